@@ -1,0 +1,72 @@
+"""One warm-up of one workflow on one server, from before its POST until its end is proved."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+from statemachine.core.events import PromptEnd
+from statemachine.core.vocabulary import Witness
+
+
+class Outcome(StrEnum):
+    """How far an attempt has come. The first two are open: the prompt may be with the server."""
+
+    RECORDED = "recorded"
+    ACCEPTED = "accepted"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+    REFUSED = "refused"
+    LOST = "lost"
+    WITHHELD = "withheld"
+
+
+OPEN_OUTCOMES = frozenset({Outcome.RECORDED, Outcome.ACCEPTED})
+
+
+@dataclass(slots=True, eq=False)
+class Attempt:
+    """Times are seconds since the epoch. `prompt_id` is ours; `server_prompt_id` is the one in the server's frames."""
+
+    server: str
+    workflow: str
+    prompt_id: str
+    created_at: float
+    client_id: str | None = None
+    server_prompt_id: str = ""
+    outcome: Outcome = Outcome.RECORDED
+    accepted_at: float | None = None
+    ended_at: float | None = None
+    confirmed_by: Witness | None = None
+    varied_tag: bool = False
+    message: str = ""
+    total_nodes: int = 0
+    cache_nodes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    cached_nodes: tuple[str, ...] = ()
+    nodes_started: int = 0
+    progress: float = 0.0
+    last_progress_at: float = 0.0
+    early_end: PromptEnd | None = None
+    posted: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the prompt may be with the server: nothing else may be sent until this is settled."""
+        return self.outcome in OPEN_OUTCOMES
+
+    def is_about(self, prompt_id: str) -> bool:
+        """Whether a frame or an entry with this id speaks of this attempt."""
+        return prompt_id in (self.prompt_id, self.server_prompt_id)
+
+    @property
+    def unrun_keys(self) -> frozenset[str]:
+        """Keys whose cache node the executor took from its own cache, so that it did not set them again."""
+        return frozenset(self.cache_nodes[node] for node in self.cached_nodes if node in self.cache_nodes)
+
+    def advance(self, done_nodes: float, at: float) -> None:
+        """Raise the progress to `done_nodes` of the graph, cached ones added; it never falls."""
+        self.last_progress_at = at
+        if self.total_nodes:
+            share = (done_nodes + len(self.cached_nodes)) / self.total_nodes
+            self.progress = max(self.progress, min(1.0, share))

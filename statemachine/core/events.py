@@ -1,0 +1,270 @@
+"""What can happen to a server. An event is a fact that somebody saw; what follows from it the machine decides.
+
+Events carry no time: whoever applies one says when it was seen.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from statemachine.core.vocabulary import Reason, Witness
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStarted:
+    """The cache check is about to be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckAnswered:
+    """A check was answered and understood.
+
+    `missing` are keys; `needed` are the names of the workflows that must run to bring them back. `epoch` is the
+    server's evidence counter at the moment of asking: an answer from an older epoch proves nothing any more.
+    """
+
+    kind: str
+    missing: tuple[str, ...]
+    needed: tuple[str, ...]
+    auto_executing: bool
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckUnusable:
+    """A check was answered, but says nothing about the cache: absent, denied or not understood."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotAnswering:
+    """An HTTP request failed before any answer of the server's own came back."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """The probe of an unreachable server was answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOpened:
+    """A /ws connection delivers. `refused_before`: since the last one, connects were refused, as by a dead process."""
+
+    client_id: str
+    refused_before: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LinkLost:
+    """The /ws connection ended."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSeen:
+    """The server said how many prompts are running or pending."""
+
+    remaining: int
+    witness: Witness
+
+
+@dataclass(frozen=True, slots=True)
+class QueueDrained:
+    """A server that loads by itself has nothing left in its queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class LoadingFound:
+    """Somebody else's prompt that caches our missing keys already stands in the server's queue."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class WorkflowUnfit:
+    """The workflow cannot run on this server; nothing was posted."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionStarted:
+    """A permit is there and the queue is free: this prompt_id is now to be written down and posted.
+
+    `cache_nodes` maps the ids of the workflow's cache nodes to their keys; `total_nodes` is the size of the graph.
+    """
+
+    workflow: str
+    prompt_id: str
+    client_id: str | None
+    varied_tag: bool
+    total_nodes: int
+    cache_nodes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionWithheld:
+    """The prompt_id could not be written down, so nothing was posted."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionUnanswered:
+    """The POST left and no usable answer came: it may or may not have been accepted."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoubtRaised:
+    """An attempt is open whose fate is not known; it must be found out before anything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptAccepted:
+    """The server has the prompt. `server_prompt_id` is the id that the server gave it (older ones choose their own)."""
+
+    prompt_id: str
+    server_prompt_id: str
+    witness: Witness
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRefused:
+    """The server refused the prompt. `still_runs`: it dropped only some branches and runs the rest."""
+
+    reason: Reason
+    message: str
+    still_runs: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PromptCached:
+    """The executor found these nodes in its own cache, and will not run them."""
+
+    prompt_id: str
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptNodeStarted:
+    """A node of the prompt began to run."""
+
+    prompt_id: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptProgress:
+    """How far the prompt's nodes are: `done` nodes' worth of work (fractions count), cached ones not included."""
+
+    prompt_id: str
+    done: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSucceeded:
+    """The prompt ended well. `cached_nodes` as history tells them; None where a frame said it (they came before)."""
+
+    prompt_id: str
+    witness: Witness
+    cached_nodes: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PromptFailed:
+    """A node raised. `out_of_memory`: the cause was memory, and the server has unloaded everything."""
+
+    prompt_id: str
+    witness: Witness
+    message: str
+    out_of_memory: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PromptInterrupted:
+    """Somebody interrupted the prompt."""
+
+    prompt_id: str
+    witness: Witness
+
+
+@dataclass(frozen=True, slots=True)
+class PromptAbsent:
+    """The prompt is proved to be neither in the queue nor in history."""
+
+    prompt_id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class PromptStuck:
+    """The prompt is still with the server, and has made no progress for too long."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RetryDue:
+    """The long backoff of a failure has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRequested:
+    """The operator wants a check now."""
+
+
+@dataclass(frozen=True, slots=True)
+class WarmRequested:
+    """The operator wants a warm-up now, whatever failed before."""
+
+
+@dataclass(frozen=True, slots=True)
+class PauseRequested:
+    """The operator takes the server out."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeRequested:
+    """The operator gives the server back."""
+
+
+PromptEnd = PromptSucceeded | PromptFailed | PromptInterrupted
+
+Event = (
+    CheckStarted
+    | CheckAnswered
+    | CheckUnusable
+    | NotAnswering
+    | Answering
+    | LinkOpened
+    | LinkLost
+    | QueueSeen
+    | QueueDrained
+    | LoadingFound
+    | WorkflowUnfit
+    | SubmissionStarted
+    | SubmissionWithheld
+    | SubmissionUnanswered
+    | DoubtRaised
+    | PromptAccepted
+    | PromptRefused
+    | PromptCached
+    | PromptNodeStarted
+    | PromptProgress
+    | PromptEnd
+    | PromptAbsent
+    | PromptStuck
+    | RetryDue
+    | CheckRequested
+    | WarmRequested
+    | PauseRequested
+    | ResumeRequested
+)

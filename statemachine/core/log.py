@@ -1,0 +1,54 @@
+"""An entry of the event log: what the journal keeps, the page shows and `tail` prints."""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from statemachine.core.transition import Transition
+from statemachine.core.vocabulary import State, Witness
+
+
+class EntryKind(StrEnum):
+    """What an entry tells. Progress is live only and never becomes an entry."""
+
+    TRANSITION = "transition"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """`seq` is the journal's number, kept for ever; None until the journal has written it. `at` is epoch seconds.
+
+    A notice has no server (or one that it is about) and no states.
+    """
+
+    at: float
+    kind: EntryKind
+    reason: str
+    message: str
+    server: str | None = None
+    group: str | None = None
+    source: State | None = None
+    dest: State | None = None
+    witness: Witness | None = None
+    prompt_id: str | None = None
+    seq: int | None = None
+
+    def numbered(self, seq: int) -> "LogEntry":
+        """The same entry with the number that the journal gave it."""
+        return replace(self, seq=seq)
+
+
+def entry_of(transition: Transition, group: str) -> LogEntry:
+    """The log entry of a transition."""
+    return LogEntry(
+        at=transition.at,
+        kind=EntryKind.TRANSITION,
+        reason=transition.reason.value,
+        message=transition.message,
+        server=transition.server,
+        group=group,
+        source=transition.source,
+        dest=transition.dest,
+        witness=transition.witness,
+        prompt_id=transition.prompt_id,
+    )

@@ -1,0 +1,296 @@
+"""What is known of one server: the model that the machine moves, and how it learns from events.
+
+Learning comes first and is the same in every state; whether the state changes is then decided by the table, whose
+guards read what was learnt.
+"""
+
+from dataclasses import dataclass
+from functools import singledispatch
+
+from statemachine.core import events
+from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.vocabulary import Reason, State, Witness
+
+
+@dataclass(frozen=True, slots=True)
+class Reachability:
+    """How many failures in a row make a server unreachable, and how many answers bring it back."""
+
+    fall: int = 3
+    rise: int = 2
+
+
+@dataclass(slots=True, eq=False)
+class Server:
+    """The memory of one server. Identity, not value, makes it equal to another."""
+
+    name: str
+    reachability: Reachability = Reachability()
+    state: State = State.UNKNOWN
+    since: float = 0.0
+    reason: Reason = Reason.DAEMON_STARTED
+    witness: Witness = Witness.DAEMON
+    message: str = ""
+    missing: tuple[str, ...] = ()
+    needed: tuple[str, ...] = ()
+    check_kind: str | None = None
+    auto_executing: bool = False
+    last_check: float | None = None
+    cold_since: float | None = None
+    epoch: int = 0
+    link_open: bool = False
+    queue_remaining: int | None = None
+    queue_fell: bool = False
+    misses: int = 0
+    answers: int = 0
+    attempt: Attempt | None = None
+    succeeded: Attempt | None = None
+    setbacks: int = 0
+    cure_tried: bool = False
+    verdict_fresh: bool = False
+
+    @property
+    def open_attempt(self) -> Attempt | None:
+        """The attempt that may be with the server, if there is one."""
+        return self.attempt if self.attempt is not None and self.attempt.is_open else None
+
+    @property
+    def trapped(self) -> bool:
+        """Our prompt succeeded, and keys that its executor-cached nodes hold are still missing: the tag must vary."""
+        return self.succeeded is not None and not self.succeeded.unrun_keys.isdisjoint(self.missing)
+
+    @property
+    def still_cold(self) -> bool:
+        """Our prompt succeeded, and the check says that the very same workflow is still needed."""
+        return self.succeeded is not None and self.succeeded.workflow in self.needed
+
+    def concerns(self, prompt_id: str) -> bool:
+        """Whether an event with this prompt_id is about the open attempt."""
+        attempt = self.open_attempt
+        return attempt is not None and attempt.is_about(prompt_id)
+
+
+@singledispatch
+def learn(event: object, server: Server, at: float) -> None:
+    """Take into `server` what `event`, seen at `at` (seconds since the epoch), says. Unlisted events teach nothing."""
+
+
+@learn.register
+def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> None:
+    server.misses = 0
+    server.verdict_fresh = event.epoch == server.epoch
+    if not server.verdict_fresh:
+        return
+    server.check_kind, server.last_check = event.kind, at
+    server.missing, server.needed = event.missing, event.needed
+    server.auto_executing = event.auto_executing
+    if not event.needed:
+        server.cold_since, server.setbacks, server.cure_tried = None, 0, False
+        server.succeeded = None
+        return
+    server.cold_since = server.cold_since or at
+    server.setbacks += server.still_cold
+
+
+@learn.register
+def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> None:
+    server.misses = 0
+    server.last_check = at
+    server.setbacks += 1
+
+
+@learn.register
+def _not_answering(event: events.NotAnswering, server: Server, at: float) -> None:
+    server.misses += 1
+    server.answers = 0
+
+
+@learn.register
+def _answering(event: events.Answering, server: Server, at: float) -> None:
+    server.answers += 1
+    server.misses = 0
+
+
+@learn.register
+def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
+    server.link_open = True
+    server.queue_remaining = None
+    server.epoch += 1
+
+
+@learn.register
+def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
+    server.link_open = False
+    server.queue_remaining = None
+    server.epoch += 1
+
+
+@learn.register
+def _queue_seen(event: events.QueueSeen, server: Server, at: float) -> None:
+    before = server.queue_remaining
+    server.queue_fell = before is not None and event.remaining < before
+    server.queue_remaining = event.remaining
+    if server.queue_fell:
+        server.epoch += 1
+
+
+@learn.register
+def _submission_started(event: events.SubmissionStarted, server: Server, at: float) -> None:
+    server.succeeded = None
+    server.cure_tried = server.cure_tried or event.varied_tag
+    server.attempt = Attempt(
+        server=server.name,
+        workflow=event.workflow,
+        prompt_id=event.prompt_id,
+        server_prompt_id=event.prompt_id,
+        client_id=event.client_id,
+        created_at=at,
+        varied_tag=event.varied_tag,
+        total_nodes=event.total_nodes,
+        cache_nodes=event.cache_nodes,
+        last_progress_at=at,
+    )
+
+
+@learn.register
+def _submission_withheld(event: events.SubmissionWithheld, server: Server, at: float) -> None:
+    _close(server, Outcome.WITHHELD, at, None, event.message)
+
+
+@learn.register
+def _submission_unanswered(event: events.SubmissionUnanswered, server: Server, at: float) -> None:
+    if server.attempt is not None:
+        server.attempt.message = event.message
+
+
+@learn.register
+def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) -> None:
+    attempt = server.open_attempt
+    server.misses = 0
+    if attempt is None or not attempt.is_about(event.prompt_id):
+        return
+    attempt.outcome = Outcome.ACCEPTED
+    attempt.server_prompt_id = event.server_prompt_id
+    attempt.accepted_at = attempt.accepted_at or at
+    attempt.last_progress_at = at
+
+
+@learn.register
+def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> None:
+    server.setbacks += 1
+    if event.still_runs and server.attempt is not None:
+        server.attempt.outcome, server.attempt.message = Outcome.ACCEPTED, event.message
+    else:
+        _close(server, Outcome.REFUSED, at, Witness.REPLY, event.message)
+
+
+@learn.register
+def _workflow_unfit(event: events.WorkflowUnfit, server: Server, at: float) -> None:
+    server.setbacks += 1
+
+
+@learn.register
+def _prompt_cached(event: events.PromptCached, server: Server, at: float) -> None:
+    if server.attempt is not None and server.attempt.is_about(event.prompt_id):
+        server.attempt.cached_nodes = event.nodes
+        server.attempt.advance(0, at)
+
+
+@learn.register
+def _prompt_node_started(event: events.PromptNodeStarted, server: Server, at: float) -> None:
+    if server.attempt is not None and server.attempt.is_about(event.prompt_id):
+        server.attempt.advance(server.attempt.nodes_started, at)
+        server.attempt.nodes_started += 1
+
+
+@learn.register
+def _prompt_progress(event: events.PromptProgress, server: Server, at: float) -> None:
+    if server.attempt is not None and server.attempt.is_about(event.prompt_id):
+        server.attempt.advance(event.done, at)
+
+
+@learn.register
+def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) -> None:
+    if _end(server, event, event.prompt_id, Outcome.SUCCEEDED, at, event.witness) and server.attempt is not None:
+        if event.cached_nodes is not None:
+            server.attempt.cached_nodes = event.cached_nodes
+        server.attempt.progress = 1.0
+        server.succeeded = server.attempt
+
+
+@learn.register
+def _prompt_failed(event: events.PromptFailed, server: Server, at: float) -> None:
+    if _end(server, event, event.prompt_id, Outcome.FAILED, at, event.witness, event.message):
+        server.setbacks += 1
+
+
+@learn.register
+def _prompt_interrupted(event: events.PromptInterrupted, server: Server, at: float) -> None:
+    if _end(server, event, event.prompt_id, Outcome.INTERRUPTED, at, event.witness):
+        server.setbacks += 1
+
+
+@learn.register
+def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> None:
+    server.setbacks += 1
+    server.epoch += 1
+    _close(server, Outcome.LOST, at, Witness.HISTORY, event.message)
+
+
+@learn.register
+def _retry_due(event: events.RetryDue, server: Server, at: float) -> None:
+    server.cure_tried, server.succeeded = False, None
+
+
+@learn.register
+def _warm_requested(event: events.WarmRequested, server: Server, at: float) -> None:
+    server.setbacks, server.cure_tried, server.succeeded = 0, False, None
+    server.epoch += 1
+
+
+@learn.register
+def _check_requested(event: events.CheckRequested, server: Server, at: float) -> None:
+    server.epoch += 1
+
+
+def _end(
+    server: Server,
+    event: events.PromptEnd,
+    prompt_id: str,
+    outcome: Outcome,
+    at: float,
+    witness: Witness,
+    message: str = "",
+) -> bool:
+    """Close the open attempt if the event is about it; whether it was closed.
+
+    A frame can overtake the answer to our POST. The answer may still say that a part was refused, so such an end is put
+    aside until the POST is answered.
+    """
+    attempt = server.open_attempt
+    if attempt is None or not attempt.is_about(prompt_id):
+        return False
+    if server.state is State.SUBMITTING and witness is Witness.WS:
+        attempt.early_end = event
+        return False
+    _close(server, outcome, at, witness, message)
+    server.epoch += 1
+    _expect_own_fall(server, witness)
+    return True
+
+
+def _expect_own_fall(server: Server, witness: Witness) -> None:
+    """The `status` frame after our own end is no foreign work: count our prompt as gone before it comes.
+
+    ComfyUI sends success first and `status` after it (transcript 01), so only an end told by a frame is ahead of it.
+    """
+    if witness is Witness.WS and server.queue_remaining:
+        server.queue_remaining -= 1
+
+
+def _close(server: Server, outcome: Outcome, at: float, witness: Witness | None, message: str) -> None:
+    attempt = server.open_attempt
+    if attempt is None:
+        return
+    attempt.outcome, attempt.ended_at, attempt.confirmed_by = outcome, at, witness
+    attempt.message = message or attempt.message

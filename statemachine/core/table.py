@@ -1,0 +1,160 @@
+"""Every change of state there can be, in one table: the machine runs on it and the diagram is drawn from it.
+
+Rows of one source and trigger are tried from top to bottom; the first whose guard holds is taken. Where no row holds,
+the event has taught the server something (see `learn`) and the state stays.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from statemachine.core import events as e
+from statemachine.core.server import Server
+from statemachine.core.vocabulary import Reason, State, Witness
+
+Guard = Callable[[Server, Any], bool]
+
+S = State
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`reason` and `witness` are those of the transition; where None, the event itself carries them."""
+
+    event: type
+    source: State
+    dest: State
+    reason: Reason | None
+    witness: Witness | None
+    guard: Guard | None = None
+
+
+def everything_cached(server: Server, event: e.CheckAnswered) -> bool:
+    """The answer is of the current epoch, and no workflow needs to run."""
+    return server.verdict_fresh and not event.needed
+
+
+def loads_by_itself(server: Server, event: e.CheckAnswered) -> bool:
+    """The answer is of the current epoch, and the server is loading what is missing."""
+    return server.verdict_fresh and event.auto_executing
+
+
+def something_missing(server: Server, event: e.CheckAnswered) -> bool:
+    """The answer is of the current epoch, and a workflow must run."""
+    return server.verdict_fresh and bool(event.needed)
+
+
+def trapped_again(server: Server, event: e.CheckAnswered) -> bool:
+    """Varying the tag was tried, and the keys are still missing behind a success."""
+    return something_missing(server, event) and server.trapped and server.cure_tried
+
+
+def trapped_first(server: Server, event: e.CheckAnswered) -> bool:
+    """The executor's own cache kept the cache nodes from running."""
+    return something_missing(server, event) and server.trapped
+
+
+def still_cold(server: Server, event: e.CheckAnswered) -> bool:
+    """The workflow ran and succeeded, and its keys are missing all the same."""
+    return something_missing(server, event) and server.still_cold
+
+
+def not_understood(server: Server, event: e.CheckUnusable) -> bool:
+    """An answer that is not understood is unknown, never a failure of the server and never cold."""
+    return event.reason is Reason.CHECK_UNRECOGNISED
+
+
+def fallen(server: Server, event: object) -> bool:
+    """`fall` failures in a row."""
+    return server.misses >= server.reachability.fall
+
+
+def risen(server: Server, event: object) -> bool:
+    """`rise` answers in a row."""
+    return server.answers >= server.reachability.rise
+
+
+def refused_before(server: Server, event: e.LinkOpened) -> bool:
+    """Connections were refused meanwhile: the process was away, so this is another life of it."""
+    return event.refused_before
+
+
+def foreign_work_finished(server: Server, event: e.QueueSeen) -> bool:
+    """The queue got shorter, and not by our own prompt."""
+    return server.queue_fell
+
+
+def queue_ran_dry(server: Server, event: e.QueueSeen) -> bool:
+    """The queue got shorter and is now empty."""
+    return server.queue_fell and event.remaining == 0
+
+
+def ended(server: Server, event: object) -> bool:
+    """This event has just closed the open attempt (a frame that overtook our POST's answer does not)."""
+    return server.attempt is not None and not server.attempt.is_open
+
+
+def ran_out_of_memory(server: Server, event: e.PromptFailed) -> bool:
+    """ComfyUI said that memory was the cause."""
+    return ended(server, event) and event.out_of_memory
+
+
+def attempt_is_open(server: Server, event: object) -> bool:
+    """A prompt of ours may be with the server."""
+    return server.open_attempt is not None
+
+
+def _rows(event: type, sources: Iterable[State], dest: State, reason: Reason | None, witness: Witness | None,
+          guard: Guard | None = None) -> tuple[Row, ...]:  # fmt: skip
+    return tuple(Row(event, source, dest, reason, witness, guard) for source in sources)
+
+
+VERDICTS = (S.CHECKING, S.LOADED, S.COLD)
+IN_FLIGHT = (S.SUBMITTING, S.WARMING)
+ANSWERING = (S.UNKNOWN, S.CHECKING, S.LOADED, S.COLD, S.AUTO_EXECUTING, S.SUBMITTING, S.WARMING, S.FAILED)
+RESTING = (S.LOADED, S.COLD, S.FAILED)
+
+TABLE: tuple[Row, ...] = (
+    # What a check says. `loaded` and `cold` keep their verdict while the interval's check is asked.
+    *_rows(e.DoubtRaised, (S.UNKNOWN,), S.SUBMITTING, Reason.PROMPT_IN_DOUBT, Witness.DAEMON, attempt_is_open),
+    *_rows(e.CheckStarted, (S.UNKNOWN,), S.CHECKING, Reason.CHECK_STARTED, Witness.DAEMON),
+    *_rows(e.CheckAnswered, (S.CHECKING, S.COLD), S.LOADED, Reason.ALL_CACHED, Witness.CHECK, everything_cached),
+    *_rows(e.CheckAnswered, VERDICTS, S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Witness.CHECK, loads_by_itself),
+    *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.CACHED_WITHOUT_LOADING, Witness.CHECK, trapped_again),
+    *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.CACHED_WITHOUT_LOADING, Witness.CHECK, trapped_first),
+    *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.STILL_COLD_AFTER_SUCCESS, Witness.CHECK, still_cold),
+    *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.KEYS_MISSING, Witness.CHECK, something_missing),
+    *_rows(e.CheckUnusable, VERDICTS, S.UNKNOWN, Reason.CHECK_UNRECOGNISED, Witness.CHECK, not_understood),
+    *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.FAILED, None, Witness.CHECK),
+    # Evidence that what a check said may no longer be true.
+    *_rows(e.LinkLost, (S.LOADED,), S.UNKNOWN, Reason.LINK_LOST, Witness.LINK),
+    *_rows(e.LinkOpened, (*RESTING, S.AUTO_EXECUTING), S.UNKNOWN, Reason.SERVER_RESTARTED, Witness.LINK,
+           refused_before),
+    *_rows(e.LinkOpened, (S.LOADED, S.COLD), S.UNKNOWN, Reason.LINK_RESTORED, Witness.LINK),
+    *_rows(e.QueueSeen, (S.LOADED,), S.UNKNOWN, Reason.FOREIGN_WORK_FINISHED, None, foreign_work_finished),
+    *_rows(e.QueueSeen, (S.AUTO_EXECUTING,), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, None, queue_ran_dry),
+    *_rows(e.QueueDrained, (S.AUTO_EXECUTING,), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, Witness.QUEUE),
+    # Warming: written down, posted, followed to its proved end.
+    *_rows(e.LoadingFound, (S.COLD,), S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Witness.QUEUE),
+    *_rows(e.WorkflowUnfit, (S.COLD,), S.FAILED, None, Witness.PREFLIGHT),
+    *_rows(e.SubmissionStarted, (S.COLD,), S.SUBMITTING, Reason.PERMIT_GRANTED, Witness.QUEUE),
+    *_rows(e.SubmissionWithheld, (S.SUBMITTING,), S.COLD, Reason.JOURNAL_UNAVAILABLE, Witness.DAEMON),
+    *_rows(e.PromptAccepted, (S.SUBMITTING,), S.WARMING, Reason.PROMPT_ACCEPTED, None, attempt_is_open),
+    *_rows(e.PromptRefused, (S.SUBMITTING,), S.FAILED, None, Witness.REPLY),
+    *_rows(e.PromptSucceeded, IN_FLIGHT, S.CHECKING, Reason.PROMPT_SUCCEEDED, None, ended),
+    *_rows(e.PromptSucceeded, (S.FAILED,), S.UNKNOWN, Reason.PROMPT_SUCCEEDED, None, ended),
+    *_rows(e.PromptFailed, IN_FLIGHT, S.FAILED, Reason.OUT_OF_MEMORY, None, ran_out_of_memory),
+    *_rows(e.PromptFailed, IN_FLIGHT, S.FAILED, Reason.PROMPT_FAILED, None, ended),
+    *_rows(e.PromptInterrupted, IN_FLIGHT, S.UNKNOWN, Reason.PROMPT_INTERRUPTED, None, ended),
+    *_rows(e.PromptAbsent, IN_FLIGHT, S.UNKNOWN, Reason.PROMPT_LOST, Witness.HISTORY),
+    *_rows(e.PromptStuck, (S.WARMING,), S.FAILED, Reason.QUEUE_STUCK, Witness.QUEUE),
+    # Reachability.
+    *_rows(e.NotAnswering, ANSWERING, S.UNREACHABLE, Reason.NOT_ANSWERING, Witness.PROBE, fallen),
+    *_rows(e.Answering, (S.UNREACHABLE,), S.UNKNOWN, Reason.ANSWERING_AGAIN, Witness.PROBE, risen),
+    # Time and the operator.
+    *_rows(e.RetryDue, (S.FAILED,), S.UNKNOWN, Reason.RETRY_DUE, Witness.DAEMON),
+    *_rows(e.CheckRequested, RESTING, S.UNKNOWN, Reason.CHECK_REQUESTED, Witness.OPERATOR),
+    *_rows(e.WarmRequested, RESTING, S.UNKNOWN, Reason.WARM_REQUESTED, Witness.OPERATOR),
+    *_rows(e.PauseRequested, [s for s in S if s is not S.PAUSED], S.PAUSED, Reason.PAUSE_REQUESTED, Witness.OPERATOR),
+    *_rows(e.ResumeRequested, (S.PAUSED,), S.UNKNOWN, Reason.RESUME_REQUESTED, Witness.OPERATOR),
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""What must survive the daemon: attempts and the event log, in SQLite."""

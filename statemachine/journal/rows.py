@@ -1,0 +1,91 @@
+"""How entries and attempts stand in the journal's rows."""
+
+import sqlite3
+from typing import Any
+
+from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.vocabulary import State, Witness
+
+INSERT_ENTRY = """
+    INSERT INTO log (at, kind, server, grp, source, dest, reason, witness, prompt_id, message)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+UPSERT_ATTEMPT = """
+    INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT (prompt_id) DO UPDATE SET
+        server_prompt_id = excluded.server_prompt_id, outcome = excluded.outcome, accepted_at = excluded.accepted_at,
+        ended_at = excluded.ended_at, confirmed_by = excluded.confirmed_by, message = excluded.message
+"""
+
+Row = tuple[Any, ...]
+
+
+def entry_row(entry: LogEntry) -> Row:
+    """The values of INSERT_ENTRY."""
+    return (
+        entry.at,
+        entry.kind.value,
+        entry.server,
+        entry.group,
+        entry.source.value if entry.source else None,
+        entry.dest.value if entry.dest else None,
+        entry.reason,
+        entry.witness.value if entry.witness else None,
+        entry.prompt_id,
+        entry.message,
+    )
+
+
+def entry_from(row: sqlite3.Row) -> LogEntry:
+    """The entry that a row of `log` holds."""
+    return LogEntry(
+        seq=row["seq"],
+        at=row["at"],
+        kind=EntryKind(row["kind"]),
+        server=row["server"],
+        group=row["grp"],
+        source=State(row["source"]) if row["source"] else None,
+        dest=State(row["dest"]) if row["dest"] else None,
+        reason=row["reason"],
+        witness=Witness(row["witness"]) if row["witness"] else None,
+        prompt_id=row["prompt_id"],
+        message=row["message"],
+    )
+
+
+def attempt_row(attempt: Attempt) -> Row:
+    """The values of UPSERT_ATTEMPT, as the attempt stands now."""
+    return (
+        attempt.prompt_id,
+        attempt.server,
+        attempt.workflow,
+        attempt.created_at,
+        attempt.client_id,
+        attempt.server_prompt_id,
+        attempt.outcome.value,
+        attempt.accepted_at,
+        attempt.ended_at,
+        attempt.confirmed_by.value if attempt.confirmed_by else None,
+        int(attempt.varied_tag),
+        attempt.message,
+    )
+
+
+def attempt_from(row: sqlite3.Row) -> Attempt:
+    """The attempt that a row of `attempts` holds. One read back was written before its POST, which may have left."""
+    return Attempt(
+        prompt_id=row["prompt_id"],
+        server=row["server"],
+        workflow=row["workflow"],
+        created_at=row["created_at"],
+        client_id=row["client_id"],
+        server_prompt_id=row["server_prompt_id"],
+        outcome=Outcome(row["outcome"]),
+        accepted_at=row["accepted_at"],
+        ended_at=row["ended_at"],
+        confirmed_by=Witness(row["confirmed_by"]) if row["confirmed_by"] else None,
+        varied_tag=bool(row["varied_tag"]),
+        message=row["message"],
+        posted=True,
+    )

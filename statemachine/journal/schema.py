@@ -1,0 +1,52 @@
+"""The journal's tables, and how an older file becomes one of today."""
+
+import sqlite3
+
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE log (
+        seq       INTEGER PRIMARY KEY AUTOINCREMENT,
+        at        REAL NOT NULL,
+        kind      TEXT NOT NULL,
+        server    TEXT,
+        grp       TEXT,
+        source    TEXT,
+        dest      TEXT,
+        reason    TEXT NOT NULL,
+        witness   TEXT,
+        prompt_id TEXT,
+        message   TEXT NOT NULL
+    );
+    CREATE INDEX log_by_server ON log (server, seq);
+    CREATE TABLE attempts (
+        prompt_id        TEXT PRIMARY KEY,
+        server           TEXT NOT NULL,
+        workflow         TEXT NOT NULL,
+        created_at       REAL NOT NULL,
+        client_id        TEXT,
+        server_prompt_id TEXT NOT NULL,
+        outcome          TEXT NOT NULL,
+        accepted_at      REAL,
+        ended_at         REAL,
+        confirmed_by     TEXT,
+        varied_tag       INTEGER NOT NULL,
+        message          TEXT NOT NULL
+    );
+    CREATE INDEX attempts_by_server ON attempts (server, created_at);
+    CREATE INDEX attempts_open ON attempts (outcome) WHERE outcome IN ('recorded', 'accepted');
+    """,
+)
+"""One script a version. `PRAGMA user_version` says how many a file has had; scripts are never changed, only added."""
+
+
+class SchemaTooNewError(Exception):
+    """The file was written by a newer comfywarm."""
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file to the newest version; SchemaTooNewError where it is newer than this code."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise SchemaTooNewError(f"the journal has schema {version}, and this comfywarm knows {len(MIGRATIONS)}")
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")

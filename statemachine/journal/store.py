@@ -1,0 +1,116 @@
+"""The journal's file: synchronous, one connection, one thread at a time.
+
+WAL with `synchronous=NORMAL` keeps every committed entry through a SIGKILL; what must also outlive a power cut (an
+attempt before its POST) is committed with `synchronous=FULL`.
+"""
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from statemachine.core.attempt import Attempt
+from statemachine.core.log import LogEntry
+from statemachine.journal.rows import INSERT_ENTRY, UPSERT_ATTEMPT, Row, attempt_from, entry_from, entry_row
+from statemachine.journal.schema import migrate
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """An entry, an attempt's row, or both, committed together. `durable`: on the disk, not only with the kernel."""
+
+    entry: LogEntry | None
+    attempt: Row | None
+    durable: bool = False
+
+
+class JournalStore:
+    """Raises sqlite3.Error or OSError where the file cannot be read or written."""
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+        """Open the file; unless `read_only`, make or migrate it."""
+        if read_only:
+            self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            migrate(self._db)
+        self._db.row_factory = sqlite3.Row
+        self._db.execute("PRAGMA busy_timeout = 5000")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def write(self, batch: Sequence[Write]) -> list[int | None]:
+        """Commit the batch as one; the number of each write's entry, None where it had none."""
+        level = "FULL" if any(write.durable for write in batch) else "NORMAL"
+        self._db.execute(f"PRAGMA synchronous = {level}")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            numbers = [self._put(write) for write in batch]
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.rollback()
+            raise
+        return numbers
+
+    def _put(self, write: Write) -> int | None:
+        if write.attempt is not None:
+            self._db.execute(UPSERT_ATTEMPT, write.attempt)
+        if write.entry is None:
+            return None
+        return self._db.execute(INSERT_ENTRY, entry_row(write.entry)).lastrowid
+
+    def last_seq(self) -> int:
+        """The highest number ever given, 0 before the first; it survives pruning."""
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
+        return row[0] if row else 0
+
+    def entries(self, after: int, limit: int, server: str | None = None) -> list[LogEntry]:
+        """The oldest `limit` entries with a number above `after`, oldest first."""
+        rows = self._db.execute(
+            "SELECT * FROM log WHERE seq > ?1 AND (?3 IS NULL OR server = ?3) ORDER BY seq LIMIT ?2",
+            (after, limit, server),
+        )
+        return [entry_from(row) for row in rows]
+
+    def newest_entries(self, limit: int, server: str | None = None, since: float = 0.0) -> list[LogEntry]:
+        """The newest `limit` entries not older than `since` (epoch seconds), newest first."""
+        rows = self._db.execute(
+            "SELECT * FROM log WHERE at >= ?1 AND (?3 IS NULL OR server = ?3) ORDER BY seq DESC LIMIT ?2",
+            (since, limit, server),
+        )
+        return [entry_from(row) for row in rows]
+
+    def newest_attempts(self, server: str, limit: int) -> list[Attempt]:
+        """The newest `limit` attempts on one server, newest first."""
+        rows = self._db.execute(
+            "SELECT * FROM attempts WHERE server = ? ORDER BY created_at DESC, rowid DESC LIMIT ?", (server, limit)
+        )
+        return [attempt_from(row) for row in rows]
+
+    def open_attempts(self) -> list[Attempt]:
+        """Every attempt whose prompt may be with its server, oldest first."""
+        rows = self._db.execute(
+            "SELECT * FROM attempts WHERE outcome IN ('recorded', 'accepted') ORDER BY created_at, rowid"
+        )
+        return [attempt_from(row) for row in rows]
+
+    def last_states(self) -> dict[str, str]:
+        """The state that each server's newest transition led to."""
+        rows = self._db.execute("SELECT server, dest FROM log WHERE seq IN (SELECT max(seq) FROM log GROUP BY server)")
+        return {row["server"]: row["dest"] for row in rows if row["server"] and row["dest"]}
+
+    def prune(self, older_than: float, keep: int) -> int:
+        """Delete entries before `older_than` (epoch seconds) and all but the newest `keep`; how many went.
+
+        Ended attempts go by age; open ones never.
+        """
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        gone = self._db.execute(
+            "DELETE FROM log WHERE at < ? OR seq <= ?", (older_than, self.last_seq() - keep)
+        ).rowcount
+        self._db.execute("DELETE FROM attempts WHERE ended_at < ?", (older_than,))
+        return gone

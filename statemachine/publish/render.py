@@ -1,0 +1,126 @@
+"""The JSON that outsiders rely on, made in one place for the API, the stream and `tail`."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from statemachine.core.attempt import Attempt
+from statemachine.core.log import EntryKind, LogEntry
+from statemachine.publish.bus import Message, Topic
+from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.view import ServerDetail, ServerView
+
+Json = dict[str, Any]
+
+
+def rfc3339(at: float | None) -> str | None:
+    """Epoch seconds as RFC 3339 UTC with milliseconds; None stays None."""
+    if at is None:
+        return None
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def status(snapshot: Snapshot, now: float) -> Json:
+    """The answer of /api/status."""
+    return {**_head(snapshot, now), "servers": [server(view) for view in snapshot]}
+
+
+def detailed_status(snapshot: Snapshot, now: float, servers: list[Json]) -> Json:
+    """The answer of /api/detailed_status; `servers` come from `detailed_server`."""
+    return {**_head(snapshot, now), "servers": servers}
+
+
+def _head(snapshot: Snapshot, now: float) -> Json:
+    states = {state.value: count for state, count in snapshot.states.items()}
+    return {"generated_at": rfc3339(now), "total": len(snapshot), "states": states}
+
+
+def server(view: ServerView) -> Json:
+    """One server's line."""
+    return {
+        "name": view.name,
+        "url": view.url,
+        "group": view.group,
+        "state": view.state.value,
+        "since": rfc3339(view.since),
+        "cache_loaded": view.cache_loaded,
+        "auto_executing": view.auto_executing,
+        "missing": list(view.missing),
+        "reason": view.reason.value,
+        "message": view.message,
+        "prompt_id": view.prompt_id,
+        "progress": view.progress,
+        "queue_remaining": view.queue_remaining,
+        "last_check": rfc3339(view.last_check),
+        "next_action_at": rfc3339(view.next_action_at),
+    }
+
+
+def detailed_server(view: ServerView, detail: ServerDetail, attempts: list[Attempt], entries: list[LogEntry]) -> Json:
+    """One server with everything known of it; `attempts` and `entries` newest first."""
+    return {
+        **server(view),
+        "link": {
+            "connected": detail.link.connected,
+            "since": rfc3339(detail.link.since),
+            "connects": detail.link.connects,
+            "trouble": detail.link.trouble,
+        },
+        "server": dict(detail.system),
+        "check": {
+            "kind": detail.check.kind,
+            "at": rfc3339(detail.check.at),
+            "ms": detail.check.ms,
+            "raw": detail.check.raw,
+        },
+        "attempts": [attempt(one) for one in attempts],
+        "transitions": [log_entry(entry) for entry in entries],
+        "counters": dict(detail.counters),
+    }
+
+
+def attempt(one: Attempt) -> Json:
+    """One warm-up."""
+    return {
+        "prompt_id": one.prompt_id,
+        "workflow": one.workflow,
+        "outcome": one.outcome.value,
+        "confirmed_by": one.confirmed_by.value if one.confirmed_by else None,
+        "created_at": rfc3339(one.created_at),
+        "accepted_at": rfc3339(one.accepted_at),
+        "ended_at": rfc3339(one.ended_at),
+        "varied_tag": one.varied_tag,
+        "message": one.message,
+    }
+
+
+def log_entry(entry: LogEntry) -> Json:
+    """One entry of the event log."""
+    return {
+        "id": entry.seq,
+        "at": rfc3339(entry.at),
+        "event": entry.kind.value,
+        "server": entry.server,
+        "group": entry.group,
+        "from": entry.source.value if entry.source else None,
+        "to": entry.dest.value if entry.dest else None,
+        "reason": entry.reason,
+        "proved_by": entry.witness.value if entry.witness else None,
+        "prompt_id": entry.prompt_id,
+        "message": entry.message,
+    }
+
+
+def entry_message(entry: LogEntry, view: ServerView | None = None) -> Message:
+    """The stream's message of an entry; a live one brings the server's new line along, so that a page need not ask."""
+    data = log_entry(entry)
+    if view is not None:
+        data["view"] = server(view)
+    topic = Topic.TRANSITION if entry.kind is EntryKind.TRANSITION else Topic.NOTICE
+    return Message(topic, orjson.dumps(data), entry.seq, entry.server)
+
+
+def progress_message(view: ServerView) -> Message:
+    """The stream's message of a change that is no transition: progress, the queue, the next action."""
+    return Message(Topic.PROGRESS, orjson.dumps(server(view)), None, view.name)

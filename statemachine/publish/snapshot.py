@@ -1,0 +1,55 @@
+"""What is known of the whole fleet now."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from statemachine.core.vocabulary import State
+from statemachine.publish.view import ServerDetail, ServerView
+
+
+class Snapshot:
+    """The newest view of each server, in the order of the settings. One writer (the fleet), many readers."""
+
+    def __init__(self) -> None:
+        self._views: dict[str, ServerView] = {}
+        self._details: dict[str, ServerDetail] = {}
+        self._counts: Counter[State] = Counter()
+
+    def put(self, view: ServerView) -> None:
+        """Replace the view of one server."""
+        before = self._views.get(view.name)
+        if before is not None:
+            self._counts[before.state] -= 1
+        self._views[view.name] = view
+        self._counts[view.state] += 1
+
+    def attach(self, name: str, detail: ServerDetail) -> None:
+        """Make the detail of a server known; its owner goes on writing into it."""
+        self._details[name] = detail
+
+    def get(self, name: str) -> ServerView | None:
+        """The view of one server, None where there is none of that name."""
+        return self._views.get(name)
+
+    def detail(self, name: str) -> ServerDetail:
+        """The detail of one server, empty where none is attached."""
+        return self._details.get(name) or ServerDetail()
+
+    def __iter__(self) -> Iterator[ServerView]:
+        return iter(list(self._views.values()))
+
+    def __len__(self) -> int:
+        return len(self._views)
+
+    @property
+    def states(self) -> Mapping[State, int]:
+        """How many servers are in each state that has any."""
+        return {state: self._counts[state] for state in State if self._counts[state]}
+
+    @property
+    def has_first_verdicts(self) -> bool:
+        """Whether something has been found out about every server since the start."""
+        return all(view.last_check is not None or view.state in _VERDICTS for view in self._views.values())
+
+
+_VERDICTS = frozenset({State.UNREACHABLE, State.FAILED, State.PAUSED, State.SUBMITTING, State.WARMING})

@@ -1,0 +1,23 @@
+"""What the operator wrote, checked whole before anything starts.
+
+The way of a settings file: `load` reads it, `environment` puts the secrets in, `model` checks every value,
+`fleet_checks` checks what only the whole can show, `servers` makes one `ServerConfig` for each server.
+"""
+
+from statemachine.settings.load import load_settings, parse_settings
+from statemachine.settings.model import CacheCheck, Settings
+from statemachine.settings.problems import Problem, SettingsError
+from statemachine.settings.schema import json_schema
+from statemachine.settings.servers import ServerConfig, resolve_servers
+
+__all__ = [
+    "CacheCheck",
+    "Problem",
+    "ServerConfig",
+    "Settings",
+    "SettingsError",
+    "json_schema",
+    "load_settings",
+    "parse_settings",
+    "resolve_servers",
+]

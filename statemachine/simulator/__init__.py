@@ -1,0 +1,28 @@
+"""ComfyUI servers that behave like the recorded transcripts, and misbehave on request.
+
+The demo's fleet, the tests' peer, and the model inside a simulation in virtual time. It shares no code with the
+client, or it would agree with the client's mistakes.
+"""
+
+from statemachine.simulator.fleet import (
+    Fleet,
+    Member,
+    SimulateOptions,
+    demo_fleet,
+    running_fleet,
+    serve_fleet,
+)
+from statemachine.simulator.personas import PERSONAS, Persona
+from statemachine.simulator.server import SimServer
+
+__all__ = [
+    "PERSONAS",
+    "Fleet",
+    "Member",
+    "Persona",
+    "SimServer",
+    "SimulateOptions",
+    "demo_fleet",
+    "running_fleet",
+    "serve_fleet",
+]

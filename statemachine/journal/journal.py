@@ -1,8 +1,8 @@
 """The journal as the daemon uses it: appends are gathered, committed together in a thread, and told in order.
 
 Whoever appends hears of its entry only when it is committed, with its number; so a reader who was told a number will
-find it after any crash. Where the file cannot be written, entries wait (bounded), are told without a number so that the page
-and the log go on, and nothing durable is promised: `append_durably` fails, and so nothing is submitted.
+find it after any crash. Where the file cannot be written, entries wait (bounded), are told without a number so that the
+page and the log go on, and nothing durable is promised: `append_durably` fails, and so nothing is submitted.
 """
 
 import asyncio

@@ -1,0 +1,155 @@
+"""The cache checks: three ways of asking a server what it holds, and `auto`, the first of them that it offers.
+
+A check returns one of the core's events and the raw text of the answer. It raises NotAnsweringError where none came.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from statemachine.comfyui.check_texts import parse_inspire_list, parse_text
+from statemachine.comfyui.client import ComfyClient
+from statemachine.comfyui.errors import (
+    AbsentError,
+    AccessDeniedError,
+    ComfyError,
+    NotAnsweringError,
+    NotUnderstoodError,
+)
+from statemachine.comfyui.transport import Reply
+from statemachine.comfyui.workflow import Workflow
+from statemachine.core import events
+from statemachine.core.vocabulary import Reason
+
+INSPIRE_LIST = "/inspire/cache/list"
+AUTO_ORDER = ("text", "inspire", "history")
+SERVER_ERROR = 500
+TRANSIENT_TRIES = 3
+TRANSIENT_PAUSE_S = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """`raw` is what the server said, for people to read."""
+
+    event: events.CheckAnswered | events.CheckUnusable
+    raw: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    raw: str
+    missing: tuple[str, ...]
+    needed: tuple[str, ...]
+    auto_executing: bool = False
+
+
+class CacheCheck:
+    """Asks one server about its workflows. With kind `auto` it remembers which kind the server offers."""
+
+    def __init__(self, client: ComfyClient, kind: str, path: str, workflows: Sequence[Workflow]) -> None:
+        self._client = client
+        self._path = path
+        self._workflows = workflows
+        self._configured = kind
+        self._offered: str | None = None
+
+    def forget(self) -> None:
+        """The server may be another one now: find out again what it offers."""
+        self._offered = None
+
+    async def ask(self, epoch: int) -> CheckResult:
+        """What the cache holds, in the server's `epoch`."""
+        raw = ""
+        try:
+            for kind in self._kinds():
+                try:
+                    finding = await self._find(kind)
+                except AbsentError:
+                    if kind == self._configured:
+                        raise
+                    continue
+                self._offered = kind
+                return _answered(kind, finding, epoch)
+            raise AbsentError("the server offers no cache check any more")
+        except NotAnsweringError:
+            raise
+        except ComfyError as error:
+            self.forget()
+            raw = error.raw if isinstance(error, NotUnderstoodError) else ""
+            return CheckResult(events.CheckUnusable(_reason(error), f"cache check: {error}"), raw)
+
+    def _kinds(self) -> tuple[str, ...]:
+        if self._configured != "auto":
+            return (self._configured,)
+        return (self._offered,) if self._offered is not None else AUTO_ORDER
+
+    async def _find(self, kind: str) -> _Finding:
+        if kind == "text":
+            return await self._find_by_text()
+        if kind == "inspire":
+            return await self._find_by_inspire()
+        return await self._find_by_history(self._workflows)
+
+    async def _find_by_text(self) -> _Finding:
+        """The plug-in speaks for the whole server, also for workflows without cache nodes."""
+        reply = await self._get(self._path)
+        said = parse_text(reply.text)
+        if said.loaded:
+            return _Finding(reply.text, (), ())
+        concerned = _workflows_with(self._workflows, said.missing) or [one.name for one in self._workflows]
+        return _Finding(reply.text, said.missing, tuple(concerned), said.auto_executing)
+
+    async def _find_by_inspire(self) -> _Finding:
+        """Workflows without cache nodes have no keys to look for: those are judged by history."""
+        keyless = [one for one in self._workflows if not one.keys]
+        reply = await self._get(INSPIRE_LIST)
+        keys = dict.fromkeys(key for one in self._workflows for key in one.keys)
+        missing = parse_inspire_list(reply.text).missing(keys)
+        needed = _workflows_with(self._workflows, missing)
+        by_history = await self._find_by_history(keyless) if keyless else _Finding("", (), ())
+        return _Finding(reply.text + by_history.raw, missing, (*needed, *by_history.needed))
+
+    async def _find_by_history(self, workflows: Sequence[Workflow]) -> _Finding:
+        """A workflow is warm while its success stands in history with nothing foreign after it.
+
+        History is in the server's memory, so what stands there also proves that there was no restart since.
+        """
+        warm: set[str] = set()
+        digests = {one.name: one.digest for one in self._workflows}
+        entries = await self._client.newest_history(2 * len(self._workflows))
+        for entry in entries:
+            if entry.marker is None:
+                break
+            if entry.status == "success" and digests.get(entry.marker.workflow) == entry.marker.digest:
+                warm.add(entry.marker.workflow)
+        needed = [one for one in workflows if one.name not in warm]
+        raw = "\n".join(f"{entry.prompt_id} {entry.status} {entry.marker}" for entry in entries)
+        missing = dict.fromkeys(key for one in needed for key in one.keys)
+        return _Finding(raw, tuple(missing), tuple(one.name for one in needed))
+
+    async def _get(self, path: str) -> Reply:
+        """The answer, asked again where it is a 500: Inspire-Pack's list fails so while it is being changed."""
+        reply = await self._client.get(path)
+        for _ in range(TRANSIENT_TRIES - 1):
+            if reply.status != SERVER_ERROR:
+                break
+            await asyncio.sleep(TRANSIENT_PAUSE_S)
+            reply = await self._client.get(path)
+        return reply.raise_for_status()
+
+
+def _answered(kind: str, finding: _Finding, epoch: int) -> CheckResult:
+    event = events.CheckAnswered(kind, finding.missing, finding.needed, finding.auto_executing, epoch)
+    return CheckResult(event, finding.raw[:2_000])
+
+
+def _workflows_with(workflows: Iterable[Workflow], missing: Iterable[str]) -> list[str]:
+    lacking = set(missing)
+    return [one.name for one in workflows if not lacking.isdisjoint(one.keys)]
+
+
+def _reason(error: ComfyError) -> Reason:
+    if isinstance(error, AccessDeniedError):
+        return Reason.ACCESS_DENIED
+    return Reason.CHECK_ABSENT if isinstance(error, AbsentError) else Reason.CHECK_UNRECOGNISED

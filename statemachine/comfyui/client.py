@@ -1,0 +1,80 @@
+"""ComfyUI's HTTP routes, by name. See PROTOCOL in docs/comfyui.md for what each answers."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+import orjson
+
+from statemachine.comfyui.errors import NotUnderstoodError
+from statemachine.comfyui.records import (
+    MARKER,
+    HistoryEntry,
+    Marker,
+    QueueItem,
+    history_entries,
+    queue_items,
+)
+from statemachine.comfyui.submission import read_reply
+from statemachine.comfyui.transport import OK, Reply, Transport
+from statemachine.core import events
+
+
+class ComfyClient:
+    """Speaks to one server. Every method raises ComfyError where no usable answer comes."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def get(self, path: str) -> Reply:
+        """The plain answer of a GET, whatever its status."""
+        return await self._transport.request("GET", path)
+
+    async def queue(self) -> tuple[QueueItem, ...]:
+        """Every running and pending prompt."""
+        return queue_items(await self._object("/queue"))
+
+    async def queue_remaining(self) -> int:
+        """How many prompts run or wait. The cheapest question that proves a server answers."""
+        answer = await self._object("/prompt")
+        try:
+            return int(answer["exec_info"]["queue_remaining"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise NotUnderstoodError("this is no ComfyUI", OK, str(answer)) from error
+
+    async def history_entry(self, prompt_id: str) -> HistoryEntry | None:
+        """The entry of one prompt; None while it is unknown, pending or running."""
+        entries = history_entries(await self._object(f"/history/{quote(prompt_id, safe='')}"))
+        return entries[0] if entries else None
+
+    async def newest_history(self, count: int) -> tuple[HistoryEntry, ...]:
+        """The newest entries, newest first. All of it may be 10,000 whole graphs: never asked for."""
+        return history_entries(await self._object(f"/history?max_items={count}"))[::-1]
+
+    async def object_info(self, class_type: str) -> Mapping[str, Any] | None:
+        """What the server says of a node class; None where it has no such class (it answers `{}`)."""
+        answer = await self._object(f"/object_info/{quote(class_type, safe='')}")
+        info = answer.get(class_type)
+        return info if isinstance(info, dict) else None
+
+    async def system_stats(self) -> dict[str, Any]:
+        """Version, arguments and devices, as the server words them."""
+        return await self._object("/system_stats")
+
+    async def submit(
+        self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool
+    ) -> events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered:
+        """POST /prompt, once. Raises NotAnsweringError where the answer never came: the prompt may be queued then."""
+        body: dict[str, Any] = {
+            "prompt": graph,
+            "prompt_id": marker.attempt,
+            "extra_data": {MARKER: marker.as_json()},
+        }
+        if client_id is not None:
+            body["client_id"] = client_id
+        if front:
+            body["front"] = True
+        return read_reply(await self._transport.request("POST", "/prompt", orjson.dumps(body)), marker.attempt)
+
+    async def _object(self, path: str) -> dict[str, Any]:
+        return (await self.get(path)).raise_for_status().json_object()

@@ -1,0 +1,99 @@
+"""ComfyUI's /ws frames as the core's events.
+
+Which frames there are and who receives them: PROTOCOL in docs/comfyui.md. Binary frames are previews and are skipped; a
+text frame that is no JSON, or no frame that we know, is nothing to us.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from statemachine.core import events
+from statemachine.core.vocabulary import Witness
+
+Data = dict[str, Any]
+
+
+def decode(frame: str | bytes) -> events.Event | None:
+    """The event that a frame tells, None for one that tells nothing. Never raises."""
+    if isinstance(frame, bytes):
+        return None
+    try:
+        message = orjson.loads(frame)
+        return _DECODERS[message["type"]](message["data"])
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+def is_session_start(frame: str | bytes) -> bool:
+    """Whether this is a `status` frame, which ComfyUI sends first on every new connection."""
+    return isinstance(decode(frame), events.QueueSeen)
+
+
+def _status(data: Data) -> events.Event:
+    return events.QueueSeen(int(data["status"]["exec_info"]["queue_remaining"]), Witness.WS)
+
+
+def _cached(data: Data) -> events.Event:
+    return events.PromptCached(_prompt_id(data), tuple(str(node) for node in data["nodes"]))
+
+
+def _executing(data: Data) -> events.Event | None:
+    """`node: null` follows errors as well as successes, so it proves nothing."""
+    return events.PromptNodeStarted(_prompt_id(data), str(data["node"])) if data["node"] is not None else None
+
+
+def _progress_state(data: Data) -> events.Event:
+    done = sum(_share(node["value"], node["max"]) for node in data["nodes"].values())
+    return events.PromptProgress(_prompt_id(data), done)
+
+
+def _share(value: float, maximum: float) -> float:
+    return min(1.0, max(0.0, value / maximum)) if maximum else 0.0
+
+
+def _success(data: Data) -> events.Event:
+    return events.PromptSucceeded(_prompt_id(data), Witness.WS)
+
+
+def _error(data: Data) -> events.Event:
+    return failure(data, Witness.WS)
+
+
+def _interrupted(data: Data) -> events.Event:
+    return events.PromptInterrupted(_prompt_id(data), Witness.WS)
+
+
+def _prompt_id(data: Data) -> str:
+    if not isinstance(data["prompt_id"], str):
+        raise TypeError("prompt_id is no text")
+    return data["prompt_id"]
+
+
+_DECODERS: dict[str, Callable[[Data], events.Event | None]] = {
+    "status": _status,
+    "execution_cached": _cached,
+    "executing": _executing,
+    "progress_state": _progress_state,
+    "execution_success": _success,
+    "execution_error": _error,
+    "execution_interrupted": _interrupted,
+}
+
+
+def failure(data: Data, witness: Witness) -> events.PromptFailed:
+    """An `execution_error`, from a frame or from history: it names the node and the exception."""
+    kind, text = str(data.get("exception_type", "")), str(data.get("exception_message", "")).strip()
+    node = f"node {data.get('node_id')} ({data.get('node_type')})"
+    return events.PromptFailed(
+        prompt_id=_prompt_id(data),
+        witness=witness,
+        message=f"{node} raised {kind}: {text}",
+        out_of_memory=_is_out_of_memory(kind, text),
+    )
+
+
+def _is_out_of_memory(kind: str, text: str) -> bool:
+    """torch's own class, or what drivers and `RuntimeError`s say (transcript 04: "CUDA out of memory")."""
+    return kind.endswith("OutOfMemoryError") or "out of memory" in text.lower()

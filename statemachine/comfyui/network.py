@@ -1,0 +1,127 @@
+"""The real network: aiohttp for the checks, websockets for /ws."""
+
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+import websockets
+from pydantic import SecretStr
+from websockets.asyncio.client import ClientConnection, connect
+
+from statemachine.comfyui.errors import AccessDeniedError, NotAnsweringError, NotUnderstoodError
+from statemachine.comfyui.transport import REDIRECTS, ConnectRefusedError, Reply
+
+MAX_BODY = 64 * 1024 * 1024
+"""Bytes. A queue of hundreds of graphs with inlined images stays below this; more is refused, not read."""
+
+MAX_FRAME = 32 * 1024 * 1024
+"""Bytes. Previews are many MB, and websockets closes the connection above its limit (1 MiB by default)."""
+
+PING_EVERY_S = 30.0
+PONG_WITHIN_S = 120.0
+"""Loading a model can hold the server's GIL for many seconds; 20 s, the default, would cut healthy servers off."""
+
+
+def new_session() -> aiohttp.ClientSession:
+    """The HTTP session of a whole fleet. It keeps no cookies and believes no proxy of the environment."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
+    )
+
+
+class NetworkTransport:
+    """The way to one server at `url` (no trailing slash)."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, headers: Mapping[str, SecretStr], timeout_s: float
+    ) -> None:
+        self._session = session
+        self._url = url
+        self._headers = {name: value.get_secret_value() for name, value in headers.items()}
+        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
+        self._timeout_s = timeout_s
+
+    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+        """See Transport."""
+        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        try:
+            async with self._session.request(
+                method, self._url + path, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+            ) as response:
+                content = await _read_bounded(response)
+                return Reply(response.status, content, response.headers.get("Location", ""))
+        except TimeoutError as error:
+            raise NotAnsweringError(f"no answer within {self._timeout_s:g} s") from error
+        except aiohttp.ClientConnectorError as error:
+            raise _connect_error(error) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise NotAnsweringError(_sentence(error)) from error
+
+    async def connect(self, client_id: str) -> "NetworkSocket":
+        """See Transport."""
+        url = f"ws{self._url.removeprefix('http')}/ws?clientId={client_id}"
+        try:
+            connection = await connect(
+                url,
+                additional_headers=self._headers,
+                user_agent_header="comfywarm",
+                compression=None,
+                max_size=MAX_FRAME,
+                open_timeout=self._timeout_s,
+                close_timeout=1,
+                ping_interval=PING_EVERY_S,
+                ping_timeout=PONG_WITHIN_S,
+                proxy=None,
+            )
+        except ConnectionRefusedError as error:
+            raise ConnectRefusedError(_sentence(error)) from error
+        except websockets.InvalidStatus as error:
+            raise _status_error(error) from error
+        except (OSError, TimeoutError, websockets.WebSocketException, ValueError) as error:
+            raise NotAnsweringError(_sentence(error)) from error
+        return NetworkSocket(connection)
+
+
+class NetworkSocket:
+    """One connection of websockets'."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    async def frames(self) -> AsyncIterator[str | bytes]:
+        """See Socket."""
+        try:
+            while True:
+                yield await self._connection.recv()
+        except websockets.ConnectionClosed as error:
+            raise NotAnsweringError(f"the connection was closed ({_sentence(error)})") from error
+
+    async def close(self) -> None:
+        """See Socket."""
+        await self._connection.close()
+
+
+async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    content = bytearray()
+    async for chunk in response.content.iter_any():
+        content += chunk
+        if len(content) > MAX_BODY:
+            raise NotUnderstoodError(f"the answer is larger than {MAX_BODY // 2**20} MiB", response.status)
+    return bytes(content)
+
+
+def _connect_error(error: aiohttp.ClientConnectorError) -> NotAnsweringError:
+    refused = isinstance(error.os_error, ConnectionRefusedError)
+    return ConnectRefusedError("connection refused") if refused else NotAnsweringError(_sentence(error))
+
+
+def _status_error(error: websockets.InvalidStatus) -> Exception:
+    status = error.response.status_code
+    if status in (401, 403) or status in REDIRECTS:
+        return AccessDeniedError(f"/ws denies access (HTTP {status})")
+    return NotAnsweringError(f"/ws answers HTTP {status}")
+
+
+def _sentence(error: BaseException) -> str:
+    return str(error) or type(error).__name__

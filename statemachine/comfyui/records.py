@@ -1,0 +1,109 @@
+"""What /queue and /history hold, read strictly: what is not understood raises, it is never taken for absence."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from statemachine.comfyui.errors import NotUnderstoodError
+from statemachine.comfyui.frames import failure
+from statemachine.core import events
+from statemachine.core.attempt import Attempt
+from statemachine.core.vocabulary import Witness
+
+MARKER = "comfywarm"
+"""Our name within a prompt's extra_data, which ComfyUI keeps in its queue and its history (transcripts 01 and 09)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """What we write into every prompt of ours, so that it is known again whatever id the server gave it."""
+
+    attempt: str
+    workflow: str
+    digest: str
+
+    def as_json(self) -> dict[str, str]:
+        """For extra_data."""
+        return {"attempt": self.attempt, "workflow": self.workflow, "digest": self.digest}
+
+
+@dataclass(frozen=True, slots=True)
+class QueueItem:
+    """A running or pending prompt."""
+
+    prompt_id: str
+    graph: Mapping[str, Any]
+    marker: Marker | None
+
+    def is_of(self, attempt: Attempt) -> bool:
+        """Whether this is the prompt of that attempt."""
+        return attempt.is_about(self.prompt_id) or (
+            self.marker is not None and self.marker.attempt == attempt.prompt_id
+        )
+
+    @property
+    def cache_keys(self) -> frozenset[str]:
+        """The keys that its nodes will set."""
+        inputs = (node.get("inputs", {}) for node in self.graph.values() if isinstance(node, dict))
+        return frozenset(one["key"] for one in inputs if isinstance(one, dict) and isinstance(one.get("key"), str))
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry(QueueItem):
+    """A prompt that ended. An interrupt reads "error" too: only the messages tell it from a failure (transcript 05)."""
+
+    status: str
+    messages: tuple[tuple[str, Mapping[str, Any]], ...]
+
+    def end(self) -> events.PromptEnd:
+        """How it ended."""
+        told = dict(self.messages)
+        if self.status == "success":
+            return events.PromptSucceeded(self.prompt_id, Witness.HISTORY, _cached_nodes(told))
+        if "execution_interrupted" in told:
+            return events.PromptInterrupted(self.prompt_id, Witness.HISTORY)
+        data = {**told.get("execution_error", {}), "prompt_id": self.prompt_id}
+        return failure(data, Witness.HISTORY)
+
+
+def _cached_nodes(told: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
+    return tuple(str(node) for node in told.get("execution_cached", {}).get("nodes", ()))
+
+
+def queue_items(answer: Mapping[str, Any]) -> tuple[QueueItem, ...]:
+    """The running and pending prompts of an answer of GET /queue."""
+    try:
+        return tuple(_item(entry) for part in ("queue_running", "queue_pending") for entry in answer[part])
+    except (KeyError, TypeError, IndexError) as error:
+        raise NotUnderstoodError(f"this is no queue ({error!r})") from error
+
+
+def history_entries(answer: Mapping[str, Any]) -> tuple[HistoryEntry, ...]:
+    """The entries of an answer of GET /history, in its order: oldest first."""
+    try:
+        return tuple(_entry(prompt_id, entry) for prompt_id, entry in answer.items())
+    except (KeyError, TypeError, IndexError, ValueError) as error:
+        raise NotUnderstoodError(f"this is no history ({error!r})") from error
+
+
+def _item(entry: Any) -> QueueItem:
+    return QueueItem(str(entry[1]), _mapping(entry[2]), _marker(entry))
+
+
+def _entry(prompt_id: str, entry: Any) -> HistoryEntry:
+    prompt, status = entry["prompt"], entry["status"]
+    messages = tuple((str(kind), _mapping(data)) for kind, data in status["messages"])
+    return HistoryEntry(prompt_id, _mapping(prompt[2]), _marker(prompt), str(status["status_str"]), messages)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _marker(entry: Any) -> Marker | None:
+    """Entries are [number, prompt_id, graph, extra_data, outputs]."""
+    found = _mapping(entry[3]).get(MARKER) if len(entry) > 3 else None  # noqa: PLR2004
+    try:
+        return Marker(str(found["attempt"]), str(found["workflow"]), str(found["digest"])) if found else None
+    except (KeyError, TypeError):
+        return None

@@ -1,0 +1,90 @@
+"""What the client needs of a network: one HTTP exchange, and one-use /ws connections.
+
+The real one is in `network.py`; a simulated network can stand in its place.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import orjson
+
+from statemachine.comfyui.errors import AbsentError, AccessDeniedError, NotAnsweringError, NotUnderstoodError
+
+GATEWAY_ERRORS = frozenset({502, 503, 504})
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+OK = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer, its body read (up to the transport's limit). Redirects are never followed."""
+
+    status: int
+    body: bytes
+    location: str = ""
+
+    @property
+    def text(self) -> str:
+        """The body as UTF-8, bad bytes replaced."""
+        return self.body.decode("utf-8", "replace")
+
+    def raise_for_status(self) -> "Reply":
+        """Itself where the status is 200; else the ComfyError that the status means."""
+        if self.status == OK:
+            return self
+        if self.status in GATEWAY_ERRORS:
+            raise NotAnsweringError(f"a proxy answers HTTP {self.status}")
+        if self.is_denial:
+            raise AccessDeniedError(f"access denied (HTTP {self.status}{self._to})")
+        if self.status == 404:  # noqa: PLR2004
+            raise AbsentError("there is no such route (HTTP 404)")
+        raise NotUnderstoodError(f"unexpected answer{self._to}", self.status, self.text)
+
+    @property
+    def is_denial(self) -> bool:
+        """401, 403, or a redirect to a login page (ComfyUI-Login answers so)."""
+        return self.status in (401, 403) or (self.status in REDIRECTS and "login" in self.location.lower())
+
+    @property
+    def _to(self) -> str:
+        return f", redirect to {self.location}" if self.location else ""
+
+    def json_object(self) -> dict[str, Any]:
+        """The body as a JSON object; NotUnderstoodError where it is none."""
+        try:
+            value = orjson.loads(self.body)
+        except orjson.JSONDecodeError as error:
+            what = "empty body" if not self.body else f"not JSON ({error.msg})"
+            raise NotUnderstoodError(what, self.status, self.text) from error
+        if not isinstance(value, dict):
+            raise NotUnderstoodError("a JSON object was expected", self.status, self.text)
+        return value
+
+
+class Socket(Protocol):
+    """One /ws connection: used once, then closed for good."""
+
+    def frames(self) -> AsyncIterator[str | bytes]:
+        """Every frame, until the connection ends, which raises NotAnsweringError with the cause."""
+        ...
+
+    async def close(self) -> None:
+        """End the connection."""
+        ...
+
+
+class Transport(Protocol):
+    """A way to one server. Every call is bounded in time and raises NotAnsweringError where nothing comes back."""
+
+    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+        """One exchange. `path` begins with a slash and may have a query; a body is sent as JSON."""
+        ...
+
+    async def connect(self, client_id: str) -> Socket:
+        """Open /ws under this client id. Raises ConnectRefusedError, AccessDeniedError or NotAnsweringError."""
+        ...
+
+
+class ConnectRefusedError(NotAnsweringError):
+    """Nothing listens at the server's address: its process is away."""

@@ -1,0 +1,225 @@
+"""Warm-up workflows: files in ComfyUI's API format, checked before anything is sent.
+
+A server answers a malformed graph with an unhelpful 500 or runs half of it (PROTOCOL.md), so a file is refused
+here, with the place and the remedy. Its cache nodes say which keys a warm server must have.
+
+WorkflowError   the only exception for a bad file; `where` is the file, or the file and the node
+Workflow        a checked graph, its cache nodes and a digest of its content
+"""
+
+import copy
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+Graph = dict[str, Any]
+"""Node id → {"class_type": str, "inputs": {name: literal or ["node id", output index]}, ...}."""
+
+MAX_BYTES = 5_000_000
+CACHE_CLASS_PREFIX = "CacheBackendData"
+NUMBER_KEY_CLASS_PREFIX = "CacheBackendDataNumberKey"
+RESERVED_KEY = "*"
+"""Stands for all keys in Inspire-Pack, which says: "Cannot use that key" (inspire/backend_support.py)."""
+
+_BOM = b"\xef\xbb\xbf"
+_MAX_SHOWN = 60
+_EXPORT_HINT = (
+    "export it again in API format: menu Workflow (or File) → Export (API); "
+    "in older versions settings → enable dev mode options, then the button Save (API Format)"
+)
+
+
+class WorkflowError(Exception):
+    """The workflow cannot be used. `sentence` says what was found and what to do, for people."""
+
+    def __init__(self, where: str, sentence: str) -> None:
+        super().__init__(f"{where}: {sentence}")
+        self.where = where
+        self.sentence = sentence
+
+
+@dataclass(frozen=True, slots=True)
+class CacheNode:
+    """A node that stores its `data` in the server's cache under `key`."""
+
+    node_id: str
+    key: str
+    tag: str
+    class_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A checked workflow. `graph` is not to be changed: whoever needs another takes a copy."""
+
+    name: str
+    graph: Mapping[str, Any]
+    cache_nodes: tuple[CacheNode, ...]
+    digest: str
+    """16 hex digits; equal for graphs that differ only in the order of their members or in white space."""
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The keys that must be cached, each once, in the file's order."""
+        return tuple(dict.fromkeys(node.key for node in self.cache_nodes))
+
+
+def load_workflow(path: Path) -> Workflow:
+    """The workflow in this file, named after it. Raises WorkflowError, also when the file cannot be read."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise WorkflowError(str(path), f"the file cannot be read ({error.strerror})") from error
+    except ValueError as error:  # a NUL in the name
+        raise WorkflowError(_shown(str(path)), f"this is no file name ({error})") from error
+    return parse_workflow(path.stem, data)
+
+
+def parse_workflow(name: str, data: bytes) -> Workflow:
+    """The workflow in `data`: a graph in API format, or the body of a POST /prompt, `{"prompt": graph}`.
+
+    Raises WorkflowError for anything else, whatever the bytes.
+    """
+    where = f"{name}.json"
+    graph = _graph(where, _json(where, data))
+    _check_nodes(where, graph)
+    _check_links(where, graph)
+    cache_nodes = tuple(_cache_node(where, node_id, graph[node_id]) for node_id in _cache_node_ids(graph))
+    return Workflow(name=name, graph=graph, cache_nodes=cache_nodes, digest=_digest(where, graph))
+
+
+def with_varied_tag(workflow: Workflow, salt: str) -> Graph:
+    """A copy of the graph whose cache nodes have the tag `tag#salt`, so that the executor runs just them again.
+
+    The cure for a server that lost its keys while its executor still holds the nodes (PROTOCOL.md, the trap).
+    Tags do not add up: the salt goes behind the tag of the file.
+    """
+    graph = copy.deepcopy(dict(workflow.graph))
+    for node in workflow.cache_nodes:
+        graph[node.node_id]["inputs"]["tag"] = f"{node.tag}#{salt}"
+    return graph
+
+
+def is_link(value: object) -> bool:
+    """Whether an input's value is the output of another node (comfy_execution/graph_utils.py, is_link)."""
+    match value:
+        case [str(), bool()]:
+            return False
+        case [str(), int() | float()]:
+            return True
+    return False
+
+
+def _json(where: str, data: bytes) -> object:
+    if len(data) > MAX_BYTES:
+        raise WorkflowError(where, f"the file is larger than {MAX_BYTES:,} bytes, the most that is allowed")
+    try:
+        return orjson.loads(data.removeprefix(_BOM))
+    except orjson.JSONDecodeError as error:
+        raise WorkflowError(f"{where}:{error.lineno}:{error.colno}", f"this is not JSON ({error.msg})") from error
+
+
+def _graph(where: str, content: object) -> Graph:
+    if isinstance(content, dict) and _is_request_body(content):
+        content = content["prompt"]
+    if not isinstance(content, dict):
+        raise WorkflowError(where, f"a workflow is an object of nodes, this is {_kind(content)}; {_EXPORT_HINT}")
+    if isinstance(content.get("nodes"), list):
+        raise WorkflowError(where, f"this is the UI format, which a server cannot run; {_EXPORT_HINT}")
+    if not content:
+        raise WorkflowError(where, "the workflow has no nodes")
+    return content
+
+
+def _is_request_body(content: Mapping[str, Any]) -> bool:
+    """Whether this is `{"prompt": graph, …}`, and not a graph with a node of that id."""
+    inner = content.get("prompt")
+    return isinstance(inner, dict) and "class_type" not in inner
+
+
+def _check_nodes(where: str, graph: Graph) -> None:
+    for node_id, node in graph.items():
+        at = _at(where, node_id)
+        if not isinstance(node, dict):
+            raise WorkflowError(at, f"a node is an object, this is {_kind(node)}; {_EXPORT_HINT}")
+        if not isinstance(node.get("class_type"), str) or not node["class_type"]:
+            raise WorkflowError(at, f"class_type must be the name of a node class; {_EXPORT_HINT}")
+        if not isinstance(node.get("inputs"), dict):
+            raise WorkflowError(at, f"inputs must be an object, this is {_kind(node.get('inputs'))}; {_EXPORT_HINT}")
+
+
+def _check_links(where: str, graph: Graph) -> None:
+    for node_id, node in graph.items():
+        for input_name, source in _links(node):
+            if source not in graph:
+                problem = f"input {_shown(input_name)} takes its value from node {_shown(source)}, which is not there"
+                raise WorkflowError(_at(where, node_id), problem)
+    sources = {node_id: [source for _, source in _links(node)] for node_id, node in graph.items()}
+    try:
+        TopologicalSorter(sources).prepare()
+    except CycleError as error:
+        circle = " → ".join(_shown(node_id) for node_id in error.args[1][:10])
+        raise WorkflowError(where, f"the nodes wait for each other in a circle: {circle}") from error
+
+
+def _links(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(input name, id of the node it comes from), for each linked input."""
+    return ((name, value[0]) for name, value in node["inputs"].items() if is_link(value))
+
+
+def _cache_node_ids(graph: Graph) -> Iterator[str]:
+    """The nodes whose class begins with CacheBackendData, like `CacheBackendData //Inspire` and its List variant.
+
+    Not the two CacheBackendDataNumberKey… classes: their keys are numbers, and only text keys are checked.
+    Classes: ltdrdata/ComfyUI-Inspire-Pack, inspire/backend_support.py.
+    """
+    for node_id, node in graph.items():
+        class_type = node["class_type"]
+        if class_type.startswith(CACHE_CLASS_PREFIX) and not class_type.startswith(NUMBER_KEY_CLASS_PREFIX):
+            yield node_id
+
+
+def _cache_node(where: str, node_id: str, node: Mapping[str, Any]) -> CacheNode:
+    """Its key and tag must stand in the file: a key that is computed on the server cannot be asked for."""
+    at, inputs = _at(where, node_id), node["inputs"]
+    key, tag = (_text_input(at, inputs, name) for name in ("key", "tag"))
+    if not key.strip() or key == RESERVED_KEY:
+        raise WorkflowError(at, f"the key of a cache node is a name, and not {_shown(key)}")
+    if not is_link(inputs.get("data")):
+        raise WorkflowError(at, "the input data of a cache node must come from another node: link a loader to it")
+    return CacheNode(node_id=node_id, key=key, tag=tag, class_type=node["class_type"])
+
+
+def _text_input(at: str, inputs: Mapping[str, Any], name: str) -> str:
+    value = inputs.get(name)
+    if isinstance(value, str):
+        return value
+    found = "comes from another node" if is_link(value) else f"is {_kind(value)}"
+    raise WorkflowError(at, f"the input {name} of a cache node must be text typed into it, and it {found}")
+
+
+def _digest(where: str, graph: Graph) -> str:
+    try:
+        canonical = orjson.dumps(graph, option=orjson.OPT_SORT_KEYS)
+    except orjson.JSONEncodeError as error:  # orjson reads deeper nesting than it writes
+        raise WorkflowError(where, f"the workflow cannot be sent ({error})") from error
+    return hashlib.sha256(canonical).hexdigest()[:16]
+
+
+def _at(where: str, node_id: str) -> str:
+    return f"{where}, node {_shown(node_id)}"
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…")
+
+
+def _kind(value: object) -> str:
+    names = {type(None): "nothing", bool: "true or false", str: "text", list: "a list", dict: "an object"}
+    return names.get(type(value), "a number")

@@ -1,0 +1,172 @@
+"""One line of settings for a rack of servers: `[a-b]` and `[a-b:step]` in the host and the port of a URL.
+
+Parsing never expands, so a range of a billion servers is refused without being built. Ranges only ascend, so
+a template whose first and last server are right is right for all between them. No message quotes the URL: it
+may hold a secret.
+"""
+
+import ipaddress
+import itertools
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_SERVERS = 20_000
+MAX_PORT = 65_535
+DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_PARTS = re.compile(r"(?P<scheme>https?)://(?P<authority>[^/?#]*)(?P<prefix>/[^?#]*)?", re.IGNORECASE)
+_RANGE = re.compile(r"\[(\d{1,9})-(\d{1,9})(?::(\d{1,9}))?\]", re.ASCII)
+_AUTHORITY = re.compile(r"(\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<name>[^:\[\]]+))(:(?P<port>[0-9]{1,9}))?")
+_PREFIX = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
+_HOSTNAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a-z0-9_-]{0,62}))*")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerUrl:
+    """One server's address: `url` without trailing slash and default port, `host` without brackets."""
+
+    url: str
+    host: str
+    port: int
+
+    @property
+    def host_and_port(self) -> str:
+        """The server's default name."""
+        return f"{bracketed(self.host)}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class UrlTemplate:
+    """A URL in which ranges may stand: `texts` is around them, one more than there are `ranges`."""
+
+    scheme: str
+    texts: tuple[str, ...]
+    ranges: tuple["NumberRange", ...]
+    prefix: str
+
+    def __len__(self) -> int:
+        return math.prod(len(numbers) for numbers in self.ranges)
+
+    def urls(self) -> Iterator[ServerUrl]:
+        """The product of all ranges, in order, the last one running fastest."""
+        for chosen in itertools.product(*(numbers.texts() for numbers in self.ranges)):
+            yield self._url(chosen)
+
+    def check_ends(self) -> None:
+        """ValueError where the first or the last server has no possible host or port."""
+        self._url([numbers.text(numbers.first) for numbers in self.ranges])
+        self._url([numbers.text(numbers.last) for numbers in self.ranges])
+
+    def _url(self, chosen: "tuple[str, ...] | list[str]") -> ServerUrl:
+        pairs = itertools.zip_longest(self.texts, chosen, fillvalue="")
+        return parse_address(self.scheme, "".join(itertools.chain.from_iterable(pairs)), self.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class NumberRange:
+    """`[first-stop:step]`, both ends included. Leading zeros in `first` keep the width: 01, 02 … 10."""
+
+    first: int
+    stop: int
+    step: int
+    width: int
+
+    @property
+    def last(self) -> int:
+        return self.first + (len(self) - 1) * self.step
+
+    def __len__(self) -> int:
+        return (self.stop - self.first) // self.step + 1
+
+    def texts(self) -> list[str]:
+        return [self.text(number) for number in range(self.first, self.stop + 1, self.step)]
+
+    def text(self, number: int) -> str:
+        return f"{number:0{self.width}d}"
+
+
+def parse_template(text: str) -> UrlTemplate:
+    """The template of a `url` setting; ValueError says what is allowed instead."""
+    found = _PARTS.fullmatch(text)
+    if found is None:
+        raise ValueError("http://HOST:PORT or https://HOST:PORT, with a path prefix if need be, and no ? or #")
+    if "@" in found["authority"]:
+        raise ValueError('a URL without a user name or password: put them into "headers", as "${NAME}"')
+    prefix = (found["prefix"] or "").rstrip("/")
+    if not _PREFIX.fullmatch(prefix):
+        raise ValueError("a path prefix of plain URL characters (ranges stand only in the host and the port)")
+    texts, ranges = _split_ranges(found["authority"])
+    template = UrlTemplate(found["scheme"].lower(), texts, ranges, prefix)
+    check_count(len(template))
+    template.check_ends()
+    return template
+
+
+def expand_url(text: str) -> tuple[ServerUrl, ...]:
+    """Every server that a `url` setting stands for, in order; ValueError as `parse_template`."""
+    return tuple(parse_template(text).urls())
+
+
+def check_count(count: int) -> None:
+    """The limit of one settings file."""
+    if count > MAX_SERVERS:
+        raise ValueError(f"at most {MAX_SERVERS} servers in one settings file, and this makes {count}")
+
+
+def parse_address(scheme: str, authority: str, prefix: str) -> ServerUrl:
+    """One server's address, without ranges."""
+    parts = _AUTHORITY.fullmatch(authority.lower())
+    if parts is None:
+        raise ValueError("HOST or HOST:PORT; inside [ ] a range like [144-150] or [8188-8488:100], or an IPv6 address")
+    default = DEFAULT_PORTS[scheme]
+    port = int(parts["port"] or default)
+    if not 1 <= port <= MAX_PORT:
+        raise ValueError(f"a port from 1 to {MAX_PORT}")
+    host = _ipv6(parts["ipv6"]) if parts["ipv6"] else _ipv4_or_name(parts["name"])
+    suffix = "" if port == default else f":{port}"
+    return ServerUrl(f"{scheme}://{bracketed(host)}{suffix}{prefix}", host, port)
+
+
+def bracketed(host: str) -> str:
+    """A host as a URL writes it."""
+    return f"[{host}]" if ":" in host else host
+
+
+def _split_ranges(authority: str) -> tuple[tuple[str, ...], tuple[NumberRange, ...]]:
+    """The texts around the ranges, and the ranges. An IPv6 address in brackets has no `-` and stays text."""
+    texts, ranges, end = [], [], 0
+    for found in _RANGE.finditer(authority):
+        texts.append(authority[end : found.start()])
+        ranges.append(_number_range(*found.groups()))
+        end = found.end()
+    return (*texts, authority[end:]), tuple(ranges)
+
+
+def _number_range(first: str, stop: str, step: str | None) -> NumberRange:
+    numbers = NumberRange(int(first), int(stop), int(step or 1), len(first) if first.startswith("0") else 0)
+    if step is not None and int(step) < 1:
+        raise ValueError("a range with a step of 1 or more, like [8188-8488:100]")
+    if numbers.first > numbers.stop:
+        raise ValueError("a range that ascends, like [144-150]")
+    return numbers
+
+
+def _ipv6(host: str) -> str:
+    try:
+        return ipaddress.IPv6Address(host).compressed
+    except ValueError:
+        raise ValueError("a valid IPv6 address inside [ ], or a range like [144-150]") from None
+
+
+def _ipv4_or_name(host: str) -> str:
+    """A host whose last label is a number can only be meant as an IPv4 address."""
+    if host.rpartition(".")[2].isdecimal():
+        try:
+            return str(ipaddress.IPv4Address(host))
+        except ValueError:
+            raise ValueError("a valid IPv4 address, or a host name that does not end in a number") from None
+    if not _HOSTNAME.fullmatch(host):
+        raise ValueError("a host: a name in ASCII letters, digits, - _ and dots, or an IP address")
+    return host

@@ -1,0 +1,115 @@
+"""The kinds of value a setting can have. Numbers are strict: "60" and true are no numbers.
+
+No message quotes what was found: that is left to `explain`, which knows what is secret. A list's least length is
+checked by hand, because pydantic counts only the items that are right.
+"""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Strict
+
+MAX_NAME_LENGTH = 100
+MAX_WORKFLOWS = 100
+MAX_HEADERS = 100
+
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
+_PRINTABLE_ASCII = re.compile(r"[ -~]*")
+_TOKEN = re.compile(r"[!-~]+")
+_BIND_HOST = re.compile(r"[A-Za-z0-9.:_-]+")
+_DESTRUCTIVE = re.compile(r"/(remove|clear)/?$", re.IGNORECASE)
+
+
+def _check_name(name: str) -> str:
+    usable = name.isprintable() and name == name.strip() and name not in {"", ".", ".."}
+    if not usable or len(name) > MAX_NAME_LENGTH or set(name) & set("/\\?#%"):
+        raise ValueError(
+            f"1 to {MAX_NAME_LENGTH} printable characters without / \\ ? # % and without spaces at the ends"
+        )
+    return name
+
+
+def _check_workflow(name: str) -> str:
+    if name.endswith(".json"):
+        raise ValueError('the name without ".json": NAME stands for NAME.json in workflows_dir')
+    if name.startswith("."):
+        raise ValueError("a name that does not begin with a dot")
+    return _check_name(name)
+
+
+def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or len(set(names)) < len(names):
+        raise ValueError("at least one name, and each name once")
+    return names
+
+
+def _check_folder(path: object) -> object:
+    if isinstance(path, str) and not (path and path.isprintable()):
+        raise ValueError("a path of printable characters")
+    return path
+
+
+def _check_route(path: str) -> str:
+    """Inspire-Pack's GET routes ending in remove and clear empty the very cache that is to be kept."""
+    if not path.startswith("/") or path.startswith("//") or " " in path or "#" in path:
+        raise ValueError("a path on the server that begins with one /, without spaces and #")
+    if not _PRINTABLE_ASCII.fullmatch(path):
+        raise ValueError("a path in printable ASCII (percent-encode the rest)")
+    if _DESTRUCTIVE.search(path.partition("?")[0]):
+        raise ValueError("a route that only reads; one ending in /remove or /clear would empty the cache")
+    return path
+
+
+def _check_header_value(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not _PRINTABLE_ASCII.fullmatch(text) or text != text.strip():
+        raise ValueError("printable ASCII on one line, without spaces at the ends")
+    return value
+
+
+def _check_header_names(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    if len({name.lower() for name in headers}) < len(headers):
+        raise ValueError("each header once (capitals make no difference)")
+    return headers
+
+
+def _check_token(token: SecretStr) -> SecretStr:
+    if not _TOKEN.fullmatch(token.get_secret_value()):
+        raise ValueError("null, or printable ASCII without spaces and not empty")
+    return token
+
+
+def _matches(pattern: re.Pattern[str], allowed: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise ValueError(allowed)
+        return text
+
+    return check
+
+
+Whole = Annotated[int, Strict()]
+Seconds = Annotated[float, Strict()]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), AfterValidator(_check_name)]
+WorkflowName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), AfterValidator(_check_workflow)]
+WorkflowNames = Annotated[
+    tuple[WorkflowName, ...],
+    Field(max_length=MAX_WORKFLOWS, json_schema_extra={"minItems": 1}),
+    AfterValidator(_check_distinct),
+]
+Folder = Annotated[Path, BeforeValidator(_check_folder)]
+Route = Annotated[str, Field(max_length=1000), AfterValidator(_check_route)]
+BindHost = Annotated[str, AfterValidator(_matches(_BIND_HOST, "a host name or an IP address, without brackets"))]
+RotationSize = Annotated[
+    str,
+    AfterValidator(_matches(re.compile(r"[1-9][0-9]{0,5} ?(KB|MB|GB)"), 'a size like "20 MB" (KB, MB or GB)')),
+]
+Token = Annotated[SecretStr, AfterValidator(_check_token)]
+HeaderName = Annotated[
+    str,
+    AfterValidator(_matches(_HEADER_NAME, "an HTTP header's name: ASCII letters, digits and !#$%&'*+-.^_`|~")),
+]
+HeaderValue = Annotated[SecretStr, Field(max_length=8000), AfterValidator(_check_header_value)]
+Headers = Annotated[dict[HeaderName, HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_check_header_names)]

@@ -1,0 +1,245 @@
+"""Workflow files: what is accepted, what is refused and how it is said, and the cure by another tag."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statemachine.comfyui.workflow import (
+    MAX_BYTES,
+    Workflow,
+    WorkflowError,
+    load_workflow,
+    parse_workflow,
+    with_varied_tag,
+)
+
+BUNDLED = Path(__file__).parents[2] / "workflows"
+LOADER = {"class_type": "Loader", "inputs": {"model": "a.safetensors"}}
+INSPIRE = "CacheBackendData //Inspire"
+
+
+def cache_node(class_type: str = INSPIRE, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": class_type, "inputs": {"key": "k", "tag": "t", "data": ["1", 0], **inputs}}
+
+
+def parse(graph: object) -> Workflow:
+    return parse_workflow("w", json.dumps(graph).encode())
+
+
+def refusal(graph: object) -> WorkflowError:
+    with pytest.raises(WorkflowError) as caught:
+        parse(graph)
+    return caught.value
+
+
+def test_the_mission_workflow_asks_for_the_four_keys() -> None:
+    workflow = load_workflow(BUNDLED / "cache_models.json")
+    assert workflow.name == "cache_models"
+    assert workflow.keys == ("pulid_eva_clip", "pulid_face_analysis", "pulid_model", "ben2_base")
+
+
+def test_every_bundled_workflow_is_valid_and_titled_as_an_export_is() -> None:
+    files = sorted(BUNDLED.glob("*.json"))
+    assert {file.stem for file in files} >= {"cache_models", "smoke"}
+    for file in files:
+        assert all(node["_meta"]["title"] for node in load_workflow(file).graph.values())
+
+
+def test_the_smoke_workflow_needs_no_model_and_has_no_keys() -> None:
+    workflow = load_workflow(BUNDLED / "smoke.json")
+    assert workflow.keys == ()
+    assert {node["class_type"] for node in workflow.graph.values()} == {"EmptyImage", "PreviewImage"}
+
+
+def test_cache_nodes_are_found_in_the_order_of_the_file() -> None:
+    workflow = parse({"9": cache_node(key="b"), "1": LOADER, "2": cache_node(key="a"), "3": cache_node(key="b")})
+    assert [(node.node_id, node.key) for node in workflow.cache_nodes] == [("9", "b"), ("2", "a"), ("3", "b")]
+    assert workflow.keys == ("b", "a")
+
+
+def test_the_list_class_is_a_cache_node_and_the_number_key_classes_are_not() -> None:
+    workflow = parse(
+        {
+            "1": LOADER,
+            "2": cache_node("CacheBackendDataList //Inspire", key="listed"),
+            "3": cache_node("CacheBackendDataNumberKey //Inspire", key=7),
+            "4": cache_node("CacheBackendDataNumberKeyList //Inspire", key=8),
+            "5": {"class_type": "RetrieveBackendData //Inspire", "inputs": {"key": "listed"}},
+        }
+    )
+    assert workflow.keys == ("listed",)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "says"),
+    [
+        ({"key": ["1", 0]}, "key of a cache node must be text typed into it, and it comes from another node"),
+        ({"key": 5}, "must be text typed into it, and it is a number"),
+        ({"tag": None}, "input tag of a cache node must be text"),
+        ({"key": "*"}, "'*'"),
+        ({"key": "  "}, "is a name"),
+        ({"data": "text"}, "data of a cache node must come from another node"),
+    ],
+)
+def test_a_cache_node_that_could_not_be_checked_is_refused(inputs: dict[str, Any], says: str) -> None:
+    error = refusal({"1": LOADER, "2": cache_node(**inputs)})
+    assert error.where == "w.json, node '2'"
+    assert says in error.sentence
+
+
+def test_the_ui_format_is_named_with_the_way_to_export() -> None:
+    error = refusal({"last_node_id": 2, "nodes": [{"id": 1, "type": "Loader"}], "links": [], "version": 0.4})
+    assert "UI format" in error.sentence
+    assert "Export (API)" in error.sentence
+    assert "Save (API Format)" in error.sentence
+
+
+def test_a_saved_request_body_is_the_graph_inside_it() -> None:
+    graph = {"1": LOADER, "2": cache_node()}
+    assert parse({"prompt": graph, "client_id": "x"}) == parse(graph)
+
+
+def test_a_node_may_be_called_prompt() -> None:
+    assert list(parse({"prompt": LOADER}).graph) == ["prompt"]
+
+
+@pytest.mark.parametrize(
+    ("graph", "where", "says"),
+    [
+        ([], "w.json", "this is a list"),
+        (None, "w.json", "this is nothing"),
+        ({}, "w.json", "no nodes"),
+        ({"prompt": {}}, "w.json", "no nodes"),
+        ({"1": "text"}, "w.json, node '1'", "this is text"),
+        ({"1": {"inputs": {}}}, "w.json, node '1'", "class_type"),
+        ({"1": {"class_type": 3, "inputs": {}}}, "w.json, node '1'", "class_type"),
+        ({"1": {"class_type": "A"}}, "w.json, node '1'", "inputs must be an object, this is nothing"),
+        ({"1": {"class_type": "A", "inputs": []}}, "w.json, node '1'", "inputs must be an object"),
+        (
+            {"1": {"class_type": "A", "inputs": {"x": ["9", 0]}}},
+            "w.json, node '1'",
+            "'x' takes its value from node '9'",
+        ),
+    ],
+)
+def test_what_is_no_graph_is_refused_with_its_place(graph: object, where: str, says: str) -> None:
+    error = refusal(graph)
+    assert (error.where, says in error.sentence) == (where, True), error
+    assert str(error) == f"{error.where}: {error.sentence}"
+
+
+@pytest.mark.parametrize("value", [["9"], ["9", "0"], [9, 0], ["9", 0, 0], ["9", True], "9"])
+def test_a_list_that_is_no_link_is_a_value(value: object) -> None:
+    parse({"1": {"class_type": "A", "inputs": {"x": value}}})
+
+
+def test_nodes_that_wait_for_each_other_are_refused() -> None:
+    ring = {"a": "b", "b": "c", "c": "a"}
+    graph = {node: {"class_type": "A", "inputs": {"x": [source, 0]}} for node, source in ring.items()}
+    error = refusal(graph)
+    assert "circle" in error.sentence
+    assert all(repr(node) in error.sentence for node in ring)
+
+
+def test_a_chain_of_thousands_of_nodes_is_fine() -> None:
+    chain = {f"{n}": {"class_type": "A", "inputs": {"x": [f"{n - 1}", 0]} if n else {}} for n in range(5_000)}
+    assert len(parse(chain).graph) == 5_000
+
+
+def test_broken_json_is_refused_with_line_and_column() -> None:
+    with pytest.raises(WorkflowError) as caught:
+        parse_workflow("w", b'{\n  "1": {,\n}')
+    assert caught.value.where == "w.json:2:9"
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    assert parse_workflow("w", b"\xef\xbb\xbf" + json.dumps({"1": LOADER}).encode()) == parse({"1": LOADER})
+
+
+@pytest.mark.parametrize("depth", [260, 5_000])
+def test_nesting_that_could_not_be_sent_is_refused(depth: int) -> None:
+    data = b'{"1":{"class_type":"A","inputs":{"x":' + b"[" * depth + b"]" * depth + b"}}}"
+    with pytest.raises(WorkflowError):
+        parse_workflow("w", data)
+
+
+def test_the_size_limit_is_exact() -> None:
+    data = json.dumps({"1": LOADER}).encode()
+    parse_workflow("w", data.ljust(MAX_BYTES))
+    with pytest.raises(WorkflowError, match="larger than 5,000,000 bytes"):
+        parse_workflow("w", data.ljust(MAX_BYTES + 1))
+
+
+@pytest.mark.parametrize("path", [Path("no/such/file.json"), Path(__file__).parent, Path("nul\0.json")])
+def test_a_file_that_cannot_be_read_is_refused(path: Path) -> None:
+    with pytest.raises(WorkflowError):
+        load_workflow(path)
+
+
+def test_a_varied_tag_changes_the_tags_of_cache_nodes_and_nothing_else() -> None:
+    workflow = parse({"1": {**LOADER, "inputs": {"tag": "mine"}}, "2": cache_node(), "3": cache_node(tag="")})
+    before = json.dumps(workflow.graph)
+    varied = with_varied_tag(workflow, "x1")
+    assert [varied[node]["inputs"]["tag"] for node in "123"] == ["mine", "t#x1", "#x1"]
+    for node, tag in (("2", "t"), ("3", "")):
+        varied[node]["inputs"]["tag"] = tag
+    assert varied == workflow.graph
+    varied["1"]["inputs"]["tag"] = "changed"
+    assert json.dumps(workflow.graph) == before
+
+
+def test_the_deepest_graph_that_is_accepted_can_be_varied() -> None:
+    deep = json.loads("[" * 240 + "]" * 240)
+    workflow = parse({"1": {"class_type": "A", "inputs": {"x": deep}}, "2": cache_node()})
+    assert with_varied_tag(workflow, "s")["1"] == workflow.graph["1"]
+
+
+def test_the_digest_ignores_order_and_spaces_and_notices_a_change() -> None:
+    one = parse_workflow("w", b'{"1":{"class_type":"A","inputs":{"x":1,"y":2}}}')
+    same = parse_workflow("other", b'{ "1": {"inputs": {"y": 2, "x": 1}, "class_type": "A"} }')
+    other = parse_workflow("w", b'{"1":{"class_type":"A","inputs":{"x":1,"y":3}}}')
+    assert one.digest == same.digest != other.digest
+    assert len(one.digest) == 16
+    assert int(one.digest, 16) >= 0
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from(["1", "*", INSPIRE]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["1", "2", "prompt", "nodes", "class_type", "inputs", "key", "tag"]), inner)
+    ),
+    max_leaves=15,
+)
+
+
+def parses_or_refuses(data: bytes) -> None:
+    with suppress(WorkflowError):
+        workflow = parse_workflow("w", data)
+        assert workflow.graph
+        with_varied_tag(workflow, "s")
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_workflow_or_a_workflow_error(data: bytes) -> None:
+    parses_or_refuses(data)
+
+
+@given(json_values)
+def test_any_json_is_a_workflow_or_a_workflow_error(value: object) -> None:
+    parses_or_refuses(json.dumps(value).encode())
+
+
+@given(st.dictionaries(st.sampled_from(["key", "tag", "data"]), json_values))
+def test_any_cache_node_is_a_workflow_or_a_workflow_error(inputs: dict[str, object]) -> None:
+    parses_or_refuses(json.dumps({"1": LOADER, "2": {"class_type": INSPIRE, "inputs": inputs}}).encode())

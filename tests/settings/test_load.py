@@ -1,0 +1,220 @@
+"""From a file or from data to Settings, and the errors on the way."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from statemachine.settings import Settings, SettingsError, load_settings, parse_settings, resolve_servers
+from tests.settings.samples import BASE_DIR, CONTRACT_EXAMPLE, REPOSITORY, parse, problems
+
+
+def test_the_contract_example_loads() -> None:
+    settings = parse_settings(CONTRACT_EXAMPLE, BASE_DIR, {"COMFY_TOKEN": "t"})
+    names = [server.name for server in resolve_servers(settings)]
+    assert names[0] == "127.0.0.1:8188"
+    assert names[1:8] == [f"192.0.2.{number}:8188" for number in range(144, 151)]
+    assert names[8:] == [f"192.0.2.210:{port}" for port in (8188, 8288, 8388, 8488)]
+
+
+def test_the_shipped_file_points_only_to_loopback() -> None:
+    servers = resolve_servers(load_settings(REPOSITORY / "settings.json", {}))
+    assert {server.host for server in servers} == {"127.0.0.1"}
+
+
+def test_relative_folders_start_at_the_files_own_folder_even_behind_a_link(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "real.json"
+    target.write_text(json.dumps({"servers": ["http://h"], "data_dir": "/var/lib/x"}))
+    (tmp_path / "settings.json").symlink_to(target)
+    settings = load_settings(tmp_path / "settings.json", {})
+    assert settings.workflows_dir == tmp_path / "workflows"
+    assert settings.logging.file == tmp_path / "logs" / "comfywarm.log"
+    assert settings.data_dir == Path("/var/lib/x")
+
+
+def test_no_log_file() -> None:
+    assert parse(logging={"file": None}).logging.file is None
+
+
+def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('{"servers": ["http://h"]}', encoding="utf-8-sig")
+    assert len(load_settings(file, {}).servers) == 1
+
+
+def test_a_syntax_error_gives_file_line_and_column(tmp_path: Path) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('{\n  "servers": [,]\n}')
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file, {})
+    (problem,) = caught.value.problems
+    assert problem.path.startswith(f"{file}:2:1")
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"NaN", b"[" * 5000])
+def test_what_is_no_json_is_a_settings_error(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "settings.json"
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"settings\.json:\d+:\d+: found no JSON"):
+        load_settings(file, {})
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="No such file"):
+        load_settings(tmp_path / "none.json", {})
+    with pytest.raises(SettingsError, match="directory"):
+        load_settings(tmp_path, {})
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValidationError):
+        parse().language = "zh"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("keys", "path", "found", "allowed"),
+    [
+        ({"servers": []}, "servers", "a list of 0", "at least one server"),
+        ({"servers": "http://h"}, "servers", "'http://h'", "a list"),
+        ({"servers": [5]}, "servers[0]", "5", "a URL"),
+        ({"servers": [{}]}, "servers[0].url", "nothing", "must be given"),
+        ({"servers": ["ftp://h"]}, "servers[0]", "'ftp://h'", "http://HOST"),
+        ({"servers": [{"url": "ftp://h"}]}, "servers[0].url", "'ftp://h'", "http://HOST"),
+        ({"servers": [{"url": "http://h", "nmae": 1}]}, "servers[0].nmae", "does not exist", '"name"'),
+        (
+            {"servers": ["http://h", {"url": "http://g", "cache_check": {"kind": "texts"}}]},
+            "servers[1].cache_check.kind",
+            "'texts'",
+            "'auto', 'text', 'inspire' or 'history'",
+        ),
+        ({"servers": [{"url": "http://h[1-2]", "name": "x"}]}, "servers[0].name", "2 servers", "one server"),
+        ({"servers": [{"url": "http://h", "name": "a/b"}]}, "servers[0].name", "'a/b'", "without /"),
+        ({"servers": [{"url": "http://h", "headers": {"a b": "c"}}]}, "servers[0].headers['a b']", "name", "ASCII"),
+        ({"servers": [{"url": "http://h", "headers": {"A": "b", "a": "c"}}]}, "servers[0].headers", "", "once"),
+        ({"servers": ["http://h[1-15000]", "http://g[1-5001]"]}, "servers", "20001 servers", "at most 20000"),
+        ({"timing": {"check_intervall_s": 5}}, "timing.check_intervall_s", "not exist", '"check_interval_s"'),
+        ({"timing": {"retry_s": "2"}}, "timing.retry_s", "'2'", "a number"),
+        ({"timing": {"retry_s": True}}, "timing.retry_s", "true", "a number"),
+        ({"timing": {"retry_s": float("nan")}}, "timing.retry_s", "nan", "finite"),
+        ({"timing": {"busy_wait_s": -1}}, "timing.busy_wait_s", "-1", "greater than or equal to 0"),
+        ({"limits": {"max_warming": 0}}, "limits.max_warming", "0", "greater than or equal to 1"),
+        ({"limits": {"max_checks": 1.5}}, "limits.max_checks", "1.5", "a whole number"),
+        ({"limits": {"max_checks": 10**5000}}, "limits.max_checks", "very large", "less than or equal"),
+        ({"limits": None}, "limits", "null", "an object"),
+        ({"reachability": {"rise": 0}}, "reachability.rise", "0", "greater than or equal to 1"),
+        ({"listen": {"port": 70000}}, "listen.port", "70000", "less than or equal to 65535"),
+        ({"listen": {"host": "[::1]"}}, "listen.host", "'[::1]'", "without brackets"),
+        ({"listen": {"token": ""}}, "listen.token", "secret", "not empty"),
+        ({"language": "fr"}, "language", "'fr'", "'en' or 'zh'"),
+        ({"when_busy_too_long": "kill"}, "when_busy_too_long", "'kill'", "'submit' or 'front'"),
+        ({"workflows": ["a.json"]}, "workflows[0]", "'a.json'", 'without ".json"'),
+        ({"workflows": ["../a"]}, "workflows[0]", "'../a'", "dot"),
+        ({"workflows": ["a/b"]}, "workflows[0]", "'a/b'", "without /"),
+        ({"workflows": ["a", "a"]}, "workflows", "a list of 2", "once"),
+        ({"workflows": []}, "workflows", "a list of 0", "at least one"),
+        ({"cache_check": {"path": "cache"}}, "cache_check.path", "'cache'", "begins with one /"),
+        ({"cache_check": {"path": "/inspire/cache/clear?a=b"}}, "cache_check.path", "clear", "only reads"),
+        ({"cache_check": {"path": "/inspire/cache/remove/"}}, "cache_check.path", "remove", "only reads"),
+        ({"data_dir": ""}, "data_dir", "''", "a path"),
+        ({"data_dir": "a\0b"}, "data_dir", "'a\\x00b'", "printable"),
+        ({"logging": {"level": "info"}}, "logging.level", "'info'", "'INFO'"),
+        ({"logging": {"rotation": "20"}}, "logging.rotation", "'20'", '"20 MB"'),
+        ({"journal": {"max_age_days": 0}}, "journal.max_age_days", "0", "greater than or equal to 1"),
+        ({"remedies": {}}, "remedies", "does not exist", "servers"),
+    ],
+)
+def test_an_error_says_where_what_was_found_and_what_is_allowed(
+    keys: dict[str, object], path: str, found: str, allowed: str
+) -> None:
+    (problem,) = problems(**keys).values()
+    assert problem.path == path
+    assert found in problem.found
+    assert allowed in problem.allowed
+
+
+@pytest.mark.parametrize("data", [None, [], "x", 5, True])
+def test_a_file_that_is_no_object(data: object) -> None:
+    with pytest.raises(SettingsError, match=r"\(the whole file\): found .*; allowed: an object"):
+        parse_settings(data, BASE_DIR, {})
+
+
+def test_all_problems_are_listed_at_once_for_people() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(language="fr", limits={"max_warming": 0})
+    assert str(caught.value).splitlines() == [
+        "the settings have 2 problems:",
+        "  - language: found 'fr'; allowed: 'en' or 'zh'",
+        "  - limits.max_warming: found 0; allowed: greater than or equal to 1",
+    ]
+
+
+def test_the_list_for_people_is_bounded() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(servers=["x"] * 1000)
+    assert len(caught.value.problems) == 1000
+    assert str(caught.value).splitlines()[-1] == "  … and 950 more"
+
+
+def test_the_same_server_twice_names_both_places() -> None:
+    found = problems(servers=["http://h:80", "http://192.0.2.[1-9]", {"url": "HTTP://H/"}, "http://192.0.2.[5-20]"])
+    assert set(found) == {"servers[2].url", "servers[3]"}
+    assert "servers[0]" in found["servers[2].url"].found
+    assert "servers[1]" in found["servers[3]"].found
+
+
+def test_the_same_name_twice_names_both_places() -> None:
+    found = problems(servers=["http://h:81", {"url": "http://g", "name": "h:81"}, "https://h:81"])
+    assert set(found) == {"servers[1].name", "servers[2]"}
+    assert all("servers[0]" in problem.found for problem in found.values())
+
+
+KEYS = st.sampled_from(
+    [
+        *(field.alias or name for name, field in Settings.model_fields.items()),
+        "url",
+        "headers",
+        "kind",
+        "port",
+        "retry_s",
+    ]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["${A}", "http://h[1-2]"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text() | KEYS, inner, max_size=4),
+    max_leaves=20,
+)
+
+
+def assert_settings_or_settings_error(data: object) -> None:
+    text = ""
+    try:
+        servers = resolve_servers(parse_settings(data, BASE_DIR, {"A": "a"}))
+    except SettingsError as error:
+        servers, text = (), str(error)
+    assert servers or re.search(r"(?m)^  - .+: found .+; allowed: .+$", text)
+
+
+@given(JSON | st.dictionaries(KEYS, JSON))
+def test_any_json_is_settings_or_a_settings_error(data: object) -> None:
+    assert_settings_or_settings_error(data)
+
+
+@given(st.data())
+def test_the_example_with_one_value_replaced_is_settings_or_a_settings_error(data: st.DataObject) -> None:
+    example = json.loads(json.dumps(CONTRACT_EXAMPLE).replace("COMFY_TOKEN", "A"))
+    holder = data.draw(st.sampled_from([example, *(example[key] for key in ("listen", "timing", "servers", "limits"))]))
+    holder = data.draw(st.sampled_from([holder, example["servers"][2], example["servers"][2]["headers"]]))
+    places = list(holder) if isinstance(holder, dict) else list(range(len(holder)))
+    holder[data.draw(st.sampled_from(places))] = data.draw(JSON)
+    assert_settings_or_settings_error(example)
+
+
+@given(st.text(alphabet="http://[]-:0129.ag@?#%\n ${}A", max_size=30))
+def test_any_url_is_settings_or_a_settings_error(tail: str) -> None:
+    assert_settings_or_settings_error({"servers": [f"http://{tail}"]})

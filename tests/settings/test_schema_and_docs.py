@@ -1,0 +1,82 @@
+"""The schema and the page on settings say what the model says: every key, its default and its bounds."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from statemachine.settings import json_schema, parse_settings
+from tests.settings.samples import CONTRACT_EXAMPLE, REPOSITORY
+
+SCHEMA = json_schema()
+ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
+
+
+def section_of(field: dict[str, Any]) -> dict[str, Any] | None:
+    name = str(field.get("$ref", "")).rpartition("/")[2]
+    return SCHEMA["$defs"][name] if name else None
+
+
+def leaves(schema: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+    for key, field in schema["properties"].items():
+        section = section_of(field)
+        if section is None:
+            yield f"{prefix}{key}", field
+        else:
+            yield from leaves(section, f"{prefix}{key}.")
+
+
+SETTINGS = dict(leaves(SCHEMA)) | dict(leaves(SCHEMA["$defs"]["ServerEntry"], "servers[]."))
+PAGE = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
+ROWS = {key: (default, allowed) for key, default, allowed, _ in ROW.findall(PAGE)}
+
+
+def default_of(key: str, field: dict[str, Any]) -> str:
+    if key == "servers[].headers":
+        return "`{}`"
+    return f"`{json.dumps(field['default'])}`" if "default" in field else "required"
+
+
+@pytest.mark.parametrize("key", SETTINGS)
+def test_every_setting_is_documented_with_its_default_and_bounds(key: str) -> None:
+    field = SETTINGS[key]
+    assert key in ROWS, f"docs/settings.md has no row for {key}"
+    default, allowed = ROWS[key]
+    assert default == default_of(key, field)
+    if "minimum" in field:
+        assert allowed == f"{field['minimum']} to {field['maximum']}"
+    for word in field.get("enum", ()):
+        assert f'`"{word}"`' in allowed
+
+
+def test_nothing_is_documented_that_does_not_exist() -> None:
+    assert {key for key in ROWS if "://" not in key} == set(SETTINGS)
+
+
+def test_every_setting_has_a_description_and_every_number_has_bounds() -> None:
+    without = [key for key, field in SETTINGS.items() if not field.get("description")]
+    unbounded = [
+        key
+        for key, field in SETTINGS.items()
+        if field.get("type") in {"integer", "number"} and not {"minimum", "maximum"} <= field.keys()
+    ]
+    assert (without, unbounded) == ([], [])
+
+
+def test_the_committed_schema_is_current() -> None:
+    committed = json.loads((REPOSITORY / "settings.schema.json").read_text(encoding="utf-8"))
+    assert committed == json.loads(json.dumps(SCHEMA)), "make docs writes it anew"
+
+
+@pytest.mark.parametrize("data", [CONTRACT_EXAMPLE, json.loads((REPOSITORY / "settings.json").read_text())])
+def test_examples_validate_against_the_schema(data: object) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    jsonschema.Draft202012Validator(SCHEMA).validate(data)
+
+
+def test_the_example_of_the_page_is_right() -> None:
+    example = json.loads(PAGE.split("```json")[1].split("```")[0])
+    parse_settings(example, REPOSITORY, {"COMFYWARM_TOKEN": "a", "COMFY_TOKEN": "b"})

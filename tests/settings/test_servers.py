@@ -1,0 +1,32 @@
+"""What one server's configuration is made of."""
+
+from statemachine.settings import CacheCheck, resolve_servers
+from tests.settings.samples import parse
+
+
+def test_a_plain_string_takes_everything_from_the_top_level() -> None:
+    settings = parse(servers=["http://192.0.2.1:8188/"], workflows=["a", "b"], cache_check={"kind": "inspire"})
+    (server,) = resolve_servers(settings)
+    assert (server.name, server.url) == ("192.0.2.1:8188", "http://192.0.2.1:8188")
+    assert (server.group, server.host) == ("default", "192.0.2.1")
+    assert server.workflows == ("a", "b")
+    assert server.cache_check == CacheCheck(kind="inspire")
+    assert dict(server.headers) == {}
+
+
+def test_an_entry_overrides_the_top_level() -> None:
+    entry = {"url": "http://h", "name": "画室", "group": "lab", "workflows": ["c"], "headers": {"X-A": "1"}}
+    (server,) = resolve_servers(parse(servers=[entry]))
+    assert (server.name, server.group, server.workflows) == ("画室", "lab", ("c",))
+    assert server.headers["X-A"].get_secret_value() == "1"
+
+
+def test_what_an_entrys_cache_check_leaves_out_comes_from_the_top_level() -> None:
+    entry = {"url": "http://h", "cache_check": {"kind": "text"}}
+    (server,) = resolve_servers(parse(servers=[entry], cache_check={"kind": "history", "path": "/my/check"}))
+    assert server.cache_check == CacheCheck(kind="text", path="/my/check")
+
+
+def test_servers_behind_one_host_share_it() -> None:
+    servers = resolve_servers(parse(servers=["http://H:[1-3]", "http://h/other"]))
+    assert {server.host for server in servers} == {"h"}

@@ -34,9 +34,9 @@ class TextAnswer:
 def parse_text(text: str) -> TextAnswer:
     """The answer of a check API that speaks Chinese, plain or wrapped in JSON.
 
-    `缓存已加载。` all there; `未查询到缓存K1,K2，已经自动在后台执行缓存模型工作流。` missing, and the server has started its own
-    workflow; the first half alone: missing, nothing started. `,` and `，` both separate keys. A public fork of
-    Inspire-Pack (dzy1128/ComfyUI-Inspire-Pack-Cache) names no keys and leaves out 在后台.
+    `缓存已加载。` all there; `未查询到缓存K1,K2，已经自动在后台执行缓存模型工作流。` missing, and the server has
+    started its own workflow; the first half alone: missing, nothing started. `,` and `，` both separate keys.
+    A public fork of Inspire-Pack (dzy1128/ComfyUI-Inspire-Pack-Cache) names no keys and leaves out 在后台.
     """
     for candidate in (text, *_strings(text)):
         if LOADED.fullmatch(candidate):

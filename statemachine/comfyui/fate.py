@@ -1,8 +1,7 @@
 """What became of a prompt: history, then the queue, then history again.
 
 ComfyUI moves a prompt from pending to running to history under one lock, so one that is on the server is seen by this
-order of looking, however it moves meanwhile. The last look also finds a prompt to which an older server gave an id of its
-own.
+order of looking, however it moves meanwhile. The last look also finds a prompt that an older server gave its own id.
 """
 
 from statemachine.comfyui.client import ComfyClient

@@ -33,15 +33,14 @@ def read_reply(reply: Reply, prompt_id: str) -> Answer:
     except NotAnsweringError:
         raise
     except ComfyError as error:
-        return events.SubmissionUnanswered(f"POST /prompt: {error}")
+        return events.SubmissionUnanswered(f"POST /prompt: {error}", answered=True)
 
 
 def _acceptance(answer: dict[str, Any], prompt_id: str, reply: Reply) -> Answer:
     given, errors = answer.get("prompt_id"), answer.get("node_errors")
     if not isinstance(given, str):
-        return events.SubmissionUnanswered(
-            f"POST /prompt answered {reply.status} without a prompt_id: {reply.text[:200]!r}"
-        )
+        said = f"POST /prompt answered {reply.status} without a prompt_id: {reply.text[:200]!r}"
+        return events.SubmissionUnanswered(said, answered=True)
     if errors:
         message = f"the server dropped a part of the workflow and runs the rest: {_node_errors(errors)}"
         return events.PromptRefused(Reason.PROMPT_REFUSED, message, still_runs=True)

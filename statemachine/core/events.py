@@ -117,9 +117,10 @@ class SubmissionWithheld:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionUnanswered:
-    """The POST left and no usable answer came: it may or may not have been accepted."""
+    """The POST left and no usable answer came: it may or may not have been accepted. `answered`: something came."""
 
     message: str
+    answered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +201,7 @@ class PromptInterrupted:
 class PromptAbsent:
     """The prompt is proved to be neither in the queue nor in history."""
 
-    prompt_id: str
+    reason: Reason
     message: str
 
 

@@ -38,11 +38,13 @@ class Server:
     last_check: float | None = None
     cold_since: float | None = None
     epoch: int = 0
-    link_open: bool = False
+    client_id: str | None = None
     queue_remaining: int | None = None
     queue_fell: bool = False
     misses: int = 0
     answers: int = 0
+    away_at: float | None = None
+    auto_rounds: int = 0
     attempt: Attempt | None = None
     succeeded: Attempt | None = None
     setbacks: int = 0
@@ -64,10 +66,9 @@ class Server:
         """Our prompt succeeded, and the check says that the very same workflow is still needed."""
         return self.succeeded is not None and self.succeeded.workflow in self.needed
 
-    def concerns(self, prompt_id: str) -> bool:
-        """Whether an event with this prompt_id is about the open attempt."""
-        attempt = self.open_attempt
-        return attempt is not None and attempt.is_about(prompt_id)
+    def was_away_since(self, at: float) -> bool:
+        """Whether the process seemed dead at some time after `at`."""
+        return self.away_at is not None and self.away_at > at
 
 
 @singledispatch
@@ -84,6 +85,7 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     server.check_kind, server.last_check = event.kind, at
     server.missing, server.needed = event.missing, event.needed
     server.auto_executing = event.auto_executing
+    server.auto_rounds = server.auto_rounds + 1 if event.auto_executing else 0
     if not event.needed:
         server.cold_since, server.setbacks, server.cure_tried = None, 0, False
         server.succeeded = None
@@ -103,6 +105,8 @@ def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> N
 def _not_answering(event: events.NotAnswering, server: Server, at: float) -> None:
     server.misses += 1
     server.answers = 0
+    if server.misses >= server.reachability.fall:
+        server.away_at = at
 
 
 @learn.register
@@ -113,14 +117,16 @@ def _answering(event: events.Answering, server: Server, at: float) -> None:
 
 @learn.register
 def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
-    server.link_open = True
+    server.client_id = event.client_id
     server.queue_remaining = None
     server.epoch += 1
+    if event.refused_before:
+        server.away_at = at
 
 
 @learn.register
 def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
-    server.link_open = False
+    server.client_id = None
     server.queue_remaining = None
     server.epoch += 1
 
@@ -160,7 +166,7 @@ def _submission_withheld(event: events.SubmissionWithheld, server: Server, at: f
 @learn.register
 def _submission_unanswered(event: events.SubmissionUnanswered, server: Server, at: float) -> None:
     if server.attempt is not None:
-        server.attempt.message = event.message
+        server.attempt.message, server.attempt.answered = event.message, event.answered
 
 
 @learn.register

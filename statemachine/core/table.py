@@ -146,8 +146,8 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.PromptFailed, IN_FLIGHT, S.FAILED, Reason.OUT_OF_MEMORY, None, ran_out_of_memory),
     *_rows(e.PromptFailed, IN_FLIGHT, S.FAILED, Reason.PROMPT_FAILED, None, ended),
     *_rows(e.PromptInterrupted, IN_FLIGHT, S.UNKNOWN, Reason.PROMPT_INTERRUPTED, None, ended),
-    *_rows(e.PromptAbsent, IN_FLIGHT, S.UNKNOWN, Reason.PROMPT_LOST, Witness.HISTORY),
-    *_rows(e.PromptStuck, (S.WARMING,), S.FAILED, Reason.QUEUE_STUCK, Witness.QUEUE),
+    *_rows(e.PromptAbsent, IN_FLIGHT, S.UNKNOWN, None, Witness.HISTORY),
+    *_rows(e.PromptStuck, IN_FLIGHT, S.FAILED, Reason.QUEUE_STUCK, Witness.QUEUE),
     # Reachability.
     *_rows(e.NotAnswering, ANSWERING, S.UNREACHABLE, Reason.NOT_ANSWERING, Witness.PROBE, fallen),
     *_rows(e.Answering, (S.UNREACHABLE,), S.UNKNOWN, Reason.ANSWERING_AGAIN, Witness.PROBE, risen),

@@ -1,0 +1,131 @@
+"""The composition root: everything is made here, handed to what needs it, and taken down in the opposite order."""
+
+import asyncio
+import random
+import signal
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import uvloop
+from aiohttp import web
+from loguru import logger
+
+from statemachine.cli.lock import locked
+from statemachine.comfyui.network import NetworkTransport, new_session
+from statemachine.comfyui.workflow import Workflow, load_workflow
+from statemachine.core.budgets import Budget
+from statemachine.fleet.desk import Shared, World
+from statemachine.fleet.fleet import Fleet
+from statemachine.fleet.permits import Permits
+from statemachine.fleet.publisher import Publisher
+from statemachine.fleet.transition_log import TransitionLog
+from statemachine.journal.journal import Journal, WriterThread
+from statemachine.journal.store import JournalStore
+from statemachine.publish.bus import Bus
+from statemachine.publish.snapshot import Snapshot
+from statemachine.settings import ServerConfig, Settings, resolve_servers
+from statemachine.web.app import build_app
+from statemachine.web.ports import WebPorts
+
+JOURNAL_FILE = "journal.sqlite3"
+PRUNE_EVERY_S = 3600.0
+SHUTDOWN_S = 3.0
+
+
+def serve(settings: Settings) -> None:
+    """Run the daemon until SIGINT or SIGTERM. Raises WorkflowError, OSError or sqlite3.Error where it cannot start."""
+    uvloop.run(_until_stopped(settings))
+
+
+async def _until_stopped(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with daemon(settings) as address:
+        logger.info("the page is at {}/status", address)
+        await stop.wait()
+        logger.info("stopping")
+
+
+@asynccontextmanager
+async def daemon(settings: Settings) -> AsyncIterator[str]:
+    """A running daemon; gives the address of its web side."""
+    servers = resolve_servers(settings)
+    workflows = load_workflows(settings, servers)
+    world = World(now=time.time, uniform=random.SystemRandom().random, new_id=lambda: str(uuid.uuid4()))
+    async with AsyncExitStack() as stack:
+        stack.enter_context(locked(settings.data_dir))
+        journal = await stack.enter_async_context(_open_journal(settings.data_dir / JOURNAL_FILE))
+        session = await stack.enter_async_context(new_session())
+        snapshot, bus = Snapshot(), Bus()
+        shared = Shared(
+            settings=settings,
+            world=world,
+            journal=journal,
+            permits=Permits(Budget(settings.limits.max_warming, settings.limits.max_warming_per_host)),
+            check_slots=asyncio.Semaphore(settings.limits.max_checks),
+        )
+        timeout_s = settings.timing.http_timeout_s
+        fleet = Fleet(
+            servers,
+            workflows,
+            shared,
+            Publisher(journal, snapshot, bus, TransitionLog()),
+            lambda config: NetworkTransport(session, config.url, config.headers, timeout_s),
+        )
+        ports = WebPorts(snapshot=snapshot, bus=bus, journal=journal, operator=fleet, now=world.now)
+        address = await stack.enter_async_context(_web_side(settings, ports))
+        stack.push_async_callback(fleet.stop)
+        await fleet.start()
+        _keep_running(stack, _prune(settings, journal, world.now))
+        yield address
+
+
+def load_workflows(settings: Settings, servers: Sequence[ServerConfig]) -> dict[str, Workflow]:
+    """Every workflow that a server names. Raises WorkflowError."""
+    names = dict.fromkeys(name for server in servers for name in server.workflows)
+    return {name: load_workflow(settings.workflows_dir / f"{name}.json") for name in names}
+
+
+@asynccontextmanager
+async def _open_journal(path: Path) -> AsyncIterator[Journal]:
+    thread = WriterThread()
+    journal = Journal(await thread(lambda: JournalStore(path)), thread)
+    try:
+        yield journal
+    finally:
+        await journal.close()
+        thread.close()
+
+
+@asynccontextmanager
+async def _web_side(settings: Settings, ports: WebPorts) -> AsyncIterator[str]:
+    """The listening web side; gives its address."""
+    app = build_app(ports, token=settings.listen.token, language=settings.language)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, settings.listen.host, settings.listen.port).start()
+        host, port = runner.addresses[0][:2]
+        yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+def _keep_running(stack: AsyncExitStack, work: Awaitable[None]) -> None:
+    task = asyncio.ensure_future(work)
+    stack.callback(task.cancel)
+
+
+async def _prune(settings: Settings, journal: Journal, now: Callable[[], float]) -> None:
+    """Keep the journal within its bounds, in the background."""
+    max_age_s = settings.journal.max_age_days * 86_400.0
+    while True:
+        await journal.read(
+            partial(JournalStore.prune, older_than=now() - max_age_s, keep=settings.journal.max_transitions)
+        )
+        await asyncio.sleep(PRUNE_EVERY_S)

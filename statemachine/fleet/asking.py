@@ -1,0 +1,124 @@
+"""The duties that find out how a server stands: check, recheck, watch, probe, and the waits between."""
+
+import asyncio
+
+from statemachine.comfyui.errors import ComfyError, NotAnsweringError
+from statemachine.core import events
+from statemachine.core.backoff import backoff, spread
+from statemachine.core.vocabulary import Reason, Witness
+from statemachine.fleet.desk import Desk, loop_time
+
+STALE_PAUSE_S = 0.05
+"""Before asking again where evidence of change overtook an answer."""
+
+FOREIGN_GAP_S = 1.0
+"""Least time between two checks that foreign work causes: users' jobs may end many times a second."""
+
+AUTO_ROUNDS_AT_PACE = 4
+"""So many looks at the set pace, then it is doubled: a server whose own loading fails would be asked for ever."""
+
+
+async def examine(desk: Desk) -> None:
+    """Leave `unknown`: a doubtful prompt is settled first, for the check itself may start work on the server."""
+    if desk.server.open_attempt is not None:
+        desk.post(events.DoubtRaised())
+        return
+    delay = _examine_delay(desk)
+    if delay:
+        await desk.sleep(delay)
+    desk.post(events.CheckStarted())
+
+
+def _examine_delay(desk: Desk) -> float:
+    server, timing, world = desk.server, desk.shared.settings.timing, desk.shared.world
+    if server.reason is Reason.CHECK_UNRECOGNISED:
+        return backoff(server.setbacks, timing.retry_s, timing.failed_retry_s, world.uniform)
+    if server.reason is Reason.FOREIGN_WORK_FINISHED and server.last_check is not None:
+        return min(FOREIGN_GAP_S, max(0.0, server.last_check + FOREIGN_GAP_S - world.now()))
+    return 0.0
+
+
+async def check(desk: Desk) -> None:
+    """Ask until an answer of the present epoch has come, or too many have not."""
+    while True:
+        await ask(desk)
+        await asyncio.sleep(_pause_s(desk) if desk.server.misses else STALE_PAUSE_S)
+
+
+async def recheck(desk: Desk) -> None:
+    """Ask at the interval, the verdict standing; a missing answer is asked for again soon."""
+    timing, world = desk.shared.settings.timing, desk.shared.world
+    await asyncio.sleep(timing.check_interval_s * (0.1 + 0.9 * world.uniform()))
+    while True:
+        await ask(desk)
+        await asyncio.sleep(_pause_s(desk) if desk.server.misses else spread(timing.check_interval_s, world.uniform))
+
+
+async def ask(desk: Desk) -> None:
+    """Ask the check once and report what came."""
+    epoch, started = desk.server.epoch, loop_time()
+    try:
+        async with desk.shared.check_slots:
+            started = loop_time()
+            result = await desk.check.ask(epoch)
+    except NotAnsweringError as error:
+        desk.detail.count("checks_unanswered")
+        desk.post(events.NotAnswering(str(error)))
+        return
+    desk.detail.count("checks")
+    seen = desk.detail.check
+    seen.kind = getattr(result.event, "kind", seen.kind)
+    seen.at, seen.ms, seen.raw = desk.shared.world.now(), round((loop_time() - started) * 1000, 1), result.raw
+    desk.post(result.event)
+
+
+async def watch_queue(desk: Desk) -> None:
+    """Wait until a server that loads by itself has nothing left to do. The check is not asked meanwhile."""
+    timing, world = desk.shared.settings.timing, desk.shared.world
+    slow = 2.0 ** (desk.server.auto_rounds // AUTO_ROUNDS_AT_PACE)
+    pace = min(timing.auto_recheck_s * slow, max(timing.auto_recheck_s, timing.check_interval_s))
+    while True:
+        await desk.sleep(spread(pace, world.uniform))
+        try:
+            remaining = await desk.client.queue_remaining()
+        except NotAnsweringError as error:
+            desk.post(events.NotAnswering(str(error)))
+        except ComfyError as error:
+            desk.post(events.CheckUnusable(Reason.ACCESS_DENIED, f"the queue cannot be read: {error}"))
+        else:
+            desk.post(events.QueueSeen(remaining, Witness.QUEUE))
+            if remaining == 0:
+                desk.post(events.QueueDrained())
+
+
+async def probe(desk: Desk) -> None:
+    """Ask an unreachable server whether it answers, ever less often; after a first answer, soon again."""
+    timing, world = desk.shared.settings.timing, desk.shared.world
+    tries = 0
+    while True:
+        base = backoff(tries, timing.retry_s, timing.link_backoff_max_s, world.uniform)
+        delay = _pause_s(desk) if desk.server.answers else base
+        desk.announce(world.now() + delay)
+        await desk.rest(delay)
+        tries += 1
+        desk.post(await _probe_once(desk))
+
+
+async def _probe_once(desk: Desk) -> events.Answering | events.NotAnswering:
+    try:
+        await desk.client.queue_remaining()
+    except NotAnsweringError as error:
+        return events.NotAnswering(str(error))
+    except ComfyError:
+        return events.Answering()
+    return events.Answering()
+
+
+async def cool_down(desk: Desk) -> None:
+    """Wait for the long backoff of a failure to end."""
+    await desk.sleep(spread(desk.shared.settings.timing.failed_retry_s, desk.shared.world.uniform))
+    desk.post(events.RetryDue())
+
+
+def _pause_s(desk: Desk) -> float:
+    return desk.shared.settings.timing.retry_s * (0.5 + 0.5 * desk.shared.world.uniform())

@@ -1,0 +1,81 @@
+"""What a duty works with: one server's memory, its client, and the way to tell what happened.
+
+Duties only observe and report; the machine alone decides what a report means.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from statemachine.comfyui.checks import CacheCheck
+from statemachine.comfyui.client import ComfyClient
+from statemachine.comfyui.transport import Transport
+from statemachine.comfyui.workflow import Workflow
+from statemachine.core.backoff import Uniform
+from statemachine.core.events import Event
+from statemachine.core.server import Server
+from statemachine.fleet.permits import Permits
+from statemachine.journal.journal import Journal
+from statemachine.publish.view import ServerDetail
+from statemachine.settings.model import Settings
+from statemachine.settings.servers import ServerConfig
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Time and chance, passed in: wall clock (epoch seconds), a number in [0, 1), and a new unique id.
+
+    Durations are measured on the event loop's own clock, which no step of the wall clock moves.
+    """
+
+    now: Callable[[], float]
+    uniform: Uniform
+    new_id: Callable[[], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all servers of a fleet have in common."""
+
+    settings: Settings
+    world: World
+    journal: Journal
+    permits: Permits
+    check_slots: asyncio.Semaphore
+
+
+@dataclass(slots=True, eq=False)
+class Desk:
+    """One server's desk. `post` puts an event into its mailbox; `announce` says when it next acts (epoch seconds)."""
+
+    config: ServerConfig
+    server: Server
+    workflows: Mapping[str, Workflow]
+    transport: Transport
+    client: ComfyClient
+    check: CacheCheck
+    shared: Shared
+    detail: ServerDetail
+    post: Callable[[Event], None]
+    announce: Callable[[float | None], None]
+    nudge: asyncio.Event = field(default_factory=asyncio.Event)
+    redial: asyncio.Event = field(default_factory=asyncio.Event)
+    fit: set[str] = field(default_factory=set)
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, but not longer than until something happens that makes looking again worthwhile."""
+        self.nudge.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.nudge.wait()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait, and let people see until when."""
+        self.announce(self.shared.world.now() + seconds)
+        await asyncio.sleep(seconds)
+
+
+def loop_time() -> float:
+    """Seconds on the event loop's clock."""
+    return asyncio.get_running_loop().time()

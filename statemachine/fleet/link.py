@@ -1,0 +1,99 @@
+"""The durable link: one /ws connection after another, each under a client id of its own.
+
+The server forgets a socket whose client id was used before (transcript 08), so an id is never used twice. The backoff
+starts over only after a connection that lasted: the library's own reconnecting loop would dial an
+accept-and-close server 1,000 times a second.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from statemachine.comfyui.errors import ComfyError, NotAnsweringError
+from statemachine.comfyui.frames import decode, is_session_start
+from statemachine.comfyui.transport import ConnectRefusedError, Socket
+from statemachine.core import events
+from statemachine.core.backoff import backoff
+from statemachine.fleet.desk import Desk, loop_time
+
+FIRST_DELAY_S = 0.25
+
+
+async def keep_link(desk: Desk) -> None:
+    """Keep /ws connected for ever. Never raises but when cancelled."""
+    timing = desk.shared.settings.timing
+    tries, refused = 0, False
+    while True:
+        opened = loop_time()
+        try:
+            await _one_connection(desk, refused_before=refused)
+        except ConnectRefusedError as error:
+            refused = True
+            desk.detail.link.trouble = str(error)
+        except ComfyError as error:
+            refused = refused and not desk.detail.link.connected
+            desk.detail.link.trouble = str(error)
+        desk.detail.link.connected = False
+        tries = 0 if loop_time() - opened >= timing.link_stable_s else tries + 1
+        await _wait(desk, backoff(tries, FIRST_DELAY_S, timing.link_backoff_max_s, desk.shared.world.uniform))
+
+
+async def _wait(desk: Desk, seconds: float) -> None:
+    """Until the next dial; less where the server is known to answer again."""
+    desk.redial.clear()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await desk.redial.wait()
+
+
+async def _one_connection(desk: Desk, *, refused_before: bool) -> None:
+    """Open, listen until the end, close. Raises ComfyError with the cause."""
+    client_id = desk.shared.world.new_id()
+    socket = await desk.transport.connect(client_id)
+    try:
+        frames = socket.frames()
+        first = await _first_frame(desk, frames)
+        _opened(desk, client_id, refused_before=refused_before)
+        _report(desk, first)
+        async for frame in frames:
+            _report(desk, frame)
+    except ComfyError as error:
+        if desk.server.client_id == client_id:
+            desk.post(events.LinkLost(f"/ws: {error}"))
+        raise
+    finally:
+        await _close(socket)
+
+
+async def _first_frame(desk: Desk, frames: AsyncIterator[str | bytes]) -> str | bytes:
+    """ComfyUI speaks first. A socket that opens and stays mute delivers nothing, and is no link."""
+    timeout_s = desk.shared.settings.timing.http_timeout_s
+    try:
+        async with asyncio.timeout(timeout_s):
+            async for frame in frames:
+                if is_session_start(frame):
+                    return frame
+    except TimeoutError as error:
+        raise NotAnsweringError(f"/ws opened and said nothing for {timeout_s:g} s") from error
+    raise NotAnsweringError("/ws ended without a word")
+
+
+def _opened(desk: Desk, client_id: str, *, refused_before: bool) -> None:
+    link = desk.detail.link
+    link.connected, link.since, link.trouble = True, desk.shared.world.now(), None
+    link.connects += 1
+    if refused_before:
+        desk.fit.clear()
+        desk.check.forget()
+    desk.post(events.LinkOpened(client_id, refused_before))
+
+
+def _report(desk: Desk, frame: str | bytes) -> None:
+    event = decode(frame)
+    if event is not None:
+        desk.post(event)
+
+
+async def _close(socket: Socket) -> None:
+    with suppress(ComfyError):
+        await socket.close()

@@ -1,0 +1,89 @@
+"""From a transition to everything that outsiders see: journal first, then snapshot, bus and log, in this order."""
+
+from dataclasses import replace
+from functools import partial
+
+from statemachine.core.attempt import Attempt
+from statemachine.core.log import LogEntry, entry_of
+from statemachine.core.transition import Transition
+from statemachine.core.vocabulary import State
+from statemachine.fleet.desk import Desk
+from statemachine.fleet.transition_log import TransitionLog
+from statemachine.journal.journal import Journal
+from statemachine.publish.bus import Bus
+from statemachine.publish.render import entry_message, progress_message
+from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.view import ServerView
+
+
+class Publisher:
+    """The one writer of snapshot and bus."""
+
+    def __init__(self, journal: Journal, snapshot: Snapshot, bus: Bus, log: TransitionLog) -> None:
+        self._journal = journal
+        self._snapshot = snapshot
+        self._bus = bus
+        self._log = log
+
+    def place(self, desk: Desk) -> None:
+        """Make a server visible as it stands, without an entry."""
+        self._snapshot.put(view_of(desk))
+        self._snapshot.attach(desk.config.name, desk.detail)
+
+    def transition(self, desk: Desk, transition: Transition, attempt: Attempt | None) -> None:
+        """Write the transition (and the attempt, where it changed); publish it once it is written."""
+        entry = entry_of(transition, desk.config.group)
+        self._journal.append(entry, attempt, partial(self._told, view_of(desk)))
+
+    def _told(self, view: ServerView, entry: LogEntry) -> None:
+        self._snapshot.put(view)
+        self._bus.publish(entry_message(entry, view))
+        self._log.write(entry)
+
+    def progress(self, desk: Desk) -> None:
+        """Publish live figures where they changed visibly. They are no transitions and are not kept."""
+        published = self._snapshot.get(desk.config.name)
+        if published is None or published.state is not desk.server.state:
+            return
+        fresh = replace(
+            published,
+            progress=_progress(desk),
+            queue_remaining=desk.server.queue_remaining,
+            last_check=desk.server.last_check,
+        )
+        if fresh != published:
+            self._snapshot.put(fresh)
+            self._bus.publish(progress_message(fresh))
+
+    def next_action(self, desk: Desk, at: float | None) -> None:
+        """Publish when the server will next be acted upon (epoch seconds)."""
+        published = self._snapshot.get(desk.config.name)
+        if published is not None and published.next_action_at != at and published.state is desk.server.state:
+            fresh = replace(published, next_action_at=at)
+            self._snapshot.put(fresh)
+            self._bus.publish(progress_message(fresh))
+
+
+def view_of(desk: Desk) -> ServerView:
+    """The server's line as it stands now."""
+    server, attempt = desk.server, desk.server.open_attempt
+    return ServerView(
+        name=desk.config.name,
+        url=desk.config.url,
+        group=desk.config.group,
+        state=server.state,
+        since=server.since,
+        reason=server.reason,
+        message=server.message,
+        auto_executing=server.state is State.AUTO_EXECUTING,
+        missing=server.missing,
+        prompt_id=attempt.prompt_id if attempt is not None else None,
+        progress=_progress(desk),
+        queue_remaining=server.queue_remaining,
+        last_check=server.last_check,
+    )
+
+
+def _progress(desk: Desk) -> float | None:
+    attempt = desk.server.open_attempt
+    return round(attempt.progress, 2) if attempt is not None and desk.server.state is State.WARMING else None

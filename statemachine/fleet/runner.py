@@ -1,0 +1,175 @@
+"""One server's runner: its mailbox, its machine, and the duties of its state.
+
+An event is applied at once and without awaiting; events that it causes wait in the mailbox. Every transition goes to
+the journal and from there to the snapshot, the bus and the log. Then the duties that the new state does not want are
+cancelled and those that it lacks are started.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+
+from loguru import logger
+
+from statemachine.comfyui.errors import ComfyError
+from statemachine.core import events
+from statemachine.core.attempt import Attempt
+from statemachine.core.duties import DUTIES, Duty
+from statemachine.core.machine import Machine
+from statemachine.core.transition import Transition
+from statemachine.core.vocabulary import State
+from statemachine.fleet import asking, warming
+from statemachine.fleet.desk import Desk
+from statemachine.fleet.link import keep_link
+from statemachine.fleet.publisher import Publisher
+
+DUTY_CALLS: Mapping[Duty, Callable[[Desk], Awaitable[None]]] = {
+    Duty.EXAMINE: asking.examine,
+    Duty.CHECK: asking.check,
+    Duty.RECHECK: asking.recheck,
+    Duty.WATCH_QUEUE: asking.watch_queue,
+    Duty.PROBE: asking.probe,
+    Duty.COOL_DOWN: asking.cool_down,
+    Duty.ADMIT: warming.admit,
+    Duty.SUBMIT: warming.submit,
+    Duty.FOLLOW: warming.follow,
+}
+
+NUDGING = (events.LinkOpened, events.LinkLost, events.QueueSeen)
+"""Events after which a resting duty looks again."""
+
+CRASH_PAUSE_S = 5.0
+
+
+class Runner:
+    """Runs one server from `start` to `stop`."""
+
+    def __init__(self, machine: Machine, desk: Desk, publisher: Publisher) -> None:
+        self._machine = machine
+        self._desk = desk
+        self._publisher = publisher
+        self._mailbox: deque[events.Event] = deque()
+        self._handling = False
+        self._duties: dict[Duty, asyncio.Task[None]] = {}
+        self._others: set[asyncio.Task[None]] = set()
+        self._saved: object = None
+        desk.post = self.post
+        desk.announce = self._announce
+
+    @property
+    def desk(self) -> Desk:
+        """The server's desk."""
+        return self._desk
+
+    def start(self) -> None:
+        """Publish where the server stands and begin its duties."""
+        self._publisher.place(self._desk)
+        self._hold_permit()
+        self._start_other(keep_link(self._desk))
+        self._arrange_duties()
+
+    async def stop(self) -> None:
+        """Cancel everything and wait for it."""
+        tasks = [*self._duties.values(), *self._others]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def post(self, event: events.Event) -> None:
+        """Put an event into the mailbox; it is handled before this returns, unless one is being handled already."""
+        self._mailbox.append(event)
+        if self._handling:
+            return
+        self._handling = True
+        try:
+            while self._mailbox:
+                self._handle(self._mailbox.popleft())
+        finally:
+            self._handling = False
+
+    def _handle(self, event: events.Event) -> None:
+        made = self._machine.apply(self._desk.server, event, self._desk.shared.world.now())
+        for transition in made:
+            self._keep(transition)
+        if made:
+            self._hold_permit()
+            self._arrange_duties()
+        else:
+            self._keep_attempt()
+            self._publisher.progress(self._desk)
+        if isinstance(event, NUDGING):
+            self._desk.nudge.set()
+        if isinstance(event, events.LinkOpened):
+            self._start_other(_learn_system(self._desk))
+
+    def _keep(self, transition: Transition) -> None:
+        attempt = self._changed_attempt()
+        self._desk.detail.count(f"to_{transition.dest.value}")
+        if transition.source is State.UNREACHABLE:
+            self._desk.redial.set()
+        self._publisher.transition(self._desk, transition, attempt)
+
+    def _keep_attempt(self) -> None:
+        attempt = self._changed_attempt()
+        if attempt is not None:
+            self._desk.shared.journal.append(None, attempt)
+
+    def _changed_attempt(self) -> Attempt | None:
+        """The attempt, where what the journal keeps of it has changed since it was last handed over."""
+        attempt = self._desk.server.attempt
+        if attempt is None:
+            return None
+        key = (attempt.prompt_id, attempt.server_prompt_id, attempt.outcome, attempt.message, attempt.accepted_at)
+        changed, self._saved = key != self._saved, key
+        return attempt if changed else None
+
+    def _hold_permit(self) -> None:
+        """State alone decides who holds a permit, so none is leaked."""
+        config, permits = self._desk.config, self._desk.shared.permits
+        if self._desk.server.state in warming.IN_FLIGHT:
+            permits.take(config.name, config.host)
+        else:
+            permits.release(config.name)
+
+    def _announce(self, at: float | None) -> None:
+        self._publisher.next_action(self._desk, at)
+
+    def _arrange_duties(self) -> None:
+        wanted = DUTIES[self._desk.server.state]
+        for duty in [duty for duty in self._duties if duty not in wanted]:
+            self._duties.pop(duty).cancel()
+        for duty in wanted:
+            if duty not in self._duties or self._duties[duty].done():
+                self._duties[duty] = asyncio.get_running_loop().create_task(self._do(duty))
+
+    async def _do(self, duty: Duty) -> None:
+        """Do a duty. A fault of our own must not leave the server without care: it is logged and tried again."""
+        while True:
+            try:
+                await DUTY_CALLS[duty](self._desk)
+            except Exception:
+                logger.exception("{}: {} failed; it is tried again", self._desk.config.name, duty.name.lower())
+                await asyncio.sleep(CRASH_PAUSE_S)
+            else:
+                return
+
+    def _start_other(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
+
+
+async def _learn_system(desk: Desk) -> None:
+    """Version and devices, for people; nothing depends on them."""
+    try:
+        stats = await desk.client.system_stats()
+    except ComfyError:
+        return
+    system = stats.get("system")
+    system = system if isinstance(system, dict) else {}
+    desk.detail.system = {
+        "version": system.get("comfyui_version"),
+        "python_version": system.get("python_version"),
+        "pytorch_version": system.get("pytorch_version"),
+        "devices": stats.get("devices"),
+    }

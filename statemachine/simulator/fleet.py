@@ -1,0 +1,124 @@
+"""Fleets of simulated servers: for tests, for the demo, and for the command `simulate`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import cycle, islice
+from random import Random
+
+from statemachine.simulator.personas import PERSONAS, Persona
+from statemachine.simulator.server import SimServer
+from statemachine.simulator.sockets import Gateway
+
+LOOPBACK = ("127.0.0.1",)
+DEMO = {
+    "public": ("loaded", "cold", "auto_executing", "busy"),
+    "lab": ("slow", "trapped", "restarting", "evicting"),
+    "field": ("missing_nodes", "out_of_memory", "unrecognisable", "absent"),
+}
+"""Group → personas: between them they show every state within about a minute."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """One server of a fleet and where it listens."""
+
+    server: SimServer
+    host: str
+    port: int
+    group: str = "default"
+
+    @property
+    def name(self) -> str:
+        return f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.name}"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A running fleet, in the order of its personas."""
+
+    members: list[Member]
+
+    @property
+    def servers(self) -> list[SimServer]:
+        return [member.server for member in self.members]
+
+    @property
+    def urls(self) -> list[str]:
+        return [member.url for member in self.members]
+
+    def of(self, persona_name: str) -> Member:
+        """The first member of that persona."""
+        return next(each for each in self.members if each.server.persona.name == persona_name)
+
+
+@dataclass(frozen=True)
+class SimulateOptions:
+    """What `run.py simulate` may be told. Personas are dealt out in turn."""
+
+    count: int = 12
+    seed: int = 1
+    host: str = "127.0.0.1"
+    base_port: int = 18188
+    scale: float = 1.0
+    personas: Sequence[str] = field(default_factory=lambda: tuple(sum(DEMO.values(), ())))
+
+
+@asynccontextmanager
+async def running_fleet(
+    personas: Iterable[Persona],
+    *,
+    base_port: int = 0,
+    seed: int = 0,
+    scale: float = 1.0,
+    hosts: Sequence[str] = LOOPBACK,
+    groups: Sequence[str] = (),
+) -> AsyncIterator[Fleet]:
+    """One listening server for each persona, spread over `hosts`; with `base_port` 0 on any free ports.
+
+    `groups`, if given, has a group for each persona. The same seed gives the same fleet.
+    """
+    async with Gateway() as gateway:
+        members = []
+        for index, persona in enumerate(personas):
+            server = SimServer(persona, Random(f"{seed}/{index}"), scale=scale)  # noqa: S311 - repeatable
+            port = base_port + index // len(hosts) if base_port else 0
+            address = gateway.add(server, hosts[index % len(hosts)], port)
+            members.append(Member(server, *address, groups[index] if groups else "default"))
+        for member in members:
+            await member.server.start()
+        yield Fleet(members)
+
+
+@asynccontextmanager
+async def demo_fleet(seed: int = 1, *, scale: float = 1.0, base_port: int = 0) -> AsyncIterator[Fleet]:
+    """Twelve servers in three groups that show every state within about a minute; a warm-up takes 16 to 40 s."""
+    groups, names = zip(*((group, name) for group, row in DEMO.items() for name in row), strict=True)
+    personas = [PERSONAS[name] for name in names]
+    async with running_fleet(personas, base_port=base_port, seed=seed, scale=scale, groups=groups) as fleet:
+        yield fleet
+
+
+async def serve_fleet(options: SimulateOptions, ready: Callable[[Fleet], None]) -> None:
+    """Run a fleet until cancelled; `ready` is told once every server listens.
+
+    Raises ValueError for a persona that does not exist, OSError for a port that is taken.
+    """
+    unknown = sorted(set(options.personas) - set(PERSONAS))
+    if unknown:
+        raise ValueError(f"personas: {', '.join(unknown)} not found; there are {', '.join(sorted(PERSONAS))}")
+    personas = [PERSONAS[name] for name in islice(cycle(options.personas), options.count)]
+    async with running_fleet(
+        personas,
+        base_port=options.base_port,
+        seed=options.seed,
+        scale=options.scale,
+        hosts=(options.host,),
+    ) as fleet:
+        ready(fleet)
+        await asyncio.Event().wait()

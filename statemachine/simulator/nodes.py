@@ -1,0 +1,158 @@
+"""The node classes that simulated servers have installed: what GET /object_info says of them and how they run.
+
+Every class is written as its `INPUT_TYPES` would give it, because ComfyUI validates graphs against exactly that.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Graph = dict[str, Any]
+"""A workflow in ComfyUI's API format: node id → {"class_type", "inputs"}."""
+
+RIG = "RigSlowModel"
+CACHE_NODE = "CacheBackendData //Inspire"
+IMAGE_OUTPUTS = frozenset({"PreviewImage", "SaveImage"})
+MISSION_KEYS = ("pulid_eva_clip", "pulid_face_analysis", "pulid_model", "ben2_base")
+PULID_CLASSES = frozenset({"PulidFluxModelLoader", "PulidFluxEvaClipLoader", "PulidFluxInsightFaceLoader"})
+PLUGIN_CLASSES = PULID_CLASSES | {CACHE_NODE, "LoadRembgByBenModel"}
+
+
+@dataclass(frozen=True)
+class NodeClass:
+    """One installed class. `required` maps an input to its spec, `[type or choices, options]`."""
+
+    name: str
+    category: str
+    required: dict[str, list[Any]]
+    output: tuple[str, ...] = ()
+    is_output: bool = False
+    loads_model: bool = False
+    """Takes the persona's load time (the rig's model: its own `seconds`)."""
+    progress_steps: int = 0
+    """How many `progress` frames a run sends; real model loaders send none."""
+    output_names: tuple[str, ...] = field(default=())
+    module: str = "nodes"
+
+    def info(self) -> dict[str, Any]:
+        """As GET /object_info/{class} gives it (ComfyUI 0.3.75)."""
+        return {
+            "input": {"required": self.required},
+            "input_order": {"required": list(self.required)},
+            "is_input_list": False,
+            "output": list(self.output),
+            "output_is_list": [False] * len(self.output),
+            "output_name": list(self.output_names or self.output),
+            "name": self.name,
+            "display_name": self.name,
+            "description": "",
+            "python_module": self.module,
+            "category": self.category,
+            "output_node": self.is_output,
+        }
+
+
+def catalogue(
+    missing_classes: Iterable[str] = (), *, model_files: bool = True, strict_cache_node: bool = False
+) -> dict[str, NodeClass]:
+    """The classes of one server: class name → class.
+
+    Without `model_files` every list of files is empty. A `strict_cache_node` wants an input that no workflow
+    of today gives, as after an incompatible update of a plug-in.
+    """
+    classes = [*_stock_classes(model_files), *_plugin_classes(model_files, strict_cache_node)]
+    absent = frozenset(missing_classes)
+    return {node.name: node for node in classes if node.name not in absent}
+
+
+def cache_workflow() -> Graph:
+    """The workflow with which the mission's servers fill their own cache."""
+    loaders: dict[str, tuple[str, dict[str, Any]]] = {
+        "pulid_eva_clip": ("PulidFluxEvaClipLoader", {}),
+        "pulid_face_analysis": ("PulidFluxInsightFaceLoader", {"provider": "CPU"}),
+        "pulid_model": ("PulidFluxModelLoader", {"pulid_file": "pulid_flux_v0.9.1.safetensors"}),
+        "ben2_base": ("LoadRembgByBenModel", {"model": "BEN2_Base.pth", "device": "AUTO"}),
+    }
+    graph: Graph = {}
+    for index, (key, (class_type, inputs)) in enumerate(loaders.items(), 1):
+        graph[f"{index}"] = {"class_type": class_type, "inputs": inputs}
+        cached = {"key": key, "tag": "model", "data": [f"{index}", 0]}
+        graph[f"{index + 10}"] = {"class_type": CACHE_NODE, "inputs": cached}
+    return graph
+
+
+def users_job(name: str, seconds: float) -> Graph:
+    """Some user's own work that keeps the worker busy for `seconds`."""
+    return {
+        "1": {"class_type": RIG, "inputs": {"name": name, "seconds": seconds}},
+        "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+    }
+
+
+def _stock_classes(model_files: bool) -> list[NodeClass]:
+    size = ["INT", {"default": 512, "min": 1, "max": 16384, "step": 1}]
+    batch = ["INT", {"default": 1, "min": 1, "max": 4096}]
+    colour = ["INT", {"default": 0, "min": 0, "max": 0xFFFFFF, "step": 1, "display": "color"}]
+    prefix = ["STRING", {"default": "ComfyUI"}]
+    checkpoints = ["sd_xl_base_1.0.safetensors", "flux1-dev-fp8.safetensors"] if model_files else []
+    return [
+        NodeClass(
+            "EmptyImage",
+            "image",
+            {"width": size, "height": size, "batch_size": batch, "color": colour},
+            ("IMAGE",),
+        ),
+        NodeClass("EmptyLatentImage", "latent", {"width": size, "height": size, "batch_size": batch}, ("LATENT",)),
+        NodeClass("VAEDecode", "latent", {"samples": ["LATENT", {}], "vae": ["VAE", {}]}, ("IMAGE",)),
+        NodeClass("PreviewImage", "image", {"images": ["IMAGE"]}, is_output=True),
+        NodeClass("SaveImage", "image", {"images": ["IMAGE", {}], "filename_prefix": prefix}, is_output=True),
+        NodeClass(
+            "CheckpointLoaderSimple",
+            "loaders",
+            {"ckpt_name": [checkpoints, {"tooltip": "The name of the checkpoint (model) to load."}]},
+            ("MODEL", "CLIP", "VAE"),
+            loads_model=True,
+        ),
+    ]
+
+
+def _plugin_classes(model_files: bool, strict_cache_node: bool) -> list[NodeClass]:
+    text = ["STRING", {"multiline": False}]
+    strict = {"backend": [["cpu", "disk"]]} if strict_cache_node else {}
+    return [
+        NodeClass(
+            RIG,
+            "rig",
+            {"name": ["STRING", {"default": "model"}], "seconds": ["FLOAT", {"default": 1.0, "min": 0.0}]},
+            ("IMAGE",),
+            loads_model=True,
+            progress_steps=10,
+            module="custom_nodes.rig",
+        ),
+        NodeClass(
+            CACHE_NODE,
+            "InspirePack/Backend",
+            {"key": text, "tag": text, "data": ["*"], **strict},
+            ("*",),
+            is_output=True,
+            output_names=("data opt",),
+            module="custom_nodes.comfyui-inspire-pack",
+        ),
+        _loader(
+            "PulidFluxModelLoader", "PULIDFLUX", {"pulid_file": _files("pulid_flux_v0.9.1.safetensors", model_files)}
+        ),
+        _loader("PulidFluxEvaClipLoader", "EVA_CLIP", {}),
+        _loader("PulidFluxInsightFaceLoader", "FACEANALYSIS", {"provider": ["CPU", "CUDA", "ROCM"]}),
+        _loader(
+            "LoadRembgByBenModel", "BEN", {"model": _files("BEN2_Base.pth", model_files), "device": ["AUTO", "CPU"]}
+        ),
+    ]
+
+
+def _loader(name: str, output: str, choices: Mapping[str, list[str]]) -> NodeClass:
+    required = {choice: [options] for choice, options in choices.items()}
+    return NodeClass(name, "loaders", required, (output,), loads_model=True, module="custom_nodes.loaders")
+
+
+def _files(name: str, present: bool) -> list[str]:
+    return [name] if present else []

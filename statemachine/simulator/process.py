@@ -1,0 +1,110 @@
+"""One life of a simulated ComfyUI: all that a restart loses, and the worker that runs its prompts."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+from statemachine.simulator.executor import Executor, signature
+from statemachine.simulator.nodes import MISSION_KEYS, Graph, NodeClass, cache_workflow, catalogue
+from statemachine.simulator.personas import Persona
+from statemachine.simulator.prompt_queue import Item, PromptQueue
+
+Send = Callable[[str, dict[str, Any], str | None], None]
+"""(event, data, client_id): one frame to its owner, or to everyone for None."""
+
+
+class Process:
+    """Queue, history, number, executor and cached keys, from one start of the server to its end."""
+
+    def __init__(self, persona: Persona, scale: float, send: Send, clock: Callable[[], float]) -> None:
+        self.persona = persona
+        self.scale = scale
+        self.send = send
+        self.classes: Mapping[str, NodeClass] = _classes(persona)
+        self.number = 0
+        self.keys: dict[str, str] = {}
+        """The Inspire-Pack's cache: key → tag."""
+        self.queue = PromptQueue(lambda: send("status", self.status(), None))
+        self.executor = Executor(self)
+        self._clock = clock
+        self._free_wanted = False
+        self._models_loaded = 0
+        self._forgetful_runs = persona.forgetful_runs
+
+    def load_everything(self) -> None:
+        """As if the mission's workflow had just succeeded."""
+        graph = cache_workflow()
+        self.keys = dict.fromkeys(MISSION_KEYS, "model")
+        self.executor.cache = {signature(graph, node_id) for node_id in graph}
+
+    def status(self) -> dict[str, Any]:
+        return {"status": {"exec_info": {"queue_remaining": self.queue.remaining}}}
+
+    def now_ms(self) -> int:
+        return int(self._clock() * 1000)
+
+    def take_number(self) -> int:
+        self.number += 1
+        return self.number - 1
+
+    def enqueue(self, graph: Graph, prompt_id: str, extra: dict[str, Any]) -> str:
+        """Queue a graph that did not come by HTTP, with all its outputs."""
+        outputs = [node_id for node_id, node in graph.items() if self.classes[node["class_type"]].is_output]
+        extra = {**extra, "create_time": self.now_ms()}
+        self.queue.put(Item(self.take_number(), prompt_id, graph, extra, outputs))
+        return prompt_id
+
+    def drop_keys(self, *, keep_executor: bool) -> None:
+        self.keys.clear()
+        if not keep_executor:
+            self.executor.cache.clear()
+
+    def ask_to_free(self, *, executor_cache: bool) -> None:
+        """POST /free is carried out by the worker between two prompts."""
+        self._free_wanted = self._free_wanted or executor_cache
+        self.queue.wake.set()
+
+    def node_finished(self, loaded_model: bool) -> None:
+        self._models_loaded += loaded_model
+        if loaded_model and self._models_loaded == self.persona.stall_after_models:
+            self.executor.may_run.clear()
+
+    def out_of_memory(self) -> None:
+        self.drop_keys(keep_executor=False)
+
+    async def work(self) -> None:
+        """The prompt worker: one prompt at a time, for ever."""
+        while True:
+            await self.queue.wake.wait()
+            self.queue.wake.clear()
+            while item := self.queue.take():
+                await self._run(item)
+                self._free()
+            self._free()
+
+    async def _run(self, item: Item) -> None:
+        keys_before = set(self.keys)
+        result = await self.executor.run(item)
+        await asyncio.sleep(self.persona.history_lag * self.scale)
+        if self._forgetful_runs and set(self.keys) - keys_before:
+            self._forgetful_runs -= 1
+            self.drop_keys(keep_executor=True)
+        self.queue.done(item, result)
+        client_id = item.extra_data.get("client_id")
+        if client_id is not None:
+            self.send("executing", {"node": None, "prompt_id": item.prompt_id}, client_id)
+
+    def _free(self) -> None:
+        if self._free_wanted:
+            self.executor.cache.clear()
+        self._free_wanted = False
+
+
+@lru_cache(maxsize=64)
+def _classes(persona: Persona) -> Mapping[str, NodeClass]:
+    return catalogue(
+        persona.missing_classes,
+        model_files=persona.model_files,
+        strict_cache_node=persona.strict_cache_node,
+    )

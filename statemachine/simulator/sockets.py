@@ -1,0 +1,171 @@
+"""Real sockets for simulated servers: one aiohttp application, many listening sockets on loopback.
+
+A request belongs to the server whose address it came in at (the local end of its connection).
+"""
+
+import asyncio
+import contextlib
+import socket
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from statemachine.simulator import routes
+from statemachine.simulator.server import SimServer
+
+Address = tuple[str, int]
+BACKLOG = 128
+SOCKET_PATHS = {"/ws", "/api/ws"}
+UNSENT_LIMIT = 10_000
+"""Frames waiting for one client; a client that does not read them is dropped."""
+
+
+class Gateway:
+    """All listening sockets of one process. Use `async with`, then `add` servers and start them."""
+
+    def __init__(self) -> None:
+        app = web.Application(client_max_size=100 * 1024**2)
+        app.router.add_route("*", "/{path:.*}", self._handle)
+        self._servers: dict[Address, SimServer] = {}
+        self._doors: list[_Door] = []
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+
+    async def __aenter__(self) -> "Gateway":
+        await self._runner.setup()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await asyncio.gather(*(server.stop() for server in self._servers.values()))
+        await self._runner.cleanup()
+        for door in self._doors:
+            door.leave()
+
+    def add(self, server: SimServer, host: str, port: int) -> Address:
+        """Give a server its address (port 0: any free one). It listens once it is started."""
+        door = _Door(self, _bound(host, port))
+        server.door = door
+        self._doors.append(door)
+        self._servers[door.address] = server
+        return door.address
+
+    def http(self) -> web.Server:
+        server = self._runner.server
+        if server is None:
+            raise RuntimeError("the gateway is not open: use `async with Gateway()`")
+        return server
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        server = self._servers[_local_address(request.transport)]
+        try:
+            if request.path in SOCKET_PATHS and routes.admits(server, request.headers, request.query):
+                return await _serve_socket(server, request)
+            return await _serve_http(server, request)
+        except ConnectionError:
+            _abort(request.transport)
+            return web.Response(status=503)
+
+
+async def _serve_http(server: SimServer, request: web.Request) -> web.Response:
+    body = await request.read()
+    answer = await server.handle(request.method, request.path, request.query, body, request.headers)
+    headers = {"Content-Type": answer.content_type} if answer.content_type else {}
+    return web.Response(status=answer.status, body=answer.body or None, headers=headers)
+
+
+class _Door:
+    """Where one server listens; it comes back to the same port."""
+
+    def __init__(self, gateway: Gateway, reserved: socket.socket) -> None:
+        self.address: Address = reserved.getsockname()
+        self._gateway = gateway
+        self._listening: asyncio.Server | None = None
+        # Bound but not listening, it keeps the port from everyone else while the server is down.
+        self._reserved = reserved
+
+    async def open(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(self._gateway.http(), sock=self._reserved, backlog=BACKLOG)
+
+    async def shut(self) -> None:
+        """Refuse new connections and cut the open ones, as a killed process does."""
+        if self._listening is None:
+            return
+        self._listening.close()
+        self._listening = None
+        self._reserved = _bound(*self.address)
+        for connection in self._gateway.http().connections:
+            if connection.transport and _local_address(connection.transport) == self.address:
+                _abort(connection.transport)
+
+    def leave(self) -> None:
+        """Give up the port for good."""
+        self._reserved.close()
+
+
+class _SocketSink:
+    """Sends in order without making the server wait, as ComfyUI's message queue does."""
+
+    def __init__(self) -> None:
+        self._unsent: asyncio.Queue[str | None] = asyncio.Queue(UNSENT_LIMIT)
+
+    def send(self, text: str) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            self._unsent.put_nowait(text)
+            return
+        self.close()
+
+    def close(self) -> None:
+        """Nothing more is sent, not even what waits."""
+        while not self._unsent.empty():
+            self._unsent.get_nowait()
+        self._unsent.put_nowait(None)
+
+    async def pump(self, ws: web.WebSocketResponse) -> None:
+        with contextlib.suppress(ConnectionError):
+            while (text := await self._unsent.get()) is not None:
+                await ws.send_str(text)
+        await ws.close()
+
+
+async def _serve_socket(server: SimServer, request: web.Request) -> web.WebSocketResponse:
+    ws = web.WebSocketResponse(heartbeat=None)
+    await ws.prepare(request)
+    sink = _SocketSink()
+    sid = server.connect(request.query.get("clientId", ""), sink)
+    pump = asyncio.create_task(sink.pump(ws))
+    try:
+        async for message in ws:
+            if message.type is WSMsgType.TEXT:
+                server.hear(sid, message.data)
+    finally:
+        server.disconnect(sid, sink)
+        pump.cancel()
+        await asyncio.gather(pump, return_exceptions=True)
+    return ws
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    """A socket bound to the address, or to a free port of the host for 0."""
+    listener = socket.socket()
+    try:
+        # Port 0 is asked for without SO_REUSEADDR, or it could be a port that another server has reserved.
+        if port == 0:
+            listener.bind((host, 0))
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if port:
+            listener.bind((host, port))
+    except OSError as cause:
+        listener.close()
+        raise OSError(cause.errno, f"cannot listen on {host}:{port}: {cause.strerror}") from cause
+    return listener
+
+
+def _local_address(transport: asyncio.BaseTransport | None) -> Address:
+    """(host, port) of our end; of a connection that is already gone: ("", 0)."""
+    name: Any = transport.get_extra_info("sockname") if transport else None
+    return (name[0], name[1]) if name else ("", 0)
+
+
+def _abort(transport: asyncio.BaseTransport | None) -> None:
+    if isinstance(transport, asyncio.Transport):
+        transport.abort()

@@ -1,0 +1,177 @@
+"""Which outputs of a posted graph ComfyUI would run, and what it says of the others.
+
+Follows `validate_prompt` of ComfyUI 0.3.75 branch by branch, with its types, messages and details. As there, a
+body of an unexpected shape raises TypeError or AttributeError, which HTTP answers with a bare 500.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from statemachine.simulator.nodes import Graph, NodeClass
+
+Error = dict[str, Any]
+LONG_LIST = 20
+"""Longer lists of choices are not repeated in an error."""
+LINK_LENGTH = 2
+RAISED = (RecursionError, KeyError, IndexError, TypeError, AttributeError)
+"""What a graph of an unexpected shape raises; ComfyUI catches anything."""
+CONVERSIONS = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
+
+
+@dataclass
+class Verdict:
+    """`error` is None when at least one output can run; `node_errors` may still name the dropped ones."""
+
+    error: Error | None = None
+    outputs: list[str] = field(default_factory=list)
+    node_errors: dict[str, Any] = field(default_factory=dict)
+
+
+def validate_prompt(graph: Graph, classes: Mapping[str, NodeClass]) -> Verdict:
+    """Validate every output of a graph in ComfyUI's API format."""
+    outputs = []
+    for node_id in graph:
+        error = _unknown_class(node_id, graph[node_id], classes)
+        if error:
+            return Verdict(error)
+        if classes[graph[node_id]["class_type"]].is_output:
+            outputs.append(node_id)
+    if not outputs:
+        return Verdict(_error("prompt_no_outputs", "Prompt has no outputs", "", {}))
+    return _validate_outputs(graph, outputs, classes)
+
+
+def _unknown_class(node_id: str, node: Any, classes: Mapping[str, NodeClass]) -> Error | None:
+    if "class_type" not in node:
+        message = "Cannot execute because a node is missing the class_type property."
+    elif node["class_type"] not in classes:
+        message = f"Cannot execute because node {node['class_type']} does not exist."
+    else:
+        return None
+    return _error("invalid_prompt", message, f"Node ID '#{node_id}'", {})
+
+
+def _validate_outputs(graph: Graph, outputs: list[str], classes: Mapping[str, NodeClass]) -> Verdict:
+    verdict = Verdict()
+    validation = _Validation(graph, classes)
+    details = []
+    for output in outputs:
+        errors = validation.of_output(output)
+        if errors is None:
+            verdict.outputs.append(output)
+            continue
+        details += [f"{error['message']}: {error['details']}" for error in errors]
+        validation.report(output, verdict.node_errors)
+    if not verdict.outputs:
+        verdict.error = _error(
+            "prompt_outputs_failed_validation", "Prompt outputs failed validation", "\n".join(details), {}
+        )
+    return verdict
+
+
+class _Validation:
+    """One graph's nodes, each validated once: node id → (valid, its own errors)."""
+
+    def __init__(self, graph: Graph, classes: Mapping[str, NodeClass]) -> None:
+        self.graph, self.classes = graph, classes
+        self.done: dict[str, tuple[bool, list[Error]]] = {}
+
+    def of_output(self, output: str) -> list[Error] | None:
+        """None when the output can run, else its own errors (none, if only an ancestor has errors)."""
+        try:
+            valid, errors = self.of_node(output)
+        except RAISED as cause:
+            extra = {"exception_type": type(cause).__name__, "traceback": []}
+            message = "Exception when validating node"
+            errors = [_error("exception_during_validation", message, str(cause), extra)]
+            valid, self.done[output] = False, (False, errors)
+        return None if valid else errors
+
+    def report(self, output: str, node_errors: dict[str, Any]) -> None:
+        """Add every node with errors of its own that was seen so far, as ComfyUI does, to this output's."""
+        for node_id, (valid, errors) in self.done.items():
+            if valid or not errors:
+                continue
+            class_type = self.graph[node_id]["class_type"]
+            entry = node_errors.setdefault(
+                node_id, {"errors": errors, "dependent_outputs": [], "class_type": class_type}
+            )
+            entry["dependent_outputs"].append(output)
+
+    def of_node(self, node_id: str) -> tuple[bool, list[Error]]:
+        if node_id not in self.done:
+            node = self.graph[node_id]
+            ancestors_valid, errors = True, []
+            for name, spec in self.classes[node["class_type"]].required.items():
+                error, ancestor_valid = self._input(node["inputs"], name, [spec[0], *(spec[1:] or [{}])])
+                ancestors_valid &= ancestor_valid
+                errors += [error] if error else []
+            self.done[node_id] = (ancestors_valid and not errors, errors)
+        return self.done[node_id]
+
+    def _input(self, inputs: dict[str, Any], name: str, spec: list[Any]) -> tuple[Error | None, bool]:
+        """This input's error, if any, and whether what feeds it is valid."""
+        if name not in inputs:
+            return _error("required_input_missing", "Required input is missing", name, {"input_name": name}), True
+        if isinstance(inputs[name], list):
+            return self._link(inputs[name], name, spec)
+        return _value_error(inputs, name, spec), True
+
+    def _link(self, link: list[Any], name: str, spec: list[Any]) -> tuple[Error | None, bool]:
+        extra = {"input_name": name, "input_config": spec, "received_value": link}
+        if len(link) != LINK_LENGTH:
+            message = "Bad linked input, must be a length-2 list of [node_id, slot_index]"
+            return _error("bad_linked_input", message, name, extra), True
+        received = self.classes[self.graph[link[0]]["class_type"]].output[link[1]]
+        wanted = spec[0] if isinstance(spec[0], str) else "COMBO"
+        if "*" not in {received, wanted} and received != wanted:
+            details = f"{name}, received_type({received}) mismatch input_type({wanted})"
+            extra = {"input_name": name, "input_config": spec, "received_type": received, "linked_node": link}
+            message = "Return type mismatch between linked nodes"
+            return _error("return_type_mismatch", message, details, extra), True
+        return None, self._feeding(link, name, spec)
+
+    def _feeding(self, link: list[Any], name: str, spec: list[Any]) -> bool:
+        """Whether the node at the other end is valid; what it raises becomes an error of its own."""
+        try:
+            return self.of_node(link[0])[0]
+        except RAISED as cause:
+            said = {"exception_message": str(cause), "exception_type": type(cause).__name__, "traceback": []}
+            extra = {"input_name": name, "input_config": spec, **said, "linked_node": link}
+            message = "Exception when validating inner node"
+            error = _error("exception_during_inner_validation", message, str(cause), extra)
+            self.done[link[0]] = False, [error]
+            return False
+
+
+def _value_error(inputs: dict[str, Any], name: str, spec: list[Any]) -> Error | None:
+    kind, options = spec
+    extra = {"input_name": name, "input_config": spec, "received_value": inputs[name]}
+    if isinstance(kind, list):
+        return _choice_error(inputs[name], name, kind, extra)
+    try:
+        value = inputs[name] = CONVERSIONS.get(kind, lambda given: given)(inputs[name])
+    except (ValueError, TypeError) as cause:
+        message = f"Failed to convert an input value to a {kind} value"
+        extra |= {"exception_message": str(cause)}
+        return _error("invalid_input_type", message, f"{name}, {inputs[name]}, {cause}", extra)
+    if "min" in options and value < options["min"]:
+        message = f"Value {value} smaller than min of {options['min']}"
+        return _error("value_smaller_than_min", message, name, extra)
+    if "max" in options and value > options["max"]:
+        return _error("value_bigger_than_max", f"Value {value} bigger than max of {options['max']}", name, extra)
+    return None
+
+
+def _choice_error(value: Any, name: str, choices: list[Any], extra: dict[str, Any]) -> Error | None:
+    if value in choices:
+        return None
+    listed = str(choices)
+    if len(choices) > LONG_LIST:
+        listed, extra = f"(list of length {len(choices)})", extra | {"input_config": None}
+    return _error("value_not_in_list", "Value not in list", f"{name}: '{value}' not in {listed}", extra)
+
+
+def _error(kind: str, message: str, details: str, extra: dict[str, Any]) -> Error:
+    return {"type": kind, "message": message, "details": details, "extra_info": extra}

@@ -1,0 +1,89 @@
+"""A simulated server without a socket, for tests in virtual time."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+from statemachine.simulator import PERSONAS, SimServer
+from statemachine.simulator.nodes import CACHE_NODE, Graph, cache_workflow
+from statemachine.simulator.personas import Persona
+
+POLL_S = 0.01
+
+
+class Ear:
+    """A /ws connection that keeps the frames it hears."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.closed = False
+
+    def send(self, text: str) -> None:
+        self.frames.append(json.loads(text))
+
+    def close(self) -> None:
+        self.closed = True
+
+    def types(self) -> list[str]:
+        return [frame["type"] for frame in self.frames]
+
+    def last(self, kind: str) -> Any:
+        """The data of the newest frame of that type."""
+        return next(frame["data"] for frame in reversed(self.frames) if frame["type"] == kind)
+
+
+class Rig:
+    """One started server and the requests that tests send it."""
+
+    def __init__(self, server: SimServer) -> None:
+        self.server = server
+
+    async def get(self, path: str, **query: str) -> Any:
+        answer = await self.server.handle("GET", path, query)
+        text = answer.body.decode()
+        return json.loads(text) if (answer.content_type or "").startswith("application/json") else text
+
+    async def post(self, path: str, body: Any) -> tuple[int, Any]:
+        answer = await self.server.handle("POST", path, {}, json.dumps(body).encode())
+        return answer.status, json.loads(answer.body) if answer.body else None
+
+    async def submit(self, graph: Graph | None = None, **more: Any) -> str:
+        status, reply = await self.post("/prompt", {"prompt": graph or cache_workflow(), **more})
+        assert status == 200, reply
+        return str(reply["prompt_id"])
+
+    async def until(self, true: Callable[[], Any], seconds: float = 600.0) -> None:
+        for _ in range(int(seconds / POLL_S)):
+            if true():
+                return
+            await asyncio.sleep(POLL_S)
+        raise TimeoutError(f"not within {seconds} s")
+
+    async def finish(self, prompt_id: str) -> Any:
+        """Wait for the prompt's entry in history; its status."""
+        await self.until(lambda: prompt_id in self.server.process.queue.history)
+        return self.server.process.queue.history[prompt_id]["status"]
+
+    async def run(self, graph: Graph | None = None, **more: Any) -> Any:
+        return await self.finish(await self.submit(graph, **more))
+
+
+def slow_model(name: str, seconds: float, tag: str = "model") -> Graph:
+    return {
+        "10": {"class_type": "RigSlowModel", "inputs": {"name": name, "seconds": seconds}},
+        "20": {"class_type": CACHE_NODE, "inputs": {"key": name, "tag": tag, "data": ["10", 0]}},
+    }
+
+
+@asynccontextmanager
+async def rigged(persona: str | Persona = "cold", seed: int = 1) -> AsyncIterator[Rig]:
+    kind = PERSONAS[persona] if isinstance(persona, str) else persona
+    server = SimServer(kind, Random(seed))
+    await server.start()
+    try:
+        yield Rig(server)
+    finally:
+        await server.stop()

@@ -1,0 +1,81 @@
+"""Servers behind real sockets: routed by address, gone when down, back at the same port."""
+
+import asyncio
+import sys
+
+import aiohttp
+import pytest
+
+from statemachine.simulator import PERSONAS, Fleet, SimulateOptions, demo_fleet, running_fleet, serve_fleet
+from tests.scenarios import watching
+
+
+async def _get(url: str) -> str:
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        return await response.text()
+
+
+async def test_each_server_answers_at_its_own_address() -> None:
+    hosts = ["127.0.0.1", "127.0.0.2"] if sys.platform == "linux" else ["127.0.0.1"]
+    personas = [PERSONAS["loaded"], PERSONAS["cold"], PERSONAS["stock"]]
+    async with running_fleet(personas, hosts=hosts) as fleet:
+        texts = [await _get(f"{url}/cache/check") for url in fleet.urls]
+    assert texts[0] == "缓存已加载。"
+    assert texts[1].startswith("未查询到缓存")
+    assert texts[2] == "404: Not Found"
+    assert len({member.host for member in fleet.members}) == len(hosts)
+
+
+async def test_going_down_refuses_and_drops_and_coming_back_is_at_the_same_port() -> None:
+    async with running_fleet([PERSONAS["cold"], PERSONAS["cold"]]) as fleet:
+        async with watching(fleet.urls[0], "me") as gone, watching(fleet.urls[1], "me") as stays:
+            await fleet.servers[0].go_down()
+            await asyncio.wait_for(gone.ended(), 10)
+            with pytest.raises(aiohttp.ClientConnectionError):
+                await _get(f"{fleet.urls[0]}/queue")
+            await stays.fence()
+        await fleet.servers[0].come_back()
+        assert "queue_running" in await _get(f"{fleet.urls[0]}/queue")
+
+
+async def test_absent_refuses_connections() -> None:
+    async with running_fleet([PERSONAS["absent"]]) as fleet:
+        with pytest.raises(aiohttp.ClientConnectionError):
+            await _get(f"{fleet.urls[0]}/queue")
+
+
+async def test_a_locked_server_refuses_the_socket_too() -> None:
+    async with running_fleet([PERSONAS["locked"]]) as fleet, aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError, match="401"):
+            await session.ws_connect(f"{fleet.urls[0]}/ws")
+        async with session.ws_connect(f"{fleet.urls[0]}/ws?token=let-me-in") as socket:
+            assert (await socket.receive_json())["type"] == "status"
+
+
+async def test_a_class_name_with_slashes_is_found() -> None:
+    async with running_fleet([PERSONAS["cold"]]) as fleet:
+        text = await _get(f"{fleet.urls[0]}/object_info/CacheBackendData%20%2F%2FInspire")
+    assert '"output_node": true' in text
+
+
+async def test_the_demo_has_three_groups_of_four() -> None:
+    async with demo_fleet(seed=1) as fleet:
+        groups = [member.group for member in fleet.members]
+    assert {group: groups.count(group) for group in groups} == {"public": 4, "lab": 4, "field": 4}
+
+
+async def test_simulate_serves_until_cancelled() -> None:
+    fleets: asyncio.Queue[Fleet] = asyncio.Queue()
+    options = SimulateOptions(count=3, base_port=0, personas=("loaded", "cold"))
+    task = asyncio.create_task(serve_fleet(options, fleets.put_nowait))
+    fleet = await asyncio.wait_for(fleets.get(), 10)
+    assert [server.persona.name for server in fleet.servers] == ["loaded", "cold", "loaded"]
+    assert await _get(f"{fleet.of('loaded').url}/cache/check") == "缓存已加载。"
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def test_simulate_names_a_persona_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match="nobody not found; there are absent, auto_executing"):
+        await serve_fleet(SimulateOptions(personas=("nobody",)), lambda _fleet: None)

@@ -1,0 +1,56 @@
+"""The simulator says over real sockets, word for word, what a real ComfyUI was recorded to say."""
+
+import json
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from statemachine.simulator import PERSONAS, running_fleet
+from tests.scenarios import play_all
+from tests.transcript import NAMES, Line, differences, normalise, recorded
+
+SCALE = 0.25
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def played() -> AsyncIterator[dict[str, list[Line]]]:
+    async with running_fleet([PERSONAS["cold"]]) as fleet:
+        server = fleet.servers[0]
+        hold = {True: server.stall, False: server.resume}
+        yield await play_all(fleet.urls[0], SCALE, lambda held: hold[held]())
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_simulator_repeats_the_transcript(name: str, played: dict[str, list[Line]]) -> None:
+    assert not differences(name, played[name])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_transcript_agrees_with_itself_in_another_interleaving(name: str) -> None:
+    assert not differences(name, sorted(recorded(name), key=lambda line: str(line["conn"])))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_missing_frame_is_a_difference(name: str) -> None:
+    lines = recorded(name)
+    for index, line in enumerate(lines):
+        if line.get("frame", {}).get("type") not in {"progress", "progress_state"}:
+            assert differences(name, lines[:index] + lines[index + 1 :]), line
+
+
+def test_which_branch_runs_first_is_no_difference() -> None:
+    swapped = json.dumps(recorded("03_submitted_without_client_id"))
+    for old, new in (("10", "X0"), ("20", "Y0"), ("11", "10"), ("21", "20"), ("X0", "11"), ("Y0", "21")):
+        swapped = swapped.replace(f'"{old}"', f'"{new}"')
+    frames = [line for line in json.loads(swapped) if "frame" in line]
+    others = [line for line in recorded("03_submitted_without_client_id") if "frame" not in line]
+    assert not differences("03_submitted_without_client_id", others + frames)
+
+
+def test_normalising_takes_out_ids_clocks_and_the_first_number() -> None:
+    text = json.dumps(normalise(recorded("01_success_with_progress")))
+    assert "984a08b2" not in text
+    assert "1795453" not in text
+    assert '"number": 0' in text

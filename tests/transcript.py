@@ -1,0 +1,149 @@
+"""Transcripts: what a ComfyUI server said, and when two servers have said the same.
+
+`tests/transcripts/NAME.jsonl` was recorded from a real ComfyUI 0.3.75, one scenario a file, one JSON object
+a line: `t` seconds, `conn` who saw it, then a /ws `frame`, an `event`, a note's `text`, or an HTTP `request`
+and its answer. `tests/scenarios.py` plays the same scenarios against any server. Compare with:
+
+    differences("05_interrupted", await play("05_interrupted", "http://127.0.0.1:8188"))  # [] when they agree
+
+Normalising takes out only what cannot agree between two runs: ids, clocks, seconds, where the `number`
+counter starts, the text of a traceback, how connections interleave, and the order of what ComfyUI keeps in
+sets of strings (Python orders those anew in every process): output ids, and so which branch runs first.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+Line = dict[str, Any]
+
+FOLDER = Path(__file__).parent / "transcripts"
+NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
+INTERRUPTED = "05_interrupted"
+"""Its interrupt races with the progress of the node it interrupts, so the number of steps is not compared."""
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+CLOCKS = {"timestamp", "create_time", "seconds", "traceback"}
+UNORDERED = {"nodes", "executed", "current_outputs"}
+QUEUE_ITEM_LENGTH = 5
+
+
+def recorded(name: str) -> list[Line]:
+    """The lines of the scenario `name`, as the real server said them."""
+    lines = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines if line]
+
+
+def differences(name: str, played: Iterable[Line]) -> list[str]:
+    """A unified diff between the recorded scenario and a played one; [] when they agree."""
+    steps = name != INTERRUPTED
+    texts = [
+        [json.dumps(line, sort_keys=True, ensure_ascii=False) for line in normalise(lines, progress_steps=steps)]
+        for lines in (recorded(name), list(played))
+    ]
+    return list(difflib.unified_diff(texts[0], texts[1], "recorded", "played", lineterm="", n=1))
+
+
+def normalise(lines: Iterable[Line], *, progress_steps: bool = True) -> list[Line]:
+    """Lines in a form in which two runs of a scenario are equal, grouped by connection, in order within each.
+
+    `progress_steps=False` also drops the frames that only say how far a running node is.
+    """
+    kept = [line for line in lines if progress_steps or not _is_progress_step(line)]
+    # HTTP first: its exchanges are one after the other, so ids are named in the same order in every run.
+    kept.sort(key=lambda line: (line["conn"] != "http", line["conn"]))
+    names = _Names(kept)
+    return [names.line(line) for line in kept]
+
+
+def _is_progress_step(line: Line) -> bool:
+    frame = line.get("frame", {})
+    if frame.get("type") == "progress_state":
+        return any(0 < node["value"] < node["max"] for node in frame["data"]["nodes"].values())
+    return bool(frame.get("type") == "progress")
+
+
+class _Names:
+    """What one transcript calls its prompts, numbers and branches, and what normalising calls them."""
+
+    def __init__(self, lines: list[Line]) -> None:
+        self.ids: dict[str, str] = {}
+        self.first_number = next((line["json"]["number"] for line in lines if "number" in (line.get("json") or {})), 0)
+        self.branches: dict[str, list[str]] = {}
+        for line in lines:
+            self._learn_branches(line.get("frame", {}).get("data", {}))
+
+    def line(self, line: Line) -> Line:
+        """The line without its clock, and without the length of an answer that is full of ids and clocks."""
+        dropped = {"t", "length"} if line.get("status") == 200 and line["length"] else {"t"}
+        kept = {key: value for key, value in line.items() if key not in dropped}
+        return {key: self._value(value) for key, value in self._with_branches(kept).items()}
+
+    def _learn_branches(self, data: dict[str, Any]) -> None:
+        """In these scenarios node "1B" feeds node "2B": B is the branch; branches are named as they run."""
+        if "prompt_id" not in data:
+            return
+        nodes = data["nodes"] if isinstance(data.get("nodes"), dict) else [data.get("node")]
+        for node in filter(None, nodes):
+            seen = self.branches.setdefault(data["prompt_id"], [])
+            if node[-1] not in seen:
+                seen.append(node[-1])
+
+    def _value(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return UUID.sub(self._id, value)
+        if isinstance(value, list):
+            return self._list(value)
+        if isinstance(value, dict):
+            return self._dict(value)
+        return value
+
+    def _id(self, match: re.Match[str]) -> str:
+        return self.ids.setdefault(match[0], f"<prompt {len(self.ids) + 1}>")
+
+    def _list(self, value: list[Any]) -> list[Any]:
+        if len(value) == QUEUE_ITEM_LENGTH and isinstance(value[2], dict) and isinstance(value[4], list):
+            number, prompt_id, graph, extra, outputs = value
+            value = [number - self.first_number, prompt_id, graph, extra, sorted(outputs)]
+        return [self._value(item) for item in value]
+
+    def _dict(self, value: dict[str, Any]) -> dict[str, Any]:
+        return {self._value(key): self._field(key, item) for key, item in value.items()}
+
+    def _with_branches(self, value: Any) -> Any:
+        """The value with branches renamed in what was said of a prompt; the graph in a request stays."""
+        if isinstance(value, list):
+            return [self._with_branches(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        branches = self.branches.get(value.get("prompt_id", ""), [])
+        if branches and "prompt" not in value:
+            return _rename_branches(value, branches)
+        return {key: self._with_branches(item) for key, item in value.items()}
+
+    def _field(self, key: str, value: Any) -> Any:
+        if key in CLOCKS:
+            return f"<{key}>"
+        if key == "number" and isinstance(value, int):
+            return value - self.first_number
+        if key in UNORDERED and isinstance(value, list):
+            return sorted(self._value(value))
+        if key == "errors":
+            return sorted(self._value(value), key=lambda error: str(error["details"]))
+        if key == "details":
+            return "\n".join(sorted(value.splitlines()))
+        return self._value(value)
+
+
+def _rename_branches(value: Any, branches: list[str]) -> Any:
+    """The same value with every node id "NB" as "N" and B's place in `branches`."""
+    if isinstance(value, dict):
+        return {_rename_branches(key, branches): _rename_branches(item, branches) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_rename_branches(item, branches) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"\d\d", value) and value[-1] in branches:
+        return f"{value[0]}{branches.index(value[-1])}"
+    return value

@@ -84,7 +84,7 @@ _DECODERS: dict[str, Callable[[Data], events.Event | None]] = {
 
 def failure(data: Data, witness: Witness) -> events.PromptFailed:
     """An `execution_error`, from a frame or from history: it names the node and the exception."""
-    kind, text = str(data.get("exception_type", "")), str(data.get("exception_message", "")).strip()
+    kind, text = str(data.get("exception_type", "")), _one_line(str(data.get("exception_message", "")))
     node = f"node {data.get('node_id')} ({data.get('node_type')})"
     return events.PromptFailed(
         prompt_id=_prompt_id(data),
@@ -92,6 +92,11 @@ def failure(data: Data, witness: Witness) -> events.PromptFailed:
         message=f"{node} raised {kind}: {text}",
         out_of_memory=_is_out_of_memory(kind, text),
     )
+
+
+def _one_line(text: str) -> str:
+    """Exceptions may bring pages of advice; the whole of it stays in the server's history."""
+    return " ".join(text.split())[:500]
 
 
 def _is_out_of_memory(kind: str, text: str) -> bool:

@@ -50,9 +50,9 @@ def _acceptance(answer: dict[str, Any], prompt_id: str, reply: Reply) -> Answer:
 def _refusal(answer: dict[str, Any]) -> events.PromptRefused:
     error = answer.get("error")
     error = error if isinstance(error, dict) else {"message": str(error)}
-    said = " ".join(str(error[part]).strip() for part in ("message", "details") if error.get(part))
-    nodes = _node_errors(answer.get("node_errors"))
-    return events.PromptRefused(Reason.PROMPT_REFUSED, f"the server refused the workflow: {said} {nodes}".strip())
+    details = _node_errors(answer.get("node_errors")) or str(error.get("details") or "")
+    said = ": ".join(part for part in (str(error.get("message") or ""), details) if part)
+    return events.PromptRefused(Reason.PROMPT_REFUSED, f"the server refused the workflow: {said}")
 
 
 def _node_errors(errors: object) -> str:

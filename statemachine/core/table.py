@@ -55,8 +55,13 @@ def trapped_first(server: Server, event: e.CheckAnswered) -> bool:
 
 
 def still_cold(server: Server, event: e.CheckAnswered) -> bool:
-    """The workflow ran and succeeded, and its keys are missing all the same."""
+    """The workflow ran and succeeded, and its keys are missing all the same: once, that may have been an eviction."""
     return something_missing(server, event) and server.still_cold
+
+
+def still_cold_again(server: Server, event: e.CheckAnswered) -> bool:
+    """And it was not the first attempt that brought nothing."""
+    return still_cold(server, event) and server.setbacks > 1
 
 
 def not_understood(server: Server, event: e.CheckUnusable) -> bool:
@@ -122,7 +127,8 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.CheckAnswered, VERDICTS, S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Witness.CHECK, loads_by_itself),
     *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.CACHED_WITHOUT_LOADING, Witness.CHECK, trapped_again),
     *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.CACHED_WITHOUT_LOADING, Witness.CHECK, trapped_first),
-    *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.STILL_COLD_AFTER_SUCCESS, Witness.CHECK, still_cold),
+    *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.STILL_COLD_AFTER_SUCCESS, Witness.CHECK, still_cold_again),
+    *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.STILL_COLD_AFTER_SUCCESS, Witness.CHECK, still_cold),
     *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.KEYS_MISSING, Witness.CHECK, something_missing),
     *_rows(e.CheckUnusable, VERDICTS, S.UNKNOWN, Reason.CHECK_UNRECOGNISED, Witness.CHECK, not_understood),
     *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.FAILED, None, Witness.CHECK),

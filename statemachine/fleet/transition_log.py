@@ -1,4 +1,8 @@
-"""One log line for each transition. A server that stays bad is loud once; its fruitless rounds are for DEBUG."""
+"""One log line for each transition, as loud as it is news.
+
+A changed verdict is news. A check that ends where it began is not, nor is the next fruitless round of a bad server:
+such lines are for DEBUG. The journal and `tail` have them all.
+"""
 
 from loguru import logger
 
@@ -6,14 +10,16 @@ from statemachine.core.log import LogEntry
 from statemachine.core.vocabulary import Reason, State
 
 BAD = frozenset({State.FAILED, State.UNREACHABLE})
-GOOD = frozenset({State.LOADED, State.AUTO_EXECUTING, State.PAUSED})
+PASSING = frozenset({State.UNKNOWN, State.CHECKING, State.SUBMITTING})
+"""States that are left again at once, on the way to a verdict."""
 
 
 class TransitionLog:
-    """Remembers, for each server in trouble, what the trouble was."""
+    """Remembers the last verdict that each server was reported with."""
 
     def __init__(self) -> None:
-        self._trouble: dict[str, tuple[State | None, str]] = {}
+        self._verdicts: dict[str, tuple[State | None, str]] = {}
+        self._in_trouble: set[str] = set()
 
     def write(self, entry: LogEntry) -> None:
         """Write the line at the level that it deserves."""
@@ -25,11 +31,19 @@ class TransitionLog:
     def _level(self, entry: LogEntry) -> str:
         if entry.server is None:
             return "WARNING"
-        if entry.dest in GOOD:
-            self._trouble.pop(entry.server, None)
-            return "INFO"
-        if entry.dest in BAD or entry.reason == Reason.CHECK_UNRECOGNISED:
-            trouble = (entry.dest, entry.reason)
-            known, self._trouble[entry.server] = self._trouble.get(entry.server), trouble
-            return "DEBUG" if known == trouble else "WARNING"
-        return "DEBUG" if entry.server in self._trouble else "INFO"
+        bad = entry.dest in BAD or entry.reason == Reason.CHECK_UNRECOGNISED
+        if entry.dest in PASSING and not bad:
+            routine = entry.reason in (Reason.CHECK_STARTED, Reason.FOREIGN_WORK_FINISHED)
+            return "DEBUG" if routine or entry.server in self._in_trouble else "INFO"
+        return self._verdict_level(entry.server, (entry.dest, entry.reason), bad=bad)
+
+    def _verdict_level(self, server: str, verdict: tuple[State | None, str], *, bad: bool) -> str:
+        if bad:
+            known, self._verdicts[server] = self._verdicts.get(server), verdict
+            self._in_trouble.add(server)
+            return "DEBUG" if known == verdict else "WARNING"
+        if server in self._in_trouble and verdict[0] is not State.LOADED:
+            return "DEBUG"
+        known, self._verdicts[server] = self._verdicts.get(server), verdict
+        self._in_trouble.discard(server)
+        return "DEBUG" if known == verdict else "INFO"

@@ -1,0 +1,71 @@
+"""The routes besides ComfyUI's own: the mission's cache check, Inspire-Pack's list, and the rig's."""
+
+import time
+import uuid
+
+import execution  # type: ignore[import-not-found]
+from aiohttp import web
+from server import PromptServer  # type: ignore[import-not-found]
+
+from . import config
+from .cache import cache, drop, listing, missing
+
+server = PromptServer.instance
+asked = 0
+started: list[str] = []
+
+
+async def start_own_workflow() -> None:
+    """Queue the server's own workflow as a plug-in does: straight into the PromptQueue, with no client_id."""
+    prompt_id = str(uuid.uuid4())
+    graph = config.workflow()
+    valid, error, outputs, _ = await execution.validate_prompt(prompt_id, graph, None)
+    if not valid:
+        raise web.HTTPInternalServerError(text=f"rig: the server's own workflow is not valid: {error}")
+    number = server.number
+    server.number += 1
+    extra = {"create_time": int(time.time() * 1000)}
+    server.prompt_queue.put((number, prompt_id, graph, extra, outputs, {}))
+    started.append(prompt_id)
+
+
+async def check(request: web.Request) -> web.Response:
+    """The mission's texts. In the manner `starts` every call that finds keys missing starts once more."""
+    global asked  # noqa: PLW0603
+    asked += 1
+    absent = missing()
+    if not absent:
+        return web.Response(text="缓存已加载。")
+    if config.CACHE_CHECK == "says":
+        return web.Response(text=f"未查询到缓存{','.join(absent)}。")
+    await start_own_workflow()
+    return web.Response(text=f"未查询到缓存{','.join(absent)}，已经自动在后台执行缓存模型工作流。")
+
+
+async def inspire_list(request: web.Request) -> web.Response:
+    return web.Response(text=listing())
+
+
+async def inspire_clear(request: web.Request) -> web.Response:
+    cache.clear()
+    return web.Response()
+
+
+async def rig_drop(request: web.Request) -> web.Response:
+    drop((await request.json())["keys"])
+    return web.Response()
+
+
+async def rig_state(request: web.Request) -> web.Response:
+    return web.json_response({"keys": list(cache), "checks": asked, "started": started})
+
+
+def add() -> None:
+    """Give the server the routes it was started with."""
+    server.routes.post("/rig/drop")(rig_drop)
+    server.routes.get("/rig/state")(rig_state)
+    if config.CACHE_CHECK != "none":
+        server.routes.get("/cache/check")(check)
+    if config.INSPIRE:
+        server.routes.get("/inspire/cache/list")(inspire_list)
+        server.routes.get("/inspire/cache/clear")(inspire_clear)

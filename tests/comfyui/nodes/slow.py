@@ -1,0 +1,67 @@
+"""The node classes of the recorded transcripts: a model that is slow to load, and the node that caches it."""
+
+import time
+from typing import Any
+
+import comfy.utils  # type: ignore[import-not-found]
+from typing_extensions import override
+
+from .cache import cache
+
+STEPS = 10
+
+
+class AnyType(str):
+    """A socket type that fits every other: ComfyUI compares types with `!=`."""
+
+    __slots__ = ()
+
+    @override
+    def __ne__(self, other: object) -> bool:
+        return False
+
+    __hash__ = str.__hash__
+
+
+ANY = AnyType("*")
+
+
+class RigSlowModel:
+    """Loads nothing for `seconds`, in ten steps of progress; the progress hook notices an interruption."""
+
+    RETURN_TYPES = (ANY,)
+    FUNCTION = "load"
+    CATEGORY = "rig"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - ComfyUI's name
+        return {"required": {"name": ("STRING", {}), "seconds": ("FLOAT", {"default": 1.0, "min": 0.0})}}
+
+    def load(self, name: str, seconds: float) -> tuple[str]:
+        if name == "explode":
+            raise RuntimeError("CUDA out of memory (rig)")
+        if name == "raise":
+            raise ValueError("rig: asked to raise")
+        progress = comfy.utils.ProgressBar(STEPS)
+        for _ in range(STEPS):
+            time.sleep(seconds / STEPS)
+            progress.update(1)
+        return (f"model {name}",)
+
+
+class CacheBackendData:
+    """Inspire-Pack's node: puts `data` into the process-wide cache under `key`."""
+
+    RETURN_TYPES = (ANY,)
+    RETURN_NAMES = ("data opt",)
+    FUNCTION = "store"
+    CATEGORY = "rig"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - ComfyUI's name
+        return {"required": {"key": ("STRING", {}), "tag": ("STRING", {}), "data": (ANY,)}}
+
+    def store(self, key: str, tag: str, data: object) -> tuple[object]:
+        cache[key] = (tag, data)
+        return (data,)

@@ -1,0 +1,161 @@
+"""Scenarios that were never recorded: there is no third witness, so a real server and the simulator face each other.
+
+Each takes the Stage of `tests/scenarios.py` and leaves its server idle.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from tests.scenarios import Stage, cache_node
+
+Graph = dict[str, Any]
+ODD_PROMPTS: list[Any] = [{"prompt": []}, {"prompt": "graph"}, {"prompt": {"1": "node"}}, {"prompt": {}, "number": "x"}]
+
+
+def slow(name: Any, seconds: Any = 0.1, **more: Any) -> Graph:
+    return {"class_type": "RigSlowModel", "inputs": {"name": name, "seconds": seconds, **more}}
+
+
+def one(key: str, tag: str = "model", model: Graph | None = None) -> Graph:
+    """One model under one key: nodes 10 → 20."""
+    return {"10": model or slow(key), "20": cache_node(key=key, tag=tag, data=["10", 0])}
+
+
+async def order_of_the_queue(stage: Stage) -> None:
+    """`front`, `number` and the heap order of what is pending; clear; an interrupt without a prompt_id."""
+    owner = await stage.open("owner", "own-order")
+    running = await stage.submit(prompt=one("q-0", model=slow("q-0", 20.0)), client_id="own-order")
+    await owner.until_node_runs(running)
+    await stage.submit(prompt=one("q-1"))
+    await stage.submit(prompt=one("q-2"), front=True)
+    await stage.submit(prompt=one("q-3"), number=0.5)
+    await stage.submit(prompt=one("q-4"), front=False, extra_data={"note": "kept"})
+    await stage.submit(prompt=one("q-5"), client_id="own-order", extra_data={"client_id": "overwritten"})
+    await stage.get("/queue")
+    await stage.get("/prompt")
+    await stage.post("/queue", {"delete": ["no-such-id"]})
+    await stage.post("/queue", {"clear": True})
+    await stage.get("/queue")
+    await stage.post("/interrupt", {"prompt_id": "no-such-id"})
+    await stage.get("/prompt")
+    await stage.post("/interrupt", "")
+    await owner.until_over(running)
+
+
+async def odd_requests(stage: Stage) -> None:
+    """Answers to what no client should send."""
+    for body in ODD_PROMPTS:
+        await stage.post("/prompt", body)
+    await stage.post("/queue", {})
+    await stage.post("/queue", "")
+    await stage.post("/interrupt", "")
+    await stage.post("/interrupt", {})
+    await stage.post("/free", {})
+    for path in ("/history/no-such-id", "/history?max_items=0", "/history?max_items=x"):
+        await stage.get(path)
+    await stage.get("/object_info/NoSuchNode")
+    await stage.get("/api/prompt")
+    await stage.get("/features")
+
+
+async def lists_as_bodies(stage: Stage) -> None:
+    await stage.post("/prompt", [])
+    await stage.post("/queue", [])
+
+
+async def unknown_paths(stage: Stage) -> None:
+    await stage.get("/nothing")
+    await stage.get("/api/nothing")
+
+
+async def refused_values(stage: Stage) -> None:
+    """Graphs that are not valid for a value, a link to nowhere, or the want of an output."""
+    for graph in (
+        one("v", model=slow("v", "soon")),
+        one("v", model=slow("v", -1.0)),
+        {"20": cache_node(key="v", tag="model", data=["99", 0])},
+        {"10": slow("v")},
+    ):
+        await stage.post("/prompt", {"prompt": graph})
+
+
+async def refused_links(stage: Stage) -> None:
+    """A node without inputs, a cycle, half a link, and an output that the node does not have."""
+    for graph in (
+        one("v", model={"class_type": "RigSlowModel"}),
+        {"20": cache_node(key="v", tag="model", data=["20", 0])},
+        {"10": slow("v"), "20": cache_node(key="v", tag="model", data=["10"])},
+        {"10": slow("v"), "20": cache_node(key="v", tag="model", data=["10", 5])},
+    ):
+        await stage.post("/prompt", {"prompt": graph})
+
+
+async def values_that_are_converted(stage: Stage) -> None:
+    """A number where a text belongs, and the other way about, are accepted; an unknown input is ignored."""
+    owner = await stage.open("owner", "own-values")
+    prompt_id = await stage.submit(prompt=one("w", model=slow(7, "0.1", more=1)), client_id="own-values")
+    await owner.until_over(prompt_id)
+    await stage.get(f"/history/{prompt_id}")
+
+
+async def keys_dropped_and_memory_freed(stage: Stage) -> None:
+    """The trap, its way out by another tag, and /free, which makes everything run again."""
+    owner = await stage.open("owner", "own-trap")
+    for tag in ("model", "model", "again"):
+        prompt_id = await stage.submit(prompt=one("t-0", tag), client_id="own-trap")
+        await owner.until_over(prompt_id)
+        await stage.get("/inspire/cache/clear")
+    await stage.post("/free", {"free_memory": True})
+    prompt_id = await stage.submit(prompt=one("t-0", "again"), client_id="own-trap")
+    await owner.until_over(prompt_id)
+
+
+async def the_list_of_keys(stage: Stage) -> None:
+    """Empty, with a key, and emptied again."""
+    owner = await stage.open("owner", "own-list")
+    await stage.get("/inspire/cache/list")
+    prompt_id = await stage.submit(prompt=one("u-0"), client_id="own-list")
+    await owner.until_over(prompt_id)
+    await stage.get("/inspire/cache/list")
+    await stage.get("/inspire/cache/clear")
+    await stage.get("/inspire/cache/list")
+
+
+async def a_socket_that_joins_late(stage: Stage) -> None:
+    """Who connects with the clientId of a running prompt is told which node runs, and hears the rest."""
+    first = await stage.open("first", "own-late")
+    prompt_id = await stage.submit(prompt=one("l-0", model=slow("l-0", 20.0)), client_id="own-late")
+    await first.until_node_runs(prompt_id)
+    await first.close()
+    second = await stage.open("second", "own-late")
+    await second.until(lambda frame: frame["type"] == "executing")
+    await stage.post("/interrupt", {"prompt_id": prompt_id})
+    await second.until_over(prompt_id)
+
+
+UNRECORDED: dict[str, Callable[[Stage], Awaitable[None]]] = {
+    scenario.__name__: scenario
+    for scenario in (
+        order_of_the_queue,
+        odd_requests,
+        lists_as_bodies,
+        unknown_paths,
+        refused_values,
+        refused_links,
+        values_that_are_converted,
+        keys_dropped_and_memory_freed,
+        the_list_of_keys,
+        a_socket_that_joins_late,
+    )
+}
+
+INTERRUPTED = {order_of_the_queue.__name__, a_socket_that_joins_late.__name__}
+"""Here the number of progress steps is a matter of luck, and is not compared."""
+
+DIFFERENT = {
+    lists_as_bodies.__name__: "real: 400 no_prompt and an empty 200; simulated: 500",
+    unknown_paths.__name__: "real: an empty 404, application/octet-stream; simulated: a text",
+    refused_links.__name__: "real: errors of an inner node are its own, a cycle has none, a wrong slot is a 400",
+    the_list_of_keys.__name__: "real: one line for each tag in the last section; simulated: none",
+}
+"""Where the simulator is known to differ, and how. The test says so when it no longer does."""

@@ -6,7 +6,8 @@ import signal
 import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from aiohttp import web
 from loguru import logger
 
 from statemachine.cli.lock import locked
+from statemachine.cli.logs import configure_logging
 from statemachine.comfyui.network import NetworkTransport, new_session
 from statemachine.comfyui.workflow import Workflow, load_workflow
 from statemachine.core.budgets import Budget
@@ -36,24 +38,37 @@ PRUNE_EVERY_S = 3600.0
 SHUTDOWN_S = 3.0
 
 
+@dataclass(frozen=True, slots=True)
+class Daemon:
+    """A running daemon. `address` is that of its web side, without a trailing slash."""
+
+    address: str
+    fleet: Fleet
+
+
 def serve(settings: Settings) -> None:
-    """Run the daemon until SIGINT or SIGTERM. Raises WorkflowError, OSError or sqlite3.Error where it cannot start."""
-    uvloop.run(_until_stopped(settings))
+    """Run the daemon until SIGINT or SIGTERM.
+
+    Raises WorkflowError, AlreadyRunningError, OSError or sqlite3.Error where it cannot start.
+    """
+    configure_logging(settings.logging)
+    uvloop.run(until_stopped(running_daemon(settings)))
 
 
-async def _until_stopped(settings: Settings) -> None:
+async def until_stopped(running: AbstractAsyncContextManager[Daemon]) -> None:
+    """Enter the daemon, say where its page is, and leave it on SIGINT or SIGTERM."""
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with daemon(settings) as address:
-        logger.info("the page is at {}/status", address)
+    async with running as daemon:
+        logger.info("the page is at {}/status", daemon.address)
         await stop.wait()
         logger.info("stopping")
 
 
 @asynccontextmanager
-async def daemon(settings: Settings) -> AsyncIterator[str]:
-    """A running daemon; gives the address of its web side."""
+async def running_daemon(settings: Settings) -> AsyncIterator[Daemon]:
+    """A daemon, from its lock to its last journal entry."""
     servers = resolve_servers(settings)
     workflows = load_workflows(settings, servers)
     world = World(now=time.time, uniform=random.SystemRandom().random, new_id=lambda: str(uuid.uuid4()))
@@ -82,7 +97,7 @@ async def daemon(settings: Settings) -> AsyncIterator[str]:
         stack.push_async_callback(fleet.stop)
         await fleet.start()
         _keep_running(stack, _prune(settings, journal, world.now))
-        yield address
+        yield Daemon(address, fleet)
 
 
 def load_workflows(settings: Settings, servers: Sequence[ServerConfig]) -> dict[str, Workflow]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from statemachine.cli.daemon import daemon
+from statemachine.cli.daemon import running_daemon
 from statemachine.settings import parse_settings
 from tests.comfyui.rig import Graph, RealServer
 
@@ -88,8 +88,8 @@ async def watched(
         "logging": {"file": None},
         **settings,
     }
-    async with daemon(parse_settings(data, folder, {})) as address, aiohttp.ClientSession() as session:
-        yield Watcher(address, session)
+    async with running_daemon(parse_settings(data, folder, {})) as daemon, aiohttp.ClientSession() as session:
+        yield Watcher(daemon.address, session)
 
 
 def ours(history: Mapping[str, Any]) -> list[str]:

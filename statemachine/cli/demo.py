@@ -1,0 +1,72 @@
+"""The demo: the real daemon over a simulated fleet in the same process, so that every state is seen within a minute."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import uvloop
+from loguru import logger
+
+from statemachine.cli.daemon import Daemon, running_daemon, until_stopped
+from statemachine.cli.logs import configure_logging
+from statemachine.settings import Settings, parse_settings
+from statemachine.settings.model import Listen, Logging
+from statemachine.simulator import Fleet, Member, demo_fleet
+
+PAUSED_PERSONA = "loaded"
+PAUSE_AFTER_S = 5.0
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+BUNDLED_WORKFLOWS = Path(__file__).parents[1] / "bundled_workflows"
+"""Where an installed package has the workflows; a checkout has them at its top."""
+
+
+@asynccontextmanager
+async def running_demo(port: int) -> AsyncIterator[Daemon]:
+    """The demo, its page on 127.0.0.1 at `port` (0 takes any); what it writes goes with it."""
+    with TemporaryDirectory(prefix="comfywarm-demo-") as folder:
+        async with demo_fleet() as fleet, running_daemon(_settings(fleet, Path(folder), port)) as daemon:
+            show = asyncio.create_task(_pause_one(fleet, daemon))
+            try:
+                logger.info("demo: {} simulated servers; nothing here touches a real one", len(fleet.members))
+                yield daemon
+            finally:
+                show.cancel()
+
+
+def serve_demo() -> None:
+    """Run the demo on the default port until SIGINT or SIGTERM."""
+    configure_logging(Logging(file=None))
+    uvloop.run(until_stopped(running_demo(Listen().port)))
+
+
+def _settings(fleet: Fleet, folder: Path, port: int) -> Settings:
+    """Quicker than an operator would want: a demo's day has minutes."""
+    data = {
+        "listen": {"port": port},
+        "data_dir": str(folder),
+        "workflows_dir": str(WORKFLOWS if WORKFLOWS.is_dir() else BUNDLED_WORKFLOWS),
+        "servers": [{"url": one.url, "group": one.group, "name": name} for name, one in _named(fleet).items()],
+        "timing": {"check_interval_s": 15, "busy_wait_s": 30, "failed_retry_s": 60, "warm_timeout_s": 60},
+        "limits": {"max_warming": 4, "max_warming_per_host": 4},
+        "logging": {"file": None},
+    }
+    return parse_settings(data, folder, {})
+
+
+async def _pause_one(fleet: Fleet, daemon: Daemon) -> None:
+    """A fleet in which nobody is paused would not show every state."""
+    await asyncio.sleep(PAUSE_AFTER_S)
+    name = next(name for name, member in _named(fleet).items() if member.server.persona.name == PAUSED_PERSONA)
+    daemon.fleet.act(name, "pause")
+
+
+def _named(fleet: Fleet) -> dict[str, Member]:
+    """The servers by what they play, numbered where several play the same."""
+    named: dict[str, Member] = {}
+    for member in fleet.members:
+        persona = member.server.persona.name.replace("_", "-")
+        alike = sum(other.server.persona is member.server.persona for other in named.values())
+        named[f"{persona}-{alike + 1}" if alike else persona] = member
+    return named

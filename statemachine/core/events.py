@@ -40,14 +40,14 @@ class CheckUnusable:
 
 @dataclass(frozen=True, slots=True)
 class NotAnswering:
-    """An HTTP request failed before any answer of the server's own came back."""
+    """An HTTP request ended without any answer of the server's own."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """The probe of an unreachable server was answered."""
+    """An HTTP request was answered, after one that was not or while the server counts as unreachable."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ class Server:
     cold_since: float | None = None
     epoch: int = 0
     client_id: str | None = None
+    was_linked: bool = False
     queue_remaining: int | None = None
     queue_fell: bool = False
     misses: int = 0
@@ -48,6 +49,7 @@ class Server:
     attempt: Attempt | None = None
     succeeded: Attempt | None = None
     setbacks: int = 0
+    fruitless: int = 0
     cure_tried: bool = False
     verdict_fresh: bool = False
 
@@ -78,25 +80,25 @@ def learn(event: object, server: Server, at: float) -> None:
 
 @learn.register
 def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> None:
-    server.misses = 0
+    """A stale answer may still say that something is missing: only `loaded` must rest on a fresh one."""
     server.verdict_fresh = event.epoch == server.epoch
-    if not server.verdict_fresh:
+    if not server.verdict_fresh and not event.needed:
         return
     server.check_kind, server.last_check = event.kind, at
     server.missing, server.needed = event.missing, event.needed
     server.auto_executing = event.auto_executing
     server.auto_rounds = server.auto_rounds + 1 if event.auto_executing else 0
     if not event.needed:
-        server.cold_since, server.setbacks, server.cure_tried = None, 0, False
-        server.succeeded = None
+        server.cold_since = None
+        _start_over(server)
         return
     server.cold_since = server.cold_since or at
+    server.fruitless += server.still_cold
     server.setbacks += server.still_cold
 
 
 @learn.register
 def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> None:
-    server.misses = 0
     server.last_check = at
     server.setbacks += 1
 
@@ -119,9 +121,11 @@ def _answering(event: events.Answering, server: Server, at: float) -> None:
 def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
     server.client_id = event.client_id
     server.queue_remaining = None
-    server.epoch += 1
+    server.epoch += server.was_linked
+    server.was_linked = True
     if event.refused_before:
         server.away_at = at
+        _start_over(server)
 
 
 @learn.register
@@ -172,7 +176,6 @@ def _submission_unanswered(event: events.SubmissionUnanswered, server: Server, a
 @learn.register
 def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) -> None:
     attempt = server.open_attempt
-    server.misses = 0
     if attempt is None or not attempt.is_about(event.prompt_id):
         return
     attempt.outcome = Outcome.ACCEPTED
@@ -245,18 +248,24 @@ def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> Non
 
 @learn.register
 def _retry_due(event: events.RetryDue, server: Server, at: float) -> None:
-    server.cure_tried, server.succeeded = False, None
+    _start_over(server)
 
 
 @learn.register
 def _warm_requested(event: events.WarmRequested, server: Server, at: float) -> None:
-    server.setbacks, server.cure_tried, server.succeeded = 0, False, None
+    _start_over(server)
     server.epoch += 1
 
 
 @learn.register
 def _check_requested(event: events.CheckRequested, server: Server, at: float) -> None:
     server.epoch += 1
+
+
+def _start_over(server: Server) -> None:
+    """Forget what earlier attempts came to."""
+    server.setbacks, server.fruitless = 0, 0
+    server.cure_tried, server.succeeded = False, None
 
 
 def _end(

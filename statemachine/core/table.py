@@ -35,13 +35,13 @@ def everything_cached(server: Server, event: e.CheckAnswered) -> bool:
 
 
 def loads_by_itself(server: Server, event: e.CheckAnswered) -> bool:
-    """The answer is of the current epoch, and the server is loading what is missing."""
-    return server.verdict_fresh and event.auto_executing
+    """The server is loading what is missing."""
+    return event.auto_executing
 
 
 def something_missing(server: Server, event: e.CheckAnswered) -> bool:
-    """The answer is of the current epoch, and a workflow must run."""
-    return server.verdict_fresh and bool(event.needed)
+    """A workflow must run."""
+    return bool(event.needed)
 
 
 def trapped_again(server: Server, event: e.CheckAnswered) -> bool:
@@ -61,7 +61,7 @@ def still_cold(server: Server, event: e.CheckAnswered) -> bool:
 
 def still_cold_again(server: Server, event: e.CheckAnswered) -> bool:
     """And it was not the first attempt that brought nothing."""
-    return still_cold(server, event) and server.setbacks > 1
+    return still_cold(server, event) and server.fruitless > 1
 
 
 def not_understood(server: Server, event: e.CheckUnusable) -> bool:
@@ -97,6 +97,11 @@ def queue_ran_dry(server: Server, event: e.QueueSeen) -> bool:
 def ended(server: Server, event: object) -> bool:
     """This event has just closed the open attempt (a frame that overtook our POST's answer does not)."""
     return server.attempt is not None and not server.attempt.is_open
+
+
+def stuck_and_ended(server: Server, event: object) -> bool:
+    """The prompt that seemed stuck has come to its end after all."""
+    return ended(server, event) and server.reason is Reason.QUEUE_STUCK
 
 
 def ran_out_of_memory(server: Server, event: e.PromptFailed) -> bool:
@@ -148,7 +153,7 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.PromptAccepted, (S.SUBMITTING,), S.WARMING, Reason.PROMPT_ACCEPTED, None, attempt_is_open),
     *_rows(e.PromptRefused, (S.SUBMITTING,), S.FAILED, None, Witness.REPLY),
     *_rows(e.PromptSucceeded, IN_FLIGHT, S.CHECKING, Reason.PROMPT_SUCCEEDED, None, ended),
-    *_rows(e.PromptSucceeded, (S.FAILED,), S.UNKNOWN, Reason.PROMPT_SUCCEEDED, None, ended),
+    *_rows(e.PromptSucceeded, (S.FAILED,), S.UNKNOWN, Reason.PROMPT_SUCCEEDED, None, stuck_and_ended),
     *_rows(e.PromptFailed, IN_FLIGHT, S.FAILED, Reason.OUT_OF_MEMORY, None, ran_out_of_memory),
     *_rows(e.PromptFailed, IN_FLIGHT, S.FAILED, Reason.PROMPT_FAILED, None, ended),
     *_rows(e.PromptInterrupted, IN_FLIGHT, S.UNKNOWN, Reason.PROMPT_INTERRUPTED, None, ended),

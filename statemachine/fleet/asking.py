@@ -1,6 +1,7 @@
 """The duties that find out how a server stands: check, recheck, watch, probe, and the waits between."""
 
 import asyncio
+from contextlib import suppress
 
 from statemachine.comfyui.errors import ComfyError, NotAnsweringError
 from statemachine.core import events
@@ -61,9 +62,8 @@ async def ask(desk: Desk) -> None:
         async with desk.shared.check_slots:
             started = loop_time()
             result = await desk.check.ask(epoch)
-    except NotAnsweringError as error:
+    except NotAnsweringError:
         desk.detail.count("checks_unanswered")
-        desk.post(events.NotAnswering(str(error)))
         return
     desk.detail.count("checks")
     seen = desk.detail.check
@@ -81,8 +81,8 @@ async def watch_queue(desk: Desk) -> None:
         await desk.sleep(spread(pace, world.uniform))
         try:
             remaining = await desk.client.queue_remaining()
-        except NotAnsweringError as error:
-            desk.post(events.NotAnswering(str(error)))
+        except NotAnsweringError:
+            continue
         except ComfyError as error:
             desk.post(events.CheckUnusable(Reason.ACCESS_DENIED, f"the queue cannot be read: {error}"))
         else:
@@ -101,17 +101,8 @@ async def probe(desk: Desk) -> None:
         desk.announce(world.now() + delay)
         await desk.rest(delay)
         tries += 1
-        desk.post(await _probe_once(desk))
-
-
-async def _probe_once(desk: Desk) -> events.Answering | events.NotAnswering:
-    try:
-        await desk.client.queue_remaining()
-    except NotAnsweringError as error:
-        return events.NotAnswering(str(error))
-    except ComfyError:
-        return events.Answering()
-    return events.Answering()
+        with suppress(ComfyError):
+            await desk.client.queue_remaining()
 
 
 async def cool_down(desk: Desk) -> None:

@@ -14,6 +14,7 @@ from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.fleet.desk import Desk, Shared
 from statemachine.fleet.publisher import Publisher
+from statemachine.fleet.reachability import WatchedTransport
 from statemachine.fleet.runner import Runner
 from statemachine.publish.view import ServerDetail
 from statemachine.settings.servers import ServerConfig
@@ -72,14 +73,16 @@ class Fleet:
 
 
 def _desk(config: ServerConfig, workflows: Mapping[str, Workflow], shared: Shared, transport: Transport) -> Desk:
-    client = ComfyClient(transport)
     own = {name: workflows[name] for name in config.workflows}
     reachability = Reachability(shared.settings.reachability.fall, shared.settings.reachability.rise)
-    return Desk(
+    server = Server(config.name, reachability)
+    watched = WatchedTransport(transport, server, lambda event: desk.post(event))  # noqa: PLW0108 - set by the runner
+    client = ComfyClient(watched)
+    desk = Desk(
         config=config,
-        server=Server(config.name, reachability),
+        server=server,
         workflows=own,
-        transport=transport,
+        transport=watched,
         client=client,
         check=CacheCheck(client, config.cache_check.kind, config.cache_check.path, list(own.values())),
         shared=shared,
@@ -87,6 +90,7 @@ def _desk(config: ServerConfig, workflows: Mapping[str, Workflow], shared: Share
         post=_not_started,
         announce=_not_started,
     )
+    return desk
 
 
 def _not_started(_: object) -> None:

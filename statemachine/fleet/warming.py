@@ -56,9 +56,8 @@ async def _try_to_start(desk: Desk) -> bool:
         await _wait_for_link(desk)
         await desk.shared.permits.acquire(desk.config.name, desk.config.host)
         items = await desk.client.queue()
-    except NotAnsweringError as error:
+    except NotAnsweringError:
         desk.shared.permits.release(desk.config.name)
-        desk.post(events.NotAnswering(str(error)))
         return False
     except ComfyError as error:
         desk.shared.permits.release(desk.config.name)
@@ -196,10 +195,6 @@ async def _look(desk: Desk, attempt: Attempt, grace: _Grace) -> bool:
     """Look the prompt up once and report what is proved; whether anything was."""
     try:
         found = await look_up(desk.client, attempt)
-    except NotAnsweringError as error:
-        grace.absent_since = None
-        desk.post(events.NotAnswering(str(error)))
-        return False
     except ComfyError:
         grace.absent_since = None
         return False
@@ -222,7 +217,8 @@ async def follow(desk: Desk) -> None:
     """Ask about our prompt over HTTP, slowly, or at once when something hints at its end; give up when it is stuck."""
     timing, world = desk.shared.settings.timing, desk.shared.world
     while (attempt := desk.server.open_attempt) is not None:
-        await desk.rest(FOLLOW_S if desk.server.client_id == attempt.client_id else timing.retry_s)
+        hears = attempt.client_id is not None and attempt.client_id == desk.server.client_id
+        await desk.rest(FOLLOW_S if hears else timing.retry_s)
         if world.now() - attempt.last_progress_at > timing.warm_timeout_s:
             desk.post(events.PromptStuck(f"no progress of our prompt for {timing.warm_timeout_s:g} s"))
             return
@@ -235,9 +231,6 @@ async def _look_while_warming(desk: Desk, attempt: Attempt) -> None:
     for _ in range(2):
         try:
             found = await look_up(desk.client, attempt)
-        except NotAnsweringError as error:
-            desk.post(events.NotAnswering(str(error)))
-            return
         except ComfyError:
             return
         if isinstance(found, events.PromptAccepted):

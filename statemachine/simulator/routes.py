@@ -100,7 +100,7 @@ def _number(server: "SimServer", body: dict[str, Any]) -> float:
     if "number" in body:
         return float(body["number"])
     number = server.process.take_number()
-    return -number if "front" in body and body["front"] else number
+    return -number if "front" in body and body["front"] else number  # noqa: RUF019 - a list has no get
 
 
 def _submit(server: "SimServer", body: dict[str, Any], prompt_id: str, number: float) -> Answer:
@@ -131,9 +131,9 @@ def _get_queue(server: "SimServer", _request: Request) -> Answer:
 def _post_queue(server: "SimServer", request: Request) -> Answer:
     """Always 200 and empty, whatever came: a workflow posted here is thrown away [transcript 07]."""
     body = request.json()
-    if "clear" in body and body["clear"]:
+    if "clear" in body and body["clear"]:  # noqa: RUF019 - a list has no get
         server.process.queue.clear()
-    for prompt_id in body["delete"] if "delete" in body else []:
+    for prompt_id in body["delete"] if "delete" in body else []:  # noqa: SIM401 - the same
         server.process.queue.delete(prompt_id)
     return EMPTY
 

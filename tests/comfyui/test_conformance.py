@@ -16,7 +16,7 @@ import pytest
 
 from statemachine.simulator import PERSONAS, running_fleet
 from tests.comfyui.rig import Manner, Rig
-from tests.comfyui.unrecorded import DIFFERENT, INTERRUPTED, UNRECORDED
+from tests.comfyui.unrecorded import INTERRUPTED, UNRECORDED
 from tests.scenarios import PATIENCE_S, Stage, play_all
 from tests.transcript import Line, differences, normalise
 
@@ -34,9 +34,7 @@ async def test_recorded_scenarios(rig: Rig, hash_seed: int) -> None:
 
 
 @pytest.mark.parametrize("name", UNRECORDED)
-async def test_unrecorded_scenarios(rig: Rig, name: str, request: pytest.FixtureRequest) -> None:
-    if name in DIFFERENT:
-        request.applymarker(pytest.mark.xfail(raises=AssertionError, reason=DIFFERENT[name]))
+async def test_unrecorded_scenarios(rig: Rig, name: str) -> None:
     real, simulated = await on_both(rig, 0, partial(play_unrecorded, name))
     wanted, found = comparable(name, real), comparable(name, simulated)
     assert wanted == found, "\n".join(difflib.unified_diff(wanted, found, "real", "simulated", lineterm="", n=0))

@@ -151,11 +151,3 @@ UNRECORDED: dict[str, Callable[[Stage], Awaitable[None]]] = {
 
 INTERRUPTED = {order_of_the_queue.__name__, a_socket_that_joins_late.__name__}
 """Here the number of progress steps is a matter of luck, and is not compared."""
-
-DIFFERENT = {
-    lists_as_bodies.__name__: "real: 400 no_prompt and an empty 200; simulated: 500",
-    unknown_paths.__name__: "real: an empty 404, application/octet-stream; simulated: a text",
-    refused_links.__name__: "real: errors of an inner node are its own, a cycle has none, a wrong slot is a 400",
-    the_list_of_keys.__name__: "real: one line for each tag in the last section; simulated: none",
-}
-"""Where the simulator is known to differ, and how. The test says so when it no longer does."""

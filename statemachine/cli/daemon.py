@@ -5,8 +5,8 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,25 +17,25 @@ from loguru import logger
 
 from statemachine.cli.lock import locked
 from statemachine.cli.logs import configure_logging
+from statemachine.cli.workflow_files import load_workflows
 from statemachine.comfyui.network import NetworkTransport, new_session
-from statemachine.comfyui.workflow import Workflow, load_workflow
+from statemachine.comfyui.workflow import WorkflowError
 from statemachine.core.budgets import Budget
 from statemachine.fleet.desk import Shared, World
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.transition_log import TransitionLog
-from statemachine.journal.journal import Journal, WriterThread
-from statemachine.journal.store import JournalStore
+from statemachine.journal.journal import Journal, JournalUnavailableError, WriterThread
+from statemachine.journal.opening import open_store
+from statemachine.journal.store import JOURNAL_FILE, JournalStore
 from statemachine.publish.bus import Bus
 from statemachine.publish.snapshot import Snapshot
-from statemachine.settings import ServerConfig, Settings, resolve_servers
-from statemachine.web.app import build_app
+from statemachine.settings import Settings, resolve_servers
+from statemachine.web.app import build_app, build_runner
 from statemachine.web.ports import WebPorts
 
-JOURNAL_FILE = "journal.sqlite3"
 PRUNE_EVERY_S = 3600.0
-SHUTDOWN_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Daemon:
 def serve(settings: Settings) -> None:
     """Run the daemon until SIGINT or SIGTERM.
 
-    Raises WorkflowError, AlreadyRunningError, OSError or sqlite3.Error where it cannot start.
+    Raises AlreadyRunningError, SchemaTooNewError or OSError where it cannot start.
     """
     configure_logging(settings.logging)
     uvloop.run(until_stopped(running_daemon(settings)))
@@ -71,6 +71,9 @@ async def running_daemon(settings: Settings) -> AsyncIterator[Daemon]:
     """A daemon, from its lock to its last journal entry."""
     servers = resolve_servers(settings)
     workflows = load_workflows(settings, servers)
+    for broken in workflows.values():
+        if isinstance(broken, WorkflowError):
+            logger.error("{}; the servers that need it will be failed", broken)
     world = World(now=time.time, uniform=random.SystemRandom().random, new_id=lambda: str(uuid.uuid4()))
     async with AsyncExitStack() as stack:
         stack.enter_context(locked(settings.data_dir))
@@ -100,16 +103,11 @@ async def running_daemon(settings: Settings) -> AsyncIterator[Daemon]:
         yield Daemon(address, fleet)
 
 
-def load_workflows(settings: Settings, servers: Sequence[ServerConfig]) -> dict[str, Workflow]:
-    """Every workflow that a server names. Raises WorkflowError."""
-    names = dict.fromkeys(name for server in servers for name in server.workflows)
-    return {name: load_workflow(settings.workflows_dir / f"{name}.json") for name in names}
-
-
 @asynccontextmanager
 async def _open_journal(path: Path) -> AsyncIterator[Journal]:
     thread = WriterThread()
-    journal = Journal(await thread(lambda: JournalStore(path)), thread)
+    journal = Journal(lambda: open_store(path, time.time), thread)
+    await journal.open()
     try:
         yield journal
     finally:
@@ -121,7 +119,7 @@ async def _open_journal(path: Path) -> AsyncIterator[Journal]:
 async def _web_side(settings: Settings, ports: WebPorts) -> AsyncIterator[str]:
     """The listening web side; gives its address."""
     app = build_app(ports, token=settings.listen.token, language=settings.language)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    runner = build_runner(app)
     await runner.setup()
     try:
         await web.TCPSite(runner, settings.listen.host, settings.listen.port).start()
@@ -140,7 +138,7 @@ async def _prune(settings: Settings, journal: Journal, now: Callable[[], float])
     """Keep the journal within its bounds, in the background."""
     max_age_s = settings.journal.max_age_days * 86_400.0
     while True:
-        await journal.read(
-            partial(JournalStore.prune, older_than=now() - max_age_s, keep=settings.journal.max_transitions)
-        )
+        oldest = now() - max_age_s
+        with suppress(JournalUnavailableError):
+            await journal.read(partial(JournalStore.prune, older_than=oldest, keep=settings.journal.max_transitions))
         await asyncio.sleep(PRUNE_EVERY_S)

@@ -12,13 +12,17 @@ import orjson
 
 from statemachine.comfyui.errors import NotUnderstoodError
 
-LOADED = re.compile(r"\s*缓存已加载\s*[。.!！]?\s*")
-MISSING = re.compile(
-    r"\s*未查询到缓存\s*[:：]?\s*(?P<keys>.*?)[,，;；\s]*"
-    r"(?P<itself>已经自动(在后台)?执行缓存模型工作流)?\s*[。.!！]?\s*",
-    re.DOTALL,
-)
+LOADED = "缓存已加载"
+MISSING = "未查询到缓存"
+BY_ITSELF = re.compile(r"已经自动(在后台)?执行缓存模型工作流")
 SEPARATORS = re.compile(r"[,，、]")
+NO_KEY = re.compile(r"[。；;\n]|执行|后台|工作流")
+"""What keys never contain, and sentences that we do not know may: those are not understood."""
+
+END_MARKS = " \t\r\n。.!！"
+MAX_TEXT = 65_536
+"""Characters. An honest answer has a few hundred."""
+
 STRING_SECTION = "[String Key Caches]"
 
 
@@ -38,13 +42,25 @@ def parse_text(text: str) -> TextAnswer:
     started its own workflow; the first half alone: missing, nothing started. `,` and `，` both separate keys.
     A public fork of Inspire-Pack (dzy1128/ComfyUI-Inspire-Pack-Cache) names no keys and leaves out 在后台.
     """
-    for candidate in (text, *_strings(text)):
-        if LOADED.fullmatch(candidate):
-            return TextAnswer(loaded=True, missing=(), auto_executing=False)
-        if match := MISSING.fullmatch(candidate):
-            keys = tuple(dict.fromkeys(key.strip() for key in SEPARATORS.split(match["keys"]) if key.strip()))
-            return TextAnswer(loaded=False, missing=keys, auto_executing=match["itself"] is not None)
+    for candidate in (text, *_strings(text)) if len(text) <= MAX_TEXT else ():
+        answer = _read(candidate.strip(END_MARKS))
+        if answer is not None:
+            return answer
     raise NotUnderstoodError("the cache check's answer is not understood", 200, text)
+
+
+def _read(text: str) -> TextAnswer | None:
+    """The answer that this sentence is, None where it is another."""
+    if text == LOADED:
+        return TextAnswer(loaded=True, missing=(), auto_executing=False)
+    if not text.startswith(MISSING):
+        return None
+    pieces = [piece.strip() for piece in SEPARATORS.split(text.removeprefix(MISSING).lstrip(" :："))]
+    by_itself = BY_ITSELF.fullmatch(pieces[-1]) is not None
+    keys = dict.fromkeys(piece for piece in (pieces[:-1] if by_itself else pieces) if piece)
+    if any(NO_KEY.search(key) for key in keys):
+        return None
+    return TextAnswer(loaded=False, missing=tuple(keys), auto_executing=by_itself)
 
 
 def _strings(text: str) -> list[str]:
@@ -71,7 +87,7 @@ class InspireList:
 
     def missing(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Those of the keys that are not listed. A key may itself contain a colon, so lines are compared, not split."""
-        return tuple(key for key in keys if not any(line.startswith(f"{key}:") for line in self.lines))
+        return tuple(key for key in keys if not any(line.startswith(f"{key}: ") for line in self.lines))
 
 
 def parse_inspire_list(text: str) -> InspireList:

@@ -6,6 +6,7 @@ A check returns one of the core's events and the raw text of the answer. It rais
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from statemachine.comfyui.check_texts import parse_inspire_list, parse_text
 from statemachine.comfyui.client import ComfyClient
@@ -16,6 +17,7 @@ from statemachine.comfyui.errors import (
     NotAnsweringError,
     NotUnderstoodError,
 )
+from statemachine.comfyui.records import HistoryEntry
 from statemachine.comfyui.transport import Reply
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
@@ -53,6 +55,11 @@ class CacheCheck:
         self._workflows = workflows
         self._configured = kind
         self._offered: str | None = None
+        self._distrusted: set[str] = set()
+
+    def distrust(self, prompt_id: str) -> None:
+        """This prompt of ours was accepted only in part: its success in history proves nothing."""
+        self._distrusted.add(prompt_id)
 
     def forget(self) -> None:
         """The server may be another one now: find out again what it offers."""
@@ -93,7 +100,7 @@ class CacheCheck:
 
     async def _find_by_text(self) -> _Finding:
         """The plug-in speaks for the whole server, also for workflows without cache nodes."""
-        reply = await self._get(self._path)
+        reply = (await self._client.get(self._path)).raise_for_status()
         said = parse_text(reply.text)
         if said.loaded:
             return _Finding(reply.text, (), ())
@@ -103,7 +110,7 @@ class CacheCheck:
     async def _find_by_inspire(self) -> _Finding:
         """Workflows without cache nodes have no keys to look for: those are judged by history."""
         keyless = [one for one in self._workflows if not one.keys]
-        reply = await self._get(INSPIRE_LIST)
+        reply = await self._get_inspire_list()
         keys = dict.fromkeys(key for one in self._workflows for key in one.keys)
         missing = parse_inspire_list(reply.text).missing(keys)
         needed = _workflows_with(self._workflows, missing)
@@ -115,28 +122,36 @@ class CacheCheck:
 
         History is in the server's memory, so what stands there also proves that there was no restart since.
         """
-        warm: set[str] = set()
-        digests = {one.name: one.digest for one in self._workflows}
         entries = await self._client.newest_history(2 * len(self._workflows))
-        for entry in entries:
-            if entry.marker is None:
-                break
-            if entry.status == "success" and digests.get(entry.marker.workflow) == entry.marker.digest:
-                warm.add(entry.marker.workflow)
-        needed = [one for one in workflows if one.name not in warm]
-        raw = "\n".join(f"{entry.prompt_id} {entry.status} {entry.marker}" for entry in entries)
+        trusted = list(takewhile(_keeps_the_cache, entries))
+        needed = [one for one in workflows if not any(self._proves(entry, one) for entry in trusted)]
+        raw = "\n".join(f"{entry.prompt_id} {type(entry.end).__name__} {entry.marker}" for entry in entries)
         missing = dict.fromkeys(key for one in needed for key in one.keys)
         return _Finding(raw, tuple(missing), tuple(one.name for one in needed))
 
-    async def _get(self, path: str) -> Reply:
-        """The answer, asked again where it is a 500: Inspire-Pack's list fails so while it is being changed."""
-        reply = await self._client.get(path)
+    def _proves(self, entry: HistoryEntry, workflow: Workflow) -> bool:
+        """Whether the entry is a success of the whole of this workflow, as its file stands now."""
+        marker = entry.marker
+        if marker is None or marker.attempt in self._distrusted or not isinstance(entry.end, events.PromptSucceeded):
+            return False
+        same = marker.workflow == workflow.name and marker.digest == workflow.digest
+        return same and entry.outputs.issuperset(node.node_id for node in workflow.cache_nodes)
+
+    async def _get_inspire_list(self) -> Reply:
+        """The answer, asked again where it is a 500: the list fails so while it is being changed."""
+        reply = await self._client.get(INSPIRE_LIST)
         for _ in range(TRANSIENT_TRIES - 1):
             if reply.status != SERVER_ERROR:
                 break
             await asyncio.sleep(TRANSIENT_PAUSE_S)
-            reply = await self._client.get(path)
+            reply = await self._client.get(INSPIRE_LIST)
         return reply.raise_for_status()
+
+
+def _keeps_the_cache(entry: HistoryEntry) -> bool:
+    """Whether what was cached before this prompt still is: it is ours, and did not exhaust the memory."""
+    exhausted = isinstance(entry.end, events.PromptFailed) and entry.end.out_of_memory
+    return entry.marker is not None and not exhausted
 
 
 def _answered(kind: str, finding: _Finding, epoch: int) -> CheckResult:

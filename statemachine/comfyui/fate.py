@@ -4,6 +4,8 @@ ComfyUI moves a prompt from pending to running to history under one lock, so one
 order of looking, however it moves meanwhile. The last look also finds a prompt that an older server gave its own id.
 """
 
+from dataclasses import replace
+
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.records import HistoryEntry
 from statemachine.core import events
@@ -22,7 +24,7 @@ async def look_up(client: ComfyClient, attempt: Attempt) -> events.PromptEnd | e
             if item.is_of(attempt):
                 return events.PromptAccepted(attempt.prompt_id, item.prompt_id, Witness.QUEUE)
         entry = await _in_history(client, attempt)
-    return entry.end() if entry is not None else None
+    return replace(entry.end, prompt_id=attempt.prompt_id) if entry is not None else None
 
 
 async def _in_history(client: ComfyClient, attempt: Attempt) -> HistoryEntry | None:

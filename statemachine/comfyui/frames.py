@@ -22,7 +22,7 @@ def decode(frame: str | bytes) -> events.Event | None:
     try:
         message = orjson.loads(frame)
         return _DECODERS[message["type"]](message["data"])
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 import aiohttp
 import websockets
 from pydantic import SecretStr
+from typing_extensions import override
 from websockets.asyncio.client import ClientConnection, connect
 
 from statemachine.comfyui.errors import AccessDeniedError, NotAnsweringError, NotUnderstoodError
@@ -50,7 +51,7 @@ class NetworkTransport:
                 method, self._url + path, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
             ) as response:
                 content = await _read_bounded(response)
-                return Reply(response.status, content, response.headers.get("Location", ""))
+                return Reply(response.status, content, _clean(response.headers.get("Location", "")))
         except TimeoutError as error:
             raise NotAnsweringError(f"no answer within {self._timeout_s:g} s") from error
         except aiohttp.ClientConnectorError as error:
@@ -62,7 +63,7 @@ class NetworkTransport:
         """See Transport."""
         url = f"ws{self._url.removeprefix('http')}/ws?clientId={client_id}"
         try:
-            connection = await connect(
+            connection = await _Connect(
                 url,
                 additional_headers=self._headers,
                 user_agent_header="comfywarm",
@@ -83,6 +84,14 @@ class NetworkTransport:
         return NetworkSocket(connection)
 
 
+class _Connect(connect):
+    """websockets follows redirects, and would take a login page for the server: here a redirect is an answer."""
+
+    @override
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
 class NetworkSocket:
     """One connection of websockets'."""
 
@@ -100,6 +109,11 @@ class NetworkSocket:
     async def close(self) -> None:
         """See Socket."""
         await self._connection.close()
+
+
+def _clean(text: str) -> str:
+    """Headers are bytes, which aiohttp keeps as surrogates: those cannot be written anywhere."""
+    return text.encode("utf-8", "replace").decode()
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:

@@ -6,6 +6,7 @@ from typing import Any
 
 from statemachine.comfyui.errors import NotUnderstoodError
 from statemachine.comfyui.frames import failure
+from statemachine.comfyui.workflow import CACHE_CLASS_PREFIX
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.vocabulary import Witness
@@ -43,38 +44,37 @@ class QueueItem:
 
     @property
     def cache_keys(self) -> frozenset[str]:
-        """The keys that its nodes will set."""
-        inputs = (node.get("inputs", {}) for node in self.graph.values() if isinstance(node, dict))
-        return frozenset(one["key"] for one in inputs if isinstance(one, dict) and isinstance(one.get("key"), str))
+        """The keys that its cache nodes will set; nodes that only read keys do not count."""
+        nodes = (_mapping(node) for node in self.graph.values())
+        setters = (node for node in nodes if str(node.get("class_type")).startswith(CACHE_CLASS_PREFIX))
+        keys = (_mapping(node.get("inputs")).get("key") for node in setters)
+        return frozenset(key for key in keys if isinstance(key, str))
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryEntry(QueueItem):
-    """A prompt that ended. An interrupt reads "error" too: only the messages tell it from a failure (transcript 05)."""
+    """A prompt that ended. `outputs` are the output nodes that were to run: fewer than asked for where the server
+    dropped some (transcript 07)."""
 
-    status: str
-    messages: tuple[tuple[str, Mapping[str, Any]], ...]
-
-    def end(self) -> events.PromptEnd:
-        """How it ended."""
-        told = dict(self.messages)
-        if self.status == "success":
-            return events.PromptSucceeded(self.prompt_id, Witness.HISTORY, _cached_nodes(told))
-        if "execution_interrupted" in told:
-            return events.PromptInterrupted(self.prompt_id, Witness.HISTORY)
-        data = {**told.get("execution_error", {}), "prompt_id": self.prompt_id}
-        return failure(data, Witness.HISTORY)
+    end: events.PromptEnd
+    outputs: frozenset[str]
 
 
-def _cached_nodes(told: Mapping[str, Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(str(node) for node in told.get("execution_cached", {}).get("nodes", ()))
+def _end(prompt_id: str, status: str, told: Mapping[str, Mapping[str, Any]]) -> events.PromptEnd:
+    """An interrupt reads "error" like a failure: only the messages tell them apart (transcript 05)."""
+    if status == "success":
+        cached = told.get("execution_cached", {}).get("nodes", ())
+        return events.PromptSucceeded(prompt_id, Witness.HISTORY, tuple(str(node) for node in cached))
+    if "execution_interrupted" in told:
+        return events.PromptInterrupted(prompt_id, Witness.HISTORY)
+    return failure({**told.get("execution_error", {}), "prompt_id": prompt_id}, Witness.HISTORY)
 
 
 def queue_items(answer: Mapping[str, Any]) -> tuple[QueueItem, ...]:
     """The running and pending prompts of an answer of GET /queue."""
     try:
-        return tuple(_item(entry) for part in ("queue_running", "queue_pending") for entry in answer[part])
-    except (KeyError, TypeError, IndexError) as error:
+        return tuple(_item(entry) for part in ("queue_running", "queue_pending") for entry in _list(answer[part]))
+    except (KeyError, TypeError, IndexError, RecursionError) as error:
         raise NotUnderstoodError(f"this is no queue ({error!r})") from error
 
 
@@ -82,18 +82,26 @@ def history_entries(answer: Mapping[str, Any]) -> tuple[HistoryEntry, ...]:
     """The entries of an answer of GET /history, in its order: oldest first."""
     try:
         return tuple(_entry(prompt_id, entry) for prompt_id, entry in answer.items())
-    except (KeyError, TypeError, IndexError, ValueError) as error:
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError, RecursionError) as error:
         raise NotUnderstoodError(f"this is no history ({error!r})") from error
 
 
 def _item(entry: Any) -> QueueItem:
+    _list(entry)
     return QueueItem(str(entry[1]), _mapping(entry[2]), _marker(entry))
 
 
 def _entry(prompt_id: str, entry: Any) -> HistoryEntry:
-    prompt, status = entry["prompt"], entry["status"]
-    messages = tuple((str(kind), _mapping(data)) for kind, data in status["messages"])
-    return HistoryEntry(prompt_id, _mapping(prompt[2]), _marker(prompt), str(status["status_str"]), messages)
+    prompt, status = _list(entry["prompt"]), entry["status"]
+    told = {str(kind): _mapping(data) for kind, data in status["messages"]}
+    end = _end(prompt_id, str(status["status_str"]), told)
+    return HistoryEntry(prompt_id, _mapping(prompt[2]), _marker(prompt), end, frozenset(map(str, prompt[4])))
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError("a list was expected")
+    return value
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

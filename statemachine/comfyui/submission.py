@@ -27,8 +27,8 @@ def read_reply(reply: Reply, prompt_id: str) -> Answer:
     if reply.status == TOO_LARGE:
         return events.PromptRefused(Reason.PROMPT_REFUSED, "the workflow is too large for the server (HTTP 413)")
     try:
-        if reply.status == REFUSED:
-            return _refusal(reply.json_object())
+        if reply.status == REFUSED and "error" in (answer := reply.json_object()):
+            return _refusal(answer)
         return _acceptance(reply.raise_for_status().json_object(), prompt_id, reply)
     except NotAnsweringError:
         raise
@@ -48,7 +48,7 @@ def _acceptance(answer: dict[str, Any], prompt_id: str, reply: Reply) -> Answer:
 
 
 def _refusal(answer: dict[str, Any]) -> events.PromptRefused:
-    error = answer.get("error")
+    error = answer["error"]
     error = error if isinstance(error, dict) else {"message": str(error)}
     details = _node_errors(answer.get("node_errors")) or str(error.get("details") or "")
     said = ": ".join(part for part in (str(error.get("message") or ""), details) if part)

@@ -48,7 +48,10 @@ class Attempt:
     progress: float = 0.0
     last_progress_at: float = 0.0
     early_end: PromptEnd | None = None
+    posted: bool = False
     answered: bool = False
+    fall_expected: bool = False
+    judged: bool = False
 
     @property
     def is_open(self) -> bool:

@@ -46,7 +46,7 @@ class Machine:
         """
         made = self._step(server, event, at)
         attempt = server.open_attempt
-        if server.state is State.WARMING and attempt is not None and attempt.early_end is not None:
+        if server.state is not State.SUBMITTING and attempt is not None and attempt.early_end is not None:
             end, attempt.early_end = attempt.early_end, None
             made += self._step(server, end, at)
         return made

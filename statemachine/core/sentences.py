@@ -21,7 +21,8 @@ def _check_answered(event: events.CheckAnswered, server: Server, reason: Reason)
     if reason is Reason.SERVER_AUTO_EXECUTING:
         return f"missing {missing}; the server is loading it by itself, so nothing is submitted"
     if reason is Reason.CACHED_WITHOUT_LOADING:
-        cure = "even with its tag varied" if server.cure_tried else "the tag will be varied once"
+        varied = server.succeeded is not None and server.succeeded.varied_tag
+        cure = "even with its tag varied" if varied else "the tag will be varied once"
         return f"the prompt succeeded without running its cache nodes, and {missing} is still missing; {cure}"
     if reason is Reason.STILL_COLD_AFTER_SUCCESS:
         return f"the prompt ran and succeeded, and the {event.kind} check still misses {missing}"

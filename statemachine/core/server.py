@@ -50,7 +50,6 @@ class Server:
     succeeded: Attempt | None = None
     setbacks: int = 0
     fruitless: int = 0
-    cure_tried: bool = False
     verdict_fresh: bool = False
 
     @property
@@ -67,6 +66,11 @@ class Server:
     def still_cold(self) -> bool:
         """Our prompt succeeded, and the check says that the very same workflow is still needed."""
         return self.succeeded is not None and self.succeeded.workflow in self.needed
+
+    def attempt_about(self, prompt_id: str) -> Attempt | None:
+        """The open attempt, if the prompt of this id is its own."""
+        attempt = self.open_attempt
+        return attempt if attempt is not None and attempt.is_about(prompt_id) else None
 
     def was_away_since(self, at: float) -> bool:
         """Whether the process seemed dead at some time after `at`."""
@@ -93,7 +97,15 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
         _start_over(server)
         return
     server.cold_since = server.cold_since or at
-    server.fruitless += server.still_cold
+    _judge_success(server)
+
+
+def _judge_success(server: Server) -> None:
+    """Count a success that brought nothing, once, however often it is checked afterwards."""
+    if server.succeeded is None or server.succeeded.judged:
+        return
+    server.succeeded.judged = True
+    server.fruitless = server.fruitless + 1 if server.still_cold else 0
     server.setbacks += server.still_cold
 
 
@@ -125,6 +137,7 @@ def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
     server.was_linked = True
     if event.refused_before:
         server.away_at = at
+        server.auto_executing = False
         _start_over(server)
 
 
@@ -146,8 +159,10 @@ def _queue_seen(event: events.QueueSeen, server: Server, at: float) -> None:
 
 @learn.register
 def _submission_started(event: events.SubmissionStarted, server: Server, at: float) -> None:
-    server.succeeded = None
-    server.cure_tried = server.cure_tried or event.varied_tag
+    """Only a cold server with nothing in flight may be submitted to."""
+    if server.state is not State.COLD or server.open_attempt is not None:
+        return
+    server.succeeded, server.cold_since = None, None
     server.attempt = Attempt(
         server=server.name,
         workflow=event.workflow,
@@ -175,8 +190,8 @@ def _submission_unanswered(event: events.SubmissionUnanswered, server: Server, a
 
 @learn.register
 def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) -> None:
-    attempt = server.open_attempt
-    if attempt is None or not attempt.is_about(event.prompt_id):
+    attempt = server.attempt_about(event.prompt_id)
+    if attempt is None:
         return
     attempt.outcome = Outcome.ACCEPTED
     attempt.server_prompt_id = event.server_prompt_id
@@ -187,8 +202,8 @@ def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) ->
 @learn.register
 def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> None:
     server.setbacks += 1
-    if event.still_runs and server.attempt is not None:
-        server.attempt.outcome, server.attempt.message = Outcome.ACCEPTED, event.message
+    if event.still_runs and server.open_attempt is not None:
+        server.open_attempt.outcome, server.open_attempt.message = Outcome.ACCEPTED, event.message
     else:
         _close(server, Outcome.REFUSED, at, Witness.REPLY, event.message)
 
@@ -200,22 +215,22 @@ def _workflow_unfit(event: events.WorkflowUnfit, server: Server, at: float) -> N
 
 @learn.register
 def _prompt_cached(event: events.PromptCached, server: Server, at: float) -> None:
-    if server.attempt is not None and server.attempt.is_about(event.prompt_id):
-        server.attempt.cached_nodes = event.nodes
-        server.attempt.advance(0, at)
+    if attempt := server.attempt_about(event.prompt_id):
+        attempt.cached_nodes = event.nodes
+        attempt.advance(0, at)
 
 
 @learn.register
 def _prompt_node_started(event: events.PromptNodeStarted, server: Server, at: float) -> None:
-    if server.attempt is not None and server.attempt.is_about(event.prompt_id):
-        server.attempt.advance(server.attempt.nodes_started, at)
-        server.attempt.nodes_started += 1
+    if attempt := server.attempt_about(event.prompt_id):
+        attempt.advance(attempt.nodes_started, at)
+        attempt.nodes_started += 1
 
 
 @learn.register
 def _prompt_progress(event: events.PromptProgress, server: Server, at: float) -> None:
-    if server.attempt is not None and server.attempt.is_about(event.prompt_id):
-        server.attempt.advance(event.done, at)
+    if attempt := server.attempt_about(event.prompt_id):
+        attempt.advance(event.done, at)
 
 
 @learn.register
@@ -252,6 +267,11 @@ def _retry_due(event: events.RetryDue, server: Server, at: float) -> None:
 
 
 @learn.register
+def _pause_requested(event: events.PauseRequested, server: Server, at: float) -> None:
+    server.cold_since = None
+
+
+@learn.register
 def _warm_requested(event: events.WarmRequested, server: Server, at: float) -> None:
     _start_over(server)
     server.epoch += 1
@@ -265,7 +285,7 @@ def _check_requested(event: events.CheckRequested, server: Server, at: float) ->
 def _start_over(server: Server) -> None:
     """Forget what earlier attempts came to."""
     server.setbacks, server.fruitless = 0, 0
-    server.cure_tried, server.succeeded = False, None
+    server.succeeded = None
 
 
 def _end(
@@ -282,25 +302,27 @@ def _end(
     A frame can overtake the answer to our POST. The answer may still say that a part was refused, so such an end is put
     aside until the POST is answered.
     """
-    attempt = server.open_attempt
-    if attempt is None or not attempt.is_about(prompt_id):
+    attempt = server.attempt_about(prompt_id)
+    if attempt is None:
         return False
+    if witness is Witness.WS:
+        _expect_own_fall(server, attempt)
     if server.state is State.SUBMITTING and witness is Witness.WS:
         attempt.early_end = event
         return False
     _close(server, outcome, at, witness, message)
     server.epoch += 1
-    _expect_own_fall(server, witness)
     return True
 
 
-def _expect_own_fall(server: Server, witness: Witness) -> None:
+def _expect_own_fall(server: Server, attempt: Attempt) -> None:
     """The `status` frame after our own end is no foreign work: count our prompt as gone before it comes.
 
     ComfyUI sends success first and `status` after it (transcript 01), so only an end told by a frame is ahead of it.
     """
-    if witness is Witness.WS and server.queue_remaining:
+    if server.queue_remaining and not attempt.fall_expected:
         server.queue_remaining -= 1
+    attempt.fall_expected = True
 
 
 def _close(server: Server, outcome: Outcome, at: float, witness: Witness | None, message: str) -> None:

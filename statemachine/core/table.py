@@ -45,8 +45,9 @@ def something_missing(server: Server, event: e.CheckAnswered) -> bool:
 
 
 def trapped_again(server: Server, event: e.CheckAnswered) -> bool:
-    """Varying the tag was tried, and the keys are still missing behind a success."""
-    return something_missing(server, event) and server.trapped and server.cure_tried
+    """The tag was varied for this very success, and the executor still did not run the cache nodes."""
+    varied = server.succeeded is not None and server.succeeded.varied_tag
+    return something_missing(server, event) and server.trapped and varied
 
 
 def trapped_first(server: Server, event: e.CheckAnswered) -> bool:
@@ -94,12 +95,13 @@ def queue_ran_dry(server: Server, event: e.QueueSeen) -> bool:
     return server.queue_fell and event.remaining == 0
 
 
-def ended(server: Server, event: object) -> bool:
-    """This event has just closed the open attempt (a frame that overtook our POST's answer does not)."""
-    return server.attempt is not None and not server.attempt.is_open
+def ended(server: Server, event: e.PromptEnd) -> bool:
+    """This event has just closed our attempt (a frame that overtook our POST's answer does not)."""
+    attempt = server.attempt
+    return attempt is not None and attempt.is_about(event.prompt_id) and not attempt.is_open
 
 
-def stuck_and_ended(server: Server, event: object) -> bool:
+def stuck_and_ended(server: Server, event: e.PromptEnd) -> bool:
     """The prompt that seemed stuck has come to its end after all."""
     return ended(server, event) and server.reason is Reason.QUEUE_STUCK
 
@@ -114,6 +116,16 @@ def attempt_is_open(server: Server, event: object) -> bool:
     return server.open_attempt is not None
 
 
+def is_ours(server: Server, event: e.PromptAccepted) -> bool:
+    """The event speaks of the open attempt."""
+    return server.attempt_about(event.prompt_id) is not None
+
+
+def was_begun(server: Server, event: e.SubmissionStarted) -> bool:
+    """The submission has become the open attempt: nothing else was in flight."""
+    return server.attempt_about(event.prompt_id) is not None
+
+
 def _rows(event: type, sources: Iterable[State], dest: State, reason: Reason | None, witness: Witness | None,
           guard: Guard | None = None) -> tuple[Row, ...]:  # fmt: skip
     return tuple(Row(event, source, dest, reason, witness, guard) for source in sources)
@@ -126,7 +138,7 @@ RESTING = (S.LOADED, S.COLD, S.FAILED)
 
 TABLE: tuple[Row, ...] = (
     # What a check says. `loaded` and `cold` keep their verdict while the interval's check is asked.
-    *_rows(e.DoubtRaised, (S.UNKNOWN,), S.SUBMITTING, Reason.PROMPT_IN_DOUBT, Witness.DAEMON, attempt_is_open),
+    *_rows(e.DoubtRaised, (S.UNKNOWN, S.COLD), S.SUBMITTING, Reason.PROMPT_IN_DOUBT, Witness.DAEMON, attempt_is_open),
     *_rows(e.CheckStarted, (S.UNKNOWN,), S.CHECKING, Reason.CHECK_STARTED, Witness.DAEMON),
     *_rows(e.CheckAnswered, (S.CHECKING, S.COLD), S.LOADED, Reason.ALL_CACHED, Witness.CHECK, everything_cached),
     *_rows(e.CheckAnswered, VERDICTS, S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Witness.CHECK, loads_by_itself),
@@ -135,7 +147,8 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.STILL_COLD_AFTER_SUCCESS, Witness.CHECK, still_cold_again),
     *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.STILL_COLD_AFTER_SUCCESS, Witness.CHECK, still_cold),
     *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.KEYS_MISSING, Witness.CHECK, something_missing),
-    *_rows(e.CheckUnusable, VERDICTS, S.UNKNOWN, Reason.CHECK_UNRECOGNISED, Witness.CHECK, not_understood),
+    *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.UNKNOWN, Reason.CHECK_UNRECOGNISED, Witness.CHECK,
+           not_understood),
     *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.FAILED, None, Witness.CHECK),
     # Evidence that what a check said may no longer be true.
     *_rows(e.LinkLost, (S.LOADED,), S.UNKNOWN, Reason.LINK_LOST, Witness.LINK),
@@ -146,11 +159,11 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.QueueSeen, (S.AUTO_EXECUTING,), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, None, queue_ran_dry),
     *_rows(e.QueueDrained, (S.AUTO_EXECUTING,), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, Witness.QUEUE),
     # Warming: written down, posted, followed to its proved end.
-    *_rows(e.LoadingFound, (S.COLD,), S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Witness.QUEUE),
-    *_rows(e.WorkflowUnfit, (S.COLD,), S.FAILED, None, Witness.PREFLIGHT),
-    *_rows(e.SubmissionStarted, (S.COLD,), S.SUBMITTING, Reason.PERMIT_GRANTED, Witness.QUEUE),
+    *_rows(e.LoadingFound, (S.UNKNOWN, S.COLD), S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Witness.QUEUE),
+    *_rows(e.WorkflowUnfit, (S.UNKNOWN, S.COLD), S.FAILED, None, Witness.PREFLIGHT),
+    *_rows(e.SubmissionStarted, (S.COLD,), S.SUBMITTING, Reason.PERMIT_GRANTED, Witness.QUEUE, was_begun),
     *_rows(e.SubmissionWithheld, (S.SUBMITTING,), S.COLD, Reason.JOURNAL_UNAVAILABLE, Witness.DAEMON),
-    *_rows(e.PromptAccepted, (S.SUBMITTING,), S.WARMING, Reason.PROMPT_ACCEPTED, None, attempt_is_open),
+    *_rows(e.PromptAccepted, (S.SUBMITTING,), S.WARMING, Reason.PROMPT_ACCEPTED, None, is_ours),
     *_rows(e.PromptRefused, (S.SUBMITTING,), S.FAILED, None, Witness.REPLY),
     *_rows(e.PromptSucceeded, IN_FLIGHT, S.CHECKING, Reason.PROMPT_SUCCEEDED, None, ended),
     *_rows(e.PromptSucceeded, (S.FAILED,), S.UNKNOWN, Reason.PROMPT_SUCCEEDED, None, stuck_and_ended),

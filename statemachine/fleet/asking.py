@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from statemachine.comfyui.errors import ComfyError, NotAnsweringError
+from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
 from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
 from statemachine.core.vocabulary import Reason, Witness
@@ -24,10 +24,28 @@ async def examine(desk: Desk) -> None:
     if desk.server.open_attempt is not None:
         desk.post(events.DoubtRaised())
         return
+    if desk.broken:
+        wrong = "; ".join(str(error) for error in desk.broken)
+        desk.post(events.WorkflowUnfit(Reason.WORKFLOW_NOT_API_FORMAT, f"{wrong} (then restart comfywarm)"))
+        return
+    if desk.server.auto_executing and await _is_still_loading(desk):
+        desk.post(events.LoadingFound("the server was loading by itself, and its queue is still busy"))
+        return
     delay = _examine_delay(desk)
     if delay:
         await desk.sleep(delay)
     desk.post(events.CheckStarted())
+
+
+async def _is_still_loading(desk: Desk) -> bool:
+    """Whether the queue of a server that was last seen loading by itself is busy: then the check is not asked."""
+    while True:
+        try:
+            return await desk.client.queue_remaining() > 0
+        except NotAnsweringError:
+            await asyncio.sleep(_pause_s(desk))
+        except ComfyError:
+            return False
 
 
 def _examine_delay(desk: Desk) -> float:
@@ -81,10 +99,10 @@ async def watch_queue(desk: Desk) -> None:
         await desk.sleep(spread(pace, world.uniform))
         try:
             remaining = await desk.client.queue_remaining()
-        except NotAnsweringError:
-            continue
-        except ComfyError as error:
+        except AccessDeniedError as error:
             desk.post(events.CheckUnusable(Reason.ACCESS_DENIED, f"the queue cannot be read: {error}"))
+        except ComfyError:
+            continue
         else:
             desk.post(events.QueueSeen(remaining, Witness.QUEUE))
             if remaining == 0:

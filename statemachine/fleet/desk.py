@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.transport import Transport
-from statemachine.comfyui.workflow import Workflow
+from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.backoff import Uniform
 from statemachine.core.events import Event
 from statemachine.core.server import Server
@@ -52,6 +52,7 @@ class Desk:
     config: ServerConfig
     server: Server
     workflows: Mapping[str, Workflow]
+    broken: tuple[WorkflowError, ...]
     transport: Transport
     client: ComfyClient
     check: CacheCheck

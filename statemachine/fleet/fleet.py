@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.transport import Transport
-from statemachine.comfyui.workflow import Workflow
+from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.machine import Machine
@@ -16,8 +17,12 @@ from statemachine.fleet.desk import Desk, Shared
 from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.reachability import WatchedTransport
 from statemachine.fleet.runner import Runner
+from statemachine.journal.journal import JournalUnavailableError
+from statemachine.journal.store import JournalStore
 from statemachine.publish.view import ServerDetail
 from statemachine.settings.servers import ServerConfig
+
+LATE_PAUSE_S = 2.0
 
 TransportFactory = Callable[[ServerConfig], Transport]
 
@@ -30,39 +35,64 @@ OPERATOR_EVENTS: Mapping[str, events.Event] = {
 
 
 class Fleet:
-    """Owns the runners. `workflows` holds every workflow that a server names."""
+    """Owns the runners. `workflows` holds every workflow that a server names, or why its file cannot be used."""
 
     def __init__(
         self,
         servers: Sequence[ServerConfig],
-        workflows: Mapping[str, Workflow],
+        workflows: Mapping[str, Workflow | WorkflowError],
         shared: Shared,
         publisher: Publisher,
         transport_for: TransportFactory,
     ) -> None:
         machine = Machine()
         self._shared = shared
+        self._late: asyncio.Task[None] | None = None
         self._runners = {
             config.name: Runner(machine, _desk(config, workflows, shared, transport_for(config)), publisher)
             for config in servers
         }
 
     async def start(self) -> None:
-        """Take up what an earlier run left in flight or paused, then start every server."""
-        in_flight = await self._shared.journal.read(lambda store: store.open_attempts())
-        last_states = await self._shared.journal.read(lambda store: store.last_states())
-        for attempt in in_flight:
-            if attempt.server in self._runners:
-                _take_up(self._runners[attempt.server].desk, attempt)
-        for name, runner in self._runners.items():
-            if last_states.get(name) == State.PAUSED.value:
-                _keep_paused(runner.desk.server)
+        """Take up what an earlier run left in flight or paused, then start every server.
+
+        Where the journal cannot be read, the servers are watched all the same, and the past is taken up once it can.
+        """
+        try:
+            await self._take_up_the_past()
+        except JournalUnavailableError:
+            self._late = asyncio.get_running_loop().create_task(self._take_up_later())
+        for runner in self._runners.values():
             runner.desk.server.since = self._shared.world.now()
             runner.start()
 
     async def stop(self) -> None:
         """Stop every server's work. Prompts in flight stay with their servers and are taken up by the next start."""
+        if self._late is not None:
+            self._late.cancel()
         await asyncio.gather(*(runner.stop() for runner in self._runners.values()))
+
+    async def _take_up_the_past(self) -> None:
+        in_flight = await self._shared.journal.read(JournalStore.open_attempts)
+        last_states = await self._shared.journal.read(JournalStore.last_states)
+        for attempt in in_flight:
+            if attempt.server in self._runners:
+                _take_up(self._runners[attempt.server].desk, attempt)
+        for name, state in last_states.items():
+            if name in self._runners and state == State.PAUSED.value:
+                _keep_paused(self._runners[name].desk.server)
+
+    async def _take_up_later(self) -> None:
+        """Attempts only: a server that has been watched for a while has a state of its own."""
+        while True:
+            await asyncio.sleep(LATE_PAUSE_S)
+            with suppress(JournalUnavailableError):
+                in_flight = await self._shared.journal.read(JournalStore.open_attempts)
+                break
+        for attempt in in_flight:
+            runner = self._runners.get(attempt.server)
+            if runner is not None and runner.desk.server.open_attempt is None:
+                _take_up(runner.desk, attempt)
 
     def act(self, server: str, action: str) -> bool:
         """Hand an operator's `check`, `warm`, `pause` or `resume` to a server; False where there is no such server."""
@@ -72,8 +102,11 @@ class Fleet:
         return runner is not None
 
 
-def _desk(config: ServerConfig, workflows: Mapping[str, Workflow], shared: Shared, transport: Transport) -> Desk:
-    own = {name: workflows[name] for name in config.workflows}
+def _desk(
+    config: ServerConfig, workflows: Mapping[str, Workflow | WorkflowError], shared: Shared, transport: Transport
+) -> Desk:
+    named = [workflows[name] for name in config.workflows]
+    own = {one.name: one for one in named if isinstance(one, Workflow)}
     reachability = Reachability(shared.settings.reachability.fall, shared.settings.reachability.rise)
     server = Server(config.name, reachability)
     watched = WatchedTransport(transport, server, lambda event: desk.post(event))  # noqa: PLW0108 - set by the runner
@@ -82,6 +115,7 @@ def _desk(config: ServerConfig, workflows: Mapping[str, Workflow], shared: Share
         config=config,
         server=server,
         workflows=own,
+        broken=tuple(one for one in named if isinstance(one, WorkflowError)),
         transport=watched,
         client=client,
         check=CacheCheck(client, config.cache_check.kind, config.cache_check.path, list(own.values())),

@@ -65,7 +65,7 @@ class Runner:
         """Publish where the server stands and begin its duties."""
         self._publisher.place(self._desk)
         self._hold_permit()
-        self._start_other(keep_link(self._desk))
+        self._start_other(self._until_done(keep_link, "the link"))
         self._arrange_duties()
 
     async def stop(self) -> None:
@@ -140,15 +140,16 @@ class Runner:
             self._duties.pop(duty).cancel()
         for duty in wanted:
             if duty not in self._duties or self._duties[duty].done():
-                self._duties[duty] = asyncio.get_running_loop().create_task(self._do(duty))
+                work = self._until_done(DUTY_CALLS[duty], duty.name.lower())
+                self._duties[duty] = asyncio.get_running_loop().create_task(work)
 
-    async def _do(self, duty: Duty) -> None:
+    async def _until_done(self, work: Callable[[Desk], Awaitable[None]], name: str) -> None:
         """Do a duty. A fault of our own must not leave the server without care: it is logged and tried again."""
         while True:
             try:
-                await DUTY_CALLS[duty](self._desk)
+                await work(self._desk)
             except Exception:
-                logger.exception("{}: {} failed; it is tried again", self._desk.config.name, duty.name.lower())
+                logger.exception("{}: {} failed; it is tried again", self._desk.config.name, name)
                 await asyncio.sleep(CRASH_PAUSE_S)
             else:
                 return

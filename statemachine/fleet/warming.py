@@ -47,31 +47,34 @@ async def _back_off(desk: Desk) -> None:
 
 async def _try_to_start(desk: Desk) -> bool:
     """Whether an event was posted that ends the waiting. False: look again, nothing was decided."""
-    workflow = desk.workflows[desk.server.needed[0]]
     try:
-        if unfit := await _unfitness(desk, workflow):
-            desk.post(unfit)
-            return True
-        overdue = await _wait_for_idle_queue(desk)
-        await _wait_for_link(desk)
-        await desk.shared.permits.acquire(desk.config.name, desk.config.host)
-        items = await desk.client.queue()
+        event = await _decide(desk)
     except NotAnsweringError:
-        desk.shared.permits.release(desk.config.name)
-        return False
+        event = None
     except ComfyError as error:
-        desk.shared.permits.release(desk.config.name)
         reason = Reason.ACCESS_DENIED if isinstance(error, AccessDeniedError) else Reason.CHECK_UNRECOGNISED
-        desk.post(events.CheckUnusable(reason, f"before submitting: {error}"))
-        return True
-    if found := _already_loading(items, workflow, desk.server.missing):
-        desk.post(found)
-        return True
-    if items and not overdue:
+        event = events.CheckUnusable(reason, f"before submitting: {error}")
+    if event is None:
         desk.shared.permits.release(desk.config.name)
         return False
-    desk.post(_submission(desk, workflow))
+    desk.post(event)
     return True
+
+
+async def _decide(desk: Desk) -> events.Event | None:
+    """What follows for a cold server, None where its queue has filled again meanwhile."""
+    if desk.server.open_attempt is not None:
+        return events.DoubtRaised()
+    workflow = desk.workflows[desk.server.needed[0]]
+    if unfit := await _unfitness(desk, workflow):
+        return unfit
+    overdue = await _wait_for_idle_queue(desk)
+    await _wait_for_link(desk)
+    await desk.shared.permits.acquire(desk.config.name, desk.config.host)
+    items = await desk.client.queue()
+    if found := _already_loading(items, workflow, desk.server.missing):
+        return found
+    return _submission(desk, workflow) if overdue or not items else None
 
 
 async def _unfitness(desk: Desk, workflow: Workflow) -> events.WorkflowUnfit | None:
@@ -133,7 +136,7 @@ async def submit(desk: Desk) -> None:
     attempt = desk.server.open_attempt
     if attempt is None:
         return
-    if desk.server.reason is Reason.PERMIT_GRANTED and await _post_once(desk, attempt):
+    if desk.server.reason is Reason.PERMIT_GRANTED and not attempt.posted and await _post_once(desk, attempt):
         return
     await _find_fate(desk, attempt)
 
@@ -149,11 +152,14 @@ async def _post_once(desk: Desk, attempt: Attempt) -> bool:
     graph = with_varied_tag(workflow, attempt.prompt_id[:8]) if attempt.varied_tag else workflow.graph
     marker = Marker(attempt.prompt_id, workflow.name, workflow.digest)
     desk.detail.count("submissions")
+    attempt.posted = True
     answer: events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
     try:
         answer = await desk.client.submit(graph, marker, attempt.client_id, front=_goes_in_front(desk))
     except ComfyError as error:
         answer = events.SubmissionUnanswered(f"POST /prompt: {error}", answered=False)
+    if isinstance(answer, events.PromptRefused) and answer.still_runs:
+        desk.check.distrust(attempt.prompt_id)
     desk.post(answer)
     return not isinstance(answer, events.SubmissionUnanswered)
 

@@ -28,7 +28,7 @@ BACKLOG_LIMIT = 10_000
 
 
 class JournalUnavailableError(Exception):
-    """The journal cannot be written at the moment."""
+    """The journal cannot be used at the moment."""
 
 
 class Runner(Protocol):
@@ -39,61 +39,112 @@ class Runner(Protocol):
         ...
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Pending:
     write: Write
-    told: OnTold | None
-    receipt: asyncio.Future[int | None] | None
+    told: OnTold | None = None
+    receipt: asyncio.Future[None] | None = None
     was_told: bool = False
+
+    def tell(self, number: int | None) -> None:
+        """Say that it is committed (or, without a number, that it is not yet), once."""
+        entry = self.write.entry
+        if self.told is not None and entry is not None and not self.was_told:
+            self.was_told = True
+            self.told(entry if number is None else entry.numbered(number))
+
+    def settle(self, error: Exception | None = None) -> None:
+        """Answer whoever waits for durability."""
+        if self.receipt is None or self.receipt.done():
+            return
+        if error is None:
+            self.receipt.set_result(None)
+        else:
+            self.receipt.set_exception(JournalUnavailableError(str(error)))
 
 
 class Journal:
-    """Owns the store's thread. All methods are called on the loop."""
+    """Owns the store and its thread. All methods are called on the loop.
 
-    def __init__(self, store: JournalStore, run: Runner) -> None:
-        self._store = store
+    `open_store` is called in the thread, at once and again as long as it fails. `on_health` hears of each change.
+    """
+
+    def __init__(
+        self, open_store: Callable[[], JournalStore], run: Runner, on_health: Callable[[bool], None] = lambda _: None
+    ) -> None:
+        self._open_store = open_store
         self._run = run
+        self._on_health = on_health
+        self._store: JournalStore | None = None
         self._pending: list[_Pending] = []
         self._flushing: asyncio.Task[None] | None = None
+        self._retry: asyncio.TimerHandle | None = None
         self.healthy = True
         self.dropped = 0
+
+    async def open(self) -> None:
+        """Open the file. Where that fails, say so, and go on trying in the background."""
+        try:
+            self._store = await self._run(self._open_store)
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
 
     def append(self, entry: LogEntry | None, attempt: Attempt | None, told: OnTold | None = None) -> None:
         """Write the entry and the attempt as they stand now; `told` hears of the entry once it is committed."""
         row = attempt_row(attempt) if attempt is not None else None
-        self._enqueue(_Pending(Write(entry, row), told, None))
+        self._enqueue(_Pending(Write(entry, row), told))
 
     async def append_durably(self, attempt: Attempt) -> None:
         """Return once the attempt is on the disk; JournalUnavailableError where it cannot be put there."""
         if not self.healthy:
             raise JournalUnavailableError("the journal cannot be written")
-        receipt: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        self._enqueue(_Pending(Write(None, attempt_row(attempt), durable=True), None, receipt))
+        receipt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._enqueue(_Pending(Write(None, attempt_row(attempt), durable=True), receipt=receipt))
         await receipt
 
     async def read(self, query: Callable[[JournalStore], T]) -> T:
-        """Run a query of the store's in its thread."""
-        return await self._run(lambda: query(self._store))
+        """Run a query of the store's in its thread. JournalUnavailableError where it cannot be read."""
+        store = self._store
+        if store is None:
+            raise JournalUnavailableError("the journal is not open")
+        try:
+            return await self._run(lambda: query(store))
+        except sqlite3.Error as error:
+            raise JournalUnavailableError(f"the journal cannot be read: {error}") from error
 
     async def close(self) -> None:
-        """Write what is pending, once, and close the file."""
+        """Try once to write what is pending, and close the file."""
+        if self._retry is not None:
+            self._retry.cancel()
         if self._flushing is not None:
             await self._flushing
-        await self._run(self._store.close)
+        if self._pending and self._store is not None:
+            batch, self._pending = self._pending, []
+            await self._commit(batch)
+        if self._retry is not None:
+            self._retry.cancel()
+        if self._store is not None:
+            await self._run(self._store.close)
 
     def _enqueue(self, pending: _Pending) -> None:
         self._pending.append(pending)
-        if len(self._pending) > BACKLOG_LIMIT:
-            self._pending.pop(0)
-            self.dropped += 1
         if not self.healthy:
-            self._tell_unnumbered([pending])
+            pending.tell(None)
+            self._drop_oldest()
         elif self._flushing is None:
-            self._flushing = asyncio.get_running_loop().create_task(self._flush())
+            self._start_flush()
+
+    def _drop_oldest(self) -> None:
+        while len(self._pending) > BACKLOG_LIMIT:
+            self._pending.pop(0).settle(JournalUnavailableError("too much waits to be written"))
+            self.dropped += 1
+
+    def _start_flush(self) -> None:
+        self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
     async def _flush(self) -> None:
         try:
-            while self._pending:
+            while self._pending and self.healthy:
                 batch, self._pending = self._pending, []
                 await self._commit(batch)
         finally:
@@ -102,44 +153,71 @@ class Journal:
     async def _commit(self, batch: list[_Pending]) -> None:
         writes = [pending.write for pending in batch]
         try:
-            numbers = await self._run(lambda: self._store.write(writes))
+            numbers = await self._run(lambda: self._write(writes))
         except (sqlite3.Error, OSError) as error:
-            self._fail(batch, error)
-            return
-        for pending, number in zip(batch, numbers, strict=True):
-            _tell(pending, number)
+            self._put_back(batch, error)
+        except Exception as error:
+            await self._commit_one_by_one(batch, error)
+        else:
+            for pending, number in zip(batch, numbers, strict=True):
+                pending.settle()
+                pending.tell(number)
 
-    def _fail(self, batch: list[_Pending], error: Exception) -> None:
-        """Refuse what asked for durability, keep the rest for later, and try again in a while."""
-        logger.error("the journal cannot be written, so nothing is submitted until it can: {}", error)
-        self.healthy = False
+    def _write(self, writes: list[Write]) -> list[int | None]:
+        if self._store is None:
+            self._store = self._open_store()
+        return self._store.write(writes)
+
+    async def _commit_one_by_one(self, batch: list[_Pending], error: Exception) -> None:
+        """Find the write that the store refuses for its content, and give up just that one."""
+        if len(batch) > 1:
+            for pending in batch:
+                await self._commit([pending])
+            return
+        logger.error("an entry cannot be written and is given up: {!r}: {}", batch[0].write, error)
+        self.dropped += 1
+        batch[0].settle(error)
+        batch[0].tell(None)
+
+    def _put_back(self, batch: list[_Pending], error: Exception) -> None:
+        """Refuse what asked for durability and keep the rest for later."""
         for pending in batch:
-            if pending.receipt is not None and not pending.receipt.done():
-                pending.receipt.set_exception(JournalUnavailableError(str(error)))
-        waiting = [pending for pending in batch if pending.receipt is None]
-        self._tell_unnumbered([*waiting, *self._pending])
-        self._pending = waiting + self._pending
-        asyncio.get_running_loop().call_later(RETRY_S, self._try_again)
+            pending.settle(error)
+        self._pending = [pending for pending in batch if pending.receipt is None] + self._pending
+        self._drop_oldest()
+        self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        """Stop promising, say so, and try again in a while."""
+        if self.healthy:
+            logger.error("the journal cannot be written, so nothing is submitted until it can: {}", error)
+            self.healthy = False
+            self._on_health(False)
+        for pending in self._pending:
+            pending.settle(error)
+            pending.tell(None)
+        self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._try_again)
 
     def _try_again(self) -> None:
+        if self._flushing is None:
+            self._flushing = asyncio.get_running_loop().create_task(self._recover())
+
+    async def _recover(self) -> None:
+        """Write what waits; only when that succeeds is the journal healthy again."""
+        batch, self._pending = self._pending, []
+        try:
+            await self._run(lambda: self._write([pending.write for pending in batch]))
+        except (sqlite3.Error, OSError) as error:
+            self._pending = batch + self._pending
+            self._flushing = None
+            self._fail(error)
+            return
+        self._flushing = None
         self.healthy = True
+        logger.info("the journal can be written again; {} entries were lost meanwhile", self.dropped)
+        self._on_health(True)
         if self._pending and self._flushing is None:
-            self._flushing = asyncio.get_running_loop().create_task(self._flush())
-
-    @staticmethod
-    def _tell_unnumbered(pending: list[_Pending]) -> None:
-        for one in pending:
-            if one.told is not None and one.write.entry is not None and not one.was_told:
-                one.was_told = True
-                one.told(one.write.entry)
-
-
-def _tell(pending: _Pending, number: int | None) -> None:
-    if pending.receipt is not None and not pending.receipt.done():
-        pending.receipt.set_result(number)
-    entry = pending.write.entry
-    if pending.told is not None and entry is not None and number is not None and not pending.was_told:
-        pending.told(entry.numbered(number))
+            self._start_flush()
 
 
 class WriterThread:

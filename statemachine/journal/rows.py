@@ -73,7 +73,7 @@ def attempt_row(attempt: Attempt) -> Row:
 
 
 def attempt_from(row: sqlite3.Row) -> Attempt:
-    """The attempt that a row of `attempts` holds. One read back was written before its POST, which may have left."""
+    """The attempt that a row of `attempts` holds."""
     return Attempt(
         prompt_id=row["prompt_id"],
         server=row["server"],
@@ -87,5 +87,4 @@ def attempt_from(row: sqlite3.Row) -> Attempt:
         confirmed_by=Witness(row["confirmed_by"]) if row["confirmed_by"] else None,
         varied_tag=bool(row["varied_tag"]),
         message=row["message"],
-        posted=True,
     )

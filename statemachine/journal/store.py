@@ -14,6 +14,11 @@ from statemachine.core.log import LogEntry
 from statemachine.journal.rows import INSERT_ENTRY, UPSERT_ATTEMPT, Row, attempt_from, entry_from, entry_row
 from statemachine.journal.schema import migrate
 
+JOURNAL_FILE = "journal.sqlite3"
+"""Its name within the data folder."""
+
+NEWEST_TRANSITIONS = "SELECT max(seq) FROM log WHERE dest IS NOT NULL GROUP BY server"
+
 
 @dataclass(frozen=True, slots=True)
 class Write:
@@ -43,6 +48,17 @@ class JournalStore:
         """Close the file."""
         self._db.close()
 
+    def number_from(self, first: int) -> None:
+        """Give no number below `first`, in a file that has given none yet."""
+        self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('log', ?)", (first - 1,))
+
+    def is_sound(self) -> bool:
+        """Whether SQLite finds no damage in the file."""
+        try:
+            return bool(self._db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
+        except sqlite3.DatabaseError:
+            return False
+
     def write(self, batch: Sequence[Write]) -> list[int | None]:
         """Commit the batch as one; the number of each write's entry, None where it had none."""
         level = "FULL" if any(write.durable for write in batch) else "NORMAL"
@@ -70,18 +86,18 @@ class JournalStore:
 
     def entries(self, after: int, limit: int, server: str | None = None) -> list[LogEntry]:
         """The oldest `limit` entries with a number above `after`, oldest first."""
-        rows = self._db.execute(
-            "SELECT * FROM log WHERE seq > ?1 AND (?3 IS NULL OR server = ?3) ORDER BY seq LIMIT ?2",
-            (after, limit, server),
-        )
-        return [entry_from(row) for row in rows]
+        return self._entries(server, "seq > ? ORDER BY seq LIMIT ?", (after, limit))
 
     def newest_entries(self, limit: int, server: str | None = None, since: float = 0.0) -> list[LogEntry]:
         """The newest `limit` entries not older than `since` (epoch seconds), newest first."""
-        rows = self._db.execute(
-            "SELECT * FROM log WHERE at >= ?1 AND (?3 IS NULL OR server = ?3) ORDER BY seq DESC LIMIT ?2",
-            (since, limit, server),
-        )
+        return self._entries(server, "at >= ? ORDER BY seq DESC LIMIT ?", (since, limit))
+
+    def _entries(self, server: str | None, condition: str, values: Row) -> list[LogEntry]:
+        """One condition for all, and one more where a server is named: an `OR` would keep SQLite from its index."""
+        if server is None:
+            rows = self._db.execute(f"SELECT * FROM log WHERE {condition}", values)  # noqa: S608
+        else:
+            rows = self._db.execute(f"SELECT * FROM log WHERE server = ? AND {condition}", (server, *values))  # noqa: S608
         return [entry_from(row) for row in rows]
 
     def newest_attempts(self, server: str, limit: int) -> list[Attempt]:
@@ -100,17 +116,19 @@ class JournalStore:
 
     def last_states(self) -> dict[str, str]:
         """The state that each server's newest transition led to."""
-        rows = self._db.execute("SELECT server, dest FROM log WHERE seq IN (SELECT max(seq) FROM log GROUP BY server)")
-        return {row["server"]: row["dest"] for row in rows if row["server"] and row["dest"]}
+        rows = self._db.execute(f"SELECT server, dest FROM log WHERE seq IN ({NEWEST_TRANSITIONS})")  # noqa: S608
+        return {row["server"]: row["dest"] for row in rows}
 
     def prune(self, older_than: float, keep: int) -> int:
         """Delete entries before `older_than` (epoch seconds) and all but the newest `keep`; how many went.
 
-        Ended attempts go by age; open ones never.
+        The newest transition of a server stays: it says whether the operator has paused it. Ended attempts go by age;
+        open ones never.
         """
         self._db.execute("PRAGMA synchronous = NORMAL")
         gone = self._db.execute(
-            "DELETE FROM log WHERE at < ? OR seq <= ?", (older_than, self.last_seq() - keep)
+            f"DELETE FROM log WHERE (at < ? OR seq <= ?) AND seq NOT IN ({NEWEST_TRANSITIONS})",  # noqa: S608
+            (older_than, self.last_seq() - keep),
         ).rowcount
         self._db.execute("DELETE FROM attempts WHERE ended_at < ?", (older_than,))
         return gone

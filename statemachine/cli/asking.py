@@ -1,0 +1,34 @@
+"""Servers asked straight from the command line, without a daemon."""
+
+from dataclasses import dataclass
+
+import aiohttp
+
+from statemachine.comfyui.checks import CacheCheck
+from statemachine.comfyui.client import ComfyClient
+from statemachine.comfyui.network import NetworkTransport
+from statemachine.comfyui.workflow import Workflow
+from statemachine.settings import ServerConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """One server and the ways to it; `workflows` are those whose files can be used."""
+
+    config: ServerConfig
+    transport: NetworkTransport
+    client: ComfyClient
+    workflows: tuple[Workflow, ...]
+    timeout_s: float
+
+    def cache_check(self, kind: str) -> CacheCheck:
+        """A check of that kind on the server's configured path."""
+        return CacheCheck(self.client, kind, self.config.cache_check.path, self.workflows)
+
+
+def peer_of(
+    session: aiohttp.ClientSession, config: ServerConfig, workflows: tuple[Workflow, ...], timeout_s: float
+) -> Peer:
+    """The server as its settings say it is reached. `timeout_s` bounds each request."""
+    transport = NetworkTransport(session, config.url, config.headers, timeout_s)
+    return Peer(config, transport, ComfyClient(transport), workflows, timeout_s)

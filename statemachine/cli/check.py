@@ -1,0 +1,93 @@
+"""`check`: are the settings right, and what does every server hold right now? Submits nothing."""
+
+import asyncio
+from dataclasses import dataclass
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from statemachine.cli.asking import Peer, peer_of
+from statemachine.cli.context import console, refuse, run, settings_of
+from statemachine.cli.words import heading, state_text
+from statemachine.cli.workflow_files import load_workflows
+from statemachine.comfyui.errors import NotAnsweringError
+from statemachine.comfyui.network import new_session
+from statemachine.comfyui.workflow import Workflow, WorkflowError
+from statemachine.core import events
+from statemachine.core.vocabulary import State
+from statemachine.settings import ServerConfig, Settings, resolve_servers
+from statemachine.web.texts import Language
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one server's check came to, in the words of the state that a daemon would see."""
+
+    server: ServerConfig
+    state: State
+    kind: str
+    message: str
+
+
+def check(context: typer.Context) -> None:
+    """Validate settings and workflow files, then ask every server's cache check once.
+
+    Nothing is submitted; but asking a text check may make a server start loading by itself.
+    Exit code 0 if every server is loaded.
+    """
+    settings = settings_of(context)
+    servers = resolve_servers(settings)
+    verdicts = run(_ask_all(settings, servers, _usable_workflows(settings, servers)))
+    console().print(_table(verdicts, settings.language))
+    raise typer.Exit(0 if all(verdict.state is State.LOADED for verdict in verdicts) else 1)
+
+
+def _usable_workflows(settings: Settings, servers: tuple[ServerConfig, ...]) -> dict[str, Workflow]:
+    loaded = load_workflows(settings, servers)
+    problems = [f"  - {one}" for one in loaded.values() if isinstance(one, WorkflowError)]
+    if problems:
+        refuse("\n".join(["these workflow files cannot be used:", *problems]))
+    return {name: one for name, one in loaded.items() if isinstance(one, Workflow)}
+
+
+async def _ask_all(
+    settings: Settings, servers: tuple[ServerConfig, ...], workflows: dict[str, Workflow]
+) -> list[Verdict]:
+    slots = asyncio.Semaphore(settings.limits.max_checks)
+    async with new_session() as session:
+
+        async def ask(server: ServerConfig) -> Verdict:
+            wanted = tuple(workflows[name] for name in server.workflows)
+            async with slots:
+                return await _ask(peer_of(session, server, wanted, settings.timing.http_timeout_s))
+
+        return await asyncio.gather(*(ask(server) for server in servers))
+
+
+async def _ask(peer: Peer) -> Verdict:
+    kind = peer.config.cache_check.kind
+    try:
+        event = (await peer.cache_check(kind).ask(epoch=0)).event
+    except NotAnsweringError as error:
+        return Verdict(peer.config, State.UNREACHABLE, kind, str(error))
+    if isinstance(event, events.CheckUnusable):
+        return Verdict(peer.config, State.UNKNOWN, kind, event.message)
+    return _understood(peer.config, event)
+
+
+def _understood(server: ServerConfig, event: events.CheckAnswered) -> Verdict:
+    if not event.needed:
+        return Verdict(server, State.LOADED, event.kind, "")
+    state = State.AUTO_EXECUTING if event.auto_executing else State.COLD
+    return Verdict(server, state, event.kind, ", ".join(event.missing or event.needed))
+
+
+def _table(verdicts: list[Verdict], language: Language) -> Table:
+    table = Table(pad_edge=False)
+    for key in ("Server", "Group", "Check", "State", "Why"):
+        table.add_column(heading(key, language), overflow="fold")
+    for one in verdicts:
+        cells = (one.server.name, one.server.group, one.kind)
+        table.add_row(*(Text(cell) for cell in cells), state_text(one.state.value, language), Text(one.message))
+    return table

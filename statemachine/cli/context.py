@@ -1,0 +1,70 @@
+"""What every command has in common: the settings, the two consoles, and a plain "no" in place of a traceback."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import typer
+from rich.console import Console
+
+from statemachine.cli.daemon_api import DaemonError
+from statemachine.settings import Settings, SettingsError, load_settings
+
+T = TypeVar("T")
+PIPE_WIDTH = 200
+"""Columns where the output is no terminal: tables for grep, not folded at 80."""
+
+
+def console() -> Console:
+    """Where answers go."""
+    is_fixed = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, width=None if is_fixed else PIPE_WIDTH)
+
+
+def complain(sentence: str) -> None:
+    """Say it on stderr, as it stands."""
+    Console(stderr=True, highlight=False).print(sentence, style="red", markup=False, soft_wrap=True)
+
+
+def remark(sentence: str) -> None:
+    """Say beside the answer, on stderr, what is not a part of it."""
+    Console(stderr=True, highlight=False).print(sentence, style="dim", markup=False, soft_wrap=True)
+
+
+def refuse(sentence: str) -> NoReturn:
+    """End the command with a plain "no": exit code 1."""
+    complain(sentence)
+    raise typer.Exit(1)
+
+
+def settings_path(context: typer.Context) -> Path:
+    """The file that `--settings` named."""
+    return Path(context.find_root().params["settings"])
+
+
+def settings_of(context: typer.Context) -> Settings:
+    """The settings that `--settings` named; refuses with all that is wrong with them."""
+    path = settings_path(context)
+    try:
+        return load_settings(path, os.environ)
+    except SettingsError as error:
+        refuse(f"{path}: {error}")
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """Run it to its end; refuses where the daemon does not help."""
+    try:
+        return asyncio.run(work)
+    except DaemonError as error:
+        refuse(str(error))
+
+
+def run_until_interrupted(work: Coroutine[Any, Any, None]) -> None:
+    """Run what Ctrl-C is meant to end: that is no failure."""
+    try:
+        run(work)
+    except KeyboardInterrupt:
+        raise typer.Exit(0) from None

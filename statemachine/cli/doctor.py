@@ -1,0 +1,110 @@
+"""`doctor`: why a server cannot be kept warm, in plain words."""
+
+import asyncio
+import os
+from typing import Annotated
+
+import aiohttp
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from statemachine.cli.asking import peer_of
+from statemachine.cli.context import console, run, settings_of, settings_path
+from statemachine.cli.doctor_words import NO_SETTINGS, WARNING
+from statemachine.cli.examination import examine
+from statemachine.cli.finding import Finding, Mark, care, line
+from statemachine.cli.workflow_files import load_workflows
+from statemachine.comfyui.network import new_session
+from statemachine.comfyui.workflow import Workflow, WorkflowError
+from statemachine.settings import ServerConfig, Settings, parse_settings, resolve_servers
+from statemachine.settings.expand import expand_url
+from statemachine.settings.model import ServerEntry
+
+MAX_AT_ONCE = 16
+
+
+def doctor(
+    context: typer.Context,
+    urls: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[URL]...", help="Servers, by URL or name. Default: every server of the settings."),
+    ] = None,
+) -> None:
+    """Examine servers and say in plain words what is well, what is not, and what to do. Submits nothing.
+
+    A server that is not in the settings is examined with the settings' defaults. Exit code 1 if anything is ✗.
+    """
+    settings, notes = _settings(context, asks_for_urls=bool(urls))
+    servers = _chosen(settings, urls) if urls else resolve_servers(settings)
+    if any(server.cache_check.kind in {"auto", "text"} for server in servers):
+        notes.append(care(WARNING))
+    screen = console()
+    for note in notes:
+        _print(screen, line(note, settings.language))
+    is_well = run(_examine_all(settings, servers, screen))
+    raise typer.Exit(0 if is_well else 1)
+
+
+def _settings(context: typer.Context, *, asks_for_urls: bool) -> tuple[Settings, list[Finding]]:
+    """A newcomer with a URL needs no settings file."""
+    path = settings_path(context)
+    if not asks_for_urls or path.exists():
+        return settings_of(context), []
+    unused = {"servers": ["http://127.0.0.1:8188"]}
+    return parse_settings(unused, path.absolute().parent, os.environ), [care(NO_SETTINGS, path=path)]
+
+
+def _chosen(settings: Settings, urls: list[str]) -> tuple[ServerConfig, ...]:
+    known = resolve_servers(settings)
+    return tuple(server for url in urls for server in _find(settings, known, url))
+
+
+def _find(settings: Settings, known: tuple[ServerConfig, ...], url: str) -> list[ServerConfig]:
+    if by_name := [server for server in known if server.name == url]:
+        return by_name
+    full = url if "://" in url else f"http://{url}"
+    try:
+        addresses = [address.url for address in expand_url(full)]
+    except ValueError as error:
+        raise typer.BadParameter(f"{url}: allowed is {error}") from None
+    by_url = {server.url: server for server in known}
+    entry = ServerEntry(url=full)
+    new = resolve_servers(settings.model_copy(update={"servers": (entry,)}))
+    return [by_url.get(address, fresh) for address, fresh in zip(addresses, new, strict=True)]
+
+
+async def _examine_all(settings: Settings, servers: tuple[ServerConfig, ...], screen: Console) -> bool:
+    """Several at once, shown in their order; whether all is well."""
+    slots = asyncio.Semaphore(min(MAX_AT_ONCE, settings.limits.max_checks))
+    files = load_workflows(settings, servers)
+    is_well = True
+    async with new_session() as session, asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(_examine_one(slots, session, server, files, settings.timing.http_timeout_s))
+            for server in servers
+        ]
+        for server, task in zip(servers, tasks, strict=True):
+            found = await task
+            _print(screen, Text(server.name, style="bold"))
+            for finding in found:
+                _print(screen, line(finding, settings.language))
+            is_well = is_well and all(finding.mark is not Mark.BAD for finding in found)
+    return is_well
+
+
+async def _examine_one(
+    slots: asyncio.Semaphore,
+    session: aiohttp.ClientSession,
+    server: ServerConfig,
+    files: dict[str, Workflow | WorkflowError],
+    timeout_s: float,
+) -> list[Finding]:
+    own = {name: files[name] for name in server.workflows}
+    usable = tuple(file for file in own.values() if isinstance(file, Workflow))
+    async with slots:
+        return await examine(peer_of(session, server, usable, timeout_s), own)
+
+
+def _print(screen: Console, text: Text) -> None:
+    screen.print(text, soft_wrap=True)

@@ -1,0 +1,57 @@
+"""`simulate`: ComfyUI servers that need no GPU, to try comfywarm on."""
+
+import sys
+from typing import Annotated
+
+import orjson
+import typer
+
+from statemachine.cli.context import refuse, remark, run_until_interrupted
+from statemachine.simulator import PERSONAS, Fleet, SimulateOptions, serve_fleet
+
+USUAL = SimulateOptions()
+
+
+def simulate(
+    count: Annotated[int, typer.Option(min=1, max=1000, help="How many servers.")] = USUAL.count,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same fleet.")] = USUAL.seed,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = USUAL.host,
+    base_port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port of the first server; 0 takes any free ones.")
+    ] = USUAL.base_port,
+    scale: Annotated[
+        float, typer.Option(min=0.001, max=1000, help="Every duration is multiplied by this.")
+    ] = USUAL.scale,
+    persona: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help=f"Dealt out in turn; may be repeated. One of {', '.join(sorted(PERSONAS))}."),
+    ] = None,
+    as_settings: Annotated[
+        bool, typer.Option("--as-settings", help="Print a settings file for this fleet, in place of a list.")
+    ] = False,
+) -> None:
+    """Run simulated ComfyUI servers, well-behaved and misbehaving ones, until Ctrl-C."""
+    options = SimulateOptions(count, seed, host, base_port, scale, tuple(persona or USUAL.personas))
+    show = _show_settings if as_settings else _show_list
+    try:
+        run_until_interrupted(serve_fleet(options, show))
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    except OSError as error:
+        refuse(f"the servers cannot listen: {error.strerror or error}; see --host and --base-port")
+
+
+def _show_list(fleet: Fleet) -> None:
+    for member in fleet.members:
+        print(f"{member.url}  {member.server.persona.name}")
+    _say_running(fleet)
+
+
+def _show_settings(fleet: Fleet) -> None:
+    print(orjson.dumps({"servers": fleet.urls}, option=orjson.OPT_INDENT_2).decode())
+    _say_running(fleet)
+
+
+def _say_running(fleet: Fleet) -> None:
+    sys.stdout.flush()
+    remark(f"{len(fleet.members)} simulated servers are running; Ctrl-C ends them")

@@ -1,0 +1,53 @@
+"""The application: routes, error answers and security headers."""
+
+from pathlib import Path
+
+from aiohttp import web
+from pydantic import SecretStr
+
+from statemachine.web.answers import errors_as_json
+from statemachine.web.api import Api
+from statemachine.web.metrics import Metrics
+from statemachine.web.page import Page
+from statemachine.web.ports import WebPorts
+from statemachine.web.routes import route_table
+from statemachine.web.stream import EventStream
+from statemachine.web.texts import Language
+
+STATIC_DIR = Path(__file__).with_name("static")
+SHUTDOWN_TIMEOUT_S = 5.0
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def build_app(ports: WebPorts, *, token: SecretStr | None, language: Language) -> web.Application:
+    """The whole web side. `language` is the page's for those whose browser wants neither English nor Chinese."""
+    app = web.Application(middlewares=[errors_as_json])
+    stream = EventStream(ports)
+    for route in route_table(Api(ports, token), stream, Metrics(ports), Page(ports, language)):
+        app.router.add_route(route.method, route.path, route.handler)
+        if route.method == "GET":
+            app.router.add_route("HEAD", route.path, route.handler)
+    app.router.add_static("/static", STATIC_DIR)
+    app.on_response_prepare.append(_add_security_headers)
+    app.on_shutdown.append(stream.end_all)
+    return app
+
+
+def build_runner(app: web.Application) -> web.AppRunner:
+    """Serves the application without an access log, and gives answers under way a little time at the end."""
+    return web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+
+
+async def _add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(SECURITY_HEADERS)
+    if request.path.startswith("/static/"):
+        response.headers["Cache-Control"] = "no-cache"

@@ -1,0 +1,38 @@
+"""All that the web side sees of the rest of the program."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from statemachine.journal.journal import Journal
+from statemachine.publish.bus import Bus
+from statemachine.publish.snapshot import Snapshot
+
+
+class Action(StrEnum):
+    """What an operator may ask for. The value is the last part of the route."""
+
+    CHECK = "check"
+    WARM = "warm"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+class Operator(Protocol):
+    """Carries an operator's wish to the fleet."""
+
+    def act(self, server: str, action: Action) -> bool:
+        """Pass the wish on and return at once; the work follows. False: there is no such server."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class WebPorts:
+    """`now` gives epoch seconds."""
+
+    snapshot: Snapshot
+    bus: Bus
+    journal: Journal
+    operator: Operator
+    now: Callable[[], float]

@@ -1,0 +1,170 @@
+"""The command line under test: in this process where it ends by itself, as a process of its own where it does not."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from pydantic import SecretStr
+from typer.testing import CliRunner
+
+from statemachine.cli.main import app
+from statemachine.core.log import LogEntry
+from statemachine.journal.journal import Journal, WriterThread
+from statemachine.journal.store import JournalStore
+from statemachine.publish.bus import Bus
+from statemachine.publish.render import entry_message
+from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.view import ServerView
+from statemachine.web import WebPorts, build_app
+from tests.web.site import RecordingOperator, transition_entry, two_servers
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE_S = 20.0
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a command left."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+async def cli(settings: Path, *arguments: str) -> Ended:
+    """Run a command to its end, beside the servers of this loop. What it raises is raised here."""
+    return await asyncio.to_thread(_invoke, ["--settings", str(settings), *arguments])
+
+
+def _invoke(arguments: list[str]) -> Ended:
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "400"}, catch_exceptions=False)
+    return Ended(result.exit_code, result.stdout, result.stderr)
+
+
+@asynccontextmanager
+async def started(settings: Path, *arguments: str) -> AsyncIterator[Process]:
+    """A command as a process; ended with the block, should it still run."""
+    program = (sys.executable, str(REPOSITORY / "run.py"), "--settings", str(settings))
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+    process = await asyncio.create_subprocess_exec(*program, *arguments, stdout=PIPE, stderr=PIPE, env=environment)
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def interrupt(process: Process) -> int:
+    """Press Ctrl-C; the exit code."""
+    process.send_signal(signal.SIGINT)
+    return await asyncio.wait_for(process.wait(), PATIENCE_S)
+
+
+async def line(process: Process) -> str:
+    """The next line on stdout."""
+    assert process.stdout is not None
+    text = await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)
+    assert text, "the process ended"
+    return text.decode().rstrip("\n")
+
+
+async def json_lines(process: Process, count: int) -> list[Any]:
+    """So many lines, decoded."""
+    return [json.loads(await line(process)) for _ in range(count)]
+
+
+def write_settings(folder: Path, **keys: Any) -> Path:
+    """A settings file in the folder, over the repository's own workflows."""
+    whole = {"servers": ["http://127.0.0.1:9"], "workflows_dir": str(REPOSITORY / "workflows"), **keys}
+    path = folder / "settings.json"
+    path.write_text(json.dumps(whole), encoding="utf-8")
+    return path
+
+
+class SmallDaemon:
+    """The web side over a real journal, with no fleet; it can be stopped and started again on its port."""
+
+    def __init__(self, folder: Path, token: str | None = None) -> None:
+        self.operator = RecordingOperator()
+        self.views: list[ServerView] = two_servers()
+        self.requests: list[str] = []
+        self.port = 0
+        self._folder = folder
+        self._token = token
+
+    def settings(self, **keys: Any) -> Path:
+        """A settings file by which the command line finds this daemon."""
+        listen = {"port": self.port, "token": self._token}
+        return write_settings(self._folder, **{"listen": listen, "data_dir": str(self.data_dir), **keys})
+
+    @property
+    def data_dir(self) -> Path:
+        return self._folder / "data"
+
+    async def start(self) -> None:
+        self._thread = WriterThread()
+        self._journal = Journal(lambda: JournalStore(self.data_dir / "journal.sqlite3"), self._thread)
+        await self._journal.open()
+        self._bus, self._snapshot = Bus(), Snapshot()
+        for view in self.views:
+            self._snapshot.put(view)
+        ports = WebPorts(self._snapshot, self._bus, self._journal, self.operator, lambda: 0.0)
+        application = build_app(ports, token=SecretStr(self._token) if self._token else None, language="en")
+        application.middlewares.append(self._remember)
+        self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        await self._runner.cleanup()
+        await self._journal.close()
+        self._thread.close()
+
+    async def asked(self, path: str, times: int) -> None:
+        """Wait until that path has been asked for so often, in all lives of the daemon."""
+        async with asyncio.timeout(PATIENCE_S):
+            while self.requests.count(path) < times:  # noqa: ASYNC110 - a bounded poll
+                await asyncio.sleep(0.02)
+
+    async def write(self, server: str, messages: Iterable[str], at: float | None = None) -> None:
+        """Transitions, journalled and told as the fleet does."""
+        for message in messages:
+            told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            entry = transition_entry(server, message)
+            self._journal.append(entry if at is None else replace(entry, at=at), None, self._teller(server, told))
+            await told
+
+    def _teller(self, server: str, told: "asyncio.Future[None]") -> Any:
+        def tell(entry: LogEntry) -> None:
+            self._bus.publish(entry_message(entry, self._snapshot.get(server)))
+            told.set_result(None)
+
+        return tell
+
+    @web.middleware
+    async def _remember(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        self.requests.append(request.path)
+        response: web.StreamResponse = await handler(request)
+        return response
+
+
+@asynccontextmanager
+async def small_daemon(folder: Path, token: str | None = None) -> AsyncIterator[SmallDaemon]:
+    """One that runs."""
+    daemon = SmallDaemon(folder, token)
+    await daemon.start()
+    try:
+        yield daemon
+    finally:
+        await daemon.stop()

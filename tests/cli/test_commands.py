@@ -1,0 +1,71 @@
+"""What needs no server: exit codes, sentences instead of tracebacks, and what is generated."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.rig import REPOSITORY, cli, interrupt, line, started, write_settings
+
+
+@pytest.mark.parametrize("command", ["status", "check", "doctor", "tail", "serve", "pause x"])
+async def test_a_settings_file_that_is_not_there_is_a_plain_no(tmp_path: Path, command: str) -> None:
+    result = await cli(tmp_path / "none.json", *command.split())
+    assert result.exit_code == 1
+    assert "none.json" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+async def test_without_a_command_the_daemon_is_served(tmp_path: Path) -> None:
+    served = await cli(tmp_path / "none.json", "serve")
+    bare = await cli(tmp_path / "none.json")
+    assert (bare.exit_code, bare.stderr) == (1, served.stderr)
+
+
+async def test_every_problem_of_the_settings_is_named(tmp_path: Path) -> None:
+    settings = write_settings(tmp_path, limits={"max_checks": 0}, lagnuage="en")
+    result = await cli(settings, "check")
+    assert result.exit_code == 1
+    assert "limits.max_checks" in result.stderr
+    assert 'did you mean "language"?' in result.stderr
+
+
+@pytest.mark.parametrize("command", ["nonsense", "tail --since yesterday", "tail -n -1", "doctor http://[1-2", "warm"])
+async def test_misuse(tmp_path: Path, command: str) -> None:
+    result = await cli(write_settings(tmp_path), *command.split())
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+
+
+async def test_the_schema_that_is_kept_is_the_one_of_the_code(tmp_path: Path) -> None:
+    result = await cli(tmp_path / "none.json", "schema")
+    assert result.exit_code == 0
+    kept = (REPOSITORY / "settings.schema.json").read_text(encoding="utf-8")
+    assert result.stdout == kept, "run `make docs`"
+
+
+async def test_the_page_on_states_is_current(tmp_path: Path) -> None:
+    result = await cli(tmp_path / "none.json", "diagram", "--markdown")
+    kept = (REPOSITORY / "docs" / "states.md").read_text(encoding="utf-8")
+    assert result.stdout == kept, "run `make docs`"
+    diagram = await cli(tmp_path / "none.json", "diagram")
+    assert diagram.stdout in kept
+
+
+async def test_simulate_prints_settings_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+    arguments = ("simulate", "--count", "3", "--base-port", "0", "--persona", "loaded", "--as-settings")
+    async with started(tmp_path / "none.json", *arguments) as process:
+        text = ""
+        while not text.endswith("}"):
+            text += await line(process)
+        settings = write_settings(tmp_path, **json.loads(text), timing={"http_timeout_s": 5})
+        checked = await cli(settings, "check")
+        assert await interrupt(process) == 0
+    assert checked.exit_code == 0, checked.stdout + checked.stderr
+    assert checked.stdout.count("loaded") == 3
+
+
+async def test_simulate_knows_its_personas(tmp_path: Path) -> None:
+    result = await cli(tmp_path / "none.json", "simulate", "--persona", "nobody")
+    assert result.exit_code == 2
+    assert "nobody" in result.stderr

@@ -1,0 +1,162 @@
+"""`doctor` against simulated servers: it finds what is wrong, says what to do, and submits nothing."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from statemachine.cli.asking import peer_of
+from statemachine.cli.doctor_words import ZH
+from statemachine.cli.examination import examine
+from statemachine.cli.finding import Finding
+from statemachine.comfyui.network import new_session
+from statemachine.comfyui.workflow import load_workflow
+from statemachine.settings import load_settings, resolve_servers
+from statemachine.simulator import PERSONAS, Member, running_fleet
+from tests.cli.rig import REPOSITORY, cli, write_settings
+
+
+@asynccontextmanager
+async def simulated(persona: str) -> AsyncIterator[Member]:
+    async with running_fleet([PERSONAS[persona]], scale=0.05) as fleet:
+        yield fleet.members[0]
+
+
+@pytest.mark.parametrize(
+    ("persona", "code", "expected"),
+    [
+        ("loaded", 0, ["✓ cache check text answers: everything is cached", "'缓存已加载。'", "✓ /ws delivers"]),
+        ("cold", 0, ["version 0.3.75", "cache check text answers: pulid_eva_clip", "✓ a submission would be accepted"]),
+        ("auto_executing", 0, ["! cache check text: pulid_eva_clip", "loads by itself"]),
+        ("inspire", 0, ["! cache check text is not offered at /cache/check", "✓ cache check inspire answers"]),
+        ("missing_nodes", 1, ["✗ workflow cache_models: the server has no node class", "✗ a submission would not do"]),
+        ("missing_models", 1, ["'BEN2_Base.pth', which the server does not offer", "✗ a submission would not do"]),
+        ("stock", 1, ["! cache check inspire is not offered", "✓ cache check history answers"]),
+        ("unrecognisable", 1, ["✗ cache check text cannot be used", "Correct cache_check.path", "✓ /ws delivers"]),
+        ("locked", 1, ["wants credentials", '"headers"']),
+        ("absent", 1, ["does not answer: connection refused", "--listen"]),
+    ],
+)
+async def test_each_kind_of_server(tmp_path: Path, persona: str, code: int, expected: list[str]) -> None:
+    async with simulated(persona) as member:
+        result = await cli(write_settings(tmp_path, servers=[member.url]), "doctor")
+        assert not member.server.log, "something was submitted"
+    assert result.exit_code == code, result.stdout
+    for text in expected:
+        assert text in result.stdout
+    assert ("✗" in result.stdout) == bool(code)
+
+
+async def test_a_text_check_is_warned_of_before_it_is_asked(tmp_path: Path) -> None:
+    async with simulated("inspire") as member:
+        warned = await cli(write_settings(tmp_path, servers=[member.url]), "doctor")
+        check = {"kind": "inspire"}
+        unwarned = await cli(write_settings(tmp_path, servers=[member.url], cache_check=check), "doctor")
+    assert warned.stdout.splitlines()[0].startswith("  ! A text check")
+    assert "text check" not in unwarned.stdout
+
+
+async def test_an_answer_that_is_not_understood_is_the_last_that_is_asked_for(tmp_path: Path) -> None:
+    """As the daemon: it does not guess that another kind might do."""
+    async with simulated("unrecognisable") as member:
+        result = await cli(write_settings(tmp_path, servers=[member.url]), "doctor")
+    assert "inspire is" not in result.stdout
+    assert "history answers" not in result.stdout
+
+
+async def test_a_kind_that_is_configured_must_be_there(tmp_path: Path) -> None:
+    async with simulated("inspire") as member:
+        result = await cli(write_settings(tmp_path, servers=[member.url], cache_check={"kind": "text"}), "doctor")
+    assert result.exit_code == 1
+    assert "✗ cache check text is not offered (path /cache/check)" in result.stdout
+
+
+async def test_a_server_by_url_needs_no_settings_file(tmp_path: Path) -> None:
+    """The workflows are looked for where the file would be, and there are none."""
+    async with simulated("loaded") as member:
+        result = await cli(tmp_path / "none.json", "doctor", member.name)
+    assert "There is no settings file" in result.stdout
+    assert "✓ cache check text answers" in result.stdout
+    assert "✗ workflow file" in result.stdout
+    assert result.exit_code == 1
+
+
+async def test_a_server_of_the_settings_brings_its_own(tmp_path: Path) -> None:
+    """Found by URL or name, with its headers; another server gets the defaults."""
+    async with simulated("locked") as locked, simulated("loaded") as other:
+        headers = {"Authorization": f"Bearer {locked.server.persona.token}"}
+        settings = write_settings(tmp_path, servers=[{"url": locked.url, "name": "studio", "headers": headers}])
+        for given in ("studio", locked.url, f"{locked.url}/", other.url):
+            result = await cli(settings, "doctor", given)
+            assert result.exit_code == 0, result.stdout
+
+
+async def test_a_workflow_in_the_wrong_format(tmp_path: Path) -> None:
+    (tmp_path / "ui.json").write_text(json.dumps({"nodes": [], "links": []}), encoding="utf-8")
+    async with simulated("loaded") as member:
+        keys = {"servers": [member.url], "workflows_dir": ".", "workflows": ["ui"]}
+        result = await cli(write_settings(tmp_path, **keys), "doctor")
+    assert result.exit_code == 1
+    assert "UI format" in result.stdout
+    assert "Export (API)" in result.stdout
+
+
+async def test_a_socket_that_never_greets(tmp_path: Path) -> None:
+    async def silent(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json({"type": "crystools.monitor", "data": {}})
+        await socket.receive()
+        return socket
+
+    async def prompt(_request: web.Request) -> web.Response:
+        return web.json_response({"exec_info": {"queue_remaining": 0}})
+
+    application = web.Application()
+    application.add_routes([web.get("/ws", silent), web.get("/prompt", prompt)])
+    runner = web.AppRunner(application, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    settings = write_settings(
+        tmp_path, servers=[f"http://127.0.0.1:{runner.addresses[0][1]}"], timing={"http_timeout_s": 0.5}
+    )
+    result = await cli(settings, "doctor")
+    await runner.cleanup()
+    assert result.exit_code == 1
+    assert "✗ /ws opens but says nothing within 0.5 s" in result.stdout
+    assert "! it does not say which version it is" in result.stdout
+
+
+async def test_several_servers_in_their_order(tmp_path: Path) -> None:
+    personas = [PERSONAS[name] for name in ("slow", "loaded", "absent", "cold")]
+    async with running_fleet(personas, scale=0.05) as fleet:
+        result = await cli(write_settings(tmp_path, servers=fleet.urls), "doctor")
+    headings = [text for text in result.stdout.splitlines() if not text.startswith(" ")]
+    assert headings == [member.name for member in fleet.members]
+
+
+async def findings(persona: str, settings_file: Path) -> list[Finding]:
+    async with simulated(persona) as member, new_session() as session:
+        settings = load_settings(write_settings(settings_file.parent, servers=[member.url]), {})
+        (server,) = resolve_servers(settings)
+        workflow = load_workflow(REPOSITORY / "workflows" / "cache_models.json")
+        return await examine(peer_of(session, server, (workflow,), 5.0), {"cache_models": workflow})
+
+
+@pytest.mark.parametrize("persona", sorted(PERSONAS))
+async def test_every_sentence_has_its_chinese(tmp_path: Path, persona: str) -> None:
+    for finding in await findings(persona, tmp_path / "settings.json"):
+        for said in (finding.said, finding.advice):
+            assert said is None or said.english in ZH
+            assert said is None or said.in_language("zh")
+
+
+async def test_chinese(tmp_path: Path) -> None:
+    async with simulated("loaded") as member:
+        result = await cli(write_settings(tmp_path, servers=[member.url], language="zh"), "doctor")
+    assert "全部已缓存" in result.stdout
+    assert "/ws 正常" in result.stdout
+    assert "answers" not in result.stdout

@@ -1,0 +1,55 @@
+"""`serve` that cannot run says why; what it does when it can is tested with the daemon."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from statemachine.cli.daemon import running_daemon
+from statemachine.cli.lock import locked
+from statemachine.settings import load_settings
+from tests.cli.rig import PATIENCE_S, SmallDaemon, started, write_settings
+
+
+async def refusal(settings: Path) -> str:
+    """What it said before it ended with a plain no."""
+    async with started(settings, "serve") as process:
+        _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    assert process.returncode == 1
+    text = errors.decode()
+    assert "Traceback" not in text
+    return text
+
+
+async def test_a_port_that_is_taken(daemon: SmallDaemon, tmp_path: Path) -> None:
+    text = await refusal(daemon.settings(data_dir=str(tmp_path / "own")))
+    assert "the daemon cannot run" in text
+    assert str(daemon.port) in text
+
+
+async def test_a_data_folder_in_use(tmp_path: Path) -> None:
+    with locked(tmp_path / "data"):
+        text = await refusal(write_settings(tmp_path, listen={"port": 0}))
+    assert "another daemon is already running" in text
+
+
+async def test_a_workflow_file_that_is_not_there_fails_its_servers_and_no_others(tmp_path: Path) -> None:
+    servers = [{"url": "http://127.0.0.1:9", "workflows": ["nothing_here"]}, "http://127.0.0.1:10"]
+    path = write_settings(tmp_path, servers=servers, listen={"port": 0}, logging={"file": None})
+    async with running_daemon(load_settings(path, {})) as daemon, aiohttp.ClientSession() as session:
+        broken = await until_state(session, f"{daemon.address}/api/servers/127.0.0.1:9", "failed")
+        await until_state(session, f"{daemon.address}/api/servers/127.0.0.1:10", "unreachable")
+    assert broken["reason"] == "workflow_not_api_format"
+    assert "nothing_here.json" in broken["message"]
+
+
+async def until_state(session: aiohttp.ClientSession, url: str, state: str) -> dict[str, Any]:
+    """The server's detail once it is in that state."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            async with session.get(url) as response:
+                detail: dict[str, Any] = await response.json()
+            if detail["state"] == state:
+                return detail
+            await asyncio.sleep(0.02)

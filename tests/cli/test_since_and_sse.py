@@ -1,0 +1,47 @@
+"""Two small languages: points in time, and streams of events."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from statemachine.cli.since import parse_since
+from statemachine.cli.sse import Block, Parser
+
+NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("90s", datetime(2026, 1, 2, 11, 58, 30, tzinfo=UTC)),
+        ("10m", datetime(2026, 1, 2, 11, 50, tzinfo=UTC)),
+        ("2h", datetime(2026, 1, 2, 10, tzinfo=UTC)),
+        ("1d", datetime(2026, 1, 1, 12, tzinfo=UTC)),
+        ("2026-01-01T08:00:00Z", datetime(2026, 1, 1, 8, tzinfo=UTC)),
+        ("2026-01-01T08:00:00+08:00", datetime(2026, 1, 1, 0, tzinfo=UTC)),
+    ],
+)
+def test_times(text: str, expected: datetime) -> None:
+    assert parse_since(text, NOW) == expected.timestamp()
+
+
+@pytest.mark.parametrize("text", ["", "10", "m", "-5m", "10 minutes", "yesterday", "999999999w", "2026-13-01"])
+def test_no_times(text: str) -> None:
+    with pytest.raises(ValueError, match="10m, 2h, 1d"):
+        parse_since(text, NOW)
+
+
+STREAM = (
+    "retry: 2000\nid: 7\n\n"
+    ": keep-alive\n\n"
+    'id: 8\nevent: notice\ndata: {"message":"缓存"}\n\n'
+    "event: progress\ndata: {}\n\n"
+)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 1000])
+def test_blocks_come_out_whole_wherever_the_stream_is_cut(size: int) -> None:
+    data, parser = STREAM.encode(), Parser()
+    blocks = [block for start in range(0, len(data), size) for block in parser.feed(data[start : start + size])]
+    expected = [Block(7, "", ""), Block(8, "notice", '{"message":"缓存"}'), Block(None, "progress", "{}")]
+    assert blocks == expected

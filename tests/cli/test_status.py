@@ -1,0 +1,85 @@
+"""`status` says what the daemon says, and answers scripts by its exit code."""
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from statemachine.cli.daemon_api import daemon_url
+from statemachine.core.vocabulary import Reason, State
+from statemachine.settings import parse_settings
+from tests.cli.rig import SmallDaemon, cli, interrupt, small_daemon, started, write_settings
+from tests.web.site import COLD, LOADED, view
+
+
+async def test_one_server_that_is_not_loaded_is_a_no(daemon: SmallDaemon) -> None:
+    result = await cli(daemon.settings(), "status")
+    assert result.exit_code == 1
+    rows = [row for row in result.stdout.splitlines() if "8188" in row]
+    assert [COLD in rows[0], LOADED in rows[1]] == [True, True]
+    assert "cold" in rows[0]
+    assert "keys_missing" in rows[0]
+    assert "1/2 servers loaded" in result.stdout
+
+
+async def test_all_loaded_is_a_yes(tmp_path: Path) -> None:
+    daemon = SmallDaemon(tmp_path)
+    daemon.views = [view(LOADED, State.LOADED, Reason.ALL_CACHED)]
+    await daemon.start()
+    result = await cli(daemon.settings(), "status")
+    await daemon.stop()
+    assert result.exit_code == 0
+
+
+async def test_progress_and_chinese(tmp_path: Path) -> None:
+    daemon = SmallDaemon(tmp_path)
+    daemon.views = [replace(view(COLD, State.WARMING, Reason.PROMPT_ACCEPTED), progress=0.42)]
+    await daemon.start()
+    result = await cli(daemon.settings(language="zh"), "status")
+    await daemon.stop()
+    assert "预热中 42%" in result.stdout
+    assert "任务已被接受" in result.stdout
+
+
+@pytest.mark.parametrize("port", [0, 1])
+async def test_no_daemon(tmp_path: Path, port: int) -> None:
+    result = await cli(write_settings(tmp_path, listen={"port": port}), "status")
+    assert result.exit_code == 1
+    assert "daemon" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+async def test_somebody_else_on_the_port(tmp_path: Path) -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        result = await cli(write_settings(tmp_path, listen={"port": port}), "status")
+    assert result.exit_code == 1
+    assert "no comfywarm daemon" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("0.0.0.0", "http://127.0.0.1:8799"),
+        ("::", "http://[::1]:8799"),
+        ("127.0.0.2", "http://127.0.0.2:8799"),
+    ],
+)
+def test_where_the_daemon_is_found(host: str, url: str) -> None:
+    settings = parse_settings({"servers": ["http://192.0.2.1:8188"], "listen": {"host": host}}, Path("/"), {})
+    assert daemon_url(settings) == url
+
+
+async def test_watch_redraws_until_ctrl_c(tmp_path: Path) -> None:
+    async with small_daemon(tmp_path) as daemon, started(daemon.settings(), "status", "--watch") as process:
+        await daemon.asked("/api/status", times=3)
+        assert await interrupt(process) == 0
+        output, errors = await process.communicate()
+    assert COLD in output.decode()
+    assert not errors

@@ -1,0 +1,51 @@
+"""`tail -f` against a daemon whose stream breaks off and repeats itself."""
+
+import json
+from pathlib import Path
+
+from aiohttp import web
+
+from statemachine.publish.render import log_entry
+from tests.cli.rig import json_lines, started, write_settings
+from tests.web.site import COLD, transition_entry
+
+
+def block(number: int) -> bytes:
+    data = json.dumps(log_entry(transition_entry(COLD, "again and again").numbered(number)))
+    return f"id: {number}\nevent: transition\ndata: {data}\n\n".encode()
+
+
+class RepeatingDaemon:
+    """Each stream has two entries more than the last, begins one too early, and breaks off within an entry."""
+
+    def __init__(self) -> None:
+        self.asked_since: list[str | None] = []
+
+    async def events(self, request: web.Request) -> web.StreamResponse:
+        since = request.query.get("since")
+        self.asked_since.append(since)
+        start = int(since or 0)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(f"retry: 2000\nid: {start}\n\n".encode())
+        if since is not None:
+            numbers = range(max(1, start), start + 3)
+            await response.write(b"".join(block(number) for number in numbers) + block(start + 3)[:20])
+        return response
+
+    async def healthz(self, _request: web.Request) -> web.Response:
+        return web.json_response({"alive": True})
+
+
+async def test_ids_are_gapless_and_unrepeated(tmp_path: Path) -> None:
+    daemon, application = RepeatingDaemon(), web.Application()
+    application.add_routes([web.get("/api/events", daemon.events), web.get("/healthz", daemon.healthz)])
+    runner = web.AppRunner(application, shutdown_timeout=1)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    settings = write_settings(tmp_path, listen={"port": runner.addresses[0][1]})
+    async with started(settings, "tail", "-f", "--json") as process:
+        seen = await json_lines(process, 6)
+    await runner.cleanup()
+    assert [entry["id"] for entry in seen] == [1, 2, 3, 4, 5, 6]
+    assert daemon.asked_since[:4] == [None, "0", "2", "4"]

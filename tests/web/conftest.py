@@ -1,0 +1,15 @@
+"""A site for tests that need nothing special."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from tests.web.site import Site, running_site
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    """Without a token, over one loaded and one cold server."""
+    async with running_site(tmp_path) as running:
+        yield running

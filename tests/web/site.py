@@ -1,0 +1,157 @@
+"""The web side over a real journal, with a fleet that the test moves by hand."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application, Request
+from pydantic import SecretStr
+
+from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.journal.journal import Journal, WriterThread
+from statemachine.journal.store import JournalStore
+from statemachine.publish.bus import Bus
+from statemachine.publish.render import entry_message
+from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.view import ServerView
+from statemachine.web import Action, WebPorts, build_app
+
+NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
+LOADED = "192.0.2.1:8188"
+COLD = "192.0.2.2:8188"
+
+Client = TestClient[Request, Application]
+
+
+@dataclass
+class RecordingOperator:
+    """Remembers what was asked for; `missing` are servers that it does not know."""
+
+    asked: list[tuple[str, Action]] = field(default_factory=list)
+    missing: frozenset[str] = frozenset()
+
+    def act(self, server: str, action: Action) -> bool:
+        """As the port says."""
+        self.asked.append((server, action))
+        return server not in self.missing
+
+
+@dataclass
+class Site:
+    """A running web side, and the parts behind it."""
+
+    client: Client
+    snapshot: Snapshot
+    bus: Bus
+    journal: Journal
+    operator: RecordingOperator
+
+    async def transition(self, server: str, message: str) -> int:
+        """Write a transition into the journal and tell the bus, as the fleet does; its number."""
+        told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def tell(entry: LogEntry) -> None:
+            self.bus.publish(entry_message(entry, self.snapshot.get(server)))
+            told.set_result(entry.seq or 0)
+
+        self.journal.append(transition_entry(server, message), None, tell)
+        return await told
+
+    async def get(self, path: str, **options: Any) -> tuple[int, Any]:
+        """Status and JSON of a GET."""
+        async with self.client.get(path, **options) as response:
+            return response.status, await response.json()
+
+
+def transition_entry(server: str, message: str) -> LogEntry:
+    """One transition, told apart by its message."""
+    return LogEntry(
+        at=NOW,
+        kind=EntryKind.TRANSITION,
+        reason=Reason.KEYS_MISSING.value,
+        message=message,
+        server=server,
+        group="default",
+        source=State.CHECKING,
+        dest=State.COLD,
+        witness=Witness.CHECK,
+    )
+
+
+def view(name: str, state: State, reason: Reason) -> ServerView:
+    """A server's line."""
+    return ServerView(name, f"http://{name}", "default", state, NOW - 60, reason, "a sentence", last_check=NOW - 5)
+
+
+def two_servers() -> list[ServerView]:
+    """One loaded and one cold."""
+    cold = view(COLD, State.COLD, Reason.KEYS_MISSING)
+    return [
+        view(LOADED, State.LOADED, Reason.ALL_CACHED),
+        replace(cold, missing=("pulid_model",), queue_remaining=2, next_action_at=NOW + 9),
+    ]
+
+
+@asynccontextmanager
+async def running_site(
+    folder: Path,
+    *,
+    token: str | None = None,
+    views: list[ServerView] | None = None,
+    wrap: Callable[[Journal], Journal] = lambda journal: journal,
+) -> AsyncIterator[Site]:
+    """The site on loopback. `wrap` may put something before the journal that the web side sees."""
+    thread = WriterThread()
+    journal = Journal(lambda: JournalStore(folder / "journal.db"), thread)
+    await journal.open()
+    snapshot = Snapshot()
+    for one in two_servers() if views is None else views:
+        snapshot.put(one)
+    bus = Bus()
+    operator = RecordingOperator()
+    ports = WebPorts(snapshot, bus, wrap(journal), operator, lambda: NOW)
+    app = build_app(ports, token=SecretStr(token) if token else None, language="en")
+    try:
+        async with TestClient(TestServer(app)) as client:
+            yield Site(client, snapshot, bus, journal, operator)
+    finally:
+        await journal.close()
+        thread.close()
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event of the stream as a browser would dispatch it."""
+
+    id: int | None
+    topic: str
+    data: str
+
+
+async def next_event(response: ClientResponse) -> Event | None:
+    """The next block of the stream, None at its end; a block without data (head, keep-alive) has an empty topic."""
+    fields: dict[str, str] = {}
+    while True:
+        line = (await response.content.readline()).decode()
+        if not line:
+            return None
+        if line == "\n":
+            return Event(int(fields["id"]) if "id" in fields else None, fields.get("event", ""), fields.get("data", ""))
+        name, _, value = line.rstrip("\n").partition(": ")
+        fields[name] = value
+
+
+async def next_events(response: ClientResponse, count: int) -> list[Event]:
+    """So many events with data, in their order; what the stream says besides is left out."""
+    events: list[Event] = []
+    while len(events) < count:
+        event = await next_event(response)
+        assert event is not None, f"the stream ended after {events}"
+        events += [event] if event.topic else []
+    return events

@@ -1,0 +1,150 @@
+"""What outsiders rely on: the routes of the contract, key by key."""
+
+from dataclasses import replace
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from yarl import URL
+
+from statemachine.core.attempt import Attempt
+from statemachine.core.vocabulary import Reason, State
+from tests.web.site import COLD, LOADED, NOW, Site, running_site, transition_entry, view
+
+SERVER_KEYS = {
+    "name",
+    "url",
+    "group",
+    "state",
+    "since",
+    "cache_loaded",
+    "auto_executing",
+    "missing",
+    "reason",
+    "message",
+    "prompt_id",
+    "progress",
+    "queue_remaining",
+    "last_check",
+    "next_action_at",
+}
+DETAIL_KEYS = {"link", "server", "check", "attempts", "transitions", "counters"}
+
+
+async def test_status_has_the_keys_of_the_contract(site: Site) -> None:
+    status, body = await site.get("/api/status")
+    assert status == 200
+    assert set(body) == {"generated_at", "total", "states", "servers"}
+    assert (body["generated_at"], body["total"]) == ("2026-01-01T00:00:00.000Z", 2)
+    assert body["states"] == {"loaded": 1, "cold": 1}
+    assert [set(server) for server in body["servers"]] == [SERVER_KEYS, SERVER_KEYS]
+    assert body["servers"][1] == {
+        "name": COLD,
+        "url": f"http://{COLD}",
+        "group": "default",
+        "state": "cold",
+        "since": "2025-12-31T23:59:00.000Z",
+        "cache_loaded": False,
+        "auto_executing": False,
+        "missing": ["pulid_model"],
+        "reason": "keys_missing",
+        "message": "a sentence",
+        "prompt_id": None,
+        "progress": None,
+        "queue_remaining": 2,
+        "last_check": "2025-12-31T23:59:55.000Z",
+        "next_action_at": "2026-01-01T00:00:09.000Z",
+    }
+
+
+async def test_detailed_status_adds_the_past_of_each_server(site: Site) -> None:
+    site.journal.append(transition_entry(COLD, "older"), Attempt(COLD, "cache_models", "p-1", NOW))
+    await site.transition(COLD, "newer")
+    _, body = await site.get("/api/detailed_status")
+    loaded, cold = body["servers"]
+    assert set(loaded) == set(cold) == SERVER_KEYS | DETAIL_KEYS
+    assert (loaded["attempts"], loaded["transitions"]) == ([], [])
+    assert [entry["message"] for entry in cold["transitions"]] == ["newer", "older"]
+    assert [attempt["prompt_id"] for attempt in cold["attempts"]] == ["p-1"]
+
+
+async def test_detailed_status_of_many_servers_keeps_their_order(tmp_path: Path) -> None:
+    names = [f"192.0.2.{number}:8188" for number in range(1, 121)]
+    views = [view(name, State.LOADED, Reason.ALL_CACHED) for name in names]
+    async with running_site(tmp_path, views=views) as site:
+        _, body = await site.get("/api/detailed_status")
+    assert [server["name"] for server in body["servers"]] == names
+
+
+@pytest.mark.parametrize("written", [COLD, quote(COLD, safe=""), "farm α 1", quote("farm α 1")])
+async def test_a_server_is_found_by_its_name_plain_and_encoded(tmp_path: Path, written: str) -> None:
+    views = [view(COLD, State.COLD, Reason.KEYS_MISSING), view("farm α 1", State.COLD, Reason.KEYS_MISSING)]
+    async with running_site(tmp_path, views=views) as site:
+        encoded = "%" in written
+        path = URL(site.client.make_url("/")).join(URL(f"/api/servers/{written}", encoded=encoded))
+        async with site.client.session.get(path) as response:
+            assert response.status == 200
+            assert (await response.json())["name"] in {COLD, "farm α 1"}
+
+
+@pytest.mark.parametrize(("name", "status", "ready"), [(LOADED, 200, True), (COLD, 503, False)])
+async def test_ready_is_200_only_when_loaded(site: Site, name: str, status: int, ready: bool) -> None:
+    answered, body = await site.get(f"/api/servers/{name}/ready")
+    assert answered == status
+    assert (body["name"], body["ready"]) == (name, ready)
+    assert set(body) == {"name", "ready", "state", "reason", "message"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/api/servers/nobody:1", "/api/servers/nobody:1/ready", "/api/events?server=nobody:1"],
+)
+async def test_an_unknown_server_is_404(site: Site, path: str) -> None:
+    status, body = await site.get(path)
+    assert status == 404
+    assert body == {"error": {"code": "unknown_server", "message": "there is no server named nobody:1"}}
+
+
+async def test_unknown_paths_and_wrong_methods_are_json_errors(site: Site) -> None:
+    status, body = await site.get("/api/nothing")
+    assert (status, body["error"]["code"]) == (404, "not_found")
+    async with site.client.delete("/api/status") as response:
+        assert response.status == 405
+        assert response.headers["Allow"] == "GET, HEAD"
+        assert (await response.json())["error"]["code"] == "method_not_allowed"
+    async with site.client.get(f"/api/servers/{COLD}/warm") as response:
+        assert (response.status, response.headers["Allow"]) == (405, "POST")
+
+
+async def test_a_mistake_of_ours_is_a_json_500(tmp_path: Path) -> None:
+    broken = replace(view(COLD, State.COLD, Reason.KEYS_MISSING), since=float("nan"))
+    async with running_site(tmp_path, views=[broken]) as site:
+        status, body = await site.get("/api/status")
+        assert (status, body["error"]["code"]) == (500, "internal_error")
+        assert (await site.get("/healthz"))[0] == 200
+
+
+async def test_readyz_waits_for_the_first_verdicts(tmp_path: Path) -> None:
+    unknown = replace(view(COLD, State.UNKNOWN, Reason.DAEMON_STARTED), last_check=None)
+    async with running_site(tmp_path, views=[unknown]) as site:
+        assert (await site.get("/readyz"))[0] == 503
+        assert (await site.get("/healthz"))[0] == 200
+        site.snapshot.put(view(COLD, State.COLD, Reason.KEYS_MISSING))
+        assert (await site.get("/readyz"))[0] == 200
+
+
+@pytest.mark.parametrize("path", ["/status", "/api/status", f"/api/servers/{COLD}", "/api/events", "/metrics"])
+async def test_head_answers_without_a_body(site: Site, path: str) -> None:
+    async with site.client.head(path) as response:
+        assert response.status == 200
+        assert await response.read() == b""
+
+
+async def test_a_long_answer_is_compressed_for_those_who_ask(tmp_path: Path) -> None:
+    views = [view(f"192.0.2.{number}:8188", State.LOADED, Reason.ALL_CACHED) for number in range(1, 251)]
+    async with running_site(tmp_path, views=views) as site:
+        async with site.client.get("/api/status", headers={"Accept-Encoding": "gzip"}) as response:
+            assert response.headers["Content-Encoding"] == "gzip"
+            assert (await response.json())["total"] == 250
+        async with site.client.get("/api/status", headers={"Accept-Encoding": "identity"}) as response:
+            assert "Content-Encoding" not in response.headers

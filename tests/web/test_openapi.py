@@ -1,0 +1,91 @@
+"""/openapi.json is true: it names every route, and real answers are as it says."""
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from statemachine.core.attempt import Attempt
+from statemachine.web import schemas
+from tests.web.site import COLD, LOADED, NOW, Site, transition_entry
+
+
+async def described(site: Site) -> dict[str, Any]:
+    status, document = await site.get("/openapi.json")
+    assert status == 200
+    assert isinstance(document, dict)
+    return document
+
+
+async def test_every_route_is_described_and_nothing_else(site: Site) -> None:
+    document = await described(site)
+    app = site.client.app
+    assert app is not None
+    served = {
+        (route.method.lower(), route.resource.canonical)
+        for route in app.router.routes()
+        if route.method != "HEAD" and route.resource is not None and route.resource.canonical != "/static"
+    }
+    named = {(method, path) for path, operations in document["paths"].items() for method in operations}
+    assert named == served
+
+
+async def test_path_parameters_and_references_resolve(site: Site) -> None:
+    document = await described(site)
+    assert document["openapi"].startswith("3.1.")
+    components = document["components"]["schemas"]
+    assert _references(document) <= {f"#/components/schemas/{name}" for name in components}
+    identifiers = []
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            identifiers.append(operation["operationId"])
+            names = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
+            assert names == ({"name"} if "{name}" in path else set())
+    assert len(set(identifiers)) == len(identifiers)
+
+
+def _references(node: object) -> set[str]:
+    if isinstance(node, dict):
+        own = {node["$ref"]} if "$ref" in node else set()
+        return own.union(*(_references(value) for value in node.values()))
+    return set().union(*(_references(value) for value in node)) if isinstance(node, list) else set()
+
+
+ANSWERS: list[tuple[str, int, type[BaseModel]]] = [
+    ("/api/status", 200, schemas.Status),
+    ("/api/detailed_status", 200, schemas.DetailedStatus),
+    (f"/api/servers/{COLD}", 200, schemas.DetailedServer),
+    (f"/api/servers/{LOADED}/ready", 200, schemas.Ready),
+    (f"/api/servers/{COLD}/ready", 503, schemas.Ready),
+    ("/api/servers/nobody/ready", 404, schemas.Error),
+    ("/api/events?since=x", 400, schemas.Error),
+    ("/healthz", 200, schemas.Alive),
+    ("/readyz", 200, schemas.FleetReady),
+]
+
+
+@pytest.mark.parametrize(("path", "status", "model"), ANSWERS)
+async def test_real_answers_are_as_described(site: Site, path: str, status: int, model: type[BaseModel]) -> None:
+    site.journal.append(transition_entry(COLD, "m"), Attempt(COLD, "cache_models", "p-1", NOW, ended_at=NOW + 1))
+    await site.transition(COLD, "m2")
+    async with site.client.get(path) as response:
+        assert response.status == status
+        answer = model.model_validate_json(await response.read(), extra="forbid", by_alias=True, by_name=False)
+        assert set(answer.model_dump(by_alias=True)) == set(await response.json())
+    assert _described_model(await described(site), path, status) == f"#/components/schemas/{model.__name__}"
+
+
+def _described_model(document: dict[str, Any], path: str, status: int) -> str:
+    route = path.partition("?")[0]
+    for name in (COLD, LOADED, "nobody"):
+        route = route.replace(name, "{name}")
+    reference = document["paths"][route]["get"]["responses"][str(status)]["content"]["application/json"]["schema"]
+    assert set(reference) == {"$ref"}
+    return str(reference["$ref"])
+
+
+async def test_an_accepted_action_is_as_described(site: Site) -> None:
+    async with site.client.post(f"/api/servers/{COLD}/check") as response:
+        schemas.Accepted.model_validate_json(await response.read(), extra="forbid")
+    operation = (await described(site))["paths"]["/api/servers/{name}/check"]["post"]
+    assert operation["security"] == [{"token": []}, {}]

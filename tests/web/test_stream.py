@@ -1,0 +1,238 @@
+"""The stream has no gap and no duplicate, whatever happens while a reader joins, lags or leaves."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import orjson
+import pytest
+from aiohttp import ClientResponse
+from aiohttp.test_utils import TestClient, TestServer
+from aiohttp.web import Application
+from typing_extensions import override
+
+from statemachine.journal.journal import Journal
+from statemachine.journal.store import JournalStore
+from statemachine.publish.bus import QUEUE_LIMIT, Message, Topic
+from statemachine.publish.render import progress_message
+from statemachine.web import WebPorts
+from statemachine.web.stream import REPLAY_PAGE, EventStream
+from tests.web.site import COLD, LOADED, Client, Event, Site, next_event, next_events, running_site, transition_entry
+
+T = TypeVar("T")
+
+
+def messages(events: list[Event]) -> list[tuple[int | None, str]]:
+    return [(event.id, orjson.loads(event.data)["message"]) for event in events]
+
+
+async def test_a_live_stream_begins_with_the_head_and_goes_on(site: Site) -> None:
+    head = await site.transition(COLD, "before")
+    async with site.client.get("/api/events") as response:
+        assert response.content_type == "text/event-stream"
+        assert await next_event(response) == Event(head, "", "")
+        await site.transition(COLD, "after")
+        (event,) = await next_events(response, 1)
+    assert (event.id, event.topic) == (head + 1, "transition")
+    data = orjson.loads(event.data)
+    assert (data["id"], data["message"], data["view"]["name"]) == (head + 1, "after", COLD)
+
+
+@pytest.mark.parametrize("by_header", [True, False])
+async def test_replay_is_followed_by_what_is_live(site: Site, by_header: bool) -> None:
+    for number in range(1, 6):
+        await site.transition(COLD, f"m{number}")
+    query = {} if by_header else {"since": "2"}
+    headers = {"Last-Event-ID": "2"} if by_header else {}
+    async with site.client.get("/api/events", params=query, headers=headers) as response:
+        replayed = await next_events(response, 3)
+        await site.transition(COLD, "m6")
+        live = await next_events(response, 1)
+    assert messages(replayed + live) == [(3, "m3"), (4, "m4"), (5, "m5"), (6, "m6")]
+
+
+async def test_the_header_goes_before_the_query(site: Site) -> None:
+    for number in range(1, 4):
+        await site.transition(COLD, f"m{number}")
+    async with site.client.get("/api/events?since=0", headers={"Last-Event-ID": "2"}) as response:
+        assert messages(await next_events(response, 1)) == [(3, "m3")]
+
+
+async def test_a_replay_of_several_pages_is_whole(site: Site) -> None:
+    total = 2 * REPLAY_PAGE + 7
+    for number in range(total - 1):
+        site.journal.append(transition_entry(COLD, str(number)), None)
+    await site.transition(COLD, "last")
+    async with site.client.get("/api/events?since=0") as response:
+        events = await next_events(response, total)
+    assert [event.id for event in events] == list(range(1, total + 1))
+
+
+class MeddlingJournal(Journal):
+    """Lets something happen before and after each of the stream's reads, while the reader is half joined."""
+
+    def __init__(self, journal: Journal, meddle: Callable[[str], Awaitable[None]]) -> None:
+        self._journal = journal
+        self._meddle = meddle
+
+    @override
+    async def read(self, query: Callable[[JournalStore], T]) -> T:
+        await self._meddle("before")
+        answer = await self._journal.read(query)
+        await self._meddle("after")
+        return answer
+
+
+async def test_transitions_while_a_reader_joins_come_once_and_in_order(tmp_path: Path) -> None:
+    sites: list[Site] = []
+    counter = iter(range(1, 100))
+
+    async def meddle(when: str) -> None:
+        await sites[0].transition(COLD, f"{when} {next(counter)}")
+
+    async with running_site(tmp_path, wrap=lambda journal: MeddlingJournal(journal, meddle)) as site:
+        sites.append(site)
+        await site.transition(COLD, "first")
+        async with site.client.get("/api/events?since=0") as response:
+            # One read finds the head and one replays: two transitions around each.
+            events = await next_events(response, 5)
+            await site.transition(COLD, "last")
+            events += await next_events(response, 1)
+    assert [event.id for event in events] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_live_only_misses_nothing_after_its_first_id(tmp_path: Path) -> None:
+    sites: list[Site] = []
+
+    async def meddle(when: str) -> None:
+        await sites[0].transition(COLD, when)
+
+    async with running_site(tmp_path, wrap=lambda journal: MeddlingJournal(journal, meddle)) as site:
+        sites.append(site)
+        async with site.client.get("/api/events") as response:
+            first = await next_event(response)
+            assert first is not None
+            assert first.id == 1
+            assert [event.id for event in await next_events(response, 3)] == [2, 3, 4]
+
+
+async def test_progress_is_live_and_has_no_id(site: Site) -> None:
+    async with site.client.get("/api/events") as response:
+        await next_event(response)
+        cold = site.snapshot.get(COLD)
+        assert cold is not None
+        site.bus.publish(progress_message(replace(cold, progress=0.5)))
+        (event,) = await next_events(response, 1)
+    assert (event.id, event.topic) == (None, "progress")
+    assert orjson.loads(event.data)["progress"] == 0.5
+
+
+async def test_one_server_alone_can_be_followed(site: Site) -> None:
+    await site.transition(COLD, "old, cold")
+    await site.transition(LOADED, "old, loaded")
+    async with site.client.get("/api/events", params={"since": "0", "server": LOADED}) as response:
+        replayed = await next_events(response, 1)
+        await site.transition(COLD, "new, cold")
+        await site.transition(LOADED, "new, loaded")
+        live = await next_events(response, 1)
+    assert messages(replayed + live) == [(2, "old, loaded"), (4, "new, loaded")]
+
+
+@pytest.mark.parametrize("since", ["-1", "x", "", "1.5", "9" * 19, "²"])
+async def test_a_since_that_is_no_number_is_400(site: Site, since: str) -> None:
+    status, body = await site.get("/api/events", params={"since": since})
+    assert (status, body["error"]["code"]) == (400, "invalid_since")
+    assert len(site.bus) == 0
+
+
+async def test_an_id_of_another_journal_starts_from_the_present(site: Site) -> None:
+    await site.transition(COLD, "old")
+    async with site.client.get("/api/events?since=1000") as response:
+        assert await next_event(response) == Event(1, "", "")
+        await site.transition(COLD, "new")
+        assert messages(await next_events(response, 1)) == [(2, "new")]
+
+
+async def test_an_overflow_ends_the_stream_and_the_reader_can_resume(site: Site) -> None:
+    async with site.client.get("/api/events") as response:
+        await next_event(response)
+        message = progress_message(next(iter(site.snapshot)))
+        for _ in range(QUEUE_LIMIT + 1):  # without an await, so that the reader cannot keep up
+            site.bus.publish(message)
+        missed = await site.transition(COLD, "missed")
+        await ended(response)
+    async with site.client.get("/api/events", headers={"Last-Event-ID": "0"}) as response:
+        assert messages(await next_events(response, 1)) == [(missed, "missed")]
+
+
+async def test_shutdown_ends_streams_at_once(tmp_path: Path) -> None:
+    async with running_site(tmp_path) as site:
+        responses = [await site.client.get("/api/events") for _ in range(3)]
+        for response in responses:
+            await next_event(response)
+        async with asyncio.timeout(2):
+            await site.client.server.close()
+            for response in responses:
+                await ended(response)
+        assert len(site.bus) == 0
+
+
+async def test_a_silent_stream_is_kept_alive(tmp_path: Path) -> None:
+    async with running_site(tmp_path) as site:
+        ports = WebPorts(site.snapshot, site.bus, site.journal, site.operator, lambda: 0.0)
+        async with stream_alone(EventStream(ports, keep_alive_s=0.01)) as client, client.get("/") as response:
+            lines = [await response.content.readline() for _ in range(5)]
+    assert lines[3] == b": keep-alive\n"
+
+
+async def test_a_reader_who_takes_nothing_is_cut_off(tmp_path: Path) -> None:
+    async with running_site(tmp_path) as site:
+        ports = WebPorts(site.snapshot, site.bus, site.journal, site.operator, lambda: 0.0)
+        async with stream_alone(EventStream(ports, write_timeout_s=0.05)) as client:
+            assert client.port is not None
+            _reader, writer = await asyncio.open_connection("127.0.0.1", client.port, limit=1)
+            writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await until(lambda: len(site.bus) == 1)
+            large = Message(Topic.PROGRESS, b'"' + b"x" * 20_000_000 + b'"', None, COLD)
+            site.bus.publish(large)
+            await until(lambda: len(site.bus) == 0)
+            writer.close()
+
+
+async def test_readers_who_leave_are_forgotten(site: Site) -> None:
+    async with site.client.get("/api/events") as response:
+        await next_event(response)
+        assert len(site.bus) == 1
+    message = progress_message(next(iter(site.snapshot)))
+    async with asyncio.timeout(5):
+        while len(site.bus) > 0:
+            site.bus.publish(message)
+            await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def stream_alone(stream: EventStream) -> AsyncIterator[Client]:
+    """A stream with times of its own, at /."""
+    app = Application()
+    app.router.add_get("/", stream.handle)
+    app.on_shutdown.append(stream.end_all)
+    async with TestClient(TestServer(app)) as client:
+        yield client
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Poll, a few seconds at most."""
+    for _ in range(500):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it never came true")
+
+
+async def ended(response: ClientResponse) -> None:
+    """Read on until the stream ends."""
+    while await next_event(response) is not None:
+        pass

@@ -52,6 +52,7 @@ class Attempt:
     answered: bool = False
     fall_expected: bool = False
     judged: bool = False
+    absences_before: int = 0
 
     @property
     def is_open(self) -> bool:

@@ -36,7 +36,6 @@ class Server:
     check_kind: str | None = None
     auto_executing: bool = False
     last_check: float | None = None
-    cold_since: float | None = None
     epoch: int = 0
     client_id: str | None = None
     was_linked: bool = False
@@ -44,7 +43,7 @@ class Server:
     queue_fell: bool = False
     misses: int = 0
     answers: int = 0
-    away_at: float | None = None
+    absences: int = 0
     auto_rounds: int = 0
     attempt: Attempt | None = None
     succeeded: Attempt | None = None
@@ -72,9 +71,9 @@ class Server:
         attempt = self.open_attempt
         return attempt if attempt is not None and attempt.is_about(prompt_id) else None
 
-    def was_away_since(self, at: float) -> bool:
-        """Whether the process seemed dead at some time after `at`."""
-        return self.away_at is not None and self.away_at > at
+    def was_away_during(self, attempt: Attempt) -> bool:
+        """Whether the process seemed dead at some time after the attempt began."""
+        return self.absences > attempt.absences_before
 
 
 @singledispatch
@@ -93,10 +92,8 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     server.auto_executing = event.auto_executing
     server.auto_rounds = server.auto_rounds + 1 if event.auto_executing else 0
     if not event.needed:
-        server.cold_since = None
         _start_over(server)
         return
-    server.cold_since = server.cold_since or at
     _judge_success(server)
 
 
@@ -119,8 +116,7 @@ def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> N
 def _not_answering(event: events.NotAnswering, server: Server, at: float) -> None:
     server.misses += 1
     server.answers = 0
-    if server.misses >= server.reachability.fall:
-        server.away_at = at
+    server.absences += server.misses == server.reachability.fall
 
 
 @learn.register
@@ -136,7 +132,7 @@ def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
     server.epoch += server.was_linked
     server.was_linked = True
     if event.refused_before:
-        server.away_at = at
+        server.absences += 1
         server.auto_executing = False
         _start_over(server)
 
@@ -162,7 +158,7 @@ def _submission_started(event: events.SubmissionStarted, server: Server, at: flo
     """Only a cold server with nothing in flight may be submitted to."""
     if server.state is not State.COLD or server.open_attempt is not None:
         return
-    server.succeeded, server.cold_since = None, None
+    server.succeeded = None
     server.attempt = Attempt(
         server=server.name,
         workflow=event.workflow,
@@ -174,6 +170,7 @@ def _submission_started(event: events.SubmissionStarted, server: Server, at: flo
         total_nodes=event.total_nodes,
         cache_nodes=event.cache_nodes,
         last_progress_at=at,
+        absences_before=server.absences,
     )
 
 
@@ -264,11 +261,6 @@ def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> Non
 @learn.register
 def _retry_due(event: events.RetryDue, server: Server, at: float) -> None:
     _start_over(server)
-
-
-@learn.register
-def _pause_requested(event: events.PauseRequested, server: Server, at: float) -> None:
-    server.cold_since = None
 
 
 @learn.register

@@ -47,7 +47,11 @@ class Shared:
 
 @dataclass(slots=True, eq=False)
 class Desk:
-    """One server's desk. `post` puts an event into its mailbox; `announce` says when it next acts (epoch seconds)."""
+    """One server's desk.
+
+    `post` puts an event into its mailbox; `announce` says when it next acts (epoch seconds). `fit` has the digests of
+    the workflows that this life of the server can run; `cold_since` is loop time: a step of the wall clock is no waiting.
+    """
 
     config: ServerConfig
     server: Server
@@ -63,6 +67,7 @@ class Desk:
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
     redial: asyncio.Event = field(default_factory=asyncio.Event)
     fit: set[str] = field(default_factory=set)
+    cold_since: float | None = None
 
     async def rest(self, seconds: float) -> None:
         """Wait, but not longer than until something happens that makes looking again worthwhile."""

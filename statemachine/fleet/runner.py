@@ -38,6 +38,9 @@ DUTY_CALLS: Mapping[Duty, Callable[[Desk], Awaitable[None]]] = {
 NUDGING = (events.LinkOpened, events.LinkLost, events.QueueSeen)
 """Events after which a resting duty looks again."""
 
+WAITING_OVER = frozenset({State.LOADED, State.SUBMITTING, State.PAUSED})
+"""States with which a cold server's waiting for an idle queue is over."""
+
 CRASH_PAUSE_S = 5.0
 
 
@@ -105,6 +108,8 @@ class Runner:
     def _keep(self, transition: Transition) -> None:
         attempt = self._changed_attempt()
         self._desk.detail.count(f"to_{transition.dest.value}")
+        if transition.dest in WAITING_OVER:
+            self._desk.cold_since = None
         if transition.source is State.UNREACHABLE:
             self._desk.redial.set()
         self._publisher.transition(self._desk, transition, attempt)

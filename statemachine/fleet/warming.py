@@ -91,13 +91,14 @@ async def _unfitness(desk: Desk, workflow: Workflow) -> events.WorkflowUnfit | N
 
 async def _wait_for_idle_queue(desk: Desk) -> bool:
     """Users' work comes first, up to `busy_wait_s` since the server was found cold; whether that time is over."""
-    timing, world = desk.shared.settings.timing, desk.shared.world
-    deadline = (desk.server.cold_since or world.now()) + timing.busy_wait_s
+    timing = desk.shared.settings.timing
+    if desk.cold_since is None:
+        desk.cold_since = loop_time()
     while await desk.client.queue_remaining() > 0:
-        left = deadline - world.now()
+        left = desk.cold_since + timing.busy_wait_s - loop_time()
         if left <= 0:
             return True
-        desk.announce(deadline)
+        desk.announce(desk.shared.world.now() + left)
         await desk.rest(min(left, timing.auto_recheck_s))
     return False
 
@@ -213,7 +214,7 @@ async def _look(desk: Desk, attempt: Attempt, grace: _Grace) -> bool:
 def _absence(desk: Desk, attempt: Attempt) -> events.PromptAbsent | events.PromptRefused:
     if attempt.answered:
         return events.PromptRefused(Reason.PROMPT_REFUSED, attempt.message)
-    if desk.server.was_away_since(attempt.created_at):
+    if desk.server.was_away_during(attempt):
         message = "the server was away and has come back without our prompt"
         return events.PromptAbsent(Reason.SERVER_RESTARTED, message)
     return events.PromptAbsent(Reason.PROMPT_LOST, "our prompt is neither queued, nor running, nor in history")
@@ -221,11 +222,14 @@ def _absence(desk: Desk, attempt: Attempt) -> events.PromptAbsent | events.Promp
 
 async def follow(desk: Desk) -> None:
     """Ask about our prompt over HTTP, slowly, or at once when something hints at its end; give up when it is stuck."""
-    timing, world = desk.shared.settings.timing, desk.shared.world
+    timing = desk.shared.settings.timing
+    moved, moved_at = 0.0, loop_time()
     while (attempt := desk.server.open_attempt) is not None:
         hears = attempt.client_id is not None and attempt.client_id == desk.server.client_id
         await desk.rest(FOLLOW_S if hears else timing.retry_s)
-        if world.now() - attempt.last_progress_at > timing.warm_timeout_s:
+        if attempt.last_progress_at != moved:
+            moved, moved_at = attempt.last_progress_at, loop_time()
+        if loop_time() - moved_at > timing.warm_timeout_s:
             desk.post(events.PromptStuck(f"no progress of our prompt for {timing.warm_timeout_s:g} s"))
             return
         await _look_while_warming(desk, attempt)

@@ -5,26 +5,29 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import uvloop
-from aiohttp import web
+from aiohttp import ClientSession, web
 from loguru import logger
 
 from statemachine.cli.lock import locked
 from statemachine.cli.logs import configure_logging
 from statemachine.cli.workflow_files import load_workflows
 from statemachine.comfyui.network import NetworkTransport, new_session
-from statemachine.comfyui.workflow import WorkflowError
+from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.budgets import Budget
+from statemachine.core.herd import HerdBrake
+from statemachine.core.vocabulary import Notice
 from statemachine.fleet.desk import Shared, World
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.publisher import Publisher
+from statemachine.fleet.reachability import HerdCare
 from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.journal import Journal, JournalUnavailableError, WriterThread
 from statemachine.journal.opening import open_store
@@ -69,45 +72,56 @@ async def until_stopped(running: AbstractAsyncContextManager[Daemon]) -> None:
 @asynccontextmanager
 async def running_daemon(settings: Settings) -> AsyncIterator[Daemon]:
     """A daemon, from its lock to its last journal entry."""
-    servers = resolve_servers(settings)
-    workflows = load_workflows(settings, servers)
-    for broken in workflows.values():
-        if isinstance(broken, WorkflowError):
-            logger.error("{}; the servers that need it will be failed", broken)
-    world = World(now=time.time, uniform=random.SystemRandom().random, new_id=lambda: str(uuid.uuid4()))
     async with AsyncExitStack() as stack:
         stack.enter_context(locked(settings.data_dir))
         journal = await stack.enter_async_context(_open_journal(settings.data_dir / JOURNAL_FILE))
         session = await stack.enter_async_context(new_session())
         snapshot, bus = Snapshot(), Bus()
-        shared = Shared(
-            settings=settings,
-            world=world,
-            journal=journal,
-            permits=Permits(Budget(settings.limits.max_warming, settings.limits.max_warming_per_host)),
-            check_slots=asyncio.Semaphore(settings.limits.max_checks),
-        )
-        timeout_s = settings.timing.http_timeout_s
-        fleet = Fleet(
-            servers,
-            workflows,
-            shared,
-            Publisher(journal, snapshot, bus, TransitionLog()),
-            lambda config: NetworkTransport(session, config.url, config.headers, timeout_s),
-        )
-        ports = WebPorts(snapshot=snapshot, bus=bus, journal=journal, operator=fleet, now=world.now)
+        publisher = Publisher(journal, snapshot, bus, TransitionLog())
+        journal.on_health = partial(_tell_health, publisher)
+        await journal.open()
+        fleet = _fleet(settings, journal, publisher, session)
+        ports = WebPorts(snapshot=snapshot, bus=bus, journal=journal, operator=fleet, now=time.time)
         address = await stack.enter_async_context(_web_side(settings, ports))
         stack.push_async_callback(fleet.stop)
         await fleet.start()
-        _keep_running(stack, _prune(settings, journal, world.now))
+        _keep_running(stack, _prune(settings, journal))
         yield Daemon(address, fleet)
+
+
+def _fleet(settings: Settings, journal: Journal, publisher: Publisher, session: ClientSession) -> Fleet:
+    servers = resolve_servers(settings)
+    shared = Shared(
+        settings=settings,
+        world=World(now=time.time, uniform=random.SystemRandom().random, new_id=lambda: str(uuid.uuid4())),
+        journal=journal,
+        permits=Permits(Budget(settings.limits.max_warming, settings.limits.max_warming_per_host)),
+        check_slots=asyncio.Semaphore(settings.limits.max_checks),
+        herd=HerdCare(HerdBrake(), lambda notice: publisher.notice(notice, time.time())),
+    )
+    timeout_s = settings.timing.http_timeout_s
+    return Fleet(
+        servers,
+        _load_workflows(settings, servers),
+        shared,
+        publisher,
+        lambda config: NetworkTransport(session, config.url, config.headers, timeout_s),
+    )
+
+
+def _load_workflows(settings: Settings, servers: Sequence[ServerConfig]) -> dict[str, Workflow | WorkflowError]:
+    """A file that cannot be used stops only the servers that need it."""
+    workflows = load_workflows(settings, servers)
+    for broken in workflows.values():
+        if isinstance(broken, WorkflowError):
+            logger.error("{}; the servers that need it will be failed", broken)
+    return workflows
 
 
 @asynccontextmanager
 async def _open_journal(path: Path) -> AsyncIterator[Journal]:
     thread = WriterThread()
     journal = Journal(lambda: open_store(path, time.time), thread)
-    await journal.open()
     try:
         yield journal
     finally:
@@ -129,16 +143,20 @@ async def _web_side(settings: Settings, ports: WebPorts) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+def _tell_health(publisher: Publisher, healthy: bool) -> None:
+    publisher.notice(Notice.JOURNAL_AVAILABLE if healthy else Notice.JOURNAL_UNAVAILABLE, time.time())
+
+
 def _keep_running(stack: AsyncExitStack, work: Awaitable[None]) -> None:
     task = asyncio.ensure_future(work)
     stack.callback(task.cancel)
 
 
-async def _prune(settings: Settings, journal: Journal, now: Callable[[], float]) -> None:
+async def _prune(settings: Settings, journal: Journal) -> None:
     """Keep the journal within its bounds, in the background."""
     max_age_s = settings.journal.max_age_days * 86_400.0
     while True:
-        oldest = now() - max_age_s
+        oldest = time.time() - max_age_s
         with suppress(JournalUnavailableError):
             await journal.read(partial(JournalStore.prune, older_than=oldest, keep=settings.journal.max_transitions))
         await asyncio.sleep(PRUNE_EVERY_S)

@@ -40,9 +40,13 @@ class CheckUnusable:
 
 @dataclass(frozen=True, slots=True)
 class NotAnswering:
-    """An HTTP request ended without any answer of the server's own."""
+    """An HTTP request ended without any answer of the server's own.
+
+    `held`: most of the fleet is silent, so it is probably us, and the server is not to be declared unreachable.
+    """
 
     message: str
+    held: bool = False
 
 
 @dataclass(frozen=True, slots=True)

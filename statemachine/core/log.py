@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from statemachine.core.transition import Transition
-from statemachine.core.vocabulary import State, Witness
+from statemachine.core.vocabulary import NOTICE_MEANINGS, Notice, State, Witness
 
 
 class EntryKind(StrEnum):
@@ -36,6 +36,11 @@ class LogEntry:
     def numbered(self, seq: int) -> "LogEntry":
         """The same entry with the number that the journal gave it."""
         return replace(self, seq=seq)
+
+
+def notice_entry(notice: Notice, at: float) -> LogEntry:
+    """The log entry of a notice."""
+    return LogEntry(at=at, kind=EntryKind.NOTICE, reason=notice.value, message=NOTICE_MEANINGS[notice])
 
 
 def entry_of(transition: Transition, group: str) -> LogEntry:

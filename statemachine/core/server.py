@@ -114,8 +114,11 @@ def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> N
 
 @learn.register
 def _not_answering(event: events.NotAnswering, server: Server, at: float) -> None:
-    server.misses += 1
     server.answers = 0
+    if event.held:
+        server.misses = min(server.misses + 1, server.reachability.fall - 1)
+        return
+    server.misses += 1
     server.absences += server.misses == server.reachability.fall
 
 
@@ -176,6 +179,7 @@ def _submission_started(event: events.SubmissionStarted, server: Server, at: flo
 
 @learn.register
 def _submission_withheld(event: events.SubmissionWithheld, server: Server, at: float) -> None:
+    server.setbacks += 1
     _close(server, Outcome.WITHHELD, at, None, event.message)
 
 

@@ -114,6 +114,23 @@ REASON_MEANINGS: dict[Reason, str] = {
 }
 
 
+class Notice(StrEnum):
+    """What concerns more than one server: the reason code of a notice."""
+
+    FLEET_VANISHED = "fleet_vanished"
+    FLEET_BACK = "fleet_back"
+    JOURNAL_UNAVAILABLE = "journal_unavailable"
+    JOURNAL_AVAILABLE = "journal_available"
+
+
+NOTICE_MEANINGS: dict[Notice, str] = {
+    Notice.FLEET_VANISHED: "most servers stopped answering at once, which is probably our side: verdicts are held",
+    Notice.FLEET_BACK: "servers answer again, or the hold has lasted its time: verdicts are given again",
+    Notice.JOURNAL_UNAVAILABLE: "the journal cannot be written: everything is watched, and nothing is submitted",
+    Notice.JOURNAL_AVAILABLE: "the journal can be written again",
+}
+
+
 class Witness(StrEnum):
     """Who proved what a transition rests on."""
 

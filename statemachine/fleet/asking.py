@@ -7,7 +7,8 @@ from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnswer
 from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
 from statemachine.core.vocabulary import Reason, Witness
-from statemachine.fleet.desk import Desk, loop_time
+from statemachine.fleet.clock import loop_time
+from statemachine.fleet.desk import Desk
 
 STALE_PAUSE_S = 0.05
 """Before asking again where evidence of change overtook an answer."""

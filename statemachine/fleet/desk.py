@@ -16,6 +16,7 @@ from statemachine.core.backoff import Uniform
 from statemachine.core.events import Event
 from statemachine.core.server import Server
 from statemachine.fleet.permits import Permits
+from statemachine.fleet.reachability import HerdCare
 from statemachine.journal.journal import Journal
 from statemachine.publish.view import ServerDetail
 from statemachine.settings.model import Settings
@@ -43,6 +44,7 @@ class Shared:
     journal: Journal
     permits: Permits
     check_slots: asyncio.Semaphore
+    herd: HerdCare
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +52,7 @@ class Desk:
     """One server's desk.
 
     `post` puts an event into its mailbox; `announce` says when it next acts (epoch seconds). `fit` has the digests of
-    the workflows that this life of the server can run; `cold_since` is loop time: a step of the wall clock is no waiting.
+    the workflows that this life of the server can run; `cold_since` is loop time: a step of the wall clock is no wait.
     """
 
     config: ServerConfig
@@ -80,8 +82,3 @@ class Desk:
         """Wait, and let people see until when."""
         self.announce(self.shared.world.now() + seconds)
         await asyncio.sleep(seconds)
-
-
-def loop_time() -> float:
-    """Seconds on the event loop's clock."""
-    return asyncio.get_running_loop().time()

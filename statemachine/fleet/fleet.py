@@ -109,7 +109,7 @@ def _desk(
     own = {one.name: one for one in named if isinstance(one, Workflow)}
     reachability = Reachability(shared.settings.reachability.fall, shared.settings.reachability.rise)
     server = Server(config.name, reachability)
-    watched = WatchedTransport(transport, server, lambda event: desk.post(event))  # noqa: PLW0108 - set by the runner
+    watched = WatchedTransport(transport, server, shared.herd, lambda event: desk.post(event))  # noqa: PLW0108 - set by the runner
     client = ComfyClient(watched)
     desk = Desk(
         config=config,

@@ -14,7 +14,8 @@ from statemachine.comfyui.frames import decode, is_session_start
 from statemachine.comfyui.transport import ConnectRefusedError, Socket
 from statemachine.core import events
 from statemachine.core.backoff import backoff
-from statemachine.fleet.desk import Desk, loop_time
+from statemachine.fleet.clock import loop_time
+from statemachine.fleet.desk import Desk
 
 FIRST_DELAY_S = 0.25
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 from functools import partial
 
 from statemachine.core.attempt import Attempt
-from statemachine.core.log import LogEntry, entry_of
+from statemachine.core.log import LogEntry, entry_of, notice_entry
 from statemachine.core.transition import Transition
-from statemachine.core.vocabulary import State
+from statemachine.core.vocabulary import Notice, State
 from statemachine.fleet.desk import Desk
 from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.journal import Journal
@@ -34,6 +34,14 @@ class Publisher:
         """Write the transition (and the attempt, where it changed); publish it once it is written."""
         entry = entry_of(transition, desk.config.group)
         self._journal.append(entry, attempt, partial(self._told, view_of(desk)))
+
+    def notice(self, notice: Notice, at: float) -> None:
+        """Write and publish a notice (`at` in epoch seconds)."""
+        self._journal.append(notice_entry(notice, at), None, self._told_notice)
+
+    def _told_notice(self, entry: LogEntry) -> None:
+        self._bus.publish(entry_message(entry))
+        self._log.write(entry)
 
     def _told(self, view: ServerView, entry: LogEntry) -> None:
         self._snapshot.put(view)

@@ -1,20 +1,44 @@
-"""Whether a server answers, noticed at the one place through which every request of its runner goes."""
+"""Whether servers answer, noticed at the one place through which every request of a runner goes."""
 
 from collections.abc import Callable
 
 from statemachine.comfyui.errors import NotAnsweringError
-from statemachine.comfyui.transport import GATEWAY_ERRORS, Reply, Socket, Transport
+from statemachine.comfyui.transport import GATEWAY_ERRORS, ConnectRefusedError, Reply, Socket, Transport
 from statemachine.core import events
+from statemachine.core.herd import BrakeChange, HerdBrake
 from statemachine.core.server import Server
-from statemachine.core.vocabulary import State
+from statemachine.core.vocabulary import Notice, State
+from statemachine.fleet.clock import loop_time
+
+
+class HerdCare:
+    """The fleet's brake, and the notices that it gives."""
+
+    def __init__(self, brake: HerdBrake, notify: Callable[[Notice], None]) -> None:
+        self._brake = brake
+        self._notify = notify
+
+    @property
+    def holds(self) -> bool:
+        """Whether verdicts and submissions are held."""
+        return self._brake.engaged
+
+    def observe(self, server: Server, *, answered: bool) -> None:
+        """Take in an answer or its absence. A server that counts as unreachable already says nothing about us."""
+        if server.state is State.UNREACHABLE and not answered:
+            return
+        change = self._brake.observe(server.name, loop_time(), answered=answered)
+        if change is not None:
+            self._notify(Notice.FLEET_VANISHED if change is BrakeChange.ENGAGED else Notice.FLEET_BACK)
 
 
 class WatchedTransport:
     """A transport that reports every failure, and the first answers after failures, to the server's mailbox."""
 
-    def __init__(self, inner: Transport, server: Server, post: Callable[[events.Event], None]) -> None:
+    def __init__(self, inner: Transport, server: Server, herd: HerdCare, post: Callable[[events.Event], None]) -> None:
         self._inner = inner
         self._server = server
+        self._herd = herd
         self._post = post
 
     async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
@@ -22,8 +46,10 @@ class WatchedTransport:
         try:
             reply = _from_server(await self._inner.request(method, path, body))
         except NotAnsweringError as error:
-            self._post(events.NotAnswering(str(error)))
+            self._herd.observe(self._server, answered=isinstance(error, ConnectRefusedError))
+            self._post(events.NotAnswering(str(error), held=self._herd.holds))
             raise
+        self._herd.observe(self._server, answered=True)
         if self._server.misses or self._server.state is State.UNREACHABLE:
             self._post(events.Answering())
         return reply

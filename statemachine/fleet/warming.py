@@ -13,7 +13,8 @@ from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.backoff import backoff
 from statemachine.core.vocabulary import Reason, State
-from statemachine.fleet.desk import Desk, loop_time
+from statemachine.fleet.clock import loop_time
+from statemachine.fleet.desk import Desk
 from statemachine.journal.journal import JournalUnavailableError
 
 LINK_WAIT_S = 5.0
@@ -62,9 +63,11 @@ async def _try_to_start(desk: Desk) -> bool:
 
 
 async def _decide(desk: Desk) -> events.Event | None:
-    """What follows for a cold server, None where its queue has filled again meanwhile."""
+    """What follows for a cold server; None where it must wait: its queue filled again, or all submissions are held."""
     if desk.server.open_attempt is not None:
         return events.DoubtRaised()
+    if desk.shared.herd.holds or not desk.shared.journal.healthy:
+        return None
     workflow = desk.workflows[desk.server.needed[0]]
     if unfit := await _unfitness(desk, workflow):
         return unfit

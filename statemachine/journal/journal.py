@@ -69,12 +69,10 @@ class Journal:
     `open_store` is called in the thread, at once and again as long as it fails. `on_health` hears of each change.
     """
 
-    def __init__(
-        self, open_store: Callable[[], JournalStore], run: Runner, on_health: Callable[[bool], None] = lambda _: None
-    ) -> None:
+    def __init__(self, open_store: Callable[[], JournalStore], run: Runner) -> None:
         self._open_store = open_store
         self._run = run
-        self._on_health = on_health
+        self.on_health: Callable[[bool], None] = lambda _: None
         self._store: JournalStore | None = None
         self._pending: list[_Pending] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -192,7 +190,7 @@ class Journal:
         if self.healthy:
             logger.error("the journal cannot be written, so nothing is submitted until it can: {}", error)
             self.healthy = False
-            self._on_health(False)
+            self.on_health(False)
         for pending in self._pending:
             pending.settle(error)
             pending.tell(None)
@@ -215,7 +213,7 @@ class Journal:
         self._flushing = None
         self.healthy = True
         logger.info("the journal can be written again; {} entries were lost meanwhile", self.dropped)
-        self._on_health(True)
+        self.on_health(True)
         if self._pending and self._flushing is None:
             self._start_flush()
 

@@ -5,7 +5,7 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +34,7 @@ from statemachine.journal.opening import open_store
 from statemachine.journal.store import JOURNAL_FILE, JournalStore
 from statemachine.publish.bus import Bus
 from statemachine.publish.snapshot import Snapshot
-from statemachine.settings import Settings, resolve_servers
+from statemachine.settings import ServerConfig, Settings, resolve_servers
 from statemachine.web.app import build_app, build_runner
 from statemachine.web.ports import WebPorts
 

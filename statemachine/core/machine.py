@@ -11,9 +11,10 @@ from transitions import EventData
 from transitions import Machine as TransitionsMachine
 
 from statemachine.core import events
+from statemachine.core.attempt import Attempt
 from statemachine.core.sentences import sentence
 from statemachine.core.server import Server, learn
-from statemachine.core.table import TABLE, Row
+from statemachine.core.table import IN_FLIGHT, TABLE, Row
 from statemachine.core.transition import Transition
 from statemachine.core.vocabulary import State, Witness
 
@@ -80,10 +81,11 @@ def _record(row: Row, data: EventData) -> None:
     server.since, server.reason, server.witness = at, reason, witness
     server.message = sentence(event, server, reason)
     attempt = server.attempt
-    prompt_id = attempt.prompt_id if attempt is not None and _speaks_of_prompt(row, attempt.is_open) else None
+    prompt_id = attempt.prompt_id if attempt is not None and _speaks_of(attempt, row, event) else None
     made.append(Transition(server.name, at, row.source, row.dest, reason, witness, prompt_id, server.message))
 
 
-def _speaks_of_prompt(row: Row, is_open: bool) -> bool:
-    in_flight = {State.SUBMITTING, State.WARMING}
-    return is_open or row.source in in_flight or row.dest in in_flight
+def _speaks_of(attempt: Attempt, row: Row, event: object) -> bool:
+    """Whether the transition is about our prompt: it is in flight, was until now, or the event names it."""
+    in_flight = attempt.is_open or not {row.source, row.dest}.isdisjoint(IN_FLIGHT)
+    return in_flight or attempt.is_about(getattr(event, "prompt_id", ""))

@@ -90,11 +90,6 @@ def foreign_work_finished(server: Server, event: e.QueueSeen) -> bool:
     return server.queue_fell
 
 
-def queue_ran_dry(server: Server, event: e.QueueSeen) -> bool:
-    """The queue got shorter and is now empty."""
-    return server.queue_fell and event.remaining == 0
-
-
 def ended(server: Server, event: e.PromptEnd) -> bool:
     """This event has just closed our attempt (a frame that overtook our POST's answer does not)."""
     attempt = server.attempt
@@ -156,7 +151,6 @@ TABLE: tuple[Row, ...] = (
            refused_before),
     *_rows(e.LinkOpened, (S.LOADED, S.COLD), S.UNKNOWN, Reason.LINK_RESTORED, Witness.LINK),
     *_rows(e.QueueSeen, (S.LOADED,), S.UNKNOWN, Reason.FOREIGN_WORK_FINISHED, None, foreign_work_finished),
-    *_rows(e.QueueSeen, (S.AUTO_EXECUTING,), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, None, queue_ran_dry),
     *_rows(e.QueueDrained, (S.AUTO_EXECUTING,), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, Witness.QUEUE),
     # Warming: written down, posted, followed to its proved end.
     *_rows(e.LoadingFound, (S.UNKNOWN, S.COLD), S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Witness.QUEUE),

@@ -93,11 +93,8 @@ async def ask(desk: Desk) -> None:
 
 async def watch_queue(desk: Desk) -> None:
     """Wait until a server that loads by itself has nothing left to do. The check is not asked meanwhile."""
-    timing, world = desk.shared.settings.timing, desk.shared.world
-    slow = 2.0 ** (desk.server.auto_rounds // AUTO_ROUNDS_AT_PACE)
-    pace = min(timing.auto_recheck_s * slow, max(timing.auto_recheck_s, timing.check_interval_s))
     while True:
-        await desk.sleep(spread(pace, world.uniform))
+        await _until_worth_looking(desk)
         try:
             remaining = await desk.client.queue_remaining()
         except AccessDeniedError as error:
@@ -108,6 +105,24 @@ async def watch_queue(desk: Desk) -> None:
             desk.post(events.QueueSeen(remaining, Witness.QUEUE))
             if remaining == 0:
                 desk.post(events.QueueDrained())
+
+
+async def _until_worth_looking(desk: Desk) -> None:
+    """For the pace, or until a frame says that the queue has run dry.
+
+    After some fruitless rounds the pace grows, and frames no longer cut it short: each check would start the server's
+    workflow again, and its end the next check.
+    """
+    server, timing = desk.server, desk.shared.settings.timing
+    doublings = server.auto_rounds // AUTO_ROUNDS_AT_PACE
+    pace = min(timing.auto_recheck_s * 2.0**doublings, max(timing.auto_recheck_s, timing.check_interval_s))
+    until, epoch = loop_time() + spread(pace, desk.shared.world.uniform), server.epoch
+    desk.announce(desk.shared.world.now() + until - loop_time())
+    while (left := until - loop_time()) > 0:
+        await desk.rest(left)
+        ran_dry = server.epoch != epoch and server.queue_fell and server.queue_remaining == 0
+        if ran_dry and not doublings:
+            return
 
 
 async def probe(desk: Desk) -> None:

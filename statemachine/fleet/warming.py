@@ -215,7 +215,7 @@ async def _look(desk: Desk, attempt: Attempt, grace: _Grace) -> bool:
 
 
 def _absence(desk: Desk, attempt: Attempt) -> events.PromptAbsent | events.PromptRefused:
-    if attempt.answered:
+    if attempt.answered and attempt.accepted_at is None:
         return events.PromptRefused(Reason.PROMPT_REFUSED, attempt.message)
     if desk.server.was_away_during(attempt):
         message = "the server was away and has come back without our prompt"

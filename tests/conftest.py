@@ -1,0 +1,11 @@
+"""What every test needs."""
+
+import asyncio
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_loop_made_in_passing() -> None:
+    """pytest-asyncio asks for the current loop before its first test; Python 3.11 would make one that nobody closes."""
+    asyncio.set_event_loop(None)

@@ -12,11 +12,12 @@ from transitions import Machine as TransitionsMachine
 
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
-from statemachine.core.sentences import sentence
-from statemachine.core.server import Server, learn
-from statemachine.core.table import IN_FLIGHT, TABLE, Row
+from statemachine.core.learning import learn
+from statemachine.core.sentences import PHRASES, Language, Phrases, sentence
+from statemachine.core.server import Server
+from statemachine.core.table import TABLE, Row
 from statemachine.core.transition import Transition
-from statemachine.core.vocabulary import State, Witness
+from statemachine.core.vocabulary import IN_FLIGHT, State, Witness
 
 LISTENS: Mapping[State, frozenset[type]] = {
     state: frozenset(row.event for row in TABLE if row.source is state) for state in State
@@ -25,9 +26,10 @@ LISTENS: Mapping[State, frozenset[type]] = {
 
 
 class Machine:
-    """Moves servers. It holds nothing of any of them."""
+    """Moves servers, and says why in one language. It holds nothing of any of them."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language = "en") -> None:
+        phrases = PHRASES[language]
         self._library = TransitionsMachine(
             model=None, states=State, initial=State.UNKNOWN, auto_transitions=False, send_event=True
         )
@@ -37,7 +39,7 @@ class Machine:
                 row.source,
                 row.dest,
                 conditions=[] if row.guard is None else [partial(_holds, row)],
-                after=[partial(_record, row)],
+                after=[partial(_record, row, phrases)],
             )
 
     def apply(self, server: Server, event: events.Event, at: float) -> list[Transition]:
@@ -72,14 +74,14 @@ def _holds(row: Row, data: EventData) -> bool:
     return row.guard(server, event)
 
 
-def _record(row: Row, data: EventData) -> None:
+def _record(row: Row, phrases: Phrases, data: EventData) -> None:
     """Write the transition's evidence into the server and into the list of what was made."""
     server = _server_of(data)
     event, at, made = data.args
     reason = row.reason or event.reason
     witness: Witness = row.witness or event.witness
     server.since, server.reason, server.witness = at, reason, witness
-    server.message = sentence(event, server, reason)
+    server.message = sentence(event, server, reason, phrases)
     attempt = server.attempt
     prompt_id = attempt.prompt_id if attempt is not None and _speaks_of(attempt, row, event) else None
     made.append(Transition(server.name, at, row.source, row.dest, reason, witness, prompt_id, server.message))

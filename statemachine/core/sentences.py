@@ -1,46 +1,104 @@
-"""The sentence that a transition says to people, for events that do not bring one of their own."""
+"""The sentence that a transition says to people, in the language of the settings.
 
+What a server or a library said (an exception, a refusal) stays in its own words.
+"""
+
+from dataclasses import dataclass
 from functools import singledispatch
+from typing import Literal
 
 from statemachine.core import events
+from statemachine.core.meanings_zh import REASON_MEANINGS_ZH
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import REASON_MEANINGS, Reason
 
+Language = Literal["en", "zh"]
+
+
+@dataclass(frozen=True, slots=True)
+class Phrases:
+    """The sentences with something to fill in. `meanings` serve where an event says nothing more."""
+
+    meanings: dict[Reason, str]
+    all_cached: str
+    missing: str
+    loads_itself: str
+    trapped: str
+    trapped_again: str
+    still_cold: str
+    silent: str
+    submitting: str
+    submitting_varied: str
+    accepted: str
+
+
+ENGLISH = Phrases(
+    meanings=REASON_MEANINGS,
+    all_cached="the {kind} check says that everything asked for is cached",
+    missing="the {kind} check misses {missing}",
+    loads_itself="missing {missing}; the server is loading it by itself, so nothing is submitted",
+    trapped="the prompt succeeded without running its cache nodes, and {missing} is still missing; "
+    "the tag will be varied once",
+    trapped_again="the prompt succeeded without running its cache nodes, and {missing} is still missing, "
+    "even with its tag varied",
+    still_cold="the prompt ran and succeeded, and the {kind} check still misses {missing}",
+    silent="no answer {count} times in a row: {cause}",
+    submitting="submitting workflow {workflow}",
+    submitting_varied="submitting workflow {workflow}, with its tag varied",
+    accepted="the server has our prompt of workflow {workflow}",
+)
+
+CHINESE = Phrases(
+    meanings=REASON_MEANINGS_ZH,
+    all_cached="{kind} 检查：所需内容已全部缓存",
+    missing="{kind} 检查：缺少 {missing}",
+    loads_itself="缺少 {missing}；服务器正在后台自行加载，无需手动提交",
+    trapped="任务成功但缓存节点并未运行，仍缺少 {missing}；将更换一次 tag 再试",
+    trapped_again="任务成功但缓存节点并未运行，更换 tag 后仍缺少 {missing}",
+    still_cold="任务已运行成功，但 {kind} 检查仍缺少 {missing}",
+    silent="连续 {count} 次没有应答：{cause}",
+    submitting="正在提交工作流 {workflow}",
+    submitting_varied="正在提交工作流 {workflow}（已更换 tag）",
+    accepted="服务器已收到我们的工作流 {workflow}",
+)
+
+PHRASES: dict[Language, Phrases] = {"en": ENGLISH, "zh": CHINESE}
+
 
 @singledispatch
-def sentence(event: object, server: Server, reason: Reason) -> str:
+def sentence(event: object, server: Server, reason: Reason, phrases: Phrases) -> str:
     """What happened, in one sentence: the event's own message, or the meaning of the reason."""
-    return getattr(event, "message", "") or REASON_MEANINGS[reason]
+    return getattr(event, "message", "") or phrases.meanings[reason]
 
 
 @sentence.register
-def _check_answered(event: events.CheckAnswered, server: Server, reason: Reason) -> str:
-    if not event.needed:
-        return f"the {event.kind} check says that everything asked for is cached"
+def _check_answered(event: events.CheckAnswered, server: Server, reason: Reason, phrases: Phrases) -> str:
     missing = ", ".join(event.missing) or ", ".join(event.needed)
+    return _check_phrase(event, server, reason, phrases).format(kind=event.kind, missing=missing)
+
+
+def _check_phrase(event: events.CheckAnswered, server: Server, reason: Reason, phrases: Phrases) -> str:
+    if not event.needed:
+        return phrases.all_cached
     if reason is Reason.SERVER_AUTO_EXECUTING:
-        return f"missing {missing}; the server is loading it by itself, so nothing is submitted"
+        return phrases.loads_itself
     if reason is Reason.CACHED_WITHOUT_LOADING:
         varied = server.succeeded is not None and server.succeeded.varied_tag
-        cure = "even with its tag varied" if varied else "the tag will be varied once"
-        return f"the prompt succeeded without running its cache nodes, and {missing} is still missing; {cure}"
-    if reason is Reason.STILL_COLD_AFTER_SUCCESS:
-        return f"the prompt ran and succeeded, and the {event.kind} check still misses {missing}"
-    return f"the {event.kind} check misses {missing}"
+        return phrases.trapped_again if varied else phrases.trapped
+    return phrases.still_cold if reason is Reason.STILL_COLD_AFTER_SUCCESS else phrases.missing
 
 
 @sentence.register
-def _not_answering(event: events.NotAnswering, server: Server, reason: Reason) -> str:
-    return f"no answer {server.misses} times in a row: {event.message}"
+def _not_answering(event: events.NotAnswering, server: Server, reason: Reason, phrases: Phrases) -> str:
+    return phrases.silent.format(count=server.misses, cause=event.message)
 
 
 @sentence.register
-def _submission_started(event: events.SubmissionStarted, server: Server, reason: Reason) -> str:
-    cure = ", with its tag varied" if event.varied_tag else ""
-    return f"submitting workflow {event.workflow}{cure}"
+def _submission_started(event: events.SubmissionStarted, server: Server, reason: Reason, phrases: Phrases) -> str:
+    phrase = phrases.submitting_varied if event.varied_tag else phrases.submitting
+    return phrase.format(workflow=event.workflow)
 
 
 @sentence.register
-def _prompt_accepted(event: events.PromptAccepted, server: Server, reason: Reason) -> str:
-    workflow = server.attempt.workflow if server.attempt else "?"
-    return f"the server has our prompt of workflow {workflow}"
+def _prompt_accepted(event: events.PromptAccepted, server: Server, reason: Reason, phrases: Phrases) -> str:
+    return phrases.accepted.format(workflow=server.attempt.workflow if server.attempt else "?")

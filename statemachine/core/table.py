@@ -10,7 +10,7 @@ from typing import Any
 
 from statemachine.core import events as e
 from statemachine.core.server import Server
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import IN_FLIGHT, Reason, State, Witness
 
 Guard = Callable[[Server, Any], bool]
 
@@ -127,7 +127,6 @@ def _rows(event: type, sources: Iterable[State], dest: State, reason: Reason | N
 
 
 VERDICTS = (S.CHECKING, S.LOADED, S.COLD)
-IN_FLIGHT = (S.SUBMITTING, S.WARMING)
 ANSWERING = (S.UNKNOWN, S.CHECKING, S.LOADED, S.COLD, S.AUTO_EXECUTING, S.SUBMITTING, S.WARMING, S.FAILED)
 RESTING = (S.LOADED, S.COLD, S.FAILED)
 

@@ -35,6 +35,10 @@ STATE_MEANINGS: dict[State, str] = {
 }
 
 
+IN_FLIGHT = (State.SUBMITTING, State.WARMING)
+"""A prompt of ours is on its way to the server, or with it."""
+
+
 class Reason(StrEnum):
     """Why a server is where it is. Never a free text; the sentence beside it is."""
 

@@ -45,7 +45,7 @@ class Fleet:
         publisher: Publisher,
         transport_for: TransportFactory,
     ) -> None:
-        machine = Machine()
+        machine = Machine(shared.settings.language)
         self._shared = shared
         self._late: asyncio.Task[None] | None = None
         self._runners = {

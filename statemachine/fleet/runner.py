@@ -17,8 +17,8 @@ from statemachine.core.attempt import Attempt
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.machine import Machine
 from statemachine.core.transition import Transition
-from statemachine.core.vocabulary import State
-from statemachine.fleet import asking, warming
+from statemachine.core.vocabulary import IN_FLIGHT, State
+from statemachine.fleet import admission, asking, warming
 from statemachine.fleet.desk import Desk
 from statemachine.fleet.link import keep_link
 from statemachine.fleet.publisher import Publisher
@@ -30,7 +30,7 @@ DUTY_CALLS: Mapping[Duty, Callable[[Desk], Awaitable[None]]] = {
     Duty.WATCH_QUEUE: asking.watch_queue,
     Duty.PROBE: asking.probe,
     Duty.COOL_DOWN: asking.cool_down,
-    Duty.ADMIT: warming.admit,
+    Duty.ADMIT: admission.admit,
     Duty.SUBMIT: warming.submit,
     Duty.FOLLOW: warming.follow,
 }
@@ -131,7 +131,7 @@ class Runner:
     def _hold_permit(self) -> None:
         """State alone decides who holds a permit, so none is leaked."""
         config, permits = self._desk.config, self._desk.shared.permits
-        if self._desk.server.state in warming.IN_FLIGHT:
+        if self._desk.server.state in IN_FLIGHT:
             permits.take(config.name, config.host)
         else:
             permits.release(config.name)

@@ -1,0 +1,265 @@
+"""How a server's memory learns from events.
+
+Learning comes first and is the same in every state; whether the state changes is then decided by the table, whose
+guards read what was learnt.
+"""
+
+from functools import singledispatch
+
+from statemachine.core import events
+from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.server import Server
+from statemachine.core.vocabulary import State, Witness
+
+
+@singledispatch
+def learn(event: object, server: Server, at: float) -> None:
+    """Take into `server` what `event`, seen at `at` (seconds since the epoch), says. Unlisted events teach nothing."""
+
+
+@learn.register
+def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> None:
+    """A stale answer may still say that something is missing: only `loaded` must rest on a fresh one."""
+    server.verdict_fresh = event.epoch == server.epoch
+    if not server.verdict_fresh and not event.needed:
+        return
+    server.check_kind, server.last_check = event.kind, at
+    server.missing, server.needed = event.missing, event.needed
+    server.auto_executing = event.auto_executing
+    server.auto_rounds = server.auto_rounds + 1 if event.auto_executing else 0
+    if not event.needed:
+        _start_over(server)
+        return
+    _judge_success(server)
+
+
+def _judge_success(server: Server) -> None:
+    """Count a success that brought nothing, once, however often it is checked afterwards."""
+    if server.succeeded is None or server.succeeded.judged:
+        return
+    server.succeeded.judged = True
+    server.fruitless = server.fruitless + 1 if server.still_cold else 0
+    server.setbacks += server.still_cold
+
+
+@learn.register
+def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> None:
+    server.last_check = at
+    server.setbacks += 1
+
+
+@learn.register
+def _not_answering(event: events.NotAnswering, server: Server, at: float) -> None:
+    server.answers = 0
+    if event.held:
+        server.misses = min(server.misses + 1, server.reachability.fall - 1)
+        return
+    server.misses += 1
+    server.absences += server.misses == server.reachability.fall
+
+
+@learn.register
+def _answering(event: events.Answering, server: Server, at: float) -> None:
+    server.answers += 1
+    server.misses = 0
+
+
+@learn.register
+def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
+    server.client_id = event.client_id
+    server.queue_remaining = None
+    server.epoch += server.was_linked
+    server.was_linked = True
+    if event.refused_before:
+        server.absences += 1
+        server.auto_executing = False
+        _start_over(server)
+
+
+@learn.register
+def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
+    server.client_id = None
+    server.queue_remaining = None
+    server.epoch += 1
+
+
+@learn.register
+def _queue_seen(event: events.QueueSeen, server: Server, at: float) -> None:
+    before = server.queue_remaining
+    server.queue_fell = before is not None and event.remaining < before
+    server.queue_remaining = event.remaining
+    if server.queue_fell:
+        server.epoch += 1
+
+
+@learn.register
+def _submission_started(event: events.SubmissionStarted, server: Server, at: float) -> None:
+    """Only a cold server with nothing in flight may be submitted to."""
+    if server.state is not State.COLD or server.open_attempt is not None:
+        return
+    server.succeeded = None
+    server.attempt = Attempt(
+        server=server.name,
+        workflow=event.workflow,
+        prompt_id=event.prompt_id,
+        server_prompt_id=event.prompt_id,
+        client_id=event.client_id,
+        created_at=at,
+        varied_tag=event.varied_tag,
+        total_nodes=event.total_nodes,
+        cache_nodes=event.cache_nodes,
+        last_progress_at=at,
+        absences_before=server.absences,
+    )
+
+
+@learn.register
+def _submission_withheld(event: events.SubmissionWithheld, server: Server, at: float) -> None:
+    server.setbacks += 1
+    _close(server, Outcome.WITHHELD, at, None, event.message)
+
+
+@learn.register
+def _submission_unanswered(event: events.SubmissionUnanswered, server: Server, at: float) -> None:
+    if server.attempt is not None:
+        server.attempt.message, server.attempt.answered = event.message, event.answered
+
+
+@learn.register
+def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) -> None:
+    attempt = server.attempt_about(event.prompt_id)
+    if attempt is None:
+        return
+    attempt.outcome = Outcome.ACCEPTED
+    attempt.server_prompt_id = event.server_prompt_id
+    attempt.accepted_at = attempt.accepted_at or at
+    attempt.last_progress_at = at
+
+
+@learn.register
+def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> None:
+    server.setbacks += 1
+    if event.still_runs and server.open_attempt is not None:
+        server.open_attempt.outcome, server.open_attempt.message = Outcome.ACCEPTED, event.message
+    else:
+        _close(server, Outcome.REFUSED, at, Witness.REPLY, event.message)
+
+
+@learn.register
+def _workflow_unfit(event: events.WorkflowUnfit, server: Server, at: float) -> None:
+    server.setbacks += 1
+
+
+@learn.register
+def _prompt_cached(event: events.PromptCached, server: Server, at: float) -> None:
+    if attempt := server.attempt_about(event.prompt_id):
+        attempt.cached_nodes = event.nodes
+        attempt.advance(0, at)
+
+
+@learn.register
+def _prompt_node_started(event: events.PromptNodeStarted, server: Server, at: float) -> None:
+    if attempt := server.attempt_about(event.prompt_id):
+        attempt.advance(attempt.nodes_started, at)
+        attempt.nodes_started += 1
+
+
+@learn.register
+def _prompt_progress(event: events.PromptProgress, server: Server, at: float) -> None:
+    if attempt := server.attempt_about(event.prompt_id):
+        attempt.advance(event.done, at)
+
+
+@learn.register
+def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) -> None:
+    if _end(server, event, event.prompt_id, Outcome.SUCCEEDED, at, event.witness) and server.attempt is not None:
+        if event.cached_nodes is not None:
+            server.attempt.cached_nodes = event.cached_nodes
+        server.attempt.progress = 1.0
+        server.succeeded = server.attempt
+
+
+@learn.register
+def _prompt_failed(event: events.PromptFailed, server: Server, at: float) -> None:
+    if _end(server, event, event.prompt_id, Outcome.FAILED, at, event.witness, event.message):
+        server.setbacks += 1
+
+
+@learn.register
+def _prompt_interrupted(event: events.PromptInterrupted, server: Server, at: float) -> None:
+    if _end(server, event, event.prompt_id, Outcome.INTERRUPTED, at, event.witness):
+        server.setbacks += 1
+
+
+@learn.register
+def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> None:
+    server.setbacks += 1
+    server.epoch += 1
+    _close(server, Outcome.LOST, at, Witness.HISTORY, event.message)
+
+
+@learn.register
+def _retry_due(event: events.RetryDue, server: Server, at: float) -> None:
+    _start_over(server)
+
+
+@learn.register
+def _warm_requested(event: events.WarmRequested, server: Server, at: float) -> None:
+    _start_over(server)
+    server.epoch += 1
+
+
+@learn.register
+def _check_requested(event: events.CheckRequested, server: Server, at: float) -> None:
+    server.epoch += 1
+
+
+def _start_over(server: Server) -> None:
+    """Forget what earlier attempts came to."""
+    server.setbacks, server.fruitless = 0, 0
+    server.succeeded = None
+
+
+def _end(
+    server: Server,
+    event: events.PromptEnd,
+    prompt_id: str,
+    outcome: Outcome,
+    at: float,
+    witness: Witness,
+    message: str = "",
+) -> bool:
+    """Close the open attempt if the event is about it; whether it was closed.
+
+    A frame can overtake the answer to our POST. The answer may still say that a part was refused, so such an end is put
+    aside until the POST is answered.
+    """
+    attempt = server.attempt_about(prompt_id)
+    if attempt is None:
+        return False
+    if witness is Witness.WS:
+        _expect_own_fall(server, attempt)
+    if server.state is State.SUBMITTING and witness is Witness.WS:
+        attempt.early_end = event
+        return False
+    _close(server, outcome, at, witness, message)
+    server.epoch += 1
+    return True
+
+
+def _expect_own_fall(server: Server, attempt: Attempt) -> None:
+    """The `status` frame after our own end is no foreign work: count our prompt as gone before it comes.
+
+    ComfyUI sends success first and `status` after it (transcript 01), so only an end told by a frame is ahead of it.
+    """
+    if server.queue_remaining and not attempt.fall_expected:
+        server.queue_remaining -= 1
+    attempt.fall_expected = True
+
+
+def _close(server: Server, outcome: Outcome, at: float, witness: Witness | None, message: str) -> None:
+    attempt = server.open_attempt
+    if attempt is None:
+        return
+    attempt.outcome, attempt.ended_at, attempt.confirmed_by = outcome, at, witness
+    attempt.message = message or attempt.message

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import orjson
 
 from statemachine.comfyui.errors import NotUnderstoodError
+from statemachine.comfyui.frames import queue_length
 from statemachine.comfyui.records import (
     MARKER,
     HistoryEntry,
@@ -38,7 +39,7 @@ class ComfyClient:
         """How many prompts run or wait. The cheapest question that proves a server answers."""
         answer = await self._object("/prompt")
         try:
-            return int(answer["exec_info"]["queue_remaining"])
+            return queue_length(answer["exec_info"]["queue_remaining"])
         except (KeyError, TypeError, ValueError) as error:
             raise NotUnderstoodError("this is no ComfyUI", OK, str(answer)) from error
 

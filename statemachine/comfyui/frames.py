@@ -14,6 +14,8 @@ from statemachine.core.vocabulary import Witness
 
 Data = dict[str, Any]
 
+MAX_QUEUE = 2**31
+
 
 def decode(frame: str | bytes) -> events.Event | None:
     """The event that a frame tells, None for one that tells nothing. Never raises."""
@@ -32,7 +34,16 @@ def is_session_start(frame: str | bytes) -> bool:
 
 
 def _status(data: Data) -> events.Event:
-    return events.QueueSeen(int(data["status"]["exec_info"]["queue_remaining"]), Witness.WS)
+    return events.QueueSeen(queue_length(data["status"]["exec_info"]["queue_remaining"]), Witness.WS)
+
+
+def queue_length(value: object) -> int:
+    """The length of a queue as ComfyUI says it; TypeError or ValueError for anything that cannot be one."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TypeError("a queue's length is a whole number")
+    if not 0 <= value <= MAX_QUEUE:
+        raise ValueError("no queue is so long")
+    return value
 
 
 def _cached(data: Data) -> events.Event:

@@ -44,8 +44,9 @@ class Publisher:
         self._log.write(entry)
 
     def _told(self, view: ServerView, entry: LogEntry) -> None:
+        message = entry_message(entry, view)
         self._snapshot.put(view)
-        self._bus.publish(entry_message(entry, view))
+        self._bus.publish(message)
         self._log.write(entry)
 
     def progress(self, desk: Desk) -> None:
@@ -60,8 +61,9 @@ class Publisher:
             last_check=desk.server.last_check,
         )
         if fresh != published:
+            message = progress_message(fresh)
             self._snapshot.put(fresh)
-            self._bus.publish(progress_message(fresh))
+            self._bus.publish(message)
 
     def next_action(self, desk: Desk, at: float | None) -> None:
         """Publish when the server will next be acted upon (epoch seconds)."""

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from loguru import logger
 
 from statemachine.comfyui.errors import ComfyError
+from statemachine.comfyui.system import describe_system
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.duties import DUTIES, Duty
@@ -171,11 +172,4 @@ async def _learn_system(desk: Desk) -> None:
         stats = await desk.client.system_stats()
     except ComfyError:
         return
-    system = stats.get("system")
-    system = system if isinstance(system, dict) else {}
-    desk.detail.system = {
-        "version": system.get("comfyui_version"),
-        "python_version": system.get("python_version"),
-        "pytorch_version": system.get("pytorch_version"),
-        "devices": stats.get("devices"),
-    }
+    desk.detail.system = describe_system(stats)

@@ -1,4 +1,4 @@
-"""What a server says of itself in /system_stats, cut down to plain values: it goes into answers about the whole fleet."""
+"""What a server says of itself in /system_stats, cut down to plain values: answers about the whole fleet carry it."""
 
 from typing import Any
 

@@ -55,7 +55,8 @@ class Subscription:
 
     async def take(self) -> list[Message]:
         """Wait for messages and take all that are there; empty means that the reader was too slow and is cut off."""
-        await self._wake.wait()
+        if not self.overflowed:
+            await self._wake.wait()
         self._wake.clear()
         taken = list(self._queue)
         self._queue.clear()

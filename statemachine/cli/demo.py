@@ -1,6 +1,7 @@
 """The demo: the real daemon over a simulated fleet in the same process, so that every state is seen within a minute."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from statemachine.settings import Settings, parse_settings
 from statemachine.settings.model import Listen, Logging
 from statemachine.simulator import Fleet, Member, demo_fleet
 
-PAUSED_PERSONA = "loaded"
+PAUSED_PERSONA = "inspire"
 PAUSE_AFTER_S = 5.0
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 BUNDLED_WORKFLOWS = Path(__file__).parents[1] / "bundled_workflows"
@@ -45,6 +46,7 @@ def _settings(fleet: Fleet, folder: Path, port: int) -> Settings:
     """Quicker than an operator would want: a demo's day has minutes."""
     data = {
         "listen": {"port": port},
+        "language": "zh" if os.environ.get("LANG", "").startswith("zh") else "en",
         "data_dir": str(folder),
         "workflows_dir": str(WORKFLOWS if WORKFLOWS.is_dir() else BUNDLED_WORKFLOWS),
         "servers": [{"url": one.url, "group": one.group, "name": name} for name, one in _named(fleet).items()],

@@ -1,5 +1,6 @@
 """`serve`: the daemon itself, and the demo."""
 
+import errno
 from typing import Annotated
 
 import typer
@@ -18,7 +19,10 @@ def serve(
     settings = None if demo else settings_of(context)
     try:
         _serve(settings)
-    except (SettingsError, AlreadyRunningError, SchemaTooNewError, OSError) as error:
+    except OSError as error:
+        remedy = "; set another listen.port, or end what uses this one" if error.errno == errno.EADDRINUSE else ""
+        refuse(f"the daemon cannot run: {error}{remedy}")
+    except (SettingsError, AlreadyRunningError, SchemaTooNewError) as error:
         refuse(f"the daemon cannot run: {error}")
 
 

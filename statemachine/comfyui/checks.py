@@ -125,7 +125,7 @@ class CacheCheck:
         entries = await self._client.newest_history(2 * len(self._workflows))
         trusted = list(takewhile(_keeps_the_cache, entries))
         needed = [one for one in workflows if not any(self._proves(entry, one) for entry in trusted)]
-        raw = "\n".join(f"{entry.prompt_id} {type(entry.end).__name__} {entry.marker}" for entry in entries)
+        raw = "\n".join(_line(entry) for entry in entries) or "(history is empty)"
         missing = dict.fromkeys(key for one in needed for key in one.keys)
         return _Finding(raw, tuple(missing), tuple(one.name for one in needed))
 
@@ -146,6 +146,13 @@ class CacheCheck:
             await asyncio.sleep(TRANSIENT_PAUSE_S)
             reply = await self._client.get(INSPIRE_LIST)
         return reply.raise_for_status()
+
+
+def _line(entry: HistoryEntry) -> str:
+    """An entry for people: whose it was, and how it ended."""
+    ended = type(entry.end).__name__.removeprefix("Prompt").lower()
+    whose = f"comfywarm's {entry.marker.workflow}" if entry.marker is not None else "not comfywarm's"
+    return f"{entry.prompt_id} {ended}, {whose}"
 
 
 def _keeps_the_cache(entry: HistoryEntry) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
 import websockets
+from aiohttp.http_exceptions import ContentEncodingError
 from pydantic import SecretStr
 from typing_extensions import override
 from websockets.asyncio.client import ClientConnection, connect
@@ -56,6 +57,10 @@ class NetworkTransport:
             raise NotAnsweringError(f"no answer within {self._timeout_s:g} s") from error
         except aiohttp.ClientConnectorError as error:
             raise _connect_error(error) from error
+        except aiohttp.ClientPayloadError as error:
+            if isinstance(error.__cause__, ContentEncodingError):
+                raise NotUnderstoodError("the answer's encoding is not what it says") from error
+            raise NotAnsweringError(_sentence(error)) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NotAnsweringError(_sentence(error)) from error
 
@@ -138,4 +143,4 @@ def _status_error(error: websockets.InvalidStatus) -> Exception:
 
 
 def _sentence(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return " ".join(str(error).split()) or type(error).__name__

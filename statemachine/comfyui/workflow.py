@@ -1,6 +1,6 @@
 """Warm-up workflows: files in ComfyUI's API format, checked before anything is sent.
 
-A server answers a malformed graph with an unhelpful 500 or runs half of it (PROTOCOL.md), so a file is refused
+A server answers a malformed graph with an unhelpful 500 or runs half of it (docs/comfyui.md), so a file is refused
 here, with the place and the remedy. Its cache nodes say which keys a warm server must have.
 
 WorkflowError   the only exception for a bad file; `where` is the file, or the file and the node
@@ -97,7 +97,7 @@ def parse_workflow(name: str, data: bytes) -> Workflow:
 def with_varied_tag(workflow: Workflow, salt: str) -> Graph:
     """A copy of the graph whose cache nodes have the tag `tag#salt`, so that the executor runs just them again.
 
-    The cure for a server that lost its keys while its executor still holds the nodes (PROTOCOL.md, the trap).
+    The cure for a server that lost its keys while its executor still holds the nodes (docs/comfyui.md, the trap).
     Tags do not add up: the salt goes behind the tag of the file.
     """
     graph = copy.deepcopy(dict(workflow.graph))

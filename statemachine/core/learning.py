@@ -20,6 +20,7 @@ def learn(event: object, server: Server, at: float) -> None:
 @learn.register
 def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> None:
     """A stale answer may still say that something is missing: only `loaded` must rest on a fresh one."""
+    server.relapses = 0
     server.verdict_fresh = event.epoch == server.epoch
     if not server.verdict_fresh and not event.needed:
         return
@@ -55,7 +56,9 @@ def _not_answering(event: events.NotAnswering, server: Server, at: float) -> Non
         server.misses = min(server.misses + 1, server.reachability.fall - 1)
         return
     server.misses += 1
-    server.absences += server.misses == server.reachability.fall
+    if server.misses == server.reachability.fall:
+        server.absences += 1
+        server.relapses += server.state is State.CHECKING
 
 
 @learn.register

@@ -38,6 +38,7 @@ class Server:
     misses: int = 0
     answers: int = 0
     absences: int = 0
+    relapses: int = 0
     auto_rounds: int = 0
     attempt: Attempt | None = None
     succeeded: Attempt | None = None

@@ -50,9 +50,12 @@ async def _is_still_loading(desk: Desk) -> bool:
 
 
 def _examine_delay(desk: Desk) -> float:
+    """Nothing, but for servers whose checks come to nothing again and again, and for users' quick jobs."""
     server, timing, world = desk.server, desk.shared.settings.timing, desk.shared.world
     if server.reason is Reason.CHECK_UNRECOGNISED:
         return backoff(server.setbacks, timing.retry_s, timing.failed_retry_s, world.uniform)
+    if server.reason is Reason.ANSWERING_AGAIN and server.relapses > 1:
+        return backoff(server.relapses - 1, timing.retry_s, timing.failed_retry_s, world.uniform)
     if server.reason is Reason.FOREIGN_WORK_FINISHED and server.last_check is not None:
         return min(FOREIGN_GAP_S, max(0.0, server.last_check + FOREIGN_GAP_S - world.now()))
     return 0.0

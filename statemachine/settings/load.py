@@ -39,7 +39,8 @@ def _read_json(path: Path) -> object:
     try:
         return orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except OSError as error:
-        problem = Problem(str(path), error.strerror or type(error).__name__, "a JSON file that can be read")
+        allowed = "a settings file that can be read: name it with --settings, or try `serve --demo`, which needs none"
+        problem = Problem(str(path), error.strerror or type(error).__name__, allowed)
     except orjson.JSONDecodeError as error:
         problem = Problem(f"{path}:{error.lineno}:{error.colno}", f"no JSON ({error.msg})", "JSON in UTF-8")
     raise SettingsError((problem,))

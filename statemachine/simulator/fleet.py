@@ -15,7 +15,7 @@ LOOPBACK = ("127.0.0.1",)
 DEMO = {
     "public": ("loaded", "cold", "auto_executing", "busy"),
     "lab": ("slow", "trapped", "restarting", "evicting"),
-    "field": ("missing_nodes", "out_of_memory", "unrecognisable", "absent"),
+    "field": ("missing_nodes", "out_of_memory", "unrecognisable", "absent", "inspire"),
 }
 """Group → personas: between them they show every state within about a minute."""
 
@@ -97,7 +97,7 @@ async def running_fleet(
 
 @asynccontextmanager
 async def demo_fleet(seed: int = 1, *, scale: float = 1.0, base_port: int = 0) -> AsyncIterator[Fleet]:
-    """Twelve servers in three groups that show every state within about a minute; a warm-up takes 16 to 40 s."""
+    """Thirteen servers in three groups that show every state within about a minute; a warm-up takes 16 to 40 s."""
     groups, names = zip(*((group, name) for group, row in DEMO.items() for name in row), strict=True)
     personas = [PERSONAS[name] for name in names]
     async with running_fleet(personas, base_port=base_port, seed=seed, scale=scale, groups=groups) as fleet:

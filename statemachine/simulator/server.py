@@ -131,7 +131,7 @@ class SimServer:
         self.process.executor.interrupting = True
 
     def drop_keys(self, *, keep_executor: bool) -> None:
-        """Lose every cached key. With `keep_executor` the nodes stay cached: the trap of PROTOCOL.md."""
+        """Lose every cached key. With `keep_executor` the nodes stay cached: the trap of docs/comfyui.md."""
         self.process.drop_keys(keep_executor=keep_executor)
 
     def start_foreign_job(self, seconds: float) -> str:

@@ -25,6 +25,6 @@ def listing() -> str:
 
 
 def drop(keys: list[str]) -> None:
-    """Forget these keys while the executor still holds the nodes: the trap of PROTOCOL.md."""
+    """Forget these keys while the executor still holds the nodes: the trap of docs/comfyui.md."""
     for key in keys:
         cache.pop(key, None)

@@ -126,19 +126,21 @@ class Journal:
 
     def _enqueue(self, pending: _Pending) -> None:
         self._pending.append(pending)
+        self._drop_oldest()
         if not self.healthy:
             pending.tell(None)
-            self._drop_oldest()
         elif self._flushing is None:
-            self._start_flush()
+            self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
     def _drop_oldest(self) -> None:
         while len(self._pending) > BACKLOG_LIMIT:
-            self._pending.pop(0).settle(JournalUnavailableError("too much waits to be written"))
-            self.dropped += 1
+            self._give_up(self._pending.pop(0), JournalUnavailableError("too much waits to be written"))
 
-    def _start_flush(self) -> None:
-        self._flushing = asyncio.get_running_loop().create_task(self._flush())
+    def _give_up(self, pending: _Pending, error: Exception) -> None:
+        """It will not be written; whoever waits for it hears so."""
+        self.dropped += 1
+        pending.settle(error)
+        pending.tell(None)
 
     async def _flush(self) -> None:
         try:
@@ -148,34 +150,31 @@ class Journal:
         finally:
             self._flushing = None
 
-    async def _commit(self, batch: list[_Pending]) -> None:
+    async def _commit(self, batch: list[_Pending]) -> bool:
+        """Write the batch and tell of it; False where the file cannot be written, and the batch waits again."""
         writes = [pending.write for pending in batch]
         try:
             numbers = await self._run(lambda: self._write(writes))
         except (sqlite3.Error, OSError) as error:
             self._put_back(batch, error)
+            return False
         except Exception as error:
-            await self._commit_one_by_one(batch, error)
-        else:
-            for pending, number in zip(batch, numbers, strict=True):
-                pending.settle()
-                pending.tell(number)
+            logger.exception("entries that cannot be stored are given up")
+            for pending in batch:
+                self._give_up(pending, error)
+            return True
+        for pending, number in zip(batch, numbers, strict=True):
+            pending.settle()
+            pending.tell(number)
+        return True
 
     def _write(self, writes: list[Write]) -> list[int | None]:
+        """In the thread. A file that was in trouble is tried before it is trusted."""
         if self._store is None:
             self._store = self._open_store()
+        if not self.healthy:
+            self._store.try_writing()
         return self._store.write(writes)
-
-    async def _commit_one_by_one(self, batch: list[_Pending], error: Exception) -> None:
-        """Find the write that the store refuses for its content, and give up just that one."""
-        if len(batch) > 1:
-            for pending in batch:
-                await self._commit([pending])
-            return
-        logger.error("an entry cannot be written and is given up: {!r}: {}", batch[0].write, error)
-        self.dropped += 1
-        batch[0].settle(error)
-        batch[0].tell(None)
 
     def _put_back(self, batch: list[_Pending], error: Exception) -> None:
         """Refuse what asked for durability and keep the rest for later."""
@@ -194,6 +193,8 @@ class Journal:
         for pending in self._pending:
             pending.settle(error)
             pending.tell(None)
+        if self._retry is not None:
+            self._retry.cancel()
         self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._try_again)
 
     def _try_again(self) -> None:
@@ -204,18 +205,13 @@ class Journal:
         """Write what waits; only when that succeeds is the journal healthy again."""
         batch, self._pending = self._pending, []
         try:
-            await self._run(lambda: self._write([pending.write for pending in batch]))
-        except (sqlite3.Error, OSError) as error:
-            self._pending = batch + self._pending
+            recovered = await self._commit(batch)
+        finally:
             self._flushing = None
-            self._fail(error)
-            return
-        self._flushing = None
-        self.healthy = True
-        logger.info("the journal can be written again; {} entries were lost meanwhile", self.dropped)
-        self.on_health(True)
-        if self._pending and self._flushing is None:
-            self._start_flush()
+        if recovered:
+            self.healthy = True
+            logger.info("the journal can be written again; {} entries were lost meanwhile", self.dropped)
+            self.on_health(True)
 
 
 class WriterThread:

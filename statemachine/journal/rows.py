@@ -20,6 +20,14 @@ UPSERT_ATTEMPT = """
 
 Row = tuple[Any, ...]
 
+TEXT_LIMIT = 4_000
+"""Characters. Servers' own words go into messages, and nothing that they say may keep an entry from being written."""
+
+
+def _text(value: str | None) -> str | None:
+    """The text as it can be stored: cut, and without the halves of characters that UTF-8 cannot write."""
+    return value[:TEXT_LIMIT].encode("utf-8", "replace").decode() if value is not None else None
+
 
 def entry_row(entry: LogEntry) -> Row:
     """The values of INSERT_ENTRY."""
@@ -32,8 +40,8 @@ def entry_row(entry: LogEntry) -> Row:
         entry.dest.value if entry.dest else None,
         entry.reason,
         entry.witness.value if entry.witness else None,
-        entry.prompt_id,
-        entry.message,
+        _text(entry.prompt_id),
+        _text(entry.message),
     )
 
 
@@ -62,13 +70,13 @@ def attempt_row(attempt: Attempt) -> Row:
         attempt.workflow,
         attempt.created_at,
         attempt.client_id,
-        attempt.server_prompt_id,
+        _text(attempt.server_prompt_id),
         attempt.outcome.value,
         attempt.accepted_at,
         attempt.ended_at,
         attempt.confirmed_by.value if attempt.confirmed_by else None,
         int(attempt.varied_tag),
-        attempt.message,
+        _text(attempt.message),
     )
 
 

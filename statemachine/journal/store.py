@@ -48,6 +48,11 @@ class JournalStore:
         """Close the file."""
         self._db.close()
 
+    def try_writing(self) -> None:
+        """Write without changing anything: raises where a write would."""
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        self._db.execute(f"PRAGMA user_version = {version}")
+
     def number_from(self, first: int) -> None:
         """Give no number below `first`, in a file that has given none yet."""
         self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('log', ?)", (first - 1,))

@@ -79,7 +79,7 @@ class QueueSeen:
 
 @dataclass(frozen=True, slots=True)
 class QueueDrained:
-    """A server that loads by itself has nothing left in its queue."""
+    """A queue that was waited for is empty: a server's that loads by itself, or a cold one's that users kept busy."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,7 +150,7 @@ TABLE: tuple[Row, ...] = (
            refused_before),
     *_rows(e.LinkOpened, (S.LOADED, S.COLD), S.UNKNOWN, Reason.LINK_RESTORED, Witness.LINK),
     *_rows(e.QueueSeen, (S.LOADED,), S.UNKNOWN, Reason.FOREIGN_WORK_FINISHED, None, foreign_work_finished),
-    *_rows(e.QueueDrained, (S.AUTO_EXECUTING,), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, Witness.QUEUE),
+    *_rows(e.QueueDrained, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, Witness.QUEUE),
     # Warming: written down, posted, followed to its proved end.
     *_rows(e.LoadingFound, (S.UNKNOWN, S.COLD), S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Witness.QUEUE),
     *_rows(e.WorkflowUnfit, (S.UNKNOWN, S.COLD), S.FAILED, None, Witness.PREFLIGHT),

@@ -4,6 +4,7 @@ Users' work comes first, then the budgets; nothing is sent here.
 """
 
 import asyncio
+from enum import Enum, auto
 from types import MappingProxyType
 
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
@@ -18,6 +19,14 @@ from statemachine.fleet.desk import Desk
 
 LINK_WAIT_S = 5.0
 """How long a submission waits for /ws, so that the server's own frames can confirm it; then it goes without."""
+
+
+class Wait(Enum):
+    """How the wait for an idle queue ended. What has drained may have brought the keys, so a check comes first."""
+
+    NONE = auto()
+    DRAINED = auto()
+    OVERDUE = auto()
 
 
 async def admit(desk: Desk) -> None:
@@ -65,13 +74,15 @@ async def _decide(desk: Desk) -> events.Event | None:
     workflow = desk.workflows[desk.server.needed[0]]
     if unfit := await _unfitness(desk, workflow):
         return unfit
-    overdue = await _wait_for_idle_queue(desk)
+    wait = await _wait_for_idle_queue(desk)
+    if wait is Wait.DRAINED:
+        return events.QueueDrained()
     await _wait_for_link(desk)
     await desk.shared.permits.acquire(desk.config.name, desk.config.host)
     items = await desk.client.queue()
     if found := _already_loading(items, workflow, desk.server.missing):
         return found
-    return _submission(desk, workflow) if overdue or not items else None
+    return _submission(desk, workflow) if wait is Wait.OVERDUE or not items else None
 
 
 async def _unfitness(desk: Desk, workflow: Workflow) -> events.WorkflowUnfit | None:
@@ -86,18 +97,20 @@ async def _unfitness(desk: Desk, workflow: Workflow) -> events.WorkflowUnfit | N
     return events.WorkflowUnfit(reason, f"workflow {workflow.name}: " + "; ".join(lacking.sentences))
 
 
-async def _wait_for_idle_queue(desk: Desk) -> bool:
-    """Users' work comes first, up to `busy_wait_s` since the server was found cold; whether that time is over."""
+async def _wait_for_idle_queue(desk: Desk) -> Wait:
+    """Users' work comes first, up to `busy_wait_s` since the server was found cold."""
     timing = desk.shared.settings.timing
     if desk.cold_since is None:
         desk.cold_since = loop_time()
+    waited = False
     while await desk.client.queue_remaining() > 0:
         left = desk.cold_since + timing.busy_wait_s - loop_time()
         if left <= 0:
-            return True
+            return Wait.OVERDUE
+        waited = True
         desk.announce(desk.shared.world.now() + left)
         await desk.rest(min(left, timing.auto_recheck_s))
-    return False
+    return Wait.DRAINED if waited else Wait.NONE
 
 
 async def _wait_for_link(desk: Desk) -> None:

@@ -29,8 +29,8 @@ async def examine(desk: Desk) -> None:
         wrong = "; ".join(str(error) for error in desk.broken)
         desk.post(events.WorkflowUnfit(Reason.WORKFLOW_NOT_API_FORMAT, f"{wrong} (then restart comfywarm)"))
         return
-    if desk.server.auto_executing and await _is_still_loading(desk):
-        desk.post(events.LoadingFound("the server was loading by itself, and its queue is still busy"))
+    if _may_be_loading(desk) and await _is_loading(desk):
+        desk.post(events.LoadingFound("the server is still loading what was missing; it is not asked meanwhile"))
         return
     delay = _examine_delay(desk)
     if delay:
@@ -38,11 +38,18 @@ async def examine(desk: Desk) -> None:
     desk.post(events.CheckStarted())
 
 
-async def _is_still_loading(desk: Desk) -> bool:
-    """Whether the queue of a server that was last seen loading by itself is busy: then the check is not asked."""
+def _may_be_loading(desk: Desk) -> bool:
+    """It was loading when last asked; or an earlier run of the daemon may have asked it, and died of what came."""
+    return desk.server.auto_executing or (desk.known_before and desk.server.last_check is None)
+
+
+async def _is_loading(desk: Desk) -> bool:
+    """Whether the queue holds what will bring our keys, or anything where the server was seen loading by itself."""
+    keys = {key for workflow in desk.workflows.values() for key in workflow.keys}
     while True:
         try:
-            return await desk.client.queue_remaining() > 0
+            items = await desk.client.queue()
+            return any(desk.server.auto_executing or not item.cache_keys.isdisjoint(keys) for item in items)
         except NotAnsweringError:
             await asyncio.sleep(_pause_s(desk))
         except ComfyError:

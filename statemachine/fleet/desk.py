@@ -53,6 +53,7 @@ class Desk:
 
     `post` puts an event into its mailbox; `announce` says when it next acts (epoch seconds). `fit` has the digests of
     the workflows that this life of the server can run; `cold_since` is loop time: a step of the wall clock is no wait.
+    `known_before`: the journal knows the server from an earlier run.
     """
 
     config: ServerConfig
@@ -70,6 +71,7 @@ class Desk:
     redial: asyncio.Event = field(default_factory=asyncio.Event)
     fit: set[str] = field(default_factory=set)
     cold_since: float | None = None
+    known_before: bool = False
 
     async def rest(self, seconds: float) -> None:
         """Wait, but not longer than until something happens that makes looking again worthwhile."""

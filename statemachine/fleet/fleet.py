@@ -79,8 +79,10 @@ class Fleet:
             if attempt.server in self._runners:
                 _take_up(self._runners[attempt.server].desk, attempt)
         for name, state in last_states.items():
-            if name in self._runners and state == State.PAUSED.value:
-                _keep_paused(self._runners[name].desk.server)
+            if name in self._runners:
+                self._runners[name].desk.known_before = True
+                if state == State.PAUSED.value:
+                    _keep_paused(self._runners[name].desk.server)
 
     async def _take_up_later(self) -> None:
         """Attempts only: a server that has been watched for a while has a state of its own."""

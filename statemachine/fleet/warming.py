@@ -112,7 +112,7 @@ async def follow(desk: Desk) -> None:
     moved, moved_at = 0.0, loop_time()
     while (attempt := desk.server.open_attempt) is not None:
         hears = attempt.client_id is not None and attempt.client_id == desk.server.client_id
-        await desk.rest(FOLLOW_S if hears else timing.retry_s)
+        await desk.rest(FOLLOW_S if hears and not desk.server.misses else timing.retry_s)
         if attempt.last_progress_at != moved:
             moved, moved_at = attempt.last_progress_at, loop_time()
         if loop_time() - moved_at > timing.warm_timeout_s:

@@ -58,10 +58,10 @@ async def test_a_class_name_with_slashes_is_found() -> None:
     assert '"output_node": true' in text
 
 
-async def test_the_demo_has_three_groups_of_four() -> None:
+async def test_the_demo_has_three_groups() -> None:
     async with demo_fleet(seed=1) as fleet:
         groups = [member.group for member in fleet.members]
-    assert {group: groups.count(group) for group in groups} == {"public": 4, "lab": 4, "field": 4}
+    assert {group: groups.count(group) for group in groups} == {"public": 4, "lab": 4, "field": 5}
 
 
 async def test_simulate_serves_until_cancelled() -> None:

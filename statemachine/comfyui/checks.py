@@ -5,12 +5,14 @@ A check returns one of the core's events and the raw text of the answer. It rais
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import takewhile
 
 from statemachine.comfyui.check_texts import parse_inspire_list, parse_text
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import (
+    RAW_LIMIT,
     AbsentError,
     AccessDeniedError,
     ComfyError,
@@ -67,29 +69,30 @@ class CacheCheck:
 
     async def ask(self, epoch: int) -> CheckResult:
         """What the cache holds, in the server's `epoch`."""
-        raw = ""
         try:
-            for kind in self._kinds():
-                try:
-                    finding = await self._find(kind)
-                except AbsentError:
-                    if kind == self._configured:
-                        raise
-                    continue
-                self._offered = kind
-                return _answered(kind, finding, epoch)
-            raise AbsentError("the server offers no cache check any more")
+            kind, finding = await self._find_by_first(self._kinds())
         except NotAnsweringError:
             raise
         except ComfyError as error:
             self.forget()
             raw = error.raw if isinstance(error, NotUnderstoodError) else ""
             return CheckResult(events.CheckUnusable(_reason(error), f"cache check: {error}"), raw)
+        self._offered = kind
+        event = events.CheckAnswered(kind, finding.missing, finding.needed, finding.auto_executing, epoch)
+        return CheckResult(event, finding.raw[:RAW_LIMIT])
 
     def _kinds(self) -> tuple[str, ...]:
+        """The kinds to try. With `auto` the one that was offered last comes first, and the others again behind it."""
         if self._configured != "auto":
             return (self._configured,)
-        return (self._offered,) if self._offered is not None else AUTO_ORDER
+        return tuple(dict.fromkeys((self._offered or AUTO_ORDER[0], *AUTO_ORDER)))
+
+    async def _find_by_first(self, kinds: tuple[str, ...]) -> tuple[str, _Finding]:
+        """By the first kind that the server offers; AbsentError where it offers none."""
+        for kind in kinds[:-1]:
+            with suppress(AbsentError):
+                return kind, await self._find(kind)
+        return kinds[-1], await self._find(kinds[-1])
 
     async def _find(self, kind: str) -> _Finding:
         if kind == "text":
@@ -159,11 +162,6 @@ def _keeps_the_cache(entry: HistoryEntry) -> bool:
     """Whether what was cached before this prompt still is: it is ours, and did not exhaust the memory."""
     exhausted = isinstance(entry.end, events.PromptFailed) and entry.end.out_of_memory
     return entry.marker is not None and not exhausted
-
-
-def _answered(kind: str, finding: _Finding, epoch: int) -> CheckResult:
-    event = events.CheckAnswered(kind, finding.missing, finding.needed, finding.auto_executing, epoch)
-    return CheckResult(event, finding.raw[:2_000])
 
 
 def _workflows_with(workflows: Iterable[Workflow], missing: Iterable[str]) -> list[str]:

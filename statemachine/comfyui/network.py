@@ -1,5 +1,6 @@
 """The real network: aiohttp for the checks, websockets for /ws."""
 
+import errno
 from collections.abc import AsyncIterator, Mapping
 
 import aiohttp
@@ -56,7 +57,7 @@ class NetworkTransport:
         except TimeoutError as error:
             raise NotAnsweringError(f"no answer within {self._timeout_s:g} s") from error
         except aiohttp.ClientConnectorError as error:
-            raise _connect_error(error) from error
+            raise _connect_error(error.os_error) from error
         except aiohttp.ClientPayloadError as error:
             if isinstance(error.__cause__, ContentEncodingError):
                 raise NotUnderstoodError("the answer's encoding is not what it says") from error
@@ -80,11 +81,11 @@ class NetworkTransport:
                 ping_timeout=PONG_WITHIN_S,
                 proxy=None,
             )
-        except ConnectionRefusedError as error:
-            raise ConnectRefusedError(_sentence(error)) from error
         except websockets.InvalidStatus as error:
             raise _status_error(error) from error
-        except (OSError, TimeoutError, websockets.WebSocketException, ValueError) as error:
+        except OSError as error:
+            raise _connect_error(error) from error
+        except (websockets.WebSocketException, ValueError) as error:
             raise NotAnsweringError(_sentence(error)) from error
         return NetworkSocket(connection)
 
@@ -130,9 +131,13 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     return bytes(content)
 
 
-def _connect_error(error: aiohttp.ClientConnectorError) -> NotAnsweringError:
-    refused = isinstance(error.os_error, ConnectionRefusedError)
-    return ConnectRefusedError("connection refused") if refused else NotAnsweringError(_sentence(error))
+def _connect_error(error: OSError) -> NotAnsweringError:
+    """A host with several addresses gives one error for all; it was refused if each of them refused."""
+    sentence = _sentence(error)
+    refusals = sentence.count(f"[Errno {errno.ECONNREFUSED}]")
+    if isinstance(error, ConnectionRefusedError) or 0 < refusals == sentence.count("[Errno "):
+        return ConnectRefusedError("connection refused")
+    return NotAnsweringError(sentence)
 
 
 def _status_error(error: websockets.InvalidStatus) -> Exception:

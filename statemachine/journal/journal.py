@@ -49,9 +49,13 @@ class _Pending:
     def tell(self, number: int | None) -> None:
         """Say that it is committed (or, without a number, that it is not yet), once."""
         entry = self.write.entry
-        if self.told is not None and entry is not None and not self.was_told:
-            self.was_told = True
+        if self.told is None or entry is None or self.was_told:
+            return
+        self.was_told = True
+        try:
             self.told(entry if number is None else entry.numbered(number))
+        except Exception:
+            logger.exception("a listener of the journal failed; the others are told all the same")
 
     def settle(self, error: Exception | None = None) -> None:
         """Answer whoever waits for durability."""
@@ -163,8 +167,9 @@ class Journal:
             for pending in batch:
                 self._give_up(pending, error)
             return True
-        for pending, number in zip(batch, numbers, strict=True):
+        for pending in batch:
             pending.settle()
+        for pending, number in zip(batch, numbers, strict=True):
             pending.tell(number)
         return True
 
@@ -212,6 +217,8 @@ class Journal:
             self.healthy = True
             logger.info("the journal can be written again; {} entries were lost meanwhile", self.dropped)
             self.on_health(True)
+        if self._pending and self.healthy and self._flushing is None:
+            self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
 
 class WriterThread:

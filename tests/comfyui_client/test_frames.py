@@ -1,0 +1,178 @@
+"""Frames as events: what the real server sent, and whatever else may come."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statemachine.comfyui.frames import decode, is_session_start
+from statemachine.core import events as e
+from statemachine.core.vocabulary import Witness
+from tests.transcript import NAMES, recorded
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+TYPES = [
+    "status", "execution_start", "execution_cached", "executing", "progress", "progress_state", "executed",
+    "execution_success", "execution_error", "execution_interrupted", "crystools.monitor",
+]  # fmt: skip
+
+
+def told(name: str, conn: str) -> list[e.Event]:
+    """The events of one connection's frames."""
+    frames = [json.dumps(line["frame"]) for line in recorded(name) if line["conn"] == conn and "frame" in line]
+    return [event for event in map(decode, frames) if event is not None]
+
+
+def story(name: str, conn: str) -> list[str]:
+    """Those that are no progress, in short: the queue's length, or the event's kind."""
+    shown = (
+        f"queue {one.remaining}" if isinstance(one, e.QueueSeen) else type(one).__name__ for one in told(name, conn)
+    )
+    return [one for one in shown if one != "PromptProgress"]
+
+
+START, CACHED, NODE = ["queue 1", "queue 1"], "PromptCached", "PromptNodeStarted"
+
+
+@pytest.mark.parametrize(
+    ("name", "conn", "expected"),
+    [
+        (
+            "01_success_with_progress",
+            "owner",
+            ["queue 0", *START, CACHED, NODE, NODE, NODE, NODE, "PromptSucceeded", "queue 0"],
+        ),
+        ("02_resubmitted_everything_cached", "owner", ["queue 0", *START, CACHED, "PromptSucceeded", "queue 0"]),
+        ("04_node_raises", "owner", ["queue 0", *START, CACHED, NODE, "PromptFailed", "queue 0"]),
+        ("05_interrupted", "owner", ["queue 0", *START, CACHED, NODE, "PromptInterrupted", "queue 0"]),
+        ("05_interrupted", "observer", ["queue 0", *START, "queue 0"]),
+        (
+            "06_pending_deleted",
+            "owner",
+            ["queue 0", *START, CACHED, NODE, "queue 2", "queue 1", "queue 1", NODE, "PromptSucceeded", "queue 0"],
+        ),
+        ("08_second_socket_same_client_id", "second", ["queue 0"]),
+    ],
+)
+def test_a_recorded_scenario_is_this_sequence_of_events(name: str, conn: str, expected: list[str]) -> None:
+    assert story(name, conn) == expected
+
+
+def test_the_success_of_work_without_a_client_id_is_told_to_nobody() -> None:
+    for conn in {line["conn"] for line in recorded("03_submitted_without_client_id")} - {"http", "note"}:
+        kinds = {type(event) for event in told("03_submitted_without_client_id", conn)}
+        assert kinds <= {e.QueueSeen, e.PromptProgress}
+
+
+def test_nothing_but_these_events_is_ever_read_from_the_recordings() -> None:
+    kinds = {
+        type(event)
+        for name in NAMES
+        for conn in {line["conn"] for line in recorded(name)}
+        for event in told(name, conn)
+    }
+    assert kinds == {
+        e.QueueSeen, e.PromptCached, e.PromptNodeStarted, e.PromptProgress, e.PromptSucceeded, e.PromptFailed,
+        e.PromptInterrupted,
+    }  # fmt: skip
+
+
+def test_the_recorded_failure_names_its_node_and_its_cause_in_one_line() -> None:
+    (failure,) = [event for event in told("04_node_raises", "owner") if isinstance(event, e.PromptFailed)]
+    assert failure.message == "node 10 (RigSlowModel) raised RuntimeError: CUDA out of memory (rig)"
+    assert failure.out_of_memory
+    assert failure.witness is Witness.WS
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "expected"),
+    [
+        ("torch.OutOfMemoryError", "Allocation on device", True),
+        ("torch.cuda.OutOfMemoryError", "", True),
+        ("RuntimeError", "CUDA error: Out Of Memory", True),
+        ("ValueError", "wrong size", False),
+    ],
+)
+def test_out_of_memory_is_recognised(kind: str, text: str, expected: bool) -> None:
+    event = decode(frame("execution_error", prompt_id="p", exception_type=kind, exception_message=text))
+    assert isinstance(event, e.PromptFailed)
+    assert event.out_of_memory is expected
+
+
+def test_the_recorded_progress_grows_to_the_number_of_nodes() -> None:
+    done = [one.done for one in told("01_success_with_progress", "owner") if isinstance(one, e.PromptProgress)]
+    assert done == sorted(done)
+    assert (done[0], done[-1]) == (0.0, 4.0)
+
+
+def test_the_end_of_execution_proves_nothing() -> None:
+    assert decode(frame("executing", node=None, prompt_id="p")) is None
+
+
+def test_only_a_status_starts_a_session() -> None:
+    assert is_session_start(frame("status", status={"exec_info": {"queue_remaining": 0}}, sid="x"))
+    assert not is_session_start(frame("crystools.monitor", cpu=1))
+    assert not is_session_start(b"\x00\x00\x00\x01")
+
+
+def frame(kind: str, **data: Any) -> str:
+    return json.dumps({"type": kind, "data": data})
+
+
+DEEP = "[" * 1000 + "]" * 1000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "null",
+        "[]",
+        '{"type":"status"}',
+        '{"type":["status"],"data":{}}',
+        '{"type":"status","data":{"status":{"exec_info":{"queue_remaining":null}}}}',
+        '{"type":"status","data":{"status":{"exec_info":{"queue_remaining":1e999}}}}',
+        '{"type":"status","data":{"status":{"exec_info":{"queue_remaining":-1}}}}',
+        '{"type":"status","data":{"status":{"exec_info":{"queue_remaining":true}}}}',
+        '{"type":"status","data":{"status":{"exec_info":{"queue_remaining":99999999999}}}}',
+        '{"type":"execution_success","data":{"prompt_id":7}}',
+        '{"type":"executing","data":{"node":"1"}}',
+        '{"type":"progress_state","data":{"prompt_id":"p","nodes":{"1":{"value":"x","max":1}}}}',
+        f'{{"type":"executing","data":{{"prompt_id":"p","node":{DEEP}}}}}',
+        f'{{"type":"execution_cached","data":{{"prompt_id":"p","nodes":[{DEEP}]}}}}',
+    ],
+)
+def test_a_frame_that_is_not_understood_is_nothing(text: str) -> None:
+    assert decode(text) is None
+
+
+def test_a_node_without_a_maximum_counts_as_not_begun() -> None:
+    event = decode(frame("progress_state", prompt_id="p", nodes={"1": {"value": 5, "max": 0}}))
+    assert event == e.PromptProgress("p", 0.0)
+
+
+@given(st.text() | st.binary())
+def test_no_text_and_no_bytes_make_it_raise(noise: str | bytes) -> None:
+    decode(noise)
+
+
+@given(kind=st.sampled_from(TYPES), data=JSON)
+def test_no_json_makes_it_raise(kind: str, data: Any) -> None:
+    decode(json.dumps({"type": kind, "data": data}))
+
+
+PARTS = st.dictionaries(
+    st.sampled_from(["prompt_id", "node", "nodes", "status", "exception_type", "exception_message"]), JSON
+)
+
+
+@given(kind=st.sampled_from(TYPES), data=PARTS, prompt_id=st.text(max_size=5))
+def test_nothing_in_the_right_places_makes_it_raise(kind: str, data: dict[str, Any], prompt_id: str) -> None:
+    event = decode(json.dumps({"type": kind, "data": {**data, "prompt_id": prompt_id}}))
+    assert event is None or getattr(event, "prompt_id", prompt_id) == prompt_id

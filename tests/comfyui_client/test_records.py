@@ -1,0 +1,175 @@
+"""What /queue and /history hold; nothing that is not understood counts as absence."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statemachine.comfyui.errors import NotUnderstoodError
+from statemachine.comfyui.records import Marker, history_entries, queue_items
+from statemachine.core import events as e
+from statemachine.core.attempt import Attempt
+from statemachine.core.vocabulary import Witness
+from tests.comfyui_client.fakes import history_entry, marker_of, queue_entry, ran, workflow
+from tests.comfyui_client.test_frames import JSON
+from tests.transcript import NAMES, recorded
+
+MARKER = Marker("ours", "w", "d")
+OURS = Attempt("a", "w", "ours", 0.0, server_prompt_id="theirs")
+
+
+def answers(path: str) -> list[dict[str, Any]]:
+    """Every recorded answer of a route."""
+    lines = (line for name in NAMES for line in recorded(name))
+    return [line["json"] for line in lines if line.get("request", "").startswith(f"GET {path}")]
+
+
+def end_of(name: str) -> e.PromptEnd:
+    """How the first prompt of a recording ended, by its history."""
+    entries = [line["json"] for line in recorded(name) if line.get("request", "").startswith("GET /history/")]
+    return next(entry.end for answer in entries for entry in history_entries(answer))
+
+
+def test_every_recorded_history_is_read() -> None:
+    entries = [entry for answer in answers("/history") for entry in history_entries(answer)]
+    assert len(entries) >= 8
+    assert all(entry.end.prompt_id == entry.prompt_id for entry in entries)
+    assert all(entry.end.witness is Witness.HISTORY for entry in entries)
+    assert not any(entry.marker for entry in entries)
+
+
+def test_every_recorded_queue_is_read() -> None:
+    items = [item for answer in answers("/queue") for item in queue_items(answer)]
+    assert [item.cache_keys for item in items] == [{"a-0", "a-1"}, {"k-0"}, {"k-0"}]
+    assert items[1].prompt_id == items[2].prompt_id == "3f0c9b9e-51c0-4a34-9a25-6d2c7f4ab009"
+
+
+def test_success_failure_and_interrupt_are_told_apart() -> None:
+    assert isinstance(end_of("01_success_with_progress"), e.PromptSucceeded)
+    assert isinstance(end_of("05_interrupted"), e.PromptInterrupted)
+    failure = end_of("04_node_raises")
+    assert isinstance(failure, e.PromptFailed)
+    assert failure.out_of_memory
+    assert failure.message == "node 10 (RigSlowModel) raised RuntimeError: CUDA out of memory (rig)"
+
+
+def test_history_tells_which_nodes_were_cached() -> None:
+    end = end_of("02_resubmitted_everything_cached")
+    assert isinstance(end, e.PromptSucceeded)
+    assert end.cached_nodes is not None
+    assert set(end.cached_nodes) == {"10", "20", "11", "21"}
+
+
+def test_history_tells_which_outputs_were_dropped() -> None:
+    answer = next(
+        line["json"] for line in recorded("07_refused_and_misdirected") if "GET /history" in line.get("request", "")
+    )
+    (entry,) = history_entries(answer)
+    assert entry.outputs == {"20"}
+    assert "31" in entry.graph
+
+
+def test_our_name_is_found_in_queue_and_history() -> None:
+    entry = queue_entry("theirs", {}, MARKER)
+    (item,) = queue_items({"queue_running": [entry], "queue_pending": []})
+    (past,) = history_entries({"theirs": history_entry(entry)})
+    assert item.marker == past.marker == MARKER
+
+
+@pytest.mark.parametrize("extra", [None, {}, {"comfywarm": None}, {"comfywarm": "x"}, {"comfywarm": {"attempt": 1}}])
+def test_another_name_is_not_ours(extra: object) -> None:
+    (item,) = queue_items({"queue_running": [], "queue_pending": [[1, "x", {}, extra, []]]})
+    assert item.marker is None
+    assert not item.is_of(OURS)
+
+
+def test_ours_is_known_by_either_id_or_by_the_name() -> None:
+    entries = [queue_entry("ours"), queue_entry("theirs"), queue_entry("other", {}, MARKER), queue_entry("other")]
+    items = queue_items({"queue_running": entries, "queue_pending": []})
+    assert [item.is_of(OURS) for item in items] == [True, True, True, False]
+
+
+def test_only_nodes_that_set_a_key_count_as_loading_it() -> None:
+    graph = dict(workflow("w", "k1", "k2").graph)
+    graph["30"] = {"class_type": "RetrieveBackendData //Inspire", "inputs": {"key": "k3"}}
+    graph["31"] = {"class_type": "CacheBackendData //Inspire", "inputs": {"key": ["10", 0]}}
+    (item,) = queue_items({"queue_running": [queue_entry("x", graph)], "queue_pending": []})
+    assert item.cache_keys == {"k1", "k2"}
+
+
+def test_a_graph_of_any_shape_has_no_keys() -> None:
+    graph: dict[str, Any] = {"1": None, "2": {"class_type": "CacheBackendData //Inspire"}, "3": {"inputs": []}}
+    (item,) = queue_items({"queue_running": [[1, "x", graph, {}, []]], "queue_pending": []})
+    assert item.cache_keys == frozenset()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {},
+        {"queue_running": []},
+        {"queue_running": None, "queue_pending": None},
+        {"queue_running": {}, "queue_pending": {}},
+        {"queue_running": "", "queue_pending": ""},
+        {"queue_running": ["abcd"], "queue_pending": []},
+        {"queue_running": [[1]], "queue_pending": []},
+        {"queue_running": [None], "queue_pending": []},
+    ],
+)
+def test_what_is_no_queue_is_not_an_empty_one(answer: dict[str, Any]) -> None:
+    with pytest.raises(NotUnderstoodError):
+        queue_items(answer)
+
+
+def broken(**changed: Any) -> dict[str, Any]:
+    entry = ran(workflow("w", "k1"), "p")["p"]
+    return {"p": {**entry, **changed}}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"error": "unauthorised"},
+        {"p": None},
+        {"p": {}},
+        broken(prompt=None),
+        broken(prompt=[1, "p"]),
+        broken(status=None),
+        broken(status={"status_str": "success"}),
+        broken(status={"status_str": "success", "messages": [["one"]]}),
+        broken(status={"status_str": "success", "messages": [["execution_cached", {"nodes": None}]]}),
+        broken(status={"status_str": "success", "messages": [["execution_cached", {"nodes": 5}]]}),
+    ],
+)
+def test_what_is_no_history_is_not_an_empty_one(answer: dict[str, Any]) -> None:
+    with pytest.raises(NotUnderstoodError):
+        history_entries(answer)
+
+
+@given(st.dictionaries(st.sampled_from(["queue_running", "queue_pending", "p"]), JSON))
+def test_garbage_is_a_queue_or_not_understood(answer: dict[str, Any]) -> None:
+    try:
+        items = queue_items(answer)
+    except NotUnderstoodError:
+        return
+    assert len(items) == len(answer["queue_running"]) + len(answer["queue_pending"])
+
+
+STATUS = st.fixed_dictionaries({"status_str": JSON | st.just("success"), "messages": JSON})
+ENTRY = st.fixed_dictionaries({"prompt": st.lists(JSON, max_size=6) | JSON, "status": STATUS | JSON})
+
+
+@given(st.dictionaries(st.text(max_size=3), ENTRY | JSON, max_size=2))
+def test_garbage_is_a_history_or_not_understood(answer: dict[str, Any]) -> None:
+    try:
+        entries = history_entries(answer)
+    except NotUnderstoodError:
+        return
+    assert [entry.prompt_id for entry in entries] == list(answer)
+
+
+def test_a_marker_survives_the_way_there_and_back() -> None:
+    one = workflow("w", "k1")
+    (entry,) = history_entries(ran(one, "ours"))
+    assert entry.marker == marker_of(one)

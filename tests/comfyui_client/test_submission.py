@@ -1,0 +1,178 @@
+"""What the answer to POST /prompt means: accepted, refused, or still open."""
+
+from typing import Any
+
+import orjson
+import pytest
+
+from statemachine.comfyui.client import ComfyClient
+from statemachine.comfyui.errors import NotAnsweringError
+from statemachine.comfyui.records import Marker
+from statemachine.comfyui.submission import read_reply
+from statemachine.comfyui.transport import Reply
+from statemachine.core import events as e
+from statemachine.core.vocabulary import Reason, Witness
+from tests.comfyui_client.fakes import FakeTransport, json_reply, text_reply
+from tests.transcript import recorded
+
+POSTS = [
+    line for line in recorded("07_refused_and_misdirected") if line.get("request", "").startswith("POST /")
+]  # fmt: skip
+
+
+def recorded_reply(line: dict[str, Any]) -> Reply:
+    body = orjson.dumps(line["json"]) if "json" in line else line.get("text", "").encode()
+    return Reply(line["status"], body)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"),
+    [
+        (0, "unanswered"),  # POST /queue: 200 and empty
+        (1, "refused"),
+        (2, "refused"),
+        (3, "unanswered"),
+        (4, "unanswered"),
+        (5, "unanswered"),
+        (6, "refused"),
+        (7, "refused"),
+        (8, "refused"),
+        (9, "unanswered"),
+        (10, "partly"),
+        (11, "accepted"),
+    ],
+)
+def test_every_recorded_answer(number: int, kind: str) -> None:
+    answer = read_reply(recorded_reply(POSTS[number]), "ours")
+    if kind == "unanswered":
+        assert isinstance(answer, e.SubmissionUnanswered)
+        assert answer.answered
+    elif kind == "accepted":
+        assert answer == e.PromptAccepted("ours", "None", Witness.REPLY)
+    else:
+        assert isinstance(answer, e.PromptRefused)
+        assert answer.still_runs is (kind == "partly")
+        assert answer.reason is Reason.PROMPT_REFUSED
+
+
+def test_all_recorded_posts_are_judged_above() -> None:
+    assert len(POSTS) == 12
+
+
+@pytest.mark.parametrize(
+    ("number", "sentence"),
+    [
+        (1, "the server refused the workflow: Prompt has no outputs"),
+        (2, "the server refused the workflow: No prompt provided: No prompt provided"),
+        (
+            6,
+            "the server refused the workflow: Cannot execute because node NoSuchNode does not exist.: Node ID '#1'",
+        ),
+        (
+            8,
+            (
+                "the server refused the workflow: Prompt outputs failed validation: "
+                "node 20 (CacheBackendData //Inspire): Required input is missing: tag, Required input is missing: data"
+            ),
+        ),
+        (
+            10,
+            (
+                "the server dropped a part of the workflow and runs the rest: node 31 (CacheBackendData //Inspire): "
+                "Required input is missing: tag, Required input is missing: data"
+            ),
+        ),
+    ],
+)
+def test_a_refusal_repeats_what_the_server_found(number: int, sentence: str) -> None:
+    answer = read_reply(recorded_reply(POSTS[number]), "ours")
+    assert isinstance(answer, e.PromptRefused)
+    assert answer.message == sentence
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        text_reply(""),
+        json_reply({}),
+        json_reply([]),
+        json_reply("accepted"),
+        text_reply("<html>"),
+        json_reply({"exec_info": {"queue_remaining": 0}}),
+        json_reply({"prompt_id": None, "number": 1, "node_errors": {}}),
+        json_reply({"prompt_id": 7, "number": 1, "node_errors": {}}),
+        json_reply({"prompt_id": "ours", "number": 1}, 201),
+        text_reply("500 Internal Server Error", 500),
+        text_reply("404: Not Found", 404),
+        text_reply("405: Method Not Allowed", 405),
+        text_reply("bad request", 400),
+        json_reply({}, 400),
+        json_reply({"message": "a proxy's own words"}, 400),
+    ],
+)
+def test_what_is_neither_accepted_nor_refused_must_be_looked_up(reply: Reply) -> None:
+    answer = read_reply(reply, "ours")
+    assert isinstance(answer, e.SubmissionUnanswered)
+    assert answer.answered
+    assert answer.message.startswith("POST /prompt")
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (json_reply({"error": "Authentication required"}, 401), Reason.ACCESS_DENIED),
+        (text_reply("", 403), Reason.ACCESS_DENIED),
+        (text_reply("", 302, "/login"), Reason.ACCESS_DENIED),
+        (text_reply("", 301, "https://192.0.2.1/prompt"), Reason.PROMPT_REFUSED),
+        (text_reply("", 302, "http://192.0.2.1/prompt"), Reason.PROMPT_REFUSED),
+        (text_reply("", 308, "https://192.0.2.1/prompt"), Reason.PROMPT_REFUSED),
+        (text_reply("too large", 413), Reason.PROMPT_REFUSED),
+    ],
+)
+def test_what_the_server_never_took_is_refused(reply: Reply, reason: Reason) -> None:
+    answer = read_reply(reply, "ours")
+    assert isinstance(answer, e.PromptRefused)
+    assert (answer.reason, answer.still_runs) == (reason, False)
+    assert not reply.location.startswith("http") or reply.location in answer.message
+
+
+def test_a_server_that_gives_its_own_id_is_believed() -> None:
+    answer = read_reply(json_reply({"prompt_id": "theirs", "number": 1, "node_errors": {}}), "ours")
+    assert answer == e.PromptAccepted("ours", "theirs", Witness.REPLY)
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_proxy_does_not_speak_for_the_server(status: int) -> None:
+    with pytest.raises(NotAnsweringError):
+        read_reply(text_reply("Bad Gateway", status), "ours")
+
+
+@pytest.mark.parametrize("errors", [["x"], "x", 5, {"1": None}, {"1": {"errors": 3}}, {"1": {"errors": [None]}}])
+def test_errors_of_any_shape_mean_that_a_part_was_dropped(errors: object) -> None:
+    answer = read_reply(json_reply({"prompt_id": "p", "node_errors": errors}), "ours")
+    assert isinstance(answer, e.PromptRefused)
+    assert answer.still_runs
+
+
+MARKER = Marker("ours", "w", "digest")
+
+
+async def test_the_post_carries_our_id_and_our_name() -> None:
+    transport = FakeTransport({"/prompt": json_reply({"prompt_id": "ours", "number": 1, "node_errors": {}})})
+    await ComfyClient(transport).submit({"1": {}}, MARKER, "c1", front=False)
+    assert transport.asked == ["POST /prompt"]
+    assert transport.bodies == [
+        {
+            "prompt": {"1": {}},
+            "prompt_id": "ours",
+            "client_id": "c1",
+            "extra_data": {"comfywarm": {"attempt": "ours", "workflow": "w", "digest": "digest"}},
+        }
+    ]
+
+
+async def test_the_front_is_asked_for_only_by_setting_and_no_client_id_is_made_up() -> None:
+    transport = FakeTransport({"/prompt": json_reply({})})
+    await ComfyClient(transport).submit({}, MARKER, None, front=True)
+    assert transport.bodies[0]["front"] is True
+    assert "client_id" not in transport.bodies[0]

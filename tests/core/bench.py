@@ -1,0 +1,110 @@
+"""One server on the machine, and a way into each of its states."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from statemachine.core import events as e
+from statemachine.core.attempt import Attempt
+from statemachine.core.machine import Machine
+from statemachine.core.server import Reachability, Server
+from statemachine.core.transition import Transition
+from statemachine.core.vocabulary import Reason, State, Witness
+
+MACHINE = Machine()
+OURS, OLDER, FOREIGN = "ours", "older", "foreign"
+WORKFLOW = "cache_models"
+CACHE_NODES: Mapping[str, str] = MappingProxyType({"20": "k1", "21": "k2"})
+
+
+def submission(prompt_id: str = OURS, *, workflow: str = WORKFLOW, varied_tag: bool = False) -> e.SubmissionStarted:
+    return e.SubmissionStarted(workflow, prompt_id, "client", varied_tag, 4, CACHE_NODES)
+
+
+def accepted(prompt_id: str = OURS, server_prompt_id: str | None = None) -> e.PromptAccepted:
+    return e.PromptAccepted(prompt_id, server_prompt_id or prompt_id, Witness.REPLY)
+
+
+def succeeded(prompt_id: str = OURS, witness: Witness = Witness.WS) -> e.PromptSucceeded:
+    return e.PromptSucceeded(prompt_id, witness)
+
+
+def failed(prompt_id: str = OURS, witness: Witness = Witness.WS, *, memory: bool = False) -> e.PromptFailed:
+    return e.PromptFailed(prompt_id, witness, "node 10 raised", memory)
+
+
+def interrupted(prompt_id: str = OURS, witness: Witness = Witness.WS) -> e.PromptInterrupted:
+    return e.PromptInterrupted(prompt_id, witness)
+
+
+def queue(remaining: int) -> e.QueueSeen:
+    return e.QueueSeen(remaining, Witness.WS)
+
+
+class Bench:
+    """`apply` takes events one second apart and returns the transitions that they made."""
+
+    def __init__(self) -> None:
+        self.server = Server("a:8188", Reachability(fall=3, rise=2))
+        self.now = 1_000.0
+
+    def apply(self, *happened: e.Event) -> list[Transition]:
+        made = []
+        for event in happened:
+            self.now += 1
+            made += MACHINE.apply(self.server, event, self.now)
+        return made
+
+    @property
+    def state(self) -> State:
+        return self.server.state
+
+    @property
+    def attempt(self) -> Attempt:
+        assert self.server.attempt is not None
+        return self.server.attempt
+
+    def answer(
+        self, *missing: str, needed: tuple[str, ...] | None = None, auto: bool = False, age: int = 0
+    ) -> e.CheckAnswered:
+        """A check's answer; `age` says how many pieces of evidence of change have come since it was asked."""
+        wanted = ((WORKFLOW,) if missing else ()) if needed is None else needed
+        return e.CheckAnswered("text", missing, wanted, auto, self.server.epoch - age)
+
+    def check(self, *missing: str, needed: tuple[str, ...] | None = None, auto: bool = False) -> list[Transition]:
+        """Start a check where none runs, and answer it."""
+        made = self.apply(e.CheckStarted())
+        return made + self.apply(self.answer(*missing, needed=needed, auto=auto))
+
+    def warm(self, prompt_id: str = OURS, *, workflow: str = WORKFLOW, varied_tag: bool = False) -> None:
+        """From cold to warming."""
+        self.apply(submission(prompt_id, workflow=workflow, varied_tag=varied_tag), accepted(prompt_id))
+        assert self.state is State.WARMING
+
+
+def bench_in(state: State) -> Bench:
+    """A server that has come to `state` in the plainest way."""
+    bench = Bench()
+    if state is State.CHECKING:
+        bench.apply(e.CheckStarted())
+    elif state is State.LOADED:
+        bench.check()
+    elif state is State.AUTO_EXECUTING:
+        bench.check("k1", auto=True)
+    elif state in (State.COLD, State.SUBMITTING, State.WARMING, State.FAILED):
+        bench.check("k1")
+        _beyond_cold(bench, state)
+    elif state is State.UNREACHABLE:
+        bench.apply(*[e.NotAnswering("timed out")] * 3)
+    elif state is State.PAUSED:
+        bench.apply(e.PauseRequested())
+    assert bench.state is state
+    return bench
+
+
+def _beyond_cold(bench: Bench, state: State) -> None:
+    if state is State.SUBMITTING:
+        bench.apply(submission())
+    elif state is State.WARMING:
+        bench.warm()
+    elif state is State.FAILED:
+        bench.apply(e.WorkflowUnfit(Reason.MISSING_NODES, "no such class"))

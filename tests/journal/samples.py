@@ -1,0 +1,80 @@
+"""Entries and attempts for the journal's tests, and a store that can be made to fail."""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from typing_extensions import override
+
+from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.vocabulary import State, Witness
+from statemachine.journal.rows import attempt_row
+from statemachine.journal.store import JournalStore, Write
+
+T = TypeVar("T")
+
+
+def entry(message: str = "m", *, server: str | None = "a", at: float = 100.0, dest: State = State.COLD) -> LogEntry:
+    return LogEntry(
+        at,
+        EntryKind.TRANSITION,
+        "keys_missing",
+        message,
+        server=server,
+        group="g",
+        source=State.CHECKING,
+        dest=dest,
+        witness=Witness.CHECK,
+        prompt_id="p",
+    )
+
+
+def notice(message: str = "n", *, server: str | None = None, at: float = 100.0) -> LogEntry:
+    return LogEntry(at, EntryKind.NOTICE, "journal_unavailable", message, server=server)
+
+
+def attempt(
+    prompt_id: str = "p", *, server: str = "a", at: float = 100.0, outcome: Outcome = Outcome.RECORDED
+) -> Attempt:
+    return Attempt(server, "w", prompt_id, at, client_id="c", server_prompt_id=prompt_id, outcome=outcome)
+
+
+def written(store: JournalStore, *what: LogEntry | Attempt, durable: bool = False) -> list[int | None]:
+    """Write each as its own part of one batch."""
+    return store.write(
+        [Write(one, None) if isinstance(one, LogEntry) else Write(None, attempt_row(one), durable) for one in what]
+    )
+
+
+class FragileStore(JournalStore):
+    """Fails every write while `broken`; `writes` counts the tries, `durably` those that asked for the disk."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.broken: Exception | None = None
+        self.writes = 0
+        self.durably = 0
+        self.closed = False
+
+    @override
+    def write(self, batch: Sequence[Write]) -> list[int | None]:
+        self.writes += 1
+        self.durably += any(one.durable for one in batch)
+        if self.broken is not None:
+            raise self.broken
+        return super().write(batch)
+
+    @override
+    def close(self) -> None:
+        self.closed = True
+        super().close()
+
+
+DISK_FULL = sqlite3.OperationalError("database or disk is full")
+
+
+async def at_once(call: Callable[[], T]) -> T:
+    """A runner without a thread: tests in virtual time wait for no other clock."""
+    return call()

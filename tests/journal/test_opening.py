@@ -1,0 +1,86 @@
+"""Opening a journal that is damaged: it is set aside, and no number is given twice."""
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from statemachine.journal.opening import open_store
+from statemachine.journal.schema import MIGRATIONS, SchemaTooNewError
+from statemachine.journal.store import JournalStore
+from tests.journal.samples import entry, written
+
+NOW = 1_767_225_600.0
+
+
+def open_at(path: Path) -> JournalStore:
+    return open_store(path, lambda: NOW)
+
+
+def test_a_sound_file_is_opened_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    for expected in (1, 2):
+        store = open_at(path)
+        assert written(store, entry()) == [expected]
+        store.close()
+    assert [one.name for one in tmp_path.iterdir()] == ["j.sqlite3"]
+
+
+def damaged(path: Path) -> bytes:
+    """A journal whose middle was overwritten; its bytes."""
+    store = JournalStore(path)
+    written(store, *[entry("x" * 500) for _ in range(200)])
+    store.close()
+    content = bytearray(path.read_bytes())
+    content[5_000:60_000] = b"\xa5" * 55_000
+    path.write_bytes(content)
+    return bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["no database", "overwritten"])
+def test_a_damaged_file_is_kept_aside_and_a_new_one_begun(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "j.sqlite3"
+    before = damaged(path)
+    if kind == "no database":
+        path.write_bytes(before := b"this is no database" * 100)
+    store = open_at(path)
+    assert store.entries(0, 9) == []
+    (aside,) = [
+        one for one in tmp_path.iterdir() if ".damaged-" in one.name and not one.name.endswith(("-wal", "-shm"))
+    ]
+    assert aside.read_bytes() == before
+    (number,) = written(store, entry())
+    assert number is not None
+    assert number > 200
+    store.close()
+    store = open_at(path)
+    assert store.last_seq() == number
+    store.close()
+
+
+def test_a_file_of_a_newer_comfywarm_is_not_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    JournalStore(path).close()
+    connection = sqlite3.connect(path)
+    connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(SchemaTooNewError):
+        open_at(path)
+    assert [one.name for one in tmp_path.iterdir() if "damaged" in one.name] == []
+
+
+def test_a_file_that_cannot_be_opened_is_not_damaged(tmp_path: Path) -> None:
+    (tmp_path / "j.sqlite3").mkdir()
+    with pytest.raises(sqlite3.OperationalError):
+        open_at(tmp_path / "j.sqlite3")
+    assert (tmp_path / "j.sqlite3").is_dir()
+
+
+def test_a_locked_file_is_not_damaged(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    holder = JournalStore(path)
+    written(holder, entry("kept"))
+    reader = open_at(path)
+    assert [one.message for one in reader.entries(0, 9)] == ["kept"]
+    reader.close()
+    holder.close()

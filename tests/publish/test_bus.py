@@ -1,0 +1,91 @@
+"""Who is told: everybody, in order, and nobody may hold up the others."""
+
+import asyncio
+
+import pytest
+
+from statemachine.publish.bus import QUEUE_LIMIT, Bus, Message, Topic
+
+
+def message(number: int, server: str | None = "a") -> Message:
+    return Message(Topic.TRANSITION, str(number).encode(), number, server)
+
+
+async def test_a_reader_gets_everything_in_order_from_its_subscription_on() -> None:
+    bus = Bus()
+    bus.publish(message(0))
+    early, late = bus.subscribe(), None
+    for number in range(1, 5):
+        bus.publish(message(number))
+        late = late or bus.subscribe()
+    assert [one.seq for one in await early.take()] == [1, 2, 3, 4]
+    assert late is not None
+    assert [one.seq for one in await late.take()] == [2, 3, 4]
+
+
+async def test_a_reader_waits_until_there_is_something() -> None:
+    bus = Bus()
+    reader = bus.subscribe()
+    waiting = asyncio.ensure_future(reader.take())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    bus.publish(message(1))
+    assert [one.seq for one in await waiting] == [1]
+    bus.publish(message(2))
+    assert [one.seq for one in await reader.take()] == [2]
+
+
+async def test_a_reader_of_one_server_hears_of_that_one_only() -> None:
+    bus = Bus()
+    reader = bus.subscribe("b")
+    for number, server in enumerate(["a", "b", None, "b"]):
+        bus.publish(message(number, server))
+    assert [one.seq for one in await reader.take()] == [1, 3]
+
+
+async def test_a_slow_reader_is_cut_off_and_the_others_are_not() -> None:
+    bus = Bus()
+    slow, quick = bus.subscribe(), bus.subscribe()
+    heard = 0
+    for number in range(QUEUE_LIMIT + 1):
+        bus.publish(message(number))
+        if number % 100 == 99:
+            heard += len(await quick.take())
+    assert slow.overflowed
+    assert not quick.overflowed
+    assert await slow.take() == []
+    assert heard + len(await quick.take()) == QUEUE_LIMIT + 1
+
+
+async def test_a_full_queue_is_still_a_whole_one() -> None:
+    bus = Bus()
+    reader = bus.subscribe()
+    for number in range(QUEUE_LIMIT):
+        bus.publish(message(number))
+    assert not reader.overflowed
+    assert [one.seq for one in await reader.take()] == list(range(QUEUE_LIMIT))
+
+
+async def test_nothing_comes_after_the_cut_so_no_gap_goes_unnoticed() -> None:
+    bus = Bus()
+    reader = bus.subscribe()
+    for number in range(QUEUE_LIMIT + 50):
+        bus.publish(message(number))
+    assert await reader.take() == []
+
+
+async def test_who_has_left_is_told_nothing() -> None:
+    bus = Bus()
+    reader = bus.subscribe()
+    assert len(bus) == 1
+    bus.unsubscribe(reader)
+    bus.unsubscribe(reader)
+    assert len(bus) == 0
+    bus.publish(message(1))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0):
+            await reader.take()
+
+
+def test_the_topics_are_the_streams_event_names() -> None:
+    assert [topic.value for topic in Topic] == ["transition", "progress", "notice"]

@@ -1,0 +1,190 @@
+"""The JSON that outsiders rely on: exactly the keys and forms of the contract."""
+
+from datetime import UTC, datetime
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.publish.bus import Topic
+from statemachine.publish.render import (
+    detailed_server,
+    detailed_status,
+    entry_message,
+    progress_message,
+    rfc3339,
+    status,
+)
+from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.view import CheckDetail, LinkDetail, ServerDetail, ServerView
+
+NEW_YEAR = 1_767_225_600.0
+WARMING = ServerView(
+    name="127.0.0.1:8188",
+    url="http://127.0.0.1:8188",
+    group="default",
+    state=State.WARMING,
+    since=NEW_YEAR,
+    reason=Reason.PROMPT_ACCEPTED,
+    message="the server has our prompt",
+    missing=("pulid_model",),
+    prompt_id="p",
+    progress=0.42,
+    queue_remaining=1,
+    last_check=NEW_YEAR + 0.5,
+)
+ENTRY = LogEntry(
+    NEW_YEAR,
+    EntryKind.TRANSITION,
+    "prompt_accepted",
+    "the server has our prompt",
+    server="127.0.0.1:8188",
+    group="default",
+    source=State.SUBMITTING,
+    dest=State.WARMING,
+    witness=Witness.REPLY,
+    prompt_id="p",
+    seq=7,
+)
+LINE = {
+    "name": "127.0.0.1:8188",
+    "url": "http://127.0.0.1:8188",
+    "group": "default",
+    "state": "warming",
+    "since": "2026-01-01T00:00:00.000Z",
+    "cache_loaded": False,
+    "auto_executing": False,
+    "missing": ["pulid_model"],
+    "reason": "prompt_accepted",
+    "message": "the server has our prompt",
+    "prompt_id": "p",
+    "progress": 0.42,
+    "queue_remaining": 1,
+    "last_check": "2026-01-01T00:00:00.500Z",
+    "next_action_at": None,
+}
+
+
+def snapshot() -> Snapshot:
+    made = Snapshot()
+    made.put(WARMING)
+    return made
+
+
+def test_the_status_is_the_example_of_the_contract() -> None:
+    assert status(snapshot(), NEW_YEAR) == {
+        "generated_at": "2026-01-01T00:00:00.000Z",
+        "total": 1,
+        "states": {"warming": 1},
+        "servers": [LINE],
+    }
+
+
+def test_an_empty_fleet_has_a_status_too() -> None:
+    assert status(Snapshot(), NEW_YEAR) == {
+        "generated_at": "2026-01-01T00:00:00.000Z",
+        "total": 0,
+        "states": {},
+        "servers": [],
+    }
+
+
+def test_the_detailed_server_adds_to_the_line_and_changes_nothing_of_it() -> None:
+    detail = ServerDetail(
+        LinkDetail(True, NEW_YEAR, 2, None),
+        CheckDetail("text", NEW_YEAR, 12.5, "缓存已加载。"),
+        {"version": "0.3.75", "devices": []},
+        {"checks": 3},
+    )
+    attempt = Attempt("127.0.0.1:8188", "cache_models", "p", NEW_YEAR, outcome=Outcome.SUCCEEDED,
+                      accepted_at=NEW_YEAR + 1, ended_at=NEW_YEAR + 2, confirmed_by=Witness.WS)  # fmt: skip
+    shown = detailed_server(WARMING, detail, [attempt], [ENTRY])
+    assert {key: shown[key] for key in LINE} == LINE
+    assert {key: value for key, value in shown.items() if key not in LINE} == {
+        "link": {"connected": True, "since": "2026-01-01T00:00:00.000Z", "connects": 2, "trouble": None},
+        "server": {"version": "0.3.75", "devices": []},
+        "check": {"kind": "text", "at": "2026-01-01T00:00:00.000Z", "ms": 12.5, "raw": "缓存已加载。"},
+        "attempts": [
+            {
+                "prompt_id": "p",
+                "workflow": "cache_models",
+                "outcome": "succeeded",
+                "confirmed_by": "ws",
+                "created_at": "2026-01-01T00:00:00.000Z",
+                "accepted_at": "2026-01-01T00:00:01.000Z",
+                "ended_at": "2026-01-01T00:00:02.000Z",
+                "varied_tag": False,
+                "message": "",
+            }
+        ],
+        "transitions": [
+            {
+                "id": 7,
+                "at": "2026-01-01T00:00:00.000Z",
+                "event": "transition",
+                "server": "127.0.0.1:8188",
+                "group": "default",
+                "from": "submitting",
+                "to": "warming",
+                "reason": "prompt_accepted",
+                "proved_by": "reply",
+                "prompt_id": "p",
+                "message": "the server has our prompt",
+            }
+        ],
+        "counters": {"checks": 3},
+    }
+    assert detailed_status(snapshot(), NEW_YEAR, [shown])["servers"] == [shown]
+    orjson.dumps(shown)
+
+
+def test_a_server_of_which_nothing_is_known_is_shown_with_the_same_keys() -> None:
+    shown = detailed_server(WARMING, ServerDetail(), [], [])
+    assert set(shown) == {*LINE, "link", "server", "check", "attempts", "transitions", "counters"}
+
+
+def test_the_streams_messages() -> None:
+    live = entry_message(ENTRY, WARMING)
+    assert (live.topic, live.seq, live.server) == (Topic.TRANSITION, 7, "127.0.0.1:8188")
+    assert orjson.loads(live.data)["view"] == LINE
+    replayed = entry_message(ENTRY)
+    assert "view" not in orjson.loads(replayed.data)
+    assert {**orjson.loads(live.data), "view": None} == {**orjson.loads(replayed.data), "view": None}
+    progress = progress_message(WARMING)
+    assert (progress.topic, progress.seq, progress.server) == (Topic.PROGRESS, None, "127.0.0.1:8188")
+    assert orjson.loads(progress.data) == LINE
+
+
+def test_a_notice_is_no_transition_and_has_no_states() -> None:
+    message = entry_message(LogEntry(NEW_YEAR, EntryKind.NOTICE, "journal_unavailable", "full", seq=8))
+    assert (message.topic, message.server) == (Topic.NOTICE, None)
+    said = orjson.loads(message.data)
+    assert [said[key] for key in ("event", "from", "to", "server", "proved_by")] == ["notice", None, None, None, None]
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (None, None),
+        (0.0, "1970-01-01T00:00:00.000Z"),
+        (NEW_YEAR, "2026-01-01T00:00:00.000Z"),
+        (NEW_YEAR + 0.25, "2026-01-01T00:00:00.250Z"),
+        (NEW_YEAR - 0.001, "2025-12-31T23:59:59.999Z"),
+    ],
+)
+def test_times_are_rfc_3339_in_utc(at: float | None, text: str | None) -> None:
+    assert rfc3339(at) == text
+
+
+@given(st.floats(0, 4e9))
+def test_a_time_is_read_back_to_the_millisecond(at: float) -> None:
+    text = rfc3339(at)
+    assert text is not None
+    assert text.endswith("Z")
+    back = datetime.fromisoformat(text)
+    assert back.tzinfo == UTC
+    assert abs(back.timestamp() - at) < 0.0011

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo run test check test-comfyui format lock docs clean
+.PHONY: demo run test check test-comfyui simulate-days format lock docs clean
 
 demo: .venv/ready  ## the service over an embedded simulated fleet, on http://127.0.0.1:8799
 	$(BIN)/python run.py serve --demo
@@ -22,6 +22,11 @@ check: .venv/ready  ## format, lint, strict types, import contracts
 test-comfyui: .venv/ready  ## the same service against real ComfyUI servers, which it installs
 	$(BIN)/python -m tests.comfyui.install
 	$(BIN)/python -m pytest -m comfyui --timeout 300
+
+SEEDS ?= 200
+
+simulate-days: .venv/ready  ## days of fleets' lives in virtual time, with faults; SEEDS=10000 for the long run
+	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 format: .venv/ready
 	$(BIN)/ruff format .

@@ -5,7 +5,7 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -37,6 +37,8 @@ from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import ServerConfig, Settings, resolve_servers
 from statemachine.web.app import build_app, build_runner
 from statemachine.web.ports import WebPorts
+
+Clock = Callable[[], float]
 
 PRUNE_EVERY_S = 3600.0
 
@@ -70,34 +72,34 @@ async def until_stopped(running: AbstractAsyncContextManager[Daemon]) -> None:
 
 
 @asynccontextmanager
-async def running_daemon(settings: Settings) -> AsyncIterator[Daemon]:
-    """A daemon, from its lock to its last journal entry."""
+async def running_daemon(settings: Settings, now: Clock = time.time) -> AsyncIterator[Daemon]:
+    """A daemon, from its lock to its last journal entry. `now` is the wall clock, in epoch seconds."""
     async with AsyncExitStack() as stack:
         stack.enter_context(locked(settings.data_dir))
-        journal = await stack.enter_async_context(_open_journal(settings.data_dir / JOURNAL_FILE))
+        journal = await stack.enter_async_context(_open_journal(settings.data_dir / JOURNAL_FILE, now))
         session = await stack.enter_async_context(new_session())
         snapshot, bus = Snapshot(), Bus()
         publisher = Publisher(journal, snapshot, bus, TransitionLog())
-        journal.on_health = partial(_tell_health, publisher)
+        journal.on_health = partial(_tell_health, publisher, now)
         await journal.open()
-        fleet = _fleet(settings, journal, publisher, session)
-        ports = WebPorts(snapshot=snapshot, bus=bus, journal=journal, operator=fleet, now=time.time)
+        fleet = _fleet(settings, journal, publisher, session, now)
+        ports = WebPorts(snapshot=snapshot, bus=bus, journal=journal, operator=fleet, now=now)
         address = await stack.enter_async_context(_web_side(settings, ports))
         stack.push_async_callback(fleet.stop)
         await fleet.start()
-        _keep_running(stack, _prune(settings, journal))
+        _keep_running(stack, _prune(settings, journal, now))
         yield Daemon(address, fleet)
 
 
-def _fleet(settings: Settings, journal: Journal, publisher: Publisher, session: ClientSession) -> Fleet:
+def _fleet(settings: Settings, journal: Journal, publisher: Publisher, session: ClientSession, now: Clock) -> Fleet:
     servers = resolve_servers(settings)
     shared = Shared(
         settings=settings,
-        world=World(now=time.time, uniform=random.SystemRandom().random, new_id=lambda: str(uuid.uuid4())),
+        world=World(now=now, uniform=random.SystemRandom().random, new_id=lambda: str(uuid.uuid4())),
         journal=journal,
         permits=Permits(Budget(settings.limits.max_warming, settings.limits.max_warming_per_host)),
         check_slots=asyncio.Semaphore(settings.limits.max_checks),
-        herd=HerdCare(HerdBrake(), lambda notice: publisher.notice(notice, time.time())),
+        herd=HerdCare(HerdBrake(), lambda notice: publisher.notice(notice, now())),
     )
     timeout_s = settings.timing.http_timeout_s
     return Fleet(
@@ -119,9 +121,9 @@ def _load_workflows(settings: Settings, servers: Sequence[ServerConfig]) -> dict
 
 
 @asynccontextmanager
-async def _open_journal(path: Path) -> AsyncIterator[Journal]:
+async def _open_journal(path: Path, now: Clock) -> AsyncIterator[Journal]:
     thread = WriterThread()
-    journal = Journal(lambda: open_store(path, time.time), thread)
+    journal = Journal(lambda: open_store(path, now), thread)
     try:
         yield journal
     finally:
@@ -143,8 +145,8 @@ async def _web_side(settings: Settings, ports: WebPorts) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-def _tell_health(publisher: Publisher, healthy: bool) -> None:
-    publisher.notice(Notice.JOURNAL_AVAILABLE if healthy else Notice.JOURNAL_UNAVAILABLE, time.time())
+def _tell_health(publisher: Publisher, now: Clock, healthy: bool) -> None:
+    publisher.notice(Notice.JOURNAL_AVAILABLE if healthy else Notice.JOURNAL_UNAVAILABLE, now())
 
 
 def _keep_running(stack: AsyncExitStack, work: Awaitable[None]) -> None:
@@ -152,11 +154,11 @@ def _keep_running(stack: AsyncExitStack, work: Awaitable[None]) -> None:
     stack.callback(task.cancel)
 
 
-async def _prune(settings: Settings, journal: Journal) -> None:
+async def _prune(settings: Settings, journal: Journal, now: Clock) -> None:
     """Keep the journal within its bounds, in the background."""
     max_age_s = settings.journal.max_age_days * 86_400.0
     while True:
-        oldest = time.time() - max_age_s
+        oldest = now() - max_age_s
         with suppress(JournalUnavailableError):
             await journal.read(partial(JournalStore.prune, older_than=oldest, keep=settings.journal.max_transitions))
         await asyncio.sleep(PRUNE_EVERY_S)

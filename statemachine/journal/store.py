@@ -17,6 +17,9 @@ from statemachine.journal.schema import migrate
 JOURNAL_FILE = "journal.sqlite3"
 """Its name within the data folder."""
 
+BUSY_MS = 500
+"""How long to wait for another program's lock. Reads and writes share a thread, so this delays all that is told."""
+
 NEWEST_TRANSITIONS = "SELECT max(seq) FROM log WHERE dest IS NOT NULL GROUP BY server"
 
 
@@ -42,7 +45,7 @@ class JournalStore:
             self._db.execute("PRAGMA journal_mode = WAL")
             migrate(self._db)
         self._db.row_factory = sqlite3.Row
-        self._db.execute("PRAGMA busy_timeout = 5000")
+        self._db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
     def close(self) -> None:
         """Close the file."""

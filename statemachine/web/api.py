@@ -4,10 +4,12 @@ from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
+from loguru import logger
 from pydantic import SecretStr
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log import LogEntry
+from statemachine.journal.journal import JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from statemachine.publish import render
 from statemachine.publish.render import Json
@@ -94,12 +96,20 @@ class Api:
         return existing_server(self._ports.snapshot, request.match_info["name"])
 
     async def _details(self, views: list[ServerView]) -> list[Json]:
-        histories = await self._ports.journal.read(partial(_histories, names=[view.name for view in views]))
+        histories = await self._histories([view.name for view in views])
         detail = self._ports.snapshot.detail
         return [
             render.detailed_server(view, detail(view.name), *history)
             for view, history in zip(views, histories, strict=True)
         ]
+
+    async def _histories(self, names: list[str]) -> list[History]:
+        """The servers' past; empty where the journal cannot be read, for then the present is needed most."""
+        try:
+            return await self._ports.journal.read(partial(_histories, names=names))
+        except JournalUnavailableError as error:
+            logger.warning("answering without the servers' past: {}", error)
+            return [([], []) for _ in names]
 
 
 def _histories(store: JournalStore, names: list[str]) -> list[History]:

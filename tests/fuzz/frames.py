@@ -1,0 +1,41 @@
+"""/ws frames: decoding never raises, and whatever event comes out can be learnt and shown."""
+
+import json
+
+import orjson
+
+from statemachine.comfyui.frames import decode, is_session_start
+from statemachine.core.attempt import Attempt
+from statemachine.core.learning import learn
+from statemachine.core.server import Server
+from tests.transcript import NAMES, recorded
+
+SEEDS = [
+    json.dumps(frame).encode()
+    for frame in {
+        json.dumps(line["frame"]): line["frame"] for name in NAMES for line in recorded(name) if "frame" in line
+    }.values()
+]
+PROMPT_ID = "984a08b2-659f-47c7-9e67-12dc9b9c15eb"
+TOKENS = [
+    "status", "execution_start", "execution_cached", "executing", "progress", "progress_state", "executed",
+    "execution_success", "execution_error", "execution_interrupted", "exec_info", "queue_remaining", "prompt_id",
+    "nodes", "node", "value", "max", "data", "type", "null", "true", "1e308", "-1", "9223372036854775808", PROMPT_ID,
+]  # fmt: skip
+
+
+def one_input(data: bytes) -> None:
+    """As it comes from a socket: text where it is UTF-8, binary otherwise."""
+    try:
+        frame: str | bytes = data.decode()
+    except UnicodeDecodeError:
+        frame = data
+    event = decode(frame)
+    is_session_start(frame)
+    if event is None:
+        return
+    attempt = Attempt("a", "flow", PROMPT_ID, 0.0, server_prompt_id=PROMPT_ID, total_nodes=4, cache_nodes={"20": "key"})
+    server = Server("a", attempt=attempt)
+    learn(event, server, 1.0)
+    orjson.dumps([server.queue_remaining, attempt.progress, attempt.message, getattr(event, "message", "")])
+    assert 0.0 <= attempt.progress <= 1.0, attempt.progress

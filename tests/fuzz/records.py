@@ -1,0 +1,37 @@
+"""Answers of POST /prompt, GET /queue and GET /history: an event, records, or a ComfyError."""
+
+import json
+from contextlib import suppress
+
+import orjson
+
+from statemachine.comfyui.errors import ComfyError
+from statemachine.comfyui.records import history_entries, queue_items
+from statemachine.comfyui.submission import read_reply
+from statemachine.comfyui.transport import Reply
+from statemachine.core.attempt import Attempt
+from tests.transcript import NAMES, recorded
+
+SEEDS = list({
+    json.dumps(line["json"]).encode() for name in NAMES for line in recorded(name) if line.get("json") is not None
+})  # fmt: skip
+TOKENS = [
+    "queue_running", "queue_pending", "prompt", "prompt_id", "number", "node_errors", "error", "errors", "details",
+    "message", "extra_data", "outputs", "status", "status_str", "success", "completed", "messages", "execution_error",
+    "execution_cached", "execution_interrupted", "comfywarm", "attempt", "workflow", "digest", "class_type", "inputs",
+    "key", "CacheBackendData //Inspire", "exception_type", "exception_message", "null", "true", "[]", "{}",
+]  # fmt: skip
+STATUSES = (200, 400, 500, 302)
+
+
+def one_input(data: bytes) -> None:
+    """The first byte chooses the status, the rest is the body."""
+    reply = Reply(STATUSES[data[0] % len(STATUSES)] if data else 200, data)
+    attempt = Attempt("a", "flow", "ours", 0.0, server_prompt_id="theirs")
+    with suppress(ComfyError):
+        read_reply(reply, "ours")
+    for read in (queue_items, history_entries):
+        with suppress(ComfyError):
+            for item in read(reply.json_object()):
+                item.is_of(attempt)
+                orjson.dumps([item.prompt_id, sorted(item.cache_keys)])

@@ -1,0 +1,37 @@
+"""Workflow files: a `Workflow` that can be sent, or WorkflowError."""
+
+import json
+from contextlib import suppress
+from pathlib import Path
+
+import orjson
+
+from statemachine.comfyui.workflow import WorkflowError, parse_workflow, with_varied_tag
+from tests.transcript import NAMES, recorded
+
+REPOSITORY = Path(__file__).parents[2]
+SEEDS = [
+    *(path.read_bytes() for path in sorted((REPOSITORY / "workflows").glob("*.json"))),
+    *{
+        json.dumps(line["body"]).encode()
+        for name in NAMES
+        for line in recorded(name)
+        if isinstance(line.get("body"), dict) and "prompt" in line["body"]
+    },
+    b'{"nodes": [], "links": []}',
+    b'{"1": {"class_type": "A", "inputs": {"x": ["2", 0]}}, "2": {"class_type": "A", "inputs": {"x": ["1", 0]}}}',
+]
+TOKENS = [
+    '"class_type"', '"inputs"', '"prompt"', '"nodes"', '"key"', '"tag"', '"data"', '"_meta"', '"title"',
+    "CacheBackendData", "CacheBackendDataNumberKey", " //Inspire", "CacheBackendDataList", '["1", 0]', '["2", 0]',
+    "null", "true", "{}", "[]", "*",
+]  # fmt: skip
+
+
+def one_input(data: bytes) -> None:
+    """As it stands in a file."""
+    with suppress(WorkflowError):
+        workflow = parse_workflow("fuzzed", data)
+        orjson.dumps(workflow.graph)
+        assert set(with_varied_tag(workflow, "salt")) == set(workflow.graph)
+        assert set(workflow.keys) == {node.key for node in workflow.cache_nodes}

@@ -1,0 +1,120 @@
+"""The daemon as a process of its own: `python run.py --settings FILE serve`, over and over on the same port."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.comfyui.rig import free_port
+
+REPOSITORY = Path(__file__).parents[2]
+END_S = 20.0
+START_S = 60.0
+POLL_S = 0.02
+FAULTS = ("Traceback (most recent call last)", "it is tried again")
+"""What the daemon's log never has while it is well."""
+
+
+class DaemonDiedError(Exception):
+    """The daemon ended by itself; the text has the end of its log."""
+
+
+class DaemonProcess:
+    """One settings file, one port, many lives. Its log, over all lives, is `folder/daemon.log`."""
+
+    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.settings_file = folder / "settings.json"
+        self.log = folder / "daemon.log"
+        whole = {"data_dir": "data", "logging": {"file": None}, "listen": {"port": self.port}, **settings}
+        self.settings_file.write_text(json.dumps(whole), encoding="utf-8")
+        self._process: Process | None = None
+
+    @property
+    def journal_file(self) -> Path:
+        return self.folder / "data" / "journal.sqlite3"
+
+    @property
+    def pid(self) -> int:
+        """Of the present life."""
+        return self._alive().pid
+
+    async def start(self) -> None:
+        """Begin a life; returns before the daemon answers."""
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *self.command("serve"), stdin=DEVNULL, stdout=log, stderr=log, env=_environment()
+            )
+
+    async def until_answering(self) -> None:
+        """Wait for its web side. DaemonDiedError where the process ends instead."""
+        give_up = time.monotonic() + START_S
+        async with aiohttp.ClientSession() as session:
+            while time.monotonic() < give_up:
+                self._alive()
+                try:
+                    async with session.get(f"{self.address}/healthz"):
+                        return
+                except aiohttp.ClientError:
+                    await asyncio.sleep(POLL_S)
+        raise DaemonDiedError(f"no answer after {START_S:g} s\n{self.log_tail()}")
+
+    def strike(self) -> None:
+        """SIGKILL, at this very moment. DaemonDiedError where it had ended by itself."""
+        self._alive().kill()
+
+    async def gone(self) -> None:
+        """Wait for the end of a process that was struck."""
+        if self._process is not None:
+            await asyncio.wait_for(self._process.wait(), END_S)
+            self._process = None
+
+    async def end(self) -> int:
+        """Ask it to leave (SIGTERM); its exit code, 0 where it was not running."""
+        if self._process is None:
+            return 0
+        process, self._process = self._process, None
+        if process.returncode is None:
+            process.terminate()
+        try:
+            return await asyncio.wait_for(process.wait(), END_S)
+        except TimeoutError:
+            process.kill()
+            return await process.wait()
+
+    async def tail(self, *arguments: str) -> Process:
+        """`run.py tail --json` with these arguments; its standard output is a pipe, its remarks are in tail.log."""
+        with (self.folder / "tail.log").open("ab") as log:
+            return await asyncio.create_subprocess_exec(
+                *self.command("tail", "--json", *arguments), stdin=DEVNULL, stdout=PIPE, stderr=log, env=_environment()
+            )
+
+    def command(self, *arguments: str) -> list[str]:
+        """The command line."""
+        return [sys.executable, str(REPOSITORY / "run.py"), "--settings", str(self.settings_file), *arguments]
+
+    def faults(self) -> list[str]:
+        """Lines of its log that tell of a fault of its own."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [line for line in lines if any(fault in line for fault in FAULTS)]
+
+    def log_tail(self) -> str:
+        """The log's last lines."""
+        return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:])
+
+    def _alive(self) -> Process:
+        if self._process is None or self._process.returncode is not None:
+            raise DaemonDiedError(f"the daemon is not running\n{self.log_tail()}")
+        return self._process
+
+
+def _environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}

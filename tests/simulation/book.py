@@ -1,0 +1,54 @@
+"""What the judge writes down of one server."""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from statemachine.core.vocabulary import Reason, State
+from statemachine.simulator.prompt_queue import Item
+from tests.simulation.scenario import Plan
+from tests.simulation.wire import Wire
+
+
+@dataclass
+class Book:
+    """What is known of one server. Ticks count everything that passes; `_at` is loop time."""
+
+    plan: Plan
+    wire: Wire
+    state: State = State.UNKNOWN
+    link: str | None = None
+    was_linked: bool = False
+    remaining: int | None = None
+    own_falls: int = 0
+    evidence: int = 0
+    verdicts: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    missing: int = 0
+    missing_at: float = -1e9
+    unusable: int = 0
+    missing_since: float | None = None
+    loaded: int = 0
+    told_auto: bool = False
+    failures: int = 0
+    last_queue: int = 0
+    moved_at: float = 0.0
+    recovered_at: float = -1e9
+    prompt: str = ""
+    proofs: dict[str, set[str]] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    dials: deque[float] = field(default_factory=deque)
+    requests: deque[float] = field(default_factory=deque)
+    reached: set[Reason] = field(default_factory=set)
+
+
+def _items_of_ours(book: Book) -> list[Item]:
+    queue = book.wire.server.process.queue
+    items = [*queue.pending, *([queue.running] if queue.running else [])]
+    return [item for item in items if "comfywarm" in item.extra_data]
+
+
+def workflows_of_ours(book: Book) -> list[str]:
+    return [str(item.extra_data["comfywarm"]["workflow"]) for item in _items_of_ours(book)]
+
+
+def prompts_of_ours(book: Book) -> list[str]:
+    return [item.prompt_id for item in _items_of_ours(book)]

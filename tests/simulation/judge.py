@@ -1,0 +1,317 @@
+"""The rules that are never broken, asserted at every step by somebody who sees both ends of every wire.
+
+`loaded` and `cold` are judged by what had been delivered to the daemon; double warm-ups by what is on the servers and
+on the network. The readings of checks and frames are its own, not the client's.
+"""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
+
+from statemachine.comfyui.transport import Reply
+from statemachine.core.transition import Transition
+from statemachine.core.vocabulary import Reason, State
+from statemachine.journal.store import Write
+from statemachine.settings import Settings
+from tests.simulation.book import Book, workflows_of_ours
+from tests.simulation.readings import ENDS, ended_prompts, history_is_warm, remaining_in, says_cached
+from tests.simulation.rules import IN_FLIGHT, TransitionRules, now
+from tests.simulation.wire import prompt_of
+
+ALLOWED_GETS = ("/prompt", "/queue", "/system_stats", "/cache/check", "/inspire/cache/list")
+ALLOWED_FOLDERS = ("/history", "/object_info/")
+DIALS_A_MINUTE = 30
+REQUESTS_A_MINUTE = 600
+FRUITLESS_WRITES_A_SECOND = 20
+PROGRESS = tuple(f'{{"type": "{kind}"' for kind in ("executing", "progress_state", "execution_cached"))
+
+
+class Judge:
+    """`accuse(server, what)` is told of the first violation; `note(server, what)` of everything."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        accuse: Callable[[str, str], None],
+        note: Callable[..., None],
+    ) -> None:
+        self.books: dict[str, Book] = {}
+        self.warm_ups: Counter[str] = Counter()
+        self.last_seq = 0
+        self.submission = asyncio.Event()
+        """Set for a moment whenever a prompt is about to be written down, and when it is posted."""
+        self.told: dict[int, tuple[str | None, str | None]] = {}
+        self._settings = settings
+        self._accuse, self._note = accuse, note
+        self._rules = TransitionRules(settings, self.books, accuse)
+        self._tick = 0
+        self._committed: set[str] = set()
+        self._posted: set[str] = set()
+        self._client_ids: set[str] = set()
+        self._fruitless: deque[float] = deque()
+        self._told_seq = 0
+
+    # The daemon's life
+
+    def born(self) -> None:
+        """A new daemon, which remembers the journal only."""
+        for book in self.books.values():
+            book.link, book.remaining, book.own_falls, book.told_auto, book.failures = None, None, 0, False, 0
+            book.missing_since, book.moved_at, book.was_linked = None, now(), False
+            book.verdicts.clear()
+            book.dials.clear()
+            book.requests.clear()
+
+    def placed(self, name: str, state: State) -> None:
+        """A runner begins."""
+        self.books[name].state = state
+
+    def told_entry(self, seq: int | None, server: str | None, dest: str | None) -> None:
+        """An entry was published."""
+        if seq is None:
+            return
+        if seq <= self._told_seq:
+            self._accuse(server or "-", f"rule 7: log id {seq} was told after {self._told_seq}")
+        self._told_seq = seq
+        self.told[seq] = (server, dest)
+
+    # Requests
+
+    def request_left(self, name: str, method: str, path: str, body: bytes | None) -> int:
+        """A request leaves the daemon; the tick that stands for it."""
+        self._tick += 1
+        book, route = self.books[name], path.partition("?")[0]
+        self._limit(name, book.requests, REQUESTS_A_MINUTE, "requests")
+        if method == "POST" and path == "/prompt" and body is not None:
+            self._post_leaves(name, book, body)
+        elif method != "GET" or body is not None:
+            self._accuse(name, f"rules 1 and 6: {method} {path} with {len(body or b'')} bytes was sent")
+        elif route not in ALLOWED_GETS and not route.startswith(ALLOWED_FOLDERS):
+            self._accuse(name, f"rule 6: GET {path} was sent")
+        if route == "/cache/check":
+            self._note(name, "asks", path)
+            if book.told_auto:
+                self._accuse(name, "rule 3: the check was asked while the server loads by itself")
+        return self._tick
+
+    def _post_leaves(self, name: str, book: Book, body: bytes) -> None:
+        prompt_id, workflow = prompt_of(body)
+        self._note(name, "POST", prompt_id, workflow)
+        self.warm_ups[name] += 1
+        self._mark_submission()
+        book.prompt, book.moved_at = prompt_id, now()
+        if prompt_id not in self._committed:
+            self._accuse(name, f"rule 2: {prompt_id} was posted and is not in the journal")
+        if prompt_id in self._posted:
+            self._accuse(name, f"rule 2: {prompt_id} was posted a second time")
+        self._posted.add(prompt_id)
+        if workflow in book.wire.travelling.values():
+            self._accuse(name, f"rule 2: POST of {workflow} while an earlier one may still be accepted")
+        if workflow in workflows_of_ours(book):
+            self._accuse(name, f"rule 2: POST of {workflow} while an earlier one is queued or running")
+        if book.told_auto:
+            self._accuse(name, "rule 3: POST while the server loads by itself")
+
+    def post_processed(self, name: str, prompt_id: str, status: int) -> None:
+        """A server has answered a POST."""
+        self._note(name, "server answers POST", prompt_id, status)
+        ours = workflows_of_ours(self.books[name])
+        if len(ours) != len(set(ours)):
+            self._accuse(name, f"rule 2: the server holds {ours} of ours")
+
+    def request_failed(self, name: str, path: str) -> None:
+        """Nothing came back."""
+        book = self.books[name]
+        book.failures += 1
+        self._note(name, "no answer to", path)
+        if book.failures >= self._settings.reachability.fall:
+            book.told_auto = False
+        if path == "/cache/check":
+            book.unusable = self._next()
+
+    def reply_delivered(self, name: str, path: str, reply: Reply, *, genuine: bool, ticket: int) -> None:
+        """An answer reaches the daemon."""
+        tick, book = self._next(), self.books[name]
+        self._note(name, "answer" if genuine else "distorted answer", path, reply.status, reply.body[:60])
+        if genuine:
+            book.failures = 0
+            self._read_records(book, path, reply.body)
+            self._read_queue(book, path, reply.body)
+        self._read_check(name, book, path, reply, genuine=genuine, ticket=ticket, tick=tick)
+
+    def _read_records(self, book: Book, path: str, body: bytes) -> None:
+        """What the answer proves of our prompts."""
+        if path.startswith("/history"):
+            for prompt_id, end in ended_prompts(body):
+                book.proofs.setdefault(prompt_id, set()).add(end)
+        elif path in ("/queue", "/prompt") and book.prompt and book.prompt.encode() in body:
+            book.proofs.setdefault(book.prompt, set()).add("accepted")
+
+    def _read_queue(self, book: Book, path: str, body: bytes) -> None:
+        remaining = remaining_in(path, body)
+        if remaining is None:
+            return
+        if path == "/queue":
+            book.last_queue = remaining
+        if book.remaining is not None:
+            book.remaining = min(book.remaining, remaining)
+        if remaining == 0:
+            book.told_auto = False
+
+    def _read_check(
+        self, name: str, book: Book, path: str, reply: Reply, *, genuine: bool, ticket: int, tick: int
+    ) -> None:
+        kind = book.plan.kind_of(path)
+        if kind is None:
+            return
+        if not genuine:
+            book.unusable = tick
+            return
+        if kind == "history":
+            cached: bool | None = history_is_warm(reply.body, book.plan.judged_by_history)
+        else:
+            cached = says_cached(kind, reply)
+        if cached is None:
+            book.unusable = tick
+            return
+        book.verdicts[kind] = (ticket, cached)
+        if kind == "text" and "已经自动".encode() in reply.body:
+            book.told_auto = True
+        if not cached:
+            book.missing, book.missing_at = tick, now()
+            book.missing_since = now() if book.missing_since is None else book.missing_since
+
+    # The link
+
+    def dialled(self, name: str, client_id: str) -> None:
+        """A /ws connection is being opened."""
+        self._note(name, "dials as", client_id)
+        if client_id in self._client_ids:
+            self._accuse(name, f"rule 7: client id {client_id} is used again")
+        self._client_ids.add(client_id)
+        self._limit(name, self.books[name].dials, DIALS_A_MINUTE, "dials")
+
+    def link_ended(self, name: str, client_id: str) -> None:
+        """The daemon sees the end of a connection."""
+        book = self.books[name]
+        self._note(name, "/ws ends", client_id)
+        if book.link == client_id:
+            book.link, book.told_auto, book.remaining = None, False, None
+            self._evidence(name, book, "the link was lost")
+
+    def frame_delivered(self, name: str, client_id: str, frame: str | bytes) -> None:
+        """A frame reaches the daemon."""
+        self._tick += 1
+        book = self.books[name]
+        if isinstance(frame, bytes):
+            return
+        if frame.startswith('{"type": "status"'):
+            self._status(name, book, client_id, frame)
+        elif book.prompt and book.prompt in frame:
+            self._frame_of_ours(name, book, frame)
+
+    def _status(self, name: str, book: Book, client_id: str, frame: str) -> None:
+        remaining = remaining_in("/ws", frame)
+        if remaining is None:
+            return
+        self._note(name, "status frame", remaining)
+        before, book.remaining = book.remaining, remaining
+        if remaining == 0:
+            book.told_auto = False
+        if book.link != client_id:
+            book.link, book.own_falls, book.told_auto = client_id, 0, False
+            if book.was_linked:
+                self._evidence(name, book, "the link was opened")
+            book.was_linked = True
+        elif before is not None and remaining < before:
+            foreign = before - remaining - book.own_falls
+            book.own_falls = max(0, -foreign)
+            if foreign > 0:
+                self._evidence(name, book, f"the queue fell from {before} to {remaining}")
+
+    def _frame_of_ours(self, name: str, book: Book, frame: str) -> None:
+        if frame.startswith(PROGRESS):
+            book.moved_at = now()
+        for mark, end in ENDS.items():
+            if frame.startswith(f'{{"type": "{mark}"'):
+                self._note(name, "frame", mark, book.prompt)
+                book.proofs.setdefault(book.prompt, set()).add(end)
+                if book.prompt not in book.ended:
+                    book.ended.add(book.prompt)
+                    book.own_falls += 1
+
+    def _evidence(self, name: str, book: Book, what: str) -> None:
+        """What a check said before this proves nothing any more; `loaded` must be taken back at once."""
+        self._note(name, "evidence of change:", what)
+        evidence = book.evidence = self._next()
+
+        def loaded_still_stands() -> None:
+            if book.state is State.LOADED and book.loaded < evidence:
+                self._accuse(name, f"rule 4: loaded stands although {what}")
+
+        asyncio.get_running_loop().call_soon(loaded_still_stands)
+
+    # Transitions
+
+    def transition(self, transition: Transition) -> None:
+        """The daemon's view of a server changes."""
+        name, reason = transition.server, transition.reason
+        book = self.books[name]
+        self._note(name, transition.source.value, "->", transition.dest.value, reason.value, transition.message[:90])
+        self._tick += 1
+        if transition.source is not book.state:
+            self._accuse(name, f"a transition begins in {transition.source.value}, the last ended elsewhere")
+        book.state = transition.dest
+        book.reached.add(reason)
+        if transition.dest in IN_FLIGHT:
+            book.moved_at = now()
+            book.recovered_at = now() if transition.reason is Reason.PROMPT_IN_DOUBT else book.recovered_at
+        if transition.dest in (State.LOADED, State.WARMING, State.PAUSED):
+            book.missing_since = None
+        if transition.dest in (State.PAUSED, State.UNREACHABLE, State.FAILED):
+            book.told_auto = False
+        if transition.dest is State.LOADED:
+            book.loaded = self._tick
+        if reason is Reason.PERMIT_GRANTED:
+            self._mark_submission()
+        self._rules.check(name, book, transition)
+
+    # The disk
+
+    def committed(self, batch: Sequence[Write], numbers: Sequence[int | None]) -> None:
+        """The journal has written a batch."""
+        self._fruitless.clear()
+        for write, number in zip(batch, numbers, strict=True):
+            if write.attempt is not None:
+                self._committed.add(write.attempt[0])
+            if number is not None:
+                if number != self.last_seq + 1:
+                    self._accuse("-", f"rule 7: log id {number} follows {self.last_seq}")
+                self.last_seq = number
+
+    def not_written(self) -> None:
+        """The disk is full."""
+        at = now()
+        self._fruitless.append(at)
+        while self._fruitless[0] < at - 1.0:
+            self._fruitless.popleft()
+        if len(self._fruitless) > FRUITLESS_WRITES_A_SECOND:
+            self._accuse("-", f"rule 8: the journal tried {len(self._fruitless)} times in a second to write")
+
+    # Helpers
+
+    def _limit(self, name: str, times: deque[float], limit: int, what: str) -> None:
+        at = now()
+        times.append(at)
+        while times[0] < at - 60.0:
+            times.popleft()
+        if len(times) > limit:
+            self._accuse(name, f"rule 8: more than {limit} {what} in a minute")
+
+    def _mark_submission(self) -> None:
+        self.submission.set()
+        self.submission.clear()
+
+    def _next(self) -> int:
+        self._tick += 1
+        return self._tick

@@ -1,0 +1,133 @@
+"""One life of the daemon: the real fleet, composed as the composition root does it, over simulated surroundings."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from loguru import logger
+from typing_extensions import override
+
+from statemachine.comfyui.transport import Transport
+from statemachine.core.attempt import Attempt
+from statemachine.core.budgets import Budget
+from statemachine.core.herd import HerdBrake
+from statemachine.core.log import LogEntry
+from statemachine.core.transition import Transition
+from statemachine.fleet.desk import Desk, Shared, World
+from statemachine.fleet.fleet import Fleet
+from statemachine.fleet.permits import Permits
+from statemachine.fleet.publisher import Publisher
+from statemachine.fleet.reachability import HerdCare
+from statemachine.fleet.transition_log import TransitionLog
+from statemachine.journal.journal import Journal
+from statemachine.journal.store import JournalStore
+from statemachine.publish.bus import Bus
+from statemachine.publish.snapshot import Snapshot
+from statemachine.settings import ServerConfig, Settings, resolve_servers
+from tests.simulation.disk import Disk, InLoop, WatchedStore
+from tests.simulation.judge import Judge
+from tests.simulation.network import SimTransport
+from tests.simulation.scenario import workflows
+from tests.simulation.wire import Wire
+
+
+class WatchedPublisher(Publisher):
+    """The real publisher, which the judge hears first."""
+
+    def __init__(self, journal: Journal, judge: Judge, told: "WatchedLog") -> None:
+        super().__init__(journal, Snapshot(), Bus(), told)
+        self._judge = judge
+
+    @override
+    def place(self, desk: Desk) -> None:
+        self._judge.placed(desk.config.name, desk.server.state)
+        super().place(desk)
+
+    @override
+    def transition(self, desk: Desk, transition: Transition, attempt: Attempt | None) -> None:
+        self._judge.transition(transition)
+        super().transition(desk, transition, attempt)
+
+
+class WatchedLog(TransitionLog):
+    """The real log, the last that hears of an entry; the judge hears of its number."""
+
+    def __init__(self, judge: Judge) -> None:
+        super().__init__()
+        self._judge = judge
+
+    @override
+    def write(self, entry: LogEntry) -> None:
+        self._judge.told_entry(entry.seq, entry.server, entry.dest.value if entry.dest else None)
+        super().write(entry)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The makers of what a mutant may replace with something wrong."""
+
+    transport: Callable[[Wire, "DaemonLife"], Transport] = SimTransport
+    journal: Callable[[Callable[[], JournalStore], InLoop], Journal] = Journal
+    permits: Callable[[Budget], Permits] = Permits
+    fleet: Callable[[Sequence[ServerConfig], Shared, Publisher, Callable[[ServerConfig], Transport]], Fleet] = (
+        lambda servers, shared, publisher, transport_for: Fleet(servers, workflows(), shared, publisher, transport_for)
+    )
+    settings: Callable[[Settings], Settings] = lambda settings: settings
+
+
+RIGHT = Parts()
+"""The parts that the composition root uses, as far as they can be used here."""
+
+
+class DaemonLife:
+    """Born with `start`, killed by `crash`. `dead` is the moment of death: from then on nothing leaves it."""
+
+    def __init__(
+        self, parts: Parts, settings: Settings, world: World, disk: Disk, wires: Mapping[str, Wire], judge: Judge
+    ) -> None:
+        self.dead = False
+        settings = parts.settings(settings)
+        self._judge, self._disk = judge, disk
+        self._stores: list[WatchedStore] = []
+        self._journal = journal = parts.journal(self._open_store, InLoop(disk, self))
+        publisher = WatchedPublisher(journal, judge, WatchedLog(judge))
+        limits = settings.limits
+        shared = Shared(
+            settings=settings,
+            world=world,
+            journal=journal,
+            permits=parts.permits(Budget(limits.max_warming, limits.max_warming_per_host)),
+            check_slots=asyncio.Semaphore(limits.max_checks),
+            herd=HerdCare(HerdBrake(), lambda notice: publisher.notice(notice, world.now())),
+        )
+        self.fleet = parts.fleet(
+            resolve_servers(settings), shared, publisher, lambda config: parts.transport(wires[config.name], self)
+        )
+        self._starting: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Be born."""
+        self._judge.born()
+        self._starting = asyncio.get_running_loop().create_task(self._start())
+
+    def _open_store(self) -> WatchedStore:
+        self._stores.append(WatchedStore(self._disk))
+        return self._stores[-1]
+
+    async def _start(self) -> None:
+        """A fleet that cannot start raises, which the composition root would report; here it is for the log's ear."""
+        try:
+            await self._journal.open()
+            await self.fleet.start()
+        except Exception:
+            logger.exception("the fleet cannot start")
+
+    async def crash(self) -> None:
+        """Die at this instant, as by SIGKILL: what is not committed is lost, what has left is on its way."""
+        self.dead = True
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
+        await self.fleet.stop()
+        for store in self._stores:
+            store.close()

@@ -1,0 +1,289 @@
+"""One world: a scenario lived through in virtual time, from its first fault to a long calm, and what came of it."""
+
+import asyncio
+import gc
+import sqlite3
+import tempfile
+import uuid
+from collections import Counter, deque
+from collections.abc import Collection, Coroutine, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any
+
+from loguru import logger
+
+from statemachine.core.vocabulary import Reason, State
+from statemachine.fleet.desk import World
+from statemachine.simulator import SimServer
+from tests.simulation.book import Book
+from tests.simulation.deeds import Deeds
+from tests.simulation.disk import Disk
+from tests.simulation.faults import Fault, Faults
+from tests.simulation.judge import Judge
+from tests.simulation.life import RIGHT, DaemonLife, Parts
+from tests.simulation.loop import NothingToDoError, VirtualLoop
+from tests.simulation.scenario import EXPECTED, Plan, Scenario, scenario_of
+from tests.simulation.wire import Wire
+
+if TYPE_CHECKING:
+    from loguru import Message
+
+EPOCH = 1_767_225_600.0
+TAIL = 150
+POLL_S = 5.0
+Line = tuple[float, str, tuple[object, ...]]
+
+
+@dataclass
+class Result:
+    """What came of one seed. `trace` is the tail of what happened before the first violation, or all of it."""
+
+    seed: int
+    virtual_s: float
+    faults: Counter[Fault]
+    warm_ups: int
+    violation: str | None
+    trace: list[str] = field(default_factory=list)
+
+
+def run_seed(seed: int, *, parts: Parts = RIGHT, without: Collection[Fault] = (), full_trace: bool = False) -> Result:
+    """Live through the world of this seed. The same seed gives the same world, given the same PYTHONHASHSEED."""
+    with tempfile.TemporaryDirectory(dir=_quick_place()) as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        world = SimWorld(seed, Path(folder), parts, without, keep=None if full_trace else TAIL)
+        with _loud_faults(world):
+            try:
+                runner.run(world.live())
+            except NothingToDoError:
+                world.accuse("-", "everything waits for ever")
+        return world.result(runner.get_loop().time())
+
+
+def _quick_place() -> str | None:
+    shared_memory = Path("/dev/shm")
+    return str(shared_memory) if shared_memory.is_dir() else None
+
+
+@contextmanager
+def _loud_faults(world: "SimWorld") -> Iterator[None]:
+    """An exception that the daemon only logs is a violation."""
+
+    def hear(message: "Message") -> None:
+        if message.record["exception"] is not None:
+            world.accuse("-", f"a fault of the daemon's own: {message}")
+
+    logger.remove()
+    sink = logger.add(hear, level="ERROR", format="{message}", backtrace=False, diagnose=False)
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        logger.remove(sink)
+        if collecting:
+            gc.enable()
+
+
+class SimWorld:
+    """Servers, wires, disk, clock and the daemon's lives."""
+
+    def __init__(self, seed: int, folder: Path, parts: Parts, without: Collection[Fault], *, keep: int | None) -> None:
+        self.clock_offset = 0.0
+        self.wires: dict[str, Wire] = {}
+        self._seed, self._parts = seed, parts
+        self._scenario: Scenario = scenario_of(seed)
+        self._trace: deque[Line] = deque(maxlen=keep)
+        self._faults = Faults(self._rng("faults"), without)
+        self._judge = Judge(self._scenario.settings, self.accuse, self.note)
+        self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self._judge)
+        self._crashes = self._rng("crashes")
+        self._deeds = Deeds(self, self._faults, self._rng("deeds"), self._scenario.deeds_every_s, self.note)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._life: DaemonLife | None = None
+        self._violation: str | None = None
+        self._broken: asyncio.Event = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        chance, ids = self._rng("world"), self._rng("ids")
+        self._world = World(
+            now=self._now, uniform=chance.random, new_id=lambda: str(uuid.UUID(int=ids.getrandbits(128), version=4))
+        )
+
+    def _rng(self, purpose: str) -> Random:
+        return Random(f"{self._seed}/{purpose}")
+
+    def _now(self) -> float:
+        assert self._loop is not None
+        return EPOCH + self._loop.time() + self.clock_offset
+
+    # What everybody may call
+
+    def note(self, server: str, *what: object) -> None:
+        """A line of the trace."""
+        assert self._loop is not None
+        if self._violation is None:
+            self._trace.append((self._loop.time(), server, what))
+
+    def accuse(self, server: str, what: str) -> None:
+        """The first violation ends the world."""
+        if self._violation is None:
+            self.note(server, "VIOLATION", what)
+            self._violation = f"{server}: {what}"
+            self._broken.set()
+
+    def act(self, name: str, action: str) -> None:
+        """The operator."""
+        self.note(name, "operator:", action)
+        if self._life is not None and not self._life.dead:
+            self._life.fleet.act(name, action)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
+        """Work of the network's own, which no daemon's death stops."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def crash(self, away_s: float) -> None:
+        """Kill the daemon and start another one `away_s` later."""
+        if self._life is None or self._life.dead:
+            return
+        self.note("-", "CRASH")
+        await self._life.crash()
+        await asyncio.sleep(away_s)
+        self._be_born()
+
+    async def next_submission(self) -> None:
+        """Wait until a prompt is being written down or posted."""
+        await self._judge.submission.wait()
+
+    # Its course
+
+    async def live(self) -> None:
+        """Until the end of the calm, or the first violation."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(self._unheard)
+        course = asyncio.create_task(self._course())
+        breaking = asyncio.create_task(self._broken.wait())
+        try:
+            await asyncio.wait({course, breaking}, return_when=asyncio.FIRST_COMPLETED)
+            if course.done():
+                course.result()
+        finally:
+            await self._end(course, breaking)
+
+    async def _end(self, *tasks: asyncio.Task[Any]) -> None:
+        self._broken.set()
+        for task in (*tasks, *self._tasks):
+            task.cancel()
+        await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
+        await self._deeds.undo()
+        if self._life is not None:
+            await self._life.crash()
+        for wire in self.wires.values():
+            await wire.server.stop()
+
+    async def _course(self) -> None:
+        scenario = self._scenario
+        for plan in scenario.plans:
+            await self._set_up(plan)
+        self._be_born()
+        adversity = asyncio.create_task(self._deeds.go_on())
+        await asyncio.sleep(scenario.adverse_s)
+        adversity.cancel()
+        await asyncio.gather(adversity, return_exceptions=True)
+        await self._quiet()
+        await self._settle()
+        await asyncio.sleep(scenario.calm_s)
+        self._judge_calm()
+
+    async def _set_up(self, plan: Plan) -> None:
+        server = SimServer(plan.persona, self._rng(plan.name), clock=lambda: EPOCH + asyncio.get_running_loop().time())
+        wire = Wire(
+            plan.name,
+            server,
+            self._faults,
+            self._rng(f"wire/{plan.name}"),
+            self._judge,
+            self.spawn,
+            quality=plan.quality,
+            timeout_s=self._scenario.settings.timing.http_timeout_s,
+        )
+        self.wires[plan.name] = wire
+        self._judge.books[plan.name] = Book(plan, wire)
+        await server.start()
+
+    def _be_born(self) -> None:
+        self.note("-", "a daemon starts")
+        settings = self._scenario.settings
+        self._life = DaemonLife(self._parts, settings, self._world, self.disk, self.wires, self._judge)
+        self._life.start()
+
+    async def _quiet(self) -> None:
+        """No more faults; what is down comes back."""
+        self.note("-", "QUIET")
+        self._faults.active = False
+        await self._deeds.undo()
+        if self._life is None or self._life.dead:
+            self._be_born()
+            await asyncio.sleep(1.0)
+        for name in self.wires:
+            self.act(name, "resume")
+        for book in self._judge.books.values():
+            book.reached.clear()
+
+    async def _settle(self) -> None:
+        """Every server must come to what is true of it."""
+        for _ in range(int(self._scenario.settled_within_s / POLL_S)):
+            if not any(self._unsettled()):
+                return
+            await asyncio.sleep(POLL_S)
+        for book in self._unsettled():
+            self.accuse(book.plan.name, f"liveness: {book.state.value} for ever, instead of {set(book.plan.expected)}")
+
+    def _unsettled(self) -> Iterator[Book]:
+        for book in self._judge.books.values():
+            loaded = book.state is State.LOADED and Reason.ALL_CACHED in book.plan.expected
+            if not (loaded or book.reached & book.plan.expected):
+                yield book
+
+    def _judge_calm(self) -> None:
+        for book in self._judge.books.values():
+            must_load = book.plan.persona.name not in EXPECTED or loads_itself_well(book)
+            if must_load and book.state is not State.LOADED:
+                self.accuse(book.plan.name, f"liveness: {book.state.value} after a long calm, instead of loaded")
+
+    def _unheard(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.accuse("-", f"unheard by anybody: {context['message']}: {context.get('exception')!r}")
+
+    # What came of it
+
+    def result(self, virtual_s: float) -> Result:
+        """Once `live` has returned."""
+        if self._violation is None:
+            self._check_journal()
+        trace = [f"{at:11.3f}  {server:15} {' '.join(map(str, what))}" for at, server, what in self._trace]
+        return Result(
+            self._seed,
+            virtual_s,
+            self._faults.counts,
+            self._judge.warm_ups.total(),
+            self._violation,
+            trace,
+        )
+
+    def _check_journal(self) -> None:
+        """Whatever was told stands in the file, under its number, and no number is left out."""
+        with closing(sqlite3.connect(self.disk.path)) as file:
+            rows = file.execute("SELECT seq, server, dest FROM log ORDER BY seq").fetchall()
+        kept = {seq: (server, dest) for seq, server, dest in rows}
+        if list(kept) != list(range(1, len(kept) + 1)):
+            self.accuse("-", "rule 7: the log ids in the file have gaps")
+        if not self._judge.told.items() <= kept.items():
+            self.accuse("-", "rule 7: an entry was told that is not in the file")
+
+
+def loads_itself_well(book: Book) -> bool:
+    """Whether this is a server that loads by itself, and has done so."""
+    return book.plan.persona.text_check == "starts" and not book.wire.server.missing_keys()

@@ -55,7 +55,9 @@ class Gateway:
         return server
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        server = self._servers[_local_address(request.transport)]
+        server = self._servers.get(_local_address(request.transport))
+        if server is None:  # the client is already gone, and with it the address that it came to
+            return web.Response(status=503)
         try:
             if request.path in SOCKET_PATHS and routes.admits(server, request.headers, request.query):
                 return await _serve_socket(server, request)

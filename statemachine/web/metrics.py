@@ -22,21 +22,24 @@ class Metrics:
 
     def __init__(self, ports: WebPorts) -> None:
         self._registry = CollectorRegistry(auto_describe=False)
-        self._registry.register(FleetCollector(ports))
+        self._fleet = FleetCollector(ports)
+        self._registry.register(self._fleet)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer in the text format, or in OpenMetrics to those who prefer it."""
         encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
+        self._fleet.tasks = len(asyncio.all_tasks())
         # In a thread: thousands of servers take longer than the loop should wait.
         body = await asyncio.to_thread(encode, self._registry)
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
 
 class FleetCollector(Collector):
-    """As many series as servers times their metrics, and one for each state."""
+    """As many series as servers times their metrics, and one for each state. `tasks` is counted on the loop."""
 
     def __init__(self, ports: WebPorts) -> None:
         self._ports = ports
+        self.tasks = 0
 
     @override
     def collect(self) -> Iterable[Metric]:
@@ -56,6 +59,7 @@ class FleetCollector(Collector):
 
     def _program(self) -> Iterator[Metric]:
         journal = self._ports.journal
+        yield GaugeMetricFamily("comfywarm_asyncio_tasks", "Tasks on the event loop.", value=self.tasks)
         yield GaugeMetricFamily("comfywarm_event_streams", "Readers of /api/events.", value=len(self._ports.bus))
         yield GaugeMetricFamily(
             "comfywarm_journal_healthy", "1 while the journal can be written.", value=int(journal.healthy)

@@ -15,6 +15,7 @@ from statemachine.comfyui.records import (
     QueueItem,
     history_entries,
     queue_items,
+    running_ids,
 )
 from statemachine.comfyui.submission import read_reply
 from statemachine.comfyui.transport import OK, Reply, Transport
@@ -34,6 +35,10 @@ class ComfyClient:
     async def queue(self) -> tuple[QueueItem, ...]:
         """Every running and pending prompt."""
         return queue_items(await self._object("/queue"))
+
+    async def running(self) -> frozenset[str]:
+        """The ids of the prompts that run; empty where the worker rests, or has died."""
+        return running_ids(await self._object("/queue"))
 
     async def queue_remaining(self) -> int:
         """How many prompts run or wait. The cheapest question that proves a server answers."""

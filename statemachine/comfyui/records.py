@@ -78,6 +78,12 @@ def queue_items(answer: Mapping[str, Any]) -> tuple[QueueItem, ...]:
         raise NotUnderstoodError(f"this is no queue ({error!r})") from error
 
 
+def running_ids(answer: Mapping[str, Any]) -> frozenset[str]:
+    """The ids of the prompts that run, in an answer of GET /queue."""
+    running: dict[str, Any] = {"queue_running": answer.get("queue_running"), "queue_pending": []}
+    return frozenset(item.prompt_id for item in queue_items(running))
+
+
 def history_entries(answer: Mapping[str, Any]) -> tuple[HistoryEntry, ...]:
     """The entries of an answer of GET /history, in its order: oldest first."""
     try:

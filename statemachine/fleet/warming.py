@@ -111,14 +111,38 @@ async def follow(desk: Desk) -> None:
     timing = desk.shared.settings.timing
     moved, moved_at = 0.0, loop_time()
     while (attempt := desk.server.open_attempt) is not None:
-        hears = attempt.client_id is not None and attempt.client_id == desk.server.client_id
-        await desk.rest(FOLLOW_S if hears and not desk.server.misses else timing.retry_s)
+        await desk.rest(FOLLOW_S if _hears(desk, attempt) and not desk.server.misses else timing.retry_s)
         if attempt.last_progress_at != moved:
             moved, moved_at = attempt.last_progress_at, loop_time()
         if loop_time() - moved_at > timing.warm_timeout_s:
-            desk.post(events.PromptStuck(f"no progress of our prompt for {timing.warm_timeout_s:g} s"))
+            desk.post(await _stuck(desk, attempt))
             return
         await _look_while_warming(desk, attempt)
+
+
+def _hears(desk: Desk, attempt: Attempt) -> bool:
+    """Whether the socket under whose client id the prompt was posted still stands: others hear nothing of it."""
+    return attempt.client_id is not None and attempt.client_id == desk.server.client_id
+
+
+def _note_silence(desk: Desk) -> None:
+    """The socket is open and did not tell our prompt's end: a client that does not read can stall delivery to all."""
+    desk.detail.count("ends_unheard")
+    desk.detail.link.trouble = "the end of our prompt stood in history and was not told over /ws"
+
+
+async def _stuck(desk: Desk, attempt: Attempt) -> events.PromptStuck:
+    """Says which fault it is: a node that hangs, a worker that died, or others' work that does not end."""
+    waited = f"no progress of our prompt for {desk.shared.settings.timing.warm_timeout_s:g} s"
+    try:
+        running = await desk.client.running()
+    except ComfyError:
+        return events.PromptStuck(f"{waited}, and the queue cannot be read")
+    if attempt.server_prompt_id in running:
+        return events.PromptStuck(f"{waited}: it runs, and its node hangs")
+    if running:
+        return events.PromptStuck(f"{waited}: it waits behind a prompt, not ours, that does not end")
+    return events.PromptStuck(f"{waited}: it waits and nothing runs, so the server's worker has died; restart ComfyUI")
 
 
 async def _look_while_warming(desk: Desk, attempt: Attempt) -> None:
@@ -132,6 +156,8 @@ async def _look_while_warming(desk: Desk, attempt: Attempt) -> None:
         if isinstance(found, events.PromptAccepted):
             return
         if found is not None or grace.is_over():
+            if found is not None and _hears(desk, attempt):
+                _note_silence(desk)
             desk.post(found if found is not None else _absence(desk, attempt))
             return
         await asyncio.sleep(0.2)

@@ -26,7 +26,7 @@ test-comfyui: .venv/ready  ## the same service against real ComfyUI servers, whi
 SEEDS ?= 200
 
 simulate-days: .venv/ready  ## days of fleets' lives in virtual time, with faults; SEEDS=10000 for the long run
-	PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --seeds $(SEEDS)
+	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
 format: .venv/ready
 	$(BIN)/ruff format .

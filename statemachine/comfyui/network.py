@@ -56,6 +56,8 @@ class NetworkTransport:
                 return Reply(response.status, content, _clean(response.headers.get("Location", "")))
         except TimeoutError as error:
             raise NotAnsweringError(f"no answer within {self._timeout_s:g} s") from error
+        except aiohttp.ClientConnectorDNSError as error:
+            raise NotAnsweringError(f"the name {error.host} cannot be resolved: {_sentence(error.os_error)}") from error
         except aiohttp.ClientConnectorError as error:
             raise _connect_error(error.os_error) from error
         except aiohttp.ClientPayloadError as error:

@@ -76,22 +76,26 @@ class _Grace:
     seconds: float
     absent_since: float | None = None
 
-    def is_over(self) -> bool:
-        """Whether the prompt, absent now, has been so for long enough, over at least two looks."""
+    def is_over(self, look_began: float) -> bool:
+        """Whether the prompt, missed by a look that began then, has been absent for long enough, over at least two looks.
+
+        A look is as old as its beginning: its last answer may be slow, and what it saw first is then long past.
+        """
         if self.absent_since is None:
             self.absent_since = loop_time()
             return False
-        return loop_time() - self.absent_since >= self.seconds
+        return look_began - self.absent_since >= self.seconds
 
 
 async def _look(desk: Desk, attempt: Attempt, grace: _Grace) -> bool:
     """Look the prompt up once and report what is proved; whether anything was."""
+    began = loop_time()
     try:
         found = await look_up(desk.client, attempt)
     except ComfyError:
         grace.absent_since = None
         return False
-    if found is None and not grace.is_over():
+    if found is None and not grace.is_over(began):
         return False
     desk.post(found if found is not None else _absence(desk, attempt))
     return True
@@ -149,13 +153,14 @@ async def _look_while_warming(desk: Desk, attempt: Attempt) -> None:
     """Two looks in a row must miss a prompt before it counts as lost; one that is still queued needs no report."""
     grace = _Grace(0.0)
     for _ in range(2):
+        began = loop_time()
         try:
             found = await look_up(desk.client, attempt)
         except ComfyError:
             return
         if isinstance(found, events.PromptAccepted):
             return
-        if found is not None or grace.is_over():
+        if found is not None or grace.is_over(began):
             if found is not None and _hears(desk, attempt):
                 _note_silence(desk)
             desk.post(found if found is not None else _absence(desk, attempt))

@@ -71,8 +71,8 @@ def _answering(event: events.Answering, server: Server, at: float) -> None:
 def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
     server.client_id = event.client_id
     server.queue_remaining = None
-    server.epoch += server.was_linked
-    server.was_linked = True
+    server.links += 1
+    server.epoch += server.links > 1
     if event.refused_before:
         server.absences += 1
         server.auto_executing = False

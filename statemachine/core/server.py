@@ -32,7 +32,7 @@ class Server:
     last_check: float | None = None
     epoch: int = 0
     client_id: str | None = None
-    was_linked: bool = False
+    links: int = 0
     queue_remaining: int | None = None
     queue_fell: bool = False
     misses: int = 0

@@ -85,6 +85,11 @@ def refused_before(server: Server, event: e.LinkOpened) -> bool:
     return event.refused_before
 
 
+def linked_before(server: Server, event: e.LinkOpened) -> bool:
+    """It is not the first connection: something may have gone unheard between the last one and this."""
+    return server.links > 1
+
+
 def foreign_work_finished(server: Server, event: e.QueueSeen) -> bool:
     """The queue got shorter, and not by our own prompt."""
     return server.queue_fell
@@ -148,7 +153,7 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.LinkLost, (S.LOADED,), S.UNKNOWN, Reason.LINK_LOST, Witness.LINK),
     *_rows(e.LinkOpened, (*RESTING, S.AUTO_EXECUTING), S.UNKNOWN, Reason.SERVER_RESTARTED, Witness.LINK,
            refused_before),
-    *_rows(e.LinkOpened, (S.LOADED, S.COLD), S.UNKNOWN, Reason.LINK_RESTORED, Witness.LINK),
+    *_rows(e.LinkOpened, (S.LOADED, S.COLD), S.UNKNOWN, Reason.LINK_RESTORED, Witness.LINK, linked_before),
     *_rows(e.QueueSeen, (S.LOADED,), S.UNKNOWN, Reason.FOREIGN_WORK_FINISHED, None, foreign_work_finished),
     *_rows(e.QueueDrained, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, Witness.QUEUE),
     # Warming: written down, posted, followed to its proved end.

@@ -77,7 +77,7 @@ class _Grace:
     absent_since: float | None = None
 
     def is_over(self, look_began: float) -> bool:
-        """Whether the prompt, missed by a look that began then, has been absent for long enough, over at least two looks.
+        """Whether the prompt, missed by a look that began then, has been absent long enough, over at least two looks.
 
         A look is as old as its beginning: its last answer may be slow, and what it saw first is then long past.
         """

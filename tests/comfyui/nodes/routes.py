@@ -57,7 +57,8 @@ async def rig_drop(request: web.Request) -> web.Response:
 
 
 async def rig_state(request: web.Request) -> web.Response:
-    return web.json_response({"keys": list(cache), "checks": asked, "started": started})
+    asks = list(server.prompt_queue.get_flags(reset=False))
+    return web.json_response({"keys": list(cache), "checks": asked, "started": started, "asks": asks})
 
 
 def add() -> None:

@@ -43,6 +43,11 @@ class HerdBrake:
         self._drop_old(at)
         return self._judge(at)
 
+    @property
+    def knows_little(self) -> bool:
+        """Whether too few servers were asked lately for a judgement."""
+        return len(self._asked) < self.least
+
     def _judge(self, at: float) -> BrakeChange | None:
         silent_share = self._silent / len(self._asked)
         calm = silent_share < self.share / 2

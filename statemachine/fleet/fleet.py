@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
+from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
@@ -23,6 +24,11 @@ from statemachine.publish.view import ServerDetail
 from statemachine.settings.servers import ServerConfig
 
 LATE_PAUSE_S = 2.0
+
+OPINIONS = 10
+"""How many other servers are asked when one falls silent and few were asked lately: twice what the brake needs."""
+
+AWAY = frozenset({State.UNREACHABLE, State.PAUSED})
 
 TransportFactory = Callable[[ServerConfig], Transport]
 
@@ -52,6 +58,8 @@ class Fleet:
             config.name: Runner(machine, _desk(config, workflows, shared, transport_for(config)), publisher)
             for config in servers
         }
+        shared.herd.ask_others = self._ask_others
+        self._opinions: set[asyncio.Task[None]] = set()
 
     async def start(self) -> None:
         """Take up what an earlier run left in flight or paused, then start every server.
@@ -70,7 +78,18 @@ class Fleet:
         """Stop every server's work. Prompts in flight stay with their servers and are taken up by the next start."""
         if self._late is not None:
             self._late.cancel()
+        for task in self._opinions:
+            task.cancel()
         await asyncio.gather(*(runner.stop() for runner in self._runners.values()))
+
+    def _ask_others(self) -> None:
+        """One request each to some servers that seemed well; what comes of it is noticed on its way."""
+        well = [runner.desk for runner in self._runners.values() if runner.desk.server.state not in AWAY]
+        well.sort(key=lambda desk: desk.server.misses)
+        for desk in well[:: max(1, len(well) // OPINIONS)][:OPINIONS]:
+            task = asyncio.get_running_loop().create_task(_ask_once(desk))
+            self._opinions.add(task)
+            task.add_done_callback(self._opinions.discard)
 
     async def _take_up_the_past(self) -> None:
         in_flight = await self._shared.journal.read(JournalStore.open_attempts)
@@ -127,6 +146,11 @@ def _desk(
         announce=_not_started,
     )
     return desk
+
+
+async def _ask_once(desk: Desk) -> None:
+    with suppress(ComfyError):
+        await desk.client.queue_remaining()
 
 
 def _not_started(_: object) -> None:

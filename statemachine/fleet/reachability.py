@@ -1,5 +1,6 @@
 """Whether servers answer, noticed at the one place through which every request of a runner goes."""
 
+import math
 from collections.abc import Callable
 
 from statemachine.comfyui.errors import NotAnsweringError
@@ -17,6 +18,9 @@ class HerdCare:
     def __init__(self, brake: HerdBrake, notify: Callable[[Notice], None]) -> None:
         self._brake = brake
         self._notify = notify
+        self._asked_others_at = -math.inf
+        self.ask_others: Callable[[], None] = lambda: None
+        """Asks some other servers whether they answer; set by the fleet."""
 
     @property
     def holds(self) -> bool:
@@ -28,8 +32,16 @@ class HerdCare:
         if server.state is State.UNREACHABLE and not answered:
             return
         change = self._brake.observe(server.name, loop_time(), answered=answered)
+        if not answered and server.misses >= server.reachability.fall - 2:
+            self._seek_opinions()
         if change is not None:
             self._notify(Notice.FLEET_VANISHED if change is BrakeChange.ENGAGED else Notice.FLEET_BACK)
+
+    def _seek_opinions(self) -> None:
+        """Before a server's last failure, where few are asked: the others must say whether it is us."""
+        if self._brake.knows_little and loop_time() - self._asked_others_at > self._brake.window_s:
+            self._asked_others_at = loop_time()
+            self.ask_others()
 
 
 class WatchedTransport:
@@ -42,12 +54,16 @@ class WatchedTransport:
         self._post = post
 
     async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
-        """See Transport. What a proxy says in the server's place counts as no answer."""
+        """See Transport. What a proxy says in the server's place counts as no answer.
+
+        A request that left during a hold is held to its end, which may come after the release.
+        """
+        held = self._herd.holds
         try:
             reply = _from_server(await self._inner.request(method, path, body))
         except NotAnsweringError as error:
             self._herd.observe(self._server, answered=isinstance(error, ConnectRefusedError))
-            self._post(events.NotAnswering(str(error), held=self._herd.holds))
+            self._post(events.NotAnswering(str(error), held=held or self._herd.holds))
             raise
         self._herd.observe(self._server, answered=True)
         if self._server.misses or self._server.state is State.UNREACHABLE:

@@ -119,8 +119,10 @@ async def follow(desk: Desk) -> None:
         if attempt.last_progress_at != moved:
             moved, moved_at = attempt.last_progress_at, loop_time()
         if loop_time() - moved_at > timing.warm_timeout_s:
-            desk.post(await _stuck(desk, attempt))
-            return
+            stuck = await _stuck(desk, attempt)
+            if attempt.last_progress_at == moved:
+                desk.post(stuck)
+                return
         await _look_while_warming(desk, attempt)
 
 

@@ -114,7 +114,7 @@ async def keys_dropped_and_memory_freed(stage: Stage) -> None:
 
 
 async def until_freed(stage: Stage) -> None:
-    """A real server's worker frees when it wakes, and a prompt posted at once may be taken first. Simulated: at once."""
+    """A real worker frees when it wakes, and may take first what is posted at once. Simulated: at once."""
     for _ in range(500):
         async with stage.session.get("/rig/state") as response:
             if response.status != HTTPStatus.OK or not (await response.json())["asks"]:

@@ -1,0 +1,14 @@
+"""What the page says of the test that runs."""
+
+import pytest
+
+from tests.faults.table import Row, rows
+
+
+@pytest.fixture
+def expected(request: pytest.FixtureRequest) -> Row:
+    """The test's own row of docs/faults.md."""
+    name = request.node.nodeid.rpartition("/")[2]
+    found = [row for row in rows() if row.test == name]
+    assert found, f"docs/faults.md has no row for {name}"
+    return found[0]

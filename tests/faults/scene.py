@@ -1,0 +1,236 @@
+"""The stage of every fault: the real daemon over a faulty server and a healthy one, read as an operator reads it.
+
+When a scene closes, what holds for every fault is asserted: nothing was posted twice, two warm-ups were never in
+flight, and the healthy server stayed loaded and was answered for without delay.
+"""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from loguru import logger
+
+from statemachine.cli.daemon import running_daemon
+from statemachine.settings import parse_settings
+from statemachine.simulator import PERSONAS, running_fleet
+from tests.faults.front import Bends, FrameBend, Front
+from tests.faults.table import Row
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE_S = 15.0
+PULSE_S = 0.05
+SLOWEST_S = 2.5
+"""The longest that the daemon may take to answer while a server misbehaves; generous for a machine that is shared."""
+
+QUICK = {
+    "check_interval_s": 0.25,
+    "auto_recheck_s": 0.1,
+    "http_timeout_s": 1.5,
+    "busy_wait_s": 10,
+    "warm_timeout_s": 20,
+    "retry_s": 0.1,
+    "failed_retry_s": 600,
+    "lost_grace_s": 0.5,
+    "link_backoff_max_s": 0.5,
+}
+
+Json = dict[str, Any]
+Start = Callable[[Path, Json], AbstractAsyncContextManager[str]]
+"""(settings file's folder, its content) → a running daemon's address."""
+
+
+class Scene:
+    """One daemon, one misbehaving server called `faulty`, and one called `healthy`."""
+
+    def __init__(self, address: str, session: aiohttp.ClientSession, log: list[str]) -> None:
+        self.address = address
+        self._session = session
+        self.slowest_s = 0.0
+        self.left_loaded: list[Json] = []
+        self.notices: list[str] = []
+        """The reasons of the notices so far."""
+        self.log = log
+        """What a daemon in this process has logged."""
+
+    async def get(self, path: str) -> Any:
+        """The JSON of a GET."""
+        async with self._session.get(self.address + path) as response:
+            return await response.json()
+
+    async def post(self, path: str) -> None:
+        """What an operator asks for."""
+        async with self._session.post(self.address + path) as response:
+            assert response.status == 202
+
+    async def detail(self, name: str = "faulty") -> Json:
+        """Everything about one server."""
+        detail: Json = await self.get(f"/api/servers/{name}")
+        return detail
+
+    async def until(self, holds: Callable[[Json], object], name: str = "faulty", timeout_s: float = PATIENCE_S) -> Json:
+        """Wait until the server's detail satisfies `holds`; a failure shows what it was instead."""
+        deadline = time.monotonic() + timeout_s
+        while not holds(detail := await self.detail(name)):
+            if time.monotonic() > deadline:
+                raise AssertionError(json.dumps(detail, indent=1, ensure_ascii=False))
+            await asyncio.sleep(0.02)
+        return detail
+
+    async def until_state(self, state: str, name: str = "faulty", timeout_s: float = PATIENCE_S) -> Json:
+        """Wait until the server is in that state."""
+        return await self.until(lambda detail: detail["state"] == state, name, timeout_s)
+
+    async def until_read(self, expected: Row, timeout_s: float = PATIENCE_S) -> Json:
+        """Wait until the operator can read what the page promises for this fault."""
+        return await self.until(
+            lambda detail: self.tells(detail, expected) and set(expected.notices) <= set(self.notices),
+            timeout_s=timeout_s,
+        )
+
+    def tells(self, detail: Json, expected: Row) -> bool:
+        """Whether the state and the reason are there, and the words where operators look."""
+        now = {"to": detail["state"], "reason": detail["reason"], "message": detail["message"]}
+        said = [now, *detail["transitions"]]
+        at = [one for one in said if (one["to"], one["reason"]) == (expected.state, expected.reason)]
+        text = "\n".join([*(one["message"] for one in at), detail["link"]["trouble"] or "", *self.log])
+        return bool(at) and all(word in text for word in expected.words)
+
+    async def path(self, name: str = "faulty") -> list[tuple[str, str]]:
+        """The server's transitions, oldest first, as (state, reason)."""
+        detail = await self.detail(name)
+        return [(one["to"], one["reason"]) for one in reversed(detail["transitions"])]
+
+    async def hear_notices(self) -> None:
+        """Read the event stream from its beginning, for the notices."""
+        async with aiohttp.ClientSession() as session, session.get(f"{self.address}/api/events?since=0") as stream:
+            async for line in stream.content:
+                if line.startswith(b"data: "):
+                    event = json.loads(line.removeprefix(b"data: "))
+                    self.notices += [event["reason"]] if event.get("event") == "notice" else []
+
+    async def watch_healthy(self) -> None:
+        """Look at the healthy server all the time, from when it is loaded."""
+        while True:
+            asked = time.monotonic()
+            detail = await self.detail("healthy")
+            self.slowest_s = max(self.slowest_s, time.monotonic() - asked, (detail["check"]["ms"] or 0) / 1000)
+            if detail["state"] != "loaded":
+                self.left_loaded.append(detail)
+            await asyncio.sleep(PULSE_S)
+
+
+@asynccontextmanager
+async def in_process(folder: Path, data: Json) -> AsyncIterator[str]:
+    """The daemon in this process."""
+    async with running_daemon(parse_settings(data, folder, {})) as daemon:
+        yield daemon.address
+
+
+@asynccontextmanager
+async def watched(
+    folder: Path, url: str, *others: str, start: Start = in_process, **settings: Any
+) -> AsyncIterator[Scene]:
+    """The daemon over whatever listens at `url`, and perhaps others, and a healthy server; it ends well."""
+    async with running_fleet([PERSONAS["loaded"]]) as fleet:
+        data = {
+            "servers": [{"url": url, "name": "faulty"}, {"url": fleet.urls[0], "name": "healthy"}, *others],
+            "workflows_dir": str(REPOSITORY / "workflows"),
+            "cache_check": {"kind": "text"},
+            "listen": {"port": 0},
+            "logging": {"file": None},
+            **settings,
+            "timing": {**QUICK, **settings.get("timing", {})},
+        }
+        async with (
+            logged() as log,
+            start(folder, data) as address,
+            aiohttp.ClientSession(connector=one_connection()) as session,
+        ):
+            scene = Scene(address, session, log)
+            await scene.until(lambda detail: detail["state"] == "loaded" and detail["link"]["connected"], "healthy")
+            tasks = [asyncio.create_task(scene.watch_healthy()), asyncio.create_task(scene.hear_notices())]
+            try:
+                yield scene
+                await all_is_well(scene, tasks)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def logged() -> AsyncIterator[list[str]]:
+    """What is logged in this process within the block."""
+    lines: list[str] = []
+    sink = logger.add(lambda line: lines.append(str(line)))
+    try:
+        yield lines
+    finally:
+        logger.remove(sink)
+
+
+def one_connection() -> aiohttp.TCPConnector:
+    """A reader that never needs another connection, should the daemon be unable to accept one."""
+    return aiohttp.TCPConnector(limit=1)
+
+
+async def all_is_well(scene: Scene, tasks: list["asyncio.Task[None]"]) -> None:
+    """What holds whatever the other server does."""
+    for task in tasks:
+        if task.done():
+            await task
+    checks = (await scene.detail("healthy"))["counters"]["checks"]
+    await scene.until(lambda detail: detail["counters"]["checks"] > checks, "healthy")
+    assert scene.left_loaded == []
+    assert scene.slowest_s < SLOWEST_S, "the daemon was slow to answer, or to check the healthy server"
+
+
+@asynccontextmanager
+async def faulty(
+    folder: Path,
+    persona: str = "cold",
+    bends: Bends | None = None,
+    frame_bend: FrameBend | None = None,
+    *,
+    scale: float = 0.01,
+    prepare: Callable[[Front], object] = lambda _: None,
+    **settings: Any,
+) -> AsyncIterator[tuple[Scene, Front]]:
+    """A scene over a front that is faithful but for the bends; `prepare` is called before the daemon starts."""
+    front = Front(PERSONAS[persona], scale)
+    front.bends.update(bends or {})
+    front.frame_bend = frame_bend or front.frame_bend
+    async with front.listening():
+        prepare(front)
+        async with watched(folder, front.url, **settings) as scene:
+            yield scene, front
+    nothing_posted_twice(front)
+
+
+def nothing_posted_twice(front: Front) -> None:
+    """Every POST was another attempt, and no two were in flight at once."""
+    assert len(set(front.prompt_ids)) == len(front.prompt_ids)
+    assert front.most_in_flight <= 1
+    assert len(set(front.client_ids)) == len(front.client_ids)
+
+
+class Memory:
+    """The peak of this process's memory, where the daemon runs too, since the block was entered. Bytes."""
+
+    def __enter__(self) -> "Memory":
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        self._before = _figure("VmRSS")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.growth = _figure("VmHWM") - self._before
+
+
+def _figure(name: str) -> int:
+    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(f"{name}:"))

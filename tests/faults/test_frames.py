@@ -1,0 +1,203 @@
+"""Frames go wrong: none harms anything but its own connection, and none is believed against the check."""
+
+import asyncio
+import json
+import struct
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.frames import BINARY, RESERVED, TEXT, status, wire
+from tests.faults.front import Frame, Front, Raw
+from tests.faults.scene import PATIENCE_S, Json, Memory, Scene, faulty
+from tests.faults.table import Row
+
+MIB = 2**20
+
+
+HARMLESS: dict[str, list[Frame]] = {
+    "not-json": ["hello", "", "{", "null", "[]", "17", '"status"'],
+    "unknown-types": ['{"type": "crystools.monitor", "data": {"gpus": []}}', '{"type": "later", "data": null}', "{}"],
+    "wrong-shapes": [
+        '{"type": "status"}',
+        '{"type": "status", "data": []}',
+        '{"type": ["status"], "data": {}}',
+        '{"type": "executing", "data": null}',
+        '{"type": "progress_state", "data": {"prompt_id": "x", "nodes": {"1": null}}}',
+        '{"type": "execution_success", "data": {"prompt_id": 5}}',
+        '{"type": "execution_cached", "data": {"prompt_id": "x", "nodes": 3}}',
+        '{"type": "execution_error", "data": {"prompt_id": null}}',
+        status("many"),
+        status(None),
+        status({}),
+    ],
+    "deep-json": ["[" * 200_000, '{"type":' * 50_000],
+    "binary-previews": [b"", b"\x00\x00\x00\x01\x00\x00\x00\x02" + bytes(4 * MIB)],
+    "big-text": [json.dumps({"type": "plugin", "data": "x" * (8 * MIB)})],
+    "lone-surrogate": ['{"type": "status", "data": "\\ud800"}'],
+    "foreign-success": [json.dumps({"type": "execution_success", "data": {"prompt_id": "somebody-elses"}})],
+    "foreign-error": [json.dumps({"type": "execution_error", "data": {"prompt_id": "somebody-elses"}})],
+    "unasked-pongs": [wire(0xA, b"pong") for _ in range(100)],
+    "huge-queue": [status(10**30), status(1e300), status(0)],
+    "negative-queue": [status(-5), status(0)],
+}
+
+
+@pytest.mark.parametrize("frames", HARMLESS.values(), ids=HARMLESS)
+async def test_frames_that_mean_nothing(tmp_path: Path, expected: Row, frames: list[Frame]) -> None:
+    """The link lives on, and carries what comes after them."""
+    async with faulty(tmp_path, "loaded") as (scene, front):
+        await scene.until(lambda detail: detail["link"]["connected"])
+        front.say(*frames)
+        await hears(scene, front)
+        await scene.until_read(expected)
+        detail = await scene.until_state("loaded")
+        assert detail["link"]["connects"] == 1
+        assert front.posts == []
+
+
+async def hears(scene: Scene, front: Front) -> None:
+    """Wait until a frame that is sent now has arrived."""
+    front.say(status(7))
+    await scene.until(lambda detail: detail["queue_remaining"] == 7)
+    front.say(status(0))
+    await scene.until(lambda detail: detail["queue_remaining"] == 0)
+
+
+FATAL: dict[str, Frame] = {
+    "invalid-utf-8": wire(TEXT, b'{"type": "\xff\xfe"}'),
+    "64-mib": wire(TEXT, b"[" * 1000, claimed=64 * MIB),
+    "exabytes": wire(BINARY, b"", claimed=2**62),
+    "reserved-opcode": wire(RESERVED, b"x"),
+    "masked-by-the-server": Raw(b"\x81\x85\x00\x00\x00\x00hello"),
+    "stray-continuation": wire(0x0, b"x"),
+    "not-a-frame": Raw(b"HTTP/1.1 500 Internal Server Error\r\n" * 10),
+}
+
+
+@pytest.mark.parametrize("frame", FATAL.values(), ids=FATAL)
+async def test_frames_that_end_the_connection(tmp_path: Path, expected: Row, frame: Frame) -> None:
+    """Another connection is made under another id, and the server is checked again."""
+    with Memory() as memory:
+        async with faulty(tmp_path, "loaded") as (scene, front):
+            await scene.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
+            front.say(frame)
+            await scene.until_read(expected)
+            detail = await scene.until(lambda detail: detail["link"]["connects"] >= 2 and detail["link"]["connected"])
+            await hears(scene, front)
+            assert (await scene.until_state("loaded"))["link"]["connects"] == detail["link"]["connects"]
+    assert memory.growth < 50 * MIB
+
+
+async def test_a_frame_in_endless_fragments(tmp_path: Path, expected: Row) -> None:
+    fragments = [Raw(struct.pack("!BBQ", TEXT if n == 0 else 0, 127, MIB) + b"x" * MIB) for n in range(64)]
+    with Memory() as memory:
+        async with faulty(tmp_path, "loaded") as (scene, front):
+            await scene.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
+            front.say(*fragments)
+            await scene.until_read(expected)
+            await scene.until_state("loaded")
+    assert memory.growth < 250 * MIB
+
+
+async def test_chatter(tmp_path: Path, expected: Row) -> None:
+    """10,000 frames a second: what the scene asserts of the healthy server is what matters."""
+    monitor = json.dumps({"type": "crystools.monitor", "data": {"cpu_utilization": 5, "gpus": [{"vram": 1}] * 4}})
+    burst = Raw(wire(TEXT, monitor.encode()).data * 100)
+    async with faulty(tmp_path, "loaded") as (scene, front):
+        await scene.until(lambda detail: detail["link"]["connected"])
+        for _ in range(200):
+            front.say(burst)
+            await asyncio.sleep(0.01)
+        await hears(scene, front)
+        detail = await scene.until_read(expected)
+        assert detail["link"]["connects"] == 1
+
+
+async def test_status_chatter(tmp_path: Path, expected: Row) -> None:
+    """A users' queue that moves thousands of times a second does not make as many checks."""
+    async with faulty(tmp_path, "loaded") as (scene, front):
+        await scene.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
+        asked = front.asked["GET /cache/check"]
+        pair = Raw(wire(TEXT, status(1).encode()).data + wire(TEXT, status(0).encode()).data)
+        for _ in range(200):
+            front.say(*[pair] * 5)
+            await asyncio.sleep(0.01)
+        await hears(scene, front)
+        await scene.until_read(expected)
+        await scene.until_state("loaded")
+        assert front.asked["GET /cache/check"] - asked < 20
+
+
+def ours(message: Json) -> bool:
+    """Whether a frame is about a prompt, that is about ours: there is no other here."""
+    return "prompt_id" in message["data"]
+
+
+def loses_success(message: Json, text: str) -> Iterable[Frame]:
+    return () if message["type"] == "execution_success" else (text,)
+
+
+def loses_all_of_ours(message: Json, text: str) -> Iterable[Frame]:
+    return () if ours(message) else (text,)
+
+
+def doubles(message: Json, text: str) -> Iterable[Frame]:
+    return (text, text, text)
+
+
+def reverses(message: Json, text: str) -> Iterable[Frame]:
+    """The success first, whatever else there is to say about our prompt afterwards, a failure last of all."""
+    if message["type"] != "execution_success":
+        return (text,)
+    late = [{**message, "type": kind} for kind in ("execution_error", "execution_interrupted", "execution_start")]
+    return (text, *map(json.dumps, late))
+
+
+BENT = {
+    "success-lost": loses_success,
+    "all-of-ours-lost": loses_all_of_ours,
+    "everything-thrice": doubles,
+    "failure-after-success": reverses,
+}
+
+
+@pytest.mark.parametrize("bend", BENT.values(), ids=BENT)
+async def test_frames_of_our_prompt(tmp_path: Path, expected: Row, bend: Any) -> None:
+    async with faulty(tmp_path, frame_bend=bend) as (scene, front):
+        await scene.until_read(expected)
+        await scene.until_state("loaded")
+        assert len(front.posts) == 1
+        reasons = [reason for _, reason in await scene.path()]
+        assert reasons.count("prompt_succeeded") == 1
+
+
+async def test_success_that_is_a_lie(tmp_path: Path, expected: Row) -> None:
+    """Said at the start, while nothing has run: the check still misses the keys, and the queue must drain first."""
+
+    def lies(message: Json, text: str) -> Iterable[Frame]:
+        lie = json.dumps({**message, "type": "execution_success"})
+        return (text, lie) if message["type"] == "execution_start" else (text,)
+
+    async with faulty(tmp_path, frame_bend=lies, scale=0.1) as (scene, front):
+        await scene.until_read(expected)
+        await scene.until_state("loaded")
+        assert len(front.posts) <= 2
+
+
+async def test_nobody_hears_anything(tmp_path: Path, expected: Row) -> None:
+    """One client that does not read stalls delivery to all, while history fills: HTTP finds our prompt's end."""
+    greeted: list[str] = []
+
+    def stalled(message: Json, text: str) -> Iterable[Frame]:
+        if "sid" in message["data"]:
+            greeted.append(text)
+            return (text,)
+        return ()
+
+    async with faulty(tmp_path, frame_bend=stalled) as (scene, front):
+        await scene.until_read(expected, timeout_s=PATIENCE_S + 5)
+        await scene.until_state("loaded")
+        assert len(front.posts) == len(greeted) == 1

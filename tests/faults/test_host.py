@@ -1,0 +1,250 @@
+"""The daemon's own host: files, disk, journal, clock, its own death."""
+
+import asyncio
+import os
+import re
+import resource
+import sqlite3
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from statemachine.cli.daemon import running_daemon
+from statemachine.journal.store import JOURNAL_FILE as JOURNAL
+from statemachine.journal.store import JournalStore
+from statemachine.settings import parse_settings
+from statemachine.simulator import PERSONAS
+from tests.faults.bends import cuts, hangs, processed_then, times
+from tests.faults.front import Front
+from tests.faults.process import Program
+from tests.faults.scene import PATIENCE_S, QUICK, REPOSITORY, Json, faulty, nothing_posted_twice, watched
+from tests.faults.table import Row
+
+NOBODY = 65_534
+POOLED = 4
+"""At least as many connections as the daemon keeps to one quiet server."""
+
+
+async def test_no_file_descriptors(tmp_path: Path, expected: Row) -> None:
+    program, front = Program(), Front(PERSONAS["loaded"])
+    async with front.listening(), watched(tmp_path, front.url, start=program.start) as scene:
+        await scene.until_state("loaded")
+        program.limit(resource.RLIMIT_NOFILE, 3)
+        front.bends["GET /cache/check"] = times(POOLED, cuts)
+        await scene.until_read(expected)
+        program.limit(resource.RLIMIT_NOFILE, None)
+        await scene.until_state("loaded")
+        assert front.posts == []
+
+
+async def test_disk_full(tmp_path: Path, expected: Row) -> None:
+    """Files may not grow: nothing is submitted that was not written down, and everything is watched on."""
+    program, front = Program(), Front(PERSONAS["loaded"])
+    async with front.listening(), watched(tmp_path, front.url, start=program.start) as scene:
+        await scene.until_state("loaded")
+        program.limit(resource.RLIMIT_FSIZE, 1)
+        front.server.drop_keys(keep_executor=False)
+        await scene.until(lambda _: "journal_unavailable" in scene.notices)
+        await scene.until(lambda detail: detail["state"] == "cold" and detail["reason"] == "journal_unavailable")
+        assert front.posts == []
+        program.limit(resource.RLIMIT_FSIZE, None)
+        await scene.until_read(expected)
+        await scene.until_state("loaded")
+        assert len(front.posts) == 1
+
+
+async def test_journal_locked(tmp_path: Path, expected: Row) -> None:
+    """Somebody else's program holds the journal's write lock."""
+    async with faulty(tmp_path, "loaded") as (scene, front):
+        await scene.until_state("loaded")
+        with closing(sqlite3.connect(tmp_path / "data" / JOURNAL, isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            front.server.drop_keys(keep_executor=False)
+            await scene.until(lambda _: "journal_unavailable" in scene.notices)
+            assert front.posts == []
+        await scene.until_read(expected)
+        await scene.until_state("loaded")
+        assert len(front.posts) == 1
+
+
+def journal_of(folder: Path, content: bytes) -> None:
+    """A journal's file with this content."""
+    (folder / "data").mkdir()
+    (folder / "data" / JOURNAL).write_bytes(content)
+
+
+def broken_in_the_middle() -> bytes:
+    """A journal of ours that is sound but for its second page."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / JOURNAL
+        JournalStore(path).close()
+        content = bytearray(path.read_bytes())
+    content[4096:8192] = b"\xff" * 4096
+    return bytes(content)
+
+
+DAMAGES = {
+    "garbage": lambda: b"this is no database" * 100,
+    "truncated": lambda: b"SQLite format 3\x00" + bytes(50),
+    "broken-page": broken_in_the_middle,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+async def test_journal_damaged(tmp_path: Path, expected: Row, damage: Callable[[], bytes]) -> None:
+    """Set aside, never deleted; a new one is begun."""
+    content = damage()
+    journal_of(tmp_path, content)
+    async with faulty(tmp_path) as (scene, front):
+        await scene.until_read(expected)
+        await scene.until_state("loaded")
+        assert len(front.posts) == 1
+    [aside] = [
+        file for file in (tmp_path / "data").glob(f"{JOURNAL}.damaged-*") if file.name[-4:] not in {"-wal", "-shm"}
+    ]
+    assert aside.read_bytes() == content
+
+
+async def test_journal_of_another_program(tmp_path: Path, expected: Row) -> None:
+    """It is neither used nor harmed, and what is known without it can be read."""
+    (tmp_path / "data").mkdir()
+    with closing(sqlite3.connect(tmp_path / "data" / JOURNAL)) as database:
+        database.execute("CREATE TABLE log (of_somebody_else TEXT)")
+    async with running(tmp_path) as (session, address), session.get(f"{address}/api/servers/127.0.0.1:9") as answer:
+        detail = await answer.json()
+        assert answer.status == 200, detail
+    assert detail["name"] == "127.0.0.1:9"
+    assert expected.fault
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    """A daemon over nothing, and a reader."""
+    async with running_daemon(parse_settings(bare(), folder, {})) as daemon, aiohttp.ClientSession() as session:
+        yield session, daemon.address
+
+
+def bare(**more: object) -> Json:
+    """Settings for a daemon that is not to start."""
+    return {
+        "servers": ["http://127.0.0.1:9"],
+        "workflows_dir": str(REPOSITORY / "workflows"),
+        "listen": {"port": 0},
+        "logging": {"file": None},
+        **more,
+    }
+
+
+@pytest.fixture
+def read_only() -> Iterator[Path]:
+    """A folder whose `data` nobody but root can write to."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "data").mkdir()
+        (folder / "data").chmod(0o555)
+        folder.chmod(0o711)
+        yield folder
+
+
+async def test_read_only_data_folder(read_only: Path, expected: Row) -> None:
+    """As nobody where the tests run as root, for whom nothing is read-only."""
+    settings = parse_settings(bare(), read_only, {})
+    with as_nobody(), pytest.raises(OSError, match=re.escape(str(read_only / "data"))) as refusal:
+        async with running_daemon(settings):
+            pass
+    assert all(word in str(refusal.value) for word in expected.words)
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Without the rights of root, should this process have them."""
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(user)
+
+
+async def test_data_folder_is_a_file(tmp_path: Path, expected: Row) -> None:
+    (tmp_path / "data").write_text("", encoding="ascii")
+    text = await Program().refused(tmp_path, bare())
+    assert "Traceback" not in text
+    assert all(word in text for word in expected.words)
+
+
+async def test_second_daemon(tmp_path: Path, expected: Row) -> None:
+    """The first goes on; the second says why it does not start."""
+    async with faulty(tmp_path) as (scene, front):
+        await scene.until_state("loaded")
+        elsewhere = tmp_path / "elsewhere"
+        elsewhere.mkdir()
+        text = await Program().refused(elsewhere, bare(data_dir=str(tmp_path / "data"), servers=[front.url]))
+        assert "Traceback" not in text
+        assert all(word in text for word in expected.words)
+        assert len(front.posts) == 1
+
+
+class SteppedClock:
+    """The wall clock, and how far somebody has set it off."""
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.offset_s
+
+    @asynccontextmanager
+    async def start(self, folder: Path, data: Json) -> AsyncIterator[str]:
+        """The daemon in this process, by this clock."""
+        async with running_daemon(parse_settings(data, folder, {}), now=self.now) as daemon:
+            yield daemon.address
+
+
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0], ids=["forward", "back"])
+async def test_clock_step(tmp_path: Path, expected: Row, step_s: float) -> None:
+    """In the middle of a warm-up: it is not stuck, not lost, not sent again, and the checks go on at their pace."""
+    clock = SteppedClock()
+    async with faulty(tmp_path, scale=0.05, start=clock.start) as (scene, front):
+        await scene.until_state("warming")
+        clock.offset_s = step_s
+        await scene.until_read(expected)
+        await scene.until_state("loaded")
+        asked = front.asked["GET /cache/check"]
+        front.server.drop_keys(keep_executor=False)
+        await scene.until(lambda _: len(front.ended) == 2)
+        await scene.until_state("loaded")
+        assert front.asked["GET /cache/check"] - asked < 20
+        assert len(front.posts) == 2
+
+
+@pytest.mark.parametrize("during", ["warming", "submitting"])
+async def test_killed(tmp_path: Path, expected: Row, during: str) -> None:
+    """kill -9 while our prompt is with the server: the next daemon takes it up."""
+    front, first, second = Front(PERSONAS["cold"], scale=0.1), Program(), Program()
+    if during == "submitting":
+        front.bends["POST /prompt"] = processed_then(hangs)
+    data = {**bare(), "cache_check": {"kind": "text"}, "timing": QUICK}
+    async with front.listening():
+        data["servers"] = [{"url": front.url, "name": "faulty"}]
+        async with first.start(tmp_path, data):
+            await until_queued(front)
+            first.kill()
+        async with watched(tmp_path, front.url, start=second.start) as scene:
+            await scene.until_read(expected)
+            await scene.until_state("loaded")
+        assert len(front.posts) == 1
+        nothing_posted_twice(front)
+
+
+async def until_queued(front: Front) -> None:
+    """Wait until the server has our prompt."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not front.server.process.queue.remaining:  # noqa: ASYNC110 - a bounded poll
+            await asyncio.sleep(0.01)

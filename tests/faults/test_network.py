@@ -1,0 +1,169 @@
+"""What stands between: names, ports, certificates, proxies."""
+
+import asyncio
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from statemachine.simulator import PERSONAS
+from tests.faults.bends import cuts, hangs, says
+from tests.faults.front import Bend, Front
+from tests.faults.process import Program
+from tests.faults.scene import faulty, watched
+from tests.faults.table import Row
+
+EVERYTHING = (
+    "GET /cache/check",
+    "GET /prompt",
+    "GET /queue",
+    "GET /history",
+    "GET /ws",
+    "GET /system_stats",
+    "POST /prompt",
+)
+
+
+async def test_nothing_listens(tmp_path: Path, expected: Row) -> None:
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        async with watched(tmp_path, f"http://127.0.0.1:{bound.getsockname()[1]}") as scene:
+            await scene.until_read(expected)
+
+
+async def test_no_such_name(tmp_path: Path, expected: Row) -> None:
+    async with watched(tmp_path, "http://comfy.invalid:8188") as scene:
+        await scene.until_read(expected)
+
+
+@asynccontextmanager
+async def plain(bytes_said: bytes, *, closes: bool) -> AsyncIterator[str]:
+    """Something that listens and is no HTTP server; its URL."""
+    writers: list[asyncio.StreamWriter] = []
+
+    async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        writer.write(bytes_said)
+        if closes:
+            writer.close()
+
+    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    try:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+
+
+LISTENERS = {"mute": (b"", False), "closes": (b"", True), "speaks-first": (b"220 mail.example ESMTP\r\n", False)}
+
+
+@pytest.mark.parametrize(("said", "closes"), LISTENERS.values(), ids=LISTENERS)
+async def test_another_service_listens(tmp_path: Path, expected: Row, said: bytes, closes: bool) -> None:
+    async with plain(said, closes=closes) as url, watched(tmp_path, url, timing={"http_timeout_s": 0.4}) as scene:
+        await scene.until_read(expected)
+
+
+ALL_ROUTES = {"proxy-502": says("Bad Gateway", 502), "proxy-503": says(b"", 503), "reset": cuts, "hangs": hangs}
+
+
+@pytest.mark.parametrize("bend", ALL_ROUTES.values(), ids=ALL_ROUTES)
+async def test_every_route_fails_and_recovers(tmp_path: Path, expected: Row, bend: Bend) -> None:
+    async with faulty(tmp_path, "loaded", timing={"http_timeout_s": 0.4}) as (scene, front):
+        await scene.until_state("loaded")
+        front.bends.update(dict.fromkeys(EVERYTHING, bend))
+        await scene.until_read(expected)
+        front.bends.clear()
+        await scene.until_state("loaded")
+        assert front.posts == []
+
+
+def certificate(folder: Path, *options: str) -> ssl.SSLContext:
+    """A self-signed certificate of 127.0.0.1, in `folder`/cert.pem, as a server uses it."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    subprocess.run([*command, *names, *files, *options], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+async def test_self_signed_certificate(tmp_path: Path, expected: Row) -> None:
+    front = Front(PERSONAS["cold"])
+    async with front.listening(certificate(tmp_path)), watched(tmp_path, front.url) as scene:
+        await scene.until_read(expected)
+        assert front.posts == []
+
+
+async def test_plain_http_behind_https(tmp_path: Path, expected: Row) -> None:
+    front = Front(PERSONAS["cold"])
+    async with front.listening(), watched(tmp_path, front.url.replace("http:", "https:")) as scene:
+        await scene.until_read(expected)
+        assert front.posts == []
+
+
+async def test_https_behind_plain_http(tmp_path: Path, expected: Row) -> None:
+    front = Front(PERSONAS["cold"])
+    async with front.listening(certificate(tmp_path)), watched(tmp_path, front.url.replace("https:", "http:")) as scene:
+        await scene.until_read(expected)
+        assert front.posts == []
+
+
+async def test_certificate_of_another_name(tmp_path: Path, expected: Row) -> None:
+    """Trusted by the daemon's process, but made out for 127.0.0.1, and the settings say localhost."""
+    front = Front(PERSONAS["loaded"])
+    program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
+    async with front.listening(certificate(tmp_path)):
+        url = front.url.replace("127.0.0.1", "localhost")
+        async with watched(tmp_path, url, start=program.start) as scene:
+            await scene.until_read(expected)
+
+
+AUTHORITY = """[ca]
+default_ca = own
+[own]
+database = index.txt
+default_md = sha256
+policy = any
+copy_extensions = copy
+rand_serial = yes
+[any]
+commonName = supplied
+"""
+
+
+def expired(folder: Path) -> ssl.SSLContext:
+    """As `certificate`, but valid for one day in 2020."""
+    certificate(folder)
+    (folder / "ca.cnf").write_text(AUTHORITY, encoding="ascii")
+    (folder / "index.txt").touch()
+    request = "req -new -key key.pem -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 -out request.pem"
+    sign = "ca -selfsign -batch -notext -config ca.cnf -outdir . -keyfile key.pem -in request.pem -out cert.pem"
+    days = "-startdate 20200101000000Z -enddate 20200102000000Z"
+    for command in (request, f"{sign} {days}"):
+        subprocess.run(["openssl", *command.split()], check=True, capture_output=True, cwd=folder)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    return context
+
+
+async def test_expired_certificate(tmp_path: Path, expected: Row) -> None:
+    """Trusted by the daemon's process, but of 2020."""
+    front = Front(PERSONAS["loaded"])
+    program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
+    async with front.listening(expired(tmp_path)), watched(tmp_path, front.url, start=program.start) as scene:
+        await scene.until_read(expected)
+
+
+async def test_trusted_certificate(tmp_path: Path, expected: Row) -> None:
+    """No fault: the daemon believes the certificates of its host, so the others here fail for their own reasons."""
+    front = Front(PERSONAS["loaded"])
+    program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
+    async with front.listening(certificate(tmp_path)), watched(tmp_path, front.url, start=program.start) as scene:
+        await scene.until_read(expected)

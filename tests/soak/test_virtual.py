@@ -32,8 +32,7 @@ def test_a_day_of_five_servers_breaks_no_rule() -> None:
 def test_the_journal_is_pruned_and_checked_all_the_same() -> None:
     result, samples = live(3, 40, 2.0, lambda _: None, keep=1000)
     assert result.violation is None, "\n".join(result.trace)
-    assert samples[-1].entries > 2000
-    assert samples[-1].rows <= 1100 + 40
+    assert samples[-1].rows < samples[-1].entries / 2
 
 
 def test_growth_and_violations_end_in_failure(capsys: pytest.CaptureFixture[str]) -> None:

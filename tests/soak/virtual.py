@@ -47,8 +47,8 @@ HOUR_S, DAY_S = 3600.0, 86_400.0
 LEAST_SAMPLES = 8
 SERVERS_ON_A_HOST = 4
 KEEP = 100_000
-HOURS_SHARE = 0.1
-"""More than is to be kept may be there, as pruning comes once an hour."""
+HOURS_ENTRIES = 2_000
+"""Entries of one busy hour: so many more than are to be kept may be there, as pruning comes once an hour."""
 QUALITY = 0.1
 DEED_EVERY_S = 8_000.0
 """For each server, in the mean."""
@@ -171,7 +171,7 @@ class VirtualWorld(SimWorld):
             sample = self._sample()
             self.samples.append(sample)
             self._tell(sample)
-            if sample.rows > self._keep * (1 + HOURS_SHARE) + len(self.wires):
+            if sample.rows > self._keep + HOURS_ENTRIES + len(self.wires):
                 self.accuse("-", f"the journal has {sample.rows} rows and is to keep {self._keep}")
 
     def _sample(self) -> VirtualSample:

@@ -211,7 +211,7 @@ class PromptAbsent:
 
 @dataclass(frozen=True, slots=True)
 class PromptStuck:
-    """The prompt is still with the server, and has made no progress for too long."""
+    """Our prompt, or the server's own loading, is still in the queue and has made no progress for too long."""
 
     message: str
 

@@ -169,7 +169,7 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.PromptFailed, IN_FLIGHT, S.FAILED, Reason.PROMPT_FAILED, None, ended),
     *_rows(e.PromptInterrupted, IN_FLIGHT, S.UNKNOWN, Reason.PROMPT_INTERRUPTED, None, ended),
     *_rows(e.PromptAbsent, IN_FLIGHT, S.UNKNOWN, None, Witness.HISTORY),
-    *_rows(e.PromptStuck, IN_FLIGHT, S.FAILED, Reason.QUEUE_STUCK, Witness.QUEUE),
+    *_rows(e.PromptStuck, (*IN_FLIGHT, S.AUTO_EXECUTING), S.FAILED, Reason.QUEUE_STUCK, Witness.QUEUE),
     # Reachability.
     *_rows(e.NotAnswering, ANSWERING, S.UNREACHABLE, Reason.NOT_ANSWERING, Witness.PROBE, fallen),
     *_rows(e.Answering, (S.UNREACHABLE,), S.UNKNOWN, Reason.ANSWERING_AGAIN, Witness.PROBE, risen),

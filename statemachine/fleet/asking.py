@@ -102,9 +102,21 @@ async def ask(desk: Desk) -> None:
 
 
 async def watch_queue(desk: Desk) -> None:
-    """Wait until a server that loads by itself has nothing left to do. The check is not asked meanwhile."""
+    """Wait until a server that loads by itself has nothing left to do. The check is not asked meanwhile.
+
+    The wait is bounded: a queue in which nothing moves for `warm_timeout_s` belongs to a worker that hangs or has died.
+    """
+    timeout_s = desk.shared.settings.timing.warm_timeout_s
+    seen, moved_at = _queue_mark(desk), loop_time()
     while True:
         await _until_worth_looking(desk)
+        if _queue_mark(desk) != seen:
+            seen, moved_at = _queue_mark(desk), loop_time()
+        if loop_time() - moved_at > timeout_s:
+            desk.post(
+                events.PromptStuck(f"the server loads by itself, and its queue has not moved for {timeout_s:g} s")
+            )
+            return
         try:
             remaining = await desk.client.queue_remaining()
         except AccessDeniedError as error:
@@ -115,6 +127,11 @@ async def watch_queue(desk: Desk) -> None:
             desk.post(events.QueueSeen(remaining, Witness.QUEUE))
             if remaining == 0:
                 desk.post(events.QueueDrained())
+
+
+def _queue_mark(desk: Desk) -> tuple[int | None, int]:
+    """Changes whenever the queue does: its length, and the evidence that something in it has ended."""
+    return desk.server.queue_remaining, desk.server.epoch
 
 
 async def _until_worth_looking(desk: Desk) -> None:

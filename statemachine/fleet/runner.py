@@ -101,8 +101,6 @@ class Runner:
         else:
             self._keep_attempt()
             self._publisher.progress(self._desk)
-        if isinstance(event, events.Answering) and self._desk.server.client_id is None:
-            self._desk.redial.set()
         if isinstance(event, NUDGING):
             self._desk.nudge.set()
         if isinstance(event, events.LinkOpened):

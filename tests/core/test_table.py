@@ -135,6 +135,7 @@ LEADS: dict[State, Leads] = {
         **PAUSE,
         **RESTARTED,
         **USELESS_CHECK,
+        "stuck": (S.FAILED, R.QUEUE_STUCK, W.QUEUE),
         "queue drained": (S.CHECKING, R.FOREIGN_WORK_FINISHED, W.QUEUE),
     },
     S.SUBMITTING: {

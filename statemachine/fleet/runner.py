@@ -53,7 +53,7 @@ class Runner:
         self._desk = desk
         self._publisher = publisher
         self._mailbox: deque[events.Event] = deque()
-        self._handling = False
+        self._handling = True  # what comes before `start` waits for it
         self._duties: dict[Duty, asyncio.Task[None]] = {}
         self._others: set[asyncio.Task[None]] = set()
         self._saved: object = None
@@ -71,6 +71,7 @@ class Runner:
         self._hold_permit()
         self._start_other(self._until_done(keep_link, "the link"))
         self._arrange_duties()
+        self._empty_mailbox()
 
     async def stop(self) -> None:
         """Cancel everything and wait for it."""
@@ -82,8 +83,10 @@ class Runner:
     def post(self, event: events.Event) -> None:
         """Put an event into the mailbox; it is handled before this returns, unless one is being handled already."""
         self._mailbox.append(event)
-        if self._handling:
-            return
+        if not self._handling:
+            self._empty_mailbox()
+
+    def _empty_mailbox(self) -> None:
         self._handling = True
         try:
             while self._mailbox:

@@ -198,9 +198,10 @@ async def test_keys_never_stay(tmp_path: Path, expected: Row) -> None:
 
 
 async def test_evicted_by_users(tmp_path: Path, expected: Row) -> None:
-    async with faulty(tmp_path, "loaded", timing={"check_interval_s": 3}) as (scene, front):
+    async with faulty(tmp_path, "loaded", timing={"check_interval_s": 8}) as (scene, front):
+        # The job must end before the interval check finds the models gone: 8 s for 0.3 s, on any machine.
         await scene.until(lambda detail: detail["state"] == "loaded" and detail["link"]["connected"])
-        front.server.start_foreign_job(1.0)
+        front.server.start_foreign_job(0.3)
         front.server.drop_keys(keep_executor=False)
         await scene.until_read(expected)
         await scene.until(lambda _: front.ended)

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo run test check test-comfyui simulate-days format lock docs clean
+.PHONY: demo run test check test-browser test-deploy test-comfyui simulate-days format lock docs clean
 
 demo: .venv/ready  ## the service over an embedded simulated fleet, on http://127.0.0.1:8799
 	$(BIN)/python run.py serve --demo
@@ -22,6 +22,14 @@ check: .venv/ready  ## format, lint, strict types, import contracts
 test-comfyui: .venv/ready  ## the same service against real ComfyUI servers, which it installs
 	$(BIN)/python -m tests.comfyui.install
 	$(BIN)/python -m pytest -m comfyui --timeout 300
+
+test-browser: .venv/ready  ## the page in a real Chromium, which it installs
+	command -v chromium >/dev/null || apt-get install --yes --no-install-recommends chromium
+	$(BIN)/python -m pytest -m browser --timeout 180
+
+test-deploy: .venv/ready  ## behind a real HAProxy, scraped by a real Prometheus, which it installs
+	command -v haproxy promtool prometheus >/dev/null || apt-get install --yes --no-install-recommends haproxy prometheus
+	$(BIN)/python -m pytest -m deploy --timeout 180
 
 SEEDS ?= 200
 

@@ -6,9 +6,10 @@ The one description of settings.json: the schema is made from it, and docs/setti
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from statemachine.settings.expand import MAX_SERVERS, parse_template
+from statemachine.settings.section import Section
 from statemachine.settings.values import (
     BindHost,
     Folder,
@@ -23,18 +24,7 @@ from statemachine.settings.values import (
 )
 
 
-class _Section(BaseModel):
-    # hide_input: pydantic's own message would print secrets.
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        hide_input_in_errors=True,
-        allow_inf_nan=False,
-        use_attribute_docstrings=True,
-    )
-
-
-class Listen(_Section):
+class Listen(Section):
     """Where the page and the API are served."""
 
     host: BindHost = "127.0.0.1"
@@ -45,7 +35,7 @@ class Listen(_Section):
     """Bearer token that the routes which change something ask for. With null they answer only to loopback."""
 
 
-class CacheCheck(_Section):
+class CacheCheck(Section):
     """How a server is asked what its cache holds."""
 
     kind: Literal["auto", "text", "inspire", "history"] = "auto"
@@ -55,7 +45,7 @@ class CacheCheck(_Section):
     """The route of the kind text, also when auto tries it."""
 
 
-class ServerEntry(_Section):
+class ServerEntry(Section):
     """One server, or several by ranges."""
 
     url: Annotated[str, Field(max_length=2000)]
@@ -78,7 +68,7 @@ class ServerEntry(_Section):
         return url
 
 
-class Timing(_Section):
+class Timing(Section):
     """When things are asked and how long they are waited for. Seconds."""
 
     check_interval_s: Annotated[Seconds, Field(ge=0.05, le=86400)] = 60
@@ -103,7 +93,7 @@ class Timing(_Section):
     """The longest wait between two attempts to open the /ws connection."""
 
 
-class Reachability(_Section):
+class Reachability(Section):
     """How many answers in a row change the verdict. Counts."""
 
     fall: Annotated[Whole, Field(ge=1, le=100)] = 3
@@ -112,7 +102,7 @@ class Reachability(_Section):
     """Answers in a row that make it reachable again."""
 
 
-class Limits(_Section):
+class Limits(Section):
     """How much may be under way at once. Counts."""
 
     max_warming: Annotated[Whole, Field(ge=1, le=10000)] = 8
@@ -123,7 +113,7 @@ class Limits(_Section):
     """Cache checks in flight."""
 
 
-class Logging(_Section):
+class Logging(Section):
     """The log of the program itself; what happened to the servers is in the journal."""
 
     level: Literal["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"] = "INFO"
@@ -136,7 +126,7 @@ class Logging(_Section):
     """Number of old files that are kept."""
 
 
-class Journal(_Section):
+class Journal(Section):
     """How much of the past is kept; the older goes when either limit is reached."""
 
     max_age_days: Annotated[Whole, Field(ge=1, le=3650)] = 30
@@ -161,7 +151,7 @@ def _check_not_empty(servers: tuple[ServerEntry, ...]) -> tuple[ServerEntry, ...
 _Entry = Annotated[ServerEntry, BeforeValidator(_entry_of, json_schema_input_type=str | ServerEntry)]
 
 
-class Settings(_Section):
+class Settings(Section):
     """A whole settings file. Only `servers` must be given. ${NAME} in a string is an environment variable."""
 
     json_schema_uri: str | None = Field(default=None, alias="$schema")

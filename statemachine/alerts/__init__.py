@@ -1,0 +1,1 @@
+"""Tells people what they should know, through the services they already use."""

@@ -1,0 +1,1 @@
+"""Lets load balancers follow warmth."""

@@ -1,0 +1,1 @@
+"""How warm the fleet was: figures from the journal."""

@@ -45,26 +45,30 @@ def settings_path(context: typer.Context) -> Path:
     return Path(context.find_root().params["settings"])
 
 
+def read_settings(context: typer.Context) -> Settings:
+    """The settings that `--settings` named; SettingsError holds all that is wrong with them."""
+    return load_settings(settings_path(context), os.environ)
+
+
 def settings_of(context: typer.Context) -> Settings:
     """The settings that `--settings` named; refuses with all that is wrong with them."""
-    path = settings_path(context)
     try:
-        return load_settings(path, os.environ)
+        return read_settings(context)
     except SettingsError as error:
-        refuse(f"{path}: {error}")
+        refuse(f"{settings_path(context)}: {error}")
 
 
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run it to its end; refuses where the daemon does not help."""
+def run(work: Coroutine[Any, Any, T], language: str = "en") -> T:
+    """Run it to its end; refuses, in that language, where the daemon does not help."""
     try:
         return asyncio.run(work)
     except DaemonError as error:
-        refuse(str(error))
+        refuse(error.said.in_language(language))
 
 
-def run_until_interrupted(work: Coroutine[Any, Any, None]) -> None:
+def run_until_interrupted(work: Coroutine[Any, Any, None], language: str = "en") -> None:
     """Run what Ctrl-C is meant to end: that is no failure."""
     try:
-        run(work)
+        run(work, language)
     except KeyboardInterrupt:
         raise typer.Exit(0) from None

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from statemachine.cli.context import refuse, settings_of
+from statemachine.cli.context import read_settings, refuse, settings_of, settings_path
 from statemachine.cli.lock import AlreadyRunningError
+from statemachine.cli.sources import SettingsFile
 from statemachine.journal.schema import SchemaTooNewError
 from statemachine.settings import Settings, SettingsError
 
@@ -16,9 +17,11 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Over an embedded simulated fleet; needs no settings.")] = False,
 ) -> None:
     """Keep the fleet warm, and serve the page and the API. This is the default command."""
-    settings = None if demo else settings_of(context)
     try:
-        _serve(settings)
+        if demo:
+            _serve_demo()
+        else:
+            _serve(settings_of(context), SettingsFile(settings_path(context), lambda: read_settings(context)))
     except OSError as error:
         remedy = "; set another listen.port, or end what uses this one" if error.errno == errno.EADDRINUSE else ""
         refuse(f"the daemon cannot run: {error}{remedy}")
@@ -26,11 +29,14 @@ def serve(
         refuse(f"the daemon cannot run: {error}")
 
 
-def _serve(settings: Settings | None) -> None:
+def _serve(settings: Settings, source: SettingsFile) -> None:
     """The daemon is imported here: the other commands start without it."""
-    from statemachine.cli import daemon, demo  # noqa: PLC0415
+    from statemachine.cli import daemon  # noqa: PLC0415
 
-    if settings is None:
-        demo.serve_demo()
-    else:
-        daemon.serve(settings)
+    daemon.serve(settings, source)
+
+
+def _serve_demo() -> None:
+    from statemachine.cli import demo  # noqa: PLC0415
+
+    demo.serve_demo()

@@ -1,7 +1,8 @@
 """The real network: aiohttp for the checks, websockets for /ws."""
 
 import errno
-from collections.abc import AsyncIterator, Mapping
+import ssl
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import aiohttp
 import websockets
@@ -12,6 +13,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from statemachine.comfyui.errors import AccessDeniedError, NotAnsweringError, NotUnderstoodError
 from statemachine.comfyui.transport import REDIRECTS, ConnectRefusedError, Reply
+from statemachine.settings.masking import Mask
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes. A queue of hundreds of graphs with inlined images stays below this; more is refused, not read."""
@@ -22,6 +24,9 @@ MAX_FRAME = 32 * 1024 * 1024
 PING_EVERY_S = 30.0
 PONG_WITHIN_S = 120.0
 """Loading a model can hold the server's GIL for many seconds; 20 s, the default, would cut healthy servers off."""
+
+_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
+"""OpenSSL's X509_V_ERR codes: self-signed (also in the chain), issuer not found, leaf alone."""
 
 
 def new_session() -> aiohttp.ClientSession:
@@ -34,28 +39,47 @@ def new_session() -> aiohttp.ClientSession:
 
 
 class NetworkTransport:
-    """The way to one server at `url` (no trailing slash)."""
+    """The way to one server at `url` (no trailing slash). `timeout_s` is asked for each request: a reload may change it.
+
+    `tls` is for https and wss; None there believes the system's authorities. Whatever comes in is freed of the
+    headers' values, so that a server that echoes them betrays nothing.
+    """
 
     def __init__(
-        self, session: aiohttp.ClientSession, url: str, headers: Mapping[str, SecretStr], timeout_s: float
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        headers: Mapping[str, SecretStr],
+        timeout_s: Callable[[], float],
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._session = session
         self._url = url
         self._headers = {name: value.get_secret_value() for name, value in headers.items()}
-        self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._timeout_s = timeout_s
+        self._tls = tls
+        self._mask = Mask(headers.values())
 
     async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
         """See Transport."""
+        timeout_s = self._timeout_s()
+        timeout = aiohttp.ClientTimeout(total=timeout_s)
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         try:
             async with self._session.request(
-                method, self._url + path, data=body, headers=headers, timeout=self._timeout, allow_redirects=False
+                method,
+                self._url + path,
+                data=body,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                ssl=self._tls or True,
             ) as response:
                 content = await _read_bounded(response)
-                return Reply(response.status, content, _clean(response.headers.get("Location", "")))
+                location = _clean(response.headers.get("Location", ""))
+                return Reply(response.status, self._mask.data(content), self._mask.text(location))
         except TimeoutError as error:
-            raise NotAnsweringError(f"no answer within {self._timeout_s:g} s") from error
+            raise NotAnsweringError(f"no answer within {timeout_s:g} s") from error
         except aiohttp.ClientConnectorDNSError as error:
             raise NotAnsweringError(f"the name {error.host} cannot be resolved: {_sentence(error.os_error)}") from error
         except aiohttp.ClientConnectorError as error:
@@ -63,9 +87,9 @@ class NetworkTransport:
         except aiohttp.ClientPayloadError as error:
             if isinstance(error.__cause__, ContentEncodingError):
                 raise NotUnderstoodError("the answer's encoding is not what it says") from error
-            raise NotAnsweringError(_sentence(error)) from error
+            raise NotAnsweringError(self._said(error)) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NotAnsweringError(_sentence(error)) from error
+            raise NotAnsweringError(self._said(error)) from error
 
     async def connect(self, client_id: str) -> "NetworkSocket":
         """See Transport."""
@@ -77,19 +101,24 @@ class NetworkTransport:
                 user_agent_header="comfywarm",
                 compression=None,
                 max_size=MAX_FRAME,
-                open_timeout=self._timeout_s,
+                open_timeout=self._timeout_s(),
                 close_timeout=1,
                 ping_interval=PING_EVERY_S,
                 ping_timeout=PONG_WITHIN_S,
                 proxy=None,
+                ssl=self._tls,
             )
         except websockets.InvalidStatus as error:
             raise _status_error(error) from error
         except OSError as error:
             raise _connect_error(error) from error
         except (websockets.WebSocketException, ValueError) as error:
-            raise NotAnsweringError(_sentence(error)) from error
-        return NetworkSocket(connection)
+            raise NotAnsweringError(self._said(error)) from error
+        return NetworkSocket(connection, self._mask)
+
+    def _said(self, error: Exception) -> str:
+        """A library's sentence, in which it may quote what the server sent."""
+        return self._mask.text(_sentence(error))
 
 
 class _Connect(connect):
@@ -103,16 +132,18 @@ class _Connect(connect):
 class NetworkSocket:
     """One connection of websockets'."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection, mask: Mask) -> None:
         self._connection = connection
+        self._mask = mask
 
     async def frames(self) -> AsyncIterator[str | bytes]:
         """See Socket."""
         try:
             while True:
-                yield await self._connection.recv()
+                frame = await self._connection.recv()
+                yield self._mask.text(frame) if isinstance(frame, str) else frame
         except websockets.ConnectionClosed as error:
-            raise NotAnsweringError(f"the connection was closed ({_sentence(error)})") from error
+            raise NotAnsweringError(f"the connection was closed ({self._mask.text(_sentence(error))})") from error
 
     async def close(self) -> None:
         """See Socket."""
@@ -135,11 +166,18 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
 
 def _connect_error(error: OSError) -> NotAnsweringError:
     """A host with several addresses gives one error for all; it was refused if each of them refused."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return NotAnsweringError(f"its certificate is not trusted: {error.verify_message}{_remedy(error)}")
     sentence = _sentence(error)
     refusals = sentence.count(f"[Errno {errno.ECONNREFUSED}]")
     if isinstance(error, ConnectionRefusedError) or 0 < refusals == sentence.count("[Errno "):
         return ConnectRefusedError("connection refused")
     return NotAnsweringError(sentence)
+
+
+def _remedy(error: ssl.SSLCertVerificationError) -> str:
+    is_of_strangers = error.verify_code in _UNKNOWN_AUTHORITY
+    return "; if it is of a private authority, name that one's certificate in tls.ca_file" if is_of_strangers else ""
 
 
 def _status_error(error: websockets.InvalidStatus) -> Exception:

@@ -12,6 +12,10 @@ class Budget:
         self._host_of: dict[str, str] = {}
         self._hosts: Counter[str] = Counter()
 
+    def resize(self, total: int, per_host: int) -> None:
+        """Change the bounds; whoever is counted stays counted."""
+        self._total, self._per_host = total, per_host
+
     def has_room(self, host: str) -> bool:
         """Whether one more warm-up on this host fits."""
         return len(self._host_of) < self._total and self._hosts[host] < self._per_host

@@ -241,6 +241,11 @@ class ResumeRequested:
     """The operator gives the server back."""
 
 
+@dataclass(frozen=True, slots=True)
+class SettingsChanged:
+    """What the settings or a workflow file say about the server has changed while the daemon runs."""
+
+
 PromptEnd = PromptSucceeded | PromptFailed | PromptInterrupted
 
 Event = (
@@ -272,4 +277,5 @@ Event = (
     | WarmRequested
     | PauseRequested
     | ResumeRequested
+    | SettingsChanged
 )

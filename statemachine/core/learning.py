@@ -217,6 +217,16 @@ def _check_requested(event: events.CheckRequested, server: Server, at: float) ->
     server.epoch += 1
 
 
+@learn.register
+def _settings_changed(event: events.SettingsChanged, server: Server, at: float) -> None:
+    """Its link is a new one and what was asked for may be other: only an attempt in flight is still what it was."""
+    server.epoch += 1
+    server.links, server.client_id, server.queue_remaining = 0, None, None
+    server.check_kind, server.missing, server.needed = None, (), ()
+    server.auto_executing = False
+    _start_over(server)
+
+
 def _start_over(server: Server) -> None:
     """Forget what earlier attempts came to."""
     server.setbacks, server.fruitless = 0, 0

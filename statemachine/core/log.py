@@ -3,8 +3,9 @@
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from statemachine.core.sentences import PHRASES, Language
 from statemachine.core.transition import Transition
-from statemachine.core.vocabulary import NOTICE_MEANINGS, Notice, State, Witness
+from statemachine.core.vocabulary import Notice, State, Witness
 
 
 class EntryKind(StrEnum):
@@ -38,9 +39,11 @@ class LogEntry:
         return replace(self, seq=seq)
 
 
-def notice_entry(notice: Notice, at: float) -> LogEntry:
-    """The log entry of a notice."""
-    return LogEntry(at=at, kind=EntryKind.NOTICE, reason=notice.value, message=NOTICE_MEANINGS[notice])
+def notice_entry(notice: Notice, at: float, language: Language = "en", detail: str = "") -> LogEntry:
+    """The log entry of a notice; `detail` completes its sentence."""
+    meaning = PHRASES[language].notices[notice]
+    message = f"{meaning}: {detail}" if detail else meaning
+    return LogEntry(at=at, kind=EntryKind.NOTICE, reason=notice.value, message=message)
 
 
 def entry_of(transition: Transition, group: str) -> LogEntry:

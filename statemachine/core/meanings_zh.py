@@ -1,6 +1,6 @@
-"""The meanings of the reason codes in Chinese, for the sentences that operators read."""
+"""The meanings of the reason codes and notices in Chinese, for the sentences that operators read."""
 
-from statemachine.core.vocabulary import Reason
+from statemachine.core.vocabulary import Notice, Reason
 
 REASON_MEANINGS_ZH: dict[Reason, str] = {
     Reason.DAEMON_STARTED: "守护进程刚刚接管这台服务器，尚不了解它的状态",
@@ -38,4 +38,14 @@ REASON_MEANINGS_ZH: dict[Reason, str] = {
     Reason.WARM_REQUESTED: "操作员要求预热",
     Reason.PAUSE_REQUESTED: "操作员将服务器停用",
     Reason.RESUME_REQUESTED: "操作员将服务器恢复",
+    Reason.SETTINGS_CHANGED: "该服务器的设置或工作流已更改，将重新检查",
+}
+
+NOTICE_MEANINGS_ZH: dict[Notice, str] = {
+    Notice.FLEET_VANISHED: "多数服务器同时无应答，问题很可能在我们这一侧：暂不下结论",
+    Notice.FLEET_BACK: "服务器恢复应答，或暂停期已满：重新开始判断",
+    Notice.JOURNAL_UNAVAILABLE: "日志库无法写入：继续监视，但不提交任何任务",
+    Notice.JOURNAL_AVAILABLE: "日志库恢复写入",
+    Notice.SETTINGS_RELOADED: "新的设置或工作流文件已生效",
+    Notice.SETTINGS_REFUSED: "新的设置或工作流文件有误，继续使用原有设置",
 }

@@ -8,9 +8,9 @@ from functools import singledispatch
 from typing import Literal
 
 from statemachine.core import events
-from statemachine.core.meanings_zh import REASON_MEANINGS_ZH
+from statemachine.core.meanings_zh import NOTICE_MEANINGS_ZH, REASON_MEANINGS_ZH
 from statemachine.core.server import Server
-from statemachine.core.vocabulary import REASON_MEANINGS, Reason
+from statemachine.core.vocabulary import NOTICE_MEANINGS, REASON_MEANINGS, Notice, Reason
 
 Language = Literal["en", "zh"]
 
@@ -20,6 +20,7 @@ class Phrases:
     """The sentences with something to fill in. `meanings` serve where an event says nothing more."""
 
     meanings: dict[Reason, str]
+    notices: dict[Notice, str]
     all_cached: str
     missing: str
     loads_itself: str
@@ -34,6 +35,7 @@ class Phrases:
 
 ENGLISH = Phrases(
     meanings=REASON_MEANINGS,
+    notices=NOTICE_MEANINGS,
     all_cached="the {kind} check says that everything asked for is cached",
     missing="the {kind} check misses {missing}",
     loads_itself="missing {missing}; the server is loading it by itself, so nothing is submitted",
@@ -50,6 +52,7 @@ ENGLISH = Phrases(
 
 CHINESE = Phrases(
     meanings=REASON_MEANINGS_ZH,
+    notices=NOTICE_MEANINGS_ZH,
     all_cached="{kind} 检查：所需内容已全部缓存",
     missing="{kind} 检查：缺少 {missing}",
     loads_itself="缺少 {missing}；服务器正在后台自行加载，无需手动提交",

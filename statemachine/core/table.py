@@ -134,6 +134,7 @@ def _rows(event: type, sources: Iterable[State], dest: State, reason: Reason | N
 VERDICTS = (S.CHECKING, S.LOADED, S.COLD)
 ANSWERING = (S.UNKNOWN, S.CHECKING, S.LOADED, S.COLD, S.AUTO_EXECUTING, S.SUBMITTING, S.WARMING, S.FAILED)
 RESTING = (S.LOADED, S.COLD, S.FAILED)
+ACTING = (*ANSWERING[1:], S.UNREACHABLE)
 
 TABLE: tuple[Row, ...] = (
     # What a check says. `loaded` and `cold` keep their verdict while the interval's check is asked.
@@ -178,5 +179,6 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.CheckRequested, RESTING, S.UNKNOWN, Reason.CHECK_REQUESTED, Witness.OPERATOR),
     *_rows(e.WarmRequested, RESTING, S.UNKNOWN, Reason.WARM_REQUESTED, Witness.OPERATOR),
     *_rows(e.PauseRequested, [s for s in S if s is not S.PAUSED], S.PAUSED, Reason.PAUSE_REQUESTED, Witness.OPERATOR),
+    *_rows(e.SettingsChanged, ACTING, S.UNKNOWN, Reason.SETTINGS_CHANGED, Witness.DAEMON),
     *_rows(e.ResumeRequested, (S.PAUSED,), S.UNKNOWN, Reason.RESUME_REQUESTED, Witness.OPERATOR),
 )  # fmt: skip

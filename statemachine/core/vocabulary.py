@@ -77,6 +77,7 @@ class Reason(StrEnum):
     WARM_REQUESTED = "warm_requested"
     PAUSE_REQUESTED = "pause_requested"
     RESUME_REQUESTED = "resume_requested"
+    SETTINGS_CHANGED = "settings_changed"
 
 
 REASON_MEANINGS: dict[Reason, str] = {
@@ -115,6 +116,7 @@ REASON_MEANINGS: dict[Reason, str] = {
     Reason.WARM_REQUESTED: "the operator asked for a warm-up",
     Reason.PAUSE_REQUESTED: "the operator took the server out",
     Reason.RESUME_REQUESTED: "the operator gave the server back",
+    Reason.SETTINGS_CHANGED: "the settings or the workflow of the server have changed, so it is looked at anew",
 }
 
 
@@ -125,6 +127,8 @@ class Notice(StrEnum):
     FLEET_BACK = "fleet_back"
     JOURNAL_UNAVAILABLE = "journal_unavailable"
     JOURNAL_AVAILABLE = "journal_available"
+    SETTINGS_RELOADED = "settings_reloaded"
+    SETTINGS_REFUSED = "settings_refused"
 
 
 NOTICE_MEANINGS: dict[Notice, str] = {
@@ -132,6 +136,8 @@ NOTICE_MEANINGS: dict[Notice, str] = {
     Notice.FLEET_BACK: "servers answer again, or the hold has lasted its time: verdicts are given again",
     Notice.JOURNAL_UNAVAILABLE: "the journal cannot be written: everything is watched, and nothing is submitted",
     Notice.JOURNAL_AVAILABLE: "the journal can be written again",
+    Notice.SETTINGS_RELOADED: "changed settings or workflow files are in force",
+    Notice.SETTINGS_REFUSED: "changed settings or workflow files are wrong: the old ones stay in force",
 }
 
 

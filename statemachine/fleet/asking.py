@@ -93,11 +93,14 @@ async def ask(desk: Desk) -> None:
             result = await desk.check.ask(epoch)
     except NotAnsweringError:
         desk.detail.count("checks_unanswered")
+        desk.shared.tally.check_unanswered(desk.config.group)
         return
+    took_s = loop_time() - started
     desk.detail.count("checks")
+    desk.shared.tally.check_answered(desk.config.group, took_s)
     seen = desk.detail.check
     seen.kind = getattr(result.event, "kind", seen.kind)
-    seen.at, seen.ms, seen.raw = desk.shared.world.now(), round((loop_time() - started) * 1000, 1), result.raw
+    seen.at, seen.ms, seen.raw = desk.shared.world.now(), round(took_s * 1000, 1), result.raw
     desk.post(result.event)
 
 

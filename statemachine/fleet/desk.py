@@ -18,6 +18,7 @@ from statemachine.core.server import Server
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.reachability import HerdCare
 from statemachine.journal.journal import Journal
+from statemachine.publish.tally import Tally
 from statemachine.publish.view import ServerDetail
 from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
@@ -35,9 +36,9 @@ class World:
     new_id: Callable[[], str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Shared:
-    """What all servers of a fleet have in common."""
+    """What all servers of a fleet have in common. A reload replaces the settings and what follows from them."""
 
     settings: Settings
     world: World
@@ -45,6 +46,19 @@ class Shared:
     permits: Permits
     check_slots: asyncio.Semaphore
     herd: HerdCare
+    tally: Tally = field(default_factory=Tally)
+
+    def __post_init__(self) -> None:
+        """Show the limit."""
+        self.tally.warm_ups_limited(self.settings.limits.max_warming)
+
+    def apply(self, settings: Settings) -> None:
+        """Put other settings in force. What is under way ends under the old ones."""
+        if settings.limits.max_checks != self.settings.limits.max_checks:
+            self.check_slots = asyncio.Semaphore(settings.limits.max_checks)
+        self.permits.resize(settings.limits.max_warming, settings.limits.max_warming_per_host)
+        self.tally.warm_ups_limited(settings.limits.max_warming)
+        self.settings = settings
 
 
 @dataclass(slots=True, eq=False)

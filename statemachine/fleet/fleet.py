@@ -1,8 +1,9 @@
-"""The fleet: every server's runner, started from what the journal remembers, stopped together."""
+"""The fleet: every server's runner, started from what the journal remembers, changed by a reload, stopped together."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
+from typing import Any
 
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
@@ -10,20 +11,19 @@ from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
-from statemachine.core.attempt import Attempt
 from statemachine.core.machine import Machine
 from statemachine.core.server import Reachability, Server
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import State
+from statemachine.fleet.blueprint import Blueprint, Changes, compare
 from statemachine.fleet.desk import Desk, Shared
+from statemachine.fleet.past import take_up_later, take_up_the_past
 from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.reachability import WatchedTransport
 from statemachine.fleet.runner import Runner
 from statemachine.journal.journal import JournalUnavailableError
-from statemachine.journal.store import JournalStore
 from statemachine.publish.view import ServerDetail
+from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
-
-LATE_PAUSE_S = 2.0
 
 OPINIONS = 10
 """How many other servers are asked when one falls silent and few were asked lately: twice what the brake needs."""
@@ -51,69 +51,31 @@ class Fleet:
         publisher: Publisher,
         transport_for: TransportFactory,
     ) -> None:
-        machine = Machine(shared.settings.language)
+        self._machine = Machine(shared.settings.language)
         self._shared = shared
-        self._late: asyncio.Task[None] | None = None
-        self._runners = {
-            config.name: Runner(machine, _desk(config, workflows, shared, transport_for(config)), publisher)
-            for config in servers
-        }
+        self._publisher = publisher
+        self._transport_for = transport_for
+        self._blueprint = Blueprint(servers, workflows)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._leaving: list[Runner] = []
+        self._runners = {config.name: self._runner(config, self._new_server(config)) for config in servers}
         shared.herd.ask_others = self._ask_others
-        self._opinions: set[asyncio.Task[None]] = set()
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that are in force."""
+        return self._shared.settings
 
     async def start(self) -> None:
-        """Take up what an earlier run left in flight or paused, then start every server.
-
-        Where the journal cannot be read, the servers are watched all the same, and the past is taken up once it can.
-        """
-        try:
-            await self._take_up_the_past()
-        except JournalUnavailableError:
-            self._late = asyncio.get_running_loop().create_task(self._take_up_later())
-        for runner in self._runners.values():
-            runner.desk.server.since = self._shared.world.now()
-            runner.start()
+        """Take up what an earlier run left in flight or paused, then start every server."""
+        await self._start(self._runners.values())
 
     async def stop(self) -> None:
         """Stop every server's work. Prompts in flight stay with their servers and are taken up by the next start."""
-        if self._late is not None:
-            self._late.cancel()
-        for task in self._opinions:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*(runner.stop() for runner in self._runners.values()))
-
-    def _ask_others(self) -> None:
-        """One request each to some servers that seemed well; what comes of it is noticed on its way."""
-        well = [runner.desk for runner in self._runners.values() if runner.desk.server.state not in AWAY]
-        well.sort(key=lambda desk: desk.server.misses)
-        for desk in well[:: max(1, len(well) // OPINIONS)][:OPINIONS]:
-            task = asyncio.get_running_loop().create_task(_ask_once(desk))
-            self._opinions.add(task)
-            task.add_done_callback(self._opinions.discard)
-
-    async def _take_up_the_past(self) -> None:
-        in_flight = await self._shared.journal.read(JournalStore.open_attempts)
-        last_states = await self._shared.journal.read(JournalStore.last_states)
-        for attempt in in_flight:
-            if attempt.server in self._runners:
-                _take_up(self._runners[attempt.server].desk, attempt)
-        for name, state in last_states.items():
-            if name in self._runners:
-                self._runners[name].desk.known_before = True
-                if state == State.PAUSED.value:
-                    _keep_paused(self._runners[name].desk.server)
-
-    async def _take_up_later(self) -> None:
-        """Attempts only: a server that has been watched for a while has a state of its own."""
-        while True:
-            await asyncio.sleep(LATE_PAUSE_S)
-            with suppress(JournalUnavailableError):
-                in_flight = await self._shared.journal.read(JournalStore.open_attempts)
-                break
-        for attempt in in_flight:
-            runner = self._runners.get(attempt.server)
-            if runner is not None and runner.desk.server.open_attempt is None:
-                _take_up(runner.desk, attempt)
+        self._leaving += self._runners.values()
+        await self._see_off()
 
     def act(self, server: str, action: str) -> bool:
         """Hand an operator's `check`, `warm`, `pause` or `resume` to a server; False where there is no such server."""
@@ -122,14 +84,90 @@ class Fleet:
             runner.post(OPERATOR_EVENTS[action])
         return runner is not None
 
+    async def reconfigure(
+        self, settings: Settings, servers: Sequence[ServerConfig], workflows: Mapping[str, Workflow | WorkflowError]
+    ) -> Changes:
+        """Put other settings in force. Servers for which nothing changes notice nothing.
+
+        A removed server's prompt stays with it, and in the journal; a changed server keeps its open attempt.
+        """
+        before, self._blueprint = self._blueprint, Blueprint(servers, workflows)
+        changes = compare(before, self._blueprint)
+        self._shared.apply(settings)
+        configs = {config.name: config for config in servers}
+        self._leaving += [self._runners.pop(name) for name in changes.removed]
+        changed = [self._replace(configs[name]) for name in changes.changed]
+        added = [self._runner(configs[name], self._new_server(configs[name])) for name in changes.added]
+        self._runners |= {runner.desk.config.name: runner for runner in added}
+        for runner in self._runners.values():
+            runner.desk.server.reachability = self._reachability
+        await self._see_off()
+        for runner in changed:
+            runner.start()
+        await self._start(added)
+        self._publisher.arrange(list(configs))
+        for name in changes.removed:
+            self._shared.permits.release(name)
+        return changes
+
+    async def _see_off(self) -> None:
+        await asyncio.gather(*(runner.stop() for runner in self._leaving))
+        self._leaving.clear()
+
+    async def _start(self, runners: Iterable[Runner]) -> None:
+        """Where the journal cannot be read the servers are watched all the same; the past is taken up once it can."""
+        desks = {runner.desk.config.name: runner.desk for runner in runners}
+        try:
+            await take_up_the_past(self._shared.journal, desks)
+        except JournalUnavailableError:
+            self._keep(take_up_later(self._shared.journal, desks))
+        for name, desk in desks.items():
+            desk.server.since = self._shared.world.now()
+            if name in self._runners:
+                self._runners[name].start()
+
+    def _replace(self, config: ServerConfig) -> Runner:
+        """A new runner, not started yet, for a server that is known: its memory goes along."""
+        old = self._runners[config.name]
+        self._leaving.append(old)
+        runner = self._runners[config.name] = self._runner(config, old.desk.server)
+        runner.desk.known_before = True
+        runner.post(events.SettingsChanged())
+        return runner
+
+    def _runner(self, config: ServerConfig, server: Server) -> Runner:
+        desk = _desk(config, self._blueprint.workflows, server, self._shared, self._transport_for(config))
+        return Runner(self._machine, desk, self._publisher)
+
+    def _new_server(self, config: ServerConfig) -> Server:
+        return Server(config.name, self._reachability)
+
+    @property
+    def _reachability(self) -> Reachability:
+        return Reachability(self.settings.reachability.fall, self.settings.reachability.rise)
+
+    def _ask_others(self) -> None:
+        """One request each to some servers that seemed well; what comes of it is noticed on its way."""
+        well = [runner.desk for runner in self._runners.values() if runner.desk.server.state not in AWAY]
+        well.sort(key=lambda desk: desk.server.misses)
+        for desk in well[:: max(1, len(well) // OPINIONS)][:OPINIONS]:
+            self._keep(_ask_once(desk))
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
 
 def _desk(
-    config: ServerConfig, workflows: Mapping[str, Workflow | WorkflowError], shared: Shared, transport: Transport
+    config: ServerConfig,
+    workflows: Mapping[str, Workflow | WorkflowError],
+    server: Server,
+    shared: Shared,
+    transport: Transport,
 ) -> Desk:
     named = [workflows[name] for name in config.workflows]
     own = {one.name: one for one in named if isinstance(one, Workflow)}
-    reachability = Reachability(shared.settings.reachability.fall, shared.settings.reachability.rise)
-    server = Server(config.name, reachability)
     watched = WatchedTransport(transport, server, shared.herd, lambda event: desk.post(event))  # noqa: PLW0108 - set by the runner
     client = ComfyClient(watched)
     desk = Desk(
@@ -155,18 +193,3 @@ async def _ask_once(desk: Desk) -> None:
 
 def _not_started(_: object) -> None:
     raise RuntimeError("the desk has no runner yet")
-
-
-def _take_up(desk: Desk, attempt: Attempt) -> None:
-    """An attempt that the journal left open: its graph's figures come from the workflow, if that still exists."""
-    workflow = desk.workflows.get(attempt.workflow)
-    if workflow is not None:
-        attempt.total_nodes = len(workflow.graph)
-        attempt.cache_nodes = {node.node_id: node.key for node in workflow.cache_nodes}
-    attempt.last_progress_at = desk.shared.world.now()
-    desk.server.attempt = attempt
-
-
-def _keep_paused(server: Server) -> None:
-    server.state, server.reason, server.witness = State.PAUSED, Reason.PAUSE_REQUESTED, Witness.OPERATOR
-    server.message = "paused by the operator before the daemon's last start"

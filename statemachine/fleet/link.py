@@ -22,9 +22,9 @@ FIRST_DELAY_S = 0.25
 
 async def keep_link(desk: Desk) -> None:
     """Keep /ws connected for ever. Never raises but when cancelled."""
-    timing = desk.shared.settings.timing
     tries, refused = 0, False
     while True:
+        timing = desk.shared.settings.timing
         opened = loop_time()
         try:
             await _one_connection(desk, refused_before=refused)

@@ -42,10 +42,18 @@ class Permits:
     def release(self, server: str) -> None:
         """Give the permit back, if the server holds one, and grant those that now fit."""
         if self._budget.give_back(server):
-            for waiter in self._waiters:
-                if not waiter.granted.done() and self._budget.has_room(waiter.host):
-                    self._budget.take(waiter.server, waiter.host)
-                    waiter.granted.set_result(None)
+            self._grant()
+
+    def resize(self, total: int, per_host: int) -> None:
+        """Change how many there are. Those held are kept, even where there are now fewer."""
+        self._budget.resize(total, per_host)
+        self._grant()
+
+    def _grant(self) -> None:
+        for waiter in self._waiters:
+            if not waiter.granted.done() and self._budget.has_room(waiter.host):
+                self._budget.take(waiter.server, waiter.host)
+                waiter.granted.set_result(None)
 
     @property
     def in_use(self) -> int:

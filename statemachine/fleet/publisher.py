@@ -1,10 +1,12 @@
 """From a transition to everything that outsiders see: journal first, then snapshot, bus and log, in this order."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log import LogEntry, entry_of, notice_entry
+from statemachine.core.sentences import Language
 from statemachine.core.transition import Transition
 from statemachine.core.vocabulary import Notice, State
 from statemachine.fleet.desk import Desk
@@ -19,8 +21,11 @@ from statemachine.publish.view import ServerView
 class Publisher:
     """The one writer of snapshot and bus."""
 
-    def __init__(self, journal: Journal, snapshot: Snapshot, bus: Bus, log: TransitionLog) -> None:
+    def __init__(
+        self, journal: Journal, snapshot: Snapshot, bus: Bus, log: TransitionLog, language: Language = "en"
+    ) -> None:
         self._journal = journal
+        self._language = language
         self._snapshot = snapshot
         self._bus = bus
         self._log = log
@@ -30,14 +35,18 @@ class Publisher:
         self._snapshot.put(view_of(desk))
         self._snapshot.attach(desk.config.name, desk.detail)
 
+    def arrange(self, names: Sequence[str]) -> None:
+        """Keep these servers visible, in this order, and no others."""
+        self._snapshot.arrange(names)
+
     def transition(self, desk: Desk, transition: Transition, attempt: Attempt | None) -> None:
         """Write the transition (and the attempt, where it changed); publish it once it is written."""
         entry = entry_of(transition, desk.config.group)
         self._journal.append(entry, attempt, partial(self._told, view_of(desk)))
 
-    def notice(self, notice: Notice, at: float) -> None:
-        """Write and publish a notice (`at` in epoch seconds)."""
-        self._journal.append(notice_entry(notice, at), None, self._told_notice)
+    def notice(self, notice: Notice, at: float, detail: str = "") -> None:
+        """Write and publish a notice (`at` in epoch seconds); `detail` completes its sentence."""
+        self._journal.append(notice_entry(notice, at, self._language, detail), None, self._told_notice)
 
     def _told_notice(self, entry: LogEntry) -> None:
         self._bus.publish(entry_message(entry))
@@ -45,7 +54,8 @@ class Publisher:
 
     def _told(self, view: ServerView, entry: LogEntry) -> None:
         message = entry_message(entry, view)
-        self._snapshot.put(view)
+        if self._snapshot.get(view.name) is not None:  # it may have been removed while the entry was written
+            self._snapshot.put(view)
         self._bus.publish(message)
         self._log.write(entry)
 
@@ -91,6 +101,7 @@ def view_of(desk: Desk) -> ServerView:
         progress=_progress(desk),
         queue_remaining=server.queue_remaining,
         last_check=server.last_check,
+        workflows=desk.config.workflows,
     )
 
 

@@ -54,6 +54,7 @@ class Runner:
         self._publisher = publisher
         self._mailbox: deque[events.Event] = deque()
         self._handling = True  # what comes before `start` waits for it
+        self._stopped = False
         self._duties: dict[Duty, asyncio.Task[None]] = {}
         self._others: set[asyncio.Task[None]] = set()
         self._saved: object = None
@@ -74,7 +75,8 @@ class Runner:
         self._empty_mailbox()
 
     async def stop(self) -> None:
-        """Cancel everything and wait for it."""
+        """Cancel everything and wait for it. What is posted from now on is lost, as it is to a daemon that has ended."""
+        self._stopped = True
         tasks = [*self._duties.values(), *self._others]
         for task in tasks:
             task.cancel()
@@ -83,7 +85,7 @@ class Runner:
     def post(self, event: events.Event) -> None:
         """Put an event into the mailbox; it is handled before this returns, unless one is being handled already."""
         self._mailbox.append(event)
-        if not self._handling:
+        if not self._handling and not self._stopped:
             self._empty_mailbox()
 
     def _empty_mailbox(self) -> None:
@@ -95,7 +97,10 @@ class Runner:
             self._handling = False
 
     def _handle(self, event: events.Event) -> None:
+        attempt = self._desk.server.open_attempt
         made = self._machine.apply(self._desk.server, event, self._desk.shared.world.now())
+        if attempt is not None and not attempt.is_open:
+            self._desk.shared.tally.warm_up_ended(self._desk.config.group, attempt)
         for transition in made:
             self._keep(transition)
         if made:

@@ -1,7 +1,7 @@
 """What is known of the whole fleet now."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from statemachine.core.vocabulary import State
 from statemachine.publish.view import ServerDetail, ServerView
@@ -27,6 +27,12 @@ class Snapshot:
         """Make the detail of a server known; its owner goes on writing into it."""
         self._details[name] = detail
 
+    def arrange(self, names: Sequence[str]) -> None:
+        """Keep these servers, in this order, and forget all others."""
+        self._views = {name: self._views[name] for name in names if name in self._views}
+        self._details = {name: self._details[name] for name in names if name in self._details}
+        self._counts = Counter(view.state for view in self._views.values())
+
     def get(self, name: str) -> ServerView | None:
         """The view of one server, None where there is none of that name."""
         return self._views.get(name)
@@ -45,6 +51,10 @@ class Snapshot:
     def states(self) -> Mapping[State, int]:
         """How many servers are in each state that has any."""
         return {state: self._counts[state] for state in State if self._counts[state]}
+
+    def summary(self) -> str:
+        """One sentence."""
+        return f"{self._counts[State.LOADED]} of {len(self)} servers are loaded"
 
     @property
     def has_first_verdicts(self) -> bool:

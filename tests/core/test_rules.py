@@ -34,6 +34,7 @@ DISTURBANCES: list[e.Event] = [
     e.Answering(),
     e.SubmissionUnanswered("timed out", answered=False),
     e.DoubtRaised(),
+    e.SettingsChanged(),
     e.SubmissionStarted("cache_models", "out of turn", "c", varied_tag=False, total_nodes=4),
 ]
 

@@ -6,23 +6,30 @@ from string import Formatter
 import pytest
 
 from statemachine.core import events as e
+from statemachine.core.log import notice_entry
 from statemachine.core.machine import Machine
-from statemachine.core.meanings_zh import REASON_MEANINGS_ZH
+from statemachine.core.meanings_zh import NOTICE_MEANINGS_ZH, REASON_MEANINGS_ZH
 from statemachine.core.sentences import CHINESE, ENGLISH
 from statemachine.core.server import Server
-from statemachine.core.vocabulary import Reason
+from statemachine.core.vocabulary import NOTICE_MEANINGS, Notice, Reason
 from tests.core.bench import accepted, submission
 
-PHRASES = [field.name for field in fields(ENGLISH) if field.name != "meanings"]
+PHRASES = [field.name for field in fields(ENGLISH) if field.name not in ("meanings", "notices")]
 
 
 def blanks(phrase: str) -> set[str]:
     return {name for _, name, _, _ in Formatter().parse(phrase) if name}
 
 
-def test_every_reason_has_a_meaning_in_chinese() -> None:
+def test_every_reason_and_notice_has_a_meaning_in_chinese() -> None:
     assert set(REASON_MEANINGS_ZH) == set(Reason)
-    assert all(REASON_MEANINGS_ZH.values())
+    assert set(NOTICE_MEANINGS_ZH) == set(NOTICE_MEANINGS) == set(Notice)
+    assert all([*REASON_MEANINGS_ZH.values(), *NOTICE_MEANINGS_ZH.values()])
+
+
+def test_a_notice_is_completed_by_its_detail() -> None:
+    entry = notice_entry(Notice.SETTINGS_REFUSED, 1.0, "zh", "servers[0].url")
+    assert entry.message == "新的设置或工作流文件有误，继续使用原有设置: servers[0].url"
 
 
 @pytest.mark.parametrize("name", PHRASES)

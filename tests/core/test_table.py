@@ -63,6 +63,7 @@ HAPPENINGS: dict[str, Happening] = {
     "warm requested": lambda _: [e.WarmRequested()],
     "paused": lambda _: [e.PauseRequested()],
     "resumed": lambda _: [e.ResumeRequested()],
+    "settings changed": lambda _: [e.SettingsChanged()],
 }
 
 Leads = dict[str, tuple[State, Reason, Witness]]
@@ -74,6 +75,7 @@ OPERATOR: Leads = {
     "check requested": (S.UNKNOWN, R.CHECK_REQUESTED, W.OPERATOR),
     "warm requested": (S.UNKNOWN, R.WARM_REQUESTED, W.OPERATOR),
 }
+CHANGED: Leads = {"settings changed": (S.UNKNOWN, R.SETTINGS_CHANGED, W.DAEMON)}
 USELESS_CHECK: Leads = {
     "unrecognised": (S.UNKNOWN, R.CHECK_UNRECOGNISED, W.CHECK),
     "check absent": (S.FAILED, R.CHECK_ABSENT, W.CHECK),
@@ -103,9 +105,10 @@ LEADS: dict[State, Leads] = {
         "loading found": (S.AUTO_EXECUTING, R.SERVER_AUTO_EXECUTING, W.QUEUE),
         "unfit": (S.FAILED, R.MISSING_MODELS, W.PREFLIGHT),
     },
-    S.CHECKING: {**UNREACHABLE, **PAUSE, **USELESS_CHECK, **LOADED, **COLD, **AUTO},
+    S.CHECKING: {**UNREACHABLE, **CHANGED, **PAUSE, **USELESS_CHECK, **LOADED, **COLD, **AUTO},
     S.LOADED: {
         **UNREACHABLE,
+        **CHANGED,
         **PAUSE,
         **USELESS_CHECK,
         **COLD,
@@ -119,6 +122,7 @@ LEADS: dict[State, Leads] = {
     },
     S.COLD: {
         **UNREACHABLE,
+        **CHANGED,
         **PAUSE,
         **USELESS_CHECK,
         **LOADED,
@@ -132,6 +136,7 @@ LEADS: dict[State, Leads] = {
     },
     S.AUTO_EXECUTING: {
         **UNREACHABLE,
+        **CHANGED,
         **PAUSE,
         **RESTARTED,
         **USELESS_CHECK,
@@ -140,6 +145,7 @@ LEADS: dict[State, Leads] = {
     },
     S.SUBMITTING: {
         **UNREACHABLE,
+        **CHANGED,
         **PAUSE,
         **ENDS_BY_HISTORY,
         "withheld": (S.COLD, R.JOURNAL_UNAVAILABLE, W.DAEMON),
@@ -149,6 +155,7 @@ LEADS: dict[State, Leads] = {
     },
     S.WARMING: {
         **UNREACHABLE,
+        **CHANGED,
         **PAUSE,
         **ENDS_BY_HISTORY,
         "succeeded by ws": (S.CHECKING, R.PROMPT_SUCCEEDED, W.WS),
@@ -156,9 +163,10 @@ LEADS: dict[State, Leads] = {
         "out of memory by ws": (S.FAILED, R.OUT_OF_MEMORY, W.WS),
         "interrupted by ws": (S.UNKNOWN, R.PROMPT_INTERRUPTED, W.WS),
     },
-    S.UNREACHABLE: {**PAUSE, "two answers": (S.UNKNOWN, R.ANSWERING_AGAIN, W.PROBE)},
+    S.UNREACHABLE: {**CHANGED, **PAUSE, "two answers": (S.UNKNOWN, R.ANSWERING_AGAIN, W.PROBE)},
     S.FAILED: {
         **UNREACHABLE,
+        **CHANGED,
         **PAUSE,
         **RESTARTED,
         **OPERATOR,

@@ -39,6 +39,14 @@ class Book:
     requests: deque[float] = field(default_factory=deque)
     reached: set[Reason] = field(default_factory=set)
 
+    def begin_anew(self, at: float) -> None:
+        """A new runner, which knows of what was only what the journal or its predecessor's memory hands on."""
+        self.link, self.remaining, self.own_falls, self.told_auto, self.failures = None, None, 0, False, 0
+        self.missing_since, self.moved_at, self.was_linked = None, at, False
+        self.verdicts.clear()
+        self.dials.clear()
+        self.requests.clear()
+
 
 def _items_of_ours(book: Book) -> list[Item]:
     queue = book.wire.server.process.queue

@@ -56,14 +56,11 @@ class Judge:
     def born(self) -> None:
         """A new daemon, which remembers the journal only."""
         for book in self.books.values():
-            book.link, book.remaining, book.own_falls, book.told_auto, book.failures = None, None, 0, False, 0
-            book.missing_since, book.moved_at, book.was_linked = None, now(), False
-            book.verdicts.clear()
-            book.dials.clear()
-            book.requests.clear()
+            book.begin_anew(now())
 
     def placed(self, name: str, state: State) -> None:
-        """A runner begins."""
+        """A runner begins: at the daemon's start, or because a reload has added or changed the server."""
+        self.books[name].begin_anew(now())
         self.books[name].state = state
 
     def told_entry(self, seq: int | None, server: str | None, dest: str | None) -> None:

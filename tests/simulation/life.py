@@ -110,6 +110,11 @@ class DaemonLife:
         self._judge.born()
         self._starting = asyncio.get_running_loop().create_task(self._start())
 
+    async def started(self) -> None:
+        """Until the fleet has been started: only then does the composition root reload."""
+        assert self._starting is not None
+        await asyncio.wait({self._starting})
+
     def _open_store(self) -> WatchedStore:
         self._stores.append(WatchedStore(self._disk))
         return self._stores[-1]

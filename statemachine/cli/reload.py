@@ -1,0 +1,136 @@
+"""Change without restart: settings.json and the workflow files are watched, and read again on SIGHUP.
+
+Files are wrong for a moment while an editor writes them, and for longer where somebody errs: whatever cannot be used is
+refused whole, with its error, and what was in force stays in force.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+from loguru import logger
+from watchfiles import Change, awatch
+
+from statemachine.cli.sources import Reading, SettingsFile, newly_broken, read_again, waiting_for_restart
+from statemachine.cli.systemd import ServiceManager
+from statemachine.core.sentences import Language
+from statemachine.core.vocabulary import Notice
+from statemachine.fleet.blueprint import Changes
+from statemachine.settings import SettingsError
+
+SETTLE_MS = 300
+"""Editors write, rename and touch; what happens within this time is one change."""
+WATCH_AGAIN_S = 5.0
+
+SUMMARIES: Mapping[Language, str] = {
+    "en": "servers added {}, removed {}, changed {}",
+    "zh": "新增服务器 {} 台，移除 {} 台，更改 {} 台",
+}
+LATER: Mapping[Language, str] = {
+    "en": "only the next start changes {}",
+    "zh": "以下设置在下次启动后生效：{}",
+}
+
+Apply = Callable[[Reading], Awaitable[Changes]]
+Notify = Callable[[Notice, str], None]
+
+
+class Reloader:
+    """Keeps what is in force equal to the files.
+
+    `apply` puts a reading in force, and raises OSError, before it changes anything, where a file that the settings
+    name has gone. `notify` tells people, `manager` whoever started the daemon.
+    """
+
+    def __init__(
+        self, source: SettingsFile, in_force: Reading, apply: Apply, notify: Notify, manager: ServiceManager
+    ) -> None:
+        self._source = source
+        self._manager = manager
+        self._in_force = in_force
+        self._apply = apply
+        self._notify = notify
+        self._wanted = asyncio.Event()
+        self._refused = ""
+
+    def request(self) -> None:
+        """Read the files again soon, and say so even where nothing has changed."""
+        logger.info("the settings are read again")
+        self._refused = ""
+        self._wanted.set()
+
+    async def run(self) -> None:
+        """Reload at every request and every change of a file, for ever."""
+        watching = asyncio.ensure_future(self._watch())
+        try:
+            while True:
+                await self._wanted.wait()
+                self._wanted.clear()
+                self._manager.reloading()
+                await self._reload()
+                self._manager.ready()
+        finally:
+            watching.cancel()
+
+    async def _reload(self) -> None:
+        try:
+            fresh = await read_again(self._source)
+        except SettingsError as error:
+            self._refuse("; ".join(str(problem) for problem in error.problems))
+            return
+        if broken := newly_broken(self._in_force, fresh):
+            self._refuse("; ".join(str(one) for one in broken))
+            return
+        try:
+            changes = await self._apply(fresh)
+        except OSError as error:
+            self._refuse(str(error))
+            return
+        self._refused = ""
+        before, self._in_force = self._in_force.settings, fresh
+        if changes or before != fresh.settings:
+            later = waiting_for_restart(before, fresh.settings)
+            self._notify(Notice.SETTINGS_RELOADED, _summary(before.language, changes, later))
+
+    def _refuse(self, why: str) -> None:
+        """Say it once: a file that stays wrong is found wrong again whenever something beside it changes."""
+        if why != self._refused:
+            self._refused = why
+            self._notify(Notice.SETTINGS_REFUSED, why)
+
+    async def _watch(self) -> None:
+        """Without inotify, or where a folder goes away, SIGHUP is left, and watching is tried again."""
+        while True:
+            try:
+                await self._watch_folders(self._folders())
+            except (OSError, RuntimeError) as error:
+                logger.warning("changes of the settings are not noticed for now (SIGHUP works): {}", error)
+                await asyncio.sleep(WATCH_AGAIN_S)
+            self._wanted.set()  # what changed while nothing was watched
+
+    async def _watch_folders(self, folders: list[Path]) -> None:
+        """Ends where other folders must be watched."""
+        watching = awatch(
+            *folders, watch_filter=self._is_read, debounce=SETTLE_MS, recursive=False, yield_on_timeout=True
+        )
+        async for found in watching:
+            if found:
+                self._wanted.set()
+            if self._folders() != folders:
+                return
+
+    def _folders(self) -> list[Path]:
+        """Folders, not files: an editor may put a new file in the old one's place."""
+        wanted = {self._source.path.absolute().parent, self._in_force.settings.workflows_dir.absolute()}
+        return sorted(folder for folder in wanted if folder.is_dir())
+
+    def _is_read(self, _change: Change, path: str) -> bool:
+        """JSON files, and the links by which containers swap a whole folder of them."""
+        name = Path(path).name
+        return name.endswith(".json") or name.startswith("..") or name == self._source.path.name
+
+
+def _summary(language: Language, changes: Changes, later: list[str]) -> str:
+    counts = [len(changes.added), len(changes.removed), len(changes.changed)]
+    summary = SUMMARIES[language].format(*counts)
+    return f"{summary}; {LATER[language].format(', '.join(later))}" if later else summary

@@ -1,5 +1,6 @@
-"""`warm`, `pause`, `resume`: an operator's wish, passed to the running daemon."""
+"""`warm`, `pause`, `resume`: an operator's wish for a server or a group, passed to the running daemon."""
 
+from collections.abc import Iterable
 from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Annotated
@@ -7,57 +8,88 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from statemachine.cli import daemon_words as words
 from statemachine.cli.context import console, run, settings_of
-from statemachine.cli.daemon_api import DaemonApi, DaemonError, DaemonSaidNoError, daemon_api
+from statemachine.cli.daemon_api import (
+    DaemonApi,
+    DaemonError,
+    DaemonSaidNoError,
+    Json,
+    daemon_api,
+    group_path,
+    server_path,
+)
+from statemachine.cli.say import say
 from statemachine.settings import Settings
 
-Name = Annotated[str, typer.Argument(help="The server's name, by default HOST:PORT.", metavar="NAME")]
+Name = Annotated[str | None, typer.Argument(help="The server's name, by default HOST:PORT.", metavar="NAME")]
+Group = Annotated[str | None, typer.Option("--group", help="Every server of this group.", metavar="NAME")]
 
 SENTENCES = {
-    "warm": "{name} will be warmed; `comfywarm tail -f --server {name}` shows how it goes.",
-    "pause": "{name} is taken out: nothing more is submitted there until `comfywarm resume {name}`.",
-    "resume": "{name} is given back: it is checked and, if need be, warmed again.",
+    "warm": (words.WARMED, words.GROUP_WARMED),
+    "pause": (words.PAUSED, words.GROUP_PAUSED),
+    "resume": (words.RESUMED, words.GROUP_RESUMED),
 }
 
 
-def warm(context: typer.Context, name: Name) -> None:
-    """Ask the running daemon to warm a server now."""
-    _act(context, name, "warm")
+def warm(context: typer.Context, name: Name = None, group: Group = None) -> None:
+    """Ask the running daemon to warm a server, or a whole group, now."""
+    _act(context, "warm", name, group)
 
 
-def pause(context: typer.Context, name: Name) -> None:
-    """Take a server out: the running daemon leaves it alone."""
-    _act(context, name, "pause")
+def pause(context: typer.Context, name: Name = None, group: Group = None) -> None:
+    """Take a server, or a whole group, out: the running daemon leaves it alone."""
+    _act(context, "pause", name, group)
 
 
-def resume(context: typer.Context, name: Name) -> None:
-    """Give a paused server back to the running daemon."""
-    _act(context, name, "resume")
+def resume(context: typer.Context, name: Name = None, group: Group = None) -> None:
+    """Give a paused server, or a whole group, back to the running daemon."""
+    _act(context, "resume", name, group)
 
 
-def _act(context: typer.Context, name: str, action: str) -> None:
-    run(_pass_on(settings_of(context), name, action))
-    console().print(Text(SENTENCES[action].format(name=name)), soft_wrap=True)
+def _act(context: typer.Context, action: str, name: str | None, group: str | None) -> None:
+    settings = settings_of(context)
+    of_server, of_group = SENTENCES[action]
+    if name is not None and group is None:
+        run(_pass_on(settings, server_path(name), action, servers=[name]), settings.language)
+        sentence = say(of_server, settings.language, name=name)
+    elif group is not None and name is None:
+        answer = run(_pass_on(settings, group_path(group), action, groups=[group]), settings.language)
+        sentence = say(of_group, settings.language, name=group, servers=answer["servers"])
+    else:
+        raise typer.BadParameter("either a server's NAME or --group NAME")
+    console().print(Text(sentence), soft_wrap=True)
 
 
-async def _pass_on(settings: Settings, name: str, action: str) -> None:
+async def _pass_on(
+    settings: Settings, path: str, action: str, *, servers: Iterable[str] = (), groups: Iterable[str] = ()
+) -> Json:
     async with daemon_api(settings) as api:
         try:
-            await api.act(name, action)
+            return await api.act(path, action)
         except DaemonSaidNoError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
-            raise await unknown_server(api, name) from error
+            raise await unknown_target(api, servers, groups) or error from error
 
 
-async def unknown_server(api: DaemonApi, name: str) -> DaemonError:
-    """The refusal of a name that the daemon does not know."""
+async def unknown_target(api: DaemonApi, servers: Iterable[str], groups: Iterable[str]) -> DaemonError | None:
+    """The refusal of the first of these names that the daemon does not know, if there is one."""
     answer = await api.get("/api/status")
-    return no_such_server(name, [server["name"] for server in answer["servers"]])
+    names = [server["name"] for server in answer["servers"]]
+    known_groups = {server["group"] for server in answer["servers"]}
+    return first_unknown(servers, names, groups, known_groups)
 
 
-def no_such_server(name: str, names: list[str]) -> DaemonError:
-    """The sentence, with the names that it may have been meant for."""
-    close = get_close_matches(name, names, n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else "`comfywarm status` lists all of them."
-    return DaemonError(f"there is no server named {name}; {hint}")
+def first_unknown(
+    servers: Iterable[str], names: list[str], groups: Iterable[str], known_groups: set[str]
+) -> DaemonError | None:
+    """The refusal of the first name that is not among those there are, with what it may have been meant for."""
+    for name in servers:
+        if name not in names:
+            close = get_close_matches(name, names, n=3)
+            return DaemonError(words.NO_SERVER_BUT if close else words.NO_SERVER, name=name, close=" / ".join(close))
+    for name in groups:
+        if name not in known_groups:
+            return DaemonError(words.NO_GROUP, name=name, names=", ".join(sorted(known_groups)))
+    return None

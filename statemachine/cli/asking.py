@@ -7,6 +7,7 @@ import aiohttp
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.network import NetworkTransport
+from statemachine.comfyui.trust import Trust
 from statemachine.comfyui.workflow import Workflow
 from statemachine.settings import ServerConfig
 
@@ -27,8 +28,13 @@ class Peer:
 
 
 def peer_of(
-    session: aiohttp.ClientSession, config: ServerConfig, workflows: tuple[Workflow, ...], timeout_s: float
+    session: aiohttp.ClientSession,
+    trust: Trust,
+    config: ServerConfig,
+    workflows: tuple[Workflow, ...],
+    timeout_s: float,
 ) -> Peer:
     """The server as its settings say it is reached. `timeout_s` bounds each request."""
-    transport = NetworkTransport(session, config.url, config.headers, timeout_s)
+    tls = trust.context(config)
+    transport = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, tls)
     return Peer(config, transport, ComfyClient(transport), workflows, timeout_s)

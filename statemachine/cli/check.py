@@ -9,10 +9,12 @@ from rich.text import Text
 
 from statemachine.cli.asking import Peer, peer_of
 from statemachine.cli.context import console, refuse, run, settings_of
+from statemachine.cli.one_line import one_line
 from statemachine.cli.words import heading, state_text
 from statemachine.cli.workflow_files import load_workflows
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.network import new_session
+from statemachine.comfyui.trust import trust_in
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
 from statemachine.core.vocabulary import State
@@ -55,12 +57,13 @@ async def _ask_all(
     settings: Settings, servers: tuple[ServerConfig, ...], workflows: dict[str, Workflow]
 ) -> list[Verdict]:
     slots = asyncio.Semaphore(settings.limits.max_checks)
+    trust = trust_in(servers)
     async with new_session() as session:
 
         async def ask(server: ServerConfig) -> Verdict:
             wanted = tuple(workflows[name] for name in server.workflows)
             async with slots:
-                return await _ask(peer_of(session, server, wanted, settings.timing.http_timeout_s))
+                return await _ask(peer_of(session, trust, server, wanted, settings.timing.http_timeout_s))
 
         return await asyncio.gather(*(ask(server) for server in servers))
 
@@ -89,5 +92,7 @@ def _table(verdicts: list[Verdict], language: Language) -> Table:
         table.add_column(heading(key, language), overflow="fold")
     for one in verdicts:
         cells = (one.server.name, one.server.group, one.kind)
-        table.add_row(*(Text(cell) for cell in cells), state_text(one.state.value, language), Text(one.message))
+        table.add_row(
+            *(Text(cell) for cell in cells), state_text(one.state.value, language), Text(one_line(one.message))
+        )
     return table

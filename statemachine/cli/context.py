@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 
 from statemachine.cli.daemon_api import DaemonError
+from statemachine.cli.one_line import harmless
 from statemachine.settings import Settings, SettingsError, load_settings
 
 T = TypeVar("T")
@@ -26,12 +27,12 @@ def console() -> Console:
 
 def complain(sentence: str) -> None:
     """Say it on stderr, as it stands."""
-    Console(stderr=True, highlight=False).print(sentence, style="red", markup=False, soft_wrap=True)
+    Console(stderr=True, highlight=False).print(harmless(sentence), style="red", markup=False, soft_wrap=True)
 
 
 def remark(sentence: str) -> None:
     """Say beside the answer, on stderr, what is not a part of it."""
-    Console(stderr=True, highlight=False).print(sentence, style="dim", markup=False, soft_wrap=True)
+    Console(stderr=True, highlight=False).print(harmless(sentence), style="dim", markup=False, soft_wrap=True)
 
 
 def refuse(sentence: str) -> NoReturn:

@@ -18,8 +18,12 @@ import uvloop
 from aiohttp import ClientSession, web
 from loguru import logger
 
+from statemachine.alerts.alerter import running_alerts
+from statemachine.alerts.lane import AlertWorld
+from statemachine.alerts.memory import JournalMemory
+from statemachine.cli.descriptors import allow_descriptors
 from statemachine.cli.lock import locked
-from statemachine.cli.logs import configure_logging
+from statemachine.cli.logs import configure_logging, hide
 from statemachine.cli.reload import Apply, Reloader
 from statemachine.cli.sources import Reading, SettingsFile, read_around
 from statemachine.cli.systemd import ServiceManager, supervised
@@ -44,6 +48,7 @@ from statemachine.publish.tally import Tally
 from statemachine.settings import Settings
 from statemachine.settings.certificates import load_pair, page_context
 from statemachine.settings.expand import bracketed
+from statemachine.settings.masking import secrets_in
 from statemachine.settings.tls import ListenTls
 from statemachine.traffic.agent import answering_agent_checks
 from statemachine.warmth import Warmth
@@ -73,7 +78,7 @@ def serve(settings: Settings, source: SettingsFile) -> None:
 
     Raises AlreadyRunningError, SchemaTooNewError or OSError where it cannot start.
     """
-    configure_logging(settings.logging)
+    configure_logging(settings.logging, secrets_in(settings))
     uvloop.run(until_stopped(running_daemon(settings, source)))
 
 
@@ -111,6 +116,10 @@ async def running_daemon(
         fleet = _fleet(reading, journal, publisher, session, trust, now, tally)
         warmth = Warmth(journal, snapshot, now)
         await stack.enter_async_context(warmth.following())
+        alert_world = AlertWorld(now=now, uniform=random.SystemRandom().random, new_id=lambda: str(uuid.uuid4()))
+        alerter = await stack.enter_async_context(
+            running_alerts(settings, snapshot, bus, JournalMemory(journal), tally, alert_world)
+        )
         ports = WebPorts(
             snapshot=snapshot, bus=bus, journal=journal, operator=fleet, now=now, warmth=warmth, tally=tally
         )
@@ -123,8 +132,11 @@ async def running_daemon(
         manager = ServiceManager.of(os.environ)
 
         async def apply(fresh: Reading) -> Changes:
+            hide(secrets_in(fresh.settings))
             await asyncio.to_thread(_read_certificates, fresh, trust, tls, settings.listen.tls)
-            return await fleet.reconfigure(fresh.settings, fresh.servers, fresh.workflows)
+            changes = await fleet.reconfigure(fresh.settings, fresh.servers, fresh.workflows)
+            alerter.reconfigure(fresh.settings)
+            return changes
 
         reloader = _reloader(source, reading, apply, publisher, now, manager)
         reload = await stack.enter_async_context(_reloading(reloader))
@@ -167,6 +179,7 @@ def _first_reading(settings: Settings) -> Reading:
     reading = read_around(settings)
     for broken in reading.broken:
         logger.error("{}; the servers that need it will be failed", broken)
+    allow_descriptors(len(reading.servers))
     return reading
 
 

@@ -5,7 +5,7 @@ DaemonError
 └── DaemonSaidNoError   the daemon answered with an error; `status` is that of HTTP
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import quote
@@ -13,8 +13,14 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
+from statemachine.cli.daemon_words import ANY_PORT, AWAY, ENDED, SOMEBODY_ELSE, SOMEBODY_ELSE_SAID
+from statemachine.cli.say import Say
 from statemachine.cli.sse import Block, Parser
+from statemachine.core.log_filter import LogFilter
 from statemachine.settings import Settings
+from statemachine.settings.certificates import fingerprint
+from statemachine.settings.expand import bracketed
+from statemachine.settings.masking import Mask
 
 ANSWER_S = 20.0
 CONNECT_S = 5.0
@@ -23,10 +29,15 @@ SILENCE_S = 60.0
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, never bound
 
 Json = dict[str, Any]
+Query = Sequence[tuple[str, str]]
 
 
 class DaemonError(Exception):
-    """Any of the below. The text is one sentence for people."""
+    """Any of the below. The text is one sentence for people; `said` has it in their language."""
+
+    def __init__(self, english: str, /, **values: object) -> None:
+        self.said = Say(english, values)
+        super().__init__(self.said.in_language("en"))
 
 
 class DaemonAwayError(DaemonError):
@@ -37,64 +48,65 @@ class DaemonSaidNoError(DaemonError):
     """The daemon's own error answer."""
 
     def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
+        super().__init__("{message}", message=message)
         self.status = status
 
 
 class DaemonApi:
-    """Speaks to the daemon at `url`."""
+    """Speaks to the daemon at `url`. `mask` hides the token in what comes back: another program may listen there."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, mask: Mask) -> None:
         self._session = session
         self._url = url
+        self._mask = mask
 
-    async def get(self, path: str) -> Json:
+    async def get(self, path: str, query: Query = ()) -> Json:
         """The JSON object at that path."""
-        return await self._json("GET", path)
+        return await self._json("GET", path, query)
 
-    async def act(self, server: str, action: str) -> None:
-        """Pass an operator's wish on."""
-        await self._json("POST", f"{server_path(server)}/{action}")
+    async def act(self, path: str, action: str) -> Json:
+        """Pass an operator's wish for a server or a group on; the daemon's answer."""
+        return await self._json("POST", f"{path}/{action}")
 
-    async def blocks(self, since: int | None, server: str | None) -> AsyncGenerator[Block, None]:
-        """The stream of events after that number; the first block has only the number that it begins after.
+    async def blocks(self, since: int, wanted: LogFilter) -> AsyncGenerator[Block, None]:
+        """The stream of wanted events after that number; the first block has only the number that it begins after.
 
         Ends with DaemonAwayError, whoever ended it.
         """
-        query = {"since": since, "server": server}
-        params = {name: str(value) for name, value in query.items() if value is not None}
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
         parser = Parser()
-        async with self._exchange("GET", "/api/events", timeout, params) as response:
+        async with self._exchange(
+            "GET", "/api/events", timeout, [("since", str(since)), *filter_query(wanted)]
+        ) as response:
             async for chunk in response.content.iter_any():
                 for block in parser.feed(chunk):
                     yield block
-        raise DaemonAwayError(f"the daemon at {self._url} ended the stream")
+        raise DaemonAwayError(ENDED, url=self._url)
 
-    async def _json(self, method: str, path: str) -> Json:
+    async def _json(self, method: str, path: str, query: Query = ()) -> Json:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
-        async with self._exchange(method, path, timeout) as response:
+        async with self._exchange(method, path, timeout, query) as response:
             answer = orjson.loads(await response.read())
         if not isinstance(answer, dict):
-            raise DaemonAwayError(f"whoever answers at {self._url} is no comfywarm daemon")
+            raise DaemonAwayError(SOMEBODY_ELSE, url=self._url)
         return answer
 
     @asynccontextmanager
     async def _exchange(
-        self, method: str, path: str, timeout: aiohttp.ClientTimeout, params: dict[str, str] | None = None
+        self, method: str, path: str, timeout: aiohttp.ClientTimeout, query: Query
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer with a good status; all that goes wrong, also while it is read, as a DaemonError."""
         try:
             async with self._session.request(
-                method, self._url + path, params=params, timeout=timeout, allow_redirects=False
+                method, self._url + path, params=query, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status not in (200, 202):
-                    raise _said_no(response.status, await response.read(), self._url)
+                    raise _said_no(response.status, self._mask.data(await response.read()), self._url)
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise DaemonAwayError(f"no comfywarm daemon answers at {self._url} ({_cause(error)})") from error
+            raise DaemonAwayError(AWAY, url=self._url, cause=self._mask.text(_cause(error))) from error
         except ValueError as error:
-            raise DaemonAwayError(f"whoever answers at {self._url} is no comfywarm daemon") from error
+            raise DaemonAwayError(SOMEBODY_ELSE, url=self._url) from error
 
 
 @asynccontextmanager
@@ -102,16 +114,24 @@ async def daemon_api(settings: Settings) -> AsyncIterator[DaemonApi]:
     """The daemon that these settings describe."""
     token = settings.listen.token
     headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
-    async with aiohttp.ClientSession(headers=headers, trust_env=False) as session:
-        yield DaemonApi(session, daemon_url(settings))
+    mask = Mask([token] if token is not None else [])
+    connector = aiohttp.TCPConnector(ssl=_certificate(settings))
+    async with aiohttp.ClientSession(connector=connector, headers=headers, trust_env=False) as session:
+        yield DaemonApi(session, daemon_url(settings), mask)
+
+
+def _certificate(settings: Settings) -> aiohttp.Fingerprint | bool:
+    """Only the daemon's own certificate will do, and it will do under whatever name: nobody else has its key."""
+    tls = settings.listen.tls
+    return True if tls is None else aiohttp.Fingerprint(fingerprint(tls))
 
 
 def daemon_url(settings: Settings) -> str:
     """Where the daemon of these settings is found from this machine."""
     if settings.listen.port == 0:
-        raise DaemonAwayError("listen.port is 0, any free port: so the daemon cannot be found; set one")
+        raise DaemonAwayError(ANY_PORT)
     host = WILDCARDS.get(settings.listen.host, settings.listen.host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{settings.listen.port}"
+    return f"{'https' if settings.listen.tls else 'http'}://{bracketed(host)}:{settings.listen.port}"
 
 
 def server_path(name: str) -> str:
@@ -119,14 +139,32 @@ def server_path(name: str) -> str:
     return f"/api/servers/{quote(name, safe='')}"
 
 
+def group_path(name: str) -> str:
+    """The API's path of a group."""
+    return f"/api/groups/{quote(name, safe='')}"
+
+
+def filter_query(wanted: LogFilter) -> list[tuple[str, str]]:
+    """The filter as the event log's routes understand it."""
+    choices = {
+        "server": wanted.servers,
+        "group": wanted.groups,
+        "state": {state.value for state in wanted.states},
+        "reason": wanted.reasons,
+    }
+    return [(name, value) for name, choice in choices.items() for value in sorted(choice)]
+
+
 def _said_no(status: int, body: bytes, url: str) -> DaemonError:
     try:
         return DaemonSaidNoError(status, str(orjson.loads(body)["error"]["message"]))
     except (ValueError, LookupError, TypeError):
-        return DaemonAwayError(f"whoever answers at {url} is no comfywarm daemon (HTTP {status})")
+        return DaemonAwayError(SOMEBODY_ELSE_SAID, url=url, status=status)
 
 
 def _cause(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
         return "connection refused"
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return "it shows another certificate than that of listen.tls.certificate"
     return str(error) or type(error).__name__

@@ -16,6 +16,7 @@ from statemachine.cli.examination import examine
 from statemachine.cli.finding import Finding, Mark, care, line
 from statemachine.cli.workflow_files import load_workflows
 from statemachine.comfyui.network import new_session
+from statemachine.comfyui.trust import Trust, trust_in
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.settings import ServerConfig, Settings, parse_settings, resolve_servers
 from statemachine.settings.expand import expand_url
@@ -78,10 +79,11 @@ async def _examine_all(settings: Settings, servers: tuple[ServerConfig, ...], sc
     """Several at once, shown in their order; whether all is well."""
     slots = asyncio.Semaphore(min(MAX_AT_ONCE, settings.limits.max_checks))
     files = load_workflows(settings, servers)
+    trust = trust_in(servers)
     is_well = True
     async with new_session() as session, asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_examine_one(slots, session, server, files, settings.timing.http_timeout_s))
+            group.create_task(_examine_one(slots, session, trust, server, files, settings.timing.http_timeout_s))
             for server in servers
         ]
         for server, task in zip(servers, tasks, strict=True):
@@ -96,6 +98,7 @@ async def _examine_all(settings: Settings, servers: tuple[ServerConfig, ...], sc
 async def _examine_one(
     slots: asyncio.Semaphore,
     session: aiohttp.ClientSession,
+    trust: Trust,
     server: ServerConfig,
     files: dict[str, Workflow | WorkflowError],
     timeout_s: float,
@@ -103,7 +106,7 @@ async def _examine_one(
     own = {name: files[name] for name in server.workflows}
     usable = tuple(file for file in own.values() if isinstance(file, Workflow))
     async with slots:
-        return await examine(peer_of(session, server, usable, timeout_s), own)
+        return await examine(peer_of(session, trust, server, usable, timeout_s), own)
 
 
 def _print(screen: Console, text: Text) -> None:

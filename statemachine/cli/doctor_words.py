@@ -1,22 +1,5 @@
 """The doctor's sentences in Chinese; the English ones stand where they are said, and are the keys here."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """A sentence with its values put in."""
-
-    english: str
-    values: Mapping[str, object]
-
-    def in_language(self, language: str) -> str:
-        """One that has no translation is said in English."""
-        template = ZH.get(self.english, self.english) if language == "zh" else self.english
-        return template.format(**self.values)
-
-
 WARNING = (
     "A text check is among those asked: asking it may make a server start loading by itself. "
     "It is asked all the same, as the daemon does."

@@ -5,7 +5,8 @@ from enum import Enum
 
 from rich.text import Text
 
-from statemachine.cli.doctor_words import Say
+from statemachine.cli.one_line import one_line
+from statemachine.cli.say import Say
 
 
 class Mark(Enum):
@@ -43,7 +44,7 @@ def care(english: str, advice: str = "", /, **values: object) -> Finding:
 def line(finding: Finding, language: str) -> Text:
     """For people."""
     sign, style = finding.mark.value
-    text = Text.assemble((f"  {sign} ", style), finding.said.in_language(language))
+    text = Text.assemble((f"  {sign} ", style), one_line(finding.said.in_language(language)))
     if finding.advice is not None:
-        text.append(f"\n      → {finding.advice.in_language(language)}", style="dim")
+        text.append(f"\n      → {one_line(finding.advice.in_language(language))}", style="dim")
     return text

@@ -1,32 +1,34 @@
-"""Where `tail` reads the event log: the running daemon's stream or, without one, the journal's file.
+"""Where `tail` reads the event log: the running daemon or, without one, the journal's file.
 
-Both give the newest entries, and then what follows the last number given, without gap and without repeat.
+Both are read backwards in pages, and then followed from the last number given, without gap and without repeat.
 """
 
 import asyncio
 import random
+import sqlite3
 import time
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import takewhile
+from pathlib import Path
 from typing import Protocol
 
 import orjson
 
-from statemachine.cli.daemon_api import DaemonApi, DaemonAwayError, DaemonError, DaemonSaidNoError, Json, server_path
+from statemachine.cli.daemon_api import DaemonApi, DaemonError, DaemonSaidNoError, Json, filter_query
+from statemachine.cli.daemon_words import BACK, WAITING
+from statemachine.cli.say import Say
 from statemachine.cli.sse import Block
 from statemachine.core.backoff import backoff
+from statemachine.core.log_filter import EVERYTHING, LogFilter
 from statemachine.journal.store import JournalStore
 from statemachine.publish.render import log_entry
 
 PAGE = 500
 POLL_S = 0.5
-FIRST_SPAN = 400
-SPAN_GROWTH = 8
-QUIET_S = 5.0
-"""A replay that stands still for so long is over: its last entry may have been pruned meanwhile."""
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 5.0
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
 STABLE_S = 5.0
 """So long a stream must have lasted before the pauses begin anew: one that ends at once is not dialled for ever."""
 SERVER_ERROR = 500
@@ -34,85 +36,123 @@ SERVER_ERROR = 500
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries: the newest `count` (None: no limit), not before `since` (epoch seconds), of one server or all."""
+    """Which entries: the newest `count` (None: no limit) that the filter wants, not before `since` (epoch seconds)."""
 
     count: int | None
     since: float | None
-    server: str | None
+    filter: LogFilter
 
-    def newest(self, entries: list[Json]) -> list[Json]:
-        """Those of the entries, oldest first, that are wanted."""
-        recent = [entry for entry in entries if self.since is None or _epoch(entry) >= self.since]
-        return recent if self.count is None else recent[len(recent) - min(self.count, len(recent)) :]
-
-    def is_satisfied_by(self, entries: list[Json]) -> bool:
-        """Whether entries before these would not be wanted any more."""
-        if self.count is not None and len(self.newest(entries)) >= self.count:
-            return True
-        return self.since is not None and bool(entries) and _epoch(entries[0]) < self.since
+    def recent(self, entries: list[Json]) -> list[Json]:
+        """Those of the entries, newest first, that come before the first that is too old."""
+        since = self.since
+        return entries if since is None else list(takewhile(lambda entry: _epoch(entry) >= since, entries))
 
 
 class LogSource(Protocol):
     """One of the two."""
 
-    async def newest(self, wanted: Wanted) -> tuple[list[Json], int]:
-        """The wanted entries, oldest first, and the number after which to follow."""
+    async def page(self, before: int | None, limit: int, wanted: LogFilter) -> tuple[list[Json], int | None]:
+        """The newest wanted entries with a lower number, newest first, and where to go on; None at the end."""
         ...
 
-    def follow(self, cursor: int, server: str | None) -> AsyncGenerator[Json, None]:
+    def follow(self, cursor: int, wanted: LogFilter) -> AsyncGenerator[Json, None]:
         """What comes after that number, for ever."""
         ...
 
 
+async def newest_number(source: LogSource) -> int:
+    """Of the whole log; 0 where it is empty."""
+    entries, _ = await source.page(None, 1, EVERYTHING)
+    return int(entries[0]["id"]) if entries else 0
+
+
+async def newest(source: LogSource, wanted: Wanted, head: int) -> AsyncIterator[Json]:
+    """The wanted entries up to the number `head`, oldest first.
+
+    How far back they go is found out first, and each page is asked for again then: a year of entries need not be held.
+    """
+    pages: list[tuple[int, int]] = []
+    before, missing = head + 1 if head else None, wanted.count
+    while before is not None and missing != 0:
+        entries, older = await source.page(before, PAGE if missing is None else min(PAGE, missing), wanted.filter)
+        count = len(wanted.recent(entries))
+        if count:
+            pages.append((before, count))
+        missing = None if missing is None else missing - count
+        before = older if count == len(entries) else None
+    for start, count in reversed(pages):
+        entries, _ = await source.page(start, count, wanted.filter)
+        for entry in reversed(entries):
+            yield entry
+
+
 class FileLog:
-    """The journal's file, which a daemon may be writing at the same time."""
+    """The journal's file, which a daemon may be writing at the same time. Raises sqlite3.Error where it is none."""
 
-    def __init__(self, store: JournalStore) -> None:
-        self._store = store
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._store, self._inode = self._open()
 
-    async def newest(self, wanted: Wanted) -> tuple[list[Json], int]:
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()
+
+    def has_server(self, name: str) -> bool:
+        """Whether the log has any entry of that server."""
+        return self._store.has_server(name)
+
+    async def page(self, before: int | None, limit: int, wanted: LogFilter) -> tuple[list[Json], int | None]:
         """See LogSource."""
-        cursor = self._store.last_seq()
-        limit = -1 if wanted.count is None else wanted.count
-        entries = self._store.newest_entries(limit, wanted.server, wanted.since or 0.0)
-        return [log_entry(entry) for entry in reversed(entries) if (entry.seq or 0) <= cursor], cursor
+        page = self._store.page_before(self._store.last_seq() + 1 if before is None else before, limit, wanted)
+        return [log_entry(entry) for entry in page.entries], page.reached if page.more else None
 
-    async def follow(self, cursor: int, server: str | None) -> AsyncGenerator[Json, None]:
-        """See LogSource. Looks twice a second."""
+    async def follow(self, cursor: int, wanted: LogFilter) -> AsyncGenerator[Json, None]:
+        """See LogSource. Looks twice a second, also whether another file has taken this one's place."""
         while True:
-            entries = self._store.entries(cursor, PAGE, server)
-            for entry in entries:
-                cursor = entry.seq or cursor
+            cursor = self._after_replacement(cursor)
+            page = self._store.page_after(cursor, PAGE, wanted)
+            for entry in page.entries:
                 yield log_entry(entry)
-            if len(entries) < PAGE:
+            cursor = page.reached
+            if not page.more:
                 await asyncio.sleep(POLL_S)
+
+    def _open(self) -> tuple[JournalStore, int]:
+        inode = self._path.stat().st_ino
+        return JournalStore(self._path, read_only=True), inode
+
+    def _after_replacement(self, cursor: int) -> int:
+        """Go over to a new file, once it can be read: its numbers may be higher, or begin again at one."""
+        with suppress(OSError, sqlite3.Error):
+            if self._path.stat().st_ino != self._inode:
+                store, inode = self._open()
+                last = store.last_seq()
+                self._store.close()
+                self._store, self._inode = store, inode
+                return cursor if last >= cursor else 0
+        return cursor
 
 
 class DaemonLog:
-    """The daemon's stream. `tell` hears when the daemon goes away and when it is back."""
+    """The daemon's log and stream. `tell` hears when the daemon goes away and when it is back."""
 
-    def __init__(self, api: DaemonApi, tell: Callable[[str], None]) -> None:
+    def __init__(self, api: DaemonApi, tell: Callable[[Say], None]) -> None:
         self._api = api
         self._tell = tell
 
-    async def newest(self, wanted: Wanted) -> tuple[list[Json], int]:
-        """See LogSource. Goes back in growing spans, so that a long journal is not sent for a few lines."""
-        head = await self._newest_number(wanted.server)
-        span = max(FIRST_SPAN, wanted.count or 0)
-        while True:
-            start = max(0, head - span)
-            entries = await self._replay(start, head, wanted.server)
-            if start == 0 or wanted.is_satisfied_by(entries):
-                return wanted.newest(entries), head
-            span *= SPAN_GROWTH
+    async def page(self, before: int | None, limit: int, wanted: LogFilter) -> tuple[list[Json], int | None]:
+        """See LogSource."""
+        query = [("limit", str(limit)), *filter_query(wanted)]
+        answer = await self._api.get("/api/log", query if before is None else [("before", str(before)), *query])
+        return answer["entries"], answer["next"]
 
-    async def follow(self, cursor: int, server: str | None) -> AsyncGenerator[Json, None]:
+    async def follow(self, cursor: int, wanted: LogFilter) -> AsyncGenerator[Json, None]:
         """See LogSource. Comes back to a daemon that went away, with the last number that was given."""
         tries, away = 0, False
         while True:
             opened = time.monotonic()
             try:
-                async with aclosing(self._api.blocks(cursor, server)) as blocks:
+                async with aclosing(self._api.blocks(cursor, wanted)) as blocks:
                     async for block in blocks:
                         away = away and self._tell_back()
                         entry, cursor = _next(block, cursor)
@@ -127,39 +167,12 @@ class DaemonLog:
         """True: it is away. Raises where waiting would not help."""
         if isinstance(error, DaemonSaidNoError) and error.status < SERVER_ERROR:
             raise error
-        self._tell(f"{error}; waiting for it")
+        self._tell(Say(WAITING, {"why": error.said}))
         return True
 
     def _tell_back(self) -> bool:
-        self._tell("the daemon is back")
+        self._tell(Say(BACK, {}))
         return False
-
-    async def _newest_number(self, server: str | None) -> int:
-        """Of the whole log, or of one server's entries; 0 where there are none."""
-        if server is not None:
-            entries = (await self._api.get(server_path(server)))["transitions"]
-            return int(entries[0]["id"]) if entries else 0
-        async with aclosing(self._api.blocks(None, None)) as blocks:
-            async for block in blocks:
-                if block.id is not None:
-                    return block.id
-        raise DaemonAwayError("the daemon's stream does not say where it begins")
-
-    async def _replay(self, start: int, head: int, server: str | None) -> list[Json]:
-        """The entries after `start` up to `head`."""
-        entries: list[Json] = []
-        async with aclosing(self._api.blocks(start, server)) as blocks:
-            while start < head:
-                try:
-                    block = await asyncio.wait_for(anext(blocks), QUIET_S)
-                except TimeoutError:
-                    break
-                if block.data and block.id is None:
-                    break  # without a number it is live: the replay is over
-                entry, start = _next(block, start)
-                if entry is not None and start <= head:
-                    entries.append(entry)
-        return entries
 
 
 def _next(block: Block, cursor: int) -> tuple[Json | None, int]:

@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from statemachine.cli.actions import pause, resume, warm
+from statemachine.cli.alert_test import alert_test
 from statemachine.cli.check import check
 from statemachine.cli.doctor import doctor
 from statemachine.cli.generated import diagram, schema
+from statemachine.cli.haproxy import haproxy
 from statemachine.cli.serve import serve
 from statemachine.cli.simulate import simulate
 from statemachine.cli.status import status
@@ -35,7 +37,21 @@ def _before_any(
         serve(context, demo=False)
 
 
-for command in (serve, status, tail, doctor, check, warm, pause, resume, schema, diagram, simulate):
+for command in (
+    serve,
+    status,
+    tail,
+    doctor,
+    check,
+    warm,
+    pause,
+    resume,
+    alert_test,
+    schema,
+    diagram,
+    haproxy,
+    simulate,
+):
     app.command()(command)
 
 

@@ -54,9 +54,8 @@ class Reloader:
         self._refused = ""
 
     def request(self) -> None:
-        """Read the files again soon, and say so even where nothing has changed."""
+        """Read the files again soon."""
         logger.info("the settings are read again")
-        self._refused = ""
         self._wanted.set()
 
     async def run(self) -> None:
@@ -86,9 +85,9 @@ class Reloader:
         except OSError as error:
             self._refuse(str(error))
             return
-        self._refused = ""
+        healed, self._refused = bool(self._refused), ""
         before, self._in_force = self._in_force.settings, fresh
-        if changes or before != fresh.settings:
+        if changes or healed or before != fresh.settings:
             later = waiting_for_restart(before, fresh.settings)
             self._notify(Notice.SETTINGS_RELOADED, _summary(before.language, changes, later))
 

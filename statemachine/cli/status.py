@@ -11,6 +11,7 @@ from rich.text import Text
 
 from statemachine.cli.context import console, run, run_until_interrupted, settings_of
 from statemachine.cli.daemon_api import DaemonApi, DaemonError, Json, daemon_api
+from statemachine.cli.one_line import one_line
 from statemachine.cli.words import heading, reason_text, state_text
 from statemachine.settings import Settings
 from statemachine.web.texts import Language
@@ -28,9 +29,9 @@ def status(
     """
     settings = settings_of(context)
     if watch:
-        run_until_interrupted(_watch(settings))
+        run_until_interrupted(_watch(settings), settings.language)
         return
-    answer = run(_ask(settings))
+    answer = run(_ask(settings), settings.language)
     console().print(render(answer, settings.language))
     raise typer.Exit(0 if all(server["cache_loaded"] for server in answer["servers"]) else 1)
 
@@ -54,7 +55,7 @@ async def _picture(api: DaemonApi, language: Language) -> RenderableType:
     try:
         return render(await api.get("/api/status"), language)
     except DaemonError as error:
-        return Text(str(error), style="red")
+        return Text(error.said.in_language(language), style="red")
 
 
 def render(answer: Json, language: Language) -> RenderableType:
@@ -69,7 +70,7 @@ def render(answer: Json, language: Language) -> RenderableType:
 
 
 def _row(server: Json, language: Language) -> tuple[RenderableType, ...]:
-    why = Text.assemble((reason_text(server["reason"], language), "bold"), f"  {server['message']}")
+    why = Text.assemble((reason_text(server["reason"], language), "bold"), f"  {one_line(server['message'])}")
     queue = server["queue_remaining"]
     return (
         Text(server["name"]),

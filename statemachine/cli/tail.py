@@ -4,25 +4,32 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Annotated
 
 import typer
 
-from statemachine.cli.actions import no_such_server, unknown_server
-from statemachine.cli.context import console, refuse, remark, run_until_interrupted, settings_of
+from statemachine.cli.actions import first_unknown, unknown_target
+from statemachine.cli.context import refuse, remark, run_until_interrupted, settings_of
 from statemachine.cli.daemon_api import (
     DaemonApi,
     DaemonAwayError,
+    DaemonError,
     DaemonSaidNoError,
     Json,
     daemon_api,
-    server_path,
+    filter_query,
 )
+from statemachine.cli.daemon_words import FROM_JOURNAL, NO_JOURNAL, UNREADABLE
 from statemachine.cli.log_line import LineMaker, json_line
-from statemachine.cli.log_sources import DaemonLog, FileLog, LogSource, Wanted
+from statemachine.cli.log_sources import DaemonLog, FileLog, LogSource, Wanted, newest, newest_number
+from statemachine.cli.output import LineScreen, drop_the_rest, show_bytes, while_read
+from statemachine.cli.say import say
 from statemachine.cli.since import parse_since
-from statemachine.journal.store import JOURNAL_FILE, JournalStore
+from statemachine.core.log_filter import REASON_CODES, STATE_NAMES, LogFilter
+from statemachine.core.vocabulary import State
+from statemachine.journal.store import JOURNAL_FILE
 from statemachine.settings import Settings, resolve_servers
 
 DEFAULT_COUNT = 20
@@ -39,18 +46,30 @@ def tail(
     since: Annotated[
         str | None, typer.Option(metavar="T", help="2026-01-31T08:00:00Z, or how long ago: 10m, 2h, 1d.")
     ] = None,
-    server: Annotated[str | None, typer.Option(metavar="NAME", help="Only this server.")] = None,
+    server: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this server; repeatable.")] = None,
+    group: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this group; repeatable.")] = None,
+    state: Annotated[
+        list[State] | None,
+        typer.Option(metavar="STATE", help=f"Only what led to this state; repeatable: {', '.join(STATE_NAMES)}."),
+    ] = None,
+    reason: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="Only what has this reason code; repeatable.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as in the API.")] = False,
 ) -> None:
     """Show the event log: what happened to the servers, and why."""
     settings = settings_of(context)
     start = _start(since)
-    wanted = Wanted(DEFAULT_COUNT if count is None and start is None else count, start, server)
+    reasons = frozenset(_reason(code) for code in reason or ())
+    chosen = LogFilter(frozenset(server or ()), frozenset(group or ()), frozenset(state or ()), reasons)
+    wanted = Wanted(DEFAULT_COUNT if count is None and start is None else count, start, chosen)
     show = _show_json if as_json else _line_printer(settings)
     try:
-        run_until_interrupted(_tail(settings, wanted, show, follow=follow))
+        run_until_interrupted(_tail(settings, wanted, show, follow=follow), settings.language)
+    except BrokenPipeError:
+        drop_the_rest()
     except sqlite3.Error as error:
-        refuse(f"the journal cannot be read: {error}")
+        refuse(say(UNREADABLE, settings.language, error=error))
 
 
 def _start(since: str | None) -> float | None:
@@ -60,55 +79,70 @@ def _start(since: str | None) -> float | None:
         raise typer.BadParameter(str(error), param_hint="--since") from None
 
 
+def _reason(code: str) -> str:
+    if code in REASON_CODES:
+        return code
+    close = get_close_matches(code, REASON_CODES, n=3)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"one of {', '.join(REASON_CODES)}"
+    raise typer.BadParameter(f"{code!r} is no reason code: {hint}", param_hint="--reason")
+
+
 def _show_json(entry: Json) -> None:
-    print(json_line(entry), flush=True)
+    show_bytes(json_line(entry))
 
 
 def _line_printer(settings: Settings) -> Show:
-    screen, maker = console(), LineMaker(settings.language)
-    return lambda entry: screen.print(maker.line(entry), soft_wrap=True)
+    maker = LineMaker(settings.language, [server.name for server in resolve_servers(settings)])
+    screen = LineScreen()
+    return lambda entry: screen.show(maker.line(entry))
 
 
 async def _tail(settings: Settings, wanted: Wanted, show: Show, *, follow: bool) -> None:
     async with AsyncExitStack() as stack:
-        source = await _source(stack, settings, wanted.server)
-        entries, cursor = await source.newest(wanted)
-        for entry in entries:
+        source = await _source(stack, settings, wanted.filter)
+        head = await newest_number(source)
+        async for entry in newest(source, wanted, head):
             show(entry)
         if follow:
-            more = await stack.enter_async_context(aclosing(source.follow(cursor, wanted.server)))
-            async for entry in more:
-                show(entry)
+            await while_read(_follow(source, head, wanted.filter, show))
 
 
-async def _source(stack: AsyncExitStack, settings: Settings, server: str | None) -> LogSource:
-    """The daemon's stream or, where no daemon answers, the journal's file."""
+async def _follow(source: LogSource, cursor: int, wanted: LogFilter, show: Show) -> None:
+    async with aclosing(source.follow(cursor, wanted)) as entries:
+        async for entry in entries:
+            show(entry)
+
+
+async def _source(stack: AsyncExitStack, settings: Settings, wanted: LogFilter) -> LogSource:
+    """The daemon's log or, where no daemon answers, the journal's file."""
     try:
         api = await stack.enter_async_context(daemon_api(settings))
-        await _check_daemon(api, server)
+        await _check_known(api, wanted)
     except DaemonAwayError as error:
-        return _file_log(stack, settings, server, str(error))
-    return DaemonLog(api, remark)
+        return _file_log(stack, settings, wanted, error)
+    return DaemonLog(api, lambda said: remark(said.in_language(settings.language)))
 
 
-async def _check_daemon(api: DaemonApi, server: str | None) -> None:
+async def _check_known(api: DaemonApi, wanted: LogFilter) -> None:
+    """The daemon is asked, for it also knows servers that have left the fleet."""
     try:
-        await api.get("/healthz" if server is None else server_path(server))
+        await api.get("/api/log", [("limit", "1"), *filter_query(wanted)])
     except DaemonSaidNoError as error:
-        if server is None or error.status != HTTPStatus.NOT_FOUND:
+        if error.status != HTTPStatus.NOT_FOUND:
             raise
-        raise await unknown_server(api, server) from error
+        raise await unknown_target(api, wanted.servers, wanted.groups) or error from error
 
 
-def _file_log(stack: AsyncExitStack, settings: Settings, server: str | None, why: str) -> FileLog:
+def _file_log(stack: AsyncExitStack, settings: Settings, wanted: LogFilter, why: DaemonError) -> FileLog:
     path = settings.data_dir / JOURNAL_FILE
     if not path.exists():
-        refuse(f"{why}, and there is no journal at {path}")
-    store = JournalStore(path, read_only=True)
-    stack.callback(store.close)
-    if server is not None and not store.newest_entries(1, server):
-        names = [config.name for config in resolve_servers(settings)]
-        if server not in names:
-            refuse(str(no_such_server(server, names)))
-    remark(f"{why}; this is from the journal at {path}")
-    return FileLog(store)
+        raise DaemonError(NO_JOURNAL, why=why.said, path=path)
+    log = FileLog(path)
+    stack.callback(log.close)
+    servers = resolve_servers(settings)
+    strangers = [name for name in wanted.servers if not log.has_server(name)]
+    unknown = first_unknown(strangers, [one.name for one in servers], wanted.groups, {one.group for one in servers})
+    if unknown is not None:
+        raise unknown
+    remark(say(FROM_JOURNAL, settings.language, why=why.said, path=path))
+    return log

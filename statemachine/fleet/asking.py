@@ -13,8 +13,9 @@ from statemachine.fleet.desk import Desk
 STALE_PAUSE_S = 0.05
 """Before asking again where evidence of change overtook an answer."""
 
-FOREIGN_GAP_S = 1.0
-"""Least time between two checks that foreign work causes: users' jobs may end many times a second."""
+FOREIGN_GAP_S = 0.25
+"""Least time between two checks that foreign work causes. Users' jobs may end many times a second, and a server that
+waits for its check is not `loaded`: traffic leaves it meanwhile."""
 
 AUTO_ROUNDS_AT_PACE = 4
 """So many looks at the set pace, then it is doubled: a server whose own loading fails would be asked for ever."""
@@ -27,7 +28,7 @@ async def examine(desk: Desk) -> None:
         return
     if desk.broken:
         wrong = "; ".join(str(error) for error in desk.broken)
-        desk.post(events.WorkflowUnfit(Reason.WORKFLOW_NOT_API_FORMAT, f"{wrong} (then restart comfywarm)"))
+        desk.post(events.WorkflowUnfit(Reason.WORKFLOW_NOT_API_FORMAT, wrong))
         return
     if _may_be_loading(desk) and await _is_loading(desk):
         desk.post(events.LoadingFound("the server is still loading what was missing; it is not asked meanwhile"))

@@ -104,6 +104,11 @@ class Journal:
         self._enqueue(_Pending(Write(None, attempt_row(attempt), durable=True), receipt=receipt))
         await receipt
 
+    @property
+    def waiting(self) -> int:
+        """Entries and attempts that are not committed yet, but for those being committed now."""
+        return len(self._pending)
+
     async def read(self, query: Callable[[JournalStore], T]) -> T:
         """Run a query of the store's in its thread. JournalUnavailableError where it cannot be read."""
         store = self._store
@@ -113,6 +118,11 @@ class Journal:
             return await self._run(lambda: query(store))
         except sqlite3.Error as error:
             raise JournalUnavailableError(f"the journal cannot be read: {error}") from error
+
+    async def answers(self) -> None:
+        """Return once the thread has come round to a trivial question: whoever waits in vain knows that it hangs."""
+        store = self._store
+        await self._run(lambda: None if store is None else store.last_seq())
 
     async def close(self) -> None:
         """Try once to write what is pending, and close the file."""

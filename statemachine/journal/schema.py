@@ -35,6 +35,26 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX attempts_by_server ON attempts (server, created_at);
     CREATE INDEX attempts_open ON attempts (outcome) WHERE outcome IN ('recorded', 'accepted');
     """,
+    """
+    CREATE TABLE lives (
+        after_seq INTEGER PRIMARY KEY,
+        seen_at   REAL NOT NULL
+    );
+    """,
+    """
+    CREATE TABLE told_alerts (
+        rule     TEXT NOT NULL,
+        subject  TEXT NOT NULL,
+        incident TEXT NOT NULL,
+        since    REAL NOT NULL,
+        state    TEXT,
+        reason   TEXT NOT NULL,
+        grp      TEXT,
+        url      TEXT NOT NULL,
+        message  TEXT NOT NULL,
+        PRIMARY KEY (rule, subject)
+    );
+    """,
 )
 """One script a version. `PRAGMA user_version` says how many a file has had; scripts are never changed, only added."""
 

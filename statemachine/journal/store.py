@@ -11,8 +11,12 @@ from pathlib import Path
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log import LogEntry
+from statemachine.core.log_filter import EVERYTHING, LogFilter
+from statemachine.journal.lives import BEAT, INSERT_LIFE, PRUNE_LIVES, Life
+from statemachine.journal.pages import Page, page_after, page_before
 from statemachine.journal.rows import INSERT_ENTRY, UPSERT_ATTEMPT, Row, attempt_from, entry_from, entry_row
 from statemachine.journal.schema import migrate
+from statemachine.journal.told_alerts import INSERT_TOLD_ALERT, ToldAlert
 
 JOURNAL_FILE = "journal.sqlite3"
 """Its name within the data folder."""
@@ -44,6 +48,7 @@ class JournalStore:
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
             migrate(self._db)
+        self._life = 0 if read_only else self.last_seq()
         self._db.row_factory = sqlite3.Row
         self._db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
@@ -59,6 +64,7 @@ class JournalStore:
     def number_from(self, first: int) -> None:
         """Give no number below `first`, in a file that has given none yet."""
         self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('log', ?)", (first - 1,))
+        self._life = first - 1
 
     def is_sound(self) -> bool:
         """Whether SQLite finds no damage in the file."""
@@ -73,6 +79,7 @@ class JournalStore:
         self._db.execute(f"PRAGMA synchronous = {level}")
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._db.execute(INSERT_LIFE, (self._life,))
             numbers = [self._put(write) for write in batch]
             self._db.execute("COMMIT")
         except BaseException:
@@ -92,21 +99,34 @@ class JournalStore:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
         return row[0] if row else 0
 
-    def entries(self, after: int, limit: int, server: str | None = None) -> list[LogEntry]:
-        """The oldest `limit` entries with a number above `after`, oldest first."""
-        return self._entries(server, "seq > ? ORDER BY seq LIMIT ?", (after, limit))
+    def beat(self, at: float) -> None:
+        """Note that the daemon which opened this store ran at `at` (epoch seconds)."""
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute(BEAT, (self._life, at))
 
-    def newest_entries(self, limit: int, server: str | None = None, since: float = 0.0) -> list[LogEntry]:
-        """The newest `limit` entries not older than `since` (epoch seconds), newest first."""
-        return self._entries(server, "at >= ? ORDER BY seq DESC LIMIT ?", (since, limit))
+    def lives(self, after: int) -> list[Life]:
+        """The daemon's lives with an `after_seq` above `after`, oldest first; this store's own is always the last."""
+        rows = self._db.execute("SELECT * FROM lives WHERE after_seq > ? ORDER BY after_seq", (after,))
+        lives = [Life(row["after_seq"], row["seen_at"]) for row in rows]
+        told = bool(lives) and lives[-1].after_seq == self._life
+        return lives if told or self._life <= after else [*lives, Life(self._life, 0.0)]
 
-    def _entries(self, server: str | None, condition: str, values: Row) -> list[LogEntry]:
-        """One condition for all, and one more where a server is named: an `OR` would keep SQLite from its index."""
-        if server is None:
-            rows = self._db.execute(f"SELECT * FROM log WHERE {condition}", values)  # noqa: S608
-        else:
-            rows = self._db.execute(f"SELECT * FROM log WHERE server = ? AND {condition}", (server, *values))  # noqa: S608
+    def page_after(self, after: int, limit: int, wanted: LogFilter = EVERYTHING) -> Page:
+        """The oldest `limit` wanted entries with a number above `after`, oldest first."""
+        return page_after(self._db, after, limit, wanted)
+
+    def page_before(self, before: int, limit: int, wanted: LogFilter = EVERYTHING, after: int = 0) -> Page:
+        """The newest `limit` wanted entries with a number below `before` and above `after`, newest first."""
+        return page_before(self._db, before, limit, wanted, after)
+
+    def newest_entries(self, server: str, limit: int) -> list[LogEntry]:
+        """The newest `limit` entries of one server, newest first."""
+        rows = self._db.execute("SELECT * FROM log WHERE server = ? ORDER BY seq DESC LIMIT ?", (server, limit))
         return [entry_from(row) for row in rows]
+
+    def has_server(self, name: str) -> bool:
+        """Whether the log has any entry of a server, also of one that is no more in the fleet."""
+        return self._db.execute("SELECT 1 FROM log WHERE server = ? LIMIT 1", (name,)).fetchone() is not None
 
     def newest_attempts(self, server: str, limit: int) -> list[Attempt]:
         """The newest `limit` attempts on one server, newest first."""
@@ -127,11 +147,27 @@ class JournalStore:
         rows = self._db.execute(f"SELECT server, dest FROM log WHERE seq IN ({NEWEST_TRANSITIONS})")  # noqa: S608
         return {row["server"]: row["dest"] for row in rows}
 
+    def told_alerts(self) -> list[ToldAlert]:
+        """The alerts that were told and not over when they were last kept."""
+        return [ToldAlert(*row) for row in self._db.execute("SELECT * FROM told_alerts ORDER BY rowid")]
+
+    def keep_told_alerts(self, alerts: Sequence[ToldAlert]) -> None:
+        """Keep these, and no others."""
+        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            self._db.execute("DELETE FROM told_alerts")
+            self._db.executemany(INSERT_TOLD_ALERT, alerts)
+            self._db.execute("COMMIT")
+        except BaseException:
+            self._db.rollback()
+            raise
+
     def prune(self, older_than: float, keep: int) -> int:
         """Delete entries before `older_than` (epoch seconds) and all but the newest `keep`; how many went.
 
         The newest transition of a server stays: it says whether the operator has paused it. Ended attempts go by age;
-        open ones never.
+        open ones never. Lives go by age too, but for the last of the old ones: entries that stay may be its own.
         """
         self._db.execute("PRAGMA synchronous = NORMAL")
         gone = self._db.execute(
@@ -139,4 +175,5 @@ class JournalStore:
             (older_than, self.last_seq() - keep),
         ).rowcount
         self._db.execute("DELETE FROM attempts WHERE ended_at < ?", (older_than,))
+        self._db.execute(PRUNE_LIVES, (older_than,))
         return gone

@@ -5,8 +5,12 @@ A message is rendered once, however many read it.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+
+from statemachine.core.log_filter import EVERYTHING, LogFilter
+from statemachine.core.vocabulary import State
 
 
 class Topic(StrEnum):
@@ -19,12 +23,18 @@ class Topic(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """`seq` is the journal's number, None for what is live only. `data` is JSON text."""
+    """`seq` is the journal's number, None for what is live only. `data` is JSON text.
+
+    The rest is what readers choose by: of an entry its own, of live figures where the server stands now.
+    """
 
     topic: Topic
     data: bytes
     seq: int | None = None
     server: str | None = None
+    group: str | None = None
+    state: State | None = None
+    reason: str | None = None
 
 
 QUEUE_LIMIT = 2_000
@@ -36,15 +46,16 @@ class Subscription:
     Once it overflows, nothing more comes: the reader must start again from its last id.
     """
 
-    def __init__(self, server: str | None) -> None:
-        self._server = server
+    def __init__(self, wanted: LogFilter) -> None:
+        self._wanted = wanted
         self._queue: deque[Message] = deque()
         self._wake = asyncio.Event()
         self.overflowed = False
 
     def offer(self, message: Message) -> None:
         """Queue a message that this reader wants."""
-        if self.overflowed or (self._server is not None and message.server != self._server):
+        wanted = self._wanted.passes(message.server, message.group, message.state, message.reason)
+        if self.overflowed or not wanted:
             return
         if len(self._queue) >= QUEUE_LIMIT:
             self.overflowed = True
@@ -68,15 +79,22 @@ class Bus:
 
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
+        self._listeners: list[Callable[[Message], None]] = []
 
     def publish(self, message: Message) -> None:
         """Offer the message to every reader."""
+        for listener in self._listeners:
+            listener(message)
         for subscription in self._subscriptions:
             subscription.offer(message)
 
-    def subscribe(self, server: str | None = None) -> Subscription:
-        """A new reader, of one server or of all."""
-        subscription = Subscription(server)
+    def tap(self, listener: Callable[[Message], None]) -> None:
+        """Call the listener with every message, at once and for ever: it must be quick and must not raise."""
+        self._listeners.append(listener)
+
+    def subscribe(self, wanted: LogFilter = EVERYTHING) -> Subscription:
+        """A new reader, of what it wants or of everything."""
+        subscription = Subscription(wanted)
         self._subscriptions.add(subscription)
         return subscription
 

@@ -118,9 +118,9 @@ def entry_message(entry: LogEntry, view: ServerView | None = None) -> Message:
     if view is not None:
         data["view"] = server(view)
     topic = Topic.TRANSITION if entry.kind is EntryKind.TRANSITION else Topic.NOTICE
-    return Message(topic, orjson.dumps(data), entry.seq, entry.server)
+    return Message(topic, orjson.dumps(data), entry.seq, entry.server, entry.group, entry.dest, entry.reason)
 
 
 def progress_message(view: ServerView) -> Message:
     """The stream's message of a change that is no transition: progress, the queue, the next action."""
-    return Message(Topic.PROGRESS, orjson.dumps(server(view)), None, view.name)
+    return Message(Topic.PROGRESS, orjson.dumps(server(view)), None, view.name, view.group, view.state, view.reason)

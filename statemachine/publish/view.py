@@ -9,7 +9,10 @@ from statemachine.core.vocabulary import Reason, State
 
 @dataclass(frozen=True, slots=True)
 class ServerView:
-    """The line of /api/status. Times are epoch seconds; `progress` is 0 to 1 while warming, else None."""
+    """The line of /api/status. Times are epoch seconds; `progress` is 0 to 1 while warming, else None.
+
+    `workflows`, the names of those that warm it, are for choosing a server and no part of the line.
+    """
 
     name: str
     url: str
@@ -25,6 +28,7 @@ class ServerView:
     queue_remaining: int | None = None
     last_check: float | None = None
     next_action_at: float | None = None
+    workflows: tuple[str, ...] = ()
 
     @property
     def cache_loaded(self) -> bool:

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 MAX_SERVERS = 20_000
 MAX_PORT = 65_535
@@ -132,6 +133,12 @@ def parse_address(scheme: str, authority: str, prefix: str) -> ServerUrl:
 def bracketed(host: str) -> str:
     """A host as a URL writes it."""
     return f"[{host}]" if ":" in host else host
+
+
+def host_and_port(url: str) -> str:
+    """Where a server's URL connects to, also where it leaves the port out."""
+    parts = urlsplit(url)
+    return f"{bracketed(parts.hostname or '')}:{parts.port or DEFAULT_PORTS[parts.scheme]}"
 
 
 def _split_ranges(authority: str) -> tuple[tuple[str, ...], tuple[NumberRange, ...]]:

@@ -96,8 +96,8 @@ def _keys_beside(path: KeyPath) -> list[str]:
     """The keys that the model knows where the last step of `path` was tried."""
     model: type[BaseModel] = Settings
     for part in path[:-1]:
-        if isinstance(part, str):
-            model = _model_in(model.model_fields[part].annotation) or model
+        if part in model.model_fields:  # the names of channels, for example, are nobody's fields
+            model = _model_in(model.model_fields[str(part)].annotation) or model
     return [field.alias or name for name, field in model.model_fields.items()]
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import orjson
 from pydantic import ValidationError
 
+from statemachine.settings.alert_checks import check_alerts
+from statemachine.settings.certificates import check_certificates
 from statemachine.settings.environment import EnvironmentExpansion
 from statemachine.settings.explain import Written, explain
 from statemachine.settings.fleet_checks import check_fleet
@@ -26,12 +28,16 @@ def parse_settings(data: object, base_dir: Path, environ: Mapping[str, str]) -> 
     """The settings in decoded JSON; SettingsError holds all that is wrong with them."""
     expansion = EnvironmentExpansion(environ)
     expanded = expansion.expand(data)
-    settings, problems = _validate(Written(expanded, frozenset(expansion.secret_paths)))
+    written = Written(expanded, frozenset(expansion.secret_paths))
+    settings, problems = _validate(written)
     reported = {problem.path for problem in expansion.problems}
     problems = expansion.problems + [problem for problem in problems if problem.path not in reported]
     if problems or settings is None:
         raise SettingsError(tuple(problems))
-    return _with_absolute_folders(settings, base_dir)
+    settings = _with_absolute_paths(settings, base_dir)
+    if problems := check_certificates(settings, written):
+        raise SettingsError(tuple(problems))
+    return settings
 
 
 def _read_json(path: Path) -> object:
@@ -51,15 +57,22 @@ def _validate(written: Written) -> tuple[Settings | None, list[Problem]]:
         settings = Settings.model_validate(written.data)
     except ValidationError as error:
         return None, explain(error, written)
-    return settings, check_fleet(settings, written)
+    return settings, check_fleet(settings, written) + check_alerts(settings, written)
 
 
-def _with_absolute_folders(settings: Settings, base_dir: Path) -> Settings:
+def _with_absolute_paths(settings: Settings, base_dir: Path) -> Settings:
     log_file = settings.logging.file and base_dir / settings.logging.file
+    page = settings.listen.tls and settings.listen.tls.below(base_dir)
+    servers = tuple(
+        entry.model_copy(update={"tls": entry.tls and entry.tls.below(base_dir)}) for entry in settings.servers
+    )
     return settings.model_copy(
         update={
             "data_dir": base_dir / settings.data_dir,
             "workflows_dir": base_dir / settings.workflows_dir,
             "logging": settings.logging.model_copy(update={"file": log_file}),
+            "listen": settings.listen.model_copy(update={"tls": page}),
+            "tls": settings.tls.below(base_dir),
+            "servers": servers,
         }
     )

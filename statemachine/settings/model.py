@@ -8,12 +8,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
+from statemachine.settings.alerting import Alerts
 from statemachine.settings.expand import MAX_SERVERS, parse_template
 from statemachine.settings.section import Section
+from statemachine.settings.tls import ListenTls, Tls
+from statemachine.settings.traffic import Traffic
 from statemachine.settings.values import (
     BindHost,
     Folder,
     Headers,
+    HostNames,
     Name,
     RotationSize,
     Route,
@@ -33,6 +37,11 @@ class Listen(Section):
     """TCP port; 0 takes any free one."""
     token: Token | None = None
     """Bearer token that the routes which change something ask for. With null they answer only to loopback."""
+    hosts: HostNames = ()
+    """Names by which browsers reach the page, for example behind a reverse proxy. IP addresses, localhost and
+    `host` are always right; a request under another name is refused."""
+    tls: ListenTls | None = None
+    """Certificate for https; with null the page is served over plain http."""
 
 
 class CacheCheck(Section):
@@ -60,6 +69,8 @@ class ServerEntry(Section):
     """Cache check for these servers; what it leaves out is taken from the top-level one."""
     headers: Headers = Field(default_factory=dict)
     """HTTP headers for every request to these servers. Keep secrets in the environment: "Bearer ${NAME}"."""
+    tls: Tls | None = None
+    """Whom to believe for these servers in place of the top-level `tls`."""
 
     @field_validator("url")
     @classmethod
@@ -114,10 +125,10 @@ class Limits(Section):
 
 
 class Logging(Section):
-    """The log of the program itself; what happened to the servers is in the journal."""
+    """The log of the program itself. What happened to the servers is in the journal, and in the file once more."""
 
     level: Literal["TRACE", "DEBUG", "INFO", "SUCCESS", "WARNING", "ERROR", "CRITICAL"] = "INFO"
-    """The least severe level that is written."""
+    """The least severe level that is written. The file has every entry of the event log besides."""
     file: Folder | None = Path("logs/comfywarm.log")
     """Log file, from the settings file's folder. With null only the terminal."""
     rotation: RotationSize = "20 MB"
@@ -172,6 +183,7 @@ class Settings(Section):
         AfterValidator(_check_not_empty),
     ]
     """The fleet: URLs, or objects with a URL. At most 20,000 servers once the ranges are expanded."""
+    tls: Tls = Tls()
     timing: Timing = Timing()
     reachability: Reachability = Reachability()
     limits: Limits = Limits()
@@ -179,3 +191,5 @@ class Settings(Section):
     """After `timing.busy_wait_s`: submit at the end of the queue, or in front of the waiting prompts."""
     logging: Logging = Logging()
     journal: Journal = Journal()
+    alerts: Alerts = Alerts()
+    traffic: Traffic = Traffic()

@@ -14,7 +14,7 @@ MAX_SHOWN_PROBLEMS = 50
 MAX_SHOWN_CHARACTERS = 80
 MAX_SHOWN_BITS = 256
 MASK = "a secret (not shown)"
-SECRET_KEYS = frozenset({"token", "headers"})
+SECRET_KEYS = frozenset({"token", "headers", "channels"})
 
 KeyPath = tuple[str | int, ...]
 

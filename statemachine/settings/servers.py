@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from statemachine.settings.expand import ServerUrl, expand_url
 from statemachine.settings.model import CacheCheck, ServerEntry, Settings
+from statemachine.settings.tls import Tls
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +22,7 @@ class ServerConfig:
     workflows: tuple[str, ...]
     cache_check: CacheCheck
     headers: Mapping[str, SecretStr] = field(hash=False)
+    tls: Tls
 
 
 def resolve_servers(settings: Settings) -> tuple[ServerConfig, ...]:
@@ -39,6 +41,7 @@ def _server_config(settings: Settings, entry: ServerEntry, address: ServerUrl) -
         workflows=entry.workflows or settings.workflows,
         cache_check=_cache_check(settings.cache_check, entry.cache_check),
         headers=MappingProxyType(entry.headers),
+        tls=entry.tls or settings.tls,
     )
 
 

@@ -14,10 +14,12 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Strict
 MAX_NAME_LENGTH = 100
 MAX_WORKFLOWS = 100
 MAX_HEADERS = 100
+MAX_HOST_NAMES = 100
 
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
 _PRINTABLE_ASCII = re.compile(r"[ -~]*")
 _TOKEN = re.compile(r"[!-~]+")
+_HOST_NAME = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 _BIND_HOST = re.compile(r"[A-Za-z0-9.:_-]+")
 _DESTRUCTIVE = re.compile(r"/(remove|clear)/?$", re.IGNORECASE)
 
@@ -105,6 +107,10 @@ BindHost = Annotated[str, AfterValidator(_matches(_BIND_HOST, "a host name or an
 RotationSize = Annotated[
     str,
     AfterValidator(_matches(re.compile(r"[1-9][0-9]{0,5} ?(KB|MB|GB)"), 'a size like "20 MB" (KB, MB or GB)')),
+]
+HostNames = Annotated[
+    tuple[Annotated[str, Field(max_length=253), AfterValidator(_matches(_HOST_NAME, "a host name without port"))], ...],
+    Field(max_length=MAX_HOST_NAMES),
 ]
 Token = Annotated[SecretStr, AfterValidator(_check_token)]
 HeaderName = Annotated[

@@ -1,1 +1,1 @@
-"""Lets load balancers follow warmth."""
+"""Lets load balancers follow warmth: HAProxy's agent-check, and the configuration that makes HAProxy ask."""

@@ -19,11 +19,12 @@ from typer.testing import CliRunner
 from statemachine.cli.main import app
 from statemachine.core.log import LogEntry
 from statemachine.journal.journal import Journal, WriterThread
-from statemachine.journal.store import JournalStore
+from statemachine.journal.store import JournalStore, Write
 from statemachine.publish.bus import Bus
 from statemachine.publish.render import entry_message
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.view import ServerView
+from statemachine.warmth import Warmth
 from statemachine.web import WebPorts, build_app
 from tests.web.site import RecordingOperator, transition_entry, two_servers
 
@@ -118,7 +119,8 @@ class SmallDaemon:
         self._bus, self._snapshot = Bus(), Snapshot()
         for view in self.views:
             self._snapshot.put(view)
-        ports = WebPorts(self._snapshot, self._bus, self._journal, self.operator, lambda: 0.0)
+        warmth = Warmth(self._journal, self._snapshot, lambda: 0.0)
+        ports = WebPorts(self._snapshot, self._bus, self._journal, self.operator, lambda: 0.0, warmth)
         application = build_app(ports, token=SecretStr(self._token) if self._token else None, language="en")
         application.middlewares.append(self._remember)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
@@ -139,11 +141,25 @@ class SmallDaemon:
 
     async def write(self, server: str, messages: Iterable[str], at: float | None = None) -> None:
         """Transitions, journalled and told as the fleet does."""
-        for message in messages:
+        entries = [transition_entry(server, message) for message in messages]
+        await self.tell(*(entry if at is None else replace(entry, at=at) for entry in entries))
+
+    async def tell(self, *entries: LogEntry) -> None:
+        """The same for any entries."""
+        for entry in entries:
             told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            entry = transition_entry(server, message)
-            self._journal.append(entry if at is None else replace(entry, at=at), None, self._teller(server, told))
+            self._journal.append(entry, None, self._teller(entry.server or "", told))
             await told
+
+    def add(self, view: ServerView) -> None:
+        """One more server, in this life and all that follow."""
+        self.views.append(view)
+        self._snapshot.put(view)
+
+    async def write_at_once(self, server: str, messages: Iterable[str]) -> None:
+        """Transitions that are only in the journal, as after a restart."""
+        writes = [Write(transition_entry(server, message), None) for message in messages]
+        await self._journal.read(lambda store: store.write(writes))
 
     def _teller(self, server: str, told: "asyncio.Future[None]") -> Any:
         def tell(entry: LogEntry) -> None:

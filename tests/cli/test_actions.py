@@ -1,12 +1,13 @@
 """`warm`, `pause` and `resume` reach the daemon, or say why not."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from statemachine.web import Action
 from tests.cli.rig import SmallDaemon, cli, small_daemon, write_settings
-from tests.web.site import COLD
+from tests.web.site import COLD, LOADED
 
 
 @pytest.mark.parametrize("action", ["warm", "pause", "resume"])
@@ -15,6 +16,44 @@ async def test_the_wish_is_passed_on(daemon: SmallDaemon, action: str) -> None:
     assert result.exit_code == 0, result.stderr
     assert daemon.operator.asked == [(COLD, Action(action))]
     assert COLD in result.stdout
+
+
+@pytest.mark.parametrize("action", ["warm", "pause", "resume"])
+async def test_the_wish_for_a_whole_group_is_passed_on(daemon: SmallDaemon, action: str) -> None:
+    result = await cli(daemon.settings(), action, "--group", "default")
+    assert result.exit_code == 0, result.stderr
+    assert daemon.operator.asked == [(LOADED, Action(action)), (COLD, Action(action))]
+    assert "2 servers" in result.stdout
+
+
+@pytest.mark.parametrize("action", ["warm", "pause", "resume"])
+@pytest.mark.parametrize("target", [[COLD], ["--group", "default"]])
+async def test_the_answer_is_in_the_language_of_the_settings(
+    daemon: SmallDaemon, action: str, target: list[str]
+) -> None:
+    result = await cli(daemon.settings(language="zh"), action, *target)
+    assert result.exit_code == 0, result.stderr
+    assert re.search(r"将预热|已停用|已恢复", result.stdout)
+    assert target[-1] in result.stdout
+
+
+async def test_a_no_is_in_the_language_of_the_settings(daemon: SmallDaemon) -> None:
+    unknown = await cli(daemon.settings(language="zh"), "warm", "192.0.2.2:818")
+    group = await cli(daemon.settings(language="zh"), "warm", "--group", "nobody")
+    daemon.port = 1
+    away = await cli(daemon.settings(language="zh"), "warm", COLD)
+    assert [result.exit_code for result in (unknown, group, away)] == [1, 1, 1]
+    assert f"是否指 {COLD}" in unknown.stderr
+    assert "现有分组：default" in group.stderr
+    assert "没有 comfywarm 服务响应" in away.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], [COLD, "--group", "default"]])
+async def test_either_a_server_or_a_group(daemon: SmallDaemon, arguments: list[str]) -> None:
+    result = await cli(daemon.settings(), "warm", *arguments)
+    assert result.exit_code == 2
+    assert "--group" in result.stderr
+    assert not daemon.operator.asked
 
 
 async def test_a_name_that_is_almost_right(daemon: SmallDaemon) -> None:

@@ -13,6 +13,7 @@ from statemachine.cli.doctor_words import ZH
 from statemachine.cli.examination import examine
 from statemachine.cli.finding import Finding
 from statemachine.comfyui.network import new_session
+from statemachine.comfyui.trust import trust_in
 from statemachine.comfyui.workflow import load_workflow
 from statemachine.settings import load_settings, resolve_servers
 from statemachine.simulator import PERSONAS, Member, running_fleet
@@ -143,7 +144,7 @@ async def findings(persona: str, settings_file: Path) -> list[Finding]:
         settings = load_settings(write_settings(settings_file.parent, servers=[member.url]), {})
         (server,) = resolve_servers(settings)
         workflow = load_workflow(REPOSITORY / "workflows" / "cache_models.json")
-        return await examine(peer_of(session, server, (workflow,), 5.0), {"cache_models": workflow})
+        return await examine(peer_of(session, trust_in([server]), server, (workflow,), 5.0), {"cache_models": workflow})
 
 
 @pytest.mark.parametrize("persona", sorted(PERSONAS))

@@ -190,3 +190,13 @@ async def test_sighup_reads_again_and_says_what_waits_for_a_restart(tmp_path: Pa
         notice = await here.until_notice("settings_reloaded")
         assert "only the next start changes language" in notice["message"]
         assert (await here.get("/api/status"))["states"] == {"loaded": 3}
+
+
+async def test_the_old_file_put_back_ends_the_refusal(tmp_path: Path) -> None:
+    async with site(tmp_path) as here:
+        await here.until_states(loaded=3)
+        right = (tmp_path / "settings.json").read_text()
+        (tmp_path / "settings.json").write_text("{")
+        refused = await here.until_notice("settings_refused")
+        (tmp_path / "settings.json").write_text(right)
+        assert (await here.until_notice("settings_reloaded"))["id"] > refused["id"]

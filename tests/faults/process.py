@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tests.faults.scene import PATIENCE_S, REPOSITORY, Json
 
-ADDRESS = re.compile(r"the page is at (http://[^/]+)/status")
+ADDRESS = re.compile(r"the page is at (https?://[^/]+)/status")
 
 
 class Program:

@@ -133,7 +133,7 @@ async def in_process(folder: Path, data: Json) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def watched(
-    folder: Path, url: str, *others: str, start: Start = in_process, **settings: Any
+    folder: Path, url: str, *others: str | Json, start: Start = in_process, **settings: Any
 ) -> AsyncIterator[Scene]:
     """The daemon over whatever listens at `url`, and perhaps others, and a healthy server; it ends well."""
     async with running_fleet([PERSONAS["loaded"]]) as fleet:

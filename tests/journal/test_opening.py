@@ -44,7 +44,7 @@ def test_a_damaged_file_is_kept_aside_and_a_new_one_begun(tmp_path: Path, kind: 
     if kind == "no database":
         path.write_bytes(before := b"this is no database" * 100)
     store = open_at(path)
-    assert store.entries(0, 9) == []
+    assert store.page_after(0, 9).entries == []
     (aside,) = [
         one for one in tmp_path.iterdir() if ".damaged-" in one.name and not one.name.endswith(("-wal", "-shm"))
     ]
@@ -81,6 +81,6 @@ def test_a_locked_file_is_not_damaged(tmp_path: Path) -> None:
     holder = JournalStore(path)
     written(holder, entry("kept"))
     reader = open_at(path)
-    assert [one.message for one in reader.entries(0, 9)] == ["kept"]
+    assert [one.message for one in reader.page_after(0, 9).entries] == ["kept"]
     reader.close()
     holder.close()

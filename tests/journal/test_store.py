@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log import EntryKind, LogEntry
 from statemachine.core.vocabulary import State, Witness
+from statemachine.journal.lives import Life
 from statemachine.journal.schema import MIGRATIONS, SchemaTooNewError
 from statemachine.journal.store import JournalStore
 from tests.journal.samples import attempt, entry, notice, written
@@ -62,7 +63,7 @@ def test_numbers_are_never_given_twice_even_when_all_is_pruned(path: Path) -> No
     store = JournalStore(path)
     written(store, notice(), notice(), notice())
     assert store.prune(older_than=1e9, keep=0) == 3
-    assert store.entries(0, 10) == []
+    assert store.page_after(0, 10).entries == []
     assert store.last_seq() == 3
     store.close()
     store = JournalStore(path)
@@ -71,7 +72,7 @@ def test_numbers_are_never_given_twice_even_when_all_is_pruned(path: Path) -> No
     store.close()
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(st.sampled_from(["write", "prune", "reopen", "fail"]), max_size=12))
 def test_no_history_of_a_file_gives_a_told_number_twice(
     tmp_path_factory: pytest.TempPathFactory, steps: list[str]
@@ -98,7 +99,7 @@ def test_no_history_of_a_file_gives_a_told_number_twice(
 def test_a_batch_is_written_whole_or_not_at_all(store: JournalStore) -> None:
     with pytest.raises(sqlite3.IntegrityError):
         written(store, entry("first"), attempt(), NO_TIME)
-    assert store.entries(0, 10) == []
+    assert store.page_after(0, 10).entries == []
     assert store.open_attempts() == []
     assert len(written(store, entry())) == 1
 
@@ -109,22 +110,19 @@ def test_a_batch_is_written_whole_or_not_at_all(store: JournalStore) -> None:
 def test_entries_come_back_as_they_were_with_their_numbers(store: JournalStore) -> None:
     kept = [entry("缓存"), notice(), entry(server="b", dest=State.PAUSED)]
     written(store, *kept)
-    assert store.entries(0, 10) == [one.numbered(number) for number, one in enumerate(kept, 1)]
+    assert store.page_after(0, 10).entries == [one.numbered(number) for number, one in enumerate(kept, 1)]
 
 
-def test_entries_are_paged_oldest_first(store: JournalStore) -> None:
+def test_the_newest_entries_of_one_server_come_newest_first(store: JournalStore) -> None:
     written(store, *[entry(str(number), server="ab"[number % 2]) for number in range(6)])
-    assert [one.seq for one in store.entries(2, 3)] == [3, 4, 5]
-    assert [one.seq for one in store.entries(0, 2, "b")] == [2, 4]
-    assert store.entries(6, 10) == []
+    assert [one.seq for one in store.newest_entries("a", 2)] == [5, 3]
+    assert store.newest_entries("c", 2) == []
 
 
-def test_the_newest_entries_come_newest_first(store: JournalStore) -> None:
-    written(store, *[entry(str(number), server="ab"[number % 2], at=100.0 + number) for number in range(6)])
-    assert [one.seq for one in store.newest_entries(2)] == [6, 5]
-    assert [one.seq for one in store.newest_entries(9, "a")] == [5, 3, 1]
-    assert [one.seq for one in store.newest_entries(9, since=104.0)] == [6, 5]
-    assert [one.seq for one in store.newest_entries(9, "b", 103.0)] == [6, 4]
+def test_a_server_with_a_past_is_known(store: JournalStore) -> None:
+    written(store, entry(server="a"), notice())
+    assert store.has_server("a")
+    assert not store.has_server("b")
 
 
 # Attempts.
@@ -186,7 +184,7 @@ def test_pruning_goes_by_age_and_by_number(store: JournalStore) -> None:
     written(store, *[notice(str(number), at=100.0 + number) for number in range(10)])
     assert store.prune(older_than=103.0, keep=1_000) == 3
     assert store.prune(older_than=0.0, keep=4) == 3
-    assert [one.message for one in store.entries(0, 99)] == ["6", "7", "8", "9"]
+    assert [one.message for one in store.page_after(0, 99).entries] == ["6", "7", "8", "9"]
 
 
 def test_pruning_takes_old_attempts_that_ended_and_never_open_ones(store: JournalStore) -> None:
@@ -195,6 +193,58 @@ def test_pruning_takes_old_attempts_that_ended_and_never_open_ones(store: Journa
     written(store, old, fresh, attempt("open", at=1.0))
     store.prune(older_than=400.0, keep=0)
     assert {one.prompt_id for one in store.newest_attempts("a", 9)} == {"fresh", "open"}
+
+
+# The daemon's lives.
+
+
+def reopened(path: Path, store: JournalStore) -> JournalStore:
+    store.close()
+    return JournalStore(path)
+
+
+def test_a_life_is_known_by_the_number_after_which_it_began(store: JournalStore, path: Path) -> None:
+    assert store.lives(-1) == [Life(0, 0.0)]
+    written(store, entry(), entry())
+    store.beat(150.0)
+    store = reopened(path, store)
+    assert store.lives(-1) == [Life(0, 150.0), Life(2, 0.0)]
+    written(store, entry())
+    store.beat(300.0)
+    assert store.lives(-1) == [Life(0, 150.0), Life(2, 300.0)]
+    assert store.lives(0) == [Life(2, 300.0)]
+    assert store.lives(2) == []
+    store.close()
+
+
+def test_a_life_that_wrote_nothing_but_signs_leaves_nothing_of_itself(store: JournalStore, path: Path) -> None:
+    written(store, entry())
+    store = reopened(path, store)
+    store.beat(200.0)
+    store = reopened(path, store)
+    written(store, entry())
+    store = reopened(path, store)
+    assert [life.after_seq for life in store.lives(-1)] == [0, 1, 2]
+    store.close()
+
+
+def test_a_life_begins_with_its_first_entry_also_without_a_sign(store: JournalStore, path: Path) -> None:
+    written(store, entry())
+    store = reopened(path, store)
+    written(store, entry())
+    store = reopened(path, store)
+    assert store.lives(-1) == [Life(0, 0.0), Life(1, 0.0), Life(2, 0.0)]
+    store.close()
+
+
+def test_pruning_keeps_the_last_of_the_old_lives(store: JournalStore, path: Path) -> None:
+    for seen_at in (100.0, 200.0, 300.0, 900.0):
+        written(store, entry())
+        store.beat(seen_at)
+        store = reopened(path, store)
+    store.prune(older_than=400.0, keep=1_000)
+    assert store.lives(-1) == [Life(2, 300.0), Life(3, 900.0), Life(4, 0.0)]
+    store.close()
 
 
 # The file.
@@ -222,9 +272,9 @@ def test_opening_twice_migrates_once(path: Path) -> None:
 def test_a_reader_sees_what_another_writes_meanwhile_and_cannot_write(store: JournalStore, path: Path) -> None:
     written(store, entry("one"))
     reader = JournalStore(path, read_only=True)
-    assert [one.message for one in reader.entries(0, 9)] == ["one"]
+    assert [one.message for one in reader.page_after(0, 9).entries] == ["one"]
     written(store, entry("two"))
-    assert [one.message for one in reader.entries(0, 9)] == ["one", "two"]
+    assert [one.message for one in reader.page_after(0, 9).entries] == ["one", "two"]
     with pytest.raises(sqlite3.OperationalError):
         written(reader, entry("three"))
     reader.close()
@@ -235,7 +285,7 @@ def test_a_reader_reads_also_when_no_daemon_runs(path: Path) -> None:
     written(store, entry("one"))
     store.close()
     reader = JournalStore(path, read_only=True)
-    assert [one.message for one in reader.entries(0, 9)] == ["one"]
+    assert [one.message for one in reader.page_after(0, 9).entries] == ["one"]
     reader.close()
 
 
@@ -264,6 +314,6 @@ def test_a_committed_entry_is_there_without_closing(store: JournalStore, path: P
 def test_a_word_that_is_not_known_any_more_is_the_only_thing_that_a_reader_may_stumble_on(store: JournalStore) -> None:
     kept = replace(entry(), reason="a_reason_of_next_year")
     written(store, kept)
-    (back,) = store.entries(0, 9)
+    (back,) = store.page_after(0, 9).entries
     assert isinstance(back, LogEntry)
     assert (back.kind, back.reason) == (EntryKind.TRANSITION, "a_reason_of_next_year")

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from statemachine.core.log_filter import LogFilter
 from statemachine.publish.bus import QUEUE_LIMIT, Bus, Message, Topic
 
 
@@ -37,7 +38,7 @@ async def test_a_reader_waits_until_there_is_something() -> None:
 
 async def test_a_reader_of_one_server_hears_of_that_one_only() -> None:
     bus = Bus()
-    reader = bus.subscribe("b")
+    reader = bus.subscribe(LogFilter(servers=frozenset({"b"})))
     for number, server in enumerate(["a", "b", None, "b"]):
         bus.publish(message(number, server))
     assert [one.seq for one in await reader.take()] == [1, 3]
@@ -89,3 +90,13 @@ async def test_who_has_left_is_told_nothing() -> None:
 
 def test_the_topics_are_the_streams_event_names() -> None:
     assert [topic.value for topic in Topic] == ["transition", "progress", "notice"]
+
+
+async def test_a_listener_hears_everything_at_once_and_is_no_reader() -> None:
+    bus = Bus()
+    heard: list[Message] = []
+    bus.tap(heard.append)
+    for number in range(QUEUE_LIMIT + 1):
+        bus.publish(message(number, None))
+    assert [one.seq for one in heard] == list(range(QUEUE_LIMIT + 1))
+    assert len(bus) == 0

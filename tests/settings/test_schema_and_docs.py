@@ -28,7 +28,13 @@ def leaves(schema: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, dict
             yield from leaves(section, f"{prefix}{key}.")
 
 
-SETTINGS = dict(leaves(SCHEMA)) | dict(leaves(SCHEMA["$defs"]["ServerEntry"], "servers[]."))
+SETTINGS = (
+    dict(leaves(SCHEMA))
+    | dict(leaves(SCHEMA["$defs"]["ServerEntry"], "servers[]."))
+    | dict(leaves(SCHEMA["$defs"]["ListenTls"], "listen.tls."))
+    | dict(leaves(SCHEMA["$defs"]["AlertRule"], "alerts.rules[]."))
+    | dict(leaves(SCHEMA["$defs"]["AlertChannel"], "alerts.channels.NAME."))
+)
 PAGE = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
 ROWS = {key: (default, allowed) for key, default, allowed, _ in ROW.findall(PAGE)}
 

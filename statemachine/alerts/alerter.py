@@ -1,0 +1,198 @@
+"""The alerts of a running daemon: hears what the bus tells, says what is due, remembers what has been told.
+
+Hearing is done at once and never waits; everything else is done by tasks of its own, which nobody waits for.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from functools import partial
+
+import orjson
+from loguru import logger
+
+from statemachine.alerts.book import BEGINNINGS, AlertBook
+from statemachine.alerts.lane import AlertWorld, Outcome
+from statemachine.alerts.lanes import Lanes, Ways, ways_of
+from statemachine.alerts.memory import Memory
+from statemachine.alerts.trouble import Announcement, Kind, Trouble, subject_of, trouble_of
+from statemachine.core.sentences import PHRASES
+from statemachine.core.vocabulary import Notice
+from statemachine.journal.journal import JournalUnavailableError
+from statemachine.publish.bus import Bus, Message, Topic
+from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.tally import Tally
+from statemachine.settings import Settings, resolve_servers
+
+TICK_S = 0.25
+"""Between two looks at the book: what happens meanwhile is seen together."""
+AGAIN_S = 5.0
+"""After a failure of our own."""
+SAVE_PAUSE_S = 2.0
+"""Between two writes of what has been told."""
+
+BEGUN = frozenset(BEGINNINGS.values())
+
+
+class Alerter:
+    """Runs from `start` to `close`. All methods are called on the loop."""
+
+    def __init__(
+        self, snapshot: Snapshot, memory: Memory, tally: Tally, world: AlertWorld, ways: Ways | None = None
+    ) -> None:
+        self._snapshot = snapshot
+        self._memory = memory
+        self._tally = tally
+        self._world = world
+        self._book = AlertBook(world.new_id)
+        self._lanes = Lanes(ways or partial(ways_of, now=world.now), world, self._ended)
+        self._under_way: Counter[str] = Counter()
+        self._dropped: set[str] = set()
+        self._recovery = True
+        self._is_recalled = False
+        self._saved = -1
+        self._save_at = 0.0
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self, settings: Settings, bus: Bus) -> None:
+        """Take up what an earlier run has told, and listen."""
+        self.reconfigure(settings)
+        bus.tap(self.hear)
+        try:
+            await self._recall()
+        except JournalUnavailableError:  # its notice came before anybody listened
+            self._begin_notice(
+                Notice.JOURNAL_UNAVAILABLE, PHRASES[settings.language].notices[Notice.JOURNAL_UNAVAILABLE]
+            )
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Go by these settings from now on. Nothing that has fired is lost, unless its rule is gone."""
+        now = _loop_time()
+        self._recovery = settings.alerts.recovery
+        self._lanes.apply(settings.alerts, settings.language)
+        self._book.apply(settings.alerts.rules if settings.alerts.channels else (), settings.alerts.gather_s, now)
+        self._book.keep_only((config.name for config in resolve_servers(settings)), now)
+        self._wake.set()
+
+    def hear(self, message: Message) -> None:
+        """What the bus tells, right after the snapshot has it. A fault of ours is nobody else's."""
+        try:
+            if message.topic is Topic.TRANSITION:
+                self._hear_transition(message)
+            elif message.topic is Topic.NOTICE:
+                self._hear_notice(message)
+        except Exception:
+            logger.exception("alerts could not take in what happened")
+
+    async def close(self) -> None:
+        """Send what can be sent at once, and remember what was told."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._lanes.close()
+        await self._save()
+
+    def _hear_transition(self, message: Message) -> None:
+        view = self._snapshot.get(message.server or "")
+        if view is not None:
+            self._book.see(trouble_of(view), _loop_time())
+            self._wake.set()
+
+    def _hear_notice(self, message: Message) -> None:
+        notice = Notice(message.reason or "")
+        if notice in BEGUN:
+            self._begin_notice(notice, orjson.loads(message.data)["message"])
+        elif notice in BEGINNINGS:
+            self._book.see_end(notice, _loop_time())
+        self._wake.set()
+
+    def _begin_notice(self, notice: Notice, text: str) -> None:
+        self._book.see(Trouble(subject_of(notice), notice.value, self._world.now(), text), _loop_time())
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                self._wake.clear()
+                self._say_what_is_due()
+                is_saved = await self._save_now_and_then()
+                await self._rest(None if is_saved else SAVE_PAUSE_S)
+            except Exception:
+                logger.exception("alerts: a round failed; the next one follows")
+                await asyncio.sleep(AGAIN_S)
+
+    async def _rest(self, at_most_s: float | None) -> None:
+        due_at = self._book.next_due()
+        limits = [at for at in (due_at, at_most_s and _loop_time() + at_most_s) if at is not None]
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(min(limits, default=None)):
+                await self._wake.wait()
+        await asyncio.sleep(TICK_S)
+
+    def _say_what_is_due(self) -> None:
+        for announcement in self._book.due(_loop_time(), self._world.now()):
+            wanted = announcement.kind is Kind.FIRING or self._recovery
+            lanes = self._lanes.send(announcement) if wanted else 0
+            if lanes:
+                self._under_way[announcement.id] = lanes
+            else:
+                self._book.incidents.settle(announcement)
+        self._tally.alerts_stand(len(self._book.incidents))
+
+    def _ended(self, channel: str, announcement: Announcement, outcome: Outcome) -> None:
+        """On one lane. What has gone through on all of them is settled, even where one gave it up."""
+        self._tally.alert(channel, outcome.value)
+        if outcome is Outcome.DROPPED:
+            self._dropped.add(announcement.id)
+        self._under_way[announcement.id] -= 1
+        if self._under_way[announcement.id] == 0:
+            del self._under_way[announcement.id]
+            if announcement.id not in self._dropped:
+                self._book.incidents.settle(announcement)
+            self._dropped.discard(announcement.id)
+            self._wake.set()
+
+    async def _save_now_and_then(self) -> bool:
+        """Whether what has been told is remembered as it stands. A large fleet's recovery changes it all the time."""
+        if self._saved == self._book.incidents.version:
+            return True
+        if _loop_time() < self._save_at:
+            return False
+        self._save_at = _loop_time() + SAVE_PAUSE_S
+        return await self._save()
+
+    async def _save(self) -> bool:
+        try:
+            await self._recall()
+            version = self._book.incidents.version
+            if version != self._saved:
+                await self._memory.save(self._book.incidents.told())
+                self._saved = version
+        except JournalUnavailableError:
+            return False
+        return True
+
+    async def _recall(self) -> None:
+        if not self._is_recalled:
+            told = await self._memory.load()
+            self._is_recalled = True
+            self._book.restore(told, _loop_time())
+
+
+@asynccontextmanager
+async def running_alerts(
+    settings: Settings, snapshot: Snapshot, bus: Bus, memory: Memory, tally: Tally, world: AlertWorld
+) -> AsyncIterator[Alerter]:
+    """An alerter from its start to its end."""
+    alerter = Alerter(snapshot, memory, tally, world)
+    await alerter.start(settings, bus)
+    try:
+        yield alerter
+    finally:
+        await alerter.close()
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,61 @@
+"""What has been told, kept in the journal over a restart."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Protocol
+
+from statemachine.alerts.incidents import Told
+from statemachine.alerts.trouble import Trouble
+from statemachine.core.vocabulary import State
+from statemachine.journal.journal import Journal
+from statemachine.journal.store import JournalStore
+from statemachine.journal.told_alerts import ToldAlert
+
+
+class Memory(Protocol):
+    """Raises JournalUnavailableError where it cannot be read or written."""
+
+    async def load(self) -> list[Told]:
+        """What was saved last."""
+        ...
+
+    async def save(self, told: Sequence[Told]) -> None:
+        """Remember these, and nothing else."""
+        ...
+
+
+class JournalMemory:
+    """In the journal's file."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+
+    async def load(self) -> list[Told]:
+        """See Memory."""
+        return [_told(row) for row in await self._journal.read(JournalStore.told_alerts)]
+
+    async def save(self, told: Sequence[Told]) -> None:
+        """See Memory."""
+        rows = [_row(one) for one in told]
+        await self._journal.read(partial(JournalStore.keep_told_alerts, alerts=rows))
+
+
+def _told(row: ToldAlert) -> Told:
+    state = State(row.state) if row.state is not None else None
+    trouble = Trouble(row.subject, row.reason, row.since, row.message, state, row.group, row.url)
+    return Told(row.rule, row.incident, trouble)
+
+
+def _row(told: Told) -> ToldAlert:
+    trouble = told.trouble
+    return ToldAlert(
+        rule=told.rule,
+        subject=trouble.subject,
+        incident=told.incident,
+        since=trouble.since,
+        state=trouble.state.value if trouble.state else None,
+        reason=trouble.reason,
+        group=trouble.group,
+        url=trouble.url,
+        message=trouble.message,
+    )

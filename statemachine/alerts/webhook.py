@@ -1,0 +1,60 @@
+"""A plain webhook as a channel, signed so that its receiver knows who speaks."""
+
+import hashlib
+import hmac
+from collections.abc import Callable
+from http import HTTPStatus
+
+import orjson
+from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout
+from pydantic import SecretStr
+
+from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, no_answer
+from statemachine.alerts.letters import Letter
+
+RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
+
+
+class Webhook:
+    """A plain POST of JSON, signed with HMAC-SHA256; redirects are not followed."""
+
+    def __init__(self, url: SecretStr, secret: SecretStr, now: Callable[[], float]) -> None:
+        self._url = url
+        self._secret = secret
+        self._now = now
+
+    async def send(self, letter: Letter) -> None:
+        """See Channel. A refusal (4xx, a redirect) is final; 5xx, too many requests and silence are not."""
+        status = await self._post(letter.id, orjson.dumps(dict(letter.data)))
+        if status >= HTTPStatus.MULTIPLE_CHOICES:
+            is_final = status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in RETRIED
+            raise SendError(f"HTTP {status}", is_final=is_final)
+
+    async def _post(self, idempotency_id: str, body: bytes) -> int:
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "comfywarm",
+            "X-Comfywarm-Id": idempotency_id,
+            "X-Comfywarm-Signature": signature(self._secret.get_secret_value(), int(self._now()), body),
+        }
+        timeout = ClientTimeout(total=SEND_TIMEOUT_S)
+        try:
+            async with (
+                ClientSession(timeout=timeout) as session,
+                session.post(
+                    self._url.get_secret_value(), data=body, headers=headers, allow_redirects=False
+                ) as response,
+            ):
+                return response.status
+        except TimeoutError:
+            raise no_answer() from None
+        except ClientConnectorError as error:
+            raise SendError(f"no connection: {error.strerror or type(error).__name__}") from None
+        except (ClientError, OSError, ValueError) as error:
+            raise SendError(type(error).__name__) from None
+
+
+def signature(secret: str, at: int, body: bytes) -> str:
+    """`t=AT,v1=HEX`, HEX being the HMAC-SHA256 of `AT.BODY` (`at` in epoch seconds)."""
+    digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={at},v1={digest}"

@@ -1,0 +1,39 @@
+"""`haproxy`: the backend that makes HAProxy follow warmth, written from the settings."""
+
+from typing import Annotated
+
+import typer
+
+from statemachine.cli.context import refuse, settings_of
+from statemachine.settings import Settings, resolve_servers
+from statemachine.traffic.haproxy import backend_text
+
+WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
+
+
+def haproxy(
+    context: typer.Context,
+    group: Annotated[str | None, typer.Option(help="Only the servers of this group.")] = None,
+    backend: Annotated[str, typer.Option(metavar="NAME", help="The backend's name.")] = "comfyui",
+    agent_addr: Annotated[
+        str | None,
+        typer.Option(metavar="ADDR", help="Where HAProxy reaches this daemon; by default traffic.agent_host."),
+    ] = None,
+) -> None:
+    """Print an HAProxy backend whose servers follow warmth by agent-check. See docs/traffic.md."""
+    settings = settings_of(context)
+    port = settings.traffic.agent_port
+    if not port:
+        refuse("traffic.agent_port: null or 0 found; set the port at which the daemon is to answer agent checks")
+    servers = resolve_servers(settings)
+    wanted = [server for server in servers if group in {None, server.group}]
+    if not wanted:
+        refuse(f"--group: {group} found; there are {', '.join(sorted({server.group for server in servers}))}")
+    typer.echo(backend_text(wanted, backend, agent_addr or _bound_address(settings), port), nl=False)
+
+
+def _bound_address(settings: Settings) -> str:
+    host = settings.traffic.agent_host
+    if host in WILDCARDS:
+        refuse(f"traffic.agent_host: {host} is no address to connect to; give --agent-addr")
+    return host

@@ -1,0 +1,74 @@
+"""Hides our secrets in what others send back, and in the log.
+
+A proxy's error page, for example, may quote the request's headers, and a library's exception a whole URL.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from urllib.parse import quote
+
+from pydantic import BaseModel, SecretStr
+
+SHORTEST = 8
+"""Characters. Shorter values may be a part of anything that a server says, and hiding them would garble it."""
+
+_SHOWN = "***"
+
+
+class Mask:
+    """Replaces each secret, and what a header's secret consists of, with three asterisks."""
+
+    def __init__(self, secrets: Iterable[SecretStr]) -> None:
+        words = {word for secret in secrets for word in _spellings(secret.get_secret_value())}
+        self._words = sorted((word for word in words if len(word) >= SHORTEST), key=len, reverse=True)
+
+    def text(self, text: str) -> str:
+        """The text without secrets."""
+        for word in self._words:
+            text = text.replace(word, _SHOWN)
+        return text
+
+    def data(self, data: bytes) -> bytes:
+        """The bytes, which are text in UTF-8 or anything else, without secrets."""
+        for word in self._words:
+            data = data.replace(word.encode(), _SHOWN.encode())
+        return data
+
+
+def secrets_in(value: object) -> Iterator[SecretStr]:
+    """Every secret in a section of the settings, or in the whole of them."""
+    if isinstance(value, SecretStr):
+        yield value
+    elif isinstance(value, BaseModel):
+        yield from secrets_in([inner for _, inner in value])
+    elif isinstance(value, Mapping):
+        yield from secrets_in(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from secrets_in(inner)
+
+
+def _spellings(secret: str) -> Iterator[str]:
+    """The secret, the parts that are secret by themselves, and how JSON and URLs write them."""
+    for part in {secret, *_parts(secret)}:
+        yield from (part, json.dumps(part)[1:-1], quote(part, safe=""))
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """`Bearer TOKEN` → TOKEN, `Basic …` → user:password and password, `a=b; c=d` → b and d, a URL → its path."""
+    scheme, _, credentials = secret.partition(" ")
+    yield credentials
+    if scheme.lower() == "basic":
+        pair = _decoded(credentials)
+        yield from (pair, pair.partition(":")[2])
+    yield secret.partition("://")[2].partition("/")[2]
+    yield from (cookie.partition("=")[2].strip() for cookie in secret.split(";"))
+
+
+def _decoded(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        return ""

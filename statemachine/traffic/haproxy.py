@@ -1,0 +1,73 @@
+"""The part of HAProxy's configuration that the settings know: one backend, with a line for each server.
+
+Words as in HAProxy 2.6's configuration manual; why each is there is said in docs/traffic.md.
+"""
+
+import re
+from collections.abc import Iterable
+from hashlib import sha256
+from ipaddress import ip_address
+from string import Template
+from urllib.parse import urlsplit
+
+from statemachine.settings.expand import host_and_port
+from statemachine.settings.servers import ServerConfig
+
+BACKEND = Template("""\
+backend $backend
+    mode http
+    # Requests are short, only their queues are long: each goes to the next warm server.
+    balance roundrobin
+    # One browser, one server, for as long as that is warm: a page hears of its prompts only from where it sent them.
+    cookie COMFYWARM insert indirect nocache httponly
+    option redispatch
+    retries 2
+    # What a prompt came to is found only where it ran, also when that server is no longer warm.
+    acl results path_beg /history /view /queue /ws /api/history /api/view /api/queue /api/ws
+    force-persist if METH_GET results
+    # `disabled` until the agent says `ready`: nobody knows yet who is warm. No on-marked-down: running jobs go on.
+    default-server check inter 2s disabled init-addr libc,none
+    default-server agent-check agent-inter 1s agent-addr $agent_host agent-port $agent_port
+""")
+
+_PLAIN = re.compile(r"[A-Za-z0-9._:-]")
+
+
+def backend_text(servers: Iterable[ServerConfig], backend: str, agent_host: str, agent_port: int) -> str:
+    """The backend, with a comment in the place of each server that HAProxy cannot reach as it should."""
+    head = BACKEND.substitute(backend=_name(backend), agent_host=agent_host, agent_port=agent_port)
+    return head + "".join(f"    {_line(server)}\n" for server in servers)
+
+
+def _line(server: ServerConfig) -> str:
+    name = _name(server.name)
+    if urlsplit(server.url).path:
+        return f"# {name}: left out, for HAProxy cannot put the path of {server.url} before that of a request"
+    tls = _tls(server) if server.url.startswith("https:") else ""
+    cookie = sha256(server.name.encode()).hexdigest()[:12]
+    return f'server {name} {host_and_port(server.url)}{tls} cookie {cookie} agent-send "{_text(server.name)}\\n"'
+
+
+def _tls(server: ServerConfig) -> str:
+    """The settings' own authority in place of the system's; names of hosts are compared with the certificate."""
+    authorities = _text(str(server.tls.ca_file)) if server.tls.ca_file else "@system-ca"
+    named = "" if _is_address(server.host) else f" sni str({server.host}) verifyhost {server.host}"
+    return f' ssl verify required ca-file "{authorities}"{named}'
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _name(name: str) -> str:
+    """As HAProxy allows names: letters, digits and . _ : -; any other character becomes its number."""
+    return "".join(one if _PLAIN.fullmatch(one) else f"_{ord(one):x}_" for one in name)
+
+
+def _text(name: str) -> str:
+    """For weak quotes: every byte that might mean something there is written as its number."""
+    return "".join(one if _PLAIN.fullmatch(one) else "".join(f"\\x{byte:02x}" for byte in one.encode()) for one in name)

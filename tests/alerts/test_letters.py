@@ -1,0 +1,128 @@
+"""What people read: the first line says it all, in both languages, and never more than a service takes."""
+
+from typing import get_args
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from statemachine.alerts.letters import BODY_LIMIT, TITLE_LIMIT, Letter, clock_time, duration, letter_of, trial_letter
+from statemachine.alerts.outbox import Batch
+from statemachine.alerts.phrases import PHRASES
+from statemachine.alerts.trouble import Announcement, Kind, Trouble
+from statemachine.core.sentences import Language
+from statemachine.core.vocabulary import State
+from statemachine.settings.alerting import AlertState
+from tests.alerts.samples import EPOCH, announcement
+
+
+def letter(*announcements: Announcement, language: Language = "en", uncounted: int = 0) -> Letter:
+    return letter_of(Batch(announcements, uncounted), language, EPOCH + 125)
+
+
+def test_a_dead_host_of_four_ports() -> None:
+    one = letter(announcement(count=4))
+    assert one.title == ("comfywarm: 4 servers failed for 2 min: 192.0.2.1 (8188, 8189, 8190, 8191): no memory left")
+    assert one.body == (f"rule down\ngroup lab\nsince {clock_time(EPOCH)}\n- 192.0.2.1 (8188, 8189, 8190, 8191)")
+    assert letter(announcement(count=4), language="zh").title == (
+        "comfywarm: 4 台服务器失败，已持续 2 分钟：192.0.2.1（8188、8189、8190、8191）：no memory left"
+    )
+
+
+def test_one_server_and_its_recovery() -> None:
+    assert letter(announcement()).title == "comfywarm: 1 server failed for 2 min: 192.0.2.1:8188: no memory left"
+    recovered = announcement(kind=Kind.RECOVERED, count=2, still=announcement(2).troubles)
+    one = letter(recovered)
+    assert one.title == ("comfywarm: recovered: 2 servers loaded again after 2 min: 192.0.2.1 (8188, 8189), 1 not yet")
+    assert "was failed: no memory left" in one.body
+    assert letter(recovered, language="zh").title == (
+        "comfywarm: 已恢复：2 台服务器重新加载完成，历时 2 分钟：192.0.2.1（8188、8189）、另有 1 台尚未恢复"
+    )
+
+
+def test_most_of_the_fleet() -> None:
+    troubles = tuple(announcement(host).troubles[0] for host in range(30))
+    one = letter(announcement(troubles=troubles))
+    assert one.title == ("comfywarm: most of the fleet, 30 of 50 servers failed for 2 min: 30 hosts: no memory left")
+    assert one.body.count("\n- 192.0.2.") == 30
+
+
+def test_a_notice() -> None:
+    notice = Trouble("#fleet_vanished", "fleet_vanished", EPOCH, "most servers stopped answering at once")
+    assert letter(announcement(troubles=(notice,))).title == (
+        "comfywarm: most servers stopped answering at once (for 2 min)"
+    )
+    assert letter(announcement(troubles=(notice,), kind=Kind.RECOVERED)).title == (
+        "comfywarm: over after 2 min: most servers stopped answering at once"
+    )
+
+
+def test_a_digest_says_how_many_and_names_as_many_as_there_is_room_for() -> None:
+    ones = [announcement(number) for number in range(60)] + [announcement(99, kind=Kind.RECOVERED)]
+    one = letter(*ones, uncounted=7)
+    assert one.title == (
+        "comfywarm: 68 alerts in one message, because of the limit: 60 new, 1 recovered, 7 older ones without details"
+    )
+    *named, rest = one.body.splitlines()
+    assert rest == f"… and {61 - len(named)} more"
+    assert one.data["count"] == 68
+    assert len(one.data["alerts"]) == 61
+
+
+def test_the_same_for_machines() -> None:
+    data = orjson.loads(orjson.dumps(letter(announcement(count=2)).data))
+    assert data["servers"][1] == {
+        "name": "192.0.2.1:8189",
+        "url": "http://192.0.2.1:8189",
+        "group": "lab",
+        "since": "2025-06-15T15:06:40.000Z",
+        "message": "no memory left",
+    }
+    for key, value in {"kind": "firing", "rule": "down", "state": "failed", "count": 2, "fleet": 50}.items():
+        assert data[key] == value
+
+
+def test_a_test_message() -> None:
+    assert trial_letter("ops", "7", "en", EPOCH).title == "comfywarm: a test message of channel ops"
+    assert trial_letter("ops", "7", "zh", EPOCH).title == "comfywarm: 通道 ops 的测试消息"
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_state_that_a_rule_may_name_has_words(language: Language) -> None:
+    assert {state.value for state in PHRASES[language].states} == set(get_args(AlertState))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-3, "0 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (3599, "59 min"),
+        (3600, "1 h"),
+        (7500, "2 h 5 min"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_durations(seconds: float, expected: str) -> None:
+    assert duration(seconds, PHRASES["en"]) == expected
+
+
+words = st.text(max_size=400)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 40), words), min_size=1, max_size=80), st.sampled_from(["en", "zh"]))
+def test_texts_are_bounded_and_of_one_line_whatever_servers_say(
+    servers: list[tuple[int, str]], language: Language
+) -> None:
+    troubles = tuple(
+        Trouble(f"192.0.2.{host}:{place}", "x", EPOCH, said, State.COLD, said[:100], f"http://192.0.2.{host}:{place}")
+        for place, (host, said) in enumerate(servers, 1)
+    )
+    one = letter(announcement(troubles=troubles), language=language)
+    assert len(one.title) <= TITLE_LIMIT
+    assert one.title.isprintable()
+    assert len(one.body.encode("utf-8", "replace")) <= BODY_LIMIT + 100
+    assert len((one.title + one.body).encode("utf-8", "replace")) <= 2048

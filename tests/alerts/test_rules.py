@@ -1,0 +1,64 @@
+"""Which rule is about which trouble."""
+
+from typing import Any
+
+import pytest
+
+from statemachine.alerts.trouble import Trouble, concerns, trouble_of
+from statemachine.core.vocabulary import Notice, State
+from tests.alerts.samples import rule, server
+
+
+@pytest.mark.parametrize(
+    ("keys", "state", "is_concerned"),
+    [
+        ({"states": ["failed"]}, State.FAILED, True),
+        ({"states": ["failed"]}, State.COLD, False),
+        ({"states": ["failed"], "reasons": ["out_of_memory"]}, State.FAILED, True),
+        ({"states": ["failed"], "reasons": ["missing_models"]}, State.FAILED, False),
+        ({"reasons": ["out_of_memory"]}, State.FAILED, True),
+        ({"groups": ["public"]}, State.FAILED, True),
+        ({"groups": ["lab"]}, State.FAILED, False),
+        ({"states": ["failed"], "notices": ["fleet_vanished"]}, State.FAILED, True),
+        ({"notices": ["fleet_vanished"]}, State.FAILED, False),
+        ({}, State.FAILED, True),
+        ({}, State.WARMING, True),
+        ({}, State.LOADED, False),
+        ({}, State.PAUSED, False),
+        ({"reasons": ["pause_requested"]}, State.PAUSED, False),
+    ],
+)
+def test_a_rule_is_about_servers_that_have_all_it_names(keys: dict[str, Any], state: State, is_concerned: bool) -> None:
+    assert concerns(rule(**keys), trouble_of(server(state=state, group="public"))) is is_concerned
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_concerned"),
+    [
+        ({"notices": ["fleet_vanished"]}, True),
+        ({"notices": ["fleet_vanished"], "groups": ["lab"], "states": ["failed"]}, True),
+        ({"notices": ["journal_unavailable"]}, False),
+        ({}, False),
+        ({"reasons": ["journal_unavailable"]}, False),
+    ],
+)
+def test_a_rule_is_about_notices_that_it_names(keys: dict[str, Any], is_concerned: bool) -> None:
+    notice = Trouble("#fleet_vanished", Notice.FLEET_VANISHED.value, 0.0, "gone")
+    assert concerns(rule(**keys), notice) is is_concerned
+
+
+def test_a_server_is_named_by_host_and_port_or_by_its_own_name() -> None:
+    plain = trouble_of(server(7, 8288))
+    named = Trouble("studio", "x", 0.0, "", State.FAILED, "lab", "https://192.0.2.7/comfy")
+    v6 = Trouble("[2001:db8::1]:8188", "x", 0.0, "", State.FAILED, "lab", "http://[2001:db8::1]:8188")
+    assert [(one.host, one.label) for one in (plain, named, v6)] == [
+        ("192.0.2.7", "8288"),
+        ("192.0.2.7", "studio"),
+        ("2001:db8::1", "8188"),
+    ]
+
+
+def test_what_servers_say_is_bounded_and_can_be_written() -> None:
+    said = trouble_of(server(state=State.FAILED, message="\ud800" + "x" * 10_000)).message
+    assert len(said) == 500
+    said.encode()

@@ -1,0 +1,63 @@
+"""A terminal for a command under test: a pseudo-terminal of a given width."""
+
+import asyncio
+import fcntl
+import os
+import pty
+import struct
+import sys
+import termios
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from tests.cli.rig import PATIENCE_S, REPOSITORY
+
+
+class Terminal:
+    """What a process wrote to it so far."""
+
+    def __init__(self, process: Process, end: int) -> None:
+        self.process = process
+        self.text = ""
+        self._end = end
+
+    async def until(self, mark: str) -> str:
+        """Everything up to now, once the mark has been written."""
+        async with asyncio.timeout(PATIENCE_S):
+            while mark not in self.text:
+                self.text += (await asyncio.to_thread(self._read)).decode()
+        return self.text
+
+    def press(self, keys: bytes) -> None:
+        """As if somebody typed them."""
+        os.write(self._end, keys)
+
+    def _read(self) -> bytes:
+        return os.read(self._end, 65_536)
+
+
+@asynccontextmanager
+async def on_terminal(settings: Path, *arguments: str, columns: int, **environment: str) -> AsyncIterator[Terminal]:
+    """A command whose standard output is a terminal; killed at the end, should it still run."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    clean = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}}
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, str(REPOSITORY / "run.py"), "--settings", str(settings), *arguments),
+        stdin=theirs,
+        stdout=theirs,
+        stderr=DEVNULL,
+        start_new_session=True,
+        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        env={**clean, "TERM": "xterm-256color", **environment},
+    )
+    os.close(theirs)
+    try:
+        yield Terminal(process, ours)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        os.close(ours)

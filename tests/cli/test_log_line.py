@@ -1,0 +1,72 @@
+"""Lines for people: aligned whatever the names are, and nothing in them that a terminal would obey."""
+
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+
+from statemachine.cli.log_line import LineMaker, json_line
+from statemachine.cli.one_line import one_line
+from statemachine.core.log import notice_entry
+from statemachine.core.vocabulary import Notice, State
+from statemachine.publish.render import log_entry
+from statemachine.web.texts import Language
+from tests.web.site import COLD, NOW, transition_entry
+
+STATES = [replace(transition_entry(COLD, "m"), source=source, dest=dest) for source in State for dest in State]
+
+
+def column(line: str, mark: str) -> int:
+    """Where the mark stands, in cells of a terminal."""
+    assert mark in line
+    return cell_len(line[: line.index(mark)])
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_arrows_and_the_reasons_are_below_one_another(language: Language) -> None:
+    names = ["a", "农场 1", COLD]
+    maker = LineMaker(language, names)
+    entries = [replace(one, server=names[number % 3]) for number, one in enumerate(STATES)]
+    lines = [maker.line(log_entry(entry)).plain for entry in entries]
+    reason = "keys_missing" if language == "en" else "缺少缓存键"
+    assert len({column(line, "→") for line in lines}) == 1
+    assert len({column(line, reason) for line in lines}) == 1
+    assert len({column(line, "  m") for line in lines}) == 1
+
+
+def test_a_notice_keeps_the_columns() -> None:
+    maker = LineMaker("en", [COLD])
+    notice = maker.line(log_entry(notice_entry(Notice.FLEET_VANISHED, NOW))).plain
+    assert column(notice, "fleet_vanished") == column(maker.line(log_entry(STATES[0])).plain, "keys_missing")
+
+
+def test_a_very_long_name_moves_only_its_own_line() -> None:
+    maker = LineMaker("en", ["x" * 100, COLD])
+    assert column(maker.line(log_entry(STATES[0])).plain, "→") < 100
+
+
+def test_the_states_have_colours_and_the_words_say_the_same_without_them() -> None:
+    line = LineMaker("en", [COLD]).line(log_entry(transition_entry(COLD, "m")))
+    assert {str(span.style) for span in line.spans} >= {"cyan", "yellow", "bold"}
+    assert "checking → cold" in line.plain
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("two\nlines\r\nand\tmore", "two lines and more"),
+        ("\x1b[2Jcleared", "\\x1b[2Jcleared"),
+        ("\x9b31mred", "\\x9b31mred"),
+        ("\a\b", "\\x07\\x08"),
+        ("turned \u202e round", "turned \\u202e round"),
+        ("缓存已加载。 ✓", "缓存已加载。 ✓"),
+    ],
+)
+def test_a_text_is_one_line_that_does_nothing(text: str, expected: str) -> None:
+    assert one_line(text) == expected
+    entry = log_entry(replace(transition_entry(COLD, text), server=f"name {text}"))
+    assert LineMaker("en", []).line(entry).plain.count(expected) == 2
+
+
+def test_json_is_one_line_too() -> None:
+    assert json_line(log_entry(transition_entry(COLD, "two\nlines"))).count(b"\n") == 0

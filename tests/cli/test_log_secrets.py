@@ -1,0 +1,68 @@
+"""Whatever is logged, by us or by a library, the settings' secrets are not in it."""
+
+import logging
+from collections.abc import Iterator
+
+import pytest
+from aiohttp.http_exceptions import BadHttpMessage
+from loguru import logger
+from pydantic import SecretStr
+
+from statemachine.cli.logs import ToLoguru, hide
+
+SECRET = "the-secret-4711"
+
+
+@pytest.fixture
+def log() -> Iterator[list[str]]:
+    """What a sink like the log file's is given."""
+    lines: list[str] = []
+    hide([SecretStr(SECRET)])
+    sink = logger.add(lambda line: lines.append(str(line)), level="TRACE", backtrace=False, diagnose=False)
+    yield lines
+    logger.remove(sink)
+    hide([])
+
+
+def test_messages_and_values(log: list[str]) -> None:
+    logger.info(f"{SECRET} here, {{}} there {{}}", SECRET, "{braces} <red>stay</red>")
+    assert "*** here, *** there {braces} <red>stay</red>" in log[0]
+
+
+def fail() -> None:
+    try:
+        int(SECRET)
+    except ValueError as error:
+        raise RuntimeError("it failed") from error
+
+
+def test_tracebacks_with_their_causes(log: list[str]) -> None:
+    try:
+        fail()
+    except RuntimeError:
+        logger.exception("a mistake")
+    assert "a mistake\nTraceback" in log[0]
+    assert "with base 10: '***'" in log[0]
+    assert "RuntimeError: it failed" in log[0]
+    assert SECRET not in log[0]
+
+
+def library_says(level: int, message: str, error: Exception | None = None) -> None:
+    info = None if error is None else (type(error), error, None)
+    ToLoguru().emit(logging.LogRecord("library", level, __file__, 1, message, None, info))
+
+
+def test_what_libraries_log_goes_the_same_way(log: list[str]) -> None:
+    library_says(logging.ERROR, f"cannot send {SECRET}", ValueError(SECRET))
+    library_says(7, "an odd level")
+    assert "ERROR" in log[0]
+    assert "library: cannot send ***" in log[0]
+    assert "ValueError: ***" in log[0]
+    assert "WARNING" in log[1]
+
+
+def test_what_a_stranger_sent_is_not_quoted(log: list[str]) -> None:
+    library_says(logging.ERROR, "Error handling request", BadHttpMessage("Authorization: his own secret"))
+    assert "DEBUG" in log[0]
+    assert "BadHttpMessage" in log[0]
+    assert "his own" not in log[0]

@@ -1,0 +1,94 @@
+"""The log file holds every entry of the event log, with its number, and never grows without end."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from loguru import logger
+
+from statemachine.cli.logs import configure_logging
+from statemachine.core.log import LogEntry, notice_entry
+from statemachine.core.vocabulary import Notice, Reason, State
+from statemachine.fleet.transition_log import TransitionLog
+from statemachine.settings.model import Logging
+from tests.web.site import COLD, NOW, transition_entry
+
+ENTRY = re.compile(r"\S+ [A-Z]+ +#(\d+|-) (\S+): (\S+) -> (\S+) \((\S+)\) (.*)")
+ROUTINE = replace(transition_entry(COLD, "routine"), dest=State.CHECKING, reason=Reason.CHECK_STARTED.value)
+
+
+@pytest.fixture(autouse=True)
+def _leave_no_log() -> Iterator[None]:
+    yield
+    logger.remove()
+
+
+def written(file: Path) -> list[str]:
+    """Every line of the file and of those that were put aside, oldest first."""
+    logger.complete()
+    logger.remove()
+    files = sorted(file.parent.iterdir(), key=lambda one: (one == file, one.name))
+    return [line for one in files for line in one.read_text(encoding="utf-8").splitlines()]
+
+
+def log_all(entries: list[LogEntry], **keys: str | int | Path) -> None:
+    configure_logging(Logging.model_validate(keys))
+    log = TransitionLog()
+    for entry in entries:
+        log.write(entry)
+
+
+def test_every_entry_is_in_the_file_with_its_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also those that are no news for the terminal."""
+    entries = [transition_entry(COLD, "cold"), ROUTINE, ROUTINE, notice_entry(Notice.FLEET_VANISHED, NOW)]
+    log_all([entry.numbered(number) for number, entry in enumerate(entries, 7)], level="INFO", file=tmp_path / "a.log")
+    found = [ENTRY.fullmatch(line) for line in written(tmp_path / "a.log")]
+    assert [match and match[1] for match in found] == ["7", "8", "9", "10"]
+    assert found[1] is not None
+    assert found[1].groups() == ("8", COLD, "checking", "checking", "check_started", "routine")
+    assert "routine" not in capsys.readouterr().err
+
+
+def test_an_entry_that_the_journal_could_not_write_is_there_without_a_number(tmp_path: Path) -> None:
+    log_all([transition_entry(COLD, "cold")], file=tmp_path / "a.log")
+    (line,) = written(tmp_path / "a.log")
+    assert f"#- {COLD}: " in line
+
+
+def test_the_level_holds_for_all_else(tmp_path: Path) -> None:
+    configure_logging(Logging(level="WARNING", file=tmp_path / "a.log"))
+    logger.info("not this")
+    logger.warning("but {}", "this")
+    (line,) = written(tmp_path / "a.log")
+    assert line.endswith(" but this")
+
+
+def test_a_servers_words_make_no_line_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    forged = "failed\n2026-01-01T00:00:00.000+0000 INFO    #99 it: cold -> loaded (all_cached) \x1b[2J{0} <red>"
+    log_all([transition_entry(COLD, forged).numbered(1)], file=tmp_path / "a.log")
+    (line,) = written(tmp_path / "a.log")
+    match = ENTRY.fullmatch(line)
+    assert match is not None
+    assert match[1] == "1"
+    assert line.endswith("\\x1b[2J{0} <red>")
+    assert "\x1b[2J" not in capsys.readouterr().err
+
+
+def test_the_file_rotates_and_old_ones_go(tmp_path: Path) -> None:
+    entries = [ROUTINE.numbered(number) for number in range(1, 2_001)]
+    log_all(entries, file=tmp_path / "logs" / "a.log", rotation="10 KB", retention=3)
+    numbers = [int(match[1]) for line in written(tmp_path / "logs" / "a.log") if (match := ENTRY.fullmatch(line))]
+    files = list((tmp_path / "logs").iterdir())
+    assert len(files) == 4
+    assert all(file.stat().st_size <= 11_000 for file in files)
+    assert numbers == list(range(numbers[0], 2_001))
+    assert 0 < numbers[0] < 2_001 - 300
+
+
+def test_a_restart_goes_on_in_the_same_file(tmp_path: Path) -> None:
+    log_all([ROUTINE.numbered(1)], file=tmp_path / "a.log")
+    logger.remove()
+    log_all([ROUTINE.numbered(2)], file=tmp_path / "a.log")
+    assert [line.split("#")[1][0] for line in written(tmp_path / "a.log")] == ["1", "2"]

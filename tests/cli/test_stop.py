@@ -1,0 +1,83 @@
+"""A graceful stop: quick with a thousand servers, with readers at their streams, and with servers that hang."""
+
+import asyncio
+import json
+import re
+import resource
+import signal
+import time
+from asyncio.subprocess import Process
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from statemachine.cli.descriptors import allow_descriptors
+from statemachine.simulator import running_fleet
+from statemachine.simulator.personas import PERSONAS
+from tests.cli.rig import PATIENCE_S, REPOSITORY, started
+
+SERVERS, READERS = 1000, 20
+STOPPED_WITHIN_S = 5.0
+PAGE = re.compile(r"the page is at (\S+)/status")
+
+
+async def address_of(process: Process) -> str:
+    """Where the daemon says that its page is."""
+    assert process.stderr is not None
+    async with asyncio.timeout(PATIENCE_S):
+        async for line in process.stderr:
+            if found := PAGE.search(line.decode()):
+                return found[1]
+    raise AssertionError("the daemon ended")
+
+
+async def test_a_thousand_servers_are_left_within_five_seconds(tmp_path: Path) -> None:
+    allow_descriptors(SERVERS)
+    async with running_fleet([PERSONAS["loaded"]] * SERVERS) as fleet, aiohttp.ClientSession() as session:
+        settings = {
+            "listen": {"port": 0},
+            "workflows_dir": str(REPOSITORY / "workflows"),
+            "servers": [member.url for member in fleet.members],
+            "logging": {"file": None},
+        }
+        (tmp_path / "settings.json").write_text(json.dumps(settings))
+        async with started(tmp_path / "settings.json", "serve") as process:
+            address = await address_of(process)
+            await all_loaded(session, address)
+            streams = [await session.get(f"{address}/api/events") for _ in range(READERS)]
+            asked = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
+            taken_s = time.monotonic() - asked
+            print(f"stopped within {taken_s:.2f} s: {SERVERS} servers, {READERS} readers")
+            assert taken_s < STOPPED_WITHIN_S
+            for stream in streams:
+                stream.close()
+
+
+async def all_loaded(session: aiohttp.ClientSession, address: str) -> None:
+    """Until every server has its connection and its verdict."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            async with session.get(f"{address}/api/status") as response:
+                if (await response.json())["states"] == {"loaded": SERVERS}:
+                    return
+            await asyncio.sleep(0.2)
+
+
+@pytest.fixture
+def few_descriptors() -> Iterator[None]:
+    """A shell's common limit; what the process was born with is given back."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.usefixtures("few_descriptors")
+def test_the_limit_of_descriptors_is_raised() -> None:
+    allow_descriptors(SERVERS)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert soft == hard

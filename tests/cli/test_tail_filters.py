@@ -1,0 +1,118 @@
+"""`tail` shows what was asked for and nothing else: from the daemon, from the journal, and while it follows."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from statemachine.cli.log_sources import PAGE
+from statemachine.core.log import LogEntry, notice_entry
+from statemachine.core.vocabulary import Notice, Reason, State
+from statemachine.journal.pages import SCAN_ROWS
+from tests.cli.rig import SmallDaemon, cli, json_lines, small_daemon, started
+from tests.cli.test_tail import both, ids
+from tests.web.site import COLD, LOADED, NOW, transition_entry, view
+
+LAB = "192.0.2.3:8188"
+SERVERS = [f"http://{LOADED}", f"http://{COLD}", {"url": f"http://{LAB}", "group": "lab"}]
+COOLED = transition_entry(COLD, "cold")
+WARMED = replace(COOLED, server=LOADED, dest=State.LOADED, reason=Reason.ALL_CACHED.value)
+FAILED = replace(COOLED, server=LAB, group="lab", dest=State.FAILED, reason=Reason.PROMPT_FAILED.value)
+VANISHED = notice_entry(Notice.FLEET_VANISHED, NOW)
+
+
+@pytest.fixture
+async def fleet(tmp_path: Path) -> AsyncIterator[SmallDaemon]:
+    """1 cold, 2 loaded, 3 the notice, 4 the lab's failure, 5 cold."""
+    async with small_daemon(tmp_path) as daemon:
+        daemon.add(replace(view(LAB, State.FAILED, Reason.PROMPT_FAILED), group="lab"))
+        await daemon.tell(COOLED, WARMED, VANISHED, FAILED, COOLED)
+        yield daemon
+
+
+FILTERS: list[tuple[list[str], list[int]]] = [
+    (["--server", LOADED], [2]),
+    (["--server", LOADED, "--server", LAB], [2, 4]),
+    (["--group", "lab"], [4]),
+    (["--group", "lab", "--group", "default"], [1, 2, 4, 5]),
+    (["--state", "cold"], [1, 5]),
+    (["--state", "loaded", "--state", "failed"], [2, 4]),
+    (["--reason", "fleet_vanished", "--reason", "prompt_failed"], [3, 4]),
+    (["--state", "cold", "-n", "1"], [5]),
+    (["--state", "cold", "--server", LOADED], []),
+    (["--state", "cold", "--since", "2026-01-01T00:00:00Z"], [1, 5]),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected"), FILTERS)
+async def test_only_what_was_asked_for(fleet: SmallDaemon, arguments: list[str], expected: list[int]) -> None:
+    for result in await both(fleet, "--json", *arguments, servers=SERVERS):
+        assert ids(result.stdout) == expected
+
+
+async def test_what_is_rare_is_found_far_back(fleet: SmallDaemon) -> None:
+    await fleet.write_at_once(COLD, ["m"] * (SCAN_ROWS + 2 * PAGE))
+    for result in await both(fleet, "--json", "--state", "failed", servers=SERVERS):
+        assert ids(result.stdout) == [4]
+
+
+async def test_all_since_a_time_over_many_pages(fleet: SmallDaemon) -> None:
+    await fleet.write_at_once(COLD, ["m"] * (2 * PAGE + 3))
+    for result in await both(fleet, "--json", "--group", "default", "--since", "2025-12-31T23:00:00Z", servers=SERVERS):
+        assert ids(result.stdout) == [1, 2, 5, *range(6, 2 * PAGE + 9)]
+
+
+def mixture(round_: int) -> list[LogEntry]:
+    return [COOLED, WARMED, VANISHED, replace(FAILED, message=f"round {round_}"), WARMED]
+
+
+async def test_following_goes_on_by_the_filter_over_restarts(fleet: SmallDaemon) -> None:
+    settings = fleet.settings(servers=SERVERS)
+    async with started(settings, "tail", "-f", "--json", "--group", "lab", "--state", "failed") as process:
+        seen = await json_lines(process, 1)
+        for round_ in range(3):
+            await fleet.tell(*mixture(round_))
+            seen += await json_lines(process, 1)
+            await fleet.stop()
+            await fleet.start()
+    assert [entry["id"] for entry in seen] == [4, 9, 14, 19]
+    assert [entry["message"] for entry in seen[1:]] == ["round 0", "round 1", "round 2"]
+
+
+async def test_following_the_journal_alone_goes_by_the_filter(fleet: SmallDaemon) -> None:
+    settings = fleet.settings(servers=SERVERS, listen={"port": 0})
+    async with started(settings, "tail", "-f", "--json", "--reason", "prompt_failed") as process:
+        seen = await json_lines(process, 1)
+        await fleet.tell(*mixture(0), *mixture(1))
+        seen += await json_lines(process, 2)
+    assert [entry["id"] for entry in seen] == [4, 9, 14]
+
+
+async def test_following_the_journal_alone_goes_over_to_a_new_file(fleet: SmallDaemon) -> None:
+    async with started(fleet.settings(servers=SERVERS, listen={"port": 0}), "tail", "-f", "--json", "-n1") as process:
+        seen = await json_lines(process, 1)
+        await fleet.stop()
+        for path in fleet.data_dir.iterdir():
+            path.rename(path.with_name(f"{path.name}.damaged"))
+        await fleet.start()
+        await fleet.tell(COOLED, COOLED)
+        seen += await json_lines(process, 2)
+    assert [entry["id"] for entry in seen] == [5, 1, 2]
+
+
+async def test_a_group_that_nobody_has_is_a_no(fleet: SmallDaemon) -> None:
+    settings = fleet.settings(servers=SERVERS)
+    asked = await cli(settings, "tail", "--group", "leb")
+    await fleet.stop()
+    alone = await cli(settings, "tail", "--group", "leb")
+    await fleet.start()
+    assert (asked.exit_code, alone.exit_code) == (1, 1)
+    assert "default, lab" in asked.stderr
+    assert "default, lab" in alone.stderr
+
+
+async def test_a_server_that_has_left_still_has_its_past(fleet: SmallDaemon) -> None:
+    await fleet.tell(replace(COOLED, server="192.0.2.99:1"))
+    for result in await both(fleet, "--json", "--server", "192.0.2.99:1", servers=SERVERS):
+        assert ids(result.stdout) == [6]

@@ -1,0 +1,64 @@
+"""The daemon itself, asked by the agent's port and by /api/route, over simulated servers."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from statemachine.cli.daemon import Daemon, running_daemon
+from statemachine.settings import parse_settings
+from statemachine.simulator import PERSONAS, running_fleet
+from tests.cli.rig import REPOSITORY
+
+PATIENCE_S = 10.0
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not await holds():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.02)
+
+
+async def agent_says(daemon: Daemon, name: str) -> str:
+    assert daemon.agent is not None
+    reader, writer = await asyncio.open_connection(*daemon.agent)
+    writer.write(f"{name}\n".encode())
+    answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
+    writer.close()
+    return answer.decode()
+
+
+async def route(daemon: Daemon, query: str = "") -> tuple[int, Any]:
+    async with aiohttp.ClientSession() as session, session.get(f"{daemon.address}/api/route{query}") as response:
+        return response.status, await response.json()
+
+
+async def test_traffic_follows_the_warmth_that_the_daemon_sees(tmp_path: Path) -> None:
+    async with running_fleet([PERSONAS["loaded"], PERSONAS["stalling"]]) as fleet:
+        warm, stalled = fleet.members
+        data = {
+            "servers": [{"url": warm.url, "name": "warm"}, {"url": stalled.url, "name": "stalled", "group": "lab"}],
+            "workflows_dir": str(REPOSITORY / "workflows"),
+            "listen": {"port": 0},
+            "logging": {"file": None},
+            "traffic": {"agent_port": 0},
+        }
+        async with running_daemon(parse_settings(data, tmp_path, {})) as daemon:
+
+            async def says(name: str, begin: str) -> bool:
+                return (await agent_says(daemon, name)).startswith(begin)
+
+            await until(lambda: says("warm", "up ready\n"))
+            await until(lambda: says("stalled", "down #warming: prompt_accepted\n"))
+            status, body = await route(daemon, "?workflow=cache_models")
+            assert (status, body["server"], body["url"]) == (200, "warm", warm.url)
+            assert (await route(daemon, "?group=lab"))[0] == 503
+            daemon.fleet.act("warm", "pause")
+            await until(lambda: says("warm", "drain\n"))
+            assert (await route(daemon))[0] == 503
+            daemon.fleet.act("warm", "resume")
+            await until(lambda: says("warm", "up ready\n"))

@@ -1,0 +1,109 @@
+"""/api/route and /api/http_sd, as clients and Prometheus see them."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from statemachine.core.vocabulary import State
+from statemachine.web import schemas
+from tests.traffic.samples import view
+from tests.web.site import Site, running_site
+
+VIEWS = [
+    view("a:8188", queue_remaining=3),
+    view("b:8188", queue_remaining=1, group="lab"),
+    view("c:8188", State.COLD, queue_remaining=0),
+    view("d:8188", State.COLD, group="spare", workflows=("faces",)),
+]
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    """Four servers in three groups, two of them warm."""
+    async with running_site(tmp_path, views=VIEWS) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("query", "server"),
+    [
+        ("", "b:8188"),
+        ("?group=default", "a:8188"),
+        ("?workflow=cache_models", "b:8188"),
+        ("?workflow=cache_models&group=lab", "b:8188"),
+    ],
+)
+async def test_a_warm_server_is_given(site: Site, query: str, server: str) -> None:
+    status, body = await site.get(f"/api/route{query}")
+    assert (status, body["server"], body["url"]) == (200, server, f"http://{server}")
+    schemas.RoutedServer.model_validate(body, extra="forbid")
+
+
+@pytest.mark.parametrize("query", ["?group=spare", "?workflow=faces"])
+async def test_where_none_is_warm_the_client_is_told_to_come_back(site: Site, query: str) -> None:
+    async with site.client.get(f"/api/route{query}") as response:
+        body = await response.json()
+        assert (response.status, response.headers["Retry-After"]) == (503, "1")
+    assert body["error"] == {"code": "none_warm", "message": "none of 1 servers is loaded"}
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("?group=nobody", "unknown_group"),
+        ("?workflow=nothing", "unknown_workflow"),
+        ("?workflow=faces&group=lab", "unknown_workflow"),
+        ("?workflow=", "unknown_workflow"),
+    ],
+)
+async def test_what_no_server_has_is_not_found(site: Site, query: str, code: str) -> None:
+    status, body = await site.get(f"/api/route{query}")
+    assert (status, body["error"]["code"]) == (404, code)
+
+
+async def test_many_requests_within_a_second_do_not_all_go_to_one(site: Site) -> None:
+    given = [(await site.get("/api/route"))[1]["server"] for _ in range(10)]
+    assert (given.count("a:8188"), given.count("b:8188")) == (4, 6)  # 3 + 4 and 1 + 6
+
+
+async def test_a_server_that_went_cold_is_not_given_any_more(site: Site) -> None:
+    site.snapshot.put(replace(VIEWS[1], state=State.COLD))
+    assert (await site.get("/api/route"))[1]["server"] == "a:8188"
+
+
+async def test_http_sd_names_every_server(site: Site) -> None:
+    status, body = await site.get("/api/http_sd")
+    assert status == 200
+    schemas.Targets.model_validate(body)
+    assert [entry["targets"] for entry in body] == [["a:8188"], ["b:8188"], ["c:8188"], ["d:8188"]]
+    assert body[1]["labels"] == {
+        "server": "b:8188",
+        "group": "lab",
+        "__scheme__": "http",
+        "__meta_comfywarm_state": "loaded",
+    }
+
+
+async def test_http_sd_knows_default_ports_paths_and_ipv6(site: Site) -> None:
+    site.snapshot.put(replace(view("studio"), url="https://gpu.example/comfy"))
+    site.snapshot.put(replace(view("six"), url="http://[2001:db8::1]"))
+    _, body = await site.get("/api/http_sd")
+    studio, six = body[-2:]
+    assert studio["targets"] == ["gpu.example:443"]
+    assert studio["labels"]["__scheme__"] == "https"
+    assert studio["labels"]["__metrics_path__"] == "/comfy/metrics"
+    assert six["targets"] == ["[2001:db8::1]:80"]
+
+
+async def test_labels_that_stay_do_not_change_with_the_state(site: Site) -> None:
+    _, before = await site.get("/api/http_sd")
+    site.snapshot.put(replace(VIEWS[1], state=State.COLD))
+    _, after = await site.get("/api/http_sd")
+    assert _kept(before) == _kept(after)
+    assert before != after
+
+
+def _kept(body: list[dict[str, dict[str, str]]]) -> list[dict[str, str]]:
+    return [{key: value for key, value in one["labels"].items() if not key.startswith("__meta")} for one in body]

@@ -75,7 +75,7 @@ class Runner:
         self._empty_mailbox()
 
     async def stop(self) -> None:
-        """Cancel everything and wait for it. What is posted from now on is lost, as it is to a daemon that has ended."""
+        """Cancel everything and wait for it. What is posted from now on is lost, as to a daemon that has ended."""
         self._stopped = True
         tasks = [*self._duties.values(), *self._others]
         for task in tasks:

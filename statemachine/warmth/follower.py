@@ -145,10 +145,11 @@ class Warmth:
     async def _sum_up(self, moments: Moments) -> Survey:
         groups: dict[str, Tally] = {}
         for number, view in enumerate(self._snapshot, start=1):
-            group = groups.setdefault(view.group, Tally(moments))
+            if view.group not in groups:
+                groups[view.group] = Tally(moments)
             known = self._book.server(view.name)
             if known is not None:
-                group.add(known)
+                groups[view.group].add(known)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
         fleet, scopes = Tally(moments), {}

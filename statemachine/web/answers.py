@@ -30,7 +30,7 @@ class ApiError(Exception):
 
 
 def json_response(
-    data: Json, status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
+    data: Json | list[Json], status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """The data as JSON that nobody may cache."""
     body = orjson.dumps(data)

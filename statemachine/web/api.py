@@ -114,4 +114,4 @@ class Api:
 
 def _histories(store: JournalStore, names: list[str]) -> list[History]:
     """What the journal keeps of each server, newest first."""
-    return [(store.newest_attempts(name, ATTEMPTS), store.newest_entries(TRANSITIONS, name)) for name in names]
+    return [(store.newest_attempts(name, ATTEMPTS), store.newest_entries(name, TRANSITIONS)) for name in names]

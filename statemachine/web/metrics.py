@@ -1,118 +1,114 @@
-"""GET /metrics: the snapshot for Prometheus, read when asked and kept nowhere else."""
+"""GET /metrics: what is known now and what has been counted, for Prometheus; read when asked and kept nowhere else."""
 
 import asyncio
-from collections.abc import Iterable, Iterator
+import platform
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Iterable, Sized
+from importlib.metadata import version
 
 from aiohttp import hdrs, web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from statemachine.core.vocabulary import State
-from statemachine.publish.view import ServerDetail, ServerView
+from statemachine.core.vocabulary import IN_FLIGHT, State
 from statemachine.web.ports import WebPorts
+from statemachine.web.server_metrics import ServerCollector
+from statemachine.web.warmth_metrics import WarmthCollector
 
-_LABELS = ["server", "group"]
+LAG_EVERY_S = 0.5
 
 
 class Metrics:
-    """The route's handler."""
+    """The route's handler. `streams` are the open event streams."""
 
-    def __init__(self, ports: WebPorts) -> None:
+    def __init__(self, ports: WebPorts, streams: Sized) -> None:
+        self._ports = ports
+        self._program = ProgramCollector(ports, streams)
         self._registry = CollectorRegistry(auto_describe=False)
-        self._fleet = FleetCollector(ports)
-        self._registry.register(self._fleet)
+        for collector in (self._program, FleetCollector(ports), ServerCollector(ports), *ports.tally.collectors):
+            self._registry.register(collector)
+        self._warmth = WarmthCollector()
+        self._registry.register(self._warmth)
+        ProcessCollector(registry=self._registry)
+        ports.bus.tap(ports.tally.told)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer in the text format, or in OpenMetrics to those who prefer it."""
         encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
-        self._fleet.tasks = len(asyncio.all_tasks())
+        self._program.tasks = len(asyncio.all_tasks())
+        self._ports.tally.begin(view.group for view in self._ports.snapshot)
+        await self._warmth.refresh(self._ports.warmth)
         # In a thread: thousands of servers take longer than the loop should wait.
         body = await asyncio.to_thread(encode, self._registry)
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
+    async def watch_loop(self, _app: web.Application) -> AsyncIterator[None]:
+        """While the application runs, measure how late the loop wakes a sleeper."""
+        watching = asyncio.create_task(self._measure_lag())
+        yield
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
 
-class FleetCollector(Collector):
-    """As many series as servers times their metrics, and one for each state. `tasks` is counted on the loop."""
+    async def _measure_lag(self) -> None:
+        while True:
+            due = time.perf_counter() + LAG_EVERY_S
+            await asyncio.sleep(LAG_EVERY_S)
+            self._ports.tally.loop_lagged(max(0.0, time.perf_counter() - due))
 
-    def __init__(self, ports: WebPorts) -> None:
+
+class ProgramCollector(Collector):
+    """How the daemon itself is doing. `tasks` is counted on the loop."""
+
+    def __init__(self, ports: WebPorts, streams: Sized) -> None:
         self._ports = ports
+        self._streams = streams
+        self._build_info = _build_info()
         self.tasks = 0
 
     @override
     def collect(self) -> Iterable[Metric]:
-        """Called for each scrape, in a thread; views are immutable and counters are copied."""
-        yield self._states()
-        yield from self._program()
-        servers = [(view, self._ports.snapshot.detail(view.name)) for view in self._ports.snapshot]
-        yield from _server_gauges(servers)
-        yield _events(servers)
-
-    def _states(self) -> Metric:
-        family = GaugeMetricFamily("comfywarm_servers", "Servers in each state.", labels=["state"])
-        counts = self._ports.snapshot.states
-        for state in State:
-            family.add_metric([state.value], counts.get(state, 0))
-        return family
-
-    def _program(self) -> Iterator[Metric]:
+        """Called for each scrape, in a thread."""
+        yield self._build_info
+        ready = self._ports.snapshot.has_first_verdicts
+        yield _gauge("ready", "1 once every server has had a first verdict.", ready)
+        yield _gauge("asyncio_tasks", "Tasks on the event loop.", self.tasks)
+        yield _gauge("event_streams", "Open streams of /api/events.", len(self._streams))
         journal = self._ports.journal
-        yield GaugeMetricFamily("comfywarm_asyncio_tasks", "Tasks on the event loop.", value=self.tasks)
-        yield GaugeMetricFamily("comfywarm_event_streams", "Readers of /api/events.", value=len(self._ports.bus))
-        yield GaugeMetricFamily(
-            "comfywarm_journal_healthy", "1 while the journal can be written.", value=int(journal.healthy)
-        )
+        yield _gauge("journal_healthy", "1 while the journal can be written.", journal.healthy)
+        yield _gauge("journal_pending_entries", "Entries that wait to be written.", journal.waiting)
         yield CounterMetricFamily(
             "comfywarm_journal_dropped_entries", "Entries lost because the journal stayed unwritable.", journal.dropped
         )
 
 
-def _server_gauges(servers: list[tuple[ServerView, ServerDetail]]) -> Iterator[Metric]:
-    """A sample for each server that has the value."""
-    families = {
-        name: GaugeMetricFamily(f"comfywarm_server_{name}", help_text, labels=_LABELS)
-        for name, help_text in _GAUGES.items()
-    }
-    for view, detail in servers:
-        for name, value in _values(view, detail).items():
-            if value is not None:
-                families[name].add_metric([view.name, view.group], value)
-    yield from families.values()
+class FleetCollector(Collector):
+    """Where the servers stand, added up: ten series for each group."""
+
+    def __init__(self, ports: WebPorts) -> None:
+        self._ports = ports
+
+    @override
+    def collect(self) -> Iterable[Metric]:
+        """Called for each scrape, in a thread; the views are immutable."""
+        counts = Counter((view.group, view.state) for view in self._ports.snapshot)
+        servers = GaugeMetricFamily("comfywarm_servers", "Servers in each state.", labels=["group", "state"])
+        for group in sorted({group for group, _ in counts}):
+            for state in State:
+                servers.add_metric([group, state.value], counts[group, state])
+        yield servers
+        in_flight = sum(count for (_, state), count in counts.items() if state in IN_FLIGHT)
+        yield _gauge("warmups_in_flight", "Warm-ups on their way to a server, or with one.", in_flight)
 
 
-_GAUGES = {
-    "loaded": "1 while everything asked for is cached.",
-    "missing_keys": "Keys that the newest check misses.",
-    "state_since_timestamp_seconds": "When the server entered its state.",
-    "last_check_timestamp_seconds": "When the cache was last checked.",
-    "check_duration_seconds": "How long the newest check took.",
-    "queue_remaining": "Prompts queued or running on the server.",
-    "warming_progress_ratio": "Progress of the warm-up under way, 0 to 1.",
-    "link_connected": "1 while the /ws connection delivers.",
-}
+def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"comfywarm_{name}", help_text, value=float(value))
 
 
-def _values(view: ServerView, detail: ServerDetail) -> dict[str, float | None]:
-    """One value for each of `_GAUGES`, None where it is not known."""
-    return {
-        "loaded": int(view.cache_loaded),
-        "missing_keys": len(view.missing),
-        "state_since_timestamp_seconds": view.since,
-        "last_check_timestamp_seconds": view.last_check,
-        "check_duration_seconds": None if detail.check.ms is None else detail.check.ms / 1000,
-        "queue_remaining": view.queue_remaining,
-        "warming_progress_ratio": view.progress,
-        "link_connected": int(detail.link.connected),
-    }
-
-
-def _events(servers: list[tuple[ServerView, ServerDetail]]) -> Metric:
-    family = CounterMetricFamily(
-        "comfywarm_server_events", "What happened since the daemon's start.", labels=[*_LABELS, "event"]
-    )
-    for view, detail in servers:
-        for event, count in dict(detail.counters).items():
-            family.add_metric([view.name, view.group, event], count)
-    return family
+def _build_info() -> GaugeMetricFamily:
+    info = GaugeMetricFamily("comfywarm_build_info", "Which comfywarm runs; always 1.", labels=["version", "python"])
+    info.add_metric([version("comfywarm"), platform.python_version()], 1)
+    return info

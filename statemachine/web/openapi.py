@@ -1,7 +1,7 @@
 """The description of a route, and the OpenAPI document made from all of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
@@ -27,12 +27,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of the path, the query or a header. `kind` is its JSON type."""
+    """A parameter of the path, the query or a header. `kind` is its JSON type, `schema` goes before it."""
 
     place: str
     name: str
     description: str
     kind: str = "string"
+    schema: Json | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,9 @@ class Route:
     protected: bool = False
 
 
-def document(routes: Sequence[Route]) -> Json:
-    """The OpenAPI 3.1 document of these routes."""
+def document(routes: Sequence[Route], everywhere: Sequence[Answer] = ()) -> Json:
+    """The OpenAPI 3.1 document of these routes; what is answered `everywhere` is said of each."""
+    routes = [replace(route, answers=_with_own(everywhere, route.answers)) for route in routes]
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -72,6 +74,11 @@ def document(routes: Sequence[Route]) -> Json:
             },
         },
     }
+
+
+def _with_own(everywhere: Sequence[Answer], own: tuple[Answer, ...]) -> tuple[Answer, ...]:
+    described = {answer.status for answer in own}
+    return (*own, *(answer for answer in everywhere if answer.status not in described))
 
 
 def _operation(route: Route) -> Json:
@@ -97,7 +104,7 @@ def _parameter(parameter: Parameter) -> Json:
         "name": parameter.name,
         "required": parameter.place == "path",
         "description": parameter.description,
-        "schema": {"type": parameter.kind},
+        "schema": parameter.schema or {"type": parameter.kind},
     }
 
 

@@ -1,6 +1,7 @@
 """GET /status: the page for people. The server renders the words, and the page's own modules the fleet."""
 
 import sqlite3
+from pathlib import Path
 
 from aiohttp import hdrs, web
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -8,10 +9,18 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from statemachine.core.vocabulary import State
 from statemachine.journal.store import JournalStore
 from statemachine.web.ports import WebPorts
+from statemachine.web.shapes import SHAPES
 from statemachine.web.texts import LANGUAGES, Language, all_texts
 
+STATIC_DIR = Path(__file__).with_name("static")
 LOG_ENTRIES = 100
 """How far back the page's event log begins."""
+
+SORTS = {"server": "name", "state": "state", "since": "since", "queue": "queue", "last_check": "last_check"}
+"""Column → what its button sorts by."""
+
+CLASSIC_SCRIPTS = frozenset({"recall.js"})
+"""Runs before the first paint, and so is no module."""
 
 DISPLAY_ORDER = (
     State.LOADED,
@@ -39,6 +48,15 @@ class Page:
             loader=PackageLoader("statemachine.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )
         self._template = environment.get_template("status.html")
+        self._fixed = {
+            "texts": self._texts,
+            "states": DISPLAY_ORDER,
+            "shapes": SHAPES,
+            "sorts": SORTS,
+            "sheets": sorted(sheet.name for sheet in STATIC_DIR.glob("*.css")),
+            # All at once: the browser would otherwise find each only after reading the one that imports it.
+            "modules": sorted({script.name for script in STATIC_DIR.glob("*.js")} - CLASSIC_SCRIPTS),
+        }
 
     async def redirect(self, request: web.Request) -> web.Response:
         """GET /. Relative, so that it also works behind a proxy that adds a path."""
@@ -51,8 +69,7 @@ class Page:
         html = self._template.render(
             language=language,
             t=self._texts[language]["label"],
-            texts=self._texts,
-            states=DISPLAY_ORDER,
+            **self._fixed,
             since=await self._log_begin(),
         )
         headers = {"Content-Language": language, "Vary": "Accept-Language", "Cache-Control": "no-store"}

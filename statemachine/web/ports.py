@@ -1,13 +1,17 @@
 """All that the web side sees of the rest of the program."""
 
+import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from statemachine.core.backoff import Uniform
 from statemachine.journal.journal import Journal
 from statemachine.publish.bus import Bus
 from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.tally import Tally
+from statemachine.warmth import Warmth
 
 
 class Action(StrEnum):
@@ -29,10 +33,13 @@ class Operator(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class WebPorts:
-    """`now` gives epoch seconds."""
+    """`now` gives epoch seconds, `uniform` a number in [0, 1)."""
 
     snapshot: Snapshot
     bus: Bus
     journal: Journal
     operator: Operator
     now: Callable[[], float]
+    warmth: Warmth
+    tally: Tally = field(default_factory=Tally)
+    uniform: Uniform = random.random

@@ -4,32 +4,90 @@ from functools import partial
 
 from aiohttp import web
 
+from statemachine.core.log_filter import REASON_CODES, STATE_NAMES
+from statemachine.publish.render import Json
 from statemachine.web import schemas
 from statemachine.web.answers import json_response
 from statemachine.web.api import Api
+from statemachine.web.groups import Groups
+from statemachine.web.log import DEFAULT_LIMIT, MAX_LIMIT, Log
 from statemachine.web.metrics import Metrics
 from statemachine.web.openapi import Answer, Parameter, Route, document
 from statemachine.web.page import Page
 from statemachine.web.ports import Action
+from statemachine.web.stats import Stats
 from statemachine.web.stream import EventStream
+from statemachine.web.traffic import Traffic
+from statemachine.web.wanted import HIGHEST_NUMBER
 
 _NAME = Parameter("path", "name", "The server's name, by default host:port.")
+_GROUP = Parameter("path", "group", "The group's name.")
 _UNKNOWN = Answer(404, "There is no such server.", schemas.Error)
+_UNKNOWN_GROUP = Answer(404, "There is no such group.", schemas.Error)
+_UNKNOWN_EITHER = Answer(404, "There is no such server or group.", schemas.Error)
 _NO_JOURNAL = Answer(503, "The journal cannot be read at the moment.", schemas.Error)
+_EVERYWHERE = (
+    Answer(403, "The browser says that another site's page asks.", schemas.Error),
+    Answer(421, "The Host header has a name that is not in listen.hosts.", schemas.Error),
+)
 _ACTIONS = {
     Action.CHECK: "Ask for a cache check now",
     Action.WARM: "Ask for a warm-up now",
     Action.PAUSE: "Take the server out",
     Action.RESUME: "Give the server back",
 }
+_GROUP_ACTIONS = {
+    Action.CHECK: "Ask for a cache check of every server of the group now",
+    Action.WARM: "Ask for a warm-up of every server of the group now",
+    Action.PAUSE: "Take every server of the group out",
+    Action.RESUME: "Give every server of the group back",
+}
 
 
-def route_table(api: Api, stream: EventStream, metrics: Metrics, page: Page) -> list[Route]:
+def _each(items: Json) -> Json:
+    """A parameter that may be repeated."""
+    return {"type": "array", "items": items}
+
+
+_NUMBER = {"type": "integer", "minimum": 0, "maximum": HIGHEST_NUMBER}
+_WANTED = (
+    Parameter("query", "server", "Only the events of these servers.", schema=_each({"type": "string"})),
+    Parameter("query", "group", "Only the events of these groups.", schema=_each({"type": "string"})),
+    Parameter(
+        "query",
+        "state",
+        "Only what led to these states, and progress of servers that are in them.",
+        schema=_each({"enum": list(STATE_NAMES)}),
+    ),
+    Parameter(
+        "query",
+        "reason",
+        "Only events with these reason codes, and progress of servers that stand for them.",
+        schema=_each({"enum": list(REASON_CODES)}),
+    ),
+)
+"""The filters of the event log. Each may be repeated; an event must suit every kind that is given.
+
+`progress` goes by where its server stands: by the state that it is in, and the reason that it is there for.
+"""
+
+
+def route_table(
+    api: Api,
+    groups: Groups,
+    log: Log,
+    stats: Stats,
+    stream: EventStream,
+    metrics: Metrics,
+    page: Page,
+    traffic: Traffic,
+) -> list[Route]:
     """Every route but the page's own files."""
-    table = [*_pages(page), *_reading(api), *_actions(api), _events(stream), *_probes(api, metrics)]
+    table = [*_pages(page), *_reading(api), *_actions(api), *_group_actions(groups), _log(log), _events(stream)]
+    table += [_stats(stats), *_probes(api, metrics), *_traffic(traffic)]
 
     async def describe(_request: web.Request) -> web.Response:
-        return json_response(document(table))
+        return json_response(document(table, _EVERYWHERE))
 
     table.append(Route("GET", "/openapi.json", describe, "This description", (Answer(200, "OpenAPI 3.1"),)))
     return table
@@ -59,13 +117,14 @@ def _reading(api: Api) -> list[Route]:
     ]
 
 
+_NOT_ALLOWED = (
+    Answer(401, "The token is missing or wrong.", schemas.Error),
+    Answer(403, "Not from loopback, or from another site's page.", schemas.Error),
+)
+
+
 def _actions(api: Api) -> list[Route]:
-    answers = (
-        Answer(202, "Passed on; the work follows", schemas.Accepted),
-        Answer(401, "The token is missing or wrong.", schemas.Error),
-        Answer(403, "Not from loopback, or from another site's page.", schemas.Error),
-        _UNKNOWN,
-    )
+    answers = (Answer(202, "Passed on; the work follows", schemas.Accepted), *_NOT_ALLOWED, _UNKNOWN)
     return [
         Route(
             "POST",
@@ -80,19 +139,66 @@ def _actions(api: Api) -> list[Route]:
     ]
 
 
+def _group_actions(groups: Groups) -> list[Route]:
+    answers = (Answer(202, "Passed on; the work follows", schemas.GroupAccepted), *_NOT_ALLOWED, _UNKNOWN_GROUP)
+    return [
+        Route(
+            "POST",
+            f"/api/groups/{{group}}/{action.value}",
+            partial(groups.act, action),
+            summary,
+            answers,
+            (_GROUP,),
+            protected=True,
+        )
+        for action, summary in _GROUP_ACTIONS.items()
+    ]
+
+
 def _events(stream: EventStream) -> Route:
     answers = (
         Answer(200, "Server-Sent Events: transition, progress, notice", media_type="text/event-stream"),
-        Answer(400, "`since` or `Last-Event-ID` is no number.", schemas.Error),
-        _UNKNOWN,
+        Answer(400, "A number, a state or a reason is none.", schemas.Error),
+        _UNKNOWN_EITHER,
         Answer(503, "The journal cannot be read, or too many streams are open.", schemas.Error),
     )
     parameters = (
-        Parameter("query", "since", "Replay what came after this id, then go on live.", "integer"),
-        Parameter("query", "server", "Only the events of this server."),
-        Parameter("header", "Last-Event-ID", "As `since`, and goes before it.", "integer"),
+        Parameter("query", "since", "Replay what came after this id, then go on live.", schema=_NUMBER),
+        *_WANTED,
+        Parameter("header", "Last-Event-ID", "As `since`, and goes before it.", schema=_NUMBER),
     )
     return Route("GET", "/api/events", stream.handle, "What happens, live", answers, parameters)
+
+
+def _log(log: Log) -> Route:
+    answers = (
+        Answer(200, "Entries, newest first", schemas.Log),
+        Answer(400, "A number, a state or a reason is none.", schemas.Error),
+        _UNKNOWN_EITHER,
+        _NO_JOURNAL,
+    )
+    limits = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    parameters = (
+        Parameter("query", "limit", "How many entries at most.", schema=limits),
+        Parameter("query", "before", "Only entries with a lower id: the `next` of the page before.", schema=_NUMBER),
+        Parameter("query", "since", "Only entries with a higher id.", schema=_NUMBER),
+        *_WANTED,
+    )
+    return Route("GET", "/api/log", log.handle, "The event log", answers, parameters)
+
+
+def _stats(stats: Stats) -> Route:
+    answers = (
+        Answer(200, "Share of time warm, times to warm, evictions and failed attempts", schemas.Stats),
+        Answer(400, "`servers` is neither true nor false.", schemas.Error),
+        _UNKNOWN,
+        Answer(503, "The journal has not been read to its end yet.", schemas.Error),
+    )
+    parameters = (
+        Parameter("query", "server", "Of the servers only this one, and its last hours."),
+        Parameter("query", "servers", "Whether every server's own figures are wanted; by default they are.", "boolean"),
+    )
+    return Route("GET", "/api/stats", stats.handle, "How warm the fleet was", answers, parameters)
 
 
 def _probes(api: Api, metrics: Metrics) -> list[Route]:
@@ -106,4 +212,21 @@ def _probes(api: Api, metrics: Metrics) -> list[Route]:
         Route("GET", "/metrics", metrics.handle, "Figures for Prometheus", (text,)),
         Route("GET", "/healthz", api.healthz, "Is the daemon alive?", (alive,)),
         Route("GET", "/readyz", api.readyz, "Does the daemon know its fleet?", ready),
+    ]
+
+
+def _traffic(traffic: Traffic) -> list[Route]:
+    wanted = (
+        Parameter("query", "workflow", "Only servers that this workflow warms."),
+        Parameter("query", "group", "Only servers of this group."),
+    )
+    routed = (
+        Answer(200, "The loaded server with the shortest queue", schemas.RoutedServer),
+        Answer(404, "No server is of that group, or has that workflow.", schemas.Error),
+        Answer(503, "None of them is loaded.", schemas.Error),
+    )
+    targets = Answer(200, "Every server, for Prometheus' http_sd", schemas.Targets)
+    return [
+        Route("GET", "/api/route", traffic.route, "A warm server for the next piece of work", routed, wanted),
+        Route("GET", "/api/http_sd", traffic.http_sd, "Where the servers are", (targets,)),
     ]

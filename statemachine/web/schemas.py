@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from statemachine.core.attempt import Outcome
 from statemachine.core.log import EntryKind
@@ -113,6 +113,15 @@ class LogEntry(_Answer):
     message: str
 
 
+class Log(_Answer):
+    """A page of the event log."""
+
+    entries: list[LogEntry]
+    """Newest first."""
+    next: int | None
+    """To be passed as `before` for what is older; null at the end."""
+
+
 class DetailedServer(Server):
     """One server with everything known of it; attempts and transitions newest first."""
 
@@ -151,6 +160,15 @@ class Accepted(_Answer):
     action: Action
 
 
+class GroupAccepted(_Answer):
+    """An operator's wish that has been passed on to every server of a group."""
+
+    group: str
+    action: Action
+    servers: int = Field(ge=1)
+    """How many."""
+
+
 class Alive(_Answer):
     """The loop runs."""
 
@@ -162,3 +180,86 @@ class FleetReady(_Answer):
 
     ready: bool
     message: str
+
+
+class TimeToWarm(_Answer):
+    """From the verdict `cold` to `loaded`, over the warm-ups of a window. Seconds."""
+
+    count: int
+    p50: float | None
+    p99: float | None
+
+
+class WarmthFigures(_Answer):
+    """How warm it was in one window, which ends now."""
+
+    warm_share: float | None = Field(ge=0, le=1)
+    """Time loaded by time watched; null where nothing was watched."""
+    time_to_warm_s: TimeToWarm
+    evictions: int
+    attempts: int
+    """Warm-ups that ended."""
+    failed_attempts: dict[Reason, int]
+    """Those that failed, by reason."""
+
+
+class WarmthWindows(_Answer):
+    """The same figures over three windows."""
+
+    last_hour: WarmthFigures = Field(alias="1h")
+    last_day: WarmthFigures = Field(alias="24h")
+    last_week: WarmthFigures = Field(alias="7d")
+
+
+class WarmthPoint(_Answer):
+    """One hour by the clock."""
+
+    at: AwareDatetime
+    """Its start."""
+    warm_share: float | None = Field(ge=0, le=1)
+
+
+class WarmthTrend(_Answer):
+    """The last 24 hours, oldest first; the last of them has not ended yet."""
+
+    fleet: list[WarmthPoint]
+    groups: dict[str, list[WarmthPoint]]
+
+
+class ServerWarmthTrend(WarmthTrend):
+    """With the hours of the one server that was asked for."""
+
+    server: list[WarmthPoint]
+
+
+class Stats(_Answer):
+    """How warm the fleet was."""
+
+    generated_at: AwareDatetime
+    """The moment at which the windows end."""
+    fleet: WarmthWindows
+    groups: dict[str, WarmthWindows]
+    servers: dict[str, WarmthWindows]
+    trend: WarmthTrend | ServerWarmthTrend
+
+
+class RoutedServer(_Answer):
+    """A warm server for the next piece of work."""
+
+    server: str
+    url: str
+    group: str
+    queue_remaining: int | None
+    """Prompts that run or wait there, as far as is known."""
+
+
+class Target(_Answer):
+    """One server for Prometheus."""
+
+    targets: list[str]
+    """One host:port."""
+    labels: dict[str, str]
+
+
+class Targets(RootModel[list[Target]]):
+    """Every server, in the format of Prometheus' http_sd."""

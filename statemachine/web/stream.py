@@ -16,12 +16,13 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 from loguru import logger
 
+from statemachine.core.log_filter import LogFilter
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Message, Subscription
 from statemachine.publish.render import entry_message
 from statemachine.web.answers import ApiError
-from statemachine.web.api import existing_server
 from statemachine.web.ports import WebPorts
+from statemachine.web.wanted import event_number, wanted_events
 
 KEEP_ALIVE_S = 15.0
 """Proxies close a silent connection, often after 60 s."""
@@ -31,7 +32,6 @@ REPLAY_PAGE = 500
 MAX_STREAMS = 500
 RETRY_MS = 2_000
 """How long a browser waits before it comes back."""
-MAX_ID_DIGITS = 18
 
 Send = Callable[[bytes], Awaitable[None]]
 
@@ -49,18 +49,22 @@ class EventStream:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Answer with the stream; it ends with the reader, with too slow a reader, or with the daemon."""
-        server = self._wanted_server(request)
+        wanted = await wanted_events(request, self._ports)
         since = _wanted_since(request)
         if request.method == hdrs.METH_HEAD:
             return _response()
         if len(self._pumps) >= MAX_STREAMS:
             message = f"{MAX_STREAMS} streams are open already"
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "too_many_streams", message)
-        subscription = self._ports.bus.subscribe(server)
+        subscription = self._ports.bus.subscribe(wanted)
         try:
-            return await self._stream(request, subscription, server, since)
+            return await self._stream(request, subscription, wanted, since)
         finally:
             self._ports.bus.unsubscribe(subscription)
+
+    def __len__(self) -> int:
+        """How many streams are open."""
+        return len(self._pumps)
 
     async def end_all(self, _app: web.Application) -> None:
         """End every stream at once: the daemon stops."""
@@ -68,7 +72,7 @@ class EventStream:
             pump.cancel()
 
     async def _stream(
-        self, request: web.Request, subscription: Subscription, server: str | None, since: int | None
+        self, request: web.Request, subscription: Subscription, wanted: LogFilter, since: int | None
     ) -> web.StreamResponse:
         head = await self._ports.journal.read(JournalStore.last_seq)
         # A number above the head is of another journal, and nothing here follows it.
@@ -76,7 +80,7 @@ class EventStream:
         response = _response()
         await response.prepare(request)
         send = partial(_send, response, self._write_timeout_s)
-        pump = asyncio.create_task(self._pump(send, subscription, server, after))
+        pump = asyncio.create_task(self._pump(send, subscription, wanted, after))
         self._pumps.add(pump)
         try:
             await asyncio.wait({pump})
@@ -86,9 +90,9 @@ class EventStream:
             self._pumps.discard(pump)
         return response
 
-    async def _pump(self, send: Send, subscription: Subscription, server: str | None, after: int) -> None:
+    async def _pump(self, send: Send, subscription: Subscription, wanted: LogFilter, after: int) -> None:
         await send(b"retry: %d\nid: %d\n\n" % (RETRY_MS, after))
-        after = await self._replay(send, server, after)
+        after = await self._replay(send, wanted, after)
         while True:
             try:
                 async with asyncio.timeout(self._keep_alive_s):
@@ -100,31 +104,21 @@ class EventStream:
                 return
             await send(b"".join(_frame(one) for one in messages if one.seq is None or one.seq > after))
 
-    async def _replay(self, send: Send, server: str | None, after: int) -> int:
-        """Send what the journal has after that number; the last number sent."""
+    async def _replay(self, send: Send, wanted: LogFilter, after: int) -> int:
+        """Send what the journal has after that number; the number that it has been read up to."""
         while True:
-            query = partial(JournalStore.entries, after=after, limit=REPLAY_PAGE, server=server)
-            entries = await self._ports.journal.read(query)
-            await send(b"".join(_frame(entry_message(entry)) for entry in entries))
-            if entries:
-                after = entries[-1].seq or after
-            if len(entries) < REPLAY_PAGE:
+            query = partial(JournalStore.page_after, after=after, limit=REPLAY_PAGE, wanted=wanted)
+            page = await self._ports.journal.read(query)
+            await send(b"".join(_frame(entry_message(entry)) for entry in page.entries))
+            after = page.reached
+            if not page.more:
                 return after
-
-    def _wanted_server(self, request: web.Request) -> str | None:
-        name = request.query.get("server")
-        return None if name is None else existing_server(self._ports.snapshot, name).name
 
 
 def _wanted_since(request: web.Request) -> int | None:
     """The header goes first: a browser repeats the URL it began with, and adds how far it has come."""
     text = request.headers.get("Last-Event-ID") or request.query.get("since")
-    if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and len(text) <= MAX_ID_DIGITS):
-        message = f"since (or Last-Event-ID) must be the number of an event, 0 or more, not {text[:50]!r}"
-        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_since", message)
-    return int(text)
+    return None if text is None else event_number(text, "since", "since (or Last-Event-ID)")
 
 
 def _response() -> web.StreamResponse:

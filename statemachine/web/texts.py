@@ -1,18 +1,13 @@
 """Every word of the page, in both languages side by side, so that neither can be forgotten."""
 
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
-from statemachine.core.vocabulary import Reason, State
+from statemachine.core.attempt import Outcome
+from statemachine.core.vocabulary import Notice, Reason, State, Witness
+from statemachine.web.labels import LABELS, Text
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
-
-
-class Text(NamedTuple):
-    """One text in each language."""
-
-    en: str
-    zh: str
 
 
 STATES: dict[State, Text] = {
@@ -64,62 +59,53 @@ REASONS: dict[Reason, Text] = {
     Reason.WARM_REQUESTED: Text("Warm-up requested", "人工请求预热"),
     Reason.PAUSE_REQUESTED: Text("Pause requested", "人工暂停"),
     Reason.RESUME_REQUESTED: Text("Resume requested", "人工恢复"),
+    Reason.SETTINGS_CHANGED: Text("Settings changed", "设置已更改"),
 }
 
-LABELS: dict[str, Text] = {
-    "title": Text("Fleet status", "服务器状态"),
-    "language": Text("Language", "语言"),
-    "connecting": Text("Connecting…", "正在连接…"),
-    "live": Text("Live", "实时"),
-    "lost": Text("Connection lost, trying again…", "连接已断开，正在重试…"),
-    "no_script": Text(
-        "This page needs JavaScript. The same facts are at /api/status.",
-        "本页面需要 JavaScript。相同的数据见 /api/status。",
-    ),
-    "summary": Text("Summary", "概览"),
-    "loaded_of": Text("servers loaded", "台服务器已加载"),
-    "filter_state": Text("Filter by state", "按状态筛选"),
-    "servers": Text("Servers", "服务器"),
-    "search": Text("Filter by name, group, reason…", "按名称、分组、原因筛选…"),
-    "clear": Text("Clear filters", "清除筛选"),
-    "shown": Text("shown", "台符合条件"),
-    "none_match": Text("No server matches the filters.", "没有符合筛选条件的服务器。"),
-    "no_servers": Text("No server is known yet.", "尚无服务器。"),
-    "loading": Text("Loading…", "加载中…"),
-    "server": Text("Server", "服务器"),
-    "state": Text("State", "状态"),
-    "why": Text("Why", "原因"),
-    "queue": Text("Queue", "队列"),
-    "last_check": Text("Last check", "上次检查"),
-    "next_action": Text("Next action", "下次动作"),
-    "actions": Text("Actions", "操作"),
-    "missing": Text("Missing", "缺少"),
-    "progress": Text("Warm-up progress", "预热进度"),
-    "check": Text("Check", "检查"),
-    "warm": Text("Warm", "预热"),
-    "pause": Text("Pause", "暂停"),
-    "resume": Text("Resume", "恢复"),
-    "requested": Text("Passed on", "已提交"),
-    "no_answer": Text("The daemon does not answer.", "服务没有响应。"),
-    "token_title": Text("Token needed", "需要令牌"),
-    "token_hint": Text(
-        "This daemon asks for the token of its settings (listen.token). It is kept until this tab is closed.",
-        "该服务要求提供设置中的令牌（listen.token）。令牌仅保存到本标签页关闭为止。",
-    ),
-    "token": Text("Token", "令牌"),
-    "go_on": Text("Continue", "继续"),
-    "cancel": Text("Cancel", "取消"),
-    "log": Text("Event log", "事件日志"),
-    "log_empty": Text("Nothing has happened yet.", "暂无事件。"),
-    "notice": Text("Notice", "通知"),
-    "now": Text("now", "现在"),
-    "due": Text("due", "即将"),
+NOTICES: dict[Notice, Text] = {
+    Notice.FLEET_VANISHED: Text("Fleet vanished", "大量服务器同时失联"),
+    Notice.FLEET_BACK: Text("Fleet back", "集群恢复应答"),
+    Notice.JOURNAL_UNAVAILABLE: Text("Journal unavailable", "日志无法写入"),
+    Notice.JOURNAL_AVAILABLE: Text("Journal available", "日志恢复写入"),
+    Notice.SETTINGS_RELOADED: Text("Settings reloaded", "设置已重新加载"),
+    Notice.SETTINGS_REFUSED: Text("Settings refused", "设置有误，未采用"),
+}
+
+WITNESSES: dict[Witness, Text] = {
+    Witness.WS: Text("WebSocket event", "WebSocket 事件"),
+    Witness.HISTORY: Text("history", "历史记录"),
+    Witness.QUEUE: Text("queue", "队列"),
+    Witness.CHECK: Text("cache check", "缓存检查"),
+    Witness.OPERATOR: Text("operator", "操作员"),
+    Witness.REPLY: Text("the server's reply", "服务器应答"),
+    Witness.PREFLIGHT: Text("preflight", "提交前检查"),
+    Witness.PROBE: Text("probe", "探测"),
+    Witness.LINK: Text("event link", "事件连接"),
+    Witness.DAEMON: Text("daemon", "守护进程"),
+}
+
+OUTCOMES: dict[Outcome, Text] = {
+    Outcome.RECORDED: Text("Being submitted", "正在提交"),
+    Outcome.ACCEPTED: Text("Accepted", "已接受"),
+    Outcome.SUCCEEDED: Text("Succeeded", "成功"),
+    Outcome.FAILED: Text("Failed", "失败"),
+    Outcome.INTERRUPTED: Text("Interrupted", "被中断"),
+    Outcome.REFUSED: Text("Refused", "被拒绝"),
+    Outcome.LOST: Text("Lost", "丢失"),
+    Outcome.WITHHELD: Text("Withheld", "未提交"),
 }
 
 
 def all_texts() -> dict[Language, dict[str, dict[str, str]]]:
-    """Language, then `state`, `reason` or `label`, then the key: what the page's script is given."""
-    groups: dict[str, dict[Any, Text]] = {"state": STATES, "reason": REASONS, "label": LABELS}
+    """Language, then the group (`state`, `reason`, …, `label`), then the key: what the page's script is given."""
+    groups: dict[str, dict[Any, Text]] = {
+        "state": STATES,
+        "reason": REASONS,
+        "notice": NOTICES,
+        "witness": WITNESSES,
+        "outcome": OUTCOMES,
+        "label": LABELS,
+    }
     return {
         language: {
             group: {getattr(key, "value", key): getattr(text, language) for key, text in texts.items()}

@@ -51,7 +51,7 @@ async def speaking_raw(answer: bytes) -> AsyncIterator[str]:
 async def transport_to(url: str, timeout_s: float = 5.0, **headers: str) -> AsyncIterator[NetworkTransport]:
     async with new_session() as session:
         secrets = {name: SecretStr(value) for name, value in headers.items()}
-        yield NetworkTransport(session, url, secrets, timeout_s)
+        yield NetworkTransport(session, url, secrets, lambda: timeout_s)
 
 
 @pytest.fixture
@@ -213,13 +213,13 @@ async def test_frames_come_in_order_until_the_server_closes() -> None:
         await socket.send_str("last")
         await socket.close()
 
-    async with sockets(talk) as url, transport_to(url, Authorization="Bearer x") as transport:
+    async with sockets(talk) as url, transport_to(url, Authorization="Basic x") as transport:
         socket = await transport.connect("me")
         heard: list[str | bytes] = []
         with pytest.raises(NotAnsweringError, match="closed"):
             await _listen(socket, heard)
         await socket.close()
-    assert heard == ["me Bearer x", b"\x00\x01", "last"]
+    assert heard == ["me Basic x", b"\x00\x01", "last"]
 
 
 async def test_a_preview_of_many_megabytes_does_not_end_the_connection() -> None:

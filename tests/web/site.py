@@ -1,7 +1,7 @@
 """The web side over a real journal, with a fleet that the test moves by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +19,9 @@ from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Bus
 from statemachine.publish.render import entry_message
 from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.tally import Tally
 from statemachine.publish.view import ServerView
+from statemachine.warmth import Warmth
 from statemachine.web import Action, WebPorts, build_app
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
@@ -51,16 +53,27 @@ class Site:
     bus: Bus
     journal: Journal
     operator: RecordingOperator
+    warmth: Warmth
+    tally: Tally
+
+    @property
+    def ports(self) -> WebPorts:
+        """For a part of the web side that is tested alone."""
+        return WebPorts(self.snapshot, self.bus, self.journal, self.operator, lambda: NOW, self.warmth)
 
     async def transition(self, server: str, message: str) -> int:
         """Write a transition into the journal and tell the bus, as the fleet does; its number."""
+        return await self.tell(transition_entry(server, message))
+
+    async def tell(self, entry: LogEntry) -> int:
+        """The same for any entry."""
         told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
-        def tell(entry: LogEntry) -> None:
-            self.bus.publish(entry_message(entry, self.snapshot.get(server)))
-            told.set_result(entry.seq or 0)
+        def tell(numbered: LogEntry) -> None:
+            self.bus.publish(entry_message(numbered, self.snapshot.get(numbered.server or "")))
+            told.set_result(numbered.seq or 0)
 
-        self.journal.append(transition_entry(server, message), None, tell)
+        self.journal.append(entry, None, tell)
         return await told
 
     async def get(self, path: str, **options: Any) -> tuple[int, Any]:
@@ -105,6 +118,7 @@ async def running_site(
     token: str | None = None,
     views: list[ServerView] | None = None,
     wrap: Callable[[Journal], Journal] = lambda journal: journal,
+    hosts: Collection[str] = (),
 ) -> AsyncIterator[Site]:
     """The site on loopback. `wrap` may put something before the journal that the web side sees."""
     thread = WriterThread()
@@ -115,11 +129,12 @@ async def running_site(
         snapshot.put(one)
     bus = Bus()
     operator = RecordingOperator()
-    ports = WebPorts(snapshot, bus, wrap(journal), operator, lambda: NOW)
-    app = build_app(ports, token=SecretStr(token) if token else None, language="en")
+    warmth = Warmth(journal, snapshot, lambda: NOW, fresh_s=0)
+    ports = WebPorts(snapshot, bus, wrap(journal), operator, lambda: NOW, warmth)
+    app = build_app(ports, token=SecretStr(token) if token else None, language="en", hosts=hosts)
     try:
         async with TestClient(TestServer(app)) as client:
-            yield Site(client, snapshot, bus, journal, operator)
+            yield Site(client, snapshot, bus, journal, operator, warmth, ports.tally)
     finally:
         await journal.close()
         thread.close()

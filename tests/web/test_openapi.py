@@ -1,5 +1,6 @@
 """/openapi.json is true: it names every route, and real answers are as it says."""
 
+import re
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ async def test_path_parameters_and_references_resolve(site: Site) -> None:
         for operation in operations.values():
             identifiers.append(operation["operationId"])
             names = {one["name"] for one in operation.get("parameters", []) if one["in"] == "path"}
-            assert names == ({"name"} if "{name}" in path else set())
+            assert names == set(re.findall(r"\{(\w+)\}", path))
     assert len(set(identifiers)) == len(identifiers)
 
 
@@ -59,6 +60,12 @@ ANSWERS: list[tuple[str, int, type[BaseModel]]] = [
     (f"/api/servers/{COLD}/ready", 503, schemas.Ready),
     ("/api/servers/nobody/ready", 404, schemas.Error),
     ("/api/events?since=x", 400, schemas.Error),
+    ("/api/log?limit=1", 200, schemas.Log),
+    ("/api/log?limit=x", 400, schemas.Error),
+    ("/api/log?group=nobody", 404, schemas.Error),
+    ("/api/stats", 200, schemas.Stats),
+    ("/api/stats?servers=maybe", 400, schemas.Error),
+    ("/api/stats?server=nobody", 404, schemas.Error),
     ("/healthz", 200, schemas.Alive),
     ("/readyz", 200, schemas.FleetReady),
 ]
@@ -87,5 +94,8 @@ def _described_model(document: dict[str, Any], path: str, status: int) -> str:
 async def test_an_accepted_action_is_as_described(site: Site) -> None:
     async with site.client.post(f"/api/servers/{COLD}/check") as response:
         schemas.Accepted.model_validate_json(await response.read(), extra="forbid")
-    operation = (await described(site))["paths"]["/api/servers/{name}/check"]["post"]
-    assert operation["security"] == [{"token": []}, {}]
+    async with site.client.post("/api/groups/default/check") as response:
+        schemas.GroupAccepted.model_validate_json(await response.read(), extra="forbid")
+    paths = (await described(site))["paths"]
+    for path in ("/api/servers/{name}/check", "/api/groups/{group}/check"):
+        assert paths[path]["post"]["security"] == [{"token": []}, {}]

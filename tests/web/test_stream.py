@@ -182,7 +182,7 @@ async def test_shutdown_ends_streams_at_once(tmp_path: Path) -> None:
 
 async def test_a_silent_stream_is_kept_alive(tmp_path: Path) -> None:
     async with running_site(tmp_path) as site:
-        ports = WebPorts(site.snapshot, site.bus, site.journal, site.operator, lambda: 0.0)
+        ports = WebPorts(site.snapshot, site.bus, site.journal, site.operator, lambda: 0.0, site.warmth)
         async with stream_alone(EventStream(ports, keep_alive_s=0.01)) as client, client.get("/") as response:
             lines = [await response.content.readline() for _ in range(5)]
     assert lines[3] == b": keep-alive\n"
@@ -190,7 +190,7 @@ async def test_a_silent_stream_is_kept_alive(tmp_path: Path) -> None:
 
 async def test_a_reader_who_takes_nothing_is_cut_off(tmp_path: Path) -> None:
     async with running_site(tmp_path) as site:
-        ports = WebPorts(site.snapshot, site.bus, site.journal, site.operator, lambda: 0.0)
+        ports = WebPorts(site.snapshot, site.bus, site.journal, site.operator, lambda: 0.0, site.warmth)
         async with stream_alone(EventStream(ports, write_timeout_s=0.05)) as client:
             assert client.port is not None
             _reader, writer = await asyncio.open_connection("127.0.0.1", client.port, limit=1)

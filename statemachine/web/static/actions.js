@@ -1,23 +1,41 @@
-// The buttons of a row.
+// The buttons that ask for something: of a server in a row or in the drawer, of a group in its row.
 
-import { act } from "./api.js";
-import { byId, toast } from "./elements.js";
+import { act, groupTarget, serverTarget } from "./api.js";
+import { askToken, confirmed } from "./dialogs.js";
+import { toast } from "./elements.js";
+import { number } from "./format.js";
 import { label } from "./texts.js";
 
-export function watchActions(table) {
-  table.addEventListener("click", (event) => {
+const CONFIRMED = new Set(["warm", "pause"]);
+
+/** `sizeOf(group)`: how many servers it has. */
+export function watchActions(sizeOf) {
+  document.addEventListener("click", async (event) => {
     const button = event.target.closest("button.act");
-    if (button) perform(button, button.closest("tr").dataset.name);
+    if (!button || button.ariaBusy === "true") return;
+    const { action, server, group } = button.dataset;
+    if (server !== undefined) await perform(button, serverTarget(server), action, words("act_on", action, { server }));
+    else if (await isMeant(action, group, sizeOf)) {
+      await perform(button, groupTarget(group), action, words("act_on_group", action, { group }));
+    }
   });
 }
 
-async function perform(button, server) {
-  const action = button.dataset.action;
+const words = (key, action, values) => label(key, { action: label(action), ...values });
+
+/** What stops or burdens a whole group is asked for once more. */
+async function isMeant(action, group, sizeOf) {
+  if (!CONFIRMED.has(action)) return true;
+  const servers = number(sizeOf(group));
+  return confirmed(words("confirm_title", action, { group }), label(`confirm_${action}`, { servers }));
+}
+
+async function perform(button, target, action, what) {
   button.ariaBusy = "true";
   try {
-    const { ok, message } = await act(server, action, askToken);
-    const words = `${label(action)} ${server}: ${ok ? label("requested") : message}`;
-    if (ok || message) toast(words, ok ? "good" : "bad");
+    const answer = await act(target, action, askToken);
+    if (answer.ok) toast(said(what, answer.servers), "good");
+    else if (answer.message) toast(label("refused", { what, message: answer.message }), "bad");
   } catch {
     toast(label("no_answer"), "bad");
   } finally {
@@ -25,15 +43,6 @@ async function perform(button, server) {
   }
 }
 
-/** The token that the reader types, or null. */
-function askToken() {
-  const dialog = byId("token-dialog");
-  const field = byId("token");
-  field.value = "";
-  dialog.returnValue = "";
-  dialog.showModal();
-  field.focus();
-  return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok" ? field.value : null), { once: true });
-  });
+function said(what, servers) {
+  return servers === undefined ? label("requested", { what }) : label("requested_for", { what, servers: number(servers) });
 }

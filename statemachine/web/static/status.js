@@ -1,149 +1,146 @@
-// The page's start. Events are held back while the whole status is fetched, and applied after it, so that nothing is
-// missed: the stream is open before the status is asked for, and is asked for again whenever the stream was reopened.
+// The page's start: its parts, and what makes each of them draw.
 
 import { watchActions } from "./actions.js";
-import { fetchStatus } from "./api.js";
-import { setClock } from "./clock.js";
-import { byId, setText } from "./elements.js";
+import { Arrangement } from "./arrangement.js";
+import { relabelConnection, showLive, showLost } from "./connection.js";
+import { Drawer } from "./drawer.js";
+import { byId, offerGroups } from "./elements.js";
+import { showNumber, watchFilters } from "./filters.js";
 import { Fleet } from "./fleet.js";
-import { addEntry, relabelLog, showLog } from "./log.js";
+import { EventLog } from "./log.js";
+import { FleetMap } from "./map.js";
+import { atMostEvery, onceAFrame } from "./schedule.js";
 import { openStream } from "./stream.js";
-import { clearTiles, showCounts, watchTiles } from "./summary.js";
-import { searchable, Table } from "./table.js";
-import { chooseLanguage, recallLanguage, setLabel } from "./texts.js";
+import { showCounts } from "./summary.js";
+import { Sync } from "./sync.js";
+import { Table } from "./table.js";
+import { recallLanguage, watchLanguage } from "./texts.js";
+import { watchTheme } from "./theme.js";
+import { watchViews } from "./views.js";
+import { Warmth } from "./warmth.js";
 
-const SYNC_RETRY_MS = 2000;
+const REARRANGE_MS = 700;
+/** What changes by itself is shown at most so often, however much changes. */
+const CHANGES_MS = 100;
 
 const fleet = new Fleet();
-const table = new Table(byId("table"));
-const filter = { words: [], states: new Set() };
+const arrangement = new Arrangement();
 const dirty = new Set();
-let held = null; // while the status is fetched: the newest line of each server that has changed
-let drawing = false;
-let known = false;
+const todo = { rows: false, cells: false };
+const drawSoon = onceAFrame(draw);
+const drawChangesSoon = atMostEvery(CHANGES_MS, drawSoon);
+const rearrangeSoon = atMostEvery(REARRANGE_MS, rearrange);
 
-async function sync() {
-  held ??= new Map();
-  try {
-    const status = await fetchStatus();
-    setClock(status.generated_at);
-    fleet.replaceAll(status.servers);
-  } catch {
-    setTimeout(sync, SYNC_RETRY_MS);
-    return;
-  }
-  for (const view of held?.values() ?? []) fleet.putUnlessOlder(view);
-  held = null;
-  known = true;
-  drawAll();
-}
+const log = new EventLog();
+const map = new FleetMap(fleet, (view) => arrangement.matches(view));
+const drawer = new Drawer((name) => fleet.views.get(name), (name) => table.focusServer(name) || byId("search").focus());
+const warmth = new Warmth(() => table.refreshGroups());
+const table = new Table(fleet, arrangement, (group) => warmth.day(group), drawSoon);
+const sync = new Sync(fleet, { onAll: showAll, onChange: change });
 
-function receive(topic, data) {
-  if (topic !== "progress") addEntry(data);
-  const view = topic === "progress" ? data : data.view;
-  if (view && held) held.set(view.name, view);
-  else if (view) change(view);
+function rearrange() {
+  todo.rows = true;
   drawSoon();
 }
 
-function change(view) {
-  if (!fleet.views.has(view.name)) return;
-  fleet.put(view);
-  dirty.add(view.name);
+/** What the reader changes is shown at once. */
+function refilter() {
+  todo.cells = true;
+  rearrange();
 }
 
-function drawSoon() {
-  if (drawing) return;
-  drawing = true;
-  requestAnimationFrame(() => {
-    drawing = false;
-    draw();
-  });
+function change(before, view) {
+  dirty.add(view.name);
+  if (arrangement.isTouchedBy(before, view)) rearrangeSoon();
+  drawChangesSoon();
+}
+
+function showAll() {
+  const groups = [...fleet.groups.keys()];
+  for (const select of ["group-filter", "warmth-scope"]) offerGroups(byId(select), groups);
+  arrangement.group = byId("group-filter").value;
+  map.layOut();
+  refilter();
 }
 
 function draw() {
-  for (const name of dirty) table.update(fleet.views.get(name));
-  dirty.clear();
-  showLog();
-  if (!known) return;
-  showCounts(fleet.counts(), fleet.views.size);
-  const shown = table.filter(fleet.views.values(), matches);
-  showNumber(shown);
-}
-
-function drawAll() {
-  table.replaceAll(fleet.views.values());
-  draw();
-}
-
-function showNumber(shown) {
-  const filtered = filter.words.length > 0 || filter.states.size > 0;
-  byId("clear").hidden = byId("shown-label").hidden = !filtered;
-  setText(byId("shown"), filtered ? `${shown} / ${fleet.views.size}` : "");
-  byId("empty").hidden = shown > 0;
-  setLabel(byId("empty"), filtered ? "none_match" : "no_servers");
-}
-
-function matches(view) {
-  if (filter.states.size > 0 && !filter.states.has(view.state)) return false;
-  if (filter.words.length === 0) return true;
-  const text = searchable(view);
-  return filter.words.every((word) => text.includes(word));
-}
-
-function showConnection(state) {
-  const node = byId("connection");
-  if (node.dataset.connection === state) return;
-  node.dataset.connection = state;
-  setLabel(node.querySelector("[data-text]"), state);
-}
-
-function watchFilters() {
-  const search = byId("search");
-  search.addEventListener("input", () => {
-    filter.words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    drawSoon();
-  });
-  watchTiles((states) => {
-    filter.states = states;
-    drawSoon();
-  });
-  byId("clear").addEventListener("click", () => {
-    search.value = "";
-    filter.words = [];
-    filter.states = new Set();
-    clearTiles();
-    search.focus();
-    drawSoon();
-  });
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.target.closest("input, dialog")) return;
-    event.preventDefault();
-    search.focus();
-  });
-}
-
-function watchLanguage() {
-  for (const button of document.querySelectorAll("button[data-language]")) {
-    button.addEventListener("click", () => {
-      chooseLanguage(button.dataset.language);
-      relabelLog();
-      drawAll();
-    });
+  if (!sync.known) {
+    log.show();
+    return;
   }
+  if (todo.rows) showRows();
+  else table.draw();
+  for (const name of dirty) show(name);
+  if (todo.cells) map.draw();
+  if (todo.rows || dirty.size > 0) showCounts(fleet.counts, fleet.views.size);
+  todo.rows = todo.cells = false;
+  dirty.clear();
+  log.show();
+  markPainted();
+}
+
+function showRows() {
+  const { rows, shown } = arrangement.rowsOf(fleet);
+  table.setRows(rows);
+  showNumber(arrangement, shown, fleet.views.size);
+}
+
+function show(name) {
+  if (!fleet.views.has(name)) return;
+  table.update(name);
+  if (!todo.cells) map.update(name);
+  drawer.update(name);
+}
+
+/** For measurements: when the first rows stood, and how long a keystroke took until its rows did. */
+function markPainted() {
+  if (!("ready" in document.documentElement.dataset)) {
+    document.documentElement.dataset.ready = "";
+    performance.mark("first-rows");
+    warmth.refresh();
+  }
+  if (performance.getEntriesByName("keystroke").length === 0) return;
+  performance.measure("filter", "keystroke");
+  performance.clearMarks("keystroke");
+}
+
+function relabel() {
+  arrangement.forgetTexts();
+  log.relabel();
+  drawer.show();
+  map.describe();
+  warmth.show();
+  relabelConnection();
+  refilter();
+}
+
+function receive(topic, data) {
+  if (topic !== "progress") {
+    log.add(data);
+    drawer.addEntry(data);
+  }
+  sync.receive(topic, data);
+  drawChangesSoon();
 }
 
 recallLanguage();
-watchFilters();
-watchLanguage();
-watchActions(byId("table"));
-setInterval(() => table.tick(), 1000);
+watchLanguage(relabel);
+watchTheme(() => map.layOut());
+watchViews();
+watchFilters(arrangement, refilter, (group) => warmth.choose(group));
+watchActions((group) => fleet.groups.get(group)?.names.length ?? 0);
+drawer.follow();
+setInterval(() => {
+  table.tick();
+  drawer.tick();
+  map.describe();
+}, 1000);
 openStream({
   since: document.body.dataset.since,
   onOpen: () => {
-    showConnection("live");
-    sync();
+    showLive();
+    sync.start();
   },
-  onLost: () => showConnection("lost"),
+  onLost: showLost,
   onEvent: receive,
 });

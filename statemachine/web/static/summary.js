@@ -1,24 +1,24 @@
 // The figures above the table: how many are loaded, and how many are in each state. The states filter the table.
 
-import { byId, setText } from "./elements.js";
+import { byId, make, setText } from "./elements.js";
+import { number } from "./format.js";
 import { stateText } from "./texts.js";
 
 const tiles = [...byId("tiles").querySelectorAll("button")];
-const bar = byId("bar");
 const segments = tiles.map((tile) => {
-  const segment = document.createElement("span");
+  const segment = make("span");
   segment.dataset.state = tile.dataset.state;
   return segment;
 });
-bar.append(...segments);
+byId("bar").append(...segments);
 
 /** Show {state: count}. */
 export function showCounts(counts, total) {
-  setText(byId("loaded"), String(counts.loaded ?? 0));
-  setText(byId("total"), String(total));
+  setText(byId("loaded"), number(counts.loaded ?? 0));
+  setText(byId("total"), number(total));
   tiles.forEach((tile, index) => {
     const count = counts[tile.dataset.state] ?? 0;
-    setText(tile.querySelector("b"), String(count));
+    setText(tile.querySelector("b"), number(count));
     tile.classList.toggle("none", count === 0);
     segments[index].style.flexGrow = String(count);
     segments[index].hidden = count === 0;

@@ -5,12 +5,16 @@ const REMEMBERED = "comfywarm.language";
 
 let language = document.body.dataset.language;
 
-/** The text of a key in one of the groups `state`, `reason` and `label`; an unknown key stands for itself. */
+/** The text of a key in one of the groups; an unknown key stands for itself. */
 const text = (group, key) => texts[language][group][key] ?? key;
 
-export const label = (key) => text("label", key);
+/** A label, with `values` in its {places}. */
+export const label = (key, values = {}) =>
+  text("label", key).replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
 export const stateText = (state) => text("state", state);
-export const reasonText = (reason) => text("reason", reason);
+export const reasonText = (reason) => texts[language].reason[reason] ?? text("notice", reason);
+export const witnessText = (witness) => text("witness", witness);
+export const outcomeText = (outcome) => text("outcome", outcome);
 export const locale = () => (language === "zh" ? "zh-CN" : "en");
 
 /** Take up the remembered language, unless the address names one. */
@@ -20,8 +24,17 @@ export function recallLanguage() {
   if (!named && remembered in texts) setLanguage(remembered);
 }
 
-/** Switch for good: here, in the address where it named a language, and at the next visit. */
-export function chooseLanguage(chosen) {
+/** `onChange()` after the reader has switched: here, in the address where it named a language, and at the next visit. */
+export function watchLanguage(onChange) {
+  for (const button of document.querySelectorAll("button[data-language]")) {
+    button.addEventListener("click", () => {
+      chooseLanguage(button.dataset.language);
+      onChange();
+    });
+  }
+}
+
+function chooseLanguage(chosen) {
   localStorage.setItem(REMEMBERED, chosen);
   const address = new URL(location.href);
   if (address.searchParams.has("lang")) {
@@ -44,7 +57,9 @@ function setLanguage(chosen) {
 function translate(root) {
   for (const node of root.querySelectorAll("[data-text]")) node.textContent = label(node.dataset.text);
   for (const node of root.querySelectorAll("[data-state-text]")) node.textContent = stateText(node.dataset.stateText);
+  for (const node of root.querySelectorAll("[data-reason-text]")) node.textContent = reasonText(node.dataset.reasonText);
   for (const node of root.querySelectorAll("[data-aria-label]")) node.ariaLabel = label(node.dataset.ariaLabel);
+  for (const node of root.querySelectorAll("[data-title]")) node.title = label(node.dataset.title);
   for (const node of root.querySelectorAll("[data-placeholder]")) node.placeholder = label(node.dataset.placeholder);
 }
 

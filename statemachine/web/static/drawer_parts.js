@@ -1,0 +1,41 @@
+// What the drawer shows of a dossier, each part drawn anew only where what it tells has changed.
+
+import { now } from "./clock.js";
+import { byId, make } from "./elements.js";
+import { warmthFigures } from "./figures.js";
+import { attemptItems, checkFacts, counterFacts, nowFacts, serverFacts } from "./server_facts.js";
+import { locale } from "./texts.js";
+import { evidence, strip } from "./timeline.js";
+
+const told = new Map();
+
+/** `view`: the server's newest line. */
+export function showParts(dossier, view) {
+  if (view) fill("now", view, () => nowFacts(view).filter(Boolean));
+  const { detail, entries } = dossier;
+  const minute = Math.floor(now() / 60000);
+  fill("timeline", [detail !== null, entries, minute], () => (detail ? strip(entries, now()) : []));
+  fill("evidence", entries, () => [make("ol", "evidence", ...entries.map(evidence))]);
+  showWarmth(dossier);
+  const { attempts = [], server = null, link, check, counters } = detail ?? {};
+  fill("attempts", attempts, () => attemptItems(attempts));
+  fill("server", [server, link], () => (server ? serverFacts(detail) : []));
+  fill("check", check, () => (check ? checkFacts(detail) : []));
+  fill("counters", counters, () => (counters ? counterFacts(detail) : []));
+}
+
+function showWarmth({ name, stats }) {
+  const windows = stats?.servers[name];
+  byId("drawer-warmth").hidden = !windows;
+  if (windows) fill("warmth", [windows, stats.trend], () => warmthFigures(windows, stats.trend.server));
+}
+
+function fill(part, what, draw) {
+  const key = locale() + JSON.stringify(what);
+  if (told.get(part) === key) return;
+  told.set(part, key);
+  const content = byId(`drawer-${part}`).querySelector(".content");
+  const held = content.contains(document.activeElement) ? document.activeElement.id : "";
+  content.replaceChildren(...draw());
+  if (held) byId(held)?.focus({ preventScroll: true });
+}

@@ -1,0 +1,27 @@
+"""What docs/metrics.md says, to be compared with what there is."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+NAME = re.compile(r"`((?:comfywarm|process)_\w+)`")
+
+
+class Row(NamedTuple):
+    """One metric: its type, and its labels without `le`."""
+
+    kind: str
+    labels: frozenset[str]
+
+
+def documented() -> dict[str, Row]:
+    """Every metric of the page's tables, by name."""
+    rows = {}
+    for line in PAGE.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.split("|")]
+        name = NAME.fullmatch(cells[1]) if len(cells) > 1 else None
+        if name is not None:
+            _, _, kind, labels, *_ = cells
+            rows[name[1]] = Row(kind, frozenset(re.findall(r"`(\w+)`", labels)))
+    return rows

@@ -1,0 +1,79 @@
+"""What a real fleet counts: the daemon over a server that is cold, one that cannot be warmed, and one that is away."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+from statemachine.cli.daemon import running_daemon
+from statemachine.settings import parse_settings
+from statemachine.simulator import PERSONAS, running_fleet
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE_S = 20.0
+PERSONAS_HERE = ("cold", "missing_nodes", "absent")
+TIMING = {
+    "check_interval_s": 0.2,
+    "retry_s": 0.1,
+    "failed_retry_s": 600,
+    "http_timeout_s": 2,
+    "link_backoff_max_s": 0.5,
+}
+
+
+class Scrape:
+    """One answer of /metrics."""
+
+    def __init__(self, text: str) -> None:
+        self._samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+
+    def sum(self, name: str, **labels: str) -> float:
+        """Of the series of that name which have these labels among others."""
+        return sum(one.value for one in self._samples if one.name == name and labels.items() <= one.labels.items())
+
+
+async def settled(session: aiohttp.ClientSession, address: str, states: Mapping[str, int]) -> Scrape:
+    """The first scrape in which the fleet stands so and what was told agrees with what the servers count."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            async with session.get(f"{address}/metrics") as response:
+                scrape = Scrape(await response.text())
+            stands = all(scrape.sum("comfywarm_servers", state=state) == count for state, count in states.items())
+            counted = scrape.sum("comfywarm_server_transitions_total")
+            if stands and scrape.sum("comfywarm_transitions_total") == counted:
+                return scrape
+            await asyncio.sleep(0.05)
+
+
+async def test_the_fleets_deeds_are_counted(tmp_path: Path) -> None:
+    personas = [PERSONAS[name] for name in PERSONAS_HERE]
+    async with running_fleet(personas, scale=0.02) as fleet:
+        data = {
+            "listen": {"port": 0},
+            "servers": [{"url": one.url, "name": one.server.persona.name, "group": "lab"} for one in fleet.members],
+            "data_dir": str(tmp_path),
+            "workflows_dir": str(REPOSITORY / "workflows"),
+            "timing": TIMING,
+            "limits": {"max_warming": 3},
+        }
+        settings = parse_settings(data, tmp_path, {})
+        async with running_daemon(settings) as daemon, aiohttp.ClientSession() as session:
+            scrape = await settled(session, daemon.address, {"loaded": 1, "failed": 1, "unreachable": 1})
+            async with session.get(f"{daemon.address}/api/log?limit=500") as response:
+                told = len((await response.json())["entries"])
+    assert scrape.sum("comfywarm_warmups_total", group="lab", outcome="succeeded") == 1
+    assert scrape.sum("comfywarm_warmups_total") == 1, "nothing was submitted to the other two"
+    assert scrape.sum("comfywarm_server_submissions_total", server="cold") == 1
+    assert scrape.sum("comfywarm_warmup_duration_seconds_count", group="lab") == 1
+    assert 0 < scrape.sum("comfywarm_warmup_duration_seconds_sum") < PATIENCE_S
+    assert scrape.sum("comfywarm_warmup_limit") == 3
+    assert scrape.sum("comfywarm_transitions_total", state="failed", reason="missing_nodes") == 1
+    assert scrape.sum("comfywarm_transitions_total") <= told
+    checks = scrape.sum("comfywarm_server_checks_total")
+    assert scrape.sum("comfywarm_check_duration_seconds_count", group="lab") == checks > 2
+    unanswered = scrape.sum("comfywarm_server_unanswered_checks_total", server="absent")
+    assert scrape.sum("comfywarm_unanswered_checks_total", group="lab") == unanswered >= 3
+    assert scrape.sum("comfywarm_server_link_connected") == 2
+    assert scrape.sum("comfywarm_build_info") == 1

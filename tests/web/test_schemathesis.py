@@ -1,0 +1,91 @@
+"""The real service against its own description: schemathesis reads /openapi.json and asks right and wrong questions.
+
+Left out is /api/events, whose answer has no end (schemathesis would wait for one); tests/web/test_stream.py asks it.
+The questions are the same in every run.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import Status, events, from_schema
+
+from statemachine.cli.daemon import running_daemon
+from statemachine.settings import parse_settings
+from statemachine.simulator import PERSONAS, running_fleet
+
+REPOSITORY = Path(__file__).parents[2]
+ENDLESS = "/api/events"
+CONFIG: dict[str, Any] = {
+    "seed": 1,
+    "workers": 1,
+    "generation": {"max-examples": 8, "deterministic": True},
+    "phases": {"stateful": {"enabled": False}},
+    # Where the description says so, 503 is no mistake but an answer.
+    "checks": {"not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", 503]}},
+}
+
+
+@pytest.fixture
+async def address(tmp_path: Path) -> AsyncIterator[str]:
+    """A daemon over a loaded and a cold server."""
+    async with running_fleet([PERSONAS["loaded"], PERSONAS["cold"]]) as fleet:
+        data = {
+            "servers": fleet.urls,
+            "workflows_dir": str(REPOSITORY / "workflows"),
+            "listen": {"port": 0},
+            "logging": {"file": None},
+        }
+        async with running_daemon(parse_settings(data, tmp_path, {})) as daemon:
+            yield daemon.address
+
+
+async def description(address: str) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as session, session.get(f"{address}/openapi.json") as response:
+        document: dict[str, Any] = await response.json()
+    del document["paths"][ENDLESS]
+    return document
+
+
+def ask(document: dict[str, Any], address: str) -> tuple[set[str], list[str]]:
+    """The operations that were asked, and whatever was not as described. Blocks."""
+    config = SchemathesisConfig.from_dict({**CONFIG, "base-url": address})
+    asked: set[str] = set()
+    failures: list[str] = []
+    for event in from_schema(schemathesis.openapi.from_dict(document, config=config)).execute():
+        if isinstance(event, events.ScenarioFinished) and event.status is not Status.SKIP:
+            asked.add(event.label or "")
+            failures += told(event)
+        elif isinstance(event, events.NonFatalError):
+            failures.append(f"{event.label}: {event.value!r}")
+        elif isinstance(event, events.FatalError):
+            raise event.exception
+    return asked, failures
+
+
+def told(event: events.ScenarioFinished) -> list[str]:
+    """What each failed check says, with the request that shows it."""
+    found = [check for checks in event.recorder.checks.values() for check in checks if check.failure_info]
+    return [f"{event.label} {one.name}: {one.failure_info}" for one in found]
+
+
+async def test_the_service_is_as_it_is_described(address: str) -> None:
+    document = await description(address)
+    asked, failures = await asyncio.to_thread(ask, document, address)
+    assert not failures, "\n\n".join(failures)
+    assert asked == {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+
+
+async def test_a_wrong_description_is_found_out(address: str) -> None:
+    document = await description(address)
+    document["paths"] = {path: document["paths"][path] for path in ("/healthz", "/api/servers/{name}")}
+    document["components"]["schemas"]["Alive"]["properties"]["alive"] = {"type": "string"}
+    del document["paths"]["/api/servers/{name}"]["get"]["responses"]["404"]
+    _, failures = await asyncio.to_thread(ask, document, address)
+    assert any("GET /healthz response_schema_conformance" in failure for failure in failures)
+    assert any("GET /api/servers/{name} status_code_conformance" in failure for failure in failures)

@@ -18,7 +18,7 @@ class Level(IntEnum):
 class Timeline:
     """Edges in the order of time, each with the level from there on and the seconds summed up before it.
 
-    33 bytes an edge. Times are epoch seconds. The last level lasts until whenever is asked.
+    25 bytes an edge. Times are epoch seconds. The last level lasts until whenever is asked.
     """
 
     __slots__ = ("_levels", "_times", "_warm", "_watched")

@@ -34,7 +34,6 @@ DISTURBANCES: list[e.Event] = [
     e.Answering(),
     e.SubmissionUnanswered("timed out", answered=False),
     e.DoubtRaised(),
-    e.SettingsChanged(),
     e.SubmissionStarted("cache_models", "out of turn", "c", varied_tag=False, total_nodes=4),
 ]
 
@@ -218,6 +217,13 @@ class History(RuleBasedStateMachine):
     def operator(self, warm: bool) -> None:
         self.changed += 1
         self.happens(e.WarmRequested() if warm else e.CheckRequested())
+
+    @rule()
+    def reload(self) -> None:
+        """Another runner, another link: its first figures have nothing to be compared with."""
+        self.changed += 1
+        self.queue, self.was_linked = None, False
+        self.happens(e.SettingsChanged())
 
     @invariant()
     def nothing_out_of_turn_was_ever_begun(self) -> None:

@@ -64,6 +64,7 @@ ANSWERS: list[tuple[str, int, type[BaseModel]]] = [
     ("/api/log?limit=x", 400, schemas.Error),
     ("/api/log?group=nobody", 404, schemas.Error),
     ("/api/stats", 200, schemas.Stats),
+    (f"/api/stats?server={COLD}", 200, schemas.Stats),
     ("/api/stats?servers=maybe", 400, schemas.Error),
     ("/api/stats?server=nobody", 404, schemas.Error),
     ("/healthz", 200, schemas.Alive),

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.vocabulary import Reason, State
+from statemachine.core.attempt import Outcome
+from statemachine.core.vocabulary import Notice, Reason, State, Witness
 from statemachine.web import texts
-from statemachine.web.page import DISPLAY_ORDER, LOG_ENTRIES
+from statemachine.web.page import CLASSIC_SCRIPTS, DISPLAY_ORDER, LOG_ENTRIES, SORTS
+from statemachine.web.shapes import SHAPES
 from tests.web.site import COLD, Site, running_site, transition_entry
 
 WEB = Path(texts.__file__).parent
@@ -19,6 +21,11 @@ CONTENT_TYPES = {
     "svg": {"image/svg+xml"},
 }
 SCRIPTS = sorted((WEB / "static").glob("*.js"))
+SHEETS = sorted((WEB / "static").glob("*.css"))
+TEMPLATE = (WEB / "templates/status.html").read_text(encoding="utf-8")
+SOURCE = TEMPLATE + "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
+MADE_UP = r"theme_\w+|drawer_\w+|window_\w+|confirm_\w+"
+"""Keys of labels that are put together where they are used."""
 
 
 async def page(site: Site, query: str = "", accept: str | None = None) -> str:
@@ -53,32 +60,66 @@ async def test_the_page_speaks_of_background_execution_in_both_languages(site: S
     assert '<span data-state-text="auto_executing">Loading itself</span>' in await page(site, "?lang=en")
 
 
-def test_every_state_and_reason_has_both_languages() -> None:
+def test_every_word_of_the_vocabulary_has_both_languages() -> None:
     assert set(texts.STATES) == set(State) == set(DISPLAY_ORDER)
     assert set(texts.REASONS) == set(Reason)
-    for text in [*texts.STATES.values(), *texts.REASONS.values(), *texts.LABELS.values()]:
-        assert text.en.isascii() or "…" in text.en
-        assert text.zh
-        assert not text.zh.isascii()
+    assert set(texts.NOTICES) == set(Notice)
+    assert set(texts.WITNESSES) == set(Witness)
+    assert set(texts.OUTCOMES) == set(Outcome)
 
 
-def test_every_state_has_a_shape_and_a_colour() -> None:
-    template = (WEB / "templates/status.html").read_text()
-    style = (WEB / "static/status.css").read_text()
+@pytest.mark.parametrize("group", ["state", "reason", "notice", "witness", "outcome", "label"])
+def test_both_languages_say_the_same_in_words_of_their_own(group: str) -> None:
+    english, chinese = (texts.all_texts()[language][group] for language in texts.LANGUAGES)
+    assert english.keys() == chinese.keys()
+    for key, words in english.items():
+        assert words.replace("…", "").isascii(), key
+        assert chinese[key], key
+        places = [sorted(re.findall(r"\{\w+\}", text)) for text in (words, chinese[key])]
+        assert places[0] == places[1], key
+        assert not chinese[key].isascii() or re.fullmatch(r"(\{\w+\} ?)+", chinese[key]), key
+
+
+def test_every_state_has_a_shape_and_a_colour_for_light_and_dark() -> None:
+    style = "".join(sheet.read_text(encoding="utf-8") for sheet in SHEETS)
+    assert len({SHAPES[state.value] for state in State}) == len(State)
     for state in State:
-        assert f'id="shape-{state.value}"' in template
         assert f'[data-state="{state.value}"] {{ --state: var(--{state.value}); }}' in style
-        assert len(re.findall(rf"^\s+--{state.value}: #", style, re.MULTILINE)) == 2  # light and dark
+        assert re.search(rf"^\s+--{state.value}: light-dark\(#\w+, #\w+\);", style, re.MULTILINE)
+
+
+def test_every_colour_that_is_used_is_defined() -> None:
+    style = "".join(sheet.read_text(encoding="utf-8") for sheet in SHEETS)
+    assert set(re.findall(r"var\((--[\w-]+)\)", style)) <= set(re.findall(r"(--[\w-]+):", style))
 
 
 def test_every_label_that_is_used_exists_and_every_label_is_used() -> None:
-    template = (WEB / "templates/status.html").read_text()
-    source = template + "".join(script.read_text() for script in SCRIPTS)
-    named = set(re.findall(r"""t\['(\w+)'\]|data-text="(\w+)"|label\("(\w+)"\)""", source))
-    used = {name for names in named for name in names if name}
-    assert used <= set(texts.LABELS)
+    in_scripts = re.findall(r"""(?:label|setLabel)\((?:\w+, )?"(\w+)\"""", SOURCE)
+    in_template = re.findall(r"""t\['(\w+)'\]""", SOURCE)
+    assert {*in_scripts, *in_template} <= set(texts.LABELS)
+    assert len(in_scripts) > 30
+    assert len(in_template) > 30
     for name in texts.LABELS:
-        assert re.search(rf"""["']{name}["']""", source), f"{name} is never used"
+        assert re.search(rf"""["'\s]{name}["':\s]""", SOURCE) or re.fullmatch(MADE_UP, name), f"{name} is never used"
+
+
+async def test_the_page_names_no_label_that_it_lacks(site: Site) -> None:
+    html = await page(site)
+    named = set(re.findall(r'data-(?:text|title|placeholder|aria-label)="(\w+)"', html))
+    assert named <= set(texts.LABELS)
+
+
+async def test_every_element_that_a_script_looks_for_is_on_the_page(site: Site) -> None:
+    wanted = set(re.findall(r'(?:byId|copyOf)\("([\w-]+)"\)', SOURCE))
+    html = await page(site)
+    there = set(re.findall(r'\bid="([\w-]+)"', html))
+    assert len(wanted) > 30
+    assert wanted <= there
+
+
+async def test_the_columns_that_can_be_sorted_have_a_button(site: Site) -> None:
+    html = await page(site)
+    assert re.findall(r'class="sort" data-sort="(\w+)"', html) == list(SORTS.values())
 
 
 async def test_the_words_reach_the_script_as_data(site: Site) -> None:
@@ -90,9 +131,18 @@ async def test_the_words_reach_the_script_as_data(site: Site) -> None:
 async def test_nothing_on_the_page_is_inline_or_from_outside(site: Site) -> None:
     html = await page(site)
     scripts = re.findall(r"<script\b([^>]*)>", html)
-    assert scripts == [' type="application/json" id="texts"', ' type="module" src="static/status.js"']
+    assert scripts == [
+        ' src="static/recall.js"',
+        ' type="application/json" id="texts"',
+        ' type="module" src="static/status.js"',
+    ]
     assert not re.search(r"<style|\sstyle=|\son\w+=|https?://|src=\"//", html)
     assert "built-in method" not in html
+
+
+def test_no_script_writes_markup_or_styles_as_text() -> None:
+    scripts = "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|cssText|\"style\"", scripts)
 
 
 async def test_every_file_of_the_page_is_served(site: Site) -> None:
@@ -101,11 +151,17 @@ async def test_every_file_of_the_page_is_served(site: Site) -> None:
     wanted |= {
         f"static/{name}" for script in SCRIPTS for name in re.findall(r'from "\./(\w+\.js)"', script.read_text())
     }
-    assert wanted >= {f"static/{script.name}" for script in SCRIPTS}
+    assert wanted >= {f"static/{path.name}" for path in (*SCRIPTS, *SHEETS)}
     for path in sorted(wanted):
         async with site.client.get(f"/{path}") as response:
             assert response.status == 200, path
             assert response.content_type in CONTENT_TYPES[path.rpartition(".")[2]]
+
+
+async def test_all_modules_are_fetched_at_once(site: Site) -> None:
+    html = await page(site)
+    preloaded = set(re.findall(r'<link rel="modulepreload" href="static/([^"]+)">', html))
+    assert preloaded == {script.name for script in SCRIPTS} - CLASSIC_SCRIPTS
 
 
 async def test_the_log_begins_a_little_before_the_present(tmp_path: Path) -> None:

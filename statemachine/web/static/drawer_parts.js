@@ -1,7 +1,7 @@
 // What the drawer shows of a dossier, each part drawn anew only where what it tells has changed.
 
 import { now } from "./clock.js";
-import { byId, make } from "./elements.js";
+import { byId, make, redraw } from "./elements.js";
 import { warmthFigures } from "./figures.js";
 import { attemptItems, checkFacts, counterFacts, nowFacts, serverFacts } from "./server_facts.js";
 import { locale } from "./texts.js";
@@ -34,8 +34,5 @@ function fill(part, what, draw) {
   const key = locale() + JSON.stringify(what);
   if (told.get(part) === key) return;
   told.set(part, key);
-  const content = byId(`drawer-${part}`).querySelector(".content");
-  const held = content.contains(document.activeElement) ? document.activeElement.id : "";
-  content.replaceChildren(...draw());
-  if (held) byId(held)?.focus({ preventScroll: true });
+  redraw(byId(`drawer-${part}`).querySelector(".content"), draw());
 }

@@ -44,6 +44,15 @@ export function stateBadge(state) {
   return badge;
 }
 
+/** Draw anew what is in an element; the focus in it stays, and so does what was unfolded. */
+export function redraw(node, parts) {
+  const held = node.contains(document.activeElement) ? document.activeElement : null;
+  const unfolded = node.querySelector("details")?.open;
+  node.replaceChildren(...parts);
+  if (unfolded) node.querySelector("details")?.toggleAttribute("open", true);
+  if (held) node.querySelector(held.id ? `#${held.id}` : held.localName)?.focus({ preventScroll: true });
+}
+
 /** Where a server's drawer is found. */
 export const serverHash = (name) => `#server=${encodeURIComponent(name)}`;
 

@@ -49,5 +49,5 @@ function failures(counts) {
     bar.setAttribute("aria-hidden", "true");
     return make("li", "", make("span", "failure-name", reasonText(reason)), make("b", "", number(count)), bar);
   });
-  return [make("p", "caption", label("failed_by_reason")), make("ul", "failures", ...items)];
+  return [make("details", "", make("summary", "caption", label("failed_by_reason")), make("ul", "failures", ...items))];
 }

@@ -33,4 +33,7 @@ const amount = (value, unit, digits) =>
   format({ style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: digits }).format(value);
 
 export const gibibytes = (bytes) => format({ maximumFractionDigits: 1 }).format(bytes / GIB);
-export const milliseconds = (ms) => duration(ms / 1000);
+
+export function milliseconds(ms) {
+  return ms < 1000 ? amount(ms, "millisecond", 0) : duration(ms / 1000);
+}

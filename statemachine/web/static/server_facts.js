@@ -3,7 +3,7 @@
 import { now, showTime } from "./clock.js";
 import { make } from "./elements.js";
 import { duration, gibibytes, milliseconds, number, percent } from "./format.js";
-import { label, outcomeText, reasonText, witnessText } from "./texts.js";
+import { label, outcomeText, reasonText, stateText, witnessText } from "./texts.js";
 
 const OPEN = new Set(["recorded", "accepted"]);
 const VERSIONS = ["version", "pytorch_version", "python_version", "os"];
@@ -108,9 +108,22 @@ export function checkFacts({ check }) {
   return [known, raw];
 }
 
+const COUNTERS = {
+  checks: "counter_checks",
+  checks_unanswered: "counter_checks_unanswered",
+  submissions: "counter_submissions",
+  ends_unheard: "counter_ends_unheard",
+};
+
+/** `to_…` counts how often a state was reached. */
+function counterText(name) {
+  if (name in COUNTERS) return label(COUNTERS[name]);
+  return name.startsWith("to_") ? `→ ${stateText(name.slice(3))}` : name;
+}
+
 export function counterFacts({ counters }) {
   const entries = Object.entries(counters);
   if (entries.length === 0) return [make("p", "none", label("none"))];
-  const pairs = entries.flatMap(([name, count]) => [make("dt", "", name.replaceAll("_", " ")), make("dd", "", number(count))]);
+  const pairs = entries.flatMap(([name, count]) => [make("dt", "", counterText(name)), make("dd", "", number(count))]);
   return [make("dl", "fact-list counters", ...pairs)];
 }

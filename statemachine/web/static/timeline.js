@@ -8,7 +8,7 @@ import { label, reasonText, stateText, witnessText } from "./texts.js";
 
 const WIDTH = 1000;
 const HEIGHT = 26;
-const LEAST_ICON = 34;
+const LEAST_ICON = 60;
 const ICON = 14;
 const LONGEST_MS = 24 * 3600 * 1000;
 

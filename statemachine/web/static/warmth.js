@@ -1,7 +1,7 @@
 // The warmth of the fleet or of one group, asked for once a minute.
 
 import { fetchStats } from "./api.js";
-import { byId } from "./elements.js";
+import { byId, redraw } from "./elements.js";
 import { warmthFigures } from "./figures.js";
 
 const EVERY_MS = 60000;
@@ -45,8 +45,7 @@ export class Warmth {
     if (this.#stats === null) return;
     const { fleet, groups, trend } = this.#stats;
     const windows = scope.value ? groups[scope.value] : fleet;
-    if (windows) byId("warmth-figures").replaceChildren(...warmthFigures(windows, this.#trend(trend)));
-    else byId("warmth-figures").replaceChildren();
+    redraw(byId("warmth-figures"), windows ? warmthFigures(windows, this.#trend(trend)) : []);
   }
 
   #trend(trend) {

@@ -27,8 +27,9 @@ test-browser: .venv/ready  ## the page in a real Chromium, which it installs
 	command -v chromium >/dev/null || apt-get install --yes --no-install-recommends chromium
 	$(BIN)/python -m pytest -m browser --timeout 180
 
-test-deploy: .venv/ready  ## behind a real HAProxy, scraped by a real Prometheus, which it installs
-	command -v haproxy promtool prometheus >/dev/null || apt-get install --yes --no-install-recommends haproxy prometheus
+test-deploy: .venv/ready  ## behind a real HAProxy, scraped by a real Prometheus; it installs them
+	command -v haproxy promtool prometheus systemd-analyze >/dev/null || \
+		apt-get install --yes --no-install-recommends haproxy prometheus systemd
 	$(BIN)/python -m pytest -m deploy --timeout 180
 
 SEEDS ?= 200

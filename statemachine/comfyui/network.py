@@ -39,10 +39,11 @@ def new_session() -> aiohttp.ClientSession:
 
 
 class NetworkTransport:
-    """The way to one server at `url` (no trailing slash). `timeout_s` is asked for each request: a reload may change it.
+    """The way to one server at `url` (no trailing slash).
 
-    `tls` is for https and wss; None there believes the system's authorities. Whatever comes in is freed of the
-    headers' values, so that a server that echoes them betrays nothing.
+    `timeout_s` is asked for each request: a reload may change it. `tls` is for https and wss; None there believes the
+    system's authorities. Whatever comes in is freed of the headers' values, so that a server that echoes them betrays
+    nothing.
     """
 
     def __init__(

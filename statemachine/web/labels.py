@@ -105,7 +105,7 @@ LABELS: dict[str, Text] = {
     "drawer_timeline": Text("Timeline", "时间线"),
     "drawer_evidence": Text("Evidence", "状态变化与依据"),
     "drawer_attempts": Text("Attempts", "预热记录"),
-    "drawer_warmth": Text("Warmth of this server", "该服务器的就绪统计"),
+    "drawer_warmth": Text("Its warmth", "本机就绪统计"),
     "drawer_server": Text("Server", "服务器"),
     "drawer_check": Text("Newest check", "最近一次检查"),
     "drawer_counters": Text("Counters", "计数"),

@@ -81,3 +81,31 @@ def test_the_limit_of_descriptors_is_raised() -> None:
     allow_descriptors(SERVERS)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     assert soft == hard
+
+
+async def test_a_hangup_during_the_start_ends_nothing(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text(
+        json.dumps({"listen": {"port": 0}, "servers": ["http://127.0.0.1:9"], "logging": {"file": None}})
+    )
+    async with started(tmp_path / "settings.json", "serve") as process:
+        sending = asyncio.create_task(hang_up_often(process))
+        await address_of(process)
+        sending.cancel()
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
+
+
+async def hang_up_often(process: Process) -> None:
+    """From when the process can hear of it: Python itself does not for its first tenths of a second."""
+    while not handles_hangup(process.pid):
+        await asyncio.sleep(0.001)
+    while True:
+        process.send_signal(signal.SIGHUP)
+        await asyncio.sleep(0.002)
+
+
+def handles_hangup(pid: int) -> bool:
+    """Whether the process has a handler for it, by the kernel's own account."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    caught = re.search(r"SigCgt:\s*(\w+)", status)
+    return caught is not None and bool(int(caught[1], 16) >> (signal.SIGHUP - 1) & 1)

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import socket
 import sqlite3
 import threading
@@ -186,13 +187,16 @@ def served_at(port: int) -> Json:
     }
 
 
-async def test_the_daemon_says_that_it_is_ready_feeds_the_watchdog_and_says_that_it_stops(
+async def test_the_daemon_tells_of_its_start_its_health_a_reload_and_its_stop(
     tmp_path: Path, listener: Listener
 ) -> None:
     program = Program(NOTIFY_SOCKET=listener.address, WATCHDOG_USEC="600000")
     async with program.start(tmp_path, served_at(0)):
         await listener.until(lambda: listener.pulses() >= 3)
         assert listener.lines[:2] == ["READY=1", "STATUS=0 of 1 servers are loaded"]
+        os.kill(program.pid, signal.SIGHUP)
+        await listener.until(lambda: listener.lines.count("READY=1") == 2)
+        assert listener.lines.index("RELOADING=1") < len(listener.lines) - listener.lines[::-1].index("READY=1") - 1
         assert "STOPPING=1" not in listener.lines
     await listener.said("STOPPING=1")
 

@@ -9,6 +9,7 @@ import pytest
 from statemachine.core.attempt import Outcome
 from statemachine.core.vocabulary import Notice, Reason, State, Witness
 from statemachine.web import texts
+from statemachine.web.labels import LABELS
 from statemachine.web.page import CLASSIC_SCRIPTS, DISPLAY_ORDER, LOG_ENTRIES, SORTS
 from statemachine.web.shapes import SHAPES
 from tests.web.site import COLD, Site, running_site, transition_entry
@@ -96,17 +97,17 @@ def test_every_colour_that_is_used_is_defined() -> None:
 def test_every_label_that_is_used_exists_and_every_label_is_used() -> None:
     in_scripts = re.findall(r"""(?:label|setLabel)\((?:\w+, )?"(\w+)\"""", SOURCE)
     in_template = re.findall(r"""t\['(\w+)'\]""", SOURCE)
-    assert {*in_scripts, *in_template} <= set(texts.LABELS)
+    assert {*in_scripts, *in_template} <= set(LABELS)
     assert len(in_scripts) > 30
     assert len(in_template) > 30
-    for name in texts.LABELS:
+    for name in LABELS:
         assert re.search(rf"""["'\s]{name}["':\s]""", SOURCE) or re.fullmatch(MADE_UP, name), f"{name} is never used"
 
 
 async def test_the_page_names_no_label_that_it_lacks(site: Site) -> None:
     html = await page(site)
     named = set(re.findall(r'data-(?:text|title|placeholder|aria-label)="(\w+)"', html))
-    assert named <= set(texts.LABELS)
+    assert named <= set(LABELS)
 
 
 async def test_every_element_that_a_script_looks_for_is_on_the_page(site: Site) -> None:

@@ -44,12 +44,12 @@ export function stateBadge(state) {
   return badge;
 }
 
-/** Draw anew what is in an element; the focus in it stays, and so does what was unfolded. */
+/** Draw anew what is in an element; the focus in it stays, and so does what was folded. */
 export function redraw(node, parts) {
   const held = node.contains(document.activeElement) ? document.activeElement : null;
-  const unfolded = node.querySelector("details")?.open;
+  const open = node.querySelector("details")?.open ?? true;
   node.replaceChildren(...parts);
-  if (unfolded) node.querySelector("details")?.toggleAttribute("open", true);
+  node.querySelector("details")?.toggleAttribute("open", open);
   if (held) node.querySelector(held.id ? `#${held.id}` : held.localName)?.focus({ preventScroll: true });
 }
 

@@ -49,5 +49,6 @@ function failures(counts) {
     bar.setAttribute("aria-hidden", "true");
     return make("li", "", make("span", "failure-name", reasonText(reason)), make("b", "", number(count)), bar);
   });
-  return [make("details", "", make("summary", "caption", label("failed_by_reason")), make("ul", "failures", ...items))];
+  const summary = make("summary", "caption", label("failed_by_reason"));
+  return [Object.assign(make("details", "", summary, make("ul", "failures", ...items)), { open: true })];
 }

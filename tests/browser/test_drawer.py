@@ -1,0 +1,72 @@
+"""One server in detail: its timeline, evidence, attempts, devices and the raw answer of its check."""
+
+import re
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from tests.browser.fleets import World
+from tests.browser.visit import visiting
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
+
+
+async def test_the_drawer_tells_what_the_api_knows(browser: Browser, quiet: World) -> None:
+    detail = await quiet.get("/api/servers/lab-stalled")
+    async with visiting(browser, quiet.address) as visit:
+        await visit.go()
+        await visit.link("lab-stalled").click()
+        drawer = visit.drawer("lab-stalled")
+        parts = {
+            name: drawer.get_by_role("region", name=name) for name in ("Timeline", "Evidence", "Attempts", "Server")
+        }
+        for part in parts.values():
+            await expect(part).to_be_visible()
+        evidence = parts["Evidence"].get_by_role("listitem")
+        await expect(evidence.first).to_contain_text(detail["transitions"][0]["message"])
+        await expect(evidence).to_have_count(len(detail["transitions"]))
+        await expect(parts["Attempts"].get_by_role("listitem")).to_have_count(1)
+        await expect(parts["Attempts"]).to_contain_text(detail["attempts"][0]["prompt_id"][:8])
+        await expect(parts["Server"]).to_contain_text(detail["server"]["version"])
+        await expect(parts["Server"]).to_contain_text(detail["server"]["devices"][0]["name"])
+        await expect(parts["Timeline"].get_by_role("img")).to_be_visible()
+
+
+async def test_the_raw_answer_of_the_check_can_be_read(browser: Browser, quiet: World) -> None:
+    raw = (await quiet.get("/api/servers/field-odd"))["check"]["raw"]
+    async with visiting(browser, quiet.address) as visit:
+        await visit.go()
+        await visit.link("field-odd").click()
+        part = visit.drawer("field-odd").get_by_role("region", name="Newest check")
+        await expect(part).to_contain_text(re.sub(r"\s+", " ", raw).strip()[:60])
+        assert await visit.page.locator("pre iframe, pre script, pre h1").count() == 0, (
+            "the answer is text, never markup"
+        )
+
+
+async def test_the_drawer_follows_its_server(browser: Browser, world: World) -> None:
+    async with visiting(browser, world.address) as visit:
+        await visit.go()
+        await visit.link("public-2").click()
+        drawer = visit.drawer("public-2")
+        await expect(drawer.get_by_role("region", name="Attempts").get_by_role("listitem")).to_have_count(0)
+        world.servers["public-2"].stall()
+        await world.evict("public-2")
+        await expect(drawer.locator("#drawer-state")).to_contain_text("Warming")
+        world.servers["public-2"].resume()
+        await expect(drawer.locator("#drawer-state")).to_contain_text("Loaded")
+        await expect(drawer.get_by_role("region", name="Attempts").get_by_role("listitem")).to_have_count(1)
+        newest = drawer.get_by_role("region", name="Evidence").get_by_role("listitem").first
+        await expect(newest).to_contain_text("Everything cached")
+
+
+async def test_an_address_leads_to_a_server(browser: Browser, quiet: World) -> None:
+    async with visiting(browser, quiet.address) as visit:
+        await visit.go("/status#server=lab-busy")
+        await expect(visit.drawer("lab-busy")).to_be_visible()
+        await visit.button("Close").click()
+        await expect(visit.drawer("lab-busy")).to_be_hidden()
+        await visit.link("public-4").click()
+        await expect(visit.page).to_have_url(re.compile("#server=public-4$"))
+        await visit.page.go_back()
+        await expect(visit.drawer("public-4")).to_be_hidden()

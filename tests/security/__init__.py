@@ -1,0 +1,1 @@
+"""What an attacker may try, and what must hold for years."""

@@ -1,0 +1,121 @@
+"""Servers and receivers that send every secret back to whoever gave it to them."""
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from aiohttp import web
+
+from statemachine.simulator import PERSONAS
+from tests.faults.front import Exchange, Front
+from tests.faults.scene import QUICK, REPOSITORY
+
+SECRETS = {
+    "TOKEN": "listen-token-4f1d9a",
+    "DENIED": "denied-header-8c2e71",
+    "PASSWORD": "basic-password-55aa01",
+    "ECHOED": "echoed-header-b7703d",
+    "GONE": "gone-header-90cc12",
+    "HOOK": "hook-path-1e77d3",
+    "HOOK_KEY": "hook-signing-key-aa41",
+    "SERVICE": "service-path-6d20f9",
+    "USERINFO": "userinfo-pass-c0ffee",
+}
+BASIC = base64.b64encode(f"operator:{SECRETS['PASSWORD']}".encode()).decode()
+ENVIRONMENT = {**SECRETS, "BASIC": BASIC}
+
+
+async def denied(exchange: Exchange) -> web.StreamResponse:
+    """A proxy's helpful error page."""
+    return web.Response(status=401, text=f"these credentials are wrong: {dict(exchange.request.headers)}")
+
+
+async def login(exchange: Exchange) -> web.StreamResponse:
+    """Both spellings, in a header."""
+    given = exchange.request.headers["Authorization"]
+    password = base64.b64decode(given.split()[1]).decode()
+    return web.Response(status=302, headers={"Location": f"/login?from={given}&as={password}"})
+
+
+async def fine(exchange: Exchange) -> web.StreamResponse:
+    """A debugging page where a cache check should be."""
+    return web.Response(text=f"debug: {dict(exchange.request.headers)}")
+
+
+async def refused(exchange: Exchange) -> web.StreamResponse:
+    """ComfyUI's way of refusing a prompt."""
+    error = {"type": "x", "message": f"not with {exchange.request.headers['X-Key']}", "details": "", "extra_info": {}}
+    return web.json_response({"error": error, "node_errors": {}}, status=400)
+
+
+async def broken(exchange: Exchange) -> web.StreamResponse:
+    """No HTTP; libraries quote what they do not understand."""
+    key = exchange.request.headers["X-Key"].encode()
+    return await exchange.raw(b"HTTP/1.1 200 OK\r\n" + key + b" is no header\r\n\r\n")
+
+
+SERVERS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
+    "denied": ("loaded", {"GET /cache/check": denied, "GET /ws": denied}, {"Authorization": "Bearer ${DENIED}"}),
+    "login": ("loaded", {"GET /cache/check": login, "GET /ws": login}, {"Authorization": "Basic ${BASIC}"}),
+    "debug": ("loaded", {"GET /cache/check": fine, "GET /system_stats": fine}, {"X-Key": "${ECHOED}"}),
+    "refused": ("cold", {"POST /prompt": refused}, {"X-Key": "${ECHOED}"}),
+    "broken": ("loaded", {"GET /cache/check": broken, "GET /ws": broken}, {"X-Key": "${ECHOED}"}),
+}
+
+
+@asynccontextmanager
+async def fronts() -> AsyncIterator[dict[str, Front]]:
+    """The servers, by name."""
+    async with AsyncExitStack() as stack:
+        made: dict[str, Front] = {}
+        for name, (persona, bends, _) in SERVERS.items():
+            made[name] = front = Front(PERSONAS[persona])
+            front.bends.update(bends)
+            await stack.enter_async_context(front.listening())
+        yield made
+
+
+class Receiver:
+    """Where alerts go: it refuses them, with all that it was sent in its answer."""
+
+    def __init__(self) -> None:
+        self.paths: set[str] = set()
+        self.url = ""
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._refuse)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        self.url = f"127.0.0.1:{runner.addresses[0][1]}"
+        try:
+            yield
+        finally:
+            await runner.cleanup()
+
+    async def _refuse(self, request: web.Request) -> web.Response:
+        self.paths.add(request.path)
+        return web.Response(status=400, text=f"{request.url} {dict(request.headers)}")
+
+
+def settings_over(made: dict[str, Front], receiver: Receiver, port: int) -> dict[str, Any]:
+    """Settings with a secret in every place that can hold one, all of them from the environment."""
+    servers = [{"url": front.url, "name": name, "headers": SERVERS[name][2]} for name, front in made.items()]
+    gone = {"url": "http://127.0.0.1:9", "name": "gone", "headers": {"X-Key": "${GONE}"}}
+    channels = {
+        "hook": {"webhook": f"http://{receiver.url}/hooks/${{HOOK}}", "secret": "${HOOK_KEY}"},
+        "service": {"apprise": [f"json://{receiver.url}/${{SERVICE}}"]},
+    }
+    rule = {"name": "all", "for_s": 0, "to": ["hook", "service"]}
+    return {
+        "servers": [*servers, gone],
+        "workflows_dir": str(REPOSITORY / "workflows"),
+        "cache_check": {"kind": "text"},
+        "listen": {"port": port, "token": "${TOKEN}"},
+        "logging": {"level": "TRACE", "file": "logs/comfywarm.log"},
+        "timing": QUICK,
+        "alerts": {"channels": channels, "rules": [rule], "gather_s": 0},
+    }

@@ -1,0 +1,134 @@
+"""The files of deploy/systemd and deploy/docker keep what docs/security.md and docs/operations.md promise."""
+
+import json
+import re
+import shutil
+import subprocess
+import tomllib
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+from statemachine.settings import parse_settings
+
+REPOSITORY = Path(__file__).parents[2]
+DOCKER = REPOSITORY / "deploy" / "docker"
+UNIT = REPOSITORY / "deploy" / "systemd" / "comfywarm.service"
+DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
+
+
+def unit_options() -> dict[str, list[str]]:
+    """Every option of the unit with its values, in order."""
+    options: dict[str, list[str]] = {}
+    for line in UNIT.read_text(encoding="utf-8").splitlines():
+        if line and line[0] not in "#[":
+            name, _, value = line.partition("=")
+            options.setdefault(name, []).append(value)
+    return options
+
+
+def test_the_unit_tells_systemd_how_it_fares() -> None:
+    options = unit_options()
+    assert options["Type"] == ["notify"]
+    assert options["WatchdogSec"] == ["60s"]
+    assert options["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert options["Restart"] == ["always"]
+    assert (options["TimeoutStopSec"], options["StartLimitIntervalSec"]) == (["20s"], ["0"])
+
+
+HARDENED = {
+    "User": "comfywarm",
+    "NoNewPrivileges": "yes",
+    "CapabilityBoundingSet": "",
+    "ProtectSystem": "strict",
+    "ProtectHome": "yes",
+    "PrivateTmp": "yes",
+    "PrivateDevices": "yes",
+    "MemoryDenyWriteExecute": "yes",
+    "RestrictAddressFamilies": "AF_INET AF_INET6 AF_UNIX",
+    "UMask": "0077",
+    "LimitCORE": "0",
+}
+
+
+@pytest.mark.parametrize("name", HARDENED)
+def test_the_unit_is_hardened(name: str) -> None:
+    assert unit_options()[name] == [HARDENED[name]]
+
+
+@pytest.mark.deploy
+def test_systemd_itself_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+    """The program is put in place of ours, which is not installed here."""
+    program = shutil.which("true")
+    copy = tmp_path / UNIT.name
+    copy.write_text(re.sub(r"(?<=ExecStart=)\S+", str(program), UNIT.read_text(encoding="utf-8")), encoding="utf-8")
+    verified = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
+    assert (verified.returncode, verified.stderr) == (0, "")
+    # In tenths: 0 is sealed, 100 is wide open; what is left is that it may use the network.
+    security = ["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", str(copy)]
+    judged = subprocess.run(security, capture_output=True, text=True, check=False)
+    assert judged.returncode == 0, judged.stdout
+
+
+def instructions(name: str) -> list[str]:
+    """The arguments of every instruction of that name, continued lines joined."""
+    joined = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
+    return [line.partition(" ")[2] for line in joined.splitlines() if line.startswith(f"{name} ")]
+
+
+def test_the_image_comes_from_one_place_and_runs_as_nobody_special() -> None:
+    assert {one.split()[0] for one in instructions("FROM")} == {"python:3.12-slim"}
+    assert instructions("USER") == ["10001:10001"]
+    assert "://" not in DOCKERFILE
+    assert len(instructions("HEALTHCHECK")) == 1
+
+
+def test_the_image_installs_only_what_is_pinned_with_its_hash() -> None:
+    installs = [one for run in instructions("RUN") for one in run.split("&&") if "pip install" in one]
+    assert len(installs) == 3
+    assert all("--require-hashes" in one or "--no-index" in one for one in installs)
+
+
+def test_whatever_builds_the_wheel_is_taken_from_the_pinned_packages() -> None:
+    found = re.search(r"keep = /\^\((.+?)\)==/", DOCKERFILE)
+    assert found is not None
+    taken = set(found[1].split("|"))
+    (backend,) = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    needed, new = set[str](), {backend}
+    while new:
+        needed |= new
+        new = {_name(one) for name in new for one in requires(name) or [] if ";" not in one} - needed
+    assert taken == needed
+    pinned = (REPOSITORY / "requirements-dev.txt").read_text(encoding="utf-8")
+    assert all(f"\n{name}==" in f"\n{pinned}" for name in taken)
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[<>=!~ ;\[]", requirement)[0].lower()
+
+
+def test_everything_that_is_copied_is_there_and_let_through() -> None:
+    ignored = (DOCKER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    assert ignored[1] == "*"
+    for copied in instructions("COPY"):
+        if not copied.startswith("--from="):
+            for source in copied.split()[:-1]:
+                assert (REPOSITORY / source).exists(), source
+                assert f"!{source}" in ignored, source
+
+
+def test_the_container_may_write_only_where_it_must() -> None:
+    compose = (DOCKER / "compose.yaml").read_text(encoding="utf-8")
+    for line in ("read_only: true", "cap_drop: [ALL]", '"no-new-privileges:true"', '"127.0.0.1:8799:8799"'):
+        assert line in compose
+    mounted = re.findall(r"- \./\S+", compose)
+    assert mounted
+    assert all(one.endswith(":ro") for one in mounted)
+
+
+def test_the_containers_settings_are_right() -> None:
+    data = json.loads((DOCKER / "settings.example.json").read_text(encoding="utf-8"))
+    settings = parse_settings(data, Path("/etc/comfywarm"), {"COMFYWARM_TOKEN": "x" * 32})
+    assert settings.listen.token is not None
+    assert str(settings.data_dir) == "/var/lib/comfywarm"

@@ -1,0 +1,28 @@
+"""Docker's health check asks the daemon that the settings describe."""
+
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from statemachine.cli.daemon_api import DaemonAwayError
+from tests.cli.rig import REPOSITORY, small_daemon
+
+
+def healthcheck() -> ModuleType:
+    spec = spec_from_file_location("healthcheck", REPOSITORY / "deploy" / "docker" / "healthcheck.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+async def test_a_daemon_that_answers_is_healthy_and_one_that_does_not_is_not(tmp_path: Path) -> None:
+    async with small_daemon(tmp_path, token="a-token-of-some-length") as daemon:
+        settings = daemon.settings()
+        await healthcheck().ask(settings)
+        assert daemon.requests == ["/healthz"]
+    with pytest.raises(DaemonAwayError):
+        await healthcheck().ask(settings)

@@ -97,10 +97,9 @@ async def test_a_hangup_during_the_start_ends_nothing(tmp_path: Path) -> None:
 
 async def hang_up_often(process: Process) -> None:
     """From when the process can hear of it: Python itself does not for its first tenths of a second."""
-    while not handles_hangup(process.pid):
-        await asyncio.sleep(0.001)
     while True:
-        process.send_signal(signal.SIGHUP)
+        if handles_hangup(process.pid):
+            process.send_signal(signal.SIGHUP)
         await asyncio.sleep(0.002)
 
 

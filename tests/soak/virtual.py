@@ -25,7 +25,7 @@ from statistics import median
 
 from typing_extensions import override
 
-from statemachine.cli.daemon import PRUNE_EVERY_S
+from statemachine.cli.building import PRUNE_EVERY_S
 from statemachine.journal.journal import Journal, JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from statemachine.settings import Settings

@@ -104,6 +104,5 @@ async def test_the_warmth_figures_are_those_of_the_api(browser: Browser, tmp_pat
             for window in ("24h", "7d"):
                 await expect(shares).to_contain_text(f"{math.floor(1000 * figures[window]['warm_share']) / 10}%")
                 await expect(evictions).to_contain_text(f"{figures[window]['evictions']:,}")
-        await warmth.get_by_text("Failed warm-ups by reason").click()
         await expect(warmth.get_by_text("Out of memory")).to_be_visible()
         await expect(visit.table().get_by_role("img")).to_have_count(3)

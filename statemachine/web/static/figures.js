@@ -39,6 +39,8 @@ function header(scope, words) {
   return Object.assign(make("th", "", words), { scope });
 }
 
+let failuresShown = true; // as the reader last left it: the figures are drawn anew at each poll
+
 function failures(counts) {
   const entries = Object.entries(counts).sort(([, a], [, b]) => b - a);
   if (entries.length === 0) return [];
@@ -50,5 +52,7 @@ function failures(counts) {
     return make("li", "", make("span", "failure-name", reasonText(reason)), make("b", "", number(count)), bar);
   });
   const summary = make("summary", "caption", label("failed_by_reason"));
-  return [Object.assign(make("details", "", summary, make("ul", "failures", ...items)), { open: true })];
+  const details = Object.assign(make("details", "", summary, make("ul", "failures", ...items)), { open: failuresShown });
+  details.addEventListener("toggle", () => (failuresShown = details.open));
+  return [details];
 }

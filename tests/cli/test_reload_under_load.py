@@ -1,0 +1,136 @@
+"""Change without restart while the fleet is busy: users' jobs everywhere, warm-ups in flight, a stream that is read."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import aiohttp
+
+from statemachine.cli.descriptors import allow_descriptors
+from statemachine.simulator import Fleet, Member, running_fleet
+from statemachine.simulator.personas import PERSONAS
+from tests.cli.rig import PATIENCE_S, REPOSITORY, started
+from tests.cli.test_stop import address_of
+
+Json = dict[str, Any]
+COUNT, MOVED, SLOW = 300, 60, 40
+ANSWERED_WITHIN_S = 1.0
+IN_FORCE_WITHIN_S = 5.0
+
+
+class Reader:
+    """Hears the event stream, and asks whether the daemon is alive, all the time."""
+
+    def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
+        self._session, self._address = session, address
+        self.ids: list[int] = []
+        self.notices: list[tuple[float, Json]] = []
+        self.slowest_s = 0.0
+
+    async def hear(self) -> None:
+        """The stream from its beginning."""
+        async with self._session.get(f"{self._address}/api/events?since=0", timeout=None) as stream:
+            async for line in stream.content:
+                if line.startswith(b"id: "):
+                    self.ids.append(int(line[4:]))
+                elif line.startswith(b"data: ") and (entry := json.loads(line[6:])).get("event") == "notice":
+                    self.notices.append((time.monotonic(), entry))
+
+    async def feel_the_pulse(self) -> None:
+        """How long the slowest /healthz takes."""
+        while True:
+            asked = time.monotonic()
+            async with self._session.get(f"{self._address}/healthz"):
+                self.slowest_s = max(self.slowest_s, time.monotonic() - asked)
+            await asyncio.sleep(0.02)
+
+
+def settings_of(members: list[Member]) -> str:
+    """A settings file over these servers."""
+    return json.dumps({
+        "listen": {"port": 0},
+        "workflows_dir": str(REPOSITORY / "workflows"),
+        "servers": [member.url for member in members],
+        "timing": {"check_interval_s": 5},
+        "limits": {"max_warming": SLOW, "max_warming_per_host": SLOW},
+        "logging": {"file": None},
+    })  # fmt: skip
+
+
+@asynccontextmanager
+async def users(fleet: Fleet) -> AsyncIterator[None]:
+    """Somebody's job on some loaded server, fifty times a second."""
+    rng, loaded = Random(1), [one.server for one in fleet.members if one.server.persona.name == "loaded"]
+
+    async def work() -> None:
+        while True:
+            rng.choice(loaded).start_foreign_job(0.05)
+            await asyncio.sleep(0.02)
+
+    working = asyncio.create_task(work())
+    yield
+    working.cancel()
+
+
+async def test_a_busy_fleet_is_changed_and_nobody_else_notices(tmp_path: Path) -> None:
+    allow_descriptors(COUNT)
+    path = tmp_path / "settings.json"
+    personas = [PERSONAS["slow"]] * SLOW + [PERSONAS["loaded"]] * (COUNT - SLOW)
+    async with running_fleet(personas, scale=0.1) as fleet, users(fleet), aiohttp.ClientSession() as session:
+        stay, leave, come = fleet.members[: -2 * MOVED], fleet.members[-2 * MOVED : -MOVED], fleet.members[-MOVED:]
+        path.write_text(settings_of([*stay, *leave]))
+        async with started(path, "serve") as process:
+            address = await address_of(process)
+            reader = Reader(session, address)
+            tasks = [asyncio.create_task(reader.hear()), asyncio.create_task(reader.feel_the_pulse())]
+            before = await until(session, address, lambda states: states.get("warming", 0) == SLOW)
+            written = time.monotonic()
+            (tmp_path / "new").write_text(settings_of([*stay, *come]))
+            (tmp_path / "new").replace(path)
+            await until(session, address, lambda states: states == {"loaded": COUNT - MOVED}, COUNT - MOVED)
+            await reloaded(reader)
+            for task in tasks:
+                task.cancel()
+            ((at, notice),) = reader.notices
+            print(f"in force after {at - written:.2f} s, slowest /healthz {reader.slowest_s * 1000:.0f} ms")
+            assert f"added {MOVED}, removed {MOVED}, changed 0" in notice["message"]
+            assert at - written < IN_FORCE_WITHIN_S
+            assert reader.slowest_s < ANSWERED_WITHIN_S
+            assert reader.ids == list(range(len(reader.ids)))  # the stream first says where it begins: 0
+            await nothing_was_disturbed(session, address, stay, before)
+
+
+async def until(session: aiohttp.ClientSession, address: str, holds: Any, total: int | None = None) -> Json:
+    """The first status whose states, and number of servers where it is told, are these."""
+    async with asyncio.timeout(2 * PATIENCE_S):
+        while True:
+            async with session.get(f"{address}/api/status") as response:
+                status: Json = await response.json()
+            if holds(status["states"]) and total in (None, status["total"]):
+                return status
+            await asyncio.sleep(0.05)
+
+
+async def reloaded(reader: Reader) -> None:
+    """Until the notice has been heard."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if reader.notices:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def nothing_was_disturbed(session: aiohttp.ClientSession, address: str, stay: list[Member], before: Json) -> None:
+    """Those that stay kept their connection, and the prompts that were in flight are the only ones of ours."""
+    prompts = {one["name"]: one["prompt_id"] for one in before["servers"]}
+    for member in stay:
+        name = member.url.removeprefix("http://")
+        async with session.get(f"{address}/api/servers/{name}") as response:
+            detail = await response.json()
+        assert detail["link"]["connects"] == 1, name
+        assert [one["prompt_id"] for one in detail["attempts"]] == ([prompts[name]] if prompts[name] else [])

@@ -50,6 +50,7 @@ class Alerter:
         self._under_way: Counter[str] = Counter()
         self._dropped: set[str] = set()
         self._recovery = True
+        self._servers: frozenset[str] = frozenset()
         self._is_recalled = False
         self._saved = -1
         self._save_at = 0.0
@@ -74,7 +75,8 @@ class Alerter:
         self._recovery = settings.alerts.recovery
         self._lanes.apply(settings.alerts, settings.language)
         self._book.apply(settings.alerts.rules if settings.alerts.channels else (), settings.alerts.gather_s, now)
-        self._book.keep_only((config.name for config in resolve_servers(settings)), now)
+        self._servers = frozenset(config.name for config in resolve_servers(settings))
+        self._book.keep_only(self._servers, now)
         self._wake.set()
 
     def hear(self, message: Message) -> None:
@@ -179,6 +181,7 @@ class Alerter:
             told = await self._memory.load()
             self._is_recalled = True
             self._book.restore(told, _loop_time())
+            self._book.keep_only(self._servers, _loop_time())  # some may have left the settings while no daemon ran
 
 
 @asynccontextmanager

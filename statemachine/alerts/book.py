@@ -81,6 +81,7 @@ class AlertBook:
         for one in told:
             rule = self._rules.get(one.rule)
             if rule is not None:
+                self._withdraw((one.rule, one.trouble.subject))
                 self.incidents.restore(rule, one)
                 self._resume(one.trouble, now)
 
@@ -216,11 +217,15 @@ class AlertBook:
             self._end_for((rule, subject), now, recovered=recovered)
 
     def _end_for(self, key: Key, now: float, *, recovered: bool) -> None:
+        self._withdraw(key)
+        self.incidents.end(key, now, recovered=recovered)
+
+    def _withdraw(self, key: Key) -> None:
+        """What is not told yet will not be."""
         self._pending.pop(key, None)
         for cause, gathering in self._gathering.items():
             if cause[0] == key[0]:
                 gathering.members.pop(key[1], None)
-        self.incidents.end(key, now, recovered=recovered)
 
     def _settle(self, now: float) -> None:
         """A fleet that is silent still, after the brake's hold has ended, has not come back."""

@@ -206,3 +206,17 @@ async def test_a_fleet_that_goes_away_for_longer_is_one_message() -> None:
         assert site.recorders["ops"].titles == [
             "comfywarm: most of the fleet, 20 of 20 servers unreachable for 2 min: 20 hosts: unreachable!"
         ]
+
+
+async def test_a_server_that_left_the_settings_while_no_daemon_ran_is_forgotten_silently() -> None:
+    shelf = Shelf()
+    async with Site(shelf).running(alert_settings(DOWN)) as before:
+        before.see(State.FAILED, 1, 2)
+        await asyncio.sleep(200)
+    async with Site(shelf).running(alert_settings(DOWN, hosts="[2-20]")) as after:
+        after.see(State.LOADED, 2)
+        await asyncio.sleep(10)
+        assert after.recorders["ops"].titles == [
+            "comfywarm: recovered: 1 server loaded again after 3 min: 192.0.2.2:8188"
+        ]
+    assert shelf.told == []

@@ -269,6 +269,20 @@ def test_what_is_recalled_late_does_not_stand_against_what_is_known() -> None:
     assert len(after.book.incidents) == 0
 
 
+def test_what_is_recalled_late_is_not_told_again_by_what_was_already_on_its_way() -> None:
+    before = Desk(rule(states=["failed"]))
+    before.see(State.FAILED, "a:1", "a:2")
+    before.book.incidents.settle(before.ask()[0])
+    after = Desk(rule(states=["failed"], for_s=30), gather_s=20)
+    after.see(State.FAILED, "a:1")
+    after.turn(31)
+    after.see(State.FAILED, "a:2")
+    after.book.restore(before.book.incidents.told(), after.now)
+    assert after.turn(200) == [], "one was gathering, one pending"
+    after.see(State.LOADED, "a:1", "a:2")
+    assert summary(after.ask()) == [("recovered", "down", ("a:1", "a:2"))]
+
+
 def test_a_reload_loses_nothing_of_a_rule_that_stays() -> None:
     down = rule(states=["failed"], for_s=100)
     desk = Desk(down, rule("other", states=["cold"]))

@@ -134,10 +134,18 @@ def tell_health(publisher: Publisher, now: Clock, healthy: bool) -> None:
 
 @asynccontextmanager
 async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """The work goes on beside the block, and is over when the block is left."""
-    task = asyncio.create_task(work)
+    """The work goes on beside the block, and is over when the block is left. Where it fails the log says so."""
+    task = asyncio.create_task(_loudly(work))
     try:
         yield
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+
+
+async def _loudly(work: Coroutine[Any, Any, None]) -> None:
+    """Nobody waits for what is done in the background, so nobody would hear of its error."""
+    try:
+        await work
+    except Exception:
+        logger.exception("{} has failed and is not done any more", getattr(work, "__qualname__", "work"))

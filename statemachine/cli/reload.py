@@ -62,14 +62,23 @@ class Reloader:
         """Reload at every request and every change of a file, for ever."""
         watching = asyncio.ensure_future(self._watch())
         try:
+            await self._reload_whatever_happens()  # what changed since the start read it
             while True:
                 await self._wanted.wait()
                 self._wanted.clear()
                 self._manager.reloading()
-                await self._reload()
+                await self._reload_whatever_happens()
                 self._manager.ready()
         finally:
             watching.cancel()
+
+    async def _reload_whatever_happens(self) -> None:
+        """A fault of our own must not end reloading: nobody would notice until a change is not obeyed."""
+        try:
+            await self._reload()
+        except Exception as error:
+            logger.exception("the settings could not be read again")
+            self._refuse(f"a mistake in comfywarm, of which its log says more ({type(error).__name__})")
 
     async def _reload(self) -> None:
         try:
@@ -119,8 +128,9 @@ class Reloader:
                 return
 
     def _folders(self) -> list[Path]:
-        """Folders, not files: an editor may put a new file in the old one's place."""
-        wanted = {self._source.path.absolute().parent, self._in_force.settings.workflows_dir.absolute()}
+        """Folders, not files: an editor may put a new file in the old one's place. Where links lead may change."""
+        path, workflows = self._source.path, self._in_force.settings.workflows_dir
+        wanted = {path.absolute().parent, path.resolve().parent, workflows.resolve()}
         return sorted(folder for folder in wanted if folder.is_dir())
 
     def _is_read(self, _change: Change, path: str) -> bool:

@@ -1,0 +1,132 @@
+"""The reloader alone: what its files may be, when they may change, and what must not end it."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from loguru import logger
+
+from statemachine.cli.building import in_background
+from statemachine.cli.reload import Reloader
+from statemachine.cli.sources import Reading, SettingsFile, read_around
+from statemachine.cli.systemd import ServiceManager
+from statemachine.core.vocabulary import Notice
+from statemachine.fleet.blueprint import Changes
+from statemachine.settings import Settings, load_settings
+from tests.cli.rig import PATIENCE_S, REPOSITORY
+
+
+class Site:
+    """What a reloader does to a daemon. The intervals that it puts in force tell which reading it was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.intervals: list[float] = []
+        self.notices: list[Notice] = []
+        self.faults: list[Exception] = []
+        self.reloader = Reloader(self._source, read_around(self._load()), self._apply, self._notify, ServiceManager())
+
+    @property
+    def _source(self) -> SettingsFile:
+        return SettingsFile(self.path, self._load)
+
+    def _load(self) -> Settings:
+        return load_settings(self.path, {})
+
+    async def _apply(self, fresh: Reading) -> Changes:
+        if self.faults:
+            raise self.faults.pop()
+        self.intervals.append(fresh.settings.timing.check_interval_s)
+        return Changes((), (), ())
+
+    def _notify(self, notice: Notice, _detail: str) -> None:
+        self.notices.append(notice)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The reloader at work, its first reading behind it."""
+        async with in_background(self.reloader.run()):
+            await self.until(lambda: bool(self.intervals))
+            yield
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait, within bounds."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds():  # noqa: ASYNC110 - a bounded poll
+                await asyncio.sleep(0.01)
+
+
+def write(path: Path, interval_s: float) -> Path:
+    """A settings file."""
+    path.parent.mkdir(exist_ok=True)
+    settings = {
+        "servers": ["http://127.0.0.1:8188"],
+        "workflows_dir": str(REPOSITORY / "workflows"),
+        "timing": {"check_interval_s": interval_s},
+    }
+    path.write_text(json.dumps(settings))
+    return path
+
+
+async def test_what_changed_while_the_daemon_started_is_put_in_force(tmp_path: Path) -> None:
+    site = Site(write(tmp_path / "settings.json", 60))
+    write(tmp_path / "settings.json", 70)
+    async with site.running():
+        assert site.intervals == [70]
+        assert site.notices == [Notice.SETTINGS_RELOADED]
+
+
+async def test_files_that_are_what_they_were_at_the_start_are_no_news(tmp_path: Path) -> None:
+    site = Site(write(tmp_path / "settings.json", 60))
+    async with site.running():
+        site.reloader.request()
+        await site.until(lambda: len(site.intervals) == 2)
+        assert site.notices == []
+
+
+async def test_a_fault_of_our_own_does_not_end_reloading(tmp_path: Path) -> None:
+    site = Site(write(tmp_path / "settings.json", 60))
+    async with site.running():
+        site.faults.append(RuntimeError("a mistake"))
+        site.reloader.request()
+        await site.until(lambda: site.notices == [Notice.SETTINGS_REFUSED])
+        site.reloader.request()
+        await site.until(lambda: site.notices == [Notice.SETTINGS_REFUSED, Notice.SETTINGS_RELOADED])
+
+
+@pytest.mark.parametrize("swapped", ["the file that the link leads to", "the link", "a link to the folder"])
+async def test_settings_behind_a_link_are_watched(tmp_path: Path, swapped: str) -> None:
+    old = write(tmp_path / "old" / "settings.json", 60)
+    link = tmp_path / "etc" / "settings.json"
+    if swapped == "a link to the folder":
+        link.parent.symlink_to(old.parent)
+    else:
+        link.parent.mkdir()
+        link.symlink_to(old)
+    site = Site(link)
+    async with site.running():
+        if swapped == "the file that the link leads to":
+            write(old, 70)
+        else:
+            moved = link if link.is_symlink() else link.parent
+            new = write(tmp_path / "new" / "settings.json", 70)
+            (tmp_path / "fresh").symlink_to(new if moved is link else new.parent)
+            (tmp_path / "fresh").replace(moved)
+        await site.until(lambda: site.intervals[-1] == 70)
+
+
+async def test_work_in_the_background_that_fails_does_not_do_so_in_silence() -> None:
+    lines: list[str] = []
+    sink = logger.add(lambda line: lines.append(str(line)), backtrace=False, diagnose=False)
+
+    async def fail() -> None:
+        raise OSError("the disk is gone")
+
+    async with in_background(fail()):
+        await asyncio.sleep(0)
+    logger.remove(sink)
+    assert "fail has failed and is not done any more" in lines[0]
+    assert "the disk is gone" in lines[0]

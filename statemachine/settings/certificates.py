@@ -30,12 +30,17 @@ def page_context(tls: ListenTls) -> ssl.SSLContext:
     """For the page and the API. Raises OSError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    load_pair(context, tls)
+    _load(context, tls)
     return context
 
 
 def load_pair(context: ssl.SSLContext, tls: ListenTls) -> None:
-    """Give the context, which may be in use, certificate and key: new connections see them. Raises OSError."""
+    """Give a context in use certificate and key: new connections see them. Raises OSError, and changes nothing then."""
+    page_context(tls)  # a key that does not fit would leave the context with a certificate alone
+    _load(context, tls)
+
+
+def _load(context: ssl.SSLContext, tls: ListenTls) -> None:
     # Without a password OpenSSL would ask for one at the terminal and wait.
     context.load_cert_chain(tls.certificate, tls.key, password="")
 

@@ -88,6 +88,14 @@ async def test_the_command_line_gives_its_token_to_nobody_else(tmp_path: Path, a
     assert heard == []
 
 
+def test_a_key_that_does_not_fit_leaves_the_context_as_it_was(authority: Authority) -> None:
+    old, new = authority.certify("127.0.0.1"), authority.certify("localhost")
+    context = page_context(ListenTls(certificate=old.certificate, key=old.key))
+    with pytest.raises(OSError, match="KEY_VALUES_MISMATCH"):
+        load_pair(context, ListenTls(certificate=new.certificate, key=old.key))
+    assert shown(context, authority) == "127.0.0.1"
+
+
 def test_a_renewed_certificate_is_shown_to_new_connections(authority: Authority) -> None:
     old, new = authority.certify("127.0.0.1"), authority.certify("localhost")
     context = page_context(ListenTls(certificate=old.certificate, key=old.key))

@@ -59,7 +59,9 @@ class Snapshot:
     @property
     def has_first_verdicts(self) -> bool:
         """Whether something has been found out about every server since the start."""
-        return all(view.last_check is not None or view.state in _VERDICTS for view in self._views.values())
+        return bool(self._views) and all(
+            view.last_check is not None or view.state in _VERDICTS for view in self._views.values()
+        )
 
 
 _VERDICTS = frozenset({State.UNREACHABLE, State.FAILED, State.PAUSED, State.SUBMITTING, State.WARMING})

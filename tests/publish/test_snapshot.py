@@ -58,6 +58,7 @@ VERDICTLESS = {State.UNKNOWN, State.CHECKING, State.LOADED, State.COLD, State.AU
 @pytest.mark.parametrize("state", State)
 def test_readiness_waits_for_a_first_verdict_about_every_server(state: State) -> None:
     snapshot = Snapshot()
+    assert not snapshot.has_first_verdicts, "the daemon has not placed its servers yet"
     snapshot.put(replace(view("a"), last_check=5.0))
     assert snapshot.has_first_verdicts
     snapshot.put(view("b", state))

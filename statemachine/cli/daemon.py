@@ -131,7 +131,7 @@ async def running_daemon(
         manager = ServiceManager.of(os.environ)
 
         async def apply(fresh: Reading) -> Changes:
-            hide(secrets_in(fresh.settings))
+            hide([*secrets_in(settings), *secrets_in(fleet.settings), *secrets_in(fresh.settings)])
             await asyncio.to_thread(_read_certificates, fresh, trust, tls, settings.listen.tls)
             changes = await fleet.reconfigure(fresh.settings, fresh.servers, fresh.workflows)
             alerter.reconfigure(fresh.settings)

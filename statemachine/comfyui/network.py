@@ -39,7 +39,7 @@ def new_session() -> aiohttp.ClientSession:
 
 
 class NetworkTransport:
-    """The way to one server at `url` (no trailing slash). `timeout_s` is asked for each request: a reload may change it.
+    """The way to one server at `url` (no trailing slash). `timeout_s` is asked anew each time: a reload may change it.
 
     `tls` is for https and wss; None there believes the system's authorities. Whatever comes in is freed of the
     headers' values, so that a server that echoes them betrays nothing.
@@ -60,11 +60,12 @@ class NetworkTransport:
         self._tls = tls
         self._mask = Mask(headers.values())
 
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
         """See Transport."""
         timeout_s = self._timeout_s()
         timeout = aiohttp.ClientTimeout(total=timeout_s)
-        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        said = {"Content-Type": "application/json" if body is not None else None, "Accept": accept}
+        headers = self._headers | {name: value for name, value in said.items() if value is not None}
         try:
             async with self._session.request(
                 method,

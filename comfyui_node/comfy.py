@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import logging
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from server import PromptServer  # ComfyUI's server.py; without it there is nothing to tell
@@ -82,7 +82,7 @@ def loaded_models() -> list[Any]:
 
 def loaded_bytes() -> dict[int, int]:
     """Each loaded model by its identity → its bytes where it computes. An entry may be replaced over one model."""
-    pairs = (_guarded(lambda entry=entry: _identity_and_bytes(entry), None) for entry in loaded_models())
+    pairs = (_guarded(functools.partial(_identity_and_bytes, entry), None) for entry in loaded_models())
     return dict(pair for pair in pairs if pair)
 
 
@@ -102,14 +102,13 @@ def describe_model(entry: Any) -> tuple[str, int, int]:
 
 def graphs_in_queue() -> list[Graph]:
     """The graphs that run and wait."""
-    running, pending = _guarded(_queue, ([], []))
-    graphs = (_guarded(lambda item=item: item[GRAPH], None) for item in (*running, *pending))
+    graphs = (item[GRAPH] for item in _guarded(_items, []) if isinstance(item, (tuple, list)) and len(item) > GRAPH)
     return [graph for graph in graphs if isinstance(graph, Mapping)]
 
 
-def _queue() -> tuple[Iterable[Any], Iterable[Any]]:
+def _items() -> list[Any]:
     """Newer releases have a reading without a deep copy of every graph."""
     queue = PromptServer.instance.prompt_queue
     read = getattr(queue, "get_current_queue_volatile", None) or queue.get_current_queue
-    found: tuple[Iterable[Any], Iterable[Any]] = read()
-    return found
+    running, pending = read()
+    return [*running, *pending]

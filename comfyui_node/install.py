@@ -39,7 +39,7 @@ class CheckRoute:
             return web.json_response({"error": str(error)}, status=400)
         except Exception as error:
             log.exception("comfywarm cannot answer %s", PATH)
-            return web.json_response({"error": f"comfywarm's node failed: {error!r}"}, status=503)
+            return web.json_response({"error": f"comfywarm's node failed: {error!r}"}, status=501)
 
     async def _answer(self, request: web.Request) -> web.Response:
         names, keys = request.query.getall("workflow", []), request.query.getall("key", [])

@@ -3,9 +3,9 @@
 import time
 import uuid
 
-import execution  # type: ignore[import-not-found]
+import execution
 from aiohttp import web
-from server import PromptServer  # type: ignore[import-not-found]
+from server import PromptServer
 
 from . import config
 from .cache import drop, keys, listing, missing

@@ -102,7 +102,8 @@ def describe_model(entry: Any) -> tuple[str, int, int]:
 
 def graphs_in_queue() -> list[Graph]:
     """The graphs that run and wait."""
-    graphs = (item[GRAPH] for item in _guarded(_items, []) if isinstance(item, (tuple, list)) and len(item) > GRAPH)
+    items: list[Any] = _guarded(_items, [])
+    graphs = (item[GRAPH] for item in items if isinstance(item, (tuple, list)) and len(item) > GRAPH)
     return [graph for graph in graphs if isinstance(graph, Mapping)]
 
 

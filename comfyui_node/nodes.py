@@ -41,6 +41,8 @@ class CacheModel:
 
     def keep(self, key: str, tag: str, data: Any) -> tuple[Any]:
         """See ComfyUI."""
+        if key in {"", "*"}:
+            raise ValueError(f"{key!r} cannot be the key of a model: DropModel takes * as all keys")
         OWN.put(key, tag, data)
         return (data,)
 

@@ -8,7 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-CACHE_CLASSES = ("CacheModel //comfywarm", "CacheBackendData //Inspire", "CacheBackendDataList //Inspire")
+OWN_CLASS = "CacheModel //comfywarm"
+INSPIRE_PREFIX = "CacheBackendData"
+NUMBER_PREFIX = "CacheBackendDataNumberKey"
+"""Inspire-Pack's classes whose keys are numbers: only text keys are looked for."""
 FOLDER_VARIABLE = "COMFYWARM_WORKFLOWS"
 OWN_FOLDER = Path(__file__).with_name("workflows")
 
@@ -49,8 +52,9 @@ def keys_of(graph: Mapping[str, Any]) -> list[str]:
 
 
 def _key(node: Mapping[str, Any]) -> str:
-    inputs = node.get("inputs")
-    if node.get("class_type") not in CACHE_CLASSES or not isinstance(inputs, Mapping):
+    inputs, class_type = node.get("inputs"), str(node.get("class_type"))
+    keeps = class_type.startswith(INSPIRE_PREFIX) and not class_type.startswith(NUMBER_PREFIX)
+    if not isinstance(inputs, Mapping) or not (keeps or class_type == OWN_CLASS):
         return ""
     key = inputs.get("key")
     return key if isinstance(key, str) else ""

@@ -78,6 +78,15 @@ async def test_an_exported_request_body_is_read_too(inside: Inside) -> None:
     assert await inside.ask("?workflow=body") == (200, "未查询到缓存a。")
 
 
+async def test_every_kind_of_cache_node_with_a_text_key_is_known(inside: Inside) -> None:
+    for name, class_type in (("1", "CacheBackendDataList //Inspire"), ("2", "CacheBackendDataNumberKey //Inspire")):
+        inside.add_workflow(name, f"key{name}", class_type=class_type)
+    (inside.workflows / "3.json").write_text(
+        '{"1": {"class_type": "CacheModel //comfywarm", "inputs": {"key": ["2", 0]}}}'
+    )
+    assert await inside.ask() == (200, "未查询到缓存key1。")
+
+
 async def test_a_peek_needs_no_files(inside: Inside) -> None:
     assert (await inside.tell("?peek=1"))["keys"] == {"present": [], "missing": []}
 

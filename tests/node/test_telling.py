@@ -158,5 +158,7 @@ async def test_what_is_kept_and_when_the_executor_runs_a_node_again(inside: Insi
     inside.drop("a")
     assert (keeping.IS_CHANGED(key="a"), giving.IS_CHANGED(key="a")) == (kept[0] + 1, kept[1] + 1)
     assert dropping.IS_CHANGED(key="a") != dropping.IS_CHANGED(key="a")
+    with pytest.raises(ValueError, match="cannot be the key"):
+        keeping().keep("*", "t", None)
     with pytest.raises(ValueError, match="nothing is cached under the key 'a'"):
         giving().give("a")

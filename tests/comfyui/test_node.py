@@ -241,6 +241,8 @@ async def test_it_starts_its_workflow_once_and_only_where_told_to(servers: Serve
 async def test_it_does_not_start_again_what_brought_nothing(servers: Servers) -> None:
     """Inspire-Pack's keys are lost, the executor still holds the nodes: the trap. The started prompt brings nothing."""
     server = servers.starting
+    await ask(server)
+    await server.idle()
     before = len(await server.history())
     await server.clear_keys()
     assert "自动" in (await ask(server))[1]

@@ -9,6 +9,7 @@ from statemachine.core.backoff import backoff, spread
 from statemachine.core.vocabulary import Reason, Witness
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.desk import Desk
+from statemachine.settings.model import Timing
 
 STALE_PAUSE_S = 0.05
 """Before asking again where evidence of change overtook an answer."""
@@ -151,6 +152,12 @@ def _queue_mark(desk: Desk) -> tuple[int | None, int]:
     return desk.server.queue_remaining, desk.server.epoch
 
 
+def auto_pace_s(rounds: int, timing: Timing) -> float:
+    """How long to leave a server that loads by itself alone, after so many rounds that came to nothing."""
+    doublings = min(rounds // AUTO_ROUNDS_AT_PACE, MOST_DOUBLINGS)
+    return min(timing.auto_recheck_s * 2.0**doublings, max(timing.auto_recheck_s, timing.check_interval_s))
+
+
 async def _until_worth_looking(desk: Desk) -> None:
     """For the pace, or until a frame says that the queue has run dry.
 
@@ -158,14 +165,13 @@ async def _until_worth_looking(desk: Desk) -> None:
     workflow again, and its end the next check.
     """
     server, timing = desk.server, desk.shared.settings.timing
-    doublings = min(server.auto_rounds // AUTO_ROUNDS_AT_PACE, MOST_DOUBLINGS)
-    pace = min(timing.auto_recheck_s * 2.0**doublings, max(timing.auto_recheck_s, timing.check_interval_s))
+    pace = auto_pace_s(server.auto_rounds, timing)
     until, epoch = loop_time() + spread(pace, desk.shared.world.uniform), server.epoch
     desk.announce(desk.shared.world.now() + until - loop_time())
     while (left := until - loop_time()) > 0:
         await desk.rest(left)
         ran_dry = server.epoch != epoch and server.queue_fell and server.queue_remaining == 0
-        if ran_dry and not doublings:
+        if ran_dry and server.auto_rounds < AUTO_ROUNDS_AT_PACE:
             return
 
 

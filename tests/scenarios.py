@@ -1,4 +1,4 @@
-"""The nine recorded scenarios, played against any server that speaks ComfyUI's protocol: real or simulated.
+"""The recorded scenarios, played against any server that speaks ComfyUI's protocol: real or simulated.
 
 `play` returns lines in the recorded format; `tests/transcript.py` compares them with what was recorded. The
 server must have the nodes `RigSlowModel` and `CacheBackendData //Inspire`, must be idle, and must not have
@@ -43,7 +43,7 @@ async def play(scenario_name: str, base_url: str, scale: float = 1.0, hold: Hold
     async with aiohttp.ClientSession(base_url) as session, asyncio.timeout(PATIENCE_S):
         stage = Stage(session, scale, hold)
         try:
-            await SCENARIOS[scenario_name](stage)
+            await {**SCENARIOS, **WITH_COMPANION}[scenario_name](stage)
         finally:
             await stage.close()
         return stage.lines
@@ -88,8 +88,8 @@ class Stage:
         await watcher.until(lambda frame: frame["type"] == "status")
         return watcher
 
-    async def get(self, path: str) -> Any:
-        return await self._exchange("GET", path, None, {})
+    async def get(self, path: str, **headers: str) -> Any:
+        return await self._exchange("GET", path, None, {"headers": headers})
 
     async def post(self, path: str, body: Any) -> Any:
         """POST `body`, as it is if it is a string, else as JSON; the decoded answer."""
@@ -166,6 +166,10 @@ class Watcher:
     async def until_node_runs(self, prompt_id: str) -> None:
         await self.until(lambda frame: _is_executing(frame, prompt_id) and frame["data"]["node"] is not None)
 
+    async def until_told(self, sequence: int) -> None:
+        """Wait for the frame of that number from comfywarm's node."""
+        await self.until(lambda frame: _is_cache_frame(frame) and frame["data"]["sequence"] == sequence)
+
     async def until_idle_again(self) -> None:
         """Wait for the queue, seen busy, to have run dry."""
         async with self._heard:
@@ -190,8 +194,20 @@ def cache_node(**inputs: Any) -> dict[str, Any]:
     return {"class_type": "CacheBackendData //Inspire", "inputs": inputs}
 
 
+def keep_node(**inputs: Any) -> dict[str, Any]:
+    return {"class_type": "CacheModel //comfywarm", "inputs": inputs}
+
+
+def drop_node(**inputs: Any) -> dict[str, Any]:
+    return {"class_type": "DropModel //comfywarm", "inputs": inputs}
+
+
 def _is_executing(frame: Frame, prompt_id: str) -> bool:
     return bool(frame["type"] == "executing" and frame["data"].get("prompt_id") == prompt_id)
+
+
+def _is_cache_frame(frame: Frame) -> bool:
+    return bool(frame["type"] == "comfywarm.cache")
 
 
 def _ran_dry(frames: list[Frame]) -> bool:
@@ -315,6 +331,41 @@ async def two_prompts_one_id(stage: Stage) -> None:
     await stage.get("/history?max_items=3")
 
 
+async def companion_node(stage: Stage) -> None:
+    """comfywarm's node: its answers, a frame for each change to all clients, and no trap in its own cache."""
+    owner = await stage.open("owner", "own-10")
+    observer = await stage.open("observer", "obs-10")
+    for query in ("key=n-0", "key=n-0&key=o-0", "workflow=cache", "workflow=nothing", "key=", "key=x&peek=1"):
+        await stage.get(f"/cache/check?{query}")
+    await stage.get("/cache/check?peek=1", Accept="application/json")
+    stage.hold(True)
+    prompt_id = await stage.submit(prompt=stage.graph("n", 0.8), client_id="own-10")
+    await owner.until_node_runs(prompt_id)
+    await stage.get("/cache/check?key=n-0&key=other", Accept="application/json")
+    stage.hold(False)
+    await owner.until_over(prompt_id)
+    await observer.until_told(1)
+    await stage.get("/cache/check?key=n-0&key=other&key=n-0", Accept="application/json")
+    await stage.get("/cache/check?key=n-0", Accept="application/json, text/plain, */*")
+    await _kept_and_lost(stage, owner, observer)
+    await stage.get("/cache/check?key=n-0", Accept="application/json")
+
+
+async def _kept_and_lost(stage: Stage, owner: Watcher, observer: Watcher) -> None:
+    """Keep, drop while the executor holds the node, keep by the very same prompt; lose Inspire-Pack's, and the rest."""
+    model = {"class_type": "RigSlowModel", "inputs": {"name": "o-0", "seconds": 0.4 * stage.scale}}
+    keep = {"10": model, "20": keep_node(key="o-0", tag="model", data=["10", 0])}
+    drop = {**keep, "30": drop_node(key="o-0", after=["20", 0])}
+    for sequence, graph in ((2, keep), (3, drop), (4, keep)):
+        await owner.until_over(await stage.submit(prompt=graph, client_id="own-10"))
+        await observer.until_told(sequence)
+    await stage.get("/inspire/cache/clear")
+    await observer.until_told(5)
+    await owner.until_over(await stage.submit(prompt=drop, client_id="own-10"))
+    await observer.until_told(6)
+    await owner.until_told(6)
+
+
 @asynccontextmanager
 async def watching(base_url: str, client_id: str) -> AsyncIterator[Watcher]:
     """One /ws connection for a test that is not a scenario."""
@@ -337,3 +388,5 @@ SCENARIOS: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "08_second_socket_same_client_id": second_socket_same_client_id,
     "09_two_prompts_one_id": two_prompts_one_id,
 }
+WITH_COMPANION: dict[str, Callable[[Stage], Awaitable[None]]] = {"10_companion_node": companion_node}
+"""For a fresh server with comfywarm's node, which has a workflow file `cache` for the mission's keys."""

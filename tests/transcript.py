@@ -25,7 +25,8 @@ NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
 INTERRUPTED = "05_interrupted"
 """Its interrupt races with the progress of the node it interrupts, so the number of steps is not compared."""
 
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}")
+"""Prompts' ids, and without hyphens the life of a server in the words of comfywarm's node."""
 CLOCKS = {"timestamp", "create_time", "seconds", "traceback"}
 UNORDERED = {"nodes", "executed", "current_outputs"}
 QUEUE_ITEM_LENGTH = 5
@@ -54,7 +55,8 @@ def normalise(lines: Iterable[Line], *, progress_steps: bool = True) -> list[Lin
     """
     kept = [line for line in lines if progress_steps or not _is_progress_step(line)]
     # HTTP first: its exchanges are one after the other, so ids are named in the same order in every run.
-    kept.sort(key=lambda line: (line["conn"] != "http", line["conn"]))
+    # The frames of comfywarm's node last: it looks on its own, so they come at any time between ComfyUI's.
+    kept.sort(key=lambda line: (line["conn"] != "http", line["conn"], _is_companions(line)))
     names = _Names(kept)
     return [names.line(line) for line in kept]
 
@@ -64,6 +66,10 @@ def _is_progress_step(line: Line) -> bool:
     if frame.get("type") == "progress_state":
         return any(0 < node["value"] < node["max"] for node in frame["data"]["nodes"].values())
     return bool(frame.get("type") == "progress")
+
+
+def _is_companions(line: Line) -> bool:
+    return bool(line.get("frame", {}).get("type") == "comfywarm.cache")
 
 
 class _Names:
@@ -102,7 +108,7 @@ class _Names:
         return value
 
     def _id(self, match: re.Match[str]) -> str:
-        return self.ids.setdefault(match[0], f"<prompt {len(self.ids) + 1}>")
+        return self.ids.setdefault(match[0], f"<id {len(self.ids) + 1}>")
 
     def _list(self, value: list[Any]) -> list[Any]:
         if len(value) == QUEUE_ITEM_LENGTH and isinstance(value[2], dict) and isinstance(value[4], list):

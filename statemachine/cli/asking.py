@@ -22,9 +22,9 @@ class Peer:
     workflows: tuple[Workflow, ...]
     timeout_s: float
 
-    def cache_check(self, kind: str) -> CacheCheck:
-        """A check of that kind on the server's configured path."""
-        return CacheCheck(self.client, kind, self.config.cache_check.path, self.workflows)
+    def cache_check(self, kinds: tuple[str, ...]) -> CacheCheck:
+        """A check of the first of these kinds that the server offers, on its configured path."""
+        return CacheCheck(self.client, kinds, self.config.cache_check.path, self.workflows)
 
 
 def peer_of(

@@ -12,6 +12,7 @@ from statemachine.cli.context import console, refuse, run, settings_of
 from statemachine.cli.one_line import one_line
 from statemachine.cli.words import heading, state_text
 from statemachine.cli.workflow_files import load_workflows
+from statemachine.comfyui.checks import kinds_of
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.network import new_session
 from statemachine.comfyui.trust import trust_in
@@ -71,7 +72,7 @@ async def _ask_all(
 async def _ask(peer: Peer) -> Verdict:
     kind = peer.config.cache_check.kind
     try:
-        event = (await peer.cache_check(kind).ask(epoch=0)).event
+        event = (await peer.cache_check(kinds_of(kind)).ask(epoch=0)).event
     except NotAnsweringError as error:
         return Verdict(peer.config, State.UNREACHABLE, kind, str(error))
     if isinstance(event, events.CheckUnusable):

@@ -34,8 +34,8 @@ ZH = {
     "comfywarm waits until the server has done so.": "comfywarm 会等待其完成。",
     "cache check {kind} answers: {missing} missing; its text: {raw}": "缓存检查 {kind}：缺少 {missing}；原文：{raw}",
     "cache check {kind} cannot be used: {error}": "缓存检查 {kind} 无法使用：{error}",
-    "Correct cache_check.path, or choose another cache_check.kind: auto, text, inspire or history.": (
-        "请更正 cache_check.path，或选择其他 cache_check.kind：auto、text、inspire 或 history。"
+    "Correct cache_check.path, or choose another cache_check.kind: auto, node, text, inspire or history.": (
+        "请更正 cache_check.path，或选择其他 cache_check.kind：auto、node、text、inspire 或 history。"
     ),
     "cache check {kind} is not offered (path {path})": "服务器没有缓存检查 {kind}（路径 {path}）",
     'Install the plug-in that offers it, correct cache_check.path, or set cache_check.kind to "auto".': (

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from statemachine.cli.asking import Peer
 from statemachine.cli.finding import Finding, Mark, bad, care, good
-from statemachine.comfyui.checks import AUTO_ORDER
+from statemachine.comfyui.checks import AUTO_STEPS
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
 from statemachine.comfyui.fitness import fitness
 from statemachine.comfyui.frames import is_session_start
@@ -73,24 +73,25 @@ def _device(device: Mapping[str, object]) -> str:
 async def _checks(peer: Peer) -> AsyncIterator[Finding]:
     """As the daemon asks: with `auto` one kind after the other until the server offers one, else the configured one."""
     configured = peer.config.cache_check.kind
-    for kind in AUTO_ORDER if configured == "auto" else (configured,):
-        if kind != "text" and not peer.workflows:
+    for kinds in AUTO_STEPS if configured == "auto" else ((configured,),):
+        kind = kinds[-1]
+        if kind in ("inspire", "history") and not peer.workflows:
             return
         try:
-            result = await peer.cache_check(kind).ask(epoch=0)
+            result = await peer.cache_check(kinds).ask(epoch=0)
         except NotAnsweringError as error:
             yield bad("cache check {kind}: {error}", "Try again; is the server overloaded?", kind=kind, error=error)
             return
         if isinstance(result.event, events.CheckAnswered):
-            yield _answered(kind, result.event, result.raw)
+            yield _answered(result.event, result.raw)
             return
         yield _unusable(peer, kind, result.event)
         if result.event.reason is not Reason.CHECK_ABSENT:
             return
 
 
-def _answered(kind: str, event: events.CheckAnswered, raw: str) -> Finding:
-    values = {"kind": kind, "missing": ", ".join(event.missing or event.needed), "raw": _shown(raw)}
+def _answered(event: events.CheckAnswered, raw: str) -> Finding:
+    values = {"kind": event.kind, "missing": ", ".join(event.missing or event.needed), "raw": _shown(raw)}
     if not event.needed:
         return good("cache check {kind} answers: everything is cached; its text: {raw}", **values)
     if event.auto_executing:
@@ -104,7 +105,7 @@ def _answered(kind: str, event: events.CheckAnswered, raw: str) -> Finding:
 def _unusable(peer: Peer, kind: str, event: events.CheckUnusable) -> Finding:
     values = {"kind": kind, "path": peer.config.cache_check.path, "error": event.message}
     if event.reason is not Reason.CHECK_ABSENT:
-        advice = "Correct cache_check.path, or choose another cache_check.kind: auto, text, inspire or history."
+        advice = "Correct cache_check.path, or choose another cache_check.kind: auto, node, text, inspire or history."
         return bad("cache check {kind} cannot be used: {error}", advice, **values)
     if peer.config.cache_check.kind != "auto":
         advice = 'Install the plug-in that offers it, correct cache_check.path, or set cache_check.kind to "auto".'

@@ -1,4 +1,4 @@
-"""The cache checks: three ways of asking a server what it holds, and `auto`, the first of them that it offers.
+"""The cache checks: four ways of asking a server what it holds, and `auto`, the first of them that it offers.
 
 A check returns one of the core's events and the raw text of the answer. It raises NotAnsweringError where none came.
 """
@@ -6,7 +6,7 @@ A check returns one of the core's events and the raw text of the answer. It rais
 import asyncio
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from statemachine.comfyui.check_texts import parse_inspire_list, parse_text
@@ -19,14 +19,17 @@ from statemachine.comfyui.errors import (
     NotAnsweringError,
     NotUnderstoodError,
 )
+from statemachine.comfyui.node_answers import JSON, NodeAnswer, joined, parse_node, peek, questions
 from statemachine.comfyui.records import HistoryEntry
-from statemachine.comfyui.transport import Reply
+from statemachine.comfyui.transport import OK, Reply
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
 from statemachine.core.vocabulary import Reason
 
 INSPIRE_LIST = "/inspire/cache/list"
-AUTO_ORDER = ("text", "inspire", "history")
+AUTO_STEPS = (("node", "text"), ("inspire",), ("history",))
+"""Kinds that stand together are told apart by one answer at the same path: asking it twice might start work twice."""
+
 SERVER_ERROR = 500
 TRANSIENT_TRIES = 3
 TRANSIENT_PAUSE_S = 0.3
@@ -46,18 +49,27 @@ class _Finding:
     missing: tuple[str, ...]
     needed: tuple[str, ...]
     auto_executing: bool = False
+    companion: events.Companion | None = None
+
+
+def kinds_of(configured: str) -> tuple[str, ...]:
+    """The kinds that a setting stands for, in the order in which they are tried."""
+    return tuple(kind for step in AUTO_STEPS for kind in step) if configured == "auto" else (configured,)
 
 
 class CacheCheck:
-    """Asks one server about its workflows. With kind `auto` it remembers which kind the server offers."""
+    """Asks one server about its workflows. Of several kinds it remembers which one the server offers."""
 
-    def __init__(self, client: ComfyClient, kind: str, path: str, workflows: Sequence[Workflow]) -> None:
+    def __init__(self, client: ComfyClient, kinds: tuple[str, ...], path: str, workflows: Sequence[Workflow]) -> None:
         self._client = client
         self._path = path
         self._workflows = workflows
-        self._configured = kind
+        self._keys = tuple(dict.fromkeys(key for one in workflows for key in one.keys))
+        self._keyless = [one for one in workflows if not one.keys]
+        self._configured = kinds
         self._offered: str | None = None
         self._distrusted: set[str] = set()
+        self._at_path: Reply | None = None
 
     def distrust(self, prompt_id: str) -> None:
         """This prompt of ours was accepted only in part: its success in history proves nothing."""
@@ -69,6 +81,7 @@ class CacheCheck:
 
     async def ask(self, epoch: int) -> CheckResult:
         """What the cache holds, in the server's `epoch`."""
+        self._at_path = None
         try:
             kind, finding = await self._find_by_first(self._kinds())
         except NotAnsweringError:
@@ -78,14 +91,24 @@ class CacheCheck:
             raw = error.raw if isinstance(error, NotUnderstoodError) else ""
             return CheckResult(events.CheckUnusable(_reason(error), f"cache check: {error}"), raw)
         self._offered = kind
-        event = events.CheckAnswered(kind, finding.missing, finding.needed, finding.auto_executing, epoch)
+        event = events.CheckAnswered(
+            kind, finding.missing, finding.needed, finding.auto_executing, epoch, finding.companion
+        )
         return CheckResult(event, finding.raw[:RAW_LIMIT])
 
+    async def instance(self) -> str | None:
+        """Which life of the server the companion node tells, None where none is there. Raises ComfyError.
+
+        To be asked only where one was: it starts nothing, which cannot be said of others at that path.
+        """
+        said = parse_node((await self._client.get(peek(self._path), JSON)).raise_for_status().text)
+        return said.instance if said is not None else None
+
     def _kinds(self) -> tuple[str, ...]:
-        """The kinds to try. With `auto` the one that was offered last comes first, and the others again behind it."""
-        if self._configured != "auto":
-            return (self._configured,)
-        return tuple(dict.fromkeys((self._offered or AUTO_ORDER[0], *AUTO_ORDER)))
+        """The kinds to try. The one that was offered last comes first, and the others again behind it."""
+        if self._offered is None or self._offered in AUTO_STEPS[0]:
+            return self._configured
+        return tuple(dict.fromkeys((self._offered, *self._configured)))
 
     async def _find_by_first(self, kinds: tuple[str, ...]) -> tuple[str, _Finding]:
         """By the first kind that the server offers; AbsentError where it offers none."""
@@ -95,15 +118,47 @@ class CacheCheck:
         return kinds[-1], await self._find(kinds[-1])
 
     async def _find(self, kind: str) -> _Finding:
+        if kind == "node":
+            return await self._find_by_node()
         if kind == "text":
             return await self._find_by_text()
         if kind == "inspire":
             return await self._find_by_inspire()
         return await self._find_by_history(self._workflows)
 
+    async def _ask_at_path(self) -> Reply:
+        """The answer at the path, of which there is one only in each ask: more might start work more than once."""
+        if self._at_path is None:
+            question = questions(self._path, self._keys)[0] if "node" in self._configured else self._path
+            self._at_path = await self._client.get(question, JSON if "node" in self._configured else None)
+        return self._at_path.raise_for_status()
+
+    async def _find_by_node(self) -> _Finding:
+        """AbsentError where a plug-in answers in words; what neither of them would say is not understood."""
+        reply = await self._ask_at_path()
+        said = parse_node(reply.text)
+        if said is None:
+            parse_text(reply.text)
+            raise AbsentError("a plug-in that answers in words is there, and no companion node")
+        said = joined([said, *[await self._ask_node(one) for one in questions(self._path, self._keys)[1:]]])
+        missing = said.missing_of(self._keys)
+        companion = events.Companion(said.instance, said.sequence, self._keys)
+        if said.loading and missing:  # to be told at once: a failure of the history would have it asked again meanwhile
+            needed = tuple(_workflows_with(self._workflows, missing))
+            return _Finding(reply.text, missing, needed, auto_executing=True, companion=companion)
+        return replace(await self._with_keyless(reply.text, missing), companion=companion)
+
+    async def _ask_node(self, question: str) -> NodeAnswer:
+        """The answer to a further question: the server has shown that its node understands it."""
+        reply = (await self._client.get(question, JSON)).raise_for_status()
+        said = parse_node(reply.text)
+        if said is None:
+            raise NotUnderstoodError("the companion node answers once, and then something else does", OK, reply.text)
+        return said
+
     async def _find_by_text(self) -> _Finding:
         """The plug-in speaks for the whole server, also for workflows without cache nodes."""
-        reply = (await self._client.get(self._path)).raise_for_status()
+        reply = await self._ask_at_path()
         said = parse_text(reply.text)
         if said.loaded:
             return _Finding(reply.text, (), ())
@@ -111,14 +166,14 @@ class CacheCheck:
         return _Finding(reply.text, said.missing, tuple(concerned), said.auto_executing)
 
     async def _find_by_inspire(self) -> _Finding:
-        """Workflows without cache nodes have no keys to look for: those are judged by history."""
-        keyless = [one for one in self._workflows if not one.keys]
         reply = await self._get_inspire_list()
-        keys = dict.fromkeys(key for one in self._workflows for key in one.keys)
-        missing = parse_inspire_list(reply.text).missing(keys)
+        return await self._with_keyless(reply.text, parse_inspire_list(reply.text).missing(self._keys))
+
+    async def _with_keyless(self, raw: str, missing: tuple[str, ...]) -> _Finding:
+        """Workflows without cache nodes have no keys to look for: those are judged by history."""
         needed = _workflows_with(self._workflows, missing)
-        by_history = await self._find_by_history(keyless) if keyless else _Finding("", (), ())
-        return _Finding(reply.text + by_history.raw, missing, (*needed, *by_history.needed))
+        by_history = await self._find_by_history(self._keyless) if self._keyless else _Finding("", (), ())
+        return _Finding(raw + by_history.raw, missing, (*needed, *by_history.needed))
 
     async def _find_by_history(self, workflows: Sequence[Workflow]) -> _Finding:
         """A workflow is warm while its success stands in history with nothing foreign after it.

@@ -28,9 +28,9 @@ class ComfyClient:
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 
-    async def get(self, path: str) -> Reply:
+    async def get(self, path: str, accept: str | None = None) -> Reply:
         """The plain answer of a GET, whatever its status."""
-        return await self._transport.request("GET", path)
+        return await self._transport.request("GET", path, accept=accept)
 
     async def queue(self) -> tuple[QueueItem, ...]:
         """Every running and pending prompt."""

@@ -15,6 +15,9 @@ from statemachine.core.vocabulary import Witness
 Data = dict[str, Any]
 
 MAX_QUEUE = 2**31
+MAX_SEQUENCE = 2**62
+MAX_INSTANCE = 100
+"""Characters. The companion node's own have 32."""
 
 
 def decode(frame: str | bytes) -> events.Event | None:
@@ -76,6 +79,31 @@ def _interrupted(data: Data) -> events.Event:
     return events.PromptInterrupted(_prompt_id(data), Witness.WS)
 
 
+def _cache_reported(data: Data) -> events.Event | None:
+    """The companion node tells all clients what is cached now. `comfywarm` is the version of its words."""
+    if data["comfywarm"] != 1:
+        return None
+    instance, sequence = cache_position(data)
+    return events.CacheReported(instance, sequence, frozenset(texts(data["present"])), data.get("truncated") is True)
+
+
+def cache_position(said: Data) -> tuple[str, int]:
+    """The companion node's `instance` and `sequence`; KeyError, TypeError or ValueError for what cannot be such."""
+    instance, sequence = said["instance"], said["sequence"]
+    if not isinstance(instance, str) or not isinstance(sequence, int) or isinstance(sequence, bool):
+        raise TypeError("an instance is a text, a sequence a whole number")
+    if not 0 < len(instance) <= MAX_INSTANCE or not 0 <= sequence <= MAX_SEQUENCE:
+        raise ValueError("no instance is such a text, or no sequence such a number")
+    return instance, sequence
+
+
+def texts(value: object) -> list[str]:
+    """A list of texts; TypeError for anything else."""
+    if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+        raise TypeError("a list of texts was expected")
+    return value
+
+
 def _prompt_id(data: Data) -> str:
     if not isinstance(data["prompt_id"], str):
         raise TypeError("prompt_id is no text")
@@ -90,6 +118,7 @@ _DECODERS: dict[str, Callable[[Data], events.Event | None]] = {
     "execution_success": _success,
     "execution_error": _error,
     "execution_interrupted": _interrupted,
+    "comfywarm.cache": _cache_reported,
 }
 
 

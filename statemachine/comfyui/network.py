@@ -61,11 +61,12 @@ class NetworkTransport:
         self._tls = tls
         self._mask = Mask(headers.values())
 
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
         """See Transport."""
         timeout_s = self._timeout_s()
         timeout = aiohttp.ClientTimeout(total=timeout_s)
-        headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
+        said = {"Content-Type": "application/json" if body is not None else None, "Accept": accept}
+        headers = self._headers | {name: value for name, value in said.items() if value is not None}
         try:
             async with self._session.request(
                 method,

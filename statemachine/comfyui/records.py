@@ -6,7 +6,7 @@ from typing import Any
 
 from statemachine.comfyui.errors import NotUnderstoodError
 from statemachine.comfyui.frames import failure
-from statemachine.comfyui.workflow import CACHE_CLASS_PREFIX
+from statemachine.comfyui.workflow import is_cache_class
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.vocabulary import Witness
@@ -46,7 +46,7 @@ class QueueItem:
     def cache_keys(self) -> frozenset[str]:
         """The keys that its cache nodes will set; nodes that only read keys do not count."""
         nodes = (_mapping(node) for node in self.graph.values())
-        setters = (node for node in nodes if str(node.get("class_type")).startswith(CACHE_CLASS_PREFIX))
+        setters = (node for node in nodes if is_cache_class(str(node.get("class_type"))))
         keys = (_mapping(node.get("inputs")).get("key") for node in setters)
         return frozenset(key for key in keys if isinstance(key, str))
 

@@ -77,8 +77,11 @@ class Socket(Protocol):
 class Transport(Protocol):
     """A way to one server. Every call is bounded in time and raises NotAnsweringError where nothing comes back."""
 
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
-        """One exchange. `path` begins with a slash and may have a query; a body is sent as JSON."""
+    async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
+        """One exchange. `path` begins with a slash and may have a query; a body is sent as JSON.
+
+        `accept` is the kind of answer that is wanted, where the server knows several (the header of that name).
+        """
         ...
 
     async def connect(self, client_id: str) -> Socket:

@@ -21,7 +21,8 @@ Graph = dict[str, Any]
 """Node id → {"class_type": str, "inputs": {name: literal or ["node id", output index]}, ...}."""
 
 MAX_BYTES = 5_000_000
-CACHE_CLASS_PREFIX = "CacheBackendData"
+COMPANION_CLASS = "CacheModel //comfywarm"
+INSPIRE_CLASS_PREFIX = "CacheBackendData"
 NUMBER_KEY_CLASS_PREFIX = "CacheBackendDataNumberKey"
 RESERVED_KEY = "*"
 """Stands for all keys in Inspire-Pack, which says: "Cannot use that key" (inspire/backend_support.py)."""
@@ -116,6 +117,18 @@ def is_link(value: object) -> bool:
     return False
 
 
+def is_cache_class(class_type: str) -> bool:
+    """Whether nodes of this class keep their `data` under a text key.
+
+    They are the companion node's, and Inspire-Pack's `CacheBackendData //Inspire` with its List variant. Not the two
+    CacheBackendDataNumberKey… classes: their keys are numbers, and only text keys are checked.
+    Classes: comfyui_node/nodes.py; ltdrdata/ComfyUI-Inspire-Pack, inspire/backend_support.py.
+    """
+    if class_type.startswith(NUMBER_KEY_CLASS_PREFIX):
+        return False
+    return class_type == COMPANION_CLASS or class_type.startswith(INSPIRE_CLASS_PREFIX)
+
+
 def _json(where: str, data: bytes) -> object:
     if len(data) > MAX_BYTES:
         raise WorkflowError(where, f"the file is larger than {MAX_BYTES:,} bytes, the most that is allowed")
@@ -174,15 +187,7 @@ def _links(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _cache_node_ids(graph: Graph) -> Iterator[str]:
-    """The nodes whose class begins with CacheBackendData, like `CacheBackendData //Inspire` and its List variant.
-
-    Not the two CacheBackendDataNumberKey… classes: their keys are numbers, and only text keys are checked.
-    Classes: ltdrdata/ComfyUI-Inspire-Pack, inspire/backend_support.py.
-    """
-    for node_id, node in graph.items():
-        class_type = node["class_type"]
-        if class_type.startswith(CACHE_CLASS_PREFIX) and not class_type.startswith(NUMBER_KEY_CLASS_PREFIX):
-            yield node_id
+    return (node_id for node_id, node in graph.items() if is_cache_class(node["class_type"]))
 
 
 def _cache_node(where: str, node_id: str, node: Mapping[str, Any]) -> CacheNode:

@@ -27,7 +27,10 @@ OPEN_OUTCOMES = frozenset({Outcome.RECORDED, Outcome.ACCEPTED})
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """Times are seconds since the epoch. `prompt_id` is ours; `server_prompt_id` is the one in the server's frames."""
+    """Times are seconds since the epoch. `prompt_id` is ours; `server_prompt_id` is the one in the server's frames.
+
+    `instance` is the server's life in which the attempt began, where a companion node tells it.
+    """
 
     server: str
     workflow: str
@@ -41,6 +44,7 @@ class Attempt:
     confirmed_by: Witness | None = None
     varied_tag: bool = False
     message: str = ""
+    instance: str | None = None
     total_nodes: int = 0
     cache_nodes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     cached_nodes: tuple[str, ...] = ()

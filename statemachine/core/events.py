@@ -16,11 +16,31 @@ class CheckStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class Companion:
+    """How far the companion node on a server had told of its cache.
+
+    `instance` is another one after each start of the server; `sequence` counts the changes that it has told, None where
+    some of them may have gone unheard. `keys` are those that were asked for. `truncated`: its last frame did not tell
+    whether all of them are there.
+    """
+
+    instance: str
+    sequence: int | None
+    keys: tuple[str, ...]
+    truncated: bool = False
+
+    def lacks(self, present: frozenset[str]) -> tuple[str, ...]:
+        """The keys that were asked for and are not among these."""
+        return tuple(key for key in self.keys if key not in present)
+
+
+@dataclass(frozen=True, slots=True)
 class CheckAnswered:
     """A check was answered and understood.
 
     `missing` are keys; `needed` are the names of the workflows that must run to bring them back. `epoch` is the
     server's evidence counter at the moment of asking: an answer from an older epoch proves nothing any more.
+    `companion` is who answered, where it was a companion node.
     """
 
     kind: str
@@ -28,6 +48,7 @@ class CheckAnswered:
     needed: tuple[str, ...]
     auto_executing: bool
     epoch: int
+    companion: Companion | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +96,16 @@ class QueueSeen:
 
     remaining: int
     witness: Witness
+
+
+@dataclass(frozen=True, slots=True)
+class CacheReported:
+    """The companion node told a change. `present` are all keys that are cached now; `truncated`: not all of them."""
+
+    instance: str
+    sequence: int
+    present: frozenset[str]
+    truncated: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +288,7 @@ Event = (
     | LinkOpened
     | LinkLost
     | QueueSeen
+    | CacheReported
     | QueueDrained
     | LoadingFound
     | WorkflowUnfit

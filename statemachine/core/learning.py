@@ -4,11 +4,12 @@ Learning comes first and is the same in every state; whether the state changes i
 guards read what was learnt.
 """
 
+from dataclasses import replace
 from functools import singledispatch
 
 from statemachine.core import events
 from statemachine.core.attempt import Attempt, Outcome
-from statemachine.core.server import Server
+from statemachine.core.server import CacheNews, Server
 from statemachine.core.vocabulary import State, Witness
 
 
@@ -24,6 +25,7 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     server.verdict_fresh = event.epoch == server.epoch
     if not server.verdict_fresh and not event.needed:
         return
+    _meet_companion(event.companion, server)
     server.check_kind, server.last_check = event.kind, at
     server.missing, server.needed = event.missing, event.needed
     server.auto_executing = event.auto_executing
@@ -32,6 +34,19 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
         _start_over(server)
         return
     _judge_success(server)
+
+
+def _meet_companion(answered: events.Companion | None, server: Server) -> None:
+    """Its frames are measured against this answer. What they told meanwhile stays told: they may overtake it."""
+    known = server.companion
+    server.companion = answered
+    if answered is None or known is None:
+        return
+    if answered.instance != known.instance:
+        _restarted(server)
+    else:
+        sequence = max(answered.sequence or 0, known.sequence or 0)
+        server.companion = replace(answered, sequence=sequence, truncated=known.truncated)
 
 
 def _judge_success(server: Server) -> None:
@@ -74,9 +89,7 @@ def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
     server.links += 1
     server.epoch += server.links > 1
     if event.refused_before:
-        server.absences += 1
-        server.auto_executing = False
-        _start_over(server)
+        _restarted(server)
 
 
 @learn.register
@@ -84,6 +97,36 @@ def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
     server.client_id = None
     server.queue_remaining = None
     server.epoch += 1
+    if server.companion is not None:
+        server.companion = replace(server.companion, sequence=None)
+
+
+@learn.register
+def _cache_reported(event: events.CacheReported, server: Server, at: float) -> None:
+    """A frame that is no newer than what is known says nothing: the check's answer may overtake it."""
+    known = server.companion
+    server.cache_news = CacheNews.NOTHING
+    if known is None:
+        return
+    restarted = event.instance != known.instance
+    if not restarted and known.sequence is not None and event.sequence <= known.sequence:
+        return
+    server.cache_news = CacheNews.RESTARTED if restarted else _news(event, known)
+    truncated = event.truncated and bool(known.lacks(event.present))
+    server.companion = replace(known, instance=event.instance, sequence=event.sequence, truncated=truncated)
+    if server.cache_news in (CacheNews.RESTARTED, CacheNews.MAYBE_LOST):
+        server.epoch += 1
+    if restarted:
+        _restarted(server)
+
+
+def _news(event: events.CacheReported, known: events.Companion) -> CacheNews:
+    """A gap in the numbers is a frame that was lost; the first frame of a connection has nothing to compare with."""
+    if known.sequence is not None and event.sequence > known.sequence + 1:
+        return CacheNews.MAYBE_LOST
+    if not known.lacks(event.present):
+        return CacheNews.COMPLETE
+    return CacheNews.NOTHING if event.truncated else CacheNews.MAYBE_LOST
 
 
 @learn.register
@@ -113,6 +156,7 @@ def _submission_started(event: events.SubmissionStarted, server: Server, at: flo
         cache_nodes=event.cache_nodes,
         last_progress_at=at,
         absences_before=server.absences,
+        instance=server.companion.instance if server.companion is not None else None,
     )
 
 
@@ -222,7 +266,14 @@ def _settings_changed(event: events.SettingsChanged, server: Server, at: float) 
     """Its link is a new one and what was asked for may be other: only an attempt in flight is still what it was."""
     server.epoch += 1
     server.links, server.client_id, server.queue_remaining = 0, None, None
-    server.check_kind, server.missing, server.needed = None, (), ()
+    server.check_kind, server.companion, server.missing, server.needed = None, None, (), ()
+    server.auto_executing = False
+    _start_over(server)
+
+
+def _restarted(server: Server) -> None:
+    """It is another process now, with an empty queue and an empty cache."""
+    server.absences += 1
     server.auto_executing = False
     _start_over(server)
 

@@ -27,6 +27,7 @@ REASON_MEANINGS_ZH: dict[Reason, str] = {
     Reason.STILL_COLD_AFTER_SUCCESS: "任务已运行成功，但检查仍然缺少缓存",
     Reason.SERVER_RESTARTED: "服务器已重启：队列、历史和缓存都已丢失",
     Reason.FOREIGN_WORK_FINISHED: "其他任务已结束，缓存内容可能发生变化",
+    Reason.CACHE_CHANGED: "服务器通知：缓存内容发生了变化",
     Reason.QUEUE_STUCK: "我们的任务长时间没有进展，仍在服务器上",
     Reason.LINK_LOST: "/ws 连接断开，之后的变化将无法得知",
     Reason.LINK_RESTORED: "/ws 连接已恢复，断开期间发生了什么不得而知",

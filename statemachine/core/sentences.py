@@ -9,7 +9,7 @@ from typing import Literal
 
 from statemachine.core import events
 from statemachine.core.meanings_zh import NOTICE_MEANINGS_ZH, REASON_MEANINGS_ZH
-from statemachine.core.server import Server
+from statemachine.core.server import CacheNews, Server
 from statemachine.core.vocabulary import NOTICE_MEANINGS, REASON_MEANINGS, Notice, Reason
 
 Language = Literal["en", "zh"]
@@ -31,6 +31,8 @@ class Phrases:
     submitting: str
     submitting_varied: str
     accepted: str
+    evicted: str
+    all_there: str
 
 
 ENGLISH = Phrases(
@@ -48,6 +50,8 @@ ENGLISH = Phrases(
     submitting="submitting workflow {workflow}",
     submitting_varied="submitting workflow {workflow}, with its tag varied",
     accepted="the server has our prompt of workflow {workflow}",
+    evicted="the server says that {missing} is no longer cached",
+    all_there="the server says that everything asked for is cached now",
 )
 
 CHINESE = Phrases(
@@ -63,6 +67,8 @@ CHINESE = Phrases(
     submitting="正在提交工作流 {workflow}",
     submitting_varied="正在提交工作流 {workflow}（已更换 tag）",
     accepted="服务器已收到我们的工作流 {workflow}",
+    evicted="服务器通知：{missing} 已不在缓存中",
+    all_there="服务器通知：所需内容现已全部缓存",
 )
 
 PHRASES: dict[Language, Phrases] = {"en": ENGLISH, "zh": CHINESE}
@@ -105,3 +111,13 @@ def _submission_started(event: events.SubmissionStarted, server: Server, reason:
 @sentence.register
 def _prompt_accepted(event: events.PromptAccepted, server: Server, reason: Reason, phrases: Phrases) -> str:
     return phrases.accepted.format(workflow=server.attempt.workflow if server.attempt else "?")
+
+
+@sentence.register
+def _cache_reported(event: events.CacheReported, server: Server, reason: Reason, phrases: Phrases) -> str:
+    """A frame that was lost may have told anything."""
+    if server.cache_news is CacheNews.COMPLETE:
+        return phrases.all_there
+    lacking = server.companion.lacks(event.present) if server.companion is not None else ()
+    known = reason is Reason.CACHE_CHANGED and lacking and not event.truncated
+    return phrases.evicted.format(missing=", ".join(lacking)) if known else phrases.meanings[reason]

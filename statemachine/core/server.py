@@ -1,8 +1,10 @@
 """What is known of one server: the model that the machine moves. How it learns from events is in `learning.py`."""
 
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from statemachine.core.attempt import Attempt
+from statemachine.core.events import Companion
 from statemachine.core.vocabulary import Reason, State, Witness
 
 
@@ -12,6 +14,15 @@ class Reachability:
 
     fall: int = 3
     rise: int = 2
+
+
+class CacheNews(Enum):
+    """What the companion node's last frame means for the keys that were asked for."""
+
+    NOTHING = auto()
+    RESTARTED = auto()
+    MAYBE_LOST = auto()
+    COMPLETE = auto()
 
 
 @dataclass(slots=True, eq=False)
@@ -28,6 +39,8 @@ class Server:
     missing: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
     check_kind: str | None = None
+    companion: Companion | None = None
+    cache_news: CacheNews = CacheNews.NOTHING
     auto_executing: bool = False
     last_check: float | None = None
     epoch: int = 0
@@ -60,6 +73,12 @@ class Server:
     def still_cold(self) -> bool:
         """Our prompt succeeded, and the check says that the very same workflow is still needed."""
         return self.succeeded is not None and self.succeeded.workflow in self.needed
+
+    @property
+    def hears_of_changes(self) -> bool:
+        """Whether a change of what was asked for would be told: then asking at an interval is only a safety net."""
+        told = self.companion is not None and not self.companion.truncated
+        return told and self.client_id is not None
 
     def attempt_about(self, prompt_id: str) -> Attempt | None:
         """The open attempt, if the prompt of this id is its own."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from statemachine.core import events as e
-from statemachine.core.server import Server
+from statemachine.core.server import CacheNews, Server
 from statemachine.core.vocabulary import IN_FLIGHT, Reason, State, Witness
 
 Guard = Callable[[Server, Any], bool]
@@ -95,6 +95,21 @@ def foreign_work_finished(server: Server, event: e.QueueSeen) -> bool:
     return server.queue_fell
 
 
+def is_another_life(server: Server, event: e.CacheReported) -> bool:
+    """The companion node is another instance than the one that was known."""
+    return server.cache_news is CacheNews.RESTARTED
+
+
+def may_have_lost_keys(server: Server, event: e.CacheReported) -> bool:
+    """A key that was asked for is gone, or a frame was lost that may have told so."""
+    return server.cache_news is CacheNews.MAYBE_LOST
+
+
+def has_all_keys(server: Server, event: e.CacheReported) -> bool:
+    """The keys that were missing are there now, says the companion node; a check must confirm it."""
+    return server.cache_news is CacheNews.COMPLETE and bool(server.missing)
+
+
 def ended(server: Server, event: e.PromptEnd) -> bool:
     """This event has just closed our attempt (a frame that overtook our POST's answer does not)."""
     attempt = server.attempt
@@ -156,6 +171,10 @@ TABLE: tuple[Row, ...] = (
            refused_before),
     *_rows(e.LinkOpened, (S.LOADED, S.COLD), S.UNKNOWN, Reason.LINK_RESTORED, Witness.LINK, linked_before),
     *_rows(e.QueueSeen, (S.LOADED,), S.UNKNOWN, Reason.FOREIGN_WORK_FINISHED, None, foreign_work_finished),
+    *_rows(e.CacheReported, (*RESTING, S.AUTO_EXECUTING), S.UNKNOWN, Reason.SERVER_RESTARTED, Witness.WS,
+           is_another_life),
+    *_rows(e.CacheReported, (S.LOADED,), S.UNKNOWN, Reason.CACHE_CHANGED, Witness.WS, may_have_lost_keys),
+    *_rows(e.CacheReported, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.CACHE_CHANGED, Witness.WS, has_all_keys),
     *_rows(e.QueueDrained, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, Witness.QUEUE),
     # Warming: written down, posted, followed to its proved end.
     *_rows(e.LoadingFound, (S.UNKNOWN, S.COLD), S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Witness.QUEUE),

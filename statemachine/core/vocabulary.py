@@ -66,6 +66,7 @@ class Reason(StrEnum):
     STILL_COLD_AFTER_SUCCESS = "still_cold_after_success"
     SERVER_RESTARTED = "server_restarted"
     FOREIGN_WORK_FINISHED = "foreign_work_finished"
+    CACHE_CHANGED = "cache_changed"
     QUEUE_STUCK = "queue_stuck"
     LINK_LOST = "link_lost"
     LINK_RESTORED = "link_restored"
@@ -105,6 +106,7 @@ REASON_MEANINGS: dict[Reason, str] = {
     Reason.STILL_COLD_AFTER_SUCCESS: "the prompt ran and succeeded, and yet the check still misses keys",
     Reason.SERVER_RESTARTED: "the server was restarted: its queue, its history and its cache are gone",
     Reason.FOREIGN_WORK_FINISHED: "other work than ours has finished, and may have changed what is cached",
+    Reason.CACHE_CHANGED: "the server said that what is cached has changed",
     Reason.QUEUE_STUCK: "our prompt has made no progress for too long; it is still with the server",
     Reason.LINK_LOST: "the /ws connection broke, so changes would go unheard",
     Reason.LINK_RESTORED: "the /ws connection is back, and what happened meanwhile is unknown",

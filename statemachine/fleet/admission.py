@@ -87,11 +87,13 @@ async def _decide(desk: Desk) -> events.Event | None:
 
 async def _unfitness(desk: Desk, workflow: Workflow) -> events.WorkflowUnfit | None:
     """What the server lacks for the workflow. Asked once for each life of the server, before the first submission."""
-    if workflow.digest in desk.fit:
+    companion = desk.server.companion
+    life = (companion.instance if companion is not None else None, workflow.digest)
+    if life in desk.fit:
         return None
     lacking = await fitness(desk.client, workflow)
     if lacking.fits:
-        desk.fit.add(workflow.digest)
+        desk.fit.add(life)
         return None
     reason = Reason.MISSING_NODES if lacking.missing_nodes else Reason.MISSING_MODELS
     return events.WorkflowUnfit(reason, f"workflow {workflow.name}: " + "; ".join(lacking.sentences))

@@ -9,6 +9,7 @@ from statemachine.core.backoff import backoff, spread
 from statemachine.core.vocabulary import Reason, Witness
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.desk import Desk
+from statemachine.settings.model import Timing
 
 STALE_PAUSE_S = 0.05
 """Before asking again where evidence of change overtook an answer."""
@@ -17,8 +18,14 @@ FOREIGN_GAP_S = 0.25
 """Least time between two checks that foreign work causes. Users' jobs may end many times a second, and a server that
 waits for its check is not `loaded`: traffic leaves it meanwhile."""
 
+CHANGED_BY_OTHERS = frozenset({Reason.FOREIGN_WORK_FINISHED, Reason.CACHE_CHANGED})
+
 AUTO_ROUNDS_AT_PACE = 4
 """So many looks at the set pace, then it is doubled: a server whose own loading fails would be asked for ever."""
+
+
+MOST_DOUBLINGS = 32
+"""More than any pace needs; a float can be doubled 1,023 times, which a vain server reaches within days."""
 
 
 async def examine(desk: Desk) -> None:
@@ -64,7 +71,7 @@ def _examine_delay(desk: Desk) -> float:
         return backoff(server.setbacks, timing.retry_s, timing.failed_retry_s, world.uniform)
     if server.reason is Reason.ANSWERING_AGAIN and server.relapses > 1:
         return backoff(server.relapses - 1, timing.retry_s, timing.failed_retry_s, world.uniform)
-    if server.reason is Reason.FOREIGN_WORK_FINISHED and server.last_check is not None:
+    if server.reason in CHANGED_BY_OTHERS and server.last_check is not None:
         return min(FOREIGN_GAP_S, max(0.0, server.last_check + FOREIGN_GAP_S - world.now()))
     return 0.0
 
@@ -78,11 +85,18 @@ async def check(desk: Desk) -> None:
 
 async def recheck(desk: Desk) -> None:
     """Ask at the interval, the verdict standing; a missing answer is asked for again soon."""
-    timing, world = desk.shared.settings.timing, desk.shared.world
-    await asyncio.sleep(timing.check_interval_s * (0.1 + 0.9 * world.uniform()))
+    world = desk.shared.world
+    await asyncio.sleep(_interval_s(desk) * (0.1 + 0.9 * world.uniform()))
     while True:
         await ask(desk)
-        await asyncio.sleep(_pause_s(desk) if desk.server.misses else spread(timing.check_interval_s, world.uniform))
+        await asyncio.sleep(_pause_s(desk) if desk.server.misses else spread(_interval_s(desk), world.uniform))
+
+
+def _interval_s(desk: Desk) -> float:
+    """A workflow without keys is judged by history, of which no companion node tells."""
+    timing = desk.shared.settings.timing
+    told = desk.server.hears_of_changes and all(workflow.keys for workflow in desk.workflows.values())
+    return timing.node_check_interval_s if told else timing.check_interval_s
 
 
 async def ask(desk: Desk) -> None:
@@ -138,6 +152,12 @@ def _queue_mark(desk: Desk) -> tuple[int | None, int]:
     return desk.server.queue_remaining, desk.server.epoch
 
 
+def auto_pace_s(rounds: int, timing: Timing) -> float:
+    """How long to leave a server that loads by itself alone, after so many rounds that came to nothing."""
+    doublings = min(rounds // AUTO_ROUNDS_AT_PACE, MOST_DOUBLINGS)
+    return min(timing.auto_recheck_s * 2.0**doublings, max(timing.auto_recheck_s, timing.check_interval_s))
+
+
 async def _until_worth_looking(desk: Desk) -> None:
     """For the pace, or until a frame says that the queue has run dry.
 
@@ -145,14 +165,13 @@ async def _until_worth_looking(desk: Desk) -> None:
     workflow again, and its end the next check.
     """
     server, timing = desk.server, desk.shared.settings.timing
-    doublings = server.auto_rounds // AUTO_ROUNDS_AT_PACE
-    pace = min(timing.auto_recheck_s * 2.0**doublings, max(timing.auto_recheck_s, timing.check_interval_s))
+    pace = auto_pace_s(server.auto_rounds, timing)
     until, epoch = loop_time() + spread(pace, desk.shared.world.uniform), server.epoch
     desk.announce(desk.shared.world.now() + until - loop_time())
     while (left := until - loop_time()) > 0:
         await desk.rest(left)
         ran_dry = server.epoch != epoch and server.queue_fell and server.queue_remaining == 0
-        if ran_dry and not doublings:
+        if ran_dry and server.auto_rounds < AUTO_ROUNDS_AT_PACE:
             return
 
 

@@ -65,8 +65,9 @@ class Shared:
 class Desk:
     """One server's desk.
 
-    `post` puts an event into its mailbox; `announce` says when it next acts (epoch seconds). `fit` has the digests of
-    the workflows that this life of the server can run; `cold_since` is loop time: a step of the wall clock is no wait.
+    `post` puts an event into its mailbox; `announce` says when it next acts (epoch seconds). `fit` has the
+    digests of the workflows that this life of the server can run, each with the life's instance, where a companion node
+    tells it; `cold_since` is loop time: a step of the wall clock is no wait.
     `known_before`: the journal knows the server from an earlier run.
     """
 
@@ -83,7 +84,7 @@ class Desk:
     announce: Callable[[float | None], None]
     nudge: asyncio.Event = field(default_factory=asyncio.Event)
     redial: asyncio.Event = field(default_factory=asyncio.Event)
-    fit: set[str] = field(default_factory=set)
+    fit: set[tuple[str | None, str]] = field(default_factory=set)
     cold_since: float | None = None
     known_before: bool = False
 

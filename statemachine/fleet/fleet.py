@@ -5,7 +5,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from statemachine.comfyui.checks import CacheCheck
+from statemachine.comfyui.checks import CacheCheck, kinds_of
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.transport import Transport
@@ -177,7 +177,7 @@ def _desk(
         broken=tuple(one for one in named if isinstance(one, WorkflowError)),
         transport=watched,
         client=client,
-        check=CacheCheck(client, config.cache_check.kind, config.cache_check.path, list(own.values())),
+        check=CacheCheck(client, kinds_of(config.cache_check.kind), config.cache_check.path, list(own.values())),
         shared=shared,
         detail=ServerDetail(),
         post=_not_started,

@@ -53,14 +53,14 @@ class WatchedTransport:
         self._herd = herd
         self._post = post
 
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
         """See Transport. What a proxy says in the server's place counts as no answer.
 
         A request that left during a hold is held to its end, which may come after the release.
         """
         held = self._herd.holds
         try:
-            reply = _from_server(await self._inner.request(method, path, body))
+            reply = _from_server(await self._inner.request(method, path, body, accept))
         except NotAnsweringError as error:
             self._herd.observe(self._server, answered=isinstance(error, ConnectRefusedError))
             self._post(events.NotAnswering(str(error), held=held or self._herd.holds))

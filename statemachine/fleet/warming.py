@@ -95,16 +95,39 @@ async def _look(desk: Desk, attempt: Attempt, grace: _Grace) -> bool:
     except ComfyError:
         grace.absent_since = None
         return False
-    if found is None and not grace.is_over(began):
+    proved = found if found is not None else await _proved_absence(desk, attempt, grace, began)
+    if proved is None:
         return False
-    desk.post(found if found is not None else _absence(desk, attempt))
+    desk.post(proved)
     return True
 
 
-def _absence(desk: Desk, attempt: Attempt) -> events.PromptAbsent | events.PromptRefused:
+async def _proved_absence(
+    desk: Desk, attempt: Attempt, grace: _Grace, began: float
+) -> events.PromptAbsent | events.PromptRefused | None:
+    """What it proves that a look which began then has missed the prompt; None: nothing yet.
+
+    A prompt that was accepted has ended with its server's life. One that was not may still be on its way.
+    """
+    restarted = await _has_restarted_since(desk, attempt)
+    certain = restarted and attempt.accepted_at is not None
+    return _absence(desk, attempt, restarted=restarted) if certain or grace.is_over(began) else None
+
+
+async def _has_restarted_since(desk: Desk, attempt: Attempt) -> bool:
+    """Whether the companion node tells another life of the server than the one in which the attempt began."""
+    if attempt.instance is None:
+        return False
+    try:
+        return await desk.check.instance() not in (None, attempt.instance)
+    except ComfyError:
+        return False
+
+
+def _absence(desk: Desk, attempt: Attempt, *, restarted: bool) -> events.PromptAbsent | events.PromptRefused:
     if attempt.answered and attempt.accepted_at is None:
         return events.PromptRefused(Reason.PROMPT_REFUSED, attempt.message)
-    if desk.server.was_away_during(attempt):
+    if restarted or desk.server.was_away_during(attempt):
         message = "the server was away and has come back without our prompt"
         return events.PromptAbsent(Reason.SERVER_RESTARTED, message)
     return events.PromptAbsent(Reason.PROMPT_LOST, "our prompt is neither queued, nor running, nor in history")
@@ -162,9 +185,10 @@ async def _look_while_warming(desk: Desk, attempt: Attempt) -> None:
             return
         if isinstance(found, events.PromptAccepted):
             return
-        if found is not None or grace.is_over(began):
+        proved = found if found is not None else await _proved_absence(desk, attempt, grace, began)
+        if proved is not None:
             if found is not None and _hears(desk, attempt):
                 _note_silence(desk)
-            desk.post(found if found is not None else _absence(desk, attempt))
+            desk.post(proved)
             return
         await asyncio.sleep(0.2)

@@ -12,7 +12,7 @@ INSERT_ENTRY = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 UPSERT_ATTEMPT = """
-    INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (prompt_id) DO UPDATE SET
         server_prompt_id = excluded.server_prompt_id, outcome = excluded.outcome, accepted_at = excluded.accepted_at,
         ended_at = excluded.ended_at, confirmed_by = excluded.confirmed_by, message = excluded.message
@@ -77,6 +77,7 @@ def attempt_row(attempt: Attempt) -> Row:
         attempt.confirmed_by.value if attempt.confirmed_by else None,
         int(attempt.varied_tag),
         _text(attempt.message),
+        attempt.instance,
     )
 
 
@@ -95,4 +96,5 @@ def attempt_from(row: sqlite3.Row) -> Attempt:
         confirmed_by=Witness(row["confirmed_by"]) if row["confirmed_by"] else None,
         varied_tag=bool(row["varied_tag"]),
         message=row["message"],
+        instance=row["instance"],
     )

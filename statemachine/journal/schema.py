@@ -55,6 +55,9 @@ MIGRATIONS: tuple[str, ...] = (
         PRIMARY KEY (rule, subject)
     );
     """,
+    """
+    ALTER TABLE attempts ADD COLUMN instance TEXT;
+    """,
 )
 """One script a version. `PRAGMA user_version` says how many a file has had; scripts are never changed, only added."""
 

@@ -47,11 +47,12 @@ class Listen(Section):
 class CacheCheck(Section):
     """How a server is asked what its cache holds."""
 
-    kind: Literal["auto", "text", "inspire", "history"] = "auto"
-    """text: a plug-in's route that answers in words. inspire: Inspire-Pack's list. history: a stock server,
-    judged by the last warm-up in its history. auto: the first of these that the server offers."""
+    kind: Literal["auto", "node", "text", "inspire", "history"] = "auto"
+    """node: comfywarm's companion node, which also tells every change by itself. text: a plug-in's route that
+    answers in words. inspire: Inspire-Pack's list. history: a stock server, judged by the last warm-up in its
+    history. auto: the first of these that the server offers."""
     path: Route = "/cache/check"
-    """The route of the kind text, also when auto tries it."""
+    """The route of the kinds node and text, also when auto tries them."""
 
 
 class ServerEntry(Section):
@@ -84,6 +85,8 @@ class Timing(Section):
 
     check_interval_s: Annotated[Seconds, Field(ge=0.05, le=86400)] = 60
     """Between two cache checks of a server that is loaded."""
+    node_check_interval_s: Annotated[Seconds, Field(ge=0.05, le=86400)] = 600
+    """The same for a server whose companion node tells of every change while its /ws connection stands."""
     auto_recheck_s: Annotated[Seconds, Field(ge=0.05, le=3600)] = 5
     """Between two looks at a server that is loading by itself."""
     http_timeout_s: Annotated[Seconds, Field(ge=0.05, le=600)] = 10

@@ -6,9 +6,10 @@ Follows `PromptExecutor` of ComfyUI 0.3.75 with its classic cache, which keeps t
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Protocol
 
-from statemachine.simulator.nodes import CACHE_NODE, IMAGE_OUTPUTS, RIG, Graph, NodeClass
+from statemachine.simulator.nodes import DROP_NODE, IMAGE_OUTPUTS, KEEP_NODE, RIG, Graph, NodeClass
 from statemachine.simulator.personas import Failure, Persona
 from statemachine.simulator.prompt_queue import Item
 
@@ -37,7 +38,11 @@ class Stage(Protocol):
     persona: Persona
     scale: float
     classes: Mapping[str, NodeClass]
-    keys: dict[str, str]
+
+    @property
+    def losses(self) -> Mapping[str, int]: ...
+
+    def node_worked(self, node: NodeClass, inputs: Mapping[str, Any]) -> None: ...
 
     def now_ms(self) -> int: ...
 
@@ -88,9 +93,13 @@ class Executor:
         self.interrupting = False
         run = self.run_now = Run(item, item.extra_data.get("client_id"))
         self._message(run, "execution_start", {})
-        signatures = {node_id: signature(item.graph, node_id) for node_id in item.graph}
+        signatures = {node_id: signature(item.graph, node_id, self._stage.losses) for node_id in item.graph}
         self.cache &= set(signatures.values())
-        cached = [node_id for node_id in item.graph if signatures[node_id] in self.cache]
+        cached = [
+            node_id
+            for node_id, node in item.graph.items()
+            if signatures[node_id] in self.cache and node["class_type"] != DROP_NODE
+        ]
         self._message(run, "execution_cached", {"nodes": cached})
         try:
             for node_id in execution_order(item, cached, self._is_output(item.graph)):
@@ -126,8 +135,7 @@ class Executor:
             raise NodeError(RIG_FAILURES[inputs["name"]])
         if node.loads_model:
             await self._load(run, node, inputs)
-        if node.name == CACHE_NODE:
-            self._stage.keys[str(inputs["key"])] = str(inputs["tag"])
+        self._stage.node_worked(node, inputs)
         if node.name in IMAGE_OUTPUTS:
             self._show_image(run, node)
 
@@ -208,13 +216,16 @@ class Executor:
         return lambda node_id: self._stage.classes[graph[node_id]["class_type"]].is_output
 
 
-def signature(graph: Graph, node_id: str) -> str:
-    """What makes two nodes the same to the cache: class and inputs, and those of all ancestors; never the id."""
+def signature(graph: Graph, node_id: str, losses: Mapping[str, int] = MappingProxyType({})) -> str:
+    """What makes two nodes the same to the cache: class and inputs, and those of all ancestors; never the id.
+
+    The node of comfywarm that keeps a key adds how often that was lost (its IS_CHANGED).
+    """
     node = graph[node_id]
-    inputs = []
+    inputs = [("", str(losses.get(node["inputs"]["key"], 0)))] if node["class_type"] == KEEP_NODE else []
     for name, value in sorted(node.get("inputs", {}).items()):
         linked = isinstance(value, list) and len(value) == 2 and value[0] in graph  # noqa: PLR2004 - [node, slot]
-        inputs.append((name, f"{signature(graph, value[0])}#{value[1]}" if linked else repr(value)))
+        inputs.append((name, f"{signature(graph, value[0], losses)}#{value[1]}" if linked else repr(value)))
     return f"{node['class_type']}{inputs}"
 
 

@@ -12,6 +12,8 @@ Graph = dict[str, Any]
 
 RIG = "RigSlowModel"
 CACHE_NODE = "CacheBackendData //Inspire"
+KEEP_NODE = "CacheModel //comfywarm"
+DROP_NODE = "DropModel //comfywarm"
 IMAGE_OUTPUTS = frozenset({"PreviewImage", "SaveImage"})
 MISSION_KEYS = ("pulid_eva_clip", "pulid_face_analysis", "pulid_model", "ben2_base")
 PULID_CLASSES = frozenset({"PulidFluxModelLoader", "PulidFluxEvaClipLoader", "PulidFluxInsightFaceLoader"})
@@ -53,14 +55,19 @@ class NodeClass:
 
 
 def catalogue(
-    missing_classes: Iterable[str] = (), *, model_files: bool = True, strict_cache_node: bool = False
+    missing_classes: Iterable[str] = (),
+    *,
+    model_files: bool = True,
+    strict_cache_node: bool = False,
+    companion: bool = False,
 ) -> dict[str, NodeClass]:
     """The classes of one server: class name → class.
 
     Without `model_files` every list of files is empty. A `strict_cache_node` wants an input that no workflow
-    of today gives, as after an incompatible update of a plug-in.
+    of today gives, as after an incompatible update of a plug-in. With `companion` comfywarm's own are there.
     """
     classes = [*_stock_classes(model_files), *_plugin_classes(model_files, strict_cache_node)]
+    classes += _companion_classes() if companion else []
     absent = frozenset(missing_classes)
     return {node.name: node for node in classes if node.name not in absent}
 
@@ -146,6 +153,16 @@ def _plugin_classes(model_files: bool, strict_cache_node: bool) -> list[NodeClas
         _loader(
             "LoadRembgByBenModel", "BEN", {"model": _files("BEN2_Base.pth", model_files), "device": ["AUTO", "CPU"]}
         ),
+    ]
+
+
+def _companion_classes() -> list[NodeClass]:
+    text: list[Any] = ["STRING", {"multiline": False}]
+    keep = {"key": text, "tag": text, "data": ["*"]}
+    module = "custom_nodes.comfywarm"
+    return [
+        NodeClass(KEEP_NODE, "comfywarm", keep, ("*",), is_output=True, output_names=("data",), module=module),
+        NodeClass(DROP_NODE, "comfywarm", {"key": text}, is_output=True, module=module),
     ]
 
 

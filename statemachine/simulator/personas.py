@@ -37,6 +37,8 @@ class Persona:
     """GET /cache/check: only says, starts its own workflow as well, is an HTML page, or is not there."""
     inspire: bool = True
     """Offers the Inspire-Pack's /inspire/cache/* routes."""
+    companion: bool = False
+    """comfywarm's node answers GET /cache/check and tells changes on /ws. With `text_check` "starts" it starts too."""
     missing_classes: frozenset[str] = frozenset()
     model_files: bool = True
     strict_cache_node: bool = False
@@ -93,5 +95,7 @@ ALL = (
     Persona("stock", text_check="absent", inspire=False, missing_classes=PLUGIN_CLASSES),
     Persona("chatty", loaded=True, chatter=True),
     Persona("unrecognisable", text_check="html", inspire=False),
+    Persona("node", companion=True),
+    Persona("node_starting", text_check="starts", companion=True),
 )
 PERSONAS = {persona.name: persona for persona in ALL}

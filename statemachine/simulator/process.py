@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
+from statemachine.simulator.companion import Companion
 from statemachine.simulator.executor import Executor, signature
-from statemachine.simulator.nodes import MISSION_KEYS, Graph, NodeClass, cache_workflow, catalogue
+from statemachine.simulator.nodes import CACHE_NODE, MISSION_KEYS, Graph, NodeClass, cache_workflow, catalogue
 from statemachine.simulator.personas import Persona
 from statemachine.simulator.prompt_queue import Item, PromptQueue
 
@@ -17,7 +18,10 @@ Send = Callable[[str, dict[str, Any], str | None], None]
 class Process:
     """Queue, history, number, executor and cached keys, from one start of the server to its end."""
 
-    def __init__(self, persona: Persona, scale: float, send: Send, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, persona: Persona, scale: float, send: Send, clock: Callable[[], float], instance: str | None = None
+    ) -> None:
+        """`instance` is the name that comfywarm's node gives this life; None where it is not installed."""
         self.persona = persona
         self.scale = scale
         self.send = send
@@ -27,8 +31,11 @@ class Process:
         """The Inspire-Pack's cache: key → tag."""
         self.queue = PromptQueue(lambda: send("status", self.status(), None))
         self.executor = Executor(self)
+        starts = persona.text_check == "starts"
+        self.companion = Companion(self, instance, starts=starts) if instance else None
         self._clock = clock
         self._free_wanted = False
+        self._unload_wanted = False
         self._models_loaded = 0
         self._forgetful_runs = persona.forgetful_runs
 
@@ -37,6 +44,12 @@ class Process:
         graph = cache_workflow()
         self.keys = dict.fromkeys(MISSION_KEYS, "model")
         self.executor.cache = {signature(graph, node_id) for node_id in graph}
+        self._keys_changed()
+
+    @property
+    def losses(self) -> Mapping[str, int]:
+        """How often each key of comfywarm's node was lost."""
+        return self.companion.losses if self.companion else {}
 
     def status(self) -> dict[str, Any]:
         return {"status": {"exec_info": {"queue_remaining": self.queue.remaining}}}
@@ -56,14 +69,33 @@ class Process:
         return prompt_id
 
     def drop_keys(self, *, keep_executor: bool) -> None:
-        self.keys.clear()
+        if self.companion:
+            self.companion.drop(list(self.companion.kept))
+        self.clear_inspire()
         if not keep_executor:
             self.executor.cache.clear()
 
-    def ask_to_free(self, *, executor_cache: bool) -> None:
+    def clear_inspire(self) -> None:
+        """Lose the keys of Inspire-Pack's cache; the executor still holds the nodes."""
+        self.keys.clear()
+        self._keys_changed()
+
+    def ask_to_free(self, *, models: bool, executor_cache: bool) -> None:
         """POST /free is carried out by the worker between two prompts."""
         self._free_wanted = self._free_wanted or executor_cache
+        self._unload_wanted = self._unload_wanted or models or executor_cache
         self.queue.wake.set()
+
+    def node_worked(self, node: NodeClass, inputs: Mapping[str, Any]) -> None:
+        if node.name == CACHE_NODE:
+            self.keys[str(inputs["key"])] = str(inputs["tag"])
+        if self.companion:
+            self.companion.node_worked(node.name, inputs, loads_model=node.loads_model)
+        self._keys_changed()
+
+    def _keys_changed(self) -> None:
+        if self.companion:
+            self.companion.look()
 
     def node_finished(self, loaded_model: bool) -> None:
         self._models_loaded += loaded_model
@@ -98,7 +130,9 @@ class Process:
     def _free(self) -> None:
         if self._free_wanted:
             self.executor.cache.clear()
-        self._free_wanted = False
+        if self._unload_wanted and self.companion:
+            self.companion.unload()
+        self._free_wanted = self._unload_wanted = False
 
 
 @lru_cache(maxsize=64)
@@ -107,4 +141,5 @@ def _classes(persona: Persona) -> Mapping[str, NodeClass]:
         persona.missing_classes,
         model_files=persona.model_files,
         strict_cache_node=persona.strict_cache_node,
+        companion=persona.companion,
     )

@@ -159,7 +159,8 @@ def _post_interrupt(server: "SimServer", request: Request) -> Answer:
 
 
 def _post_free(server: "SimServer", request: Request) -> Answer:
-    server.process.ask_to_free(executor_cache=bool(request.json().get("free_memory")))
+    body = request.json()
+    server.process.ask_to_free(models=bool(body.get("unload_models")), executor_cache=bool(body.get("free_memory")))
     return EMPTY
 
 
@@ -194,7 +195,11 @@ def _get_features(_server: "SimServer", _request: Request) -> Answer:
 
 
 def _get_cache_check(server: "SimServer", request: Request) -> Answer:
-    """The mission's plug-in, in the persona's manner."""
+    """comfywarm's node where it is installed, else the mission's plug-in, in the persona's manner."""
+    if server.process.companion:
+        accept = request.headers.get("Accept", "")
+        status, text, is_json = server.process.companion.check(request.query, accept, server.start_own_workflow)
+        return _text(text, JSON if is_json else TEXT, HTTPStatus(status))
     manner = server.persona.text_check
     if manner == "absent":
         return _not_found(server, request)
@@ -222,7 +227,7 @@ def _get_inspire_list(server: "SimServer", request: Request) -> Answer:
 def _get_inspire_clear(server: "SimServer", request: Request) -> Answer:
     if not server.persona.inspire:
         return _not_found(server, request)
-    server.drop_keys(keep_executor=True)
+    server.process.clear_inspire()
     return EMPTY
 
 

@@ -203,7 +203,8 @@ class SimServer:
         self.log.append(Received(prompt_id, status, body))
 
     def _new_process(self) -> Process:
-        return Process(self.persona, self.scale, self.send, self._clock)
+        instance = uuid.UUID(int=self.rng.getrandbits(128), version=4).hex if self.persona.companion else None
+        return Process(self.persona, self.scale, self.send, self._clock, instance)
 
     def _refuse_if_down(self) -> None:
         if not self.up:

@@ -48,6 +48,7 @@ REASONS: dict[Reason, Text] = {
     Reason.STILL_COLD_AFTER_SUCCESS: Text("Still cold after success", "任务成功后仍未加载"),
     Reason.SERVER_RESTARTED: Text("Server restarted", "服务器已重启"),
     Reason.FOREIGN_WORK_FINISHED: Text("Other work finished", "其他任务已结束"),
+    Reason.CACHE_CHANGED: Text("Cache changed", "缓存已变化"),
     Reason.QUEUE_STUCK: Text("Queue stuck", "队列停滞"),
     Reason.LINK_LOST: Text("Link lost", "连接中断"),
     Reason.LINK_RESTORED: Text("Link restored", "连接已恢复"),

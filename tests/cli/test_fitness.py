@@ -23,7 +23,7 @@ class ScriptedTransport:
         self.asked: list[str] = []
         self._answers = answers
 
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
         assert (method, body) == ("GET", None)
         name = unquote(path.removeprefix(PREFIX))
         self.asked.append(name)

@@ -28,6 +28,7 @@ from tests.comfyui.install import HERE, Installation, environment, installed, pr
 __all__ = ["Graph", "Manner", "RealServer", "Rig", "RigError", "cache_workflow", "free_port", "keys_of"]
 
 NODES = HERE / "nodes"
+COMPANION = HERE.parent.parent / "comfyui_node"
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 10.0
@@ -69,6 +70,9 @@ class RealServer(Client):
     by default the workflow's; `preload` are there from every start on; `inspire=False` takes away the routes
     of Inspire-Pack. ComfyUI keeps output ids and input names in sets, so `hash_seed` decides which of two
     independent branches runs first. The port is kept over all starts.
+
+    With `node` the companion node is installed, has `workflow` as its file `cache`, and answers the check in place
+    of the rig; `auto_start` lets it start that workflow.
     """
 
     def __init__(
@@ -81,16 +85,20 @@ class RealServer(Client):
         workflow: Graph | None = None,
         inspire: bool = True,
         hash_seed: int = 0,
+        node: bool = False,
+        auto_start: bool = False,
     ) -> None:
         self.port = free_port()
         super().__init__(f"http://{HOST}:{self.port}", folder / "comfyui.log")
         self.folder = folder
-        self.manner = manner
+        self.manner = Manner.NONE if node else manner
         self.workflow = workflow or {}
         self.keys_wanted = keys_of(self.workflow) if keys is None else list(keys)
         self.preload = list(preload)
         self.inspire = inspire
         self.hash_seed = hash_seed
+        self.node = node
+        self.auto_start = auto_start
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -133,9 +141,15 @@ class RealServer(Client):
 
     def _lay_out(self) -> None:
         prepare_base(self.folder)
-        ours = self.folder / "custom_nodes" / "rig"
-        shutil.copytree(NODES, ours, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        self._install(NODES, "rig")
+        if self.node:
+            self._install(COMPANION, "comfywarm")
+        self._workflow_file.parent.mkdir(exist_ok=True)
         self._workflow_file.write_text(json.dumps(self.workflow), encoding="utf-8")
+
+    def _install(self, package: Path, name: str) -> None:
+        target = self.folder / "custom_nodes" / name
+        shutil.copytree(package, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
 
     def _spawn(self, installation: Installation) -> subprocess.Popen[bytes]:
         """The process holds our end of its standard input for as long as we live: see nodes/__init__.py."""
@@ -152,7 +166,7 @@ class RealServer(Client):
 
     @property
     def _workflow_file(self) -> Path:
-        return self.folder / "own_workflow.json"
+        return self.folder / "own_workflows" / "cache.json"
 
     def _environment(self) -> dict[str, str]:
         return environment(self.folder) | {
@@ -162,6 +176,8 @@ class RealServer(Client):
             "RIG_KEYS": json.dumps(self.keys_wanted),
             "RIG_PRELOAD": json.dumps(self.preload),
             "RIG_WORKFLOW": str(self._workflow_file),
+            "COMFYWARM_WORKFLOWS": str(self._workflow_file.parent),
+            "COMFYWARM_AUTO_START": str(int(self.auto_start)),
         }
 
     async def _until_answering(self) -> None:
@@ -192,11 +208,21 @@ class Rig:
         workflow: Graph | None = None,
         inspire: bool = True,
         hash_seed: int = 0,
+        node: bool = False,
+        auto_start: bool = False,
     ) -> RealServer:
         """One server more, not started yet, on a free port, in a folder of its own. See RealServer."""
         folder = self.folder / f"server-{len(self.servers)}"
         server = RealServer(
-            folder, manner=manner, keys=keys, preload=preload, workflow=workflow, inspire=inspire, hash_seed=hash_seed
+            folder,
+            manner=manner,
+            keys=keys,
+            preload=preload,
+            workflow=workflow,
+            inspire=inspire,
+            hash_seed=hash_seed,
+            node=node,
+            auto_start=auto_start,
         )
         self.servers.append(server)
         return server

@@ -15,9 +15,10 @@ import aiohttp
 import pytest
 
 from statemachine.simulator import PERSONAS, running_fleet
-from tests.comfyui.rig import Manner, Rig
+from statemachine.simulator.nodes import MISSION_KEYS
+from tests.comfyui.rig import Manner, Rig, cache_workflow
 from tests.comfyui.unrecorded import INTERRUPTED, UNRECORDED
-from tests.scenarios import PATIENCE_S, Stage, play_all
+from tests.scenarios import PATIENCE_S, WITH_COMPANION, Stage, play, play_all
 from tests.transcript import Line, differences, normalise
 
 HASH_SEEDS = [2, 7]
@@ -33,6 +34,12 @@ async def test_recorded_scenarios(rig: Rig, hash_seed: int) -> None:
         assert {name: differences(name, lines) for name, lines in played.items()} == {name: [] for name in played}
 
 
+@pytest.mark.parametrize("name", WITH_COMPANION)
+async def test_recorded_scenarios_of_the_companion_node(rig: Rig, name: str) -> None:
+    for played in await on_both(rig, HASH_SEEDS[0], partial(play, name), node=True):
+        assert not differences(name, played)
+
+
 @pytest.mark.parametrize("name", UNRECORDED)
 async def test_unrecorded_scenarios(rig: Rig, name: str) -> None:
     real, simulated = await on_both(rig, 0, partial(play_unrecorded, name))
@@ -40,12 +47,14 @@ async def test_unrecorded_scenarios(rig: Rig, name: str) -> None:
     assert wanted == found, "\n".join(difflib.unified_diff(wanted, found, "real", "simulated", lineterm="", n=0))
 
 
-async def on_both(rig: Rig, hash_seed: int, play: Callable[[str], Awaitable[Played]]) -> tuple[Played, Played]:
-    """Let `play` have a fresh real server and a fresh simulated one; what it gives for each, in this order."""
-    server = rig.server(manner=Manner.NONE, hash_seed=hash_seed)
+async def on_both(
+    rig: Rig, hash_seed: int, play_on: Callable[[str], Awaitable[Played]], *, node: bool = False
+) -> tuple[Played, Played]:
+    """Let `play_on` have a fresh real server and a fresh simulated one; what it gives for each, in this order."""
+    server = rig.server(manner=Manner.NONE, hash_seed=hash_seed, node=node, workflow=cache_workflow(*MISSION_KEYS))
     await server.start()
-    async with running_fleet([PERSONAS["cold"]]) as fleet:
-        real, simulated = await asyncio.gather(play(server.url), play(fleet.urls[0]))
+    async with running_fleet([PERSONAS["node" if node else "cold"]]) as fleet:
+        real, simulated = await asyncio.gather(play_on(server.url), play_on(fleet.urls[0]))
     return real, simulated
 
 

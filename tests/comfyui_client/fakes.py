@@ -26,19 +26,24 @@ NOT_FOUND = text_reply("404: Not Found", 404)
 
 
 class FakeTransport(Transport):
-    """`said[path]` is one answer for ever, or a list: one after another, the last for ever. Other paths are a 404."""
+    """`said[path]` is one answer for ever, or a list: one after another, the last for ever. Other paths are a 404.
+
+    A path without a query is said of all its queries for which nothing else is. `accepted` are the answers wanted.
+    """
 
     def __init__(self, said: Mapping[str, Said | list[Said]] | None = None) -> None:
         self.said: dict[str, Said | list[Said]] = dict(said or {})
         self.asked: list[str] = []
         self.bodies: list[Any] = []
+        self.accepted: list[str | None] = []
 
     @override
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
         self.asked.append(path if method == "GET" else f"{method} {path}")
         if body is not None:
             self.bodies.append(orjson.loads(body))
-        said = self.said.get(path, NOT_FOUND)
+        self.accepted.append(accept)
+        said = self.said.get(path, self.said.get(path.partition("?")[0], NOT_FOUND))
         if isinstance(said, list):
             said = said.pop(0) if len(said) > 1 else said[0]
         if isinstance(said, Exception):

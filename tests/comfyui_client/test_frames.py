@@ -19,7 +19,7 @@ JSON = st.recursive(
 )
 TYPES = [
     "status", "execution_start", "execution_cached", "executing", "progress", "progress_state", "executed",
-    "execution_success", "execution_error", "execution_interrupted", "crystools.monitor",
+    "execution_success", "execution_error", "execution_interrupted", "crystools.monitor", "comfywarm.cache",
 ]  # fmt: skip
 
 
@@ -79,7 +79,7 @@ def test_nothing_but_these_events_is_ever_read_from_the_recordings() -> None:
     }
     assert kinds == {
         e.QueueSeen, e.PromptCached, e.PromptNodeStarted, e.PromptProgress, e.PromptSucceeded, e.PromptFailed,
-        e.PromptInterrupted,
+        e.PromptInterrupted, e.CacheReported,
     }  # fmt: skip
 
 
@@ -176,3 +176,37 @@ PARTS = st.dictionaries(
 def test_nothing_in_the_right_places_makes_it_raise(kind: str, data: dict[str, Any], prompt_id: str) -> None:
     event = decode(json.dumps({"type": kind, "data": {**data, "prompt_id": prompt_id}}))
     assert event is None or getattr(event, "prompt_id", prompt_id) == prompt_id
+
+
+# The companion node.
+
+CHANGE = {"comfywarm": 1, "instance": "4f", "sequence": 18, "change": "evicted", "present": ["a", "键"]}
+
+
+def cache_frame(**more: object) -> e.Event | None:
+    return decode(json.dumps({"type": "comfywarm.cache", "data": {**CHANGE, **more}}))
+
+
+def test_a_change_of_the_cache_is_told_with_all_that_is_there() -> None:
+    assert cache_frame() == e.CacheReported("4f", 18, frozenset({"a", "键"}), truncated=False)
+    assert cache_frame(truncated=True, present=[]) == e.CacheReported("4f", 18, frozenset(), truncated=True)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"comfywarm": 2},
+        {"instance": ""},
+        {"instance": "x" * 101},
+        {"instance": None},
+        {"sequence": "18"},
+        {"sequence": True},
+        {"sequence": -1},
+        {"sequence": 2**63},
+        {"present": "a"},
+        {"present": ["a", 7]},
+        {"present": None},
+    ],
+)
+def test_what_is_no_such_frame_tells_nothing(more: dict[str, object]) -> None:
+    assert cache_frame(**more) is None

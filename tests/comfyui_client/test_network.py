@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError, NotUnderstoodError
 from statemachine.comfyui.network import MAX_BODY, NetworkTransport, new_session
+from statemachine.comfyui.node_answers import questions
 from statemachine.comfyui.transport import ConnectRefusedError, Socket
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -65,6 +66,21 @@ async def nobody() -> str:
 
 
 # HTTP.
+
+
+async def test_the_wanted_kind_of_answer_and_odd_characters_arrive_as_they_are() -> None:
+    seen: list[tuple[list[str], str | None]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        seen.append((request.query.getall("key"), request.headers.get("Accept")))
+        return web.Response()
+
+    keys = ["a b&key=c", "键，#%41+/", "ü"]
+    (question,) = questions("/cache/check", keys)
+    async with serving(handler) as url, transport_to(url, Accept="text/html") as transport:
+        await transport.request("GET", question, accept="application/json")
+        await transport.request("GET", question)
+    assert seen == [(keys, "application/json"), (keys, "text/html")]
 
 
 async def test_a_request_carries_path_body_and_headers_and_brings_the_answer_back() -> None:

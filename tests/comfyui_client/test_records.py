@@ -94,8 +94,10 @@ def test_only_nodes_that_set_a_key_count_as_loading_it() -> None:
     graph = dict(workflow("w", "k1", "k2").graph)
     graph["30"] = {"class_type": "RetrieveBackendData //Inspire", "inputs": {"key": "k3"}}
     graph["31"] = {"class_type": "CacheBackendData //Inspire", "inputs": {"key": ["10", 0]}}
+    graph["32"] = {"class_type": "CacheModel //comfywarm", "inputs": {"key": "k3"}}
+    graph["33"] = {"class_type": "CachedModel //comfywarm", "inputs": {"key": "k4"}}
     (item,) = queue_items({"queue_running": [queue_entry("x", graph)], "queue_pending": []})
-    assert item.cache_keys == {"k1", "k2"}
+    assert item.cache_keys == {"k1", "k2", "k3"}
 
 
 def test_a_graph_of_any_shape_has_no_keys() -> None:

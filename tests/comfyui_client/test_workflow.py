@@ -75,6 +75,19 @@ def test_the_list_class_is_a_cache_node_and_the_number_key_classes_are_not() -> 
     assert workflow.keys == ("listed",)
 
 
+def test_the_companions_class_is_a_cache_node_and_its_other_classes_are_not() -> None:
+    workflow = parse(
+        {
+            "1": LOADER,
+            "2": cache_node("CacheModel //comfywarm", key="kept"),
+            "3": {"class_type": "CachedModel //comfywarm", "inputs": {"key": "given"}},
+            "4": {"class_type": "DropModel //comfywarm", "inputs": {"key": "dropped"}},
+        }
+    )
+    assert workflow.keys == ("kept",)
+    assert with_varied_tag(workflow, "s")["2"]["inputs"]["tag"].endswith("#s")
+
+
 @pytest.mark.parametrize(
     ("inputs", "says"),
     [

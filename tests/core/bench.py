@@ -1,6 +1,7 @@
 """One server on the machine, and a way into each of its states."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from statemachine.core import events as e
@@ -40,6 +41,10 @@ def queue(remaining: int) -> e.QueueSeen:
     return e.QueueSeen(remaining, Witness.WS)
 
 
+def cache_frame(*present: str, sequence: int, instance: str = "i1", truncated: bool = False) -> e.CacheReported:
+    return e.CacheReported(instance, sequence, frozenset(present), truncated)
+
+
 class Bench:
     """`apply` takes events one second apart and returns the transitions that they made."""
 
@@ -69,6 +74,13 @@ class Bench:
         """A check's answer; `age` says how many pieces of evidence of change have come since it was asked."""
         wanted = ((WORKFLOW,) if missing else ()) if needed is None else needed
         return e.CheckAnswered("text", missing, wanted, auto, self.server.epoch - age)
+
+    def node_answer(
+        self, *missing: str, sequence: int = 5, instance: str = "i1", auto: bool = False, age: int = 0
+    ) -> e.CheckAnswered:
+        """The answer of a companion node that was asked for k1 and k2."""
+        companion = e.Companion(instance, sequence, ("k1", "k2"))
+        return replace(self.answer(*missing, auto=auto, age=age), kind="node", companion=companion)
 
     def check(self, *missing: str, needed: tuple[str, ...] | None = None, auto: bool = False) -> list[Transition]:
         """Start a check where none runs, and answer it."""

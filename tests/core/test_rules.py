@@ -14,9 +14,23 @@ BEGINNINGS_OF_A_SUBMISSION = {(S.COLD, R.PERMIT_GRANTED), (S.UNKNOWN, R.PROMPT_I
 ASKED_IN = (S.CHECKING, S.LOADED, S.COLD)
 NODES = st.lists(st.sampled_from(["10", "20", "21"]), unique=True).map(tuple)
 MEANWHILE = st.lists(
-    st.sampled_from(["queue 0", "queue 1", "queue 2", "link", "success", "failure", "cached", "progress"]), max_size=4
-)
+    st.sampled_from([
+        "queue 0", "queue 1", "queue 2", "link", "success", "failure", "cached", "progress", "keys gone", "keys there",
+        "frame lost", "cut short", "old frame", "new life",
+    ]),
+    max_size=4,
+)  # fmt: skip
 """What may come between two things that the daemon does."""
+
+CACHE_FRAMES: dict[str, tuple[int, frozenset[str], bool]] = {
+    "keys gone": (1, frozenset(), False),
+    "keys there": (1, frozenset({"k1", "k2"}), False),
+    "frame lost": (2, frozenset({"k1", "k2"}), False),
+    "cut short": (1, frozenset(), True),
+    "old frame": (0, frozenset(), False),
+    "new life": (1, frozenset({"k1", "k2"}), False),
+}
+"""How many changes on from the last one, the keys that are there, and whether the frame is cut short."""
 
 DISTURBANCES: list[e.Event] = [
     e.RetryDue(),
@@ -54,6 +68,9 @@ class History(RuleBasedStateMachine):
         self.queue: int | None = None
         self.told_end = False
         self.was_linked = False
+        self.life, self.told = 0, 0
+        self.known: tuple[int, int | None] | None = None
+        """Which life of the server the daemon knows from its companion node, and how far it was told; None: none."""
 
     @property
     def state(self) -> State:
@@ -101,10 +118,27 @@ class History(RuleBasedStateMachine):
                 self.link_changes(refused=False)
             elif kind in ("success", "failure"):
                 self.end_by_frame(success=kind == "success")
+            elif kind in CACHE_FRAMES:
+                self.cache_frame(kind)
             elif self.bench.server.attempt is not None:
                 prompt_id = self.bench.attempt.prompt_id
                 cached = e.PromptCached(prompt_id, ("10", "20"))
                 self.happens(cached if kind == "cached" else e.PromptProgress(prompt_id, 1.5))
+
+    def cache_frame(self, kind: str) -> None:
+        """The companion node tells a change."""
+        if kind == "new life":
+            self.life, self.told = self.life + 1, 0
+        steps, present, truncated = CACHE_FRAMES[kind]
+        self.told = max(0, self.told + steps)
+        if self.known is not None:
+            life, told = self.known
+            gap = told is not None and self.told > told + 1
+            if life != self.life or gap or ((told is None or self.told > told) and not (present or truncated)):
+                self.changed += 1
+            if life != self.life or told is None or self.told > told:
+                self.known = (self.life, self.told)
+        self.happens(e.CacheReported(f"life {self.life}", self.told, present, truncated))
 
     def queue_is(self, remaining: int) -> None:
         self.changed += self.queue is not None and remaining < self.queue
@@ -115,6 +149,7 @@ class History(RuleBasedStateMachine):
         self.queue = None
         if self.bench.server.client_id:
             self.changed += 1
+            self.known = self.known and (self.known[0], None)
             self.happens(e.LinkLost("closed"))
         else:
             self.changed += self.was_linked
@@ -141,14 +176,16 @@ class History(RuleBasedStateMachine):
             self.link_changes(refused=False)
 
     @precondition(lambda self: self.state in (S.UNKNOWN, *ASKED_IN))
-    @rule(meanwhile=MEANWHILE, missing=st.sampled_from([(), (), ("k1",), ("k1", "k2")]), auto=st.booleans())
-    def check(self, meanwhile: list[str], missing: tuple[str, ...], auto: bool) -> None:
+    @rule(meanwhile=MEANWHILE, missing=st.sampled_from([(), (), ("k1",), ("k1", "k2")]), auto=st.booleans(),
+          by_node=st.booleans())  # fmt: skip
+    def check(self, meanwhile: list[str], missing: tuple[str, ...], auto: bool, by_node: bool) -> None:
         """A doubtful prompt first; else ask, and have the answer after whatever happens meanwhile."""
         if self.state is S.UNKNOWN:
             self.happens(e.DoubtRaised() if self.open else e.CheckStarted())
         if self.state not in ASKED_IN:
             return
         epoch, changed_at_asking = self.bench.server.epoch, self.changed
+        life, told = self.life, self.told
         self.meanwhile(meanwhile)
         fresh, before = self.changed == changed_at_asking, self.state
         if before not in ASKED_IN:
@@ -156,7 +193,12 @@ class History(RuleBasedStateMachine):
         if fresh and not missing:
             self.proved_at = self.changed
         needed = ("cache_models",) if missing else ()
-        self.happens(e.CheckAnswered("text", missing, needed, bool(missing) and auto, epoch))
+        companion = e.Companion(f"life {life}", told, ("k1", "k2")) if by_node else None
+        if fresh or missing:
+            later = self.known[1] or 0 if self.known is not None and self.known[0] == life else 0
+            self.known = (life, max(told, later)) if by_node else None
+        kind = "node" if by_node else "text"
+        self.happens(e.CheckAnswered(kind, missing, needed, bool(missing) and auto, epoch, companion))
         assert fresh or self.state is not S.LOADED or before is S.LOADED
 
     @precondition(lambda self: self.state is S.COLD)
@@ -210,6 +252,8 @@ class History(RuleBasedStateMachine):
     def disturbance(self, event: e.Event, times: int) -> None:
         if self.state is S.COLD and isinstance(event, e.SubmissionStarted):
             return
+        if isinstance(event, e.SettingsChanged):
+            self.was_linked, self.queue, self.known = False, None, None
         for _ in range(times):
             self.happens(event)
 

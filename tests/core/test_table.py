@@ -7,7 +7,7 @@ import pytest
 from statemachine.core import events as e
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.vocabulary import REASON_MEANINGS, STATE_MEANINGS, Reason, State, Witness
-from tests.core.bench import Bench, accepted, bench_in, failed, interrupted, queue, submission, succeeded
+from tests.core.bench import Bench, accepted, bench_in, cache_frame, failed, interrupted, queue, submission, succeeded
 
 S, R, W = State, Reason, Witness
 Happening = Callable[[Bench], Sequence[e.Event]]
@@ -35,6 +35,9 @@ HAPPENINGS: dict[str, Happening] = {
     "queue fell": lambda _: [queue(2), queue(1)],
     "queue ran dry": lambda _: [queue(1), queue(0)],
     "queue empty": lambda _: [queue(0), queue(0)],
+    "keys gone": lambda _: [cache_frame("k1", sequence=6)],
+    "keys there": lambda _: [cache_frame("k1", "k2", "k3", sequence=6)],
+    "another life": lambda _: [cache_frame("k1", "k2", sequence=1, instance="i2")],
     "queue drained": lambda _: [e.QueueDrained()],
     "loading found": lambda _: [e.LoadingFound("prompt x")],
     "unfit": lambda _: [e.WorkflowUnfit(R.MISSING_MODELS, "no such file")],

@@ -6,6 +6,7 @@ import orjson
 
 from statemachine.comfyui.frames import decode, is_session_start
 from statemachine.core.attempt import Attempt
+from statemachine.core.events import Companion
 from statemachine.core.learning import learn
 from statemachine.core.server import Server
 from tests.transcript import NAMES, recorded
@@ -16,11 +17,17 @@ SEEDS = [
         json.dumps(line["frame"]): line["frame"] for name in NAMES for line in recorded(name) if "frame" in line
     }.values()
 ]
+CACHE_FRAME = {"comfywarm": 1, "instance": "i1", "sequence": 3, "change": "loaded", "present": ["key", "b"]}
+SEEDS += [
+    json.dumps({"type": "comfywarm.cache", "data": {**CACHE_FRAME, **more}}).encode()
+    for more in ({}, {"present": [], "change": "cleared"}, {"truncated": True}, {"instance": "i2", "sequence": 9})
+]
 PROMPT_ID = "984a08b2-659f-47c7-9e67-12dc9b9c15eb"
 TOKENS = [
     "status", "execution_start", "execution_cached", "executing", "progress", "progress_state", "executed",
     "execution_success", "execution_error", "execution_interrupted", "exec_info", "queue_remaining", "prompt_id",
     "nodes", "node", "value", "max", "data", "type", "null", "true", "1e308", "-1", "9223372036854775808", PROMPT_ID,
+    "comfywarm.cache", "comfywarm", "instance", "sequence", "present", "truncated", "change",
 ]  # fmt: skip
 
 
@@ -35,7 +42,8 @@ def one_input(data: bytes) -> None:
     if event is None:
         return
     attempt = Attempt("a", "flow", PROMPT_ID, 0.0, server_prompt_id=PROMPT_ID, total_nodes=4, cache_nodes={"20": "key"})
-    server = Server("a", attempt=attempt)
+    server = Server("a", attempt=attempt, companion=Companion("i1", 2, ("key",)))
     learn(event, server, 1.0)
     orjson.dumps([server.queue_remaining, attempt.progress, attempt.message, getattr(event, "message", "")])
+    orjson.dumps(server.companion)
     assert 0.0 <= attempt.progress <= 1.0, attempt.progress

@@ -38,7 +38,9 @@ def notice(message: str = "n", *, server: str | None = None, at: float = 100.0) 
 def attempt(
     prompt_id: str = "p", *, server: str = "a", at: float = 100.0, outcome: Outcome = Outcome.RECORDED
 ) -> Attempt:
-    return Attempt(server, "w", prompt_id, at, client_id="c", server_prompt_id=prompt_id, outcome=outcome)
+    return Attempt(
+        server, "w", prompt_id, at, client_id="c", server_prompt_id=prompt_id, outcome=outcome, instance="4f"
+    )
 
 
 def written(store: JournalStore, *what: LogEntry | Attempt, durable: bool = False) -> list[int | None]:

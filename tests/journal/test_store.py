@@ -39,7 +39,7 @@ def store(path: Path) -> Iterator[JournalStore]:
 def same(one: Attempt, other: Attempt) -> bool:
     """Whether what the journal keeps of two attempts is equal."""
     kept = ("server", "workflow", "prompt_id", "created_at", "client_id", "server_prompt_id", "outcome", "accepted_at",
-            "ended_at", "confirmed_by", "varied_tag", "message")  # fmt: skip
+            "ended_at", "confirmed_by", "varied_tag", "message", "instance")  # fmt: skip
     return all(getattr(one, name) == getattr(other, name) for name in kept)
 
 
@@ -257,6 +257,23 @@ def test_a_file_of_a_newer_comfywarm_is_refused_and_left_alone(path: Path) -> No
     connection.close()
     with pytest.raises(SchemaTooNewError, match=f"schema {len(MIGRATIONS) + 1}"):
         JournalStore(path)
+
+
+def test_an_attempt_of_an_older_comfywarm_is_read_and_kept_on(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with sqlite3.connect(path) as connection:
+        for number, script in enumerate(MIGRATIONS[:3], 1):
+            connection.executescript(f"{script} PRAGMA user_version = {number};")
+        values = "'p', 'a', 'w', 100.0, 'c', 'p', 'accepted', 101.0, NULL, NULL, 0, ''"
+        connection.execute(f"INSERT INTO attempts VALUES ({values})")
+    connection.close()
+    store = JournalStore(path)
+    (one,) = store.open_attempts()
+    assert (one.prompt_id, one.accepted_at, one.instance) == ("p", 101.0, None)
+    one.outcome, one.ended_at = Outcome.LOST, 102.0
+    written(store, one, attempt("q"))
+    assert [back.prompt_id for back in store.open_attempts()] == ["q"]
+    store.close()
 
 
 def test_opening_twice_migrates_once(path: Path) -> None:

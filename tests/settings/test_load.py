@@ -91,7 +91,7 @@ def test_settings_are_frozen() -> None:
             {"servers": ["http://h", {"url": "http://g", "cache_check": {"kind": "texts"}}]},
             "servers[1].cache_check.kind",
             "'texts'",
-            "'auto', 'text', 'inspire' or 'history'",
+            "'auto', 'node', 'text', 'inspire' or 'history'",
         ),
         ({"servers": [{"url": "http://h[1-2]", "name": "x"}]}, "servers[0].name", "2 servers", "one server"),
         ({"servers": [{"url": "http://h", "name": "a/b"}]}, "servers[0].name", "'a/b'", "without /"),

@@ -28,6 +28,7 @@ class Book:
     missing_since: float | None = None
     loaded: int = 0
     told_auto: bool = False
+    companion: tuple[str, int | None] | None = None
     failures: int = 0
     last_queue: int = 0
     moved_at: float = 0.0
@@ -43,6 +44,7 @@ class Book:
         """A new runner, which knows of what was only what the journal or its predecessor's memory hands on."""
         self.link, self.remaining, self.own_falls, self.told_auto, self.failures = None, None, 0, False, 0
         self.missing_since, self.moved_at, self.was_linked = None, at, False
+        self.companion = None
         self.verdicts.clear()
         self.dials.clear()
         self.requests.clear()

@@ -14,7 +14,16 @@ from statemachine.core.vocabulary import Reason, State
 from statemachine.journal.store import Write
 from statemachine.settings import Settings
 from tests.simulation.book import Book, workflows_of_ours
-from tests.simulation.readings import ENDS, ended_prompts, history_is_warm, remaining_in, says_cached
+from tests.simulation.readings import (
+    ENDS,
+    ended_prompts,
+    has_keys,
+    history_is_warm,
+    later,
+    position_in,
+    remaining_in,
+    says_cached,
+)
 from tests.simulation.rules import IN_FLIGHT, TransitionRules, now
 from tests.simulation.wire import prompt_of
 
@@ -123,7 +132,7 @@ class Judge:
         self._note(name, "no answer to", path)
         if book.failures >= self._settings.reachability.fall:
             book.told_auto = False
-        if path == "/cache/check":
+        if path.startswith("/cache/check"):
             book.unusable = self._next()
 
     def reply_delivered(self, name: str, path: str, reply: Reply, *, genuine: bool, ticket: int) -> None:
@@ -174,9 +183,17 @@ class Judge:
         book.verdicts[kind] = (ticket, cached)
         if kind == "text" and "已经自动".encode() in reply.body:
             book.told_auto = True
+        if kind == "node":
+            self._meet_companion(book, reply.body, cached=cached, fresh=ticket >= book.evidence)
         if not cached:
             book.missing, book.missing_at = tick, now()
             book.missing_since = now() if book.missing_since is None else book.missing_since
+
+    def _meet_companion(self, book: Book, body: bytes, *, cached: bool, fresh: bool) -> None:
+        """Its frames are measured against its last answer that counted."""
+        book.told_auto = not cached and b'"loading": true' in body
+        if fresh or not cached:
+            book.companion = later(book.companion, position_in(body))
 
     # The link
 
@@ -194,6 +211,7 @@ class Judge:
         self._note(name, "/ws ends", client_id)
         if book.link == client_id:
             book.link, book.told_auto, book.remaining = None, False, None
+            book.companion = book.companion and (book.companion[0], None)
             self._evidence(name, book, "the link was lost")
 
     def frame_delivered(self, name: str, client_id: str, frame: str | bytes) -> None:
@@ -204,6 +222,8 @@ class Judge:
             return
         if frame.startswith('{"type": "status"'):
             self._status(name, book, client_id, frame)
+        elif frame.startswith('{"type": "comfywarm.cache"'):
+            self._cache_frame(name, book, frame)
         elif book.prompt and book.prompt in frame:
             self._frame_of_ours(name, book, frame)
 
@@ -225,6 +245,19 @@ class Judge:
             book.own_falls = max(0, -foreign)
             if foreign > 0:
                 self._evidence(name, book, f"the queue fell from {before} to {remaining}")
+
+    def _cache_frame(self, name: str, book: Book, frame: str) -> None:
+        """What the companion node tells is evidence where it may mean that a key is gone."""
+        self._note(name, "frame", frame[27:])
+        known, said = book.companion, position_in(frame)
+        if known is None or later(known, said) == known:
+            return
+        book.companion = said
+        gap = known[0] != said[0] or (known[1] is not None and said[1] != known[1] + 1)
+        if has_keys(frame):
+            book.told_auto = False
+        if gap or not has_keys(frame):
+            self._evidence(name, book, f"the companion node told {said} after {known}")
 
     def _frame_of_ours(self, name: str, book: Book, frame: str) -> None:
         if frame.startswith(PROGRESS):

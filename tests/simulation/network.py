@@ -6,6 +6,8 @@ What has left the daemon stays on the network when the daemon dies.
 import asyncio
 from urllib.parse import parse_qsl, unquote
 
+from multidict import MultiDict
+
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.transport import ConnectRefusedError, Reply
 from tests.simulation.faults import Fault
@@ -26,13 +28,14 @@ class SimTransport:
         self._wire = wire
         self._life = life
 
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
         """See Transport."""
         wire = self._wire
         self._stop_if_dead()
         ticket = wire.watcher.request_left(wire.name, method, path, body)
         try:
-            reply, genuine = await (self._get(path) if method == "GET" else self._post(method, path, body or b""))
+            getting = method == "GET"
+            reply, genuine = await (self._get(path, accept) if getting else self._post(method, path, body or b""))
         except NotAnsweringError:
             self._stop_if_dead()
             wire.watcher.request_failed(wire.name, path)
@@ -41,14 +44,14 @@ class SimTransport:
         wire.watcher.reply_delivered(wire.name, path, reply, genuine=genuine, ticket=ticket)
         return reply
 
-    async def _get(self, path: str) -> tuple[Reply, bool]:
+    async def _get(self, path: str, accept: str | None) -> tuple[Reply, bool]:
         wire = self._wire
         await _fail_in_outage(wire)
         fault = wire.requests.throw()
         await asyncio.sleep(wire.delay())
         if fault in LOST_BEFORE:
             return await _fail(wire, fault)
-        reply = await _served(wire, "GET", path, b"")
+        reply = await _served(wire, "GET", path, b"", accept)
         await asyncio.sleep(wire.delay())
         return await _returned(wire, path, reply, fault)
 
@@ -147,10 +150,11 @@ async def _fail(wire: Wire, fault: Fault | None) -> tuple[Reply, bool]:
     raise NotAnsweringError(f"no answer within {wire.timeout_s:g} s")
 
 
-async def _served(wire: Wire, method: str, path: str, body: bytes) -> Reply:
+async def _served(wire: Wire, method: str, path: str, body: bytes, accept: str | None = None) -> Reply:
     route, _, query = path.partition("?")
+    headers = {} if accept is None else {"Accept": accept}
     try:
-        answer = await wire.server.handle(method, unquote(route), dict(parse_qsl(query)), body)
+        answer = await wire.server.handle(method, unquote(route), MultiDict(parse_qsl(query)), body, headers)
     except ConnectionRefusedError as error:
         wire.faults.counts[Fault.REFUSED] += 1
         raise ConnectRefusedError("connection refused") from error

@@ -43,6 +43,8 @@ def says_cached(kind: str, reply: Reply) -> bool | None:
     if reply.status != 200:
         return None
     text = reply.text
+    if kind == "node":
+        return json.loads(text)["keys"]["missing"] == [] if text.startswith('{"comfywarm": 1') else None
     if kind == "text":
         return True if text == "缓存已加载。" else False if text.startswith("未查询到缓存") else None
     return all(f"\n{key}: " in text for key in MISSION_KEYS)
@@ -58,3 +60,26 @@ def history_is_warm(body: bytes, workflows: frozenset[str]) -> bool:
         if entry["status"]["status_str"] == "success":
             warm.add(marker["workflow"])
     return workflows <= warm
+
+
+Position = tuple[str, int | None]
+"""The companion node's instance, and the number of the last change that is known."""
+
+
+def position_in(text: bytes | str) -> Position:
+    """What an answer or a frame of the companion node says."""
+    said: Any = json.loads(text)
+    said = said.get("data", said)
+    return said["instance"], said["sequence"]
+
+
+def later(known: Position | None, said: Position) -> Position:
+    """What is known after that was said, too."""
+    if known is None or known[0] != said[0] or known[1] is None:
+        return said
+    return max(known, said, key=lambda position: position[1] or 0)
+
+
+def has_keys(frame: str) -> bool:
+    """Whether a frame of the companion node tells that the mission's keys are there."""
+    return set(MISSION_KEYS) <= set(json.loads(frame)["data"]["present"])

@@ -60,6 +60,8 @@ class Plan:
     @property
     def check_kinds(self) -> frozenset[str]:
         """The kinds of check that together speak for this server."""
+        if self.persona.companion:
+            return frozenset({"node", "history"} if KEYLESS & set(self.workflows) else {"node"})
         if self.persona.text_check != "absent":
             return frozenset({"text"})
         if self.persona.inspire:
@@ -69,16 +71,17 @@ class Plan:
     @property
     def judged_by_history(self) -> frozenset[str]:
         """The workflows for which its history decides."""
-        return KEYLESS & set(self.workflows) if self.persona.inspire else frozenset(self.workflows)
+        by_keys = self.persona.inspire or self.persona.companion
+        return KEYLESS & set(self.workflows) if by_keys else frozenset(self.workflows)
 
     def kind_of(self, path: str) -> str | None:
         """Which of these checks a request is."""
         paths = {
-            "/cache/check": "text",
             "/inspire/cache/list": "inspire",
             f"/history?max_items={2 * len(self.workflows)}": "history",
         }
-        kind = paths.get(path)
+        at_path = "node" if self.persona.companion else "text"
+        kind = at_path if path.startswith("/cache/check") and "peek" not in path else paths.get(path)
         return kind if kind in self.check_kinds else None
 
     @property

@@ -66,7 +66,7 @@ def with_check(wrong: Callable[[Desk, CheckResult], CheckResult]) -> Parts:
             return wrong(self.desk, await self.right.ask(epoch))
 
     def change(desk: Desk) -> None:
-        check = WrongCheck(desk.client, "auto", "/", [])
+        check = WrongCheck(desk.client, (), "/", [])
         check.desk, check.right, desk.check = desk, desk.check, check
 
     return with_desks(change)
@@ -102,18 +102,18 @@ class WrongRoute(SimTransport):
     """The workflow goes to the route of the queue."""
 
     @override
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
-        return await super().request(method, "/queue" if method == "POST" else path, body)
+    async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
+        return await super().request(method, "/queue" if method == "POST" else path, body, accept)
 
 
 class ChecksAtRandom(SimTransport):
     """While a queue is looked at, the check is asked as well."""
 
     @override
-    async def request(self, method: str, path: str, body: bytes | None = None) -> Reply:
+    async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
         if path == "/prompt" and method == "GET":
             await super().request("GET", "/cache/check")
-        return await super().request(method, path, body)
+        return await super().request(method, path, body, accept)
 
 
 # Wrong clients

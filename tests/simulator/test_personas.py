@@ -3,13 +3,15 @@
 import asyncio
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from multidict import MultiDict
 
 from statemachine.simulator import PERSONAS
 from statemachine.simulator.nodes import MISSION_KEYS, cache_workflow
-from statemachine.simulator.personas import ALL
-from tests.simulator.rig import Ear, rigged, slow_model
+from statemachine.simulator.personas import ALL, RAISES
+from tests.simulator.rig import Ear, Rig, rigged, slow_model
 
 pytestmark = pytest.mark.looptime
 LOADED = "缓存已加载。"
@@ -216,6 +218,62 @@ async def test_unrecognisable_answers_the_check_with_a_page() -> None:
     async with rigged("unrecognisable") as rig:
         answer = await rig.server.handle("GET", "/cache/check")
         assert (answer.status, answer.content_type) == (200, "text/html; charset=utf-8")
+
+
+JSON = {"Accept": "application/json"}
+
+
+async def _node_says(rig: Rig, *keys: str) -> Any:
+    query = MultiDict([("key", key) for key in keys])
+    return json.loads((await rig.server.handle("GET", "/cache/check", query, headers=JSON)).body)
+
+
+async def test_node_tells_each_change_to_everyone_and_answers_in_json() -> None:
+    async with rigged("node") as rig:
+        rig.server.connect("me", ear := Ear())
+        assert await rig.get("/cache/check") == f"{MISSING}。"
+        before = await _node_says(rig, "pulid_model", "other")
+        assert before["keys"] == {"present": [], "missing": ["pulid_model", "other"]}
+        await rig.run()
+        await rig.post("/free", {"unload_models": True})
+        await asyncio.sleep(1)
+        rig.server.drop_keys(keep_executor=True)
+        told = [frame["data"] for frame in ear.frames if frame["type"] == "comfywarm.cache"]
+        assert [data["change"] for data in told] == ["loaded"] * 4 + ["unloaded", "cleared"]
+        assert [data["sequence"] for data in told] == [1, 2, 3, 4, 5, 6]
+        assert len(told[4]["present"]) == 4
+        assert {data["instance"] for data in told} == {before["instance"]}
+
+
+async def test_node_has_another_instance_after_a_restart() -> None:
+    async with rigged("node") as rig:
+        first = await _node_says(rig, "a")
+        rig.server.drop_keys(keep_executor=True)
+        await rig.server.restart()
+        second = await _node_says(rig, "a")
+        assert first["instance"] != second["instance"]
+        assert second["sequence"] == 0
+
+
+async def test_node_starting_starts_once_and_not_again_after_a_failure() -> None:
+    failing = replace(PERSONAS["node_starting"], failure=RAISES)
+    async with rigged(failing) as rig:
+        rig.server.connect("me", ear := Ear())
+        started = f"{MISSING}，已经自动在后台执行缓存模型工作流。"
+        assert await rig.get("/cache/check", peek="1", workflow="cache") == f"{MISSING}。"
+        assert [await rig.get("/cache/check") for _ in range(3)] == [started] * 3
+        assert rig.server.own_workflows == 1
+        assert ear.last("comfywarm.cache")["change"] == "started"
+        await rig.until(lambda: not rig.server.process.queue.remaining)
+        assert await rig.get("/cache/check") == f"{MISSING}。"
+        assert rig.server.own_workflows == 1
+
+
+async def test_node_starting_warms_itself() -> None:
+    async with rigged("node_starting") as rig:
+        assert (await _node_says(rig, "pulid_model"))["auto_started"]
+        await rig.until(lambda: not rig.server.process.queue.remaining)
+        assert await rig.get("/cache/check") == LOADED
 
 
 def test_every_persona_is_tested_here_and_names_are_unique() -> None:

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from statemachine.simulator import PERSONAS, running_fleet
-from tests.scenarios import play_all
+from statemachine.simulator import PERSONAS, SimServer, running_fleet
+from tests.scenarios import WITH_COMPANION, Hold, play, play_all
 from tests.transcript import NAMES, Line, differences, normalise, recorded
 
 SCALE = 0.25
@@ -15,10 +15,16 @@ SCALE = 0.25
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def played() -> AsyncIterator[dict[str, list[Line]]]:
-    async with running_fleet([PERSONAS["cold"]]) as fleet:
-        server = fleet.servers[0]
-        hold = {True: server.stall, False: server.resume}
-        yield await play_all(fleet.urls[0], SCALE, lambda held: hold[held]())
+    async with running_fleet([PERSONAS["cold"], PERSONAS["node"]]) as fleet:
+        without, with_node = fleet.members
+        scenes = await play_all(without.url, SCALE, holding(without.server))
+        for name in WITH_COMPANION:
+            scenes[name] = await play(name, with_node.url, SCALE, holding(with_node.server))
+        yield scenes
+
+
+def holding(server: SimServer) -> Hold:
+    return lambda held: server.stall() if held else server.resume()
 
 
 @pytest.mark.parametrize("name", NAMES)

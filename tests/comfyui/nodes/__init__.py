@@ -5,9 +5,16 @@ import sys
 import threading
 
 from . import routes
+from .cache import preload
 from .slow import CacheBackendData, RigSlowModel
+from .work import RigTorchModel, RigWork
 
-NODE_CLASS_MAPPINGS = {"RigSlowModel": RigSlowModel, "CacheBackendData //Inspire": CacheBackendData}
+NODE_CLASS_MAPPINGS = {
+    "RigSlowModel": RigSlowModel,
+    "CacheBackendData //Inspire": CacheBackendData,
+    "RigTorchModel": RigTorchModel,
+    "RigWork": RigWork,
+}
 
 
 def end_with_parent() -> None:
@@ -16,5 +23,6 @@ def end_with_parent() -> None:
     os._exit(1)
 
 
+preload()
 routes.add()
 threading.Thread(target=end_with_parent, daemon=True).start()

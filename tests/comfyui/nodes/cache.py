@@ -1,30 +1,43 @@
-"""The process-wide cache, in Inspire-Pack's shape: key → (tag, data). The executor's own cache is another."""
+"""What the rig's routes ask of the stand-in for Inspire-Pack's cache."""
 
 from . import config
-
-cache: dict[str, tuple[str, object]] = dict.fromkeys(config.PRELOAD, ("preloaded", None))
+from .inspire import backend_support
 
 TAG_LIMIT = 50
 """Inspire-Pack's default of entries kept under one tag."""
 
 
+def preload() -> None:
+    for key in config.PRELOAD:
+        backend_support.cache[key] = ("preloaded", None)
+
+
+def keys() -> list[str]:
+    return [key for key, _ in backend_support.cache.items()]
+
+
 def missing() -> list[str]:
     """The required keys that are not there, in the order in which they were asked for."""
-    return [key for key in config.KEYS if key not in cache]
+    return [key for key in config.KEYS if key not in backend_support.cache]
 
 
 def listing() -> str:
     """Inspire-Pack's list: three sections of `name: value` lines. The first holds keys, the last tags."""
-    keys = "".join(f"{key}: {tag or 'N/A(tag)'}\n" for key, (tag, _) in cache.items())
-    settings = "".join(f"{tag}: {TAG_LIMIT}\n" for tag in dict.fromkeys(tag for tag, _ in cache.values()))
+    entries = dict(backend_support.cache.items())
+    lines = "".join(f"{key}: {tag or 'N/A(tag)'}\n" for key, (tag, _) in entries.items())
+    settings = "".join(f"{tag}: {TAG_LIMIT}\n" for tag in dict.fromkeys(tag for tag, _ in entries.values()))
     return (
-        f"---- [String Key Caches] ----\n{keys}\n"
+        f"---- [String Key Caches] ----\n{lines}\n"
         f"---- [Number Key Caches] ----\n\n"
         f"---- [TagCache Settings] ----\n{settings}"
     )
 
 
-def drop(keys: list[str]) -> None:
-    """Forget these keys while the executor still holds the nodes: the trap of docs/comfyui.md."""
-    for key in keys:
-        cache.pop(key, None)
+def drop(names: list[str]) -> None:
+    """Forget these keys while the executor still holds the nodes: the trap of docs/comfyui.md. `*`: all."""
+    if names == ["*"]:
+        backend_support.replace_by_empty()
+        return
+    for key in names:
+        if key in backend_support.cache:
+            del backend_support.cache[key]

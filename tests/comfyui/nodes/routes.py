@@ -3,12 +3,13 @@
 import time
 import uuid
 
-import execution  # type: ignore[import-not-found]
+import execution
 from aiohttp import web
-from server import PromptServer  # type: ignore[import-not-found]
+from server import PromptServer
 
 from . import config
-from .cache import cache, drop, listing, missing
+from .cache import drop, keys, listing, missing
+from .inspire import backend_support
 
 server = PromptServer.instance
 asked = 0
@@ -47,23 +48,39 @@ async def inspire_list(request: web.Request) -> web.Response:
 
 
 async def inspire_clear(request: web.Request) -> web.Response:
-    cache.clear()
+    backend_support.cache.clear()
     return web.Response()
 
 
 async def rig_drop(request: web.Request) -> web.Response:
+    """Answers when it was done, on the clock that all processes of a machine share."""
     drop((await request.json())["keys"])
+    return web.json_response({"at": time.monotonic()})
+
+
+async def rig_put(request: web.Request) -> web.Response:
+    for key in (await request.json())["keys"]:
+        backend_support.cache[key] = ("put", None)
+    return web.json_response({"at": time.monotonic()})
+
+
+async def rig_spoil(request: web.Request) -> web.Response:
+    """Put something that nobody can read in place of the cache; at the next call an empty cache again."""
+    spoilt = backend_support.cache is None
+    backend_support.cache = backend_support.TaggedCache() if spoilt else None  # type: ignore[assignment]
     return web.Response()
 
 
 async def rig_state(request: web.Request) -> web.Response:
     asks = list(server.prompt_queue.get_flags(reset=False))
-    return web.json_response({"keys": list(cache), "checks": asked, "started": started, "asks": asks})
+    return web.json_response({"keys": keys(), "checks": asked, "started": started, "asks": asks})
 
 
 def add() -> None:
     """Give the server the routes it was started with."""
     server.routes.post("/rig/drop")(rig_drop)
+    server.routes.post("/rig/put")(rig_put)
+    server.routes.post("/rig/spoil")(rig_spoil)
     server.routes.get("/rig/state")(rig_state)
     if config.CACHE_CHECK != "none":
         server.routes.get("/cache/check")(check)

@@ -6,7 +6,7 @@ from typing import Any
 import comfy.utils  # type: ignore[import-not-found]
 from typing_extensions import override
 
-from .cache import cache
+from .inspire import backend_support
 
 STEPS = 10
 
@@ -63,5 +63,5 @@ class CacheBackendData:
         return {"required": {"key": ("STRING", {}), "tag": ("STRING", {}), "data": (ANY,)}}
 
     def store(self, key: str, tag: str, data: object) -> tuple[object]:
-        cache[key] = (tag, data)
+        backend_support.cache[key] = (tag, data)
         return (data,)

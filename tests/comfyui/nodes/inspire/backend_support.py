@@ -1,0 +1,54 @@
+"""The process-wide cache in Inspire-Pack's shape: key → (tag, data). The executor's own cache is another.
+
+As there, `cache` is another object after all keys were removed by a node: take it from this module each time.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+Entry = tuple[str, object]
+
+
+class TaggedCache:
+    """One mapping for each tag, in `_data`. As there it cannot be iterated over: it has items() only."""
+
+    def __init__(self, entries: Iterable[tuple[str, Entry]] = ()) -> None:
+        self._data: dict[str, dict[str, Entry]] = {}
+        for key, entry in entries:
+            self[key] = entry
+
+    def __getitem__(self, key: str) -> Entry:
+        for entries in self._data.values():
+            if key in entries:
+                return entries[key]
+        raise KeyError(key)
+
+    def __setitem__(self, key: str, entry: Entry) -> None:
+        for entries in self._data.values():
+            entries.pop(key, None)
+        self._data.setdefault(entry[0], {})[key] = entry
+
+    def __delitem__(self, key: str) -> None:
+        for entries in self._data.values():
+            if key in entries:
+                del entries[key]
+                return
+        raise KeyError(key)
+
+    def __contains__(self, key: str) -> bool:
+        return any(key in entries for entries in self._data.values())
+
+    def items(self) -> Iterator[tuple[str, Entry]]:
+        return chain.from_iterable(entries.items() for entries in self._data.values())
+
+    def clear(self) -> None:
+        self._data = {}
+
+
+cache = TaggedCache()
+
+
+def replace_by_empty() -> None:
+    """What Inspire-Pack's node RemoveBackendData does for the key `*`."""
+    global cache  # noqa: PLW0603
+    cache = TaggedCache()

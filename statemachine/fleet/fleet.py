@@ -28,6 +28,9 @@ from statemachine.settings.servers import ServerConfig
 OPINIONS = 10
 """How many other servers are asked when one falls silent and few were asked lately: twice what the brake needs."""
 
+STARTED_AT_ONCE = 20
+"""Servers whose work begins before others have their turn: all of them dial and ask at once."""
+
 AWAY = frozenset({State.UNREACHABLE, State.PAUSED})
 
 TransportFactory = Callable[[ServerConfig], Transport]
@@ -102,8 +105,7 @@ class Fleet:
         for runner in self._runners.values():
             runner.desk.server.reachability = self._reachability
         await self._see_off()
-        for runner in changed:
-            runner.start()
+        await _start_in_turns(changed)
         await self._start(added)
         self._publisher.arrange(list(configs))
         for name in changes.removed:
@@ -121,10 +123,9 @@ class Fleet:
             await take_up_the_past(self._shared.journal, desks)
         except JournalUnavailableError:
             self._keep(take_up_later(self._shared.journal, desks))
-        for name, desk in desks.items():
+        for desk in desks.values():
             desk.server.since = self._shared.world.now()
-            if name in self._runners:
-                self._runners[name].start()
+        await _start_in_turns([self._runners[name] for name in desks if name in self._runners])
 
     def _replace(self, config: ServerConfig) -> Runner:
         """A new runner, not started yet, for a server that is known: its memory goes along."""
@@ -184,6 +185,13 @@ def _desk(
         announce=_not_started,
     )
     return desk
+
+
+async def _start_in_turns(runners: Sequence[Runner]) -> None:
+    for number, runner in enumerate(runners, start=1):
+        runner.start()
+        if number % STARTED_AT_ONCE == 0:
+            await asyncio.sleep(0)
 
 
 async def _ask_once(desk: Desk) -> None:

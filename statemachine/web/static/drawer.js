@@ -39,7 +39,7 @@ export class Drawer {
 
   /** Show the server that the address names, or none. */
   follow() {
-    const name = location.hash.startsWith(PREFIX) ? decodeURIComponent(location.hash.slice(PREFIX.length)) : null;
+    const name = location.hash.startsWith(PREFIX) ? decoded(location.hash.slice(PREFIX.length)) : null;
     if (name === (this.#dossier?.name ?? null)) return;
     if (name === null) this.#close();
     else this.#open(name);
@@ -95,6 +95,15 @@ export class Drawer {
     older.disabled = true;
     await this.#dossier.loadOlder().catch(() => null); // the button stays, for another try
     older.disabled = false;
+  }
+}
+
+/** Whoever typed the address may have left a "%" as it is: that must not end the page. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 

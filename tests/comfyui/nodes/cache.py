@@ -3,9 +3,6 @@
 from . import config
 from .inspire import backend_support
 
-TAG_LIMIT = 50
-"""Inspire-Pack's default of entries kept under one tag."""
-
 
 def preload() -> None:
     for key in config.PRELOAD:
@@ -25,7 +22,9 @@ def listing() -> str:
     """Inspire-Pack's list: three sections of `name: value` lines. The first holds keys, the last tags."""
     entries = dict(backend_support.cache.items())
     lines = "".join(f"{key}: {tag or 'N/A(tag)'}\n" for key, (tag, _) in entries.items())
-    settings = "".join(f"{tag}: {TAG_LIMIT}\n" for tag in dict.fromkeys(tag for tag, _ in entries.values()))
+    settings = "".join(
+        f"{tag}: {backend_support.TAG_LIMIT}\n" for tag in dict.fromkeys(tag for tag, _ in entries.values())
+    )
     return (
         f"---- [String Key Caches] ----\n{lines}\n"
         f"---- [Number Key Caches] ----\n\n"

@@ -8,6 +8,9 @@ from itertools import chain
 
 Entry = tuple[str, object]
 
+TAG_LIMIT = 50
+"""Inspire-Pack's default of entries kept under one tag; above it the oldest goes."""
+
 
 class TaggedCache:
     """One mapping for each tag, in `_data`. As there it cannot be iterated over: it has items() only."""
@@ -26,7 +29,10 @@ class TaggedCache:
     def __setitem__(self, key: str, entry: Entry) -> None:
         for entries in self._data.values():
             entries.pop(key, None)
-        self._data.setdefault(entry[0], {})[key] = entry
+        tagged = self._data.setdefault(entry[0], {})
+        tagged[key] = entry
+        if len(tagged) > TAG_LIMIT:
+            del tagged[next(iter(tagged))]
 
     def __delitem__(self, key: str) -> None:
         for entries in self._data.values():

@@ -70,3 +70,10 @@ async def test_an_address_leads_to_a_server(browser: Browser, quiet: World) -> N
         await expect(visit.page).to_have_url(re.compile("#server=public-4$"))
         await visit.page.go_back()
         await expect(visit.drawer("public-4")).to_be_hidden()
+
+
+async def test_an_address_that_is_badly_written_does_not_end_the_page(browser: Browser, quiet: World) -> None:
+    async with visiting(browser, quiet.address) as visit:
+        await visit.go("/status#server=100%")
+        await expect(visit.drawer("100%")).to_contain_text("There is no such server.")
+        await expect(visit.page.locator("#connection")).to_contain_text("Live")

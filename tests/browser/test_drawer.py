@@ -73,7 +73,7 @@ async def test_an_address_leads_to_a_server(browser: Browser, quiet: World) -> N
 
 
 async def test_an_address_that_is_badly_written_does_not_end_the_page(browser: Browser, quiet: World) -> None:
-    async with visiting(browser, quiet.address) as visit:
+    async with visiting(browser, quiet.address, expected="404") as visit:
         await visit.go("/status#server=100%")
         await expect(visit.drawer("100%")).to_contain_text("There is no such server.")
         await expect(visit.page.locator("#connection")).to_contain_text("Live")

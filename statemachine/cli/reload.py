@@ -47,7 +47,7 @@ class Reloader:
     ) -> None:
         self._source = source
         self._manager = manager
-        self._in_force = in_force
+        self._in_force, self._started_with = in_force, in_force.settings
         self._apply = apply
         self._notify = notify
         self._wanted = asyncio.Event()
@@ -97,7 +97,7 @@ class Reloader:
         healed, self._refused = bool(self._refused), ""
         before, self._in_force = self._in_force.settings, fresh
         if changes or healed or before != fresh.settings:
-            later = waiting_for_restart(before, fresh.settings)
+            later = waiting_for_restart(self._started_with, fresh.settings)
             self._notify(Notice.SETTINGS_RELOADED, _summary(before.language, changes, later))
 
     def _refuse(self, why: str) -> None:

@@ -103,10 +103,14 @@ def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
 
 @learn.register
 def _cache_reported(event: events.CacheReported, server: Server, at: float) -> None:
-    """A frame that is no newer than what is known says nothing: the check's answer may overtake it."""
+    """A frame that is no newer than what is known says nothing: the check's answer may overtake it.
+
+    Before any answer there is nothing to measure a frame against: it only makes the answer under way a stale one.
+    """
     known = server.companion
     server.cache_news = CacheNews.NOTHING
     if known is None:
+        server.epoch += 1
         return
     restarted = event.instance != known.instance
     if not restarted and known.sequence is not None and event.sequence <= known.sequence:

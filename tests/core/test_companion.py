@@ -64,6 +64,14 @@ def test_evidence_that_overtakes_an_answer_makes_it_stale(name: str) -> None:
     assert led(bench, bench.node_answer()) == [(S.LOADED, R.ALL_CACHED, W.CHECK)]
 
 
+def test_a_frame_that_overtakes_the_very_first_answer_makes_it_stale() -> None:
+    bench = Bench()
+    bench.apply(LINK, e.CheckStarted())
+    answer = bench.node_answer()
+    assert led(bench, cache_frame("k1", sequence=6), answer) == []
+    assert led(bench, bench.node_answer("k2", sequence=6)) == [(S.COLD, R.KEYS_MISSING, W.CHECK)]
+
+
 @pytest.mark.parametrize("name", NO_EVIDENCE)
 def test_what_concerns_nothing_that_was_asked_for_changes_nothing(name: str) -> None:
     bench = bench_by_node(S.LOADED)

@@ -64,6 +64,8 @@ class History(RuleBasedStateMachine):
         self.bench = Bench()
         self.prompts = 0
         self.changed = 0
+        self.unmeasured = 0
+        """Frames of a companion node that no answer was known for: they only spoil the answer under way."""
         self.proved_at: int | None = None
         self.queue: int | None = None
         self.told_end = False
@@ -131,6 +133,7 @@ class History(RuleBasedStateMachine):
             self.life, self.told = self.life + 1, 0
         steps, present, truncated = CACHE_FRAMES[kind]
         self.told = max(0, self.told + steps)
+        self.unmeasured += self.known is None
         if self.known is not None:
             life, told = self.known
             gap = told is not None and self.told > told + 1
@@ -184,10 +187,10 @@ class History(RuleBasedStateMachine):
             self.happens(e.DoubtRaised() if self.open else e.CheckStarted())
         if self.state not in ASKED_IN:
             return
-        epoch, changed_at_asking = self.bench.server.epoch, self.changed
+        epoch, at_asking = self.bench.server.epoch, (self.changed, self.unmeasured)
         life, told = self.life, self.told
         self.meanwhile(meanwhile)
-        fresh, before = self.changed == changed_at_asking, self.state
+        fresh, before = (self.changed, self.unmeasured) == at_asking, self.state
         if before not in ASKED_IN:
             return
         if fresh and not missing:
@@ -252,8 +255,6 @@ class History(RuleBasedStateMachine):
     def disturbance(self, event: e.Event, times: int) -> None:
         if self.state is S.COLD and isinstance(event, e.SubmissionStarted):
             return
-        if isinstance(event, e.SettingsChanged):
-            self.was_linked, self.queue, self.known = False, None, None
         for _ in range(times):
             self.happens(event)
 
@@ -266,7 +267,7 @@ class History(RuleBasedStateMachine):
     def reload(self) -> None:
         """Another runner, another link: its first figures have nothing to be compared with."""
         self.changed += 1
-        self.queue, self.was_linked = None, False
+        self.queue, self.was_linked, self.known = None, False, None
         self.happens(e.SettingsChanged())
 
     @invariant()
@@ -275,5 +276,5 @@ class History(RuleBasedStateMachine):
         assert attempt is None or attempt.prompt_id != "out of turn"
 
 
-History.TestCase.settings = settings(max_examples=120, stateful_step_count=30, deadline=None)
+History.TestCase.settings = settings(max_examples=1000, stateful_step_count=30, deadline=None)
 TestHistory = History.TestCase

@@ -3,6 +3,11 @@
 import asyncio
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("repeatable", derandomize=True)
+settings.load_profile("repeatable")
+"""What bars a change must be found again by whoever runs it next; `--hypothesis-profile=default` searches anew."""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,6 +6,7 @@ Nothing is submitted. Whether a submission would be accepted is concluded from w
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 
 from statemachine.cli.asking import Peer
 from statemachine.cli.finding import Finding, Mark, bad, care, good
@@ -132,12 +133,20 @@ async def _link(peer: Peer) -> Finding:
         return bad("/ws does not deliver: {error}", advice, error=error)
 
 
+class _GreetedError(Exception):
+    """The frame that was waited for has come."""
+
+
 async def _greeting(socket: Socket) -> Finding:
-    """The frames end only with NotAnsweringError."""
-    async for frame in socket.frames():
-        if is_session_start(frame):
-            break
+    """Listening ends with the greeting, or with NotAnsweringError."""
+    with suppress(_GreetedError):
+        await socket.listen(_expect_greeting)
     return good("/ws delivers")
+
+
+def _expect_greeting(frame: str) -> None:
+    if is_session_start(frame):
+        raise _GreetedError
 
 
 def _judge_file(name: str, file: Workflow | WorkflowError) -> Finding:

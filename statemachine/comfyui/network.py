@@ -2,17 +2,18 @@
 
 import errno
 import ssl
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 
 import aiohttp
 import websockets
 from aiohttp.http_exceptions import ContentEncodingError
 from pydantic import SecretStr
 from typing_extensions import override
-from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.client import connect
 
 from statemachine.comfyui.errors import AccessDeniedError, NotAnsweringError, NotUnderstoodError
 from statemachine.comfyui.transport import REDIRECTS, ConnectRefusedError, Reply
+from statemachine.comfyui.websocket import EagerConnection, WebSocket
 from statemachine.settings.masking import Mask
 
 MAX_BODY = 64 * 1024 * 1024
@@ -93,12 +94,13 @@ class NetworkTransport:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NotAnsweringError(self._said(error)) from error
 
-    async def connect(self, client_id: str) -> "NetworkSocket":
+    async def connect(self, client_id: str) -> WebSocket:
         """See Transport."""
         url = f"ws{self._url.removeprefix('http')}/ws?clientId={client_id}"
         try:
             connection = await _Connect(
                 url,
+                create_connection=EagerConnection,
                 additional_headers=self._headers,
                 user_agent_header="comfywarm",
                 compression=None,
@@ -116,7 +118,8 @@ class NetworkTransport:
             raise _connect_error(error) from error
         except (websockets.WebSocketException, ValueError) as error:
             raise NotAnsweringError(self._said(error)) from error
-        return NetworkSocket(connection, self._mask)
+        assert isinstance(connection, EagerConnection)  # noqa: S101 - it was asked for
+        return WebSocket(connection, self._mask)
 
     def _said(self, error: Exception) -> str:
         """A library's sentence, in which it may quote what the server sent."""
@@ -129,27 +132,6 @@ class _Connect(connect):
     @override
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
-
-
-class NetworkSocket:
-    """One connection of websockets'."""
-
-    def __init__(self, connection: ClientConnection, mask: Mask) -> None:
-        self._connection = connection
-        self._mask = mask
-
-    async def frames(self) -> AsyncIterator[str | bytes]:
-        """See Socket."""
-        try:
-            while True:
-                frame = await self._connection.recv()
-                yield self._mask.text(frame) if isinstance(frame, str) else frame
-        except websockets.ConnectionClosed as error:
-            raise NotAnsweringError(f"the connection was closed ({self._mask.text(_sentence(error))})") from error
-
-    async def close(self) -> None:
-        """See Socket."""
-        await self._connection.close()
 
 
 def _clean(text: str) -> str:

@@ -3,7 +3,7 @@
 The real one is in `network.py`; a simulated network can stand in its place.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -62,11 +62,19 @@ class Reply:
         return value
 
 
+Receive = Callable[[str], None]
+"""Takes a text frame."""
+
+
 class Socket(Protocol):
     """One /ws connection: used once, then closed for good."""
 
-    def frames(self) -> AsyncIterator[str | bytes]:
-        """Every frame, until the connection ends, which raises NotAnsweringError with the cause."""
+    async def listen(self, receive: Receive) -> None:
+        """Hand every text frame to `receive`, in order and as soon as it is read, until the connection ends.
+
+        Raises NotAnsweringError with the cause of the end, or what `receive` raised: nothing is handed over after that.
+        Binary frames are previews and are skipped. To be called once.
+        """
         ...
 
     async def close(self) -> None:

@@ -6,11 +6,11 @@ accept-and-close server 1,000 times a second.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 from statemachine.comfyui.errors import ComfyError, NotAnsweringError
-from statemachine.comfyui.frames import decode, is_session_start
+from statemachine.comfyui.frames import decode
 from statemachine.comfyui.transport import ConnectRefusedError, Socket
 from statemachine.core import events
 from statemachine.core.backoff import backoff
@@ -52,12 +52,7 @@ async def _one_connection(desk: Desk, *, refused_before: bool) -> None:
     client_id = desk.shared.world.new_id()
     socket = await desk.transport.connect(client_id)
     try:
-        frames = socket.frames()
-        first = await _first_frame(desk, frames)
-        _opened(desk, client_id, refused_before=refused_before)
-        _report(desk, first)
-        async for frame in frames:
-            _report(desk, frame)
+        await _listen(desk, socket, client_id, refused_before=refused_before)
     except ComfyError as error:
         if desk.server.client_id == client_id:
             desk.post(events.LinkLost(f"/ws: {error}"))
@@ -66,33 +61,46 @@ async def _one_connection(desk: Desk, *, refused_before: bool) -> None:
         await _close(socket)
 
 
-async def _first_frame(desk: Desk, frames: AsyncIterator[str | bytes]) -> str | bytes:
+async def _listen(desk: Desk, socket: Socket, client_id: str, *, refused_before: bool) -> None:
     """ComfyUI speaks first. A socket that opens and stays mute delivers nothing, and is no link."""
     timeout_s = desk.shared.settings.timing.http_timeout_s
     try:
-        async with asyncio.timeout(timeout_s):
-            async for frame in frames:
-                if is_session_start(frame):
-                    return frame
+        async with asyncio.timeout(timeout_s) as patience:
+            await socket.listen(_Ear(desk, client_id, refused_before, patience).hear)
     except TimeoutError as error:
         raise NotAnsweringError(f"/ws opened and said nothing for {timeout_s:g} s") from error
-    raise NotAnsweringError("/ws ended without a word")
 
 
-def _opened(desk: Desk, client_id: str, *, refused_before: bool) -> None:
-    link = desk.detail.link
-    link.connected, link.since, link.trouble = True, desk.shared.world.now(), None
-    link.connects += 1
-    if refused_before:
-        desk.fit.clear()
-        desk.check.forget()
-    desk.post(events.LinkOpened(client_id, refused_before))
+@dataclass(slots=True, eq=False)
+class _Ear:
+    """Posts what the frames tell, from the first `status` frame on: with it the link is opened."""
 
+    desk: Desk
+    client_id: str
+    refused_before: bool
+    patience: asyncio.Timeout
+    opened: bool = False
 
-def _report(desk: Desk, frame: str | bytes) -> None:
-    event = decode(frame)
-    if event is not None:
-        desk.post(event)
+    def hear(self, frame: str) -> None:
+        event = decode(frame)
+        if event is None:
+            return
+        if not self.opened:
+            if self.patience.expired() or not isinstance(event, events.QueueSeen):
+                return
+            self._open()
+        self.desk.post(event)
+
+    def _open(self) -> None:
+        self.patience.reschedule(None)
+        self.opened = True
+        link = self.desk.detail.link
+        link.connected, link.since, link.trouble = True, self.desk.shared.world.now(), None
+        link.connects += 1
+        if self.refused_before:
+            self.desk.fit.clear()
+            self.desk.check.forget()
+        self.desk.post(events.LinkOpened(self.client_id, self.refused_before))
 
 
 async def _close(socket: Socket) -> None:

@@ -24,6 +24,10 @@ class Mask:
         words = {word for secret in secrets for word in _spellings(secret.get_secret_value())}
         self._words = sorted((word for word in words if len(word) >= SHORTEST), key=len, reverse=True)
 
+    def __bool__(self) -> bool:
+        """Whether there is anything to hide."""
+        return bool(self._words)
+
     def text(self, text: str) -> str:
         """The text without secrets."""
         for word in self._words:

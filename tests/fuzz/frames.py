@@ -32,11 +32,8 @@ TOKENS = [
 
 
 def one_input(data: bytes) -> None:
-    """As it comes from a socket: text where it is UTF-8, binary otherwise."""
-    try:
-        frame: str | bytes = data.decode()
-    except UnicodeDecodeError:
-        frame = data
+    """As it comes from a socket: text that is UTF-8."""
+    frame = data.decode(errors="replace")
     event = decode(frame)
     is_session_start(frame)
     if event is None:

@@ -2,10 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
 
 from statemachine.comfyui.errors import NotAnsweringError
-from statemachine.comfyui.transport import ConnectRefusedError
+from statemachine.comfyui.transport import ConnectRefusedError, Receive
 from tests.simulation.faults import Fault
 from tests.simulation.wire import Life, Wire
 
@@ -83,7 +82,7 @@ class SimSocket:
     def __init__(self, pipe: Pipe, life: Life) -> None:
         self._pipe, self._life = pipe, life
 
-    async def frames(self) -> AsyncIterator[str | bytes]:
+    async def listen(self, receive: Receive) -> None:
         """See Socket."""
         pipe, watcher = self._pipe, self._pipe.wire.watcher
         while True:
@@ -94,7 +93,8 @@ class SimSocket:
                 watcher.link_ended(pipe.wire.name, pipe.client_id)
                 raise NotAnsweringError("the connection was closed")
             watcher.frame_delivered(pipe.wire.name, pipe.client_id, frame)
-            yield frame
+            if isinstance(frame, str):
+                receive(frame)
 
     async def _next(self) -> str | bytes | None:
         pipe, loop = self._pipe, asyncio.get_running_loop()

@@ -1,6 +1,6 @@
 """An entry of the event log: what the journal keeps, the page shows and `tail` prints."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 from statemachine.core.sentences import PHRASES, Language
@@ -35,8 +35,20 @@ class LogEntry:
     seq: int | None = None
 
     def numbered(self, seq: int) -> "LogEntry":
-        """The same entry with the number that the journal gave it."""
-        return replace(self, seq=seq)
+        """The same entry with the number that the journal gave it. `dataclasses.replace` would take twice as long."""
+        return LogEntry(
+            self.at,
+            self.kind,
+            self.reason,
+            self.message,
+            self.server,
+            self.group,
+            self.source,
+            self.dest,
+            self.witness,
+            self.prompt_id,
+            seq,
+        )
 
 
 def notice_entry(notice: Notice, at: float, language: Language = "en", detail: str = "") -> LogEntry:

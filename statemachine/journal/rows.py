@@ -8,8 +8,8 @@ from statemachine.core.log import EntryKind, LogEntry
 from statemachine.core.vocabulary import State, Witness
 
 INSERT_ENTRY = """
-    INSERT INTO log (at, kind, server, grp, source, dest, reason, witness, prompt_id, message)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO log (seq, at, kind, server, grp, source, dest, reason, witness, prompt_id, message)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 UPSERT_ATTEMPT = """
     INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -30,7 +30,7 @@ def _text(value: str | None) -> str | None:
 
 
 def entry_row(entry: LogEntry) -> Row:
-    """The values of INSERT_ENTRY."""
+    """The values of INSERT_ENTRY, but for the number before them."""
     return (
         entry.at,
         entry.kind.value,

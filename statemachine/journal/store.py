@@ -7,6 +7,7 @@ attempt before its POST) is committed with `synchronous=FULL`.
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from statemachine.core.attempt import Attempt
@@ -80,19 +81,22 @@ class JournalStore:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.execute(INSERT_LIFE, (self._life,))
-            numbers = [self._put(write) for write in batch]
+            numbers = self._number(batch)
+            self._db.executemany(UPSERT_ATTEMPT, [write.attempt for write in batch if write.attempt is not None])
+            rows = [
+                (number, *entry_row(write.entry)) for number, write in zip(numbers, batch, strict=True) if write.entry
+            ]
+            self._db.executemany(INSERT_ENTRY, rows)
             self._db.execute("COMMIT")
         except BaseException:
             self._db.rollback()
             raise
         return numbers
 
-    def _put(self, write: Write) -> int | None:
-        if write.attempt is not None:
-            self._db.execute(UPSERT_ATTEMPT, write.attempt)
-        if write.entry is None:
-            return None
-        return self._db.execute(INSERT_ENTRY, entry_row(write.entry)).lastrowid
+    def _number(self, batch: Sequence[Write]) -> list[int | None]:
+        """The numbers that the entries of the batch get: nobody else can give one before it is committed."""
+        free = count(self.last_seq() + 1)
+        return [None if write.entry is None else next(free) for write in batch]
 
     def last_seq(self) -> int:
         """The highest number ever given, 0 before the first; it survives pruning."""

@@ -197,7 +197,7 @@ async def test_a_journal_of_an_older_comfywarm_is_taken_over(path: Path) -> None
     with sqlite3.connect(path) as db:
         db.executescript(f"{MIGRATIONS[0]} PRAGMA user_version = 1;")
         for entry in Chronicle().loaded().wait(HOUR).go(S.COLD, R.KEYS_MISSING).entries:
-            db.execute(INSERT_ENTRY, entry_row(entry))
+            db.execute(INSERT_ENTRY, (None, *entry_row(entry)))
     db.close()
     async with scene(path, began=BEGIN + 3 * HOUR) as one:
         assert await one.share() == 1.0

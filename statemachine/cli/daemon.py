@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from ssl import SSLContext
@@ -28,6 +28,7 @@ from statemachine.cli.building import (
     tell_health,
     web_side,
 )
+from statemachine.cli.collector import short_collections
 from statemachine.cli.lock import locked
 from statemachine.cli.logs import configure_logging, hide
 from statemachine.cli.reload import Reloader
@@ -66,13 +67,19 @@ class Daemon:
     agent: tuple[str, int] | None
 
 
-def serve(settings: Settings, source: SettingsFile) -> None:
+def serve(
+    settings: Settings,
+    source: SettingsFile,
+    collecting: Callable[[], AbstractContextManager[None]] = short_collections,
+) -> None:
     """Run the daemon until SIGINT or SIGTERM; what changes in `source` is put in force, SIGHUP asks for it.
 
-    Raises AlreadyRunningError, SchemaTooNewError or OSError where it cannot start.
+    The garbage collector is kept within `collecting`. Raises AlreadyRunningError, SchemaTooNewError or OSError where
+    it cannot start.
     """
     configure_logging(settings.logging, secrets_in(settings))
-    uvloop.run(until_stopped(running_daemon(settings, source)))
+    with collecting():
+        uvloop.run(until_stopped(running_daemon(settings, source)))
 
 
 async def until_stopped(running: AbstractAsyncContextManager[Daemon]) -> None:

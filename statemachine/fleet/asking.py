@@ -56,7 +56,8 @@ async def _is_loading(desk: Desk) -> bool:
     keys = {key for workflow in desk.workflows.values() for key in workflow.keys}
     while True:
         try:
-            items = await desk.client.queue()
+            async with desk.shared.check_slots:
+                items = await desk.client.queue()
             return any(desk.server.auto_executing or not item.cache_keys.isdisjoint(keys) for item in items)
         except NotAnsweringError:
             await asyncio.sleep(_pause_s(desk))

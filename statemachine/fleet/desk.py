@@ -15,6 +15,7 @@ from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.backoff import Uniform
 from statemachine.core.events import Event
 from statemachine.core.server import Server
+from statemachine.fleet.census import Census
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.reachability import HerdCare
 from statemachine.journal.journal import Journal
@@ -47,6 +48,7 @@ class Shared:
     check_slots: asyncio.Semaphore
     herd: HerdCare
     tally: Tally = field(default_factory=Tally)
+    census: Census = field(default_factory=Census)
 
     def __post_init__(self) -> None:
         """Show the limit."""

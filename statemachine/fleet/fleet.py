@@ -1,7 +1,7 @@
 """The fleet: every server's runner, started from what the journal remembers, changed by a reload, stopped together."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -30,6 +30,9 @@ OPINIONS = 10
 
 STARTED_AT_ONCE = 20
 """Servers whose work begins before others have their turn: all of them dial and ask at once."""
+
+START_PATIENCE_S = 0.2
+"""How long the next servers wait for those before them, of which some may never answer."""
 
 AWAY = frozenset({State.UNREACHABLE, State.PAUSED})
 
@@ -70,8 +73,9 @@ class Fleet:
         return self._shared.settings
 
     async def start(self) -> None:
-        """Take up what an earlier run left in flight or paused, then start every server."""
-        await self._start(self._runners.values())
+        """Take up what an earlier run left in flight or paused, show every server, and go on to start them."""
+        await self._start(list(self._runners.values()))
+        self._keep(self._shared.census.run())
 
     async def stop(self) -> None:
         """Stop every server's work. Prompts in flight stay with their servers and are taken up by the next start."""
@@ -105,18 +109,19 @@ class Fleet:
         for runner in self._runners.values():
             runner.desk.server.reachability = self._reachability
         await self._see_off()
-        await _start_in_turns(changed)
+        await self._begin(changed)
         await self._start(added)
         self._publisher.arrange(list(configs))
         for name in changes.removed:
             self._shared.permits.release(name)
+            self._shared.census.forget(name)
         return changes
 
     async def _see_off(self) -> None:
         await asyncio.gather(*(runner.stop() for runner in self._leaving))
         self._leaving.clear()
 
-    async def _start(self, runners: Iterable[Runner]) -> None:
+    async def _start(self, runners: Sequence[Runner]) -> None:
         """Where the journal cannot be read the servers are watched all the same; the past is taken up once it can."""
         desks = {runner.desk.config.name: runner.desk for runner in runners}
         try:
@@ -125,7 +130,29 @@ class Fleet:
             self._keep(take_up_later(self._shared.journal, desks))
         for desk in desks.values():
             desk.server.since = self._shared.world.now()
-        await _start_in_turns([self._runners[name] for name in desks if name in self._runners])
+        await self._begin(runners)
+
+    async def _begin(self, runners: Sequence[Runner]) -> None:
+        """Show all of them now, with the prompts that they have in flight; their work begins in the background."""
+        for number, runner in enumerate(runners, start=1):
+            runner.place()
+            if number % STARTED_AT_ONCE == 0:
+                await asyncio.sleep(0)
+        self._keep(self._start_in_turns(runners))
+
+    async def _start_in_turns(self, runners: Sequence[Runner]) -> None:
+        """As fast as they can be checked: what is under way for thousands at once takes memory, and brings nothing."""
+        for number, runner in enumerate(runners, start=1):
+            runner.start()
+            if number % STARTED_AT_ONCE == 0:
+                await self._room_for_checks()
+
+    async def _room_for_checks(self) -> None:
+        """Return once all that waited to be checked are being checked, or patience is at its end."""
+        await asyncio.sleep(0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_PATIENCE_S), self._shared.check_slots:
+                return
 
     def _replace(self, config: ServerConfig) -> Runner:
         """A new runner, not started yet, for a server that is known: its memory goes along."""
@@ -185,13 +212,6 @@ def _desk(
         announce=_not_started,
     )
     return desk
-
-
-async def _start_in_turns(runners: Sequence[Runner]) -> None:
-    for number, runner in enumerate(runners, start=1):
-        runner.start()
-        if number % STARTED_AT_ONCE == 0:
-            await asyncio.sleep(0)
 
 
 async def _ask_once(desk: Desk) -> None:

@@ -8,6 +8,7 @@ cancelled and those that it lacks are started.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 
 from loguru import logger
 
@@ -66,10 +67,15 @@ class Runner:
         """The server's desk."""
         return self._desk
 
-    def start(self) -> None:
-        """Publish where the server stands and begin its duties."""
+    def place(self) -> None:
+        """Publish where the server stands, and count in the prompt that it may have in flight."""
         self._publisher.place(self._desk)
         self._hold_permit()
+
+    def start(self) -> None:
+        """Begin its duties, unless it was stopped before."""
+        if self._stopped:
+            return
         self._start_other(self._until_done(keep_link, "the link"))
         self._arrange_duties()
         self._empty_mailbox()
@@ -112,7 +118,7 @@ class Runner:
         if isinstance(event, NUDGING):
             self._desk.nudge.set()
         if isinstance(event, events.LinkOpened):
-            self._start_other(_learn_system(self._desk))
+            self._desk.shared.census.want(self._desk.config.name, partial(_learn_system, self._desk))
 
     def _keep(self, transition: Transition) -> None:
         attempt = self._changed_attempt()

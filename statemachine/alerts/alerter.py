@@ -106,7 +106,7 @@ class Alerter:
     def _hear_notice(self, message: Message) -> None:
         notice = Notice(message.reason or "")
         if notice in BEGUN:
-            self._begin_notice(notice, orjson.loads(message.data)["message"])
+            self._begin_notice(notice, orjson.loads(message.render())["message"])
         elif notice in BEGINNINGS:
             self._book.see_end(notice, _loop_time())
         self._wake.set()

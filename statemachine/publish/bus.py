@@ -1,12 +1,12 @@
 """Who is told of changes. A slow reader loses its subscription, never the daemon's time.
 
-A message is rendered once, however many read it.
+A message is rendered once, however many read it, and not at all where nobody does.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from statemachine.core.log_filter import EVERYTHING, LogFilter
@@ -21,20 +21,29 @@ class Topic(StrEnum):
     NOTICE = "notice"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Message:
-    """`seq` is the journal's number, None for what is live only. `data` is JSON text.
+    """`seq` is the journal's number, None for what is live only. `render` gives the JSON text.
 
     The rest is what readers choose by: of an entry its own, of live figures where the server stands now.
     """
 
     topic: Topic
-    data: bytes
+    render: Callable[[], bytes]
     seq: int | None = None
     server: str | None = None
     group: str | None = None
     state: State | None = None
     reason: str | None = None
+    _frame: bytes | None = field(default=None, init=False, repr=False)
+
+    @property
+    def frame(self) -> bytes:
+        """The message as one event of the stream, with its JSON on one line; made when the first reader wants it."""
+        if self._frame is None:
+            head = b"" if self.seq is None else b"id: %d\n" % self.seq
+            self._frame = b"%bevent: %b\ndata: %b\n\n" % (head, self.topic.value.encode(), self.render())
+        return self._frame
 
 
 QUEUE_LIMIT = 2_000
@@ -48,14 +57,14 @@ class Subscription:
 
     def __init__(self, wanted: LogFilter) -> None:
         self._wanted = wanted
+        self._wants_everything = wanted == EVERYTHING
         self._queue: deque[Message] = deque()
         self._wake = asyncio.Event()
         self.overflowed = False
 
     def offer(self, message: Message) -> None:
         """Queue a message that this reader wants."""
-        wanted = self._wanted.passes(message.server, message.group, message.state, message.reason)
-        if self.overflowed or not wanted:
+        if self.overflowed or not self._wants(message):
             return
         if len(self._queue) >= QUEUE_LIMIT:
             self.overflowed = True
@@ -63,6 +72,11 @@ class Subscription:
         else:
             self._queue.append(message)
         self._wake.set()
+
+    def _wants(self, message: Message) -> bool:
+        return self._wants_everything or self._wanted.passes(
+            message.server, message.group, message.state, message.reason
+        )
 
     async def take(self) -> list[Message]:
         """Wait for messages and take all that are there; empty means that the reader was too slow and is cut off."""

@@ -1,6 +1,8 @@
 """The JSON that outsiders rely on, made in one place for the API, the stream and `tail`."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import orjson
@@ -21,9 +23,9 @@ def rfc3339(at: float | None) -> str | None:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def status(snapshot: Snapshot, now: float) -> Json:
-    """The answer of /api/status."""
-    return {**_head(snapshot, now), "servers": [server(view) for view in snapshot]}
+def status(snapshot: Snapshot, now: float, lines: Iterable[bytes]) -> bytes:
+    """The answer of /api/status as JSON text; `lines` come from `server_line`."""
+    return orjson.dumps({**_head(snapshot, now), "servers": list(map(orjson.Fragment, lines))})
 
 
 def detailed_status(snapshot: Snapshot, now: float, servers: list[Json]) -> Json:
@@ -55,6 +57,11 @@ def server(view: ServerView) -> Json:
         "last_check": rfc3339(view.last_check),
         "next_action_at": rfc3339(view.next_action_at),
     }
+
+
+def server_line(view: ServerView) -> bytes:
+    """The same as JSON text."""
+    return orjson.dumps(server(view))
 
 
 def detailed_server(view: ServerView, detail: ServerDetail, attempts: list[Attempt], entries: list[LogEntry]) -> Json:
@@ -114,13 +121,18 @@ def log_entry(entry: LogEntry) -> Json:
 
 def entry_message(entry: LogEntry, view: ServerView | None = None) -> Message:
     """The stream's message of an entry; a live one brings the server's new line along, so that a page need not ask."""
+    topic = Topic.TRANSITION if entry.kind is EntryKind.TRANSITION else Topic.NOTICE
+    render = partial(_entry_json, entry, view)
+    return Message(topic, render, entry.seq, entry.server, entry.group, entry.dest, entry.reason)
+
+
+def _entry_json(entry: LogEntry, view: ServerView | None) -> bytes:
     data = log_entry(entry)
     if view is not None:
         data["view"] = server(view)
-    topic = Topic.TRANSITION if entry.kind is EntryKind.TRANSITION else Topic.NOTICE
-    return Message(topic, orjson.dumps(data), entry.seq, entry.server, entry.group, entry.dest, entry.reason)
+    return orjson.dumps(data)
 
 
 def progress_message(view: ServerView) -> Message:
     """The stream's message of a change that is no transition: progress, the queue, the next action."""
-    return Message(Topic.PROGRESS, orjson.dumps(server(view)), None, view.name, view.group, view.state, view.reason)
+    return Message(Topic.PROGRESS, partial(server_line, view), None, view.name, view.group, view.state, view.reason)

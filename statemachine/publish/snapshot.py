@@ -14,6 +14,8 @@ class Snapshot:
         self._views: dict[str, ServerView] = {}
         self._details: dict[str, ServerDetail] = {}
         self._counts: Counter[State] = Counter()
+        self.changes = 0
+        """Rises with each change of what outsiders see."""
 
     def put(self, view: ServerView) -> None:
         """Replace the view of one server."""
@@ -22,6 +24,7 @@ class Snapshot:
             self._counts[before.state] -= 1
         self._views[view.name] = view
         self._counts[view.state] += 1
+        self.changes += 1
 
     def attach(self, name: str, detail: ServerDetail) -> None:
         """Make the detail of a server known; its owner goes on writing into it."""
@@ -32,6 +35,7 @@ class Snapshot:
         self._views = {name: self._views[name] for name in names if name in self._views}
         self._details = {name: self._details[name] for name in names if name in self._details}
         self._counts = Counter(view.state for view in self._views.values())
+        self.changes += 1
 
     def get(self, name: str) -> ServerView | None:
         """The view of one server, None where there is none of that name."""

@@ -44,10 +44,6 @@ class Api:
         self._ports = ports
         self._token = token
 
-    async def status(self, _request: web.Request) -> web.Response:
-        """GET /api/status"""
-        return json_response(render.status(self._ports.snapshot, self._ports.now()))
-
     async def detailed_status(self, _request: web.Request) -> web.Response:
         """GET /api/detailed_status"""
         views = list(self._ports.snapshot)

@@ -16,6 +16,7 @@ from statemachine.web.page import Page
 from statemachine.web.ports import WebPorts
 from statemachine.web.routes import route_table
 from statemachine.web.stats import Stats
+from statemachine.web.status import Status
 from statemachine.web.stream import EventStream
 from statemachine.web.texts import Language
 from statemachine.web.traffic import Traffic
@@ -45,7 +46,7 @@ def build_app(
     app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts)])
     stream = EventStream(ports)
     metrics = Metrics(ports, stream)
-    reading = (Api(ports, token), Groups(ports, token), Log(ports), Stats(ports))
+    reading = (Status(ports), Api(ports, token), Groups(ports, token), Log(ports), Stats(ports))
     for route in route_table(*reading, stream, metrics, Page(ports, language), Traffic(ports)):
         app.router.add_route(route.method, route.path, route.handler)
         if route.method == "GET":

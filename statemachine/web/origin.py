@@ -6,6 +6,7 @@ browser itself, in `Origin` and `Sec-Fetch-Site`. Programs that are no browsers 
 """
 
 from collections.abc import Collection
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
 from urllib.parse import urlsplit
@@ -67,6 +68,7 @@ def _is_followed_link(request: web.Request) -> bool:
     return is_page and request.method in {hdrs.METH_GET, hdrs.METH_HEAD}
 
 
+@lru_cache(maxsize=64)
 def _name_in(host: str) -> str:
     """The name in a `Host` header, without port and brackets; empty where there is none."""
     try:
@@ -80,6 +82,7 @@ def _is_local(name: str) -> bool:
     return name == "localhost" or name.endswith(".localhost")
 
 
+@lru_cache(maxsize=64)
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)

@@ -16,6 +16,7 @@ from statemachine.web.openapi import Answer, Parameter, Route, document
 from statemachine.web.page import Page
 from statemachine.web.ports import Action
 from statemachine.web.stats import Stats
+from statemachine.web.status import Status
 from statemachine.web.stream import EventStream
 from statemachine.web.traffic import Traffic
 from statemachine.web.wanted import HIGHEST_NUMBER
@@ -73,6 +74,7 @@ _WANTED = (
 
 
 def route_table(
+    status: Status,
     api: Api,
     groups: Groups,
     log: Log,
@@ -83,7 +85,7 @@ def route_table(
     traffic: Traffic,
 ) -> list[Route]:
     """Every route but the page's own files."""
-    table = [*_pages(page), *_reading(api), *_actions(api), *_group_actions(groups), _log(log), _events(stream)]
+    table = [*_pages(page), *_reading(status, api), *_actions(api), *_group_actions(groups), _log(log), _events(stream)]
     table += [_stats(stats), *_probes(api, metrics), *_traffic(traffic)]
 
     async def describe(_request: web.Request) -> web.Response:
@@ -103,14 +105,16 @@ def _pages(page: Page) -> list[Route]:
     ]
 
 
-def _reading(api: Api) -> list[Route]:
-    status = Answer(200, "The fleet", schemas.Status)
+def _reading(status: Status, api: Api) -> list[Route]:
+    fleet = Answer(200, "The fleet", schemas.Status)
+    unchanged = Answer(304, "Nothing has changed since that ETag.", media_type=None)
+    known = Parameter("header", "If-None-Match", "The ETag of an earlier answer.")
     detailed = Answer(200, "The fleet in detail", schemas.DetailedStatus)
     server = Answer(200, "The server", schemas.DetailedServer)
     ready = (Answer(200, "Loaded", schemas.Ready), Answer(503, "Not loaded, and why", schemas.Ready), _UNKNOWN)
     name = "/api/servers/{name}"
     return [
-        Route("GET", "/api/status", api.status, "All servers", (status,)),
+        Route("GET", "/api/status", status.handle, "All servers", (fleet, unchanged), (known,)),
         Route("GET", "/api/detailed_status", api.detailed_status, "All servers in detail", (detailed, _NO_JOURNAL)),
         Route("GET", name, api.server, "One server in detail", (server, _UNKNOWN, _NO_JOURNAL), (_NAME,)),
         Route("GET", f"{name}/ready", api.ready, "May traffic be sent there?", ready, (_NAME,)),

@@ -18,7 +18,7 @@ from loguru import logger
 
 from statemachine.core.log_filter import LogFilter
 from statemachine.journal.store import JournalStore
-from statemachine.publish.bus import Message, Subscription
+from statemachine.publish.bus import Subscription
 from statemachine.publish.render import entry_message
 from statemachine.web.answers import ApiError
 from statemachine.web.ports import WebPorts
@@ -102,14 +102,14 @@ class EventStream:
                 continue
             if not messages:
                 return
-            await send(b"".join(_frame(one) for one in messages if one.seq is None or one.seq > after))
+            await send(b"".join(one.frame for one in messages if one.seq is None or one.seq > after))
 
     async def _replay(self, send: Send, wanted: LogFilter, after: int) -> int:
         """Send what the journal has after that number; the number that it has been read up to."""
         while True:
             query = partial(JournalStore.page_after, after=after, limit=REPLAY_PAGE, wanted=wanted)
             page = await self._ports.journal.read(query)
-            await send(b"".join(_frame(entry_message(entry)) for entry in page.entries))
+            await send(b"".join(entry_message(entry).frame for entry in page.entries))
             after = page.reached
             if not page.more:
                 return after
@@ -124,12 +124,6 @@ def _wanted_since(request: web.Request) -> int | None:
 def _response() -> web.StreamResponse:
     headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     return web.StreamResponse(headers=headers)
-
-
-def _frame(message: Message) -> bytes:
-    """One event. The data is JSON on one line."""
-    head = b"" if message.seq is None else b"id: %d\n" % message.seq
-    return b"%bevent: %b\ndata: %b\n\n" % (head, message.topic.value.encode(), message.data)
 
 
 async def _send(response: web.StreamResponse, timeout_s: float, data: bytes) -> None:

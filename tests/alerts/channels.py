@@ -119,7 +119,9 @@ class Site:
         for host in hosts:
             view = server(host, state=state, since=EPOCH + loop_time())
             self.snapshot.put(view)
-            self.bus.publish(Message(Topic.TRANSITION, b"{}", 1, view.name, view.group, state, view.reason.value))
+            self.bus.publish(
+                Message(Topic.TRANSITION, lambda: b"{}", 1, view.name, view.group, state, view.reason.value)
+            )
 
     def notice(self, notice: Notice) -> None:
         """As the publisher tells it."""

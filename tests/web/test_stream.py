@@ -196,7 +196,7 @@ async def test_a_reader_who_takes_nothing_is_cut_off(tmp_path: Path) -> None:
             _reader, writer = await asyncio.open_connection("127.0.0.1", client.port, limit=1)
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await until(lambda: len(site.bus) == 1)
-            large = Message(Topic.PROGRESS, b'"' + b"x" * 20_000_000 + b'"', None, COLD)
+            large = Message(Topic.PROGRESS, lambda: b'"' + b"x" * 20_000_000 + b'"', None, COLD)
             site.bus.publish(large)
             await until(lambda: len(site.bus) == 0)
             writer.close()

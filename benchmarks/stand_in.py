@@ -3,12 +3,17 @@
 They speak the part of ComfyUI that the daemon uses. What is asked seldom is answered by the simulator's own routes; /ws
 is websockets' Sans-I/O protocol, and frames are encoded once and written straight to the transports. That a socket's
 other end has taken in all that was sent is seen by a ping: its pong comes after everything before it.
+
+Ten thousand servers have addresses of their own but only a few listening sockets: a descriptor for each would be more
+than many systems allow, beside those of the connections. A socket that is bound to every address of the device `lo`
+answers for all of 127.0.0.0/8 and cannot be reached from elsewhere; at which address it was called says whom was meant.
 """
 
 import asyncio
+import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
-from functools import partial
 from random import Random
 from typing import Any, cast
 
@@ -24,15 +29,17 @@ from statemachine.simulator.routes import answer
 from statemachine.simulator.server import SimServer
 
 FIRST_PORT = 20_000
-PORTS_A_HOST = 1_000
+PORTS_A_HOST = 10
 """Listening ports lie below those that the kernel gives to connections."""
+HOSTS_A_NET = 250
+BACKLOG = 4_096
 
 PING = Frame(Opcode.PING, b"?").serialize(mask=False)
 
 
 def text_frame(kind: str, data: dict[str, Any]) -> bytes:
-    """One frame as it goes over the wire."""
-    return Frame(Opcode.TEXT, orjson.dumps({"type": kind, "data": data})).serialize(mask=False)
+    """One frame as it goes over the wire, written as ComfyUI writes it: with blanks."""
+    return Frame(Opcode.TEXT, json.dumps({"type": kind, "data": data}).encode()).serialize(mask=False)
 
 
 def status_frame(queue_remaining: int, **more: str) -> bytes:
@@ -41,8 +48,21 @@ def status_frame(queue_remaining: int, **more: str) -> bytes:
 
 
 def addresses(count: int) -> list[tuple[str, int]]:
-    """Where so many servers listen: 127.0.1.1, 127.0.1.2, … with a thousand ports each."""
-    return [(f"127.0.1.{1 + index // PORTS_A_HOST}", FIRST_PORT + index % PORTS_A_HOST) for index in range(count)]
+    """Where so many servers listen: 127.0.1.1, 127.0.1.2, … with ten ports each, and on from 127.0.2.1."""
+    return [(_host(index // PORTS_A_HOST), FIRST_PORT + index % PORTS_A_HOST) for index in range(count)]
+
+
+def _host(number: int) -> str:
+    return f"127.0.{1 + number // HOSTS_A_NET}.{1 + number % HOSTS_A_NET}"
+
+
+def _listener(port: int) -> socket.socket:
+    """At this port of every address of loopback."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
+    listener.bind(("0.0.0.0", port))  # noqa: S104 - only at the device `lo`
+    return listener
 
 
 class StandIn:
@@ -53,6 +73,7 @@ class StandIn:
 
     def __init__(self, count: int, *, loaded: bool = True) -> None:
         self.addresses = addresses(count)
+        self._numbers = {address: number for number, address in enumerate(self.addresses)}
         self.loaded = [loaded] * count
         self.sockets: dict[int, Connection] = {}
         self.on_prompt: Callable[[int, dict[str, Any]], None] = lambda _number, _body: None
@@ -73,9 +94,10 @@ class StandIn:
     async def listening(self) -> AsyncIterator["StandIn"]:
         """All of them listen within the block."""
         loop = asyncio.get_running_loop()
-        listeners = []
-        for number, (host, port) in enumerate(self.addresses):
-            listeners.append(await loop.create_server(partial(Connection, self, number), host, port))
+        ports = sorted({port for _, port in self.addresses})
+        listeners = [
+            await loop.create_server(lambda: Connection(self), sock=_listener(port), backlog=BACKLOG) for port in ports
+        ]
         try:
             yield self
         finally:
@@ -117,7 +139,11 @@ class StandIn:
                 self._changed.clear()
                 await self._changed.wait()
 
-    # What the connections tell.
+    # What the connections tell and ask.
+
+    def number_at(self, address: tuple[str, int]) -> int:
+        """Of the server that listens there."""
+        return self._numbers[address]
 
     def opened(self, number: int, connection: "Connection") -> None:
         """A /ws connection stands."""
@@ -155,7 +181,7 @@ class StandIn:
     def _modelled(self, loaded: bool, method: str, target: str) -> bytes:
         path, _, query = target.partition("?")
         pairs = dict(pair.split("=", 1) for pair in query.split("&") if "=" in pair)
-        made = answer(self._models[loaded], SimRequest(method, path, pairs, b"", {}))
+        made = answer(self._models[loaded], SimRequest(method, unquote(path), pairs, b"", {}))
         return http_answer(made.status, made.content_type or "application/octet-stream", made.body)
 
 
@@ -168,9 +194,10 @@ def http_answer(status: int, content_type: str, body: bytes) -> bytes:
 class Connection(asyncio.Protocol):
     """One TCP connection to one of the servers: HTTP requests, until one of them asks for /ws."""
 
-    def __init__(self, fleet: StandIn, number: int) -> None:
+    _number: int
+
+    def __init__(self, fleet: StandIn) -> None:
         self._fleet = fleet
-        self._number = number
         self._received = b""
         self._ws: ServerProtocol | None = None
         self._transport: asyncio.Transport
@@ -186,6 +213,7 @@ class Connection(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's own classes do not derive from it
+        self._number = self._fleet.number_at(transport.get_extra_info("sockname"))
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -213,6 +241,8 @@ class Connection(asyncio.Protocol):
         method, target, _ = head.split(b"\r\n", 1)[0].decode().split(" ")
         self._received = rest[length:]
         self._transport.write(self._fleet.answer(self._number, method, target, rest[:length]))
+        if b"\r\nconnection: close" in head.lower():
+            self._transport.close()
         return True
 
     def _feed(self, data: bytes) -> None:

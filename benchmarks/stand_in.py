@@ -11,11 +11,13 @@ answers for all of 127.0.0.0/8 and cannot be reached from elsewhere; at which ad
 
 import asyncio
 import json
+import os
 import socket
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 from random import Random
 from typing import Any, cast
+from urllib.parse import unquote
 
 import orjson
 from typing_extensions import override
@@ -28,9 +30,9 @@ from statemachine.simulator.routes import Request as SimRequest
 from statemachine.simulator.routes import answer
 from statemachine.simulator.server import SimServer
 
-FIRST_PORT = 20_000
 PORTS_A_HOST = 10
-"""Listening ports lie below those that the kernel gives to connections."""
+FIRST_PORT = 20_000 + os.getpid() % 1_000 * PORTS_A_HOST
+"""Below the ports that the kernel gives to connections, and not where another bench listens that runs beside."""
 HOSTS_A_NET = 250
 BACKLOG = 4_096
 

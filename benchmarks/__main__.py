@@ -19,7 +19,7 @@ def main() -> int:
     """Exit code 1 where a figure misses its target."""
     arguments = _arguments()
     allow_descriptors()
-    options = Options(arguments.fleet, arguments.stall_seconds)
+    options = Options(fleet=arguments.fleet, stall_seconds=arguments.stall_seconds)
     outcomes: list[Outcome] = []
     for name in arguments.only or CASES:
         print(name, flush=True)

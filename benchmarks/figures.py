@@ -10,9 +10,10 @@ Better = Literal["higher", "lower"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run may be told: the largest fleet, and how long a stall is waited for."""
+    """What a run may be told: the largest fleet, the usual one, and how long a stall is waited for."""
 
     fleet: int = 10_000
+    servers: int = 1_000
     stall_seconds: float = 60.0
 
 

@@ -79,6 +79,8 @@ class StandIn:
         self.loaded = [loaded] * count
         self.sockets: dict[int, Connection] = {}
         self.on_prompt: Callable[[int, dict[str, Any]], None] = lambda _number, _body: None
+        self.running: dict[int, str] = {}
+        """The id of the prompt that a server's queue says is running; whoever plays its end takes it out."""
         self.asked = 0
         """How many cache checks were answered."""
         self._pongs_wanted = 0
@@ -170,6 +172,10 @@ class StandIn:
         if target.startswith("/cache/check"):
             self.asked += 1
             self._changed.set()
+        if target == "/queue" and number in self.running:
+            entry = [1, self.running[number], {}, {}, []]
+            queue = {"queue_running": [entry], "queue_pending": []}
+            return http_answer(200, "application/json", orjson.dumps(queue))
         key = self.loaded[number], method, target
         if key not in self._answers:
             self._answers[key] = self._modelled(*key)

@@ -60,20 +60,32 @@ def kinds_of(configured: str) -> tuple[str, ...]:
 class CacheCheck:
     """Asks one server about its workflows. Of several kinds it remembers which one the server offers."""
 
+    __slots__ = (
+        "_at_path",
+        "_client",
+        "_configured",
+        "_distrusted",
+        "_keyless",
+        "_keys",
+        "_offered",
+        "_path",
+        "_workflows",
+    )
+
     def __init__(self, client: ComfyClient, kinds: tuple[str, ...], path: str, workflows: Sequence[Workflow]) -> None:
         self._client = client
         self._path = path
         self._workflows = workflows
         self._keys = tuple(dict.fromkeys(key for one in workflows for key in one.keys))
-        self._keyless = [one for one in workflows if not one.keys]
+        self._keyless = tuple(one for one in workflows if not one.keys)
         self._configured = kinds
         self._offered: str | None = None
-        self._distrusted: set[str] = set()
+        self._distrusted: frozenset[str] = frozenset()
         self._at_path: Reply | None = None
 
     def distrust(self, prompt_id: str) -> None:
         """This prompt of ours was accepted only in part: its success in history proves nothing."""
-        self._distrusted.add(prompt_id)
+        self._distrusted |= {prompt_id}
 
     def forget(self) -> None:
         """The server may be another one now: find out again what it offers."""

@@ -25,6 +25,8 @@ from statemachine.core import events
 class ComfyClient:
     """Speaks to one server. Every method raises ComfyError where no usable answer comes."""
 
+    __slots__ = ("_transport",)
+
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
 

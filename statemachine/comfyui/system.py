@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from statemachine.comfyui.kept_once import kept_once
+
 TEXT_LIMIT = 200
 DEVICE_LIMIT = 32
 VERSIONS = ("comfyui_version", "python_version", "pytorch_version", "os")
@@ -30,7 +32,7 @@ def _device(device: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(value: object) -> str | None:
-    return value[:TEXT_LIMIT] if isinstance(value, str) else None
+    return kept_once(value[:TEXT_LIMIT]) if isinstance(value, str) else None
 
 
 def _figure(value: object) -> int | None:

@@ -93,7 +93,7 @@ async def _unfitness(desk: Desk, workflow: Workflow) -> events.WorkflowUnfit | N
         return None
     lacking = await fitness(desk.client, workflow)
     if lacking.fits:
-        desk.fit.add(life)
+        desk.fit |= {life}
         return None
     reason = Reason.MISSING_NODES if lacking.missing_nodes else Reason.MISSING_MODELS
     return events.WorkflowUnfit(reason, f"workflow {workflow.name}: " + "; ".join(lacking.sentences))

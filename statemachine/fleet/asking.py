@@ -4,6 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
+from statemachine.comfyui.kept_once import kept_once
 from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
 from statemachine.core.vocabulary import Reason, Witness
@@ -116,7 +117,7 @@ async def ask(desk: Desk) -> None:
     desk.shared.tally.check_answered(desk.config.group, took_s)
     seen = desk.detail.check
     seen.kind = getattr(result.event, "kind", seen.kind)
-    seen.at, seen.ms, seen.raw = desk.shared.world.now(), round(took_s * 1000, 1), result.raw
+    seen.at, seen.ms, seen.raw = desk.shared.world.now(), round(took_s * 1000, 1), kept_once(result.raw)
     desk.post(result.event)
 
 

@@ -5,7 +5,6 @@ Duties only observe and report; the machine alone decides what a report means.
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 
 from statemachine.comfyui.checks import CacheCheck
@@ -15,6 +14,7 @@ from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.backoff import Uniform
 from statemachine.core.events import Event
 from statemachine.core.server import Server
+from statemachine.fleet.bell import Bell
 from statemachine.fleet.census import Census
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.reachability import HerdCare
@@ -84,18 +84,15 @@ class Desk:
     detail: ServerDetail
     post: Callable[[Event], None]
     announce: Callable[[float | None], None]
-    nudge: asyncio.Event = field(default_factory=asyncio.Event)
-    redial: asyncio.Event = field(default_factory=asyncio.Event)
-    fit: set[tuple[str | None, str]] = field(default_factory=set)
+    nudge: Bell = field(default_factory=Bell)
+    redial: Bell = field(default_factory=Bell)
+    fit: frozenset[tuple[str | None, str]] = frozenset()
     cold_since: float | None = None
     known_before: bool = False
 
     async def rest(self, seconds: float) -> None:
         """Wait, but not longer than until something happens that makes looking again worthwhile."""
-        self.nudge.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self.nudge.wait()
+        await self.nudge.rest(seconds)
 
     async def sleep(self, seconds: float) -> None:
         """Wait, and let people see until when."""

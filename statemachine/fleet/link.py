@@ -36,15 +36,7 @@ async def keep_link(desk: Desk) -> None:
             desk.detail.link.trouble = str(error)
         desk.detail.link.connected = False
         tries = 0 if loop_time() - opened >= timing.link_stable_s else tries + 1
-        await _wait(desk, backoff(tries, FIRST_DELAY_S, timing.link_backoff_max_s, desk.shared.world.uniform))
-
-
-async def _wait(desk: Desk, seconds: float) -> None:
-    """Until the next dial; less where the server is known to answer again."""
-    desk.redial.clear()
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await desk.redial.wait()
+        await desk.redial.rest(backoff(tries, FIRST_DELAY_S, timing.link_backoff_max_s, desk.shared.world.uniform))
 
 
 async def _one_connection(desk: Desk, *, refused_before: bool) -> None:
@@ -98,7 +90,7 @@ class _Ear:
         link.connected, link.since, link.trouble = True, self.desk.shared.world.now(), None
         link.connects += 1
         if self.refused_before:
-            self.desk.fit.clear()
+            self.desk.fit = frozenset()
             self.desk.check.forget()
         self.desk.post(events.LinkOpened(self.client_id, self.refused_before))
 

@@ -47,6 +47,8 @@ class HerdCare:
 class WatchedTransport:
     """A transport that reports every failure, and the first answers after failures, to the server's mailbox."""
 
+    __slots__ = ("_herd", "_inner", "_post", "_server")
+
     def __init__(self, inner: Transport, server: Server, herd: HerdCare, post: Callable[[events.Event], None]) -> None:
         self._inner = inner
         self._server = server

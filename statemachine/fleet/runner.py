@@ -6,8 +6,7 @@ cancelled and those that it lacks are started.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 
 from loguru import logger
@@ -49,15 +48,17 @@ CRASH_PAUSE_S = 5.0
 class Runner:
     """Runs one server from `start` to `stop`."""
 
+    __slots__ = ("_desk", "_duties", "_handling", "_link", "_machine", "_mailbox", "_publisher", "_saved", "_stopped")
+
     def __init__(self, machine: Machine, desk: Desk, publisher: Publisher) -> None:
         self._machine = machine
         self._desk = desk
         self._publisher = publisher
-        self._mailbox: deque[events.Event] = deque()
+        self._mailbox: list[events.Event] = []
         self._handling = True  # what comes before `start` waits for it
         self._stopped = False
         self._duties: dict[Duty, asyncio.Task[None]] = {}
-        self._others: set[asyncio.Task[None]] = set()
+        self._link: asyncio.Task[None] | None = None
         self._saved: object = None
         desk.post = self.post
         desk.announce = self._announce
@@ -76,14 +77,14 @@ class Runner:
         """Begin its duties, unless it was stopped before."""
         if self._stopped:
             return
-        self._start_other(self._until_done(keep_link, "the link"))
+        self._link = asyncio.get_running_loop().create_task(self._until_done(keep_link, "the link"))
         self._arrange_duties()
         self._empty_mailbox()
 
     async def stop(self) -> None:
         """Cancel everything and wait for it. What is posted from now on is lost, as to a daemon that has ended."""
         self._stopped = True
-        tasks = [*self._duties.values(), *self._others]
+        tasks = [*self._duties.values(), *([self._link] if self._link is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -98,7 +99,7 @@ class Runner:
         self._handling = True
         try:
             while self._mailbox:
-                self._handle(self._mailbox.popleft())
+                self._handle(self._mailbox.pop(0))
         finally:
             self._handling = False
 
@@ -116,7 +117,7 @@ class Runner:
             self._keep_attempt()
             self._publisher.progress(self._desk)
         if isinstance(event, NUDGING):
-            self._desk.nudge.set()
+            self._desk.nudge.ring()
         if isinstance(event, events.LinkOpened):
             self._desk.shared.census.want(self._desk.config.name, partial(_learn_system, self._desk))
 
@@ -126,7 +127,7 @@ class Runner:
         if transition.dest in WAITING_OVER:
             self._desk.cold_since = None
         if transition.source is State.UNREACHABLE:
-            self._desk.redial.set()
+            self._desk.redial.ring()
         self._publisher.transition(self._desk, transition, attempt)
 
     def _keep_attempt(self) -> None:
@@ -173,11 +174,6 @@ class Runner:
                 await asyncio.sleep(CRASH_PAUSE_S)
             else:
                 return
-
-    def _start_other(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._others.add(task)
-        task.add_done_callback(self._others.discard)
 
 
 async def _learn_system(desk: Desk) -> None:

@@ -20,6 +20,8 @@ _SHOWN = "***"
 class Mask:
     """Replaces each secret, and what a header's secret consists of, with three asterisks."""
 
+    __slots__ = ("_words",)
+
     def __init__(self, secrets: Iterable[SecretStr]) -> None:
         words = {word for secret in secrets for word in _spellings(secret.get_secret_value())}
         self._words = sorted((word for word in words if len(word) >= SHORTEST), key=len, reverse=True)

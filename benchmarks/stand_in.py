@@ -134,7 +134,7 @@ class StandIn:
                 number, frame = next(source)
                 self.sockets[number].send(frame)
                 sent += 1
-            await asyncio.sleep(0.0005)
+            await asyncio.sleep(0.001)  # what is shorter, uvloop takes for nothing, and this process would spin
         return sent
 
     async def _until(self, holds: Callable[[], bool], within_s: float) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
 
+import orjson
 from aiohttp import hdrs, web
 
 from statemachine.publish import render
@@ -21,7 +22,9 @@ FRESH_S = 1.0
 """The answer says when it was made. Though nothing has changed it is made anew after so long."""
 
 _COMPRESSION = 1
-"""zlib's level: 420 kB become 33 kB in 3 ms; the default's 27 kB take 9 ms."""
+"""zlib's level, the fastest: the lines are so alike that the default makes them a fifth smaller, in twice the time."""
+
+_NO_LINE = orjson.Fragment(b"null")
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +51,8 @@ class Status:
     def __init__(self, ports: WebPorts) -> None:
         self._ports = ports
         self._life = f"{int(ports.uniform() * 2**32):08x}"
-        self._lines: dict[str, tuple[ServerView, bytes]] = {}
+        self._views: list[ServerView | None] = []
+        self._lines: list[orjson.Fragment] = []
         self._kept: _Answer | None = None
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -72,13 +76,16 @@ class Status:
         self._kept = _Answer(body, f"{self._life}-{changes}", changes, now)
         return self._kept
 
-    def _rendered(self) -> list[bytes]:
-        """Every server's line. Views are immutable: a line holds as long as the view is the same one."""
-        before, self._lines = self._lines, {}
-        for view in self._ports.snapshot:
-            kept = before.get(view.name)
-            self._lines[view.name] = kept if kept is not None and kept[0] is view else (view, render.server_line(view))
-        return [line for _, line in self._lines.values()]
+    def _rendered(self) -> list[orjson.Fragment]:
+        """Every server's line. Views are immutable: a line holds as long as the view in its place is the same one."""
+        views = list(self._ports.snapshot)
+        if len(views) != len(self._views):
+            self._views, self._lines = [None] * len(views), [_NO_LINE] * len(views)
+        for place, (view, before) in enumerate(zip(views, self._views, strict=True)):
+            if view is not before:
+                self._lines[place] = orjson.Fragment(render.server_line(view))
+        self._views = [*views]
+        return self._lines
 
 
 def _has(request: web.Request, etag: str) -> bool:

@@ -29,7 +29,7 @@ KEEP_ALIVE_S = 15.0
 WRITE_TIMEOUT_S = 30.0
 """How long a reader may leave its socket full."""
 REPLAY_PAGE = 500
-MAX_STREAMS = 500
+MAX_STREAMS = 2_000
 RETRY_MS = 2_000
 """How long a browser waits before it comes back."""
 

@@ -22,7 +22,7 @@ class Outcome(StrEnum):
     WITHHELD = "withheld"
 
 
-OPEN_OUTCOMES = frozenset({Outcome.RECORDED, Outcome.ACCEPTED})
+OPEN_OUTCOMES = (Outcome.RECORDED, Outcome.ACCEPTED)
 
 
 @dataclass(slots=True, eq=False)

@@ -13,12 +13,17 @@ from statemachine.core.server import CacheNews, Server
 from statemachine.core.vocabulary import State, Witness
 
 
+def learn(event: events.Event, server: Server, at: float) -> None:
+    """Take into `server` what `event`, seen at `at` (seconds since the epoch), says."""
+    _lesson.registry.get(type(event), _lesson)(event, server, at)
+
+
 @singledispatch
-def learn(event: object, server: Server, at: float) -> None:
-    """Take into `server` what `event`, seen at `at` (seconds since the epoch), says. Unlisted events teach nothing."""
+def _lesson(event: object, server: Server, at: float) -> None:
+    """Unlisted events teach nothing. (Looked up in the registry: no class is derived from an event's.)"""
 
 
-@learn.register
+@_lesson.register
 def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> None:
     """A stale answer may still say that something is missing: only `loaded` must rest on a fresh one."""
     server.relapses = 0
@@ -58,13 +63,13 @@ def _judge_success(server: Server) -> None:
     server.setbacks += server.still_cold
 
 
-@learn.register
+@_lesson.register
 def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> None:
     server.last_check = at
     server.setbacks += 1
 
 
-@learn.register
+@_lesson.register
 def _not_answering(event: events.NotAnswering, server: Server, at: float) -> None:
     server.answers = 0
     if event.held:
@@ -76,13 +81,13 @@ def _not_answering(event: events.NotAnswering, server: Server, at: float) -> Non
         server.relapses += server.state is State.CHECKING
 
 
-@learn.register
+@_lesson.register
 def _answering(event: events.Answering, server: Server, at: float) -> None:
     server.answers += 1
     server.misses = 0
 
 
-@learn.register
+@_lesson.register
 def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
     server.client_id = event.client_id
     server.queue_remaining = None
@@ -92,7 +97,7 @@ def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
         _restarted(server)
 
 
-@learn.register
+@_lesson.register
 def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
     server.client_id = None
     server.queue_remaining = None
@@ -101,7 +106,7 @@ def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
         server.companion = replace(server.companion, sequence=None)
 
 
-@learn.register
+@_lesson.register
 def _cache_reported(event: events.CacheReported, server: Server, at: float) -> None:
     """A frame that is no newer than what is known says nothing: the check's answer may overtake it.
 
@@ -133,7 +138,7 @@ def _news(event: events.CacheReported, known: events.Companion) -> CacheNews:
     return CacheNews.NOTHING if event.truncated else CacheNews.MAYBE_LOST
 
 
-@learn.register
+@_lesson.register
 def _queue_seen(event: events.QueueSeen, server: Server, at: float) -> None:
     before = server.queue_remaining
     server.queue_fell = before is not None and event.remaining < before
@@ -142,7 +147,7 @@ def _queue_seen(event: events.QueueSeen, server: Server, at: float) -> None:
         server.epoch += 1
 
 
-@learn.register
+@_lesson.register
 def _submission_started(event: events.SubmissionStarted, server: Server, at: float) -> None:
     """Only a cold server with nothing in flight may be submitted to."""
     if server.state is not State.COLD or server.open_attempt is not None:
@@ -164,19 +169,19 @@ def _submission_started(event: events.SubmissionStarted, server: Server, at: flo
     )
 
 
-@learn.register
+@_lesson.register
 def _submission_withheld(event: events.SubmissionWithheld, server: Server, at: float) -> None:
     server.setbacks += 1
     _close(server, Outcome.WITHHELD, at, None, event.message)
 
 
-@learn.register
+@_lesson.register
 def _submission_unanswered(event: events.SubmissionUnanswered, server: Server, at: float) -> None:
     if server.attempt is not None:
         server.attempt.message, server.attempt.answered = event.message, event.answered
 
 
-@learn.register
+@_lesson.register
 def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) -> None:
     attempt = server.attempt_about(event.prompt_id)
     if attempt is None:
@@ -187,7 +192,7 @@ def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) ->
     attempt.last_progress_at = at
 
 
-@learn.register
+@_lesson.register
 def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> None:
     server.setbacks += 1
     if event.still_runs and server.open_attempt is not None:
@@ -196,32 +201,32 @@ def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> N
         _close(server, Outcome.REFUSED, at, Witness.REPLY, event.message)
 
 
-@learn.register
+@_lesson.register
 def _workflow_unfit(event: events.WorkflowUnfit, server: Server, at: float) -> None:
     server.setbacks += 1
 
 
-@learn.register
+@_lesson.register
 def _prompt_cached(event: events.PromptCached, server: Server, at: float) -> None:
     if attempt := server.attempt_about(event.prompt_id):
         attempt.cached_nodes = event.nodes
         attempt.advance(0, at)
 
 
-@learn.register
+@_lesson.register
 def _prompt_node_started(event: events.PromptNodeStarted, server: Server, at: float) -> None:
     if attempt := server.attempt_about(event.prompt_id):
         attempt.advance(attempt.nodes_started, at)
         attempt.nodes_started += 1
 
 
-@learn.register
+@_lesson.register
 def _prompt_progress(event: events.PromptProgress, server: Server, at: float) -> None:
     if attempt := server.attempt_about(event.prompt_id):
         attempt.advance(event.done, at)
 
 
-@learn.register
+@_lesson.register
 def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) -> None:
     if _end(server, event, event.prompt_id, Outcome.SUCCEEDED, at, event.witness) and server.attempt is not None:
         if event.cached_nodes is not None:
@@ -230,42 +235,42 @@ def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) 
         server.succeeded = server.attempt
 
 
-@learn.register
+@_lesson.register
 def _prompt_failed(event: events.PromptFailed, server: Server, at: float) -> None:
     if _end(server, event, event.prompt_id, Outcome.FAILED, at, event.witness, event.message):
         server.setbacks += 1
 
 
-@learn.register
+@_lesson.register
 def _prompt_interrupted(event: events.PromptInterrupted, server: Server, at: float) -> None:
     if _end(server, event, event.prompt_id, Outcome.INTERRUPTED, at, event.witness):
         server.setbacks += 1
 
 
-@learn.register
+@_lesson.register
 def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> None:
     server.setbacks += 1
     server.epoch += 1
     _close(server, Outcome.LOST, at, Witness.HISTORY, event.message)
 
 
-@learn.register
+@_lesson.register
 def _retry_due(event: events.RetryDue, server: Server, at: float) -> None:
     _start_over(server)
 
 
-@learn.register
+@_lesson.register
 def _warm_requested(event: events.WarmRequested, server: Server, at: float) -> None:
     _start_over(server)
     server.epoch += 1
 
 
-@learn.register
+@_lesson.register
 def _check_requested(event: events.CheckRequested, server: Server, at: float) -> None:
     server.epoch += 1
 
 
-@learn.register
+@_lesson.register
 def _settings_changed(event: events.SettingsChanged, server: Server, at: float) -> None:
     """Its link is a new one and what was asked for may be other: only an attempt in flight is still what it was."""
     server.epoch += 1

@@ -1,7 +1,6 @@
 """From a transition to everything that outsiders see: journal first, then snapshot, bus and log, in this order."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 from statemachine.core.attempt import Attempt
@@ -64,24 +63,22 @@ class Publisher:
         published = self._snapshot.get(desk.config.name)
         if published is None or published.state is not desk.server.state:
             return
-        fresh = replace(
-            published,
-            progress=_progress(desk),
-            queue_remaining=desk.server.queue_remaining,
-            last_check=desk.server.last_check,
-        )
-        if fresh != published:
-            message = progress_message(fresh)
-            self._snapshot.put(fresh)
-            self._bus.publish(message)
+        live = _progress(desk), desk.server.queue_remaining, desk.server.last_check
+        if live != (published.progress, published.queue_remaining, published.last_check):
+            progress, queue_remaining, last_check = live
+            self._publish_live(
+                published._replace(progress=progress, queue_remaining=queue_remaining, last_check=last_check)
+            )
 
     def next_action(self, desk: Desk, at: float | None) -> None:
         """Publish when the server will next be acted upon (epoch seconds)."""
         published = self._snapshot.get(desk.config.name)
         if published is not None and published.next_action_at != at and published.state is desk.server.state:
-            fresh = replace(published, next_action_at=at)
-            self._snapshot.put(fresh)
-            self._bus.publish(progress_message(fresh))
+            self._publish_live(published._replace(next_action_at=at))
+
+    def _publish_live(self, fresh: ServerView) -> None:
+        self._snapshot.put(fresh)
+        self._bus.publish(progress_message(fresh))
 
 
 def view_of(desk: Desk) -> ServerView:
@@ -106,5 +103,5 @@ def view_of(desk: Desk) -> ServerView:
 
 
 def _progress(desk: Desk) -> float | None:
-    attempt = desk.server.open_attempt
-    return round(attempt.progress, 2) if attempt is not None and desk.server.state is State.WARMING else None
+    attempt = desk.server.open_attempt if desk.server.state is State.WARMING else None
+    return round(attempt.progress, 2) if attempt is not None else None

@@ -20,11 +20,12 @@ class Snapshot:
     def put(self, view: ServerView) -> None:
         """Replace the view of one server."""
         before = self._views.get(view.name)
-        if before is not None:
-            self._counts[before.state] -= 1
         self._views[view.name] = view
-        self._counts[view.state] += 1
         self.changes += 1
+        if before is None or before.state is not view.state:
+            self._counts[view.state] += 1
+            if before is not None:
+                self._counts[before.state] -= 1
 
     def attach(self, name: str, detail: ServerDetail) -> None:
         """Make the detail of a server known; its owner goes on writing into it."""

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from statemachine.core.vocabulary import Reason, State
 
 
-@dataclass(frozen=True, slots=True)
-class ServerView:
+class ServerView(NamedTuple):
     """The line of /api/status. Times are epoch seconds; `progress` is 0 to 1 while warming, else None.
 
     `workflows`, the names of those that warm it, are for choosing a server and no part of the line.

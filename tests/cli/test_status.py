@@ -1,7 +1,6 @@
 """`status` says what the daemon says, and answers scripts by its exit code."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -34,7 +33,7 @@ async def test_all_loaded_is_a_yes(tmp_path: Path) -> None:
 
 async def test_progress_and_chinese(tmp_path: Path) -> None:
     daemon = SmallDaemon(tmp_path)
-    daemon.views = [replace(view(COLD, State.WARMING, Reason.PROMPT_ACCEPTED), progress=0.42)]
+    daemon.views = [view(COLD, State.WARMING, Reason.PROMPT_ACCEPTED)._replace(progress=0.42)]
     await daemon.start()
     result = await cli(daemon.settings(language="zh"), "status")
     await daemon.stop()

@@ -26,7 +26,7 @@ VANISHED = notice_entry(Notice.FLEET_VANISHED, NOW)
 async def fleet(tmp_path: Path) -> AsyncIterator[SmallDaemon]:
     """1 cold, 2 loaded, 3 the notice, 4 the lab's failure, 5 cold."""
     async with small_daemon(tmp_path) as daemon:
-        daemon.add(replace(view(LAB, State.FAILED, Reason.PROMPT_FAILED), group="lab"))
+        daemon.add(view(LAB, State.FAILED, Reason.PROMPT_FAILED)._replace(group="lab"))
         await daemon.tell(COOLED, WARMED, VANISHED, FAILED, COOLED)
         yield daemon
 

@@ -1,7 +1,5 @@
 """What is known now: the newest view of each server, and how many stand where."""
 
-from dataclasses import replace
-
 import pytest
 
 from statemachine.core.vocabulary import Reason, State
@@ -59,7 +57,7 @@ VERDICTLESS = {State.UNKNOWN, State.CHECKING, State.LOADED, State.COLD, State.AU
 def test_readiness_waits_for_a_first_verdict_about_every_server(state: State) -> None:
     snapshot = Snapshot()
     assert not snapshot.has_first_verdicts, "the daemon has not placed its servers yet"
-    snapshot.put(replace(view("a"), last_check=5.0))
+    snapshot.put(view("a")._replace(last_check=5.0))
     assert snapshot.has_first_verdicts
     snapshot.put(view("b", state))
     assert snapshot.has_first_verdicts is (state not in VERDICTLESS)

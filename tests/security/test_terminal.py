@@ -1,6 +1,5 @@
 """What a server says cannot make the operator's terminal do anything."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ async def test_of_a_checks_words(tmp_path: Path, command: str) -> None:
 
 async def test_of_a_message_that_the_daemon_passes_on(tmp_path: Path) -> None:
     async with small_daemon(tmp_path) as daemon:
-        daemon.views = [replace(view, message=f"node 1 raised {CODES}") for view in daemon.views]
+        daemon.views = [view._replace(message=f"node 1 raised {CODES}") for view in daemon.views]
         await daemon.stop()
         await daemon.start()
         ended = await cli(daemon.settings(), "status")

@@ -1,7 +1,6 @@
 """/api/route and /api/http_sd, as clients and Prometheus see them."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,7 +68,7 @@ async def test_many_requests_within_a_second_do_not_all_go_to_one(site: Site) ->
 
 
 async def test_a_server_that_went_cold_is_not_given_any_more(site: Site) -> None:
-    site.snapshot.put(replace(VIEWS[1], state=State.COLD))
+    site.snapshot.put(VIEWS[1]._replace(state=State.COLD))
     assert (await site.get("/api/route"))[1]["server"] == "a:8188"
 
 
@@ -87,8 +86,8 @@ async def test_http_sd_names_every_server(site: Site) -> None:
 
 
 async def test_http_sd_knows_default_ports_paths_and_ipv6(site: Site) -> None:
-    site.snapshot.put(replace(view("studio"), url="https://gpu.example/comfy"))
-    site.snapshot.put(replace(view("six"), url="http://[2001:db8::1]"))
+    site.snapshot.put(view("studio")._replace(url="https://gpu.example/comfy"))
+    site.snapshot.put(view("six")._replace(url="http://[2001:db8::1]"))
     _, body = await site.get("/api/http_sd")
     studio, six = body[-2:]
     assert studio["targets"] == ["gpu.example:443"]
@@ -99,7 +98,7 @@ async def test_http_sd_knows_default_ports_paths_and_ipv6(site: Site) -> None:
 
 async def test_labels_that_stay_do_not_change_with_the_state(site: Site) -> None:
     _, before = await site.get("/api/http_sd")
-    site.snapshot.put(replace(VIEWS[1], state=State.COLD))
+    site.snapshot.put(VIEWS[1]._replace(state=State.COLD))
     _, after = await site.get("/api/http_sd")
     assert _kept(before) == _kept(after)
     assert before != after

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -107,7 +107,7 @@ def two_servers() -> list[ServerView]:
     cold = view(COLD, State.COLD, Reason.KEYS_MISSING)
     return [
         view(LOADED, State.LOADED, Reason.ALL_CACHED),
-        replace(cold, missing=("pulid_model",), queue_remaining=2, next_action_at=NOW + 9),
+        cold._replace(missing=("pulid_model",), queue_remaining=2, next_action_at=NOW + 9),
     ]
 
 

@@ -1,6 +1,5 @@
 """What outsiders rely on: the routes of the contract, key by key."""
 
-from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -117,7 +116,7 @@ async def test_unknown_paths_and_wrong_methods_are_json_errors(site: Site) -> No
 
 
 async def test_a_mistake_of_ours_is_a_json_500(tmp_path: Path) -> None:
-    broken = replace(view(COLD, State.COLD, Reason.KEYS_MISSING), since=float("nan"))
+    broken = view(COLD, State.COLD, Reason.KEYS_MISSING)._replace(since=float("nan"))
     async with running_site(tmp_path, views=[broken]) as site:
         status, body = await site.get("/api/status")
         assert (status, body["error"]["code"]) == (500, "internal_error")
@@ -125,7 +124,7 @@ async def test_a_mistake_of_ours_is_a_json_500(tmp_path: Path) -> None:
 
 
 async def test_readyz_waits_for_the_first_verdicts(tmp_path: Path) -> None:
-    unknown = replace(view(COLD, State.UNKNOWN, Reason.DAEMON_STARTED), last_check=None)
+    unknown = view(COLD, State.UNKNOWN, Reason.DAEMON_STARTED)._replace(last_check=None)
     async with running_site(tmp_path, views=[unknown]) as site:
         assert (await site.get("/readyz"))[0] == 503
         assert (await site.get("/healthz"))[0] == 200

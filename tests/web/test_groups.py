@@ -1,6 +1,5 @@
 """An operator's wish for a whole group reaches each of its servers, and no other."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ LAB = "farm α 1"
 def add_lab(site: Site) -> list[str]:
     names = ["192.0.2.7:8188", "192.0.2.8:8188"]
     for name in names:
-        site.snapshot.put(replace(view(name, State.COLD, Reason.KEYS_MISSING), group=LAB))
+        site.snapshot.put(view(name, State.COLD, Reason.KEYS_MISSING)._replace(group=LAB))
     return names
 
 

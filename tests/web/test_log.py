@@ -26,7 +26,7 @@ async def fill(site: Site, *entries: LogEntry) -> None:
 
 async def mixed(site: Site) -> None:
     """1 cold, 2 loaded, 3 a notice, 4 the lab's failure, 5 cold again."""
-    site.snapshot.put(replace(view(OTHER, State.FAILED, Reason.PROMPT_FAILED), group="lab"))
+    site.snapshot.put(view(OTHER, State.FAILED, Reason.PROMPT_FAILED)._replace(group="lab"))
     loaded = replace(transition_entry(LOADED, "l"), dest=State.LOADED, reason=Reason.ALL_CACHED.value)
     vanished = notice_entry(Notice.FLEET_VANISHED, NOW)
     await fill(site, transition_entry(COLD, "c"), loaded, vanished, FAILED, transition_entry(COLD, "c again"))
@@ -97,7 +97,7 @@ async def test_the_stream_replays_by_the_same_filters(
 
 
 async def test_the_stream_goes_on_by_the_same_filters(site: Site) -> None:
-    site.snapshot.put(replace(view(OTHER, State.FAILED, Reason.PROMPT_FAILED), group="lab"))
+    site.snapshot.put(view(OTHER, State.FAILED, Reason.PROMPT_FAILED)._replace(group="lab"))
     async with site.client.get("/api/events", params=[("state", "cold"), ("group", "default")]) as response:
         await next_event(response)
         await site.transition(COLD, "wanted")
@@ -110,11 +110,11 @@ async def test_the_stream_goes_on_by_the_same_filters(site: Site) -> None:
 
 
 async def test_live_figures_pass_where_the_server_stands_in_a_wanted_state(site: Site) -> None:
-    warming = replace(view(OTHER, State.WARMING, Reason.PROMPT_ACCEPTED), group="lab")
+    warming = view(OTHER, State.WARMING, Reason.PROMPT_ACCEPTED)._replace(group="lab")
     site.snapshot.put(warming)
     async with site.client.get("/api/events", params={"state": "warming", "group": "lab"}) as response:
         await next_event(response)
-        for one in (warming, replace(warming, group="x"), replace(warming, state=State.COLD), warming):
+        for one in (warming, warming._replace(group="x"), warming._replace(state=State.COLD), warming):
             site.bus.publish(progress_message(one))
         events = await next_events(response, 2)
     assert [event.topic for event in events] == ["progress", "progress"]

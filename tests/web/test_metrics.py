@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -82,7 +82,7 @@ async def test_details_and_counters_follow(site: Site) -> None:
 
 async def test_groups_and_warm_ups_in_flight_are_added_up(tmp_path: Path) -> None:
     warming = [
-        replace(view(f"192.0.2.{n}:8188", State.WARMING, Reason.PROMPT_ACCEPTED), group="lab") for n in (3, 4, 5)
+        view(f"192.0.2.{n}:8188", State.WARMING, Reason.PROMPT_ACCEPTED)._replace(group="lab") for n in (3, 4, 5)
     ]
     async with running_site(tmp_path, views=[*warming, view(LOADED, State.LOADED, Reason.ALL_CACHED)]) as site:
         values = await scrape(site)
@@ -169,7 +169,7 @@ async def series_of(folder: Path, servers: int, groups: int) -> int:
     """How many there are where everything is known of each server."""
     warming = [view(f"192.0.2.{n}:8188", State.WARMING, Reason.PROMPT_ACCEPTED) for n in range(servers)]
     views = [
-        replace(one, group=f"group {n % groups}", queue_remaining=1, progress=0.5, last_check=NOW)
+        one._replace(group=f"group {n % groups}", queue_remaining=1, progress=0.5, last_check=NOW)
         for n, one in enumerate(warming)
     ]
     async with running_site(folder, views=views) as site:

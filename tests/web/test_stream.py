@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -124,7 +123,7 @@ async def test_progress_is_live_and_has_no_id(site: Site) -> None:
         await next_event(response)
         cold = site.snapshot.get(COLD)
         assert cold is not None
-        site.bus.publish(progress_message(replace(cold, progress=0.5)))
+        site.bus.publish(progress_message(cold._replace(progress=0.5)))
         (event,) = await next_events(response, 1)
     assert (event.id, event.topic) == (None, "progress")
     assert orjson.loads(event.data)["progress"] == 0.5

@@ -78,7 +78,7 @@ class Publisher:
 
     def _publish_live(self, fresh: ServerView) -> None:
         self._snapshot.put(fresh)
-        self._bus.publish(progress_message(fresh))
+        self._bus.publish_live(partial(progress_message, fresh))
 
 
 def view_of(desk: Desk) -> ServerView:

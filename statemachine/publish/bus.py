@@ -96,14 +96,21 @@ class Bus:
         self._listeners: list[Callable[[Message], None]] = []
 
     def publish(self, message: Message) -> None:
-        """Offer the message to every reader."""
+        """Offer an entry's message to every reader."""
         for listener in self._listeners:
             listener(message)
         for subscription in self._subscriptions:
             subscription.offer(message)
 
+    def publish_live(self, message: Callable[[], Message]) -> None:
+        """The same for live figures, which change with most frames: `message` is made only where somebody reads."""
+        if self._subscriptions:
+            made = message()
+            for subscription in self._subscriptions:
+                subscription.offer(made)
+
     def tap(self, listener: Callable[[Message], None]) -> None:
-        """Call the listener with every message, at once and for ever: it must be quick and must not raise."""
+        """Call the listener with every entry's message, at once and for ever: it must be quick and must not raise."""
         self._listeners.append(listener)
 
     def subscribe(self, wanted: LogFilter = EVERYTHING) -> Subscription:

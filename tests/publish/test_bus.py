@@ -100,3 +100,20 @@ async def test_a_listener_hears_everything_at_once_and_is_no_reader() -> None:
         bus.publish(message(number, None))
     assert [one.seq for one in heard] == list(range(QUEUE_LIMIT + 1))
     assert len(bus) == 0
+
+
+async def test_live_figures_are_for_readers_only_and_not_made_where_there_is_none() -> None:
+    bus = Bus()
+    made: list[int] = []
+    bus.tap(lambda _: made.append(-1))
+
+    def live() -> Message:
+        made.append(1)
+        return message(0)
+
+    bus.publish_live(live)
+    assert made == []
+    readers = [bus.subscribe(), bus.subscribe()]
+    bus.publish_live(live)
+    assert made == [1]
+    assert [len(await reader.take()) for reader in readers] == [1, 1]

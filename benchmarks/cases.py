@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 
+from benchmarks import frames
 from benchmarks.figures import Case
 
-CASES: Mapping[str, Case] = {}
+CASES: Mapping[str, Case] = {
+    "frames": frames.FRAMES,
+    "frames_that_change": frames.FRAMES_THAT_CHANGE,
+}

@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from ssl import SSLContext
@@ -67,18 +67,13 @@ class Daemon:
     agent: tuple[str, int] | None
 
 
-def serve(
-    settings: Settings,
-    source: SettingsFile,
-    collecting: Callable[[], AbstractContextManager[None]] = short_collections,
-) -> None:
+def serve(settings: Settings, source: SettingsFile) -> None:
     """Run the daemon until SIGINT or SIGTERM; what changes in `source` is put in force, SIGHUP asks for it.
 
-    The garbage collector is kept within `collecting`. Raises AlreadyRunningError, SchemaTooNewError or OSError where
-    it cannot start.
+    Raises AlreadyRunningError, SchemaTooNewError or OSError where it cannot start.
     """
     configure_logging(settings.logging, secrets_in(settings))
-    with collecting():
+    with short_collections():
         uvloop.run(until_stopped(running_daemon(settings, source)))
 
 

@@ -3,10 +3,11 @@
 import gc
 import weakref
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 
 import pytest
 
-from statemachine.cli.collector import GROWTH, LEAST_GROWTH, START_S, short_collections
+from statemachine.cli.collector import GROWTH, START_S, short_collections
 
 
 class Node:
@@ -16,64 +17,64 @@ class Node:
         self.other: Node = self
 
 
-class Clock:
-    """Stands still unless moved."""
+class Process:
+    """Its time and its size stand still unless changed."""
 
     def __init__(self) -> None:
         self.now = 0.0
+        self.size = 1_000
 
-    def __call__(self) -> float:
-        return self.now
+    def collections(self) -> AbstractContextManager[None]:
+        return short_collections(lambda: self.now, lambda: self.size)
 
 
 @pytest.fixture
-def clock() -> Iterator[Clock]:
-    """A clock by which the collector's start is over."""
-    clock = Clock()
+def process() -> Iterator[Process]:
+    """A process whose start is over."""
+    process = Process()
     gc.collect()
-    with short_collections(clock):
-        clock.now += START_S
+    with process.collections():
         gc.collect()
-        yield clock
+        process.now += START_S
+        yield process
 
 
 def test_what_came_in_the_start_is_not_looked_at_again() -> None:
     gc.collect()
-    with short_collections(Clock()):
+    with Process().collections():
         kept = [Node() for _ in range(1_000)]
         gc.collect()
         assert not set(map(id, kept)) & set(map(id, gc.get_objects()))
 
 
-@pytest.mark.usefixtures("clock")
+@pytest.mark.usefixtures("process")
 def test_what_survives_a_full_collection_is_not_looked_at_again() -> None:
     kept = [Node() for _ in range(1_000)]
     gc.collect()
     assert not set(map(id, kept)) & set(map(id, gc.get_objects()))
 
 
-@pytest.mark.usefixtures("clock")
+@pytest.mark.usefixtures("process")
 def test_a_young_cycle_is_collected() -> None:
     node = weakref.ref(Node())
     gc.collect()
     assert node() is None
 
 
-@pytest.mark.usefixtures("clock")
-def test_old_cycles_are_collected_once_they_are_many() -> None:
+def test_an_old_cycle_is_collected_once_the_process_has_grown(process: Process) -> None:
     old = Node()
     gc.collect()
     cycle = weakref.ref(old)
     del old
-    many: list[list[int]] = []
-    for _ in range(3):
-        many += [[] for _ in range(int(gc.get_freeze_count() * GROWTH) + 2 * LEAST_GROWTH)]
-        gc.collect()
+    gc.collect()
+    assert cycle() is not None
+    process.size = int(process.size * GROWTH) + 1
+    gc.collect()
     assert cycle() is None
 
 
 def test_afterwards_everything_is_as_before() -> None:
     thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
-    with short_collections(Clock()):
+    with Process().collections():
         assert gc.get_threshold() != thresholds
     assert (gc.get_threshold(), gc.callbacks, gc.get_freeze_count()) == (thresholds, callbacks, 0)

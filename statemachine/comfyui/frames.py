@@ -73,7 +73,8 @@ def _progress_state(data: Data) -> events.Event:
 
 
 def _share(value: float, maximum: float) -> float:
-    return min(1.0, max(0.0, value / maximum)) if maximum else 0.0
+    share = value / maximum if maximum else 0.0
+    return share if 0.0 <= share <= 1.0 else float(share > 1.0)
 
 
 def _success(data: Data) -> events.Event:

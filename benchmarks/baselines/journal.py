@@ -1,0 +1,87 @@
+"""The journal beside sqlite3 alone: the same entries, table, pragmas and batches. Its argument: `ours` or `bare`."""
+
+import asyncio
+import sqlite3
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import orjson
+import uvloop
+
+from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.journal.journal import Journal, WriterThread
+from statemachine.journal.rows import INSERT_ENTRY, entry_row
+from statemachine.journal.store import JournalStore
+
+BATCH = 100
+BATCHES = 500
+ENTRIES = [
+    LogEntry(
+        at=1_767_225_600.0 + number,
+        kind=EntryKind.TRANSITION,
+        reason=Reason.KEYS_MISSING.value,
+        message="1 of 3 keys is missing: pulid_model",
+        server=f"192.0.2.{number % 250}:8188",
+        group="default",
+        source=State.CHECKING,
+        dest=State.COLD,
+        witness=Witness.CHECK,
+    )
+    for number in range(BATCH * BATCHES)
+]
+
+
+async def ours(path: Path) -> float:
+    """Seconds until all were told. The next batch is appended when one has been told; two are on their way."""
+    thread, over = WriterThread(), asyncio.Event()
+    journal = Journal(lambda: JournalStore(path), thread)
+    await journal.open()
+    told, batches = 0, iter(range(0, len(ENTRIES), BATCH))
+
+    def append() -> None:
+        start = next(batches, len(ENTRIES))
+        for entry in ENTRIES[start : start + BATCH]:
+            journal.append(entry, None, hear)
+
+    def hear(_: LogEntry) -> None:
+        nonlocal told
+        told += 1
+        if told % BATCH == 0:
+            append()
+        if told == len(ENTRIES):
+            over.set()
+
+    began = time.perf_counter()
+    append()
+    append()
+    await over.wait()
+    took = time.perf_counter() - began
+    await journal.close()
+    thread.close()
+    return took
+
+
+def bare(path: Path) -> float:
+    """Seconds until all were committed."""
+    JournalStore(path).close()
+    db = sqlite3.connect(path, isolation_level=None)
+    db.execute("PRAGMA synchronous = NORMAL")
+    rows = [(None, *entry_row(entry)) for entry in ENTRIES]
+    began = time.perf_counter()
+    for start in range(0, len(rows), BATCH):
+        db.execute("BEGIN IMMEDIATE")
+        db.executemany(INSERT_ENTRY, rows[start : start + BATCH])
+        db.execute("COMMIT")
+    took = time.perf_counter() - began
+    db.close()
+    return took
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "journal.sqlite3")
+        seconds = bare(file) if sys.argv[1] == "bare" else uvloop.run(ours(file))
+    print(orjson.dumps({"rate": len(ENTRIES) / seconds}).decode(), flush=True)

@@ -1,0 +1,52 @@
+"""A frame of success, a GET, a write to whoever reads the stream. Its argument is JSON: the servers' `urls`."""
+
+import asyncio
+import sys
+
+import aiohttp
+import orjson
+import uvloop
+from aiohttp import web
+from websockets.asyncio.client import connect
+
+from benchmarks.baselines.site import serve
+
+AT_ONCE = 100
+
+
+async def main(urls: list[str]) -> None:
+    """Watch them for ever."""
+    readers: list[web.StreamResponse] = []
+
+    async def join(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        await response.prepare(request)
+        await response.write(b"retry: 2000\n\n")
+        readers.append(response)
+        await asyncio.Event().wait()
+        return response
+
+    app = web.Application()
+    app.router.add_get("/api/events", join)
+    await serve(app)
+    dialling = asyncio.Semaphore(AT_ONCE)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+        await asyncio.gather(*(_watch(url, session, readers, dialling) for url in urls))
+
+
+async def _watch(
+    url: str, session: aiohttp.ClientSession, readers: list[web.StreamResponse], dialling: asyncio.Semaphore
+) -> None:
+    async with dialling:
+        ws = await connect(f"ws{url.removeprefix('http')}/ws?clientId=bare", compression=None)
+    async for message in ws:
+        if orjson.loads(message)["type"] == "execution_success":
+            async with session.get(f"{url}/cache/check") as response:
+                answer = await response.text()
+            line = {"server": url.removeprefix("http://"), "to": "loaded", "answer": answer}
+            for reader in readers:
+                await reader.write(b"event: transition\ndata: %b\n\n" % orjson.dumps(line))
+
+
+if __name__ == "__main__":
+    uvloop.run(main(orjson.loads(sys.argv[1])["urls"]))

@@ -50,6 +50,8 @@ class JournalStore:
             self._db.execute("PRAGMA journal_mode = WAL")
             migrate(self._db)
         self._life = 0 if read_only else self.last_seq()
+        self._life_is_noted = False
+        self._level = ""
         self._db.row_factory = sqlite3.Row
         self._db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
 
@@ -76,21 +78,32 @@ class JournalStore:
 
     def write(self, batch: Sequence[Write]) -> list[int | None]:
         """Commit the batch as one; the number of each write's entry, None where it had none."""
-        level = "FULL" if any(write.durable for write in batch) else "NORMAL"
-        self._db.execute(f"PRAGMA synchronous = {level}")
+        self._sync("FULL" if any(write.durable for write in batch) else "NORMAL")
         self._db.execute("BEGIN IMMEDIATE")
         try:
-            self._db.execute(INSERT_LIFE, (self._life,))
-            numbers = self._number(batch)
-            self._db.executemany(UPSERT_ATTEMPT, [write.attempt for write in batch if write.attempt is not None])
-            rows = [
-                (number, *entry_row(write.entry)) for number, write in zip(numbers, batch, strict=True) if write.entry
-            ]
-            self._db.executemany(INSERT_ENTRY, rows)
+            numbers = self._put(batch)
             self._db.execute("COMMIT")
         except BaseException:
             self._db.rollback()
             raise
+        self._life_is_noted = True
+        return numbers
+
+    def _sync(self, level: str) -> None:
+        """See SQLite's `PRAGMA synchronous`."""
+        if level != self._level:
+            self._db.execute(f"PRAGMA synchronous = {level}")
+            self._level = level
+
+    def _put(self, batch: Sequence[Write]) -> list[int | None]:
+        """Few statements: at the end of each, this thread waits for the interpreter, and whoever is told waits too."""
+        if not self._life_is_noted:
+            self._db.execute(INSERT_LIFE, (self._life,))
+        numbers = self._number(batch)
+        if attempts := [write.attempt for write in batch if write.attempt is not None]:
+            self._db.executemany(UPSERT_ATTEMPT, attempts)
+        rows = [(number, *entry_row(write.entry)) for number, write in zip(numbers, batch, strict=True) if write.entry]
+        self._db.executemany(INSERT_ENTRY, rows)
         return numbers
 
     def _number(self, batch: Sequence[Write]) -> list[int | None]:
@@ -105,7 +118,7 @@ class JournalStore:
 
     def beat(self, at: float) -> None:
         """Note that the daemon which opened this store ran at `at` (epoch seconds)."""
-        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._sync("NORMAL")
         self._db.execute(BEAT, (self._life, at))
 
     def lives(self, after: int) -> list[Life]:
@@ -157,7 +170,7 @@ class JournalStore:
 
     def keep_told_alerts(self, alerts: Sequence[ToldAlert]) -> None:
         """Keep these, and no others."""
-        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._sync("NORMAL")
         self._db.execute("BEGIN IMMEDIATE")
         try:
             self._db.execute("DELETE FROM told_alerts")
@@ -173,7 +186,7 @@ class JournalStore:
         The newest transition of a server stays: it says whether the operator has paused it. Ended attempts go by age;
         open ones never. Lives go by age too, but for the last of the old ones: entries that stay may be its own.
         """
-        self._db.execute("PRAGMA synchronous = NORMAL")
+        self._sync("NORMAL")
         gone = self._db.execute(
             f"DELETE FROM log WHERE (at < ? OR seq <= ?) AND seq NOT IN ({NEWEST_TRANSITIONS})",  # noqa: S608
             (older_than, self.last_seq() - keep),

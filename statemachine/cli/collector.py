@@ -56,15 +56,20 @@ class _Collector:
         self._clock = clock
         self._size = size
         self._started_at = clock() + START_S
-        self._looked_at_size = size()
+        self._looked_at_size: int | None = None
 
     def heed(self, phase: str, info: dict[str, int]) -> None:
         """What `gc.callbacks` calls, with `start` and `stop`."""
-        if self._clock() < self._started_at:
+        is_full = info["generation"] == OLDEST
+        if self._clock() < self._started_at or (is_full and phase == "stop"):
             gc.freeze()
-            self._looked_at_size = self._size()
-        elif info["generation"] == OLDEST and phase == "stop":
-            gc.freeze()
-        elif info["generation"] == OLDEST and self._size() > self._looked_at_size * GROWTH:
+        elif is_full:
+            self._look_at_all_where_due()
+
+    def _look_at_all_where_due(self) -> None:
+        size = self._size()
+        if self._looked_at_size is None:
+            self._looked_at_size = size
+        elif size > self._looked_at_size * GROWTH:
             gc.unfreeze()
-            self._looked_at_size = self._size()
+            self._looked_at_size = size

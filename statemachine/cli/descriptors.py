@@ -1,4 +1,4 @@
-"""Enough file descriptors for the fleet: shells and service managers often allow 1,024, and each server takes two."""
+"""Enough file descriptors for the fleet: shells and service managers often allow 1,024, and a server takes two."""
 
 import resource
 

@@ -74,8 +74,8 @@ class Fleet:
 
     async def start(self) -> None:
         """Take up what an earlier run left in flight or paused, show every server, and go on to start them."""
-        await self._start(list(self._runners.values()))
-        self._keep(self._shared.census.run())
+        begun = await self._start(list(self._runners.values()))
+        self._keep(self._census_after(begun))
 
     async def stop(self) -> None:
         """Stop every server's work. Prompts in flight stay with their servers and are taken up by the next start."""
@@ -121,7 +121,7 @@ class Fleet:
         await asyncio.gather(*(runner.stop() for runner in self._leaving))
         self._leaving.clear()
 
-    async def _start(self, runners: Sequence[Runner]) -> None:
+    async def _start(self, runners: Sequence[Runner]) -> asyncio.Task[None]:
         """Where the journal cannot be read the servers are watched all the same; the past is taken up once it can."""
         desks = {runner.desk.config.name: runner.desk for runner in runners}
         try:
@@ -130,15 +130,15 @@ class Fleet:
             self._keep(take_up_later(self._shared.journal, desks))
         for desk in desks.values():
             desk.server.since = self._shared.world.now()
-        await self._begin(runners)
+        return await self._begin(runners)
 
-    async def _begin(self, runners: Sequence[Runner]) -> None:
+    async def _begin(self, runners: Sequence[Runner]) -> asyncio.Task[None]:
         """Show all of them now, with the prompts that they have in flight; their work begins in the background."""
         for number, runner in enumerate(runners, start=1):
             runner.place()
             if number % STARTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        self._keep(self._start_in_turns(runners))
+        return self._keep(self._start_in_turns(runners))
 
     async def _start_in_turns(self, runners: Sequence[Runner]) -> None:
         """As fast as they can be checked: what is under way for thousands at once takes memory, and brings nothing."""
@@ -181,10 +181,15 @@ class Fleet:
         for desk in well[:: max(1, len(well) // OPINIONS)][:OPINIONS]:
             self._keep(_ask_once(desk))
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _census_after(self, begun: asyncio.Task[None]) -> None:
+        await asyncio.wait((begun,))
+        await self._shared.census.run()
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
 
 def _desk(

@@ -50,7 +50,7 @@ MUTANTS = (
     Mutant("sends an unanswered POST again", 1, ("rule 2",), wrong.with_client(wrong.Resending)),
     Mutant("grants no time to a late POST", 7, ("rule 2",), Parts(settings=wrong.impatient)),
     Mutant("writes the attempt after its POST", 1, ("rule 2",), Parts(journal=wrong.WritesLater)),
-    Mutant("forgets what was in flight", 98, ("rule 2",), Parts(journal=wrong.Forgetful)),
+    Mutant("forgets what was in flight", 166, ("rule 2",), Parts(journal=wrong.Forgetful)),
     Mutant("posts to the wrong route", 1, ("rules 1 and 6",), Parts(transport=wrong.WrongRoute)),
     Mutant("believes a success without a check", 1, ("rule 4",), wrong.with_mailbox(wrong.believes_success)),
     Mutant("ignores the epoch of an answer", 4, ("rule 4",), wrong.with_check(wrong.ignores_epoch)),

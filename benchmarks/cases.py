@@ -2,13 +2,17 @@
 
 from collections.abc import Mapping
 
-from benchmarks import fleet, frames, scaling, stalls
+from benchmarks import fleet, frames, journal, latency, readers, scaling, stalls, status
 from benchmarks.figures import Case
 
 CASES: Mapping[str, Case] = {
     "frames": frames.FRAMES,
     "frames_that_change": frames.FRAMES_THAT_CHANGE,
     "fleet": fleet.CASE,
+    "latency": latency.CASE,
+    "status": status.CASE,
+    "readers": readers.CASE,
+    "journal": journal.CASE,
     "stalls": stalls.CASE,
     "scaling": scaling.CASE,
 }

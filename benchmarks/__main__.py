@@ -4,10 +4,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks import scaling
 from benchmarks.cases import CASES
 from benchmarks.figures import Options, Outcome
 from benchmarks.harness import run_case
 from benchmarks.machine import describe_machine
+from benchmarks.plots import draw_growth, draw_ratios
 from benchmarks.processes import allow_descriptors
 from benchmarks.report import as_json, as_table
 
@@ -23,9 +25,12 @@ def main() -> int:
     outcomes: list[Outcome] = []
     for name in arguments.only or CASES:
         print(name, flush=True)
-        outcomes += run_case(CASES[name], options, arguments.runs, _say)
+        found = run_case(CASES[name], options, arguments.runs, _say)
+        outcomes += found
         if not arguments.only:
             _write(outcomes)
+            if CASES[name] is scaling.CASE:
+                draw_growth(scaling.growth(found, options), FOLDER / "growth.svg")
     print(as_table(outcomes))
     return 0 if all(outcome.reached for outcome in outcomes) else 1
 
@@ -49,6 +54,7 @@ def _write(outcomes: list[Outcome]) -> None:
     machine = describe_machine()
     (FOLDER / "results.json").write_bytes(as_json(machine, outcomes))
     (FOLDER / "results.md").write_text(f"{machine.in_words}\n\n{as_table(outcomes)}\n")
+    draw_ratios(outcomes, FOLDER / "ratios.svg")
 
 
 sys.exit(main())

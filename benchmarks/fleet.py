@@ -8,8 +8,10 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from tempfile import NamedTemporaryFile
 
 import aiohttp
+import orjson
 
 from benchmarks.figures import Case, Figure, Measured, Options
 from benchmarks.processes import Child, baseline, daemon
@@ -54,7 +56,7 @@ async def _bare(options: Options) -> Measured:
     idle = await _bare_memory(options.fleet) - await _bare_memory(1)
     async with StandIn(options.fleet).listening() as fleet:
         began = time.monotonic()
-        async with baseline("fleet", {"urls": fleet.urls, "at_once": CHECKS_AT_ONCE, "checks": True}) as child:
+        async with _script(fleet.urls, checks=True) as child:
             await child.said(START_WITHIN_S)
             verdicts_s = time.monotonic() - began
             await asyncio.sleep(settling_s(options.fleet))
@@ -78,12 +80,20 @@ async def daemon_memory(servers: int) -> int:
 
 
 async def _bare_memory(sockets: int) -> int:
-    async with StandIn(sockets).listening() as fleet:
-        said = {"urls": fleet.urls, "at_once": CHECKS_AT_ONCE, "checks": False}
-        async with baseline("fleet", said) as child:
-            await child.said(START_WITHIN_S)
-            await asyncio.sleep(SETTLE_S)
-            return child.memory_bytes()
+    async with StandIn(sockets).listening() as fleet, _script(fleet.urls, checks=False) as child:
+        await child.said(START_WITHIN_S)
+        await asyncio.sleep(SETTLE_S)
+        return child.memory_bytes()
+
+
+@asynccontextmanager
+async def _script(urls: Sequence[str], *, checks: bool) -> AsyncIterator[Child]:
+    """The baseline. So many URLs have no room on a command line."""
+    with NamedTemporaryFile("w", prefix="comfywarm-bench-", suffix=".json") as file:
+        file.write(orjson.dumps(list(urls)).decode())
+        file.flush()
+        async with baseline("fleet", {"urls": file.name, "at_once": CHECKS_AT_ONCE, "checks": checks}) as child:
+            yield child
 
 
 @asynccontextmanager

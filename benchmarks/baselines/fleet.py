@@ -1,11 +1,13 @@
 """The bare supervisor: a /ws connection to each server, a check of each at once and then every 60 s. It judges nothing.
 
-Its argument is JSON: `urls`, how many it dials `at_once`, and whether it asks `checks`. It says when all stand.
+Its argument is JSON: the file that lists the `urls`, how many it dials `at_once`, and whether it asks `checks`. It says
+when all stand.
 """
 
 import asyncio
 import random
 import sys
+from pathlib import Path
 
 import aiohttp
 import orjson
@@ -52,4 +54,4 @@ async def _ask(session: aiohttp.ClientSession, url: str) -> None:
 
 if __name__ == "__main__":
     said = orjson.loads(sys.argv[1])
-    uvloop.run(main(said["urls"], said["at_once"], checks=said["checks"]))
+    uvloop.run(main(orjson.loads(Path(said["urls"]).read_bytes()), said["at_once"], checks=said["checks"]))

@@ -125,6 +125,7 @@ async def running_daemon(
             snapshot=snapshot, bus=bus, journal=journal, operator=fleet, now=now, warmth=warmth, tally=tally
         )
         tls = page_context(settings.listen.tls) if settings.listen.tls else None
+        fleet.show()
         address = await stack.enter_async_context(web_side(settings, ports, tls))
         stack.push_async_callback(fleet.stop)
         await fleet.start()
@@ -141,7 +142,7 @@ async def running_daemon(
 
         notify = partial(_notify, publisher, now)
         reloader = Reloader(source, reading, apply, notify, manager) if source else None
-        reload = await stack.enter_async_context(_reloading(reloader))
+        reload = await stack.enter_async_context(_reloading(fleet, reloader))
         await stack.enter_async_context(supervised(manager, journal.answers, snapshot.summary))
         yield Daemon(address, fleet, reload, agent)
 
@@ -158,10 +159,16 @@ def _read_certificates(fresh: Reading, trust: Trust, page: SSLContext | None, tl
 
 
 @asynccontextmanager
-async def _reloading(reloader: Reloader | None) -> AsyncIterator[Callable[[], None]]:
+async def _reloading(fleet: Fleet, reloader: Reloader | None) -> AsyncIterator[Callable[[], None]]:
     """Changes of the files are put in force; gives what asks for it at once."""
     if reloader is None:
         yield lambda: logger.info("these settings come from no file: there is nothing to read again")
         return
-    async with in_background(reloader.run()):
+    async with in_background(_reload_for_ever(fleet, reloader)):
         yield reloader.request
+
+
+async def _reload_for_ever(fleet: Fleet, reloader: Reloader) -> None:
+    """The files of a large fleet take a second to be read, which its start needs for itself."""
+    await fleet.begun()
+    await reloader.run()

@@ -30,7 +30,8 @@ def file_format(record: "Record") -> str:
     if not is_entry(record):
         return FILE + _text(record)
     number = record["extra"]["seq"]
-    return f"{FILE}#{'-' if number is None else number} {_text(record)}"
+    record["extra"]["number"] = "-" if number is None else number
+    return FILE + "#{extra[number]} " + _text(record)  # the same for every entry: loguru keeps what it has parsed
 
 
 def _text(record: "Record") -> str:

@@ -63,6 +63,7 @@ class Fleet:
         self._transport_for = transport_for
         self._blueprint = Blueprint(servers, workflows)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._beginning: asyncio.Task[None] | None = None
         self._leaving: list[Runner] = []
         self._runners = {config.name: self._runner(config, self._new_server(config)) for config in servers}
         shared.herd.ask_others = self._ask_others
@@ -72,10 +73,20 @@ class Fleet:
         """The settings that are in force."""
         return self._shared.settings
 
+    def show(self) -> None:
+        """Make every server visible, as nothing is known of it yet: whoever looks sees the whole fleet or none."""
+        for runner in self._runners.values():
+            runner.place()
+
     async def start(self) -> None:
         """Take up what an earlier run left in flight or paused, show every server, and go on to start them."""
-        begun = await self._start(list(self._runners.values()))
-        self._keep(self._census_after(begun))
+        self._beginning = await self._start(list(self._runners.values()))
+        self._keep(self._take_census())
+
+    async def begun(self) -> None:
+        """Return once the work of all servers that were there at the start has begun."""
+        if self._beginning is not None:
+            await asyncio.wait((self._beginning,))
 
     async def stop(self) -> None:
         """Stop every server's work. Prompts in flight stay with their servers and are taken up by the next start."""
@@ -181,8 +192,8 @@ class Fleet:
         for desk in well[:: max(1, len(well) // OPINIONS)][:OPINIONS]:
             self._keep(_ask_once(desk))
 
-    async def _census_after(self, begun: asyncio.Task[None]) -> None:
-        await asyncio.wait((begun,))
+    async def _take_census(self) -> None:
+        await self.begun()
         await self._shared.census.run()
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

@@ -47,8 +47,8 @@ async def test_a_paused_log_stands_still_and_forgets_nothing(browser: Browser, w
     async with visiting(browser, world.address) as visit:
         await visit.go()
         region = visit.region("Event log")
-        before = await visit.log().first.get_attribute("data-id")
         await visit.button("Pause log").click()
+        before = await visit.log().first.get_attribute("data-id")
         for name in ("public-1", "public-2", "public-3"):
             await world.post(f"/api/servers/{name}/pause")
         await expect(visit.row("public-3")).to_contain_text("Paused")

@@ -123,7 +123,7 @@ async def _ours(options: Options) -> Measured:
         await fleet.all_asked(options.servers, WITHIN_S)
         await at_rest(ours.child)
         async with _reading(ours.port, watch), _chatter(fleet, options.servers):
-            for number in range(SAMPLES):
+            for number in itertools.islice(itertools.cycle(range(options.servers)), SAMPLES):
                 fleet.loaded[number] = False
                 fleet.sockets[number].send(status_frame(1) + status_frame(0))
                 await asyncio.sleep(APART_S)
@@ -137,7 +137,7 @@ async def _bare(options: Options) -> Measured:
         await at_rest(child)
         watch = Stopwatch(fleet)
         async with _reading(port, watch), _chatter(fleet, options.servers):
-            for number in range(SAMPLES):
+            for number in itertools.islice(itertools.cycle(range(options.servers)), SAMPLES):
                 watch.succeed(number, "bare")
                 await asyncio.sleep(APART_S)
             return await watch.measured()

@@ -20,6 +20,8 @@ STEP_S = 1.5
 HALVINGS = 3
 """How often the gap between the last rate that was kept up with and the first that was not is halved."""
 LAG_S = 0.5
+MOST_BEHIND = 500
+"""Events. Well below what the daemon keeps for a reader before it cuts him off."""
 WITHIN_S = 60.0
 QUIET = {"timing": {"check_interval_s": 3600}}
 """Nothing is told but what the case itself causes, so that events can be counted."""
@@ -62,7 +64,7 @@ class Crowd:
             while self.sent - before < elapsed * rate:
                 self.send()
             await asyncio.sleep(0.001)
-            late = self.behind > max(1.0, rate * LAG_S)
+            late = self.behind > min(MOST_BEHIND, max(1.0, rate * LAG_S))
         async with asyncio.timeout(WITHIN_S):
             while self.behind > 0:  # noqa: ASYNC110 - a bounded poll
                 await asyncio.sleep(0.005)

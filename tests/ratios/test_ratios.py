@@ -1,7 +1,7 @@
-"""What must not become slower, beside its baseline in the same run: one pair of each, on small fleets, with wide margins.
+"""What must not become slower, beside its baseline in the same run: one pair of each, small fleets, wide margins.
 
-The figures themselves are for `make bench`, which measures more: a start, stalls, a growing fleet and a thousand readers
-have no meaning in small.
+The figures themselves are for `make bench`, which measures more: a start, stalls, a growing fleet and a thousand
+readers have no meaning in small.
 """
 
 import pytest

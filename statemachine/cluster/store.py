@@ -1,4 +1,4 @@
-"""What several daemons need of the engine between them, and nothing else of it: the seam that tests put another one into.
+"""What several daemons need of the engine between them, and nothing else of it: the seam where tests put another.
 
 A log that numbers what is appended; buckets whose keys change only by compare-and-set; words between nodes that may be
 lost. `nats.py` is the real one.
@@ -11,7 +11,7 @@ from typing import Protocol
 
 
 class Source(StrEnum):
-    """What can be followed. `LOG` is appended to; the others are buckets, of which only each key's newest value is kept."""
+    """What can be followed. `LOG` is appended to; the others are buckets, which keep only each key's newest value."""
 
     LOG = "log"
     NODES = "nodes"

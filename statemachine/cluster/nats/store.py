@@ -64,7 +64,7 @@ class NatsStore(SharedStore):
         give_up = asyncio.get_running_loop().time() + patience_s
         while True:
             try:
-                self._lineage = await self._bounded(prepare(self._js(), self._options))
+                self._lineage = await self._bounded(self._prepared())
             except CutOffError as error:
                 if asyncio.get_running_loop().time() > give_up:
                     raise
@@ -128,6 +128,10 @@ class NatsStore(SharedStore):
             self._begin(_answer(message, answered))
 
         await self._bounded(self._connection.subscribe(self._layout.asked(subject), ear))
+
+    async def _prepared(self) -> int:
+        await self._connection.until_up()
+        return await prepare(self._js(), self._options)
 
     def _js(self) -> JetStreamContext:
         return self._connection.client.jetstream(timeout=self._options.timeout_s)

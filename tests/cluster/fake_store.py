@@ -7,7 +7,7 @@ engine.cut("a")  # what `a` asks for now ends in CutOffError, and what it follow
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -166,7 +166,7 @@ class FakeStore(SharedStore):
         return await self._there_and_back(lambda: self._engine.get(bucket, key))
 
     @override
-    async def follow(self, source: Source, after: int = 0) -> AsyncIterator[Batch]:
+    async def follow(self, source: Source, after: int = 0) -> AsyncGenerator[Batch, None]:
         has_begun = False
         while True:
             await self._until_connected()

@@ -33,6 +33,7 @@ class NatsServer:
 
     name: str
     folder: Path
+    arguments: Sequence[str]
     port: int = field(default_factory=free_port)
     cluster_port: int = field(default_factory=free_port)
     monitor_port: int = field(default_factory=free_port)
@@ -74,7 +75,7 @@ class NatsServer:
         return None
 
     def _arguments(self, routes: Sequence[str]) -> list[str]:
-        own = ["-a", HOST, "-p", str(self.port), "-m", str(self.monitor_port), "-n", self.name]
+        own = [*self.arguments, "-a", HOST, "-p", str(self.port), "-m", str(self.monitor_port), "-n", self.name]
         own += ["-js", "-sd", str(self.folder / "store")]
         if not routes:
             return own
@@ -85,8 +86,8 @@ class NatsServer:
 class NatsRig:
     """The servers, by number from 0. Whoever starts some waits for them by `ready`."""
 
-    def __init__(self, folder: Path, servers: int) -> None:
-        self.servers = [NatsServer(f"n{i}", folder / f"n{i}") for i in range(servers)]
+    def __init__(self, folder: Path, servers: int, arguments: Sequence[str]) -> None:
+        self.servers = [NatsServer(f"n{i}", folder / f"n{i}", arguments) for i in range(servers)]
 
     @property
     def urls(self) -> list[str]:
@@ -163,9 +164,9 @@ class NatsRig:
 
 
 @asynccontextmanager
-async def nats_rig(folder: Path, servers: int = 1) -> AsyncIterator[NatsRig]:
-    """Started and ready; ended at the end, whatever the test did to them."""
-    rig = NatsRig(folder, servers)
+async def nats_rig(folder: Path, servers: int = 1, arguments: Sequence[str] = ()) -> AsyncIterator[NatsRig]:
+    """Started and ready; ended at the end, whatever the test did to them. `arguments` are further ones for each."""
+    rig = NatsRig(folder, servers, arguments)
     try:
         await rig.start_all()
         yield rig

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +15,16 @@ from statemachine.cluster.nats import NatsOptions, connected
 from statemachine.cluster.nats.layout import decode, encode
 from statemachine.cluster.store import Batch, ConflictError, CutOffError, Kept, SharedStore, Source
 from tests.cluster.fake_store import FakeEngine
+from tests.cluster.following import following, until
 from tests.cluster.nats_rig import nats_rig
 
 TIMEOUT_S = 1.0
-PATIENCE_S = 20.0
 ODD_KEYS = ["192.0.2.1:8188", "GPU 1", "显卡 三号", "a.b..c", "*", ">", "~=%", "x" * 200]
 
 
 @dataclass
 class Stage:
-    """Two nodes at one engine. `cut` ends when node `a` has noticed that it is cut off; `heal` may take a while to do so."""
+    """Two nodes at one engine. `cut` ends once node `a` is cut off, `heal` once it no longer is."""
 
     a: SharedStore
     b: SharedStore
@@ -55,12 +55,11 @@ async def nats_stage(folder: Path) -> AsyncIterator[Stage]:
 
         async def cut() -> None:
             await rig.kill(0)
+            await until(lambda: not (a.connected or b.connected))
 
         async def heal() -> None:
             await rig.start_all()
-            async with asyncio.timeout(PATIENCE_S):
-                while not (a.connected and b.connected):
-                    await asyncio.sleep(0.02)
+            await until(lambda: a.connected and b.connected)
 
         yield Stage(a, b, cut, heal)
 
@@ -69,50 +68,6 @@ async def nats_stage(folder: Path) -> AsyncIterator[Stage]:
 async def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Stage]:
     async with request.param(tmp_path) as stage:
         yield stage
-
-
-class Follower:
-    """Reads in the background, and checks at each batch what must always hold."""
-
-    def __init__(self, store: SharedStore, source: Source, after: int = 0) -> None:
-        self.kept: list[Kept] = []
-        self.batches: list[Batch] = []
-        self._came = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._read(store, source, after))
-
-    @property
-    def values(self) -> list[bytes]:
-        return [kept.value for kept in self.kept]
-
-    async def until(self, is_enough: Callable[["Follower"], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S):
-            while not is_enough(self):
-                self._came.clear()
-                await self._came.wait()
-
-    async def close(self) -> None:
-        self._task.cancel()
-        await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _read(self, store: SharedStore, source: Source, after: int) -> None:
-        last = after
-        async with aclosing(store.follow(source, after)) as batches:  # type: ignore[type-var]
-            async for batch in batches:
-                for kept in batch.kept:
-                    assert kept.revision > last
-                    last = kept.revision
-                self.batches.append(batch)
-                self.kept.extend(batch.kept)
-                self._came.set()
-
-
-@asynccontextmanager
-async def following(store: SharedStore, source: Source, after: int = 0) -> AsyncIterator[Follower]:
-    follower = Follower(store, source, after)
-    try:
-        yield follower
-    finally:
-        await follower.close()
 
 
 async def appended(store: SharedStore, *values: bytes) -> list[int]:
@@ -268,9 +223,7 @@ async def test_words_are_heard_by_the_others(stage: Stage) -> None:
         stage.a.tell("news of 三", bytes([i]))
     stage.b.tell("news of 三", b"from b")
     stage.b.tell("other news", b"not heard")
-    async with asyncio.timeout(PATIENCE_S):
-        while len(theirs) < 100 or not ours:
-            await asyncio.sleep(0.01)
+    await until(lambda: len(theirs) == 100 and len(ours) == 1)
     assert theirs == [bytes([i]) for i in range(100)]
     assert ours == [b"from b"]
 
@@ -315,9 +268,7 @@ async def test_words_and_questions_outlive_an_interruption(stage: Stage) -> None
     await stage.heal()
     assert await stage.b.ask("what", b"so") == b"so!"
     stage.b.tell("news", b"again")
-    async with asyncio.timeout(PATIENCE_S):
-        while not heard:
-            await asyncio.sleep(0.01)
+    await until(lambda: bool(heard))
     assert heard == [b"again"]
 
 

@@ -25,8 +25,14 @@ SILENCE_S = 2
 """A server that does not answer a ping for this long is left for another."""
 CLOSE_S = 1.0
 
-FAULTS = (Error, OSError, TimeoutError)
-"""What going wrong looks like in nats-py."""
+FAULTS = (Error, OSError, TimeoutError, RuntimeError)
+"""What going wrong looks like in nats-py; the last is what uvloop says of a connection that was closed meanwhile."""
+
+
+def describe(error: BaseException) -> str:
+    """What its `repr` does not say in nats-py, nor its `str` in Python."""
+    return f"{type(error).__name__} {error}"
+
 
 Ear = Callable[[Msg], Awaitable[None]]
 
@@ -68,7 +74,7 @@ class Connection:
         for url in cycle(self._options.urls):
             try:
                 await self._live(url)
-            except FAULTS as error:
+            except Exception as error:
                 self._tell_lost(url, error)
             await asyncio.sleep(PAUSE_S)
 
@@ -122,7 +128,7 @@ class Connection:
     def _tell_lost(self, url: str, error: BaseException) -> None:
         level = "DEBUG" if self._is_lost else "WARNING"
         self._is_lost = True
-        logger.log(level, "no connection to NATS at {}: {!r}; it is tried again", url, error)
+        logger.log(level, "no connection to NATS at {}: {}; it is tried again", url, describe(error))
 
 
 async def _until_gone(client: Client, gone: asyncio.Event) -> None:
@@ -142,4 +148,4 @@ async def _close(client: Client) -> None:
 
 
 async def _log_error(error: Exception) -> None:
-    logger.debug("nats-py says: {!r}", error)
+    logger.debug("nats-py says: {}", describe(error))

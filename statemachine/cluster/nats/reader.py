@@ -6,7 +6,7 @@ then wait for ever. Here silence is a sign too: an idle consumer is told to beat
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 from loguru import logger
@@ -14,9 +14,10 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
+from nats.js.errors import NotFoundError
 from nats.js.kv import KV_MARKER_REASON, KV_OP
 
-from statemachine.cluster.nats.connection import FAULTS, Connection
+from statemachine.cluster.nats.connection import Connection, describe
 from statemachine.cluster.nats.layout import Layout
 from statemachine.cluster.store import Batch, CutOffError, Kept, Source
 
@@ -29,12 +30,14 @@ FORGET_S = 10.0
 CHUNK = 500
 FIRST_PAUSE_S = 0.05
 LAST_PAUSE_S = 0.5
+GONE_PAUSE_S = 10.0
+"""Somebody has removed the stream, or everything: nothing is made anew in a life that has known the old one."""
 CONTROL = "100"
 """The status of beats and of requests to say how far we have come."""
 LAST_OF_CONSUMER = "Nats-Last-Consumer"
 
 
-async def follow(connection: Connection, layout: Layout, source: Source, after: int) -> AsyncIterator[Batch]:
+async def follow(connection: Connection, layout: Layout, source: Source, after: int) -> AsyncGenerator[Batch, None]:
     """As `SharedStore.follow` has it."""
     position, is_caught_up, pause_s = after, False, FIRST_PAUSE_S
     while True:
@@ -47,8 +50,11 @@ async def follow(connection: Connection, layout: Layout, source: Source, after: 
                         is_caught_up, pause_s = batch.caught_up, FIRST_PAUSE_S
                         yield batch
                     position = reader.position
-        except (CutOffError, *FAULTS) as error:
-            logger.debug("{} is read again from {} on: {!r}", source, position, error)
+        except NotFoundError as error:
+            logger.warning("NATS no longer has {}: {}", layout.stream(source), describe(error))
+            pause_s = GONE_PAUSE_S
+        except Exception as error:  # nats-py raises more than its own
+            logger.debug("{} is read again from {} on: {}", source, position, describe(error))
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LAST_PAUSE_S)
 

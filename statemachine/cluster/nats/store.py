@@ -1,7 +1,7 @@
 """The shared store over NATS."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
@@ -14,7 +14,7 @@ from nats.js.kv import KeyValue
 from typing_extensions import override
 
 from statemachine.cluster.nats import reader
-from statemachine.cluster.nats.connection import FAULTS, Connection
+from statemachine.cluster.nats.connection import FAULTS, Connection, describe
 from statemachine.cluster.nats.layout import Layout, encode, prepare
 from statemachine.cluster.nats.options import NatsOptions
 from statemachine.cluster.store import Batch, ConflictError, CutOffError, Kept, SharedStore, Source
@@ -101,7 +101,7 @@ class NatsStore(SharedStore):
         return Kept(key, entry.value or b"", entry.revision or 0)
 
     @override
-    def follow(self, source: Source, after: int = 0) -> AsyncIterator[Batch]:
+    def follow(self, source: Source, after: int = 0) -> AsyncGenerator[Batch, None]:
         return reader.follow(self._connection, self._layout, source, after)
 
     @override
@@ -147,7 +147,7 @@ class NatsStore(SharedStore):
         except (KeyNotFoundError, KeyWrongLastSequenceError):
             raise
         except FAULTS as error:
-            raise CutOffError(f"NATS: {error!r}") from error
+            raise CutOffError(describe(error)) from error
 
     def _begin(self, call: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(call)
@@ -170,6 +170,6 @@ async def _answer(message: Msg, answered: Callable[[bytes], Awaitable[bytes]]) -
     try:
         await message.respond(await answered(message.data))
     except FAULTS as error:
-        logger.debug("an answer was not given: {!r}", error)
+        logger.debug("an answer was not given: {}", describe(error))
     except Exception:
         logger.exception("a question could not be answered")

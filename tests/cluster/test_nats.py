@@ -6,20 +6,21 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
 from nats.aio.client import Client
 
 from statemachine.cluster.nats import NatsOptions, connected
-from statemachine.cluster.store import CutOffError, Kept, Source
+from statemachine.cluster.store import Batch, CutOffError, Kept, Source
 from tests.cluster.following import following, until
 from tests.cluster.nats_rig import NatsRig, nats_rig
 from tests.comfyui.rig import free_port
 
 
-def options(rig: NatsRig, prefix: str = "comfywarm", log_max_messages: int = 1000) -> NatsOptions:
-    return NatsOptions(urls=rig.urls, replicas=1, timeout_s=1.0, prefix=prefix, log_max_messages=log_max_messages)
+def options(rig: NatsRig, **others: Any) -> NatsOptions:
+    return NatsOptions(urls=rig.urls, replicas=1, timeout_s=1.0, **others)
 
 
 def test_without_the_extra_its_name_is_told() -> None:
@@ -91,6 +92,34 @@ async def test_another_life_has_another_lineage(tmp_path: Path) -> None:
     assert len(lineages) == 2
 
 
+async def test_a_stream_that_was_made_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
+    async with nats_rig(tmp_path) as rig, connected(options(rig)) as store, following(store, Source.LOG) as log:
+        await store.append(b"old", "1")
+        await log.until(lambda log: log.values == [b"old"])
+        by_hand = Client()
+        await by_hand.connect(rig.urls)
+        await by_hand.jetstream().delete_stream("comfywarm_log")
+        await by_hand.close()
+        async with connected(options(rig)) as other, following(other, Source.LOG) as others_log:
+            assert await other.append(b"new", "2") == 1
+            await others_log.until(lambda log: log.values == [b"new"])
+            await other.append(b"newer", "3")
+            await asyncio.sleep(1.0)
+            assert other.lineage != store.lineage
+        assert log.values == [b"old"]
+
+
+async def test_a_log_whose_entries_are_too_old_is_empty_at_once(tmp_path: Path) -> None:
+    async with nats_rig(tmp_path) as rig, connected(options(rig, log_max_age_s=0.2)) as store:
+        await store.append(b"old", "1")
+        await asyncio.sleep(0.5)
+        begun = time.perf_counter()
+        async with following(store, Source.LOG) as log:
+            await log.until(lambda log: bool(log.batches))
+        assert log.batches == [Batch([], caught_up=True)]
+        assert time.perf_counter() - begun < 0.3
+
+
 async def test_a_key_that_was_deleted_by_hand_is_not_there(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
         await store.put(Source.NODES, "n", b"1", 0)
@@ -143,9 +172,9 @@ async def test_nothing_is_sent_late(tmp_path: Path) -> None:
 async def test_logins(tmp_path: Path, server: list[str], client: dict[str, str]) -> None:
     async with nats_rig(tmp_path, arguments=server) as rig:
         with pytest.raises(CutOffError):
-            async with connected(NatsOptions(urls=rig.urls, replicas=1), patience_s=0.3):
+            async with connected(options(rig), patience_s=0.3):
                 pass
-        async with connected(NatsOptions(urls=rig.urls, replicas=1, **client)) as store:  # type: ignore[arg-type]
+        async with connected(options(rig, **client)) as store:
             assert await store.append(b"x", "x") == 1
 
 
@@ -159,6 +188,6 @@ async def test_tls(tmp_path: Path) -> None:
     arguments = ["--tls", "--tlscert", str(tmp_path / "cert.pem"), "--tlskey", str(tmp_path / "key.pem")]
     async with (
         nats_rig(tmp_path, arguments=arguments) as rig,
-        connected(NatsOptions(urls=rig.urls, replicas=1, tls=context)) as store,
+        connected(options(rig, tls=context)) as store,
     ):
         assert await store.append(b"x", "x") == 1

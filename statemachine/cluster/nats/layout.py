@@ -12,7 +12,6 @@ from nats.js.kv import KeyValue
 from statemachine.cluster.nats.options import NatsOptions
 from statemachine.cluster.store import Source
 
-BUCKETS = (Source.NODES, Source.SERVERS, Source.SHARED)
 MAX_REPLICAS = 3
 DEDUPLICATION_S = 120.0
 NAME_IS_TAKEN = 10058
@@ -30,6 +29,18 @@ def decode(token: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """One source's stream. `created` tells it from another of the same name; the log's `key_prefix` is empty."""
+
+    stream: str
+    key_prefix: str
+    created: datetime
+
+    def key_of(self, subject: str) -> str:
+        return decode(subject.removeprefix(self.key_prefix)) if self.key_prefix else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """The names of everything under one prefix."""
 
@@ -41,12 +52,12 @@ class Layout:
     def stream(self, source: Source) -> str:
         return f"{self.prefix}_log" if source is Source.LOG else f"KV_{self.bucket(source)}"
 
+    def key_prefix(self, source: Source) -> str:
+        return "" if source is Source.LOG else f"$KV.{self.bucket(source)}."
+
     @property
     def log_subject(self) -> str:
         return f"{self.prefix}.log"
-
-    def key_prefix(self, source: Source) -> str:
-        return f"$KV.{self.bucket(source)}."
 
     def told(self, subject: str) -> str:
         return f"{self.prefix}.told.{encode(subject)}"
@@ -54,26 +65,31 @@ class Layout:
     def asked(self, subject: str) -> str:
         return f"{self.prefix}.asked.{encode(subject)}"
 
-    def key_of(self, source: Source, subject: str) -> str:
-        return "" if source is Source.LOG else decode(subject.removeprefix(self.key_prefix(source)))
-
     def key_value(self, source: Source, js: JetStreamContext) -> KeyValue:
         """The bucket; it is asked of its leader."""
         return KeyValue(self.bucket(source), self.stream(source), self.key_prefix(source), js, direct=False)
 
 
-async def prepare(js: JetStreamContext, options: NatsOptions) -> int:
-    """Make what is missing, leave what is there; the log's lineage."""
+async def prepare(js: JetStreamContext, options: NatsOptions) -> dict[Source, Place]:
+    """Make what is missing, leave what is there."""
     layout = Layout(options.prefix)
-    for source in BUCKETS:
-        if await _created(js, layout.stream(source)) is None:
-            await _make_bucket(js, layout.bucket(source), options)
-    if await _created(js, layout.stream(Source.LOG)) is None:
-        await _make_log(js, layout, options)
-    created = await _created(js, layout.stream(Source.LOG))
+    return {source: await _place(js, layout, source, options) for source in Source}
+
+
+def lineage_of(log: Place) -> int:
+    """From when it was made, to the millisecond."""
+    return int(log.created.timestamp() * 1000) % LINEAGES + 1
+
+
+async def _place(js: JetStreamContext, layout: Layout, source: Source, options: NatsOptions) -> Place:
+    stream = layout.stream(source)
+    created = await _created(js, stream)
     if created is None:
-        raise NotFoundError(description="the log is gone again")
-    return int(created.timestamp() * 1000) % LINEAGES + 1
+        await _make(js, layout, source, options)
+        created = await _created(js, stream)
+    if created is None:
+        raise NotFoundError(description=f"{stream} is gone again")
+    return Place(stream, layout.key_prefix(source), created)
 
 
 async def _created(js: JetStreamContext, stream: str) -> datetime | None:
@@ -83,32 +99,30 @@ async def _created(js: JetStreamContext, stream: str) -> datetime | None:
         return None
 
 
-async def _make_bucket(js: JetStreamContext, bucket: str, options: NatsOptions) -> None:
-    config = KeyValueConfig(
-        bucket, history=1, storage=StorageType.FILE, replicas=min(MAX_REPLICAS, options.replicas), direct=False
-    )
+async def _make(js: JetStreamContext, layout: Layout, source: Source, options: NatsOptions) -> None:
+    """Another node may be quicker, and may have other options: what it has made is as good."""
     try:
-        await js.create_key_value(config)
+        if source is Source.LOG:
+            await js.add_stream(_log_config(layout, options))
+        else:
+            await js.create_key_value(_bucket_config(layout.bucket(source), options))
     except BadRequestError as error:
-        _pass_if_taken(error)
+        if error.err_code != NAME_IS_TAKEN:
+            raise
 
 
-async def _make_log(js: JetStreamContext, layout: Layout, options: NatsOptions) -> None:
-    config = StreamConfig(
+def _log_config(layout: Layout, options: NatsOptions) -> StreamConfig:
+    return StreamConfig(
         name=layout.stream(Source.LOG),
         subjects=[layout.log_subject],
         storage=StorageType.FILE,
         num_replicas=min(MAX_REPLICAS, options.replicas),
         max_age=options.log_max_age_s,
         max_msgs=options.log_max_messages,
-        duplicate_window=DEDUPLICATION_S,
+        duplicate_window=min(DEDUPLICATION_S, options.log_max_age_s),
     )
-    try:
-        await js.add_stream(config)
-    except BadRequestError as error:
-        _pass_if_taken(error)
 
 
-def _pass_if_taken(error: BadRequestError) -> None:
-    if error.err_code != NAME_IS_TAKEN:
-        raise error
+def _bucket_config(bucket: str, options: NatsOptions) -> KeyValueConfig:
+    replicas = min(MAX_REPLICAS, options.replicas)
+    return KeyValueConfig(bucket, history=1, storage=StorageType.FILE, replicas=replicas, direct=False)

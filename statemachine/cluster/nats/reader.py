@@ -13,13 +13,14 @@ from loguru import logger
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy, Header
 from nats.js.errors import NotFoundError
 from nats.js.kv import KV_MARKER_REASON, KV_OP
 
 from statemachine.cluster.nats.connection import Connection, describe
-from statemachine.cluster.nats.layout import Layout
-from statemachine.cluster.store import Batch, CutOffError, Kept, Source
+from statemachine.cluster.nats.layout import Place
+from statemachine.cluster.store import Batch, CutOffError, Kept
 
 BEAT_S = 0.5
 SILENCE_S = 2.0
@@ -30,39 +31,40 @@ FORGET_S = 10.0
 CHUNK = 500
 FIRST_PAUSE_S = 0.05
 LAST_PAUSE_S = 0.5
-GONE_PAUSE_S = 10.0
-"""Somebody has removed the stream, or everything: nothing is made anew in a life that has known the old one."""
 CONTROL = "100"
 """The status of beats and of requests to say how far we have come."""
 LAST_OF_CONSUMER = "Nats-Last-Consumer"
 
 
-async def follow(connection: Connection, layout: Layout, source: Source, after: int) -> AsyncGenerator[Batch, None]:
-    """As `SharedStore.follow` has it."""
+class MadeAnewError(Exception):
+    """Somebody has removed the stream, and made it again: its numbers are others than those that we know."""
+
+
+async def follow(connection: Connection, place: Place, after: int) -> AsyncGenerator[Batch, None]:
+    """As `SharedStore.follow` has it. What was removed is waited for; only its own stream counts."""
     position, is_caught_up, pause_s = after, False, FIRST_PAUSE_S
     while True:
         await connection.until_up()
         try:
-            async with _reading(connection, layout, source, position) as reader:
+            async with _reading(connection, place, position) as reader:
                 while True:
                     batch = await reader.read()
                     if batch.kept or (batch.caught_up and not is_caught_up):
                         is_caught_up, pause_s = batch.caught_up, FIRST_PAUSE_S
                         yield batch
                     position = reader.position
-        except NotFoundError as error:
-            logger.warning("NATS no longer has {}: {}", layout.stream(source), describe(error))
-            pause_s = GONE_PAUSE_S
         except Exception as error:  # nats-py raises more than its own
-            logger.debug("{} is read again from {} on: {}", source, position, describe(error))
+            is_first = pause_s == FIRST_PAUSE_S
+            level = "WARNING" if is_first and isinstance(error, (NotFoundError, MadeAnewError)) else "DEBUG"
+            logger.log(level, "{} is read again from {} on: {}", place.stream, position, describe(error))
         await asyncio.sleep(pause_s)
         pause_s = min(2 * pause_s, LAST_PAUSE_S)
 
 
 @asynccontextmanager
-async def _reading(connection: Connection, layout: Layout, source: Source, position: int) -> AsyncIterator["Reader"]:
+async def _reading(connection: Connection, place: Place, position: int) -> AsyncIterator["Reader"]:
     wake = asyncio.Event()
-    reader = Reader(connection.client, wake, layout, source, position)
+    reader = Reader(connection.client, wake, place, position)
     connection.wakes.add(wake)
     try:
         await reader.begin()
@@ -73,13 +75,12 @@ async def _reading(connection: Connection, layout: Layout, source: Source, posit
 
 
 class Reader:
-    """One consumer: what is kept in `source` above `position`, in order. Any doubt is a CutOffError."""
+    """One consumer: what is kept above `position`, in order. It raises at any doubt."""
 
-    def __init__(self, client: Client, wake: asyncio.Event, layout: Layout, source: Source, position: int) -> None:
+    def __init__(self, client: Client, wake: asyncio.Event, place: Place, position: int) -> None:
         self.position = position
         self._client = client
-        self._layout = layout
-        self._source = source
+        self._place = place
         self._came: deque[Msg] = deque()
         self._wake = wake
         self._subscription: Subscription | None = None
@@ -91,9 +92,8 @@ class Reader:
         inbox = self._client.new_inbox()
         self._subscription = await self._client.subscribe(inbox, cb=self._take)
         js = self._client.jetstream(timeout=BEGIN_S)
-        stream = self._layout.stream(self._source)
-        self._leaders_last = (await js.stream_info(stream)).state.last_seq
-        consumer = await js.add_consumer(stream, self._config(inbox), timeout=BEGIN_S)
+        self._leaders_last = await self._last(js)
+        consumer = await js.add_consumer(self._place.stream, self._config(inbox), timeout=BEGIN_S)
         self._pending = consumer.num_pending or 0
         if self._is_caught_up:
             self._wake.set()
@@ -115,6 +115,13 @@ class Reader:
     async def end(self) -> None:
         if self._subscription is not None and self._client.is_connected:
             await self._subscription.unsubscribe()
+
+    async def _last(self, js: JetStreamContext) -> int:
+        """The newest revision, as the leader knows it; 0 where nothing is kept."""
+        stream = await js.stream_info(self._place.stream)
+        if stream.created != self._place.created:
+            raise MadeAnewError(f"it was made at {stream.created}, not at {self._place.created}")
+        return stream.state.last_seq if stream.state.messages else 0
 
     def _config(self, inbox: str) -> ConsumerConfig:
         return ConsumerConfig(
@@ -154,7 +161,7 @@ class Reader:
         self.position = about.sequence.stream
         if message.headers and (KV_OP in message.headers or KV_MARKER_REASON in message.headers):
             return None
-        return Kept(self._layout.key_of(self._source, message.subject), message.data, self.position)
+        return Kept(self._place.key_of(message.subject), message.data, self.position)
 
     async def _control(self, message: Msg, headers: dict[str, str]) -> None:
         if headers[Header.STATUS] != CONTROL:

@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from statemachine.cluster.nats import reader
 from statemachine.cluster.nats.connection import FAULTS, Connection, describe
-from statemachine.cluster.nats.layout import Layout, encode, prepare
+from statemachine.cluster.nats.layout import Layout, Place, encode, lineage_of, prepare
 from statemachine.cluster.nats.options import NatsOptions
 from statemachine.cluster.store import Batch, ConflictError, CutOffError, Kept, SharedStore, Source
 
@@ -46,7 +46,7 @@ class NatsStore(SharedStore):
         self._connection = connection
         self._options = options
         self._layout = Layout(options.prefix)
-        self._lineage = 0
+        self._places: dict[Source, Place] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -57,14 +57,14 @@ class NatsStore(SharedStore):
     @property
     @override
     def lineage(self) -> int:
-        return self._lineage
+        return lineage_of(self._places[Source.LOG])
 
     async def prepare(self, patience_s: float) -> None:
         """Make what is missing in the engine, trying again where it is not ready."""
         give_up = asyncio.get_running_loop().time() + patience_s
         while True:
             try:
-                self._lineage = await self._bounded(self._prepared())
+                self._places = await self._bounded(self._prepared())
             except CutOffError as error:
                 if asyncio.get_running_loop().time() > give_up:
                     raise
@@ -102,7 +102,7 @@ class NatsStore(SharedStore):
 
     @override
     def follow(self, source: Source, after: int = 0) -> AsyncGenerator[Batch, None]:
-        return reader.follow(self._connection, self._layout, source, after)
+        return reader.follow(self._connection, self._places[source], after)
 
     @override
     def tell(self, subject: str, value: bytes) -> None:
@@ -129,7 +129,7 @@ class NatsStore(SharedStore):
 
         await self._bounded(self._connection.subscribe(self._layout.asked(subject), ear))
 
-    async def _prepared(self) -> int:
+    async def _prepared(self) -> dict[Source, Place]:
         await self._connection.until_up()
         return await prepare(self._js(), self._options)
 

@@ -161,9 +161,24 @@ class NatsStore(SharedStore):
 
 async def _write(bucket: KeyValue, key: str, value: bytes, revision: int) -> int:
     """`create` also takes the place of a key that somebody deleted by hand."""
-    if revision == 0:
-        return await bucket.create(key, value)
-    return await bucket.update(key, value, last=revision)
+    try:
+        if revision == 0:
+            return await bucket.create(key, value)
+        return await bucket.update(key, value, last=revision)
+    except KeyWrongLastSequenceError:
+        await _believe(bucket, key, revision)
+        raise
+
+
+async def _believe(bucket: KeyValue, key: str, revision: int) -> None:
+    """A leader that was frozen, and replaced meanwhile, says for a moment that what it has missed is not there.
+
+    The new leader hears the same write, and may do it.
+    """
+    with suppress(KeyNotFoundError):
+        newest = (await bucket.get(key)).revision or 0
+        if newest <= revision:
+            raise CutOffError(f"NATS contradicts itself: {key} is at {newest}, but not at {revision}")
 
 
 async def _answer(message: Msg, answered: Callable[[bytes], Awaitable[bytes]]) -> None:

@@ -19,8 +19,9 @@ from statemachine.alerts.memory import Memory
 from statemachine.alerts.trouble import Announcement, Kind, Trouble, subject_of, trouble_of
 from statemachine.core.sentences import PHRASES
 from statemachine.core.vocabulary import Notice
-from statemachine.journal.journal import JournalUnavailableError
-from statemachine.publish.bus import Bus, Message, Topic
+from statemachine.journal.port import JournalUnavailableError
+from statemachine.publish.bus import Bus
+from statemachine.publish.message import Message, Topic
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.tally import Tally
 from statemachine.settings import Settings, resolve_servers

@@ -25,14 +25,15 @@ from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.reachability import HerdCare
-from statemachine.journal.journal import Journal, JournalUnavailableError, WriterThread
+from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.opening import open_store
+from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from statemachine.publish.tally import Tally
 from statemachine.settings import Settings
 from statemachine.settings.expand import bracketed
 from statemachine.web.app import build_app, build_runner
-from statemachine.web.ports import WebPorts
+from statemachine.web.ports import Action, WebPorts
 
 Clock = Callable[[], float]
 """The wall clock: epoch seconds."""
@@ -57,6 +58,17 @@ def first_reading(settings: Settings) -> Reading:
         logger.error("{}; the servers that need it will be failed", broken)
     allow_descriptors(len(reading.servers))
     return reading
+
+
+class DirectOperator:
+    """An operator's wishes, where every server is looked after here."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._fleet = fleet
+
+    async def act(self, server: str, action: Action) -> bool:
+        """See Operator."""
+        return self._fleet.act(server, action)
 
 
 def new_fleet(

@@ -18,6 +18,7 @@ from statemachine.alerts.lane import AlertWorld
 from statemachine.alerts.memory import JournalMemory
 from statemachine.cli.building import (
     Clock,
+    DirectOperator,
     chance,
     first_reading,
     in_background,
@@ -122,7 +123,13 @@ async def running_daemon(
             running_alerts(settings, snapshot, bus, JournalMemory(journal), tally, alert_world)
         )
         ports = WebPorts(
-            snapshot=snapshot, bus=bus, journal=journal, operator=fleet, now=now, warmth=warmth, tally=tally
+            snapshot=snapshot,
+            bus=bus,
+            journal=journal,
+            operator=DirectOperator(fleet),
+            now=now,
+            warmth=warmth,
+            tally=tally,
         )
         tls = page_context(settings.listen.tls) if settings.listen.tls else None
         fleet.show()

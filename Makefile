@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo run test check test-browser test-deploy test-comfyui test-ratios simulate-days bench format lock docs clean
+.PHONY: demo run test check test-browser test-deploy test-cluster test-comfyui test-ratios simulate-days bench format lock docs clean
 
 demo: .venv/ready  ## the service over an embedded simulated fleet, on http://127.0.0.1:8799
 	$(BIN)/python run.py serve --demo
@@ -31,6 +31,9 @@ test-deploy: .venv/ready  ## behind a real HAProxy, scraped by a real Prometheus
 	command -v haproxy promtool prometheus systemd-analyze >/dev/null || \
 		apt-get install --yes --no-install-recommends haproxy prometheus systemd
 	$(BIN)/python -m pytest -m deploy --timeout 180
+
+test-cluster: .venv/ready  ## three real NATS servers, each killed in turn
+	$(BIN)/python -m pytest -m cluster --timeout 300
 
 test-ratios: .venv/ready  ## what must not become slower, beside its baseline, on small fleets
 	$(BIN)/python -m pytest -m ratios --timeout 180

@@ -1,17 +1,17 @@
-"""What several daemons need of the engine between them, and nothing else of it.
+"""What several daemons need of the engine between them, and nothing else of it: the seam where tests put another.
 
 A log that numbers what is appended; buckets whose keys change only by compare-and-set; words between nodes that may be
 lost. `nats.py` is the real one.
 """
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 
 class Source(StrEnum):
-    """What can be followed. `LOG` is appended to; of the others, the buckets, each key's newest value is kept."""
+    """What can be followed. `LOG` is appended to; the others are buckets, which keep only each key's newest value."""
 
     LOG = "log"
     NODES = "nodes"
@@ -67,11 +67,11 @@ class SharedStore(Protocol):
         """The newest value, as the engine's leader knows it; None where there is none."""
         ...
 
-    def follow(self, source: Source, after: int = 0) -> AsyncGenerator[Batch, None]:
+    def follow(self, source: Source, after: int = 0) -> AsyncIterator[Batch]:
         """All that is kept with a revision above `after`, and then what comes, for ever: interruptions are waited out.
 
         Nothing is left out and nothing comes twice, but that a bucket keeps only the newest value of each key. Where
-        there is nothing to begin with, an empty batch says so. Whoever stops reading closes the generator.
+        there is nothing to begin with, an empty batch says so. Whoever stops reading closes the iterator.
         """
         ...
 

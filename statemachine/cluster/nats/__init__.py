@@ -1,0 +1,14 @@
+"""The shared store over NATS JetStream, and all that knows of NATS.
+
+The log is a stream; nodes, servers and shared are key-value buckets that `nats kv` can look into.
+"""
+
+try:
+    import nats  # noqa: F401
+except ImportError as error:
+    raise ImportError("cluster needs the extra comfywarm[cluster]") from error
+
+from statemachine.cluster.nats.options import NatsOptions
+from statemachine.cluster.nats.store import NatsStore, connected
+
+__all__ = ["NatsOptions", "NatsStore", "connected"]

@@ -1,0 +1,1 @@
+"""Several daemons over one fleet, and the engine between them, real and made up."""

@@ -1,0 +1,61 @@
+"""Reading a shared store in the background, and waiting for what should come."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
+
+from statemachine.cluster.store import Batch, Kept, SharedStore, Source
+
+PATIENCE_S = 30.0
+POLL_S = 0.01
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """For what has no event to wait for."""
+    async with asyncio.timeout(PATIENCE_S):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(POLL_S)
+
+
+class Follower:
+    """Reads in the background, and checks at each batch what must always hold."""
+
+    def __init__(self, store: SharedStore, source: Source, after: int = 0) -> None:
+        self.kept: list[Kept] = []
+        self.batches: list[Batch] = []
+        self._came = asyncio.Event()
+        self._task = asyncio.get_running_loop().create_task(self._read(store, source, after))
+
+    @property
+    def values(self) -> list[bytes]:
+        return [kept.value for kept in self.kept]
+
+    async def until(self, is_enough: Callable[["Follower"], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not is_enough(self):
+                self._came.clear()
+                await self._came.wait()
+
+    async def close(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _read(self, store: SharedStore, source: Source, after: int) -> None:
+        last = after
+        async with aclosing(store.follow(source, after)) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                for kept in batch.kept:
+                    assert kept.revision > last
+                    last = kept.revision
+                self.batches.append(batch)
+                self.kept.extend(batch.kept)
+                self._came.set()
+
+
+@asynccontextmanager
+async def following(store: SharedStore, source: Source, after: int = 0) -> AsyncIterator[Follower]:
+    follower = Follower(store, source, after)
+    try:
+        yield follower
+    finally:
+        await follower.close()

@@ -1,0 +1,138 @@
+"""What only the made-up engine can do, in virtual time: partitions, writes in doubt, words that keep their order."""
+
+import asyncio
+from collections.abc import Coroutine
+from random import Random
+from typing import Any
+
+import pytest
+
+from statemachine.cluster.store import ConflictError, CutOffError, Kept, Source
+from tests.cluster.fake_store import CHUNK, FakeEngine
+from tests.cluster.following import following
+from tests.simulation.loop import VirtualLoop
+
+
+def run(story: Coroutine[Any, Any, None]) -> None:
+    """In virtual time."""
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(story)
+
+
+def elapsed() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def test_cut_off_takes_the_whole_timeout() -> None:
+    async def story() -> None:
+        engine = FakeEngine(latency=lambda: 0.1)
+        store = engine.store("a", timeout_s=2.0)
+        engine.cut("a")
+        with pytest.raises(CutOffError):
+            await store.append(b"x", "x")
+        assert elapsed() == pytest.approx(2.0)
+        engine.heal("a")
+        assert await store.append(b"x", "x") == 1
+        assert elapsed() == pytest.approx(2.2)
+
+    run(story())
+
+
+def test_a_write_in_doubt_may_have_been_done() -> None:
+    async def story() -> None:
+        engine = FakeEngine(in_doubt=lambda: True)
+        a, b = engine.store("a"), engine.store("b")
+        engine.cut("a")
+        with pytest.raises(CutOffError):
+            await a.put(Source.SERVERS, "s", b"a", 0)
+        assert await b.get(Source.SERVERS, "s") == Kept("s", b"a", 1)
+        engine.heal("a")
+        with pytest.raises(ConflictError):
+            await a.put(Source.SERVERS, "s", b"a", 0)
+
+    run(story())
+
+
+def test_an_answer_is_lost_on_its_way_back() -> None:
+    async def story() -> None:
+        engine = FakeEngine(latency=lambda: 1.0)
+        store = engine.store("a", timeout_s=3.0)
+        asyncio.get_running_loop().call_later(1.5, engine.cut, "a")
+        with pytest.raises(CutOffError):
+            await store.append(b"x", "x")
+        assert engine.sources[Source.LOG].last == 1
+
+    run(story())
+
+
+def test_nothing_is_written_while_all_is_down() -> None:
+    async def story() -> None:
+        engine = FakeEngine(in_doubt=lambda: True)
+        store = engine.store("a")
+        engine.down()
+        with pytest.raises(CutOffError):
+            await store.append(b"x", "x")
+        engine.up()
+        assert await store.append(b"y", "y") == 1
+
+    run(story())
+
+
+def test_the_partitioned_node_reads_later_what_the_others_wrote() -> None:
+    async def story() -> None:
+        engine = FakeEngine(latency=Random(1).random)
+        a, b = engine.store("a", timeout_s=9.0), engine.store("b", timeout_s=9.0)
+        async with following(a, Source.LOG) as log:
+            await b.append(b"0", "0")
+            await log.until(lambda log: len(log.kept) == 1)
+            engine.cut("a")
+            for i in range(1, 2 * CHUNK):
+                await b.append(b"%d" % i, str(i))
+            assert len(log.kept) == 1
+            engine.heal("a")
+            await log.until(lambda log: len(log.kept) == 2 * CHUNK)
+        assert [int(value) for value in log.values] == list(range(2 * CHUNK))
+        assert [batch.caught_up for batch in log.batches][-2:] == [False, True]
+
+    run(story())
+
+
+def test_words_do_not_overtake_each_other() -> None:
+    async def story() -> None:
+        engine = FakeEngine(latency=Random(2).random)
+        a, b = engine.store("a"), engine.store("b")
+        heard: list[int] = []
+        await b.hear("news", lambda value: heard.append(int(value)))
+        for i in range(50):
+            a.tell("news", b"%d" % i)
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(1.0)
+        assert heard == list(range(50))
+
+    run(story())
+
+
+def test_a_trimmed_log_is_read_from_what_is_left() -> None:
+    async def story() -> None:
+        engine = FakeEngine()
+        store = engine.store("a")
+        for i in range(10):
+            await store.append(b"%d" % i, str(i))
+        engine.trim(below=8)
+        async with following(store, Source.LOG, after=2) as log:
+            await log.until(lambda log: bool(log.kept))
+        assert [kept.revision for kept in log.kept] == [8, 9, 10]
+
+    run(story())
+
+
+def test_the_same_id_after_two_minutes_is_another_entry() -> None:
+    async def story() -> None:
+        store = FakeEngine().store("a")
+        assert await store.append(b"x", "x") == 1
+        await asyncio.sleep(119)
+        assert await store.append(b"x", "x") == 1
+        await asyncio.sleep(2)
+        assert await store.append(b"x", "x") == 2
+
+    run(story())

@@ -12,7 +12,7 @@ from statemachine.cli.building import in_background, new_id
 from statemachine.cli.surroundings import Clock, Surroundings, new_journal, tell_health
 from statemachine.cluster.node import ClusterNode, Identity
 from statemachine.cluster.operator import ForwardingOperator
-from statemachine.cluster.store import CutOffError, SharedStore
+from statemachine.cluster.store import ClusterUnavailableError, CutOffError, SharedStore
 from statemachine.core.vocabulary import Notice
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.publisher import Publisher
@@ -25,10 +25,6 @@ from statemachine.web.ports import Operator
 
 LAST_WORDS_S = 2.0
 """How long a daemon that ends waits for what it has said to be kept."""
-
-
-class ClusterUnavailableError(Exception):
-    """The cluster cannot be used: a package is missing, or no NATS server answers."""
 
 
 @asynccontextmanager
@@ -89,7 +85,7 @@ async def _connected(settings: Settings, cluster: Cluster) -> AsyncIterator[Shar
         async with connected(options) as store:
             yield store
     except CutOffError as error:
-        raise ClusterUnavailableError(f"no NATS server answers: {error}") from error
+        raise ClusterUnavailableError(f"no NATS server of cluster.nats answers: {error}") from error
 
 
 @asynccontextmanager

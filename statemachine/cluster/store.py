@@ -23,6 +23,10 @@ class CutOffError(Exception):
     """The store did not answer in time, or cannot be reached. Whether a write was done is not known."""
 
 
+class ClusterUnavailableError(Exception):
+    """A daemon cannot be a node: a package is missing, or no server of the engine answers."""
+
+
 class ConflictError(Exception):
     """The key has another revision than the one that was expected: somebody else has written it."""
 

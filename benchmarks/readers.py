@@ -9,9 +9,9 @@ from benchmarks.figures import Case, Figure, Measured, Options
 from benchmarks.outsiders import EventReader, at_rest, reading
 from benchmarks.processes import baseline, daemon
 from benchmarks.stand_in import StandIn, status_frame
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.render import progress_message
-from statemachine.publish.view import ServerView
 
 READERS = 1_000
 SERVERS = 100

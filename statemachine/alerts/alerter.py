@@ -4,8 +4,8 @@ Hearing is done at once and never waits; everything else is done by tasks of its
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -19,8 +19,9 @@ from statemachine.alerts.memory import Memory
 from statemachine.alerts.trouble import Announcement, Kind, Trouble, subject_of, trouble_of
 from statemachine.core.sentences import PHRASES
 from statemachine.core.vocabulary import Notice
-from statemachine.journal.journal import JournalUnavailableError
-from statemachine.publish.bus import Bus, Message, Topic
+from statemachine.journal.port import JournalUnavailableError
+from statemachine.publish.bus import Bus
+from statemachine.publish.message import Message, Topic
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.tally import Tally
 from statemachine.settings import Settings, resolve_servers
@@ -29,6 +30,9 @@ TICK_S = 0.25
 """Between two looks at the book: what happens meanwhile is seen together."""
 AGAIN_S = 5.0
 """After a failure of our own."""
+OTHERS_SPEAK_S = 60.0
+"""How long what is due is kept where another daemon is to say it: should that one die, this one says it."""
+OTHERS_LOOK_S = 1.0
 SAVE_PAUSE_S = 2.0
 """Between two writes of what has been told."""
 
@@ -39,7 +43,13 @@ class Alerter:
     """Runs from `start` to `close`. All methods are called on the loop."""
 
     def __init__(
-        self, snapshot: Snapshot, memory: Memory, tally: Tally, world: AlertWorld, ways: Ways | None = None
+        self,
+        snapshot: Snapshot,
+        memory: Memory,
+        tally: Tally,
+        world: AlertWorld,
+        ways: Ways | None = None,
+        speaks: Callable[[], bool] = lambda: True,
     ) -> None:
         self._snapshot = snapshot
         self._memory = memory
@@ -47,6 +57,8 @@ class Alerter:
         self._world = world
         self._book = AlertBook(world.new_id)
         self._lanes = Lanes(ways or partial(ways_of, now=world.now), world, self._ended)
+        self._speaks = speaks
+        self._due: deque[tuple[float, Announcement]] = deque()
         self._under_way: Counter[str] = Counter()
         self._dropped: set[str] = set()
         self._recovery = True
@@ -126,7 +138,7 @@ class Alerter:
                 await asyncio.sleep(AGAIN_S)
 
     async def _rest(self, at_most_s: float | None) -> None:
-        due_at = self._book.next_due()
+        due_at = _loop_time() + OTHERS_LOOK_S if self._due else self._book.next_due()
         limits = [at for at in (due_at, at_most_s and _loop_time() + at_most_s) if at is not None]
         with suppress(TimeoutError):
             async with asyncio.timeout_at(min(limits, default=None)):
@@ -134,14 +146,20 @@ class Alerter:
         await asyncio.sleep(TICK_S)
 
     def _say_what_is_due(self) -> None:
-        for announcement in self._book.due(_loop_time(), self._world.now()):
-            wanted = announcement.kind is Kind.FIRING or self._recovery
-            lanes = self._lanes.send(announcement) if wanted else 0
-            if lanes:
-                self._under_way[announcement.id] = lanes
-            else:
-                self._book.incidents.settle(announcement)
+        now = _loop_time()
+        self._due.extend((now, announcement) for announcement in self._book.due(now, self._world.now()))
+        while self._due and (self._speaks() or self._due[0][0] + OTHERS_SPEAK_S <= now):
+            self._say(self._due.popleft()[1])
         self._tally.alerts_stand(len(self._book.incidents))
+
+    def _say(self, announcement: Announcement) -> None:
+        """Or let it be where another daemon is to say it, and has had the time to."""
+        wanted = self._speaks() and (announcement.kind is Kind.FIRING or self._recovery)
+        lanes = self._lanes.send(announcement) if wanted else 0
+        if lanes:
+            self._under_way[announcement.id] = lanes
+        else:
+            self._book.incidents.settle(announcement)
 
     def _ended(self, channel: str, announcement: Announcement, outcome: Outcome) -> None:
         """On one lane. What has gone through on all of them is settled, even where one gave it up."""
@@ -186,10 +204,16 @@ class Alerter:
 
 @asynccontextmanager
 async def running_alerts(
-    settings: Settings, snapshot: Snapshot, bus: Bus, memory: Memory, tally: Tally, world: AlertWorld
+    settings: Settings,
+    snapshot: Snapshot,
+    bus: Bus,
+    memory: Memory,
+    tally: Tally,
+    world: AlertWorld,
+    speaks: Callable[[], bool] = lambda: True,
 ) -> AsyncIterator[Alerter]:
-    """An alerter from its start to its end."""
-    alerter = Alerter(snapshot, memory, tally, world)
+    """An alerter from its start to its end. `speaks` says whether it is to tell people, or another daemon."""
+    alerter = Alerter(snapshot, memory, tally, world, speaks=speaks)
     await alerter.start(settings, bus)
     try:
         yield alerter

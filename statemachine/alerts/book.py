@@ -27,6 +27,7 @@ GATHERS = 4
 BEGINNINGS = {
     Notice.FLEET_BACK: Notice.FLEET_VANISHED,
     Notice.JOURNAL_AVAILABLE: Notice.JOURNAL_UNAVAILABLE,
+    Notice.NODE_BACK: Notice.NODE_CUT_OFF,
     Notice.SETTINGS_RELOADED: Notice.SETTINGS_REFUSED,
 }
 """What each of these notices ends."""

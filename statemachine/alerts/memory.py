@@ -7,7 +7,7 @@ from typing import Protocol
 from statemachine.alerts.incidents import Told
 from statemachine.alerts.trouble import Trouble
 from statemachine.core.vocabulary import State
-from statemachine.journal.journal import Journal
+from statemachine.journal.port import JournalPort
 from statemachine.journal.store import JournalStore
 from statemachine.journal.told_alerts import ToldAlert
 
@@ -27,7 +27,7 @@ class Memory(Protocol):
 class JournalMemory:
     """In the journal's file."""
 
-    def __init__(self, journal: Journal) -> None:
+    def __init__(self, journal: JournalPort) -> None:
         self._journal = journal
 
     async def load(self) -> list[Told]:

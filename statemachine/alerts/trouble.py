@@ -5,8 +5,8 @@ from enum import StrEnum
 from functools import cached_property
 from urllib.parse import urlsplit
 
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice, State
-from statemachine.publish.view import ServerView
 from statemachine.settings.alerting import AlertRule
 
 OVER = frozenset({State.LOADED, State.PAUSED})

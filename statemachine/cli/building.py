@@ -6,7 +6,6 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
 from ssl import SSLContext
 from typing import Any
 
@@ -15,27 +14,20 @@ from loguru import logger
 
 from statemachine.cli.descriptors import allow_descriptors
 from statemachine.cli.sources import Reading, read_around
+from statemachine.cli.surroundings import Clock, Surroundings
 from statemachine.comfyui.network import NetworkTransport
 from statemachine.comfyui.trust import Trust
-from statemachine.core.budgets import Budget
 from statemachine.core.herd import HerdBrake
-from statemachine.core.vocabulary import Notice
 from statemachine.fleet.desk import Shared, World
 from statemachine.fleet.fleet import Fleet
-from statemachine.fleet.permits import Permits
-from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.reachability import HerdCare
-from statemachine.journal.journal import Journal, JournalUnavailableError, WriterThread
-from statemachine.journal.opening import open_store
+from statemachine.journal.port import JournalPort, JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from statemachine.publish.tally import Tally
 from statemachine.settings import Settings
 from statemachine.settings.expand import bracketed
 from statemachine.web.app import build_app, build_runner
 from statemachine.web.ports import WebPorts
-
-Clock = Callable[[], float]
-"""The wall clock: epoch seconds."""
 
 PRUNE_EVERY_S = 3600.0
 
@@ -60,46 +52,29 @@ def first_reading(settings: Settings) -> Reading:
 
 
 def new_fleet(
-    reading: Reading,
-    journal: Journal,
-    publisher: Publisher,
-    session: ClientSession,
-    trust: Trust,
-    now: Clock,
-    tally: Tally,
+    reading: Reading, around: Surroundings, session: ClientSession, trust: Trust, now: Clock, tally: Tally
 ) -> Fleet:
     """The fleet, not started yet."""
     settings = reading.settings
     shared = Shared(
         settings=settings,
         world=World(now=now, uniform=chance(), new_id=new_id),
-        journal=journal,
-        permits=Permits(Budget(settings.limits.max_warming, settings.limits.max_warming_per_host)),
+        journal=around.journal,
+        permits=around.permits,
         check_slots=asyncio.Semaphore(settings.limits.max_checks),
-        herd=HerdCare(HerdBrake(), lambda notice: publisher.notice(notice, now())),
+        herd=HerdCare(HerdBrake(), lambda notice: around.publisher.notice(notice, now())),
         tally=tally,
+        ownership=around.ownership,
     )
     return Fleet(
         reading.servers,
         reading.workflows,
         shared,
-        publisher,
+        around.publisher,
         lambda config: NetworkTransport(
             session, config.url, config.headers, lambda: shared.settings.timing.http_timeout_s, trust.context(config)
         ),
     )
-
-
-@asynccontextmanager
-async def open_journal(path: Path, now: Clock) -> AsyncIterator[Journal]:
-    """The journal with its thread; the file itself is opened by `Journal.open`."""
-    thread = WriterThread()
-    journal = Journal(lambda: open_store(path, now), thread)
-    try:
-        yield journal
-    finally:
-        await journal.close()
-        thread.close()
 
 
 @asynccontextmanager
@@ -117,7 +92,7 @@ async def web_side(settings: Settings, ports: WebPorts, tls: SSLContext | None) 
         await runner.cleanup()
 
 
-async def prune(fleet: Fleet, journal: Journal, now: Clock) -> None:
+async def prune(fleet: Fleet, journal: JournalPort, now: Clock) -> None:
     """Keep the journal within its bounds, in the background."""
     while True:
         bounds = fleet.settings.journal
@@ -125,11 +100,6 @@ async def prune(fleet: Fleet, journal: Journal, now: Clock) -> None:
         with suppress(JournalUnavailableError):
             await journal.read(partial(JournalStore.prune, older_than=oldest, keep=bounds.max_transitions))
         await asyncio.sleep(PRUNE_EVERY_S)
-
-
-def tell_health(publisher: Publisher, now: Clock, healthy: bool) -> None:
-    """Give notice that the journal cannot be written, or can again."""
-    publisher.notice(Notice.JOURNAL_AVAILABLE if healthy else Notice.JOURNAL_UNAVAILABLE, now())
 
 
 @asynccontextmanager

@@ -17,22 +17,21 @@ from statemachine.alerts.alerter import running_alerts
 from statemachine.alerts.lane import AlertWorld
 from statemachine.alerts.memory import JournalMemory
 from statemachine.cli.building import (
-    Clock,
     chance,
     first_reading,
     in_background,
     new_fleet,
     new_id,
-    open_journal,
     prune,
-    tell_health,
     web_side,
 )
+from statemachine.cli.clustered import clustered
 from statemachine.cli.collector import short_collections
 from statemachine.cli.lock import locked
 from statemachine.cli.logs import configure_logging, hide
 from statemachine.cli.reload import Reloader
 from statemachine.cli.sources import Reading, SettingsFile
+from statemachine.cli.surroundings import Clock, Surroundings, alone
 from statemachine.cli.systemd import ServiceManager, supervised
 from statemachine.comfyui.network import new_session
 from statemachine.comfyui.trust import Trust
@@ -40,10 +39,6 @@ from statemachine.core.vocabulary import Notice
 from statemachine.fleet.blueprint import Changes
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.publisher import Publisher
-from statemachine.fleet.transition_log import TransitionLog
-from statemachine.journal.store import JOURNAL_FILE
-from statemachine.publish.bus import Bus
-from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.tally import Tally
 from statemachine.settings import Settings
 from statemachine.settings.certificates import load_pair, page_context
@@ -105,24 +100,28 @@ async def running_daemon(
     """
     async with AsyncExitStack() as stack:
         stack.enter_context(locked(settings.data_dir))
-        journal = await stack.enter_async_context(open_journal(settings.data_dir / JOURNAL_FILE, now))
+        around = await stack.enter_async_context(_surroundings(settings, now))
         session = await stack.enter_async_context(new_session())
-        snapshot, bus, tally = Snapshot(), Bus(), Tally()
-        publisher = Publisher(journal, snapshot, bus, TransitionLog(), settings.language)
-        journal.on_health = partial(tell_health, publisher, now)
-        await journal.open()
+        journal, snapshot, bus, tally = around.journal, around.snapshot, around.bus, Tally()
         reading = first_reading(settings)
         trust = Trust()
         trust.prepare(reading.servers)
-        fleet = new_fleet(reading, journal, publisher, session, trust, now, tally)
+        fleet = new_fleet(reading, around, session, trust, now, tally)
         warmth = Warmth(journal, snapshot, now)
         await stack.enter_async_context(warmth.following())
         alert_world = AlertWorld(now=now, uniform=chance(), new_id=new_id)
         alerter = await stack.enter_async_context(
-            running_alerts(settings, snapshot, bus, JournalMemory(journal), tally, alert_world)
+            running_alerts(settings, snapshot, bus, JournalMemory(journal), tally, alert_world, around.speaks)
         )
         ports = WebPorts(
-            snapshot=snapshot, bus=bus, journal=journal, operator=fleet, now=now, warmth=warmth, tally=tally
+            snapshot=snapshot,
+            bus=bus,
+            journal=journal,
+            operator=await around.operator_of(fleet),
+            now=now,
+            warmth=warmth,
+            tally=tally,
+            owns=around.ownership.owns,
         )
         tls = page_context(settings.listen.tls) if settings.listen.tls else None
         fleet.show()
@@ -140,11 +139,15 @@ async def running_daemon(
             alerter.reconfigure(fresh.settings)
             return changes
 
-        notify = partial(_notify, publisher, now)
+        notify = partial(_notify, around.publisher, now)
         reloader = Reloader(source, reading, apply, notify, manager) if source else None
         reload = await stack.enter_async_context(_reloading(fleet, reloader))
         await stack.enter_async_context(supervised(manager, journal.answers, snapshot.summary))
         yield Daemon(address, fleet, reload, agent)
+
+
+def _surroundings(settings: Settings, now: Clock) -> AbstractAsyncContextManager[Surroundings]:
+    return alone(settings, now) if settings.cluster is None else clustered(settings, settings.cluster, now)
 
 
 def _notify(publisher: Publisher, now: Clock, notice: Notice, detail: str) -> None:

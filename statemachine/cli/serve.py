@@ -8,6 +8,7 @@ import typer
 from statemachine.cli.context import read_settings, refuse, settings_of, settings_path
 from statemachine.cli.lock import AlreadyRunningError
 from statemachine.cli.sources import SettingsFile
+from statemachine.cluster.store import ClusterUnavailableError
 from statemachine.journal.schema import SchemaTooNewError
 from statemachine.settings import Settings, SettingsError
 
@@ -25,7 +26,7 @@ def serve(
     except OSError as error:
         remedy = "; set another listen.port, or end what uses this one" if error.errno == errno.EADDRINUSE else ""
         refuse(f"the daemon cannot run: {error}{remedy}")
-    except (SettingsError, AlreadyRunningError, SchemaTooNewError) as error:
+    except (SettingsError, AlreadyRunningError, SchemaTooNewError, ClusterUnavailableError) as error:
         refuse(f"the daemon cannot run: {error}")
 
 

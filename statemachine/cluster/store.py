@@ -4,7 +4,7 @@ A log that numbers what is appended; buckets whose keys change only by compare-a
 lost. `nats.py` is the real one.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -21,6 +21,10 @@ class Source(StrEnum):
 
 class CutOffError(Exception):
     """The store did not answer in time, or cannot be reached. Whether a write was done is not known."""
+
+
+class ClusterUnavailableError(Exception):
+    """A daemon cannot be a node: a package is missing, or no server of the engine answers."""
 
 
 class ConflictError(Exception):
@@ -67,11 +71,11 @@ class SharedStore(Protocol):
         """The newest value, as the engine's leader knows it; None where there is none."""
         ...
 
-    def follow(self, source: Source, after: int = 0) -> AsyncIterator[Batch]:
+    def follow(self, source: Source, after: int = 0) -> AsyncGenerator[Batch, None]:
         """All that is kept with a revision above `after`, and then what comes, for ever: interruptions are waited out.
 
         Nothing is left out and nothing comes twice, but that a bucket keeps only the newest value of each key. Where
-        there is nothing to begin with, an empty batch says so. Whoever stops reading closes the iterator.
+        there is nothing to begin with, an empty batch says so. Whoever stops reading closes the generator.
         """
         ...
 

@@ -40,6 +40,7 @@ REASON_MEANINGS_ZH: dict[Reason, str] = {
     Reason.PAUSE_REQUESTED: "操作员将服务器停用",
     Reason.RESUME_REQUESTED: "操作员将服务器恢复",
     Reason.SETTINGS_CHANGED: "该服务器的设置或工作流已更改，将重新检查",
+    Reason.NODE_CUT_OFF: "本节点与负责该服务器的节点失去联系，不了解其状况",
 }
 
 NOTICE_MEANINGS_ZH: dict[Notice, str] = {
@@ -49,4 +50,6 @@ NOTICE_MEANINGS_ZH: dict[Notice, str] = {
     Notice.JOURNAL_AVAILABLE: "日志库恢复写入",
     Notice.SETTINGS_RELOADED: "新的设置或工作流文件已生效",
     Notice.SETTINGS_REFUSED: "新的设置或工作流文件有误，继续使用原有设置",
+    Notice.NODE_CUT_OFF: "本节点与集群失去联系：继续跟踪进行中的任务，但不提交任何新任务",
+    Notice.NODE_BACK: "本节点已重新加入集群",
 }

@@ -79,6 +79,7 @@ class Reason(StrEnum):
     PAUSE_REQUESTED = "pause_requested"
     RESUME_REQUESTED = "resume_requested"
     SETTINGS_CHANGED = "settings_changed"
+    NODE_CUT_OFF = "node_cut_off"
 
 
 REASON_MEANINGS: dict[Reason, str] = {
@@ -119,6 +120,7 @@ REASON_MEANINGS: dict[Reason, str] = {
     Reason.PAUSE_REQUESTED: "the operator took the server out",
     Reason.RESUME_REQUESTED: "the operator gave the server back",
     Reason.SETTINGS_CHANGED: "the settings or the workflow of the server have changed, so it is looked at anew",
+    Reason.NODE_CUT_OFF: "this node is cut off from the one that looks after the server, and knows nothing of it",
 }
 
 
@@ -131,6 +133,8 @@ class Notice(StrEnum):
     JOURNAL_AVAILABLE = "journal_available"
     SETTINGS_RELOADED = "settings_reloaded"
     SETTINGS_REFUSED = "settings_refused"
+    NODE_CUT_OFF = "node_cut_off"
+    NODE_BACK = "node_back"
 
 
 NOTICE_MEANINGS: dict[Notice, str] = {
@@ -140,6 +144,8 @@ NOTICE_MEANINGS: dict[Notice, str] = {
     Notice.JOURNAL_AVAILABLE: "the journal can be written again",
     Notice.SETTINGS_RELOADED: "changed settings or workflow files are in force",
     Notice.SETTINGS_REFUSED: "changed settings or workflow files are wrong: the old ones stay in force",
+    Notice.NODE_CUT_OFF: "this node is cut off from its cluster: what is in flight is followed, nothing is submitted",
+    Notice.NODE_BACK: "this node is a member of its cluster again",
 }
 
 

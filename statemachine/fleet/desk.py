@@ -13,12 +13,14 @@ from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.backoff import Uniform
 from statemachine.core.events import Event
+from statemachine.core.ownership import Ownership
 from statemachine.core.server import Server
 from statemachine.fleet.bell import Bell
 from statemachine.fleet.census import Census
-from statemachine.fleet.permits import Permits
+from statemachine.fleet.ownership import SoleOwner
+from statemachine.fleet.permits import PermitsPort
 from statemachine.fleet.reachability import HerdCare
-from statemachine.journal.journal import Journal
+from statemachine.journal.port import JournalPort
 from statemachine.publish.tally import Tally
 from statemachine.publish.view import ServerDetail
 from statemachine.settings.model import Settings
@@ -43,12 +45,13 @@ class Shared:
 
     settings: Settings
     world: World
-    journal: Journal
-    permits: Permits
+    journal: JournalPort
+    permits: PermitsPort
     check_slots: asyncio.Semaphore
     herd: HerdCare
     tally: Tally = field(default_factory=Tally)
     census: Census = field(default_factory=Census)
+    ownership: Ownership = field(default_factory=SoleOwner)
 
     def __post_init__(self) -> None:
         """Show the limit."""

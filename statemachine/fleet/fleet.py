@@ -1,7 +1,7 @@
-"""The fleet: every server's runner, started from what the journal remembers, changed by a reload, stopped together."""
+"""The fleet: a runner for each server that is ours, started from what the journal remembers, changed by a reload."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -20,7 +20,7 @@ from statemachine.fleet.past import take_up_later, take_up_the_past
 from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.reachability import WatchedTransport
 from statemachine.fleet.runner import Runner
-from statemachine.journal.journal import JournalUnavailableError
+from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.view import ServerDetail
 from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
@@ -47,7 +47,9 @@ OPERATOR_EVENTS: Mapping[str, events.Event] = {
 
 
 class Fleet:
-    """Owns the runners. `workflows` holds every workflow that a server names, or why its file cannot be used."""
+    """Owns the runners, and lets them be shared out. `workflows` holds every workflow that a server names, or why its
+    file cannot be used.
+    """
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class Fleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._beginning: asyncio.Task[None] | None = None
         self._leaving: list[Runner] = []
-        self._runners = {config.name: self._runner(config, self._new_server(config)) for config in servers}
+        self._runners: dict[str, Runner] = {}
         shared.herd.ask_others = self._ask_others
 
     @property
@@ -75,13 +77,28 @@ class Fleet:
 
     def show(self) -> None:
         """Make every server visible, as nothing is known of it yet: whoever looks sees the whole fleet or none."""
-        for runner in self._runners.values():
-            runner.place()
+        for config in self._blueprint.servers:
+            self._publisher.show(config, self._new_server(config))
 
     async def start(self) -> None:
-        """Take up what an earlier run left in flight or paused, show every server, and go on to start them."""
-        self._beginning = await self._start(list(self._runners.values()))
+        """Look after the servers that are ours, from now on."""
         self._keep(self._take_census())
+        await self._share()
+
+    async def take_up(self, servers: Collection[str]) -> None:
+        """See Hands: go on with what was left in flight or paused, show them, and start them in the background."""
+        configs = {config.name: config for config in self._blueprint.servers if config.name in servers}
+        runners = {name: self._runner(config, self._new_server(config)) for name, config in configs.items()}
+        self._runners |= runners
+        started = await self._start(list(runners.values()))
+        self._beginning = self._beginning or started
+
+    async def lay_down(self, servers: Collection[str]) -> None:
+        """See Hands: whoever waits for a permit or an answer is cancelled."""
+        self._leaving += [self._runners.pop(name) for name in servers if name in self._runners]
+        await self._see_off()
+        for name in servers:
+            self._shared.census.forget(name)
 
     async def begun(self) -> None:
         """Return once the work of all servers that were there at the start has begun."""
@@ -95,8 +112,13 @@ class Fleet:
         self._leaving += self._runners.values()
         await self._see_off()
 
+    @property
+    def in_flight(self) -> frozenset[str]:
+        """The servers with which a prompt of ours may be."""
+        return frozenset(name for name, runner in self._runners.items() if runner.desk.server.open_attempt is not None)
+
     def act(self, server: str, action: str) -> bool:
-        """Hand an operator's `check`, `warm`, `pause` or `resume` to a server; False where there is no such server."""
+        """Hand an operator's `check`, `warm`, `pause` or `resume` to a server; False where we look after none such."""
         runner = self._runners.get(server)
         if runner is not None:
             runner.post(OPERATOR_EVENTS[action])
@@ -113,20 +135,23 @@ class Fleet:
         changes = compare(before, self._blueprint)
         self._shared.apply(settings)
         configs = {config.name: config for config in servers}
-        self._leaving += [self._runners.pop(name) for name in changes.removed]
-        changed = [self._replace(configs[name]) for name in changes.changed]
-        added = [self._runner(configs[name], self._new_server(configs[name])) for name in changes.added]
-        self._runners |= {runner.desk.config.name: runner for runner in added}
+        self._leaving += [self._runners.pop(name) for name in changes.removed if name in self._runners]
+        changed = [self._replace(configs[name]) for name in changes.changed if name in self._runners]
+        for name in (*changes.added, *(name for name in changes.changed if name not in self._runners)):
+            self._publisher.show(configs[name], self._new_server(configs[name]))
         for runner in self._runners.values():
             runner.desk.server.reachability = self._reachability
         await self._see_off()
         await self._begin(changed)
-        await self._start(added)
+        await self._share()
         self._publisher.arrange(list(configs))
         for name in changes.removed:
             self._shared.permits.release(name)
             self._shared.census.forget(name)
         return changes
+
+    async def _share(self) -> None:
+        await self._shared.ownership.share([config.name for config in self._blueprint.servers], self)
 
     async def _see_off(self) -> None:
         await asyncio.gather(*(runner.stop() for runner in self._leaving))

@@ -2,8 +2,29 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Protocol
 
 from statemachine.core.budgets import Budget
+
+
+class PermitsPort(Protocol):
+    """Permits for warm-ups. Giving back is idempotent, so state alone may decide who holds one."""
+
+    async def acquire(self, server: str, host: str) -> None:
+        """Return once the server holds a permit."""
+        ...
+
+    def take(self, server: str, host: str) -> None:
+        """Count in a warm-up that is in flight already, room or not."""
+        ...
+
+    def release(self, server: str) -> None:
+        """Give the permit back, if the server holds one."""
+        ...
+
+    def resize(self, total: int, per_host: int) -> None:
+        """Change how many there are. Those held are kept, even where there are now fewer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -14,7 +35,7 @@ class _Waiter:
 
 
 class Permits:
-    """Permits for warm-ups. Giving back is idempotent, so state alone may decide who holds one."""
+    """Those of a daemon that is alone with its fleet."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget

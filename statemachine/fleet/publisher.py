@@ -6,22 +6,24 @@ from functools import partial
 from statemachine.core.attempt import Attempt
 from statemachine.core.log import LogEntry, entry_of, notice_entry
 from statemachine.core.sentences import Language
+from statemachine.core.server import Server
 from statemachine.core.transition import Transition
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice, State
 from statemachine.fleet.desk import Desk
 from statemachine.fleet.transition_log import TransitionLog
-from statemachine.journal.journal import Journal
+from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus
-from statemachine.publish.render import entry_message, progress_message
+from statemachine.publish.render import entry_message
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.view import ServerView
+from statemachine.settings.servers import ServerConfig
 
 
 class Publisher:
     """The one writer of snapshot and bus."""
 
     def __init__(
-        self, journal: Journal, snapshot: Snapshot, bus: Bus, log: TransitionLog, language: Language = "en"
+        self, journal: JournalPort, snapshot: Snapshot, bus: Bus, log: TransitionLog, language: Language = "en"
     ) -> None:
         self._journal = journal
         self._language = language
@@ -29,9 +31,13 @@ class Publisher:
         self._bus = bus
         self._log = log
 
+    def show(self, config: ServerConfig, server: Server) -> None:
+        """Make a server visible that nobody looks after yet."""
+        self._snapshot.put(view_of(config, server))
+
     def place(self, desk: Desk) -> None:
         """Make a server visible as it stands, without an entry."""
-        self._snapshot.put(view_of(desk))
+        self._publish_live(view_of(desk.config, desk.server))
         self._snapshot.attach(desk.config.name, desk.detail)
 
     def arrange(self, names: Sequence[str]) -> None:
@@ -41,19 +47,17 @@ class Publisher:
     def transition(self, desk: Desk, transition: Transition, attempt: Attempt | None) -> None:
         """Write the transition (and the attempt, where it changed); publish it once it is written."""
         entry = entry_of(transition, desk.config.group)
-        self._journal.append(entry, attempt, partial(self._told, view_of(desk)))
+        view = view_of(desk.config, desk.server)
+        self._journal.append(entry, attempt, partial(self.told, view), view)
 
     def notice(self, notice: Notice, at: float, detail: str = "") -> None:
         """Write and publish a notice (`at` in epoch seconds); `detail` completes its sentence."""
-        self._journal.append(notice_entry(notice, at, self._language, detail), None, self._told_notice)
+        self._journal.append(notice_entry(notice, at, self._language, detail), None, partial(self.told, None))
 
-    def _told_notice(self, entry: LogEntry) -> None:
-        self._bus.publish(entry_message(entry))
-        self._log.write(entry)
-
-    def _told(self, view: ServerView, entry: LogEntry) -> None:
+    def told(self, view: ServerView | None, entry: LogEntry) -> None:
+        """The entry is kept; `view` is the line of its server after it, None for a notice."""
         message = entry_message(entry, view)
-        if self._snapshot.get(view.name) is not None:  # it may have been removed while the entry was written
+        if view is not None and self._snapshot.get(view.name) is not None:  # it may have been removed meanwhile
             self._snapshot.put(view)
         self._bus.publish(message)
         self._log.write(entry)
@@ -63,7 +67,7 @@ class Publisher:
         published = self._snapshot.get(desk.config.name)
         if published is None or published.state is not desk.server.state:
             return
-        live = _progress(desk), desk.server.queue_remaining, desk.server.last_check
+        live = _progress(desk.server), desk.server.queue_remaining, desk.server.last_check
         if live != (published.progress, published.queue_remaining, published.last_check):
             progress, queue_remaining, last_check = live
             self._publish_live(
@@ -78,16 +82,16 @@ class Publisher:
 
     def _publish_live(self, fresh: ServerView) -> None:
         self._snapshot.put(fresh)
-        self._bus.publish_live(partial(progress_message, fresh))
+        self._bus.publish_live(fresh)
 
 
-def view_of(desk: Desk) -> ServerView:
+def view_of(config: ServerConfig, server: Server) -> ServerView:
     """The server's line as it stands now."""
-    server, attempt = desk.server, desk.server.open_attempt
+    attempt = server.open_attempt
     return ServerView(
-        name=desk.config.name,
-        url=desk.config.url,
-        group=desk.config.group,
+        name=config.name,
+        url=config.url,
+        group=config.group,
         state=server.state,
         since=server.since,
         reason=server.reason,
@@ -95,13 +99,13 @@ def view_of(desk: Desk) -> ServerView:
         auto_executing=server.state is State.AUTO_EXECUTING,
         missing=server.missing,
         prompt_id=attempt.prompt_id if attempt is not None else None,
-        progress=_progress(desk),
+        progress=_progress(server),
         queue_remaining=server.queue_remaining,
         last_check=server.last_check,
-        workflows=desk.config.workflows,
+        workflows=config.workflows,
     )
 
 
-def _progress(desk: Desk) -> float | None:
-    attempt = desk.server.open_attempt if desk.server.state is State.WARMING else None
+def _progress(server: Server) -> float | None:
+    attempt = server.open_attempt if server.state is State.WARMING else None
     return round(attempt.progress, 2) if attempt is not None else None

@@ -12,7 +12,7 @@ from statemachine.core.attempt import Attempt
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.desk import Desk
-from statemachine.journal.journal import JournalUnavailableError
+from statemachine.journal.port import JournalUnavailableError
 
 FOLLOW_S = 10.0
 """Between two HTTP looks at our prompt while /ws delivers; without /ws, `retry_s`."""
@@ -34,6 +34,9 @@ async def _post_once(desk: Desk, attempt: Attempt) -> bool:
         await desk.shared.journal.append_durably(attempt)
     except JournalUnavailableError as error:
         desk.post(events.SubmissionWithheld(f"nothing was submitted: {error}"))
+        return True
+    if not desk.shared.ownership.may_submit(desk.config.name):
+        desk.post(events.SubmissionWithheld("nothing was submitted: another daemon may look after this server by now"))
         return True
     workflow = desk.workflows[attempt.workflow]
     graph = with_varied_tag(workflow, attempt.prompt_id[:8]) if attempt.varied_tag else workflow.graph

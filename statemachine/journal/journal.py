@@ -16,19 +16,16 @@ from loguru import logger
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log import LogEntry
-from statemachine.journal.rows import attempt_row
+from statemachine.core.view import ServerView
+from statemachine.core.vocabulary import State
+from statemachine.journal.port import JournalUnavailableError, OnTold, Past
+from statemachine.journal.rows import Row, attempt_row
 from statemachine.journal.store import JournalStore, Write
 
 T = TypeVar("T")
 
-OnTold = Callable[[LogEntry], None]
-
 RETRY_S = 2.0
 BACKLOG_LIMIT = 10_000
-
-
-class JournalUnavailableError(Exception):
-    """The journal cannot be used at the moment."""
 
 
 class Runner(Protocol):
@@ -91,10 +88,20 @@ class Journal:
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
 
-    def append(self, entry: LogEntry | None, attempt: Attempt | None, told: OnTold | None = None) -> None:
-        """Write the entry and the attempt as they stand now; `told` hears of the entry once it is committed."""
+    def append(
+        self,
+        entry: LogEntry | None,
+        attempt: Attempt | None,
+        told: OnTold | None = None,
+        view: ServerView | None = None,
+    ) -> None:
+        """See JournalPort. Nobody else reads this file, so nobody needs the view."""
         row = attempt_row(attempt) if attempt is not None else None
         self._enqueue(_Pending(Write(entry, row), told))
+
+    def append_row(self, attempt: Row) -> None:
+        """Write an attempt that is a row already."""
+        self._enqueue(_Pending(Write(None, attempt)))
 
     async def append_durably(self, attempt: Attempt) -> None:
         """Return once the attempt is on the disk; JournalUnavailableError where it cannot be put there."""
@@ -103,6 +110,15 @@ class Journal:
         receipt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._enqueue(_Pending(Write(None, attempt_row(attempt), durable=True), receipt=receipt))
         await receipt
+
+    async def pasts(self) -> dict[str, Past]:
+        """See JournalPort."""
+        in_flight = {one.server: one for one in await self.read(JournalStore.open_attempts)}
+        states = await self.read(JournalStore.last_states)
+        return {
+            name: Past(in_flight.get(name), paused=states.get(name) == State.PAUSED.value)
+            for name in {**states, **in_flight}
+        }
 
     @property
     def waiting(self) -> int:

@@ -11,31 +11,39 @@ from statemachine.journal.store import JournalStore
 SIDE_FILES = ("", "-wal", "-shm")
 
 
-def open_store(path: Path, now: Callable[[], float]) -> JournalStore:
-    """The store at `path`. Raises sqlite3.Error, OSError or SchemaTooNewError where it cannot be had.
+def open_store(path: Path, now: Callable[[], float], lineage: int = 0) -> JournalStore:
+    """The store at `path`, whose numbers are of that lineage (0: its own). Raises sqlite3.Error, OSError or
+    SchemaTooNewError where it cannot be had.
 
-    Numbers that were given in a damaged file must not be given again: the new file's begin at the present time in
-    milliseconds, which is above any count of entries.
+    Numbers that were given in a damaged file must not be given again: a new file's own begin at the present time in
+    milliseconds, which is above any count of entries. A copy of another log begins at that log's beginning. Who goes on
+    alone with a copy numbers on from its end.
     """
     try:
         store = JournalStore(path)
     except sqlite3.OperationalError:
         raise
     except sqlite3.DatabaseError as error:
-        return _begin_anew(path, now, str(error))
-    if store.is_sound():
-        return store
-    store.close()
-    return _begin_anew(path, now, "its check fails")
+        store = _begin_anew(path, now, f"is damaged ({error})", "damaged", lineage)
+    else:
+        if not store.is_sound():
+            store.close()
+            store = _begin_anew(path, now, "is damaged (its check fails)", "damaged", lineage)
+        elif lineage and store.lineage != lineage and store.last_seq():
+            store.close()
+            store = _begin_anew(path, now, "is of another log than the cluster's", "other-log", lineage)
+    store.lineage = lineage
+    return store
 
 
-def _begin_anew(path: Path, now: Callable[[], float], damage: str) -> JournalStore:
+def _begin_anew(path: Path, now: Callable[[], float], why: str, label: str, lineage: int) -> JournalStore:
     stamp = int(now() * 1000)
     for suffix in SIDE_FILES:
         file = path.with_name(path.name + suffix)
         if file.exists():
-            file.rename(path.with_name(f"{path.name}.damaged-{stamp}{suffix}"))
-    logger.error("the journal {} is damaged ({}); it was set aside and a new one is begun", path, damage)
+            file.rename(path.with_name(f"{path.name}.{label}-{stamp}{suffix}"))
+    logger.error("the journal {} {}; it was set aside and a new one is begun", path, why)
     store = JournalStore(path)
-    store.number_from(stamp)
+    if not lineage:
+        store.number_from(stamp)
     return store

@@ -1,6 +1,7 @@
 """How entries and attempts stand in the journal's rows."""
 
 import sqlite3
+from collections.abc import Mapping
 from typing import Any
 
 from statemachine.core.attempt import Attempt, Outcome
@@ -18,13 +19,19 @@ UPSERT_ATTEMPT = """
         ended_at = excluded.ended_at, confirmed_by = excluded.confirmed_by, message = excluded.message
 """
 
+ATTEMPT_COLUMNS = (
+    "prompt_id", "server", "workflow", "created_at", "client_id", "server_prompt_id", "outcome", "accepted_at",
+    "ended_at", "confirmed_by", "varied_tag", "message", "instance",
+)  # fmt: skip
+"""Of the table, and of `attempt_row`, in order."""
+
 Row = tuple[Any, ...]
 
 TEXT_LIMIT = 4_000
 """Characters. Servers' own words go into messages, and nothing that they say may keep an entry from being written."""
 
 
-def _text(value: str | None) -> str | None:
+def storable(value: str | None) -> str | None:
     """The text as it can be stored: cut, and without the halves of characters that UTF-8 cannot write."""
     return value[:TEXT_LIMIT].encode("utf-8", "replace").decode() if value is not None else None
 
@@ -40,8 +47,8 @@ def entry_row(entry: LogEntry) -> Row:
         entry.dest.value if entry.dest else None,
         entry.reason,
         entry.witness.value if entry.witness else None,
-        _text(entry.prompt_id),
-        _text(entry.message),
+        storable(entry.prompt_id),
+        storable(entry.message),
     )
 
 
@@ -70,19 +77,19 @@ def attempt_row(attempt: Attempt) -> Row:
         attempt.workflow,
         attempt.created_at,
         attempt.client_id,
-        _text(attempt.server_prompt_id),
+        storable(attempt.server_prompt_id),
         attempt.outcome.value,
         attempt.accepted_at,
         attempt.ended_at,
         attempt.confirmed_by.value if attempt.confirmed_by else None,
         int(attempt.varied_tag),
-        _text(attempt.message),
+        storable(attempt.message),
         attempt.instance,
     )
 
 
-def attempt_from(row: sqlite3.Row) -> Attempt:
-    """The attempt that a row of `attempts` holds."""
+def attempt_from(row: sqlite3.Row | Mapping[str, Any]) -> Attempt:
+    """The attempt that a row of `attempts` holds, or that has its columns' values."""
     return Attempt(
         prompt_id=row["prompt_id"],
         server=row["server"],

@@ -64,6 +64,15 @@ class JournalStore:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         self._db.execute(f"PRAGMA user_version = {version}")
 
+    @property
+    def lineage(self) -> int:
+        """Which log the entries' numbers are of: 0 where they are this file's own."""
+        return int(self._db.execute("PRAGMA application_id").fetchone()[0])
+
+    @lineage.setter
+    def lineage(self, lineage: int) -> None:
+        self._db.execute(f"PRAGMA application_id = {lineage}")
+
     def number_from(self, first: int) -> None:
         """Give no number below `first`, in a file that has given none yet."""
         self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('log', ?)", (first - 1,))
@@ -107,9 +116,12 @@ class JournalStore:
         return numbers
 
     def _number(self, batch: Sequence[Write]) -> list[int | None]:
-        """The numbers that the entries of the batch get: nobody else can give one before it is committed."""
+        """The numbers that the entries of the batch get, but for those of a shared log, which have theirs.
+
+        Nobody else can give one before it is committed.
+        """
         free = count(self.last_seq() + 1)
-        return [None if write.entry is None else next(free) for write in batch]
+        return [None if write.entry is None else write.entry.seq or next(free) for write in batch]
 
     def last_seq(self) -> int:
         """The highest number ever given, 0 before the first; it survives pruning."""

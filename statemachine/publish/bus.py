@@ -1,50 +1,13 @@
-"""Who is told of changes. A slow reader loses its subscription, never the daemon's time.
-
-A message is rendered once, however many read it, and not at all where nobody does.
-"""
+"""Who is told of changes. A slow reader loses its subscription, never the daemon's time."""
 
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import StrEnum
 
 from statemachine.core.log_filter import EVERYTHING, LogFilter
-from statemachine.core.vocabulary import State
-
-
-class Topic(StrEnum):
-    """The `event` field of the stream."""
-
-    TRANSITION = "transition"
-    PROGRESS = "progress"
-    NOTICE = "notice"
-
-
-@dataclass(slots=True, eq=False)
-class Message:
-    """`seq` is the journal's number, None for what is live only. `render` gives the JSON text.
-
-    The rest is what readers choose by: of an entry its own, of live figures where the server stands now.
-    """
-
-    topic: Topic
-    render: Callable[[], bytes]
-    seq: int | None = None
-    server: str | None = None
-    group: str | None = None
-    state: State | None = None
-    reason: str | None = None
-    _frame: bytes | None = field(default=None, init=False, repr=False)
-
-    @property
-    def frame(self) -> bytes:
-        """The message as one event of the stream, with its JSON on one line; made when the first reader wants it."""
-        if self._frame is None:
-            head = b"" if self.seq is None else b"id: %d\n" % self.seq
-            self._frame = b"%bevent: %b\ndata: %b\n\n" % (head, self.topic.value.encode(), self.render())
-        return self._frame
-
+from statemachine.core.view import ServerView
+from statemachine.publish.message import Message
+from statemachine.publish.render import progress_message
 
 QUEUE_LIMIT = 2_000
 
@@ -102,12 +65,12 @@ class Bus:
         for subscription in self._subscriptions:
             subscription.offer(message)
 
-    def publish_live(self, message: Callable[[], Message]) -> None:
-        """The same for live figures, which change with most frames: `message` is made only where somebody reads."""
+    def publish_live(self, view: ServerView) -> None:
+        """The same for a line whose live figures have changed, which most frames do: no message where nobody reads."""
         if self._subscriptions:
-            made = message()
+            message = progress_message(view)
             for subscription in self._subscriptions:
-                subscription.offer(made)
+                subscription.offer(message)
 
     def tap(self, listener: Callable[[Message], None]) -> None:
         """Call the listener with every entry's message, at once and for ever: it must be quick and must not raise."""

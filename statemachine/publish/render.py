@@ -8,9 +8,10 @@ import orjson
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log import EntryKind, LogEntry
-from statemachine.publish.bus import Message, Topic
+from statemachine.core.view import ServerView
+from statemachine.publish.message import Message, Topic
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.view import ServerDetail, ServerView
+from statemachine.publish.view import ServerDetail
 
 Json = dict[str, Any]
 

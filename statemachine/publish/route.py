@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from statemachine.core.backoff import Uniform
-from statemachine.publish.view import ServerView
+from statemachine.core.view import ServerView
 
 PICK_COUNTS_S = 2.0
 """A pick counts as a waiting prompt until the server's queue is heard to have changed, and no longer than this."""

@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.publish.view import ServerDetail, ServerView
+from statemachine.publish.view import ServerDetail
 
 
 class Snapshot:

@@ -11,7 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from statemachine.core.attempt import OPEN_OUTCOMES, Attempt, Outcome
 from statemachine.core.table import TABLE
 from statemachine.core.vocabulary import Notice, Reason, State
-from statemachine.publish.bus import Message, Topic
+from statemachine.publish.message import Message, Topic
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # one series more for each count, which nobody reads
 

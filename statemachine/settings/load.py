@@ -73,6 +73,7 @@ def _with_absolute_paths(settings: Settings, base_dir: Path) -> Settings:
             "logging": settings.logging.model_copy(update={"file": log_file}),
             "listen": settings.listen.model_copy(update={"tls": page}),
             "tls": settings.tls.below(base_dir),
+            "cluster": settings.cluster and settings.cluster.below(base_dir),
             "servers": servers,
         }
     )

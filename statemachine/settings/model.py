@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from statemachine.settings.alerting import Alerts
+from statemachine.settings.cluster import Cluster
 from statemachine.settings.expand import MAX_SERVERS, parse_template
 from statemachine.settings.section import Section
 from statemachine.settings.tls import ListenTls, Tls
@@ -196,3 +197,5 @@ class Settings(Section):
     journal: Journal = Journal()
     alerts: Alerts = Alerts()
     traffic: Traffic = Traffic()
+    cluster: Cluster | None = None
+    """With null this daemon has the fleet to itself."""

@@ -5,8 +5,8 @@ From HAProxy's configuration manual (2.6, server option `agent-check`): words di
 `#` after `down` is shown on HAProxy's statistics page. An agent that says nothing changes nothing.
 """
 
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
-from statemachine.publish.view import ServerView
 
 UNDECIDED = frozenset({State.UNKNOWN, State.CHECKING})
 

@@ -13,8 +13,8 @@ from functools import partial
 from loguru import logger
 
 from statemachine.core.log import LogEntry
-from statemachine.journal.journal import Journal, JournalUnavailableError
 from statemachine.journal.lives import Life
+from statemachine.journal.port import JournalPort, JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth.book import Book
@@ -56,7 +56,7 @@ class Warmth:
     """`now` gives epoch seconds. All methods are called on the loop."""
 
     def __init__(
-        self, journal: Journal, snapshot: Snapshot, now: Callable[[], float], *, fresh_s: float = FRESH_S
+        self, journal: JournalPort, snapshot: Snapshot, now: Callable[[], float], *, fresh_s: float = FRESH_S
     ) -> None:
         self._journal = journal
         self._snapshot = snapshot

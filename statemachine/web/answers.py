@@ -8,7 +8,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from loguru import logger
 
-from statemachine.journal.journal import JournalUnavailableError
+from statemachine.core.ownership import NotOwnedError
+from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.render import Json
 
 COMPRESS_FROM = 1_024
@@ -65,6 +66,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _from_aiohttp(request, error)
     except ConnectionError:
         raise
+    except NotOwnedError as error:
+        return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "owner_away", str(error))
     except JournalUnavailableError as error:
         logger.error("the journal cannot be read for {}: {}", request.path, error)
         message = "the journal cannot be read at the moment"

@@ -9,12 +9,12 @@ from pydantic import SecretStr
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log import LogEntry
-from statemachine.journal.journal import JournalUnavailableError
+from statemachine.core.view import ServerView
+from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from statemachine.publish import render
 from statemachine.publish.render import Json
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.view import ServerView
 from statemachine.web.access import authorise
 from statemachine.web.answers import ApiError, json_response
 from statemachine.web.ports import Action, WebPorts
@@ -73,7 +73,7 @@ class Api:
         """POST /api/servers/{name}/{action}"""
         authorise(request, self._token)
         name = self._view(request).name
-        if not self._ports.operator.act(name, action):
+        if not await self._ports.operator.act(name, action):
             raise ApiError(HTTPStatus.NOT_FOUND, "unknown_server", f"there is no server named {name} any more")
         return json_response({"server": name, "action": action.value}, HTTPStatus.ACCEPTED)
 

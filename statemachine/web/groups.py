@@ -1,5 +1,6 @@
 """POST /api/groups/{group}/{action}: an operator's wish for every server of a group."""
 
+import asyncio
 from http import HTTPStatus
 
 from aiohttp import web
@@ -22,7 +23,7 @@ class Groups:
         authorise(request, self._token)
         group = request.match_info["group"]
         asked = [view.name for view in self._ports.snapshot if view.group == group]
-        passed_on = sum(self._ports.operator.act(name, action) for name in asked)
+        passed_on = sum(await asyncio.gather(*(self._ports.operator.act(name, action) for name in asked)))
         if passed_on == 0:
             raise ApiError(HTTPStatus.NOT_FOUND, "unknown_group", f"there is no group named {group}")
         body = {"group": group, "action": action.value, "servers": passed_on}

@@ -15,6 +15,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from statemachine.core.vocabulary import IN_FLIGHT, State
+from statemachine.publish.message import Message
 from statemachine.web.ports import WebPorts
 from statemachine.web.server_metrics import ServerCollector
 from statemachine.web.warmth_metrics import WarmthCollector
@@ -34,7 +35,7 @@ class Metrics:
         self._warmth = WarmthCollector()
         self._registry.register(self._warmth)
         ProcessCollector(registry=self._registry)
-        ports.bus.tap(ports.tally.told)
+        ports.bus.tap(self._count)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer in the text format, or in OpenMetrics to those who prefer it."""
@@ -45,6 +46,10 @@ class Metrics:
         # In a thread: thousands of servers take longer than the loop should wait.
         body = await asyncio.to_thread(encode, self._registry)
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
+
+    def _count(self, message: Message) -> None:
+        if message.server is None or self._ports.owns(message.server):
+            self._ports.tally.told(message)
 
     async def watch_loop(self, _app: web.Application) -> AsyncIterator[None]:
         """While the application runs, measure how late the loop wakes a sleeper."""
@@ -94,7 +99,7 @@ class FleetCollector(Collector):
     @override
     def collect(self) -> Iterable[Metric]:
         """Called for each scrape, in a thread; the views are immutable."""
-        counts = Counter((view.group, view.state) for view in self._ports.snapshot)
+        counts = Counter((view.group, view.state) for view in self._ports.snapshot if self._ports.owns(view.name))
         servers = GaugeMetricFamily("comfywarm_servers", "Servers in each state.", labels=["group", "state"])
         for group in sorted({group for group, _ in counts}):
             for state in State:

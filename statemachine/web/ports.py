@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from statemachine.core.backoff import Uniform
-from statemachine.journal.journal import Journal
+from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.tally import Tally
@@ -26,20 +26,24 @@ class Action(StrEnum):
 class Operator(Protocol):
     """Carries an operator's wish to the fleet."""
 
-    def act(self, server: str, action: Action) -> bool:
-        """Pass the wish on and return at once; the work follows. False: there is no such server."""
+    async def act(self, server: str, action: Action) -> bool:
+        """Pass the wish on; the work follows. False: there is no such server. Raises NotOwnedError."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class WebPorts:
-    """`now` gives epoch seconds, `uniform` a number in [0, 1)."""
+    """`now` gives epoch seconds, `uniform` a number in [0, 1).
+
+    `owns` says of a server whether this daemon looks after it: each is counted by one daemon's metrics.
+    """
 
     snapshot: Snapshot
     bus: Bus
-    journal: Journal
+    journal: JournalPort
     operator: Operator
     now: Callable[[], float]
     warmth: Warmth
     tally: Tally = field(default_factory=Tally)
     uniform: Uniform = random.random
+    owns: Callable[[str], bool] = lambda _: True

@@ -6,8 +6,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.publish.view import ServerDetail, ServerView
+from statemachine.publish.view import ServerDetail
 from statemachine.web.ports import WebPorts
 
 Server = tuple[ServerView, ServerDetail]
@@ -20,11 +21,12 @@ class ServerCollector(Collector):
 
     def __init__(self, ports: WebPorts) -> None:
         self._snapshot = ports.snapshot
+        self._owns = ports.owns
 
     @override
     def collect(self) -> Iterable[Metric]:
         """Called for each scrape, in a thread; views are immutable and counters are copied."""
-        servers = [(view, self._snapshot.detail(view.name)) for view in self._snapshot]
+        servers = [(view, self._snapshot.detail(view.name)) for view in self._snapshot if self._owns(view.name)]
         yield _states(servers)
         yield from _gauges(servers)
         yield from _counters(servers)

@@ -13,8 +13,8 @@ from http import HTTPStatus
 import orjson
 from aiohttp import hdrs, web
 
+from statemachine.core.view import ServerView
 from statemachine.publish import render
-from statemachine.publish.view import ServerView
 from statemachine.web.answers import COMPRESS_FROM
 from statemachine.web.ports import WebPorts
 

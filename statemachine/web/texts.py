@@ -61,6 +61,7 @@ REASONS: dict[Reason, Text] = {
     Reason.PAUSE_REQUESTED: Text("Pause requested", "人工暂停"),
     Reason.RESUME_REQUESTED: Text("Resume requested", "人工恢复"),
     Reason.SETTINGS_CHANGED: Text("Settings changed", "设置已更改"),
+    Reason.NODE_CUT_OFF: Text("Node cut off", "节点失联"),
 }
 
 NOTICES: dict[Notice, Text] = {
@@ -70,6 +71,8 @@ NOTICES: dict[Notice, Text] = {
     Notice.JOURNAL_AVAILABLE: Text("Journal available", "日志恢复写入"),
     Notice.SETTINGS_RELOADED: Text("Settings reloaded", "设置已重新加载"),
     Notice.SETTINGS_REFUSED: Text("Settings refused", "设置有误，未采用"),
+    Notice.NODE_CUT_OFF: Text("Node cut off", "节点失联"),
+    Notice.NODE_BACK: Text("Node back", "节点恢复"),
 }
 
 WITNESSES: dict[Witness, Text] = {

@@ -6,9 +6,9 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from statemachine.core.view import ServerView
 from statemachine.publish.render import Json
 from statemachine.publish.route import Router
-from statemachine.publish.view import ServerView
 from statemachine.settings.expand import host_and_port
 from statemachine.web.answers import ApiError, json_response
 from statemachine.web.ports import WebPorts

@@ -12,8 +12,9 @@ from statemachine.alerts.lane import AlertWorld
 from statemachine.alerts.letters import Letter
 from statemachine.core.log import notice_entry
 from statemachine.core.vocabulary import Notice, State
-from statemachine.journal.journal import JournalUnavailableError
-from statemachine.publish.bus import Bus, Message, Topic
+from statemachine.journal.port import JournalUnavailableError
+from statemachine.publish.bus import Bus
+from statemachine.publish.message import Message, Topic
 from statemachine.publish.render import entry_message
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.tally import Tally

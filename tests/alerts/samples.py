@@ -6,8 +6,8 @@ from typing import Any
 
 from statemachine.alerts.book import AlertBook
 from statemachine.alerts.trouble import Announcement, Kind, Trouble
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice, Reason, State
-from statemachine.publish.view import ServerView
 from statemachine.settings.alerting import AlertRule
 
 EPOCH = 1_750_000_000.0

@@ -10,7 +10,8 @@ from statemachine.alerts.incidents import Told
 from statemachine.alerts.memory import JournalMemory
 from statemachine.alerts.trouble import Trouble, trouble_of
 from statemachine.core.vocabulary import State
-from statemachine.journal.journal import Journal, JournalUnavailableError, WriterThread
+from statemachine.journal.journal import Journal, WriterThread
+from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from tests.alerts.samples import EPOCH, server
 

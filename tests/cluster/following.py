@@ -42,7 +42,7 @@ class Follower:
 
     async def _read(self, store: SharedStore, source: Source, after: int) -> None:
         last = after
-        async with aclosing(store.follow(source, after)) as batches:  # type: ignore[type-var]
+        async with aclosing(store.follow(source, after)) as batches:
             async for batch in batches:
                 for kept in batch.kept:
                     assert kept.revision > last

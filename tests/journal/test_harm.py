@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from statemachine.core.log import LogEntry
-from statemachine.journal.journal import RETRY_S, JournalUnavailableError
+from statemachine.journal.journal import RETRY_S
+from statemachine.journal.port import JournalUnavailableError
 from tests.journal.desk import Desk, settled
 from tests.journal.samples import DISK_FULL, attempt, entry
 

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import pytest
 
-from statemachine.journal.journal import BACKLOG_LIMIT, RETRY_S, Journal, JournalUnavailableError
+from statemachine.journal.journal import BACKLOG_LIMIT, RETRY_S, Journal
+from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from tests.journal.desk import Desk, settled
 from tests.journal.samples import DISK_FULL, attempt, entry

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State, Witness
-from statemachine.publish.bus import Topic
+from statemachine.publish.message import Topic
 from statemachine.publish.render import (
     detailed_server,
     detailed_status,
@@ -21,7 +22,7 @@ from statemachine.publish.render import (
     status,
 )
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.view import CheckDetail, LinkDetail, ServerDetail, ServerView
+from statemachine.publish.view import CheckDetail, LinkDetail, ServerDetail
 
 NEW_YEAR = 1_767_225_600.0
 WARMING = ServerView(

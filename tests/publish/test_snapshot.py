@@ -2,9 +2,10 @@
 
 import pytest
 
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.view import ServerDetail, ServerView
+from statemachine.publish.view import ServerDetail
 
 
 def view(name: str, state: State = State.UNKNOWN) -> ServerView:

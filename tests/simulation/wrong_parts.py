@@ -15,11 +15,13 @@ from statemachine.comfyui.transport import Reply, Transport
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.backoff import Uniform, backoff
+from statemachine.core.server import Server
 from statemachine.core.vocabulary import Witness
 from statemachine.fleet.desk import Desk, Shared
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.publisher import Publisher
+from statemachine.fleet.runner import Runner
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from statemachine.settings import ServerConfig, Settings
@@ -37,10 +39,14 @@ def with_desks(change: Callable[[Desk], None]) -> Parts:
     def make(
         servers: Sequence[ServerConfig], shared: Shared, publisher: Publisher, transport_for: Callable[..., Transport]
     ) -> Fleet:
-        fleet = Fleet(servers, workflows(), shared, publisher, transport_for)
-        for runner in fleet._runners.values():
+        return Changed(servers, workflows(), shared, publisher, transport_for)
+
+    class Changed(Fleet):
+        @override
+        def _runner(self, config: ServerConfig, server: Server) -> Runner:
+            runner = super()._runner(config, server)
             change(runner.desk)
-        return fleet
+            return runner
 
     return Parts(fleet=make)
 

@@ -26,7 +26,8 @@ from statistics import median
 from typing_extensions import override
 
 from statemachine.cli.building import PRUNE_EVERY_S
-from statemachine.journal.journal import Journal, JournalUnavailableError
+from statemachine.journal.journal import Journal
+from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from statemachine.settings import Settings
 from statemachine.simulator.personas import PERSONAS

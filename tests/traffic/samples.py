@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
-from statemachine.publish.view import ServerView
 
 NOW = 1_767_225_600.0
 

@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.publish.route import PICK_COUNTS_S, Router
-from statemachine.publish.view import ServerView
 from tests.traffic.samples import view
 
 

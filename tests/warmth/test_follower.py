@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from statemachine.core.log import LogEntry
 from statemachine.core.log_filter import EVERYTHING, LogFilter
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.journal.journal import Journal
 from statemachine.journal.pages import Page
@@ -20,7 +21,6 @@ from statemachine.journal.rows import INSERT_ENTRY, entry_row
 from statemachine.journal.schema import MIGRATIONS
 from statemachine.journal.store import JournalStore, Write
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.view import ServerView
 from statemachine.warmth import Warmth, WarmthUnknownError
 from statemachine.warmth.follower import FOLLOW_S, PAGE, PATIENCE_S
 from tests.journal.samples import DISK_FULL, FragileStore, at_once

@@ -13,6 +13,7 @@ from aiohttp.web import Application, Request
 from pydantic import SecretStr
 
 from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.store import JournalStore
@@ -20,7 +21,6 @@ from statemachine.publish.bus import Bus
 from statemachine.publish.render import entry_message
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.tally import Tally
-from statemachine.publish.view import ServerView
 from statemachine.warmth import Warmth
 from statemachine.web import Action, WebPorts, build_app
 
@@ -38,7 +38,7 @@ class RecordingOperator:
     asked: list[tuple[str, Action]] = field(default_factory=list)
     missing: frozenset[str] = frozenset()
 
-    def act(self, server: str, action: Action) -> bool:
+    async def act(self, server: str, action: Action) -> bool:
         """As the port says."""
         self.asked.append((server, action))
         return server not in self.missing

@@ -15,7 +15,8 @@ from typing_extensions import override
 
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
-from statemachine.publish.bus import QUEUE_LIMIT, Message, Topic
+from statemachine.publish.bus import QUEUE_LIMIT
+from statemachine.publish.message import Message, Topic
 from statemachine.publish.render import progress_message
 from statemachine.web import WebPorts
 from statemachine.web.stream import REPLAY_PAGE, EventStream

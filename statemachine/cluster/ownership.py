@@ -1,0 +1,192 @@
+"""Shares the fleet's servers out among the living nodes. Each falls to one of them by rendezvous hashing.
+
+A server is taken by writing ourselves into its record, at the revision at which it was seen free: of two nodes that
+try, one succeeds. It is free where nobody owns it or its owner's session is over. What falls to another node is handed
+over a few at a time, and never while a prompt of ours is with it.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import aclosing
+from hashlib import blake2b
+
+from loguru import logger
+
+from statemachine.cluster.membership import Membership
+from statemachine.cluster.own_records import OwnRecords
+from statemachine.cluster.records import Record, record_from
+from statemachine.cluster.store import ConflictError, CutOffError, Kept, SharedStore, Source
+from statemachine.core.ownership import Hands
+from statemachine.core.rendezvous import chosen
+
+TICK_S = 0.25
+TAKEN_AT_ONCE = 64
+"""Servers that are taken, and begun with, before the next ones: one write each."""
+MOVED_AT_ONCE = 20
+"""Servers that are handed over between two ticks."""
+
+FREE = Record()
+
+
+class LeasedOwnership:
+    """Runs in `run`. `on_record` hears of every server's record whenever it has changed, ours too."""
+
+    def __init__(self, store: SharedStore, membership: Membership, own: OwnRecords) -> None:
+        self._store = store
+        self._membership = membership
+        self._own = own
+        self._session = membership.session
+        self._servers: Sequence[str] = ()
+        self._ours: frozenset[str] = frozenset()
+        self._dealt: tuple[object, ...] = ()
+        self._hands: Hands | None = None
+        self._records: dict[str, tuple[Record, int]] = {}
+        self._caught_up = False
+        self._lost: set[str] = set()
+        self._wake = asyncio.Event()
+        self.on_record: Callable[[str, Record], None] = lambda _name, _record: None
+        own.on_lost = self._lose
+        membership.on_change = self._wake.set
+
+    async def share(self, servers: Sequence[str], hands: Hands) -> None:
+        """See the fleet's Ownership. It is done in `run`, as leases and records allow."""
+        self._servers, self._hands = servers, hands
+        for name in set(self._own) - set(servers):
+            await self._own.let_go(name)
+        self._membership.look_after(blake2b("\n".join(sorted(servers)).encode(), digest_size=8).hexdigest())
+        self._wake.set()
+
+    def owns(self, server: str) -> bool:
+        """See Ownership."""
+        return server in self._own
+
+    def may_submit(self, server: str) -> bool:
+        """See Ownership: by our own clock, which no stop of this process stops."""
+        return server in self._own and self._session == self._membership.session and self._membership.holds
+
+    def record(self, server: str) -> Record:
+        """What was last heard of a server, or is being written."""
+        return self._own[server] if server in self._own else self._records.get(server, (FREE, 0))[0]
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch())
+            tasks.create_task(self._share_out())
+
+    async def leave(self) -> None:
+        """The fleet has stopped: leave every server without an owner, for others to take at once."""
+        await asyncio.gather(*(self._own.let_go(name) for name in self._own))
+
+    # What is heard
+
+    async def _watch(self) -> None:
+        async with aclosing(self._store.follow(Source.SERVERS)) as batches:
+            async for batch in batches:
+                for kept in batch.kept:
+                    self._see(kept)
+                self._caught_up = self._caught_up or batch.caught_up
+                self._wake.set()
+
+    def _see(self, kept: Kept) -> None:
+        if kept.revision > self._records.get(kept.key, (FREE, 0))[1]:
+            record = record_from(kept.value)
+            self._records[kept.key] = record, kept.revision
+            self.on_record(kept.key, record)
+
+    def _lose(self, server: str) -> None:
+        self._lost.add(server)
+        self._wake.set()
+
+    # What is done
+
+    async def _share_out(self) -> None:
+        while True:
+            try:
+                async with asyncio.timeout(TICK_S):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            try:
+                await self._one_round()
+            except Exception:
+                logger.exception("sharing the servers out failed; it is tried again")
+                await asyncio.sleep(TICK_S)
+
+    async def _one_round(self) -> None:
+        if self._hands is None:
+            return
+        await self._lay_down_what_is_lost(self._hands)
+        if self._caught_up and self._membership.holds:
+            self._deal()
+            await self._take(self._hands)
+            await self._hand_over(self._hands)
+
+    async def _lay_down_what_is_lost(self, hands: Hands) -> None:
+        """Where our session is over, that is all we had."""
+        if self._session != self._membership.session:
+            self._session = self._membership.session
+            self._lost |= set(self._own)
+        lost, self._lost = self._lost, set()
+        if lost:
+            for name in lost:
+                self._own.drop(name)
+            await hands.lay_down(lost)
+
+    def _deal(self) -> None:
+        """Work out what falls to us, where the nodes or the servers are others than they were."""
+        partners = sorted(self._membership.partners())
+        dealt = (partners, self._servers)
+        if dealt != self._dealt:
+            ours = (name for name in self._servers if chosen(name, partners) == self._membership.node)
+            self._ours, self._dealt = frozenset(ours), dealt
+            logger.info("{} of {} servers fall to us; nodes: {}", len(self._ours), len(self._servers), partners)
+
+    async def _take(self, hands: Hands) -> None:
+        for part in _parts([name for name in self._servers if name in self._ours and name not in self._own]):
+            taken = await asyncio.gather(*(self._take_one(name) for name in part))
+            names = [name for name in taken if name is not None]
+            if names:
+                await hands.take_up(names)
+
+    async def _take_one(self, server: str) -> str | None:
+        """Its name, if it is ours now. What was in doubt is looked at again by the next round."""
+        try:
+            return server if await self._write_ourselves_into(server) else None
+        except CutOffError as error:
+            logger.debug("{} could not be taken: {}", server, error)
+            return None
+
+    async def _write_ourselves_into(self, server: str) -> bool:
+        record, revision = self._records.get(server, (FREE, 0))
+        if not await self._is_free(record):
+            return False
+        record = record.owned_by(self._membership.node, self._session)
+        try:
+            revision = await self._store.put(Source.SERVERS, server, record.encoded(), revision)
+        except ConflictError:
+            kept = await self._store.get(Source.SERVERS, server)
+            if kept is not None:
+                self._see(kept)
+            return False
+        self._own.hold(server, record, revision)
+        return True
+
+    async def _is_free(self, record: Record) -> bool:
+        """A record of our own session that we do not hold is of a write whose answer was lost."""
+        if record.session is None or record.node is None or record.session == self._session:
+            return True
+        return await self._membership.is_over(record.node, record.session)
+
+    async def _hand_over(self, hands: Hands) -> None:
+        leaving = [name for name in self._own if name not in self._ours and name not in hands.in_flight]
+        if leaving:
+            await hands.lay_down(leaving[:MOVED_AT_ONCE])
+            await asyncio.gather(*(self._own.let_go(name) for name in leaving[:MOVED_AT_ONCE]))
+            await asyncio.sleep(TICK_S)
+
+
+def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), TAKEN_AT_ONCE):
+        yield names[start : start + TAKEN_AT_ONCE]

@@ -1,0 +1,133 @@
+"""What the shared store keeps, in JSON: a node's lease, a server's record, an entry of the log."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import orjson
+
+from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.view import ServerView
+from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.journal.port import Past
+from statemachine.journal.rows import ATTEMPT_COLUMNS, Row, attempt_from, storable
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A node's sign of life. `beat` rises with each renewal; `fleet` tells whether two nodes have the same servers.
+
+    Once it is `over` (its node has left, or another has ended it) its session owns nothing any more.
+    """
+
+    node: str
+    session: str
+    fleet: str = ""
+    beat: int = 0
+    over: bool = False
+
+    def encoded(self) -> bytes:
+        """As it is kept."""
+        return orjson.dumps(
+            {"node": self.node, "session": self.session, "fleet": self.fleet, "beat": self.beat, "over": self.over}
+        )
+
+
+def lease_from(value: bytes) -> Lease:
+    """A lease as it was kept."""
+    return Lease(**orjson.loads(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of one server by all: who owns it, the newest attempt (as the journal's row), a pause, its line.
+
+    `session` and `node` are its owner's; None: nobody's. The owner writes it, and only with the revision that it knows:
+    whoever has lost the server cannot.
+    """
+
+    session: str | None = None
+    node: str | None = None
+    attempt: Row | None = None
+    paused: bool = False
+    view: ServerView | None = None
+
+    @property
+    def past(self) -> Past:
+        """What its next owner takes up."""
+        attempt = attempt_from(dict(zip(ATTEMPT_COLUMNS, self.attempt, strict=True))) if self.attempt else None
+        return Past(attempt if attempt is not None and attempt.is_open else None, self.paused)
+
+    def owned_by(self, node: str | None, session: str | None) -> "Record":
+        """The same record, another owner's."""
+        return replace(self, node=node, session=session)
+
+    def encoded(self) -> bytes:
+        """As it is kept."""
+        return orjson.dumps(
+            {
+                "session": self.session,
+                "node": self.node,
+                "attempt": self.attempt,
+                "paused": self.paused,
+                "view": line(self.view),
+            }
+        )
+
+
+def record_from(value: bytes) -> Record:
+    """A record as it was kept."""
+    said = orjson.loads(value)
+    row = tuple(said["attempt"]) if said["attempt"] is not None else None
+    return Record(said["session"], said["node"], row, said["paused"], view_from(said["view"]))
+
+
+def line(view: ServerView | None) -> list[Any] | None:
+    """A server's line as it is kept; `view_from` reads it."""
+    return list(view._replace(message=storable(view.message) or "")) if view is not None else None
+
+
+def _entry(entry: LogEntry) -> LogEntry:
+    return replace(entry, message=storable(entry.message) or "", prompt_id=storable(entry.prompt_id))
+
+
+def view_from(said: list[Any] | None) -> ServerView | None:
+    """A line as `ServerView` is written in JSON."""
+    if said is None:
+        return None
+    view = ServerView(*said)
+    return view._replace(
+        state=State(view.state),
+        reason=Reason(view.reason),
+        missing=tuple(view.missing),
+        workflows=tuple(view.workflows),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """An entry on its way to every node. `id` is its own; `session` is that of the node which tells it."""
+
+    id: str
+    session: str
+    entry: LogEntry
+    view: ServerView | None
+
+    def encoded(self) -> bytes:
+        """As it is kept."""
+        return orjson.dumps(
+            {"id": self.id, "session": self.session, "entry": _entry(self.entry), "view": line(self.view)}
+        )
+
+
+def told_from(value: bytes) -> Told:
+    """An entry as it was kept."""
+    said = orjson.loads(value)
+    return Told(said["id"], said["session"], _entry_from(said["entry"]), view_from(said["view"]))
+
+
+def _entry_from(said: Json) -> LogEntry:
+    for key, word in (("kind", EntryKind), ("source", State), ("dest", State), ("witness", Witness)):
+        said[key] = word(said[key]) if said[key] is not None else None
+    return LogEntry(**said)

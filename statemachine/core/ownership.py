@@ -1,0 +1,44 @@
+"""Which servers a daemon looks after: all of the fleet's, or its share where several daemons have one fleet."""
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+
+class NotOwnedError(Exception):
+    """Nobody looks after the server at the moment, or whoever does cannot be asked."""
+
+
+class Hands(Protocol):
+    """The fleet, as whoever shares servers out sees it. What is asked of it is done when the call returns."""
+
+    @property
+    def in_flight(self) -> Collection[str]:
+        """Servers with which a prompt of ours may be."""
+        ...
+
+    async def take_up(self, servers: Collection[str]) -> None:
+        """Begin to look after these."""
+        ...
+
+    async def lay_down(self, servers: Collection[str]) -> None:
+        """End all that is done for these; prompts in flight stay with them."""
+        ...
+
+
+class Ownership(Protocol):
+    """Asked and told on the loop."""
+
+    async def share(self, servers: Sequence[str], hands: Hands) -> None:
+        """From now on the fleet has these servers: give our part of them into the hands, now and whenever it changes.
+
+        What is no more among them has been laid down already.
+        """
+        ...
+
+    def owns(self, server: str) -> bool:
+        """Whether we look after it."""
+        ...
+
+    def may_submit(self, server: str) -> bool:
+        """Whether nobody else can look after it at this moment; asked right before each POST."""
+        ...

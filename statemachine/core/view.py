@@ -1,0 +1,33 @@
+"""One server as outsiders see it: immutable, so that a reader never sees half a change."""
+
+from typing import NamedTuple
+
+from statemachine.core.vocabulary import Reason, State
+
+
+class ServerView(NamedTuple):
+    """The line of /api/status. Times are epoch seconds; `progress` is 0 to 1 while warming, else None.
+
+    `workflows`, the names of those that warm it, are for choosing a server and no part of the line.
+    """
+
+    name: str
+    url: str
+    group: str
+    state: State
+    since: float
+    reason: Reason
+    message: str
+    auto_executing: bool = False
+    missing: tuple[str, ...] = ()
+    prompt_id: str | None = None
+    progress: float | None = None
+    queue_remaining: int | None = None
+    last_check: float | None = None
+    next_action_at: float | None = None
+    workflows: tuple[str, ...] = ()
+
+    @property
+    def cache_loaded(self) -> bool:
+        """Whether traffic may be sent there."""
+        return self.state is State.LOADED

@@ -1,0 +1,77 @@
+"""The journal as everybody but its maker knows it: a daemon's own file, or a copy of what several daemons share."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from statemachine.core.attempt import Attempt
+from statemachine.core.log import LogEntry
+from statemachine.core.view import ServerView
+from statemachine.journal.store import JournalStore
+
+T = TypeVar("T")
+
+OnTold = Callable[[LogEntry], None]
+
+
+class JournalUnavailableError(Exception):
+    """The journal cannot be used at the moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What whoever looked after a server before has left: a prompt that may be with it, and the operator's pause."""
+
+    attempt: Attempt | None = None
+    paused: bool = False
+
+
+class JournalPort(Protocol):
+    """All methods are called on the loop.
+
+    While it is not `healthy`, entries wait (bounded; `dropped` counts those beyond) and nothing durable is promised.
+    """
+
+    @property
+    def healthy(self) -> bool:
+        """Whether what is appended is being kept."""
+        ...
+
+    @property
+    def waiting(self) -> int:
+        """Entries and attempts that are not kept yet."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Entries that were given up."""
+        ...
+
+    def append(
+        self,
+        entry: LogEntry | None,
+        attempt: Attempt | None,
+        told: OnTold | None = None,
+        view: ServerView | None = None,
+    ) -> None:
+        """Write the entry and the attempt as they stand now; `told` hears of the entry once it is kept.
+
+        `view` is the server's line after the entry, for those who only hear of it.
+        """
+        ...
+
+    async def append_durably(self, attempt: Attempt) -> None:
+        """Return once the attempt outlives whatever may happen to us; JournalUnavailableError where that cannot be."""
+        ...
+
+    async def pasts(self) -> Mapping[str, Past]:
+        """By server; those that nobody has looked after are not in it. Raises JournalUnavailableError."""
+        ...
+
+    async def read(self, query: Callable[[JournalStore], T]) -> T:
+        """What a query of the store's gives. JournalUnavailableError where it cannot be read."""
+        ...
+
+    async def answers(self) -> None:
+        """Return once a trivial question was answered: whoever waits in vain knows that it hangs."""
+        ...

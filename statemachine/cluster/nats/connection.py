@@ -38,15 +38,18 @@ Ear = Callable[[Msg], Awaitable[None]]
 
 
 class Connection:
-    """Its subscriptions and `wakes` (set whenever the connection comes or goes) outlive its clients."""
+    """Its subscriptions and `wakes` (set whenever the connection comes or goes) outlive its clients.
+
+    `trouble` says why there is none now; it is empty while there is one.
+    """
 
     def __init__(self, options: NatsOptions) -> None:
         self.wakes: set[asyncio.Event] = set()
+        self.trouble = ""
         self._options = options
         self._client: Client | None = None
         self._up = asyncio.Event()
         self._ears: list[tuple[str, Ear]] = []
-        self._is_lost = False
 
     @property
     def is_up(self) -> bool:
@@ -110,9 +113,9 @@ class Connection:
                 await client.subscribe(subject, cb=ear)
 
     def _begin(self, client: Client, url: str) -> None:
-        logger.info("connected to NATS at {}", url)
+        logger.info("connected to NATS at {}", _public(url))
         self._client = client
-        self._is_lost = False
+        self.trouble = ""
         self._up.set()
         self._wake()
 
@@ -126,9 +129,14 @@ class Connection:
             wake.set()
 
     def _tell_lost(self, url: str, error: BaseException) -> None:
-        level = "DEBUG" if self._is_lost else "WARNING"
-        self._is_lost = True
-        logger.log(level, "no connection to NATS at {}: {}; it is tried again", url, describe(error))
+        level = "DEBUG" if self.trouble else "WARNING"
+        self.trouble = f"no connection to NATS at {_public(url)}: {describe(error)}"
+        logger.log(level, "{}; it is tried again", self.trouble)
+
+
+def _public(url: str) -> str:
+    """Without the password that may be in it."""
+    return url.rpartition("@")[2]
 
 
 async def _until_gone(client: Client, gone: asyncio.Event) -> None:

@@ -67,7 +67,7 @@ class NatsStore(SharedStore):
                 self._places = await self._bounded(self._prepared())
             except CutOffError as error:
                 if asyncio.get_running_loop().time() > give_up:
-                    raise
+                    raise CutOffError(self._connection.trouble or str(error)) from error
                 logger.debug("NATS is not ready: {}", error)
                 await asyncio.sleep(PREPARE_PAUSE_S)
             else:

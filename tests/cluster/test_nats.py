@@ -155,6 +155,18 @@ async def test_a_server_that_freezes_is_left(tmp_path: Path) -> None:
         assert await store.append(b"x", "x") == 1
 
 
+async def test_a_call_ends_with_the_connection(tmp_path: Path) -> None:
+    async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
+        rig.pause(0)
+        call = asyncio.ensure_future(store.append(b"x", "x"))
+        await asyncio.sleep(0.1)
+        begun = time.perf_counter()
+        await rig.kill(0)
+        with pytest.raises(CutOffError):
+            await call
+        assert time.perf_counter() - begun < 0.5
+
+
 async def test_nothing_is_sent_late(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
         await rig.kill(0)

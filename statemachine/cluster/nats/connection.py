@@ -5,8 +5,8 @@ for good. So each of its clients lives for one connection, and whatever it has n
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from itertools import cycle
 
 from loguru import logger
@@ -50,6 +50,7 @@ class Connection:
         self._client: Client | None = None
         self._up = asyncio.Event()
         self._ears: list[tuple[str, Ear]] = []
+        self._deadlines: set[asyncio.Timeout] = set()
 
     @property
     def is_up(self) -> bool:
@@ -64,6 +65,16 @@ class Connection:
 
     async def until_up(self) -> None:
         await self._up.wait()
+
+    @asynccontextmanager
+    async def in_time(self, seconds: float) -> AsyncIterator[None]:
+        """TimeoutError after so long, and at once when the connection is lost: nats-py would go on waiting."""
+        async with asyncio.timeout(seconds) as deadline:
+            self._deadlines.add(deadline)
+            try:
+                yield
+            finally:
+                self._deadlines.discard(deadline)
 
     async def subscribe(self, subject: str, ear: Ear) -> None:
         """From when this returns; if it raises, as soon as there is a connection again."""
@@ -123,6 +134,10 @@ class Connection:
         self._client = None
         self._up.clear()
         self._wake()
+        now = asyncio.get_running_loop().time()
+        for deadline in self._deadlines:
+            if not deadline.expired():
+                deadline.reschedule(now)
 
     def _wake(self) -> None:
         for wake in self.wakes:

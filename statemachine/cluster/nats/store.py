@@ -142,7 +142,7 @@ class NatsStore(SharedStore):
     async def _bounded(self, call: Coroutine[Any, Any, Result]) -> Result:
         """What it gives; CutOffError for whatever else NATS has to say, but for the answers that mean something."""
         try:
-            async with asyncio.timeout(self._options.timeout_s):
+            async with self._connection.in_time(self._options.timeout_s):
                 return await call
         except (KeyNotFoundError, KeyWrongLastSequenceError):
             raise

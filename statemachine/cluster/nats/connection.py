@@ -5,7 +5,7 @@ for good. So each of its clients lives for one connection, and whatever it has n
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from itertools import cycle
 
@@ -147,6 +147,15 @@ class Connection:
         level = "DEBUG" if self.trouble else "WARNING"
         self.trouble = f"no connection to NATS at {_public(url)}: {describe(error)}"
         logger.log(level, "{}; it is tried again", self.trouble)
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until it has worked: nats-py swallows a cancellation that meets it while it flushes."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CLOSE_S)
 
 
 def _public(url: str) -> str:

@@ -14,7 +14,7 @@ from nats.js.kv import KeyValue
 from typing_extensions import override
 
 from statemachine.cluster.nats import reader
-from statemachine.cluster.nats.connection import FAULTS, Connection, describe
+from statemachine.cluster.nats.connection import FAULTS, Connection, describe, end
 from statemachine.cluster.nats.layout import Layout, Place, encode, lineage_of, prepare
 from statemachine.cluster.nats.options import NatsOptions
 from statemachine.cluster.store import Batch, ConflictError, CutOffError, Kept, SharedStore, Source
@@ -35,8 +35,7 @@ async def connected(options: NatsOptions, patience_s: float = 15.0) -> AsyncIter
         yield store
     finally:
         await store.close()
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end([running])
 
 
 class NatsStore(SharedStore):
@@ -75,9 +74,7 @@ class NatsStore(SharedStore):
 
     async def close(self) -> None:
         """Say nothing more, answer nothing more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     @override
     async def append(self, value: bytes, message_id: str) -> int:

@@ -5,7 +5,7 @@ does enough to be measured. A pair takes about three minutes at 10,000 servers.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from statistics import median
 
 from benchmarks.figures import Case, Figure, Measured, Options, Outcome
@@ -36,18 +36,18 @@ async def _ours(options: Options) -> Measured:
     program = await _costs(1)
     measured: Measured = {}
     for part, divisor in PARTS.items():
-        each = await _for_each(_size(options, divisor), program)
+        each = await _for_each(_size(options.fleet, divisor), program)
         measured |= {f"{cost}_at_{part}": each[cost] for cost in TITLES}
     return measured
 
 
 async def _reference(options: Options) -> Measured:
-    each = await _for_each(_size(options, REFERENCE_PART), await _costs(1))
+    each = await _for_each(_size(options.fleet, REFERENCE_PART), await _costs(1))
     return {f"{cost}_at_{part}": each[cost] for cost in TITLES for part in PARTS}
 
 
-def _size(options: Options, divisor: int) -> int:
-    return max(2, options.fleet // divisor)
+def _size(fleet: int, divisor: int) -> int:
+    return max(2, fleet // divisor)
 
 
 async def _for_each(servers: int, program: Measured) -> Measured:
@@ -64,13 +64,16 @@ async def _costs(servers: int) -> Measured:
         return {MEMORY: memory, PROCESSOR: await cores(child, MEASURED_S) * 1e6}
 
 
-def growth(outcomes: Sequence[Outcome], options: Options) -> dict[str, dict[int, float]]:
-    """Title → servers in the fleet → what each cost there, for `draw_growth`; of the outcomes of this case."""
+def growth(outcomes: Iterable[Outcome]) -> dict[str, dict[int, float]]:
+    """Title → servers in the fleet → what each cost there, for `draw_growth`; nothing where it was not measured."""
     found = {outcome.figure.id: outcome for outcome in outcomes}
+    if any(figure.id not in found for figure in FIGURES):
+        return {}
     drawn = {}
     for cost, title in TITLES.items():
-        by_size = {_size(options, PARTS[part]): median(found[f"{cost}_at_{part}"].ours) for part in PARTS}
-        by_size[_size(options, REFERENCE_PART)] = median(found[f"{cost}_at_all"].baseline)
+        fleet = found[f"{cost}_at_all"].fleet
+        by_size = {_size(fleet, PARTS[part]): median(found[f"{cost}_at_{part}"].ours) for part in PARTS}
+        by_size[_size(fleet, REFERENCE_PART)] = median(found[f"{cost}_at_all"].baseline)
         drawn[f"{title} ({UNITS[cost]})"] = dict(sorted(by_size.items()))
     return drawn
 

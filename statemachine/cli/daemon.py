@@ -48,6 +48,10 @@ from statemachine.traffic.agent import answering_agent_checks
 from statemachine.warmth import Warmth
 from statemachine.web.ports import WebPorts
 
+START_WITHIN_S = 60.0
+"""How long the first verdicts may take before changed files are looked for all the same."""
+START_LOOK_S = 0.1
+
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
@@ -141,7 +145,7 @@ async def running_daemon(
 
         notify = partial(_notify, around.publisher, now)
         reloader = Reloader(source, reading, apply, notify, manager) if source else None
-        reload = await stack.enter_async_context(_reloading(fleet, reloader))
+        reload = await stack.enter_async_context(_reloading(snapshot, reloader))
         await stack.enter_async_context(supervised(manager, journal.answers, snapshot.summary))
         yield Daemon(address, fleet, reload, agent)
 
@@ -162,16 +166,18 @@ def _read_certificates(fresh: Reading, trust: Trust, page: SSLContext | None, tl
 
 
 @asynccontextmanager
-async def _reloading(fleet: Fleet, reloader: Reloader | None) -> AsyncIterator[Callable[[], None]]:
+async def _reloading(snapshot: Snapshot, reloader: Reloader | None) -> AsyncIterator[Callable[[], None]]:
     """Changes of the files are put in force; gives what asks for it at once."""
     if reloader is None:
         yield lambda: logger.info("these settings come from no file: there is nothing to read again")
         return
-    async with in_background(_reload_for_ever(fleet, reloader)):
+    async with in_background(_reload_for_ever(snapshot, reloader)):
         yield reloader.request
 
 
-async def _reload_for_ever(fleet: Fleet, reloader: Reloader) -> None:
-    """The files of a large fleet take a second to be read, which its start needs for itself."""
-    await fleet.begun()
+async def _reload_for_ever(snapshot: Snapshot, reloader: Reloader) -> None:
+    """The files of a large fleet take a second to be read, which the first verdicts need for themselves."""
+    give_up = asyncio.get_running_loop().time() + START_WITHIN_S
+    while not snapshot.has_first_verdicts and asyncio.get_running_loop().time() < give_up:
+        await asyncio.sleep(START_LOOK_S)
     await reloader.run()

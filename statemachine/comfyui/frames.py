@@ -76,7 +76,7 @@ def _executing(data: Data) -> events.Event | None:
 
 
 def _progress_state(data: Data) -> events.Event:
-    done = sum(_share(node["value"], node["max"]) for node in data["nodes"].values())
+    done = sum([_share(node["value"], node["max"]) for node in data["nodes"].values()])
     return events.PromptProgress(_prompt_id(data), done)
 
 

@@ -11,10 +11,10 @@ from statemachine.core.vocabulary import Notice, State
 from statemachine.fleet.desk import Desk
 from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.journal import Journal
-from statemachine.publish.bus import Bus
+from statemachine.publish.bus import Bus, Message
 from statemachine.publish.render import entry_message, progress_message
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.view import ServerView
+from statemachine.publish.view import LiveFigures, ServerView
 
 
 class Publisher:
@@ -60,25 +60,22 @@ class Publisher:
 
     def progress(self, desk: Desk) -> None:
         """Publish live figures where they changed visibly. They are no transitions and are not kept."""
-        published = self._snapshot.get(desk.config.name)
-        if published is None or published.state is not desk.server.state:
-            return
-        live = _progress(desk), desk.server.queue_remaining, desk.server.last_check
-        if live != (published.progress, published.queue_remaining, published.last_check):
-            progress, queue_remaining, last_check = live
-            self._publish_live(
-                published._replace(progress=progress, queue_remaining=queue_remaining, last_check=last_check)
-            )
+        name, server = desk.config.name, desk.server
+        live = LiveFigures(_progress(desk), server.queue_remaining, server.last_check)
+        if self._snapshot.update(name, server.state, live):
+            self._bus.publish_live(partial(self._live_message, name))
 
     def next_action(self, desk: Desk, at: float | None) -> None:
         """Publish when the server will next be acted upon (epoch seconds)."""
         published = self._snapshot.get(desk.config.name)
         if published is not None and published.next_action_at != at and published.state is desk.server.state:
-            self._publish_live(published._replace(next_action_at=at))
+            self._snapshot.put(published._replace(next_action_at=at))
+            self._bus.publish_live(partial(self._live_message, desk.config.name))
 
-    def _publish_live(self, fresh: ServerView) -> None:
-        self._snapshot.put(fresh)
-        self._bus.publish_live(partial(progress_message, fresh))
+    def _live_message(self, name: str) -> Message:
+        view = self._snapshot.get(name)
+        assert view is not None  # noqa: S101 - it has just been written
+        return progress_message(view)
 
 
 def view_of(desk: Desk) -> ServerView:

@@ -4,14 +4,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from statemachine.core.vocabulary import State
-from statemachine.publish.view import ServerDetail, ServerView
+from statemachine.publish.view import LiveFigures, ServerDetail, ServerView
 
 
 class Snapshot:
-    """The newest view of each server, in the order of the settings. One writer (the fleet), many readers."""
+    """The newest view of each server, in the order of the settings. One writer (the fleet), many readers.
+
+    Live figures change with most frames, and a view is looked at far less often: it takes them in when it is.
+    """
 
     def __init__(self) -> None:
         self._views: dict[str, ServerView] = {}
+        self._live: dict[str, LiveFigures] = {}
         self._details: dict[str, ServerDetail] = {}
         self._counts: Counter[State] = Counter()
         self.changes = 0
@@ -21,11 +25,21 @@ class Snapshot:
         """Replace the view of one server."""
         before = self._views.get(view.name)
         self._views[view.name] = view
+        self._live.pop(view.name, None)
         self.changes += 1
         if before is None or before.state is not view.state:
             self._counts[view.state] += 1
             if before is not None:
                 self._counts[before.state] -= 1
+
+    def update(self, name: str, state: State, live: LiveFigures) -> bool:
+        """Take in live figures of a server that is shown in this state; False where that changes nothing."""
+        view = self._views.get(name)
+        if view is None or view.state is not state or live == (self._live.get(name) or view.live):
+            return False
+        self._live[name] = live
+        self.changes += 1
+        return True
 
     def attach(self, name: str, detail: ServerDetail) -> None:
         """Make the detail of a server known; its owner goes on writing into it."""
@@ -33,6 +47,7 @@ class Snapshot:
 
     def arrange(self, names: Sequence[str]) -> None:
         """Keep these servers, in this order, and forget all others."""
+        self._settle()
         self._views = {name: self._views[name] for name in names if name in self._views}
         self._details = {name: self._details[name] for name in names if name in self._details}
         self._counts = Counter(view.state for view in self._views.values())
@@ -40,13 +55,22 @@ class Snapshot:
 
     def get(self, name: str) -> ServerView | None:
         """The view of one server, None where there is none of that name."""
+        if name in self._live:
+            self._settle()
         return self._views.get(name)
 
     def detail(self, name: str) -> ServerDetail:
         """The detail of one server, empty where none is attached."""
         return self._details.get(name) or ServerDetail()
 
+    def _settle(self) -> None:
+        """Put the live figures into the views."""
+        for name, live in self._live.items():
+            self._views[name] = self._views[name]._replace(**live._asdict())
+        self._live.clear()
+
     def __iter__(self) -> Iterator[ServerView]:
+        self._settle()
         return iter(list(self._views.values()))
 
     def __len__(self) -> int:
@@ -64,9 +88,7 @@ class Snapshot:
     @property
     def has_first_verdicts(self) -> bool:
         """Whether something has been found out about every server since the start."""
-        return bool(self._views) and all(
-            view.last_check is not None or view.state in _VERDICTS for view in self._views.values()
-        )
+        return bool(self._views) and all(view.last_check is not None or view.state in _VERDICTS for view in self)
 
 
 _VERDICTS = frozenset({State.UNREACHABLE, State.FAILED, State.PAUSED, State.SUBMITTING, State.WARMING})

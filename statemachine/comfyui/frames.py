@@ -4,7 +4,7 @@ Which frames there are and who receives them: PROTOCOL in docs/comfyui.md. A tex
 frame that we know, is nothing to us.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import orjson
@@ -30,8 +30,7 @@ def decode(frame: str, *, in_flight: bool = True) -> events.Event | None:
     Most traffic is plug-ins' chatter and the progress of users' jobs. A frame that begins with a type unknown to us
     is not parsed, nor one that begins as those about prompts do while none of ours is `in_flight`.
     """
-    kind = _kind_of(frame)
-    if kind is not None and kind not in (_DECODERS if in_flight else _TOLD_AT_REST):
+    if _begins_as_nothing(frame, _DECODERS if in_flight else _TOLD_AT_REST):
         return None
     try:
         message = orjson.loads(frame)
@@ -40,12 +39,12 @@ def decode(frame: str, *, in_flight: bool = True) -> events.Event | None:
         return None
 
 
-def _kind_of(frame: str) -> str | None:
-    """Its type, where it can be told without parsing: not where it is written otherwise than ComfyUI does."""
+def _begins_as_nothing(frame: str, told: Container[str]) -> bool:
+    """Whether its type is written as ComfyUI writes it, without escapes, and is none of those."""
     if not frame.startswith(_BEGINNING):
-        return None
+        return False
     kind = frame[len(_BEGINNING) : frame.find('"', len(_BEGINNING))]
-    return None if "\\" in kind else kind
+    return kind not in told and "\\" not in kind
 
 
 def is_session_start(frame: str) -> bool:

@@ -9,9 +9,11 @@ from typing import Any
 
 import orjson
 import uvloop
-from websockets.asyncio.client import connect
+from websockets.asyncio.client import ClientConnection, connect
 
 AT_ONCE = 100
+PING_EVERY_S, PONG_WITHIN_S = 30.0, 120.0
+"""As the daemon has them: more often, which is the library's default, costs more."""
 NEXT = {("loaded", "status"): "loaded", ("loaded", "progress_state"): "warming", ("warming", "status"): "loaded"}
 
 
@@ -23,7 +25,7 @@ async def main(urls: list[str], *, state: bool) -> None:
 
 async def _read(url: str, dialling: asyncio.Semaphore) -> None:
     async with dialling:
-        ws = await connect(_ws(url), compression=None)
+        ws = await _opened(url)
     async for message in ws:
         orjson.loads(message)
 
@@ -31,7 +33,7 @@ async def _read(url: str, dialling: asyncio.Semaphore) -> None:
 async def _keep(url: str, dialling: asyncio.Semaphore) -> None:
     server: dict[str, Any] = {"state": "loaded"}
     async with dialling:
-        ws = await connect(_ws(url), compression=None)
+        ws = await _opened(url)
     async for message in ws:
         frame = orjson.loads(message)
         kind = frame["type"]
@@ -39,8 +41,9 @@ async def _keep(url: str, dialling: asyncio.Semaphore) -> None:
         server[kind] = frame["data"]
 
 
-def _ws(url: str) -> str:
-    return f"ws{url.removeprefix('http')}/ws?clientId=bare"
+async def _opened(url: str) -> ClientConnection:
+    address = f"ws{url.removeprefix('http')}/ws?clientId=bare"
+    return await connect(address, compression=None, ping_interval=PING_EVERY_S, ping_timeout=PONG_WITHIN_S)
 
 
 if __name__ == "__main__":

@@ -61,9 +61,9 @@ class SharedBus(Bus):
                 self._store.tell(LIVE, self._message(names[start : start + A_MESSAGE]))
 
     @override
-    def publish_live(self, view: ServerView) -> None:
-        super().publish_live(view)
-        self._changed[view.name] = None
+    def publish_live(self, server: str, view: Callable[[], ServerView | None]) -> None:
+        super().publish_live(server, view)
+        self._changed[server] = None
 
     def accepts(self, session: str, view: ServerView) -> bool:
         """Whether that node may say so of the server, and says nothing older than what we know of it."""
@@ -111,7 +111,7 @@ class SharedBus(Bus):
 
     def _show(self, view: ServerView) -> None:
         self._snapshot.put(view)
-        super().publish_live(view)
+        super().publish_live(view.name, lambda: view)
 
 
 def _detail_from(said: dict[str, Any]) -> ServerDetail:

@@ -4,8 +4,7 @@ Which frames there are and who receives them: PROTOCOL in docs/comfyui.md. A tex
 frame that we know, is nothing to us.
 """
 
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any
 
 import orjson
@@ -21,23 +20,31 @@ MAX_INSTANCE = 100
 """Characters. The companion node's own have 32."""
 
 
-_BEGINNING = re.compile(r'\s*\{\s*"type"\s*:\s*"([^"\\]*)"')
-"""How ComfyUI begins its frames. A type that is written with escapes is left to the parser."""
+_BEGINNING = '{"type": "'
+"""How ComfyUI begins its frames."""
 
 
-def decode(frame: str) -> events.Event | None:
+def decode(frame: str, *, in_flight: bool = True) -> events.Event | None:
     """The event that a frame tells, None for one that tells nothing. Never raises.
 
-    Most traffic is plug-ins' chatter: a frame that begins with a type unknown to us is not parsed.
+    Most traffic is plug-ins' chatter and the progress of users' jobs. A frame that begins with a type unknown to us
+    is not parsed, nor one that begins as those about prompts do while none of ours is `in_flight`.
     """
-    begins = _BEGINNING.match(frame)
-    if begins is not None and begins[1] not in _DECODERS:
+    if _begins_as_nothing(frame, _DECODERS if in_flight else _TOLD_AT_REST):
         return None
     try:
         message = orjson.loads(frame)
         return _DECODERS[message["type"]](message["data"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
+
+
+def _begins_as_nothing(frame: str, told: Container[str]) -> bool:
+    """Whether its type is written as ComfyUI writes it, without escapes, and is none of those."""
+    if not frame.startswith(_BEGINNING):
+        return False
+    kind = frame[len(_BEGINNING) : frame.find('"', len(_BEGINNING))]
+    return kind not in told and "\\" not in kind
 
 
 def is_session_start(frame: str) -> bool:
@@ -68,7 +75,7 @@ def _executing(data: Data) -> events.Event | None:
 
 
 def _progress_state(data: Data) -> events.Event:
-    done = sum(_share(node["value"], node["max"]) for node in data["nodes"].values())
+    done = sum([_share(node["value"], node["max"]) for node in data["nodes"].values()])
     return events.PromptProgress(_prompt_id(data), done)
 
 
@@ -130,6 +137,9 @@ _DECODERS: dict[str, Callable[[Data], events.Event | None]] = {
     "execution_interrupted": _interrupted,
     "comfywarm.cache": _cache_reported,
 }
+
+_TOLD_AT_REST = frozenset({"status", "comfywarm.cache"})
+"""What does not speak of a prompt."""
 
 
 def failure(data: Data, witness: Witness) -> events.PromptFailed:

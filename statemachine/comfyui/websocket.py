@@ -49,6 +49,8 @@ class EagerConnection(ClientConnection):
     """Bytes to come of a frame whose beginning was passed on."""
     _behind = 0
     """Messages that the library holds, in part or whole: what comes after them must not overtake them."""
+    _open = False
+    """Whether what comes next is a frame: asking the library takes as long as measuring one."""
 
     async def listen(self, receive: Receive) -> None:
         """Hand every text to `receive` until ConnectionClosed, or what `receive` raised, is raised."""
@@ -66,7 +68,7 @@ class EagerConnection(ClientConnection):
 
     @override
     def data_received(self, data: bytes) -> None:
-        if self.state is State.CONNECTING:
+        if not self._open and self.state is State.CONNECTING:
             data = self._shake_hands(data)
         if self._passing:
             data = self._pass_rest(data)
@@ -82,45 +84,50 @@ class EagerConnection(ClientConnection):
         after = len(seen) if end < 0 else end + len(END_OF_HEAD)
         self._head_so_far = seen[1 - len(END_OF_HEAD) :]
         rest = seen[after:]
-        super().data_received(data[: len(data) - len(rest)])
+        self._pass_on(data[: len(data) - len(rest)])
         return rest
 
     def _pass_rest(self, data: bytes) -> bytes:
         """Pass on what belongs to the frame under way; what follows it."""
         part, rest = data[: self._passing], data[self._passing :]
         self._passing -= len(part)
-        super().data_received(part)
+        self._pass_on(part)
         return rest
 
     def _take_frames(self, data: bytes) -> None:
         """`data` begins where a frame begins."""
         at, end = 0, len(data)
-        while at < end and self.state is State.OPEN:
+        while at < end and self._open:
             head, size = _measure(data, at)
             if not head or (at + size > end and size <= LARGEST_KEPT):
                 self._begun = data[at:]
                 return
             if data[at] == WHOLE_TEXT and self._receive is not None and not self._behind and size <= LARGEST_KEPT:
-                self._hand_over(data[at : at + size], head)
+                self._hand_over(data, at, head, size)
             else:
                 self._pass_frame(data[at : at + size], size)
             at += size
         if at < end:
             super().data_received(data[at:])
 
-    def _hand_over(self, frame: bytes, head: int) -> None:
+    def _hand_over(self, data: bytes, at: int, head: int, size: int) -> None:
         """A fault ends `listen`: the frame itself wakes it. So the library sees, and refuses, what is no UTF-8."""
         assert self._receive is not None  # noqa: S101 - somebody listens
         try:
-            self._receive(str(frame[head:], "utf-8"))
+            self._receive(str(data[at + head : at + size], "utf-8"))
         except Exception as error:
             self._receive, self._fault = None, error
-            self._pass_frame(frame, len(frame))
+            self._pass_frame(data[at : at + size], size)
 
     def _pass_frame(self, begun: bytes, size: int) -> None:
         self._behind += begun[0] & 0xF in BEGINNINGS
         self._passing = size - len(begun)
-        super().data_received(begun)
+        self._pass_on(begun)
+
+    def _pass_on(self, data: bytes) -> None:
+        """To the library. Only what it reads there opens the connection, and may end it."""
+        super().data_received(data)
+        self._open = self.state is State.OPEN
 
 
 def _measure(data: bytes, at: int) -> tuple[int, int]:

@@ -77,4 +77,5 @@ class Attempt:
         self.last_progress_at = at
         if self.total_nodes:
             share = (done_nodes + len(self.cached_nodes)) / self.total_nodes
-            self.progress = max(self.progress, min(1.0, share))
+            if share > self.progress:
+                self.progress = min(1.0, share)

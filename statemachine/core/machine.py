@@ -50,7 +50,7 @@ class Machine:
         """
         made = self._step(server, event, at)
         attempt = server.open_attempt
-        if server.state is not State.SUBMITTING and attempt is not None and attempt.early_end is not None:
+        if attempt is not None and attempt.early_end is not None and server.state is not State.SUBMITTING:
             end, attempt.early_end = attempt.early_end, None
             made += self._step(server, end, at)
         return made
@@ -66,7 +66,10 @@ class Machine:
 def _can_move(server: Server, event: events.Event) -> bool:
     """Whether a row holds. The library would find out by itself, but a trigger that moves nothing costs 10 µs."""
     rows = ROWS.get(type(event))
-    return rows is not None and any(row.guard is None or row.guard(server, event) for row in rows[server.state])
+    for row in rows[server.state] if rows is not None else ():
+        if row.guard is None or row.guard(server, event):
+            return True
+    return False
 
 
 def _server_of(data: EventData) -> Server:

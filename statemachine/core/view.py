@@ -5,6 +5,14 @@ from typing import NamedTuple
 from statemachine.core.vocabulary import Reason, State
 
 
+class LiveFigures(NamedTuple):
+    """What of a server's line changes without a transition, with most frames. See ServerView."""
+
+    progress: float | None
+    queue_remaining: int | None
+    last_check: float | None
+
+
 class ServerView(NamedTuple):
     """The line of /api/status. Times are epoch seconds; `progress` is 0 to 1 while warming, else None.
 
@@ -26,6 +34,11 @@ class ServerView(NamedTuple):
     last_check: float | None = None
     next_action_at: float | None = None
     workflows: tuple[str, ...] = ()
+
+    @property
+    def live(self) -> LiveFigures:
+        """Those of its figures that change without a transition."""
+        return LiveFigures(self.progress, self.queue_remaining, self.last_check)
 
     @property
     def cache_loaded(self) -> bool:

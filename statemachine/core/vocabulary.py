@@ -9,6 +9,8 @@ from enum import Enum, StrEnum
 class State(Enum):
     """Where one server stands. The value is the public name."""
 
+    __hash__ = object.__hash__  # Enum's own, in Python, is called for each look into a table of states
+
     UNKNOWN = "unknown"
     CHECKING = "checking"
     LOADED = "loaded"

@@ -74,7 +74,7 @@ class _Ear:
     opened: bool = False
 
     def hear(self, frame: str) -> None:
-        event = decode(frame)
+        event = decode(frame, in_flight=self.desk.server.open_attempt is not None)
         if event is None:
             return
         if not self.opened:

@@ -8,7 +8,7 @@ from statemachine.core.log import LogEntry, entry_of, notice_entry
 from statemachine.core.sentences import Language
 from statemachine.core.server import Server
 from statemachine.core.transition import Transition
-from statemachine.core.view import ServerView
+from statemachine.core.view import LiveFigures, ServerView
 from statemachine.core.vocabulary import Notice, State
 from statemachine.fleet.desk import Desk
 from statemachine.fleet.transition_log import TransitionLog
@@ -64,15 +64,10 @@ class Publisher:
 
     def progress(self, desk: Desk) -> None:
         """Publish live figures where they changed visibly. They are no transitions and are not kept."""
-        published = self._snapshot.get(desk.config.name)
-        if published is None or published.state is not desk.server.state:
-            return
-        live = _progress(desk.server), desk.server.queue_remaining, desk.server.last_check
-        if live != (published.progress, published.queue_remaining, published.last_check):
-            progress, queue_remaining, last_check = live
-            self._publish_live(
-                published._replace(progress=progress, queue_remaining=queue_remaining, last_check=last_check)
-            )
+        name, server = desk.config.name, desk.server
+        live = LiveFigures(_progress(server), server.queue_remaining, server.last_check)
+        if self._snapshot.update(name, server.state, live):
+            self._bus.publish_live(name, partial(self._snapshot.get, name))
 
     def next_action(self, desk: Desk, at: float | None) -> None:
         """Publish when the server will next be acted upon (epoch seconds)."""
@@ -82,7 +77,7 @@ class Publisher:
 
     def _publish_live(self, fresh: ServerView) -> None:
         self._snapshot.put(fresh)
-        self._bus.publish_live(fresh)
+        self._bus.publish_live(fresh.name, lambda: fresh)
 
 
 def view_of(config: ServerConfig, server: Server) -> ServerView:

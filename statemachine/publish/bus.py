@@ -65,10 +65,10 @@ class Bus:
         for subscription in self._subscriptions:
             subscription.offer(message)
 
-    def publish_live(self, view: ServerView) -> None:
-        """The same for a line whose live figures have changed, which most frames do: no message where nobody reads."""
-        if self._subscriptions:
-            message = progress_message(view)
+    def publish_live(self, server: str, view: Callable[[], ServerView | None]) -> None:
+        """The same for a server's live figures, which most frames change: `view` is looked at where somebody reads."""
+        if self._subscriptions and (shown := view()) is not None:
+            message = progress_message(shown)
             for subscription in self._subscriptions:
                 subscription.offer(message)
 

@@ -3,16 +3,20 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
-from statemachine.core.view import ServerView
+from statemachine.core.view import LiveFigures, ServerView
 from statemachine.core.vocabulary import State
 from statemachine.publish.view import ServerDetail
 
 
 class Snapshot:
-    """The newest view of each server, in the order of the settings. One writer (the fleet), many readers."""
+    """The newest view of each server, in the order of the settings. One writer (the fleet), many readers.
+
+    Live figures change with most frames, and a view is looked at far less often: it takes them in when it is.
+    """
 
     def __init__(self) -> None:
         self._views: dict[str, ServerView] = {}
+        self._live: dict[str, LiveFigures] = {}
         self._details: dict[str, ServerDetail] = {}
         self._counts: Counter[State] = Counter()
         self._without_verdict: set[str] = set()
@@ -23,6 +27,7 @@ class Snapshot:
         """Replace the view of one server."""
         before = self._views.get(view.name)
         self._views[view.name] = view
+        self._live.pop(view.name, None)
         self.changes += 1
         if before is None or before.last_check is None or view.last_check is None:
             self._note_verdict(view)
@@ -31,12 +36,22 @@ class Snapshot:
             if before is not None:
                 self._counts[before.state] -= 1
 
+    def update(self, name: str, state: State, live: LiveFigures) -> bool:
+        """Take in live figures of a server that is shown in this state; False where that changes nothing."""
+        view = self._views.get(name)
+        if view is None or view.state is not state or live == (self._live.get(name) or view.live):
+            return False
+        self._live[name] = live
+        self.changes += 1
+        return True
+
     def attach(self, name: str, detail: ServerDetail) -> None:
         """Make the detail of a server known; its owner goes on writing into it."""
         self._details[name] = detail
 
     def arrange(self, names: Sequence[str]) -> None:
         """Keep these servers, in this order, and forget all others."""
+        self.settle()
         self._views = {name: self._views[name] for name in names if name in self._views}
         self._details = {name: self._details[name] for name in names if name in self._details}
         self._counts = Counter(view.state for view in self._views.values())
@@ -45,14 +60,28 @@ class Snapshot:
 
     def get(self, name: str) -> ServerView | None:
         """The view of one server, None where there is none of that name."""
+        self._settle_one(name)
         return self._views.get(name)
 
     def detail(self, name: str) -> ServerDetail:
         """The detail of one server, empty where none is attached."""
         return self._details.get(name) or ServerDetail()
 
+    def settle(self) -> None:
+        """Put the live figures into the views, so that a view that has not changed is the same one as before."""
+        for name in list(self._live):
+            self._settle_one(name)
+
+    def _settle_one(self, name: str) -> None:
+        live = self._live.pop(name, None)
+        if live is not None:
+            view = self._views[name] = self._views[name]._replace(**live._asdict())
+            self._note_verdict(view)
+
     def __iter__(self) -> Iterator[ServerView]:
-        return iter(list(self._views.values()))
+        """Changes nothing here: /metrics looks at the fleet from a thread of its own."""
+        live, views = dict(self._live), list(self._views.values())
+        return iter([view._replace(**live[view.name]._asdict()) if view.name in live else view for view in views])
 
     def __len__(self) -> int:
         return len(self._views)
@@ -69,6 +98,8 @@ class Snapshot:
     @property
     def has_first_verdicts(self) -> bool:
         """Whether something has been found out about every server since the start."""
+        for name in self._live.keys() & self._without_verdict:
+            self._settle_one(name)
         return bool(self._views) and not self._without_verdict
 
     def _note_verdict(self, view: ServerView) -> None:

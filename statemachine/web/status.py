@@ -6,9 +6,12 @@ compressed once for all who want it so. Whoever names what he has is told only w
 
 import asyncio
 import gzip
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from itertools import compress
+from operator import is_not
 
 import orjson
 from aiohttp import hdrs, web
@@ -51,7 +54,7 @@ class Status:
     def __init__(self, ports: WebPorts) -> None:
         self._ports = ports
         self._life = f"{int(ports.uniform() * 2**32):08x}"
-        self._views: list[ServerView | None] = []
+        self._views: Sequence[ServerView | None] = ()
         self._lines: list[orjson.Fragment] = []
         self._kept: _Answer | None = None
 
@@ -78,13 +81,13 @@ class Status:
 
     def _rendered(self) -> list[orjson.Fragment]:
         """Every server's line. Views are immutable: a line holds as long as the view in its place is the same one."""
+        self._ports.snapshot.settle()
         views = list(self._ports.snapshot)
         if len(views) != len(self._views):
             self._views, self._lines = [None] * len(views), [_NO_LINE] * len(views)
-        for place, (view, before) in enumerate(zip(views, self._views, strict=True)):
-            if view is not before:
-                self._lines[place] = orjson.Fragment(render.server_line(view))
-        self._views = [*views]
+        for place in compress(range(len(views)), map(is_not, views, self._views)):
+            self._lines[place] = orjson.Fragment(render.server_line(views[place]))
+        self._views = views
         return self._lines
 
 

@@ -130,6 +130,17 @@ def test_a_frame_may_be_written_in_any_way_that_json_allows(text: str) -> None:
     assert decode(text) == e.PromptSucceeded("p", Witness.WS)
 
 
+def test_what_speaks_of_a_prompt_is_nothing_while_none_of_ours_is_in_flight() -> None:
+    success = frame("execution_success", prompt_id="p")
+    assert decode(success, in_flight=False) is None
+    assert decode(success, in_flight=True) == e.PromptSucceeded("p", Witness.WS)
+
+
+def test_the_queue_and_the_cache_are_told_at_all_times() -> None:
+    told_at_rest = [frame("status", status={"exec_info": {"queue_remaining": 0}}), frame("comfywarm.cache", **CHANGE)]
+    assert all(decode(text, in_flight=False) is not None for text in told_at_rest)
+
+
 def test_only_a_status_starts_a_session() -> None:
     assert is_session_start(frame("status", status={"exec_info": {"queue_remaining": 0}}, sid="x"))
     assert not is_session_start(frame("crystools.monitor", cpu=1))

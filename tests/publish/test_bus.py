@@ -107,9 +107,9 @@ async def test_a_listener_hears_everything_at_once_and_is_no_reader() -> None:
 async def test_live_figures_are_for_readers_only() -> None:
     bus, told = Bus(), list[Message]()
     bus.tap(told.append)
-    bus.publish_live(WARMING)
+    bus.publish_live(WARMING.name, lambda: WARMING)
     readers = [bus.subscribe(), bus.subscribe()]
-    bus.publish_live(WARMING)
+    bus.publish_live(WARMING.name, lambda: WARMING)
     (one,), (other,) = [await reader.take() for reader in readers]
     assert one is other
     assert told == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from statemachine.core.view import ServerView
+from statemachine.core.view import LiveFigures, ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.view import ServerDetail
@@ -30,6 +30,54 @@ def test_views_are_found_by_name() -> None:
     snapshot.put(one := view("a"))
     assert snapshot.get("a") is one
     assert snapshot.get("b") is None
+
+
+LIVE = LiveFigures(progress=None, queue_remaining=2, last_check=5.0)
+
+
+def test_live_figures_are_in_the_view_of_whoever_looks_next() -> None:
+    snapshot = Snapshot()
+    snapshot.put(view("a", State.LOADED))
+    snapshot.put(other := view("b", State.LOADED))
+    assert snapshot.update("a", State.LOADED, LIVE)
+    assert [one.live for one in snapshot] == [LIVE, other.live]
+    assert snapshot.get("a") == view("a", State.LOADED)._replace(queue_remaining=2, last_check=5.0)
+    assert snapshot.get("b") is other
+
+
+def test_live_figures_that_are_known_change_nothing() -> None:
+    snapshot = Snapshot()
+    snapshot.put(view("a", State.LOADED))
+    assert snapshot.update("a", State.LOADED, LIVE)
+    before = snapshot.changes
+    assert not snapshot.update("a", State.LOADED, LIVE)
+    assert snapshot.get("a") is snapshot.get("a")
+    assert not snapshot.update("a", State.LOADED, LIVE)
+    assert snapshot.changes == before
+
+
+def test_live_figures_of_another_state_are_not_shown() -> None:
+    snapshot = Snapshot()
+    snapshot.put(one := view("a", State.LOADED))
+    assert not snapshot.update("a", State.COLD, LIVE)
+    assert not snapshot.update("b", State.LOADED, LIVE)
+    assert list(snapshot) == [one]
+
+
+def test_a_new_view_is_not_overtaken_by_older_figures() -> None:
+    snapshot = Snapshot()
+    snapshot.put(view("a", State.LOADED))
+    snapshot.update("a", State.LOADED, LIVE)
+    snapshot.put(newer := view("a", State.COLD))
+    assert snapshot.get("a") is newer
+
+
+def test_figures_of_a_forgotten_server_are_forgotten() -> None:
+    snapshot = Snapshot()
+    snapshot.put(view("a", State.LOADED))
+    snapshot.update("a", State.LOADED, LIVE)
+    snapshot.arrange([])
+    assert list(snapshot) == []
 
 
 def test_a_reader_who_is_under_way_is_not_disturbed() -> None:

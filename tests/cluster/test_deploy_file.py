@@ -13,7 +13,7 @@ from tests.cluster.following import following, until
 from tests.cluster.nats_rig import nats_rig
 
 CONF = Path(__file__).parents[2] / "deploy" / "nats" / "nats.conf"
-PASSWORD = "of-the-test"  # noqa: S105
+PASSWORD = "of-the-test"
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ class Options:
 
     fleet: int = 10_000
     servers: int = 1_000
-    stall_seconds: float = 60.0
+    stall_seconds: float = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +40,22 @@ Measure = Callable[[Options], Awaitable[Measured]]
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Figures that are measured together. `runs` is the least number of pairs; a long case may say fewer."""
+    """Figures that are measured together."""
 
     figures: tuple[Figure, ...]
     ours: Measure
     baseline: Measure
-    runs: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What all runs of a figure gave, pair by pair."""
+    """What all runs of a figure gave, pair by pair; `fleet` servers were in the largest one, `machine` is in words."""
 
     figure: Figure
     ours: Sequence[float]
     baseline: Sequence[float]
+    fleet: int
+    machine: str
 
     @property
     def ratio(self) -> float:

@@ -16,6 +16,7 @@ SOCKETS = 1_000
 WITHIN_S = 60.0
 SETTLE_S = 8.0
 """What a daemon does once after its start, such as asking for versions, must be over."""
+NAIVE_SETTLES_S = 2.0
 ROUNDS = 3
 AT_ONCE = 10
 CHANGES = 100
@@ -172,7 +173,7 @@ async def _naive(loop: str, *, state: bool) -> AsyncIterator[tuple[StandIn, Chil
     said = {"urls": fleet.urls, "loop": loop, "state": state}
     async with fleet.listening(), baseline("frames", said) as child:
         await fleet.connected(SOCKETS, WITHIN_S)
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(NAIVE_SETTLES_S)
         yield fleet, child
 
 

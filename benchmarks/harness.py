@@ -6,18 +6,25 @@ from collections.abc import Callable
 import uvloop
 
 from benchmarks.figures import Case, Measure, Measured, Options, Outcome
+from benchmarks.machine import describe_machine
 
 Say = Callable[[str], None]
 
 
 def run_case(case: Case, options: Options, runs: int, say: Say) -> list[Outcome]:
     """What `runs` interleaved pairs gave, after none that is thrown away: every process starts anew each time."""
-    pairs = []
-    for number in range(case.runs or runs):
+    pairs, machine = [], describe_machine().in_words
+    for number in range(runs):
         pairs.append((_once(case.baseline, options), _once(case.ours, options)))
         say(f"  {number + 1}: " + ", ".join(_pair(one.id, *pairs[-1]) for one in case.figures))
     return [
-        Outcome(figure, [ours[figure.id] for _, ours in pairs], [baseline[figure.id] for baseline, _ in pairs])
+        Outcome(
+            figure,
+            [ours[figure.id] for _, ours in pairs],
+            [baseline[figure.id] for baseline, _ in pairs],
+            options.fleet,
+            machine,
+        )
         for figure in case.figures
     ]
 

@@ -2,9 +2,11 @@
 
 import os
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 LIBRARIES = ("aiohttp", "orjson", "transitions", "uvloop", "websockets")
 
@@ -23,11 +25,16 @@ class Machine:
     @property
     def in_words(self) -> str:
         """One paragraph."""
-        libraries = ", ".join(f"{name} {number}" for name, number in self.libraries.items())
-        return (
-            f"{self.cores} cores of {self.processor}, {self.memory_gib:g} GiB, {self.system}; "
-            f"Python {self.python} with {libraries}."
-        )
+        return in_words(asdict(self))
+
+
+def in_words(machine: Mapping[str, Any]) -> str:
+    """What `as_dict` gave, as one paragraph."""
+    libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items())
+    return (
+        f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']:g} GiB, {machine['system']}; "
+        f"Python {machine['python']} with {libraries}."
+    )
 
 
 def describe_machine() -> Machine:

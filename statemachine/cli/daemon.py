@@ -5,7 +5,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from ssl import SSLContext
@@ -39,6 +39,7 @@ from statemachine.core.vocabulary import Notice
 from statemachine.fleet.blueprint import Changes
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.publisher import Publisher
+from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.tally import Tally
 from statemachine.settings import Settings
 from statemachine.settings.certificates import load_pair, page_context
@@ -47,6 +48,10 @@ from statemachine.settings.tls import ListenTls
 from statemachine.traffic.agent import answering_agent_checks
 from statemachine.warmth import Warmth
 from statemachine.web.ports import WebPorts
+
+START_PATIENCE_S = 10.0
+"""How long the last verdicts may take before changed files are looked for all the same."""
+START_LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ async def running_daemon(
 
         notify = partial(_notify, around.publisher, now)
         reloader = Reloader(source, reading, apply, notify, manager) if source else None
-        reload = await stack.enter_async_context(_reloading(fleet, reloader))
+        reload = await stack.enter_async_context(_reloading(fleet, snapshot, reloader))
         await stack.enter_async_context(supervised(manager, journal.answers, snapshot.summary))
         yield Daemon(address, fleet, reload, agent)
 
@@ -162,16 +167,20 @@ def _read_certificates(fresh: Reading, trust: Trust, page: SSLContext | None, tl
 
 
 @asynccontextmanager
-async def _reloading(fleet: Fleet, reloader: Reloader | None) -> AsyncIterator[Callable[[], None]]:
+async def _reloading(fleet: Fleet, snapshot: Snapshot, reloader: Reloader | None) -> AsyncIterator[Callable[[], None]]:
     """Changes of the files are put in force; gives what asks for it at once."""
     if reloader is None:
         yield lambda: logger.info("these settings come from no file: there is nothing to read again")
         return
-    async with in_background(_reload_for_ever(fleet, reloader)):
+    async with in_background(_reload_for_ever(fleet, snapshot, reloader)):
         yield reloader.request
 
 
-async def _reload_for_ever(fleet: Fleet, reloader: Reloader) -> None:
-    """The files of a large fleet take a second to be read, which its start needs for itself."""
+async def _reload_for_ever(fleet: Fleet, snapshot: Snapshot, reloader: Reloader) -> None:
+    """The files of a large fleet take a second to be read, which the first verdicts need for themselves."""
     await fleet.begun()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(START_PATIENCE_S):
+            while not snapshot.has_first_verdicts:  # noqa: ASYNC110 - a bounded poll
+                await asyncio.sleep(START_LOOK_S)
     await reloader.run()

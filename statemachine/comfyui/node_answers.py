@@ -5,6 +5,7 @@ The mission's plug-ins answer in words at the same path, and take no notice of w
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -38,10 +39,14 @@ class NodeAnswer:
         return tuple(key for key in keys if key in self.missing)
 
 
-def questions(path: str, keys: Sequence[str]) -> list[str]:
-    """The path with the keys to be asked for, or with several of them. Without keys: one that starts nothing."""
+@lru_cache(maxsize=64)
+def questions(path: str, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The path with the keys to be asked for, or with several of them. Without keys: one that starts nothing.
+
+    Kept, for most servers of a fleet are asked the same.
+    """
     batches = [keys[at : at + KEYS_AT_ONCE] for at in range(0, len(keys), KEYS_AT_ONCE)]
-    return [_with(path, [("key", key) for key in batch]) for batch in batches] or [peek(path)]
+    return tuple(_with(path, [("key", key) for key in batch]) for batch in batches) or (peek(path),)
 
 
 def peek(path: str) -> str:

@@ -15,6 +15,7 @@ class Snapshot:
         self._views: dict[str, ServerView] = {}
         self._details: dict[str, ServerDetail] = {}
         self._counts: Counter[State] = Counter()
+        self._without_verdict: set[str] = set()
         self.changes = 0
         """Rises with each change of what outsiders see."""
 
@@ -23,6 +24,8 @@ class Snapshot:
         before = self._views.get(view.name)
         self._views[view.name] = view
         self.changes += 1
+        if before is None or before.last_check is None or view.last_check is None:
+            self._note_verdict(view)
         if before is None or before.state is not view.state:
             self._counts[view.state] += 1
             if before is not None:
@@ -37,6 +40,7 @@ class Snapshot:
         self._views = {name: self._views[name] for name in names if name in self._views}
         self._details = {name: self._details[name] for name in names if name in self._details}
         self._counts = Counter(view.state for view in self._views.values())
+        self._without_verdict.intersection_update(self._views)
         self.changes += 1
 
     def get(self, name: str) -> ServerView | None:
@@ -65,9 +69,14 @@ class Snapshot:
     @property
     def has_first_verdicts(self) -> bool:
         """Whether something has been found out about every server since the start."""
-        return bool(self._views) and all(
-            view.last_check is not None or view.state in _VERDICTS for view in self._views.values()
-        )
+        return bool(self._views) and not self._without_verdict
+
+    def _note_verdict(self, view: ServerView) -> None:
+        """Kept at each change: whoever waits for a large fleet's verdicts asks again and again."""
+        if view.last_check is not None or view.state in _VERDICTS:
+            self._without_verdict.discard(view.name)
+        else:
+            self._without_verdict.add(view.name)
 
 
 _VERDICTS = frozenset({State.UNREACHABLE, State.FAILED, State.PAUSED, State.SUBMITTING, State.WARMING})

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from statemachine.settings.expand import check_count, expand_url, parse_template
+from statemachine.settings.expand import check_count, count_servers
 from statemachine.settings.explain import Written
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import Problem, describe
@@ -10,7 +10,7 @@ from statemachine.settings.problems import Problem, describe
 
 def check_fleet(settings: Settings, written: Written) -> list[Problem]:
     """Problems of the fleet as a whole; nothing is expanded before its size is known."""
-    counts = [len(parse_template(entry.url)) for entry in settings.servers]
+    counts = [count_servers(entry.url) for entry in settings.servers]
     try:
         check_count(sum(counts))
     except ValueError as error:
@@ -31,12 +31,12 @@ def _names_for_many(settings: Settings, written: Written, counts: list[int]) -> 
 
 def _urls(settings: Settings) -> Iterator[tuple[int, str]]:
     for place, entry in enumerate(settings.servers):
-        yield from ((place, address.url) for address in expand_url(entry.url))
+        yield from ((place, address.url) for address in entry.addresses)
 
 
 def _names(settings: Settings) -> Iterator[tuple[int, str]]:
     for place, entry in enumerate(settings.servers):
-        yield from ((place, entry.name or address.host_and_port) for address in expand_url(entry.url))
+        yield from ((place, entry.name or address.host_and_port) for address in entry.addresses)
 
 
 def _repeated(key: str, values: Iterable[tuple[int, str]], written: Written) -> Iterator[Problem]:

@@ -64,7 +64,8 @@ def _with_absolute_paths(settings: Settings, base_dir: Path) -> Settings:
     log_file = settings.logging.file and base_dir / settings.logging.file
     page = settings.listen.tls and settings.listen.tls.below(base_dir)
     servers = tuple(
-        entry.model_copy(update={"tls": entry.tls and entry.tls.below(base_dir)}) for entry in settings.servers
+        entry.model_copy(update={"tls": entry.tls.below(base_dir)}) if entry.tls else entry
+        for entry in settings.servers
     )
     return settings.model_copy(
         update={

@@ -15,6 +15,8 @@ SHORTEST = 8
 """Characters. Shorter values may be a part of anything that a server says, and hiding them would garble it."""
 
 _SHOWN = "***"
+_PLAIN = (str, int, float, type(None))
+"""What holds no secret. Most of a large fleet's settings is, and to look into each took a tenth of a second."""
 
 
 class Mask:
@@ -47,13 +49,17 @@ def secrets_in(value: object) -> Iterator[SecretStr]:
     """Every secret in a section of the settings, or in the whole of them."""
     if isinstance(value, SecretStr):
         yield value
-    elif isinstance(value, BaseModel):
-        yield from secrets_in([inner for _, inner in value])
-    elif isinstance(value, Mapping):
-        yield from secrets_in(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for inner in value:
+    for inner in _held_by(value):
+        if not isinstance(inner, _PLAIN):
             yield from secrets_in(inner)
+
+
+def _held_by(value: object) -> Iterable[object]:
+    if isinstance(value, BaseModel):
+        return [inner for _, inner in value]
+    if isinstance(value, list | tuple):
+        return value
+    return value.values() if isinstance(value, Mapping) else ()
 
 
 def _spellings(secret: str) -> Iterator[str]:

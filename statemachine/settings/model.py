@@ -3,6 +3,7 @@
 The one description of settings.json: the schema is made from it, and docs/settings.md is tested against it.
 """
 
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from statemachine.settings.alerting import Alerts
 from statemachine.settings.cluster import Cluster
-from statemachine.settings.expand import MAX_SERVERS, parse_template
+from statemachine.settings.expand import MAX_SERVERS, ServerUrl, expand_url, parse_template
 from statemachine.settings.section import Section
 from statemachine.settings.tls import ListenTls, Tls
 from statemachine.settings.traffic import Traffic
@@ -79,6 +80,11 @@ class ServerEntry(Section):
     def _check_url(cls, url: str) -> str:
         parse_template(url)
         return url
+
+    @cached_property
+    def addresses(self) -> tuple[ServerUrl, ...]:
+        """Every server that `url` stands for, in order. Kept: thousands of URLs take a second to be expanded anew."""
+        return expand_url(self.url)
 
 
 class Timing(Section):

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from pydantic import SecretStr
 
-from statemachine.settings.expand import ServerUrl, expand_url
+from statemachine.settings.expand import ServerUrl
 from statemachine.settings.model import CacheCheck, ServerEntry, Settings
 from statemachine.settings.tls import Tls
 
@@ -27,9 +27,7 @@ class ServerConfig:
 
 def resolve_servers(settings: Settings) -> tuple[ServerConfig, ...]:
     """Every server of the fleet, in the order of the file, ranges expanded."""
-    return tuple(
-        _server_config(settings, entry, address) for entry in settings.servers for address in expand_url(entry.url)
-    )
+    return tuple(_server_config(settings, entry, address) for entry in settings.servers for address in entry.addresses)
 
 
 def _server_config(settings: Settings, entry: ServerEntry, address: ServerUrl) -> ServerConfig:

@@ -22,7 +22,7 @@ from tests.comfyui.rig import free_port
 
 HOST = "127.0.0.1"
 BINARY = Path(sys.executable).with_name("nats-server")
-READY_S = 30.0
+READY_S = 60.0
 END_S = 10.0
 POLL_S = 0.05
 

@@ -30,11 +30,15 @@ def test_without_the_extra_its_name_is_told() -> None:
 
 
 async def test_nobody_there() -> None:
-    begun = time.perf_counter()
-    with pytest.raises(CutOffError):
-        async with connected(NatsOptions(urls=[f"127.0.0.1:{free_port()}"]), patience_s=0.5):
+    begun, port = time.perf_counter(), free_port()
+    with pytest.raises(CutOffError) as caught:
+        async with connected(NatsOptions(urls=[f"nats://user:secret@127.0.0.1:{port}"]), patience_s=0.5):
             pass
     assert time.perf_counter() - begun < 4.0
+    assert (
+        str(caught.value)
+        == f"no connection to NATS at 127.0.0.1:{port}: NoServersError nats: no servers available for connection"
+    )
 
 
 async def test_more_replicas_than_servers(tmp_path: Path) -> None:
@@ -151,6 +155,18 @@ async def test_a_server_that_freezes_is_left(tmp_path: Path) -> None:
         assert await store.append(b"x", "x") == 1
 
 
+async def test_a_call_ends_with_the_connection(tmp_path: Path) -> None:
+    async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
+        rig.pause(0)
+        call = asyncio.ensure_future(store.append(b"x", "x"))
+        await asyncio.sleep(0.1)
+        begun = time.perf_counter()
+        await rig.kill(0)
+        with pytest.raises(CutOffError):
+            await call
+        assert time.perf_counter() - begun < 0.5
+
+
 async def test_nothing_is_sent_late(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
         await rig.kill(0)
@@ -171,7 +187,7 @@ async def test_nothing_is_sent_late(tmp_path: Path) -> None:
 )
 async def test_logins(tmp_path: Path, server: list[str], client: dict[str, str]) -> None:
     async with nats_rig(tmp_path, arguments=server) as rig:
-        with pytest.raises(CutOffError):
+        with pytest.raises(CutOffError, match="Authorization"):
             async with connected(options(rig), patience_s=0.3):
                 pass
         async with connected(options(rig, **client)) as store:

@@ -76,7 +76,7 @@ async def test_the_wanted_kind_of_answer_and_odd_characters_arrive_as_they_are()
         return web.Response()
 
     keys = ["a b&key=c", "键，#%41+/", "ü"]
-    (question,) = questions("/cache/check", keys)
+    (question,) = questions("/cache/check", tuple(keys))
     async with serving(handler) as url, transport_to(url, Accept="text/html") as transport:
         await transport.request("GET", question, accept="application/json")
         await transport.request("GET", question)

@@ -64,6 +64,16 @@ def test_readiness_waits_for_a_first_verdict_about_every_server(state: State) ->
     assert snapshot.has_first_verdicts is (state not in VERDICTLESS)
 
 
+def test_a_server_that_is_taken_out_is_not_waited_for() -> None:
+    snapshot = Snapshot()
+    snapshot.put(view("a")._replace(last_check=5.0))
+    snapshot.put(view("b"))
+    snapshot.arrange(["a"])
+    assert snapshot.has_first_verdicts
+    snapshot.put(view("a"))
+    assert not snapshot.has_first_verdicts, "it is another server of the same name"
+
+
 @pytest.mark.parametrize("state", State)
 def test_traffic_may_be_sent_only_to_a_loaded_server(state: State) -> None:
     assert view("a", state).cache_loaded is (state is State.LOADED)

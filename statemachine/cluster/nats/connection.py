@@ -5,8 +5,8 @@ for good. So each of its clients lives for one connection, and whatever it has n
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from itertools import cycle
 
 from loguru import logger
@@ -38,15 +38,19 @@ Ear = Callable[[Msg], Awaitable[None]]
 
 
 class Connection:
-    """Its subscriptions and `wakes` (set whenever the connection comes or goes) outlive its clients."""
+    """Its subscriptions and `wakes` (set whenever the connection comes or goes) outlive its clients.
+
+    `trouble` says why there is none now; it is empty while there is one.
+    """
 
     def __init__(self, options: NatsOptions) -> None:
         self.wakes: set[asyncio.Event] = set()
+        self.trouble = ""
         self._options = options
         self._client: Client | None = None
         self._up = asyncio.Event()
         self._ears: list[tuple[str, Ear]] = []
-        self._is_lost = False
+        self._deadlines: set[asyncio.Timeout] = set()
 
     @property
     def is_up(self) -> bool:
@@ -61,6 +65,16 @@ class Connection:
 
     async def until_up(self) -> None:
         await self._up.wait()
+
+    @asynccontextmanager
+    async def in_time(self, seconds: float) -> AsyncIterator[None]:
+        """TimeoutError after so long, and at once when the connection is lost: nats-py would go on waiting."""
+        async with asyncio.timeout(seconds) as deadline:
+            self._deadlines.add(deadline)
+            try:
+                yield
+            finally:
+                self._deadlines.discard(deadline)
 
     async def subscribe(self, subject: str, ear: Ear) -> None:
         """From when this returns; if it raises, as soon as there is a connection again."""
@@ -110,9 +124,9 @@ class Connection:
                 await client.subscribe(subject, cb=ear)
 
     def _begin(self, client: Client, url: str) -> None:
-        logger.info("connected to NATS at {}", url)
+        logger.info("connected to NATS at {}", _public(url))
         self._client = client
-        self._is_lost = False
+        self.trouble = ""
         self._up.set()
         self._wake()
 
@@ -120,15 +134,33 @@ class Connection:
         self._client = None
         self._up.clear()
         self._wake()
+        now = asyncio.get_running_loop().time()
+        for deadline in self._deadlines:
+            if not deadline.expired():
+                deadline.reschedule(now)
 
     def _wake(self) -> None:
         for wake in self.wakes:
             wake.set()
 
     def _tell_lost(self, url: str, error: BaseException) -> None:
-        level = "DEBUG" if self._is_lost else "WARNING"
-        self._is_lost = True
-        logger.log(level, "no connection to NATS at {}: {}; it is tried again", url, describe(error))
+        level = "DEBUG" if self.trouble else "WARNING"
+        self.trouble = f"no connection to NATS at {_public(url)}: {describe(error)}"
+        logger.log(level, "{}; it is tried again", self.trouble)
+
+
+async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until it has worked: nats-py swallows a cancellation that meets it while it flushes."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CLOSE_S)
+
+
+def _public(url: str) -> str:
+    """Without the password that may be in it."""
+    return url.rpartition("@")[2]
 
 
 async def _until_gone(client: Client, gone: asyncio.Event) -> None:

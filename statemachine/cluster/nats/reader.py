@@ -67,7 +67,8 @@ async def _reading(connection: Connection, place: Place, position: int) -> Async
     reader = Reader(connection.client, wake, place, position)
     connection.wakes.add(wake)
     try:
-        await reader.begin()
+        async with connection.in_time(BEGIN_S):
+            await reader.begin()
         yield reader
     finally:
         connection.wakes.discard(wake)

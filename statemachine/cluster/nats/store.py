@@ -14,7 +14,7 @@ from nats.js.kv import KeyValue
 from typing_extensions import override
 
 from statemachine.cluster.nats import reader
-from statemachine.cluster.nats.connection import FAULTS, Connection, describe
+from statemachine.cluster.nats.connection import FAULTS, Connection, describe, end
 from statemachine.cluster.nats.layout import Layout, Place, encode, lineage_of, prepare
 from statemachine.cluster.nats.options import NatsOptions
 from statemachine.cluster.store import Batch, ConflictError, CutOffError, Kept, SharedStore, Source
@@ -35,8 +35,7 @@ async def connected(options: NatsOptions, patience_s: float = 15.0) -> AsyncIter
         yield store
     finally:
         await store.close()
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
+        await end([running])
 
 
 class NatsStore(SharedStore):
@@ -67,7 +66,7 @@ class NatsStore(SharedStore):
                 self._places = await self._bounded(self._prepared())
             except CutOffError as error:
                 if asyncio.get_running_loop().time() > give_up:
-                    raise
+                    raise CutOffError(self._connection.trouble or str(error)) from error
                 logger.debug("NATS is not ready: {}", error)
                 await asyncio.sleep(PREPARE_PAUSE_S)
             else:
@@ -75,9 +74,7 @@ class NatsStore(SharedStore):
 
     async def close(self) -> None:
         """Say nothing more, answer nothing more."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
 
     @override
     async def append(self, value: bytes, message_id: str) -> int:
@@ -142,7 +139,7 @@ class NatsStore(SharedStore):
     async def _bounded(self, call: Coroutine[Any, Any, Result]) -> Result:
         """What it gives; CutOffError for whatever else NATS has to say, but for the answers that mean something."""
         try:
-            async with asyncio.timeout(self._options.timeout_s):
+            async with self._connection.in_time(self._options.timeout_s):
                 return await call
         except (KeyNotFoundError, KeyWrongLastSequenceError):
             raise
@@ -161,9 +158,24 @@ class NatsStore(SharedStore):
 
 async def _write(bucket: KeyValue, key: str, value: bytes, revision: int) -> int:
     """`create` also takes the place of a key that somebody deleted by hand."""
-    if revision == 0:
-        return await bucket.create(key, value)
-    return await bucket.update(key, value, last=revision)
+    try:
+        if revision == 0:
+            return await bucket.create(key, value)
+        return await bucket.update(key, value, last=revision)
+    except KeyWrongLastSequenceError:
+        await _believe(bucket, key, revision)
+        raise
+
+
+async def _believe(bucket: KeyValue, key: str, revision: int) -> None:
+    """A leader that was frozen, and replaced meanwhile, says for a moment that what it has missed is not there.
+
+    The new leader hears the same write, and may do it.
+    """
+    with suppress(KeyNotFoundError):
+        newest = (await bucket.get(key)).revision or 0
+        if newest <= revision:
+            raise CutOffError(f"NATS contradicts itself: {key} is at {newest}, but not at {revision}")
 
 
 async def _answer(message: Msg, answered: Callable[[bytes], Awaitable[bytes]]) -> None:

@@ -34,6 +34,7 @@ SETTINGS = (
     | dict(leaves(SCHEMA["$defs"]["ListenTls"], "listen.tls."))
     | dict(leaves(SCHEMA["$defs"]["AlertRule"], "alerts.rules[]."))
     | dict(leaves(SCHEMA["$defs"]["AlertChannel"], "alerts.channels.NAME."))
+    | dict(leaves(SCHEMA["$defs"]["Cluster"], "cluster."))
 )
 PAGE = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
 ROWS = {key: (default, allowed) for key, default, allowed, _ in ROW.findall(PAGE)}
@@ -54,7 +55,7 @@ def test_every_setting_is_documented_with_its_default_and_bounds(key: str) -> No
     if "minimum" in field:
         assert allowed == f"{field['minimum']} to {field['maximum']}"
     for word in field.get("enum", ()):
-        assert f'`"{word}"`' in allowed
+        assert f"`{json.dumps(word)}`" in allowed
 
 
 def test_nothing_is_documented_that_does_not_exist() -> None:
@@ -66,7 +67,8 @@ def test_every_setting_has_a_description_and_every_number_has_bounds() -> None:
     unbounded = [
         key
         for key, field in SETTINGS.items()
-        if field.get("type") in {"integer", "number"} and not {"minimum", "maximum"} <= field.keys()
+        if field.get("type") in {"integer", "number"}
+        and not ("enum" in field or {"minimum", "maximum"} <= field.keys())
     ]
     assert (without, unbounded) == ([], [])
 

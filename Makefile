@@ -59,7 +59,7 @@ docs: .venv/ready  ## the pages that are generated from the code
 lock: .venv/ready  ## pin every dependency with its hashes; names no registry
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--no-emit-index-url --no-emit-find-links pyproject.toml -o requirements.txt
+		--no-emit-index-url --no-emit-find-links --extra cluster pyproject.toml -o requirements.txt
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --group dev pyproject.toml -o requirements-dev.txt
 

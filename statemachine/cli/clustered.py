@@ -32,7 +32,7 @@ async def clustered(settings: Settings, cluster: Cluster, now: Clock) -> AsyncIt
     """Those of one node. Raises ClusterUnavailableError where NATS cannot be reached at the start."""
     async with _connected(settings, cluster) as store, new_journal(settings, now, store.lineage) as copy:
         snapshot, limits = Snapshot(), settings.limits
-        identity = Identity(cluster.node, cluster.lease_s, time.monotonic, new_id)
+        identity = Identity(cluster.node, cluster.lease_s, _steady, new_id)
         node = ClusterNode(
             store, identity, copy, snapshot, (limits.max_warming, limits.max_warming_per_host), settings.language
         )
@@ -55,6 +55,11 @@ async def clustered(settings: Settings, cluster: Cluster, now: Clock) -> AsyncIt
 
 def _notice(publisher: Publisher, now: Clock, node: str, notice: Notice) -> None:
     publisher.notice(notice, now(), node)
+
+
+def _steady() -> float:
+    """Seconds that go on while the process, or the machine, is stopped."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 async def _operator(store: SharedStore, node: ClusterNode, name: str, fleet: Fleet) -> Operator:

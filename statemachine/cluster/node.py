@@ -63,9 +63,9 @@ class ClusterNode:
 
     @property
     def speaks(self) -> bool:
-        """Whether it is this node that tells people of the fleet's troubles."""
+        """Whether it is this node that tells people of the fleet's troubles. One that is cut off speaks for itself."""
         node = self.membership.node
-        return self.membership.holds and chosen(ALERTS, self.membership.partners()) == node
+        return not self.membership.holds or chosen(ALERTS, self.membership.partners()) == node
 
     def publish_through(
         self, told: Callable[[ServerView | None, LogEntry], None], notice: Callable[[Notice], None]

@@ -1,7 +1,7 @@
 """What several daemons need of the engine between them, and nothing else of it: the seam where tests put another.
 
 A log that numbers what is appended; buckets whose keys change only by compare-and-set; words between nodes that may be
-lost. `nats.py` is the real one.
+lost. `nats/` is the real one.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence

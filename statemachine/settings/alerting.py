@@ -16,7 +16,7 @@ from statemachine.settings.values import Name, Seconds, Whole
 AlertState = Literal["unknown", "checking", "cold", "auto_executing", "submitting", "warming", "unreachable", "failed"]
 """Every state but `loaded`, which is no trouble, and `paused`, in which an operator wants quiet."""
 
-AlertNotice = Literal["fleet_vanished", "journal_unavailable", "settings_refused"]
+AlertNotice = Literal["fleet_vanished", "journal_unavailable", "settings_refused", "node_cut_off"]
 """The notices that begin something."""
 
 MAX_ITEMS = 100

@@ -45,8 +45,9 @@ class Cluster(Section):
     """This daemon's name, which no other one of the cluster may have."""
     prefix: Annotated[str, AfterValidator(_check_prefix)] = "comfywarm"
     """How the names of streams, buckets and subjects begin. Fleets that are not one need different ones."""
-    lease_s: Annotated[Seconds, Field(ge=1, le=300)] = 10
-    """How long a node that is not heard of keeps its servers. It stops submitting a fifth of that earlier."""
+    lease_s: Annotated[Seconds, Field(ge=1, le=300)] = 20
+    """How long a node that is not heard of keeps its servers. It stops submitting a fifth of that earlier.
+    NATS needs up to 9 s to elect a stream's leader; a lease should last longer than that."""
     replicas: Literal[1, 3, 5] = 3
     """How many NATS servers keep each message, when streams and buckets are made."""
     credentials: Folder | None = None

@@ -12,7 +12,7 @@ from nats.js.kv import KeyValue
 from statemachine.cluster.nats.options import NatsOptions
 from statemachine.cluster.store import Source
 
-MAX_REPLICAS = 3
+MAX_REPLICAS = 5
 DEDUPLICATION_S = 120.0
 NAME_IS_TAKEN = 10058
 """JetStream's code for a stream that another node has made just now, with other options."""

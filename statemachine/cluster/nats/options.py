@@ -12,7 +12,7 @@ class NatsOptions:
     """At most one of `credentials`, `user` with `password`, and `token`.
 
     `prefix` (letters, digits, `_`, `-`) tells fleets apart that share an engine. What follows it is used only where
-    something is made for the first time: `replicas` (1 to 3, not above the number of NATS servers), and how long and
+    something is made for the first time: `replicas` (1, 3 or 5, not above the number of NATS servers), and how long and
     how many entries the log keeps.
     """
 

@@ -7,6 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from enum import StrEnum
 from functools import partial
 
 from tests.simulation.faults import Fault
@@ -79,7 +80,7 @@ class Report:
         self._seeds = 0
         self._virtual_s = 0.0
         self._warm_ups = 0
-        self._faults: Counter[Fault] = Counter()
+        self._faults: Counter[StrEnum] = Counter()
 
     def add(self, result: Result, *, full: bool) -> None:
         """Count one result; print it where a rule was broken."""

@@ -38,6 +38,7 @@ class SharedPermits:
         self._wanted: dict[str, str | None] = {}
         self._waiters: list[_Waiter] = []
         self._wake = asyncio.Event()
+        self._known = asyncio.Event()
 
     async def acquire(self, server: str, host: str) -> None:
         """See PermitsPort: first come, first served on each node."""
@@ -47,7 +48,7 @@ class SharedPermits:
         try:
             await waiter.granted
         except asyncio.CancelledError:
-            self.release(server)
+            self._want(server, None)  # it may be on its way into the ledger
             raise
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
@@ -59,7 +60,7 @@ class SharedPermits:
 
     def release(self, server: str) -> None:
         """See PermitsPort."""
-        if self._wanted.get(server, self._ledger.get(server)) is not None:
+        if not self._known.is_set() or self._wanted.get(server, self._ledger.get(server)) is not None:
             self._want(server, None)
 
     def resize(self, total: int, per_host: int) -> None:
@@ -83,6 +84,8 @@ class SharedPermits:
                 for kept in batch.kept:
                     if kept.key == LEDGER:
                         self._see(kept)
+                if batch.caught_up:
+                    self._known.set()
 
     def _see(self, kept: Kept) -> None:
         if kept.revision > self._revision:
@@ -90,6 +93,7 @@ class SharedPermits:
             self._wake.set()
 
     async def _write_for_ever(self) -> None:
+        await self._known.wait()
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -108,6 +112,8 @@ class SharedPermits:
         ledger = {server: host for server, host in {**self._ledger, **wanted}.items() if host is not None}
         budget = self._budget(ledger)
         for waiter in self._waiters:
+            if waiter.granted.done():
+                continue
             if waiter.server in ledger or budget.has_room(waiter.host):
                 budget.take(waiter.server, waiter.host)
                 ledger[waiter.server] = waiter.host
@@ -120,10 +126,8 @@ class SharedPermits:
             self._grant(waiter)
 
     def _grant(self, waiter: _Waiter) -> None:
-        """Who has gone meanwhile gives it back."""
-        if waiter.granted.done():
-            self.release(waiter.server)
-        else:
+        """Who has gone meanwhile has given it back already."""
+        if not waiter.granted.done():
             waiter.granted.set_result(None)
 
     def _budget(self, ledger: Ledger) -> Budget:

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from statemachine.cluster.records import Record
 from statemachine.core.vocabulary import Reason, State
 from statemachine.simulator.prompt_queue import Item
 from tests.simulation.scenario import Plan
@@ -21,6 +22,11 @@ class Common:
     client_ids: set[str] = field(default_factory=set)
     submission: asyncio.Event = field(default_factory=asyncio.Event)
     """Set for a moment whenever a prompt is about to be written down, and when it is posted."""
+
+    def hear(self, record: Record) -> None:
+        """The record of a server is kept by those who share it, and with it an attempt."""
+        if record.attempt is not None:
+            self.committed.add(str(record.attempt[0]))
 
 
 @dataclass

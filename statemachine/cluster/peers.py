@@ -66,14 +66,20 @@ class SharedBus(Bus):
         self._changed[view.name] = None
 
     def accepts(self, session: str, view: ServerView) -> bool:
-        """Whether that node may say so of the server, and says nothing older than what we know of it."""
+        """Whether that node may say so of the server, and says nothing older than what we know of it.
+
+        After its wall clock was set back that seems to be so, until the server's record comes, which always counts.
+        """
         known = self._snapshot.get(view.name)
-        owner = self._ownership.record(view.name).session
-        if known is None or self._ownership.owns(view.name) or owner not in (session, None):
+        if known is not None and self._teller.get(view.name) == session and view.since < known.since:
             return False
-        if self._teller.get(view.name) == session and view.since < known.since:
+        return self._is_told_by(session, view.name)
+
+    def _is_told_by(self, session: str, server: str) -> bool:
+        owner = self._ownership.record(server).session
+        if self._snapshot.get(server) is None or self._ownership.owns(server) or owner not in (session, None):
             return False
-        self._teller[view.name] = session
+        self._teller[server] = session
         return True
 
     def forget_others(self) -> None:
@@ -106,7 +112,7 @@ class SharedBus(Bus):
     def _hear_record(self, name: str, record: Record) -> None:
         if not self._ownership.owns(name):
             self.on_foreign_record(record)
-            if record.view is not None and record.session is not None and self.accepts(record.session, record.view):
+            if record.view is not None and record.session is not None and self._is_told_by(record.session, name):
                 self._show(record.view)
 
     def _show(self, view: ServerView) -> None:

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.records import Record, line, view_from
-from statemachine.cluster.store import SharedStore
+from statemachine.cluster.store import CutOffError, SharedStore
 from statemachine.core.sentences import PHRASES, Language
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
@@ -24,6 +24,7 @@ from statemachine.publish.view import CheckDetail, LinkDetail, ServerDetail
 
 LIVE = "live"
 GATHERED_S = 0.25
+AGAIN_S = 1.0
 A_MESSAGE = 100
 """Servers in one message, which the engine does not take if it is larger than a megabyte."""
 
@@ -52,13 +53,21 @@ class SharedBus(Bus):
 
     async def run(self) -> None:
         """Tell what has changed, until cancelled."""
-        await self._store.hear(LIVE, self._hear)
+        await self._listen()
         while True:
             await asyncio.sleep(GATHERED_S)
             names = [name for name in self._changed if self._ownership.owns(name)]
             self._changed.clear()
             for start in range(0, len(names), A_MESSAGE):
                 self._store.tell(LIVE, self._message(names[start : start + A_MESSAGE]))
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                return await self._store.hear(LIVE, self._hear)
+            except CutOffError as error:
+                logger.debug("what other nodes tell cannot be heard yet: {}", error)
+                await asyncio.sleep(AGAIN_S)
 
     @override
     def publish_live(self, view: ServerView) -> None:

@@ -10,6 +10,7 @@ from typing_extensions import override
 from statemachine.cli.clustered import LAST_WORDS_S
 from statemachine.cluster.node import ClusterNode, Identity
 from statemachine.cluster.operator import ForwardingOperator
+from statemachine.cluster.store import CutOffError
 from statemachine.comfyui.transport import Reply
 from statemachine.core.herd import HerdBrake
 from statemachine.core.ownership import NotOwnedError
@@ -106,11 +107,19 @@ class NodeLife:
         try:
             await self._copy.open()
             self._running = asyncio.get_running_loop().create_task(self.node.run())
-            await self._operator.listen()
+            await self._listen()
             self.fleet.show()
             await self.fleet.start()
         except Exception:
             logger.exception("the node cannot start")
+
+    async def _listen(self) -> None:
+        """Where the engine is away a daemon does not start, and whoever supervises it tries again."""
+        while True:
+            try:
+                return await self._operator.listen()
+            except CutOffError:
+                await asyncio.sleep(1.0)
 
     async def act(self, server: str, action: str) -> bool:
         """The operator at this node; False where that did not get through."""

@@ -92,7 +92,7 @@ class Dice:
 class Faults:
     """The adversity of one world: each kind has its own rate, and some are absent altogether."""
 
-    def __init__(self, rng: Random, without: Collection[Fault] = ()) -> None:
+    def __init__(self, rng: Random, without: Collection[StrEnum] = ()) -> None:
         self.active = True
         self.counts: Counter[StrEnum] = Counter()
         self.random = rng.random

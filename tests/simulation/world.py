@@ -22,7 +22,7 @@ from statemachine.simulator import SimServer
 from tests.simulation.book import Book
 from tests.simulation.deeds import Deeds
 from tests.simulation.disk import Disk
-from tests.simulation.faults import Fault, Faults
+from tests.simulation.faults import Faults
 from tests.simulation.judge import Judge
 from tests.simulation.life import RIGHT, DaemonLife, Parts
 from tests.simulation.loop import NothingToDoError, VirtualLoop
@@ -50,7 +50,7 @@ class Result:
     trace: list[str] = field(default_factory=list)
 
 
-def run_seed(seed: int, *, parts: Parts = RIGHT, without: Collection[Fault] = (), full_trace: bool = False) -> Result:
+def run_seed(seed: int, *, parts: Parts = RIGHT, without: Collection[StrEnum] = (), full_trace: bool = False) -> Result:
     """Live through the world of this seed. The same seed gives the same world, given the same PYTHONHASHSEED."""
     keep = None if full_trace else TAIL
     return run_world(VirtualLoop, lambda folder: SimWorld(seed, folder, parts, without, keep=keep))
@@ -96,7 +96,9 @@ def _loud_faults(world: "SimWorld") -> Iterator[None]:
 class SimWorld:
     """Servers, wires, disk, clock and the daemon's lives."""
 
-    def __init__(self, seed: int, folder: Path, parts: Parts, without: Collection[Fault], *, keep: int | None) -> None:
+    def __init__(
+        self, seed: int, folder: Path, parts: Parts, without: Collection[StrEnum], *, keep: int | None
+    ) -> None:
         self.clock_offset = 0.0
         self.wires: dict[str, Wire] = {}
         self._seed, self._parts = seed, parts

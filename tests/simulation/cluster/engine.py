@@ -18,9 +18,9 @@ QUICK_S = (0.0005, 0.004)
 
 
 class WatchedEngine(FakeEngine):
-    """`on_record` hears of every record that is written; `lease_s` is how long a lease stands."""
+    """`on_record` hears of every record that is written, with its server; `lease_s` is how long a lease stands."""
 
-    def __init__(self, rng: Random, lease_s: float, on_record: Callable[[Record], None]) -> None:
+    def __init__(self, rng: Random, lease_s: float, on_record: Callable[[str, Record], None]) -> None:
         super().__init__(self._latency, lambda: rng.random() < 0.5)
         self.slow_s = 0.0
         self.last_owner: dict[str, str] = {}
@@ -39,8 +39,8 @@ class WatchedEngine(FakeEngine):
             self._leases[key] = lease_from(value), asyncio.get_running_loop().time()
         elif bucket is Source.SERVERS:
             record = record_from(value)
+            self._on_record(key, record)
             self.last_owner[key] = record.node or self.last_owner.get(key, "")
-            self._on_record(record)
         return number
 
     def record(self, server: str) -> Record:

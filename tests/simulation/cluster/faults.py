@@ -32,7 +32,7 @@ class ClusterFaults(Faults):
     """The adversity of one cluster."""
 
     def __init__(self, rng: Random, without: Collection[StrEnum] = ()) -> None:
-        super().__init__(rng, without)  # type: ignore[arg-type]
+        super().__init__(rng, without)
         drawn = {fault: weight * rng.choice((0.0, 0.5, 1.0, 2.5)) for fault, weight in WEIGHTS.items()}
         self._weights = {fault: weight for fault, weight in drawn.items() if weight and fault not in without}
 

@@ -18,7 +18,7 @@ def cluster_scenario_of(seed: int) -> Scenario:
     return Scenario(
         plans=plans,
         settings=settings.model_copy(update={"timing": timing}),
-        adverse_s=rng.choice((200.0, 400.0)),
-        calm_s=200.0,
+        adverse_s=rng.choice((150.0, 300.0)),
+        calm_s=100.0,
         deeds_every_s=rng.choice((4.0, 8.0, 20.0)),
     )

@@ -11,6 +11,8 @@ from typing import Any
 
 from typing_extensions import override
 
+from statemachine.cluster.records import Record
+from statemachine.core.vocabulary import State
 from statemachine.simulator import SimServer
 from tests.simulation.book import Book, Common
 from tests.simulation.cluster.agreement import Row, disagreements, is_owned_once, log_of
@@ -57,7 +59,7 @@ class ClusterWorld(SimWorld):
         self._scenario = scenario or cluster_scenario_of(seed)
         self._faults: ClusterFaults = ClusterFaults(self._rng("faults"), without)
         self._common = Common(self._books)
-        self.engine = WatchedEngine(self._rng("engine"), LEASE_S, self._common.hear)
+        self.engine = WatchedEngine(self._rng("engine"), LEASE_S, self._hear)
         self.seats = [self._seat(node, folder) for node in nodes]
         self._chosen = self._rng("chosen")
         self._log: list[Row] = []
@@ -75,6 +77,13 @@ class ClusterWorld(SimWorld):
         skew = self._rng(f"skew/{seat.name}").choice(SKEWS_S)
         world = replace(self._world, now=lambda: self._now() + skew)
         return NodeLife(self._scenario.settings, world, self.engine, seat.disk, seat.wires, seat.judge)
+
+    def _hear(self, server: str, record: Record) -> None:
+        """A record was written. What its new owner knew of the server in an earlier time does not count."""
+        self._common.hear(record)
+        for seat in self.seats:
+            if seat.name == record.node != self.engine.last_owner.get(server):
+                seat.judge.books[server].state = State.UNKNOWN
 
     def _judges(self) -> Iterable[ClusterJudge]:
         return [seat.judge for seat in self.seats]
@@ -211,6 +220,8 @@ class ClusterWorld(SimWorld):
         await super()._settle()
         left = set(disagreements(self.engine, self.seats, self._books()))
         for _ in range(int(AGREED_WITHIN_S)):
+            if not left:
+                return
             await asyncio.sleep(1.0)
             left &= set(disagreements(self.engine, self.seats, self._books()))
         for what in sorted(left):

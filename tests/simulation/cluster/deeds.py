@@ -57,9 +57,12 @@ class ClusterDeeds(Deeds):
         return self._rng.choice(self._cluster.seats)
 
     async def stop_node(self) -> None:
-        """The process stands still, up to thrice the length of a lease."""
+        """The process stands still, up to thrice the length of a lease; some with much on the way to the engine."""
+        self._cluster.engine.slow_s = self._rng.choice((0.0, 0.3))
         seat = await self._victim()
-        await seat.stand_still(self._some(0.1, 3 * LEASE_S))
+        long = self._rng.random() < 0.5
+        await seat.stand_still(LEASE_S * (0.7 + 1.5 * self._rng.random()) if long else self._some(0.1, 3 * LEASE_S))
+        self._cluster.engine.slow_s = 0.0
 
     async def cut_off(self) -> None:
         """A node does not reach the engine; of its last writes some are done."""

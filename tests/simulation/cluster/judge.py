@@ -41,8 +41,6 @@ class ClusterJudge(Judge):
     @override
     def _post_leaves(self, name: str, book: Book, body: bytes) -> None:
         super()._post_leaves(name, book, body)
-        for judge in self._others():
-            judge.books[name].prompt, judge.books[name].moved_at = book.prompt, book.moved_at
         if why := self._engine.forbids(self.node, name):
             self._accuse(name, f"ownership: {self.node} has posted, but {why}")
 

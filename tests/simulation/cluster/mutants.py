@@ -12,14 +12,14 @@ NODE = "statemachine.cluster.node."
 MEMBERSHIP = "statemachine.cluster.membership."
 
 MUTANTS = (
-    Mutant("submits though its lease is over", 1, ("ownership",), patches={f"{NODE}LeasedOwnership": wrong.AlwaysMay}),
-    Mutant("takes servers from the living", 1, ("ownership", "agreement", "liveness"),
+    Mutant("submits though its lease is over", 4, ("ownership",), patches={f"{NODE}LeasedOwnership": wrong.AlwaysMay}),
+    Mutant("takes servers from the living", 2, ("ownership", "agreement", "liveness", "budget", "rule 2"),
            patches={f"{NODE}LeasedOwnership": wrong.TakesAll}),
-    Mutant("leaves no margin and counts longer", 1, ("ownership",), patches={f"{MEMBERSHIP}MARGIN": -0.6}),
-    Mutant("counts its lease from the answer", 1, ("ownership",),
+    Mutant("leaves no margin and counts longer", 4, ("ownership",), patches={f"{MEMBERSHIP}MARGIN": -0.6}),
+    Mutant("counts its lease from the answer", 15, ("ownership",),
            patches={f"{NODE}Membership": wrong.CountsFromTheAnswer}),
     Mutant("writes the attempt after its POST", 1, ("rule 2",), patches={f"{NODE}SharedJournal": wrong.WritesLater}),
-    Mutant("does not share permits", 1, ("budget",), patches={f"{NODE}SharedPermits": wrong.Unshared}),
+    Mutant("does not share permits", 2, ("budget",), patches={f"{NODE}SharedPermits": wrong.Unshared}),
 )  # fmt: skip
 
 

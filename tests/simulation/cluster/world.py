@@ -79,11 +79,13 @@ class ClusterWorld(SimWorld):
         return NodeLife(self._scenario.settings, world, self.engine, seat.disk, seat.wires, seat.judge)
 
     def _hear(self, server: str, record: Record) -> None:
-        """A record was written. What its new owner knew of the server in an earlier time does not count."""
+        """A record was written. Of what its new owner knew of the server in an earlier time nothing counts."""
         self._common.hear(record)
         for seat in self.seats:
             if seat.name == record.node != self.engine.last_owner.get(server):
-                seat.judge.books[server].state = State.UNKNOWN
+                book = seat.judge.books[server]
+                book.state = State.UNKNOWN
+                book.prompt = str(record.attempt[0]) if record.attempt is not None else book.prompt
 
     def _judges(self) -> Iterable[ClusterJudge]:
         return [seat.judge for seat in self.seats]

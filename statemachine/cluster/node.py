@@ -56,7 +56,7 @@ class ClusterNode:
         self.ownership = LeasedOwnership(store, self.membership, own)
         self._outbox = Outbox(store, lambda: self.membership.session, identity.new_id)
         self.journal = SharedJournal(store, copy, own, self._outbox)
-        self.permits = SharedPermits(store, *limits)
+        self.permits = SharedPermits(store, self.ownership, *limits)
         self.bus = SharedBus(store, snapshot, self.ownership, lambda: self.membership.session, language)
         self.bus.on_foreign_record = self.journal.heard_of
         self._notice: Callable[[Notice], None] = lambda _: None

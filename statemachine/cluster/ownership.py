@@ -49,8 +49,14 @@ class LeasedOwnership:
         membership.on_change = self._wake.set
 
     async def share(self, servers: Sequence[str], hands: Hands) -> None:
-        """See the fleet's Ownership. It is done in `run`, as leases and records allow."""
+        """See the fleet's Ownership. It is done in `run`, as leases and records allow.
+
+        What has been heard of these servers is said again: nobody could show it before the fleet had them.
+        """
         self._servers, self._hands = servers, hands
+        for name in servers:
+            if name in self._records:
+                self.on_record(name, self._records[name][0])
         for name in set(self._own) - set(servers):
             await self._own.let_go(name)
         self._membership.look_after(blake2b("\n".join(sorted(servers)).encode(), digest_size=8).hexdigest())

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.records import Record, line, view_from
-from statemachine.cluster.store import SharedStore
+from statemachine.cluster.store import CutOffError, SharedStore
 from statemachine.core.sentences import PHRASES, Language
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
@@ -24,6 +24,7 @@ from statemachine.publish.view import CheckDetail, LinkDetail, ServerDetail
 
 LIVE = "live"
 GATHERED_S = 0.25
+AGAIN_S = 1.0
 A_MESSAGE = 100
 """Servers in one message, which the engine does not take if it is larger than a megabyte."""
 
@@ -52,7 +53,7 @@ class SharedBus(Bus):
 
     async def run(self) -> None:
         """Tell what has changed, until cancelled."""
-        await self._store.hear(LIVE, self._hear)
+        await self._listen()
         while True:
             await asyncio.sleep(GATHERED_S)
             names = [name for name in self._changed if self._ownership.owns(name)]
@@ -60,20 +61,34 @@ class SharedBus(Bus):
             for start in range(0, len(names), A_MESSAGE):
                 self._store.tell(LIVE, self._message(names[start : start + A_MESSAGE]))
 
+    async def _listen(self) -> None:
+        while True:
+            try:
+                return await self._store.hear(LIVE, self._hear)
+            except CutOffError as error:
+                logger.debug("what other nodes tell cannot be heard yet: {}", error)
+                await asyncio.sleep(AGAIN_S)
+
     @override
     def publish_live(self, server: str, view: Callable[[], ServerView | None]) -> None:
         super().publish_live(server, view)
         self._changed[server] = None
 
     def accepts(self, session: str, view: ServerView) -> bool:
-        """Whether that node may say so of the server, and says nothing older than what we know of it."""
+        """Whether that node may say so of the server, and says nothing older than what we know of it.
+
+        After its wall clock was set back that seems to be so, until the server's record comes, which always counts.
+        """
         known = self._snapshot.get(view.name)
-        owner = self._ownership.record(view.name).session
-        if known is None or self._ownership.owns(view.name) or owner not in (session, None):
+        if known is not None and self._teller.get(view.name) == session and view.since < known.since:
             return False
-        if self._teller.get(view.name) == session and view.since < known.since:
+        return self._is_told_by(session, view.name)
+
+    def _is_told_by(self, session: str, server: str) -> bool:
+        owner = self._ownership.record(server).session
+        if self._snapshot.get(server) is None or self._ownership.owns(server) or owner not in (session, None):
             return False
-        self._teller[view.name] = session
+        self._teller[server] = session
         return True
 
     def forget_others(self) -> None:
@@ -106,7 +121,7 @@ class SharedBus(Bus):
     def _hear_record(self, name: str, record: Record) -> None:
         if not self._ownership.owns(name):
             self.on_foreign_record(record)
-            if record.view is not None and record.session is not None and self.accepts(record.session, record.view):
+            if record.view is not None and record.session is not None and self._is_told_by(record.session, name):
                 self._show(record.view)
 
     def _show(self, view: ServerView) -> None:

@@ -1,6 +1,7 @@
 """Permits for warm-ups, over all nodes: one ledger of who holds one, changed by compare-and-set.
 
-A permit is a server's, not a node's: whoever takes over a server with a prompt in flight finds it there.
+A permit is a server's, not a node's: whoever takes over a server with a prompt in flight finds it there. Only who owns
+the server changes its permit; what a node still wanted for one that it has lost is forgotten.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import orjson
 from loguru import logger
 
+from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.store import ConflictError, CutOffError, Kept, SharedStore, Source
 from statemachine.core.budgets import Budget
 
@@ -30,36 +32,40 @@ class _Waiter:
 class SharedPermits:
     """See PermitsPort. Changes are written in `run`, one after the other."""
 
-    def __init__(self, store: SharedStore, total: int, per_host: int) -> None:
+    def __init__(self, store: SharedStore, ownership: LeasedOwnership, total: int, per_host: int) -> None:
         self._store = store
+        self._ownership = ownership
         self._limits = (total, per_host)
         self._ledger: Ledger = {}
         self._revision = 0
         self._wanted: dict[str, str | None] = {}
+        """What the ledger is to hold for our servers: the host of one that has a permit, None for one that has none."""
         self._waiters: list[_Waiter] = []
         self._wake = asyncio.Event()
+        self._known = asyncio.Event()
 
     async def acquire(self, server: str, host: str) -> None:
         """See PermitsPort: first come, first served on each node."""
         waiter = _Waiter(server, host, asyncio.get_running_loop().create_future())
+        self._wanted.setdefault(server, None)
         self._waiters.append(waiter)
         self._wake.set()
         try:
             await waiter.granted
         except asyncio.CancelledError:
-            self.release(server)
+            self._want(server, None)  # it may be on its way into the ledger
             raise
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
 
     def take(self, server: str, host: str) -> None:
         """See PermitsPort."""
-        if self._wanted.get(server, self._ledger.get(server)) is None:
+        if self._wanted.get(server) is None:
             self._want(server, host)
 
     def release(self, server: str) -> None:
         """See PermitsPort."""
-        if self._wanted.get(server, self._ledger.get(server)) is not None:
+        if self._wanted.get(server, server) is not None:
             self._want(server, None)
 
     def resize(self, total: int, per_host: int) -> None:
@@ -83,6 +89,8 @@ class SharedPermits:
                 for kept in batch.kept:
                     if kept.key == LEDGER:
                         self._see(kept)
+                if batch.caught_up:
+                    self._known.set()
 
     def _see(self, kept: Kept) -> None:
         if kept.revision > self._revision:
@@ -90,11 +98,14 @@ class SharedPermits:
             self._wake.set()
 
     async def _write_for_ever(self) -> None:
+        await self._known.wait()
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
-                await self._write_once()
+                if not await self._write_once():
+                    await asyncio.sleep(AGAIN_S)
+                    self._wake.set()
             except ConflictError:
                 await self._look()
             except CutOffError as error:
@@ -102,28 +113,36 @@ class SharedPermits:
                 await asyncio.sleep(AGAIN_S)
                 await self._look()
 
-    async def _write_once(self) -> None:
-        """Put into the ledger what is to be there, and those who wait as far as there is room."""
-        wanted, granted = dict(self._wanted), list[_Waiter]()
-        ledger = {server: host for server, host in {**self._ledger, **wanted}.items() if host is not None}
-        budget = self._budget(ledger)
+    async def _write_once(self) -> bool:
+        """Put into the ledger what is to be there, and those who wait as far as there is room; whether we might."""
+        self._wanted = {name: host for name, host in self._wanted.items() if self._ownership.owns(name)}
+        may = {name for name in self._wanted if self._ownership.may_submit(name)}
+        ledger = {name: host for name, host in self._ledger.items() if name not in may}
+        ledger |= {name: host for name in may if (host := self._wanted[name]) is not None}
+        granted = self._let_in(ledger)
+        if ledger != self._ledger:
+            revision = await self._store.put(Source.SHARED, LEDGER, orjson.dumps(ledger), self._revision)
+            self._ledger, self._revision = ledger, max(revision, self._revision)
+        for waiter in granted:
+            self._grant(waiter)
+        return len(may) == len(self._wanted)
+
+    def _let_in(self, ledger: Ledger) -> list[_Waiter]:
+        """Add to the ledger those who wait and fit."""
+        granted, budget = list[_Waiter](), self._budget(ledger)
         for waiter in self._waiters:
+            if waiter.granted.done() or not self._ownership.may_submit(waiter.server):
+                continue
             if waiter.server in ledger or budget.has_room(waiter.host):
                 budget.take(waiter.server, waiter.host)
                 ledger[waiter.server] = waiter.host
                 granted.append(waiter)
-        if ledger != self._ledger:
-            revision = await self._store.put(Source.SHARED, LEDGER, orjson.dumps(ledger), self._revision)
-            self._ledger, self._revision = ledger, max(revision, self._revision)
-        self._wanted = {name: host for name, host in self._wanted.items() if wanted.get(name, "") != host}
-        for waiter in granted:
-            self._grant(waiter)
+        return granted
 
     def _grant(self, waiter: _Waiter) -> None:
-        """Who has gone meanwhile gives it back."""
-        if waiter.granted.done():
-            self.release(waiter.server)
-        else:
+        """Who has gone meanwhile has given it back already."""
+        if not waiter.granted.done():
+            self._wanted[waiter.server] = waiter.host
             waiter.granted.set_result(None)
 
     def _budget(self, ledger: Ledger) -> Budget:

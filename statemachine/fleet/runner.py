@@ -145,9 +145,10 @@ class Runner:
         return attempt if changed else None
 
     def _hold_permit(self) -> None:
-        """State alone decides who holds a permit, so none is leaked."""
-        config, permits = self._desk.config, self._desk.shared.permits
-        if self._desk.server.state in IN_FLIGHT:
+        """State alone decides who holds a permit, so none is leaked. A prompt that was taken up counts at once."""
+        config, permits, server = self._desk.config, self._desk.shared.permits, self._desk.server
+        taken_up = server.state is State.UNKNOWN and server.open_attempt is not None
+        if taken_up or server.state in IN_FLIGHT:
             permits.take(config.name, config.host)
         else:
             permits.release(config.name)

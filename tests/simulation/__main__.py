@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --seeds N [--first S] [--jobs J]`, or `--seed S --trace` to see one world again."""
+"""`python -m tests.simulation [--cluster] --seeds N [--first S] [--jobs J]`, or `--seed S --trace` to see one again."""
 
 import argparse
 import multiprocessing
@@ -7,8 +7,13 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from enum import StrEnum
 from functools import partial
 
+from tests.simulation.cluster.faults import ClusterFault
+from tests.simulation.cluster.mutants import MUTANTS as CLUSTER_MUTANTS
+from tests.simulation.cluster.mutants import hunt as hunt_in_cluster
+from tests.simulation.cluster.world import run_cluster_seed
 from tests.simulation.faults import Fault
 from tests.simulation.mutants import MUTANTS, hunt
 from tests.simulation.world import Result, run_seed
@@ -25,7 +30,7 @@ def main() -> int:
         )
     options = _options()
     if options.mutants:
-        return _hunt(options.jobs)
+        return _hunt(options)
     started = time.monotonic()
     seeds = range(options.first, options.first + options.seeds) if options.seed is None else [options.seed]
     report = Report()
@@ -44,26 +49,31 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="one world only")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
     parser.add_argument("--trace", action="store_true", help="print everything that happened")
+    parser.add_argument("--cluster", action="store_true", help="clusters of three daemons instead of single ones")
     parser.add_argument("--mutants", action="store_true", help="see whether planted faults are caught")
     parser.add_argument("--stop-after", type=int, default=5, help="violations")
-    parser.add_argument(
-        "--without", type=Fault, action="append", default=[], choices=list(Fault), help="a fault to omit"
-    )
+    parser.add_argument("--without", type=_fault, action="append", default=[], metavar="FAULT", help="a fault to omit")
     return parser.parse_args()
 
 
-def _hunt(jobs: int) -> int:
+def _fault(name: str) -> Fault | ClusterFault:
+    return ClusterFault(name) if name in list(ClusterFault) else Fault(name)
+
+
+def _hunt(options: argparse.Namespace) -> int:
     """One line for each planted fault; 1 where one survives."""
     survivors = 0
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        for name, result in pool.imap(hunt, range(len(MUTANTS))):
+    hunting, mutants = (hunt_in_cluster, CLUSTER_MUTANTS) if options.cluster else (hunt, MUTANTS)
+    with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
+        for name, result in pool.imap(hunting, range(len(mutants))):
             survivors += result is None
             print(f"{name}: " + ("SURVIVED" if result is None else f"caught in seed {result.seed}: {result.violation}"))
     return 1 if survivors else 0
 
 
 def _results(seeds: list[int], options: argparse.Namespace) -> Iterator[Result]:
-    run = partial(run_seed, without=tuple(options.without), full_trace=options.trace)
+    live = run_cluster_seed if options.cluster else run_seed
+    run = partial(live, without=tuple(options.without), full_trace=options.trace)
     if len(seeds) == 1 or options.jobs == 1:
         yield from map(run, seeds)
         return
@@ -79,7 +89,7 @@ class Report:
         self._seeds = 0
         self._virtual_s = 0.0
         self._warm_ups = 0
-        self._faults: Counter[Fault] = Counter()
+        self._faults: Counter[StrEnum] = Counter()
 
     def add(self, result: Result, *, full: bool) -> None:
         """Count one result; print it where a rule was broken."""

@@ -1,12 +1,32 @@
-"""What the judge writes down of one server."""
+"""What the judge writes down: of one server, and of what all daemons over a fleet have in common."""
 
+import asyncio
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from statemachine.cluster.records import Record
 from statemachine.core.vocabulary import Reason, State
 from statemachine.simulator.prompt_queue import Item
 from tests.simulation.scenario import Plan
 from tests.simulation.wire import Wire
+
+
+@dataclass
+class Common:
+    """What is true of the fleet whichever daemon acts: `fleet` gives one book for each server, the sets are of ids."""
+
+    fleet: Callable[[], Iterable["Book"]]
+    committed: set[str] = field(default_factory=set)
+    posted: set[str] = field(default_factory=set)
+    client_ids: set[str] = field(default_factory=set)
+    submission: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set for a moment whenever a prompt is about to be written down, and when it is posted."""
+
+    def hear(self, record: Record) -> None:
+        """The record of a server is kept by those who share it, and with it an attempt."""
+        if record.attempt is not None:
+            self.committed.add(str(record.attempt[0]))
 
 
 @dataclass

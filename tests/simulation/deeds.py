@@ -1,7 +1,8 @@
 """The adversity that comes by itself: users, restarts, evictions, a full disk, a stepping clock, crashes."""
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from enum import StrEnum
 from random import Random
 from typing import Any, Protocol
 
@@ -14,8 +15,12 @@ class Stage(Protocol):
     """What deeds act upon."""
 
     wires: dict[str, Wire]
-    disk: Disk
     clock_offset: float
+
+    @property
+    def disks(self) -> Sequence[Disk]: ...
+
+    def some_disk(self) -> Disk: ...
 
     def act(self, name: str, action: str) -> None: ...
 
@@ -40,18 +45,22 @@ class Deeds:
             wire = self._rng.choice(list(self._stage.wires.values()))
             self._faults.counts[kind] += 1
             self._note(wire.name, "deed:", kind.value)
-            self._lasting.append(asyncio.get_running_loop().create_task(DEEDS[kind](self, wire)))
+            self._lasting.append(asyncio.get_running_loop().create_task(self._do(kind, wire)))
 
     async def undo(self) -> None:
         """Let everything be well again."""
         for task in self._lasting:
             task.cancel()
         await asyncio.gather(*self._lasting, return_exceptions=True)
-        self._stage.disk.full, self._stage.disk.slow_s = False, 0.0
+        for disk in self._stage.disks:
+            disk.full, disk.slow_s = False, 0.0
         for wire in self._stage.wires.values():
             wire.outage = False
             wire.server.resume()
             await wire.server.come_back()
+
+    def _do(self, kind: StrEnum, wire: Wire) -> Coroutine[Any, Any, None]:
+        return DEEDS[Fault(kind)](self, wire)
 
     def _some(self, shortest: float, longest: float) -> float:
         return float(shortest * (longest / shortest) ** self._rng.random())
@@ -111,15 +120,17 @@ class Deeds:
 
     async def slow_disk(self, _: Wire) -> None:
         """Every write takes long."""
-        self._stage.disk.slow_s = self._some(0.05, 5.0)
+        disk = self._stage.some_disk()
+        disk.slow_s = self._some(0.05, 5.0)
         await asyncio.sleep(self._some(5.0, 60.0))
-        self._stage.disk.slow_s = 0.0
+        disk.slow_s = 0.0
 
     async def full_disk(self, _: Wire) -> None:
         """No write succeeds."""
-        self._stage.disk.full = True
+        disk = self._stage.some_disk()
+        disk.full = True
         await asyncio.sleep(self._some(1.0, 60.0))
-        self._stage.disk.full = False
+        disk.full = False
 
     async def crash(self, _: Wire) -> None:
         """SIGKILL, often just when a prompt is written down or posted, and a new start."""

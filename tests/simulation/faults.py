@@ -92,9 +92,9 @@ class Dice:
 class Faults:
     """The adversity of one world: each kind has its own rate, and some are absent altogether."""
 
-    def __init__(self, rng: Random, without: Collection[Fault] = ()) -> None:
+    def __init__(self, rng: Random, without: Collection[StrEnum] = ()) -> None:
         self.active = True
-        self.counts: Counter[Fault] = Counter()
+        self.counts: Counter[StrEnum] = Counter()
         self.random = rng.random
         drawn = {fault: rng.choice((0.0, 0.0, 0.3, 1.0, 1.0, 2.5)) for fault in Fault}
         self._scale = {fault: 0.0 if fault in without else scale for fault, scale in drawn.items()}
@@ -103,7 +103,7 @@ class Faults:
         """Dice for one server; a `quality` of 0 is a perfect connection, 1 an ordinary one."""
         return Dice({fault: rate * self._scale[fault] * quality for fault, rate in rates.items()}, self)
 
-    def deeds(self) -> tuple[Sequence[Fault], Sequence[float]]:
+    def deeds(self) -> tuple[Sequence[StrEnum], Sequence[float]]:
         """The adversity that comes by itself, with weights."""
         weights = {fault: weight * self._scale[fault] for fault, weight in DEED_WEIGHTS.items()}
         kept = {fault: weight for fault, weight in weights.items() if weight}

@@ -11,9 +11,10 @@ from collections.abc import Callable, Sequence
 from statemachine.comfyui.transport import Reply
 from statemachine.core.transition import Transition
 from statemachine.core.vocabulary import Reason, State
+from statemachine.journal.rows import Row
 from statemachine.journal.store import Write
 from statemachine.settings import Settings
-from tests.simulation.book import Book, workflows_of_ours
+from tests.simulation.book import Book, Common, workflows_of_ours
 from tests.simulation.readings import (
     ENDS,
     ended_prompts,
@@ -36,27 +37,29 @@ PROGRESS = tuple(f'{{"type": "{kind}"' for kind in ("executing", "progress_state
 
 
 class Judge:
-    """`accuse(server, what)` is told of the first violation; `note(server, what)` of everything."""
+    """Judges one daemon. `accuse(server, what)` is told of the first violation; `note(server, what)` of everything.
+
+    Daemons that share a fleet have one `common`.
+    """
 
     def __init__(
         self,
         settings: Settings,
         accuse: Callable[[str, str], None],
         note: Callable[..., None],
+        common: Common | None = None,
     ) -> None:
         self.books: dict[str, Book] = {}
         self.warm_ups: Counter[str] = Counter()
         self.last_seq = 0
-        self.submission = asyncio.Event()
-        """Set for a moment whenever a prompt is about to be written down, and when it is posted."""
         self.told: dict[int, tuple[str | None, str | None]] = {}
         self._settings = settings
         self._accuse, self._note = accuse, note
-        self._rules = TransitionRules(settings, self.books, accuse)
+        common = common or Common(self.books.values)
+        self._rules = TransitionRules(settings, common.fleet, accuse)
         self._tick = 0
-        self._committed: set[str] = set()
-        self._posted: set[str] = set()
-        self._client_ids: set[str] = set()
+        self.submission = common.submission
+        self._committed, self._posted, self._client_ids = common.committed, common.posted, common.client_ids
         self._fruitless: deque[float] = deque()
         self._told_seq = 0
 
@@ -313,11 +316,14 @@ class Judge:
         self._fruitless.clear()
         for write, number in zip(batch, numbers, strict=True):
             if write.attempt is not None:
-                self._committed.add(write.attempt[0])
+                self._attempt_kept(write.attempt)
             if number is not None:
                 if number != self.last_seq + 1:
                     self._accuse("-", f"rule 7: log id {number} follows {self.last_seq}")
                 self.last_seq = number
+
+    def _attempt_kept(self, attempt: Row) -> None:
+        self._committed.add(attempt[0])
 
     def not_written(self) -> None:
         """The disk is full."""

@@ -20,6 +20,7 @@ from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.reachability import HerdCare
 from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.journal import Journal
+from statemachine.journal.port import JournalPort
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Bus
 from statemachine.publish.snapshot import Snapshot
@@ -34,8 +35,8 @@ from tests.simulation.wire import Wire
 class WatchedPublisher(Publisher):
     """The real publisher, which the judge hears first."""
 
-    def __init__(self, journal: Journal, judge: Judge, told: "WatchedLog") -> None:
-        super().__init__(journal, Snapshot(), Bus(), told)
+    def __init__(self, journal: JournalPort, judge: Judge, told: "WatchedLog", snapshot: Snapshot, bus: Bus) -> None:
+        super().__init__(journal, snapshot, bus, told)
         self._judge = judge
 
     @override
@@ -90,7 +91,7 @@ class DaemonLife:
         self._judge, self._disk = judge, disk
         self._stores: list[WatchedStore] = []
         self._journal = journal = parts.journal(self._open_store, InLoop(disk, self))
-        publisher = WatchedPublisher(journal, judge, WatchedLog(judge))
+        publisher = WatchedPublisher(journal, judge, WatchedLog(judge), Snapshot(), Bus())
         limits = settings.limits
         shared = Shared(
             settings=settings,

@@ -1,7 +1,7 @@
 """The rules that a transition must keep, judged by what had been delivered to the daemon and by what is in flight."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from statemachine.core.transition import Transition
 from statemachine.core.vocabulary import Reason, State, Witness
@@ -31,8 +31,10 @@ PROOFS: Mapping[Reason, str] = {
 class TransitionRules:
     """`accuse(server, what)` hears of every breach."""
 
-    def __init__(self, settings: Settings, books: Mapping[str, Book], accuse: Callable[[str, str], None]) -> None:
-        self._settings, self._books, self._accuse = settings, books, accuse
+    def __init__(
+        self, settings: Settings, fleet: Callable[[], Iterable[Book]], accuse: Callable[[str, str], None]
+    ) -> None:
+        self._settings, self._fleet, self._accuse = settings, fleet, accuse
 
     def check(self, name: str, book: Book, transition: Transition) -> None:
         """Judge one transition, already taken into the book."""
@@ -58,7 +60,7 @@ class TransitionRules:
         if transition.reason is not Reason.PERMIT_GRANTED:
             return
         since = now() - RECOVERY_IS_NEW_S
-        busy = [one for one in self._books.values() if one.state in IN_FLIGHT and one.recovered_at < since]
+        busy = [one for one in self._fleet() if one.state in IN_FLIGHT and one.recovered_at < since]
         same_host = [one for one in busy if one.plan.host == book.plan.host]
         limits = self._settings.limits
         if len(busy) > limits.max_warming or len(same_host) > limits.max_warming_per_host:

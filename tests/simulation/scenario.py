@@ -111,8 +111,8 @@ class Scenario:
 def scenario_of(seed: int) -> Scenario:
     """The same for the same seed."""
     rng = Random(f"{seed}/scenario")
-    plans = tuple(_plan(rng, index) for index in range(rng.randint(3, 6)))
-    settings = _settings(rng, plans)
+    plans = tuple(drawn_plan(rng, index) for index in range(rng.randint(3, 6)))
+    settings = drawn_settings(rng, plans)
     return Scenario(
         plans=plans,
         settings=settings,
@@ -129,7 +129,8 @@ def _calm_s(rng: Random, settings: Settings) -> float:
     return hours * 3600.0
 
 
-def _plan(rng: Random, index: int) -> Plan:
+def drawn_plan(rng: Random, index: int) -> Plan:
+    """The server of this number."""
     persona = replace(rng.choice(KINDS), load_seconds=rng.choice((0.5, 4.0, 10.0)))
     both = persona.text_check == "absent" and rng.random() < 0.5
     return Plan(
@@ -141,7 +142,8 @@ def _plan(rng: Random, index: int) -> Plan:
     )
 
 
-def _settings(rng: Random, plans: tuple[Plan, ...]) -> Settings:
+def drawn_settings(rng: Random, plans: tuple[Plan, ...]) -> Settings:
+    """Those of a daemon over these servers."""
     return Settings.model_validate({
         "servers": [_entry(plan) for plan in plans],
         "timing": {

@@ -21,7 +21,7 @@ from tests.simulation.faults import Fault, Faults
 from tests.simulation.judge import Judge
 from tests.simulation.life import RIGHT
 from tests.simulation.loop import VirtualLoop
-from tests.simulation.scenario import BOTH, Plan, Scenario, _calm_s, _settings, scenario_of
+from tests.simulation.scenario import BOTH, Plan, Scenario, _calm_s, drawn_settings, scenario_of
 from tests.simulation.world import TAIL, SimWorld, _loud_faults
 
 SEEDS = range(20)
@@ -91,7 +91,7 @@ def adverse(seed: int) -> Scenario:
         for plan in scenario_of(seed).plans
     )
     plans = tuple(replace(plan, workflows=BOTH if _takes_both(plan, rng) else BOTH[:1]) for plan in plans)
-    settings = _settings(rng, plans)
+    settings = drawn_settings(rng, plans)
     return replace(scenario_of(seed), plans=plans, settings=settings, calm_s=_calm_s(rng, settings))
 
 
@@ -102,7 +102,7 @@ def _takes_both(plan: Plan, rng: Random) -> bool:
 def at_rest() -> Scenario:
     plans = tuple(Plan("127.0.0.1", 8188 + one, replace(PERSONAS["node"], loaded=True), BOTH[:1], 0.0)
                   for one in range(RESTING))  # fmt: skip
-    settings = _settings(Random(0), plans)
+    settings = drawn_settings(Random(0), plans)
     timing = settings.timing.model_copy(update={"check_interval_s": 60.0})
     return Scenario(plans, settings.model_copy(update={"timing": timing}), 0.0, 0.0, 60.0)
 

@@ -39,7 +39,7 @@ class Watcher(Protocol):
 
 
 class Wire:
-    """The way to one server, which outlives daemons."""
+    """The way from one daemon's host to one server, which outlives daemons."""
 
     def __init__(
         self,
@@ -52,6 +52,7 @@ class Wire:
         *,
         quality: float,
         timeout_s: float,
+        travelling: dict[str, str] | None = None,
     ) -> None:
         self.name, self.server, self.faults, self.rng, self.watcher = name, server, faults, rng, watcher
         self.spawn, self.timeout_s = spawn, timeout_s
@@ -60,8 +61,8 @@ class Wire:
         self.frames = faults.dice(FRAME_RATES, quality)
         self.dials = faults.dice(DIAL_RATES, quality)
         self.outage = False
-        self.travelling: dict[str, str] = {}
-        """prompt_id → workflow of every POST that has left and may still be accepted."""
+        self.travelling: dict[str, str] = {} if travelling is None else travelling
+        """prompt_id → workflow of every POST that has left and may still be accepted, whoever sent it."""
         self._pipes: list[Pipe] = []
 
     def delay(self) -> float:

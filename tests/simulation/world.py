@@ -6,9 +6,10 @@ import sqlite3
 import tempfile
 import uuid
 from collections import Counter, deque
-from collections.abc import Collection, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from statemachine.simulator import SimServer
 from tests.simulation.book import Book
 from tests.simulation.deeds import Deeds
 from tests.simulation.disk import Disk
-from tests.simulation.faults import Fault, Faults
+from tests.simulation.faults import Faults
 from tests.simulation.judge import Judge
 from tests.simulation.life import RIGHT, DaemonLife, Parts
 from tests.simulation.loop import NothingToDoError, VirtualLoop
@@ -43,16 +44,22 @@ class Result:
 
     seed: int
     virtual_s: float
-    faults: Counter[Fault]
+    faults: Counter[StrEnum]
     warm_ups: int
     violation: str | None
     trace: list[str] = field(default_factory=list)
 
 
-def run_seed(seed: int, *, parts: Parts = RIGHT, without: Collection[Fault] = (), full_trace: bool = False) -> Result:
+def run_seed(seed: int, *, parts: Parts = RIGHT, without: Collection[StrEnum] = (), full_trace: bool = False) -> Result:
     """Live through the world of this seed. The same seed gives the same world, given the same PYTHONHASHSEED."""
-    with tempfile.TemporaryDirectory(dir=_quick_place()) as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        world = SimWorld(seed, Path(folder), parts, without, keep=None if full_trace else TAIL)
+    keep = None if full_trace else TAIL
+    return run_world(VirtualLoop, lambda folder: SimWorld(seed, folder, parts, without, keep=keep))
+
+
+def run_world(loop: Callable[[], VirtualLoop], make: Callable[[Path], "SimWorld"]) -> Result:
+    """Live through the world that is made over a folder of its own."""
+    with tempfile.TemporaryDirectory(dir=_quick_place()) as folder, asyncio.Runner(loop_factory=loop) as runner:
+        world = make(Path(folder))
         with _loud_faults(world):
             try:
                 runner.run(world.live())
@@ -89,7 +96,9 @@ def _loud_faults(world: "SimWorld") -> Iterator[None]:
 class SimWorld:
     """Servers, wires, disk, clock and the daemon's lives."""
 
-    def __init__(self, seed: int, folder: Path, parts: Parts, without: Collection[Fault], *, keep: int | None) -> None:
+    def __init__(
+        self, seed: int, folder: Path, parts: Parts, without: Collection[StrEnum], *, keep: int | None
+    ) -> None:
         self.clock_offset = 0.0
         self.wires: dict[str, Wire] = {}
         self._seed, self._parts = seed, parts
@@ -116,6 +125,24 @@ class SimWorld:
     def _now(self) -> float:
         assert self._loop is not None
         return EPOCH + self._loop.time() + self.clock_offset
+
+    @property
+    def disks(self) -> Sequence[Disk]:
+        """Every daemon's."""
+        return [self.disk]
+
+    def some_disk(self) -> Disk:
+        """Any of them."""
+        return self.disk
+
+    @property
+    def warm_ups(self) -> int:
+        """How many were posted."""
+        return self._judge.warm_ups.total()
+
+    def _books(self) -> Iterable[Book]:
+        """One for each server."""
+        return self._judge.books.values()
 
     # What everybody may call
 
@@ -179,10 +206,13 @@ class SimWorld:
             task.cancel()
         await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
         await self._deeds.undo()
-        if self._life is not None:
-            await self._life.crash()
+        await self._end_lives()
         for wire in self.wires.values():
             await wire.server.stop()
+
+    async def _end_lives(self) -> None:
+        if self._life is not None:
+            await self._life.crash()
 
     async def _course(self) -> None:
         scenario = self._scenario
@@ -243,13 +273,13 @@ class SimWorld:
             self.accuse(book.plan.name, f"liveness: {book.state.value} for ever, instead of {set(book.plan.expected)}")
 
     def _unsettled(self) -> Iterator[Book]:
-        for book in self._judge.books.values():
+        for book in self._books():
             loaded = book.state is State.LOADED and Reason.ALL_CACHED in book.plan.expected
             if not (loaded or book.reached & book.plan.expected):
                 yield book
 
     def _judge_calm(self) -> None:
-        for book in self._judge.books.values():
+        for book in self._books():
             must_load = book.plan.persona.name not in EXPECTED or loads_itself_well(book)
             if must_load and book.state is not State.LOADED:
                 self.accuse(book.plan.name, f"liveness: {book.state.value} after a long calm, instead of loaded")
@@ -268,7 +298,7 @@ class SimWorld:
             self._seed,
             virtual_s,
             self._faults.counts,
-            self._judge.warm_ups.total(),
+            self.warm_ups,
             self._violation,
             trace,
         )

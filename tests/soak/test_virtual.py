@@ -3,11 +3,11 @@
 import subprocess
 import sys
 from collections import Counter
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
 
-from tests.simulation.faults import Fault
 from tests.simulation.world import Result
 from tests.soak.virtual import LEAST_SAMPLES, VirtualSample, compare, live, report
 
@@ -38,9 +38,9 @@ def test_the_journal_is_pruned_and_checked_all_the_same() -> None:
 def test_growth_and_violations_end_in_failure(capsys: pytest.CaptureFixture[str]) -> None:
     steady = [sample(number, 1000) for number in range(8)]
     growing = [sample(number, 1000 + 50 * number) for number in range(8)]
-    good = Result(1, 1.0, faults=Counter[Fault](), warm_ups=1, violation=None)
+    good = Result(1, 1.0, faults=Counter[StrEnum](), warm_ups=1, violation=None)
     assert report(good, steady) == 0
     assert report(good, growing) == 1
     assert [row.name for row in compare(growing) if row.grows] == ["gc objects"]
-    assert report(Result(1, 1.0, Counter[Fault](), 1, "rule 2: twice"), steady) == 1
+    assert report(Result(1, 1.0, Counter[StrEnum](), 1, "rule 2: twice"), steady) == 1
     assert "rule 2: twice" in capsys.readouterr().out

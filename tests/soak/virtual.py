@@ -18,6 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -298,7 +299,7 @@ def report(result: Result, samples: Sequence[VirtualSample]) -> int:
     return 1 if result.violation or not rows or any(row.grows for row in rows) else 0
 
 
-def _counts(faults: Counter[Fault]) -> str:
+def _counts(faults: Counter[StrEnum]) -> str:
     return ", ".join(f"{fault.value} {count:,}" for fault, count in faults.most_common())
 
 

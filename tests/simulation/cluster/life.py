@@ -1,0 +1,156 @@
+"""One life of a cluster's daemon, composed as the composition root does it, in a process of its own."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+
+from loguru import logger
+from typing_extensions import override
+
+from statemachine.cli.clustered import LAST_WORDS_S
+from statemachine.cluster.node import ClusterNode, Identity
+from statemachine.cluster.operator import ForwardingOperator
+from statemachine.cluster.store import CutOffError
+from statemachine.comfyui.transport import Reply
+from statemachine.core.herd import HerdBrake
+from statemachine.core.ownership import NotOwnedError
+from statemachine.fleet.desk import Shared, World
+from statemachine.fleet.fleet import Fleet
+from statemachine.fleet.reachability import HerdCare
+from statemachine.journal.journal import Journal
+from statemachine.publish.snapshot import Snapshot
+from statemachine.settings import Settings, resolve_servers
+from tests.simulation.cluster.engine import NodeStore, WatchedEngine
+from tests.simulation.cluster.judge import ClusterJudge
+from tests.simulation.cluster.processes import Process, outside
+from tests.simulation.cluster.scenario import LEASE_S
+from tests.simulation.disk import Disk, InLoop, WatchedStore
+from tests.simulation.life import WatchedLog, WatchedPublisher
+from tests.simulation.network import SimTransport
+from tests.simulation.scenario import workflows
+from tests.simulation.wire import Wire
+
+
+class OutsideTransport(SimTransport):
+    """What is on the wire is none of the process's."""
+
+    @override
+    async def _get(self, path: str, accept: str | None) -> tuple[Reply, bool]:
+        return await _outside(super()._get(path, accept))
+
+    @override
+    async def _post(self, method: str, path: str, body: bytes) -> tuple[Reply, bool]:
+        return await _outside(super()._post(method, path, body))
+
+
+async def _outside(work: Coroutine[None, None, tuple[Reply, bool]]) -> tuple[Reply, bool]:
+    reply, genuine = await outside(work)
+    return reply, genuine
+
+
+class NodeLife:
+    """Born with `start`; ends by `crash`, or gently by `leave`. `process` is what can be stopped."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        world: World,
+        engine: WatchedEngine,
+        disk: Disk,
+        wires: Mapping[str, Wire],
+        judge: ClusterJudge,
+    ) -> None:
+        self.process = process = Process()
+        self.leaving = False
+        self.snapshot = Snapshot()
+        self._judge, self._disk = judge, disk
+        self._files: list[WatchedStore] = []
+        store = NodeStore(engine, judge.node, process)
+        self._copy = Journal(self._open_file, InLoop(disk, process))
+        limits = settings.limits.max_warming, settings.limits.max_warming_per_host
+        clock = asyncio.get_running_loop().time
+        identity = Identity(judge.node, LEASE_S, clock, world.new_id)
+        self.node = node = ClusterNode(store, identity, self._copy, self.snapshot, limits)
+        publisher = WatchedPublisher(node.journal, judge, WatchedLog(judge), self.snapshot, node.bus)
+        node.publish_through(publisher.told, lambda notice: publisher.notice(notice, world.now(), judge.node))
+        shared = Shared(
+            settings=settings,
+            world=world,
+            journal=node.journal,
+            permits=node.permits,
+            check_slots=asyncio.Semaphore(settings.limits.max_checks),
+            herd=HerdCare(HerdBrake(), lambda notice: publisher.notice(notice, world.now())),
+            ownership=node.ownership,
+        )
+        servers = resolve_servers(settings)
+        self.fleet = Fleet(
+            servers, workflows(), shared, publisher, lambda config: OutsideTransport(wires[config.name], process)
+        )
+        self._operator = ForwardingOperator(store, node.ownership, judge.node, self.fleet.act)
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def lives(self) -> bool:
+        """Whether it is neither dead nor about to end."""
+        return not (self.process.dead or self.leaving)
+
+    def start(self) -> None:
+        """Be born."""
+        self._judge.born()
+        self.process.begin(self._start())
+
+    def _open_file(self) -> WatchedStore:
+        self._files.append(WatchedStore(self._disk))
+        return self._files[-1]
+
+    async def _start(self) -> None:
+        try:
+            await self._copy.open()
+            self._running = asyncio.get_running_loop().create_task(self.node.run())
+            await self._listen()
+            self.fleet.show()
+            await self.fleet.start()
+        except Exception:
+            logger.exception("the node cannot start")
+
+    async def _listen(self) -> None:
+        """Where the engine is away a daemon does not start, and whoever supervises it tries again."""
+        while True:
+            try:
+                return await self._operator.listen()
+            except CutOffError:
+                await asyncio.sleep(1.0)
+
+    async def act(self, server: str, action: str) -> bool:
+        """The operator at this node; False where that did not get through."""
+        done: list[bool] = []
+
+        async def wish() -> None:
+            with suppress(NotOwnedError):
+                done.append(await self._operator.act(server, action))
+
+        await asyncio.wait({self.process.begin(wish())})
+        return bool(done)
+
+    async def leave(self) -> None:
+        """End as by SIGTERM."""
+        self.leaving = True
+        await asyncio.wait({self.process.begin(self._leave())})
+        await self.crash()
+
+    async def _leave(self) -> None:
+        await self.fleet.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self.node.leave()
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        await self._copy.close()
+
+    async def crash(self) -> None:
+        """SIGKILL."""
+        await self.process.kill()
+        for file in self._files:
+            file.close()
+        self._files.clear()

@@ -104,7 +104,7 @@ class SharedPermits:
             except CutOffError as error:
                 logger.debug("permits cannot be written: {}", error)
                 await asyncio.sleep(AGAIN_S)
-                while not await self._look():
+                while not await self._look():  # noqa: ASYNC110
                     await asyncio.sleep(AGAIN_S)
 
     async def _write_once(self) -> None:

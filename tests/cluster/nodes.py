@@ -46,26 +46,29 @@ def line(name: str = "a", state: State = State.LOADED, since: float = 100.0, **o
 
 
 class FakeHands:
-    """What a fleet is asked to do, and what it has in hand: nothing twice, nothing that it has not."""
+    """What a fleet is asked to do, and what it has in hand: nothing twice. As a fleet it takes only what it knows."""
 
     def __init__(self, happened: list[tuple[str, str, str]] | None = None, name: str = "") -> None:
         self.name = name
+        self.servers: Collection[str] | None = None
         self.in_flight: set[str] = set()
         self.up: set[str] = set()
         self.happened = happened if happened is not None else []
         self.on_lay_down: Callable[[str], None] = lambda _: None
 
     async def take_up(self, servers: Collection[str]) -> None:
+        servers = [server for server in servers if self.servers is None or server in self.servers]
         assert not self.up & set(servers)
-        await asyncio.sleep(0)
         self.up |= set(servers)
+        await asyncio.sleep(0)
         self.happened += [(self.name, "up", server) for server in servers]
 
     async def lay_down(self, servers: Collection[str]) -> None:
+        servers = [server for server in servers if server in self.up]
+        self.up -= set(servers)
         await asyncio.sleep(0.01)
         for server in servers:
             self.on_lay_down(server)
-        self.up -= set(servers)
         self.happened += [(self.name, "down", server) for server in servers]
 
 

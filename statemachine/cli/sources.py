@@ -9,7 +9,7 @@ from statemachine.cli.workflow_files import load_workflows
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.settings import ServerConfig, Settings, resolve_servers
 
-AT_START_ONLY = ("listen", "data_dir", "language", "logging", "traffic")
+AT_START_ONLY = ("listen", "data_dir", "language", "logging", "traffic", "cluster")
 """Settings that a running daemon cannot change."""
 
 

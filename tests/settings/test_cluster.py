@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from statemachine.cli.sources import AT_START_ONLY
 from statemachine.settings import Settings, SettingsError, parse_settings
 from statemachine.settings.masking import secrets_in
 
@@ -90,3 +91,7 @@ def test_files_are_found_from_the_settings_folder(tmp_path: Path) -> None:
     assert made is not None
     assert made.credentials == tmp_path / "a" / "node.creds"
     assert made.tls.ca_file == tmp_path / "ca.pem"
+
+
+def test_where_daemons_meet_is_changed_by_the_next_start_only() -> None:
+    assert "cluster" in AT_START_ONLY

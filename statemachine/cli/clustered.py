@@ -9,7 +9,7 @@ from functools import partial
 from loguru import logger
 
 from statemachine.cli.building import in_background, new_id
-from statemachine.cli.surroundings import Clock, Surroundings, new_journal, tell_health
+from statemachine.cli.surroundings import Clock, Surroundings, new_journal
 from statemachine.cluster.node import ClusterNode, Identity
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.cluster.store import ClusterUnavailableError, CutOffError, SharedStore
@@ -23,8 +23,8 @@ from statemachine.settings.certificates import client_context
 from statemachine.settings.cluster import Cluster
 from statemachine.web.ports import Operator
 
-LAST_WORDS_S = 2.0
-"""How long a daemon that ends waits for what it has said to be kept."""
+LEAVES_WITHIN_S = 3.0
+"""How long a daemon that ends takes at most to leave the cluster."""
 
 
 @asynccontextmanager
@@ -37,7 +37,6 @@ async def clustered(settings: Settings, cluster: Cluster, now: Clock) -> AsyncIt
             store, identity, copy, snapshot, (limits.max_warming, limits.max_warming_per_host), settings.language
         )
         publisher = Publisher(node.journal, snapshot, node.bus, TransitionLog(), settings.language)
-        copy.on_health = partial(tell_health, publisher, now)
         node.publish_through(publisher.told, partial(_notice, publisher, now, cluster.node))
         await node.journal.open()
         async with _running(node):
@@ -63,7 +62,7 @@ def _steady() -> float:
 
 
 async def _operator(store: SharedStore, node: ClusterNode, name: str, fleet: Fleet) -> Operator:
-    operator = ForwardingOperator(store, node.ownership, name, fleet.act)
+    operator = ForwardingOperator(store, node.ownership, name, fleet.act, node.bus.shows)
     await operator.listen()
     return operator
 
@@ -101,7 +100,7 @@ async def _running(node: ClusterNode) -> AsyncIterator[None]:
             yield
         finally:
             try:
-                async with asyncio.timeout(LAST_WORDS_S):
+                async with asyncio.timeout(LEAVES_WITHIN_S):
                     await node.leave()
             except TimeoutError:
                 logger.warning("our servers could not be given up: the others take them when our lease has ended")

@@ -2,19 +2,20 @@
 
 Every node reads that log in its order and copies it; the copy is what is asked and replayed, and only what is copied is
 told. So an entry has the same number everywhere. Attempts go into the servers' records. While the store does not
-answer, entries wait, are told without a number, and nothing durable is promised: so nothing is submitted.
+answer, entries wait, are told without a number, and nothing durable is promised: so nothing is submitted. The same
+holds while our own file cannot be written: what comes is told without a number, and read again once the file is well.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TypeVar
 
 from loguru import logger
 
-from statemachine.cluster.outbox import Outbox
+from statemachine.cluster.outbox import Outbox, tell
 from statemachine.cluster.own_records import LostError, OwnRecords
-from statemachine.cluster.records import Record, Told, told_from
+from statemachine.cluster.records import UNREADABLE, Record, Told, told_from
 from statemachine.cluster.store import CutOffError, Kept, SharedStore, Source
 from statemachine.core.attempt import Attempt
 from statemachine.core.log import LogEntry
@@ -22,17 +23,25 @@ from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalUnavailableError, OnTold, Past
-from statemachine.journal.rows import attempt_row
+from statemachine.journal.rows import Row, attempt_row
 from statemachine.journal.store import JournalStore
 
 T = TypeVar("T")
+
+ROOM = 1_000
+"""Entries and attempts that may wait for the file. It drops those that are too many: it is not given so many."""
+ROOM_LOOK_S = 0.01
+SHOWN_EVERY_S = 0.25
 
 HeardFrom = Callable[[str, ServerView | None, LogEntry], None]
 """Takes the session of the node that tells it, the server's line after the entry, and the entry."""
 
 
 class SharedJournal:
-    """See JournalPort. `copy` is this node's own file; `on_heard` hears of other nodes' entries once they are in it."""
+    """See JournalPort. `copy` is this node's own file; `on_heard` hears of other nodes' entries once they are in it.
+
+    `on_health` hears of each change of `healthy`.
+    """
 
     def __init__(self, store: SharedStore, copy: Journal, own: OwnRecords, outbox: Outbox) -> None:
         self._store = store
@@ -40,7 +49,16 @@ class SharedJournal:
         self._own = own
         self._outbox = outbox
         self._past_is_read = False
+        self._handed = 0
+        self._heard = 0
+        self._is_behind = False
+        self._until_well: asyncio.Timeout | None = None
+        self._shown: dict[str, Row] = {}
+        self._to_show: dict[str, Row] = {}
+        self._was_healthy = True
         self.on_heard: HeardFrom = lambda _session, _view, _entry: None
+        self.on_health: Callable[[bool], None] = lambda _: None
+        copy.on_health = outbox.on_health = self._look_at_health
 
     async def open(self) -> None:
         """Open the copy."""
@@ -51,6 +69,7 @@ class SharedJournal:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._outbox.run())
             tasks.create_task(self._follow())
+            tasks.create_task(self._show_attempts())
 
     async def close(self) -> None:
         """Close the copy. What is still to be sent is lost; `Outbox.run` has had its time."""
@@ -83,7 +102,7 @@ class SharedJournal:
             self._own.change(view.name, view=view, paused=view.state is State.PAUSED)
         if attempt is not None:
             self._own.change(attempt.server, attempt=attempt_row(attempt))
-            self._copy.append(None, attempt)
+            self._show_own(attempt)
         if entry is not None:
             self._outbox.put(entry, view, told)
 
@@ -95,7 +114,7 @@ class SharedJournal:
             await self._own.change(attempt.server, attempt=attempt_row(attempt))
         except (CutOffError, LostError) as error:
             raise JournalUnavailableError(str(error)) from error
-        self._copy.append(None, attempt)
+        self._show_own(attempt)
 
     async def pasts(self) -> Mapping[str, Past]:
         """See JournalPort: of the servers that are ours."""
@@ -111,37 +130,82 @@ class SharedJournal:
         await self._copy.answers()
 
     def heard_of(self, record: Record) -> None:
-        """Another node's record: its attempt is shown here too."""
-        if record.attempt is not None:
-            self._copy.append_row(record.attempt)
+        """Another node's record: its attempt is shown here too, soon."""
+        row = record.attempt
+        if row is not None and self._shown.get(row[1]) != row:
+            self._shown[row[1]] = self._to_show[row[1]] = row
+
+    def _show_own(self, attempt: Attempt) -> None:
+        self._to_show.pop(attempt.server, None)
+        self._shown.pop(attempt.server, None)
+        self._copy.append(None, attempt)
+
+    async def _show_attempts(self) -> None:
+        while True:
+            await asyncio.sleep(SHOWN_EVERY_S)
+            while self._to_show and self._copy.healthy and self._copy.waiting < ROOM:
+                self._copy.append_row(self._to_show.pop(next(iter(self._to_show))))
+
+    def _look_at_health(self, _: bool) -> None:
+        """Of our two, the one that is worse counts. What our own file has missed is read again once it is well."""
+        if self._is_behind and self._copy.healthy and self._until_well is not None:
+            self._until_well.reschedule(asyncio.get_running_loop().time())
+            self._until_well = None
+        if self.healthy != self._was_healthy:
+            self._was_healthy = self.healthy
+            self.on_health(self.healthy)
+
+    # The log that all share
 
     async def _follow(self) -> None:
         """What was there at the start is old news: it is copied and not told."""
-        after = await self._copied()
+        while True:
+            after = await self._resume()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None) as self._until_well:
+                    await self._read(after)
+
+    async def _read(self, after: int) -> None:
         async with aclosing(self._store.follow(Source.LOG, after)) as batches:
             async for batch in batches:
                 for kept in batch.kept:
                     self._take(kept)
                 self._past_is_read = self._past_is_read or batch.caught_up
+                await self._until_there_is_room()
 
-    async def _copied(self) -> int:
-        """The number up to which the log is copied. Without a file there is nothing to copy into."""
-        while True:
-            try:
-                return await self._copy.read(JournalStore.last_seq)
-            except JournalUnavailableError as error:
-                logger.debug("the copy of the journal cannot be read: {}", error)
-                await asyncio.sleep(1.0)
+    async def _resume(self) -> int:
+        """The number up to which the log is copied; where there is no file to copy into, up to which it was heard."""
+        try:
+            copied = await self._copy.read(JournalStore.last_seq)
+        except JournalUnavailableError as error:
+            logger.debug("the copy of the journal cannot be read: {}", error)
+            self._is_behind = True
+            return self._heard
+        self._is_behind = not self._copy.healthy
+        self._handed = max(self._handed, copied)
+        return self._handed
+
+    async def _until_there_is_room(self) -> None:
+        while self._copy.healthy and self._copy.waiting > ROOM:  # noqa: ASYNC110
+            await asyncio.sleep(ROOM_LOOK_S)
 
     def _take(self, kept: Kept) -> None:
+        """Copy the entry and have it told; what was told already, while it could not be copied, is only copied."""
         try:
             told = told_from(kept.value)
-        except (ValueError, TypeError, KeyError):
-            logger.warning("entry {} of the shared log is not understood", kept.revision)
+        except UNREADABLE as error:
+            logger.warning("entry {} of the shared log is not understood: {!r}", kept.revision, error)
             return
-        self._copy.append(told.entry.numbered(kept.revision), None, self._teller(told))
+        listener = self._listener(told) if kept.revision > self._heard else None
+        self._heard = max(self._heard, kept.revision)
+        self._is_behind = self._is_behind or not self._copy.healthy
+        if self._is_behind:
+            tell(listener, told.entry)
+        else:
+            self._handed = kept.revision
+            self._copy.append(told.entry.numbered(kept.revision), None, listener)
 
-    def _teller(self, told: Told) -> OnTold | None:
+    def _listener(self, told: Told) -> OnTold | None:
         """Who is to be told of it: whoever appended it here, or all if it comes from elsewhere."""
         if self._outbox.knows(told.id):
             return self._outbox.teller(told.id)

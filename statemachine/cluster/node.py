@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from loguru import logger
@@ -24,6 +25,8 @@ from statemachine.publish.snapshot import Snapshot
 
 STANDING_EVERY_S = 0.25
 AGAIN_S = 1.0
+LAST_WORDS_S = 1.0
+"""How long whoever leaves waits for what it has said to be kept."""
 ALERTS = "alerts"
 """What the one node that tells of the fleet's troubles is chosen by."""
 
@@ -77,7 +80,7 @@ class ClusterNode:
             told(view if view is not None and self.bus.accepts(session, view) else None, entry)
 
         self.journal.on_heard = heard
-        self._outbox.on_health = lambda healthy: notice(
+        self.journal.on_health = lambda healthy: notice(
             Notice.JOURNAL_AVAILABLE if healthy else Notice.JOURNAL_UNAVAILABLE
         )
 
@@ -89,7 +92,10 @@ class ClusterNode:
                 tasks.create_task(_for_ever(work))
 
     async def leave(self) -> None:
-        """Give every server up, so that others need not wait for our lease to end."""
+        """Have what was said kept, and give every server up, so that others need not wait for our lease to end."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self._outbox.emptied()
         await self.ownership.leave()
         await self.membership.leave()
 

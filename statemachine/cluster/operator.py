@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import orjson
+from loguru import logger
 
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.store import CutOffError, SharedStore
@@ -15,11 +16,14 @@ Act = Callable[[str, str], bool]
 class ForwardingOperator:
     """See the web side's Operator."""
 
-    def __init__(self, store: SharedStore, ownership: LeasedOwnership, node: str, act: Act) -> None:
+    def __init__(
+        self, store: SharedStore, ownership: LeasedOwnership, node: str, act: Act, exists: Callable[[str], bool]
+    ) -> None:
         self._store = store
         self._ownership = ownership
         self._node = node
         self._act = act
+        self._exists = exists
 
     async def listen(self) -> None:
         """Carry out what other nodes pass on, from now on."""
@@ -29,6 +33,8 @@ class ForwardingOperator:
         """See Operator. Raises NotOwnedError where its owner cannot be asked."""
         if self._act(server, action):
             return True
+        if not self._exists(server):
+            return False
         owner = self._ownership.record(server).node
         if owner is None or owner == self._node:
             raise NotOwnedError(f"no node looks after {server} at the moment; try again in some seconds")
@@ -41,8 +47,13 @@ class ForwardingOperator:
         return True
 
     async def _asked(self, value: bytes) -> bytes:
-        server, action = orjson.loads(value)
-        return b"done" if self._act(server, action) else b"not mine"
+        """Another version may ask for what we do not know."""
+        try:
+            server, action = orjson.loads(value)
+            return b"done" if self._act(server, action) else b"not mine"
+        except (ValueError, TypeError, KeyError) as error:
+            logger.warning("what another node passes on is not understood: {!r}", error)
+            return b"not understood"
 
 
 def _subject(node: str) -> str:

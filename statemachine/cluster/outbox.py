@@ -19,16 +19,25 @@ RETURNS_WITHIN = 10_000
 """Entries sent and not yet read back whose listeners are remembered."""
 
 
+def tell(listener: OnTold | None, entry: LogEntry) -> None:
+    """A fault of a listener is nobody else's."""
+    try:
+        if listener is not None:
+            listener(entry)
+    except Exception:
+        logger.exception("a listener of the journal failed; the others are told all the same")
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting:
     told: Told
     listener: OnTold | None
+    has_returned: bool = False
 
     def tell(self) -> None:
         """Without a number, once."""
         listener, self.listener = self.listener, None
-        if listener is not None:
-            listener(self.told.entry)
+        tell(listener, self.told.entry)
 
 
 class Outbox:
@@ -41,6 +50,8 @@ class Outbox:
         self._waiting: list[_Waiting] = []
         self._returning: dict[str, _Waiting] = {}
         self._wake = asyncio.Event()
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
         self.healthy = True
         self.dropped = 0
         self.on_health: Callable[[bool], None] = lambda _: None
@@ -52,6 +63,7 @@ class Outbox:
         """Send the entry; `listener` hears of it when it has come back with its number, or now while it must wait."""
         waiting = _Waiting(Told(self._new_id(), self._session(), entry, view), listener)
         self._waiting.append(waiting)
+        self._is_empty.clear()
         if not self.healthy:
             waiting.tell()
         if len(self._waiting) > LIMIT:
@@ -64,8 +76,14 @@ class Outbox:
         return entry_id in self._returning
 
     def teller(self, entry_id: str) -> OnTold | None:
-        """Who is to hear that it has come back; None where that was told already."""
-        return self._returning.pop(entry_id).listener
+        """Who is to hear that it has come back; None where that was told already. It need not be sent again."""
+        returned = self._returning.pop(entry_id)
+        returned.has_returned = True
+        return returned.listener
+
+    async def emptied(self) -> None:
+        """Return once nothing is left to be sent."""
+        await self._is_empty.wait()
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -92,9 +110,13 @@ class Outbox:
         done = {id(waiting) for waiting, is_sent in zip(batch, sent, strict=True) if is_sent}
         self._waiting = [waiting for waiting in self._waiting if id(waiting) not in done]
         self._set_health(healthy=all(sent))
+        if not self._waiting:
+            self._is_empty.set()
         return all(sent)
 
     async def _send_one(self, waiting: _Waiting) -> bool:
+        if waiting.has_returned:
+            return True
         self._returning[waiting.told.id] = waiting
         while len(self._returning) > RETURNS_WITHIN:
             self._returning.pop(next(iter(self._returning)))
@@ -113,6 +135,6 @@ class Outbox:
             logger.info("the journal that all nodes share can be written again")
         else:
             logger.error("the journal that all nodes share cannot be written, so nothing is submitted until it can")
-            for waiting in self._waiting:
+            for waiting in list(self._waiting):
                 waiting.tell()
         self.on_health(healthy)

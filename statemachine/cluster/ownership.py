@@ -7,7 +7,7 @@ over a few at a time, and never while a prompt of ours is with it.
 
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from hashlib import blake2b
 
 from loguru import logger
@@ -57,8 +57,7 @@ class LeasedOwnership:
         for name in servers:
             if name in self._records:
                 self.on_record(name, self._records[name][0])
-        for name in set(self._own) - set(servers):
-            await self._own.let_go(name)
+        await asyncio.gather(*(self._own.let_go(name) for name in set(self._own) - set(servers)))
         self._membership.look_after(blake2b("\n".join(sorted(servers)).encode(), digest_size=8).hexdigest())
         self._wake.set()
 
@@ -82,6 +81,7 @@ class LeasedOwnership:
 
     async def leave(self) -> None:
         """The fleet has stopped: leave every server without an owner, for others to take at once."""
+        self._hands = None
         await asyncio.gather(*(self._own.let_go(name) for name in self._own))
 
     # What is heard
@@ -127,7 +127,9 @@ class LeasedOwnership:
         if self._caught_up and self._membership.holds:
             self._deal()
             await self._take(self._hands)
-            await self._hand_over(self._hands)
+            await self._free_what_is_left()
+            if self._hands is not None:
+                await self._hand_over(self._hands)
 
     async def _lay_down_what_is_lost(self, hands: Hands) -> None:
         """Where our session is over, that is all we had."""
@@ -139,6 +141,8 @@ class LeasedOwnership:
             for name in lost:
                 self._own.drop(name)
             await hands.lay_down(lost)
+            for name in lost & self._records.keys():  # what was heard while we thought it ours counts now
+                self.on_record(name, self._records[name][0])
 
     def _deal(self) -> None:
         """Work out what falls to us, where the nodes or the servers are others than they were."""
@@ -150,11 +154,38 @@ class LeasedOwnership:
             logger.info("{} of {} servers fall to us; nodes: {}", len(self._ours), len(self._servers), partners)
 
     async def _take(self, hands: Hands) -> None:
-        for part in _parts([name for name in self._servers if name in self._ours and name not in self._own]):
-            taken = await asyncio.gather(*(self._take_one(name) for name in part))
-            names = [name for name in taken if name is not None]
-            if names:
-                await hands.take_up(names)
+        """What was taken and did not come into the hands is taken back: the next round begins with it anew."""
+        held, servers = {*self._own, *self._lost}, self._servers
+        for part in _parts([name for name in servers if name in self._ours and name not in held]):
+            if servers is not self._servers:
+                return
+            try:
+                await self._take_part(part, hands)
+            except BaseException:
+                self._lost.update(part)
+                raise
+
+    async def _take_part(self, part: Sequence[str], hands: Hands) -> None:
+        servers = self._servers
+        taken = await asyncio.gather(*(self._take_one(name) for name in part))
+        names = [name for name in taken if name is not None]
+        if servers is not self._servers:
+            self._lost.update(names)
+        elif names and self._hands is not None:
+            await hands.take_up(names)
+
+    async def _free_what_is_left(self) -> None:
+        """Records that say it is ours though we do not hold it: the write that gave it up was lost."""
+        left = [name for name, (record, _) in self._records.items() if record.session == self._session]
+        left = [name for name in left if name not in self._own and name not in self._ours]
+        await asyncio.gather(*(self._free(name) for name in left[:MOVED_AT_ONCE]))
+
+    async def _free(self, server: str) -> None:
+        record, revision = self._records[server]
+        with suppress(ConflictError, CutOffError):
+            free = record.owned_by(None, None)
+            revision = await self._store.put(Source.SERVERS, server, free.encoded(), revision)
+            self._see(Kept(server, free.encoded(), revision))
 
     async def _take_one(self, server: str) -> str | None:
         """Its name, if it is ours now. What was in doubt is looked at again by the next round."""

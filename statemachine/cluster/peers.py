@@ -6,6 +6,7 @@ gathered and told between nodes without any promise. What is told counts only if
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -13,7 +14,7 @@ from loguru import logger
 from typing_extensions import override
 
 from statemachine.cluster.ownership import LeasedOwnership
-from statemachine.cluster.records import Record, line, view_from
+from statemachine.cluster.records import UNREADABLE, Record, line, packed, view_from
 from statemachine.cluster.store import CutOffError, SharedStore
 from statemachine.core.sentences import PHRASES, Language
 from statemachine.core.view import ServerView
@@ -24,9 +25,10 @@ from statemachine.publish.view import CheckDetail, LinkDetail, ServerDetail
 
 LIVE = "live"
 GATHERED_S = 0.25
-AGAIN_S = 1.0
 A_MESSAGE = 100
-"""Servers in one message, which the engine does not take if it is larger than a megabyte."""
+"""Servers in one message."""
+BYTES = 500_000
+"""In one message: the engine takes none that is larger than a megabyte."""
 
 
 class SharedBus(Bus):
@@ -49,25 +51,33 @@ class SharedBus(Bus):
         self._changed: dict[str, None] = {}
         self._teller: dict[str, str] = {}
         ownership.on_record = self._hear_record
+        self._hears = False
         self.on_foreign_record: Callable[[Record], None] = lambda _: None
 
     async def run(self) -> None:
         """Tell what has changed, until cancelled."""
-        await self._listen()
+        await self._begin_to_hear()
         while True:
             await asyncio.sleep(GATHERED_S)
             names = [name for name in self._changed if self._ownership.owns(name)]
             self._changed.clear()
             for start in range(0, len(names), A_MESSAGE):
-                self._store.tell(LIVE, self._message(names[start : start + A_MESSAGE]))
+                self._tell(names[start : start + A_MESSAGE])
 
-    async def _listen(self) -> None:
-        while True:
-            try:
-                return await self._store.hear(LIVE, self._hear)
-            except CutOffError as error:
-                logger.debug("what other nodes tell cannot be heard yet: {}", error)
-                await asyncio.sleep(AGAIN_S)
+    async def _begin_to_hear(self) -> None:
+        """Once: also where this is cut off, the store has us heard as soon as it can."""
+        if not self._hears:
+            self._hears = True
+            with suppress(CutOffError):
+                await self._store.hear(LIVE, self._hear)
+
+    def _tell(self, names: list[str]) -> None:
+        message, half = self._message(names), len(names) // 2
+        if len(message) > BYTES and half:
+            self._tell(names[:half])
+            self._tell(names[half:])
+        else:
+            self._store.tell(LIVE, message)
 
     @override
     def publish_live(self, server: str, view: Callable[[], ServerView | None]) -> None:
@@ -80,16 +90,19 @@ class SharedBus(Bus):
         After its wall clock was set back that seems to be so, until the server's record comes, which always counts.
         """
         known = self._snapshot.get(view.name)
-        if known is not None and self._teller.get(view.name) == session and view.since < known.since:
+        if known is None or not self._may_tell(session, view.name):
             return False
-        return self._is_told_by(session, view.name)
-
-    def _is_told_by(self, session: str, server: str) -> bool:
-        owner = self._ownership.record(server).session
-        if self._snapshot.get(server) is None or self._ownership.owns(server) or owner not in (session, None):
+        if self._teller.get(view.name) == session and view.since < known.since:
             return False
-        self._teller[server] = session
+        self._teller[view.name] = session
         return True
+
+    def _may_tell(self, session: str, server: str) -> bool:
+        return not self._ownership.owns(server) and self._ownership.record(server).session in (session, None)
+
+    def shows(self, server: str) -> bool:
+        """Whether the fleet has this server."""
+        return self._snapshot.get(server) is not None
 
     def forget_others(self) -> None:
         """We hear nothing of the other nodes: what they look after is not known."""
@@ -105,7 +118,7 @@ class SharedBus(Bus):
 
     def _message(self, names: list[str]) -> bytes:
         told = [(view, self._snapshot.detail(view.name)) for name in names if (view := self._snapshot.get(name))]
-        return orjson.dumps([self._session(), [[line(view), detail] for view, detail in told]], default=repr)
+        return packed([self._session(), [[line(view), detail] for view, detail in told]])
 
     def _hear(self, value: bytes) -> None:
         try:
@@ -115,14 +128,20 @@ class SharedBus(Bus):
                 if view is not None and self.accepts(session, view):
                     self._snapshot.attach(view.name, _detail_from(detail))
                     self._show(view)
-        except (ValueError, TypeError, KeyError) as error:
+        except UNREADABLE as error:
             logger.debug("what another node told of its servers is not understood: {}", error)
 
     def _hear_record(self, name: str, record: Record) -> None:
-        if not self._ownership.owns(name):
-            self.on_foreign_record(record)
-            if record.view is not None and record.session is not None and self._is_told_by(record.session, name):
-                self._show(record.view)
+        """Records come in order, whatever its owner's clock says. One that tells of no other state has nothing new."""
+        if self._ownership.owns(name):
+            return
+        self.on_foreign_record(record)
+        view, session, known = record.view, record.session, self._snapshot.get(name)
+        if view is None or session is None or known is None:
+            return
+        if (self._teller.get(name), known.state, known.since) != (session, view.state, view.since):
+            self._teller[name] = session
+            self._show(view)
 
     def _show(self, view: ServerView) -> None:
         self._snapshot.put(view)

@@ -53,7 +53,7 @@ class SharedPermits:
         try:
             await waiter.granted
         except asyncio.CancelledError:
-            self._want(server, None)  # it may be on its way into the ledger
+            self._want(server, None)  # whether or not it is known already that we have it
             raise
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
@@ -93,8 +93,12 @@ class SharedPermits:
                     self._known.set()
 
     def _see(self, kept: Kept) -> None:
-        if kept.revision > self._revision:
-            self._ledger, self._revision = orjson.loads(kept.value), kept.revision
+        self._know(orjson.loads(kept.value), kept.revision)
+
+    def _know(self, ledger: Ledger, revision: int) -> None:
+        """What another node has written after us may be read before the answer to our own write has come."""
+        if revision > self._revision:
+            self._ledger, self._revision = ledger, revision
             self._wake.set()
 
     async def _write_for_ever(self) -> None:
@@ -111,7 +115,8 @@ class SharedPermits:
             except CutOffError as error:
                 logger.debug("permits cannot be written: {}", error)
                 await asyncio.sleep(AGAIN_S)
-                await self._look()
+                while not await self._look():  # noqa: ASYNC110
+                    await asyncio.sleep(AGAIN_S)
 
     async def _write_once(self) -> bool:
         """Put into the ledger what is to be there, and those who wait as far as there is room; whether we might."""
@@ -122,7 +127,7 @@ class SharedPermits:
         granted = self._let_in(ledger)
         if ledger != self._ledger:
             revision = await self._store.put(Source.SHARED, LEDGER, orjson.dumps(ledger), self._revision)
-            self._ledger, self._revision = ledger, max(revision, self._revision)
+            self._know(ledger, revision)
         for waiter in granted:
             self._grant(waiter)
         return len(may) == len(self._wanted)
@@ -151,12 +156,13 @@ class SharedPermits:
             budget.take(server, host)
         return budget
 
-    async def _look(self) -> None:
-        """Whatever has become of our write, the engine's leader knows the ledger."""
+    async def _look(self) -> bool:
+        """Whatever has become of our write, the engine's leader knows the ledger. Whether it could be asked."""
         try:
             kept = await self._store.get(Source.SHARED, LEDGER)
         except CutOffError:
-            kept = None
+            return False
         if kept is not None:
             self._see(kept)
         self._wake.set()
+        return True

@@ -1,9 +1,12 @@
 """What the shared store keeps, in JSON: a node's lease, a server's record, an entry of the log."""
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from enum import Enum
 from typing import Any
 
 import orjson
+from loguru import logger
 
 from statemachine.core.log import EntryKind, LogEntry
 from statemachine.core.view import ServerView
@@ -12,6 +15,9 @@ from statemachine.journal.port import Past
 from statemachine.journal.rows import ATTEMPT_COLUMNS, Row, attempt_from, storable
 
 Json = dict[str, Any]
+
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
+"""What reading raises where another version, or somebody's hand, has written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +35,19 @@ class Lease:
 
     def encoded(self) -> bytes:
         """As it is kept."""
-        return orjson.dumps(
+        return packed(
             {"node": self.node, "session": self.session, "fleet": self.fleet, "beat": self.beat, "over": self.over}
         )
 
 
 def lease_from(value: bytes) -> Lease:
-    """A lease as it was kept."""
-    return Lease(**orjson.loads(value))
+    """A lease as it was kept, by a later version too. What is no lease is over: its node begins a new session."""
+    try:
+        said = orjson.loads(value)
+        return Lease(str(said["node"]), str(said["session"]), str(said["fleet"]), int(said["beat"]), bool(said["over"]))
+    except UNREADABLE as error:
+        logger.warning("a node's lease is not understood: {!r}", error)
+        return Lease("", "", over=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,7 @@ class Record:
 
     def encoded(self) -> bytes:
         """As it is kept."""
-        return orjson.dumps(
+        return packed(
             {
                 "session": self.session,
                 "node": self.node,
@@ -77,15 +88,44 @@ class Record:
 
 
 def record_from(value: bytes) -> Record:
-    """A record as it was kept."""
-    said = orjson.loads(value)
-    row = tuple(said["attempt"]) if said["attempt"] is not None else None
-    return Record(said["session"], said["node"], row, said["paused"], view_from(said["view"]))
+    """A record as it was kept. What is no record says nothing; of a later version's, what is understood is taken."""
+    try:
+        said = orjson.loads(value)
+        row = tuple(said["attempt"]) if said["attempt"] is not None else None
+        record = Record(said["session"], said["node"], row, bool(said["paused"]))
+    except UNREADABLE as error:
+        logger.warning("a server's record is not understood: {!r}", error)
+        return Record()
+    try:
+        return replace(record, view=view_from(said["view"]))
+    except UNREADABLE as error:
+        logger.debug("the line of a server's record is not understood: {!r}", error)
+        return record
 
 
 def line(view: ServerView | None) -> list[Any] | None:
     """A server's line as it is kept; `view_from` reads it."""
     return list(view._replace(message=storable(view.message) or "")) if view is not None else None
+
+
+def packed(said: Any) -> bytes:
+    """JSON, whatever servers have said: what UTF-8 cannot write becomes a question mark, a vast number a rough one."""
+    try:
+        return orjson.dumps(said, default=repr)
+    except TypeError:
+        text = json.dumps(said, ensure_ascii=False, default=_plain)
+        return orjson.dumps(json.loads(text.encode("utf-8", "replace"), parse_int=_whole), default=repr)
+
+
+def _whole(digits: str) -> int | float:
+    number = int(digits)
+    return number if abs(number) < 2**63 else float(digits)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else repr(value)
 
 
 def _entry(entry: LogEntry) -> LogEntry:
@@ -116,9 +156,7 @@ class Told:
 
     def encoded(self) -> bytes:
         """As it is kept."""
-        return orjson.dumps(
-            {"id": self.id, "session": self.session, "entry": _entry(self.entry), "view": line(self.view)}
-        )
+        return packed({"id": self.id, "session": self.session, "entry": _entry(self.entry), "view": line(self.view)})
 
 
 def told_from(value: bytes) -> Told:

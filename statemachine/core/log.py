@@ -34,7 +34,7 @@ class LogEntry:
     prompt_id: str | None = None
     seq: int | None = None
 
-    def numbered(self, seq: int) -> "LogEntry":
+    def numbered(self, seq: int | None) -> "LogEntry":
         """The same entry with the number that the journal gave it. `dataclasses.replace` would take twice as long."""
         return LogEntry(
             self.at,

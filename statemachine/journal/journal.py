@@ -50,7 +50,7 @@ class _Pending:
             return
         self.was_told = True
         try:
-            self.told(entry if number is None else entry.numbered(number))
+            self.told(entry.numbered(number))
         except Exception:
             logger.exception("a listener of the journal failed; the others are told all the same")
 

@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, SecretStr
 
@@ -69,13 +69,15 @@ def _spellings(secret: str) -> Iterator[str]:
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """`Bearer TOKEN` → TOKEN, `Basic …` → user:password and password, `a=b; c=d` → b and d, a URL → its path."""
+    """`Bearer TOKEN` → TOKEN, `Basic …` → user:password and password, `a=b; c=d` → b and d, a URL → path and login."""
     scheme, _, credentials = secret.partition(" ")
     yield credentials
     if scheme.lower() == "basic":
         pair = _decoded(credentials)
         yield from (pair, pair.partition(":")[2])
     yield secret.partition("://")[2].partition("/")[2]
+    login = secret.partition("://")[2].rpartition("@")[0]
+    yield from (part for said in (login, unquote(login)) for part in (said, said.partition(":")[2]))
     yield from (cookie.partition("=")[2].strip() for cookie in secret.split(";"))
 
 

@@ -100,7 +100,8 @@ class Site:
         self.snapshot, self.bus, self.tally = Snapshot(), Bus(), Tally()
         self.shelf = shelf or Shelf()
         self.recorders: dict[str, Recorder] = {}
-        self.alerter = Alerter(self.snapshot, self.shelf, self.tally, world(), self._ways)
+        self.speaks = True
+        self.alerter = Alerter(self.snapshot, self.shelf, self.tally, world(), self._ways, lambda: self.speaks)
 
     def _ways(self, channel: AlertChannel) -> list[Any]:
         assert channel.secret is not None

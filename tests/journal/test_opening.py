@@ -84,3 +84,57 @@ def test_a_locked_file_is_not_damaged(tmp_path: Path) -> None:
     assert [one.message for one in reader.page_after(0, 9).entries] == ["kept"]
     reader.close()
     holder.close()
+
+
+def copy_of(lineage: int, path: Path, *numbers: int) -> None:
+    store = open_store(path, lambda: NOW, lineage)
+    written(store, *[entry(f"{lineage}").numbered(number) for number in numbers])
+    store.close()
+
+
+def aside(folder: Path) -> list[str]:
+    return [one.name for one in folder.iterdir() if one.name.startswith("j.sqlite3.")]
+
+
+def test_a_copy_goes_on_as_a_copy(tmp_path: Path) -> None:
+    copy_of(7, tmp_path / "j.sqlite3", 1, 2, 5)
+    store = open_store(tmp_path / "j.sqlite3", lambda: NOW, 7)
+    assert (store.last_seq(), store.lineage) == (5, 7)
+    store.close()
+    assert aside(tmp_path) == []
+
+
+def test_a_copy_of_another_log_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    copy_of(7, path, 1, 2, 5)
+    store = open_store(path, lambda: NOW, 8)
+    assert (store.last_seq(), store.lineage) == (0, 8)
+    store.close()
+    assert [name for name in aside(tmp_path) if "other-log" in name]
+
+
+def test_a_daemons_own_log_is_no_copy(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    copy_of(0, path, 1)
+    store = open_store(path, lambda: NOW, 7)
+    assert store.last_seq() == 0
+    store.close()
+    assert [name for name in aside(tmp_path) if "other-log" in name]
+
+
+def test_who_goes_on_alone_with_a_copy_numbers_on(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    copy_of(7, path, 1, 2, 5)
+    store = open_at(path)
+    assert (written(store, entry()), store.lineage) == ([6], 0)
+    store.close()
+    assert aside(tmp_path) == []
+
+
+def test_a_damaged_copy_is_copied_from_the_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "j.sqlite3"
+    damaged(path)
+    store = open_store(path, lambda: NOW, 7)
+    assert (store.last_seq(), store.lineage) == (0, 7)
+    store.close()
+    assert [name for name in aside(tmp_path) if "damaged" in name]

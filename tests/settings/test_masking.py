@@ -21,6 +21,8 @@ ECHOES = [
     ("session=abcdefgh; theme=dark", "session abcdefgh ended, theme dark", "session *** ended, theme dark"),
     ('a "quoted" secret', '{"got": "a \\"quoted\\" secret"}', '{"got": "***"}'),
     ("with/slash+plus", f"?next={quote('with/slash+plus', safe='')}", "?next=***"),
+    ("nats://user:correct%20horse@192.0.2.1", "not correct horse, nor correct%20horse", "not ***, nor ***"),
+    ("nats://tok-1234567@192.0.2.1", "no token tok-1234567", "no token ***"),
     ("https://192.0.2.1/hooks/abcdef", "404 for /hooks/abcdef", "404 for /***"),
 ]
 

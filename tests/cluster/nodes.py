@@ -1,0 +1,139 @@
+"""Nodes of a cluster over a made-up engine, in virtual time, and the fleet that one of them has in its hands."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager
+from itertools import count
+from pathlib import Path
+
+from statemachine.cluster.node import ClusterNode, Identity
+from statemachine.core.view import ServerView
+from statemachine.core.vocabulary import Notice, Reason, State
+from statemachine.journal.journal import Journal
+from statemachine.publish.snapshot import Snapshot
+from tests.cluster.fake_store import FakeEngine
+from tests.journal.samples import FragileStore, at_once
+
+LEASE_S = 10.0
+TIMEOUT_S = 1.0
+SETTLED_S = 3.0
+"""After which whatever can be done is done: a lease takes longer to end."""
+
+_IDS = count(1)
+
+
+def new_id() -> str:
+    """An id that no other has."""
+    return f"id{next(_IDS)}"
+
+
+def loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def settled() -> "asyncio.Future[None]":
+    return asyncio.ensure_future(asyncio.sleep(SETTLED_S))
+
+
+def engine() -> FakeEngine:
+    return FakeEngine(latency=lambda: 0.001)
+
+
+def line(name: str = "a", state: State = State.LOADED, since: float = 100.0, **others: object) -> ServerView:
+    """A server's line."""
+    fields = {"url": f"http://{name}", "group": "g", "reason": Reason.ALL_CACHED, "message": "m", **others}
+    return ServerView(name=name, state=state, since=since, **fields)  # type: ignore[arg-type]
+
+
+class FakeHands:
+    """What a fleet is asked to do, and what it has in hand: nothing twice. As a fleet it takes only what it knows."""
+
+    def __init__(self, happened: list[tuple[str, str, str]] | None = None, name: str = "") -> None:
+        self.name = name
+        self.servers: Collection[str] | None = None
+        self.in_flight: set[str] = set()
+        self.up: set[str] = set()
+        self.happened = happened if happened is not None else []
+        self.on_lay_down: Callable[[str], None] = lambda _: None
+
+    async def take_up(self, servers: Collection[str]) -> None:
+        servers = [server for server in servers if self.servers is None or server in self.servers]
+        assert not self.up & set(servers)
+        self.up |= set(servers)
+        await asyncio.sleep(0)
+        self.happened += [(self.name, "up", server) for server in servers]
+
+    async def lay_down(self, servers: Collection[str]) -> None:
+        servers = [server for server in servers if server in self.up]
+        self.up -= set(servers)
+        await asyncio.sleep(0.01)
+        for server in servers:
+            self.on_lay_down(server)
+        self.happened += [(self.name, "down", server) for server in servers]
+
+
+class Node:
+    """One node, from `start` to `leave` or `die`. Its servers' lines are unknown at first."""
+
+    def __init__(
+        self,
+        engine: FakeEngine,
+        name: str,
+        folder: Path,
+        servers: Sequence[str] = ("a", "b"),
+        limits: tuple[int, int] = (4, 2),
+        lease_s: float = LEASE_S,
+    ) -> None:
+        self.engine = engine
+        self.name = name
+        self.servers = tuple(servers)
+        self.store = engine.store(name, TIMEOUT_S)
+        self.file = FragileStore(folder / f"{name}.sqlite3")
+        self.copy = Journal(lambda: self.file, at_once)
+        self.snapshot = Snapshot()
+        for server in servers:
+            self.snapshot.put(line(server, State.UNKNOWN, 0.0))
+        self.node = ClusterNode(
+            self.store, Identity(name, lease_s, loop_time, new_id), self.copy, self.snapshot, limits
+        )
+        self.hands = FakeHands(name=name)
+        self.notices: list[Notice] = []
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> "Node":
+        self.node.publish_through(lambda view, _: self.snapshot.put(view) if view else None, self.notices.append)
+        await self.node.journal.open()
+        self._task = asyncio.get_running_loop().create_task(self.node.run())
+        await self.node.ownership.share(self.servers, self.hands)
+        return self
+
+    async def die(self) -> None:
+        """As a process does that is killed."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        self.engine.stores.pop(self.name, None)
+
+    async def leave(self) -> None:
+        """As a daemon does that is stopped."""
+        await self.node.leave()
+        await self.die()
+
+    async def close(self) -> None:
+        await self.die()
+        self.file.broken = None
+        await self.copy.close()
+
+
+@asynccontextmanager
+async def running(*nodes: Node) -> AsyncIterator[None]:
+    """All of them, once each has its share."""
+    try:
+        for node in nodes:
+            await node.start()
+        await settled()
+        yield
+    finally:
+        for node in nodes:
+            await node.close()

@@ -1,0 +1,1 @@
+"""What outsiders may rely on at each seam, whichever side of it stands behind."""

@@ -1,0 +1,159 @@
+"""What a node believes of another's servers, and whom."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import orjson
+
+from statemachine.cluster.peers import LIVE
+from statemachine.core.vocabulary import Notice, Reason, State
+from statemachine.publish.view import CheckDetail, LinkDetail, ServerDetail
+from tests.cluster.fake_store import FakeEngine
+from tests.cluster.nodes import LEASE_S, Node, engine, line, running, settled
+from tests.cluster.virtual import in_virtual_time
+
+
+@asynccontextmanager
+async def two(shared: FakeEngine, folder: Path) -> AsyncIterator[tuple[Node, Node]]:
+    """The first looks after `a` and `b`, and the second knows of them."""
+    one, other = Node(shared, "one", folder), Node(shared, "two", folder)
+    other.servers = ("c",)
+    async with running(one, other):
+        yield one, other
+
+
+def state_at(node: Node, server: str = "a") -> State:
+    view = node.snapshot.get(server)
+    assert view is not None
+    return view.state
+
+
+def go_on(node: Node, state: State, since: float, **others: object) -> None:
+    view = line("a", state, since, **others)
+    node.snapshot.put(view)
+    node.node.bus.publish_live(view)
+
+
+@in_virtual_time
+async def test_live_figures_are_gathered(tmp_path: Path) -> None:
+    shared = engine()
+    async with two(shared, tmp_path) as (one, other):
+        messages: list[bytes] = []
+        await other.store.hear(LIVE, messages.append)
+        for number in range(100):
+            go_on(one, State.WARMING, 1.0, progress=number / 100)
+        await settled()
+        assert len(messages) == 1
+        view = other.snapshot.get("a")
+        assert view is not None
+        assert view.progress == 0.99
+
+
+@in_virtual_time
+async def test_what_is_known_beside_the_line_comes_along(tmp_path: Path) -> None:
+    async with two(engine(), tmp_path) as (one, other):
+        detail = ServerDetail(LinkDetail(True, 1.0, 2), CheckDetail("text", 3.0, 4.0, "raw \ud83d"), {"version": 2**70})
+        one.snapshot.attach("a", detail)
+        go_on(one, State.LOADED, 1.0)
+        await settled()
+        known = other.snapshot.detail("a")
+        assert (known.link, known.check.raw) == (detail.link, "raw ?")
+        go_on(one, State.COLD, 2.0)
+        await settled()
+        assert state_at(other) is State.COLD
+
+
+@in_virtual_time
+async def test_large_messages_are_told_in_parts(tmp_path: Path) -> None:
+    shared = engine()
+    servers = tuple(f"s{number}" for number in range(200))
+    one, other = Node(shared, "one", tmp_path, servers), Node(shared, "two", tmp_path, servers)
+    other.servers = ("c",)
+    async with running(one, other):
+        sizes: list[int] = []
+        await other.store.hear(LIVE, lambda value: sizes.append(len(value)))
+        for name in servers:
+            one.snapshot.attach(name, ServerDetail(check=CheckDetail(raw="显" * 6_000)))
+            one.node.bus.publish_live(line(name))
+        await settled()
+        assert max(sizes) < 1_000_000
+        assert len(other.snapshot.detail(servers[-1]).check.raw or "") == 6_000
+
+
+@in_virtual_time
+async def test_only_its_owner_is_believed(tmp_path: Path) -> None:
+    async with two(engine(), tmp_path) as (one, other):
+        go_on(one, State.LOADED, 5.0)
+        await settled()
+        assert not other.node.bus.accepts("another session", line("a", State.COLD, 9.0))
+        assert not one.node.bus.accepts(other.node.membership.session, line("a", State.COLD, 9.0))
+        assert not other.node.bus.accepts(one.node.membership.session, line("not in the fleet"))
+        assert not other.node.bus.accepts(one.node.membership.session, line("a", State.COLD, 4.0)), "old news"
+        assert other.node.bus.accepts(one.node.membership.session, line("a", State.COLD, 6.0))
+
+
+@in_virtual_time
+async def test_what_is_not_understood_is_passed_over(tmp_path: Path) -> None:
+    async with two(engine(), tmp_path) as (one, other):
+        session = one.node.membership.session
+        for garbage in (b"", b"7", b"[1]", b"{}", orjson.dumps([session, [[[1], {}]]]), orjson.dumps([session, [1]])):
+            one.store.tell(LIVE, garbage)
+        go_on(one, State.LOADED, 5.0)
+        await settled()
+        assert state_at(other) is State.LOADED
+
+
+@in_virtual_time
+async def test_who_is_cut_off_knows_nothing_of_the_others_and_learns_it_again(tmp_path: Path) -> None:
+    shared = engine()
+    async with two(shared, tmp_path) as (one, other):
+        one.node.journal.append(None, None, None, line("a", State.LOADED, 5.0))
+        await settled()
+        assert state_at(other) is State.LOADED
+        shared.cut("two")
+        await asyncio.sleep(LEASE_S)
+        view = other.snapshot.get("a")
+        assert view is not None
+        assert (view.state, view.reason) == (State.UNKNOWN, Reason.NODE_CUT_OFF)
+        assert other.notices[-1] is Notice.NODE_CUT_OFF or Notice.NODE_CUT_OFF in other.notices
+        shared.heal("two")
+        await asyncio.sleep(LEASE_S)
+        assert state_at(other) is State.LOADED
+        assert Notice.NODE_BACK in other.notices
+
+
+@in_virtual_time
+async def test_whose_servers_were_taken_shows_what_their_new_owner_knows(tmp_path: Path) -> None:
+    shared = engine()
+    one, other = Node(shared, "one", tmp_path), Node(shared, "two", tmp_path)
+    async with running(one, other):
+        lost = min(one.hands.up)
+        one.snapshot.put(line(lost, State.LOADED, 5.0))
+        shared.cut("one")
+        await asyncio.sleep(3 * LEASE_S)
+        assert lost in other.hands.up
+        other.node.journal.append(None, None, None, line(lost, State.COLD, 4.0))
+        other.hands.in_flight.add(lost)
+        await settled()
+        shared.heal("one")
+        await asyncio.sleep(LEASE_S)
+        assert lost not in one.hands.up
+        assert state_at(one, lost) is State.COLD
+
+
+@in_virtual_time
+async def test_that_nobody_hears_at_the_start_does_not_matter_later(tmp_path: Path) -> None:
+    shared = engine()
+    one, other = Node(shared, "one", tmp_path), Node(shared, "two", tmp_path)
+    other.servers = ("c",)
+    shared.cut("two")
+    async with running(one, other):
+        shared.heal("two")
+        await settled()
+        await settled()
+        go_on(one, State.LOADED, 5.0)
+        await settled()
+        assert state_at(other) is State.LOADED
+        assert len(other.store.heard[LIVE]) == 1

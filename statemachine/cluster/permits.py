@@ -108,6 +108,8 @@ class SharedPermits:
         ledger = {server: host for server, host in {**self._ledger, **wanted}.items() if host is not None}
         budget = self._budget(ledger)
         for waiter in self._waiters:
+            if waiter.granted.done():
+                continue
             if waiter.server in ledger or budget.has_room(waiter.host):
                 budget.take(waiter.server, waiter.host)
                 ledger[waiter.server] = waiter.host

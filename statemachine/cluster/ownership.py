@@ -6,7 +6,7 @@ over a few at a time, and never while a prompt of ours is with it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from hashlib import blake2b
 
@@ -50,11 +50,17 @@ class LeasedOwnership:
 
     async def share(self, servers: Sequence[str], hands: Hands) -> None:
         """See the fleet's Ownership. It is done in `run`, as leases and records allow."""
+        added = set(servers) - set(self._servers)
         self._servers, self._hands = servers, hands
+        self._tell(added)
         for name in set(self._own) - set(servers):
             await self._own.let_go(name)
         self._membership.look_after(blake2b("\n".join(sorted(servers)).encode(), digest_size=8).hexdigest())
         self._wake.set()
+
+    def rest(self) -> None:
+        """See Ownership."""
+        self._hands = None
 
     def owns(self, server: str) -> bool:
         """See Ownership."""
@@ -93,6 +99,12 @@ class LeasedOwnership:
             record = record_from(kept.value)
             self._records[kept.key] = record, kept.revision
             self.on_record(kept.key, record)
+
+    def _tell(self, servers: Iterable[str]) -> None:
+        """Tell of others' servers what was heard while they were ours, or not shown yet: it may be the last word."""
+        for name in servers:
+            if name not in self._own:
+                self.on_record(name, self.record(name))
 
     def _lose(self, server: str) -> None:
         self._lost.add(server)
@@ -133,6 +145,7 @@ class LeasedOwnership:
             for name in lost:
                 self._own.drop(name)
             await hands.lay_down(lost)
+            self._tell(lost)
 
     def _deal(self) -> None:
         """Work out what falls to us, where the nodes or the servers are others than they were."""
@@ -145,6 +158,8 @@ class LeasedOwnership:
 
     async def _take(self, hands: Hands) -> None:
         for part in _parts([name for name in self._servers if name in self._ours and name not in self._own]):
+            if self._hands is None:
+                return
             taken = await asyncio.gather(*(self._take_one(name) for name in part))
             names = [name for name in taken if name is not None]
             if names:
@@ -184,6 +199,7 @@ class LeasedOwnership:
         if leaving:
             await hands.lay_down(leaving[:MOVED_AT_ONCE])
             await asyncio.gather(*(self._own.let_go(name) for name in leaving[:MOVED_AT_ONCE]))
+            self._tell(leaving[:MOVED_AT_ONCE])
             await asyncio.sleep(TICK_S)
 
 

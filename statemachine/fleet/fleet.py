@@ -68,6 +68,7 @@ class Fleet:
         self._beginning: asyncio.Task[None] | None = None
         self._leaving: list[Runner] = []
         self._runners: dict[str, Runner] = {}
+        self._is_stopping = False
         shared.herd.ask_others = self._ask_others
 
     @property
@@ -87,6 +88,8 @@ class Fleet:
 
     async def take_up(self, servers: Collection[str]) -> None:
         """See Hands: go on with what was left in flight or paused, show them, and start them in the background."""
+        if self._is_stopping:
+            return
         configs = {config.name: config for config in self._blueprint.servers if config.name in servers}
         runners = {name: self._runner(config, self._new_server(config)) for name, config in configs.items()}
         self._runners |= runners
@@ -107,6 +110,8 @@ class Fleet:
 
     async def stop(self) -> None:
         """Stop every server's work. Prompts in flight stay with their servers and are taken up by the next start."""
+        self._is_stopping = True
+        self._shared.ownership.rest()
         for task in self._tasks:
             task.cancel()
         self._leaving += self._runners.values()

@@ -7,6 +7,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from loguru import logger
+
 from tests.cluster.campaign.campaign import SERVERS, Plan, campaign
 
 
@@ -33,6 +35,7 @@ def main() -> int:
         servers=options.servers,
         seed=options.seed,
     )
+    logger.remove()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # all that was started is ended
     report = asyncio.run(campaign(folder, plan))
     print(f"journals and logs: {folder}")

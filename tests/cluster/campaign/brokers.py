@@ -5,12 +5,13 @@ import time
 from itertools import pairwise
 
 from tests.cluster.campaign.cluster import RATE, Cluster
-from tests.cluster.campaign.nodes import MARGIN_S
 
 BEFORE_S = 4.0
-AWAY_S = 8.0
-LONGEST_PAUSE_S = 5.0
-"""So long may no node submit anything when one of three nats-servers dies."""
+AWAY_S = 13.0
+LONGEST_PAUSE_S = 12.0
+"""So long may no node submit anything when one of three nats-servers dies: those that are left wait for 4 to 9 s before
+they elect another leader of a stream.
+"""
 
 
 async def kill_brokers(cluster: Cluster, how_many: int) -> None:
@@ -45,7 +46,7 @@ async def _tell_pause(cluster: Cluster, what: str, since: float, moved: int) -> 
     after = _longest_gap([one for one in sent if since <= one < until], since, until)
     pause = f"longest pause of submissions {after:.2f} s (before: {before:.2f} s)"
     cluster.report.figure(f"{what}: {pause}, {moved} servers changed hands")
-    if after > LONGEST_PAUSE_S + MARGIN_S:
+    if after > LONGEST_PAUSE_S:
         cluster.report.wrong(f"{what}: nothing was submitted for long", [f"{after:.2f} s"])
 
 

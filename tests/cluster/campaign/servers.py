@@ -29,8 +29,8 @@ HOST = "127.0.0.1"
 
 
 def role(number: int) -> Role:
-    """Of twenty servers one lets POSTs lie, four have Inspire-Pack's list only."""
-    if number % 20 == 7:
+    """Of ten servers one lets POSTs lie, two have Inspire-Pack's list only."""
+    if number % 10 == 7:
         return LATE
     return INSPIRE if number % 5 == 3 else USUAL
 

@@ -10,7 +10,8 @@ from tests.cluster.campaign.books import Post
 from tests.cluster.campaign.brokers import kill_brokers
 from tests.cluster.campaign.cluster import Cluster, clustered
 from tests.cluster.campaign.joining import join_and_leave
-from tests.cluster.campaign.report import Report
+from tests.cluster.campaign.nodes import LEASE_S, MARGIN_S
+from tests.cluster.campaign.report import Report, spread
 from tests.cluster.campaign.silence import freeze_again_and_again, kill_again_and_again
 
 SERVERS = 600
@@ -60,6 +61,11 @@ async def _faults(cluster: Cluster, plan: Plan) -> None:
 
 
 async def _judge(cluster: Cluster) -> None:
+    """Who is to take a server may die before he does; so a hand-over may take as long as a takeover."""
+    nobodys = cluster.owners.handed_over()
+    slow = [f"{one:.2f} s" for one in nobodys if one > LEASE_S + MARGIN_S]
+    cluster.report.wrong("servers that were nobody's for too long as they were handed over", slow)
+    cluster.report.figure(f"hand-overs: {len(nobodys)}; the server was nobody's for: {spread(nobodys)}")
     noted = await cluster.fleet.books()
     foreign = [f"{post.server} by {post.node}" for post in noted.posts if not _was_its_owner(cluster, post)]
     cluster.report.wrong("prompts sent twice", noted.duplicates)

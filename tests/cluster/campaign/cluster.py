@@ -67,7 +67,8 @@ class Cluster:
         late = [f"{one:.2f} s" for one in took if one > bound]
         self.report.wrong(f"servers of {node} taken over later than {bound:g} s", late)
         self.report.wrong(f"servers of {node} not taken over", ["?"] * (len(servers) - len(took)))
-        self.report.wrong(f"servers that nobody owns after {node} fell silent", self.owners.unowned(dead))
+        left = [server for server in self.fleet.urls if self.owners.now(server).session in dead]
+        self.report.wrong(f"servers that are still {node}'s, which is silent", left)
         return took
 
     async def described(self) -> str:

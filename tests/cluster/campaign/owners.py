@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing, asynccontextmanager
+from itertools import pairwise
 from typing import NamedTuple
 
 from statemachine.cluster.nats import NatsOptions, connected
@@ -72,9 +73,14 @@ class Owners:
         firsts = (self._first_after(server, dead, since) for server in servers)
         return [first.at - since for first in firsts if first is not None]
 
-    def unowned(self, dead: Collection[str] = ()) -> list[str]:
-        """Servers that nobody owns, or only a session that is dead."""
-        return [one for one in self.history if self.now(one).session is None or self.now(one).session in dead]
+    def unowned(self) -> list[str]:
+        """Servers that nobody owns."""
+        return [one for one in self.history if self.now(one).session is None]
+
+    def handed_over(self) -> list[float]:
+        """Of every hand-over: how long the server was nobody's."""
+        steps = (step for past in self.history.values() for step in pairwise(past))
+        return [later.at - earlier.at for earlier, later in steps if earlier.session is None]
 
     def _first_after(self, server: str, dead: Collection[str], since: float) -> Owned | None:
         past = self.history.get(server, [])

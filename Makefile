@@ -32,7 +32,7 @@ test-deploy: .venv/ready  ## behind a real HAProxy, scraped by a real Prometheus
 		apt-get install --yes --no-install-recommends haproxy prometheus systemd
 	$(BIN)/python -m pytest -m deploy --timeout 180
 
-test-cluster: .venv/ready  ## three real NATS servers, each killed in turn
+test-cluster: .venv/ready  ## three real NATS servers and three daemons, killed, frozen and cut off
 	$(BIN)/python -m pytest -m cluster --timeout 300
 
 test-ratios: .venv/ready  ## what must not become slower, beside its baseline, on small fleets

@@ -22,6 +22,9 @@ MARGIN = 0.2
 RENEWALS = 5
 """In the length of a lease."""
 
+LOOKS = 20
+"""At the others' leases, in the length of one: whoever waits for a lease to end waits for its servers."""
+
 
 class Membership:
     """One node's part in the cluster, from `join` to `leave`. `steady` gives seconds that no step of a clock moves.
@@ -77,6 +80,7 @@ class Membership:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._keep_renewing())
+            tasks.create_task(self._keep_ending())
 
     async def leave(self) -> None:
         """Our servers are free from now on; to be called once nothing is done for them any more."""
@@ -117,6 +121,14 @@ class Membership:
         if before is None or kept.revision > before[0].revision:
             self._seen[kept.key] = (kept, lease_from(kept.value), self._steady())
 
+    async def _keep_ending(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease_s / LOOKS)
+            try:
+                await self._end_the_silent()
+            except CutOffError as error:
+                logger.debug("a lease could not be ended: {}", error)
+
     async def _end_the_silent(self) -> None:
         """End the leases of nodes from which nothing came for their length, while we ourselves were there to hear."""
         now = self._steady()
@@ -145,7 +157,6 @@ class Membership:
         while True:
             try:
                 await self._renew()
-                await self._end_the_silent()
             except CutOffError as error:
                 logger.debug("our lease could not be renewed: {}", error)
             await asyncio.sleep(self._lease_s / RENEWALS)

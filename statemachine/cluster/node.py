@@ -96,7 +96,9 @@ class ClusterNode:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 await self._outbox.emptied()
-        await self.ownership.leave()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_S):
+                await self.ownership.leave()
         await self.membership.leave()
 
     async def _watch_standing(self) -> None:

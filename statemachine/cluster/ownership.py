@@ -6,7 +6,7 @@ over a few at a time, and never while a prompt of ours is with it.
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import aclosing, suppress
 from hashlib import blake2b
 
@@ -49,17 +49,17 @@ class LeasedOwnership:
         membership.on_change = self._wake.set
 
     async def share(self, servers: Sequence[str], hands: Hands) -> None:
-        """See the fleet's Ownership. It is done in `run`, as leases and records allow.
-
-        What has been heard of these servers is said again: nobody could show it before the fleet had them.
-        """
+        """See the fleet's Ownership. It is done in `run`, as leases and records allow."""
+        added = set(servers) - set(self._servers)
         self._servers, self._hands = servers, hands
-        for name in servers:
-            if name in self._records:
-                self.on_record(name, self._records[name][0])
+        self._tell(added)
         await asyncio.gather(*(self._own.let_go(name) for name in set(self._own) - set(servers)))
         self._membership.look_after(blake2b("\n".join(sorted(servers)).encode(), digest_size=8).hexdigest())
         self._wake.set()
+
+    def rest(self) -> None:
+        """See Ownership."""
+        self._hands = None
 
     def owns(self, server: str) -> bool:
         """See Ownership."""
@@ -81,7 +81,6 @@ class LeasedOwnership:
 
     async def leave(self) -> None:
         """The fleet has stopped: leave every server without an owner, for others to take at once."""
-        self._hands = None
         await asyncio.gather(*(self._own.let_go(name) for name in self._own))
 
     # What is heard
@@ -99,6 +98,12 @@ class LeasedOwnership:
             record = record_from(kept.value)
             self._records[kept.key] = record, kept.revision
             self.on_record(kept.key, record)
+
+    def _tell(self, servers: Iterable[str]) -> None:
+        """Tell of others' servers what was heard while they were ours, or not shown yet: it may be the last word."""
+        for name in servers:
+            if name not in self._own:
+                self.on_record(name, self.record(name))
 
     def _lose(self, server: str) -> None:
         self._lost.add(server)
@@ -141,8 +146,7 @@ class LeasedOwnership:
             for name in lost:
                 self._own.drop(name)
             await hands.lay_down(lost)
-            for name in lost & self._records.keys():  # what was heard while we thought it ours counts now
-                self.on_record(name, self._records[name][0])
+            self._tell(lost)
 
     def _deal(self) -> None:
         """Work out what falls to us, where the nodes or the servers are others than they were."""
@@ -221,6 +225,7 @@ class LeasedOwnership:
         if leaving:
             await hands.lay_down(leaving[:MOVED_AT_ONCE])
             await asyncio.gather(*(self._own.let_go(name) for name in leaving[:MOVED_AT_ONCE]))
+            self._tell(leaving[:MOVED_AT_ONCE])
             await asyncio.sleep(TICK_S)
 
 

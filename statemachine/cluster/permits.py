@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import orjson
 from loguru import logger
 
-from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.store import ConflictError, CutOffError, Kept, SharedStore, Source
 from statemachine.core.budgets import Budget
+from statemachine.core.ownership import Ownership
 
 LEDGER = "permits"
 AGAIN_S = 0.5
@@ -32,7 +32,7 @@ class _Waiter:
 class SharedPermits:
     """See PermitsPort. Changes are written in `run`, one after the other."""
 
-    def __init__(self, store: SharedStore, ownership: LeasedOwnership, total: int, per_host: int) -> None:
+    def __init__(self, store: SharedStore, ownership: Ownership, total: int, per_host: int) -> None:
         self._store = store
         self._ownership = ownership
         self._limits = (total, per_host)

@@ -35,6 +35,10 @@ class Ownership(Protocol):
         """
         ...
 
+    def rest(self) -> None:
+        """Give nothing more into the hands: the fleet stops."""
+        ...
+
     def owns(self, server: str) -> bool:
         """Whether we look after it."""
         ...

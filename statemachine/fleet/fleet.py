@@ -111,6 +111,7 @@ class Fleet:
     async def stop(self) -> None:
         """Stop every server's work. Prompts in flight stay with their servers and are taken up by the next start."""
         self._is_stopped = True
+        self._shared.ownership.rest()
         for task in self._tasks:
             task.cancel()
         self._leaving += self._runners.values()

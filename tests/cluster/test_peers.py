@@ -33,7 +33,7 @@ def state_at(node: Node, server: str = "a") -> State:
 def go_on(node: Node, state: State, since: float, **others: object) -> None:
     view = line("a", state, since, **others)
     node.snapshot.put(view)
-    node.node.bus.publish_live(view)
+    node.node.bus.publish_live("a", lambda: view)
 
 
 @in_virtual_time
@@ -76,7 +76,8 @@ async def test_large_messages_are_told_in_parts(tmp_path: Path) -> None:
         await other.store.hear(LIVE, lambda value: sizes.append(len(value)))
         for name in servers:
             one.snapshot.attach(name, ServerDetail(check=CheckDetail(raw="显" * 6_000)))
-            one.node.bus.publish_live(line(name))
+            view = line(name)
+            one.node.bus.publish_live(name, lambda view=view: view)  # type: ignore[misc]
         await settled()
         assert max(sizes) < 1_000_000
         assert len(other.snapshot.detail(servers[-1]).check.raw or "") == 6_000

@@ -10,6 +10,7 @@ from statemachine.cluster.permits import LEDGER, SharedPermits
 from statemachine.cluster.store import Source
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import engine, settled
+from tests.cluster.owners import OwnsWhatever
 from tests.cluster.virtual import in_virtual_time
 
 
@@ -22,7 +23,7 @@ def held(both: FakeEngine) -> dict[str, str]:
 
 @asynccontextmanager
 async def permits(both: FakeEngine, name: str, total: int = 1) -> AsyncIterator[SharedPermits]:
-    made = SharedPermits(both.store(name, 1.0), total, 1)
+    made = SharedPermits(both.store(name, 1.0), OwnsWhatever(), total, 1)
     running = asyncio.ensure_future(made.run())
     await settled()
     yield made

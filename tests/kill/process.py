@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
@@ -57,19 +58,23 @@ class DaemonProcess:
     async def until_answering(self) -> None:
         """Wait for its web side. DaemonDiedError where the process ends instead."""
         give_up = time.monotonic() + START_S
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(END_S)) as session:
             while time.monotonic() < give_up:
                 self._alive()
                 try:
                     async with session.get(f"{self.address}/healthz"):
                         return
-                except aiohttp.ClientError:
+                except (aiohttp.ClientError, TimeoutError):
                     await asyncio.sleep(POLL_S)
         raise DaemonDiedError(f"no answer after {START_S:g} s\n{self.log_tail()}")
 
     def strike(self) -> None:
         """SIGKILL, at this very moment. DaemonDiedError where it had ended by itself."""
         self._alive().kill()
+
+    def signal(self, what: signal.Signals) -> None:
+        """Send it. DaemonDiedError where it had ended by itself."""
+        self._alive().send_signal(what)
 
     async def gone(self) -> None:
         """Wait for the end of a process that was struck."""

@@ -93,12 +93,16 @@ class WatchedServer(SimServer):
         self._refuse_if_down()
         if (method, path) in ARRIVALS:
             self.moments.happened(ARRIVALS[method, path])
-        life = self.moments.life
+        life = self.sender_lives(headers or {})
         if method == "POST" and self.rng.random() < POST_LIES:
             await self._let_lie()
         answer = await super().handle(method, path, query, body, headers)
-        self.taken_from_the_dead += method == "POST" and life != self.moments.life
+        self.taken_from_the_dead += method == "POST" and life != self.sender_lives(headers or {})
         return answer
+
+    def sender_lives(self, _headers: Mapping[str, str]) -> int:
+        """How many lives of whoever sends such a request have ended."""
+        return self.moments.life
 
     @override
     def note_received(self, prompt_id: str | None, status: int, body: Any) -> None:

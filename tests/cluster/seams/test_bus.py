@@ -46,7 +46,7 @@ class Stage:
     def go_on(self, view: ServerView) -> None:
         """A frame has changed live figures."""
         self.writers.put(view)
-        self.written.publish_live(view)
+        self.written.publish_live(view.name, lambda: view)
 
 
 async def heard(reader: Subscription) -> list[Message]:

@@ -12,6 +12,7 @@ from statemachine.core.budgets import Budget
 from statemachine.fleet.permits import Permits, PermitsPort
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import engine, settled
+from tests.cluster.owners import OwnsWhatever
 from tests.cluster.virtual import in_virtual_time
 
 TOTAL, PER_HOST = 4, 2
@@ -50,7 +51,7 @@ async def alone() -> AsyncIterator[Stage]:
 @asynccontextmanager
 async def shared() -> AsyncIterator[Stage]:
     both = engine()
-    here, there = (SharedPermits(both.store(name, 1.0), TOTAL, PER_HOST) for name in ("here", "there"))
+    here, there = (SharedPermits(both.store(name, 1.0), OwnsWhatever(), TOTAL, PER_HOST) for name in ("here", "there"))
     running = [asyncio.ensure_future(one.run()) for one in (here, there)]
     await settled()
     yield Stage(here, there, both)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from loguru import logger
 from typing_extensions import override
 
-from statemachine.cli.clustered import LAST_WORDS_S
+from statemachine.cli.clustered import LEAVES_WITHIN_S
 from statemachine.cluster.node import ClusterNode, Identity
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.cluster.store import CutOffError
@@ -86,7 +86,7 @@ class NodeLife:
         self.fleet = Fleet(
             servers, workflows(), shared, publisher, lambda config: OutsideTransport(wires[config.name], process)
         )
-        self._operator = ForwardingOperator(store, node.ownership, judge.node, self.fleet.act)
+        self._operator = ForwardingOperator(store, node.ownership, judge.node, self.fleet.act, node.bus.shows)
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -141,7 +141,7 @@ class NodeLife:
     async def _leave(self) -> None:
         await self.fleet.stop()
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
+            async with asyncio.timeout(LEAVES_WITHIN_S):
                 await self.node.leave()
         if self._running is not None:
             self._running.cancel()

@@ -7,7 +7,7 @@ holds while our own file cannot be written: what comes is told without a number,
 """
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from typing import TypeVar
 
@@ -116,9 +116,9 @@ class SharedJournal:
             raise JournalUnavailableError(str(error)) from error
         self._show_own(attempt)
 
-    async def pasts(self) -> Mapping[str, Past]:
-        """See JournalPort: of the servers that are ours."""
-        records = {name: self._own[name] for name in self._own}
+    async def pasts(self, servers: Collection[str]) -> Mapping[str, Past]:
+        """See JournalPort: of those that are ours."""
+        records = {name: self._own[name] for name in servers if name in self._own}
         return {name: record.past for name, record in records.items() if record.view is not None or record.attempt}
 
     async def read(self, query: Callable[[JournalStore], T]) -> T:

@@ -14,7 +14,7 @@ LATE_PAUSE_S = 2.0
 
 async def take_up_the_past(journal: JournalPort, desks: Mapping[str, Desk]) -> None:
     """Give each desk its open attempt and its pause; JournalUnavailableError where they cannot be read."""
-    pasts = await journal.pasts()
+    pasts = await journal.pasts(desks.keys())
     for name in desks.keys() & pasts.keys():
         desks[name].known_before = True
         _take_up(desks[name], pasts[name].attempt)
@@ -28,7 +28,7 @@ async def take_up_later(journal: JournalPort, desks: Mapping[str, Desk]) -> None
     while pasts is None:
         await asyncio.sleep(LATE_PAUSE_S)
         try:
-            pasts = await journal.pasts()
+            pasts = await journal.pasts(desks.keys())
         except JournalUnavailableError:
             continue
     for name, desk in desks.items():

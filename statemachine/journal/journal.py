@@ -7,7 +7,7 @@ page and the log go on, and nothing durable is promised: `append_durably` fails,
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -111,13 +111,14 @@ class Journal:
         self._enqueue(_Pending(Write(None, attempt_row(attempt), durable=True), receipt=receipt))
         await receipt
 
-    async def pasts(self) -> dict[str, Past]:
+    async def pasts(self, servers: Collection[str]) -> dict[str, Past]:
         """See JournalPort."""
         in_flight = {one.server: one for one in await self.read(JournalStore.open_attempts)}
         states = await self.read(JournalStore.last_states)
         return {
             name: Past(in_flight.get(name), paused=states.get(name) == State.PAUSED.value)
-            for name in {**states, **in_flight}
+            for name in servers
+            if name in states or name in in_flight
         }
 
     @property

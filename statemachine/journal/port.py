@@ -1,6 +1,6 @@
 """The journal as everybody but its maker knows it: a daemon's own file, or a copy of what several daemons share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -64,8 +64,8 @@ class JournalPort(Protocol):
         """Return once the attempt outlives whatever may happen to us; JournalUnavailableError where that cannot be."""
         ...
 
-    async def pasts(self) -> Mapping[str, Past]:
-        """By server; those that nobody has looked after are not in it. Raises JournalUnavailableError."""
+    async def pasts(self, servers: Collection[str]) -> Mapping[str, Past]:
+        """Of these servers; those that nobody has looked after are not in it. Raises JournalUnavailableError."""
         ...
 
     async def read(self, query: Callable[[JournalStore], T]) -> T:

@@ -160,7 +160,7 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
 
 def _public(url: str) -> str:
     """Without the password that may be in it."""
-    return url.rpartition("@")[2]
+    return url.rpartition("@")[2].rpartition("//")[2]
 
 
 async def _until_gone(client: Client, gone: asyncio.Event) -> None:

@@ -45,6 +45,7 @@ class OwnRecords:
     def __init__(self, store: SharedStore) -> None:
         self._store = store
         self._held: dict[str, _Held] = {}
+        self._leaving: dict[str, _Held] = {}
         self.on_lost: Callable[[str], None] = lambda _: None
 
     def __contains__(self, server: object) -> bool:
@@ -66,17 +67,26 @@ class OwnRecords:
 
     def hold(self, server: str, record: Record, revision: int) -> None:
         """The record was written as ours, with this revision."""
+        leaving = self._leaving.pop(server, None)
+        if leaving is not None and leaving.writer is not None:
+            leaving.writer.cancel()
         self._held[server] = _Held(record, record, revision)
 
     async def let_go(self, server: str) -> None:
-        """Write what is still to be written, and leave the server without an owner. Does nothing where that fails."""
+        """Write what is still to be written, and leave the server without an owner.
+
+        Where the store does not answer that goes on in the background: until then nobody else can take the server.
+        """
         held = self._held.get(server)
         if held is None:
             return
         self.change(server, session=None, node=None)
         if held.writer is not None:
             await asyncio.wait({held.writer}, timeout=AGAIN_S * 2)
-        self.drop(server)
+        if self._held.get(server) is held:
+            del self._held[server]
+            if held.writer is not None:
+                self._leaving[server] = held
 
     def drop(self, server: str) -> None:
         """It is not ours any more: nothing is written."""
@@ -115,13 +125,16 @@ class OwnRecords:
                     await asyncio.sleep(AGAIN_S)
                 except LostError as error:
                     held.settle(waiting + held.waiting, error)
-                    self._held.pop(server, None)
-                    self.on_lost(server)
+                    if self._held.get(server) is held:
+                        del self._held[server]
+                        self.on_lost(server)
                     return
                 else:
                     held.settle(waiting)
         finally:
             held.writer = None
+            if self._leaving.get(server) is held:
+                del self._leaving[server]
 
     async def _write_once(self, server: str, held: _Held, record: Record) -> None:
         if record == held.written:

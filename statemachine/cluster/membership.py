@@ -45,6 +45,8 @@ class Membership:
         self._heard_since = float("-inf")
         self._seen: dict[str, tuple[Kept, Lease, float]] = {}
         self._caught_up = asyncio.Event()
+        self._renewing = asyncio.Lock()
+        self._has_left = False
         self.on_change: Callable[[], None] = lambda: None
 
     @property
@@ -84,12 +86,17 @@ class Membership:
 
     async def leave(self) -> None:
         """Our servers are free from now on; to be called once nothing is done for them any more."""
-        self._ends_at = float("-inf")
-        if self._revision:
-            try:
-                await self._store.put(Source.NODES, self.node, replace(self._mine, over=True).encoded(), self._revision)
-            except (ConflictError, CutOffError) as error:
-                logger.debug("our lease is left to end by itself: {}", error)
+        self._has_left = True
+        async with self._renewing:
+            self._ends_at = float("-inf")
+            if self._revision:
+                await self._end_ours()
+
+    async def _end_ours(self) -> None:
+        try:
+            await self._store.put(Source.NODES, self.node, replace(self._mine, over=True).encoded(), self._revision)
+        except (ConflictError, CutOffError) as error:
+            logger.debug("our lease is left to end by itself: {}", error)
 
     async def is_over(self, node: str, session: str) -> bool:
         """Whether that session owns nothing any more. CutOffError where that cannot be found out."""
@@ -156,14 +163,15 @@ class Membership:
         await self._caught_up.wait()
         while True:
             try:
-                await self._renew()
+                async with self._renewing:
+                    await self._renew()
             except CutOffError as error:
                 logger.debug("our lease could not be renewed: {}", error)
             await asyncio.sleep(self._lease_s / RENEWALS)
 
     async def _renew(self) -> None:
         """Write our lease anew. A lease of this name that is not ours is another process's, or ours of before."""
-        if not self._revision and not await self._may_begin():
+        if self._has_left or (not self._revision and not await self._may_begin()):
             return
         beat, began = replace(self._mine, beat=self._mine.beat + 1), self._steady()
         try:

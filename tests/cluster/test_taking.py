@@ -90,3 +90,20 @@ async def test_the_ledger_is_looked_at_again_before_the_holder_of_a_new_permit_r
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+async def test_a_node_that_leaves_as_its_lease_is_renewed_leaves_all_the_same() -> None:
+    engine = FakeEngine(latency=lambda: 0.1)
+    leaving, other = (Membership(engine.store(name), name, 1.0, time.monotonic, lambda: "one") for name in "ab")
+    tasks = [asyncio.create_task(member.run()) for member in (leaving, other)]
+    try:
+        await until(lambda: sorted(other.partners()) == ["a", "b"])
+        await until(leaving._renewing.locked)
+        await leaving.leave()
+        await until(lambda: other.partners() == ["b"])
+        await asyncio.sleep(0.7)
+        assert other.partners() == ["b"]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

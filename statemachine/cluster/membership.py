@@ -8,7 +8,7 @@ seen: a node that has renewed meanwhile lives on, one that has not learns of its
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 
 from loguru import logger
@@ -46,7 +46,9 @@ class Membership:
         self._seen: dict[str, tuple[Kept, Lease, float]] = {}
         self._caught_up = asyncio.Event()
         self._renewing = asyncio.Lock()
+        self._hurry = asyncio.Event()
         self._has_left = False
+        self._waits_for_its_name = False
         self.on_change: Callable[[], None] = lambda: None
 
     @property
@@ -74,8 +76,9 @@ class Membership:
         return [*others, self.node] if self.holds else others
 
     def look_after(self, fleet: str) -> None:
-        """Say from the next renewal on which servers we have: `fleet` is any text that stands for them."""
+        """Say which servers we have, at once if it can be: `fleet` is any text that stands for them."""
         self._mine = replace(self._mine, fleet=fleet)
+        self._hurry.set()
 
     async def run(self) -> None:
         """Be a member until cancelled."""
@@ -167,7 +170,13 @@ class Membership:
                     await self._renew()
             except CutOffError as error:
                 logger.debug("our lease could not be renewed: {}", error)
-            await asyncio.sleep(self._lease_s / RENEWALS)
+            await self._until_due()
+
+    async def _until_due(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._lease_s / RENEWALS):
+                await self._hurry.wait()
+        self._hurry.clear()
 
     async def _renew(self) -> None:
         """Write our lease anew. A lease of this name that is not ours is another process's, or ours of before."""
@@ -200,7 +209,9 @@ class Membership:
         if lease.over or self._steady() - seen_at > self._lease_s:
             self._revision = kept.revision
             return True
-        logger.debug("the lease of an earlier run under the name {} is waited for", self.node)
+        if not self._waits_for_its_name:
+            logger.warning("another daemon runs, or ran until just now, as node {}: its lease is waited for", self.node)
+        self._waits_for_its_name = True
         return False
 
     async def _find_ourselves(self) -> None:

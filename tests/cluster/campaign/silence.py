@@ -12,7 +12,7 @@ CALM_S = 3.0
 
 
 async def kill_again_and_again(cluster: Cluster, kills: int) -> None:
-    """Each by SIGKILL at a random moment; it is started again a while later, before its lease is over or after."""
+    """Of daemons that own servers, by SIGKILL at a random moment; it is started again a while later, before its lease is over or after."""
     await cluster.fleet.churn(RATE)
     took = [await _kill(cluster) for _ in range(kills)]
     whole = [each for each in took if each]
@@ -36,7 +36,7 @@ async def freeze_again_and_again(cluster: Cluster, freezes: int) -> None:
 
 async def _kill(cluster: Cluster) -> list[float]:
     await asyncio.sleep(cluster.rng.uniform(0.0, CALM_S))
-    name = cluster.rng.choice(sorted(cluster.nodes))
+    name = cluster.rng.choice([name for name in sorted(cluster.nodes) if cluster.owners.of(name)])
     node, servers, dead = cluster.nodes[name], cluster.owners.of(name), cluster.owners.sessions(name)
     since = time.monotonic()
     node.strike()

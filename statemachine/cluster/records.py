@@ -128,8 +128,9 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else repr(value)
 
 
-def _entry(entry: LogEntry) -> LogEntry:
-    return replace(entry, message=storable(entry.message) or "", prompt_id=storable(entry.prompt_id))
+def _entry(entry: LogEntry) -> Json:
+    cleaned = entry._replace(message=storable(entry.message) or "", prompt_id=storable(entry.prompt_id))
+    return cleaned._asdict()
 
 
 def view_from(said: list[Any] | None) -> ServerView | None:

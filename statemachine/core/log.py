@@ -1,7 +1,7 @@
 """An entry of the event log: what the journal keeps, the page shows and `tail` prints."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from statemachine.core.sentences import PHRASES, Language
 from statemachine.core.transition import Transition
@@ -15,8 +15,7 @@ class EntryKind(StrEnum):
     NOTICE = "notice"
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """`seq` is the journal's number, kept for ever; None until the journal has written it. `at` is epoch seconds.
 
     A notice has no server (or one that it is about) and no states.
@@ -35,20 +34,8 @@ class LogEntry:
     seq: int | None = None
 
     def numbered(self, seq: int | None) -> "LogEntry":
-        """The same entry with the number that the journal gave it. `dataclasses.replace` would take twice as long."""
-        return LogEntry(
-            self.at,
-            self.kind,
-            self.reason,
-            self.message,
-            self.server,
-            self.group,
-            self.source,
-            self.dest,
-            self.witness,
-            self.prompt_id,
-            seq,
-        )
+        """The same entry with the number that the journal gave it, or without one. `_replace` takes thrice as long."""
+        return LogEntry(*self[:-1], seq)
 
 
 def notice_entry(notice: Notice, at: float, language: Language = "en", detail: str = "") -> LogEntry:

@@ -5,7 +5,6 @@ Made up, but of the entries that the daemon writes: evictions with their warm-up
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from uuid import UUID
@@ -95,7 +94,7 @@ def _warm_up(rng: Random, language: Language) -> list[Step]:
 def _entry(name: str, group: str, at: float, step: Step, prompt_id: str | None) -> LogEntry:
     _, source, dest, reason, witness, message = step
     entry = LogEntry(at, EntryKind.TRANSITION, reason.value, message, name, group, source, dest, witness)
-    return replace(entry, prompt_id=prompt_id) if dest is not State.COLD else entry
+    return entry._replace(prompt_id=prompt_id) if dest is not State.COLD else entry
 
 
 def _attempt(name: str, prompt_id: str, began: float, ended: float) -> Attempt:

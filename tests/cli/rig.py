@@ -8,7 +8,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -142,7 +142,7 @@ class SmallDaemon:
     async def write(self, server: str, messages: Iterable[str], at: float | None = None) -> None:
         """Transitions, journalled and told as the fleet does."""
         entries = [transition_entry(server, message) for message in messages]
-        await self.tell(*(entry if at is None else replace(entry, at=at) for entry in entries))
+        await self.tell(*(entry if at is None else entry._replace(at=at) for entry in entries))
 
     async def tell(self, *entries: LogEntry) -> None:
         """The same for any entries."""

@@ -1,7 +1,5 @@
 """Lines for people: aligned whatever the names are, and nothing in them that a terminal would obey."""
 
-from dataclasses import replace
-
 import pytest
 from rich.cells import cell_len
 
@@ -13,7 +11,7 @@ from statemachine.publish.render import log_entry
 from statemachine.web.texts import Language
 from tests.web.site import COLD, NOW, transition_entry
 
-STATES = [replace(transition_entry(COLD, "m"), source=source, dest=dest) for source in State for dest in State]
+STATES = [transition_entry(COLD, "m")._replace(source=source, dest=dest) for source in State for dest in State]
 
 
 def column(line: str, mark: str) -> int:
@@ -26,7 +24,7 @@ def column(line: str, mark: str) -> int:
 def test_the_arrows_and_the_reasons_are_below_one_another(language: Language) -> None:
     names = ["a", "农场 1", COLD]
     maker = LineMaker(language, names)
-    entries = [replace(one, server=names[number % 3]) for number, one in enumerate(STATES)]
+    entries = [one._replace(server=names[number % 3]) for number, one in enumerate(STATES)]
     lines = [maker.line(log_entry(entry)).plain for entry in entries]
     reason = "keys_missing" if language == "en" else "缺少缓存键"
     assert len({column(line, "→") for line in lines}) == 1
@@ -64,7 +62,7 @@ def test_the_states_have_colours_and_the_words_say_the_same_without_them() -> No
 )
 def test_a_text_is_one_line_that_does_nothing(text: str, expected: str) -> None:
     assert one_line(text) == expected
-    entry = log_entry(replace(transition_entry(COLD, text), server=f"name {text}"))
+    entry = log_entry(transition_entry(COLD, text)._replace(server=f"name {text}"))
     assert LineMaker("en", []).line(entry).plain.count(expected) == 2
 
 

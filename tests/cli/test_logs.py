@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from statemachine.settings.model import Logging
 from tests.web.site import COLD, NOW, transition_entry
 
 ENTRY = re.compile(r"\S+ [A-Z]+ +#(\d+|-) (\S+): (\S+) -> (\S+) \((\S+)\) (.*)")
-ROUTINE = replace(transition_entry(COLD, "routine"), dest=State.CHECKING, reason=Reason.CHECK_STARTED.value)
+ROUTINE = transition_entry(COLD, "routine")._replace(dest=State.CHECKING, reason=Reason.CHECK_STARTED.value)
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,6 @@
 """`tail` shows what was asked for and nothing else: from the daemon, from the journal, and while it follows."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,8 +16,8 @@ from tests.web.site import COLD, LOADED, NOW, transition_entry, view
 LAB = "192.0.2.3:8188"
 SERVERS = [f"http://{LOADED}", f"http://{COLD}", {"url": f"http://{LAB}", "group": "lab"}]
 COOLED = transition_entry(COLD, "cold")
-WARMED = replace(COOLED, server=LOADED, dest=State.LOADED, reason=Reason.ALL_CACHED.value)
-FAILED = replace(COOLED, server=LAB, group="lab", dest=State.FAILED, reason=Reason.PROMPT_FAILED.value)
+WARMED = COOLED._replace(server=LOADED, dest=State.LOADED, reason=Reason.ALL_CACHED.value)
+FAILED = COOLED._replace(server=LAB, group="lab", dest=State.FAILED, reason=Reason.PROMPT_FAILED.value)
 VANISHED = notice_entry(Notice.FLEET_VANISHED, NOW)
 
 
@@ -64,7 +63,7 @@ async def test_all_since_a_time_over_many_pages(fleet: SmallDaemon) -> None:
 
 
 def mixture(round_: int) -> list[LogEntry]:
-    return [COOLED, WARMED, VANISHED, replace(FAILED, message=f"round {round_}"), WARMED]
+    return [COOLED, WARMED, VANISHED, FAILED._replace(message=f"round {round_}"), WARMED]
 
 
 async def test_following_goes_on_by_the_filter_over_restarts(fleet: SmallDaemon) -> None:
@@ -113,6 +112,6 @@ async def test_a_group_that_nobody_has_is_a_no(fleet: SmallDaemon) -> None:
 
 
 async def test_a_server_that_has_left_still_has_its_past(fleet: SmallDaemon) -> None:
-    await fleet.tell(replace(COOLED, server="192.0.2.99:1"))
+    await fleet.tell(COOLED._replace(server="192.0.2.99:1"))
     for result in await both(fleet, "--json", "--server", "192.0.2.99:1", servers=SERVERS):
         assert ids(result.stdout) == [6]

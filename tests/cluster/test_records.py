@@ -1,7 +1,5 @@
 """What is kept in the shared store comes back as it was, whatever servers have said."""
 
-from dataclasses import replace
-
 import orjson
 import pytest
 from hypothesis import given
@@ -93,7 +91,7 @@ def test_entries(text: str, entry: LogEntry, view: ServerView | None) -> None:
 
 @given(ODD_TEXTS, ENTRIES, VIEWS)
 def test_odd_texts_are_written_as_the_journal_does(text: str, entry: LogEntry, view: ServerView) -> None:
-    odd = Told("1", "s", replace(entry, message=text), view._replace(message=text, missing=(text,), group=text))
+    odd = Told("1", "s", entry._replace(message=text), view._replace(message=text, missing=(text,), group=text))
     read = told_from(odd.encoded())
     assert read.view is not None
     assert read.entry.message == read.view.message == read.view.group == read.view.missing[0] == storable(text)

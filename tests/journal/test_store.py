@@ -3,7 +3,6 @@
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -329,7 +328,7 @@ def test_a_committed_entry_is_there_without_closing(store: JournalStore, path: P
 
 
 def test_a_word_that_is_not_known_any_more_is_the_only_thing_that_a_reader_may_stumble_on(store: JournalStore) -> None:
-    kept = replace(entry(), reason="a_reason_of_next_year")
+    kept = entry()._replace(reason="a_reason_of_next_year")
     written(store, kept)
     (back,) = store.page_after(0, 9).entries
     assert isinstance(back, LogEntry)

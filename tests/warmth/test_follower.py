@@ -4,7 +4,6 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -69,8 +68,9 @@ class Scene:
         self._began += seconds
 
     async def write(self, log: Chronicle) -> None:
-        """Put a story's entries at the journal's end."""
-        await self.journal.read(lambda store: store.write([Write(entry, None) for entry in log.entries]))
+        """Put a story's entries at the journal's end, which numbers them anew."""
+        writes = [Write(entry._replace(seq=None), None) for entry in log.entries]
+        await self.journal.read(lambda store: store.write(writes))
 
     async def share(self, window: str = "24h") -> float | None:
         """The fleet's."""
@@ -246,7 +246,7 @@ async def test_while_the_journal_cannot_be_written_nothing_is_claimed_of_the_pre
 
 def evicted(at: float) -> LogEntry:
     (entry,) = Chronicle().go(S.COLD, R.KEYS_MISSING, source=S.LOADED).entries
-    return replace(entry, at=at, seq=None)
+    return entry._replace(at=at, seq=None)
 
 
 async def test_nobody_waits_long_for_a_journal_that_is_slow(path: Path) -> None:

@@ -1,6 +1,5 @@
 """GET /api/log gives the whole event log, page by page, and only what was asked for."""
 
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -17,7 +16,7 @@ from statemachine.web.log import Log
 from tests.web.site import COLD, LOADED, NOW, Site, next_event, next_events, transition_entry, view
 
 OTHER = "192.0.2.3:8188"
-FAILED = replace(transition_entry(OTHER, "failed"), group="lab", dest=State.FAILED, reason=Reason.PROMPT_FAILED.value)
+FAILED = transition_entry(OTHER, "failed")._replace(group="lab", dest=State.FAILED, reason=Reason.PROMPT_FAILED.value)
 
 
 async def fill(site: Site, *entries: LogEntry) -> None:
@@ -27,7 +26,7 @@ async def fill(site: Site, *entries: LogEntry) -> None:
 async def mixed(site: Site) -> None:
     """1 cold, 2 loaded, 3 a notice, 4 the lab's failure, 5 cold again."""
     site.snapshot.put(view(OTHER, State.FAILED, Reason.PROMPT_FAILED)._replace(group="lab"))
-    loaded = replace(transition_entry(LOADED, "l"), dest=State.LOADED, reason=Reason.ALL_CACHED.value)
+    loaded = transition_entry(LOADED, "l")._replace(dest=State.LOADED, reason=Reason.ALL_CACHED.value)
     vanished = notice_entry(Notice.FLEET_VANISHED, NOW)
     await fill(site, transition_entry(COLD, "c"), loaded, vanished, FAILED, transition_entry(COLD, "c again"))
 
@@ -102,7 +101,7 @@ async def test_the_stream_goes_on_by_the_same_filters(site: Site) -> None:
         await next_event(response)
         await site.transition(COLD, "wanted")
         await site.tell(FAILED)
-        await site.tell(replace(FAILED, group="default"))
+        await site.tell(FAILED._replace(group="default"))
         await site.tell(notice_entry(Notice.FLEET_VANISHED, NOW))
         await site.transition(LOADED, "wanted too")
         events = await next_events(response, 2)

@@ -12,7 +12,7 @@ CALM_S = 3.0
 
 
 async def kill_again_and_again(cluster: Cluster, kills: int) -> None:
-    """Of daemons that own servers, by SIGKILL at a random moment; it is started again a while later, before its lease is over or after."""
+    """By SIGKILL at a random moment, of one that owns servers; it is started again soon, or after its lease is over."""
     await cluster.fleet.churn(RATE)
     took = [await _kill(cluster) for _ in range(kills)]
     whole = [each for each in took if each]

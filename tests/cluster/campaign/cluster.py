@@ -36,6 +36,8 @@ class Cluster:
     rng: Random
     report: Report
     nodes: dict[str, Node] = field(default_factory=dict)
+    thaws: list[tuple[str, float]] = field(default_factory=list)
+    """Each node that was woken by SIGCONT, and when (`time.monotonic`)."""
 
     def new_node(self, name: str) -> Node:
         """Not started."""

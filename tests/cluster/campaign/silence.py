@@ -62,6 +62,7 @@ async def _freeze(cluster: Cluster) -> list[float]:
         took, _ = await asyncio.gather(cluster.taken_over(name, servers, dead, since), asyncio.sleep(2 * LEASE_S))
     finally:
         node.thaw()
+        cluster.thaws.append((name, time.monotonic()))
     return took
 
 

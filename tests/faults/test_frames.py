@@ -3,6 +3,7 @@
 import asyncio
 import json
 import struct
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -117,10 +118,10 @@ async def test_chatter(tmp_path: Path, expected: Row) -> None:
 
 
 async def test_status_chatter(tmp_path: Path, expected: Row) -> None:
-    """A users' queue that moves thousands of times a second does not make as many checks."""
+    """A users' queue that moves hundreds of times a second makes four checks a second, however slow the machine is."""
     async with faulty(tmp_path, "loaded") as (scene, front):
         await scene.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
-        asked = front.asked["GET /cache/check"]
+        asked, began = front.asked["GET /cache/check"], time.monotonic()
         pair = Raw(wire(TEXT, status(1).encode()).data + wire(TEXT, status(0).encode()).data)
         for _ in range(200):
             front.say(*[pair] * 5)
@@ -128,7 +129,7 @@ async def test_status_chatter(tmp_path: Path, expected: Row) -> None:
         await hears(scene, front)
         await scene.until_read(expected)
         await scene.until_state("loaded")
-        assert front.asked["GET /cache/check"] - asked < 20
+        assert front.asked["GET /cache/check"] - asked < 8 + 4 * (time.monotonic() - began)
 
 
 def ours(message: Json) -> bool:

@@ -71,6 +71,19 @@ async def test_ours_is_over_by_a_margin_before_others_may_end_it() -> None:
 
 
 @in_virtual_time
+async def test_ours_is_counted_from_before_it_was_asked_for() -> None:
+    """The answer comes two ways later, and others may have seen the renewal all that time ago."""
+    shared, way_s = engine(), 0.2
+    shared.latency = lambda: way_s
+    async with member(shared, "a") as a:
+        await until(lambda: a.holds)
+        answered = loop_time()
+        shared.cut("a")
+        await until(lambda: not a.holds)
+        assert loop_time() - answered <= LEASE_S * (1 - MARGIN) - 2 * way_s + 0.05
+
+
+@in_virtual_time
 async def test_whose_lease_was_ended_begins_another_session() -> None:
     shared = engine()
     async with member(shared, "one") as one, member(shared, "two") as two:

@@ -26,7 +26,7 @@ def test_what_is_not_said_is_ordinary(tmp_path: Path) -> None:
     assert made is not None
     assert (made.prefix, made.lease_s, made.replicas, made.credentials, made.tls.ca_file) == (
         "comfywarm",
-        10,
+        20,
         3,
         None,
         None,

@@ -16,8 +16,6 @@ MUTANTS = (
     Mutant("takes servers from the living", 2, ("ownership", "agreement", "liveness", "budget", "rule 2"),
            patches={f"{NODE}LeasedOwnership": wrong.TakesAll}),
     Mutant("leaves no margin and counts longer", 4, ("ownership",), patches={f"{MEMBERSHIP}MARGIN": -0.6}),
-    Mutant("counts its lease from the answer", 15, ("ownership",),
-           patches={f"{NODE}Membership": wrong.CountsFromTheAnswer}),
     Mutant("writes the attempt after its POST", 1, ("rule 2",), patches={f"{NODE}SharedJournal": wrong.WritesLater}),
     Mutant("does not share permits", 2, ("budget",), patches={f"{NODE}SharedPermits": wrong.Unshared}),
 )  # fmt: skip

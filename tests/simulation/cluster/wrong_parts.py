@@ -5,7 +5,6 @@ import asyncio
 from typing_extensions import override
 
 from statemachine.cluster.journal import SharedJournal
-from statemachine.cluster.membership import MARGIN, Membership
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import Ledger, SharedPermits, _Waiter
 from statemachine.cluster.records import Record
@@ -26,14 +25,6 @@ class TakesAll(LeasedOwnership):
     @override
     async def _is_free(self, record: Record) -> bool:
         return True
-
-
-class CountsFromTheAnswer(Membership):
-    """The lease begins when the answer to a renewal is read."""
-
-    @override
-    def _renewed(self, revision: int, began: float) -> None:
-        super()._renewed(revision, self._steady() + self._lease_s * MARGIN)
 
 
 class WritesLater(SharedJournal):

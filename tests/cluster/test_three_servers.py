@@ -14,7 +14,7 @@ from statemachine.cluster.store import ConflictError, CutOffError, SharedStore, 
 from tests.cluster.following import Follower, following, until
 from tests.cluster.nats_rig import NatsRig, nats_rig
 
-pytestmark = pytest.mark.cluster
+pytestmark = pytest.mark.brokers
 
 LOG = "comfywarm_log"
 MORE = 100

@@ -6,9 +6,9 @@ attempt before its POST) is committed with `synchronous=FULL`.
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import NamedTuple
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log import LogEntry
@@ -28,8 +28,7 @@ BUSY_MS = 500
 NEWEST_TRANSITIONS = "SELECT max(seq) FROM log WHERE dest IS NOT NULL GROUP BY server"
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(NamedTuple):
     """An entry, an attempt's row, or both, committed together. `durable`: on the disk, not only with the kernel."""
 
     entry: LogEntry | None

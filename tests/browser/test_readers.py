@@ -11,7 +11,7 @@ from tests.browser.visit import PHONE, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-MOST_TABS = 80
+MOST_TABS = 200
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 BACKGROUND = """() => {
   const parts = getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).map(Number);

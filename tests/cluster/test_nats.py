@@ -5,14 +5,17 @@ import ssl
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
 from statemachine.cluster.nats import NatsOptions, connected
+from statemachine.cluster.nats.connection import Connection
 from statemachine.cluster.store import Batch, CutOffError, Kept, Source
 from tests.cluster.following import following, until
 from tests.cluster.nats_rig import NatsRig, nats_rig
@@ -153,6 +156,32 @@ async def test_a_server_that_freezes_is_left(tmp_path: Path) -> None:
         rig.resume(0)
         await until(lambda: store.connected)
         assert await store.append(b"x", "x") == 1
+
+
+@pytest.mark.parametrize("made_of_it", [None, NatsError("an answer came meanwhile")])
+async def test_a_cancellation_that_nats_swallows_is_not_lost(made_of_it: NatsError | None) -> None:
+    async def call() -> None:
+        async with Connection(NatsOptions(urls=[])).in_time(10.0):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(10.0)
+            if made_of_it is not None:
+                raise made_of_it
+
+    task = asyncio.ensure_future(call())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+
+
+async def test_a_call_can_be_cancelled_at_any_instant(tmp_path: Path) -> None:
+    async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
+        for i in range(300):
+            call = asyncio.ensure_future(store.append(b"x", str(i)))
+            await asyncio.sleep(i % 30 * 0.0001)
+            was_cancelled = call.cancel()
+            await asyncio.wait({call})
+            assert call.cancelled() == was_cancelled
 
 
 async def test_a_call_ends_with_the_connection(tmp_path: Path) -> None:

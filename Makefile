@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo run test check test-browser test-deploy test-cluster test-brokers test-comfyui test-ratios simulate-days bench format lock docs clean
+.PHONY: demo run test check test-browser test-deploy test-cluster test-comfyui test-ratios simulate-days bench format lock docs clean
 
 demo: .venv/ready  ## the service over an embedded simulated fleet, on http://127.0.0.1:8799
 	$(BIN)/python run.py serve --demo
@@ -34,9 +34,6 @@ test-deploy: .venv/ready  ## behind a real HAProxy, scraped by a real Prometheus
 
 test-cluster: .venv/ready  ## three real NATS servers and three daemons, killed, frozen and cut off
 	$(BIN)/python -m pytest -m cluster --timeout 300
-
-test-brokers: .venv/ready  ## the store over three real NATS servers; wants the machine to itself
-	$(BIN)/python -m pytest -m brokers --timeout 300
 
 test-ratios: .venv/ready  ## what must not become slower, beside its baseline, on small fleets
 	$(BIN)/python -m pytest -m ratios --timeout 180

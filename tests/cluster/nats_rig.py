@@ -6,11 +6,12 @@ async with nats_rig(folder, servers=3) as rig:
 """
 
 import asyncio
+import os
 import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,9 +63,15 @@ class NatsServer:
             async with asyncio.timeout(END_S):
                 await self._process.wait()
 
-    def signal(self, what: signal.Signals) -> None:
+    def pause(self) -> None:
+        """Returns when it stands still: until then, which may take long on a busy machine, it goes on answering."""
         assert self._process is not None
-        self._process.send_signal(what)
+        self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+
+    def resume(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     async def ask(self, path: str) -> Any:
         """Of its monitoring port; None where it does not answer."""
@@ -113,54 +120,117 @@ class NatsRig:
             await self.kill(i)
 
     def pause(self, i: int) -> None:
-        self.servers[i].signal(signal.SIGSTOP)
+        self.servers[i].pause()
 
     def resume(self, i: int) -> None:
-        self.servers[i].signal(signal.SIGCONT)
+        self.servers[i].resume()
 
     async def ready(self) -> None:
-        """All that are alive have come up to date with what is kept, and know the leader of JetStream."""
+        """All that are alive have joined, and hold what any of them held when they had; others may go on writing.
+
+        Whatever they write meanwhile is not waited for. AssertionError, with what was missing, after `READY_S`.
+        """
         give_up = time.monotonic() + READY_S
-        while not all([await self._is_ready(server) for server in self.servers if server.is_alive]):
-            assert time.monotonic() < give_up, f"no NATS within {READY_S} s"
-            await asyncio.sleep(POLL_S)
+        joined = await self._once_all_hold({}, give_up)
+        await self._once_all_hold(_newest(joined), give_up)
 
     async def meta_leader(self) -> int:
-        """Who leads JetStream as such."""
-        return self._number((await self._said("jsz"))["meta_cluster"]["leader"])
+        """Who leads JetStream as such; waits for an election."""
+        return await self._known(self._meta_leader)
 
     async def leader(self, stream: str) -> int:
-        """Who leads this stream."""
-        return self._number((await self._stream(stream))["cluster"]["leader"])
+        """Who leads this stream; waits for an election."""
+        return await self._known(lambda: self._leader(stream))
 
-    async def consumer_hosts(self, stream: str) -> set[int]:
-        """Where the consumers of this stream are, as their servers say."""
-        hosts = set()
+    async def consumer_host(self, stream: str) -> int:
+        """Where a consumer of this stream is, as its server says; waits until there is one."""
+        return await self._known(lambda: self._consumer_host(stream))
+
+    async def _once_all_hold(self, goal: Mapping[str, int], give_up: float) -> "list[_State]":
+        """What each says as soon as none misses anything."""
+        while True:
+            states = await asyncio.gather(*(_state(server) for server in self.servers if server.is_alive))
+            missing = [one for state in states for one in state.missing(goal)]
+            if not missing:
+                return states
+            assert time.monotonic() < give_up, f"no NATS within {READY_S} s: {'; '.join(missing)}"
+            await asyncio.sleep(POLL_S)
+
+    async def _known(self, find: Callable[[], Awaitable[int | None]]) -> int:
+        async with asyncio.timeout(READY_S):
+            while (found := await find()) is None:  # noqa: ASYNC110
+                await asyncio.sleep(POLL_S)
+            return found
+
+    async def _meta_leader(self) -> int | None:
+        said = await self._said("jsz")
+        return self._number(said["meta_cluster"].get("leader")) if said is not None else None
+
+    async def _leader(self, stream: str) -> int | None:
+        said = await self._said("jsz?streams=1")
+        kept = _stream(said, stream)
+        return self._number(kept["cluster"].get("leader")) if kept is not None else None
+
+    async def _consumer_host(self, stream: str) -> int | None:
         for i, server in enumerate(self.servers):
             said = await server.ask("jsz?streams=1&consumers=1") if server.is_alive else None
-            if said is not None and any(
-                each["name"] == stream and each.get("consumer_detail") for each in _streams(said)
-            ):
-                hosts.add(i)
-        return hosts
-
-    async def _stream(self, name: str) -> Any:
-        return next(each for each in _streams(await self._said("jsz?streams=1")) if each["name"] == name)
+            if (_stream(said, stream) or {}).get("consumer_detail"):
+                return i
+        return None
 
     async def _said(self, path: str) -> Any:
+        """By the first that answers; None where none does."""
         for server in self.servers:
             if server.is_alive and (said := await server.ask(path)) is not None:
                 return said
-        raise AssertionError("no NATS server answers")
+        return None
 
-    async def _is_ready(self, server: NatsServer) -> bool:
-        health = await server.ask("healthz")
-        if health is None or health.get("status") != "ok":
-            return False
-        return len(self.servers) == 1 or bool((await server.ask("jsz"))["meta_cluster"].get("leader"))
+    def _number(self, name: str | None) -> int | None:
+        return next((i for i, server in enumerate(self.servers) if server.name == name), None)
 
-    def _number(self, name: str) -> int:
-        return [server.name for server in self.servers].index(name)
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What one server says of itself: what keeps it from being one of the cluster, and how far its streams are."""
+
+    server: str
+    troubles: list[str]
+    newest: dict[str, int]
+
+    def missing(self, goal: Mapping[str, int]) -> list[str]:
+        behind = [
+            f"{stream} at {self.newest.get(stream)} of {newest}"
+            for stream, newest in goal.items()
+            if self.newest.get(stream, -1) < newest
+        ]
+        return [f"{self.server}: {one}" for one in [*self.troubles, *behind]]
+
+
+def _newest(states: Iterable[_State]) -> dict[str, int]:
+    """Stream → the newest revision that any of them holds. A server stores only what a majority has agreed on."""
+    newest: dict[str, int] = {}
+    for state in states:
+        for stream, revision in state.newest.items():
+            newest[stream] = max(revision, newest.get(stream, 0))
+    return newest
+
+
+async def _state(server: NatsServer) -> _State:
+    health = await server.ask("healthz?js-meta-only=true")
+    said = await server.ask("jsz?streams=1")
+    if health is None or said is None:
+        return _State(server.name, ["no answer"], {})
+    troubles = [] if health.get("status") == "ok" else [str(health.get("error"))]
+    troubles += [f"{each['name']} has no leader" for each in _streams(said) if _is_leaderless(each)]
+    return _State(server.name, troubles, {each["name"]: each["state"]["last_seq"] for each in _streams(said)})
+
+
+def _is_leaderless(stream: Any) -> bool:
+    return "cluster" in stream and not stream["cluster"].get("leader")
+
+
+def _stream(said: Any, name: str) -> Any:
+    return next((each for each in _streams(said or {}) if each["name"] == name), None)
 
 
 @asynccontextmanager

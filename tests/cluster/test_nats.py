@@ -5,22 +5,34 @@ import ssl
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
 from statemachine.cluster.nats import NatsOptions, connected
-from statemachine.cluster.store import Batch, CutOffError, Kept, Source
-from tests.cluster.following import following, until
+from statemachine.cluster.nats.connection import Connection
+from statemachine.cluster.store import Batch, CutOffError, Kept, SharedStore, Source
+from tests.cluster.following import PATIENCE_S, POLL_S, following, until
 from tests.cluster.nats_rig import NatsRig, nats_rig
 from tests.comfyui.rig import free_port
 
 
 def options(rig: NatsRig, **others: Any) -> NatsOptions:
-    return NatsOptions(urls=rig.urls, replicas=1, timeout_s=1.0, **others)
+    return NatsOptions(urls=rig.urls, **{"replicas": 1, "timeout_s": 1.0, **others})
+
+
+async def appended(store: SharedStore, value: bytes, message_id: str) -> int:
+    """However often it takes."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with suppress(CutOffError):
+                return await store.append(value, message_id)
+            await asyncio.sleep(POLL_S)
 
 
 def test_without_the_extra_its_name_is_told() -> None:
@@ -140,19 +152,43 @@ async def test_a_key_that_was_deleted_by_hand_is_not_there(tmp_path: Path) -> No
 
 
 async def test_a_server_that_freezes_is_left(tmp_path: Path) -> None:
-    async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
+    """Calls end by their own limit, before the connection does; it ends some 2 s later, and a new one is made."""
+    async with nats_rig(tmp_path) as rig, connected(options(rig, timeout_s=0.5)) as store:
         rig.pause(0)
-        begun = time.perf_counter()
-        results = await asyncio.gather(
-            store.append(b"x", "x"), store.get(Source.NODES, "n"), store.ask("what", b"?"), return_exceptions=True
-        )
+        calls = store.append(b"x", "x"), store.get(Source.NODES, "n"), store.ask("what", b"?")
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert store.connected
         assert [type(result) for result in results] == [CutOffError] * 3
-        assert time.perf_counter() - begun < 1.5
-        await until(lambda: not store.connected)
-        assert time.perf_counter() - begun < 3.5
+        assert await until(lambda: not store.connected) < 3.0
         rig.resume(0)
         await until(lambda: store.connected)
-        assert await store.append(b"x", "x") == 1
+        assert await appended(store, b"x", "x") == 1
+
+
+@pytest.mark.parametrize("made_of_it", [None, NatsError("an answer came meanwhile")])
+async def test_a_cancellation_that_nats_swallows_is_not_lost(made_of_it: NatsError | None) -> None:
+    async def call() -> None:
+        async with Connection(NatsOptions(urls=[])).in_time(10.0):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(10.0)
+            if made_of_it is not None:
+                raise made_of_it
+
+    task = asyncio.ensure_future(call())
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.wait({task})
+    assert task.cancelled()
+
+
+async def test_a_call_can_be_cancelled_at_any_instant(tmp_path: Path) -> None:
+    async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
+        for i in range(300):
+            call = asyncio.ensure_future(store.append(b"x", str(i)))
+            await asyncio.sleep(i % 30 * 0.0001)
+            was_cancelled = call.cancel()
+            await asyncio.wait({call})
+            assert call.cancelled() == was_cancelled
 
 
 async def test_a_call_ends_with_the_connection(tmp_path: Path) -> None:

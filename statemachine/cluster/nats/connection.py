@@ -5,8 +5,8 @@ for good. So each of its clients lives for one connection, and whatever it has n
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import cycle
 
 from loguru import logger
@@ -68,13 +68,17 @@ class Connection:
 
     @asynccontextmanager
     async def in_time(self, seconds: float) -> AsyncIterator[None]:
-        """TimeoutError after so long, and at once when the connection is lost: nats-py would go on waiting."""
-        async with asyncio.timeout(seconds) as deadline:
-            self._deadlines.add(deadline)
-            try:
-                yield
-            finally:
-                self._deadlines.discard(deadline)
+        """TimeoutError after so long, and at once when the connection is lost: nats-py would go on waiting.
+
+        A cancellation within the block is raised at its end, whatever nats-py has made of it.
+        """
+        with _cancellable():
+            async with asyncio.timeout(seconds) as deadline:
+                self._deadlines.add(deadline)
+                try:
+                    yield
+                finally:
+                    self._deadlines.discard(deadline)
 
     async def subscribe(self, subject: str, ear: Ear) -> None:
         """From when this returns; if it raises, as soon as there is a connection again."""
@@ -156,6 +160,18 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         for task in left:
             task.cancel()
         _, left = await asyncio.wait(left, timeout=CLOSE_S)
+
+
+@contextmanager
+def _cancellable() -> Iterator[None]:
+    """nats-py swallows cancellations, and so does `asyncio.wait_for` of Python 3.11, which it waits with."""
+    task = asyncio.current_task()
+    cancelled = task.cancelling() if task is not None else 0
+    try:
+        yield
+    finally:
+        if task is not None and task.cancelling() > cancelled:
+            raise asyncio.CancelledError
 
 
 def _public(url: str) -> str:

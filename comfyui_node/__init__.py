@@ -1,8 +1,8 @@
-"""comfywarm's companion node: makes this ComfyUI tell the truth about its cache, at once.
+"""comfywarm's companion node: reports what this ComfyUI's cache holds, and every change to it.
 
-Copy or link this folder into ComfyUI's `custom_nodes/`. What it answers and sends: docs/node.md. It runs inside
-ComfyUI, so it needs nothing besides it, and whatever goes wrong here must never go wrong there: if it cannot start, it
-says why in ComfyUI's log and leaves.
+Copy or link this folder into ComfyUI's `custom_nodes/`. docs/node.md describes the route and the frames. The package
+runs inside ComfyUI's process and needs nothing else. It must never break ComfyUI: if it cannot start, it logs the
+reason and registers no nodes.
 """
 
 from __future__ import annotations
@@ -20,4 +20,4 @@ try:
     NODE_DISPLAY_NAME_MAPPINGS.update(NAMES)
     install()
 except Exception:
-    logging.getLogger("comfywarm").exception("comfywarm's node cannot start; ComfyUI goes on without it")
+    logging.getLogger("comfywarm").exception("the comfywarm node cannot start; ComfyUI continues without it")

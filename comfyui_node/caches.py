@@ -1,4 +1,4 @@
-"""What is cached under which key: this package's own cache, and Inspire-Pack's where it is installed."""
+"""The cached keys: those in this package's own cache and those in Inspire-Pack's, where it is installed."""
 
 from __future__ import annotations
 
@@ -10,51 +10,52 @@ from . import comfy
 
 
 class ModelCache:
-    """Key → (tag, data). Written by ComfyUI's worker thread, read by its loop."""
+    """A thread-safe map from key to data. ComfyUI's worker thread writes it; the event loop reads it."""
 
     def __init__(self) -> None:
-        self._held: dict[str, tuple[str, Any]] = {}
+        self._data: dict[str, Any] = {}
         self._losses: Counter[str] = Counter()
         self._changes: Counter[str] = Counter()
         self._lock = threading.Lock()
 
-    def put(self, key: str, tag: str, data: Any) -> None:
-        """Keep `data` under `key`, in place of what was there."""
+    def put(self, key: str, data: Any) -> None:
+        """Store `data` under `key`, replacing any previous value."""
         with self._lock:
-            self._held[key] = (tag, data)
+            self._data[key] = data
             self._changes[key] += 1
 
     def get(self, key: str) -> Any:
-        """What is kept under `key`; KeyError where nothing is."""
+        """Return the data stored under `key`. Raises KeyError."""
         with self._lock:
-            return self._held[key][1]
+            return self._data[key]
 
     def drop(self, key: str) -> None:
-        """Forget one key; `*` stands for all."""
+        """Remove one key, or every key if `key` is `*`."""
         with self._lock:
-            for lost in list(self._held) if key == "*" else [key]:
-                if self._held.pop(lost, None) is not None:
+            for lost in list(self._data) if key == "*" else [key]:
+                if lost in self._data:
+                    del self._data[lost]
                     self._losses[lost] += 1
                     self._changes[lost] += 1
 
     def losses(self, key: str) -> int:
-        """How often the key was lost. The executor runs a node that keeps again when this has changed."""
+        """Return how often the key was removed."""
         return self._losses[key]
 
     def changes(self, key: str) -> int:
-        """How often the key was lost or kept anew. The executor runs a node that gives again when this has changed."""
+        """Return how often the key was stored or removed."""
         return self._changes[key]
 
     def keys(self) -> list[str]:
-        """The keys, oldest first."""
+        """Return the keys, oldest first."""
         with self._lock:
-            return list(self._held)
+            return list(self._data)
 
 
 OWN = ModelCache()
 
 
 def present_keys() -> list[str] | None:
-    """Every text key that is cached, sorted; None for this moment, while Inspire-Pack's cache is being changed."""
+    """Return every cached text key, sorted, or None while Inspire-Pack's cache is being modified."""
     inspire = comfy.inspire_keys()
     return None if inspire is None else sorted({*OWN.keys(), *inspire})

@@ -1,6 +1,6 @@
-"""All that this package takes from ComfyUI and from Inspire-Pack, guarded: releases differ (docs/node.md lists it).
+"""Guarded access to ComfyUI and Inspire-Pack, whose releases differ. docs/node.md lists every name used.
 
-Every function here returns something harmless where ComfyUI has changed, and raises nothing.
+If a release differs, these functions return an empty value instead of raising.
 """
 
 from __future__ import annotations
@@ -11,57 +11,57 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from server import PromptServer  # ComfyUI's server.py; without it there is nothing to tell
+from server import PromptServer  # ComfyUI's server.py; the package does not start without it
 
 T = TypeVar("T")
 GRAPH = 2
-"""An item of ComfyUI's queue is (number, prompt_id, graph, extra_data, outputs, …)."""
+"""Position of the graph in a queue item: (number, prompt_id, graph, extra_data, outputs, …)."""
 Graph = Mapping[str, Any]
 log = logging.getLogger("comfywarm")
 
 
-def _guarded(read: Callable[[], T], otherwise: T) -> T:
-    """What `read` gives; `otherwise` where this release of ComfyUI is different, or another thread got in between."""
+def _guarded(read: Callable[[], T], default: T) -> T:
+    """Return `read()`, or `default` if it raises."""
     try:
         return read()
-    except Exception:  # code of others, which may change in any way
-        return otherwise
+    except Exception:  # third-party code, which may change in any way
+        return default
 
 
-def send(kind: str, data: Mapping[str, Any]) -> None:
-    """One frame to every /ws client. PromptServer.send_sync hands it to the server's loop from any thread."""
-    _guarded(lambda: PromptServer.instance.send_sync(kind, dict(data)), None)
+def send(event: str, data: Mapping[str, Any]) -> None:
+    """Send one frame to every /ws client. PromptServer.send_sync may be called from any thread."""
+    _guarded(lambda: PromptServer.instance.send_sync(event, dict(data)), None)
 
 
 @functools.lru_cache(maxsize=1)
 def _inspire_module(_module_count: int) -> Any:
-    """Inspire-Pack's module of its cache, whatever its folder is called; None where it is not installed.
+    """Return Inspire-Pack's cache module, whatever its folder is called, or None.
 
-    Looked for again only when modules have come or gone: there are thousands, and the watcher asks often.
+    Cached by the number of imported modules, of which there are thousands, because the watcher calls this often.
     """
     modules = list(sys.modules.items())
     return next((module for name, module in modules if name.endswith("inspire.backend_support")), None)
 
 
 def inspire_keys() -> list[str] | None:
-    """The text keys in Inspire-Pack's cache; None for this moment, while another thread is changing it.
+    """Return the text keys in Inspire-Pack's cache, or None while another thread modifies it.
 
-    A cache of a form that is not known counts as empty, and the log says so once.
+    A cache of unknown type counts as empty and is logged once.
     """
     try:
         module = _inspire_module(len(sys.modules))
         return [] if module is None else _text_keys(module.cache)
     except RuntimeError:  # "changed size during iteration"
         return None
-    except Exception as error:  # code of others, which may change in any way
-        _complain(f"comfywarm cannot read this Inspire-Pack's cache: {error!r}")
+    except Exception as error:  # third-party code, which may change in any way
+        _warn_once(f"comfywarm cannot read the cache of this Inspire-Pack release: {error!r}")
         return []
 
 
 def _text_keys(cache: Any) -> list[str]:
-    """Inspire-Pack's TaggedCache has one mapping for each tag, and cannot be iterated over itself.
+    """Return the text keys of Inspire-Pack's TaggedCache, which holds one mapping per tag.
 
-    Its items() would do, but each look would count as a use of every entry, and so change what it evicts first.
+    Its public items() counts as a use of every entry, which changes the eviction order.
     """
     tagged = getattr(cache, "_data", None)
     parts = [cache] if tagged is None else list(tagged.values())
@@ -69,19 +69,21 @@ def _text_keys(cache: Any) -> list[str]:
 
 
 @functools.lru_cache(maxsize=8)
-def _complain(text: str) -> None:
-    """Each text once."""
+def _warn_once(text: str) -> None:
     log.warning(text)
 
 
 def loaded_models() -> list[Any]:
-    """comfy.model_management's list of what it has loaded."""
+    """Return the entries of comfy.model_management.current_loaded_models."""
     management = sys.modules.get("comfy.model_management")
     return _guarded(lambda: list(management.current_loaded_models), [])  # type: ignore[union-attr]
 
 
 def loaded_bytes() -> dict[int, int]:
-    """Each loaded model by its identity → its bytes where it computes. An entry may be replaced over one model."""
+    """Map each loaded model's id() to its bytes on its compute device.
+
+    ComfyUI may replace the entry of a model, so the model identifies it.
+    """
     pairs = (_guarded(functools.partial(_identity_and_bytes, entry), None) for entry in loaded_models())
     return dict(pair for pair in pairs if pair)
 
@@ -92,23 +94,23 @@ def _identity_and_bytes(entry: Any) -> tuple[int, int] | None:
 
 
 def describe_model(entry: Any) -> tuple[str, int, int]:
-    """(name, bytes in VRAM, bytes in RAM) of an entry of `loaded_models`; zeros where a release does not tell."""
+    """Return (name, bytes in VRAM, bytes in RAM) of an entry of `loaded_models`; 0 where unknown."""
     name = _guarded(lambda: type(entry.model.model).__name__, "model")
     loaded = _guarded(lambda: int(entry.model_loaded_memory()), 0)
-    rest = _guarded(lambda: int(entry.model_offloaded_memory()), 0)
-    on_processor = _guarded(lambda: entry.device.type == "cpu", False)
-    return (name, 0, loaded + rest) if on_processor else (name, loaded, rest)
+    offloaded = _guarded(lambda: int(entry.model_offloaded_memory()), 0)
+    on_cpu = _guarded(lambda: entry.device.type == "cpu", False)
+    return (name, 0, loaded + offloaded) if on_cpu else (name, loaded, offloaded)
 
 
 def graphs_in_queue() -> list[Graph]:
-    """The graphs that run and wait."""
-    items: list[Any] = _guarded(_items, [])
+    """Return the graphs of the running and pending prompts."""
+    items: list[Any] = _guarded(_queue_items, [])
     graphs = (item[GRAPH] for item in items if isinstance(item, (tuple, list)) and len(item) > GRAPH)
     return [graph for graph in graphs if isinstance(graph, Mapping)]
 
 
-def _items() -> list[Any]:
-    """Newer releases have a reading without a deep copy of every graph."""
+def _queue_items() -> list[Any]:
+    """Return the queue's items, without the deep copy of every graph where the release allows it."""
     queue = PromptServer.instance.prompt_queue
     read = getattr(queue, "get_current_queue_volatile", None) or queue.get_current_queue
     running, pending = read()

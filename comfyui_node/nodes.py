@@ -1,4 +1,4 @@
-"""The nodes that people put into workflows, where Inspire-Pack is not installed."""
+"""Cache nodes for workflows on servers without Inspire-Pack."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from .caches import OWN
 
 
 class AnyType(str):
-    """ComfyUI compares types as texts: this one is equal to each of them."""
+    """A type name that equals every other, because ComfyUI compares type names as text."""
 
     __slots__ = ()
 
-    def __ne__(self, other: object) -> bool:  # type: ignore[explicit-override]  # it came with Python 3.12
+    def __ne__(self, other: object) -> bool:  # type: ignore[explicit-override]  # `override` needs Python 3.12
         return False
 
 
@@ -21,62 +21,56 @@ TEXT = ("STRING", {"multiline": False})
 
 
 class CacheModel:
-    """Keeps what is linked to `data` under `key`, across prompts. The tag says to people what it is."""
+    """Stores its input `data` under `key`, across prompts. The tag is a note for people."""
 
     CATEGORY = "comfywarm"
-    FUNCTION = "keep"
+    FUNCTION = "store"
     RETURN_TYPES = (ANY,)
     RETURN_NAMES = ("data",)
     OUTPUT_NODE = True
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        """See ComfyUI."""
         return {"required": {"key": TEXT, "tag": TEXT, "data": (ANY,)}}
 
     @classmethod
     def IS_CHANGED(cls, key: str, **_inputs: Any) -> int:
-        """The executor would take this node from its own cache although the key has been lost since: run it then."""
+        """Return a number that changes when the key is lost, so that the executor runs the node again."""
         return OWN.losses(key)
 
-    def keep(self, key: str, tag: str, data: Any) -> tuple[Any]:
-        """See ComfyUI."""
+    def store(self, key: str, tag: str, data: Any) -> tuple[Any]:
         if key in {"", "*"}:
-            raise ValueError(f"{key!r} cannot be the key of a model: DropModel takes * as all keys")
-        OWN.put(key, tag, data)
+            raise ValueError(f"invalid key {key!r}: it must not be empty or *, which DropModel reads as all keys")
+        OWN.put(key, data)
         return (data,)
 
 
 class CachedModel:
-    """Gives what is kept under `key`."""
+    """Outputs the data stored under `key`."""
 
     CATEGORY = "comfywarm"
-    FUNCTION = "give"
+    FUNCTION = "load"
     RETURN_TYPES = (ANY,)
     RETURN_NAMES = ("data",)
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        """See ComfyUI."""
         return {"required": {"key": TEXT}}
 
     @classmethod
     def IS_CHANGED(cls, key: str) -> int:
-        """What is kept may have been lost, or replaced."""
+        """Return a number that changes when the data is stored or removed."""
         return OWN.changes(key)
 
-    def give(self, key: str) -> tuple[Any]:
-        """See ComfyUI."""
+    def load(self, key: str) -> tuple[Any]:
         try:
             return (OWN.get(key),)
         except KeyError:
-            raise ValueError(
-                f"nothing is cached under the key {key!r}: run the workflow that caches it first"
-            ) from None
+            raise ValueError(f"nothing is cached under key {key!r}; run the workflow that caches it first") from None
 
 
 class DropModel:
-    """Forgets `key`; `*` forgets all."""
+    """Removes `key` from the cache, or every key if it is `*`."""
 
     CATEGORY = "comfywarm"
     FUNCTION = "drop"
@@ -85,16 +79,14 @@ class DropModel:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:
-        """See ComfyUI."""
         return {"required": {"key": TEXT}, "optional": {"after": (ANY,)}}
 
     @classmethod
     def IS_CHANGED(cls, **_inputs: Any) -> float:
-        """Whoever queues it wants it to run: no number is equal to NaN."""
+        """Return NaN, which equals no number, so that the node runs in every prompt."""
         return float("nan")
 
     def drop(self, key: str, after: Any = None) -> tuple[()]:
-        """See ComfyUI."""
         OWN.drop(key)
         return ()
 

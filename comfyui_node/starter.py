@@ -1,4 +1,4 @@
-"""自动执行: the server starts its own cache workflow when keys are missing. Off unless $COMFYWARM_AUTO_START is 1."""
+"""自动执行: starts the server's own cache workflow when keys are missing. Off unless $COMFYWARM_AUTO_START is 1."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ VARIABLE = "COMFYWARM_AUTO_START"
 log = logging.getLogger("comfywarm")
 
 
-def wanted() -> bool:
-    """Whether the operator has switched it on."""
+def enabled() -> bool:
+    """Return whether the operator has switched automatic starts on."""
     return os.environ.get(VARIABLE, "") == "1"
 
 
 class Starter:
-    """Queues a workflow once: not again until what is cached has changed, for it would only fail again."""
+    """Queues each workflow once per state of the cache: until the cache changes, it would only fail again."""
 
     def __init__(self) -> None:
         self._tried: dict[str, int] = {}
 
     async def start(self, names: Sequence[str], missing: Sequence[str], changes: int) -> bool:
-        """Queue the first workflow that brings a missing key; whether one was queued. The caller knows that none is.
+        """Queue the first workflow that loads a missing key. Return whether one was queued.
 
-        `changes` is how often what is cached has changed.
+        `changes` counts the changes to the cache so far. The caller checks that no such workflow is queued.
         """
         for name in names or await asyncio.to_thread(workflows.names):
             if self._tried.get(name) == changes:
                 continue
-            graph = await _readable(name)
+            graph = await _graph_or_empty(name)
             if not set(missing).isdisjoint(workflows.keys_of(graph)):
                 self._tried[name] = changes
                 if await _queue(name, graph):
@@ -47,8 +47,7 @@ class Starter:
         return False
 
 
-async def _readable(name: str) -> Mapping[str, Any]:
-    """The workflow's graph; an empty one where the file cannot be used."""
+async def _graph_or_empty(name: str) -> Mapping[str, Any]:
     try:
         return await asyncio.to_thread(workflows.graph_of, name)
     except workflows.UnknownWorkflowError as error:
@@ -57,28 +56,28 @@ async def _readable(name: str) -> Mapping[str, Any]:
 
 
 async def _queue(name: str, graph: Mapping[str, Any]) -> bool:
-    """As POST /prompt does, but with no client: server.py, post_prompt."""
+    """Validate and queue the prompt as POST /prompt does (post_prompt in server.py), without a client."""
     server, prompt_id = PromptServer.instance, str(uuid.uuid4())
-    valid = execution.validate_prompt(*_arguments(execution.validate_prompt, prompt_id, graph))
-    checked = await valid if inspect.isawaitable(valid) else valid
-    if not checked[0]:
-        log.warning("comfywarm cannot start workflow %r, ComfyUI refuses it: %s", name, checked[1])
+    result = execution.validate_prompt(*_arguments(execution.validate_prompt, prompt_id, graph))
+    valid = await result if inspect.isawaitable(result) else result
+    if not valid[0]:
+        log.warning("comfywarm cannot start workflow %r, ComfyUI refuses it: %s", name, valid[1])
         return False
     number = server.number
     server.number += 1
     extra = {"create_time": int(time.time() * 1000)}
-    item = (number, prompt_id, graph, extra, checked[2])
-    server.prompt_queue.put((*item, {}) if _items_hold_secrets() else item)
+    item = (number, prompt_id, graph, extra, valid[2])
+    server.prompt_queue.put((*item, {}) if _items_have_secrets() else item)
     log.info("comfywarm: keys are missing, workflow %r started as prompt %s", name, prompt_id)
     return True
 
 
 def _arguments(validate: Callable[..., Any], prompt_id: str, graph: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Older releases take the graph only, newer ones (prompt_id, graph, partial_execution_list)."""
+    """Return the arguments: (graph) in older releases, (prompt_id, graph, partial_execution_list) in newer."""
     count = len(inspect.signature(validate).parameters)
     return (graph,) if count == 1 else (prompt_id, graph, None)[:count]
 
 
-def _items_hold_secrets() -> bool:
-    """Newer releases have a sixth member in each item of the queue: execution.py, SENSITIVE_EXTRA_DATA_KEYS."""
+def _items_have_secrets() -> bool:
+    """Return whether queue items have a sixth member, as they do in releases with this name in execution.py."""
     return hasattr(execution, "SENSITIVE_EXTRA_DATA_KEYS")

@@ -1,7 +1,7 @@
-"""Notices every change of what is cached, and tells all /ws clients with one small frame.
+"""Detects changes to the cache and sends a small frame for each to all /ws clients.
 
-ComfyUI and Inspire-Pack announce nothing, and hooks into their inside would break with the next release. So the little
-that matters is read again every few milliseconds, in ComfyUI's own event loop: some microseconds each time.
+ComfyUI and Inspire-Pack publish no such event, and hooks into their internals would break with the next release. So
+the watcher polls in ComfyUI's event loop, every few milliseconds, at a cost of some microseconds.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from . import comfy
 from .caches import present_keys
 
 FRAME = "comfywarm.cache"
-LOOK_EVERY_S = 0.02
+POLL_INTERVAL_S = 0.02
 MAX_KEYS = 500
-"""Keys that a frame holds at most; with more it says `truncated`."""
+"""Most keys in a frame. A frame that leaves some out has `truncated` set."""
 
 log = logging.getLogger("comfywarm")
 
 
 class Watcher:
-    """Knows this life of the server (`instance`), its frames (`sequence`), and what was cached at the last look."""
+    """The keys found by the last poll, with this server process's `instance` id and its last frame's `sequence`."""
 
     def __init__(self) -> None:
         self.instance = uuid.uuid4().hex
@@ -34,19 +34,19 @@ class Watcher:
         self._models = comfy.loaded_bytes()
 
     async def watch(self) -> None:
-        """Look for ever. A look that fails is logged once, and looking goes on."""
-        complained = False
+        """Poll until cancelled. The first poll that fails is logged; polling continues."""
+        logged = False
         while True:
             try:
-                self.look()
+                self.poll()
             except Exception:
-                if not complained:
-                    log.exception("comfywarm could not look at the caches; it goes on trying")
-                complained = True
-            await asyncio.sleep(LOOK_EVERY_S)
+                if not logged:
+                    log.exception("comfywarm cannot read the caches; it keeps trying")
+                logged = True
+            await asyncio.sleep(POLL_INTERVAL_S)
 
-    def look(self) -> None:
-        """Compare with the last look, and tell what is different. Only in the server's loop."""
+    def poll(self) -> None:
+        """Compare the caches with the last poll and send a frame if they differ. Call in the event loop only."""
         keys = present_keys()
         if keys is None:
             return
@@ -54,12 +54,12 @@ class Watcher:
         unloaded = self._has_unloaded()
         if keys != before:
             self.changes += 1
-            self.tell(_change(before, keys))
+            self.send(_change(before, keys))
         elif unloaded:
-            self.tell("unloaded")
+            self.send("unloaded")
 
-    def tell(self, change: str) -> None:
-        """Send the frame."""
+    def send(self, change: str) -> None:
+        """Send a frame with the current keys."""
         self.sequence += 1
         data: dict[str, Any] = {"comfywarm": 1, "instance": self.instance, "sequence": self.sequence, "change": change}
         data["present"] = self.keys[:MAX_KEYS]
@@ -68,9 +68,9 @@ class Watcher:
         comfy.send(FRAME, data)
 
     def _has_unloaded(self) -> bool:
-        """Whether any model holds less memory than at the last look."""
+        """Return whether any model uses less memory than at the last poll."""
         before, self._models = self._models, comfy.loaded_bytes()
-        return any(self._models.get(model, 0) < held for model, held in before.items())
+        return any(self._models.get(model, 0) < loaded for model, loaded in before.items())
 
 
 def _change(before: list[str], after: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""The companion node imported as ComfyUI does, over stand-ins for ComfyUI's modules, and served over HTTP."""
+"""Imports the companion node as ComfyUI does, over fakes of ComfyUI's modules, and serves it over HTTP."""
 
 import asyncio
 import importlib
@@ -15,13 +15,13 @@ import pytest_asyncio
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
-STANDINS = Path(__file__).with_name("standins")
+FAKES = Path(__file__).with_name("fakes")
 JSON = {"Accept": "application/json"}
-STANDING_IN = ("server", "execution", "comfy", "comfy.model_management", "pack.inspire.backend_support")
+FAKE_MODULES = ("server", "execution", "comfy", "comfy.model_management", "pack.inspire.backend_support")
 
 
-class Inside:
-    """A ComfyUI that has just started with the node in it."""
+class FakeComfyUI:
+    """A fake ComfyUI that has just started with the node installed."""
 
     def __init__(self, folder: Path) -> None:
         self.workflows = folder
@@ -31,11 +31,11 @@ class Inside:
         self.http: TestClient[web.Request, web.Application]
 
     def module(self, name: str) -> Any:
-        """One of the package's modules, or of the stand-ins."""
-        return importlib.import_module(name if name in STANDING_IN else f"comfyui_node.{name}")
+        """Import a fake module, or a module of the package."""
+        return importlib.import_module(name if name in FAKE_MODULES else f"comfyui_node.{name}")
 
     def add_module(self, name: str, **content: object) -> ModuleType:
-        """What another part of ComfyUI has imported."""
+        """Add a module to sys.modules, as if another part of ComfyUI had imported it."""
         module = sys.modules[name] = ModuleType(name)
         vars(module).update(content)
         return module
@@ -45,10 +45,10 @@ class Inside:
         (self.workflows / f"{name}.json").write_text(json.dumps(nodes), encoding="utf-8")
         return nodes
 
-    def keep(self, *keys: str) -> None:
-        """What the worker does when a workflow caches."""
+    def store(self, *keys: str) -> None:
+        """Cache the keys as a workflow's CacheModel nodes do."""
         for key in keys:
-            self.package.NODE_CLASS_MAPPINGS["CacheModel //comfywarm"]().keep(key, "tag", f"data of {key}")
+            self.package.NODE_CLASS_MAPPINGS["CacheModel //comfywarm"]().store(key, "tag", f"data of {key}")
 
     def drop(self, key: str) -> None:
         self.package.NODE_CLASS_MAPPINGS["DropModel //comfywarm"]().drop(key)
@@ -58,12 +58,13 @@ class Inside:
         assert {event for event, _ in self.server.sent} <= {"comfywarm.cache"}
         return [data for _, data in self.server.sent]
 
-    async def ask(self, query: str = "", **headers: str) -> tuple[int, str]:
+    async def check(self, query: str = "", **headers: str) -> tuple[int, str]:
+        """Send the cache check. Return its status and body."""
         async with self.http.get(f"/cache/check{query}", headers=headers) as response:
             return response.status, await response.text()
 
-    async def tell(self, query: str = "") -> dict[str, Any]:
-        status, body = await self.ask(query, **JSON)
+    async def check_json(self, query: str = "") -> dict[str, Any]:
+        status, body = await self.check(query, **JSON)
         assert status == 200, body
         answer: dict[str, Any] = json.loads(body)
         return answer
@@ -71,25 +72,25 @@ class Inside:
 
 @contextmanager
 def importable() -> Iterator[None]:
-    """Have the stand-ins on sys.path; afterwards neither they nor the package were ever imported."""
-    sys.path.insert(0, str(STANDINS))
+    """Put the fakes on sys.path; afterwards remove them and the package from sys.modules."""
+    sys.path.insert(0, str(FAKES))
     try:
         yield
     finally:
-        sys.path.remove(str(STANDINS))
+        sys.path.remove(str(FAKES))
         for name in list(sys.modules):
-            if name in STANDING_IN or name.split(".")[0] == "comfyui_node":
+            if name in FAKE_MODULES or name.split(".")[0] == "comfyui_node":
                 del sys.modules[name]
 
 
 @pytest_asyncio.fixture
-async def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Inside]:
+async def comfyui(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[FakeComfyUI]:
     monkeypatch.setenv("COMFYWARM_WORKFLOWS", str(tmp_path))
     with importable():
-        inside = Inside(tmp_path)
+        comfyui = FakeComfyUI(tmp_path)
         app = web.Application()
-        app.add_routes(inside.server.routes)
-        async with TestClient(TestServer(app)) as inside.http:
-            yield inside
-        (watching,) = inside.module("install")._tasks
+        app.add_routes(comfyui.server.routes)
+        async with TestClient(TestServer(app)) as comfyui.http:
+            yield comfyui
+        (watching,) = comfyui.module("install")._tasks
         watching.cancel()

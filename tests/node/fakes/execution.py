@@ -1,4 +1,4 @@
-"""Stands in for ComfyUI's execution.py as in an old release; newer ones are in tests/node/test_starting.py."""
+"""A fake of ComfyUI's execution.py in an old release. test_starter.py has the signatures of newer ones."""
 
 from typing import Any
 

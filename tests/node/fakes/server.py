@@ -1,4 +1,4 @@
-"""Stands in for ComfyUI's server.py, found by the companion node under this name on sys.path."""
+"""A fake of ComfyUI's server.py, which the companion node imports by this name from sys.path."""
 
 import asyncio
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ Item = tuple[Any, ...]
 
 
 class PromptQueue:
-    """Only what the node touches; the reading without a copy is a newer release's."""
+    """The methods that the node uses in an old release, which has no get_current_queue_volatile."""
 
     def __init__(self) -> None:
         self.running: list[Item] = []
@@ -23,7 +23,7 @@ class PromptQueue:
 
 
 class PromptServer:
-    """Keeps what it is told to send."""
+    """Records the frames that it is asked to send."""
 
     instance: ClassVar["PromptServer"]
 
@@ -33,9 +33,9 @@ class PromptServer:
         self.prompt_queue = PromptQueue()
         self.number = 7
         self.sent: list[tuple[str, dict[str, Any]]] = []
-        self.told = asyncio.Event()
+        self.frame_sent = asyncio.Event()
 
     def send_sync(self, event: str, data: dict[str, Any], sid: str | None = None) -> None:
-        assert sid is None, "the node's frames are for everyone"
+        assert sid is None, "the node's frames are for all clients"
         self.sent.append((event, data))
-        self.told.set()
+        self.frame_sent.set()

@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo run test check test-browser test-deploy test-cluster test-comfyui test-ratios simulate-days bench format lock docs clean
+.PHONY: demo run test check test-browser test-deploy test-cluster test-comfyui test-ratios simulate-days bench format lock docs docs-site clean
 
 demo: .venv/ready  ## the service over an embedded simulated fleet, on http://127.0.0.1:8799
 	$(BIN)/python run.py serve --demo
@@ -55,6 +55,9 @@ format: .venv/ready
 docs: .venv/ready  ## the pages that are generated from the code
 	$(BIN)/python run.py diagram --markdown > docs/states.md
 	$(BIN)/python run.py schema > settings.schema.json
+
+docs-site: .venv/ready  ## build docs/ as a web site in site/; fails on broken links
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 lock: .venv/ready  ## pin every dependency with its hashes; names no registry
 	$(BIN)/python -m pip install --quiet uv

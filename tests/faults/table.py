@@ -1,7 +1,7 @@
-"""docs/faults.md, read: what each test of this folder must find its operator reading.
+"""Read the tables of docs/faults.md: what the operator sees for each test of this folder.
 
 A row ends with the test's name within this folder, `test_file.py::test_name[case]`. The column before it has the state
-and the reason in backticks, between “ and ” what the message, or the link's trouble, must contain, and notices as
+and the reason in backticks, the words of the message, the /ws error or the log between “ and ”, and notices as
 notice `reason`.
 """
 

@@ -24,11 +24,6 @@ def test_every_row_has_its_test_and_every_test_its_row() -> None:
     assert listed == Counter(collected())
 
 
-def test_there_are_at_least_forty_faults_of_different_names() -> None:
-    faults = [row.fault for row in rows()]
-    assert len(set(faults)) == len(faults) >= 40
-
-
 def test_states_and_reasons_are_those_of_the_contract() -> None:
     states, reasons = {state.value for state in State}, {reason.value for reason in Reason}
     for row in rows():

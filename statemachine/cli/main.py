@@ -18,6 +18,7 @@ from statemachine.cli.serve import serve
 from statemachine.cli.simulate import simulate
 from statemachine.cli.status import status
 from statemachine.cli.tail import tail
+from statemachine.version import version
 
 app = typer.Typer(
     name="comfywarm",
@@ -27,10 +28,19 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"comfywarm {version()}")
+        raise typer.Exit
+
+
 @app.callback(invoke_without_command=True)
 def _before_any(
     context: typer.Context,
     settings: Annotated[Path, typer.Option(metavar="FILE", help="The settings file.")] = Path("settings.json"),
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
 ) -> None:
     """Keep fleets of ComfyUI servers warm. Without a command: serve."""
     if context.invoked_subcommand is None:

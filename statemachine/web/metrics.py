@@ -5,7 +5,6 @@ import platform
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sized
-from importlib.metadata import version
 
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -16,6 +15,7 @@ from typing_extensions import override
 
 from statemachine.core.vocabulary import IN_FLIGHT, State
 from statemachine.publish.message import Message
+from statemachine.version import version
 from statemachine.web.ports import WebPorts
 from statemachine.web.server_metrics import ServerCollector
 from statemachine.web.warmth_metrics import WarmthCollector
@@ -115,5 +115,5 @@ def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:
 
 def _build_info() -> GaugeMetricFamily:
     info = GaugeMetricFamily("comfywarm_build_info", "Which comfywarm runs; always 1.", labels=["version", "python"])
-    info.add_metric([version("comfywarm"), platform.python_version()], 1)
+    info.add_metric([version(), platform.python_version()], 1)
     return info

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from typing import Any
 
 from aiohttp.typedefs import Handler
@@ -10,6 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from statemachine.publish.render import Json
+from statemachine.version import version
 
 JSON_TYPE = "application/json"
 _SCHEMAS = "#/components/schemas/"
@@ -59,7 +59,7 @@ def document(routes: Sequence[Route], everywhere: Sequence[Answer] = ()) -> Json
         "openapi": "3.1.0",
         "info": {
             "title": "comfywarm",
-            "version": version("comfywarm"),
+            "version": version(),
             "description": "Keeps fleets of ComfyUI servers warm. Times are RFC 3339 UTC.",
         },
         "paths": paths,

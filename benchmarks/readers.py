@@ -11,7 +11,7 @@ from benchmarks.processes import baseline, daemon
 from benchmarks.stand_in import StandIn, status_frame
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
-from statemachine.publish.render import progress_message
+from statemachine.publish.serialize import progress_message
 
 READERS = 1_000
 SERVERS = 100

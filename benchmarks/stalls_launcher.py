@@ -14,9 +14,9 @@ from pathlib import Path
 import orjson
 import uvloop
 
-from statemachine.cli.collector import short_collections
-from statemachine.cli.daemon import Daemon, running_daemon, until_stopped
-from statemachine.cli.logs import configure_logging
+from statemachine.daemon.app import Daemon, running_daemon, until_stopped
+from statemachine.daemon.gc_tuning import short_collections
+from statemachine.daemon.logging import configure_logging
 from statemachine.settings import load_settings
 
 TICK_S = 0.005

@@ -10,7 +10,7 @@ from pathlib import Path
 import orjson
 import uvloop
 
-from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.rows import INSERT_ENTRY, entry_row

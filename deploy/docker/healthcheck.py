@@ -8,7 +8,7 @@ import os
 import sys
 from pathlib import Path
 
-from statemachine.cli.daemon_api import DaemonError, daemon_api
+from statemachine.cli.api_client import DaemonError, daemon_api
 from statemachine.settings import SettingsError, load_settings
 
 

@@ -11,9 +11,9 @@ from urllib.parse import unquote
 from apprise import Apprise, NotifyFormat, NotifyType
 from pydantic import SecretStr
 
+from statemachine.alerts.alert import Kind
 from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, no_answer
-from statemachine.alerts.letters import DIGEST, Letter
-from statemachine.alerts.trouble import Kind
+from statemachine.alerts.notification import DIGEST, Letter
 from statemachine.settings.apprise_urls import new_asset, service_of
 
 T = TypeVar("T")

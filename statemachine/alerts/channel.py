@@ -5,7 +5,7 @@ What goes wrong is told without the address: URLs of services are secrets.
 
 from typing import Protocol
 
-from statemachine.alerts.letters import Letter
+from statemachine.alerts.notification import Letter
 
 SEND_TIMEOUT_S = 30.0
 

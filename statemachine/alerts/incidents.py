@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from statemachine.alerts.trouble import Announcement, Kind, Trouble
+from statemachine.alerts.alert import Announcement, Kind, Trouble
 from statemachine.settings.alerting import AlertRule
 
 STRAGGLERS_S = 300.0

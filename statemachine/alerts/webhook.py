@@ -10,7 +10,7 @@ from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTime
 from pydantic import SecretStr
 
 from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, no_answer
-from statemachine.alerts.letters import Letter
+from statemachine.alerts.notification import Letter
 
 RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 

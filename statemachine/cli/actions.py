@@ -8,9 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from statemachine.cli import daemon_words as words
-from statemachine.cli.context import console, run, settings_of
-from statemachine.cli.daemon_api import (
+from statemachine.cli.api_client import (
     DaemonApi,
     DaemonError,
     DaemonSaidNoError,
@@ -19,7 +17,9 @@ from statemachine.cli.daemon_api import (
     group_path,
     server_path,
 )
+from statemachine.cli.context import console, run, settings_of
 from statemachine.cli.say import say
+from statemachine.i18n import cli as words
 from statemachine.settings import Settings
 
 Name = Annotated[str | None, typer.Argument(help="The server's name, by default HOST:PORT.", metavar="NAME")]

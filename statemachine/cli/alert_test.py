@@ -9,8 +9,8 @@ import typer
 from rich.text import Text
 
 from statemachine.alerts.channel import Channel, SendError
-from statemachine.alerts.lanes import ways_of
-from statemachine.alerts.letters import trial_letter
+from statemachine.alerts.dispatcher import ways_of
+from statemachine.alerts.notification import trial_letter
 from statemachine.cli.context import console, refuse, run, settings_of
 from statemachine.settings import Settings
 

@@ -13,17 +13,17 @@ from aiohttp import ClientSession, web
 from loguru import logger
 
 from statemachine.cli.descriptors import allow_descriptors
-from statemachine.cli.sources import Reading, read_around
-from statemachine.cli.surroundings import Clock, Surroundings
 from statemachine.comfyui.network import NetworkTransport
 from statemachine.comfyui.trust import Trust
-from statemachine.core.herd import HerdBrake
-from statemachine.fleet.desk import Shared, World
+from statemachine.core.outage import HerdBrake
+from statemachine.daemon.config import Reading, read_around
+from statemachine.daemon.standalone import Clock, Surroundings
+from statemachine.fleet.context import Shared, World
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.reachability import HerdCare
 from statemachine.journal.port import JournalPort, JournalUnavailableError
 from statemachine.journal.store import JournalStore
-from statemachine.publish.tally import Tally
+from statemachine.publish.counters import Tally
 from statemachine.settings import Settings
 from statemachine.settings.expand import bracketed
 from statemachine.web.app import build_app, build_runner

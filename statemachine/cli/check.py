@@ -9,7 +9,6 @@ from rich.text import Text
 
 from statemachine.cli.asking import Peer, peer_of
 from statemachine.cli.context import console, refuse, run, settings_of
-from statemachine.cli.one_line import one_line
 from statemachine.cli.words import heading, state_text
 from statemachine.cli.workflow_files import load_workflows
 from statemachine.comfyui.checks import kinds_of
@@ -18,9 +17,10 @@ from statemachine.comfyui.network import new_session
 from statemachine.comfyui.trust import trust_in
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
+from statemachine.core.text import one_line
 from statemachine.core.vocabulary import State
+from statemachine.i18n.names import Language
 from statemachine.settings import ServerConfig, Settings, resolve_servers
-from statemachine.web.texts import Language
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ from typing import Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from statemachine.cli.daemon_api import DaemonError
-from statemachine.cli.one_line import harmless
+from statemachine.cli.api_client import DaemonError
+from statemachine.core.text import harmless
 from statemachine.settings import Settings, SettingsError, load_settings
 
 T = TypeVar("T")

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 import uvloop
 from loguru import logger
 
-from statemachine.cli.daemon import Daemon, running_daemon, until_stopped
-from statemachine.cli.logs import configure_logging
+from statemachine.daemon.app import Daemon, running_daemon, until_stopped
+from statemachine.daemon.logging import configure_logging
 from statemachine.settings import Settings, parse_settings
 from statemachine.settings.model import Listen, Logging
 from statemachine.simulator import Fleet, Member, demo_fleet

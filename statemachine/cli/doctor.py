@@ -11,8 +11,8 @@ from rich.text import Text
 
 from statemachine.cli.asking import peer_of
 from statemachine.cli.context import console, run, settings_of, settings_path
+from statemachine.cli.diagnostics import examine
 from statemachine.cli.doctor_words import NO_SETTINGS, WARNING
-from statemachine.cli.examination import examine
 from statemachine.cli.finding import Finding, Mark, care, line
 from statemachine.cli.workflow_files import load_workflows
 from statemachine.comfyui.network import new_session

@@ -5,8 +5,8 @@ from enum import Enum
 
 from rich.text import Text
 
-from statemachine.cli.one_line import one_line
 from statemachine.cli.say import Say
+from statemachine.core.text import one_line
 
 
 class Mark(Enum):

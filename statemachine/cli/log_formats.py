@@ -6,7 +6,7 @@ which it is found again in the journal; `#-` stands where the journal could not 
 
 from typing import TYPE_CHECKING
 
-from statemachine.cli.one_line import one_line
+from statemachine.core.text import one_line
 
 if TYPE_CHECKING:
     from loguru import Record

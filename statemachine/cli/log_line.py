@@ -7,11 +7,11 @@ import orjson
 from rich.cells import cell_len
 from rich.text import Text
 
-from statemachine.cli.daemon_api import Json
-from statemachine.cli.one_line import one_line
+from statemachine.cli.api_client import Json
 from statemachine.cli.words import heading, reason_text, state_text
 from statemachine.core.log_filter import STATE_NAMES
-from statemachine.web.texts import Language
+from statemachine.core.text import one_line
+from statemachine.i18n.names import Language
 
 ARROW = " → "
 MAX_NAME_WIDTH = 40

@@ -11,8 +11,8 @@ import typer
 from statemachine.cli.actions import pause, resume, warm
 from statemachine.cli.alert_test import alert_test
 from statemachine.cli.check import check
+from statemachine.cli.docs import diagram, schema
 from statemachine.cli.doctor import doctor
-from statemachine.cli.generated import diagram, schema
 from statemachine.cli.haproxy import haproxy
 from statemachine.cli.serve import serve
 from statemachine.cli.simulate import simulate

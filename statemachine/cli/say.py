@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from statemachine.cli import daemon_words, doctor_words
+from statemachine.cli import doctor_words
+from statemachine.i18n import cli
 
-ZH = {**doctor_words.ZH, **daemon_words.ZH}
+ZH = {**doctor_words.ZH, **cli.ZH}
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Annotated
 import typer
 
 from statemachine.cli.context import read_settings, refuse, settings_of, settings_path
-from statemachine.cli.lock import AlreadyRunningError
-from statemachine.cli.sources import SettingsFile
 from statemachine.cluster.store import ClusterUnavailableError
+from statemachine.daemon.config import SettingsFile
+from statemachine.daemon.process import AlreadyRunningError
 from statemachine.journal.schema import SchemaTooNewError
 from statemachine.settings import Settings, SettingsError
 
@@ -32,9 +32,9 @@ def serve(
 
 def _serve(settings: Settings, source: SettingsFile) -> None:
     """The daemon is imported here: the other commands start without it."""
-    from statemachine.cli import daemon  # noqa: PLC0415
+    from statemachine.daemon import app  # noqa: PLC0415
 
-    daemon.serve(settings, source)
+    app.serve(settings, source)
 
 
 def _serve_demo() -> None:

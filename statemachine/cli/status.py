@@ -9,12 +9,12 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from statemachine.cli.api_client import DaemonApi, DaemonError, Json, daemon_api
 from statemachine.cli.context import console, run, run_until_interrupted, settings_of
-from statemachine.cli.daemon_api import DaemonApi, DaemonError, Json, daemon_api
-from statemachine.cli.one_line import one_line
 from statemachine.cli.words import heading, reason_text, state_text
+from statemachine.core.text import one_line
+from statemachine.i18n.names import Language
 from statemachine.settings import Settings
-from statemachine.web.texts import Language
 
 REDRAW_S = 1.0
 

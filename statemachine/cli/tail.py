@@ -11,8 +11,7 @@ from typing import Annotated
 import typer
 
 from statemachine.cli.actions import first_unknown, unknown_target
-from statemachine.cli.context import refuse, remark, run_until_interrupted, settings_of
-from statemachine.cli.daemon_api import (
+from statemachine.cli.api_client import (
     DaemonApi,
     DaemonAwayError,
     DaemonError,
@@ -21,14 +20,15 @@ from statemachine.cli.daemon_api import (
     daemon_api,
     filter_query,
 )
-from statemachine.cli.daemon_words import FROM_JOURNAL, NO_JOURNAL, UNREADABLE
+from statemachine.cli.context import refuse, remark, run_until_interrupted, settings_of
 from statemachine.cli.log_line import LineMaker, json_line
-from statemachine.cli.log_sources import DaemonLog, FileLog, LogSource, Wanted, newest, newest_number
+from statemachine.cli.log_reader import DaemonLog, FileLog, LogSource, Wanted, newest, newest_number
 from statemachine.cli.output import LineScreen, drop_the_rest, show_bytes, while_read
 from statemachine.cli.say import say
 from statemachine.cli.since import parse_since
 from statemachine.core.log_filter import REASON_CODES, STATE_NAMES, LogFilter
 from statemachine.core.vocabulary import State
+from statemachine.i18n.cli import FROM_JOURNAL, NO_JOURNAL, UNREADABLE
 from statemachine.journal.store import JOURNAL_FILE
 from statemachine.settings import Settings, resolve_servers
 

@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from statemachine.core.vocabulary import Reason, State
-from statemachine.web.texts import REASONS, STATES, Language
+from statemachine.i18n.names import REASONS, STATES, Language
 
 ZH_HEADINGS = {
     "Server": "服务器",

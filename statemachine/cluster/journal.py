@@ -14,11 +14,11 @@ from typing import TypeVar
 from loguru import logger
 
 from statemachine.cluster.outbox import Outbox, tell
-from statemachine.cluster.own_records import LostError, OwnRecords
+from statemachine.cluster.owned_records import LostError, OwnRecords
 from statemachine.cluster.records import UNREADABLE, Record, Told, told_from
 from statemachine.cluster.store import CutOffError, Kept, SharedStore, Source
 from statemachine.core.attempt import Attempt
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import Journal

@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 from loguru import logger
 
+from statemachine.cluster.bus import SharedBus
 from statemachine.cluster.journal import SharedJournal
 from statemachine.cluster.membership import Membership
 from statemachine.cluster.outbox import Outbox
-from statemachine.cluster.own_records import OwnRecords
+from statemachine.cluster.owned_records import OwnRecords
 from statemachine.cluster.ownership import LeasedOwnership
-from statemachine.cluster.peers import SharedBus
 from statemachine.cluster.permits import SharedPermits
+from statemachine.cluster.rendezvous import chosen
 from statemachine.cluster.store import SharedStore
-from statemachine.core.log import LogEntry
-from statemachine.core.rendezvous import chosen
-from statemachine.core.sentences import Language
+from statemachine.core.log_entry import LogEntry
+from statemachine.core.messages import Language
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice
 from statemachine.journal.journal import Journal

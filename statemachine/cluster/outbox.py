@@ -8,7 +8,7 @@ from loguru import logger
 
 from statemachine.cluster.records import Told
 from statemachine.cluster.store import CutOffError, SharedStore
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.journal.port import OnTold
 

@@ -13,11 +13,11 @@ from hashlib import blake2b
 from loguru import logger
 
 from statemachine.cluster.membership import Membership
-from statemachine.cluster.own_records import OwnRecords
+from statemachine.cluster.owned_records import OwnRecords
 from statemachine.cluster.records import Record, record_from
+from statemachine.cluster.rendezvous import chosen
 from statemachine.cluster.store import ConflictError, CutOffError, Kept, SharedStore, Source
 from statemachine.core.ownership import Hands
-from statemachine.core.rendezvous import chosen
 
 TICK_S = 0.25
 TAKEN_AT_ONCE = 64

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from loguru import logger
 
-from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.journal.port import Past

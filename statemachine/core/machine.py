@@ -12,8 +12,8 @@ from transitions import Machine as TransitionsMachine
 
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
-from statemachine.core.learning import learn
-from statemachine.core.sentences import PHRASES, Language, Phrases, sentence
+from statemachine.core.messages import PHRASES, Language, Phrases, sentence
+from statemachine.core.reducers import learn
 from statemachine.core.server import Server
 from statemachine.core.table import TABLE, Row
 from statemachine.core.transition import Transition

@@ -15,7 +15,7 @@ from statemachine.core import events
 from statemachine.core.backoff import backoff
 from statemachine.core.vocabulary import IN_FLIGHT, Reason
 from statemachine.fleet.clock import loop_time
-from statemachine.fleet.desk import Desk
+from statemachine.fleet.context import Desk
 
 LINK_WAIT_S = 5.0
 """How long a submission waits for /ws, so that the server's own frames can confirm it; then it goes without."""

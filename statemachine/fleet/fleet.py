@@ -14,14 +14,14 @@ from statemachine.core import events
 from statemachine.core.machine import Machine
 from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State
-from statemachine.fleet.blueprint import Blueprint, Changes, compare
-from statemachine.fleet.desk import Desk, Shared
-from statemachine.fleet.past import take_up_later, take_up_the_past
+from statemachine.fleet.context import Desk, Shared
+from statemachine.fleet.diff import Blueprint, Changes, compare
 from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.reachability import WatchedTransport
+from statemachine.fleet.recovery import take_up_later, take_up_the_past
 from statemachine.fleet.runner import Runner
 from statemachine.journal.port import JournalUnavailableError
-from statemachine.publish.view import ServerDetail
+from statemachine.publish.server_detail import ServerDetail
 from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
 

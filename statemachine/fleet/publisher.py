@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from functools import partial
 
 from statemachine.core.attempt import Attempt
-from statemachine.core.log import LogEntry, entry_of, notice_entry
-from statemachine.core.sentences import Language
+from statemachine.core.log_entry import LogEntry, entry_of, notice_entry
+from statemachine.core.messages import Language
 from statemachine.core.server import Server
 from statemachine.core.transition import Transition
 from statemachine.core.view import LiveFigures, ServerView
 from statemachine.core.vocabulary import Notice, State
-from statemachine.fleet.desk import Desk
+from statemachine.fleet.context import Desk
 from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus
-from statemachine.publish.render import entry_message
+from statemachine.publish.serialize import entry_message
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings.servers import ServerConfig
 

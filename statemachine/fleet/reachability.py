@@ -6,7 +6,7 @@ from collections.abc import Callable
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.transport import GATEWAY_ERRORS, ConnectRefusedError, Reply, Socket, Transport
 from statemachine.core import events
-from statemachine.core.herd import BrakeChange, HerdBrake
+from statemachine.core.outage import BrakeChange, HerdBrake
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Notice, State
 from statemachine.fleet.clock import loop_time

@@ -19,21 +19,21 @@ from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.machine import Machine
 from statemachine.core.transition import Transition
 from statemachine.core.vocabulary import IN_FLIGHT, State
-from statemachine.fleet import admission, asking, warming
-from statemachine.fleet.desk import Desk
-from statemachine.fleet.link import keep_link
+from statemachine.fleet import admission, checking, submission
+from statemachine.fleet.connection import keep_link
+from statemachine.fleet.context import Desk
 from statemachine.fleet.publisher import Publisher
 
 DUTY_CALLS: Mapping[Duty, Callable[[Desk], Awaitable[None]]] = {
-    Duty.EXAMINE: asking.examine,
-    Duty.CHECK: asking.check,
-    Duty.RECHECK: asking.recheck,
-    Duty.WATCH_QUEUE: asking.watch_queue,
-    Duty.PROBE: asking.probe,
-    Duty.COOL_DOWN: asking.cool_down,
+    Duty.EXAMINE: checking.examine,
+    Duty.CHECK: checking.check,
+    Duty.RECHECK: checking.recheck,
+    Duty.WATCH_QUEUE: checking.watch_queue,
+    Duty.PROBE: checking.probe,
+    Duty.COOL_DOWN: checking.cool_down,
     Duty.ADMIT: admission.admit,
-    Duty.SUBMIT: warming.submit,
-    Duty.FOLLOW: warming.follow,
+    Duty.SUBMIT: submission.submit,
+    Duty.FOLLOW: submission.follow,
 }
 
 NUDGING = (events.LinkOpened, events.LinkLost, events.QueueSeen)

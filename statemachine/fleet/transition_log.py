@@ -6,7 +6,7 @@ such lines are for DEBUG. The journal and `tail` have them all.
 
 from loguru import logger
 
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import Reason, State
 
 BAD = frozenset({State.FAILED, State.UNREACHABLE})

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from loguru import logger
 
 from statemachine.core.attempt import Attempt
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.journal.port import JournalUnavailableError, OnTold, Past

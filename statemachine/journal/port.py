@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 from statemachine.core.attempt import Attempt
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.journal.store import JournalStore
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from statemachine.core.attempt import Attempt, Outcome
-from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.vocabulary import State, Witness
 
 INSERT_ENTRY = """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from statemachine.core.attempt import Attempt
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.log_filter import EVERYTHING, LogFilter
 from statemachine.journal.lives import BEAT, INSERT_LIFE, PRUNE_LIVES, Life
 from statemachine.journal.pages import Page, page_after, page_before

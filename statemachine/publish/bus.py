@@ -7,7 +7,7 @@ from collections.abc import Callable
 from statemachine.core.log_filter import EVERYTHING, LogFilter
 from statemachine.core.view import ServerView
 from statemachine.publish.message import Message
-from statemachine.publish.render import progress_message
+from statemachine.publish.serialize import progress_message
 
 QUEUE_LIMIT = 2_000
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from statemachine.core.view import LiveFigures, ServerView
 from statemachine.core.vocabulary import State
-from statemachine.publish.view import ServerDetail
+from statemachine.publish.server_detail import ServerDetail
 
 
 class Snapshot:

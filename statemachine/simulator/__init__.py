@@ -12,7 +12,7 @@ from statemachine.simulator.fleet import (
     running_fleet,
     serve_fleet,
 )
-from statemachine.simulator.personas import PERSONAS, Persona
+from statemachine.simulator.profiles import PERSONAS, Persona
 from statemachine.simulator.server import SimServer
 
 __all__ = [

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from statemachine.simulator.nodes import DROP_NODE, IMAGE_OUTPUTS, KEEP_NODE, RIG, Graph, NodeClass
-from statemachine.simulator.personas import Failure, Persona
+from statemachine.simulator.profiles import Failure, Persona
 from statemachine.simulator.prompt_queue import Item
 
 Messages = list[list[Any]]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import cycle, islice
 from random import Random
 
-from statemachine.simulator.personas import PERSONAS, Persona
+from statemachine.simulator.profiles import PERSONAS, Persona
 from statemachine.simulator.server import SimServer
 from statemachine.simulator.sockets import Gateway
 

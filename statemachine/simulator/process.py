@@ -8,7 +8,7 @@ from typing import Any
 from statemachine.simulator.companion import Companion
 from statemachine.simulator.executor import Executor, signature
 from statemachine.simulator.nodes import CACHE_NODE, MISSION_KEYS, Graph, NodeClass, cache_workflow, catalogue
-from statemachine.simulator.personas import Persona
+from statemachine.simulator.profiles import Persona
 from statemachine.simulator.prompt_queue import Item, PromptQueue
 
 Send = Callable[[str, dict[str, Any], str | None], None]

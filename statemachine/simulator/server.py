@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
-from statemachine.simulator import life, routes
+from statemachine.simulator import behaviours, routes
 from statemachine.simulator.nodes import MISSION_KEYS, cache_workflow, users_job
-from statemachine.simulator.personas import Persona
 from statemachine.simulator.process import Process
+from statemachine.simulator.profiles import Persona
 
 LOG_LIMIT = 1_000
 SERVER_FEATURES = {"supports_preview_metadata": True, "max_upload_size": 104_857_600}
@@ -83,7 +83,7 @@ class SimServer:
         """Begin to work and to behave as the persona does."""
         if self.persona.listening:
             await self.come_back()
-        self._life = [asyncio.create_task(habit) for habit in life.habits(self)]
+        self._life = [asyncio.create_task(habit) for habit in behaviours.habits(self)]
 
     async def stop(self) -> None:
         """End every task of this server."""

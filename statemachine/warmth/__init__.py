@@ -18,7 +18,7 @@ What the words mean (docs/warmth.md says the same to people):
 Windows slide and end now. Which servers exist, and in which group, is what the snapshot says now.
 """
 
-from statemachine.warmth.figures import Figures, Point, Scope
-from statemachine.warmth.follower import Survey, Warmth, WarmthUnknownError
+from statemachine.warmth.service import Survey, Warmth, WarmthUnknownError
+from statemachine.warmth.stats import Figures, Point, Scope
 
 __all__ = ["Figures", "Point", "Scope", "Survey", "Warmth", "WarmthUnknownError"]

@@ -3,7 +3,7 @@
 from array import array
 from bisect import bisect_right
 
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import IN_FLIGHT, Reason, State, Witness
 from statemachine.warmth.timeline import Level, Timeline
 

@@ -8,16 +8,16 @@ from loguru import logger
 from pydantic import SecretStr
 
 from statemachine.core.attempt import Attempt
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
-from statemachine.publish import render
-from statemachine.publish.render import Json
+from statemachine.publish import serialize
+from statemachine.publish.serialize import Json
 from statemachine.publish.snapshot import Snapshot
-from statemachine.web.access import authorise
-from statemachine.web.answers import ApiError, json_response
+from statemachine.web.auth import authorise
 from statemachine.web.ports import Action, WebPorts
+from statemachine.web.responses import ApiError, json_response
 
 TRANSITIONS = 20
 ATTEMPTS = 10
@@ -50,7 +50,7 @@ class Api:
         servers: list[Json] = []
         for start in range(0, len(views), _SERVERS_A_READ):
             servers += await self._details(views[start : start + _SERVERS_A_READ])
-        return json_response(render.detailed_status(self._ports.snapshot, self._ports.now(), servers))
+        return json_response(serialize.detailed_status(self._ports.snapshot, self._ports.now(), servers))
 
     async def server(self, request: web.Request) -> web.Response:
         """GET /api/servers/{name}"""
@@ -95,7 +95,7 @@ class Api:
         histories = await self._histories([view.name for view in views])
         detail = self._ports.snapshot.detail
         return [
-            render.detailed_server(view, detail(view.name), *history)
+            serialize.detailed_server(view, detail(view.name), *history)
             for view, history in zip(views, histories, strict=True)
         ]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from aiohttp import web
 from pydantic import SecretStr
 
-from statemachine.web.answers import errors_as_json
+from statemachine.i18n.names import Language
 from statemachine.web.api import Api
 from statemachine.web.groups import Groups
 from statemachine.web.log import Log
@@ -14,11 +14,11 @@ from statemachine.web.metrics import Metrics
 from statemachine.web.origin import only_own_sites
 from statemachine.web.page import Page
 from statemachine.web.ports import WebPorts
+from statemachine.web.responses import errors_as_json
 from statemachine.web.routes import route_table
 from statemachine.web.stats import Stats
 from statemachine.web.status import Status
 from statemachine.web.stream import EventStream
-from statemachine.web.texts import Language
 from statemachine.web.traffic import Traffic
 
 STATIC_DIR = Path(__file__).with_name("static")

@@ -6,9 +6,9 @@ from http import HTTPStatus
 from aiohttp import web
 from pydantic import SecretStr
 
-from statemachine.web.access import authorise
-from statemachine.web.answers import ApiError, json_response
+from statemachine.web.auth import authorise
 from statemachine.web.ports import Action, WebPorts
+from statemachine.web.responses import ApiError, json_response
 
 
 class Groups:

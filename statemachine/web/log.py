@@ -5,13 +5,13 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.log_filter import LogFilter
 from statemachine.journal.store import JournalStore
-from statemachine.publish.render import log_entry
-from statemachine.web.answers import ApiError, json_response
+from statemachine.publish.serialize import log_entry
+from statemachine.web.log_query import HIGHEST_NUMBER, event_number, wanted_events
 from statemachine.web.ports import WebPorts
-from statemachine.web.wanted import HIGHEST_NUMBER, event_number, wanted_events
+from statemachine.web.responses import ApiError, json_response
 
 DEFAULT_LIMIT = 200
 MAX_LIMIT = 1_000

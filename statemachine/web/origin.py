@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
 
-from statemachine.web.answers import ApiError
+from statemachine.web.responses import ApiError
 
 _OWN_PAGE = frozenset({"same-origin", "none"})
 _SHOWN = 100

@@ -7,10 +7,10 @@ from aiohttp import hdrs, web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from statemachine.core.vocabulary import State
+from statemachine.i18n.names import LANGUAGES, Language, all_texts
 from statemachine.journal.store import JournalStore
+from statemachine.web.icons import SHAPES
 from statemachine.web.ports import WebPorts
-from statemachine.web.shapes import SHAPES
-from statemachine.web.texts import LANGUAGES, Language, all_texts
 
 STATIC_DIR = Path(__file__).with_name("static")
 LOG_ENTRIES = 100

@@ -9,8 +9,8 @@ from typing import Protocol
 from statemachine.core.backoff import Uniform
 from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus
+from statemachine.publish.counters import Tally
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.tally import Tally
 from statemachine.warmth import Warmth
 
 

@@ -5,21 +5,21 @@ from functools import partial
 from aiohttp import web
 
 from statemachine.core.log_filter import REASON_CODES, STATE_NAMES
-from statemachine.publish.render import Json
+from statemachine.publish.serialize import Json
 from statemachine.web import schemas
-from statemachine.web.answers import json_response
 from statemachine.web.api import Api
 from statemachine.web.groups import Groups
 from statemachine.web.log import DEFAULT_LIMIT, MAX_LIMIT, Log
+from statemachine.web.log_query import HIGHEST_NUMBER
 from statemachine.web.metrics import Metrics
 from statemachine.web.openapi import Answer, Parameter, Route, document
 from statemachine.web.page import Page
 from statemachine.web.ports import Action
+from statemachine.web.responses import json_response
 from statemachine.web.stats import Stats
 from statemachine.web.status import Status
 from statemachine.web.stream import EventStream
 from statemachine.web.traffic import Traffic
-from statemachine.web.wanted import HIGHEST_NUMBER
 
 _NAME = Parameter("path", "name", "The server's name, by default host:port.")
 _GROUP = Parameter("path", "group", "The group's name.")

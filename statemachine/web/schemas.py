@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from statemachine.core.attempt import Outcome
-from statemachine.core.log import EntryKind
+from statemachine.core.log_entry import EntryKind
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.web.ports import Action
 

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.publish.view import ServerDetail
+from statemachine.publish.server_detail import ServerDetail
 from statemachine.web.ports import WebPorts
 
 Server = tuple[ServerView, ServerDetail]

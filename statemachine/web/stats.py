@@ -5,11 +5,11 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from statemachine.publish.render import Json, rfc3339
+from statemachine.publish.serialize import Json, rfc3339
 from statemachine.warmth import Figures, Scope, Survey, WarmthUnknownError
-from statemachine.web.answers import ApiError, json_response
 from statemachine.web.api import existing_server
 from statemachine.web.ports import WebPorts
+from statemachine.web.responses import ApiError, json_response
 
 SLICE = 25
 """Servers rendered before others have their turn."""

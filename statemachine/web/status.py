@@ -17,9 +17,9 @@ import orjson
 from aiohttp import hdrs, web
 
 from statemachine.core.view import ServerView
-from statemachine.publish import render
-from statemachine.web.answers import COMPRESS_FROM
+from statemachine.publish import serialize
 from statemachine.web.ports import WebPorts
+from statemachine.web.responses import COMPRESS_FROM
 
 FRESH_S = 1.0
 """The answer says when it was made. Though nothing has changed it is made anew after so long."""
@@ -75,7 +75,7 @@ class Status:
         kept, changes, now = self._kept, self._ports.snapshot.changes, self._ports.now()
         if kept is not None and kept.changes == changes and 0 <= now - kept.at < FRESH_S:
             return kept
-        body = render.status(self._ports.snapshot, now, self._rendered())
+        body = serialize.status(self._ports.snapshot, now, self._rendered())
         self._kept = _Answer(body, f"{self._life}-{changes}", changes, now)
         return self._kept
 
@@ -86,7 +86,7 @@ class Status:
         if len(views) != len(self._views):
             self._views, self._lines = [None] * len(views), [_NO_LINE] * len(views)
         for place in compress(range(len(views)), map(is_not, views, self._views)):
-            self._lines[place] = orjson.Fragment(render.server_line(views[place]))
+            self._lines[place] = orjson.Fragment(serialize.server_line(views[place]))
         self._views = views
         return self._lines
 

@@ -19,10 +19,10 @@ from loguru import logger
 from statemachine.core.log_filter import LogFilter
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Subscription
-from statemachine.publish.render import entry_message
-from statemachine.web.answers import ApiError
+from statemachine.publish.serialize import entry_message
+from statemachine.web.log_query import event_number, wanted_events
 from statemachine.web.ports import WebPorts
-from statemachine.web.wanted import event_number, wanted_events
+from statemachine.web.responses import ApiError
 
 KEEP_ALIVE_S = 15.0
 """Proxies close a silent connection, often after 60 s."""

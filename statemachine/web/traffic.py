@@ -7,11 +7,11 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from statemachine.core.view import ServerView
-from statemachine.publish.render import Json
-from statemachine.publish.route import Router
+from statemachine.publish.serialize import Json
 from statemachine.settings.expand import host_and_port
-from statemachine.web.answers import ApiError, json_response
+from statemachine.traffic.router import Router
 from statemachine.web.ports import WebPorts
+from statemachine.web.responses import ApiError, json_response
 
 RETRY_AFTER_S = 1
 

@@ -5,19 +5,19 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from statemachine.alerts.alerter import Alerter
 from statemachine.alerts.channel import SendError
 from statemachine.alerts.incidents import Told
-from statemachine.alerts.lane import AlertWorld
-from statemachine.alerts.letters import Letter
-from statemachine.core.log import notice_entry
+from statemachine.alerts.notification import Letter
+from statemachine.alerts.sender import AlertWorld
+from statemachine.alerts.service import Alerter
+from statemachine.core.log_entry import notice_entry
 from statemachine.core.vocabulary import Notice, State
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Bus
+from statemachine.publish.counters import Tally
 from statemachine.publish.message import Message, Topic
-from statemachine.publish.render import entry_message
+from statemachine.publish.serialize import entry_message
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.tally import Tally
 from statemachine.settings import Settings
 from statemachine.settings.alerting import AlertChannel
 from tests.alerts.samples import EPOCH, new_id, server

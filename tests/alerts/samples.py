@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from statemachine.alerts.book import AlertBook
-from statemachine.alerts.trouble import Announcement, Kind, Trouble
+from statemachine.alerts.alert import Announcement, Kind, Trouble
+from statemachine.alerts.evaluator import AlertBook
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.settings.alerting import AlertRule

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from statemachine.alerts.alerter import SAVE_PAUSE_S
+from statemachine.alerts.service import SAVE_PAUSE_S
 from statemachine.core.vocabulary import Notice, State
 from tests.alerts.channels import Recorder, Shelf, Site, alert_settings, trouble_with_it
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from statemachine.alerts.book import SETTLE_S
+from statemachine.alerts.alert import Kind
+from statemachine.alerts.evaluator import SETTLE_S
 from statemachine.alerts.incidents import STRAGGLERS_S
-from statemachine.alerts.trouble import Kind
 from statemachine.core.vocabulary import Notice, Reason, State
 from tests.alerts.samples import EPOCH, Desk, rule, summary
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine.alerts.trouble import Kind
+from statemachine.alerts.alert import Kind
 from statemachine.core.vocabulary import Notice, State
 from tests.alerts.samples import Desk, rule
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from statemachine.cli.daemon import running_daemon
+from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS
 from statemachine.simulator.fleet import Fleet, running_fleet

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 import pytest
 from loguru import logger
 
-from statemachine.alerts.lane import ATTEMPTS, Lane, Outcome
-from statemachine.alerts.outbox import Limit, Outbox
-from statemachine.alerts.trouble import Announcement
+from statemachine.alerts.alert import Announcement
+from statemachine.alerts.queue import Limit, Outbox
+from statemachine.alerts.sender import ATTEMPTS, Lane, Outcome
 from tests.alerts.channels import Recorder, refusal, trouble_with_it, world
 from tests.alerts.samples import announcement
 

@@ -7,12 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine.alerts.letters import BODY_LIMIT, TITLE_LIMIT, Letter, clock_time, duration, letter_of, trial_letter
-from statemachine.alerts.outbox import Batch
-from statemachine.alerts.phrases import PHRASES
-from statemachine.alerts.trouble import Announcement, Kind, Trouble
-from statemachine.core.sentences import Language
+from statemachine.alerts.alert import Announcement, Kind, Trouble
+from statemachine.alerts.notification import (
+    BODY_LIMIT,
+    TITLE_LIMIT,
+    Letter,
+    clock_time,
+    duration,
+    letter_of,
+    trial_letter,
+)
+from statemachine.alerts.queue import Batch
+from statemachine.core.messages import Language
 from statemachine.core.vocabulary import State
+from statemachine.i18n.alerts import PHRASES
 from statemachine.settings.alerting import AlertState
 from tests.alerts.samples import EPOCH, announcement
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from statemachine.alerts.alert import Trouble, trouble_of
 from statemachine.alerts.incidents import Told
-from statemachine.alerts.memory import JournalMemory
-from statemachine.alerts.trouble import Trouble, trouble_of
+from statemachine.alerts.store import JournalMemory
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.port import JournalUnavailableError

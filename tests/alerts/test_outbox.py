@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine.alerts.outbox import WAITING_LIMIT, Batch, Limit, Outbox
+from statemachine.alerts.queue import WAITING_LIMIT, Batch, Limit, Outbox
 from tests.alerts.samples import announcement
 
 

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from statemachine.alerts.apprise_service import Service
 from statemachine.alerts.channel import Channel, SendError
-from statemachine.alerts.letters import Letter, letter_of
-from statemachine.alerts.outbox import Batch
+from statemachine.alerts.notification import Letter, letter_of
+from statemachine.alerts.queue import Batch
 from statemachine.alerts.webhook import Webhook, signature
 from tests.alerts.listeners import listening, receiving_mail
 from tests.alerts.samples import EPOCH, announcement

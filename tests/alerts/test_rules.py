@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from statemachine.alerts.trouble import Trouble, concerns, trouble_of
+from statemachine.alerts.alert import Trouble, concerns, trouble_of
 from statemachine.core.vocabulary import Notice, State
 from tests.alerts.samples import rule, server
 

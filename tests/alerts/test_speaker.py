@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from statemachine.alerts.alerter import OTHERS_SPEAK_S
+from statemachine.alerts.service import OTHERS_SPEAK_S
 from statemachine.core.vocabulary import State
 from tests.alerts.channels import Site, alert_settings
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from statemachine.cli.daemon import running_daemon
+from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, Fleet, Persona, SimServer, running_fleet
 from tests.browser.past import write_past

@@ -10,8 +10,8 @@ from random import Random
 from uuid import UUID
 
 from statemachine.core.attempt import Attempt, Outcome
-from statemachine.core.log import EntryKind, LogEntry
-from statemachine.core.sentences import PHRASES, Language
+from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import PHRASES, Language
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.journal.rows import attempt_row
 from statemachine.journal.store import JOURNAL_FILE, JournalStore, Write

@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Browser
 
 from statemachine.core.vocabulary import Reason, State
-from statemachine.publish.render import progress_message
+from statemachine.publish.serialize import progress_message
 from tests.browser.visit import visiting
 from tests.web.site import Site, running_site, view
 

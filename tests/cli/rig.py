@@ -17,12 +17,12 @@ from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from statemachine.cli.main import app
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.store import JournalStore, Write
 from statemachine.publish.bus import Bus
-from statemachine.publish.render import entry_message
+from statemachine.publish.serialize import entry_message
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth
 from statemachine.web import WebPorts, build_app

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from statemachine.cli.collector import GROWTH, START_S, short_collections
+from statemachine.daemon.gc_tuning import GROWTH, START_S, short_collections
 
 
 class Node:

@@ -4,11 +4,11 @@ import pytest
 from rich.cells import cell_len
 
 from statemachine.cli.log_line import LineMaker, json_line
-from statemachine.cli.one_line import one_line
-from statemachine.core.log import notice_entry
+from statemachine.core.log_entry import notice_entry
+from statemachine.core.text import one_line
 from statemachine.core.vocabulary import Notice, State
-from statemachine.publish.render import log_entry
-from statemachine.web.texts import Language
+from statemachine.i18n.names import Language
+from statemachine.publish.serialize import log_entry
 from tests.web.site import COLD, NOW, transition_entry
 
 STATES = [transition_entry(COLD, "m")._replace(source=source, dest=dest) for source in State for dest in State]

@@ -8,7 +8,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from loguru import logger
 from pydantic import SecretStr
 
-from statemachine.cli.logs import ToLoguru, hide
+from statemachine.daemon.logging import ToLoguru, hide
 
 SECRET = "the-secret-4711"
 

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from statemachine.simulator import Fleet, running_fleet
-from statemachine.simulator.personas import PERSONAS
+from statemachine.simulator.profiles import PERSONAS
 from tests.cli.rig import PATIENCE_S, REPOSITORY, started
 
 Json = dict[str, Any]

@@ -13,7 +13,7 @@ import aiohttp
 
 from statemachine.cli.descriptors import allow_descriptors
 from statemachine.simulator import Fleet, Member, running_fleet
-from statemachine.simulator.personas import PERSONAS
+from statemachine.simulator.profiles import PERSONAS
 from tests.cli.rig import PATIENCE_S, REPOSITORY, started
 from tests.cli.test_stop import address_of
 

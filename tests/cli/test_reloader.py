@@ -10,11 +10,11 @@ import pytest
 from loguru import logger
 
 from statemachine.cli.building import in_background
-from statemachine.cli.reload import Reloader
-from statemachine.cli.sources import Reading, SettingsFile, read_around
-from statemachine.cli.systemd import ServiceManager
 from statemachine.core.vocabulary import Notice
-from statemachine.fleet.blueprint import Changes
+from statemachine.daemon.config import Reading, SettingsFile, read_around
+from statemachine.daemon.reload import Reloader
+from statemachine.daemon.systemd import ServiceManager
+from statemachine.fleet.diff import Changes
 from statemachine.settings import Settings, load_settings
 from tests.cli.rig import PATIENCE_S, REPOSITORY
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import aiohttp
 
-from statemachine.cli.daemon import running_daemon
-from statemachine.cli.lock import locked
+from statemachine.daemon.app import running_daemon
+from statemachine.daemon.process import locked
 from statemachine.settings import load_settings
 from tests.cli.rig import PATIENCE_S, SmallDaemon, started, write_settings
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import aiohttp
 
-from statemachine.cli.daemon import running_daemon
+from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from tests.cli.rig import REPOSITORY
 from tests.comfyui.rig import free_port

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.cli.daemon_api import daemon_url
+from statemachine.cli.api_client import daemon_url
 from statemachine.core.vocabulary import Reason, State
 from statemachine.settings import parse_settings
 from tests.cli.rig import SmallDaemon, cli, interrupt, small_daemon, started, write_settings

@@ -15,7 +15,7 @@ import pytest
 
 from statemachine.cli.descriptors import allow_descriptors
 from statemachine.simulator import running_fleet
-from statemachine.simulator.personas import PERSONAS
+from statemachine.simulator.profiles import PERSONAS
 from tests.cli.rig import PATIENCE_S, REPOSITORY, started
 
 SERVERS, READERS = 1000, 20

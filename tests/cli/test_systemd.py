@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.cli.systemd import ServiceManager, supervised
+from statemachine.daemon.systemd import ServiceManager, supervised
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.store import JournalStore
 from tests.cli.rig import PATIENCE_S, REPOSITORY

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from statemachine.cli.log_sources import PAGE
-from statemachine.publish.render import log_entry
+from statemachine.cli.log_reader import PAGE
+from statemachine.publish.serialize import log_entry
 from tests.cli.rig import Ended, SmallDaemon, cli, interrupt, json_lines, started
 from tests.web.site import COLD, LOADED, NOW, transition_entry
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.cli.log_sources import PAGE
-from statemachine.core.log import LogEntry, notice_entry
+from statemachine.cli.log_reader import PAGE
+from statemachine.core.log_entry import LogEntry, notice_entry
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.journal.pages import SCAN_ROWS
 from tests.cli.rig import SmallDaemon, cli, json_lines, small_daemon, started

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from statemachine.publish.render import log_entry
+from statemachine.publish.serialize import log_entry
 from tests.cli.rig import json_lines, started, write_settings
 from tests.web.site import COLD, transition_entry
 

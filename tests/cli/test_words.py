@@ -4,16 +4,16 @@ from string import Formatter
 
 import pytest
 
-from statemachine.cli import daemon_words
 from statemachine.cli.say import Say, say
+from statemachine.i18n import cli
 
-ENGLISH = {name: value for name, value in vars(daemon_words).items() if name.isupper() and isinstance(value, str)}
+ENGLISH = {name: value for name, value in vars(cli).items() if name.isupper() and isinstance(value, str)}
 
 
 @pytest.mark.parametrize("name", sorted(ENGLISH))
 def test_each_has_its_chinese(name: str) -> None:
     english = ENGLISH[name]
-    assert fields(daemon_words.ZH[english]) == fields(english)
+    assert fields(cli.ZH[english]) == fields(english)
 
 
 def fields(template: str) -> set[str]:
@@ -21,5 +21,5 @@ def fields(template: str) -> set[str]:
 
 
 def test_a_sentence_within_a_sentence_is_in_the_same_language() -> None:
-    assert say(daemon_words.WAITING, "zh", why=Say(daemon_words.BACK, {})).startswith("服务已恢复")
-    assert say(daemon_words.WAITING, "en", why=Say(daemon_words.BACK, {})).startswith("the daemon is back")
+    assert say(cli.WAITING, "zh", why=Say(cli.BACK, {})).startswith("服务已恢复")
+    assert say(cli.WAITING, "en", why=Say(cli.BACK, {})).startswith("the daemon is back")

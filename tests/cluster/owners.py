@@ -2,7 +2,7 @@
 
 from typing_extensions import override
 
-from statemachine.fleet.ownership import SoleOwner
+from statemachine.fleet.sole_owner import SoleOwner
 
 
 class OwnsWhatever(SoleOwner):

@@ -5,8 +5,8 @@ from pathlib import Path
 from random import Random
 
 from statemachine.cluster.records import record_from
+from statemachine.cluster.rendezvous import chosen
 from statemachine.cluster.store import Source
-from statemachine.core.rendezvous import chosen
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, running, settled
 from tests.cluster.virtual import in_virtual_time

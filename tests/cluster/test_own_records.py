@@ -2,7 +2,7 @@
 
 import asyncio
 
-from statemachine.cluster.own_records import OwnRecords
+from statemachine.cluster.owned_records import OwnRecords
 from statemachine.cluster.records import Record, record_from
 from statemachine.cluster.store import Source
 from tests.cluster.fake_store import FakeEngine

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import orjson
 
-from statemachine.cluster.peers import LIVE
+from statemachine.cluster.bus import LIVE
 from statemachine.core.vocabulary import Notice, Reason, State
-from statemachine.publish.view import CheckDetail, LinkDetail, ServerDetail
+from statemachine.publish.server_detail import CheckDetail, LinkDetail, ServerDetail
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, line, running, settled
 from tests.cluster.virtual import in_virtual_time

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from statemachine.cluster.records import Lease, Record, Told, lease_from, packed, record_from, told_from, view_from
 from statemachine.core.attempt import Attempt, Outcome
-from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.journal.rows import attempt_row, storable

@@ -8,7 +8,7 @@ from pathlib import Path
 from statemachine.cluster.outbox import LIMIT
 from statemachine.cluster.records import Record, Told
 from statemachine.cluster.store import Source
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import BACKLOG_LIMIT
 from statemachine.journal.rows import attempt_row

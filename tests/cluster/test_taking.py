@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from statemachine.cluster.membership import Membership
-from statemachine.cluster.own_records import OwnRecords
+from statemachine.cluster.owned_records import OwnRecords
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import SharedPermits
 from statemachine.cluster.records import Record

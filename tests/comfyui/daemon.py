@@ -10,7 +10,7 @@ from typing import Any
 
 import aiohttp
 
-from statemachine.cli.daemon import running_daemon
+from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from tests.comfyui.rig import Graph, RealServer
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from statemachine.core.backoff import backoff, spread
 from statemachine.core.budgets import Budget
 from statemachine.core.diagram import markdown, mermaid
-from statemachine.core.log import EntryKind, entry_of
+from statemachine.core.log_entry import EntryKind, entry_of
 from statemachine.core.transition import Transition
 from statemachine.core.vocabulary import Reason, State, Witness
 

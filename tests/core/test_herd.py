@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.core.herd import BrakeChange, HerdBrake
+from statemachine.core.outage import BrakeChange, HerdBrake
 
 SERVERS = [f"s{number}" for number in range(10)]
 

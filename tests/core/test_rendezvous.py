@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.core.rendezvous import chosen
+from statemachine.cluster.rendezvous import chosen
 
 NAMES = st.text(min_size=1, max_size=12)
 NODES = st.lists(NAMES, min_size=1, max_size=8, unique=True)

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from typing_extensions import override
 
-from statemachine.cli.daemon import Daemon, running_daemon
+from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import Settings, parse_settings, resolve_servers
 from statemachine.simulator import Persona, SimServer
 from statemachine.simulator.nodes import users_job

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from loguru import logger
 
-from statemachine.cli.daemon import running_daemon
+from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
 from tests.faults.front import Bends, FrameBend, Front

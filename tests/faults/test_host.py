@@ -14,7 +14,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from statemachine.cli.daemon import running_daemon
+from statemachine.daemon.app import running_daemon
 from statemachine.journal.store import JOURNAL_FILE as JOURNAL
 from statemachine.journal.store import JournalStore
 from statemachine.settings import parse_settings

@@ -1,6 +1,6 @@
 """The pace at which a server that loads by itself is looked at."""
 
-from statemachine.fleet.asking import auto_pace_s
+from statemachine.fleet.checking import auto_pace_s
 from statemachine.settings.model import Timing
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from statemachine.comfyui.transport import Transport
 from statemachine.core.budgets import Budget
-from statemachine.core.herd import HerdBrake
-from statemachine.fleet.desk import Shared, World
+from statemachine.core.outage import HerdBrake
+from statemachine.fleet.context import Shared, World
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.publisher import Publisher

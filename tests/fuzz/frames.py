@@ -7,7 +7,7 @@ import orjson
 from statemachine.comfyui.frames import decode, is_session_start
 from statemachine.core.attempt import Attempt
 from statemachine.core.events import Companion
-from statemachine.core.learning import learn
+from statemachine.core.reducers import learn
 from statemachine.core.server import Server
 from tests.transcript import NAMES, recorded
 

@@ -3,7 +3,7 @@
 import asyncio
 from pathlib import Path
 
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from tests.journal.samples import FragileStore, at_once, entry

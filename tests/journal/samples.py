@@ -8,7 +8,7 @@ from typing import TypeVar
 from typing_extensions import override
 
 from statemachine.core.attempt import Attempt, Outcome
-from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.vocabulary import State, Witness
 from statemachine.journal.rows import attempt_row
 from statemachine.journal.store import JournalStore, Write

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.journal.journal import RETRY_S
 from statemachine.journal.port import JournalUnavailableError
 from tests.journal.desk import Desk, settled

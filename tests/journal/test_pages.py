@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.log_filter import EVERYTHING, LogFilter
 from statemachine.core.vocabulary import State
 from statemachine.journal import pages

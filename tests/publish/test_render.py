@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statemachine.core.attempt import Attempt, Outcome
-from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.publish.message import Topic
-from statemachine.publish.render import (
+from statemachine.publish.serialize import (
     detailed_server,
     detailed_status,
     entry_message,
@@ -21,8 +21,8 @@ from statemachine.publish.render import (
     server_line,
     status,
 )
+from statemachine.publish.server_detail import CheckDetail, LinkDetail, ServerDetail
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.view import CheckDetail, LinkDetail, ServerDetail
 
 NEW_YEAR = 1_767_225_600.0
 WARMING = ServerView(

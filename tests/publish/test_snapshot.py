@@ -4,8 +4,8 @@ import pytest
 
 from statemachine.core.view import LiveFigures, ServerView
 from statemachine.core.vocabulary import Reason, State
+from statemachine.publish.server_detail import ServerDetail
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.view import ServerDetail
 
 
 def view(name: str, state: State = State.UNKNOWN) -> ServerView:

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from statemachine.cli.daemon_api import DaemonAwayError
+from statemachine.cli.api_client import DaemonAwayError
 from tests.cli.rig import REPOSITORY, small_daemon
 
 

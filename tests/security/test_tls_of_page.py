@@ -10,7 +10,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from statemachine.cli.daemon import running_daemon
+from statemachine.daemon.app import running_daemon
 from statemachine.settings import load_settings
 from statemachine.settings.certificates import load_pair, page_context
 from statemachine.settings.tls import ListenTls

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from statemachine.cli.sources import AT_START_ONLY
+from statemachine.daemon.config import AT_START_ONLY
 from statemachine.settings import Settings, SettingsError, parse_settings
 from statemachine.settings.masking import secrets_in
 

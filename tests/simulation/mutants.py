@@ -38,8 +38,8 @@ PATCHED: dict[str, dict[str, Any]] = {
             **DUTIES, State.AUTO_EXECUTING: frozenset({Duty.WATCH_QUEUE, Duty.RECHECK}),
         }
     },
-    "backoff": {"statemachine.fleet.link.backoff": wrong.no_backoff},
-    "look_up": {"statemachine.fleet.warming.look_up": wrong.never_found},
+    "backoff": {"statemachine.fleet.connection.backoff": wrong.no_backoff},
+    "look_up": {"statemachine.fleet.submission.look_up": wrong.never_found},
 }  # fmt: skip
 
 MUTANTS = (

@@ -9,7 +9,7 @@ from typing import Any
 from statemachine.comfyui.workflow import Workflow, load_workflow
 from statemachine.core.vocabulary import Reason
 from statemachine.settings import Settings
-from statemachine.simulator.personas import PERSONAS, Persona
+from statemachine.simulator.profiles import PERSONAS, Persona
 from tests.simulation.network import LATE_S
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"

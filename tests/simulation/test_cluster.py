@@ -7,9 +7,9 @@ from random import Random
 import pytest
 from typing_extensions import override
 
-from statemachine.core.rendezvous import chosen
+from statemachine.cluster.rendezvous import chosen
 from statemachine.core.vocabulary import State
-from statemachine.simulator.personas import PERSONAS
+from statemachine.simulator.profiles import PERSONAS
 from tests.simulation.cluster.mutants import MUTANTS
 from tests.simulation.cluster.processes import Process, ProcessLoop
 from tests.simulation.cluster.scenario import LEASE_S, NODES, cluster_scenario_of

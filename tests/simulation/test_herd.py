@@ -1,6 +1,6 @@
 """The daemon's own cable is cut: fifty servers fall silent at once, and nobody is to be paged or warmed for it.
 
-The real fleet in virtual time, under the simulation's judge. The brake is `statemachine/core/herd.py`.
+The real fleet in virtual time, under the simulation's judge. The brake is `statemachine/core/outage.py`.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing_extensions import override
 from statemachine.comfyui.transport import Reply
 from statemachine.core.vocabulary import State
 from statemachine.settings import Settings
-from statemachine.simulator.personas import PERSONAS
+from statemachine.simulator.profiles import PERSONAS
 from tests.simulation.disk import Disk
 from tests.simulation.faults import Faults
 from tests.simulation.judge import Judge

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from statemachine.core.transition import Transition
 from statemachine.core.vocabulary import Reason, State, Witness
-from statemachine.simulator.personas import PERSONAS, Persona
+from statemachine.simulator.profiles import PERSONAS, Persona
 from tests.simulation.deeds import Deeds
 from tests.simulation.disk import Disk
 from tests.simulation.faults import Fault, Faults

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from statemachine.core.vocabulary import Reason, State
-from statemachine.fleet.desk import World
+from statemachine.fleet.context import World
 from statemachine.simulator import SimServer
 from tests.simulation.book import Book
 from tests.simulation.deeds import Deeds

@@ -17,7 +17,7 @@ from statemachine.core.attempt import Attempt
 from statemachine.core.backoff import Uniform, backoff
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Witness
-from statemachine.fleet.desk import Desk, Shared
+from statemachine.fleet.context import Desk, Shared
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.publisher import Publisher

@@ -9,7 +9,7 @@ from typing import Any
 
 from statemachine.simulator import PERSONAS, SimServer
 from statemachine.simulator.nodes import CACHE_NODE, Graph, cache_workflow
-from statemachine.simulator.personas import Persona
+from statemachine.simulator.profiles import Persona
 
 POLL_S = 0.01
 

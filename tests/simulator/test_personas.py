@@ -10,7 +10,7 @@ from multidict import MultiDict
 
 from statemachine.simulator import PERSONAS
 from statemachine.simulator.nodes import MISSION_KEYS, cache_workflow
-from statemachine.simulator.personas import ALL, RAISES
+from statemachine.simulator.profiles import ALL, RAISES
 from tests.simulator.rig import Ear, Rig, rigged, slow_model
 
 pytestmark = pytest.mark.looptime

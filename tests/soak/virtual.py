@@ -31,7 +31,7 @@ from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from statemachine.settings import Settings
-from statemachine.simulator.personas import PERSONAS
+from statemachine.simulator.profiles import PERSONAS
 from tests.simulation.deeds import Deeds
 from tests.simulation.disk import Disk, InLoop
 from tests.simulation.faults import DEED_WEIGHTS, Fault, Faults

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from statemachine.cli.daemon import Daemon, running_daemon
+from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
 from tests.cli.rig import REPOSITORY

@@ -7,7 +7,7 @@ import pytest
 
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.publish.route import PICK_COUNTS_S, Router
+from statemachine.traffic.router import PICK_COUNTS_S, Router
 from tests.traffic.samples import view
 
 

@@ -1,9 +1,9 @@
 """Event logs for the tests, written as a story: who went where, why and how much later."""
 
-from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.journal.lives import Life
-from statemachine.warmth.book import Book
+from statemachine.warmth.history import Book
 
 BEGIN = 1_767_225_600.0
 """2026-01-01T00:00:00Z."""

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.table import TABLE, Row
 from statemachine.core.vocabulary import Reason, State
-from statemachine.warmth.book import Book
-from statemachine.warmth.figures import WINDOWS, Moments, Scope, scope_of
+from statemachine.warmth.history import Book
+from statemachine.warmth.stats import WINDOWS, Moments, Scope, scope_of
 from tests.warmth import brute_force
 from tests.warmth.chronicle import BEGIN, DAY, HOUR, Chronicle
 

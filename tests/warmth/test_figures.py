@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statemachine.core.vocabulary import Reason, State
-from statemachine.warmth.figures import RUN, Moments, Samples, Tally, scope_of
 from statemachine.warmth.server import ServerWarmth
+from statemachine.warmth.stats import RUN, Moments, Samples, Tally, scope_of
 from tests.warmth.chronicle import BEGIN, DAY, HOUR, Chronicle
 
 R, S = Reason, State

@@ -10,7 +10,7 @@ from typing import TypeVar
 import pytest
 from typing_extensions import override
 
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.log_filter import EVERYTHING, LogFilter
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
@@ -21,7 +21,7 @@ from statemachine.journal.schema import MIGRATIONS
 from statemachine.journal.store import JournalStore, Write
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth, WarmthUnknownError
-from statemachine.warmth.follower import FOLLOW_S, PAGE, PATIENCE_S
+from statemachine.warmth.service import FOLLOW_S, PAGE, PATIENCE_S
 from tests.journal.samples import DISK_FULL, FragileStore, at_once
 from tests.warmth.chronicle import BEGIN, DAY, HOUR, Chronicle
 

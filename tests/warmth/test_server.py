@@ -3,7 +3,7 @@
 import pytest
 
 from statemachine.core.vocabulary import Reason, State, Witness
-from statemachine.warmth.figures import Figures, Moments, scope_of
+from statemachine.warmth.stats import Figures, Moments, scope_of
 from tests.warmth.chronicle import BEGIN, HOUR, Chronicle
 
 R, S = Reason, State

@@ -7,7 +7,7 @@ from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.store import JournalStore, Write
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth
-from statemachine.warmth.follower import PAGE, SLICE
+from statemachine.warmth.service import PAGE, SLICE
 from tests.journal.samples import at_once, entry
 from tests.warmth.chronicle import BEGIN, Chronicle
 from tests.warmth.test_follower import view

@@ -12,15 +12,15 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application, Request
 from pydantic import SecretStr
 
-from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Bus
-from statemachine.publish.render import entry_message
+from statemachine.publish.counters import Tally
+from statemachine.publish.serialize import entry_message
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.tally import Tally
 from statemachine.warmth import Warmth
 from statemachine.web import Action, WebPorts, build_app
 

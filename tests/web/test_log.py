@@ -7,11 +7,11 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
 
-from statemachine.core.log import LogEntry, notice_entry
+from statemachine.core.log_entry import LogEntry, notice_entry
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.journal.pages import SCAN_ROWS
 from statemachine.journal.store import Write
-from statemachine.publish.render import log_entry, progress_message
+from statemachine.publish.serialize import log_entry, progress_message
 from statemachine.web.log import Log
 from tests.web.site import COLD, LOADED, NOW, Site, next_event, next_events, transition_entry, view
 

@@ -11,10 +11,10 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families
 
 from statemachine.core.attempt import Attempt, Outcome
-from statemachine.core.log import notice_entry
+from statemachine.core.log_entry import notice_entry
 from statemachine.core.vocabulary import Notice, Reason, State
-from statemachine.publish.tally import EXPECTED
-from statemachine.publish.view import ServerDetail
+from statemachine.publish.counters import EXPECTED
+from statemachine.publish.server_detail import ServerDetail
 from tests.web.metrics_page import Row, documented
 from tests.web.site import COLD, LOADED, NOW, Site, next_event, running_site, view
 

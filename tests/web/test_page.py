@@ -8,13 +8,13 @@ import pytest
 
 from statemachine.core.attempt import Outcome
 from statemachine.core.vocabulary import Notice, Reason, State, Witness
-from statemachine.web import texts
-from statemachine.web.labels import LABELS
+from statemachine.i18n import names
+from statemachine.i18n.page import LABELS
+from statemachine.web.icons import SHAPES
 from statemachine.web.page import CLASSIC_SCRIPTS, DISPLAY_ORDER, LOG_ENTRIES, SORTS
-from statemachine.web.shapes import SHAPES
 from tests.web.site import COLD, Site, running_site, transition_entry
 
-WEB = Path(texts.__file__).parent
+WEB = Path(names.__file__).parent
 # Which of the two names a script has is the system's choice; browsers take both.
 CONTENT_TYPES = {
     "js": {"text/javascript", "application/javascript"},
@@ -62,16 +62,16 @@ async def test_the_page_speaks_of_background_execution_in_both_languages(site: S
 
 
 def test_every_word_of_the_vocabulary_has_both_languages() -> None:
-    assert set(texts.STATES) == set(State) == set(DISPLAY_ORDER)
-    assert set(texts.REASONS) == set(Reason)
-    assert set(texts.NOTICES) == set(Notice)
-    assert set(texts.WITNESSES) == set(Witness)
-    assert set(texts.OUTCOMES) == set(Outcome)
+    assert set(names.STATES) == set(State) == set(DISPLAY_ORDER)
+    assert set(names.REASONS) == set(Reason)
+    assert set(names.NOTICES) == set(Notice)
+    assert set(names.WITNESSES) == set(Witness)
+    assert set(names.OUTCOMES) == set(Outcome)
 
 
 @pytest.mark.parametrize("group", ["state", "reason", "notice", "witness", "outcome", "label"])
 def test_both_languages_say_the_same_in_words_of_their_own(group: str) -> None:
-    english, chinese = (texts.all_texts()[language][group] for language in texts.LANGUAGES)
+    english, chinese = (names.all_texts()[language][group] for language in names.LANGUAGES)
     assert english.keys() == chinese.keys()
     for key, words in english.items():
         assert words.replace("…", "").isascii(), key
@@ -126,7 +126,7 @@ async def test_the_columns_that_can_be_sorted_have_a_button(site: Site) -> None:
 async def test_the_words_reach_the_script_as_data(site: Site) -> None:
     html = await page(site)
     (data,) = re.findall(r'<script type="application/json" id="texts">(.*?)</script>', html)
-    assert json.loads(data) == texts.all_texts()
+    assert json.loads(data) == names.all_texts()
 
 
 async def test_nothing_on_the_page_is_inline_or_from_outside(site: Site) -> None:

@@ -11,8 +11,8 @@ from statistics import quantiles
 import orjson
 from aiohttp import ClientResponse
 
-from statemachine.core.log import LogEntry
-from statemachine.publish.render import entry_message
+from statemachine.core.log_entry import LogEntry
+from statemachine.publish.serialize import entry_message
 from statemachine.web.stream import EventStream
 from tests.web.site import COLD, Client, Site, next_event, next_events, running_site, transition_entry
 from tests.web.test_stream import stream_alone, until

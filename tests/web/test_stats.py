@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.journal.store import Write
 from tests.web.site import COLD, LOADED, NOW, Site, running_site, two_servers

@@ -17,7 +17,7 @@ from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import QUEUE_LIMIT
 from statemachine.publish.message import Message, Topic
-from statemachine.publish.render import progress_message
+from statemachine.publish.serialize import progress_message
 from statemachine.web import WebPorts
 from statemachine.web.stream import REPLAY_PAGE, EventStream
 from tests.web.site import COLD, LOADED, Client, Event, Site, next_event, next_events, running_site, transition_entry

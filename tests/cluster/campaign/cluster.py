@@ -10,7 +10,7 @@ from random import Random
 
 import aiohttp
 
-from statemachine.core.rendezvous import chosen
+from statemachine.cluster.rendezvous import chosen
 from tests.cluster.campaign.nodes import LEASE_S, MARGIN_S, Node
 from tests.cluster.campaign.owners import Owners, watching
 from tests.cluster.campaign.report import Report

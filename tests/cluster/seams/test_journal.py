@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from statemachine.core.attempt import Attempt, Outcome
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import BACKLOG_LIMIT, Journal
 from statemachine.journal.port import JournalPort, JournalUnavailableError, Past

@@ -8,9 +8,9 @@ from typing import cast
 
 import pytest
 
-from statemachine.cli.surroundings import DirectOperator
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.core.ownership import NotOwnedError
+from statemachine.daemon.standalone import DirectOperator
 from statemachine.fleet.fleet import Fleet
 from statemachine.web.ports import Action, Operator
 from tests.cluster.fake_store import FakeEngine

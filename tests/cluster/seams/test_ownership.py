@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from statemachine.core.ownership import Ownership
-from statemachine.fleet.ownership import SoleOwner
+from statemachine.fleet.sole_owner import SoleOwner
 from tests.cluster.nodes import FakeHands, Node, engine, running, settled
 from tests.cluster.virtual import in_virtual_time
 

@@ -7,14 +7,14 @@ from contextlib import suppress
 from loguru import logger
 from typing_extensions import override
 
-from statemachine.cli.clustered import LEAVES_WITHIN_S
 from statemachine.cluster.node import ClusterNode, Identity
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.cluster.store import CutOffError
 from statemachine.comfyui.transport import Reply
-from statemachine.core.herd import HerdBrake
+from statemachine.core.outage import HerdBrake
 from statemachine.core.ownership import NotOwnedError
-from statemachine.fleet.desk import Shared, World
+from statemachine.daemon.clustered import LEAVES_WITHIN_S
+from statemachine.fleet.context import Shared, World
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.reachability import HerdCare
 from statemachine.journal.journal import Journal

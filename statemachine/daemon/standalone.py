@@ -9,9 +9,9 @@ from statemachine.core.budgets import Budget
 from statemachine.core.ownership import Ownership
 from statemachine.core.vocabulary import Notice
 from statemachine.fleet.fleet import Fleet
-from statemachine.fleet.ownership import SoleOwner
 from statemachine.fleet.permits import Permits, PermitsPort
 from statemachine.fleet.publisher import Publisher
+from statemachine.fleet.sole_owner import SoleOwner
 from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.opening import open_store

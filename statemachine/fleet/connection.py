@@ -15,7 +15,7 @@ from statemachine.comfyui.transport import ConnectRefusedError, Socket
 from statemachine.core import events
 from statemachine.core.backoff import backoff
 from statemachine.fleet.clock import loop_time
-from statemachine.fleet.desk import Desk
+from statemachine.fleet.context import Desk
 
 FIRST_DELAY_S = 0.25
 

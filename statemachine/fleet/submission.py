@@ -11,7 +11,7 @@ from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.clock import loop_time
-from statemachine.fleet.desk import Desk
+from statemachine.fleet.context import Desk
 from statemachine.journal.port import JournalUnavailableError
 
 FOLLOW_S = 10.0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from statemachine.core.attempt import Attempt
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Reason, State, Witness
-from statemachine.fleet.desk import Desk
+from statemachine.fleet.context import Desk
 from statemachine.journal.port import JournalPort, JournalUnavailableError, Past
 
 LATE_PAUSE_S = 2.0

@@ -6,12 +6,12 @@ from itertools import zip_longest
 
 from loguru import logger
 
+from statemachine.alerts.alert import Announcement
 from statemachine.alerts.channel import Channel
-from statemachine.alerts.lane import AlertWorld, Lane, OnOutcome, Outcome
-from statemachine.alerts.outbox import Limit, Outbox
-from statemachine.alerts.trouble import Announcement
+from statemachine.alerts.queue import Limit, Outbox
+from statemachine.alerts.sender import AlertWorld, Lane, OnOutcome, Outcome
 from statemachine.alerts.webhook import Webhook
-from statemachine.core.sentences import Language
+from statemachine.core.messages import Language
 from statemachine.settings.alerting import AlertChannel, Alerts
 
 GRACE_S = 2.0

@@ -12,13 +12,13 @@ from functools import partial
 
 from loguru import logger
 
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.journal.lives import Life
 from statemachine.journal.port import JournalPort, JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from statemachine.publish.snapshot import Snapshot
-from statemachine.warmth.book import Book
-from statemachine.warmth.figures import HOUR_S, WINDOWS, Moments, Scope, Tally, scope_of
+from statemachine.warmth.history import Book
+from statemachine.warmth.stats import HOUR_S, WINDOWS, Moments, Scope, Tally, scope_of
 
 PAGE = 250
 """Entries a read."""

@@ -7,11 +7,11 @@ from typing import Any
 import orjson
 
 from statemachine.core.attempt import Attempt
-from statemachine.core.log import EntryKind, LogEntry
+from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.view import ServerView
 from statemachine.publish.message import Message, Topic
+from statemachine.publish.server_detail import ServerDetail
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.view import ServerDetail
 
 Json = dict[str, Any]
 

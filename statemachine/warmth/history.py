@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 
-from statemachine.core.log import LogEntry
+from statemachine.core.log_entry import LogEntry
 from statemachine.journal.lives import Life
 from statemachine.warmth.server import ServerWarmth
 

@@ -16,13 +16,13 @@ from statemachine.core.events import Event
 from statemachine.core.ownership import Ownership
 from statemachine.core.server import Server
 from statemachine.fleet.bell import Bell
-from statemachine.fleet.census import Census
-from statemachine.fleet.ownership import SoleOwner
 from statemachine.fleet.permits import PermitsPort
 from statemachine.fleet.reachability import HerdCare
+from statemachine.fleet.sole_owner import SoleOwner
+from statemachine.fleet.system_info import Census
 from statemachine.journal.port import JournalPort
-from statemachine.publish.tally import Tally
-from statemachine.publish.view import ServerDetail
+from statemachine.publish.counters import Tally
+from statemachine.publish.server_detail import ServerDetail
 from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from statemachine.alerts.outbox import Batch
-from statemachine.alerts.phrases import PHRASES, Phrases
-from statemachine.alerts.trouble import Announcement, Kind, Trouble
-from statemachine.core.sentences import Language
-from statemachine.publish.render import rfc3339
+from statemachine.alerts.alert import Announcement, Kind, Trouble
+from statemachine.alerts.queue import Batch
+from statemachine.core.messages import Language
+from statemachine.i18n.alerts import PHRASES, Phrases
+from statemachine.publish.serialize import rfc3339
 
 DIGEST = "digest"
 """The kind of a letter that tells several things."""

@@ -13,10 +13,10 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
-from statemachine.cli.daemon_words import ANY_PORT, AWAY, ENDED, SOMEBODY_ELSE, SOMEBODY_ELSE_SAID
 from statemachine.cli.say import Say
 from statemachine.cli.sse import Block, Parser
 from statemachine.core.log_filter import LogFilter
+from statemachine.i18n.cli import ANY_PORT, AWAY, ENDED, SOMEBODY_ELSE, SOMEBODY_ELSE_SAID
 from statemachine.settings import Settings
 from statemachine.settings.certificates import fingerprint
 from statemachine.settings.expand import bracketed

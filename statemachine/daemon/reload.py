@@ -11,11 +11,11 @@ from pathlib import Path
 from loguru import logger
 from watchfiles import Change, awatch
 
-from statemachine.cli.sources import Reading, SettingsFile, newly_broken, read_again, waiting_for_restart
-from statemachine.cli.systemd import ServiceManager
-from statemachine.core.sentences import Language
+from statemachine.core.messages import Language
 from statemachine.core.vocabulary import Notice
-from statemachine.fleet.blueprint import Changes
+from statemachine.daemon.config import Reading, SettingsFile, newly_broken, read_again, waiting_for_restart
+from statemachine.daemon.systemd import ServiceManager
+from statemachine.fleet.diff import Changes
 from statemachine.settings import SettingsError
 
 SETTLE_MS = 300

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from statemachine.core.sentences import Language
+from statemachine.core.messages import Language
 from statemachine.core.vocabulary import State
 
 

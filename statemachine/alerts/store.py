@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
+from statemachine.alerts.alert import Trouble
 from statemachine.alerts.incidents import Told
-from statemachine.alerts.trouble import Trouble
 from statemachine.core.vocabulary import State
 from statemachine.journal.port import JournalPort
 from statemachine.journal.store import JournalStore

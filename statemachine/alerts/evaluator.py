@@ -13,8 +13,8 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
+from statemachine.alerts.alert import OVER, Announcement, Trouble, concerns, subject_of
 from statemachine.alerts.incidents import Incidents, Key, Told
-from statemachine.alerts.trouble import OVER, Announcement, Trouble, concerns, subject_of
 from statemachine.core.vocabulary import Notice, State
 from statemachine.settings.alerting import AlertRule
 

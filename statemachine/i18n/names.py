@@ -4,7 +4,7 @@ from typing import Any, Literal, get_args
 
 from statemachine.core.attempt import Outcome
 from statemachine.core.vocabulary import Notice, Reason, State, Witness
-from statemachine.web.labels import LABELS, Text
+from statemachine.i18n.page import LABELS, Text
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)

@@ -10,7 +10,7 @@ from ipaddress import IPv6Address, ip_address
 from aiohttp import hdrs, web
 from pydantic import SecretStr
 
-from statemachine.web.answers import ApiError
+from statemachine.web.responses import ApiError
 
 _PROXY_HEADERS = (hdrs.FORWARDED, hdrs.X_FORWARDED_FOR, "X-Real-IP")
 

@@ -6,7 +6,7 @@ Nothing is dropped for the sake of the limit: the last message that it allows su
 from collections import deque
 from dataclasses import dataclass
 
-from statemachine.alerts.trouble import Announcement
+from statemachine.alerts.alert import Announcement
 
 WAITING_LIMIT = 1_000
 """Announcements that wait for one channel; of older ones only the number is kept."""

@@ -13,9 +13,9 @@ from ssl import SSLContext
 import uvloop
 from loguru import logger
 
-from statemachine.alerts.alerter import running_alerts
-from statemachine.alerts.lane import AlertWorld
-from statemachine.alerts.memory import JournalMemory
+from statemachine.alerts.sender import AlertWorld
+from statemachine.alerts.service import running_alerts
+from statemachine.alerts.store import JournalMemory
 from statemachine.cli.building import (
     chance,
     first_reading,
@@ -25,22 +25,22 @@ from statemachine.cli.building import (
     prune,
     web_side,
 )
-from statemachine.cli.clustered import clustered
-from statemachine.cli.collector import short_collections
-from statemachine.cli.lock import locked
-from statemachine.cli.logs import configure_logging, hide
-from statemachine.cli.reload import Reloader
-from statemachine.cli.sources import Reading, SettingsFile
-from statemachine.cli.surroundings import Clock, Surroundings, alone
-from statemachine.cli.systemd import ServiceManager, supervised
 from statemachine.comfyui.network import new_session
 from statemachine.comfyui.trust import Trust
 from statemachine.core.vocabulary import Notice
-from statemachine.fleet.blueprint import Changes
+from statemachine.daemon.clustered import clustered
+from statemachine.daemon.config import Reading, SettingsFile
+from statemachine.daemon.gc_tuning import short_collections
+from statemachine.daemon.logging import configure_logging, hide
+from statemachine.daemon.process import locked
+from statemachine.daemon.reload import Reloader
+from statemachine.daemon.standalone import Clock, Surroundings, alone
+from statemachine.daemon.systemd import ServiceManager, supervised
+from statemachine.fleet.diff import Changes
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.publisher import Publisher
+from statemachine.publish.counters import Tally
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.tally import Tally
 from statemachine.settings import Settings
 from statemachine.settings.certificates import load_pair, page_context
 from statemachine.settings.masking import secrets_in

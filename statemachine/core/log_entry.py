@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import NamedTuple
 
-from statemachine.core.sentences import PHRASES, Language
+from statemachine.core.messages import PHRASES, Language
 from statemachine.core.transition import Transition
 from statemachine.core.vocabulary import Notice, State, Witness
 

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from typing_extensions import override
 
 from statemachine.cli.log_formats import console_format, file_format, is_entry
-from statemachine.cli.one_line import harmless
+from statemachine.core.text import harmless
 from statemachine.settings.masking import Mask
 from statemachine.settings.model import Logging
 

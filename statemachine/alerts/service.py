@@ -12,18 +12,18 @@ from functools import partial
 import orjson
 from loguru import logger
 
-from statemachine.alerts.book import BEGINNINGS, AlertBook
-from statemachine.alerts.lane import AlertWorld, Outcome
-from statemachine.alerts.lanes import Lanes, Ways, ways_of
-from statemachine.alerts.memory import Memory
-from statemachine.alerts.trouble import Announcement, Kind, Trouble, subject_of, trouble_of
-from statemachine.core.sentences import PHRASES
+from statemachine.alerts.alert import Announcement, Kind, Trouble, subject_of, trouble_of
+from statemachine.alerts.dispatcher import Lanes, Ways, ways_of
+from statemachine.alerts.evaluator import BEGINNINGS, AlertBook
+from statemachine.alerts.sender import AlertWorld, Outcome
+from statemachine.alerts.store import Memory
+from statemachine.core.messages import PHRASES
 from statemachine.core.vocabulary import Notice
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Bus
+from statemachine.publish.counters import Tally
 from statemachine.publish.message import Message, Topic
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.tally import Tally
 from statemachine.settings import Settings, resolve_servers
 
 TICK_S = 0.25

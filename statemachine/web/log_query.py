@@ -8,8 +8,8 @@ from aiohttp import web
 from statemachine.core.log_filter import REASON_CODES, STATE_NAMES, LogFilter
 from statemachine.core.vocabulary import State
 from statemachine.journal.store import JournalStore
-from statemachine.web.answers import ApiError
 from statemachine.web.ports import WebPorts
+from statemachine.web.responses import ApiError
 
 MAX_NUMBER_DIGITS = 18
 HIGHEST_NUMBER = 10**MAX_NUMBER_DIGITS - 1

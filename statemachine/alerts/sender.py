@@ -11,12 +11,12 @@ from enum import StrEnum
 
 from loguru import logger
 
+from statemachine.alerts.alert import Announcement
 from statemachine.alerts.channel import Channel, SendError
-from statemachine.alerts.letters import Letter, letter_of
-from statemachine.alerts.outbox import Batch, Outbox
-from statemachine.alerts.trouble import Announcement
+from statemachine.alerts.notification import Letter, letter_of
+from statemachine.alerts.queue import Batch, Outbox
 from statemachine.core.backoff import Uniform, backoff
-from statemachine.core.sentences import Language
+from statemachine.core.messages import Language
 
 ATTEMPTS = 12
 """Tries of one message; with the pauses between them about 40 minutes."""

@@ -10,7 +10,7 @@ from loguru import logger
 
 from statemachine.core.ownership import NotOwnedError
 from statemachine.journal.port import JournalUnavailableError
-from statemachine.publish.render import Json
+from statemachine.publish.serialize import Json
 
 COMPRESS_FROM = 1_024
 """Bytes; smaller answers fit one packet anyway."""

@@ -9,7 +9,7 @@ from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
 from statemachine.core.vocabulary import Reason, Witness
 from statemachine.fleet.clock import loop_time
-from statemachine.fleet.desk import Desk
+from statemachine.fleet.context import Desk
 from statemachine.settings.model import Timing
 
 STALE_PAUSE_S = 0.05

@@ -16,12 +16,12 @@ from typing_extensions import override
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.records import UNREADABLE, Record, line, packed, view_from
 from statemachine.cluster.store import CutOffError, SharedStore
-from statemachine.core.sentences import PHRASES, Language
+from statemachine.core.messages import PHRASES, Language
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.bus import Bus
+from statemachine.publish.server_detail import CheckDetail, LinkDetail, ServerDetail
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.view import CheckDetail, LinkDetail, ServerDetail
 
 LIVE = "live"
 GATHERED_S = 0.25

@@ -1,0 +1,1 @@
+"""The running daemon: its composition root, its files and its process."""

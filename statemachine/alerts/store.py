@@ -8,8 +8,8 @@ from statemachine.alerts.alert import Trouble
 from statemachine.alerts.incidents import Told
 from statemachine.core.vocabulary import State
 from statemachine.journal.port import JournalPort
+from statemachine.journal.rows import ToldAlert
 from statemachine.journal.store import JournalStore
-from statemachine.journal.told_alerts import ToldAlert
 
 
 class Memory(Protocol):

@@ -7,6 +7,7 @@ DaemonError
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -14,13 +15,51 @@ import aiohttp
 import orjson
 
 from statemachine.cli.say import Say
-from statemachine.cli.sse import Block, Parser
-from statemachine.core.log_filter import LogFilter
+from statemachine.core.log_entry import LogFilter
 from statemachine.i18n.cli import ANY_PORT, AWAY, ENDED, SOMEBODY_ELSE, SOMEBODY_ELSE_SAID
 from statemachine.settings import Settings
 from statemachine.settings.certificates import fingerprint
 from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import Mask
+
+MAX_BLOCK = 16 * 1024 * 1024
+"""Bytes of one event; a stream without blank lines is not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One event, or a block with only an `id`. Comments are no blocks."""
+
+    id: int | None
+    event: str
+    data: str
+
+
+class Parser:
+    """Bytes in, whole blocks out, wherever the network cut them."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[Block]:
+        """The blocks that this chunk completes. ValueError where this is no stream of events."""
+        *blocks, self._rest = (self._rest + chunk).split(b"\n\n")
+        if len(self._rest) > MAX_BLOCK:
+            raise ValueError("this is no stream of events")
+        return [parsed for block in blocks if (parsed := _parse(block.decode("utf-8", "replace"))) is not None]
+
+
+def _parse(text: str) -> Block | None:
+    fields: dict[str, str] = {}
+    for line in text.split("\n"):
+        name, _, value = line.partition(":")
+        if name:
+            fields[name] = value.removeprefix(" ")
+    number = fields.get("id", "")
+    if not fields.keys() & {"id", "data"}:
+        return None
+    return Block(int(number) if number.isdecimal() else None, fields.get("event", ""), fields.get("data", ""))
+
 
 ANSWER_S = 20.0
 CONNECT_S = 5.0

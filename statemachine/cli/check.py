@@ -10,7 +10,6 @@ from rich.text import Text
 from statemachine.cli.asking import Peer, peer_of
 from statemachine.cli.context import console, refuse, run, settings_of
 from statemachine.cli.words import heading, state_text
-from statemachine.cli.workflow_files import load_workflows
 from statemachine.comfyui.checks import kinds_of
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.network import new_session
@@ -19,6 +18,7 @@ from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
 from statemachine.core.text import one_line
 from statemachine.core.vocabulary import State
+from statemachine.daemon.config import load_workflows
 from statemachine.i18n.names import Language
 from statemachine.settings import ServerConfig, Settings, resolve_servers
 

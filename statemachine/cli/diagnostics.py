@@ -7,17 +7,64 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
+
+from rich.text import Text
 
 from statemachine.cli.asking import Peer
-from statemachine.cli.finding import Finding, Mark, bad, care, good
+from statemachine.cli.say import Say
 from statemachine.comfyui.checks import AUTO_STEPS
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
-from statemachine.comfyui.fitness import fitness
 from statemachine.comfyui.frames import is_session_start
+from statemachine.comfyui.preflight import fitness
 from statemachine.comfyui.transport import Socket
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
+from statemachine.core.text import one_line
 from statemachine.core.vocabulary import Reason
+
+
+class Mark(Enum):
+    """The sign before the line. Only BAD is a "no"."""
+
+    GOOD = ("✓", "green")
+    BAD = ("✗", "red")
+    CARE = ("!", "yellow")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """`said` is a key of `doctor_words.ZH` with its values; so is `advice`, where there is any."""
+
+    mark: Mark
+    said: Say
+    advice: Say | None = None
+
+
+def good(english: str, /, **values: object) -> Finding:
+    """All is well."""
+    return Finding(Mark.GOOD, Say(english, values))
+
+
+def bad(english: str, advice: str = "", /, **values: object) -> Finding:
+    """comfywarm cannot work so."""
+    return Finding(Mark.BAD, Say(english, values), Say(advice, values) if advice else None)
+
+
+def care(english: str, advice: str = "", /, **values: object) -> Finding:
+    """It works, but somebody should know."""
+    return Finding(Mark.CARE, Say(english, values), Say(advice, values) if advice else None)
+
+
+def line(finding: Finding, language: str) -> Text:
+    """For people."""
+    sign, style = finding.mark.value
+    text = Text.assemble((f"  {sign} ", style), one_line(finding.said.in_language(language)))
+    if finding.advice is not None:
+        text.append(f"\n      → {one_line(finding.advice.in_language(language))}", style="dim")
+    return text
+
 
 RAW_SHOWN = 300
 GIB = 1024**3

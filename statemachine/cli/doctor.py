@@ -11,13 +11,12 @@ from rich.text import Text
 
 from statemachine.cli.asking import peer_of
 from statemachine.cli.context import console, run, settings_of, settings_path
-from statemachine.cli.diagnostics import examine
+from statemachine.cli.diagnostics import Finding, Mark, care, examine, line
 from statemachine.cli.doctor_words import NO_SETTINGS, WARNING
-from statemachine.cli.finding import Finding, Mark, care, line
-from statemachine.cli.workflow_files import load_workflows
 from statemachine.comfyui.network import new_session
 from statemachine.comfyui.trust import Trust, trust_in
 from statemachine.comfyui.workflow import Workflow, WorkflowError
+from statemachine.daemon.config import load_workflows
 from statemachine.settings import ServerConfig, Settings, parse_settings, resolve_servers
 from statemachine.settings.expand import expand_url
 from statemachine.settings.model import ServerEntry

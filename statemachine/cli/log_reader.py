@@ -17,11 +17,10 @@ from typing import Protocol
 
 import orjson
 
-from statemachine.cli.api_client import DaemonApi, DaemonError, DaemonSaidNoError, Json, filter_query
+from statemachine.cli.api_client import Block, DaemonApi, DaemonError, DaemonSaidNoError, Json, filter_query
 from statemachine.cli.say import Say
-from statemachine.cli.sse import Block
 from statemachine.core.backoff import backoff
-from statemachine.core.log_filter import EVERYTHING, LogFilter
+from statemachine.core.log_entry import EVERYTHING, LogFilter
 from statemachine.i18n.cli import BACK, WAITING
 from statemachine.journal.store import JournalStore
 from statemachine.publish.serialize import log_entry

@@ -1,14 +1,18 @@
 """`tail`: the event log, from the running daemon or, without one, from the journal."""
 
+import re
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, aclosing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Annotated
 
+import orjson
 import typer
+from rich.cells import cell_len
+from rich.text import Text
 
 from statemachine.cli.actions import first_unknown, unknown_target
 from statemachine.cli.api_client import (
@@ -21,16 +25,77 @@ from statemachine.cli.api_client import (
     filter_query,
 )
 from statemachine.cli.context import refuse, remark, run_until_interrupted, settings_of
-from statemachine.cli.log_line import LineMaker, json_line
 from statemachine.cli.log_reader import DaemonLog, FileLog, LogSource, Wanted, newest, newest_number
 from statemachine.cli.output import LineScreen, drop_the_rest, show_bytes, while_read
 from statemachine.cli.say import say
-from statemachine.cli.since import parse_since
-from statemachine.core.log_filter import REASON_CODES, STATE_NAMES, LogFilter
+from statemachine.cli.words import heading, reason_text, state_text
+from statemachine.core.log_entry import REASON_CODES, STATE_NAMES, LogFilter
+from statemachine.core.text import one_line
 from statemachine.core.vocabulary import State
 from statemachine.i18n.cli import FROM_JOURNAL, NO_JOURNAL, UNREADABLE
+from statemachine.i18n.names import Language
 from statemachine.journal.store import JOURNAL_FILE
 from statemachine.settings import Settings, resolve_servers
+
+UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
+
+
+def parse_since(text: str, now: datetime) -> float:
+    """Epoch seconds. A date or time without a zone is the local one's. ValueError says what is allowed."""
+    try:
+        if found := _AGO.fullmatch(text.strip()):
+            return (now - timedelta(**{UNITS[found[2]]: int(found[1])})).timestamp()
+        return datetime.fromisoformat(text.strip()).timestamp()
+    except (ValueError, OverflowError):
+        raise ValueError(f"{text!r} is no time: 2026-01-31T08:00:00Z, or how long ago: 30s, 10m, 2h, 1d") from None
+
+
+ARROW = " → "
+MAX_NAME_WIDTH = 40
+"""Terminal cells; a longer name moves only its own line."""
+
+
+class LineMaker:
+    """Aligns the lines for servers of these names."""
+
+    def __init__(self, language: Language, names: Iterable[str]) -> None:
+        self._language = language
+        self._name_width = min(max(map(cell_len, names), default=0), MAX_NAME_WIDTH)
+        self._state_width = max(state_text(name, language).cell_len for name in STATE_NAMES)
+
+    def line(self, entry: Json) -> Text:
+        """When (local time), who, what, why."""
+        name = one_line(entry["server"] or "-")
+        when = datetime.fromisoformat(entry["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+        return Text.assemble(
+            (when, "dim"),
+            f"  {name}{_padding(cell_len(name), self._name_width)}  ",
+            *self._what(entry),
+            "  ",
+            (reason_text(entry["reason"], self._language), "bold"),
+            f"  {one_line(entry['message'])}",
+        )
+
+    def _what(self, entry: Json) -> tuple[Text | str, ...]:
+        """From one state to another, with the arrows below one another."""
+        if not entry["to"]:
+            notice = Text(heading("notice", self._language), style="bold yellow")
+            return notice, _padding(notice.cell_len, 2 * self._state_width + len(ARROW))
+        source = state_text(entry["from"], self._language) if entry["from"] else Text("-")
+        dest = state_text(entry["to"], self._language)
+        before, after = (_padding(state.cell_len, self._state_width) for state in (source, dest))
+        return before, source, ARROW, dest, after
+
+
+def json_line(entry: Json) -> bytes:
+    """The entry as the API's users know it, on one line. JSON is UTF-8 (RFC 8259, section 8.1)."""
+    return orjson.dumps(entry)
+
+
+def _padding(width: int, wanted: int) -> str:
+    return " " * max(0, wanted - width)
+
 
 DEFAULT_COUNT = 20
 Show = Callable[[Json], None]

@@ -12,7 +12,7 @@ import orjson
 from loguru import logger
 
 from statemachine.cluster.store import ConflictError, CutOffError, Kept, SharedStore, Source
-from statemachine.core.budgets import Budget
+from statemachine.core.backoff import Budget
 from statemachine.core.ownership import Ownership
 
 LEDGER = "permits"

@@ -1,8 +1,14 @@
 """What a server says of itself in /system_stats, cut down to plain values: answers about the whole fleet carry it."""
 
+from functools import lru_cache
 from typing import Any
 
-from statemachine.comfyui.kept_once import kept_once
+
+@lru_cache(maxsize=512)
+def kept_once(text: str) -> str:
+    """An equal text that was said before, else this one."""
+    return text
+
 
 TEXT_LIMIT = 200
 DEVICE_LIMIT = 32

@@ -1,11 +1,25 @@
 """An entry of the event log: what the journal keeps, the page shows and `tail` prints."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
 from statemachine.core.messages import PHRASES, Language
-from statemachine.core.transition import Transition
-from statemachine.core.vocabulary import Notice, State, Witness
+from statemachine.core.vocabulary import Notice, Reason, State, Witness
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """`at` is seconds since the epoch; `message` is one sentence for people."""
+
+    server: str
+    at: float
+    source: State
+    dest: State
+    reason: Reason
+    witness: Witness
+    prompt_id: str | None
+    message: str
 
 
 class EntryKind(StrEnum):
@@ -59,3 +73,32 @@ def entry_of(transition: Transition, group: str) -> LogEntry:
         witness=transition.witness,
         prompt_id=transition.prompt_id,
     )
+
+
+STATE_NAMES = tuple(state.value for state in State)
+REASON_CODES = tuple(sorted({*(reason.value for reason in Reason), *(notice.value for notice in Notice)}))
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """Each empty member lets everything pass; of one that is not, an entry must have one. All members must agree.
+
+    `states` are those that transitions lead to. A notice has neither group nor state, and most have no server.
+    """
+
+    servers: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    states: frozenset[State] = frozenset()
+    reasons: frozenset[str] = frozenset()
+
+    def passes(self, server: str | None, group: str | None, state: State | None, reason: str | None) -> bool:
+        """Whether something with these marks is wanted."""
+        return (
+            (not self.servers or server in self.servers)
+            and (not self.groups or group in self.groups)
+            and (not self.states or state in self.states)
+            and (not self.reasons or reason in self.reasons)
+        )
+
+
+EVERYTHING = LogFilter()

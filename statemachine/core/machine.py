@@ -12,11 +12,11 @@ from transitions import Machine as TransitionsMachine
 
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
+from statemachine.core.log_entry import Transition
 from statemachine.core.messages import PHRASES, Language, Phrases, sentence
 from statemachine.core.reducers import learn
 from statemachine.core.server import Server
 from statemachine.core.table import TABLE, Row
-from statemachine.core.transition import Transition
 from statemachine.core.vocabulary import IN_FLIGHT, State, Witness
 
 ROWS: Mapping[type, Mapping[State, tuple[Row, ...]]] = {

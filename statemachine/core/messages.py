@@ -8,9 +8,61 @@ from functools import singledispatch
 from typing import Literal
 
 from statemachine.core import events
-from statemachine.core.meanings_zh import NOTICE_MEANINGS_ZH, REASON_MEANINGS_ZH
 from statemachine.core.server import CacheNews, Server
 from statemachine.core.vocabulary import NOTICE_MEANINGS, REASON_MEANINGS, Notice, Reason
+
+REASON_MEANINGS_ZH: dict[Reason, str] = {
+    Reason.DAEMON_STARTED: "守护进程刚刚接管这台服务器，尚不了解它的状态",
+    Reason.CHECK_STARTED: "正在查询缓存状态",
+    Reason.ALL_CACHED: "检查结果：所需内容已全部缓存",
+    Reason.KEYS_MISSING: "检查结果：缺少缓存，且没有人在加载",
+    Reason.SERVER_AUTO_EXECUTING: "缺少缓存，服务器已自动在后台执行缓存工作流，无需手动提交",
+    Reason.CHECK_ABSENT: "服务器没有这个缓存检查接口（404）",
+    Reason.CHECK_UNRECOGNISED: "检查的应答无法识别，原文已保留",
+    Reason.ACCESS_DENIED: "服务器要求登录凭据，或拒绝了现有凭据",
+    Reason.PERMIT_GRANTED: "额度允许再预热一台，且队列空闲",
+    Reason.PROMPT_IN_DOUBT: "之前提交的预热任务可能仍在进行，先查明其下落",
+    Reason.PROMPT_ACCEPTED: "服务器已将我们的任务放入队列",
+    Reason.PROMPT_REFUSED: "服务器拒绝了工作流，或拒绝了其中一部分",
+    Reason.MISSING_NODES: "服务器缺少工作流需要的节点；没有提交",
+    Reason.MISSING_MODELS: "服务器缺少工作流需要的模型文件；没有提交",
+    Reason.WORKFLOW_NOT_API_FORMAT: "工作流文件无法使用；没有提交",
+    Reason.PROMPT_SUCCEEDED: "我们的任务已成功结束；接下来由检查确认缓存是否就绪",
+    Reason.PROMPT_FAILED: "我们的任务中有节点抛出异常",
+    Reason.OUT_OF_MEMORY: "我们的任务耗尽了显存；ComfyUI 随后会卸载全部模型",
+    Reason.PROMPT_INTERRUPTED: "有人中断了我们的任务",
+    Reason.PROMPT_LOST: "已证实我们的任务既不在队列中，也不在运行，也不在历史里",
+    Reason.CACHED_WITHOUT_LOADING: "任务成功但缓存节点并未运行，因此仍然缺少缓存",
+    Reason.STILL_COLD_AFTER_SUCCESS: "任务已运行成功，但检查仍然缺少缓存",
+    Reason.SERVER_RESTARTED: "服务器已重启：队列、历史和缓存都已丢失",
+    Reason.FOREIGN_WORK_FINISHED: "其他任务已结束，缓存内容可能发生变化",
+    Reason.CACHE_CHANGED: "服务器通知：缓存内容发生了变化",
+    Reason.QUEUE_STUCK: "我们的任务长时间没有进展，仍在服务器上",
+    Reason.LINK_LOST: "/ws 连接断开，之后的变化将无法得知",
+    Reason.LINK_RESTORED: "/ws 连接已恢复，断开期间发生了什么不得而知",
+    Reason.NOT_ANSWERING: "服务器连续多次没有应答",
+    Reason.ANSWERING_AGAIN: "服务器恢复应答",
+    Reason.RETRY_DUE: "失败后的长等待已结束",
+    Reason.JOURNAL_UNAVAILABLE: "日志库无法写入，因此不能提交",
+    Reason.CHECK_REQUESTED: "操作员要求检查",
+    Reason.WARM_REQUESTED: "操作员要求预热",
+    Reason.PAUSE_REQUESTED: "操作员将服务器停用",
+    Reason.RESUME_REQUESTED: "操作员将服务器恢复",
+    Reason.SETTINGS_CHANGED: "该服务器的设置或工作流已更改，将重新检查",
+    Reason.NODE_CUT_OFF: "本节点与负责该服务器的节点失去联系，不了解其状况",
+}
+
+NOTICE_MEANINGS_ZH: dict[Notice, str] = {
+    Notice.FLEET_VANISHED: "多数服务器同时无应答，问题很可能在我们这一侧：暂不下结论",
+    Notice.FLEET_BACK: "服务器恢复应答，或暂停期已满：重新开始判断",
+    Notice.JOURNAL_UNAVAILABLE: "日志库无法写入：继续监视，但不提交任何任务",
+    Notice.JOURNAL_AVAILABLE: "日志库恢复写入",
+    Notice.SETTINGS_RELOADED: "新的设置或工作流文件已生效",
+    Notice.SETTINGS_REFUSED: "新的设置或工作流文件有误，继续使用原有设置",
+    Notice.NODE_CUT_OFF: "本节点与集群失去联系：继续跟踪进行中的任务，但不提交任何新任务",
+    Notice.NODE_BACK: "本节点已重新加入集群",
+}
+
 
 Language = Literal["en", "zh"]
 

@@ -11,43 +11,106 @@ from functools import partial
 from ssl import SSLContext
 
 import uvloop
+from aiohttp import ClientSession, web
 from loguru import logger
 
 from statemachine.alerts.sender import AlertWorld
 from statemachine.alerts.service import running_alerts
 from statemachine.alerts.store import JournalMemory
-from statemachine.cli.building import (
-    chance,
-    first_reading,
-    in_background,
-    new_fleet,
-    new_id,
-    prune,
-    web_side,
-)
-from statemachine.comfyui.network import new_session
+from statemachine.comfyui.network import NetworkTransport, new_session
 from statemachine.comfyui.trust import Trust
+from statemachine.core.outage import HerdBrake
 from statemachine.core.vocabulary import Notice
+from statemachine.daemon.background import chance, in_background, new_id
 from statemachine.daemon.clustered import clustered
-from statemachine.daemon.config import Reading, SettingsFile
+from statemachine.daemon.config import Reading, SettingsFile, read_around
 from statemachine.daemon.gc_tuning import short_collections
 from statemachine.daemon.logging import configure_logging, hide
-from statemachine.daemon.process import locked
+from statemachine.daemon.process import allow_descriptors, locked
 from statemachine.daemon.reload import Reloader
 from statemachine.daemon.standalone import Clock, Surroundings, alone
 from statemachine.daemon.systemd import ServiceManager, supervised
+from statemachine.fleet.context import Shared, World
 from statemachine.fleet.diff import Changes
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.publisher import Publisher
+from statemachine.fleet.reachability import HerdCare
+from statemachine.journal.port import JournalPort, JournalUnavailableError
+from statemachine.journal.store import JournalStore
 from statemachine.publish.counters import Tally
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings
 from statemachine.settings.certificates import load_pair, page_context
+from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import secrets_in
 from statemachine.settings.tls import ListenTls
 from statemachine.traffic.agent import answering_agent_checks
 from statemachine.warmth import Warmth
+from statemachine.web.app import build_app, build_runner
 from statemachine.web.ports import WebPorts
+
+PRUNE_EVERY_S = 3600.0
+
+
+def first_reading(settings: Settings) -> Reading:
+    """A workflow file that cannot be used stops only the servers that need it."""
+    reading = read_around(settings)
+    for broken in reading.broken:
+        logger.error("{}; the servers that need it will be failed", broken)
+    allow_descriptors(len(reading.servers))
+    return reading
+
+
+def new_fleet(
+    reading: Reading, around: Surroundings, session: ClientSession, trust: Trust, now: Clock, tally: Tally
+) -> Fleet:
+    """The fleet, not started yet."""
+    settings = reading.settings
+    shared = Shared(
+        settings=settings,
+        world=World(now=now, uniform=chance(), new_id=new_id),
+        journal=around.journal,
+        permits=around.permits,
+        check_slots=asyncio.Semaphore(settings.limits.max_checks),
+        herd=HerdCare(HerdBrake(), lambda notice: around.publisher.notice(notice, now())),
+        tally=tally,
+        ownership=around.ownership,
+    )
+    return Fleet(
+        reading.servers,
+        reading.workflows,
+        shared,
+        around.publisher,
+        lambda config: NetworkTransport(
+            session, config.url, config.headers, lambda: shared.settings.timing.http_timeout_s, trust.context(config)
+        ),
+    )
+
+
+@asynccontextmanager
+async def web_side(settings: Settings, ports: WebPorts, tls: SSLContext | None) -> AsyncIterator[str]:
+    """The listening web side; gives its address."""
+    listen = settings.listen
+    app = build_app(ports, token=listen.token, language=settings.language, hosts=(listen.host, *listen.hosts))
+    runner = build_runner(app)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, listen.host, listen.port, ssl_context=tls).start()
+        host, port = runner.addresses[0][:2]
+        yield f"{'https' if tls else 'http'}://{bracketed(host)}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+async def prune(fleet: Fleet, journal: JournalPort, now: Clock) -> None:
+    """Keep the journal within its bounds, in the background."""
+    while True:
+        bounds = fleet.settings.journal
+        oldest = now() - bounds.max_age_days * 86_400.0
+        with suppress(JournalUnavailableError):
+            await journal.read(partial(JournalStore.prune, older_than=oldest, keep=bounds.max_transitions))
+        await asyncio.sleep(PRUNE_EVERY_S)
+
 
 START_PATIENCE_S = 10.0
 """How long the last verdicts may take before changed files are looked for all the same."""

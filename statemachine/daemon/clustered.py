@@ -8,11 +8,11 @@ from functools import partial
 
 from loguru import logger
 
-from statemachine.cli.building import in_background, new_id
 from statemachine.cluster.node import ClusterNode, Identity
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.cluster.store import ClusterUnavailableError, CutOffError, SharedStore
 from statemachine.core.vocabulary import Notice
+from statemachine.daemon.background import in_background, new_id
 from statemachine.daemon.standalone import Clock, Surroundings, new_journal
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.publisher import Publisher

@@ -17,10 +17,42 @@ from loguru import logger
 from pydantic import SecretStr
 from typing_extensions import override
 
-from statemachine.cli.log_formats import console_format, file_format, is_entry
-from statemachine.core.text import harmless
+from statemachine.core.text import harmless, one_line
 from statemachine.settings.masking import Mask
 from statemachine.settings.model import Logging
+
+if TYPE_CHECKING:
+    from loguru import Record
+
+CONSOLE = "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> "
+FILE = "{time:YYYY-MM-DDTHH:mm:ss.SSSZ} {level: <7} "
+
+
+def is_entry(record: "Record") -> bool:
+    """Whether the record tells of an entry of the event log."""
+    return "seq" in record["extra"]
+
+
+def console_format(record: "Record") -> str:
+    """The template of this record's line at the terminal."""
+    return CONSOLE + _text(record)
+
+
+def file_format(record: "Record") -> str:
+    """The template of this record's line in the file."""
+    if not is_entry(record):
+        return FILE + _text(record)
+    number = record["extra"]["seq"]
+    record["extra"]["number"] = "-" if number is None else number
+    return FILE + "#{extra[number]} " + _text(record)  # the same for every entry: loguru keeps what it has parsed
+
+
+def _text(record: "Record") -> str:
+    if not is_entry(record):
+        return "{message}\n{exception}"
+    record["extra"]["line"] = one_line(record["message"])
+    return "{extra[line]}\n"
+
 
 if TYPE_CHECKING:
     from loguru import Record

@@ -1,9 +1,12 @@
 """One daemon for one data folder: two would each know only half of what was sent."""
 
 import fcntl
+import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from loguru import logger
 
 
 class AlreadyRunningError(Exception):
@@ -20,3 +23,21 @@ def locked(folder: Path) -> Iterator[None]:
         except BlockingIOError as error:
             raise AlreadyRunningError(f"another daemon is already running in {folder}") from error
         yield
+
+
+A_SERVER = 3
+"""The /ws connection, a request, and the next one's connection while the last is being closed."""
+BESIDES = 200
+"""Readers of the event stream, the journal, the log."""
+
+
+def allow_descriptors(servers: int) -> None:
+    """Raise this process's own limit as far as it may; say so where that is not enough for so many servers."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    needed = servers * A_SERVER + BESIDES
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        logger.warning(
+            "{} servers may take {} file descriptors, and the limit is {}: see ulimit -n", servers, needed, hard
+        )

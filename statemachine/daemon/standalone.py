@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from statemachine.core.budgets import Budget
+from statemachine.core.backoff import Budget
 from statemachine.core.ownership import Ownership
 from statemachine.core.vocabulary import Notice
 from statemachine.fleet.fleet import Fleet
@@ -14,9 +14,8 @@ from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.sole_owner import SoleOwner
 from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.journal import Journal, WriterThread
-from statemachine.journal.opening import open_store
 from statemachine.journal.port import JournalPort
-from statemachine.journal.store import JOURNAL_FILE
+from statemachine.journal.store import JOURNAL_FILE, open_store
 from statemachine.publish.bus import Bus
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
-from statemachine.comfyui.fitness import fitness
+from statemachine.comfyui.preflight import fitness
 from statemachine.comfyui.records import QueueItem
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events

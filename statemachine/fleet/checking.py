@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
-from statemachine.comfyui.kept_once import kept_once
+from statemachine.comfyui.system import kept_once
 from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
 from statemachine.core.vocabulary import Reason, Witness

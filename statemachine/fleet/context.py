@@ -15,7 +15,7 @@ from statemachine.core.backoff import Uniform
 from statemachine.core.events import Event
 from statemachine.core.ownership import Ownership
 from statemachine.core.server import Server
-from statemachine.fleet.bell import Bell
+from statemachine.fleet.clock import Bell
 from statemachine.fleet.permits import PermitsPort
 from statemachine.fleet.reachability import HerdCare
 from statemachine.fleet.sole_owner import SoleOwner

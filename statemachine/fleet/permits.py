@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import Protocol
 
-from statemachine.core.budgets import Budget
+from statemachine.core.backoff import Budget
 
 
 class PermitsPort(Protocol):

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from statemachine.core.attempt import Attempt
-from statemachine.core.log_entry import LogEntry, entry_of, notice_entry
+from statemachine.core.log_entry import LogEntry, Transition, entry_of, notice_entry
 from statemachine.core.messages import Language
 from statemachine.core.server import Server
-from statemachine.core.transition import Transition
 from statemachine.core.view import LiveFigures, ServerView
 from statemachine.core.vocabulary import Notice, State
 from statemachine.fleet.context import Desk

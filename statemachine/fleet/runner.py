@@ -16,8 +16,8 @@ from statemachine.comfyui.system import describe_system
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.duties import DUTIES, Duty
+from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine
-from statemachine.core.transition import Transition
 from statemachine.core.vocabulary import IN_FLIGHT, State
 from statemachine.fleet import admission, checking, submission
 from statemachine.fleet.connection import keep_link

@@ -7,8 +7,7 @@ for a second, so a page ends after `SCAN_ROWS` of them, and whoever reads asks f
 import sqlite3
 from dataclasses import dataclass
 
-from statemachine.core.log_entry import LogEntry
-from statemachine.core.log_filter import EVERYTHING, LogFilter
+from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.journal.rows import Row, entry_from
 
 SCAN_ROWS = 5_000

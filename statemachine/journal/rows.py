@@ -2,7 +2,8 @@
 
 import sqlite3
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
@@ -105,3 +106,37 @@ def attempt_from(row: sqlite3.Row | Mapping[str, Any]) -> Attempt:
         message=row["message"],
         instance=row["instance"],
     )
+
+
+INSERT_LIFE = "INSERT OR IGNORE INTO lives VALUES (?, 0)"
+BEAT = "INSERT INTO lives VALUES (?, ?) ON CONFLICT (after_seq) DO UPDATE SET seen_at = excluded.seen_at"
+
+PRUNE_LIVES = "DELETE FROM lives WHERE after_seq < (SELECT max(after_seq) FROM lives WHERE seen_at > 0 AND seen_at < ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """One run of the daemon: its entries have numbers above `after_seq`, up to the next life's.
+
+    `seen_at` (epoch seconds) is its last sign of life, 0 where it ended before the first; its entries may be later.
+    """
+
+    after_seq: int
+    seen_at: float
+
+
+INSERT_TOLD_ALERT = "INSERT INTO told_alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class ToldAlert(NamedTuple):
+    """A row. `subject` is a server's name, or a notice's with `#` before it; `since` is epoch seconds."""
+
+    rule: str
+    subject: str
+    incident: str
+    since: float
+    state: str | None
+    reason: str
+    group: str | None
+    url: str
+    message: str

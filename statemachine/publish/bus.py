@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from statemachine.core.log_filter import EVERYTHING, LogFilter
+from statemachine.core.log_entry import EVERYTHING, LogFilter
 from statemachine.core.view import ServerView
 from statemachine.publish.message import Message
 from statemachine.publish.serialize import progress_message

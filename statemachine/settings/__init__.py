@@ -5,9 +5,8 @@ The way of a settings file: `load` reads it, `environment` puts the secrets in, 
 """
 
 from statemachine.settings.load import load_settings, parse_settings
-from statemachine.settings.model import CacheCheck, Settings
+from statemachine.settings.model import CacheCheck, Settings, json_schema
 from statemachine.settings.problems import Problem, SettingsError
-from statemachine.settings.schema import json_schema
 from statemachine.settings.servers import ServerConfig, resolve_servers
 
 __all__ = [

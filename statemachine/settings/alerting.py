@@ -10,8 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from statemachine.core.vocabulary import Reason
-from statemachine.settings.section import Section
-from statemachine.settings.values import Name, Seconds, Whole
+from statemachine.settings.values import Name, Seconds, Section, Whole
 
 AlertState = Literal["unknown", "checking", "cold", "auto_executing", "submitting", "warming", "unreachable", "failed"]
 """Every state but `loaded`, which is no trouble, and `paused`, in which an operator wants quiet."""

@@ -6,9 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from statemachine.settings.section import Section
 from statemachine.settings.tls import Tls
-from statemachine.settings.values import Folder, Name, Seconds
+from statemachine.settings.values import Folder, Name, Seconds, Section
 
 _URL = re.compile(r"(nats|tls)://([!-?A-~]+@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(:[0-9]{1,5})?")
 _PREFIX = re.compile(r"[a-z][a-z0-9_-]{0,30}")

@@ -7,11 +7,10 @@ from pathlib import Path
 import orjson
 from pydantic import ValidationError
 
-from statemachine.settings.alert_checks import check_alerts
 from statemachine.settings.certificates import check_certificates
 from statemachine.settings.environment import EnvironmentExpansion
 from statemachine.settings.explain import Written, explain
-from statemachine.settings.fleet_checks import check_fleet
+from statemachine.settings.fleet_checks import check_alerts, check_fleet
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import Problem, SettingsError
 

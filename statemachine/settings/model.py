@@ -5,16 +5,15 @@ The one description of settings.json: the schema is made from it, and docs/setti
 
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic.json_schema import GenerateJsonSchema
 
 from statemachine.settings.alerting import Alerts
 from statemachine.settings.cluster import Cluster
 from statemachine.settings.expand import MAX_SERVERS, ServerUrl, expand_url, parse_template
-from statemachine.settings.section import Section
 from statemachine.settings.tls import ListenTls, Tls
-from statemachine.settings.traffic import Traffic
 from statemachine.settings.values import (
     BindHost,
     Folder,
@@ -24,10 +23,20 @@ from statemachine.settings.values import (
     RotationSize,
     Route,
     Seconds,
+    Section,
     Token,
     Whole,
     WorkflowNames,
 )
+
+
+class Traffic(Section):
+    """HAProxy's agent-check: a TCP port at which a load balancer asks for one server at a time."""
+
+    agent_host: BindHost = "127.0.0.1"
+    """Address to bind for agent checks. Whoever reaches it may read the servers' states, and nothing else."""
+    agent_port: Annotated[Whole, Field(ge=0, le=65535)] | None = None
+    """TCP port for agent checks; 0 takes any free one. With null there are none."""
 
 
 class Listen(Section):
@@ -205,3 +214,9 @@ class Settings(Section):
     traffic: Traffic = Traffic()
     cluster: Cluster | None = None
     """With null this daemon has the fleet to itself."""
+
+
+def json_schema() -> dict[str, Any]:
+    """The schema as JSON-ready data; settings.schema.json is this, and a test keeps it so."""
+    schema = Settings.model_json_schema(by_alias=True)
+    return {"$schema": GenerateJsonSchema.schema_dialect, **schema, "title": "comfywarm settings"}

@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Self
 
-from statemachine.settings.section import Section
-from statemachine.settings.values import Folder
+from statemachine.settings.values import Folder, Section
 
 
 class Tls(Section):

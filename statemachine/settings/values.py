@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Strict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict
 
 MAX_NAME_LENGTH = 100
 MAX_WORKFLOWS = 100
@@ -119,3 +119,16 @@ HeaderName = Annotated[
 ]
 HeaderValue = Annotated[SecretStr, Field(max_length=8000), AfterValidator(_check_header_value)]
 Headers = Annotated[dict[HeaderName, HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_check_header_names)]
+
+
+class Section(BaseModel):
+    """A part of settings.json: frozen, strict about unknown keys, and silent about values, which may be secret."""
+
+    # hide_input: pydantic's own message would print secrets.
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        hide_input_in_errors=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+    )

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 
 from statemachine.core.log_entry import LogEntry
-from statemachine.journal.lives import Life
+from statemachine.journal.rows import Life
 from statemachine.warmth.server import ServerWarmth
 
 BEFORE_ALL = -1

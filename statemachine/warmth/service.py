@@ -13,8 +13,8 @@ from functools import partial
 from loguru import logger
 
 from statemachine.core.log_entry import LogEntry
-from statemachine.journal.lives import Life
 from statemachine.journal.port import JournalPort, JournalUnavailableError
+from statemachine.journal.rows import Life
 from statemachine.journal.store import JournalStore
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth.history import Book

@@ -5,8 +5,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from statemachine.core.log_entry import LogEntry
-from statemachine.core.log_filter import LogFilter
+from statemachine.core.log_entry import LogEntry, LogFilter
 from statemachine.journal.store import JournalStore
 from statemachine.publish.serialize import log_entry
 from statemachine.web.log_query import HIGHEST_NUMBER, event_number, wanted_events

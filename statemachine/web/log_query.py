@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 
-from statemachine.core.log_filter import REASON_CODES, STATE_NAMES, LogFilter
+from statemachine.core.log_entry import REASON_CODES, STATE_NAMES, LogFilter
 from statemachine.core.vocabulary import State
 from statemachine.journal.store import JournalStore
 from statemachine.web.ports import WebPorts

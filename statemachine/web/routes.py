@@ -4,7 +4,7 @@ from functools import partial
 
 from aiohttp import web
 
-from statemachine.core.log_filter import REASON_CODES, STATE_NAMES
+from statemachine.core.log_entry import REASON_CODES, STATE_NAMES
 from statemachine.publish.serialize import Json
 from statemachine.web import schemas
 from statemachine.web.api import Api

@@ -16,7 +16,7 @@ from http import HTTPStatus
 from aiohttp import hdrs, web
 from loguru import logger
 
-from statemachine.core.log_filter import LogFilter
+from statemachine.core.log_entry import LogFilter
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Subscription
 from statemachine.publish.serialize import entry_message

@@ -9,9 +9,8 @@ import pytest
 from aiohttp import web
 
 from statemachine.cli.asking import peer_of
-from statemachine.cli.diagnostics import examine
+from statemachine.cli.diagnostics import Finding, examine
 from statemachine.cli.doctor_words import ZH
-from statemachine.cli.finding import Finding
 from statemachine.comfyui.network import new_session
 from statemachine.comfyui.trust import trust_in
 from statemachine.comfyui.workflow import load_workflow

@@ -7,7 +7,7 @@ import pytest
 
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import AccessDeniedError, NotAnsweringError
-from statemachine.comfyui.fitness import fitness
+from statemachine.comfyui.preflight import fitness
 from statemachine.comfyui.transport import Reply, Socket
 from statemachine.comfyui.workflow import parse_workflow
 

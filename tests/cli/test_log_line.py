@@ -3,7 +3,7 @@
 import pytest
 from rich.cells import cell_len
 
-from statemachine.cli.log_line import LineMaker, json_line
+from statemachine.cli.tail import LineMaker, json_line
 from statemachine.core.log_entry import notice_entry
 from statemachine.core.text import one_line
 from statemachine.core.vocabulary import Notice, State

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from statemachine.cli.descriptors import allow_descriptors
+from statemachine.daemon.process import allow_descriptors
 from statemachine.simulator import Fleet, Member, running_fleet
 from statemachine.simulator.profiles import PERSONAS
 from tests.cli.rig import PATIENCE_S, REPOSITORY, started

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
-from statemachine.cli.building import in_background
 from statemachine.core.vocabulary import Notice
+from statemachine.daemon.background import in_background
 from statemachine.daemon.config import Reading, SettingsFile, read_around
 from statemachine.daemon.reload import Reloader
 from statemachine.daemon.systemd import ServiceManager

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from statemachine.cli.since import parse_since
-from statemachine.cli.sse import Block, Parser
+from statemachine.cli.api_client import Block, Parser
+from statemachine.cli.tail import parse_since
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from statemachine.cli.descriptors import allow_descriptors
+from statemachine.daemon.process import allow_descriptors
 from statemachine.simulator import running_fleet
 from statemachine.simulator.profiles import PERSONAS
 from tests.cli.rig import PATIENCE_S, REPOSITORY, started

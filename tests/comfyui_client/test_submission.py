@@ -5,10 +5,9 @@ from typing import Any
 import orjson
 import pytest
 
-from statemachine.comfyui.client import ComfyClient
+from statemachine.comfyui.client import ComfyClient, read_reply
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.records import Marker
-from statemachine.comfyui.submission import read_reply
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events as e
 from statemachine.core.vocabulary import Reason, Witness

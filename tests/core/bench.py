@@ -6,9 +6,9 @@ from types import MappingProxyType
 
 from statemachine.core import events as e
 from statemachine.core.attempt import Attempt
+from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine
 from statemachine.core.server import Reachability, Server
-from statemachine.core.transition import Transition
 from statemachine.core.vocabulary import Reason, State, Witness
 
 MACHINE = Machine()

@@ -3,11 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.core.backoff import backoff, spread
-from statemachine.core.budgets import Budget
+from statemachine.core.backoff import Budget, backoff, spread
 from statemachine.core.diagram import markdown, mermaid
-from statemachine.core.log_entry import EntryKind, entry_of
-from statemachine.core.transition import Transition
+from statemachine.core.log_entry import EntryKind, Transition, entry_of
 from statemachine.core.vocabulary import Reason, State, Witness
 
 CHANCE = st.floats(0, 1, exclude_max=True)

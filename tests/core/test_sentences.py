@@ -8,8 +8,7 @@ import pytest
 from statemachine.core import events as e
 from statemachine.core.log_entry import notice_entry
 from statemachine.core.machine import Machine
-from statemachine.core.meanings_zh import NOTICE_MEANINGS_ZH, REASON_MEANINGS_ZH
-from statemachine.core.messages import CHINESE, ENGLISH
+from statemachine.core.messages import CHINESE, ENGLISH, NOTICE_MEANINGS_ZH, REASON_MEANINGS_ZH
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import NOTICE_MEANINGS, Notice, Reason
 from tests.core.bench import accepted, submission

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from statemachine.traffic.verdict import RENEWAL_S
+from statemachine.traffic.agent import RENEWAL_S
 from tests.cli.rig import cli, write_settings
 from tests.deploy.haproxy_rig import AGENT_INTER_S, PATIENCE_S, SHIPPED, USER, Outcome, Stage, staged
 

@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 
 from statemachine.comfyui.transport import Transport
-from statemachine.core.budgets import Budget
+from statemachine.core.backoff import Budget
 from statemachine.core.outage import HerdBrake
 from statemachine.fleet.context import Shared, World
 from statemachine.fleet.fleet import Fleet

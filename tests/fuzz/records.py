@@ -5,9 +5,9 @@ from contextlib import suppress
 
 import orjson
 
+from statemachine.comfyui.client import read_reply
 from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.records import history_entries, queue_items
-from statemachine.comfyui.submission import read_reply
 from statemachine.comfyui.transport import Reply
 from statemachine.core.attempt import Attempt
 from tests.transcript import NAMES, recorded

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.log_entry import LogEntry
-from statemachine.core.log_filter import EVERYTHING, LogFilter
+from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.core.vocabulary import State
 from statemachine.journal import pages
 from statemachine.journal.pages import SCAN_ROWS, Page

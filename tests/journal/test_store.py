@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.vocabulary import State, Witness
-from statemachine.journal.lives import Life
+from statemachine.journal.rows import Life
 from statemachine.journal.schema import MIGRATIONS, SchemaTooNewError
 from statemachine.journal.store import JournalStore
 from tests.journal.samples import attempt, entry, notice, written

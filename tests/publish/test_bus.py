@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from statemachine.core.log_filter import LogFilter
+from statemachine.core.log_entry import LogFilter
 from statemachine.publish.bus import QUEUE_LIMIT, Bus
 from statemachine.publish.message import Message, Topic
 from tests.publish.test_render import WARMING

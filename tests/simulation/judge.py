@@ -9,7 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
 from statemachine.comfyui.transport import Reply
-from statemachine.core.transition import Transition
+from statemachine.core.log_entry import Transition
 from statemachine.core.vocabulary import Reason, State
 from statemachine.journal.rows import Row
 from statemachine.journal.store import Write

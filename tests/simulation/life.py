@@ -9,10 +9,9 @@ from typing_extensions import override
 
 from statemachine.comfyui.transport import Transport
 from statemachine.core.attempt import Attempt
-from statemachine.core.budgets import Budget
-from statemachine.core.log_entry import LogEntry
+from statemachine.core.backoff import Budget
+from statemachine.core.log_entry import LogEntry, Transition
 from statemachine.core.outage import HerdBrake
-from statemachine.core.transition import Transition
 from statemachine.fleet.context import Desk, Shared, World
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits

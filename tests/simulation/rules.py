@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
-from statemachine.core.transition import Transition
+from statemachine.core.log_entry import Transition
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.settings import Settings
 from tests.simulation.book import Book, prompts_of_ours

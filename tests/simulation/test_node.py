@@ -12,7 +12,7 @@ from random import Random
 import pytest
 from typing_extensions import override
 
-from statemachine.core.transition import Transition
+from statemachine.core.log_entry import Transition
 from statemachine.core.vocabulary import Reason, State, Witness
 from statemachine.simulator.profiles import PERSONAS, Persona
 from tests.simulation.deeds import Deeds

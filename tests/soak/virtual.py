@@ -26,7 +26,7 @@ from statistics import median
 
 from typing_extensions import override
 
-from statemachine.cli.building import PRUNE_EVERY_S
+from statemachine.daemon.app import PRUNE_EVERY_S
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore

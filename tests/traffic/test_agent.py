@@ -10,7 +10,7 @@ import pytest
 
 from statemachine.core.vocabulary import State
 from statemachine.publish.snapshot import Snapshot
-from statemachine.settings.traffic import Traffic
+from statemachine.settings.model import Traffic
 from statemachine.traffic.agent import MAX_CLIENTS, answering_agent_checks
 from tests.traffic.samples import NOW, view
 

@@ -3,7 +3,7 @@
 import pytest
 
 from statemachine.core.vocabulary import Reason, State
-from statemachine.traffic.verdict import STEP_S, settles_in, verdict
+from statemachine.traffic.agent import STEP_S, settles_in, verdict
 from tests.traffic.samples import NOW, view
 
 

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import Reason, State
-from statemachine.journal.lives import Life
+from statemachine.journal.rows import Life
 
 Span = tuple[float, float, State]
 

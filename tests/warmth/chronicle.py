@@ -2,7 +2,7 @@
 
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.vocabulary import Reason, State, Witness
-from statemachine.journal.lives import Life
+from statemachine.journal.rows import Life
 from statemachine.warmth.history import Book
 
 BEGIN = 1_767_225_600.0

@@ -10,8 +10,7 @@ from typing import TypeVar
 import pytest
 from typing_extensions import override
 
-from statemachine.core.log_entry import LogEntry
-from statemachine.core.log_filter import EVERYTHING, LogFilter
+from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.journal.journal import Journal

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.log_entry import LogEntry
-from statemachine.core.log_filter import LogFilter
+from statemachine.core.log_entry import LogEntry, LogFilter
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.fleet.publisher import Publisher

@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 
 from statemachine.cluster.permits import SharedPermits
-from statemachine.core.budgets import Budget
+from statemachine.core.backoff import Budget
 from statemachine.fleet.permits import Permits, PermitsPort
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import engine, settled

@@ -11,7 +11,7 @@ import orjson
 import uvloop
 
 from statemachine.core.log_entry import EntryKind, LogEntry
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.rows import INSERT_ENTRY, entry_row
 from statemachine.journal.store import JournalStore
@@ -28,7 +28,7 @@ ENTRIES = [
         group="default",
         source=State.CHECKING,
         dest=State.COLD,
-        witness=Witness.CHECK,
+        witness=Source.CHECK,
     )
     for number in range(BATCH * BATCHES)
 ]

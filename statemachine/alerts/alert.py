@@ -17,7 +17,7 @@ MESSAGE_LIMIT = 500
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Alert:
     """A server as it stood when something was amiss, or a notice. `since` and all times are epoch seconds.
 
     `subject` is the server's name. A notice's begins with `#`, which no name may hold.
@@ -48,10 +48,10 @@ class Trouble:
         return (self.state, self.reason)
 
 
-def trouble_of(view: ServerView) -> Trouble:
+def trouble_of(view: ServerView) -> Alert:
     """A server as it stands. Its message may quote a server, which may say anything of any length."""
     message = view.message[:MESSAGE_LIMIT].encode("utf-8", "replace").decode()
-    return Trouble(view.name, view.reason.value, view.since, message, view.state, view.group, view.url)
+    return Alert(view.name, view.reason.value, view.since, message, view.state, view.group, view.url)
 
 
 def subject_of(notice: Notice) -> str:
@@ -59,7 +59,7 @@ def subject_of(notice: Notice) -> str:
     return f"#{notice.value}"
 
 
-def concerns(rule: AlertRule, trouble: Trouble) -> bool:
+def concerns(rule: AlertRule, trouble: Alert) -> bool:
     """Whether the rule is about it."""
     if trouble.state is None:
         return trouble.reason in rule.notices
@@ -92,7 +92,7 @@ class Announcement:
     kind: Kind
     rule: str
     to: tuple[str, ...]
-    troubles: tuple[Trouble, ...]
-    still: tuple[Trouble, ...]
+    troubles: tuple[Alert, ...]
+    still: tuple[Alert, ...]
     fleet: int
     at: float

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from statemachine.alerts.alert import Kind
 from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, no_answer
-from statemachine.alerts.notification import DIGEST, Letter
+from statemachine.alerts.notification import DIGEST, Notification
 from statemachine.settings.apprise_urls import new_asset, service_of
 
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Service:
             self._apprise.add(service)
         self._thread: threading.Thread | None = None
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Notification) -> None:
         """See Channel. A thread that hangs cannot be ended; it is left alone, and nothing more is begun beside it."""
         if self._thread is not None and self._thread.is_alive():
             raise SendError("the attempt before this one still hangs")
@@ -49,7 +49,7 @@ class Service:
         if why_not is not None:
             raise SendError(why_not)
 
-    def _notify(self, letter: Letter) -> str | None:
+    def _notify(self, letter: Notification) -> str | None:
         """In the thread: what went wrong, in apprise's words and without the URL's."""
         result = self._apprise.notify(
             body=letter.body,

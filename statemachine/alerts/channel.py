@@ -5,7 +5,7 @@ What goes wrong is told without the address: URLs of services are secrets.
 
 from typing import Protocol
 
-from statemachine.alerts.notification import Letter
+from statemachine.alerts.notification import Notification
 
 SEND_TIMEOUT_S = 30.0
 
@@ -26,6 +26,6 @@ def no_answer() -> SendError:
 class Channel(Protocol):
     """One way to somebody."""
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Notification) -> None:
         """Return once it was taken; SendError where it was not."""
         ...

@@ -8,20 +8,21 @@ from loguru import logger
 
 from statemachine.alerts.alert import Announcement
 from statemachine.alerts.channel import Channel
-from statemachine.alerts.queue import Limit, Outbox
-from statemachine.alerts.sender import AlertWorld, Lane, OnOutcome, Outcome
+from statemachine.alerts.queue import Limit, NotificationQueue
+from statemachine.alerts.sender import Delivery, OnDelivery, Sender
 from statemachine.alerts.webhook import Webhook
+from statemachine.core.clock import Clock
 from statemachine.core.messages import Language
 from statemachine.settings.alerting import AlertChannel, Alerts
 
 GRACE_S = 2.0
 """How long the daemon's end waits for what is still to be sent."""
 
-Ways = Callable[[AlertChannel], list[Channel]]
+ChannelsFor = Callable[[AlertChannel], list[Channel]]
 """The addresses of a channel of the settings."""
 
 
-def ways_of(channel: AlertChannel, now: Callable[[], float]) -> list[Channel]:
+def channels_for(channel: AlertChannel, now: Callable[[], float]) -> list[Channel]:
     """One for each URL, so that none waits for another."""
     if channel.webhook is not None and channel.secret is not None:
         return [Webhook(channel.webhook, channel.secret, now)]
@@ -30,16 +31,16 @@ def ways_of(channel: AlertChannel, now: Callable[[], float]) -> list[Channel]:
     return [Service(url) for url in channel.apprise]
 
 
-class Lanes:
+class Dispatcher:
     """Owns a task for each address. `on_outcome` hears once of each announcement on each lane."""
 
-    def __init__(self, ways: Ways, world: AlertWorld, on_outcome: OnOutcome) -> None:
+    def __init__(self, ways: ChannelsFor, world: Clock, on_outcome: OnDelivery) -> None:
         self._ways = ways
         self._world = world
         self._on_outcome = on_outcome
         self._channels: dict[str, AlertChannel] = {}
-        self._lanes: dict[str, list[Lane]] = {}
-        self._tasks: dict[Lane, asyncio.Task[None]] = {}
+        self._lanes: dict[str, list[Sender]] = {}
+        self._tasks: dict[Sender, asyncio.Task[None]] = {}
 
     def apply(self, alerts: Alerts, language: Language) -> None:
         """Keep lanes of unchanged channels; what waits on a changed one goes to its new addresses."""
@@ -77,21 +78,21 @@ class Lanes:
             if way is None:
                 self._drop(name, outbox)
             else:
-                self._open(name, way, outbox or Outbox(limit), language)
+                self._open(name, way, outbox or NotificationQueue(limit), language)
 
-    def _open(self, name: str, way: Channel, outbox: Outbox, language: Language) -> None:
-        lane = Lane(name, way, outbox, language, self._world, self._on_outcome)
+    def _open(self, name: str, way: Channel, outbox: NotificationQueue, language: Language) -> None:
+        lane = Sender(name, way, outbox, language, self._world, self._on_outcome)
         self._lanes.setdefault(name, []).append(lane)
         self._tasks[lane] = asyncio.get_running_loop().create_task(lane.run())
 
-    def _stop(self, name: str) -> list[Outbox]:
+    def _stop(self, name: str) -> list[NotificationQueue]:
         """Cancelled, a lane does nothing more before what it holds is taken back."""
         lanes = self._lanes.pop(name, [])
         for lane in lanes:
             self._tasks.pop(lane).cancel()
         return [lane.take_back() for lane in lanes]
 
-    def _drop(self, name: str, outbox: Outbox) -> None:
+    def _drop(self, name: str, outbox: NotificationQueue) -> None:
         for announcement in outbox.take_all().announcements:
             logger.error("an alert of rule {} was not sent on channel {}, which ends", announcement.rule, name)
-            self._on_outcome(name, announcement, Outcome.DROPPED)
+            self._on_outcome(name, announcement, Delivery.DROPPED)

@@ -13,8 +13,8 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from statemachine.alerts.alert import OVER, Announcement, Trouble, concerns, subject_of
-from statemachine.alerts.incidents import Incidents, Key, Told
+from statemachine.alerts.alert import OVER, Alert, Announcement, concerns, subject_of
+from statemachine.alerts.incidents import Incidents, Key, SentAlert
 from statemachine.core.vocabulary import Notice, State
 from statemachine.settings.alerting import AlertRule
 
@@ -39,8 +39,8 @@ Cause = tuple[str, State | None, str]
 
 
 @dataclass(slots=True)
-class _Pending:
-    trouble: Trouble
+class _PendingAlert:
+    trouble: Alert
     due_at: float
 
 
@@ -48,18 +48,18 @@ class _Pending:
 class _Gathering:
     flush_at: float
     until: float
-    members: dict[str, Trouble] = field(default_factory=dict)
+    members: dict[str, Alert] = field(default_factory=dict)
 
 
-class AlertBook:
+class AlertEvaluator:
     """Hears of every change and says, when asked, what is due."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self.incidents = Incidents(new_id)
         self._gather_s = 0.0
         self._rules: dict[str, AlertRule] = {}
-        self._standing: dict[str, Trouble] = {}
-        self._pending: dict[Key, _Pending] = {}
+        self._standing: dict[str, Alert] = {}
+        self._pending: dict[Key, _PendingAlert] = {}
         self._agenda: list[tuple[float, int, Key]] = []
         self._entries = itertools.count()
         self._gathering: dict[Cause, _Gathering] = {}
@@ -77,7 +77,7 @@ class AlertBook:
         for trouble in list(self._standing.values()):
             self._see(trouble, now)
 
-    def restore(self, told: Iterable[Told], now: float) -> None:
+    def restore(self, told: Iterable[SentAlert], now: float) -> None:
         """Take up what an earlier run has told. A notice of that time is over unless it comes again."""
         for one in told:
             rule = self._rules.get(one.rule)
@@ -86,7 +86,7 @@ class AlertBook:
                 self.incidents.restore(rule, one)
                 self._resume(one.trouble, now)
 
-    def _resume(self, trouble: Trouble, now: float) -> None:
+    def _resume(self, trouble: Alert, now: float) -> None:
         """It may be over already."""
         standing = self._standing.get(trouble.subject)
         if standing is not None:
@@ -95,7 +95,7 @@ class AlertBook:
             self._standing[trouble.subject] = trouble
             self._settling[trouble.subject] = now + SETTLE_S
 
-    def see(self, trouble: Trouble, now: float) -> None:
+    def see(self, trouble: Alert, now: float) -> None:
         """A server is in this state, or a notice has begun; it may be nothing bad."""
         self._standing[trouble.subject] = trouble
         self._settling.pop(trouble.subject, None)
@@ -133,7 +133,7 @@ class AlertBook:
         times += [*self._settling.values(), *self.incidents.times()]
         return min(times, default=None)
 
-    def _see(self, trouble: Trouble, now: float) -> None:
+    def _see(self, trouble: Alert, now: float) -> None:
         for rule in self._rules.values():
             key = (rule.name, trouble.subject)
             if trouble.state in OVER:
@@ -146,12 +146,12 @@ class AlertBook:
             elif key not in self.incidents and not self._is_gathering(key):
                 self._begin(rule, trouble, now)
 
-    def _begin(self, rule: AlertRule, trouble: Trouble, now: float) -> None:
+    def _begin(self, rule: AlertRule, trouble: Alert, now: float) -> None:
         key = (rule.name, trouble.subject)
         if not rule.for_s:
             self._gather(key, trouble, now)
             return
-        self._pending[key] = _Pending(trouble, now + rule.for_s)
+        self._pending[key] = _PendingAlert(trouble, now + rule.for_s)
         heapq.heappush(self._agenda, (now + rule.for_s, next(self._entries), key))
 
     def _ripen(self, now: float) -> None:
@@ -163,7 +163,7 @@ class AlertBook:
                 del self._pending[key]
                 self._gather(key, pending.trouble, now)
 
-    def _gather(self, key: Key, trouble: Trouble, now: float) -> None:
+    def _gather(self, key: Key, trouble: Alert, now: float) -> None:
         cause = (key[0], *trouble.cause)
         gathering = self._gathering.get(cause)
         if gathering is None:

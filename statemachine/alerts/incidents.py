@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from statemachine.alerts.alert import Announcement, Kind, Trouble
+from statemachine.alerts.alert import Alert, Announcement, Kind
 from statemachine.settings.alerting import AlertRule
 
 STRAGGLERS_S = 300.0
@@ -23,9 +23,9 @@ class Incident:
     id: str
     rule: str
     to: tuple[str, ...]
-    open: dict[str, Trouble] = field(default_factory=dict)
-    recovered: dict[str, Trouble] = field(default_factory=dict)
-    parting: dict[str, Trouble] = field(default_factory=dict)
+    open: dict[str, Alert] = field(default_factory=dict)
+    recovered: dict[str, Alert] = field(default_factory=dict)
+    parting: dict[str, Alert] = field(default_factory=dict)
     changed_at: float = 0.0
     is_settled: bool = False
 
@@ -36,12 +36,12 @@ class Incident:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SentAlert:
     """One trouble that has been told, as it is remembered over a restart."""
 
     rule: str
     incident: str
-    trouble: Trouble
+    trouble: Alert
 
 
 class Incidents:
@@ -69,7 +69,7 @@ class Incidents:
         """For each rule that told of the subject, whom it told."""
         return (frozenset(one.to) for (_, told), one in self._by_key.items() if told == subject)
 
-    def tell(self, rule: AlertRule, troubles: Iterable[Trouble], at: float, fleet: int) -> Announcement:
+    def tell(self, rule: AlertRule, troubles: Iterable[Alert], at: float, fleet: int) -> Announcement:
         """Begin an incident of these."""
         incident = Incident(self._new_id(), rule.name, rule.to)
         for trouble in troubles:
@@ -122,10 +122,10 @@ class Incidents:
         if incident.is_over:
             del self._incidents[incident.id]
 
-    def told(self) -> list[Told]:
+    def told(self) -> list[SentAlert]:
         """What to remember over a restart: what has reached people, until its end has reached them too."""
         newest = {
-            (incident.rule, trouble.subject): Told(incident.rule, incident.id, trouble)
+            (incident.rule, trouble.subject): SentAlert(incident.rule, incident.id, trouble)
             for incident in self._incidents.values()
             if incident.is_settled
             for part in (incident.parting, incident.recovered, incident.open)
@@ -133,20 +133,20 @@ class Incidents:
         }
         return list(newest.values())
 
-    def restore(self, rule: AlertRule, told: Told) -> None:
+    def restore(self, rule: AlertRule, told: SentAlert) -> None:
         """Take up again what an earlier run has told, unless it has been told again meanwhile."""
         if (rule.name, told.trouble.subject) in self:
             return
         fresh = Incident(told.incident, rule.name, rule.to, is_settled=True)
         self._put(self._incidents.get(told.incident, fresh), told.trouble)
 
-    def _put(self, incident: Incident, trouble: Trouble) -> None:
+    def _put(self, incident: Incident, trouble: Alert) -> None:
         self._incidents[incident.id] = incident
         incident.open[trouble.subject] = trouble
         self._by_key[incident.rule, trouble.subject] = incident
 
     def _announcement(
-        self, kind: Kind, incident: Incident, about: dict[str, Trouble], at: float, fleet: int
+        self, kind: Kind, incident: Incident, about: dict[str, Alert], at: float, fleet: int
     ) -> Announcement:
         still = tuple(incident.open.values()) if kind is Kind.RECOVERED else ()
         return Announcement(

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from statemachine.alerts.alert import Announcement, Kind, Trouble
-from statemachine.alerts.queue import Batch
+from statemachine.alerts.alert import Alert, Announcement, Kind
+from statemachine.alerts.queue import NotificationBatch
 from statemachine.core.messages import Language
 from statemachine.i18n.alerts import PHRASES, Phrases
 from statemachine.publish.serialize import rfc3339
@@ -33,7 +33,7 @@ MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Notification:
     """One message. `title` is one line; `data` is the same for machines, ready for JSON."""
 
     id: str
@@ -43,7 +43,7 @@ class Letter:
     data: Mapping[str, Any]
 
 
-def letter_of(batch: Batch, language: Language, at: float) -> Letter:
+def letter_of(batch: NotificationBatch, language: Language, at: float) -> Notification:
     """The message that tells a batch (`at` in epoch seconds)."""
     phrases = PHRASES[language]
     if len(batch.announcements) == 1 and not batch.uncounted:
@@ -51,18 +51,18 @@ def letter_of(batch: Batch, language: Language, at: float) -> Letter:
     return _digest(batch, phrases, at)
 
 
-def trial_letter(channel: str, letter_id: str, language: Language, at: float) -> Letter:
+def trial_letter(channel: str, letter_id: str, language: Language, at: float) -> Notification:
     """A message that says that nothing is wrong."""
     phrases = PHRASES[language]
     title = _title(phrases.test.format(channel=channel))
     data = {"id": letter_id, "kind": Kind.TEST.value, "at": rfc3339(at), "title": title}
-    return Letter(letter_id, Kind.TEST.value, title, phrases.test_body, data)
+    return Notification(letter_id, Kind.TEST.value, title, phrases.test_body, data)
 
 
-def _single(one: Announcement, phrases: Phrases) -> Letter:
+def _single(one: Announcement, phrases: Phrases) -> Notification:
     title = _title(_headline(one, phrases))
     body = _bounded(_lines(one, phrases), phrases)
-    return Letter(one.id, one.kind.value, title, body, {**_data(one), "title": title, "text": body})
+    return Notification(one.id, one.kind.value, title, body, {**_data(one), "title": title, "text": body})
 
 
 def _headline(one: Announcement, phrases: Phrases) -> str:
@@ -86,21 +86,21 @@ def _who(one: Announcement, phrases: Phrases) -> str:
     return phrases.one_server if count == 1 else phrases.servers.format(count=count)
 
 
-def _where(troubles: Iterable[Trouble], phrases: Phrases) -> str:
+def _where(troubles: Iterable[Alert], phrases: Phrases) -> str:
     hosts = _by_host(troubles)
     if len(hosts) > SHOWN_HOSTS:
         return phrases.on_hosts.format(count=len(hosts))
     return phrases.comma.join(_host(host, names, phrases) for host, names in hosts.items())
 
 
-def _by_host(troubles: Iterable[Trouble]) -> dict[str, list[Trouble]]:
-    hosts: dict[str, list[Trouble]] = {}
+def _by_host(troubles: Iterable[Alert]) -> dict[str, list[Alert]]:
+    hosts: dict[str, list[Alert]] = {}
     for trouble in troubles:
         hosts.setdefault(trouble.host, []).append(trouble)
     return hosts
 
 
-def _host(host: str, troubles: list[Trouble], phrases: Phrases) -> str:
+def _host(host: str, troubles: list[Alert], phrases: Phrases) -> str:
     if len(troubles) == 1:
         return troubles[0].subject
     labels = [trouble.label for trouble in troubles[:SHOWN_LABELS]]
@@ -123,7 +123,7 @@ def _lines(one: Announcement, phrases: Phrases) -> list[str]:
     return lines + [f"- {_host(host, troubles, phrases)}" for host, troubles in hosts.items()]
 
 
-def _digest(batch: Batch, phrases: Phrases, at: float) -> Letter:
+def _digest(batch: NotificationBatch, phrases: Phrases, at: float) -> Notification:
     ones = batch.announcements
     title = _title(phrases.digest.format(count=len(ones) + batch.uncounted, parts=_parts(batch, phrases)))
     body = _bounded([f"- {_one_line(_headline(one, phrases), WHY_LIMIT)}" for one in ones], phrases)
@@ -136,10 +136,10 @@ def _digest(batch: Batch, phrases: Phrases, at: float) -> Letter:
         "title": title,
         "text": body,
     }
-    return Letter(ones[-1].id, DIGEST, title, body, data)
+    return Notification(ones[-1].id, DIGEST, title, body, data)
 
 
-def _parts(batch: Batch, phrases: Phrases) -> str:
+def _parts(batch: NotificationBatch, phrases: Phrases) -> str:
     firing = sum(one.kind is Kind.FIRING for one in batch.announcements)
     counts = {
         phrases.digest_new: firing,
@@ -169,7 +169,7 @@ def _data(one: Announcement, listed: int = LISTED_SERVERS) -> dict[str, Any]:
     }
 
 
-def _server(trouble: Trouble) -> dict[str, Any]:
+def _server(trouble: Alert) -> dict[str, Any]:
     return {
         "name": trouble.subject,
         "url": trouble.url,

@@ -21,14 +21,14 @@ class Limit:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class NotificationBatch:
     """What one message tells: a single announcement, or several. `uncounted` ones are known only by their number."""
 
     announcements: tuple[Announcement, ...]
     uncounted: int = 0
 
 
-class Outbox:
+class NotificationQueue:
     """One channel's. `now` is seconds on a steady clock."""
 
     def __init__(self, limit: Limit) -> None:
@@ -48,7 +48,7 @@ class Outbox:
         self._uncounted += 1
         return self._waiting.popleft()
 
-    def take(self, now: float) -> Batch | None:
+    def take(self, now: float) -> NotificationBatch | None:
         """The next message, where there is one and the limit allows it."""
         room = self.limit.max_messages - self._sent_lately(now)
         if not self._waiting or room <= 0:
@@ -56,16 +56,16 @@ class Outbox:
         self._sent.append(now)
         if self._uncounted or (room == 1 and len(self._waiting) > 1):
             return self.take_all()
-        return Batch((self._waiting.popleft(),))
+        return NotificationBatch((self._waiting.popleft(),))
 
-    def put_back(self, batch: Batch) -> None:
+    def put_back(self, batch: NotificationBatch) -> None:
         """What was taken has not been sent."""
         self._waiting.extendleft(reversed(batch.announcements))
         self._uncounted += batch.uncounted
 
-    def take_all(self) -> Batch:
+    def take_all(self) -> NotificationBatch:
         """Everything that waits, whatever the limit says."""
-        batch = Batch(tuple(self._waiting), self._uncounted)
+        batch = NotificationBatch(tuple(self._waiting), self._uncounted)
         self._waiting.clear()
         self._uncounted = 0
         return batch

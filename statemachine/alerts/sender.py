@@ -6,16 +6,16 @@ Each lane has a task of its own, so whoever hangs keeps nobody else waiting.
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import StrEnum
 
 from loguru import logger
 
 from statemachine.alerts.alert import Announcement
 from statemachine.alerts.channel import Channel, SendError
-from statemachine.alerts.notification import Letter, letter_of
-from statemachine.alerts.queue import Batch, Outbox
-from statemachine.core.backoff import Uniform, backoff
+from statemachine.alerts.notification import Notification, letter_of
+from statemachine.alerts.queue import NotificationBatch, NotificationQueue
+from statemachine.core.backoff import backoff
+from statemachine.core.clock import Clock
 from statemachine.core.messages import Language
 
 ATTEMPTS = 12
@@ -24,7 +24,7 @@ PAUSE_S = 5.0
 LONGEST_PAUSE_S = 600.0
 
 
-class Outcome(StrEnum):
+class Delivery(StrEnum):
     """What became of an announcement on one lane."""
 
     SENT = "sent"
@@ -36,24 +36,21 @@ class Outcome(StrEnum):
     """The daemon's end or a change of settings came first."""
 
 
-@dataclass(frozen=True, slots=True)
-class AlertWorld:
-    """`now` gives epoch seconds; durations are measured on the loop's clock."""
-
-    now: Callable[[], float]
-    uniform: Uniform
-    new_id: Callable[[], str]
-
-
-OnOutcome = Callable[[str, Announcement, Outcome], None]
+OnDelivery = Callable[[str, Announcement, Delivery], None]
 """Hears of the channel's name, the announcement and what became of it."""
 
 
-class Lane:
+class Sender:
     """Runs from `run` to `finish`, or until its task is cancelled."""
 
     def __init__(
-        self, name: str, channel: Channel, outbox: Outbox, language: Language, world: AlertWorld, on_outcome: OnOutcome
+        self,
+        name: str,
+        channel: Channel,
+        outbox: NotificationQueue,
+        language: Language,
+        world: Clock,
+        on_outcome: OnDelivery,
     ) -> None:
         self.outbox = outbox
         self.language = language
@@ -61,7 +58,7 @@ class Lane:
         self._channel = channel
         self._world = world
         self._on_outcome = on_outcome
-        self._in_hand: Batch | None = None
+        self._in_hand: NotificationBatch | None = None
         self._wake = asyncio.Event()
         self._finishing = asyncio.Event()
 
@@ -69,7 +66,7 @@ class Lane:
         """Let it be sent; never waits."""
         summed_up = self.outbox.offer(announcement)
         if summed_up is not None:
-            self._on_outcome(self._name, summed_up, Outcome.DIGESTED)
+            self._on_outcome(self._name, summed_up, Delivery.DIGESTED)
         self._wake.set()
 
     def finish(self) -> None:
@@ -77,7 +74,7 @@ class Lane:
         self._finishing.set()
         self._wake.set()
 
-    def take_back(self) -> Outbox:
+    def take_back(self) -> NotificationQueue:
         """All that has not been sent, the message in hand included, once the task has been cancelled."""
         if self._in_hand is not None:
             self.outbox.put_back(self._in_hand)
@@ -102,23 +99,23 @@ class Lane:
             async with asyncio.timeout_at(ready_at):
                 await self._wake.wait()
 
-    async def _deliver(self, batch: Batch) -> None:
+    async def _deliver(self, batch: NotificationBatch) -> None:
         self._in_hand = batch
         outcome = await self._try_all(letter_of(batch, self.language, self._world.now()))
-        if outcome is Outcome.SENT and len(batch.announcements) > 1:
-            outcome = Outcome.DIGESTED
+        if outcome is Delivery.SENT and len(batch.announcements) > 1:
+            outcome = Delivery.DIGESTED
         self._in_hand = None
         for announcement in batch.announcements:
             self._on_outcome(self._name, announcement, outcome)
 
-    async def _try_all(self, letter: Letter) -> Outcome:
+    async def _try_all(self, letter: Notification) -> Delivery:
         for tries in range(ATTEMPTS):
             error = await self._try(letter)
             if error is None:
-                return Outcome.SENT
+                return Delivery.SENT
             if error.is_final or tries == ATTEMPTS - 1:
                 logger.error("alert lost on channel {} ({}): {}", self._name, error, letter.title)
-                return Outcome.FAILED
+                return Delivery.FAILED
             if self._finishing.is_set():
                 break
             pause = backoff(tries, PAUSE_S, LONGEST_PAUSE_S, self._world.uniform)
@@ -126,9 +123,9 @@ class Lane:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._finishing.wait(), pause)
         logger.error("an alert was not sent on channel {} before the end: {}", self._name, letter.title)
-        return Outcome.DROPPED
+        return Delivery.DROPPED
 
-    async def _try(self, letter: Letter) -> SendError | None:
+    async def _try(self, letter: Notification) -> SendError | None:
         try:
             await self._channel.send(letter)
         except SendError as error:

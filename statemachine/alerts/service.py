@@ -12,16 +12,17 @@ from functools import partial
 import orjson
 from loguru import logger
 
-from statemachine.alerts.alert import Announcement, Kind, Trouble, subject_of, trouble_of
-from statemachine.alerts.dispatcher import Lanes, Ways, ways_of
-from statemachine.alerts.evaluator import BEGINNINGS, AlertBook
-from statemachine.alerts.sender import AlertWorld, Outcome
+from statemachine.alerts.alert import Alert, Announcement, Kind, subject_of, trouble_of
+from statemachine.alerts.dispatcher import ChannelsFor, Dispatcher, channels_for
+from statemachine.alerts.evaluator import BEGINNINGS, AlertEvaluator
+from statemachine.alerts.sender import Delivery
 from statemachine.alerts.store import Memory
+from statemachine.core.clock import Clock
 from statemachine.core.messages import PHRASES
 from statemachine.core.vocabulary import Notice
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Bus
-from statemachine.publish.counters import Tally
+from statemachine.publish.counters import Counters
 from statemachine.publish.message import Message, Topic
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings, resolve_servers
@@ -39,25 +40,25 @@ SAVE_PAUSE_S = 2.0
 BEGUN = frozenset(BEGINNINGS.values())
 
 
-class Alerter:
+class AlertService:
     """Runs from `start` to `close`. All methods are called on the loop."""
 
     def __init__(
         self,
         snapshot: Snapshot,
         memory: Memory,
-        tally: Tally,
-        world: AlertWorld,
-        ways: Ways | None = None,
-        speaks: Callable[[], bool] = lambda: True,
+        counters: Counters,
+        world: Clock,
+        ways: ChannelsFor | None = None,
+        is_alert_leader: Callable[[], bool] = lambda: True,
     ) -> None:
         self._snapshot = snapshot
         self._memory = memory
-        self._tally = tally
+        self._counters = counters
         self._world = world
-        self._book = AlertBook(world.new_id)
-        self._lanes = Lanes(ways or partial(ways_of, now=world.now), world, self._ended)
-        self._speaks = speaks
+        self._book = AlertEvaluator(world.new_id)
+        self._lanes = Dispatcher(ways or partial(channels_for, now=world.now), world, self._ended)
+        self._speaks = is_alert_leader
         self._due: deque[tuple[float, Announcement]] = deque()
         self._under_way: Counter[str] = Counter()
         self._dropped: set[str] = set()
@@ -72,7 +73,7 @@ class Alerter:
     async def start(self, settings: Settings, bus: Bus) -> None:
         """Take up what an earlier run has told, and listen."""
         self.reconfigure(settings)
-        bus.tap(self.hear)
+        bus.add_listener(self.hear)
         try:
             await self._recall()
         except JournalUnavailableError:  # its notice came before anybody listened
@@ -124,7 +125,7 @@ class Alerter:
         self._wake.set()
 
     def _begin_notice(self, notice: Notice, text: str) -> None:
-        self._book.see(Trouble(subject_of(notice), notice.value, self._world.now(), text), _loop_time())
+        self._book.see(Alert(subject_of(notice), notice.value, self._world.now(), text), _loop_time())
 
     async def _run(self) -> None:
         while True:
@@ -150,7 +151,7 @@ class Alerter:
         self._due.extend((now, announcement) for announcement in self._book.due(now, self._world.now()))
         while self._due and (self._speaks() or self._due[0][0] + OTHERS_SPEAK_S <= now):
             self._say(self._due.popleft()[1])
-        self._tally.alerts_stand(len(self._book.incidents))
+        self._counters.alerts_stand(len(self._book.incidents))
 
     def _say(self, announcement: Announcement) -> None:
         """Or let it be where another daemon is to say it, and has had the time to."""
@@ -161,10 +162,10 @@ class Alerter:
         else:
             self._book.incidents.settle(announcement)
 
-    def _ended(self, channel: str, announcement: Announcement, outcome: Outcome) -> None:
+    def _ended(self, channel: str, announcement: Announcement, outcome: Delivery) -> None:
         """On one lane. What has gone through on all of them is settled, even where one gave it up."""
-        self._tally.alert(channel, outcome.value)
-        if outcome is Outcome.DROPPED:
+        self._counters.alert(channel, outcome.value)
+        if outcome is Delivery.DROPPED:
             self._dropped.add(announcement.id)
         self._under_way[announcement.id] -= 1
         if self._under_way[announcement.id] == 0:
@@ -208,12 +209,12 @@ async def running_alerts(
     snapshot: Snapshot,
     bus: Bus,
     memory: Memory,
-    tally: Tally,
-    world: AlertWorld,
-    speaks: Callable[[], bool] = lambda: True,
-) -> AsyncIterator[Alerter]:
-    """An alerter from its start to its end. `speaks` says whether it is to tell people, or another daemon."""
-    alerter = Alerter(snapshot, memory, tally, world, speaks=speaks)
+    counters: Counters,
+    world: Clock,
+    is_alert_leader: Callable[[], bool] = lambda: True,
+) -> AsyncIterator[AlertService]:
+    """An alerter from its start to its end. `is_alert_leader` says whether it is to tell people, or another daemon."""
+    alerter = AlertService(snapshot, memory, counters, world, is_alert_leader=is_alert_leader)
     await alerter.start(settings, bus)
     try:
         yield alerter

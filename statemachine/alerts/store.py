@@ -4,51 +4,51 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Protocol
 
-from statemachine.alerts.alert import Trouble
-from statemachine.alerts.incidents import Told
+from statemachine.alerts.alert import Alert
+from statemachine.alerts.incidents import SentAlert
 from statemachine.core.vocabulary import State
 from statemachine.journal.port import JournalPort
-from statemachine.journal.rows import ToldAlert
+from statemachine.journal.rows import SentAlertRow
 from statemachine.journal.store import JournalStore
 
 
 class Memory(Protocol):
     """Raises JournalUnavailableError where it cannot be read or written."""
 
-    async def load(self) -> list[Told]:
+    async def load(self) -> list[SentAlert]:
         """What was saved last."""
         ...
 
-    async def save(self, told: Sequence[Told]) -> None:
+    async def save(self, told: Sequence[SentAlert]) -> None:
         """Remember these, and nothing else."""
         ...
 
 
-class JournalMemory:
+class JournalAlertStore:
     """In the journal's file."""
 
     def __init__(self, journal: JournalPort) -> None:
         self._journal = journal
 
-    async def load(self) -> list[Told]:
+    async def load(self) -> list[SentAlert]:
         """See Memory."""
         return [_told(row) for row in await self._journal.read(JournalStore.told_alerts)]
 
-    async def save(self, told: Sequence[Told]) -> None:
+    async def save(self, told: Sequence[SentAlert]) -> None:
         """See Memory."""
         rows = [_row(one) for one in told]
         await self._journal.read(partial(JournalStore.keep_told_alerts, alerts=rows))
 
 
-def _told(row: ToldAlert) -> Told:
+def _told(row: SentAlertRow) -> SentAlert:
     state = State(row.state) if row.state is not None else None
-    trouble = Trouble(row.subject, row.reason, row.since, row.message, state, row.group, row.url)
-    return Told(row.rule, row.incident, trouble)
+    trouble = Alert(row.subject, row.reason, row.since, row.message, state, row.group, row.url)
+    return SentAlert(row.rule, row.incident, trouble)
 
 
-def _row(told: Told) -> ToldAlert:
+def _row(told: SentAlert) -> SentAlertRow:
     trouble = told.trouble
-    return ToldAlert(
+    return SentAlertRow(
         rule=told.rule,
         subject=trouble.subject,
         incident=told.incident,

@@ -1,4 +1,4 @@
-"""A plain webhook as a channel, signed so that its receiver knows who speaks."""
+"""A plain webhook as a channel, signed so that its receiver knows who is_alert_leader."""
 
 import hashlib
 import hmac
@@ -10,7 +10,7 @@ from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTime
 from pydantic import SecretStr
 
 from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, no_answer
-from statemachine.alerts.notification import Letter
+from statemachine.alerts.notification import Notification
 
 RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
@@ -23,7 +23,7 @@ class Webhook:
         self._secret = secret
         self._now = now
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Notification) -> None:
         """See Channel. A refusal (4xx, a redirect) is final; 5xx, too many requests and silence are not."""
         status = await self._post(letter.id, orjson.dumps(dict(letter.data)))
         if status >= HTTPStatus.MULTIPLE_CHOICES:

@@ -9,9 +9,9 @@ import typer
 from rich.text import Text
 
 from statemachine.alerts.channel import Channel, SendError
-from statemachine.alerts.dispatcher import ways_of
+from statemachine.alerts.dispatcher import channels_for
 from statemachine.alerts.notification import trial_letter
-from statemachine.cli.context import console, refuse, run, settings_of
+from statemachine.cli.context import console, fail, run, settings_of
 from statemachine.settings import Settings
 
 NO_CHANNELS = "the settings have no alerts.channels; docs/alerts.md shows how to write them"
@@ -35,9 +35,9 @@ def alert_test(context: typer.Context, channel: Name = None) -> None:
 def _names(settings: Settings, wanted: str | None) -> list[str]:
     channels = list(settings.alerts.channels)
     if not channels:
-        refuse(NO_CHANNELS)
+        fail(NO_CHANNELS)
     if wanted is not None and wanted not in channels:
-        refuse(f"there is no channel {wanted}; there are: {', '.join(channels)}")
+        fail(f"there is no channel {wanted}; there are: {', '.join(channels)}")
     return channels if wanted is None else [wanted]
 
 
@@ -45,7 +45,7 @@ async def _send_all(settings: Settings, names: list[str]) -> list[tuple[str, Sen
     """All at once; each result with the place of its address in the settings."""
     places: dict[str, tuple[str, Channel]] = {}
     for name in names:
-        ways = ways_of(settings.alerts.channels[name], time.time)
+        ways = channels_for(settings.alerts.channels[name], time.time)
         places |= {f"{name}[{place}]" if len(ways) > 1 else name: (name, way) for place, way in enumerate(ways)}
     errors = await asyncio.gather(*(_send(settings, name, way) for name, way in places.values()))
     return list(zip(places, errors, strict=True))

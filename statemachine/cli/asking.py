@@ -13,7 +13,7 @@ from statemachine.settings import ServerConfig
 
 
 @dataclass(frozen=True, slots=True)
-class Peer:
+class ServerHandle:
     """One server and the ways to it; `workflows` are those whose files can be used."""
 
     config: ServerConfig
@@ -33,8 +33,8 @@ def peer_of(
     config: ServerConfig,
     workflows: tuple[Workflow, ...],
     timeout_s: float,
-) -> Peer:
+) -> ServerHandle:
     """The server as its settings say it is reached. `timeout_s` bounds each request."""
     tls = trust.context(config)
     transport = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, tls)
-    return Peer(config, transport, ComfyClient(transport), workflows, timeout_s)
+    return ServerHandle(config, transport, ComfyClient(transport), workflows, timeout_s)

@@ -7,8 +7,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from statemachine.cli.asking import Peer, peer_of
-from statemachine.cli.context import console, refuse, run, settings_of
+from statemachine.cli.asking import ServerHandle, peer_of
+from statemachine.cli.context import console, fail, run, settings_of
 from statemachine.cli.words import heading, state_text
 from statemachine.comfyui.checks import kinds_of
 from statemachine.comfyui.errors import NotAnsweringError
@@ -24,7 +24,7 @@ from statemachine.settings import ServerConfig, Settings, resolve_servers
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class CheckReport:
     """What one server's check came to, in the words of the state that a daemon would see."""
 
     server: ServerConfig
@@ -50,18 +50,18 @@ def _usable_workflows(settings: Settings, servers: tuple[ServerConfig, ...]) -> 
     loaded = load_workflows(settings, servers)
     problems = [f"  - {one}" for one in loaded.values() if isinstance(one, WorkflowError)]
     if problems:
-        refuse("\n".join(["these workflow files cannot be used:", *problems]))
+        fail("\n".join(["these workflow files cannot be used:", *problems]))
     return {name: one for name, one in loaded.items() if isinstance(one, Workflow)}
 
 
 async def _ask_all(
     settings: Settings, servers: tuple[ServerConfig, ...], workflows: dict[str, Workflow]
-) -> list[Verdict]:
+) -> list[CheckReport]:
     slots = asyncio.Semaphore(settings.limits.max_checks)
     trust = trust_in(servers)
     async with new_session() as session:
 
-        async def ask(server: ServerConfig) -> Verdict:
+        async def ask(server: ServerConfig) -> CheckReport:
             wanted = tuple(workflows[name] for name in server.workflows)
             async with slots:
                 return await _ask(peer_of(session, trust, server, wanted, settings.timing.http_timeout_s))
@@ -69,25 +69,25 @@ async def _ask_all(
         return await asyncio.gather(*(ask(server) for server in servers))
 
 
-async def _ask(peer: Peer) -> Verdict:
+async def _ask(peer: ServerHandle) -> CheckReport:
     kind = peer.config.cache_check.kind
     try:
         event = (await peer.cache_check(kinds_of(kind)).ask(epoch=0)).event
     except NotAnsweringError as error:
-        return Verdict(peer.config, State.UNREACHABLE, kind, str(error))
+        return CheckReport(peer.config, State.UNREACHABLE, kind, str(error))
     if isinstance(event, events.CheckUnusable):
-        return Verdict(peer.config, State.UNKNOWN, kind, event.message)
+        return CheckReport(peer.config, State.UNKNOWN, kind, event.message)
     return _understood(peer.config, event)
 
 
-def _understood(server: ServerConfig, event: events.CheckAnswered) -> Verdict:
+def _understood(server: ServerConfig, event: events.CheckAnswered) -> CheckReport:
     if not event.needed:
-        return Verdict(server, State.LOADED, event.kind, "")
+        return CheckReport(server, State.LOADED, event.kind, "")
     state = State.AUTO_EXECUTING if event.auto_executing else State.COLD
-    return Verdict(server, state, event.kind, ", ".join(event.missing or event.needed))
+    return CheckReport(server, state, event.kind, ", ".join(event.missing or event.needed))
 
 
-def _table(verdicts: list[Verdict], language: Language) -> Table:
+def _table(verdicts: list[CheckReport], language: Language) -> Table:
     table = Table(pad_edge=False)
     for key in ("Server", "Group", "Check", "State", "Why"):
         table.add_column(heading(key, language), overflow="fold")

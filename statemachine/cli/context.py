@@ -25,19 +25,19 @@ def console() -> Console:
     return Console(highlight=False, width=None if is_fixed else PIPE_WIDTH)
 
 
-def complain(sentence: str) -> None:
+def print_error(sentence: str) -> None:
     """Say it on stderr, as it stands."""
     Console(stderr=True, highlight=False).print(harmless(sentence), style="red", markup=False, soft_wrap=True)
 
 
-def remark(sentence: str) -> None:
+def print_note(sentence: str) -> None:
     """Say beside the answer, on stderr, what is not a part of it."""
     Console(stderr=True, highlight=False).print(harmless(sentence), style="dim", markup=False, soft_wrap=True)
 
 
-def refuse(sentence: str) -> NoReturn:
+def fail(sentence: str) -> NoReturn:
     """End the command with a plain "no": exit code 1."""
-    complain(sentence)
+    print_error(sentence)
     raise typer.Exit(1)
 
 
@@ -56,7 +56,7 @@ def settings_of(context: typer.Context) -> Settings:
     try:
         return read_settings(context)
     except SettingsError as error:
-        refuse(f"{settings_path(context)}: {error}")
+        fail(f"{settings_path(context)}: {error}")
 
 
 def run(work: Coroutine[Any, Any, T], language: str = "en") -> T:
@@ -64,7 +64,7 @@ def run(work: Coroutine[Any, Any, T], language: str = "en") -> T:
     try:
         return asyncio.run(work)
     except DaemonError as error:
-        refuse(error.said.in_language(language))
+        fail(error.said.in_language(language))
 
 
 def run_until_interrupted(work: Coroutine[Any, Any, None], language: str = "en") -> None:

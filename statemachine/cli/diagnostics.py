@@ -12,7 +12,7 @@ from enum import Enum
 
 from rich.text import Text
 
-from statemachine.cli.asking import Peer
+from statemachine.cli.asking import ServerHandle
 from statemachine.cli.say import Say
 from statemachine.comfyui.checks import AUTO_STEPS
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
@@ -70,7 +70,7 @@ RAW_SHOWN = 300
 GIB = 1024**3
 
 
-async def examine(peer: Peer, files: Mapping[str, Workflow | WorkflowError]) -> list[Finding]:
+async def examine(peer: ServerHandle, files: Mapping[str, Workflow | WorkflowError]) -> list[Finding]:
     """Every finding about one server; `files` are its workflow files."""
     reached = await _reach(peer)
     found = [reached, *(_judge_file(name, file) for name, file in files.items())]
@@ -84,7 +84,7 @@ async def examine(peer: Peer, files: Mapping[str, Workflow | WorkflowError]) -> 
     return found
 
 
-async def _reach(peer: Peer) -> Finding:
+async def _reach(peer: ServerHandle) -> Finding:
     """The cheapest question that only a ComfyUI answers."""
     url = peer.config.url
     try:
@@ -101,7 +101,7 @@ async def _reach(peer: Peer) -> Finding:
     return good("{url} answers as a ComfyUI does", url=url)
 
 
-async def _version(peer: Peer) -> Finding:
+async def _version(peer: ServerHandle) -> Finding:
     try:
         stats = await peer.client.system_stats()
         version = stats["system"]["comfyui_version"]
@@ -118,7 +118,7 @@ def _device(device: Mapping[str, object]) -> str:
     return f"{device['name']}{memory}"
 
 
-async def _checks(peer: Peer) -> AsyncIterator[Finding]:
+async def _checks(peer: ServerHandle) -> AsyncIterator[Finding]:
     """As the daemon asks: with `auto` one kind after the other until the server offers one, else the configured one."""
     configured = peer.config.cache_check.kind
     for kinds in AUTO_STEPS if configured == "auto" else ((configured,),):
@@ -150,7 +150,7 @@ def _answered(event: events.CheckAnswered, raw: str) -> Finding:
     return good("cache check {kind} answers: {missing} missing; its text: {raw}", **values)
 
 
-def _unusable(peer: Peer, kind: str, event: events.CheckUnusable) -> Finding:
+def _unusable(peer: ServerHandle, kind: str, event: events.CheckUnusable) -> Finding:
     values = {"kind": kind, "path": peer.config.cache_check.path, "error": event.message}
     if event.reason is not Reason.CHECK_ABSENT:
         advice = "Correct cache_check.path, or choose another cache_check.kind: auto, node, text, inspire or history."
@@ -164,7 +164,7 @@ def _unusable(peer: Peer, kind: str, event: events.CheckUnusable) -> Finding:
     return care("cache check {kind} is not offered", "The next kind is used.", **values)
 
 
-async def _link(peer: Peer) -> Finding:
+async def _link(peer: ServerHandle) -> Finding:
     """Open a socket and wait for the frame with which ComfyUI greets."""
     advice = "A proxy in between must pass WebSockets on (Upgrade and Connection headers) at /ws."
     try:
@@ -205,7 +205,7 @@ def _judge_file(name: str, file: Workflow | WorkflowError) -> Finding:
     return good("workflow {name} is in API format: {nodes} nodes; it caches {keys}", **values)
 
 
-async def _fit(peer: Peer) -> AsyncIterator[Finding]:
+async def _fit(peer: ServerHandle) -> AsyncIterator[Finding]:
     for workflow in peer.workflows:
         try:
             lacking = (await fitness(peer.client, workflow)).sentences
@@ -219,7 +219,7 @@ async def _fit(peer: Peer) -> AsyncIterator[Finding]:
             yield good("workflow {name}: its nodes and model files are there", name=workflow.name)
 
 
-async def _would_accept(peer: Peer, found: list[Finding]) -> Finding:
+async def _would_accept(peer: ServerHandle, found: list[Finding]) -> Finding:
     """A conclusion: the server's own validation is only seen by submitting, which is not done."""
     if any(finding.mark is Mark.BAD for finding in found):
         return bad("a submission would not do: see each ✗ above")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from statemachine.cli.context import refuse, settings_of
+from statemachine.cli.context import fail, settings_of
 from statemachine.settings import Settings, resolve_servers
 from statemachine.traffic.haproxy import backend_text
 
@@ -24,16 +24,16 @@ def haproxy(
     settings = settings_of(context)
     port = settings.traffic.agent_port
     if not port:
-        refuse("traffic.agent_port: null or 0 found; set the port at which the daemon is to answer agent checks")
+        fail("traffic.agent_port: null or 0 found; set the port at which the daemon is to answer agent checks")
     servers = resolve_servers(settings)
     wanted = [server for server in servers if group in {None, server.group}]
     if not wanted:
-        refuse(f"--group: {group} found; there are {', '.join(sorted({server.group for server in servers}))}")
+        fail(f"--group: {group} found; there are {', '.join(sorted({server.group for server in servers}))}")
     typer.echo(backend_text(wanted, backend, agent_addr or _bound_address(settings), port), nl=False)
 
 
 def _bound_address(settings: Settings) -> str:
     host = settings.traffic.agent_host
     if host in WILDCARDS:
-        refuse(f"traffic.agent_host: {host} is no address to connect to; give --agent-addr")
+        fail(f"traffic.agent_host: {host} is no address to connect to; give --agent-addr")
     return host

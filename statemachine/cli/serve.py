@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from statemachine.cli.context import read_settings, refuse, settings_of, settings_path
+from statemachine.cli.context import fail, read_settings, settings_of, settings_path
 from statemachine.cluster.store import ClusterUnavailableError
 from statemachine.daemon.config import SettingsFile
 from statemachine.daemon.process import AlreadyRunningError
@@ -25,9 +25,9 @@ def serve(
             _serve(settings_of(context), SettingsFile(settings_path(context), lambda: read_settings(context)))
     except OSError as error:
         remedy = "; set another listen.port, or end what uses this one" if error.errno == errno.EADDRINUSE else ""
-        refuse(f"the daemon cannot run: {error}{remedy}")
+        fail(f"the daemon cannot run: {error}{remedy}")
     except (SettingsError, AlreadyRunningError, SchemaTooNewError, ClusterUnavailableError) as error:
-        refuse(f"the daemon cannot run: {error}")
+        fail(f"the daemon cannot run: {error}")
 
 
 def _serve(settings: Settings, source: SettingsFile) -> None:

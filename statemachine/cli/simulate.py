@@ -6,7 +6,7 @@ from typing import Annotated
 import orjson
 import typer
 
-from statemachine.cli.context import refuse, remark, run_until_interrupted
+from statemachine.cli.context import fail, print_note, run_until_interrupted
 from statemachine.simulator import PERSONAS, Fleet, SimulateOptions, serve_fleet
 
 USUAL = SimulateOptions()
@@ -38,7 +38,7 @@ def simulate(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     except OSError as error:
-        refuse(f"the servers cannot listen: {error.strerror or error}; see --host and --base-port")
+        fail(f"the servers cannot listen: {error.strerror or error}; see --host and --base-port")
 
 
 def _show_list(fleet: Fleet) -> None:
@@ -54,4 +54,4 @@ def _show_settings(fleet: Fleet) -> None:
 
 def _say_running(fleet: Fleet) -> None:
     sys.stdout.flush()
-    remark(f"{len(fleet.members)} simulated servers are running; Ctrl-C ends them")
+    print_note(f"{len(fleet.members)} simulated servers are running; Ctrl-C ends them")

@@ -24,7 +24,7 @@ from statemachine.cli.api_client import (
     daemon_api,
     filter_query,
 )
-from statemachine.cli.context import refuse, remark, run_until_interrupted, settings_of
+from statemachine.cli.context import fail, print_note, run_until_interrupted, settings_of
 from statemachine.cli.log_reader import DaemonLog, FileLog, LogSource, Wanted, newest, newest_number
 from statemachine.cli.output import LineScreen, drop_the_rest, show_bytes, while_read
 from statemachine.cli.say import say
@@ -134,7 +134,7 @@ def tail(
     except BrokenPipeError:
         drop_the_rest()
     except sqlite3.Error as error:
-        refuse(say(UNREADABLE, settings.language, error=error))
+        fail(say(UNREADABLE, settings.language, error=error))
 
 
 def _start(since: str | None) -> float | None:
@@ -185,7 +185,7 @@ async def _source(stack: AsyncExitStack, settings: Settings, wanted: LogFilter) 
         await _check_known(api, wanted)
     except DaemonAwayError as error:
         return _file_log(stack, settings, wanted, error)
-    return DaemonLog(api, lambda said: remark(said.in_language(settings.language)))
+    return DaemonLog(api, lambda said: print_note(said.in_language(settings.language)))
 
 
 async def _check_known(api: DaemonApi, wanted: LogFilter) -> None:
@@ -209,5 +209,5 @@ def _file_log(stack: AsyncExitStack, settings: Settings, wanted: LogFilter, why:
     unknown = first_unknown(strangers, [one.name for one in servers], wanted.groups, {one.group for one in servers})
     if unknown is not None:
         raise unknown
-    remark(say(FROM_JOURNAL, settings.language, why=why.said, path=path))
+    print_note(say(FROM_JOURNAL, settings.language, why=why.said, path=path))
     return log

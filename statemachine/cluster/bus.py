@@ -25,7 +25,7 @@ from statemachine.publish.snapshot import Snapshot
 
 LIVE = "live"
 GATHERED_S = 0.25
-A_MESSAGE = 100
+MESSAGE_BATCH = 100
 """Servers in one message."""
 BYTES = 500_000
 """In one message: the engine takes none that is larger than a megabyte."""
@@ -61,8 +61,8 @@ class SharedBus(Bus):
             await asyncio.sleep(GATHERED_S)
             names = [name for name in self._changed if self._ownership.owns(name)]
             self._changed.clear()
-            for start in range(0, len(names), A_MESSAGE):
-                self._tell(names[start : start + A_MESSAGE])
+            for start in range(0, len(names), MESSAGE_BATCH):
+                self._tell(names[start : start + MESSAGE_BATCH])
 
     async def _begin_to_hear(self) -> None:
         """Once: also where this is cut off, the store has us heard as soon as it can."""

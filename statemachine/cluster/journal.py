@@ -15,14 +15,14 @@ from loguru import logger
 
 from statemachine.cluster.outbox import Outbox, tell
 from statemachine.cluster.owned_records import LostError, OwnRecords
-from statemachine.cluster.records import UNREADABLE, Record, Told, told_from
+from statemachine.cluster.records import UNREADABLE, Record, SharedEntry, told_from
 from statemachine.cluster.store import CutOffError, Kept, SharedStore, Source
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import Journal
-from statemachine.journal.port import JournalUnavailableError, OnTold, Past
+from statemachine.journal.port import JournalUnavailableError, OnCommitted, SavedState
 from statemachine.journal.rows import Row, attempt_row
 from statemachine.journal.store import JournalStore
 
@@ -94,7 +94,7 @@ class SharedJournal:
         self,
         entry: LogEntry | None,
         attempt: Attempt | None,
-        told: OnTold | None = None,
+        told: OnCommitted | None = None,
         view: ServerView | None = None,
     ) -> None:
         """See JournalPort."""
@@ -116,7 +116,7 @@ class SharedJournal:
             raise JournalUnavailableError(str(error)) from error
         self._show_own(attempt)
 
-    async def pasts(self, servers: Collection[str]) -> Mapping[str, Past]:
+    async def saved_states(self, servers: Collection[str]) -> Mapping[str, SavedState]:
         """See JournalPort: of those that are ours."""
         records = {name: self._own[name] for name in servers if name in self._own}
         return {name: record.past for name, record in records.items() if record.view is not None or record.attempt}
@@ -205,7 +205,7 @@ class SharedJournal:
             self._handed = kept.revision
             self._copy.append(told.entry.numbered(kept.revision), None, listener)
 
-    def _listener(self, told: Told) -> OnTold | None:
+    def _listener(self, told: SharedEntry) -> OnCommitted | None:
         """Who is to be told of it: whoever appended it here, or all if it comes from elsewhere."""
         if self._outbox.knows(told.id):
             return self._outbox.teller(told.id)

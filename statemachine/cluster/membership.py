@@ -22,7 +22,7 @@ MARGIN = 0.2
 RENEWALS = 5
 """In the length of a lease."""
 
-LOOKS = 20
+POLLS_PER_LEASE = 20
 """At the others' leases, in the length of one: whoever waits for a lease to end waits for its servers."""
 
 
@@ -133,7 +133,7 @@ class Membership:
 
     async def _keep_ending(self) -> None:
         while True:
-            await asyncio.sleep(self._lease_s / LOOKS)
+            await asyncio.sleep(self._lease_s / POLLS_PER_LEASE)
             try:
                 await self._end_the_silent()
             except CutOffError as error:

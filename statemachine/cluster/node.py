@@ -65,8 +65,8 @@ class ClusterNode:
         self._notice: Callable[[Notice], None] = lambda _: None
 
     @property
-    def speaks(self) -> bool:
-        """Whether it is this node that tells people of the fleet's troubles. One that is cut off speaks for itself."""
+    def is_alert_leader(self) -> bool:
+        """Whether this node sends the alerts. A node that is cut off sends its own."""
         node = self.membership.node
         return not self.membership.holds or chosen(ALERTS, self.membership.partners()) == node
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from loguru import logger
 
-from statemachine.cluster.records import Told
+from statemachine.cluster.records import SharedEntry
 from statemachine.cluster.store import CutOffError, SharedStore
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
-from statemachine.journal.port import OnTold
+from statemachine.journal.port import OnCommitted
 
 LIMIT = 10_000
 AT_ONCE = 64
@@ -19,7 +19,7 @@ RETURNS_WITHIN = 10_000
 """Entries sent and not yet read back whose listeners are remembered."""
 
 
-def tell(listener: OnTold | None, entry: LogEntry) -> None:
+def tell(listener: OnCommitted | None, entry: LogEntry) -> None:
     """A fault of a listener is nobody else's."""
     try:
         if listener is not None:
@@ -30,8 +30,8 @@ def tell(listener: OnTold | None, entry: LogEntry) -> None:
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
-    told: Told
-    listener: OnTold | None
+    told: SharedEntry
+    listener: OnCommitted | None
     has_returned: bool = False
 
     def tell(self) -> None:
@@ -59,9 +59,9 @@ class Outbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, entry: LogEntry, view: ServerView | None, listener: OnTold | None) -> None:
+    def put(self, entry: LogEntry, view: ServerView | None, listener: OnCommitted | None) -> None:
         """Send the entry; `listener` hears of it when it has come back with its number, or now while it must wait."""
-        waiting = _Waiting(Told(self._new_id(), self._session(), entry, view), listener)
+        waiting = _Waiting(SharedEntry(self._new_id(), self._session(), entry, view), listener)
         self._waiting.append(waiting)
         self._is_empty.clear()
         if not self.healthy:
@@ -75,7 +75,7 @@ class Outbox:
         """Whether it is one of ours that has not come back yet."""
         return entry_id in self._returning
 
-    def teller(self, entry_id: str) -> OnTold | None:
+    def teller(self, entry_id: str) -> OnCommitted | None:
         """Who is to hear that it has come back; None where that was told already. It need not be sent again."""
         returned = self._returning.pop(entry_id)
         returned.has_returned = True

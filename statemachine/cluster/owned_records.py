@@ -72,7 +72,7 @@ class OwnRecords:
             leaving.writer.cancel()
         self._held[server] = _Held(record, record, revision)
 
-    async def let_go(self, server: str) -> None:
+    async def release(self, server: str) -> None:
         """Write what is still to be written, and leave the server without an owner.
 
         Where the store does not answer that goes on in the background: until then nobody else can take the server.
@@ -88,7 +88,7 @@ class OwnRecords:
             if held.writer is not None:
                 self._leaving[server] = held
 
-    def drop(self, server: str) -> None:
+    def forget(self, server: str) -> None:
         """It is not ours any more: nothing is written."""
         held = self._held.pop(server, None)
         if held is not None:

@@ -17,10 +17,10 @@ from statemachine.cluster.owned_records import OwnRecords
 from statemachine.cluster.records import Record, record_from
 from statemachine.cluster.rendezvous import chosen
 from statemachine.cluster.store import ConflictError, CutOffError, Kept, SharedStore, Source
-from statemachine.core.ownership import Hands
+from statemachine.core.ownership import ServerHost
 
 TICK_S = 0.25
-TAKEN_AT_ONCE = 64
+ACQUIRE_BATCH = 64
 """Servers that are taken, and begun with, before the next ones: one write each."""
 MOVED_AT_ONCE = 20
 """Servers that are handed over between two ticks."""
@@ -39,7 +39,7 @@ class LeasedOwnership:
         self._servers: Sequence[str] = ()
         self._ours: frozenset[str] = frozenset()
         self._dealt: tuple[object, ...] = ()
-        self._hands: Hands | None = None
+        self._host: ServerHost | None = None
         self._records: dict[str, tuple[Record, int]] = {}
         self._caught_up = False
         self._lost: set[str] = set()
@@ -48,18 +48,18 @@ class LeasedOwnership:
         own.on_lost = self._lose
         membership.on_change = self._wake.set
 
-    async def share(self, servers: Sequence[str], hands: Hands) -> None:
+    async def set_servers(self, servers: Sequence[str], host: ServerHost) -> None:
         """See the fleet's Ownership. It is done in `run`, as leases and records allow."""
         added = set(servers) - set(self._servers)
-        self._servers, self._hands = servers, hands
+        self._servers, self._host = servers, host
         self._tell(added)
-        await asyncio.gather(*(self._own.let_go(name) for name in set(self._own) - set(servers)))
+        await asyncio.gather(*(self._own.release(name) for name in set(self._own) - set(servers)))
         self._membership.look_after(blake2b("\n".join(sorted(servers)).encode(), digest_size=8).hexdigest())
         self._wake.set()
 
-    def rest(self) -> None:
+    def close(self) -> None:
         """See Ownership."""
-        self._hands = None
+        self._host = None
 
     def owns(self, server: str) -> bool:
         """See Ownership."""
@@ -81,7 +81,7 @@ class LeasedOwnership:
 
     async def leave(self) -> None:
         """The fleet has stopped: leave every server without an owner, for others to take at once."""
-        await asyncio.gather(*(self._own.let_go(name) for name in self._own))
+        await asyncio.gather(*(self._own.release(name) for name in self._own))
 
     # What is heard
 
@@ -126,17 +126,17 @@ class LeasedOwnership:
                 await asyncio.sleep(TICK_S)
 
     async def _one_round(self) -> None:
-        if self._hands is None:
+        if self._host is None:
             return
-        await self._lay_down_what_is_lost(self._hands)
+        await self._lay_down_what_is_lost(self._host)
         if self._caught_up and self._membership.holds:
             self._deal()
-            await self._take(self._hands)
+            await self._take(self._host)
             await self._free_what_is_left()
-            if self._hands is not None:
-                await self._hand_over(self._hands)
+            if self._host is not None:
+                await self._hand_over(self._host)
 
-    async def _lay_down_what_is_lost(self, hands: Hands) -> None:
+    async def _lay_down_what_is_lost(self, host: ServerHost) -> None:
         """Where our session is over, that is all we had."""
         if self._session != self._membership.session:
             self._session = self._membership.session
@@ -144,8 +144,8 @@ class LeasedOwnership:
         lost, self._lost = self._lost, set()
         if lost:
             for name in lost:
-                self._own.drop(name)
-            await hands.lay_down(lost)
+                self._own.forget(name)
+            await host.release(lost)
             self._tell(lost)
 
     def _deal(self) -> None:
@@ -157,26 +157,26 @@ class LeasedOwnership:
             self._ours, self._dealt = frozenset(ours), dealt
             logger.info("{} of {} servers fall to us; nodes: {}", len(self._ours), len(self._servers), partners)
 
-    async def _take(self, hands: Hands) -> None:
-        """What was taken and did not come into the hands is taken back: the next round begins with it anew."""
+    async def _take(self, host: ServerHost) -> None:
+        """What was taken and did not come into the host is taken back: the next round begins with it anew."""
         held, servers = {*self._own, *self._lost}, self._servers
         for part in _parts([name for name in servers if name in self._ours and name not in held]):
             if servers is not self._servers:
                 return
             try:
-                await self._take_part(part, hands)
+                await self._take_part(part, host)
             except BaseException:
                 self._lost.update(part)
                 raise
 
-    async def _take_part(self, part: Sequence[str], hands: Hands) -> None:
+    async def _take_part(self, part: Sequence[str], host: ServerHost) -> None:
         servers = self._servers
         taken = await asyncio.gather(*(self._take_one(name) for name in part))
         names = [name for name in taken if name is not None]
         if servers is not self._servers:
             self._lost.update(names)
-        elif names and self._hands is not None:
-            await hands.take_up(names)
+        elif names and self._host is not None:
+            await host.acquire(names)
 
     async def _free_what_is_left(self) -> None:
         """Records that say it is ours though we do not hold it: the write that gave it up was lost."""
@@ -220,15 +220,15 @@ class LeasedOwnership:
             return True
         return await self._membership.is_over(record.node, record.session)
 
-    async def _hand_over(self, hands: Hands) -> None:
-        leaving = [name for name in self._own if name not in self._ours and name not in hands.in_flight]
+    async def _hand_over(self, host: ServerHost) -> None:
+        leaving = [name for name in self._own if name not in self._ours and name not in host.in_flight]
         if leaving:
-            await hands.lay_down(leaving[:MOVED_AT_ONCE])
-            await asyncio.gather(*(self._own.let_go(name) for name in leaving[:MOVED_AT_ONCE]))
+            await host.release(leaving[:MOVED_AT_ONCE])
+            await asyncio.gather(*(self._own.release(name) for name in leaving[:MOVED_AT_ONCE]))
             self._tell(leaving[:MOVED_AT_ONCE])
             await asyncio.sleep(TICK_S)
 
 
 def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(names), TAKEN_AT_ONCE):
-        yield names[start : start + TAKEN_AT_ONCE]
+    for start in range(0, len(names), ACQUIRE_BATCH):
+        yield names[start : start + ACQUIRE_BATCH]

@@ -23,7 +23,7 @@ Ledger = dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Waiter:
+class _SlotWaiter:
     server: str
     host: str
     granted: "asyncio.Future[None]"
@@ -40,13 +40,13 @@ class SharedPermits:
         self._revision = 0
         self._wanted: dict[str, str | None] = {}
         """What the ledger is to hold for our servers: the host of one that has a permit, None for one that has none."""
-        self._waiters: list[_Waiter] = []
+        self._waiters: list[_SlotWaiter] = []
         self._wake = asyncio.Event()
         self._known = asyncio.Event()
 
     async def acquire(self, server: str, host: str) -> None:
         """See PermitsPort: first come, first served on each node."""
-        waiter = _Waiter(server, host, asyncio.get_running_loop().create_future())
+        waiter = _SlotWaiter(server, host, asyncio.get_running_loop().create_future())
         self._wanted.setdefault(server, None)
         self._waiters.append(waiter)
         self._wake.set()
@@ -132,9 +132,9 @@ class SharedPermits:
             self._grant(waiter)
         return len(may) == len(self._wanted)
 
-    def _let_in(self, ledger: Ledger) -> list[_Waiter]:
+    def _let_in(self, ledger: Ledger) -> list[_SlotWaiter]:
         """Add to the ledger those who wait and fit."""
-        granted, budget = list[_Waiter](), self._budget(ledger)
+        granted, budget = list[_SlotWaiter](), self._budget(ledger)
         for waiter in self._waiters:
             if waiter.granted.done() or not self._ownership.may_submit(waiter.server):
                 continue
@@ -144,7 +144,7 @@ class SharedPermits:
                 granted.append(waiter)
         return granted
 
-    def _grant(self, waiter: _Waiter) -> None:
+    def _grant(self, waiter: _SlotWaiter) -> None:
         """Who has gone meanwhile has given it back already."""
         if not waiter.granted.done():
             self._wanted[waiter.server] = waiter.host

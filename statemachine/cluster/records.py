@@ -10,8 +10,8 @@ from loguru import logger
 
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.view import ServerView
-from statemachine.core.vocabulary import Reason, State, Witness
-from statemachine.journal.port import Past
+from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.journal.port import SavedState
 from statemachine.journal.rows import ATTEMPT_COLUMNS, Row, attempt_from, storable
 
 Json = dict[str, Any]
@@ -65,10 +65,10 @@ class Record:
     view: ServerView | None = None
 
     @property
-    def past(self) -> Past:
+    def past(self) -> SavedState:
         """What its next owner takes up."""
         attempt = attempt_from(dict(zip(ATTEMPT_COLUMNS, self.attempt, strict=True))) if self.attempt else None
-        return Past(attempt if attempt is not None and attempt.is_open else None, self.paused)
+        return SavedState(attempt if attempt is not None and attempt.is_open else None, self.paused)
 
     def owned_by(self, node: str | None, session: str | None) -> "Record":
         """The same record, another owner's."""
@@ -147,7 +147,7 @@ def view_from(said: list[Any] | None) -> ServerView | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class SharedEntry:
     """An entry on its way to every node. `id` is its own; `session` is that of the node which tells it."""
 
     id: str
@@ -160,13 +160,13 @@ class Told:
         return packed({"id": self.id, "session": self.session, "entry": _entry(self.entry), "view": line(self.view)})
 
 
-def told_from(value: bytes) -> Told:
+def told_from(value: bytes) -> SharedEntry:
     """An entry as it was kept."""
     said = orjson.loads(value)
-    return Told(said["id"], said["session"], _entry_from(said["entry"]), view_from(said["view"]))
+    return SharedEntry(said["id"], said["session"], _entry_from(said["entry"]), view_from(said["view"]))
 
 
 def _entry_from(said: Json) -> LogEntry:
-    for key, word in (("kind", EntryKind), ("source", State), ("dest", State), ("witness", Witness)):
+    for key, word in (("kind", EntryKind), ("source", State), ("dest", State), ("witness", Source)):
         said[key] = word(said[key]) if said[key] is not None else None
     return LogEntry(**said)

@@ -49,7 +49,7 @@ class _Finding:
     missing: tuple[str, ...]
     needed: tuple[str, ...]
     auto_executing: bool = False
-    companion: events.Companion | None = None
+    node_cursor: events.NodeCursor | None = None
 
 
 def kinds_of(configured: str) -> tuple[str, ...]:
@@ -104,7 +104,7 @@ class CacheCheck:
             return CheckResult(events.CheckUnusable(_reason(error), f"cache check: {error}"), raw)
         self._offered = kind
         event = events.CheckAnswered(
-            kind, finding.missing, finding.needed, finding.auto_executing, epoch, finding.companion
+            kind, finding.missing, finding.needed, finding.auto_executing, epoch, finding.node_cursor
         )
         return CheckResult(event, finding.raw[:RAW_LIMIT])
 
@@ -154,11 +154,11 @@ class CacheCheck:
             raise AbsentError("a plug-in that answers in words is there, and no companion node")
         said = joined([said, *[await self._ask_node(one) for one in questions(self._path, self._keys)[1:]]])
         missing = said.missing_of(self._keys)
-        companion = events.Companion(said.instance, said.sequence, self._keys)
+        node_cursor = events.NodeCursor(said.instance, said.sequence, self._keys)
         if said.loading and missing:  # to be told at once: a failure of the history would have it asked again meanwhile
             needed = tuple(_workflows_with(self._workflows, missing))
-            return _Finding(reply.text, missing, needed, auto_executing=True, companion=companion)
-        return replace(await self._with_keyless(reply.text, missing), companion=companion)
+            return _Finding(reply.text, missing, needed, auto_executing=True, node_cursor=node_cursor)
+        return replace(await self._with_keyless(reply.text, missing), node_cursor=node_cursor)
 
     async def _ask_node(self, question: str) -> NodeAnswer:
         """The answer to a further question: the server has shown that its node understands it."""

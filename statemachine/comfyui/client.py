@@ -19,7 +19,7 @@ from statemachine.comfyui.records import (
 )
 from statemachine.comfyui.transport import OK, REDIRECTS, Reply, Transport
 from statemachine.core import events
-from statemachine.core.vocabulary import Reason, Witness
+from statemachine.core.vocabulary import Reason, Source
 
 Answer = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
 
@@ -54,7 +54,7 @@ def _acceptance(answer: dict[str, Any], prompt_id: str, reply: Reply) -> Answer:
     if errors:
         message = f"the server dropped a part of the workflow and runs the rest: {_node_errors(errors)}"
         return events.PromptRefused(Reason.PROMPT_REFUSED, message, still_runs=True)
-    return events.PromptAccepted(prompt_id, given, Witness.REPLY)
+    return events.PromptAccepted(prompt_id, given, Source.REPLY)
 
 
 def _refusal(answer: dict[str, Any]) -> events.PromptRefused:

@@ -10,7 +10,7 @@ from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.records import HistoryEntry
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
-from statemachine.core.vocabulary import Witness
+from statemachine.core.vocabulary import Source
 
 RECENT = 20
 """Entries of history that are searched for our marker."""
@@ -22,7 +22,7 @@ async def look_up(client: ComfyClient, attempt: Attempt) -> events.PromptEnd | e
     if entry is None:
         for item in await client.queue():
             if item.is_of(attempt):
-                return events.PromptAccepted(attempt.prompt_id, item.prompt_id, Witness.QUEUE)
+                return events.PromptAccepted(attempt.prompt_id, item.prompt_id, Source.QUEUE)
         entry = await _in_history(client, attempt)
     return replace(entry.end, prompt_id=attempt.prompt_id) if entry is not None else None
 

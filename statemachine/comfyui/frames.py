@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 
 from statemachine.core import events
-from statemachine.core.vocabulary import Witness
+from statemachine.core.vocabulary import Source
 
 Data = dict[str, Any]
 
@@ -53,7 +53,7 @@ def is_session_start(frame: str) -> bool:
 
 
 def _status(data: Data) -> events.Event:
-    return events.QueueSeen(queue_length(data["status"]["exec_info"]["queue_remaining"]), Witness.WS)
+    return events.QueueSeen(queue_length(data["status"]["exec_info"]["queue_remaining"]), Source.WS)
 
 
 def queue_length(value: object) -> int:
@@ -85,15 +85,15 @@ def _share(value: float, maximum: float) -> float:
 
 
 def _success(data: Data) -> events.Event:
-    return events.PromptSucceeded(_prompt_id(data), Witness.WS)
+    return events.PromptSucceeded(_prompt_id(data), Source.WS)
 
 
 def _error(data: Data) -> events.Event:
-    return failure(data, Witness.WS)
+    return failure(data, Source.WS)
 
 
 def _interrupted(data: Data) -> events.Event:
-    return events.PromptInterrupted(_prompt_id(data), Witness.WS)
+    return events.PromptInterrupted(_prompt_id(data), Source.WS)
 
 
 def _cache_reported(data: Data) -> events.Event | None:
@@ -142,7 +142,7 @@ _TOLD_AT_REST = frozenset({"status", "comfywarm.cache"})
 """What does not speak of a prompt."""
 
 
-def failure(data: Data, witness: Witness) -> events.PromptFailed:
+def failure(data: Data, witness: Source) -> events.PromptFailed:
     """An `execution_error`, from a frame or from history: it names the node and the exception."""
     kind, text = str(data.get("exception_type", "")), _one_line(str(data.get("exception_message", "")))
     node = f"node {data.get('node_id')} ({data.get('node_type')})"

@@ -9,7 +9,7 @@ from statemachine.comfyui.frames import failure
 from statemachine.comfyui.workflow import is_cache_class
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
-from statemachine.core.vocabulary import Witness
+from statemachine.core.vocabulary import Source
 
 MARKER = "comfywarm"
 """Our name within a prompt's extra_data, which ComfyUI keeps in its queue and its history (transcripts 01 and 09)."""
@@ -64,10 +64,10 @@ def _end(prompt_id: str, status: str, told: Mapping[str, Mapping[str, Any]]) -> 
     """An interrupt reads "error" like a failure: only the messages tell them apart (transcript 05)."""
     if status == "success":
         cached = told.get("execution_cached", {}).get("nodes", ())
-        return events.PromptSucceeded(prompt_id, Witness.HISTORY, tuple(str(node) for node in cached))
+        return events.PromptSucceeded(prompt_id, Source.HISTORY, tuple(str(node) for node in cached))
     if "execution_interrupted" in told:
-        return events.PromptInterrupted(prompt_id, Witness.HISTORY)
-    return failure({**told.get("execution_error", {}), "prompt_id": prompt_id}, Witness.HISTORY)
+        return events.PromptInterrupted(prompt_id, Source.HISTORY)
+    return failure({**told.get("execution_error", {}), "prompt_id": prompt_id}, Source.HISTORY)
 
 
 def queue_items(answer: Mapping[str, Any]) -> tuple[QueueItem, ...]:

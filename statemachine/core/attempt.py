@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from statemachine.core.events import PromptEnd
-from statemachine.core.vocabulary import Witness
+from statemachine.core.vocabulary import Source
 
 
 class Outcome(StrEnum):
@@ -41,7 +41,7 @@ class Attempt:
     outcome: Outcome = Outcome.RECORDED
     accepted_at: float | None = None
     ended_at: float | None = None
-    confirmed_by: Witness | None = None
+    confirmed_by: Source | None = None
     varied_tag: bool = False
     message: str = ""
     instance: str | None = None
@@ -56,7 +56,7 @@ class Attempt:
     answered: bool = False
     fall_expected: bool = False
     judged: bool = False
-    absences_before: int = 0
+    disconnect_count_before: int = 0
 
     @property
     def is_open(self) -> bool:

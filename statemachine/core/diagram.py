@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 from statemachine.core.table import TABLE
-from statemachine.core.vocabulary import NOTICE_MEANINGS, REASON_MEANINGS, STATE_MEANINGS, Reason, State, Witness
+from statemachine.core.vocabulary import NOTICE_MEANINGS, REASON_MEANINGS, STATE_MEANINGS, Reason, Source, State
 
 
 def mermaid() -> str:
@@ -30,7 +30,7 @@ def markdown() -> str:
             *_table("state", {state.value: meaning for state, meaning in STATE_MEANINGS.items()}),
             *_table("reason", {reason.value: meaning for reason, meaning in REASON_MEANINGS.items()}),
             *_table("notice", {notice.value: meaning for notice, meaning in NOTICE_MEANINGS.items()}),
-            "Who proved it: " + ", ".join(f"`{witness.value}`" for witness in Witness) + ".",
+            "Who proved it: " + ", ".join(f"`{witness.value}`" for witness in Source) + ".",
         ]
     )
 

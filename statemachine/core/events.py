@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from statemachine.core.vocabulary import Reason, Witness
+from statemachine.core.vocabulary import Reason, Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class CheckStarted:
 
 
 @dataclass(frozen=True, slots=True)
-class Companion:
+class NodeCursor:
     """How far the companion node on a server had told of its cache.
 
     `instance` is another one after each start of the server; `sequence` counts the changes that it has told, None where
@@ -48,7 +48,7 @@ class CheckAnswered:
     needed: tuple[str, ...]
     auto_executing: bool
     epoch: int
-    companion: Companion | None = None
+    node_cursor: NodeCursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class QueueSeen:
     """The server said how many prompts are running or pending."""
 
     remaining: int
-    witness: Witness
+    witness: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +114,14 @@ class QueueDrained:
 
 
 @dataclass(frozen=True, slots=True)
-class LoadingFound:
+class ForeignLoadDetected:
     """Somebody else's prompt that caches our missing keys already stands in the server's queue."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
-class WorkflowUnfit:
+class PreflightFailed:
     """The workflow cannot run on this server; nothing was posted."""
 
     reason: Reason
@@ -159,7 +159,7 @@ class SubmissionUnanswered:
 
 
 @dataclass(frozen=True, slots=True)
-class DoubtRaised:
+class SubmissionUncertain:
     """An attempt is open whose fate is not known; it must be found out before anything else."""
 
 
@@ -169,7 +169,7 @@ class PromptAccepted:
 
     prompt_id: str
     server_prompt_id: str
-    witness: Witness
+    witness: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +210,7 @@ class PromptSucceeded:
     """The prompt ended well. `cached_nodes` as history tells them; None where a frame said it (they came before)."""
 
     prompt_id: str
-    witness: Witness
+    witness: Source
     cached_nodes: tuple[str, ...] | None = None
 
 
@@ -219,7 +219,7 @@ class PromptFailed:
     """A node raised. `out_of_memory`: the cause was memory, and the server has unloaded everything."""
 
     prompt_id: str
-    witness: Witness
+    witness: Source
     message: str
     out_of_memory: bool
 
@@ -229,7 +229,7 @@ class PromptInterrupted:
     """Somebody interrupted the prompt."""
 
     prompt_id: str
-    witness: Witness
+    witness: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,12 +290,12 @@ Event = (
     | QueueSeen
     | CacheReported
     | QueueDrained
-    | LoadingFound
-    | WorkflowUnfit
+    | ForeignLoadDetected
+    | PreflightFailed
     | SubmissionStarted
     | SubmissionWithheld
     | SubmissionUnanswered
-    | DoubtRaised
+    | SubmissionUncertain
     | PromptAccepted
     | PromptRefused
     | PromptCached

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from statemachine.core.messages import PHRASES, Language
-from statemachine.core.vocabulary import Notice, Reason, State, Witness
+from statemachine.core.vocabulary import Notice, Reason, Source, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Transition:
     source: State
     dest: State
     reason: Reason
-    witness: Witness
+    witness: Source
     prompt_id: str | None
     message: str
 
@@ -43,7 +43,7 @@ class LogEntry(NamedTuple):
     group: str | None = None
     source: State | None = None
     dest: State | None = None
-    witness: Witness | None = None
+    witness: Source | None = None
     prompt_id: str | None = None
     seq: int | None = None
 

@@ -17,7 +17,7 @@ from statemachine.core.messages import PHRASES, Language, Phrases, sentence
 from statemachine.core.reducers import learn
 from statemachine.core.server import Server
 from statemachine.core.table import TABLE, Row
-from statemachine.core.vocabulary import IN_FLIGHT, State, Witness
+from statemachine.core.vocabulary import IN_FLIGHT, Source, State
 
 ROWS: Mapping[type, Mapping[State, tuple[Row, ...]]] = {
     event: {state: tuple(row for row in TABLE if row.event is event and row.source is state) for state in State}
@@ -89,7 +89,7 @@ def _record(row: Row, phrases: Phrases, data: EventData) -> None:
     server = _server_of(data)
     event, at, made = data.args
     reason = row.reason or event.reason
-    witness: Witness = row.witness or event.witness
+    witness: Source = row.witness or event.witness
     server.since, server.reason, server.witness = at, reason, witness
     server.message = sentence(event, server, reason, phrases)
     attempt = server.attempt

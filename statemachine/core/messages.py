@@ -8,7 +8,7 @@ from functools import singledispatch
 from typing import Literal
 
 from statemachine.core import events
-from statemachine.core.server import CacheNews, Server
+from statemachine.core.server import CacheChange, Server
 from statemachine.core.vocabulary import NOTICE_MEANINGS, REASON_MEANINGS, Notice, Reason
 
 REASON_MEANINGS_ZH: dict[Reason, str] = {
@@ -76,7 +76,7 @@ class Phrases:
     all_cached: str
     missing: str
     loads_itself: str
-    trapped: str
+    cached_by_executor: str
     trapped_again: str
     still_cold: str
     silent: str
@@ -93,7 +93,7 @@ ENGLISH = Phrases(
     all_cached="the {kind} check says that everything asked for is cached",
     missing="the {kind} check misses {missing}",
     loads_itself="missing {missing}; the server is loading it by itself, so nothing is submitted",
-    trapped="the prompt succeeded without running its cache nodes, and {missing} is still missing; "
+    cached_by_executor="the prompt succeeded without running its cache nodes, and {missing} is still missing; "
     "the tag will be varied once",
     trapped_again="the prompt succeeded without running its cache nodes, and {missing} is still missing, "
     "even with its tag varied",
@@ -112,7 +112,7 @@ CHINESE = Phrases(
     all_cached="{kind} 检查：所需内容已全部缓存",
     missing="{kind} 检查：缺少 {missing}",
     loads_itself="缺少 {missing}；服务器正在后台自行加载，无需手动提交",
-    trapped="任务成功但缓存节点并未运行，仍缺少 {missing}；将更换一次 tag 再试",
+    cached_by_executor="任务成功但缓存节点并未运行，仍缺少 {missing}；将更换一次 tag 再试",
     trapped_again="任务成功但缓存节点并未运行，更换 tag 后仍缺少 {missing}",
     still_cold="任务已运行成功，但 {kind} 检查仍缺少 {missing}",
     silent="连续 {count} 次没有应答：{cause}",
@@ -145,13 +145,13 @@ def _check_phrase(event: events.CheckAnswered, server: Server, reason: Reason, p
         return phrases.loads_itself
     if reason is Reason.CACHED_WITHOUT_LOADING:
         varied = server.succeeded is not None and server.succeeded.varied_tag
-        return phrases.trapped_again if varied else phrases.trapped
+        return phrases.trapped_again if varied else phrases.cached_by_executor
     return phrases.still_cold if reason is Reason.STILL_COLD_AFTER_SUCCESS else phrases.missing
 
 
 @sentence.register
 def _not_answering(event: events.NotAnswering, server: Server, reason: Reason, phrases: Phrases) -> str:
-    return phrases.silent.format(count=server.misses, cause=event.message)
+    return phrases.silent.format(count=server.consecutive_failures, cause=event.message)
 
 
 @sentence.register
@@ -168,8 +168,8 @@ def _prompt_accepted(event: events.PromptAccepted, server: Server, reason: Reaso
 @sentence.register
 def _cache_reported(event: events.CacheReported, server: Server, reason: Reason, phrases: Phrases) -> str:
     """A frame that was lost may have told anything."""
-    if server.cache_news is CacheNews.COMPLETE:
+    if server.cache_change is CacheChange.COMPLETE:
         return phrases.all_there
-    lacking = server.companion.lacks(event.present) if server.companion is not None else ()
+    lacking = server.node_cursor.lacks(event.present) if server.node_cursor is not None else ()
     known = reason is Reason.CACHE_CHANGED and lacking and not event.truncated
     return phrases.evicted.format(missing=", ".join(lacking)) if known else phrases.meanings[reason]

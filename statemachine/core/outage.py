@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 
-class BrakeChange(Enum):
+class OutageChange(Enum):
     """What an observation did to the brake."""
 
     ENGAGED = auto()
@@ -18,7 +18,7 @@ class BrakeChange(Enum):
 
 
 @dataclass(slots=True)
-class HerdBrake:
+class OutageDetector:
     """Looks at the servers that were asked within `window_s`; times are seconds on any steady clock.
 
     Engages when at least `least` of them and a share of `share` do not answer; releases when fewer than half that share
@@ -35,7 +35,7 @@ class HerdBrake:
     _engaged_at: float = 0.0
     _spent: bool = False
 
-    def observe(self, server: str, at: float, *, answered: bool) -> BrakeChange | None:
+    def observe(self, server: str, at: float, *, answered: bool) -> OutageChange | None:
         """Take in that a server answered, or did not."""
         self._forget(server)
         self._asked[server] = (at, answered)
@@ -48,16 +48,16 @@ class HerdBrake:
         """Whether too few servers were asked lately for a judgement."""
         return len(self._asked) < self.least
 
-    def _judge(self, at: float) -> BrakeChange | None:
+    def _judge(self, at: float) -> OutageChange | None:
         silent_share = self._silent / len(self._asked)
         calm = silent_share < self.share / 2
         self._spent = self._spent and not calm
         if self.engaged and (calm or at - self._engaged_at > self.hold_s):
             self.engaged, self._spent = False, not calm
-            return BrakeChange.RELEASED
+            return OutageChange.RELEASED
         if not self.engaged and not self._spent and self._silent >= self.least and silent_share >= self.share:
             self.engaged, self._engaged_at = True, at
-            return BrakeChange.ENGAGED
+            return OutageChange.ENGAGED
         return None
 
     def _drop_old(self, at: float) -> None:

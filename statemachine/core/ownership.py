@@ -8,7 +8,7 @@ class NotOwnedError(Exception):
     """Nobody looks after the server at the moment, or whoever does cannot be asked."""
 
 
-class Hands(Protocol):
+class ServerHost(Protocol):
     """The fleet, as whoever shares servers out sees it. What is asked of it is done when the call returns."""
 
     @property
@@ -16,11 +16,11 @@ class Hands(Protocol):
         """Servers with which a prompt of ours may be."""
         ...
 
-    async def take_up(self, servers: Collection[str]) -> None:
+    async def acquire(self, servers: Collection[str]) -> None:
         """Begin to look after these."""
         ...
 
-    async def lay_down(self, servers: Collection[str]) -> None:
+    async def release(self, servers: Collection[str]) -> None:
         """End all that is done for these; prompts in flight stay with them."""
         ...
 
@@ -28,15 +28,15 @@ class Hands(Protocol):
 class Ownership(Protocol):
     """Asked and told on the loop."""
 
-    async def share(self, servers: Sequence[str], hands: Hands) -> None:
-        """From now on the fleet has these servers: give our part of them into the hands, now and whenever it changes.
+    async def set_servers(self, servers: Sequence[str], host: ServerHost) -> None:
+        """From now on the fleet has these servers: give our part of them into the host, now and whenever it changes.
 
         What is no more among them has been laid down already.
         """
         ...
 
-    def rest(self) -> None:
-        """Give nothing more into the hands: the fleet stops."""
+    def close(self) -> None:
+        """Give nothing more into the host: the fleet stops."""
         ...
 
     def owns(self, server: str) -> bool:

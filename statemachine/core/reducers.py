@@ -9,8 +9,8 @@ from functools import singledispatch
 
 from statemachine.core import events
 from statemachine.core.attempt import Attempt, Outcome
-from statemachine.core.server import CacheNews, Server
-from statemachine.core.vocabulary import State, Witness
+from statemachine.core.server import CacheChange, Server
+from statemachine.core.vocabulary import Source, State
 
 
 def learn(event: events.Event, server: Server, at: float) -> None:
@@ -26,11 +26,11 @@ def _lesson(event: object, server: Server, at: float) -> None:
 @_lesson.register
 def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> None:
     """A stale answer may still say that something is missing: only `loaded` must rest on a fresh one."""
-    server.relapses = 0
+    server.recheck_failures = 0
     server.verdict_fresh = event.epoch == server.epoch
     if not server.verdict_fresh and not event.needed:
         return
-    _meet_companion(event.companion, server)
+    _meet_companion(event.node_cursor, server)
     server.check_kind, server.last_check = event.kind, at
     server.missing, server.needed = event.missing, event.needed
     server.auto_executing = event.auto_executing
@@ -41,17 +41,17 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     _judge_success(server)
 
 
-def _meet_companion(answered: events.Companion | None, server: Server) -> None:
+def _meet_companion(answered: events.NodeCursor | None, server: Server) -> None:
     """Its frames are measured against this answer. What they told meanwhile stays told: they may overtake it."""
-    known = server.companion
-    server.companion = answered
+    known = server.node_cursor
+    server.node_cursor = answered
     if answered is None or known is None:
         return
     if answered.instance != known.instance:
         _restarted(server)
     else:
         sequence = max(answered.sequence or 0, known.sequence or 0)
-        server.companion = replace(answered, sequence=sequence, truncated=known.truncated)
+        server.node_cursor = replace(answered, sequence=sequence, truncated=known.truncated)
 
 
 def _judge_success(server: Server) -> None:
@@ -59,32 +59,32 @@ def _judge_success(server: Server) -> None:
     if server.succeeded is None or server.succeeded.judged:
         return
     server.succeeded.judged = True
-    server.fruitless = server.fruitless + 1 if server.still_cold else 0
-    server.setbacks += server.still_cold
+    server.ineffective_warmups = server.ineffective_warmups + 1 if server.still_cold else 0
+    server.failures += server.still_cold
 
 
 @_lesson.register
 def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> None:
     server.last_check = at
-    server.setbacks += 1
+    server.failures += 1
 
 
 @_lesson.register
 def _not_answering(event: events.NotAnswering, server: Server, at: float) -> None:
     server.answers = 0
     if event.held:
-        server.misses = min(server.misses + 1, server.reachability.fall - 1)
+        server.consecutive_failures = min(server.consecutive_failures + 1, server.reachability.fall - 1)
         return
-    server.misses += 1
-    if server.misses == server.reachability.fall:
-        server.absences += 1
-        server.relapses += server.state is State.CHECKING
+    server.consecutive_failures += 1
+    if server.consecutive_failures == server.reachability.fall:
+        server.disconnect_count += 1
+        server.recheck_failures += server.state is State.CHECKING
 
 
 @_lesson.register
 def _answering(event: events.Answering, server: Server, at: float) -> None:
     server.answers += 1
-    server.misses = 0
+    server.consecutive_failures = 0
 
 
 @_lesson.register
@@ -102,8 +102,8 @@ def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
     server.client_id = None
     server.queue_remaining = None
     server.epoch += 1
-    if server.companion is not None:
-        server.companion = replace(server.companion, sequence=None)
+    if server.node_cursor is not None:
+        server.node_cursor = replace(server.node_cursor, sequence=None)
 
 
 @_lesson.register
@@ -112,30 +112,30 @@ def _cache_reported(event: events.CacheReported, server: Server, at: float) -> N
 
     Before any answer there is nothing to measure a frame against: it only makes the answer under way a stale one.
     """
-    known = server.companion
-    server.cache_news = CacheNews.NOTHING
+    known = server.node_cursor
+    server.cache_change = CacheChange.NOTHING
     if known is None:
         server.epoch += 1
         return
     restarted = event.instance != known.instance
     if not restarted and known.sequence is not None and event.sequence <= known.sequence:
         return
-    server.cache_news = CacheNews.RESTARTED if restarted else _news(event, known)
+    server.cache_change = CacheChange.RESTARTED if restarted else _news(event, known)
     truncated = event.truncated and bool(known.lacks(event.present))
-    server.companion = replace(known, instance=event.instance, sequence=event.sequence, truncated=truncated)
-    if server.cache_news in (CacheNews.RESTARTED, CacheNews.MAYBE_LOST):
+    server.node_cursor = replace(known, instance=event.instance, sequence=event.sequence, truncated=truncated)
+    if server.cache_change in (CacheChange.RESTARTED, CacheChange.MAYBE_LOST):
         server.epoch += 1
     if restarted:
         _restarted(server)
 
 
-def _news(event: events.CacheReported, known: events.Companion) -> CacheNews:
+def _news(event: events.CacheReported, known: events.NodeCursor) -> CacheChange:
     """A gap in the numbers is a frame that was lost; the first frame of a connection has nothing to compare with."""
     if known.sequence is not None and event.sequence > known.sequence + 1:
-        return CacheNews.MAYBE_LOST
+        return CacheChange.MAYBE_LOST
     if not known.lacks(event.present):
-        return CacheNews.COMPLETE
-    return CacheNews.NOTHING if event.truncated else CacheNews.MAYBE_LOST
+        return CacheChange.COMPLETE
+    return CacheChange.NOTHING if event.truncated else CacheChange.MAYBE_LOST
 
 
 @_lesson.register
@@ -164,14 +164,14 @@ def _submission_started(event: events.SubmissionStarted, server: Server, at: flo
         total_nodes=event.total_nodes,
         cache_nodes=event.cache_nodes,
         last_progress_at=at,
-        absences_before=server.absences,
-        instance=server.companion.instance if server.companion is not None else None,
+        disconnect_count_before=server.disconnect_count,
+        instance=server.node_cursor.instance if server.node_cursor is not None else None,
     )
 
 
 @_lesson.register
 def _submission_withheld(event: events.SubmissionWithheld, server: Server, at: float) -> None:
-    server.setbacks += 1
+    server.failures += 1
     _close(server, Outcome.WITHHELD, at, None, event.message)
 
 
@@ -194,16 +194,16 @@ def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) ->
 
 @_lesson.register
 def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> None:
-    server.setbacks += 1
+    server.failures += 1
     if event.still_runs and server.open_attempt is not None:
         server.open_attempt.outcome, server.open_attempt.message = Outcome.ACCEPTED, event.message
     else:
-        _close(server, Outcome.REFUSED, at, Witness.REPLY, event.message)
+        _close(server, Outcome.REFUSED, at, Source.REPLY, event.message)
 
 
 @_lesson.register
-def _workflow_unfit(event: events.WorkflowUnfit, server: Server, at: float) -> None:
-    server.setbacks += 1
+def _workflow_unfit(event: events.PreflightFailed, server: Server, at: float) -> None:
+    server.failures += 1
 
 
 @_lesson.register
@@ -238,20 +238,20 @@ def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) 
 @_lesson.register
 def _prompt_failed(event: events.PromptFailed, server: Server, at: float) -> None:
     if _end(server, event, event.prompt_id, Outcome.FAILED, at, event.witness, event.message):
-        server.setbacks += 1
+        server.failures += 1
 
 
 @_lesson.register
 def _prompt_interrupted(event: events.PromptInterrupted, server: Server, at: float) -> None:
     if _end(server, event, event.prompt_id, Outcome.INTERRUPTED, at, event.witness):
-        server.setbacks += 1
+        server.failures += 1
 
 
 @_lesson.register
 def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> None:
-    server.setbacks += 1
+    server.failures += 1
     server.epoch += 1
-    _close(server, Outcome.LOST, at, Witness.HISTORY, event.message)
+    _close(server, Outcome.LOST, at, Source.HISTORY, event.message)
 
 
 @_lesson.register
@@ -275,21 +275,21 @@ def _settings_changed(event: events.SettingsChanged, server: Server, at: float) 
     """Its link is a new one and what was asked for may be other: only an attempt in flight is still what it was."""
     server.epoch += 1
     server.links, server.client_id, server.queue_remaining = 0, None, None
-    server.check_kind, server.companion, server.missing, server.needed = None, None, (), ()
+    server.check_kind, server.node_cursor, server.missing, server.needed = None, None, (), ()
     server.auto_executing = False
     _start_over(server)
 
 
 def _restarted(server: Server) -> None:
     """It is another process now, with an empty queue and an empty cache."""
-    server.absences += 1
+    server.disconnect_count += 1
     server.auto_executing = False
     _start_over(server)
 
 
 def _start_over(server: Server) -> None:
     """Forget what earlier attempts came to."""
-    server.setbacks, server.fruitless = 0, 0
+    server.failures, server.ineffective_warmups = 0, 0
     server.succeeded = None
 
 
@@ -299,7 +299,7 @@ def _end(
     prompt_id: str,
     outcome: Outcome,
     at: float,
-    witness: Witness,
+    witness: Source,
     message: str = "",
 ) -> bool:
     """Close the open attempt if the event is about it; whether it was closed.
@@ -310,9 +310,9 @@ def _end(
     attempt = server.attempt_about(prompt_id)
     if attempt is None:
         return False
-    if witness is Witness.WS:
+    if witness is Source.WS:
         _expect_own_fall(server, attempt)
-    if server.state is State.SUBMITTING and witness is Witness.WS:
+    if server.state is State.SUBMITTING and witness is Source.WS:
         attempt.early_end = event
         return False
     _close(server, outcome, at, witness, message)
@@ -330,7 +330,7 @@ def _expect_own_fall(server: Server, attempt: Attempt) -> None:
     attempt.fall_expected = True
 
 
-def _close(server: Server, outcome: Outcome, at: float, witness: Witness | None, message: str) -> None:
+def _close(server: Server, outcome: Outcome, at: float, witness: Source | None, message: str) -> None:
     attempt = server.open_attempt
     if attempt is None:
         return

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from statemachine.core.attempt import Attempt
-from statemachine.core.events import Companion
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.events import NodeCursor
+from statemachine.core.vocabulary import Reason, Source, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,7 @@ class Reachability:
     rise: int = 2
 
 
-class CacheNews(Enum):
+class CacheChange(Enum):
     """What the companion node's last frame means for the keys that were asked for."""
 
     NOTHING = auto()
@@ -34,13 +34,13 @@ class Server:
     state: State = State.UNKNOWN
     since: float = 0.0
     reason: Reason = Reason.DAEMON_STARTED
-    witness: Witness = Witness.DAEMON
+    witness: Source = Source.DAEMON
     message: str = ""
     missing: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
     check_kind: str | None = None
-    companion: Companion | None = None
-    cache_news: CacheNews = CacheNews.NOTHING
+    node_cursor: NodeCursor | None = None
+    cache_change: CacheChange = CacheChange.NOTHING
     auto_executing: bool = False
     last_check: float | None = None
     epoch: int = 0
@@ -48,15 +48,15 @@ class Server:
     links: int = 0
     queue_remaining: int | None = None
     queue_fell: bool = False
-    misses: int = 0
+    consecutive_failures: int = 0
     answers: int = 0
-    absences: int = 0
-    relapses: int = 0
+    disconnect_count: int = 0
+    recheck_failures: int = 0
     auto_rounds: int = 0
     attempt: Attempt | None = None
     succeeded: Attempt | None = None
-    setbacks: int = 0
-    fruitless: int = 0
+    failures: int = 0
+    ineffective_warmups: int = 0
     verdict_fresh: bool = False
 
     @property
@@ -65,7 +65,7 @@ class Server:
         return self.attempt if self.attempt is not None and self.attempt.is_open else None
 
     @property
-    def trapped(self) -> bool:
+    def cached_by_executor(self) -> bool:
         """Our prompt succeeded, and keys that its executor-cached nodes hold are still missing: the tag must vary."""
         return self.succeeded is not None and not self.succeeded.unrun_keys.isdisjoint(self.missing)
 
@@ -77,7 +77,7 @@ class Server:
     @property
     def hears_of_changes(self) -> bool:
         """Whether a change of what was asked for would be told: then asking at an interval is only a safety net."""
-        told = self.companion is not None and not self.companion.truncated
+        told = self.node_cursor is not None and not self.node_cursor.truncated
         return told and self.client_id is not None
 
     def attempt_about(self, prompt_id: str) -> Attempt | None:
@@ -87,4 +87,4 @@ class Server:
 
     def was_away_during(self, attempt: Attempt) -> bool:
         """Whether the process seemed dead at some time after the attempt began."""
-        return self.absences > attempt.absences_before
+        return self.disconnect_count > attempt.disconnect_count_before

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from statemachine.core import events as e
-from statemachine.core.server import CacheNews, Server
-from statemachine.core.vocabulary import IN_FLIGHT, Reason, State, Witness
+from statemachine.core.server import CacheChange, Server
+from statemachine.core.vocabulary import IN_FLIGHT, Reason, Source, State
 
 Guard = Callable[[Server, Any], bool]
 
@@ -25,7 +25,7 @@ class Row:
     source: State
     dest: State
     reason: Reason | None
-    witness: Witness | None
+    witness: Source | None
     guard: Guard | None = None
 
 
@@ -47,12 +47,12 @@ def something_missing(server: Server, event: e.CheckAnswered) -> bool:
 def trapped_again(server: Server, event: e.CheckAnswered) -> bool:
     """The tag was varied for this very success, and the executor still did not run the cache nodes."""
     varied = server.succeeded is not None and server.succeeded.varied_tag
-    return something_missing(server, event) and server.trapped and varied
+    return something_missing(server, event) and server.cached_by_executor and varied
 
 
 def trapped_first(server: Server, event: e.CheckAnswered) -> bool:
     """The executor's own cache kept the cache nodes from running."""
-    return something_missing(server, event) and server.trapped
+    return something_missing(server, event) and server.cached_by_executor
 
 
 def still_cold(server: Server, event: e.CheckAnswered) -> bool:
@@ -62,7 +62,7 @@ def still_cold(server: Server, event: e.CheckAnswered) -> bool:
 
 def still_cold_again(server: Server, event: e.CheckAnswered) -> bool:
     """And it was not the first attempt that brought nothing."""
-    return still_cold(server, event) and server.fruitless > 1
+    return still_cold(server, event) and server.ineffective_warmups > 1
 
 
 def not_understood(server: Server, event: e.CheckUnusable) -> bool:
@@ -72,7 +72,7 @@ def not_understood(server: Server, event: e.CheckUnusable) -> bool:
 
 def fallen(server: Server, event: object) -> bool:
     """`fall` failures in a row."""
-    return server.misses >= server.reachability.fall
+    return server.consecutive_failures >= server.reachability.fall
 
 
 def risen(server: Server, event: object) -> bool:
@@ -97,17 +97,17 @@ def foreign_work_finished(server: Server, event: e.QueueSeen) -> bool:
 
 def is_another_life(server: Server, event: e.CacheReported) -> bool:
     """The companion node is another instance than the one that was known."""
-    return server.cache_news is CacheNews.RESTARTED
+    return server.cache_change is CacheChange.RESTARTED
 
 
 def may_have_lost_keys(server: Server, event: e.CacheReported) -> bool:
     """A key that was asked for is gone, or a frame was lost that may have told so."""
-    return server.cache_news is CacheNews.MAYBE_LOST
+    return server.cache_change is CacheChange.MAYBE_LOST
 
 
 def has_all_keys(server: Server, event: e.CacheReported) -> bool:
     """The keys that were missing are there now, says the companion node; a check must confirm it."""
-    return server.cache_news is CacheNews.COMPLETE and bool(server.missing)
+    return server.cache_change is CacheChange.COMPLETE and bool(server.missing)
 
 
 def ended(server: Server, event: e.PromptEnd) -> bool:
@@ -141,7 +141,7 @@ def was_begun(server: Server, event: e.SubmissionStarted) -> bool:
     return server.attempt_about(event.prompt_id) is not None
 
 
-def _rows(event: type, sources: Iterable[State], dest: State, reason: Reason | None, witness: Witness | None,
+def _rows(event: type, sources: Iterable[State], dest: State, reason: Reason | None, witness: Source | None,
           guard: Guard | None = None) -> tuple[Row, ...]:  # fmt: skip
     return tuple(Row(event, source, dest, reason, witness, guard) for source in sources)
 
@@ -153,51 +153,52 @@ ACTING = (*ANSWERING[1:], S.UNREACHABLE)
 
 TABLE: tuple[Row, ...] = (
     # What a check says. `loaded` and `cold` keep their verdict while the interval's check is asked.
-    *_rows(e.DoubtRaised, (S.UNKNOWN, S.COLD), S.SUBMITTING, Reason.PROMPT_IN_DOUBT, Witness.DAEMON, attempt_is_open),
-    *_rows(e.CheckStarted, (S.UNKNOWN,), S.CHECKING, Reason.CHECK_STARTED, Witness.DAEMON),
-    *_rows(e.CheckAnswered, (S.CHECKING, S.COLD), S.LOADED, Reason.ALL_CACHED, Witness.CHECK, everything_cached),
-    *_rows(e.CheckAnswered, VERDICTS, S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Witness.CHECK, loads_by_itself),
-    *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.CACHED_WITHOUT_LOADING, Witness.CHECK, trapped_again),
-    *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.CACHED_WITHOUT_LOADING, Witness.CHECK, trapped_first),
-    *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.STILL_COLD_AFTER_SUCCESS, Witness.CHECK, still_cold_again),
-    *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.STILL_COLD_AFTER_SUCCESS, Witness.CHECK, still_cold),
-    *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.KEYS_MISSING, Witness.CHECK, something_missing),
-    *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.UNKNOWN, Reason.CHECK_UNRECOGNISED, Witness.CHECK,
+    *_rows(e.SubmissionUncertain, (S.UNKNOWN, S.COLD), S.SUBMITTING, Reason.PROMPT_IN_DOUBT, Source.DAEMON,
+           attempt_is_open),
+    *_rows(e.CheckStarted, (S.UNKNOWN,), S.CHECKING, Reason.CHECK_STARTED, Source.DAEMON),
+    *_rows(e.CheckAnswered, (S.CHECKING, S.COLD), S.LOADED, Reason.ALL_CACHED, Source.CHECK, everything_cached),
+    *_rows(e.CheckAnswered, VERDICTS, S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Source.CHECK, loads_by_itself),
+    *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.CACHED_WITHOUT_LOADING, Source.CHECK, trapped_again),
+    *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.CACHED_WITHOUT_LOADING, Source.CHECK, trapped_first),
+    *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.STILL_COLD_AFTER_SUCCESS, Source.CHECK, still_cold_again),
+    *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.STILL_COLD_AFTER_SUCCESS, Source.CHECK, still_cold),
+    *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.KEYS_MISSING, Source.CHECK, something_missing),
+    *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.UNKNOWN, Reason.CHECK_UNRECOGNISED, Source.CHECK,
            not_understood),
-    *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.FAILED, None, Witness.CHECK),
+    *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.FAILED, None, Source.CHECK),
     # Evidence that what a check said may no longer be true.
-    *_rows(e.LinkLost, (S.LOADED,), S.UNKNOWN, Reason.LINK_LOST, Witness.LINK),
-    *_rows(e.LinkOpened, (*RESTING, S.AUTO_EXECUTING), S.UNKNOWN, Reason.SERVER_RESTARTED, Witness.LINK,
+    *_rows(e.LinkLost, (S.LOADED,), S.UNKNOWN, Reason.LINK_LOST, Source.LINK),
+    *_rows(e.LinkOpened, (*RESTING, S.AUTO_EXECUTING), S.UNKNOWN, Reason.SERVER_RESTARTED, Source.LINK,
            refused_before),
-    *_rows(e.LinkOpened, (S.LOADED, S.COLD), S.UNKNOWN, Reason.LINK_RESTORED, Witness.LINK, linked_before),
+    *_rows(e.LinkOpened, (S.LOADED, S.COLD), S.UNKNOWN, Reason.LINK_RESTORED, Source.LINK, linked_before),
     *_rows(e.QueueSeen, (S.LOADED,), S.UNKNOWN, Reason.FOREIGN_WORK_FINISHED, None, foreign_work_finished),
-    *_rows(e.CacheReported, (*RESTING, S.AUTO_EXECUTING), S.UNKNOWN, Reason.SERVER_RESTARTED, Witness.WS,
+    *_rows(e.CacheReported, (*RESTING, S.AUTO_EXECUTING), S.UNKNOWN, Reason.SERVER_RESTARTED, Source.WS,
            is_another_life),
-    *_rows(e.CacheReported, (S.LOADED,), S.UNKNOWN, Reason.CACHE_CHANGED, Witness.WS, may_have_lost_keys),
-    *_rows(e.CacheReported, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.CACHE_CHANGED, Witness.WS, has_all_keys),
-    *_rows(e.QueueDrained, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, Witness.QUEUE),
+    *_rows(e.CacheReported, (S.LOADED,), S.UNKNOWN, Reason.CACHE_CHANGED, Source.WS, may_have_lost_keys),
+    *_rows(e.CacheReported, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.CACHE_CHANGED, Source.WS, has_all_keys),
+    *_rows(e.QueueDrained, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, Source.QUEUE),
     # Warming: written down, posted, followed to its proved end.
-    *_rows(e.LoadingFound, (S.UNKNOWN, S.COLD), S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Witness.QUEUE),
-    *_rows(e.WorkflowUnfit, (S.UNKNOWN, S.COLD), S.FAILED, None, Witness.PREFLIGHT),
-    *_rows(e.SubmissionStarted, (S.COLD,), S.SUBMITTING, Reason.PERMIT_GRANTED, Witness.QUEUE, was_begun),
-    *_rows(e.SubmissionWithheld, (S.SUBMITTING,), S.COLD, Reason.JOURNAL_UNAVAILABLE, Witness.DAEMON),
+    *_rows(e.ForeignLoadDetected, (S.UNKNOWN, S.COLD), S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Source.QUEUE),
+    *_rows(e.PreflightFailed, (S.UNKNOWN, S.COLD), S.FAILED, None, Source.PREFLIGHT),
+    *_rows(e.SubmissionStarted, (S.COLD,), S.SUBMITTING, Reason.PERMIT_GRANTED, Source.QUEUE, was_begun),
+    *_rows(e.SubmissionWithheld, (S.SUBMITTING,), S.COLD, Reason.JOURNAL_UNAVAILABLE, Source.DAEMON),
     *_rows(e.PromptAccepted, (S.SUBMITTING,), S.WARMING, Reason.PROMPT_ACCEPTED, None, is_ours),
-    *_rows(e.PromptRefused, (S.SUBMITTING,), S.FAILED, None, Witness.REPLY),
+    *_rows(e.PromptRefused, (S.SUBMITTING,), S.FAILED, None, Source.REPLY),
     *_rows(e.PromptSucceeded, IN_FLIGHT, S.CHECKING, Reason.PROMPT_SUCCEEDED, None, ended),
     *_rows(e.PromptSucceeded, (S.FAILED,), S.UNKNOWN, Reason.PROMPT_SUCCEEDED, None, stuck_and_ended),
     *_rows(e.PromptFailed, IN_FLIGHT, S.FAILED, Reason.OUT_OF_MEMORY, None, ran_out_of_memory),
     *_rows(e.PromptFailed, IN_FLIGHT, S.FAILED, Reason.PROMPT_FAILED, None, ended),
     *_rows(e.PromptInterrupted, IN_FLIGHT, S.UNKNOWN, Reason.PROMPT_INTERRUPTED, None, ended),
-    *_rows(e.PromptAbsent, IN_FLIGHT, S.UNKNOWN, None, Witness.HISTORY),
-    *_rows(e.PromptStuck, (*IN_FLIGHT, S.AUTO_EXECUTING), S.FAILED, Reason.QUEUE_STUCK, Witness.QUEUE),
+    *_rows(e.PromptAbsent, IN_FLIGHT, S.UNKNOWN, None, Source.HISTORY),
+    *_rows(e.PromptStuck, (*IN_FLIGHT, S.AUTO_EXECUTING), S.FAILED, Reason.QUEUE_STUCK, Source.QUEUE),
     # Reachability.
-    *_rows(e.NotAnswering, ANSWERING, S.UNREACHABLE, Reason.NOT_ANSWERING, Witness.PROBE, fallen),
-    *_rows(e.Answering, (S.UNREACHABLE,), S.UNKNOWN, Reason.ANSWERING_AGAIN, Witness.PROBE, risen),
+    *_rows(e.NotAnswering, ANSWERING, S.UNREACHABLE, Reason.NOT_ANSWERING, Source.PROBE, fallen),
+    *_rows(e.Answering, (S.UNREACHABLE,), S.UNKNOWN, Reason.ANSWERING_AGAIN, Source.PROBE, risen),
     # Time and the operator.
-    *_rows(e.RetryDue, (S.FAILED,), S.UNKNOWN, Reason.RETRY_DUE, Witness.DAEMON),
-    *_rows(e.CheckRequested, RESTING, S.UNKNOWN, Reason.CHECK_REQUESTED, Witness.OPERATOR),
-    *_rows(e.WarmRequested, RESTING, S.UNKNOWN, Reason.WARM_REQUESTED, Witness.OPERATOR),
-    *_rows(e.PauseRequested, [s for s in S if s is not S.PAUSED], S.PAUSED, Reason.PAUSE_REQUESTED, Witness.OPERATOR),
-    *_rows(e.SettingsChanged, ACTING, S.UNKNOWN, Reason.SETTINGS_CHANGED, Witness.DAEMON),
-    *_rows(e.ResumeRequested, (S.PAUSED,), S.UNKNOWN, Reason.RESUME_REQUESTED, Witness.OPERATOR),
+    *_rows(e.RetryDue, (S.FAILED,), S.UNKNOWN, Reason.RETRY_DUE, Source.DAEMON),
+    *_rows(e.CheckRequested, RESTING, S.UNKNOWN, Reason.CHECK_REQUESTED, Source.OPERATOR),
+    *_rows(e.WarmRequested, RESTING, S.UNKNOWN, Reason.WARM_REQUESTED, Source.OPERATOR),
+    *_rows(e.PauseRequested, [s for s in S if s is not S.PAUSED], S.PAUSED, Reason.PAUSE_REQUESTED, Source.OPERATOR),
+    *_rows(e.SettingsChanged, ACTING, S.UNKNOWN, Reason.SETTINGS_CHANGED, Source.DAEMON),
+    *_rows(e.ResumeRequested, (S.PAUSED,), S.UNKNOWN, Reason.RESUME_REQUESTED, Source.OPERATOR),
 )  # fmt: skip

@@ -151,7 +151,7 @@ NOTICE_MEANINGS: dict[Notice, str] = {
 }
 
 
-class Witness(StrEnum):
+class Source(StrEnum):
     """Who proved what a transition rests on."""
 
     WS = "ws"

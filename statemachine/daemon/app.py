@@ -14,30 +14,30 @@ import uvloop
 from aiohttp import ClientSession, web
 from loguru import logger
 
-from statemachine.alerts.sender import AlertWorld
 from statemachine.alerts.service import running_alerts
-from statemachine.alerts.store import JournalMemory
+from statemachine.alerts.store import JournalAlertStore
 from statemachine.comfyui.network import NetworkTransport, new_session
 from statemachine.comfyui.trust import Trust
-from statemachine.core.outage import HerdBrake
+from statemachine.core.clock import Clock
+from statemachine.core.outage import OutageDetector
 from statemachine.core.vocabulary import Notice
 from statemachine.daemon.background import chance, in_background, new_id
 from statemachine.daemon.clustered import clustered
-from statemachine.daemon.config import Reading, SettingsFile, read_around
+from statemachine.daemon.config import LoadedConfig, SettingsFile, read_around
 from statemachine.daemon.gc_tuning import short_collections
-from statemachine.daemon.logging import configure_logging, hide
-from statemachine.daemon.process import allow_descriptors, locked
+from statemachine.daemon.logging import configure_logging, redact
+from statemachine.daemon.process import allow_descriptors, hold_lock
 from statemachine.daemon.reload import Reloader
-from statemachine.daemon.standalone import Clock, Surroundings, alone
+from statemachine.daemon.standalone import Surroundings, WallClock, alone
 from statemachine.daemon.systemd import ServiceManager, supervised
-from statemachine.fleet.context import Shared, World
+from statemachine.fleet.context import FleetContext
 from statemachine.fleet.diff import Changes
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.publisher import Publisher
-from statemachine.fleet.reachability import HerdCare
+from statemachine.fleet.reachability import OutageGuard
 from statemachine.journal.port import JournalPort, JournalUnavailableError
 from statemachine.journal.store import JournalStore
-from statemachine.publish.counters import Tally
+from statemachine.publish.counters import Counters
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings
 from statemachine.settings.certificates import load_pair, page_context
@@ -52,7 +52,7 @@ from statemachine.web.ports import WebPorts
 PRUNE_EVERY_S = 3600.0
 
 
-def first_reading(settings: Settings) -> Reading:
+def first_reading(settings: Settings) -> LoadedConfig:
     """A workflow file that cannot be used stops only the servers that need it."""
     reading = read_around(settings)
     for broken in reading.broken:
@@ -62,18 +62,23 @@ def first_reading(settings: Settings) -> Reading:
 
 
 def new_fleet(
-    reading: Reading, around: Surroundings, session: ClientSession, trust: Trust, now: Clock, tally: Tally
+    reading: LoadedConfig,
+    around: Surroundings,
+    session: ClientSession,
+    trust: Trust,
+    now: WallClock,
+    counters: Counters,
 ) -> Fleet:
     """The fleet, not started yet."""
     settings = reading.settings
-    shared = Shared(
+    shared = FleetContext(
         settings=settings,
-        world=World(now=now, uniform=chance(), new_id=new_id),
+        clock=Clock(now=now, uniform=chance(), new_id=new_id),
         journal=around.journal,
         permits=around.permits,
         check_slots=asyncio.Semaphore(settings.limits.max_checks),
-        herd=HerdCare(HerdBrake(), lambda notice: around.publisher.notice(notice, now())),
-        tally=tally,
+        outage=OutageGuard(OutageDetector(), lambda notice: around.publisher.notice(notice, now())),
+        counters=counters,
         ownership=around.ownership,
     )
     return Fleet(
@@ -102,7 +107,7 @@ async def web_side(settings: Settings, ports: WebPorts, tls: SSLContext | None) 
         await runner.cleanup()
 
 
-async def prune(fleet: Fleet, journal: JournalPort, now: Clock) -> None:
+async def prune(fleet: Fleet, journal: JournalPort, now: WallClock) -> None:
     """Keep the journal within its bounds, in the background."""
     while True:
         bounds = fleet.settings.journal
@@ -160,26 +165,26 @@ async def until_stopped(running: AbstractAsyncContextManager[Daemon]) -> None:
 
 @asynccontextmanager
 async def running_daemon(
-    settings: Settings, source: SettingsFile | None = None, now: Clock = time.time
+    settings: Settings, source: SettingsFile | None = None, now: WallClock = time.time
 ) -> AsyncIterator[Daemon]:
     """A daemon, from its lock to its last journal entry. `now` is the wall clock, in epoch seconds.
 
     Without a `source` the settings stay what they are.
     """
     async with AsyncExitStack() as stack:
-        stack.enter_context(locked(settings.data_dir))
+        stack.enter_context(hold_lock(settings.data_dir))
         around = await stack.enter_async_context(_surroundings(settings, now))
         session = await stack.enter_async_context(new_session())
-        journal, snapshot, bus, tally = around.journal, around.snapshot, around.bus, Tally()
+        journal, snapshot, bus, counters = around.journal, around.snapshot, around.bus, Counters()
         reading = first_reading(settings)
         trust = Trust()
         trust.prepare(reading.servers)
-        fleet = new_fleet(reading, around, session, trust, now, tally)
+        fleet = new_fleet(reading, around, session, trust, now, counters)
         warmth = Warmth(journal, snapshot, now)
         await stack.enter_async_context(warmth.following())
-        alert_world = AlertWorld(now=now, uniform=chance(), new_id=new_id)
+        clock = Clock(now=now, uniform=chance(), new_id=new_id)
         alerter = await stack.enter_async_context(
-            running_alerts(settings, snapshot, bus, JournalMemory(journal), tally, alert_world, around.speaks)
+            running_alerts(settings, snapshot, bus, JournalAlertStore(journal), counters, clock, around.is_alert_leader)
         )
         ports = WebPorts(
             snapshot=snapshot,
@@ -188,7 +193,7 @@ async def running_daemon(
             operator=await around.operator_of(fleet),
             now=now,
             warmth=warmth,
-            tally=tally,
+            counters=counters,
             owns=around.ownership.owns,
         )
         tls = page_context(settings.listen.tls) if settings.listen.tls else None
@@ -200,8 +205,8 @@ async def running_daemon(
         await stack.enter_async_context(in_background(prune(fleet, journal, now)))
         manager = ServiceManager.of(os.environ)
 
-        async def apply(fresh: Reading) -> Changes:
-            hide([*secrets_in(settings), *secrets_in(fleet.settings), *secrets_in(fresh.settings)])
+        async def apply(fresh: LoadedConfig) -> Changes:
+            redact([*secrets_in(settings), *secrets_in(fleet.settings), *secrets_in(fresh.settings)])
             await asyncio.to_thread(_read_certificates, fresh, trust, tls, settings.listen.tls)
             changes = await fleet.reconfigure(fresh.settings, fresh.servers, fresh.workflows)
             alerter.reconfigure(fresh.settings)
@@ -214,15 +219,15 @@ async def running_daemon(
         yield Daemon(address, fleet, reload, agent)
 
 
-def _surroundings(settings: Settings, now: Clock) -> AbstractAsyncContextManager[Surroundings]:
+def _surroundings(settings: Settings, now: WallClock) -> AbstractAsyncContextManager[Surroundings]:
     return alone(settings, now) if settings.cluster is None else clustered(settings, settings.cluster, now)
 
 
-def _notify(publisher: Publisher, now: Clock, notice: Notice, detail: str) -> None:
+def _notify(publisher: Publisher, now: WallClock, notice: Notice, detail: str) -> None:
     publisher.notice(notice, now(), detail)
 
 
-def _read_certificates(fresh: Reading, trust: Trust, page: SSLContext | None, tls: ListenTls | None) -> None:
+def _read_certificates(fresh: LoadedConfig, trust: Trust, page: SSLContext | None, tls: ListenTls | None) -> None:
     """Those of servers that may be new, and the page's own, which may have been renewed. Raises OSError."""
     trust.prepare(fresh.servers)
     if page is not None and tls is not None:
@@ -241,7 +246,7 @@ async def _reloading(fleet: Fleet, snapshot: Snapshot, reloader: Reloader | None
 
 async def _reload_for_ever(fleet: Fleet, snapshot: Snapshot, reloader: Reloader) -> None:
     """The files of a large fleet take a second to be read, which the first verdicts need for themselves."""
-    await fleet.begun()
+    await fleet.wait_started()
     with suppress(TimeoutError):
         async with asyncio.timeout(START_PATIENCE_S):
             while not snapshot.has_first_verdicts:  # noqa: ASYNC110 - a bounded poll

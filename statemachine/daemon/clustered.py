@@ -13,7 +13,7 @@ from statemachine.cluster.operator import ForwardingOperator
 from statemachine.cluster.store import ClusterUnavailableError, CutOffError, SharedStore
 from statemachine.core.vocabulary import Notice
 from statemachine.daemon.background import in_background, new_id
-from statemachine.daemon.standalone import Clock, Surroundings, new_journal
+from statemachine.daemon.standalone import Surroundings, WallClock, new_journal
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.transition_log import TransitionLog
@@ -28,7 +28,7 @@ LEAVES_WITHIN_S = 3.0
 
 
 @asynccontextmanager
-async def clustered(settings: Settings, cluster: Cluster, now: Clock) -> AsyncIterator[Surroundings]:
+async def clustered(settings: Settings, cluster: Cluster, now: WallClock) -> AsyncIterator[Surroundings]:
     """Those of one node. Raises ClusterUnavailableError where NATS cannot be reached at the start."""
     async with _connected(settings, cluster) as store, new_journal(settings, now, store.lineage) as copy:
         snapshot, limits = Snapshot(), settings.limits
@@ -37,7 +37,7 @@ async def clustered(settings: Settings, cluster: Cluster, now: Clock) -> AsyncIt
             store, identity, copy, snapshot, (limits.max_warming, limits.max_warming_per_host), settings.language
         )
         publisher = Publisher(node.journal, snapshot, node.bus, TransitionLog(), settings.language)
-        node.publish_through(publisher.told, partial(_notice, publisher, now, cluster.node))
+        node.publish_through(publisher.on_committed, partial(_notice, publisher, now, cluster.node))
         await node.journal.open()
         async with _running(node):
             yield Surroundings(
@@ -48,11 +48,11 @@ async def clustered(settings: Settings, cluster: Cluster, now: Clock) -> AsyncIt
                 permits=node.permits,
                 publisher=publisher,
                 operator_of=partial(_operator, store, node, cluster.node),
-                speaks=lambda: node.speaks,
+                is_alert_leader=lambda: node.is_alert_leader,
             )
 
 
-def _notice(publisher: Publisher, now: Clock, node: str, notice: Notice) -> None:
+def _notice(publisher: Publisher, now: WallClock, node: str, notice: Notice) -> None:
     publisher.notice(notice, now(), node)
 
 

@@ -35,7 +35,7 @@ class SettingsFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class LoadedConfig:
     """Settings with all that follows from them."""
 
     settings: Settings
@@ -48,18 +48,18 @@ class Reading:
         return [one for one in self.workflows.values() if isinstance(one, WorkflowError)]
 
 
-def read_around(settings: Settings) -> Reading:
+def read_around(settings: Settings) -> LoadedConfig:
     """The servers and the workflow files of these settings. Blocks."""
     servers = resolve_servers(settings)
-    return Reading(settings, servers, load_workflows(settings, servers))
+    return LoadedConfig(settings, servers, load_workflows(settings, servers))
 
 
-async def read_again(source: SettingsFile) -> Reading:
+async def read_again(source: SettingsFile) -> LoadedConfig:
     """Everything as it stands now; SettingsError where it is wrong. Files are read in a thread."""
     return await asyncio.to_thread(lambda: read_around(source.load()))
 
 
-def newly_broken(before: Reading, after: Reading) -> list[WorkflowError]:
+def newly_broken(before: LoadedConfig, after: LoadedConfig) -> list[WorkflowError]:
     """The workflow files that cannot be used, and of which no broken predecessor is in force."""
     return [
         one

@@ -40,11 +40,11 @@ def short_collections(
     """Within the block collections are short; `clock` gives seconds, `size` the process's."""
     before, collector = gc.get_threshold(), _Collector(clock, size)
     gc.set_threshold(*THRESHOLDS)
-    gc.callbacks.append(collector.heed)
+    gc.callbacks.append(collector.on_gc)
     try:
         yield
     finally:
-        gc.callbacks.remove(collector.heed)
+        gc.callbacks.remove(collector.on_gc)
         gc.set_threshold(*before)
         gc.unfreeze()
 
@@ -58,7 +58,7 @@ class _Collector:
         self._started_at = clock() + START_S
         self._looked_at_size: int | None = None
 
-    def heed(self, phase: str, info: dict[str, int]) -> None:
+    def on_gc(self, phase: str, info: dict[str, int]) -> None:
         """What `gc.callbacks` calls, with `start` and `stop`."""
         is_full = info["generation"] == OLDEST
         if self._clock() < self._started_at or (is_full and phase == "stop"):

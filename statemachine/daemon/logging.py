@@ -66,7 +66,7 @@ def configure_logging(settings: Logging, secrets: Iterable[SecretStr] = ()) -> N
     and competes for the interpreter, an entry took 70 µs, a fifth of a large fleet's start.
     """
     logger.remove()
-    hide(secrets)
+    redact(secrets)
     logger.add(sys.stderr, level=settings.level, format=console_format, backtrace=False, diagnose=False)
     if settings.file is not None:
         logger.add(
@@ -87,7 +87,7 @@ def _belongs_in_the_file(least: int, record: "Record") -> bool:
     return is_entry(record) or record["level"].no >= least
 
 
-def hide(secrets: Iterable[SecretStr]) -> None:
+def redact(secrets: Iterable[SecretStr]) -> None:
     """From now on these secrets, and no longer those given before, are hidden; terminal codes are written out."""
     mask = Mask(secrets)
 

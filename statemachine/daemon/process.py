@@ -14,7 +14,7 @@ class AlreadyRunningError(Exception):
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def hold_lock(folder: Path) -> Iterator[None]:
     """Hold the folder's lock. The kernel releases it with the process, however that ends."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
@@ -25,7 +25,7 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-A_SERVER = 3
+FDS_PER_SERVER = 3
 """The /ws connection, a request, and the next one's connection while the last is being closed."""
 BESIDES = 200
 """Readers of the event stream, the journal, the log."""
@@ -36,7 +36,7 @@ def allow_descriptors(servers: int) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    needed = servers * A_SERVER + BESIDES
+    needed = servers * FDS_PER_SERVER + BESIDES
     if hard != resource.RLIM_INFINITY and hard < needed:
         logger.warning(
             "{} servers may take {} file descriptors, and the limit is {}: see ulimit -n", servers, needed, hard

@@ -13,7 +13,7 @@ from watchfiles import Change, awatch
 
 from statemachine.core.messages import Language
 from statemachine.core.vocabulary import Notice
-from statemachine.daemon.config import Reading, SettingsFile, newly_broken, read_again, waiting_for_restart
+from statemachine.daemon.config import LoadedConfig, SettingsFile, newly_broken, read_again, waiting_for_restart
 from statemachine.daemon.systemd import ServiceManager
 from statemachine.fleet.diff import Changes
 from statemachine.settings import SettingsError
@@ -31,7 +31,7 @@ LATER: Mapping[Language, str] = {
     "zh": "以下设置在下次启动后生效：{}",
 }
 
-Apply = Callable[[Reading], Awaitable[Changes]]
+Apply = Callable[[LoadedConfig], Awaitable[Changes]]
 Notify = Callable[[Notice, str], None]
 
 
@@ -43,7 +43,7 @@ class Reloader:
     """
 
     def __init__(
-        self, source: SettingsFile, in_force: Reading, apply: Apply, notify: Notify, manager: ServiceManager
+        self, source: SettingsFile, in_force: LoadedConfig, apply: Apply, notify: Notify, manager: ServiceManager
     ) -> None:
         self._source = source
         self._manager = manager

@@ -21,7 +21,7 @@ from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings
 from statemachine.web.ports import Action, Operator
 
-Clock = Callable[[], float]
+WallClock = Callable[[], float]
 """The wall clock: epoch seconds."""
 
 OperatorOf = Callable[[Fleet], Awaitable[Operator]]
@@ -29,7 +29,7 @@ OperatorOf = Callable[[Fleet], Awaitable[Operator]]
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """`speaks` says whether it is this daemon that tells people of troubles; `operator_of` what carries out wishes."""
+    """`is_alert_leader` returns whether this daemon sends alerts; `operator_of` carries out operator actions."""
 
     journal: JournalPort
     snapshot: Snapshot
@@ -38,7 +38,7 @@ class Surroundings:
     permits: PermitsPort
     publisher: Publisher
     operator_of: OperatorOf
-    speaks: Callable[[], bool]
+    is_alert_leader: Callable[[], bool]
 
 
 class DirectOperator:
@@ -57,7 +57,7 @@ async def _direct(fleet: Fleet) -> Operator:
 
 
 @asynccontextmanager
-async def new_journal(settings: Settings, now: Clock, lineage: int = 0) -> AsyncIterator[Journal]:
+async def new_journal(settings: Settings, now: WallClock, lineage: int = 0) -> AsyncIterator[Journal]:
     """The journal's file with its thread, of that lineage; the file itself is opened by `Journal.open`."""
     thread = WriterThread()
     path = settings.data_dir / JOURNAL_FILE
@@ -69,13 +69,13 @@ async def new_journal(settings: Settings, now: Clock, lineage: int = 0) -> Async
         thread.close()
 
 
-def tell_health(publisher: Publisher, now: Clock, healthy: bool) -> None:
+def tell_health(publisher: Publisher, now: WallClock, healthy: bool) -> None:
     """Give notice that the journal cannot be written, or can again."""
     publisher.notice(Notice.JOURNAL_AVAILABLE if healthy else Notice.JOURNAL_UNAVAILABLE, now())
 
 
 @asynccontextmanager
-async def alone(settings: Settings, now: Clock) -> AsyncIterator[Surroundings]:
+async def alone(settings: Settings, now: WallClock) -> AsyncIterator[Surroundings]:
     """Those of a daemon that has the fleet to itself: one file, no broker."""
     async with new_journal(settings, now) as journal:
         snapshot, bus = Snapshot(), Bus()
@@ -90,5 +90,5 @@ async def alone(settings: Settings, now: Clock) -> AsyncIterator[Surroundings]:
             permits=Permits(Budget(settings.limits.max_warming, settings.limits.max_warming_per_host)),
             publisher=publisher,
             operator_of=_direct,
-            speaks=lambda: True,
+            is_alert_leader=lambda: True,
         )

@@ -15,7 +15,7 @@ from statemachine.core import events
 from statemachine.core.backoff import backoff
 from statemachine.core.vocabulary import IN_FLIGHT, Reason
 from statemachine.fleet.clock import loop_time
-from statemachine.fleet.context import Desk
+from statemachine.fleet.context import ServerContext
 
 LINK_WAIT_S = 5.0
 """How long a submission waits for /ws, so that the server's own frames can confirm it; then it goes without."""
@@ -29,116 +29,116 @@ class Wait(Enum):
     OVERDUE = auto()
 
 
-async def admit(desk: Desk) -> None:
+async def admit(context: ServerContext) -> None:
     """Wait for the backoff, an idle queue and a permit; then the prompt_id is chosen and the submission starts."""
     try:
-        await _back_off(desk)
+        await _back_off(context)
         while True:
-            if await _try_to_start(desk):
+            if await _try_to_start(context):
                 return
-            await asyncio.sleep(desk.shared.settings.timing.retry_s)
+            await asyncio.sleep(context.fleet.settings.timing.retry_s)
     finally:
-        if desk.server.state not in IN_FLIGHT:
-            desk.shared.permits.release(desk.config.name)
+        if context.server.state not in IN_FLIGHT:
+            context.fleet.permits.release(context.config.name)
 
 
-async def _back_off(desk: Desk) -> None:
-    timing = desk.shared.settings.timing
-    if desk.server.setbacks:
-        tries = desk.server.setbacks - 1
-        await desk.sleep(backoff(tries, timing.retry_s, timing.failed_retry_s, desk.shared.world.uniform))
+async def _back_off(context: ServerContext) -> None:
+    timing = context.fleet.settings.timing
+    if context.server.failures:
+        tries = context.server.failures - 1
+        await context.sleep(backoff(tries, timing.retry_s, timing.failed_retry_s, context.fleet.clock.uniform))
 
 
-async def _try_to_start(desk: Desk) -> bool:
+async def _try_to_start(context: ServerContext) -> bool:
     """Whether an event was posted that ends the waiting. False: look again, nothing was decided."""
     try:
-        event = await _decide(desk)
+        event = await _decide(context)
     except NotAnsweringError:
         event = None
     except ComfyError as error:
         reason = Reason.ACCESS_DENIED if isinstance(error, AccessDeniedError) else Reason.CHECK_UNRECOGNISED
         event = events.CheckUnusable(reason, f"before submitting: {error}")
     if event is None:
-        desk.shared.permits.release(desk.config.name)
+        context.fleet.permits.release(context.config.name)
         return False
-    desk.post(event)
+    context.post(event)
     return True
 
 
-async def _decide(desk: Desk) -> events.Event | None:
+async def _decide(context: ServerContext) -> events.Event | None:
     """What follows for a cold server; None where it must wait: its queue filled again, or all submissions are held."""
-    if desk.server.open_attempt is not None:
-        return events.DoubtRaised()
-    if desk.shared.herd.holds or not desk.shared.journal.healthy:
+    if context.server.open_attempt is not None:
+        return events.SubmissionUncertain()
+    if context.fleet.outage.holds or not context.fleet.journal.healthy:
         return None
-    workflow = desk.workflows[desk.server.needed[0]]
-    if unfit := await _unfitness(desk, workflow):
+    workflow = context.workflows[context.server.needed[0]]
+    if unfit := await _unfitness(context, workflow):
         return unfit
-    wait = await _wait_for_idle_queue(desk)
+    wait = await _wait_for_idle_queue(context)
     if wait is Wait.DRAINED:
         return events.QueueDrained()
-    await _wait_for_link(desk)
-    await desk.shared.permits.acquire(desk.config.name, desk.config.host)
-    items = await desk.client.queue()
-    if found := _already_loading(items, workflow, desk.server.missing):
+    await _wait_for_link(context)
+    await context.fleet.permits.acquire(context.config.name, context.config.host)
+    items = await context.client.queue()
+    if found := _already_loading(items, workflow, context.server.missing):
         return found
-    return _submission(desk, workflow) if wait is Wait.OVERDUE or not items else None
+    return _submission(context, workflow) if wait is Wait.OVERDUE or not items else None
 
 
-async def _unfitness(desk: Desk, workflow: Workflow) -> events.WorkflowUnfit | None:
+async def _unfitness(context: ServerContext, workflow: Workflow) -> events.PreflightFailed | None:
     """What the server lacks for the workflow. Asked once for each life of the server, before the first submission."""
-    companion = desk.server.companion
+    companion = context.server.node_cursor
     life = (companion.instance if companion is not None else None, workflow.digest)
-    if life in desk.fit:
+    if life in context.fit:
         return None
-    lacking = await fitness(desk.client, workflow)
+    lacking = await fitness(context.client, workflow)
     if lacking.fits:
-        desk.fit |= {life}
+        context.fit |= {life}
         return None
     reason = Reason.MISSING_NODES if lacking.missing_nodes else Reason.MISSING_MODELS
-    return events.WorkflowUnfit(reason, f"workflow {workflow.name}: " + "; ".join(lacking.sentences))
+    return events.PreflightFailed(reason, f"workflow {workflow.name}: " + "; ".join(lacking.sentences))
 
 
-async def _wait_for_idle_queue(desk: Desk) -> Wait:
+async def _wait_for_idle_queue(context: ServerContext) -> Wait:
     """Users' work comes first, up to `busy_wait_s` since the server was found cold."""
-    timing = desk.shared.settings.timing
-    if desk.cold_since is None:
-        desk.cold_since = loop_time()
+    timing = context.fleet.settings.timing
+    if context.cold_since is None:
+        context.cold_since = loop_time()
     waited = False
-    while await desk.client.queue_remaining() > 0:
-        left = desk.cold_since + timing.busy_wait_s - loop_time()
+    while await context.client.queue_remaining() > 0:
+        left = context.cold_since + timing.busy_wait_s - loop_time()
         if left <= 0:
             return Wait.OVERDUE
         waited = True
-        desk.announce(desk.shared.world.now() + left)
-        await desk.rest(min(left, timing.auto_recheck_s))
+        context.announce(context.fleet.clock.now() + left)
+        await context.wait(min(left, timing.auto_recheck_s))
     return Wait.DRAINED if waited else Wait.NONE
 
 
-async def _wait_for_link(desk: Desk) -> None:
+async def _wait_for_link(context: ServerContext) -> None:
     until = loop_time() + LINK_WAIT_S
-    while desk.server.client_id is None and loop_time() < until:
-        await desk.rest(until - loop_time())
+    while context.server.client_id is None and loop_time() < until:
+        await context.wait(until - loop_time())
 
 
 def _already_loading(
     items: tuple[QueueItem, ...], workflow: Workflow, missing: tuple[str, ...]
-) -> events.LoadingFound | None:
+) -> events.ForeignLoadDetected | None:
     """Somebody (the server itself, a user, another daemon) has queued what would bring the keys back."""
     for item in items:
         same = item.marker is not None and item.marker.workflow == workflow.name
         if same or not item.cache_keys.isdisjoint(missing):
             message = f"prompt {item.prompt_id}, not ours, is already loading what is missing; nothing is submitted"
-            return events.LoadingFound(message)
+            return events.ForeignLoadDetected(message)
     return None
 
 
-def _submission(desk: Desk, workflow: Workflow) -> events.SubmissionStarted:
+def _submission(context: ServerContext, workflow: Workflow) -> events.SubmissionStarted:
     return events.SubmissionStarted(
         workflow=workflow.name,
-        prompt_id=desk.shared.world.new_id(),
-        client_id=desk.server.client_id,
-        varied_tag=desk.server.trapped,
+        prompt_id=context.fleet.clock.new_id(),
+        client_id=context.server.client_id,
+        varied_tag=context.server.cached_by_executor,
         total_nodes=len(workflow.graph),
         cache_nodes=MappingProxyType({node.node_id: node.key for node in workflow.cache_nodes}),
     )

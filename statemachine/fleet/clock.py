@@ -8,7 +8,7 @@ def loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-class Bell:
+class Wakeup:
     """Whoever rests hears it only while he does: what rang before is past."""
 
     __slots__ = ("_rings",)
@@ -16,13 +16,13 @@ class Bell:
     def __init__(self) -> None:
         self._rings: asyncio.Future[None] | None = None
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake all who rest."""
         if self._rings is not None:
             self._rings.set_result(None)
             self._rings = None
 
-    async def rest(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> None:
         """Wait so long, or until it rings."""
         if self._rings is None:
             self._rings = asyncio.get_running_loop().create_future()

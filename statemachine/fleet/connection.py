@@ -15,50 +15,50 @@ from statemachine.comfyui.transport import ConnectRefusedError, Socket
 from statemachine.core import events
 from statemachine.core.backoff import backoff
 from statemachine.fleet.clock import loop_time
-from statemachine.fleet.context import Desk
+from statemachine.fleet.context import ServerContext
 
 FIRST_DELAY_S = 0.25
 
 
-async def keep_link(desk: Desk) -> None:
+async def keep_link(context: ServerContext) -> None:
     """Keep /ws connected for ever. Never raises but when cancelled."""
     tries, refused = 0, False
     while True:
-        timing = desk.shared.settings.timing
+        timing = context.fleet.settings.timing
         opened = loop_time()
         try:
-            await _one_connection(desk, refused_before=refused)
+            await _one_connection(context, refused_before=refused)
         except ConnectRefusedError as error:
             refused = True
-            desk.detail.link.trouble = str(error)
+            context.detail.link.trouble = str(error)
         except ComfyError as error:
-            refused = refused and not desk.detail.link.connected
-            desk.detail.link.trouble = str(error)
-        desk.detail.link.connected = False
+            refused = refused and not context.detail.link.connected
+            context.detail.link.trouble = str(error)
+        context.detail.link.connected = False
         tries = 0 if loop_time() - opened >= timing.link_stable_s else tries + 1
-        await desk.redial.rest(backoff(tries, FIRST_DELAY_S, timing.link_backoff_max_s, desk.shared.world.uniform))
+        await context.redial.wait(backoff(tries, FIRST_DELAY_S, timing.link_backoff_max_s, context.fleet.clock.uniform))
 
 
-async def _one_connection(desk: Desk, *, refused_before: bool) -> None:
+async def _one_connection(context: ServerContext, *, refused_before: bool) -> None:
     """Open, listen until the end, close. Raises ComfyError with the cause."""
-    client_id = desk.shared.world.new_id()
-    socket = await desk.transport.connect(client_id)
+    client_id = context.fleet.clock.new_id()
+    socket = await context.transport.connect(client_id)
     try:
-        await _listen(desk, socket, client_id, refused_before=refused_before)
+        await _listen(context, socket, client_id, refused_before=refused_before)
     except ComfyError as error:
-        if desk.server.client_id == client_id:
-            desk.post(events.LinkLost(f"/ws: {error}"))
+        if context.server.client_id == client_id:
+            context.post(events.LinkLost(f"/ws: {error}"))
         raise
     finally:
         await _close(socket)
 
 
-async def _listen(desk: Desk, socket: Socket, client_id: str, *, refused_before: bool) -> None:
+async def _listen(context: ServerContext, socket: Socket, client_id: str, *, refused_before: bool) -> None:
     """ComfyUI speaks first. A socket that opens and stays mute delivers nothing, and is no link."""
-    timeout_s = desk.shared.settings.timing.http_timeout_s
+    timeout_s = context.fleet.settings.timing.http_timeout_s
     try:
         async with asyncio.timeout(timeout_s) as patience:
-            await socket.listen(_Ear(desk, client_id, refused_before, patience).hear)
+            await socket.listen(_Ear(context, client_id, refused_before, patience).hear)
     except TimeoutError as error:
         raise NotAnsweringError(f"/ws opened and said nothing for {timeout_s:g} s") from error
 
@@ -67,32 +67,32 @@ async def _listen(desk: Desk, socket: Socket, client_id: str, *, refused_before:
 class _Ear:
     """Posts what the frames tell, from the first `status` frame on: with it the link is opened."""
 
-    desk: Desk
+    context: ServerContext
     client_id: str
     refused_before: bool
     patience: asyncio.Timeout
     opened: bool = False
 
     def hear(self, frame: str) -> None:
-        event = decode(frame, in_flight=self.desk.server.open_attempt is not None)
+        event = decode(frame, in_flight=self.context.server.open_attempt is not None)
         if event is None:
             return
         if not self.opened:
             if self.patience.expired() or not isinstance(event, events.QueueSeen):
                 return
             self._open()
-        self.desk.post(event)
+        self.context.post(event)
 
     def _open(self) -> None:
         self.patience.reschedule(None)
         self.opened = True
-        link = self.desk.detail.link
-        link.connected, link.since, link.trouble = True, self.desk.shared.world.now(), None
+        link = self.context.detail.link
+        link.connected, link.since, link.trouble = True, self.context.fleet.clock.now(), None
         link.connects += 1
         if self.refused_before:
-            self.desk.fit = frozenset()
-            self.desk.check.forget()
-        self.desk.post(events.LinkOpened(self.client_id, self.refused_before))
+            self.context.fit = frozenset()
+            self.context.check.forget()
+        self.context.post(events.LinkOpened(self.client_id, self.refused_before))
 
 
 async def _close(socket: Socket) -> None:

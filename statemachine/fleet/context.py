@@ -11,64 +11,52 @@ from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
-from statemachine.core.backoff import Uniform
+from statemachine.core.clock import Clock
 from statemachine.core.events import Event
 from statemachine.core.ownership import Ownership
 from statemachine.core.server import Server
-from statemachine.fleet.clock import Bell
+from statemachine.fleet.clock import Wakeup
 from statemachine.fleet.permits import PermitsPort
-from statemachine.fleet.reachability import HerdCare
+from statemachine.fleet.reachability import OutageGuard
 from statemachine.fleet.sole_owner import SoleOwner
-from statemachine.fleet.system_info import Census
+from statemachine.fleet.system_info import SystemInfoQueue
 from statemachine.journal.port import JournalPort
-from statemachine.publish.counters import Tally
+from statemachine.publish.counters import Counters
 from statemachine.publish.server_detail import ServerDetail
 from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """Time and chance, passed in: wall clock (epoch seconds), a number in [0, 1), and a new unique id.
-
-    Durations are measured on the event loop's own clock, which no step of the wall clock moves.
-    """
-
-    now: Callable[[], float]
-    uniform: Uniform
-    new_id: Callable[[], str]
-
-
 @dataclass(slots=True, eq=False)
-class Shared:
+class FleetContext:
     """What all servers of a fleet have in common. A reload replaces the settings and what follows from them."""
 
     settings: Settings
-    world: World
+    clock: Clock
     journal: JournalPort
     permits: PermitsPort
     check_slots: asyncio.Semaphore
-    herd: HerdCare
-    tally: Tally = field(default_factory=Tally)
-    census: Census = field(default_factory=Census)
+    outage: OutageGuard
+    counters: Counters = field(default_factory=Counters)
+    system_info: SystemInfoQueue = field(default_factory=SystemInfoQueue)
     ownership: Ownership = field(default_factory=SoleOwner)
 
     def __post_init__(self) -> None:
         """Show the limit."""
-        self.tally.warm_ups_limited(self.settings.limits.max_warming)
+        self.counters.warm_ups_limited(self.settings.limits.max_warming)
 
     def apply(self, settings: Settings) -> None:
         """Put other settings in force. What is under way ends under the old ones."""
         if settings.limits.max_checks != self.settings.limits.max_checks:
             self.check_slots = asyncio.Semaphore(settings.limits.max_checks)
         self.permits.resize(settings.limits.max_warming, settings.limits.max_warming_per_host)
-        self.tally.warm_ups_limited(settings.limits.max_warming)
+        self.counters.warm_ups_limited(settings.limits.max_warming)
         self.settings = settings
 
 
 @dataclass(slots=True, eq=False)
-class Desk:
-    """One server's desk.
+class ServerContext:
+    """One server's context.
 
     `post` puts an event into its mailbox; `announce` says when it next acts (epoch seconds). `fit` has the
     digests of the workflows that this life of the server can run, each with the life's instance, where a companion node
@@ -83,21 +71,21 @@ class Desk:
     transport: Transport
     client: ComfyClient
     check: CacheCheck
-    shared: Shared
+    fleet: FleetContext
     detail: ServerDetail
     post: Callable[[Event], None]
     announce: Callable[[float | None], None]
-    nudge: Bell = field(default_factory=Bell)
-    redial: Bell = field(default_factory=Bell)
+    nudge: Wakeup = field(default_factory=Wakeup)
+    redial: Wakeup = field(default_factory=Wakeup)
     fit: frozenset[tuple[str | None, str]] = frozenset()
     cold_since: float | None = None
     known_before: bool = False
 
-    async def rest(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> None:
         """Wait, but not longer than until something happens that makes looking again worthwhile."""
-        await self.nudge.rest(seconds)
+        await self.nudge.wait(seconds)
 
     async def sleep(self, seconds: float) -> None:
         """Wait, and let people see until when."""
-        self.announce(self.shared.world.now() + seconds)
+        self.announce(self.fleet.clock.now() + seconds)
         await asyncio.sleep(seconds)

@@ -20,7 +20,7 @@ class Changes:
 
 
 @dataclass(frozen=True, slots=True)
-class Blueprint:
+class Plan:
     """Every server, and every workflow that one of them names: the workflow, or why its file cannot be used."""
 
     servers: Sequence[ServerConfig]
@@ -32,7 +32,7 @@ class Blueprint:
         return {config.name: (config, [digests[name] for name in config.workflows]) for config in self.servers}
 
 
-def compare(old: Blueprint, new: Blueprint) -> Changes:
+def compare(old: Plan, new: Plan) -> Changes:
     """What must be done to get from `old` to `new`."""
     before, after = old.identities(), new.identities()
     return Changes(

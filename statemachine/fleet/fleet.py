@@ -14,19 +14,19 @@ from statemachine.core import events
 from statemachine.core.machine import Machine
 from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State
-from statemachine.fleet.context import Desk, Shared
-from statemachine.fleet.diff import Blueprint, Changes, compare
+from statemachine.fleet.context import FleetContext, ServerContext
+from statemachine.fleet.diff import Changes, Plan, compare
 from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.reachability import WatchedTransport
-from statemachine.fleet.recovery import take_up_later, take_up_the_past
-from statemachine.fleet.runner import Runner
+from statemachine.fleet.recovery import restore, restore_later
+from statemachine.fleet.runner import ServerTask
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.server_detail import ServerDetail
 from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
 
-OPINIONS = 10
-"""How many other servers are asked when one falls silent and few were asked lately: twice what the brake needs."""
+PROBE_SAMPLE = 10
+"""How many other servers are asked when one falls silent and few were asked lately: twice what the detector needs."""
 
 STARTED_AT_ONCE = 20
 """Servers whose work begins before others have their turn: all of them dial and ask at once."""
@@ -47,63 +47,61 @@ OPERATOR_EVENTS: Mapping[str, events.Event] = {
 
 
 class Fleet:
-    """Owns the runners, and lets them be shared out. `workflows` holds every workflow that a server names, or why its
-    file cannot be used.
-    """
+    """Own a task for each server. `workflows` maps each workflow that a server names to it, or to its error."""
 
     def __init__(
         self,
         servers: Sequence[ServerConfig],
         workflows: Mapping[str, Workflow | WorkflowError],
-        shared: Shared,
+        fleet_context: FleetContext,
         publisher: Publisher,
         transport_for: TransportFactory,
     ) -> None:
-        self._machine = Machine(shared.settings.language)
-        self._shared = shared
+        self._machine = Machine(fleet_context.settings.language)
+        self._context = fleet_context
         self._publisher = publisher
         self._transport_for = transport_for
-        self._blueprint = Blueprint(servers, workflows)
+        self._plan = Plan(servers, workflows)
         self._tasks: set[asyncio.Task[None]] = set()
         self._beginning: asyncio.Task[None] | None = None
-        self._leaving: list[Runner] = []
+        self._leaving: list[ServerTask] = []
         self._is_stopped = False
-        self._runners: dict[str, Runner] = {}
-        shared.herd.ask_others = self._ask_others
+        self._runners: dict[str, ServerTask] = {}
+        fleet_context.outage.ask_others = self._ask_others
 
     @property
     def settings(self) -> Settings:
         """The settings that are in force."""
-        return self._shared.settings
+        return self._context.settings
 
     def show(self) -> None:
         """Make every server visible, as nothing is known of it yet: whoever looks sees the whole fleet or none."""
-        for config in self._blueprint.servers:
-            self._publisher.show(config, self._new_server(config))
+        for config in self._plan.servers:
+            self._publisher.publish_initial(config, self._new_server(config))
 
     async def start(self) -> None:
         """Look after the servers that are ours, from now on."""
-        self._keep(self._take_census())
-        await self._share()
+        self._spawn(self._read_system_info())
+        await self._rebalance()
 
-    async def take_up(self, servers: Collection[str]) -> None:
+    async def acquire(self, servers: Collection[str]) -> None:
         """See Hands: go on with what was left in flight or paused, show them, and start them in the background."""
         if self._is_stopped:
             return
-        configs = {config.name: config for config in self._blueprint.servers if config.name in servers}
+        configs = {config.name: config for config in self._plan.servers if config.name in servers}
         runners = {name: self._runner(config, self._new_server(config)) for name, config in configs.items()}
         self._runners |= runners
         started = await self._start(list(runners.values()))
         self._beginning = self._beginning or started
 
-    async def lay_down(self, servers: Collection[str]) -> None:
+    async def release(self, servers: Collection[str]) -> None:
         """See Hands: whoever waits for a permit or an answer is cancelled."""
         self._leaving += [self._runners.pop(name) for name in servers if name in self._runners]
-        await self._see_off()
+        await self._stop_removed()
         for name in servers:
-            self._shared.census.forget(name)
+            self._context.system_info.forget(name)
 
-    async def begun(self) -> None:
+    async def wait_started(self) -> None:
         """Return once the work of all servers that were there at the start has begun."""
         if self._beginning is not None:
             await asyncio.wait((self._beginning,))
@@ -111,16 +109,18 @@ class Fleet:
     async def stop(self) -> None:
         """Stop every server's work. Prompts in flight stay with their servers and are taken up by the next start."""
         self._is_stopped = True
-        self._shared.ownership.rest()
+        self._context.ownership.close()
         for task in self._tasks:
             task.cancel()
         self._leaving += self._runners.values()
-        await self._see_off()
+        await self._stop_removed()
 
     @property
     def in_flight(self) -> frozenset[str]:
         """The servers with which a prompt of ours may be."""
-        return frozenset(name for name, runner in self._runners.items() if runner.desk.server.open_attempt is not None)
+        return frozenset(
+            name for name, runner in self._runners.items() if runner.context.server.open_attempt is not None
+        )
 
     def act(self, server: str, action: str) -> bool:
         """Hand an operator's `check`, `warm`, `pause` or `resume` to a server; False where we look after none such."""
@@ -136,52 +136,52 @@ class Fleet:
 
         A removed server's prompt stays with it, and in the journal; a changed server keeps its open attempt.
         """
-        before, self._blueprint = self._blueprint, Blueprint(servers, workflows)
-        changes = compare(before, self._blueprint)
-        self._shared.apply(settings)
+        before, self._plan = self._plan, Plan(servers, workflows)
+        changes = compare(before, self._plan)
+        self._context.apply(settings)
         configs = {config.name: config for config in servers}
         self._leaving += [self._runners.pop(name) for name in changes.removed if name in self._runners]
         changed = [self._replace(configs[name]) for name in changes.changed if name in self._runners]
         for name in (*changes.added, *(name for name in changes.changed if name not in self._runners)):
-            self._publisher.show(configs[name], self._new_server(configs[name]))
+            self._publisher.publish_initial(configs[name], self._new_server(configs[name]))
         for runner in self._runners.values():
-            runner.desk.server.reachability = self._reachability
-        await self._see_off()
+            runner.context.server.reachability = self._reachability
+        await self._stop_removed()
         await self._begin(changed)
-        await self._share()
-        self._publisher.arrange(list(configs))
+        await self._rebalance()
+        self._publisher.set_order(list(configs))
         for name in changes.removed:
-            self._shared.permits.release(name)
-            self._shared.census.forget(name)
+            self._context.permits.release(name)
+            self._context.system_info.forget(name)
         return changes
 
-    async def _share(self) -> None:
-        await self._shared.ownership.share([config.name for config in self._blueprint.servers], self)
+    async def _rebalance(self) -> None:
+        await self._context.ownership.set_servers([config.name for config in self._plan.servers], self)
 
-    async def _see_off(self) -> None:
+    async def _stop_removed(self) -> None:
         await asyncio.gather(*(runner.stop() for runner in self._leaving))
         self._leaving.clear()
 
-    async def _start(self, runners: Sequence[Runner]) -> asyncio.Task[None]:
+    async def _start(self, runners: Sequence[ServerTask]) -> asyncio.Task[None]:
         """Where the journal cannot be read the servers are watched all the same; the past is taken up once it can."""
-        desks = {runner.desk.config.name: runner.desk for runner in runners}
+        contexts = {runner.context.config.name: runner.context for runner in runners}
         try:
-            await take_up_the_past(self._shared.journal, desks)
+            await restore(self._context.journal, contexts)
         except JournalUnavailableError:
-            self._keep(take_up_later(self._shared.journal, desks))
-        for desk in desks.values():
-            desk.server.since = self._shared.world.now()
+            self._spawn(restore_later(self._context.journal, contexts))
+        for context in contexts.values():
+            context.server.since = self._context.clock.now()
         return await self._begin(runners)
 
-    async def _begin(self, runners: Sequence[Runner]) -> asyncio.Task[None]:
+    async def _begin(self, runners: Sequence[ServerTask]) -> asyncio.Task[None]:
         """Show all of them now, with the prompts that they have in flight; their work begins in the background."""
         for number, runner in enumerate(runners, start=1):
             runner.place()
             if number % STARTED_AT_ONCE == 0:
                 await asyncio.sleep(0)
-        return self._keep(self._start_in_turns(runners))
+        return self._spawn(self._start_in_turns(runners))
 
-    async def _start_in_turns(self, runners: Sequence[Runner]) -> None:
+    async def _start_in_turns(self, runners: Sequence[ServerTask]) -> None:
         """As fast as they can be checked: what is under way for thousands at once takes memory, and brings nothing."""
         for number, runner in enumerate(runners, start=1):
             runner.start()
@@ -192,21 +192,21 @@ class Fleet:
         """Return once all that waited to be checked are being checked, or patience is at its end."""
         await asyncio.sleep(0)
         with suppress(TimeoutError):
-            async with asyncio.timeout(START_PATIENCE_S), self._shared.check_slots:
+            async with asyncio.timeout(START_PATIENCE_S), self._context.check_slots:
                 return
 
-    def _replace(self, config: ServerConfig) -> Runner:
+    def _replace(self, config: ServerConfig) -> ServerTask:
         """A new runner, not started yet, for a server that is known: its memory goes along."""
         old = self._runners[config.name]
         self._leaving.append(old)
-        runner = self._runners[config.name] = self._runner(config, old.desk.server)
-        runner.desk.known_before = True
+        runner = self._runners[config.name] = self._runner(config, old.context.server)
+        runner.context.known_before = True
         runner.post(events.SettingsChanged())
         return runner
 
-    def _runner(self, config: ServerConfig, server: Server) -> Runner:
-        desk = _desk(config, self._blueprint.workflows, server, self._shared, self._transport_for(config))
-        return Runner(self._machine, desk, self._publisher)
+    def _runner(self, config: ServerConfig, server: Server) -> ServerTask:
+        context = _context(config, self._plan.workflows, server, self._context, self._transport_for(config))
+        return ServerTask(self._machine, context, self._publisher)
 
     def _new_server(self, config: ServerConfig) -> Server:
         return Server(config.name, self._reachability)
@@ -217,34 +217,34 @@ class Fleet:
 
     def _ask_others(self) -> None:
         """One request each to some servers that seemed well; what comes of it is noticed on its way."""
-        well = [runner.desk for runner in self._runners.values() if runner.desk.server.state not in AWAY]
-        well.sort(key=lambda desk: desk.server.misses)
-        for desk in well[:: max(1, len(well) // OPINIONS)][:OPINIONS]:
-            self._keep(_ask_once(desk))
+        well = [runner.context for runner in self._runners.values() if runner.context.server.state not in AWAY]
+        well.sort(key=lambda context: context.server.consecutive_failures)
+        for context in well[:: max(1, len(well) // PROBE_SAMPLE)][:PROBE_SAMPLE]:
+            self._spawn(_ask_once(context))
 
-    async def _take_census(self) -> None:
-        await self.begun()
-        await self._shared.census.run()
+    async def _read_system_info(self) -> None:
+        await self.wait_started()
+        await self._context.system_info.run()
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
 
-def _desk(
+def _context(
     config: ServerConfig,
     workflows: Mapping[str, Workflow | WorkflowError],
     server: Server,
-    shared: Shared,
+    fleet_context: FleetContext,
     transport: Transport,
-) -> Desk:
+) -> ServerContext:
     named = [workflows[name] for name in config.workflows]
     own = {one.name: one for one in named if isinstance(one, Workflow)}
-    watched = WatchedTransport(transport, server, shared.herd, lambda event: desk.post(event))  # noqa: PLW0108 - set by the runner
+    watched = WatchedTransport(transport, server, fleet_context.outage, lambda event: context.post(event))  # noqa: PLW0108 - set by the runner
     client = ComfyClient(watched)
-    desk = Desk(
+    context = ServerContext(
         config=config,
         server=server,
         workflows=own,
@@ -252,18 +252,18 @@ def _desk(
         transport=watched,
         client=client,
         check=CacheCheck(client, kinds_of(config.cache_check.kind), config.cache_check.path, list(own.values())),
-        shared=shared,
+        fleet=fleet_context,
         detail=ServerDetail(),
         post=_not_started,
         announce=_not_started,
     )
-    return desk
+    return context
 
 
-async def _ask_once(desk: Desk) -> None:
+async def _ask_once(context: ServerContext) -> None:
     with suppress(ComfyError):
-        await desk.client.queue_remaining()
+        await context.client.queue_remaining()
 
 
 def _not_started(_: object) -> None:
-    raise RuntimeError("the desk has no runner yet")
+    raise RuntimeError("the context has no runner yet")

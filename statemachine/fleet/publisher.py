@@ -9,7 +9,7 @@ from statemachine.core.messages import Language
 from statemachine.core.server import Server
 from statemachine.core.view import LiveFigures, ServerView
 from statemachine.core.vocabulary import Notice, State
-from statemachine.fleet.context import Desk
+from statemachine.fleet.context import ServerContext
 from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus
@@ -30,30 +30,30 @@ class Publisher:
         self._bus = bus
         self._log = log
 
-    def show(self, config: ServerConfig, server: Server) -> None:
+    def publish_initial(self, config: ServerConfig, server: Server) -> None:
         """Make a server visible that nobody looks after yet."""
         self._snapshot.put(view_of(config, server))
 
-    def place(self, desk: Desk) -> None:
+    def publish_current(self, context: ServerContext) -> None:
         """Make a server visible as it stands, without an entry."""
-        self._publish_live(view_of(desk.config, desk.server))
-        self._snapshot.attach(desk.config.name, desk.detail)
+        self._publish_live(view_of(context.config, context.server))
+        self._snapshot.attach(context.config.name, context.detail)
 
-    def arrange(self, names: Sequence[str]) -> None:
+    def set_order(self, names: Sequence[str]) -> None:
         """Keep these servers visible, in this order, and no others."""
-        self._snapshot.arrange(names)
+        self._snapshot.set_order(names)
 
-    def transition(self, desk: Desk, transition: Transition, attempt: Attempt | None) -> None:
+    def transition(self, context: ServerContext, transition: Transition, attempt: Attempt | None) -> None:
         """Write the transition (and the attempt, where it changed); publish it once it is written."""
-        entry = entry_of(transition, desk.config.group)
-        view = view_of(desk.config, desk.server)
-        self._journal.append(entry, attempt, partial(self.told, view), view)
+        entry = entry_of(transition, context.config.group)
+        view = view_of(context.config, context.server)
+        self._journal.append(entry, attempt, partial(self.on_committed, view), view)
 
     def notice(self, notice: Notice, at: float, detail: str = "") -> None:
         """Write and publish a notice (`at` in epoch seconds); `detail` completes its sentence."""
-        self._journal.append(notice_entry(notice, at, self._language, detail), None, partial(self.told, None))
+        self._journal.append(notice_entry(notice, at, self._language, detail), None, partial(self.on_committed, None))
 
-    def told(self, view: ServerView | None, entry: LogEntry) -> None:
+    def on_committed(self, view: ServerView | None, entry: LogEntry) -> None:
         """The entry is kept; `view` is the line of its server after it, None for a notice."""
         message = entry_message(entry, view)
         if view is not None and self._snapshot.get(view.name) is not None:  # it may have been removed meanwhile
@@ -61,17 +61,17 @@ class Publisher:
         self._bus.publish(message)
         self._log.write(entry)
 
-    def progress(self, desk: Desk) -> None:
+    def progress(self, context: ServerContext) -> None:
         """Publish live figures where they changed visibly. They are no transitions and are not kept."""
-        name, server = desk.config.name, desk.server
+        name, server = context.config.name, context.server
         live = LiveFigures(_progress(server), server.queue_remaining, server.last_check)
         if self._snapshot.update(name, server.state, live):
             self._bus.publish_live(name, partial(self._snapshot.get, name))
 
-    def next_action(self, desk: Desk, at: float | None) -> None:
+    def next_action(self, context: ServerContext, at: float | None) -> None:
         """Publish when the server will next be acted upon (epoch seconds)."""
-        published = self._snapshot.get(desk.config.name)
-        if published is not None and published.next_action_at != at and published.state is desk.server.state:
+        published = self._snapshot.get(context.config.name)
+        if published is not None and published.next_action_at != at and published.state is context.server.state:
             self._publish_live(published._replace(next_action_at=at))
 
     def _publish_live(self, fresh: ServerView) -> None:

@@ -6,17 +6,17 @@ from collections.abc import Callable
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.transport import GATEWAY_ERRORS, ConnectRefusedError, Reply, Socket, Transport
 from statemachine.core import events
-from statemachine.core.outage import BrakeChange, HerdBrake
+from statemachine.core.outage import OutageChange, OutageDetector
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Notice, State
 from statemachine.fleet.clock import loop_time
 
 
-class HerdCare:
-    """The fleet's brake, and the notices that it gives."""
+class OutageGuard:
+    """The fleet's detector, and the notices that it gives."""
 
-    def __init__(self, brake: HerdBrake, notify: Callable[[Notice], None]) -> None:
-        self._brake = brake
+    def __init__(self, detector: OutageDetector, notify: Callable[[Notice], None]) -> None:
+        self._detector = detector
         self._notify = notify
         self._asked_others_at = -math.inf
         self.ask_others: Callable[[], None] = lambda: None
@@ -25,21 +25,21 @@ class HerdCare:
     @property
     def holds(self) -> bool:
         """Whether verdicts and submissions are held."""
-        return self._brake.engaged
+        return self._detector.engaged
 
     def observe(self, server: Server, *, answered: bool) -> None:
         """Take in an answer or its absence. A server that counts as unreachable already says nothing about us."""
         if server.state is State.UNREACHABLE and not answered:
             return
-        change = self._brake.observe(server.name, loop_time(), answered=answered)
-        if not answered and server.misses >= server.reachability.fall - 2:
+        change = self._detector.observe(server.name, loop_time(), answered=answered)
+        if not answered and server.consecutive_failures >= server.reachability.fall - 2:
             self._seek_opinions()
         if change is not None:
-            self._notify(Notice.FLEET_VANISHED if change is BrakeChange.ENGAGED else Notice.FLEET_BACK)
+            self._notify(Notice.FLEET_VANISHED if change is OutageChange.ENGAGED else Notice.FLEET_BACK)
 
     def _seek_opinions(self) -> None:
         """Before a server's last failure, where few are asked: the others must say whether it is us."""
-        if self._brake.knows_little and loop_time() - self._asked_others_at > self._brake.window_s:
+        if self._detector.knows_little and loop_time() - self._asked_others_at > self._detector.window_s:
             self._asked_others_at = loop_time()
             self.ask_others()
 
@@ -47,12 +47,14 @@ class HerdCare:
 class WatchedTransport:
     """A transport that reports every failure, and the first answers after failures, to the server's mailbox."""
 
-    __slots__ = ("_herd", "_inner", "_post", "_server")
+    __slots__ = ("_inner", "_outage", "_post", "_server")
 
-    def __init__(self, inner: Transport, server: Server, herd: HerdCare, post: Callable[[events.Event], None]) -> None:
+    def __init__(
+        self, inner: Transport, server: Server, outage: OutageGuard, post: Callable[[events.Event], None]
+    ) -> None:
         self._inner = inner
         self._server = server
-        self._herd = herd
+        self._outage = outage
         self._post = post
 
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
@@ -60,15 +62,15 @@ class WatchedTransport:
 
         A request that left during a hold is held to its end, which may come after the release.
         """
-        held = self._herd.holds
+        held = self._outage.holds
         try:
             reply = _from_server(await self._inner.request(method, path, body, accept))
         except NotAnsweringError as error:
-            self._herd.observe(self._server, answered=isinstance(error, ConnectRefusedError))
-            self._post(events.NotAnswering(str(error), held=held or self._herd.holds))
+            self._outage.observe(self._server, answered=isinstance(error, ConnectRefusedError))
+            self._post(events.NotAnswering(str(error), held=held or self._outage.holds))
             raise
-        self._herd.observe(self._server, answered=True)
-        if self._server.misses or self._server.state is State.UNREACHABLE:
+        self._outage.observe(self._server, answered=True)
+        if self._server.consecutive_failures or self._server.state is State.UNREACHABLE:
             self._post(events.Answering())
         return reply
 

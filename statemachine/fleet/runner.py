@@ -21,19 +21,19 @@ from statemachine.core.machine import Machine
 from statemachine.core.vocabulary import IN_FLIGHT, State
 from statemachine.fleet import admission, checking, submission
 from statemachine.fleet.connection import keep_link
-from statemachine.fleet.context import Desk
+from statemachine.fleet.context import ServerContext
 from statemachine.fleet.publisher import Publisher
 
-DUTY_CALLS: Mapping[Duty, Callable[[Desk], Awaitable[None]]] = {
-    Duty.EXAMINE: checking.examine,
+DUTY_CALLS: Mapping[Duty, Callable[[ServerContext], Awaitable[None]]] = {
+    Duty.PREPARE: checking.examine,
     Duty.CHECK: checking.check,
     Duty.RECHECK: checking.recheck,
     Duty.WATCH_QUEUE: checking.watch_queue,
     Duty.PROBE: checking.probe,
-    Duty.COOL_DOWN: checking.cool_down,
-    Duty.ADMIT: admission.admit,
+    Duty.BACK_OFF: checking.cool_down,
+    Duty.WAIT_FOR_SLOT: admission.admit,
     Duty.SUBMIT: submission.submit,
-    Duty.FOLLOW: submission.follow,
+    Duty.TRACK: submission.follow,
 }
 
 NUDGING = (events.LinkOpened, events.LinkLost, events.QueueSeen)
@@ -45,14 +45,24 @@ WAITING_OVER = frozenset({State.LOADED, State.SUBMITTING, State.PAUSED})
 CRASH_PAUSE_S = 5.0
 
 
-class Runner:
+class ServerTask:
     """Runs one server from `start` to `stop`."""
 
-    __slots__ = ("_desk", "_duties", "_handling", "_link", "_machine", "_mailbox", "_publisher", "_saved", "_stopped")
+    __slots__ = (
+        "_context",
+        "_duties",
+        "_handling",
+        "_link",
+        "_machine",
+        "_mailbox",
+        "_publisher",
+        "_saved",
+        "_stopped",
+    )
 
-    def __init__(self, machine: Machine, desk: Desk, publisher: Publisher) -> None:
+    def __init__(self, machine: Machine, context: ServerContext, publisher: Publisher) -> None:
         self._machine = machine
-        self._desk = desk
+        self._context = context
         self._publisher = publisher
         self._mailbox: list[events.Event] = []
         self._handling = True  # what comes before `start` waits for it
@@ -60,25 +70,25 @@ class Runner:
         self._duties: dict[Duty, asyncio.Task[None]] = {}
         self._link: asyncio.Task[None] | None = None
         self._saved: object = None
-        desk.post = self.post
-        desk.announce = self._announce
+        context.post = self.post
+        context.announce = self._announce
 
     @property
-    def desk(self) -> Desk:
-        """The server's desk."""
-        return self._desk
+    def context(self) -> ServerContext:
+        """The server's context."""
+        return self._context
 
     def place(self) -> None:
         """Publish where the server stands, and count in the prompt that it may have in flight."""
-        self._publisher.place(self._desk)
-        self._hold_permit()
+        self._publisher.publish_current(self._context)
+        self._sync_permit()
 
     def start(self) -> None:
         """Begin its duties, unless it was stopped before."""
         if self._stopped:
             return
         self._link = asyncio.get_running_loop().create_task(self._until_done(keep_link, "the link"))
-        self._arrange_duties()
+        self._reconcile_tasks()
         self._empty_mailbox()
 
     async def stop(self) -> None:
@@ -104,49 +114,49 @@ class Runner:
             self._handling = False
 
     def _handle(self, event: events.Event) -> None:
-        attempt = self._desk.server.open_attempt
-        made = self._machine.apply(self._desk.server, event, self._desk.shared.world.now())
+        attempt = self._context.server.open_attempt
+        made = self._machine.apply(self._context.server, event, self._context.fleet.clock.now())
         if attempt is not None and not attempt.is_open:
-            self._desk.shared.tally.warm_up_ended(self._desk.config.group, attempt)
+            self._context.fleet.counters.warm_up_ended(self._context.config.group, attempt)
         for transition in made:
-            self._keep(transition)
+            self._record(transition)
         if made:
-            self._hold_permit()
-            self._arrange_duties()
+            self._sync_permit()
+            self._reconcile_tasks()
         else:
-            self._keep_attempt()
-            self._publisher.progress(self._desk)
+            self._record_attempt()
+            self._publisher.progress(self._context)
         if isinstance(event, NUDGING):
-            self._desk.nudge.ring()
+            self._context.nudge.notify()
         if isinstance(event, events.LinkOpened):
-            self._desk.shared.census.want(self._desk.config.name, partial(_learn_system, self._desk))
+            self._context.fleet.system_info.want(self._context.config.name, partial(_learn_system, self._context))
 
-    def _keep(self, transition: Transition) -> None:
+    def _record(self, transition: Transition) -> None:
         attempt = self._changed_attempt()
-        self._desk.detail.count(f"to_{transition.dest.value}")
+        self._context.detail.count(f"to_{transition.dest.value}")
         if transition.dest in WAITING_OVER:
-            self._desk.cold_since = None
+            self._context.cold_since = None
         if transition.source is State.UNREACHABLE:
-            self._desk.redial.ring()
-        self._publisher.transition(self._desk, transition, attempt)
+            self._context.redial.notify()
+        self._publisher.transition(self._context, transition, attempt)
 
-    def _keep_attempt(self) -> None:
+    def _record_attempt(self) -> None:
         attempt = self._changed_attempt()
         if attempt is not None:
-            self._desk.shared.journal.append(None, attempt)
+            self._context.fleet.journal.append(None, attempt)
 
     def _changed_attempt(self) -> Attempt | None:
         """The attempt, where what the journal keeps of it has changed since it was last handed over."""
-        attempt = self._desk.server.attempt
+        attempt = self._context.server.attempt
         if attempt is None:
             return None
         key = (attempt.prompt_id, attempt.server_prompt_id, attempt.outcome, attempt.message, attempt.accepted_at)
         changed, self._saved = key != self._saved, key
         return attempt if changed else None
 
-    def _hold_permit(self) -> None:
+    def _sync_permit(self) -> None:
         """State alone decides who holds a permit, so none is leaked. A prompt that was taken up counts at once."""
-        config, permits, server = self._desk.config, self._desk.shared.permits, self._desk.server
+        config, permits, server = self._context.config, self._context.fleet.permits, self._context.server
         taken_up = server.state is State.UNKNOWN and server.open_attempt is not None
         if taken_up or server.state in IN_FLIGHT:
             permits.take(config.name, config.host)
@@ -154,10 +164,10 @@ class Runner:
             permits.release(config.name)
 
     def _announce(self, at: float | None) -> None:
-        self._publisher.next_action(self._desk, at)
+        self._publisher.next_action(self._context, at)
 
-    def _arrange_duties(self) -> None:
-        wanted = DUTIES[self._desk.server.state]
+    def _reconcile_tasks(self) -> None:
+        wanted = DUTIES[self._context.server.state]
         for duty in [duty for duty in self._duties if duty not in wanted]:
             self._duties.pop(duty).cancel()
         for duty in wanted:
@@ -165,22 +175,22 @@ class Runner:
                 work = self._until_done(DUTY_CALLS[duty], duty.name.lower())
                 self._duties[duty] = asyncio.get_running_loop().create_task(work)
 
-    async def _until_done(self, work: Callable[[Desk], Awaitable[None]], name: str) -> None:
+    async def _until_done(self, work: Callable[[ServerContext], Awaitable[None]], name: str) -> None:
         """Do a duty. A fault of our own must not leave the server without care: it is logged and tried again."""
         while True:
             try:
-                await work(self._desk)
+                await work(self._context)
             except Exception:
-                logger.exception("{}: {} failed; it is tried again", self._desk.config.name, name)
+                logger.exception("{}: {} failed; it is tried again", self._context.config.name, name)
                 await asyncio.sleep(CRASH_PAUSE_S)
             else:
                 return
 
 
-async def _learn_system(desk: Desk) -> None:
+async def _learn_system(context: ServerContext) -> None:
     """Version and devices, for people; nothing depends on them."""
     try:
-        stats = await desk.client.system_stats()
+        stats = await context.client.system_stats()
     except ComfyError:
         return
-    desk.detail.system = describe_system(stats)
+    context.detail.system = describe_system(stats)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from statemachine.core.ownership import Hands
+from statemachine.core.ownership import ServerHost
 
 
 class SoleOwner:
@@ -11,12 +11,12 @@ class SoleOwner:
     def __init__(self) -> None:
         self._owned: frozenset[str] = frozenset()
 
-    async def share(self, servers: Sequence[str], hands: Hands) -> None:
+    async def set_servers(self, servers: Sequence[str], host: ServerHost) -> None:
         """See Ownership: all of them."""
         before, self._owned = self._owned, frozenset(servers)
-        await hands.take_up([name for name in servers if name not in before])
+        await host.acquire([name for name in servers if name not in before])
 
-    def rest(self) -> None:
+    def close(self) -> None:
         """See Ownership: all was given at once."""
 
     def owns(self, server: str) -> bool:

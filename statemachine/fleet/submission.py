@@ -11,65 +11,67 @@ from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.clock import loop_time
-from statemachine.fleet.context import Desk
+from statemachine.fleet.context import ServerContext
 from statemachine.journal.port import JournalUnavailableError
 
 FOLLOW_S = 10.0
 """Between two HTTP looks at our prompt while /ws delivers; without /ws, `retry_s`."""
 
 
-async def submit(desk: Desk) -> None:
+async def submit(context: ServerContext) -> None:
     """Write the attempt down, post it, report the answer. Where the fate is in doubt, only find it out."""
-    attempt = desk.server.open_attempt
+    attempt = context.server.open_attempt
     if attempt is None:
         return
-    if desk.server.reason is Reason.PERMIT_GRANTED and not attempt.posted and await _post_once(desk, attempt):
+    if context.server.reason is Reason.PERMIT_GRANTED and not attempt.posted and await _post_once(context, attempt):
         return
-    await _find_fate(desk, attempt)
+    await _find_fate(context, attempt)
 
 
-async def _post_once(desk: Desk, attempt: Attempt) -> bool:
+async def _post_once(context: ServerContext, attempt: Attempt) -> bool:
     """Whether the attempt's fate is known from the answer, or nothing was sent."""
     try:
-        await desk.shared.journal.append_durably(attempt)
+        await context.fleet.journal.append_durably(attempt)
     except JournalUnavailableError as error:
-        desk.post(events.SubmissionWithheld(f"nothing was submitted: {error}"))
+        context.post(events.SubmissionWithheld(f"nothing was submitted: {error}"))
         return True
-    if not desk.shared.ownership.may_submit(desk.config.name):
-        desk.post(events.SubmissionWithheld("nothing was submitted: another daemon may look after this server by now"))
+    if not context.fleet.ownership.may_submit(context.config.name):
+        context.post(
+            events.SubmissionWithheld("nothing was submitted: another daemon may look after this server by now")
+        )
         return True
-    workflow = desk.workflows[attempt.workflow]
+    workflow = context.workflows[attempt.workflow]
     graph = with_varied_tag(workflow, attempt.prompt_id[:8]) if attempt.varied_tag else workflow.graph
     marker = Marker(attempt.prompt_id, workflow.name, workflow.digest)
-    desk.detail.count("submissions")
+    context.detail.count("submissions")
     attempt.posted = True
     answer: events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
     try:
-        answer = await desk.client.submit(graph, marker, attempt.client_id, front=_goes_in_front(desk))
+        answer = await context.client.submit(graph, marker, attempt.client_id, front=_goes_in_front(context))
     except ComfyError as error:
         answer = events.SubmissionUnanswered(f"POST /prompt: {error}", answered=False)
     if isinstance(answer, events.PromptRefused) and answer.still_runs:
-        desk.check.distrust(attempt.prompt_id)
-    desk.post(answer)
+        context.check.distrust(attempt.prompt_id)
+    context.post(answer)
     return not isinstance(answer, events.SubmissionUnanswered)
 
 
-def _goes_in_front(desk: Desk) -> bool:
-    return desk.shared.settings.when_busy_too_long == "front" and bool(desk.server.queue_remaining)
+def _goes_in_front(context: ServerContext) -> bool:
+    return context.fleet.settings.when_busy_too_long == "front" and bool(context.server.queue_remaining)
 
 
-async def _find_fate(desk: Desk, attempt: Attempt) -> None:
+async def _find_fate(context: ServerContext, attempt: Attempt) -> None:
     """Look until the prompt is found, or has been absent for the whole grace period.
 
     A server may take a POST seconds after its sender gave up, so one look proves nothing.
     """
-    grace = _Grace(0.0 if attempt.accepted_at is not None else desk.shared.settings.timing.lost_grace_s)
-    deadline = loop_time() + desk.shared.settings.timing.warm_timeout_s
+    grace = _Grace(0.0 if attempt.accepted_at is not None else context.fleet.settings.timing.lost_grace_s)
+    deadline = loop_time() + context.fleet.settings.timing.warm_timeout_s
     while loop_time() < deadline:
-        if await _look(desk, attempt, grace):
+        if await _look(context, attempt, grace):
             return
-        await asyncio.sleep(max(0.2, min(desk.shared.settings.timing.retry_s, grace.seconds / 4)))
-    desk.post(events.PromptStuck("what became of our prompt cannot be found out: its records are not understood"))
+        await asyncio.sleep(max(0.2, min(context.fleet.settings.timing.retry_s, grace.seconds / 4)))
+    context.post(events.PromptStuck("what became of our prompt cannot be found out: its records are not understood"))
 
 
 @dataclass(slots=True)
@@ -90,84 +92,88 @@ class _Grace:
         return look_began - self.absent_since >= self.seconds
 
 
-async def _look(desk: Desk, attempt: Attempt, grace: _Grace) -> bool:
+async def _look(context: ServerContext, attempt: Attempt, grace: _Grace) -> bool:
     """Look the prompt up once and report what is proved; whether anything was."""
     began = loop_time()
     try:
-        found = await look_up(desk.client, attempt)
+        found = await look_up(context.client, attempt)
     except ComfyError:
         grace.absent_since = None
         return False
-    proved = found if found is not None else await _proved_absence(desk, attempt, grace, began)
+    proved = found if found is not None else await _proved_absence(context, attempt, grace, began)
     if proved is None:
         return False
-    desk.post(proved)
+    context.post(proved)
     return True
 
 
 async def _proved_absence(
-    desk: Desk, attempt: Attempt, grace: _Grace, began: float
+    context: ServerContext, attempt: Attempt, grace: _Grace, began: float
 ) -> events.PromptAbsent | events.PromptRefused | None:
     """What it proves that a look which began then has missed the prompt; None: nothing yet.
 
     A prompt that was accepted has ended with its server's life. One that was not may still be on its way.
     """
-    restarted = await _has_restarted_since(desk, attempt)
+    restarted = await _has_restarted_since(context, attempt)
     certain = restarted and attempt.accepted_at is not None
-    return _absence(desk, attempt, restarted=restarted) if certain or grace.is_over(began) else None
+    return _absence(context, attempt, restarted=restarted) if certain or grace.is_over(began) else None
 
 
-async def _has_restarted_since(desk: Desk, attempt: Attempt) -> bool:
+async def _has_restarted_since(context: ServerContext, attempt: Attempt) -> bool:
     """Whether the companion node tells another life of the server than the one in which the attempt began."""
     if attempt.instance is None:
         return False
     try:
-        return await desk.check.instance() not in (None, attempt.instance)
+        return await context.check.instance() not in (None, attempt.instance)
     except ComfyError:
         return False
 
 
-def _absence(desk: Desk, attempt: Attempt, *, restarted: bool) -> events.PromptAbsent | events.PromptRefused:
+def _absence(
+    context: ServerContext, attempt: Attempt, *, restarted: bool
+) -> events.PromptAbsent | events.PromptRefused:
     if attempt.answered and attempt.accepted_at is None:
         return events.PromptRefused(Reason.PROMPT_REFUSED, attempt.message)
-    if restarted or desk.server.was_away_during(attempt):
+    if restarted or context.server.was_away_during(attempt):
         message = "the server was away and has come back without our prompt"
         return events.PromptAbsent(Reason.SERVER_RESTARTED, message)
     return events.PromptAbsent(Reason.PROMPT_LOST, "our prompt is neither queued, nor running, nor in history")
 
 
-async def follow(desk: Desk) -> None:
+async def follow(context: ServerContext) -> None:
     """Ask about our prompt over HTTP, slowly, or at once when something hints at its end; give up when it is stuck."""
-    timing = desk.shared.settings.timing
+    timing = context.fleet.settings.timing
     moved, moved_at = 0.0, loop_time()
-    while (attempt := desk.server.open_attempt) is not None:
-        await desk.rest(FOLLOW_S if _hears(desk, attempt) and not desk.server.misses else timing.retry_s)
+    while (attempt := context.server.open_attempt) is not None:
+        await context.wait(
+            FOLLOW_S if _hears(context, attempt) and not context.server.consecutive_failures else timing.retry_s
+        )
         if attempt.last_progress_at != moved:
             moved, moved_at = attempt.last_progress_at, loop_time()
         if loop_time() - moved_at > timing.warm_timeout_s:
-            stuck = await _stuck(desk, attempt)
+            stuck = await _stuck(context, attempt)
             if attempt.last_progress_at == moved:
-                desk.post(stuck)
+                context.post(stuck)
                 return
-        await _look_while_warming(desk, attempt)
+        await _look_while_warming(context, attempt)
 
 
-def _hears(desk: Desk, attempt: Attempt) -> bool:
+def _hears(context: ServerContext, attempt: Attempt) -> bool:
     """Whether the socket under whose client id the prompt was posted still stands: others hear nothing of it."""
-    return attempt.client_id is not None and attempt.client_id == desk.server.client_id
+    return attempt.client_id is not None and attempt.client_id == context.server.client_id
 
 
-def _note_silence(desk: Desk) -> None:
+def _note_silence(context: ServerContext) -> None:
     """The socket is open and did not tell our prompt's end: a client that does not read can stall delivery to all."""
-    desk.detail.count("ends_unheard")
-    desk.detail.link.trouble = "the end of our prompt stood in history and was not told over /ws"
+    context.detail.count("ends_unheard")
+    context.detail.link.trouble = "the end of our prompt stood in history and was not told over /ws"
 
 
-async def _stuck(desk: Desk, attempt: Attempt) -> events.PromptStuck:
+async def _stuck(context: ServerContext, attempt: Attempt) -> events.PromptStuck:
     """Says which fault it is: a node that hangs, a worker that died, or others' work that does not end."""
-    waited = f"no progress of our prompt for {desk.shared.settings.timing.warm_timeout_s:g} s"
+    waited = f"no progress of our prompt for {context.fleet.settings.timing.warm_timeout_s:g} s"
     try:
-        running = await desk.client.running()
+        running = await context.client.running()
     except ComfyError:
         return events.PromptStuck(f"{waited}, and the queue cannot be read")
     if attempt.server_prompt_id in running:
@@ -177,21 +183,21 @@ async def _stuck(desk: Desk, attempt: Attempt) -> events.PromptStuck:
     return events.PromptStuck(f"{waited}: it waits and nothing runs, so the server's worker has died; restart ComfyUI")
 
 
-async def _look_while_warming(desk: Desk, attempt: Attempt) -> None:
+async def _look_while_warming(context: ServerContext, attempt: Attempt) -> None:
     """Two looks in a row must miss a prompt before it counts as lost; one that is still queued needs no report."""
     grace = _Grace(0.0)
     for _ in range(2):
         began = loop_time()
         try:
-            found = await look_up(desk.client, attempt)
+            found = await look_up(context.client, attempt)
         except ComfyError:
             return
         if isinstance(found, events.PromptAccepted):
             return
-        proved = found if found is not None else await _proved_absence(desk, attempt, grace, began)
+        proved = found if found is not None else await _proved_absence(context, attempt, grace, began)
         if proved is not None:
-            if found is not None and _hears(desk, attempt):
-                _note_silence(desk)
-            desk.post(proved)
+            if found is not None and _hears(context, attempt):
+                _note_silence(context)
+            context.post(proved)
             return
         await asyncio.sleep(0.2)

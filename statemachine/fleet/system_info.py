@@ -14,7 +14,7 @@ PACE_S = 0.002
 Ask = Callable[[], Awaitable[None]]
 
 
-class Census:
+class SystemInfoQueue:
     """Who is still to be asked, each server once. Nobody is before `run` does it."""
 
     def __init__(self) -> None:

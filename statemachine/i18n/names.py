@@ -3,7 +3,7 @@
 from typing import Any, Literal, get_args
 
 from statemachine.core.attempt import Outcome
-from statemachine.core.vocabulary import Notice, Reason, State, Witness
+from statemachine.core.vocabulary import Notice, Reason, Source, State
 from statemachine.i18n.page import LABELS, Text
 
 Language = Literal["en", "zh"]
@@ -75,17 +75,17 @@ NOTICES: dict[Notice, Text] = {
     Notice.NODE_BACK: Text("Node back", "节点恢复"),
 }
 
-WITNESSES: dict[Witness, Text] = {
-    Witness.WS: Text("WebSocket event", "WebSocket 事件"),
-    Witness.HISTORY: Text("history", "历史记录"),
-    Witness.QUEUE: Text("queue", "队列"),
-    Witness.CHECK: Text("cache check", "缓存检查"),
-    Witness.OPERATOR: Text("operator", "操作员"),
-    Witness.REPLY: Text("the server's reply", "服务器应答"),
-    Witness.PREFLIGHT: Text("preflight", "提交前检查"),
-    Witness.PROBE: Text("probe", "探测"),
-    Witness.LINK: Text("event link", "事件连接"),
-    Witness.DAEMON: Text("daemon", "守护进程"),
+WITNESSES: dict[Source, Text] = {
+    Source.WS: Text("WebSocket event", "WebSocket 事件"),
+    Source.HISTORY: Text("history", "历史记录"),
+    Source.QUEUE: Text("queue", "队列"),
+    Source.CHECK: Text("cache check", "缓存检查"),
+    Source.OPERATOR: Text("operator", "操作员"),
+    Source.REPLY: Text("the server's reply", "服务器应答"),
+    Source.PREFLIGHT: Text("preflight", "提交前检查"),
+    Source.PROBE: Text("probe", "探测"),
+    Source.LINK: Text("event link", "事件连接"),
+    Source.DAEMON: Text("daemon", "守护进程"),
 }
 
 OUTCOMES: dict[Outcome, Text] = {

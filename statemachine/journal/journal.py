@@ -18,7 +18,7 @@ from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.journal.port import JournalUnavailableError, OnTold, Past
+from statemachine.journal.port import JournalUnavailableError, OnCommitted, SavedState
 from statemachine.journal.rows import Row, attempt_row
 from statemachine.journal.store import JournalStore, Write
 
@@ -28,7 +28,7 @@ RETRY_S = 2.0
 BACKLOG_LIMIT = 10_000
 
 
-class Runner(Protocol):
+class ThreadRunner(Protocol):
     """Runs a blocking call elsewhere than on the loop, one at a time and in order."""
 
     def __call__(self, call: Callable[[], T]) -> Awaitable[T]:
@@ -37,9 +37,9 @@ class Runner(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _Pending:
+class _PendingWrite:
     write: Write
-    told: OnTold | None = None
+    told: OnCommitted | None = None
     receipt: asyncio.Future[None] | None = None
     was_told: bool = False
 
@@ -70,12 +70,12 @@ class Journal:
     `open_store` is called in the thread, at once and again as long as it fails. `on_health` hears of each change.
     """
 
-    def __init__(self, open_store: Callable[[], JournalStore], run: Runner) -> None:
+    def __init__(self, open_store: Callable[[], JournalStore], run: ThreadRunner) -> None:
         self._open_store = open_store
         self._run = run
         self.on_health: Callable[[bool], None] = lambda _: None
         self._store: JournalStore | None = None
-        self._pending: list[_Pending] = []
+        self._pending: list[_PendingWrite] = []
         self._flushing: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self.healthy = True
@@ -92,31 +92,31 @@ class Journal:
         self,
         entry: LogEntry | None,
         attempt: Attempt | None,
-        told: OnTold | None = None,
+        told: OnCommitted | None = None,
         view: ServerView | None = None,
     ) -> None:
         """See JournalPort. Nobody else reads this file, so nobody needs the view."""
         row = attempt_row(attempt) if attempt is not None else None
-        self._enqueue(_Pending(Write(entry, row), told))
+        self._enqueue(_PendingWrite(Write(entry, row), told))
 
     def append_row(self, attempt: Row) -> None:
         """Write an attempt that is a row already."""
-        self._enqueue(_Pending(Write(None, attempt)))
+        self._enqueue(_PendingWrite(Write(None, attempt)))
 
     async def append_durably(self, attempt: Attempt) -> None:
         """Return once the attempt is on the disk; JournalUnavailableError where it cannot be put there."""
         if not self.healthy:
             raise JournalUnavailableError("the journal cannot be written")
         receipt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._enqueue(_Pending(Write(None, attempt_row(attempt), durable=True), receipt=receipt))
+        self._enqueue(_PendingWrite(Write(None, attempt_row(attempt), durable=True), receipt=receipt))
         await receipt
 
-    async def pasts(self, servers: Collection[str]) -> dict[str, Past]:
+    async def saved_states(self, servers: Collection[str]) -> dict[str, SavedState]:
         """See JournalPort."""
         in_flight = {one.server: one for one in await self.read(JournalStore.open_attempts)}
         states = await self.read(JournalStore.last_states)
         return {
-            name: Past(in_flight.get(name), paused=states.get(name) == State.PAUSED.value)
+            name: SavedState(in_flight.get(name), paused=states.get(name) == State.PAUSED.value)
             for name in servers
             if name in states or name in in_flight
         }
@@ -155,7 +155,7 @@ class Journal:
         if self._store is not None:
             await self._run(self._store.close)
 
-    def _enqueue(self, pending: _Pending) -> None:
+    def _enqueue(self, pending: _PendingWrite) -> None:
         self._pending.append(pending)
         self._drop_oldest()
         if not self.healthy:
@@ -167,7 +167,7 @@ class Journal:
         while len(self._pending) > BACKLOG_LIMIT:
             self._give_up(self._pending.pop(0), JournalUnavailableError("too much waits to be written"))
 
-    def _give_up(self, pending: _Pending, error: Exception) -> None:
+    def _give_up(self, pending: _PendingWrite, error: Exception) -> None:
         """It will not be written; whoever waits for it hears so."""
         self.dropped += 1
         pending.settle(error)
@@ -181,7 +181,7 @@ class Journal:
         finally:
             self._flushing = None
 
-    async def _commit(self, batch: list[_Pending]) -> bool:
+    async def _commit(self, batch: list[_PendingWrite]) -> bool:
         """Write the batch and tell of it; False where the file cannot be written, and the batch waits again."""
         writes = [pending.write for pending in batch]
         try:
@@ -208,7 +208,7 @@ class Journal:
             self._store.try_writing()
         return self._store.write(writes)
 
-    def _put_back(self, batch: list[_Pending], error: Exception) -> None:
+    def _put_back(self, batch: list[_PendingWrite], error: Exception) -> None:
         """Refuse what asked for durability and keep the rest for later."""
         for pending in batch:
             pending.settle(error)
@@ -249,7 +249,7 @@ class Journal:
 
 
 class WriterThread:
-    """A `Runner` with one thread of its own."""
+    """A `ThreadRunner` with one thread of its own."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")

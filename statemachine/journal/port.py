@@ -11,7 +11,7 @@ from statemachine.journal.store import JournalStore
 
 T = TypeVar("T")
 
-OnTold = Callable[[LogEntry], None]
+OnCommitted = Callable[[LogEntry], None]
 
 
 class JournalUnavailableError(Exception):
@@ -19,7 +19,7 @@ class JournalUnavailableError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Past:
+class SavedState:
     """What whoever looked after a server before has left: a prompt that may be with it, and the operator's pause."""
 
     attempt: Attempt | None = None
@@ -51,7 +51,7 @@ class JournalPort(Protocol):
         self,
         entry: LogEntry | None,
         attempt: Attempt | None,
-        told: OnTold | None = None,
+        told: OnCommitted | None = None,
         view: ServerView | None = None,
     ) -> None:
         """Write the entry and the attempt as they stand now; `told` hears of the entry once it is kept.
@@ -64,7 +64,7 @@ class JournalPort(Protocol):
         """Return once the attempt outlives whatever may happen to us; JournalUnavailableError where that cannot be."""
         ...
 
-    async def pasts(self, servers: Collection[str]) -> Mapping[str, Past]:
+    async def saved_states(self, servers: Collection[str]) -> Mapping[str, SavedState]:
         """Of these servers; those that nobody has looked after are not in it. Raises JournalUnavailableError."""
         ...
 

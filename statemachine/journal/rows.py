@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
-from statemachine.core.vocabulary import State, Witness
+from statemachine.core.vocabulary import Source, State
 
 INSERT_ENTRY = """
     INSERT INTO log (seq, at, kind, server, grp, source, dest, reason, witness, prompt_id, message)
@@ -64,7 +64,7 @@ def entry_from(row: sqlite3.Row) -> LogEntry:
         source=State(row["source"]) if row["source"] else None,
         dest=State(row["dest"]) if row["dest"] else None,
         reason=row["reason"],
-        witness=Witness(row["witness"]) if row["witness"] else None,
+        witness=Source(row["witness"]) if row["witness"] else None,
         prompt_id=row["prompt_id"],
         message=row["message"],
     )
@@ -101,7 +101,7 @@ def attempt_from(row: sqlite3.Row | Mapping[str, Any]) -> Attempt:
         outcome=Outcome(row["outcome"]),
         accepted_at=row["accepted_at"],
         ended_at=row["ended_at"],
-        confirmed_by=Witness(row["confirmed_by"]) if row["confirmed_by"] else None,
+        confirmed_by=Source(row["confirmed_by"]) if row["confirmed_by"] else None,
         varied_tag=bool(row["varied_tag"]),
         message=row["message"],
         instance=row["instance"],
@@ -115,7 +115,7 @@ PRUNE_LIVES = "DELETE FROM lives WHERE after_seq < (SELECT max(after_seq) FROM l
 
 
 @dataclass(frozen=True, slots=True)
-class Life:
+class DaemonRun:
     """One run of the daemon: its entries have numbers above `after_seq`, up to the next life's.
 
     `seen_at` (epoch seconds) is its last sign of life, 0 where it ended before the first; its entries may be later.
@@ -128,7 +128,7 @@ class Life:
 INSERT_TOLD_ALERT = "INSERT INTO told_alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-class ToldAlert(NamedTuple):
+class SentAlertRow(NamedTuple):
     """A row. `subject` is a server's name, or a notice's with `#` before it; `since` is epoch seconds."""
 
     rule: str

@@ -22,9 +22,9 @@ from statemachine.journal.rows import (
     INSERT_TOLD_ALERT,
     PRUNE_LIVES,
     UPSERT_ATTEMPT,
-    Life,
+    DaemonRun,
     Row,
-    ToldAlert,
+    SentAlertRow,
     attempt_from,
     entry_from,
     entry_row,
@@ -139,17 +139,17 @@ class JournalStore:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'log'").fetchone()
         return row[0] if row else 0
 
-    def beat(self, at: float) -> None:
+    def heartbeat(self, at: float) -> None:
         """Note that the daemon which opened this store ran at `at` (epoch seconds)."""
         self._sync("NORMAL")
         self._db.execute(BEAT, (self._life, at))
 
-    def lives(self, after: int) -> list[Life]:
+    def lives(self, after: int) -> list[DaemonRun]:
         """The daemon's lives with an `after_seq` above `after`, oldest first; this store's own is always the last."""
         rows = self._db.execute("SELECT * FROM lives WHERE after_seq > ? ORDER BY after_seq", (after,))
-        lives = [Life(row["after_seq"], row["seen_at"]) for row in rows]
+        lives = [DaemonRun(row["after_seq"], row["seen_at"]) for row in rows]
         told = bool(lives) and lives[-1].after_seq == self._life
-        return lives if told or self._life <= after else [*lives, Life(self._life, 0.0)]
+        return lives if told or self._life <= after else [*lives, DaemonRun(self._life, 0.0)]
 
     def page_after(self, after: int, limit: int, wanted: LogFilter = EVERYTHING) -> Page:
         """The oldest `limit` wanted entries with a number above `after`, oldest first."""
@@ -187,11 +187,11 @@ class JournalStore:
         rows = self._db.execute(f"SELECT server, dest FROM log WHERE seq IN ({NEWEST_TRANSITIONS})")  # noqa: S608
         return {row["server"]: row["dest"] for row in rows}
 
-    def told_alerts(self) -> list[ToldAlert]:
+    def told_alerts(self) -> list[SentAlertRow]:
         """The alerts that were told and not over when they were last kept."""
-        return [ToldAlert(*row) for row in self._db.execute("SELECT * FROM told_alerts ORDER BY rowid")]
+        return [SentAlertRow(*row) for row in self._db.execute("SELECT * FROM told_alerts ORDER BY rowid")]
 
-    def keep_told_alerts(self, alerts: Sequence[ToldAlert]) -> None:
+    def keep_told_alerts(self, alerts: Sequence[SentAlertRow]) -> None:
         """Keep these, and no others."""
         self._sync("NORMAL")
         self._db.execute("BEGIN IMMEDIATE")

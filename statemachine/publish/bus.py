@@ -72,7 +72,7 @@ class Bus:
             for subscription in self._subscriptions:
                 subscription.offer(message)
 
-    def tap(self, listener: Callable[[Message], None]) -> None:
+    def add_listener(self, listener: Callable[[Message], None]) -> None:
         """Call the listener with every entry's message, at once and for ever: it must be quick and must not raise."""
         self._listeners.append(listener)
 

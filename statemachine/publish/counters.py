@@ -39,7 +39,7 @@ EXPECTED = frozenset(
 ENDS = tuple(outcome for outcome in Outcome if outcome not in OPEN_OUTCOMES)
 
 
-class Tally:
+class Counters:
     """Written on the loop, read from any thread. A label's values are words of ours, or groups of the settings."""
 
     def __init__(self) -> None:

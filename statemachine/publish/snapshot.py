@@ -49,9 +49,9 @@ class Snapshot:
         """Make the detail of a server known; its owner goes on writing into it."""
         self._details[name] = detail
 
-    def arrange(self, names: Sequence[str]) -> None:
+    def set_order(self, names: Sequence[str]) -> None:
         """Keep these servers, in this order, and forget all others."""
-        self.settle()
+        self.flush_live()
         self._views = {name: self._views[name] for name in names if name in self._views}
         self._details = {name: self._details[name] for name in names if name in self._details}
         self._counts = Counter(view.state for view in self._views.values())
@@ -67,7 +67,7 @@ class Snapshot:
         """The detail of one server, empty where none is attached."""
         return self._details.get(name) or ServerDetail()
 
-    def settle(self) -> None:
+    def flush_live(self) -> None:
         """Put the live figures into the views, so that a view that has not changed is the same one as before."""
         for name in list(self._live):
             self._settle_one(name)

@@ -5,12 +5,12 @@ The way of a settings file: `load` reads it, `environment` puts the secrets in, 
 """
 
 from statemachine.settings.load import load_settings, parse_settings
-from statemachine.settings.model import CacheCheck, Settings, json_schema
+from statemachine.settings.model import CacheCheckSettings, Settings, json_schema
 from statemachine.settings.problems import Problem, SettingsError
 from statemachine.settings.servers import ServerConfig, resolve_servers
 
 __all__ = [
-    "CacheCheck",
+    "CacheCheckSettings",
     "Problem",
     "ServerConfig",
     "Settings",

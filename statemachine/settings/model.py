@@ -30,7 +30,7 @@ from statemachine.settings.values import (
 )
 
 
-class Traffic(Section):
+class TrafficSettings(Section):
     """HAProxy's agent-check: a TCP port at which a load balancer asks for one server at a time."""
 
     agent_host: BindHost = "127.0.0.1"
@@ -55,7 +55,7 @@ class Listen(Section):
     """Certificate for https; with null the page is served over plain http."""
 
 
-class CacheCheck(Section):
+class CacheCheckSettings(Section):
     """How a server is asked what its cache holds."""
 
     kind: Literal["auto", "node", "text", "inspire", "history"] = "auto"
@@ -77,7 +77,7 @@ class ServerEntry(Section):
     """The server's name, only where the URL stands for one server. Default: host:port."""
     workflows: WorkflowNames | None = None
     """Workflows for these servers in place of the top-level ones."""
-    cache_check: CacheCheck | None = None
+    cache_check: CacheCheckSettings | None = None
     """Cache check for these servers; what it leaves out is taken from the top-level one."""
     headers: Headers = Field(default_factory=dict)
     """HTTP headers for every request to these servers. Keep secrets in the environment: "Bearer ${NAME}"."""
@@ -123,7 +123,7 @@ class Timing(Section):
     """The longest wait between two attempts to open the /ws connection."""
 
 
-class Reachability(Section):
+class ReachabilitySettings(Section):
     """How many answers in a row change the verdict. Counts."""
 
     fall: Annotated[Whole, Field(ge=1, le=100)] = 3
@@ -156,7 +156,7 @@ class Logging(Section):
     """Number of old files that are kept."""
 
 
-class Journal(Section):
+class JournalSettings(Section):
     """How much of the past is kept; the older goes when either limit is reached."""
 
     max_age_days: Annotated[Whole, Field(ge=1, le=3650)] = 30
@@ -195,7 +195,7 @@ class Settings(Section):
     """Language of the page and of the sentences for people."""
     workflows: WorkflowNames = ("cache_models",)
     """The workflows that warm a server: NAME is NAME.json in `workflows_dir`, in ComfyUI's API format."""
-    cache_check: CacheCheck = CacheCheck()
+    cache_check: CacheCheckSettings = CacheCheckSettings()
     servers: Annotated[
         tuple[_Entry, ...],
         Field(max_length=MAX_SERVERS, json_schema_extra={"minItems": 1}),
@@ -204,14 +204,14 @@ class Settings(Section):
     """The fleet: URLs, or objects with a URL. At most 20,000 servers once the ranges are expanded."""
     tls: Tls = Tls()
     timing: Timing = Timing()
-    reachability: Reachability = Reachability()
+    reachability: ReachabilitySettings = ReachabilitySettings()
     limits: Limits = Limits()
     when_busy_too_long: Literal["submit", "front"] = "submit"
     """After `timing.busy_wait_s`: submit at the end of the queue, or in front of the waiting prompts."""
     logging: Logging = Logging()
-    journal: Journal = Journal()
+    journal: JournalSettings = JournalSettings()
     alerts: Alerts = Alerts()
-    traffic: Traffic = Traffic()
+    traffic: TrafficSettings = TrafficSettings()
     cluster: Cluster | None = None
     """With null this daemon has the fleet to itself."""
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from pydantic import SecretStr
 
 from statemachine.settings.expand import ServerUrl
-from statemachine.settings.model import CacheCheck, ServerEntry, Settings
+from statemachine.settings.model import CacheCheckSettings, ServerEntry, Settings
 from statemachine.settings.tls import Tls
 
 
@@ -20,7 +20,7 @@ class ServerConfig:
     group: str
     host: str
     workflows: tuple[str, ...]
-    cache_check: CacheCheck
+    cache_check: CacheCheckSettings
     headers: Mapping[str, SecretStr] = field(hash=False)
     tls: Tls
 
@@ -43,7 +43,7 @@ def _server_config(settings: Settings, entry: ServerEntry, address: ServerUrl) -
     )
 
 
-def _cache_check(common: CacheCheck, own: CacheCheck | None) -> CacheCheck:
+def _cache_check(common: CacheCheckSettings, own: CacheCheckSettings | None) -> CacheCheckSettings:
     """The entry's own check; what it leaves out comes from the common one."""
     if own is None:
         return common

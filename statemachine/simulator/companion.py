@@ -35,7 +35,7 @@ class BadQuestionError(ValueError):
     """Answered with 400."""
 
 
-class Companion:
+class SimulatedNode:
     """One life of the node. `starts`: it starts the server's own workflow when keys are missing."""
 
     def __init__(self, home: Home, instance: str, *, starts: bool) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
-from statemachine.simulator.companion import Companion
+from statemachine.simulator.companion import SimulatedNode
 from statemachine.simulator.executor import Executor, signature
 from statemachine.simulator.nodes import CACHE_NODE, MISSION_KEYS, Graph, NodeClass, cache_workflow, catalogue
 from statemachine.simulator.profiles import Persona
@@ -32,7 +32,7 @@ class Process:
         self.queue = PromptQueue(lambda: send("status", self.status(), None))
         self.executor = Executor(self)
         starts = persona.text_check == "starts"
-        self.companion = Companion(self, instance, starts=starts) if instance else None
+        self.companion = SimulatedNode(self, instance, starts=starts) if instance else None
         self._clock = clock
         self._free_wanted = False
         self._unload_wanted = False

@@ -20,7 +20,7 @@ CONVERSIONS = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
 
 @dataclass
-class Verdict:
+class ValidationResult:
     """`error` is None when at least one output can run; `node_errors` may still name the dropped ones."""
 
     error: Error | None = None
@@ -28,17 +28,17 @@ class Verdict:
     node_errors: dict[str, Any] = field(default_factory=dict)
 
 
-def validate_prompt(graph: Graph, classes: Mapping[str, NodeClass]) -> Verdict:
+def validate_prompt(graph: Graph, classes: Mapping[str, NodeClass]) -> ValidationResult:
     """Validate every output of a graph in ComfyUI's API format."""
     outputs = []
     for node_id in graph:
         error = _unknown_class(node_id, graph[node_id], classes)
         if error:
-            return Verdict(error)
+            return ValidationResult(error)
         if classes[graph[node_id]["class_type"]].is_output:
             outputs.append(node_id)
     if not outputs:
-        return Verdict(_error("prompt_no_outputs", "Prompt has no outputs", "", {}))
+        return ValidationResult(_error("prompt_no_outputs", "Prompt has no outputs", "", {}))
     return _validate_outputs(graph, outputs, classes)
 
 
@@ -52,8 +52,8 @@ def _unknown_class(node_id: str, node: Any, classes: Mapping[str, NodeClass]) ->
     return _error("invalid_prompt", message, f"Node ID '#{node_id}'", {})
 
 
-def _validate_outputs(graph: Graph, outputs: list[str], classes: Mapping[str, NodeClass]) -> Verdict:
-    verdict = Verdict()
+def _validate_outputs(graph: Graph, outputs: list[str], classes: Mapping[str, NodeClass]) -> ValidationResult:
+    verdict = ValidationResult()
     validation = _Validation(graph, classes)
     details = []
     for output in outputs:

@@ -15,7 +15,7 @@ from typing_extensions import override
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.snapshot import Snapshot
-from statemachine.settings.model import Traffic
+from statemachine.settings.model import TrafficSettings
 
 UNDECIDED = frozenset({State.UNKNOWN, State.CHECKING})
 
@@ -175,7 +175,7 @@ class Conversation(asyncio.Protocol):
 
 @asynccontextmanager
 async def answering_agent_checks(
-    settings: Traffic, snapshot: Snapshot, now: Callable[[], float], max_clients: int = MAX_CLIENTS
+    settings: TrafficSettings, snapshot: Snapshot, now: Callable[[], float], max_clients: int = MAX_CLIENTS
 ) -> AsyncIterator[tuple[str, int] | None]:
     """Listen as the settings say; gives the address, None where none is asked for.
 

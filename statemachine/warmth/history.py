@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator
 
 from statemachine.core.log_entry import LogEntry
-from statemachine.journal.rows import Life
+from statemachine.journal.rows import DaemonRun
 from statemachine.warmth.server import ServerWarmth
 
 BEFORE_ALL = -1
@@ -16,7 +16,7 @@ class Book:
     def __init__(self) -> None:
         self.cursor = 0
         self._servers: dict[str, ServerWarmth] = {}
-        self._lives: list[Life] = []
+        self._lives: list[DaemonRun] = []
         self._life = BEFORE_ALL
         self._ends: dict[int, float] = {}
         self._newest_at = 0.0
@@ -26,7 +26,7 @@ class Book:
         """The `after_seq` of the newest life that is known, -1 where none is."""
         return self._lives[-1].after_seq if self._lives else -1
 
-    def learn_lives(self, lives: Iterable[Life]) -> None:
+    def learn_lives(self, lives: Iterable[DaemonRun]) -> None:
         """Lives after those that are known, oldest first; before the first entry of each is taken."""
         self._lives += lives
 

@@ -4,7 +4,7 @@ from array import array
 from bisect import bisect_right
 
 from statemachine.core.log_entry import LogEntry
-from statemachine.core.vocabulary import IN_FLIGHT, Reason, State, Witness
+from statemachine.core.vocabulary import IN_FLIGHT, Reason, Source, State
 from statemachine.warmth.timeline import Level, Timeline
 
 FRUITLESS = frozenset({Reason.CACHED_WITHOUT_LOADING.value, Reason.STILL_COLD_AFTER_SUCCESS.value})
@@ -96,7 +96,7 @@ class ServerWarmth:
             self.attempts.append(at)
             if entry.reason in CUT_SHORT:
                 self._fail(entry.reason, at)
-        elif entry.witness is Witness.PREFLIGHT:
+        elif entry.witness is Source.PREFLIGHT:
             self.attempts.append(at)
             self._fail(entry.reason, at)
         elif entry.reason in FRUITLESS and self._succeeded_at is not None:

@@ -14,11 +14,11 @@ from loguru import logger
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.journal.port import JournalPort, JournalUnavailableError
-from statemachine.journal.rows import Life
+from statemachine.journal.rows import DaemonRun
 from statemachine.journal.store import JournalStore
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth.history import Book
-from statemachine.warmth.stats import HOUR_S, WINDOWS, Moments, Scope, Tally, scope_of
+from statemachine.warmth.stats import HOUR_S, WINDOWS, Moments, Scope, Totals, scope_of
 
 PAGE = 250
 """Entries a read."""
@@ -93,7 +93,7 @@ class Warmth:
 
     async def _beat(self) -> None:
         with suppress(JournalUnavailableError):
-            await self._journal.read(partial(JournalStore.beat, at=self._now()))
+            await self._journal.read(partial(JournalStore.heartbeat, at=self._now()))
 
     async def catch_up(self) -> None:
         """Read the journal to its present end. JournalUnavailableError where it cannot be read.
@@ -143,19 +143,19 @@ class Warmth:
         return self._known_until
 
     async def _sum_up(self, moments: Moments) -> Survey:
-        groups: dict[str, Tally] = {}
+        groups: dict[str, Totals] = {}
         for number, view in enumerate(self._snapshot, start=1):
             if view.group not in groups:
-                groups[view.group] = Tally(moments)
+                groups[view.group] = Totals(moments)
             known = self._book.server(view.name)
             if known is not None:
                 groups[view.group].add(known)
             if number % SLICE == 0:
                 await asyncio.sleep(0)
-        fleet, scopes = Tally(moments), {}
-        for name, tally in groups.items():
-            fleet.merge(tally)
-            scopes[name] = tally.scope()
+        fleet, scopes = Totals(moments), {}
+        for name, totals in groups.items():
+            fleet.merge(totals)
+            scopes[name] = totals.scope()
             await asyncio.sleep(0)
         return Survey(moments, fleet.scope(), scopes)
 
@@ -170,6 +170,6 @@ class Warmth:
                 await asyncio.sleep(0)
 
 
-def _page(store: JournalStore, after: int, life: int) -> tuple[Sequence[Life], Sequence[LogEntry], bool]:
+def _page(store: JournalStore, after: int, life: int) -> tuple[Sequence[DaemonRun], Sequence[LogEntry], bool]:
     page = store.page_after(after, PAGE)
     return store.lives(life), page.entries, page.more

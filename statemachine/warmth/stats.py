@@ -1,4 +1,4 @@
-"""From servers' pasts to figures: windows that end now, and the last hours one by one."""
+"""From servers' saved_states to figures: windows that end now, and the last hours one by one."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -134,7 +134,7 @@ class _Happened:
             self.count_failed(reason, count)
 
 
-class Tally:
+class Totals:
     """Adds servers up to the figures of a scope. `warm` and `watched` are sums of seconds before each moment."""
 
     def __init__(self, moments: Moments) -> None:
@@ -149,8 +149,8 @@ class Tally:
         for happened, start in zip(self.happened, self._moments.starts, strict=True):
             happened.add(server, start, self._moments.now)
 
-    def merge(self, other: "Tally") -> None:
-        """All servers of another tally of the same moments."""
+    def merge(self, other: "Totals") -> None:
+        """All servers of another totals of the same moments."""
         self._add_seconds(other.warm, other.watched)
         for happened, more in zip(self.happened, other.happened, strict=True):
             happened.merge(more)
@@ -188,10 +188,10 @@ class Tally:
 
 def scope_of(servers: Iterable[ServerWarmth], moments: Moments) -> Scope:
     """The figures of some servers taken together."""
-    tally = Tally(moments)
+    totals = Totals(moments)
     for server in servers:
-        tally.add(server)
-    return tally.scope()
+        totals.add(server)
+    return totals.scope()
 
 
 def _between(times: Sequence[float], start: float, end: float) -> int:

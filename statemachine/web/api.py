@@ -23,7 +23,7 @@ TRANSITIONS = 20
 ATTEMPTS = 10
 """How much of a server's past a detailed answer holds."""
 
-_SERVERS_A_READ = 50
+READ_BATCH = 50
 """How many servers' past is read at once: the journal's one thread must get round to writing in between."""
 
 History = tuple[list[Attempt], list[LogEntry]]
@@ -48,8 +48,8 @@ class Api:
         """GET /api/detailed_status"""
         views = list(self._ports.snapshot)
         servers: list[Json] = []
-        for start in range(0, len(views), _SERVERS_A_READ):
-            servers += await self._details(views[start : start + _SERVERS_A_READ])
+        for start in range(0, len(views), READ_BATCH):
+            servers += await self._details(views[start : start + READ_BATCH])
         return json_response(serialize.detailed_status(self._ports.snapshot, self._ports.now(), servers))
 
     async def server(self, request: web.Request) -> web.Response:

@@ -30,18 +30,18 @@ class Metrics:
         self._ports = ports
         self._program = ProgramCollector(ports, streams)
         self._registry = CollectorRegistry(auto_describe=False)
-        for collector in (self._program, FleetCollector(ports), ServerCollector(ports), *ports.tally.collectors):
+        for collector in (self._program, FleetCollector(ports), ServerCollector(ports), *ports.counters.collectors):
             self._registry.register(collector)
         self._warmth = WarmthCollector()
         self._registry.register(self._warmth)
         ProcessCollector(registry=self._registry)
-        ports.bus.tap(self._count)
+        ports.bus.add_listener(self._count)
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer in the text format, or in OpenMetrics to those who prefer it."""
         encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
         self._program.tasks = len(asyncio.all_tasks())
-        self._ports.tally.begin(view.group for view in self._ports.snapshot)
+        self._ports.counters.begin(view.group for view in self._ports.snapshot)
         await self._warmth.refresh(self._ports.warmth)
         # In a thread: thousands of servers take longer than the loop should wait.
         body = await asyncio.to_thread(encode, self._registry)
@@ -49,7 +49,7 @@ class Metrics:
 
     def _count(self, message: Message) -> None:
         if message.server is None or self._ports.owns(message.server):
-            self._ports.tally.told(message)
+            self._ports.counters.told(message)
 
     async def watch_loop(self, _app: web.Application) -> AsyncIterator[None]:
         """While the application runs, measure how late the loop wakes a sleeper."""
@@ -62,7 +62,7 @@ class Metrics:
         while True:
             due = time.perf_counter() + LAG_EVERY_S
             await asyncio.sleep(LAG_EVERY_S)
-            self._ports.tally.loop_lagged(max(0.0, time.perf_counter() - due))
+            self._ports.counters.loop_lagged(max(0.0, time.perf_counter() - due))
 
 
 class ProgramCollector(Collector):

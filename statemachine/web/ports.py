@@ -9,7 +9,7 @@ from typing import Protocol
 from statemachine.core.backoff import Uniform
 from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus
-from statemachine.publish.counters import Tally
+from statemachine.publish.counters import Counters
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth
 
@@ -44,6 +44,6 @@ class WebPorts:
     operator: Operator
     now: Callable[[], float]
     warmth: Warmth
-    tally: Tally = field(default_factory=Tally)
+    counters: Counters = field(default_factory=Counters)
     uniform: Uniform = random.random
     owns: Callable[[str], bool] = lambda _: True

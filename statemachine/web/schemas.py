@@ -6,7 +6,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from statemachine.core.attempt import Outcome
 from statemachine.core.log_entry import EntryKind
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.web.ports import Action
 
 
@@ -89,7 +89,7 @@ class Attempt(_Answer):
     prompt_id: str
     workflow: str
     outcome: Outcome
-    confirmed_by: Witness | None
+    confirmed_by: Source | None
     created_at: AwareDatetime
     accepted_at: AwareDatetime | None
     ended_at: AwareDatetime | None
@@ -108,7 +108,7 @@ class LogEntry(_Answer):
     source: State | None = Field(alias="from")
     to: State | None
     reason: str
-    proved_by: Witness | None
+    proved_by: Source | None
     prompt_id: str | None
     message: str
 

@@ -81,7 +81,7 @@ class Status:
 
     def _rendered(self) -> list[orjson.Fragment]:
         """Every server's line. Views are immutable: a line holds as long as the view in its place is the same one."""
-        self._ports.snapshot.settle()
+        self._ports.snapshot.flush_live()
         views = list(self._ports.snapshot)
         if len(views) != len(self._views):
             self._views, self._lines = [None] * len(views), [_NO_LINE] * len(views)

@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from statemachine.alerts.channel import SendError
-from statemachine.alerts.incidents import Told
-from statemachine.alerts.notification import Letter
-from statemachine.alerts.sender import AlertWorld
-from statemachine.alerts.service import Alerter
+from statemachine.alerts.incidents import SentAlert
+from statemachine.alerts.notification import Notification
+from statemachine.alerts.service import AlertService
+from statemachine.core.clock import Clock
 from statemachine.core.log_entry import notice_entry
 from statemachine.core.vocabulary import Notice, State
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Bus
-from statemachine.publish.counters import Tally
+from statemachine.publish.counters import Counters
 from statemachine.publish.message import Message, Topic
 from statemachine.publish.serialize import entry_message
 from statemachine.publish.snapshot import Snapshot
@@ -28,9 +28,9 @@ def loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-def world() -> AlertWorld:
+def world() -> Clock:
     """The wall clock runs with the loop's; there is no jitter."""
-    return AlertWorld(now=lambda: EPOCH + loop_time(), uniform=lambda: 1.0, new_id=new_id)
+    return Clock(now=lambda: EPOCH + loop_time(), uniform=lambda: 1.0, new_id=new_id)
 
 
 class Recorder:
@@ -38,11 +38,11 @@ class Recorder:
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
-        self.letters: list[tuple[float, Letter]] = []
+        self.letters: list[tuple[float, Notification]] = []
         self.tries: list[float] = []
         self.hangs = False
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Notification) -> None:
         self.tries.append(loop_time())
         if self.hangs:
             await asyncio.Event().wait()
@@ -58,16 +58,16 @@ class Recorder:
 class Shelf:
     """A memory that may be away."""
 
-    def __init__(self, told: Sequence[Told] = ()) -> None:
+    def __init__(self, told: Sequence[SentAlert] = ()) -> None:
         self.told = list(told)
         self.is_away = False
         self.saves = 0
 
-    async def load(self) -> list[Told]:
+    async def load(self) -> list[SentAlert]:
         self._check()
         return list(self.told)
 
-    async def save(self, told: Sequence[Told]) -> None:
+    async def save(self, told: Sequence[SentAlert]) -> None:
         self._check()
         self.saves += 1
         self.told = list(told)
@@ -97,11 +97,13 @@ class Site:
     """An alerter between a bus and recorders, one for each channel by name."""
 
     def __init__(self, shelf: Shelf | None = None) -> None:
-        self.snapshot, self.bus, self.tally = Snapshot(), Bus(), Tally()
+        self.snapshot, self.bus, self.counters = Snapshot(), Bus(), Counters()
         self.shelf = shelf or Shelf()
         self.recorders: dict[str, Recorder] = {}
-        self.speaks = True
-        self.alerter = Alerter(self.snapshot, self.shelf, self.tally, world(), self._ways, lambda: self.speaks)
+        self.is_alert_leader = True
+        self.alerter = AlertService(
+            self.snapshot, self.shelf, self.counters, world(), self._ways, lambda: self.is_alert_leader
+        )
 
     def _ways(self, channel: AlertChannel) -> list[Any]:
         assert channel.secret is not None
@@ -131,10 +133,10 @@ class Site:
         self.bus.publish(entry_message(entry))
 
     def counts(self, channel: str) -> dict[str, float]:
-        """What the tally has counted on a channel, by outcome."""
+        """What the counters has counted on a channel, by outcome."""
         return {
             sample.labels["outcome"]: sample.value
-            for collector in self.tally.collectors
+            for collector in self.counters.collectors
             for family in collector.collect()
             for sample in family.samples
             if sample.name == "comfywarm_alerts_total" and sample.labels["channel"] == channel

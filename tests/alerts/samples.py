@@ -4,8 +4,8 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from statemachine.alerts.alert import Announcement, Kind, Trouble
-from statemachine.alerts.evaluator import AlertBook
+from statemachine.alerts.alert import Alert, Announcement, Kind
+from statemachine.alerts.evaluator import AlertEvaluator
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.settings.alerting import AlertRule
@@ -52,7 +52,7 @@ class Desk:
 
     def __init__(self, *rules: AlertRule, gather_s: float = 0.0) -> None:
         self.now = 0.0
-        self.book = AlertBook(new_id)
+        self.book = AlertEvaluator(new_id)
         self.book.apply(rules, gather_s, 0.0)
         self.said: list[Announcement] = []
 
@@ -74,12 +74,12 @@ class Desk:
         """Servers, named HOST:PORT, enter a state."""
         for name in names:
             said = (reason or REASONS[state]).value
-            trouble = Trouble(name, said, EPOCH + self.now, f"{name} {said}", state, group, f"http://{name}")
+            trouble = Alert(name, said, EPOCH + self.now, f"{name} {said}", state, group, f"http://{name}")
             self.book.see(trouble, self.now)
 
     def notice(self, notice: Notice) -> None:
         """A notice that begins something."""
-        self.book.see(Trouble(f"#{notice.value}", notice.value, EPOCH + self.now, f"{notice.value}!"), self.now)
+        self.book.see(Alert(f"#{notice.value}", notice.value, EPOCH + self.now, f"{notice.value}!"), self.now)
 
     def end(self, notice: Notice) -> None:
         """A notice that ends something."""
@@ -94,7 +94,7 @@ def summary(said: Iterable[Announcement]) -> list[tuple[str, str, tuple[str, ...
 def announcement(number: int = 1, kind: Kind = Kind.FIRING, count: int = 1, **keys: Any) -> Announcement:
     """A failed server, told to `ops`."""
     troubles = tuple(
-        Trouble(
+        Alert(
             f"192.0.2.{number}:{8188 + place}",
             "out_of_memory",
             EPOCH,

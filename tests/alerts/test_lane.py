@@ -8,8 +8,8 @@ import pytest
 from loguru import logger
 
 from statemachine.alerts.alert import Announcement
-from statemachine.alerts.queue import Limit, Outbox
-from statemachine.alerts.sender import ATTEMPTS, Lane, Outcome
+from statemachine.alerts.queue import Limit, NotificationQueue
+from statemachine.alerts.sender import ATTEMPTS, Delivery, Sender
 from tests.alerts.channels import Recorder, refusal, trouble_with_it, world
 from tests.alerts.samples import announcement
 
@@ -23,10 +23,10 @@ class Street:
 
     def __init__(self, recorder: Recorder, limit: Limit) -> None:
         self.recorder = recorder
-        self.outcomes: list[tuple[str, Outcome]] = []
-        self.lane = Lane("ops", recorder, Outbox(limit), "en", world(), self.ended)
+        self.outcomes: list[tuple[str, Delivery]] = []
+        self.lane = Sender("ops", recorder, NotificationQueue(limit), "en", world(), self.ended)
 
-    def ended(self, channel: str, one: Announcement, outcome: Outcome) -> None:
+    def ended(self, channel: str, one: Announcement, outcome: Delivery) -> None:
         assert channel == "ops"
         self.outcomes.append((one.id, outcome))
 
@@ -54,7 +54,7 @@ async def test_messages_go_out_in_order() -> None:
             here.lane.offer(announcement(number))
         await asyncio.sleep(1)
         assert [letter.id for _, letter in here.recorder.letters] == ["id0", "id1", "id2"]
-        assert here.outcomes == [(f"id{number}", Outcome.SENT) for number in range(3)]
+        assert here.outcomes == [(f"id{number}", Delivery.SENT) for number in range(3)]
 
 
 async def test_a_failure_is_tried_again_with_growing_pauses() -> None:
@@ -62,7 +62,7 @@ async def test_a_failure_is_tried_again_with_growing_pauses() -> None:
         here.lane.offer(announcement())
         await asyncio.sleep(200)
     assert here.recorder.tries == [0, 5, 15, 35, 75]
-    assert here.outcomes == [("id1", Outcome.SENT)]
+    assert here.outcomes == [("id1", Delivery.SENT)]
     assert lines[0] == "WARNING an alert could not be sent on channel ops (HTTP 500); again in 5 s\n"
 
 
@@ -71,7 +71,7 @@ async def test_retries_end_and_the_loss_is_told_loudly() -> None:
         here.lane.offer(announcement(1))
         here.lane.offer(announcement(2))
         await asyncio.sleep(4 * 3600)
-    assert here.outcomes == [("id1", Outcome.FAILED), ("id2", Outcome.SENT)]
+    assert here.outcomes == [("id1", Delivery.FAILED), ("id2", Delivery.SENT)]
     assert len(here.recorder.tries) == ATTEMPTS + 1
     assert lines[-1].startswith("ERROR alert lost on channel ops (HTTP 500): comfywarm: 1 server failed")
 
@@ -80,14 +80,14 @@ async def test_a_refusal_is_not_tried_again() -> None:
     async with street(refusal()) as here:
         here.lane.offer(announcement())
         await asyncio.sleep(3600)
-    assert (here.recorder.tries, here.outcomes) == ([0], [("id1", Outcome.FAILED)])
+    assert (here.recorder.tries, here.outcomes) == ([0], [("id1", Delivery.FAILED)])
 
 
 async def test_a_fault_of_a_channel_is_a_failed_try_and_its_words_are_not_repeated() -> None:
     async with street(ValueError("https://example.com/TOKEN")) as here, logged() as lines:
         here.lane.offer(announcement())
         await asyncio.sleep(60)
-    assert here.outcomes == [("id1", Outcome.SENT)]
+    assert here.outcomes == [("id1", Delivery.SENT)]
     assert "TOKEN" not in "".join(lines)
     assert "ValueError" in "".join(lines)
 
@@ -103,7 +103,7 @@ async def test_the_limit_makes_digests_and_nothing_is_lost() -> None:
         await asyncio.sleep(2)
         assert len(here.recorder.letters) == 4
     assert [one for one, _ in here.outcomes] == [f"id{number}" for number in range(21)]
-    assert [outcome for _, outcome in here.outcomes].count(Outcome.DIGESTED) == 18
+    assert [outcome for _, outcome in here.outcomes].count(Delivery.DIGESTED) == 18
 
 
 async def test_at_the_end_what_waits_for_its_next_try_is_tried_once_more() -> None:
@@ -113,7 +113,7 @@ async def test_at_the_end_what_waits_for_its_next_try_is_tried_once_more() -> No
         await asyncio.sleep(1)
         here.lane.finish()
         await asyncio.sleep(0.1)
-        assert here.outcomes == [("id1", Outcome.SENT), ("id2", Outcome.SENT)]
+        assert here.outcomes == [("id1", Delivery.SENT), ("id2", Delivery.SENT)]
         assert here.recorder.tries == [0, 1, 1]
 
 
@@ -123,7 +123,7 @@ async def test_at_the_end_nothing_is_tried_for_ever() -> None:
         await asyncio.sleep(1)
         here.lane.finish()
         await asyncio.sleep(0.1)
-    assert here.outcomes == [("id1", Outcome.DROPPED)]
+    assert here.outcomes == [("id1", Delivery.DROPPED)]
     assert lines[-1].startswith("ERROR an alert was not sent on channel ops before the end")
 
 

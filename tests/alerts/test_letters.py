@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine.alerts.alert import Announcement, Kind, Trouble
+from statemachine.alerts.alert import Alert, Announcement, Kind
 from statemachine.alerts.notification import (
     BODY_LIMIT,
     TITLE_LIMIT,
-    Letter,
+    Notification,
     clock_time,
     duration,
     letter_of,
     trial_letter,
 )
-from statemachine.alerts.queue import Batch
+from statemachine.alerts.queue import NotificationBatch
 from statemachine.core.messages import Language
 from statemachine.core.vocabulary import State
 from statemachine.i18n.alerts import PHRASES
@@ -25,8 +25,8 @@ from statemachine.settings.alerting import AlertState
 from tests.alerts.samples import EPOCH, announcement
 
 
-def letter(*announcements: Announcement, language: Language = "en", uncounted: int = 0) -> Letter:
-    return letter_of(Batch(announcements, uncounted), language, EPOCH + 125)
+def letter(*announcements: Announcement, language: Language = "en", uncounted: int = 0) -> Notification:
+    return letter_of(NotificationBatch(announcements, uncounted), language, EPOCH + 125)
 
 
 def test_a_dead_host_of_four_ports() -> None:
@@ -57,7 +57,7 @@ def test_most_of_the_fleet() -> None:
 
 
 def test_a_notice() -> None:
-    notice = Trouble("#fleet_vanished", "fleet_vanished", EPOCH, "most servers stopped answering at once")
+    notice = Alert("#fleet_vanished", "fleet_vanished", EPOCH, "most servers stopped answering at once")
     assert letter(announcement(troubles=(notice,))).title == (
         "comfywarm: most servers stopped answering at once (for 2 min)"
     )
@@ -126,7 +126,7 @@ def test_texts_are_bounded_and_of_one_line_whatever_servers_say(
     servers: list[tuple[int, str]], language: Language
 ) -> None:
     troubles = tuple(
-        Trouble(f"192.0.2.{host}:{place}", "x", EPOCH, said, State.COLD, said[:100], f"http://192.0.2.{host}:{place}")
+        Alert(f"192.0.2.{host}:{place}", "x", EPOCH, said, State.COLD, said[:100], f"http://192.0.2.{host}:{place}")
         for place, (host, said) in enumerate(servers, 1)
     )
     one = letter(announcement(troubles=troubles), language=language)

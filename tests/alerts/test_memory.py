@@ -6,25 +6,25 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.alerts.alert import Trouble, trouble_of
-from statemachine.alerts.incidents import Told
-from statemachine.alerts.store import JournalMemory
+from statemachine.alerts.alert import Alert, trouble_of
+from statemachine.alerts.incidents import SentAlert
+from statemachine.alerts.store import JournalAlertStore
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from tests.alerts.samples import EPOCH, server
 
-SERVER = Told("down", "incident 1", trouble_of(server(state=State.FAILED, message="没有内存 \ud800")))
-NOTICE = Told("net", "incident 2", Trouble("#fleet_vanished", "fleet_vanished", EPOCH, "gone"))
+SERVER = SentAlert("down", "incident 1", trouble_of(server(state=State.FAILED, message="没有内存 \ud800")))
+NOTICE = SentAlert("net", "incident 2", Alert("#fleet_vanished", "fleet_vanished", EPOCH, "gone"))
 
 
 @asynccontextmanager
-async def remembering(path: Path) -> AsyncIterator[JournalMemory]:
+async def remembering(path: Path) -> AsyncIterator[JournalAlertStore]:
     thread = WriterThread()
     journal = Journal(lambda: JournalStore(path), thread)
     await journal.open()
-    yield JournalMemory(journal)
+    yield JournalAlertStore(journal)
     await journal.close()
     thread.close()
 

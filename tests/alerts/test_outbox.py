@@ -3,30 +3,30 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine.alerts.queue import WAITING_LIMIT, Batch, Limit, Outbox
+from statemachine.alerts.queue import WAITING_LIMIT, Limit, NotificationBatch, NotificationQueue
 from tests.alerts.samples import announcement
 
 
-def take_all(box: Outbox, now: float) -> list[Batch]:
+def take_all(box: NotificationQueue, now: float) -> list[NotificationBatch]:
     taken = []
     while (batch := box.take(now)) is not None:
         taken.append(batch)
     return taken
 
 
-def sizes(batches: list[Batch]) -> list[int]:
+def sizes(batches: list[NotificationBatch]) -> list[int]:
     return [len(batch.announcements) + batch.uncounted for batch in batches]
 
 
 def test_what_the_limit_allows_goes_one_by_one() -> None:
-    box = Outbox(Limit(3, 60))
+    box = NotificationQueue(Limit(3, 60))
     for number in range(3):
         box.offer(announcement(number))
     assert sizes(take_all(box, 0)) == [1, 1, 1]
 
 
 def test_the_last_message_that_the_limit_allows_sums_up_the_rest() -> None:
-    box = Outbox(Limit(3, 60))
+    box = NotificationQueue(Limit(3, 60))
     for number in range(50):
         box.offer(announcement(number))
     assert sizes(take_all(box, 0)) == [1, 1, 48]
@@ -36,7 +36,7 @@ def test_the_last_message_that_the_limit_allows_sums_up_the_rest() -> None:
 
 
 def test_of_too_many_that_wait_the_oldest_are_only_counted() -> None:
-    box = Outbox(Limit(1, 60))
+    box = NotificationQueue(Limit(1, 60))
     box.offer(announcement(0))
     box.take(0)
     gone = [box.offer(announcement(number)) for number in range(WAITING_LIMIT + 5)]
@@ -46,7 +46,7 @@ def test_of_too_many_that_wait_the_oldest_are_only_counted() -> None:
 
 
 def test_what_is_put_back_comes_first() -> None:
-    box = Outbox(Limit(9, 60))
+    box = NotificationQueue(Limit(9, 60))
     for number in range(3):
         box.offer(announcement(number))
     first = box.take(0)
@@ -64,8 +64,8 @@ def test_what_is_put_back_comes_first() -> None:
 def test_nothing_is_lost_and_the_limit_holds(
     arrivals: list[tuple[float, int]], max_messages: int, window_s: float
 ) -> None:
-    box, now, number = Outbox(Limit(max_messages, window_s)), 0.0, 0
-    sent: list[tuple[float, Batch]] = []
+    box, now, number = NotificationQueue(Limit(max_messages, window_s)), 0.0, 0
+    sent: list[tuple[float, NotificationBatch]] = []
     for pause, count in arrivals:
         now += pause
         for _ in range(count):

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from statemachine.alerts.apprise_service import Service
 from statemachine.alerts.channel import Channel, SendError
-from statemachine.alerts.notification import Letter, letter_of
-from statemachine.alerts.queue import Batch
+from statemachine.alerts.notification import Notification, letter_of
+from statemachine.alerts.queue import NotificationBatch
 from statemachine.alerts.webhook import Webhook, signature
 from tests.alerts.listeners import listening, receiving_mail
 from tests.alerts.samples import EPOCH, announcement
@@ -22,8 +22,8 @@ SECRET = "s3cr3t-Value-of-a-hook"
 DOCS = Path(__file__).parents[2] / "docs" / "alerts.md"
 
 
-def letter(count: int = 4) -> Letter:
-    return letter_of(Batch((announcement(count=count),)), "zh", EPOCH + 125)
+def letter(count: int = 4) -> Notification:
+    return letter_of(NotificationBatch((announcement(count=count),)), "zh", EPOCH + 125)
 
 
 def service(url: str) -> Service:

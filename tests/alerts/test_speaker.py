@@ -17,9 +17,9 @@ AT_ONCE = {"states": ["failed"], "for_s": 0}
 
 @asynccontextmanager
 async def listener() -> AsyncIterator[Site]:
-    """A daemon that hears of everything, and is not the one that speaks."""
+    """A daemon that hears of everything, and is not the one that is_alert_leader."""
     site = Site()
-    site.speaks = False
+    site.is_alert_leader = False
     async with site.running(alert_settings(AT_ONCE, gather_s=0)):
         yield site
 
@@ -32,7 +32,7 @@ async def test_while_another_speaks_nothing_is_said_and_all_is_settled() -> None
     async with listener() as site:
         site.see(State.FAILED, 1)
         await asyncio.sleep(OTHERS_SPEAK_S + 5)
-        site.speaks = True
+        site.is_alert_leader = True
         await asyncio.sleep(300)
         assert said(site) == []
         assert [one.trouble.subject for one in site.shelf.told] == ["192.0.2.1:8188"]
@@ -43,7 +43,7 @@ async def test_should_the_speaker_die_what_it_may_not_have_said_is_said() -> Non
         site.see(State.FAILED, 1)
         await asyncio.sleep(OTHERS_SPEAK_S - 5)
         assert said(site) == []
-        site.speaks = True
+        site.is_alert_leader = True
         await asyncio.sleep(3)
         assert len(said(site)) == 1
         await asyncio.sleep(300)
@@ -54,7 +54,7 @@ async def test_the_next_speaker_tells_the_end_of_what_another_has_told() -> None
     async with listener() as site:
         site.see(State.FAILED, 1)
         await asyncio.sleep(OTHERS_SPEAK_S + 5)
-        site.speaks = True
+        site.is_alert_leader = True
         site.see(State.LOADED, 1)
         await asyncio.sleep(5)
         (recovered,) = said(site)
@@ -67,7 +67,7 @@ async def test_what_began_and_ended_while_another_spoke_is_not_said_later() -> N
         await asyncio.sleep(5)
         site.see(State.LOADED, 1)
         await asyncio.sleep(OTHERS_SPEAK_S + 5)
-        site.speaks = True
+        site.is_alert_leader = True
         await asyncio.sleep(300)
         assert said(site) == []
         assert site.shelf.told == []
@@ -75,10 +75,10 @@ async def test_what_began_and_ended_while_another_spoke_is_not_said_later() -> N
 
 async def test_who_speaks_no_more_says_nothing_new() -> None:
     async with listener() as site:
-        site.speaks = True
+        site.is_alert_leader = True
         site.see(State.FAILED, 1)
         await asyncio.sleep(5)
-        site.speaks = False
+        site.is_alert_leader = False
         site.see(State.FAILED, 2)
         site.see(State.LOADED, 1)
         await asyncio.sleep(300)

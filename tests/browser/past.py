@@ -12,7 +12,7 @@ from uuid import UUID
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import PHRASES, Language
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.rows import attempt_row
 from statemachine.journal.store import JOURNAL_FILE, JournalStore, Write
 
@@ -22,7 +22,7 @@ WORKFLOW = "cache_models"
 WORSE = (1.0, 0.7, 1.3, 2.0, 0.05, 0.5, 1.6, 1.0, 0.12)
 """Mean times between two evictions, as multiples, hour by hour."""
 
-Step = tuple[float, State, State, Reason, Witness, str]
+Step = tuple[float, State, State, Reason, Source, str]
 """Seconds after the one before, from, to, reason, witness, sentence."""
 
 
@@ -34,7 +34,7 @@ def write_past(
     events.sort(key=lambda write: write.entry.at if write.entry else 0.0)
     with closing(JournalStore(data_dir / JOURNAL_FILE)) as store:
         store.write(events)
-        store.beat(now)
+        store.heartbeat(now)
 
 
 def _week(name: str, group: str, now: float, language: Language, every_s: float) -> Iterator[Write]:
@@ -58,8 +58,8 @@ def _first_check(language: Language) -> list[Step]:
     cached = phrases.all_cached.format(kind="text")
     started = phrases.meanings[Reason.CHECK_STARTED]
     return [
-        (0.0, State.UNKNOWN, State.CHECKING, Reason.CHECK_STARTED, Witness.DAEMON, started),
-        (0.4, State.CHECKING, State.LOADED, Reason.ALL_CACHED, Witness.CHECK, cached),
+        (0.0, State.UNKNOWN, State.CHECKING, Reason.CHECK_STARTED, Source.DAEMON, started),
+        (0.4, State.CHECKING, State.LOADED, Reason.ALL_CACHED, Source.CHECK, cached),
     ]
 
 
@@ -71,23 +71,23 @@ def _warm_up(rng: Random, language: Language) -> list[Step]:
     succeeded = phrases.meanings[Reason.PROMPT_SUCCEEDED]
     failed = phrases.meanings[Reason.OUT_OF_MEMORY]
     begin: list[Step] = [
-        (0.3, State.COLD, State.SUBMITTING, Reason.PERMIT_GRANTED, Witness.DAEMON, submitting),
-        (0.2, State.SUBMITTING, State.WARMING, Reason.PROMPT_ACCEPTED, Witness.REPLY, accepted),
+        (0.3, State.COLD, State.SUBMITTING, Reason.PERMIT_GRANTED, Source.DAEMON, submitting),
+        (0.2, State.SUBMITTING, State.WARMING, Reason.PROMPT_ACCEPTED, Source.REPLY, accepted),
     ]
     load_s = rng.lognormvariate(4.2, 0.6)
-    steps: list[Step] = [(0.0, State.LOADED, State.COLD, Reason.KEYS_MISSING, Witness.CHECK, missing)]
+    steps: list[Step] = [(0.0, State.LOADED, State.COLD, Reason.KEYS_MISSING, Source.CHECK, missing)]
     if rng.random() < 0.01:
-        steps += [*begin, (load_s / 2, State.WARMING, State.FAILED, Reason.OUT_OF_MEMORY, Witness.WS, failed)]
+        steps += [*begin, (load_s / 2, State.WARMING, State.FAILED, Reason.OUT_OF_MEMORY, Source.WS, failed)]
         retry = phrases.meanings[Reason.RETRY_DUE]
-        steps += [(900.0, State.FAILED, State.UNKNOWN, Reason.RETRY_DUE, Witness.DAEMON, retry)]
+        steps += [(900.0, State.FAILED, State.UNKNOWN, Reason.RETRY_DUE, Source.DAEMON, retry)]
         started = phrases.meanings[Reason.CHECK_STARTED]
-        steps += [(0.1, State.UNKNOWN, State.CHECKING, Reason.CHECK_STARTED, Witness.DAEMON, started)]
-        steps += [(0.3, State.CHECKING, State.COLD, Reason.KEYS_MISSING, Witness.CHECK, missing)]
+        steps += [(0.1, State.UNKNOWN, State.CHECKING, Reason.CHECK_STARTED, Source.DAEMON, started)]
+        steps += [(0.3, State.CHECKING, State.COLD, Reason.KEYS_MISSING, Source.CHECK, missing)]
     return [
         *steps,
         *begin,
-        (load_s, State.WARMING, State.CHECKING, Reason.PROMPT_SUCCEEDED, Witness.WS, succeeded),
-        (0.4, State.CHECKING, State.LOADED, Reason.ALL_CACHED, Witness.CHECK, cached),
+        (load_s, State.WARMING, State.CHECKING, Reason.PROMPT_SUCCEEDED, Source.WS, succeeded),
+        (0.4, State.CHECKING, State.LOADED, Reason.ALL_CACHED, Source.CHECK, cached),
     ]
 
 
@@ -99,5 +99,5 @@ def _entry(name: str, group: str, at: float, step: Step, prompt_id: str | None) 
 
 def _attempt(name: str, prompt_id: str, began: float, ended: float) -> Attempt:
     attempt = Attempt(name, WORKFLOW, prompt_id, began, outcome=Outcome.SUCCEEDED, accepted_at=began + 0.5)
-    attempt.ended_at, attempt.confirmed_by = ended, Witness.WS
+    attempt.ended_at, attempt.confirmed_by = ended, Source.WS
     return attempt

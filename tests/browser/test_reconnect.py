@@ -51,7 +51,7 @@ async def test_nothing_is_missed_over_a_restart(browser: Browser, tmp_path: Path
 
 
 async def test_a_page_opened_before_the_daemon_left_is_true_again(browser: Browser, tmp_path: Path) -> None:
-    """Several short absences one after another: each heals, and the table is that of the API."""
+    """Several short disconnect_count one after another: each heals, and the table is that of the API."""
     async with restartable(tmp_path) as (world, daemon), visiting(browser, world.address, expected=AWAY) as visit:
         await visit.go()
         for name in ("one", "two"):

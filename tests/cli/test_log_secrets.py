@@ -8,7 +8,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from loguru import logger
 from pydantic import SecretStr
 
-from statemachine.daemon.logging import ToLoguru, hide
+from statemachine.daemon.logging import ToLoguru, redact
 
 SECRET = "the-secret-4711"
 
@@ -17,11 +17,11 @@ SECRET = "the-secret-4711"
 def log() -> Iterator[list[str]]:
     """What a sink like the log file's is given."""
     lines: list[str] = []
-    hide([SecretStr(SECRET)])
+    redact([SecretStr(SECRET)])
     sink = logger.add(lambda line: lines.append(str(line)), level="TRACE", backtrace=False, diagnose=False)
     yield lines
     logger.remove(sink)
-    hide([])
+    redact([])
 
 
 def test_messages_and_values(log: list[str]) -> None:

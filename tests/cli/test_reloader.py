@@ -11,7 +11,7 @@ from loguru import logger
 
 from statemachine.core.vocabulary import Notice
 from statemachine.daemon.background import in_background
-from statemachine.daemon.config import Reading, SettingsFile, read_around
+from statemachine.daemon.config import LoadedConfig, SettingsFile, read_around
 from statemachine.daemon.reload import Reloader
 from statemachine.daemon.systemd import ServiceManager
 from statemachine.fleet.diff import Changes
@@ -36,7 +36,7 @@ class Site:
     def _load(self) -> Settings:
         return load_settings(self.path, {})
 
-    async def _apply(self, fresh: Reading) -> Changes:
+    async def _apply(self, fresh: LoadedConfig) -> Changes:
         if self.faults:
             raise self.faults.pop()
         self.intervals.append(fresh.settings.timing.check_interval_s)

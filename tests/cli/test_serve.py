@@ -7,7 +7,7 @@ from typing import Any
 import aiohttp
 
 from statemachine.daemon.app import running_daemon
-from statemachine.daemon.process import locked
+from statemachine.daemon.process import hold_lock
 from statemachine.settings import load_settings
 from tests.cli.rig import PATIENCE_S, SmallDaemon, started, write_settings
 
@@ -29,7 +29,7 @@ async def test_a_port_that_is_taken(daemon: SmallDaemon, tmp_path: Path) -> None
 
 
 async def test_a_data_folder_in_use(tmp_path: Path) -> None:
-    with locked(tmp_path / "data"):
+    with hold_lock(tmp_path / "data"):
         text = await refusal(write_settings(tmp_path, listen={"port": 0}))
     assert "another daemon is already running" in text
 

@@ -130,7 +130,7 @@ async def test_a_reason_that_is_almost_right(daemon: SmallDaemon) -> None:
 
 
 async def test_what_is_said_beside_the_log_is_not_in_it(daemon: SmallDaemon) -> None:
-    """A program that reads --json never stumbles over a remark, also when the daemon goes away."""
+    """A program that reads --json never stumbles over a print_note, also when the daemon goes away."""
     await daemon.write(COLD, ["one"])
     async with started(daemon.settings(language="zh"), "tail", "-f", "--json") as process:
         await json_lines(process, 1)

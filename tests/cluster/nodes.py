@@ -56,14 +56,14 @@ class FakeHands:
         self.happened = happened if happened is not None else []
         self.on_lay_down: Callable[[str], None] = lambda _: None
 
-    async def take_up(self, servers: Collection[str]) -> None:
+    async def acquire(self, servers: Collection[str]) -> None:
         servers = [server for server in servers if self.servers is None or server in self.servers]
         assert not self.up & set(servers)
         self.up |= set(servers)
         await asyncio.sleep(0)
         self.happened += [(self.name, "up", server) for server in servers]
 
-    async def lay_down(self, servers: Collection[str]) -> None:
+    async def release(self, servers: Collection[str]) -> None:
         servers = [server for server in servers if server in self.up]
         self.up -= set(servers)
         await asyncio.sleep(0.01)
@@ -104,7 +104,7 @@ class Node:
         self.node.publish_through(lambda view, _: self.snapshot.put(view) if view else None, self.notices.append)
         await self.node.journal.open()
         self._task = asyncio.get_running_loop().create_task(self.node.run())
-        await self.node.ownership.share(self.servers, self.hands)
+        await self.node.ownership.set_servers(self.servers, self.hands)
         return self
 
     async def die(self) -> None:

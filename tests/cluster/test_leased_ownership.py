@@ -26,7 +26,7 @@ def share_of(name: str, *nodes: str) -> set[str]:
 async def test_a_node_that_leaves_leaves_its_servers_at_once(tmp_path: Path) -> None:
     one, two = made(engine(), tmp_path, "one", "two")
     async with running(one, two):
-        await two.hands.lay_down(list(two.hands.up))
+        await two.hands.release(list(two.hands.up))
         await two.leave()
         await asyncio.sleep(1.0)
         assert one.hands.up == set(SERVERS)
@@ -184,23 +184,23 @@ async def test_many_servers_that_leave_the_fleet_while_the_store_is_away_do_not_
     async with running(one):
         shared.cut("one")
         async with asyncio.timeout(3):
-            await one.hands.lay_down(SERVERS[1:])
-            await one.node.ownership.share(SERVERS[:1], one.hands)
+            await one.hands.release(SERVERS[1:])
+            await one.node.ownership.set_servers(SERVERS[:1], one.hands)
 
 
 @in_virtual_time
 async def test_a_fault_of_the_hands_leaves_no_server_without_care(tmp_path: Path) -> None:
     (one,) = made(engine(), tmp_path, "one")
-    take_up, faults = one.hands.take_up, 2
+    acquire, faults = one.hands.acquire, 2
 
     async def fail_at_first(servers: object) -> None:
         nonlocal faults
         faults -= 1
         if faults >= 0:
             raise RuntimeError("a fault of the fleet's")
-        await take_up(servers)  # type: ignore[arg-type]
+        await acquire(servers)  # type: ignore[arg-type]
 
-    one.hands.take_up = fail_at_first  # type: ignore[method-assign]
+    one.hands.acquire = fail_at_first  # type: ignore[method-assign]
     async with running(one):
         await settled()
         assert one.hands.up == set(SERVERS)

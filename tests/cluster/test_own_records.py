@@ -18,7 +18,7 @@ def test_a_server_that_is_let_go_while_the_engine_is_away_is_free_once_it_is_bac
         own, ours = OwnRecords(store), Record("session", "a")
         own.hold(SERVER, ours, await store.put(Source.SERVERS, SERVER, ours.encoded(), 0))
         engine.down()
-        await own.let_go(SERVER)
+        await own.release(SERVER)
         assert SERVER not in own
         engine.up()
         await asyncio.sleep(5.0)

@@ -5,11 +5,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.cluster.records import Lease, Record, Told, lease_from, packed, record_from, told_from, view_from
+from statemachine.cluster.records import (
+    Lease,
+    Record,
+    SharedEntry,
+    lease_from,
+    packed,
+    record_from,
+    told_from,
+    view_from,
+)
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.view import ServerView
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.rows import attempt_row, storable
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -45,7 +54,7 @@ ATTEMPTS = st.builds(
     st.sampled_from(Outcome),
     MAYBE_TIMES,
     MAYBE_TIMES,
-    st.none() | st.sampled_from(Witness),
+    st.none() | st.sampled_from(Source),
     st.booleans(),
     ODD_TEXTS,
     st.none() | TEXTS,
@@ -68,7 +77,7 @@ ENTRIES = st.builds(
     st.none() | TEXTS,
     st.none() | st.sampled_from(State),
     st.none() | st.sampled_from(State),
-    st.none() | st.sampled_from(Witness),
+    st.none() | st.sampled_from(Source),
     st.none() | TEXTS,
 )
 
@@ -85,13 +94,13 @@ def test_records(record: Record) -> None:
 
 @given(TEXTS, ENTRIES, st.none() | VIEWS)
 def test_entries(text: str, entry: LogEntry, view: ServerView | None) -> None:
-    told = Told(text, text, entry, view)
+    told = SharedEntry(text, text, entry, view)
     assert told_from(told.encoded()) == told
 
 
 @given(ODD_TEXTS, ENTRIES, VIEWS)
 def test_odd_texts_are_written_as_the_journal_does(text: str, entry: LogEntry, view: ServerView) -> None:
-    odd = Told("1", "s", entry._replace(message=text), view._replace(message=text, missing=(text,), group=text))
+    odd = SharedEntry("1", "s", entry._replace(message=text), view._replace(message=text, missing=(text,), group=text))
     read = told_from(odd.encoded())
     assert read.view is not None
     assert read.entry.message == read.view.message == read.view.group == read.view.missing[0] == storable(text)

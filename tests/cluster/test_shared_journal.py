@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from statemachine.cluster.outbox import LIMIT
-from statemachine.cluster.records import Record, Told
+from statemachine.cluster.records import Record, SharedEntry
 from statemachine.cluster.store import Source
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import State
@@ -53,7 +53,7 @@ async def test_every_node_has_the_same_and_is_told_once(tmp_path: Path) -> None:
 async def test_who_joins_copies_what_was_and_is_told_only_what_comes(tmp_path: Path) -> None:
     shared = engine()
     for number in range(2 * BACKLOG_LIMIT):
-        said = Told(new_id(), "s", entry(str(number)), None)
+        said = SharedEntry(new_id(), "s", entry(str(number)), None)
         shared.append(said.encoded(), said.id)
     async with two(shared, tmp_path) as (one, other, told):
         await settled()
@@ -76,7 +76,7 @@ async def test_a_slow_file_loses_nothing(tmp_path: Path) -> None:
 
         other.copy._run = slow
         for number in range(BACKLOG_LIMIT + 2_000):
-            said = Told(new_id(), "s", entry(str(number)), None)
+            said = SharedEntry(new_id(), "s", entry(str(number)), None)
             shared.append(said.encoded(), said.id)
         await asyncio.sleep(60)
         assert len(in_file(other)) == len(told) == BACKLOG_LIMIT + 2_000

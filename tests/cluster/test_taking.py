@@ -28,10 +28,10 @@ class Taker:
     held: set[str] = field(default_factory=set)
     in_flight: frozenset[str] = frozenset()
 
-    async def take_up(self, servers: Collection[str]) -> None:
+    async def acquire(self, servers: Collection[str]) -> None:
         self.held |= set(servers)
 
-    async def lay_down(self, servers: Collection[str]) -> None:
+    async def release(self, servers: Collection[str]) -> None:
         self.held -= set(servers)
 
 
@@ -52,11 +52,11 @@ async def node(engine: FakeEngine, name: str) -> AsyncIterator[LeasedOwnership]:
 async def test_a_node_that_stops_takes_nothing_that_others_leave() -> None:
     engine, stopping, leaving = FakeEngine(), Taker(), Taker()
     async with node(engine, "a") as a:
-        await a.share(SERVERS, stopping)
+        await a.set_servers(SERVERS, stopping)
         async with node(engine, "b") as b:
-            await b.share(SERVERS, leaving)
+            await b.set_servers(SERVERS, leaving)
             await until(lambda: bool(leaving.held) and len(stopping.held) + len(leaving.held) == len(SERVERS))
-            a.rest()
+            a.close()
             before = set(stopping.held)
         await b.leave()
         await b._membership.leave()
@@ -72,7 +72,7 @@ async def test_what_was_heard_of_servers_before_they_were_shown_is_told_then() -
         a.on_record = lambda name, record: told.append(f"{name} {record.node}")
         await until(lambda: len(told) == len(SERVERS))
         told.clear()
-        await a.share(SERVERS, Taker())
+        await a.set_servers(SERVERS, Taker())
         assert sorted(told) == [f"{name} other" for name in SERVERS]
 
 

@@ -122,7 +122,7 @@ def install() -> Installation:
     """Make the installation unless it is there. Of two at once the second waits, then finds it done."""
     installation = expected()
     installation.root.parent.mkdir(parents=True, exist_ok=True)
-    with locked(installation.lock):
+    with hold_lock(installation.lock):
         if installation.whole:
             print(f"ComfyUI {VERSION} is installed in {installation.root}")
         else:
@@ -131,7 +131,7 @@ def install() -> Installation:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def hold_lock(path: Path) -> Iterator[None]:
     """Hold the lock file `path`; the system gives it back when the process ends in whatever way."""
     with path.open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)

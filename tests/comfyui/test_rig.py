@@ -54,9 +54,9 @@ async def test_the_trap_and_its_way_out(rig: Rig) -> None:
     assert "a: model\n" in await server.get("/inspire/cache/list")
 
     await server.clear_keys("a")
-    trapped = await server.submit(FLOW)
+    cached_by_executor = await server.submit(FLOW)
     await server.idle()
-    assert (await server.history())[trapped]["status"]["status_str"] == "success"
+    assert (await server.history())[cached_by_executor]["status"]["status_str"] == "success"
     assert await server.check() == "未查询到缓存a。"
 
     await server.submit(cache_workflow("a", "b", seconds=0.3, tag="again"))

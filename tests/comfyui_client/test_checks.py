@@ -190,8 +190,8 @@ async def test_text_speaks_also_for_workflows_without_keys() -> None:
 
 async def test_node_is_asked_for_every_key_as_json_and_says_how_far_it_has_told() -> None:
     check, transport = check_of({TEXT: said_by_node("k2", present=("k1", "k3"))}, workflows=(A, B))
-    companion = e.Companion("i1", 17, ("k1", "k2", "k3"))
-    assert await answered(check, epoch=7) == e.CheckAnswered("node", ("k2",), ("a",), False, 7, companion)
+    node_cursor = e.NodeCursor("i1", 17, ("k1", "k2", "k3"))
+    assert await answered(check, epoch=7) == e.CheckAnswered("node", ("k2",), ("a",), False, 7, node_cursor)
     assert transport.asked == [f"{NODE}&key=k3"]
     assert transport.accepted == ["application/json"]
 
@@ -217,7 +217,7 @@ async def test_node_is_only_peeked_at_where_no_workflow_has_keys() -> None:
     """Without keys it would be asked for those of its own files, and might start to load them."""
     check, transport = check_of({TEXT: said_by_node(), HISTORY: json_reply(ran(KEYLESS, "p"))}, workflows=(KEYLESS,))
     event = await answered(check)
-    assert (event.kind, event.needed, event.companion) == ("node", (), e.Companion("i1", 17, ()))
+    assert (event.kind, event.needed, event.node_cursor) == ("node", (), e.NodeCursor("i1", 17, ()))
     assert transport.asked == [f"{TEXT}?peek=1", HISTORY]
 
 
@@ -232,8 +232,8 @@ async def test_node_is_asked_in_portions_that_a_request_can_hold() -> None:
     ]
     event = await answered(check)
     assert event.missing == ("k3", "k70")
-    assert event.companion is not None
-    assert event.companion.sequence == 4
+    assert event.node_cursor is not None
+    assert event.node_cursor.sequence == 4
     assert [path.count("key=") for path in transport.asked] == [50, 50, 20]
 
 

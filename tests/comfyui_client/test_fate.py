@@ -10,7 +10,7 @@ from statemachine.comfyui.fate import look_up
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events as e
 from statemachine.core.attempt import Attempt
-from statemachine.core.vocabulary import Witness
+from statemachine.core.vocabulary import Source
 from tests.comfyui_client.fakes import (
     Said,
     client_of,
@@ -62,8 +62,8 @@ async def test_a_prompt_that_moves_between_the_looks_is_always_seen(given: str, 
     client, _ = client_of(Mover(given, moves_after).said())
     found = await look_up(client, attempt(known))
     assert found in (
-        e.PromptAccepted("ours", given, Witness.QUEUE),
-        e.PromptSucceeded("ours", Witness.HISTORY, ()),
+        e.PromptAccepted("ours", given, Source.QUEUE),
+        e.PromptSucceeded("ours", Source.HISTORY, ()),
     )
 
 
@@ -90,7 +90,7 @@ async def test_a_prompt_under_the_servers_own_id_is_found_in_the_queue_by_our_na
     queue: dict[str, Any] = {"queue_running": [], "queue_pending": []}
     queue[part] = [queue_entry("another"), queue_entry("theirs", W.graph, marker_of(W))]
     client, _ = client_of({"/history/ours": json_reply({}), "/queue": json_reply(queue)})
-    assert await look_up(client, attempt()) == e.PromptAccepted("ours", "theirs", Witness.QUEUE)
+    assert await look_up(client, attempt()) == e.PromptAccepted("ours", "theirs", Source.QUEUE)
 
 
 @pytest.mark.parametrize(

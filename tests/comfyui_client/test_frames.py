@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from statemachine.comfyui.frames import decode, is_session_start
 from statemachine.core import events as e
-from statemachine.core.vocabulary import Witness
+from statemachine.core.vocabulary import Source
 from tests.transcript import NAMES, recorded
 
 JSON = st.recursive(
@@ -87,7 +87,7 @@ def test_the_recorded_failure_names_its_node_and_its_cause_in_one_line() -> None
     (failure,) = [event for event in told("04_node_raises", "owner") if isinstance(event, e.PromptFailed)]
     assert failure.message == "node 10 (RigSlowModel) raised RuntimeError: CUDA out of memory (rig)"
     assert failure.out_of_memory
-    assert failure.witness is Witness.WS
+    assert failure.witness is Source.WS
 
 
 @pytest.mark.parametrize(
@@ -127,13 +127,13 @@ def test_the_end_of_execution_proves_nothing() -> None:
     ],
 )
 def test_a_frame_may_be_written_in_any_way_that_json_allows(text: str) -> None:
-    assert decode(text) == e.PromptSucceeded("p", Witness.WS)
+    assert decode(text) == e.PromptSucceeded("p", Source.WS)
 
 
 def test_what_speaks_of_a_prompt_is_nothing_while_none_of_ours_is_in_flight() -> None:
     success = frame("execution_success", prompt_id="p")
     assert decode(success, in_flight=False) is None
-    assert decode(success, in_flight=True) == e.PromptSucceeded("p", Witness.WS)
+    assert decode(success, in_flight=True) == e.PromptSucceeded("p", Source.WS)
 
 
 def test_the_queue_and_the_cache_are_told_at_all_times() -> None:

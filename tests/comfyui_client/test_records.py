@@ -10,7 +10,7 @@ from statemachine.comfyui.errors import NotUnderstoodError
 from statemachine.comfyui.records import Marker, history_entries, queue_items
 from statemachine.core import events as e
 from statemachine.core.attempt import Attempt
-from statemachine.core.vocabulary import Witness
+from statemachine.core.vocabulary import Source
 from tests.comfyui_client.fakes import history_entry, marker_of, queue_entry, ran, workflow
 from tests.comfyui_client.test_frames import JSON
 from tests.transcript import NAMES, recorded
@@ -35,7 +35,7 @@ def test_every_recorded_history_is_read() -> None:
     entries = [entry for answer in answers("/history") for entry in history_entries(answer)]
     assert len(entries) >= 8
     assert all(entry.end.prompt_id == entry.prompt_id for entry in entries)
-    assert all(entry.end.witness is Witness.HISTORY for entry in entries)
+    assert all(entry.end.witness is Source.HISTORY for entry in entries)
     assert not any(entry.marker for entry in entries)
 
 

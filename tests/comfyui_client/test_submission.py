@@ -10,7 +10,7 @@ from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.records import Marker
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events as e
-from statemachine.core.vocabulary import Reason, Witness
+from statemachine.core.vocabulary import Reason, Source
 from tests.comfyui_client.fakes import FakeTransport, json_reply, text_reply
 from tests.transcript import recorded
 
@@ -47,7 +47,7 @@ def test_every_recorded_answer(number: int, kind: str) -> None:
         assert isinstance(answer, e.SubmissionUnanswered)
         assert answer.answered
     elif kind == "accepted":
-        assert answer == e.PromptAccepted("ours", "None", Witness.REPLY)
+        assert answer == e.PromptAccepted("ours", "None", Source.REPLY)
     else:
         assert isinstance(answer, e.PromptRefused)
         assert answer.still_runs is (kind == "partly")
@@ -137,7 +137,7 @@ def test_what_the_server_never_took_is_refused(reply: Reply, reason: Reason) -> 
 
 def test_a_server_that_gives_its_own_id_is_believed() -> None:
     answer = read_reply(json_reply({"prompt_id": "theirs", "number": 1, "node_errors": {}}), "ours")
-    assert answer == e.PromptAccepted("ours", "theirs", Witness.REPLY)
+    assert answer == e.PromptAccepted("ours", "theirs", Source.REPLY)
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])

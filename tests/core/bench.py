@@ -9,7 +9,7 @@ from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine
 from statemachine.core.server import Reachability, Server
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 
 MACHINE = Machine()
 OURS, OLDER, FOREIGN = "ours", "older", "foreign"
@@ -22,23 +22,23 @@ def submission(prompt_id: str = OURS, *, workflow: str = WORKFLOW, varied_tag: b
 
 
 def accepted(prompt_id: str = OURS, server_prompt_id: str | None = None) -> e.PromptAccepted:
-    return e.PromptAccepted(prompt_id, server_prompt_id or prompt_id, Witness.REPLY)
+    return e.PromptAccepted(prompt_id, server_prompt_id or prompt_id, Source.REPLY)
 
 
-def succeeded(prompt_id: str = OURS, witness: Witness = Witness.WS) -> e.PromptSucceeded:
+def succeeded(prompt_id: str = OURS, witness: Source = Source.WS) -> e.PromptSucceeded:
     return e.PromptSucceeded(prompt_id, witness)
 
 
-def failed(prompt_id: str = OURS, witness: Witness = Witness.WS, *, memory: bool = False) -> e.PromptFailed:
+def failed(prompt_id: str = OURS, witness: Source = Source.WS, *, memory: bool = False) -> e.PromptFailed:
     return e.PromptFailed(prompt_id, witness, "node 10 raised", memory)
 
 
-def interrupted(prompt_id: str = OURS, witness: Witness = Witness.WS) -> e.PromptInterrupted:
+def interrupted(prompt_id: str = OURS, witness: Source = Source.WS) -> e.PromptInterrupted:
     return e.PromptInterrupted(prompt_id, witness)
 
 
 def queue(remaining: int) -> e.QueueSeen:
-    return e.QueueSeen(remaining, Witness.WS)
+    return e.QueueSeen(remaining, Source.WS)
 
 
 def cache_frame(*present: str, sequence: int, instance: str = "i1", truncated: bool = False) -> e.CacheReported:
@@ -79,8 +79,8 @@ class Bench:
         self, *missing: str, sequence: int = 5, instance: str = "i1", auto: bool = False, age: int = 0
     ) -> e.CheckAnswered:
         """The answer of a companion node that was asked for k1 and k2."""
-        companion = e.Companion(instance, sequence, ("k1", "k2"))
-        return replace(self.answer(*missing, auto=auto, age=age), kind="node", companion=companion)
+        node_cursor = e.NodeCursor(instance, sequence, ("k1", "k2"))
+        return replace(self.answer(*missing, auto=auto, age=age), kind="node", node_cursor=node_cursor)
 
     def check(self, *missing: str, needed: tuple[str, ...] | None = None, auto: bool = False) -> list[Transition]:
         """Start a check where none runs, and answer it."""
@@ -119,4 +119,4 @@ def _beyond_cold(bench: Bench, state: State) -> None:
     elif state is State.WARMING:
         bench.warm()
     elif state is State.FAILED:
-        bench.apply(e.WorkflowUnfit(Reason.MISSING_NODES, "no such class"))
+        bench.apply(e.PreflightFailed(Reason.MISSING_NODES, "no such class"))

@@ -3,10 +3,10 @@
 import pytest
 
 from statemachine.core import events as e
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from tests.core.bench import Bench, accepted, cache_frame, submission
 
-S, R, W = State, Reason, Witness
+S, R, W = State, Reason, Source
 LINK = e.LinkOpened("c1", refused_before=False)
 LOST = e.LinkLost("closed")
 EVIDENCE = {
@@ -37,12 +37,12 @@ def bench_by_node(state: State) -> Bench:
     if state is S.WARMING:
         bench.apply(accepted())
     if state is S.FAILED:
-        bench.apply(bench.node_answer("k2"), e.WorkflowUnfit(R.MISSING_NODES, "no such class"))
+        bench.apply(bench.node_answer("k2"), e.PreflightFailed(R.MISSING_NODES, "no such class"))
     assert bench.state is state
     return bench
 
 
-def led(bench: Bench, *happened: e.Event) -> list[tuple[State, Reason, Witness]]:
+def led(bench: Bench, *happened: e.Event) -> list[tuple[State, Reason, Source]]:
     return [(one.dest, one.reason, one.witness) for one in bench.apply(*happened)]
 
 
@@ -91,7 +91,7 @@ def test_a_server_that_has_it_all_now_is_asked_at_once(state: State) -> None:
 def test_a_workflow_without_keys_is_not_brought_by_keys() -> None:
     bench = Bench()
     bench.apply(LINK, e.CheckStarted())
-    keyless = e.CheckAnswered("node", (), ("plain",), False, bench.server.epoch, e.Companion("i1", 5, ()))
+    keyless = e.CheckAnswered("node", (), ("plain",), False, bench.server.epoch, e.NodeCursor("i1", 5, ()))
     assert led(bench, keyless) == [(S.COLD, R.KEYS_MISSING, W.CHECK)]
     assert led(bench, cache_frame("k1", sequence=6)) == []
 
@@ -99,9 +99,9 @@ def test_a_workflow_without_keys_is_not_brought_by_keys() -> None:
 @pytest.mark.parametrize("state", [S.LOADED, S.COLD, S.AUTO_EXECUTING, S.FAILED])
 def test_another_instance_is_another_life_of_the_server(state: State) -> None:
     bench = bench_by_node(state)
-    absences = bench.server.absences
+    disconnect_count = bench.server.disconnect_count
     assert led(bench, cache_frame("k1", "k2", sequence=1, instance="i2")) == [(S.UNKNOWN, R.SERVER_RESTARTED, W.WS)]
-    assert bench.server.absences == absences + 1
+    assert bench.server.disconnect_count == disconnect_count + 1
     assert not bench.server.auto_executing
     assert led(bench, cache_frame("k1", "k2", sequence=2, instance="i2")) == []
 
@@ -120,7 +120,7 @@ def test_an_answer_of_another_instance_tells_a_restart_too() -> None:
     bench = bench_by_node(S.LOADED)
     bench.apply(e.CheckRequested(), e.CheckStarted())
     assert led(bench, bench.node_answer("k1", instance="i2")) == [(S.COLD, R.KEYS_MISSING, W.CHECK)]
-    assert bench.server.absences == 1
+    assert bench.server.disconnect_count == 1
 
 
 def test_the_first_frame_of_a_connection_has_nothing_to_compare_with() -> None:

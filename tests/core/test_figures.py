@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from statemachine.core.backoff import Budget, backoff, spread
 from statemachine.core.diagram import markdown, mermaid
 from statemachine.core.log_entry import EntryKind, Transition, entry_of
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 
 CHANCE = st.floats(0, 1, exclude_max=True)
 SECONDS = st.floats(0.01, 1e6)
@@ -71,7 +71,7 @@ def test_what_is_in_flight_already_counts_beyond_the_budget() -> None:
 
 
 def test_an_entry_says_what_its_transition_says() -> None:
-    one = Transition("a", 5.0, State.COLD, State.SUBMITTING, Reason.PERMIT_GRANTED, Witness.QUEUE, "p", "go")
+    one = Transition("a", 5.0, State.COLD, State.SUBMITTING, Reason.PERMIT_GRANTED, Source.QUEUE, "p", "go")
     entry = entry_of(one, "lab")
     assert (entry.kind, entry.reason, entry.server, entry.group) == (
         EntryKind.TRANSITION,
@@ -79,7 +79,7 @@ def test_an_entry_says_what_its_transition_says() -> None:
         "a",
         "lab",
     )
-    assert (entry.source, entry.dest, entry.witness) == (State.COLD, State.SUBMITTING, Witness.QUEUE)
+    assert (entry.source, entry.dest, entry.witness) == (State.COLD, State.SUBMITTING, Source.QUEUE)
     assert (entry.at, entry.prompt_id, entry.message, entry.seq) == (5.0, "p", "go", None)
     assert entry.numbered(7).seq == 7
 
@@ -90,4 +90,4 @@ def test_the_picture_shows_every_state_and_the_page_every_word() -> None:
     assert "loaded --> submitting" not in picture
     assert "auto_executing --> submitting" not in picture
     assert all(f"| `{word.value}` |" in page for word in (*State, *Reason))
-    assert all(f"`{witness.value}`" in page for witness in Witness)
+    assert all(f"`{witness.value}`" in page for witness in Source)

@@ -4,7 +4,7 @@ import pytest
 
 from statemachine.core import events as e
 from statemachine.core.attempt import Outcome
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from tests.core.bench import (
     FOREIGN,
     OURS,
@@ -35,7 +35,7 @@ def test_a_warm_up_ends_in_loaded_only_by_a_check() -> None:
     bench.apply(e.PromptProgress(OURS, 2.0))
     assert bench.attempt.progress == 0.5
     assert dests(bench, succeeded()) == [S.CHECKING]
-    assert (bench.attempt.outcome, bench.attempt.confirmed_by) == (Outcome.SUCCEEDED, Witness.WS)
+    assert (bench.attempt.outcome, bench.attempt.confirmed_by) == (Outcome.SUCCEEDED, Source.WS)
     assert bench.attempt.progress == 1.0
     assert dests(bench, bench.answer()) == [S.LOADED]
     assert bench.server.missing == ()
@@ -90,7 +90,7 @@ def test_what_is_early_counts_even_where_the_answer_never_came() -> None:
     bench = bench_in(S.SUBMITTING)
     bench.apply(succeeded(), e.SubmissionUnanswered("timed out", answered=False))
     assert bench.state is S.SUBMITTING
-    assert dests(bench, succeeded(witness=Witness.HISTORY)) == [S.CHECKING]
+    assert dests(bench, succeeded(witness=Source.HISTORY)) == [S.CHECKING]
 
 
 def test_an_end_under_the_id_that_the_server_gave_is_ours() -> None:
@@ -109,7 +109,7 @@ def test_an_open_attempt_leaves_unknown_only_through_doubt(by: e.Event) -> None:
     bench.apply(*[by] * 3)
     bench.apply(e.ResumeRequested(), e.RetryDue(), e.Answering(), e.Answering())
     assert bench.state is S.UNKNOWN
-    (one,) = bench.apply(e.DoubtRaised())
+    (one,) = bench.apply(e.SubmissionUncertain())
     assert (one.dest, one.reason, one.prompt_id) == (S.SUBMITTING, R.PROMPT_IN_DOUBT, OURS)
     assert dests(bench, accepted()) == [S.WARMING]
 
@@ -118,7 +118,7 @@ def test_a_prompt_in_doubt_that_is_absent_is_lost_and_the_next_one_is_new() -> N
     bench = bench_in(S.SUBMITTING)
     bench.apply(e.SubmissionUnanswered("timed out", answered=False), e.PromptAbsent(R.PROMPT_LOST, "gone"))
     assert bench.attempt.outcome is Outcome.LOST
-    assert bench.server.setbacks == 1
+    assert bench.server.failures == 1
     bench.check("k1")
     assert dests(bench, submission("next")) == [S.SUBMITTING]
 
@@ -128,7 +128,7 @@ def test_a_refusal_that_still_runs_keeps_the_attempt_open() -> None:
     bench.apply(e.PromptRefused(R.PROMPT_REFUSED, "a part", still_runs=True))
     assert (bench.state, bench.attempt.is_open) == (S.FAILED, True)
     bench.apply(e.RetryDue())
-    assert dests(bench, e.DoubtRaised()) == [S.SUBMITTING]
+    assert dests(bench, e.SubmissionUncertain()) == [S.SUBMITTING]
 
 
 def test_a_withheld_submission_is_no_attempt_in_flight() -> None:
@@ -155,7 +155,7 @@ def test_a_closed_attempt_is_never_opened_again() -> None:
         e.PromptCached(FOREIGN, ("20",)),
         e.PromptNodeStarted(FOREIGN, "10"),
         e.PromptProgress(FOREIGN, 3.0),
-        *[end(FOREIGN, by) for end in (succeeded, failed, interrupted) for by in (Witness.WS, Witness.HISTORY)],
+        *[end(FOREIGN, by) for end in (succeeded, failed, interrupted) for by in (Source.WS, Source.HISTORY)],
     ],
 )
 def test_a_foreign_prompt_changes_nothing(state: State, event: e.Event) -> None:
@@ -173,7 +173,7 @@ def test_a_foreign_prompt_changes_nothing(state: State, event: e.Event) -> None:
 def test_a_foreign_success_does_not_wake_a_failed_server() -> None:
     bench = bench_in(S.WARMING)
     bench.apply(failed())
-    assert not bench.apply(succeeded(FOREIGN), succeeded(FOREIGN, Witness.HISTORY), succeeded())
+    assert not bench.apply(succeeded(FOREIGN), succeeded(FOREIGN, Source.HISTORY), succeeded())
     assert bench.state is S.FAILED
 
 
@@ -198,23 +198,23 @@ def test_out_of_memory_is_told_apart() -> None:
     (one,) = bench.apply(failed(memory=True))
     assert (one.dest, one.reason, one.message) == (S.FAILED, R.OUT_OF_MEMORY, "node 10 raised")
     assert bench.attempt.outcome is Outcome.FAILED
-    assert bench.server.setbacks == 1
+    assert bench.server.failures == 1
 
 
 @pytest.mark.parametrize("setback", [failed(), interrupted(), e.PromptAbsent(R.PROMPT_LOST, "gone")])
 def test_every_fruitless_attempt_lengthens_the_backoff_until_everything_is_cached(setback: e.Event) -> None:
     bench = bench_in(S.WARMING)
     bench.apply(setback)
-    assert bench.server.setbacks == 1
+    assert bench.server.failures == 1
     bench.apply(e.CheckRequested())
     bench.check()
-    assert bench.server.setbacks == 0
+    assert bench.server.failures == 0
 
 
 def test_a_warm_request_forgets_what_failed_before() -> None:
     bench = bench_in(S.WARMING)
     bench.apply(failed(), e.WarmRequested())
-    assert bench.server.setbacks == 0
+    assert bench.server.failures == 0
 
 
 # The executor's own cache: the trap and its cure.
@@ -231,12 +231,12 @@ def test_a_cached_success_that_brings_no_keys_is_cured_once_by_another_tag() -> 
     trap(bench, "p1")
     (one,) = bench.apply(bench.answer("k1"))
     assert (one.dest, one.reason) == (S.COLD, R.CACHED_WITHOUT_LOADING)
-    assert bench.server.trapped
+    assert bench.server.cached_by_executor
     bench.warm("p2", varied_tag=True)
-    assert not bench.server.trapped
+    assert not bench.server.cached_by_executor
     bench.apply(e.PromptCached("p2", ("10", "11")), succeeded("p2"))
     assert dests(bench, bench.answer()) == [S.LOADED]
-    assert not bench.server.trapped
+    assert not bench.server.cached_by_executor
 
 
 def test_the_cure_is_tried_once_and_then_it_has_failed() -> None:
@@ -282,7 +282,7 @@ def test_cached_nodes_without_missing_keys_are_no_trap() -> None:
 
 def test_history_tells_the_cached_nodes_to_a_watcher_who_missed_the_frame() -> None:
     bench = bench_in(S.WARMING)
-    bench.apply(e.PromptSucceeded(OURS, Witness.HISTORY, ("20", "21")))
+    bench.apply(e.PromptSucceeded(OURS, Source.HISTORY, ("20", "21")))
     (one,) = bench.apply(bench.answer("k1"))
     assert one.reason is R.CACHED_WITHOUT_LOADING
 
@@ -307,7 +307,7 @@ def test_asking_again_makes_no_second_fruitless_attempt_of_one() -> None:
     bench.warm()
     bench.apply(succeeded(), bench.answer("k1"))
     bench.apply(bench.answer("k1"), bench.answer("k1"))
-    assert bench.server.setbacks == 1
+    assert bench.server.failures == 1
     bench.apply(e.LinkLost("closed"), e.LinkOpened("c2", refused_before=False))
     bench.check("k1")
     assert bench.state is S.COLD

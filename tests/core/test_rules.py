@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from statemachine.core import events as e
 from statemachine.core.attempt import Attempt
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from tests.core.bench import MACHINE, Bench, accepted
 
 S, R = State, Reason
@@ -39,15 +39,15 @@ DISTURBANCES: list[e.Event] = [
     e.ResumeRequested(),
     e.ResumeRequested(),
     e.QueueDrained(),
-    e.LoadingFound("prompt x"),
-    e.WorkflowUnfit(R.MISSING_NODES, "no such class"),
+    e.ForeignLoadDetected("prompt x"),
+    e.PreflightFailed(R.MISSING_NODES, "no such class"),
     e.CheckUnusable(R.CHECK_UNRECOGNISED, "?"),
     e.CheckUnusable(R.ACCESS_DENIED, "401"),
     e.NotAnswering("timed out"),
     e.NotAnswering("timed out", held=True),
     e.Answering(),
     e.SubmissionUnanswered("timed out", answered=False),
-    e.DoubtRaised(),
+    e.SubmissionUncertain(),
     e.SubmissionStarted("cache_models", "out of turn", "c", varied_tag=False, total_nodes=4),
 ]
 
@@ -146,7 +146,7 @@ class History(RuleBasedStateMachine):
     def queue_is(self, remaining: int) -> None:
         self.changed += self.queue is not None and remaining < self.queue
         self.queue = remaining
-        self.happens(e.QueueSeen(remaining, Witness.WS))
+        self.happens(e.QueueSeen(remaining, Source.WS))
 
     def link_changes(self, *, refused: bool) -> None:
         self.queue = None
@@ -168,8 +168,8 @@ class History(RuleBasedStateMachine):
             self.told_end = True
             self.changed += 1
             self.queue = self.queue - 1 if self.queue else self.queue
-        failure = e.PromptFailed(prompt_id, Witness.WS, "raised", out_of_memory=False)
-        self.happens(e.PromptSucceeded(prompt_id, Witness.WS) if success else failure)
+        failure = e.PromptFailed(prompt_id, Source.WS, "raised", out_of_memory=False)
+        self.happens(e.PromptSucceeded(prompt_id, Source.WS) if success else failure)
 
     # What the daemon does.
 
@@ -184,7 +184,7 @@ class History(RuleBasedStateMachine):
     def check(self, meanwhile: list[str], missing: tuple[str, ...], auto: bool, by_node: bool) -> None:
         """A doubtful prompt first; else ask, and have the answer after whatever happens meanwhile."""
         if self.state is S.UNKNOWN:
-            self.happens(e.DoubtRaised() if self.open else e.CheckStarted())
+            self.happens(e.SubmissionUncertain() if self.open else e.CheckStarted())
         if self.state not in ASKED_IN:
             return
         epoch, at_asking = self.bench.server.epoch, (self.changed, self.unmeasured)
@@ -196,12 +196,12 @@ class History(RuleBasedStateMachine):
         if fresh and not missing:
             self.proved_at = self.changed
         needed = ("cache_models",) if missing else ()
-        companion = e.Companion(f"life {life}", told, ("k1", "k2")) if by_node else None
+        node_cursor = e.NodeCursor(f"life {life}", told, ("k1", "k2")) if by_node else None
         if fresh or missing:
             later = self.known[1] or 0 if self.known is not None and self.known[0] == life else 0
             self.known = (life, max(told, later)) if by_node else None
         kind = "node" if by_node else "text"
-        self.happens(e.CheckAnswered(kind, missing, needed, bool(missing) and auto, epoch, companion))
+        self.happens(e.CheckAnswered(kind, missing, needed, bool(missing) and auto, epoch, node_cursor))
         assert fresh or self.state is not S.LOADED or before is S.LOADED
 
     @precondition(lambda self: self.state is S.COLD)
@@ -232,9 +232,9 @@ class History(RuleBasedStateMachine):
     def look_up(self, kind: int, cached: tuple[str, ...]) -> None:
         prompt_id = self.bench.attempt.prompt_id
         found: list[e.Event] = [
-            e.PromptSucceeded(prompt_id, Witness.HISTORY, cached),
-            e.PromptFailed(prompt_id, Witness.HISTORY, "raised", out_of_memory=True),
-            e.PromptInterrupted(prompt_id, Witness.HISTORY),
+            e.PromptSucceeded(prompt_id, Source.HISTORY, cached),
+            e.PromptFailed(prompt_id, Source.HISTORY, "raised", out_of_memory=True),
+            e.PromptInterrupted(prompt_id, Source.HISTORY),
             e.PromptAbsent(R.PROMPT_LOST, "gone"),
             e.PromptStuck("no progress"),
         ]

@@ -6,10 +6,10 @@ import pytest
 
 from statemachine.core import events as e
 from statemachine.core.duties import DUTIES, Duty
-from statemachine.core.vocabulary import REASON_MEANINGS, STATE_MEANINGS, Reason, State, Witness
+from statemachine.core.vocabulary import REASON_MEANINGS, STATE_MEANINGS, Reason, Source, State
 from tests.core.bench import Bench, accepted, bench_in, cache_frame, failed, interrupted, queue, submission, succeeded
 
-S, R, W = State, Reason, Witness
+S, R, W = State, Reason, Source
 Happening = Callable[[Bench], Sequence[e.Event]]
 MISS, ANSWER = e.NotAnswering("timed out"), e.Answering()
 
@@ -39,11 +39,11 @@ HAPPENINGS: dict[str, Happening] = {
     "keys there": lambda _: [cache_frame("k1", "k2", "k3", sequence=6)],
     "another life": lambda _: [cache_frame("k1", "k2", sequence=1, instance="i2")],
     "queue drained": lambda _: [e.QueueDrained()],
-    "loading found": lambda _: [e.LoadingFound("prompt x")],
-    "unfit": lambda _: [e.WorkflowUnfit(R.MISSING_MODELS, "no such file")],
+    "loading found": lambda _: [e.ForeignLoadDetected("prompt x")],
+    "unfit": lambda _: [e.PreflightFailed(R.MISSING_MODELS, "no such file")],
     "withheld": lambda _: [e.SubmissionWithheld("disk full")],
     "unanswered": lambda _: [e.SubmissionUnanswered("timed out", answered=False)],
-    "doubt": lambda _: [e.DoubtRaised()],
+    "doubt": lambda _: [e.SubmissionUncertain()],
     "accepted": lambda _: [accepted()],
     "refused": lambda _: [e.PromptRefused(R.PROMPT_REFUSED, "no")],
     "partly refused": lambda _: [e.PromptRefused(R.PROMPT_REFUSED, "a part", still_runs=True)],
@@ -69,7 +69,7 @@ HAPPENINGS: dict[str, Happening] = {
     "settings changed": lambda _: [e.SettingsChanged()],
 }
 
-Leads = dict[str, tuple[State, Reason, Witness]]
+Leads = dict[str, tuple[State, Reason, Source]]
 
 UNREACHABLE: Leads = {"three misses": (S.UNREACHABLE, R.NOT_ANSWERING, W.PROBE)}
 PAUSE: Leads = {"paused": (S.PAUSED, R.PAUSE_REQUESTED, W.OPERATOR)}
@@ -228,10 +228,10 @@ def test_every_state_but_paused_has_something_that_leads_out_of_it() -> None:
 
 @pytest.mark.parametrize("state", set(State) - {State.COLD})
 def test_nothing_waits_for_a_permit_but_a_cold_server(state: State) -> None:
-    assert Duty.ADMIT not in DUTIES[state]
+    assert Duty.WAIT_FOR_SLOT not in DUTIES[state]
 
 
-@pytest.mark.parametrize("duty", [Duty.CHECK, Duty.RECHECK, Duty.EXAMINE])
+@pytest.mark.parametrize("duty", [Duty.CHECK, Duty.RECHECK, Duty.PREPARE])
 def test_a_server_that_loads_by_itself_is_not_asked_the_check(duty: Duty) -> None:
     assert duty not in DUTIES[State.AUTO_EXECUTING]
 
@@ -247,7 +247,7 @@ DESIGN_REASONS = {
 
 def test_the_promised_words_are_there() -> None:
     assert {reason.value for reason in Reason} >= DESIGN_REASONS
-    assert {witness.value for witness in Witness} >= {"ws", "history", "queue", "check", "operator"}
+    assert {witness.value for witness in Source} >= {"ws", "history", "queue", "check", "operator"}
     assert {state.value for state in State} == {
         "unknown", "checking", "loaded", "cold", "auto_executing", "submitting", "warming", "unreachable", "failed",
         "paused",

@@ -180,10 +180,10 @@ async def test_diagnosed(tmp_path: Path, expected: Row, persona: str, posts: int
 async def test_cached_without_loading(tmp_path: Path, expected: Row) -> None:
     """The keys are gone while the executor still holds the nodes that set them."""
 
-    def trapped(front: Front) -> None:
+    def cached_by_executor(front: Front) -> None:
         front.server.drop_keys(keep_executor=True)
 
-    async with faulty(tmp_path, "loaded", prepare=trapped) as (scene, front):
+    async with faulty(tmp_path, "loaded", prepare=cached_by_executor) as (scene, front):
         await scene.until_read(expected)
         await scene.until_state("loaded")
         assert len(front.posts) == 2

@@ -5,12 +5,13 @@ from pathlib import Path
 
 from statemachine.comfyui.transport import Transport
 from statemachine.core.backoff import Budget
-from statemachine.core.outage import HerdBrake
-from statemachine.fleet.context import Shared, World
+from statemachine.core.clock import Clock
+from statemachine.core.outage import OutageDetector
+from statemachine.fleet.context import FleetContext
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.publisher import Publisher
-from statemachine.fleet.reachability import HerdCare
+from statemachine.fleet.reachability import OutageGuard
 from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.journal import Journal
 from statemachine.publish.bus import Bus
@@ -28,17 +29,17 @@ async def test_nothing_is_taken_up_after_the_end(tmp_path: Path) -> None:
     store = FragileStore(tmp_path / "j.sqlite3")
     journal = Journal(lambda: store, at_once)
     await journal.open()
-    shared = Shared(
+    shared = FleetContext(
         settings=settings,
-        world=World(now=lambda: 0.0, uniform=lambda: 0.0, new_id=lambda: "id"),
+        clock=Clock(now=lambda: 0.0, uniform=lambda: 0.0, new_id=lambda: "id"),
         journal=journal,
         permits=Permits(Budget(1, 1)),
         check_slots=asyncio.Semaphore(1),
-        herd=HerdCare(HerdBrake(), lambda _: None),
+        outage=OutageGuard(OutageDetector(), lambda _: None),
     )
     servers = resolve_servers(settings)
     fleet = Fleet(servers, {}, shared, Publisher(journal, Snapshot(), Bus(), TransitionLog()), dial)
     await fleet.stop()
-    await fleet.take_up([servers[0].name])
+    await fleet.acquire([servers[0].name])
     assert not fleet.act(servers[0].name, "check")
     await journal.close()

@@ -6,7 +6,7 @@ import orjson
 
 from statemachine.comfyui.frames import decode, is_session_start
 from statemachine.core.attempt import Attempt
-from statemachine.core.events import Companion
+from statemachine.core.events import NodeCursor
 from statemachine.core.reducers import learn
 from statemachine.core.server import Server
 from tests.transcript import NAMES, recorded
@@ -39,8 +39,8 @@ def one_input(data: bytes) -> None:
     if event is None:
         return
     attempt = Attempt("a", "flow", PROMPT_ID, 0.0, server_prompt_id=PROMPT_ID, total_nodes=4, cache_nodes={"20": "key"})
-    server = Server("a", attempt=attempt, companion=Companion("i1", 2, ("key",)))
+    server = Server("a", attempt=attempt, node_cursor=NodeCursor("i1", 2, ("key",)))
     learn(event, server, 1.0)
     orjson.dumps([server.queue_remaining, attempt.progress, attempt.message, getattr(event, "message", "")])
-    orjson.dumps(server.companion)
+    orjson.dumps(server.node_cursor)
     assert 0.0 <= attempt.progress <= 1.0, attempt.progress

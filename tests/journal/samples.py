@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
-from statemachine.core.vocabulary import State, Witness
+from statemachine.core.vocabulary import Source, State
 from statemachine.journal.rows import attempt_row
 from statemachine.journal.store import JournalStore, Write
 
@@ -26,7 +26,7 @@ def entry(message: str = "m", *, server: str | None = "a", at: float = 100.0, de
         group="g",
         source=State.CHECKING,
         dest=dest,
-        witness=Witness.CHECK,
+        witness=Source.CHECK,
         prompt_id="p",
     )
 

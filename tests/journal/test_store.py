@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
-from statemachine.core.vocabulary import State, Witness
-from statemachine.journal.rows import Life
+from statemachine.core.vocabulary import Source, State
+from statemachine.journal.rows import DaemonRun
 from statemachine.journal.schema import MIGRATIONS, SchemaTooNewError
 from statemachine.journal.store import JournalStore
 from tests.journal.samples import attempt, entry, notice, written
@@ -134,7 +134,7 @@ def test_an_attempt_is_kept_as_it_stands_now(store: JournalStore) -> None:
     written(store, one)
     (back,) = store.open_attempts()
     assert same(back, one)
-    one.outcome, one.ended_at, one.confirmed_by, one.message = Outcome.FAILED, 102.0, Witness.HISTORY, "raised"
+    one.outcome, one.ended_at, one.confirmed_by, one.message = Outcome.FAILED, 102.0, Source.HISTORY, "raised"
     written(store, one)
     (back,) = store.newest_attempts("a", 10)
     assert same(back, one)
@@ -203,15 +203,15 @@ def reopened(path: Path, store: JournalStore) -> JournalStore:
 
 
 def test_a_life_is_known_by_the_number_after_which_it_began(store: JournalStore, path: Path) -> None:
-    assert store.lives(-1) == [Life(0, 0.0)]
+    assert store.lives(-1) == [DaemonRun(0, 0.0)]
     written(store, entry(), entry())
-    store.beat(150.0)
+    store.heartbeat(150.0)
     store = reopened(path, store)
-    assert store.lives(-1) == [Life(0, 150.0), Life(2, 0.0)]
+    assert store.lives(-1) == [DaemonRun(0, 150.0), DaemonRun(2, 0.0)]
     written(store, entry())
-    store.beat(300.0)
-    assert store.lives(-1) == [Life(0, 150.0), Life(2, 300.0)]
-    assert store.lives(0) == [Life(2, 300.0)]
+    store.heartbeat(300.0)
+    assert store.lives(-1) == [DaemonRun(0, 150.0), DaemonRun(2, 300.0)]
+    assert store.lives(0) == [DaemonRun(2, 300.0)]
     assert store.lives(2) == []
     store.close()
 
@@ -219,7 +219,7 @@ def test_a_life_is_known_by_the_number_after_which_it_began(store: JournalStore,
 def test_a_life_that_wrote_nothing_but_signs_leaves_nothing_of_itself(store: JournalStore, path: Path) -> None:
     written(store, entry())
     store = reopened(path, store)
-    store.beat(200.0)
+    store.heartbeat(200.0)
     store = reopened(path, store)
     written(store, entry())
     store = reopened(path, store)
@@ -232,17 +232,17 @@ def test_a_life_begins_with_its_first_entry_also_without_a_sign(store: JournalSt
     store = reopened(path, store)
     written(store, entry())
     store = reopened(path, store)
-    assert store.lives(-1) == [Life(0, 0.0), Life(1, 0.0), Life(2, 0.0)]
+    assert store.lives(-1) == [DaemonRun(0, 0.0), DaemonRun(1, 0.0), DaemonRun(2, 0.0)]
     store.close()
 
 
 def test_pruning_keeps_the_last_of_the_old_lives(store: JournalStore, path: Path) -> None:
     for seen_at in (100.0, 200.0, 300.0, 900.0):
         written(store, entry())
-        store.beat(seen_at)
+        store.heartbeat(seen_at)
         store = reopened(path, store)
     store.prune(older_than=400.0, keep=1_000)
-    assert store.lives(-1) == [Life(2, 300.0), Life(3, 900.0), Life(4, 0.0)]
+    assert store.lives(-1) == [DaemonRun(2, 300.0), DaemonRun(3, 900.0), DaemonRun(4, 0.0)]
     store.close()
 
 

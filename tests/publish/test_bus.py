@@ -97,7 +97,7 @@ def test_the_topics_are_the_streams_event_names() -> None:
 async def test_a_listener_hears_everything_at_once_and_is_no_reader() -> None:
     bus = Bus()
     heard: list[Message] = []
-    bus.tap(heard.append)
+    bus.add_listener(heard.append)
     for number in range(QUEUE_LIMIT + 1):
         bus.publish(message(number, None))
     assert [one.seq for one in heard] == list(range(QUEUE_LIMIT + 1))
@@ -106,7 +106,7 @@ async def test_a_listener_hears_everything_at_once_and_is_no_reader() -> None:
 
 async def test_live_figures_are_for_readers_only() -> None:
     bus, told = Bus(), list[Message]()
-    bus.tap(told.append)
+    bus.add_listener(told.append)
     bus.publish_live(WARMING.name, lambda: WARMING)
     readers = [bus.subscribe(), bus.subscribe()]
     bus.publish_live(WARMING.name, lambda: WARMING)

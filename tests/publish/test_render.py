@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.view import ServerView
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.publish.message import Topic
 from statemachine.publish.serialize import (
     detailed_server,
@@ -48,7 +48,7 @@ ENTRY = LogEntry(
     group="default",
     source=State.SUBMITTING,
     dest=State.WARMING,
-    witness=Witness.REPLY,
+    witness=Source.REPLY,
     prompt_id="p",
     seq=7,
 )
@@ -107,7 +107,7 @@ def test_the_detailed_server_adds_to_the_line_and_changes_nothing_of_it() -> Non
         {"checks": 3},
     )
     attempt = Attempt("127.0.0.1:8188", "cache_models", "p", NEW_YEAR, outcome=Outcome.SUCCEEDED,
-                      accepted_at=NEW_YEAR + 1, ended_at=NEW_YEAR + 2, confirmed_by=Witness.WS)  # fmt: skip
+                      accepted_at=NEW_YEAR + 1, ended_at=NEW_YEAR + 2, confirmed_by=Source.WS)  # fmt: skip
     shown = detailed_server(WARMING, detail, [attempt], [ENTRY])
     assert {key: shown[key] for key in LINE} == LINE
     assert {key: value for key, value in shown.items() if key not in LINE} == {

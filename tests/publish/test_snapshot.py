@@ -76,7 +76,7 @@ def test_figures_of_a_forgotten_server_are_forgotten() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a", State.LOADED))
     snapshot.update("a", State.LOADED, LIVE)
-    snapshot.arrange([])
+    snapshot.set_order([])
     assert list(snapshot) == []
 
 
@@ -116,7 +116,7 @@ def test_a_server_that_is_taken_out_is_not_waited_for() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a")._replace(last_check=5.0))
     snapshot.put(view("b"))
-    snapshot.arrange(["a"])
+    snapshot.set_order(["a"])
     assert snapshot.has_first_verdicts
     snapshot.put(view("a"))
     assert not snapshot.has_first_verdicts, "it is another server of the same name"

@@ -1,6 +1,6 @@
 """What one server's configuration is made of."""
 
-from statemachine.settings import CacheCheck, resolve_servers
+from statemachine.settings import CacheCheckSettings, resolve_servers
 from tests.settings.samples import parse
 
 
@@ -10,7 +10,7 @@ def test_a_plain_string_takes_everything_from_the_top_level() -> None:
     assert (server.name, server.url) == ("192.0.2.1:8188", "http://192.0.2.1:8188")
     assert (server.group, server.host) == ("default", "192.0.2.1")
     assert server.workflows == ("a", "b")
-    assert server.cache_check == CacheCheck(kind="inspire")
+    assert server.cache_check == CacheCheckSettings(kind="inspire")
     assert dict(server.headers) == {}
 
 
@@ -24,7 +24,7 @@ def test_an_entry_overrides_the_top_level() -> None:
 def test_what_an_entrys_cache_check_leaves_out_comes_from_the_top_level() -> None:
     entry = {"url": "http://h", "cache_check": {"kind": "text"}}
     (server,) = resolve_servers(parse(servers=[entry], cache_check={"kind": "history", "path": "/my/check"}))
-    assert server.cache_check == CacheCheck(kind="text", path="/my/check")
+    assert server.cache_check == CacheCheckSettings(kind="text", path="/my/check")
 
 
 def test_servers_behind_one_host_share_it() -> None:

@@ -64,7 +64,7 @@ class Book:
         """A new runner, which knows of what was only what the journal or its predecessor's memory hands on."""
         self.link, self.remaining, self.own_falls, self.told_auto, self.failures = None, None, 0, False, 0
         self.missing_since, self.moved_at, self.was_linked = None, at, False
-        self.companion = None
+        self.node_cursor = None
         self.verdicts.clear()
         self.dials.clear()
         self.requests.clear()

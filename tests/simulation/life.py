@@ -10,13 +10,14 @@ from typing_extensions import override
 from statemachine.comfyui.transport import Transport
 from statemachine.core.attempt import Attempt
 from statemachine.core.backoff import Budget
+from statemachine.core.clock import Clock
 from statemachine.core.log_entry import LogEntry, Transition
-from statemachine.core.outage import HerdBrake
-from statemachine.fleet.context import Desk, Shared, World
+from statemachine.core.outage import OutageDetector
+from statemachine.fleet.context import FleetContext, ServerContext
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.publisher import Publisher
-from statemachine.fleet.reachability import HerdCare
+from statemachine.fleet.reachability import OutageGuard
 from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalPort
@@ -39,12 +40,12 @@ class WatchedPublisher(Publisher):
         self._judge = judge
 
     @override
-    def place(self, desk: Desk) -> None:
+    def publish_current(self, desk: ServerContext) -> None:
         self._judge.placed(desk.config.name, desk.server.state)
-        super().place(desk)
+        super().publish_current(desk)
 
     @override
-    def transition(self, desk: Desk, transition: Transition, attempt: Attempt | None) -> None:
+    def transition(self, desk: ServerContext, transition: Transition, attempt: Attempt | None) -> None:
         self._judge.transition(transition)
         super().transition(desk, transition, attempt)
 
@@ -69,7 +70,7 @@ class Parts:
     transport: Callable[[Wire, "DaemonLife"], Transport] = SimTransport
     journal: Callable[[Callable[[], JournalStore], InLoop], Journal] = Journal
     permits: Callable[[Budget], Permits] = Permits
-    fleet: Callable[[Sequence[ServerConfig], Shared, Publisher, Callable[[ServerConfig], Transport]], Fleet] = (
+    fleet: Callable[[Sequence[ServerConfig], FleetContext, Publisher, Callable[[ServerConfig], Transport]], Fleet] = (
         lambda servers, shared, publisher, transport_for: Fleet(servers, workflows(), shared, publisher, transport_for)
     )
     settings: Callable[[Settings], Settings] = lambda settings: settings
@@ -83,7 +84,7 @@ class DaemonLife:
     """Born with `start`, killed by `crash`. `dead` is the moment of death: from then on nothing leaves it."""
 
     def __init__(
-        self, parts: Parts, settings: Settings, world: World, disk: Disk, wires: Mapping[str, Wire], judge: Judge
+        self, parts: Parts, settings: Settings, world: Clock, disk: Disk, wires: Mapping[str, Wire], judge: Judge
     ) -> None:
         self.dead = False
         settings = parts.settings(settings)
@@ -92,13 +93,13 @@ class DaemonLife:
         self._journal = journal = parts.journal(self._open_store, InLoop(disk, self))
         publisher = WatchedPublisher(journal, judge, WatchedLog(judge), Snapshot(), Bus())
         limits = settings.limits
-        shared = Shared(
+        shared = FleetContext(
             settings=settings,
-            world=world,
+            clock=world,
             journal=journal,
             permits=parts.permits(Budget(limits.max_warming, limits.max_warming_per_host)),
             check_slots=asyncio.Semaphore(limits.max_checks),
-            herd=HerdCare(HerdBrake(), lambda notice: publisher.notice(notice, world.now())),
+            outage=OutageGuard(OutageDetector(), lambda notice: publisher.notice(notice, world.now())),
         )
         self.fleet = parts.fleet(
             resolve_servers(settings), shared, publisher, lambda config: parts.transport(wires[config.name], self)

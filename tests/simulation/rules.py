@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
 from statemachine.core.log_entry import Transition
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.settings import Settings
 from tests.simulation.book import Book, prompts_of_ours
 
@@ -53,7 +53,7 @@ class TransitionRules:
         if transition.dest is not State.COLD or transition.reason is Reason.JOURNAL_UNAVAILABLE:
             return
         fresh = book.missing > book.unusable and now() - book.missing_at <= MISSING_IS_NEW_S
-        if not fresh or transition.witness is not Witness.CHECK:
+        if not fresh or transition.witness is not Source.CHECK:
             self._accuse(name, "rule 5: cold without a check that said that something is missing")
 
     def _start_is_allowed(self, name: str, book: Book, transition: Transition) -> None:

@@ -13,7 +13,7 @@ import pytest
 from typing_extensions import override
 
 from statemachine.core.log_entry import Transition
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.simulator.profiles import PERSONAS, Persona
 from tests.simulation.deeds import Deeds
 from tests.simulation.disk import Disk
@@ -40,7 +40,7 @@ class NodeJudge(Judge):
 
     def __init__(self, scenario: Scenario, world: SimWorld) -> None:
         super().__init__(scenario.settings, world.accuse, world.note)
-        self.led: Counter[tuple[Reason, Witness]] = Counter()
+        self.led: Counter[tuple[Reason, Source]] = Counter()
         self.asked: Counter[str] = Counter()
 
     @override
@@ -116,7 +116,7 @@ def live(world: NodeWorld, runner: asyncio.Runner) -> None:
 
 @pytest.mark.timeout(300)
 def test_servers_with_the_node_keep_every_rule(tmp_path: Path) -> None:
-    led: Counter[tuple[Reason, Witness]] = Counter()
+    led: Counter[tuple[Reason, Source]] = Counter()
     for seed in SEEDS:
         (folder := tmp_path / str(seed)).mkdir()
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
@@ -124,8 +124,8 @@ def test_servers_with_the_node_keep_every_rule(tmp_path: Path) -> None:
             live(world, runner)
         led += world.judge.led
     print({f"{reason.value} by {witness.value}": count for (reason, witness), count in led.most_common()})
-    assert led[Reason.CACHE_CHANGED, Witness.WS] > 50
-    assert led[Reason.SERVER_RESTARTED, Witness.HISTORY] > 5
+    assert led[Reason.CACHE_CHANGED, Source.WS] > 50
+    assert led[Reason.SERVER_RESTARTED, Source.HISTORY] > 5
 
 
 def test_a_warm_fleet_at_rest_is_hardly_asked(tmp_path: Path) -> None:

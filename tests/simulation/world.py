@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
+from statemachine.core.clock import Clock
 from statemachine.core.vocabulary import Reason, State
-from statemachine.fleet.context import World
 from statemachine.simulator import SimServer
 from tests.simulation.book import Book
 from tests.simulation.deeds import Deeds
@@ -115,7 +115,7 @@ class SimWorld:
         self._broken: asyncio.Event = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         chance, ids = self._rng("world"), self._rng("ids")
-        self._world = World(
+        self._world = Clock(
             now=self._now, uniform=chance.random, new_id=lambda: str(uuid.UUID(int=ids.getrandbits(128), version=4))
         )
 

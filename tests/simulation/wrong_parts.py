@@ -16,12 +16,12 @@ from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.backoff import Uniform, backoff
 from statemachine.core.server import Server
-from statemachine.core.vocabulary import Witness
-from statemachine.fleet.context import Desk, Shared
+from statemachine.core.vocabulary import Source
+from statemachine.fleet.context import FleetContext, ServerContext
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.publisher import Publisher
-from statemachine.fleet.runner import Runner
+from statemachine.fleet.runner import ServerTask
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from statemachine.settings import ServerConfig, Settings
@@ -33,19 +33,22 @@ from tests.simulation.sockets import SimSocket
 Answer = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
 
 
-def with_desks(change: Callable[[Desk], None]) -> Parts:
+def with_desks(change: Callable[[ServerContext], None]) -> Parts:
     """A fleet each of whose desks is changed before it starts."""
 
     def make(
-        servers: Sequence[ServerConfig], shared: Shared, publisher: Publisher, transport_for: Callable[..., Transport]
+        servers: Sequence[ServerConfig],
+        shared: FleetContext,
+        publisher: Publisher,
+        transport_for: Callable[..., Transport],
     ) -> Fleet:
         return Changed(servers, workflows(), shared, publisher, transport_for)
 
     class Changed(Fleet):
         @override
-        def _runner(self, config: ServerConfig, server: Server) -> Runner:
+        def _runner(self, config: ServerConfig, server: Server) -> ServerTask:
             runner = super()._runner(config, server)
-            change(runner.desk)
+            change(runner.context)
             return runner
 
     return Parts(fleet=make)
@@ -54,34 +57,34 @@ def with_desks(change: Callable[[Desk], None]) -> Parts:
 def with_client(client: type[ComfyClient]) -> Parts:
     """Desks whose duties have another client (the check keeps the right one)."""
 
-    def change(desk: Desk) -> None:
+    def change(desk: ServerContext) -> None:
         desk.client = client(desk.transport)
 
     return with_desks(change)
 
 
-def with_check(wrong: Callable[[Desk, CheckResult], CheckResult]) -> Parts:
+def with_check(wrong: Callable[[ServerContext, CheckResult], CheckResult]) -> Parts:
     """Desks whose check says something else than the right one."""
 
     class WrongCheck(CacheCheck):
-        desk: Desk
+        desk: ServerContext
         right: CacheCheck
 
         @override
         async def ask(self, epoch: int) -> CheckResult:
             return wrong(self.desk, await self.right.ask(epoch))
 
-    def change(desk: Desk) -> None:
+    def change(desk: ServerContext) -> None:
         check = WrongCheck(desk.client, (), "/", [])
         check.desk, check.right, desk.check = desk, desk.check, check
 
     return with_desks(change)
 
 
-def with_mailbox(through: Callable[[Desk, events.Event], Sequence[events.Event]]) -> Parts:
+def with_mailbox(through: Callable[[ServerContext, events.Event], Sequence[events.Event]]) -> Parts:
     """Desks whose reports are changed before they reach the machine."""
 
-    def change(desk: Desk) -> None:
+    def change(desk: ServerContext) -> None:
         deliver = desk.post
 
         def post(event: events.Event) -> None:
@@ -143,7 +146,7 @@ class Credulous(ComfyClient):
     async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool) -> Answer:
         answer = await super().submit(graph, marker, client_id, front=front)
         if isinstance(answer, events.SubmissionUnanswered):
-            return events.PromptAccepted(marker.attempt, marker.attempt, Witness.REPLY)
+            return events.PromptAccepted(marker.attempt, marker.attempt, Source.REPLY)
         return answer
 
 
@@ -164,7 +167,7 @@ class NoInterrupts(ComfyClient):
         entry = await super().history_entry(prompt_id)
         if entry is None or not isinstance(entry.end, events.PromptInterrupted):
             return entry
-        end = events.PromptFailed(prompt_id, Witness.HISTORY, "the status says error", out_of_memory=False)
+        end = events.PromptFailed(prompt_id, Source.HISTORY, "the status says error", out_of_memory=False)
         return replace(entry, end=end)
 
 
@@ -215,19 +218,19 @@ class Generous(Permits):
 # Wrong reports and answers
 
 
-def believes_success(desk: Desk, event: events.Event) -> Sequence[events.Event]:
+def believes_success(desk: ServerContext, event: events.Event) -> Sequence[events.Event]:
     """The end of our prompt is taken for a check's answer."""
     if isinstance(event, events.PromptSucceeded):
         return event, events.CheckAnswered("text", (), (), auto_executing=False, epoch=desk.server.epoch + 1)
     return (event,)
 
 
-def without(*kinds: type) -> Callable[[Desk, events.Event], Sequence[events.Event]]:
+def without(*kinds: type) -> Callable[[ServerContext, events.Event], Sequence[events.Event]]:
     """Reports of these kinds are lost."""
     return lambda _, event: () if isinstance(event, kinds) else (event,)
 
 
-def takes_all_for_its_own(desk: Desk, event: events.Event) -> Sequence[events.Event]:
+def takes_all_for_its_own(desk: ServerContext, event: events.Event) -> Sequence[events.Event]:
     """A foreign prompt's success counts as ours."""
     attempt = desk.server.open_attempt
     if isinstance(event, events.PromptSucceeded) and attempt is not None:
@@ -235,14 +238,14 @@ def takes_all_for_its_own(desk: Desk, event: events.Event) -> Sequence[events.Ev
     return (event,)
 
 
-def ignores_epoch(desk: Desk, result: CheckResult) -> CheckResult:
+def ignores_epoch(desk: ServerContext, result: CheckResult) -> CheckResult:
     """An answer counts, however old its question is."""
     if isinstance(result.event, events.CheckAnswered):
         return replace(result, event=replace(result.event, epoch=desk.server.epoch))
     return result
 
 
-def cold_when_unsure(desk: Desk, result: CheckResult) -> CheckResult:
+def cold_when_unsure(desk: ServerContext, result: CheckResult) -> CheckResult:
     """What is not understood is cold."""
     if isinstance(result.event, events.CheckUnusable):
         needed = tuple(desk.workflows)
@@ -250,7 +253,7 @@ def cold_when_unsure(desk: Desk, result: CheckResult) -> CheckResult:
     return result
 
 
-def always_cached(desk: Desk, result: CheckResult) -> CheckResult:
+def always_cached(desk: ServerContext, result: CheckResult) -> CheckResult:
     """Every server seems loaded."""
     return replace(result, event=events.CheckAnswered("text", (), (), False, desk.server.epoch))
 

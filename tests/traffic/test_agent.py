@@ -10,7 +10,7 @@ import pytest
 
 from statemachine.core.vocabulary import State
 from statemachine.publish.snapshot import Snapshot
-from statemachine.settings.model import Traffic
+from statemachine.settings.model import TrafficSettings
 from statemachine.traffic.agent import MAX_CLIENTS, answering_agent_checks
 from tests.traffic.samples import NOW, view
 
@@ -52,7 +52,7 @@ async def agent(now: Callable[[], float] = lambda: NOW, max_clients: int = MAX_C
     snapshot = Snapshot()
     for one in (view("warm"), view("cold", State.COLD), view("taken out", State.PAUSED), view("温", State.LOADED)):
         snapshot.put(one)
-    async with answering_agent_checks(Traffic(agent_port=0), snapshot, now, max_clients) as address:
+    async with answering_agent_checks(TrafficSettings(agent_port=0), snapshot, now, max_clients) as address:
         assert address is not None
         yield Client(address, snapshot)
 
@@ -149,7 +149,7 @@ async def test_silent_clients_are_bounded_in_number_and_in_time() -> None:
 
 
 async def test_without_a_port_nobody_listens() -> None:
-    async with answering_agent_checks(Traffic(), Snapshot(), lambda: NOW) as address:
+    async with answering_agent_checks(TrafficSettings(), Snapshot(), lambda: NOW) as address:
         assert address is None
 
 
@@ -157,7 +157,9 @@ async def test_a_port_that_is_taken_is_named_by_its_setting() -> None:
     async with agent() as client:
         host, port = client.address
         with pytest.raises(OSError, match="agent_host and agent_port"):
-            async with answering_agent_checks(Traffic(agent_host=host, agent_port=port), Snapshot(), lambda: NOW):
+            async with answering_agent_checks(
+                TrafficSettings(agent_host=host, agent_port=port), Snapshot(), lambda: NOW
+            ):
                 pass
 
 

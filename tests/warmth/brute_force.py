@@ -5,12 +5,12 @@ from itertools import pairwise
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import Reason, State
-from statemachine.journal.rows import Life
+from statemachine.journal.rows import DaemonRun
 
 Span = tuple[float, float, State]
 
 
-def spans(entries: Sequence[LogEntry], lives: Sequence[Life], server: str, now: float) -> list[Span]:
+def spans(entries: Sequence[LogEntry], lives: Sequence[DaemonRun], server: str, now: float) -> list[Span]:
     """From when to when the server is known to have been in which state."""
     found: list[Span] = []
     own = [entry for entry in entries if entry.server == server]
@@ -25,11 +25,11 @@ def spans(entries: Sequence[LogEntry], lives: Sequence[Life], server: str, now: 
     return found
 
 
-def _life(entry: LogEntry, lives: Sequence[Life]) -> int:
+def _life(entry: LogEntry, lives: Sequence[DaemonRun]) -> int:
     return sum(life.after_seq < (entry.seq or 0) for life in lives)
 
 
-def _end_of(entry: LogEntry, entries: Sequence[LogEntry], lives: Sequence[Life], now: float) -> float:
+def _end_of(entry: LogEntry, entries: Sequence[LogEntry], lives: Sequence[DaemonRun], now: float) -> float:
     life = _life(entry, lives)
     if life == len(lives):
         return now
@@ -39,7 +39,7 @@ def _end_of(entry: LogEntry, entries: Sequence[LogEntry], lives: Sequence[Life],
 
 
 def warm_share(
-    entries: Sequence[LogEntry], lives: Sequence[Life], servers: Sequence[str], start: float, now: float
+    entries: Sequence[LogEntry], lives: Sequence[DaemonRun], servers: Sequence[str], start: float, now: float
 ) -> float | None:
     """Seconds loaded by seconds watched, of some servers, from `start` to `now`."""
     warm = watched = 0.0
@@ -51,7 +51,7 @@ def warm_share(
     return warm / watched if watched > 0 else None
 
 
-def _past(entries: Sequence[LogEntry], lives: Sequence[Life], entry: LogEntry) -> list[LogEntry]:
+def _past(entries: Sequence[LogEntry], lives: Sequence[DaemonRun], entry: LogEntry) -> list[LogEntry]:
     """The server's entries before this one, newest first, as far as each joins the next in the same life."""
     own = [one for one in entries if one.server == entry.server and (one.seq or 0) < (entry.seq or 0)]
     joined, following = [], entry
@@ -63,12 +63,12 @@ def _past(entries: Sequence[LogEntry], lives: Sequence[Life], entry: LogEntry) -
     return joined
 
 
-def evictions(entries: Sequence[LogEntry], lives: Sequence[Life], start: float, now: float) -> int:
+def evictions(entries: Sequence[LogEntry], lives: Sequence[DaemonRun], start: float, now: float) -> int:
     """How many after `start`."""
     return sum(start < entry.at <= now and _is_eviction(entries, lives, entry) for entry in entries)
 
 
-def _is_eviction(entries: Sequence[LogEntry], lives: Sequence[Life], entry: LogEntry) -> bool:
+def _is_eviction(entries: Sequence[LogEntry], lives: Sequence[DaemonRun], entry: LogEntry) -> bool:
     if entry.dest not in {State.COLD, State.AUTO_EXECUTING}:
         return False
     for one in _past(entries, lives, entry):
@@ -80,14 +80,14 @@ def _is_eviction(entries: Sequence[LogEntry], lives: Sequence[Life], entry: LogE
     return False
 
 
-def times_to_warm(entries: Sequence[LogEntry], lives: Sequence[Life], start: float, now: float) -> list[float]:
+def times_to_warm(entries: Sequence[LogEntry], lives: Sequence[DaemonRun], start: float, now: float) -> list[float]:
     """Those that ended after `start`, ascending."""
     ended = [entry for entry in entries if entry.dest is State.LOADED and start < entry.at <= now]
     times = [_time_to_warm(entries, lives, entry) for entry in ended]
     return sorted(time for time in times if time is not None)
 
 
-def _time_to_warm(entries: Sequence[LogEntry], lives: Sequence[Life], loaded: LogEntry) -> float | None:
+def _time_to_warm(entries: Sequence[LogEntry], lives: Sequence[DaemonRun], loaded: LogEntry) -> float | None:
     since: list[LogEntry] = []
     for one in _past(entries, lives, loaded):
         if one.dest in {State.LOADED, State.UNREACHABLE, State.PAUSED}:

@@ -1,8 +1,8 @@
 """Event logs for the tests, written as a story: who went where, why and how much later."""
 
 from statemachine.core.log_entry import EntryKind, LogEntry
-from statemachine.core.vocabulary import Reason, State, Witness
-from statemachine.journal.rows import Life
+from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.journal.rows import DaemonRun
 from statemachine.warmth.history import Book
 
 BEGIN = 1_767_225_600.0
@@ -19,7 +19,7 @@ class Chronicle:
     def __init__(self) -> None:
         self.now = BEGIN
         self.entries: list[LogEntry] = []
-        self.lives: list[Life] = []
+        self.lives: list[DaemonRun] = []
         self._states: dict[str, State] = {}
 
     def wait(self, seconds: float) -> "Chronicle":
@@ -35,7 +35,7 @@ class Chronicle:
         server: str = "a",
         source: State | None = None,
         prompt: str | None = None,
-        by: Witness = Witness.CHECK,
+        by: Source = Source.CHECK,
     ) -> "Chronicle":
         """A server goes to another state now, from where it stands unless the story says otherwise."""
         self.entries.append(
@@ -79,11 +79,11 @@ class Chronicle:
 
     def succeeded(self, prompt: str = "p") -> "Chronicle":
         """It has ended well, and the check is being asked."""
-        return self.go(S.CHECKING, R.PROMPT_SUCCEEDED, prompt=prompt, by=Witness.WS)
+        return self.go(S.CHECKING, R.PROMPT_SUCCEEDED, prompt=prompt, by=Source.WS)
 
     def new_life(self, seen_at: float = 0.0) -> "Chronicle":
         """The daemon starts (again); of this life the last sign will have been `seen_at`. Every server is unknown."""
-        self.lives.append(Life(len(self.entries), seen_at))
+        self.lives.append(DaemonRun(len(self.entries), seen_at))
         self._states = {name: S.PAUSED for name, state in self._states.items() if state is S.PAUSED}
         return self
 

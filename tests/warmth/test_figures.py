@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from statemachine.core.vocabulary import Reason, State
 from statemachine.warmth.server import ServerWarmth
-from statemachine.warmth.stats import RUN, Moments, Samples, Tally, scope_of
+from statemachine.warmth.stats import RUN, Moments, Samples, Totals, scope_of
 from tests.warmth.chronicle import BEGIN, DAY, HOUR, Chronicle
 
 R, S = Reason, State
 
 
 def servers(log: Chronicle, *names: str) -> list[ServerWarmth]:
-    """Their pasts."""
+    """Their saved_states."""
     book = log.book()
     known = [book.server(name) for name in names]
     return [server for server in known if server is not None]
@@ -27,10 +27,10 @@ def servers(log: Chronicle, *names: str) -> list[ServerWarmth]:
 
 def test_an_event_leaves_a_window_at_the_instant_at_which_it_is_as_old_as_the_window() -> None:
     log = Chronicle().new_life().loaded().go(S.COLD, R.KEYS_MISSING)
-    pasts = servers(log, "a")
+    saved_states = servers(log, "a")
     for length, window in ((HOUR, "1h"), (DAY, "24h"), (7 * DAY, "7d")):
-        inside = scope_of(pasts, Moments(BEGIN + length - 0.001)).windows[window]
-        outside = scope_of(pasts, Moments(BEGIN + length)).windows[window]
+        inside = scope_of(saved_states, Moments(BEGIN + length - 0.001)).windows[window]
+        outside = scope_of(saved_states, Moments(BEGIN + length)).windows[window]
         assert (inside.evictions, outside.evictions) == (1, 0)
 
 
@@ -84,13 +84,13 @@ def test_a_fleet_of_merged_groups_equals_a_fleet_added_up_at_once() -> None:
         log.wait(100).cold(f"s{number}").wait(200 * number).go(S.LOADED, R.ALL_CACHED, server=f"s{number}")
         log.wait(60).go(S.COLD, R.KEYS_MISSING, server=f"s{number}")
     moments = Moments(log.now)
-    pasts = servers(log, *(f"s{number}" for number in range(9)))
-    groups, fleet = [Tally(moments) for _ in range(3)], Tally(moments)
-    for number, past in enumerate(pasts):
+    saved_states = servers(log, *(f"s{number}" for number in range(9)))
+    groups, fleet = [Totals(moments) for _ in range(3)], Totals(moments)
+    for number, past in enumerate(saved_states):
         groups[number % 3].add(past)
     for group in groups:
         fleet.merge(group)
-    merged, at_once = fleet.scope(), scope_of(pasts, moments)
+    merged, at_once = fleet.scope(), scope_of(saved_states, moments)
     assert at_once.windows["24h"].evictions == 9
     for window, figures in at_once.windows.items():
         assert merged.windows[window].warm_share == pytest.approx(figures.warm_share)

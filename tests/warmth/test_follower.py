@@ -283,7 +283,7 @@ async def test_a_fleet_that_is_placed_after_the_start_keeps_its_past(path: Path)
         one.set_clock(20 * DAY)
         await asyncio.sleep(FOLLOW_S)
     async with scene(path, began=one.now()) as two:
-        two.snapshot.arrange([])
+        two.snapshot.set_order([])
         async with two.warmth.following():
             await asyncio.sleep(FOLLOW_S)
             two.snapshot.put(view("a"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.warmth.stats import Figures, Moments, scope_of
 from tests.warmth.chronicle import BEGIN, HOUR, Chronicle
 
@@ -137,7 +137,7 @@ def test_a_prompt_that_ends_badly_is_failed_by_its_reason(log: Chronicle, dest: 
 
 @pytest.mark.parametrize("reason", [R.MISSING_NODES, R.MISSING_MODELS, R.WORKFLOW_NOT_API_FORMAT])
 def test_what_is_given_up_before_its_post_is_failed_too(log: Chronicle, reason: Reason) -> None:
-    log.cold().go(S.FAILED, reason, by=Witness.PREFLIGHT)
+    log.cold().go(S.FAILED, reason, by=Source.PREFLIGHT)
     assert (figures(log).attempts, figures(log).failed_attempts) == (1, {reason.value: 1})
 
 

@@ -14,11 +14,11 @@ from pydantic import SecretStr
 
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.view import ServerView
-from statemachine.core.vocabulary import Reason, State, Witness
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Bus
-from statemachine.publish.counters import Tally
+from statemachine.publish.counters import Counters
 from statemachine.publish.serialize import entry_message
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth
@@ -54,7 +54,7 @@ class Site:
     journal: Journal
     operator: RecordingOperator
     warmth: Warmth
-    tally: Tally
+    counters: Counters
 
     @property
     def ports(self) -> WebPorts:
@@ -93,7 +93,7 @@ def transition_entry(server: str, message: str) -> LogEntry:
         group="default",
         source=State.CHECKING,
         dest=State.COLD,
-        witness=Witness.CHECK,
+        witness=Source.CHECK,
     )
 
 
@@ -134,7 +134,7 @@ async def running_site(
     app = build_app(ports, token=SecretStr(token) if token else None, language="en", hosts=hosts)
     try:
         async with TestClient(TestServer(app)) as client:
-            yield Site(client, snapshot, bus, journal, operator, warmth, ports.tally)
+            yield Site(client, snapshot, bus, journal, operator, warmth, ports.counters)
     finally:
         await journal.close()
         thread.close()

@@ -1,4 +1,4 @@
-"""/metrics can be parsed, says what the snapshot and the tally say, and is described in docs/metrics.md."""
+"""/metrics can be parsed, says what the snapshot and the counters say, and is described in docs/metrics.md."""
 
 import asyncio
 import sys
@@ -122,11 +122,11 @@ async def test_notices_are_counted_and_what_lasts_of_them_is_shown(
 
 
 async def test_checks_and_warm_ups_are_measured(site: Site) -> None:
-    site.tally.check_answered("default", 0.2)
-    site.tally.check_unanswered("default")
-    site.tally.warm_ups_limited(8)
-    site.tally.warm_up_ended("default", ended(Outcome.SUCCEEDED, took_s=45))
-    site.tally.warm_up_ended("default", ended(Outcome.FAILED, took_s=4))
+    site.counters.check_answered("default", 0.2)
+    site.counters.check_unanswered("default")
+    site.counters.warm_ups_limited(8)
+    site.counters.warm_up_ended("default", ended(Outcome.SUCCEEDED, took_s=45))
+    site.counters.warm_up_ended("default", ended(Outcome.FAILED, took_s=4))
     values = await scrape(site)
     assert values[key("comfywarm_check_duration_seconds_bucket", group="default", le="0.25")] == 1
     assert values[key("comfywarm_check_duration_seconds_bucket", group="default", le="0.1")] == 0
@@ -201,7 +201,7 @@ class Family:
 @pytest.fixture
 async def families(site: Site) -> Mapping[str, Family]:
     """What is really there, by name; counters with their `_total`."""
-    site.tally.alert("feishu", "sent")
+    site.counters.alert("feishu", "sent")
     found = {}
     for family in text_string_to_metric_families(await text_of(site)):
         name = f"{family.name}_total" if family.type == "counter" else family.name

@@ -6,15 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from statemachine import web
 from statemachine.core.attempt import Outcome
-from statemachine.core.vocabulary import Notice, Reason, State, Witness
+from statemachine.core.vocabulary import Notice, Reason, Source, State
 from statemachine.i18n import names
 from statemachine.i18n.page import LABELS
 from statemachine.web.icons import SHAPES
 from statemachine.web.page import CLASSIC_SCRIPTS, DISPLAY_ORDER, LOG_ENTRIES, SORTS
 from tests.web.site import COLD, Site, running_site, transition_entry
 
-WEB = Path(names.__file__).parent
+WEB = Path(web.__file__).parent
 # Which of the two names a script has is the system's choice; browsers take both.
 CONTENT_TYPES = {
     "js": {"text/javascript", "application/javascript"},
@@ -65,7 +66,7 @@ def test_every_word_of_the_vocabulary_has_both_languages() -> None:
     assert set(names.STATES) == set(State) == set(DISPLAY_ORDER)
     assert set(names.REASONS) == set(Reason)
     assert set(names.NOTICES) == set(Notice)
-    assert set(names.WITNESSES) == set(Witness)
+    assert set(names.WITNESSES) == set(Source)
     assert set(names.OUTCOMES) == set(Outcome)
 
 

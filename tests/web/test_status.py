@@ -40,7 +40,7 @@ async def test_a_change_is_in_the_next_answer(site: Site) -> None:
 
 async def test_a_server_that_left_is_not_in_the_next_answer(site: Site) -> None:
     await site.get("/api/status")
-    site.snapshot.arrange([COLD])
+    site.snapshot.set_order([COLD])
     _, body = await site.get("/api/status")
     assert [one["name"] for one in body["servers"]] == [COLD]
     assert (body["total"], body["states"]) == (1, {"cold": 1})

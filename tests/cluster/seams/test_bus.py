@@ -38,7 +38,7 @@ class Stage:
         view = line(server, state, since, message=f"{state.value} since {since:g}")
 
         def told(one: LogEntry) -> None:
-            self.publisher.told(view, one)
+            self.publisher.on_committed(view, one)
 
         self.journal.append(entry(view.message, server=server, dest=state), None, told, view)
 
@@ -67,7 +67,7 @@ async def one_daemon(folder: Path) -> AsyncIterator[Stage]:
 
 def publisher_of(node: Node) -> Publisher:
     publisher = Publisher(node.node.journal, node.snapshot, node.node.bus, TransitionLog())
-    node.node.publish_through(publisher.told, node.notices.append)
+    node.node.publish_through(publisher.on_committed, node.notices.append)
     return publisher
 
 
@@ -119,7 +119,7 @@ async def test_whoever_is_told_sees_it_already(stage: Stage) -> None:
         assert view is not None
         seen.append((message.state, view.state))
 
-    stage.bus.tap(look)
+    stage.bus.add_listener(look)
     stage.happen(State.CHECKING, 101.0)
     await settled()
     stage.happen(State.LOADED, 102.0)

@@ -14,7 +14,7 @@ from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import BACKLOG_LIMIT, Journal
-from statemachine.journal.port import JournalPort, JournalUnavailableError, Past
+from statemachine.journal.port import JournalPort, JournalUnavailableError, SavedState
 from statemachine.journal.store import JournalStore
 from tests.cluster.nodes import LEASE_S, Node, engine, line, running, settled
 from tests.cluster.virtual import in_virtual_time
@@ -195,17 +195,22 @@ async def test_an_open_attempt_and_a_pause_are_found_by_whoever_is_next(stage: S
     paused = entry("paused", server="b", dest=State.PAUSED)
     stage.journal.append(paused, None, None, line("b", State.PAUSED))
     await settled()
-    pasts = await (await stage.successor(stage)).pasts(["a", "b"])
-    found = pasts["a"].attempt
+    saved_states = await (await stage.successor(stage)).saved_states(["a", "b"])
+    found = saved_states["a"].attempt
     assert found is not None
-    assert (found.prompt_id, found.outcome, found.instance, pasts["a"].paused) == ("p1", Outcome.RECORDED, "4f", False)
-    assert pasts["b"] == Past(None, paused=True)
+    assert (found.prompt_id, found.outcome, found.instance, saved_states["a"].paused) == (
+        "p1",
+        Outcome.RECORDED,
+        "4f",
+        False,
+    )
+    assert saved_states["b"] == SavedState(None, paused=True)
 
 
 @in_virtual_time
 async def test_an_attempt_is_there_as_soon_as_it_is_durable(stage: Stage) -> None:
     await stage.journal.append_durably(attempt("p1"))
-    found = (await (await stage.successor(stage)).pasts(["a", "b"]))["a"].attempt
+    found = (await (await stage.successor(stage)).saved_states(["a", "b"]))["a"].attempt
     assert found is not None
     assert found.prompt_id == "p1"
 
@@ -217,12 +222,12 @@ async def test_an_attempt_that_has_ended_is_past(stage: Stage) -> None:
     one.outcome, one.ended_at = Outcome.SUCCEEDED, 101.0
     stage.journal.append(entry("done"), one, None, line())
     await settled()
-    assert (await (await stage.successor(stage)).pasts(["a", "b"]))["a"].attempt is None
+    assert (await (await stage.successor(stage)).saved_states(["a", "b"]))["a"].attempt is None
 
 
 @in_virtual_time
 async def test_of_whom_nothing_is_known_there_is_no_past(stage: Stage) -> None:
-    assert not await (await stage.successor(stage)).pasts(["a", "b"])
+    assert not await (await stage.successor(stage)).saved_states(["a", "b"])
 
 
 @in_virtual_time

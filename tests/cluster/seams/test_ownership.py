@@ -22,7 +22,7 @@ class Stage:
 
     daemons: list[tuple[Ownership, FakeHands]]
 
-    async def share(self, *servers: str) -> None:
+    async def set_servers(self, *servers: str) -> None:
         await self.share_at_once(servers)
         await settled()
 
@@ -30,8 +30,8 @@ class Stage:
         """As a fleet does that is given other settings."""
         for ownership, hands in self.daemons:
             hands.servers = servers
-            await hands.lay_down(hands.up - set(servers))
-            await ownership.share(list(servers), hands)
+            await hands.release(hands.up - set(servers))
+            await ownership.set_servers(list(servers), hands)
 
     def owners(self, server: str) -> int:
         return sum(ownership.owns(server) for ownership, _ in self.daemons)
@@ -58,7 +58,7 @@ def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContex
 
 @in_virtual_time
 async def test_every_server_is_in_exactly_one_pair_of_hands(stage: Stage) -> None:
-    await stage.share(*SERVERS)
+    await stage.set_servers(*SERVERS)
     assert sorted(name for _, hands in stage.daemons for name in hands.up) == sorted(SERVERS)
     for ownership, hands in stage.daemons:
         for name in SERVERS:
@@ -67,17 +67,17 @@ async def test_every_server_is_in_exactly_one_pair_of_hands(stage: Stage) -> Non
 
 @in_virtual_time
 async def test_what_is_not_in_the_fleet_is_nobodys(stage: Stage) -> None:
-    await stage.share("s1")
+    await stage.set_servers("s1")
     assert stage.owners("s2") == 0
     assert not any(ownership.may_submit("s2") for ownership, _ in stage.daemons)
 
 
 @in_virtual_time
 async def test_servers_that_come_are_taken_up_and_those_that_stay_are_left_alone(stage: Stage) -> None:
-    await stage.share(*SERVERS[:10])
+    await stage.set_servers(*SERVERS[:10])
     for _, hands in stage.daemons:
         hands.happened.clear()
-    await stage.share(*SERVERS)
+    await stage.set_servers(*SERVERS)
     assert sum(len(hands.up) for _, hands in stage.daemons) == len(SERVERS)
     happened = [one for _, hands in stage.daemons for one in hands.happened]
     assert {server for _, what, server in happened if what == "up"} == set(SERVERS[10:])
@@ -86,10 +86,10 @@ async def test_servers_that_come_are_taken_up_and_those_that_stay_are_left_alone
 
 @in_virtual_time
 async def test_servers_that_go_are_nobodys_and_may_come_again(stage: Stage) -> None:
-    await stage.share(*SERVERS)
-    await stage.share(*SERVERS[:10])
+    await stage.set_servers(*SERVERS)
+    await stage.set_servers(*SERVERS[:10])
     assert [stage.owners(name) for name in SERVERS] == [1] * 10 + [0] * 20
-    await stage.share(*SERVERS)
+    await stage.set_servers(*SERVERS)
     assert [stage.owners(name) for name in SERVERS] == [1] * 30
     assert sum(len(hands.up) for _, hands in stage.daemons) == len(SERVERS)
 

@@ -11,12 +11,13 @@ from statemachine.cluster.node import ClusterNode, Identity
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.cluster.store import CutOffError
 from statemachine.comfyui.transport import Reply
-from statemachine.core.outage import HerdBrake
+from statemachine.core.clock import Clock
+from statemachine.core.outage import OutageDetector
 from statemachine.core.ownership import NotOwnedError
 from statemachine.daemon.clustered import LEAVES_WITHIN_S
-from statemachine.fleet.context import Shared, World
+from statemachine.fleet.context import FleetContext
 from statemachine.fleet.fleet import Fleet
-from statemachine.fleet.reachability import HerdCare
+from statemachine.fleet.reachability import OutageGuard
 from statemachine.journal.journal import Journal
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings, resolve_servers
@@ -54,7 +55,7 @@ class NodeLife:
     def __init__(
         self,
         settings: Settings,
-        world: World,
+        world: Clock,
         engine: WatchedEngine,
         disk: Disk,
         wires: Mapping[str, Wire],
@@ -72,14 +73,14 @@ class NodeLife:
         identity = Identity(judge.node, LEASE_S, clock, world.new_id)
         self.node = node = ClusterNode(store, identity, self._copy, self.snapshot, limits)
         publisher = WatchedPublisher(node.journal, judge, WatchedLog(judge), self.snapshot, node.bus)
-        node.publish_through(publisher.told, lambda notice: publisher.notice(notice, world.now(), judge.node))
-        shared = Shared(
+        node.publish_through(publisher.on_committed, lambda notice: publisher.notice(notice, world.now(), judge.node))
+        shared = FleetContext(
             settings=settings,
-            world=world,
+            clock=world,
             journal=node.journal,
             permits=node.permits,
             check_slots=asyncio.Semaphore(settings.limits.max_checks),
-            herd=HerdCare(HerdBrake(), lambda notice: publisher.notice(notice, world.now())),
+            outage=OutageGuard(OutageDetector(), lambda notice: publisher.notice(notice, world.now())),
             ownership=node.ownership,
         )
         servers = resolve_servers(settings)

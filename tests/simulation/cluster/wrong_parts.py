@@ -6,7 +6,7 @@ from typing_extensions import override
 
 from statemachine.cluster.journal import SharedJournal
 from statemachine.cluster.ownership import LeasedOwnership
-from statemachine.cluster.permits import Ledger, SharedPermits, _Waiter
+from statemachine.cluster.permits import Ledger, SharedPermits, _SlotWaiter
 from statemachine.cluster.records import Record
 from statemachine.core.attempt import Attempt
 
@@ -39,7 +39,7 @@ class Unshared(SharedPermits):
     """Each node counts its own warm-ups only."""
 
     @override
-    def _let_in(self, ledger: Ledger) -> list[_Waiter]:
+    def _let_in(self, ledger: Ledger) -> list[_SlotWaiter]:
         mine = {server: host for server, host in ledger.items() if self._ownership.owns(server)}
         granted = super()._let_in(mine)
         ledger.update(mine)

@@ -8,7 +8,7 @@ from aiohttp.typedefs import Handler
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from statemachine.publish.render import Json
+from statemachine.publish.serialize import Json
 from statemachine.version import version
 
 JSON_TYPE = "application/json"

@@ -19,8 +19,8 @@ LOG_ENTRIES = 100
 SORTS = {"server": "name", "state": "state", "since": "since", "queue": "queue", "last_check": "last_check"}
 """Column → what its button sorts by."""
 
-CLASSIC_SCRIPTS = frozenset({"recall.js"})
-"""Runs before the first paint, and so is no module."""
+CLASSIC_SCRIPTS = frozenset({"ui/theme_boot.js"})
+"""Scripts that run before the first paint, which a module cannot do."""
 
 DISPLAY_ORDER = (
     State.LOADED,
@@ -53,9 +53,9 @@ class Page:
             "states": DISPLAY_ORDER,
             "shapes": SHAPES,
             "sorts": SORTS,
-            "sheets": sorted(sheet.name for sheet in STATIC_DIR.glob("*.css")),
-            # All at once: the browser would otherwise find each only after reading the one that imports it.
-            "modules": sorted({script.name for script in STATIC_DIR.glob("*.js")} - CLASSIC_SCRIPTS),
+            "sheets": static_files(".css"),
+            # Preloaded: the browser would otherwise discover each module only after parsing its importer.
+            "modules": [name for name in static_files(".js") if name not in CLASSIC_SCRIPTS],
         }
 
     async def redirect(self, request: web.Request) -> web.Response:
@@ -82,6 +82,11 @@ class Page:
         except sqlite3.Error:
             return None
         return max(0, head - LOG_ENTRIES)
+
+
+def static_files(suffix: str) -> list[str]:
+    """Return the files of the page with that suffix, as paths below /static/, sorted."""
+    return sorted(path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob(f"*{suffix}"))
 
 
 def wanted_language(request: web.Request, default: Language) -> Language:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from statemachine.core.vocabulary import Notice, Reason, Source, State
 from statemachine.i18n import names
 from statemachine.i18n.page import LABELS
 from statemachine.web.icons import SHAPES
-from statemachine.web.page import CLASSIC_SCRIPTS, DISPLAY_ORDER, LOG_ENTRIES, SORTS
+from statemachine.web.page import CLASSIC_SCRIPTS, DISPLAY_ORDER, LOG_ENTRIES, SORTS, STATIC_DIR, static_files
 from tests.web.site import COLD, Site, running_site, transition_entry
 
 WEB = Path(web.__file__).parent
@@ -22,8 +23,8 @@ CONTENT_TYPES = {
     "css": {"text/css"},
     "svg": {"image/svg+xml"},
 }
-SCRIPTS = sorted((WEB / "static").glob("*.js"))
-SHEETS = sorted((WEB / "static").glob("*.css"))
+SCRIPTS = [STATIC_DIR / name for name in static_files(".js")]
+SHEETS = [STATIC_DIR / name for name in static_files(".css")]
 TEMPLATE = (WEB / "templates/status.html").read_text(encoding="utf-8")
 SOURCE = TEMPLATE + "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
 MADE_UP = r"theme_\w+|drawer_\w+|window_\w+|confirm_\w+"
@@ -134,9 +135,9 @@ async def test_nothing_on_the_page_is_inline_or_from_outside(site: Site) -> None
     html = await page(site)
     scripts = re.findall(r"<script\b([^>]*)>", html)
     assert scripts == [
-        ' src="static/recall.js"',
+        ' src="static/ui/theme_boot.js"',
         ' type="application/json" id="texts"',
-        ' type="module" src="static/status.js"',
+        ' type="module" src="static/main.js"',
     ]
     assert not re.search(r"<style|\sstyle=|\son\w+=|https?://|src=\"//", html)
     assert "built-in method" not in html
@@ -150,10 +151,8 @@ def test_no_script_writes_markup_or_styles_as_text() -> None:
 async def test_every_file_of_the_page_is_served(site: Site) -> None:
     html = await page(site)
     wanted = set(re.findall(r'(?:src|href)="(static/[^"]+)"', html))
-    wanted |= {
-        f"static/{name}" for script in SCRIPTS for name in re.findall(r'from "\./(\w+\.js)"', script.read_text())
-    }
-    assert wanted >= {f"static/{path.name}" for path in (*SCRIPTS, *SHEETS)}
+    wanted |= {f"static/{path.relative_to(STATIC_DIR).as_posix()}" for path in imported(SCRIPTS)}
+    assert wanted >= {f"static/{path.relative_to(STATIC_DIR).as_posix()}" for path in (*SCRIPTS, *SHEETS)}
     for path in sorted(wanted):
         async with site.client.get(f"/{path}") as response:
             assert response.status == 200, path
@@ -163,7 +162,21 @@ async def test_every_file_of_the_page_is_served(site: Site) -> None:
 async def test_all_modules_are_fetched_at_once(site: Site) -> None:
     html = await page(site)
     preloaded = set(re.findall(r'<link rel="modulepreload" href="static/([^"]+)">', html))
-    assert preloaded == {script.name for script in SCRIPTS} - CLASSIC_SCRIPTS
+    assert preloaded == set(static_files(".js")) - CLASSIC_SCRIPTS
+
+
+def test_page_modules_import_each_other_without_a_circle() -> None:
+    sorter = TopologicalSorter({script: imported([script]) for script in SCRIPTS})
+    assert list(sorter.static_order())[-1] == STATIC_DIR / "main.js"
+
+
+def imported(scripts: list[Path]) -> set[Path]:
+    """Return the modules that these scripts import."""
+    return {
+        (script.parent / name).resolve()
+        for script in scripts
+        for name in re.findall(r'from "([^"]+)"', script.read_text(encoding="utf-8"))
+    }
 
 
 async def test_the_log_begins_a_little_before_the_present(tmp_path: Path) -> None:
@@ -175,7 +188,7 @@ async def test_the_log_begins_a_little_before_the_present(tmp_path: Path) -> Non
         assert f'data-since="{head - LOG_ENTRIES}"' in await page(site)
 
 
-@pytest.mark.parametrize("path", ["/status", "/api/status", "/api/nothing", "/static/status.js", "/api/events", "/"])
+@pytest.mark.parametrize("path", ["/status", "/api/status", "/api/nothing", "/static/main.js", "/api/events", "/"])
 async def test_security_headers_are_on_every_answer(site: Site, path: str) -> None:
     async with site.client.get(path, allow_redirects=False) as response:
         assert response.headers["Content-Security-Policy"] == (

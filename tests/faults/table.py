@@ -1,6 +1,6 @@
 """Read the tables of docs/faults.md: what the operator sees for each test of this folder.
 
-A row ends with its tests within this folder, `test_file.py::test_name[case, another-case]`. The column before it has the
+A row ends with its tests, `test_file.py::test_name[case, another-case]`. The column before it has the
 state and the reason in backticks, the words of the message, the /ws error or the log between “ and ”, and notices as
 notice `reason`.
 """

@@ -122,7 +122,7 @@ async def test_the_words_and_the_json(servers: Servers) -> None:
 
 
 async def test_the_same_prompt_brings_an_own_key_back_after_it_was_lost(servers: Servers) -> None:
-    """The trap of docs/comfyui.md is none with the node's own cache; and what it keeps outlives other prompts."""
+    """Unlike in docs/comfyui.md ("Success without loading"), and the keys survive other prompts."""
     server = servers.node
     await server.submit(own("mine"))
     await server.submit(cache_workflow("other"))

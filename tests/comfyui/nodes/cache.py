@@ -33,7 +33,7 @@ def listing() -> str:
 
 
 def drop(names: list[str]) -> None:
-    """Forget these keys while the executor still holds the nodes: the trap of docs/comfyui.md. `*`: all."""
+    """Forget these keys while the executor still caches the nodes ("Success without loading" in docs/comfyui.md)."""
     if names == ["*"]:
         backend_support.replace_by_empty()
         return

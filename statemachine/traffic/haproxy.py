@@ -16,16 +16,16 @@ from statemachine.settings.servers import ServerConfig
 BACKEND = Template("""\
 backend $backend
     mode http
-    # Requests are short, only their queues are long: each goes to the next warm server.
+    # Distribute requests in turn over the warm servers: requests are short, only ComfyUI's queues are long.
     balance roundrobin
-    # One browser, one server, for as long as that is warm: a page hears of its prompts only from where it sent them.
+    # Keep a browser on one server while that is warm: only that server sends the events of its prompts.
     cookie COMFYWARM insert indirect nocache httponly
     option redispatch
     retries 2
-    # What a prompt came to is found only where it ran, also when that server is no longer warm.
+    # Read results from the server that ran the prompt, even if it is no longer warm.
     acl results path_beg /history /view /queue /ws /api/history /api/view /api/queue /api/ws
     force-persist if METH_GET results
-    # `disabled` until the agent says `ready`: nobody knows yet who is warm. No on-marked-down: running jobs go on.
+    # `disabled` until the agent answers `ready`. Without on-marked-down, running jobs continue.
     default-server check inter 2s disabled init-addr libc,none
     default-server agent-check agent-inter 1s agent-addr $agent_host agent-port $agent_port
 """)

@@ -1,1 +1,1 @@
-"""What is shipped in deploy/, tried with the real programs that it is for. `make test-deploy` runs this."""
+"""Tests of the files in deploy/ with the real programs that read them. Run them with `make test-deploy`."""

@@ -1,7 +1,7 @@
-"""Behind a real HAProxy: under a steady load no request lands on a server that the daemon does not call loaded.
+"""A real HAProxy under constant load: no request reaches a server that the daemon does not report as loaded.
 
-What is promised is what the daemon knows, as soon as HAProxy has asked again. Where the daemon knows that a server is
-not warm, nothing lands on it after `KNOWN_S`; where it is only in doubt, after `DOUBT_S`. `-s` shows the figures.
+The guarantee starts when HAProxy has asked the agent again: `KNOWN_S` after the daemon knows that a server is not warm,
+`DOUBT_S` after the server's verdict became stale. `-s` shows the figures.
 """
 
 import asyncio
@@ -14,50 +14,52 @@ import pytest
 
 from statemachine.traffic.agent import RENEWAL_S
 from tests.cli.rig import cli, write_settings
-from tests.deploy.haproxy_rig import AGENT_INTER_S, PATIENCE_S, SHIPPED, USER, Outcome, Stage, staged
+from tests.deploy.haproxy_harness import AGENT_INTER_S, PATIENCE_S, SHIPPED, USER, Deployment, Outcome, deployed
 
 pytestmark = [
     pytest.mark.deploy,
-    pytest.mark.skipif(shutil.which("haproxy") is None, reason="HAProxy is not installed: make test-deploy does it"),
+    pytest.mark.skipif(shutil.which("haproxy") is None, reason="HAProxy is not installed; run make test-deploy"),
 ]
 
-ON_ITS_WAY_S = 0.1
-"""For the agent's answer, and for a request that HAProxy has already sent off. Shared cores add their measured lag."""
+IN_TRANSIT_S = 0.1
+"""Time for the agent's answer and for requests in transit. The measured lag of shared cores is added to it."""
 
-KNOWN_S = AGENT_INTER_S + ON_ITS_WAY_S
+KNOWN_S = AGENT_INTER_S + IN_TRANSIT_S
 DOUBT_S = KNOWN_S + RENEWAL_S
 DOUBTED = frozenset({"unknown", "checking"})
 LOAD = 100.0
-"""Requests a second."""
+"""Requests per second."""
 
 
-def landed_late(what: str, stage: Stage, outcome: Outcome) -> int:
-    """How many requests landed on a server that was not loaded, later than is promised; the figures are printed."""
-    known, doubt = stage.lateness(DOUBTED), stage.lateness()
-    late = sum(one > KNOWN_S + stage.lag_s for one in known) + sum(one > DOUBT_S + stage.lag_s for one in doubt)
+def count_late(label: str, deployment: Deployment, outcome: Outcome) -> int:
+    """Count the requests that reached a server that was not loaded after the guarantee began. Print the figures."""
+    known, doubt = deployment.lateness(DOUBTED), deployment.lateness()
+    late = sum(one > KNOWN_S + deployment.lag_s for one in known) + sum(
+        one > DOUBT_S + deployment.lag_s for one in doubt
+    )
     print(
-        f"{what}: {outcome.total} requests, answers {dict(sorted(outcome.statuses.items()))}; "
-        f"on a server known not to be warm: {len(known)} (the latest after {max(known, default=0):.3f} s), "
+        f"{label}: {outcome.total} requests, answers {dict(sorted(outcome.statuses.items()))}; "
+        f"on servers known not to be warm: {len(known)} (the latest after {max(known, default=0):.3f} s), "
         f"in doubt: {len(doubt) - len(known)} (after {max(doubt, default=0):.3f} s); "
-        f"later than {KNOWN_S:.2f} and {DOUBT_S:.2f} s (and the cores' lag of {stage.lag_s:.3f} s): {late}"
+        f"after {KNOWN_S:.2f} and {DOUBT_S:.2f} s (plus a lag of {deployment.lag_s:.3f} s): {late}"
     )
     return late
 
 
 async def check_configuration(path: Path) -> tuple[int, str]:
-    """HAProxy's opinion."""
+    """Return the exit code and the output of `haproxy -c`."""
     process = await asyncio.create_subprocess_exec(
         "haproxy", "-c", "-f", path, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
-    said, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
-    return process.returncode or 0, said.decode()
+    output, _ = await asyncio.wait_for(process.communicate(), PATIENCE_S)
+    return process.returncode or 0, output.decode()
 
 
-async def test_the_shipped_configuration_is_valid_without_a_warning() -> None:
+async def test_shipped_configuration_is_valid_without_warnings() -> None:
     assert await check_configuration(SHIPPED) == (0, "Configuration file is valid\n")
 
 
-async def test_whatever_is_printed_for_odd_names_is_valid(tmp_path: Path) -> None:
+async def test_haproxy_command_with_unusual_names_prints_valid_backend(tmp_path: Path) -> None:
     servers = [
         "http://127.0.0.[1-4]:[8188-8488:100]",
         {"url": "https://localhost:8443", "name": "工作室 \"$HOME\" 'a' \\ #1"[:9]},
@@ -70,129 +72,131 @@ async def test_whatever_is_printed_for_odd_names_is_valid(tmp_path: Path) -> Non
     path.write_text(
         SHIPPED.read_text(encoding="utf-8").split("\nbackend ")[0] + "\n" + printed.stdout, encoding="utf-8"
     )
-    status, said = await check_configuration(path)
-    assert (status, [line for line in said.splitlines() if "ALERT" in line or "error" in line.lower()]) == (0, [])
+    status, output = await check_configuration(path)
+    assert (status, [line for line in output.splitlines() if "ALERT" in line or "error" in line.lower()]) == (0, [])
 
 
-async def test_no_request_lands_on_a_cold_server() -> None:
-    async with staged(8) as stage:
-        await stage.until_all_take_part()
+async def test_load_with_agent_checks_reaches_only_loaded_servers() -> None:
+    async with deployed(8) as deployment:
+        await deployment.until_all_in_service()
         outcome = Outcome()
-        await asyncio.gather(stage.load(16, LOAD, outcome), stage.churn(16))
-        assert landed_late("with agent-check", stage, outcome) == 0
-        left = Counter(state for lines in stage.timeline.values() for _, state in lines)
+        await asyncio.gather(deployment.load(16, LOAD, outcome), deployment.churn(16))
+        assert count_late("with agent-check", deployment, outcome) == 0
+        left = Counter(state for lines in deployment.timeline.values() for _, state in lines)
         assert min(left[state] for state in ("cold", "warming", "paused", "unreachable", "loaded")) >= 4, left
         assert outcome.statuses[200] > 0.95 * outcome.total
-        assert min(len(server.landed) for server in stage.servers.values()) > 0.02 * outcome.total
-        await stage.until_all_take_part()
+        assert min(len(server.arrivals) for server in deployment.servers.values()) > 0.02 * outcome.total
+        await deployment.until_all_in_service()
 
 
-async def test_the_same_load_without_agent_checks_does_land_on_cold_ones() -> None:
-    """The test before this one can fail."""
+async def test_load_without_agent_checks_reaches_cold_servers() -> None:
+    """Show that the previous test can fail."""
 
     def without_agent(text: str) -> str:
         return "".join(line for line in text.splitlines(keepends=True) if "agent-check" not in line).replace(
             " disabled ", " "
         )
 
-    async with staged(8, without_agent) as stage:
-        await stage.until(lambda states, balancer: set(states.values()) == {"loaded"})
+    async with deployed(8, without_agent) as deployment:
+        await deployment.until(lambda states, balancer: set(states.values()) == {"loaded"})
         outcome = Outcome()
-        await asyncio.gather(stage.load(4, LOAD, outcome), stage.churn(4))
-        assert landed_late("without agent-check", stage, outcome) > 20
+        await asyncio.gather(deployment.load(4, LOAD, outcome), deployment.churn(4))
+        assert count_late("without agent-check", deployment, outcome) > 20
 
 
-async def test_paused_drains_cold_is_down_and_both_keep_what_runs_there() -> None:
-    async with staged(3) as stage:
-        await stage.until_all_take_part()
-        name, server = next(iter(stage.servers.items()))
-        cookie = await cookie_of(stage, name)
-        async with stage.session.ws_connect(f"{stage.front}/ws?clientId=me", headers=cookie) as socket:
+async def test_paused_drains_cold_is_down_and_both_keep_connections() -> None:
+    async with deployed(3) as deployment:
+        await deployment.until_all_in_service()
+        name, server = next(iter(deployment.servers.items()))
+        cookie = await cookie_of(deployment, name)
+        async with deployment.session.ws_connect(f"{deployment.front}/ws?clientId=me", headers=cookie) as socket:
             assert "me" in server.sockets
-            await stage.act(name, "pause")
-            await stage.until(lambda _, balancer: balancer[name] == "DRAIN (agent)")
-            assert await newcomers(stage, name) == 0
-            assert await hears(socket, stage, name)
+            await deployment.act(name, "pause")
+            await deployment.until(lambda _, balancer: balancer[name] == "DRAIN (agent)")
+            assert await new_requests(deployment, name) == 0
+            assert await receives(socket, deployment, name)
 
             server.stall()
             server.drop_keys(keep_executor=False)
-            await stage.act(name, "resume")
-            await stage.until(lambda states, balancer: states[name] == "warming" and balancer[name] == "DOWN (agent)")
-            assert await newcomers(stage, name) == 0
-            assert await hears(socket, stage, name)
-            await returning(stage, name, cookie)
+            await deployment.act(name, "resume")
+            await deployment.until(
+                lambda states, balancer: states[name] == "warming" and balancer[name] == "DOWN (agent)"
+            )
+            assert await new_requests(deployment, name) == 0
+            assert await receives(socket, deployment, name)
+            await check_returning_browser(deployment, name, cookie)
 
             server.resume()
-            await stage.until_all_take_part()
-            assert await newcomers(stage, name) > 0
+            await deployment.until_all_in_service()
+            assert await new_requests(deployment, name) > 0
 
 
-async def cookie_of(stage: Stage, name: str) -> dict[str, str]:
-    """The header by which a browser comes back to this server."""
-    for _ in stage.servers:
-        before = len(stage.servers[name].landed)
-        async with stage.session.get(f"{stage.front}/system_stats", headers=USER) as response:
-            if len(stage.servers[name].landed) > before:
+async def cookie_of(deployment: Deployment, name: str) -> dict[str, str]:
+    """Return the header that routes a browser back to this server."""
+    for _ in deployment.servers:
+        before = len(deployment.servers[name].arrivals)
+        async with deployment.session.get(f"{deployment.front}/system_stats", headers=USER) as response:
+            if len(deployment.servers[name].arrivals) > before:
                 return {"Cookie": f"COMFYWARM={response.cookies['COMFYWARM'].value}"}
-    raise AssertionError("not every server was given a request in turn")
+    raise AssertionError("no request reached the server in a full turn")
 
 
-async def newcomers(stage: Stage, name: str) -> int:
-    """How many of 30 requests without a cookie land there."""
-    before, outcome = len(stage.servers[name].landed), Outcome()
+async def new_requests(deployment: Deployment, name: str) -> int:
+    """Send 30 requests without a cookie. Return how many reach the server."""
+    before, outcome = len(deployment.servers[name].arrivals), Outcome()
     for number in range(30):
-        await stage.ask(number, outcome)
+        await deployment.request(number, outcome)
     assert outcome.statuses == {200: 30}
-    return len(stage.servers[name].landed) - before
+    return len(deployment.servers[name].arrivals) - before
 
 
-async def hears(socket: aiohttp.ClientWebSocketResponse, stage: Stage, name: str) -> bool:
-    """Whether what the server sends now still comes through."""
-    stage.servers[name].send("status", {"mark": name}, "me")
+async def receives(socket: aiohttp.ClientWebSocketResponse, deployment: Deployment, name: str) -> bool:
+    """Return whether a frame that the server sends now arrives."""
+    deployment.servers[name].send("status", {"mark": name}, "me")
     async with asyncio.timeout(PATIENCE_S):
         while "mark" not in await socket.receive_str():
             pass
     return True
 
 
-async def returning(stage: Stage, name: str, cookie: dict[str, str]) -> None:
-    """Results are read where they were made; new work goes to a warm server, which is the browser's from then on."""
-    server = stage.servers[name]
-    before = len(server.landed)
-    async with stage.session.get(f"{stage.front}/history", headers=USER | cookie) as response:
-        assert (response.status, len(server.landed)) == (200, before + 1)
-    async with stage.session.get(f"{stage.front}/", headers=USER | cookie) as response:
-        assert (len(server.landed), "COMFYWARM" in response.cookies) == (before + 1, True)
+async def check_returning_browser(deployment: Deployment, name: str, cookie: dict[str, str]) -> None:
+    """Check that results come from the server that ran the prompt, and that new work moves to a warm server."""
+    server = deployment.servers[name]
+    before = len(server.arrivals)
+    async with deployment.session.get(f"{deployment.front}/history", headers=USER | cookie) as response:
+        assert (response.status, len(server.arrivals)) == (200, before + 1)
+    async with deployment.session.get(f"{deployment.front}/", headers=USER | cookie) as response:
+        assert (len(server.arrivals), "COMFYWARM" in response.cookies) == (before + 1, True)
 
 
-async def test_all_cold_is_503_and_all_come_back() -> None:
-    async with staged(3) as stage:
-        await stage.until_all_take_part()
-        for name, server in stage.servers.items():
+async def test_fleet_all_cold_answers_503_until_warm() -> None:
+    async with deployed(3) as deployment:
+        await deployment.until_all_in_service()
+        for name, server in deployment.servers.items():
             server.stall()
             server.drop_keys(keep_executor=False)
-            await stage.act(name, "check")
-        await stage.until(lambda _, balancer: set(balancer.values()) == {"DOWN (agent)"})
+            await deployment.act(name, "check")
+        await deployment.until(lambda _, balancer: set(balancer.values()) == {"DOWN (agent)"})
         outcome = Outcome()
-        await stage.load(0.5, LOAD, outcome)
+        await deployment.load(0.5, LOAD, outcome)
         assert outcome.statuses == {503: 50}
-        for server in stage.servers.values():
+        for server in deployment.servers.values():
             server.resume()
-        await stage.until_all_take_part()
+        await deployment.until_all_in_service()
         outcome = Outcome()
-        await stage.load(0.5, LOAD, outcome)
+        await deployment.load(0.5, LOAD, outcome)
         assert outcome.statuses == {200: 50}
 
 
-async def test_a_restart_of_the_daemon_takes_no_server_out() -> None:
-    async with staged(3) as stage:
-        await stage.until_all_take_part()
+async def test_daemon_restart_keeps_all_servers_in_service() -> None:
+    async with deployed(3) as deployment:
+        await deployment.until_all_in_service()
         outcome = Outcome()
-        load = asyncio.create_task(stage.load(4, LOAD, outcome, jobs=False))
+        load = asyncio.create_task(deployment.load(4, LOAD, outcome, jobs=False))
         await asyncio.sleep(0.5)
-        await stage.stop_daemon()
+        await deployment.stop_daemon()
         await asyncio.sleep(1)
-        await stage.start_daemon()
+        await deployment.start_daemon()
         await load
         assert outcome.statuses == {200: 400}
-        await stage.until_all_take_part()
+        await deployment.until_all_in_service()

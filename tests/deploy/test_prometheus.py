@@ -1,4 +1,4 @@
-"""What is shipped for Prometheus and Grafana, tried with Debian's promtool and Prometheus on a real daemon."""
+"""The shipped files for Prometheus and Grafana, with real programs: promtool, and Prometheus that scrapes a daemon."""
 
 import asyncio
 import re
@@ -11,69 +11,67 @@ import pytest
 import pytest_asyncio
 
 from statemachine.core.vocabulary import State
-from tests.deploy import expressions
-from tests.deploy.expressions import CONFIGURATION, RULES, RULES_TESTS, Expression
-from tests.deploy.prometheus_rig import GROUPS, Scene, run, scene, until
+from tests.deploy import promql
+from tests.deploy.prometheus_harness import GROUPS, Deployment, deployed, run, until
+from tests.deploy.promql import CONFIGURATION, RULES, RULES_TESTS, Expression
 
 pytestmark = [
     pytest.mark.deploy,
     pytest.mark.asyncio(loop_scope="module"),
-    pytest.mark.skipif(
-        shutil.which("promtool") is None, reason="Prometheus is not installed: make test-deploy does it"
-    ),
+    pytest.mark.skipif(shutil.which("promtool") is None, reason="Prometheus is not installed; run make test-deploy"),
 ]
 
 MAY_BE_EMPTY = {
-    "Alerts told": "alerts are not set up here",
-    "Starts of the daemon": "it was started before Prometheus",
+    "Alerts sent": "the daemon has no alert channels here",
+    "Daemon starts": "the daemon starts before Prometheus",
 }
-"""Panels of which some expression has no series here, and why."""
+"""Panels with expressions that have no series in these tests, and why."""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    """One for all tests: they leave it as they found it."""
-    async with scene(tmp_path_factory.mktemp("prometheus")) as running:
+async def deployment(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
+    """A deployment shared by all tests. Each test leaves it as it was."""
+    async with deployed(tmp_path_factory.mktemp("prometheus")) as running:
         yield running
 
 
-async def test_the_shipped_configuration_and_rules_are_valid() -> None:
-    code, said = await run("promtool", "check", "config", CONFIGURATION)
-    assert code == 0, said
-    assert "1 rule files found" in said
-    code, said = await run("promtool", "check", "rules", RULES)
-    assert code == 0, said
-    assert "WARN" not in said
+async def test_shipped_configuration_and_rules_are_valid() -> None:
+    code, output = await run("promtool", "check", "config", CONFIGURATION)
+    assert code == 0, output
+    assert "1 rule files found" in output
+    code, output = await run("promtool", "check", "rules", RULES)
+    assert code == 0, output
+    assert "WARN" not in output
 
 
-async def test_every_alert_fires_when_it_should_and_only_then(tmp_path: Path) -> None:
-    (tmp_path / RULES.name).write_text(expressions.rules_without_annotations(), encoding="utf-8")
+async def test_rules_pass_their_unit_tests(tmp_path: Path) -> None:
+    (tmp_path / RULES.name).write_text(promql.rules_without_annotations(), encoding="utf-8")
     tests = shutil.copy(RULES_TESTS, tmp_path)
-    code, said = await run("promtool", "test", "rules", tests)
-    assert code == 0, said
+    code, output = await run("promtool", "test", "rules", tests)
+    assert code == 0, output
 
 
-async def test_the_linter_finds_nothing_in_the_output(stage: Scene) -> None:
-    assert await run("promtool", "check", "metrics", stdin=await stage.metrics()) == (0, "")
+async def test_metrics_output_passes_promtool_lint(deployment: Deployment) -> None:
+    assert await run("promtool", "check", "metrics", stdin=await deployment.metrics()) == (0, "")
 
 
-async def test_the_daemon_is_scraped_without_an_error(stage: Scene) -> None:
+async def test_scrape_of_daemon_succeeds(deployment: Deployment) -> None:
     async def scraped() -> Any:
-        targets = await stage.prometheus.targets("comfywarm")
+        targets = await deployment.prometheus.targets("comfywarm")
         return targets and targets[0]["health"] != "unknown" and targets
 
     (target,) = await until(scraped)
     assert (target["health"], target["lastError"]) == ("up", "")
-    assert await stage.prometheus.query('scrape_samples_scraped{job="comfywarm"} > 200')
+    assert await deployment.prometheus.query('scrape_samples_scraped{job="comfywarm"} > 200')
 
 
-async def test_prometheus_knows_what_the_daemon_says(stage: Scene) -> None:
-    """Both ask at different times, so this is asked until nothing changes in between."""
+async def test_scraped_states_match_status_api(deployment: Deployment) -> None:
+    """Repeat until no state changes between the scrape and the request."""
 
     async def agreed() -> bool:
-        status = await stage.status()
-        counts = await stage.prometheus.query("sum by (state) (comfywarm_servers)")
-        servers = await stage.prometheus.query("comfywarm_server_state")
+        status = await deployment.status()
+        counts = await deployment.prometheus.query("sum by (state) (comfywarm_servers)")
+        servers = await deployment.prometheus.query("comfywarm_server_state")
         expected = {one["name"]: (one["group"], one["state"], one["reason"]) for one in status["servers"]}
         seen = {one["server"]: (one["group"], one["state"], one["reason"]) for one, _ in servers}
         states = {state.value: status["states"].get(state.value, 0) for state in State}
@@ -82,9 +80,9 @@ async def test_prometheus_knows_what_the_daemon_says(stage: Scene) -> None:
     assert await until(agreed)
 
 
-async def test_the_rules_are_loaded_and_well(stage: Scene) -> None:
+async def test_loaded_rules_are_healthy(deployment: Deployment) -> None:
     async def evaluated() -> list[Any]:
-        groups = (await stage.prometheus.ask("rules"))["groups"]
+        groups = (await deployment.prometheus.get("rules"))["groups"]
         rules = [rule for group in groups for rule in group["rules"]]
         return rules if all(rule["health"] != "unknown" for rule in rules) else []
 
@@ -94,13 +92,13 @@ async def test_the_rules_are_loaded_and_well(stage: Scene) -> None:
     assert [rule["name"] for rule in rules if rule["type"] == "alerting"] == alerts
 
 
-async def test_every_expression_of_the_dashboard_has_an_answer(stage: Scene) -> None:
-    """After a while: a rate wants two scrapes, a failure is tried again after its backoff."""
-    asked = expressions.panel_expressions()
-    wanted = [one for one in asked if one.panel not in MAY_BE_EMPTY]
+async def test_dashboard_expressions_return_series(deployment: Deployment) -> None:
+    """Wait for the series: a rate needs two scrapes, and a failed server is tried again after its backoff."""
+    queries = promql.panel_expressions()
+    wanted = [one for one in queries if one.panel not in MAY_BE_EMPTY]
 
     async def empty(some: list[Expression]) -> list[Expression]:
-        return [one for one in some if not await stage.prometheus.query(one.filled)]
+        return [one for one in some if not await deployment.prometheus.query(one.filled)]
 
     async def all_answered() -> bool:
         return not await empty(wanted)
@@ -109,42 +107,42 @@ async def test_every_expression_of_the_dashboard_has_an_answer(stage: Scene) -> 
         await until(all_answered)
     except AssertionError:
         pytest.fail(f"no series: {await empty(wanted)}")
-    assert {one.panel for one in await empty(asked)} <= set(MAY_BE_EMPTY)
+    assert {one.panel for one in await empty(queries)} <= set(MAY_BE_EMPTY)
 
 
-async def test_the_variables_of_the_dashboard_have_values(stage: Scene) -> None:
+async def test_dashboard_variables_have_values(deployment: Deployment) -> None:
     found = {}
-    for series, label in expressions.variable_queries():
-        found[label] = await stage.prometheus.ask(f"label/{label}/values", **{"match[]": series.filled})
-    address = stage.daemon.address.removeprefix("http://")
+    for series, label in promql.variable_queries():
+        found[label] = await deployment.prometheus.get(f"label/{label}/values", **{"match[]": series.filled})
+    address = deployment.daemon.address.removeprefix("http://")
     assert found == {"job": ["comfywarm"], "instance": [address], "group": sorted(GROUPS)}
 
 
-async def test_the_servers_are_found_by_service_discovery(stage: Scene) -> None:
-    """The shipped job turns them into what runs beside them: one exporter for the servers of one machine and group."""
+async def test_service_discovery_finds_servers(deployment: Deployment) -> None:
+    """Check the shipped job, which turns the servers of a machine and group into one target for their exporter."""
 
     async def discovered() -> list[Any]:
-        return await stage.prometheus.targets("comfyui-hosts")
+        return await deployment.prometheus.targets("comfyui-hosts")
 
     targets = await until(discovered)
-    assert await stage.prometheus.own_figure("prometheus_sd_discovered_targets", config="comfyui-hosts") == len(
-        stage.fleet.members
+    assert await deployment.prometheus.own_metric("prometheus_sd_discovered_targets", config="comfyui-hosts") == len(
+        deployment.fleet.members
     )
     assert {one["labels"]["group"] for one in targets} == set(GROUPS)
     assert {one["scrapeUrl"] for one in targets} == {"http://127.0.0.1:9100/metrics"}
 
 
-async def test_an_alert_fires_while_servers_are_away_and_is_resolved_when_they_are_back(stage: Scene) -> None:
-    away = [member for member in stage.fleet.members if member.group == "public"][:2]
+async def test_unreachable_alert_fires_and_resolves(deployment: Deployment) -> None:
+    away = [member for member in deployment.fleet.members if member.group == "public"][:2]
     name = "ComfywarmServerUnreachable"
-    assert not await stage.prometheus.alerts(name)
+    assert not await deployment.prometheus.alerts(name)
 
     async def firing() -> list[Any]:
-        found = await stage.prometheus.alerts(name)
+        found = await deployment.prometheus.alerts(name)
         return found if len(found) == len(away) else []
 
     async def resolved() -> bool:
-        return not await stage.prometheus.alerts(name) and not await stage.prometheus.alerts(name, "pending")
+        return not await deployment.prometheus.alerts(name) and not await deployment.prometheus.alerts(name, "pending")
 
     await asyncio.gather(*(member.server.go_down() for member in away))
     try:
@@ -158,28 +156,28 @@ async def test_an_alert_fires_while_servers_are_away_and_is_resolved_when_they_a
     assert await until(resolved)
 
 
-async def test_an_alert_fires_while_the_daemon_is_down(stage: Scene) -> None:
+async def test_down_alert_fires_while_daemon_is_stopped(deployment: Deployment) -> None:
     async def firing() -> list[Any]:
-        return await stage.prometheus.alerts("ComfywarmDown")
+        return await deployment.prometheus.alerts("ComfywarmDown")
 
     async def resolved() -> bool:
-        return not await stage.prometheus.alerts("ComfywarmDown")
+        return not await deployment.prometheus.alerts("ComfywarmDown")
 
     assert await resolved()
-    assert await stage.daemon.end() == 0
+    assert await deployment.daemon.end() == 0
     try:
         (alert,) = await until(firing)
     finally:
-        await stage.daemon.start()
+        await deployment.daemon.start()
     assert alert["labels"]["severity"] == "critical"
     assert await until(resolved)
 
 
-async def test_every_sentence_of_a_firing_alert_is_whole(stage: Scene) -> None:
-    """Half of the servers never become warm here, so some alerts always fire."""
+async def test_firing_alert_texts_have_all_values(deployment: Deployment) -> None:
+    """Some alerts always fire here, because half of the servers never become warm."""
 
     async def firing() -> list[Any]:
-        return [one for one in (await stage.prometheus.ask("alerts"))["alerts"] if one["state"] == "firing"]
+        return [one for one in (await deployment.prometheus.get("alerts"))["alerts"] if one["state"] == "firing"]
 
     for alert in await until(firing):
         for text in alert["annotations"].values():
@@ -187,8 +185,8 @@ async def test_every_sentence_of_a_firing_alert_is_whole(stage: Scene) -> None:
             assert "{{" not in text, alert
 
 
-async def test_nothing_went_wrong(stage: Scene) -> None:
-    """Last. While the daemon was down, service discovery had nobody to ask."""
-    lines = stage.prometheus.said().splitlines()
+async def test_prometheus_and_daemon_logged_no_errors(deployment: Deployment) -> None:
+    """Run last. Service discovery may fail with refused connections while the daemon is down."""
+    lines = deployment.prometheus.output().splitlines()
     assert [line for line in lines if "discovery=http" not in line or "connection refused" not in line] == []
-    assert stage.daemon.faults() == []
+    assert deployment.daemon.faults() == []

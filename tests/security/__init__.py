@@ -1,1 +1,1 @@
-"""What an attacker may try, and what must hold for years."""
+"""Tests of what docs/security.md promises: secrets, TLS, the terminal and the files in deploy/."""

@@ -1,4 +1,4 @@
-"""A private certificate authority, and what it has certified, as files."""
+"""A private certificate authority that writes its certificates to files."""
 
 import ssl
 from dataclasses import dataclass
@@ -9,20 +9,20 @@ import trustme
 
 @dataclass(frozen=True)
 class Pair:
-    """PEM files of a certificate and its key."""
+    """The PEM files of a certificate and its key."""
 
     certificate: Path
     key: Path
 
     def server_context(self) -> ssl.SSLContext:
-        """For a server that shows the certificate."""
+        """Return a context for a server that presents the certificate."""
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(self.certificate, self.key)
         return context
 
 
 class Authority:
-    """Writes its own certificate to `folder`/NAME-ca.pem."""
+    """A certificate authority. Its own certificate is `folder`/NAME-ca.pem."""
 
     def __init__(self, folder: Path, name: str = "private") -> None:
         self._folder = folder
@@ -32,7 +32,7 @@ class Authority:
         self._ca.cert_pem.write_to_path(str(self.file))
 
     def certify(self, *hosts: str) -> Pair:
-        """A new certificate for these names or addresses, with its key."""
+        """Issue a certificate for these names or addresses."""
         issued = self._ca.issue_cert(*hosts)
         pair = Pair(self._folder / f"{self._name}-{hosts[0]}.pem", self._folder / f"{self._name}-{hosts[0]}.key")
         issued.cert_chain_pems[0].write_to_path(str(pair.certificate))

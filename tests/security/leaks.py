@@ -1,4 +1,4 @@
-"""Servers and receivers that send every secret back to whoever gave it to them."""
+"""Servers and alert receivers that send every secret back to the daemon that sent it."""
 
 import base64
 from collections.abc import AsyncIterator
@@ -27,38 +27,38 @@ ENVIRONMENT = {**SECRETS, "BASIC": BASIC}
 
 
 async def denied(exchange: Exchange) -> web.StreamResponse:
-    """A proxy's helpful error page."""
+    """Answer with an error page that quotes the request headers, as some proxies do."""
     return web.Response(status=401, text=f"these credentials are wrong: {dict(exchange.request.headers)}")
 
 
 async def login(exchange: Exchange) -> web.StreamResponse:
-    """Both spellings, in a header."""
+    """Answer with the credentials, encoded and decoded, in a header."""
     given = exchange.request.headers["Authorization"]
     password = base64.b64decode(given.split()[1]).decode()
     return web.Response(status=302, headers={"Location": f"/login?from={given}&as={password}"})
 
 
-async def fine(exchange: Exchange) -> web.StreamResponse:
-    """A debugging page where a cache check should be."""
+async def debug(exchange: Exchange) -> web.StreamResponse:
+    """Answer a cache check with a debugging page that quotes the request headers."""
     return web.Response(text=f"debug: {dict(exchange.request.headers)}")
 
 
 async def refused(exchange: Exchange) -> web.StreamResponse:
-    """ComfyUI's way of refusing a prompt."""
+    """Refuse a prompt as ComfyUI does, with a secret in the error."""
     error = {"type": "x", "message": f"not with {exchange.request.headers['X-Key']}", "details": "", "extra_info": {}}
     return web.json_response({"error": error, "node_errors": {}}, status=400)
 
 
 async def broken(exchange: Exchange) -> web.StreamResponse:
-    """No HTTP; libraries quote what they do not understand."""
+    """Send invalid HTTP, which libraries quote in their errors."""
     key = exchange.request.headers["X-Key"].encode()
-    return await exchange.raw(b"HTTP/1.1 200 OK\r\n" + key + b" is no header\r\n\r\n")
+    return await exchange.raw(b"HTTP/1.1 200 OK\r\n" + key + b" is not a header\r\n\r\n")
 
 
 SERVERS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
     "denied": ("loaded", {"GET /cache/check": denied, "GET /ws": denied}, {"Authorization": "Bearer ${DENIED}"}),
     "login": ("loaded", {"GET /cache/check": login, "GET /ws": login}, {"Authorization": "Basic ${BASIC}"}),
-    "debug": ("loaded", {"GET /cache/check": fine, "GET /system_stats": fine}, {"X-Key": "${ECHOED}"}),
+    "debug": ("loaded", {"GET /cache/check": debug, "GET /system_stats": debug}, {"X-Key": "${ECHOED}"}),
     "refused": ("cold", {"POST /prompt": refused}, {"X-Key": "${ECHOED}"}),
     "broken": ("loaded", {"GET /cache/check": broken, "GET /ws": broken}, {"X-Key": "${ECHOED}"}),
 }
@@ -66,7 +66,7 @@ SERVERS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
 
 @asynccontextmanager
 async def fronts() -> AsyncIterator[dict[str, Front]]:
-    """The servers, by name."""
+    """Run the servers. Yield them by name."""
     async with AsyncExitStack() as stack:
         made: dict[str, Front] = {}
         for name, (persona, bends, _) in SERVERS.items():
@@ -77,7 +77,7 @@ async def fronts() -> AsyncIterator[dict[str, Front]]:
 
 
 class Receiver:
-    """Where alerts go: it refuses them, with all that it was sent in its answer."""
+    """A receiver of alerts that refuses each with a copy of the request."""
 
     def __init__(self) -> None:
         self.paths: set[str] = set()
@@ -102,7 +102,7 @@ class Receiver:
 
 
 def settings_over(made: dict[str, Front], receiver: Receiver, port: int) -> dict[str, Any]:
-    """Settings with a secret in every place that can hold one, all of them from the environment."""
+    """Return settings with a secret from the environment in every place that can hold one."""
     servers = [{"url": front.url, "name": name, "headers": SERVERS[name][2]} for name, front in made.items()]
     gone = {"url": "http://127.0.0.1:9", "name": "gone", "headers": {"X-Key": "${GONE}"}}
     channels = {

@@ -1,4 +1,4 @@
-"""The files of deploy/systemd and deploy/docker keep what docs/security.md and docs/operations.md promise."""
+"""The files in deploy/systemd and deploy/docker match docs/security.md and docs/operations.md."""
 
 import json
 import re
@@ -19,7 +19,7 @@ DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
 
 
 def unit_options() -> dict[str, list[str]]:
-    """Every option of the unit with its values, in order."""
+    """Return every option of the unit with its values, in order."""
     options: dict[str, list[str]] = {}
     for line in UNIT.read_text(encoding="utf-8").splitlines():
         if line and line[0] not in "#[":
@@ -28,7 +28,7 @@ def unit_options() -> dict[str, list[str]]:
     return options
 
 
-def test_the_unit_tells_systemd_how_it_fares() -> None:
+def test_unit_declares_notify_watchdog_reload_and_restart() -> None:
     options = unit_options()
     assert options["Type"] == ["notify"]
     assert options["WatchdogSec"] == ["60s"]
@@ -53,62 +53,62 @@ HARDENED = {
 
 
 @pytest.mark.parametrize("name", HARDENED)
-def test_the_unit_is_hardened(name: str) -> None:
+def test_unit_is_hardened(name: str) -> None:
     assert unit_options()[name] == [HARDENED[name]]
 
 
 @pytest.mark.deploy
-def test_systemd_itself_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
-    """The program is put in place of ours, which is not installed here."""
+def test_unit_passes_systemd_analyze(tmp_path: Path) -> None:
+    """Check a copy that runs `true`, because comfywarm is not installed here."""
     program = shutil.which("true")
     copy = tmp_path / UNIT.name
     copy.write_text(re.sub(r"(?<=ExecStart=)\S+", str(program), UNIT.read_text(encoding="utf-8")), encoding="utf-8")
     verified = subprocess.run(["systemd-analyze", "verify", str(copy)], capture_output=True, text=True, check=False)
     assert (verified.returncode, verified.stderr) == (0, "")
-    # In tenths: 0 is sealed, 100 is wide open; what is left is that it may use the network.
+    # The scale is in tenths: 0 is sealed, 100 is open. The rest of the exposure is network access.
     security = ["systemd-analyze", "security", "--offline=true", "--threshold=15", "--no-pager", str(copy)]
-    judged = subprocess.run(security, capture_output=True, text=True, check=False)
-    assert judged.returncode == 0, judged.stdout
+    exposure = subprocess.run(security, capture_output=True, text=True, check=False)
+    assert exposure.returncode == 0, exposure.stdout
 
 
 def instructions(name: str) -> list[str]:
-    """The arguments of every instruction of that name, continued lines joined."""
+    """Return the arguments of every instruction with this name, with continued lines joined."""
     joined = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
     return [line.partition(" ")[2] for line in joined.splitlines() if line.startswith(f"{name} ")]
 
 
-def test_the_image_comes_from_one_place_and_runs_as_nobody_special() -> None:
+def test_image_has_one_base_and_runs_unprivileged() -> None:
     assert {one.split()[0] for one in instructions("FROM")} == {"python:3.12-slim"}
     assert instructions("USER") == ["10001:10001"]
     assert "://" not in DOCKERFILE
     assert len(instructions("HEALTHCHECK")) == 1
 
 
-def test_the_image_installs_only_what_is_pinned_with_its_hash() -> None:
+def test_image_installs_only_hash_pinned_packages() -> None:
     installs = [one for run in instructions("RUN") for one in run.split("&&") if "pip install" in one]
     assert len(installs) == 3
     assert all("--require-hashes" in one or "--no-index" in one for one in installs)
 
 
-def test_whatever_builds_the_wheel_is_taken_from_the_pinned_packages() -> None:
+def test_image_pins_every_build_package() -> None:
     found = re.search(r"keep = /\^\((.+?)\)==/", DOCKERFILE)
     assert found is not None
-    taken = set(found[1].split("|"))
+    installed = set(found[1].split("|"))
     (backend,) = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
     needed, new = set[str](), {backend}
     while new:
         needed |= new
         new = {_name(one) for name in new for one in requires(name) or [] if ";" not in one} - needed
-    assert taken == needed
+    assert installed == needed
     pinned = (REPOSITORY / "requirements-dev.txt").read_text(encoding="utf-8")
-    assert all(f"\n{name}==" in f"\n{pinned}" for name in taken)
+    assert all(f"\n{name}==" in f"\n{pinned}" for name in installed)
 
 
 def _name(requirement: str) -> str:
     return re.split(r"[<>=!~ ;\[]", requirement)[0].lower()
 
 
-def test_everything_that_is_copied_is_there_and_let_through() -> None:
+def test_image_copies_only_existing_and_unignored_files() -> None:
     ignored = (DOCKER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     assert ignored[1] == "*"
     for copied in instructions("COPY"):
@@ -118,7 +118,7 @@ def test_everything_that_is_copied_is_there_and_let_through() -> None:
                 assert f"!{source}" in ignored, source
 
 
-def test_the_container_may_write_only_where_it_must() -> None:
+def test_container_mounts_are_read_only() -> None:
     compose = (DOCKER / "compose.yaml").read_text(encoding="utf-8")
     for line in ("read_only: true", "cap_drop: [ALL]", '"no-new-privileges:true"', '"127.0.0.1:8799:8799"'):
         assert line in compose
@@ -127,7 +127,7 @@ def test_the_container_may_write_only_where_it_must() -> None:
     assert all(one.endswith(":ro") for one in mounted)
 
 
-def test_the_containers_settings_are_right() -> None:
+def test_container_example_settings_are_valid() -> None:
     data = json.loads((DOCKER / "settings.example.json").read_text(encoding="utf-8"))
     settings = parse_settings(data, Path("/etc/comfywarm"), {"COMFYWARM_TOKEN": "x" * 32})
     assert settings.listen.token is not None

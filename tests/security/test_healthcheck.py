@@ -1,4 +1,4 @@
-"""Docker's health check asks the daemon that the settings describe."""
+"""Docker's health check connects to the daemon that the settings describe."""
 
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -19,10 +19,10 @@ def healthcheck() -> ModuleType:
     return module
 
 
-async def test_a_daemon_that_answers_is_healthy_and_one_that_does_not_is_not(tmp_path: Path) -> None:
+async def test_healthcheck_succeeds_only_while_daemon_runs(tmp_path: Path) -> None:
     async with small_daemon(tmp_path, token="a-token-of-some-length") as daemon:
         settings = daemon.settings()
-        await healthcheck().ask(settings)
+        await healthcheck().check(settings)
         assert daemon.requests == ["/healthz"]
     with pytest.raises(DaemonAwayError):
-        await healthcheck().ask(settings)
+        await healthcheck().check(settings)

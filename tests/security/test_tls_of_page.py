@@ -1,4 +1,4 @@
-"""The page and the API over https, and the command line, which believes the daemon's own certificate and no other."""
+"""The page and the API over https, and the command line, which trusts only the daemon's own certificate."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -26,13 +26,13 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def listen_with(pair: Pair, port: int = 0, **keys: Any) -> dict[str, Any]:
-    """The `listen` section; the paths are relative to the settings file."""
+    """Return the `listen` section. Its paths are relative to the settings file."""
     return {"port": port, "tls": {"certificate": pair.certificate.name, "key": pair.key.name}, **keys}
 
 
 @asynccontextmanager
 async def daemon(folder: Path, pair: Pair) -> AsyncIterator[str]:
-    """A daemon over one loaded server; its address. Its settings file then names the port that it took."""
+    """Run a daemon over one loaded server. Yield its address; the settings file names its port."""
     async with running_fleet([PERSONAS["loaded"]]) as fleet:
         common = {"servers": fleet.urls, "data_dir": str(folder / "data"), "logging": {"file": None}}
         settings = load_settings(write_settings(folder, listen=listen_with(pair), **common), {})
@@ -42,22 +42,20 @@ async def daemon(folder: Path, pair: Pair) -> AsyncIterator[str]:
             yield running.address
 
 
-def believing(file: Path) -> ssl.SSLContext:
+def client_context(file: Path) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=str(file))
 
 
-async def test_the_page_is_served_over_https(tmp_path: Path, authority: Authority) -> None:
+async def test_page_with_certificate_is_served_over_https(tmp_path: Path, authority: Authority) -> None:
     async with daemon(tmp_path, authority.certify("127.0.0.1")) as address, aiohttp.ClientSession() as session:
         assert address.startswith("https://127.0.0.1:")
-        async with session.get(f"{address}/status", ssl=believing(authority.file)) as response:
+        async with session.get(f"{address}/status", ssl=client_context(authority.file)) as response:
             assert response.status == 200
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await session.get(f"{address}/status")
 
 
-async def test_the_command_line_finds_it_whatever_name_is_in_the_certificate(
-    tmp_path: Path, authority: Authority
-) -> None:
+async def test_cli_ignores_host_name_in_daemon_certificate(tmp_path: Path, authority: Authority) -> None:
     async with daemon(tmp_path, authority.certify("warm.example.org")):
         settings = tmp_path / "settings.json"
         ended = await cli(settings, "status")
@@ -65,51 +63,51 @@ async def test_the_command_line_finds_it_whatever_name_is_in_the_certificate(
         assert (await cli(settings, "tail", "-n", "1", "--json")).stdout.startswith("{")
 
 
-async def test_the_command_line_gives_its_token_to_nobody_else(tmp_path: Path, authority: Authority) -> None:
-    """Another certificate of the same authority for the same name is still not the daemon's."""
-    heard: list[str] = []
+async def test_cli_sends_no_token_to_another_certificate(tmp_path: Path, authority: Authority) -> None:
+    """The other server has a certificate for the same address, from another authority."""
+    requests: list[str] = []
 
-    async def hear(request: web.Request) -> web.Response:
-        heard.append(request.path)
+    async def record(request: web.Request) -> web.Response:
+        requests.append(request.path)
         return web.json_response({})
 
     own, other = authority.certify("127.0.0.1"), Authority(tmp_path, "other").certify("127.0.0.1")
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", hear)
+    app.router.add_route("*", "/{path:.*}", record)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=other.server_context()).start()
     listen = listen_with(own, runner.addresses[0][1], token="a-long-token")
     async with started(write_settings(tmp_path, listen=listen), "status") as process:
-        _, said = await process.communicate()
+        _, stderr = await process.communicate()
     await runner.cleanup()
     assert process.returncode == 1
-    assert b"another certificate than that of listen.tls.certificate" in said
-    assert heard == []
+    assert b"another certificate than that of listen.tls.certificate" in stderr
+    assert requests == []
 
 
-def test_a_key_that_does_not_fit_leaves_the_context_as_it_was(authority: Authority) -> None:
+def test_load_pair_with_wrong_key_keeps_old_certificate(authority: Authority) -> None:
     old, new = authority.certify("127.0.0.1"), authority.certify("localhost")
     context = page_context(ListenTls(certificate=old.certificate, key=old.key))
     with pytest.raises(OSError, match="KEY_VALUES_MISMATCH"):
         load_pair(context, ListenTls(certificate=new.certificate, key=old.key))
-    assert shown(context, authority) == "127.0.0.1"
+    assert presented_name(context, authority) == "127.0.0.1"
 
 
-def test_a_renewed_certificate_is_shown_to_new_connections(authority: Authority) -> None:
+def test_load_pair_renews_certificate_for_new_connections(authority: Authority) -> None:
     old, new = authority.certify("127.0.0.1"), authority.certify("localhost")
     context = page_context(ListenTls(certificate=old.certificate, key=old.key))
-    assert shown(context, authority) == "127.0.0.1"
+    assert presented_name(context, authority) == "127.0.0.1"
     load_pair(context, ListenTls(certificate=new.certificate, key=new.key))
-    assert shown(context, authority) == "localhost"
+    assert presented_name(context, authority) == "localhost"
 
 
-def shown(context: ssl.SSLContext, authority: Authority) -> str:
-    """The name in the certificate that a client is given: a handshake in memory."""
-    trusting = believing(authority.file)
-    trusting.check_hostname = False
+def presented_name(context: ssl.SSLContext, authority: Authority) -> str:
+    """Return the name in the certificate that a client receives, by a handshake in memory."""
+    trusted = client_context(authority.file)
+    trusted.check_hostname = False
     up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
-    client, server = trusting.wrap_bio(down, up), context.wrap_bio(up, down, server_side=True)
+    client, server = trusted.wrap_bio(down, up), context.wrap_bio(up, down, server_side=True)
     for side in (client, server, client):
         with suppress(ssl.SSLWantReadError):
             side.do_handshake()
@@ -117,14 +115,14 @@ def shown(context: ssl.SSLContext, authority: Authority) -> str:
     return str(certificate["subjectAltName"][0][1])
 
 
-def test_old_versions_of_tls_are_not_spoken(authority: Authority) -> None:
+def test_page_context_requires_tls_1_2(authority: Authority) -> None:
     pair = authority.certify("127.0.0.1")
     context = page_context(ListenTls(certificate=pair.certificate, key=pair.key))
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
 async def check_and_doctor(tmp_path: Path, **settings: Any) -> list[tuple[int, str]]:
-    """What `check` and `doctor` say of one loaded server behind TLS."""
+    """Run `check` and `doctor` over one loaded server behind TLS. Return their exit codes and output."""
 
     front = Front(PERSONAS["loaded"])
     async with front.listening(Authority(tmp_path).certify("127.0.0.1").server_context()):
@@ -133,12 +131,12 @@ async def check_and_doctor(tmp_path: Path, **settings: Any) -> list[tuple[int, s
     return [(one.exit_code, one.stdout) for one in ended]
 
 
-async def test_check_and_doctor_believe_the_private_authority(tmp_path: Path) -> None:
-    said = await check_and_doctor(tmp_path, tls={"ca_file": "private-ca.pem"})
-    assert [code for code, _ in said] == [0, 0], said
+async def test_check_and_doctor_with_ca_file_succeed(tmp_path: Path) -> None:
+    ended = await check_and_doctor(tmp_path, tls={"ca_file": "private-ca.pem"})
+    assert [code for code, _ in ended] == [0, 0], ended
 
 
-async def test_check_and_doctor_say_why_they_do_not(tmp_path: Path) -> None:
+async def test_check_and_doctor_without_ca_file_name_the_reason(tmp_path: Path) -> None:
     for code, text in await check_and_doctor(tmp_path):
         assert code == 1
         assert "its certificate is not trusted" in text

@@ -1,4 +1,4 @@
-"""Servers behind TLS with a private authority: warmed where it is known, unreachable with a reason where it is not."""
+"""Servers behind TLS with a private authority: warmed if it is trusted, else unreachable with the reason."""
 
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from tests.faults.scene import watched
 from tests.security.authority import Authority
 
 
-async def test_a_server_of_a_private_authority_is_warmed_from_end_to_end(tmp_path: Path) -> None:
+async def test_server_with_trusted_private_authority_is_warmed(tmp_path: Path) -> None:
     authority, front = Authority(tmp_path), Front(PERSONAS["cold"])
     async with (
         front.listening(authority.certify("127.0.0.1").server_context()),
@@ -23,7 +23,7 @@ async def test_a_server_of_a_private_authority_is_warmed_from_end_to_end(tmp_pat
         assert len(front.posts) == 1
 
 
-async def test_each_server_may_have_its_own_authority(tmp_path: Path) -> None:
+async def test_server_with_own_ca_file_overrides_common_one(tmp_path: Path) -> None:
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
     right, wrong = Front(PERSONAS["loaded"]), Front(PERSONAS["loaded"])
     async with (
@@ -36,9 +36,9 @@ async def test_each_server_may_have_its_own_authority(tmp_path: Path) -> None:
             await scene.until_state("unreachable")
 
 
-@pytest.mark.parametrize("settings", [{}, {"tls": {"ca_file": "strangers-ca.pem"}}], ids=["none", "another"])
-async def test_without_the_right_authority_nothing_is_believed(tmp_path: Path, settings: dict[str, Any]) -> None:
-    Authority(tmp_path, "strangers")
+@pytest.mark.parametrize("settings", [{}, {"tls": {"ca_file": "other-ca.pem"}}], ids=["none", "another"])
+async def test_server_with_untrusted_certificate_is_unreachable(tmp_path: Path, settings: dict[str, Any]) -> None:
+    Authority(tmp_path, "other")
     front = Front(PERSONAS["cold"])
     tls = Authority(tmp_path).certify("127.0.0.1").server_context()
     async with front.listening(tls), watched(tmp_path, front.url, **settings) as scene:
@@ -49,7 +49,7 @@ async def test_without_the_right_authority_nothing_is_believed(tmp_path: Path, s
         assert (front.asked, front.posts) == ({}, [])
 
 
-async def test_a_certificate_for_another_name_is_not_believed(tmp_path: Path) -> None:
+async def test_server_with_certificate_for_other_name_is_unreachable(tmp_path: Path) -> None:
     authority, front = Authority(tmp_path), Front(PERSONAS["cold"])
     tls = authority.certify("other.example").server_context()
     async with front.listening(tls), watched(tmp_path, front.url, tls={"ca_file": authority.file.name}) as scene:

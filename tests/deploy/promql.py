@@ -1,4 +1,4 @@
-"""Every PromQL expression that is shipped, and the names of metrics in it."""
+"""The PromQL expressions of the shipped dashboard and rules, and the metrics that they name."""
 
 import json
 import re
@@ -22,18 +22,18 @@ VARIABLES = {
     "$instance": ".*",
     "$group": ".*",
 }
-"""What Grafana would put in."""
+"""Values for Grafana's variables."""
 
 
 class Expression(NamedTuple):
-    """`panel` is the title of where it stands."""
+    """An expression. `panel` is the title of its panel or annotation."""
 
     panel: str
     text: str
 
     @property
     def filled(self) -> str:
-        """As Grafana would ask it."""
+        """The expression with Grafana's variables filled in."""
         text = self.text
         for variable, value in VARIABLES.items():
             text = text.replace(variable, value)
@@ -41,39 +41,39 @@ class Expression(NamedTuple):
 
     @property
     def names(self) -> set[str]:
-        """The metrics, recorded ones included, that it reads."""
+        """The metrics and recorded series that the expression reads."""
         return set(NAME.findall(STRING.sub('""', self.text)))
 
 
 def dashboard() -> Any:
-    """The shipped dashboard."""
+    """Read the shipped dashboard."""
     return json.loads(DASHBOARD.read_text(encoding="utf-8"))
 
 
 def panels() -> list[Any]:
-    """Its panels, without the headings of rows."""
+    """Return the dashboard's panels, without row headings."""
     return [panel for panel in dashboard()["panels"] if panel["type"] != "row"]
 
 
 def panel_expressions() -> list[Expression]:
-    """What its panels and annotations ask."""
-    asked = [Expression(panel["title"], target["expr"]) for panel in panels() for target in panel["targets"]]
+    """Return the expressions of the dashboard's panels and annotations."""
+    queries = [Expression(panel["title"], target["expr"]) for panel in panels() for target in panel["targets"]]
     marks = [Expression(mark["name"], mark["expr"]) for mark in dashboard()["annotations"]["list"] if "expr" in mark]
-    return asked + marks
+    return queries + marks
 
 
 def variable_queries() -> list[tuple[Expression, str]]:
-    """What its variables ask: the series, and the label whose values are wanted."""
+    """Return the queries of the dashboard's variables: each series, and the label whose values it lists."""
     found = [LABEL_VALUES.fullmatch(one.get("definition", "")) for one in dashboard()["templating"]["list"]]
     return [(Expression("variables", match["series"]), match["label"]) for match in found if match]
 
 
 def recorded() -> set[str]:
-    """The names that the recording rules make."""
+    """Return the series that the recording rules define."""
     return set(re.findall(r"- record: (\S+)", RULES.read_text(encoding="utf-8")))
 
 
 def rules_without_annotations() -> str:
-    """For unit tests, which would otherwise have to repeat every sentence."""
+    """Return the rules without annotations, so that their unit tests need not repeat the texts."""
     text = RULES.read_text(encoding="utf-8")
     return re.sub(r"^( +)annotations:\n(?:\1 +.*\n)+", "", text, flags=re.MULTILINE)

@@ -1,4 +1,4 @@
-"""A real HAProxy, with the shipped configuration, before simulated servers that a daemon in this process keeps warm."""
+"""A real HAProxy with the shipped configuration, in front of simulated servers and a daemon in this process."""
 
 import asyncio
 import json
@@ -33,12 +33,12 @@ PERSONA = Persona("quick", loaded=True, load_seconds=0.2)
 TIMING = {"check_interval_s": 0.5, "retry_s": 0.1, "lost_grace_s": 0.5, "failed_retry_s": 2, "link_backoff_max_s": 0.5}
 
 
-class Counted(SimServer):
-    """Remembers when each user's request landed on it (epoch seconds)."""
+class RecordingServer(SimServer):
+    """A server that records when each user request reached it, in epoch seconds."""
 
     def __init__(self, seed: int) -> None:
         super().__init__(PERSONA, Random(seed))
-        self.landed: list[float] = []
+        self.arrivals: list[float] = []
 
     @override
     async def handle(
@@ -50,13 +50,13 @@ class Counted(SimServer):
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         if headers is not None and USER.items() <= headers.items():
-            self.landed.append(time.time())
+            self.arrivals.append(time.time())
         return await super().handle(method, path, query, body, headers)
 
 
 @dataclass
 class Outcome:
-    """What users were answered: status → how often; 0 stands for a broken connection."""
+    """The number of responses by status. Status 0 means a broken connection."""
 
     statuses: dict[int, int] = field(default_factory=dict)
 
@@ -68,44 +68,44 @@ class Outcome:
         self.statuses[status] = self.statuses.get(status, 0) + 1
 
 
-Deed = Callable[["Stage", str], Awaitable[None]]
+Action = Callable[["Deployment", str], Awaitable[None]]
 """Something that happens to one server."""
 
 
-async def evict(stage: "Stage", name: str) -> None:
-    """A user's job takes the memory."""
-    server = stage.servers[name]
+async def evict(deployment: "Deployment", name: str) -> None:
+    """Evict the models by a user's job."""
+    server = deployment.servers[name]
     if server.up:
         server.start_foreign_job(JOB_S)
         server.drop_keys(keep_executor=False)
 
 
-async def restart(stage: "Stage", name: str) -> None:
-    """The process is started anew and has nothing in its cache."""
-    await stage.servers[name].restart()
+async def restart(deployment: "Deployment", name: str) -> None:
+    """Restart the process, which empties its cache."""
+    await deployment.servers[name].restart()
 
 
-async def go_down(stage: "Stage", name: str) -> None:
-    """The process is killed."""
-    await stage.servers[name].go_down()
+async def go_down(deployment: "Deployment", name: str) -> None:
+    """Kill the process."""
+    await deployment.servers[name].go_down()
 
 
-async def come_back(stage: "Stage", name: str) -> None:
-    """The process is started, unless it runs."""
-    await stage.servers[name].come_back()
+async def come_back(deployment: "Deployment", name: str) -> None:
+    """Start the process unless it runs."""
+    await deployment.servers[name].come_back()
 
 
-async def pause(stage: "Stage", name: str) -> None:
-    """The operator takes it out."""
-    await stage.act(name, "pause")
+async def pause(deployment: "Deployment", name: str) -> None:
+    """Pause the server as the operator."""
+    await deployment.act(name, "pause")
 
 
-async def resume(stage: "Stage", name: str) -> None:
-    """The operator gives it back."""
-    await stage.act(name, "resume")
+async def resume(deployment: "Deployment", name: str) -> None:
+    """Resume the server as the operator."""
+    await deployment.act(name, "resume")
 
 
-CHURN: tuple[tuple[float, int, Deed], ...] = (
+CHURN: tuple[tuple[float, int, Action], ...] = (
     (0.0, 0, evict),
     (0.3, 1, restart),
     (0.6, 2, pause),
@@ -119,25 +119,25 @@ CHURN: tuple[tuple[float, int, Deed], ...] = (
     (3.3, 6, restart),
     (3.6, 2, evict),
 )
-"""What happens within one round: (seconds after its begin, which server counted from the round's, what)."""
+"""The actions of one round: (seconds after its start, offset of the server, action)."""
 
 ROUND_S = 4.0
 
 
-class Stage:
-    """Servers by name, the daemon that watches them, and HAProxy at `front`. `timeline` is the daemon's own log.
+class Deployment:
+    """Servers by name, the daemon that watches them, and HAProxy at `front`.
 
-    Its times are those at which a state was public: epoch seconds.
+    `timeline` holds each server's states and when the daemon published them, in epoch seconds.
     """
 
     def __init__(
-        self, servers: dict[str, Counted], front: str, stats: Path, settings: Callable[[int], Settings]
+        self, servers: dict[str, RecordingServer], front: str, stats: Path, settings: Callable[[int], Settings]
     ) -> None:
         self.servers = servers
         self.front = front
         self.timeline: dict[str, list[tuple[float, str]]] = {name: [] for name in servers}
         self.lag_s = 0.0
-        """The longest that this process, on shared cores, was late for anything while a load was on."""
+        """The longest delay of this process during a load, caused by shared cores."""
         self.daemon: Daemon
         self.session: aiohttp.ClientSession
         self._stats = stats
@@ -146,7 +146,7 @@ class Stage:
         self._agent_port = 0
 
     async def start_daemon(self) -> int:
-        """Start it, or start it again at the same agent port; the port."""
+        """Start or restart the daemon, always on the same agent port. Return that port."""
         self.daemon = await self._running.enter_async_context(running_daemon(self._settings(self._agent_port)))
         assert self.daemon.agent is not None
         self._agent_port = self.daemon.agent[1]
@@ -165,17 +165,17 @@ class Stage:
                     self.timeline[event["server"]].append((time.time(), event["to"]))
 
     async def states(self) -> dict[str, str]:
-        """Each server's state, as the daemon knows it."""
+        """Return the servers' states from /api/status."""
         async with self.session.get(f"{self.daemon.address}/api/status") as response:
             return {one["name"]: one["state"] for one in (await response.json())["servers"]}
 
     async def act(self, name: str, action: str) -> None:
-        """What an operator asks for."""
+        """Post an operator's action."""
         async with self.session.post(f"{self.daemon.address}/api/servers/{name}/{action}") as response:
             assert response.status == 202
 
     async def balancer(self) -> dict[str, str]:
-        """Each server's status on HAProxy's statistics, as `UP`, `DOWN (agent)`, `DRAIN (agent)` or `MAINT`."""
+        """Return the servers' statuses in HAProxy: `UP`, `DOWN (agent)`, `DRAIN (agent)` or `MAINT`."""
         reader, writer = await asyncio.open_unix_connection(self._stats)
         writer.write(b"show stat\n")
         lines = (await asyncio.wait_for(reader.read(), PATIENCE_S)).decode().splitlines()
@@ -185,33 +185,33 @@ class Stage:
         return {row["svname"]: row["status"] for row in rows if row["svname"] in self.servers}
 
     async def until(self, holds: Callable[[dict[str, str], dict[str, str]], bool]) -> None:
-        """Wait until it holds of the daemon's states and HAProxy's."""
+        """Wait until `holds` is true of the daemon's states and HAProxy's statuses."""
         deadline = time.monotonic() + PATIENCE_S
         while not holds(states := await self.states(), balancer := await self.balancer()):
             assert time.monotonic() < deadline, (states, balancer)
             await asyncio.sleep(0.02)
 
-    async def until_all_take_part(self) -> None:
+    async def until_all_in_service(self) -> None:
         await self.until(
             lambda states, balancer: set(states.values()) == {"loaded"} and set(balancer.values()) == {"UP"}
         )
 
-    async def ask(self, number: int, outcome: Outcome, job: bool = False) -> None:
-        """One user's request: a look, or a small job."""
+    async def request(self, number: int, outcome: Outcome, job: bool = False) -> None:
+        """Send a user request: a GET, or a small job."""
         try:
             if not job:
-                request = self.session.get(f"{self.front}/system_stats", headers=USER)
+                sent = self.session.get(f"{self.front}/system_stats", headers=USER)
             else:
                 body = {"prompt": users_job(f"user-{number}", JOB_S), "client_id": f"user-{number}"}
-                request = self.session.post(f"{self.front}/prompt", json=body, headers=USER)
-            async with request as response:
+                sent = self.session.post(f"{self.front}/prompt", json=body, headers=USER)
+            async with sent as response:
                 await response.read()
                 outcome.count(response.status)
         except aiohttp.ClientError:
             outcome.count(0)
 
     async def load(self, seconds: float, per_second: float, outcome: Outcome, *, jobs: bool = True) -> None:
-        """A steady load, whatever becomes of the single requests; every twentieth is a job."""
+        """Send requests at a constant rate, without waiting for responses. Every 20th is a job."""
         loop = asyncio.get_running_loop()
         begin = loop.time()
         async with asyncio.TaskGroup() as group:
@@ -219,71 +219,73 @@ class Stage:
                 due = begin + number / per_second
                 await asyncio.sleep(due - loop.time())
                 self.lag_s = max(self.lag_s, loop.time() - due)
-                group.create_task(self.ask(number, outcome, jobs and number % 20 == 0))
+                group.create_task(self.request(number, outcome, jobs and number % 20 == 0))
 
     async def churn(self, seconds: float) -> None:
-        """Round after round of `CHURN`, each begun at another server; in the end everybody is there again."""
+        """Run rounds of `CHURN`, each starting at another server, then bring all servers back."""
         loop, names = asyncio.get_running_loop(), list(self.servers)
         begin = loop.time()
         for number in range(round(seconds / ROUND_S)):
-            for after, which, deed in CHURN:
+            for after, which, action in CHURN:
                 await asyncio.sleep(begin + number * ROUND_S + after - loop.time())
-                await deed(self, names[(number + which) % len(names)])
+                await action(self, names[(number + which) % len(names)])
         for name in names:
             await come_back(self, name)
             await resume(self, name)
 
     def lateness(self, doubted: frozenset[str] = frozenset()) -> list[float]:
-        """For each request that landed on a server that was not loaded: seconds since it was, as the daemon says.
+        """Return, for each request that reached a server that was not loaded, the seconds since it was loaded.
 
-        A server is taken for loaded also in the `doubted` states, as long as nothing else has been found out.
+        A server that goes from loaded to a `doubted` state still counts as loaded while it stays in such states.
         """
         late = (
-            _time_out(self.timeline[name], at, doubted) for name, server in self.servers.items() for at in server.landed
+            _seconds_since_loaded(self.timeline[name], at, doubted)
+            for name, server in self.servers.items()
+            for at in server.arrivals
         )
         return sorted(one for one in late if one > 0)
 
 
-def _time_out(timeline: list[tuple[float, str]], at: float, doubted: frozenset[str]) -> float:
-    """Seconds since the server left `loaded`, 0 while it is; endless if it never was."""
+def _seconds_since_loaded(timeline: list[tuple[float, str]], at: float, doubted: frozenset[str]) -> float:
+    """Return the seconds since the server left `loaded`: 0 while it is loaded, infinity if it never was."""
     left = -float("inf")
-    is_in = False
+    is_loaded = False
     for moment, state in timeline:
         if moment > at:
             break
-        stays = state == "loaded" or (is_in and state in doubted)
-        left = moment if is_in and not stays else left
-        is_in = stays
-    return 0.0 if is_in else at - left
+        stays = state == "loaded" or (is_loaded and state in doubted)
+        left = moment if is_loaded and not stays else left
+        is_loaded = stays
+    return 0.0 if is_loaded else at - left
 
 
 @asynccontextmanager
-async def staged(count: int, edit: Callable[[str], str] = lambda text: text) -> AsyncIterator[Stage]:
-    """So many warm servers behind HAProxy; `edit` may change its configuration."""
+async def deployed(count: int, edit: Callable[[str], str] = lambda text: text) -> AsyncIterator[Deployment]:
+    """Run `count` warm servers behind HAProxy. `edit` may change its configuration."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(TemporaryDirectory(prefix="comfywarm-haproxy-")))
         gateway = await stack.enter_async_context(Gateway())
         servers = {}
         for number in range(count):
-            server = Counted(number)
+            server = RecordingServer(number)
             host, port = gateway.add(server, "127.0.0.1", 0)
             servers[f"{host}:{port}"] = server
             await server.start()
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
-        stage = Stage(
+        deployment = Deployment(
             servers,
             f"http://127.0.0.1:{listener.getsockname()[1]}",
             folder / "stats",
             lambda agent_port: _settings(folder, list(servers), agent_port),
         )
-        stage.session = await stack.enter_async_context(
+        deployment.session = await stack.enter_async_context(
             aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), timeout=aiohttp.ClientTimeout(PATIENCE_S))
         )
-        stack.push_async_callback(stage.stop_daemon)
-        agent_port = await stage.start_daemon()
+        stack.push_async_callback(deployment.stop_daemon)
+        agent_port = await deployment.start_daemon()
         text = edit(_configuration(folder, list(servers), agent_port, listener.fileno()))
         await stack.enter_async_context(_haproxy(folder, text, listener.fileno()))
-        yield stage
+        yield deployment
 
 
 def _settings(folder: Path, names: list[str], agent_port: int) -> Settings:
@@ -300,7 +302,7 @@ def _settings(folder: Path, names: list[str], agent_port: int) -> Settings:
 
 
 def _configuration(folder: Path, names: list[str], agent_port: int, fd: int) -> str:
-    """The shipped one with this fleet's backend, and checks as quick as a test wants them."""
+    """Return the shipped configuration with this fleet's backend and faster checks."""
     head, _ = SHIPPED.read_text(encoding="utf-8").split("\nbackend ")
     head = head.replace("bind :8080", f"bind fd@{fd}").replace(
         "\nglobal\n", f"\nglobal\n    stats socket {folder}/stats\n"
@@ -320,7 +322,7 @@ async def _haproxy(folder: Path, text: str, fd: int) -> AsyncIterator[None]:
     try:
         deadline = time.monotonic() + PATIENCE_S
         while not (folder / "stats").exists():
-            assert process.returncode is None, "haproxy refused its configuration"
+            assert process.returncode is None, "haproxy rejected its configuration"
             assert time.monotonic() < deadline
             await asyncio.sleep(0.02)
         yield

@@ -1,4 +1,4 @@
-"""A real Prometheus, with the shipped configuration made quicker, that watches a real daemon over simulated servers."""
+"""A real Prometheus with the shipped configuration, sped up, that scrapes a real daemon over simulated servers."""
 
 import asyncio
 import re
@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from statemachine.simulator import PERSONAS, Fleet
 from statemachine.simulator.fleet import running_fleet
 from tests.comfyui.rig import free_port
-from tests.deploy.expressions import CONFIGURATION, RULES
+from tests.deploy.promql import CONFIGURATION, RULES
 from tests.kill.process import REPOSITORY, DaemonProcess
 
 PATIENCE_S = 30.0
@@ -34,14 +34,14 @@ T = TypeVar("T")
 
 
 async def run(program: str, *arguments: str | Path, stdin: bytes = b"") -> tuple[int, str]:
-    """A program to its end: exit code, and all it said."""
+    """Run a program to its end. Return its exit code and output."""
     process = await asyncio.create_subprocess_exec(program, *arguments, stdin=PIPE, stdout=PIPE, stderr=STDOUT)
-    said, _ = await asyncio.wait_for(process.communicate(stdin), PATIENCE_S)
-    return process.returncode or 0, said.decode()
+    output, _ = await asyncio.wait_for(process.communicate(stdin), PATIENCE_S)
+    return process.returncode or 0, output.decode()
 
 
 class Prometheus:
-    """One Prometheus on a port of its own; it writes into `folder` only."""
+    """A Prometheus process on its own port. It writes only to `folder`."""
 
     def __init__(self, folder: Path, session: aiohttp.ClientSession) -> None:
         self.configuration = folder / "prometheus.yml"
@@ -52,14 +52,14 @@ class Prometheus:
         self._process: Process | None = None
 
     def configure(self, target: str) -> None:
-        """The shipped files, with another address and all waits of a second."""
+        """Write the shipped files with another target address and all durations set to one second."""
         text = CONFIGURATION.read_text(encoding="utf-8").replace(SHIPPED_TARGET, target)
         self.configuration.write_text(re.sub(r"interval: \w+", "interval: 1s", text), encoding="utf-8")
         rules = re.sub(r"for: \w+", "for: 1s", RULES.read_text(encoding="utf-8"))
         (self._folder / RULES.name).write_text(rules, encoding="utf-8")
 
     async def start(self) -> None:
-        """Begin, and wait until it is ready."""
+        """Start the process and wait until it is ready."""
         with self.log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
                 "prometheus",
@@ -75,7 +75,7 @@ class Prometheus:
 
     async def _is_ready(self) -> bool:
         assert self._process is not None
-        assert self._process.returncode is None, self.said()
+        assert self._process.returncode is None, self.output()
         try:
             async with self._session.get(f"http://{self.address}/-/ready") as response:
                 return response.status == 200
@@ -83,17 +83,17 @@ class Prometheus:
             return False
 
     async def end(self) -> None:
-        """Ask it to leave, and wait."""
+        """Terminate the process and wait for it."""
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
             await asyncio.wait_for(self._process.wait(), PATIENCE_S)
 
-    def said(self) -> str:
-        """Its warnings and errors."""
+    def output(self) -> str:
+        """Return its warnings and errors."""
         return self.log.read_text(encoding="utf-8", errors="replace")
 
-    async def ask(self, path: str, **parameters: str) -> Any:
-        """The `data` of an answer of its API. AssertionError where it refuses, or has a warning."""
+    async def get(self, path: str, **parameters: str) -> Any:
+        """Return the `data` of an API answer. An error or a warning in it fails the test."""
         async with self._session.get(f"http://{self.address}/api/v1/{path}", params=parameters) as response:
             answer = await response.json()
         assert answer["status"] == "success", (parameters, answer)
@@ -101,17 +101,17 @@ class Prometheus:
         return answer["data"]
 
     async def query(self, expression: str) -> list[tuple[Mapping[str, str], float]]:
-        """What an expression comes to now: labels and value of each series."""
-        found = (await self.ask("query", query=expression))["result"]
+        """Evaluate an expression. Return the labels and the value of each series."""
+        found = (await self.get("query", query=expression))["result"]
         return [(one["metric"], float(one["value"][1])) for one in found]
 
     async def targets(self, job: str) -> list[Any]:
-        """What is scraped for a job."""
-        found = (await self.ask("targets", state="active"))["activeTargets"]
+        """Return the active targets of a job."""
+        found = (await self.get("targets", state="active"))["activeTargets"]
         return [one for one in found if one["scrapePool"] == job]
 
-    async def own_figure(self, name: str, **labels: str) -> float:
-        """The value of the one series of its own /metrics that has these labels among others."""
+    async def own_metric(self, name: str, **labels: str) -> float:
+        """Return a value from its own /metrics: that of the only series with these labels, among others."""
         async with self._session.get(f"http://{self.address}/metrics") as response:
             families = list(text_string_to_metric_families(await response.text()))
         samples = [sample for family in families for sample in family.samples if sample.name == name]
@@ -119,14 +119,14 @@ class Prometheus:
         return found.value
 
     async def alerts(self, name: str, state: str = "firing") -> list[Any]:
-        """The alerts of that name which are in that state."""
-        found = (await self.ask("alerts"))["alerts"]
+        """Return the alerts with this name and state."""
+        found = (await self.get("alerts"))["alerts"]
         return [one for one in found if one["labels"]["alertname"] == name and one["state"] == state]
 
 
 @dataclass(frozen=True)
-class Scene:
-    """All that runs."""
+class Deployment:
+    """The simulated fleet, the daemon and Prometheus."""
 
     fleet: Fleet
     daemon: DaemonProcess
@@ -134,28 +134,28 @@ class Scene:
     session: aiohttp.ClientSession
 
     async def status(self) -> Any:
-        """/api/status"""
+        """Return /api/status."""
         async with self.session.get(f"{self.daemon.address}/api/status") as response:
             return await response.json()
 
     async def metrics(self) -> bytes:
-        """/metrics, in the text format."""
+        """Return /metrics in the text format."""
         async with self.session.get(f"{self.daemon.address}/metrics") as response:
             return await response.read()
 
 
-async def until(come: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Ask again and again until what comes is true (not empty); that."""
-    give_up = time.monotonic() + PATIENCE_S
-    while not (found := await come()):
-        assert time.monotonic() < give_up, f"{come} has not come true within {PATIENCE_S:g} s"
+async def until(probe: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Call `probe` until its result is truthy. Return that result."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not (found := await probe()):
+        assert time.monotonic() < deadline, f"{probe} is still false after {PATIENCE_S:g} s"
         await asyncio.sleep(POLL_S)
     return found
 
 
 @asynccontextmanager
-async def scene(folder: Path) -> AsyncIterator[Scene]:
-    """Servers in this process, the daemon and Prometheus as processes of their own."""
+async def deployed(folder: Path) -> AsyncIterator[Deployment]:
+    """Run simulated servers in this process, and the daemon and Prometheus as separate processes."""
     groups, names = zip(*((group, name) for group, row in GROUPS.items() for name in row), strict=True)
     personas = [replace(PERSONAS[name], evict_every=None) for name in names]
     async with AsyncExitStack() as stack:
@@ -169,7 +169,7 @@ async def scene(folder: Path) -> AsyncIterator[Scene]:
         prometheus.configure(daemon.address.removeprefix("http://"))
         stack.push_async_callback(prometheus.end)
         await prometheus.start()
-        yield Scene(fleet, daemon, prometheus, session)
+        yield Deployment(fleet, daemon, prometheus, session)
 
 
 def _settings(fleet: Fleet) -> dict[str, Any]:

@@ -78,6 +78,17 @@ LABELS: dict[str, Text] = {
     "requested": Text("{what}: passed on", "{what}：已提交"),
     "requested_for": Text("{what}: passed on to {servers} of its servers", "{what}：已提交给其中 {servers} 台服务器"),
     "refused": Text("{what}: {message}", "{what}：{message}"),
+    "error_loopback_only": Text(
+        "Without listen.token in the settings, only this machine may request actions.",
+        "设置中未配置 listen.token 时，只能在本机上执行操作。",
+    ),
+    "error_unknown_server": Text("There is no such server.", "没有这台服务器。"),
+    "error_unknown_group": Text("There is no such group.", "没有这个分组。"),
+    "error_owner_away": Text(
+        "The node responsible for this server cannot be reached; try again shortly.",
+        "暂时联系不上负责这台服务器的节点，请稍后再试。",
+    ),
+    "error_internal_error": Text("Internal error; see the daemon's log.", "服务内部错误，详情见服务日志。"),
     "no_answer": Text("The daemon does not answer.", "服务没有响应。"),
     "token_title": Text("Token needed", "需要令牌"),
     "token_hint": Text(

@@ -27,7 +27,7 @@ SCRIPTS = [STATIC_DIR / name for name in static_files(".js")]
 SHEETS = [STATIC_DIR / name for name in static_files(".css")]
 TEMPLATE = (WEB / "templates/status.html").read_text(encoding="utf-8")
 SOURCE = TEMPLATE + "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
-MADE_UP = r"theme_\w+|drawer_\w+|window_\w+|confirm_\w+"
+MADE_UP = r"theme_\w+|drawer_\w+|window_\w+|confirm_\w+|error_\w+"
 """Keys of labels that are put together where they are used."""
 
 
@@ -113,7 +113,7 @@ async def test_the_page_names_no_label_that_it_lacks(site: Site) -> None:
 
 
 async def test_every_element_that_a_script_looks_for_is_on_the_page(site: Site) -> None:
-    wanted = set(re.findall(r'(?:byId|copyOf)\("([\w-]+)"\)', SOURCE))
+    wanted = set(re.findall(r'(?:byId|cloneTemplate)\("([\w-]+)"\)', SOURCE))
     html = await page(site)
     there = set(re.findall(r'\bid="([\w-]+)"', html))
     assert len(wanted) > 30

@@ -1,99 +1,100 @@
-// The page's start: its parts, and what makes each of them draw.
+// The page's entry point: creates its parts and connects them.
 
 import { watchActions } from "./actions/actions.js";
-import { Arrangement } from "./table/query.js";
-import { relabelConnection, showLive, showLost } from "./ui/connection.js";
 import { Drawer } from "./drawer/drawer.js";
-import { byId, offerGroups } from "./ui/dom.js";
-import { showNumber, watchFilters } from "./table/filters.js";
-import { Fleet } from "./state/fleet.js";
 import { EventLog } from "./log/log.js";
 import { FleetMap } from "./map/map.js";
-import { atMostEvery, onceAFrame } from "./ui/throttle.js";
+import { Fleet } from "./state/fleet.js";
 import { openStream } from "./state/stream.js";
-import { showCounts } from "./table/summary.js";
 import { Sync } from "./state/sync.js";
+import { showMatchCount, watchFilters } from "./table/filters.js";
+import { Query } from "./table/query.js";
+import { showCounts } from "./table/summary.js";
 import { Table } from "./table/table.js";
-import { recallLanguage, watchLanguage } from "./ui/i18n.js";
+import { relabelConnection, showConnected, showDisconnected } from "./ui/connection.js";
+import { byId, setGroupOptions } from "./ui/dom.js";
+import { restoreLanguage, watchLanguage } from "./ui/i18n.js";
 import { watchTheme } from "./ui/theme.js";
+import { oncePerFrame, throttle } from "./ui/throttle.js";
 import { watchViews } from "./ui/views.js";
-import { Warmth } from "./warmth/panel.js";
+import { WarmthPanel } from "./warmth/panel.js";
 
-const REARRANGE_MS = 700;
-/** What changes by itself is shown at most so often, however much changes. */
-const CHANGES_MS = 100;
+/** Minimum time between two updates caused by events. */
+const UPDATE_MS = 100;
+/** Minimum time between two reorderings of the rows caused by events. */
+const REORDER_MS = 700;
 
 const fleet = new Fleet();
-const arrangement = new Arrangement();
-const dirty = new Set();
-const todo = { rows: false, cells: false };
-const drawSoon = onceAFrame(draw);
-const drawChangesSoon = atMostEvery(CHANGES_MS, drawSoon);
-const rearrangeSoon = atMostEvery(REARRANGE_MS, rearrange);
+const query = new Query();
+const changed = new Set();
+const stale = { rows: false, cells: false };
+const drawSoon = oncePerFrame(draw);
+const updateSoon = throttle(UPDATE_MS, drawSoon);
+const reorderSoon = throttle(REORDER_MS, reorder);
 
 const log = new EventLog();
-const map = new FleetMap(fleet, (view) => arrangement.matches(view));
+const map = new FleetMap(fleet, (view) => query.matches(view));
 const drawer = new Drawer((name) => fleet.views.get(name), (name) => table.focusServer(name) || byId("search").focus());
-const warmth = new Warmth(() => table.refreshGroups());
-const table = new Table(fleet, arrangement, (group) => warmth.day(group), drawSoon);
-const sync = new Sync(fleet, { onAll: showAll, onChange: change });
+const warmth = new WarmthPanel(() => table.updateGroups());
+const table = new Table(fleet, query, (group) => warmth.lastDay(group), drawSoon);
+const sync = new Sync(fleet, { onReplaced: showFleet, onChange: updateServer });
 
-function rearrange() {
-  todo.rows = true;
+function reorder() {
+  stale.rows = true;
   drawSoon();
 }
 
-/** What the reader changes is shown at once. */
+/** Show the reader's own changes at once. */
 function refilter() {
-  todo.cells = true;
-  rearrange();
+  stale.cells = true;
+  reorder();
 }
 
-function change(before, view) {
-  dirty.add(view.name);
-  if (arrangement.isTouchedBy(before, view)) rearrangeSoon();
-  drawChangesSoon();
+function updateServer(before, view) {
+  changed.add(view.name);
+  if (query.isAffectedBy(before, view)) reorderSoon();
+  updateSoon();
 }
 
-function showAll() {
+function showFleet() {
   const groups = [...fleet.groups.keys()];
-  for (const select of ["group-filter", "warmth-scope"]) offerGroups(byId(select), groups);
-  arrangement.group = byId("group-filter").value;
-  map.layOut();
+  for (const select of ["group-filter", "warmth-scope"]) setGroupOptions(byId(select), groups);
+  query.group = byId("group-filter").value;
+  map.updateLayout();
   refilter();
 }
 
 function draw() {
-  if (!sync.known) {
-    log.show();
-    return;
-  }
-  if (todo.rows) showRows();
-  else table.draw();
-  for (const name of dirty) show(name);
-  if (todo.cells) map.draw();
-  if (todo.rows || dirty.size > 0) showCounts(fleet.counts, fleet.views.size);
-  todo.rows = todo.cells = false;
-  dirty.clear();
+  if (sync.ready) drawFleet();
   log.show();
-  markPainted();
+  if (sync.ready) markDrawn();
 }
 
-function showRows() {
-  const { rows, shown } = arrangement.rowsOf(fleet);
+function drawFleet() {
+  if (stale.rows) drawRows();
+  else table.render();
+  for (const name of changed) drawServer(name);
+  if (stale.cells) map.draw();
+  if (stale.rows || changed.size > 0) showCounts(fleet.counts, fleet.views.size);
+  stale.rows = stale.cells = false;
+  changed.clear();
+}
+
+function drawRows() {
+  const { rows, shown } = query.run(fleet);
   table.setRows(rows);
-  showNumber(arrangement, shown, fleet.views.size);
+  showMatchCount(query, shown, fleet.views.size);
 }
 
-function show(name) {
+function drawServer(name) {
   if (!fleet.views.has(name)) return;
   table.update(name);
-  if (!todo.cells) map.update(name);
+  if (!stale.cells) map.update(name);
   drawer.update(name);
 }
 
-/** For measurements: when the first rows stood, and how long a keystroke took until its rows did. */
-function markPainted() {
+/** Record when the first rows were drawn, and the time from a keystroke in the search to its rows, for measurements. */
+function markDrawn() {
   if (!("ready" in document.documentElement.dataset)) {
     document.documentElement.dataset.ready = "";
     performance.mark("first-rows");
@@ -104,11 +105,12 @@ function markPainted() {
   performance.clearMarks("keystroke");
 }
 
+/** Render everything again after a switch of language. */
 function relabel() {
-  arrangement.forgetTexts();
-  log.relabel();
+  query.clearSearchTexts();
+  log.renderAll();
   drawer.show();
-  map.describe();
+  map.relabel();
   warmth.show();
   relabelConnection();
   refilter();
@@ -120,16 +122,16 @@ function receive(topic, data) {
     drawer.addEntry(data);
   }
   sync.receive(topic, data);
-  drawChangesSoon();
+  updateSoon();
 }
 
-recallLanguage();
+restoreLanguage();
 watchLanguage(relabel);
-watchTheme(() => map.layOut());
+watchTheme(() => map.updateLayout());
 watchViews();
-watchFilters(arrangement, refilter, (group) => warmth.choose(group));
+watchFilters(query, refilter, (group) => warmth.select(group));
 watchActions((group) => fleet.groups.get(group)?.names.length ?? 0);
-drawer.follow();
+drawer.followAddress();
 setInterval(() => {
   table.tick();
   drawer.tick();
@@ -138,9 +140,9 @@ setInterval(() => {
 openStream({
   since: document.body.dataset.since,
   onOpen: () => {
-    showLive();
+    showConnected();
     sync.start();
   },
-  onLost: showLost,
+  onLost: showDisconnected,
   onEvent: receive,
 });

@@ -1,48 +1,47 @@
-// The buttons that ask for something: of a server in a row or in the drawer, of a group in its row.
+// Runs the actions of the buttons on servers and groups.
 
-import { act, groupTarget, serverTarget } from "../state/api.js";
-import { askToken, confirmed } from "./dialogs.js";
-import { toast } from "../ui/dom.js";
-import { number } from "../ui/format.js";
-import { label } from "../ui/i18n.js";
+import { groupTarget, postAction, serverTarget } from "../state/api.js";
+import { formatNumber } from "../ui/format.js";
+import { errorText, label } from "../ui/i18n.js";
+import { askToken, confirmAction, showToast } from "./dialogs.js";
 
-const CONFIRMED = new Set(["warm", "pause"]);
+const NEEDS_CONFIRMATION = new Set(["warm", "pause"]);
 
-/** `sizeOf(group)`: how many servers it has. */
-export function watchActions(sizeOf) {
+/** Handle clicks on action buttons. `groupSize(group)` returns the number of its servers. */
+export function watchActions(groupSize) {
   document.addEventListener("click", async (event) => {
     const button = event.target.closest("button.act");
     if (!button || button.ariaBusy === "true") return;
     const { action, server, group } = button.dataset;
-    if (server !== undefined) await perform(button, serverTarget(server), action, words("act_on", action, { server }));
-    else if (await isMeant(action, group, sizeOf)) {
-      await perform(button, groupTarget(group), action, words("act_on_group", action, { group }));
+    if (server !== undefined) await run(button, serverTarget(server), action, actionText("act_on", action, { server }));
+    else if (await isConfirmed(action, group, groupSize)) {
+      await run(button, groupTarget(group), action, actionText("act_on_group", action, { group }));
     }
   });
 }
 
-const words = (key, action, values) => label(key, { action: label(action), ...values });
+const actionText = (key, action, values) => label(key, { action: label(action), ...values });
 
-/** What stops or burdens a whole group is asked for once more. */
-async function isMeant(action, group, sizeOf) {
-  if (!CONFIRMED.has(action)) return true;
-  const servers = number(sizeOf(group));
-  return confirmed(words("confirm_title", action, { group }), label(`confirm_${action}`, { servers }));
+async function isConfirmed(action, group, groupSize) {
+  if (!NEEDS_CONFIRMATION.has(action)) return true;
+  const servers = formatNumber(groupSize(group));
+  return confirmAction(actionText("confirm_title", action, { group }), label(`confirm_${action}`, { servers }));
 }
 
-async function perform(button, target, action, what) {
+async function run(button, target, action, what) {
   button.ariaBusy = "true";
   try {
-    const answer = await act(target, action, askToken);
-    if (answer.ok) toast(said(what, answer.servers), "good");
-    else if (answer.message) toast(label("refused", { what, message: answer.message }), "bad");
+    const result = await postAction(target, action, askToken);
+    if (result.ok) showToast(requestedText(what, result.servers), "good");
+    else if (result.error) showToast(label("refused", { what, message: errorText(result.error) }), "bad");
   } catch {
-    toast(label("no_answer"), "bad");
+    showToast(label("no_answer"), "bad");
   } finally {
     button.ariaBusy = "false";
   }
 }
 
-function said(what, servers) {
-  return servers === undefined ? label("requested", { what }) : label("requested_for", { what, servers: number(servers) });
+function requestedText(what, servers) {
+  if (servers === undefined) return label("requested", { what });
+  return label("requested_for", { what, servers: formatNumber(servers) });
 }

@@ -1,25 +1,34 @@
-// Questions to the reader.
+// Dialogs that ask the reader, and toasts that report a result.
 
-import { byId, setText } from "../ui/dom.js";
+import { byId, make, setText } from "../ui/dom.js";
 
-/** The token that the reader types, or null. */
+const TOAST_MS = 6000;
+
+/** Ask for the access token; return null if the reader cancels. */
 export async function askToken() {
   const field = byId("token");
   field.value = "";
-  return (await ask(byId("token-dialog"))) ? field.value : null;
+  return (await isAccepted(byId("token-dialog"))) ? field.value : null;
 }
 
-/** Whether the reader goes on. */
-export function confirmed(title, words) {
+/** Ask whether to continue. */
+export function confirmAction(title, text) {
   setText(byId("confirm-title"), title);
-  setText(byId("confirm-words"), words);
-  return ask(byId("confirm-dialog"));
+  setText(byId("confirm-text"), text);
+  return isAccepted(byId("confirm-dialog"));
 }
 
-function ask(dialog) {
+function isAccepted(dialog) {
   dialog.returnValue = "";
   dialog.showModal();
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok"), { once: true });
   });
+}
+
+/** Show a short message for a few seconds. `kind`: "good" or "bad". */
+export function showToast(text, kind) {
+  const toast = make("p", `toast ${kind}`, text);
+  byId("toasts").append(toast);
+  setTimeout(() => toast.remove(), TOAST_MS);
 }

@@ -1,14 +1,14 @@
-// One server with everything known of it, beside the table. The address says which (#server=NAME), so that a link leads
-// there, and the browser's way back closes it.
+// The drawer with one server's details. It is open while the page's address names a server, so it can be linked to and
+// closed with the browser's Back button.
 
-import { tickAll } from "../ui/time.js";
-import { showServerActions } from "../actions/buttons.js";
-import { Dossier } from "./server_detail.js";
-import { showParts } from "./parts.js";
+import { updateServerButtons } from "../actions/buttons.js";
+import { serverInAddress } from "../ui/address.js";
 import { byId, make, setText, stateBadge } from "../ui/dom.js";
-import { label } from "../ui/i18n.js";
+import { label, locale } from "../ui/i18n.js";
+import { updateRelativeTimes } from "../ui/time.js";
+import { showParts } from "./parts.js";
+import { ServerDetail } from "./server_detail.js";
 
-const PREFIX = "#server=";
 const wide = matchMedia("(min-width: 1240px)");
 const drawer = byId("drawer");
 const older = byId("drawer-older");
@@ -17,106 +17,100 @@ const buttons = [...byId("drawer-actions").children];
 export class Drawer {
   #viewOf;
   #onClose;
-  #dossier = null;
+  #server = null;
 
-  /** `viewOf(name)`: the newest line. `onClose(name)`: the focus is to go back there. */
+  /** `viewOf(name)`: the server's current view. `onClose(name)` restores the focus. */
   constructor(viewOf, onClose) {
     this.#viewOf = viewOf;
     this.#onClose = onClose;
-    window.addEventListener("hashchange", () => this.follow());
+    window.addEventListener("hashchange", () => this.followAddress());
     byId("drawer-close").addEventListener("click", leave);
     drawer.addEventListener("cancel", (event) => {
       event.preventDefault();
       leave();
     });
     document.addEventListener("keydown", (event) => {
-      if (event.key !== "Escape" || !this.#dossier || document.querySelector("dialog:modal")) return;
-      if (!event.target.value) leave(); // a search field is emptied first
+      if (event.key !== "Escape" || !this.#server || document.querySelector("dialog:modal")) return;
+      if (!event.target.value) leave(); // in a search field, Escape clears the text first
     });
     older.addEventListener("click", () => this.#loadOlder());
-    wide.addEventListener("change", () => this.#dossier && lift());
+    wide.addEventListener("change", () => this.#server && openDialog());
   }
 
-  /** Show the server that the address names, or none. */
-  follow() {
-    const name = location.hash.startsWith(PREFIX) ? decoded(location.hash.slice(PREFIX.length)) : null;
-    if (name === (this.#dossier?.name ?? null)) return;
+  /** Show the server that the address names, or close the drawer. */
+  followAddress() {
+    const name = serverInAddress();
+    if (name === (this.#server?.name ?? null)) return;
     if (name === null) this.#close();
     else this.#open(name);
   }
 
-  /** A server's line has changed. */
+  /** Show a server's changed view, if the drawer is open for it. */
   update(name) {
-    if (name !== this.#dossier?.name) return;
-    this.#dossier.refreshSoon();
+    if (name !== this.#server?.name) return;
+    this.#server.refreshSoon();
     this.show();
   }
 
-  /** The stream has brought a transition. */
+  /** Add a log entry from the stream. */
   addEntry(entry) {
-    if (entry.server === this.#dossier?.name) this.#dossier.add(entry);
+    if (entry.server === this.#server?.name) this.#server.add(entry);
   }
 
   tick() {
-    if (this.#dossier) tickAll(drawer);
+    if (this.#server) updateRelativeTimes(drawer);
   }
 
-  /** Show what is known now, in the language that is spoken now. */
+  /** Show the current details in the reader's language. */
   show() {
-    if (!this.#dossier) return;
-    const { name, gone, detail } = this.#dossier;
+    if (!this.#server) return;
+    const { name, missing, detail } = this.#server;
     const view = this.#viewOf(name) ?? detail;
     setText(byId("drawer-title"), name);
     byId("drawer-title").title = name;
-    showServerActions(buttons, name, view?.state);
-    showHead(view, gone);
-    showParts(this.#dossier, view);
-    older.hidden = !this.#dossier.hasOlder;
+    updateServerButtons(buttons, name, view?.state);
+    showState(view, missing);
+    showParts(this.#server, view);
+    older.hidden = !this.#server.hasOlder;
   }
 
   #open(name) {
-    this.#dossier?.close();
-    this.#dossier = new Dossier(name, () => this.show());
+    this.#server?.close();
+    this.#server = new ServerDetail(name, () => this.show());
     this.show();
-    if (!drawer.open) lift();
+    if (!drawer.open) openDialog();
     byId("drawer-body").scrollTop = 0;
     byId("drawer-title").focus();
   }
 
   #close() {
-    const { name } = this.#dossier;
-    this.#dossier.close();
-    this.#dossier = null;
+    const { name } = this.#server;
+    this.#server.close();
+    this.#server = null;
     drawer.close();
     this.#onClose(name);
   }
 
   async #loadOlder() {
     older.disabled = true;
-    await this.#dossier.loadOlder().catch(() => null); // the button stays, for another try
+    await this.#server.loadOlder().catch(() => null); // the button remains for another attempt
     older.disabled = false;
   }
 }
 
-/** Whoever typed the address may have left a "%" as it is: that must not end the page. */
-function decoded(text) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
+let shownState = "";
+
+function showState(view, missing) {
+  const key = missing || !view ? "" : view.state + locale();
+  const node = byId("drawer-state");
+  if (missing) node.replaceChildren(make("span", "none", label("gone")));
+  else if (!view) node.replaceChildren();
+  else if (shownState !== key) node.replaceChildren(stateBadge(view.state));
+  shownState = key;
 }
 
-function showHead(view, gone) {
-  const state = byId("drawer-state");
-  if (gone) state.replaceChildren(make("span", "none", label("gone")));
-  else if (!view) state.replaceChildren();
-  else if (state.dataset.said !== view.state + label("state")) state.replaceChildren(stateBadge(view.state));
-  state.dataset.said = gone || !view ? "" : view.state + label("state");
-}
-
-/** Beside the table where there is room, above all else where there is none. */
-function lift() {
+/** Open beside the table where there is room, otherwise as a modal dialog. */
+function openDialog() {
   if (drawer.open) drawer.close();
   if (wide.matches) drawer.show();
   else drawer.showModal();

@@ -1,22 +1,22 @@
-// What is known of one server besides its past: what it is now, its warm-ups, its devices, its newest check.
+// What is known about a server now: its state, its warm-ups, its devices, its last check and its counters.
 
-import { now, showTime } from "../ui/time.js";
 import { make } from "../ui/dom.js";
-import { duration, gibibytes, milliseconds, number, percent } from "../ui/format.js";
-import { label, outcomeText, reasonText, stateText, witnessText } from "../ui/i18n.js";
+import { formatDuration, formatGibibytes, formatMilliseconds, formatNumber, formatPercent } from "../ui/format.js";
+import { label, messageText, outcomeText, reasonText, sourceText, stateText } from "../ui/i18n.js";
+import { daemonNow, setRelativeTime } from "../ui/time.js";
 
-const OPEN = new Set(["recorded", "accepted"]);
+const OPEN_OUTCOMES = new Set(["recorded", "accepted"]);
 const VERSIONS = ["version", "pytorch_version", "python_version", "os"];
 
 export function nowFacts(view) {
   const link = Object.assign(make("a", "", view.url), { target: "_blank", rel: "noopener noreferrer", id: "drawer-url" });
   if (/^https?:/.test(view.url)) link.href = view.url;
   return [
-    make("p", "words", make("b", "", reasonText(view.reason)), " ", make("span", "message", view.message)),
-    progress(view),
-    facts([
+    make("p", "words", make("b", "", reasonText(view.reason)), " ", make("span", "message", messageText(view))),
+    progressBar(view.progress),
+    factList([
       ["missing", view.missing.length > 0 && chips(view.missing)],
-      ["queue", view.queue_remaining !== null && number(view.queue_remaining)],
+      ["queue", view.queue_remaining !== null && formatNumber(view.queue_remaining)],
       ["last_check", view.last_check && time(view.last_check)],
       ["next_action", view.next_action_at && time(view.next_action_at, true)],
       ["prompt", view.prompt_id && make("code", "prompt", view.prompt_id)],
@@ -26,22 +26,22 @@ export function nowFacts(view) {
   ];
 }
 
-function progress({ progress: share }) {
+function progressBar(share) {
   if (share === null) return null;
   const bar = Object.assign(document.createElement("progress"), { max: 1, value: share, ariaLabel: label("progress") });
-  return make("p", "progress", bar, " ", make("span", "percent", percent(share)));
+  return make("p", "progress", bar, " ", make("span", "percent", formatPercent(share)));
 }
 
 const chips = (keys) => make("ul", "chips", ...keys.map((key) => make("li", "", key)));
 
 function time(at, future = false) {
   const node = document.createElement("time");
-  showTime(node, at, future);
+  setRelativeTime(node, at, future);
   return node;
 }
 
-/** [label's key, what is known of it or nothing]; what is not known is left out. */
-function facts(pairs) {
+/** Render [label key, value] pairs; pairs without a value are skipped. */
+function factList(pairs) {
   const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "");
   return make("dl", "fact-list", ...known.flatMap(([key, value]) => [make("dt", "", label(key)), make("dd", "", value)]));
 }
@@ -53,9 +53,10 @@ export function attemptItems(attempts) {
 
 function attemptItem(attempt) {
   const outcome = make("span", `outcome ${attempt.outcome}`, outcomeText(attempt.outcome));
+  const message = messageText(attempt);
   const details = [
-    tookWords(attempt),
-    attempt.confirmed_by && label("confirmed_by", { witness: witnessText(attempt.confirmed_by) }),
+    elapsedText(attempt),
+    attempt.confirmed_by && label("confirmed_by", { witness: sourceText(attempt.confirmed_by) }),
     attempt.varied_tag && label("varied_tag"),
   ].filter(Boolean);
   return make(
@@ -63,67 +64,70 @@ function attemptItem(attempt) {
     "",
     make("p", "attempt-head", outcome, make("b", "", attempt.workflow), time(attempt.created_at)),
     make("p", "facts", details.join(" · ")),
-    attempt.message ? make("p", "message", attempt.message) : null,
+    message ? make("p", "message", message) : null,
     make("p", "facts", make("code", "prompt", attempt.prompt_id)),
   );
 }
 
-function tookWords({ outcome, created_at: begin, accepted_at: accepted, ended_at: end }) {
-  const seconds = ((end ? Date.parse(end) : now()) - Date.parse(accepted ?? begin)) / 1000;
-  if (end) return label("took", { duration: duration(seconds) });
-  return OPEN.has(outcome) ? label("running_for", { duration: duration(Math.max(0, seconds)) }) : "";
+function elapsedText({ outcome, created_at: created, accepted_at: accepted, ended_at: ended }) {
+  const seconds = ((ended ? Date.parse(ended) : daemonNow()) - Date.parse(accepted ?? created)) / 1000;
+  if (ended) return label("took", { duration: formatDuration(seconds) });
+  return OPEN_OUTCOMES.has(outcome) ? label("running_for", { duration: formatDuration(Math.max(0, seconds)) }) : "";
 }
 
 export function serverFacts({ server, link }) {
   const since = link.since ? time(link.since) : "";
   const state = make("span", "", label(link.connected ? "link_up" : "link_down"), " ", since);
-  const connects = make("span", "unit", label("connects", { count: number(link.connects) }));
-  const about = [
+  const connects = make("span", "unit", label("connects", { count: formatNumber(link.connects) }));
+  const facts = [
     ...VERSIONS.map((key) => [key, server[key]]),
     ["link", make("span", "", state, " · ", connects)],
     ["trouble", link.trouble],
   ];
-  return [...(server.devices ?? []).map(device), facts(about)];
+  return [...(server.devices ?? []).map(device), factList(facts)];
 }
 
-function device({ name, vram_total: all, vram_free: free }) {
+function device({ name, vram_total: total, vram_free: free }) {
   const node = make("div", "device", make("p", "device-name", name ?? ""));
-  if (typeof all !== "number" || typeof free !== "number" || all <= 0) return node;
-  const words = label("memory_used", { used: gibibytes(all - free), total: gibibytes(all) });
-  const bar = Object.assign(document.createElement("meter"), { max: all, value: all - free, ariaLabel: words });
-  node.append(bar, make("span", "unit", words));
+  if (typeof total !== "number" || typeof free !== "number" || total <= 0) return node;
+  const text = label("memory_used", { used: formatGibibytes(total - free), total: formatGibibytes(total) });
+  const meter = Object.assign(document.createElement("meter"), { max: total, value: total - free, ariaLabel: text });
+  node.append(meter, make("span", "unit", text));
   return node;
 }
 
 export function checkFacts({ check }) {
   if (check.at === null && check.raw === null) return [make("p", "none", label("none"))];
-  const known = facts([
+  const facts = factList([
     ["kind", check.kind],
     ["asked", check.at && time(check.at)],
-    ["answered_in", check.ms !== null && milliseconds(check.ms)],
+    ["answered_in", check.ms !== null && formatMilliseconds(check.ms)],
   ]);
-  if (check.raw === null) return [known];
+  if (check.raw === null) return [facts];
   const raw = Object.assign(make("pre", "", check.raw), { id: "drawer-raw", tabIndex: 0, ariaLabel: label("raw") });
   raw.setAttribute("role", "group");
-  return [known, raw];
+  return [facts, raw];
 }
 
-const COUNTERS = {
+const COUNTER_LABELS = {
   checks: "counter_checks",
   checks_unanswered: "counter_checks_unanswered",
   submissions: "counter_submissions",
   ends_unheard: "counter_ends_unheard",
 };
 
-/** `to_…` counts how often a state was reached. */
+/** Name a counter; "to_STATE" counts the transitions to that state. */
 function counterText(name) {
-  if (name in COUNTERS) return label(COUNTERS[name]);
+  if (name in COUNTER_LABELS) return label(COUNTER_LABELS[name]);
   return name.startsWith("to_") ? `→ ${stateText(name.slice(3))}` : name;
 }
 
 export function counterFacts({ counters }) {
   const entries = Object.entries(counters);
   if (entries.length === 0) return [make("p", "none", label("none"))];
-  const pairs = entries.flatMap(([name, count]) => [make("dt", "", counterText(name)), make("dd", "", number(count))]);
+  const pairs = entries.flatMap(([name, count]) => [
+    make("dt", "", counterText(name)),
+    make("dd", "", formatNumber(count)),
+  ]);
   return [make("dl", "fact-list counters", ...pairs)];
 }

@@ -1,25 +1,25 @@
-// What the drawer shows of a dossier, each part drawn anew only where what it tells has changed.
+// The sections of the drawer. A section is rendered again only when its data or the language has changed.
 
-import { now } from "../ui/time.js";
-import { byId, make, redraw } from "../ui/dom.js";
+import { byId, make, replaceContent } from "../ui/dom.js";
+import { locale } from "../ui/i18n.js";
+import { daemonNow } from "../ui/time.js";
 import { warmthFigures } from "../warmth/figures.js";
 import { attemptItems, checkFacts, counterFacts, nowFacts, serverFacts } from "./facts.js";
-import { locale } from "../ui/i18n.js";
-import { evidence, strip } from "./timeline.js";
+import { timeline, transitionItem } from "./timeline.js";
 
-const told = new Map();
+const shown = new Map();
 
-/** `view`: the server's newest line. */
-export function showParts(dossier, view) {
+/** `server`: a ServerDetail. `view`: its current view, or null. */
+export function showParts(server, view) {
   if (view) fill("now", view, () => nowFacts(view).filter(Boolean));
-  const { detail, entries } = dossier;
-  const minute = Math.floor(now() / 60000);
-  fill("timeline", [detail !== null, entries, minute], () => (detail ? strip(entries, now()) : []));
-  fill("evidence", entries, () => [make("ol", "evidence", ...entries.map(evidence))]);
-  showWarmth(dossier);
-  const { attempts = [], server = null, link, check, counters } = detail ?? {};
+  const { detail, entries } = server;
+  const minute = Math.floor(daemonNow() / 60000);
+  fill("timeline", [detail !== null, entries, minute], () => (detail ? timeline(entries, daemonNow()) : []));
+  fill("evidence", entries, () => [make("ol", "transitions", ...entries.map(transitionItem))]);
+  showWarmth(server);
+  const { attempts = [], server: info = null, link, check, counters } = detail ?? {};
   fill("attempts", attempts, () => attemptItems(attempts));
-  fill("server", [server, link], () => (server ? serverFacts(detail) : []));
+  fill("server", [info, link], () => (info ? serverFacts(detail) : []));
   fill("check", check, () => (check ? checkFacts(detail) : []));
   fill("counters", counters, () => (counters ? counterFacts(detail) : []));
 }
@@ -30,9 +30,9 @@ function showWarmth({ name, stats }) {
   if (windows) fill("warmth", [windows, stats.trend], () => warmthFigures(windows, stats.trend.server));
 }
 
-function fill(part, what, draw) {
-  const key = locale() + JSON.stringify(what);
-  if (told.get(part) === key) return;
-  told.set(part, key);
-  redraw(byId(`drawer-${part}`).querySelector(".content"), draw());
+function fill(part, data, render) {
+  const key = locale() + JSON.stringify(data);
+  if (shown.get(part) === key) return;
+  shown.set(part, key);
+  replaceContent(byId(`drawer-${part}`).querySelector(".content"), render());
 }

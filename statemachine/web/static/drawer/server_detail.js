@@ -1,18 +1,19 @@
-// All that is known of one server, kept fresh while somebody reads it. No document here.
+// Everything the daemon knows about one server, refreshed while the drawer is open.
 
 import { fetchLog, fetchServer, fetchStats } from "../state/api.js";
 
 const REFRESH_MS = 10000;
-const CHANGED_REFRESH_MS = 700;
-const PAGE = 50;
+const REFRESH_AFTER_CHANGE_MS = 700;
+const PAGE_SIZE = 50;
 
-export class Dossier {
+export class ServerDetail {
+  /** The response of /api/servers/NAME, or null before the first one. */
   detail = null;
-  /** The answer of /api/stats, or null where there is none. */
+  /** The response of /api/stats, or null before the first one. */
   stats = null;
-  /** Transitions, newest first, without a gap. */
+  /** Transitions, newest first, without gaps. */
   entries = [];
-  gone = false;
+  missing = false;
   #next = undefined;
   #timer = 0;
   #closed = false;
@@ -29,14 +30,14 @@ export class Dossier {
     clearTimeout(this.#timer);
   }
 
-  /** The stream has brought a transition of this server. */
+  /** Add a transition from the stream. */
   add(entry) {
     if (this.detail && entry.id > (this.entries[0]?.id ?? 0)) this.entries = [entry, ...this.entries];
   }
 
-  /** Its line has changed, and so may the rest. */
+  /** Refresh shortly after the server's view has changed. */
   refreshSoon() {
-    this.#refreshIn(CHANGED_REFRESH_MS);
+    this.#refreshIn(REFRESH_AFTER_CHANGE_MS);
   }
 
   get hasOlder() {
@@ -45,10 +46,10 @@ export class Dossier {
 
   async loadOlder() {
     const before = this.#next ?? this.entries.at(-1).id;
-    const { entries, next } = await fetchLog({ server: this.name, before, limit: PAGE });
+    const { entries, next } = await fetchLog({ server: this.name, before, limit: PAGE_SIZE });
     this.entries = [...this.entries, ...entries];
     this.#next = next;
-    this.#tell();
+    this.#notify();
   }
 
   async #refresh() {
@@ -57,13 +58,13 @@ export class Dossier {
       fetchServer(this.name).catch((error) => error),
       fetchStats({ server: this.name }).catch(() => this.stats),
     ]);
-    this.gone = detail.status === 404;
+    this.missing = detail.status === 404;
     this.stats = stats;
     if (!(detail instanceof Error)) {
       this.detail = detail;
       this.#merge(detail.transitions);
     }
-    this.#tell();
+    this.#notify();
   }
 
   #merge(newest) {
@@ -76,7 +77,7 @@ export class Dossier {
     this.#timer = setTimeout(() => this.#refresh(), ms);
   }
 
-  #tell() {
+  #notify() {
     if (!this.#closed) this.#onChange();
   }
 }

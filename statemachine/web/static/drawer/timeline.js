@@ -1,39 +1,37 @@
-// A server's states over time: as a strip, and as the list of its transitions with their evidence.
+// A server's states over the last day as a strip, and its transitions as a list.
 
-import { absoluteTime, clockTime } from "../ui/time.js";
+import { stateChange } from "../log/entry.js";
 import { make, makeSvg } from "../ui/dom.js";
-import { duration } from "../ui/format.js";
-import { change } from "../log/entry.js";
-import { label, reasonText, stateText, witnessText } from "../ui/i18n.js";
+import { formatDuration } from "../ui/format.js";
+import { joinList, label, messageText, reasonText, sourceText, stateText } from "../ui/i18n.js";
+import { formatDateTime, formatTime } from "../ui/time.js";
 
 const WIDTH = 1000;
 const HEIGHT = 26;
-const LEAST_ICON = 60;
-const ICON = 14;
-const LONGEST_MS = 24 * 3600 * 1000;
+const MIN_SPAN_WIDTH = 1.5;
+const ICON_SIZE = 14;
+const ICON_MIN_SPAN = 60;
+const MAX_MS = 24 * 3600 * 1000;
 
-/** The states between the oldest of `entries` (newest first), at most a day ago, and `now` (ms). */
-export function strip(entries, now) {
+/** Draw the states from the oldest of `entries` (newest first), at most a day ago, to `now` (ms). */
+export function timeline(entries, now) {
   const spans = spansOf(entries, now);
   if (spans.length === 0) return [make("p", "none", label("none"))];
-  const begin = spans[0].from;
-  const toX = (at) => ((at - begin) / Math.max(1, now - begin)) * WIDTH;
-  const drawing = makeSvg("svg", {
+  const start = spans[0].from;
+  const toX = (at) => ((at - start) / Math.max(1, now - start)) * WIDTH;
+  const strip = makeSvg("svg", {
     class: "strip", viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: "none", role: "img",
-    "aria-label": stripWords(spans, now),
+    "aria-label": description(spans, now),
   });
-  for (const span of spans) drawing.append(segment(span, toX));
-  const icons = make("span", "strip-icons");
+  for (const span of spans) strip.append(segment(span, toX));
+  const icons = make("span", "strip-icons", ...spans.flatMap((span) => icon(span, toX)));
   icons.setAttribute("aria-hidden", "true");
-  icons.append(...spans.flatMap((span) => icon(span, toX)));
-  const [start, end] = [begin, now].map((at) => make("span", "", clockTime(at)));
-  const axis = make("p", "axis", start, make("span", "", duration((now - begin) / 1000)), end);
-  axis.setAttribute("aria-hidden", "true");
-  return [make("div", "strip-frame", drawing, icons), axis];
+  return [make("div", "strip-frame", strip, icons), axis(start, now)];
 }
 
+/** Return the spans of time that the server spent in each state, oldest first. */
 function spansOf(entries, now) {
-  const from = now - LONGEST_MS;
+  const from = now - MAX_MS;
   const spans = [];
   let until = now;
   for (const entry of entries) {
@@ -47,42 +45,49 @@ function spansOf(entries, now) {
 }
 
 function segment({ state, from, until, reason }, toX) {
-  const words = `${stateText(state)} · ${clockTime(from)}–${clockTime(until)} · ${reasonText(reason)}`;
   const title = makeSvg("title", {});
-  title.textContent = words;
-  const width = Math.max(1.5, toX(until) - toX(from) - 1);
+  title.textContent = `${stateText(state)} · ${formatTime(from)}–${formatTime(until)} · ${reasonText(reason)}`;
+  const width = Math.max(MIN_SPAN_WIDTH, toX(until) - toX(from) - 1);
   return makeSvg("rect", { "data-state": state, x: toX(from), y: 0, width, height: HEIGHT }, title);
 }
 
-/** A state is told by its shape as well, where there is room for it. */
+/** Show the state's icon if its span is wide enough: colour alone must not carry the meaning. */
 function icon({ state, from, until }, toX) {
-  if (toX(until) - toX(from) < LEAST_ICON) return [];
-  const shape = makeSvg("svg", { class: "shape", width: ICON, height: ICON }, makeSvg("use", { href: `#shape-${state}` }));
+  if (toX(until) - toX(from) < ICON_MIN_SPAN) return [];
+  const use = makeSvg("use", { href: `#shape-${state}` });
+  const shape = makeSvg("svg", { class: "shape", width: ICON_SIZE, height: ICON_SIZE }, use);
   shape.style.left = `${(toX(from) + toX(until)) / 2 / (WIDTH / 100)}%`;
   return [shape];
 }
 
-function stripWords(spans, now) {
-  const lasted = new Map();
-  for (const { state, from, until } of spans) lasted.set(state, (lasted.get(state) ?? 0) + (until - from));
-  const parts = [...lasted].map(([state, ms]) => `${stateText(state)} ${duration(ms / 1000)}`);
-  return label("timeline_says", { start: absoluteTime(spans[0].from), end: absoluteTime(now), states: parts.join(", ") });
+function axis(start, now) {
+  const [from, until] = [start, now].map((at) => make("span", "", formatTime(at)));
+  const node = make("p", "axis", from, make("span", "", formatDuration((now - start) / 1000)), until);
+  node.setAttribute("aria-hidden", "true");
+  return node;
 }
 
-/** One transition with what proves it. */
-export function evidence(entry) {
-  const time = make("time", "", clockTime(entry.at));
+function description(spans, now) {
+  const totals = new Map();
+  for (const { state, from, until } of spans) totals.set(state, (totals.get(state) ?? 0) + (until - from));
+  const states = [...totals].map(([state, ms]) => `${stateText(state)} ${formatDuration(ms / 1000)}`);
+  const [start, end] = [spans[0].from, now].map(formatDateTime);
+  return label("timeline_says", { start, end, states: joinList(states) });
+}
+
+/** Render a transition with the source that confirmed it. */
+export function transitionItem(entry) {
+  const time = make("time", "", formatTime(entry.at));
   time.dateTime = entry.at;
-  time.title = absoluteTime(entry.at);
-  const proved = entry.proved_by && make("span", "proof", label("proved_by", { witness: witnessText(entry.proved_by) }));
+  time.title = formatDateTime(entry.at);
+  const source = entry.proved_by && make("span", "", label("proved_by", { witness: sourceText(entry.proved_by) }));
   const prompt = entry.prompt_id && make("code", "prompt", entry.prompt_id);
-  const facts = proved || prompt ? make("p", "facts", proved, prompt) : null;
   const item = make(
     "li",
     "",
-    make("p", "evidence-head", time, make("span", "change", ...change(entry))),
-    make("p", "words", make("b", "", reasonText(entry.reason)), " ", make("span", "message", entry.message)),
-    facts,
+    make("p", "transition-head", time, make("span", "change", ...stateChange(entry))),
+    make("p", "words", make("b", "", reasonText(entry.reason)), " ", make("span", "message", messageText(entry))),
+    source || prompt ? make("p", "facts", source, prompt) : null,
   );
   if (entry.id !== null) item.dataset.id = entry.id;
   return item;

@@ -1,15 +1,15 @@
-// The live event log: filters, pause, and older entries on demand.
+// The live event log, with filters, a pause button and older entries on request.
 
 import { fetchLog } from "../state/api.js";
+import { VirtualList } from "../table/virtual_list.js";
 import { byId, setText } from "../ui/dom.js";
-import { number } from "../ui/format.js";
-import { LogLine } from "./entry.js";
-import { LogStore } from "./store.js";
+import { formatNumber } from "../ui/format.js";
 import { label } from "../ui/i18n.js";
-import { Windowed } from "../table/virtual_list.js";
+import { LogEntry } from "./entry.js";
+import { LogStore } from "./store.js";
 
-const PAGE = 200;
-const PAGES_A_CLICK = 5;
+const PAGE_SIZE = 200;
+const MAX_PAGES_PER_CLICK = 5;
 const scroller = byId("log-scroll");
 const body = byId("log");
 const [search, state, reason] = ["log-search", "log-state", "log-reason"].map(byId);
@@ -17,67 +17,62 @@ const [pause, older] = [byId("log-pause"), byId("log-older")];
 
 export class EventLog {
   #store = new LogStore();
-  #number = 0;
+  #added = 0;
   #entryHeight = 0;
-  #list = new Windowed({
+  #list = new VirtualList({
     body,
-    sight: () => [scroller.scrollTop, scroller.scrollTop + scroller.clientHeight],
+    viewport: () => [scroller.scrollTop, scroller.scrollTop + scroller.clientHeight],
     heightOf: () => this.#entryHeight,
-    create: () => newLine(),
+    create: createEntry,
   });
 
   constructor() {
-    scroller.addEventListener("scroll", () => this.#list.draw(), { passive: true });
-    new ResizeObserver(() => this.relabel()).observe(scroller);
+    scroller.addEventListener("scroll", () => this.#list.render(), { passive: true });
+    new ResizeObserver(() => this.renderAll()).observe(scroller);
     for (const control of [search, state, reason]) control.addEventListener("input", () => this.#filter());
-    pause.addEventListener("click", () => this.#pause());
+    pause.addEventListener("click", () => this.#togglePause());
     older.addEventListener("click", () => this.#loadOlder());
-    this.relabel();
+    this.renderAll();
   }
 
-  /** Keep an entry for the next `show`. The stream brings each once, also across a reconnect. */
+  /** Keep an entry for the next `show`. The stream delivers each entry once, also across reconnects. */
   add(entry) {
-    this.#number += 1;
-    this.#store.add({ ...entry, key: `entry/${this.#number}` });
+    this.#added += 1;
+    this.#store.add({ ...entry, key: `entry/${this.#added}` });
   }
 
-  /** Show what has come; what the reader looks at stays where it is. */
+  /** Show the new entries without moving those that the reader looks at. */
   show() {
     if (this.#store.paused) this.#showWaiting();
-    if (this.#store.admit() === 0) return;
+    if (this.#store.flush() === 0) return;
     const before = this.#list.height;
-    this.#arrange();
+    this.#updateItems();
     if (scroller.scrollTop > 0) scroller.scrollTop += this.#list.height - before;
-    this.#list.draw();
+    this.#list.render();
   }
 
-  /** Show everything anew: in another language, or in another width. */
-  relabel() {
+  /** Render everything again, after a change of language or size. */
+  renderAll() {
     this.#entryHeight = parseFloat(getComputedStyle(scroller).getPropertyValue("--entry-height"));
     this.#showWaiting();
     this.#list.measure();
-    this.#list.draw(true);
+    this.#list.render(true);
   }
 
-  #arrange() {
-    this.#list.setItems(this.#store.matching(this.#wanted()));
+  #updateItems() {
+    this.#list.setItems(this.#store.matching(filters()));
     byId("log-empty").hidden = this.#list.items.length > 0;
     older.hidden = this.#store.before === null;
   }
 
-  #wanted() {
-    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
-    return { words, state: state.value, reason: reason.value };
-  }
-
   #filter() {
-    this.#store.forgetOlder();
-    this.#arrange();
+    this.#store.dropOlder();
+    this.#updateItems();
     scroller.scrollTop = 0;
-    this.#list.draw();
+    this.#list.render();
   }
 
-  #pause() {
+  #togglePause() {
     this.#store.paused = !this.#store.paused;
     pause.setAttribute("aria-pressed", String(this.#store.paused));
     this.#showWaiting();
@@ -85,37 +80,42 @@ export class EventLog {
   }
 
   #showWaiting() {
-    const count = this.#store.paused ? this.#store.waiting.length : 0;
-    setText(byId("log-waiting"), this.#store.paused ? label("waiting", { count: number(count) }) : "");
+    const { paused, waiting } = this.#store;
+    setText(byId("log-waiting"), paused ? label("waiting", { count: formatNumber(waiting.length) }) : "");
   }
 
-  /** Until something that the filters let through has come, within bounds. */
+  /** Load pages until one has an entry that matches, at most a few per click. */
   async #loadOlder() {
     older.disabled = true;
     const before = this.#list.items.length;
     try {
-      for (let page = 0; page < PAGES_A_CLICK && this.#list.items.length === before; page += 1) {
+      for (let page = 0; page < MAX_PAGES_PER_CLICK && this.#list.items.length === before; page += 1) {
         if (this.#store.before === null) break;
         await this.#loadPage();
       }
     } catch {
-      // The button stays, for another try.
+      // The button remains for another attempt.
     } finally {
       older.disabled = false;
-      this.#list.draw();
+      this.#list.render();
     }
   }
 
   async #loadPage() {
-    const { state: to, reason: why } = this.#wanted();
-    const query = { before: this.#store.before, limit: PAGE, ...(to && { state: to }), ...(why && { reason: why }) };
+    const { state: to, reason: why } = filters();
+    const query = { before: this.#store.before, limit: PAGE_SIZE, ...(to && { state: to }), ...(why && { reason: why }) };
     const { entries, next } = await fetchLog(query);
     this.#store.addOlder(entries.map((entry) => ({ ...entry, key: `older/${entry.id}` })), next);
-    this.#arrange();
+    this.#updateItems();
   }
 }
 
-function newLine() {
-  const line = new LogLine();
-  return { node: line.node, show: (entry) => line.show(entry) };
+function filters() {
+  const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+  return { words, state: state.value, reason: reason.value };
+}
+
+function createEntry() {
+  const entry = new LogEntry();
+  return { node: entry.node, show: (data) => entry.show(data) };
 }

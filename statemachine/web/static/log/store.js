@@ -1,5 +1,5 @@
-// The event log as far as the page holds it: newest first, without a gap, bounded. While it is paused, what comes waits.
-// Behind what the stream brought stand the older entries that were loaded under the present filters.
+// The entries of the event log: newest first, without gaps, limited in number. While the log is paused, new entries
+// wait. Older entries that were loaded for the current filters follow those of the stream.
 
 const LIMIT = 5000;
 
@@ -7,46 +7,47 @@ export class LogStore {
   entries = [];
   waiting = [];
   older = [];
-  /** The number before which still older ones begin; undefined: before the oldest entry; null: there are none. */
-  next = undefined;
   paused = false;
+  /** The number before which the next page begins. undefined: the oldest entry's; null: no more pages. */
+  #next = undefined;
 
-  /** An entry of the stream. */
+  /** Add an entry from the stream. */
   add(entry) {
     this.waiting.push(entry);
     if (this.waiting.length > LIMIT) this.waiting.shift();
   }
 
-  /** Let in what waits, unless paused; how many came. */
-  admit() {
+  /** Take the waiting entries, unless paused; return how many there were. */
+  flush() {
     if (this.paused || this.waiting.length === 0) return 0;
-    const came = this.waiting.reverse();
+    const fresh = this.waiting.reverse();
     this.waiting = [];
-    // Where more waited than fits, what is older than the gap goes, too.
-    const all = came.length < LIMIT ? [...came, ...this.entries] : came;
+    // If more waited than the limit, some were dropped: entries beyond the gap must go, too.
+    const all = fresh.length < LIMIT ? [...fresh, ...this.entries] : fresh;
     this.entries = all.slice(0, LIMIT);
-    if (this.entries.length < all.length || came.length >= LIMIT) this.forgetOlder();
-    return came.length;
+    if (this.entries.length < all.length || fresh.length >= LIMIT) this.dropOlder();
+    return fresh.length;
   }
 
+  /** Add a page of older entries. `next`: the number before which the next page begins, or null. */
   addOlder(entries, next) {
     this.older.push(...entries);
-    this.next = next;
+    this.#next = next;
   }
 
-  /** The filters are others, or a gap has opened before them. */
-  forgetOlder() {
+  /** Drop the older entries when the filters change or a gap opens before them. */
+  dropOlder() {
     this.older = [];
-    this.next = undefined;
+    this.#next = undefined;
   }
 
-  /** Before which number to ask for older entries; null where there are none to ask for. */
+  /** The number before which to request older entries, or null if there are none. */
   get before() {
-    if (this.next !== undefined) return this.next;
+    if (this.#next !== undefined) return this.#next;
     return this.entries.findLast((entry) => entry.id !== null)?.id ?? null;
   }
 
-  /** What the filters let through: words in the names of server and group, the state reached, the reason. */
+  /** Return the entries that match. `words` are looked for in the names of server and group. */
   matching({ words, state, reason }) {
     return [...this.entries, ...this.older].filter((entry) => {
       if (state && entry.to !== state) return false;

@@ -1,45 +1,48 @@
-// Where each server's cell stands on the map: a block a group, in shelves from the left, with cells as large as fit into
-// the height that is allowed. Pure.
+// The layout of the map: one block per group, in rows from the left, with cells as large as the height allows.
 
 const PITCHES = [30, 26, 22, 18, 16, 14, 12, 11, 10, 9, 8, 7, 6, 5, 4];
-const LONGEST_COLUMN = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 26, 32, 44, 60, 90];
+const MAX_ROWS = [1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 26, 32, 44, 60, 90];
 const GAP = 14;
-const LABEL = 20;
-const LEAST_WIDTH = 72;
+const LABEL_HEIGHT = 20;
+const MIN_BLOCK_WIDTH = 72;
 
-/** `groups`: [{name, count}]. {pitch, height, blocks: [{name, count, x, y, columns, width}]}; `y` is the first cell's. */
-export function layOut(groups, width, maxHeight) {
-  let flattest = null;
+/**
+ * Lay out `groups` ([{name, count}]) with the largest cells that fit.
+ * Return {pitch, height, blocks: [{name, count, x, y, columns, width}]} in px; x and y are those of the first cell.
+ */
+export function computeLayout(groups, width, maxHeight) {
+  let lowest = null;
   for (const pitch of PITCHES) {
-    const tried = LONGEST_COLUMN.map((rows) => shelves(groups, width, pitch, rows));
-    flattest = tried.reduce((best, one) => (one.height < best.height ? one : best));
-    if (flattest.height <= maxHeight) break;
+    const candidates = MAX_ROWS.map((rows) => arrangeBlocks(groups, width, pitch, rows));
+    lowest = candidates.reduce((best, candidate) => (candidate.height < best.height ? candidate : best));
+    if (lowest.height <= maxHeight) break;
   }
-  return flattest;
+  return lowest;
 }
 
-function shelves(groups, width, pitch, rows) {
-  const most = Math.max(1, Math.floor(width / pitch));
+/** Arrange the blocks, each at most `rows` cells high where the width allows. */
+function arrangeBlocks(groups, width, pitch, rows) {
+  const maxColumns = Math.max(1, Math.floor(width / pitch));
   let [x, y, tallest] = [0, 0, 0];
   const blocks = groups.map(({ name, count }) => {
-    const columns = Math.min(most, Math.max(Math.ceil(count / rows), Math.ceil(LEAST_WIDTH / pitch)));
+    const columns = Math.min(maxColumns, Math.max(Math.ceil(count / rows), Math.ceil(MIN_BLOCK_WIDTH / pitch)));
     const block = { name, count, columns, width: columns * pitch };
     if (x > 0 && x + block.width > width) [x, y, tallest] = [0, y + tallest + GAP, 0];
-    Object.assign(block, { x, y: y + LABEL });
+    Object.assign(block, { x, y: y + LABEL_HEIGHT });
     x += block.width + GAP;
-    tallest = Math.max(tallest, LABEL + Math.ceil(count / columns) * pitch);
+    tallest = Math.max(tallest, LABEL_HEIGHT + Math.ceil(count / columns) * pitch);
     return block;
   });
   return { pitch, height: y + tallest, blocks };
 }
 
-/** The top left corner of a block's cell. */
-export function cellAt(block, pitch, index) {
+/** Return the top left corner of a block's cell. */
+export function positionOf(block, pitch, index) {
   return [block.x + (index % block.columns) * pitch, block.y + Math.floor(index / block.columns) * pitch];
 }
 
-/** The block and the cell in it at a point, or null. */
-export function hit(layout, x, y) {
+/** Return the cell at a point as {block, index}, or null. */
+export function cellAt(layout, x, y) {
   for (const block of layout.blocks) {
     const column = Math.floor((x - block.x) / layout.pitch);
     const row = Math.floor((y - block.y) / layout.pitch);

@@ -1,39 +1,42 @@
-// Requests to the daemon. Addresses are relative, so that a proxy may put the page under a path.
+// Requests to the daemon. URLs are relative so that a proxy can serve the page under a path.
 
-const TOKEN = "comfywarm.token";
+const TOKEN_KEY = "comfywarm.token";
 
-export const fetchStatus = () => read("api/status");
-export const fetchServer = (name) => read(`api/servers/${encodeURIComponent(name)}`);
-export const fetchLog = (query) => read(`api/log?${new URLSearchParams(query)}`);
-export const fetchStats = (query) => read(`api/stats?${new URLSearchParams(query)}`);
+export const fetchStatus = () => getJson("api/status");
+export const fetchServer = (name) => getJson(`api/servers/${encodeURIComponent(name)}`);
+export const fetchLog = (query) => getJson(`api/log?${new URLSearchParams(query)}`);
+export const fetchStats = (query) => getJson(`api/stats?${new URLSearchParams(query)}`);
 
-/** What the daemon answers; an Error with its `status` where it refuses. */
-async function read(address) {
-  const answer = await fetch(address, { cache: "no-store" });
-  if (!answer.ok) throw Object.assign(new Error(`${address} answered ${answer.status}`), { status: answer.status });
-  return answer.json();
+/** Return the JSON of a GET; throw an Error with the response's `status` if it is not successful. */
+async function getJson(url) {
+  const response = await fetch(url, { cache: "no-store" });
+  if (!response.ok) throw Object.assign(new Error(`${url} returned ${response.status}`), { status: response.status });
+  return response.json();
 }
 
-/** Where an action is asked for. */
+/** URLs below which a server's or a group's actions are posted. */
 export const serverTarget = (name) => `api/servers/${encodeURIComponent(name)}`;
 export const groupTarget = (name) => `api/groups/${encodeURIComponent(name)}`;
 
-/** Ask for an action, with the token where there is one; asks `askToken()` for it when the daemon wants one. */
-export async function act(target, action, askToken) {
-  let answer = await post(target, action);
-  while (answer.status === 401) {
+/**
+ * Post an action; call `askToken()` while the daemon rejects the token.
+ * Return {ok, servers, error}; `error` is {code, message}, or null where the reader gave no token.
+ */
+export async function postAction(target, action, askToken) {
+  let response = await post(target, action);
+  while (response.status === 401) {
     const token = await askToken();
-    if (token === null) return { ok: false, message: "" };
-    sessionStorage.setItem(TOKEN, token);
-    answer = await post(target, action);
+    if (token === null) return { ok: false, error: null };
+    sessionStorage.setItem(TOKEN_KEY, token);
+    response = await post(target, action);
   }
-  const body = await answer.json().catch(() => ({}));
-  if (answer.ok) return { ok: true, servers: body.servers };
-  return { ok: false, message: body.error?.message ?? `HTTP ${answer.status}` };
+  const body = await response.json().catch(() => ({}));
+  if (response.ok) return { ok: true, servers: body.servers };
+  return { ok: false, error: body.error ?? { code: "", message: `HTTP ${response.status}` } };
 }
 
 function post(target, action) {
-  const token = sessionStorage.getItem(TOKEN);
+  const token = sessionStorage.getItem(TOKEN_KEY);
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   return fetch(`${target}/${action}`, { method: "POST", headers });
 }

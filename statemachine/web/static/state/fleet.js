@@ -1,38 +1,40 @@
-// What the page knows of the fleet: the servers' lines, and counts that are kept as the lines change. No document here.
+// The page's copy of the fleet: one view per server, with the number of servers in each state.
 
 export class Fleet {
   views = new Map();
   groups = new Map();
   counts = {};
-  ranks = new Map();
+  #ranks = new Map();
 
-  /** Take over a whole answer of /api/status. */
+  /** Replace everything with the servers of an /api/status response. */
   replaceAll(servers) {
     this.views = new Map();
     this.groups = new Map();
     this.counts = {};
     for (const view of servers) this.#add(view);
-    this.ranks = ranksOf([...this.views.keys()]);
+    this.#ranks = ranksOf([...this.views.keys()]);
   }
 
-  /** Take over a known server's new line. */
+  /** Replace the view of a known server. */
   put(view) {
     const before = this.views.get(view.name);
     this.views.set(view.name, view);
     if (before.state === view.state) return;
-    for (const counts of [this.counts, this.groups.get(before.group).counts]) add(counts, before.state, -1);
-    for (const counts of [this.counts, this.groups.get(before.group).counts]) add(counts, view.state, 1);
+    for (const counts of [this.counts, this.groups.get(before.group).counts]) {
+      add(counts, before.state, -1);
+      add(counts, view.state, 1);
+    }
   }
 
-  /** Take over a line whose place before or after a whole answer is not known. */
+  /** Replace the view of a known server, unless the fleet has a newer one. */
   putUnlessOlder(view) {
     const known = this.views.get(view.name);
     if (known && !isOlder(view, known)) this.put(view);
   }
 
-  /** A server's place among the names, by which everything is in order at last. */
+  /** Return a server's position in the order of names. */
   rank(name) {
-    return this.ranks.get(name);
+    return this.#ranks.get(name);
   }
 
   #add(view) {
@@ -49,13 +51,13 @@ function add(counts, state, number) {
   counts[state] = (counts[state] ?? 0) + number;
 }
 
-/** Numbers in names are compared as numbers: 10.0.0.9 comes before 10.0.0.10. */
+/** Compare digits as numbers: 10.0.0.9 comes before 10.0.0.10. */
 function ranksOf(names) {
   const { compare } = new Intl.Collator("en", { numeric: true });
   return new Map(names.sort(compare).map((name, rank) => [name, rank]));
 }
 
-/** The members that only grow tell two lines of one server apart: its state's beginning, its checks, its progress. */
+/** Compare the fields that only grow: start of the state, last check, progress. */
 function isOlder(view, known) {
   for (const key of ["since", "last_check", "progress"]) {
     const [mine, theirs] = [view[key] ?? "", known[key] ?? ""];

@@ -1,62 +1,62 @@
-// Keeps the fleet true. Events are held back while the whole status is fetched, and applied after it, so that nothing is
-// missed: the stream is open before the status is asked for, and it is asked for again whenever the stream was reopened,
-// the settings were read anew, or an event names a server that is not known.
+// Keeps the fleet in sync with the daemon. The stream is open before the status is fetched, and events that arrive
+// meanwhile are applied after it, so none is missed. The status is fetched again when the stream reopens, when the
+// settings are reloaded, and when an event names an unknown server.
 
+import { syncClock } from "../ui/time.js";
 import { fetchStatus } from "./api.js";
-import { setClock } from "../ui/time.js";
 
 const RETRY_MS = 2000;
-const AGAIN_MS = 500;
+const REFETCH_MS = 500;
 const RELOADED = "settings_reloaded";
 
 export class Sync {
-  known = false;
+  ready = false;
   #fleet;
-  #onAll;
+  #onReplaced;
   #onChange;
-  #held = null; // while the status is fetched: the newest line of each server that has changed
+  #pending = null; // while the status is fetched: the newest view of each changed server
   #timer = 0;
-  #asked = 0;
+  #fetches = 0;
 
-  /** `onAll()` after a whole answer, `onChange(before, view)` after one server's new line. */
-  constructor(fleet, { onAll, onChange }) {
+  /** `onReplaced()` runs after a complete status, `onChange(before, view)` after one server's new view. */
+  constructor(fleet, { onReplaced, onChange }) {
     this.#fleet = fleet;
-    this.#onAll = onAll;
+    this.#onReplaced = onReplaced;
     this.#onChange = onChange;
   }
 
   async start() {
     clearTimeout(this.#timer);
-    this.#held ??= new Map();
-    this.#asked += 1;
-    const asked = this.#asked;
+    this.#pending ??= new Map();
+    this.#fetches += 1;
+    const fetchNumber = this.#fetches;
     const status = await fetchStatus().catch(() => null);
-    if (asked !== this.#asked) return; // an answer that was asked for later is on its way
-    if (status) this.#take(status);
+    if (fetchNumber !== this.#fetches) return; // a later fetch is under way
+    if (status) this.#replaceFleet(status);
     else this.#startIn(RETRY_MS);
-  }
-
-  #take(status) {
-    setClock(status.generated_at);
-    this.#fleet.replaceAll(status.servers);
-    for (const view of this.#held.values()) this.#fleet.putUnlessOlder(view);
-    this.#held = null;
-    this.known = true;
-    this.#onAll();
   }
 
   receive(topic, data) {
     const view = topic === "progress" ? data : data.view;
-    if (data.reason === RELOADED) this.#startIn(AGAIN_MS);
+    if (data.reason === RELOADED) this.#startIn(REFETCH_MS);
     if (!view) return;
-    if (this.#held) this.#held.set(view.name, view);
+    if (this.#pending) this.#pending.set(view.name, view);
     else this.#change(view);
+  }
+
+  #replaceFleet(status) {
+    syncClock(status.generated_at);
+    this.#fleet.replaceAll(status.servers);
+    for (const view of this.#pending.values()) this.#fleet.putUnlessOlder(view);
+    this.#pending = null;
+    this.ready = true;
+    this.#onReplaced();
   }
 
   #change(view) {
     const before = this.#fleet.views.get(view.name);
     if (before?.group !== view.group) {
-      this.#startIn(AGAIN_MS);
+      this.#startIn(REFETCH_MS);
       return;
     }
     this.#fleet.put(view);

@@ -1,41 +1,41 @@
-// The controls above the table: they change the arrangement, and say that it has changed.
+// The controls above the table, which change the query.
 
 import { byId, setText } from "../ui/dom.js";
-import { number } from "../ui/format.js";
-import { clearTiles, watchTiles } from "./summary.js";
+import { formatNumber } from "../ui/format.js";
 import { label, setLabel } from "../ui/i18n.js";
+import { clearTiles, watchTiles } from "./summary.js";
 
 const search = byId("search");
 const group = byId("group-filter");
 const grouped = byId("grouped");
 const headers = [...document.querySelectorAll("#table th")];
 
-/** `onChange()` when who is shown, or where, has changed; `onGroup(name)` when a group was chosen, "" for all. */
-export function watchFilters(arrangement, onChange, onGroup) {
-  watchSearch(arrangement, onChange);
+/** Call `onChange()` after each change of the query, and `onGroup(name)` when a group is selected ("" for all). */
+export function watchFilters(query, onChange, onGroup) {
+  watchSearch(query, onChange);
   watchTiles((states) => {
-    arrangement.states = states;
+    query.states = states;
     onChange();
   });
   group.addEventListener("change", () => {
-    arrangement.group = group.value;
+    query.group = group.value;
     onGroup(group.value);
     onChange();
   });
   grouped.addEventListener("click", () => {
-    arrangement.grouped = !arrangement.grouped;
-    grouped.setAttribute("aria-pressed", String(arrangement.grouped));
+    query.grouped = !query.grouped;
+    grouped.setAttribute("aria-pressed", String(query.grouped));
     onChange();
   });
-  byId("clear").addEventListener("click", () => clear(arrangement, onChange, onGroup));
-  watchSorting(arrangement, onChange);
-  watchFolding(arrangement, onChange);
+  byId("clear").addEventListener("click", () => clear(query, onChange, onGroup));
+  watchSorting(query, onChange);
+  watchCollapsing(query, onChange);
 }
 
-function watchSearch(arrangement, onChange) {
+function watchSearch(query, onChange) {
   search.addEventListener("input", () => {
     performance.mark("keystroke");
-    arrangement.words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    query.words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     onChange();
   });
   document.addEventListener("keydown", (event) => {
@@ -45,25 +45,25 @@ function watchSearch(arrangement, onChange) {
   });
 }
 
-function clear(arrangement, onChange, onGroup) {
-  search.value = group.value = arrangement.group = "";
-  arrangement.words = [];
-  arrangement.states = new Set();
+function clear(query, onChange, onGroup) {
+  search.value = group.value = query.group = "";
+  query.words = [];
+  query.states = new Set();
   clearTiles();
   onGroup("");
   search.focus();
   onChange();
 }
 
-function watchSorting(arrangement, onChange) {
+function watchSorting(query, onChange) {
   for (const header of headers) {
     header.querySelector(".sort")?.addEventListener("click", (event) => {
-      arrangement.sortBy(event.currentTarget.dataset.sort);
-      showSorting(arrangement);
+      query.sortBy(event.currentTarget.dataset.sort);
+      showSorting(query);
       onChange();
     });
   }
-  showSorting(arrangement);
+  showSorting(query);
 }
 
 function showSorting({ sort }) {
@@ -74,7 +74,7 @@ function showSorting({ sort }) {
   }
 }
 
-function watchFolding({ collapsed }, onChange) {
+function watchCollapsing({ collapsed }, onChange) {
   byId("rows").addEventListener("click", (event) => {
     const name = event.target.closest(".toggle")?.closest("tr").dataset.group;
     if (name === undefined) return;
@@ -83,11 +83,11 @@ function watchFolding({ collapsed }, onChange) {
   });
 }
 
-/** How many are shown of how many. */
-export function showNumber(arrangement, shown, total) {
-  byId("clear").hidden = !arrangement.filtered;
-  const words = label("shown", { shown: number(shown), total: number(total) });
-  setText(byId("shown"), arrangement.filtered ? words : "");
+/** Show how many of how many servers match. */
+export function showMatchCount(query, shown, total) {
+  byId("clear").hidden = !query.filtered;
+  const text = label("shown", { shown: formatNumber(shown), total: formatNumber(total) });
+  setText(byId("shown"), query.filtered ? text : "");
   byId("empty").hidden = shown > 0;
-  setLabel(byId("empty"), arrangement.filtered ? "none_match" : "no_servers");
+  setLabel(byId("empty"), query.filtered ? "none_match" : "no_servers");
 }

@@ -1,61 +1,62 @@
-// Which servers are shown, and in which order: filters, sorting, groups. No document here.
+// Which servers the table shows, and in which order: search, filters, sorting, groups.
 
-import { reasonText, stateText } from "../ui/i18n.js";
+import { messageText, reasonText, stateText } from "../ui/i18n.js";
 
-/** From well to ill: what needs a person comes first when sorted downwards. */
-const SEVERITY = [
+/** From healthy to failed, so that a descending sort starts with what needs attention. */
+const BY_SEVERITY = [
   "paused", "loaded", "checking", "auto_executing", "warming", "submitting", "cold", "unknown", "unreachable", "failed",
 ];
-const VALUES = {
+const SORT_VALUES = {
   name: () => 0,
-  state: (view) => SEVERITY.indexOf(view.state),
+  state: (view) => BY_SEVERITY.indexOf(view.state),
   since: (view) => view.since,
   queue: (view) => view.queue_remaining ?? -1,
   last_check: (view) => view.last_check ?? "",
 };
-/** What a first click on a column wants to see. */
-const FIRST = { name: 1, state: -1, since: -1, queue: -1, last_check: 1 };
+/** The direction of the first click on a column. */
+const FIRST_DIRECTION = { name: 1, state: -1, since: -1, queue: -1, last_check: 1 };
 
-export class Arrangement {
+export class Query {
   words = [];
   states = new Set();
   group = "";
   grouped = true;
   collapsed = new Set();
   sort = { key: "name", direction: 1 };
-  #texts = new WeakMap();
+  #searchTexts = new WeakMap();
 
   get filtered() {
     return this.words.length > 0 || this.states.size > 0 || this.group !== "";
   }
 
+  /** Sort by a column; reverse the direction if it is sorted by it already. */
   sortBy(key) {
-    const again = this.sort.key === key;
-    this.sort = { key, direction: again ? -this.sort.direction : FIRST[key] };
+    const direction = this.sort.key === key ? -this.sort.direction : FIRST_DIRECTION[key];
+    this.sort = { key, direction };
   }
 
-  /** The language has changed, and with it what the words are looked for in. */
-  forgetTexts() {
-    this.#texts = new WeakMap();
+  /** Drop the cached search texts after a switch of language. */
+  clearSearchTexts() {
+    this.#searchTexts = new WeakMap();
   }
 
   matches(view) {
     if (this.group && view.group !== this.group) return false;
     if (this.states.size > 0 && !this.states.has(view.state)) return false;
-    return this.words.length === 0 || this.words.every((word) => this.#textOf(view).includes(word));
+    return this.words.length === 0 || this.words.every((word) => this.#searchTextOf(view).includes(word));
   }
 
-  /** Whether a server's new line may change who is shown, or where. */
-  isTouchedBy(before, after) {
-    const value = VALUES[this.sort.key];
+  /** Return whether a server's new view may change which rows are shown or their order. */
+  isAffectedBy(before, after) {
+    const value = SORT_VALUES[this.sort.key];
     return value(before) !== value(after) || this.matches(before) !== this.matches(after);
   }
 
-  /** The rows, as {key, group} and {key, name}, and how many servers match. */
-  rowsOf(fleet) {
+  /** Return the rows, each {key, group} or {key, name}, and the number of servers that match. */
+  run(fleet) {
     const rows = [];
     let shown = 0;
-    for (const [group, names] of this.#parts(fleet)) {
+    for (const [group, names] of this.#sections(fleet)) {
       const matching = names.filter((name) => this.matches(fleet.views.get(name)));
       shown += matching.length;
       if (matching.length > 0 && group !== null) rows.push({ key: `group/${group}`, group });
@@ -65,26 +66,26 @@ export class Arrangement {
     return { rows, shown };
   }
 
-  #parts(fleet) {
+  #sections(fleet) {
     if (!this.grouped) return [[null, [...fleet.views.keys()]]];
     return [...fleet.groups.values()].map(({ name, names }) => [name, names]);
   }
 
   #sorted(names, fleet) {
     const { key, direction } = this.sort;
-    const entries = names.map((name) => [VALUES[key](fleet.views.get(name)), fleet.rank(name), name]);
+    const entries = names.map((name) => [SORT_VALUES[key](fleet.views.get(name)), fleet.rank(name), name]);
     const byRank = key === "name" ? direction : 1;
     entries.sort(([a, rankA], [b, rankB]) => (a < b ? -direction : a > b ? direction : byRank * (rankA - rankB)));
     return entries.map(([, , name]) => name);
   }
 
-  #textOf(view) {
-    if (!this.#texts.has(view)) this.#texts.set(view, searchable(view));
-    return this.#texts.get(view);
+  #searchTextOf(view) {
+    if (!this.#searchTexts.has(view)) this.#searchTexts.set(view, searchText(view));
+    return this.#searchTexts.get(view);
   }
 }
 
-function searchable(view) {
-  const words = [view.name, view.group, view.state, stateText(view.state), view.reason, reasonText(view.reason)];
-  return [...words, view.message, ...view.missing].join(" ").toLowerCase();
+function searchText(view) {
+  const parts = [view.name, view.group, view.state, stateText(view.state), view.reason, reasonText(view.reason)];
+  return [...parts, messageText(view), ...view.missing].join(" ").toLowerCase();
 }

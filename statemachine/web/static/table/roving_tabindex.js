@@ -1,31 +1,31 @@
-// The keyboard in a long table: one row's controls are in the tab order, and the arrows go from row to row.
+// Keyboard navigation in the table: Tab reaches the controls of one row, the arrow keys move between rows.
 
 const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, End: Infinity, Home: -Infinity };
 
-export class Roving {
+export class RovingTabindex {
   #list;
-  #reveal;
-  #active = null;
+  #scrollTo;
+  #activeKey = null;
 
-  /** `list`: a Windowed. `reveal(index)` scrolls an item into sight. */
-  constructor(body, list, reveal) {
+  /** `list`: a VirtualList. `scrollTo(index)` scrolls an item into view. */
+  constructor(body, list, scrollTo) {
     this.#list = list;
-    this.#reveal = reveal;
+    this.#scrollTo = scrollTo;
     body.addEventListener("focusin", (event) => this.#activate(keyOf(event.target)));
     body.addEventListener("keydown", (event) => this.#move(event));
   }
 
-  /** After drawing: the active row, or where it is out of sight the first one, is where Tab leads to. */
-  settle() {
-    const keys = this.#list.drawnKeys;
-    const reachable = keys.includes(this.#active) ? this.#active : keys[0];
+  /** After rendering, make the active row reachable by Tab, or the first row if the active one is not rendered. */
+  update() {
+    const keys = this.#list.renderedKeys;
+    const reachable = keys.includes(this.#activeKey) ? this.#activeKey : keys[0];
     for (const key of keys) {
       const tabIndex = key === reachable ? 0 : -1;
       for (const control of this.#list.node(key).querySelectorAll("a, button")) control.tabIndex = tabIndex;
     }
   }
 
-  /** Put the focus on an item's first control, scrolling there; false where there is no such item. */
+  /** Focus an item's primary control; return false if the list has no such item. */
   focus(key) {
     const index = this.#list.indexOf(key);
     if (index < 0) return false;
@@ -34,23 +34,23 @@ export class Roving {
   }
 
   #activate(key) {
-    if (!key || key === this.#active) return;
-    this.#active = key;
-    this.settle();
+    if (!key || key === this.#activeKey) return;
+    this.#activeKey = key;
+    this.update();
   }
 
   #move(event) {
     const step = STEPS[event.key];
-    const here = this.#list.indexOf(keyOf(event.target));
-    if (step === undefined || here < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
+    const current = this.#list.indexOf(keyOf(event.target));
+    if (step === undefined || current < 0 || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
-    const index = Math.min(Math.max(here + step, 0), this.#list.items.length - 1);
+    const index = Math.min(Math.max(current + step, 0), this.#list.items.length - 1);
     this.#focusAt(index, event.target.dataset.action);
   }
 
-  /** The same button as in the row one comes from, if it has one. */
+  /** Focus the button for the same action as in the row before, if the item has one. */
   #focusAt(index, action) {
-    this.#reveal(index);
+    this.#scrollTo(index);
     const node = this.#list.nodeAt(index);
     const same = action && node.querySelector(`[data-action="${action}"]`);
     (same || node.querySelector("[data-primary]")).focus({ preventScroll: true });

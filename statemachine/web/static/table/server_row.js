@@ -1,15 +1,16 @@
 // One server's row.
 
-import { showTime } from "../ui/time.js";
-import { showServerActions } from "../actions/buttons.js";
-import { copyOf, serverHash, setText, showState, stateBadge } from "../ui/dom.js";
-import { number, percent } from "../ui/format.js";
-import { label, reasonText } from "../ui/i18n.js";
+import { updateServerButtons } from "../actions/buttons.js";
+import { serverHash } from "../ui/address.js";
+import { cloneTemplate, setBadge, setText, stateBadge } from "../ui/dom.js";
+import { formatNumber, formatPercent } from "../ui/format.js";
+import { label, messageText, reasonText } from "../ui/i18n.js";
+import { setRelativeTime } from "../ui/time.js";
 
-const CHANGED_MS = 1500;
+const HIGHLIGHT_MS = 1500;
 
 export class ServerRow {
-  node = copyOf("row-template");
+  node = cloneTemplate("row-template");
   #view = null;
   #cells = new Map();
   #badge = stateBadge("unknown");
@@ -20,31 +21,31 @@ export class ServerRow {
     this.#cells.get("state").append(this.#badge);
   }
 
-  /** `index`: its place among the rows, the header being the first for those who count. */
+  /** `index`: the row's position; aria-rowindex counts from 1 and includes the header. */
   show(view, index) {
     this.node.setAttribute("aria-rowindex", index + 2);
-    this.#flash(view);
+    this.#highlightChange(view);
     this.#view = view;
     this.node.dataset.name = view.name;
     this.node.dataset.state = view.state;
     this.#showName(view);
-    showState(this.#badge, view.state);
-    showTime(this.#time("since"), view.since);
+    setBadge(this.#badge, view.state);
+    setRelativeTime(this.#timeOf("since"), view.since);
     this.#showWhy(view);
     this.#showQueue(view);
-    showTime(this.#time("last_check"), view.last_check);
-    showTime(this.#time("next_action"), view.next_action_at, true);
-    showServerActions(this.#buttons, view.name, view.state);
+    setRelativeTime(this.#timeOf("last_check"), view.last_check);
+    setRelativeTime(this.#timeOf("next_action"), view.next_action_at, true);
+    updateServerButtons(this.#buttons, view.name, view.state);
   }
 
-  /** A change of state while one looks on lights up for a moment. */
-  #flash(view) {
+  /** Highlight the row briefly if its state has changed while it is shown. */
+  #highlightChange(view) {
     if (!this.#view || this.#view.name !== view.name || this.#view.state === view.state) return;
     this.node.classList.add("changed");
-    setTimeout(() => this.node.classList.remove("changed"), CHANGED_MS);
+    setTimeout(() => this.node.classList.remove("changed"), HIGHLIGHT_MS);
   }
 
-  #time(column) {
+  #timeOf(column) {
     return this.#cells.get(column).firstElementChild;
   }
 
@@ -57,22 +58,23 @@ export class ServerRow {
 
   #showWhy(view) {
     const [reason, message, progress] = this.#cells.get("why").children;
+    const text = messageText(view);
     setText(reason, reasonText(view.reason));
-    setText(message, view.message);
-    message.title = view.message;
+    setText(message, text);
+    message.title = text;
     message.hidden = view.progress !== null;
     progress.hidden = view.progress === null;
     if (view.progress === null) return;
-    const [bar, words] = progress.children;
+    const [bar, percent] = progress.children;
     bar.ariaLabel = label("progress");
     bar.value = view.progress;
-    setText(words, percent(view.progress));
+    setText(percent, formatPercent(view.progress));
   }
 
   #showQueue(view) {
     const cell = this.#cells.get("queue");
     cell.dataset.label = label("queue");
-    setText(cell, number(view.queue_remaining));
+    setText(cell, formatNumber(view.queue_remaining));
     cell.classList.toggle("busy", view.queue_remaining > 0);
   }
 }

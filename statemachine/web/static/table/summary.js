@@ -1,7 +1,7 @@
-// The figures above the table: how many are loaded, and how many are in each state. The states filter the table.
+// The counts above the table: how many servers are loaded, and a tile per state that filters the table.
 
 import { byId, make, setText } from "../ui/dom.js";
-import { number } from "../ui/format.js";
+import { formatNumber } from "../ui/format.js";
 import { stateText } from "../ui/i18n.js";
 
 const tiles = [...byId("tiles").querySelectorAll("button")];
@@ -12,27 +12,28 @@ const segments = tiles.map((tile) => {
 });
 byId("bar").append(...segments);
 
-/** Show {state: count}. */
+/** Show the number of servers per state. */
 export function showCounts(counts, total) {
-  setText(byId("loaded"), number(counts.loaded ?? 0));
-  setText(byId("total"), number(total));
+  setText(byId("loaded"), formatNumber(counts.loaded ?? 0));
+  setText(byId("total"), formatNumber(total));
   tiles.forEach((tile, index) => {
-    const count = counts[tile.dataset.state] ?? 0;
-    setText(tile.querySelector("b"), number(count));
+    const { state } = tile.dataset;
+    const count = counts[state] ?? 0;
+    setText(tile.querySelector("b"), formatNumber(count));
     tile.classList.toggle("none", count === 0);
     segments[index].style.flexGrow = String(count);
     segments[index].hidden = count === 0;
-    segments[index].title = `${stateText(tile.dataset.state)}: ${count}`;
+    segments[index].title = `${stateText(state)} ${formatNumber(count)}`;
   });
 }
 
-/** `onChange(states)` with the set of chosen states, empty for all. */
+/** Call `onChange(states)` with the selected states; an empty set selects all. */
 export function watchTiles(onChange) {
   byId("tiles").addEventListener("click", (event) => {
     const tile = event.target.closest("button");
     if (!tile) return;
-    tile.setAttribute("aria-pressed", String(tile.getAttribute("aria-pressed") !== "true"));
-    onChange(chosenStates());
+    tile.setAttribute("aria-pressed", String(!isPressed(tile)));
+    onChange(new Set(tiles.filter(isPressed).map(({ dataset }) => dataset.state)));
   });
 }
 
@@ -40,5 +41,4 @@ export function clearTiles() {
   for (const tile of tiles) tile.setAttribute("aria-pressed", "false");
 }
 
-const chosenStates = () =>
-  new Set(tiles.filter((tile) => tile.getAttribute("aria-pressed") === "true").map((tile) => tile.dataset.state));
+const isPressed = (tile) => tile.getAttribute("aria-pressed") === "true";

@@ -1,36 +1,35 @@
-// The table of servers. Only the rows in sight are in the document, so that the work follows the size of the window and
-// not that of the fleet.
+// The table of servers. Only visible rows are in the document, so the work depends on the window and not on the fleet.
 
-import { tickAll } from "../ui/time.js";
 import { byId } from "../ui/dom.js";
+import { updateRelativeTimes } from "../ui/time.js";
 import { GroupRow } from "./group_row.js";
-import { Roving } from "./roving_tabindex.js";
+import { RovingTabindex } from "./roving_tabindex.js";
 import { ServerRow } from "./server_row.js";
-import { Windowed } from "./virtual_list.js";
+import { VirtualList } from "./virtual_list.js";
 
 const table = byId("table");
 const body = byId("rows");
 
 export class Table {
   #fleet;
-  #arrangement;
+  #query;
   #statsOf;
   #heights = { server: 0, group: 0 };
   #list;
   #roving;
 
-  /** `statsOf(group)`: a group's last day, or null. `onScroll()`: what is in sight has changed. */
-  constructor(fleet, arrangement, statsOf, onScroll) {
+  /** `statsOf(group)`: the group's last day, or null. `onScroll()` runs when other rows come into view. */
+  constructor(fleet, query, statsOf, onScroll) {
     this.#fleet = fleet;
-    this.#arrangement = arrangement;
+    this.#query = query;
     this.#statsOf = statsOf;
-    this.#list = new Windowed({
+    this.#list = new VirtualList({
       body,
-      sight: () => sightOf(body.getBoundingClientRect()),
+      viewport: () => viewportOf(body.getBoundingClientRect()),
       heightOf: (row) => (row.name === undefined ? this.#heights.group : this.#heights.server),
-      create: (row) => (row.name === undefined ? this.#groupRow() : this.#serverRow()),
+      create: (row) => (row.name === undefined ? this.#createGroupRow() : this.#createServerRow()),
     });
-    this.#roving = new Roving(body, this.#list, (index) => this.#reveal(index));
+    this.#roving = new RovingTabindex(body, this.#list, (index) => this.#scrollTo(index));
     this.#readHeights();
     window.addEventListener("scroll", onScroll, { passive: true });
     window.addEventListener("resize", () => {
@@ -40,32 +39,33 @@ export class Table {
     });
   }
 
-  /** Show these rows of the arrangement, in their order, and no others. */
+  /** Show the rows of a query. If the focused row is gone, focus the one in its place. */
   setRows(rows) {
-    const [held, place] = [heldKey(), this.#list.indexOf(heldKey())];
+    const key = focusedKey();
+    const index = this.#list.indexOf(key);
     this.#list.setItems(rows);
     table.setAttribute("aria-rowcount", rows.length + 1);
     table.hidden = rows.length === 0;
-    this.draw(true);
-    if (held && this.#list.indexOf(held) < 0 && rows.length > 0) {
-      this.#roving.focus(rows[Math.min(place, rows.length - 1)].key);
+    this.render(true);
+    if (key && this.#list.indexOf(key) < 0 && rows.length > 0) {
+      this.#roving.focus(rows[Math.min(index, rows.length - 1)].key);
     }
   }
 
-  /** Draw what has come into sight. */
-  draw(anew = false) {
-    this.#list.draw(anew);
-    this.#roving.settle();
+  /** Render the rows that have come into view. `all`: update the others, too. */
+  render(all = false) {
+    this.#list.render(all);
+    this.#roving.update();
   }
 
-  /** Show one server's new line, and the count of its group. */
+  /** Update a server's row and its group's. */
   update(name) {
-    this.#list.refresh(`server/${name}`);
-    this.#list.refresh(`group/${this.#fleet.views.get(name).group}`);
+    this.#list.update(`server/${name}`);
+    this.#list.update(`group/${this.#fleet.views.get(name).group}`);
   }
 
-  refreshGroups() {
-    for (const group of this.#fleet.groups.keys()) this.#list.refresh(`group/${group}`);
+  updateGroups() {
+    for (const group of this.#fleet.groups.keys()) this.#list.update(`group/${group}`);
   }
 
   focusServer(name) {
@@ -73,18 +73,18 @@ export class Table {
   }
 
   tick() {
-    tickAll(body);
+    updateRelativeTimes(body);
   }
 
-  #serverRow() {
+  #createServerRow() {
     const row = new ServerRow();
     return { node: row.node, show: ({ name }, index) => row.show(this.#fleet.views.get(name), index) };
   }
 
-  #groupRow() {
+  #createGroupRow() {
     const row = new GroupRow();
     const show = ({ group }, index) =>
-      row.show(this.#fleet.groups.get(group), this.#statsOf(group), this.#arrangement.collapsed.has(group), index);
+      row.show(this.#fleet.groups.get(group), this.#statsOf(group), this.#query.collapsed.has(group), index);
     return { node: row.node, show };
   }
 
@@ -94,16 +94,17 @@ export class Table {
     this.#heights.group = parseFloat(style.getPropertyValue("--group-height"));
   }
 
-  /** Scroll so that a row stands between the table's head, which stays on top, and the window's end. */
-  #reveal(index) {
-    const at = body.getBoundingClientRect().top + this.#list.top(index);
-    const [above, below] = [table.tHead.getBoundingClientRect().height + stickyTop(), window.innerHeight];
-    const height = this.#list.top(index + 1) - this.#list.top(index);
-    if (at < above) window.scrollBy(0, at - above);
-    else if (at + height > below) window.scrollBy(0, at + height - below);
+  /** Scroll until a row is between the sticky header and the bottom of the window. */
+  #scrollTo(index) {
+    const top = body.getBoundingClientRect().top + this.#list.top(index);
+    const bottom = top + this.#list.top(index + 1) - this.#list.top(index);
+    const headerBottom = table.tHead.getBoundingClientRect().height + stickyTop();
+    if (top < headerBottom) window.scrollBy(0, top - headerBottom);
+    else if (bottom > window.innerHeight) window.scrollBy(0, bottom - window.innerHeight);
   }
 }
 
 const stickyTop = () => parseFloat(getComputedStyle(table.tHead).top) || 0;
-const sightOf = (rect) => [-rect.top, -rect.top + window.innerHeight];
-const heldKey = () => (body.contains(document.activeElement) ? document.activeElement.closest("[data-key]").dataset.key : null);
+const viewportOf = (rect) => [-rect.top, -rect.top + window.innerHeight];
+const focusedKey = () =>
+  body.contains(document.activeElement) ? document.activeElement.closest("[data-key]").dataset.key : null;

@@ -1,25 +1,25 @@
-// A long list of which only what is in sight is in the document: every item has its place by its height, and the items
-// near the window are drawn there. The item that has the focus stays, wherever it is, so that focus is never lost.
+// A list that keeps only the visible items in the document. The item that has the focus stays in it even when it is
+// scrolled out of view, so the focus is never lost.
 
 const OVERSCAN_PX = 320;
 
-export class Windowed {
+export class VirtualList {
   #body;
-  #sight;
+  #viewport;
   #heightOf;
   #create;
   #items = [];
   #tops = new Float64Array(1);
-  #places = new Map();
-  #drawn = new Map();
+  #indexes = new Map();
+  #rendered = new Map();
 
   /**
-   * `sight()`: the window's [top, bottom] in px below the top of `body`. `heightOf(item)`: px.
+   * `viewport()`: the visible [top, bottom] in px below the top of `body`. `heightOf(item)`: px.
    * `create(item)`: {node, show(item, index)}. Items have a `key`.
    */
-  constructor({ body, sight, heightOf, create }) {
+  constructor({ body, viewport, heightOf, create }) {
     this.#body = body;
-    this.#sight = sight;
+    this.#viewport = viewport;
     this.#heightOf = heightOf;
     this.#create = create;
   }
@@ -34,11 +34,11 @@ export class Windowed {
 
   setItems(items) {
     this.#items = items;
-    this.#places = new Map(items.map((item, index) => [item.key, index]));
+    this.#indexes = new Map(items.map((item, index) => [item.key, index]));
     this.measure();
   }
 
-  /** Heights have changed with the width of the window. */
+  /** Recompute the positions; heights depend on the width of the window. */
   measure() {
     this.#tops = new Float64Array(this.#items.length + 1);
     this.#items.forEach((item, index) => (this.#tops[index + 1] = this.#tops[index] + this.#heightOf(item)));
@@ -46,7 +46,7 @@ export class Windowed {
   }
 
   indexOf(key) {
-    return this.#places.get(key) ?? -1;
+    return this.#indexes.get(key) ?? -1;
   }
 
   top(index) {
@@ -54,62 +54,57 @@ export class Windowed {
   }
 
   node(key) {
-    return this.#drawn.get(key)?.node;
+    return this.#rendered.get(key)?.node;
   }
 
-  /** Keys of what is drawn, from the top. */
-  get drawnKeys() {
-    return [...this.#drawn.keys()].sort((a, b) => this.indexOf(a) - this.indexOf(b));
+  /** Keys of the rendered items, from the top. */
+  get renderedKeys() {
+    return [...this.#rendered.keys()].sort((a, b) => this.indexOf(a) - this.indexOf(b));
   }
 
-  /** Show an item anew, if it is drawn. */
-  refresh(key) {
-    const drawn = this.#drawn.get(key);
+  /** Update an item's node, if it is rendered. */
+  update(key) {
+    const rendered = this.#rendered.get(key);
     const index = this.indexOf(key);
-    if (drawn && index >= 0) drawn.show(this.#items[index], index);
+    if (rendered && index >= 0) rendered.show(this.#items[index], index);
   }
 
-  /** Forget what is drawn: the words have changed. */
-  clear() {
-    for (const key of this.#drawn.keys()) this.refresh(key);
-  }
-
-  /** Draw what is in sight. `anew`: items or their order have changed. */
-  draw(anew = false) {
+  /** Render the visible items. `all`: also update those that are rendered already. */
+  render(all = false) {
     const focused = this.#focusedKey();
-    const wanted = this.#wanted(focused);
-    for (const [key, { node }] of this.#drawn) {
-      if (wanted.has(key)) continue;
+    const visible = this.#visible(focused);
+    for (const [key, { node }] of this.#rendered) {
+      if (visible.has(key)) continue;
       node.remove();
-      this.#drawn.delete(key);
+      this.#rendered.delete(key);
     }
-    for (const [key, index] of wanted) this.#place(key, index, anew);
-    inOrder(this.#body, [...wanted.keys()].map((key) => this.node(key)), this.node(focused));
+    for (const [key, index] of visible) this.#place(key, index, all);
+    reorder(this.#body, [...visible.keys()].map((key) => this.node(key)), this.node(focused));
   }
 
-  /** Draw the item at `index` and give its node. */
+  /** Return the node of the item at `index`, rendering it if needed. */
   nodeAt(index) {
     const key = this.#items[index].key;
-    if (!this.#drawn.has(key)) this.draw();
+    if (!this.#rendered.has(key)) this.render();
     return this.node(key);
   }
 
-  #place(key, index, anew) {
-    let drawn = this.#drawn.get(key);
-    if (!drawn) {
-      drawn = this.#create(this.#items[index]);
-      drawn.node.dataset.key = key;
-      this.#drawn.set(key, drawn);
-      anew = true;
+  #place(key, index, update) {
+    let rendered = this.#rendered.get(key);
+    if (!rendered) {
+      rendered = this.#create(this.#items[index]);
+      rendered.node.dataset.key = key;
+      this.#rendered.set(key, rendered);
+      update = true;
     }
-    if (anew) drawn.show(this.#items[index], index);
+    if (update) rendered.show(this.#items[index], index);
     const top = `${this.#tops[index]}px`;
-    if (drawn.node.style.top !== top) drawn.node.style.top = top;
+    if (rendered.node.style.top !== top) rendered.node.style.top = top;
   }
 
-  /** Key → index, from the top. */
-  #wanted(focused) {
-    const [top, bottom] = this.#sight();
+  /** Map the key of each item to render to its index, from the top. */
+  #visible(focused) {
+    const [top, bottom] = this.#viewport();
     const first = this.#indexAt(top - OVERSCAN_PX);
     const last = this.#indexAt(bottom + OVERSCAN_PX);
     const indexes = [];
@@ -136,14 +131,14 @@ export class Windowed {
   }
 }
 
-/** Bring the nodes into this order without moving `anchor`: an element that is moved loses the focus. */
-function inOrder(body, nodes, anchor) {
-  const at = Math.max(0, nodes.indexOf(anchor));
-  for (let index = at - 1, next = nodes[at]; index >= 0; next = nodes[index], index -= 1) {
+/** Put the nodes into this order without moving `anchor`: an element that is moved loses the focus. */
+function reorder(body, nodes, anchor) {
+  const start = Math.max(0, nodes.indexOf(anchor));
+  for (let index = start - 1, next = nodes[start]; index >= 0; next = nodes[index], index -= 1) {
     if (nodes[index].nextElementSibling !== next) body.insertBefore(nodes[index], next);
   }
-  if (nodes.length > 0 && nodes[at].parentNode !== body) body.prepend(nodes[at]);
-  for (let index = at + 1; index < nodes.length; index += 1) {
+  if (nodes.length > 0 && nodes[start].parentNode !== body) body.prepend(nodes[start]);
+  for (let index = start + 1; index < nodes.length; index += 1) {
     if (nodes[index].previousElementSibling !== nodes[index - 1]) nodes[index - 1].after(nodes[index]);
   }
 }

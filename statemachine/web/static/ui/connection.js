@@ -1,33 +1,33 @@
-// Whether what is shown is live. While it is not, the page says since when, and greys its values.
+// The connection indicator, and the banner that dates the page's data while it is disconnected.
 
-import { clockTime } from "./time.js";
 import { byId, setText } from "./dom.js";
 import { label, setLabel } from "./i18n.js";
+import { formatTime } from "./time.js";
 
-const node = byId("connection");
+const indicator = byId("connection");
 const banner = byId("lost");
 let lostAt = null;
 
-export function showLive() {
+export function showConnected() {
   lostAt = null;
   show("live");
 }
 
-/** From the first loss on, however often it is tried again. A page that never was live is still connecting. */
-export function showLost() {
-  if (node.dataset.connection === "connecting") return;
+/** Show the connection as lost since the first failure. Until the first connection, keep showing "connecting". */
+export function showDisconnected() {
+  if (indicator.dataset.connection === "connecting") return;
   lostAt ??= new Date().toISOString();
   show("lost");
 }
 
-/** Say it again, in the language that is now spoken. */
+/** Render the banner again after a switch of language. */
 export function relabelConnection() {
-  if (lostAt) setText(banner, label("lost_since", { time: clockTime(lostAt) }));
+  if (lostAt) setText(banner, label("lost_since", { time: formatTime(lostAt) }));
 }
 
 function show(state) {
-  node.dataset.connection = state;
-  setLabel(node.querySelector("[data-text]"), state);
+  indicator.dataset.connection = state;
+  setLabel(indicator.querySelector("[data-text]"), state);
   document.documentElement.toggleAttribute("data-stale", state === "lost");
   banner.hidden = state !== "lost";
   relabelConnection();

@@ -1,4 +1,4 @@
-// Small pieces of the document that several parts of the page show.
+// Helpers for building and updating elements.
 
 import { stateText } from "./i18n.js";
 
@@ -6,10 +6,10 @@ const SVG = "http://www.w3.org/2000/svg";
 
 export const byId = (id) => document.getElementById(id);
 
-/** A copy of the first element in a <template>. */
-export const copyOf = (id) => byId(id).content.firstElementChild.cloneNode(true);
+/** Clone the first element of a <template>. */
+export const cloneTemplate = (id) => byId(id).content.firstElementChild.cloneNode(true);
 
-/** An element of a class, with texts and elements in it; null leaves out. */
+/** Create an element with a class, texts and child elements; null children are skipped. */
 export function make(tag, className, ...content) {
   const node = document.createElement(tag);
   if (className) node.className = className;
@@ -17,7 +17,7 @@ export function make(tag, className, ...content) {
   return node;
 }
 
-/** An SVG element; `attributes` as they stand in a document. */
+/** Create an SVG element with attributes and children. */
 export function makeSvg(tag, attributes, ...children) {
   const node = document.createElementNS(SVG, tag);
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
@@ -25,52 +25,40 @@ export function makeSvg(tag, attributes, ...children) {
   return node;
 }
 
-/** Write a text only where it differs, which spares the browser a layout. */
+/** Set an element's text if it differs, to avoid needless layout. */
 export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
-/** Colour, shape and words of a state in a badge. */
-export function showState(badge, state) {
+/** Set the colour, icon and text of a state badge. */
+export function setBadge(badge, state) {
   badge.dataset.state = state;
   badge.querySelector("use").setAttribute("href", `#shape-${state}`);
   setText(badge.querySelector(".state-text"), stateText(state));
 }
 
-/** A badge of its own. */
+/** Create a badge that shows a state. */
 export function stateBadge(state) {
-  const badge = copyOf("badge-template");
-  showState(badge, state);
+  const badge = cloneTemplate("badge-template");
+  setBadge(badge, state);
   return badge;
 }
 
-/** Draw anew what is in an element; the focus in it stays, and so does what was folded. */
-export function redraw(node, parts) {
-  const held = node.contains(document.activeElement) ? document.activeElement : null;
+/** Replace an element's children; keep the focus and whether its <details> is open. */
+export function replaceContent(node, children) {
+  const focused = node.contains(document.activeElement) ? document.activeElement : null;
   const open = node.querySelector("details")?.open ?? true;
-  node.replaceChildren(...parts);
+  node.replaceChildren(...children);
   node.querySelector("details")?.toggleAttribute("open", open);
-  if (held) node.querySelector(held.id ? `#${held.id}` : held.localName)?.focus({ preventScroll: true });
+  if (focused) node.querySelector(focused.id ? `#${focused.id}` : focused.localName)?.focus({ preventScroll: true });
 }
 
-/** Where a server's drawer is found. */
-export const serverHash = (name) => `#server=${encodeURIComponent(name)}`;
-
-/** Offer these groups in a <select>, whose first option stands for all. */
-export function offerGroups(select, groups) {
-  const offered = [...select.options].slice(1).map((option) => option.value);
-  if (offered.join("\n") === groups.join("\n")) return;
-  const chosen = select.value;
+/** Set the groups of a <select> whose first option means "all"; keep the selection if it still exists. */
+export function setGroupOptions(select, groups) {
+  const current = [...select.options].slice(1).map((option) => option.value);
+  if (current.join("\n") === groups.join("\n")) return;
+  const selected = select.value;
   const options = groups.map((group) => Object.assign(make("option", "", group), { value: group }));
   select.replaceChildren(select.options[0], ...options);
-  select.value = groups.includes(chosen) ? chosen : "";
-}
-
-const TOAST_MS = 6000;
-
-/** A short word about what was just done. */
-export function toast(words, kind) {
-  const note = make("p", `toast ${kind}`, words);
-  byId("toasts").append(note);
-  setTimeout(() => note.remove(), TOAST_MS);
+  select.value = groups.includes(selected) ? selected : "";
 }

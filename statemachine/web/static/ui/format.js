@@ -1,37 +1,39 @@
-// Figures as people read them, in the language that is spoken.
+// Numbers and durations in the reader's language.
 
 import { locale } from "./i18n.js";
 
-const made = new Map();
-
-/** A formatter of the browser for the page's language, made once. `kind`: Intl.NumberFormat or the like. */
-export function intl(kind, options) {
-  const key = `${kind.name} ${locale()} ${JSON.stringify(options)}`;
-  if (!made.has(key)) made.set(key, new kind(locale(), options));
-  return made.get(key);
-}
-
-const NOTHING = "–";
+const NO_VALUE = "–";
 const GIB = 2 ** 30;
-const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
+/** Units of time with their length in seconds, longest first. */
+export const TIME_UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 
-const format = (options) => intl(Intl.NumberFormat, options);
-export const number = (value) => (value === null || value === undefined ? NOTHING : format({}).format(value));
+const formatters = new Map();
 
-/** A share of 1; what is nearly all is never rounded to all. */
-export function percent(share) {
-  if (share === null || share === undefined) return NOTHING;
-  const whole = format({ style: "percent", maximumFractionDigits: 1, roundingMode: "floor" });
-  return whole.format(share);
+/** Return an Intl formatter for the reader's language. They are expensive to create, so each is cached. */
+export function formatter(Format, options) {
+  const key = `${Format.name} ${locale()} ${JSON.stringify(options)}`;
+  if (!formatters.has(key)) formatters.set(key, new Format(locale(), options));
+  return formatters.get(key);
 }
 
-/** "4.2 s", "3m 20s", "5h 12m": the two largest units. */
-export function duration(seconds) {
-  if (seconds === null || seconds === undefined) return NOTHING;
+const numberFormat = (options) => formatter(Intl.NumberFormat, options);
+const isMissing = (value) => value === null || value === undefined;
+
+export const formatNumber = (value) => (isMissing(value) ? NO_VALUE : numberFormat({}).format(value));
+
+/** Format a share between 0 and 1, rounded down: 99.99 % must not become 100 %. */
+export function formatPercent(share) {
+  if (isMissing(share)) return NO_VALUE;
+  return numberFormat({ style: "percent", maximumFractionDigits: 1, roundingMode: "floor" }).format(share);
+}
+
+/** Format seconds as "4.2s" or with the two largest units: "3m 20s", "5h 12m". */
+export function formatDuration(seconds) {
+  if (isMissing(seconds)) return NO_VALUE;
   if (seconds < 10) return amount(seconds, "second", 1);
-  const first = UNITS.findIndex(([, length]) => seconds >= length);
-  const [unit, length] = UNITS[first];
-  const [smaller, smallerLength] = UNITS[first + 1] ?? [];
+  const first = TIME_UNITS.findIndex(([, length]) => seconds >= length);
+  const [unit, length] = TIME_UNITS[first];
+  const [smaller, smallerLength] = TIME_UNITS[first + 1] ?? [];
   const rest = smaller ? Math.floor((seconds % length) / smallerLength) : 0;
   const parts = [amount(Math.floor(seconds / length), unit, 0)];
   if (rest) parts.push(amount(rest, smaller, 0));
@@ -39,10 +41,8 @@ export function duration(seconds) {
 }
 
 const amount = (value, unit, digits) =>
-  format({ style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: digits }).format(value);
+  numberFormat({ style: "unit", unit, unitDisplay: "narrow", maximumFractionDigits: digits }).format(value);
 
-export const gibibytes = (bytes) => format({ maximumFractionDigits: 1 }).format(bytes / GIB);
+export const formatGibibytes = (bytes) => numberFormat({ maximumFractionDigits: 1 }).format(bytes / GIB);
 
-export function milliseconds(ms) {
-  return ms < 1000 ? amount(ms, "millisecond", 0) : duration(ms / 1000);
-}
+export const formatMilliseconds = (ms) => (ms < 1000 ? amount(ms, "millisecond", 0) : formatDuration(ms / 1000));

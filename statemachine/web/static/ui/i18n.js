@@ -1,30 +1,62 @@
-// The page's words. Both languages come with the page, so that switching asks nobody.
+// The page's texts. The page is served with all languages, so switching needs no request.
 
 const texts = JSON.parse(document.getElementById("texts").textContent);
-const REMEMBERED = "comfywarm.language";
+const STORAGE_KEY = "comfywarm.language";
+const PLACE = /\{(\w+)\}/g;
+const LIST_SEPARATOR = { en: ", ", zh: "、" };
 
 let language = document.body.dataset.language;
 
-/** The text of a key in one of the groups; an unknown key stands for itself. */
-const text = (group, key) => texts[language][group][key] ?? key;
-
-/** A label, with `values` in its {places}. */
-export const label = (key, values = {}) =>
-  text("label", key).replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
-export const stateText = (state) => text("state", state);
-export const reasonText = (reason) => texts[language].reason[reason] ?? text("notice", reason);
-export const witnessText = (witness) => text("witness", witness);
-export const outcomeText = (outcome) => text("outcome", outcome);
-export const locale = () => (language === "zh" ? "zh-CN" : "en");
-
-/** Take up the remembered language, unless the address names one. */
-export function recallLanguage() {
-  const remembered = localStorage.getItem(REMEMBERED);
-  const named = new URLSearchParams(location.search).has("lang");
-  if (!named && remembered in texts) setLanguage(remembered);
+/** Return the text of a key, or undefined. */
+function find(group, key) {
+  const entries = texts[language][group] ?? {};
+  return Object.hasOwn(entries, key) ? entries[key] : undefined;
 }
 
-/** `onChange()` after the reader has switched: here, in the address where it named a language, and at the next visit. */
+/** Return a label with `values` filled into its {places}. */
+export const label = (key, values = {}) =>
+  (find("label", key) ?? key).replace(PLACE, (place, name) => values[name] ?? place);
+export const stateText = (state) => find("state", state) ?? state;
+export const reasonText = (reason) => find("reason", reason) ?? find("notice", reason) ?? reason;
+export const sourceText = (source) => find("witness", source) ?? source;
+export const outcomeText = (outcome) => find("outcome", outcome) ?? outcome;
+/** Return the text for an error code of the API, or the message that came with it. */
+export const errorText = ({ code, message }) => find("label", `error_${code}`) ?? message;
+export const joinList = (parts) => parts.join(LIST_SEPARATOR[language]);
+export const locale = () => (language === "zh" ? "zh-CN" : "en");
+
+/** Return the message of an entry in the reader's language, or `entry.message` where there is no template for it. */
+export function messageText(entry) {
+  return render(entry.message_code, entry.message_params) ?? entry.message;
+}
+
+/** Return null if the code, a nested code or a parameter is unknown. */
+function render(code, params) {
+  const template = find("message", code);
+  if (template === undefined) return null;
+  const names = [...template.matchAll(PLACE)].map(([, name]) => name);
+  const values = Object.fromEntries(names.map((name) => [name, paramText(params?.[name])]));
+  if (Object.values(values).includes(null)) return null;
+  return template.replace(PLACE, (_, name) => values[name]);
+}
+
+function paramText(param) {
+  if (param === undefined || param === null) return null;
+  if (Array.isArray(param)) {
+    const parts = param.map(paramText);
+    return parts.includes(null) ? null : joinList(parts);
+  }
+  return typeof param === "object" ? render(param.code, param.params) : String(param);
+}
+
+/** Switch to the language that the reader chose on an earlier visit, unless the address names one. */
+export function restoreLanguage() {
+  const stored = localStorage.getItem(STORAGE_KEY);
+  const named = new URLSearchParams(location.search).has("lang");
+  if (!named && Object.hasOwn(texts, stored)) setLanguage(stored);
+}
+
+/** Let the reader switch languages; call `onChange()` after each switch. */
 export function watchLanguage(onChange) {
   for (const button of document.querySelectorAll("button[data-language]")) {
     button.addEventListener("click", () => {
@@ -35,7 +67,7 @@ export function watchLanguage(onChange) {
 }
 
 function chooseLanguage(chosen) {
-  localStorage.setItem(REMEMBERED, chosen);
+  localStorage.setItem(STORAGE_KEY, chosen);
   const address = new URL(location.href);
   if (address.searchParams.has("lang")) {
     address.searchParams.set("lang", chosen);
@@ -63,7 +95,7 @@ function translate(root) {
   for (const node of root.querySelectorAll("[data-placeholder]")) node.placeholder = label(node.dataset.placeholder);
 }
 
-/** Give an element a text that follows the language. */
+/** Set an element's text to a label that follows the language. */
 export function setLabel(node, key) {
   node.dataset.text = key;
   node.textContent = label(key);

@@ -1,33 +1,33 @@
-// Light or dark: as the system says, or as the reader chose.
+// The theme: light, dark, or that of the system.
 
-const REMEMBERED = "comfywarm.theme";
+const STORAGE_KEY = "comfywarm.theme";
 const buttons = [...document.querySelectorAll("[data-theme-choice]")];
 const root = document.documentElement;
 
-/** `onChange()` when colours have changed, by choice or by the system. */
+/** Let the reader choose a theme; call `onChange()` when the colours change, also with the system's setting. */
 export function watchTheme(onChange) {
-  show();
+  showChoice();
   for (const button of buttons) {
     button.addEventListener("click", () => {
-      choose(button.dataset.themeChoice);
+      chooseTheme(button.dataset.themeChoice);
       onChange();
     });
   }
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", onChange);
 }
 
-function choose(theme) {
+function chooseTheme(theme) {
   if (theme === "auto") {
     delete root.dataset.theme;
-    localStorage.removeItem(REMEMBERED);
+    localStorage.removeItem(STORAGE_KEY);
   } else {
     root.dataset.theme = theme;
-    localStorage.setItem(REMEMBERED, theme);
+    localStorage.setItem(STORAGE_KEY, theme);
   }
-  show();
+  showChoice();
 }
 
-function show() {
-  const chosen = root.dataset.theme ?? "auto";
-  for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.themeChoice === chosen));
+function showChoice() {
+  const theme = root.dataset.theme ?? "auto";
+  for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.themeChoice === theme));
 }

@@ -1,6 +1,6 @@
-// The appearance that the reader chose, before the first paint: a module would come too late, and the page would flash.
+// Applies the reader's theme before the first paint. A module would run too late, and the page would flash.
 
 {
-  const chosen = localStorage.getItem("comfywarm.theme");
-  if (chosen === "light" || chosen === "dark") document.documentElement.dataset.theme = chosen;
+  const theme = localStorage.getItem("comfywarm.theme");
+  if (theme === "light" || theme === "dark") document.documentElement.dataset.theme = theme;
 }

@@ -1,20 +1,20 @@
-// When to draw: at most once a frame, and what is dear at most once in a while.
+// Limits on how often a function runs.
 
-/** A function that asks for `draw` in the next frame, however often it is called. */
-export function onceAFrame(draw) {
-  let asked = false;
+/** Return a function that runs `draw` in the next animation frame, once however often it is called. */
+export function oncePerFrame(draw) {
+  let scheduled = false;
   return () => {
-    if (asked) return;
-    asked = true;
+    if (scheduled) return;
+    scheduled = true;
     requestAnimationFrame(() => {
-      asked = false;
+      scheduled = false;
       draw();
     });
   };
 }
 
-/** A function that runs `work` at once, and after that at most every `ms`; the last call is never left out. */
-export function atMostEvery(ms, work) {
+/** Return a function that runs `work` at most once every `ms`; the last call always runs. */
+export function throttle(ms, work) {
   let next = 0;
   let timer = 0;
   return () => {

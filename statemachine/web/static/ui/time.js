@@ -1,62 +1,61 @@
-// Times as people read them, by the daemon's clock: the reader's own may be wrong.
+// Points in time in the reader's language, relative to the daemon's clock: the reader's own may be wrong.
 
-import { intl } from "./format.js";
+import { formatter, TIME_UNITS } from "./format.js";
 import { label } from "./i18n.js";
 
-let aheadMs = 0;
-
-/** Learn the daemon's time from an answer that was made just now. */
-export function setClock(generatedAt) {
-  aheadMs = Date.parse(generatedAt) - Date.now();
-}
-
-/** The daemon's time, in ms since the epoch. */
-export const now = () => Date.now() + aheadMs;
-
-const UNITS = [["day", 86400], ["hour", 3600], ["minute", 60], ["second", 1]];
 const NARROW = { style: "narrow" };
-const WHOLE = { dateStyle: "medium", timeStyle: "medium" };
-const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
-const DAY_AND_CLOCK = { month: "short", day: "numeric", ...CLOCK };
+const DATE_AND_TIME = { dateStyle: "medium", timeStyle: "medium" };
+const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+const DAY_AND_TIME = { month: "short", day: "numeric", ...TIME };
 
-/** "3m ago", "in 20s". */
-function relative(at) {
-  const seconds = Math.round((Date.parse(at) - now()) / 1000);
-  const [unit, size] = UNITS.find(([, length]) => Math.abs(seconds) >= length) ?? [];
+let offsetMs = 0;
+
+/** Set the daemon's clock from the `generated_at` of a response that has just arrived. */
+export function syncClock(generatedAt) {
+  offsetMs = Date.parse(generatedAt) - Date.now();
+}
+
+/** Return the daemon's time in ms since the epoch. */
+export const daemonNow = () => Date.now() + offsetMs;
+
+/** Format how far away a time is: "3m ago", "in 20s". */
+function formatRelative(at) {
+  const seconds = Math.round((Date.parse(at) - daemonNow()) / 1000);
+  const [unit, length] = TIME_UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? [];
   if (!unit) return label("now");
-  return intl(Intl.RelativeTimeFormat, NARROW).format(Math.trunc(seconds / size), unit);
+  return formatter(Intl.RelativeTimeFormat, NARROW).format(Math.trunc(seconds / length), unit);
 }
 
-/** Day and time of a moment (RFC 3339, or ms since the epoch). */
-export const absoluteTime = (at) => intl(Intl.DateTimeFormat, WHOLE).format(new Date(at));
+/** Format date and time. `at`: RFC 3339, or ms since the epoch. */
+export const formatDateTime = (at) => formatter(Intl.DateTimeFormat, DATE_AND_TIME).format(new Date(at));
 
-/** The time of day, with the day where it is not today. */
-export function clockTime(at) {
+/** Format the time of day, with the date unless it is today. */
+export function formatTime(at) {
   const moment = new Date(at);
-  const today = moment.toDateString() === new Date(now()).toDateString();
-  return intl(Intl.DateTimeFormat, today ? CLOCK : DAY_AND_CLOCK).format(moment);
+  const today = moment.toDateString() === new Date(daemonNow()).toDateString();
+  return formatter(Intl.DateTimeFormat, today ? TIME : DAY_AND_TIME).format(moment);
 }
 
-/** Show a time in a <time>; null empties it. `future`: a time already past is due, not "ago". */
-export function showTime(node, at, future = false) {
+/** Show a relative time in a <time> element; null empties it. `future`: a time that has passed is "due". */
+export function setRelativeTime(node, at, future = false) {
   if (node.dateTime !== (at ?? "")) {
     node.dateTime = at ?? "";
     node.toggleAttribute("data-future", future);
     node.toggleAttribute("data-relative", true);
   }
-  const title = at ? absoluteTime(at) : "";
+  const title = at ? formatDateTime(at) : "";
   if (node.title !== title) node.title = title;
-  tick(node);
+  update(node);
 }
 
-function tick(node) {
+function update(node) {
   const at = node.dateTime;
-  const due = node.hasAttribute("data-future") && Date.parse(at) <= now();
-  const words = !at ? "–" : due ? label("due") : relative(at);
-  if (node.textContent !== words) node.textContent = words;
+  const due = node.hasAttribute("data-future") && Date.parse(at) <= daemonNow();
+  const text = !at ? "–" : due ? label("due") : formatRelative(at);
+  if (node.textContent !== text) node.textContent = text;
 }
 
-/** Bring the relative times under `root` up to date. */
-export function tickAll(root) {
-  for (const node of root.querySelectorAll("time[data-relative]")) tick(node);
+/** Update all relative times below `root`. */
+export function updateRelativeTimes(root) {
+  for (const node of root.querySelectorAll("time[data-relative]")) update(node);
 }

@@ -1,41 +1,41 @@
-// The warmth of the fleet or of one group, asked for once a minute.
+// The warmth of the fleet or of one group, refreshed once a minute.
 
 import { fetchStats } from "../state/api.js";
-import { byId, redraw } from "../ui/dom.js";
+import { byId, replaceContent } from "../ui/dom.js";
 import { warmthFigures } from "./figures.js";
 
-const EVERY_MS = 60000;
+const REFRESH_MS = 60000;
 const scope = byId("warmth-scope");
 
-export class Warmth {
+export class WarmthPanel {
   #stats = null;
-  #onChange;
+  #onRefresh;
 
-  /** `onChange()` when new figures have come. */
-  constructor(onChange) {
-    this.#onChange = onChange;
+  /** `onRefresh()` runs after new figures have arrived. */
+  constructor(onRefresh) {
+    this.#onRefresh = onRefresh;
     scope.addEventListener("change", () => this.show());
-    setInterval(() => this.refresh(), EVERY_MS);
+    setInterval(() => this.refresh(), REFRESH_MS);
   }
 
   async refresh() {
     try {
       this.#stats = await fetchStats({ servers: false });
     } catch {
-      return; // the figures of a minute ago are still good
+      return; // keep the previous figures
     }
     this.show();
-    this.#onChange();
+    this.#onRefresh();
   }
 
-  /** The last day of a group, or null. */
-  day(group) {
+  /** Return {share, trend} of a group's last day, or null. */
+  lastDay(group) {
     const windows = this.#stats?.groups[group];
     return windows ? { share: windows["24h"].warm_share, trend: this.#stats.trend.groups[group] ?? [] } : null;
   }
 
-  /** Look at a group, or with "" at the fleet. */
-  choose(group) {
+  /** Show a group, or the whole fleet (""). */
+  select(group) {
     scope.value = group;
     this.show();
   }
@@ -44,11 +44,7 @@ export class Warmth {
     byId("warmth").hidden = this.#stats === null;
     if (this.#stats === null) return;
     const { fleet, groups, trend } = this.#stats;
-    const windows = scope.value ? groups[scope.value] : fleet;
-    redraw(byId("warmth-figures"), windows ? warmthFigures(windows, this.#trend(trend)) : []);
-  }
-
-  #trend(trend) {
-    return scope.value ? trend.groups[scope.value] : trend.fleet;
+    const [windows, points] = scope.value ? [groups[scope.value], trend.groups[scope.value]] : [fleet, trend.fleet];
+    replaceContent(byId("warmth-figures"), windows ? warmthFigures(windows, points) : []);
   }
 }

@@ -60,9 +60,9 @@ async def send_invalid_http(address: str) -> bytes:
     host, _, port = address.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nAuthorization: " + UNPARSED.encode() + b"\x00\r\n\r\n")
-    error = await asyncio.wait_for(reader.read(), PATIENCE_S)
+    response = await asyncio.wait_for(reader.read(), PATIENCE_S)
     writer.close()
-    return error
+    return response
 
 
 async def until_every_failure_occurred(address: str, receiver: Receiver) -> None:

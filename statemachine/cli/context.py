@@ -12,7 +12,7 @@ from rich.console import Console
 
 from statemachine.cli.api_client import DaemonError
 from statemachine.core.text import harmless
-from statemachine.settings import Settings, SettingsError, load_settings
+from statemachine.settings import Settings, SettingsError, SettingsFileError, load_settings
 
 T = TypeVar("T")
 PIPE_WIDTH = 200
@@ -55,6 +55,8 @@ def settings_of(context: typer.Context) -> Settings:
     """The settings that `--settings` named; refuses with all that is wrong with them."""
     try:
         return read_settings(context)
+    except SettingsFileError as error:
+        fail(str(error))
     except SettingsError as error:
         fail(f"{settings_path(context)}: {error}")
 

@@ -6,7 +6,7 @@ The way of a settings file: `load` reads it, `environment` puts the secrets in, 
 
 from statemachine.settings.load import load_settings, parse_settings
 from statemachine.settings.model import CacheCheckSettings, Settings, json_schema
-from statemachine.settings.problems import Problem, SettingsError
+from statemachine.settings.problems import Problem, SettingsError, SettingsFileError
 from statemachine.settings.servers import ServerConfig, resolve_servers
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "ServerConfig",
     "Settings",
     "SettingsError",
+    "SettingsFileError",
     "json_schema",
     "load_settings",
     "parse_settings",

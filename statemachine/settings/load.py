@@ -12,7 +12,7 @@ from statemachine.settings.environment import EnvironmentExpansion
 from statemachine.settings.explain import Written, explain
 from statemachine.settings.fleet_checks import check_alerts, check_fleet
 from statemachine.settings.model import Settings
-from statemachine.settings.problems import Problem, SettingsError
+from statemachine.settings.problems import Problem, SettingsError, SettingsFileError
 
 
 def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -44,8 +44,7 @@ def _read_json(path: Path) -> object:
     try:
         return orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except OSError as error:
-        allowed = "a settings file that can be read: name it with --settings, or try `serve --demo`, which needs none"
-        problem = Problem(str(path), error.strerror or type(error).__name__, allowed)
+        raise SettingsFileError(path, error) from None
     except orjson.JSONDecodeError as error:
         problem = Problem(f"{path}:{error.lineno}:{error.colno}", f"no JSON ({error.msg})", "JSON in UTF-8")
     raise SettingsError((problem,))

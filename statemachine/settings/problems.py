@@ -2,11 +2,13 @@
 
 SettingsError (ValueError)   the only exception that leaves `statemachine.settings`
     problems                 one `Problem` for each fault, all of them at once
+SettingsFileError            the file does not exist or cannot be read
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from typing_extensions import override
 
@@ -50,6 +52,19 @@ class SettingsError(ValueError):
         if count > MAX_SHOWN_PROBLEMS:
             lines.append(f"  … and {count - MAX_SHOWN_PROBLEMS} more")
         return "\n".join(lines)
+
+
+class SettingsFileError(SettingsError):
+    """The settings file does not exist or cannot be read. The text names the remedy."""
+
+    def __init__(self, path: Path, error: OSError) -> None:
+        cause = (error.strerror or type(error).__name__).lower()
+        super().__init__((Problem(str(path), cause, "a readable settings file"),))
+        self._sentence = f"{path} not found" if isinstance(error, FileNotFoundError) else f"cannot read {path}: {cause}"
+
+    @override
+    def __str__(self) -> str:
+        return f"{self._sentence}; pass --settings FILE or try `comfywarm serve --demo`"
 
 
 def dotted(path: KeyPath) -> str:

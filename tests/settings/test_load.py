@@ -65,10 +65,16 @@ def test_what_is_no_json_is_a_settings_error(tmp_path: Path, content: bytes) -> 
         load_settings(file, {})
 
 
-def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="No such file"):
+def test_load_settings_without_file_names_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
         load_settings(tmp_path / "none.json", {})
-    with pytest.raises(SettingsError, match="directory"):
+    remedy = "pass --settings FILE or try `comfywarm serve --demo`"
+    assert str(caught.value) == f"{tmp_path / 'none.json'} not found; {remedy}"
+    assert len(caught.value.problems) == 1
+
+
+def test_load_settings_with_unreadable_file_names_the_cause(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"^cannot read .*: is a directory; pass --settings FILE"):
         load_settings(tmp_path, {})
 
 

@@ -1,1 +1,1 @@
-"""The page as its readers have it: a real Chromium over the real daemon and simulated servers."""
+"""Tests of the page in a real Chromium, over the real daemon and simulated servers."""

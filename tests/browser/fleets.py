@@ -1,4 +1,4 @@
-"""The fleets that the page is shown over: twelve servers, one in each state that lasts, and two thousand."""
+"""The fleets of the browser tests: twelve servers, with every lasting state among them, and two thousand."""
 
 import asyncio
 import resource
@@ -14,22 +14,22 @@ import aiohttp
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, Fleet, Persona, SimServer, running_fleet
-from tests.browser.past import write_past
+from tests.browser.history import write_history
 from tests.kill.process import DaemonProcess
 
 REPOSITORY = Path(__file__).parents[2]
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 POLL_S = 0.05
 SCALE = 0.05
 """A warm-up takes 0.8 s."""
-FOR_EVER_S = 100_000.0
+VERY_LONG_S = 100_000.0
 HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 9))
 
 LOADED = PERSONAS["loaded"]
 BROKEN = PERSONAS["missing_nodes"]
 STALLED = PERSONAS["stalling"]
-"""Warming, and half done, for as long as it is looked at."""
-LOADS_ITSELF = replace(PERSONAS["auto_executing"], load_seconds=FOR_EVER_S)
+"""Stays in `warming`, half way through."""
+LOADS_BY_ITSELF = replace(PERSONAS["auto_executing"], load_seconds=VERY_LONG_S)
 
 TWELVE: Mapping[str, tuple[str, Persona]] = {
     **{f"public-{number}": ("public", LOADED) for number in range(1, 5)},
@@ -37,116 +37,116 @@ TWELVE: Mapping[str, tuple[str, Persona]] = {
     "lab-2": ("lab", LOADED),
     "lab-stalled": ("lab", STALLED),
     "lab-busy": ("lab", PERSONAS["cold"]),
-    "field-itself": ("field", LOADS_ITSELF),
+    "field-itself": ("field", LOADS_BY_ITSELF),
     "field-broken": ("field", BROKEN),
     "field-absent": ("field", PERSONAS["absent"]),
     "field-odd": ("field", PERSONAS["unrecognisable"]),
 }
-"""Name → (group, persona). `lab-busy` stays cold, for its queue is full of a user's work."""
+"""Name → (group, persona). `lab-busy` stays cold because its queue has a user's prompt."""
 SETTLED = {"loaded": 6, "warming": 1, "cold": 1, "auto_executing": 1, "failed": 1, "unreachable": 1, "unknown": 1}
-"""How many of the twelve come to rest in each state."""
+"""The number of the twelve in each lasting state."""
 
 GROUP_OF_MANY = 250
 MANY = 2000
-AMONG_FIFTY = {7: STALLED, 19: BROKEN, 31: LOADS_ITSELF}
-"""Of the many: position among fifty → persona; all others are loaded."""
+AMONG_FIFTY = {7: STALLED, 19: BROKEN, 31: LOADS_BY_ITSELF}
+"""Position among each fifty of the many → persona; the others are loaded."""
 MANY_SETTLED = {"loaded": 1880, "warming": 40, "failed": 40, "auto_executing": 40}
 
 TIMING = {"busy_wait_s": 86_400, "http_timeout_s": 5, "retry_s": 0.2, "lost_grace_s": 0.5, "link_backoff_max_s": 0.5}
 LIMITS = {"max_warming": 200, "max_warming_per_host": 200}
 
 Json = dict[str, Any]
-Places = Mapping[str, tuple[str, Persona]]
+Specs = Mapping[str, tuple[str, Persona]]
 
 
 @dataclass(frozen=True)
-class World:
-    """A running daemon and the servers behind it, by their names."""
+class Deployment:
+    """A running daemon and its simulated servers by name."""
 
     address: str
     servers: Mapping[str, SimServer]
     token: str | None = None
 
     async def get(self, path: str) -> Any:
-        """The JSON of a GET."""
+        """Return the JSON of a GET."""
         async with aiohttp.ClientSession() as session, session.get(self.address + path) as response:
             return await response.json()
 
     async def post(self, path: str) -> None:
-        """What another operator asks for."""
+        """Post an action, as another operator would."""
         headers = {"Authorization": f"Bearer {self.token}"} if self.token else {}
         async with aiohttp.ClientSession(headers=headers) as session, session.post(self.address + path) as response:
             assert response.status == 202, await response.text()
 
     async def evict(self, name: str) -> None:
-        """The server loses its models and is checked: it will be cold, then warm again."""
+        """Drop the server's models and request a check, so that it becomes cold and is warmed again."""
         self.servers[name].drop_keys(keep_executor=False)
         await self.post(f"/api/servers/{name}/check")
 
-    async def settled(self, states: Mapping[str, int]) -> None:
-        """Wait until so many servers are in each state."""
-        await self.until_states(lambda found: found == states)
+    async def wait_for_counts(self, states: Mapping[str, int]) -> None:
+        """Wait until the servers are in these states: state → number of servers."""
+        await self.wait_for_states(lambda found: found == states)
 
-    async def until_states(self, holds: Callable[[Mapping[str, int]], bool]) -> None:
-        """Wait until the numbers of servers in each state satisfy `holds`."""
-        await self.until_answer("/api/status", lambda status: holds(status.get("states", {})))
+    async def wait_for_states(self, holds: Callable[[Mapping[str, int]], bool]) -> None:
+        """Wait until the number of servers per state satisfies `holds`."""
+        await self.wait_for_json("/api/status", lambda status: holds(status.get("states", {})))
 
-    async def until(self, name: str, state: str) -> None:
-        """Wait until that server is in that state."""
-        await self.until_answer(f"/api/servers/{name}", lambda server: server.get("state") == state)
+    async def wait_for_state(self, name: str, state: str) -> None:
+        """Wait until the server is in that state."""
+        await self.wait_for_json(f"/api/servers/{name}", lambda server: server.get("state") == state)
 
-    async def until_answer(self, path: str, holds: Callable[[Json], bool]) -> None:
-        """Wait until the JSON of a GET satisfies `holds`; a failure shows what was there instead."""
-        give_up = time.monotonic() + PATIENCE_S
+    async def wait_for_json(self, path: str, holds: Callable[[Json], bool]) -> None:
+        """Wait until the JSON of a GET satisfies `holds`; the failure message contains the last JSON."""
+        give_up = time.monotonic() + TIMEOUT_S
         while not holds(found := await self.get(path)):
             assert time.monotonic() < give_up, str(found)[:2000]
             await asyncio.sleep(POLL_S)
 
 
 @asynccontextmanager
-async def twelve(folder: Path, token: str | None = None, *, with_past: bool = False) -> AsyncIterator[World]:
-    """The twelve, at rest, under a daemon in this process; `with_past`: it has watched them for a week."""
-    if with_past:
-        write_past(folder / "data", {name: group for name, (group, _) in TWELVE.items()}, time.time())
+async def twelve(folder: Path, token: str | None = None, *, with_history: bool = False) -> AsyncIterator[Deployment]:
+    """Run the twelve under a daemon in this process; `with_history`: with a journal of the last week."""
+    if with_history:
+        write_history(folder / "data", {name: group for name, (group, _) in TWELVE.items()}, time.time())
     async with simulated(TWELVE) as (fleet, servers):
         data = settings_over(fleet, TWELVE, listen={"port": 0, "token": token})
-        servers["lab-busy"].start_foreign_job(FOR_EVER_S)
+        servers["lab-busy"].start_foreign_job(VERY_LONG_S)
         async with running_daemon(parse_settings(data, folder, {})) as daemon:
-            world = World(daemon.address, servers, token)
-            await world.settled(SETTLED)
-            yield world
+            deployment = Deployment(daemon.address, servers, token)
+            await deployment.wait_for_counts(SETTLED)
+            yield deployment
 
 
 @asynccontextmanager
-async def restartable(folder: Path) -> AsyncIterator[tuple[World, DaemonProcess]]:
-    """Three restless servers under a daemon that is a process of its own; it always takes the same port."""
-    places: Places = dict.fromkeys(("one", "two", "three"), ("public", LOADED))
-    async with simulated(places) as (fleet, servers), _process(folder, settings_over(fleet, places)) as daemon:
-        world = World(daemon.address, servers)
-        await world.settled({"loaded": 3})
-        yield world, daemon
+async def restartable(folder: Path) -> AsyncIterator[tuple[Deployment, DaemonProcess]]:
+    """Run three servers under a daemon in its own process, which uses the same port after a restart."""
+    specs: Specs = dict.fromkeys(("one", "two", "three"), ("public", LOADED))
+    async with simulated(specs) as (fleet, servers), _process(folder, settings_over(fleet, specs)) as daemon:
+        deployment = Deployment(daemon.address, servers)
+        await deployment.wait_for_counts({"loaded": 3})
+        yield deployment, daemon
 
 
 @asynccontextmanager
-async def many(folder: Path) -> AsyncIterator[World]:
-    """The two thousand, at rest, under a daemon that is a process of its own."""
+async def many(folder: Path) -> AsyncIterator[Deployment]:
+    """Run the two thousand under a daemon in its own process."""
     _allow_many_descriptors()
-    places = {
+    specs = {
         f"gpu-{number:04}": (f"rack-{number // GROUP_OF_MANY + 1}", AMONG_FIFTY.get(number % 50, LOADED))
         for number in range(MANY)
     }
-    async with simulated(places) as (fleet, servers), _process(folder, settings_over(fleet, places)) as daemon:
-        world = World(daemon.address, servers)
-        await world.settled(MANY_SETTLED)
-        yield world
+    async with simulated(specs) as (fleet, servers), _process(folder, settings_over(fleet, specs)) as daemon:
+        deployment = Deployment(daemon.address, servers)
+        await deployment.wait_for_counts(MANY_SETTLED)
+        yield deployment
 
 
 @asynccontextmanager
-async def simulated(places: Places) -> AsyncIterator[tuple[Fleet, dict[str, SimServer]]]:
-    """Servers of these personas, and each by its name."""
-    personas = [persona for _, persona in places.values()]
+async def simulated(specs: Specs) -> AsyncIterator[tuple[Fleet, dict[str, SimServer]]]:
+    """Run the simulated servers; yield the fleet and its servers by name."""
+    personas = [persona for _, persona in specs.values()]
     async with running_fleet(personas, scale=SCALE, hosts=HOSTS) as fleet:
-        yield fleet, dict(zip(places, fleet.servers, strict=True))
+        yield fleet, dict(zip(specs, fleet.servers, strict=True))
 
 
 @asynccontextmanager
@@ -160,9 +160,9 @@ async def _process(folder: Path, settings: Json) -> AsyncIterator[DaemonProcess]
         await daemon.end()
 
 
-def settings_over(fleet: Fleet, places: Places, **more: Any) -> Json:
-    """A settings file's content for the fleet; `more` goes over it."""
-    named = zip(fleet.urls, places.items(), strict=True)
+def settings_over(fleet: Fleet, specs: Specs, **more: Any) -> Json:
+    """Return the settings for the fleet; `more` replaces top-level keys."""
+    named = zip(fleet.urls, specs.items(), strict=True)
     return {
         "servers": [{"url": url, "name": name, "group": group} for url, (name, (group, _)) in named],
         "workflows_dir": str(REPOSITORY / "workflows"),
@@ -174,6 +174,6 @@ def settings_over(fleet: Fleet, places: Places, **more: Any) -> Json:
 
 
 def _allow_many_descriptors() -> None:
-    """Two thousand listening servers and their sockets; the daemon, our child, inherits the limit."""
+    """Raise the limit of open files for two thousand servers; the daemon's process inherits it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,12 +1,12 @@
-"""What an operator does at the page reaches the daemon, for one server and for a group."""
+"""Actions requested on the page reach the daemon, for one server and for a group."""
 
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.fleets import World, twelve
-from tests.browser.visit import REFUSED, Visit, visiting
+from tests.browser.fleets import Deployment, twelve
+from tests.browser.visit import UNAUTHORIZED, Visit, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -14,31 +14,31 @@ TOKEN = "let-me-in-please"
 PUBLIC = [f"public-{number}" for number in range(1, 5)]
 
 
-async def test_check_and_warm_one_server(browser: Browser, world: World) -> None:
-    async with visiting(browser, world.address) as visit:
-        await visit.go()
-        world.servers["public-1"].drop_keys(keep_executor=False)
-        world.servers["public-1"].stall()
+async def test_server_buttons_check_and_warm_reach_the_daemon(browser: Browser, deployment: Deployment) -> None:
+    async with visiting(browser, deployment.address) as visit:
+        await visit.open()
+        deployment.servers["public-1"].drop_keys(keep_executor=False)
+        deployment.servers["public-1"].stall()
         await visit.button("Check public-1").click()
         await expect(visit.row("public-1")).to_contain_text("Warming")
         await visit.button("Warm field-broken").click()
         await expect(visit.log().filter(has_text="Warm-up requested").filter(has_text="field-broken")).to_be_visible()
 
 
-async def test_pause_and_resume_one_server(browser: Browser, world: World) -> None:
-    async with visiting(browser, world.address) as visit:
-        await visit.go()
+async def test_server_buttons_pause_and_resume_change_the_state(browser: Browser, deployment: Deployment) -> None:
+    async with visiting(browser, deployment.address) as visit:
+        await visit.open()
         await visit.button("Pause lab-1").click()
         await expect(visit.row("lab-1")).to_contain_text("Paused")
-        assert (await world.get("/api/servers/lab-1"))["state"] == "paused"
+        assert (await deployment.get("/api/servers/lab-1"))["state"] == "paused"
         await visit.button("Resume lab-1").click()
         await expect(visit.row("lab-1")).to_contain_text("Loaded")
         await expect(visit.button("Pause lab-1")).to_be_visible()
 
 
-async def test_from_the_drawer(browser: Browser, world: World) -> None:
-    async with visiting(browser, world.address) as visit:
-        await visit.go()
+async def test_drawer_buttons_pause_and_resume_change_the_state(browser: Browser, deployment: Deployment) -> None:
+    async with visiting(browser, deployment.address) as visit:
+        await visit.open()
         await visit.link("lab-2").click()
         drawer = visit.drawer("lab-2")
         await drawer.get_by_role("button", name="Pause").click()
@@ -47,42 +47,45 @@ async def test_from_the_drawer(browser: Browser, world: World) -> None:
         await expect(drawer.locator("#drawer-state")).to_contain_text("Loaded")
 
 
-async def test_a_whole_group_is_paused_once_that_is_confirmed(browser: Browser, world: World) -> None:
-    async with visiting(browser, world.address) as visit:
-        await visit.go()
+async def test_group_pause_waits_for_confirmation(browser: Browser, deployment: Deployment) -> None:
+    async with visiting(browser, deployment.address) as visit:
+        await visit.open()
         await visit.button("Pause group public").click()
         dialog = visit.page.get_by_role("dialog", name="Pause group public?")
         await expect(dialog).to_contain_text("4")
         await dialog.get_by_role("button", name="Cancel").click()
         await expect(dialog).to_be_hidden()
-        assert "paused" not in (await world.get("/api/status"))["states"]
+        assert "paused" not in (await deployment.get("/api/status"))["states"]
         await visit.button("Pause group public").click()
         await dialog.get_by_role("button", name="Continue").click()
-        await _all_say(visit, PUBLIC, "Paused")
+        await _expect_all(visit, PUBLIC, "Paused")
         await expect(visit.button("Paused 4")).to_be_visible()
         await visit.button("Resume group public").click()
-        await _all_say(visit, PUBLIC, "Loaded")
+        await _expect_all(visit, PUBLIC, "Loaded")
 
 
-async def test_a_whole_group_is_checked_and_warmed(browser: Browser, world: World) -> None:
-    async with visiting(browser, world.address) as visit:
-        await visit.go()
+async def test_group_buttons_check_and_warm_reach_all_its_servers(browser: Browser, deployment: Deployment) -> None:
+    async with visiting(browser, deployment.address) as visit:
+        await visit.open()
         for name in PUBLIC:
-            world.servers[name].drop_keys(keep_executor=False)
-            world.servers[name].stall()
+            deployment.servers[name].drop_keys(keep_executor=False)
+            deployment.servers[name].stall()
         await visit.button("Check group public").click()
-        await _all_say(visit, PUBLIC, "Warming")
+        await _expect_all(visit, PUBLIC, "Warming")
         for name in PUBLIC:
-            world.servers[name].resume()
-        await _all_say(visit, PUBLIC, "Loaded")
+            deployment.servers[name].resume()
+        await _expect_all(visit, PUBLIC, "Loaded")
         await visit.button("Warm group field").click()
         await visit.page.get_by_role("dialog").get_by_role("button", name="Continue").click()
         await expect(visit.log().filter(has_text="Warm-up requested").filter(has_text="field-broken")).to_be_visible()
 
 
-async def test_the_token_is_asked_for_once(browser: Browser, tmp_path: Path) -> None:
-    async with twelve(tmp_path, TOKEN) as world, visiting(browser, world.address, expected=REFUSED) as visit:
-        await visit.go()
+async def test_token_once_accepted_is_kept_for_the_tab(browser: Browser, tmp_path: Path) -> None:
+    async with (
+        twelve(tmp_path, TOKEN) as deployment,
+        visiting(browser, deployment.address, expected=UNAUTHORIZED) as visit,
+    ):
+        await visit.open()
         await visit.button("Pause lab-1").click()
         dialog = visit.page.get_by_role("dialog", name="Token needed")
         await dialog.get_by_label("Token", exact=True).fill("wrong")
@@ -99,17 +102,20 @@ async def test_the_token_is_asked_for_once(browser: Browser, tmp_path: Path) -> 
         assert TOKEN not in await visit.page.content()
 
 
-async def test_without_the_token_nothing_happens(browser: Browser, tmp_path: Path) -> None:
-    async with twelve(tmp_path, TOKEN) as world, visiting(browser, world.address, expected=REFUSED) as visit:
-        await visit.go()
+async def test_token_dialog_cancelled_changes_nothing(browser: Browser, tmp_path: Path) -> None:
+    async with (
+        twelve(tmp_path, TOKEN) as deployment,
+        visiting(browser, deployment.address, expected=UNAUTHORIZED) as visit,
+    ):
+        await visit.open()
         await visit.button("Pause group public").click()
         await visit.page.get_by_role("dialog").get_by_role("button", name="Continue").click()
         dialog = visit.page.get_by_role("dialog", name="Token needed")
         await dialog.get_by_role("button", name="Cancel").click()
         await expect(dialog).to_be_hidden()
-        assert "paused" not in (await world.get("/api/status"))["states"]
+        assert "paused" not in (await deployment.get("/api/status"))["states"]
 
 
-async def _all_say(visit: Visit, names: list[str], word: str) -> None:
+async def _expect_all(visit: Visit, names: list[str], text: str) -> None:
     for name in names:
-        await expect(visit.row(name)).to_contain_text(word)
+        await expect(visit.row(name)).to_contain_text(text)

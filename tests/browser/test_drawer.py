@@ -1,20 +1,20 @@
-"""One server in detail: its timeline, evidence, attempts, devices and the raw answer of its check."""
+"""The drawer: a server's timeline, transitions, attempts, devices and the raw response of its check."""
 
 import re
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.fleets import World
+from tests.browser.fleets import Deployment
 from tests.browser.visit import visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-async def test_the_drawer_tells_what_the_api_knows(browser: Browser, quiet: World) -> None:
-    detail = await quiet.get("/api/servers/lab-stalled")
-    async with visiting(browser, quiet.address) as visit:
-        await visit.go()
+async def test_drawer_shows_what_the_api_returns(browser: Browser, shared: Deployment) -> None:
+    detail = await shared.get("/api/servers/lab-stalled")
+    async with visiting(browser, shared.address) as visit:
+        await visit.open()
         await visit.link("lab-stalled").click()
         drawer = visit.drawer("lab-stalled")
         parts = {
@@ -32,37 +32,37 @@ async def test_the_drawer_tells_what_the_api_knows(browser: Browser, quiet: Worl
         await expect(parts["Timeline"].get_by_role("img")).to_be_visible()
 
 
-async def test_the_raw_answer_of_the_check_can_be_read(browser: Browser, quiet: World) -> None:
-    raw = (await quiet.get("/api/servers/field-odd"))["check"]["raw"]
-    async with visiting(browser, quiet.address) as visit:
-        await visit.go()
+async def test_drawer_shows_the_raw_check_response_as_text(browser: Browser, shared: Deployment) -> None:
+    raw = (await shared.get("/api/servers/field-odd"))["check"]["raw"]
+    async with visiting(browser, shared.address) as visit:
+        await visit.open()
         await visit.link("field-odd").click()
         part = visit.drawer("field-odd").get_by_role("region", name="Newest check")
         await expect(part).to_contain_text(re.sub(r"\s+", " ", raw).strip()[:60])
         assert await visit.page.locator("pre iframe, pre script, pre h1").count() == 0, (
-            "the answer is text, never markup"
+            "the response is shown as text, not as markup"
         )
 
 
-async def test_the_drawer_follows_its_server(browser: Browser, world: World) -> None:
-    async with visiting(browser, world.address) as visit:
-        await visit.go()
+async def test_drawer_updates_while_the_server_warms(browser: Browser, deployment: Deployment) -> None:
+    async with visiting(browser, deployment.address) as visit:
+        await visit.open()
         await visit.link("public-2").click()
         drawer = visit.drawer("public-2")
         await expect(drawer.get_by_role("region", name="Attempts").get_by_role("listitem")).to_have_count(0)
-        world.servers["public-2"].stall()
-        await world.evict("public-2")
+        deployment.servers["public-2"].stall()
+        await deployment.evict("public-2")
         await expect(drawer.locator("#drawer-state")).to_contain_text("Warming")
-        world.servers["public-2"].resume()
+        deployment.servers["public-2"].resume()
         await expect(drawer.locator("#drawer-state")).to_contain_text("Loaded")
         await expect(drawer.get_by_role("region", name="Attempts").get_by_role("listitem")).to_have_count(1)
         newest = drawer.get_by_role("region", name="Evidence").get_by_role("listitem").first
         await expect(newest).to_contain_text("Everything cached")
 
 
-async def test_an_address_leads_to_a_server(browser: Browser, quiet: World) -> None:
-    async with visiting(browser, quiet.address) as visit:
-        await visit.go("/status#server=lab-busy")
+async def test_drawer_opens_and_closes_with_the_address(browser: Browser, shared: Deployment) -> None:
+    async with visiting(browser, shared.address) as visit:
+        await visit.open("/status#server=lab-busy")
         await expect(visit.drawer("lab-busy")).to_be_visible()
         await visit.button("Close").click()
         await expect(visit.drawer("lab-busy")).to_be_hidden()
@@ -72,8 +72,10 @@ async def test_an_address_leads_to_a_server(browser: Browser, quiet: World) -> N
         await expect(visit.drawer("public-4")).to_be_hidden()
 
 
-async def test_an_address_that_is_badly_written_does_not_end_the_page(browser: Browser, quiet: World) -> None:
-    async with visiting(browser, quiet.address, expected="404") as visit:
-        await visit.go("/status#server=100%")
+async def test_drawer_with_an_invalid_escape_in_the_address_shows_not_found(
+    browser: Browser, shared: Deployment
+) -> None:
+    async with visiting(browser, shared.address, expected="404") as visit:
+        await visit.open("/status#server=100%")
         await expect(visit.drawer("100%")).to_contain_text("There is no such server.")
         await expect(visit.page.locator("#connection")).to_contain_text("Live")

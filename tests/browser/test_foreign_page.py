@@ -1,4 +1,4 @@
-"""Another site's page, open in the same browser, can neither act nor read; nor can it put ours into a frame."""
+"""Another site's page in the same browser can neither read nor act, nor put the page into a frame."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 from playwright.async_api import Browser, expect
 
-from tests.browser.fleets import World
+from tests.browser.fleets import Deployment
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -26,7 +26,7 @@ FRAMED = """(url) => new Promise((done) => {
 
 @asynccontextmanager
 async def foreign_site() -> AsyncIterator[str]:
-    """A page of somebody else's on this machine."""
+    """Serve a page of another origin."""
 
     async def page(_: web.Request) -> web.Response:
         return web.Response(text="<!doctype html><title>elsewhere</title><body>", content_type="text/html")
@@ -42,20 +42,20 @@ async def foreign_site() -> AsyncIterator[str]:
         await runner.cleanup()
 
 
-async def test_it_can_neither_act_nor_read(browser: Browser, quiet: World) -> None:
+async def test_foreign_page_can_neither_read_nor_act(browser: Browser, shared: Deployment) -> None:
     async with foreign_site() as elsewhere, await browser.new_context() as tabs:
         page = await tabs.new_page()
         await page.goto(elsewhere)
-        assert await page.evaluate(READ, f"{quiet.address}/api/status") == "unreadable"
-        await page.evaluate(POSTED, f"{quiet.address}/api/servers/lab-1/pause")
+        assert await page.evaluate(READ, f"{shared.address}/api/status") == "unreadable"
+        await page.evaluate(POSTED, f"{shared.address}/api/servers/lab-1/pause")
         await expect(page.get_by_text("foreign_origin")).to_be_visible()
-    assert (await quiet.get("/api/servers/lab-1"))["state"] == "loaded"
+    assert (await shared.get("/api/servers/lab-1"))["state"] == "loaded"
 
 
-async def test_it_cannot_frame_the_page(browser: Browser, quiet: World) -> None:
+async def test_foreign_page_cannot_frame_the_page(browser: Browser, shared: Deployment) -> None:
     async with foreign_site() as elsewhere, await browser.new_context() as tabs:
         page = await tabs.new_page()
         await page.goto(elsewhere)
-        await page.evaluate(FRAMED, f"{quiet.address}/status")
+        await page.evaluate(FRAMED, f"{shared.address}/status")
         inside = page.frames[1]
         assert await inside.locator("#table").count() == 0

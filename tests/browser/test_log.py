@@ -1,31 +1,31 @@
-"""The live event log: what happened, filtered, paused, and further back."""
+"""The live event log: order, filters and pause."""
 
 import re
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.fleets import World
+from tests.browser.fleets import Deployment
 from tests.browser.visit import visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
-async def test_a_warm_up_is_told_newest_first(browser: Browser, world: World) -> None:
-    async with visiting(browser, world.address) as visit:
-        await visit.go()
-        await world.evict("public-1")
-        await world.until("public-1", "warming")
-        await world.until("public-1", "loaded")
+async def test_log_shows_a_warm_up_newest_first(browser: Browser, deployment: Deployment) -> None:
+    async with visiting(browser, deployment.address) as visit:
+        await visit.open()
+        await deployment.evict("public-1")
+        await deployment.wait_for_state("public-1", "warming")
+        await deployment.wait_for_state("public-1", "loaded")
         own = visit.log().filter(has_text="public-1")
-        told = ["Everything cached", "Prompt succeeded", "Prompt accepted", "Permit granted", "Keys missing"]
-        for place, words in enumerate(told):
-            await expect(own.nth(place)).to_contain_text(words)
+        reasons = ["Everything cached", "Prompt succeeded", "Prompt accepted", "Permit granted", "Keys missing"]
+        for index, reason in enumerate(reasons):
+            await expect(own.nth(index)).to_contain_text(reason)
 
 
-async def test_filters_of_the_log(browser: Browser, world: World) -> None:
-    async with visiting(browser, world.address) as visit:
-        await visit.go()
+async def test_log_filters_by_state_reason_and_name(browser: Browser, deployment: Deployment) -> None:
+    async with visiting(browser, deployment.address) as visit:
+        await visit.open()
         region = visit.region("Event log")
         await region.get_by_role("combobox", name="State reached").select_option("unreachable")
         await expect(visit.log()).to_have_count(1)
@@ -37,24 +37,24 @@ async def test_filters_of_the_log(browser: Browser, world: World) -> None:
         await region.get_by_role("searchbox", name="Server or group").fill("lab-1")
         await expect(visit.log().first).to_contain_text("lab-1")
         await expect(visit.log().filter(has_not_text="lab-1")).to_have_count(0)
-        await world.post("/api/servers/lab-2/pause")
-        await world.post("/api/servers/lab-1/pause")
+        await deployment.post("/api/servers/lab-2/pause")
+        await deployment.post("/api/servers/lab-1/pause")
         await expect(visit.log().first).to_contain_text("Pause requested")
         await expect(visit.log().filter(has_text="lab-2")).to_have_count(0)
 
 
-async def test_a_paused_log_stands_still_and_forgets_nothing(browser: Browser, world: World) -> None:
-    async with visiting(browser, world.address) as visit:
-        await visit.go()
+async def test_log_paused_keeps_new_entries_until_resumed(browser: Browser, deployment: Deployment) -> None:
+    async with visiting(browser, deployment.address) as visit:
+        await visit.open()
         region = visit.region("Event log")
         await visit.button("Pause log").click()
         before = await visit.log().first.get_attribute("data-id")
         for name in ("public-1", "public-2", "public-3"):
-            await world.post(f"/api/servers/{name}/pause")
+            await deployment.post(f"/api/servers/{name}/pause")
         await expect(visit.row("public-3")).to_contain_text("Paused")
         await expect(region.get_by_text(re.compile(r"^\d+ waiting"))).to_be_visible()
         await expect(visit.log().first).to_have_attribute("data-id", str(before))
         await region.get_by_role("button", pressed=True).click()
-        for place, name in enumerate(("public-3", "public-2", "public-1")):
-            await expect(visit.log().filter(has_text="Pause requested").nth(place)).to_contain_text(name)
+        for index, name in enumerate(("public-3", "public-2", "public-1")):
+            await expect(visit.log().filter(has_text="Pause requested").nth(index)).to_contain_text(name)
         await expect(region.get_by_text("waiting")).to_be_hidden()

@@ -1,7 +1,7 @@
-"""A reader at the page: a browser's page that complains of whatever no reader may meet.
+"""A visit to the page that fails on problems no reader may meet.
 
-Watched over the whole visit: errors in the console (a breach of the Content-Security-Policy is one), exceptions of the
-page's scripts, and requests to anywhere but the daemon.
+These are errors and warnings in the console (among them violations of the Content-Security-Policy), exceptions of the
+page's scripts, and requests to other origins.
 """
 
 import re
@@ -16,84 +16,84 @@ from playwright.async_api import Browser, ConsoleMessage, Locator, Page, Request
 
 PHONE = {"width": 360, "height": 740}
 DESKTOP = {"width": 1280, "height": 800}
-PATIENCE_MS = 15_000
-"""For everything that the page is expected to do by itself; generous for a machine that is shared."""
+TIMEOUT_MS = 15_000
+"""Time limit of every expectation; generous for a shared machine."""
 TABLE = re.compile("^(Servers|服务器)$")
-AWAY = "net::ERR_"
-REFUSED = "status of 401"
-"""What Chromium itself writes where the daemon is away, or wants its token; no page can prevent that."""
+DISCONNECTED = "net::ERR_"
+UNAUTHORIZED = "status of 401"
+"""Console errors of Chromium when the daemon is unreachable or requires a token; no page can prevent them."""
 
 
 @dataclass
 class Visit:
-    """One visit; `at` is the daemon's address."""
+    """One visit; `address` is the daemon's."""
 
     page: Page
-    at: str
+    address: str
     expected: str | None = None
-    """Errors with these words belong to the test: AWAY or REFUSED."""
-    complaints: list[str] = field(default_factory=list)
+    """Console errors with this text are part of the test, e.g. DISCONNECTED or UNAUTHORIZED."""
+    problems: list[str] = field(default_factory=list)
 
-    async def go(self, path: str = "/status") -> None:
-        """Open the page, and wait until the fleet is on it."""
-        await self.page.goto(self.at + path)
+    async def open(self, path: str = "/status") -> None:
+        """Open the page and wait until it shows the fleet."""
+        await self.page.goto(self.address + path)
         await expect(self.page.locator("html[data-ready]")).to_be_attached()
 
     def table(self) -> Locator:
-        """The servers."""
+        """Return the table of servers."""
         return self.page.get_by_role("table", name=TABLE)
 
     def row(self, server: str) -> Locator:
-        """The server's row in the table."""
+        """Return the server's row in the table."""
         return self.table().get_by_role("row").filter(has=self.page.get_by_role("link", name=server, exact=True))
 
     def link(self, server: str) -> Locator:
-        """What opens the server's drawer."""
+        """Return the link that opens the server's drawer."""
         return self.table().get_by_role("link", name=server, exact=True)
 
     async def find(self, server: str) -> Locator:
-        """Search for the server, as on a phone, where its row may be far below; what opens it."""
+        """Search for the server, whose row may not be rendered on a phone; return its link."""
         await self.page.locator("#search").fill(server)
         return self.link(server)
 
     def button(self, name: str | Pattern[str]) -> Locator:
-        """The button of that name."""
+        """Return the button of that name."""
         return self.page.get_by_role("button", name=name, exact=True)
 
     def drawer(self, server: str) -> Locator:
-        """The server's drawer, where it is open."""
+        """Return the server's drawer."""
         return self.page.get_by_role("dialog", name=server, exact=True)
 
     def region(self, name: str) -> Locator:
-        """The part of the page with that heading."""
+        """Return the section of the page with that heading."""
         return self.page.get_by_role("region", name=name, exact=True)
 
     def log(self) -> Locator:
-        """The entries of the event log that are on the page, newest first."""
+        """Return the rendered entries of the event log, newest first."""
         return self.region("Event log").get_by_role("listitem")
 
     def servers(self) -> Locator:
-        """What opens each server, from the table's top, as far as the table is drawn."""
+        """Return the links of the rendered servers, from the top."""
         return self.table().get_by_role("rowheader").get_by_role("link")
 
-    def hear(self, message: ConsoleMessage) -> None:
-        """A line in the console."""
+    def on_console(self, message: ConsoleMessage) -> None:
+        """Record an unexpected error or warning in the console."""
         expected = self.expected is not None and self.expected in message.text
         if message.type in {"error", "warning"} and not expected:
-            self.complaints.append(f"console {message.type}: {message.text}")
+            self.problems.append(f"console {message.type}: {message.text}")
 
-    def see(self, request: Request) -> None:
-        """A request is made."""
-        if not request.url.startswith((f"{self.at}/", "data:", "blob:")):
-            self.complaints.append(f"request to another origin: {request.url}")
+    def on_request(self, request: Request) -> None:
+        """Record a request to another origin."""
+        if not request.url.startswith((f"{self.address}/", "data:", "blob:")):
+            self.problems.append(f"request to another origin: {request.url}")
 
 
 @asynccontextmanager
 async def running_browser() -> AsyncIterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Run Debian's Chromium, headless."""
     path = shutil.which("chromium")
     assert path, "Chromium is needed: apt-get install chromium"
-    expect.set_options(timeout=PATIENCE_MS)
+    expect.set_options(timeout=TIMEOUT_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         try:
@@ -106,14 +106,14 @@ async def running_browser() -> AsyncIterator[Browser]:
 async def visiting(
     browser: Browser, address: str, *, expected: str | None = None, **context: Any
 ) -> AsyncIterator[Visit]:
-    """A reader with a browser of their own (`context`: Playwright's options); nothing to complain of at the end."""
+    """Visit the page in a new browser context with Playwright's options; fail on problems at the end."""
     options = {"viewport": DESKTOP, "locale": "en-GB", **context}
     async with await browser.new_context(**options) as tabs:
-        tabs.set_default_timeout(PATIENCE_MS)
+        tabs.set_default_timeout(TIMEOUT_MS)
         page = await tabs.new_page()
         visit = Visit(page, address, expected)
-        page.on("console", visit.hear)
-        page.on("pageerror", lambda error: visit.complaints.append(f"exception: {error}"))
-        page.on("request", visit.see)
+        page.on("console", visit.on_console)
+        page.on("pageerror", lambda error: visit.problems.append(f"exception: {error}"))
+        page.on("request", visit.on_request)
         yield visit
-    assert visit.complaints == []
+    assert visit.problems == []

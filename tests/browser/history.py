@@ -1,6 +1,6 @@
-"""A week that the fleet has had, written into the journal before the daemon starts: figures and timelines are full.
+"""Write a made-up week into the journal before the daemon starts, so that figures and timelines have data.
 
-Made up, but of the entries that the daemon writes: evictions with their warm-ups, now and then one that failed first.
+It consists of the entries that the daemon writes: evictions with their warm-ups, some of which fail first.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,16 +20,16 @@ WEEK_S = 7 * 86_400.0
 KEYS = "pulid_model, pulid_eva_clip, pulid_face_analysis, ben2_model"
 WORKFLOW = "cache_models"
 WORSE = (1.0, 0.7, 1.3, 2.0, 0.05, 0.5, 1.6, 1.0, 0.12)
-"""Mean times between two evictions, as multiples, hour by hour."""
+"""Factors of the mean time between two evictions, hour by hour."""
 
 Step = tuple[float, State, State, Reason, Source, str]
-"""Seconds after the one before, from, to, reason, witness, sentence."""
+"""Seconds after the previous step, from, to, reason, source, message."""
 
 
-def write_past(
+def write_history(
     data_dir: Path, groups: Mapping[str, str], now: float, language: Language = "en", every_s: float = 20_000.0
 ) -> None:
-    """A week up to `now` (epoch seconds). `groups`: server → its group; `every_s`: mean time between two evictions."""
+    """Write a week up to `now` (epoch seconds). `groups`: server → group; `every_s`: mean time between evictions."""
     events = [event for name, group in groups.items() for event in _week(name, group, now, language, every_s)]
     events.sort(key=lambda write: write.entry.at if write.entry else 0.0)
     with closing(JournalStore(data_dir / JOURNAL_FILE)) as store:
@@ -38,7 +38,7 @@ def write_past(
 
 
 def _week(name: str, group: str, now: float, language: Language, every_s: float) -> Iterator[Write]:
-    """What one server's log has of the week; some hours are worse than others."""
+    """Yield one server's week; the rate of evictions varies by the hour."""
     rng = Random(name)
     at = now - WEEK_S + rng.uniform(0, 600)
     for step in _first_check(language):
@@ -64,7 +64,7 @@ def _first_check(language: Language) -> list[Step]:
 
 
 def _warm_up(rng: Random, language: Language) -> list[Step]:
-    """From the eviction to the next `loaded`."""
+    """Return the steps from an eviction to the next `loaded`."""
     phrases = PHRASES[language]
     missing, cached = phrases.missing.format(kind="text", missing=KEYS), phrases.all_cached.format(kind="text")
     submitting, accepted = (text.format(workflow=WORKFLOW) for text in (phrases.submitting, phrases.accepted))

@@ -1,17 +1,16 @@
-"""Readers differ: in language, light, the size of their screen, and whether they use a mouse."""
+"""Themes, small screens, and use by touch or keyboard alone."""
 
-import re
 from typing import Any
 
 import pytest
 from playwright.async_api import Browser, Locator, Page, expect
 
-from tests.browser.fleets import TWELVE, World
+from tests.browser.fleets import Deployment
 from tests.browser.visit import PHONE, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
-MOST_TABS = 200
+MAX_TABS = 200
 OVERFLOW = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
 BACKGROUND = """() => {
   const parts = getComputedStyle(document.body).backgroundColor.match(/[\\d.]+/g).map(Number);
@@ -24,47 +23,9 @@ FOCUS_SHOWS = """node => {
 }"""
 
 
-@pytest.mark.parametrize(
-    ("locale", "lang", "word"), [("zh-CN", "zh-CN", "已加载"), ("de-DE", "en", "Loaded"), ("en-GB", "en", "Loaded")]
-)
-async def test_the_browser_names_the_language(
-    browser: Browser, quiet: World, locale: str, lang: str, word: str
-) -> None:
-    async with visiting(browser, quiet.address, locale=locale) as visit:
-        await visit.go()
-        await expect(visit.page.locator("html")).to_have_attribute("lang", lang)
-        await expect(visit.row("public-1")).to_contain_text(word)
-
-
-async def test_a_chosen_language_stays(browser: Browser, quiet: World) -> None:
-    async with visiting(browser, quiet.address) as visit:
-        await visit.go()
-        await visit.button("中文").click()
-        await expect(visit.page.locator("html")).to_have_attribute("lang", "zh-CN")
-        await expect(visit.row("field-broken")).to_contain_text("失败")
-        await expect(visit.row("field-broken")).not_to_contain_text("Failed")
-        await visit.page.reload()
-        await expect(visit.row("field-broken")).to_contain_text("失败")
-        await expect(visit.page).to_have_title(re.compile("[\u4e00-\u9fff]"))
-        await visit.button("English").click()
-        await expect(visit.row("field-broken")).to_contain_text("Failed")
-
-
-async def test_no_word_is_left_in_the_other_language(browser: Browser, quiet: World) -> None:
-    """In Chinese every button, heading and label has Chinese characters, or is a name."""
-    async with visiting(browser, quiet.address, locale="zh-CN") as visit:
-        await visit.go("/status#server=lab-stalled")
-        await expect(visit.drawer("lab-stalled")).to_be_visible()
-        names = {"English", "comfywarm", "public", "lab", "field", *TWELVE}
-        for role in ("button", "heading", "columnheader", "combobox", "searchbox"):
-            for node in await visit.page.get_by_role(role).all():
-                words = await node.get_attribute("aria-label") or await node.inner_text()
-                assert words.strip() in names or re.search("[\u4e00-\u9fff]", words) or not words.strip(), words
-
-
-async def test_dark_and_light_follow_the_system_and_the_choice(browser: Browser, quiet: World) -> None:
-    async with visiting(browser, quiet.address, color_scheme="dark") as visit:
-        await visit.go()
+async def test_theme_follows_the_system_unless_chosen(browser: Browser, shared: Deployment) -> None:
+    async with visiting(browser, shared.address, color_scheme="dark") as visit:
+        await visit.open()
         assert await visit.page.evaluate(BACKGROUND) < 80
         await visit.button("Light").click()
         assert await visit.page.evaluate(BACKGROUND) > 200
@@ -80,10 +41,10 @@ async def test_dark_and_light_follow_the_system_and_the_choice(browser: Browser,
 
 
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
-async def test_a_phone_scrolls_in_one_direction(browser: Browser, quiet: World, locale: str) -> None:
+async def test_phone_page_never_scrolls_sideways(browser: Browser, shared: Deployment, locale: str) -> None:
     options: dict[str, Any] = {"viewport": PHONE, "has_touch": True, "is_mobile": True, "locale": locale}
-    async with visiting(browser, quiet.address, **options) as visit:
-        await visit.go()
+    async with visiting(browser, shared.address, **options) as visit:
+        await visit.open()
         for view in ("fleet", "warmth", "log", "fleet"):
             await visit.page.locator(f"button[data-view-choice={view}]").tap()
             await expect(visit.page.locator("body")).to_have_attribute("data-view", view)
@@ -95,18 +56,18 @@ async def test_a_phone_scrolls_in_one_direction(browser: Browser, quiet: World, 
         assert await drawer.evaluate("node => node.scrollWidth - node.clientWidth") <= 0
 
 
-async def test_a_finger_finds_the_buttons(browser: Browser, quiet: World) -> None:
+async def test_phone_buttons_are_large_enough_to_touch(browser: Browser, shared: Deployment) -> None:
     """WCAG 2.2, 2.5.8: a target is at least 24 by 24 px."""
-    async with visiting(browser, quiet.address, viewport=PHONE, has_touch=True, is_mobile=True) as visit:
-        await visit.go()
+    async with visiting(browser, shared.address, viewport=PHONE, has_touch=True, is_mobile=True) as visit:
+        await visit.open()
         for button in await visit.page.get_by_role("button").all():
             box = await button.bounding_box()
             assert box is None or (box["width"] >= 24 and box["height"] >= 24), await button.inner_text()
 
 
-async def test_the_keyboard_is_enough(browser: Browser, world: World) -> None:
-    async with visiting(browser, world.address) as visit:
-        await visit.go()
+async def test_keyboard_alone_reaches_every_control(browser: Browser, deployment: Deployment) -> None:
+    async with visiting(browser, deployment.address) as visit:
+        await visit.open()
         keyboard = visit.page.keyboard
         await keyboard.press("/")
         await expect(visit.page.get_by_role("searchbox", name="Search servers")).to_be_focused()
@@ -131,23 +92,23 @@ async def test_the_keyboard_is_enough(browser: Browser, world: World) -> None:
         await expect(visit.row("lab-2")).to_contain_text("Loaded")
 
 
-async def test_the_focus_goes_round_and_is_always_seen(browser: Browser, quiet: World) -> None:
-    async with visiting(browser, quiet.address) as visit:
-        await visit.go()
+async def test_tab_visits_controls_with_visible_focus_and_leaves(browser: Browser, shared: Deployment) -> None:
+    async with visiting(browser, shared.address) as visit:
+        await visit.open()
         stops = 0
-        for _ in range(MOST_TABS):
+        for _ in range(MAX_TABS):
             await visit.page.keyboard.press("Tab")
             focused = visit.page.locator(":focus")
             if await focused.count() == 0:
                 break
             assert await focused.evaluate(FOCUS_SHOWS), await focused.evaluate("node => node.outerHTML.slice(0, 200)")
             stops += 1
-        assert 15 < stops < MOST_TABS, "Tab must reach the controls, and leave them again"
+        assert 15 < stops < MAX_TABS, "Tab must reach the controls and leave them again"
 
 
 async def _tab_to(page: Page, target: Locator) -> None:
     """Press Tab until the target has the focus."""
-    for _ in range(MOST_TABS):
+    for _ in range(MAX_TABS):
         if await target.evaluate("node => node === document.activeElement"):
             return
         await page.keyboard.press("Tab")

@@ -37,16 +37,14 @@ ENTRIES = [
 async def ours(path: Path) -> float:
     """Seconds until all were told. The next batch is appended when one has been told; two are on their way."""
     thread, over = WriterThread(), asyncio.Event()
-    journal = Journal(lambda: JournalStore(path), thread)
-    await journal.open()
     told, batches = 0, iter(range(0, len(ENTRIES), BATCH))
 
     def append() -> None:
         start = next(batches, len(ENTRIES))
         for entry in ENTRIES[start : start + BATCH]:
-            journal.append(entry, None, hear)
+            journal.append(entry, None)
 
-    def hear(_: LogEntry) -> None:
+    def hear(_entry: LogEntry, _view: None) -> None:
         nonlocal told
         told += 1
         if told % BATCH == 0:
@@ -54,6 +52,8 @@ async def ours(path: Path) -> float:
         if told == len(ENTRIES):
             over.set()
 
+    journal = Journal[None](lambda: JournalStore(path), thread, hear, lambda _: None)
+    await journal.open()
     began = time.perf_counter()
     append()
     append()

@@ -48,16 +48,16 @@ class AlertService:
         snapshot: Snapshot,
         memory: Memory,
         counters: Counters,
-        world: Clock,
-        ways: ChannelsFor | None = None,
+        clock: Clock,
         is_alert_leader: Callable[[], bool] = lambda: True,
+        channels: ChannelsFor | None = None,
     ) -> None:
         self._snapshot = snapshot
         self._memory = memory
         self._counters = counters
-        self._world = world
-        self._book = AlertEvaluator(world.new_id)
-        self._lanes = Dispatcher(ways or partial(channels_for, now=world.now), world, self._ended)
+        self._clock = clock
+        self._book = AlertEvaluator(clock.new_id)
+        self._lanes = Dispatcher(channels or partial(channels_for, now=clock.now), clock, self._ended)
         self._speaks = is_alert_leader
         self._due: deque[tuple[float, Announcement]] = deque()
         self._under_way: Counter[str] = Counter()
@@ -72,7 +72,7 @@ class AlertService:
 
     async def start(self, settings: Settings, bus: Bus) -> None:
         """Take up what an earlier run has told, and listen."""
-        self.reconfigure(settings)
+        self.apply(settings)
         bus.add_listener(self.hear)
         try:
             await self._recall()
@@ -82,7 +82,7 @@ class AlertService:
             )
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    def reconfigure(self, settings: Settings) -> None:
+    def apply(self, settings: Settings) -> None:
         """Go by these settings from now on. Nothing that has fired is lost, unless its rule is gone."""
         now = _loop_time()
         self._recovery = settings.alerts.recovery
@@ -101,6 +101,15 @@ class AlertService:
                 self._hear_notice(message)
         except Exception:
             logger.exception("alerts could not take in what happened")
+
+    @asynccontextmanager
+    async def running(self, settings: Settings, bus: Bus) -> AsyncIterator[None]:
+        """Run within the block."""
+        await self.start(settings, bus)
+        try:
+            yield
+        finally:
+            await self.close()
 
     async def close(self) -> None:
         """Send what can be sent at once, and remember what was told."""
@@ -125,7 +134,7 @@ class AlertService:
         self._wake.set()
 
     def _begin_notice(self, notice: Notice, text: str) -> None:
-        self._book.see(Alert(subject_of(notice), notice.value, self._world.now(), text), _loop_time())
+        self._book.see(Alert(subject_of(notice), notice.value, self._clock.now(), text), _loop_time())
 
     async def _run(self) -> None:
         while True:
@@ -148,7 +157,7 @@ class AlertService:
 
     def _say_what_is_due(self) -> None:
         now = _loop_time()
-        self._due.extend((now, announcement) for announcement in self._book.due(now, self._world.now()))
+        self._due.extend((now, announcement) for announcement in self._book.due(now, self._clock.now()))
         while self._due and (self._speaks() or self._due[0][0] + OTHERS_SPEAK_S <= now):
             self._say(self._due.popleft()[1])
         self._counters.alerts_stand(len(self._book.incidents))
@@ -201,25 +210,6 @@ class AlertService:
             self._is_recalled = True
             self._book.restore(told, _loop_time())
             self._book.keep_only(self._servers, _loop_time())  # some may have left the settings while no daemon ran
-
-
-@asynccontextmanager
-async def running_alerts(
-    settings: Settings,
-    snapshot: Snapshot,
-    bus: Bus,
-    memory: Memory,
-    counters: Counters,
-    world: Clock,
-    is_alert_leader: Callable[[], bool] = lambda: True,
-) -> AsyncIterator[AlertService]:
-    """An alerter from its start to its end. `is_alert_leader` says whether it is to tell people, or another daemon."""
-    alerter = AlertService(snapshot, memory, counters, world, is_alert_leader=is_alert_leader)
-    await alerter.start(settings, bus)
-    try:
-        yield alerter
-    finally:
-        await alerter.close()
 
 
 def _loop_time() -> float:

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import uvloop
 from loguru import logger
 
+from statemachine.core.operator import Action
 from statemachine.daemon.app import Daemon, running_daemon, until_stopped
 from statemachine.daemon.logging import configure_logging
 from statemachine.settings import Settings, parse_settings
@@ -61,7 +62,7 @@ async def _pause_one(fleet: Fleet, daemon: Daemon) -> None:
     """A fleet in which nobody is paused would not show every state."""
     await asyncio.sleep(PAUSE_AFTER_S)
     name = next(name for name, member in _named(fleet).items() if member.server.persona.name == PAUSED_PERSONA)
-    daemon.fleet.act(name, "pause")
+    await daemon.fleet.act(name, Action.PAUSE)
 
 
 def _named(fleet: Fleet) -> dict[str, Member]:

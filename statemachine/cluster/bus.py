@@ -13,6 +13,7 @@ import orjson
 from loguru import logger
 from typing_extensions import override
 
+from statemachine.cluster.membership import Membership
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.records import UNREADABLE, Record, line, packed, view_from
 from statemachine.cluster.store import CutOffError, SharedStore
@@ -39,20 +40,18 @@ class SharedBus(Bus):
         store: SharedStore,
         snapshot: Snapshot,
         ownership: LeasedOwnership,
-        session: Callable[[], str],
+        membership: Membership,
         language: Language = "en",
     ) -> None:
         super().__init__()
         self._store = store
         self._snapshot = snapshot
         self._ownership = ownership
-        self._session = session
+        self._membership = membership
         self._unknown = PHRASES[language].meanings[Reason.NODE_CUT_OFF]
         self._changed: dict[str, None] = {}
         self._teller: dict[str, str] = {}
-        ownership.on_record = self._hear_record
         self._hears = False
-        self.on_foreign_record: Callable[[Record], None] = lambda _: None
 
     async def run(self) -> None:
         """Tell what has changed, until cancelled."""
@@ -114,11 +113,11 @@ class SharedBus(Bus):
     def recall_others(self) -> None:
         """We hear of the other nodes again: what their servers' records say, until they say more."""
         for view in self._snapshot:
-            self._hear_record(view.name, self._ownership.record(view.name))
+            self.on_record(view.name, self._ownership.record(view.name))
 
     def _message(self, names: list[str]) -> bytes:
         told = [(view, self._snapshot.detail(view.name)) for name in names if (view := self._snapshot.get(name))]
-        return packed([self._session(), [[line(view), detail] for view, detail in told]])
+        return packed([self._membership.session, [[line(view), detail] for view, detail in told]])
 
     def _hear(self, value: bytes) -> None:
         try:
@@ -131,11 +130,10 @@ class SharedBus(Bus):
         except UNREADABLE as error:
             logger.debug("what another node told of its servers is not understood: {}", error)
 
-    def _hear_record(self, name: str, record: Record) -> None:
+    def on_record(self, name: str, record: Record) -> None:
         """Records come in order, whatever its owner's clock says. One that tells of no other state has nothing new."""
         if self._ownership.owns(name):
             return
-        self.on_foreign_record(record)
         view, session, known = record.view, record.session, self._snapshot.get(name)
         if view is None or session is None or known is None:
             return

@@ -9,20 +9,23 @@ holds while our own file cannot be written: what comes is told without a number,
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import dataclass
 from typing import TypeVar
 
 from loguru import logger
 
-from statemachine.cluster.outbox import Outbox, tell
-from statemachine.cluster.owned_records import LostError, OwnRecords
+from statemachine.cluster.membership import Membership
+from statemachine.cluster.outbox import Outbox, publish_safely
+from statemachine.cluster.owned_records import LostError
+from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.records import UNREADABLE, Record, SharedEntry, told_from
 from statemachine.cluster.store import CutOffError, Kept, SharedStore, Source
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.journal.journal import Journal
-from statemachine.journal.port import JournalUnavailableError, OnCommitted, SavedState
+from statemachine.journal.journal import Journal, ThreadRunner
+from statemachine.journal.port import JournalUnavailableError, OnCommitted, OnHealth, SavedState
 from statemachine.journal.rows import Row, attempt_row
 from statemachine.journal.store import JournalStore
 
@@ -33,21 +36,52 @@ ROOM = 1_000
 ROOM_LOOK_S = 0.01
 SHOWN_EVERY_S = 0.25
 
-HeardFrom = Callable[[str, ServerView | None, LogEntry], None]
-"""Takes the session of the node that tells it, the server's line after the entry, and the entry."""
+Accepts = Callable[[str, ServerView], bool]
+"""Return whether the node of this session may say so of a server."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFile:
+    """This node's own file: how to open it, and the thread in which its calls run."""
+
+    open_store: Callable[[], JournalStore]
+    run: ThreadRunner
+
+
+@dataclass(frozen=True, slots=True)
+class JournalListeners:
+    """`on_committed` publishes an entry, `accepts` vets other nodes' lines, `on_health` receives health changes."""
+
+    on_committed: OnCommitted
+    accepts: Accepts
+    on_health: OnHealth
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A server's line after an entry of the shared log. `sender` is another node's session, None for our own."""
+
+    view: ServerView | None
+    sender: str | None
 
 
 class SharedJournal:
-    """See JournalPort. `copy` is this node's own file; `on_heard` hears of other nodes' entries once they are in it.
+    """See JournalPort. Entries are published once they are in this node's copy of the shared log."""
 
-    `on_health` hears of each change of `healthy`.
-    """
-
-    def __init__(self, store: SharedStore, copy: Journal, own: OwnRecords, outbox: Outbox) -> None:
+    def __init__(
+        self,
+        store: SharedStore,
+        membership: Membership,
+        ownership: LeasedOwnership,
+        copy: CopyFile,
+        listeners: JournalListeners,
+    ) -> None:
         self._store = store
-        self._copy = copy
-        self._own = own
-        self._outbox = outbox
+        self._ownership = ownership
+        self._own = ownership.records
+        self._listeners = listeners
+        self._copy = Journal[_Arrival](copy.open_store, copy.run, self._publish, self._look_at_health)
+        self._outbox = Outbox(store, membership, listeners.on_committed, self._look_at_health)
         self._past_is_read = False
         self._handed = 0
         self._heard = 0
@@ -56,9 +90,6 @@ class SharedJournal:
         self._shown: dict[str, Row] = {}
         self._to_show: dict[str, Row] = {}
         self._was_healthy = True
-        self.on_heard: HeardFrom = lambda _session, _view, _entry: None
-        self.on_health: Callable[[bool], None] = lambda _: None
-        copy.on_health = outbox.on_health = self._look_at_health
 
     async def open(self) -> None:
         """Open the copy."""
@@ -90,13 +121,7 @@ class SharedJournal:
         """See JournalPort."""
         return self._outbox.dropped + self._copy.dropped
 
-    def append(
-        self,
-        entry: LogEntry | None,
-        attempt: Attempt | None,
-        told: OnCommitted | None = None,
-        view: ServerView | None = None,
-    ) -> None:
+    def append(self, entry: LogEntry | None, attempt: Attempt | None, view: ServerView | None = None) -> None:
         """See JournalPort."""
         if view is not None:
             self._own.change(view.name, view=view, paused=view.state is State.PAUSED)
@@ -104,7 +129,7 @@ class SharedJournal:
             self._own.change(attempt.server, attempt=attempt_row(attempt))
             self._show_own(attempt)
         if entry is not None:
-            self._outbox.put(entry, view, told)
+            self._outbox.put(entry, view)
 
     async def append_durably(self, attempt: Attempt) -> None:
         """See JournalPort: most of the store's servers have it."""
@@ -129,10 +154,14 @@ class SharedJournal:
         """See JournalPort."""
         await self._copy.answers()
 
-    def heard_of(self, record: Record) -> None:
-        """Another node's record: its attempt is shown here too, soon."""
+    async def emptied(self) -> None:
+        """Return once nothing is left to be sent."""
+        await self._outbox.emptied()
+
+    def on_record(self, server: str, record: Record) -> None:
+        """Show the attempt of another node's server here too, soon."""
         row = record.attempt
-        if row is not None and self._shown.get(row[1]) != row:
+        if not self._ownership.owns(server) and row is not None and self._shown.get(row[1]) != row:
             self._shown[row[1]] = self._to_show[row[1]] = row
 
     def _show_own(self, attempt: Attempt) -> None:
@@ -153,7 +182,7 @@ class SharedJournal:
             self._until_well = None
         if self.healthy != self._was_healthy:
             self._was_healthy = self.healthy
-            self.on_health(self.healthy)
+            self._listeners.on_health(self.healthy)
 
     # The log that all share
 
@@ -196,19 +225,26 @@ class SharedJournal:
         except UNREADABLE as error:
             logger.warning("entry {} of the shared log is not understood: {!r}", kept.revision, error)
             return
-        listener = self._listener(told) if kept.revision > self._heard else None
+        arrival = self._arrival(told) if kept.revision > self._heard else None
         self._heard = max(self._heard, kept.revision)
         self._is_behind = self._is_behind or not self._copy.healthy
         if self._is_behind:
-            tell(listener, told.entry)
+            publish_safely(self._publish, told.entry, arrival)
         else:
             self._handed = kept.revision
-            self._copy.append(told.entry.numbered(kept.revision), None, listener)
+            self._copy.append(told.entry.numbered(kept.revision), None, arrival)
 
-    def _listener(self, told: SharedEntry) -> OnCommitted | None:
-        """Who is to be told of it: whoever appended it here, or all if it comes from elsewhere."""
+    def _arrival(self, told: SharedEntry) -> _Arrival | None:
+        """Return what is to be published: ours unless it was published already, another node's unless it is old."""
         if self._outbox.knows(told.id):
-            return self._outbox.teller(told.id)
-        if not self._past_is_read:
-            return None
-        return lambda entry: self.on_heard(told.session, told.view, entry)
+            return _Arrival(told.view, None) if self._outbox.take_back(told.id) else None
+        return _Arrival(told.view, told.session) if self._past_is_read else None
+
+    def _publish(self, entry: LogEntry, arrival: _Arrival | None) -> None:
+        """Publish an entry of the shared log. Another node's line counts only if that node may say so."""
+        if arrival is None:
+            return
+        view, sender = arrival.view, arrival.sender
+        if view is not None and sender is not None and not self._listeners.accepts(sender, view):
+            view = None
+        self._listeners.on_committed(entry, view)

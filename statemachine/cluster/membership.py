@@ -9,7 +9,7 @@ seen: a node that has renewed meanwhile lives on, one that has not learns of its
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from loguru import logger
 
@@ -26,20 +26,33 @@ POLLS_PER_LEASE = 20
 """At the others' leases, in the length of one: whoever waits for a lease to end waits for its servers."""
 
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`node` is the name in the settings; `steady` returns seconds of a clock that is never set, also while stopped."""
+
+    node: str
+    lease_s: float
+    steady: Callable[[], float]
+    new_id: Callable[[], str]
+
+
 class Membership:
-    """One node's part in the cluster, from `join` to `leave`. `steady` gives seconds that no step of a clock moves.
+    """One node's part in the cluster, from `run` to `leave`.
 
     `on_change` is called whenever the living nodes, or our own standing, may have changed.
     """
 
     def __init__(
-        self, store: SharedStore, node: str, lease_s: float, steady: Callable[[], float], new_id: Callable[[], str]
+        self,
+        store: SharedStore,
+        identity: Identity,
+        on_change: Callable[[], None],
     ) -> None:
         self._store = store
-        self._lease_s = lease_s
-        self._steady = steady
-        self._new_id = new_id
-        self._mine = Lease(node, new_id())
+        self._lease_s = identity.lease_s
+        self._steady = identity.steady
+        self.new_id = identity.new_id
+        self._mine = Lease(identity.node, identity.new_id())
         self._revision = 0
         self._ends_at = float("-inf")
         self._heard_since = float("-inf")
@@ -49,7 +62,7 @@ class Membership:
         self._hurry = asyncio.Event()
         self._has_left = False
         self._waits_for_its_name = False
-        self.on_change: Callable[[], None] = lambda: None
+        self._on_change = on_change
 
     @property
     def node(self) -> str:
@@ -124,7 +137,7 @@ class Membership:
                     self._see(kept)
                 if batch.caught_up:
                     self._caught_up.set()
-                self.on_change()
+                self._on_change()
 
     def _see(self, kept: Kept) -> None:
         before = self._seen.get(kept.key)
@@ -158,7 +171,7 @@ class Membership:
         else:
             logger.warning("node {} has been silent for {:.1f} s: its lease is ended", lease.node, silent_s)
             self._see(Kept(lease.node, over, revision))
-            self.on_change()
+            self._on_change()
 
     # Ourselves
 
@@ -197,7 +210,7 @@ class Membership:
         if not stood:
             self._heard_since = self._steady()
             logger.info("node {} is a member of the cluster", self.node)
-            self.on_change()
+            self._on_change()
 
     async def _may_begin(self) -> bool:
         """Whether our name is free: new, or the lease under it is over, or has not been renewed for its length."""
@@ -223,5 +236,5 @@ class Membership:
             return
         logger.warning("the lease of node {} was ended by others: a new session begins", self.node)
         self._ends_at, self._revision = float("-inf"), 0
-        self._mine = replace(self._mine, session=self._new_id(), beat=0)
-        self.on_change()
+        self._mine = replace(self._mine, session=self.new_id(), beat=0)
+        self._on_change()

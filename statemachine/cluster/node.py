@@ -8,20 +8,18 @@ from dataclasses import dataclass
 from loguru import logger
 
 from statemachine.cluster.bus import SharedBus
-from statemachine.cluster.journal import SharedJournal
-from statemachine.cluster.membership import Membership
-from statemachine.cluster.outbox import Outbox
-from statemachine.cluster.owned_records import OwnRecords
+from statemachine.cluster.journal import CopyFile, JournalListeners, SharedJournal
+from statemachine.cluster.membership import Identity, Membership
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import SharedPermits
 from statemachine.cluster.rendezvous import chosen
 from statemachine.cluster.store import SharedStore
-from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import Language
-from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice
-from statemachine.journal.journal import Journal
+from statemachine.journal.recorder import Recorder
+from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.transition_log import TransitionLog
 
 STANDING_EVERY_S = 0.25
 AGAIN_S = 1.0
@@ -32,37 +30,38 @@ ALERTS = "alerts"
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
-    """`node` is the name in the settings. `steady` gives seconds that no step of a clock moves, also while stopped."""
+class NodePublication:
+    """Where a node publishes. `now` returns the wall clock in epoch seconds."""
 
-    node: str
-    lease_s: float
-    steady: Callable[[], float]
-    new_id: Callable[[], str]
+    snapshot: Snapshot
+    log: TransitionLog
+    now: Callable[[], float]
+    language: Language = "en"
 
 
 class ClusterNode:
-    """`copy` is this node's own journal file. Runs in `run`; `leave` once the fleet has stopped."""
+    """The parts of one node. `copy` is its own journal file. Call `leave` once the fleet has stopped."""
 
     def __init__(
         self,
         store: SharedStore,
         identity: Identity,
-        copy: Journal,
-        snapshot: Snapshot,
+        copy: CopyFile,
+        publication: NodePublication,
         limits: tuple[int, int],
-        language: Language = "en",
     ) -> None:
+        snapshot, wake = publication.snapshot, asyncio.Event()
         self._stood: bool | None = None
-        self.membership = Membership(store, identity.node, identity.lease_s, identity.steady, identity.new_id)
-        own = OwnRecords(store)
-        self.ownership = LeasedOwnership(store, self.membership, own)
-        self._outbox = Outbox(store, lambda: self.membership.session, identity.new_id)
-        self.journal = SharedJournal(store, copy, own, self._outbox)
+        self.membership = Membership(store, identity, on_change=wake.set)
+        self.ownership = LeasedOwnership(store, self.membership, wake)
+        self.bus = SharedBus(store, snapshot, self.ownership, self.membership, publication.language)
+        self.publisher = Publisher(snapshot, self.bus, publication.log)
+        listeners = JournalListeners(self.publisher.on_committed, self.bus.accepts, self._on_journal_health)
+        self.journal = SharedJournal(store, self.membership, self.ownership, copy, listeners)
+        self.recorder = Recorder(self.journal, publication.now, publication.language)
         self.permits = SharedPermits(store, self.ownership, *limits)
-        self.bus = SharedBus(store, snapshot, self.ownership, lambda: self.membership.session, language)
-        self.bus.on_foreign_record = self.journal.heard_of
-        self._notice: Callable[[Notice], None] = lambda _: None
+        self.ownership.add_listener(self.journal.on_record)
+        self.ownership.add_listener(self.bus.on_record)
 
     @property
     def is_alert_leader(self) -> bool:
@@ -70,19 +69,8 @@ class ClusterNode:
         node = self.membership.node
         return not self.membership.holds or chosen(ALERTS, self.membership.partners()) == node
 
-    def publish_through(
-        self, told: Callable[[ServerView | None, LogEntry], None], notice: Callable[[Notice], None]
-    ) -> None:
-        """`told` publishes what other nodes tell, `notice` gives a notice of ours."""
-        self._notice = notice
-
-        def heard(session: str, view: ServerView | None, entry: LogEntry) -> None:
-            told(view if view is not None and self.bus.accepts(session, view) else None, entry)
-
-        self.journal.on_heard = heard
-        self.journal.on_health = lambda healthy: notice(
-            Notice.JOURNAL_AVAILABLE if healthy else Notice.JOURNAL_UNAVAILABLE
-        )
+    def _on_journal_health(self, healthy: bool) -> None:
+        self.recorder.journal_health(healthy)
 
     async def run(self) -> None:
         """Until cancelled. A fault of our own is logged, and what it ended begins anew."""
@@ -95,7 +83,7 @@ class ClusterNode:
         """Have what was said kept, and give every server up, so that others need not wait for our lease to end."""
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
-                await self._outbox.emptied()
+                await self.journal.emptied()
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_S):
                 await self.ownership.leave()
@@ -110,10 +98,10 @@ class ClusterNode:
                 continue
             if not stands:
                 self.bus.forget_others()
-                self._notice(Notice.NODE_CUT_OFF)
+                self.recorder.notice(Notice.NODE_CUT_OFF, self.membership.node)
             elif self._stood is not None:
                 self.bus.recall_others()
-                self._notice(Notice.NODE_BACK)
+                self.recorder.notice(Notice.NODE_BACK, self.membership.node)
             self._stood = stands
 
 

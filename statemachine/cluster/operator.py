@@ -7,31 +7,29 @@ from loguru import logger
 
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.store import CutOffError, SharedStore
+from statemachine.core.operator import Action, Operator
 from statemachine.core.ownership import NotOwnedError
-
-Act = Callable[[str, str], bool]
-"""The fleet's: carries out an action on a server, False where it does not look after it."""
 
 
 class ForwardingOperator:
-    """See the web side's Operator."""
+    """Pass actions to `local`, the operator of our own servers, or to the node that owns the server."""
 
     def __init__(
-        self, store: SharedStore, ownership: LeasedOwnership, node: str, act: Act, exists: Callable[[str], bool]
+        self, store: SharedStore, ownership: LeasedOwnership, node: str, local: Operator, exists: Callable[[str], bool]
     ) -> None:
         self._store = store
         self._ownership = ownership
         self._node = node
-        self._act = act
+        self._local = local
         self._exists = exists
 
     async def listen(self) -> None:
         """Carry out what other nodes pass on, from now on."""
         await self._store.answer(_subject(self._node), self._asked)
 
-    async def act(self, server: str, action: str) -> bool:
-        """See Operator. Raises NotOwnedError where its owner cannot be asked."""
-        if self._act(server, action):
+    async def act(self, server: str, action: Action) -> bool:
+        """Carry out the action here, or have the server's owner do so."""
+        if await self._local.act(server, action):
             return True
         if not self._exists(server):
             return False
@@ -50,7 +48,7 @@ class ForwardingOperator:
         """Another version may ask for what we do not know."""
         try:
             server, action = orjson.loads(value)
-            return b"done" if self._act(server, action) else b"not mine"
+            return b"done" if await self._local.act(server, Action(action)) else b"not mine"
         except (ValueError, TypeError, KeyError) as error:
             logger.warning("what another node passes on is not understood: {!r}", error)
             return b"not understood"

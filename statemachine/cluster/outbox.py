@@ -3,50 +3,57 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 from loguru import logger
 
+from statemachine.cluster.membership import Membership
 from statemachine.cluster.records import SharedEntry
 from statemachine.cluster.store import CutOffError, SharedStore
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
-from statemachine.journal.port import OnCommitted
+from statemachine.journal.port import OnCommitted, OnHealth
 
 LIMIT = 10_000
 AT_ONCE = 64
 AGAIN_S = 0.5
 RETURNS_WITHIN = 10_000
-"""Entries sent and not yet read back whose listeners are remembered."""
+"""Entries sent and not yet read back that are remembered."""
 
 
-def tell(listener: OnCommitted | None, entry: LogEntry) -> None:
-    """A fault of a listener is nobody else's."""
+T = TypeVar("T")
+
+
+def publish_safely(publish: Callable[[LogEntry, T], None], entry: LogEntry, beside: T) -> None:
+    """Publish an entry; log an unexpected exception, which must not stop the other entries."""
     try:
-        if listener is not None:
-            listener(entry)
+        publish(entry, beside)
     except Exception:
-        logger.exception("a listener of the journal failed; the others are told all the same")
+        logger.exception("an entry could not be published; later entries are published all the same")
 
 
 @dataclass(slots=True, eq=False)
 class _Waiting:
     told: SharedEntry
-    listener: OnCommitted | None
+    is_published: bool = False
     has_returned: bool = False
-
-    def tell(self) -> None:
-        """Without a number, once."""
-        listener, self.listener = self.listener, None
-        tell(listener, self.told.entry)
 
 
 class Outbox:
-    """`session` gives the session under which an entry is told. `on_health` hears of each change of `healthy`."""
+    """Sends entries under our present session.
 
-    def __init__(self, store: SharedStore, session: Callable[[], str], new_id: Callable[[], str]) -> None:
+    `publish` receives an entry that must wait, without a number; `on_health` each change of `healthy`.
+    """
+
+    def __init__(
+        self,
+        store: SharedStore,
+        membership: Membership,
+        publish: OnCommitted,
+        on_health: OnHealth,
+    ) -> None:
         self._store = store
-        self._session = session
-        self._new_id = new_id
+        self._membership = membership
         self._waiting: list[_Waiting] = []
         self._returning: dict[str, _Waiting] = {}
         self._wake = asyncio.Event()
@@ -54,20 +61,21 @@ class Outbox:
         self._is_empty.set()
         self.healthy = True
         self.dropped = 0
-        self.on_health: Callable[[bool], None] = lambda _: None
+        self._publish = publish
+        self._on_health = on_health
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, entry: LogEntry, view: ServerView | None, listener: OnCommitted | None) -> None:
-        """Send the entry; `listener` hears of it when it has come back with its number, or now while it must wait."""
-        waiting = _Waiting(SharedEntry(self._new_id(), self._session(), entry, view), listener)
+    def put(self, entry: LogEntry, view: ServerView | None) -> None:
+        """Send the entry. While it must wait it is published at once, without a number."""
+        waiting = _Waiting(SharedEntry(self._membership.new_id(), self._membership.session, entry, view))
         self._waiting.append(waiting)
         self._is_empty.clear()
         if not self.healthy:
-            waiting.tell()
+            self._publish_unnumbered(waiting)
         if len(self._waiting) > LIMIT:
-            self._waiting.pop(0).tell()
+            self._publish_unnumbered(self._waiting.pop(0))
             self.dropped += 1
         self._wake.set()
 
@@ -75,11 +83,16 @@ class Outbox:
         """Whether it is one of ours that has not come back yet."""
         return entry_id in self._returning
 
-    def teller(self, entry_id: str) -> OnCommitted | None:
-        """Who is to hear that it has come back; None where that was told already. It need not be sent again."""
+    def take_back(self, entry_id: str) -> bool:
+        """Mark an entry as read back, so that it is not sent again; return whether it is still to be published."""
         returned = self._returning.pop(entry_id)
         returned.has_returned = True
-        return returned.listener
+        return not returned.is_published
+
+    def _publish_unnumbered(self, waiting: _Waiting) -> None:
+        if not waiting.is_published:
+            waiting.is_published = True
+            publish_safely(self._publish, waiting.told.entry, waiting.told.view)
 
     async def emptied(self) -> None:
         """Return once nothing is left to be sent."""
@@ -136,5 +149,5 @@ class Outbox:
         else:
             logger.error("the journal that all nodes share cannot be written, so nothing is submitted until it can")
             for waiting in list(self._waiting):
-                waiting.tell()
-        self.on_health(healthy)
+                self._publish_unnumbered(waiting)
+        self._on_health(healthy)

@@ -40,13 +40,13 @@ class _Held:
 
 
 class OwnRecords:
-    """`on_lost` is called with the name of a server that somebody else has taken."""
+    """`on_lost` receives the name of a server that another node has taken."""
 
-    def __init__(self, store: SharedStore) -> None:
+    def __init__(self, store: SharedStore, on_lost: Callable[[str], None]) -> None:
         self._store = store
+        self._on_lost = on_lost
         self._held: dict[str, _Held] = {}
         self._leaving: dict[str, _Held] = {}
-        self.on_lost: Callable[[str], None] = lambda _: None
 
     def __contains__(self, server: object) -> bool:
         return server in self._held
@@ -127,7 +127,7 @@ class OwnRecords:
                     held.settle(waiting + held.waiting, error)
                     if self._held.get(server) is held:
                         del self._held[server]
-                        self.on_lost(server)
+                        self._on_lost(server)
                     return
                 else:
                     held.settle(waiting)

@@ -28,13 +28,17 @@ MOVED_AT_ONCE = 20
 FREE = Record()
 
 
-class LeasedOwnership:
-    """Runs in `run`. `on_record` hears of every server's record whenever it has changed, ours too."""
+OnRecord = Callable[[str, Record], None]
+"""Receive a server's name and its record."""
 
-    def __init__(self, store: SharedStore, membership: Membership, own: OwnRecords) -> None:
+
+class LeasedOwnership:
+    """Runs in `run`. `wake` is set when the membership has changed. `records` holds the records of our servers."""
+
+    def __init__(self, store: SharedStore, membership: Membership, wake: asyncio.Event) -> None:
         self._store = store
         self._membership = membership
-        self._own = own
+        self._own = self.records = OwnRecords(store, self._lose)
         self._session = membership.session
         self._servers: Sequence[str] = ()
         self._ours: frozenset[str] = frozenset()
@@ -43,10 +47,12 @@ class LeasedOwnership:
         self._records: dict[str, tuple[Record, int]] = {}
         self._caught_up = False
         self._lost: set[str] = set()
-        self._wake = asyncio.Event()
-        self.on_record: Callable[[str, Record], None] = lambda _name, _record: None
-        own.on_lost = self._lose
-        membership.on_change = self._wake.set
+        self._wake = wake
+        self._listeners: list[OnRecord] = []
+
+    def add_listener(self, listener: OnRecord) -> None:
+        """Call `listener` whenever the record of a server has changed, also of our own servers."""
+        self._listeners.append(listener)
 
     async def set_servers(self, servers: Sequence[str], host: ServerHost) -> None:
         """See the fleet's Ownership. It is done in `run`, as leases and records allow."""
@@ -97,13 +103,17 @@ class LeasedOwnership:
         if kept.revision > self._records.get(kept.key, (FREE, 0))[1]:
             record = record_from(kept.value)
             self._records[kept.key] = record, kept.revision
-            self.on_record(kept.key, record)
+            self._publish(kept.key, record)
 
     def _tell(self, servers: Iterable[str]) -> None:
         """Tell of others' servers what was heard while they were ours, or not shown yet: it may be the last word."""
         for name in servers:
             if name not in self._own:
-                self.on_record(name, self.record(name))
+                self._publish(name, self.record(name))
+
+    def _publish(self, name: str, record: Record) -> None:
+        for listener in self._listeners:
+            listener(name, record)
 
     def _lose(self, server: str) -> None:
         self._lost.add(server)

@@ -13,9 +13,9 @@ from watchfiles import Change, awatch
 
 from statemachine.core.messages import Language
 from statemachine.core.vocabulary import Notice
-from statemachine.daemon.config import LoadedConfig, SettingsFile, newly_broken, read_again, waiting_for_restart
+from statemachine.daemon.config import SettingsFile, newly_broken, reload_config, waiting_for_restart
 from statemachine.daemon.systemd import ServiceManager
-from statemachine.fleet.diff import Changes
+from statemachine.fleet.diff import Changes, LoadedConfig
 from statemachine.settings import SettingsError
 
 SETTLE_MS = 300
@@ -36,18 +36,23 @@ Notify = Callable[[Notice, str], None]
 
 
 class Reloader:
-    """Keeps what is in force equal to the files.
+    """Keeps the active configuration equal to the files.
 
-    `apply` puts a reading in force, and raises OSError, before it changes anything, where a file that the settings
-    name has gone. `notify` tells people, `manager` whoever started the daemon.
+    `active` returns the active configuration. `apply` makes another one active; it raises OSError, before it changes
+    anything, if a file that the settings name cannot be read. `notify` records a notice.
     """
 
     def __init__(
-        self, source: SettingsFile, in_force: LoadedConfig, apply: Apply, notify: Notify, manager: ServiceManager
+        self,
+        source: SettingsFile,
+        active: Callable[[], LoadedConfig],
+        apply: Apply,
+        notify: Notify,
+        manager: ServiceManager,
     ) -> None:
         self._source = source
         self._manager = manager
-        self._in_force, self._started_with = in_force, in_force.settings
+        self._active, self._started_with = active, active().settings
         self._apply = apply
         self._notify = notify
         self._wanted = asyncio.Event()
@@ -82,11 +87,12 @@ class Reloader:
 
     async def _reload(self) -> None:
         try:
-            fresh = await read_again(self._source)
+            fresh = await reload_config(self._source)
         except SettingsError as error:
             self._refuse("; ".join(str(problem) for problem in error.problems))
             return
-        if broken := newly_broken(self._in_force, fresh):
+        before = self._active()
+        if broken := newly_broken(before, fresh):
             self._refuse("; ".join(str(one) for one in broken))
             return
         try:
@@ -95,10 +101,9 @@ class Reloader:
             self._refuse(str(error))
             return
         healed, self._refused = bool(self._refused), ""
-        before, self._in_force = self._in_force.settings, fresh
-        if changes or healed or before != fresh.settings:
+        if changes or healed or before.settings != fresh.settings:
             later = waiting_for_restart(self._started_with, fresh.settings)
-            self._notify(Notice.SETTINGS_RELOADED, _summary(before.language, changes, later))
+            self._notify(Notice.SETTINGS_RELOADED, _summary(before.settings.language, changes, later))
 
     def _refuse(self, why: str) -> None:
         """Say it once: a file that stays wrong is found wrong again whenever something beside it changes."""
@@ -129,7 +134,7 @@ class Reloader:
 
     def _folders(self) -> list[Path]:
         """Folders, not files: an editor may put a new file in the old one's place. Where links lead may change."""
-        path, workflows = self._source.path, self._in_force.settings.workflows_dir
+        path, workflows = self._source.path, self._active().settings.workflows_dir
         wanted = {path.absolute().parent, path.resolve().parent, workflows.resolve()}
         return sorted(folder for folder in wanted if folder.is_dir())
 

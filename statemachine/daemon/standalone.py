@@ -1,94 +1,86 @@
-"""What a daemon works with: by itself here, shared with others in `clustered.py`. Who is handed these cannot tell."""
+"""The backend of a daemon that has the fleet to itself: one journal file, no broker."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from statemachine.core.backoff import Budget
+from statemachine.core.clock import Clock
+from statemachine.core.operator import Operator
 from statemachine.core.ownership import Ownership
-from statemachine.core.vocabulary import Notice
-from statemachine.fleet.fleet import Fleet
+from statemachine.core.view import ServerView
 from statemachine.fleet.permits import Permits, PermitsPort
-from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.sole_owner import SoleOwner
-from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.port import JournalPort
+from statemachine.journal.recorder import Recorder
 from statemachine.journal.store import JOURNAL_FILE, open_store
 from statemachine.publish.bus import Bus
+from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.transition_log import TransitionLog
 from statemachine.settings import Settings
-from statemachine.web.ports import Action, Operator
-
-WallClock = Callable[[], float]
-"""The wall clock: epoch seconds."""
-
-OperatorOf = Callable[[Fleet], Awaitable[Operator]]
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
-    """`is_alert_leader` returns whether this daemon sends alerts; `operator_of` carries out operator actions."""
+class Backend:
+    """What a daemon stores, publishes and shares. The rest of the daemon cannot tell one backend from another.
+
+    `operator_over` returns the operator for the whole fleet, given the one for this daemon's servers.
+    `is_alert_leader` returns whether this daemon sends the alerts.
+    """
 
     journal: JournalPort
+    recorder: Recorder
     snapshot: Snapshot
     bus: Bus
+    publisher: Publisher
     ownership: Ownership
     permits: PermitsPort
-    publisher: Publisher
-    operator_of: OperatorOf
+    operator_over: Callable[[Operator], Awaitable[Operator]]
     is_alert_leader: Callable[[], bool]
 
 
-class DirectOperator:
-    """An operator's wishes, where every server is looked after here."""
-
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
-
-    async def act(self, server: str, action: Action) -> bool:
-        """See Operator."""
-        return self._fleet.act(server, action)
-
-
-async def _direct(fleet: Fleet) -> Operator:
-    return DirectOperator(fleet)
-
-
 @asynccontextmanager
-async def new_journal(settings: Settings, now: WallClock, lineage: int = 0) -> AsyncIterator[Journal]:
-    """The journal's file with its thread, of that lineage; the file itself is opened by `Journal.open`."""
+async def standalone(settings: Settings, clock: Clock) -> AsyncIterator[Backend]:
+    """Open the journal, or keep trying in the background if that fails; close it at the end."""
+    snapshot, bus = Snapshot(), Bus()
+    publisher = Publisher(snapshot, bus, TransitionLog())
+    with writer_thread() as thread:
+        path = settings.data_dir / JOURNAL_FILE
+        journal = Journal[ServerView](
+            lambda: open_store(path, clock.now, 0),
+            thread,
+            publisher.on_committed,
+            lambda healthy: recorder.journal_health(healthy),  # noqa: PLW0108 - the recorder needs the journal first
+        )
+        recorder = Recorder(journal, clock.now, settings.language)
+        try:
+            await journal.open()
+            yield Backend(
+                journal=journal,
+                recorder=recorder,
+                snapshot=snapshot,
+                bus=bus,
+                publisher=publisher,
+                ownership=SoleOwner(),
+                permits=Permits(Budget(settings.limits.max_warming, settings.limits.max_warming_per_host)),
+                operator_over=_unchanged,
+                is_alert_leader=lambda: True,
+            )
+        finally:
+            await journal.close()
+
+
+@contextmanager
+def writer_thread() -> Iterator[WriterThread]:
+    """Yield the thread that the journal's calls run in, and end it afterwards."""
     thread = WriterThread()
-    path = settings.data_dir / JOURNAL_FILE
-    journal = Journal(lambda: open_store(path, now, lineage), thread)
     try:
-        yield journal
+        yield thread
     finally:
-        await journal.close()
         thread.close()
 
 
-def tell_health(publisher: Publisher, now: WallClock, healthy: bool) -> None:
-    """Give notice that the journal cannot be written, or can again."""
-    publisher.notice(Notice.JOURNAL_AVAILABLE if healthy else Notice.JOURNAL_UNAVAILABLE, now())
-
-
-@asynccontextmanager
-async def alone(settings: Settings, now: WallClock) -> AsyncIterator[Surroundings]:
-    """Those of a daemon that has the fleet to itself: one file, no broker."""
-    async with new_journal(settings, now) as journal:
-        snapshot, bus = Snapshot(), Bus()
-        publisher = Publisher(journal, snapshot, bus, TransitionLog(), settings.language)
-        journal.on_health = partial(tell_health, publisher, now)
-        await journal.open()
-        yield Surroundings(
-            journal=journal,
-            snapshot=snapshot,
-            bus=bus,
-            ownership=SoleOwner(),
-            permits=Permits(Budget(settings.limits.max_warming, settings.limits.max_warming_per_host)),
-            publisher=publisher,
-            operator_of=_direct,
-            is_alert_leader=lambda: True,
-        )
+async def _unchanged(operator: Operator) -> Operator:
+    return operator

@@ -29,7 +29,7 @@ class Wait(Enum):
     OVERDUE = auto()
 
 
-async def admit(context: ServerContext) -> None:
+async def wait_for_slot(context: ServerContext) -> None:
     """Wait for the backoff, an idle queue and a permit; then the prompt_id is chosen and the submission starts."""
     try:
         await _back_off(context)
@@ -89,11 +89,11 @@ async def _unfitness(context: ServerContext, workflow: Workflow) -> events.Prefl
     """What the server lacks for the workflow. Asked once for each life of the server, before the first submission."""
     companion = context.server.node_cursor
     life = (companion.instance if companion is not None else None, workflow.digest)
-    if life in context.fit:
+    if life in context.preflight_passed:
         return None
     lacking = await fitness(context.client, workflow)
     if lacking.fits:
-        context.fit |= {life}
+        context.preflight_passed |= {life}
         return None
     reason = Reason.MISSING_NODES if lacking.missing_nodes else Reason.MISSING_MODELS
     return events.PreflightFailed(reason, f"workflow {workflow.name}: " + "; ".join(lacking.sentences))

@@ -29,7 +29,7 @@ MOST_DOUBLINGS = 32
 """More than any pace needs; a float can be doubled 1,023 times, which a vain server reaches within days."""
 
 
-async def examine(context: ServerContext) -> None:
+async def prepare(context: ServerContext) -> None:
     """Leave `unknown`: a doubtful prompt is settled first, for the check itself may start work on the server."""
     if context.server.open_attempt is not None:
         context.post(events.SubmissionUncertain())
@@ -43,7 +43,7 @@ async def examine(context: ServerContext) -> None:
             events.ForeignLoadDetected("the server is still loading what was missing; it is not asked meanwhile")
         )
         return
-    delay = _examine_delay(context)
+    delay = _prepare_delay(context)
     if delay:
         await context.sleep(delay)
     context.post(events.CheckStarted())
@@ -68,7 +68,7 @@ async def _is_loading(context: ServerContext) -> bool:
             return False
 
 
-def _examine_delay(context: ServerContext) -> float:
+def _prepare_delay(context: ServerContext) -> float:
     """Nothing, but for servers whose checks come to nothing again and again, and for users' quick jobs."""
     server, timing, clock = context.server, context.fleet.settings.timing, context.fleet.clock
     if server.reason is Reason.CHECK_UNRECOGNISED:
@@ -195,7 +195,7 @@ async def probe(context: ServerContext) -> None:
             await context.client.queue_remaining()
 
 
-async def cool_down(context: ServerContext) -> None:
+async def back_off(context: ServerContext) -> None:
     """Wait for the long backoff of a failure to end."""
     await context.sleep(spread(context.fleet.settings.timing.failed_retry_s, context.fleet.clock.uniform))
     context.post(events.RetryDue())

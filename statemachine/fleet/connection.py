@@ -90,7 +90,7 @@ class _Ear:
         link.connected, link.since, link.trouble = True, self.context.fleet.clock.now(), None
         link.connects += 1
         if self.refused_before:
-            self.context.fit = frozenset()
+            self.context.preflight_passed = frozenset()
             self.context.check.forget()
         self.context.post(events.LinkOpened(self.client_id, self.refused_before))
 

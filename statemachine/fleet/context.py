@@ -1,6 +1,6 @@
-"""What a duty works with: one server's memory, its client, and the way to tell what happened.
+"""What the tasks of a server work with: its memory, its client, and the way to report what they observe.
 
-Duties only observe and report; the machine alone decides what a report means.
+Tasks only observe and report. The machine alone decides what a report means.
 """
 
 import asyncio
@@ -16,52 +16,74 @@ from statemachine.core.events import Event
 from statemachine.core.ownership import Ownership
 from statemachine.core.server import Server
 from statemachine.fleet.clock import Wakeup
+from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.permits import PermitsPort
 from statemachine.fleet.reachability import OutageGuard
 from statemachine.fleet.sole_owner import SoleOwner
 from statemachine.fleet.system_info import SystemInfoQueue
 from statemachine.journal.port import JournalPort
+from statemachine.journal.recorder import Recorder
 from statemachine.publish.counters import Counters
+from statemachine.publish.publisher import Publisher
 from statemachine.publish.server_detail import ServerDetail
 from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
 
+TransportFactory = Callable[[ServerConfig], Transport]
+
+
+@dataclass(frozen=True, slots=True)
+class FleetPorts:
+    """What the fleet needs from the rest of the daemon."""
+
+    clock: Clock
+    journal: JournalPort
+    recorder: Recorder
+    permits: PermitsPort
+    publisher: Publisher
+    transport_for: TransportFactory
+    ownership: Ownership = field(default_factory=SoleOwner)
+    counters: Counters = field(default_factory=Counters)
+
 
 @dataclass(slots=True, eq=False)
 class FleetContext:
-    """What all servers of a fleet have in common. A reload replaces the settings and what follows from them."""
+    """What all servers share. `config` is the one holder of the active settings; a reload replaces it."""
 
-    settings: Settings
+    config: LoadedConfig
     clock: Clock
     journal: JournalPort
+    recorder: Recorder
     permits: PermitsPort
-    check_slots: asyncio.Semaphore
+    publisher: Publisher
+    ownership: Ownership
+    counters: Counters
     outage: OutageGuard
-    counters: Counters = field(default_factory=Counters)
+    check_slots: asyncio.Semaphore
     system_info: SystemInfoQueue = field(default_factory=SystemInfoQueue)
-    ownership: Ownership = field(default_factory=SoleOwner)
 
-    def __post_init__(self) -> None:
-        """Show the limit."""
-        self.counters.warm_ups_limited(self.settings.limits.max_warming)
+    @property
+    def settings(self) -> Settings:
+        """The active settings."""
+        return self.config.settings
 
-    def apply(self, settings: Settings) -> None:
-        """Put other settings in force. What is under way ends under the old ones."""
-        if settings.limits.max_checks != self.settings.limits.max_checks:
-            self.check_slots = asyncio.Semaphore(settings.limits.max_checks)
-        self.permits.resize(settings.limits.max_warming, settings.limits.max_warming_per_host)
-        self.counters.warm_ups_limited(settings.limits.max_warming)
-        self.settings = settings
+    def apply(self, config: LoadedConfig) -> None:
+        """Make `config` the active one. What is under way ends under the old settings."""
+        limits = config.settings.limits
+        if limits.max_checks != self.settings.limits.max_checks:
+            self.check_slots = asyncio.Semaphore(limits.max_checks)
+        self.permits.resize(limits.max_warming, limits.max_warming_per_host)
+        self.counters.warm_ups_limited(limits.max_warming)
+        self.config = config
 
 
 @dataclass(slots=True, eq=False)
 class ServerContext:
-    """One server's context.
+    """One server's memory, client and mailbox.
 
-    `post` puts an event into its mailbox; `announce` says when it next acts (epoch seconds). `fit` has the
-    digests of the workflows that this life of the server can run, each with the life's instance, where a companion node
-    tells it; `cold_since` is loop time: a step of the wall clock is no wait.
-    `known_before`: the journal knows the server from an earlier run.
+    `post` puts an event into the mailbox. `preflight_passed` has the digests of the workflows that this process of the
+    server can run, each with the process's instance if a companion node reports one. `cold_since` is loop time.
+    `known_before`: the journal knows the server from an earlier run of the daemon.
     """
 
     config: ServerConfig
@@ -72,20 +94,23 @@ class ServerContext:
     client: ComfyClient
     check: CacheCheck
     fleet: FleetContext
-    detail: ServerDetail
     post: Callable[[Event], None]
-    announce: Callable[[float | None], None]
+    detail: ServerDetail = field(default_factory=ServerDetail)
     nudge: Wakeup = field(default_factory=Wakeup)
     redial: Wakeup = field(default_factory=Wakeup)
-    fit: frozenset[tuple[str | None, str]] = frozenset()
+    preflight_passed: frozenset[tuple[str | None, str]] = frozenset()
     cold_since: float | None = None
     known_before: bool = False
 
+    def announce(self, at: float) -> None:
+        """Publish when the daemon will next act on the server (epoch seconds)."""
+        self.fleet.publisher.next_action(self.server, at)
+
     async def wait(self, seconds: float) -> None:
-        """Wait, but not longer than until something happens that makes looking again worthwhile."""
+        """Wait, but return early when an event makes another look worthwhile."""
         await self.nudge.wait(seconds)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait, and let people see until when."""
+        """Wait, and publish until when."""
         self.announce(self.fleet.clock.now() + seconds)
         await asyncio.sleep(seconds)

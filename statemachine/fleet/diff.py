@@ -1,10 +1,30 @@
-"""What the settings and the workflow files ask for, and what a reload changes of it."""
+"""The loaded configuration of a fleet, and what differs between two of them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from statemachine.comfyui.workflow import Workflow, WorkflowError
+from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """Settings, the servers that they resolve to, and each workflow that a server names (or its error)."""
+
+    settings: Settings
+    servers: Sequence[ServerConfig]
+    workflows: Mapping[str, Workflow | WorkflowError]
+
+    @property
+    def broken(self) -> list[WorkflowError]:
+        """The errors of workflow files that cannot be used."""
+        return [one for one in self.workflows.values() if isinstance(one, WorkflowError)]
+
+    def identities(self) -> dict[str, object]:
+        """Return for each server what must stay equal for its task to keep running."""
+        digests = {name: _digest(workflow) for name, workflow in self.workflows.items()}
+        return {config.name: (config, [digests[name] for name in config.workflows]) for config in self.servers}
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,21 +39,8 @@ class Changes:
         return bool(self.added or self.removed or self.changed)
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """Every server, and every workflow that one of them names: the workflow, or why its file cannot be used."""
-
-    servers: Sequence[ServerConfig]
-    workflows: Mapping[str, Workflow | WorkflowError]
-
-    def identities(self) -> dict[str, object]:
-        """For each server what must stay the same for it to be left in peace."""
-        digests = {name: _digest(workflow) for name, workflow in self.workflows.items()}
-        return {config.name: (config, [digests[name] for name in config.workflows]) for config in self.servers}
-
-
-def compare(old: Plan, new: Plan) -> Changes:
-    """What must be done to get from `old` to `new`."""
+def compare(old: LoadedConfig, new: LoadedConfig) -> Changes:
+    """Return which servers must be added, removed or restarted to get from `old` to `new`."""
     before, after = old.identities(), new.identities()
     return Changes(
         added=tuple(name for name in after if name not in before),

@@ -15,12 +15,13 @@ from statemachine.fleet.clock import loop_time
 class OutageGuard:
     """The fleet's detector, and the notices that it gives."""
 
-    def __init__(self, detector: OutageDetector, notify: Callable[[Notice], None]) -> None:
+    def __init__(
+        self, detector: OutageDetector, notify: Callable[[Notice], None], ask_others: Callable[[], None]
+    ) -> None:
         self._detector = detector
         self._notify = notify
         self._asked_others_at = -math.inf
-        self.ask_others: Callable[[], None] = lambda: None
-        """Asks some other servers whether they answer; set by the fleet."""
+        self._ask_others = ask_others
 
     @property
     def holds(self) -> bool:
@@ -41,7 +42,7 @@ class OutageGuard:
         """Before a server's last failure, where few are asked: the others must say whether it is us."""
         if self._detector.knows_little and loop_time() - self._asked_others_at > self._detector.window_s:
             self._asked_others_at = loop_time()
-            self.ask_others()
+            self._ask_others()
 
 
 class WatchedTransport:

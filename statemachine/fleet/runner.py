@@ -1,8 +1,7 @@
-"""One server's runner: its mailbox, its machine, and the duties of its state.
+"""The task of one server: its mailbox, its machine, and the asyncio tasks that its state asks for.
 
-An event is applied at once and without awaiting; events that it causes wait in the mailbox. Every transition goes to
-the journal and from there to the snapshot, the bus and the log. Then the duties that the new state does not want are
-cancelled and those that it lacks are started.
+An event is applied at once and without awaiting. Each transition goes to the journal, and from there to the snapshot,
+the bus and the log. Then the tasks that the new state does not want are cancelled and the missing ones are started.
 """
 
 import asyncio
@@ -22,25 +21,26 @@ from statemachine.core.vocabulary import IN_FLIGHT, State
 from statemachine.fleet import admission, checking, submission
 from statemachine.fleet.connection import keep_link
 from statemachine.fleet.context import ServerContext
-from statemachine.fleet.publisher import Publisher
+from statemachine.fleet.mailbox import Mailbox
+from statemachine.publish.publisher import view_of
 
 DUTY_CALLS: Mapping[Duty, Callable[[ServerContext], Awaitable[None]]] = {
-    Duty.PREPARE: checking.examine,
+    Duty.PREPARE: checking.prepare,
     Duty.CHECK: checking.check,
     Duty.RECHECK: checking.recheck,
     Duty.WATCH_QUEUE: checking.watch_queue,
     Duty.PROBE: checking.probe,
-    Duty.BACK_OFF: checking.cool_down,
-    Duty.WAIT_FOR_SLOT: admission.admit,
+    Duty.BACK_OFF: checking.back_off,
+    Duty.WAIT_FOR_SLOT: admission.wait_for_slot,
     Duty.SUBMIT: submission.submit,
-    Duty.TRACK: submission.follow,
+    Duty.TRACK: submission.track,
 }
 
 NUDGING = (events.LinkOpened, events.LinkLost, events.QueueSeen)
-"""Events after which a resting duty looks again."""
+"""Events after which a waiting task looks again."""
 
 WAITING_OVER = frozenset({State.LOADED, State.SUBMITTING, State.PAUSED})
-"""States with which a cold server's waiting for an idle queue is over."""
+"""States that end a cold server's wait for an idle queue."""
 
 CRASH_PAUSE_S = 5.0
 
@@ -48,76 +48,51 @@ CRASH_PAUSE_S = 5.0
 class ServerTask:
     """Runs one server from `start` to `stop`."""
 
-    __slots__ = (
-        "_context",
-        "_duties",
-        "_handling",
-        "_link",
-        "_machine",
-        "_mailbox",
-        "_publisher",
-        "_saved",
-        "_stopped",
-    )
+    __slots__ = ("_context", "_duties", "_is_stopped", "_link", "_machine", "_mailbox", "_saved")
 
-    def __init__(self, machine: Machine, context: ServerContext, publisher: Publisher) -> None:
+    def __init__(self, machine: Machine, context: ServerContext, mailbox: Mailbox) -> None:
         self._machine = machine
         self._context = context
-        self._publisher = publisher
-        self._mailbox: list[events.Event] = []
-        self._handling = True  # what comes before `start` waits for it
-        self._stopped = False
+        self._mailbox = mailbox
+        self._is_stopped = False
         self._duties: dict[Duty, asyncio.Task[None]] = {}
         self._link: asyncio.Task[None] | None = None
         self._saved: object = None
-        context.post = self.post
-        context.announce = self._announce
 
     @property
     def context(self) -> ServerContext:
-        """The server's context."""
+        """The server's memory and client."""
         return self._context
 
-    def place(self) -> None:
-        """Publish where the server stands, and count in the prompt that it may have in flight."""
-        self._publisher.publish_current(self._context)
+    def publish_current(self) -> None:
+        """Publish the server as it stands now, and count the prompt that it may have in flight."""
+        context = self._context
+        context.fleet.publisher.publish_current(context.config, context.server, context.detail)
         self._sync_permit()
 
     def start(self) -> None:
-        """Begin its duties, unless it was stopped before."""
-        if self._stopped:
+        """Start the tasks of the present state, unless the server was stopped before."""
+        if self._is_stopped:
             return
-        self._link = asyncio.get_running_loop().create_task(self._until_done(keep_link, "the link"))
+        self._link = asyncio.get_running_loop().create_task(self._run(keep_link, "the /ws connection"))
         self._reconcile_tasks()
-        self._empty_mailbox()
+        self._mailbox.open(self._handle)
 
     async def stop(self) -> None:
-        """Cancel everything and wait for it. What is posted from now on is lost, as to a daemon that has ended."""
-        self._stopped = True
+        """Cancel everything and wait for it to end. Events that arrive later are dropped."""
+        self._is_stopped = True
+        self._mailbox.close()
         tasks = [*self._duties.values(), *([self._link] if self._link is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def post(self, event: events.Event) -> None:
-        """Put an event into the mailbox; it is handled before this returns, unless one is being handled already."""
-        self._mailbox.append(event)
-        if not self._handling and not self._stopped:
-            self._empty_mailbox()
-
-    def _empty_mailbox(self) -> None:
-        self._handling = True
-        try:
-            while self._mailbox:
-                self._handle(self._mailbox.pop(0))
-        finally:
-            self._handling = False
-
     def _handle(self, event: events.Event) -> None:
-        attempt = self._context.server.open_attempt
-        made = self._machine.apply(self._context.server, event, self._context.fleet.clock.now())
+        context, fleet = self._context, self._context.fleet
+        attempt = context.server.open_attempt
+        made = self._machine.apply(context.server, event, fleet.clock.now())
         if attempt is not None and not attempt.is_open:
-            self._context.fleet.counters.warm_up_ended(self._context.config.group, attempt)
+            fleet.counters.warm_up_ended(context.config.group, attempt)
         for transition in made:
             self._record(transition)
         if made:
@@ -125,28 +100,28 @@ class ServerTask:
             self._reconcile_tasks()
         else:
             self._record_attempt()
-            self._publisher.progress(self._context)
+            fleet.publisher.progress(context.server)
         if isinstance(event, NUDGING):
-            self._context.nudge.notify()
+            context.nudge.notify()
         if isinstance(event, events.LinkOpened):
-            self._context.fleet.system_info.want(self._context.config.name, partial(_learn_system, self._context))
+            fleet.system_info.want(context.config.name, partial(_read_system_info, context))
 
     def _record(self, transition: Transition) -> None:
-        attempt = self._changed_attempt()
-        self._context.detail.count(f"to_{transition.dest.value}")
+        context, attempt = self._context, self._changed_attempt()
+        context.detail.count(f"to_{transition.dest.value}")
         if transition.dest in WAITING_OVER:
-            self._context.cold_since = None
+            context.cold_since = None
         if transition.source is State.UNREACHABLE:
-            self._context.redial.notify()
-        self._publisher.transition(self._context, transition, attempt)
+            context.redial.notify()
+        context.fleet.recorder.transition(transition, view_of(context.config, context.server), attempt)
 
     def _record_attempt(self) -> None:
         attempt = self._changed_attempt()
         if attempt is not None:
-            self._context.fleet.journal.append(None, attempt)
+            self._context.fleet.recorder.attempt(attempt)
 
     def _changed_attempt(self) -> Attempt | None:
-        """The attempt, where what the journal keeps of it has changed since it was last handed over."""
+        """Return the attempt if what the journal stores of it has changed since it was last recorded."""
         attempt = self._context.server.attempt
         if attempt is None:
             return None
@@ -155,16 +130,13 @@ class ServerTask:
         return attempt if changed else None
 
     def _sync_permit(self) -> None:
-        """State alone decides who holds a permit, so none is leaked. A prompt that was taken up counts at once."""
+        """Take or release the permit by state alone, so that none leaks. A restored prompt counts at once."""
         config, permits, server = self._context.config, self._context.fleet.permits, self._context.server
-        taken_up = server.state is State.UNKNOWN and server.open_attempt is not None
-        if taken_up or server.state in IN_FLIGHT:
+        restored = server.state is State.UNKNOWN and server.open_attempt is not None
+        if restored or server.state in IN_FLIGHT:
             permits.take(config.name, config.host)
         else:
             permits.release(config.name)
-
-    def _announce(self, at: float | None) -> None:
-        self._publisher.next_action(self._context, at)
 
     def _reconcile_tasks(self) -> None:
         wanted = DUTIES[self._context.server.state]
@@ -172,23 +144,23 @@ class ServerTask:
             self._duties.pop(duty).cancel()
         for duty in wanted:
             if duty not in self._duties or self._duties[duty].done():
-                work = self._until_done(DUTY_CALLS[duty], duty.name.lower())
+                work = self._run(DUTY_CALLS[duty], duty.name.lower())
                 self._duties[duty] = asyncio.get_running_loop().create_task(work)
 
-    async def _until_done(self, work: Callable[[ServerContext], Awaitable[None]], name: str) -> None:
-        """Do a duty. A fault of our own must not leave the server without care: it is logged and tried again."""
+    async def _run(self, work: Callable[[ServerContext], Awaitable[None]], name: str) -> None:
+        """Run a task to its end. An unexpected exception must not stop it: log it and retry."""
         while True:
             try:
                 await work(self._context)
             except Exception:
-                logger.exception("{}: {} failed; it is tried again", self._context.config.name, name)
+                logger.exception("{}: {} failed and is retried", self._context.config.name, name)
                 await asyncio.sleep(CRASH_PAUSE_S)
             else:
                 return
 
 
-async def _learn_system(context: ServerContext) -> None:
-    """Version and devices, for people; nothing depends on them."""
+async def _read_system_info(context: ServerContext) -> None:
+    """Read version and devices, which are only shown to people."""
     try:
         stats = await context.client.system_stats()
     except ComfyError:

@@ -14,7 +14,7 @@ from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 from statemachine.journal.port import JournalUnavailableError
 
-FOLLOW_S = 10.0
+TRACK_S = 10.0
 """Between two HTTP looks at our prompt while /ws delivers; without /ws, `retry_s`."""
 
 
@@ -140,13 +140,13 @@ def _absence(
     return events.PromptAbsent(Reason.PROMPT_LOST, "our prompt is neither queued, nor running, nor in history")
 
 
-async def follow(context: ServerContext) -> None:
+async def track(context: ServerContext) -> None:
     """Ask about our prompt over HTTP, slowly, or at once when something hints at its end; give up when it is stuck."""
     timing = context.fleet.settings.timing
     moved, moved_at = 0.0, loop_time()
     while (attempt := context.server.open_attempt) is not None:
         await context.wait(
-            FOLLOW_S if _hears(context, attempt) and not context.server.consecutive_failures else timing.retry_s
+            TRACK_S if _hears(context, attempt) and not context.server.consecutive_failures else timing.retry_s
         )
         if attempt.last_progress_at != moved:
             moved, moved_at = attempt.last_progress_at, loop_time()

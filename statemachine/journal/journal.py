@@ -10,19 +10,20 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from loguru import logger
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
-from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.journal.port import JournalUnavailableError, OnCommitted, SavedState
+from statemachine.journal.port import JournalUnavailableError, OnHealth, SavedState
 from statemachine.journal.rows import Row, attempt_row
 from statemachine.journal.store import JournalStore, Write
 
 T = TypeVar("T")
+V = TypeVar("V")
+"""What is published beside an entry: for a single daemon the server's line after it."""
 
 RETRY_S = 2.0
 BACKLOG_LIMIT = 10_000
@@ -37,22 +38,22 @@ class ThreadRunner(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class _PendingWrite:
+class _PendingWrite(Generic[V]):
     write: Write
-    told: OnCommitted | None = None
+    view: V | None = None
     receipt: asyncio.Future[None] | None = None
-    was_told: bool = False
+    is_published: bool = False
 
-    def tell(self, number: int | None) -> None:
-        """Say that it is committed (or, without a number, that it is not yet), once."""
+    def publish(self, number: int | None, on_committed: "OnPublished[V]") -> None:
+        """Publish the entry once: with its number when committed, without one if it cannot be committed now."""
         entry = self.write.entry
-        if self.told is None or entry is None or self.was_told:
+        if entry is None or self.is_published:
             return
-        self.was_told = True
+        self.is_published = True
         try:
-            self.told(entry.numbered(number))
+            on_committed(entry.numbered(number), self.view)
         except Exception:
-            logger.exception("a listener of the journal failed; the others are told all the same")
+            logger.exception("an entry could not be published; later entries are published all the same")
 
     def settle(self, error: Exception | None = None) -> None:
         """Answer whoever waits for durability."""
@@ -64,18 +65,28 @@ class _PendingWrite:
             self.receipt.set_exception(JournalUnavailableError(str(error)))
 
 
-class Journal:
+OnPublished = Callable[[LogEntry, V | None], None]
+
+
+class Journal(Generic[V]):
     """Owns the store and its thread. All methods are called on the loop.
 
     `open_store` is called in the thread, at once and again as long as it fails. `on_health` hears of each change.
     """
 
-    def __init__(self, open_store: Callable[[], JournalStore], run: ThreadRunner) -> None:
+    def __init__(
+        self,
+        open_store: Callable[[], JournalStore],
+        run: ThreadRunner,
+        on_committed: OnPublished[V],
+        on_health: OnHealth,
+    ) -> None:
         self._open_store = open_store
         self._run = run
-        self.on_health: Callable[[bool], None] = lambda _: None
+        self._on_committed = on_committed
+        self._on_health = on_health
         self._store: JournalStore | None = None
-        self._pending: list[_PendingWrite] = []
+        self._pending: list[_PendingWrite[V]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self.healthy = True
@@ -88,16 +99,10 @@ class Journal:
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
 
-    def append(
-        self,
-        entry: LogEntry | None,
-        attempt: Attempt | None,
-        told: OnCommitted | None = None,
-        view: ServerView | None = None,
-    ) -> None:
-        """See JournalPort. Nobody else reads this file, so nobody needs the view."""
+    def append(self, entry: LogEntry | None, attempt: Attempt | None, view: V | None = None) -> None:
+        """See JournalPort."""
         row = attempt_row(attempt) if attempt is not None else None
-        self._enqueue(_PendingWrite(Write(entry, row), told))
+        self._enqueue(_PendingWrite(Write(entry, row), view))
 
     def append_row(self, attempt: Row) -> None:
         """Write an attempt that is a row already."""
@@ -155,11 +160,11 @@ class Journal:
         if self._store is not None:
             await self._run(self._store.close)
 
-    def _enqueue(self, pending: _PendingWrite) -> None:
+    def _enqueue(self, pending: _PendingWrite[V]) -> None:
         self._pending.append(pending)
         self._drop_oldest()
         if not self.healthy:
-            pending.tell(None)
+            pending.publish(None, self._on_committed)
         elif self._flushing is None:
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
@@ -167,11 +172,11 @@ class Journal:
         while len(self._pending) > BACKLOG_LIMIT:
             self._give_up(self._pending.pop(0), JournalUnavailableError("too much waits to be written"))
 
-    def _give_up(self, pending: _PendingWrite, error: Exception) -> None:
+    def _give_up(self, pending: _PendingWrite[V], error: Exception) -> None:
         """It will not be written; whoever waits for it hears so."""
         self.dropped += 1
         pending.settle(error)
-        pending.tell(None)
+        pending.publish(None, self._on_committed)
 
     async def _flush(self) -> None:
         try:
@@ -181,7 +186,7 @@ class Journal:
         finally:
             self._flushing = None
 
-    async def _commit(self, batch: list[_PendingWrite]) -> bool:
+    async def _commit(self, batch: list[_PendingWrite[V]]) -> bool:
         """Write the batch and tell of it; False where the file cannot be written, and the batch waits again."""
         writes = [pending.write for pending in batch]
         try:
@@ -197,7 +202,7 @@ class Journal:
         for pending in batch:
             pending.settle()
         for pending, number in zip(batch, numbers, strict=True):
-            pending.tell(number)
+            pending.publish(number, self._on_committed)
         return True
 
     def _write(self, writes: list[Write]) -> list[int | None]:
@@ -208,7 +213,7 @@ class Journal:
             self._store.try_writing()
         return self._store.write(writes)
 
-    def _put_back(self, batch: list[_PendingWrite], error: Exception) -> None:
+    def _put_back(self, batch: list[_PendingWrite[V]], error: Exception) -> None:
         """Refuse what asked for durability and keep the rest for later."""
         for pending in batch:
             pending.settle(error)
@@ -221,10 +226,10 @@ class Journal:
         if self.healthy:
             logger.error("the journal cannot be written, so nothing is submitted until it can: {}", error)
             self.healthy = False
-            self.on_health(False)
+            self._on_health(False)
         for pending in self._pending:
             pending.settle(error)
-            pending.tell(None)
+            pending.publish(None, self._on_committed)
         if self._retry is not None:
             self._retry.cancel()
         self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._try_again)
@@ -243,7 +248,7 @@ class Journal:
         if recovered:
             self.healthy = True
             logger.info("the journal can be written again; {} entries were lost meanwhile", self.dropped)
-            self.on_health(True)
+            self._on_health(True)
         if self._pending and self.healthy and self._flushing is None:
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
 

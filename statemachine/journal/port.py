@@ -11,7 +11,11 @@ from statemachine.journal.store import JournalStore
 
 T = TypeVar("T")
 
-OnCommitted = Callable[[LogEntry], None]
+OnCommitted = Callable[[LogEntry, ServerView | None], None]
+"""Publish a committed entry, and the server's line after it (None for a notice)."""
+
+OnHealth = Callable[[bool], None]
+"""Receive each change of whether the journal can be written."""
 
 
 class JournalUnavailableError(Exception):
@@ -47,16 +51,10 @@ class JournalPort(Protocol):
         """Entries that were given up."""
         ...
 
-    def append(
-        self,
-        entry: LogEntry | None,
-        attempt: Attempt | None,
-        told: OnCommitted | None = None,
-        view: ServerView | None = None,
-    ) -> None:
-        """Write the entry and the attempt as they stand now; `told` hears of the entry once it is kept.
+    def append(self, entry: LogEntry | None, attempt: Attempt | None, view: ServerView | None = None) -> None:
+        """Write the entry and the attempt as they stand now, and publish the entry once it is committed.
 
-        `view` is the server's line after the entry, for those who only hear of it.
+        `view` is the server's line after the entry.
         """
         ...
 

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
+from statemachine.core.operator import Action
 from statemachine.core.view import ServerView
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
@@ -16,7 +17,7 @@ from statemachine.publish import serialize
 from statemachine.publish.serialize import Json
 from statemachine.publish.snapshot import Snapshot
 from statemachine.web.auth import authorise
-from statemachine.web.ports import Action, WebPorts
+from statemachine.web.ports import WebPorts
 from statemachine.web.responses import ApiError, json_response
 
 TRANSITIONS = 20

@@ -6,8 +6,9 @@ from http import HTTPStatus
 from aiohttp import web
 from pydantic import SecretStr
 
+from statemachine.core.operator import Action
 from statemachine.web.auth import authorise
-from statemachine.web.ports import Action, WebPorts
+from statemachine.web.ports import WebPorts
 from statemachine.web.responses import ApiError, json_response
 
 

@@ -5,6 +5,7 @@ from functools import partial
 from aiohttp import web
 
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES
+from statemachine.core.operator import Action
 from statemachine.publish.serialize import Json
 from statemachine.web import schemas
 from statemachine.web.api import Api
@@ -14,7 +15,6 @@ from statemachine.web.log_query import HIGHEST_NUMBER
 from statemachine.web.metrics import Metrics
 from statemachine.web.openapi import Answer, Parameter, Route, document
 from statemachine.web.page import Page
-from statemachine.web.ports import Action
 from statemachine.web.responses import json_response
 from statemachine.web.stats import Stats
 from statemachine.web.status import Status

@@ -6,8 +6,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
 
 from statemachine.core.attempt import Outcome
 from statemachine.core.log_entry import EntryKind
+from statemachine.core.operator import Action
 from statemachine.core.vocabulary import Reason, Source, State
-from statemachine.web.ports import Action
 
 
 class _Answer(BaseModel):

@@ -102,7 +102,7 @@ class Site:
         self.recorders: dict[str, Recorder] = {}
         self.is_alert_leader = True
         self.alerter = AlertService(
-            self.snapshot, self.shelf, self.counters, world(), self._ways, lambda: self.is_alert_leader
+            self.snapshot, self.shelf, self.counters, world(), lambda: self.is_alert_leader, self._ways
         )
 
     def _ways(self, channel: AlertChannel) -> list[Any]:

@@ -166,10 +166,10 @@ async def test_a_reload_keeps_what_has_fired_and_brings_waiting_messages_to_the_
         site.see(State.FAILED, 1)
         await asyncio.sleep(300)
         assert site.recorders["wrong"].letters == []
-        site.alerter.reconfigure(alert_settings(DOWN))
+        site.alerter.apply(alert_settings(DOWN))
         await asyncio.sleep(1)
         assert len(site.recorders["ops"].letters) == 1
-        site.alerter.reconfigure(alert_settings(DOWN, {"name": "cold", "states": ["cold"]}, gather_s=1))
+        site.alerter.apply(alert_settings(DOWN, {"name": "cold", "states": ["cold"]}, gather_s=1))
         await asyncio.sleep(600)
         assert len(site.recorders["ops"].letters) == 1
         site.see(State.LOADED, 1)
@@ -181,7 +181,7 @@ async def test_a_server_that_leaves_the_settings_is_forgotten_silently() -> None
     async with Site().running(alert_settings(DOWN)) as site:
         site.see(State.FAILED, 1, 2)
         await asyncio.sleep(200)
-        site.alerter.reconfigure(alert_settings(DOWN, hosts="[2-20]"))
+        site.alerter.apply(alert_settings(DOWN, hosts="[2-20]"))
         site.see(State.LOADED, 2)
         await asyncio.sleep(10)
         assert site.recorders["ops"].titles[1:] == [
@@ -193,7 +193,7 @@ async def test_rules_that_come_by_a_reload_look_at_what_stands() -> None:
     async with Site().running(alert_settings(channels=())) as site:
         site.see(State.FAILED, 1)
         await asyncio.sleep(10)
-        site.alerter.reconfigure(alert_settings({"states": ["failed"]}))
+        site.alerter.apply(alert_settings({"states": ["failed"]}))
         await asyncio.sleep(20)
         assert len(site.recorders["ops"].letters) == 1
 

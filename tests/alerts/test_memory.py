@@ -10,10 +10,11 @@ from statemachine.alerts.alert import Alert, trouble_of
 from statemachine.alerts.incidents import SentAlert
 from statemachine.alerts.store import JournalAlertStore
 from statemachine.core.vocabulary import State
-from statemachine.journal.journal import Journal, WriterThread
+from statemachine.journal.journal import WriterThread
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from tests.alerts.samples import EPOCH, server
+from tests.journal.samples import quiet_journal
 
 SERVER = SentAlert("down", "incident 1", trouble_of(server(state=State.FAILED, message="没有内存 \ud800")))
 NOTICE = SentAlert("net", "incident 2", Alert("#fleet_vanished", "fleet_vanished", EPOCH, "gone"))
@@ -22,7 +23,7 @@ NOTICE = SentAlert("net", "incident 2", Alert("#fleet_vanished", "fleet_vanished
 @asynccontextmanager
 async def remembering(path: Path) -> AsyncIterator[JournalAlertStore]:
     thread = WriterThread()
-    journal = Journal(lambda: JournalStore(path), thread)
+    journal = quiet_journal(lambda: JournalStore(path), thread)
     await journal.open()
     yield JournalAlertStore(journal)
     await journal.close()

@@ -19,13 +19,14 @@ from typer.testing import CliRunner
 from statemachine.cli.main import app
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
-from statemachine.journal.journal import Journal, WriterThread
+from statemachine.journal.journal import WriterThread
 from statemachine.journal.store import JournalStore, Write
 from statemachine.publish.bus import Bus
 from statemachine.publish.serialize import entry_message
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth
 from statemachine.web import WebPorts, build_app
+from tests.journal.samples import quiet_journal
 from tests.web.site import RecordingOperator, transition_entry, two_servers
 
 REPOSITORY = Path(__file__).parents[2]
@@ -114,7 +115,7 @@ class SmallDaemon:
 
     async def start(self) -> None:
         self._thread = WriterThread()
-        self._journal = Journal(lambda: JournalStore(self.data_dir / "journal.sqlite3"), self._thread)
+        self._journal = quiet_journal(lambda: JournalStore(self.data_dir / "journal.sqlite3"), self._thread)
         await self._journal.open()
         self._bus, self._snapshot = Bus(), Snapshot()
         for view in self.views:

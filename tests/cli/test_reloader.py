@@ -11,10 +11,10 @@ from loguru import logger
 
 from statemachine.core.vocabulary import Notice
 from statemachine.daemon.background import in_background
-from statemachine.daemon.config import LoadedConfig, SettingsFile, read_around
+from statemachine.daemon.config import SettingsFile, load_config
 from statemachine.daemon.reload import Reloader
 from statemachine.daemon.systemd import ServiceManager
-from statemachine.fleet.diff import Changes
+from statemachine.fleet.diff import Changes, LoadedConfig
 from statemachine.settings import Settings, load_settings
 from tests.cli.rig import PATIENCE_S, REPOSITORY
 
@@ -27,7 +27,8 @@ class Site:
         self.intervals: list[float] = []
         self.notices: list[Notice] = []
         self.faults: list[Exception] = []
-        self.reloader = Reloader(self._source, read_around(self._load()), self._apply, self._notify, ServiceManager())
+        self.config = load_config(self._load())
+        self.reloader = Reloader(self._source, lambda: self.config, self._apply, self._notify, ServiceManager())
 
     @property
     def _source(self) -> SettingsFile:
@@ -39,6 +40,7 @@ class Site:
     async def _apply(self, fresh: LoadedConfig) -> Changes:
         if self.faults:
             raise self.faults.pop()
+        self.config = fresh
         self.intervals.append(fresh.settings.timing.check_interval_s)
         return Changes((), (), ())
 

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from statemachine.daemon.systemd import ServiceManager, supervised
-from statemachine.journal.journal import Journal, WriterThread
+from statemachine.journal.journal import WriterThread
 from statemachine.journal.store import JournalStore
 from tests.cli.rig import PATIENCE_S, REPOSITORY
 from tests.faults.process import Program
 from tests.faults.scene import Json
+from tests.journal.samples import quiet_journal
 
 PERIOD_S = 0.3
 STARVED_S = 1.0
@@ -140,7 +141,7 @@ async def hanging(thread: WriterThread) -> AsyncIterator[None]:
 
 async def test_a_journal_whose_thread_hangs_starves_the_watchdog(tmp_path: Path, listener: Listener) -> None:
     thread = WriterThread()
-    journal = Journal(lambda: JournalStore(tmp_path / "journal.db"), thread)
+    journal = quiet_journal(lambda: JournalStore(tmp_path / "journal.db"), thread)
     await journal.open()
     async with feeding(listener, journal.answers):
         await listener.until(lambda: listener.pulses() >= 2)
@@ -161,7 +162,7 @@ async def test_a_journal_that_cannot_be_used_does_not_starve_the_watchdog(listen
         raise sqlite3.OperationalError("disk I/O error")
 
     thread = WriterThread()
-    journal = Journal(cannot, thread)
+    journal = quiet_journal(cannot, thread)
     await journal.open()
     assert not journal.healthy
     async with feeding(listener, journal.answers):

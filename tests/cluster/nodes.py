@@ -5,12 +5,21 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
-from statemachine.cluster.node import ClusterNode, Identity
+from typing_extensions import override
+
+from statemachine.cluster.journal import CopyFile
+from statemachine.cluster.membership import Identity
+from statemachine.cluster.node import ClusterNode, NodePublication
+from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.journal.journal import Journal
+from statemachine.journal.port import JournalPort
+from statemachine.journal.recorder import Recorder
 from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.transition_log import TransitionLog
 from tests.cluster.fake_store import FakeEngine
 from tests.journal.samples import FragileStore, at_once
 
@@ -72,6 +81,36 @@ class FakeHands:
         self.happened += [(self.name, "down", server) for server in servers]
 
 
+class Listener(TransitionLog):
+    """The last to receive a published entry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hear: Callable[[LogEntry], None] = lambda _: None
+
+    @override
+    def write(self, entry: LogEntry) -> None:
+        self.hear(entry)
+
+
+class NoticeCollector(Recorder):
+    """Keeps notices out of the journal, so that only the test's own entries are in it."""
+
+    def __init__(self, journal: JournalPort, notices: list[Notice], on_health: Callable[[bool], None]) -> None:
+        super().__init__(journal, loop_time)
+        self._notices = notices
+        self._on_health = on_health
+
+    @override
+    def notice(self, notice: Notice, detail: str = "") -> None:
+        self._notices.append(notice)
+
+    @override
+    def journal_health(self, healthy: bool) -> None:
+        super().journal_health(healthy)
+        self._on_health(healthy)
+
+
 class Node:
     """One node, from `start` to `leave` or `die`. Its servers' lines are unknown at first."""
 
@@ -89,19 +128,36 @@ class Node:
         self.servers = tuple(servers)
         self.store = engine.store(name, TIMEOUT_S)
         self.file = FragileStore(folder / f"{name}.sqlite3")
-        self.copy = Journal(lambda: self.file, at_once)
+        self.open_file: Callable[[], FragileStore] = lambda: self.file
+        self.listener = Listener()
         self.snapshot = Snapshot()
         for server in servers:
             self.snapshot.put(line(server, State.UNKNOWN, 0.0))
         self.node = ClusterNode(
-            self.store, Identity(name, lease_s, loop_time, new_id), self.copy, self.snapshot, limits
+            self.store,
+            Identity(name, lease_s, loop_time, new_id),
+            CopyFile(self._open_file, at_once),
+            NodePublication(self.snapshot, self.listener, loop_time),
+            limits,
         )
-        self.hands = FakeHands(name=name)
         self.notices: list[Notice] = []
+        self.on_health: Callable[[bool], None] = lambda _: None
+        self.node.recorder = NoticeCollector(self.node.journal, self.notices, self._hear_health)
+        self.hands = FakeHands(name=name)
         self._task: asyncio.Task[None] | None = None
 
+    def _open_file(self) -> FragileStore:
+        return self.open_file()
+
+    def _hear_health(self, healthy: bool) -> None:
+        self.on_health(healthy)
+
+    @property
+    def copy(self) -> Journal[Any]:
+        """The journal over the node's own file."""
+        return self.node.journal._copy
+
     async def start(self) -> "Node":
-        self.node.publish_through(lambda view, _: self.snapshot.put(view) if view else None, self.notices.append)
         await self.node.journal.open()
         self._task = asyncio.get_running_loop().create_task(self.node.run())
         await self.node.ownership.set_servers(self.servers, self.hands)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from statemachine.cluster.membership import MARGIN, RENEWALS, Membership
+from statemachine.cluster.membership import MARGIN, RENEWALS, Identity, Membership
 from statemachine.cluster.records import Lease, lease_from
 from statemachine.cluster.store import Source
 from tests.cluster.fake_store import FakeEngine
@@ -25,7 +25,7 @@ class Clock:
 
 @asynccontextmanager
 async def member(shared: FakeEngine, name: str, clock: Clock | None = None) -> AsyncIterator[Membership]:
-    made = Membership(shared.store(name, 1.0), name, LEASE_S, clock or Clock(), new_id)
+    made = Membership(shared.store(name, 1.0), Identity(name, LEASE_S, clock or Clock(), new_id), lambda: None)
     running = asyncio.ensure_future(made.run())
     await settled()
     try:

@@ -15,7 +15,7 @@ def test_a_server_that_is_let_go_while_the_engine_is_away_is_free_once_it_is_bac
     async def live() -> Record:
         engine = FakeEngine()
         store = engine.store("a")
-        own, ours = OwnRecords(store), Record("session", "a")
+        own, ours = OwnRecords(store, lambda _: None), Record("session", "a")
         own.hold(SERVER, ours, await store.put(Source.SERVERS, SERVER, ours.encoded(), 0))
         engine.down()
         await own.release(SERVER)

@@ -110,7 +110,7 @@ async def test_what_is_not_understood_is_passed_over(tmp_path: Path) -> None:
 async def test_who_is_cut_off_knows_nothing_of_the_others_and_learns_it_again(tmp_path: Path) -> None:
     shared = engine()
     async with two(shared, tmp_path) as (one, other):
-        one.node.journal.append(None, None, None, line("a", State.LOADED, 5.0))
+        one.node.journal.append(None, None, line("a", State.LOADED, 5.0))
         await settled()
         assert state_at(other) is State.LOADED
         shared.cut("two")
@@ -135,7 +135,7 @@ async def test_whose_servers_were_taken_shows_what_their_new_owner_knows(tmp_pat
         shared.cut("one")
         await asyncio.sleep(3 * LEASE_S)
         assert lost in other.hands.up
-        other.node.journal.append(None, None, None, line(lost, State.COLD, 4.0))
+        other.node.journal.append(None, None, line(lost, State.COLD, 4.0))
         other.hands.in_flight.add(lost)
         await settled()
         shared.heal("one")

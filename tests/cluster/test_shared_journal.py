@@ -12,11 +12,10 @@ from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import BACKLOG_LIMIT
 from statemachine.journal.rows import attempt_row
-from statemachine.journal.store import JournalStore
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import Node, engine, line, new_id, running, settled
 from tests.cluster.virtual import in_virtual_time
-from tests.journal.samples import DISK_FULL, attempt, entry
+from tests.journal.samples import DISK_FULL, FragileStore, attempt, entry
 
 
 @asynccontextmanager
@@ -25,13 +24,13 @@ async def two(shared: FakeEngine, folder: Path) -> AsyncIterator[tuple[Node, Nod
     one, other = Node(shared, "one", folder), Node(shared, "two", folder, ("c",))
     told: list[tuple[str, int | None]] = []
     async with running(one, other):
-        other.node.journal.on_heard = lambda _session, _view, heard: told.append((heard.message, heard.seq))
+        other.listener.hear = lambda heard: told.append((heard.message, heard.seq))
         yield one, other, told
 
 
 def append(node: Node, *messages: str) -> None:
     for message in messages:
-        node.node.journal.append(entry(message), None, None, line("a", State.COLD))
+        node.node.journal.append(entry(message), None, line("a", State.COLD))
 
 
 def in_file(node: Node) -> list[str]:
@@ -46,7 +45,7 @@ async def test_every_node_has_the_same_and_is_told_once(tmp_path: Path) -> None:
         append(other, "d")
         await settled()
         assert in_file(one) == in_file(other) == [*"abcd"]
-        assert told == [("a", 1), ("b", 2), ("c", 3)]
+        assert told == [("a", 1), ("b", 2), ("c", 3), ("d", 4)]
 
 
 @in_virtual_time
@@ -175,7 +174,7 @@ async def test_other_nodes_attempts_are_shown_and_written_once(tmp_path: Path) -
         writes = other.file.writes
         for number in range(10):
             view = line("a", State.COLD, 100.0 + number)
-            one.node.journal.append(None, None, None, view)
+            one.node.journal.append(None, None, view)
             await settled()
         (shown,) = other.file.newest_attempts("a", 9)
         assert shown.prompt_id == "p1"
@@ -198,11 +197,10 @@ async def test_many_attempts_at_once_drop_no_entries(tmp_path: Path) -> None:
 async def test_a_file_that_cannot_be_opened_keeps_nobody_from_being_told(tmp_path: Path) -> None:
     shared = engine()
     one, other = Node(shared, "one", tmp_path), Node(shared, "two", tmp_path, ("c",))
-    other.copy._open_store = _fail
+    other.open_file = _fail
     told: list[LogEntry] = []
-    other.node.journal.on_heard = lambda _session, _view, heard: told.append(heard)
+    other.listener.hear = told.append
     async with running(one):
-        other.node.journal.on_heard = lambda _session, _view, heard: told.append(heard)
         start = asyncio.ensure_future(other.node.journal.open())
         await start
         running_other = asyncio.ensure_future(other.node.run())
@@ -210,7 +208,7 @@ async def test_a_file_that_cannot_be_opened_keeps_nobody_from_being_told(tmp_pat
         append(one, "news")
         await settled()
         assert [(heard.message, heard.seq) for heard in told] == [("news", None)]
-        other.copy._open_store = lambda: other.file
+        other.open_file = lambda: other.file
         await settled()
         assert in_file(other) == ["news"]
         running_other.cancel()
@@ -218,5 +216,5 @@ async def test_a_file_that_cannot_be_opened_keeps_nobody_from_being_told(tmp_pat
     await other.copy.close()
 
 
-def _fail() -> JournalStore:
+def _fail() -> FragileStore:
     raise DISK_FULL

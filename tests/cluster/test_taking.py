@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 
-from statemachine.cluster.membership import Membership
-from statemachine.cluster.owned_records import OwnRecords
+from statemachine.cluster.membership import Identity, Membership
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import SharedPermits
 from statemachine.cluster.records import Record
@@ -38,8 +37,10 @@ class Taker:
 @asynccontextmanager
 async def node(engine: FakeEngine, name: str) -> AsyncIterator[LeasedOwnership]:
     store, numbers = engine.store(name), count()
-    membership = Membership(store, name, 2.0, time.monotonic, lambda: f"{name}-{next(numbers)}")
-    ownership = LeasedOwnership(store, membership, OwnRecords(store))
+    wake = asyncio.Event()
+    identity = Identity(name, 2.0, time.monotonic, lambda: f"{name}-{next(numbers)}")
+    membership = Membership(store, identity, wake.set)
+    ownership = LeasedOwnership(store, membership, wake)
     tasks = [asyncio.create_task(work()) for work in (membership.run, ownership.run)]
     try:
         yield ownership
@@ -69,7 +70,7 @@ async def test_what_was_heard_of_servers_before_they_were_shown_is_told_then() -
     for name in SERVERS:
         await engine.store("other").put(Source.SERVERS, name, Record("session", "other").encoded(), 0)
     async with node(engine, "a") as a:
-        a.on_record = lambda name, record: told.append(f"{name} {record.node}")
+        a.add_listener(lambda name, record: told.append(f"{name} {record.node}"))
         await until(lambda: len(told) == len(SERVERS))
         told.clear()
         await a.set_servers(SERVERS, Taker())
@@ -94,7 +95,10 @@ async def test_the_ledger_is_looked_at_again_before_the_holder_of_a_new_permit_r
 
 async def test_a_node_that_leaves_as_its_lease_is_renewed_leaves_all_the_same() -> None:
     engine = FakeEngine(latency=lambda: 0.1)
-    leaving, other = (Membership(engine.store(name), name, 1.0, time.monotonic, lambda: "one") for name in "ab")
+    leaving, other = (
+        Membership(engine.store(name), Identity(name, 1.0, time.monotonic, lambda: "one"), lambda: None)
+        for name in "ab"
+    )
     tasks = [asyncio.create_task(member.run()) for member in (leaving, other)]
     try:
         await until(lambda: sorted(other.partners()) == ["a", "b"])

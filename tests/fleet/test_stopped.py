@@ -1,24 +1,23 @@
 """A fleet that has stopped begins with nothing, whoever still shares servers out."""
 
-import asyncio
 from pathlib import Path
 
 from statemachine.comfyui.transport import Transport
 from statemachine.core.backoff import Budget
 from statemachine.core.clock import Clock
-from statemachine.core.outage import OutageDetector
-from statemachine.fleet.context import FleetContext
+from statemachine.core.operator import Action
+from statemachine.fleet.context import FleetPorts
+from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
-from statemachine.fleet.publisher import Publisher
-from statemachine.fleet.reachability import OutageGuard
-from statemachine.fleet.transition_log import TransitionLog
-from statemachine.journal.journal import Journal
+from statemachine.journal.recorder import Recorder
 from statemachine.publish.bus import Bus
+from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.transition_log import TransitionLog
 from statemachine.settings import parse_settings, resolve_servers
 from statemachine.settings.servers import ServerConfig
-from tests.journal.samples import FragileStore, at_once
+from tests.journal.samples import FragileStore, quiet_journal
 
 
 async def test_nothing_is_taken_up_after_the_end(tmp_path: Path) -> None:
@@ -27,19 +26,19 @@ async def test_nothing_is_taken_up_after_the_end(tmp_path: Path) -> None:
 
     settings = parse_settings({"servers": ["http://192.0.2.1:8188"]}, tmp_path, {})
     store = FragileStore(tmp_path / "j.sqlite3")
-    journal = Journal(lambda: store, at_once)
+    journal = quiet_journal(lambda: store)
     await journal.open()
-    shared = FleetContext(
-        settings=settings,
+    ports = FleetPorts(
         clock=Clock(now=lambda: 0.0, uniform=lambda: 0.0, new_id=lambda: "id"),
         journal=journal,
+        recorder=Recorder(journal, lambda: 0.0),
         permits=Permits(Budget(1, 1)),
-        check_slots=asyncio.Semaphore(1),
-        outage=OutageGuard(OutageDetector(), lambda _: None),
+        publisher=Publisher(Snapshot(), Bus(), TransitionLog()),
+        transport_for=dial,
     )
     servers = resolve_servers(settings)
-    fleet = Fleet(servers, {}, shared, Publisher(journal, Snapshot(), Bus(), TransitionLog()), dial)
+    fleet = Fleet(LoadedConfig(settings, servers, {}), ports)
     await fleet.stop()
     await fleet.acquire([servers[0].name])
-    assert not fleet.act(servers[0].name, "check")
+    assert not await fleet.act(servers[0].name, Action.CHECK)
     await journal.close()

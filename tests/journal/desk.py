@@ -1,9 +1,11 @@
 """A journal over a store that can be made to fail, and what was told."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 from statemachine.core.log_entry import LogEntry
+from statemachine.core.view import ServerView
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from tests.journal.samples import FragileStore, at_once, entry
@@ -15,14 +17,17 @@ class Desk:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.store = FragileStore(path)
-        self.journal = Journal(lambda: self.store, at_once)
         self.told: list[tuple[str, int | None]] = []
         self.health: list[bool] = []
-        self.journal.on_health = self.health.append
+        self.listen: Callable[[LogEntry], None] = self.hear
+        self.journal = Journal[ServerView](lambda: self.store, at_once, self._committed, self.health.append)
 
     def append(self, *messages: str) -> None:
         for message in messages:
-            self.journal.append(entry(message), None, self.hear)
+            self.journal.append(entry(message), None)
+
+    def _committed(self, one: LogEntry, _: ServerView | None) -> None:
+        self.listen(one)
 
     def hear(self, one: LogEntry) -> None:
         self.told.append((one.message, one.seq))

@@ -9,7 +9,9 @@ from typing_extensions import override
 
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Source, State
+from statemachine.journal.journal import Journal, ThreadRunner
 from statemachine.journal.rows import attempt_row
 from statemachine.journal.store import JournalStore, Write
 
@@ -80,3 +82,12 @@ DISK_FULL = sqlite3.OperationalError("database or disk is full")
 async def at_once(call: Callable[[], T]) -> T:
     """A runner without a thread: tests in virtual time wait for no other clock."""
     return call()
+
+
+def quiet_journal(
+    open_store: Callable[[], JournalStore],
+    run: ThreadRunner | None = None,
+    hear: Callable[[LogEntry], None] = lambda _: None,
+) -> Journal[ServerView]:
+    """A journal whose health nothing listens to; `hear` receives each committed entry."""
+    return Journal(open_store, run or at_once, lambda entry, _: hear(entry), lambda _: None)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from statemachine.core.log_entry import LogEntry
 from statemachine.journal.journal import WriterThread
 from statemachine.journal.store import JournalStore
 from tests.journal.desk import Desk, settled
@@ -26,7 +27,8 @@ async def test_entries_are_told_in_order_with_their_numbers(desk: Desk) -> None:
 
 async def test_what_is_told_is_committed_already(desk: Desk) -> None:
     seen: list[list[str]] = []
-    desk.journal.append(entry("one"), None, lambda _: seen.append(desk.on_disk()))
+    desk.listen = lambda _: seen.append(desk.on_disk())
+    desk.append("one")
     await settled()
     assert seen == [["one"]]
 
@@ -58,9 +60,15 @@ async def test_an_attempt_is_on_the_disk_when_the_append_returns(desk: Desk) -> 
 
 
 async def test_what_is_told_may_append_in_turn(desk: Desk) -> None:
-    desk.journal.append(entry("one"), None, lambda _: desk.append("two"))
+    def append_once(one: LogEntry) -> None:
+        if one.message == "one":
+            desk.append("two")
+        desk.hear(one)
+
+    desk.listen = append_once
+    desk.append("one")
     await settled()
-    assert desk.told == [("two", 2)]
+    assert desk.told == [("one", 1), ("two", 2)]
 
 
 async def test_who_gives_up_waiting_harms_nobody(desk: Desk) -> None:

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import pytest
 
-from statemachine.journal.journal import BACKLOG_LIMIT, RETRY_S, Journal
+from statemachine.journal.journal import BACKLOG_LIMIT, RETRY_S
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from tests.journal.desk import Desk, settled
-from tests.journal.samples import DISK_FULL, attempt, entry
+from tests.journal.samples import DISK_FULL, attempt, entry, quiet_journal
 
 T = TypeVar("T")
 
@@ -62,11 +62,11 @@ async def test_a_write_that_hangs_does_not_fill_the_memory_either(tmp_path: Path
         return call()
 
     store, told = JournalStore(tmp_path / "j.sqlite3"), list[str]()
-    journal = Journal(lambda: store, slowly)
-    journal.append(entry("first"), None, lambda one: told.append(one.message))
+    journal = quiet_journal(lambda: store, slowly, lambda one: told.append(one.message))
+    journal.append(entry("first"), None)
     await settled()
     for number in range(BACKLOG_LIMIT + 5):
-        journal.append(entry(str(number)), None, lambda one: told.append(one.message))
+        journal.append(entry(str(number)), None)
     assert journal.dropped == 5
     assert told == [str(number) for number in range(5)]
     goes_on.set()

@@ -8,11 +8,11 @@ from typing import TypeVar
 
 import pytest
 
-from statemachine.journal.journal import RETRY_S, Journal
+from statemachine.journal.journal import RETRY_S
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
 from tests.journal.desk import Desk, settled
-from tests.journal.samples import DISK_FULL, FragileStore, at_once, attempt, entry, notice
+from tests.journal.samples import DISK_FULL, FragileStore, attempt, entry, notice, quiet_journal
 
 T = TypeVar("T")
 
@@ -79,7 +79,7 @@ async def test_what_comes_during_the_recovery_is_written_too(tmp_path: Path) -> 
         await goes_on.wait()
         return call()
 
-    journal = Journal(lambda: store, slowly)
+    journal = quiet_journal(lambda: store, slowly)
     store.broken = DISK_FULL
     goes_on.set()
     journal.append(entry("one"), None)
@@ -104,7 +104,7 @@ async def test_a_file_that_cannot_be_opened_is_tried_again_until_it_can(tmp_path
             raise sqlite3.OperationalError("unable to open database file")
         return JournalStore(tmp_path / "j.sqlite3")
 
-    journal = Journal(open_store, at_once)
+    journal = quiet_journal(open_store)
     await journal.open()
     assert not journal.healthy
     with pytest.raises(JournalUnavailableError):

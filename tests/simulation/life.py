@@ -1,7 +1,7 @@
 """One life of the daemon: the real fleet, composed as the composition root does it, over simulated surroundings."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from loguru import logger
@@ -12,18 +12,21 @@ from statemachine.core.attempt import Attempt
 from statemachine.core.backoff import Budget
 from statemachine.core.clock import Clock
 from statemachine.core.log_entry import LogEntry, Transition
-from statemachine.core.outage import OutageDetector
-from statemachine.fleet.context import FleetContext, ServerContext
+from statemachine.core.server import Server
+from statemachine.core.view import ServerView
+from statemachine.fleet.context import FleetPorts
+from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
-from statemachine.fleet.publisher import Publisher
-from statemachine.fleet.reachability import OutageGuard
-from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.journal import Journal
-from statemachine.journal.port import JournalPort
+from statemachine.journal.port import JournalPort, OnCommitted, OnHealth
+from statemachine.journal.recorder import Recorder
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Bus
+from statemachine.publish.publisher import Publisher
+from statemachine.publish.server_detail import ServerDetail
 from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.transition_log import TransitionLog
 from statemachine.settings import ServerConfig, Settings, resolve_servers
 from tests.simulation.disk import Disk, InLoop, WatchedStore
 from tests.simulation.judge import Judge
@@ -33,21 +36,29 @@ from tests.simulation.wire import Wire
 
 
 class WatchedPublisher(Publisher):
-    """The real publisher, which the judge hears first."""
+    """The real publisher; the judge sees first which server begins."""
 
-    def __init__(self, journal: JournalPort, judge: Judge, told: "WatchedLog", snapshot: Snapshot, bus: Bus) -> None:
-        super().__init__(journal, snapshot, bus, told)
+    def __init__(self, judge: Judge, snapshot: Snapshot, bus: Bus) -> None:
+        super().__init__(snapshot, bus, WatchedLog(judge))
         self._judge = judge
 
     @override
-    def publish_current(self, desk: ServerContext) -> None:
-        self._judge.placed(desk.config.name, desk.server.state)
-        super().publish_current(desk)
+    def publish_current(self, config: ServerConfig, server: Server, detail: ServerDetail) -> None:
+        self._judge.placed(config.name, server.state)
+        super().publish_current(config, server, detail)
+
+
+class WatchedRecorder(Recorder):
+    """The real recorder; the judge sees each transition first."""
+
+    def __init__(self, judge: Judge, journal: JournalPort, now: Callable[[], float]) -> None:
+        super().__init__(journal, now)
+        self._judge = judge
 
     @override
-    def transition(self, desk: ServerContext, transition: Transition, attempt: Attempt | None) -> None:
+    def transition(self, transition: Transition, view: ServerView, attempt: Attempt | None) -> None:
         self._judge.transition(transition)
-        super().transition(desk, transition, attempt)
+        super().transition(transition, view, attempt)
 
 
 class WatchedLog(TransitionLog):
@@ -68,11 +79,9 @@ class Parts:
     """The makers of what a mutant may replace with something wrong."""
 
     transport: Callable[[Wire, "DaemonLife"], Transport] = SimTransport
-    journal: Callable[[Callable[[], JournalStore], InLoop], Journal] = Journal
+    journal: Callable[[Callable[[], JournalStore], InLoop, OnCommitted, OnHealth], Journal[ServerView]] = Journal
     permits: Callable[[Budget], Permits] = Permits
-    fleet: Callable[[Sequence[ServerConfig], FleetContext, Publisher, Callable[[ServerConfig], Transport]], Fleet] = (
-        lambda servers, shared, publisher, transport_for: Fleet(servers, workflows(), shared, publisher, transport_for)
-    )
+    fleet: Callable[[LoadedConfig, FleetPorts], Fleet] = Fleet
     settings: Callable[[Settings], Settings] = lambda settings: settings
 
 
@@ -90,20 +99,20 @@ class DaemonLife:
         settings = parts.settings(settings)
         self._judge, self._disk = judge, disk
         self._stores: list[WatchedStore] = []
-        self._journal = journal = parts.journal(self._open_store, InLoop(disk, self))
-        publisher = WatchedPublisher(journal, judge, WatchedLog(judge), Snapshot(), Bus())
+        publisher = WatchedPublisher(judge, Snapshot(), Bus())
+        self._journal = journal = parts.journal(
+            self._open_store, InLoop(disk, self), publisher.on_committed, lambda _: None
+        )
         limits = settings.limits
-        shared = FleetContext(
-            settings=settings,
+        ports = FleetPorts(
             clock=world,
             journal=journal,
+            recorder=WatchedRecorder(judge, journal, world.now),
             permits=parts.permits(Budget(limits.max_warming, limits.max_warming_per_host)),
-            check_slots=asyncio.Semaphore(limits.max_checks),
-            outage=OutageGuard(OutageDetector(), lambda notice: publisher.notice(notice, world.now())),
+            publisher=publisher,
+            transport_for=lambda config: parts.transport(wires[config.name], self),
         )
-        self.fleet = parts.fleet(
-            resolve_servers(settings), shared, publisher, lambda config: parts.transport(wires[config.name], self)
-        )
+        self.fleet = parts.fleet(LoadedConfig(settings, resolve_servers(settings), workflows()), ports)
         self._starting: asyncio.Task[None] | None = None
 
     def start(self) -> None:

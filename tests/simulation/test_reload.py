@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from typing_extensions import override
 
 from statemachine.core.vocabulary import State
+from statemachine.fleet.diff import LoadedConfig
 from statemachine.settings import ServerConfig, resolve_servers
 from tests.simulation.life import RIGHT
 from tests.simulation.loop import VirtualLoop
@@ -79,7 +80,7 @@ class ReloadWorld(SimWorld):
 
     async def _reload(self, servers: Sequence[ServerConfig]) -> None:
         assert self._life is not None
-        changes = await self._life.fleet.reconfigure(self._scenario.settings, servers, workflows())
+        changes = await self._life.fleet.apply(LoadedConfig(self._scenario.settings, servers, workflows()))
         self.note("-", "RELOADED", changes)
         for kind in ("added", "removed", "changed"):
             self.reloads[kind] += len(getattr(changes, kind))

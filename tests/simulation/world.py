@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from statemachine.core.clock import Clock
+from statemachine.core.operator import Action
 from statemachine.core.vocabulary import Reason, State
+from statemachine.fleet.fleet import Fleet
 from statemachine.simulator import SimServer
 from tests.simulation.book import Book
 from tests.simulation.deeds import Deeds
@@ -163,7 +165,7 @@ class SimWorld:
         """The operator."""
         self.note(name, "operator:", action)
         if self._life is not None and not self._life.dead:
-            self._life.fleet.act(name, action)
+            self.spawn(_act(self._life.fleet, name, Action(action)))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> object:
         """Work of the network's own, which no daemon's death stops."""
@@ -317,3 +319,7 @@ class SimWorld:
 def loads_itself_well(book: Book) -> bool:
     """Whether this is a server that loads by itself, and has done so."""
     return book.plan.persona.text_check == "starts" and not book.wire.server.missing_keys()
+
+
+async def _act(fleet: Fleet, name: str, action: Action) -> None:
+    await fleet.act(name, action)

@@ -11,23 +11,22 @@ from statemachine.comfyui.checks import CacheCheck, CheckResult
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.records import HistoryEntry, Marker
-from statemachine.comfyui.transport import Reply, Transport
+from statemachine.comfyui.transport import Reply
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.backoff import Uniform, backoff
 from statemachine.core.server import Server
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Source
-from statemachine.fleet.context import FleetContext, ServerContext
+from statemachine.fleet.context import ServerContext
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
-from statemachine.fleet.publisher import Publisher
 from statemachine.fleet.runner import ServerTask
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from statemachine.settings import ServerConfig, Settings
 from tests.simulation.life import Parts
 from tests.simulation.network import SimTransport
-from tests.simulation.scenario import workflows
 from tests.simulation.sockets import SimSocket
 
 Answer = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
@@ -36,22 +35,14 @@ Answer = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswe
 def with_desks(change: Callable[[ServerContext], None]) -> Parts:
     """A fleet each of whose desks is changed before it starts."""
 
-    def make(
-        servers: Sequence[ServerConfig],
-        shared: FleetContext,
-        publisher: Publisher,
-        transport_for: Callable[..., Transport],
-    ) -> Fleet:
-        return Changed(servers, workflows(), shared, publisher, transport_for)
-
     class Changed(Fleet):
         @override
-        def _runner(self, config: ServerConfig, server: Server) -> ServerTask:
-            runner = super()._runner(config, server)
+        def _new_task(self, config: ServerConfig, server: Server) -> ServerTask:
+            runner = super()._new_task(config, server)
             change(runner.context)
             return runner
 
-    return Parts(fleet=make)
+    return Parts(fleet=Changed)
 
 
 def with_client(client: type[ComfyClient]) -> Parts:
@@ -183,7 +174,7 @@ class EmptyQueues(ComfyClient):
 # Wrong journals and permits
 
 
-class WritesLater(Journal):
+class WritesLater(Journal[ServerView]):
     """The attempt is written after its POST."""
 
     @override
@@ -191,7 +182,7 @@ class WritesLater(Journal):
         asyncio.get_running_loop().call_later(0.5, self.append, None, attempt)
 
 
-class Forgetful(Journal):
+class Forgetful(Journal[ServerView]):
     """What was in flight before a crash is forgotten."""
 
     @override

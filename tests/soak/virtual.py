@@ -26,9 +26,10 @@ from statistics import median
 
 from typing_extensions import override
 
+from statemachine.core.view import ServerView
 from statemachine.daemon.app import PRUNE_EVERY_S
 from statemachine.journal.journal import Journal
-from statemachine.journal.port import JournalUnavailableError
+from statemachine.journal.port import JournalUnavailableError, OnCommitted, OnHealth
 from statemachine.journal.store import JournalStore
 from statemachine.settings import Settings
 from statemachine.simulator.profiles import PERSONAS
@@ -132,12 +133,14 @@ class VirtualWorld(SimWorld):
         self._deeds: LongDeeds = LongDeeds(self, self._faults, self._rng("deeds"), scenario.deeds_every_s, self.note)
         self.samples: list[VirtualSample] = []
 
-    def _new_journal(self, open_store: Callable[[], JournalStore], run: InLoop) -> Journal:
-        journal = Journal(open_store, run)
+    def _new_journal(
+        self, open_store: Callable[[], JournalStore], run: InLoop, on_committed: OnCommitted, on_health: OnHealth
+    ) -> Journal[ServerView]:
+        journal = Journal[ServerView](open_store, run, on_committed, on_health)
         self.spawn(self._prune(journal))
         return journal
 
-    async def _prune(self, journal: Journal) -> None:
+    async def _prune(self, journal: Journal[ServerView]) -> None:
         """As the daemon does. Its life's death ends it at the next call."""
         bounds = self._scenario.settings.journal
         while True:

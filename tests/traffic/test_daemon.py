@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 
+from statemachine.core.operator import Action
 from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
@@ -57,8 +58,8 @@ async def test_traffic_follows_the_warmth_that_the_daemon_sees(tmp_path: Path) -
             status, body = await route(daemon, "?workflow=cache_models")
             assert (status, body["server"], body["url"]) == (200, "warm", warm.url)
             assert (await route(daemon, "?group=lab"))[0] == 503
-            daemon.fleet.act("warm", "pause")
+            await daemon.fleet.act("warm", Action.PAUSE)
             await until(lambda: says("warm", "drain\n"))
             assert (await route(daemon))[0] == 503
-            daemon.fleet.act("warm", "resume")
+            await daemon.fleet.act("warm", Action.RESUME)
             await until(lambda: says("warm", "up ready\n"))

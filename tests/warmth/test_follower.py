@@ -13,7 +13,6 @@ from typing_extensions import override
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
-from statemachine.journal.journal import Journal
 from statemachine.journal.pages import Page
 from statemachine.journal.rows import INSERT_ENTRY, entry_row
 from statemachine.journal.schema import MIGRATIONS
@@ -21,7 +20,7 @@ from statemachine.journal.store import JournalStore, Write
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth, WarmthUnknownError
 from statemachine.warmth.service import FOLLOW_S, PAGE, PATIENCE_S
-from tests.journal.samples import DISK_FULL, FragileStore, at_once
+from tests.journal.samples import DISK_FULL, FragileStore, quiet_journal
 from tests.warmth.chronicle import BEGIN, DAY, HOUR, Chronicle
 
 R, S = Reason, State
@@ -50,7 +49,7 @@ class Scene:
 
     def __init__(self, path: Path, names: Sequence[str] = ("a",), began: float = BEGIN) -> None:
         self.store = DeafStore(path)
-        self.journal = Journal(lambda: self.store, at_once)
+        self.journal = quiet_journal(lambda: self.store)
         self.snapshot = Snapshot()
         for name in names:
             self.snapshot.put(view(name))
@@ -254,7 +253,7 @@ async def test_nobody_waits_long_for_a_journal_that_is_slow(path: Path) -> None:
         return call()
 
     opening = True
-    journal = Journal(lambda: JournalStore(path), slowly)
+    journal = quiet_journal(lambda: JournalStore(path), slowly)
     await journal.open()
     opening = False
     warmth = Warmth(journal, Snapshot(), lambda: BEGIN)

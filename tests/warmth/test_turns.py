@@ -3,12 +3,12 @@
 import asyncio
 from pathlib import Path
 
-from statemachine.journal.journal import Journal, WriterThread
+from statemachine.journal.journal import WriterThread
 from statemachine.journal.store import JournalStore, Write
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth
 from statemachine.warmth.service import PAGE, SLICE
-from tests.journal.samples import at_once, entry
+from tests.journal.samples import entry, quiet_journal
 from tests.warmth.chronicle import BEGIN, Chronicle
 from tests.warmth.test_follower import view
 
@@ -17,14 +17,14 @@ PAGES = 10
 
 async def test_the_journal_gets_round_to_writing_between_two_pages(tmp_path: Path) -> None:
     thread = WriterThread()
-    journal = Journal(lambda: JournalStore(tmp_path / "j.sqlite3"), thread)
+    told = asyncio.Event()
+    journal = quiet_journal(lambda: JournalStore(tmp_path / "j.sqlite3"), thread, lambda _: told.set())
     await journal.open()
     writes = [Write(entry(), None) for _ in range(PAGES * PAGE)]
     await journal.read(lambda store: store.write(writes))
     reading = asyncio.create_task(Warmth(journal, Snapshot(), lambda: BEGIN).catch_up())
-    told = asyncio.Event()
     await asyncio.sleep(0)
-    journal.append(entry(), None, lambda _: told.set())
+    journal.append(entry(), None)
     await told.wait()
     assert not reading.done()
     await reading
@@ -33,7 +33,7 @@ async def test_the_journal_gets_round_to_writing_between_two_pages(tmp_path: Pat
 
 
 async def test_the_loop_goes_on_while_servers_are_added_up(tmp_path: Path) -> None:
-    journal = Journal(lambda: JournalStore(tmp_path / "j.sqlite3"), at_once)
+    journal = quiet_journal(lambda: JournalStore(tmp_path / "j.sqlite3"))
     await journal.open()
     snapshot, log = Snapshot(), Chronicle()
     for number in range(10 * SLICE):

@@ -1,6 +1,7 @@
 """The web side over a real journal, with a fleet that the test moves by hand."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from aiohttp.web import Application, Request
 from pydantic import SecretStr
 
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.operator import Action
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.journal import Journal, WriterThread
@@ -22,7 +24,8 @@ from statemachine.publish.counters import Counters
 from statemachine.publish.serialize import entry_message
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth
-from statemachine.web import Action, WebPorts, build_app
+from statemachine.web import WebPorts, build_app
+from tests.journal.samples import quiet_journal
 
 NOW = 1_767_225_600.0  # 2026-01-01T00:00:00Z
 LOADED = "192.0.2.1:8188"
@@ -51,10 +54,11 @@ class Site:
     client: Client
     snapshot: Snapshot
     bus: Bus
-    journal: Journal
+    journal: Journal[ServerView]
     operator: RecordingOperator
     warmth: Warmth
     counters: Counters
+    waiting: deque[asyncio.Future[int]]
 
     @property
     def ports(self) -> WebPorts:
@@ -67,14 +71,10 @@ class Site:
 
     async def tell(self, entry: LogEntry) -> int:
         """The same for any entry."""
-        told: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-
-        def tell(numbered: LogEntry) -> None:
-            self.bus.publish(entry_message(numbered, self.snapshot.get(numbered.server or "")))
-            told.set_result(numbered.seq or 0)
-
-        self.journal.append(entry, None, tell)
-        return await told
+        committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.waiting.append(committed)
+        self.journal.append(entry, None)
+        return await committed
 
     async def get(self, path: str, **options: Any) -> tuple[int, Any]:
         """Status and JSON of a GET."""
@@ -117,24 +117,29 @@ async def running_site(
     *,
     token: str | None = None,
     views: list[ServerView] | None = None,
-    wrap: Callable[[Journal], Journal] = lambda journal: journal,
+    wrap: Callable[[Journal[ServerView]], Journal[ServerView]] = lambda journal: journal,
     hosts: Collection[str] = (),
 ) -> AsyncIterator[Site]:
     """The site on loopback. `wrap` may put something before the journal that the web side sees."""
     thread = WriterThread()
-    journal = Journal(lambda: JournalStore(folder / "journal.db"), thread)
+    snapshot, bus, waiting = Snapshot(), Bus(), deque[asyncio.Future[int]]()
+
+    def publish(entry: LogEntry) -> None:
+        bus.publish(entry_message(entry, snapshot.get(entry.server or "")))
+        if waiting:
+            waiting.popleft().set_result(entry.seq or 0)
+
+    journal = quiet_journal(lambda: JournalStore(folder / "journal.db"), thread, publish)
     await journal.open()
-    snapshot = Snapshot()
     for one in two_servers() if views is None else views:
         snapshot.put(one)
-    bus = Bus()
     operator = RecordingOperator()
     warmth = Warmth(journal, snapshot, lambda: NOW, fresh_s=0)
     ports = WebPorts(snapshot, bus, wrap(journal), operator, lambda: NOW, warmth)
     app = build_app(ports, token=SecretStr(token) if token else None, language="en", hosts=hosts)
     try:
         async with TestClient(TestServer(app)) as client:
-            yield Site(client, snapshot, bus, journal, operator, warmth, ports.counters)
+            yield Site(client, snapshot, bus, journal, operator, warmth, ports.counters, waiting)
     finally:
         await journal.close()
         thread.close()

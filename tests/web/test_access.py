@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.web import Action
+from statemachine.core.operator import Action
 from tests.web.site import COLD, Site, running_site
 
 TOKEN = "s3cret"

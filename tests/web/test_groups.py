@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from statemachine.core.operator import Action
 from statemachine.core.vocabulary import Reason, State
-from statemachine.web import Action
 from tests.web.site import COLD, LOADED, Site, running_site, view
 
 LAB = "farm α 1"

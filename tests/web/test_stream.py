@@ -13,6 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
 from typing_extensions import override
 
+from statemachine.core.view import ServerView
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import QUEUE_LIMIT
@@ -71,10 +72,10 @@ async def test_a_replay_of_several_pages_is_whole(site: Site) -> None:
     assert [event.id for event in events] == list(range(1, total + 1))
 
 
-class MeddlingJournal(Journal):
+class MeddlingJournal(Journal[ServerView]):
     """Lets something happen before and after each of the stream's reads, while the reader is half joined."""
 
-    def __init__(self, journal: Journal, meddle: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, journal: Journal[ServerView], meddle: Callable[[str], Awaitable[None]]) -> None:
         self._journal = journal
         self._meddle = meddle
 

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.log_entry import LogEntry, LogFilter
+from statemachine.core.log_entry import LogFilter
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.fleet.publisher import Publisher
-from statemachine.fleet.transition_log import TransitionLog
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus, Subscription
 from statemachine.publish.message import Message, Topic
+from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.transition_log import TransitionLog
 from tests.cluster.nodes import Node, engine, line, running, settled
 from tests.cluster.virtual import in_virtual_time
 from tests.journal.samples import FragileStore, at_once, entry
@@ -28,7 +28,6 @@ class Stage:
     """What happens does so through `journal` and `written`; it is read at `bus` and seen in `snapshot`."""
 
     journal: JournalPort
-    publisher: Publisher
     written: Bus
     writers: Snapshot
     bus: Bus
@@ -36,11 +35,7 @@ class Stage:
 
     def happen(self, state: State, since: float, server: str = "a") -> None:
         view = line(server, state, since, message=f"{state.value} since {since:g}")
-
-        def told(one: LogEntry) -> None:
-            self.publisher.on_committed(view, one)
-
-        self.journal.append(entry(view.message, server=server, dest=state), None, told, view)
+        self.journal.append(entry(view.message, server=server, dest=state), None, view)
 
     def go_on(self, view: ServerView) -> None:
         """A frame has changed live figures."""
@@ -57,26 +52,21 @@ async def heard(reader: Subscription) -> list[Message]:
 @asynccontextmanager
 async def one_daemon(folder: Path) -> AsyncIterator[Stage]:
     store, snapshot, bus = FragileStore(folder / "j.sqlite3"), Snapshot(), Bus()
-    journal = Journal(lambda: store, at_once)
+    publisher = Publisher(snapshot, bus, TransitionLog())
+    journal = Journal[ServerView](lambda: store, at_once, publisher.on_committed, lambda _: None)
     await journal.open()
     for server in ("a", "b"):
         snapshot.put(line(server, State.UNKNOWN, 0.0))
-    yield Stage(journal, Publisher(journal, snapshot, bus, TransitionLog()), bus, snapshot, bus, snapshot)
+    yield Stage(journal, bus, snapshot, bus, snapshot)
     await journal.close()
-
-
-def publisher_of(node: Node) -> Publisher:
-    publisher = Publisher(node.node.journal, node.snapshot, node.node.bus, TransitionLog())
-    node.node.publish_through(publisher.on_committed, node.notices.append)
-    return publisher
 
 
 @asynccontextmanager
 async def read_at_the_writer(folder: Path) -> AsyncIterator[Stage]:
     writer = Node(engine(), "writer", folder)
     async with running(writer):
-        publisher, bus = publisher_of(writer), writer.node.bus
-        yield Stage(writer.node.journal, publisher, bus, writer.snapshot, bus, writer.snapshot)
+        bus = writer.node.bus
+        yield Stage(writer.node.journal, bus, writer.snapshot, bus, writer.snapshot)
 
 
 @asynccontextmanager
@@ -86,9 +76,7 @@ async def read_elsewhere(folder: Path) -> AsyncIterator[Stage]:
     writer, reader = Node(shared, "writer", folder), Node(shared, "reader", folder)
     reader.servers = ("c",)
     async with running(writer, reader):
-        publisher_of(reader)
-        publisher, journal = publisher_of(writer), writer.node.journal
-        yield Stage(journal, publisher, writer.node.bus, writer.snapshot, reader.node.bus, reader.snapshot)
+        yield Stage(writer.node.journal, writer.node.bus, writer.snapshot, reader.node.bus, reader.snapshot)
 
 
 @pytest.fixture(params=[one_daemon, read_at_the_writer, read_elsewhere])

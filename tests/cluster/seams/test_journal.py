@@ -12,13 +12,14 @@ import pytest
 
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import LogEntry
+from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import BACKLOG_LIMIT, Journal
 from statemachine.journal.port import JournalPort, JournalUnavailableError, SavedState
 from statemachine.journal.store import JournalStore
-from tests.cluster.nodes import LEASE_S, Node, engine, line, running, settled
+from tests.cluster.nodes import LEASE_S, Listener, Node, engine, line, running, settled
 from tests.cluster.virtual import in_virtual_time
-from tests.journal.samples import DISK_FULL, FragileStore, at_once, attempt, entry
+from tests.journal.samples import DISK_FULL, FragileStore, at_once, attempt, entry, quiet_journal
 
 
 @dataclass
@@ -29,14 +30,18 @@ class Stage:
     fail: Callable[[], None]
     mend: Callable[[], None]
     successor: Callable[["Stage"], "asyncio.Future[JournalPort]"]
-    health: list[bool] = field(default_factory=list)
+    health: list[bool]
+    listener: Listener
     told: list[tuple[str, int | None]] = field(default_factory=list)
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    def __post_init__(self) -> None:
+        self.listener.hear = self.hear
 
     def append(self, *messages: str, server: str = "a") -> None:
         for message in messages:
             view = line(server, State.COLD, message=message)
-            self.journal.append(entry(message, server=server), None, self.hear, view)
+            self.journal.append(entry(message, server=server), None, view)
 
     def hear(self, one: LogEntry) -> None:
         self.told.append((one.message, one.seq))
@@ -61,12 +66,13 @@ class Stage:
 
 async def file_of_its_own(folder: Path) -> Stage:
     store = FragileStore(folder / "j.sqlite3")
-    journal = Journal(lambda: store, at_once)
+    listener, health = Listener(), list[bool]()
+    journal = Journal[ServerView](lambda: store, at_once, lambda one, _: listener.write(one), health.append)
     await journal.open()
 
     async def successor(stage: Stage) -> JournalPort:
         await journal.close()
-        again = Journal(lambda: JournalStore(folder / "j.sqlite3"), at_once)
+        again = quiet_journal(lambda: JournalStore(folder / "j.sqlite3"))
         await again.open()
         stage.stack.push_async_callback(again.close)
         return again
@@ -77,8 +83,7 @@ async def file_of_its_own(folder: Path) -> Stage:
     def mend() -> None:
         store.broken = None
 
-    stage = Stage(journal, break_it, mend, lambda stage: asyncio.ensure_future(successor(stage)))
-    journal.on_health = stage.health.append
+    stage = Stage(journal, break_it, mend, lambda stage: asyncio.ensure_future(successor(stage)), health, listener)
     stage.stack.push_async_callback(lambda: asyncio.sleep(0) if store.closed else journal.close())
     return stage
 
@@ -100,9 +105,11 @@ async def cluster_stage(folder: Path) -> tuple[Stage, Node]:
         lambda: shared.cut("one"),
         lambda: shared.heal("one"),
         lambda stage: asyncio.ensure_future(successor(stage)),
+        health=[],
+        listener=node.listener,
     )
     await stage.stack.enter_async_context(running(node))
-    node.node.journal.on_health = stage.health.append
+    node.on_health = stage.health.append
     return stage, node
 
 
@@ -160,32 +167,40 @@ async def test_each_servers_entries_keep_their_order(stage: Stage) -> None:
 @in_virtual_time
 async def test_what_is_told_is_kept_already(stage: Stage) -> None:
     seen: list[asyncio.Task[list[tuple[str, int | None]]]] = []
-    stage.journal.append(entry("one"), None, lambda _: seen.append(asyncio.ensure_future(stage.kept())), line())
+    stage.listener.hear = lambda _: seen.append(asyncio.ensure_future(stage.kept()))
+    stage.append("one")
     await settled()
     assert [await one for one in seen] == [[("one", 1)]]
 
 
 @in_virtual_time
 async def test_a_listener_that_fails_harms_nobody_else(stage: Stage) -> None:
-    def fail(_: LogEntry) -> None:
-        raise RuntimeError("a listener's fault")
+    def fail_at_some(one: LogEntry) -> None:
+        if one.message in {"one", "three"}:
+            raise RuntimeError("a listener's fault")
+        stage.hear(one)
 
-    stage.journal.append(entry("one"), None, fail, line())
-    stage.append("two")
+    stage.listener.hear = fail_at_some
+    stage.append("one", "two")
     await settled()
     assert stage.told == [("two", 2)]
     await stage.broken()
-    stage.journal.append(entry("three"), None, fail, line())
-    stage.append("four")
+    stage.append("three", "four")
     await stage.mended()
     assert [message for message, _ in await stage.kept()] == ["one", "two", "x", "three", "four"]
 
 
 @in_virtual_time
 async def test_what_is_told_may_append_in_turn(stage: Stage) -> None:
-    stage.journal.append(entry("one"), None, lambda _: stage.append("two"), line())
+    def append_once(one: LogEntry) -> None:
+        if one.message == "one":
+            stage.append("two")
+        stage.hear(one)
+
+    stage.listener.hear = append_once
+    stage.append("one")
     await settled()
-    assert stage.told == [("two", 2)]
+    assert stage.told == [("one", 1), ("two", 2)]
 
 
 @in_virtual_time
@@ -193,7 +208,7 @@ async def test_an_open_attempt_and_a_pause_are_found_by_whoever_is_next(stage: S
     stage.append("nothing special", server="a")
     await stage.journal.append_durably(attempt("p1", server="a"))
     paused = entry("paused", server="b", dest=State.PAUSED)
-    stage.journal.append(paused, None, None, line("b", State.PAUSED))
+    stage.journal.append(paused, None, line("b", State.PAUSED))
     await settled()
     saved_states = await (await stage.successor(stage)).saved_states(["a", "b"])
     found = saved_states["a"].attempt
@@ -220,7 +235,7 @@ async def test_an_attempt_that_has_ended_is_past(stage: Stage) -> None:
     one = attempt("p1")
     await stage.journal.append_durably(one)
     one.outcome, one.ended_at = Outcome.SUCCEEDED, 101.0
-    stage.journal.append(entry("done"), one, None, line())
+    stage.journal.append(entry("done"), one, line())
     await settled()
     assert (await (await stage.successor(stage)).saved_states(["a", "b"]))["a"].attempt is None
 
@@ -247,7 +262,7 @@ async def test_odd_texts_do_not_keep_anything_from_being_written(stage: Stage) -
     odd = "half a \ud83d, a \0, and 显卡"
     one = Attempt("a", "w", "p1", 100.0, server_prompt_id=odd, message=odd)
     await stage.journal.append_durably(one)
-    stage.journal.append(entry(odd), one, stage.hear, line(message=odd, missing=(odd,)))
+    stage.journal.append(entry(odd), one, line(message=odd, missing=(odd,)))
     stage.append("after it")
     await settled()
     assert [seq for _, seq in stage.told] == [1, 2]

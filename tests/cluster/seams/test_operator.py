@@ -4,15 +4,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from statemachine.cluster.operator import ForwardingOperator
+from statemachine.core.operator import Action, Operator
 from statemachine.core.ownership import NotOwnedError
-from statemachine.daemon.standalone import DirectOperator
-from statemachine.fleet.fleet import Fleet
-from statemachine.web.ports import Action, Operator
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, running, settled
 from tests.cluster.virtual import in_virtual_time
@@ -27,7 +24,7 @@ class Acting:
     servers: set[str]
     done: list[tuple[str, str]] = field(default_factory=list)
 
-    def act(self, server: str, action: str) -> bool:
+    async def act(self, server: str, action: Action) -> bool:
         if server in self.servers:
             self.done.append((server, action))
         return server in self.servers
@@ -46,12 +43,12 @@ class Stage:
 @asynccontextmanager
 async def direct(_: Path) -> AsyncIterator[Stage]:
     fleet = Acting(set(SERVERS))
-    yield Stage([DirectOperator(cast(Fleet, fleet))], [fleet])
+    yield Stage([fleet], [fleet])
 
 
 async def operator_of(node: Node) -> tuple[ForwardingOperator, Acting]:
     fleet = Acting(node.hands.up)
-    operator = ForwardingOperator(node.store, node.node.ownership, node.name, fleet.act, node.node.bus.shows)
+    operator = ForwardingOperator(node.store, node.node.ownership, node.name, fleet, node.node.bus.shows)
     await operator.listen()
     return operator, fleet
 

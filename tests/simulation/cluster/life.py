@@ -7,18 +7,19 @@ from contextlib import suppress
 from loguru import logger
 from typing_extensions import override
 
-from statemachine.cluster.node import ClusterNode, Identity
+from statemachine.cluster.journal import CopyFile
+from statemachine.cluster.membership import Identity
+from statemachine.cluster.node import ClusterNode, NodePublication
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.cluster.store import CutOffError
 from statemachine.comfyui.transport import Reply
 from statemachine.core.clock import Clock
-from statemachine.core.outage import OutageDetector
+from statemachine.core.operator import Action
 from statemachine.core.ownership import NotOwnedError
 from statemachine.daemon.clustered import LEAVES_WITHIN_S
-from statemachine.fleet.context import FleetContext
+from statemachine.fleet.context import FleetPorts
+from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.fleet import Fleet
-from statemachine.fleet.reachability import OutageGuard
-from statemachine.journal.journal import Journal
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings, resolve_servers
 from tests.simulation.cluster.engine import NodeStore, WatchedEngine
@@ -26,7 +27,7 @@ from tests.simulation.cluster.judge import ClusterJudge
 from tests.simulation.cluster.processes import Process, outside
 from tests.simulation.cluster.scenario import LEASE_S
 from tests.simulation.disk import Disk, InLoop, WatchedStore
-from tests.simulation.life import WatchedLog, WatchedPublisher
+from tests.simulation.life import WatchedLog, WatchedPublisher, WatchedRecorder
 from tests.simulation.network import SimTransport
 from tests.simulation.scenario import workflows
 from tests.simulation.wire import Wire
@@ -67,27 +68,27 @@ class NodeLife:
         self._judge, self._disk = judge, disk
         self._files: list[WatchedStore] = []
         store = NodeStore(engine, judge.node, process)
-        self._copy = Journal(self._open_file, InLoop(disk, process))
         limits = settings.limits.max_warming, settings.limits.max_warming_per_host
         clock = asyncio.get_running_loop().time
         identity = Identity(judge.node, LEASE_S, clock, world.new_id)
-        self.node = node = ClusterNode(store, identity, self._copy, self.snapshot, limits)
-        publisher = WatchedPublisher(node.journal, judge, WatchedLog(judge), self.snapshot, node.bus)
-        node.publish_through(publisher.on_committed, lambda notice: publisher.notice(notice, world.now(), judge.node))
-        shared = FleetContext(
-            settings=settings,
+        self.node = node = ClusterNode(
+            store,
+            identity,
+            CopyFile(self._open_file, InLoop(disk, process)),
+            NodePublication(self.snapshot, WatchedLog(judge), world.now),
+            limits,
+        )
+        ports = FleetPorts(
             clock=world,
             journal=node.journal,
+            recorder=WatchedRecorder(judge, node.journal, world.now),
             permits=node.permits,
-            check_slots=asyncio.Semaphore(settings.limits.max_checks),
-            outage=OutageGuard(OutageDetector(), lambda notice: publisher.notice(notice, world.now())),
+            publisher=WatchedPublisher(judge, self.snapshot, node.bus),
+            transport_for=lambda config: OutsideTransport(wires[config.name], process),
             ownership=node.ownership,
         )
-        servers = resolve_servers(settings)
-        self.fleet = Fleet(
-            servers, workflows(), shared, publisher, lambda config: OutsideTransport(wires[config.name], process)
-        )
-        self._operator = ForwardingOperator(store, node.ownership, judge.node, self.fleet.act, node.bus.shows)
+        self.fleet = Fleet(LoadedConfig(settings, resolve_servers(settings), workflows()), ports)
+        self._operator = ForwardingOperator(store, node.ownership, judge.node, self.fleet, node.bus.shows)
         self._running: asyncio.Task[None] | None = None
 
     @property
@@ -106,7 +107,7 @@ class NodeLife:
 
     async def _start(self) -> None:
         try:
-            await self._copy.open()
+            await self.node.journal.open()
             self._running = asyncio.get_running_loop().create_task(self.node.run())
             await self._listen()
             self.fleet.show()
@@ -128,7 +129,7 @@ class NodeLife:
 
         async def wish() -> None:
             with suppress(NotOwnedError):
-                done.append(await self._operator.act(server, action))
+                done.append(await self._operator.act(server, Action(action)))
 
         await asyncio.wait({self.process.begin(wish())})
         return bool(done)
@@ -147,7 +148,7 @@ class NodeLife:
         if self._running is not None:
             self._running.cancel()
             await asyncio.gather(self._running, return_exceptions=True)
-        await self._copy.close()
+        await self.node.journal.close()
 
     async def crash(self) -> None:
         """SIGKILL."""

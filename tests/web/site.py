@@ -1,7 +1,6 @@
 """The web side over a real journal, with a fleet that the test moves by hand."""
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -58,7 +57,7 @@ class Site:
     operator: RecordingOperator
     warmth: Warmth
     counters: Counters
-    waiting: deque[asyncio.Future[int]]
+    waiting: list[tuple[LogEntry, asyncio.Future[int]]]
 
     @property
     def ports(self) -> WebPorts:
@@ -72,7 +71,7 @@ class Site:
     async def tell(self, entry: LogEntry) -> int:
         """The same for any entry."""
         committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.waiting.append(committed)
+        self.waiting.append((entry, committed))
         self.journal.append(entry, None)
         return await committed
 
@@ -122,12 +121,16 @@ async def running_site(
 ) -> AsyncIterator[Site]:
     """The site on loopback. `wrap` may put something before the journal that the web side sees."""
     thread = WriterThread()
-    snapshot, bus, waiting = Snapshot(), Bus(), deque[asyncio.Future[int]]()
+    snapshot, bus = Snapshot(), Bus()
+    waiting: list[tuple[LogEntry, asyncio.Future[int]]] = []
 
     def publish(entry: LogEntry) -> None:
         bus.publish(entry_message(entry, snapshot.get(entry.server or "")))
-        if waiting:
-            waiting.popleft().set_result(entry.seq or 0)
+        for pair in waiting:
+            if pair[0] == entry.numbered(None):
+                waiting.remove(pair)
+                pair[1].set_result(entry.seq or 0)
+                break
 
     journal = quiet_journal(lambda: JournalStore(folder / "journal.db"), thread, publish)
     await journal.open()

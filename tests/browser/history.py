@@ -92,8 +92,8 @@ def _warm_up(rng: Random, language: Language) -> list[Step]:
 
 
 def _entry(name: str, group: str, at: float, step: Step, prompt_id: str | None) -> LogEntry:
-    _, source, dest, reason, witness, message = step
-    entry = LogEntry(at, EntryKind.TRANSITION, reason.value, message, name, group, source, dest, witness)
+    _, source, dest, reason, proved_by, message = step
+    entry = LogEntry(at, EntryKind.TRANSITION, reason.value, message, name, group, source, dest, proved_by)
     return entry._replace(prompt_id=prompt_id) if dest is not State.COLD else entry
 
 

@@ -96,5 +96,10 @@ def test_message_of_older_daemon_falls_back() -> None:
 
 
 def test_message_parameters_are_inserted_verbatim() -> None:
-    shown = rendered("en", entry("no_node", {"name": "$& {name} <b>"}), entry("http", {"status": 0}))
-    assert shown == ["no node class $& {name} <b>", "HTTP 0"]
+    shown = rendered(
+        "en",
+        entry("no_node", {"name": "$& {name} <b>"}),
+        entry("http", {"status": 0}),
+        entry("http", {"status": 0.1 + 0.2}),
+    )
+    assert shown == ["no node class $& {name} <b>", "HTTP 0", "HTTP 0.3"]

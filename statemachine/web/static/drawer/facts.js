@@ -12,7 +12,7 @@ export function nowFacts(view) {
   const link = Object.assign(make("a", "", view.url), { target: "_blank", rel: "noopener noreferrer", id: "drawer-url" });
   if (/^https?:/.test(view.url)) link.href = view.url;
   return [
-    make("p", "words", make("b", "", reasonText(view.reason)), " ", make("span", "message", messageText(view))),
+    make("p", "why", make("b", "", reasonText(view.reason)), " ", make("span", "message", messageText(view))),
     progressBar(view.progress),
     factList([
       ["missing", view.missing.length > 0 && chips(view.missing)],

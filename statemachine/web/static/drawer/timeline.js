@@ -86,7 +86,7 @@ export function transitionItem(entry) {
     "li",
     "",
     make("p", "transition-head", time, make("span", "change", ...stateChange(entry))),
-    make("p", "words", make("b", "", reasonText(entry.reason)), " ", make("span", "message", messageText(entry))),
+    make("p", "why", make("b", "", reasonText(entry.reason)), " ", make("span", "message", messageText(entry))),
     source || prompt ? make("p", "facts", source, prompt) : null,
   );
   if (entry.id !== null) item.dataset.id = entry.id;

@@ -22,7 +22,7 @@ export class LogEntry {
     node.querySelector(".change").replaceChildren(...stateChange(entry));
     setText(node.querySelector(".reason"), reasonText(entry.reason));
     setText(node.querySelector(".message"), message);
-    node.querySelector(".words").title = message;
+    node.querySelector(".why").title = message;
   }
 }
 

@@ -46,8 +46,12 @@ function paramText(param) {
     const parts = param.map(paramText);
     return parts.includes(null) ? null : joinList(parts);
   }
-  return typeof param === "object" ? render(param.code, param.params) : String(param);
+  if (typeof param === "object") return render(param.code, param.params);
+  return Number.isInteger(param) || typeof param === "string" ? String(param) : shortened(param);
 }
+
+/** Write a fraction as Python's ":g" does, so that the page and the daemon render the same text. */
+const shortened = (fraction) => String(Number(fraction.toPrecision(6)));
 
 /** Switch to the language that the reader chose on an earlier visit, unless the address names one. */
 export function restoreLanguage() {

@@ -23,7 +23,7 @@ from statemachine.core.vocabulary import Notice
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters
-from statemachine.publish.message import Message, Topic
+from statemachine.publish.message import StreamMessage, Topic
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings, resolve_servers
 
@@ -92,7 +92,7 @@ class AlertService:
         self._book.keep_only(self._servers, now)
         self._wake.set()
 
-    def hear(self, message: Message) -> None:
+    def hear(self, message: StreamMessage) -> None:
         """What the bus tells, right after the snapshot has it. A fault of ours is nobody else's."""
         try:
             if message.topic is Topic.TRANSITION:
@@ -119,13 +119,13 @@ class AlertService:
         await self._lanes.close()
         await self._save()
 
-    def _hear_transition(self, message: Message) -> None:
+    def _hear_transition(self, message: StreamMessage) -> None:
         view = self._snapshot.get(message.server or "")
         if view is not None:
             self._book.see(trouble_of(view), _loop_time())
             self._wake.set()
 
-    def _hear_notice(self, message: Message) -> None:
+    def _hear_notice(self, message: StreamMessage) -> None:
         notice = Notice(message.reason or "")
         if notice in BEGUN:
             self._begin_notice(notice, orjson.loads(message.render())["message"])
@@ -160,7 +160,7 @@ class AlertService:
         self._due.extend((now, announcement) for announcement in self._book.due(now, self._clock.now()))
         while self._due and (self._speaks() or self._due[0][0] + OTHERS_SPEAK_S <= now):
             self._say(self._due.popleft()[1])
-        self._counters.alerts_stand(len(self._book.incidents))
+        self._counters.set_firing_alerts(len(self._book.incidents))
 
     def _say(self, announcement: Announcement) -> None:
         """Or let it be where another daemon is to say it, and has had the time to."""
@@ -173,7 +173,7 @@ class AlertService:
 
     def _ended(self, channel: str, announcement: Announcement, outcome: Delivery) -> None:
         """On one lane. What has gone through on all of them is settled, even where one gave it up."""
-        self._counters.alert(channel, outcome.value)
+        self._counters.alert_handled(channel, outcome.value)
         if outcome is Delivery.DROPPED:
             self._dropped.add(announcement.id)
         self._under_way[announcement.id] -= 1

@@ -73,7 +73,7 @@ class FleetContext:
         if limits.max_checks != self.settings.limits.max_checks:
             self.check_slots = asyncio.Semaphore(limits.max_checks)
         self.permits.resize(limits.max_warming, limits.max_warming_per_host)
-        self.counters.warm_ups_limited(limits.max_warming)
+        self.counters.set_warm_up_limit(limits.max_warming)
         self.config = config
 
 

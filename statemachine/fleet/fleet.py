@@ -61,7 +61,7 @@ class Fleet:
             outage=OutageGuard(OutageDetector(), ports.recorder.notice, self._probe_others),
             check_slots=asyncio.Semaphore(config.settings.limits.max_checks),
         )
-        self._context.counters.warm_ups_limited(config.settings.limits.max_warming)
+        self._context.counters.set_warm_up_limit(config.settings.limits.max_warming)
         self._servers: dict[str, ServerTask] = {}
         self._leaving: list[ServerTask] = []
         self._tasks: set[asyncio.Task[None]] = set()

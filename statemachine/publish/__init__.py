@@ -1,1 +1,1 @@
-"""What is known now, and who is told of changes. It knows nothing of runners or of HTTP."""
+"""The current state of the fleet and the messages about its changes, independent of server tasks and of HTTP."""

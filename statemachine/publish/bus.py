@@ -1,4 +1,4 @@
-"""Who is told of changes. A slow reader loses its subscription, never the daemon's time."""
+"""The bus that delivers messages to the readers of the event stream without waiting for any of them."""
 
 import asyncio
 from collections import deque
@@ -6,27 +6,27 @@ from collections.abc import Callable
 
 from statemachine.core.log_entry import EVERYTHING, LogFilter
 from statemachine.core.view import ServerView
-from statemachine.publish.message import Message
+from statemachine.publish.message import StreamMessage
 from statemachine.publish.serialize import progress_message
 
 QUEUE_LIMIT = 2_000
 
 
 class Subscription:
-    """A reader's own queue, bounded.
+    """The bounded queue of one reader.
 
-    Once it overflows, nothing more comes: the reader must start again from its last id.
+    After an overflow it receives nothing more; the reader must subscribe again and continue from its last id.
     """
 
     def __init__(self, wanted: LogFilter) -> None:
         self._wanted = wanted
         self._wants_everything = wanted == EVERYTHING
-        self._queue: deque[Message] = deque()
-        self._wake = asyncio.Event()
+        self._queue: deque[StreamMessage] = deque()
+        self._wakeup = asyncio.Event()
         self.overflowed = False
 
-    def offer(self, message: Message) -> None:
-        """Queue a message that this reader wants."""
+    def offer(self, message: StreamMessage) -> None:
+        """Queue the message if it passes the reader's filter."""
         if self.overflowed or not self._wants(message):
             return
         if len(self._queue) >= QUEUE_LIMIT:
@@ -34,57 +34,58 @@ class Subscription:
             self._queue.clear()
         else:
             self._queue.append(message)
-        self._wake.set()
+        self._wakeup.set()
 
-    def _wants(self, message: Message) -> bool:
+    def _wants(self, message: StreamMessage) -> bool:
         return self._wants_everything or self._wanted.passes(
             message.server, message.group, message.state, message.reason
         )
 
-    async def take(self) -> list[Message]:
-        """Wait for messages and take all that are there; empty means that the reader was too slow and is cut off."""
+    async def take(self) -> list[StreamMessage]:
+        """Wait for messages and return all of them; an empty list means that the queue has overflowed."""
         if not self.overflowed:
-            await self._wake.wait()
-        self._wake.clear()
+            await self._wakeup.wait()
+        self._wakeup.clear()
         taken = list(self._queue)
         self._queue.clear()
         return taken
 
 
 class Bus:
-    """Fans messages out on the loop, without awaiting anybody."""
+    """Delivers messages to listeners and subscriptions. All methods are called on the event loop."""
 
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
-        self._listeners: list[Callable[[Message], None]] = []
+        self._listeners: list[Callable[[StreamMessage], None]] = []
 
-    def publish(self, message: Message) -> None:
-        """Offer an entry's message to every reader."""
+    def publish(self, message: StreamMessage) -> None:
+        """Deliver the message of a log entry to every listener and reader."""
         for listener in self._listeners:
             listener(message)
         for subscription in self._subscriptions:
             subscription.offer(message)
 
     def publish_live(self, server: str, view: Callable[[], ServerView | None]) -> None:
-        """The same for a server's live figures, which most frames change: `view` is looked at where somebody reads."""
-        if self._subscriptions and (shown := view()) is not None:
-            message = progress_message(shown)
+        """Deliver live figures, which change with most frames, to readers; call `view` only if there are any."""
+        if self._subscriptions and (current := view()) is not None:
+            message = progress_message(current)
             for subscription in self._subscriptions:
                 subscription.offer(message)
 
-    def add_listener(self, listener: Callable[[Message], None]) -> None:
-        """Call the listener with every entry's message, at once and for ever: it must be quick and must not raise."""
+    def add_listener(self, listener: Callable[[StreamMessage], None]) -> None:
+        """Call `listener` with the message of every log entry; it must be quick and must not raise."""
         self._listeners.append(listener)
 
     def subscribe(self, wanted: LogFilter = EVERYTHING) -> Subscription:
-        """A new reader, of what it wants or of everything."""
+        """Add a reader of the messages that pass the filter."""
         subscription = Subscription(wanted)
         self._subscriptions.add(subscription)
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """Forget a reader."""
+        """Remove a reader; does nothing if it is not subscribed."""
         self._subscriptions.discard(subscription)
 
     def __len__(self) -> int:
+        """Return the number of readers."""
         return len(self._subscriptions)

@@ -1,6 +1,6 @@
-"""What has happened in each group since the daemon's start: counted where it happens, read by /metrics.
+"""Counters of each group since the daemon's start, for /metrics.
 
-Counts live here and not with the servers, so that taking a server out of the settings never lowers one.
+They belong to groups and not to servers, so that removing a server from the settings never lowers a counter.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,9 +11,9 @@ from prometheus_client.metrics import MetricWrapperBase
 from statemachine.core.attempt import OPEN_OUTCOMES, Attempt, Outcome
 from statemachine.core.table import TABLE
 from statemachine.core.vocabulary import Notice, Reason, State
-from statemachine.publish.message import Message, Topic
+from statemachine.publish.message import StreamMessage, Topic
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # one series more for each count, which nobody reads
+disable_created_metrics()  # type: ignore[no-untyped-call]  # an unused extra series for each counter
 
 CHECK_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 WARM_UP_BUCKETS_S = (5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 900.0, 1800.0, 3600.0)
@@ -27,111 +27,114 @@ DIAGNOSES = (
     Reason.MISSING_MODELS,
     Reason.WORKFLOW_NOT_API_FORMAT,
 )
-"""With what a server becomes `failed` where the table leaves the reason to the event."""
+"""Reasons for `failed` that the event determines, and not the table."""
 
 EXPECTED = frozenset(
     {(row.dest, row.reason) for row in TABLE if row.reason is not None}
     | {(State.FAILED, reason) for reason in DIAGNOSES}
     | {(State.UNKNOWN, reason) for reason in (Reason.PROMPT_LOST, Reason.SERVER_RESTARTED)}
 )
-"""Where a transition may lead, and why."""
+"""Every state and reason that a transition may lead to."""
 
-ENDS = tuple(outcome for outcome in Outcome if outcome not in OPEN_OUTCOMES)
+ENDED_OUTCOMES = tuple(outcome for outcome in Outcome if outcome not in OPEN_OUTCOMES)
 
 
 class Counters:
-    """Written on the loop, read from any thread. A label's values are words of ours, or groups of the settings."""
+    """Counters that are written on the event loop and read from any thread.
+
+    Label values are fixed words or come from the settings, never from a server's response.
+    """
 
     def __init__(self) -> None:
         self._groups: set[str] = set()
         self._transitions = _counter(
-            "transitions", "Changes of state, by the state they led to and the reason.", "group", "state", "reason"
+            "transitions", "Changes of state, by new state and reason.", "group", "state", "reason"
         )
         self._notices = _counter("notices", "Notices, which concern more than one server.", "notice")
         self._checks = _histogram(
-            "check_duration_seconds", "How long answered cache checks took.", CHECK_BUCKETS_S, "group"
+            "check_duration_seconds", "Duration of cache checks that received a response.", CHECK_BUCKETS_S, "group"
         )
-        self._unanswered = _counter("unanswered_checks", "Cache checks that no answer came to.", "group")
-        self._warm_ups = _counter("warmups", "Ended warm-ups, by how they ended.", "group", "outcome")
+        self._unanswered = _counter("unanswered_checks", "Cache checks that received no response.", "group")
+        self._warm_ups = _counter("warmups", "Warm-ups that ended, by outcome.", "group", "outcome")
         self._warm_up_durations = _histogram(
             "warmup_duration_seconds",
-            "How long warm-ups that succeeded took, from submission to proved end.",
+            "Duration of successful warm-ups, from submission to confirmed end.",
             WARM_UP_BUCKETS_S,
             "group",
         )
-        self._warm_up_limit = _gauge("warmup_limit", "Warm-ups that may be in flight at once.")
-        self._held = _gauge("verdicts_held", "1 while verdicts are held because most servers fell silent at once.")
-        self._reload_succeeded = _gauge("settings_last_reload_successful", "0 after changed settings were refused.")
-        self._alerts = _counter(
-            "alerts", "Alerts, by where they were to go and what became of them.", "channel", "outcome"
+        self._warm_up_limit = _gauge("warmup_limit", "Maximum number of warm-ups in flight.")
+        self._held = _gauge(
+            "verdicts_held", "1 while verdicts are held because most servers became unreachable at once."
         )
-        self._firing = _gauge("alerts_firing", "Alerts that have been raised and not yet been recovered from.")
-        self._lag = _histogram(
-            "event_loop_lag_seconds", "How much later than asked for the event loop woke a sleeper.", LAG_BUCKETS_S
+        self._reload_succeeded = _gauge(
+            "settings_last_reload_successful", "0 if the latest reload of the settings was rejected, else 1."
         )
+        self._alerts = _counter("alerts", "Alerts, by channel and outcome.", "channel", "outcome")
+        self._firing = _gauge("alerts_firing", "Alerts that are firing.")
+        self._lag = _histogram("event_loop_lag_seconds", "Delay of timers on the event loop.", LAG_BUCKETS_S)
         self._reload_succeeded.set(1)
         for notice in Notice:
             self._notices.labels(notice.value)
 
     @property
     def collectors(self) -> list[MetricWrapperBase]:
-        """All of them, to be registered."""
+        """All collectors, for a registry."""
         return [value for value in vars(self).values() if isinstance(value, MetricWrapperBase)]
 
-    def begin(self, groups: Iterable[str]) -> None:
-        """Show every count of these groups from zero on: a rate does not see a series' first value."""
+    def add_groups(self, groups: Iterable[str]) -> None:
+        """Start every counter of new groups at 0, because `rate()` ignores the first value of a series."""
         for group in set(groups) - self._groups:
             self._groups.add(group)
             for state, reason in EXPECTED:
                 self._transitions.labels(group, state.value, reason.value)
-            for outcome in ENDS:
+            for outcome in ENDED_OUTCOMES:
                 self._warm_ups.labels(group, outcome.value)
             for family in (self._checks, self._unanswered, self._warm_up_durations):
                 family.labels(group)
 
-    def told(self, message: Message) -> None:
-        """Count what the bus tells."""
+    def count_message(self, message: StreamMessage) -> None:
+        """Count the message of a log entry."""
         if message.topic is Topic.TRANSITION and message.state is not None:
             self._transitions.labels(message.group, message.state.value, message.reason).inc()
         elif message.topic is Topic.NOTICE and message.reason is not None:
             self._notices.labels(message.reason).inc()
-            self._heed(message.reason)
+            self._set_lasting(message.reason)
 
-    def _heed(self, notice: str) -> None:
-        """Remember what lasts of a notice."""
+    def _set_lasting(self, notice: str) -> None:
+        """Set the gauge of a condition that the notice begins or ends."""
         if notice in (Notice.FLEET_VANISHED, Notice.FLEET_BACK):
             self._held.set(notice == Notice.FLEET_VANISHED)
         elif notice in (Notice.SETTINGS_REFUSED, Notice.SETTINGS_RELOADED):
             self._reload_succeeded.set(notice == Notice.SETTINGS_RELOADED)
 
     def check_answered(self, group: str, seconds: float) -> None:
-        """An answer to a cache check came after so long."""
+        """Record the duration of a cache check that received a response."""
         self._checks.labels(group).observe(seconds)
 
     def check_unanswered(self, group: str) -> None:
-        """No answer came to a cache check."""
+        """Count a cache check that received no response."""
         self._unanswered.labels(group).inc()
 
     def warm_up_ended(self, group: str, attempt: Attempt) -> None:
-        """The end of a warm-up is proved."""
+        """Count a warm-up whose end is confirmed."""
         self._warm_ups.labels(group, attempt.outcome.value).inc()
         if attempt.outcome is Outcome.SUCCEEDED and attempt.ended_at is not None:
             self._warm_up_durations.labels(group).observe(max(0.0, attempt.ended_at - attempt.created_at))
 
-    def warm_ups_limited(self, limit: int) -> None:
-        """So many warm-ups may be in flight from now on."""
+    def set_warm_up_limit(self, limit: int) -> None:
+        """Set the maximum number of warm-ups in flight."""
         self._warm_up_limit.set(limit)
 
-    def alert(self, channel: str, outcome: str) -> None:
-        """This became of an alert that was to go to a channel of the settings."""
+    def alert_handled(self, channel: str, outcome: str) -> None:
+        """Count an alert for a channel by its outcome."""
         self._alerts.labels(channel, outcome).inc()
 
-    def alerts_stand(self, firing: int) -> None:
-        """So many alerts have been raised and not yet been recovered from."""
+    def set_firing_alerts(self, firing: int) -> None:
+        """Set the number of firing alerts."""
         self._firing.set(firing)
 
-    def loop_lagged(self, seconds: float) -> None:
-        """A sleeper was woken so much too late."""
+    def observe_loop_lag(self, seconds: float) -> None:
+        """Record by how much a timer was late."""
         self._lag.observe(seconds)
 
 

@@ -1,4 +1,4 @@
-"""What readers of the event stream are told: rendered once, however many read it; not at all where nobody does."""
+"""Messages of the event stream. Each is serialized at most once, and only if there is a reader."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,10 +16,11 @@ class Topic(StrEnum):
 
 
 @dataclass(slots=True, eq=False)
-class Message:
-    """`seq` is the journal's number, None for what is live only. `render` gives the JSON text.
+class StreamMessage:
+    """One event of the stream.
 
-    The rest is what readers choose by: of an entry its own, of live figures where the server stands now.
+    `render` returns its JSON. `seq` is the id in the journal, None for live-only messages. The other fields are for
+    filters; those of an entry come from the entry, those of live figures from the server's current state.
     """
 
     topic: Topic
@@ -33,7 +34,7 @@ class Message:
 
     @property
     def frame(self) -> bytes:
-        """The message as one event of the stream, with its JSON on one line; made when the first reader wants it."""
+        """Return the message in the format of Server-Sent Events; the first call serializes it."""
         if self._frame is None:
             head = b"" if self.seq is None else b"id: %d\n" % self.seq
             self._frame = b"%bevent: %b\ndata: %b\n\n" % (head, self.topic.value.encode(), self.render())

@@ -1,4 +1,4 @@
-"""The JSON that outsiders rely on, made in one place for the API, the stream and `tail`."""
+"""The public JSON format of the API, the event stream and `tail`."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -9,7 +9,7 @@ import orjson
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.view import ServerView
-from statemachine.publish.message import Message, Topic
+from statemachine.publish.message import StreamMessage, Topic
 from statemachine.publish.server_detail import ServerDetail
 from statemachine.publish.snapshot import Snapshot
 
@@ -17,19 +17,19 @@ Json = dict[str, Any]
 
 
 def rfc3339(at: float | None) -> str | None:
-    """Epoch seconds as RFC 3339 UTC with milliseconds; None stays None."""
+    """Return epoch seconds as RFC 3339 UTC with milliseconds; None stays None."""
     if at is None:
         return None
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def status(snapshot: Snapshot, now: float, lines: list[orjson.Fragment]) -> bytes:
-    """The answer of /api/status as JSON text; `lines` are what `server_line` gives, as fragments."""
+    """Return the body of /api/status; `lines` are the results of `server_line` as fragments."""
     return orjson.dumps({**_head(snapshot, now), "servers": lines})
 
 
 def detailed_status(snapshot: Snapshot, now: float, servers: list[Json]) -> Json:
-    """The answer of /api/detailed_status; `servers` come from `detailed_server`."""
+    """Return the body of /api/detailed_status; `servers` are the results of `detailed_server`."""
     return {**_head(snapshot, now), "servers": servers}
 
 
@@ -39,7 +39,7 @@ def _head(snapshot: Snapshot, now: float) -> Json:
 
 
 def server(view: ServerView) -> Json:
-    """One server's line."""
+    """Return one server as in /api/status."""
     return {
         "name": view.name,
         "url": view.url,
@@ -60,12 +60,12 @@ def server(view: ServerView) -> Json:
 
 
 def server_line(view: ServerView) -> bytes:
-    """The same as JSON text."""
+    """Return one server as in /api/status, as JSON text."""
     return orjson.dumps(server(view))
 
 
 def detailed_server(view: ServerView, detail: ServerDetail, attempts: list[Attempt], entries: list[LogEntry]) -> Json:
-    """One server with everything known of it; `attempts` and `entries` newest first."""
+    """Return one server in detail; `attempts` and `entries` are sorted newest first."""
     return {
         **server(view),
         "link": {
@@ -88,7 +88,7 @@ def detailed_server(view: ServerView, detail: ServerDetail, attempts: list[Attem
 
 
 def attempt(one: Attempt) -> Json:
-    """One warm-up."""
+    """Return one warm-up."""
     return {
         "prompt_id": one.prompt_id,
         "workflow": one.workflow,
@@ -103,7 +103,7 @@ def attempt(one: Attempt) -> Json:
 
 
 def log_entry(entry: LogEntry) -> Json:
-    """One entry of the event log."""
+    """Return one entry of the event log."""
     return {
         "id": entry.seq,
         "at": rfc3339(entry.at),
@@ -119,11 +119,11 @@ def log_entry(entry: LogEntry) -> Json:
     }
 
 
-def entry_message(entry: LogEntry, view: ServerView | None = None) -> Message:
-    """The stream's message of an entry; a live one brings the server's new line along, so that a page need not ask."""
+def entry_message(entry: LogEntry, view: ServerView | None = None) -> StreamMessage:
+    """Return the stream's message of a log entry. A live one includes the server's view, to save clients a request."""
     topic = Topic.TRANSITION if entry.kind is EntryKind.TRANSITION else Topic.NOTICE
     render = partial(_entry_json, entry, view)
-    return Message(topic, render, entry.seq, entry.server, entry.group, entry.dest, entry.reason)
+    return StreamMessage(topic, render, entry.seq, entry.server, entry.group, entry.dest, entry.reason)
 
 
 def _entry_json(entry: LogEntry, view: ServerView | None) -> bytes:
@@ -133,6 +133,8 @@ def _entry_json(entry: LogEntry, view: ServerView | None) -> bytes:
     return orjson.dumps(data)
 
 
-def progress_message(view: ServerView) -> Message:
-    """The stream's message of a change that is no transition: progress, the queue, the next action."""
-    return Message(Topic.PROGRESS, partial(server_line, view), None, view.name, view.group, view.state, view.reason)
+def progress_message(view: ServerView) -> StreamMessage:
+    """Return the stream's message of a change without a transition: progress, queue or next action."""
+    return StreamMessage(
+        Topic.PROGRESS, partial(server_line, view), None, view.name, view.group, view.state, view.reason
+    )

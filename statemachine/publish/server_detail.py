@@ -1,4 +1,4 @@
-"""What is known of one server beside its line: its link, its newest check, what it says of itself."""
+"""Details of one server: its connection, its latest check and what it reports about itself."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class CheckDetail:
-    """The newest check: its kind, when (epoch seconds), how long it took (ms), and the raw text of the answer."""
+    """The latest check: its kind, its time (epoch seconds), its duration (ms) and the raw response."""
 
     kind: str | None = None
     at: float | None = None
@@ -17,7 +17,7 @@ class CheckDetail:
 
 @dataclass(slots=True)
 class LinkDetail:
-    """The /ws connection: whether it delivers, since when (epoch seconds), and the newest trouble."""
+    """The /ws connection: whether it delivers messages, since when (epoch seconds), and the latest error."""
 
     connected: bool = False
     since: float | None = None
@@ -27,9 +27,9 @@ class LinkDetail:
 
 @dataclass(slots=True)
 class ServerDetail:
-    """What /api/detailed_status adds from memory; the runner of the server writes it in place.
+    """Details for /api/detailed_status, which the server's task updates in place.
 
-    `system` holds `version`, `devices` and whatever else /system_stats said; `counters` are since the daemon's start.
+    `system` holds `version`, `devices` and other values of /system_stats; `counters` start at 0 with the daemon.
     """
 
     link: LinkDetail = field(default_factory=LinkDetail)
@@ -37,6 +37,6 @@ class ServerDetail:
     system: Mapping[str, Any] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
 
-    def count(self, what: str) -> None:
-        """Add one to a counter."""
-        self.counters[what] = self.counters.get(what, 0) + 1
+    def count(self, counter: str) -> None:
+        """Add 1 to a counter."""
+        self.counters[counter] = self.counters.get(counter, 0) + 1

@@ -1,27 +1,26 @@
-"""The application: routes, error answers and security headers."""
+"""The web application: routes, error responses and security headers."""
 
 from collections.abc import Collection
-from pathlib import Path
 
-from aiohttp import web
+from aiohttp import hdrs, web
 from pydantic import SecretStr
 
 from statemachine.i18n.names import Language
-from statemachine.web.api import Api
-from statemachine.web.groups import Groups
-from statemachine.web.log import Log
-from statemachine.web.metrics import Metrics
-from statemachine.web.origin import only_own_sites
-from statemachine.web.page import Page
+from statemachine.web.actions import ActionsHandler
+from statemachine.web.auth import REFUSALS, only_own_sites
+from statemachine.web.log import LogHandler
+from statemachine.web.metrics import MetricsHandler
+from statemachine.web.openapi import openapi_route
+from statemachine.web.page import STATIC_DIR, PageHandler
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import errors_as_json
-from statemachine.web.routes import route_table
-from statemachine.web.stats import Stats
-from statemachine.web.status import Status
+from statemachine.web.route import Route, RouteSource
+from statemachine.web.servers import ServersHandler
+from statemachine.web.stats import StatsHandler
+from statemachine.web.status import StatusHandler
 from statemachine.web.stream import EventStream
-from statemachine.web.traffic import Traffic
+from statemachine.web.traffic import TrafficHandler
 
-STATIC_DIR = Path(__file__).with_name("static")
 SHUTDOWN_TIMEOUT_S = 5.0
 
 SECURITY_HEADERS = {
@@ -39,18 +38,26 @@ SECURITY_HEADERS = {
 def build_app(
     ports: WebPorts, *, token: SecretStr | None, language: Language, hosts: Collection[str] = ()
 ) -> web.Application:
-    """The whole web side. `language` is the page's for those whose browser wants neither English nor Chinese.
+    """Build the web application.
 
-    `hosts` are the names under which it is reached, beside IP addresses and localhost.
+    `language` is the page's language if the browser accepts neither English nor Chinese. `hosts` are the host names
+    under which the application is served, besides IP addresses and localhost.
     """
     app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts)])
     stream = EventStream(ports)
-    metrics = Metrics(ports, stream)
-    reading = (Status(ports), Api(ports, token), Groups(ports, token), Log(ports), Stats(ports))
-    for route in route_table(*reading, stream, metrics, Page(ports, language), Traffic(ports)):
-        app.router.add_route(route.method, route.path, route.handler)
-        if route.method == "GET":
-            app.router.add_route("HEAD", route.path, route.handler)
+    metrics = MetricsHandler(ports, stream)
+    handlers: tuple[RouteSource, ...] = (
+        PageHandler(ports, language),
+        StatusHandler(ports),
+        ServersHandler(ports),
+        ActionsHandler(ports, token),
+        LogHandler(ports),
+        stream,
+        StatsHandler(ports),
+        metrics,
+        TrafficHandler(ports),
+    )
+    _add_routes(app, [route for handler in handlers for route in handler.routes()])
     app.router.add_static("/static", STATIC_DIR)
     app.on_response_prepare.append(_add_security_headers)
     app.on_shutdown.append(stream.end_all)
@@ -59,8 +66,15 @@ def build_app(
 
 
 def build_runner(app: web.Application) -> web.AppRunner:
-    """Serves the application without an access log, and gives answers under way a little time at the end."""
+    """Return a runner without an access log; at shutdown it waits a few seconds for running requests."""
     return web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+
+
+def _add_routes(app: web.Application, routes: list[Route]) -> None:
+    for route in [*routes, openapi_route(routes, REFUSALS)]:
+        app.router.add_route(route.method, route.path, route.handler)
+        if route.method == hdrs.METH_GET:
+            app.router.add_route(hdrs.METH_HEAD, route.path, route.handler)
 
 
 async def _add_security_headers(_request: web.Request, response: web.StreamResponse) -> None:

@@ -1,40 +1,129 @@
-"""Who may ask for an action: whoever has the token or, where none is set, whoever sits at this machine.
+"""Access control: which sites may send requests, and which clients may perform actions.
 
-Requests that a browser was tricked into are refused before, in `origin`, whatever they ask for.
+DNS rebinding makes a foreign page look like this site to the browser, so only known host names are served; an IP
+address cannot be rebound. Browsers report the requesting page in `Origin` and `Sec-Fetch-Site`. Other programs send
+neither header and are allowed.
 """
 
 import hmac
+from collections.abc import Collection
+from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
+from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
 from pydantic import SecretStr
 
-from statemachine.web.responses import ApiError
+from statemachine.web.responses import ApiError, quoted
+from statemachine.web.route import ApiResponse
+from statemachine.web.schemas import ErrorSchema
 
+REFUSALS = (
+    ApiResponse(403, "A page of another site sent the request.", ErrorSchema),
+    ApiResponse(421, "The host name in the Host header is not in listen.hosts.", ErrorSchema),
+)
+"""Responses of `only_own_sites`, which any route may give."""
+
+_OWN_PAGE = frozenset({"same-origin", "none"})
 _PROXY_HEADERS = (hdrs.FORWARDED, hdrs.X_FORWARDED_FOR, "X-Real-IP")
 
 
-def authorise(request: web.Request, token: SecretStr | None) -> None:
-    """Raise ApiError unless the request may change something."""
+def only_own_sites(hosts: Collection[str]) -> Middleware:
+    """Return middleware that refuses foreign hosts and pages.
+
+    `hosts` are the allowed host names without port; IP addresses and localhost are always allowed.
+    """
+    names = frozenset(host.lower().rstrip(".") for host in hosts)
+
+    @web.middleware
+    async def refuse_others(request: web.Request, handler: Handler) -> web.StreamResponse:
+        _refuse_foreign_host(request, names)
+        _refuse_foreign_page(request, names)
+        return await handler(request)
+
+    return refuse_others
+
+
+def authorize(request: web.Request, token: SecretStr | None) -> None:
+    """Raise ApiError unless the client may perform actions: with the token or, if none is set, from loopback."""
     if token is not None:
         _require_token(request, token.get_secret_value())
-    elif not _from_this_machine(request):
-        message = "without listen.token in the settings, actions are taken only from the machine itself"
+    elif not _is_from_loopback(request):
+        message = "actions are allowed only from loopback; set listen.token to allow them from elsewhere"
         raise ApiError(HTTPStatus.FORBIDDEN, "loopback_only", message)
+
+
+def _refuse_foreign_host(request: web.Request, names: frozenset[str]) -> None:
+    for host in request.headers.getall(hdrs.HOST, []):
+        name = _host_name(host)
+        if not (name in names or _is_localhost(name) or _is_address(name)):
+            message = f"host {quoted(host)} is not allowed; add it to listen.hosts"
+            raise ApiError(HTTPStatus.MISDIRECTED_REQUEST, "unknown_host", message)
+
+
+def _refuse_foreign_page(request: web.Request, names: frozenset[str]) -> None:
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is not None and not _is_own_origin(origin, request, names):
+        message = f"origin {quoted(origin)} is not allowed; add its host to listen.hosts"
+        raise ApiError(HTTPStatus.FORBIDDEN, "foreign_origin", message)
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    if site not in _OWN_PAGE and not _is_followed_link(request):
+        message = "requests from pages of other sites are not allowed"
+        raise ApiError(HTTPStatus.FORBIDDEN, "foreign_origin", message)
+
+
+def _is_own_origin(origin: str, request: web.Request, names: frozenset[str]) -> bool:
+    """Compare with `names` too, since a reverse proxy may replace `Host` while `Origin` stays as it was."""
+    try:
+        netloc = urlsplit(origin).netloc.lower()
+    except ValueError:
+        return False
+    return netloc in names or netloc == request.headers.get(hdrs.HOST, "").lower() != ""
+
+
+def _is_followed_link(request: web.Request) -> bool:
+    """Return whether the user navigated here, as opposed to a request by a script, an image or a frame."""
+    headers = request.headers
+    is_page = headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+    return is_page and request.method in {"GET", hdrs.METH_HEAD}
+
+
+@lru_cache(maxsize=64)
+def _host_name(host: str) -> str:
+    """Return the host name in a `Host` header without port and brackets, or an empty string if there is none."""
+    try:
+        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+
+
+def _is_localhost(name: str) -> bool:
+    """Return whether RFC 6761 reserves the name for loopback, so that it is never resolved by DNS."""
+    return name == "localhost" or name.endswith(".localhost")
+
+
+@lru_cache(maxsize=64)
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _require_token(request: web.Request, token: str) -> None:
     scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    # Compared as bytes, in a time that does not depend on where they differ.
+    # Compare bytes in constant time.
     same = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
     if scheme.lower() != "bearer" or not same:
-        message = "this needs the header 'Authorization: Bearer TOKEN' with the token of listen.token"
+        message = "missing or wrong token; send the header 'Authorization: Bearer TOKEN' with the value of listen.token"
         raise ApiError(HTTPStatus.UNAUTHORIZED, "token_required", message, {hdrs.WWW_AUTHENTICATE: "Bearer"})
 
 
-def _from_this_machine(request: web.Request) -> bool:
-    """Whether the peer is loopback; behind a proxy the peer is only the proxy, and says nothing."""
+def _is_from_loopback(request: web.Request) -> bool:
+    """Return whether the client is on loopback. Behind a proxy the peer is only the proxy, so the answer is no."""
     if any(name in request.headers for name in _PROXY_HEADERS) or request.transport is None:
         return False
     peer = request.transport.get_extra_info("peername")

@@ -1,4 +1,4 @@
-"""GET /metrics: what is known now and what has been counted, for Prometheus; read when asked and kept nowhere else."""
+"""GET /metrics: the current state and the counters for Prometheus, collected at each scrape."""
 
 import asyncio
 import platform
@@ -14,17 +14,18 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from statemachine.core.vocabulary import IN_FLIGHT, State
-from statemachine.publish.message import Message
+from statemachine.publish.message import StreamMessage
 from statemachine.version import version
 from statemachine.web.ports import WebPorts
+from statemachine.web.route import ApiResponse, Route
 from statemachine.web.server_metrics import ServerCollector
 from statemachine.web.warmth_metrics import WarmthCollector
 
-LAG_EVERY_S = 0.5
+LAG_INTERVAL_S = 0.5
 
 
-class Metrics:
-    """The route's handler. `streams` are the open event streams."""
+class MetricsHandler:
+    """Handle GET /metrics. `streams` are the open event streams."""
 
     def __init__(self, ports: WebPorts, streams: Sized) -> None:
         self._ports = ports
@@ -37,36 +38,41 @@ class Metrics:
         ProcessCollector(registry=self._registry)
         ports.bus.add_listener(self._count)
 
+    def routes(self) -> list[Route]:
+        """Return the route that this object handles."""
+        text = ApiResponse(200, "Metrics in Prometheus' text format or in OpenMetrics", media_type="text/plain")
+        return [Route("GET", "/metrics", self.handle, "Get metrics for Prometheus", (text,))]
+
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer in the text format, or in OpenMetrics to those who prefer it."""
+        """Handle GET /metrics, in OpenMetrics if the client prefers it, else in the text format."""
         encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
         self._program.tasks = len(asyncio.all_tasks())
-        self._ports.counters.begin(view.group for view in self._ports.snapshot)
+        self._ports.counters.add_groups(view.group for view in self._ports.snapshot)
         await self._warmth.refresh(self._ports.warmth)
-        # In a thread: thousands of servers take longer than the loop should wait.
+        # In a thread, because thousands of servers would block the event loop for too long.
         body = await asyncio.to_thread(encode, self._registry)
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})
 
-    def _count(self, message: Message) -> None:
+    def _count(self, message: StreamMessage) -> None:
         if message.server is None or self._ports.owns(message.server):
-            self._ports.counters.told(message)
+            self._ports.counters.count_message(message)
 
     async def watch_loop(self, _app: web.Application) -> AsyncIterator[None]:
-        """While the application runs, measure how late the loop wakes a sleeper."""
-        watching = asyncio.create_task(self._measure_lag())
+        """Measure the lag of the event loop while the application runs."""
+        task = asyncio.create_task(self._measure_lag())
         yield
-        watching.cancel()
-        await asyncio.gather(watching, return_exceptions=True)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
     async def _measure_lag(self) -> None:
         while True:
-            due = time.perf_counter() + LAG_EVERY_S
-            await asyncio.sleep(LAG_EVERY_S)
-            self._ports.counters.loop_lagged(max(0.0, time.perf_counter() - due))
+            due = time.perf_counter() + LAG_INTERVAL_S
+            await asyncio.sleep(LAG_INTERVAL_S)
+            self._ports.counters.observe_loop_lag(max(0.0, time.perf_counter() - due))
 
 
 class ProgramCollector(Collector):
-    """How the daemon itself is doing. `tasks` is counted on the loop."""
+    """Collect metrics of the daemon itself. `tasks` is set on the event loop."""
 
     def __init__(self, ports: WebPorts, streams: Sized) -> None:
         self._ports = ports
@@ -76,29 +82,31 @@ class ProgramCollector(Collector):
 
     @override
     def collect(self) -> Iterable[Metric]:
-        """Called for each scrape, in a thread."""
+        """Collect at each scrape, in a thread."""
         yield self._build_info
         ready = self._ports.snapshot.has_first_verdicts
-        yield _gauge("ready", "1 once every server has had a first verdict.", ready)
+        yield _gauge("ready", "1 once every server has a first verdict.", ready)
         yield _gauge("asyncio_tasks", "Tasks on the event loop.", self.tasks)
         yield _gauge("event_streams", "Open streams of /api/events.", len(self._streams))
         journal = self._ports.journal
         yield _gauge("journal_healthy", "1 while the journal can be written.", journal.healthy)
-        yield _gauge("journal_pending_entries", "Entries that wait to be written.", journal.waiting)
+        yield _gauge("journal_pending_entries", "Entries waiting to be written.", journal.waiting)
         yield CounterMetricFamily(
-            "comfywarm_journal_dropped_entries", "Entries lost because the journal stayed unwritable.", journal.dropped
+            "comfywarm_journal_dropped_entries",
+            "Entries dropped because the journal could not be written for too long.",
+            journal.dropped,
         )
 
 
 class FleetCollector(Collector):
-    """Where the servers stand, added up: ten series for each group."""
+    """Collect the number of servers in each state: ten series for each group."""
 
     def __init__(self, ports: WebPorts) -> None:
         self._ports = ports
 
     @override
     def collect(self) -> Iterable[Metric]:
-        """Called for each scrape, in a thread; the views are immutable."""
+        """Collect at each scrape, in a thread; the views are immutable."""
         counts = Counter((view.group, view.state) for view in self._ports.snapshot if self._ports.owns(view.name))
         servers = GaugeMetricFamily("comfywarm_servers", "Servers in each state.", labels=["group", "state"])
         for group in sorted({group for group, _ in counts}):
@@ -106,7 +114,7 @@ class FleetCollector(Collector):
                 servers.add_metric([group, state.value], counts[group, state])
         yield servers
         in_flight = sum(count for (_, state), count in counts.items() if state in IN_FLIGHT)
-        yield _gauge("warmups_in_flight", "Warm-ups on their way to a server, or with one.", in_flight)
+        yield _gauge("warmups_in_flight", "Warm-ups that are being submitted or are running on a server.", in_flight)
 
 
 def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:
@@ -114,6 +122,6 @@ def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:
 
 
 def _build_info() -> GaugeMetricFamily:
-    info = GaugeMetricFamily("comfywarm_build_info", "Which comfywarm runs; always 1.", labels=["version", "python"])
+    info = GaugeMetricFamily("comfywarm_build_info", "Version of comfywarm; always 1.", labels=["version", "python"])
     info.add_metric([version(), platform.python_version()], 1)
     return info

@@ -1,57 +1,36 @@
-"""The description of a route, and the OpenAPI document made from all of them."""
+"""GET /openapi.json: the OpenAPI document, generated from the declared routes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from aiohttp.typedefs import Handler
-from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
+from aiohttp import web
+from pydantic.json_schema import GenerateJsonSchema, models_json_schema
+from typing_extensions import override
 
 from statemachine.publish.serialize import Json
 from statemachine.version import version
+from statemachine.web.responses import json_response
+from statemachine.web.route import ApiResponse, Parameter, Route
+from statemachine.web.schemas import component_name
 
-JSON_TYPE = "application/json"
 _SCHEMAS = "#/components/schemas/"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """One possible answer; without a model only its media type is described, without either it has no body."""
+def openapi_route(routes: Sequence[Route], common: Sequence[ApiResponse]) -> Route:
+    """Return the route that describes `routes` and itself. `common` are responses that every route may give."""
 
-    status: int
-    description: str
-    model: type[BaseModel] | None = None
-    media_type: str | None = JSON_TYPE
+    async def describe(_request: web.Request) -> web.Response:
+        return json_response(document([*routes, own], common))
 
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """A parameter of the path, the query or a header. `kind` is its JSON type, `schema` goes before it."""
-
-    place: str
-    name: str
-    description: str
-    kind: str = "string"
-    schema: Json | None = None
+    response = ApiResponse(200, "OpenAPI 3.1 document")
+    own = Route("GET", "/openapi.json", describe, "Get this description", (response,))
+    return own
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where a handler is reached, and what it answers."""
-
-    method: str
-    path: str
-    handler: Handler
-    summary: str
-    answers: tuple[Answer, ...]
-    parameters: tuple[Parameter, ...] = ()
-    protected: bool = False
-
-
-def document(routes: Sequence[Route], everywhere: Sequence[Answer] = ()) -> Json:
-    """The OpenAPI 3.1 document of these routes; what is answered `everywhere` is said of each."""
-    routes = [replace(route, answers=_with_own(everywhere, route.answers)) for route in routes]
+def document(routes: Sequence[Route], common: Sequence[ApiResponse] = ()) -> Json:
+    """Return the OpenAPI 3.1 document of these routes, each of which may also give the `common` responses."""
+    routes = [replace(route, responses=_with_common(route.responses, common)) for route in routes]
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -69,23 +48,23 @@ def document(routes: Sequence[Route], everywhere: Sequence[Answer] = ()) -> Json
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "listen.token of the settings; where none is set, only loopback may act.",
+                    "description": "The value of listen.token. If it is not set, only loopback clients may act.",
                 }
             },
         },
     }
 
 
-def _with_own(everywhere: Sequence[Answer], own: tuple[Answer, ...]) -> tuple[Answer, ...]:
-    described = {answer.status for answer in own}
-    return (*own, *(answer for answer in everywhere if answer.status not in described))
+def _with_common(own: tuple[ApiResponse, ...], common: Sequence[ApiResponse]) -> tuple[ApiResponse, ...]:
+    described = {response.status for response in own}
+    return (*own, *(response for response in common if response.status not in described))
 
 
 def _operation(route: Route) -> Json:
     operation: Json = {
-        "operationId": "_".join([route.method.lower(), *_words(route.path)]),
+        "operationId": "_".join([route.method.lower(), *_path_words(route.path)]),
         "summary": route.summary,
-        "responses": {str(answer.status): _answer(answer) for answer in route.answers},
+        "responses": {str(response.status): _response(response) for response in route.responses},
     }
     if route.parameters:
         operation["parameters"] = [_parameter(parameter) for parameter in route.parameters]
@@ -94,7 +73,7 @@ def _operation(route: Route) -> Json:
     return operation
 
 
-def _words(path: str) -> list[str]:
+def _path_words(path: str) -> list[str]:
     return [word.strip("{}").replace(".", "_") for word in path.split("/") if word] or ["root"]
 
 
@@ -108,16 +87,28 @@ def _parameter(parameter: Parameter) -> Json:
     }
 
 
-def _answer(answer: Answer) -> Json:
-    if answer.media_type is None:
-        return {"description": answer.description}
-    schema = {"$ref": _SCHEMAS + answer.model.__name__} if answer.model else {}
-    return {"description": answer.description, "content": {answer.media_type: {"schema": schema}}}
+def _response(response: ApiResponse) -> Json:
+    if response.media_type is None:
+        return {"description": response.description}
+    schema = {"$ref": _SCHEMAS + component_name(response.model)} if response.model else {}
+    return {"description": response.description, "content": {response.media_type: {"schema": schema}}}
+
+
+class _ComponentSchemas(GenerateJsonSchema):
+    """Name each component after its model, without the suffix `Schema`."""
+
+    @override
+    def normalize_name(self, name: str) -> str:
+        return super().normalize_name(name).removesuffix("Schema")
 
 
 def _schemas(routes: Sequence[Route]) -> dict[str, Any]:
-    models = {answer.model for route in routes for answer in route.answers if answer.model is not None}
-    ordered = sorted(models, key=lambda model: model.__name__)
-    _, schema = models_json_schema([(model, "serialization") for model in ordered], ref_template=_SCHEMAS + "{model}")
+    models = {response.model for route in routes for response in route.responses if response.model is not None}
+    ordered = sorted(models, key=component_name)
+    _, schema = models_json_schema(
+        [(model, "serialization") for model in ordered],
+        ref_template=_SCHEMAS + "{model}",
+        schema_generator=_ComponentSchemas,
+    )
     definitions: dict[str, Any] = schema["$defs"]
     return definitions

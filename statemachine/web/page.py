@@ -1,6 +1,5 @@
-"""GET /status: the page for people. The server renders the words, and the page's own modules the fleet."""
+"""GET /status: the web page. The server renders the labels; the page's own modules render the fleet."""
 
-import sqlite3
 from pathlib import Path
 
 from aiohttp import hdrs, web
@@ -8,16 +7,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from statemachine.core.vocabulary import State
 from statemachine.i18n.names import LANGUAGES, Language, all_texts
+from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
-from statemachine.web.icons import SHAPES
 from statemachine.web.ports import WebPorts
+from statemachine.web.route import ApiResponse, Parameter, Route
 
 STATIC_DIR = Path(__file__).with_name("static")
 LOG_ENTRIES = 100
-"""How far back the page's event log begins."""
+"""Number of past entries in the page's event log."""
 
 SORTS = {"server": "name", "state": "state", "since": "since", "queue": "queue", "last_check": "last_check"}
-"""Column → what its button sorts by."""
+"""Sort key of each column that can be sorted."""
 
 CLASSIC_SCRIPTS = frozenset({"ui/theme_boot.js"})
 """Scripts that run before the first paint, which a module cannot do."""
@@ -34,11 +34,42 @@ DISPLAY_ORDER = (
     State.FAILED,
     State.PAUSED,
 )
-"""From well to ill, with the operator's own choice last."""
+"""States in the order of the page: healthy first, the operator's own choice last."""
+
+_LENS = "M10.8 7a3.8 3.8 0 1 1-7.6 0 3.8 3.8 0 0 1 7.6 0ZM9.8 9.8l3.4 3.4"
+_FLAME = "M8 14c-2.6 0-4.4-1.8-4.4-4.2C3.6 6.6 7.4 5.8 7.2 2c2.8 1.2 5.2 4.4 5.2 7.6C12.4 12.2 10.6 14 8 14Z"
+_BARS = "M5.6 3.6v8.8M10.4 3.6v8.8"
+_CROSS = "m4 4 8 8M12 4l-8 8"
+
+ICONS: dict[str, str] = {
+    # States, which differ in shape as well as in colour and text
+    "unknown": "M5.6 6.2a2.4 2.4 0 1 1 3.5 2.2c-.8.4-1.1.8-1.1 1.6M8 12.4v.1",
+    "checking": _LENS,
+    "loaded": "m3.2 8.4 3.2 3.2 6.4-7",
+    "cold": "M8 2v12M2.8 5l10.4 6M13.2 5 2.8 11",
+    "auto_executing": "M13 6.6A5.2 5.2 0 0 0 3.6 5M3 9.4A5.2 5.2 0 0 0 12.4 11M3.4 2.2V5h2.8M12.6 13.8V11H9.8",
+    "submitting": "M8 13V3.4M4 7.2l4-4 4 4",
+    "warming": _FLAME,
+    "unreachable": _CROSS,
+    "failed": "M8 2.4 14.4 13.4H1.6ZM8 6.8v2.8M8 11.6v.1",
+    "paused": _BARS,
+    # Actions and controls
+    "check": _LENS,
+    "warm": _FLAME,
+    "pause": _BARS,
+    "resume": "M5 3.2v9.6L12.6 8Z",
+    "open": "m6 4 4 4-4 4",
+    "close": _CROSS,
+    "theme-auto": "M2.4 3.4h11.2v7.2H2.4ZM5.6 13.2h4.8",
+    "theme-light": "M10.8 8a2.8 2.8 0 1 1-5.6 0 2.8 2.8 0 0 1 5.6 0ZM8 1.8v1.4M8 12.8v1.4M1.8 8h1.4M12.8 8h1.4"
+    "M3.6 3.6l1 1M11.4 11.4l1 1M12.4 3.6l-1 1M4.6 11.4l-1 1",
+    "theme-dark": "M13.2 9.6A5.6 5.6 0 0 1 6.4 2.8a5.6 5.6 0 1 0 6.8 6.8Z",
+}
+"""Icons as SVG paths on a 16 by 16 square. The page draws them in its document, the map on a canvas."""
 
 
-class Page:
-    """The route's handler."""
+class PageHandler:
+    """Handle the routes of the web page. `language` is used if the browser accepts neither English nor Chinese."""
 
     def __init__(self, ports: WebPorts, language: Language) -> None:
         self._ports = ports
@@ -51,21 +82,31 @@ class Page:
         self._fixed = {
             "texts": self._texts,
             "states": DISPLAY_ORDER,
-            "shapes": SHAPES,
+            "shapes": ICONS,
             "sorts": SORTS,
             "sheets": static_files(".css"),
-            # Preloaded: the browser would otherwise discover each module only after parsing its importer.
+            # Preloaded, or the browser would discover each module only after parsing its importer.
             "modules": [name for name in static_files(".js") if name not in CLASSIC_SCRIPTS],
         }
 
+    def routes(self) -> list[Route]:
+        """Return the routes that this object handles."""
+        lang = Parameter("query", "lang", "en or zh; by default Accept-Language decides, then the settings.")
+        to_page = ApiResponse(302, "Redirect to /status", media_type=None)
+        html = ApiResponse(200, "The live page", media_type="text/html")
+        return [
+            Route("GET", "/", self.redirect, "Redirect to the page", (to_page,)),
+            Route("GET", "/status", self.handle, "Get the page", (html,), (lang,)),
+        ]
+
     async def redirect(self, request: web.Request) -> web.Response:
-        """GET /. Relative, so that it also works behind a proxy that adds a path."""
+        """Handle GET /. The location is relative, to work behind a proxy that adds a path."""
         query = f"?{request.query_string}" if request.query_string else ""
         return web.Response(status=302, headers={"Location": f"status{query}"})
 
     async def handle(self, request: web.Request) -> web.Response:
-        """GET /status."""
-        language = wanted_language(request, self._language)
+        """Handle GET /status."""
+        language = requested_language(request, self._language)
         html = self._template.render(
             language=language,
             t=self._texts[language]["label"],
@@ -76,21 +117,21 @@ class Page:
         return web.Response(text=html, content_type="text/html", headers=headers)
 
     async def _log_begin(self) -> int | None:
-        """The number after which the page's log begins; None where the journal cannot be read."""
+        """Return the id after which the page's log begins, or None if the journal cannot be read."""
         try:
             head = await self._ports.journal.read(JournalStore.last_seq)
-        except sqlite3.Error:
+        except JournalUnavailableError:
             return None
         return max(0, head - LOG_ENTRIES)
 
 
 def static_files(suffix: str) -> list[str]:
-    """Return the files of the page with that suffix, as paths below /static/, sorted."""
+    """Return the page's files with this suffix as sorted paths below /static/."""
     return sorted(path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob(f"*{suffix}"))
 
 
-def wanted_language(request: web.Request, default: Language) -> Language:
-    """`?lang=`, else the best that Accept-Language names, else the default."""
+def requested_language(request: web.Request, default: Language) -> Language:
+    """Return the language of `?lang=`, else the preferred one of Accept-Language, else the default."""
     asked = request.query.get("lang", "")
     accepted = _by_quality(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
     for tag in (asked, *accepted):
@@ -101,7 +142,7 @@ def wanted_language(request: web.Request, default: Language) -> Language:
 
 
 def _by_quality(header: str) -> list[str]:
-    """The language tags of an Accept-Language header (RFC 9110, section 12.5.4), best first; q=0 refuses."""
+    """Return the tags of an Accept-Language header (RFC 9110, section 12.5.4), preferred first, without q=0."""
     ranked = [_tag_and_quality(part) for part in header.split(",")]
     ranked.sort(key=lambda pair: -pair[1])
     return [tag for tag, quality in ranked if quality > 0]

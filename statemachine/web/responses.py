@@ -1,4 +1,4 @@
-"""How answers are written: JSON, compressed for those who ask, and errors that always have the same shape."""
+"""JSON responses, errors in one format, and compression for clients that accept it."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -9,18 +9,24 @@ from aiohttp.typedefs import Handler
 from loguru import logger
 
 from statemachine.core.ownership import NotOwnedError
+from statemachine.core.view import ServerView
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.serialize import Json
+from statemachine.publish.snapshot import Snapshot
 
 COMPRESS_FROM = 1_024
-"""Bytes; smaller answers fit one packet anyway."""
+"""Minimum size in bytes of a compressed response; smaller ones fit into one packet anyway."""
 
-_COMPRESS_ELSEWHERE_FROM = 65_536
-"""Bytes; larger ones are compressed in a thread, so that the loop goes on."""
+_COMPRESS_IN_THREAD_FROM = 65_536
+"""Minimum size in bytes of a response that is compressed in a thread, to keep the event loop free."""
+
+_MAX_QUOTED = 100
+_MAX_NAMES = 20
+"""Limits of what an error message repeats: characters of a value, and names of groups."""
 
 
 class ApiError(Exception):
-    """An answer that is an error. `code` is for programs and never changes, `message` is for people."""
+    """An error response. `code` is a stable identifier for programs, `message` is for people."""
 
     def __init__(self, status: HTTPStatus, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
@@ -30,10 +36,37 @@ class ApiError(Exception):
         self.headers = headers
 
 
+def quoted(value: str) -> str:
+    """Return a value of the request in double quotes for an error message, cut to 100 characters."""
+    return f'"{value[:_MAX_QUOTED]}"'
+
+
+def unknown_server(name: str) -> ApiError:
+    """Return the error 404 for a server that is not in the fleet."""
+    message = f"unknown server {quoted(name)}; see /api/status for all names"
+    return ApiError(HTTPStatus.NOT_FOUND, "unknown_server", message)
+
+
+def unknown_group(snapshot: Snapshot, group: str) -> ApiError:
+    """Return the error 404 for a group without servers; it names the groups that exist."""
+    groups = sorted({view.group for view in snapshot})
+    names = ", ".join([*groups[:_MAX_NAMES], *(["…"] if len(groups) > _MAX_NAMES else [])])
+    message = f"unknown group {quoted(group)}; available: {names}"
+    return ApiError(HTTPStatus.NOT_FOUND, "unknown_group", message)
+
+
+def existing_server(snapshot: Snapshot, name: str) -> ServerView:
+    """Return the view of a server, or raise ApiError 404."""
+    view = snapshot.get(name)
+    if view is None:
+        raise unknown_server(name)
+    return view
+
+
 def json_response(
     data: Json | list[Json], status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """The data as JSON that nobody may cache."""
+    """Return the data as JSON that must not be cached."""
     body = orjson.dumps(data)
     response = web.Response(
         body=body,
@@ -41,7 +74,7 @@ def json_response(
         headers={"Cache-Control": "no-store", "Vary": "Accept-Encoding", **(headers or {})},
         content_type="application/json",
         charset="utf-8",
-        zlib_executor_size=_COMPRESS_ELSEWHERE_FROM,
+        zlib_executor_size=_COMPRESS_IN_THREAD_FROM,
     )
     if len(body) >= COMPRESS_FROM:
         response.enable_compression()
@@ -51,13 +84,13 @@ def json_response(
 def error_response(
     status: HTTPStatus, code: str, message: str, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """The one shape of every error."""
+    """Return an error in the format of `ErrorSchema`."""
     return json_response({"error": {"code": code, "message": message}}, status, headers)
 
 
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn whatever goes wrong into an error answer. A client that has gone away needs none."""
+    """Turn every exception into an error response, except a lost connection, where no client is left."""
     try:
         return await handler(request)
     except ApiError as error:
@@ -69,23 +102,23 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except NotOwnedError as error:
         return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "owner_away", str(error))
     except JournalUnavailableError as error:
-        logger.error("the journal cannot be read for {}: {}", request.path, error)
-        message = "the journal cannot be read at the moment"
+        logger.error("cannot read the journal for {}: {}", request.path, error)
+        message = "the journal cannot be read at the moment; try again later"
         return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "journal_unavailable", message)
     except Exception:
-        logger.exception("{} {} failed", request.method, request.path)
-        message = "this is a mistake in comfywarm; its log says more"
+        logger.exception("internal error in {} {}", request.method, request.path)
+        message = "internal error; see the daemon's log"
         return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", message)
 
 
 def _from_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
-    """What aiohttp refuses by itself: unknown paths, wrong methods, bodies too large."""
+    """Convert an error raised by aiohttp: an unknown path, a wrong method, a body that is too large."""
     if error.status < HTTPStatus.BAD_REQUEST:
         raise error
     status = HTTPStatus(error.status)
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        message = f"{request.method} is not allowed at {request.path}; allowed: {allowed}"
+        message = f"method {request.method} is not allowed for {request.path}; allowed: {allowed}"
         return error_response(status, "method_not_allowed", message, {"Allow": allowed})
-    message = f"there is nothing at {request.path}" if status is HTTPStatus.NOT_FOUND else error.reason
+    message = f"path {quoted(request.path)} not found" if status is HTTPStatus.NOT_FOUND else error.reason
     return error_response(status, status.phrase.lower().replace(" ", "_"), message)

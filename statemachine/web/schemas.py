@@ -1,71 +1,82 @@
-"""The shape of every JSON answer, for /openapi.json. The tests hold real answers against these models."""
+"""Models of the JSON responses that concern servers and the event log, for /openapi.json.
+
+The models of other routes are declared beside their handlers. Tests validate real responses against all of them.
+"""
 
 from typing import Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, RootModel
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from statemachine.core.attempt import Outcome
 from statemachine.core.log_entry import EntryKind
-from statemachine.core.operator import Action
 from statemachine.core.vocabulary import Reason, Source, State
 
 
-class _Answer(BaseModel):
-    model_config = ConfigDict(use_attribute_docstrings=True, populate_by_name=True)
+def component_name(model: type[Any]) -> str:
+    """Return the name of a model in /openapi.json: its class name without the suffix `Schema`."""
+    return model.__name__.removesuffix("Schema")
 
 
-class ErrorBody(_Answer):
-    """What went wrong."""
+class ApiModel(BaseModel):
+    """Base of all response models."""
+
+    model_config = ConfigDict(
+        use_attribute_docstrings=True, populate_by_name=True, model_title_generator=component_name
+    )
+
+
+class ErrorBodySchema(ApiModel):
+    """An error."""
 
     code: str
-    """For programs; a released code keeps its meaning."""
+    """Stable identifier for programs; a released code keeps its meaning."""
     message: str
-    """For people."""
+    """Text for people."""
 
 
-class Error(_Answer):
-    """Every answer that is an error."""
+class ErrorSchema(ApiModel):
+    """The body of every error response."""
 
-    error: ErrorBody
+    error: ErrorBodySchema
 
 
-class Server(_Answer):
-    """One server's line. Times are RFC 3339 UTC."""
+class ServerSchema(ApiModel):
+    """The state of one server. Times are RFC 3339 UTC."""
 
     name: str
     url: str
     group: str
     state: State
     since: AwareDatetime
-    """When it entered its state."""
+    """Time at which the server entered its state."""
     cache_loaded: bool
-    """Whether everything asked for is cached, so that traffic may be sent there."""
+    """Whether every requested key is cached, so that traffic may be sent to the server."""
     auto_executing: bool
-    """Whether the server is loading by itself, so that nothing is submitted."""
+    """Whether the server is loading its cache by itself; comfywarm then submits nothing."""
     missing: list[str]
-    """Keys that the newest check misses."""
+    """Keys that were missing in the latest check."""
     reason: Reason
     message: str
     prompt_id: str | None
     progress: float | None = Field(ge=0, le=1)
-    """While warming, 0 to 1."""
+    """Progress of the warm-up, 0 to 1; null unless the server is warming."""
     queue_remaining: int | None
     last_check: AwareDatetime | None
     next_action_at: AwareDatetime | None
 
 
-class Status(_Answer):
-    """The fleet."""
+class StatusSchema(ApiModel):
+    """The state of the fleet."""
 
     generated_at: AwareDatetime
     total: int
     states: dict[State, int]
-    """How many servers are in each state that has any."""
-    servers: list[Server]
+    """Number of servers in each state; states without servers are omitted."""
+    servers: list[ServerSchema]
 
 
-class Link(_Answer):
-    """The /ws connection."""
+class LinkSchema(ApiModel):
+    """The /ws connection to a server."""
 
     connected: bool
     since: AwareDatetime | None
@@ -73,17 +84,17 @@ class Link(_Answer):
     trouble: str | None
 
 
-class Check(_Answer):
-    """The newest cache check."""
+class CheckSchema(ApiModel):
+    """The latest cache check."""
 
     kind: str | None
     at: AwareDatetime | None
     ms: float | None
     raw: str | None
-    """The answer as it came."""
+    """The server's response, verbatim."""
 
 
-class Attempt(_Answer):
+class AttemptSchema(ApiModel):
     """One warm-up."""
 
     prompt_id: str
@@ -97,8 +108,8 @@ class Attempt(_Answer):
     message: str
 
 
-class LogEntry(_Answer):
-    """One entry of the event log; a notice has no states."""
+class LogEntrySchema(ApiModel):
+    """One entry of the event log. A notice has no states."""
 
     id: int | None
     at: AwareDatetime
@@ -113,153 +124,41 @@ class LogEntry(_Answer):
     message: str
 
 
-class Log(_Answer):
+class LogSchema(ApiModel):
     """A page of the event log."""
 
-    entries: list[LogEntry]
+    entries: list[LogEntrySchema]
     """Newest first."""
     next: int | None
-    """To be passed as `before` for what is older; null at the end."""
+    """Value of `before` for the next, older page; null on the last page."""
 
 
-class DetailedServer(Server):
-    """One server with everything known of it; attempts and transitions newest first."""
+class DetailedServerSchema(ServerSchema):
+    """One server in detail. Attempts and transitions are sorted newest first."""
 
-    link: Link
+    link: LinkSchema
     server: dict[str, Any]
-    """What the server says of itself: version, devices."""
-    check: Check
-    attempts: list[Attempt]
-    transitions: list[LogEntry]
+    """What the server reports about itself: version and devices."""
+    check: CheckSchema
+    attempts: list[AttemptSchema]
+    transitions: list[LogEntrySchema]
     counters: dict[str, int]
 
 
-class DetailedStatus(_Answer):
-    """The fleet with everything known of it."""
+class DetailedStatusSchema(ApiModel):
+    """The fleet in detail."""
 
     generated_at: AwareDatetime
     total: int
     states: dict[State, int]
-    servers: list[DetailedServer]
+    servers: list[DetailedServerSchema]
 
 
-class Ready(_Answer):
-    """Whether traffic may be sent to a server, and why not."""
+class ReadySchema(ApiModel):
+    """Whether traffic may be sent to a server, and why."""
 
     name: str
     ready: bool
     state: State
     reason: Reason
     message: str
-
-
-class Accepted(_Answer):
-    """An operator's wish that has been passed on."""
-
-    server: str
-    action: Action
-
-
-class GroupAccepted(_Answer):
-    """An operator's wish that has been passed on to every server of a group."""
-
-    group: str
-    action: Action
-    servers: int = Field(ge=1)
-    """How many."""
-
-
-class Alive(_Answer):
-    """The loop runs."""
-
-    alive: bool
-
-
-class FleetReady(_Answer):
-    """Whether every server has a first verdict."""
-
-    ready: bool
-    message: str
-
-
-class TimeToWarm(_Answer):
-    """From the verdict `cold` to `loaded`, over the warm-ups of a window. Seconds."""
-
-    count: int
-    p50: float | None
-    p99: float | None
-
-
-class WarmthFigures(_Answer):
-    """How warm it was in one window, which ends now."""
-
-    warm_share: float | None = Field(ge=0, le=1)
-    """Time loaded by time watched; null where nothing was watched."""
-    time_to_warm_s: TimeToWarm
-    evictions: int
-    attempts: int
-    """Warm-ups that ended."""
-    failed_attempts: dict[Reason, int]
-    """Those that failed, by reason."""
-
-
-class WarmthWindows(_Answer):
-    """The same figures over three windows."""
-
-    last_hour: WarmthFigures = Field(alias="1h")
-    last_day: WarmthFigures = Field(alias="24h")
-    last_week: WarmthFigures = Field(alias="7d")
-
-
-class WarmthPoint(_Answer):
-    """One hour by the clock."""
-
-    at: AwareDatetime
-    """Its start."""
-    warm_share: float | None = Field(ge=0, le=1)
-
-
-class WarmthTrend(_Answer):
-    """The last 24 hours, oldest first; the last of them has not ended yet."""
-
-    fleet: list[WarmthPoint]
-    groups: dict[str, list[WarmthPoint]]
-
-
-class ServerWarmthTrend(WarmthTrend):
-    """With the hours of the one server that was asked for."""
-
-    server: list[WarmthPoint]
-
-
-class Stats(_Answer):
-    """How warm the fleet was."""
-
-    generated_at: AwareDatetime
-    """The moment at which the windows end."""
-    fleet: WarmthWindows
-    groups: dict[str, WarmthWindows]
-    servers: dict[str, WarmthWindows]
-    trend: WarmthTrend | ServerWarmthTrend
-
-
-class RoutedServer(_Answer):
-    """A warm server for the next piece of work."""
-
-    server: str
-    url: str
-    group: str
-    queue_remaining: int | None
-    """Prompts that run or wait there, as far as is known."""
-
-
-class Target(_Answer):
-    """One server for Prometheus."""
-
-    targets: list[str]
-    """One host:port."""
-    labels: dict[str, str]
-
-
-class Targets(RootModel[list[Target]]):
-    """Every server, in the format of Prometheus' http_sd."""

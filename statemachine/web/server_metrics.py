@@ -1,4 +1,4 @@
-"""What /metrics says of each single server: never more than one series a family for each."""
+"""Metrics of single servers: at most one series for each server in a family."""
 
 from collections.abc import Iterable, Iterator
 
@@ -17,7 +17,7 @@ _LABELS = ("server", "group")
 
 
 class ServerCollector(Collector):
-    """As many series as there are servers times families."""
+    """Collect the metrics of every server that this daemon owns."""
 
     def __init__(self, ports: WebPorts) -> None:
         self._snapshot = ports.snapshot
@@ -25,7 +25,7 @@ class ServerCollector(Collector):
 
     @override
     def collect(self) -> Iterable[Metric]:
-        """Called for each scrape, in a thread; views are immutable and counters are copied."""
+        """Collect at each scrape, in a thread; views are immutable and counters are copied."""
         servers = [(view, self._snapshot.detail(view.name)) for view in self._snapshot if self._owns(view.name)]
         yield _states(servers)
         yield from _gauges(servers)
@@ -33,9 +33,11 @@ class ServerCollector(Collector):
 
 
 def _states(servers: list[Server]) -> Metric:
-    """One series for each server: where it was before is told by its absence."""
+    """Return one series for each server, for its current state only."""
     family = GaugeMetricFamily(
-        "comfywarm_server_state", "Where the server stands, and why; always 1.", labels=[*_LABELS, "state", "reason"]
+        "comfywarm_server_state",
+        "Current state of the server and the reason for it; always 1.",
+        labels=[*_LABELS, "state", "reason"],
     )
     for view, _ in servers:
         family.add_metric([view.name, view.group, view.state.value, view.reason.value], 1)
@@ -43,7 +45,7 @@ def _states(servers: list[Server]) -> Metric:
 
 
 def _gauges(servers: list[Server]) -> Iterator[Metric]:
-    """A sample for each server that has the value."""
+    """Return the gauges, with a sample for each server that has a value."""
     families = {name: GaugeMetricFamily(f"comfywarm_server_{name}", text, labels=_LABELS) for name, text in _GAUGES}
     for view, detail in servers:
         labels = [view.name, view.group]
@@ -54,19 +56,19 @@ def _gauges(servers: list[Server]) -> Iterator[Metric]:
 
 
 _GAUGES = (
-    ("loaded", "1 while everything asked for is cached."),
-    ("missing_keys", "Keys that the newest check misses."),
-    ("state_since_timestamp_seconds", "When the server entered its state."),
-    ("last_check_timestamp_seconds", "When the cache was last checked."),
-    ("check_duration_seconds", "How long the newest check took."),
+    ("loaded", "1 while every requested key is cached."),
+    ("missing_keys", "Keys that were missing in the latest check."),
+    ("state_since_timestamp_seconds", "Time at which the server entered its state."),
+    ("last_check_timestamp_seconds", "Time of the latest cache check."),
+    ("check_duration_seconds", "Duration of the latest cache check."),
     ("queue_remaining", "Prompts queued or running on the server."),
-    ("warming_progress_ratio", "Progress of the warm-up under way, 0 to 1."),
-    ("link_connected", "1 while the /ws connection delivers."),
+    ("warming_progress_ratio", "Progress of the running warm-up, 0 to 1."),
+    ("link_connected", "1 while the /ws connection delivers messages."),
 )
 
 
 def _values(view: ServerView, detail: ServerDetail) -> tuple[float | None, ...]:
-    """One value for each of `_GAUGES`, None where it is not known."""
+    """Return one value for each of `_GAUGES`, None if it is unknown."""
     return (
         int(view.cache_loaded),
         len(view.missing),
@@ -80,7 +82,7 @@ def _values(view: ServerView, detail: ServerDetail) -> tuple[float | None, ...]:
 
 
 def _counters(servers: list[Server]) -> Iterator[Metric]:
-    """What the server's own counters say. They begin anew with the daemon, and where the server's settings change."""
+    """Return the counters. They restart with the daemon, and when the server's settings change."""
     families = {name: CounterMetricFamily(f"comfywarm_server_{name}", text, labels=_LABELS) for name, text in _COUNTERS}
     for view, detail in servers:
         labels = [view.name, view.group]
@@ -90,17 +92,17 @@ def _counters(servers: list[Server]) -> Iterator[Metric]:
 
 
 _COUNTERS = (
-    ("checks", "Cache checks that were answered."),
-    ("unanswered_checks", "Cache checks that no answer came to."),
+    ("checks", "Cache checks that received a response."),
+    ("unanswered_checks", "Cache checks that received no response."),
     ("submissions", "Warm-ups that were submitted."),
     ("transitions", "Changes of state."),
-    ("link_connects", "Times that the /ws connection was opened."),
-    ("unheard_ends", "Ends of our prompts that stood in history and were not told over /ws."),
+    ("link_connects", "Number of times that the /ws connection was opened."),
+    ("unheard_ends", "Ends of our prompts that were found in the history and not received over /ws."),
 )
 
 
 def _counts(detail: ServerDetail) -> tuple[int, ...]:
-    """One value for each of `_COUNTERS`."""
+    """Return one value for each of `_COUNTERS`."""
     counters = dict(detail.counters)
     return (
         counters.get("checks", 0),

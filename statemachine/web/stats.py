@@ -4,25 +4,106 @@ import asyncio
 from http import HTTPStatus
 
 from aiohttp import web
+from pydantic import AwareDatetime, Field
 
+from statemachine.core.vocabulary import Reason
 from statemachine.publish.serialize import Json, rfc3339
 from statemachine.warmth import Figures, Scope, Survey, WarmthUnknownError
-from statemachine.web.api import existing_server
 from statemachine.web.ports import WebPorts
-from statemachine.web.responses import ApiError, json_response
+from statemachine.web.responses import ApiError, existing_server, json_response, quoted
+from statemachine.web.route import UNKNOWN_SERVER, ApiResponse, Parameter, Route
+from statemachine.web.schemas import ApiModel, ErrorSchema
 
-SLICE = 25
-"""Servers rendered before others have their turn."""
+YIELD_EVERY = 25
+"""Servers that are serialized before other tasks may run."""
 
 
-class Stats:
-    """The route's handler."""
+class TimeToWarmSchema(ApiModel):
+    """Time from the verdict `cold` to `loaded`, in seconds, over the warm-ups of a window."""
+
+    count: int
+    p50: float | None
+    p99: float | None
+
+
+class WarmthFiguresSchema(ApiModel):
+    """How warm the servers were in one window, which ends now."""
+
+    warm_share: float | None = Field(ge=0, le=1)
+    """Time loaded divided by time observed; null if nothing was observed."""
+    time_to_warm_s: TimeToWarmSchema
+    evictions: int
+    attempts: int
+    """Number of warm-ups that ended."""
+    failed_attempts: dict[Reason, int]
+    """Number of warm-ups that failed, by reason."""
+
+
+class WarmthWindowsSchema(ApiModel):
+    """The same figures over three windows."""
+
+    last_hour: WarmthFiguresSchema = Field(alias="1h")
+    last_day: WarmthFiguresSchema = Field(alias="24h")
+    last_week: WarmthFiguresSchema = Field(alias="7d")
+
+
+class WarmthPointSchema(ApiModel):
+    """The warm share of one clock hour."""
+
+    at: AwareDatetime
+    """Start of the hour."""
+    warm_share: float | None = Field(ge=0, le=1)
+
+
+class WarmthTrendSchema(ApiModel):
+    """The last 24 clock hours, oldest first; the last one is still in progress."""
+
+    fleet: list[WarmthPointSchema]
+    groups: dict[str, list[WarmthPointSchema]]
+
+
+class ServerWarmthTrendSchema(WarmthTrendSchema):
+    """The trend with the hours of the requested server."""
+
+    server: list[WarmthPointSchema]
+
+
+class StatsSchema(ApiModel):
+    """How warm the fleet was."""
+
+    generated_at: AwareDatetime
+    """End of all windows."""
+    fleet: WarmthWindowsSchema
+    groups: dict[str, WarmthWindowsSchema]
+    servers: dict[str, WarmthWindowsSchema]
+    trend: WarmthTrendSchema | ServerWarmthTrendSchema
+
+
+class StatsHandler:
+    """Handle GET /api/stats."""
 
     def __init__(self, ports: WebPorts) -> None:
         self._ports = ports
 
+    def routes(self) -> list[Route]:
+        """Return the route that this object handles."""
+        responses = (
+            ApiResponse(200, "Warm shares, times to warm, evictions and failed attempts", StatsSchema),
+            ApiResponse(400, "`servers` is neither true nor false.", ErrorSchema),
+            UNKNOWN_SERVER,
+            ApiResponse(503, "The journal has not been read completely yet.", ErrorSchema),
+        )
+        parameters = (
+            Parameter("query", "server", "Include only this server, and its trend."),
+            Parameter(
+                "query", "servers", "Whether to include the figures of every server, true by default.", "boolean"
+            ),
+        )
+        summary = "Get statistics on how warm the fleet was"
+        return [Route("GET", "/api/stats", self.handle, summary, responses, parameters)]
+
     async def handle(self, request: web.Request) -> web.Response:
-        """GET /api/stats"""
+        """Handle GET /api/stats."""
         all_servers = _wants_all_servers(request)
         name = request.query.get("server")
         if name is not None:
@@ -43,16 +124,17 @@ class Stats:
         servers: Json = {}
         for number, view in enumerate(self._ports.snapshot, start=1):
             servers[view.name] = _windows(self._ports.warmth.server(view.name, survey.moments))
-            if number % SLICE == 0:
+            if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
         return servers
 
 
 def _wants_all_servers(request: web.Request) -> bool:
-    wanted = request.query.get("servers", "true")
-    if wanted not in {"true", "false"}:
-        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_servers", f"servers must be true or false, not {wanted[:50]!r}")
-    return wanted == "true"
+    value = request.query.get("servers", "true")
+    if value not in {"true", "false"}:
+        message = f"invalid servers {quoted(value)}; pass true or false"
+        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_servers", message)
+    return value == "true"
 
 
 def _body(survey: Survey) -> Json:

@@ -1,11 +1,11 @@
-"""GET /api/events: Server-Sent Events without gap and without duplicate.
+"""GET /api/events: Server-Sent Events without gaps or duplicates.
 
-A reader subscribes to the bus first, is then given from the journal what it missed, and then the live messages with a
-number above the last one replayed. The journal tells an entry only after committing it, so that whatever was committed
-before the replay's last read is in the replay, and whatever came after is in the subscription. A message without a
-number (progress, or an entry that the journal could not write) is live only and has no `id`.
+A client is subscribed to the bus first, then receives what it missed from the journal, then the live messages with a
+higher id than the last replayed one. The journal publishes an entry only after committing it, so every entry is either
+in the replay or in the subscription. A message without an id (progress, or an entry that could not be written) is sent
+live only.
 
-A reader that is too slow is cut off; it comes back with its last id and loses nothing.
+A client that reads too slowly is disconnected. It can reconnect with its last id without losing entries.
 """
 
 import asyncio
@@ -20,24 +20,26 @@ from statemachine.core.log_entry import LogFilter
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Subscription
 from statemachine.publish.serialize import entry_message
-from statemachine.web.log_query import event_number, wanted_events
+from statemachine.web.log import BAD_QUERY, FILTERS, ID_SCHEMA, event_id, requested_filter
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import ApiError
+from statemachine.web.route import ApiResponse, Parameter, Route
+from statemachine.web.schemas import ErrorSchema
 
 KEEP_ALIVE_S = 15.0
-"""Proxies close a silent connection, often after 60 s."""
+"""Interval of keep-alive comments. Proxies close an idle connection, often after 60 s."""
 WRITE_TIMEOUT_S = 30.0
-"""How long a reader may leave its socket full."""
+"""Time for which a client may leave its socket full."""
 REPLAY_PAGE = 500
 MAX_STREAMS = 2_000
 RETRY_MS = 2_000
-"""How long a browser waits before it comes back."""
+"""Time after which a browser reconnects."""
 
 Send = Callable[[bytes], Awaitable[None]]
 
 
 class EventStream:
-    """The route's handler, and the owner of all open streams."""
+    """Handle GET /api/events, and keep track of all open streams."""
 
     def __init__(
         self, ports: WebPorts, keep_alive_s: float = KEEP_ALIVE_S, write_timeout_s: float = WRITE_TIMEOUT_S
@@ -45,16 +47,30 @@ class EventStream:
         self._ports = ports
         self._write_timeout_s = write_timeout_s
         self._keep_alive_s = keep_alive_s
-        self._pumps: set[asyncio.Task[None]] = set()
+        self._senders: set[asyncio.Task[None]] = set()
+
+    def routes(self) -> list[Route]:
+        """Return the route that this object handles."""
+        responses = (
+            ApiResponse(200, "Server-Sent Events: transition, progress, notice", media_type="text/event-stream"),
+            *BAD_QUERY,
+            ApiResponse(503, "The journal cannot be read, or too many streams are open.", ErrorSchema),
+        )
+        parameters = (
+            Parameter("query", "since", "Replay events with a higher id, then continue live.", schema=ID_SCHEMA),
+            *FILTERS,
+            Parameter("header", "Last-Event-ID", "Same as `since`, and takes precedence.", schema=ID_SCHEMA),
+        )
+        return [Route("GET", "/api/events", self.handle, "Stream events", responses, parameters)]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Answer with the stream; it ends with the reader, with too slow a reader, or with the daemon."""
-        wanted = await wanted_events(request, self._ports)
-        since = _wanted_since(request)
+        """Send the stream until the client leaves or reads too slowly, or the daemon stops."""
+        wanted = await requested_filter(request, self._ports)
+        since = _requested_since(request)
         if request.method == hdrs.METH_HEAD:
             return _response()
-        if len(self._pumps) >= MAX_STREAMS:
-            message = f"{MAX_STREAMS} streams are open already"
+        if len(self._senders) >= MAX_STREAMS:
+            message = f"{MAX_STREAMS} streams are already open; close some, or try again later"
             raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "too_many_streams", message)
         subscription = self._ports.bus.subscribe(wanted)
         try:
@@ -63,34 +79,34 @@ class EventStream:
             self._ports.bus.unsubscribe(subscription)
 
     def __len__(self) -> int:
-        """How many streams are open."""
-        return len(self._pumps)
+        """Return the number of open streams."""
+        return len(self._senders)
 
     async def end_all(self, _app: web.Application) -> None:
-        """End every stream at once: the daemon stops."""
-        for pump in self._pumps:
-            pump.cancel()
+        """End every stream at once, because the daemon stops."""
+        for sender in self._senders:
+            sender.cancel()
 
     async def _stream(
         self, request: web.Request, subscription: Subscription, wanted: LogFilter, since: int | None
     ) -> web.StreamResponse:
         head = await self._ports.journal.read(JournalStore.last_seq)
-        # A number above the head is of another journal, and nothing here follows it.
+        # An id above the head belongs to another journal; continue from the head.
         after = head if since is None else min(since, head)
         response = _response()
         await response.prepare(request)
         send = partial(_send, response, self._write_timeout_s)
-        pump = asyncio.create_task(self._pump(send, subscription, wanted, after))
-        self._pumps.add(pump)
+        sender = asyncio.create_task(self._send_events(send, subscription, wanted, after))
+        self._senders.add(sender)
         try:
-            await asyncio.wait({pump})
-            _settle(pump, request)
+            await asyncio.wait({sender})
+            _report_end(sender, request)
         finally:
-            pump.cancel()
-            self._pumps.discard(pump)
+            sender.cancel()
+            self._senders.discard(sender)
         return response
 
-    async def _pump(self, send: Send, subscription: Subscription, wanted: LogFilter, after: int) -> None:
+    async def _send_events(self, send: Send, subscription: Subscription, wanted: LogFilter, after: int) -> None:
         await send(b"retry: %d\nid: %d\n\n" % (RETRY_MS, after))
         after = await self._replay(send, wanted, after)
         while True:
@@ -105,7 +121,7 @@ class EventStream:
             await send(b"".join(one.frame for one in messages if one.seq is None or one.seq > after))
 
     async def _replay(self, send: Send, wanted: LogFilter, after: int) -> int:
-        """Send what the journal has after that number; the number that it has been read up to."""
+        """Send the journal's entries with an id above `after`; return the id up to which it has been read."""
         while True:
             query = partial(JournalStore.page_after, after=after, limit=REPLAY_PAGE, wanted=wanted)
             page = await self._ports.journal.read(query)
@@ -115,10 +131,10 @@ class EventStream:
                 return after
 
 
-def _wanted_since(request: web.Request) -> int | None:
-    """The header goes first: a browser repeats the URL it began with, and adds how far it has come."""
+def _requested_since(request: web.Request) -> int | None:
+    """Prefer the header: a reconnecting browser repeats its first URL and adds the last id that it received."""
     text = request.headers.get("Last-Event-ID") or request.query.get("since")
-    return None if text is None else event_number(text, "since", "since (or Last-Event-ID)")
+    return None if text is None else event_id(text, "since", "since (or Last-Event-ID)")
 
 
 def _response() -> web.StreamResponse:
@@ -127,18 +143,18 @@ def _response() -> web.StreamResponse:
 
 
 async def _send(response: web.StreamResponse, timeout_s: float, data: bytes) -> None:
-    """Write, and wait while the socket is full; TimeoutError when it stays so."""
+    """Write the data and wait while the socket is full; raise TimeoutError if it stays full."""
     if data:
         async with asyncio.timeout(timeout_s):
             await response.write(data)
 
 
-def _settle(pump: asyncio.Task[None], request: web.Request) -> None:
-    """Say what ended a stream, where that is worth a word. The answer has begun, so no error can be sent."""
-    error = None if pump.cancelled() else pump.exception()
+def _report_end(sender: asyncio.Task[None], request: web.Request) -> None:
+    """Log an unexpected end of a stream. The response has begun, so no error can be sent."""
+    error = None if sender.cancelled() else sender.exception()
     if error is None or isinstance(error, ConnectionError):
         return
     if not isinstance(error, TimeoutError):
-        logger.opt(exception=error).error("the stream to {} broke", request.remote)
+        logger.opt(exception=error).error("the event stream to {} failed", request.remote)
     if request.transport is not None:
         request.transport.abort()

@@ -15,7 +15,7 @@ from statemachine.core.vocabulary import Notice, State
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters
-from statemachine.publish.message import Message, Topic
+from statemachine.publish.message import StreamMessage, Topic
 from statemachine.publish.serialize import entry_message
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings
@@ -124,7 +124,7 @@ class Site:
             view = server(host, state=state, since=EPOCH + loop_time())
             self.snapshot.put(view)
             self.bus.publish(
-                Message(Topic.TRANSITION, lambda: b"{}", 1, view.name, view.group, state, view.reason.value)
+                StreamMessage(Topic.TRANSITION, lambda: b"{}", 1, view.name, view.group, state, view.reason.value)
             )
 
     def notice(self, notice: Notice) -> None:

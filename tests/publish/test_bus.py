@@ -6,12 +6,12 @@ import pytest
 
 from statemachine.core.log_entry import LogFilter
 from statemachine.publish.bus import QUEUE_LIMIT, Bus
-from statemachine.publish.message import Message, Topic
+from statemachine.publish.message import StreamMessage, Topic
 from tests.publish.test_render import WARMING
 
 
-def message(number: int, server: str | None = "a") -> Message:
-    return Message(Topic.TRANSITION, lambda: b"%d" % number, number, server)
+def message(number: int, server: str | None = "a") -> StreamMessage:
+    return StreamMessage(Topic.TRANSITION, lambda: b"%d" % number, number, server)
 
 
 async def test_a_reader_gets_everything_in_order_from_its_subscription_on() -> None:
@@ -96,7 +96,7 @@ def test_the_topics_are_the_streams_event_names() -> None:
 
 async def test_a_listener_hears_everything_at_once_and_is_no_reader() -> None:
     bus = Bus()
-    heard: list[Message] = []
+    heard: list[StreamMessage] = []
     bus.add_listener(heard.append)
     for number in range(QUEUE_LIMIT + 1):
         bus.publish(message(number, None))
@@ -105,7 +105,7 @@ async def test_a_listener_hears_everything_at_once_and_is_no_reader() -> None:
 
 
 async def test_live_figures_are_for_readers_only() -> None:
-    bus, told = Bus(), list[Message]()
+    bus, told = Bus(), list[StreamMessage]()
     bus.add_listener(told.append)
     bus.publish_live(WARMING.name, lambda: WARMING)
     readers = [bus.subscribe(), bus.subscribe()]

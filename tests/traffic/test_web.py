@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from statemachine.core.vocabulary import State
-from statemachine.web import schemas
+from statemachine.web.traffic import RoutedServerSchema, TargetsSchema
 from tests.traffic.samples import view
 from tests.web.site import Site, running_site
 
@@ -37,7 +37,7 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
 async def test_a_warm_server_is_given(site: Site, query: str, server: str) -> None:
     status, body = await site.get(f"/api/route{query}")
     assert (status, body["server"], body["url"]) == (200, server, f"http://{server}")
-    schemas.RoutedServer.model_validate(body, extra="forbid")
+    RoutedServerSchema.model_validate(body, extra="forbid")
 
 
 @pytest.mark.parametrize("query", ["?group=spare", "?workflow=faces"])
@@ -45,7 +45,7 @@ async def test_where_none_is_warm_the_client_is_told_to_come_back(site: Site, qu
     async with site.client.get(f"/api/route{query}") as response:
         body = await response.json()
         assert (response.status, response.headers["Retry-After"]) == (503, "1")
-    assert body["error"] == {"code": "none_warm", "message": "none of 1 servers is loaded"}
+    assert body["error"] == {"code": "none_warm", "message": "0 of 1 matching servers are loaded; try again later"}
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ async def test_a_server_that_went_cold_is_not_given_any_more(site: Site) -> None
 async def test_http_sd_names_every_server(site: Site) -> None:
     status, body = await site.get("/api/http_sd")
     assert status == 200
-    schemas.Targets.model_validate(body)
+    TargetsSchema.model_validate(body)
     assert [entry["targets"] for entry in body] == [["a:8188"], ["b:8188"], ["c:8188"], ["d:8188"]]
     assert body[1]["labels"] == {
         "server": "b:8188",

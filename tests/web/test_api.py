@@ -101,7 +101,9 @@ async def test_ready_is_200_only_when_loaded(site: Site, name: str, status: int,
 async def test_an_unknown_server_is_404(site: Site, path: str) -> None:
     status, body = await site.get(path)
     assert status == 404
-    assert body == {"error": {"code": "unknown_server", "message": "there is no server named nobody:1"}}
+    assert body == {
+        "error": {"code": "unknown_server", "message": 'unknown server "nobody:1"; see /api/status for all names'}
+    }
 
 
 async def test_unknown_paths_and_wrong_methods_are_json_errors(site: Site) -> None:

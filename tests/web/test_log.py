@@ -12,7 +12,7 @@ from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.journal.pages import SCAN_ROWS
 from statemachine.journal.store import Write
 from statemachine.publish.serialize import log_entry, progress_message
-from statemachine.web.log import Log
+from statemachine.web.log import LogHandler
 from tests.web.site import COLD, LOADED, NOW, Site, next_event, next_events, transition_entry, view
 
 OTHER = "192.0.2.3:8188"
@@ -168,7 +168,7 @@ async def test_a_long_search_says_where_to_go_on(site: Site) -> None:
     """A filter that fits little is looked for in bounded steps, and in a bounded number of them."""
     await fill(site, FAILED, *[transition_entry(COLD, "m")] * (2 * SCAN_ROWS))
     app = Application()
-    app.router.add_get("/", Log(site.ports, max_reads=1).handle)
+    app.router.add_get("/", LogHandler(site.ports, max_reads=1).handle)
     answers: list[Any] = []
     async with TestClient(TestServer(app)) as client:
         before: int | None = 10**9

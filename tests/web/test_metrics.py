@@ -124,7 +124,7 @@ async def test_notices_are_counted_and_what_lasts_of_them_is_shown(
 async def test_checks_and_warm_ups_are_measured(site: Site) -> None:
     site.counters.check_answered("default", 0.2)
     site.counters.check_unanswered("default")
-    site.counters.warm_ups_limited(8)
+    site.counters.set_warm_up_limit(8)
     site.counters.warm_up_ended("default", ended(Outcome.SUCCEEDED, took_s=45))
     site.counters.warm_up_ended("default", ended(Outcome.FAILED, took_s=4))
     values = await scrape(site)
@@ -201,7 +201,7 @@ class Family:
 @pytest.fixture
 async def families(site: Site) -> Mapping[str, Family]:
     """What is really there, by name; counters with their `_total`."""
-    site.counters.alert("feishu", "sent")
+    site.counters.alert_handled("feishu", "sent")
     found = {}
     for family in text_string_to_metric_families(await text_of(site)):
         name = f"{family.name}_total" if family.type == "counter" else family.name

@@ -7,7 +7,18 @@ import pytest
 from pydantic import BaseModel
 
 from statemachine.core.attempt import Attempt
-from statemachine.web import schemas
+from statemachine.web.actions import AcceptedSchema, GroupAcceptedSchema
+from statemachine.web.schemas import (
+    DetailedServerSchema,
+    DetailedStatusSchema,
+    ErrorSchema,
+    LogSchema,
+    ReadySchema,
+    StatusSchema,
+    component_name,
+)
+from statemachine.web.servers import AliveSchema, FleetReadySchema
+from statemachine.web.stats import StatsSchema
 from tests.web.site import COLD, LOADED, NOW, Site, transition_entry
 
 
@@ -53,22 +64,22 @@ def _references(node: object) -> set[str]:
 
 
 ANSWERS: list[tuple[str, int, type[BaseModel]]] = [
-    ("/api/status", 200, schemas.Status),
-    ("/api/detailed_status", 200, schemas.DetailedStatus),
-    (f"/api/servers/{COLD}", 200, schemas.DetailedServer),
-    (f"/api/servers/{LOADED}/ready", 200, schemas.Ready),
-    (f"/api/servers/{COLD}/ready", 503, schemas.Ready),
-    ("/api/servers/nobody/ready", 404, schemas.Error),
-    ("/api/events?since=x", 400, schemas.Error),
-    ("/api/log?limit=1", 200, schemas.Log),
-    ("/api/log?limit=x", 400, schemas.Error),
-    ("/api/log?group=nobody", 404, schemas.Error),
-    ("/api/stats", 200, schemas.Stats),
-    (f"/api/stats?server={COLD}", 200, schemas.Stats),
-    ("/api/stats?servers=maybe", 400, schemas.Error),
-    ("/api/stats?server=nobody", 404, schemas.Error),
-    ("/healthz", 200, schemas.Alive),
-    ("/readyz", 200, schemas.FleetReady),
+    ("/api/status", 200, StatusSchema),
+    ("/api/detailed_status", 200, DetailedStatusSchema),
+    (f"/api/servers/{COLD}", 200, DetailedServerSchema),
+    (f"/api/servers/{LOADED}/ready", 200, ReadySchema),
+    (f"/api/servers/{COLD}/ready", 503, ReadySchema),
+    ("/api/servers/nobody/ready", 404, ErrorSchema),
+    ("/api/events?since=x", 400, ErrorSchema),
+    ("/api/log?limit=1", 200, LogSchema),
+    ("/api/log?limit=x", 400, ErrorSchema),
+    ("/api/log?group=nobody", 404, ErrorSchema),
+    ("/api/stats", 200, StatsSchema),
+    (f"/api/stats?server={COLD}", 200, StatsSchema),
+    ("/api/stats?servers=maybe", 400, ErrorSchema),
+    ("/api/stats?server=nobody", 404, ErrorSchema),
+    ("/healthz", 200, AliveSchema),
+    ("/readyz", 200, FleetReadySchema),
 ]
 
 
@@ -80,7 +91,7 @@ async def test_real_answers_are_as_described(site: Site, path: str, status: int,
         assert response.status == status
         answer = model.model_validate_json(await response.read(), extra="forbid", by_alias=True, by_name=False)
         assert set(answer.model_dump(by_alias=True)) == set(await response.json())
-    assert _described_model(await described(site), path, status) == f"#/components/schemas/{model.__name__}"
+    assert _described_model(await described(site), path, status) == f"#/components/schemas/{component_name(model)}"
 
 
 def _described_model(document: dict[str, Any], path: str, status: int) -> str:
@@ -94,9 +105,9 @@ def _described_model(document: dict[str, Any], path: str, status: int) -> str:
 
 async def test_an_accepted_action_is_as_described(site: Site) -> None:
     async with site.client.post(f"/api/servers/{COLD}/check") as response:
-        schemas.Accepted.model_validate_json(await response.read(), extra="forbid")
+        AcceptedSchema.model_validate_json(await response.read(), extra="forbid")
     async with site.client.post("/api/groups/default/check") as response:
-        schemas.GroupAccepted.model_validate_json(await response.read(), extra="forbid")
+        GroupAcceptedSchema.model_validate_json(await response.read(), extra="forbid")
     paths = (await described(site))["paths"]
     for path in ("/api/servers/{name}/check", "/api/groups/{group}/check"):
         assert paths[path]["post"]["security"] == [{"token": []}, {}]

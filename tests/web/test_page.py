@@ -12,8 +12,7 @@ from statemachine.core.attempt import Outcome
 from statemachine.core.vocabulary import Notice, Reason, Source, State
 from statemachine.i18n import names
 from statemachine.i18n.page import LABELS
-from statemachine.web.icons import SHAPES
-from statemachine.web.page import CLASSIC_SCRIPTS, DISPLAY_ORDER, LOG_ENTRIES, SORTS, STATIC_DIR, static_files
+from statemachine.web.page import CLASSIC_SCRIPTS, DISPLAY_ORDER, ICONS, LOG_ENTRIES, SORTS, STATIC_DIR, static_files
 from tests.web.site import COLD, Site, running_site, transition_entry
 
 WEB = Path(web.__file__).parent
@@ -85,7 +84,7 @@ def test_both_languages_say_the_same_in_words_of_their_own(group: str) -> None:
 
 def test_every_state_has_a_shape_and_a_colour_for_light_and_dark() -> None:
     style = "".join(sheet.read_text(encoding="utf-8") for sheet in SHEETS)
-    assert len({SHAPES[state.value] for state in State}) == len(State)
+    assert len({ICONS[state.value] for state in State}) == len(State)
     for state in State:
         assert f'[data-state="{state.value}"] {{ --state: var(--{state.value}); }}' in style
         assert re.search(rf"^\s+--{state.value}: light-dark\(#\w+, #\w+\);", style, re.MULTILINE)

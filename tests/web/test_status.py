@@ -14,7 +14,7 @@ from aiohttp.web import Application
 
 from statemachine.core.vocabulary import Reason, State
 from statemachine.web import WebPorts
-from statemachine.web.status import FRESH_S, Status
+from statemachine.web.status import MAX_AGE_S, StatusHandler
 from tests.web.site import COLD, LOADED, NOW, Client, Site, running_site, view
 
 
@@ -105,7 +105,7 @@ class Clock:
 async def status_alone(site: Site, clock: Clock) -> AsyncIterator[Client]:
     app = Application()
     app.router.add_get(
-        "/", Status(WebPorts(site.snapshot, site.bus, site.journal, site.operator, clock, site.warmth)).handle
+        "/", StatusHandler(WebPorts(site.snapshot, site.bus, site.journal, site.operator, clock, site.warmth)).handle
     )
     async with TestClient(TestServer(app)) as client:
         yield client
@@ -114,8 +114,8 @@ async def status_alone(site: Site, clock: Clock) -> AsyncIterator[Client]:
 @pytest.mark.parametrize(
     ("later_s", "generated_at"),
     [
-        (FRESH_S / 2, "2026-01-01T00:00:00.000Z"),
-        (FRESH_S * 2, "2026-01-01T00:00:02.000Z"),
+        (MAX_AGE_S / 2, "2026-01-01T00:00:00.000Z"),
+        (MAX_AGE_S * 2, "2026-01-01T00:00:02.000Z"),
         (-3600.0, "2025-12-31T23:00:00.000Z"),
     ],
 )

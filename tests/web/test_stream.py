@@ -17,7 +17,7 @@ from statemachine.core.view import ServerView
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import QUEUE_LIMIT
-from statemachine.publish.message import Message, Topic
+from statemachine.publish.message import StreamMessage, Topic
 from statemachine.publish.serialize import progress_message
 from statemachine.web import WebPorts
 from statemachine.web.stream import REPLAY_PAGE, EventStream
@@ -197,7 +197,7 @@ async def test_a_reader_who_takes_nothing_is_cut_off(tmp_path: Path) -> None:
             _reader, writer = await asyncio.open_connection("127.0.0.1", client.port, limit=1)
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await until(lambda: len(site.bus) == 1)
-            large = Message(Topic.PROGRESS, lambda: b'"' + b"x" * 20_000_000 + b'"', None, COLD)
+            large = StreamMessage(Topic.PROGRESS, lambda: b'"' + b"x" * 20_000_000 + b'"', None, COLD)
             site.bus.publish(large)
             await until(lambda: len(site.bus) == 0)
             writer.close()

@@ -14,7 +14,7 @@ from statemachine.core.vocabulary import State
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus, Subscription
-from statemachine.publish.message import Message, Topic
+from statemachine.publish.message import StreamMessage, Topic
 from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.transition_log import TransitionLog
@@ -43,7 +43,7 @@ class Stage:
         self.written.publish_live(view.name, lambda: view)
 
 
-async def heard(reader: Subscription) -> list[Message]:
+async def heard(reader: Subscription) -> list[StreamMessage]:
     await settled()
     async with asyncio.timeout(1):
         return await reader.take()
@@ -102,7 +102,7 @@ async def test_what_happened_is_told_in_order_and_once(stage: Stage) -> None:
 async def test_whoever_is_told_sees_it_already(stage: Stage) -> None:
     seen: list[tuple[State | None, State]] = []
 
-    def look(message: Message) -> None:
+    def look(message: StreamMessage) -> None:
         view = stage.snapshot.get("a")
         assert view is not None
         seen.append((message.state, view.state))

@@ -1,0 +1,107 @@
+"""POST /api/servers/{name}/{action} and /api/groups/{group}/{action}: the operator's actions."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from http import HTTPStatus
+
+from aiohttp import web
+from pydantic import Field, SecretStr
+
+from statemachine.core.operator import Action
+from statemachine.web.auth import authorize
+from statemachine.web.ports import WebPorts
+from statemachine.web.responses import existing_server, json_response, unknown_group, unknown_server
+from statemachine.web.route import SERVER_NAME, UNKNOWN_SERVER, ApiResponse, Parameter, Route
+from statemachine.web.schemas import ApiModel, ErrorSchema
+
+_SERVER_SUMMARIES = {
+    Action.CHECK: "Check the server's cache now",
+    Action.WARM: "Warm up the server now",
+    Action.PAUSE: "Pause the server",
+    Action.RESUME: "Resume the server",
+}
+_GROUP_SUMMARIES = {
+    Action.CHECK: "Check the cache of every server of the group now",
+    Action.WARM: "Warm up every server of the group now",
+    Action.PAUSE: "Pause every server of the group",
+    Action.RESUME: "Resume every server of the group",
+}
+_NOT_ALLOWED = (
+    ApiResponse(401, "The token is missing or wrong.", ErrorSchema),
+    ApiResponse(403, "The client is not on loopback, or a page of another site sent the request.", ErrorSchema),
+)
+
+
+class AcceptedSchema(ApiModel):
+    """An action that has been accepted for a server."""
+
+    server: str
+    action: Action
+
+
+class GroupAcceptedSchema(ApiModel):
+    """An action that has been accepted for the servers of a group."""
+
+    group: str
+    action: Action
+    servers: int = Field(ge=1)
+    """Number of servers that the action applies to."""
+
+
+class ActionsHandler:
+    """Handle actions on servers and groups. Without a token only loopback clients may act."""
+
+    def __init__(self, ports: WebPorts, token: SecretStr | None) -> None:
+        self._ports = ports
+        self._token = token
+
+    def routes(self) -> list[Route]:
+        """Return the routes that this object handles, one for each action."""
+        group_name = Parameter("path", "group", "Name of the group.")
+        unknown_group = ApiResponse(404, "No server is in this group.", ErrorSchema)
+        servers, groups = "/api/servers/{name}", "/api/groups/{group}"
+        return [
+            *(
+                _route(servers, action, self.act_on_server, summary, AcceptedSchema, UNKNOWN_SERVER, SERVER_NAME)
+                for action, summary in _SERVER_SUMMARIES.items()
+            ),
+            *(
+                _route(groups, action, self.act_on_group, summary, GroupAcceptedSchema, unknown_group, group_name)
+                for action, summary in _GROUP_SUMMARIES.items()
+            ),
+        ]
+
+    async def act_on_server(self, action: Action, request: web.Request) -> web.Response:
+        """Handle POST /api/servers/{name}/{action}."""
+        authorize(request, self._token)
+        name = existing_server(self._ports.snapshot, request.match_info["name"]).name
+        if not await self._ports.operator.act(name, action):
+            raise unknown_server(name)
+        return json_response({"server": name, "action": action.value}, HTTPStatus.ACCEPTED)
+
+    async def act_on_group(self, action: Action, request: web.Request) -> web.Response:
+        """Handle POST /api/groups/{group}/{action}."""
+        authorize(request, self._token)
+        group = request.match_info["group"]
+        names = [view.name for view in self._ports.snapshot if view.group == group]
+        accepted = sum(await asyncio.gather(*(self._ports.operator.act(name, action) for name in names)))
+        if accepted == 0:
+            raise unknown_group(self._ports.snapshot, group)
+        body = {"group": group, "action": action.value, "servers": accepted}
+        return json_response(body, HTTPStatus.ACCEPTED)
+
+
+def _route(
+    path: str,
+    action: Action,
+    act: Callable[[Action, web.Request], Awaitable[web.StreamResponse]],
+    summary: str,
+    model: type[ApiModel],
+    unknown: ApiResponse,
+    parameter: Parameter,
+) -> Route:
+    accepted = ApiResponse(202, "Accepted; the action runs in the background", model)
+    responses = (accepted, *_NOT_ALLOWED, unknown)
+    handler = partial(act, action)
+    return Route("POST", f"{path}/{action.value}", handler, summary, responses, (parameter,), protected=True)

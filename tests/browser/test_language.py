@@ -1,9 +1,10 @@
 """The page in the reader's language."""
 
+import json
 import re
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.browser.fleets import TWELVE, Deployment
 from tests.browser.visit import visiting
@@ -25,6 +26,8 @@ TEXTS = """(excluded) => {
   }
   return texts.filter(Boolean);
 }"""
+MESSAGES = ("missing key-a, key-b", "缺少 key-a、key-b")
+"""One message in English and in Chinese."""
 
 
 @pytest.mark.parametrize(
@@ -63,3 +66,43 @@ async def test_chinese_page_shows_no_english_text(browser: Browser, shared: Depl
             assert len(texts) > 100
             assert {text for text in texts if ENGLISH.search(text) and not CHINESE.search(text)} <= NAMES
             await visit.page.reload()
+
+
+async def test_messages_after_a_switch_of_language_are_rendered_again(browser: Browser, shared: Deployment) -> None:
+    async with visiting(browser, shared.address) as visit:
+        await visit.page.route("**/status", add_catalogue)
+        await visit.page.route(re.compile("/api/(status|servers/lab-1)$"), add_message_codes)
+        await visit.open("/status#server=lab-1")
+        row, drawer = visit.row("lab-1"), visit.drawer("lab-1")
+        search = visit.page.get_by_role("searchbox").first
+        for language, message, other in (("English", *MESSAGES), ("中文", *reversed(MESSAGES))):
+            await visit.button(language).press("Enter")  # the drawer covers it
+            await expect(row.locator(".message")).to_have_text(message)
+            await expect(row.locator(".message")).to_have_attribute("title", message)
+            await expect(drawer.get_by_text(message)).not_to_have_count(0)
+            await expect(drawer.get_by_text(other)).to_have_count(0)
+            await search.fill(message)
+            await expect(row).to_be_visible()
+            await search.fill(other)
+            await expect(row).to_have_count(0)
+            await search.fill("")
+
+
+async def add_catalogue(route: Route) -> None:
+    """Serve the page with a template for the message code "missing"."""
+    response = await route.fetch()
+    html = await response.text()
+    (data,) = re.findall(r'<script type="application/json" id="texts">(.*?)</script>', html)
+    texts = json.loads(data)
+    texts["en"]["message"], texts["zh"]["message"] = {"missing": "missing {keys}"}, {"missing": "缺少 {keys}"}
+    await route.fulfill(response=response, body=html.replace(data, json.dumps(texts)))
+
+
+async def add_message_codes(route: Route) -> None:
+    """Serve the views and transitions with that code."""
+    response = await route.fetch()
+    data = await response.json()
+    coded = {"message": "fallback", "message_code": "missing", "message_params": {"keys": ["key-a", "key-b"]}}
+    for entry in (data, *data.get("servers", ()), *data.get("transitions", ())):
+        entry.update(coded)
+    await route.fulfill(response=response, json=data)

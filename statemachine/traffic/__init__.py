@@ -1,1 +1,1 @@
-"""Lets load balancers follow warmth: HAProxy's agent-check, and the configuration that makes HAProxy ask."""
+"""Load balancing by warmth: HAProxy's agent checks, its configuration, and the choice of a warm server."""

@@ -1,7 +1,7 @@
-"""The TCP port that HAProxy's agent-check asks: one line with a server's name in, one line with its verdict out.
+"""The TCP port for HAProxy's agent checks. A client sends a server's name on a line and receives its verdict on a line.
 
-One port speaks for the whole fleet, because `agent-send` says which server is meant. A client costs a socket and a
-timer for about `PATIENCE_S` at most; whatever it does, it gets a line or a closed connection, and the loop goes on.
+One port serves the whole fleet, because `agent-send` names the server. A client costs one socket and one timer for at
+most about `LINE_TIMEOUT_S`. It receives a line or a closed connection, whatever it sends.
 """
 
 import asyncio
@@ -17,19 +17,32 @@ from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings.model import TrafficSettings
 
-UNDECIDED = frozenset({State.UNKNOWN, State.CHECKING})
-
 STEP_S = 0.3
-"""How long each step of a verdict's renewal may take before the load balancer hears that the server is not loaded."""
+"""Time that each step of a verdict's renewal may take before the server is reported as not loaded."""
 
 RENEWAL_S = 2 * STEP_S
-"""The wait for a check, and the check: so long at most may a server that is not loaded go on being held for warm."""
+"""Maximum delay of the report that a server is no longer loaded: the wait for a check, and the check."""
+
+LINE_TIMEOUT_S = 1.0
+"""Time for the client to send its line. HAProxy sends it at once and waits for `agent-inter`, by default 2 s."""
+
+MAX_LINE = 1_024
+"""Maximum length of a line in bytes. A name has at most 100 characters."""
+
+MAX_CLIENTS = 1_000
+"""Maximum number of open connections. Others are closed at once, and their load balancer keeps its last verdict."""
+
+_UNDECIDED = frozenset({State.UNKNOWN, State.CHECKING})
+_BACKLOG = 1_024
+_POLL_S = 0.02
+_WARN_INTERVAL_S = 60.0
 
 
 def verdict(view: ServerView | None) -> str:
-    """One line without its end; empty where nothing has been found out since the daemon's start.
+    """Return the verdict on a server as a line without its end.
 
-    Then the load balancer keeps what it had, and a restart of the daemon takes no server out.
+    It is empty if nothing is known yet since the daemon's start. The load balancer then keeps its last verdict, so that
+    a restart of the daemon takes no server out of service.
     """
     if view is None:
         return "down #unknown server"
@@ -37,16 +50,16 @@ def verdict(view: ServerView | None) -> str:
         return "up ready"
     if view.state is State.PAUSED:
         return "drain"
-    if view.state in UNDECIDED and view.last_check is None:
+    if view.state in _UNDECIDED and view.last_check is None:
         return ""
     return f"down #{view.state.value}: {view.reason.value}"
 
 
-def settles_in(view: ServerView | None, now: float) -> float:
-    """Seconds for which an answer is worth waiting for (`now` in epoch seconds); 0 where the verdict stands.
+def renewal_wait(view: ServerView | None, now: float) -> float:
+    """Return for how many seconds a new verdict is worth waiting; `now` is epoch seconds.
 
-    Each end of a user's job makes the verdict stale until the next check has answered, mostly some milliseconds later.
-    A load balancer that asks just then would take a warm server out until it asks again.
+    The end of another client's prompt makes the verdict stale until the next check, mostly for some milliseconds. A
+    load balancer that asks in this time would take a warm server out of service until it asks again.
     """
     if view is None or not _is_being_renewed(view):
         return 0.0
@@ -58,116 +71,100 @@ def _is_being_renewed(view: ServerView) -> bool:
     return after_work or view.state is State.CHECKING
 
 
-PATIENCE_S = 1.0
-"""For the client's line. HAProxy sends it at once, and waits for `agent-inter`, by default 2 s."""
-
-MAX_LINE = 1_024
-"""Bytes. A name has at most 100 characters."""
-
-MAX_CLIENTS = 1_000
-"""Open at once; one more is closed unheard, and its load balancer keeps the verdict that it has."""
-
-_BACKLOG = 1_024
-_RELOOK_S = 0.02
-_WARN_EVERY_S = 60.0
-
-
 class Agent:
-    """Answers for every server of the snapshot. `now` gives epoch seconds."""
+    """Returns the verdict on every server of the snapshot, and counts clients. `now` returns epoch seconds."""
 
     def __init__(self, snapshot: Snapshot, now: Callable[[], float], max_clients: int) -> None:
         self._snapshot = snapshot
         self._now = now
         self._max_clients = max_clients
-        self._open: set[asyncio.BaseTransport] = set()
+        self._clients: set[asyncio.BaseTransport] = set()
         self._warned_at: float | None = None
 
     def admit(self, client: asyncio.BaseTransport) -> bool:
-        """Whether there is room for one more client."""
-        if len(self._open) >= self._max_clients:
+        """Register a client; return False if too many are connected."""
+        if len(self._clients) >= self._max_clients:
             self._warn()
             return False
-        self._open.add(client)
+        self._clients.add(client)
         return True
 
-    def leave(self, client: asyncio.BaseTransport) -> None:
-        """The client's connection is gone."""
-        self._open.discard(client)
+    def remove(self, client: asyncio.BaseTransport) -> None:
+        """Forget a client that has disconnected."""
+        self._clients.discard(client)
 
     def close_all(self) -> None:
-        """Hang up on everybody."""
-        for client in list(self._open):
+        """Disconnect all clients."""
+        for client in list(self._clients):
             cast(asyncio.Transport, client).abort()
 
-    def settles_in(self, name: str) -> float:
-        """As `verdict.settles_in`, for a server by its name."""
-        return settles_in(self._snapshot.get(name), self._now())
+    def renewal_wait(self, name: str) -> float:
+        """Return for how many seconds a new verdict on a server is worth waiting."""
+        return renewal_wait(self._snapshot.get(name), self._now())
 
     def verdict(self, name: str) -> str:
-        """As `verdict.verdict`, for a server by its name."""
+        """Return the verdict on a server."""
         return verdict(self._snapshot.get(name))
 
     def _warn(self) -> None:
         now = asyncio.get_running_loop().time()
-        if self._warned_at is None or now - self._warned_at >= _WARN_EVERY_S:
+        if self._warned_at is None or now - self._warned_at >= _WARN_INTERVAL_S:
             self._warned_at = now
-            logger.warning("agent-check: {} clients are open at once; others are not heard", self._max_clients)
+            logger.warning("agent-check: all {} connections are in use; closing new ones", self._max_clients)
 
 
-class Conversation(asyncio.Protocol):
-    """One client: its line, perhaps a short wait for a check that is being asked, the answer."""
+class AgentConnection(asyncio.Protocol):
+    """The connection of one client: its line, a short wait if a check is running, the verdict."""
 
     def __init__(self, agent: Agent) -> None:
         self._agent = agent
         self._line = b""
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._until = asyncio.get_running_loop().time() + PATIENCE_S
+        self._deadline = asyncio.get_running_loop().time() + LINE_TIMEOUT_S
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for the line, but not for long."""
         client = cast(asyncio.Transport, transport)
         if not self._agent.admit(client):
             client.abort()
             return
         self._transport = client
-        self._later(PATIENCE_S, self._say, "down #no server named: set agent-send")
+        self._call_later(LINE_TIMEOUT_S, self._send, "down #no server name received: set agent-send")
 
     @override
     def data_received(self, data: bytes) -> None:
-        """Collect the line; what comes after it is not read."""
         if self._transport is None:
             return
         self._line += data
         line, ended, _ = self._line.partition(b"\n")
         if ended or len(self._line) > MAX_LINE:
             self._transport.pause_reading()
-            self._consider(line[:MAX_LINE].decode("utf-8", "replace").strip())
+            self._respond(line[:MAX_LINE].decode("utf-8", "replace").strip())
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone, or has been answered."""
         if self._timer is not None:
             self._timer.cancel()
         if self._transport is not None:
-            self._agent.leave(self._transport)
+            self._agent.remove(self._transport)
 
-    def _consider(self, name: str) -> None:
-        has_time = asyncio.get_running_loop().time() < self._until
-        if has_time and (wait := self._agent.settles_in(name)):
-            self._later(min(wait, _RELOOK_S), self._consider, name)
+    def _respond(self, name: str) -> None:
+        """Send the verdict, or poll for a new one while it is being renewed."""
+        has_time = asyncio.get_running_loop().time() < self._deadline
+        if has_time and (wait := self._agent.renewal_wait(name)):
+            self._call_later(min(wait, _POLL_S), self._respond, name)
         else:
-            self._say(self._agent.verdict(name))
+            self._send(self._agent.verdict(name))
 
-    def _say(self, answer: str) -> None:
-        """A line fits into any socket's buffer, so closing does not wait for the client to read it."""
+    def _send(self, line: str) -> None:
+        """Send a line and close. It fits into the socket's buffer, so closing does not wait for the client."""
         if self._transport is not None and not self._transport.is_closing():
-            if answer:
-                self._transport.write(f"{answer}\n".encode())
+            if line:
+                self._transport.write(f"{line}\n".encode())
             self._transport.close()
 
-    def _later(self, delay: float, call: Callable[[str], None], text: str) -> None:
+    def _call_later(self, delay: float, call: Callable[[str], None], text: str) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(delay, call, text)
@@ -177,9 +174,9 @@ class Conversation(asyncio.Protocol):
 async def answering_agent_checks(
     settings: TrafficSettings, snapshot: Snapshot, now: Callable[[], float], max_clients: int = MAX_CLIENTS
 ) -> AsyncIterator[tuple[str, int] | None]:
-    """Listen as the settings say; gives the address, None where none is asked for.
+    """Serve agent checks; yield the address, or None if `traffic.agent_port` is not set.
 
-    Raises OSError where the address cannot be had.
+    Raises OSError if the address cannot be bound.
     """
     if settings.agent_port is None:
         yield None
@@ -187,13 +184,15 @@ async def answering_agent_checks(
     agent = Agent(snapshot, now, max_clients)
     try:
         server = await asyncio.get_running_loop().create_server(
-            lambda: Conversation(agent), settings.agent_host, settings.agent_port, backlog=_BACKLOG
+            lambda: AgentConnection(agent), settings.agent_host, settings.agent_port, backlog=_BACKLOG
         )
     except OSError as error:
-        raise OSError(f"traffic.agent_host and agent_port: {error}") from error
+        reason = error.strerror or str(error)
+        address = f"traffic.agent_host {settings.agent_host!r} and traffic.agent_port {settings.agent_port}"
+        raise OSError(f"cannot listen on {address}: {reason}") from error
     try:
         host, port = server.sockets[0].getsockname()[:2]
-        logger.info("agent checks are answered at {}:{}", host, port)
+        logger.info("serving agent checks on {}:{}", host, port)
         yield host, port
     finally:
         server.close()

@@ -1,6 +1,6 @@
-"""The part of HAProxy's configuration that the settings know: one backend, with a line for each server.
+"""HAProxy's configuration of one backend, generated from the settings with a line for each server.
 
-Words as in HAProxy 2.6's configuration manual; why each is there is said in docs/traffic.md.
+Keywords are those of HAProxy 2.6; docs/traffic.md explains them.
 """
 
 import re
@@ -34,7 +34,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._:-]")
 
 
 def backend_text(servers: Iterable[ServerConfig], backend: str, agent_host: str, agent_port: int) -> str:
-    """The backend, with a comment in the place of each server that HAProxy cannot reach as it should."""
+    """Return the backend, with a comment in place of each server that HAProxy cannot use."""
     head = BACKEND.substitute(backend=_name(backend), agent_host=agent_host, agent_port=agent_port)
     return head + "".join(f"    {_line(server)}\n" for server in servers)
 
@@ -42,14 +42,14 @@ def backend_text(servers: Iterable[ServerConfig], backend: str, agent_host: str,
 def _line(server: ServerConfig) -> str:
     name = _name(server.name)
     if urlsplit(server.url).path:
-        return f"# {name}: left out, for HAProxy cannot put the path of {server.url} before that of a request"
+        return f"# {name}: left out: HAProxy cannot prefix request paths with the path of {server.url}"
     tls = _tls(server) if server.url.startswith("https:") else ""
     cookie = sha256(server.name.encode()).hexdigest()[:12]
     return f'server {name} {host_and_port(server.url)}{tls} cookie {cookie} agent-send "{_text(server.name)}\\n"'
 
 
 def _tls(server: ServerConfig) -> str:
-    """The settings' own authority in place of the system's; names of hosts are compared with the certificate."""
+    """Return options that verify the certificate against tls.ca_file or the system's authorities, and the host name."""
     authorities = _text(str(server.tls.ca_file)) if server.tls.ca_file else "@system-ca"
     named = "" if _is_address(server.host) else f" sni str({server.host}) verifyhost {server.host}"
     return f' ssl verify required ca-file "{authorities}"{named}'
@@ -64,10 +64,10 @@ def _is_address(host: str) -> bool:
 
 
 def _name(name: str) -> str:
-    """As HAProxy allows names: letters, digits and . _ : -; any other character becomes its number."""
+    """Return a name with characters that HAProxy does not allow replaced by their code points."""
     return "".join(one if _PLAIN.fullmatch(one) else f"_{ord(one):x}_" for one in name)
 
 
 def _text(name: str) -> str:
-    """For weak quotes: every byte that might mean something there is written as its number."""
+    """Return the text for weak quotes, with every byte that may have a meaning there escaped."""
     return "".join(one if _PLAIN.fullmatch(one) else "".join(f"\\x{byte:02x}" for byte in one.encode()) for one in name)

@@ -1,4 +1,4 @@
-"""Which warm server the next piece of work should go to."""
+"""The choice of a warm server for the next request."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from statemachine.core.backoff import Uniform
 from statemachine.core.view import ServerView
 
-PICK_COUNTS_S = 2.0
-"""A pick counts as a waiting prompt until the server's queue is heard to have changed, and no longer than this."""
+PICK_LIFETIME_S = 2.0
+"""Time for which a pick counts as a queued prompt, unless the server reports a changed queue earlier."""
 
 
 @dataclass(slots=True)
 class _Picks:
-    """What was sent to one server since its queue had this length. `last` is in the caller's seconds."""
+    """Picks of one server since its queue has had this length. `last` is the time of the latest one."""
 
     queue_remaining: int | None
     count: int
@@ -20,24 +20,24 @@ class _Picks:
 
 
 class Router:
-    """Chooses, and remembers its newest choices: a queue's length is known only once the work has arrived there."""
+    """Chooses servers and remembers recent picks, because a queue grows only when the request has arrived."""
 
     def __init__(self, uniform: Uniform) -> None:
-        """`uniform` gives numbers in [0, 1); it decides between equals."""
+        """Break ties with `uniform`, which returns numbers in [0, 1)."""
         self._uniform = uniform
         self._picks: dict[str, _Picks] = {}
 
     def choose(self, candidates: Iterable[ServerView], at: float) -> ServerView | None:
-        """The loaded candidate with the shortest queue, None where none is loaded; `at` is any steady clock's seconds.
+        """Return the loaded candidate with the shortest queue, or None if no candidate is loaded.
 
-        A queue of unknown length comes after all that are known.
+        A queue of unknown length is considered longest. `at` is the time in seconds of a monotonic clock.
         """
         self._forget(at)
         warm = [(self._length(view), view) for view in candidates if view.cache_loaded]
         if not warm:
             return None
-        least = min(length for length, _ in warm)
-        chosen = self._one_of([view for length, view in warm if length == least])
+        shortest = min(length for length, _ in warm)
+        chosen = self._random_one([view for length, view in warm if length == shortest])
         self._remember(chosen, at)
         return chosen
 
@@ -46,8 +46,8 @@ class Router:
         sent = picks.count if picks is not None and picks.queue_remaining == view.queue_remaining else 0
         return view.queue_remaining is None, (view.queue_remaining or 0) + sent
 
-    def _one_of(self, equals: Sequence[ServerView]) -> ServerView:
-        return equals[int(self._uniform() * len(equals))]
+    def _random_one(self, views: Sequence[ServerView]) -> ServerView:
+        return views[int(self._uniform() * len(views))]
 
     def _remember(self, view: ServerView, at: float) -> None:
         before = self._picks.get(view.name)
@@ -56,4 +56,4 @@ class Router:
         self._picks[view.name] = _Picks(view.queue_remaining, count, at)
 
     def _forget(self, at: float) -> None:
-        self._picks = {name: picks for name, picks in self._picks.items() if at - picks.last < PICK_COUNTS_S}
+        self._picks = {name: picks for name, picks in self._picks.items() if at - picks.last < PICK_LIFETIME_S}

@@ -126,7 +126,7 @@ async def test_a_clock_that_stands_still_holds_nobody() -> None:
 
 async def test_a_silent_client_hears_what_is_missing() -> None:
     async with agent() as client:
-        assert await client.ask(b"") == "down #no server named: set agent-send\n"
+        assert await client.ask(b"") == "down #no server name received: set agent-send\n"
 
 
 async def test_clients_that_hang_up_at_any_moment_harm_nobody() -> None:
@@ -144,7 +144,7 @@ async def test_silent_clients_are_bounded_in_number_and_in_time() -> None:
         silent = [await stack.enter_async_context(client.connection()) for _ in range(3)]
         assert await client.ask(b"warm\n") == ""
         for reader, _ in silent:
-            assert await rest_of(reader) == b"down #no server named: set agent-send\n"
+            assert await rest_of(reader) == b"down #no server name received: set agent-send\n"
         assert await client.ask(b"warm\n") == "up ready\n"
 
 
@@ -156,7 +156,7 @@ async def test_without_a_port_nobody_listens() -> None:
 async def test_a_port_that_is_taken_is_named_by_its_setting() -> None:
     async with agent() as client:
         host, port = client.address
-        with pytest.raises(OSError, match="agent_host and agent_port"):
+        with pytest.raises(OSError, match=f"traffic.agent_port {port}: "):
             async with answering_agent_checks(
                 TrafficSettings(agent_host=host, agent_port=port), Snapshot(), lambda: NOW
             ):

@@ -7,7 +7,7 @@ import pytest
 
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.traffic.router import PICK_COUNTS_S, Router
+from statemachine.traffic.router import PICK_LIFETIME_S, Router
 from tests.traffic.samples import view
 
 
@@ -47,7 +47,7 @@ def test_a_pick_that_brought_no_work_is_forgotten() -> None:
     router = Router(first)
     views = [view("a", queue_remaining=0), view("b", queue_remaining=1)]
     assert name_of(router.choose(views, 0)) == "a"
-    assert name_of(router.choose(views, PICK_COUNTS_S)) == "a"
+    assert name_of(router.choose(views, PICK_LIFETIME_S)) == "a"
 
 
 @pytest.mark.parametrize("queue", [0, None])
@@ -68,5 +68,5 @@ def test_rare_requests_are_spread_over_equals() -> None:
 def test_the_memory_is_bounded_by_what_was_picked_lately() -> None:
     router = Router(first)
     for number in range(1000):
-        router.choose([view(f"s{number}")], number * PICK_COUNTS_S)
+        router.choose([view(f"s{number}")], number * PICK_LIFETIME_S)
     assert len(router._picks) == 1

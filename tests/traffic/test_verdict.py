@@ -3,7 +3,7 @@
 import pytest
 
 from statemachine.core.vocabulary import Reason, State
-from statemachine.traffic.agent import STEP_S, settles_in, verdict
+from statemachine.traffic.agent import STEP_S, renewal_wait, verdict
 from tests.traffic.samples import NOW, view
 
 
@@ -38,13 +38,13 @@ def test_what_is_known_without_a_check_is_said(state: State) -> None:
 def test_only_the_renewal_of_a_verdict_is_waited_for_and_not_for_long() -> None:
     renewals = (view("a", State.CHECKING), view("a", State.UNKNOWN, reason=Reason.FOREIGN_WORK_FINISHED))
     for one in renewals:
-        assert settles_in(one._replace(since=NOW - 0.1), NOW) == pytest.approx(STEP_S - 0.1)
-        assert settles_in(one._replace(since=NOW - STEP_S), NOW) == 0
+        assert renewal_wait(one._replace(since=NOW - 0.1), NOW) == pytest.approx(STEP_S - 0.1)
+        assert renewal_wait(one._replace(since=NOW - STEP_S), NOW) == 0
     for reason in (Reason.LINK_LOST, Reason.SERVER_RESTARTED, Reason.CHECK_UNRECOGNISED):
-        assert settles_in(view("a", State.UNKNOWN, reason=reason, since=NOW), NOW) == 0
-    assert settles_in(view("a", State.COLD, since=NOW), NOW) == 0
-    assert settles_in(None, NOW) == 0
+        assert renewal_wait(view("a", State.UNKNOWN, reason=reason, since=NOW), NOW) == 0
+    assert renewal_wait(view("a", State.COLD, since=NOW), NOW) == 0
+    assert renewal_wait(None, NOW) == 0
 
 
 def test_a_step_of_the_clock_makes_nobody_wait_longer() -> None:
-    assert settles_in(view("a", State.CHECKING, since=NOW + 3600), NOW) == STEP_S
+    assert renewal_wait(view("a", State.CHECKING, since=NOW + 3600), NOW) == STEP_S

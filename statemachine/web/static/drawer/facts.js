@@ -9,8 +9,6 @@ const OPEN_OUTCOMES = new Set(["recorded", "accepted"]);
 const VERSIONS = ["version", "pytorch_version", "python_version", "os"];
 
 export function nowFacts(view) {
-  const link = Object.assign(make("a", "", view.url), { target: "_blank", rel: "noopener noreferrer", id: "drawer-url" });
-  if (/^https?:/.test(view.url)) link.href = view.url;
   return [
     make("p", "why", make("b", "", reasonText(view.reason)), " ", make("span", "message", messageText(view))),
     progressBar(view.progress),
@@ -21,9 +19,15 @@ export function nowFacts(view) {
       ["next_action", view.next_action_at && time(view.next_action_at, true)],
       ["prompt", view.prompt_id && make("code", "prompt", view.prompt_id)],
       ["group", view.group],
-      ["url", link],
+      ["url", link(view.url)],
     ]),
   ];
+}
+
+function link(url) {
+  const node = Object.assign(make("a", "", url), { target: "_blank", rel: "noopener noreferrer", id: "drawer-url" });
+  if (/^https?:/.test(url)) node.href = url;
+  return node;
 }
 
 function progressBar(share) {
@@ -43,7 +47,8 @@ function time(at, future = false) {
 /** Render [label key, value] pairs; pairs without a value are skipped. */
 function factList(pairs) {
   const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "");
-  return make("dl", "fact-list", ...known.flatMap(([key, value]) => [make("dt", "", label(key)), make("dd", "", value)]));
+  const nodes = known.flatMap(([key, value]) => [make("dt", "", label(key)), make("dd", "", value)]);
+  return make("dl", "fact-list", ...nodes);
 }
 
 export function attemptItems(attempts) {

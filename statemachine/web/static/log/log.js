@@ -102,8 +102,9 @@ export class EventLog {
   }
 
   async #loadPage() {
-    const { state: to, reason: why } = filters();
-    const query = { before: this.#store.before, limit: PAGE_SIZE, ...(to && { state: to }), ...(why && { reason: why }) };
+    const query = { before: this.#store.before, limit: PAGE_SIZE };
+    if (state.value) query.state = state.value;
+    if (reason.value) query.reason = reason.value;
     const { entries, next } = await fetchLog(query);
     this.#store.addOlder(entries.map((entry) => ({ ...entry, key: `older/${entry.id}` })), next);
     this.#updateItems();

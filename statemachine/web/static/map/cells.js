@@ -1,5 +1,5 @@
-// The images of the map's cells, drawn once per state. States that need attention are filled, others are pale. Cells that
-// are large enough show the state's icon, smaller ones a simple shape.
+// The images of the map's cells, drawn once per state. States that need attention are filled, others are pale. Large
+// cells show the state's icon, small ones a simple shape.
 
 import { byId } from "../ui/dom.js";
 

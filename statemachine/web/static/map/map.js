@@ -1,4 +1,4 @@
-// The map of the fleet: one cell per server. It is a picture; the table offers the same to keyboards and screen readers.
+// The map of the fleet: one cell per server. It is a picture; keyboards and screen readers use the table instead.
 
 import { serverHash } from "../ui/address.js";
 import { byId } from "../ui/dom.js";
@@ -107,7 +107,9 @@ export class FleetMap {
     context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
     context.font = `12px ${style.fontFamily}`;
     context.fillStyle = style.color;
-    for (const { name, x, y, width } of this.#layout.blocks) context.fillText(shortened(name, width), x, y - LABEL_RISE);
+    for (const { name, x, y, width } of this.#layout.blocks) {
+      context.fillText(shortened(name, width), x, y - LABEL_RISE);
+    }
   }
 
   #viewAt({ offsetX, offsetY }) {

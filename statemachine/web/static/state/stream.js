@@ -1,5 +1,5 @@
-// The event stream. EventSource reconnects by itself after a broken connection, but not after an error response, and not
-// when the connection died silently, as it does while a computer sleeps; this module reconnects then, too.
+// The event stream. EventSource reconnects by itself after a broken connection. This module also reconnects after an
+// error response, and when the connection died silently, as it does while a computer sleeps.
 
 const MIN_RETRY_MS = 1000;
 const MAX_RETRY_MS = 15000;

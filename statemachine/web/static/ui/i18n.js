@@ -93,7 +93,9 @@ function setLanguage(chosen) {
 function translate(root) {
   for (const node of root.querySelectorAll("[data-text]")) node.textContent = label(node.dataset.text);
   for (const node of root.querySelectorAll("[data-state-text]")) node.textContent = stateText(node.dataset.stateText);
-  for (const node of root.querySelectorAll("[data-reason-text]")) node.textContent = reasonText(node.dataset.reasonText);
+  for (const node of root.querySelectorAll("[data-reason-text]")) {
+    node.textContent = reasonText(node.dataset.reasonText);
+  }
   for (const node of root.querySelectorAll("[data-aria-label]")) node.ariaLabel = label(node.dataset.ariaLabel);
   for (const node of root.querySelectorAll("[data-title]")) node.title = label(node.dataset.title);
   for (const node of root.querySelectorAll("[data-placeholder]")) node.placeholder = label(node.dataset.placeholder);

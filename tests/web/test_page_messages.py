@@ -32,15 +32,17 @@ globalThis.document = {
   body: { dataset: { language: %s } },
 };
 %s
-console.log(JSON.stringify(%s.map(messageText)));
+console.log(JSON.stringify(%s.map((entry) => messageText(entry))));
 """
 
 
-def rendered(language: str, *entries: dict[str, Any], catalogue: dict[str, Any] = CATALOGUE) -> list[str]:
+def rendered(
+    language: str, *entries: dict[str, Any], catalogue: dict[str, Any] = CATALOGUE, harness: str = HARNESS
+) -> list[str]:
     """Return what the page shows for these entries."""
     texts = {name: {"message": messages} if messages else {} for name, messages in catalogue.items()}
     source = (STATIC_DIR / "ui" / "i18n.js").read_text(encoding="utf-8")
-    script = HARNESS % (json.dumps(texts), json.dumps(language), source, json.dumps(entries))
+    script = harness % (json.dumps(texts), json.dumps(language), source, json.dumps(entries))
     assert NODE is not None
     command = [NODE, "--input-type=module", "-"]
     result = subprocess.run(command, input=script, capture_output=True, text=True, timeout=30, check=False)
@@ -103,3 +105,9 @@ def test_message_parameters_are_inserted_verbatim() -> None:
         entry("http", {"status": 0.1 + 0.2}),
     )
     assert shown == ["no node class $& {name} <b>", "HTTP 0", "HTTP 0.3"]
+
+
+def test_message_in_another_field_is_rendered_too() -> None:
+    link = {"trouble": "what the daemon wrote", "trouble_code": "http", "trouble_params": {"status": 502}}
+    script = HARNESS.replace("messageText(entry)", 'messageText(entry, "trouble")')
+    assert rendered("en", link, harness=script) == ["HTTP 502"]

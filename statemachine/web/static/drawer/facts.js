@@ -87,7 +87,7 @@ export function serverFacts({ server, link }) {
   const facts = [
     ...VERSIONS.map((key) => [key, server[key]]),
     ["link", make("span", "", state, " · ", connects)],
-    ["trouble", link.trouble],
+    ["trouble", messageText(link, "trouble")],
   ];
   return [...(server.devices ?? []).map(device), factList(facts)];
 }

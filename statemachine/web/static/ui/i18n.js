@@ -25,9 +25,9 @@ export const errorText = ({ code, message }) => find("label", `error_${code}`) ?
 export const joinList = (parts) => parts.join(LIST_SEPARATOR[language]);
 export const locale = () => (language === "zh" ? "zh-CN" : "en");
 
-/** Return the message of an entry in the reader's language, or `entry.message` where there is no template for it. */
-export function messageText(entry) {
-  return render(entry.message_code, entry.message_params) ?? entry.message;
+/** Return a message in the reader's language, or the daemon's sentence in `entry[field]` if it has no template. */
+export function messageText(entry, field = "message") {
+  return render(entry[`${field}_code`], entry[`${field}_params`]) ?? entry[field];
 }
 
 /** Return null if the code, a nested code or a parameter is unknown. */

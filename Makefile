@@ -21,8 +21,11 @@ run: .venv/runtime  ## run the service over the servers in settings.json
 	@echo "Starting the service with settings.json; press Ctrl-C to stop it."
 	@$(BIN)/python run.py --settings settings.json serve
 
-test: .venv/ready  ## run the tests: pure, in virtual time, over real sockets
-	$(BIN)/python -m pytest
+WORKERS ?= 4
+
+test: .venv/ready  ## run the tests: pure, in virtual time, over real sockets; WORKERS=4 in parallel
+	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 4
+	$(BIN)/python -m pytest -m alone
 
 check: .venv/ready  ## check format, lint, strict types and import contracts
 	$(BIN)/ruff format --check .

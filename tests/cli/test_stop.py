@@ -33,6 +33,7 @@ async def address_of(process: Process) -> str:
     raise AssertionError("the daemon ended")
 
 
+@pytest.mark.alone
 async def test_a_thousand_servers_are_left_within_five_seconds(tmp_path: Path) -> None:
     allow_descriptors(SERVERS)
     async with running_fleet([PERSONAS["loaded"]] * SERVERS) as fleet, aiohttp.ClientSession() as session:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from statemachine.fleet.checking import FOREIGN_GAP_S
 from tests.faults.frames import BINARY, RESERVED, TEXT, status, wire
 from tests.faults.front import Frame, Front, Raw
 from tests.faults.scene import PATIENCE_S, Json, Memory, Scene, faulty
@@ -118,7 +119,7 @@ async def test_chatter(tmp_path: Path, expected: Row) -> None:
 
 
 async def test_status_chatter(tmp_path: Path, expected: Row) -> None:
-    """A users' queue that moves hundreds of times a second makes four checks a second, however slow the machine is."""
+    """A queue that moves hundreds of times a second causes a check every 0.25 s at most, with at most two requests."""
     async with faulty(tmp_path, "loaded") as (scene, front):
         await scene.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
         asked, began = front.asked["GET /cache/check"], time.monotonic()
@@ -129,7 +130,7 @@ async def test_status_chatter(tmp_path: Path, expected: Row) -> None:
         await hears(scene, front)
         await scene.until_read(expected)
         await scene.until_state("loaded")
-        assert front.asked["GET /cache/check"] - asked < 8 + 4 * (time.monotonic() - began)
+        assert front.asked["GET /cache/check"] - asked <= 2 * (2 + (time.monotonic() - began) / FOREIGN_GAP_S)
 
 
 def ours(message: Json) -> bool:

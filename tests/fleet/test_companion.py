@@ -6,10 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+import pytest
+
 from statemachine.simulator import PERSONAS, running_fleet
 from tests.fleet.stage import daemon
 
-EVICTIONS = 50
+EVICTIONS = 15
 TARGET_S = 0.1
 BETWEEN_S = 0.3
 """Longer than the least time between two checks that others' work causes: evictions that follow each other sooner are
@@ -23,6 +25,7 @@ def shown(seconds: list[float]) -> str:
     return f"{1000 * median(seconds):.1f} ms (worst {1000 * max(seconds):.1f})"
 
 
+@pytest.mark.alone
 async def test_an_eviction_is_told_within_a_moment_of_the_servers_own_event(tmp_path: Path) -> None:
     told, cold = [], []
     async with running_fleet([QUICK]) as fleet, daemon(tmp_path, fleet.urls) as story:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.loop import NothingToDoError, VirtualLoop
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.mutants import MUTANTS
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,6 +21,7 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
 
 
+@pytest.mark.timeout(240)
 def test_no_rule_is_broken_in_a_few_worlds() -> None:
     run = simulate("--seeds", "12", "--jobs", "2")
     assert run.returncode == 0, run.stdout + run.stderr
@@ -35,17 +36,11 @@ def test_a_seed_is_lived_through_again_exactly() -> None:
     assert events == [line for line in second if line.startswith("    ")]
 
 
-@pytest.fixture(scope="module")
-def hunted() -> dict[str, str]:
-    """What became of each mutant."""
-    run = simulate("--mutants", "--jobs", "2")
-    return dict(line.split(": ", 1) for line in run.stdout.splitlines())
-
-
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
-def test_a_planted_fault_is_caught(mutant: Mutant, hunted: dict[str, str]) -> None:
-    assert hunted[mutant.name].startswith("caught")
+def test_simulation_of_planted_faults_catches_each() -> None:
+    run = simulate("--mutants", "--jobs", "2")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert run.stdout.count(": caught in seed ") == len(MUTANTS)
 
 
 def test_virtual_time_costs_nothing_and_is_exact() -> None:

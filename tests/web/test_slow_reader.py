@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import quantiles
 
 import orjson
+import pytest
 from aiohttp import ClientResponse
 
 from statemachine.web.stream import EventStream
@@ -81,6 +82,7 @@ async def last_id(reader: asyncio.StreamReader) -> int:
     return max(int(line.removeprefix(b"id: ")) for line in whole.split(b"\n") if line.startswith(b"id: "))
 
 
+@pytest.mark.alone
 async def test_a_slow_reader_slows_nobody_and_misses_nothing(tmp_path: Path) -> None:
     async with running_site(tmp_path) as site:
         stream = EventStream(site.ports, write_timeout_s=WRITE_TIMEOUT_S)

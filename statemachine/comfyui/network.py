@@ -13,7 +13,7 @@ from websockets.asyncio.client import connect
 
 from statemachine.comfyui.errors import AccessDeniedError, NotAnsweringError, NotUnderstoodError
 from statemachine.comfyui.transport import REDIRECTS, ConnectRefusedError, Reply
-from statemachine.comfyui.websocket import EagerConnection, WebSocket
+from statemachine.comfyui.websocket import TextConnection, WebSocket
 from statemachine.settings.masking import Mask
 
 MAX_BODY = 64 * 1024 * 1024
@@ -51,7 +51,7 @@ class NetworkTransport:
     nothing.
     """
 
-    __slots__ = ("_headers", "_mask", "_session", "_timeout_s", "_tls", "_url")
+    __slots__ = ("_connection", "_headers", "_mask", "_session", "_timeout_s", "_tls", "_url")
 
     def __init__(
         self,
@@ -60,12 +60,14 @@ class NetworkTransport:
         headers: Mapping[str, SecretStr],
         timeout_s: Callable[[], float],
         tls: ssl.SSLContext | None = None,
+        connection: type[TextConnection] = TextConnection,
     ) -> None:
         self._session = session
         self._url = url
         self._headers = {name: value.get_secret_value() for name, value in headers.items()}
         self._timeout_s = timeout_s
         self._tls = tls
+        self._connection = connection
         self._mask = Mask(headers.values())
 
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
@@ -106,7 +108,7 @@ class NetworkTransport:
         try:
             connection = await _Connect(
                 url,
-                create_connection=EagerConnection,
+                create_connection=self._connection,
                 additional_headers=self._headers,
                 user_agent_header="comfywarm",
                 compression=None,
@@ -124,7 +126,7 @@ class NetworkTransport:
             raise _connect_error(error) from error
         except (websockets.WebSocketException, ValueError) as error:
             raise NotAnsweringError(self._said(error)) from error
-        assert isinstance(connection, EagerConnection)  # noqa: S101 - it was asked for
+        assert isinstance(connection, TextConnection)  # noqa: S101 - set by create_connection
         _forget_handshake(connection)
         return WebSocket(connection, self._mask)
 
@@ -133,7 +135,7 @@ class NetworkTransport:
         return self._mask.text(_sentence(error))
 
 
-def _forget_handshake(connection: EagerConnection) -> None:
+def _forget_handshake(connection: TextConnection) -> None:
     """Its headers take a sixth of a connection's memory."""
     for said in (connection.request, connection.response):
         if said is not None:

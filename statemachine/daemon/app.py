@@ -15,9 +15,11 @@ from loguru import logger
 
 from statemachine.alerts.service import AlertService
 from statemachine.alerts.store import JournalAlertStore
+from statemachine.comfyui.fast_websocket import FastConnection
 from statemachine.comfyui.network import NetworkTransport, new_session
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.trust import Trust
+from statemachine.comfyui.websocket import TextConnection
 from statemachine.core.clock import Clock
 from statemachine.daemon.background import chance, in_background, new_id
 from statemachine.daemon.clustered import clustered
@@ -182,6 +184,7 @@ class Daemon:
             server.headers,
             lambda: self.config.settings.timing.http_timeout_s,
             self._trust.context(server),
+            FastConnection if self._started_with.fast_frames else TextConnection,
         )
 
     def _read_certificates(self, config: LoadedConfig) -> None:

@@ -9,7 +9,7 @@ from statemachine.comfyui.workflow import Workflow, WorkflowError, load_workflow
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.settings import ServerConfig, Settings, resolve_servers
 
-AT_START_ONLY = ("listen", "data_dir", "language", "logging", "traffic", "cluster")
+AT_START_ONLY = ("listen", "data_dir", "language", "fast_frames", "logging", "traffic", "cluster")
 """Settings that a running daemon cannot change."""
 
 

@@ -208,6 +208,8 @@ class Settings(Section):
     limits: Limits = Limits()
     when_busy_too_long: Literal["submit", "front"] = "submit"
     """After `timing.busy_wait_s`: submit at the end of the queue, or in front of the waiting prompts."""
+    fast_frames: bool = False
+    """Parse common /ws frames without the websockets library, at about half the processor time for each."""
     logging: Logging = Logging()
     journal: JournalSettings = JournalSettings()
     alerts: Alerts = Alerts()

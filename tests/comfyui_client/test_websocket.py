@@ -1,160 +1,214 @@
-"""How messages leave a /ws connection: at once, in order, and never past a fault of whoever receives them."""
+"""How texts leave a /ws connection: at once, in order, and none after the receiver has failed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from typing_extensions import override
 from websockets import ConnectionClosed
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.client import ClientProtocol
 from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
+from websockets.protocol import Event
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from statemachine.comfyui.errors import NotAnsweringError
+from statemachine.comfyui.fast_websocket import FastConnection
 from statemachine.comfyui.network import NetworkTransport, new_session
 from statemachine.comfyui.transport import Socket
-from statemachine.comfyui.websocket import EagerConnection
+from statemachine.comfyui.websocket import TextConnection
+from statemachine.daemon.app import running_daemon
+from statemachine.settings import parse_settings
+from statemachine.simulator import PERSONAS, running_fleet
+
+ConnectionType = type[TextConnection]
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+PATIENCE_S = 5.0
+
+both_connections = pytest.mark.parametrize("connection_type", [TextConnection, FastConnection])
 
 
 @asynccontextmanager
-async def connected(talk: Callable[[ServerConnection], Awaitable[None]]) -> AsyncIterator[Socket]:
-    """A socket to a server that says what `talk` says, and closes."""
-    async with serve(talk, "127.0.0.1", 0) as server, new_session() as session:
-        port = server.sockets[0].getsockname()[1]
-        socket = await NetworkTransport(session, f"http://127.0.0.1:{port}", {}, lambda: 5.0).connect("me")
+async def connected(
+    connection_type: ConnectionType, handler: Callable[[ServerConnection], Awaitable[None]]
+) -> AsyncIterator[Socket]:
+    """Yield a socket to a server that runs `handler` and then closes the connection."""
+    async with serve(handler, "127.0.0.1", 0) as server, new_session() as session, asyncio.timeout(PATIENCE_S):
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        transport = NetworkTransport(session, url, {}, lambda: PATIENCE_S, connection=connection_type)
+        socket = await transport.connect("me")
         yield socket
         await socket.close()
 
 
-async def test_a_text_is_handed_over_as_it_is_read_and_wakes_no_task() -> None:
-    """Outside of any task, that is by the transport's own callback: else the library no longer calls our method."""
-    heard_first = asyncio.Event()
-    heard: list[tuple[str, bool]] = []
+@both_connections
+async def test_listen_text_is_passed_outside_any_task(connection_type: ConnectionType) -> None:
+    first_received = asyncio.Event()
+    received: list[tuple[str, bool]] = []
 
-    async def talk(server: ServerConnection) -> None:
+    async def handler(server: ServerConnection) -> None:
         await server.send("first")
-        await heard_first.wait()
+        await first_received.wait()
         for text in ("second", "third"):
             await server.send(text)
 
     def receive(text: str) -> None:
-        heard_first.set()
-        heard.append((text, asyncio.current_task() is None))
+        first_received.set()
+        received.append((text, asyncio.current_task() is None))
 
-    async with connected(talk) as socket:
+    async with connected(connection_type, handler) as socket:
         with pytest.raises(NotAnsweringError):
             await socket.listen(receive)
-    assert heard[1:] == [("second", True), ("third", True)]
+    assert received[1:] == [("second", True), ("third", True)]
 
 
-async def test_fragments_are_one_text_and_nothing_overtakes_it() -> None:
-    async def talk(server: ServerConnection) -> None:
-        for said in ("a", ["b", "c", "d"], "e", [b"x", b"y"], b"z", "f"):
-            await server.send(said)
+@both_connections
+async def test_listen_fragments_are_joined_in_order(connection_type: ConnectionType) -> None:
+    async def handler(server: ServerConnection) -> None:
+        for message in ("a", ["b", "c", "d"], "e", [b"x", b"y"], b"z", "f"):
+            await server.send(message)
 
-    heard: list[str] = []
-    async with connected(talk) as socket:
+    received: list[str] = []
+    async with connected(connection_type, handler) as socket:
         with pytest.raises(NotAnsweringError):
-            await socket.listen(heard.append)
-    assert heard == ["a", "bcd", "e", "f"]
+            await socket.listen(received.append)
+    assert received == ["a", "bcd", "e", "f"]
 
 
-async def test_what_came_before_anybody_listened_comes_first() -> None:
-    said_all = asyncio.Event()
+@both_connections
+async def test_listen_texts_sent_earlier_come_first(connection_type: ConnectionType) -> None:
+    all_sent = asyncio.Event()
 
-    async def talk(server: ServerConnection) -> None:
+    async def handler(server: ServerConnection) -> None:
         for number in range(100):
             await server.send(str(number))
-        said_all.set()
+        all_sent.set()
 
-    heard: list[str] = []
-    async with connected(talk) as socket:
-        await said_all.wait()
+    received: list[str] = []
+    async with connected(connection_type, handler) as socket:
+        await all_sent.wait()
         with pytest.raises(NotAnsweringError):
-            await socket.listen(heard.append)
-    assert heard == [str(number) for number in range(100)]
+            await socket.listen(received.append)
+    assert received == [str(number) for number in range(100)]
 
 
+@both_connections
 @pytest.mark.parametrize("faulty", ["early", "late"])
-async def test_a_fault_of_the_receiver_ends_the_listening_and_is_not_lost(faulty: str) -> None:
-    heard_first = asyncio.Event()
-    heard: list[str] = []
+async def test_listen_error_of_receiver_is_raised(connection_type: ConnectionType, faulty: str) -> None:
+    first_received = asyncio.Event()
+    received: list[str] = []
 
-    async def talk(server: ServerConnection) -> None:
+    async def handler(server: ServerConnection) -> None:
         await server.send("early")
-        await heard_first.wait()
+        await first_received.wait()
         for text in ("late", "after it"):
             await server.send(text)
         await server.wait_closed()
 
     def receive(text: str) -> None:
-        heard_first.set()
-        heard.append(text)
+        first_received.set()
+        received.append(text)
         if text == faulty:
             raise LookupError(text)
 
-    async with connected(talk) as socket, asyncio.timeout(5):
+    async with connected(connection_type, handler) as socket:
         with pytest.raises(LookupError, match=faulty):
             await socket.listen(receive)
-    assert heard[-1] == faulty
+    assert received[-1] == faulty
 
 
-# However the network cuts the stream into pieces.
+@both_connections
+async def test_listen_text_that_is_not_utf8_closes(connection_type: ConnectionType) -> None:
+    async def handler(server: ServerConnection) -> None:
+        await server.send("good")
+        await server.send(b"\xff", text=True)
+        await server.send("after it")
+        await server.wait_closed()
+
+    received: list[str] = []
+    async with connected(connection_type, handler) as socket:
+        with pytest.raises(NotAnsweringError, match="1007"):
+            await socket.listen(received.append)
+    assert received == ["good"]
+
+
+# Streams cut into pieces of any size.
 
 LENGTHS = st.sampled_from([0, 1, 125, 126, 127, 65_535, 65_536, 70_000])
 
+Message = tuple[list[str], list[Frame]]
+"""The texts to receive, and the frames that carry them."""
 
-def text(length: int) -> tuple[list[str], list[Frame]]:
+
+def text(length: int) -> Message:
     return ["x" * length], [Frame(Opcode.TEXT, b"x" * length)]
 
 
-def in_fragments(parts: list[int]) -> tuple[list[str], list[Frame]]:
-    """With a ping between them, as it is allowed."""
-    last = len(parts) - 1
+def fragmented(lengths: list[int]) -> Message:
+    """Return a text in fragments, with a ping after each."""
+    last = len(lengths) - 1
     frames = [
-        one
-        for number, length in enumerate(parts)
-        for one in (
+        frame
+        for number, length in enumerate(lengths)
+        for frame in (
             Frame(Opcode.CONT if number else Opcode.TEXT, b"y" * length, fin=number == last),
             Frame(Opcode.PING, b"?"),
         )
     ]
-    return ["y" * sum(parts)], frames
+    return ["y" * sum(lengths)], frames
 
 
-def preview(length: int) -> tuple[list[str], list[Frame]]:
+def preview(length: int) -> Message:
     return [], [Frame(Opcode.BINARY, b"z" * length)]
 
 
-SAID = st.lists(
+MESSAGES = st.lists(
     st.builds(text, LENGTHS)
     | st.builds(preview, LENGTHS)
-    | st.builds(in_fragments, st.lists(LENGTHS, min_size=2, max_size=3)),
+    | st.builds(fragmented, st.lists(LENGTHS, min_size=2, max_size=3)),
     max_size=6,
 )
 
 
-class Nowhere:
-    """Takes everything."""
+class FakeTransport:
+    """A transport that drops what is written, and records whether reading is paused."""
+
+    paused = False
 
     def write(self, data: Any) -> None: ...
-    def pause_reading(self) -> None: ...
-    def resume_reading(self) -> None: ...
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
     def can_write_eof(self) -> bool:
         return False
 
+    def pause_reading(self) -> None:
+        self.paused = True
+
+    def resume_reading(self) -> None:
+        self.paused = False
+
     def close(self) -> None: ...
 
 
-def shaken(client: ClientProtocol) -> bytes:
-    """What a server answers to the client's handshake."""
+class Stream:
+    """A connection over a FakeTransport, and the handshake that the server sends on it."""
+
+    def __init__(self, connection_type: ConnectionType) -> None:
+        client = ClientProtocol(parse_uri("ws://127.0.0.1/"))
+        self.connection = connection_type(client, ping_interval=None)
+        self.transport = FakeTransport()
+        self.connection.connection_made(cast("asyncio.Transport", self.transport))
+        self.handshake = handshake_for(client)
+
+
+def handshake_for(client: ClientProtocol) -> bytes:
+    """Return the server's response to the client's handshake."""
     client.send_request(client.connect())
     server = ServerProtocol()
     server.receive_data(b"".join(client.data_to_send()))
@@ -164,42 +218,143 @@ def shaken(client: ClientProtocol) -> bytes:
     return b"".join(server.data_to_send())
 
 
-async def heard_of(frames: Sequence[Frame], cuts: Sequence[int], turns: Sequence[bool]) -> list[str]:
-    """What is heard of a stream that is cut into pieces of these sizes; at some cuts the loop has its turn."""
-    client = ClientProtocol(parse_uri("ws://127.0.0.1/"))
-    connection = EagerConnection(client, ping_interval=None)
-    connection.connection_made(cast("asyncio.Transport", Nowhere()))
-    stream = shaken(client) + b"".join(frame.serialize(mask=False) for frame in frames)
-    heard: list[str] = []
-    listening = asyncio.create_task(connection.listen(heard.append))
+def wire(frames: Sequence[Frame]) -> bytes:
+    return b"".join(frame.serialize(mask=False) for frame in frames)
+
+
+async def received_from(
+    connection_type: ConnectionType, frames: Sequence[Frame], cuts: Sequence[int], turns: Sequence[bool]
+) -> list[str]:
+    """Return the texts of a stream cut into pieces of these sizes; the event loop runs where `turns` is true."""
+    stream = Stream(connection_type)
+    data = stream.handshake + wire(frames)
+    received: list[str] = []
+    listening = asyncio.create_task(stream.connection.listen(received.append))
     at = 0
-    for number, size in enumerate([*cuts, len(stream)]):
-        connection.data_received(stream[at : at + size])
+    for number, size in enumerate([*cuts, len(data)]):
+        stream.connection.data_received(data[at : at + size])
         at += size
         if turns[number % len(turns)]:
             await asyncio.sleep(0)
     await asyncio.sleep(0)
-    connection.connection_lost(None)
+    stream.connection.connection_lost(None)
     with suppress(ConnectionClosed):
         await listening
-    return heard
+    return received
 
 
+@both_connections
 @given(
-    said=SAID, cuts=st.lists(st.integers(1, 400), max_size=20), turns=st.lists(st.booleans(), min_size=1, max_size=4)
+    messages=MESSAGES,
+    cuts=st.lists(st.integers(1, 400), max_size=20),
+    turns=st.lists(st.booleans(), min_size=1, max_size=4),
 )
-def test_texts_come_whole_and_in_order(
-    said: list[tuple[list[str], list[Frame]]], cuts: list[int], turns: list[bool]
+def test_listen_cut_stream_gives_whole_texts_in_order(
+    connection_type: ConnectionType, messages: list[Message], cuts: list[int], turns: list[bool]
 ) -> None:
-    frames = [frame for _, one in said for frame in one]
-    expected = [text for texts, _ in said for text in texts]
-    assert asyncio.run(heard_of(frames, cuts, turns)) == expected
+    frames = [frame for _, of_message in messages for frame in of_message]
+    expected = [one for texts, _ in messages for one in texts]
+    assert asyncio.run(received_from(connection_type, frames, cuts, turns)) == expected
 
 
+@both_connections
 @pytest.mark.parametrize("size", [1, 2, 3, 7])
-def test_a_stream_may_come_in_the_smallest_pieces(size: int) -> None:
-    frames = [
-        frame for one in (text(0), text(125), text(126), preview(130), in_fragments([3, 200])) for frame in one[1]
-    ]
-    heard = asyncio.run(heard_of([*frames, Frame(Opcode.TEXT, b"end")], [size] * 2_000, [False]))
-    assert [len(one) for one in heard] == [0, 125, 126, 203, 3]
+def test_listen_stream_of_small_pieces_is_read(connection_type: ConnectionType, size: int) -> None:
+    messages = [text(0), text(125), text(126), preview(130), fragmented([3, 200]), text(3)]
+    frames = [frame for _, of_message in messages for frame in of_message]
+    received = asyncio.run(received_from(connection_type, frames, [size] * 2_000, [False]))
+    assert [len(one) for one in received] == [0, 125, 126, 203, 3]
+
+
+@both_connections
+async def test_connection_without_listener_pauses_reading(connection_type: ConnectionType) -> None:
+    stream = Stream(connection_type)
+    stream.connection.data_received(stream.handshake + wire([Frame(Opcode.TEXT, b"x")] * 100))
+    assert stream.transport.paused
+    received: list[str] = []
+    listening = asyncio.create_task(stream.connection.listen(received.append))
+    await asyncio.sleep(0)
+    assert not stream.transport.paused
+    assert len(received) == 100
+    listening.cancel()
+
+
+class RecordingConnection(FastConnection):
+    """A FastConnection that records the frames that the library has parsed."""
+
+    parsed = 0
+
+    @override
+    def process_event(self, event: Event) -> None:
+        self.parsed += isinstance(event, Frame)
+        super().process_event(event)
+
+
+@pytest.mark.parametrize("in_handshake", [b"", wire([Frame(Opcode.TEXT, b"first")])], ids=["apart", "together"])
+async def test_fast_connection_parses_whole_texts_itself(in_handshake: bytes) -> None:
+    stream = Stream(RecordingConnection)
+    assert isinstance(stream.connection, RecordingConnection)
+    received: list[str] = []
+    stream.connection.data_received(stream.handshake + in_handshake)
+    listening = asyncio.create_task(stream.connection.listen(received.append))
+    await asyncio.sleep(0)
+    before = stream.connection.parsed
+    for length in (10, 200, 65_535):
+        stream.connection.data_received(wire([Frame(Opcode.TEXT, b"x" * length)] * 3))
+    assert stream.connection.parsed == before
+    assert len(received) == before + 9
+    listening.cancel()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"\x81\x7e\x00\x01x", b"\x81\x7f" + (1).to_bytes(8, "big") + b"x"],
+    ids=["2-byte length", "8-byte length"],
+)
+async def test_fast_connection_long_header_is_read(data: bytes) -> None:
+    stream = Stream(FastConnection)
+    received: list[str] = []
+    stream.connection.data_received(stream.handshake)
+    listening = asyncio.create_task(stream.connection.listen(received.append))
+    await asyncio.sleep(0)
+    stream.connection.data_received(data[:3])
+    stream.connection.data_received(data[3:] + data)
+    stream.connection.data_received(data)
+    assert received == ["x"] * 3
+    listening.cancel()
+
+
+async def test_fast_connection_masked_frame_closes() -> None:
+    stream = Stream(FastConnection)
+    received: list[str] = []
+    stream.connection.data_received(stream.handshake)
+    listening = asyncio.create_task(stream.connection.listen(received.append))
+    await asyncio.sleep(0)
+    stream.connection.data_received(Frame(Opcode.TEXT, b"text").serialize(mask=True))
+    stream.connection.connection_lost(None)
+    with pytest.raises(ConnectionClosed, match="1002"):
+        await listening
+    assert received == []
+
+
+@pytest.mark.parametrize("connection_type", [TextConnection, FastConnection])
+async def test_daemon_fast_frames_selects_connection(
+    connection_type: ConnectionType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: asyncio.Queue[ConnectionType] = asyncio.Queue()
+
+    def connection_made(connection: TextConnection, transport: asyncio.BaseTransport) -> None:
+        opened.put_nowait(type(connection))
+        super(TextConnection, connection).connection_made(transport)
+
+    monkeypatch.setattr(TextConnection, "connection_made", connection_made)
+    async with running_fleet([PERSONAS["loaded"]]) as fleet:
+        data = {
+            "servers": fleet.urls,
+            "workflows_dir": str(WORKFLOWS),
+            "listen": {"port": 0},
+            "logging": {"file": None},
+            **({"fast_frames": True} if connection_type is FastConnection else {}),
+        }
+        async with running_daemon(parse_settings(data, tmp_path, {})), asyncio.timeout(PATIENCE_S):
+            assert await opened.get() is connection_type

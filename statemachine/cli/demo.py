@@ -15,7 +15,7 @@ from statemachine.daemon.app import Daemon, running_daemon, until_stopped
 from statemachine.daemon.logging import configure_logging
 from statemachine.settings import Settings, parse_settings
 from statemachine.settings.model import Listen, Logging
-from statemachine.simulator import Fleet, Member, demo_fleet
+from statemachine.simulator import Member, SimFleet, demo_fleet
 
 PAUSED_PERSONA = "inspire"
 PAUSE_AFTER_S = 5.0
@@ -43,7 +43,7 @@ def serve_demo() -> None:
     uvloop.run(until_stopped(running_demo(Listen().port)))
 
 
-def _settings(fleet: Fleet, folder: Path, port: int) -> Settings:
+def _settings(fleet: SimFleet, folder: Path, port: int) -> Settings:
     """Quicker than an operator would want: a demo's day has minutes."""
     data = {
         "listen": {"port": port},
@@ -58,14 +58,14 @@ def _settings(fleet: Fleet, folder: Path, port: int) -> Settings:
     return parse_settings(data, folder, {})
 
 
-async def _pause_one(fleet: Fleet, daemon: Daemon) -> None:
+async def _pause_one(fleet: SimFleet, daemon: Daemon) -> None:
     """A fleet in which nobody is paused would not show every state."""
     await asyncio.sleep(PAUSE_AFTER_S)
     name = next(name for name, member in _named(fleet).items() if member.server.persona.name == PAUSED_PERSONA)
     await daemon.fleet.act(name, Action.PAUSE)
 
 
-def _named(fleet: Fleet) -> dict[str, Member]:
+def _named(fleet: SimFleet) -> dict[str, Member]:
     """The servers by what they play, numbered where several play the same."""
     named: dict[str, Member] = {}
     for member in fleet.members:

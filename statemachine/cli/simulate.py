@@ -7,7 +7,7 @@ import orjson
 import typer
 
 from statemachine.cli.context import fail, print_note, run_until_interrupted
-from statemachine.simulator import PERSONAS, Fleet, SimulateOptions, serve_fleet
+from statemachine.simulator import PERSONAS, SimFleet, SimulateOptions, serve_fleet
 
 USUAL = SimulateOptions()
 
@@ -41,17 +41,17 @@ def simulate(
         fail(f"the servers cannot listen: {error.strerror or error}; see --host and --base-port")
 
 
-def _show_list(fleet: Fleet) -> None:
+def _show_list(fleet: SimFleet) -> None:
     for member in fleet.members:
         print(f"{member.url}  {member.server.persona.name}")
     _say_running(fleet)
 
 
-def _show_settings(fleet: Fleet) -> None:
+def _show_settings(fleet: SimFleet) -> None:
     print(orjson.dumps({"servers": fleet.urls}, option=orjson.OPT_INDENT_2).decode())
     _say_running(fleet)
 
 
-def _say_running(fleet: Fleet) -> None:
+def _say_running(fleet: SimFleet) -> None:
     sys.stdout.flush()
     print_note(f"{len(fleet.members)} simulated servers are running; Ctrl-C ends them")

@@ -19,7 +19,7 @@ from statemachine.cluster.outbox import Outbox, publish_safely
 from statemachine.cluster.owned_records import LostError
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.records import UNREADABLE, Record, SharedEntry, told_from
-from statemachine.cluster.store import CutOffError, Kept, SharedStore, Source
+from statemachine.cluster.store import CutOffError, Dataset, Kept, SharedStore
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
@@ -195,7 +195,7 @@ class SharedJournal:
                     await self._read(after)
 
     async def _read(self, after: int) -> None:
-        async with aclosing(self._store.follow(Source.LOG, after)) as batches:
+        async with aclosing(self._store.follow(Dataset.LOG, after)) as batches:
             async for batch in batches:
                 for kept in batch.kept:
                     self._take(kept)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from loguru import logger
 
 from statemachine.cluster.records import Lease, lease_from
-from statemachine.cluster.store import ConflictError, CutOffError, Kept, SharedStore, Source
+from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept, SharedStore
 
 MARGIN = 0.2
 """Of the lease's length: so long before it can be taken from us we stop."""
@@ -110,7 +110,7 @@ class Membership:
 
     async def _end_ours(self) -> None:
         try:
-            await self._store.put(Source.NODES, self.node, replace(self._mine, over=True).encoded(), self._revision)
+            await self._store.put(Dataset.NODES, self.node, replace(self._mine, over=True).encoded(), self._revision)
         except (ConflictError, CutOffError) as error:
             logger.debug("our lease is left to end by itself: {}", error)
 
@@ -124,14 +124,14 @@ class Membership:
 
     async def _look_up(self, node: str) -> None:
         """Ask the engine's leader: what we follow may come late."""
-        kept = await self._store.get(Source.NODES, node)
+        kept = await self._store.get(Dataset.NODES, node)
         if kept is not None:
             self._see(kept)
 
     # The others
 
     async def _watch(self) -> None:
-        async with aclosing(self._store.follow(Source.NODES)) as batches:
+        async with aclosing(self._store.follow(Dataset.NODES)) as batches:
             async for batch in batches:
                 for kept in batch.kept:
                     self._see(kept)
@@ -165,7 +165,7 @@ class Membership:
     async def _end(self, kept: Kept, lease: Lease, silent_s: float) -> None:
         try:
             over = replace(lease, over=True).encoded()
-            revision = await self._store.put(Source.NODES, lease.node, over, kept.revision)
+            revision = await self._store.put(Dataset.NODES, lease.node, over, kept.revision)
         except ConflictError:
             await self._look_up(lease.node)
         else:
@@ -197,7 +197,7 @@ class Membership:
             return
         beat, began = replace(self._mine, beat=self._mine.beat + 1), self._steady()
         try:
-            revision = await self._store.put(Source.NODES, self.node, beat.encoded(), self._revision)
+            revision = await self._store.put(Dataset.NODES, self.node, beat.encoded(), self._revision)
         except ConflictError:
             await self._find_ourselves()
         else:
@@ -229,7 +229,7 @@ class Membership:
 
     async def _find_ourselves(self) -> None:
         """Our lease has another revision: a renewal whose answer was lost, or somebody has ended it."""
-        kept = await self._store.get(Source.NODES, self.node)
+        kept = await self._store.get(Dataset.NODES, self.node)
         lease = lease_from(kept.value) if kept is not None else None
         if kept is not None and lease is not None and lease.session == self.session and not lease.over:
             self._revision = kept.revision

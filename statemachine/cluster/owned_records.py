@@ -11,7 +11,7 @@ from typing import Any
 from loguru import logger
 
 from statemachine.cluster.records import Record, record_from
-from statemachine.cluster.store import ConflictError, CutOffError, SharedStore, Source
+from statemachine.cluster.store import ConflictError, CutOffError, Dataset, SharedStore
 
 AGAIN_S = 0.5
 """Between two tries while the store does not answer."""
@@ -141,7 +141,7 @@ class OwnRecords:
             return
         for _ in range(TRIES):
             try:
-                held.revision = await self._store.put(Source.SERVERS, server, record.encoded(), held.revision)
+                held.revision = await self._store.put(Dataset.SERVERS, server, record.encoded(), held.revision)
             except ConflictError:
                 held.revision = await self._revision_if_ours(server, held)
             else:
@@ -151,7 +151,7 @@ class OwnRecords:
 
     async def _revision_if_ours(self, server: str, held: _Held) -> int:
         """After a conflict: of a write of ours whose answer was lost. LostError where somebody else has written."""
-        kept = await self._store.get(Source.SERVERS, server)
+        kept = await self._store.get(Dataset.SERVERS, server)
         if kept is None or record_from(kept.value).session != held.written.session:
             logger.info("{} has been taken over by another node", server)
             raise LostError(f"{server} has been taken over by another node")

@@ -16,7 +16,7 @@ from statemachine.cluster.membership import Membership
 from statemachine.cluster.owned_records import OwnRecords
 from statemachine.cluster.records import Record, record_from
 from statemachine.cluster.rendezvous import chosen
-from statemachine.cluster.store import ConflictError, CutOffError, Kept, SharedStore, Source
+from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept, SharedStore
 from statemachine.core.ownership import ServerHost
 
 TICK_S = 0.25
@@ -92,7 +92,7 @@ class LeasedOwnership:
     # What is heard
 
     async def _watch(self) -> None:
-        async with aclosing(self._store.follow(Source.SERVERS)) as batches:
+        async with aclosing(self._store.follow(Dataset.SERVERS)) as batches:
             async for batch in batches:
                 for kept in batch.kept:
                     self._see(kept)
@@ -198,7 +198,7 @@ class LeasedOwnership:
         record, revision = self._records[server]
         with suppress(ConflictError, CutOffError):
             free = record.owned_by(None, None)
-            revision = await self._store.put(Source.SERVERS, server, free.encoded(), revision)
+            revision = await self._store.put(Dataset.SERVERS, server, free.encoded(), revision)
             self._see(Kept(server, free.encoded(), revision))
 
     async def _take_one(self, server: str) -> str | None:
@@ -215,9 +215,9 @@ class LeasedOwnership:
             return False
         record = record.owned_by(self._membership.node, self._session)
         try:
-            revision = await self._store.put(Source.SERVERS, server, record.encoded(), revision)
+            revision = await self._store.put(Dataset.SERVERS, server, record.encoded(), revision)
         except ConflictError:
-            kept = await self._store.get(Source.SERVERS, server)
+            kept = await self._store.get(Dataset.SERVERS, server)
             if kept is not None:
                 self._see(kept)
             return False

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 from loguru import logger
 
-from statemachine.cluster.store import ConflictError, CutOffError, Kept, SharedStore, Source
+from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept, SharedStore
 from statemachine.core.backoff import Budget
 from statemachine.core.ownership import Ownership
 
@@ -84,7 +84,7 @@ class SharedPermits:
         self._wake.set()
 
     async def _watch(self) -> None:
-        async with aclosing(self._store.follow(Source.SHARED)) as batches:
+        async with aclosing(self._store.follow(Dataset.SHARED)) as batches:
             async for batch in batches:
                 for kept in batch.kept:
                     if kept.key == LEDGER:
@@ -126,7 +126,7 @@ class SharedPermits:
         ledger |= {name: host for name in may if (host := self._wanted[name]) is not None}
         granted = self._let_in(ledger)
         if ledger != self._ledger:
-            revision = await self._store.put(Source.SHARED, LEDGER, orjson.dumps(ledger), self._revision)
+            revision = await self._store.put(Dataset.SHARED, LEDGER, orjson.dumps(ledger), self._revision)
             self._know(ledger, revision)
         for waiter in granted:
             self._grant(waiter)
@@ -159,7 +159,7 @@ class SharedPermits:
     async def _look(self) -> bool:
         """Whatever has become of our write, the engine's leader knows the ledger. Whether it could be asked."""
         try:
-            kept = await self._store.get(Source.SHARED, LEDGER)
+            kept = await self._store.get(Dataset.SHARED, LEDGER)
         except CutOffError:
             return False
         if kept is not None:

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Protocol
 
 
-class Source(StrEnum):
-    """What can be followed. `LOG` is appended to; the others are buckets, which keep only each key's newest value."""
+class Dataset(StrEnum):
+    """Data that the nodes share and follow. `LOG` is append-only; the others keep the latest value per key."""
 
     LOG = "log"
     NODES = "nodes"
@@ -33,7 +33,7 @@ class ConflictError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One value. `revision` is the number of the write within its source, rising; `key` is empty in the log."""
+    """One value. `revision` is the number of the write within its dataset, rising; `key` is empty in the log."""
 
     key: str
     value: bytes
@@ -63,15 +63,15 @@ class SharedStore(Protocol):
         """
         ...
 
-    async def put(self, bucket: Source, key: str, value: bytes, revision: int) -> int:
+    async def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
         """Replace the value written as `revision` (0: there is none yet); its new revision. ConflictError otherwise."""
         ...
 
-    async def get(self, bucket: Source, key: str) -> Kept | None:
+    async def get(self, bucket: Dataset, key: str) -> Kept | None:
         """The newest value, as the engine's leader knows it; None where there is none."""
         ...
 
-    def follow(self, source: Source, after: int = 0) -> AsyncGenerator[Batch, None]:
+    def follow(self, dataset: Dataset, after: int = 0) -> AsyncGenerator[Batch, None]:
         """All that is kept with a revision above `after`, and then what comes, for ever: interruptions are waited out.
 
         Nothing is left out and nothing comes twice, but that a bucket keeps only the newest value of each key. Where

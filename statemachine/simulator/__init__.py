@@ -5,8 +5,8 @@ client, or it would agree with the client's mistakes.
 """
 
 from statemachine.simulator.fleet import (
-    Fleet,
     Member,
+    SimFleet,
     SimulateOptions,
     demo_fleet,
     running_fleet,
@@ -17,9 +17,9 @@ from statemachine.simulator.server import SimServer
 
 __all__ = [
     "PERSONAS",
-    "Fleet",
     "Member",
     "Persona",
+    "SimFleet",
     "SimServer",
     "SimulateOptions",
     "demo_fleet",

@@ -39,7 +39,7 @@ class Member:
 
 
 @dataclass(frozen=True)
-class Fleet:
+class SimFleet:
     """A running fleet, in the order of its personas."""
 
     members: list[Member]
@@ -78,7 +78,7 @@ async def running_fleet(
     scale: float = 1.0,
     hosts: Sequence[str] = LOOPBACK,
     groups: Sequence[str] = (),
-) -> AsyncIterator[Fleet]:
+) -> AsyncIterator[SimFleet]:
     """One listening server for each persona, spread over `hosts`; with `base_port` 0 on any free ports.
 
     `groups`, if given, has a group for each persona. The same seed gives the same fleet.
@@ -92,11 +92,11 @@ async def running_fleet(
             members.append(Member(server, *address, groups[index] if groups else "default"))
         for member in members:
             await member.server.start()
-        yield Fleet(members)
+        yield SimFleet(members)
 
 
 @asynccontextmanager
-async def demo_fleet(seed: int = 1, *, scale: float = 1.0, base_port: int = 0) -> AsyncIterator[Fleet]:
+async def demo_fleet(seed: int = 1, *, scale: float = 1.0, base_port: int = 0) -> AsyncIterator[SimFleet]:
     """Thirteen servers in three groups that show every state within about a minute; a warm-up takes 16 to 40 s."""
     groups, names = zip(*((group, name) for group, row in DEMO.items() for name in row), strict=True)
     personas = [PERSONAS[name] for name in names]
@@ -104,7 +104,7 @@ async def demo_fleet(seed: int = 1, *, scale: float = 1.0, base_port: int = 0) -
         yield fleet
 
 
-async def serve_fleet(options: SimulateOptions, ready: Callable[[Fleet], None]) -> None:
+async def serve_fleet(options: SimulateOptions, ready: Callable[[SimFleet], None]) -> None:
     """Run a fleet until cancelled; `ready` is told once every server listens.
 
     Raises ValueError for a persona that does not exist, OSError for a port that is taken.

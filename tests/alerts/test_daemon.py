@@ -10,7 +10,7 @@ import pytest
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS
-from statemachine.simulator.fleet import Fleet, running_fleet
+from statemachine.simulator.fleet import SimFleet, running_fleet
 from tests.alerts.listeners import PATIENCE_S, Listener, Mailbox, listening, receiving_mail
 from tests.settings.samples import REPOSITORY
 
@@ -20,7 +20,7 @@ TIMING = {"check_interval_s": 0.2, "retry_s": 0.1, "http_timeout_s": 2, "link_ba
 class World:
     """Four servers of one host, and everybody who is told of them."""
 
-    def __init__(self, folder: Path, fleet: Fleet, web: Listener, stuck: Listener, mail: Mailbox) -> None:
+    def __init__(self, folder: Path, fleet: SimFleet, web: Listener, stuck: Listener, mail: Mailbox) -> None:
         self.folder, self.fleet, self.web, self.stuck, self.mail = folder, fleet, web, stuck, mail
 
     def settings(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import aiohttp
 
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
-from statemachine.simulator import PERSONAS, Fleet, Persona, SimServer, running_fleet
+from statemachine.simulator import PERSONAS, Persona, SimFleet, SimServer, running_fleet
 from tests.browser.history import write_history
 from tests.kill.process import DaemonProcess
 
@@ -142,7 +142,7 @@ async def many(folder: Path) -> AsyncIterator[Deployment]:
 
 
 @asynccontextmanager
-async def simulated(specs: Specs) -> AsyncIterator[tuple[Fleet, dict[str, SimServer]]]:
+async def simulated(specs: Specs) -> AsyncIterator[tuple[SimFleet, dict[str, SimServer]]]:
     """Run the simulated servers; yield the fleet and its servers by name."""
     personas = [persona for _, persona in specs.values()]
     async with running_fleet(personas, scale=SCALE, hosts=HOSTS) as fleet:
@@ -160,7 +160,7 @@ async def _process(folder: Path, settings: Json) -> AsyncIterator[DaemonProcess]
         await daemon.end()
 
 
-def settings_over(fleet: Fleet, specs: Specs, **more: Any) -> Json:
+def settings_over(fleet: SimFleet, specs: Specs, **more: Any) -> Json:
     """Return the settings for the fleet; `more` replaces top-level keys."""
     named = zip(fleet.urls, specs.items(), strict=True)
     return {

@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from statemachine.simulator import Fleet, running_fleet
+from statemachine.simulator import SimFleet, running_fleet
 from statemachine.simulator.profiles import PERSONAS
 from tests.cli.rig import PATIENCE_S, REPOSITORY, started
 
@@ -29,7 +29,7 @@ class Site:
 
     folder: Path
     process: Process
-    fleet: Fleet
+    fleet: SimFleet
     session: aiohttp.ClientSession
     address: str
 

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from statemachine.daemon.process import allow_descriptors
-from statemachine.simulator import Fleet, Member, running_fleet
+from statemachine.simulator import Member, SimFleet, running_fleet
 from statemachine.simulator.profiles import PERSONAS
 from tests.cli.rig import PATIENCE_S, REPOSITORY, started
 from tests.cli.test_stop import address_of
@@ -63,7 +63,7 @@ def settings_of(members: list[Member]) -> str:
 
 
 @asynccontextmanager
-async def users(fleet: Fleet) -> AsyncIterator[None]:
+async def users(fleet: SimFleet) -> AsyncIterator[None]:
     """Somebody's job on some loaded server, fifty times a second."""
     rng, loaded = Random(1), [one.server for one in fleet.members if one.server.persona.name == "loaded"]
 

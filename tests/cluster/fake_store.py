@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from statemachine.cluster.store import Batch, ConflictError, CutOffError, Kept, SharedStore, Source
+from statemachine.cluster.store import Batch, ConflictError, CutOffError, Dataset, Kept, SharedStore
 
 DEDUPLICATION_S = 120.0
 CHUNK = 100
@@ -27,8 +27,8 @@ Answered = Callable[[bytes], Awaitable[bytes]]
 
 
 @dataclass
-class FakeSource:
-    """What one source keeps, in order of revision."""
+class FakeDataset:
+    """What one dataset keeps, in order of revision."""
 
     last: int = 0
     log: list[Kept] = field(default_factory=list)
@@ -63,7 +63,7 @@ class FakeEngine:
         self.in_doubt = in_doubt
         self.lineage = LINEAGE
         self.is_up = True
-        self.sources = {source: FakeSource() for source in Source}
+        self.datasets = {dataset: FakeDataset() for dataset in Dataset}
         self.stores: dict[str, FakeStore] = {}
         self._cut: set[str] = set()
         self._numbers: dict[str, tuple[int, float]] = {}
@@ -96,28 +96,28 @@ class FakeEngine:
 
     def trim(self, below: int) -> None:
         """The log forgets all entries under this number."""
-        log = self.sources[Source.LOG]
+        log = self.datasets[Dataset.LOG]
         log.log = [kept for kept in log.log if kept.revision >= below]
 
     def append(self, value: bytes, message_id: str) -> int:
         now = asyncio.get_running_loop().time()
         number, at = self._numbers.get(message_id, (0, -DEDUPLICATION_S))
         if now - at >= DEDUPLICATION_S:
-            number = self.sources[Source.LOG].add("", value)
+            number = self.datasets[Dataset.LOG].add("", value)
             self._numbers[message_id] = (number, now)
             self.change()
         return number
 
-    def put(self, bucket: Source, key: str, value: bytes, revision: int) -> int:
+    def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
         present = self.get(bucket, key)
         if (present.revision if present else 0) != revision:
             raise ConflictError(f"{bucket} {key} is not at {revision}")
-        number = self.sources[bucket].add(key, value)
+        number = self.datasets[bucket].add(key, value)
         self.change()
         return number
 
-    def get(self, bucket: Source, key: str) -> Kept | None:
-        return self.sources[bucket].keys.get(key)
+    def get(self, bucket: Dataset, key: str) -> Kept | None:
+        return self.datasets[bucket].keys.get(key)
 
     def others(self, node: str) -> "Iterable[FakeStore]":
         return [store for name, store in self.stores.items() if name != node and self.reaches(name)]
@@ -158,19 +158,19 @@ class FakeStore(SharedStore):
         return await self._write(lambda: self._engine.append(value, message_id))
 
     @override
-    async def put(self, bucket: Source, key: str, value: bytes, revision: int) -> int:
+    async def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
         return await self._write(lambda: self._engine.put(bucket, key, value, revision))
 
     @override
-    async def get(self, bucket: Source, key: str) -> Kept | None:
+    async def get(self, bucket: Dataset, key: str) -> Kept | None:
         return await self._there_and_back(lambda: self._engine.get(bucket, key))
 
     @override
-    async def follow(self, source: Source, after: int = 0) -> AsyncGenerator[Batch, None]:
+    async def follow(self, dataset: Dataset, after: int = 0) -> AsyncGenerator[Batch, None]:
         has_begun = False
         while True:
             await self._until_connected()
-            kept = self._engine.sources[source].above(after)
+            kept = self._engine.datasets[dataset].above(after)
             if has_begun and not kept:
                 await self._engine.changed()
                 continue

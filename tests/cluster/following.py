@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
-from statemachine.cluster.store import Batch, Kept, SharedStore, Source
+from statemachine.cluster.store import Batch, Dataset, Kept, SharedStore
 
 PATIENCE_S = 30.0
 POLL_S = 0.01
@@ -23,11 +23,11 @@ async def until(holds: Callable[[], bool]) -> float:
 class Follower:
     """Reads in the background, and checks at each batch what must always hold."""
 
-    def __init__(self, store: SharedStore, source: Source, after: int = 0) -> None:
+    def __init__(self, store: SharedStore, dataset: Dataset, after: int = 0) -> None:
         self.kept: list[Kept] = []
         self.batches: list[Batch] = []
         self._came = asyncio.Event()
-        self._task = asyncio.get_running_loop().create_task(self._read(store, source, after))
+        self._task = asyncio.get_running_loop().create_task(self._read(store, dataset, after))
 
     @property
     def values(self) -> list[bytes]:
@@ -43,9 +43,9 @@ class Follower:
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _read(self, store: SharedStore, source: Source, after: int) -> None:
+    async def _read(self, store: SharedStore, dataset: Dataset, after: int) -> None:
         last = after
-        async with aclosing(store.follow(source, after)) as batches:
+        async with aclosing(store.follow(dataset, after)) as batches:
             async for batch in batches:
                 for kept in batch.kept:
                     assert kept.revision > last
@@ -56,8 +56,8 @@ class Follower:
 
 
 @asynccontextmanager
-async def following(store: SharedStore, source: Source, after: int = 0) -> AsyncIterator[Follower]:
-    follower = Follower(store, source, after)
+async def following(store: SharedStore, dataset: Dataset, after: int = 0) -> AsyncIterator[Follower]:
+    follower = Follower(store, dataset, after)
     try:
         yield follower
     finally:

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from nats.errors import TimeoutError as NatsTimeoutError
 
 from statemachine.cluster.nats import NatsOptions, connected
-from statemachine.cluster.store import Source
+from statemachine.cluster.store import Dataset
 from tests.cluster.following import following, until
 from tests.cluster.nats_rig import nats_rig
 
@@ -43,7 +43,7 @@ async def test_its_permissions_are_enough(conf: Path, tmp_path: Path) -> None:
             assert await a.ask("act.node", b"pause") == b"pause"
             a.tell("live", b"figures")
             await until(lambda: heard == [b"figures"])
-            for bucket in (Source.NODES, Source.SERVERS, Source.SHARED):
+            for bucket in (Dataset.NODES, Dataset.SERVERS, Dataset.SHARED):
                 revision = await a.put(bucket, "192.0.2.1:8188", b"1", 0)
                 await a.put(bucket, "192.0.2.1:8188", b"2", revision)
                 async with following(b, bucket) as follower:
@@ -51,7 +51,7 @@ async def test_its_permissions_are_enough(conf: Path, tmp_path: Path) -> None:
                 assert (await b.get(bucket, "192.0.2.1:8188")) is not None
             for i in range(2_000):
                 await a.append(b"x" * 500, str(i))
-            async with following(b, Source.LOG) as log:
+            async with following(b, Dataset.LOG) as log:
                 await log.until(lambda log: len(log.kept) == 2_000)
         assert "Violation" not in (rig.servers[0].folder / "server.log").read_text()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from statemachine.cluster.store import ConflictError, CutOffError, Kept, Source
+from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept
 from tests.cluster.fake_store import CHUNK, FakeEngine
 from tests.cluster.following import following
 from tests.simulation.loop import VirtualLoop
@@ -44,11 +44,11 @@ def test_a_write_in_doubt_may_have_been_done() -> None:
         a, b = engine.store("a"), engine.store("b")
         engine.cut("a")
         with pytest.raises(CutOffError):
-            await a.put(Source.SERVERS, "s", b"a", 0)
-        assert await b.get(Source.SERVERS, "s") == Kept("s", b"a", 1)
+            await a.put(Dataset.SERVERS, "s", b"a", 0)
+        assert await b.get(Dataset.SERVERS, "s") == Kept("s", b"a", 1)
         engine.heal("a")
         with pytest.raises(ConflictError):
-            await a.put(Source.SERVERS, "s", b"a", 0)
+            await a.put(Dataset.SERVERS, "s", b"a", 0)
 
     run(story())
 
@@ -60,7 +60,7 @@ def test_an_answer_is_lost_on_its_way_back() -> None:
         asyncio.get_running_loop().call_later(1.5, engine.cut, "a")
         with pytest.raises(CutOffError):
             await store.append(b"x", "x")
-        assert engine.sources[Source.LOG].last == 1
+        assert engine.datasets[Dataset.LOG].last == 1
 
     run(story())
 
@@ -82,7 +82,7 @@ def test_the_partitioned_node_reads_later_what_the_others_wrote() -> None:
     async def story() -> None:
         engine = FakeEngine(latency=Random(1).random)
         a, b = engine.store("a", timeout_s=9.0), engine.store("b", timeout_s=9.0)
-        async with following(a, Source.LOG) as log:
+        async with following(a, Dataset.LOG) as log:
             await b.append(b"0", "0")
             await log.until(lambda log: len(log.kept) == 1)
             engine.cut("a")
@@ -119,7 +119,7 @@ def test_a_trimmed_log_is_read_from_what_is_left() -> None:
         for i in range(10):
             await store.append(b"%d" % i, str(i))
         engine.trim(below=8)
-        async with following(store, Source.LOG, after=2) as log:
+        async with following(store, Dataset.LOG, after=2) as log:
             await log.until(lambda log: bool(log.kept))
         assert [kept.revision for kept in log.kept] == [8, 9, 10]
 

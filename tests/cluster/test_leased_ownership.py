@@ -6,7 +6,7 @@ from random import Random
 
 from statemachine.cluster.records import record_from
 from statemachine.cluster.rendezvous import chosen
-from statemachine.cluster.store import Source
+from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, running, settled
 from tests.cluster.virtual import in_virtual_time
@@ -113,7 +113,7 @@ async def test_a_server_is_laid_down_before_it_is_given_up(tmp_path: Path) -> No
     owners: list[str | None] = []
 
     def note_owner(server: str) -> None:
-        kept = shared.get(Source.SERVERS, server)
+        kept = shared.get(Dataset.SERVERS, server)
         owners.append(record_from(kept.value).node if kept else None)
 
     async with running(one):
@@ -209,8 +209,8 @@ async def test_a_fault_of_the_hands_leaves_no_server_without_care(tmp_path: Path
 @in_virtual_time
 async def test_garbage_in_the_store_stops_nobody(tmp_path: Path) -> None:
     shared = engine()
-    shared.put(Source.SERVERS, "s0", b"garbage", 0)
-    shared.put(Source.NODES, "two", b"[]", 0)
+    shared.put(Dataset.SERVERS, "s0", b"garbage", 0)
+    shared.put(Dataset.NODES, "two", b"[]", 0)
     one, two = made(shared, tmp_path, "one", "two")
     async with running(one, two):
         assert one.hands.up | two.hands.up == set(SERVERS)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 from statemachine.cluster.membership import MARGIN, RENEWALS, Identity, Membership
 from statemachine.cluster.records import Lease, lease_from
-from statemachine.cluster.store import Source
+from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.following import until
 from tests.cluster.nodes import LEASE_S, engine, loop_time, new_id, settled
@@ -36,7 +36,7 @@ async def member(shared: FakeEngine, name: str, clock: Clock | None = None) -> A
 
 
 def lease_of(shared: FakeEngine, name: str) -> Lease:
-    kept = shared.get(Source.NODES, name)
+    kept = shared.get(Dataset.NODES, name)
     assert kept is not None
     return lease_from(kept.value)
 

@@ -16,7 +16,7 @@ from nats.errors import Error as NatsError
 
 from statemachine.cluster.nats import NatsOptions, connected
 from statemachine.cluster.nats.connection import Connection
-from statemachine.cluster.store import Batch, CutOffError, Kept, SharedStore, Source
+from statemachine.cluster.store import Batch, CutOffError, Dataset, Kept, SharedStore
 from tests.cluster.following import PATIENCE_S, POLL_S, following, until
 from tests.cluster.nats_rig import NatsRig, nats_rig
 from tests.comfyui.rig import free_port
@@ -71,8 +71,8 @@ async def test_two_fleets_share_an_engine(tmp_path: Path) -> None:
         one.tell("news", b"of one")
         assert await one.append(b"x", "x") == 1
         assert await two.append(b"y", "x") == 1
-        await one.put(Source.SHARED, "k", b"one", 0)
-        assert await two.get(Source.SHARED, "k") is None
+        await one.put(Dataset.SHARED, "k", b"one", 0)
+        assert await two.get(Dataset.SHARED, "k") is None
         assert heard == []
 
 
@@ -80,7 +80,7 @@ async def test_a_log_that_was_trimmed_is_read_from_what_is_left(tmp_path: Path) 
     async with nats_rig(tmp_path) as rig, connected(options(rig, log_max_messages=3)) as store:
         for i in range(10):
             await store.append(b"%d" % i, str(i))
-        async with following(store, Source.LOG, after=2) as log:
+        async with following(store, Dataset.LOG, after=2) as log:
             await log.until(lambda log: len(log.kept) == 3)
         assert [kept.revision for kept in log.kept] == [8, 9, 10]
         assert log.batches[-1].caught_up
@@ -91,13 +91,13 @@ async def test_a_restart_keeps_everything(tmp_path: Path) -> None:
         async with connected(options(rig)) as store:
             lineage = store.lineage
             await store.append(b"x", "x")
-            revision = await store.put(Source.NODES, "n", b"n", 0)
+            revision = await store.put(Dataset.NODES, "n", b"n", 0)
         await rig.stop_all()
         await rig.start_all()
         async with connected(options(rig)) as store:
             assert store.lineage == lineage
             assert await store.append(b"x", "x") == 1
-            assert await store.get(Source.NODES, "n") == Kept("n", b"n", revision)
+            assert await store.get(Dataset.NODES, "n") == Kept("n", b"n", revision)
 
 
 async def test_another_life_has_another_lineage(tmp_path: Path) -> None:
@@ -109,14 +109,14 @@ async def test_another_life_has_another_lineage(tmp_path: Path) -> None:
 
 
 async def test_a_stream_that_was_made_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
-    async with nats_rig(tmp_path) as rig, connected(options(rig)) as store, following(store, Source.LOG) as log:
+    async with nats_rig(tmp_path) as rig, connected(options(rig)) as store, following(store, Dataset.LOG) as log:
         await store.append(b"old", "1")
         await log.until(lambda log: log.values == [b"old"])
         by_hand = Client()
         await by_hand.connect(rig.urls)
         await by_hand.jetstream().delete_stream("comfywarm_log")
         await by_hand.close()
-        async with connected(options(rig)) as other, following(other, Source.LOG) as others_log:
+        async with connected(options(rig)) as other, following(other, Dataset.LOG) as others_log:
             assert await other.append(b"new", "2") == 1
             await others_log.until(lambda log: log.values == [b"new"])
             await other.append(b"newer", "3")
@@ -130,7 +130,7 @@ async def test_a_log_whose_entries_are_too_old_is_empty_at_once(tmp_path: Path) 
         await store.append(b"old", "1")
         await asyncio.sleep(0.5)
         begun = time.perf_counter()
-        async with following(store, Source.LOG) as log:
+        async with following(store, Dataset.LOG) as log:
             await log.until(lambda log: bool(log.batches))
         assert log.batches == [Batch([], caught_up=True)]
         assert time.perf_counter() - begun < 0.3
@@ -138,15 +138,15 @@ async def test_a_log_whose_entries_are_too_old_is_empty_at_once(tmp_path: Path) 
 
 async def test_a_key_that_was_deleted_by_hand_is_not_there(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
-        await store.put(Source.NODES, "n", b"1", 0)
-        async with following(store, Source.NODES) as nodes:
+        await store.put(Dataset.NODES, "n", b"1", 0)
+        async with following(store, Dataset.NODES) as nodes:
             await nodes.until(lambda nodes: len(nodes.kept) == 1)
             by_hand = Client()
             await by_hand.connect(rig.urls)
             await (await by_hand.jetstream().key_value("comfywarm_nodes")).delete("n")
             await by_hand.close()
-            assert await store.get(Source.NODES, "n") is None
-            assert await store.put(Source.NODES, "n", b"2", 0) == 3
+            assert await store.get(Dataset.NODES, "n") is None
+            assert await store.put(Dataset.NODES, "n", b"2", 0) == 3
             await nodes.until(lambda nodes: len(nodes.kept) == 2)
         assert nodes.values == [b"1", b"2"]
 
@@ -155,7 +155,7 @@ async def test_a_server_that_freezes_is_left(tmp_path: Path) -> None:
     """Calls end by their own limit, before the connection does; it ends some 2 s later, and a new one is made."""
     async with nats_rig(tmp_path) as rig, connected(options(rig, timeout_s=0.5)) as store:
         rig.pause(0)
-        calls = store.append(b"x", "x"), store.get(Source.NODES, "n"), store.ask("what", b"?")
+        calls = store.append(b"x", "x"), store.get(Dataset.NODES, "n"), store.ask("what", b"?")
         results = await asyncio.gather(*calls, return_exceptions=True)
         assert store.connected
         assert [type(result) for result in results] == [CutOffError] * 3

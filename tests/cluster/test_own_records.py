@@ -4,7 +4,7 @@ import asyncio
 
 from statemachine.cluster.owned_records import OwnRecords
 from statemachine.cluster.records import Record, record_from
-from statemachine.cluster.store import Source
+from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
 from tests.simulation.loop import VirtualLoop
 
@@ -16,13 +16,13 @@ def test_a_server_that_is_let_go_while_the_engine_is_away_is_free_once_it_is_bac
         engine = FakeEngine()
         store = engine.store("a")
         own, ours = OwnRecords(store, lambda _: None), Record("session", "a")
-        own.hold(SERVER, ours, await store.put(Source.SERVERS, SERVER, ours.encoded(), 0))
+        own.hold(SERVER, ours, await store.put(Dataset.SERVERS, SERVER, ours.encoded(), 0))
         engine.down()
         await own.release(SERVER)
         assert SERVER not in own
         engine.up()
         await asyncio.sleep(5.0)
-        kept = await store.get(Source.SERVERS, SERVER)
+        kept = await store.get(Dataset.SERVERS, SERVER)
         assert kept is not None
         return record_from(kept.value)
 

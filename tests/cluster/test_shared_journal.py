@@ -7,7 +7,7 @@ from pathlib import Path
 
 from statemachine.cluster.outbox import LIMIT
 from statemachine.cluster.records import Record, SharedEntry
-from statemachine.cluster.store import Source
+from statemachine.cluster.store import Dataset
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import BACKLOG_LIMIT
@@ -186,7 +186,7 @@ async def test_many_attempts_at_once_drop_no_entries(tmp_path: Path) -> None:
     shared = engine()
     for number in range(BACKLOG_LIMIT + 500):
         row = attempt_row(attempt(f"p{number}", server=f"s{number}"))
-        shared.put(Source.SERVERS, f"s{number}", Record("s", "n", row).encoded(), 0)
+        shared.put(Dataset.SERVERS, f"s{number}", Record("s", "n", row).encoded(), 0)
     async with two(shared, tmp_path) as (_, other, _told):
         await asyncio.sleep(30)
         assert other.node.journal.dropped == 0

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import orjson
 
 from statemachine.cluster.permits import LEDGER, SharedPermits
-from statemachine.cluster.store import Source
+from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import engine, settled
 from tests.cluster.owners import OwnsWhatever
@@ -16,7 +16,7 @@ from tests.cluster.virtual import in_virtual_time
 
 def held(both: FakeEngine) -> dict[str, str]:
     """By the ledger."""
-    kept = both.get(Source.SHARED, LEDGER)
+    kept = both.get(Dataset.SHARED, LEDGER)
     ledger: dict[str, str] = orjson.loads(kept.value) if kept is not None else {}
     return ledger
 

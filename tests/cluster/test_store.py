@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from statemachine.cluster.nats import NatsOptions, connected
 from statemachine.cluster.nats.layout import decode, encode
-from statemachine.cluster.store import Batch, ConflictError, CutOffError, Kept, SharedStore, Source
+from statemachine.cluster.store import Batch, ConflictError, CutOffError, Dataset, Kept, SharedStore
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.following import following, until
 from tests.cluster.nats_rig import nats_rig
@@ -78,7 +78,7 @@ async def test_the_log_numbers_without_gaps_and_knows_what_it_has(stage: Stage) 
     assert await appended(stage.a, b"one", b"two") == [1, 2]
     assert await stage.b.append(b"two again", "two") == 2
     assert await appended(stage.b, b"three") == [3]
-    async with following(stage.a, Source.LOG) as log:
+    async with following(stage.a, Dataset.LOG) as log:
         await log.until(lambda log: len(log.kept) == 3)
     assert log.kept == [Kept("", b"one", 1), Kept("", b"two", 2), Kept("", b"three", 3)]
 
@@ -89,48 +89,48 @@ async def test_both_know_the_same_lineage(stage: Stage) -> None:
 
 
 async def test_a_key_changes_only_from_what_was_expected(stage: Stage) -> None:
-    first = await stage.a.put(Source.SERVERS, "s", b"1", 0)
+    first = await stage.a.put(Dataset.SERVERS, "s", b"1", 0)
     with pytest.raises(ConflictError):
-        await stage.b.put(Source.SERVERS, "s", b"no", 0)
-    second = await stage.b.put(Source.SERVERS, "s", b"2", first)
+        await stage.b.put(Dataset.SERVERS, "s", b"no", 0)
+    second = await stage.b.put(Dataset.SERVERS, "s", b"2", first)
     with pytest.raises(ConflictError):
-        await stage.a.put(Source.SERVERS, "s", b"no", first)
+        await stage.a.put(Dataset.SERVERS, "s", b"no", first)
     assert second > first
-    assert await stage.a.get(Source.SERVERS, "s") == Kept("s", b"2", second)
+    assert await stage.a.get(Dataset.SERVERS, "s") == Kept("s", b"2", second)
 
 
 async def test_a_key_that_is_not_there_yet_cannot_be_replaced(stage: Stage) -> None:
-    assert await stage.a.get(Source.NODES, "n") is None
+    assert await stage.a.get(Dataset.NODES, "n") is None
     with pytest.raises(ConflictError):
-        await stage.a.put(Source.NODES, "n", b"no", 7)
+        await stage.a.put(Dataset.NODES, "n", b"no", 7)
 
 
 async def test_of_racers_one_wins(stage: Stage) -> None:
     stores = [stage.a, stage.b] * 5
     results = await asyncio.gather(
-        *(store.put(Source.SHARED, "k", bytes([i]), 0) for i, store in enumerate(stores)), return_exceptions=True
+        *(store.put(Dataset.SHARED, "k", bytes([i]), 0) for i, store in enumerate(stores)), return_exceptions=True
     )
     winners = [i for i, result in enumerate(results) if isinstance(result, int)]
     assert len(winners) == 1
     assert sum(isinstance(result, ConflictError) for result in results) == len(stores) - 1
-    kept = await stage.b.get(Source.SHARED, "k")
+    kept = await stage.b.get(Dataset.SHARED, "k")
     assert kept is not None
     assert kept.value == bytes(winners)
 
 
 async def test_buckets_are_apart(stage: Stage) -> None:
-    for source in (Source.NODES, Source.SERVERS, Source.SHARED):
-        assert await stage.a.put(source, "k", source.encode(), 0) == 1
+    for dataset in (Dataset.NODES, Dataset.SERVERS, Dataset.SHARED):
+        assert await stage.a.put(dataset, "k", dataset.encode(), 0) == 1
 
 
 async def test_any_text_is_a_key(stage: Stage) -> None:
     for key in ODD_KEYS:
-        await stage.a.put(Source.SERVERS, key, key.encode(), 0)
+        await stage.a.put(Dataset.SERVERS, key, key.encode(), 0)
     for key in ODD_KEYS:
-        kept = await stage.b.get(Source.SERVERS, key)
+        kept = await stage.b.get(Dataset.SERVERS, key)
         assert kept is not None
         assert (kept.key, kept.value) == (key, key.encode())
-    async with following(stage.b, Source.SERVERS) as servers:
+    async with following(stage.b, Dataset.SERVERS) as servers:
         await servers.until(lambda servers: len(servers.kept) == len(ODD_KEYS))
     assert [kept.key for kept in servers.kept] == ODD_KEYS
 
@@ -142,7 +142,7 @@ def test_keys_come_back_from_subjects(key: str) -> None:
 
 
 async def test_an_empty_source_says_so(stage: Stage) -> None:
-    async with following(stage.a, Source.LOG) as log:
+    async with following(stage.a, Dataset.LOG) as log:
         await log.until(lambda log: len(log.batches) == 1)
         assert log.batches == [Batch([], caught_up=True)]
         await appended(stage.b, b"one")
@@ -152,14 +152,14 @@ async def test_an_empty_source_says_so(stage: Stage) -> None:
 
 async def test_nothing_new_says_so_too(stage: Stage) -> None:
     await appended(stage.a, b"one", b"two")
-    async with following(stage.b, Source.LOG, after=2) as log:
+    async with following(stage.b, Dataset.LOG, after=2) as log:
         await log.until(lambda log: len(log.batches) == 1)
     assert log.batches == [Batch([], caught_up=True)]
 
 
 async def test_following_begins_in_the_middle(stage: Stage) -> None:
     await appended(stage.a, b"one", b"two", b"three")
-    async with following(stage.b, Source.LOG, after=1) as log:
+    async with following(stage.b, Dataset.LOG, after=1) as log:
         await log.until(lambda log: len(log.kept) == 2)
     assert log.kept == [Kept("", b"two", 2), Kept("", b"three", 3)]
 
@@ -168,7 +168,7 @@ async def test_only_the_last_of_many_is_caught_up(stage: Stage) -> None:
     values = [str(i).encode() for i in range(2000)]
     for start in range(0, len(values), 100):
         await asyncio.gather(*(stage.a.append(value, value.decode()) for value in values[start : start + 100]))
-    async with following(stage.b, Source.LOG) as log:
+    async with following(stage.b, Dataset.LOG) as log:
         await log.until(lambda log: len(log.kept) == len(values))
     assert sorted(log.values) == sorted(values)
     assert [batch.caught_up for batch in log.batches] == [False] * (len(log.batches) - 1) + [True]
@@ -176,10 +176,10 @@ async def test_only_the_last_of_many_is_caught_up(stage: Stage) -> None:
 
 
 async def test_a_bucket_keeps_the_newest(stage: Stage) -> None:
-    revision = await stage.a.put(Source.SERVERS, "s", b"old", 0)
-    await stage.a.put(Source.SERVERS, "t", b"t", 0)
-    await stage.a.put(Source.SERVERS, "s", b"new", revision)
-    async with following(stage.b, Source.SERVERS) as servers:
+    revision = await stage.a.put(Dataset.SERVERS, "s", b"old", 0)
+    await stage.a.put(Dataset.SERVERS, "t", b"t", 0)
+    await stage.a.put(Dataset.SERVERS, "s", b"new", revision)
+    async with following(stage.b, Dataset.SERVERS) as servers:
         await servers.until(lambda servers: len(servers.kept) >= 2)
         assert servers.kept == [Kept("t", b"t", 2), Kept("s", b"new", 3)]
         assert servers.batches[-1].caught_up
@@ -187,7 +187,7 @@ async def test_a_bucket_keeps_the_newest(stage: Stage) -> None:
 
 async def test_what_is_written_is_followed_at_once(stage: Stage) -> None:
     delays = []
-    async with following(stage.b, Source.LOG) as log:
+    async with following(stage.b, Dataset.LOG) as log:
         await log.until(lambda log: bool(log.batches))
         for i in range(50):
             begun = time.perf_counter()
@@ -198,16 +198,16 @@ async def test_what_is_written_is_followed_at_once(stage: Stage) -> None:
 
 
 async def test_following_outlives_an_interruption(stage: Stage) -> None:
-    async with following(stage.a, Source.LOG) as log, following(stage.a, Source.SERVERS) as servers:
+    async with following(stage.a, Dataset.LOG) as log, following(stage.a, Dataset.SERVERS) as servers:
         await appended(stage.b, b"one")
-        revision = await stage.b.put(Source.SERVERS, "s", b"1", 0)
+        revision = await stage.b.put(Dataset.SERVERS, "s", b"1", 0)
         await log.until(lambda log: len(log.kept) == 1)
         await servers.until(lambda servers: len(servers.kept) == 1)
         await stage.cut()
         await asyncio.sleep(0.3)
         await stage.heal()
         await appended(stage.b, b"two", b"three")
-        await stage.b.put(Source.SERVERS, "s", b"2", revision)
+        await stage.b.put(Dataset.SERVERS, "s", b"2", revision)
         await log.until(lambda log: len(log.kept) >= 3)
         await servers.until(lambda servers: len(servers.kept) >= 2)
         assert log.values == [b"one", b"two", b"three"]
@@ -280,8 +280,8 @@ async def test_every_call_ends_in_time_when_cut_off(stage: Stage) -> None:
     begun = time.perf_counter()
     results = await asyncio.gather(
         stage.a.append(b"x", "x"),
-        stage.a.put(Source.SERVERS, "s", b"x", 0),
-        stage.a.get(Source.SERVERS, "s"),
+        stage.a.put(Dataset.SERVERS, "s", b"x", 0),
+        stage.a.get(Dataset.SERVERS, "s"),
         stage.a.ask("what", b"?"),
         stage.a.hear("news", lambda value: None),
         stage.a.answer("what", answered),

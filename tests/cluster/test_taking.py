@@ -11,7 +11,7 @@ from statemachine.cluster.membership import Identity, Membership
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import SharedPermits
 from statemachine.cluster.records import Record
-from statemachine.cluster.store import Source
+from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.following import until
 from tests.cluster.owners import OwnsWhatever
@@ -68,7 +68,7 @@ async def test_a_node_that_stops_takes_nothing_that_others_leave() -> None:
 async def test_what_was_heard_of_servers_before_they_were_shown_is_told_then() -> None:
     engine, told = FakeEngine(), list[str]()
     for name in SERVERS:
-        await engine.store("other").put(Source.SERVERS, name, Record("session", "other").encoded(), 0)
+        await engine.store("other").put(Dataset.SERVERS, name, Record("session", "other").encoded(), 0)
     async with node(engine, "a") as a:
         a.add_listener(lambda name, record: told.append(f"{name} {record.node}"))
         await until(lambda: len(told) == len(SERVERS))

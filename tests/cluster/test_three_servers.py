@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from statemachine.cluster.nats import NatsOptions, connected
-from statemachine.cluster.store import ConflictError, CutOffError, SharedStore, Source
+from statemachine.cluster.store import ConflictError, CutOffError, Dataset, SharedStore
 from tests.cluster.following import Follower, following, until
 from tests.cluster.nats_rig import NatsRig, nats_rig
 
@@ -57,9 +57,9 @@ class Writer:
     async def _count(self) -> None:
         """Nobody else writes it: a conflict is with a write of ours that was in doubt, and was done."""
         try:
-            self.revision = await self.store.put(Source.SERVERS, "count", b"%d" % self.done, self.revision)
+            self.revision = await self.store.put(Dataset.SERVERS, "count", b"%d" % self.done, self.revision)
         except ConflictError as error:
-            kept = await self.store.get(Source.SERVERS, "count")
+            kept = await self.store.get(Dataset.SERVERS, "count")
             if kept is None or kept.revision <= self.revision:
                 raise CutOffError("a frozen leader goes on, for a moment") from error
             assert kept.value == b"%d" % self.done
@@ -106,8 +106,8 @@ async def show(folder: Path) -> AsyncIterator[Show]:
         async with (
             connected(options) as one,
             connected(options) as two,
-            following(two, Source.LOG) as log,
-            following(two, Source.SERVERS) as servers,
+            following(two, Dataset.LOG) as log,
+            following(two, Dataset.SERVERS) as servers,
             writing(one) as (writer, task),
         ):
             show = Show(rig, writer, task, log, servers)

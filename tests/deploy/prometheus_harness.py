@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from statemachine.simulator import PERSONAS, Fleet
+from statemachine.simulator import PERSONAS, SimFleet
 from statemachine.simulator.fleet import running_fleet
 from tests.comfyui.rig import free_port
 from tests.deploy.promql import CONFIGURATION, RULES
@@ -128,7 +128,7 @@ class Prometheus:
 class Deployment:
     """The simulated fleet, the daemon and Prometheus."""
 
-    fleet: Fleet
+    fleet: SimFleet
     daemon: DaemonProcess
     prometheus: Prometheus
     session: aiohttp.ClientSession
@@ -172,7 +172,7 @@ async def deployed(folder: Path) -> AsyncIterator[Deployment]:
         yield Deployment(fleet, daemon, prometheus, session)
 
 
-def _settings(fleet: Fleet) -> dict[str, Any]:
+def _settings(fleet: SimFleet) -> dict[str, Any]:
     return {
         "servers": [{"url": member.url, "group": member.group} for member in fleet.members],
         "workflows_dir": str(REPOSITORY / "workflows"),

@@ -6,7 +6,7 @@ import sys
 import aiohttp
 import pytest
 
-from statemachine.simulator import PERSONAS, Fleet, SimulateOptions, demo_fleet, running_fleet, serve_fleet
+from statemachine.simulator import PERSONAS, SimFleet, SimulateOptions, demo_fleet, running_fleet, serve_fleet
 from tests.scenarios import watching
 
 
@@ -65,7 +65,7 @@ async def test_the_demo_has_three_groups() -> None:
 
 
 async def test_simulate_serves_until_cancelled() -> None:
-    fleets: asyncio.Queue[Fleet] = asyncio.Queue()
+    fleets: asyncio.Queue[SimFleet] = asyncio.Queue()
     options = SimulateOptions(count=3, base_port=0, personas=("loaded", "cold"))
     task = asyncio.create_task(serve_fleet(options, fleets.put_nowait))
     fleet = await asyncio.wait_for(fleets.get(), 10)

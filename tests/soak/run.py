@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from statemachine.simulator import PERSONAS, Fleet, Persona, running_fleet
+from statemachine.simulator import PERSONAS, Persona, SimFleet, running_fleet
 from tests.kill.process import REPOSITORY, DaemonProcess
 from tests.kill.readers import Reading, read_stream
 from tests.soak.samples import Sample, descriptors, resident_mib, tasks_in
@@ -63,7 +63,7 @@ async def soak(
         return samples
 
 
-def _settings(fleet: Fleet, personas: list[Persona]) -> dict[str, object]:
+def _settings(fleet: SimFleet, personas: list[Persona]) -> dict[str, object]:
     entries = [
         {"url": url, "workflows": ["smoke" if persona.name == "stock" else "cache_models"]}
         for url, persona in zip(fleet.urls, personas, strict=True)

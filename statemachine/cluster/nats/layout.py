@@ -10,7 +10,7 @@ from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.kv import KeyValue
 
 from statemachine.cluster.nats.options import NatsOptions
-from statemachine.cluster.store import Source
+from statemachine.cluster.store import Dataset
 
 MAX_REPLICAS = 5
 DEDUPLICATION_S = 120.0
@@ -30,7 +30,7 @@ def decode(token: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """One source's stream. `created` tells it from another of the same name; the log's `key_prefix` is empty."""
+    """One dataset's stream. `created` tells it from another of the same name; the log's `key_prefix` is empty."""
 
     stream: str
     key_prefix: str
@@ -46,14 +46,14 @@ class Layout:
 
     prefix: str
 
-    def bucket(self, source: Source) -> str:
-        return f"{self.prefix}_{source}"
+    def bucket(self, dataset: Dataset) -> str:
+        return f"{self.prefix}_{dataset}"
 
-    def stream(self, source: Source) -> str:
-        return f"{self.prefix}_log" if source is Source.LOG else f"KV_{self.bucket(source)}"
+    def stream(self, dataset: Dataset) -> str:
+        return f"{self.prefix}_log" if dataset is Dataset.LOG else f"KV_{self.bucket(dataset)}"
 
-    def key_prefix(self, source: Source) -> str:
-        return "" if source is Source.LOG else f"$KV.{self.bucket(source)}."
+    def key_prefix(self, dataset: Dataset) -> str:
+        return "" if dataset is Dataset.LOG else f"$KV.{self.bucket(dataset)}."
 
     @property
     def log_subject(self) -> str:
@@ -65,15 +65,15 @@ class Layout:
     def asked(self, subject: str) -> str:
         return f"{self.prefix}.asked.{encode(subject)}"
 
-    def key_value(self, source: Source, js: JetStreamContext) -> KeyValue:
+    def key_value(self, dataset: Dataset, js: JetStreamContext) -> KeyValue:
         """The bucket; it is asked of its leader."""
-        return KeyValue(self.bucket(source), self.stream(source), self.key_prefix(source), js, direct=False)
+        return KeyValue(self.bucket(dataset), self.stream(dataset), self.key_prefix(dataset), js, direct=False)
 
 
-async def prepare(js: JetStreamContext, options: NatsOptions) -> dict[Source, Place]:
+async def prepare(js: JetStreamContext, options: NatsOptions) -> dict[Dataset, Place]:
     """Make what is missing, leave what is there."""
     layout = Layout(options.prefix)
-    return {source: await _place(js, layout, source, options) for source in Source}
+    return {dataset: await _place(js, layout, dataset, options) for dataset in Dataset}
 
 
 def lineage_of(log: Place) -> int:
@@ -81,15 +81,15 @@ def lineage_of(log: Place) -> int:
     return int(log.created.timestamp() * 1000) % LINEAGES + 1
 
 
-async def _place(js: JetStreamContext, layout: Layout, source: Source, options: NatsOptions) -> Place:
-    stream = layout.stream(source)
+async def _place(js: JetStreamContext, layout: Layout, dataset: Dataset, options: NatsOptions) -> Place:
+    stream = layout.stream(dataset)
     created = await _created(js, stream)
     if created is None:
-        await _make(js, layout, source, options)
+        await _make(js, layout, dataset, options)
         created = await _created(js, stream)
     if created is None:
         raise NotFoundError(description=f"{stream} is gone again")
-    return Place(stream, layout.key_prefix(source), created)
+    return Place(stream, layout.key_prefix(dataset), created)
 
 
 async def _created(js: JetStreamContext, stream: str) -> datetime | None:
@@ -99,13 +99,13 @@ async def _created(js: JetStreamContext, stream: str) -> datetime | None:
         return None
 
 
-async def _make(js: JetStreamContext, layout: Layout, source: Source, options: NatsOptions) -> None:
+async def _make(js: JetStreamContext, layout: Layout, dataset: Dataset, options: NatsOptions) -> None:
     """Another node may be quicker, and may have other options: what it has made is as good."""
     try:
-        if source is Source.LOG:
+        if dataset is Dataset.LOG:
             await js.add_stream(_log_config(layout, options))
         else:
-            await js.create_key_value(_bucket_config(layout.bucket(source), options))
+            await js.create_key_value(_bucket_config(layout.bucket(dataset), options))
     except BadRequestError as error:
         if error.err_code != NAME_IS_TAKEN:
             raise
@@ -113,7 +113,7 @@ async def _make(js: JetStreamContext, layout: Layout, source: Source, options: N
 
 def _log_config(layout: Layout, options: NatsOptions) -> StreamConfig:
     return StreamConfig(
-        name=layout.stream(Source.LOG),
+        name=layout.stream(Dataset.LOG),
         subjects=[layout.log_subject],
         storage=StorageType.FILE,
         num_replicas=min(MAX_REPLICAS, options.replicas),

@@ -17,7 +17,7 @@ from statemachine.cluster.nats import reader
 from statemachine.cluster.nats.connection import FAULTS, Connection, describe, end
 from statemachine.cluster.nats.layout import Layout, Place, encode, lineage_of, prepare
 from statemachine.cluster.nats.options import NatsOptions
-from statemachine.cluster.store import Batch, ConflictError, CutOffError, Kept, SharedStore, Source
+from statemachine.cluster.store import Batch, ConflictError, CutOffError, Dataset, Kept, SharedStore
 
 PREPARE_PAUSE_S = 0.2
 
@@ -45,7 +45,7 @@ class NatsStore(SharedStore):
         self._connection = connection
         self._options = options
         self._layout = Layout(options.prefix)
-        self._places: dict[Source, Place] = {}
+        self._places: dict[Dataset, Place] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
@@ -56,7 +56,7 @@ class NatsStore(SharedStore):
     @property
     @override
     def lineage(self) -> int:
-        return lineage_of(self._places[Source.LOG])
+        return lineage_of(self._places[Dataset.LOG])
 
     async def prepare(self, patience_s: float) -> None:
         """Make what is missing in the engine, trying again where it is not ready."""
@@ -83,14 +83,14 @@ class NatsStore(SharedStore):
         return ack.seq
 
     @override
-    async def put(self, bucket: Source, key: str, value: bytes, revision: int) -> int:
+    async def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
         try:
             return await self._bounded(_write(self._bucket(bucket), encode(key), value, revision))
         except KeyWrongLastSequenceError as error:
             raise ConflictError(f"{bucket} {key} is not at {revision}") from error
 
     @override
-    async def get(self, bucket: Source, key: str) -> Kept | None:
+    async def get(self, bucket: Dataset, key: str) -> Kept | None:
         try:
             entry = await self._bounded(self._bucket(bucket).get(encode(key)))
         except KeyNotFoundError:
@@ -98,8 +98,8 @@ class NatsStore(SharedStore):
         return Kept(key, entry.value or b"", entry.revision or 0)
 
     @override
-    def follow(self, source: Source, after: int = 0) -> AsyncGenerator[Batch, None]:
-        return reader.follow(self._connection, self._places[source], after)
+    def follow(self, dataset: Dataset, after: int = 0) -> AsyncGenerator[Batch, None]:
+        return reader.follow(self._connection, self._places[dataset], after)
 
     @override
     def tell(self, subject: str, value: bytes) -> None:
@@ -126,14 +126,14 @@ class NatsStore(SharedStore):
 
         await self._bounded(self._connection.subscribe(self._layout.asked(subject), ear))
 
-    async def _prepared(self) -> dict[Source, Place]:
+    async def _prepared(self) -> dict[Dataset, Place]:
         await self._connection.until_up()
         return await prepare(self._js(), self._options)
 
     def _js(self) -> JetStreamContext:
         return self._connection.client.jetstream(timeout=self._options.timeout_s)
 
-    def _bucket(self, bucket: Source) -> KeyValue:
+    def _bucket(self, bucket: Dataset) -> KeyValue:
         return self._layout.key_value(bucket, self._js())
 
     async def _bounded(self, call: Coroutine[Any, Any, Result]) -> Result:

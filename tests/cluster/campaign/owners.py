@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from statemachine.cluster.nats import NatsOptions, connected
 from statemachine.cluster.records import record_from
-from statemachine.cluster.store import Kept, SharedStore, Source
+from statemachine.cluster.store import Dataset, Kept, SharedStore
 from tests.kill.process import POLL_S
 
 
@@ -34,7 +34,7 @@ class Owners:
         """Server → its owners, the oldest first."""
 
     async def follow(self, store: SharedStore) -> None:
-        async with aclosing(store.follow(Source.SERVERS)) as batches:
+        async with aclosing(store.follow(Dataset.SERVERS)) as batches:
             async for batch in batches:
                 for kept in batch.kept:
                     self._see(kept)

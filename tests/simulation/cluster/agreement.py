@@ -6,7 +6,7 @@ import orjson
 
 from statemachine.cluster.permits import LEDGER
 from statemachine.cluster.records import told_from
-from statemachine.cluster.store import Source
+from statemachine.cluster.store import Dataset
 from tests.simulation.book import Book
 from tests.simulation.cluster.engine import WatchedEngine
 from tests.simulation.cluster.seat import Seat
@@ -31,7 +31,7 @@ def disagreements(engine: WatchedEngine, seats: Sequence[Seat], books: Iterable[
 
 
 def _ledger(engine: WatchedEngine) -> frozenset[str]:
-    kept = engine.get(Source.SHARED, LEDGER)
+    kept = engine.get(Dataset.SHARED, LEDGER)
     return frozenset(orjson.loads(kept.value)) if kept is not None else frozenset()
 
 
@@ -45,7 +45,7 @@ def is_owned_once(engine: WatchedEngine, seats: Sequence[Seat], server: str) -> 
 def log_of(engine: WatchedEngine) -> list[Row]:
     """Number, server and state of each entry of the log that all share."""
     rows = []
-    for kept in engine.sources[Source.LOG].log:
+    for kept in engine.datasets[Dataset.LOG].log:
         entry = told_from(kept.value).entry
         rows.append((kept.revision, entry.server, entry.dest.value if entry.dest else None))
     return rows

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from typing_extensions import override
 
 from statemachine.cluster.records import Lease, Record, lease_from, record_from
-from statemachine.cluster.store import Kept, Source
+from statemachine.cluster.store import Dataset, Kept
 from tests.cluster.fake_store import FakeEngine, FakeStore
 from tests.simulation.cluster.processes import Process, outside
 
@@ -33,11 +33,11 @@ class WatchedEngine(FakeEngine):
         return least + more * self._rng.random() + self.slow_s * self._rng.random()
 
     @override
-    def put(self, bucket: Source, key: str, value: bytes, revision: int) -> int:
+    def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
         number = super().put(bucket, key, value, revision)
-        if bucket is Source.NODES:
+        if bucket is Dataset.NODES:
             self._leases[key] = lease_from(value), asyncio.get_running_loop().time()
-        elif bucket is Source.SERVERS:
+        elif bucket is Dataset.SERVERS:
             record = record_from(value)
             self._on_record(key, record)
             self.last_owner[key] = record.node or self.last_owner.get(key, "")
@@ -45,7 +45,7 @@ class WatchedEngine(FakeEngine):
 
     def record(self, server: str) -> Record:
         """The server's, as it stands."""
-        kept: Kept | None = self.get(Source.SERVERS, server)
+        kept: Kept | None = self.get(Dataset.SERVERS, server)
         return record_from(kept.value) if kept is not None else Record()
 
     def forbids(self, node: str, server: str) -> str | None:
@@ -72,11 +72,11 @@ class NodeStore(FakeStore):
         return await self._sent(super().append(value, message_id))
 
     @override
-    async def put(self, bucket: Source, key: str, value: bytes, revision: int) -> int:
+    async def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
         return await self._sent(super().put(bucket, key, value, revision))
 
     @override
-    async def get(self, bucket: Source, key: str) -> Kept | None:
+    async def get(self, bucket: Dataset, key: str) -> Kept | None:
         return await self._sent(super().get(bucket, key))
 
     @override

@@ -14,7 +14,7 @@ from tests.web.site import COLD, LOADED
 async def test_the_wish_is_passed_on(daemon: SmallDaemon, action: str) -> None:
     result = await cli(daemon.settings(), action, COLD)
     assert result.exit_code == 0, result.stderr
-    assert daemon.operator.asked == [(COLD, Action(action))]
+    assert daemon.operator.actions == [(COLD, Action(action))]
     assert COLD in result.stdout
 
 
@@ -22,7 +22,7 @@ async def test_the_wish_is_passed_on(daemon: SmallDaemon, action: str) -> None:
 async def test_the_wish_for_a_whole_group_is_passed_on(daemon: SmallDaemon, action: str) -> None:
     result = await cli(daemon.settings(), action, "--group", "default")
     assert result.exit_code == 0, result.stderr
-    assert daemon.operator.asked == [(LOADED, Action(action)), (COLD, Action(action))]
+    assert daemon.operator.actions == [(LOADED, Action(action)), (COLD, Action(action))]
     assert "2 servers" in result.stdout
 
 
@@ -53,14 +53,14 @@ async def test_either_a_server_or_a_group(daemon: SmallDaemon, arguments: list[s
     result = await cli(daemon.settings(), "warm", *arguments)
     assert result.exit_code == 2
     assert "--group" in result.stderr
-    assert not daemon.operator.asked
+    assert not daemon.operator.actions
 
 
 async def test_a_name_that_is_almost_right(daemon: SmallDaemon) -> None:
     result = await cli(daemon.settings(), "warm", "192.0.2.2:818")
     assert result.exit_code == 1
     assert COLD in result.stderr
-    assert not daemon.operator.asked
+    assert not daemon.operator.actions
 
 
 async def test_the_token_of_the_settings_is_sent(tmp_path: Path) -> None:
@@ -69,4 +69,4 @@ async def test_the_token_of_the_settings_is_sent(tmp_path: Path) -> None:
         denied = await cli(write_settings(tmp_path, listen={"port": daemon.port}), "resume", COLD)
     assert (allowed.exit_code, denied.exit_code) == (0, 1)
     assert "Authorization" in denied.stderr
-    assert daemon.operator.asked == [(COLD, Action.PAUSE)]
+    assert daemon.operator.actions == [(COLD, Action.PAUSE)]

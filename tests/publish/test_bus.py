@@ -1,4 +1,4 @@
-"""Who is told: everybody, in order, and nobody may hold up the others."""
+"""The bus delivers in order, and no reader delays another."""
 
 import asyncio
 
@@ -7,14 +7,14 @@ import pytest
 from statemachine.core.log_entry import LogFilter
 from statemachine.publish.bus import QUEUE_LIMIT, Bus
 from statemachine.publish.message import StreamMessage, Topic
-from tests.publish.test_render import WARMING
+from tests.publish.test_serialize import WARMING
 
 
 def message(number: int, server: str | None = "a") -> StreamMessage:
     return StreamMessage(Topic.TRANSITION, lambda: b"%d" % number, number, server)
 
 
-async def test_a_reader_gets_everything_in_order_from_its_subscription_on() -> None:
+async def test_reader_receives_messages_since_its_subscription() -> None:
     bus = Bus()
     bus.publish(message(0))
     early, late = bus.subscribe(), None
@@ -26,7 +26,7 @@ async def test_a_reader_gets_everything_in_order_from_its_subscription_on() -> N
     assert [one.seq for one in await late.take()] == [2, 3, 4]
 
 
-async def test_a_reader_waits_until_there_is_something() -> None:
+async def test_take_waits_for_message() -> None:
     bus = Bus()
     reader = bus.subscribe()
     waiting = asyncio.ensure_future(reader.take())
@@ -38,7 +38,7 @@ async def test_a_reader_waits_until_there_is_something() -> None:
     assert [one.seq for one in await reader.take()] == [2]
 
 
-async def test_a_reader_of_one_server_hears_of_that_one_only() -> None:
+async def test_reader_with_filter_receives_matching_messages() -> None:
     bus = Bus()
     reader = bus.subscribe(LogFilter(servers=frozenset({"b"})))
     for number, server in enumerate(["a", "b", None, "b"]):
@@ -46,21 +46,21 @@ async def test_a_reader_of_one_server_hears_of_that_one_only() -> None:
     assert [one.seq for one in await reader.take()] == [1, 3]
 
 
-async def test_a_slow_reader_is_cut_off_and_the_others_are_not() -> None:
+async def test_slow_reader_overflows_alone() -> None:
     bus = Bus()
     slow, quick = bus.subscribe(), bus.subscribe()
-    heard = 0
+    received = 0
     for number in range(QUEUE_LIMIT + 1):
         bus.publish(message(number))
         if number % 100 == 99:
-            heard += len(await quick.take())
+            received += len(await quick.take())
     assert slow.overflowed
     assert not quick.overflowed
     assert await slow.take() == []
-    assert heard + len(await quick.take()) == QUEUE_LIMIT + 1
+    assert received + len(await quick.take()) == QUEUE_LIMIT + 1
 
 
-async def test_a_full_queue_is_still_a_whole_one() -> None:
+async def test_full_queue_is_delivered_completely() -> None:
     bus = Bus()
     reader = bus.subscribe()
     for number in range(QUEUE_LIMIT):
@@ -69,7 +69,7 @@ async def test_a_full_queue_is_still_a_whole_one() -> None:
     assert [one.seq for one in await reader.take()] == list(range(QUEUE_LIMIT))
 
 
-async def test_nothing_comes_after_the_cut_so_no_gap_goes_unnoticed() -> None:
+async def test_reader_after_overflow_receives_nothing() -> None:
     bus = Bus()
     reader = bus.subscribe()
     for number in range(QUEUE_LIMIT + 50):
@@ -77,7 +77,7 @@ async def test_nothing_comes_after_the_cut_so_no_gap_goes_unnoticed() -> None:
     assert await reader.take() == []
 
 
-async def test_who_has_left_is_told_nothing() -> None:
+async def test_reader_after_unsubscribe_receives_nothing() -> None:
     bus = Bus()
     reader = bus.subscribe()
     assert len(bus) == 1
@@ -90,26 +90,26 @@ async def test_who_has_left_is_told_nothing() -> None:
             await reader.take()
 
 
-def test_the_topics_are_the_streams_event_names() -> None:
+def test_topics_are_documented_event_names() -> None:
     assert [topic.value for topic in Topic] == ["transition", "progress", "notice"]
 
 
-async def test_a_listener_hears_everything_at_once_and_is_no_reader() -> None:
+async def test_listener_receives_every_message_immediately() -> None:
     bus = Bus()
-    heard: list[StreamMessage] = []
-    bus.add_listener(heard.append)
+    received: list[StreamMessage] = []
+    bus.add_listener(received.append)
     for number in range(QUEUE_LIMIT + 1):
         bus.publish(message(number, None))
-    assert [one.seq for one in heard] == list(range(QUEUE_LIMIT + 1))
+    assert [one.seq for one in received] == list(range(QUEUE_LIMIT + 1))
     assert len(bus) == 0
 
 
-async def test_live_figures_are_for_readers_only() -> None:
-    bus, told = Bus(), list[StreamMessage]()
-    bus.add_listener(told.append)
+async def test_live_figures_are_sent_to_readers_only() -> None:
+    bus, received = Bus(), list[StreamMessage]()
+    bus.add_listener(received.append)
     bus.publish_live(WARMING.name, lambda: WARMING)
     readers = [bus.subscribe(), bus.subscribe()]
     bus.publish_live(WARMING.name, lambda: WARMING)
     (one,), (other,) = [await reader.take() for reader in readers]
     assert one is other
-    assert told == []
+    assert received == []

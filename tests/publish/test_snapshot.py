@@ -1,4 +1,4 @@
-"""What is known now: the newest view of each server, and how many stand where."""
+"""The snapshot: the latest view of each server and the number of servers in each state."""
 
 import pytest
 
@@ -12,7 +12,7 @@ def view(name: str, state: State = State.UNKNOWN) -> ServerView:
     return ServerView(name, f"http://{name}", "default", state, 0.0, Reason.DAEMON_STARTED, "")
 
 
-def test_every_server_is_counted_where_it_stands_now() -> None:
+def test_snapshot_counts_servers_by_state() -> None:
     snapshot = Snapshot()
     for name in ("c", "a", "b"):
         snapshot.put(view(name))
@@ -25,7 +25,7 @@ def test_every_server_is_counted_where_it_stands_now() -> None:
     assert [one.name for one in snapshot] == ["c", "a", "b"]
 
 
-def test_views_are_found_by_name() -> None:
+def test_snapshot_get_returns_view_by_name() -> None:
     snapshot = Snapshot()
     snapshot.put(one := view("a"))
     assert snapshot.get("a") is one
@@ -35,7 +35,7 @@ def test_views_are_found_by_name() -> None:
 LIVE = LiveFigures(progress=None, queue_remaining=2, last_check=5.0)
 
 
-def test_live_figures_are_in_the_view_of_whoever_looks_next() -> None:
+def test_snapshot_update_is_in_next_view() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a", State.LOADED))
     snapshot.put(other := view("b", State.LOADED))
@@ -45,7 +45,7 @@ def test_live_figures_are_in_the_view_of_whoever_looks_next() -> None:
     assert snapshot.get("b") is other
 
 
-def test_live_figures_that_are_known_change_nothing() -> None:
+def test_snapshot_update_with_same_figures_changes_nothing() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a", State.LOADED))
     assert snapshot.update("a", State.LOADED, LIVE)
@@ -56,7 +56,7 @@ def test_live_figures_that_are_known_change_nothing() -> None:
     assert snapshot.changes == before
 
 
-def test_live_figures_of_another_state_are_not_shown() -> None:
+def test_snapshot_update_for_other_state_is_ignored() -> None:
     snapshot = Snapshot()
     snapshot.put(one := view("a", State.LOADED))
     assert not snapshot.update("a", State.COLD, LIVE)
@@ -64,7 +64,7 @@ def test_live_figures_of_another_state_are_not_shown() -> None:
     assert list(snapshot) == [one]
 
 
-def test_a_new_view_is_not_overtaken_by_older_figures() -> None:
+def test_snapshot_put_discards_older_live_figures() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a", State.LOADED))
     snapshot.update("a", State.LOADED, LIVE)
@@ -72,7 +72,7 @@ def test_a_new_view_is_not_overtaken_by_older_figures() -> None:
     assert snapshot.get("a") is newer
 
 
-def test_figures_of_a_forgotten_server_are_forgotten() -> None:
+def test_snapshot_set_order_discards_removed_servers() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a", State.LOADED))
     snapshot.update("a", State.LOADED, LIVE)
@@ -80,7 +80,7 @@ def test_figures_of_a_forgotten_server_are_forgotten() -> None:
     assert list(snapshot) == []
 
 
-def test_a_reader_who_is_under_way_is_not_disturbed() -> None:
+def test_snapshot_put_during_iteration_is_allowed() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a"))
     snapshot.put(view("b"))
@@ -89,7 +89,7 @@ def test_a_reader_who_is_under_way_is_not_disturbed() -> None:
     assert len(snapshot) == 4
 
 
-def test_a_detail_is_shared_with_its_owner_and_empty_for_others() -> None:
+def test_snapshot_detail_is_shared_or_empty() -> None:
     snapshot = Snapshot()
     detail = ServerDetail()
     snapshot.attach("a", detail)
@@ -103,25 +103,25 @@ VERDICTLESS = {State.UNKNOWN, State.CHECKING, State.LOADED, State.COLD, State.AU
 
 
 @pytest.mark.parametrize("state", State)
-def test_readiness_waits_for_a_first_verdict_about_every_server(state: State) -> None:
+def test_first_verdicts_need_verdict_on_every_server(state: State) -> None:
     snapshot = Snapshot()
-    assert not snapshot.has_first_verdicts, "the daemon has not placed its servers yet"
+    assert not snapshot.has_first_verdicts, "no server has been published yet"
     snapshot.put(view("a")._replace(last_check=5.0))
     assert snapshot.has_first_verdicts
     snapshot.put(view("b", state))
     assert snapshot.has_first_verdicts is (state not in VERDICTLESS)
 
 
-def test_a_server_that_is_taken_out_is_not_waited_for() -> None:
+def test_first_verdicts_ignore_removed_server() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a")._replace(last_check=5.0))
     snapshot.put(view("b"))
     snapshot.set_order(["a"])
     assert snapshot.has_first_verdicts
     snapshot.put(view("a"))
-    assert not snapshot.has_first_verdicts, "it is another server of the same name"
+    assert not snapshot.has_first_verdicts, "this is another server with the same name"
 
 
 @pytest.mark.parametrize("state", State)
-def test_traffic_may_be_sent_only_to_a_loaded_server(state: State) -> None:
+def test_cache_loaded_is_true_only_if_loaded(state: State) -> None:
     assert view("a", state).cache_loaded is (state is State.LOADED)

@@ -1,4 +1,4 @@
-"""Servers as the daemon knows them."""
+"""Views of servers."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ NOW = 1_767_225_600.0
 
 
 def view(name: str, state: State = State.LOADED, **members: Any) -> ServerView:
-    """A server's line; it was judged five seconds ago unless the members say otherwise."""
+    """Return the view of a server, by default checked five seconds ago."""
     usual: dict[str, Any] = {
         "group": "default",
         "last_check": NOW - 5,

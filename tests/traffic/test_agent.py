@@ -1,4 +1,4 @@
-"""The agent's port over real sockets: right answers, and clients that are slow, silent, rude or too many."""
+"""The agent port over real sockets: answers, and slow, silent, misbehaving and too many clients."""
 
 import asyncio
 import time
@@ -18,7 +18,7 @@ PATIENCE_S = 5.0
 
 
 async def rest_of(reader: asyncio.StreamReader) -> bytes:
-    """What comes until the agent hangs up, in whichever way it does."""
+    """Return what the agent sends before it closes or resets the connection."""
     try:
         return await asyncio.wait_for(reader.read(), PATIENCE_S)
     except ConnectionError:
@@ -27,7 +27,7 @@ async def rest_of(reader: asyncio.StreamReader) -> bytes:
 
 @dataclass
 class Client:
-    """Opens connections to an agent."""
+    """A client of an agent."""
 
     address: tuple[str, int]
     snapshot: Snapshot
@@ -41,7 +41,7 @@ class Client:
             writer.close()
 
     async def ask(self, line: bytes) -> str:
-        """Everything that comes until the agent hangs up."""
+        """Send a line and return everything that the agent sends."""
         async with self.connection() as (reader, writer):
             writer.write(line)
             return (await rest_of(reader)).decode()
@@ -68,18 +68,18 @@ async def agent(now: Callable[[], float] = lambda: NOW, max_clients: int = MAX_C
         (b"cold\n", "down #cold: keys_missing\n"),
         (b"taken out\n", "drain\n"),
         (b"\n", "down #unknown server\n"),
-        (b"nobody\n", "down #unknown server\n"),
+        (b"unknown\n", "down #unknown server\n"),
         (b"\xff\xfe\x00\n", "down #unknown server\n"),
         (b"GET / HTTP/1.1\r\n\r\n", "down #unknown server\n"),
         (b"x" * 100_000, "down #unknown server\n"),
     ],
 )
-async def test_one_line_in_one_line_out(line: bytes, answer: str) -> None:
+async def test_agent_returns_one_line_for_one_line(line: bytes, answer: str) -> None:
     async with agent() as client:
         assert await client.ask(line) == answer
 
 
-async def test_a_line_may_come_in_pieces() -> None:
+async def test_line_in_several_packets_is_answered() -> None:
     async with agent() as client, client.connection() as (reader, writer):
         for piece in (b"wa", b"r", b"m\n"):
             writer.write(piece)
@@ -88,7 +88,7 @@ async def test_a_line_may_come_in_pieces() -> None:
         assert await rest_of(reader) == b"up ready\n"
 
 
-async def test_the_answer_is_that_of_now() -> None:
+async def test_answer_is_current() -> None:
     async with agent() as client:
         client.snapshot.put(view("warm", State.COLD))
         assert await client.ask(b"warm\n") == "down #cold: keys_missing\n"
@@ -96,13 +96,13 @@ async def test_the_answer_is_that_of_now() -> None:
         assert await client.ask(b"warm\n") == "up ready\n"
 
 
-async def test_before_the_first_verdict_the_line_is_heard_and_nothing_said() -> None:
+async def test_server_without_verdict_gets_empty_answer() -> None:
     async with agent() as client:
         client.snapshot.put(view("new", State.UNKNOWN, last_check=None))
         assert await client.ask(b"new\n") == ""
 
 
-async def test_a_check_that_is_being_asked_is_waited_for() -> None:
+async def test_answer_waits_for_running_check() -> None:
     async with agent() as client, client.connection() as (reader, writer):
         client.snapshot.put(view("warm", State.CHECKING, since=NOW))
         writer.write(b"warm\n")
@@ -112,24 +112,24 @@ async def test_a_check_that_is_being_asked_is_waited_for() -> None:
         assert await rest_of(reader) == b"up ready\n"
 
 
-async def test_a_slow_check_is_not_waited_for() -> None:
+async def test_answer_does_not_wait_for_slow_check() -> None:
     async with agent(time.time) as client:
         client.snapshot.put(view("warm", State.CHECKING, since=time.time()))
         assert await client.ask(b"warm\n") == "down #checking: keys_missing\n"
 
 
-async def test_a_clock_that_stands_still_holds_nobody() -> None:
+async def test_answer_with_stopped_clock_is_not_delayed() -> None:
     async with agent() as client:
         client.snapshot.put(view("warm", State.CHECKING, since=NOW + 3600))
         assert await client.ask(b"warm\n") == "down #checking: keys_missing\n"
 
 
-async def test_a_silent_client_hears_what_is_missing() -> None:
+async def test_silent_client_receives_hint() -> None:
     async with agent() as client:
         assert await client.ask(b"") == "down #no server name received: set agent-send\n"
 
 
-async def test_clients_that_hang_up_at_any_moment_harm_nobody() -> None:
+async def test_clients_that_disconnect_early_do_not_stop_agent() -> None:
     async with agent() as client:
         for line in (b"", b"war", b"warm\n"):
             for _ in range(20):
@@ -139,7 +139,7 @@ async def test_clients_that_hang_up_at_any_moment_harm_nobody() -> None:
         assert await client.ask(b"warm\n") == "up ready\n"
 
 
-async def test_silent_clients_are_bounded_in_number_and_in_time() -> None:
+async def test_silent_clients_are_limited_in_number_and_time() -> None:
     async with agent(max_clients=3) as client, AsyncExitStack() as stack:
         silent = [await stack.enter_async_context(client.connection()) for _ in range(3)]
         assert await client.ask(b"warm\n") == ""
@@ -148,12 +148,12 @@ async def test_silent_clients_are_bounded_in_number_and_in_time() -> None:
         assert await client.ask(b"warm\n") == "up ready\n"
 
 
-async def test_without_a_port_nobody_listens() -> None:
+async def test_agent_without_port_does_not_listen() -> None:
     async with answering_agent_checks(TrafficSettings(), Snapshot(), lambda: NOW) as address:
         assert address is None
 
 
-async def test_a_port_that_is_taken_is_named_by_its_setting() -> None:
+async def test_agent_on_occupied_port_names_the_setting() -> None:
     async with agent() as client:
         host, port = client.address
         with pytest.raises(OSError, match=f"traffic.agent_port {port}: "):
@@ -163,7 +163,7 @@ async def test_a_port_that_is_taken_is_named_by_its_setting() -> None:
                 pass
 
 
-async def test_when_the_daemon_stops_everybody_is_hung_up_on() -> None:
+async def test_agent_stop_disconnects_clients() -> None:
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(agent())
         reader, _ = await stack.enter_async_context(client.connection())

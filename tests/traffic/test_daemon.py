@@ -1,4 +1,4 @@
-"""The daemon itself, asked by the agent's port and by /api/route, over simulated servers."""
+"""The agent port and /api/route of a daemon over simulated servers."""
 
 import asyncio
 import time
@@ -38,7 +38,7 @@ async def route(daemon: Daemon, query: str = "") -> tuple[int, Any]:
         return response.status, await response.json()
 
 
-async def test_traffic_follows_the_warmth_that_the_daemon_sees(tmp_path: Path) -> None:
+async def test_agent_and_route_follow_server_states(tmp_path: Path) -> None:
     async with running_fleet([PERSONAS["loaded"], PERSONAS["stalling"]]) as fleet:
         warm, stalled = fleet.members
         data = {

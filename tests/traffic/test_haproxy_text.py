@@ -1,4 +1,4 @@
-"""The backend that `haproxy` prints; HAProxy's own opinion of it is asked in tests/deploy."""
+"""The backend that `comfywarm haproxy` prints; tests/deploy lets HAProxy validate it."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ EXAMPLE = ["http://192.0.2.[144-147]:8188"]
 SHIPPED = REPOSITORY / "deploy" / "haproxy" / "haproxy.cfg"
 
 
-async def test_the_shipped_example_is_what_is_printed(tmp_path: Path) -> None:
+async def test_haproxy_prints_shipped_example(tmp_path: Path) -> None:
     settings = write_settings(tmp_path, servers=EXAMPLE, traffic={"agent_port": 8798})
     printed = await cli(settings, "haproxy")
     assert printed.exit_code == 0
@@ -20,7 +20,7 @@ async def test_the_shipped_example_is_what_is_printed(tmp_path: Path) -> None:
     assert "default_backend comfyui" in head
 
 
-async def test_a_backend_of_one_group_under_its_own_name(tmp_path: Path) -> None:
+async def test_haproxy_of_one_group_prints_named_backend(tmp_path: Path) -> None:
     servers = [{"url": "http://192.0.2.1:8188"}, {"url": "http://192.0.2.2:8188", "group": "lab"}]
     settings = write_settings(tmp_path, servers=servers, traffic={"agent_host": "0.0.0.0", "agent_port": 8798})
     printed = await cli(settings, "haproxy", "--group", "lab", "--backend", "lab", "--agent-addr", "192.0.2.9")
@@ -30,7 +30,7 @@ async def test_a_backend_of_one_group_under_its_own_name(tmp_path: Path) -> None
     assert 'agent-send "192.0.2.2:8188\\n"' in printed.stdout
 
 
-async def test_names_and_addresses_that_need_care(tmp_path: Path) -> None:
+async def test_haproxy_escapes_names_and_addresses(tmp_path: Path) -> None:
     trustme.CA().cert_pem.write_to_path(str(tmp_path / "own ca.pem"))
     servers = [
         {"url": "https://gpu.example", "name": '工 "$b', "tls": {"ca_file": "own ca.pem"}},
@@ -55,7 +55,7 @@ async def test_names_and_addresses_that_need_care(tmp_path: Path) -> None:
         ({"agent_port": 8798}, ["--group", "lab"], "there are default"),
     ],
 )
-async def test_what_cannot_be_printed_is_a_plain_no(
+async def test_haproxy_with_unusable_settings_exits_with_1(
     tmp_path: Path, traffic: dict[str, object], arguments: list[str], sentence: str
 ) -> None:
     result = await cli(write_settings(tmp_path, traffic=traffic), "haproxy", *arguments)

@@ -1,4 +1,4 @@
-"""/api/route and /api/http_sd, as clients and Prometheus see them."""
+"""GET /api/route and GET /api/http_sd."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -20,7 +20,7 @@ VIEWS = [
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    """Four servers in three groups, two of them warm."""
+    """Run a site with four servers in three groups, two of them warm."""
     async with running_site(tmp_path, views=VIEWS) as running:
         yield running
 
@@ -34,14 +34,14 @@ async def site(tmp_path: Path) -> AsyncIterator[Site]:
         ("?workflow=cache_models&group=lab", "b:8188"),
     ],
 )
-async def test_a_warm_server_is_given(site: Site, query: str, server: str) -> None:
+async def test_route_returns_warm_server(site: Site, query: str, server: str) -> None:
     status, body = await site.get(f"/api/route{query}")
     assert (status, body["server"], body["url"]) == (200, server, f"http://{server}")
     RoutedServerSchema.model_validate(body, extra="forbid")
 
 
 @pytest.mark.parametrize("query", ["?group=spare", "?workflow=faces"])
-async def test_where_none_is_warm_the_client_is_told_to_come_back(site: Site, query: str) -> None:
+async def test_route_without_warm_server_is_503_with_retry_after(site: Site, query: str) -> None:
     async with site.client.get(f"/api/route{query}") as response:
         body = await response.json()
         assert (response.status, response.headers["Retry-After"]) == (503, "1")
@@ -51,28 +51,28 @@ async def test_where_none_is_warm_the_client_is_told_to_come_back(site: Site, qu
 @pytest.mark.parametrize(
     ("query", "code"),
     [
-        ("?group=nobody", "unknown_group"),
+        ("?group=unknown", "unknown_group"),
         ("?workflow=nothing", "unknown_workflow"),
         ("?workflow=faces&group=lab", "unknown_workflow"),
         ("?workflow=", "unknown_workflow"),
     ],
 )
-async def test_what_no_server_has_is_not_found(site: Site, query: str, code: str) -> None:
+async def test_route_for_unknown_group_or_workflow_is_404(site: Site, query: str, code: str) -> None:
     status, body = await site.get(f"/api/route{query}")
     assert (status, body["error"]["code"]) == (404, code)
 
 
-async def test_many_requests_within_a_second_do_not_all_go_to_one(site: Site) -> None:
+async def test_route_requests_are_spread_over_warm_servers(site: Site) -> None:
     given = [(await site.get("/api/route"))[1]["server"] for _ in range(10)]
     assert (given.count("a:8188"), given.count("b:8188")) == (4, 6)  # 3 + 4 and 1 + 6
 
 
-async def test_a_server_that_went_cold_is_not_given_any_more(site: Site) -> None:
+async def test_route_omits_server_that_became_cold(site: Site) -> None:
     site.snapshot.put(VIEWS[1]._replace(state=State.COLD))
     assert (await site.get("/api/route"))[1]["server"] == "a:8188"
 
 
-async def test_http_sd_names_every_server(site: Site) -> None:
+async def test_http_sd_lists_every_server(site: Site) -> None:
     status, body = await site.get("/api/http_sd")
     assert status == 200
     TargetsSchema.model_validate(body)
@@ -85,7 +85,7 @@ async def test_http_sd_names_every_server(site: Site) -> None:
     }
 
 
-async def test_http_sd_knows_default_ports_paths_and_ipv6(site: Site) -> None:
+async def test_http_sd_handles_default_port_path_and_ipv6(site: Site) -> None:
     site.snapshot.put(view("studio")._replace(url="https://gpu.example/comfy"))
     site.snapshot.put(view("six")._replace(url="http://[2001:db8::1]"))
     _, body = await site.get("/api/http_sd")
@@ -96,7 +96,7 @@ async def test_http_sd_knows_default_ports_paths_and_ipv6(site: Site) -> None:
     assert six["targets"] == ["[2001:db8::1]:80"]
 
 
-async def test_labels_that_stay_do_not_change_with_the_state(site: Site) -> None:
+async def test_http_sd_state_changes_only_meta_labels(site: Site) -> None:
     _, before = await site.get("/api/http_sd")
     site.snapshot.put(VIEWS[1]._replace(state=State.COLD))
     _, after = await site.get("/api/http_sd")

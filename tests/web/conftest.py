@@ -1,4 +1,4 @@
-"""A site for tests that need nothing special."""
+"""Fixtures of the tests of the web side."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +10,6 @@ from tests.web.site import Site, running_site
 
 @pytest.fixture
 async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    """Without a token, over one loaded and one cold server."""
+    """Run a site without a token over one loaded and one cold server."""
     async with running_site(tmp_path) as running:
         yield running

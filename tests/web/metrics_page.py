@@ -1,4 +1,4 @@
-"""What docs/metrics.md says, to be compared with what there is."""
+"""Parser of the tables in docs/metrics.md."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ class Row(NamedTuple):
 
 
 def documented() -> dict[str, Row]:
-    """Every metric of the page's tables, by name."""
+    """Return every documented metric by name."""
     rows = {}
     for line in PAGE.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.split("|")]

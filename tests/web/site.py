@@ -1,4 +1,4 @@
-"""The web side over a real journal, with a fleet that the test moves by hand."""
+"""The web side over a real journal and a fleet that the test controls."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
@@ -35,20 +35,20 @@ Client = TestClient[Request, Application]
 
 @dataclass
 class RecordingOperator:
-    """Remembers what was asked for; `missing` are servers that it does not know."""
+    """Records actions; `missing` are servers that it does not know."""
 
-    asked: list[tuple[str, Action]] = field(default_factory=list)
+    actions: list[tuple[str, Action]] = field(default_factory=list)
     missing: frozenset[str] = frozenset()
 
     async def act(self, server: str, action: Action) -> bool:
-        """As the port says."""
-        self.asked.append((server, action))
+        """Record the action; return False if the server is missing."""
+        self.actions.append((server, action))
         return server not in self.missing
 
 
 @dataclass
 class Site:
-    """A running web side, and the parts behind it."""
+    """A running web side and its parts."""
 
     client: Client
     snapshot: Snapshot
@@ -61,28 +61,28 @@ class Site:
 
     @property
     def ports(self) -> WebPorts:
-        """For a part of the web side that is tested alone."""
+        """The ports, for a handler that is tested alone."""
         return WebPorts(self.snapshot, self.bus, self.journal, self.operator, lambda: NOW, self.warmth)
 
     async def transition(self, server: str, message: str) -> int:
-        """Write a transition into the journal and tell the bus, as the fleet does; its number."""
-        return await self.tell(transition_entry(server, message))
+        """Append a transition, publish it as the fleet does, and return its id."""
+        return await self.publish(transition_entry(server, message))
 
-    async def tell(self, entry: LogEntry) -> int:
-        """The same for any entry."""
+    async def publish(self, entry: LogEntry) -> int:
+        """Append and publish any entry, and return its id."""
         committed: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.waiting.append((entry, committed))
         self.journal.append(entry, None)
         return await committed
 
     async def get(self, path: str, **options: Any) -> tuple[int, Any]:
-        """Status and JSON of a GET."""
+        """Send a GET request and return the status and the JSON body."""
         async with self.client.get(path, **options) as response:
             return response.status, await response.json()
 
 
 def transition_entry(server: str, message: str) -> LogEntry:
-    """One transition, told apart by its message."""
+    """Return a transition with this message."""
     return LogEntry(
         at=NOW,
         kind=EntryKind.TRANSITION,
@@ -97,12 +97,12 @@ def transition_entry(server: str, message: str) -> LogEntry:
 
 
 def view(name: str, state: State, reason: Reason) -> ServerView:
-    """A server's line."""
+    """Return the view of a server."""
     return ServerView(name, f"http://{name}", "default", state, NOW - 60, reason, "a sentence", last_check=NOW - 5)
 
 
 def two_servers() -> list[ServerView]:
-    """One loaded and one cold."""
+    """Return the views of a loaded and a cold server."""
     cold = view(COLD, State.COLD, Reason.KEYS_MISSING)
     return [
         view(LOADED, State.LOADED, Reason.ALL_CACHED),
@@ -119,7 +119,7 @@ async def running_site(
     wrap: Callable[[Journal[ServerView]], Journal[ServerView]] = lambda journal: journal,
     hosts: Collection[str] = (),
 ) -> AsyncIterator[Site]:
-    """The site on loopback. `wrap` may put something before the journal that the web side sees."""
+    """Run a site on loopback. `wrap` may replace the journal that the web side sees."""
     thread = WriterThread()
     snapshot, bus = Snapshot(), Bus()
     waiting: list[tuple[LogEntry, asyncio.Future[int]]] = []
@@ -158,7 +158,7 @@ class Event:
 
 
 async def next_event(response: ClientResponse) -> Event | None:
-    """The next block of the stream, None at its end; a block without data (head, keep-alive) has an empty topic."""
+    """Return the next block of the stream, None at its end. A block without data has an empty topic."""
     fields: dict[str, str] = {}
     while True:
         line = (await response.content.readline()).decode()
@@ -171,7 +171,7 @@ async def next_event(response: ClientResponse) -> Event | None:
 
 
 async def next_events(response: ClientResponse, count: int) -> list[Event]:
-    """So many events with data, in their order; what the stream says besides is left out."""
+    """Return the next `count` events with data, without other blocks."""
     events: list[Event] = []
     while len(events) < count:
         event = await next_event(response)

@@ -1,4 +1,4 @@
-"""What outsiders rely on: the routes of the contract, key by key."""
+"""The documented routes and their keys."""
 
 from pathlib import Path
 from urllib.parse import quote
@@ -30,7 +30,7 @@ SERVER_KEYS = {
 DETAIL_KEYS = {"link", "server", "check", "attempts", "transitions", "counters"}
 
 
-async def test_status_has_the_keys_of_the_contract(site: Site) -> None:
+async def test_status_has_documented_keys(site: Site) -> None:
     status, body = await site.get("/api/status")
     assert status == 200
     assert set(body) == {"generated_at", "total", "states", "servers"}
@@ -56,7 +56,7 @@ async def test_status_has_the_keys_of_the_contract(site: Site) -> None:
     }
 
 
-async def test_detailed_status_adds_the_past_of_each_server(site: Site) -> None:
+async def test_detailed_status_includes_history_of_each_server(site: Site) -> None:
     site.journal.append(transition_entry(COLD, "older"), Attempt(COLD, "cache_models", "p-1", NOW))
     await site.transition(COLD, "newer")
     _, body = await site.get("/api/detailed_status")
@@ -67,7 +67,7 @@ async def test_detailed_status_adds_the_past_of_each_server(site: Site) -> None:
     assert [attempt["prompt_id"] for attempt in cold["attempts"]] == ["p-1"]
 
 
-async def test_detailed_status_of_many_servers_keeps_their_order(tmp_path: Path) -> None:
+async def test_detailed_status_of_many_servers_keeps_order(tmp_path: Path) -> None:
     names = [f"192.0.2.{number}:8188" for number in range(1, 121)]
     views = [view(name, State.LOADED, Reason.ALL_CACHED) for name in names]
     async with running_site(tmp_path, views=views) as site:
@@ -76,7 +76,7 @@ async def test_detailed_status_of_many_servers_keeps_their_order(tmp_path: Path)
 
 
 @pytest.mark.parametrize("written", [COLD, quote(COLD, safe=""), "farm α 1", quote("farm α 1")])
-async def test_a_server_is_found_by_its_name_plain_and_encoded(tmp_path: Path, written: str) -> None:
+async def test_server_is_found_by_plain_and_encoded_name(tmp_path: Path, written: str) -> None:
     views = [view(COLD, State.COLD, Reason.KEYS_MISSING), view("farm α 1", State.COLD, Reason.KEYS_MISSING)]
     async with running_site(tmp_path, views=views) as site:
         encoded = "%" in written
@@ -87,7 +87,7 @@ async def test_a_server_is_found_by_its_name_plain_and_encoded(tmp_path: Path, w
 
 
 @pytest.mark.parametrize(("name", "status", "ready"), [(LOADED, 200, True), (COLD, 503, False)])
-async def test_ready_is_200_only_when_loaded(site: Site, name: str, status: int, ready: bool) -> None:
+async def test_ready_is_200_only_if_loaded(site: Site, name: str, status: int, ready: bool) -> None:
     answered, body = await site.get(f"/api/servers/{name}/ready")
     assert answered == status
     assert (body["name"], body["ready"]) == (name, ready)
@@ -96,17 +96,17 @@ async def test_ready_is_200_only_when_loaded(site: Site, name: str, status: int,
 
 @pytest.mark.parametrize(
     "path",
-    ["/api/servers/nobody:1", "/api/servers/nobody:1/ready", "/api/events?server=nobody:1"],
+    ["/api/servers/unknown:1", "/api/servers/unknown:1/ready", "/api/events?server=unknown:1"],
 )
-async def test_an_unknown_server_is_404(site: Site, path: str) -> None:
+async def test_unknown_server_is_404(site: Site, path: str) -> None:
     status, body = await site.get(path)
     assert status == 404
     assert body == {
-        "error": {"code": "unknown_server", "message": 'unknown server "nobody:1"; see /api/status for all names'}
+        "error": {"code": "unknown_server", "message": 'unknown server "unknown:1"; see /api/status for all names'}
     }
 
 
-async def test_unknown_paths_and_wrong_methods_are_json_errors(site: Site) -> None:
+async def test_unknown_path_and_wrong_method_are_json_errors(site: Site) -> None:
     status, body = await site.get("/api/nothing")
     assert (status, body["error"]["code"]) == (404, "not_found")
     async with site.client.delete("/api/status") as response:
@@ -117,7 +117,7 @@ async def test_unknown_paths_and_wrong_methods_are_json_errors(site: Site) -> No
         assert (response.status, response.headers["Allow"]) == (405, "POST")
 
 
-async def test_a_mistake_of_ours_is_a_json_500(tmp_path: Path) -> None:
+async def test_unexpected_exception_is_json_500(tmp_path: Path) -> None:
     broken = view(COLD, State.COLD, Reason.KEYS_MISSING)._replace(since=float("nan"))
     async with running_site(tmp_path, views=[broken]) as site:
         status, body = await site.get("/api/status")
@@ -125,7 +125,7 @@ async def test_a_mistake_of_ours_is_a_json_500(tmp_path: Path) -> None:
         assert (await site.get("/healthz"))[0] == 200
 
 
-async def test_readyz_waits_for_the_first_verdicts(tmp_path: Path) -> None:
+async def test_readyz_is_503_until_every_server_has_verdict(tmp_path: Path) -> None:
     unknown = view(COLD, State.UNKNOWN, Reason.DAEMON_STARTED)._replace(last_check=None)
     async with running_site(tmp_path, views=[unknown]) as site:
         assert (await site.get("/readyz"))[0] == 503
@@ -135,13 +135,13 @@ async def test_readyz_waits_for_the_first_verdicts(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/status", "/api/status", f"/api/servers/{COLD}", "/api/events", "/metrics"])
-async def test_head_answers_without_a_body(site: Site, path: str) -> None:
+async def test_head_request_has_no_body(site: Site, path: str) -> None:
     async with site.client.head(path) as response:
         assert response.status == 200
         assert await response.read() == b""
 
 
-async def test_a_long_answer_is_compressed_for_those_who_ask(tmp_path: Path) -> None:
+async def test_long_response_is_compressed_if_accepted(tmp_path: Path) -> None:
     views = [view(f"192.0.2.{number}:8188", State.LOADED, Reason.ALL_CACHED) for number in range(1, 251)]
     async with running_site(tmp_path, views=views) as site:
         async with site.client.get("/api/status", headers={"Accept-Encoding": "gzip"}) as response:

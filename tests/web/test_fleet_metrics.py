@@ -1,4 +1,4 @@
-"""What a real fleet counts: the daemon over a server that is cold, one that cannot be warmed, and one that is away."""
+"""Metrics of a daemon over a cold server, one that cannot be warmed and one that is unreachable."""
 
 import asyncio
 from collections.abc import Mapping
@@ -24,18 +24,18 @@ TIMING = {
 
 
 class Scrape:
-    """One answer of /metrics."""
+    """One response of /metrics."""
 
     def __init__(self, text: str) -> None:
         self._samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
     def sum(self, name: str, **labels: str) -> float:
-        """Of the series of that name which have these labels among others."""
+        """Return the sum of the series with this name and these labels."""
         return sum(one.value for one in self._samples if one.name == name and labels.items() <= one.labels.items())
 
 
 async def settled(session: aiohttp.ClientSession, address: str, states: Mapping[str, int]) -> Scrape:
-    """The first scrape in which the fleet stands so and what was told agrees with what the servers count."""
+    """Return the first scrape with these states whose transitions equal the servers' own counters."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             async with session.get(f"{address}/metrics") as response:
@@ -47,7 +47,7 @@ async def settled(session: aiohttp.ClientSession, address: str, states: Mapping[
             await asyncio.sleep(0.05)
 
 
-async def test_the_fleets_deeds_are_counted(tmp_path: Path) -> None:
+async def test_metrics_of_running_fleet_count_its_events(tmp_path: Path) -> None:
     personas = [PERSONAS[name] for name in PERSONAS_HERE]
     async with running_fleet(personas, scale=0.02) as fleet:
         data = {
@@ -62,7 +62,7 @@ async def test_the_fleets_deeds_are_counted(tmp_path: Path) -> None:
         async with running_daemon(settings) as daemon, aiohttp.ClientSession() as session:
             scrape = await settled(session, daemon.address, {"loaded": 1, "failed": 1, "unreachable": 1})
             async with session.get(f"{daemon.address}/api/log?limit=500") as response:
-                told = len((await response.json())["entries"])
+                entries = len((await response.json())["entries"])
     assert scrape.sum("comfywarm_warmups_total", group="lab", outcome="succeeded") == 1
     assert scrape.sum("comfywarm_warmups_total") == 1, "nothing was submitted to the other two"
     assert scrape.sum("comfywarm_server_submissions_total", server="cold") == 1
@@ -70,7 +70,7 @@ async def test_the_fleets_deeds_are_counted(tmp_path: Path) -> None:
     assert 0 < scrape.sum("comfywarm_warmup_duration_seconds_sum") < PATIENCE_S
     assert scrape.sum("comfywarm_warmup_limit") == 3
     assert scrape.sum("comfywarm_transitions_total", state="failed", reason="missing_nodes") == 1
-    assert scrape.sum("comfywarm_transitions_total") <= told
+    assert scrape.sum("comfywarm_transitions_total") <= entries
     checks = scrape.sum("comfywarm_server_checks_total")
     assert scrape.sum("comfywarm_check_duration_seconds_count", group="lab") == checks > 2
     unanswered = scrape.sum("comfywarm_server_unanswered_checks_total", server="absent")

@@ -1,4 +1,4 @@
-"""GET /api/log gives the whole event log, page by page, and only what was asked for."""
+"""GET /api/log: pages, and the filters that it shares with the event stream."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ async def fill(site: Site, *entries: LogEntry) -> None:
 
 
 async def mixed(site: Site) -> None:
-    """1 cold, 2 loaded, 3 a notice, 4 the lab's failure, 5 cold again."""
+    """Write five entries: cold, loaded, a notice, a failure in the lab group, cold again."""
     site.snapshot.put(view(OTHER, State.FAILED, Reason.PROMPT_FAILED)._replace(group="lab"))
     loaded = transition_entry(LOADED, "l")._replace(dest=State.LOADED, reason=Reason.ALL_CACHED.value)
     vanished = notice_entry(Notice.FLEET_VANISHED, NOW)
@@ -37,7 +37,7 @@ async def ids(site: Site, query: list[tuple[str, str]]) -> list[int]:
     return [entry["id"] for entry in body["entries"]]
 
 
-async def test_entries_are_as_the_stream_has_them_newest_first(site: Site) -> None:
+async def test_log_entries_equal_stream_events_newest_first(site: Site) -> None:
     for message in ("older", "newer"):
         await site.transition(COLD, message)
     _, body = await site.get("/api/log")
@@ -48,7 +48,7 @@ async def test_entries_are_as_the_stream_has_them_newest_first(site: Site) -> No
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])
-async def test_pages_follow_one_another_to_the_end(site: Site, limit: int) -> None:
+async def test_log_pages_cover_every_entry_once(site: Site, limit: int) -> None:
     await fill(site, *[transition_entry(COLD, str(number)) for number in range(7)])
     seen, answers, before = list[int](), 0, None
     while answers == 0 or before is not None:
@@ -60,7 +60,7 @@ async def test_pages_follow_one_another_to_the_end(site: Site, limit: int) -> No
     assert answers == -(-7 // limit)
 
 
-async def test_without_a_limit_it_is_two_hundred(site: Site) -> None:
+async def test_log_without_limit_returns_200_entries(site: Site) -> None:
     await fill(site, *[transition_entry(COLD, str(number)) for number in range(201)])
     _, body = await site.get("/api/log")
     assert (len(body["entries"]), body["next"]) == (200, 2)
@@ -80,13 +80,15 @@ FILTERS: list[tuple[list[tuple[str, str]], list[int]]] = [
 
 
 @pytest.mark.parametrize(("query", "expected"), FILTERS)
-async def test_only_what_was_asked_for(site: Site, query: list[tuple[str, str]], expected: list[int]) -> None:
+async def test_log_with_filter_returns_matching_entries(
+    site: Site, query: list[tuple[str, str]], expected: list[int]
+) -> None:
     await mixed(site)
     assert await ids(site, query) == expected
 
 
 @pytest.mark.parametrize(("query", "expected"), [one for one in FILTERS if "before" not in dict(one[0])])
-async def test_the_stream_replays_by_the_same_filters(
+async def test_stream_with_filter_replays_matching_entries(
     site: Site, query: list[tuple[str, str]], expected: list[int]
 ) -> None:
     await mixed(site)
@@ -95,20 +97,20 @@ async def test_the_stream_replays_by_the_same_filters(
     assert seen == expected[::-1]
 
 
-async def test_the_stream_goes_on_by_the_same_filters(site: Site) -> None:
+async def test_stream_with_filter_sends_matching_live_entries(site: Site) -> None:
     site.snapshot.put(view(OTHER, State.FAILED, Reason.PROMPT_FAILED)._replace(group="lab"))
     async with site.client.get("/api/events", params=[("state", "cold"), ("group", "default")]) as response:
         await next_event(response)
         await site.transition(COLD, "wanted")
-        await site.tell(FAILED)
-        await site.tell(FAILED._replace(group="default"))
-        await site.tell(notice_entry(Notice.FLEET_VANISHED, NOW))
+        await site.publish(FAILED)
+        await site.publish(FAILED._replace(group="default"))
+        await site.publish(notice_entry(Notice.FLEET_VANISHED, NOW))
         await site.transition(LOADED, "wanted too")
         events = await next_events(response, 2)
     assert [event.id for event in events] == [1, 5]
 
 
-async def test_live_figures_pass_where_the_server_stands_in_a_wanted_state(site: Site) -> None:
+async def test_stream_with_state_filter_sends_progress_in_that_state(site: Site) -> None:
     warming = view(OTHER, State.WARMING, Reason.PROMPT_ACCEPTED)._replace(group="lab")
     site.snapshot.put(warming)
     async with site.client.get("/api/events", params={"state": "warming", "group": "lab"}) as response:
@@ -135,7 +137,7 @@ BAD: list[tuple[str, str, str]] = [
 
 
 @pytest.mark.parametrize(("name", "value", "code"), BAD)
-async def test_what_is_not_allowed_is_a_400_that_names_it(site: Site, name: str, value: str, code: str) -> None:
+async def test_log_with_invalid_parameter_is_400_and_names_it(site: Site, name: str, value: str, code: str) -> None:
     status, body = await site.get("/api/log", params={name: value})
     assert (status, body["error"]["code"]) == (400, code)
     assert name in body["error"]["message"]
@@ -146,26 +148,25 @@ async def test_what_is_not_allowed_is_a_400_that_names_it(site: Site, name: str,
     ("name", "status", "code"),
     [("server", 404, "unknown_server"), ("group", 404, "unknown_group"), ("state", 400, "invalid_state")],
 )
-async def test_whom_nobody_knows(site: Site, path: str, name: str, status: int, code: str) -> None:
-    answered, body = await site.get(path, params={name: "nobody"})
+async def test_filter_by_unknown_value_is_refused(site: Site, path: str, name: str, status: int, code: str) -> None:
+    answered, body = await site.get(path, params={name: "missing"})
     assert (answered, body["error"]["code"]) == (status, code)
     assert len(site.bus) == 0
 
 
-async def test_one_bad_filter_among_good_ones_is_bad(site: Site) -> None:
+async def test_log_with_one_invalid_state_of_two_is_400(site: Site) -> None:
     status, body = await site.get("/api/log", params=[("state", "cold"), ("state", "lukewarm")])
     assert status == 400
     assert "lukewarm" in body["error"]["message"]
     assert "auto_executing" in body["error"]["message"]
 
 
-async def test_a_server_that_has_left_still_has_its_past(site: Site) -> None:
+async def test_log_of_removed_server_is_served(site: Site) -> None:
     await fill(site, transition_entry("192.0.2.99:1", "long ago"))
     assert await ids(site, [("server", "192.0.2.99:1")]) == [1]
 
 
-async def test_a_long_search_says_where_to_go_on(site: Site) -> None:
-    """A filter that fits little is looked for in bounded steps, and in a bounded number of them."""
+async def test_log_search_over_many_rows_returns_where_to_continue(site: Site) -> None:
     await fill(site, FAILED, *[transition_entry(COLD, "m")] * (2 * SCAN_ROWS))
     app = Application()
     app.router.add_get("/", LogHandler(site.ports, max_reads=1).handle)

@@ -1,4 +1,4 @@
-"""/metrics can be parsed, says what the snapshot and the counters say, and is described in docs/metrics.md."""
+"""/metrics: its format, its values, and its documentation in docs/metrics.md."""
 
 import asyncio
 import sys
@@ -23,7 +23,7 @@ Key = tuple[str, frozenset[tuple[str, str]]]
 SERIES_A_SERVER = 15
 SERIES_A_GROUP = 110
 SERIES_A_DAEMON = 60
-"""What docs/metrics.md promises."""
+"""Maximum number of series according to docs/metrics.md."""
 
 
 def key(name: str, **labels: str) -> Key:
@@ -45,7 +45,7 @@ async def scrape(site: Site) -> Mapping[Key, float]:
     return values
 
 
-async def test_the_snapshot_is_there(site: Site) -> None:
+async def test_metrics_include_snapshot(site: Site) -> None:
     values = await scrape(site)
     states = {state: values[key("comfywarm_servers", group="default", state=state.value)] for state in State}
     assert {state for state, count in states.items() if count} == {State.LOADED, State.COLD}
@@ -60,13 +60,13 @@ async def test_the_snapshot_is_there(site: Site) -> None:
     assert values[key("comfywarm_ready")] == 1
 
 
-async def test_what_is_unknown_has_no_sample(site: Site) -> None:
+async def test_metrics_omit_unknown_values(site: Site) -> None:
     values = await scrape(site)
     assert key("comfywarm_server_queue_remaining", server=LOADED, group="default") not in values
     assert key("comfywarm_server_check_duration_seconds", server=LOADED, group="default") not in values
 
 
-async def test_details_and_counters_follow(site: Site) -> None:
+async def test_metrics_include_server_details_and_counters(site: Site) -> None:
     detail = ServerDetail()
     detail.check.ms = 250.0
     for what in ("submissions", "submissions", "to_cold", "to_warming", "checks"):
@@ -80,7 +80,7 @@ async def test_details_and_counters_follow(site: Site) -> None:
     assert values[key("comfywarm_server_unheard_ends_total", **labels)] == 0
 
 
-async def test_groups_and_warm_ups_in_flight_are_added_up(tmp_path: Path) -> None:
+async def test_metrics_sum_groups_and_warm_ups_in_flight(tmp_path: Path) -> None:
     warming = [
         view(f"192.0.2.{n}:8188", State.WARMING, Reason.PROMPT_ACCEPTED)._replace(group="lab") for n in (3, 4, 5)
     ]
@@ -91,7 +91,7 @@ async def test_groups_and_warm_ups_in_flight_are_added_up(tmp_path: Path) -> Non
     assert values[key("comfywarm_warmups_in_flight")] == 3
 
 
-async def test_transitions_are_counted_by_where_they_lead_and_why(site: Site) -> None:
+async def test_transitions_are_counted_by_state_and_reason(site: Site) -> None:
     labels = {"group": "default", "state": "cold", "reason": "keys_missing"}
     assert (await scrape(site))[key("comfywarm_transitions_total", **labels)] == 0, "a rate needs the zero"
     await site.transition(COLD, "once")
@@ -99,7 +99,7 @@ async def test_transitions_are_counted_by_where_they_lead_and_why(site: Site) ->
     assert (await scrape(site))[key("comfywarm_transitions_total", **labels)] == 2
 
 
-async def test_every_way_to_fail_is_counted_from_zero_on(site: Site) -> None:
+async def test_transition_counters_start_at_zero(site: Site) -> None:
     values = await scrape(site)
     for state, reason in EXPECTED:
         assert values[key("comfywarm_transitions_total", group="default", state=state.value, reason=reason.value)] == 0
@@ -112,11 +112,9 @@ async def test_every_way_to_fail_is_counted_from_zero_on(site: Site) -> None:
         ("comfywarm_settings_last_reload_successful", Notice.SETTINGS_RELOADED, Notice.SETTINGS_REFUSED),
     ],
 )
-async def test_notices_are_counted_and_what_lasts_of_them_is_shown(
-    site: Site, metric: str, begins: Notice, ends: Notice
-) -> None:
+async def test_notices_are_counted_and_set_their_gauge(site: Site, metric: str, begins: Notice, ends: Notice) -> None:
     for notice, expected in ((begins, 1), (ends, 0), (begins, 1)):
-        await site.tell(notice_entry(notice, NOW))
+        await site.publish(notice_entry(notice, NOW))
         assert (await scrape(site))[key(metric)] == expected
     assert (await scrape(site))[key("comfywarm_notices_total", notice=begins.value)] == 2
 
@@ -144,20 +142,20 @@ def ended(outcome: Outcome, took_s: float) -> Attempt:
     return attempt
 
 
-async def test_open_streams_are_counted_and_other_readers_of_the_bus_are_not(site: Site) -> None:
+async def test_event_streams_metric_counts_only_http_streams(site: Site) -> None:
     site.bus.subscribe()
     async with site.client.get("/api/events") as response:
         await next_event(response)
         assert (await scrape(site))[key("comfywarm_event_streams")] == 1
 
 
-async def test_the_loops_lag_is_measured(site: Site) -> None:
+async def test_event_loop_lag_is_measured(site: Site) -> None:
     async with asyncio.timeout(10):
         while not (await scrape(site))[key("comfywarm_event_loop_lag_seconds_count")]:  # noqa: ASYNC110 - a bounded poll
             await asyncio.sleep(0.1)
 
 
-async def test_openmetrics_is_spoken_to_those_who_prefer_it(site: Site) -> None:
+async def test_metrics_are_openmetrics_if_accepted(site: Site) -> None:
     accept = "application/openmetrics-text; version=1.0.0"
     async with site.client.get("/metrics", headers={"Accept": accept}) as response:
         assert response.headers["Content-Type"].startswith("application/openmetrics-text")
@@ -166,7 +164,7 @@ async def test_openmetrics_is_spoken_to_those_who_prefer_it(site: Site) -> None:
 
 
 async def series_of(folder: Path, servers: int, groups: int) -> int:
-    """How many there are where everything is known of each server."""
+    """Return the number of series if every value of each server is known."""
     warming = [view(f"192.0.2.{n}:8188", State.WARMING, Reason.PROMPT_ACCEPTED) for n in range(servers)]
     views = [
         one._replace(group=f"group {n % groups}", queue_remaining=1, progress=0.5, last_check=NOW)
@@ -180,7 +178,7 @@ async def series_of(folder: Path, servers: int, groups: int) -> int:
         return len(await scrape(site))
 
 
-async def test_servers_and_groups_bring_no_more_series_than_promised(tmp_path: Path) -> None:
+async def test_series_per_server_and_group_are_as_documented(tmp_path: Path) -> None:
     few = await series_of(tmp_path / "few", servers=10, groups=1)
     more_servers = await series_of(tmp_path / "servers", servers=20, groups=1)
     more_groups = await series_of(tmp_path / "groups", servers=10, groups=3)
@@ -191,7 +189,7 @@ async def test_servers_and_groups_bring_no_more_series_than_promised(tmp_path: P
 
 @dataclass(frozen=True)
 class Family:
-    """As the output has it. `labels` are None where it has no sample."""
+    """A family as served. `labels` are None if it has no sample."""
 
     kind: str
     labels: frozenset[str] | None
@@ -200,7 +198,7 @@ class Family:
 
 @pytest.fixture
 async def families(site: Site) -> Mapping[str, Family]:
-    """What is really there, by name; counters with their `_total`."""
+    """Return the served families by name, counters with `_total`."""
     site.counters.alert_handled("feishu", "sent")
     found = {}
     for family in text_string_to_metric_families(await text_of(site)):
@@ -210,27 +208,27 @@ async def families(site: Site) -> Mapping[str, Family]:
     return found
 
 
-async def test_the_page_lists_what_there_is_and_nothing_else(families: Mapping[str, Family]) -> None:
+async def test_documented_metrics_equal_served_metrics(families: Mapping[str, Family]) -> None:
     on_linux_only = {name for name in documented() if name.startswith("process_")}
     assert set(documented()) - set(families) <= (set() if sys.platform == "linux" else on_linux_only)
     assert set(families) <= set(documented())
 
 
-async def test_the_page_has_the_right_types_and_labels(families: Mapping[str, Family]) -> None:
+async def test_documented_types_and_labels_equal_served_ones(families: Mapping[str, Family]) -> None:
     rows = documented()
     for name, family in families.items():
         labels = rows[name].labels if family.labels is None else family.labels
         assert rows[name] == Row(family.kind, labels), name
 
 
-async def test_every_family_has_a_sentence_of_help_and_ours_have_our_prefix(families: Mapping[str, Family]) -> None:
+async def test_every_family_has_help_and_prefix(families: Mapping[str, Family]) -> None:
     for name, family in families.items():
         assert family.help_text.endswith("."), name
         assert name.startswith(("comfywarm_", "process_")), name
 
 
-async def test_labels_are_few_and_none_takes_its_values_from_a_servers_answer(families: Mapping[str, Family]) -> None:
-    """Their values are words of ours, or stand in the settings."""
+async def test_labels_are_from_fixed_set(families: Mapping[str, Family]) -> None:
+    """Label values are fixed words or come from the settings, never from a server's response."""
     labels = {label for family in families.values() for label in family.labels or ()}
     ours = {"state", "reason", "outcome", "notice", "window", "version", "python"}
     assert labels <= ours | {"server", "group", "channel"}

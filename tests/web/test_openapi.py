@@ -1,4 +1,4 @@
-"""/openapi.json is true: it names every route, and real answers are as it says."""
+"""/openapi.json describes every route, and real responses match it."""
 
 import re
 from typing import Any
@@ -29,7 +29,7 @@ async def described(site: Site) -> dict[str, Any]:
     return document
 
 
-async def test_every_route_is_described_and_nothing_else(site: Site) -> None:
+async def test_openapi_describes_exactly_the_served_routes(site: Site) -> None:
     document = await described(site)
     app = site.client.app
     assert app is not None
@@ -42,7 +42,7 @@ async def test_every_route_is_described_and_nothing_else(site: Site) -> None:
     assert named == served
 
 
-async def test_path_parameters_and_references_resolve(site: Site) -> None:
+async def test_openapi_parameters_and_references_resolve(site: Site) -> None:
     document = await described(site)
     assert document["openapi"].startswith("3.1.")
     components = document["components"]["schemas"]
@@ -69,22 +69,22 @@ ANSWERS: list[tuple[str, int, type[BaseModel]]] = [
     (f"/api/servers/{COLD}", 200, DetailedServerSchema),
     (f"/api/servers/{LOADED}/ready", 200, ReadySchema),
     (f"/api/servers/{COLD}/ready", 503, ReadySchema),
-    ("/api/servers/nobody/ready", 404, ErrorSchema),
+    ("/api/servers/unknown/ready", 404, ErrorSchema),
     ("/api/events?since=x", 400, ErrorSchema),
     ("/api/log?limit=1", 200, LogSchema),
     ("/api/log?limit=x", 400, ErrorSchema),
-    ("/api/log?group=nobody", 404, ErrorSchema),
+    ("/api/log?group=unknown", 404, ErrorSchema),
     ("/api/stats", 200, StatsSchema),
     (f"/api/stats?server={COLD}", 200, StatsSchema),
     ("/api/stats?servers=maybe", 400, ErrorSchema),
-    ("/api/stats?server=nobody", 404, ErrorSchema),
+    ("/api/stats?server=unknown", 404, ErrorSchema),
     ("/healthz", 200, AliveSchema),
     ("/readyz", 200, FleetReadySchema),
 ]
 
 
 @pytest.mark.parametrize(("path", "status", "model"), ANSWERS)
-async def test_real_answers_are_as_described(site: Site, path: str, status: int, model: type[BaseModel]) -> None:
+async def test_response_matches_its_openapi_model(site: Site, path: str, status: int, model: type[BaseModel]) -> None:
     site.journal.append(transition_entry(COLD, "m"), Attempt(COLD, "cache_models", "p-1", NOW, ended_at=NOW + 1))
     await site.transition(COLD, "m2")
     async with site.client.get(path) as response:
@@ -96,14 +96,14 @@ async def test_real_answers_are_as_described(site: Site, path: str, status: int,
 
 def _described_model(document: dict[str, Any], path: str, status: int) -> str:
     route = path.partition("?")[0]
-    for name in (COLD, LOADED, "nobody"):
+    for name in (COLD, LOADED, "unknown"):
         route = route.replace(name, "{name}")
     reference = document["paths"][route]["get"]["responses"][str(status)]["content"]["application/json"]["schema"]
     assert set(reference) == {"$ref"}
     return str(reference["$ref"])
 
 
-async def test_an_accepted_action_is_as_described(site: Site) -> None:
+async def test_action_response_matches_its_openapi_model(site: Site) -> None:
     async with site.client.post(f"/api/servers/{COLD}/check") as response:
         AcceptedSchema.model_validate_json(await response.read(), extra="forbid")
     async with site.client.post("/api/groups/default/check") as response:

@@ -1,4 +1,4 @@
-"""The page: its words in both languages, and what a browser is allowed to do with it."""
+"""The page: its texts in both languages, its files and its security headers."""
 
 import json
 import re
@@ -27,7 +27,7 @@ SHEETS = [STATIC_DIR / name for name in static_files(".css")]
 TEMPLATE = (WEB / "templates/status.html").read_text(encoding="utf-8")
 SOURCE = TEMPLATE + "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
 MADE_UP = r"theme_\w+|drawer_\w+|window_\w+|confirm_\w+|error_\w+"
-"""Keys of labels that are put together where they are used."""
+"""Labels whose keys are composed where they are used."""
 
 
 async def page(site: Site, query: str = "", accept: str | None = None) -> str:
@@ -50,19 +50,21 @@ async def page(site: Site, query: str = "", accept: str | None = None) -> str:
         ("", "fr;q=nonsense", "en"),
     ],
 )
-async def test_the_language_is_asked_accepted_or_set(site: Site, query: str, accept: str | None, language: str) -> None:
+async def test_page_language_follows_query_header_and_settings(
+    site: Site, query: str, accept: str | None, language: str
+) -> None:
     html = await page(site, query, accept)
     assert f'data-language="{language}"' in html
     heading = {"en": "Event log", "zh": "事件日志"}[language]
     assert f'<h2 id="log-title" data-text="log">{heading}</h2>' in html
 
 
-async def test_the_page_speaks_of_background_execution_in_both_languages(site: Site) -> None:
+async def test_page_names_auto_executing_in_both_languages(site: Site) -> None:
     assert '<span data-state-text="auto_executing">后台执行中</span>' in await page(site, "?lang=zh")
     assert '<span data-state-text="auto_executing">Loading itself</span>' in await page(site, "?lang=en")
 
 
-def test_every_word_of_the_vocabulary_has_both_languages() -> None:
+def test_vocabulary_is_translated_completely() -> None:
     assert set(names.STATES) == set(State) == set(DISPLAY_ORDER)
     assert set(names.REASONS) == set(Reason)
     assert set(names.NOTICES) == set(Notice)
@@ -71,7 +73,7 @@ def test_every_word_of_the_vocabulary_has_both_languages() -> None:
 
 
 @pytest.mark.parametrize("group", ["state", "reason", "notice", "witness", "outcome", "label"])
-def test_both_languages_say_the_same_in_words_of_their_own(group: str) -> None:
+def test_texts_have_same_keys_and_places_in_both_languages(group: str) -> None:
     english, chinese = (names.all_texts()[language][group] for language in names.LANGUAGES)
     assert english.keys() == chinese.keys()
     for key, words in english.items():
@@ -82,7 +84,7 @@ def test_both_languages_say_the_same_in_words_of_their_own(group: str) -> None:
         assert not chinese[key].isascii() or re.fullmatch(r"(\{\w+\} ?)+", chinese[key]), key
 
 
-def test_every_state_has_a_shape_and_a_colour_for_light_and_dark() -> None:
+def test_every_state_has_icon_and_colours() -> None:
     style = "".join(sheet.read_text(encoding="utf-8") for sheet in SHEETS)
     assert len({ICONS[state.value] for state in State}) == len(State)
     for state in State:
@@ -90,12 +92,12 @@ def test_every_state_has_a_shape_and_a_colour_for_light_and_dark() -> None:
         assert re.search(rf"^\s+--{state.value}: light-dark\(#\w+, #\w+\);", style, re.MULTILINE)
 
 
-def test_every_colour_that_is_used_is_defined() -> None:
+def test_every_used_css_variable_is_defined() -> None:
     style = "".join(sheet.read_text(encoding="utf-8") for sheet in SHEETS)
     assert set(re.findall(r"var\((--[\w-]+)\)", style)) <= set(re.findall(r"(--[\w-]+):", style))
 
 
-def test_every_label_that_is_used_exists_and_every_label_is_used() -> None:
+def test_labels_equal_the_labels_used_on_the_page() -> None:
     in_scripts = re.findall(r"""(?:label|setLabel)\((?:\w+, )?"(\w+)\"""", SOURCE)
     in_template = re.findall(r"""t\['(\w+)'\]""", SOURCE)
     assert {*in_scripts, *in_template} <= set(LABELS)
@@ -105,13 +107,13 @@ def test_every_label_that_is_used_exists_and_every_label_is_used() -> None:
         assert re.search(rf"""["'\s]{name}["':\s]""", SOURCE) or re.fullmatch(MADE_UP, name), f"{name} is never used"
 
 
-async def test_the_page_names_no_label_that_it_lacks(site: Site) -> None:
+async def test_rendered_page_uses_only_existing_labels(site: Site) -> None:
     html = await page(site)
     named = set(re.findall(r'data-(?:text|title|placeholder|aria-label)="(\w+)"', html))
     assert named <= set(LABELS)
 
 
-async def test_every_element_that_a_script_looks_for_is_on_the_page(site: Site) -> None:
+async def test_every_element_that_scripts_look_up_exists(site: Site) -> None:
     wanted = set(re.findall(r'(?:byId|cloneTemplate)\("([\w-]+)"\)', SOURCE))
     html = await page(site)
     there = set(re.findall(r'\bid="([\w-]+)"', html))
@@ -119,18 +121,18 @@ async def test_every_element_that_a_script_looks_for_is_on_the_page(site: Site) 
     assert wanted <= there
 
 
-async def test_the_columns_that_can_be_sorted_have_a_button(site: Site) -> None:
+async def test_sortable_columns_have_button(site: Site) -> None:
     html = await page(site)
     assert re.findall(r'class="sort" data-sort="(\w+)"', html) == list(SORTS.values())
 
 
-async def test_the_words_reach_the_script_as_data(site: Site) -> None:
+async def test_page_embeds_texts_as_json(site: Site) -> None:
     html = await page(site)
     (data,) = re.findall(r'<script type="application/json" id="texts">(.*?)</script>', html)
     assert json.loads(data) == names.all_texts()
 
 
-async def test_nothing_on_the_page_is_inline_or_from_outside(site: Site) -> None:
+async def test_page_has_no_inline_or_external_code(site: Site) -> None:
     html = await page(site)
     scripts = re.findall(r"<script\b([^>]*)>", html)
     assert scripts == [
@@ -142,12 +144,12 @@ async def test_nothing_on_the_page_is_inline_or_from_outside(site: Site) -> None
     assert "built-in method" not in html
 
 
-def test_no_script_writes_markup_or_styles_as_text() -> None:
+def test_scripts_write_no_markup_or_styles_as_text() -> None:
     scripts = "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|cssText|\"style\"", scripts)
 
 
-async def test_every_file_of_the_page_is_served(site: Site) -> None:
+async def test_every_page_file_is_served(site: Site) -> None:
     html = await page(site)
     wanted = set(re.findall(r'(?:src|href)="(static/[^"]+)"', html))
     wanted |= {f"static/{path.relative_to(STATIC_DIR).as_posix()}" for path in imported(SCRIPTS)}
@@ -158,13 +160,13 @@ async def test_every_file_of_the_page_is_served(site: Site) -> None:
             assert response.content_type in CONTENT_TYPES[path.rpartition(".")[2]]
 
 
-async def test_all_modules_are_fetched_at_once(site: Site) -> None:
+async def test_every_module_is_preloaded(site: Site) -> None:
     html = await page(site)
     preloaded = set(re.findall(r'<link rel="modulepreload" href="static/([^"]+)">', html))
     assert preloaded == set(static_files(".js")) - CLASSIC_SCRIPTS
 
 
-def test_page_modules_import_each_other_without_a_circle() -> None:
+def test_page_modules_have_no_import_cycle() -> None:
     sorter = TopologicalSorter({script: imported([script]) for script in SCRIPTS})
     assert list(sorter.static_order())[-1] == STATIC_DIR / "main.js"
 
@@ -178,7 +180,7 @@ def imported(scripts: list[Path]) -> set[Path]:
     }
 
 
-async def test_the_log_begins_a_little_before_the_present(tmp_path: Path) -> None:
+async def test_page_log_starts_at_most_100_entries_back(tmp_path: Path) -> None:
     async with running_site(tmp_path) as site:
         assert 'data-since="0"' in await page(site)
         for number in range(LOG_ENTRIES + 4):
@@ -187,8 +189,13 @@ async def test_the_log_begins_a_little_before_the_present(tmp_path: Path) -> Non
         assert f'data-since="{head - LOG_ENTRIES}"' in await page(site)
 
 
+async def test_page_without_journal_is_served(site: Site) -> None:
+    await site.journal.close()
+    assert 'data-since=""' in await page(site)
+
+
 @pytest.mark.parametrize("path", ["/status", "/api/status", "/api/nothing", "/static/main.js", "/api/events", "/"])
-async def test_security_headers_are_on_every_answer(site: Site, path: str) -> None:
+async def test_every_response_has_security_headers(site: Site, path: str) -> None:
     async with site.client.get(path, allow_redirects=False) as response:
         assert response.headers["Content-Security-Policy"] == (
             "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; "
@@ -198,6 +205,6 @@ async def test_security_headers_are_on_every_answer(site: Site, path: str) -> No
         assert response.headers["Referrer-Policy"] == "no-referrer"
 
 
-async def test_the_root_leads_to_the_page(site: Site) -> None:
+async def test_root_redirects_to_page_and_keeps_query(site: Site) -> None:
     async with site.client.get("/?lang=zh") as response:
         assert response.url.path_qs == "/status?lang=zh"

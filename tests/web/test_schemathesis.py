@@ -1,7 +1,7 @@
-"""The real service against its own description: schemathesis reads /openapi.json and asks right and wrong questions.
+"""The running daemon against /openapi.json: schemathesis sends valid and invalid requests.
 
-Left out is /api/events, whose answer has no end (schemathesis would wait for one); tests/web/test_stream.py asks it.
-The questions are the same in every run.
+/api/events is left out, because schemathesis would wait for the end of the stream; tests/web/test_stream.py covers it.
+Every run sends the same requests.
 """
 
 import asyncio
@@ -26,14 +26,14 @@ CONFIG: dict[str, Any] = {
     "workers": 1,
     "generation": {"max-examples": 8, "deterministic": True},
     "phases": {"stateful": {"enabled": False}},
-    # Where the description says so, 503 is no mistake but an answer.
+    # 503 is a documented response, not a failure.
     "checks": {"not_a_server_error": {"expected-statuses": ["2xx", "3xx", "4xx", 503]}},
 }
 
 
 @pytest.fixture
 async def address(tmp_path: Path) -> AsyncIterator[str]:
-    """A daemon over a loaded and a cold server."""
+    """Run a daemon over a loaded and a cold server and return its address."""
     async with running_fleet([PERSONAS["loaded"], PERSONAS["cold"]]) as fleet:
         data = {
             "servers": fleet.urls,
@@ -53,14 +53,14 @@ async def description(address: str) -> dict[str, Any]:
 
 
 def ask(document: dict[str, Any], address: str) -> tuple[set[str], list[str]]:
-    """The operations that were asked, and whatever was not as described. Blocks."""
+    """Return the tested operations and the failed checks. Blocks."""
     config = SchemathesisConfig.from_dict({**CONFIG, "base-url": address})
     asked: set[str] = set()
     failures: list[str] = []
     for event in from_schema(schemathesis.openapi.from_dict(document, config=config)).execute():
         if isinstance(event, events.ScenarioFinished) and event.status is not Status.SKIP:
             asked.add(event.label or "")
-            failures += told(event)
+            failures += failed_checks(event)
         elif isinstance(event, events.NonFatalError):
             failures.append(f"{event.label}: {event.value!r}")
         elif isinstance(event, events.FatalError):
@@ -68,20 +68,20 @@ def ask(document: dict[str, Any], address: str) -> tuple[set[str], list[str]]:
     return asked, failures
 
 
-def told(event: events.ScenarioFinished) -> list[str]:
-    """What each failed check says, with the request that shows it."""
+def failed_checks(event: events.ScenarioFinished) -> list[str]:
+    """Describe each failed check with its request."""
     found = [check for checks in event.recorder.checks.values() for check in checks if check.failure_info]
     return [f"{event.label} {one.name}: {one.failure_info}" for one in found]
 
 
-async def test_the_service_is_as_it_is_described(address: str) -> None:
+async def test_api_conforms_to_its_description(address: str) -> None:
     document = await description(address)
     asked, failures = await asyncio.to_thread(ask, document, address)
     assert not failures, "\n\n".join(failures)
     assert asked == {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
 
 
-async def test_a_wrong_description_is_found_out(address: str) -> None:
+async def test_wrong_description_is_detected(address: str) -> None:
     document = await description(address)
     document["paths"] = {path: document["paths"][path] for path in ("/healthz", "/api/servers/{name}")}
     document["components"]["schemas"]["Alive"]["properties"]["alive"] = {"type": "string"}

@@ -1,4 +1,4 @@
-"""A reader that stops reading costs the others nothing; it is cut off and, when it comes back, finds all it missed."""
+"""A client that stops reading does not delay others, is disconnected, and can resume without loss."""
 
 import asyncio
 import socket
@@ -17,17 +17,17 @@ from tests.web.site import COLD, Client, Site, next_event, next_events, running_
 from tests.web.test_stream import stream_alone, until
 
 RATE = 1_500
-"""Events a second."""
+"""Events per second."""
 TOTAL = 3_000
 QUICK = 3
 TICK_S = 0.01
 WRITE_TIMEOUT_S = 1.0
 LATENCY_S = 0.5
-"""Of nearly every event, also on a busy machine; who waited for the slow reader would wait for WRITE_TIMEOUT_S."""
+"""Maximum 99th percentile on a busy machine. An event that waited for the slow client would take WRITE_TIMEOUT_S."""
 
 
 async def storm(site: Site) -> None:
-    """TOTAL transitions at an even rate; the message begins with the time of each."""
+    """Append TOTAL transitions at an even rate; each message begins with its time."""
     begin = time.monotonic()
 
     for number in range(TOTAL):
@@ -37,7 +37,7 @@ async def storm(site: Site) -> None:
 
 
 async def latencies(response: ClientResponse) -> list[float]:
-    """How long each event of the storm took to get here, in seconds; their ids have no gap."""
+    """Return the latency of each event in seconds, and check that no id is missing."""
     measured: list[float] = []
     for number in range(1, TOTAL + 1):
         (event,) = await next_events(response, 1)
@@ -47,7 +47,7 @@ async def latencies(response: ClientResponse) -> list[float]:
 
 
 async def lags(stop: asyncio.Event) -> list[float]:
-    """How much later than asked for the loop woke up, in seconds."""
+    """Measure by how many seconds timers are late until `stop` is set."""
     measured: list[float] = []
     while not stop.is_set():
         begin = time.monotonic()
@@ -59,7 +59,7 @@ async def lags(stop: asyncio.Event) -> list[float]:
 
 @asynccontextmanager
 async def slow_reader(client: Client) -> AsyncIterator[asyncio.StreamReader]:
-    """One that has asked for the stream and takes next to nothing of it."""
+    """Open a stream whose client reads next to nothing."""
     small = socket.socket()
     small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
     small.setblocking(False)
@@ -73,7 +73,7 @@ async def slow_reader(client: Client) -> AsyncIterator[asyncio.StreamReader]:
 
 
 async def last_id(reader: asyncio.StreamReader) -> int:
-    """The last number that got through to the slow reader, all of its event with it."""
+    """Return the id of the last event that the slow client received completely."""
     data = b""
     with suppress(ConnectionError):
         while chunk := await reader.read(65_536):
@@ -83,7 +83,7 @@ async def last_id(reader: asyncio.StreamReader) -> int:
 
 
 @pytest.mark.alone
-async def test_a_slow_reader_slows_nobody_and_misses_nothing(tmp_path: Path) -> None:
+async def test_slow_client_delays_no_other_and_can_resume(tmp_path: Path) -> None:
     async with running_site(tmp_path) as site:
         stream = EventStream(site.ports, write_timeout_s=WRITE_TIMEOUT_S)
         async with stream_alone(stream) as client, slow_reader(client) as slow:
@@ -100,7 +100,7 @@ async def test_a_slow_reader_slows_nobody_and_misses_nothing(tmp_path: Path) -> 
             took = time.monotonic() - begin
             over.set()
             report(took, measured, await lagging)
-            await until(lambda: len(site.bus) == QUICK)  # the slow one has been cut off, and only that one
+            await until(lambda: len(site.bus) == QUICK)  # only the slow client has been disconnected
             reached = await last_id(slow)
             assert reached < TOTAL
             async with client.get("/", headers={"Last-Event-ID": str(reached)}) as response:
@@ -111,7 +111,7 @@ async def test_a_slow_reader_slows_nobody_and_misses_nothing(tmp_path: Path) -> 
 
 
 def report(took: float, measured: list[list[float]], lagged: list[float]) -> None:
-    """Print the figures, and hold them against the bounds."""
+    """Print the measured values and check them against the limits."""
     all_of_them = [latency for one in measured for latency in one]
     cuts = quantiles(all_of_them, n=100)
     print(f"{TOTAL / took:.0f} events/s; latency p50 {cuts[49]:.4f} s, p99 {cuts[98]:.4f} s; lag {max(lagged):.4f} s")

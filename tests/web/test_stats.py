@@ -1,4 +1,4 @@
-"""GET /api/stats, as the page and scripts rely on it."""
+"""GET /api/stats, and the same figures in /metrics."""
 
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ async def stats(site: Site, query: str = "", past: list[LogEntry] = PAST) -> dic
     return dict(body)
 
 
-async def test_the_figures_of_fleet_groups_and_servers(site: Site) -> None:
+async def test_stats_have_figures_of_fleet_groups_and_servers(site: Site) -> None:
     body = await stats(site)
     assert set(body) == {"generated_at", "fleet", "groups", "servers", "trend"}
     assert body["generated_at"] == "2026-01-01T00:00:00.000Z"
@@ -65,7 +65,7 @@ async def test_the_figures_of_fleet_groups_and_servers(site: Site) -> None:
     assert list(body["fleet"]) == ["1h", "24h", "7d"]
 
 
-async def test_the_trend_has_24_hours_of_fleet_and_groups(site: Site) -> None:
+async def test_stats_trend_has_24_hours_of_fleet_and_groups(site: Site) -> None:
     trend = (await stats(site))["trend"]
     assert set(trend) == {"fleet", "groups"}
     assert set(trend["groups"]) == {"default"}
@@ -74,21 +74,21 @@ async def test_the_trend_has_24_hours_of_fleet_and_groups(site: Site) -> None:
     assert [point["warm_share"] for point in trend["fleet"][-4:]] == [None, 0.5, 0.5625, None]
 
 
-async def test_without_servers_the_answer_is_as_small_as_the_fleet_is_large(site: Site) -> None:
+async def test_stats_without_servers_omit_them(site: Site) -> None:
     body = await stats(site, "?servers=false")
     assert body["servers"] == {}
     assert body["fleet"]["1h"]["warm_share"] == 0.5625
 
 
 @pytest.mark.parametrize("query", ["", "&servers=true", "&servers=false"])
-async def test_one_server_comes_with_its_own_hours(site: Site, query: str) -> None:
+async def test_stats_of_one_server_include_its_trend(site: Site, query: str) -> None:
     body = await stats(site, f"?server={COLD}{query}")
     assert set(body["servers"]) == {COLD}
     assert [point["warm_share"] for point in body["trend"]["server"][-4:]] == [None, 0.0, 0.125, None]
     assert len(body["trend"]["server"]) == 24
 
 
-async def test_every_server_of_a_large_fleet_is_there_also_those_of_which_nothing_is_known(tmp_path: Path) -> None:
+async def test_stats_of_large_fleet_include_every_server(tmp_path: Path) -> None:
     loaded, _ = two_servers()
     views = [loaded._replace(name=f"s{number}") for number in range(60)]
     async with running_site(tmp_path, views=views) as site:
@@ -97,7 +97,7 @@ async def test_every_server_of_a_large_fleet_is_there_also_those_of_which_nothin
     assert body["servers"]["s59"]["24h"] == body["fleet"]["24h"] == EMPTY
 
 
-async def test_a_server_of_the_past_does_not_count(site: Site) -> None:
+async def test_stats_ignore_removed_server(site: Site) -> None:
     gone = [entry("gone:1", HOUR, S.UNKNOWN, S.COLD, R.KEYS_MISSING)]
     body = await stats(site, past=[*PAST, *gone])
     assert set(body["servers"]) == {LOADED, COLD}
@@ -106,20 +106,17 @@ async def test_a_server_of_the_past_does_not_count(site: Site) -> None:
 
 @pytest.mark.parametrize(
     ("query", "status", "code"),
-    [("?server=nobody:1", 404, "unknown_server"), ("?servers=1", 400, "invalid_servers")],
+    [("?server=unknown:1", 404, "unknown_server"), ("?servers=1", 400, "invalid_servers")],
 )
-async def test_a_wrong_question_is_refused(site: Site, query: str, status: int, code: str) -> None:
+async def test_stats_with_invalid_query_are_refused(site: Site, query: str, status: int, code: str) -> None:
     answered, body = await site.get(f"/api/stats{query}")
     assert (answered, body["error"]["code"]) == (status, code)
 
 
-async def test_before_the_journal_could_be_read_the_answer_says_so(site: Site) -> None:
+async def test_stats_without_journal_are_503(site: Site) -> None:
     await site.journal.close()
     status, body = await site.get("/api/stats")
     assert (status, body["error"]["code"]) == (503, "warmth_unknown")
-
-
-# The same figures for Prometheus.
 
 
 async def metric_lines(site: Site, prefix: str) -> set[str]:
@@ -127,7 +124,7 @@ async def metric_lines(site: Site, prefix: str) -> set[str]:
         return {line for line in (await response.text()).splitlines() if line.startswith(prefix)}
 
 
-async def test_metrics_have_the_figures_of_groups_and_fleet(site: Site) -> None:
+async def test_metrics_include_warmth_of_groups_and_fleet(site: Site) -> None:
     await stats(site)
     lines = await metric_lines(site, "comfywarm_")
     assert {
@@ -148,13 +145,13 @@ def _sorted_labels(line: str) -> str:
     return f"{name}{{{','.join(sorted(labels.split(',')))}}}{value}"
 
 
-async def test_what_is_not_known_has_no_sample(site: Site) -> None:
+async def test_metrics_omit_unknown_warmth(site: Site) -> None:
     lines = await metric_lines(site, "comfywarm_fleet_")
     assert any(line.startswith("comfywarm_fleet_evictions{") for line in lines)
     assert not any("ratio" in line or "time_to_warm" in line for line in lines)
 
 
-async def test_a_scrape_succeeds_while_no_figures_are_known(site: Site) -> None:
+async def test_metrics_without_journal_omit_warmth(site: Site) -> None:
     await site.journal.close()
     assert await metric_lines(site, "comfywarm_fleet_") == set()
     assert await metric_lines(site, "comfywarm_build_info{")

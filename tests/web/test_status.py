@@ -1,4 +1,4 @@
-"""/api/status is kept until something changes, and never says what no longer holds."""
+"""GET /api/status: its cache, its ETag and its compression."""
 
 import gzip
 from collections.abc import AsyncIterator
@@ -29,7 +29,7 @@ async def asked_again(site: Site, etag: str) -> tuple[int, bytes]:
         return response.status, await response.read()
 
 
-async def test_a_change_is_in_the_next_answer(site: Site) -> None:
+async def test_status_after_change_is_current(site: Site) -> None:
     for queue_remaining in (3, 1, 4):
         cold = site.snapshot.get(COLD)
         assert cold is not None
@@ -38,7 +38,7 @@ async def test_a_change_is_in_the_next_answer(site: Site) -> None:
         assert [one["queue_remaining"] for one in body["servers"]] == [None, queue_remaining]
 
 
-async def test_a_server_that_left_is_not_in_the_next_answer(site: Site) -> None:
+async def test_status_after_removal_omits_server(site: Site) -> None:
     await site.get("/api/status")
     site.snapshot.set_order([COLD])
     _, body = await site.get("/api/status")
@@ -46,7 +46,7 @@ async def test_a_server_that_left_is_not_in_the_next_answer(site: Site) -> None:
     assert (body["total"], body["states"]) == (1, {"cold": 1})
 
 
-async def test_who_has_it_already_is_told_only_that(site: Site) -> None:
+async def test_status_with_current_etag_is_304(site: Site) -> None:
     etag = await etag_of(site)
     assert await asked_again(site, etag) == (304, b"")
     assert await asked_again(site, f'"other", {etag}') == (304, b"")
@@ -54,24 +54,24 @@ async def test_who_has_it_already_is_told_only_that(site: Site) -> None:
 
 
 @pytest.mark.parametrize("header", ['"other"', 'W/"0"', "", "no etag"])
-async def test_who_has_another_is_given_the_whole(site: Site, header: str) -> None:
+async def test_status_with_other_etag_is_sent_completely(site: Site, header: str) -> None:
     status, body = await asked_again(site, header)
     assert (status, orjson.loads(body)["total"]) == (200, 2)
 
 
-async def test_what_has_changed_is_not_what_he_has(site: Site) -> None:
+async def test_status_with_outdated_etag_is_sent_completely(site: Site) -> None:
     etag = await etag_of(site)
     site.snapshot.put(view(LOADED, State.UNKNOWN, Reason.LINK_LOST))
     status, body = await asked_again(site, etag)
     assert (status, orjson.loads(body)["states"]) == (200, {"unknown": 1, "cold": 1})
 
 
-async def test_another_daemon_gives_other_etags(site: Site, tmp_path: Path) -> None:
+async def test_status_with_etag_of_other_daemon_is_sent_completely(site: Site, tmp_path: Path) -> None:
     async with running_site(tmp_path / "other") as other:
         assert (await asked_again(other, await etag_of(site)))[0] == 200
 
 
-async def test_the_compressed_answer_is_the_same_one_and_follows_changes(tmp_path: Path) -> None:
+async def test_compressed_status_equals_plain_status(tmp_path: Path) -> None:
     views = [view(f"192.0.2.{number}:8188", State.LOADED, Reason.ALL_CACHED) for number in range(1, 251)]
     async with running_site(tmp_path, views=views) as site:
         for state in (State.LOADED, State.COLD):
@@ -80,7 +80,7 @@ async def test_the_compressed_answer_is_the_same_one_and_follows_changes(tmp_pat
 
 
 async def raw(site: Site, encoding: str) -> bytes:
-    """The body as it goes over the wire."""
+    """Return the body without decoding it."""
     headers = {"Accept-Encoding": encoding}
     address = site.client.make_url("/api/status")
     async with (
@@ -93,7 +93,7 @@ async def raw(site: Site, encoding: str) -> bytes:
 
 @dataclass
 class Clock:
-    """The wall clock, moved by hand."""
+    """A wall clock that the test sets."""
 
     now: float = NOW
 
@@ -119,7 +119,7 @@ async def status_alone(site: Site, clock: Clock) -> AsyncIterator[Client]:
         (-3600.0, "2025-12-31T23:00:00.000Z"),
     ],
 )
-async def test_when_it_was_made_is_never_long_ago(site: Site, later_s: float, generated_at: str) -> None:
+async def test_generated_at_of_unchanged_status_is_recent(site: Site, later_s: float, generated_at: str) -> None:
     clock = Clock()
     async with status_alone(site, clock) as client:
         async with client.get("/") as response:

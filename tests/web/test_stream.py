@@ -1,4 +1,4 @@
-"""The stream has no gap and no duplicate, whatever happens while a reader joins, lags or leaves."""
+"""The event stream has no gaps or duplicates while clients join, lag and leave."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -30,7 +30,7 @@ def messages(events: list[Event]) -> list[tuple[int | None, str]]:
     return [(event.id, orjson.loads(event.data)["message"]) for event in events]
 
 
-async def test_a_live_stream_begins_with_the_head_and_goes_on(site: Site) -> None:
+async def test_stream_without_id_starts_at_head(site: Site) -> None:
     head = await site.transition(COLD, "before")
     async with site.client.get("/api/events") as response:
         assert response.content_type == "text/event-stream"
@@ -43,7 +43,7 @@ async def test_a_live_stream_begins_with_the_head_and_goes_on(site: Site) -> Non
 
 
 @pytest.mark.parametrize("by_header", [True, False])
-async def test_replay_is_followed_by_what_is_live(site: Site, by_header: bool) -> None:
+async def test_replay_is_followed_by_live_events(site: Site, by_header: bool) -> None:
     for number in range(1, 6):
         await site.transition(COLD, f"m{number}")
     query = {} if by_header else {"since": "2"}
@@ -55,14 +55,14 @@ async def test_replay_is_followed_by_what_is_live(site: Site, by_header: bool) -
     assert messages(replayed + live) == [(3, "m3"), (4, "m4"), (5, "m5"), (6, "m6")]
 
 
-async def test_the_header_goes_before_the_query(site: Site) -> None:
+async def test_last_event_id_overrides_since(site: Site) -> None:
     for number in range(1, 4):
         await site.transition(COLD, f"m{number}")
     async with site.client.get("/api/events?since=0", headers={"Last-Event-ID": "2"}) as response:
         assert messages(await next_events(response, 1)) == [(3, "m3")]
 
 
-async def test_a_replay_of_several_pages_is_whole(site: Site) -> None:
+async def test_replay_of_several_pages_is_complete(site: Site) -> None:
     total = 2 * REPLAY_PAGE + 7
     for number in range(total - 1):
         site.journal.append(transition_entry(COLD, str(number)), None)
@@ -73,7 +73,7 @@ async def test_a_replay_of_several_pages_is_whole(site: Site) -> None:
 
 
 class MeddlingJournal(Journal[ServerView]):
-    """Lets something happen before and after each of the stream's reads, while the reader is half joined."""
+    """A journal that calls `meddle` before and after each read, while a client is joining."""
 
     def __init__(self, journal: Journal[ServerView], meddle: Callable[[str], Awaitable[None]]) -> None:
         self._journal = journal
@@ -87,7 +87,7 @@ class MeddlingJournal(Journal[ServerView]):
         return answer
 
 
-async def test_transitions_while_a_reader_joins_come_once_and_in_order(tmp_path: Path) -> None:
+async def test_transitions_during_replay_arrive_once_and_in_order(tmp_path: Path) -> None:
     sites: list[Site] = []
     counter = iter(range(1, 100))
 
@@ -98,14 +98,14 @@ async def test_transitions_while_a_reader_joins_come_once_and_in_order(tmp_path:
         sites.append(site)
         await site.transition(COLD, "first")
         async with site.client.get("/api/events?since=0") as response:
-            # One read finds the head and one replays: two transitions around each.
+            # One read returns the head and one replays, with two transitions around each.
             events = await next_events(response, 5)
             await site.transition(COLD, "last")
             events += await next_events(response, 1)
     assert [event.id for event in events] == [1, 2, 3, 4, 5, 6]
 
 
-async def test_live_only_misses_nothing_after_its_first_id(tmp_path: Path) -> None:
+async def test_live_stream_sends_everything_after_its_first_id(tmp_path: Path) -> None:
     sites: list[Site] = []
 
     async def meddle(when: str) -> None:
@@ -120,7 +120,7 @@ async def test_live_only_misses_nothing_after_its_first_id(tmp_path: Path) -> No
             assert [event.id for event in await next_events(response, 3)] == [2, 3, 4]
 
 
-async def test_progress_is_live_and_has_no_id(site: Site) -> None:
+async def test_progress_event_has_no_id(site: Site) -> None:
     async with site.client.get("/api/events") as response:
         await next_event(response)
         cold = site.snapshot.get(COLD)
@@ -131,7 +131,7 @@ async def test_progress_is_live_and_has_no_id(site: Site) -> None:
     assert orjson.loads(event.data)["progress"] == 0.5
 
 
-async def test_one_server_alone_can_be_followed(site: Site) -> None:
+async def test_stream_of_one_server_sends_only_its_events(site: Site) -> None:
     await site.transition(COLD, "old, cold")
     await site.transition(LOADED, "old, loaded")
     async with site.client.get("/api/events", params={"since": "0", "server": LOADED}) as response:
@@ -143,13 +143,13 @@ async def test_one_server_alone_can_be_followed(site: Site) -> None:
 
 
 @pytest.mark.parametrize("since", ["-1", "x", "", "1.5", "9" * 19, "²"])
-async def test_a_since_that_is_no_number_is_400(site: Site, since: str) -> None:
+async def test_stream_with_invalid_since_is_400(site: Site, since: str) -> None:
     status, body = await site.get("/api/events", params={"since": since})
     assert (status, body["error"]["code"]) == (400, "invalid_since")
     assert len(site.bus) == 0
 
 
-async def test_an_id_of_another_journal_starts_from_the_present(site: Site) -> None:
+async def test_stream_after_id_above_head_starts_at_head(site: Site) -> None:
     await site.transition(COLD, "old")
     async with site.client.get("/api/events?since=1000") as response:
         assert await next_event(response) == Event(1, "", "")
@@ -157,7 +157,7 @@ async def test_an_id_of_another_journal_starts_from_the_present(site: Site) -> N
         assert messages(await next_events(response, 1)) == [(2, "new")]
 
 
-async def test_an_overflow_ends_the_stream_and_the_reader_can_resume(site: Site) -> None:
+async def test_stream_after_overflow_ends_and_can_be_resumed(site: Site) -> None:
     async with site.client.get("/api/events") as response:
         await next_event(response)
         message = progress_message(next(iter(site.snapshot)))
@@ -169,7 +169,7 @@ async def test_an_overflow_ends_the_stream_and_the_reader_can_resume(site: Site)
         assert messages(await next_events(response, 1)) == [(missed, "missed")]
 
 
-async def test_shutdown_ends_streams_at_once(tmp_path: Path) -> None:
+async def test_shutdown_ends_streams_immediately(tmp_path: Path) -> None:
     async with running_site(tmp_path) as site:
         responses = [await site.client.get("/api/events") for _ in range(3)]
         for response in responses:
@@ -181,7 +181,7 @@ async def test_shutdown_ends_streams_at_once(tmp_path: Path) -> None:
         assert len(site.bus) == 0
 
 
-async def test_a_silent_stream_is_kept_alive(tmp_path: Path) -> None:
+async def test_idle_stream_sends_keep_alive(tmp_path: Path) -> None:
     async with running_site(tmp_path) as site:
         ports = WebPorts(site.snapshot, site.bus, site.journal, site.operator, lambda: 0.0, site.warmth)
         async with stream_alone(EventStream(ports, keep_alive_s=0.01)) as client, client.get("/") as response:
@@ -189,7 +189,7 @@ async def test_a_silent_stream_is_kept_alive(tmp_path: Path) -> None:
     assert lines[3] == b": keep-alive\n"
 
 
-async def test_a_reader_who_takes_nothing_is_cut_off(tmp_path: Path) -> None:
+async def test_client_that_does_not_read_is_disconnected(tmp_path: Path) -> None:
     async with running_site(tmp_path) as site:
         ports = WebPorts(site.snapshot, site.bus, site.journal, site.operator, lambda: 0.0, site.warmth)
         async with stream_alone(EventStream(ports, write_timeout_s=0.05)) as client:
@@ -203,7 +203,7 @@ async def test_a_reader_who_takes_nothing_is_cut_off(tmp_path: Path) -> None:
             writer.close()
 
 
-async def test_readers_who_leave_are_forgotten(site: Site) -> None:
+async def test_client_that_disconnects_is_unsubscribed(site: Site) -> None:
     async with site.client.get("/api/events") as response:
         await next_event(response)
         assert len(site.bus) == 1
@@ -216,7 +216,7 @@ async def test_readers_who_leave_are_forgotten(site: Site) -> None:
 
 @asynccontextmanager
 async def stream_alone(stream: EventStream) -> AsyncIterator[Client]:
-    """A stream with times of its own, at /."""
+    """Serve a stream with its own timeouts at /."""
     app = Application()
     app.router.add_get("/", stream.handle)
     app.on_shutdown.append(stream.end_all)
@@ -225,7 +225,7 @@ async def stream_alone(stream: EventStream) -> AsyncIterator[Client]:
 
 
 async def until(holds: Callable[[], bool]) -> None:
-    """Poll, a few seconds at most."""
+    """Poll for a few seconds at most."""
     for _ in range(500):
         if holds():
             return
@@ -234,6 +234,6 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 async def ended(response: ClientResponse) -> None:
-    """Read on until the stream ends."""
+    """Read until the stream ends."""
     while await next_event(response) is not None:
         pass

@@ -1,4 +1,4 @@
-"""The JSON that outsiders rely on: exactly the keys and forms of the contract."""
+"""The public JSON format: exactly the documented keys and forms."""
 
 from datetime import UTC, datetime
 
@@ -81,7 +81,7 @@ def status_of(of: Snapshot) -> object:
     return orjson.loads(status(of, NEW_YEAR, [orjson.Fragment(server_line(view)) for view in of]))
 
 
-def test_the_status_is_the_example_of_the_contract() -> None:
+def test_status_equals_documented_example() -> None:
     assert status_of(snapshot()) == {
         "generated_at": "2026-01-01T00:00:00.000Z",
         "total": 1,
@@ -90,7 +90,7 @@ def test_the_status_is_the_example_of_the_contract() -> None:
     }
 
 
-def test_an_empty_fleet_has_a_status_too() -> None:
+def test_status_of_empty_fleet_has_all_keys() -> None:
     assert status_of(Snapshot()) == {
         "generated_at": "2026-01-01T00:00:00.000Z",
         "total": 0,
@@ -99,7 +99,7 @@ def test_an_empty_fleet_has_a_status_too() -> None:
     }
 
 
-def test_the_detailed_server_adds_to_the_line_and_changes_nothing_of_it() -> None:
+def test_detailed_server_extends_status_of_server() -> None:
     detail = ServerDetail(
         LinkDetail(True, NEW_YEAR, 2, None),
         CheckDetail("text", NEW_YEAR, 12.5, "缓存已加载。"),
@@ -148,12 +148,12 @@ def test_the_detailed_server_adds_to_the_line_and_changes_nothing_of_it() -> Non
     orjson.dumps(shown)
 
 
-def test_a_server_of_which_nothing_is_known_is_shown_with_the_same_keys() -> None:
+def test_detailed_server_without_details_has_all_keys() -> None:
     shown = detailed_server(WARMING, ServerDetail(), [], [])
     assert set(shown) == {*LINE, "link", "server", "check", "attempts", "transitions", "counters"}
 
 
-def test_the_streams_messages() -> None:
+def test_stream_messages_include_view_only_if_live() -> None:
     live = entry_message(ENTRY, WARMING)
     assert (live.topic, live.seq, live.server) == (Topic.TRANSITION, 7, "127.0.0.1:8188")
     assert orjson.loads(live.render())["view"] == LINE
@@ -165,7 +165,7 @@ def test_the_streams_messages() -> None:
     assert orjson.loads(progress.render()) == LINE
 
 
-def test_a_notice_is_no_transition_and_has_no_states() -> None:
+def test_notice_message_has_no_states() -> None:
     message = entry_message(LogEntry(NEW_YEAR, EntryKind.NOTICE, "journal_unavailable", "full", seq=8))
     assert (message.topic, message.server) == (Topic.NOTICE, None)
     said = orjson.loads(message.render())
@@ -182,12 +182,12 @@ def test_a_notice_is_no_transition_and_has_no_states() -> None:
         (NEW_YEAR - 0.001, "2025-12-31T23:59:59.999Z"),
     ],
 )
-def test_times_are_rfc_3339_in_utc(at: float | None, text: str | None) -> None:
+def test_rfc3339_is_utc_with_milliseconds(at: float | None, text: str | None) -> None:
     assert rfc3339(at) == text
 
 
 @given(st.floats(0, 4e9))
-def test_a_time_is_read_back_to_the_millisecond(at: float) -> None:
+def test_rfc3339_round_trip_is_exact_to_the_millisecond(at: float) -> None:
     text = rfc3339(at)
     assert text is not None
     assert text.endswith("Z")

@@ -1,4 +1,4 @@
-"""Which warm server the next piece of work goes to."""
+"""The choice of a warm server for the next request."""
 
 import random
 from collections import Counter
@@ -12,7 +12,7 @@ from tests.traffic.samples import view
 
 
 def first() -> float:
-    """Decides for the first of equals."""
+    """Choose the first of equals."""
     return 0.0
 
 
@@ -21,29 +21,29 @@ def name_of(chosen: ServerView | None) -> str:
     return chosen.name
 
 
-def test_only_loaded_servers_are_chosen() -> None:
+def test_router_chooses_only_loaded_servers() -> None:
     states = [view(state.value, state, queue_remaining=0) for state in State if state is not State.LOADED]
     assert Router(first).choose(states, 0) is None
     assert name_of(Router(first).choose([*states, view("warm", queue_remaining=9)], 0)) == "warm"
     assert Router(first).choose([], 0) is None
 
 
-def test_the_shortest_queue_comes_first_and_an_unknown_one_last() -> None:
+def test_router_prefers_short_queue_and_unknown_last() -> None:
     views = [view("unknown"), view("long", queue_remaining=7), view("short", queue_remaining=1)]
     assert name_of(Router(first).choose(views, 0)) == "short"
     assert name_of(Router(first).choose(views[:2], 0)) == "long"
     assert name_of(Router(first).choose(views[:1], 0)) == "unknown"
 
 
-def test_picks_count_until_the_queue_is_heard_of() -> None:
+def test_router_counts_picks_until_queue_changes() -> None:
     router = Router(first)
     stale = [view("a", queue_remaining=0), view("b", queue_remaining=2)]
     assert [name_of(router.choose(stale, 0)) for _ in range(4)] == ["a", "a", "a", "b"]
-    heard = [view("a", queue_remaining=1), view("b", queue_remaining=2)]
-    assert name_of(router.choose(heard, 0)) == "a"
+    reported = [view("a", queue_remaining=1), view("b", queue_remaining=2)]
+    assert name_of(router.choose(reported, 0)) == "a"
 
 
-def test_a_pick_that_brought_no_work_is_forgotten() -> None:
+def test_router_forgets_old_picks() -> None:
     router = Router(first)
     views = [view("a", queue_remaining=0), view("b", queue_remaining=1)]
     assert name_of(router.choose(views, 0)) == "a"
@@ -51,21 +51,21 @@ def test_a_pick_that_brought_no_work_is_forgotten() -> None:
 
 
 @pytest.mark.parametrize("queue", [0, None])
-def test_many_requests_upon_one_figure_are_spread_evenly(queue: int | None) -> None:
+def test_router_spreads_frequent_requests_evenly(queue: int | None) -> None:
     router = Router(random.Random(1).random)
     views = [view(f"s{number}", queue_remaining=queue) for number in range(8)]
     picks = Counter(name_of(router.choose(views, number / 1000)) for number in range(800))
     assert set(picks.values()) == {100}
 
 
-def test_rare_requests_are_spread_over_equals() -> None:
+def test_router_spreads_rare_requests_over_equals() -> None:
     router = Router(random.Random(1).random)
     views = [view(f"s{number}", queue_remaining=0) for number in range(4)]
     picks = Counter(name_of(router.choose(views, number * 60)) for number in range(400))
     assert min(picks.values()) > 70
 
 
-def test_the_memory_is_bounded_by_what_was_picked_lately() -> None:
+def test_router_keeps_only_recent_picks() -> None:
     router = Router(first)
     for number in range(1000):
         router.choose([view(f"s{number}")], number * PICK_LIFETIME_S)

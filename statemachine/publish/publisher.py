@@ -1,4 +1,4 @@
-"""What outsiders see of a change: first the snapshot, then the bus, then the program's log."""
+"""The publisher, which passes each change to the snapshot, then the bus, then the program's log."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -24,20 +24,20 @@ class Publisher:
         self._log = log
 
     def publish_initial(self, config: ServerConfig, server: Server) -> None:
-        """Show a server whose work has not started yet."""
+        """Publish a server whose task has not started yet."""
         self._snapshot.put(view_of(config, server))
 
     def publish_current(self, config: ServerConfig, server: Server, detail: ServerDetail) -> None:
-        """Show a server as it stands now, without a log entry."""
+        """Publish the current state of a server without a log entry."""
         self._publish_live(view_of(config, server))
         self._snapshot.attach(config.name, detail)
 
     def set_order(self, names: Sequence[str]) -> None:
-        """Keep only these servers visible, in this order."""
+        """Keep only these servers, in this order."""
         self._snapshot.set_order(names)
 
     def on_committed(self, entry: LogEntry, view: ServerView | None) -> None:
-        """Publish a committed entry. `view` is the server's line after it, None for a notice."""
+        """Publish a committed entry. `view` is the server's view after it, None for a notice."""
         message = entry_message(entry, view)
         if view is not None and self._snapshot.get(view.name) is not None:  # it may have been removed since
             self._snapshot.put(view)
@@ -62,7 +62,7 @@ class Publisher:
 
 
 def view_of(config: ServerConfig, server: Server) -> ServerView:
-    """The server's line as it stands now."""
+    """Return the current view of a server."""
     attempt = server.open_attempt
     return ServerView(
         name=config.name,

@@ -41,7 +41,7 @@ def build_app(
     """Build the web application.
 
     `language` is the page's language if the browser accepts neither English nor Chinese. `hosts` are the host names
-    under which the application is served, besides IP addresses and localhost.
+    under which the application is served, in addition to IP addresses and localhost.
     """
     app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts)])
     stream = EventStream(ports)

@@ -8,6 +8,7 @@ import orjson
 
 from statemachine.comfyui.errors import ComfyError, NotAnsweringError, NotUnderstoodError
 from statemachine.comfyui.frames import queue_length
+from statemachine.comfyui.json_text import shown
 from statemachine.comfyui.records import (
     MARKER,
     HistoryEntry,
@@ -59,9 +60,9 @@ def _acceptance(answer: dict[str, Any], prompt_id: str, reply: Reply) -> Answer:
 
 def _refusal(answer: dict[str, Any]) -> events.PromptRefused:
     error = answer["error"]
-    error = error if isinstance(error, dict) else {"message": str(error)}
-    details = _node_errors(answer.get("node_errors")) or str(error.get("details") or "")
-    said = ": ".join(part for part in (str(error.get("message") or ""), details) if part)
+    error = error if isinstance(error, dict) else {"message": error}
+    details = _node_errors(answer.get("node_errors")) or shown(error.get("details") or "")
+    said = ": ".join(part for part in (shown(error.get("message") or ""), details) if part)
     return events.PromptRefused(Reason.PROMPT_REFUSED, f"the server refused the workflow: {said}")
 
 
@@ -73,13 +74,13 @@ def _node_errors(errors: object) -> str:
 
 
 def _class_of(entry: object) -> str:
-    return str(entry.get("class_type")) if isinstance(entry, dict) else "?"
+    return shown(entry.get("class_type")) if isinstance(entry, dict) else "?"
 
 
 def _details(entry: object) -> str:
     listed = entry.get("errors") if isinstance(entry, dict) else None
     errors = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    return ", ".join(f"{one.get('message', '')}: {one.get('details', '')}" for one in errors)
+    return ", ".join(f"{shown(one.get('message', ''))}: {shown(one.get('details', ''))}" for one in errors)
 
 
 class ComfyClient:
@@ -108,7 +109,7 @@ class ComfyClient:
         try:
             return queue_length(answer["exec_info"]["queue_remaining"])
         except (KeyError, TypeError, ValueError) as error:
-            raise NotUnderstoodError("this is no ComfyUI", OK, str(answer)) from error
+            raise NotUnderstoodError("this is no ComfyUI", OK, shown(answer)) from error
 
     async def history_entry(self, prompt_id: str) -> HistoryEntry | None:
         """The entry of one prompt; None while it is unknown, pending or running."""

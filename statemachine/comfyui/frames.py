@@ -9,6 +9,7 @@ from typing import Any
 
 import orjson
 
+from statemachine.comfyui.json_text import json_text, shown
 from statemachine.core import events
 from statemachine.core.vocabulary import Source
 
@@ -35,7 +36,7 @@ def decode(frame: str, *, in_flight: bool = True) -> events.Event | None:
     try:
         message = orjson.loads(frame)
         return _DECODERS[message["type"]](message["data"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -66,12 +67,12 @@ def queue_length(value: object) -> int:
 
 
 def _cached(data: Data) -> events.Event:
-    return events.PromptCached(_prompt_id(data), tuple(str(node) for node in data["nodes"]))
+    return events.PromptCached(_prompt_id(data), tuple(map(json_text, data["nodes"])))
 
 
 def _executing(data: Data) -> events.Event | None:
     """`node: null` follows errors as well as successes, so it proves nothing."""
-    return events.PromptNodeStarted(_prompt_id(data), str(data["node"])) if data["node"] is not None else None
+    return events.PromptNodeStarted(_prompt_id(data), json_text(data["node"])) if data["node"] is not None else None
 
 
 def _progress_state(data: Data) -> events.Event:
@@ -144,8 +145,8 @@ _TOLD_AT_REST = frozenset({"status", "comfywarm.cache"})
 
 def failure(data: Data, witness: Source) -> events.PromptFailed:
     """An `execution_error`, from a frame or from history: it names the node and the exception."""
-    kind, text = str(data.get("exception_type", "")), _one_line(str(data.get("exception_message", "")))
-    node = f"node {data.get('node_id')} ({data.get('node_type')})"
+    kind, text = shown(data.get("exception_type", "")), _one_line(shown(data.get("exception_message", "")))
+    node = f"node {shown(data.get('node_id'))} ({shown(data.get('node_type'))})"
     return events.PromptFailed(
         prompt_id=_prompt_id(data),
         witness=witness,

@@ -13,6 +13,7 @@ import orjson
 
 from statemachine.comfyui.errors import NotUnderstoodError
 from statemachine.comfyui.frames import cache_position, texts
+from statemachine.comfyui.json_text import shown
 
 JSON = "application/json"
 KEYS_AT_ONCE = 50
@@ -74,7 +75,7 @@ def parse_node(text: str) -> NodeAnswer | None:
 
 def _read(said: dict[str, Any], raw: str) -> NodeAnswer:
     if said["comfywarm"] != VERSION:
-        raise ValueError(f"it speaks version {said['comfywarm']!r}, and {VERSION} is known")
+        raise ValueError(f"it speaks version {shown(said['comfywarm'])}, and {VERSION} is known")
     if not isinstance(said["loading"], bool) or not isinstance(said["auto_started"], bool):
         raise TypeError("loading and auto_started are true or false")
     present, missing = (frozenset(texts(said["keys"][name])) for name in ("present", "missing"))

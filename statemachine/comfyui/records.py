@@ -6,6 +6,7 @@ from typing import Any
 
 from statemachine.comfyui.errors import NotUnderstoodError
 from statemachine.comfyui.frames import failure
+from statemachine.comfyui.json_text import json_text
 from statemachine.comfyui.workflow import is_cache_class
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
@@ -46,7 +47,7 @@ class QueueItem:
     def cache_keys(self) -> frozenset[str]:
         """The keys that its cache nodes will set; nodes that only read keys do not count."""
         nodes = (_mapping(node) for node in self.graph.values())
-        setters = (node for node in nodes if is_cache_class(str(node.get("class_type"))))
+        setters = (node for node in nodes if is_cache_class(json_text(node.get("class_type"))))
         keys = (_mapping(node.get("inputs")).get("key") for node in setters)
         return frozenset(key for key in keys if isinstance(key, str))
 
@@ -64,7 +65,7 @@ def _end(prompt_id: str, status: str, told: Mapping[str, Mapping[str, Any]]) -> 
     """An interrupt reads "error" like a failure: only the messages tell them apart (transcript 05)."""
     if status == "success":
         cached = told.get("execution_cached", {}).get("nodes", ())
-        return events.PromptSucceeded(prompt_id, Source.HISTORY, tuple(str(node) for node in cached))
+        return events.PromptSucceeded(prompt_id, Source.HISTORY, tuple(map(json_text, cached)))
     if "execution_interrupted" in told:
         return events.PromptInterrupted(prompt_id, Source.HISTORY)
     return failure({**told.get("execution_error", {}), "prompt_id": prompt_id}, Source.HISTORY)
@@ -74,7 +75,7 @@ def queue_items(answer: Mapping[str, Any]) -> tuple[QueueItem, ...]:
     """The running and pending prompts of an answer of GET /queue."""
     try:
         return tuple(_item(entry) for part in ("queue_running", "queue_pending") for entry in _list(answer[part]))
-    except (KeyError, TypeError, IndexError, RecursionError) as error:
+    except (KeyError, TypeError, IndexError) as error:
         raise NotUnderstoodError(f"this is no queue ({error!r})") from error
 
 
@@ -88,20 +89,20 @@ def history_entries(answer: Mapping[str, Any]) -> tuple[HistoryEntry, ...]:
     """The entries of an answer of GET /history, in its order: oldest first."""
     try:
         return tuple(_entry(prompt_id, entry) for prompt_id, entry in answer.items())
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
         raise NotUnderstoodError(f"this is no history ({error!r})") from error
 
 
 def _item(entry: Any) -> QueueItem:
     _list(entry)
-    return QueueItem(str(entry[1]), _mapping(entry[2]), _marker(entry))
+    return QueueItem(json_text(entry[1]), _mapping(entry[2]), _marker(entry))
 
 
 def _entry(prompt_id: str, entry: Any) -> HistoryEntry:
     prompt, status = _list(entry["prompt"]), entry["status"]
-    told = {str(kind): _mapping(data) for kind, data in status["messages"]}
-    end = _end(prompt_id, str(status["status_str"]), told)
-    return HistoryEntry(prompt_id, _mapping(prompt[2]), _marker(prompt), end, frozenset(map(str, prompt[4])))
+    told = {json_text(kind): _mapping(data) for kind, data in status["messages"]}
+    end = _end(prompt_id, json_text(status["status_str"]), told)
+    return HistoryEntry(prompt_id, _mapping(prompt[2]), _marker(prompt), end, frozenset(map(json_text, prompt[4])))
 
 
 def _list(value: Any) -> list[Any]:
@@ -118,6 +119,6 @@ def _marker(entry: Any) -> Marker | None:
     """Entries are [number, prompt_id, graph, extra_data, outputs]."""
     found = _mapping(entry[3]).get(MARKER) if len(entry) > 3 else None  # noqa: PLR2004
     try:
-        return Marker(str(found["attempt"]), str(found["workflow"]), str(found["digest"])) if found else None
+        return Marker(*(json_text(found[name]) for name in ("attempt", "workflow", "digest"))) if found else None
     except (KeyError, TypeError):
         return None

@@ -58,13 +58,21 @@ class JournalStore:
         else:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            migrate(self._db)
-        self._life = 0 if read_only else self.last_seq()
+        try:
+            self._life = 0 if read_only else self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
         self._life_is_noted = False
         self._level = ""
         self._db.row_factory = sqlite3.Row
         self._db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+
+    def _prepare(self) -> int:
+        """Migrate the file; return the number of its last entry."""
+        self._db.execute("PRAGMA journal_mode = WAL")
+        migrate(self._db)
+        return self.last_seq()
 
     def close(self) -> None:
         """Close the file."""

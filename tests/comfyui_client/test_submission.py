@@ -89,6 +89,22 @@ def test_a_refusal_repeats_what_the_server_found(number: int, sentence: str) -> 
     assert answer.message == sentence
 
 
+DEEP = "[" * 800 + "]" * 800
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (f'{{"error": {DEEP}}}', "(nested too deeply)"),
+        (f'{{"error": {{"message": {DEEP}, "details": {DEEP}}}}}', "(nested too deeply): (nested too deeply)"),
+        (f'{{"error": "no", "node_errors": {{"7": {{"class_type": {DEEP}}}}}}}', "no: node 7 ((nested too deeply)): "),
+    ],
+)
+def test_refusal_nested_too_deeply_is_a_refusal(body: str, said: str) -> None:
+    answer = read_reply(text_reply(body, 400), "ours")
+    assert answer == e.PromptRefused(Reason.PROMPT_REFUSED, f"the server refused the workflow: {said}")
+
+
 @pytest.mark.parametrize(
     "reply",
     [

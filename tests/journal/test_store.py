@@ -1,5 +1,6 @@
 """The journal's file: numbers for ever, attempts as they stand, and what pruning may take."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -256,6 +257,14 @@ def test_a_file_of_a_newer_comfywarm_is_refused_and_left_alone(path: Path) -> No
     connection.close()
     with pytest.raises(SchemaTooNewError, match=f"schema {len(MIGRATIONS) + 1}"):
         JournalStore(path)
+
+
+def test_store_of_damaged_file_closes_it(path: Path) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"no database" * 1000)
+    with pytest.raises(sqlite3.DatabaseError):
+        JournalStore(path)
+    assert str(path) not in {os.path.realpath(link) for link in Path("/proc/self/fd").iterdir()}
 
 
 def test_an_attempt_of_an_older_comfywarm_is_read_and_kept_on(path: Path) -> None:

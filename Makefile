@@ -1,7 +1,9 @@
 # Everything runs in .venv. The first target that needs it creates it: `run` and `demo` install what running needs, the
-# other targets add the developer tools. `make` alone lists the targets.
+# other targets add the developer tools. `make` alone lists the targets. To test with another Python:
+#     make test PYTHON=python3.13 VENV=.venv3.13
 PYTHON ?= python3
-BIN := .venv/bin
+VENV ?= .venv
+BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -11,69 +13,69 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: .venv/runtime  ## install what running needs into .venv
+setup: $(VENV)/runtime  ## install what running needs into .venv
 
-demo: .venv/runtime  ## run the service over a simulated fleet, on http://127.0.0.1:8799
+demo: $(VENV)/runtime  ## run the service over a simulated fleet, on http://127.0.0.1:8799
 	@echo "Starting the demo. Open http://127.0.0.1:8799/status; press Ctrl-C to stop it."
 	@$(BIN)/python run.py serve --demo
 
-run: .venv/runtime  ## run the service over the servers in settings.json
+run: $(VENV)/runtime  ## run the service over the servers in settings.json
 	@echo "Starting the service with settings.json; press Ctrl-C to stop it."
 	@$(BIN)/python run.py --settings settings.json serve
 
 WORKERS ?= 4
 
-test: .venv/ready  ## run the tests: pure, in virtual time, over real sockets; WORKERS=4 in parallel
+test: $(VENV)/ready  ## run the tests: pure, in virtual time, over real sockets; WORKERS=4 in parallel
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 4
 	$(BIN)/python -m pytest -m alone
 
-check: .venv/ready  ## check format, lint, strict types and import contracts
+check: $(VENV)/ready  ## check format, lint, strict types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test-comfyui: .venv/ready  ## test against real ComfyUI servers, which it installs
+test-comfyui: $(VENV)/ready  ## test against real ComfyUI servers, which it installs
 	$(BIN)/python -m tests.comfyui.install
 	$(BIN)/python -m pytest -m comfyui --timeout 300
 
-test-browser: .venv/ready  ## test the page in a real Chromium, which it installs
+test-browser: $(VENV)/ready  ## test the page in a real Chromium, which it installs
 	command -v chromium >/dev/null || apt-get install --yes --no-install-recommends chromium
 	$(BIN)/python -m pytest -m browser --timeout 180
 
-test-deploy: .venv/ready  ## test with a real HAProxy and Prometheus, which it installs
+test-deploy: $(VENV)/ready  ## test with a real HAProxy and Prometheus, which it installs
 	command -v haproxy promtool prometheus systemd-analyze >/dev/null || \
 		apt-get install --yes --no-install-recommends haproxy prometheus systemd
 	$(BIN)/python -m pytest -m deploy --timeout 180
 
-test-cluster: .venv/ready  ## test three daemons over three real NATS servers, with crashes and partitions
+test-cluster: $(VENV)/ready  ## test three daemons over three real NATS servers, with crashes and partitions
 	$(BIN)/python -m pytest -m cluster --timeout 300
 
-test-ratios: .venv/ready  ## test performance against baselines, on small fleets
+test-ratios: $(VENV)/ready  ## test performance against baselines, on small fleets
 	$(BIN)/python -m pytest -m ratios --timeout 180
 
 FLEET ?= 10000
 
-bench: .venv/ready  ## measure every figure and write it to benchmarks/; FLEET=10000 sets the largest fleet
+bench: $(VENV)/ready  ## measure every figure and write it to benchmarks/; FLEET=10000 sets the largest fleet
 	$(BIN)/python -m benchmarks --fleet $(FLEET)
 
 SEEDS ?= 200
 
-simulate-days: .venv/ready  ## simulate days of a fleet in virtual time, with faults; SEEDS=10000 for a long run
+simulate-days: $(VENV)/ready  ## simulate days of a fleet in virtual time, with faults; SEEDS=10000 for a long run
 	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
 
-format: .venv/ready  ## format the code and apply safe lint fixes
+format: $(VENV)/ready  ## format the code and apply safe lint fixes
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: .venv/ready  ## generate docs/states.md and settings.schema.json from the code
+docs: $(VENV)/ready  ## generate docs/states.md and settings.schema.json from the code
 	$(BIN)/python run.py diagram --markdown > docs/states.md
 	$(BIN)/python run.py schema > settings.schema.json
 
-docs-site: .venv/ready  ## build docs/ as a web site in site/; fails on broken links
+docs-site: $(VENV)/ready  ## build docs/ as a web site in site/; fails on broken links
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
-lock: .venv/ready  ## pin every dependency with its hashes, without a registry URL
+lock: $(VENV)/ready  ## pin every dependency with its hashes, without a registry URL
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--no-emit-index-url --no-emit-find-links --extra cluster pyproject.toml -o requirements.txt
@@ -81,19 +83,19 @@ lock: .venv/ready  ## pin every dependency with its hashes, without a registry U
 		--no-emit-index-url --no-emit-find-links --group dev pyproject.toml -o requirements-dev.txt
 
 clean:  ## remove .venv
-	rm -rf .venv
+	rm -rf $(VENV)
 
 # Both files pin the same versions, so .venv/ready only adds packages. An interrupted installation leaves no stamp and is
 # repeated by the next make.
-.venv/runtime: requirements.txt
+$(VENV)/runtime: requirements.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "comfywarm needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)")'
-	@echo "Installing what running needs into .venv: about 120 MB. This may take a minute."
-	@$(PYTHON) -m venv .venv
+	@echo "Installing what running needs into $(VENV): about 120 MB. This may take a minute."
+	@$(PYTHON) -m venv $(VENV)
 	@$(PIP) install --require-hashes -r requirements.txt
 	@touch $@
 
-.venv/ready: .venv/runtime requirements-dev.txt pyproject.toml
-	@echo "Installing the developer tools into .venv: about 640 MB. This may take a few minutes."
+$(VENV)/ready: $(VENV)/runtime requirements-dev.txt pyproject.toml
+	@echo "Installing the developer tools into $(VENV): about 640 MB. This may take a few minutes."
 	@$(PIP) install --require-hashes -r requirements-dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@

@@ -44,7 +44,7 @@ class Budget:
             self._host_of[server] = host
             self._hosts[host] += 1
 
-    def give_back(self, server: str) -> bool:
+    def release(self, server: str) -> bool:
         """Count the server out; whether it was counted."""
         host = self._host_of.pop(server, None)
         if host is not None:

@@ -1,48 +1,48 @@
-"""Which servers a daemon looks after: all of the fleet's, or its share where several daemons have one fleet."""
+"""Which servers a daemon looks after: the whole fleet, or its part if several daemons share the fleet."""
 
 from collections.abc import Collection, Sequence
 from typing import Protocol
 
 
 class NotOwnedError(Exception):
-    """Nobody looks after the server at the moment, or whoever does cannot be asked."""
+    """No daemon looks after the server at the moment, or the one that does cannot be reached."""
 
 
 class ServerHost(Protocol):
-    """The fleet, as whoever shares servers out sees it. What is asked of it is done when the call returns."""
+    """The fleet as its Ownership sees it. Each call returns when it has been carried out."""
 
     @property
     def in_flight(self) -> Collection[str]:
-        """Servers with which a prompt of ours may be."""
+        """The servers that may have a prompt of ours."""
         ...
 
     async def acquire(self, servers: Collection[str]) -> None:
-        """Begin to look after these."""
+        """Start to look after these servers."""
         ...
 
     async def release(self, servers: Collection[str]) -> None:
-        """End all that is done for these; prompts in flight stay with them."""
+        """Stop all work for these servers. Prompts in flight stay with them."""
         ...
 
 
 class Ownership(Protocol):
-    """Asked and told on the loop."""
+    """Decides which servers this daemon looks after. All methods are called on the event loop."""
 
     async def set_servers(self, servers: Sequence[str], host: ServerHost) -> None:
-        """From now on the fleet has these servers: give our part of them into the host, now and whenever it changes.
+        """Set the servers of the fleet; let `host` acquire and release our part now and whenever it changes.
 
-        What is no more among them has been laid down already.
+        The host has already released servers that are no longer in the fleet.
         """
         ...
 
     def close(self) -> None:
-        """Give nothing more into the host: the fleet stops."""
+        """Let the host acquire nothing more, because the fleet stops."""
         ...
 
     def owns(self, server: str) -> bool:
-        """Whether we look after it."""
+        """Return whether this daemon looks after the server."""
         ...
 
     def may_submit(self, server: str) -> bool:
-        """Whether nobody else can look after it at this moment; asked right before each POST."""
+        """Return whether no other daemon can own the server at this moment; called right before each POST."""
         ...

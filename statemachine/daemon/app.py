@@ -21,7 +21,7 @@ from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.trust import Trust
 from statemachine.comfyui.websocket import TextConnection
 from statemachine.core.clock import Clock
-from statemachine.daemon.background import chance, in_background, new_id
+from statemachine.daemon.background import in_background, new_id, random_source
 from statemachine.daemon.clustered import clustered
 from statemachine.daemon.config import SettingsFile, load_config
 from statemachine.daemon.gc_tuning import short_collections
@@ -86,7 +86,7 @@ async def running_daemon(
 
     Without `source` the settings cannot be reloaded.
     """
-    clock = Clock(now=now, uniform=chance(), new_id=new_id)
+    clock = Clock(now=now, uniform=random_source(), new_id=new_id)
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_lock(settings.data_dir))
         backend = await stack.enter_async_context(_backend(settings, clock))

@@ -1,4 +1,4 @@
-"""Tasks that run beside a block, and the daemon's sources of ids and random numbers."""
+"""Background tasks, and the daemon's sources of ids and random numbers."""
 
 import asyncio
 import random
@@ -11,19 +11,19 @@ from loguru import logger
 
 
 def new_id() -> str:
-    """An id that nothing else has."""
+    """Return a new unique id: a lower-case UUID."""
     return str(uuid.uuid4())
 
 
-def chance() -> Callable[[], float]:
-    """Numbers in [0, 1) that nobody can foresee."""
+def random_source() -> Callable[[], float]:
+    """Return a source of unpredictable numbers in [0, 1)."""
     return random.SystemRandom().random
 
 
 @asynccontextmanager
 async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """The work goes on beside the block, and is over when the block is left. Where it fails the log says so."""
-    task = asyncio.create_task(_loudly(work))
+    """Run `work` during the block and cancel it afterwards. If it fails, log the exception."""
+    task = asyncio.create_task(_log_failure(work))
     try:
         yield
     finally:
@@ -31,9 +31,8 @@ async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def _loudly(work: Coroutine[Any, Any, None]) -> None:
-    """Nobody waits for what is done in the background, so nobody would hear of its error."""
+async def _log_failure(work: Coroutine[Any, Any, None]) -> None:
     try:
         await work
     except Exception:
-        logger.exception("{} has failed and is not done any more", getattr(work, "__qualname__", "work"))
+        logger.exception("background task {} failed and has ended", getattr(work, "__qualname__", "work"))

@@ -1,13 +1,13 @@
-"""How the garbage collector is kept from stopping the loop of a large fleet.
+"""Keep the garbage collector from stopping the event loop of a large fleet.
 
-A full collection looks at every object that is alive: about 150 for each server. At 10,000 servers that stopped the
-loop for a second, several times a minute, and took a quarter of the processor time of a start, in which nothing is
-garbage: of 600,000 objects that starting 4,000 servers made, 2,000 were. So what comes in the first minute is frozen
-unseen, and later whatever survives a full collection, so that the next looks only at what has come since.
+A full collection visits every live object, about 150 for each server. At 10,000 servers that stopped the loop for a
+second, several times a minute, and took a quarter of the processor time of a start, in which almost nothing is garbage:
+of 600,000 objects that the start of 4,000 servers created, 2,000 were. So the objects of the first minute are frozen
+without a visit, and later those that survive a full collection; the next collection visits only newer objects.
 
-What is frozen and dies by its reference count goes at once; only cycles of frozen objects stay. Whenever the process
-has grown by a quarter, a full collection therefore looks at everything, once: so garbage is bounded. (To count the
-frozen objects would tell more, but walks through them: 150 ms at 10,000 servers.)
+A frozen object is still freed when its reference count drops to zero; only cycles of frozen objects stay. Whenever
+the process has grown by a quarter, one full collection visits everything, so garbage is bounded. Counting the frozen
+objects would be more exact, but walks through all of them: 150 ms at 10,000 servers.
 """
 
 import gc
@@ -17,19 +17,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 THRESHOLDS = (500, 3, 1)
-"""Of the three generations. The first is the surplus of objects made over objects gone, and at rest about as many go as
-come: many more new ones may be there by then. With (5000, 10, 5) the youngest generation alone took 130 ms."""
+"""Of the three generations. With (5000, 10, 5) one collection of the youngest generation took 130 ms: it counts objects
+created minus objects freed, and at rest about as many are freed as created, so many may be young by then."""
 
 OLDEST = 2
 
 START_S = 60.0
-"""So long what comes is taken to stay."""
+"""Objects created during this time are assumed to live as long as the process."""
 
 GROWTH = 1.25
 
 
 def largest_size() -> int:
-    """The most memory that this process has had, in a unit of the system's."""
+    """Return the largest memory that this process has had, in the operating system's unit."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
@@ -37,7 +37,7 @@ def largest_size() -> int:
 def short_collections(
     clock: Callable[[], float] = time.monotonic, size: Callable[[], int] = largest_size
 ) -> Iterator[None]:
-    """Within the block collections are short; `clock` gives seconds, `size` the process's."""
+    """Keep collections short within the block. `clock` returns seconds, `size` the size of the process."""
     before, collector = gc.get_threshold(), _Collector(clock, size)
     gc.set_threshold(*THRESHOLDS)
     gc.callbacks.append(collector.on_gc)
@@ -50,26 +50,26 @@ def short_collections(
 
 
 class _Collector:
-    """Is told of each collection, and says what it looks at."""
+    """Decides before and after each collection what it visits."""
 
     def __init__(self, clock: Callable[[], float], size: Callable[[], int]) -> None:
         self._clock = clock
         self._size = size
         self._started_at = clock() + START_S
-        self._looked_at_size: int | None = None
+        self._size_at_full: int | None = None
 
     def on_gc(self, phase: str, info: dict[str, int]) -> None:
-        """What `gc.callbacks` calls, with `start` and `stop`."""
+        """Handle a call of `gc.callbacks`; `phase` is `start` or `stop`."""
         is_full = info["generation"] == OLDEST
         if self._clock() < self._started_at or (is_full and phase == "stop"):
             gc.freeze()
         elif is_full:
-            self._look_at_all_where_due()
+            self._unfreeze_if_grown()
 
-    def _look_at_all_where_due(self) -> None:
+    def _unfreeze_if_grown(self) -> None:
         size = self._size()
-        if self._looked_at_size is None:
-            self._looked_at_size = size
-        elif size > self._looked_at_size * GROWTH:
+        if self._size_at_full is None:
+            self._size_at_full = size
+        elif size > self._size_at_full * GROWTH:
             gc.unfreeze()
-            self._looked_at_size = size
+            self._size_at_full = size

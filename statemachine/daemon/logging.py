@@ -1,8 +1,7 @@
-"""Where the program's own log goes: configured here and nowhere else.
+"""The program's own log: to stderr, and to a rotating file if the settings name one.
 
-What happened to the servers is in the journal (`tail`), and the file tells it again with the same numbers; the rest of
-this log is for people at a terminal.
-What libraries log goes the same way. Nothing is written before the settings' secrets have been taken out of it.
+Entries of the event log are in the journal (`tail`); the file repeats them with the same numbers. Log records of
+libraries take the same way. Secrets of the settings are masked before a record reaches any sink.
 """
 
 import logging
@@ -27,43 +26,14 @@ if TYPE_CHECKING:
 CONSOLE = "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> "
 FILE = "{time:YYYY-MM-DDTHH:mm:ss.SSSZ} {level: <7} "
 
-
-def is_entry(record: "Record") -> bool:
-    """Whether the record tells of an entry of the event log."""
-    return "seq" in record["extra"]
-
-
-def console_format(record: "Record") -> str:
-    """The template of this record's line at the terminal."""
-    return CONSOLE + _text(record)
-
-
-def file_format(record: "Record") -> str:
-    """The template of this record's line in the file."""
-    if not is_entry(record):
-        return FILE + _text(record)
-    number = record["extra"]["seq"]
-    record["extra"]["number"] = "-" if number is None else number
-    return FILE + "#{extra[number]} " + _text(record)  # the same for every entry: loguru keeps what it has parsed
-
-
-def _text(record: "Record") -> str:
-    if not is_entry(record):
-        return "{message}\n{exception}"
-    record["extra"]["line"] = one_line(record["message"])
-    return "{extra[line]}\n"
-
-
-if TYPE_CHECKING:
-    from loguru import Record
+_LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 
 
 def configure_logging(settings: Logging, secrets: Iterable[SecretStr] = ()) -> None:
-    """Log to stderr, and to the rotating file where one is set.
+    """Log to stderr, and to the file if one is set.
 
-    The file has every entry of the event log, however severe; of all else what `level` lets through. It is written at
-    once, into the kernel's memory: 20 µs an entry, all included. Handed to a thread of loguru's own, which pickles each
-    and competes for the interpreter, an entry took 70 µs, a fifth of a large fleet's start.
+    The file has every entry of the event log, and other records from `level` on. It is written at once: 20 µs an entry.
+    Through a thread of loguru's own, which pickles each record, an entry took 70 µs, a fifth of a large fleet's start.
     """
     logger.remove()
     redact(secrets)
@@ -72,7 +42,7 @@ def configure_logging(settings: Logging, secrets: Iterable[SecretStr] = ()) -> N
         logger.add(
             settings.file,
             level=0,
-            filter=partial(_belongs_in_the_file, logger.level(settings.level).no),
+            filter=partial(_belongs_in_file, logger.level(settings.level).no),
             format=file_format,
             rotation=settings.rotation,
             retention=settings.retention,
@@ -83,36 +53,59 @@ def configure_logging(settings: Logging, secrets: Iterable[SecretStr] = ()) -> N
     logging.basicConfig(handlers=[ToLoguru()], level=logging.WARNING, force=True)
 
 
-def _belongs_in_the_file(least: int, record: "Record") -> bool:
-    return is_entry(record) or record["level"].no >= least
-
-
 def redact(secrets: Iterable[SecretStr]) -> None:
-    """From now on these secrets, and no longer those given before, are hidden; terminal codes are written out."""
+    """Mask these secrets from now on, in place of those given before, and escape terminal codes."""
     mask = Mask(secrets)
 
-    def take_out(record: "Record") -> None:
+    def clean(record: "Record") -> None:
         text = record["message"]
         if record["exception"] is not None:
             text = f"{text}\n{''.join(traceback.format_exception(record['exception'].value)).rstrip()}"
             record["exception"] = None
         record["message"] = harmless(mask.text(text))
 
-    logger.configure(patcher=take_out)
+    logger.configure(patcher=clean)
+
+
+def is_entry(record: "Record") -> bool:
+    """Return whether the record is an entry of the event log."""
+    return "seq" in record["extra"]
+
+
+def console_format(record: "Record") -> str:
+    """Return the format of the record's line on stderr."""
+    return CONSOLE + _text(record)
+
+
+def file_format(record: "Record") -> str:
+    """Return the format of the record's line in the file."""
+    if not is_entry(record):
+        return FILE + _text(record)
+    number = record["extra"]["seq"]
+    record["extra"]["number"] = "-" if number is None else number
+    return FILE + "#{extra[number]} " + _text(record)  # constant, because loguru caches parsed formats
+
+
+def _text(record: "Record") -> str:
+    if not is_entry(record):
+        return "{message}\n{exception}"
+    record["extra"]["line"] = one_line(record["message"])
+    return "{extra[line]}\n"
+
+
+def _belongs_in_file(least: int, record: "Record") -> bool:
+    return is_entry(record) or record["level"].no >= least
 
 
 class ToLoguru(logging.Handler):
-    """Passes on what libraries log by the standard library's way."""
+    """Pass on records of the standard library's logging."""
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
         if isinstance(error, HttpProcessingError):
-            # What is no HTTP is the stranger's fault; the error quotes his headers, with whatever secret is in them.
+            # A client sent something that is not HTTP. The error quotes its headers, which may hold a secret.
             logger.debug("{}: {}", record.getMessage(), type(error).__name__)
             return
         level = record.levelname if record.levelname in _LEVELS else "WARNING"
         logger.opt(exception=error).log(level, "{}: {}", record.name, record.getMessage())
-
-
-_LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})

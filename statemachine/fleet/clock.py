@@ -1,29 +1,32 @@
-"""Time for durations: the event loop's own clock, which no step of the wall clock moves."""
+"""Durations on the event loop's clock, which a step of the wall clock does not move, and a way to wake waiters."""
 
 import asyncio
 
 
 def loop_time() -> float:
-    """Seconds on the event loop's clock."""
+    """Return seconds on the event loop's clock."""
     return asyncio.get_running_loop().time()
 
 
 class Wakeup:
-    """Whoever rests hears it only while he does: what rang before is past."""
+    """Wake current waiters only; earlier notifications are not stored.
 
-    __slots__ = ("_rings",)
+    An asyncio.Event would do, but takes 760 bytes for a queue of waiters that is nearly always empty.
+    """
+
+    __slots__ = ("_waiter",)
 
     def __init__(self) -> None:
-        self._rings: asyncio.Future[None] | None = None
+        self._waiter: asyncio.Future[None] | None = None
 
     def notify(self) -> None:
-        """Wake all who rest."""
-        if self._rings is not None:
-            self._rings.set_result(None)
-            self._rings = None
+        """Wake all current waiters."""
+        if self._waiter is not None:
+            self._waiter.set_result(None)
+            self._waiter = None
 
     async def wait(self, seconds: float) -> None:
-        """Wait so long, or until it rings."""
-        if self._rings is None:
-            self._rings = asyncio.get_running_loop().create_future()
-        await asyncio.wait((self._rings,), timeout=seconds)
+        """Wait for a notification, at most `seconds`."""
+        if self._waiter is None:
+            self._waiter = asyncio.get_running_loop().create_future()
+        await asyncio.wait((self._waiter,), timeout=seconds)

@@ -1,4 +1,4 @@
-"""Waiting for room in the budget, first come first served, without one full host holding up the others."""
+"""Permits for warm-ups: first come, first served, and a full host does not hold up the others."""
 
 import asyncio
 from dataclasses import dataclass
@@ -8,22 +8,22 @@ from statemachine.core.backoff import Budget
 
 
 class PermitsPort(Protocol):
-    """Permits for warm-ups. Giving back is idempotent, so state alone may decide who holds one."""
+    """Permits for warm-ups. Releasing is idempotent, so that a server's state alone can decide whether it holds one."""
 
     async def acquire(self, server: str, host: str) -> None:
         """Return once the server holds a permit."""
         ...
 
     def take(self, server: str, host: str) -> None:
-        """Count in a warm-up that is in flight already, room or not."""
+        """Count a warm-up that is already in flight, even if no permit is free."""
         ...
 
     def release(self, server: str) -> None:
-        """Give the permit back, if the server holds one."""
+        """Release the server's permit, if it holds one."""
         ...
 
     def resize(self, total: int, per_host: int) -> None:
-        """Change how many there are. Those held are kept, even where there are now fewer."""
+        """Change the number of permits. Permits that are held stay valid even if there are now fewer."""
         ...
 
 
@@ -35,7 +35,7 @@ class _Waiter:
 
 
 class Permits:
-    """Those of a daemon that is alone with its fleet."""
+    """The permits of a daemon that has the fleet to itself."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -57,16 +57,16 @@ class Permits:
             self._waiters = [one for one in self._waiters if one is not waiter]
 
     def take(self, server: str, host: str) -> None:
-        """Count in a warm-up that is in flight already, as after a restart of the daemon."""
+        """Count a warm-up that is already in flight, for example after a restart of the daemon."""
         self._budget.take(server, host)
 
     def release(self, server: str) -> None:
-        """Give the permit back, if the server holds one, and grant those that now fit."""
-        if self._budget.give_back(server):
+        """Release the server's permit, if it holds one, and grant waiters that now fit."""
+        if self._budget.release(server):
             self._grant()
 
     def resize(self, total: int, per_host: int) -> None:
-        """Change how many there are. Those held are kept, even where there are now fewer."""
+        """Change the number of permits. Permits that are held stay valid even if there are now fewer."""
         self._budget.resize(total, per_host)
         self._grant()
 
@@ -78,5 +78,5 @@ class Permits:
 
     @property
     def in_use(self) -> int:
-        """How many permits are held."""
+        """The number of permits that are held."""
         return len(self._budget)

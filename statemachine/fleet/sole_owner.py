@@ -1,28 +1,31 @@
-"""Ownership where one daemon has the fleet to itself."""
+"""Ownership of a daemon that has the fleet to itself."""
 
 from collections.abc import Sequence
 
-from statemachine.core.ownership import ServerHost
+from typing_extensions import override
+
+from statemachine.core.ownership import Ownership, ServerHost
 
 
-class SoleOwner:
-    """The only daemon over its fleet."""
+class SoleOwner(Ownership):
+    """Own every server."""
 
     def __init__(self) -> None:
         self._owned: frozenset[str] = frozenset()
 
+    @override
     async def set_servers(self, servers: Sequence[str], host: ServerHost) -> None:
-        """See Ownership: all of them."""
         before, self._owned = self._owned, frozenset(servers)
         await host.acquire([name for name in servers if name not in before])
 
+    @override
     def close(self) -> None:
-        """See Ownership: all was given at once."""
+        """Do nothing: every server was acquired at once."""
 
+    @override
     def owns(self, server: str) -> bool:
-        """See Ownership."""
         return server in self._owned
 
+    @override
     def may_submit(self, server: str) -> bool:
-        """See Ownership."""
         return server in self._owned

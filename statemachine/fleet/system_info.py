@@ -1,6 +1,6 @@
-"""What servers say of themselves, for people to read: asked at a gentle pace, when the verdicts have been seen to.
+"""Version and devices of the servers, read slowly after the first verdicts.
 
-Asked as soon as each connection stands, it doubled the requests of a start.
+Reading them as soon as each connection opened doubled the requests of a start.
 """
 
 import asyncio
@@ -9,29 +9,29 @@ from collections.abc import Awaitable, Callable
 from loguru import logger
 
 PACE_S = 0.002
-"""Between two servers: 10,000 are asked within half a minute."""
+"""Pause between two servers: 10,000 are read within half a minute."""
 
 Ask = Callable[[], Awaitable[None]]
 
 
 class SystemInfoQueue:
-    """Who is still to be asked, each server once. Nobody is before `run` does it."""
+    """The servers that are still to be read, each once. `run` reads them."""
 
     def __init__(self) -> None:
         self._wanted: dict[str, Ask] = {}
         self._some = asyncio.Event()
 
     def want(self, server: str, ask: Ask) -> None:
-        """Have `ask` called soon."""
+        """Call `ask` soon."""
         self._wanted[server] = ask
         self._some.set()
 
     def forget(self, server: str) -> None:
-        """The server is not to be asked any more."""
+        """Drop the server from the queue."""
         self._wanted.pop(server, None)
 
     async def run(self) -> None:
-        """Ask for ever. A server that is slow to answer holds up no other."""
+        """Read servers until cancelled. A slow server does not hold up the others."""
         async with asyncio.TaskGroup() as asking:
             while True:
                 await self._some.wait()
@@ -43,8 +43,8 @@ class SystemInfoQueue:
 
 
 async def _ask(server: str, ask: Ask) -> None:
-    """A fault of our own must not end the asking."""
+    """An unexpected exception must not stop the queue; log it."""
     try:
         await ask()
     except Exception:
-        logger.exception("{}: what it says of itself could not be learnt", server)
+        logger.exception("{}: its system information could not be read", server)

@@ -130,5 +130,5 @@ async def test_work_in_the_background_that_fails_does_not_do_so_in_silence() -> 
     async with in_background(fail()):
         await asyncio.sleep(0)
     logger.remove(sink)
-    assert "fail has failed and is not done any more" in lines[0]
+    assert "fail failed and has ended" in lines[0]
     assert "the disk is gone" in lines[0]

@@ -48,7 +48,7 @@ def test_budget_counts_each_server_once_and_is_never_exceeded_by_those_who_ask(
     for step, server in steps:
         host = HOSTS[server]
         if step == "give":
-            assert budget.give_back(server) is (server in holders)
+            assert budget.release(server) is (server in holders)
             holders.discard(server)
         elif budget.has_room(host):
             budget.take(server, host)
@@ -64,9 +64,9 @@ def test_what_is_in_flight_already_counts_beyond_the_budget() -> None:
     budget.take("a1", "a")
     budget.take("a2", "a")
     assert len(budget) == 2
-    budget.give_back("a1")
+    budget.release("a1")
     assert not budget.has_room("a")
-    budget.give_back("a2")
+    budget.release("a2")
     assert budget.has_room("a")
 
 

@@ -62,7 +62,7 @@ bench: $(VENV)/ready  ## measure every figure and write it to benchmarks/; FLEET
 SEEDS ?= 200
 
 simulate-days: $(VENV)/ready  ## simulate days of a fleet in virtual time, with faults; SEEDS=10000 for a long run
-	$(BIN)/python -m tests.simulation --seeds $(SEEDS)
+	$(BIN)/python -m campaigns.simulation --seeds $(SEEDS)
 
 format: $(VENV)/ready  ## format the code and apply safe lint fixes
 	$(BIN)/ruff format .

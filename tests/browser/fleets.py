@@ -11,11 +11,11 @@ from typing import Any
 
 import aiohttp
 
+from campaigns.kill.process import DaemonProcess
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, Persona, SimFleet, SimServer, running_fleet
 from tests.browser.history import write_history
-from tests.kill.process import DaemonProcess
 
 REPOSITORY = Path(__file__).parents[2]
 TIMEOUT_S = 30.0

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, expect
 
+from campaigns.kill.process import DaemonProcess
 from tests.browser.fleets import Deployment, restartable
 from tests.browser.visit import DISCONNECTED, Visit, visiting
-from tests.kill.process import DaemonProcess
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from campaigns.simulation.loop import VirtualLoop
 from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept
 from tests.cluster.fake_store import CHUNK, FakeEngine
 from tests.cluster.following import following
-from tests.simulation.loop import VirtualLoop
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:

@@ -2,11 +2,11 @@
 
 import asyncio
 
+from campaigns.simulation.loop import VirtualLoop
 from statemachine.cluster.owned_records import OwnRecords
 from statemachine.cluster.records import Record, record_from
 from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
-from tests.simulation.loop import VirtualLoop
 
 SERVER = "gpu:8188"
 

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from functools import wraps
 from typing import Any
 
-from tests.simulation.loop import VirtualLoop
+from campaigns.simulation.loop import VirtualLoop
 
 Story = Callable[..., Coroutine[Any, Any, None]]
 

@@ -12,10 +12,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from campaigns.kill.process import DaemonProcess
+from campaigns.kill.readers import Reading, Records, read_stream
 from tests.comfyui.daemon import QUICK, ours
 from tests.comfyui.rig import Manner, RealServer, Rig, cache_workflow
-from tests.kill.process import DaemonProcess
-from tests.kill.readers import Reading, Records, read_stream
 
 KILLS = 20
 SEED = 3

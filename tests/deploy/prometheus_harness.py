@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from campaigns.kill.process import REPOSITORY, DaemonProcess
 from statemachine.simulator import PERSONAS, SimFleet
 from statemachine.simulator.fleet import running_fleet
 from tests.comfyui.rig import free_port
 from tests.deploy.promql import CONFIGURATION, RULES
-from tests.kill.process import REPOSITORY, DaemonProcess
 
 PATIENCE_S = 30.0
 POLL_S = 0.2

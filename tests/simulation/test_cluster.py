@@ -7,17 +7,17 @@ from random import Random
 import pytest
 from typing_extensions import override
 
+from campaigns.simulation.cluster.node import SimNode
+from campaigns.simulation.cluster.planted_faults import PLANTED_FAULTS
+from campaigns.simulation.cluster.processes import Process, ProcessLoop
+from campaigns.simulation.cluster.scenario import LEASE_S, NODES, cluster_scenario_of
+from campaigns.simulation.cluster.world import ClusterWorld
+from campaigns.simulation.scenario import Plan, Scenario, drawn_settings
+from campaigns.simulation.world import TAIL, run_world
 from statemachine.cluster.rendezvous import chosen
 from statemachine.core.vocabulary import State
 from statemachine.simulator.profiles import PERSONAS
-from tests.simulation.cluster.mutants import MUTANTS
-from tests.simulation.cluster.processes import Process, ProcessLoop
-from tests.simulation.cluster.scenario import LEASE_S, NODES, cluster_scenario_of
-from tests.simulation.cluster.seat import Seat
-from tests.simulation.cluster.world import ClusterWorld
-from tests.simulation.scenario import Plan, Scenario, drawn_settings
 from tests.simulation.test_simulation import simulate
-from tests.simulation.world import TAIL, run_world
 
 SERVERS = 24
 
@@ -38,9 +38,9 @@ def test_a_cluster_is_lived_through_again_exactly() -> None:
 
 @pytest.mark.timeout(240)
 def test_simulation_of_faults_planted_in_nodes_catches_each() -> None:
-    run = simulate("--cluster", "--mutants", "--jobs", "2")
+    run = simulate("--cluster", "--planted-faults", "--jobs", "2")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.count(": caught in seed ") == len(MUTANTS)
+    assert run.stdout.count(": caught in seed ") == len(PLANTED_FAULTS)
 
 
 def _peaceful() -> Scenario:
@@ -51,7 +51,7 @@ def _peaceful() -> Scenario:
         for index in range(SERVERS)
     )
     settings = drawn_settings(Random(1), plans)
-    return Scenario(plans, settings, adverse_s=0.0, calm_s=0.0, deeds_every_s=scenario.deeds_every_s)
+    return Scenario(plans, settings, adverse_s=0.0, calm_s=0.0, actions_every_s=scenario.actions_every_s)
 
 
 class PeacefulWorld(ClusterWorld):
@@ -67,30 +67,30 @@ class PeacefulWorld(ClusterWorld):
     async def _course(self) -> None:
         for plan in self._scenario.plans:
             await self._set_up(plan)
-        await self._have_join(*self.seats[:2])
+        await self._have_join(*self.nodes[:2])
         await self._until_loaded()
         before, warm_ups = dict(self.engine.last_owner), self.warm_ups
-        await self._have_join(self.seats[2])
+        await self._have_join(self.nodes[2])
         joined = dict(self.engine.last_owner)
-        await self._have_leave(self.seats[0])
+        await self._have_leave(self.nodes[0])
         left = dict(self.engine.last_owner)
         self.moved = _differences(before, joined), _differences(joined, left)
         await self._until_loaded()
         assert self.warm_ups == warm_ups
 
-    async def _have_join(self, *seats: Seat) -> None:
-        for seat in seats:
-            seat.be_born()
+    async def _have_join(self, *nodes: SimNode) -> None:
+        for node in nodes:
+            node.start_daemon()
         await asyncio.sleep(4 * LEASE_S)
 
-    async def _have_leave(self, seat: Seat) -> None:
-        assert seat.life is not None
-        await seat.life.leave()
+    async def _have_leave(self, node: SimNode) -> None:
+        assert node.daemon is not None
+        await node.daemon.leave()
         await asyncio.sleep(2.0)  # less than a lease: it need not be waited for
 
     async def _until_loaded(self) -> None:
         async with asyncio.timeout(3600.0):
-            while any(book.state is not State.LOADED for book in self._books()):  # noqa: ASYNC110
+            while any(ledger.state is not State.LOADED for ledger in self._ledgers()):  # noqa: ASYNC110
                 await asyncio.sleep(1.0)
 
 

@@ -1,6 +1,6 @@
 """The daemon's own cable is cut: fifty servers fall silent at once, and nobody is to be paged or warmed for it.
 
-The real fleet in virtual time, under the simulation's judge. The brake is `statemachine/core/outage.py`.
+The real fleet in virtual time, under the simulation's invariants. The brake is `statemachine/core/outage.py`.
 """
 
 import asyncio
@@ -16,18 +16,18 @@ from typing import Any
 import pytest
 from typing_extensions import override
 
+from campaigns.simulation.daemon import RIGHT
+from campaigns.simulation.disk import Disk
+from campaigns.simulation.faults import Faults
+from campaigns.simulation.invariants import Invariants
+from campaigns.simulation.loop import VirtualLoop
+from campaigns.simulation.scenario import Plan, Scenario
+from campaigns.simulation.wire import Wire
+from campaigns.simulation.world import TAIL, SimWorld, _loud_faults
 from statemachine.comfyui.transport import Reply
 from statemachine.core.vocabulary import State
 from statemachine.settings import Settings
 from statemachine.simulator.profiles import PERSONAS
-from tests.simulation.disk import Disk
-from tests.simulation.faults import Faults
-from tests.simulation.judge import Judge
-from tests.simulation.life import RIGHT
-from tests.simulation.loop import VirtualLoop
-from tests.simulation.scenario import Plan, Scenario
-from tests.simulation.wire import Wire
-from tests.simulation.world import TAIL, SimWorld, _loud_faults
 
 SERVERS, ON_A_HOST = 50, 4
 CALM_S = 300.0
@@ -41,7 +41,7 @@ Course = Callable[["HerdWorld"], Coroutine[Any, Any, None]]
 Cut = Callable[[Wire], None]
 
 
-class CountingJudge(Judge):
+class CountingJudge(Invariants):
     """Remembers every check that was answered, and every state that any server came to, with its time."""
 
     def __init__(self, world: "HerdWorld", settings: Settings) -> None:
@@ -73,26 +73,26 @@ class HerdWorld(SimWorld):
             "workflows": ["cache_models"],
             "timing": timing,
         })  # fmt: skip
-        self._scenario = Scenario(plans, settings, adverse_s=0.0, calm_s=0.0, deeds_every_s=1.0)
+        self._scenario = Scenario(plans, settings, adverse_s=0.0, calm_s=0.0, actions_every_s=1.0)
         self._faults = Faults(Random(1))
         self._faults.active = False
-        self.judge = self._judge = CountingJudge(self, settings)
-        self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self.judge)
+        self.invariants = self._invariants = CountingJudge(self, settings)
+        self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self.invariants)
 
     @override
     async def _course(self) -> None:
         for plan in self._scenario.plans:
             await self._set_up(plan)
-        self._be_born()
+        self._start_daemon()
         await asyncio.sleep(CALM_S)
         assert self.states() == {State.LOADED: SERVERS}
-        self.judge.answered.clear()
-        self.judge.came_to.clear()
+        self.invariants.answered.clear()
+        self.invariants.came_to.clear()
         await self._own_course(self)
 
     def states(self) -> Counter[State]:
         """How many servers are in each state."""
-        return Counter(book.state for book in self.judge.books.values())
+        return Counter(ledger.state for ledger in self.invariants.ledgers.values())
 
     def cut(self, how: Cut, wires: Sequence[Wire] | None = None) -> None:
         """Requests and dials time out from now on."""
@@ -170,7 +170,7 @@ def test_two_minutes_without_network_change_no_verdict(tmp_path: Path, how: Cut)
 
     world = live(tmp_path, course)
     assert world.notices() == ["fleet_vanished", "fleet_back"]
-    assert [name for _, name, dest in world.judge.came_to if dest is State.UNREACHABLE] == []
+    assert [name for _, name, dest in world.invariants.came_to if dest is State.UNREACHABLE] == []
 
 
 @pytest.mark.parametrize("how", [closes, falls_silent])
@@ -181,10 +181,10 @@ def test_the_return_of_the_network_starts_no_storm(tmp_path: Path, how: Cut) -> 
     async def course(world: HerdWorld) -> None:
         world.cut(how)
         await asyncio.sleep(120.0)
-        world.judge.answered.clear()
+        world.invariants.answered.clear()
         world.mend()
         await asyncio.sleep(30.0)
-        checks = Counter(name for _, name in world.judge.answered)
+        checks = Counter(name for _, name in world.invariants.answered)
         assert max(checks.values()) <= 3
         assert checks.total() <= 2 * len(checks)
         await world.until(world.all_loaded, LOADED_WITHIN_S)
@@ -216,7 +216,7 @@ def test_one_host_of_many_is_not_held(tmp_path: Path, how: Cut) -> None:
         world.cut(how, dead)
         await world.until(lambda: world.states()[State.UNREACHABLE] == ON_A_HOST, 240.0)
         assert {wire.name for wire in dead} == {
-            name for name, book in world.judge.books.items() if book.state is State.UNREACHABLE
+            name for name, ledger in world.invariants.ledgers.items() if ledger.state is State.UNREACHABLE
         }
         world.mend()
         await world.until(world.all_loaded, LOADED_WITHIN_S)
@@ -238,4 +238,4 @@ def test_servers_that_are_seldom_asked_are_held_as_well(tmp_path: Path, how: Cut
         await world.until(world.all_loaded, LOADED_WITHIN_S)
 
     world = live(tmp_path, course, seed, check_interval_s=interval_s)
-    assert [(at, name) for at, name, dest in world.judge.came_to if dest is State.UNREACHABLE] == []
+    assert [(at, name) for at, name, dest in world.invariants.came_to if dest is State.UNREACHABLE] == []

@@ -12,17 +12,17 @@ from random import Random
 import pytest
 from typing_extensions import override
 
+from campaigns.simulation.actions import Actions
+from campaigns.simulation.daemon import RIGHT
+from campaigns.simulation.disk import Disk
+from campaigns.simulation.faults import Fault, Faults
+from campaigns.simulation.invariants import Invariants
+from campaigns.simulation.loop import VirtualLoop
+from campaigns.simulation.scenario import BOTH, Plan, Scenario, _calm_s, drawn_settings, scenario_of
+from campaigns.simulation.world import TAIL, SimWorld, _loud_faults
 from statemachine.core.log_entry import Transition
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.simulator.profiles import PERSONAS, Persona
-from tests.simulation.deeds import Deeds
-from tests.simulation.disk import Disk
-from tests.simulation.faults import Fault, Faults
-from tests.simulation.judge import Judge
-from tests.simulation.life import RIGHT
-from tests.simulation.loop import VirtualLoop
-from tests.simulation.scenario import BOTH, Plan, Scenario, _calm_s, drawn_settings, scenario_of
-from tests.simulation.world import TAIL, SimWorld, _loud_faults
 
 SEEDS = range(20)
 KINDS = (
@@ -35,7 +35,7 @@ HOUR_S = 3600.0
 HOURS = 12
 
 
-class NodeJudge(Judge):
+class NodeInvariants(Invariants):
     """Counts what is of interest here."""
 
     def __init__(self, scenario: Scenario, world: SimWorld) -> None:
@@ -61,13 +61,13 @@ class NodeWorld(SimWorld):
         super().__init__(seed, folder, RIGHT, without, keep=TAIL)
         self._scenario = scenario
         self._faults = Faults(self._rng("faults"), without)
-        self._judge: NodeJudge = NodeJudge(scenario, self)
-        self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self._judge)
-        self._deeds = Deeds(self, self._faults, self._rng("deeds"), scenario.deeds_every_s, self.note)
+        self._invariants: NodeInvariants = NodeInvariants(scenario, self)
+        self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self._invariants)
+        self._actions = Actions(self, self._faults, self._rng("deeds"), scenario.actions_every_s, self.note)
 
     @property
-    def judge(self) -> NodeJudge:
-        return self._judge
+    def invariants(self) -> NodeInvariants:
+        return self._invariants
 
 
 class RestingWorld(NodeWorld):
@@ -77,10 +77,10 @@ class RestingWorld(NodeWorld):
     async def _course(self) -> None:
         for plan in self._scenario.plans:
             await self._set_up(plan)
-        self._be_born()
+        self._start_daemon()
         await asyncio.sleep(HOUR_S)
-        self.judge.asked.clear()
-        self.judge.led.clear()
+        self.invariants.asked.clear()
+        self.invariants.led.clear()
         await asyncio.sleep(HOURS * HOUR_S)
 
 
@@ -122,7 +122,7 @@ def test_servers_with_the_node_keep_every_rule(tmp_path: Path) -> None:
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
             world = NodeWorld(seed, folder, adverse(seed))
             live(world, runner)
-        led += world.judge.led
+        led += world.invariants.led
     print({f"{reason.value} by {witness.value}": count for (reason, witness), count in led.most_common()})
     assert led[Reason.CACHE_CHANGED, Source.WS] > 50
     assert led[Reason.SERVER_RESTARTED, Source.HISTORY] > 5
@@ -132,8 +132,8 @@ def test_a_warm_fleet_at_rest_is_hardly_asked(tmp_path: Path) -> None:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         world = RestingWorld(1, tmp_path, at_rest(), tuple(Fault))
         live(world, runner)
-    assert {book.state for book in world.judge.books.values()} == {State.LOADED}
-    a_minute = world.judge.asked.total() / (RESTING * HOURS * 60)
-    print(f"requests a server a minute, at rest: {a_minute:.3f} ({dict(world.judge.asked)})")
+    assert {ledger.state for ledger in world.invariants.ledgers.values()} == {State.LOADED}
+    a_minute = world.invariants.asked.total() / (RESTING * HOURS * 60)
+    print(f"requests a server a minute, at rest: {a_minute:.3f} ({dict(world.invariants.asked)})")
     assert 0.05 < a_minute < 0.2
-    assert not world.judge.led
+    assert not world.invariants.led

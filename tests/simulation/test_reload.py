@@ -14,13 +14,13 @@ import pytest
 from pydantic import SecretStr
 from typing_extensions import override
 
+from campaigns.simulation.daemon import RIGHT
+from campaigns.simulation.loop import VirtualLoop
+from campaigns.simulation.scenario import workflows
+from campaigns.simulation.world import TAIL, SimWorld, _loud_faults
 from statemachine.core.vocabulary import State
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.settings import ServerConfig, resolve_servers
-from tests.simulation.life import RIGHT
-from tests.simulation.loop import VirtualLoop
-from tests.simulation.scenario import workflows
-from tests.simulation.world import TAIL, SimWorld, _loud_faults
 
 PARTS, SEEDS_PER_PART = 3, 10
 PAUSES_S = (1.0, 7.0, 30.0, 90.0)
@@ -38,8 +38,8 @@ class ReloadWorld(SimWorld):
         self._reloading: asyncio.Task[None] | None = None
 
     @override
-    def _be_born(self) -> None:
-        super()._be_born()
+    def _start_daemon(self) -> None:
+        super()._start_daemon()
         self._reloading = asyncio.create_task(self._edit_on())
 
     @override
@@ -68,8 +68,8 @@ class ReloadWorld(SimWorld):
             await asyncio.gather(self._reloading, return_exceptions=True)
 
     async def _edit_on(self) -> None:
-        assert self._life is not None
-        await self._life.started()
+        assert self._daemon is not None
+        await self._daemon.started()
         while not self._quiet_now:
             await asyncio.sleep(self._edits.choice(PAUSES_S))
             await self._reload([self._edited(config) for config in self._all if self._edits.random() < 0.8])
@@ -79,13 +79,13 @@ class ReloadWorld(SimWorld):
         return replace(config, headers={"X-Edition": SecretStr(str(self._edits.randint(1, 3)))})
 
     async def _reload(self, servers: Sequence[ServerConfig]) -> None:
-        assert self._life is not None
-        changes = await self._life.fleet.apply(LoadedConfig(self._scenario.settings, servers, workflows()))
+        assert self._daemon is not None
+        changes = await self._daemon.fleet.apply(LoadedConfig(self._scenario.settings, servers, workflows()))
         self.note("-", "RELOADED", changes)
         for kind in ("added", "removed", "changed"):
             self.reloads[kind] += len(getattr(changes, kind))
         for name in changes.removed:
-            self._judge.books[name].state = State.UNKNOWN
+            self._invariants.ledgers[name].state = State.UNKNOWN
 
 
 def live(seed: int, folder: Path) -> ReloadWorld:

@@ -1,4 +1,4 @@
-"""A few worlds, and whether planted faults are caught in them. The many are for `python -m tests.simulation`.
+"""A few worlds, and whether planted faults are caught in them. The many are for `python -m campaigns.simulation`.
 
 Worlds live in processes of their own, which have the hash seed that makes them repeatable.
 """
@@ -10,14 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.loop import NothingToDoError, VirtualLoop
-from tests.simulation.mutants import MUTANTS
+from campaigns.simulation.loop import NothingToDoError, VirtualLoop
+from campaigns.simulation.planted_faults import PLANTED_FAULTS
 
 ROOT = Path(__file__).parents[2]
 
 
 def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "tests.simulation", *arguments]
+    command = [sys.executable, "-m", "campaigns.simulation", *arguments]
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
 
 
@@ -38,9 +38,9 @@ def test_a_seed_is_lived_through_again_exactly() -> None:
 
 @pytest.mark.timeout(240)
 def test_simulation_of_planted_faults_catches_each() -> None:
-    run = simulate("--mutants", "--jobs", "2")
+    run = simulate("--planted-faults", "--jobs", "2")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.count(": caught in seed ") == len(MUTANTS)
+    assert run.stdout.count(": caught in seed ") == len(PLANTED_FAULTS)
 
 
 def test_virtual_time_costs_nothing_and_is_exact() -> None:

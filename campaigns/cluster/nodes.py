@@ -1,0 +1,89 @@
+"""One daemon of the cluster: a process, and what its web side says."""
+
+import signal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from campaigns.cluster.ledger import SENDER, sender
+from campaigns.kill.process import REPOSITORY, DaemonProcess
+
+LEASE_S = 5.0
+MARGIN_S = 2.0
+"""Within so much after the lease every server of a dead node must have another owner."""
+TIMING = {
+    "check_interval_s": 30,
+    "auto_recheck_s": 0.5,
+    "http_timeout_s": 6,
+    "warm_timeout_s": 60,
+    "retry_s": 0.2,
+    "failed_retry_s": 3,
+    "lost_grace_s": 12,
+    "link_stable_s": 1,
+    "link_backoff_max_s": 1,
+}
+LIMITS = {"max_warming": 64, "max_warming_per_host": 10}
+PATIENCE = aiohttp.ClientTimeout(20)
+
+
+class Node(DaemonProcess):
+    """`name` is its node's. Its log and its journal are below `folder/name`."""
+
+    def __init__(self, name: str, folder: Path, urls: dict[str, str], nats: list[str]) -> None:
+        self.name = name
+        own = folder / name
+        own.mkdir()
+        super().__init__(own, settings_for(name, urls, nats))
+
+    def freeze(self) -> None:
+        self.signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        self.signal(signal.SIGCONT)
+
+    async def get(self, path: str) -> Any:
+        """JSON from its web side."""
+        async with (
+            aiohttp.ClientSession(timeout=PATIENCE) as session,
+            session.get(f"{self.address}{path}") as answer,
+        ):
+            answer.raise_for_status()
+            return await answer.json()
+
+    async def text(self, path: str) -> str:
+        async with (
+            aiohttp.ClientSession(timeout=PATIENCE) as session,
+            session.get(f"{self.address}{path}") as answer,
+        ):
+            answer.raise_for_status()
+            return await answer.text()
+
+    async def act(self, server: str, action: str) -> int:
+        """Ask for an action; the answer's status."""
+        async with (
+            aiohttp.ClientSession(timeout=PATIENCE) as session,
+            session.post(f"{self.address}/api/servers/{server}/{action}") as answer,
+        ):
+            return answer.status
+
+    async def status(self) -> dict[str, dict[str, Any]]:
+        """Server → its line."""
+        return {line["name"]: line for line in (await self.get("/api/status"))["servers"]}
+
+    def faults_of_its_own(self) -> list[str]:
+        """Lines of its log that tell of a fault, not counting that NATS could not be reached."""
+        return [f"{self.name}: {line}" for line in self.faults() if "no connection to NATS" not in line]
+
+
+def settings_for(name: str, urls: dict[str, str], nats: list[str]) -> dict[str, Any]:
+    """Of one node; its requests to the servers bear its name."""
+    headers = {SENDER: sender(name)}
+    return {
+        "servers": [{"url": url, "name": server, "headers": headers} for server, url in urls.items()],
+        "workflows": ["cache_models"],
+        "workflows_dir": str(REPOSITORY / "workflows"),
+        "timing": TIMING,
+        "limits": LIMITS,
+        "cluster": {"nats": nats, "node": name, "lease_s": LEASE_S},
+    }

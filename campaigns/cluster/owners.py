@@ -1,0 +1,107 @@
+"""Who owned which server when, from outside: the records in the bucket `servers`, read as any node reads them."""
+
+import asyncio
+import time
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import AsyncIterator, Collection
+from contextlib import aclosing, asynccontextmanager
+from itertools import pairwise
+from typing import NamedTuple
+
+from campaigns.kill.process import POLL_S
+from statemachine.cluster.nats import NatsOptions, connected
+from statemachine.cluster.records import record_from
+from statemachine.cluster.store import Dataset, Kept, SharedStore
+
+
+class Owned(NamedTuple):
+    """From `at` on, as it was seen here. None: nobody's."""
+
+    at: float
+    node: str | None
+    session: str | None
+
+
+NOBODY = Owned(float("-inf"), None, None)
+
+
+class Owners:
+    """Follows the bucket while `watching`."""
+
+    def __init__(self) -> None:
+        self.history: dict[str, list[Owned]] = {}
+        """Server → its owners, the oldest first."""
+
+    async def follow(self, store: SharedStore) -> None:
+        async with aclosing(store.follow(Dataset.SERVERS)) as batches:
+            async for batch in batches:
+                for kept in batch.kept:
+                    self._see(kept)
+
+    def now(self, server: str) -> Owned:
+        return self.history.get(server, [NOBODY])[-1]
+
+    def of(self, node: str) -> set[str]:
+        """The servers that this node owns."""
+        return {server for server in self.history if self.now(server).node == node}
+
+    def counts(self) -> Counter[str | None]:
+        """How many servers each node owns."""
+        return Counter(self.now(server).node for server in self.history)
+
+    def sessions(self, node: str) -> set[str]:
+        """All sessions under which this node has owned something."""
+        past = (owned for all_of_one in self.history.values() for owned in all_of_one)
+        return {owned.session for owned in past if owned.node == node and owned.session is not None}
+
+    def during(self, server: str, begin: float, end: float) -> list[Owned]:
+        """All that owned it at some time between the two."""
+        past = self.history.get(server, [])
+        first = bisect_right(past, begin, key=lambda owned: owned.at) - 1
+        return [owned for owned in past[max(first, 0) :] if owned.at <= end]
+
+    async def taken(
+        self, servers: Collection[str], dead: Collection[str], since: float, within_s: float
+    ) -> list[float]:
+        """How long after `since` each got an owner that is not among these sessions; fewer where some got none."""
+        give_up = time.monotonic() + within_s
+        while any(self._first_after(one, dead, since) is None for one in servers):
+            if time.monotonic() > give_up:
+                break
+            await asyncio.sleep(POLL_S)
+        firsts = (self._first_after(server, dead, since) for server in servers)
+        return [first.at - since for first in firsts if first is not None]
+
+    def unowned(self) -> list[str]:
+        """Servers that nobody owns."""
+        return [one for one in self.history if self.now(one).session is None]
+
+    def handed_over(self) -> list[float]:
+        """Of every hand-over: how long the server was nobody's."""
+        steps = (step for past in self.history.values() for step in pairwise(past))
+        return [later.at - earlier.at for earlier, later in steps if earlier.session is None]
+
+    def _first_after(self, server: str, dead: Collection[str], since: float) -> Owned | None:
+        past = self.history.get(server, [])
+        alive = (owned for owned in past if owned.at >= since and owned.session is not None)
+        return next((owned for owned in alive if owned.session not in dead), None)
+
+    def _see(self, kept: Kept) -> None:
+        record = record_from(kept.value)
+        past = self.history.setdefault(kept.key, [])
+        if not past or past[-1].session != record.session:
+            past.append(Owned(time.monotonic(), record.node, record.session))
+
+
+@asynccontextmanager
+async def watching(urls: list[str]) -> AsyncIterator[Owners]:
+    """Over a connection of its own."""
+    async with connected(NatsOptions(urls=urls, name="campaign")) as store:
+        owners = Owners()
+        task = asyncio.create_task(owners.follow(store))
+        try:
+            yield owners
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,51 @@
+"""What all nodes of a cluster that is left alone must agree on."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import orjson
+
+from campaigns.simulation.cluster.engine import WatchedEngine
+from campaigns.simulation.cluster.node import SimNode
+from campaigns.simulation.ledger import ServerLedger
+from campaigns.simulation.rules import IN_FLIGHT
+from statemachine.cluster.permits import LEDGER
+from statemachine.cluster.records import told_from
+from statemachine.cluster.store import Dataset
+
+Row = tuple[int, str | None, str | None]
+
+
+def disagreements(engine: WatchedEngine, nodes: Sequence[SimNode], ledgers: Iterable[ServerLedger]) -> Iterator[str]:
+    """In words, each the same as long as it lasts."""
+    held = _permit_holders(engine)
+    for ledger in ledgers:
+        name = ledger.plan.name
+        if not is_owned_once(engine, nodes, name):
+            yield f"{name} is not owned by exactly one living node"
+        if name in held and ledger.state not in IN_FLIGHT:
+            yield f"{name} holds a permit and is not in flight"
+        for node in nodes:
+            view = node.daemon.snapshot.get(name) if node.daemon is not None else None
+            if view is None or view.state is not ledger.state:
+                yield f"{node.name} does not show {name} as its owner does"
+
+
+def _permit_holders(engine: WatchedEngine) -> frozenset[str]:
+    kept = engine.get(Dataset.SHARED, LEDGER)
+    return frozenset(orjson.loads(kept.value)) if kept is not None else frozenset()
+
+
+def is_owned_once(engine: WatchedEngine, nodes: Sequence[SimNode], server: str) -> bool:
+    """Whether exactly one living node owns the server: by its own account, and by the engine's record."""
+    record = engine.record(server)
+    owners = [node for node in nodes if node.daemon is not None and node.daemon.node.ownership.owns(server)]
+    return len(owners) == 1 and owners[0].name == record.node and engine.forbids(owners[0].name, server) is None
+
+
+def log_of(engine: WatchedEngine) -> list[Row]:
+    """Number, server and state of each entry of the log that all share."""
+    rows = []
+    for kept in engine.datasets[Dataset.LOG].log:
+        entry = told_from(kept.value).entry
+        rows.append((kept.revision, entry.server, entry.dest.value if entry.dest else None))
+    return rows

@@ -1,0 +1,158 @@
+"""A simulated daemon process of a cluster node."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from contextlib import suppress
+
+from loguru import logger
+from typing_extensions import override
+
+from campaigns.simulation.cluster.engine import NodeStore, WatchedEngine
+from campaigns.simulation.cluster.invariants import ClusterInvariants
+from campaigns.simulation.cluster.processes import Process, outside
+from campaigns.simulation.cluster.scenario import LEASE_S
+from campaigns.simulation.daemon import WatchedLog, WatchedPublisher, WatchedRecorder
+from campaigns.simulation.disk import Disk, InLoop, WatchedStore
+from campaigns.simulation.network import SimTransport
+from campaigns.simulation.scenario import workflows
+from campaigns.simulation.wire import Wire
+from statemachine.cluster.journal import CopyFile
+from statemachine.cluster.membership import Identity
+from statemachine.cluster.node import ClusterNode, NodePublication
+from statemachine.cluster.operator import ForwardingOperator
+from statemachine.cluster.store import CutOffError
+from statemachine.comfyui.transport import Reply
+from statemachine.core.clock import Clock
+from statemachine.core.operator import Action
+from statemachine.core.ownership import NotOwnedError
+from statemachine.daemon.clustered import LEAVES_WITHIN_S
+from statemachine.fleet.context import FleetPorts
+from statemachine.fleet.diff import LoadedConfig
+from statemachine.fleet.fleet import Fleet
+from statemachine.publish.snapshot import Snapshot
+from statemachine.settings import Settings, resolve_servers
+
+
+class OutsideTransport(SimTransport):
+    """What is on the wire is none of the process's."""
+
+    @override
+    async def _get(self, path: str, accept: str | None) -> tuple[Reply, bool]:
+        return await _outside(super()._get(path, accept))
+
+    @override
+    async def _post(self, method: str, path: str, body: bytes) -> tuple[Reply, bool]:
+        return await _outside(super()._post(method, path, body))
+
+
+async def _outside(work: Coroutine[None, None, tuple[Reply, bool]]) -> tuple[Reply, bool]:
+    reply, genuine = await outside(work)
+    return reply, genuine
+
+
+class NodeDaemon:
+    """Born with `start`; ends by `crash`, or gently by `leave`. `process` is what can be stopped."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        world: Clock,
+        engine: WatchedEngine,
+        disk: Disk,
+        wires: Mapping[str, Wire],
+        invariants: ClusterInvariants,
+    ) -> None:
+        self.process = process = Process()
+        self.leaving = False
+        self.snapshot = Snapshot()
+        self._invariants, self._disk = invariants, disk
+        self._files: list[WatchedStore] = []
+        store = NodeStore(engine, invariants.node, process)
+        limits = settings.limits.max_warming, settings.limits.max_warming_per_host
+        clock = asyncio.get_running_loop().time
+        identity = Identity(invariants.node, LEASE_S, clock, world.new_id)
+        self.node = node = ClusterNode(
+            store,
+            identity,
+            CopyFile(self._open_file, InLoop(disk, process)),
+            NodePublication(self.snapshot, WatchedLog(invariants), world.now),
+            limits,
+        )
+        ports = FleetPorts(
+            clock=world,
+            journal=node.journal,
+            recorder=WatchedRecorder(invariants, node.journal, world.now),
+            permits=node.permits,
+            publisher=WatchedPublisher(invariants, self.snapshot, node.bus),
+            transport_for=lambda config: OutsideTransport(wires[config.name], process),
+            ownership=node.ownership,
+        )
+        self.fleet = Fleet(LoadedConfig(settings, resolve_servers(settings), workflows()), ports)
+        self._operator = ForwardingOperator(store, node.ownership, invariants.node, self.fleet, node.bus.shows)
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether it is neither dead nor about to end."""
+        return not (self.process.dead or self.leaving)
+
+    def start(self) -> None:
+        """Be born."""
+        self._invariants.daemon_started()
+        self.process.begin(self._start())
+
+    def _open_file(self) -> WatchedStore:
+        self._files.append(WatchedStore(self._disk))
+        return self._files[-1]
+
+    async def _start(self) -> None:
+        try:
+            await self.node.journal.open()
+            self._running = asyncio.get_running_loop().create_task(self.node.run())
+            await self._listen()
+            self.fleet.show()
+            await self.fleet.start()
+        except Exception:
+            logger.exception("the node cannot start")
+
+    async def _listen(self) -> None:
+        """Where the engine is away a daemon does not start, and whoever supervises it tries again."""
+        while True:
+            try:
+                return await self._operator.listen()
+            except CutOffError:
+                await asyncio.sleep(1.0)
+
+    async def act(self, server: str, action: str) -> bool:
+        """The operator at this node; False where that did not get through."""
+        done: list[bool] = []
+
+        async def wish() -> None:
+            with suppress(NotOwnedError):
+                done.append(await self._operator.act(server, Action(action)))
+
+        await asyncio.wait({self.process.begin(wish())})
+        return bool(done)
+
+    async def leave(self) -> None:
+        """End as by SIGTERM."""
+        self.leaving = True
+        await asyncio.wait({self.process.begin(self._leave())})
+        await self.crash()
+
+    async def _leave(self) -> None:
+        await self.fleet.stop()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LEAVES_WITHIN_S):
+                await self.node.leave()
+        if self._running is not None:
+            self._running.cancel()
+            await asyncio.gather(self._running, return_exceptions=True)
+        await self.node.journal.close()
+
+    async def crash(self) -> None:
+        """SIGKILL."""
+        await self.process.kill()
+        for file in self._files:
+            file.close()
+        self._files.clear()

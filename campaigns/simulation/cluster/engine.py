@@ -1,0 +1,107 @@
+"""The engine between the nodes, watched: who owns what at this moment is what its records say."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from random import Random
+from typing import Any, TypeVar
+
+from typing_extensions import override
+
+from campaigns.simulation.cluster.processes import Process, outside
+from statemachine.cluster.records import Lease, Record, lease_from, record_from
+from statemachine.cluster.store import Dataset, Kept
+from tests.cluster.fake_store import FakeEngine, FakeStore
+
+T = TypeVar("T")
+
+QUICK_S = (0.0005, 0.004)
+
+
+class WatchedEngine(FakeEngine):
+    """`on_record` hears of every record that is written, with its server; `lease_s` is how long a lease stands."""
+
+    def __init__(self, rng: Random, lease_s: float, on_record: Callable[[str, Record], None]) -> None:
+        super().__init__(self._latency, lambda: rng.random() < 0.5)
+        self.slow_s = 0.0
+        self.last_owner: dict[str, str] = {}
+        """Server → the node that owns it, or was the last to own it."""
+        self._rng, self._lease_s, self._on_record = rng, lease_s, on_record
+        self._leases: dict[str, tuple[Lease, float]] = {}
+
+    def _latency(self) -> float:
+        least, more = QUICK_S
+        return least + more * self._rng.random() + self.slow_s * self._rng.random()
+
+    @override
+    def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
+        number = super().put(bucket, key, value, revision)
+        if bucket is Dataset.NODES:
+            self._leases[key] = lease_from(value), asyncio.get_running_loop().time()
+        elif bucket is Dataset.SERVERS:
+            record = record_from(value)
+            self._on_record(key, record)
+            self.last_owner[key] = record.node or self.last_owner.get(key, "")
+        return number
+
+    def record(self, server: str) -> Record:
+        """The server's, as it stands."""
+        kept: Kept | None = self.get(Dataset.SERVERS, server)
+        return record_from(kept.value) if kept is not None else Record()
+
+    def forbids(self, node: str, server: str) -> str | None:
+        """Why the node must not submit to the server at this moment; None where it may."""
+        record, (lease, at) = self.record(server), self._leases.get(node, (Lease(node, ""), 0.0))
+        age = asyncio.get_running_loop().time() - at
+        if record.node != node:
+            return f"{record.node} owns it"
+        if record.session != lease.session or lease.over:
+            return "its session is over"
+        return f"its lease is {age:.2f} s old" if age > self._lease_s else None
+
+
+class NodeStore(FakeStore):
+    """One process's connection: what has left goes on whatever becomes of it; answers wait while it is stopped."""
+
+    def __init__(self, engine: FakeEngine, node: str, process: Process) -> None:
+        super().__init__(engine, node, timeout_s=2.0)
+        self._process = process
+        engine.stores[node] = self
+
+    @override
+    async def append(self, value: bytes, message_id: str) -> int:
+        return await self._sent(super().append(value, message_id))
+
+    @override
+    async def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
+        return await self._sent(super().put(bucket, key, value, revision))
+
+    @override
+    async def get(self, bucket: Dataset, key: str) -> Kept | None:
+        return await self._sent(super().get(bucket, key))
+
+    @override
+    def send(self, subject: str, value: bytes) -> None:
+        if not self._process.dead:
+            send = super().send
+            self._process.run(lambda: send(subject, value))
+
+    @override
+    async def be_asked(self, subject: str, value: bytes) -> bytes:
+        if self._process.dead:
+            await asyncio.Event().wait()
+        return bytes(await asyncio.shield(self._process.begin(super().be_asked(subject, value))))
+
+    async def _sent(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._process.dead:
+            work.close()
+            raise asyncio.CancelledError
+        sent = outside(work)
+        sent.add_done_callback(_heard)
+        result: T = await asyncio.shield(sent)
+        return result
+
+
+def _heard(sent: "asyncio.Future[Any]") -> None:
+    """Nobody may be left to wait for what becomes of it."""
+    if not sent.cancelled():
+        sent.exception()

@@ -1,0 +1,24 @@
+"""A cluster's plan, drawn from its seed."""
+
+from random import Random
+
+from campaigns.simulation.scenario import Scenario, drawn_plan, drawn_settings
+
+NODES = ("a", "b", "c")
+LEASE_S = 5.0
+
+
+def cluster_scenario_of(seed: int) -> Scenario:
+    """The same for the same seed. Its times are shorter than one daemon's: nodes are never quite at rest."""
+    rng = Random(f"{seed}/cluster")
+    plans = tuple(drawn_plan(rng, index) for index in range(rng.randint(4, 8)))
+    settings = drawn_settings(rng, plans)
+    shorter = {"check_interval_s": rng.choice((20, 60, 300)), "busy_wait_s": rng.choice((30, 120))}
+    timing = settings.timing.model_copy(update={**shorter, "warm_timeout_s": 120, "failed_retry_s": 120})
+    return Scenario(
+        plans=plans,
+        settings=settings.model_copy(update={"timing": timing}),
+        adverse_s=rng.choice((150.0, 300.0)),
+        calm_s=100.0,
+        actions_every_s=rng.choice((4.0, 8.0, 20.0)),
+    )

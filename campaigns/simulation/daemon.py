@@ -1,0 +1,154 @@
+"""A simulated daemon process: the real fleet over a simulated network, disk and clock."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from loguru import logger
+from typing_extensions import override
+
+from campaigns.simulation.disk import Disk, InLoop, WatchedStore
+from campaigns.simulation.invariants import Invariants
+from campaigns.simulation.network import SimTransport
+from campaigns.simulation.scenario import workflows
+from campaigns.simulation.wire import Wire
+from statemachine.comfyui.transport import Transport
+from statemachine.core.attempt import Attempt
+from statemachine.core.backoff import Budget
+from statemachine.core.clock import Clock
+from statemachine.core.log_entry import LogEntry, Transition
+from statemachine.core.server import Server
+from statemachine.core.view import ServerView
+from statemachine.fleet.context import FleetPorts
+from statemachine.fleet.diff import LoadedConfig
+from statemachine.fleet.fleet import Fleet
+from statemachine.fleet.permits import Permits
+from statemachine.journal.journal import Journal
+from statemachine.journal.port import JournalPort, OnCommitted, OnHealth
+from statemachine.journal.recorder import Recorder
+from statemachine.journal.store import JournalStore
+from statemachine.publish.bus import Bus
+from statemachine.publish.publisher import Publisher
+from statemachine.publish.server_detail import ServerDetail
+from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.transition_log import TransitionLog
+from statemachine.settings import ServerConfig, Settings, resolve_servers
+
+
+class WatchedPublisher(Publisher):
+    """The real publisher; the invariants see first which server starts."""
+
+    def __init__(self, invariants: Invariants, snapshot: Snapshot, bus: Bus) -> None:
+        super().__init__(snapshot, bus, WatchedLog(invariants))
+        self._invariants = invariants
+
+    @override
+    def publish_current(self, config: ServerConfig, server: Server, detail: ServerDetail) -> None:
+        self._invariants.placed(config.name, server.state)
+        super().publish_current(config, server, detail)
+
+
+class WatchedRecorder(Recorder):
+    """The real recorder; the invariants see each transition first."""
+
+    def __init__(self, invariants: Invariants, journal: JournalPort, now: Callable[[], float]) -> None:
+        super().__init__(journal, now)
+        self._invariants = invariants
+
+    @override
+    def transition(self, transition: Transition, view: ServerView, attempt: Attempt | None) -> None:
+        self._invariants.transition(transition)
+        super().transition(transition, view, attempt)
+
+
+class WatchedLog(TransitionLog):
+    """The real log, the last that hears of an entry; the invariants see its number."""
+
+    def __init__(self, invariants: Invariants) -> None:
+        super().__init__()
+        self._invariants = invariants
+
+    @override
+    def write(self, entry: LogEntry) -> None:
+        self._invariants.told_entry(entry.seq, entry.server, entry.dest.value if entry.dest else None)
+        super().write(entry)
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The makers of what a planted fault may replace."""
+
+    transport: Callable[[Wire, "SimDaemon"], Transport] = SimTransport
+    journal: Callable[[Callable[[], JournalStore], InLoop, OnCommitted, OnHealth], Journal[ServerView]] = Journal
+    permits: Callable[[Budget], Permits] = Permits
+    fleet: Callable[[LoadedConfig, FleetPorts], Fleet] = Fleet
+    settings: Callable[[Settings], Settings] = lambda settings: settings
+
+
+RIGHT = Parts()
+"""The parts that the composition root uses, as far as they can be used here."""
+
+
+class SimDaemon:
+    """Born with `start`, killed by `crash`. `dead` is the moment of death: from then on nothing leaves it."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        settings: Settings,
+        world: Clock,
+        disk: Disk,
+        wires: Mapping[str, Wire],
+        invariants: Invariants,
+    ) -> None:
+        self.dead = False
+        settings = parts.settings(settings)
+        self._invariants, self._disk = invariants, disk
+        self._stores: list[WatchedStore] = []
+        publisher = WatchedPublisher(invariants, Snapshot(), Bus())
+        self._journal = journal = parts.journal(
+            self._open_store, InLoop(disk, self), publisher.on_committed, lambda _: None
+        )
+        limits = settings.limits
+        ports = FleetPorts(
+            clock=world,
+            journal=journal,
+            recorder=WatchedRecorder(invariants, journal, world.now),
+            permits=parts.permits(Budget(limits.max_warming, limits.max_warming_per_host)),
+            publisher=publisher,
+            transport_for=lambda config: parts.transport(wires[config.name], self),
+        )
+        self.fleet = parts.fleet(LoadedConfig(settings, resolve_servers(settings), workflows()), ports)
+        self._starting: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Be born."""
+        self._invariants.daemon_started()
+        self._starting = asyncio.get_running_loop().create_task(self._start())
+
+    async def started(self) -> None:
+        """Until the fleet has been started: only then does the composition root reload."""
+        assert self._starting is not None
+        await asyncio.wait({self._starting})
+
+    def _open_store(self) -> WatchedStore:
+        self._stores.append(WatchedStore(self._disk))
+        return self._stores[-1]
+
+    async def _start(self) -> None:
+        """A fleet that cannot start raises, which the composition root would report; here it is for the log's ear."""
+        try:
+            await self._journal.open()
+            await self.fleet.start()
+        except Exception:
+            logger.exception("the fleet cannot start")
+
+    async def crash(self) -> None:
+        """Die at this instant, as by SIGKILL: what is not committed is lost, what has left is on its way."""
+        self.dead = True
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
+        await self.fleet.stop()
+        for store in self._stores:
+            store.close()

@@ -1,0 +1,84 @@
+"""What the invariants record about one server, and about a fleet that several daemons share."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from campaigns.simulation.scenario import Plan
+from campaigns.simulation.wire import Wire
+from statemachine.cluster.records import Record
+from statemachine.core.vocabulary import Reason, State
+from statemachine.simulator.prompt_queue import Item
+
+
+@dataclass
+class SharedLedger:
+    """State of the whole fleet. `fleet` returns the ledger of each server; the sets hold ids."""
+
+    fleet: Callable[[], Iterable["ServerLedger"]]
+    committed: set[str] = field(default_factory=set)
+    posted: set[str] = field(default_factory=set)
+    client_ids: set[str] = field(default_factory=set)
+    submission: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set for a moment whenever a prompt is about to be written down, and when it is posted."""
+
+    def hear(self, record: Record) -> None:
+        """The record of a server is kept by those who share it, and with it an attempt."""
+        if record.attempt is not None:
+            self.committed.add(str(record.attempt[0]))
+
+
+@dataclass
+class ServerLedger:
+    """What is known of one server. Ticks count everything that passes; `_at` is loop time."""
+
+    plan: Plan
+    wire: Wire
+    state: State = State.UNKNOWN
+    link: str | None = None
+    was_linked: bool = False
+    remaining: int | None = None
+    own_falls: int = 0
+    evidence: int = 0
+    verdicts: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    missing: int = 0
+    missing_at: float = -1e9
+    unusable: int = 0
+    missing_since: float | None = None
+    loaded: int = 0
+    told_auto: bool = False
+    companion: tuple[str, int | None] | None = None
+    failures: int = 0
+    last_queue: int = 0
+    moved_at: float = 0.0
+    recovered_at: float = -1e9
+    prompt: str = ""
+    proofs: dict[str, set[str]] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+    dials: deque[float] = field(default_factory=deque)
+    requests: deque[float] = field(default_factory=deque)
+    reached: set[Reason] = field(default_factory=set)
+
+    def reset(self, at: float) -> None:
+        """A new runner, which knows of what was only what the journal or its predecessor's memory hands on."""
+        self.link, self.remaining, self.own_falls, self.told_auto, self.failures = None, None, 0, False, 0
+        self.missing_since, self.moved_at, self.was_linked = None, at, False
+        self.node_cursor = None
+        self.verdicts.clear()
+        self.dials.clear()
+        self.requests.clear()
+
+
+def _items_of_ours(ledger: ServerLedger) -> list[Item]:
+    queue = ledger.wire.server.process.queue
+    items = [*queue.pending, *([queue.running] if queue.running else [])]
+    return [item for item in items if "comfywarm" in item.extra_data]
+
+
+def workflows_of_ours(ledger: ServerLedger) -> list[str]:
+    return [str(item.extra_data["comfywarm"]["workflow"]) for item in _items_of_ours(ledger)]
+
+
+def prompts_of_ours(ledger: ServerLedger) -> list[str]:
+    return [item.prompt_id for item in _items_of_ours(ledger)]

@@ -1,0 +1,188 @@
+"""The network between one daemon and one simulated server: a `Transport` that loses, delays, doubles and distorts.
+
+What has left the daemon stays on the network when the daemon dies.
+"""
+
+import asyncio
+from urllib.parse import parse_qsl, unquote
+
+from multidict import MultiDict
+
+from campaigns.simulation.faults import Fault
+from campaigns.simulation.sockets import Pipe, SimSocket
+from campaigns.simulation.wire import Daemon, Wire, prompt_of
+from statemachine.comfyui.errors import NotAnsweringError
+from statemachine.comfyui.transport import ConnectRefusedError, Reply
+
+LATE_S = 12.0
+"""The longest time that the network holds a POST. Settings must grant more (`lost_grace_s`), or no daemon could win."""
+
+LOST_BEFORE = {Fault.REQUEST_LOST, Fault.RESET_BEFORE, Fault.GATEWAY_BEFORE}
+HTML = b"<!DOCTYPE html><html><head><title>Portal</title></head><body>Please wait</body></html>"
+
+
+class SimTransport:
+    """One daemon's `Transport` to one server."""
+
+    def __init__(self, wire: Wire, daemon: Daemon) -> None:
+        self._wire = wire
+        self._daemon = daemon
+
+    async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
+        """See Transport."""
+        wire = self._wire
+        self._stop_if_dead()
+        ticket = wire.watcher.request_left(wire.name, method, path, body)
+        try:
+            getting = method == "GET"
+            reply, genuine = await (self._get(path, accept) if getting else self._post(method, path, body or b""))
+        except NotAnsweringError:
+            self._stop_if_dead()
+            wire.watcher.request_failed(wire.name, path)
+            raise
+        self._stop_if_dead()
+        wire.watcher.reply_delivered(wire.name, path, reply, genuine=genuine, ticket=ticket)
+        return reply
+
+    async def _get(self, path: str, accept: str | None) -> tuple[Reply, bool]:
+        wire = self._wire
+        await _fail_in_outage(wire)
+        fault = wire.requests.throw()
+        await asyncio.sleep(wire.delay())
+        if fault in LOST_BEFORE:
+            return await _fail(wire, fault)
+        reply = await _served(wire, "GET", path, b"", accept)
+        await asyncio.sleep(wire.delay())
+        return await _returned(wire, path, reply, fault)
+
+    async def _post(self, method: str, path: str, body: bytes) -> tuple[Reply, bool]:
+        wire = self._wire
+        await _fail_in_outage(wire)
+        answer: asyncio.Future[tuple[Reply, bool]] = asyncio.get_running_loop().create_future()
+        flight = _Flight(wire, method, path, body)
+        wire.spawn(flight.fly(answer))
+        try:
+            async with asyncio.timeout(wire.timeout_s):
+                return await answer
+        except TimeoutError as error:
+            raise NotAnsweringError(f"no answer within {wire.timeout_s:g} s") from error
+
+    async def connect(self, client_id: str) -> "SimSocket":
+        """See Transport."""
+        wire = self._wire
+        self._stop_if_dead()
+        wire.watcher.dialled(wire.name, client_id)
+        await _fail_in_outage(wire)
+        fault = wire.dials.throw()
+        await asyncio.sleep(wire.delay())
+        if fault is Fault.DIAL_LOST:
+            await asyncio.sleep(wire.timeout_s)
+            raise NotAnsweringError("timed out during the opening handshake")
+        self._stop_if_dead()
+        pipe = Pipe(wire, client_id)
+        if fault is not Fault.SOCKET_MUTE:
+            pipe.open()
+        if fault is Fault.ACCEPT_AND_CLOSE:
+            pipe.break_off()
+        return SimSocket(pipe, self._daemon)
+
+    def _stop_if_dead(self) -> None:
+        if self._daemon.dead:
+            raise asyncio.CancelledError
+
+
+class _Flight:
+    """One POST on its way, which no longer depends on its sender."""
+
+    def __init__(self, wire: Wire, method: str, path: str, body: bytes) -> None:
+        self._wire, self._method, self._path, self._body = wire, method, path, body
+        self.prompt_id, workflow = prompt_of(body)
+        self._fault = wire.posts.throw()
+        wire.travelling[self.prompt_id] = workflow
+
+    async def fly(self, answer: "asyncio.Future[tuple[Reply, bool]]") -> None:
+        """Deliver it, or not, and bring the answer back, if the sender still waits."""
+        try:
+            result = await self._exchange(answer)
+        except NotAnsweringError as error:
+            if not answer.done():
+                answer.set_exception(error)
+        else:
+            if not answer.done():
+                answer.set_result(result)
+
+    async def _exchange(self, answer: "asyncio.Future[tuple[Reply, bool]]") -> tuple[Reply, bool]:
+        wire, fault = self._wire, self._fault
+        try:
+            if fault is Fault.LATE_POST:
+                await self._linger(answer)
+            await asyncio.sleep(wire.delay())
+            if fault in LOST_BEFORE:
+                return await _fail(wire, fault)
+            reply = await _served(wire, self._method, self._path, self._body)
+        finally:
+            wire.travelling.pop(self.prompt_id, None)
+        wire.watcher.post_processed(wire.name, self.prompt_id, reply.status)
+        await asyncio.sleep(wire.delay())
+        return await _returned(wire, self._path, reply, fault)
+
+    async def _linger(self, answer: "asyncio.Future[tuple[Reply, bool]]") -> None:
+        """A proxy keeps the request for a while; its sender is cut off, or waits."""
+        if self._wire.rng.random() < 0.5 and not answer.done():
+            answer.set_exception(NotAnsweringError("connection reset by peer"))
+        await asyncio.sleep(LATE_S * self._wire.rng.random())
+
+
+async def _fail_in_outage(wire: Wire) -> None:
+    if wire.outage:
+        wire.faults.counts[Fault.UNREACHED] += 1
+        await asyncio.sleep(wire.timeout_s)
+        raise NotAnsweringError(f"no answer within {wire.timeout_s:g} s")
+
+
+async def _fail(wire: Wire, fault: Fault | None) -> tuple[Reply, bool]:
+    """How a request that never arrived looks to its sender."""
+    if fault is Fault.GATEWAY_BEFORE:
+        return Reply(502, b"<html>502 Bad Gateway</html>"), False
+    if fault is Fault.RESET_BEFORE:
+        raise NotAnsweringError("connection reset by peer")
+    await asyncio.sleep(wire.timeout_s)
+    raise NotAnsweringError(f"no answer within {wire.timeout_s:g} s")
+
+
+async def _served(wire: Wire, method: str, path: str, body: bytes, accept: str | None = None) -> Reply:
+    route, _, query = path.partition("?")
+    headers = {} if accept is None else {"Accept": accept}
+    try:
+        answer = await wire.server.handle(method, unquote(route), MultiDict(parse_qsl(query)), body, headers)
+    except ConnectionRefusedError as error:
+        wire.faults.counts[Fault.REFUSED] += 1
+        raise ConnectRefusedError("connection refused") from error
+    return Reply(answer.status, answer.body)
+
+
+async def _returned(wire: Wire, path: str, reply: Reply, fault: Fault | None) -> tuple[Reply, bool]:
+    """The answer as it reaches the sender, and whether it is what the server said."""
+    if fault is Fault.RESET_AFTER:
+        raise NotAnsweringError("connection reset by peer")
+    if fault in (Fault.ANSWER_LOST, Fault.ANSWER_SLOW):
+        await asyncio.sleep(wire.timeout_s if fault is Fault.ANSWER_LOST else wire.timeout_s * 0.95)
+        if fault is Fault.ANSWER_LOST:
+            raise NotAnsweringError(f"no answer within {wire.timeout_s:g} s")
+    if fault is Fault.GATEWAY_AFTER:
+        return Reply(504, b"<html>504 Gateway Time-out</html>"), False
+    if fault is Fault.GARBAGE:
+        return _garbage(wire, path), False
+    if fault is Fault.TRUNCATED and reply.body[:1] in (b"{", b"[") and len(reply.body) > 2:
+        return Reply(reply.status, reply.body[: wire.rng.randrange(1, len(reply.body) - 1)]), False
+    return reply, True
+
+
+def _garbage(wire: Wire, path: str) -> Reply:
+    """Nothing that ComfyUI would say on that route; `{}` only where that says nothing.
+
+    Plain texts are replaced, never cut short: nobody could tell a shorter list of keys from a cut one.
+    """
+    means_nothing = [b"{}", b'{"exec_info": {}}'] if path in ("/prompt", "/queue", "/system_stats") else []
+    bodies = [HTML, b"", b"null", b"[]", b"\x00\xff\xfe", b'"ok"', b"upstream busy", *means_nothing]
+    return Reply(500 if wire.rng.random() < 0.2 else 200, wire.rng.choice(bodies))

@@ -1,0 +1,171 @@
+"""A world's plan, drawn from its seed: which servers there are, how they behave, and the daemon's settings."""
+
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from campaigns.simulation.network import LATE_S
+from statemachine.comfyui.workflow import Workflow, load_workflow
+from statemachine.core.vocabulary import Reason
+from statemachine.settings import Settings
+from statemachine.simulator.profiles import PERSONAS, Persona
+
+WORKFLOWS = Path(__file__).parents[2] / "workflows"
+BOTH = ("cache_models", "smoke")
+KEYLESS = frozenset({"smoke"})
+
+KINDS = (
+    *(PERSONAS[name] for name in ("loaded", "cold", "cold", "auto_executing", "auto_executing", "inspire", "slow",
+                                  "trapped", "raising", "out_of_memory", "stalling", "refusing", "missing_nodes",
+                                  "missing_models", "unrecognisable")),
+    Persona("stock_complete", text_check="absent", inspire=False),
+    Persona("stock_complete", text_check="absent", inspire=False),
+    Persona("lagging", history_lag=1.5),
+)  # fmt: skip
+
+EXPECTED: dict[str, frozenset[Reason]] = {
+    "auto_executing": frozenset({Reason.ALL_CACHED, Reason.SERVER_AUTO_EXECUTING}),
+    "raising": frozenset({Reason.PROMPT_FAILED}),
+    "out_of_memory": frozenset({Reason.OUT_OF_MEMORY}),
+    "stalling": frozenset({Reason.QUEUE_STUCK, Reason.ALL_CACHED}),
+    "refusing": frozenset({Reason.PROMPT_REFUSED}),
+    "missing_nodes": frozenset({Reason.MISSING_NODES, Reason.PROMPT_REFUSED}),
+    "missing_models": frozenset({Reason.MISSING_MODELS, Reason.PROMPT_REFUSED}),
+    "unrecognisable": frozenset({Reason.CHECK_UNRECOGNISED}),
+}
+"""What a quiet world must come to say of such servers. All others must become and stay loaded.
+
+A server that loads by itself, and whose executor holds the nodes of lost keys, starts in vain for ever. A garbled
+answer of /object_info proves nothing, so what is missing may be learnt from a refusal instead.
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One server."""
+
+    host: str
+    port: int
+    persona: Persona
+    workflows: tuple[str, ...]
+    quality: float
+
+    @property
+    def name(self) -> str:
+        """As the settings name it."""
+        return f"{self.host}:{self.port}"
+
+    @property
+    def check_kinds(self) -> frozenset[str]:
+        """The kinds of check that together speak for this server."""
+        if self.persona.companion:
+            return frozenset({"node", "history"} if KEYLESS & set(self.workflows) else {"node"})
+        if self.persona.text_check != "absent":
+            return frozenset({"text"})
+        if self.persona.inspire:
+            return frozenset({"inspire", "history"} if KEYLESS & set(self.workflows) else {"inspire"})
+        return frozenset({"history"})
+
+    @property
+    def judged_by_history(self) -> frozenset[str]:
+        """The workflows for which its history decides."""
+        by_keys = self.persona.inspire or self.persona.companion
+        return KEYLESS & set(self.workflows) if by_keys else frozenset(self.workflows)
+
+    def kind_of(self, path: str) -> str | None:
+        """Which of these checks a request is."""
+        paths = {
+            "/inspire/cache/list": "inspire",
+            f"/history?max_items={2 * len(self.workflows)}": "history",
+        }
+        at_path = "node" if self.persona.companion else "text"
+        kind = at_path if path.startswith("/cache/check") and "peek" not in path else paths.get(path)
+        return kind if kind in self.check_kinds else None
+
+    @property
+    def expected(self) -> frozenset[Reason]:
+        """One of these reasons must be reached when the world is quiet."""
+        return EXPECTED.get(self.persona.name, frozenset({Reason.ALL_CACHED}))
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """Times are seconds; `adverse_s` of faults are followed by quiet, and `calm_s` of it must change nothing."""
+
+    plans: tuple[Plan, ...]
+    settings: Settings
+    adverse_s: float
+    calm_s: float
+    actions_every_s: float
+
+    @property
+    def settled_within_s(self) -> float:
+        """How long a quiet world may take: a few of its longest waits."""
+        timing = self.settings.timing
+        longest = timing.failed_retry_s + timing.warm_timeout_s + timing.busy_wait_s + timing.check_interval_s
+        return 4.0 * longest + 1200.0
+
+
+def scenario_of(seed: int) -> Scenario:
+    """The same for the same seed."""
+    rng = Random(f"{seed}/scenario")
+    plans = tuple(drawn_plan(rng, index) for index in range(rng.randint(3, 6)))
+    settings = drawn_settings(rng, plans)
+    return Scenario(
+        plans=plans,
+        settings=settings,
+        adverse_s=rng.choice((300.0, 600.0, 1200.0)),
+        calm_s=_calm_s(rng, settings),
+        actions_every_s=rng.choice((6.0, 20.0, 60.0)),
+    )
+
+
+def _calm_s(rng: Random, settings: Settings) -> float:
+    """Up to two days, where a day is not too many checks and vain attempts."""
+    rarely = settings.timing.check_interval_s >= 300 and settings.timing.failed_retry_s >= 900
+    hours = rng.choice((1.0, 12.0, 48.0)) if rarely else 1.0
+    return hours * 3600.0
+
+
+def drawn_plan(rng: Random, index: int) -> Plan:
+    """The server of this number."""
+    persona = replace(rng.choice(KINDS), load_seconds=rng.choice((0.5, 4.0, 10.0)))
+    both = persona.text_check == "absent" and rng.random() < 0.5
+    return Plan(
+        host=f"127.0.0.{rng.randint(1, 3)}",
+        port=8188 + index,
+        persona=persona,
+        workflows=BOTH if both else BOTH[:1],
+        quality=rng.choice((0.0, 0.5, 1.0, 1.0, 2.0)),
+    )
+
+
+def drawn_settings(rng: Random, plans: tuple[Plan, ...]) -> Settings:
+    """Those of a daemon over these servers."""
+    return Settings.model_validate({
+        "servers": [_entry(plan) for plan in plans],
+        "timing": {
+            "check_interval_s": rng.choice((20, 60, 300, 1800, 1800)),
+            "auto_recheck_s": rng.choice((2, 5)),
+            "http_timeout_s": rng.choice((5, 10)),
+            "busy_wait_s": rng.choice((30, 120, 600)),
+            "warm_timeout_s": rng.choice((120, 300)),
+            "failed_retry_s": rng.choice((120, 900, 900)),
+            "lost_grace_s": LATE_S + 3,
+        },
+        "limits": {"max_warming": rng.randint(1, 4), "max_warming_per_host": rng.randint(1, 2)},
+        "when_busy_too_long": rng.choice(("submit", "front")),
+    })  # fmt: skip
+
+
+def _entry(plan: Plan) -> dict[str, Any]:
+    kind = "text" if plan.persona.name == "unrecognisable" else "auto"
+    return {"url": f"http://{plan.name}", "workflows": list(plan.workflows), "cache_check": {"kind": kind}}
+
+
+@cache
+def workflows() -> dict[str, Workflow]:
+    """The workflows that ship with the project."""
+    return {name: load_workflow(WORKFLOWS / f"{name}.json") for name in BOTH}

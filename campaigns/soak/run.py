@@ -1,0 +1,100 @@
+"""The run itself: restless servers here, the daemon as a process beside them, a look at it every few seconds."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from itertools import cycle, islice
+from pathlib import Path
+
+import aiohttp
+
+from campaigns.kill.process import REPOSITORY, DaemonProcess
+from campaigns.kill.readers import Reading, read_stream
+from campaigns.soak.samples import Sample, descriptors, resident_mib, tasks_in
+from statemachine.simulator import PERSONAS, Persona, SimFleet, running_fleet
+
+HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 9))
+EVICTED, RESTARTED, USED = 60.0, 180.0, 40.0
+RESTLESS = (
+    replace(PERSONAS["evicting"], evict_every=EVICTED),
+    replace(PERSONAS["cold"], evict_every=EVICTED, users_every=USED),
+    replace(PERSONAS["restarting"], restart_every=RESTARTED),
+    replace(PERSONAS["auto_executing"], evict_every=EVICTED),
+    replace(PERSONAS["inspire"], users_every=USED, restart_every=RESTARTED),
+    replace(PERSONAS["stock"], users_every=USED),
+    replace(PERSONAS["slow"], evict_every=2 * EVICTED),
+    replace(PERSONAS["trapped"], restart_every=RESTARTED),
+    PERSONAS["out_of_memory"],
+    PERSONAS["unrecognisable"],
+    PERSONAS["chatty"],
+    PERSONAS["absent"],
+)
+"""Every kind of trouble, dealt out in turn. Mean seconds; a warm-up takes 8 to 20 s."""
+SCALE = 0.5
+TIMING = {"check_interval_s": 10, "failed_retry_s": 60, "lost_grace_s": 3, "busy_wait_s": 30}
+MIB = 1024 * 1024
+
+
+async def soak(
+    folder: Path, servers: int, seconds: float, every_s: float, tell: Callable[[Sample, dict[str, int]], None]
+) -> list[Sample]:
+    """The samples, the first after everything has started. `tell` hears of each, with the count of each state."""
+    personas = list(islice(cycle(RESTLESS), servers))
+    async with (
+        running_fleet(personas, seed=servers, scale=SCALE, hosts=HOSTS) as fleet,
+        _running(DaemonProcess(folder, _settings(fleet, personas))) as daemon,
+        aiohttp.ClientSession() as session,
+    ):
+        samples: list[Sample] = []
+        reading = Reading("stream")
+        reader = asyncio.create_task(read_stream(daemon.address, reading))
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            await asyncio.sleep(every_s)
+            samples.append(await _sample(daemon, session, reading))
+            async with session.get(f"{daemon.address}/api/status") as response:
+                tell(samples[-1], (await response.json())["states"])
+        reader.cancel()
+        await asyncio.gather(reader, return_exceptions=True)
+        if reading.complaints or daemon.faults():
+            raise AssertionError([*reading.complaints, *daemon.faults()][:20])
+        return samples
+
+
+def _settings(fleet: SimFleet, personas: list[Persona]) -> dict[str, object]:
+    entries = [
+        {"url": url, "workflows": ["smoke" if persona.name == "stock" else "cache_models"]}
+        for url, persona in zip(fleet.urls, personas, strict=True)
+    ]
+    return {
+        "servers": entries,
+        "workflows_dir": str(REPOSITORY / "workflows"),
+        "timing": TIMING,
+        "limits": {"max_warming": 64, "max_warming_per_host": 16},
+        "logging": {"file": None, "level": "WARNING"},
+    }
+
+
+@asynccontextmanager
+async def _running(daemon: DaemonProcess) -> AsyncIterator[DaemonProcess]:
+    await daemon.start()
+    try:
+        await daemon.until_answering()
+        yield daemon
+    finally:
+        await daemon.end()
+
+
+async def _sample(daemon: DaemonProcess, session: aiohttp.ClientSession, reading: Reading) -> Sample:
+    async with session.get(f"{daemon.address}/metrics") as response:
+        metrics = await response.text()
+    return Sample(
+        at_s=time.monotonic(),
+        rss_mib=resident_mib(daemon.pid),
+        descriptors=descriptors(daemon.pid),
+        tasks=tasks_in(metrics),
+        entries=reading.last or 0,
+        journal_mib=sum(path.stat().st_size for path in daemon.journal_file.parent.iterdir()) / MIB,
+    )

@@ -1,1 +1,1 @@
-"""What comfywarm costs and how fast it is, each figure beside a bare baseline that was measured in the same run."""
+"""Benchmarks of comfywarm, each compared with a minimal baseline from the same run."""

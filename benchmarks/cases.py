@@ -1,4 +1,4 @@
-"""Every case there is, in the order in which they are run."""
+"""All cases, in the order in which they run."""
 
 from collections.abc import Mapping
 

@@ -1,4 +1,4 @@
-"""What is measured: figures, the cases that measure them, and what came of it."""
+"""Figures, the cases that measure them, and their outcomes."""
 
 import statistics
 from collections.abc import Awaitable, Callable, Sequence
@@ -10,7 +10,7 @@ Better = Literal["higher", "lower"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run may be told: the largest fleet, the usual one, and how long a stall is waited for."""
+    """Sizes of the largest and the usual fleet, and the seconds for which each run measures stalls."""
 
     fleet: int = 10_000
     servers: int = 1_000
@@ -19,9 +19,9 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One number that users may count on. `baseline` says in words what it is compared with.
+    """A number that a case measures. `baseline` describes what it is compared with.
 
-    `target` is the ratio of ours to the baseline's that is to be reached.
+    `target` is the ratio to reach: comfywarm's value divided by the baseline's.
     """
 
     id: str
@@ -33,14 +33,14 @@ class Figure:
 
 
 Measured = dict[str, float]
-"""Figure id → what one run gave."""
+"""Values of one run, by figure id."""
 
 Measure = Callable[[Options], Awaitable[Measured]]
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Figures that are measured together."""
+    """Figures measured together: `ours` measures comfywarm."""
 
     figures: tuple[Figure, ...]
     ours: Measure
@@ -49,7 +49,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What all runs of a figure gave, pair by pair; `fleet` servers were in the largest one, `machine` is in words."""
+    """Values of a figure in all runs, with the size of the largest fleet and the machine."""
 
     figure: Figure
     ours: Sequence[float]
@@ -59,21 +59,21 @@ class Outcome:
 
     @property
     def ratio(self) -> float:
-        """The median of the pairs' ratios: a machine whose speed drifts bends both halves of a pair."""
+        """Return the median of the pairs' ratios."""
         return statistics.median(self.ratios)
 
     @property
     def ratios(self) -> list[float]:
-        """Ours to the baseline's, of each pair."""
+        """Return comfywarm's value divided by the baseline's, for each pair."""
         return [ours / baseline for ours, baseline in zip(self.ours, self.baseline, strict=True)]
 
     @property
     def spread(self) -> float:
-        """The distance between the best and the worst ratio, as a part of the median one."""
+        """Return the difference between the best and the worst ratio, divided by the median ratio."""
         return (max(self.ratios) - min(self.ratios)) / self.ratio
 
     @property
     def reached(self) -> bool:
-        """Whether the target was met."""
+        """Return whether the target was met."""
         better_is_more = self.figure.better == "higher"
         return self.ratio >= self.figure.target if better_is_more else self.ratio <= self.figure.target

@@ -1,4 +1,4 @@
-"""Runs cases: baseline and ours in turn, each on a fresh loop, so that whatever drifts bends both."""
+"""Run the baseline and comfywarm alternately, so that changes of the machine's speed affect both."""
 
 import gc
 from collections.abc import Callable
@@ -6,17 +6,17 @@ from collections.abc import Callable
 import uvloop
 
 from benchmarks.figures import Case, Measure, Measured, Options, Outcome
-from benchmarks.machine import describe_machine
+from benchmarks.machine import this_machine
 
-Say = Callable[[str], None]
+Print = Callable[[str], None]
 
 
-def run_case(case: Case, options: Options, runs: int, say: Say) -> list[Outcome]:
-    """What `runs` interleaved pairs gave, after none that is thrown away: every process starts anew each time."""
-    pairs, machine = [], describe_machine().in_words
+def run_case(case: Case, options: Options, runs: int, report: Print) -> list[Outcome]:
+    """Run `runs` pairs, each in new processes; return the outcome of each figure."""
+    pairs, machine = [], this_machine().summary
     for number in range(runs):
         pairs.append((_once(case.baseline, options), _once(case.ours, options)))
-        say(f"  {number + 1}: " + ", ".join(_pair(one.id, *pairs[-1]) for one in case.figures))
+        report(f"  {number + 1}: " + ", ".join(_pair(one.id, *pairs[-1]) for one in case.figures))
     return [
         Outcome(
             figure,
@@ -34,7 +34,7 @@ def _pair(figure: str, baseline: Measured, ours: Measured) -> str:
 
 
 def _once(measure: Measure, options: Options) -> Measured:
-    """The collector rests meanwhile: this process plays the servers, and must not be the one that stutters."""
+    """Run without garbage collection, which would pause the servers that this process provides."""
     gc.collect()
     gc.disable()
     try:

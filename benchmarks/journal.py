@@ -1,25 +1,25 @@
-"""How many transitions a second the journal makes durable and tells, in a process of its own."""
+"""Transitions per second that the journal commits and publishes, in its own process."""
 
 from benchmarks.figures import Case, Figure, Measured, Options
 from benchmarks.processes import started
 
 TRANSITIONS = Figure(
-    "journal_transitions", "Transitions a second written, committed and told, in batches of 100", "transitions/s",
-    "sqlite3 alone, rows made beforehand, the same table and batches", 0.7, "higher",
+    "journal_transitions", "Transitions committed and published, in batches of 100", "transitions/s",
+    "sqlite3 with prepared rows, the same table and batches", 0.7, "higher",
 )  # fmt: skip
 
 
-async def _measured(what: str) -> Measured:
-    async with started("-m", "benchmarks.baselines.journal", what) as child:
-        return {TRANSITIONS.id: (await child.said())["rate"]}
+async def _measure(program: str) -> Measured:
+    async with started("-m", "benchmarks.baselines.journal", program) as child:
+        return {TRANSITIONS.id: (await child.read_line())["rate"]}
 
 
 async def _ours(_: Options) -> Measured:
-    return await _measured("ours")
+    return await _measure("ours")
 
 
-async def _bare(_: Options) -> Measured:
-    return await _measured("bare")
+async def _baseline(_: Options) -> Measured:
+    return await _measure("bare")
 
 
-CASE = Case((TRANSITIONS,), _ours, _bare)
+CASE = Case((TRANSITIONS,), _ours, _baseline)

@@ -1,6 +1,6 @@
-"""How long after a server's frame of success a reader of the event stream sees the server loaded, the check included.
+"""The time from a server's success frame to its `loaded` event at a reader, with the check.
 
-A thousand servers stand behind, and their monitor plug-ins talk all the while.
+The fleet has 1,000 servers, whose monitor plug-ins send frames throughout.
 """
 
 import asyncio
@@ -14,33 +14,33 @@ from typing import Any, cast
 
 from typing_extensions import override
 
+from benchmarks.clients import wait_idle
 from benchmarks.figures import Case, Figure, Measured, Options
-from benchmarks.outsiders import at_rest
 from benchmarks.processes import baseline, daemon
 from benchmarks.stand_in import StandIn, status_frame, text_frame
 
 SAMPLES = 300
-APART_S = 0.05
-RUNS_S = 6.5 * APART_S
-"""How long a prompt is seen to run: it ends while no other begins, whose POST would wait for the disk just then."""
-OTHER_FRAMES_A_SECOND = 1_000
-WITHIN_S = 120.0
+SAMPLE_INTERVAL_S = 0.05
+PROMPT_RUNS_S = 6.5 * SAMPLE_INTERVAL_S
+"""How long a prompt runs. It ends between two starts, because the POST of another would wait for the disk."""
+OTHER_FRAMES_PER_S = 1_000
+TIMEOUT_S = 120.0
 LIMITS = {"max_warming": 100, "max_warming_per_host": 100}
 LOADED = re.compile(rb'"server":"([^"]+)"[^\n]*?"to":"loaded"')
 MONITOR = text_frame("crystools.monitor", {"cpu_utilization": 13.4, "gpus": [{"gpu_utilization": 97}]})
 
 P50 = Figure(
-    "success_to_loaded_p50", "From a success frame to `loaded` at an SSE reader, median", "ms",
-    "frame, GET, SSE write", 1.5, "lower",
+    "success_to_loaded_p50", "Success frame to `loaded` event at an SSE reader, median", "ms",
+    "frame, GET, write to the reader", 1.5, "lower",
 )  # fmt: skip
 P99 = Figure(
-    "success_to_loaded_p99", "From a success frame to `loaded` at an SSE reader, 99th percentile", "ms",
-    "frame, GET, SSE write", 2.0, "lower",
+    "success_to_loaded_p99", "Success frame to `loaded` event at an SSE reader, 99th percentile", "ms",
+    "frame, GET, write to the reader", 2.0, "lower",
 )  # fmt: skip
 
 
 class LoadedReader(asyncio.Protocol):
-    """A reader of /api/events that tells which servers have become loaded."""
+    """A reader of /api/events that calls `loaded` with the name of each server that becomes loaded."""
 
     def __init__(self, loaded: Callable[[str], None]) -> None:
         self._loaded = loaded
@@ -57,8 +57,8 @@ class LoadedReader(asyncio.Protocol):
             self._loaded(name.decode())
 
 
-class Stopwatch:
-    """Sends successes one by one, and takes the time until each server is seen loaded."""
+class LatencyMeter:
+    """Sends success frames one by one, and measures the time until each server is reported loaded."""
 
     def __init__(self, fleet: StandIn) -> None:
         self._fleet = fleet
@@ -68,29 +68,29 @@ class Stopwatch:
         self.took_ms: list[float] = []
 
     def succeed(self, number: int, prompt_id: str) -> None:
-        """The server's prompt has succeeded, and everything is loaded."""
+        """Load everything on the server and send the success frame of its prompt."""
         self._fleet.loaded[number] = True
         frame = text_frame("execution_success", {"prompt_id": prompt_id, "timestamp": 0})
         self._sent_at[self._names[number]] = time.perf_counter()
         self._fleet.sockets[number].send(frame)
 
     def loaded(self, name: str) -> None:
-        """The reader has seen it."""
+        """Record the time since the success frame of this server."""
         if name in self._sent_at:
             self.took_ms.append((time.perf_counter() - self._sent_at.pop(name)) * 1_000)
             if len(self.took_ms) >= SAMPLES:
                 self._over.set()
 
     async def measured(self) -> Measured:
-        """Once there are enough."""
-        async with asyncio.timeout(WITHIN_S):
+        """Wait for enough samples; return their percentiles."""
+        async with asyncio.timeout(TIMEOUT_S):
             await self._over.wait()
         cuts = statistics.quantiles(self.took_ms, n=100)
         return {P50.id: cuts[49], P99.id: cuts[98]}
 
 
 @asynccontextmanager
-async def _reading(port: int, watch: Stopwatch) -> AsyncIterator[None]:
+async def _reading(port: int, watch: LatencyMeter) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_connection(lambda: LoadedReader(watch.loaded), "127.0.0.1", port)
     try:
@@ -100,9 +100,9 @@ async def _reading(port: int, watch: Stopwatch) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def _chatter(fleet: StandIn, servers: int) -> AsyncIterator[None]:
+async def _background_frames(fleet: StandIn, servers: int) -> AsyncIterator[None]:
     frames = ((number, MONITOR) for number in itertools.cycle(range(servers)))
-    talking = asyncio.create_task(fleet.pace(frames, OTHER_FRAMES_A_SECOND, WITHIN_S))
+    talking = asyncio.create_task(fleet.pace(frames, OTHER_FRAMES_PER_S, TIMEOUT_S))
     try:
         yield
     finally:
@@ -110,36 +110,36 @@ async def _chatter(fleet: StandIn, servers: int) -> AsyncIterator[None]:
 
 
 async def _ours(options: Options) -> Measured:
-    """One server after the other turns out to be cold when a user's job ends, and is warmed."""
+    """End a user's job on one server after the other, each of which is then cold and warmed."""
     fleet = StandIn(options.servers)
-    watch, loop = Stopwatch(fleet), asyncio.get_running_loop()
+    watch, loop = LatencyMeter(fleet), asyncio.get_running_loop()
 
     def prompted(number: int, body: dict[str, Any]) -> None:
-        loop.call_later(RUNS_S, watch.succeed, number, body["prompt_id"])
+        loop.call_later(PROMPT_RUNS_S, watch.succeed, number, body["prompt_id"])
 
     fleet.on_prompt = prompted
     async with fleet.listening(), daemon(fleet.urls, {"limits": LIMITS}) as ours:
-        await fleet.all_asked(options.servers, WITHIN_S)
-        await at_rest(ours.child)
-        async with _reading(ours.port, watch), _chatter(fleet, options.servers):
+        await fleet.wait_checked(options.servers, TIMEOUT_S)
+        await wait_idle(ours.child)
+        async with _reading(ours.port, watch), _background_frames(fleet, options.servers):
             for number in itertools.islice(itertools.cycle(range(options.servers)), SAMPLES):
                 fleet.loaded[number] = False
                 fleet.sockets[number].send(status_frame(1) + status_frame(0))
-                await asyncio.sleep(APART_S)
+                await asyncio.sleep(SAMPLE_INTERVAL_S)
             return await watch.measured()
 
 
-async def _bare(options: Options) -> Measured:
+async def _baseline(options: Options) -> Measured:
     async with StandIn(options.servers).listening() as fleet, baseline("latency", {"urls": fleet.urls}) as child:
-        port = (await child.said())["port"]
-        await fleet.connected(options.servers, WITHIN_S)
-        await at_rest(child)
-        watch = Stopwatch(fleet)
-        async with _reading(port, watch), _chatter(fleet, options.servers):
+        port = (await child.read_line())["port"]
+        await fleet.wait_connected(options.servers, TIMEOUT_S)
+        await wait_idle(child)
+        watch = LatencyMeter(fleet)
+        async with _reading(port, watch), _background_frames(fleet, options.servers):
             for number in itertools.islice(itertools.cycle(range(options.servers)), SAMPLES):
-                watch.succeed(number, "bare")
-                await asyncio.sleep(APART_S)
+                watch.succeed(number, "baseline")
+                await asyncio.sleep(SAMPLE_INTERVAL_S)
             return await watch.measured()
 
 
-CASE = Case((P50, P99), _ours, _bare)
+CASE = Case((P50, P99), _ours, _baseline)

@@ -1,4 +1,4 @@
-"""The machine that the figures were taken on."""
+"""A description of the machine that runs the benchmarks."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ LIBRARIES = ("aiohttp", "orjson", "transitions", "uvloop", "websockets")
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What a reader needs in order to compare it with his own."""
+    """The hardware, the system and the versions on which the figures depend."""
 
     processor: str
     cores: int
@@ -23,13 +23,13 @@ class Machine:
     libraries: dict[str, str]
 
     @property
-    def in_words(self) -> str:
-        """One paragraph."""
-        return in_words(asdict(self))
+    def summary(self) -> str:
+        """Return the description as one line."""
+        return summary(asdict(self))
 
 
-def in_words(machine: Mapping[str, Any]) -> str:
-    """What `as_dict` gave, as one paragraph."""
+def summary(machine: Mapping[str, Any]) -> str:
+    """Return the result of `as_dict` as one line."""
     libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items())
     return (
         f"{machine['cores']} cores of {machine['processor']}, {machine['memory_gib']:g} GiB, {machine['system']}; "
@@ -37,8 +37,8 @@ def in_words(machine: Mapping[str, Any]) -> str:
     )
 
 
-def describe_machine() -> Machine:
-    """This one."""
+def this_machine() -> Machine:
+    """Describe this machine."""
     return Machine(
         processor=_processor(),
         cores=os.cpu_count() or 0,
@@ -50,12 +50,12 @@ def describe_machine() -> Machine:
 
 
 def as_dict(machine: Machine) -> dict[str, object]:
-    """For the results' JSON."""
+    """Return the description for results.json."""
     return asdict(machine)
 
 
 def _processor() -> str:
-    """The model's name where the kernel tells it."""
+    """Return the model's name, or the architecture where the kernel does not report a name."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()

@@ -1,4 +1,4 @@
-"""The measured processes: the daemon, and the baselines; and what the kernel says that they use."""
+"""The measured processes, and the memory and processor time that they use."""
 
 import asyncio
 import resource
@@ -15,48 +15,48 @@ from typing import Any
 import orjson
 
 REPOSITORY = Path(__file__).parent.parent
-START_WITHIN_S = 60.0
-STOP_WITHIN_S = 30.0
+START_TIMEOUT_S = 60.0
+STOP_TIMEOUT_S = 30.0
 
 
 def allow_descriptors() -> None:
-    """Raise this process's limit to what the system allows; children inherit it."""
+    """Raise the limit of open files to the maximum; child processes inherit it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A running process that says on its stdout, in JSON lines, what it has to say."""
+    """A running process that reports on stdout, in JSON lines."""
 
     process: asyncio.subprocess.Process
 
-    async def said(self, within_s: float = START_WITHIN_S) -> dict[str, Any]:
-        """The next line; RuntimeError where it ends without one."""
+    async def read_line(self, timeout_s: float = START_TIMEOUT_S) -> dict[str, Any]:
+        """Return the next line. Raises RuntimeError if the process ends without one."""
         assert self.process.stdout is not None  # noqa: S101 - all are started with a pipe
-        async with asyncio.timeout(within_s):
+        async with asyncio.timeout(timeout_s):
             line = await self.process.stdout.readline()
         if not line:
-            raise RuntimeError("the measured process has ended without a word; see what it wrote on stderr")
-        said: dict[str, Any] = orjson.loads(line)
-        return said
+            raise RuntimeError("the measured process ended without a report; see its messages on stderr")
+        report: dict[str, Any] = orjson.loads(line)
+        return report
 
     def cpu_s(self) -> float:
-        """Processor time used until now by all threads that live, to the nanosecond; /proc/PID/stat counts in 10 ms."""
+        """Return the processor time of all running threads, from schedstat, which counts nanoseconds."""
         threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
         return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
     def memory_bytes(self) -> int:
-        """Resident memory that is its own (what it shares with others counts in part: PSS)."""
+        """Return the proportional set size, in which shared memory counts in part."""
         for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
                 return int(line.split()[1]) * 1024
-        raise RuntimeError("the kernel does not say how much memory the process uses")
+        raise RuntimeError("the kernel does not report the proportional set size of the process")
 
 
 @asynccontextmanager
 async def started(*arguments: str) -> AsyncIterator[Child]:
-    """A Python process of this interpreter; it is asked to stop at the end, and killed where it does not."""
+    """Run Python with these arguments; stop it with SIGTERM, or after STOP_TIMEOUT_S with SIGKILL."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, *arguments, cwd=REPOSITORY, stdout=asyncio.subprocess.PIPE, limit=2**24
     )
@@ -70,7 +70,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
     if process.returncode is None:
         process.send_signal(signal.SIGTERM)
     try:
-        async with asyncio.timeout(STOP_WITHIN_S):
+        async with asyncio.timeout(STOP_TIMEOUT_S):
             await process.communicate()
     except TimeoutError:
         process.kill()
@@ -78,15 +78,15 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 @asynccontextmanager
-async def baseline(name: str, said: Mapping[str, Any]) -> AsyncIterator[Child]:
-    """The baseline of that name, told `said` as JSON on its command line."""
-    async with started("-m", f"benchmarks.baselines.{name}", orjson.dumps(said).decode()) as child:
+async def baseline(name: str, options: Mapping[str, Any]) -> AsyncIterator[Child]:
+    """Run the baseline of that name, with `options` as JSON on its command line."""
+    async with started("-m", f"benchmarks.baselines.{name}", orjson.dumps(options).decode()) as child:
         yield child
 
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """The real daemon, listening at `host` and `port`."""
+    """The daemon, listening at `host` and `port`."""
 
     child: Child
     host: str
@@ -94,7 +94,7 @@ class Daemon:
 
     @property
     def url(self) -> str:
-        """Without a trailing slash."""
+        """Return the address, without a trailing slash."""
         return f"http://{self.host}:{self.port}"
 
 
@@ -102,14 +102,14 @@ class Daemon:
 async def daemon(
     urls: Sequence[str], settings: Mapping[str, Any] | None = None, launcher: Sequence[str] = ("run.py",)
 ) -> AsyncIterator[Daemon]:
-    """The daemon over these servers, in a process of its own, as soon as its port is open.
+    """Run the daemon for these servers; yield it when its port is open.
 
-    `settings` are added to the usual ones. `launcher` is what Python runs in place of `run.py`.
+    `settings` are added to the usual ones. `launcher` is what Python runs instead of `run.py`.
     """
     host, port = "127.0.0.1", free_port()
     with tempfile.TemporaryDirectory(prefix="comfywarm-bench-") as folder:
         path = Path(folder, "settings.json")
-        said = {
+        content = {
             "listen": {"host": host, "port": port},
             "data_dir": folder,
             "workflows_dir": str(REPOSITORY / "workflows"),
@@ -117,22 +117,22 @@ async def daemon(
             "logging": {"level": "WARNING"},
             **(settings or {}),
         }
-        path.write_bytes(orjson.dumps(said))  # noqa: ASYNC240 - before anything is measured
+        path.write_bytes(orjson.dumps(content))  # noqa: ASYNC240 - nothing is measured yet
         async with started(*launcher, "--settings", str(path), "serve") as child:
-            await _until_open(child, host, port)
+            await _wait_open(child, host, port)
             yield Daemon(child, host, port)
 
 
 def free_port() -> int:
-    """A port of loopback that nobody uses at the moment."""
+    """Return an unused TCP port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-async def _until_open(child: Child, host: str, port: int) -> None:
-    async with asyncio.timeout(START_WITHIN_S):
+async def _wait_open(child: Child, host: str, port: int) -> None:
+    async with asyncio.timeout(START_TIMEOUT_S):
         while child.process.returncode is None:
             try:
                 _, writer = await asyncio.open_connection(host, port)
@@ -141,4 +141,4 @@ async def _until_open(child: Child, host: str, port: int) -> None:
             else:
                 writer.close()
                 return
-    raise RuntimeError("the daemon has ended before it listened; see what it wrote on stderr")
+    raise RuntimeError("the daemon ended before its port was open; see its messages on stderr")

@@ -1,4 +1,4 @@
-"""The results as people and programs read them."""
+"""The results as a Markdown table and as JSON."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -7,16 +7,16 @@ from typing import Any
 import orjson
 
 from benchmarks.figures import Figure, Options, Outcome
-from benchmarks.machine import Machine, as_dict, in_words
+from benchmarks.machine import Machine, as_dict, summary
 
 HEAD = (
-    "| figure | ours | baseline | ratio | spread | to reach | runs |\n"
+    "| figure | comfywarm | baseline | ratio | spread | target | runs |\n"
     "| --- | ---: | ---: | ---: | ---: | --- | ---: |"
 )  # fmt: skip
 
 
-def as_table(outcomes: Sequence[Outcome], machine: str) -> str:
-    """A Markdown table. A ratio that misses its target is marked; a figure of another fleet or machine says so."""
+def markdown_table(outcomes: Sequence[Outcome], machine: str) -> str:
+    """Return a Markdown table. It marks missed targets, and figures of another fleet or machine."""
     return "\n".join([HEAD, *(_row(outcome, machine) for outcome in outcomes)])
 
 
@@ -25,16 +25,16 @@ def _row(outcome: Outcome, machine: str) -> str:
     bound = "≥" if figure.better == "higher" else "≤"
     mark = "" if outcome.reached else " **missed**"
     return (
-        f"| {figure.title} ({figure.unit}) <br> against {figure.baseline}{_apart(outcome, machine)} "
+        f"| {figure.title} ({figure.unit}) <br> against {figure.baseline}{_notes(outcome, machine)} "
         f"| {_number(outcome.ours)} "
         f"| {_number(outcome.baseline)} | {outcome.ratio:.2f} × | {outcome.spread:.0%} "
         f"| {bound} {figure.target:g} ×{mark} | {len(outcome.ours)} |"
     )
 
 
-def _apart(outcome: Outcome, machine: str) -> str:
-    """In what it is unlike the other figures."""
-    fleet = "" if outcome.fleet == Options().fleet else f" <br> the largest fleet being of {outcome.fleet:,}"
+def _notes(outcome: Outcome, machine: str) -> str:
+    """Return the size of the fleet and the machine, where they differ from those of the other figures."""
+    fleet = "" if outcome.fleet == Options().fleet else f" <br> with a largest fleet of {outcome.fleet:,}"
     return fleet if outcome.machine == machine else f"{fleet} <br> on {outcome.machine}"
 
 
@@ -43,7 +43,7 @@ def _number(runs: Sequence[float]) -> str:
 
 
 def as_json(machine: Machine, outcomes: Sequence[Outcome]) -> bytes:
-    """Medians, the ratio (ours to the baseline's, median of the pairs), and every run."""
+    """Return the medians, the ratio and every run of each figure, as JSON."""
     figures = [
         {
             "id": outcome.figure.id,
@@ -64,18 +64,20 @@ def as_json(machine: Machine, outcomes: Sequence[Outcome]) -> bytes:
         }
         for outcome in outcomes
     ]
-    said = {"machine": as_dict(machine), "figures": figures}
-    return orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n"
+    results = {"machine": as_dict(machine), "figures": figures}
+    return orjson.dumps(results, option=orjson.OPT_INDENT_2) + b"\n"
 
 
 def from_json(results: bytes) -> list[Outcome]:
-    """What `as_json` gave."""
-    said = orjson.loads(results)
-    return [_outcome(figure, said["machine"]) for figure in said["figures"]]
+    """Return the outcomes from the result of `as_json`."""
+    content = orjson.loads(results)
+    return [_outcome(figure, content["machine"]) for figure in content["figures"]]
 
 
-def _outcome(said: Mapping[str, Any], machine: Mapping[str, Any]) -> Outcome:
-    """Before figures were kept from run to run, all of a file were of one machine and of the usual fleet."""
-    figure = Figure(said["id"], said["title"], said["unit"], said["against"], said["target"], said["better"])
-    fleet, on = said.get("fleet", Options().fleet), said.get("on", in_words(machine))
-    return Outcome(figure, said["all_ours"], said["all_baseline"], fleet, on)
+def _outcome(figure: Mapping[str, Any], machine: Mapping[str, Any]) -> Outcome:
+    """Build an outcome. Files of earlier versions have neither fleet nor machine for each figure."""
+    measured = Figure(
+        figure["id"], figure["title"], figure["unit"], figure["against"], figure["target"], figure["better"]
+    )
+    fleet, on = figure.get("fleet", Options().fleet), figure.get("on", summary(machine))
+    return Outcome(measured, figure["all_ours"], figure["all_baseline"], fleet, on)

@@ -1,6 +1,7 @@
-"""Starts the daemon with its garbage collector `kept_short`, as it always is, or `left_alone`: the first argument.
+"""Start the daemon with its garbage collector `tuned`, as usual, or at its `default`.
 
-The others are those of run.py. On SIGUSR1 it writes the longest stall of its loop since the last time, or the start.
+The first argument is one of the two; the others are those of run.py. On SIGUSR1 the process writes the longest stall
+of its event loop since the last signal.
 """
 
 import asyncio
@@ -21,38 +22,38 @@ from statemachine.settings import load_settings
 
 TICK_S = 0.005
 COLLECTORS: Mapping[str, Callable[[], AbstractContextManager[None]]] = {
-    "kept_short": short_collections,
-    "left_alone": nullcontext,
+    "tuned": short_collections,
+    "default": nullcontext,
 }
 
 
 @asynccontextmanager
-async def _watched(path: Path) -> AsyncIterator[Daemon]:
-    """The daemon, and what measures its loop."""
+async def _measured_daemon(path: Path) -> AsyncIterator[Daemon]:
+    """Run the daemon, and measure the stalls of its event loop."""
     settings = load_settings(path, {})
     configure_logging(settings.logging)
     async with running_daemon(settings) as daemon:
-        watch = _Watch()
-        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, watch.tell)
-        watching = asyncio.create_task(watch.run())
+        meter = StallMeter()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, meter.report)
+        measuring = asyncio.create_task(meter.run())
         yield daemon
-        watching.cancel()
+        measuring.cancel()
 
 
-class _Watch:
-    """Sleeps briefly again and again, and remembers how much too late it was woken at worst."""
+class StallMeter:
+    """Sleeps repeatedly for TICK_S, and keeps the longest delay beyond that."""
 
     def __init__(self) -> None:
         self._longest_s = 0.0
 
-    def tell(self) -> None:
-        """Write it, and forget it."""
+    def report(self) -> None:
+        """Write the longest stall, and start again from zero."""
         sys.stdout.buffer.write(orjson.dumps({"longest_s": self._longest_s}) + b"\n")
         sys.stdout.buffer.flush()
         self._longest_s = 0.0
 
     async def run(self) -> None:
-        """For ever."""
+        """Measure until cancelled."""
         while True:
             due = time.perf_counter() + TICK_S
             await asyncio.sleep(TICK_S)
@@ -62,4 +63,4 @@ class _Watch:
 if __name__ == "__main__":
     collector, _, settings_path, _ = sys.argv[1:]
     with COLLECTORS[collector]():
-        uvloop.run(until_stopped(_watched(Path(settings_path))))
+        uvloop.run(until_stopped(_measured_daemon(Path(settings_path))))

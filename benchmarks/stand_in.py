@@ -1,12 +1,12 @@
-"""Servers to measure against: bare ones, so that whoever is measured is the bottleneck and not they.
+"""Stand-in servers that are fast enough not to be the bottleneck of a measurement.
 
-They speak the part of ComfyUI that the daemon uses. What is asked seldom is answered by the simulator's own routes; /ws
-is websockets' Sans-I/O protocol, and frames are encoded once and written straight to the transports. That a socket's
-other end has taken in all that was sent is seen by a ping: its pong comes after everything before it.
+They provide the part of ComfyUI that the daemon uses. Responses to rare requests come from the simulator's routes. /ws
+uses the Sans-I/O protocol of websockets; frames are encoded once and written directly to the transports. A ping shows
+that a client has read everything, because its pong follows.
 
-Ten thousand servers have addresses of their own but only a few listening sockets: a descriptor for each would be more
-than many systems allow, beside those of the connections. A socket that is bound to every address of the device `lo`
-answers for all of 127.0.0.0/8 and cannot be reached from elsewhere; at which address it was called says whom was meant.
+Ten thousand servers share a few listening sockets, because a file descriptor for each would exceed the limit of many
+systems. A socket bound to every address of the device `lo` serves all of 127.0.0.0/8 and cannot be reached from other
+machines. The address of a connection identifies the server.
 """
 
 import asyncio
@@ -30,47 +30,48 @@ from statemachine.simulator.routes import Request as SimRequest
 from statemachine.simulator.routes import answer
 from statemachine.simulator.server import SimServer
 
-PORTS_A_HOST = 10
-FIRST_PORT = 20_000 + os.getpid() % 1_000 * PORTS_A_HOST
-"""Below the ports that the kernel gives to connections, and not where another bench listens that runs beside."""
-HOSTS_A_NET = 250
+PORTS_PER_HOST = 10
+FIRST_PORT = 20_000 + os.getpid() % 1_000 * PORTS_PER_HOST
+"""Below the kernel's ephemeral ports, and different for each process."""
+HOSTS_PER_NET = 250
 BACKLOG = 4_096
 
 PING = Frame(Opcode.PING, b"?").serialize(mask=False)
 
 
 def text_frame(kind: str, data: dict[str, Any]) -> bytes:
-    """One frame as it goes over the wire, written as ComfyUI writes it: with blanks."""
+    """Return a text frame in wire format, with the JSON formatted as ComfyUI does."""
     return Frame(Opcode.TEXT, json.dumps({"type": kind, "data": data}).encode()).serialize(mask=False)
 
 
 def status_frame(queue_remaining: int, **more: str) -> bytes:
-    """The frame that ComfyUI sends first, and whenever its queue changes."""
+    """Return the frame that ComfyUI sends first and whenever its queue changes."""
     return text_frame("status", {"status": {"exec_info": {"queue_remaining": queue_remaining}}, **more})
 
 
 def addresses(count: int) -> list[tuple[str, int]]:
-    """Where so many servers listen: 127.0.1.1, 127.0.1.2, … with ten ports each, and on from 127.0.2.1."""
-    return [(_host(index // PORTS_A_HOST), FIRST_PORT + index % PORTS_A_HOST) for index in range(count)]
+    """Return the addresses of `count` servers: 127.0.1.1, 127.0.1.2, … with ten ports each."""
+    return [(_host(index // PORTS_PER_HOST), FIRST_PORT + index % PORTS_PER_HOST) for index in range(count)]
 
 
 def _host(number: int) -> str:
-    return f"127.0.{1 + number // HOSTS_A_NET}.{1 + number % HOSTS_A_NET}"
+    return f"127.0.{1 + number // HOSTS_PER_NET}.{1 + number % HOSTS_PER_NET}"
 
 
 def _listener(port: int) -> socket.socket:
-    """At this port of every address of loopback."""
+    """Listen on this port of every loopback address."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"lo")
-    listener.bind(("0.0.0.0", port))  # noqa: S104 - only at the device `lo`
+    listener.bind(("0.0.0.0", port))  # noqa: S104 - only on the device `lo`
     return listener
 
 
 class StandIn:
-    """A fleet of bare servers. `loaded` says of each whether its cache check finds everything, and may be changed.
+    """A fleet of stand-in servers.
 
-    `on_prompt` is told the server's number and the body of each POST /prompt, once it is answered.
+    `loaded` holds for each server whether its cache check finds everything; a case may change it. `on_prompt` is called
+    with the server's number and the body of each POST /prompt, after the response.
     """
 
     def __init__(self, count: int, *, loaded: bool = True) -> None:
@@ -80,23 +81,23 @@ class StandIn:
         self.sockets: dict[int, Connection] = {}
         self.on_prompt: Callable[[int, dict[str, Any]], None] = lambda _number, _body: None
         self.running: dict[int, str] = {}
-        """The id of the prompt that a server's queue says is running; whoever plays its end takes it out."""
-        self.asked = 0
-        """How many cache checks were answered."""
+        """The prompt id in each server's queue. The case removes it when the prompt ends."""
+        self.checks = 0
+        """Number of cache checks answered."""
         self._pongs_wanted = 0
         self._changed = asyncio.Event()
         persona = {True: PERSONAS["loaded"], False: PERSONAS["cold"]}
         self._models = {loaded: SimServer(persona[loaded], Random(1)) for loaded in persona}  # noqa: S311
-        self._answers: dict[tuple[bool, str, str], bytes] = {}
+        self._responses: dict[tuple[bool, str, str], bytes] = {}
 
     @property
     def urls(self) -> list[str]:
-        """Of every server, in order."""
+        """Return the URL of every server, in order."""
         return [f"http://{host}:{port}" for host, port in self.addresses]
 
     @asynccontextmanager
     async def listening(self) -> AsyncIterator["StandIn"]:
-        """All of them listen within the block."""
+        """Listen within the block."""
         loop = asyncio.get_running_loop()
         ports = sorted({port for _, port in self.addresses})
         listeners = [
@@ -110,23 +111,23 @@ class StandIn:
             for connection in list(self.sockets.values()):
                 connection.cut()
 
-    async def connected(self, count: int, within_s: float) -> None:
-        """Return once so many servers have a /ws connection."""
-        await self._until(lambda: len(self.sockets) >= count, within_s)
+    async def wait_connected(self, count: int, timeout_s: float) -> None:
+        """Wait until `count` servers have a /ws connection."""
+        await self._until(lambda: len(self.sockets) >= count, timeout_s)
 
-    async def all_asked(self, count: int, within_s: float) -> None:
-        """Return once so many cache checks were answered."""
-        await self._until(lambda: self.asked >= count, within_s)
+    async def wait_checked(self, count: int, timeout_s: float) -> None:
+        """Wait until `count` cache checks have been answered."""
+        await self._until(lambda: self.checks >= count, timeout_s)
 
-    async def all_taken_in(self, within_s: float) -> None:
-        """Return once every client has taken in what was sent to it until now."""
+    async def wait_read(self, timeout_s: float) -> None:
+        """Wait until every client has read everything sent so far."""
         self._pongs_wanted = len(self.sockets)
         for connection in list(self.sockets.values()):
             connection.send(PING)
-        await self._until(lambda: self._pongs_wanted <= 0, within_s)
+        await self._until(lambda: self._pongs_wanted <= 0, timeout_s)
 
     async def pace(self, frames: Iterable[tuple[int, bytes]], rate: float, seconds: float) -> int:
-        """Send (server, frame) pairs, one by one, at so many a second; how many were sent."""
+        """Send (server, frame) pairs one by one, `rate` per second; return how many were sent."""
         loop, source = asyncio.get_running_loop(), iter(frames)
         began, sent = loop.time(), 0
         while (elapsed := loop.time() - began) < seconds:
@@ -134,73 +135,73 @@ class StandIn:
                 number, frame = next(source)
                 self.sockets[number].send(frame)
                 sent += 1
-            await asyncio.sleep(0.001)  # what is shorter, uvloop takes for nothing, and this process would spin
+            await asyncio.sleep(0.001)  # uvloop does not sleep for shorter times
         return sent
 
-    async def _until(self, holds: Callable[[], bool], within_s: float) -> None:
-        async with asyncio.timeout(within_s):
+    async def _until(self, holds: Callable[[], bool], timeout_s: float) -> None:
+        async with asyncio.timeout(timeout_s):
             while not holds():
                 self._changed.clear()
                 await self._changed.wait()
 
-    # What the connections tell and ask.
+    # Called by the connections.
 
     def number_at(self, address: tuple[str, int]) -> int:
-        """Of the server that listens there."""
+        """Return the number of the server at this address."""
         return self._numbers[address]
 
     def opened(self, number: int, connection: "Connection") -> None:
-        """A /ws connection stands."""
+        """Register an open /ws connection."""
         self.sockets[number] = connection
         self._changed.set()
 
     def closed(self, number: int, connection: "Connection") -> None:
-        """A connection has ended."""
+        """Remove a closed connection."""
         if self.sockets.get(number) is connection:
             del self.sockets[number]
             self._changed.set()
 
     def pong(self) -> None:
-        """A client has taken in everything before our ping."""
+        """Count a pong: its client has read everything sent before the ping."""
         self._pongs_wanted -= 1
         self._changed.set()
 
     def answer(self, number: int, method: str, target: str, body: bytes) -> bytes:
-        """The whole HTTP answer."""
+        """Return the whole HTTP response."""
         if method == "POST" and target == "/prompt":
             return self._take_prompt(number, orjson.loads(body))
         if target.startswith("/cache/check"):
-            self.asked += 1
+            self.checks += 1
             self._changed.set()
         if target == "/queue" and number in self.running:
             entry = [1, self.running[number], {}, {}, []]
             queue = {"queue_running": [entry], "queue_pending": []}
-            return http_answer(200, "application/json", orjson.dumps(queue))
+            return http_response(200, "application/json", orjson.dumps(queue))
         key = self.loaded[number], method, target
-        if key not in self._answers:
-            self._answers[key] = self._modelled(*key)
-        return self._answers[key]
+        if key not in self._responses:
+            self._responses[key] = self._modelled(*key)
+        return self._responses[key]
 
     def _take_prompt(self, number: int, body: dict[str, Any]) -> bytes:
         asyncio.get_running_loop().call_soon(self.on_prompt, number, body)
         reply = {"prompt_id": body["prompt_id"], "number": 1, "node_errors": {}}
-        return http_answer(200, "application/json", orjson.dumps(reply))
+        return http_response(200, "application/json", orjson.dumps(reply))
 
     def _modelled(self, loaded: bool, method: str, target: str) -> bytes:
         path, _, query = target.partition("?")
         pairs = dict(pair.split("=", 1) for pair in query.split("&") if "=" in pair)
-        made = answer(self._models[loaded], SimRequest(method, unquote(path), pairs, b"", {}))
-        return http_answer(made.status, made.content_type or "application/octet-stream", made.body)
+        response = answer(self._models[loaded], SimRequest(method, unquote(path), pairs, b"", {}))
+        return http_response(response.status, response.content_type or "application/octet-stream", response.body)
 
 
-def http_answer(status: int, content_type: str, body: bytes) -> bytes:
-    """An HTTP/1.1 answer after which the connection stays open."""
+def http_response(status: int, content_type: str, body: bytes) -> bytes:
+    """Return an HTTP/1.1 response that keeps the connection open."""
     head = f"HTTP/1.1 {status} -\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
 class Connection(asyncio.Protocol):
-    """One TCP connection to one of the servers: HTTP requests, until one of them asks for /ws."""
+    """A TCP connection to one of the servers: HTTP requests, or /ws."""
 
     _number: int
 
@@ -211,11 +212,11 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport
 
     def send(self, data: bytes) -> None:
-        """Write raw bytes: frames that were encoded before."""
+        """Write encoded frames."""
         self._transport.write(data)
 
     def cut(self) -> None:
-        """End it at once."""
+        """Abort the connection."""
         self._transport.abort()
 
     @override
@@ -241,7 +242,7 @@ class Connection(asyncio.Protocol):
                 return
 
     def _answer_one(self) -> bool:
-        """Answer the first request that was received; False where its body is not all there."""
+        """Answer the first received request; return False if its body is incomplete."""
         head, _, rest = self._received.partition(b"\r\n\r\n")
         length = _content_length(head)
         if len(rest) < length:
@@ -254,7 +255,7 @@ class Connection(asyncio.Protocol):
         return True
 
     def _feed(self, data: bytes) -> None:
-        assert self._ws is not None  # noqa: S101 - only called once it stands
+        assert self._ws is not None  # noqa: S101 - called only after the upgrade
         self._ws.receive_data(data)
         for event in self._ws.events_received():
             if isinstance(event, Request):
@@ -267,7 +268,7 @@ class Connection(asyncio.Protocol):
         self._flush()
 
     def _flush(self) -> None:
-        assert self._ws is not None  # noqa: S101 - only called once it stands
+        assert self._ws is not None  # noqa: S101 - called only after the upgrade
         for data in self._ws.data_to_send():
             if data:
                 self._transport.write(data)

@@ -1,1 +1,1 @@
-"""The least that any program would have to do for the same job, with the same libraries."""
+"""The baselines: minimal programs for the same tasks, with the same libraries."""

@@ -1,7 +1,7 @@
-"""The bare supervisor: a /ws connection to each server, a check of each at once and then every 60 s. It judges nothing.
+"""Open a /ws connection to each server, and check each at once and then every 60 s.
 
-Its argument is JSON: the file that lists the `urls`, how many it dials `at_once`, and whether it asks `checks`. It says
-when all stand.
+The argument is JSON: a file with the `urls`, the `concurrency` of connecting, and whether to run `checks`. The script
+ignores the responses, and reports when all connections are open.
 """
 
 import asyncio
@@ -15,46 +15,46 @@ import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
 INTERVAL_S = 60.0
-PING_EVERY_S = 30.0
+PING_INTERVAL_S = 30.0
 KEEP_ALIVE_S = 1.0
-"""As the daemon does it. With aiohttp's 15 s there are 20,000 connections after the start: more than many may open."""
+"""As in the daemon. With aiohttp's 15 s, 10,000 servers would need 20,000 connections after the start."""
 
 
-async def main(urls: list[str], at_once: int, *, checks: bool) -> None:
-    """Go on for ever."""
+async def main(urls: list[str], concurrency: int, *, checks: bool) -> None:
+    """Run until cancelled."""
     connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S)
     async with aiohttp.ClientSession(connector=connector) as session:
-        dialling = asyncio.Semaphore(at_once)
-        kept = await asyncio.gather(*(_begin(url, dialling, session if checks else None) for url in urls))
+        dials = asyncio.Semaphore(concurrency)
+        kept = await asyncio.gather(*(_begin(url, dials, session if checks else None) for url in urls))
         sys.stdout.write(f'{{"sockets": {len(kept)}}}\n')
         sys.stdout.flush()
         if checks:
-            await asyncio.gather(*(_ask_for_ever(session, url) for url in urls))
+            await asyncio.gather(*(_check_repeatedly(session, url) for url in urls))
         await asyncio.Event().wait()
 
 
-async def _begin(url: str, dialling: asyncio.Semaphore, session: aiohttp.ClientSession | None) -> ClientConnection:
-    async with dialling:
+async def _begin(url: str, dials: asyncio.Semaphore, session: aiohttp.ClientSession | None) -> ClientConnection:
+    async with dials:
         address = f"ws{url.removeprefix('http')}/ws?clientId=bare"
-        ws = await connect(address, compression=None, ping_interval=PING_EVERY_S, ping_timeout=None, proxy=None)
+        ws = await connect(address, compression=None, ping_interval=PING_INTERVAL_S, ping_timeout=None, proxy=None)
     if session is not None:
-        async with dialling:
-            await _ask(session, url)
+        async with dials:
+            await _check(session, url)
     return ws
 
 
-async def _ask_for_ever(session: aiohttp.ClientSession, url: str) -> None:
-    await asyncio.sleep(INTERVAL_S * random.uniform(0.1, 1.0))  # noqa: S311 - nobody must be unable to foresee it
+async def _check_repeatedly(session: aiohttp.ClientSession, url: str) -> None:
+    await asyncio.sleep(INTERVAL_S * random.uniform(0.1, 1.0))  # noqa: S311 - not for security
     while True:
-        await _ask(session, url)
+        await _check(session, url)
         await asyncio.sleep(INTERVAL_S * random.uniform(0.9, 1.1))  # noqa: S311
 
 
-async def _ask(session: aiohttp.ClientSession, url: str) -> None:
-    async with session.get(f"{url}/cache/check") as answer:
-        await answer.read()
+async def _check(session: aiohttp.ClientSession, url: str) -> None:
+    async with session.get(f"{url}/cache/check") as response:
+        await response.read()
 
 
 if __name__ == "__main__":
-    said = orjson.loads(sys.argv[1])
-    uvloop.run(main(orjson.loads(Path(said["urls"]).read_bytes()), said["at_once"], checks=said["checks"]))
+    options = orjson.loads(sys.argv[1])
+    uvloop.run(main(orjson.loads(Path(options["urls"]).read_bytes()), options["concurrency"], checks=options["checks"]))

@@ -1,6 +1,6 @@
-"""The naive reader: `async for` over every socket, each frame parsed; on demand a dict for a state machine.
+"""Read every socket with `async for` and parse each frame; optionally keep the state in a dict.
 
-Its argument is JSON: `urls`, the loop (`uvloop` or `asyncio`), and whether it keeps `state`.
+The argument is JSON: the `urls`, the `loop` (`uvloop` or `asyncio`), and whether to keep the `state`.
 """
 
 import asyncio
@@ -11,28 +11,28 @@ import orjson
 import uvloop
 from websockets.asyncio.client import ClientConnection, connect
 
-AT_ONCE = 100
-PING_EVERY_S, PONG_WITHIN_S = 30.0, 120.0
-"""As the daemon has them: more often, which is the library's default, costs more."""
+BATCH = 100
+PING_INTERVAL_S, PING_TIMEOUT_S = 30.0, 120.0
+"""As in the daemon. The library's default of 20 s costs more."""
 NEXT = {("loaded", "status"): "loaded", ("loaded", "progress_state"): "warming", ("warming", "status"): "loaded"}
 
 
 async def main(urls: list[str], *, state: bool) -> None:
-    """Read for ever."""
-    dialling = asyncio.Semaphore(AT_ONCE)
-    await asyncio.gather(*((_keep if state else _read)(url, dialling) for url in urls))
+    """Read until cancelled."""
+    dials = asyncio.Semaphore(BATCH)
+    await asyncio.gather(*((_keep if state else _read)(url, dials) for url in urls))
 
 
-async def _read(url: str, dialling: asyncio.Semaphore) -> None:
-    async with dialling:
+async def _read(url: str, dials: asyncio.Semaphore) -> None:
+    async with dials:
         ws = await _opened(url)
     async for message in ws:
         orjson.loads(message)
 
 
-async def _keep(url: str, dialling: asyncio.Semaphore) -> None:
+async def _keep(url: str, dials: asyncio.Semaphore) -> None:
     server: dict[str, Any] = {"state": "loaded"}
-    async with dialling:
+    async with dials:
         ws = await _opened(url)
     async for message in ws:
         frame = orjson.loads(message)
@@ -43,10 +43,10 @@ async def _keep(url: str, dialling: asyncio.Semaphore) -> None:
 
 async def _opened(url: str) -> ClientConnection:
     address = f"ws{url.removeprefix('http')}/ws?clientId=bare"
-    return await connect(address, compression=None, ping_interval=PING_EVERY_S, ping_timeout=PONG_WITHIN_S)
+    return await connect(address, compression=None, ping_interval=PING_INTERVAL_S, ping_timeout=PING_TIMEOUT_S)
 
 
 if __name__ == "__main__":
-    said = orjson.loads(sys.argv[1])
-    reading = main(said["urls"], state=said["state"])
-    uvloop.run(reading) if said["loop"] == "uvloop" else asyncio.run(reading)
+    options = orjson.loads(sys.argv[1])
+    reading = main(options["urls"], state=options["state"])
+    uvloop.run(reading) if options["loop"] == "uvloop" else asyncio.run(reading)

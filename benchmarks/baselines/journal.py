@@ -1,4 +1,4 @@
-"""The journal beside sqlite3 alone: the same entries, table, pragmas and batches. Its argument: `ours` or `bare`."""
+"""Write the same batches of entries with the journal (`ours`) or with sqlite3 alone (`bare`)."""
 
 import asyncio
 import sqlite3
@@ -35,24 +35,24 @@ ENTRIES = [
 
 
 async def ours(path: Path) -> float:
-    """Seconds until all were told. The next batch is appended when one has been told; two are on their way."""
+    """Return the seconds until all entries are published. Two batches are always under way."""
     thread, over = WriterThread(), asyncio.Event()
-    told, batches = 0, iter(range(0, len(ENTRIES), BATCH))
+    published, batches = 0, iter(range(0, len(ENTRIES), BATCH))
 
     def append() -> None:
         start = next(batches, len(ENTRIES))
         for entry in ENTRIES[start : start + BATCH]:
             journal.append(entry, None)
 
-    def hear(_entry: LogEntry, _view: None) -> None:
-        nonlocal told
-        told += 1
-        if told % BATCH == 0:
+    def on_committed(_entry: LogEntry, _view: None) -> None:
+        nonlocal published
+        published += 1
+        if published % BATCH == 0:
             append()
-        if told == len(ENTRIES):
+        if published == len(ENTRIES):
             over.set()
 
-    journal = Journal[None](lambda: JournalStore(path), thread, hear, lambda _: None)
+    journal = Journal[None](lambda: JournalStore(path), thread, on_committed, lambda _: None)
     await journal.open()
     began = time.perf_counter()
     append()
@@ -65,7 +65,7 @@ async def ours(path: Path) -> float:
 
 
 def bare(path: Path) -> float:
-    """Seconds until all were committed."""
+    """Return the seconds until all entries are committed."""
     JournalStore(path).close()
     db = sqlite3.connect(path, isolation_level=None)
     db.execute("PRAGMA synchronous = NORMAL")

@@ -1,4 +1,7 @@
-"""A frame of success, a GET, a write to whoever reads the stream. Its argument is JSON: the servers' `urls`."""
+"""On each success frame, send a GET and write to every reader of the stream.
+
+The argument is JSON: the `urls`.
+"""
 
 import asyncio
 import sys
@@ -11,11 +14,11 @@ from websockets.asyncio.client import connect
 
 from benchmarks.baselines.site import serve
 
-AT_ONCE = 100
+BATCH = 100
 
 
 async def main(urls: list[str]) -> None:
-    """Watch them for ever."""
+    """Watch the servers until cancelled."""
     readers: list[web.StreamResponse] = []
 
     async def join(request: web.Request) -> web.StreamResponse:
@@ -29,15 +32,15 @@ async def main(urls: list[str]) -> None:
     app = web.Application()
     app.router.add_get("/api/events", join)
     await serve(app)
-    dialling = asyncio.Semaphore(AT_ONCE)
+    dials = asyncio.Semaphore(BATCH)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
-        await asyncio.gather(*(_watch(url, session, readers, dialling) for url in urls))
+        await asyncio.gather(*(_watch(url, session, readers, dials) for url in urls))
 
 
 async def _watch(
-    url: str, session: aiohttp.ClientSession, readers: list[web.StreamResponse], dialling: asyncio.Semaphore
+    url: str, session: aiohttp.ClientSession, readers: list[web.StreamResponse], dials: asyncio.Semaphore
 ) -> None:
-    async with dialling:
+    async with dials:
         ws = await connect(f"ws{url.removeprefix('http')}/ws?clientId=bare", compression=None)
     async for message in ws:
         if orjson.loads(message)["type"] == "execution_success":

@@ -1,6 +1,6 @@
-"""Each frame of one /ws connection makes an event that is written to every reader, one write for each.
+"""Write an event to every reader for each frame of one /ws connection.
 
-Its argument is JSON: `url` of the server, and the `event` as bytes for the wire.
+The argument is JSON: the `url` of the server, and the `event` in wire format.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from benchmarks.baselines.site import serve
 
 
 async def main(url: str, event: bytes) -> None:
-    """Fan out for ever."""
+    """Run until cancelled."""
     readers: list[web.StreamResponse] = []
 
     async def join(request: web.Request) -> web.StreamResponse:
@@ -36,5 +36,5 @@ async def main(url: str, event: bytes) -> None:
 
 
 if __name__ == "__main__":
-    said = orjson.loads(sys.argv[1])
-    uvloop.run(main(said["url"], said["event"].encode()))
+    options = orjson.loads(sys.argv[1])
+    uvloop.run(main(options["url"], options["event"].encode()))

@@ -1,4 +1,4 @@
-"""An aiohttp handler that always returns the same bytes: those of a file. Its argument is JSON: `file`."""
+"""Serve the bytes of a file at /api/status with aiohttp. The argument is JSON: the `file`."""
 
 import asyncio
 import sys
@@ -12,7 +12,7 @@ from benchmarks.baselines.site import serve
 
 
 async def main(body: bytes) -> None:
-    """Serve it for ever."""
+    """Serve until cancelled."""
 
     async def answer(_request: web.Request) -> web.Response:
         return web.Response(body=body, content_type="application/json")

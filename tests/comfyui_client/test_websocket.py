@@ -225,7 +225,7 @@ def wire(frames: Sequence[Frame]) -> bytes:
 async def received_from(
     connection_type: ConnectionType, frames: Sequence[Frame], cuts: Sequence[int], turns: Sequence[bool]
 ) -> list[str]:
-    """Return the texts of a stream cut into pieces of these sizes; the event loop runs where `turns` is true."""
+    """Return the texts of a stream cut into pieces; the event loop runs where `turns` is true."""
     stream = Stream(connection_type)
     data = stream.handshake + wire(frames)
     received: list[str] = []

@@ -1,7 +1,6 @@
-"""What must not become slower, beside its baseline in the same run: one pair of each, small fleets, wide margins.
+"""Ratios of some benchmark cases, on small fleets, in one pair, with a wide margin.
 
-The figures themselves are for `make bench`, which measures more: a start, stalls, a growing fleet and a thousand
-readers have no meaning in small.
+`make bench` measures the figures. The other cases say nothing on a small fleet.
 """
 
 import pytest
@@ -15,18 +14,18 @@ pytestmark = [pytest.mark.ratios, pytest.mark.timeout(150)]
 
 SMALL = Options(servers=200)
 MARGIN = 4.0
-"""How many times worse than what `make bench` is to reach: a busy machine makes ratios worse, never better."""
+"""How many times worse than its target a ratio may be, because the machine may be busy."""
 
 
 @pytest.mark.parametrize("name", ["frames", "frames_that_change", "status", "journal"])
-def test_no_ratio_is_far_from_what_is_to_be_reached(name: str) -> None:
+def test_case_on_a_small_fleet_stays_near_its_target(name: str) -> None:
     allow_descriptors()
     for outcome in run_case(CASES[name], SMALL, 1, print):
         assert _times_worse(outcome) <= MARGIN, f"{outcome.figure.title}: {outcome.ratio:.2f} x its baseline"
 
 
 def _times_worse(outcome: Outcome) -> float:
-    """Than what is to be reached."""
+    """Return how many times worse than its target the ratio is."""
     if outcome.figure.better == "higher":
         return outcome.figure.target / outcome.ratio
     return outcome.ratio / outcome.figure.target

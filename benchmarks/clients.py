@@ -1,32 +1,32 @@
-"""Those who ask the measured process: readers of the event stream, and askers of one path, again and again.
+"""HTTP clients of the measured process: readers of the event stream, and repeated requests.
 
-They are protocols on the bare transports: one process plays a thousand of them, and must not be the bottleneck.
+They are asyncio protocols without an HTTP library, so that a thousand of them in one process are not the bottleneck.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import cast
 
 from typing_extensions import override
 
 from benchmarks.processes import Child
 
 EVENT = b"event: "
-REST_CORES = 0.15
-REST_LOOK_S = 0.5
+IDLE_CORES = 0.15
+IDLE_SAMPLE_S = 0.5
 LENGTH = b"content-length:"
 BUFFER = 2**20
 
 
 class EventReader(asyncio.Protocol):
-    """Counts the events that come; `heard` is told how many came at once. The first bytes set `opened`."""
+    """Counts events, and calls `on_events` with the number received at once. The first bytes set `opened`."""
 
-    def __init__(self, heard: Callable[[int], None]) -> None:
+    def __init__(self, on_events: Callable[[int], None]) -> None:
         self.events = 0
         self.opened = asyncio.Event()
         self.ended = False
-        self._heard = heard
+        self._on_events = on_events
         self._tail = b""
 
     @override
@@ -36,10 +36,10 @@ class EventReader(asyncio.Protocol):
     @override
     def data_received(self, data: bytes) -> None:
         self.opened.set()
-        came = (self._tail + data).count(EVENT)
+        count = (self._tail + data).count(EVENT)
         self._tail = data[1 - len(EVENT) :]
-        self.events += came
-        self._heard(came)
+        self.events += count
+        self._on_events(count)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
@@ -48,36 +48,36 @@ class EventReader(asyncio.Protocol):
 
 @asynccontextmanager
 async def reading(
-    count: int, host: str, port: int, heard: Callable[[int], None] = lambda _: None
+    count: int, host: str, port: int, on_events: Callable[[int], None] = lambda _: None
 ) -> AsyncIterator[list[EventReader]]:
-    """So many readers of /api/events, all of whose streams are open."""
+    """Open `count` streams of /api/events; yield their readers when all are open."""
     loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(lambda: EventReader(heard), host, port) for _ in range(count)]
-    readers = [reader for _, reader in made]
+    connections = [await loop.create_connection(lambda: EventReader(on_events), host, port) for _ in range(count)]
+    readers = [reader for _, reader in connections]
     for reader in readers:
         await reader.opened.wait()
     try:
         yield readers
     finally:
-        for transport, _ in made:
+        for transport, _ in connections:
             transport.abort()
 
 
-async def at_rest(child: Child, within_s: float = 60.0) -> None:
-    """Return once the process does next to nothing: a start is over when the last question has been asked."""
-    async with asyncio.timeout(within_s):
-        used, before = REST_CORES, child.cpu_s()
-        while used >= REST_CORES * REST_LOOK_S:
-            await asyncio.sleep(REST_LOOK_S)
+async def wait_idle(child: Child, timeout_s: float = 60.0) -> None:
+    """Wait until the process uses almost no processor time, which means that its start is complete."""
+    async with asyncio.timeout(timeout_s):
+        used, before = IDLE_CORES, child.cpu_s()
+        while used >= IDLE_CORES * IDLE_SAMPLE_S:
+            await asyncio.sleep(IDLE_SAMPLE_S)
             used, before = child.cpu_s() - before, child.cpu_s()
 
 
-class Asker(asyncio.BufferedProtocol):
-    """Asks for a path, and again as soon as the answer is there; `answers` counts them."""
+class Requester(asyncio.BufferedProtocol):
+    """Requests a path again after each response; `responses` counts them."""
 
-    def __init__(self, path: str, headers: str = "") -> None:
-        self.answers = 0
-        self._request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode()
+    def __init__(self, path: str) -> None:
+        self.responses = 0
+        self._request = f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
         self._buffer = memoryview(bytearray(BUFFER))
         self._left = 0
         self._transport: asyncio.Transport
@@ -95,25 +95,25 @@ class Asker(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         self._left = self._left - nbytes if self._left else self._body_left(nbytes)
         if self._left == 0:
-            self.answers += 1
+            self.responses += 1
             self._transport.write(self._request)
 
     def _body_left(self, nbytes: int) -> int:
-        """Of an answer whose head, all of it, and so many bytes in all have come."""
+        """Return the bytes still to come of a response whose whole head is within the first `nbytes` bytes."""
         head, _, _ = bytes(self._buffer[: min(nbytes, 4096)]).partition(b"\r\n\r\n")
         lines = head.lower().split(b"\r\n")
         length = sum(int(line.removeprefix(LENGTH)) for line in lines if line.startswith(LENGTH))
         return len(head) + 4 + length - nbytes
 
 
-async def answers_a_second(count: int, host: str, port: int, seconds: float, **asked: Any) -> float:
-    """What so many askers get together; `asked` is what an Asker takes."""
+async def requests_per_s(count: int, host: str, port: int, seconds: float, path: str) -> float:
+    """Return the responses per second that `count` clients receive together for `path`."""
     loop = asyncio.get_running_loop()
-    made = [await loop.create_connection(lambda: Asker(**asked), host, port) for _ in range(count)]
+    connections = [await loop.create_connection(lambda: Requester(path), host, port) for _ in range(count)]
     await asyncio.sleep(seconds / 10)
-    before, began = sum(asker.answers for _, asker in made), loop.time()
+    before, began = sum(requester.responses for _, requester in connections), loop.time()
     await asyncio.sleep(seconds)
-    rate = (sum(asker.answers for _, asker in made) - before) / (loop.time() - began)
-    for transport, _ in made:
+    rate = (sum(requester.responses for _, requester in connections) - before) / (loop.time() - began)
+    for transport, _ in connections:
         transport.abort()
     return rate

@@ -186,8 +186,8 @@ class Forgetful(Journal[ServerView]):
     """What was in flight before a crash is forgotten."""
 
     @override
-    async def read(self, query: Callable[[JournalStore], Any]) -> Any:
-        return [] if query is JournalStore.open_attempts else await super().read(query)
+    async def with_store(self, call: Callable[[JournalStore], Any]) -> Any:
+        return [] if call is JournalStore.open_attempts else await super().with_store(call)
 
 
 class Leaking(Permits):

@@ -19,7 +19,6 @@ from collections.abc import Callable, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from random import Random
 from statistics import median
@@ -147,11 +146,8 @@ class VirtualWorld(SimWorld):
         bounds = self._scenario.settings.journal
         while True:
             await asyncio.sleep(1.0)
-            prune = partial(
-                JournalStore.prune, older_than=self._now() - bounds.max_age_days * DAY_S, keep=bounds.max_transitions
-            )
             with suppress(JournalUnavailableError):
-                await journal.read(prune)
+                await journal.file.prune(self._now() - bounds.max_age_days * DAY_S, keep=bounds.max_transitions)
             await asyncio.sleep(PRUNE_EVERY_S)
 
     @override

@@ -1,7 +1,6 @@
 """What has been told, kept in the journal over a restart."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Protocol
 
 from statemachine.alerts.alert import Alert
@@ -9,7 +8,6 @@ from statemachine.alerts.incidents import SentAlert
 from statemachine.core.vocabulary import State
 from statemachine.journal.port import JournalPort
 from statemachine.journal.rows import SentAlertRow
-from statemachine.journal.store import JournalStore
 
 
 class Memory(Protocol):
@@ -32,12 +30,12 @@ class JournalAlertStore:
 
     async def load(self) -> list[SentAlert]:
         """See Memory."""
-        return [_told(row) for row in await self._journal.read(JournalStore.told_alerts)]
+        return [_told(row) for row in await self._journal.file.sent_alerts()]
 
     async def save(self, told: Sequence[SentAlert]) -> None:
         """See Memory."""
         rows = [_row(one) for one in told]
-        await self._journal.read(partial(JournalStore.keep_told_alerts, alerts=rows))
+        await self._journal.file.save_sent_alerts(rows)
 
 
 def _told(row: SentAlertRow) -> SentAlert:

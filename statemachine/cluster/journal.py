@@ -10,7 +10,6 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import TypeVar
 
 from loguru import logger
 
@@ -28,8 +27,6 @@ from statemachine.journal.journal import Journal, ThreadRunner
 from statemachine.journal.port import JournalUnavailableError, OnCommitted, OnHealth, SavedState
 from statemachine.journal.rows import Row, attempt_row
 from statemachine.journal.store import JournalStore
-
-T = TypeVar("T")
 
 ROOM = 1_000
 """Entries and attempts that may wait for the file. It drops those that are too many: it is not given so many."""
@@ -81,6 +78,7 @@ class SharedJournal:
         self._own = ownership.records
         self._listeners = listeners
         self._copy = Journal[_Arrival](copy.open_store, copy.run, self._publish, self._look_at_health)
+        self.file = self._copy.file
         self._outbox = Outbox(store, membership, listeners.on_committed, self._look_at_health)
         self._past_is_read = False
         self._handed = 0
@@ -146,10 +144,6 @@ class SharedJournal:
         records = {name: self._own[name] for name in servers if name in self._own}
         return {name: record.past for name, record in records.items() if record.view is not None or record.attempt}
 
-    async def read(self, query: Callable[[JournalStore], T]) -> T:
-        """See JournalPort."""
-        return await self._copy.read(query)
-
     async def answers(self) -> None:
         """See JournalPort."""
         await self._copy.answers()
@@ -205,7 +199,7 @@ class SharedJournal:
     async def _resume(self) -> int:
         """The number up to which the log is copied; where there is no file to copy into, up to which it was heard."""
         try:
-            copied = await self._copy.read(JournalStore.last_seq)
+            copied = await self._copy.file.last_seq()
         except JournalUnavailableError as error:
             logger.debug("the copy of the journal cannot be read: {}", error)
             self._is_behind = True

@@ -6,7 +6,6 @@ import signal
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
-from functools import partial
 from ssl import SSLContext
 
 import uvloop
@@ -34,7 +33,6 @@ from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import Changes, LoadedConfig
 from statemachine.fleet.fleet import Fleet
 from statemachine.journal.port import JournalUnavailableError
-from statemachine.journal.store import JournalStore
 from statemachine.publish.counters import Counters
 from statemachine.settings import ServerConfig, Settings
 from statemachine.settings.certificates import load_pair, page_context
@@ -200,7 +198,7 @@ class Daemon:
             limits = self.config.settings.journal
             oldest = self._clock.now() - limits.max_age_days * 86_400.0
             with suppress(JournalUnavailableError):
-                await journal.read(partial(JournalStore.prune, older_than=oldest, keep=limits.max_transitions))
+                await journal.file.prune(oldest, keep=limits.max_transitions)
             await asyncio.sleep(PRUNE_EVERY_S)
 
     @asynccontextmanager

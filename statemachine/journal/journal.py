@@ -17,6 +17,7 @@ from loguru import logger
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import State
+from statemachine.journal.file import JournalFile
 from statemachine.journal.port import JournalUnavailableError, OnHealth, SavedState
 from statemachine.journal.rows import Row, attempt_row
 from statemachine.journal.store import JournalStore, Write
@@ -89,6 +90,7 @@ class Journal(Generic[V]):
         self._pending: list[_PendingWrite[V]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
+        self.file = JournalFile(self.with_store)
         self.healthy = True
         self.dropped = 0
 
@@ -118,8 +120,8 @@ class Journal(Generic[V]):
 
     async def saved_states(self, servers: Collection[str]) -> dict[str, SavedState]:
         """See JournalPort."""
-        in_flight = {one.server: one for one in await self.read(JournalStore.open_attempts)}
-        states = await self.read(JournalStore.last_states)
+        in_flight = {one.server: one for one in await self.file.open_attempts()}
+        states = await self.file.last_states()
         return {
             name: SavedState(in_flight.get(name), paused=states.get(name) == State.PAUSED.value)
             for name in servers
@@ -131,13 +133,13 @@ class Journal(Generic[V]):
         """Entries and attempts that are not committed yet, but for those being committed now."""
         return len(self._pending)
 
-    async def read(self, query: Callable[[JournalStore], T]) -> T:
-        """Run a query of the store's in its thread. JournalUnavailableError where it cannot be read."""
+    async def with_store(self, call: Callable[[JournalStore], T]) -> T:
+        """Call a function with the store, in the store's thread. Raise JournalUnavailableError if that fails."""
         store = self._store
         if store is None:
             raise JournalUnavailableError("the journal is not open")
         try:
-            return await self._run(lambda: query(store))
+            return await self._run(lambda: call(store))
         except sqlite3.Error as error:
             raise JournalUnavailableError(f"the journal cannot be read: {error}") from error
 

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
-from statemachine.journal.store import JournalStore
-
-T = TypeVar("T")
+from statemachine.journal.file import JournalFile
 
 OnCommitted = Callable[[LogEntry, ServerView | None], None]
 """Publish a committed entry, and the server's line after it (None for a notice)."""
@@ -66,8 +64,9 @@ class JournalPort(Protocol):
         """Of these servers; those that nobody has looked after are not in it. Raises JournalUnavailableError."""
         ...
 
-    async def read(self, query: Callable[[JournalStore], T]) -> T:
-        """What a query of the store's gives. JournalUnavailableError where it cannot be read."""
+    @property
+    def file(self) -> JournalFile:
+        """The file that this daemon reads: its own, or its copy of what several daemons share."""
         ...
 
     async def answers(self) -> None:

@@ -152,7 +152,7 @@ class JournalStore:
         self._sync("NORMAL")
         self._db.execute(BEAT, (self._life, at))
 
-    def lives(self, after: int) -> list[DaemonRun]:
+    def runs(self, after: int) -> list[DaemonRun]:
         """The daemon's lives with an `after_seq` above `after`, oldest first; this store's own is always the last."""
         rows = self._db.execute("SELECT * FROM lives WHERE after_seq > ? ORDER BY after_seq", (after,))
         lives = [DaemonRun(row["after_seq"], row["seen_at"]) for row in rows]
@@ -195,11 +195,11 @@ class JournalStore:
         rows = self._db.execute(f"SELECT server, dest FROM log WHERE seq IN ({NEWEST_TRANSITIONS})")  # noqa: S608
         return {row["server"]: row["dest"] for row in rows}
 
-    def told_alerts(self) -> list[SentAlertRow]:
+    def sent_alerts(self) -> list[SentAlertRow]:
         """The alerts that were told and not over when they were last kept."""
         return [SentAlertRow(*row) for row in self._db.execute("SELECT * FROM told_alerts ORDER BY rowid")]
 
-    def keep_told_alerts(self, alerts: Sequence[SentAlertRow]) -> None:
+    def save_sent_alerts(self, alerts: Sequence[SentAlertRow]) -> None:
         """Keep these, and no others."""
         self._sync("NORMAL")
         self._db.execute("BEGIN IMMEDIATE")

@@ -5,17 +5,13 @@ the journal's one thread gets round to writing.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import partial
 
 from loguru import logger
 
-from statemachine.core.log_entry import LogEntry
 from statemachine.journal.port import JournalPort, JournalUnavailableError
-from statemachine.journal.rows import DaemonRun
-from statemachine.journal.store import JournalStore
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth.history import Book
 from statemachine.warmth.stats import HOUR_S, WINDOWS, Moments, Scope, Totals, scope_of
@@ -93,7 +89,7 @@ class Warmth:
 
     async def _beat(self) -> None:
         with suppress(JournalUnavailableError):
-            await self._journal.read(partial(JournalStore.heartbeat, at=self._now()))
+            await self._journal.file.heartbeat(self._now())
 
     async def catch_up(self) -> None:
         """Read the journal to its present end. JournalUnavailableError where it cannot be read.
@@ -103,13 +99,11 @@ class Warmth:
         async with self._reading:
             while True:
                 began = self._now()
-                lives, entries, more = await self._journal.read(
-                    partial(_page, after=self._book.cursor, life=self._book.newest_life)
-                )
-                self._book.learn_lives(lives)
-                for entry in entries:
+                page, runs = await self._journal.file.page_and_runs(self._book.cursor, PAGE, self._book.newest_life)
+                self._book.learn_lives(runs)
+                for entry in page.entries:
                     self._book.take(entry)
-                if not more:
+                if not page.more:
                     break
             self._book.has_all()
             if self._journal.healthy:
@@ -168,8 +162,3 @@ class Warmth:
         for number, _ in enumerate(self._book.forget(self._now() - MEMORY_S, present), start=1):
             if number % SLICE == 0:
                 await asyncio.sleep(0)
-
-
-def _page(store: JournalStore, after: int, life: int) -> tuple[Sequence[DaemonRun], Sequence[LogEntry], bool]:
-    page = store.page_after(after, PAGE)
-    return store.lives(life), page.entries, page.more

@@ -1,13 +1,11 @@
 """GET /api/log, and the query parameters that it shares with the event stream."""
 
-from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
 
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES, LogEntry, LogFilter
 from statemachine.core.vocabulary import State
-from statemachine.journal.store import JournalStore
 from statemachine.publish.serialize import Json, log_entry
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import ApiError, json_response, quoted, unknown_group, unknown_server
@@ -91,8 +89,7 @@ class LogHandler:
         entries: list[LogEntry] = []
         for _ in range(self._max_reads):
             missing = limit + 1 - len(entries)
-            query = partial(JournalStore.page_before, before=before, limit=missing, wanted=wanted, after=since)
-            page = await self._ports.journal.read(query)
+            page = await self._ports.journal.file.page_before(before, missing, wanted, after=since)
             entries += page.entries
             before = page.reached
             if len(entries) > limit:
@@ -116,9 +113,7 @@ async def requested_filter(request: web.Request, ports: WebPorts) -> LogFilter:
 
 async def _check_server(name: str, ports: WebPorts) -> None:
     """Raise ApiError for a server that neither the fleet nor the journal knows; a removed one still has a history."""
-    known = ports.snapshot.get(name) is not None or await ports.journal.read(
-        partial(JournalStore.has_server, name=name)
-    )
+    known = ports.snapshot.get(name) is not None or await ports.journal.file.has_server(name)
     if not known:
         raise unknown_server(name)
 

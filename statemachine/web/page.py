@@ -8,7 +8,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from statemachine.core.vocabulary import State
 from statemachine.i18n.names import LANGUAGES, Language, all_texts
 from statemachine.journal.port import JournalUnavailableError
-from statemachine.journal.store import JournalStore
 from statemachine.web.ports import WebPorts
 from statemachine.web.route import ApiResponse, Parameter, Route
 
@@ -119,7 +118,7 @@ class PageHandler:
     async def _log_begin(self) -> int | None:
         """Return the id after which the page's log begins, or None if the journal cannot be read."""
         try:
-            head = await self._ports.journal.read(JournalStore.last_seq)
+            head = await self._ports.journal.file.last_seq()
         except JournalUnavailableError:
             return None
         return max(0, head - LOG_ENTRIES)

@@ -1,16 +1,13 @@
 """Detailed status, single servers, and the daemon's own liveness and readiness probes."""
 
-from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
 from loguru import logger
 
-from statemachine.core.attempt import Attempt
-from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
+from statemachine.journal.file import ServerHistory
 from statemachine.journal.port import JournalUnavailableError
-from statemachine.journal.store import JournalStore
 from statemachine.publish import serialize
 from statemachine.publish.serialize import Json
 from statemachine.web.ports import WebPorts
@@ -24,8 +21,6 @@ MAX_ATTEMPTS = 10
 
 READ_BATCH = 50
 """Servers whose history is read at once. The journal has one thread, which must also write in between."""
-
-History = tuple[list[Attempt], list[LogEntry]]
 
 
 class AliveSchema(ApiModel):
@@ -128,15 +123,10 @@ class ServersHandler:
             for view, history in zip(views, histories, strict=True)
         ]
 
-    async def _histories(self, names: list[str]) -> list[History]:
+    async def _histories(self, names: list[str]) -> list[ServerHistory]:
         """Return the history of each server; empty if the journal cannot be read, to show at least the present."""
         try:
-            return await self._ports.journal.read(partial(_histories, names=names))
+            return await self._ports.journal.file.histories(names, MAX_ATTEMPTS, MAX_TRANSITIONS)
         except JournalUnavailableError as error:
             logger.warning("responding without the servers' history: {}", error)
-            return [([], []) for _ in names]
-
-
-def _histories(store: JournalStore, names: list[str]) -> list[History]:
-    """Return the attempts and log entries of each server, newest first."""
-    return [(store.newest_attempts(name, MAX_ATTEMPTS), store.newest_entries(name, MAX_TRANSITIONS)) for name in names]
+            return [ServerHistory([], []) for _ in names]

@@ -17,7 +17,6 @@ from aiohttp import hdrs, web
 from loguru import logger
 
 from statemachine.core.log_entry import LogFilter
-from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Subscription
 from statemachine.publish.serialize import entry_message
 from statemachine.web.log import BAD_QUERY, FILTERS, ID_SCHEMA, event_id, requested_filter
@@ -90,7 +89,7 @@ class EventStream:
     async def _stream(
         self, request: web.Request, subscription: Subscription, wanted: LogFilter, since: int | None
     ) -> web.StreamResponse:
-        head = await self._ports.journal.read(JournalStore.last_seq)
+        head = await self._ports.journal.file.last_seq()
         # An id above the head belongs to another journal; continue from the head.
         after = head if since is None else min(since, head)
         response = _response()
@@ -123,8 +122,7 @@ class EventStream:
     async def _replay(self, send: Send, wanted: LogFilter, after: int) -> int:
         """Send the journal's entries with an id above `after`; return the id up to which it has been read."""
         while True:
-            query = partial(JournalStore.page_after, after=after, limit=REPLAY_PAGE, wanted=wanted)
-            page = await self._ports.journal.read(query)
+            page = await self._ports.journal.file.page_after(after, REPLAY_PAGE, wanted)
             await send(b"".join(entry_message(entry).frame for entry in page.entries))
             after = page.reached
             if not page.more:

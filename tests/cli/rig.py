@@ -160,7 +160,7 @@ class SmallDaemon:
     async def write_at_once(self, server: str, messages: Iterable[str]) -> None:
         """Transitions that are only in the journal, as after a restart."""
         writes = [Write(transition_entry(server, message), None) for message in messages]
-        await self._journal.read(lambda store: store.write(writes))
+        await self._journal.with_store(lambda store: store.write(writes))
 
     def _teller(self, server: str, told: "asyncio.Future[None]") -> Any:
         def tell(entry: LogEntry) -> None:

@@ -45,7 +45,7 @@ async def test_an_entry_and_its_attempt_are_written_as_they_stood(desk: Desk) ->
     desk.journal.append(entry(), one)
     one.message = "changed afterwards"
     await settled()
-    (back,) = await desk.journal.read(lambda store: store.open_attempts())
+    (back,) = await desk.journal.file.open_attempts()
     assert back.message == ""
 
 

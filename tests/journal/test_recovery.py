@@ -60,7 +60,7 @@ async def test_an_attempt_that_was_refused_is_not_written_later(desk: Desk) -> N
         await desk.journal.append_durably(attempt())
     desk.store.broken = None
     await asyncio.sleep(RETRY_S + 0.1)
-    assert await desk.journal.read(lambda store: store.open_attempts()) == []
+    assert await desk.journal.file.open_attempts() == []
 
 
 async def test_after_recovery_durability_is_promised_again(desk: Desk) -> None:
@@ -110,9 +110,9 @@ async def test_a_file_that_cannot_be_opened_is_tried_again_until_it_can(tmp_path
     with pytest.raises(JournalUnavailableError):
         await journal.append_durably(attempt())
     with pytest.raises(JournalUnavailableError):
-        await journal.read(lambda store: store.last_seq())
+        await journal.file.last_seq()
     journal.append(notice("kept"), None)
     await asyncio.sleep(3 * RETRY_S)
     assert journal.healthy
-    assert [one.message for one in await journal.read(lambda store: store.page_after(0, 9).entries)] == ["kept"]
+    assert [one.message for one in (await journal.file.page_after(0, 9)).entries] == ["kept"]
     await journal.close()

@@ -204,16 +204,16 @@ def reopened(path: Path, store: JournalStore) -> JournalStore:
 
 
 def test_a_life_is_known_by_the_number_after_which_it_began(store: JournalStore, path: Path) -> None:
-    assert store.lives(-1) == [DaemonRun(0, 0.0)]
+    assert store.runs(-1) == [DaemonRun(0, 0.0)]
     written(store, entry(), entry())
     store.heartbeat(150.0)
     store = reopened(path, store)
-    assert store.lives(-1) == [DaemonRun(0, 150.0), DaemonRun(2, 0.0)]
+    assert store.runs(-1) == [DaemonRun(0, 150.0), DaemonRun(2, 0.0)]
     written(store, entry())
     store.heartbeat(300.0)
-    assert store.lives(-1) == [DaemonRun(0, 150.0), DaemonRun(2, 300.0)]
-    assert store.lives(0) == [DaemonRun(2, 300.0)]
-    assert store.lives(2) == []
+    assert store.runs(-1) == [DaemonRun(0, 150.0), DaemonRun(2, 300.0)]
+    assert store.runs(0) == [DaemonRun(2, 300.0)]
+    assert store.runs(2) == []
     store.close()
 
 
@@ -224,7 +224,7 @@ def test_a_life_that_wrote_nothing_but_signs_leaves_nothing_of_itself(store: Jou
     store = reopened(path, store)
     written(store, entry())
     store = reopened(path, store)
-    assert [life.after_seq for life in store.lives(-1)] == [0, 1, 2]
+    assert [life.after_seq for life in store.runs(-1)] == [0, 1, 2]
     store.close()
 
 
@@ -233,7 +233,7 @@ def test_a_life_begins_with_its_first_entry_also_without_a_sign(store: JournalSt
     store = reopened(path, store)
     written(store, entry())
     store = reopened(path, store)
-    assert store.lives(-1) == [DaemonRun(0, 0.0), DaemonRun(1, 0.0), DaemonRun(2, 0.0)]
+    assert store.runs(-1) == [DaemonRun(0, 0.0), DaemonRun(1, 0.0), DaemonRun(2, 0.0)]
     store.close()
 
 
@@ -243,7 +243,7 @@ def test_pruning_keeps_the_last_of_the_old_lives(store: JournalStore, path: Path
         store.heartbeat(seen_at)
         store = reopened(path, store)
     store.prune(older_than=400.0, keep=1_000)
-    assert store.lives(-1) == [DaemonRun(2, 300.0), DaemonRun(3, 900.0), DaemonRun(4, 0.0)]
+    assert store.runs(-1) == [DaemonRun(2, 300.0), DaemonRun(3, 900.0), DaemonRun(4, 0.0)]
     store.close()
 
 

@@ -68,7 +68,7 @@ class Scene:
     async def write(self, log: Chronicle) -> None:
         """Put a story's entries at the journal's end, which numbers them anew."""
         writes = [Write(entry._replace(seq=None), None) for entry in log.entries]
-        await self.journal.read(lambda store: store.write(writes))
+        await self.journal.with_store(lambda store: store.write(writes))
 
     async def share(self, window: str = "24h") -> float | None:
         """The fleet's."""

@@ -21,7 +21,7 @@ async def test_the_journal_gets_round_to_writing_between_two_pages(tmp_path: Pat
     journal = quiet_journal(lambda: JournalStore(tmp_path / "j.sqlite3"), thread, lambda _: told.set())
     await journal.open()
     writes = [Write(entry(), None) for _ in range(PAGES * PAGE)]
-    await journal.read(lambda store: store.write(writes))
+    await journal.with_store(lambda store: store.write(writes))
     reading = asyncio.create_task(Warmth(journal, Snapshot(), lambda: BEGIN).catch_up())
     await asyncio.sleep(0)
     journal.append(entry(), None)
@@ -39,7 +39,7 @@ async def test_the_loop_goes_on_while_servers_are_added_up(tmp_path: Path) -> No
     for number in range(10 * SLICE):
         snapshot.put(view(f"s{number}"))
         log.loaded(f"s{number}")
-    await journal.read(lambda store: store.write([Write(one, None) for one in log.entries]))
+    await journal.with_store(lambda store: store.write([Write(one, None) for one in log.entries]))
     warmth = Warmth(journal, snapshot, lambda: BEGIN)
     await warmth.catch_up()
     summing = asyncio.create_task(warmth.survey())

@@ -20,7 +20,7 @@ FAILED = transition_entry(OTHER, "failed")._replace(group="lab", dest=State.FAIL
 
 
 async def fill(site: Site, *entries: LogEntry) -> None:
-    await site.journal.read(lambda store: store.write([Write(entry, None) for entry in entries]))
+    await site.journal.with_store(lambda store: store.write([Write(entry, None) for entry in entries]))
 
 
 async def mixed(site: Site) -> None:

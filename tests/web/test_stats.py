@@ -40,7 +40,7 @@ PAST = [
 
 
 async def stats(site: Site, query: str = "", past: list[LogEntry] = PAST) -> dict[str, Any]:
-    await site.journal.read(lambda store: store.write([Write(one, None) for one in past]))
+    await site.journal.with_store(lambda store: store.write([Write(one, None) for one in past]))
     status, body = await site.get(f"/api/stats{query}")
     assert status == 200
     return dict(body)

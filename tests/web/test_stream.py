@@ -14,6 +14,7 @@ from aiohttp.web import Application
 from typing_extensions import override
 
 from statemachine.core.view import ServerView
+from statemachine.journal.file import JournalFile
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import QUEUE_LIMIT
@@ -78,11 +79,12 @@ class MeddlingJournal(Journal[ServerView]):
     def __init__(self, journal: Journal[ServerView], meddle: Callable[[str], Awaitable[None]]) -> None:
         self._journal = journal
         self._meddle = meddle
+        self.file = JournalFile(self.with_store)
 
     @override
-    async def read(self, query: Callable[[JournalStore], T]) -> T:
+    async def with_store(self, call: Callable[[JournalStore], T]) -> T:
         await self._meddle("before")
-        answer = await self._journal.read(query)
+        answer = await self._journal.with_store(call)
         await self._meddle("after")
         return answer
 

@@ -47,7 +47,7 @@ class Stage:
         self.told.append((one.message, one.seq))
 
     async def kept(self) -> list[tuple[str, int | None]]:
-        page = await self.journal.read(lambda store: store.page_after(0, 99_999))
+        page = await self.journal.file.page_after(0, 99_999)
         return [(one.message, one.seq) for one in page.entries]
 
     async def broken(self) -> None:
@@ -253,7 +253,7 @@ async def test_attempts_can_be_read_and_stand_as_they_were_last_appended(stage: 
     stage.journal.append(None, one)
     one.message = "changed afterwards"
     await settled()
-    (back,) = await stage.journal.read(lambda store: store.newest_attempts("a", 9))
+    ((back,), _) = (await stage.journal.file.histories(["a"], 9, 9))[0]
     assert (back.outcome, back.message) == (Outcome.ACCEPTED, "")
 
 

@@ -68,7 +68,7 @@ class SharedBus(Bus):
         if not self._hears:
             self._hears = True
             with suppress(CutOffError):
-                await self._store.hear(LIVE, self._hear)
+                await self._store.subscribe(LIVE, self._hear)
 
     def _tell(self, names: list[str]) -> None:
         message, half = self._message(names), len(names) // 2
@@ -76,7 +76,7 @@ class SharedBus(Bus):
             self._tell(names[:half])
             self._tell(names[half:])
         else:
-            self._store.tell(LIVE, message)
+            self._store.publish(LIVE, message)
 
     @override
     def publish_live(self, server: str, view: Callable[[], ServerView | None]) -> None:

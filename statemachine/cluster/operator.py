@@ -25,7 +25,7 @@ class ForwardingOperator:
 
     async def listen(self) -> None:
         """Carry out what other nodes pass on, from now on."""
-        await self._store.answer(_subject(self._node), self._asked)
+        await self._store.respond(_subject(self._node), self._asked)
 
     async def act(self, server: str, action: Action) -> bool:
         """Carry out the action here, or have the server's owner do so."""
@@ -37,7 +37,7 @@ class ForwardingOperator:
         if owner is None or owner == self._node:
             raise NotOwnedError(f"no node looks after {server} at the moment; try again in some seconds")
         try:
-            said = await self._store.ask(_subject(owner), orjson.dumps([server, action]))
+            said = await self._store.request(_subject(owner), orjson.dumps([server, action]))
         except CutOffError as error:
             raise NotOwnedError(f"node {owner}, which looks after {server}, does not answer") from error
         if said != b"done":

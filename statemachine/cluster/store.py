@@ -1,7 +1,6 @@
-"""What several daemons need of the engine between them, and nothing else of it: the seam where tests put another.
+"""The port to the store that the nodes of a cluster share: a log, key-value buckets and messages between nodes.
 
-A log that numbers what is appended; buckets whose keys change only by compare-and-set; words between nodes that may be
-lost. `nats/` is the real one.
+`nats/` implements it; tests use a fake.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -20,20 +19,20 @@ class Dataset(StrEnum):
 
 
 class CutOffError(Exception):
-    """The store did not answer in time, or cannot be reached. Whether a write was done is not known."""
+    """The store cannot be reached or did not answer in time. A write may or may not have been applied."""
 
 
 class ClusterUnavailableError(Exception):
-    """A daemon cannot be a node: a package is missing, or no server of the engine answers."""
+    """The daemon cannot join a cluster: a package is missing, or no NATS server answers."""
 
 
 class ConflictError(Exception):
-    """The key has another revision than the one that was expected: somebody else has written it."""
+    """The key is at another revision than the expected one: another client has written it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """One value. `revision` is the number of the write within its dataset, rising; `key` is empty in the log."""
+    """One value. `revision` is the number of its write within the dataset, rising; `key` is empty in the log."""
 
     key: str
     value: bytes
@@ -42,55 +41,61 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What has come, in order of revision. `caught_up`: nothing more was there when the last of it was read."""
+    """New values in order of revision. `caught_up`: no more were stored when the last one was read."""
 
     kept: Sequence[Kept]
     caught_up: bool
 
 
 class SharedStore(Protocol):
-    """Every call but `follow` and `tell` ends within `timeout_s`, by CutOffError if by nothing else."""
+    """One node's connection. Every call except `follow` and `publish` ends within the store's timeout.
+
+    A call that gets no answer in that time raises CutOffError.
+    """
 
     @property
     def lineage(self) -> int:
-        """A number (1 to 2**31 - 1) that tells this log from one that was made anew and numbers from 1 again."""
+        """A number (1 to 2**31 - 1) that identifies this log; a log that was deleted and created again has another."""
         ...
 
     async def append(self, value: bytes, message_id: str) -> int:
-        """Append to the log; its number once most of the engine's servers have it.
+        """Append to the log; return the number of the entry once most of the store's servers have it.
 
-        Appending again under the same id within two minutes gives the first number and changes nothing.
+        Appending again with the same id within two minutes returns the first number and changes nothing.
         """
         ...
 
     async def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
-        """Replace the value written as `revision` (0: there is none yet); its new revision. ConflictError otherwise."""
+        """Replace the value at `revision` (0: no value yet) and return the new revision; else raise ConflictError."""
         ...
 
     async def get(self, bucket: Dataset, key: str) -> Kept | None:
-        """The newest value, as the engine's leader knows it; None where there is none."""
+        """Return the latest value as the store's leader knows it, or None."""
         ...
 
     def follow(self, dataset: Dataset, after: int = 0) -> AsyncGenerator[Batch, None]:
-        """All that is kept with a revision above `after`, and then what comes, for ever: interruptions are waited out.
+        """Yield all values above revision `after`, then new ones indefinitely, across lost connections.
 
-        Nothing is left out and nothing comes twice, but that a bucket keeps only the newest value of each key. Where
-        there is nothing to begin with, an empty batch says so. Whoever stops reading closes the generator.
+        No value is skipped or repeated, except that a bucket has only the latest value of each key. If there are none
+        at first, the first batch is empty. The caller closes the generator.
         """
         ...
 
-    def tell(self, subject: str, value: bytes) -> None:
-        """Say something to all who hear this subject now, ourselves excepted; it may be lost."""
+    def publish(self, subject: str, value: bytes) -> None:
+        """Send a message to the other nodes that are subscribed now. It may be lost."""
         ...
 
-    async def hear(self, subject: str, heard: Callable[[bytes], None]) -> None:
-        """Call `heard` with whatever others tell under this subject from now on. It must not raise."""
+    async def subscribe(self, subject: str, on_message: Callable[[bytes], None]) -> None:
+        """Call `on_message`, which must not raise, with each message that other nodes publish.
+
+        After CutOffError the subscription starts when the store can be reached again.
+        """
         ...
 
-    async def ask(self, subject: str, value: bytes) -> bytes:
-        """What whoever answers this subject says. CutOffError where nobody does."""
+    async def request(self, subject: str, value: bytes) -> bytes:
+        """Send a request and return the response. Raises CutOffError if no node responds."""
         ...
 
-    async def answer(self, subject: str, answered: Callable[[bytes], Awaitable[bytes]]) -> None:
-        """Answer whatever is asked under this subject from now on."""
+    async def respond(self, subject: str, handler: Callable[[bytes], Awaitable[bytes]]) -> None:
+        """Respond to requests with what `handler` returns. After CutOffError this starts as in `subscribe`."""
         ...

@@ -1,8 +1,8 @@
-"""An engine made up in memory, as hard to live with as a real one, for a loop whose time may be virtual.
+"""An in-memory store with latency, partitions and writes in doubt, also for virtual time.
 
 engine = FakeEngine(latency=lambda: 0.001 + random.random() * 0.004)
 a, b = engine.store("a"), engine.store("b")
-engine.cut("a")  # what `a` asks for now ends in CutOffError, and what it follows waits for `engine.heal("a")`
+engine.cut("a")  # calls of `a` raise CutOffError, and what it follows waits for `engine.heal("a")`
 """
 
 import asyncio
@@ -18,17 +18,17 @@ from typing_extensions import override
 from statemachine.cluster.store import Batch, ConflictError, CutOffError, Dataset, Kept, SharedStore
 
 DEDUPLICATION_S = 120.0
-CHUNK = 100
+BATCH_SIZE = 100
 LINEAGE = 4711
 
 Result = TypeVar("Result")
-Heard = Callable[[bytes], None]
-Answered = Callable[[bytes], Awaitable[bytes]]
+OnMessage = Callable[[bytes], None]
+Handler = Callable[[bytes], Awaitable[bytes]]
 
 
 @dataclass
 class FakeDataset:
-    """What one dataset keeps, in order of revision."""
+    """The values of one dataset, in order of revision."""
 
     last: int = 0
     log: list[Kept] = field(default_factory=list)
@@ -50,10 +50,10 @@ class FakeDataset:
 
 
 class FakeEngine:
-    """What all nodes share.
+    """The data that all nodes share.
 
-    `latency` gives the seconds of one way, asked anew each time. `in_doubt` is asked at each write of a node that is
-    cut off: True lets the write be done, though the node never hears of it.
+    `latency` returns the seconds of each way. `in_doubt` is called for each write of a node that is cut off: if it
+    returns True, the write is applied although the node gets no answer.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class FakeEngine:
         self._changed = asyncio.Event()
 
     def store(self, node: str, timeout_s: float = 2.0) -> "FakeStore":
-        """What this node has of the engine from now on; what an earlier life of it heard and answered is forgotten."""
+        """Return a new connection of this node, which replaces its earlier one and that one's subscriptions."""
         self.stores[node] = FakeStore(self, node, timeout_s)
         return self.stores[node]
 
@@ -83,7 +83,7 @@ class FakeEngine:
         self.change()
 
     def down(self) -> None:
-        """Nobody reaches it; it forgets nothing."""
+        """Cut all nodes off. The data stays."""
         self.is_up = False
         self.change()
 
@@ -95,7 +95,7 @@ class FakeEngine:
         return self.is_up and node not in self._cut
 
     def trim(self, below: int) -> None:
-        """The log forgets all entries under this number."""
+        """Remove all entries of the log under this number."""
         log = self.datasets[Dataset.LOG]
         log.log = [kept for kept in log.log if kept.revision >= below]
 
@@ -123,7 +123,7 @@ class FakeEngine:
         return [store for name, store in self.stores.items() if name != node and self.reaches(name)]
 
     def change(self) -> None:
-        """Wake whoever waits for something to be different."""
+        """Wake everything that waits for a change."""
         self._changed.set()
         self._changed = asyncio.Event()
 
@@ -132,17 +132,17 @@ class FakeEngine:
 
 
 class FakeStore(SharedStore):
-    """One node's side of the engine. Made by `FakeEngine.store`."""
+    """One node's connection to the engine. Use `FakeEngine.store` to create it."""
 
     def __init__(self, engine: FakeEngine, node: str, timeout_s: float) -> None:
         self.node = node
         self.timeout_s = timeout_s
-        self.heard: dict[str, list[Heard]] = {}
-        self.answered: dict[str, Answered] = {}
+        self.subscribers: dict[str, list[OnMessage]] = {}
+        self.handlers: dict[str, Handler] = {}
         self._engine = engine
-        self._words: deque[tuple[str, bytes]] = deque()
-        self._last_word_at = 0.0
-        self._answering: set[asyncio.Future[bytes]] = set()
+        self._messages: deque[tuple[str, bytes]] = deque()
+        self._last_message_at = 0.0
+        self._responding: set[asyncio.Future[bytes]] = set()
 
     @property
     def connected(self) -> bool:
@@ -163,87 +163,87 @@ class FakeStore(SharedStore):
 
     @override
     async def get(self, bucket: Dataset, key: str) -> Kept | None:
-        return await self._there_and_back(lambda: self._engine.get(bucket, key))
+        return await self._round_trip(lambda: self._engine.get(bucket, key))
 
     @override
     async def follow(self, dataset: Dataset, after: int = 0) -> AsyncGenerator[Batch, None]:
-        has_begun = False
+        has_started = False
         while True:
-            await self._until_connected()
+            await self._wait_connected()
             kept = self._engine.datasets[dataset].above(after)
-            if has_begun and not kept:
+            if has_started and not kept:
                 await self._engine.changed()
                 continue
             await asyncio.sleep(self._engine.latency())
             if self.connected:
-                yield Batch(kept[:CHUNK], len(kept) <= CHUNK)
-                has_begun, after = True, kept[:CHUNK][-1].revision if kept else after
+                yield Batch(kept[:BATCH_SIZE], len(kept) <= BATCH_SIZE)
+                has_started, after = True, kept[:BATCH_SIZE][-1].revision if kept else after
 
     @override
-    def tell(self, subject: str, value: bytes) -> None:
+    def publish(self, subject: str, value: bytes) -> None:
         if self.connected:
             for store in self._engine.others(self.node):
-                store.send(subject, value)
+                store.deliver(subject, value)
 
     @override
-    async def hear(self, subject: str, heard: Heard) -> None:
-        self.heard.setdefault(subject, []).append(heard)
-        await self._there_and_back(lambda: None)
+    async def subscribe(self, subject: str, on_message: OnMessage) -> None:
+        self.subscribers.setdefault(subject, []).append(on_message)
+        await self._round_trip(lambda: None)
 
     @override
-    async def ask(self, subject: str, value: bytes) -> bytes:
+    async def request(self, subject: str, value: bytes) -> bytes:
         async with self._in_time():
-            await self._on_the_way()
-            answer = await self._whom(subject).be_asked(subject, value)
-            await self._on_the_way()
-            return answer
+            await self._one_way()
+            response = await self._responder(subject).handle_request(subject, value)
+            await self._one_way()
+            return response
 
     @override
-    async def answer(self, subject: str, answered: Answered) -> None:
-        self.answered[subject] = answered
-        await self._there_and_back(lambda: None)
+    async def respond(self, subject: str, handler: Handler) -> None:
+        self.handlers[subject] = handler
+        await self._round_trip(lambda: None)
 
-    def send(self, subject: str, value: bytes) -> None:
-        """Another node's word, on its way to this one; words do not overtake each other."""
+    def deliver(self, subject: str, value: bytes) -> None:
+        """Deliver another node's message after the latency; messages keep their order."""
         loop = asyncio.get_running_loop()
-        self._last_word_at = max(self._last_word_at, loop.time() + self._engine.latency())
-        self._words.append((subject, value))
-        loop.call_at(self._last_word_at, self._hear_next)
+        self._last_message_at = max(self._last_message_at, loop.time() + self._engine.latency())
+        self._messages.append((subject, value))
+        loop.call_at(self._last_message_at, self._deliver_next)
 
-    async def be_asked(self, subject: str, value: bytes) -> bytes:
-        """Goes on answering though whoever asked has given up; an answer that is cut off never comes."""
-        task = asyncio.ensure_future(self.answered[subject](value))
-        self._answering.add(task)
-        task.add_done_callback(self._answering.discard)
-        answer = await asyncio.shield(task)
-        await self._on_the_way()
-        return answer
+    async def handle_request(self, subject: str, value: bytes) -> bytes:
+        """Run the handler to its end even if the requester gives up. A response that is cut off never arrives."""
+        task = asyncio.ensure_future(self.handlers[subject](value))
+        self._responding.add(task)
+        task.add_done_callback(self._responding.discard)
+        response = await asyncio.shield(task)
+        await self._one_way()
+        return response
 
-    def _hear_next(self) -> None:
-        subject, value = self._words.popleft()
+    def _deliver_next(self) -> None:
+        subject, value = self._messages.popleft()
         if self.connected:
-            for heard in self.heard.get(subject, ()):
-                heard(value)
+            for on_message in self.subscribers.get(subject, ()):
+                on_message(value)
 
-    def _whom(self, subject: str) -> "FakeStore":
+    def _responder(self, subject: str) -> "FakeStore":
         for store in self._engine.others(self.node):
-            if subject in store.answered:
+            if subject in store.handlers:
                 return store
-        raise CutOffError(f"nobody answers {subject}")
+        raise CutOffError(f"no node responds to {subject}")
 
     async def _write(self, act: Callable[[], Result]) -> Result:
         if not self.connected and self._engine.is_up and self._engine.in_doubt():
             with suppress(ConflictError):
                 act()
-        return await self._there_and_back(act)
+        return await self._round_trip(act)
 
-    async def _there_and_back(self, act: Callable[[], Result]) -> Result:
+    async def _round_trip(self, act: Callable[[], Result]) -> Result:
         async with self._in_time():
-            await self._on_the_way()
+            await self._one_way()
             try:
                 return act()
             finally:
-                await self._on_the_way()
+                await self._one_way()
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
@@ -253,12 +253,12 @@ class FakeStore(SharedStore):
         except TimeoutError as error:
             raise CutOffError(f"{self.node} had no answer in time") from error
 
-    async def _on_the_way(self) -> None:
-        """One way. What is on its way when the node is cut off is lost."""
+    async def _one_way(self) -> None:
+        """Wait for the latency. A message under way when the node is cut off is lost."""
         await asyncio.sleep(self._engine.latency())
         if not self.connected:
             await asyncio.Event().wait()
 
-    async def _until_connected(self) -> None:
+    async def _wait_connected(self) -> None:
         while not self.connected:
             await self._engine.changed()

@@ -1,4 +1,4 @@
-"""Reading a shared store in the background, and waiting for what should come."""
+"""Follow a shared store in the background, and wait for expected values."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +11,7 @@ POLL_S = 0.01
 
 
 async def until(holds: Callable[[], bool]) -> float:
-    """For what has no event to wait for. Says for how long it slept: on a busy machine that is less than has passed."""
+    """Poll a condition that has no event. Return the seconds slept; on a busy machine more time passes."""
     slept = 0
     async with asyncio.timeout(PATIENCE_S):
         while not holds():
@@ -21,12 +21,12 @@ async def until(holds: Callable[[], bool]) -> float:
 
 
 class Follower:
-    """Reads in the background, and checks at each batch what must always hold."""
+    """Read in the background, and check that revisions rise."""
 
     def __init__(self, store: SharedStore, dataset: Dataset, after: int = 0) -> None:
         self.kept: list[Kept] = []
         self.batches: list[Batch] = []
-        self._came = asyncio.Event()
+        self._arrived = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._read(store, dataset, after))
 
     @property
@@ -36,8 +36,8 @@ class Follower:
     async def until(self, is_enough: Callable[["Follower"], bool]) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while not is_enough(self):
-                self._came.clear()
-                await self._came.wait()
+                self._arrived.clear()
+                await self._arrived.wait()
 
     async def close(self) -> None:
         self._task.cancel()
@@ -52,7 +52,7 @@ class Follower:
                     last = kept.revision
                 self.batches.append(batch)
                 self.kept.extend(batch.kept)
-                self._came.set()
+                self._arrived.set()
 
 
 @asynccontextmanager

@@ -1,4 +1,4 @@
-"""deploy/nats/nats.conf lets a node do all that it does, and nothing beyond."""
+"""The permissions in deploy/nats/nats.conf: sufficient for a node, and no more."""
 
 import re
 from pathlib import Path
@@ -13,16 +13,16 @@ from tests.cluster.following import following, until
 from tests.cluster.nats_rig import nats_rig
 
 CONF = Path(__file__).parents[2] / "deploy" / "nats" / "nats.conf"
-PASSWORD = "of-the-test"
+PASSWORD = "test-password"
 
 
 @pytest.fixture
 def conf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file, but for the servers beside it; addresses and folders are those of the rig."""
+    """The file without its cluster and store folder, which the rig sets."""
     monkeypatch.setenv("COMFYWARM_NATS_PASSWORD", PASSWORD)
     path = tmp_path / "nats.conf"
-    of_the_rig = r"^cluster \{.*?^\}|^  store_dir: .*?$"
-    path.write_text(re.sub(of_the_rig, "", CONF.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE))
+    set_by_the_rig = r"^cluster \{.*?^\}|^  store_dir: .*?$"
+    path.write_text(re.sub(set_by_the_rig, "", CONF.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE))
     return path
 
 
@@ -30,19 +30,19 @@ def options(url: str) -> NatsOptions:
     return NatsOptions(urls=[url.replace("//", f"//comfywarm:{PASSWORD}@")], replicas=1, timeout_s=1.0)
 
 
-async def answered(value: bytes) -> bytes:
+async def echo(value: bytes) -> bytes:
     return value
 
 
-async def test_its_permissions_are_enough(conf: Path, tmp_path: Path) -> None:
+async def test_nats_conf_permits_everything_a_node_does(conf: Path, tmp_path: Path) -> None:
     async with nats_rig(tmp_path, arguments=["-c", str(conf)]) as rig:
         async with connected(options(rig.urls[0])) as a, connected(options(rig.urls[0])) as b:
-            heard: list[bytes] = []
-            await b.hear("live", heard.append)
-            await b.answer("act.node", answered)
-            assert await a.ask("act.node", b"pause") == b"pause"
-            a.tell("live", b"figures")
-            await until(lambda: heard == [b"figures"])
+            received: list[bytes] = []
+            await b.subscribe("live", received.append)
+            await b.respond("act.node", echo)
+            assert await a.request("act.node", b"pause") == b"pause"
+            a.publish("live", b"figures")
+            await until(lambda: received == [b"figures"])
             for bucket in (Dataset.NODES, Dataset.SERVERS, Dataset.SHARED):
                 revision = await a.put(bucket, "192.0.2.1:8188", b"1", 0)
                 await a.put(bucket, "192.0.2.1:8188", b"2", revision)
@@ -56,14 +56,16 @@ async def test_its_permissions_are_enough(conf: Path, tmp_path: Path) -> None:
         assert "Violation" not in (rig.servers[0].folder / "server.log").read_text()
 
 
-@pytest.mark.parametrize("act", ["$JS.API.STREAM.PURGE.comfywarm_log", "$JS.API.STREAM.DELETE.KV_comfywarm_servers"])
-async def test_its_permissions_are_not_more(conf: Path, tmp_path: Path, act: str) -> None:
+@pytest.mark.parametrize(
+    "subject", ["$JS.API.STREAM.PURGE.comfywarm_log", "$JS.API.STREAM.DELETE.KV_comfywarm_servers"]
+)
+async def test_nats_conf_denies_purging_and_deleting(conf: Path, tmp_path: Path, subject: str) -> None:
     async with nats_rig(tmp_path, arguments=["-c", str(conf)]) as rig:
         async with connected(options(rig.urls[0])) as store:
             await store.append(b"x", "x")
         by_hand = Client()
         await by_hand.connect(options(rig.urls[0]).urls[0])
         with pytest.raises(NatsTimeoutError):
-            await by_hand.request(act, b"", timeout=0.5)
+            await by_hand.request(subject, b"", timeout=0.5)
         await by_hand.close()
         assert "Violation" in (rig.servers[0].folder / "server.log").read_text()

@@ -1,4 +1,4 @@
-"""What only the made-up engine can do, in virtual time: partitions, writes in doubt, words that keep their order."""
+"""The fake store in virtual time: partitions, writes in doubt, order of messages."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -9,22 +9,22 @@ import pytest
 
 from campaigns.simulation.loop import VirtualLoop
 from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept
-from tests.cluster.fake_store import CHUNK, FakeEngine
+from tests.cluster.fake_store import BATCH_SIZE, FakeEngine
 from tests.cluster.following import following
 
 
-def run(story: Coroutine[Any, Any, None]) -> None:
-    """In virtual time."""
+def run(test: Coroutine[Any, Any, None]) -> None:
+    """Run the test in virtual time."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(story)
+        runner.run(test)
 
 
 def elapsed() -> float:
     return asyncio.get_running_loop().time()
 
 
-def test_cut_off_takes_the_whole_timeout() -> None:
-    async def story() -> None:
+def test_append_while_cut_off_takes_the_whole_timeout() -> None:
+    async def test() -> None:
         engine = FakeEngine(latency=lambda: 0.1)
         store = engine.store("a", timeout_s=2.0)
         engine.cut("a")
@@ -35,11 +35,11 @@ def test_cut_off_takes_the_whole_timeout() -> None:
         assert await store.append(b"x", "x") == 1
         assert elapsed() == pytest.approx(2.2)
 
-    run(story())
+    run(test())
 
 
-def test_a_write_in_doubt_may_have_been_done() -> None:
-    async def story() -> None:
+def test_put_in_doubt_may_be_applied() -> None:
+    async def test() -> None:
         engine = FakeEngine(in_doubt=lambda: True)
         a, b = engine.store("a"), engine.store("b")
         engine.cut("a")
@@ -50,11 +50,11 @@ def test_a_write_in_doubt_may_have_been_done() -> None:
         with pytest.raises(ConflictError):
             await a.put(Dataset.SERVERS, "s", b"a", 0)
 
-    run(story())
+    run(test())
 
 
-def test_an_answer_is_lost_on_its_way_back() -> None:
-    async def story() -> None:
+def test_append_cut_off_after_sending_is_applied() -> None:
+    async def test() -> None:
         engine = FakeEngine(latency=lambda: 1.0)
         store = engine.store("a", timeout_s=3.0)
         asyncio.get_running_loop().call_later(1.5, engine.cut, "a")
@@ -62,11 +62,11 @@ def test_an_answer_is_lost_on_its_way_back() -> None:
             await store.append(b"x", "x")
         assert engine.datasets[Dataset.LOG].last == 1
 
-    run(story())
+    run(test())
 
 
-def test_nothing_is_written_while_all_is_down() -> None:
-    async def story() -> None:
+def test_append_while_engine_is_down_is_not_applied() -> None:
+    async def test() -> None:
         engine = FakeEngine(in_doubt=lambda: True)
         store = engine.store("a")
         engine.down()
@@ -75,45 +75,45 @@ def test_nothing_is_written_while_all_is_down() -> None:
         engine.up()
         assert await store.append(b"y", "y") == 1
 
-    run(story())
+    run(test())
 
 
-def test_the_partitioned_node_reads_later_what_the_others_wrote() -> None:
-    async def story() -> None:
+def test_follow_after_partition_yields_missed_values() -> None:
+    async def test() -> None:
         engine = FakeEngine(latency=Random(1).random)
         a, b = engine.store("a", timeout_s=9.0), engine.store("b", timeout_s=9.0)
         async with following(a, Dataset.LOG) as log:
             await b.append(b"0", "0")
             await log.until(lambda log: len(log.kept) == 1)
             engine.cut("a")
-            for i in range(1, 2 * CHUNK):
+            for i in range(1, 2 * BATCH_SIZE):
                 await b.append(b"%d" % i, str(i))
             assert len(log.kept) == 1
             engine.heal("a")
-            await log.until(lambda log: len(log.kept) == 2 * CHUNK)
-        assert [int(value) for value in log.values] == list(range(2 * CHUNK))
+            await log.until(lambda log: len(log.kept) == 2 * BATCH_SIZE)
+        assert [int(value) for value in log.values] == list(range(2 * BATCH_SIZE))
         assert [batch.caught_up for batch in log.batches][-2:] == [False, True]
 
-    run(story())
+    run(test())
 
 
-def test_words_do_not_overtake_each_other() -> None:
-    async def story() -> None:
+def test_publish_random_latency_keeps_the_order() -> None:
+    async def test() -> None:
         engine = FakeEngine(latency=Random(2).random)
         a, b = engine.store("a"), engine.store("b")
-        heard: list[int] = []
-        await b.hear("news", lambda value: heard.append(int(value)))
+        received: list[int] = []
+        await b.subscribe("news", lambda value: received.append(int(value)))
         for i in range(50):
-            a.tell("news", b"%d" % i)
+            a.publish("news", b"%d" % i)
             await asyncio.sleep(0.01)
         await asyncio.sleep(1.0)
-        assert heard == list(range(50))
+        assert received == list(range(50))
 
-    run(story())
+    run(test())
 
 
-def test_a_trimmed_log_is_read_from_what_is_left() -> None:
-    async def story() -> None:
+def test_follow_trimmed_log_starts_at_the_oldest_entry() -> None:
+    async def test() -> None:
         engine = FakeEngine()
         store = engine.store("a")
         for i in range(10):
@@ -123,11 +123,11 @@ def test_a_trimmed_log_is_read_from_what_is_left() -> None:
             await log.until(lambda log: bool(log.kept))
         assert [kept.revision for kept in log.kept] == [8, 9, 10]
 
-    run(story())
+    run(test())
 
 
-def test_the_same_id_after_two_minutes_is_another_entry() -> None:
-    async def story() -> None:
+def test_append_same_id_after_two_minutes_is_a_new_entry() -> None:
+    async def test() -> None:
         store = FakeEngine().store("a")
         assert await store.append(b"x", "x") == 1
         await asyncio.sleep(119)
@@ -135,4 +135,4 @@ def test_the_same_id_after_two_minutes_is_another_entry() -> None:
         await asyncio.sleep(2)
         assert await store.append(b"x", "x") == 2
 
-    run(story())
+    run(test())

@@ -1,21 +1,24 @@
-"""What only the store over NATS has to do: logins, what others did to its streams, and servers that say nothing."""
+"""The store over NATS: logins, streams that others changed, and servers that do not answer."""
 
 import asyncio
+import json
 import ssl
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from statemachine.cluster.nats import NatsOptions, connected
-from statemachine.cluster.nats.connection import Connection
+from statemachine.cluster.nats.connection import Connection, cancel_all
 from statemachine.cluster.store import Batch, CutOffError, Dataset, Kept, SharedStore
 from tests.cluster.following import PATIENCE_S, POLL_S, following, until
 from tests.cluster.nats_rig import NatsRig, nats_rig
@@ -26,8 +29,8 @@ def options(rig: NatsRig, **others: Any) -> NatsOptions:
     return NatsOptions(urls=rig.urls, **{"replicas": 1, "timeout_s": 1.0, **others})
 
 
-async def appended(store: SharedStore, value: bytes, message_id: str) -> int:
-    """However often it takes."""
+async def append_with_retries(store: SharedStore, value: bytes, message_id: str) -> int:
+    """Append until it succeeds."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             with suppress(CutOffError):
@@ -35,13 +38,13 @@ async def appended(store: SharedStore, value: bytes, message_id: str) -> int:
             await asyncio.sleep(POLL_S)
 
 
-def test_without_the_extra_its_name_is_told() -> None:
+def test_import_without_nats_py_names_the_extra() -> None:
     program = "import sys; sys.modules['nats'] = None; import statemachine.cluster.nats"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert "cluster needs the extra comfywarm[cluster]" in done.stderr
 
 
-async def test_nobody_there() -> None:
+async def test_connected_no_server_raises_without_the_password() -> None:
     begun, port = time.perf_counter(), free_port()
     with pytest.raises(CutOffError) as caught:
         async with connected(NatsOptions(urls=[f"nats://user:secret@127.0.0.1:{port}"]), patience_s=0.5):
@@ -53,30 +56,30 @@ async def test_nobody_there() -> None:
     )
 
 
-async def test_more_replicas_than_servers(tmp_path: Path) -> None:
+async def test_connected_too_many_replicas_raises(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig:
         with pytest.raises(CutOffError, match="replicas"):
             async with connected(NatsOptions(urls=rig.urls, replicas=3), patience_s=0.2):
                 pass
 
 
-async def test_two_fleets_share_an_engine(tmp_path: Path) -> None:
+async def test_prefix_separates_fleets_on_one_server(tmp_path: Path) -> None:
     async with (
         nats_rig(tmp_path) as rig,
         connected(options(rig, prefix="one")) as one,
         connected(options(rig, prefix="two")) as two,
     ):
-        heard: list[bytes] = []
-        await two.hear("news", heard.append)
-        one.tell("news", b"of one")
+        received: list[bytes] = []
+        await two.subscribe("news", received.append)
+        one.publish("news", b"of one")
         assert await one.append(b"x", "x") == 1
         assert await two.append(b"y", "x") == 1
         await one.put(Dataset.SHARED, "k", b"one", 0)
         assert await two.get(Dataset.SHARED, "k") is None
-        assert heard == []
+        assert received == []
 
 
-async def test_a_log_that_was_trimmed_is_read_from_what_is_left(tmp_path: Path) -> None:
+async def test_follow_trimmed_log_starts_at_the_oldest_entry(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig, log_max_messages=3)) as store:
         for i in range(10):
             await store.append(b"%d" % i, str(i))
@@ -86,7 +89,7 @@ async def test_a_log_that_was_trimmed_is_read_from_what_is_left(tmp_path: Path) 
         assert log.batches[-1].caught_up
 
 
-async def test_a_restart_keeps_everything(tmp_path: Path) -> None:
+async def test_restart_of_nats_keeps_values_and_lineage(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig:
         async with connected(options(rig)) as store:
             lineage = store.lineage
@@ -100,15 +103,15 @@ async def test_a_restart_keeps_everything(tmp_path: Path) -> None:
             assert await store.get(Dataset.NODES, "n") == Kept("n", b"n", revision)
 
 
-async def test_another_life_has_another_lineage(tmp_path: Path) -> None:
+async def test_lineage_differs_between_logs(tmp_path: Path) -> None:
     lineages = set()
-    for life in ("one", "two"):
-        async with nats_rig(tmp_path / life) as rig, connected(options(rig)) as store:
+    for folder in ("one", "two"):
+        async with nats_rig(tmp_path / folder) as rig, connected(options(rig)) as store:
             lineages.add(store.lineage)
     assert len(lineages) == 2
 
 
-async def test_a_stream_that_was_made_anew_is_not_taken_for_the_old_one(tmp_path: Path) -> None:
+async def test_follow_recreated_stream_yields_nothing_of_it(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store, following(store, Dataset.LOG) as log:
         await store.append(b"old", "1")
         await log.until(lambda log: log.values == [b"old"])
@@ -125,7 +128,7 @@ async def test_a_stream_that_was_made_anew_is_not_taken_for_the_old_one(tmp_path
         assert log.values == [b"old"]
 
 
-async def test_a_log_whose_entries_are_too_old_is_empty_at_once(tmp_path: Path) -> None:
+async def test_follow_expired_log_is_empty_at_once(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig, log_max_age_s=0.2)) as store:
         await store.append(b"old", "1")
         await asyncio.sleep(0.5)
@@ -136,7 +139,7 @@ async def test_a_log_whose_entries_are_too_old_is_empty_at_once(tmp_path: Path) 
         assert time.perf_counter() - begun < 0.3
 
 
-async def test_a_key_that_was_deleted_by_hand_is_not_there(tmp_path: Path) -> None:
+async def test_key_deleted_by_hand_can_be_created_again(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
         await store.put(Dataset.NODES, "n", b"1", 0)
         async with following(store, Dataset.NODES) as nodes:
@@ -151,28 +154,28 @@ async def test_a_key_that_was_deleted_by_hand_is_not_there(tmp_path: Path) -> No
         assert nodes.values == [b"1", b"2"]
 
 
-async def test_a_server_that_freezes_is_left(tmp_path: Path) -> None:
-    """Calls end by their own limit, before the connection does; it ends some 2 s later, and a new one is made."""
+async def test_connection_frozen_server_is_left(tmp_path: Path) -> None:
+    """Calls end at their timeout. The connection ends about 2 s later, and a new one is made."""
     async with nats_rig(tmp_path) as rig, connected(options(rig, timeout_s=0.5)) as store:
         rig.pause(0)
-        calls = store.append(b"x", "x"), store.get(Dataset.NODES, "n"), store.ask("what", b"?")
+        calls = store.append(b"x", "x"), store.get(Dataset.NODES, "n"), store.request("echo", b"?")
         results = await asyncio.gather(*calls, return_exceptions=True)
         assert store.connected
         assert [type(result) for result in results] == [CutOffError] * 3
         assert await until(lambda: not store.connected) < 3.0
         rig.resume(0)
         await until(lambda: store.connected)
-        assert await appended(store, b"x", "x") == 1
+        assert await append_with_retries(store, b"x", "x") == 1
 
 
-@pytest.mark.parametrize("made_of_it", [None, NatsError("an answer came meanwhile")])
-async def test_a_cancellation_that_nats_swallows_is_not_lost(made_of_it: NatsError | None) -> None:
+@pytest.mark.parametrize("raised_instead", [None, NatsError("a response arrived meanwhile")])
+async def test_deadline_swallowed_cancellation_is_raised(raised_instead: NatsError | None) -> None:
     async def call() -> None:
-        async with Connection(NatsOptions(urls=[])).in_time(10.0):
+        async with Connection(NatsOptions(urls=[])).deadline(10.0):
             with suppress(asyncio.CancelledError):
                 await asyncio.sleep(10.0)
-            if made_of_it is not None:
-                raise made_of_it
+            if raised_instead is not None:
+                raise raised_instead
 
     task = asyncio.ensure_future(call())
     await asyncio.sleep(0)
@@ -181,7 +184,7 @@ async def test_a_cancellation_that_nats_swallows_is_not_lost(made_of_it: NatsErr
     assert task.cancelled()
 
 
-async def test_a_call_can_be_cancelled_at_any_instant(tmp_path: Path) -> None:
+async def test_append_cancelled_at_any_moment_is_cancelled(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
         for i in range(300):
             call = asyncio.ensure_future(store.append(b"x", str(i)))
@@ -191,7 +194,7 @@ async def test_a_call_can_be_cancelled_at_any_instant(tmp_path: Path) -> None:
             assert call.cancelled() == was_cancelled
 
 
-async def test_a_call_ends_with_the_connection(tmp_path: Path) -> None:
+async def test_append_lost_connection_raises_at_once(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
         rig.pause(0)
         call = asyncio.ensure_future(store.append(b"x", "x"))
@@ -203,7 +206,7 @@ async def test_a_call_ends_with_the_connection(tmp_path: Path) -> None:
         assert time.perf_counter() - begun < 0.5
 
 
-async def test_nothing_is_sent_late(tmp_path: Path) -> None:
+async def test_append_while_disconnected_is_not_sent_later(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
         await rig.kill(0)
         await until(lambda: not store.connected)
@@ -221,7 +224,9 @@ async def test_nothing_is_sent_late(tmp_path: Path) -> None:
         (["--auth", "secret"], {"token": "secret"}),
     ],
 )
-async def test_logins(tmp_path: Path, server: list[str], client: dict[str, str]) -> None:
+async def test_connected_login_is_required_and_accepted(
+    tmp_path: Path, server: list[str], client: dict[str, str]
+) -> None:
     async with nats_rig(tmp_path, arguments=server) as rig:
         with pytest.raises(CutOffError, match="Authorization"):
             async with connected(options(rig), patience_s=0.3):
@@ -230,7 +235,7 @@ async def test_logins(tmp_path: Path, server: list[str], client: dict[str, str])
             assert await store.append(b"x", "x") == 1
 
 
-async def test_tls(tmp_path: Path) -> None:
+async def test_connected_tls_server_is_accepted(tmp_path: Path) -> None:
     authority = trustme.CA()
     certificate = authority.issue_cert("127.0.0.1")
     certificate.private_key_pem.write_to_path(tmp_path / "key.pem")
@@ -243,3 +248,61 @@ async def test_tls(tmp_path: Path) -> None:
         connected(options(rig, tls=context)) as store,
     ):
         assert await store.append(b"x", "x") == 1
+
+
+class RecordingServer:
+    """A NATS server that only answers pings. `commands` are the verbs received over all connections."""
+
+    def __init__(self) -> None:
+        self.commands: list[str] = []
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.writers.append(writer)
+        info = {"server_id": "S", "version": "2.12.0", "proto": 1, "max_payload": 1_000_000, "headers": True}
+        writer.write(b"INFO " + json.dumps(info).encode() + b"\r\n")
+        while line := await reader.readline():
+            self.commands.append(line.split()[0].decode())
+            if self.commands[-1] == "PING":
+                writer.write(b"PONG\r\n")
+        writer.close()
+
+    @property
+    def has_processed_subscriptions(self) -> bool:
+        """Whether a ping was answered after the last subscription."""
+        return "PING" in self.commands[self.commands.index("SUB") :]
+
+
+@asynccontextmanager
+async def recorded_connection() -> AsyncIterator[tuple[RecordingServer, Connection]]:
+    recording = RecordingServer()
+    server = await asyncio.start_server(recording.serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    connection = Connection(NatsOptions(urls=[f"nats://127.0.0.1:{port}"]))
+    running = asyncio.ensure_future(connection.run())
+    try:
+        await connection.wait_connected()
+        yield recording, connection
+    finally:
+        await cancel_all([running])
+        server.close()
+
+
+async def ignore(_: Msg) -> None:
+    """Handle a message."""
+
+
+async def test_subscribe_returns_once_the_server_has_processed_it() -> None:
+    async with recorded_connection() as (server, connection):
+        await connection.subscribe("s", ignore)
+        assert server.has_processed_subscriptions
+
+
+async def test_reconnect_is_up_once_subscriptions_are_processed() -> None:
+    async with recorded_connection() as (server, connection):
+        await connection.subscribe("s", ignore)
+        server.commands.clear()
+        server.writers[0].close()
+        await until(lambda: not connection.is_connected)
+        await connection.wait_connected()
+        assert server.has_processed_subscriptions

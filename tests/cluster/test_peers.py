@@ -41,7 +41,7 @@ async def test_live_figures_are_gathered(tmp_path: Path) -> None:
     shared = engine()
     async with two(shared, tmp_path) as (one, other):
         messages: list[bytes] = []
-        await other.store.hear(LIVE, messages.append)
+        await other.store.subscribe(LIVE, messages.append)
         for number in range(100):
             go_on(one, State.WARMING, 1.0, progress=number / 100)
         await settled()
@@ -73,7 +73,7 @@ async def test_large_messages_are_told_in_parts(tmp_path: Path) -> None:
     other.servers = ("c",)
     async with running(one, other):
         sizes: list[int] = []
-        await other.store.hear(LIVE, lambda value: sizes.append(len(value)))
+        await other.store.subscribe(LIVE, lambda value: sizes.append(len(value)))
         for name in servers:
             one.snapshot.attach(name, ServerDetail(check=CheckDetail(raw="显" * 6_000)))
             view = line(name)
@@ -100,7 +100,7 @@ async def test_what_is_not_understood_is_passed_over(tmp_path: Path) -> None:
     async with two(engine(), tmp_path) as (one, other):
         session = one.node.membership.session
         for garbage in (b"", b"7", b"[1]", b"{}", orjson.dumps([session, [[[1], {}]]]), orjson.dumps([session, [1]])):
-            one.store.tell(LIVE, garbage)
+            one.store.publish(LIVE, garbage)
         go_on(one, State.LOADED, 5.0)
         await settled()
         assert state_at(other) is State.LOADED
@@ -157,4 +157,4 @@ async def test_that_nobody_hears_at_the_start_does_not_matter_later(tmp_path: Pa
         go_on(one, State.LOADED, 5.0)
         await settled()
         assert state_at(other) is State.LOADED
-        assert len(other.store.heard[LIVE]) == 1
+        assert len(other.store.subscribers[LIVE]) == 1

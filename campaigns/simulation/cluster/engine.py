@@ -80,16 +80,16 @@ class NodeStore(FakeStore):
         return await self._sent(super().get(bucket, key))
 
     @override
-    def send(self, subject: str, value: bytes) -> None:
+    def deliver(self, subject: str, value: bytes) -> None:
         if not self._process.dead:
-            send = super().send
-            self._process.run(lambda: send(subject, value))
+            deliver = super().deliver
+            self._process.run(lambda: deliver(subject, value))
 
     @override
-    async def be_asked(self, subject: str, value: bytes) -> bytes:
+    async def handle_request(self, subject: str, value: bytes) -> bytes:
         if self._process.dead:
             await asyncio.Event().wait()
-        return bytes(await asyncio.shield(self._process.begin(super().be_asked(subject, value))))
+        return bytes(await asyncio.shield(self._process.begin(super().handle_request(subject, value))))
 
     async def _sent(self, work: Coroutine[Any, Any, T]) -> T:
         if self._process.dead:

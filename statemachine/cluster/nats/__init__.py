@@ -1,6 +1,6 @@
-"""The shared store over NATS JetStream, and all that knows of NATS.
+"""The shared store over NATS JetStream; the only package that knows NATS.
 
-The log is a stream; nodes, servers and shared are key-value buckets that `nats kv` can look into.
+The log is a stream; nodes, servers and shared are key-value buckets, which `nats kv` can read.
 """
 
 try:

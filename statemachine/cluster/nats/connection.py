@@ -1,7 +1,7 @@
-"""A connection that is lost and made again, for ever.
+"""A connection to NATS that is opened again whenever it is lost.
 
-nats-py could reconnect by itself, but then sends what was written meanwhile, late; and after some errors it gives up
-for good. So each of its clients lives for one connection, and whatever it has not sent goes with it.
+nats-py can reconnect by itself, but then sends buffered writes late, and after some errors it gives up. Each of its
+clients is therefore used for one connection, and its unsent data is dropped with it.
 """
 
 import asyncio
@@ -18,59 +18,57 @@ from statemachine.cluster.nats.options import NatsOptions
 from statemachine.cluster.store import CutOffError
 
 CONNECT_S = 2
-PAUSE_S = 0.25
-"""Between two tries."""
+RETRY_S = 0.25
 PING_S = 0.5
-SILENCE_S = 2
-"""A server that does not answer a ping for this long is left for another."""
+PING_TIMEOUT_S = 2
+"""A server that does not answer a ping within this time is left for another."""
 CLOSE_S = 1.0
 
-FAULTS = (Error, OSError, TimeoutError, RuntimeError)
-"""What going wrong looks like in nats-py; the last is what uvloop says of a connection that was closed meanwhile."""
+NATS_ERRORS = (Error, OSError, TimeoutError, RuntimeError)
+"""What nats-py raises; RuntimeError is uvloop's for a connection that was closed meanwhile."""
+
+MessageHandler = Callable[[Msg], Awaitable[None]]
 
 
 def describe(error: BaseException) -> str:
-    """What its `repr` does not say in nats-py, nor its `str` in Python."""
+    """Return type and text: nats-py's `repr` lacks the text, and some errors of Python have none."""
     return f"{type(error).__name__} {error}"
 
 
-Ear = Callable[[Msg], Awaitable[None]]
-
-
 class Connection:
-    """Its subscriptions and `wakes` (set whenever the connection comes or goes) outlive its clients.
+    """Subscriptions and `wakes`, which are set whenever the connection is made or lost, outlive the clients.
 
-    `trouble` says why there is none now; it is empty while there is one.
+    `last_error` says why there is no connection; it is empty while there is one.
     """
 
     def __init__(self, options: NatsOptions) -> None:
         self.wakes: set[asyncio.Event] = set()
-        self.trouble = ""
+        self.last_error = ""
         self._options = options
         self._client: Client | None = None
-        self._up = asyncio.Event()
-        self._ears: list[tuple[str, Ear]] = []
+        self._connected = asyncio.Event()
+        self._subscriptions: list[tuple[str, MessageHandler]] = []
         self._deadlines: set[asyncio.Timeout] = set()
 
     @property
-    def is_up(self) -> bool:
+    def is_connected(self) -> bool:
         return self._client is not None and self._client.is_connected
 
     @property
     def client(self) -> Client:
-        """The present one; CutOffError without."""
+        """The current client. Raises CutOffError if there is no connection."""
         if self._client is None or not self._client.is_connected:
             raise CutOffError("not connected to NATS")
         return self._client
 
-    async def until_up(self) -> None:
-        await self._up.wait()
+    async def wait_connected(self) -> None:
+        await self._connected.wait()
 
     @asynccontextmanager
-    async def in_time(self, seconds: float) -> AsyncIterator[None]:
-        """TimeoutError after so long, and at once when the connection is lost: nats-py would go on waiting.
+    async def deadline(self, seconds: float) -> AsyncIterator[None]:
+        """Raise TimeoutError after `seconds`, or at once if the connection is lost, which nats-py does not notice.
 
-        A cancellation within the block is raised at its end, whatever nats-py has made of it.
+        A cancellation inside the block is raised at its end even if nats-py has swallowed it.
         """
         with _cancellable():
             async with asyncio.timeout(seconds) as deadline:
@@ -80,36 +78,39 @@ class Connection:
                 finally:
                     self._deadlines.discard(deadline)
 
-    async def subscribe(self, subject: str, ear: Ear) -> None:
-        """From when this returns; if it raises, as soon as there is a connection again."""
-        self._ears.append((subject, ear))
+    async def subscribe(self, subject: str, handler: MessageHandler) -> None:
+        """Subscribe, and return once the server has processed it.
+
+        If this raises, the subscription starts with the next connection.
+        """
+        self._subscriptions.append((subject, handler))
         client = self.client
-        await client.subscribe(subject, cb=ear)
-        await client.rtt(SILENCE_S)
+        await client.subscribe(subject, cb=handler)
+        await _confirm_subscriptions(client)
 
     async def run(self) -> None:
-        """Keep connected until cancelled."""
+        """Stay connected until cancelled."""
         for url in cycle(self._options.urls):
             try:
-                await self._live(url)
+                await self._run_client(url)
             except Exception as error:
-                self._tell_lost(url, error)
-            await asyncio.sleep(PAUSE_S)
+                self._log_lost(url, error)
+            await asyncio.sleep(RETRY_S)
 
-    async def _live(self, url: str) -> None:
+    async def _run_client(self, url: str) -> None:
         client = Client()
-        gone = asyncio.Event()
+        closed = asyncio.Event()
         try:
-            await self._connect(client, url, gone)
-            self._begin(client, url)
-            await _until_gone(client, gone)
+            await self._connect(client, url, closed)
+            self._on_connected(client, url)
+            await _ping_until_closed(client, closed)
         finally:
-            self._end()
+            self._on_disconnected()
             await _close(client)
 
-    async def _connect(self, client: Client, url: str, gone: asyncio.Event) -> None:
-        async def closed() -> None:
-            gone.set()
+    async def _connect(self, client: Client, url: str, closed: asyncio.Event) -> None:
+        async def on_closed() -> None:
+            closed.set()
 
         async with asyncio.timeout(CONNECT_S):
             await client.connect(
@@ -121,22 +122,30 @@ class Connection:
                 connect_timeout=CONNECT_S,
                 no_echo=True,
                 error_cb=_log_error,
-                closed_cb=closed,
+                closed_cb=on_closed,
                 **self._options.login,
             )
-            for subject, ear in self._ears:
-                await client.subscribe(subject, cb=ear)
+            await self._subscribe_all(client)
 
-    def _begin(self, client: Client, url: str) -> None:
-        logger.info("connected to NATS at {}", _public(url))
+    async def _subscribe_all(self, client: Client) -> None:
+        """Make all subscriptions, including those added while this waits."""
+        confirmed = 0
+        while missing := self._subscriptions[confirmed:]:
+            for subject, handler in missing:
+                await client.subscribe(subject, cb=handler)
+            await _confirm_subscriptions(client)
+            confirmed += len(missing)
+
+    def _on_connected(self, client: Client, url: str) -> None:
+        logger.info("connected to NATS at {}", _without_password(url))
         self._client = client
-        self.trouble = ""
-        self._up.set()
+        self.last_error = ""
+        self._connected.set()
         self._wake()
 
-    def _end(self) -> None:
+    def _on_disconnected(self) -> None:
         self._client = None
-        self._up.clear()
+        self._connected.clear()
         self._wake()
         now = asyncio.get_running_loop().time()
         for deadline in self._deadlines:
@@ -147,14 +156,14 @@ class Connection:
         for wake in self.wakes:
             wake.set()
 
-    def _tell_lost(self, url: str, error: BaseException) -> None:
-        level = "DEBUG" if self.trouble else "WARNING"
-        self.trouble = f"no connection to NATS at {_public(url)}: {describe(error)}"
-        logger.log(level, "{}; it is tried again", self.trouble)
+    def _log_lost(self, url: str, error: BaseException) -> None:
+        level = "DEBUG" if self.last_error else "WARNING"
+        self.last_error = f"no connection to NATS at {_without_password(url)}: {describe(error)}"
+        logger.log(level, "{}; retrying", self.last_error)
 
 
-async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel until it has worked: nats-py swallows a cancellation that meets it while it flushes."""
+async def cancel_all(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until the tasks have ended: nats-py swallows a cancellation that arrives while it flushes."""
     left = set(tasks)
     while left:
         for task in left:
@@ -162,9 +171,18 @@ async def end(tasks: Iterable[asyncio.Task[None]]) -> None:
         _, left = await asyncio.wait(left, timeout=CLOSE_S)
 
 
+async def _confirm_subscriptions(client: Client) -> None:
+    """Return once the server has processed all subscriptions.
+
+    nats-py writes a PING at once but buffers SUB, so only the second PING is certain to follow it.
+    """
+    await client.rtt(PING_TIMEOUT_S)
+    await client.rtt(PING_TIMEOUT_S)
+
+
 @contextmanager
 def _cancellable() -> Iterator[None]:
-    """nats-py swallows cancellations, and so does `asyncio.wait_for` of Python 3.11, which it waits with."""
+    """Raise swallowed cancellations: nats-py and `asyncio.wait_for` of Python 3.11 may lose one."""
     task = asyncio.current_task()
     cancelled = task.cancelling() if task is not None else 0
     try:
@@ -174,26 +192,25 @@ def _cancellable() -> Iterator[None]:
             raise asyncio.CancelledError
 
 
-def _public(url: str) -> str:
-    """Without the password that may be in it."""
+def _without_password(url: str) -> str:
     return url.rpartition("@")[2].rpartition("//")[2]
 
 
-async def _until_gone(client: Client, gone: asyncio.Event) -> None:
-    """Our own pings: nats-py's `flush` sends none once its reading task has died, and its ping task dies silently."""
-    while not gone.is_set():
+async def _ping_until_closed(client: Client, closed: asyncio.Event) -> None:
+    """Ping the server; nats-py's own ping task can end silently, and then `flush` pings no more."""
+    while not closed.is_set():
         with suppress(TimeoutError):
-            await asyncio.wait_for(gone.wait(), PING_S)
-        if not gone.is_set():
-            await client.rtt(SILENCE_S)
+            await asyncio.wait_for(closed.wait(), PING_S)
+        if not closed.is_set():
+            await client.rtt(PING_TIMEOUT_S)
     raise ConnectionResetError("closed by the server")
 
 
 async def _close(client: Client) -> None:
-    with suppress(*FAULTS):
+    with suppress(*NATS_ERRORS):
         async with asyncio.timeout(CLOSE_S):
             await client.close()
 
 
 async def _log_error(error: Exception) -> None:
-    logger.debug("nats-py says: {}", describe(error))
+    logger.debug("error in nats-py: {}", describe(error))

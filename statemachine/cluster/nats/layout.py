@@ -1,4 +1,4 @@
-"""What is kept where: streams, buckets, subjects, and keys as NATS can have them."""
+"""The streams, buckets, subjects and keys in NATS."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,13 +14,13 @@ from statemachine.cluster.store import Dataset
 
 MAX_REPLICAS = 5
 DEDUPLICATION_S = 120.0
-NAME_IS_TAKEN = 10058
-"""JetStream's code for a stream that another node has made just now, with other options."""
-LINEAGES = 2**31 - 1
+STREAM_NAME_IN_USE = 10058
+"""JetStream's error code for a stream that exists with other options."""
+MAX_LINEAGE = 2**31 - 1
 
 
 def encode(text: str) -> str:
-    """Any text as one token of a subject: `GPU 1` as `GPU=201`."""
+    """Encode any text as one token of a subject: `GPU 1` as `GPU=201`."""
     return quote(text, safe="").replace(".", "%2E").replace("~", "%7E").replace("%", "=")
 
 
@@ -29,10 +29,10 @@ def decode(token: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """One dataset's stream. `created` tells it from another of the same name; the log's `key_prefix` is empty."""
+class DatasetStream:
+    """The stream of a dataset. `created` distinguishes it from a later one of its name; the log has no key prefix."""
 
-    stream: str
+    name: str
     key_prefix: str
     created: datetime
 
@@ -42,7 +42,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The names of everything under one prefix."""
+    """All names under one prefix."""
 
     prefix: str
 
@@ -59,55 +59,55 @@ class Layout:
     def log_subject(self) -> str:
         return f"{self.prefix}.log"
 
-    def told(self, subject: str) -> str:
+    def message_subject(self, subject: str) -> str:
         return f"{self.prefix}.told.{encode(subject)}"
 
-    def asked(self, subject: str) -> str:
+    def request_subject(self, subject: str) -> str:
         return f"{self.prefix}.asked.{encode(subject)}"
 
     def key_value(self, dataset: Dataset, js: JetStreamContext) -> KeyValue:
-        """The bucket; it is asked of its leader."""
+        """Return the bucket, which is read from its leader."""
         return KeyValue(self.bucket(dataset), self.stream(dataset), self.key_prefix(dataset), js, direct=False)
 
 
-async def prepare(js: JetStreamContext, options: NatsOptions) -> dict[Dataset, Place]:
-    """Make what is missing, leave what is there."""
+async def ensure_streams(js: JetStreamContext, options: NatsOptions) -> dict[Dataset, DatasetStream]:
+    """Create the streams that are missing; leave the others as they are."""
     layout = Layout(options.prefix)
-    return {dataset: await _place(js, layout, dataset, options) for dataset in Dataset}
+    return {dataset: await _ensure_stream(js, layout, dataset, options) for dataset in Dataset}
 
 
-def lineage_of(log: Place) -> int:
-    """From when it was made, to the millisecond."""
-    return int(log.created.timestamp() * 1000) % LINEAGES + 1
+def lineage_of(log: DatasetStream) -> int:
+    """Return the log's lineage: its time of creation in milliseconds."""
+    return int(log.created.timestamp() * 1000) % MAX_LINEAGE + 1
 
 
-async def _place(js: JetStreamContext, layout: Layout, dataset: Dataset, options: NatsOptions) -> Place:
-    stream = layout.stream(dataset)
-    created = await _created(js, stream)
+async def _ensure_stream(js: JetStreamContext, layout: Layout, dataset: Dataset, options: NatsOptions) -> DatasetStream:
+    name = layout.stream(dataset)
+    created = await _creation_time(js, name)
     if created is None:
-        await _make(js, layout, dataset, options)
-        created = await _created(js, stream)
+        await _create(js, layout, dataset, options)
+        created = await _creation_time(js, name)
     if created is None:
-        raise NotFoundError(description=f"{stream} is gone again")
-    return Place(stream, layout.key_prefix(dataset), created)
+        raise NotFoundError(description=f"stream {name} was deleted right after it was created")
+    return DatasetStream(name, layout.key_prefix(dataset), created)
 
 
-async def _created(js: JetStreamContext, stream: str) -> datetime | None:
+async def _creation_time(js: JetStreamContext, stream: str) -> datetime | None:
     try:
         return (await js.stream_info(stream)).created
     except NotFoundError:
         return None
 
 
-async def _make(js: JetStreamContext, layout: Layout, dataset: Dataset, options: NatsOptions) -> None:
-    """Another node may be quicker, and may have other options: what it has made is as good."""
+async def _create(js: JetStreamContext, layout: Layout, dataset: Dataset, options: NatsOptions) -> None:
+    """Create the stream. One that another node has created meanwhile, perhaps with other options, is used as it is."""
     try:
         if dataset is Dataset.LOG:
             await js.add_stream(_log_config(layout, options))
         else:
             await js.create_key_value(_bucket_config(layout.bucket(dataset), options))
     except BadRequestError as error:
-        if error.err_code != NAME_IS_TAKEN:
+        if error.err_code != STREAM_NAME_IN_USE:
             raise
 
 

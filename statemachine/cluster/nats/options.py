@@ -1,4 +1,4 @@
-"""Where the engine is, and how it is to keep what it is given."""
+"""How to connect to NATS, and how to create streams that are missing."""
 
 import ssl
 from collections.abc import Sequence
@@ -9,11 +9,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsOptions:
-    """At most one of `credentials`, `user` with `password`, and `token`.
+    """Set at most one of `credentials`, `user` with `password`, and `token`.
 
-    `prefix` (letters, digits, `_`, `-`) tells fleets apart that share an engine. What follows it is used only where
-    something is made for the first time: `replicas` (1, 3 or 5, not above the number of NATS servers), and how long and
-    how many entries the log keeps.
+    `prefix` (letters, digits, `_`, `-`) separates fleets on the same NATS servers. The options after it apply only to
+    streams that do not exist yet: `replicas` (1, 3 or 5, at most the number of NATS servers) and the log's limits.
     """
 
     urls: Sequence[str]
@@ -31,7 +30,7 @@ class NatsOptions:
 
     @property
     def login(self) -> dict[str, Any]:
-        """What nats-py is told for it to be let in."""
+        """The arguments of nats-py's `connect` for authentication and TLS."""
         given = {
             "user_credentials": self.credentials,
             "user": self.user,

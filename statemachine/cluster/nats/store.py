@@ -14,19 +14,19 @@ from nats.js.kv import KeyValue
 from typing_extensions import override
 
 from statemachine.cluster.nats import reader
-from statemachine.cluster.nats.connection import FAULTS, Connection, describe, end
-from statemachine.cluster.nats.layout import Layout, Place, encode, lineage_of, prepare
+from statemachine.cluster.nats.connection import NATS_ERRORS, Connection, cancel_all, describe
+from statemachine.cluster.nats.layout import DatasetStream, Layout, encode, ensure_streams, lineage_of
 from statemachine.cluster.nats.options import NatsOptions
 from statemachine.cluster.store import Batch, ConflictError, CutOffError, Dataset, Kept, SharedStore
 
-PREPARE_PAUSE_S = 0.2
+PREPARE_RETRY_S = 0.2
 
 Result = TypeVar("Result")
 
 
 @asynccontextmanager
 async def connected(options: NatsOptions, patience_s: float = 15.0) -> AsyncIterator["NatsStore"]:
-    """The store, once the engine is reached and has all that it needs; CutOffError if not within `patience_s`."""
+    """Yield the store once NATS is reached and all streams exist. Raises CutOffError after `patience_s`."""
     connection = Connection(options)
     running = asyncio.get_running_loop().create_task(connection.run())
     store = NatsStore(connection, options)
@@ -35,100 +35,100 @@ async def connected(options: NatsOptions, patience_s: float = 15.0) -> AsyncIter
         yield store
     finally:
         await store.close()
-        await end([running])
+        await cancel_all([running])
 
 
 class NatsStore(SharedStore):
-    """See `SharedStore`. Made by `connected`."""
+    """The store over one connection. Use `connected` to create it."""
 
     def __init__(self, connection: Connection, options: NatsOptions) -> None:
         self._connection = connection
         self._options = options
         self._layout = Layout(options.prefix)
-        self._places: dict[Dataset, Place] = {}
+        self._streams: dict[Dataset, DatasetStream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def connected(self) -> bool:
-        """Whether calls have a chance now."""
-        return self._connection.is_up
+        """Whether there is a connection to NATS."""
+        return self._connection.is_connected
 
     @property
     @override
     def lineage(self) -> int:
-        return lineage_of(self._places[Dataset.LOG])
+        return lineage_of(self._streams[Dataset.LOG])
 
     async def prepare(self, patience_s: float) -> None:
-        """Make what is missing in the engine, trying again where it is not ready."""
+        """Create missing streams; retry for `patience_s` while NATS is not ready, then raise CutOffError."""
         give_up = asyncio.get_running_loop().time() + patience_s
         while True:
             try:
-                self._places = await self._bounded(self._prepared())
+                self._streams = await self._call(self._ensure_streams())
             except CutOffError as error:
                 if asyncio.get_running_loop().time() > give_up:
-                    raise CutOffError(self._connection.trouble or str(error)) from error
+                    raise CutOffError(self._connection.last_error or str(error)) from error
                 logger.debug("NATS is not ready: {}", error)
-                await asyncio.sleep(PREPARE_PAUSE_S)
+                await asyncio.sleep(PREPARE_RETRY_S)
             else:
                 return
 
     async def close(self) -> None:
-        """Say nothing more, answer nothing more."""
-        await end(self._tasks)
+        """Cancel messages and responses that are being sent."""
+        await cancel_all(self._tasks)
 
     @override
     async def append(self, value: bytes, message_id: str) -> int:
         headers = {Header.MSG_ID.value: message_id}
-        ack = await self._bounded(self._js().publish(self._layout.log_subject, value, headers=headers))
+        ack = await self._call(self._js().publish(self._layout.log_subject, value, headers=headers))
         return ack.seq
 
     @override
     async def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
         try:
-            return await self._bounded(_write(self._bucket(bucket), encode(key), value, revision))
+            return await self._call(_write(self._bucket(bucket), encode(key), value, revision))
         except KeyWrongLastSequenceError as error:
-            raise ConflictError(f"{bucket} {key} is not at {revision}") from error
+            raise ConflictError(f"{key} in {bucket} is not at revision {revision}") from error
 
     @override
     async def get(self, bucket: Dataset, key: str) -> Kept | None:
         try:
-            entry = await self._bounded(self._bucket(bucket).get(encode(key)))
+            entry = await self._call(self._bucket(bucket).get(encode(key)))
         except KeyNotFoundError:
             return None
         return Kept(key, entry.value or b"", entry.revision or 0)
 
     @override
     def follow(self, dataset: Dataset, after: int = 0) -> AsyncGenerator[Batch, None]:
-        return reader.follow(self._connection, self._places[dataset], after)
+        return reader.follow(self._connection, self._streams[dataset], after)
 
     @override
-    def tell(self, subject: str, value: bytes) -> None:
-        if self._connection.is_up:
-            self._begin(self._tell(self._layout.told(subject), value))
+    def publish(self, subject: str, value: bytes) -> None:
+        if self._connection.is_connected:
+            self._spawn(self._publish(self._layout.message_subject(subject), value))
 
     @override
-    async def hear(self, subject: str, heard: Callable[[bytes], None]) -> None:
-        async def ear(message: Msg) -> None:
-            heard(message.data)
+    async def subscribe(self, subject: str, on_message: Callable[[bytes], None]) -> None:
+        async def handle(message: Msg) -> None:
+            on_message(message.data)
 
-        await self._bounded(self._connection.subscribe(self._layout.told(subject), ear))
+        await self._call(self._connection.subscribe(self._layout.message_subject(subject), handle))
 
     @override
-    async def ask(self, subject: str, value: bytes) -> bytes:
+    async def request(self, subject: str, value: bytes) -> bytes:
         client, timeout_s = self._connection.client, self._options.timeout_s
-        answer = await self._bounded(client.request(self._layout.asked(subject), value, timeout=timeout_s))
-        return answer.data
+        response = await self._call(client.request(self._layout.request_subject(subject), value, timeout=timeout_s))
+        return response.data
 
     @override
-    async def answer(self, subject: str, answered: Callable[[bytes], Awaitable[bytes]]) -> None:
-        async def ear(message: Msg) -> None:
-            self._begin(_answer(message, answered))
+    async def respond(self, subject: str, handler: Callable[[bytes], Awaitable[bytes]]) -> None:
+        async def handle(message: Msg) -> None:
+            self._spawn(_respond(message, handler))
 
-        await self._bounded(self._connection.subscribe(self._layout.asked(subject), ear))
+        await self._call(self._connection.subscribe(self._layout.request_subject(subject), handle))
 
-    async def _prepared(self) -> dict[Dataset, Place]:
-        await self._connection.until_up()
-        return await prepare(self._js(), self._options)
+    async def _ensure_streams(self) -> dict[Dataset, DatasetStream]:
+        await self._connection.wait_connected()
+        return await ensure_streams(self._js(), self._options)
 
     def _js(self) -> JetStreamContext:
         return self._connection.client.jetstream(timeout=self._options.timeout_s)
@@ -136,52 +136,53 @@ class NatsStore(SharedStore):
     def _bucket(self, bucket: Dataset) -> KeyValue:
         return self._layout.key_value(bucket, self._js())
 
-    async def _bounded(self, call: Coroutine[Any, Any, Result]) -> Result:
-        """What it gives; CutOffError for whatever else NATS has to say, but for the answers that mean something."""
+    async def _call(self, call: Coroutine[Any, Any, Result]) -> Result:
+        """Return the result within the timeout; raise CutOffError for every error except key errors."""
         try:
-            async with self._connection.in_time(self._options.timeout_s):
+            async with self._connection.deadline(self._options.timeout_s):
                 return await call
         except (KeyNotFoundError, KeyWrongLastSequenceError):
             raise
-        except FAULTS as error:
+        except NATS_ERRORS as error:
             raise CutOffError(describe(error)) from error
 
-    def _begin(self, call: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, call: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(call)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _tell(self, subject: str, value: bytes) -> None:
+    async def _publish(self, subject: str, value: bytes) -> None:
         with suppress(CutOffError):
-            await self._bounded(self._connection.client.publish(subject, value))
+            await self._call(self._connection.client.publish(subject, value))
 
 
 async def _write(bucket: KeyValue, key: str, value: bytes, revision: int) -> int:
-    """`create` also takes the place of a key that somebody deleted by hand."""
+    """Write the key; `create` also works for a key that was deleted by hand."""
     try:
         if revision == 0:
             return await bucket.create(key, value)
         return await bucket.update(key, value, last=revision)
     except KeyWrongLastSequenceError:
-        await _believe(bucket, key, revision)
+        await _check_conflict(bucket, key, revision)
         raise
 
 
-async def _believe(bucket: KeyValue, key: str, revision: int) -> None:
-    """A leader that was frozen, and replaced meanwhile, says for a moment that what it has missed is not there.
+async def _check_conflict(bucket: KeyValue, key: str, revision: int) -> None:
+    """Raise CutOffError if the conflict contradicts the key's latest revision.
 
-    The new leader hears the same write, and may do it.
+    A leader that was stopped and replaced still rejects writes for a moment because it lacks what it missed. The new
+    leader receives the same write and may apply it.
     """
     with suppress(KeyNotFoundError):
         newest = (await bucket.get(key)).revision or 0
         if newest <= revision:
-            raise CutOffError(f"NATS contradicts itself: {key} is at {newest}, but not at {revision}")
+            raise CutOffError(f"NATS rejected a write of {key} at revision {revision}, but its latest is {newest}")
 
 
-async def _answer(message: Msg, answered: Callable[[bytes], Awaitable[bytes]]) -> None:
+async def _respond(message: Msg, handler: Callable[[bytes], Awaitable[bytes]]) -> None:
     try:
-        await message.respond(await answered(message.data))
-    except FAULTS as error:
-        logger.debug("an answer was not given: {}", describe(error))
+        await message.respond(await handler(message.data))
+    except NATS_ERRORS as error:
+        logger.debug("a response could not be sent: {}", describe(error))
     except Exception:
-        logger.exception("a question could not be answered")
+        logger.exception("a request failed")

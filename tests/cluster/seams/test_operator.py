@@ -128,4 +128,4 @@ async def test_what_nobody_has_yet_or_any_more(tmp_path: Path) -> None:
 async def test_what_another_version_asks_is_answered_too(tmp_path: Path, garbage: bytes) -> None:
     async with two_nodes(tmp_path) as (_, one, two):
         await operator_of(two)
-        assert await one.store.ask(f"act.{b'two'.hex()}", garbage) == b"not understood"
+        assert await one.store.request(f"act.{b'two'.hex()}", garbage) == b"not understood"

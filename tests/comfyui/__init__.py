@@ -1,1 +1,1 @@
-"""The rig: real ComfyUI servers on the CPU, because a simulator can only be as right as what checks it."""
+"""Tests against real ComfyUI servers on the CPU. They also check the simulator, which other tests rely on."""

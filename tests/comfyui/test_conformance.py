@@ -1,7 +1,7 @@
-"""A real ComfyUI, the simulator and the recorded transcripts say the same: what the simulator's word is worth.
+"""A real ComfyUI, the simulator and the recorded transcripts behave alike.
 
-`tests/simulator` holds the simulator against the transcripts. Here the transcripts are held against a ComfyUI that
-runs now, and the two servers against each other, also in scenarios that nobody recorded.
+`tests/simulator` compares the simulator with the transcripts. These tests compare a real server with the transcripts,
+and the two servers with each other, also in scenarios without a recording.
 """
 
 import asyncio
@@ -16,42 +16,43 @@ import pytest
 
 from statemachine.simulator import PERSONAS, running_fleet
 from statemachine.simulator.nodes import MISSION_KEYS
-from tests.comfyui.rig import Manner, Rig, cache_workflow
+from tests.comfyui.rig import CheckMode, Rig, cache_workflow
 from tests.comfyui.unrecorded import INTERRUPTED, UNRECORDED
 from tests.scenarios import PATIENCE_S, WITH_COMPANION, Stage, play, play_all
 from tests.transcript import Line, differences, normalise
 
 HASH_SEEDS = [2, 7]
-"""Between them both orders of independent branches, and of inputs that are missing: see RealServer."""
+"""These two seeds give both orders of independent branches and of missing inputs; see RealServer."""
 
 Played = TypeVar("Played")
 
 
 @pytest.mark.parametrize("hash_seed", HASH_SEEDS)
-async def test_recorded_scenarios(rig: Rig, hash_seed: int) -> None:
-    """As recorded, on both: so the three are equal."""
+async def test_servers_recorded_scenarios_match_recording(rig: Rig, hash_seed: int) -> None:
     for played in await on_both(rig, hash_seed, play_all):
         assert {name: differences(name, lines) for name, lines in played.items()} == {name: [] for name in played}
 
 
 @pytest.mark.parametrize("name", WITH_COMPANION)
-async def test_recorded_scenarios_of_the_companion_node(rig: Rig, name: str) -> None:
+async def test_servers_with_companion_node_match_recording(rig: Rig, name: str) -> None:
     for played in await on_both(rig, HASH_SEEDS[0], partial(play, name), node=True):
         assert not differences(name, played)
 
 
 @pytest.mark.parametrize("name", UNRECORDED)
-async def test_unrecorded_scenarios(rig: Rig, name: str) -> None:
+async def test_servers_unrecorded_scenario_match_each_other(rig: Rig, name: str) -> None:
     real, simulated = await on_both(rig, 0, partial(play_unrecorded, name))
-    wanted, found = comparable(name, real), comparable(name, simulated)
-    assert wanted == found, "\n".join(difflib.unified_diff(wanted, found, "real", "simulated", lineterm="", n=0))
+    expected, found = comparable(name, real), comparable(name, simulated)
+    assert expected == found, "\n".join(difflib.unified_diff(expected, found, "real", "simulated", lineterm="", n=0))
 
 
 async def on_both(
     rig: Rig, hash_seed: int, play_on: Callable[[str], Awaitable[Played]], *, node: bool = False
 ) -> tuple[Played, Played]:
-    """Let `play_on` have a fresh real server and a fresh simulated one; what it gives for each, in this order."""
-    server = rig.server(manner=Manner.NONE, hash_seed=hash_seed, node=node, workflow=cache_workflow(*MISSION_KEYS))
+    """Call `play_on` with the URLs of a new real server and a new simulated one; return both results."""
+    server = rig.server(
+        check_mode=CheckMode.NONE, hash_seed=hash_seed, node=node, workflow=cache_workflow(*MISSION_KEYS)
+    )
     await server.start()
     async with running_fleet([PERSONAS["node" if node else "cold"]]) as fleet:
         real, simulated = await asyncio.gather(play_on(server.url), play_on(fleet.urls[0]))
@@ -69,7 +70,7 @@ async def play_unrecorded(name: str, base_url: str) -> list[Line]:
 
 
 def comparable(name: str, lines: Iterable[Line]) -> list[str]:
-    """As text, without the lengths of answers with a traceback in them."""
+    """Return the normalised lines as JSON, without the length of answers that contain a traceback."""
     kept = [
         {key: value for key, value in line.items() if key != "length" or "traceback" not in json.dumps(line)}
         for line in normalise(lines, progress_steps=name not in INTERRUPTED)

@@ -1,4 +1,4 @@
-"""The daemon as a process over real ComfyUI servers, killed with SIGKILL 20 times. Their own histories judge."""
+"""The daemon's process over real ComfyUI servers, killed with SIGKILL 20 times."""
 
 import asyncio
 import json
@@ -14,49 +14,49 @@ import pytest
 
 from campaigns.kill.process import DaemonProcess
 from campaigns.kill.readers import Reading, Records, read_stream
-from tests.comfyui.daemon import QUICK, ours
-from tests.comfyui.rig import Manner, RealServer, Rig, cache_workflow
+from tests.comfyui.daemon import SHORT_TIMING, warm_ups_in
+from tests.comfyui.rig import CheckMode, RealServer, Rig, cache_workflow
 
-KILLS = 20
+KILL_COUNT = 20
 SEED = 3
 FLOW = cache_workflow("a", "b", seconds=0.4)
-SEEN_S = 6.0
-WELL_S = 60.0
+SUBMISSION_TIMEOUT_S = 6.0
+LOADED_TIMEOUT_S = 60.0
 POLL_S = 0.02
 MARKER = "comfywarm"
-ENDS = ("execution_success", "execution_error", "execution_interrupted")
+END_FRAMES = ("execution_success", "execution_error", "execution_interrupted")
 
 
 @pytest.mark.timeout(300)
-async def test_killed_at_any_moment_no_server_ever_has_two_warm_ups_or_stays_cold(rig: Rig, tmp_path: Path) -> None:
-    says = rig.server(workflow=FLOW)
-    inspire = rig.server(manner=Manner.NONE, workflow=FLOW)
-    stock = rig.server(manner=Manner.NONE, inspire=False, workflow=FLOW)
+async def test_daemon_killed_20_times_never_overlaps_warm_ups(rig: Rig, tmp_path: Path) -> None:
+    reporting = rig.server(workflow=FLOW)
+    inspire = rig.server(check_mode=CheckMode.NONE, workflow=FLOW)
+    stock = rig.server(check_mode=CheckMode.NONE, inspire=False, workflow=FLOW)
     await rig.start_all()
     daemon, reading = _daemon(tmp_path, rig.servers), Reading("stream")
     reader = asyncio.create_task(read_stream(daemon.address, reading))
     rng = Random(SEED)
-    for _ in range(KILLS):
+    for _ in range(KILL_COUNT):
         await daemon.start()
-        await _kill(daemon, rig.servers, rng)
-        await _make_cold(rng.choice([says, inspire, stock]))
+        await _kill_at_random(daemon, rig.servers, rng)
+        await _make_cold(rng.choice([reporting, inspire, stock]))
     await daemon.start()
-    await _all_loaded(daemon)
+    await _wait_all_loaded(daemon)
     assert await daemon.end() == 0
     reader.cancel()
     records = Records(daemon.journal_file)
     for server in rig.servers:
         history = await server.history()
-        assert _together(history) == []
-        assert set(ours(history)) <= set(records.attempts)
+        assert _overlapping(history) == []
+        assert set(warm_ups_in(history)) <= set(records.attempts)
         assert not any((await server.queue()).values())
-        assert [entry["prompt"][0] for entry in history.values()] == list(range(len(history))), "an id was used twice"
-    for server in (says, inspire):
+        assert [entry["prompt"][0] for entry in history.values()] == list(range(len(history))), "a prompt id ran twice"
+    for server in (reporting, inspire):
         assert {"a", "b"} <= set(await server.cached_keys())
-    assert list(await stock.history())[-1] in ours(await stock.history())
-    warm_ups = [len(ours(await server.history())) for server in rig.servers]
-    print(f"{KILLS} kills, warm-ups {warm_ups}, {len(records.log)} events, {len(reading.told)} read")
-    assert sum(warm_ups) >= KILLS / 2, "too little was at stake"
+    assert list(await stock.history())[-1] in warm_ups_in(await stock.history())
+    warm_ups = [len(warm_ups_in(await server.history())) for server in rig.servers]
+    print(f"{KILL_COUNT} kills, warm-ups {warm_ups}, {len(records.log)} events, {len(reading.told)} read")
+    assert sum(warm_ups) >= KILL_COUNT / 2, "too few warm-ups for a meaningful test"
     assert records.gaps() + records.complaints(reading) + daemon.faults() == []
 
 
@@ -66,16 +66,16 @@ def _daemon(folder: Path, servers: Sequence[RealServer]) -> DaemonProcess:
     settings = {
         "servers": [server.url for server in servers],
         "workflows": ["flow"],
-        "timing": {**QUICK, "check_interval_s": 0.5, "lost_grace_s": 1},
+        "timing": {**SHORT_TIMING, "check_interval_s": 0.5, "lost_grace_s": 1},
         "limits": {"max_warming_per_host": 8},
     }
     return DaemonProcess(folder, settings)
 
 
-async def _kill(daemon: DaemonProcess, servers: Sequence[RealServer], rng: Random) -> None:
-    """Half the time once a prompt of ours is seen on a server, else within the first three seconds."""
+async def _kill_at_random(daemon: DaemonProcess, servers: Sequence[RealServer], rng: Random) -> None:
+    """Kill the daemon: half the time after a submission was seen, else within the first three seconds."""
     if rng.random() < 0.5:
-        await _until_one_of_ours_is_queued(servers)
+        await _wait_for_submission(servers)
         await asyncio.sleep(rng.choice([0.0, rng.uniform(0.0, 1.0)]))
     else:
         await asyncio.sleep(rng.uniform(0.2, 3.0))
@@ -83,9 +83,9 @@ async def _kill(daemon: DaemonProcess, servers: Sequence[RealServer], rng: Rando
     await daemon.gone()
 
 
-async def _until_one_of_ours_is_queued(servers: Sequence[RealServer]) -> None:
-    give_up = time.monotonic() + SEEN_S
-    while time.monotonic() < give_up:
+async def _wait_for_submission(servers: Sequence[RealServer]) -> None:
+    deadline = time.monotonic() + SUBMISSION_TIMEOUT_S
+    while time.monotonic() < deadline:
         for server in servers:
             items = [item for part in (await server.queue()).values() for item in part]
             if any(MARKER in item[3] for item in items):
@@ -94,13 +94,13 @@ async def _until_one_of_ours_is_queued(servers: Sequence[RealServer]) -> None:
 
 
 async def _make_cold(server: RealServer) -> None:
-    """Behind the back of a dead daemon: keys dropped while the executor holds their nodes, and a user's work."""
+    """Drop the server's keys while the executor still caches their nodes, and submit a user's workflow."""
     await server.clear_keys()
     await server.submit(cache_workflow("other", seconds=0.1))
 
 
-async def _all_loaded(daemon: DaemonProcess) -> None:
-    give_up = time.monotonic() + WELL_S
+async def _wait_all_loaded(daemon: DaemonProcess) -> None:
+    deadline = time.monotonic() + LOADED_TIMEOUT_S
     await daemon.until_answering()
     async with aiohttp.ClientSession() as session:
         while True:
@@ -108,14 +108,14 @@ async def _all_loaded(daemon: DaemonProcess) -> None:
                 status = await response.json()
             if status["states"] == {"loaded": status["total"]}:
                 return
-            assert time.monotonic() < give_up, status
+            assert time.monotonic() < deadline, status
             await asyncio.sleep(POLL_S)
 
 
-def _together(history: dict[str, Any]) -> list[tuple[str, str]]:
-    """Prompts of ours that were queued before the one before them had ended: by the server's own clock."""
-    mine = sorted((history[prompt_id] for prompt_id in ours(history)), key=_created)
-    return [(one["prompt"][1], two["prompt"][1]) for one, two in pairwise(mine) if _created(two) < _ended(one)]
+def _overlapping(history: dict[str, Any]) -> list[tuple[str, str]]:
+    """Return pairs of warm-ups of which the second was queued before the first had ended, by the server's clock."""
+    warm_ups = sorted((history[prompt_id] for prompt_id in warm_ups_in(history)), key=_created)
+    return [(one["prompt"][1], two["prompt"][1]) for one, two in pairwise(warm_ups) if _created(two) < _ended(one)]
 
 
 def _created(entry: dict[str, Any]) -> int:
@@ -124,5 +124,5 @@ def _created(entry: dict[str, Any]) -> int:
 
 def _ended(entry: dict[str, Any]) -> int:
     kind, data = entry["status"]["messages"][-1]
-    assert kind in ENDS, kind
+    assert kind in END_FRAMES, kind
     return int(data["timestamp"])

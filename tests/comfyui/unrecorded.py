@@ -1,6 +1,6 @@
-"""Scenarios that were never recorded: there is no third witness, so a real server and the simulator face each other.
+"""Scenarios without a recording: a real server and the simulator are compared with each other.
 
-Each takes the Stage of `tests/scenarios.py` and leaves its server idle.
+Each scenario takes the Stage of `tests/scenarios.py` and leaves its server idle.
 """
 
 import asyncio
@@ -14,25 +14,25 @@ Graph = dict[str, Any]
 ODD_PROMPTS: list[Any] = [{"prompt": []}, {"prompt": "graph"}, {"prompt": {"1": "node"}}, {"prompt": {}, "number": "x"}]
 
 
-def slow(name: Any, seconds: Any = 0.1, **more: Any) -> Graph:
+def slow_model(name: Any, seconds: Any = 0.1, **more: Any) -> Graph:
     return {"class_type": "RigSlowModel", "inputs": {"name": name, "seconds": seconds, **more}}
 
 
-def one(key: str, tag: str = "model", model: Graph | None = None) -> Graph:
-    """One model under one key: nodes 10 → 20."""
-    return {"10": model or slow(key), "20": cache_node(key=key, tag=tag, data=["10", 0])}
+def cached_model(key: str, tag: str = "model", model: Graph | None = None) -> Graph:
+    """Return a graph that caches one model under one key: node 10 feeds node 20."""
+    return {"10": model or slow_model(key), "20": cache_node(key=key, tag=tag, data=["10", 0])}
 
 
 async def order_of_the_queue(stage: Stage) -> None:
-    """`front`, `number` and the heap order of what is pending; clear; an interrupt without a prompt_id."""
+    """Submit with `front` and `number`, read the heap order of pending prompts, clear, interrupt without an id."""
     owner = await stage.open("owner", "own-order")
-    running = await stage.submit(prompt=one("q-0", model=slow("q-0", 20.0)), client_id="own-order")
+    running = await stage.submit(prompt=cached_model("q-0", model=slow_model("q-0", 20.0)), client_id="own-order")
     await owner.until_node_runs(running)
-    await stage.submit(prompt=one("q-1"))
-    await stage.submit(prompt=one("q-2"), front=True)
-    await stage.submit(prompt=one("q-3"), number=0.5)
-    await stage.submit(prompt=one("q-4"), front=False, extra_data={"note": "kept"})
-    await stage.submit(prompt=one("q-5"), client_id="own-order", extra_data={"client_id": "overwritten"})
+    await stage.submit(prompt=cached_model("q-1"))
+    await stage.submit(prompt=cached_model("q-2"), front=True)
+    await stage.submit(prompt=cached_model("q-3"), number=0.5)
+    await stage.submit(prompt=cached_model("q-4"), front=False, extra_data={"note": "kept"})
+    await stage.submit(prompt=cached_model("q-5"), client_id="own-order", extra_data={"client_id": "overwritten"})
     await stage.get("/queue")
     await stage.get("/prompt")
     await stage.post("/queue", {"delete": ["no-such-id"]})
@@ -45,7 +45,7 @@ async def order_of_the_queue(stage: Stage) -> None:
 
 
 async def odd_requests(stage: Stage) -> None:
-    """Answers to what no client should send."""
+    """Send requests that no client should send."""
     for body in ODD_PROMPTS:
         await stage.post("/prompt", body)
     await stage.post("/queue", {})
@@ -71,62 +71,62 @@ async def unknown_paths(stage: Stage) -> None:
 
 
 async def refused_values(stage: Stage) -> None:
-    """Graphs that are not valid for a value, a link to nowhere, or the want of an output."""
+    """Submit graphs with an invalid value, a link to a missing node, or no output node."""
     for graph in (
-        one("v", model=slow("v", "soon")),
-        one("v", model=slow("v", -1.0)),
+        cached_model("v", model=slow_model("v", "soon")),
+        cached_model("v", model=slow_model("v", -1.0)),
         {"20": cache_node(key="v", tag="model", data=["99", 0])},
-        {"10": slow("v")},
+        {"10": slow_model("v")},
     ):
         await stage.post("/prompt", {"prompt": graph})
 
 
 async def refused_links(stage: Stage) -> None:
-    """A node without inputs, a cycle, half a link, and an output that the node does not have."""
+    """Submit a node without inputs, a cycle, an incomplete link, and a link to an output that does not exist."""
     for graph in (
-        one("v", model={"class_type": "RigSlowModel"}),
+        cached_model("v", model={"class_type": "RigSlowModel"}),
         {"20": cache_node(key="v", tag="model", data=["20", 0])},
-        {"10": slow("v"), "20": cache_node(key="v", tag="model", data=["10"])},
-        {"10": slow("v"), "20": cache_node(key="v", tag="model", data=["10", 5])},
+        {"10": slow_model("v"), "20": cache_node(key="v", tag="model", data=["10"])},
+        {"10": slow_model("v"), "20": cache_node(key="v", tag="model", data=["10", 5])},
     ):
         await stage.post("/prompt", {"prompt": graph})
 
 
 async def values_that_are_converted(stage: Stage) -> None:
-    """A number where a text belongs, and the other way about, are accepted; an unknown input is ignored."""
+    """Submit a number for a text, a text for a number, and an unknown input; ComfyUI accepts all of them."""
     owner = await stage.open("owner", "own-values")
-    prompt_id = await stage.submit(prompt=one("w", model=slow(7, "0.1", more=1)), client_id="own-values")
+    prompt_id = await stage.submit(prompt=cached_model("w", model=slow_model(7, "0.1", more=1)), client_id="own-values")
     await owner.until_over(prompt_id)
     await stage.get(f"/history/{prompt_id}")
 
 
 async def keys_dropped_and_memory_freed(stage: Stage) -> None:
-    """The trap, its way out by another tag, and /free, which makes everything run again."""
+    """Submit after the keys were dropped, with the same tag, with another tag, and after /free."""
     owner = await stage.open("owner", "own-trap")
     for tag in ("model", "model", "again"):
-        prompt_id = await stage.submit(prompt=one("t-0", tag), client_id="own-trap")
+        prompt_id = await stage.submit(prompt=cached_model("t-0", tag), client_id="own-trap")
         await owner.until_over(prompt_id)
         await stage.get("/inspire/cache/clear")
     await stage.post("/free", {"free_memory": True})
-    await until_freed(stage)
-    prompt_id = await stage.submit(prompt=one("t-0", "again"), client_id="own-trap")
+    await wait_until_freed(stage)
+    prompt_id = await stage.submit(prompt=cached_model("t-0", "again"), client_id="own-trap")
     await owner.until_over(prompt_id)
 
 
-async def until_freed(stage: Stage) -> None:
-    """A real worker frees when it wakes, and may take first what is posted at once. Simulated: at once."""
+async def wait_until_freed(stage: Stage) -> None:
+    """Wait until a real server's worker has handled /free. The simulator handles it before it answers."""
     for _ in range(500):
         async with stage.session.get("/rig/state") as response:
-            if response.status != HTTPStatus.OK or not (await response.json())["asks"]:
+            if response.status != HTTPStatus.OK or not (await response.json())["flags"]:
                 return
         await asyncio.sleep(0.02)
 
 
 async def the_list_of_keys(stage: Stage) -> None:
-    """Empty, with a key, and emptied again."""
+    """Read Inspire-Pack's list empty, with one key, and after it was cleared."""
     owner = await stage.open("owner", "own-list")
     await stage.get("/inspire/cache/list")
-    prompt_id = await stage.submit(prompt=one("u-0"), client_id="own-list")
+    prompt_id = await stage.submit(prompt=cached_model("u-0"), client_id="own-list")
     await owner.until_over(prompt_id)
     await stage.get("/inspire/cache/list")
     await stage.get("/inspire/cache/clear")
@@ -134,9 +134,9 @@ async def the_list_of_keys(stage: Stage) -> None:
 
 
 async def a_socket_that_joins_late(stage: Stage) -> None:
-    """Who connects with the clientId of a running prompt is told which node runs, and hears the rest."""
+    """Connect with the client id of a running prompt: the server sends the running node and the later frames."""
     first = await stage.open("first", "own-late")
-    prompt_id = await stage.submit(prompt=one("l-0", model=slow("l-0", 20.0)), client_id="own-late")
+    prompt_id = await stage.submit(prompt=cached_model("l-0", model=slow_model("l-0", 20.0)), client_id="own-late")
     await first.until_node_runs(prompt_id)
     await first.close()
     second = await stage.open("second", "own-late")
@@ -162,4 +162,4 @@ UNRECORDED: dict[str, Callable[[Stage], Awaitable[None]]] = {
 }
 
 INTERRUPTED = {order_of_the_queue.__name__, a_socket_that_joins_late.__name__}
-"""Here the number of progress steps is a matter of luck, and is not compared."""
+"""The number of progress steps before the interrupt varies, so it is not compared."""

@@ -1,4 +1,4 @@
-"""The tests' own custom nodes: imported by ComfyUI alone, from a copy in its `custom_nodes`."""
+"""Custom nodes for the tests. Only ComfyUI imports them, from a copy in its `custom_nodes`."""
 
 import os
 import sys
@@ -18,7 +18,7 @@ NODE_CLASS_MAPPINGS = {
 
 
 def end_with_parent() -> None:
-    """Leave when the test run is gone, however it ended: it holds the other end of our standard input."""
+    """Exit when the test run has ended, which closes the standard input of this process."""
     sys.stdin.buffer.read()
     os._exit(1)
 

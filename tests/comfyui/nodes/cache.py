@@ -1,4 +1,4 @@
-"""What the rig's routes ask of the stand-in for Inspire-Pack's cache."""
+"""Access to the stand-in for Inspire-Pack's cache, for the rig's routes."""
 
 from . import config
 from .inspire import backend_support
@@ -14,12 +14,12 @@ def keys() -> list[str]:
 
 
 def missing() -> list[str]:
-    """The required keys that are not there, in the order in which they were asked for."""
+    """Return the required keys that are not cached, in the order of the setting."""
     return [key for key in config.KEYS if key not in backend_support.cache]
 
 
 def listing() -> str:
-    """Inspire-Pack's list: three sections of `name: value` lines. The first holds keys, the last tags."""
+    """Return Inspire-Pack's list: three sections of `name: value` lines, the first with keys, the last with tags."""
     entries = dict(backend_support.cache.items())
     lines = "".join(f"{key}: {tag or 'N/A(tag)'}\n" for key, (tag, _) in entries.items())
     settings = "".join(
@@ -33,7 +33,7 @@ def listing() -> str:
 
 
 def drop(names: list[str]) -> None:
-    """Forget these keys while the executor still caches the nodes ("Success without loading" in docs/comfyui.md)."""
+    """Drop these keys while the executor still caches their nodes ("Success without loading" in docs/comfyui.md)."""
     if names == ["*"]:
         backend_support.replace_by_empty()
         return

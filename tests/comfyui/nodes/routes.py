@@ -1,4 +1,4 @@
-"""The routes besides ComfyUI's own: the mission's cache check, Inspire-Pack's list, and the rig's."""
+"""Routes added to ComfyUI's: the cache check of a plug-in, Inspire-Pack's list, and the rig's own."""
 
 import time
 import uuid
@@ -12,17 +12,17 @@ from .cache import drop, keys, listing, missing
 from .inspire import backend_support
 
 server = PromptServer.instance
-asked = 0
+check_count = 0
 started: list[str] = []
 
 
 async def start_own_workflow() -> None:
-    """Queue the server's own workflow as a plug-in does: straight into the PromptQueue, with no client_id."""
+    """Put the server's own workflow directly into the PromptQueue without a client_id, as a plug-in does."""
     prompt_id = str(uuid.uuid4())
     graph = config.workflow()
     valid, error, outputs, _ = await execution.validate_prompt(prompt_id, graph, None)
     if not valid:
-        raise web.HTTPInternalServerError(text=f"rig: the server's own workflow is not valid: {error}")
+        raise web.HTTPInternalServerError(text=f"rig: the server's own workflow is invalid: {error}")
     number = server.number
     server.number += 1
     extra = {"create_time": int(time.time() * 1000)}
@@ -31,13 +31,13 @@ async def start_own_workflow() -> None:
 
 
 async def check(request: web.Request) -> web.Response:
-    """The mission's texts. In the manner `starts` every call that finds keys missing starts once more."""
-    global asked  # noqa: PLW0603
-    asked += 1
+    """Answer with a plug-in's texts. In the mode `start`, every call that finds keys missing starts the workflow."""
+    global check_count  # noqa: PLW0603
+    check_count += 1
     absent = missing()
     if not absent:
         return web.Response(text="缓存已加载。")
-    if config.CACHE_CHECK == "says":
+    if config.CACHE_CHECK == "report":
         return web.Response(text=f"未查询到缓存{','.join(absent)}。")
     await start_own_workflow()
     return web.Response(text=f"未查询到缓存{','.join(absent)}，已经自动在后台执行缓存模型工作流。")
@@ -53,7 +53,7 @@ async def inspire_clear(request: web.Request) -> web.Response:
 
 
 async def rig_drop(request: web.Request) -> web.Response:
-    """Answers when it was done, on the clock that all processes of a machine share."""
+    """Drop keys. The answer has the time of the change on the monotonic clock that all processes share."""
     drop((await request.json())["keys"])
     return web.json_response({"at": time.monotonic()})
 
@@ -64,23 +64,23 @@ async def rig_put(request: web.Request) -> web.Response:
     return web.json_response({"at": time.monotonic()})
 
 
-async def rig_spoil(request: web.Request) -> web.Response:
-    """Put something that nobody can read in place of the cache; at the next call an empty cache again."""
-    spoilt = backend_support.cache is None
-    backend_support.cache = backend_support.TaggedCache() if spoilt else None  # type: ignore[assignment]
+async def rig_break(request: web.Request) -> web.Response:
+    """Replace the cache by None, which cannot be read; at the next call by an empty cache."""
+    broken = backend_support.cache is None
+    backend_support.cache = backend_support.TaggedCache() if broken else None  # type: ignore[assignment]
     return web.Response()
 
 
 async def rig_state(request: web.Request) -> web.Response:
-    asks = list(server.prompt_queue.get_flags(reset=False))
-    return web.json_response({"keys": keys(), "checks": asked, "started": started, "asks": asks})
+    flags = list(server.prompt_queue.get_flags(reset=False))
+    return web.json_response({"keys": keys(), "checks": check_count, "started": started, "flags": flags})
 
 
 def add() -> None:
-    """Give the server the routes it was started with."""
+    """Add the routes that the configuration asks for."""
     server.routes.post("/rig/drop")(rig_drop)
     server.routes.post("/rig/put")(rig_put)
-    server.routes.post("/rig/spoil")(rig_spoil)
+    server.routes.post("/rig/break")(rig_break)
     server.routes.get("/rig/state")(rig_state)
     if config.CACHE_CHECK != "none":
         server.routes.get("/cache/check")(check)

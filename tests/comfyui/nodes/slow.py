@@ -1,4 +1,4 @@
-"""The node classes of the recorded transcripts: a model that is slow to load, and the node that caches it."""
+"""The node classes of the recorded transcripts: a model that loads slowly, and the node that caches it."""
 
 import time
 from typing import Any
@@ -12,7 +12,7 @@ STEPS = 10
 
 
 class AnyType(str):
-    """A socket type that fits every other: ComfyUI compares types with `!=`."""
+    """A socket type that matches every other one: ComfyUI compares types with `!=`."""
 
     __slots__ = ()
 
@@ -27,7 +27,7 @@ ANY = AnyType("*")
 
 
 class RigSlowModel:
-    """Loads nothing for `seconds`, in ten steps of progress; the progress hook notices an interruption."""
+    """Sleeps for `seconds` in ten progress steps. ComfyUI's progress hook raises on an interrupt."""
 
     RETURN_TYPES = (ANY,)
     FUNCTION = "load"
@@ -50,7 +50,7 @@ class RigSlowModel:
 
 
 class CacheBackendData:
-    """Inspire-Pack's node: puts `data` into the process-wide cache under `key`."""
+    """Like Inspire-Pack's node of this name: puts `data` into the process-wide cache under `key`."""
 
     RETURN_TYPES = (ANY,)
     RETURN_NAMES = ("data opt",)

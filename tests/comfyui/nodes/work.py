@@ -1,4 +1,4 @@
-"""Node classes for the companion node's tests: a model that ComfyUI's management loads, and work for the processor."""
+"""Node classes for the tests of the companion node: a model that ComfyUI manages, and CPU work."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ SIDE = 256
 
 
 class RigModel(torch.nn.Linear):  # type: ignore[misc]
-    """A quarter of a megabyte of weights."""
+    """256 KiB of weights."""
 
 
 class RigTorchModel:
-    """Has ComfyUI's model management load a small model."""
+    """Loads a small model through ComfyUI's model management."""
 
     RETURN_TYPES = (ANY,)
     FUNCTION = "load"
@@ -34,7 +34,7 @@ class RigTorchModel:
 
 
 class RigWork:
-    """Keeps the interpreter busy with `rounds` rounds: what a watcher in the same process disturbs most."""
+    """Keeps the interpreter busy for `rounds` rounds, which a thread in the same process slows down most."""
 
     RETURN_TYPES = ()
     FUNCTION = "work"

@@ -1,7 +1,7 @@
-"""Stand-ins for torchvision and torchaudio, which have no build for the CPU torch that the rig uses.
+"""Stand-ins for torchvision and torchaudio, which have no build for the torch that the rig uses.
 
-ComfyUI imports both while it starts, for models that no test loads. Python imports this module by itself when
-its folder is on PYTHONPATH, before ComfyUI's own imports.
+ComfyUI imports both at its start, for models that no test loads. Python imports this module at startup if its folder
+is in PYTHONPATH.
 """
 
 import sys
@@ -12,7 +12,7 @@ from typing_extensions import override
 
 
 class StandIn(ModuleType):
-    """A module with every name in it. Whatever is taken from it can be called, and gives another stand-in."""
+    """A module that has every attribute. Each attribute is a stand-in and can be called."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)

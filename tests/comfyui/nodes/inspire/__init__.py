@@ -1,1 +1,1 @@
-"""Stands in for Inspire-Pack's package of the same name, so that its cache is found by the same module name."""
+"""A stand-in for Inspire-Pack's package of this name: the companion node finds the cache by the module name."""

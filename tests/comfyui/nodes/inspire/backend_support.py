@@ -1,6 +1,6 @@
-"""The process-wide cache in Inspire-Pack's shape: key → (tag, data). The executor's own cache is another.
+"""A process-wide cache like Inspire-Pack's: key → (tag, data). The executor has a separate cache.
 
-As there, `cache` is another object after all keys were removed by a node: take it from this module each time.
+As in Inspire-Pack, a node that removes all keys replaces `cache`, so read it from this module each time.
 """
 
 from collections.abc import Iterable, Iterator
@@ -9,11 +9,11 @@ from itertools import chain
 Entry = tuple[str, object]
 
 TAG_LIMIT = 50
-"""Inspire-Pack's default of entries kept under one tag; above it the oldest goes."""
+"""Inspire-Pack's default limit of entries under one tag. A further entry evicts the oldest."""
 
 
 class TaggedCache:
-    """One mapping for each tag, in `_data`. As there it cannot be iterated over: it has items() only."""
+    """One mapping per tag, in `_data`. As in Inspire-Pack, it has `items()` but no `__iter__`."""
 
     def __init__(self, entries: Iterable[tuple[str, Entry]] = ()) -> None:
         self._data: dict[str, dict[str, Entry]] = {}
@@ -55,6 +55,6 @@ cache = TaggedCache()
 
 
 def replace_by_empty() -> None:
-    """What Inspire-Pack's node RemoveBackendData does for the key `*`."""
+    """Replace the cache, as Inspire-Pack's node RemoveBackendData does for the key `*`."""
     global cache  # noqa: PLW0603
     cache = TaggedCache()

@@ -1,4 +1,4 @@
-"""Every server's past, folded from the event log entry by entry. Pure: times come with the entries and the lives."""
+"""The history of every server, built from the event log entry by entry."""
 
 from collections.abc import Collection, Iterable, Iterator
 
@@ -6,80 +6,84 @@ from statemachine.core.log_entry import LogEntry
 from statemachine.journal.rows import DaemonRun
 from statemachine.warmth.server import ServerWarmth
 
-BEFORE_ALL = -1
-"""The life of entries that are older than every life that is known: when it ended is not."""
+BEFORE_FIRST_RUN = -1
+"""The run of entries that are older than every known run; the end of it is not known."""
 
 
-class Book:
-    """`cursor` is the number of the newest entry taken. Entries come in the order of their numbers, each once."""
+class WarmthHistory:
+    """`cursor` is the id of the newest entry. Add each entry once, in the order of ids.
+
+    Times come from the entries and runs; no clock is read.
+    """
 
     def __init__(self) -> None:
         self.cursor = 0
         self._servers: dict[str, ServerWarmth] = {}
-        self._lives: list[DaemonRun] = []
-        self._life = BEFORE_ALL
+        self._runs: list[DaemonRun] = []
+        self._run = BEFORE_FIRST_RUN
         self._ends: dict[int, float] = {}
         self._newest_at = 0.0
 
     @property
-    def newest_life(self) -> int:
-        """The `after_seq` of the newest life that is known, -1 where none is."""
-        return self._lives[-1].after_seq if self._lives else -1
+    def newest_run(self) -> int:
+        """Return the `after_seq` of the newest known run, or -1."""
+        return self._runs[-1].after_seq if self._runs else -1
 
-    def learn_lives(self, lives: Iterable[DaemonRun]) -> None:
-        """Lives after those that are known, oldest first; before the first entry of each is taken."""
-        self._lives += lives
+    def add_runs(self, runs: Iterable[DaemonRun]) -> None:
+        """Add later runs, oldest first, before the first entry of each."""
+        self._runs += runs
 
-    def take(self, entry: LogEntry) -> None:
-        """The log's next entry."""
+    def add(self, entry: LogEntry) -> None:
+        """Add the next entry of the log."""
         seq = entry.seq or 0
-        while self._life + 1 < len(self._lives) and self._lives[self._life + 1].after_seq < seq:
-            self._end_life()
+        while self._run + 1 < len(self._runs) and self._runs[self._run + 1].after_seq < seq:
+            self._end_run()
         self.cursor = seq
         self._newest_at = max(self._newest_at, entry.at)
         if entry.server is None or entry.dest is None:
             return
         server = self._servers.get(entry.server)
         if server is None:
-            server = self._servers[entry.server] = ServerWarmth(self._life)
-        self._settle(server)
-        server.take(entry)
+            server = self._servers[entry.server] = ServerWarmth(self._run)
+        self._enter_run(server)
+        server.add(entry)
 
-    def has_all(self) -> None:
-        """There is no entry after the cursor: every life that is known has begun."""
-        while self._life + 1 < len(self._lives):
-            self._end_life()
+    def start_known_runs(self) -> None:
+        """Start every known run, because the log has no entry after the cursor."""
+        while self._run + 1 < len(self._runs):
+            self._end_run()
 
-    def _end_life(self) -> None:
-        if self._life != BEFORE_ALL:
-            self._ends[self._life] = max(self._lives[self._life].seen_at, self._newest_at)
-        self._life += 1
+    def _end_run(self) -> None:
+        if self._run != BEFORE_FIRST_RUN:
+            self._ends[self._run] = max(self._runs[self._run].seen_at, self._newest_at)
+        self._run += 1
         self._newest_at = 0.0
 
-    def _settle(self, server: ServerWarmth) -> None:
-        """Nothing is known of a server from the end of a life until its first entry in the next."""
-        if server.life != self._life:
-            server.break_off(self._ends.get(server.life, server.heard_at))
-            server.life = self._life
+    def _enter_run(self, server: ServerWarmth) -> None:
+        """Make the server unknown from the end of its run until its first entry in the present one."""
+        if server.run != self._run:
+            server.set_unknown(self._ends.get(server.run, server.last_at))
+            server.run = self._run
 
     def server(self, name: str) -> ServerWarmth | None:
-        """The past of one server, None where nothing is known of it."""
+        """Return the history of one server, or None if it has no entries."""
         server = self._servers.get(name)
         if server is not None:
-            self._settle(server)
+            self._enter_run(server)
         return server
 
-    def forget(self, horizon: float, present: Collection[str]) -> Iterator[None]:
-        """Drop what is older than `horizon` (epoch seconds), and servers not `present` of which nothing is younger.
+    def prune(self, horizon: float, present: Collection[str]) -> Iterator[None]:
+        """Drop what is older than `horizon` (epoch seconds), and servers not `present` without later entries.
 
-        One server a step, so that whoever asks for it may rest in between.
+        Yield after each server, so that the caller can let other tasks run.
         """
         for name, server in list(self._servers.items()):
-            if name not in present and server.heard_at < horizon:
+            if name not in present and server.last_at < horizon:
                 del self._servers[name]
             else:
-                server.forget_before(horizon)
+                server.prune(horizon)
             yield
 
     def __len__(self) -> int:
+        """Return the number of servers."""
         return len(self._servers)

@@ -1,4 +1,4 @@
-"""What the transitions of one server mean for its warmth. The words are explained in the package's docstring."""
+"""The warmth of one server, computed from its transitions. The package's docstring defines the terms."""
 
 from array import array
 from bisect import bisect_right
@@ -7,10 +7,10 @@ from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import IN_FLIGHT, Reason, Source, State
 from statemachine.warmth.timeline import Level, Timeline
 
-FRUITLESS = frozenset({Reason.CACHED_WITHOUT_LOADING.value, Reason.STILL_COLD_AFTER_SUCCESS.value})
-"""Verdicts that make a success a failure."""
+INEFFECTIVE = frozenset({Reason.CACHED_WITHOUT_LOADING.value, Reason.STILL_COLD_AFTER_SUCCESS.value})
+"""Verdicts that turn a successful prompt into a failed attempt."""
 
-CUT_SHORT = frozenset(
+FAILED_ENDS = frozenset(
     {
         Reason.JOURNAL_UNAVAILABLE.value,
         Reason.PROMPT_REFUSED.value,
@@ -25,85 +25,85 @@ CUT_SHORT = frozenset(
         Reason.QUEUE_STUCK.value,
     }
 )
-"""Reasons by which a prompt in flight ends badly. Others only take it out of sight: it is settled later."""
+"""Reasons that end a prompt in flight as failed. Other reasons leave its end open; it is found out later."""
 
-VERDICT_STANDS = frozenset({State.LOADED, State.UNKNOWN, State.CHECKING})
-"""States through which `loaded` is still what was known last."""
+KEEPS_VERDICT = frozenset({State.LOADED, State.UNKNOWN, State.CHECKING})
+"""States in which `loaded` is still the last verdict."""
 
 AWAY = frozenset({State.UNREACHABLE, State.PAUSED})
 
 NOT_EVICTED = frozenset({Reason.SERVER_RESTARTED.value, Reason.LINK_LOST.value, Reason.SETTINGS_CHANGED.value})
-"""Reasons other than an eviction why keys may be missing. A lost connection hides whether the server was restarted."""
+"""Reasons other than an eviction for missing keys. A lost connection may hide a restart of the server."""
 
 
 class ServerWarmth:
-    """One server's past. `heard_at` is the time of its newest entry, `life` that of the daemon which wrote it."""
+    """One server's history. `last_at` is the time of its newest entry, `run` the index of the run that wrote it."""
 
     __slots__ = (
         "_cold_since",
-        "_counted",
+        "_counted_prompt",
         "_succeeded_at",
         "_was_loaded",
         "attempts",
         "evictions",
         "failed",
-        "heard_at",
-        "life",
+        "last_at",
+        "run",
         "state",
         "timeline",
         "warmed_at",
         "warmed_in",
     )
 
-    def __init__(self, life: int) -> None:
-        self.life = life
-        self.heard_at = 0.0
+    def __init__(self, run: int) -> None:
+        self.run = run
+        self.last_at = 0.0
         self.state: State | None = None
         self.timeline = Timeline()
         self.warmed_at, self.warmed_in = array("d"), array("d")
         self.evictions = array("d")
         self.attempts = array("d")
         self.failed: dict[str, array[float]] = {}
-        self._lose_sight()
-        self._counted: str | None = None
+        self._reset()
+        self._counted_prompt: str | None = None
 
-    def take(self, entry: LogEntry) -> None:
-        """The server's next transition. A clock that was set back stands still until it has caught up."""
-        at = max(entry.at, self.heard_at)
+    def add(self, entry: LogEntry) -> None:
+        """Add the server's next transition. If the clock was set back, time stands still until it has caught up."""
+        at = max(entry.at, self.last_at)
         if entry.source is not self.state:
-            self.break_off(self.heard_at)
+            self.set_unknown(self.last_at)
         self._count_attempt(entry, at)
         self._count_eviction(entry, at)
         self._time_warming(entry, at)
-        self.timeline.turn(at, _level(entry.dest))
-        self.state, self.heard_at = entry.dest, at
+        self.timeline.set_level(at, _level(entry.dest))
+        self.state, self.last_at = entry.dest, at
 
-    def break_off(self, at: float) -> None:
-        """Nothing is known from `at` on until the next entry."""
-        self.timeline.turn(max(at, self.heard_at), Level.APART)
+    def set_unknown(self, at: float) -> None:
+        """Make the server's state unknown from `at` until the next entry."""
+        self.timeline.set_level(max(at, self.last_at), Level.UNWATCHED)
         self.state = None
-        self._lose_sight()
+        self._reset()
 
-    def _lose_sight(self) -> None:
+    def _reset(self) -> None:
         self._was_loaded = False
         self._cold_since: float | None = None
         self._succeeded_at: float | None = None
 
     def _count_attempt(self, entry: LogEntry, at: float) -> None:
-        ended = entry.source in IN_FLIGHT and (entry.reason in CUT_SHORT or entry.reason == Reason.PROMPT_SUCCEEDED)
-        if ended and (entry.prompt_id is None or entry.prompt_id != self._counted):
-            self._counted = entry.prompt_id
+        ended = entry.source in IN_FLIGHT and (entry.reason in FAILED_ENDS or entry.reason == Reason.PROMPT_SUCCEEDED)
+        if ended and (entry.prompt_id is None or entry.prompt_id != self._counted_prompt):
+            self._counted_prompt = entry.prompt_id
             self.attempts.append(at)
-            if entry.reason in CUT_SHORT:
+            if entry.reason in FAILED_ENDS:
                 self._fail(entry.reason, at)
         elif entry.witness is Source.PREFLIGHT:
             self.attempts.append(at)
             self._fail(entry.reason, at)
-        elif entry.reason in FRUITLESS and self._succeeded_at is not None:
+        elif entry.reason in INEFFECTIVE and self._succeeded_at is not None:
             self._fail(entry.reason, self._succeeded_at)
         if entry.reason == Reason.PROMPT_SUCCEEDED:
             self._succeeded_at = at
-        elif entry.reason in FRUITLESS:
+        elif entry.reason in INEFFECTIVE:
             self._succeeded_at = None
 
     def _fail(self, reason: str, at: float) -> None:
@@ -112,8 +112,8 @@ class ServerWarmth:
     def _count_eviction(self, entry: LogEntry, at: float) -> None:
         if self._was_loaded and entry.dest in (State.COLD, State.AUTO_EXECUTING):
             self.evictions.append(at)
-        kept = entry.dest in VERDICT_STANDS and entry.reason not in NOT_EVICTED
-        self._was_loaded = entry.dest is State.LOADED or (self._was_loaded and kept)
+        keeps_verdict = entry.dest in KEEPS_VERDICT and entry.reason not in NOT_EVICTED
+        self._was_loaded = entry.dest is State.LOADED or (self._was_loaded and keeps_verdict)
 
     def _time_warming(self, entry: LogEntry, at: float) -> None:
         if entry.dest is State.LOADED:
@@ -126,16 +126,16 @@ class ServerWarmth:
         elif entry.dest is State.COLD and self._cold_since is None:
             self._cold_since, self._succeeded_at = at, None
 
-    def forget_before(self, horizon: float) -> None:
-        """Drop what no window that begins after `horizon` (epoch seconds) needs."""
-        self.timeline.forget_before(horizon)
-        gone = bisect_right(self.warmed_at, horizon)
-        del self.warmed_at[:gone], self.warmed_in[:gone]
+    def prune(self, horizon: float) -> None:
+        """Drop what windows that begin after `horizon` (epoch seconds) do not need."""
+        self.timeline.prune(horizon)
+        expired = bisect_right(self.warmed_at, horizon)
+        del self.warmed_at[:expired], self.warmed_in[:expired]
         for times in (self.evictions, self.attempts, *self.failed.values()):
             del times[: bisect_right(times, horizon)]
 
 
 def _level(state: State | None) -> Level:
     if state is State.PAUSED:
-        return Level.APART
-    return Level.WARM if state is State.LOADED else Level.COOL
+        return Level.UNWATCHED
+    return Level.WARM if state is State.LOADED else Level.NOT_WARM

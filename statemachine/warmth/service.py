@@ -1,7 +1,7 @@
-"""Reads the journal as it grows, and answers how warm the fleet is.
+"""Follow the journal as it grows, and compute how warm the fleet is.
 
-The loop is never held for long: entries are read by small pages, and servers are added up in slices. Between two pages
-the journal's one thread gets round to writing.
+Entries are read in small pages, so that the journal's thread can write in between, and servers are added up in slices,
+so that the event loop is not blocked.
 """
 
 import asyncio
@@ -13,35 +13,34 @@ from loguru import logger
 
 from statemachine.journal.port import JournalPort, JournalUnavailableError
 from statemachine.publish.snapshot import Snapshot
-from statemachine.warmth.history import Book
+from statemachine.warmth.history import WarmthHistory
 from statemachine.warmth.stats import HOUR_S, WINDOWS, Moments, Scope, Totals, scope_of
 
-PAGE = 250
-"""Entries a read."""
+PAGE_ENTRIES = 250
 
-SLICE = 50
-"""Servers added up, or old entries looked for, before others have their turn."""
+YIELD_EVERY = 50
+"""Number of servers that are added up or pruned before other tasks may run."""
 
 FOLLOW_S = 5.0
-"""Between two looks at the journal, and between two signs of life in it."""
+"""Interval between reads of the journal, and between heartbeats."""
 
-FRESH_S = 5.0
-"""How old figures may be that are given again."""
+MAX_AGE_S = 5.0
+"""Age at which figures are computed again."""
 
-PATIENCE_S = 2.0
-"""How long one who asks waits for the journal to be read."""
+READ_TIMEOUT_S = 2.0
+"""How long a request waits for the journal to be read."""
 
-MEMORY_S = max(WINDOWS.values()) + HOUR_S
-"""What is older is forgotten. The hour is for entries that are younger than the moment for which somebody sums up."""
+RETENTION_S = max(WINDOWS.values()) + HOUR_S
+"""The additional hour covers surveys of a time before the newest entry."""
 
 
 class WarmthUnknownError(Exception):
-    """The journal has not been read to its end yet."""
+    """Raised while the journal has not been read to its end yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The figures of the fleet and of its groups. `moments` are those between which they were summed up."""
+    """The figures of the fleet and its groups, and the bounds of their windows."""
 
     moments: Moments
     fleet: Scope
@@ -49,102 +48,104 @@ class Survey:
 
 
 class Warmth:
-    """`now` gives epoch seconds. All methods are called on the loop."""
+    """Call all methods on the event loop. `now` returns epoch seconds."""
 
     def __init__(
-        self, journal: JournalPort, snapshot: Snapshot, now: Callable[[], float], *, fresh_s: float = FRESH_S
+        self, journal: JournalPort, snapshot: Snapshot, now: Callable[[], float], *, max_age_s: float = MAX_AGE_S
     ) -> None:
         self._journal = journal
         self._snapshot = snapshot
         self._now = now
-        self._fresh_s = fresh_s
-        self._book = Book()
-        self._reading = asyncio.Lock()
-        self._summing = asyncio.Lock()
+        self._max_age_s = max_age_s
+        self._history = WarmthHistory()
+        self._read_lock = asyncio.Lock()
+        self._survey_lock = asyncio.Lock()
         self._known_until: float | None = None
-        self._newest: Survey | None = None
-        self._forgot_at = now()
+        self._survey: Survey | None = None
+        self._pruned_at = now()
 
     @asynccontextmanager
     async def following(self) -> AsyncIterator[None]:
-        """Follow the journal in the background, and leave signs of life in it, the last one at the end."""
+        """Follow the journal and write heartbeats to it within the block; write the last one at the end."""
         task = asyncio.create_task(self._follow())
         try:
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            await self._beat()
+            await self._heartbeat()
 
     async def _follow(self) -> None:
         while True:
             try:
-                await self._beat()
+                await self._heartbeat()
                 with suppress(JournalUnavailableError):
                     await self.catch_up()
-                await self._forget_at_times()
+                await self._prune_hourly()
             except Exception:
-                logger.exception("following the journal failed; it is tried again")
+                logger.exception("failed to follow the journal; trying again")
             await asyncio.sleep(FOLLOW_S)
 
-    async def _beat(self) -> None:
+    async def _heartbeat(self) -> None:
         with suppress(JournalUnavailableError):
             await self._journal.file.heartbeat(self._now())
 
     async def catch_up(self) -> None:
-        """Read the journal to its present end. JournalUnavailableError where it cannot be read.
+        """Read the journal to its present end. Raise JournalUnavailableError if it cannot be read.
 
-        While it cannot be written, what happens waits elsewhere, and so nothing is known of the present.
+        While the journal cannot be written, it lacks the newest entries, so the figures do not reach the present.
         """
-        async with self._reading:
+        async with self._read_lock:
             while True:
                 began = self._now()
-                page, runs = await self._journal.file.page_and_runs(self._book.cursor, PAGE, self._book.newest_life)
-                self._book.learn_lives(runs)
+                page, runs = await self._journal.file.page_and_runs(
+                    self._history.cursor, PAGE_ENTRIES, self._history.newest_run
+                )
+                self._history.add_runs(runs)
                 for entry in page.entries:
-                    self._book.take(entry)
+                    self._history.add(entry)
                 if not page.more:
                     break
-            self._book.has_all()
+            self._history.start_known_runs()
             if self._journal.healthy:
                 self._known_until = began
 
     async def survey(self) -> Survey:
-        """Fleet and groups, at most `fresh_s` old. WarmthUnknownError where the journal is not read yet."""
-        if self._newest is not None and self._is_fresh(self._newest, self._now()):
-            return self._newest
-        at = await self._until()
-        async with self._summing:
-            if self._newest is None or not self._is_fresh(self._newest, at):
-                self._newest = await self._sum_up(Moments(at))
-            return self._newest
+        """Return figures at most `max_age_s` old. Raise WarmthUnknownError while the journal is not read yet."""
+        if self._survey is not None and self._is_fresh(self._survey, self._now()):
+            return self._survey
+        at = await self._read_until()
+        async with self._survey_lock:
+            if self._survey is None or not self._is_fresh(self._survey, at):
+                self._survey = await self._compute(Moments(at))
+            return self._survey
 
     def _is_fresh(self, survey: Survey, at: float) -> bool:
-        return 0 <= at - survey.moments.now < self._fresh_s
+        return 0 <= at - survey.moments.now < self._max_age_s
 
     def server(self, name: str, moments: Moments) -> Scope:
-        """The figures of one server at the moments of a survey; empty ones where nothing is known of it."""
-        known = self._book.server(name)
+        """Return the figures of one server in the windows of a survey; empty figures for an unknown server."""
+        known = self._history.server(name)
         return scope_of([known] if known else [], moments)
 
-    async def _until(self) -> float:
-        """Up to when all is known, which is now unless the journal cannot be used or the reading takes too long."""
+    async def _read_until(self) -> float:
+        """Return the time up to which the journal is known: now, unless it cannot be used or is slow."""
         with suppress(JournalUnavailableError, TimeoutError):
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(READ_TIMEOUT_S):
                 await self.catch_up()
         if self._known_until is None:
             raise WarmthUnknownError("the journal has not been read to its end yet")
         return self._known_until
 
-    async def _sum_up(self, moments: Moments) -> Survey:
+    async def _compute(self, moments: Moments) -> Survey:
         groups: dict[str, Totals] = {}
         for number, view in enumerate(self._snapshot, start=1):
             if view.group not in groups:
                 groups[view.group] = Totals(moments)
-            known = self._book.server(view.name)
+            known = self._history.server(view.name)
             if known is not None:
                 groups[view.group].add(known)
-            if number % SLICE == 0:
+            if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)
         fleet, scopes = Totals(moments), {}
         for name, totals in groups.items():
@@ -153,12 +154,12 @@ class Warmth:
             await asyncio.sleep(0)
         return Survey(moments, fleet.scope(), scopes)
 
-    async def _forget_at_times(self) -> None:
-        """Once an hour, and not at the start, when the fleet may not be there yet."""
-        if 0 <= self._now() - self._forgot_at < HOUR_S:
+    async def _prune_hourly(self) -> None:
+        """Prune once an hour, but not at the start, when the fleet may still be missing from the snapshot."""
+        if 0 <= self._now() - self._pruned_at < HOUR_S:
             return
-        self._forgot_at = self._now()
+        self._pruned_at = self._now()
         present = {view.name for view in self._snapshot}
-        for number, _ in enumerate(self._book.forget(self._now() - MEMORY_S, present), start=1):
-            if number % SLICE == 0:
+        for number, _ in enumerate(self._history.prune(self._now() - RETENTION_S, present), start=1):
+            if number % YIELD_EVERY == 0:
                 await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""From servers' saved_states to figures: windows that end now, and the last hours one by one."""
+"""The figures of servers: windows that end now, and the last hours one by one."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,17 +10,17 @@ from statemachine.warmth.server import ServerWarmth
 HOUR_S = 3_600.0
 
 WINDOWS: Mapping[str, float] = {"1h": HOUR_S, "24h": 24 * HOUR_S, "7d": 7 * 24 * HOUR_S}
-"""Their names, which the API and /metrics use, and their lengths in seconds."""
+"""Name in the API and /metrics, and length in seconds."""
 
 TREND_HOURS = 24
 
-RUN = 4_096
-"""Samples that are sorted at once: well under a millisecond."""
+SORT_BATCH = 4_096
+"""Samples that are sorted in one call, which takes well under a millisecond."""
 
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """One window's. Times in seconds; None where the window knows none."""
+    """The figures of one window. Times are in seconds; None means that the window has no such time."""
 
     warm_share: float | None
     warmed: int
@@ -33,7 +33,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """An hour by the clock, `at` being its start (epoch seconds). The last one has not ended yet."""
+    """An hour of the day that starts at `at` (epoch seconds). The last one has not ended yet."""
 
     at: float
     warm_share: float | None
@@ -48,7 +48,7 @@ class Scope:
 
 
 class Moments:
-    """The moments between which warmth is summed up, for one `now` (epoch seconds)."""
+    """The bounds of all windows and hours, for one `now` (epoch seconds)."""
 
     def __init__(self, now: float) -> None:
         self.now = now
@@ -59,52 +59,52 @@ class Moments:
 
 
 class Samples:
-    """Seconds, of which quantiles are asked. Sorted run by run, for to sort all at once would hold the loop."""
+    """Durations in seconds and their quantiles. They are sorted in batches, so as not to block the event loop."""
 
     def __init__(self) -> None:
-        self._runs: list[list[float]] = []
+        self._batches: list[list[float]] = []
         self._unsorted: list[float] = []
 
     def add(self, values: Iterable[float]) -> None:
-        """Some more, none below 0."""
+        """Add values, none below 0."""
         self._unsorted += values
-        if len(self._unsorted) >= RUN:
+        if len(self._unsorted) >= SORT_BATCH:
             self._sort()
 
     def merge(self, other: "Samples") -> None:
-        """All that another one has."""
-        self._runs += other.runs()
+        """Add all values of another object."""
+        self._batches += other.batches()
 
-    def runs(self) -> list[list[float]]:
-        """All of them, each run ascending."""
+    def batches(self) -> list[list[float]]:
+        """Return the batches, each in ascending order."""
         if self._unsorted:
             self._sort()
-        return self._runs
+        return self._batches
 
     def _sort(self) -> None:
-        self._runs.append(sorted(self._unsorted))
+        self._batches.append(sorted(self._unsorted))
         self._unsorted = []
 
     def quantile(self, share: float) -> float | None:
-        """The nearest rank: the smallest value that this share of all does not exceed, rounded up to a millisecond."""
-        runs = self.runs()
-        if not runs:
+        """Return the value at the nearest rank, rounded up to a millisecond; None without values."""
+        batches = self.batches()
+        if not batches:
             return None
-        highest_ms = ceil(max(run[-1] for run in runs) * 1000)
+        highest_ms = ceil(max(batch[-1] for batch in batches) * 1000)
         rank = max(1, ceil(share * len(self)))
-        return bisect_left(range(highest_ms), rank, key=lambda ms: _not_above(runs, ms / 1000)) / 1000
+        return bisect_left(range(highest_ms), rank, key=lambda ms: _count_up_to(batches, ms / 1000)) / 1000
 
     def __len__(self) -> int:
-        return len(self._unsorted) + sum(map(len, self._runs))
+        return len(self._unsorted) + sum(map(len, self._batches))
 
 
-def _not_above(runs: Iterable[list[float]], value: float) -> int:
-    return sum(bisect_right(run, value) for run in runs)
+def _count_up_to(batches: Iterable[list[float]], value: float) -> int:
+    return sum(bisect_right(batch, value) for batch in batches)
 
 
 @dataclass(slots=True)
-class _Happened:
-    """What happened in one window."""
+class _Counts:
+    """Attempts, evictions and times to warm in one window."""
 
     warmed_in: Samples = field(default_factory=Samples)
     evictions: int = 0
@@ -112,7 +112,7 @@ class _Happened:
     failed: dict[str, int] = field(default_factory=dict)
 
     def add(self, server: ServerWarmth, start: float, end: float) -> None:
-        """After `start`, up to and with `end`."""
+        """Add what a server has after `start`, up to and including `end`."""
         first, last = bisect_right(server.warmed_at, start), bisect_right(server.warmed_at, end)
         self.warmed_in.add(server.warmed_in[first:last])
         self.evictions += _between(server.evictions, start, end)
@@ -121,12 +121,12 @@ class _Happened:
             self.count_failed(reason, _between(times, start, end))
 
     def count_failed(self, reason: str, count: int) -> None:
-        """Add to a reason's count; a reason that never came has none."""
+        """Add to the count of a reason; a count of 0 makes no key."""
         if count:
             self.failed[reason] = self.failed.get(reason, 0) + count
 
-    def merge(self, other: "_Happened") -> None:
-        """Add what happened elsewhere in the same window."""
+    def merge(self, other: "_Counts") -> None:
+        """Add the counts of the same window of other servers."""
         self.warmed_in.merge(other.warmed_in)
         self.evictions += other.evictions
         self.attempts += other.attempts
@@ -135,36 +135,36 @@ class _Happened:
 
 
 class Totals:
-    """Adds servers up to the figures of a scope. `warm` and `watched` are sums of seconds before each moment."""
+    """Adds servers up to the figures of a scope. `warm` and `watched` are sums of seconds before each point."""
 
     def __init__(self, moments: Moments) -> None:
         self._moments = moments
         self.warm = [0.0] * len(moments.points)
         self.watched = [0.0] * len(moments.points)
-        self.happened = [_Happened() for _ in WINDOWS]
+        self.counts = [_Counts() for _ in WINDOWS]
 
     def add(self, server: ServerWarmth) -> None:
-        """One server more."""
+        """Add a server."""
         self._add_seconds(*server.timeline.integrals(self._moments.points))
-        for happened, start in zip(self.happened, self._moments.starts, strict=True):
-            happened.add(server, start, self._moments.now)
+        for counts, start in zip(self.counts, self._moments.starts, strict=True):
+            counts.add(server, start, self._moments.now)
 
     def merge(self, other: "Totals") -> None:
-        """All servers of another totals of the same moments."""
+        """Add all servers of other totals, which have the same moments."""
         self._add_seconds(other.warm, other.watched)
-        for happened, more in zip(self.happened, other.happened, strict=True):
-            happened.merge(more)
+        for counts, more in zip(self.counts, other.counts, strict=True):
+            counts.merge(more)
 
     def _add_seconds(self, warm: list[float], watched: list[float]) -> None:
         self.warm = list(map(float.__add__, self.warm, warm))
         self.watched = list(map(float.__add__, self.watched, watched))
 
     def scope(self) -> Scope:
-        """The figures of all that was added."""
+        """Return the figures of all added servers."""
         moments = self._moments
         windows = {
-            name: self._figures(happened, start)
-            for name, happened, start in zip(WINDOWS, self.happened, moments.starts, strict=True)
+            name: self._figures(counts, start)
+            for name, counts, start in zip(WINDOWS, self.counts, moments.starts, strict=True)
         }
         ends = [*moments.hours[1:], moments.now]
         return Scope(windows, [Point(at, self._share(at, end)) for at, end in zip(moments.hours, ends, strict=True)])
@@ -174,20 +174,20 @@ class Totals:
         watched = self.watched[last] - self.watched[first]
         return min(1.0, max(0.0, (self.warm[last] - self.warm[first]) / watched)) if watched > 0 else None
 
-    def _figures(self, happened: _Happened, start: float) -> Figures:
+    def _figures(self, counts: _Counts, start: float) -> Figures:
         return Figures(
             warm_share=self._share(start, self._moments.now),
-            warmed=len(happened.warmed_in),
-            time_to_warm_p50_s=happened.warmed_in.quantile(0.5),
-            time_to_warm_p99_s=happened.warmed_in.quantile(0.99),
-            evictions=happened.evictions,
-            attempts=happened.attempts,
-            failed_attempts=happened.failed,
+            warmed=len(counts.warmed_in),
+            time_to_warm_p50_s=counts.warmed_in.quantile(0.5),
+            time_to_warm_p99_s=counts.warmed_in.quantile(0.99),
+            evictions=counts.evictions,
+            attempts=counts.attempts,
+            failed_attempts=counts.failed,
         )
 
 
 def scope_of(servers: Iterable[ServerWarmth], moments: Moments) -> Scope:
-    """The figures of some servers taken together."""
+    """Return the figures of some servers together."""
     totals = Totals(moments)
     for server in servers:
         totals.add(server)

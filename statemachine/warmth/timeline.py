@@ -1,4 +1,4 @@
-"""When one server was warm, watched without being warm, or neither: a step function that can be integrated quickly."""
+"""When one server was warm, watched or neither: a step function with fast integrals."""
 
 from array import array
 from bisect import bisect_right
@@ -7,18 +7,18 @@ from enum import IntEnum
 
 
 class Level(IntEnum):
-    """What a moment counts as."""
+    """What a period of time counts as."""
 
-    APART = 0
-    """Not watched: no daemon, no such server, or paused."""
-    COOL = 1
+    UNWATCHED = 0
+    """No daemon ran, the server did not exist, or it was paused."""
+    NOT_WARM = 1
     WARM = 2
 
 
 class Timeline:
-    """Edges in the order of time, each with the level from there on and the seconds summed up before it.
+    """Edges in order of time (epoch seconds), each with the level after it and the sums of seconds before it.
 
-    25 bytes an edge. Times are epoch seconds. The last level lasts until whenever is asked.
+    An edge takes 25 bytes. The last level has no end.
     """
 
     __slots__ = ("_levels", "_times", "_warm", "_watched")
@@ -31,11 +31,11 @@ class Timeline:
 
     @property
     def level(self) -> Level:
-        """The present one."""
-        return Level(self._levels[-1]) if self._levels else Level.APART
+        """Return the level after the last edge."""
+        return Level(self._levels[-1]) if self._levels else Level.UNWATCHED
 
-    def turn(self, at: float, level: Level) -> None:
-        """From `at` on it is another level. `at` is never before an earlier edge."""
+    def set_level(self, at: float, level: Level) -> None:
+        """Change the level from `at` on; `at` must not be before the last edge."""
         if level == self.level:
             return
         warm, watched = self._sums(at, len(self._times))
@@ -45,7 +45,7 @@ class Timeline:
         self._watched.append(watched)
 
     def integrals(self, points: Sequence[float]) -> tuple[list[float], list[float]]:
-        """Seconds warm and seconds watched before each point (ascending), counted from some common beginning."""
+        """Return seconds warm and seconds watched before each point (ascending), up to a common constant."""
         warm, watched = [], []
         edge = 0
         for point in points:
@@ -56,7 +56,7 @@ class Timeline:
         return warm, watched
 
     def _sums(self, at: float, edge: int) -> tuple[float, float]:
-        """Seconds warm and watched before `at`, which lies after so many edges."""
+        """Return seconds warm and watched before `at`, which lies after `edge` edges."""
         if not edge:
             return 0.0, 0.0
         edge -= 1
@@ -64,11 +64,12 @@ class Timeline:
         lasted = at - self._times[edge] if level else 0.0
         return self._warm[edge] + (lasted if level == Level.WARM else 0.0), self._watched[edge] + lasted
 
-    def forget_before(self, horizon: float) -> None:
-        """Drop edges that no integral between points after `horizon` needs."""
-        gone = bisect_right(self._times, horizon) - 1
-        if gone > 0:
-            del self._times[:gone], self._levels[:gone], self._warm[:gone], self._watched[:gone]
+    def prune(self, horizon: float) -> None:
+        """Drop edges that integrals between points after `horizon` do not need."""
+        expired = bisect_right(self._times, horizon) - 1
+        if expired > 0:
+            del self._times[:expired], self._levels[:expired], self._warm[:expired], self._watched[:expired]
 
     def __len__(self) -> int:
+        """Return the number of edges."""
         return len(self._times)

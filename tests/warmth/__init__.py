@@ -1,1 +1,1 @@
-"""How warm the fleet was: the fold of the event log, its figures, and the follower of a real journal."""
+"""Tests of the warmth history, its figures, and the service that follows the journal."""

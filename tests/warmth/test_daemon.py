@@ -1,4 +1,4 @@
-"""The whole daemon over a simulated server: its figures outlive it, and its absence is not counted as warmth."""
+"""A whole daemon over a simulated server: its figures survive a restart."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ HOUR = 3_600.0
 
 @asynccontextmanager
 async def daemon(folder: Path, urls: list[str], later_s: float) -> AsyncIterator[Callable[[str], Any]]:
-    """A daemon whose wall clock is so much later than it is; gives what asks for the JSON of a path."""
+    """Run a daemon whose wall clock is `later_s` ahead; yield a function that gets a path as JSON."""
     data = {
         "servers": urls,
         "workflows_dir": str(REPOSITORY / "workflows"),
@@ -47,7 +47,7 @@ async def until_warm(get: Callable[[str], Any]) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_figures_survive_the_daemon(tmp_path: Path) -> None:
+async def test_daemon_restart_keeps_figures(tmp_path: Path) -> None:
     async with running_fleet([PERSONAS["cold"]], scale=0.02) as fleet:
         async with daemon(tmp_path, fleet.urls, 0.0) as get:
             await until_warm(get)

@@ -137,7 +137,7 @@ async def running_site(
     for one in two_servers() if views is None else views:
         snapshot.put(one)
     operator = RecordingOperator()
-    warmth = Warmth(journal, snapshot, lambda: NOW, fresh_s=0)
+    warmth = Warmth(journal, snapshot, lambda: NOW, max_age_s=0)
     ports = WebPorts(snapshot, bus, wrap(journal), operator, lambda: NOW, warmth)
     app = build_app(ports, token=SecretStr(token) if token else None, language="en", hosts=hosts)
     try:

@@ -1,4 +1,4 @@
-"""Others have their turn: the journal writes while it is read, and the loop goes on while servers are added up."""
+"""The journal can write while it is read, and the event loop runs while figures are computed."""
 
 import asyncio
 from pathlib import Path
@@ -7,36 +7,36 @@ from statemachine.journal.journal import WriterThread
 from statemachine.journal.store import JournalStore, Write
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth
-from statemachine.warmth.service import PAGE, SLICE
+from statemachine.warmth.service import PAGE_ENTRIES, YIELD_EVERY
 from tests.journal.samples import entry, quiet_journal
-from tests.warmth.chronicle import BEGIN, Chronicle
-from tests.warmth.test_follower import view
+from tests.warmth.harness import view
+from tests.warmth.log_builder import BEGIN, LogBuilder
 
 PAGES = 10
 
 
-async def test_the_journal_gets_round_to_writing_between_two_pages(tmp_path: Path) -> None:
+async def test_catch_up_lets_journal_write_between_pages(tmp_path: Path) -> None:
     thread = WriterThread()
-    told = asyncio.Event()
-    journal = quiet_journal(lambda: JournalStore(tmp_path / "j.sqlite3"), thread, lambda _: told.set())
+    committed = asyncio.Event()
+    journal = quiet_journal(lambda: JournalStore(tmp_path / "j.sqlite3"), thread, lambda _: committed.set())
     await journal.open()
-    writes = [Write(entry(), None) for _ in range(PAGES * PAGE)]
+    writes = [Write(entry(), None) for _ in range(PAGES * PAGE_ENTRIES)]
     await journal.with_store(lambda store: store.write(writes))
     reading = asyncio.create_task(Warmth(journal, Snapshot(), lambda: BEGIN).catch_up())
     await asyncio.sleep(0)
     journal.append(entry(), None)
-    await told.wait()
+    await committed.wait()
     assert not reading.done()
     await reading
     await journal.close()
     thread.close()
 
 
-async def test_the_loop_goes_on_while_servers_are_added_up(tmp_path: Path) -> None:
+async def test_survey_lets_event_loop_run_between_slices(tmp_path: Path) -> None:
     journal = quiet_journal(lambda: JournalStore(tmp_path / "j.sqlite3"))
     await journal.open()
-    snapshot, log = Snapshot(), Chronicle()
-    for number in range(10 * SLICE):
+    snapshot, log = Snapshot(), LogBuilder()
+    for number in range(10 * YIELD_EVERY):
         snapshot.put(view(f"s{number}"))
         log.loaded(f"s{number}")
     await journal.with_store(lambda store: store.write([Write(one, None) for one in log.entries]))

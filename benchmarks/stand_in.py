@@ -25,10 +25,9 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from statemachine.simulator import PERSONAS
-from statemachine.simulator.routes import Request as SimRequest
-from statemachine.simulator.routes import answer
-from statemachine.simulator.server import SimServer
+from statemachine.simulator import PERSONAS, SimServer
+from statemachine.simulator.http import Request as SimRequest
+from statemachine.simulator.routes import respond
 
 PORTS_PER_HOST = 10
 FIRST_PORT = 20_000 + os.getpid() % 1_000 * PORTS_PER_HOST
@@ -190,7 +189,7 @@ class StandIn:
     def _modelled(self, loaded: bool, method: str, target: str) -> bytes:
         path, _, query = target.partition("?")
         pairs = dict(pair.split("=", 1) for pair in query.split("&") if "=" in pair)
-        response = answer(self._models[loaded], SimRequest(method, unquote(path), pairs, b"", {}))
+        response = respond(self._models[loaded], SimRequest(method, unquote(path), pairs, b"", {}))
         return http_response(response.status, response.content_type or "application/octet-stream", response.body)
 
 

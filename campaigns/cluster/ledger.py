@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from campaigns.kill.moments import Moments
 from campaigns.kill.servers import MARKER, Role, WatchedServer
-from statemachine.simulator.routes import Answer
+from statemachine.simulator.http import Response
 
 SENDER = "X-Campaign-Node"
 """The header by which each daemon's settings say whose request it is."""
@@ -77,7 +77,7 @@ class LedgerServer(WatchedServer):
         query: Mapping[str, str] | None = None,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         _sender.set((_node(headers or {}), time.monotonic()))
         return await super().handle(method, path, query, body, headers)
 
@@ -86,8 +86,8 @@ class LedgerServer(WatchedServer):
         return self._ledger.lives[_node(headers)]
 
     @override
-    def note_received(self, prompt_id: str | None, status: int, body: Any) -> None:
-        super().note_received(prompt_id, status, body)
+    def record_post(self, prompt_id: str | None, status: int, body: Any) -> None:
+        super().record_post(prompt_id, status, body)
         if prompt_id is None or MARKER not in body.get("extra_data", {}):
             return
         node, sent_at = _sender.get()

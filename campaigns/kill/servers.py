@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from campaigns.kill.moments import Moment, Moments
 from statemachine.simulator import PERSONAS, Persona, SimServer
-from statemachine.simulator.routes import Answer
+from statemachine.simulator.http import Response
 from statemachine.simulator.sockets import Gateway
 
 SCALE = 0.05
@@ -89,7 +89,7 @@ class WatchedServer(SimServer):
         query: Mapping[str, str] | None = None,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         self._refuse_if_down()
         if (method, path) in ARRIVALS:
             self.moments.happened(ARRIVALS[method, path])
@@ -105,8 +105,8 @@ class WatchedServer(SimServer):
         return self.moments.life
 
     @override
-    def note_received(self, prompt_id: str | None, status: int, body: Any) -> None:
-        super().note_received(prompt_id, status, body)
+    def record_post(self, prompt_id: str | None, status: int, body: Any) -> None:
+        super().record_post(prompt_id, status, body)
         if prompt_id is None or MARKER not in body.get("extra_data", {}):
             return
         if prompt_id in self.accepted:

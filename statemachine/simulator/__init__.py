@@ -1,9 +1,10 @@
-"""ComfyUI servers that behave like the recorded transcripts, and misbehave on request.
+"""Simulated ComfyUI servers that follow the recorded transcripts and misbehave on request.
 
-The demo's fleet, the tests' peer, and the model inside a simulation in virtual time. It shares no code with the
-client, or it would agree with the client's mistakes.
+The demo, the tests and the simulation in virtual time use them. The simulator shares no code with the client, so
+that it cannot repeat the client's mistakes.
 """
 
+from statemachine.simulator.comfyui import SimServer
 from statemachine.simulator.fleet import (
     Member,
     SimFleet,
@@ -13,7 +14,6 @@ from statemachine.simulator.fleet import (
     serve_fleet,
 )
 from statemachine.simulator.profiles import PERSONAS, Persona
-from statemachine.simulator.server import SimServer
 
 __all__ = [
     "PERSONAS",

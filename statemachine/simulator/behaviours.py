@@ -1,59 +1,58 @@
-"""What a simulated server does unasked: users' jobs, evictions, restarts, a plug-in's chatter."""
+"""Background behaviour of a simulated server: users' jobs, evictions, restarts and a plug-in's frames."""
 
 import asyncio
 from collections.abc import Coroutine, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from statemachine.simulator.server import SimServer
+from statemachine.simulator.server import ServerModel
 
-CHATTER_S = 1.0
+MONITOR_INTERVAL_S = 1.0
 
 
-def habits(server: "SimServer") -> Iterator[Coroutine[Any, Any, None]]:
-    """The endless coroutines of this server's persona, to be run as tasks."""
+def behaviours(server: ServerModel) -> Iterator[Coroutine[Any, Any, None]]:
+    """Yield the endless coroutines that the server's persona asks for."""
     persona = server.persona
     if persona.users_every:
-        yield _users(server, persona.users_every)
+        yield _submit_user_jobs(server, persona.users_every)
     if persona.evict_every:
-        yield _evictions(server, persona.evict_every)
+        yield _evict(server, persona.evict_every)
     if persona.restart_every:
-        yield _restarts(server, persona.restart_every)
-    if persona.chatter:
-        yield _chatter(server)
+        yield _restart(server, persona.restart_every)
+    if persona.monitor_frames:
+        yield _send_monitor_frames(server)
 
 
-async def _users(server: "SimServer", every: float) -> None:
+async def _submit_user_jobs(server: ServerModel, every: float) -> None:
     while True:
         if server.up:
-            server.start_foreign_job(_around(server, server.persona.users_seconds))
-        await asyncio.sleep(_around(server, every))
+            server.start_foreign_job(_jittered(server, server.persona.users_seconds))
+        await asyncio.sleep(_jittered(server, every))
 
 
-async def _evictions(server: "SimServer", every: float) -> None:
+async def _evict(server: ServerModel, every: float) -> None:
     while True:
-        await asyncio.sleep(_around(server, every))
+        await asyncio.sleep(_jittered(server, every))
         if server.up:
-            server.start_foreign_job(_around(server, server.persona.users_seconds))
+            server.start_foreign_job(_jittered(server, server.persona.users_seconds))
             server.drop_keys(keep_executor=False)
 
 
-async def _restarts(server: "SimServer", every: float) -> None:
+async def _restart(server: ServerModel, every: float) -> None:
     while True:
-        await asyncio.sleep(_around(server, every))
+        await asyncio.sleep(_jittered(server, every))
         await server.go_down()
-        await asyncio.sleep(_around(server, server.persona.down_seconds))
+        await asyncio.sleep(_jittered(server, server.persona.down_seconds))
         await server.come_back()
 
 
-async def _chatter(server: "SimServer") -> None:
+async def _send_monitor_frames(server: ServerModel) -> None:
     while True:
-        await asyncio.sleep(CHATTER_S * server.scale)
+        await asyncio.sleep(MONITOR_INTERVAL_S * server.scale)
         load = round(server.rng.uniform(1.0, 90.0), 1)
         gpus = [{"gpu_utilization": load, "gpu_temperature": 51, "vram_used_percent": load}]
         server.send("crystools.monitor", {"cpu_utilization": load, "device_type": "cuda", "gpus": gpus})
 
 
-def _around(server: "SimServer", mean: float) -> float:
-    """Seconds between half and one and a half times the mean, scaled."""
+def _jittered(server: ServerModel, mean: float) -> float:
+    """Return scaled seconds between 0.5 and 1.5 times the mean."""
     return mean * server.scale * server.rng.uniform(0.5, 1.5)

@@ -1,6 +1,7 @@
-"""comfywarm's node as it runs inside a simulated ComfyUI: GET /cache/check, its frames, and its own cache.
+"""Simulate comfywarm's node in ComfyUI: GET /cache/check, the node's frames and its own cache.
 
-Follows `comfyui_node/` at the top of this repository. The real node looks every 20 ms; this one tells at the change.
+Follows `comfyui_node/` at the top of this repository. The real node polls every 20 ms; this one sends a frame
+immediately after each change.
 """
 
 import json
@@ -15,15 +16,16 @@ from statemachine.simulator.prompt_queue import PromptQueue
 FRAME = "comfywarm.cache"
 MAX_KEYS = 200
 MAX_KEY_LENGTH = 500
-MAX_TOLD_KEYS = 500
+MAX_SENT_KEYS = 500
+"""Keys in one frame; a longer list is cut and marked `truncated`."""
 MODEL_BYTES = 1_500_000_000
-"""What a model takes, for want of a real one."""
+"""Assumed size of each model."""
 WORKFLOW = "cache"
-"""The one file in the node's folder: the mission's workflow."""
+"""The only file in the node's folder: the cache workflow."""
 
 
-class Home(Protocol):
-    """What the node needs of the process it runs in."""
+class NodeHost(Protocol):
+    """The process that the node runs in."""
 
     keys: dict[str, str]
     queue: PromptQueue
@@ -31,39 +33,40 @@ class Home(Protocol):
     def send(self, event: str, data: dict[str, Any], client_id: str | None, /) -> None: ...
 
 
-class BadQuestionError(ValueError):
-    """Answered with 400."""
+class BadQueryError(ValueError):
+    """A query that is refused with 400."""
 
 
 class SimulatedNode:
-    """One life of the node. `starts`: it starts the server's own workflow when keys are missing."""
+    """The node from one start of ComfyUI to its end."""
 
-    def __init__(self, home: Home, instance: str, *, starts: bool) -> None:
+    def __init__(self, host: NodeHost, instance: str, *, starts: bool) -> None:
+        """`starts`: the node starts the server's own workflow when keys are missing."""
         self.instance = instance
         self.sequence = 0
         self.kept: dict[str, str] = {}
-        """The node's own cache: key → tag. That of Inspire-Pack is the process's."""
+        """The node's own cache, key → tag. The process has Inspire-Pack's."""
         self.losses: Counter[str] = Counter()
         self.models: list[str] = []
-        """What ComfyUI's model management has loaded."""
-        self._home = home
+        """Models that ComfyUI's model management has loaded."""
+        self._host = host
         self._starts = starts
         self._present: list[str] = []
         self._changes = 0
-        self._tried: int | None = None
+        self._started_at_change: int | None = None
 
-    # What happens in the process
+    # Called by the process
 
-    def look(self) -> None:
-        """Tell what has changed since the last call; called after every change."""
-        before, self._present = self._present, sorted({*self.kept, *self._home.keys})
+    def send_changes(self) -> None:
+        """Send a frame if the set of keys has changed since the last call."""
+        before, self._present = self._present, sorted({*self.kept, *self._host.keys})
         if self._present != before:
             self._changes += 1
             lost = set(before) - set(self._present)
-            self._tell("evicted" if lost and self._present else "cleared" if lost else "loaded")
+            self._send("evicted" if lost and self._present else "cleared" if lost else "loaded")
 
     def node_worked(self, class_type: str, inputs: Mapping[str, Any], *, loads_model: bool) -> None:
-        """A node of a prompt has run."""
+        """Record that a node of a prompt has run."""
         if class_type == KEEP_NODE:
             self.kept[str(inputs["key"])] = str(inputs["tag"])
         if class_type == DROP_NODE:
@@ -72,39 +75,39 @@ class SimulatedNode:
             self.models.append(class_type)
 
     def drop(self, keys: list[str]) -> None:
-        """Lose keys of the own cache."""
+        """Remove keys from the node's own cache."""
         for key in keys:
             if self.kept.pop(key, None) is not None:
                 self.losses[key] += 1
 
     def unload(self) -> None:
-        """The models leave VRAM; the keys stay."""
+        """Unload the models from VRAM; the keys stay."""
         if self.models:
             self.models.clear()
-            self._tell("unloaded")
+            self._send("unloaded")
 
-    def _tell(self, change: str) -> None:
+    def _send(self, change: str) -> None:
         self.sequence += 1
         data = {"comfywarm": 1, "instance": self.instance, "sequence": self.sequence, "change": change}
-        data["present"] = self._present[:MAX_TOLD_KEYS]
-        truncated = {"truncated": True} if len(self._present) > MAX_TOLD_KEYS else {}
-        self._home.send(FRAME, {**data, **truncated}, None)
+        data["present"] = self._present[:MAX_SENT_KEYS]
+        truncated = {"truncated": True} if len(self._present) > MAX_SENT_KEYS else {}
+        self._host.send(FRAME, {**data, **truncated}, None)
 
     # GET /cache/check
 
     def check(self, query: Mapping[str, str], accept: str, start: Callable[[], object]) -> tuple[int, str, bool]:
-        """(status, body, whether it is JSON). `start` queues the server's own workflow."""
+        """Return (status, body, whether it is JSON). `start` queues the server's own workflow."""
         peek = query.get("peek") == "1"
         try:
-            wanted = _asked_for(_all(query, "workflow"), _all(query, "key"), peek=peek)
-        except BadQuestionError as error:
+            wanted = _wanted_keys(_all(query, "workflow"), _all(query, "key"), peek=peek)
+        except BadQueryError as error:
             return int(HTTPStatus.BAD_REQUEST), json.dumps({"error": str(error)}), True
         missing = [key for key in wanted if key not in self._present]
-        sequence, loading = self.sequence, any(self._brings(graph, missing) for graph in self._graphs())
+        sequence, loading = self.sequence, any(self._stores_any(graph, missing) for graph in self._graphs())
         started = bool(missing) and not peek and self._start(loading, start)
         if "json" not in accept or "text/plain" in accept:
-            return int(HTTPStatus.OK), _in_words(missing, started), False
-        answer = {
+            return int(HTTPStatus.OK), _as_text(missing, started), False
+        report = {
             "comfywarm": 1,
             "instance": self.instance,
             "sequence": sequence,
@@ -113,46 +116,46 @@ class SimulatedNode:
             "loading": loading or started,
             "auto_started": started,
         }
-        return int(HTTPStatus.OK), json.dumps(answer), True
+        return int(HTTPStatus.OK), json.dumps(report), True
 
     def _start(self, loading: bool, start: Callable[[], object]) -> bool:
-        """Whether a start is under way: once for each state of the caches, never while one is queued."""
+        """Start the own workflow at most once per state of the caches; return whether a start is under way."""
         if not self._starts or loading:
             return self._starts
-        if self._tried == self._changes:
+        if self._started_at_change == self._changes:
             return False
-        self._tried = self._changes
+        self._started_at_change = self._changes
         start()
-        self._tell("started")
+        self._send("started")
         return True
 
     def _graphs(self) -> list[Graph]:
-        queue = self._home.queue
+        queue = self._host.queue
         return [item.graph for item in [*([queue.running] if queue.running else []), *queue.pending]]
 
     @staticmethod
-    def _brings(graph: Graph, missing: list[str]) -> bool:
+    def _stores_any(graph: Graph, missing: list[str]) -> bool:
         nodes = [node for node in graph.values() if node["class_type"] in {CACHE_NODE, KEEP_NODE}]
         return any(node["inputs"].get("key") in missing for node in nodes)
 
 
-def _asked_for(names: list[str], keys: list[str], *, peek: bool) -> list[str]:
+def _wanted_keys(names: list[str], keys: list[str], *, peek: bool) -> list[str]:
     if len(keys) > MAX_KEYS or any(not key or len(key) > MAX_KEY_LENGTH for key in keys):
-        raise BadQuestionError(f"at most {MAX_KEYS} keys of 1 to {MAX_KEY_LENGTH} characters can be asked for")
+        raise BadQueryError(f"at most {MAX_KEYS} keys of 1 to {MAX_KEY_LENGTH} characters can be asked for")
     unknown = [name for name in names if name != WORKFLOW]
     if unknown:
-        raise BadQuestionError(f"no workflow {unknown[0]!r}; there are: {WORKFLOW}")
+        raise BadQueryError(f"no workflow {unknown[0]!r}; there are: {WORKFLOW}")
     by_file = names or not (keys or peek)
     return list(dict.fromkeys([*keys, *(MISSION_KEYS if by_file else ())]))
 
 
 def _all(query: Mapping[str, str], name: str) -> list[str]:
-    """Every value of a name: a request's query is a multidict, a test's may be a plain mapping."""
+    """Return every value of a name; `query` is a multidict, or a plain mapping in tests."""
     getall = getattr(query, "getall", None)
     return list(getall(name, [])) if getall else [query[name]] if name in query else []
 
 
-def _in_words(missing: list[str], started: bool) -> str:
+def _as_text(missing: list[str], started: bool) -> str:
     if not missing:
         return "缓存已加载。"
     keys = ",".join(missing)

@@ -1,6 +1,6 @@
-"""How one simulated ComfyUI runs a prompt: order of nodes, cache, frames and who hears them.
+"""Run prompts as ComfyUI does: the order of nodes, the cache, and the frames with their recipients.
 
-Follows `PromptExecutor` of ComfyUI 0.3.75 with its classic cache, which keeps the nodes of the last prompt only.
+Follows `PromptExecutor` of ComfyUI 0.3.75 with its classic cache, which keeps only the nodes of the last prompt.
 """
 
 import asyncio
@@ -21,19 +21,19 @@ RIG_FAILURES = {
 
 
 class InterruptError(Exception):
-    """POST /interrupt was noticed."""
+    """Raised in the running prompt after POST /interrupt."""
 
 
 class NodeError(Exception):
-    """A node raised."""
+    """An exception of a node."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message)
         self.failure = failure
 
 
-class Stage(Protocol):
-    """What the executor needs of its server."""
+class ExecutorHost(Protocol):
+    """The process that the executor runs in."""
 
     persona: Persona
     scale: float
@@ -55,7 +55,7 @@ class Stage(Protocol):
 
 @dataclass
 class Run:
-    """One prompt being executed."""
+    """One prompt during its execution."""
 
     item: Item
     client_id: str | None
@@ -67,7 +67,7 @@ class Run:
     node_id: str = ""
 
     def result(self) -> dict[str, Any]:
-        """As history has it. An interrupt reads "error" as well; only `messages` tells [transcript 05]."""
+        """Return the history entry. An interrupt has the status "error" too; only `messages` differ [transcript 05]."""
         success = self.messages[-1][0] == "execution_success"
         status = {
             "status_str": "success" if success else "error",
@@ -78,22 +78,22 @@ class Run:
 
 
 class Executor:
-    """Runs one prompt at a time and remembers the signatures of the nodes of the last one."""
+    """Run one prompt at a time and cache the signatures of the last prompt's nodes."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, host: ExecutorHost) -> None:
         self.cache: set[str] = set()
-        self.run_now: Run | None = None
+        self.current_run: Run | None = None
         self.interrupting = False
         self.may_run = asyncio.Event()
         self.may_run.set()
-        self._stage = stage
+        self._host = host
 
     async def run(self, item: Item) -> dict[str, Any]:
-        """Execute a prompt to its end and return its history entry. Never raises for what a node does."""
+        """Execute a prompt and return its history entry; an exception of a node goes into the entry."""
         self.interrupting = False
-        run = self.run_now = Run(item, item.extra_data.get("client_id"))
+        run = self.current_run = Run(item, item.extra_data.get("client_id"))
         self._message(run, "execution_start", {})
-        signatures = {node_id: signature(item.graph, node_id, self._stage.losses) for node_id in item.graph}
+        signatures = {node_id: signature(item.graph, node_id, self._host.losses) for node_id in item.graph}
         self.cache &= set(signatures.values())
         cached = [
             node_id
@@ -106,12 +106,12 @@ class Executor:
                 await self._node(run, node_id, is_cached=node_id in cached)
                 self.cache.add(signatures[node_id])
         except InterruptError:
-            self._message(run, "execution_interrupted", self._where(run), broadcast=True)
+            self._message(run, "execution_interrupted", self._position(run), broadcast=True)
         except NodeError as cause:
             self._fail(run, cause.failure)
         else:
             self._message(run, "execution_success", {})
-        self.run_now = None
+        self.current_run = None
         return run.result()
 
     async def _node(self, run: Run, node_id: str, *, is_cached: bool) -> None:
@@ -124,36 +124,39 @@ class Executor:
         self._to_owner(run, "executing", {"node": node_id, "display_node": node_id})
         await self._pause(0)
         node = run.item.graph[node_id]
-        await self._work(run, self._stage.classes[node["class_type"]], node["inputs"])
+        await self._work(run, self._host.classes[node["class_type"]], node["inputs"])
         run.executed.append(node_id)
         entry = run.progress[node_id]
         self._progress(run, entry["max"], entry["max"], "finished")
-        self._stage.node_finished(self._stage.classes[node["class_type"]].loads_model)
+        self._host.node_finished(self._host.classes[node["class_type"]].loads_model)
 
     async def _work(self, run: Run, node: NodeClass, inputs: dict[str, Any]) -> None:
         if node.name == RIG and inputs["name"] in RIG_FAILURES:
             raise NodeError(RIG_FAILURES[inputs["name"]])
         if node.loads_model:
             await self._load(run, node, inputs)
-        self._stage.node_worked(node, inputs)
+        self._host.node_worked(node, inputs)
         if node.name in IMAGE_OUTPUTS:
             self._show_image(run, node)
 
     async def _load(self, run: Run, node: NodeClass, inputs: dict[str, Any]) -> None:
-        persona = self._stage.persona
-        seconds = inputs["seconds"] if node.name == RIG else persona.load_seconds * self._stage.scale
+        persona = self._host.persona
+        seconds = inputs["seconds"] if node.name == RIG else persona.load_seconds * self._host.scale
         steps = node.progress_steps or 1
         for step in range(1, steps + 1):
             await self._pause(seconds / steps)
             if node.progress_steps:
                 self._progress(run, step, steps, "running")
                 data = {"value": step, "max": steps, "prompt_id": run.item.prompt_id, "node": run.node_id}
-                self._stage.send("progress", data, run.client_id)
+                self._host.send("progress", data, run.client_id)
         if persona.failure:
             raise NodeError(persona.failure)
 
     async def _pause(self, seconds: float) -> None:
-        """Take time; afterwards stand still while stalled, and notice an interrupt."""
+        """Sleep, then wait while the worker is stalled.
+
+        Raises InterruptError if an interrupt is pending.
+        """
         await asyncio.sleep(seconds)
         await self.may_run.wait()
         if self.interrupting:
@@ -170,7 +173,7 @@ class Executor:
         self._to_owner(run, "executed", data)
 
     def _progress(self, run: Run, value: float, maximum: float, state: str) -> None:
-        """Owner only; everyone when there is no owner [transcript 03]. Nodes that ran stay in the frame."""
+        """Send progress to the owner, or to all clients if there is none [transcript 03]; finished nodes stay listed."""
         run.progress[run.node_id] = {
             "value": value,
             "max": maximum,
@@ -182,7 +185,7 @@ class Executor:
             "real_node_id": run.node_id,
         }
         data = {"prompt_id": run.item.prompt_id, "nodes": run.progress}
-        self._stage.send("progress_state", data, run.client_id)
+        self._host.send("progress_state", data, run.client_id)
 
     def _fail(self, run: Run, failure: Failure) -> None:
         inputs = run.item.graph[run.node_id]["inputs"]
@@ -193,33 +196,33 @@ class Executor:
             "current_inputs": {name: [value] for name, value in inputs.items() if not isinstance(value, list)},
             "current_outputs": list(run.item.graph),
         }
-        self._message(run, "execution_error", {**self._where(run), **details})
+        self._message(run, "execution_error", {**self._position(run), **details})
         if failure.out_of_memory:
-            self._stage.out_of_memory()
+            self._host.out_of_memory()
 
-    def _where(self, run: Run) -> dict[str, Any]:
+    def _position(self, run: Run) -> dict[str, Any]:
         node_type = run.item.graph[run.node_id]["class_type"]
         return {"node_id": run.node_id, "node_type": node_type, "executed": run.executed}
 
     def _message(self, run: Run, event: str, data: dict[str, Any], *, broadcast: bool = False) -> None:
-        """A frame that history keeps as well; without an owner nobody hears it, unless it is `broadcast`."""
-        stamped = {**data, "prompt_id": run.item.prompt_id, "timestamp": self._stage.now_ms()}
+        """Send a frame that history keeps too. Without an owner it is sent only if `broadcast`."""
+        stamped = {**data, "prompt_id": run.item.prompt_id, "timestamp": self._host.now_ms()}
         run.messages.append([event, stamped])
         if run.client_id is not None or broadcast:
-            self._stage.send(event, stamped, run.client_id)
+            self._host.send(event, stamped, run.client_id)
 
     def _to_owner(self, run: Run, event: str, data: dict[str, Any]) -> None:
         if run.client_id is not None:
-            self._stage.send(event, {**data, "prompt_id": run.item.prompt_id}, run.client_id)
+            self._host.send(event, {**data, "prompt_id": run.item.prompt_id}, run.client_id)
 
     def _is_output(self, graph: Graph) -> Callable[[str], bool]:
-        return lambda node_id: self._stage.classes[graph[node_id]["class_type"]].is_output
+        return lambda node_id: self._host.classes[graph[node_id]["class_type"]].is_output
 
 
 def signature(graph: Graph, node_id: str, losses: Mapping[str, int] = MappingProxyType({})) -> str:
-    """What makes two nodes the same to the cache: class and inputs, and those of all ancestors; never the id.
+    """Return the node's cache key: its class, its inputs and those of its ancestors, without ids.
 
-    The node of comfywarm that keeps a key adds how often that was lost (its IS_CHANGED).
+    comfywarm's node that keeps a key adds how often that key was lost, like its IS_CHANGED.
     """
     node = graph[node_id]
     inputs = [("", str(losses.get(node["inputs"]["key"], 0)))] if node["class_type"] == KEEP_NODE else []
@@ -230,9 +233,9 @@ def signature(graph: Graph, node_id: str, losses: Mapping[str, int] = MappingPro
 
 
 def execution_order(item: Item, cached: list[str], is_output: Callable[[str], bool]) -> list[str]:
-    """The wanted outputs and the ancestors that they need, none behind a cached node.
+    """Return the ids of the wanted outputs and their ancestors, without those behind a cached node, in run order.
 
-    Of the nodes that are ready ComfyUI runs an output first, then one that feeds an output, then the oldest.
+    Of the ready nodes, ComfyUI runs an output first, then one that feeds an output, then the oldest.
     """
     needs: dict[str, set[str]] = {}
     to_visit = list(reversed(item.outputs))

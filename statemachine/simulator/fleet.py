@@ -1,4 +1,4 @@
-"""Fleets of simulated servers: for tests, for the demo, and for the command `simulate`."""
+"""Fleets of simulated servers for tests, the demo and the command `simulate`."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from itertools import cycle, islice
 from random import Random
 
+from statemachine.simulator.comfyui import SimServer
 from statemachine.simulator.profiles import PERSONAS, Persona
-from statemachine.simulator.server import SimServer
 from statemachine.simulator.sockets import Gateway
 
 LOOPBACK = ("127.0.0.1",)
@@ -17,12 +17,12 @@ DEMO = {
     "lab": ("slow", "trapped", "restarting", "evicting"),
     "field": ("missing_nodes", "out_of_memory", "unrecognisable", "absent", "inspire"),
 }
-"""Group → personas: between them they show every state within about a minute."""
+"""Group → personas. Together they show every state within about a minute."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """One server of a fleet and where it listens."""
+    """One server of a fleet, its address and its group."""
 
     server: SimServer
     host: str
@@ -53,13 +53,13 @@ class SimFleet:
         return [member.url for member in self.members]
 
     def of(self, persona_name: str) -> Member:
-        """The first member of that persona."""
+        """Return the first member with that persona."""
         return next(each for each in self.members if each.server.persona.name == persona_name)
 
 
 @dataclass(frozen=True)
 class SimulateOptions:
-    """What `run.py simulate` may be told. Personas are dealt out in turn."""
+    """The options of `run.py simulate`. Personas are assigned in turn."""
 
     count: int = 12
     seed: int = 1
@@ -79,9 +79,10 @@ async def running_fleet(
     hosts: Sequence[str] = LOOPBACK,
     groups: Sequence[str] = (),
 ) -> AsyncIterator[SimFleet]:
-    """One listening server for each persona, spread over `hosts`; with `base_port` 0 on any free ports.
+    """Run one listening server per persona, spread over `hosts`.
 
-    `groups`, if given, has a group for each persona. The same seed gives the same fleet.
+    `base_port` 0 takes free ports. `groups`, if not empty, has one group per persona. The same seed gives the same
+    fleet.
     """
     async with Gateway() as gateway:
         members = []
@@ -97,7 +98,7 @@ async def running_fleet(
 
 @asynccontextmanager
 async def demo_fleet(seed: int = 1, *, scale: float = 1.0, base_port: int = 0) -> AsyncIterator[SimFleet]:
-    """Thirteen servers in three groups that show every state within about a minute; a warm-up takes 16 to 40 s."""
+    """Run 13 servers in three groups that show every state within about a minute; a warm-up takes 16 to 40 s."""
     groups, names = zip(*((group, name) for group, row in DEMO.items() for name in row), strict=True)
     personas = [PERSONAS[name] for name in names]
     async with running_fleet(personas, base_port=base_port, seed=seed, scale=scale, groups=groups) as fleet:
@@ -105,13 +106,13 @@ async def demo_fleet(seed: int = 1, *, scale: float = 1.0, base_port: int = 0) -
 
 
 async def serve_fleet(options: SimulateOptions, ready: Callable[[SimFleet], None]) -> None:
-    """Run a fleet until cancelled; `ready` is told once every server listens.
+    """Run a fleet until cancelled; call `ready` once every server listens.
 
-    Raises ValueError for a persona that does not exist, OSError for a port that is taken.
+    Raises ValueError for an unknown persona and OSError for a port that is in use.
     """
     unknown = sorted(set(options.personas) - set(PERSONAS))
     if unknown:
-        raise ValueError(f"personas: {', '.join(unknown)} not found; there are {', '.join(sorted(PERSONAS))}")
+        raise ValueError(f"unknown persona {', '.join(unknown)}; available: {', '.join(sorted(PERSONAS))}")
     personas = [PERSONAS[name] for name in islice(cycle(options.personas), options.count)]
     async with running_fleet(
         personas,

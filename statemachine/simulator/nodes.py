@@ -1,6 +1,6 @@
-"""The node classes that simulated servers have installed: what GET /object_info says of them and how they run.
+"""The node classes installed on simulated servers: their GET /object_info entries and how they run.
 
-Every class is written as its `INPUT_TYPES` would give it, because ComfyUI validates graphs against exactly that.
+Each class is written as its `INPUT_TYPES` returns it, because ComfyUI validates graphs against that.
 """
 
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ PLUGIN_CLASSES = PULID_CLASSES | {CACHE_NODE, "LoadRembgByBenModel"}
 
 @dataclass(frozen=True)
 class NodeClass:
-    """One installed class. `required` maps an input to its spec, `[type or choices, options]`."""
+    """One installed class. `required`: input name → `[type or choices, options]`."""
 
     name: str
     category: str
@@ -30,14 +30,14 @@ class NodeClass:
     output: tuple[str, ...] = ()
     is_output: bool = False
     loads_model: bool = False
-    """Takes the persona's load time (the rig's model: its own `seconds`)."""
+    """The class takes the persona's load time; the rig's model takes its own `seconds`."""
     progress_steps: int = 0
-    """How many `progress` frames a run sends; real model loaders send none."""
+    """Number of `progress` frames per run; real model loaders send none."""
     output_names: tuple[str, ...] = field(default=())
     module: str = "nodes"
 
     def info(self) -> dict[str, Any]:
-        """As GET /object_info/{class} gives it (ComfyUI 0.3.75)."""
+        """Return the class as GET /object_info/{class} of ComfyUI 0.3.75 does."""
         return {
             "input": {"required": self.required},
             "input_order": {"required": list(self.required)},
@@ -61,10 +61,10 @@ def catalogue(
     strict_cache_node: bool = False,
     companion: bool = False,
 ) -> dict[str, NodeClass]:
-    """The classes of one server: class name → class.
+    """Return the classes of one server: class name → class.
 
-    Without `model_files` every list of files is empty. A `strict_cache_node` wants an input that no workflow
-    of today gives, as after an incompatible update of a plug-in. With `companion` comfywarm's own are there.
+    Without `model_files` every list of files is empty. With `strict_cache_node` the cache node requires an input
+    that no current workflow has, as after an incompatible update of its plug-in. `companion` adds comfywarm's nodes.
     """
     classes = [*_stock_classes(model_files), *_plugin_classes(model_files, strict_cache_node)]
     classes += _companion_classes() if companion else []
@@ -73,7 +73,7 @@ def catalogue(
 
 
 def cache_workflow() -> Graph:
-    """The workflow with which the mission's servers fill their own cache."""
+    """Return the workflow with which the servers fill their own cache."""
     loaders: dict[str, tuple[str, dict[str, Any]]] = {
         "pulid_eva_clip": ("PulidFluxEvaClipLoader", {}),
         "pulid_face_analysis": ("PulidFluxInsightFaceLoader", {"provider": "CPU"}),
@@ -89,7 +89,7 @@ def cache_workflow() -> Graph:
 
 
 def users_job(name: str, seconds: float) -> Graph:
-    """Some user's own work that keeps the worker busy for `seconds`."""
+    """Return a user's workflow that keeps the worker busy for `seconds`."""
     return {
         "1": {"class_type": RIG, "inputs": {"name": name, "seconds": seconds}},
         "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},

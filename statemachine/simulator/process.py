@@ -1,4 +1,4 @@
-"""One life of a simulated ComfyUI: all that a restart loses, and the worker that runs its prompts."""
+"""One process of a simulated ComfyUI: the state that a restart loses, and the prompt worker."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -12,23 +12,23 @@ from statemachine.simulator.profiles import Persona
 from statemachine.simulator.prompt_queue import Item, PromptQueue
 
 Send = Callable[[str, dict[str, Any], str | None], None]
-"""(event, data, client_id): one frame to its owner, or to everyone for None."""
+"""Send a frame (event, data, client_id) to its owner, or to all clients if the id is None."""
 
 
 class Process:
-    """Queue, history, number, executor and cached keys, from one start of the server to its end."""
+    """Queue, history, next number, executor and cached keys, from one start of the server to its end."""
 
     def __init__(
         self, persona: Persona, scale: float, send: Send, clock: Callable[[], float], instance: str | None = None
     ) -> None:
-        """`instance` is the name that comfywarm's node gives this life; None where it is not installed."""
+        """`instance` is the id that comfywarm's node gives this process; None where it is not installed."""
         self.persona = persona
         self.scale = scale
         self.send = send
         self.classes: Mapping[str, NodeClass] = _classes(persona)
         self.number = 0
         self.keys: dict[str, str] = {}
-        """The Inspire-Pack's cache: key → tag."""
+        """Inspire-Pack's cache: key → tag."""
         self.queue = PromptQueue(lambda: send("status", self.status(), None))
         self.executor = Executor(self)
         starts = persona.text_check == "starts"
@@ -37,10 +37,10 @@ class Process:
         self._free_wanted = False
         self._unload_wanted = False
         self._models_loaded = 0
-        self._forgetful_runs = persona.forgetful_runs
+        self._ineffective_runs = persona.ineffective_runs
 
     def load_everything(self) -> None:
-        """As if the mission's workflow had just succeeded."""
+        """Set the caches as after a successful cache workflow."""
         graph = cache_workflow()
         self.keys = dict.fromkeys(MISSION_KEYS, "model")
         self.executor.cache = {signature(graph, node_id) for node_id in graph}
@@ -48,7 +48,7 @@ class Process:
 
     @property
     def losses(self) -> Mapping[str, int]:
-        """How often each key of comfywarm's node was lost."""
+        """How often comfywarm's node lost each key."""
         return self.companion.losses if self.companion else {}
 
     def status(self) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Process:
         return self.number - 1
 
     def enqueue(self, graph: Graph, prompt_id: str, extra: dict[str, Any]) -> str:
-        """Queue a graph that did not come by HTTP, with all its outputs."""
+        """Queue a graph with all its outputs, without HTTP; return the prompt_id."""
         outputs = [node_id for node_id, node in graph.items() if self.classes[node["class_type"]].is_output]
         extra = {**extra, "create_time": self.now_ms()}
         self.queue.put(Item(self.take_number(), prompt_id, graph, extra, outputs))
@@ -76,12 +76,12 @@ class Process:
             self.executor.cache.clear()
 
     def clear_inspire(self) -> None:
-        """Lose the keys of Inspire-Pack's cache; the executor still holds the nodes."""
+        """Drop the keys of Inspire-Pack's cache; the executor keeps its nodes."""
         self.keys.clear()
         self._keys_changed()
 
     def ask_to_free(self, *, models: bool, executor_cache: bool) -> None:
-        """POST /free is carried out by the worker between two prompts."""
+        """Let the worker carry out POST /free before its next prompt."""
         self._free_wanted = self._free_wanted or executor_cache
         self._unload_wanted = self._unload_wanted or models or executor_cache
         self.queue.wake.set()
@@ -95,7 +95,7 @@ class Process:
 
     def _keys_changed(self) -> None:
         if self.companion:
-            self.companion.look()
+            self.companion.send_changes()
 
     def node_finished(self, loaded_model: bool) -> None:
         self._models_loaded += loaded_model
@@ -106,7 +106,7 @@ class Process:
         self.drop_keys(keep_executor=False)
 
     async def work(self) -> None:
-        """The prompt worker: one prompt at a time, for ever."""
+        """Run queued prompts one at a time until cancelled."""
         while True:
             await self.queue.wake.wait()
             self.queue.wake.clear()
@@ -119,8 +119,8 @@ class Process:
         keys_before = set(self.keys)
         result = await self.executor.run(item)
         await asyncio.sleep(self.persona.history_lag * self.scale)
-        if self._forgetful_runs and set(self.keys) - keys_before:
-            self._forgetful_runs -= 1
+        if self._ineffective_runs and set(self.keys) - keys_before:
+            self._ineffective_runs -= 1
             self.drop_keys(keep_executor=True)
         self.queue.done(item, result)
         client_id = item.extra_data.get("client_id")

@@ -1,16 +1,16 @@
-"""How each kind of simulated server behaves and misbehaves. All times are seconds before a server's own scale."""
+"""The kinds of simulated servers. All durations are in seconds, before a server's scale."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from statemachine.simulator.nodes import PLUGIN_CLASSES, PULID_CLASSES
 
-TextCheck = Literal["says", "starts", "html", "absent"]
+TextCheck = Literal["reports", "starts", "html", "absent"]
 
 
 @dataclass(frozen=True)
 class Failure:
-    """What a node raises, as `execution_error` words it."""
+    """An exception of a node, as `execution_error` reports it."""
 
     exception_type: str
     message: str
@@ -28,50 +28,50 @@ RAISES = Failure("FileNotFoundError", "No such file or directory: 'models/insigh
 
 @dataclass(frozen=True)
 class Persona:
-    """One kind of server. Fields that are None or 0 switch the behaviour off. `_every` is a mean interval."""
+    """One kind of server. None or 0 switches a behaviour off. Fields ending in `_every` are mean intervals."""
 
     name: str
 
     # What is installed
-    text_check: TextCheck = "says"
-    """GET /cache/check: only says, starts its own workflow as well, is an HTML page, or is not there."""
+    text_check: TextCheck = "reports"
+    """GET /cache/check only reports, also starts the own workflow, returns an HTML page, or is absent."""
     inspire: bool = True
-    """Offers the Inspire-Pack's /inspire/cache/* routes."""
+    """Has Inspire-Pack's routes /inspire/cache/*."""
     companion: bool = False
-    """comfywarm's node answers GET /cache/check and tells changes on /ws. With `text_check` "starts" it starts too."""
+    """comfywarm's node serves GET /cache/check and sends changes on /ws; `text_check` "starts" applies to it too."""
     missing_classes: frozenset[str] = frozenset()
     model_files: bool = True
     strict_cache_node: bool = False
-    """Its cache node wants an input that no workflow of today gives, so every output is refused."""
+    """The cache node requires an input that no current workflow has, so every output is refused."""
     token: str | None = None
-    """Wanted as `Authorization: Bearer` or `?token=`, on /ws too."""
+    """Required as `Authorization: Bearer` or `?token=`, on /ws too."""
 
-    # How it starts and how fast it is
+    # Start and speed
     listening: bool = True
     loaded: bool = False
     load_seconds: float = 4.0
-    """For each model of the mission's workflow, which has four."""
+    """For each of the four models of the cache workflow."""
     http_delay: float = 0.0
     history_lag: float = 0.0
-    """Between the success frame and the entry in history."""
+    """Delay between the success frame and the entry in history."""
 
-    # What goes wrong
+    # Faults
     failure: Failure | None = None
-    """Raised by every node that loads a model, after its load time."""
+    """Raised by each node that loads a model, after its load time."""
     stall_after_models: int | None = None
-    """The worker stands still for ever after so many models; HTTP goes on answering."""
-    forgetful_runs: int = 0
-    """So many warm-ups end with their keys dropped while the executor still holds the nodes."""
+    """The worker stops after this many models; HTTP keeps working."""
+    ineffective_runs: int = 0
+    """This many warm-ups end without their keys, while the executor still has the nodes cached."""
     evict_every: float | None = None
-    """A user's job takes the memory: all keys and executor nodes are lost."""
+    """Mean interval of users' jobs that evict all keys and all cached nodes."""
     restart_every: float | None = None
     down_seconds: float = 8.0
 
-    # Other people's work
+    # Other users
     users_every: float | None = None
     users_seconds: float = 6.0
-    chatter: bool = False
-    """A `crystools.monitor` frame to everyone, once a second."""
+    monitor_frames: bool = False
+    """Send a `crystools.monitor` frame to all clients once a second."""
 
 
 ALL = (
@@ -89,11 +89,11 @@ ALL = (
     Persona("restarting", loaded=True, restart_every=45.0),
     Persona("stalling", stall_after_models=2),
     Persona("evicting", loaded=True, evict_every=30.0),
-    Persona("trapped", forgetful_runs=1),
+    Persona("trapped", ineffective_runs=1),
     Persona("locked", token="let-me-in"),  # noqa: S106 - a simulated server's, not a secret
     Persona("absent", listening=False),
     Persona("stock", text_check="absent", inspire=False, missing_classes=PLUGIN_CLASSES),
-    Persona("chatty", loaded=True, chatter=True),
+    Persona("chatty", loaded=True, monitor_frames=True),
     Persona("unrecognisable", text_check="html", inspire=False),
     Persona("node", companion=True),
     Persona("node_starting", text_check="starts", companion=True),

@@ -1,4 +1,4 @@
-"""The queue and history of one simulated ComfyUI, kept in memory only, as ComfyUI's `PromptQueue` keeps them."""
+"""The queue and history of one simulated ComfyUI, in memory only, as in ComfyUI's `PromptQueue`."""
 
 import asyncio
 import heapq
@@ -9,7 +9,7 @@ from typing import Any
 from statemachine.simulator.nodes import Graph
 
 MAXIMUM_HISTORY_SIZE = 10_000
-"""ComfyUI's own bound."""
+"""The limit of ComfyUI."""
 
 
 @dataclass
@@ -30,15 +30,16 @@ class Item:
 
 
 class PromptQueue:
-    """`updated` is called after every change, once for each `status` frame that ComfyUI sends."""
+    """Pending and running prompts and the history of finished ones."""
 
-    def __init__(self, updated: Callable[[], None]) -> None:
+    def __init__(self, on_change: Callable[[], None]) -> None:
+        """`on_change` is called once for each `status` frame that ComfyUI sends."""
         self.pending: list[Item] = []
         self.running: Item | None = None
         self.history: dict[str, dict[str, Any]] = {}
         self.wake = asyncio.Event()
-        """Set when the worker has something to look at."""
-        self._updated = updated
+        """Set when the worker has work to do."""
+        self._on_change = on_change
 
     @property
     def remaining(self) -> int:
@@ -46,35 +47,35 @@ class PromptQueue:
 
     def put(self, item: Item) -> None:
         heapq.heappush(self.pending, item)
-        self._updated()
+        self._on_change()
         self.wake.set()
 
     def take(self) -> Item | None:
-        """The next prompt, now running; None when nothing waits."""
+        """Start the next prompt and return it; None if none is pending."""
         if not self.pending:
             return None
         self.running = heapq.heappop(self.pending)
-        self._updated()
+        self._on_change()
         return self.running
 
     def done(self, item: Item, result: dict[str, Any]) -> None:
-        """Move the running prompt to history. A second run under one id replaces the first in its place."""
+        """Move the running prompt to history. A second run of the same id replaces the first entry in place."""
         self.running = None
         if len(self.history) > MAXIMUM_HISTORY_SIZE:
             self.history.pop(next(iter(self.history)))
         self.history[item.prompt_id] = {"prompt": item.as_json(), **result}
-        self._updated()
+        self._on_change()
 
     def clear(self) -> None:
         self.pending = []
-        self._updated()
+        self._on_change()
 
     def delete(self, prompt_id: str) -> None:
-        """Forget one pending prompt. Deleting the last one sends `status` twice [transcript 06]."""
+        """Delete one pending prompt. Deleting the last one sends `status` twice [transcript 06]."""
         for item in self.pending:
             if item.prompt_id == prompt_id:
                 self._remove(item)
-                self._updated()
+                self._on_change()
                 return
 
     def _remove(self, item: Item) -> None:
@@ -85,7 +86,7 @@ class PromptQueue:
             heapq.heapify(self.pending)
 
     def newest(self, max_items: int | None) -> dict[str, Any]:
-        """The newest entries of history, oldest first; all of them for None."""
+        """Return the newest entries of history, oldest first; all of them for None."""
         ids = list(self.history)
         kept = ids if max_items is None else ids[max(len(ids) - max_items, 0) :][: max(max_items, 1)]
         return {prompt_id: self.history[prompt_id] for prompt_id in kept}

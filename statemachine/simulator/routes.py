@@ -1,18 +1,17 @@
-"""The HTTP side of a simulated ComfyUI: one function a route, found by method and path, pure but for the server.
+"""The HTTP routes of a simulated ComfyUI: one function per method and path.
 
-Bodies are written with `json.dumps` as aiohttp's `json_response` does, so lengths are the real ones too.
+Bodies are written with `json.dumps`, as aiohttp's `json_response` does, so that their lengths match ComfyUI's.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
+from statemachine.simulator.http import Request, Response
 from statemachine.simulator.prompt_queue import Item
+from statemachine.simulator.server import ServerModel
 from statemachine.simulator.validation import validate_prompt
-
-if TYPE_CHECKING:
-    from statemachine.simulator.server import SimServer
 
 JSON = "application/json; charset=utf-8"
 TEXT = "text/plain; charset=utf-8"
@@ -20,28 +19,9 @@ HTML = "text/html; charset=utf-8"
 GIB = 1024**3
 
 
-class Request(NamedTuple):
-    method: str
-    path: str
-    query: Mapping[str, str]
-    body: bytes
-    headers: Mapping[str, str]
-
-    def json(self) -> Any:
-        return json.loads(self.body)
-
-
-class Answer(NamedTuple):
-    """`content_type` is None for an empty body, as with aiohttp."""
-
-    status: int
-    content_type: str | None
-    body: bytes
-
-
-def answer(server: "SimServer", request: Request) -> Answer:
-    """Answer any request. What a malformed body raises becomes a bare 500, as in ComfyUI [transcript 07]."""
-    if not admits(server, request.headers, request.query):
+def respond(server: ServerModel, request: Request) -> Response:
+    """Respond to a request. An exception from a malformed body becomes a bare 500, as in ComfyUI [transcript 07]."""
+    if not is_authorized(server, request.headers, request.query):
         return _json({"error": "Authentication required."}, HTTPStatus.UNAUTHORIZED)
     path = request.path.removeprefix("/api") or "/"
     try:
@@ -51,8 +31,8 @@ def answer(server: "SimServer", request: Request) -> Answer:
         return _text("500 Internal Server Error\n\nServer got itself in trouble", status=status)
 
 
-def admits(server: "SimServer", headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
-    """ComfyUI-Login's rule; a server without a token admits everyone."""
+def is_authorized(server: ServerModel, headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
+    """Check the token as ComfyUI-Login does; a server without a token admits all clients."""
     token = server.persona.token
     return token is None or headers.get("Authorization") == f"Bearer {token}" or query.get("token") == token
 
@@ -64,93 +44,93 @@ def _find(method: str, path: str) -> "Route":
     return ROUTES.get((method, path), _not_found)
 
 
-def _json(value: Any, status: int = HTTPStatus.OK) -> Answer:
-    return Answer(int(status), JSON, json.dumps(value).encode())
+def _json(value: Any, status: int = HTTPStatus.OK) -> Response:
+    return Response(int(status), JSON, json.dumps(value).encode())
 
 
-def _text(text: str, content_type: str = TEXT, status: int = HTTPStatus.OK) -> Answer:
-    return Answer(int(status), content_type, text.encode())
+def _text(text: str, content_type: str = TEXT, status: int = HTTPStatus.OK) -> Response:
+    return Response(int(status), content_type, text.encode())
 
 
-EMPTY = Answer(200, None, b"")
+EMPTY = Response(200, None, b"")
 
 
-def _not_found(_server: "SimServer", _request: Request) -> Answer:
-    """As ComfyUI's static folder answers for a file that is not there."""
-    return Answer(int(HTTPStatus.NOT_FOUND), "application/octet-stream", b"")
+def _not_found(_server: ServerModel, _request: Request) -> Response:
+    """Respond as ComfyUI's static folder does for a missing file."""
+    return Response(int(HTTPStatus.NOT_FOUND), "application/octet-stream", b"")
 
 
-def _post_prompt(server: "SimServer", request: Request) -> Answer:
-    """Every body that is a JSON object, or a list, uses up a number, refused or not."""
+def _post_prompt(server: ServerModel, request: Request) -> Response:
+    """Queue a prompt. Each body that is a JSON object or a list takes a number, even if it is refused."""
     body = None
     prompt_id = None
-    reply = None
+    response = None
     try:
         body = request.json()
         number = _number(server, body)
         prompt_id = str(body["prompt_id"] if "prompt_id" in body else server.new_prompt_id())
-        reply = _submit(server, body, prompt_id, number)
+        response = _submit(server, body, prompt_id, number)
     finally:
-        status = reply.status if reply else int(HTTPStatus.INTERNAL_SERVER_ERROR)
-        server.note_received(prompt_id if status == HTTPStatus.OK else None, status, body)
-    return reply
+        status = response.status if response else int(HTTPStatus.INTERNAL_SERVER_ERROR)
+        server.record_post(prompt_id if status == HTTPStatus.OK else None, status, body)
+    return response
 
 
-def _number(server: "SimServer", body: dict[str, Any]) -> float:
+def _number(server: ServerModel, body: dict[str, Any]) -> float:
     if "number" in body:
         return float(body["number"])
     number = server.process.take_number()
     return -number if "front" in body and body["front"] else number  # noqa: RUF019 - a list has no get
 
 
-def _submit(server: "SimServer", body: dict[str, Any], prompt_id: str, number: float) -> Answer:
+def _submit(server: ServerModel, body: dict[str, Any], prompt_id: str, number: float) -> Response:
     if "prompt" not in body:
         missing = {"type": "no_prompt", "message": "No prompt provided", "details": "No prompt provided"}
         return _json({"error": {**missing, "extra_info": {}}, "node_errors": {}}, HTTPStatus.BAD_REQUEST)
-    verdict = validate_prompt(body["prompt"], server.process.classes)
-    if verdict.error:
-        refusal = {"error": verdict.error, "node_errors": verdict.node_errors}
+    result = validate_prompt(body["prompt"], server.process.classes)
+    if result.error:
+        refusal = {"error": result.error, "node_errors": result.node_errors}
         return _json(refusal, HTTPStatus.BAD_REQUEST)
     extra = dict(body.get("extra_data", {}))
     if "client_id" in body:
         extra["client_id"] = body["client_id"]
     extra["create_time"] = server.process.now_ms()
-    server.process.queue.put(Item(number, prompt_id, body["prompt"], extra, verdict.outputs))
-    return _json({"prompt_id": prompt_id, "number": number, "node_errors": verdict.node_errors})
+    server.process.queue.put(Item(number, prompt_id, body["prompt"], extra, result.outputs))
+    return _json({"prompt_id": prompt_id, "number": number, "node_errors": result.node_errors})
 
 
-def _get_prompt(server: "SimServer", _request: Request) -> Answer:
+def _get_prompt(server: ServerModel, _request: Request) -> Response:
     return _json({"exec_info": {"queue_remaining": server.process.queue.remaining}})
 
 
-def _get_queue(server: "SimServer", _request: Request) -> Answer:
+def _get_queue(server: ServerModel, _request: Request) -> Response:
     running = [server.process.queue.running.as_json()] if server.process.queue.running else []
     return _json({"queue_running": running, "queue_pending": [item.as_json() for item in server.process.queue.pending]})
 
 
-def _post_queue(server: "SimServer", request: Request) -> Answer:
-    """Always 200 and empty, whatever came: a workflow posted here is thrown away [transcript 07]."""
+def _post_queue(server: ServerModel, request: Request) -> Response:
+    """Clear or delete prompts. A workflow posted here is ignored; the response is always an empty 200 [transcript 07]."""
     body = request.json()
     if "clear" in body and body["clear"]:  # noqa: RUF019 - a list has no get
         server.process.queue.clear()
-    for prompt_id in body["delete"] if "delete" in body else []:  # noqa: SIM401 - the same
+    for prompt_id in body["delete"] if "delete" in body else []:  # noqa: SIM401 - a list has no get
         server.process.queue.delete(prompt_id)
     return EMPTY
 
 
-def _get_history(server: "SimServer", request: Request) -> Answer:
+def _get_history(server: ServerModel, request: Request) -> Response:
     max_items = request.query.get("max_items")
     return _json(server.process.queue.newest(int(max_items) if max_items is not None else None))
 
 
-def _get_history_entry(server: "SimServer", request: Request) -> Answer:
+def _get_history_entry(server: ServerModel, request: Request) -> Response:
     prompt_id = request.path.removeprefix("/history/")
     entry = server.process.queue.history.get(prompt_id)
     return _json({prompt_id: entry} if entry else {})
 
 
-def _post_interrupt(server: "SimServer", request: Request) -> Answer:
-    """Without a prompt_id whatever runs is interrupted; with one, only that prompt."""
+def _post_interrupt(server: ServerModel, request: Request) -> Response:
+    """Interrupt the given prompt, or any running one if no prompt_id is given."""
     wanted = request.json().get("prompt_id") if request.body else None
     running = server.process.queue.running
     if running and wanted in {None, running.prompt_id}:
@@ -158,13 +138,13 @@ def _post_interrupt(server: "SimServer", request: Request) -> Answer:
     return EMPTY
 
 
-def _post_free(server: "SimServer", request: Request) -> Answer:
+def _post_free(server: ServerModel, request: Request) -> Response:
     body = request.json()
     server.process.ask_to_free(models=bool(body.get("unload_models")), executor_cache=bool(body.get("free_memory")))
     return EMPTY
 
 
-def _get_system_stats(_server: "SimServer", _request: Request) -> Answer:
+def _get_system_stats(_server: ServerModel, _request: Request) -> Response:
     system = {
         "os": "posix",
         "ram_total": 128 * GIB,
@@ -181,41 +161,41 @@ def _get_system_stats(_server: "SimServer", _request: Request) -> Answer:
     return _json({"system": system, "devices": [device]})
 
 
-def _get_object_info(server: "SimServer", _request: Request) -> Answer:
+def _get_object_info(server: ServerModel, _request: Request) -> Response:
     return _json({name: node.info() for name, node in server.process.classes.items()})
 
 
-def _get_one_object_info(server: "SimServer", request: Request) -> Answer:
+def _get_one_object_info(server: ServerModel, request: Request) -> Response:
     name = request.path.removeprefix("/object_info/")
     return _json({name: server.process.classes[name].info()} if name in server.process.classes else {})
 
 
-def _get_features(_server: "SimServer", _request: Request) -> Answer:
+def _get_features(_server: ServerModel, _request: Request) -> Response:
     return _json({"supports_preview_metadata": True, "max_upload_size": 104_857_600})
 
 
-def _get_cache_check(server: "SimServer", request: Request) -> Answer:
-    """comfywarm's node where it is installed, else the mission's plug-in, in the persona's manner."""
+def _get_cache_check(server: ServerModel, request: Request) -> Response:
+    """Respond as comfywarm's node if it is installed, else as the plug-in that the persona has."""
     if server.process.companion:
         accept = request.headers.get("Accept", "")
         status, text, is_json = server.process.companion.check(request.query, accept, server.start_own_workflow)
         return _text(text, JSON if is_json else TEXT, HTTPStatus(status))
-    manner = server.persona.text_check
-    if manner == "absent":
+    check = server.persona.text_check
+    if check == "absent":
         return _not_found(server, request)
-    if manner == "html":
+    if check == "html":
         return _text("<!DOCTYPE html><html><head><title>Portal</title></head><body></body></html>", HTML)
     missing = server.missing_keys()
     if not missing:
         return _text("缓存已加载。")
-    if manner == "says":
+    if check == "reports":
         return _text(f"未查询到缓存{','.join(missing)}。")
     server.start_own_workflow()
     return _text(f"未查询到缓存{','.join(missing)}，已经自动在后台执行缓存模型工作流。")
 
 
-def _get_inspire_list(server: "SimServer", request: Request) -> Answer:
-    """As the Inspire-Pack's `ShowCachedInfo.get_data` writes it."""
+def _get_inspire_list(server: ServerModel, request: Request) -> Response:
+    """List the keys as Inspire-Pack's `ShowCachedInfo.get_data` does."""
     if not server.persona.inspire:
         return _not_found(server, request)
     lines = "".join(f"{key}: {tag or 'N/A(tag)'}\n" for key, tag in server.keys.items())
@@ -224,14 +204,14 @@ def _get_inspire_list(server: "SimServer", request: Request) -> Answer:
     return _text("\n".join(("---- [String Key Caches] ----\n" + lines, *sections)))
 
 
-def _get_inspire_clear(server: "SimServer", request: Request) -> Answer:
+def _get_inspire_clear(server: ServerModel, request: Request) -> Response:
     if not server.persona.inspire:
         return _not_found(server, request)
     server.process.clear_inspire()
     return EMPTY
 
 
-Route = Callable[["SimServer", Request], Answer]
+Route = Callable[[ServerModel, Request], Response]
 ROUTES: dict[tuple[str, str], Route] = {
     ("POST", "/prompt"): _post_prompt,
     ("GET", "/prompt"): _get_prompt,

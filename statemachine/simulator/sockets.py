@@ -1,6 +1,6 @@
-"""Real sockets for simulated servers: one aiohttp application, many listening sockets on loopback.
+"""Real sockets for simulated servers: one aiohttp application with many listening sockets on loopback.
 
-A request belongs to the server whose address it came in at (the local end of its connection).
+The local address of a connection selects the server.
 """
 
 import asyncio
@@ -10,24 +10,24 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from statemachine.simulator import routes
-from statemachine.simulator.server import SimServer
+from statemachine.simulator.routes import is_authorized
+from statemachine.simulator.server import ServerModel
 
 Address = tuple[str, int]
 BACKLOG = 128
 SOCKET_PATHS = {"/ws", "/api/ws"}
 UNSENT_LIMIT = 10_000
-"""Frames waiting for one client; a client that does not read them is dropped."""
+"""Frames queued for one client; a client that does not read them is disconnected."""
 
 
 class Gateway:
-    """All listening sockets of one process. Use `async with`, then `add` servers and start them."""
+    """The listening sockets of one process. Use `async with`, then `add` servers and start them."""
 
     def __init__(self) -> None:
         app = web.Application(client_max_size=100 * 1024**2)
         app.router.add_route("*", "/{path:.*}", self._handle)
-        self._servers: dict[Address, SimServer] = {}
-        self._doors: list[_Door] = []
+        self._servers: dict[Address, ServerModel] = {}
+        self._listeners: list[_SocketListener] = []
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
 
     async def __aenter__(self) -> "Gateway":
@@ -37,16 +37,16 @@ class Gateway:
     async def __aexit__(self, *_exc: object) -> None:
         await asyncio.gather(*(server.stop() for server in self._servers.values()))
         await self._runner.cleanup()
-        for door in self._doors:
-            door.leave()
+        for listener in self._listeners:
+            listener.release()
 
-    def add(self, server: SimServer, host: str, port: int) -> Address:
-        """Give a server its address (port 0: any free one). It listens once it is started."""
-        door = _Door(self, _bound(host, port))
-        server.door = door
-        self._doors.append(door)
-        self._servers[door.address] = server
-        return door.address
+    def add(self, server: ServerModel, host: str, port: int) -> Address:
+        """Assign an address to a server (port 0: any free one). The server listens once it is started."""
+        listener = _SocketListener(self, _bound(host, port))
+        server.listener = listener
+        self._listeners.append(listener)
+        self._servers[listener.address] = server
+        return listener.address
 
     def http(self) -> web.Server:
         server = self._runner.server
@@ -56,10 +56,10 @@ class Gateway:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         server = self._servers.get(_local_address(request.transport))
-        if server is None:  # the client is already gone, and with it the address that it came to
+        if server is None:  # the client has disconnected, so its local address is unknown
             return web.Response(status=503)
         try:
-            if request.path in SOCKET_PATHS and routes.admits(server, request.headers, request.query):
+            if request.path in SOCKET_PATHS and is_authorized(server, request.headers, request.query):
                 return await _serve_socket(server, request)
             return await _serve_http(server, request)
         except ConnectionError:
@@ -67,29 +67,29 @@ class Gateway:
             return web.Response(status=503)
 
 
-async def _serve_http(server: SimServer, request: web.Request) -> web.Response:
+async def _serve_http(server: ServerModel, request: web.Request) -> web.Response:
     body = await request.read()
-    answer = await server.handle(request.method, request.path, request.query, body, request.headers)
-    headers = {"Content-Type": answer.content_type} if answer.content_type else {}
-    return web.Response(status=answer.status, body=answer.body or None, headers=headers)
+    response = await server.handle(request.method, request.path, request.query, body, request.headers)
+    headers = {"Content-Type": response.content_type} if response.content_type else {}
+    return web.Response(status=response.status, body=response.body or None, headers=headers)
 
 
-class _Door:
-    """Where one server listens; it comes back to the same port."""
+class _SocketListener:
+    """The listening socket of one server. It reopens at the same port."""
 
     def __init__(self, gateway: Gateway, reserved: socket.socket) -> None:
         self.address: Address = reserved.getsockname()
         self._gateway = gateway
         self._listening: asyncio.Server | None = None
-        # Bound but not listening, it keeps the port from everyone else while the server is down.
+        # Bound but not listening, it reserves the port while the server is down.
         self._reserved = reserved
 
     async def open(self) -> None:
         loop = asyncio.get_running_loop()
         self._listening = await loop.create_server(self._gateway.http(), sock=self._reserved, backlog=BACKLOG)
 
-    async def shut(self) -> None:
-        """Refuse new connections and cut the open ones, as a killed process does."""
+    async def close(self) -> None:
+        """Refuse new connections and abort the open ones, as a killed process does."""
         if self._listening is None:
             return
         self._listening.close()
@@ -99,13 +99,13 @@ class _Door:
             if connection.transport and _local_address(connection.transport) == self.address:
                 _abort(connection.transport)
 
-    def leave(self) -> None:
-        """Give up the port for good."""
+    def release(self) -> None:
+        """Release the reserved port."""
         self._reserved.close()
 
 
 class _SocketSink:
-    """Sends in order without making the server wait, as ComfyUI's message queue does."""
+    """Send in order without blocking the server, as ComfyUI's message queue does."""
 
     def __init__(self) -> None:
         self._unsent: asyncio.Queue[str | None] = asyncio.Queue(UNSENT_LIMIT)
@@ -117,7 +117,7 @@ class _SocketSink:
         self.close()
 
     def close(self) -> None:
-        """Nothing more is sent, not even what waits."""
+        """Drop the unsent frames and close the connection."""
         while not self._unsent.empty():
             self._unsent.get_nowait()
         self._unsent.put_nowait(None)
@@ -129,7 +129,7 @@ class _SocketSink:
         await ws.close()
 
 
-async def _serve_socket(server: SimServer, request: web.Request) -> web.WebSocketResponse:
+async def _serve_socket(server: ServerModel, request: web.Request) -> web.WebSocketResponse:
     ws = web.WebSocketResponse(heartbeat=None)
     await ws.prepare(request)
     sink = _SocketSink()
@@ -138,7 +138,7 @@ async def _serve_socket(server: SimServer, request: web.Request) -> web.WebSocke
     try:
         async for message in ws:
             if message.type is WSMsgType.TEXT:
-                server.hear(sid, message.data)
+                server.receive(sid, message.data)
     finally:
         server.disconnect(sid, sink)
         pump.cancel()
@@ -147,10 +147,10 @@ async def _serve_socket(server: SimServer, request: web.Request) -> web.WebSocke
 
 
 def _bound(host: str, port: int) -> socket.socket:
-    """A socket bound to the address, or to a free port of the host for 0."""
+    """Return a socket bound to the address; port 0 takes a free port."""
     listener = socket.socket()
     try:
-        # Port 0 is asked for without SO_REUSEADDR, or it could be a port that another server has reserved.
+        # Bind port 0 without SO_REUSEADDR: with it, the kernel may return a port that another server has reserved.
         if port == 0:
             listener.bind((host, 0))
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -163,7 +163,7 @@ def _bound(host: str, port: int) -> socket.socket:
 
 
 def _local_address(transport: asyncio.BaseTransport | None) -> Address:
-    """(host, port) of our end; of a connection that is already gone: ("", 0)."""
+    """Return (host, port) of the local end; ("", 0) if the connection is closed."""
     name: Any = transport.get_extra_info("sockname") if transport else None
     return (name[0], name[1]) if name else ("", 0)
 

@@ -1,7 +1,7 @@
-"""Which outputs of a posted graph ComfyUI would run, and what it says of the others.
+"""Validate a posted graph as ComfyUI does: the outputs that can run and the errors of the others.
 
-Follows `validate_prompt` of ComfyUI 0.3.75 branch by branch, with its types, messages and details. As there, a
-body of an unexpected shape raises TypeError or AttributeError, which HTTP answers with a bare 500.
+Follows `validate_prompt` of ComfyUI 0.3.75 branch by branch, with its types, messages and details. As in ComfyUI, a
+body of an unexpected shape raises TypeError or AttributeError, which becomes a bare 500.
 """
 
 from collections.abc import Mapping
@@ -12,16 +12,16 @@ from statemachine.simulator.nodes import Graph, NodeClass
 
 Error = dict[str, Any]
 LONG_LIST = 20
-"""Longer lists of choices are not repeated in an error."""
+"""Errors do not repeat lists of choices longer than this."""
 LINK_LENGTH = 2
 RAISED = (RecursionError, KeyError, IndexError, TypeError, AttributeError)
-"""What a graph of an unexpected shape raises; ComfyUI catches anything."""
+"""Exceptions from a graph of an unexpected shape; ComfyUI catches all exceptions."""
 CONVERSIONS = {"INT": int, "FLOAT": float, "STRING": str, "BOOLEAN": bool}
 
 
 @dataclass
 class ValidationResult:
-    """`error` is None when at least one output can run; `node_errors` may still name the dropped ones."""
+    """`error` is None if at least one output can run; `node_errors` may still name dropped outputs."""
 
     error: Error | None = None
     outputs: list[str] = field(default_factory=list)
@@ -53,32 +53,32 @@ def _unknown_class(node_id: str, node: Any, classes: Mapping[str, NodeClass]) ->
 
 
 def _validate_outputs(graph: Graph, outputs: list[str], classes: Mapping[str, NodeClass]) -> ValidationResult:
-    verdict = ValidationResult()
+    result = ValidationResult()
     validation = _Validation(graph, classes)
     details = []
     for output in outputs:
         errors = validation.of_output(output)
         if errors is None:
-            verdict.outputs.append(output)
+            result.outputs.append(output)
             continue
         details += [f"{error['message']}: {error['details']}" for error in errors]
-        validation.report(output, verdict.node_errors)
-    if not verdict.outputs:
-        verdict.error = _error(
+        validation.report(output, result.node_errors)
+    if not result.outputs:
+        result.error = _error(
             "prompt_outputs_failed_validation", "Prompt outputs failed validation", "\n".join(details), {}
         )
-    return verdict
+    return result
 
 
 class _Validation:
-    """One graph's nodes, each validated once: node id → (valid, its own errors)."""
+    """Validate each node of one graph once. `done`: node id → (valid, its own errors)."""
 
     def __init__(self, graph: Graph, classes: Mapping[str, NodeClass]) -> None:
         self.graph, self.classes = graph, classes
         self.done: dict[str, tuple[bool, list[Error]]] = {}
 
     def of_output(self, output: str) -> list[Error] | None:
-        """None when the output can run, else its own errors (none, if only an ancestor has errors)."""
+        """Return None if the output can run, else its own errors; empty if only an ancestor has errors."""
         try:
             valid, errors = self.of_node(output)
         except RAISED as cause:
@@ -89,7 +89,7 @@ class _Validation:
         return None if valid else errors
 
     def report(self, output: str, node_errors: dict[str, Any]) -> None:
-        """Add every node with errors of its own that was seen so far, as ComfyUI does, to this output's."""
+        """Attribute every node with errors seen so far to this output, as ComfyUI does."""
         for node_id, (valid, errors) in self.done.items():
             if valid or not errors:
                 continue
@@ -111,7 +111,7 @@ class _Validation:
         return self.done[node_id]
 
     def _input(self, inputs: dict[str, Any], name: str, spec: list[Any]) -> tuple[Error | None, bool]:
-        """This input's error, if any, and whether what feeds it is valid."""
+        """Return this input's error, if any, and whether the node that feeds it is valid."""
         if name not in inputs:
             return _error("required_input_missing", "Required input is missing", name, {"input_name": name}), True
         if isinstance(inputs[name], list):
@@ -133,7 +133,7 @@ class _Validation:
         return None, self._feeding(link, name, spec)
 
     def _feeding(self, link: list[Any], name: str, spec: list[Any]) -> bool:
-        """Whether the node at the other end is valid; what it raises becomes an error of its own."""
+        """Return whether the linked node is valid; an exception becomes an error of that node."""
         try:
             return self.of_node(link[0])[0]
         except RAISED as cause:

@@ -19,7 +19,7 @@ from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import Settings, parse_settings, resolve_servers
 from statemachine.simulator import Persona, SimServer
 from statemachine.simulator.nodes import users_job
-from statemachine.simulator.routes import Answer
+from statemachine.simulator.http import Response
 from statemachine.simulator.sockets import Gateway
 from statemachine.traffic.haproxy import backend_text
 
@@ -48,7 +48,7 @@ class RecordingServer(SimServer):
         query: Mapping[str, str] | None = None,
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
+    ) -> Response:
         if headers is not None and USER.items() <= headers.items():
             self.arrivals.append(time.time())
         return await super().handle(method, path, query, body, headers)

@@ -163,7 +163,7 @@ class Front:
         try:
             async for message in ws:
                 if message.type is WSMsgType.TEXT:
-                    self.server.hear(sid, message.data)
+                    self.server.receive(sid, message.data)
         finally:
             self._sinks.discard(sink)
             self.server.disconnect(sid, sink)

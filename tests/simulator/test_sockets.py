@@ -77,5 +77,5 @@ async def test_simulate_serves_until_cancelled() -> None:
 
 
 async def test_simulate_names_a_persona_that_does_not_exist() -> None:
-    with pytest.raises(ValueError, match="nobody not found; there are absent, auto_executing"):
+    with pytest.raises(ValueError, match="unknown persona nobody; available: absent, auto_executing"):
         await serve_fleet(SimulateOptions(personas=("nobody",)), lambda _fleet: None)

@@ -10,7 +10,7 @@ MONITOR_INTERVAL_S = 1.0
 
 
 def behaviours(server: ServerModel) -> Iterator[Coroutine[Any, Any, None]]:
-    """Yield the endless coroutines that the server's persona asks for."""
+    """Yield the endless coroutines of the server's persona."""
     persona = server.persona
     if persona.users_every:
         yield _submit_user_jobs(server, persona.users_every)

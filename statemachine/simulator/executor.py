@@ -67,7 +67,10 @@ class Run:
     node_id: str = ""
 
     def result(self) -> dict[str, Any]:
-        """Return the history entry. An interrupt has the status "error" too; only `messages` differ [transcript 05]."""
+        """Return the history entry.
+
+        An interrupt has the status "error" too; only `messages` differ [transcript 05].
+        """
         success = self.messages[-1][0] == "execution_success"
         status = {
             "status_str": "success" if success else "error",
@@ -173,7 +176,7 @@ class Executor:
         self._to_owner(run, "executed", data)
 
     def _progress(self, run: Run, value: float, maximum: float, state: str) -> None:
-        """Send progress to the owner, or to all clients if there is none [transcript 03]; finished nodes stay listed."""
+        """Send the progress of every node so far to the owner; without one, to all clients [transcript 03]."""
         run.progress[run.node_id] = {
             "value": value,
             "max": maximum,
@@ -233,8 +236,9 @@ def signature(graph: Graph, node_id: str, losses: Mapping[str, int] = MappingPro
 
 
 def execution_order(item: Item, cached: list[str], is_output: Callable[[str], bool]) -> list[str]:
-    """Return the ids of the wanted outputs and their ancestors, without those behind a cached node, in run order.
+    """Return the ids of the outputs and their ancestors in run order.
 
+    Nodes that only feed a cached node are left out.
     Of the ready nodes, ComfyUI runs an output first, then one that feeds an output, then the oldest.
     """
     needs: dict[str, set[str]] = {}

@@ -98,7 +98,7 @@ async def running_fleet(
 
 @asynccontextmanager
 async def demo_fleet(seed: int = 1, *, scale: float = 1.0, base_port: int = 0) -> AsyncIterator[SimFleet]:
-    """Run 13 servers in three groups that show every state within about a minute; a warm-up takes 16 to 40 s."""
+    """Run 13 servers in three groups that show every state within a minute; a warm-up takes 16 to 40 s."""
     groups, names = zip(*((group, name) for group, row in DEMO.items() for name in row), strict=True)
     personas = [PERSONAS[name] for name in names]
     async with running_fleet(personas, base_port=base_port, seed=seed, scale=scale, groups=groups) as fleet:

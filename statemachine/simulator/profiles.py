@@ -28,7 +28,7 @@ RAISES = Failure("FileNotFoundError", "No such file or directory: 'models/insigh
 
 @dataclass(frozen=True)
 class Persona:
-    """One kind of server. None or 0 switches a behaviour off. Fields ending in `_every` are mean intervals."""
+    """One kind of server. None or 0 switches a behaviour off; fields in `_every` are mean intervals."""
 
     name: str
 
@@ -38,7 +38,10 @@ class Persona:
     inspire: bool = True
     """Has Inspire-Pack's routes /inspire/cache/*."""
     companion: bool = False
-    """comfywarm's node serves GET /cache/check and sends changes on /ws; `text_check` "starts" applies to it too."""
+    """comfywarm's node serves GET /cache/check and sends changes on /ws.
+
+    With `text_check` "starts" it also starts the own workflow.
+    """
     missing_classes: frozenset[str] = frozenset()
     model_files: bool = True
     strict_cache_node: bool = False

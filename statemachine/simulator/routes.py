@@ -20,7 +20,7 @@ GIB = 1024**3
 
 
 def respond(server: ServerModel, request: Request) -> Response:
-    """Respond to a request. An exception from a malformed body becomes a bare 500, as in ComfyUI [transcript 07]."""
+    """Respond to a request; an exception becomes a bare 500, as in ComfyUI [transcript 07]."""
     if not is_authorized(server, request.headers, request.query):
         return _json({"error": "Authentication required."}, HTTPStatus.UNAUTHORIZED)
     path = request.path.removeprefix("/api") or "/"
@@ -109,7 +109,7 @@ def _get_queue(server: ServerModel, _request: Request) -> Response:
 
 
 def _post_queue(server: ServerModel, request: Request) -> Response:
-    """Clear or delete prompts. A workflow posted here is ignored; the response is always an empty 200 [transcript 07]."""
+    """Clear or delete prompts; ignore a workflow. The response is an empty 200 [transcript 07]."""
     body = request.json()
     if "clear" in body and body["clear"]:  # noqa: RUF019 - a list has no get
         server.process.queue.clear()

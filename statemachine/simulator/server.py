@@ -190,7 +190,7 @@ class ServerModel:
         return sid
 
     def disconnect(self, sid: str, sink: Sink) -> None:
-        """Close a socket. ComfyUI forgets the current socket of the id, even if it is a newer one [transcript 08]."""
+        """Close a socket. ComfyUI forgets the id even if a newer socket has it [transcript 08]."""
         self._open.discard(sink)
         self.sockets.pop(sid, None)
 

@@ -18,8 +18,8 @@ from typing_extensions import override
 from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import Settings, parse_settings, resolve_servers
 from statemachine.simulator import Persona, SimServer
-from statemachine.simulator.nodes import users_job
 from statemachine.simulator.http import Response
+from statemachine.simulator.nodes import users_job
 from statemachine.simulator.sockets import Gateway
 from statemachine.traffic.haproxy import backend_text
 

@@ -1,4 +1,4 @@
-"""A transport without a network: what each path answers is said beforehand, and what was asked is kept."""
+"""A transport without a network, and builders for workflows, queue items and history entries."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,7 +11,10 @@ from statemachine.comfyui.records import MARKER, Marker
 from statemachine.comfyui.transport import Reply, Socket, Transport
 from statemachine.comfyui.workflow import Workflow, parse_workflow
 
-Said = Reply | Exception | Callable[[], Reply]
+Scripted = Reply | Exception | Callable[[], Reply]
+"""A reply, an error to raise, or a function that makes the reply."""
+
+Replies = Mapping[str, Scripted | list[Scripted]]
 
 
 def json_reply(value: object, status: int = 200) -> Reply:
@@ -26,42 +29,42 @@ NOT_FOUND = text_reply("404: Not Found", 404)
 
 
 class FakeTransport(Transport):
-    """`said[path]` is one answer for ever, or a list: one after another, the last for ever. Other paths are a 404.
+    """Answers from `replies`, by path with query, then by path alone; any other path is a 404. Records requests.
 
-    A path without a query is said of all its queries for which nothing else is. `accepted` are the answers wanted.
+    A list is used up one reply after the other; its last reply stays.
     """
 
-    def __init__(self, said: Mapping[str, Said | list[Said]] | None = None) -> None:
-        self.said: dict[str, Said | list[Said]] = dict(said or {})
-        self.asked: list[str] = []
+    def __init__(self, replies: Replies | None = None) -> None:
+        self.replies = dict(replies or {})
+        self.requests: list[str] = []
         self.bodies: list[Any] = []
-        self.accepted: list[str | None] = []
+        self.accept_headers: list[str | None] = []
 
     @override
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
-        self.asked.append(path if method == "GET" else f"{method} {path}")
+        self.requests.append(path if method == "GET" else f"{method} {path}")
         if body is not None:
             self.bodies.append(orjson.loads(body))
-        self.accepted.append(accept)
-        said = self.said.get(path, self.said.get(path.partition("?")[0], NOT_FOUND))
-        if isinstance(said, list):
-            said = said.pop(0) if len(said) > 1 else said[0]
-        if isinstance(said, Exception):
-            raise said
-        return said if isinstance(said, Reply) else said()
+        self.accept_headers.append(accept)
+        reply = self.replies.get(path, self.replies.get(path.partition("?")[0], NOT_FOUND))
+        if isinstance(reply, list):
+            reply = reply.pop(0) if len(reply) > 1 else reply[0]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply if isinstance(reply, Reply) else reply()
 
     @override
     async def connect(self, client_id: str) -> Socket:
-        raise AssertionError("no test of this page opens /ws")
+        raise AssertionError("the fake transport has no /ws")
 
 
-def client_of(said: Mapping[str, Said | list[Said]]) -> tuple[ComfyClient, FakeTransport]:
-    transport = FakeTransport(said)
+def client_of(replies: Replies) -> tuple[ComfyClient, FakeTransport]:
+    transport = FakeTransport(replies)
     return ComfyClient(transport), transport
 
 
 def workflow(name: str, *keys: str, seed: int = 0) -> Workflow:
-    """A workflow with a loader and one cache node for each key; node ids 10, 20, 21, …"""
+    """Return a workflow with a loader and a cache node for each key; node ids 10, 20, 21, …"""
     graph: dict[str, Any] = {"10": {"class_type": "Loader", "inputs": {"seed": seed}}}
     for number, key in enumerate(keys):
         inputs = {"key": key, "tag": "t", "data": ["10", 0]}
@@ -69,12 +72,12 @@ def workflow(name: str, *keys: str, seed: int = 0) -> Workflow:
     return parse_workflow(name, orjson.dumps(graph))
 
 
-def marker_of(one: Workflow, attempt: str = "ours") -> Marker:
-    return Marker(attempt, one.name, one.digest)
+def marker_of(submitted: Workflow, attempt: str = "ours") -> Marker:
+    return Marker(attempt, submitted.name, submitted.digest)
 
 
 def queue_entry(prompt_id: str, graph: Mapping[str, Any] | None = None, marker: Marker | None = None) -> list[Any]:
-    """[number, prompt_id, graph, extra_data, outputs], as ComfyUI keeps it."""
+    """Return ComfyUI's `[number, prompt_id, graph, extra_data, outputs]`."""
     extra = {"client_id": "c", "create_time": 1} | ({MARKER: marker.as_json()} if marker else {})
     nodes = dict(graph or {})
     outputs = [node_id for node_id, node in nodes.items() if node["class_type"].startswith("CacheBackendData")]
@@ -82,15 +85,16 @@ def queue_entry(prompt_id: str, graph: Mapping[str, Any] | None = None, marker: 
 
 
 def history_entry(prompt: list[Any], status: str = "success", *messages: list[Any]) -> dict[str, Any]:
-    """A history entry of a queue entry."""
-    told = [["execution_start", {"prompt_id": prompt[1]}], ["execution_cached", {"nodes": []}], *messages]
+    """Return the history entry of a prompt that is a queue entry."""
+    frames = [["execution_start", {"prompt_id": prompt[1]}], ["execution_cached", {"nodes": []}], *messages]
     return {
         "prompt": prompt,
         "outputs": {},
-        "status": {"status_str": status, "completed": status == "success", "messages": told},
+        "status": {"status_str": status, "completed": status == "success", "messages": frames},
     }
 
 
-def ran(one: Workflow, attempt: str, status: str = "success", *messages: list[Any]) -> dict[str, Any]:
-    """The history of one run of our workflow, keyed by its id."""
-    return {attempt: history_entry(queue_entry(attempt, one.graph, marker_of(one, attempt)), status, *messages)}
+def history_of(submitted: Workflow, attempt: str, status: str = "success", *messages: list[Any]) -> dict[str, Any]:
+    """Return the history of one warm-up, by its id."""
+    prompt = queue_entry(attempt, submitted.graph, marker_of(submitted, attempt))
+    return {attempt: history_entry(prompt, status, *messages)}

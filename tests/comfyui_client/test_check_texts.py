@@ -1,4 +1,4 @@
-"""The texts of the cache checks: what counts as loaded, as missing, as loading itself, and as not understood."""
+"""The texts of the cache checks: loaded, missing, loading by itself, and not understood."""
 
 import json
 
@@ -10,7 +10,7 @@ from statemachine.comfyui.check_texts import MAX_TEXT, TextAnswer, parse_inspire
 from statemachine.comfyui.errors import NotUnderstoodError
 
 LOADED = TextAnswer(loaded=True, missing=(), auto_executing=False)
-ITSELF = "已经自动在后台执行缓存模型工作流"
+AUTO_STARTED = "已经自动在后台执行缓存模型工作流"
 
 
 def missing(*keys: str, auto: bool = False) -> TextAnswer:
@@ -32,15 +32,15 @@ def missing(*keys: str, auto: bool = False) -> TextAnswer:
         ("未查询到缓存：k1、k2", missing("k1", "k2")),
         ("未查询到缓存k1,k1,", missing("k1")),
         ("未查询到缓存。", missing()),
-        (f"未查询到缓存k1,k2，{ITSELF}。", missing("k1", "k2", auto=True)),
-        (f"未查询到缓存k1,k2,{ITSELF}", missing("k1", "k2", auto=True)),
-        (f"未查询到缓存，{ITSELF}。", missing(auto=True)),
+        (f"未查询到缓存k1,k2，{AUTO_STARTED}。", missing("k1", "k2", auto=True)),
+        (f"未查询到缓存k1,k2,{AUTO_STARTED}", missing("k1", "k2", auto=True)),
+        (f"未查询到缓存，{AUTO_STARTED}。", missing(auto=True)),
         ("未查询到缓存，已经自动执行缓存模型工作流。", missing(auto=True)),
-        (json.dumps({"result": f"未查询到缓存k1，{ITSELF}。"}), missing("k1", auto=True)),
-        (json.dumps({"result": f"未查询到缓存k1，{ITSELF}。"}, ensure_ascii=False), missing("k1", auto=True)),
+        (json.dumps({"result": f"未查询到缓存k1，{AUTO_STARTED}。"}), missing("k1", auto=True)),
+        (json.dumps({"result": f"未查询到缓存k1，{AUTO_STARTED}。"}, ensure_ascii=False), missing("k1", auto=True)),
     ],
 )
-def test_a_known_sentence(text: str, expected: TextAnswer) -> None:
+def test_parse_text_known_text_is_understood(text: str, expected: TextAnswer) -> None:
     assert parse_text(text) == expected
 
 
@@ -58,14 +58,14 @@ def test_a_known_sentence(text: str, expected: TextAnswer) -> None:
         "缓存已加载失败。",
         "缓存已加载。未查询到缓存k1",
         '{"error": "not found"}',
-        f"未查询到缓存k1,k2，{ITSELF}，请稍候。",
+        f"未查询到缓存k1,k2，{AUTO_STARTED}，请稍候。",
         "未查询到缓存k1,k2，正在后台执行缓存模型工作流。",
         "未查询到缓存k1,k2，后台执行失败，请检查日志。",
-        f"未查询到缓存k1,k2。{ITSELF}。",
-        f"未查询到缓存k1\n{ITSELF}",
+        f"未查询到缓存k1,k2。{AUTO_STARTED}。",
+        f"未查询到缓存k1\n{AUTO_STARTED}",
     ],
 )
-def test_anything_else_is_not_understood_and_keeps_its_text(text: str) -> None:
+def test_parse_text_unknown_text_raises_with_raw(text: str) -> None:
     with pytest.raises(NotUnderstoodError) as caught:
         parse_text(text)
     assert caught.value.raw == text
@@ -75,13 +75,13 @@ KEYS = st.lists(st.from_regex(r"[A-Za-z0-9_]{1,12}", fullmatch=True), unique=Tru
 
 
 @given(keys=KEYS, auto=st.booleans(), separator=st.sampled_from([",", "，", ", ", "、"]), wrap=st.booleans())
-def test_the_keys_come_back_as_they_were_said(keys: list[str], auto: bool, separator: str, wrap: bool) -> None:
-    text = f"未查询到缓存{separator.join(keys)}{f'，{ITSELF}' if auto else ''}。"
+def test_parse_text_keys_are_returned_unchanged(keys: list[str], auto: bool, separator: str, wrap: bool) -> None:
+    text = f"未查询到缓存{separator.join(keys)}{f'，{AUTO_STARTED}' if auto else ''}。"
     assert parse_text(json.dumps({"msg": text}) if wrap else text) == missing(*keys, auto=auto)
 
 
 @given(st.text() | st.text().map(lambda end: f"未查询到缓存{end}") | st.text().map(lambda end: f"缓存已加载{end}"))
-def test_no_text_makes_it_raise_anything_else(text: str) -> None:
+def test_parse_text_any_text_raises_only_not_understood(text: str) -> None:
     try:
         answer = parse_text(text)
     except NotUnderstoodError:
@@ -93,14 +93,14 @@ def test_no_text_makes_it_raise_anything_else(text: str) -> None:
     "text", ["未查询到缓存" + " " * 20_000 + "x" + " " * 20_000 + "y", "[" * 5_000, "未查询到缓存" + "," * 50_000]
 )
 @pytest.mark.timeout(5)
-def test_no_text_takes_long(text: str) -> None:
+def test_parse_text_adversarial_text_is_fast(text: str) -> None:
     try:
         parse_text(text)
     except NotUnderstoodError:
         return
 
 
-def test_a_text_beyond_all_measure_is_not_read() -> None:
+def test_parse_text_oversized_raises_with_limited_raw() -> None:
     with pytest.raises(NotUnderstoodError) as caught:
         parse_text("缓存已加载。" + " " * MAX_TEXT)
     assert len(caught.value.raw) <= 2_000
@@ -122,7 +122,7 @@ other: 3
 
 
 @pytest.mark.parametrize(
-    ("key", "there"),
+    ("key", "is_listed"),
     [
         ("pulid_model", True),
         ("ben2_base", True),
@@ -135,23 +135,23 @@ other: 3
         ("other", False),
     ],
 )
-def test_inspire_lists_string_keys(key: str, there: bool) -> None:
-    assert parse_inspire_list(LIST).missing([key]) == (() if there else (key,))
+def test_inspire_list_missing_considers_string_keys_only(key: str, is_listed: bool) -> None:
+    assert parse_inspire_list(LIST).missing([key]) == (() if is_listed else (key,))
 
 
-def test_an_empty_list_misses_everything() -> None:
+def test_inspire_list_empty_misses_all_keys() -> None:
     listed = parse_inspire_list("---- [String Key Caches] ----\n\n---- [Number Key Caches] ----\n")
     assert listed.missing(["a", "b"]) == ("a", "b")
 
 
 @pytest.mark.parametrize("text", ["", "404", "---- [Number Key Caches] ----\n", "缓存已加载。", '{"caches": []}'])
-def test_another_text_is_no_list(text: str) -> None:
+def test_parse_inspire_list_other_text_raises(text: str) -> None:
     with pytest.raises(NotUnderstoodError):
         parse_inspire_list(text)
 
 
 @given(st.text())
-def test_no_text_makes_the_list_raise_anything_else(text: str) -> None:
+def test_parse_inspire_list_any_text_raises_only_not_understood(text: str) -> None:
     try:
         parse_inspire_list(text)
     except NotUnderstoodError:

@@ -1,4 +1,4 @@
-"""The small questions: the queue's length, a node class, the system; and what each HTTP status means."""
+"""Simple requests: queue length, node class, history; and the error for each HTTP status."""
 
 import pytest
 
@@ -13,13 +13,13 @@ from statemachine.comfyui.transport import Reply
 from tests.comfyui_client.fakes import client_of, history_entry, json_reply, queue_entry, text_reply
 
 
-async def test_the_queues_length() -> None:
+async def test_queue_remaining_returns_length() -> None:
     client, _ = client_of({"/prompt": json_reply({"exec_info": {"queue_remaining": 3}})})
     assert await client.queue_remaining() == 3
 
 
 @pytest.mark.parametrize(
-    "said",
+    "answer",
     [
         {},
         {"exec_info": None},
@@ -28,13 +28,13 @@ async def test_the_queues_length() -> None:
         {"exec_info": {"queue_remaining": -1}},
     ],
 )
-async def test_another_answer_is_no_comfyui(said: object) -> None:
-    client, _ = client_of({"/prompt": json_reply(said)})
+async def test_queue_remaining_other_answer_raises(answer: object) -> None:
+    client, _ = client_of({"/prompt": json_reply(answer)})
     with pytest.raises(NotUnderstoodError):
         await client.queue_remaining()
 
 
-async def test_a_class_that_is_not_there_is_told_from_one_that_is() -> None:
+async def test_object_info_unknown_class_is_none() -> None:
     client, _ = client_of(
         {"/object_info/No": json_reply({}), "/object_info/A%20%2F%2FB": json_reply({"A //B": {"input": {}}})}
     )
@@ -42,7 +42,7 @@ async def test_a_class_that_is_not_there_is_told_from_one_that_is() -> None:
     assert await client.object_info("A //B") == {"input": {}}
 
 
-async def test_history_comes_newest_first() -> None:
+async def test_newest_history_is_newest_first() -> None:
     entries = {name: history_entry(queue_entry(name)) for name in ("old", "new")}
     client, _ = client_of({"/history?max_items=2": json_reply(entries)})
     assert [entry.prompt_id for entry in await client.newest_history(2)] == ["new", "old"]
@@ -66,7 +66,7 @@ async def test_history_comes_newest_first() -> None:
         (Reply(200, b"\xff\xfe{"), NotUnderstoodError),
     ],
 )
-async def test_what_a_status_means(reply: Reply, error: type[ComfyError]) -> None:
+async def test_system_stats_status_raises_matching_error(reply: Reply, error: type[ComfyError]) -> None:
     client, _ = client_of({"/system_stats": reply})
     with pytest.raises(error) as caught:
         await client.system_stats()
@@ -74,7 +74,7 @@ async def test_what_a_status_means(reply: Reply, error: type[ComfyError]) -> Non
     assert str(caught.value)
 
 
-def test_what_is_kept_of_an_answer_is_bounded() -> None:
+def test_not_understood_error_limits_raw_text() -> None:
     error = NotUnderstoodError("what", 200, "x" * 100_000)
     assert len(error.raw) == 2_000
     assert len(str(error)) < 300

@@ -1,4 +1,4 @@
-"""What became of a prompt: a look that no movement of the prompt escapes."""
+"""Finding a prompt after an uncertain submission, also while it moves from queue to history."""
 
 from functools import partial
 from typing import Any
@@ -12,13 +12,13 @@ from statemachine.core import events as e
 from statemachine.core.attempt import Attempt
 from statemachine.core.vocabulary import Source
 from tests.comfyui_client.fakes import (
-    Said,
+    Scripted,
     client_of,
     history_entry,
+    history_of,
     json_reply,
     marker_of,
     queue_entry,
-    ran,
     text_reply,
     workflow,
 )
@@ -33,33 +33,31 @@ def attempt(server_prompt_id: str = "ours") -> Attempt:
     return Attempt("a", "w", "ours", 0.0, server_prompt_id=server_prompt_id)
 
 
-class Mover:
-    """A server on which the prompt `given_id` moves on after each look: pending, running, history."""
+class MovingPrompt:
+    """A server whose prompt `given_id` moves from the queue to history after a number of requests."""
 
     def __init__(self, given_id: str, moves_after: int) -> None:
         self.entry = queue_entry(given_id, W.graph, marker_of(W))
-        self.looks = 0
+        self.request_count = 0
         self.moves_after = moves_after
 
-    def said(self) -> dict[str, Said | list[Said]]:
+    def replies(self) -> dict[str, Scripted | list[Scripted]]:
         paths = ["/history/ours", "/history/theirs", "/queue", NEWEST]
-        return {path: partial(self.look, path) for path in paths}
+        return {path: partial(self.reply, path) for path in paths}
 
-    def look(self, path: str) -> Reply:
-        in_history = self.looks >= self.moves_after
-        self.looks += 1
+    def reply(self, path: str) -> Reply:
+        in_history = self.request_count >= self.moves_after
+        self.request_count += 1
         if path == "/queue":
             return json_reply({"queue_running": [] if in_history else [self.entry], "queue_pending": []})
-        asked = path.removeprefix("/history/")
-        return json_reply(
-            {self.entry[1]: history_entry(self.entry)} if in_history and asked in (self.entry[1], NEWEST) else {}
-        )
+        is_found = in_history and path.removeprefix("/history/") in (self.entry[1], NEWEST)
+        return json_reply({self.entry[1]: history_entry(self.entry)} if is_found else {})
 
 
 @pytest.mark.parametrize("moves_after", range(5))
 @pytest.mark.parametrize(("given", "known"), [("ours", "ours"), ("theirs", "theirs"), ("theirs", "ours")])
-async def test_a_prompt_that_moves_between_the_looks_is_always_seen(given: str, known: str, moves_after: int) -> None:
-    client, _ = client_of(Mover(given, moves_after).said())
+async def test_find_prompt_moving_to_history_is_found(given: str, known: str, moves_after: int) -> None:
+    client, _ = client_of(MovingPrompt(given, moves_after).replies())
     found = await look_up(client, attempt(known))
     assert found in (
         e.PromptAccepted("ours", given, Source.QUEUE),
@@ -67,13 +65,13 @@ async def test_a_prompt_that_moves_between_the_looks_is_always_seen(given: str, 
     )
 
 
-async def test_history_alone_is_enough_where_it_knows() -> None:
-    client, transport = client_of({"/history/ours": json_reply(ran(W, "ours"))})
+async def test_find_prompt_in_history_needs_one_request() -> None:
+    client, transport = client_of({"/history/ours": json_reply(history_of(W, "ours"))})
     assert isinstance(await look_up(client, attempt()), e.PromptSucceeded)
-    assert transport.asked == ["/history/ours"]
+    assert transport.requests == ["/history/ours"]
 
 
-async def test_the_order_of_the_looks() -> None:
+async def test_find_prompt_unknown_is_none_after_history_queue_history() -> None:
     client, transport = client_of(
         {
             "/history/ours": json_reply({}),
@@ -82,11 +80,11 @@ async def test_the_order_of_the_looks() -> None:
         }
     )
     assert await look_up(client, attempt()) is None
-    assert transport.asked == ["/history/ours", "/queue", "/history/ours", NEWEST]
+    assert transport.requests == ["/history/ours", "/queue", "/history/ours", NEWEST]
 
 
 @pytest.mark.parametrize("part", ["queue_running", "queue_pending"])
-async def test_a_prompt_under_the_servers_own_id_is_found_in_the_queue_by_our_name(part: str) -> None:
+async def test_find_prompt_queued_under_servers_id_is_found_by_marker(part: str) -> None:
     queue: dict[str, Any] = {"queue_running": [], "queue_pending": []}
     queue[part] = [queue_entry("another"), queue_entry("theirs", W.graph, marker_of(W))]
     client, _ = client_of({"/history/ours": json_reply({}), "/queue": json_reply(queue)})
@@ -101,7 +99,7 @@ async def test_a_prompt_under_the_servers_own_id_is_found_in_the_queue_by_our_na
         ("error", [INTERRUPTED], e.PromptInterrupted),
     ],
 )
-async def test_an_end_found_by_the_marker_is_about_the_attempt(status: str, message: list[Any], kind: type) -> None:
+async def test_find_prompt_ended_under_servers_id_has_our_id(status: str, message: list[Any], kind: type) -> None:
     entry = history_entry(queue_entry("theirs", W.graph, marker_of(W)), status, *message)
     client, _ = client_of(
         {
@@ -118,7 +116,7 @@ async def test_an_end_found_by_the_marker_is_about_the_attempt(status: str, mess
 
 @pytest.mark.parametrize("path", ["/history/ours", "/queue", NEWEST])
 @pytest.mark.parametrize(
-    ("said", "error"),
+    ("failing", "error"),
     [
         (NotAnsweringError("timed out"), NotAnsweringError),
         (text_reply("<html>"), NotUnderstoodError),
@@ -128,19 +126,19 @@ async def test_an_end_found_by_the_marker_is_about_the_attempt(status: str, mess
         (text_reply("", 302, "/login"), ComfyError),
     ],
 )
-async def test_a_look_that_fails_proves_no_absence(path: str, said: Said, error: type[ComfyError]) -> None:
-    answers: dict[str, Said | list[Said]] = {
+async def test_find_prompt_failed_request_raises(path: str, failing: Scripted, error: type[ComfyError]) -> None:
+    answers: dict[str, Scripted | list[Scripted]] = {
         "/history/ours": json_reply({}),
         "/queue": json_reply({"queue_running": [], "queue_pending": []}),
         NEWEST: json_reply({}),
     }
-    client, _ = client_of({**answers, path: said})
+    client, _ = client_of({**answers, path: failing})
     with pytest.raises(error):
         await look_up(client, attempt())
 
 
-async def test_an_id_of_any_shape_is_one_part_of_the_path() -> None:
+async def test_history_entry_quotes_id_in_path() -> None:
     client, transport = client_of({})
     with pytest.raises(ComfyError):
         await client.history_entry("a/../b?c")
-    assert transport.asked == ["/history/a%2F..%2Fb%3Fc"]
+    assert transport.requests == ["/history/a%2F..%2Fb%3Fc"]

@@ -1,4 +1,4 @@
-"""The real network against small real servers on the loopback."""
+"""NetworkTransport against real servers on the loopback interface."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,7 +19,7 @@ HOST = "127.0.0.1"
 
 @asynccontextmanager
 async def serving(handler: Handler) -> AsyncIterator[str]:
-    """The URL of a server that answers everything with `handler`."""
+    """Yield the URL of a server that answers every request with `handler`."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
     runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -33,17 +33,17 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def speaking_raw(answer: bytes) -> AsyncIterator[str]:
-    """The URL of a server that writes these bytes to whoever connects, and closes."""
+async def serving_bytes(answer: bytes) -> AsyncIterator[str]:
+    """Yield the URL of a server that answers a request with these bytes and closes the connection."""
 
-    async def speak(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(answer)
         await writer.drain()
         writer.close()
         await writer.wait_closed()
 
-    server = await asyncio.start_server(speak, HOST, 0)
+    server = await asyncio.start_server(respond, HOST, 0)
     async with server:
         yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
 
@@ -56,8 +56,8 @@ async def transport_to(url: str, timeout_s: float = 5.0, **headers: str) -> Asyn
 
 
 @pytest.fixture
-async def nobody() -> str:
-    """The URL of a port on which nothing listens any more."""
+async def closed_url() -> str:
+    """Return the URL of a port on which nothing listens."""
     server = await asyncio.start_server(lambda _r, _w: None, HOST, 0)
     port = server.sockets[0].getsockname()[1]
     server.close()
@@ -68,7 +68,7 @@ async def nobody() -> str:
 # HTTP.
 
 
-async def test_the_wanted_kind_of_answer_and_odd_characters_arrive_as_they_are() -> None:
+async def test_request_sends_accept_header_and_encoded_query() -> None:
     seen: list[tuple[list[str], str | None]] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -83,7 +83,7 @@ async def test_the_wanted_kind_of_answer_and_odd_characters_arrive_as_they_are()
     assert seen == [(keys, "application/json"), (keys, "text/html")]
 
 
-async def test_a_request_carries_path_body_and_headers_and_brings_the_answer_back() -> None:
+async def test_request_sends_body_and_headers_and_returns_reply() -> None:
     seen: list[tuple[str, str, bytes, str | None, str | None]] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -103,7 +103,7 @@ async def test_a_request_carries_path_body_and_headers_and_brings_the_answer_bac
 
 
 @pytest.mark.parametrize("status", [301, 302, 307, 308])
-async def test_a_redirect_is_an_answer_and_is_not_followed(status: int) -> None:
+async def test_request_redirect_is_not_followed(status: int) -> None:
     paths: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:
@@ -115,15 +115,15 @@ async def test_a_redirect_is_an_answer_and_is_not_followed(status: int) -> None:
     assert (reply.status, reply.location, paths) == (status, "/login", ["/prompt"])
 
 
-async def test_nothing_listens(nobody: str) -> None:
-    async with transport_to(nobody) as transport:
+async def test_request_and_connect_to_closed_port_raise_refused(closed_url: str) -> None:
+    async with transport_to(closed_url) as transport:
         with pytest.raises(ConnectRefusedError):
             await transport.request("GET", "/prompt")
         with pytest.raises(ConnectRefusedError):
             await transport.connect("c")
 
 
-async def test_a_server_that_does_not_answer_in_time() -> None:
+async def test_request_and_connect_time_out() -> None:
     async def handler(_: web.Request) -> web.Response:
         await asyncio.Event().wait()
         raise AssertionError
@@ -139,8 +139,8 @@ async def test_a_server_that_does_not_answer_in_time() -> None:
     "answer",
     [b"", b"\x00\x01garbage", b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", b"HTTP/1.1 999\r\n"],
 )
-async def test_an_answer_that_is_broken_off_or_no_http(answer: bytes) -> None:
-    async with speaking_raw(answer) as url, transport_to(url) as transport:
+async def test_request_and_connect_invalid_http_raise_not_answering(answer: bytes) -> None:
+    async with serving_bytes(answer) as url, transport_to(url) as transport:
         with pytest.raises(NotAnsweringError) as caught:
             await transport.request("GET", "/prompt")
         assert str(caught.value)
@@ -148,7 +148,7 @@ async def test_an_answer_that_is_broken_off_or_no_http(answer: bytes) -> None:
             await transport.connect("c")
 
 
-async def test_an_answer_beyond_all_measure_is_not_read() -> None:
+async def test_request_oversized_answer_raises() -> None:
     async def handler(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(request)
@@ -162,7 +162,7 @@ async def test_an_answer_beyond_all_measure_is_not_read() -> None:
             await transport.request("GET", "/queue")
 
 
-STRANGE_BYTES = [
+NON_ASCII_ANSWERS = [
     b"\xff\xfe\r\n\r\n",
     b"HTTP/1.1 \xff\xfe\r\n\r\n",
     b"HTTP/1.1 200 \xff\xfe\r\nX\xff: \xff\r\n\r\n",
@@ -171,22 +171,22 @@ STRANGE_BYTES = [
 ]
 
 
-@pytest.mark.parametrize("answer", STRANGE_BYTES)
-async def test_whatever_bytes_come_what_is_said_of_them_can_be_written_down(answer: bytes) -> None:
-    async with speaking_raw(answer) as url, transport_to(url) as transport:
-        said = []
+@pytest.mark.parametrize("answer", NON_ASCII_ANSWERS)
+async def test_request_and_connect_any_bytes_give_encodable_text(answer: bytes) -> None:
+    async with serving_bytes(answer) as url, transport_to(url) as transport:
+        texts = []
         try:
             reply = await transport.request("GET", "/prompt")
-            said.append(reply.location + reply.text)
+            texts.append(reply.location + reply.text)
         except ComfyError as error:
-            said.append(str(error))
+            texts.append(str(error))
         with pytest.raises(ComfyError) as caught:
             await transport.connect("c")
-        said.append(str(caught.value))
-    assert [len(one.encode("utf-8").splitlines()) <= 1 for one in said] == [True, True]
+        texts.append(str(caught.value))
+    assert [len(text.encode("utf-8").splitlines()) <= 1 for text in texts] == [True, True]
 
 
-async def test_an_encoding_that_lies_is_an_answer_that_is_not_understood() -> None:
+async def test_request_wrong_content_encoding_raises_not_understood() -> None:
     async def handler(_: web.Request) -> web.Response:
         return web.Response(body=b"this is not gzip", headers={"Content-Encoding": "gzip"})
 
@@ -195,9 +195,9 @@ async def test_an_encoding_that_lies_is_an_answer_that_is_not_understood() -> No
             await transport.request("GET", "/cache/check")
 
 
-async def test_header_bytes_that_are_no_text_can_be_written_down() -> None:
+async def test_request_location_not_utf8_is_encodable() -> None:
     answer = b"HTTP/1.1 302 Found\r\nLocation: /\xff\xfe\r\nContent-Length: 0\r\n\r\n"
-    async with speaking_raw(answer) as url, transport_to(url) as transport:
+    async with serving_bytes(answer) as url, transport_to(url) as transport:
         reply = await transport.request("GET", "/prompt")
     assert reply.location.encode("utf-8").startswith(b"/")
 
@@ -206,7 +206,9 @@ async def test_header_bytes_that_are_no_text_can_be_written_down() -> None:
 
 
 @asynccontextmanager
-async def sockets(talk: Callable[[web.WebSocketResponse], Awaitable[None]]) -> AsyncIterator[str]:
+async def serving_ws(talk: Callable[[web.WebSocketResponse], Awaitable[None]]) -> AsyncIterator[str]:
+    """Yield the URL of a server that sends the client id and the Authorization header on /ws, then calls `talk`."""
+
     async def handler(request: web.Request) -> web.StreamResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -218,44 +220,44 @@ async def sockets(talk: Callable[[web.WebSocketResponse], Awaitable[None]]) -> A
         yield url
 
 
-async def test_frames_come_in_order_until_the_server_closes() -> None:
+async def test_listen_receives_texts_until_server_closes() -> None:
     async def talk(socket: web.WebSocketResponse) -> None:
         await socket.send_bytes(b"\x00\x01")
         await socket.send_str("last")
         await socket.close()
 
-    async with sockets(talk) as url, transport_to(url, Authorization="Basic x") as transport:
+    async with serving_ws(talk) as url, transport_to(url, Authorization="Basic x") as transport:
         socket = await transport.connect("me")
-        heard: list[str] = []
+        received: list[str] = []
         with pytest.raises(NotAnsweringError, match="closed"):
-            await socket.listen(heard.append)
+            await socket.listen(received.append)
         await socket.close()
-    assert heard == ["me Basic x", "last"]
+    assert received == ["me Basic x", "last"]
 
 
-async def test_a_preview_of_many_megabytes_does_not_end_the_connection() -> None:
+async def test_listen_large_preview_is_skipped() -> None:
     async def talk(socket: web.WebSocketResponse) -> None:
         await socket.send_bytes(bytes(8 * 2**20))
         await socket.send_str("after it")
         await socket.close()
 
-    async with sockets(talk) as url, transport_to(url) as transport:
+    async with serving_ws(talk) as url, transport_to(url) as transport:
         socket = await transport.connect("me")
-        heard: list[str] = []
+        received: list[str] = []
         with pytest.raises(NotAnsweringError, match="closed"):
-            await socket.listen(heard.append)
+            await socket.listen(received.append)
         await socket.close()
-    assert heard == ["me None", "after it"]
+    assert received == ["me None", "after it"]
 
 
-async def test_closing_tells_the_server() -> None:
+async def test_close_sends_close_frame() -> None:
     closed = asyncio.Event()
 
     async def talk(socket: web.WebSocketResponse) -> None:
         await socket.receive()
         closed.set()
 
-    async with sockets(talk) as url, transport_to(url) as transport:
+    async with serving_ws(talk) as url, transport_to(url) as transport:
         socket = await transport.connect("me")
         await socket.close()
         async with asyncio.timeout(5):
@@ -275,7 +277,7 @@ async def test_closing_tells_the_server() -> None:
         (200, None, NotAnsweringError),
     ],
 )
-async def test_a_ws_that_is_refused(status: int, location: str | None, error: type[Exception]) -> None:
+async def test_connect_refused_raises_matching_error(status: int, location: str | None, error: type[Exception]) -> None:
     paths: list[str] = []
 
     async def handler(request: web.Request) -> web.Response:

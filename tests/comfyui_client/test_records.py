@@ -11,7 +11,7 @@ from statemachine.comfyui.records import Marker, history_entries, queue_items
 from statemachine.core import events as e
 from statemachine.core.attempt import Attempt
 from statemachine.core.vocabulary import Source
-from tests.comfyui_client.fakes import history_entry, marker_of, queue_entry, ran, workflow
+from tests.comfyui_client.fakes import history_entry, history_of, marker_of, queue_entry, workflow
 from tests.comfyui_client.test_frames import JSON
 from tests.transcript import NAMES, recorded
 
@@ -125,7 +125,7 @@ def test_what_is_no_queue_is_not_an_empty_one(answer: dict[str, Any]) -> None:
 
 
 def broken(**changed: Any) -> dict[str, Any]:
-    entry = ran(workflow("w", "k1"), "p")["p"]
+    entry = history_of(workflow("w", "k1"), "p")["p"]
     return {"p": {**entry, **changed}}
 
 
@@ -173,5 +173,5 @@ def test_garbage_is_a_history_or_not_understood(answer: dict[str, Any]) -> None:
 
 def test_a_marker_survives_the_way_there_and_back() -> None:
     one = workflow("w", "k1")
-    (entry,) = history_entries(ran(one, "ours"))
+    (entry,) = history_entries(history_of(one, "ours"))
     assert entry.marker == marker_of(one)

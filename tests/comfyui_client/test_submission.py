@@ -175,7 +175,7 @@ MARKER = Marker("ours", "w", "digest")
 async def test_the_post_carries_our_id_and_our_name() -> None:
     transport = FakeTransport({"/prompt": json_reply({"prompt_id": "ours", "number": 1, "node_errors": {}})})
     await ComfyClient(transport).submit({"1": {}}, MARKER, "c1", front=False)
-    assert transport.asked == ["POST /prompt"]
+    assert transport.requests == ["POST /prompt"]
     assert transport.bodies == [
         {
             "prompt": {"1": {}},

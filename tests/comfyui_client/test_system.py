@@ -1,4 +1,4 @@
-"""What a server says of itself: cut down to plain values of known size."""
+"""describe_system: plain values of limited size from any /system_stats answer."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ STATS = {
 }
 
 
-def test_the_version_and_the_devices_are_kept() -> None:
+def test_describe_system_returns_version_and_devices() -> None:
     assert describe_system(STATS) == {
         "version": "0.3.75",
         "python_version": "3.11",
@@ -36,12 +36,12 @@ DEVICES = st.lists(st.dictionaries(st.sampled_from(["name", "index", "vram_free"
 
 
 @given(st.fixed_dictionaries({"system": JSON | SYSTEM, "devices": JSON | DEVICES}))
-def test_whatever_is_said_comes_out_in_the_same_form_and_can_be_shown(stats: dict[str, Any]) -> None:
-    shown = describe_system(stats)
-    assert set(shown) == {"version", "python_version", "pytorch_version", "os", "devices"}
-    orjson.dumps(shown)
+def test_describe_system_any_answer_gives_same_form(stats: dict[str, Any]) -> None:
+    described = describe_system(stats)
+    assert set(described) == {"version", "python_version", "pytorch_version", "os", "devices"}
+    orjson.dumps(described)
 
 
-def test_there_is_a_bound_to_what_is_kept() -> None:
-    shown = describe_system({"system": {"os": "x" * 10_000}, "devices": [{"name": "y" * 10_000}] * 1_000})
-    assert len(orjson.dumps(shown)) < 20_000
+def test_describe_system_oversized_answer_is_limited() -> None:
+    described = describe_system({"system": {"os": "x" * 10_000}, "devices": [{"name": "y" * 10_000}] * 1_000})
+    assert len(orjson.dumps(described)) < 20_000

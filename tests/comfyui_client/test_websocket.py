@@ -1,4 +1,4 @@
-"""How texts leave a /ws connection: at once, in order, and none after the receiver has failed."""
+"""How a /ws connection delivers texts: at once, in order, and none after the receiver has raised."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -30,7 +30,7 @@ from statemachine.simulator import PERSONAS, running_fleet
 
 ConnectionType = type[TextConnection]
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 
 both_connections = pytest.mark.parametrize("connection_type", [TextConnection, FastConnection])
 
@@ -40,9 +40,9 @@ async def connected(
     connection_type: ConnectionType, handler: Callable[[ServerConnection], Awaitable[None]]
 ) -> AsyncIterator[Socket]:
     """Yield a socket to a server that runs `handler` and then closes the connection."""
-    async with serve(handler, "127.0.0.1", 0) as server, new_session() as session, asyncio.timeout(PATIENCE_S):
+    async with serve(handler, "127.0.0.1", 0) as server, new_session() as session, asyncio.timeout(TIMEOUT_S):
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        transport = NetworkTransport(session, url, {}, lambda: PATIENCE_S, connection=connection_type)
+        transport = NetworkTransport(session, url, {}, lambda: TIMEOUT_S, connection=connection_type)
         socket = await transport.connect("me")
         yield socket
         await socket.close()
@@ -177,7 +177,7 @@ MESSAGES = st.lists(
 )
 
 
-class FakeTransport:
+class FakeByteTransport:
     """A transport that drops what is written, and records whether reading is paused."""
 
     paused = False
@@ -197,12 +197,12 @@ class FakeTransport:
 
 
 class Stream:
-    """A connection over a FakeTransport, and the handshake that the server sends on it."""
+    """A connection over a FakeByteTransport, and the handshake that the server sends on it."""
 
     def __init__(self, connection_type: ConnectionType) -> None:
         client = ClientProtocol(parse_uri("ws://127.0.0.1/"))
         self.connection = connection_type(client, ping_interval=None)
-        self.transport = FakeTransport()
+        self.transport = FakeByteTransport()
         self.connection.connection_made(cast("asyncio.Transport", self.transport))
         self.handshake = handshake_for(client)
 
@@ -225,7 +225,7 @@ def wire(frames: Sequence[Frame]) -> bytes:
 async def received_from(
     connection_type: ConnectionType, frames: Sequence[Frame], cuts: Sequence[int], turns: Sequence[bool]
 ) -> list[str]:
-    """Return the texts of a stream cut into pieces; the event loop runs where `turns` is true."""
+    """Return the texts of a stream in pieces of the sizes `cuts`; the event loop runs after a piece with a turn."""
     stream = Stream(connection_type)
     data = stream.handshake + wire(frames)
     received: list[str] = []
@@ -356,5 +356,5 @@ async def test_daemon_fast_frames_selects_connection(
             "logging": {"file": None},
             **({"fast_frames": True} if connection_type is FastConnection else {}),
         }
-        async with running_daemon(parse_settings(data, tmp_path, {})), asyncio.timeout(PATIENCE_S):
+        async with running_daemon(parse_settings(data, tmp_path, {})), asyncio.timeout(TIMEOUT_S):
             assert await opened.get() is connection_type

@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of all that reads what others wrote: `python -m tests.fuzz TARGET` (docs/testing.md).
+"""Coverage-guided fuzzing of the parsers of foreign input: `python -m tests.fuzz TARGET` (docs/testing.md).
 
-A target is a module of this package: `SEEDS` it begins with, `TOKENS` it puts in, and `one_input(data)`, which lets
-only the readers' own error types pass. `make test` runs each target over its seeds, so that none of them rots.
+A target is a module of this package with `SEEDS`, the first inputs, `TOKENS`, which the fuzzer inserts, and
+`run_input(data)`, which suppresses only the parser's own exceptions. `make test` runs each target over its seeds.
 """
 
 TARGETS = ("frames", "check_texts", "records", "settings_file", "workflow_file")

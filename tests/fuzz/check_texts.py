@@ -1,4 +1,4 @@
-"""The cache checks in words and the companion node's JSON: an answer, or NotUnderstoodError."""
+"""The texts of the cache checks and the companion node's JSON: an answer or NotUnderstoodError."""
 
 from contextlib import suppress
 
@@ -31,8 +31,8 @@ TOKENS = [
 ]  # fmt: skip
 
 
-def one_input(data: bytes) -> None:
-    """As `Reply.text` decodes an answer."""
+def run_input(data: bytes) -> None:
+    """Parse the input, decoded as `Reply.text` decodes a body."""
     text = data.decode("utf-8", "replace")
     with suppress(NotUnderstoodError):
         answer = parse_text(text)
@@ -42,7 +42,7 @@ def one_input(data: bytes) -> None:
         listed = parse_inspire_list(text)
         assert set(listed.missing(["pulid_model", "a"])) <= {"pulid_model", "a"}
     with suppress(NotUnderstoodError):
-        said = parse_node(text)
-        if said is not None:
-            assert set(said.missing_of(["pulid_model"])) <= {"pulid_model"}
-            assert 0 < len(said.instance) <= MAX_INSTANCE
+        node_answer = parse_node(text)
+        if node_answer is not None:
+            assert set(node_answer.missing_of(["pulid_model"])) <= {"pulid_model"}
+            assert 0 < len(node_answer.instance) <= MAX_INSTANCE

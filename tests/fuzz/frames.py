@@ -1,4 +1,4 @@
-"""/ws frames: decoding never raises, and whatever event comes out can be learnt and shown."""
+"""/ws frames: `decode` never raises, and each event can be reduced and serialised."""
 
 import json
 
@@ -31,8 +31,8 @@ TOKENS = [
 ]  # fmt: skip
 
 
-def one_input(data: bytes) -> None:
-    """As it comes from a socket: text that is UTF-8."""
+def run_input(data: bytes) -> None:
+    """Decode the input as a text frame."""
     frame = data.decode(errors="replace")
     event = decode(frame)
     is_session_start(frame)

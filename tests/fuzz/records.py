@@ -1,4 +1,4 @@
-"""Answers of POST /prompt, GET /queue and GET /history: an event, records, or a ComfyError."""
+"""Answers of POST /prompt, GET /queue and GET /history: an event, records or a ComfyError."""
 
 import json
 from contextlib import suppress
@@ -24,8 +24,8 @@ TOKENS = [
 STATUSES = (200, 400, 500, 302)
 
 
-def one_input(data: bytes) -> None:
-    """The first byte chooses the status, the rest is the body."""
+def run_input(data: bytes) -> None:
+    """Read the input as a body. Its first byte also selects the status."""
     reply = Reply(STATUSES[data[0] % len(STATUSES)] if data else 200, data)
     attempt = Attempt("a", "flow", "ours", 0.0, server_prompt_id="theirs")
     with suppress(ComfyError):

@@ -1,4 +1,4 @@
-"""settings.json: `Settings` or SettingsError, whose text never tells what came from the environment."""
+"""settings.json: `Settings` or a SettingsError, whose text never contains a value from the environment."""
 
 import json
 import secrets
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from statemachine.settings import Settings, SettingsError, load_settings, resolve_servers
 
-WHOLE = {
+VALID = {
     "$schema": "settings.schema.json",
     "listen": {"host": "127.0.0.1", "port": 8799, "token": "${TOKEN}"},
     "data_dir": "data",
@@ -28,9 +28,9 @@ WHOLE = {
     "logging": {"level": "INFO", "file": None, "rotation": "20 MB", "retention": 3},
     "language": "zh",
 }
-SEEDS = [json.dumps(WHOLE).encode(), b'{"servers": ["http://127.0.0.1:8188"]}', b'{"servers": []}', b"[]"]
+SEEDS = [json.dumps(VALID).encode(), b'{"servers": ["http://127.0.0.1:8188"]}', b'{"servers": []}', b"[]"]
 TOKENS = [
-    *(f'"{key}"' for key in WHOLE), '"url"', '"name"', '"headers"', '"host"', '"port"', '"token"', '"kind"', '"path"',
+    *(f'"{key}"' for key in VALID), '"url"', '"name"', '"headers"', '"host"', '"port"', '"token"', '"kind"', '"path"',
     "${TOKEN}", "${UNSET}", "$${TOKEN}", "http://", "https://", "[1-9]", "[001-255:3]", "127.0.0.1", "::1", "@", "?",
     "null", "true", "1e308", "-1", "999999999999999999999", '"20 MB"', "../", "\\u0000",
 ]  # fmt: skip
@@ -38,16 +38,16 @@ SECRET = secrets.token_hex(12)
 FILE = Path(tempfile.mkdtemp(prefix="fuzz-settings-")) / "settings.json"
 
 
-def one_input(data: bytes) -> None:
-    """As it stands in a file."""
+def run_input(data: bytes) -> None:
+    """Load the input as a settings file."""
     FILE.write_bytes(data)
-    settings, complaint = _loaded()
-    assert SECRET not in complaint, complaint
+    settings, error_text = _loaded()
+    assert SECRET not in error_text, error_text
     if settings is None:
-        assert complaint
+        assert error_text
         return
     names = [server.name for server in resolve_servers(settings)]
-    assert len(names) == len(set(names)), "two servers of one name"
+    assert len(names) == len(set(names)), "two servers have the same name"
 
 
 def _loaded() -> tuple[Settings | None, str]:

@@ -1,4 +1,4 @@
-"""Workflow files: a `Workflow` that can be sent, or WorkflowError."""
+"""Workflow files: a `Workflow` that can be submitted, or a WorkflowError."""
 
 import json
 from contextlib import suppress
@@ -28,8 +28,8 @@ TOKENS = [
 ]  # fmt: skip
 
 
-def one_input(data: bytes) -> None:
-    """As it stands in a file."""
+def run_input(data: bytes) -> None:
+    """Parse the input as a workflow file."""
     with suppress(WorkflowError):
         workflow = parse_workflow("fuzzed", data)
         orjson.dumps(workflow.graph)

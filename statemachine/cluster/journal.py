@@ -150,7 +150,7 @@ class SharedJournal:
 
     async def emptied(self) -> None:
         """Return once nothing is left to be sent."""
-        await self._outbox.emptied()
+        await self._outbox.wait_empty()
 
     def on_record(self, server: str, record: Record) -> None:
         """Show the attempt of another node's server here too, soon."""
@@ -230,8 +230,8 @@ class SharedJournal:
 
     def _arrival(self, told: SharedEntry) -> _Arrival | None:
         """Return what is to be published: ours unless it was published already, another node's unless it is old."""
-        if self._outbox.knows(told.id):
-            return _Arrival(told.view, None) if self._outbox.take_back(told.id) else None
+        if self._outbox.has_sent(told.id):
+            return _Arrival(told.view, None) if self._outbox.confirm(told.id) else None
         return _Arrival(told.view, told.session) if self._past_is_read else None
 
     def _publish(self, entry: LogEntry, arrival: _Arrival | None) -> None:

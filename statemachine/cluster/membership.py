@@ -1,9 +1,9 @@
-"""Which nodes live: our own lease, renewed, and what is seen of the others'.
+"""Which nodes are alive: our own lease, which we renew, and the leases of the other nodes.
 
-Time is each node's own steady clock; no two clocks are compared. We count our lease from the moment *before* a renewal
-was sent, others from the moment at which they *saw* it, which is later. So ours is over first: by `MARGIN` of its
-length, and by the time that a renewal takes to be seen. A lease is ended by writing over it at the revision that was
-seen: a node that has renewed meanwhile lives on, one that has not learns of its end at its next renewal.
+Each node uses its own steady clock; clocks are never compared. A node counts its own lease from before it sends a
+renewal, the others count it from when they see the renewal, which is later. So its own lease ends first, by `MARGIN` of
+its length and the time that a renewal takes. A node ends another's lease by writing at the revision that it saw: if
+the other has renewed meanwhile, the write conflicts; if not, the other's next renewal does.
 """
 
 import asyncio
@@ -17,18 +17,18 @@ from statemachine.cluster.records import Lease, lease_from
 from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept, SharedStore
 
 MARGIN = 0.2
-"""Of the lease's length: so long before it can be taken from us we stop."""
+"""The last part of our lease, in which we no longer act on it."""
 
 RENEWALS = 5
-"""In the length of a lease."""
+"""Renewals per lease."""
 
 POLLS_PER_LEASE = 20
-"""At the others' leases, in the length of one: whoever waits for a lease to end waits for its servers."""
+"""How often per lease we look for leases to end. The servers of an ended node wait for this."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """`node` is the name in the settings; `steady` returns seconds of a clock that is never set, also while stopped."""
+    """`node` is the name in the settings; `steady` returns seconds of a clock that also runs while we are stopped."""
 
     node: str
     lease_s: float
@@ -37,9 +37,9 @@ class Identity:
 
 
 class Membership:
-    """One node's part in the cluster, from `run` to `leave`.
+    """This node's membership, from `run` to `leave`.
 
-    `on_change` is called whenever the living nodes, or our own standing, may have changed.
+    `on_change` is called whenever the set of living nodes, or our own lease, may have changed.
     """
 
     def __init__(
@@ -52,70 +52,70 @@ class Membership:
         self._lease_s = identity.lease_s
         self._steady = identity.steady
         self.new_id = identity.new_id
-        self._mine = Lease(identity.node, identity.new_id())
+        self._lease = Lease(identity.node, identity.new_id())
         self._revision = 0
         self._ends_at = float("-inf")
-        self._heard_since = float("-inf")
+        self._member_since = float("-inf")
         self._seen: dict[str, tuple[Kept, Lease, float]] = {}
         self._caught_up = asyncio.Event()
         self._renewing = asyncio.Lock()
-        self._hurry = asyncio.Event()
+        self._renew_now = asyncio.Event()
         self._has_left = False
-        self._waits_for_its_name = False
+        self._waits_for_name = False
         self._on_change = on_change
 
     @property
     def node(self) -> str:
-        """Our name."""
-        return self._mine.node
+        """The name of this node."""
+        return self._lease.node
 
     @property
     def session(self) -> str:
-        """Ours. Another one begins when a lease of ours was ended by others."""
-        return self._mine.session
+        """The id of our session. A new session starts when another node has ended our lease."""
+        return self._lease.session
 
     @property
-    def holds(self) -> bool:
-        """Whether our lease certainly stands at this instant."""
+    def holds_lease(self) -> bool:
+        """Whether no other node can have ended our lease yet."""
         return self._steady() < self._ends_at
 
-    def partners(self) -> list[str]:
-        """The living nodes that look after the same servers as we do, ourselves among them if our lease stands."""
+    def members(self) -> list[str]:
+        """Return the living nodes with the same servers as ours, including this node if it holds its lease."""
         others = [
             lease.node
             for _, lease, _ in self._seen.values()
-            if lease.node != self.node and not lease.over and lease.fleet == self._mine.fleet
+            if lease.node != self.node and not lease.over and lease.fleet == self._lease.fleet
         ]
-        return [*others, self.node] if self.holds else others
+        return [*others, self.node] if self.holds_lease else others
 
-    def look_after(self, fleet: str) -> None:
-        """Say which servers we have, at once if it can be: `fleet` is any text that stands for them."""
-        self._mine = replace(self._mine, fleet=fleet)
-        self._hurry.set()
+    def set_fleet(self, fleet: str) -> None:
+        """Publish which servers this node lists, as soon as possible. `fleet` is a digest of them."""
+        self._lease = replace(self._lease, fleet=fleet)
+        self._renew_now.set()
 
     async def run(self) -> None:
-        """Be a member until cancelled."""
+        """Keep the lease and watch the others until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
-            tasks.create_task(self._keep_renewing())
-            tasks.create_task(self._keep_ending())
+            tasks.create_task(self._renew_repeatedly())
+            tasks.create_task(self._end_leases_repeatedly())
 
     async def leave(self) -> None:
-        """Our servers are free from now on; to be called once nothing is done for them any more."""
+        """End our lease, which frees all our servers. The caller has stopped all work for them."""
         self._has_left = True
         async with self._renewing:
             self._ends_at = float("-inf")
             if self._revision:
-                await self._end_ours()
+                await self._end_own_lease()
 
-    async def _end_ours(self) -> None:
+    async def _end_own_lease(self) -> None:
         try:
-            await self._store.put(Dataset.NODES, self.node, replace(self._mine, over=True).encoded(), self._revision)
+            await self._store.put(Dataset.NODES, self.node, replace(self._lease, over=True).encoded(), self._revision)
         except (ConflictError, CutOffError) as error:
-            logger.debug("our lease is left to end by itself: {}", error)
+            logger.debug("the lease of this node could not be ended and will expire: {}", error)
 
-    async def is_over(self, node: str, session: str) -> bool:
-        """Whether that session owns nothing any more. CutOffError where that cannot be found out."""
+    async def has_ended(self, node: str, session: str) -> bool:
+        """Return whether that session no longer owns anything. Raises CutOffError."""
         seen = self._seen.get(node)
         if seen is None or seen[1].session != session:
             await self._look_up(node)
@@ -123,97 +123,97 @@ class Membership:
         return seen is None or seen[1].session != session or seen[1].over
 
     async def _look_up(self, node: str) -> None:
-        """Ask the engine's leader: what we follow may come late."""
+        """Read the lease from the store's leader, because what we follow may be late."""
         kept = await self._store.get(Dataset.NODES, node)
         if kept is not None:
-            self._see(kept)
+            self._observe(kept)
 
-    # The others
+    # Other nodes
 
     async def _watch(self) -> None:
         async with aclosing(self._store.follow(Dataset.NODES)) as batches:
             async for batch in batches:
                 for kept in batch.kept:
-                    self._see(kept)
+                    self._observe(kept)
                 if batch.caught_up:
                     self._caught_up.set()
                 self._on_change()
 
-    def _see(self, kept: Kept) -> None:
+    def _observe(self, kept: Kept) -> None:
         before = self._seen.get(kept.key)
         if before is None or kept.revision > before[0].revision:
             self._seen[kept.key] = (kept, lease_from(kept.value), self._steady())
 
-    async def _keep_ending(self) -> None:
+    async def _end_leases_repeatedly(self) -> None:
         while True:
             await asyncio.sleep(self._lease_s / POLLS_PER_LEASE)
             try:
-                await self._end_the_silent()
+                await self._end_expired_leases()
             except CutOffError as error:
                 logger.debug("a lease could not be ended: {}", error)
 
-    async def _end_the_silent(self) -> None:
-        """End the leases of nodes from which nothing came for their length, while we ourselves were there to hear."""
+    async def _end_expired_leases(self) -> None:
+        """End the leases that were not renewed for their length while this node was a member."""
         now = self._steady()
-        if not self.holds:
+        if not self.holds_lease:
             return
         for kept, lease, seen_at in list(self._seen.values()):
-            silent_s = now - max(seen_at, self._heard_since)
+            silent_s = now - max(seen_at, self._member_since)
             if lease.node != self.node and not lease.over and silent_s > self._lease_s:
-                await self._end(kept, lease, silent_s)
+                await self._end_lease(kept, lease, silent_s)
 
-    async def _end(self, kept: Kept, lease: Lease, silent_s: float) -> None:
+    async def _end_lease(self, kept: Kept, lease: Lease, silent_s: float) -> None:
         try:
             over = replace(lease, over=True).encoded()
             revision = await self._store.put(Dataset.NODES, lease.node, over, kept.revision)
         except ConflictError:
             await self._look_up(lease.node)
         else:
-            logger.warning("node {} has been silent for {:.1f} s: its lease is ended", lease.node, silent_s)
-            self._see(Kept(lease.node, over, revision))
+            logger.warning("node {} was silent for {:.1f} s; its lease has been ended", lease.node, silent_s)
+            self._observe(Kept(lease.node, over, revision))
             self._on_change()
 
-    # Ourselves
+    # This node
 
-    async def _keep_renewing(self) -> None:
+    async def _renew_repeatedly(self) -> None:
         await self._caught_up.wait()
         while True:
             try:
                 async with self._renewing:
                     await self._renew()
             except CutOffError as error:
-                logger.debug("our lease could not be renewed: {}", error)
-            await self._until_due()
+                logger.debug("the lease of this node could not be renewed: {}", error)
+            await self._wait_until_due()
 
-    async def _until_due(self) -> None:
+    async def _wait_until_due(self) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(self._lease_s / RENEWALS):
-                await self._hurry.wait()
-        self._hurry.clear()
+                await self._renew_now.wait()
+        self._renew_now.clear()
 
     async def _renew(self) -> None:
-        """Write our lease anew. A lease of this name that is not ours is another process's, or ours of before."""
-        if self._has_left or (not self._revision and not await self._may_begin()):
+        """Write our lease again, or for the first time once the name is free."""
+        if self._has_left or (not self._revision and not await self._is_name_free()):
             return
-        beat, began = replace(self._mine, beat=self._mine.beat + 1), self._steady()
+        renewed, sent_at = replace(self._lease, beat=self._lease.beat + 1), self._steady()
         try:
-            revision = await self._store.put(Dataset.NODES, self.node, beat.encoded(), self._revision)
+            revision = await self._store.put(Dataset.NODES, self.node, renewed.encoded(), self._revision)
         except ConflictError:
-            await self._find_ourselves()
+            await self._recover()
         else:
-            self._mine = beat
-            self._renewed(revision, began)
+            self._lease = renewed
+            self._on_renewed(revision, sent_at)
 
-    def _renewed(self, revision: int, began: float) -> None:
-        stood, self._revision = self.holds, revision
-        self._ends_at = began + self._lease_s * (1 - MARGIN)
-        if not stood:
-            self._heard_since = self._steady()
+    def _on_renewed(self, revision: int, sent_at: float) -> None:
+        held_lease, self._revision = self.holds_lease, revision
+        self._ends_at = sent_at + self._lease_s * (1 - MARGIN)
+        if not held_lease:
+            self._member_since = self._steady()
             logger.info("node {} is a member of the cluster", self.node)
             self._on_change()
 
-    async def _may_begin(self) -> bool:
-        """Whether our name is free: new, or the lease under it is over, or has not been renewed for its length."""
+    async def _is_name_free(self) -> bool:
+        """Return whether no lease has our name, or its lease has ended or was not renewed for its length."""
         await self._look_up(self.node)
         seen = self._seen.get(self.node)
         if seen is None:
@@ -222,19 +222,21 @@ class Membership:
         if lease.over or self._steady() - seen_at > self._lease_s:
             self._revision = kept.revision
             return True
-        if not self._waits_for_its_name:
-            logger.warning("another daemon runs, or ran until just now, as node {}: its lease is waited for", self.node)
-        self._waits_for_its_name = True
+        if not self._waits_for_name:
+            logger.warning(
+                "another daemon runs, or ran until just now, as node {}; waiting for its lease to end", self.node
+            )
+        self._waits_for_name = True
         return False
 
-    async def _find_ourselves(self) -> None:
-        """Our lease has another revision: a renewal whose answer was lost, or somebody has ended it."""
+    async def _recover(self) -> None:
+        """After a conflict: keep the session if the answer to our renewal was lost, or start a new one."""
         kept = await self._store.get(Dataset.NODES, self.node)
         lease = lease_from(kept.value) if kept is not None else None
         if kept is not None and lease is not None and lease.session == self.session and not lease.over:
             self._revision = kept.revision
             return
-        logger.warning("the lease of node {} was ended by others: a new session begins", self.node)
+        logger.warning("another node ended the lease of node {}; starting a new session", self.node)
         self._ends_at, self._revision = float("-inf"), 0
-        self._mine = replace(self._mine, session=self.new_id(), beat=0)
+        self._lease = replace(self._lease, session=self.new_id(), beat=0)
         self._on_change()

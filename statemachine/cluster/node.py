@@ -67,7 +67,7 @@ class ClusterNode:
     def is_alert_leader(self) -> bool:
         """Whether this node sends the alerts. A node that is cut off sends its own."""
         node = self.membership.node
-        return not self.membership.holds or chosen(ALERTS, self.membership.partners()) == node
+        return not self.membership.holds_lease or chosen(ALERTS, self.membership.members()) == node
 
     def _on_journal_health(self, healthy: bool) -> None:
         self.recorder.journal_health(healthy)
@@ -93,7 +93,7 @@ class ClusterNode:
         """Say when we are cut off from the others, and when we are back."""
         while True:
             await asyncio.sleep(STANDING_EVERY_S)
-            stands = self.membership.holds
+            stands = self.membership.holds_lease
             if stands == self._stood or (self._stood is None and not stands):
                 continue
             if not stands:

@@ -1,4 +1,4 @@
-"""Entries on their way into the shared log: sent in order for each server, several servers' at once."""
+"""The entries that are on their way to the shared log: in order for each server, several servers at a time."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -14,12 +14,11 @@ from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.journal.port import OnCommitted, OnHealth
 
-LIMIT = 10_000
-AT_ONCE = 64
-AGAIN_S = 0.5
-RETURNS_WITHIN = 10_000
-"""Entries sent and not yet read back that are remembered."""
-
+QUEUE_LIMIT = 10_000
+CONCURRENT_SENDS = 64
+RETRY_S = 0.5
+SENT_LIMIT = 10_000
+"""Sent entries that are remembered until they are read back from the log."""
 
 T = TypeVar("T")
 
@@ -33,16 +32,16 @@ def publish_safely(publish: Callable[[LogEntry, T], None], entry: LogEntry, besi
 
 
 @dataclass(slots=True, eq=False)
-class _Waiting:
-    told: SharedEntry
+class _QueuedEntry:
+    shared: SharedEntry
     is_published: bool = False
-    has_returned: bool = False
+    is_in_log: bool = False
 
 
 class Outbox:
-    """Sends entries under our present session.
+    """Send entries with our current session.
 
-    `publish` receives an entry that must wait, without a number; `on_health` each change of `healthy`.
+    `publish` receives, without a number, each entry that must wait; `on_health` receives each change of `healthy`.
     """
 
     def __init__(
@@ -54,8 +53,8 @@ class Outbox:
     ) -> None:
         self._store = store
         self._membership = membership
-        self._waiting: list[_Waiting] = []
-        self._returning: dict[str, _Waiting] = {}
+        self._queue: list[_QueuedEntry] = []
+        self._sent: dict[str, _QueuedEntry] = {}
         self._wake = asyncio.Event()
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -65,76 +64,76 @@ class Outbox:
         self._on_health = on_health
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._queue)
 
     def put(self, entry: LogEntry, view: ServerView | None) -> None:
-        """Send the entry. While it must wait it is published at once, without a number."""
-        waiting = _Waiting(SharedEntry(self._membership.new_id(), self._membership.session, entry, view))
-        self._waiting.append(waiting)
+        """Queue the entry. While the store is cut off, also publish it at once, without a number."""
+        queued = _QueuedEntry(SharedEntry(self._membership.new_id(), self._membership.session, entry, view))
+        self._queue.append(queued)
         self._is_empty.clear()
         if not self.healthy:
-            self._publish_unnumbered(waiting)
-        if len(self._waiting) > LIMIT:
-            self._publish_unnumbered(self._waiting.pop(0))
+            self._publish_unnumbered(queued)
+        if len(self._queue) > QUEUE_LIMIT:
+            self._publish_unnumbered(self._queue.pop(0))
             self.dropped += 1
         self._wake.set()
 
-    def knows(self, entry_id: str) -> bool:
-        """Whether it is one of ours that has not come back yet."""
-        return entry_id in self._returning
+    def has_sent(self, entry_id: str) -> bool:
+        """Return whether the entry is ours and has not been read back before."""
+        return entry_id in self._sent
 
-    def take_back(self, entry_id: str) -> bool:
-        """Mark an entry as read back, so that it is not sent again; return whether it is still to be published."""
-        returned = self._returning.pop(entry_id)
-        returned.has_returned = True
-        return not returned.is_published
+    def confirm(self, entry_id: str) -> bool:
+        """Mark a sent entry as read back, so that it is not sent again; return whether it is still unpublished."""
+        queued = self._sent.pop(entry_id)
+        queued.is_in_log = True
+        return not queued.is_published
 
-    def _publish_unnumbered(self, waiting: _Waiting) -> None:
-        if not waiting.is_published:
-            waiting.is_published = True
-            publish_safely(self._publish, waiting.told.entry, waiting.told.view)
+    def _publish_unnumbered(self, queued: _QueuedEntry) -> None:
+        if not queued.is_published:
+            queued.is_published = True
+            publish_safely(self._publish, queued.shared.entry, queued.shared.view)
 
-    async def emptied(self) -> None:
-        """Return once nothing is left to be sent."""
+    async def wait_empty(self) -> None:
+        """Return once all entries have been sent."""
         await self._is_empty.wait()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Send entries until cancelled."""
         while True:
             await self._wake.wait()
             self._wake.clear()
-            while self._waiting:
-                if not await self._send(list(self._next())):
-                    await asyncio.sleep(AGAIN_S)
+            while self._queue:
+                if not await self._send(list(self._next_batch())):
+                    await asyncio.sleep(RETRY_S)
 
-    def _next(self) -> Iterator[_Waiting]:
-        """The oldest of each server: what follows it must not overtake it."""
+    def _next_batch(self) -> Iterator[_QueuedEntry]:
+        """Yield the oldest entry of each server, which later ones must not overtake."""
         servers: set[str | None] = set()
-        for waiting in self._waiting:
-            if waiting.told.entry.server not in servers:
-                servers.add(waiting.told.entry.server)
-                yield waiting
-            if len(servers) == AT_ONCE:
+        for queued in self._queue:
+            if queued.shared.entry.server not in servers:
+                servers.add(queued.shared.entry.server)
+                yield queued
+            if len(servers) == CONCURRENT_SENDS:
                 return
 
-    async def _send(self, batch: list[_Waiting]) -> bool:
-        """Whether all of them are in the log."""
-        sent = await asyncio.gather(*(self._send_one(waiting) for waiting in batch))
-        done = {id(waiting) for waiting, is_sent in zip(batch, sent, strict=True) if is_sent}
-        self._waiting = [waiting for waiting in self._waiting if id(waiting) not in done]
+    async def _send(self, batch: list[_QueuedEntry]) -> bool:
+        """Return whether all entries of the batch are in the log."""
+        sent = await asyncio.gather(*(self._send_one(queued) for queued in batch))
+        done = {id(queued) for queued, is_sent in zip(batch, sent, strict=True) if is_sent}
+        self._queue = [queued for queued in self._queue if id(queued) not in done]
         self._set_health(healthy=all(sent))
-        if not self._waiting:
+        if not self._queue:
             self._is_empty.set()
         return all(sent)
 
-    async def _send_one(self, waiting: _Waiting) -> bool:
-        if waiting.has_returned:
+    async def _send_one(self, queued: _QueuedEntry) -> bool:
+        if queued.is_in_log:
             return True
-        self._returning[waiting.told.id] = waiting
-        while len(self._returning) > RETURNS_WITHIN:
-            self._returning.pop(next(iter(self._returning)))
+        self._sent[queued.shared.id] = queued
+        while len(self._sent) > SENT_LIMIT:
+            self._sent.pop(next(iter(self._sent)))
         try:
-            await self._store.append(waiting.told.encoded(), waiting.told.id)
+            await self._store.append(queued.shared.encoded(), queued.shared.id)
         except CutOffError as error:
             logger.debug("an entry could not be sent: {}", error)
             return False
@@ -145,9 +144,9 @@ class Outbox:
             return
         self.healthy = healthy
         if healthy:
-            logger.info("the journal that all nodes share can be written again")
+            logger.info("the shared log can be written again")
         else:
-            logger.error("the journal that all nodes share cannot be written, so nothing is submitted until it can")
-            for waiting in list(self._waiting):
-                self._publish_unnumbered(waiting)
+            logger.error("the shared log cannot be written; nothing is submitted until it can")
+            for queued in list(self._queue):
+                self._publish_unnumbered(queued)
         self._on_health(healthy)

@@ -1,6 +1,6 @@
-"""The records of the servers that are ours. Each is written by one writer, revision after revision.
+"""The records of the servers that this node owns. Each has one writer, which writes one revision after the other.
 
-Whoever has lost a server finds another revision there: nothing that he would write can be written any more.
+After another node has taken a server its record has another revision, so this node's writes fail.
 """
 
 import asyncio
@@ -13,152 +13,152 @@ from loguru import logger
 from statemachine.cluster.records import Record, record_from
 from statemachine.cluster.store import ConflictError, CutOffError, Dataset, SharedStore
 
-AGAIN_S = 0.5
-"""Between two tries while the store does not answer."""
+RETRY_S = 0.5
 TRIES = 5
 
 
 class LostError(Exception):
-    """The server is not ours any more."""
+    """This node no longer owns the server."""
 
 
 @dataclass(slots=True, eq=False)
-class _Held:
-    """`record` is as it should be, `written` as it was last written; `waiting` hear of the next write."""
+class _OwnedRecord:
+    """`record` is the wanted content, `written` the one in the store; `waiters` are resolved by the next write."""
 
     record: Record
     written: Record
     revision: int
-    waiting: list["asyncio.Future[None]"] = field(default_factory=list)
+    waiters: list["asyncio.Future[None]"] = field(default_factory=list)
     writer: asyncio.Task[None] | None = None
 
-    def settle(self, waiting: list["asyncio.Future[None]"], error: Exception | None = None) -> None:
-        """Answer those who waited."""
-        for future in waiting:
+    def resolve(self, waiters: list["asyncio.Future[None]"], error: Exception | None = None) -> None:
+        """Complete the futures, or fail them with `error`."""
+        for future in waiters:
             if not future.done():
                 future.set_exception(error) if error is not None else future.set_result(None)
 
 
-class OwnRecords:
-    """`on_lost` receives the name of a server that another node has taken."""
+class OwnedRecords:
+    """`on_lost` receives the name of each server that another node has taken."""
 
     def __init__(self, store: SharedStore, on_lost: Callable[[str], None]) -> None:
         self._store = store
         self._on_lost = on_lost
-        self._held: dict[str, _Held] = {}
-        self._leaving: dict[str, _Held] = {}
+        self._owned: dict[str, _OwnedRecord] = {}
+        self._leaving: dict[str, _OwnedRecord] = {}
 
     def __contains__(self, server: object) -> bool:
-        return server in self._held
+        return server in self._owned
 
     def __iter__(self) -> Iterator[str]:
-        return iter(list(self._held))
+        return iter(list(self._owned))
 
     def __len__(self) -> int:
-        return len(self._held)
+        return len(self._owned)
 
     def __getitem__(self, server: str) -> Record:
-        return self._held[server].record
+        return self._owned[server].record
 
     @property
     def unwritten(self) -> int:
-        """Records that are not written as they should be."""
-        return sum(held.writer is not None for held in self._held.values())
+        """The number of records with changes that are not written yet."""
+        return sum(owned.writer is not None for owned in self._owned.values())
 
-    def hold(self, server: str, record: Record, revision: int) -> None:
-        """The record was written as ours, with this revision."""
+    def add(self, server: str, record: Record, revision: int) -> None:
+        """Add a record that was just written with our session."""
         leaving = self._leaving.pop(server, None)
         if leaving is not None and leaving.writer is not None:
             leaving.writer.cancel()
-        self._held[server] = _Held(record, record, revision)
+        self._owned[server] = _OwnedRecord(record, record, revision)
 
     async def release(self, server: str) -> None:
-        """Write what is still to be written, and leave the server without an owner.
+        """Write what is still unwritten and remove the owner.
 
-        Where the store does not answer that goes on in the background: until then nobody else can take the server.
+        While the store is cut off this goes on in the background, and no other node can take the server.
         """
-        held = self._held.get(server)
-        if held is None:
+        owned = self._owned.get(server)
+        if owned is None:
             return
         self.change(server, session=None, node=None)
-        if held.writer is not None:
-            await asyncio.wait({held.writer}, timeout=AGAIN_S * 2)
-        if self._held.get(server) is held:
-            del self._held[server]
-            if held.writer is not None:
-                self._leaving[server] = held
+        if owned.writer is not None:
+            await asyncio.wait({owned.writer}, timeout=RETRY_S * 2)
+        if self._owned.get(server) is owned:
+            del self._owned[server]
+            if owned.writer is not None:
+                self._leaving[server] = owned
 
     def forget(self, server: str) -> None:
-        """It is not ours any more: nothing is written."""
-        held = self._held.pop(server, None)
-        if held is not None:
-            if held.writer is not None:
-                held.writer.cancel()
-            held.settle(held.waiting, LostError(f"{server} is another node's"))
+        """Drop a record that is no longer ours, without writing it."""
+        owned = self._owned.pop(server, None)
+        if owned is not None:
+            if owned.writer is not None:
+                owned.writer.cancel()
+            owned.resolve(owned.waiters, LostError(f"another node owns {server}"))
 
     def change(self, server: str, **changes: Any) -> "asyncio.Future[None]":
-        """Have fields of the record changed; the future is done when they are, and raises LostError or CutOffError.
+        """Change fields of the record. The returned future completes once they are written.
 
-        After CutOffError the change is still tried. Several changes are written as one.
+        It fails with LostError, or with CutOffError; after CutOffError the write is still retried. Changes that come
+        together are written together.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(_heard)
-        held = self._held.get(server)
-        if held is None:
-            future.set_exception(LostError(f"{server} is not ours"))
+        future.add_done_callback(_ignore_exception)
+        owned = self._owned.get(server)
+        if owned is None:
+            future.set_exception(LostError(f"this node does not own {server}"))
             return future
-        held.record = replace(held.record, **changes)
-        held.waiting.append(future)
-        if held.writer is None:
-            held.writer = asyncio.get_running_loop().create_task(self._write(server, held))
+        owned.record = replace(owned.record, **changes)
+        owned.waiters.append(future)
+        if owned.writer is None:
+            owned.writer = asyncio.get_running_loop().create_task(self._write(server, owned))
         return future
 
-    async def _write(self, server: str, held: _Held) -> None:
-        """Until it stands there as it should."""
+    async def _write(self, server: str, owned: _OwnedRecord) -> None:
+        """Write until the store has the wanted content or the server is lost."""
         try:
-            while held.record != held.written or held.waiting:
-                waiting, held.waiting = held.waiting, []
+            while owned.record != owned.written or owned.waiters:
+                waiters, owned.waiters = owned.waiters, []
                 try:
-                    await self._write_once(server, held, held.record)
+                    await self._write_once(server, owned, owned.record)
                 except CutOffError as error:
-                    held.settle(waiting, error)
-                    await asyncio.sleep(AGAIN_S)
+                    owned.resolve(waiters, error)
+                    await asyncio.sleep(RETRY_S)
                 except LostError as error:
-                    held.settle(waiting + held.waiting, error)
-                    if self._held.get(server) is held:
-                        del self._held[server]
+                    owned.resolve(waiters + owned.waiters, error)
+                    if self._owned.get(server) is owned:
+                        del self._owned[server]
                         self._on_lost(server)
                     return
                 else:
-                    held.settle(waiting)
+                    owned.resolve(waiters)
         finally:
-            held.writer = None
-            if self._leaving.get(server) is held:
+            owned.writer = None
+            if self._leaving.get(server) is owned:
                 del self._leaving[server]
 
-    async def _write_once(self, server: str, held: _Held, record: Record) -> None:
-        if record == held.written:
+    async def _write_once(self, server: str, owned: _OwnedRecord, record: Record) -> None:
+        if record == owned.written:
             return
         for _ in range(TRIES):
             try:
-                held.revision = await self._store.put(Dataset.SERVERS, server, record.encoded(), held.revision)
+                owned.revision = await self._store.put(Dataset.SERVERS, server, record.encoded(), owned.revision)
             except ConflictError:
-                held.revision = await self._revision_if_ours(server, held)
+                owned.revision = await self._revision_if_ours(server, owned)
             else:
-                held.written = record
+                owned.written = record
                 return
-        raise CutOffError(f"the record of {server} changes faster than it can be written")
+        raise CutOffError(f"the record of {server} still conflicts after {TRIES} writes")
 
-    async def _revision_if_ours(self, server: str, held: _Held) -> int:
-        """After a conflict: of a write of ours whose answer was lost. LostError where somebody else has written."""
+    async def _revision_if_ours(self, server: str, owned: _OwnedRecord) -> int:
+        """Return the revision of our own write whose answer was lost; raise LostError if another node has written."""
         kept = await self._store.get(Dataset.SERVERS, server)
-        if kept is None or record_from(kept.value).session != held.written.session:
-            logger.info("{} has been taken over by another node", server)
-            raise LostError(f"{server} has been taken over by another node")
+        if kept is None or record_from(kept.value).session != owned.written.session:
+            logger.info("another node has taken {}", server)
+            raise LostError(f"another node has taken {server}")
         return kept.revision
 
 
-def _heard(future: "asyncio.Future[None]") -> None:
-    """Not everybody waits for what becomes of a change."""
+def _ignore_exception(future: "asyncio.Future[None]") -> None:
+    """Mark the exception as retrieved: not every caller awaits the future."""
     if not future.cancelled():
         future.exception()

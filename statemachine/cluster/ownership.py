@@ -1,8 +1,8 @@
-"""Shares the fleet's servers out among the living nodes. Each falls to one of them by rendezvous hashing.
+"""Distribute the fleet's servers among the living nodes by rendezvous hashing.
 
-A server is taken by writing ourselves into its record, at the revision at which it was seen free: of two nodes that
-try, one succeeds. It is free where nobody owns it or its owner's session is over. What falls to another node is handed
-over a few at a time, and never while a prompt of ours is with it.
+A node acquires a server by writing its session to the server's record at the revision at which the server was free, so
+of two nodes only one succeeds. A server is free if its record has no owner or the owner's session has ended. Servers
+that belong to another node are handed over a few at a time, never with a prompt of ours in flight.
 """
 
 import asyncio
@@ -11,40 +11,43 @@ from contextlib import aclosing, suppress
 from hashlib import blake2b
 
 from loguru import logger
+from typing_extensions import override
 
 from statemachine.cluster.membership import Membership
-from statemachine.cluster.owned_records import OwnRecords
+from statemachine.cluster.owned_records import OwnedRecords
 from statemachine.cluster.records import Record, record_from
 from statemachine.cluster.rendezvous import chosen
 from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept, SharedStore
-from statemachine.core.ownership import ServerHost
+from statemachine.core.ownership import Ownership, ServerHost
 
 TICK_S = 0.25
 ACQUIRE_BATCH = 64
-"""Servers that are taken, and begun with, before the next ones: one write each."""
-MOVED_AT_ONCE = 20
-"""Servers that are handed over between two ticks."""
+"""Servers that are acquired and started together; each takes one write."""
+HANDOVER_BATCH = 20
+"""Servers that are handed over per tick."""
 
 FREE = Record()
-
 
 OnRecord = Callable[[str, Record], None]
 """Receive a server's name and its record."""
 
 
-class LeasedOwnership:
-    """Runs in `run`. `wake` is set when the membership has changed. `records` holds the records of our servers."""
+class LeasedOwnership(Ownership):
+    """Acquire and release servers in `run`; `records` has the records of our own servers.
+
+    `wake` is set when the membership has changed.
+    """
 
     def __init__(self, store: SharedStore, membership: Membership, wake: asyncio.Event) -> None:
+        self.records = OwnedRecords(store, self._on_lost)
         self._store = store
         self._membership = membership
-        self._own = self.records = OwnRecords(store, self._lose)
         self._session = membership.session
         self._servers: Sequence[str] = ()
-        self._ours: frozenset[str] = frozenset()
-        self._dealt: tuple[object, ...] = ()
+        self._assigned: frozenset[str] = frozenset()
+        self._assigned_for: tuple[object, ...] = ()
         self._host: ServerHost | None = None
-        self._records: dict[str, tuple[Record, int]] = {}
+        self._seen: dict[str, tuple[Record, int]] = {}
         self._caught_up = False
         self._lost: set[str] = set()
         self._wake = wake
@@ -54,163 +57,154 @@ class LeasedOwnership:
         """Call `listener` whenever the record of a server has changed, also of our own servers."""
         self._listeners.append(listener)
 
+    @override
     async def set_servers(self, servers: Sequence[str], host: ServerHost) -> None:
-        """See the fleet's Ownership. It is done in `run`, as leases and records allow."""
         added = set(servers) - set(self._servers)
         self._servers, self._host = servers, host
-        self._tell(added)
-        await asyncio.gather(*(self._own.release(name) for name in set(self._own) - set(servers)))
-        self._membership.look_after(blake2b("\n".join(sorted(servers)).encode(), digest_size=8).hexdigest())
+        self._notify_of_others(added)
+        await asyncio.gather(*(self.records.release(name) for name in set(self.records) - set(servers)))
+        self._membership.set_fleet(blake2b("\n".join(sorted(servers)).encode(), digest_size=8).hexdigest())
         self._wake.set()
 
+    @override
     def close(self) -> None:
-        """See Ownership."""
         self._host = None
 
+    @override
     def owns(self, server: str) -> bool:
-        """See Ownership."""
-        return server in self._own
+        return server in self.records
 
+    @override
     def may_submit(self, server: str) -> bool:
-        """See Ownership: by our own clock, which no stop of this process stops."""
-        return server in self._own and self._session == self._membership.session and self._membership.holds
+        return server in self.records and self._session == self._membership.session and self._membership.holds_lease
 
     def record(self, server: str) -> Record:
-        """What was last heard of a server, or is being written."""
-        return self._own[server] if server in self._own else self._records.get(server, (FREE, 0))[0]
+        """Return the server's record: for our own servers the wanted content, for others the latest seen."""
+        return self.records[server] if server in self.records else self._seen.get(server, (FREE, 0))[0]
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Watch the records and balance the servers until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
-            tasks.create_task(self._share_out())
+            tasks.create_task(self._balance_repeatedly())
 
     async def leave(self) -> None:
-        """The fleet has stopped: leave every server without an owner, for others to take at once."""
-        await asyncio.gather(*(self._own.release(name) for name in self._own))
+        """Free all our servers, so that other nodes can acquire them at once. The fleet has stopped."""
+        await asyncio.gather(*(self.records.release(name) for name in self.records))
 
-    # What is heard
+    # Records
 
     async def _watch(self) -> None:
         async with aclosing(self._store.follow(Dataset.SERVERS)) as batches:
             async for batch in batches:
                 for kept in batch.kept:
-                    self._see(kept)
+                    self._observe(kept)
                 self._caught_up = self._caught_up or batch.caught_up
                 self._wake.set()
 
-    def _see(self, kept: Kept) -> None:
-        if kept.revision > self._records.get(kept.key, (FREE, 0))[1]:
+    def _observe(self, kept: Kept) -> None:
+        if kept.revision > self._seen.get(kept.key, (FREE, 0))[1]:
             record = record_from(kept.value)
-            self._records[kept.key] = record, kept.revision
-            self._publish(kept.key, record)
+            self._seen[kept.key] = record, kept.revision
+            self._notify(kept.key, record)
 
-    def _tell(self, servers: Iterable[str]) -> None:
-        """Tell of others' servers what was heard while they were ours, or not shown yet: it may be the last word."""
+    def _notify_of_others(self, servers: Iterable[str]) -> None:
+        """Repeat the latest records of servers that were just added or lost; no newer ones may follow."""
         for name in servers:
-            if name not in self._own:
-                self._publish(name, self.record(name))
+            if name not in self.records:
+                self._notify(name, self.record(name))
 
-    def _publish(self, name: str, record: Record) -> None:
+    def _notify(self, name: str, record: Record) -> None:
         for listener in self._listeners:
             listener(name, record)
 
-    def _lose(self, server: str) -> None:
+    def _on_lost(self, server: str) -> None:
         self._lost.add(server)
         self._wake.set()
 
-    # What is done
+    # Balancing
 
-    async def _share_out(self) -> None:
+    async def _balance_repeatedly(self) -> None:
         while True:
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(TICK_S):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
             self._wake.clear()
             try:
-                await self._one_round()
+                await self._balance()
             except Exception:
-                logger.exception("sharing the servers out failed; it is tried again")
+                logger.exception("distributing the servers failed; retrying")
                 await asyncio.sleep(TICK_S)
 
-    async def _one_round(self) -> None:
+    async def _balance(self) -> None:
         if self._host is None:
             return
-        await self._lay_down_what_is_lost(self._host)
-        if self._caught_up and self._membership.holds:
-            self._deal()
-            await self._take(self._host)
-            await self._free_what_is_left()
+        await self._release_lost(self._host)
+        if self._caught_up and self._membership.holds_lease:
+            self._assign()
+            await self._acquire(self._host)
+            await self._free_unclaimed()
             if self._host is not None:
                 await self._hand_over(self._host)
 
-    async def _lay_down_what_is_lost(self, host: ServerHost) -> None:
-        """Where our session is over, that is all we had."""
+    async def _release_lost(self, host: ServerHost) -> None:
+        """Release servers that another node has taken, or all servers if our session has ended."""
         if self._session != self._membership.session:
             self._session = self._membership.session
-            self._lost |= set(self._own)
+            self._lost |= set(self.records)
         lost, self._lost = self._lost, set()
         if lost:
             for name in lost:
-                self._own.forget(name)
+                self.records.forget(name)
             await host.release(lost)
-            self._tell(lost)
+            self._notify_of_others(lost)
 
-    def _deal(self) -> None:
-        """Work out what falls to us, where the nodes or the servers are others than they were."""
-        partners = sorted(self._membership.partners())
-        dealt = (partners, self._servers)
-        if dealt != self._dealt:
-            ours = (name for name in self._servers if chosen(name, partners) == self._membership.node)
-            self._ours, self._dealt = frozenset(ours), dealt
-            logger.info("{} of {} servers fall to us; nodes: {}", len(self._ours), len(self._servers), partners)
+    def _assign(self) -> None:
+        """Compute our share again if the nodes or the servers have changed."""
+        members = sorted(self._membership.members())
+        assigned_for = (members, self._servers)
+        if assigned_for != self._assigned_for:
+            ours = (name for name in self._servers if chosen(name, members) == self._membership.node)
+            self._assigned, self._assigned_for = frozenset(ours), assigned_for
+            logger.info(
+                "{} of {} servers are assigned to this node; nodes: {}",
+                len(self._assigned),
+                len(self._servers),
+                members,
+            )
 
-    async def _take(self, host: ServerHost) -> None:
-        """What was taken and did not come into the host is taken back: the next round begins with it anew."""
-        held, servers = {*self._own, *self._lost}, self._servers
-        for part in _parts([name for name in servers if name in self._ours and name not in held]):
+    async def _acquire(self, host: ServerHost) -> None:
+        """Acquire the free servers of our share. If the host fails, the next round releases them and tries again."""
+        held, servers = {*self.records, *self._lost}, self._servers
+        for batch in _batches([name for name in servers if name in self._assigned and name not in held]):
             if servers is not self._servers:
                 return
             try:
-                await self._take_part(part, host)
+                await self._acquire_batch(batch, host)
             except BaseException:
-                self._lost.update(part)
+                self._lost.update(batch)
                 raise
 
-    async def _take_part(self, part: Sequence[str], host: ServerHost) -> None:
+    async def _acquire_batch(self, batch: Sequence[str], host: ServerHost) -> None:
         servers = self._servers
-        taken = await asyncio.gather(*(self._take_one(name) for name in part))
-        names = [name for name in taken if name is not None]
+        acquired = await asyncio.gather(*(self._acquire_one(name) for name in batch))
+        names = [name for name in acquired if name is not None]
         if servers is not self._servers:
             self._lost.update(names)
         elif names and self._host is not None:
             await host.acquire(names)
 
-    async def _free_what_is_left(self) -> None:
-        """Records that say it is ours though we do not hold it: the write that gave it up was lost."""
-        left = [name for name, (record, _) in self._records.items() if record.session == self._session]
-        left = [name for name in left if name not in self._own and name not in self._ours]
-        await asyncio.gather(*(self._free(name) for name in left[:MOVED_AT_ONCE]))
-
-    async def _free(self, server: str) -> None:
-        record, revision = self._records[server]
-        with suppress(ConflictError, CutOffError):
-            free = record.owned_by(None, None)
-            revision = await self._store.put(Dataset.SERVERS, server, free.encoded(), revision)
-            self._see(Kept(server, free.encoded(), revision))
-
-    async def _take_one(self, server: str) -> str | None:
-        """Its name, if it is ours now. What was in doubt is looked at again by the next round."""
+    async def _acquire_one(self, server: str) -> str | None:
+        """Return the server's name if it is now ours. The next round looks at writes in doubt again."""
         try:
-            return server if await self._write_ourselves_into(server) else None
+            return server if await self._claim(server) else None
         except CutOffError as error:
-            logger.debug("{} could not be taken: {}", server, error)
+            logger.debug("{} could not be acquired: {}", server, error)
             return None
 
-    async def _write_ourselves_into(self, server: str) -> bool:
-        record, revision = self._records.get(server, (FREE, 0))
+    async def _claim(self, server: str) -> bool:
+        """Write our session to the server's record."""
+        record, revision = self._seen.get(server, (FREE, 0))
         if not await self._is_free(record):
             return False
         record = record.owned_by(self._membership.node, self._session)
@@ -219,26 +213,40 @@ class LeasedOwnership:
         except ConflictError:
             kept = await self._store.get(Dataset.SERVERS, server)
             if kept is not None:
-                self._see(kept)
+                self._observe(kept)
             return False
-        self._own.hold(server, record, revision)
+        self.records.add(server, record, revision)
         return True
 
     async def _is_free(self, record: Record) -> bool:
-        """A record of our own session that we do not hold is of a write whose answer was lost."""
+        """Return whether the server has no living owner; our own session here is a write whose answer was lost."""
         if record.session is None or record.node is None or record.session == self._session:
             return True
-        return await self._membership.is_over(record.node, record.session)
+        return await self._membership.has_ended(record.node, record.session)
+
+    async def _free_unclaimed(self) -> None:
+        """Free servers whose record still names our session although we gave them up: that write was lost."""
+        named = [name for name, (record, _) in self._seen.items() if record.session == self._session]
+        unclaimed = [name for name in named if name not in self.records and name not in self._assigned]
+        await asyncio.gather(*(self._free(name) for name in unclaimed[:HANDOVER_BATCH]))
+
+    async def _free(self, server: str) -> None:
+        record, revision = self._seen[server]
+        with suppress(ConflictError, CutOffError):
+            free = record.owned_by(None, None)
+            revision = await self._store.put(Dataset.SERVERS, server, free.encoded(), revision)
+            self._observe(Kept(server, free.encoded(), revision))
 
     async def _hand_over(self, host: ServerHost) -> None:
-        leaving = [name for name in self._own if name not in self._ours and name not in host.in_flight]
-        if leaving:
-            await host.release(leaving[:MOVED_AT_ONCE])
-            await asyncio.gather(*(self._own.release(name) for name in leaving[:MOVED_AT_ONCE]))
-            self._tell(leaving[:MOVED_AT_ONCE])
+        leaving = [name for name in self.records if name not in self._assigned and name not in host.in_flight]
+        batch = leaving[:HANDOVER_BATCH]
+        if batch:
+            await host.release(batch)
+            await asyncio.gather(*(self.records.release(name) for name in batch))
+            self._notify_of_others(batch)
             await asyncio.sleep(TICK_S)
 
 
-def _parts(names: Sequence[str]) -> Iterator[Sequence[str]]:
+def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:
     for start in range(0, len(names), ACQUIRE_BATCH):
         yield names[start : start + ACQUIRE_BATCH]

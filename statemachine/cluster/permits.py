@@ -1,7 +1,7 @@
-"""Permits for warm-ups, over all nodes: one ledger of who holds one, changed by compare-and-set.
+"""Permits for warm-ups across all nodes: one ledger of the servers that hold one, changed by compare-and-set.
 
-A permit is a server's, not a node's: whoever takes over a server with a prompt in flight finds it there. Only who owns
-the server changes its permit; what a node still wanted for one that it has lost is forgotten.
+A permit belongs to a server, not to a node, so a new owner finds the permit of a prompt in flight. Only the owner of a
+server changes its permit; what a node wants for a server is dropped once it no longer owns it.
 """
 
 import asyncio
@@ -16,10 +16,10 @@ from statemachine.core.backoff import Budget
 from statemachine.core.ownership import Ownership
 
 LEDGER = "permits"
-AGAIN_S = 0.5
+RETRY_S = 0.5
 
 Ledger = dict[str, str]
-"""Server → host, of those that hold a permit."""
+"""Server → host, for the servers that hold a permit."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +30,7 @@ class _SlotWaiter:
 
 
 class SharedPermits:
-    """See PermitsPort. Changes are written in `run`, one after the other."""
+    """Implement the fleet's PermitsPort: first come, first served on each node. `run` writes the changes."""
 
     def __init__(self, store: SharedStore, ownership: Ownership, total: int, per_host: int) -> None:
         self._store = store
@@ -39,13 +39,13 @@ class SharedPermits:
         self._ledger: Ledger = {}
         self._revision = 0
         self._wanted: dict[str, str | None] = {}
-        """What the ledger is to hold for our servers: the host of one that has a permit, None for one that has none."""
+        """What the ledger should have for our servers: the host of one that holds a permit, or None."""
         self._waiters: list[_SlotWaiter] = []
         self._wake = asyncio.Event()
-        self._known = asyncio.Event()
+        self._caught_up = asyncio.Event()
 
     async def acquire(self, server: str, host: str) -> None:
-        """See PermitsPort: first come, first served on each node."""
+        """Return once the server holds a permit."""
         waiter = _SlotWaiter(server, host, asyncio.get_running_loop().create_future())
         self._wanted.setdefault(server, None)
         self._waiters.append(waiter)
@@ -53,31 +53,31 @@ class SharedPermits:
         try:
             await waiter.granted
         except asyncio.CancelledError:
-            self._want(server, None)  # whether or not it is known already that we have it
+            self._want(server, None)  # the ledger may have it already, or get it by a write in doubt
             raise
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
 
     def take(self, server: str, host: str) -> None:
-        """See PermitsPort."""
+        """Count a warm-up that is already in flight, even if no permit is free."""
         if self._wanted.get(server) is None:
             self._want(server, host)
 
     def release(self, server: str) -> None:
-        """See PermitsPort."""
+        """Release the server's permit, if it holds one."""
         if self._wanted.get(server, server) is not None:
             self._want(server, None)
 
     def resize(self, total: int, per_host: int) -> None:
-        """See PermitsPort. Each node goes by its own settings."""
+        """Change the limits of this node. Permits that are held stay valid even if there are now fewer."""
         self._limits = (total, per_host)
         self._wake.set()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Follow and write the ledger until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
-            tasks.create_task(self._write_for_ever())
+            tasks.create_task(self._write_repeatedly())
 
     def _want(self, server: str, host: str | None) -> None:
         self._wanted[server] = host
@@ -88,52 +88,52 @@ class SharedPermits:
             async for batch in batches:
                 for kept in batch.kept:
                     if kept.key == LEDGER:
-                        self._see(kept)
+                        self._observe(kept)
                 if batch.caught_up:
-                    self._known.set()
+                    self._caught_up.set()
 
-    def _see(self, kept: Kept) -> None:
-        self._know(orjson.loads(kept.value), kept.revision)
+    def _observe(self, kept: Kept) -> None:
+        self._update(orjson.loads(kept.value), kept.revision)
 
-    def _know(self, ledger: Ledger, revision: int) -> None:
-        """What another node has written after us may be read before the answer to our own write has come."""
+    def _update(self, ledger: Ledger, revision: int) -> None:
+        """Use the ledger unless a newer one is known: another node's next write may arrive before our answer."""
         if revision > self._revision:
             self._ledger, self._revision = ledger, revision
             self._wake.set()
 
-    async def _write_for_ever(self) -> None:
-        await self._known.wait()
+    async def _write_repeatedly(self) -> None:
+        await self._caught_up.wait()
         while True:
             await self._wake.wait()
             self._wake.clear()
             try:
                 if not await self._write_once():
-                    await asyncio.sleep(AGAIN_S)
+                    await asyncio.sleep(RETRY_S)
                     self._wake.set()
             except ConflictError:
-                await self._look()
+                await self._reload()
             except CutOffError as error:
                 logger.debug("permits cannot be written: {}", error)
-                await asyncio.sleep(AGAIN_S)
-                while not await self._look():  # noqa: ASYNC110
-                    await asyncio.sleep(AGAIN_S)
+                await asyncio.sleep(RETRY_S)
+                while not await self._reload():  # noqa: ASYNC110
+                    await asyncio.sleep(RETRY_S)
 
     async def _write_once(self) -> bool:
-        """Put into the ledger what is to be there, and those who wait as far as there is room; whether we might."""
+        """Write the wanted permits and grant waiters that fit. Return False if we may not write for all our servers."""
         self._wanted = {name: host for name, host in self._wanted.items() if self._ownership.owns(name)}
-        may = {name for name in self._wanted if self._ownership.may_submit(name)}
-        ledger = {name: host for name, host in self._ledger.items() if name not in may}
-        ledger |= {name: host for name in may if (host := self._wanted[name]) is not None}
-        granted = self._let_in(ledger)
+        writable = {name for name in self._wanted if self._ownership.may_submit(name)}
+        ledger = {name: host for name, host in self._ledger.items() if name not in writable}
+        ledger |= {name: host for name in writable if (host := self._wanted[name]) is not None}
+        granted = self._admit(ledger)
         if ledger != self._ledger:
             revision = await self._store.put(Dataset.SHARED, LEDGER, orjson.dumps(ledger), self._revision)
-            self._know(ledger, revision)
+            self._update(ledger, revision)
         for waiter in granted:
             self._grant(waiter)
-        return len(may) == len(self._wanted)
+        return len(writable) == len(self._wanted)
 
-    def _let_in(self, ledger: Ledger) -> list[_SlotWaiter]:
-        """Add to the ledger those who wait and fit."""
+    def _admit(self, ledger: Ledger) -> list[_SlotWaiter]:
+        """Add the waiters that fit to the ledger."""
         granted, budget = list[_SlotWaiter](), self._budget(ledger)
         for waiter in self._waiters:
             if waiter.granted.done() or not self._ownership.may_submit(waiter.server):
@@ -145,7 +145,7 @@ class SharedPermits:
         return granted
 
     def _grant(self, waiter: _SlotWaiter) -> None:
-        """Who has gone meanwhile has given it back already."""
+        """Wake the waiter, unless it was cancelled during the write: it has released the permit by then."""
         if not waiter.granted.done():
             self._wanted[waiter.server] = waiter.host
             waiter.granted.set_result(None)
@@ -156,13 +156,13 @@ class SharedPermits:
             budget.take(server, host)
         return budget
 
-    async def _look(self) -> bool:
-        """Whatever has become of our write, the engine's leader knows the ledger. Whether it could be asked."""
+    async def _reload(self) -> bool:
+        """Read the ledger from the store's leader; return False if that failed."""
         try:
             kept = await self._store.get(Dataset.SHARED, LEDGER)
         except CutOffError:
             return False
         if kept is not None:
-            self._see(kept)
+            self._observe(kept)
         self._wake.set()
         return True

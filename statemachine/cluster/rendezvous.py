@@ -1,13 +1,13 @@
-"""Who looks after what: highest random weight hashing, so that a node that comes or goes moves only its own share."""
+"""Rendezvous hashing (highest random weight): every node computes the same distribution without coordination."""
 
 from collections.abc import Collection
 from hashlib import blake2b
 
 
 def chosen(key: str, nodes: Collection[str]) -> str | None:
-    """The node to which the key falls; None where there is no node. Every node works out the same.
+    """Return the node that the key belongs to, or None if there are no nodes.
 
-    With one node more, only keys that fall to it move; with one less, only its own.
+    When a node joins, only keys that now belong to it move; when one leaves, only its own.
     """
     return max(nodes, key=lambda node: (_weight(key, node), node), default=None)
 

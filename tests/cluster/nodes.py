@@ -1,4 +1,4 @@
-"""Nodes of a cluster over a made-up engine, in virtual time, and the fleet that one of them has in its hands."""
+"""Nodes of a cluster over the fake store in virtual time, each with a fake fleet."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
@@ -15,6 +15,7 @@ from statemachine.cluster.node import ClusterNode, NodePublication
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice, Reason, State
+from statemachine.fleet.sole_owner import SoleOwner
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalPort
 from statemachine.journal.recorder import Recorder
@@ -25,14 +26,14 @@ from tests.journal.samples import FragileStore, at_once
 
 LEASE_S = 10.0
 TIMEOUT_S = 1.0
-SETTLED_S = 3.0
-"""After which whatever can be done is done: a lease takes longer to end."""
+SETTLE_S = 3.0
+"""Long enough for everything except the end of a lease."""
 
 _IDS = count(1)
 
 
 def new_id() -> str:
-    """An id that no other has."""
+    """Return a unique id."""
     return f"id{next(_IDS)}"
 
 
@@ -41,7 +42,8 @@ def loop_time() -> float:
 
 
 def settled() -> "asyncio.Future[None]":
-    return asyncio.ensure_future(asyncio.sleep(SETTLED_S))
+    """Return once everything that does not wait for the end of a lease is done."""
+    return asyncio.ensure_future(asyncio.sleep(SETTLE_S))
 
 
 def engine() -> FakeEngine:
@@ -54,47 +56,59 @@ def line(name: str = "a", state: State = State.LOADED, since: float = 100.0, **o
     return ServerView(name=name, state=state, since=since, **fields)  # type: ignore[arg-type]
 
 
-class FakeHands:
-    """What a fleet is asked to do, and what it has in hand: nothing twice. As a fleet it takes only what it knows."""
+class FakeServerHost:
+    """A fleet that records what it acquires and releases. It ignores servers that are not in `known`, if set."""
 
-    def __init__(self, happened: list[tuple[str, str, str]] | None = None, name: str = "") -> None:
-        self.name = name
-        self.servers: Collection[str] | None = None
+    def __init__(self) -> None:
+        self.known: Collection[str] | None = None
         self.in_flight: set[str] = set()
-        self.up: set[str] = set()
-        self.happened = happened if happened is not None else []
-        self.on_lay_down: Callable[[str], None] = lambda _: None
+        self.acquired: set[str] = set()
+        self.calls: list[tuple[str, str]] = []
+        """Method and server, in order."""
+        self.on_release: Callable[[str], None] = lambda _: None
 
     async def acquire(self, servers: Collection[str]) -> None:
-        servers = [server for server in servers if self.servers is None or server in self.servers]
-        assert not self.up & set(servers)
-        self.up |= set(servers)
+        servers = [server for server in servers if self.known is None or server in self.known]
+        assert not self.acquired & set(servers)
+        self.acquired |= set(servers)
         await asyncio.sleep(0)
-        self.happened += [(self.name, "up", server) for server in servers]
+        self.calls += [("acquire", server) for server in servers]
 
     async def release(self, servers: Collection[str]) -> None:
-        servers = [server for server in servers if server in self.up]
-        self.up -= set(servers)
+        servers = [server for server in servers if server in self.acquired]
+        self.acquired -= set(servers)
         await asyncio.sleep(0.01)
         for server in servers:
-            self.on_lay_down(server)
-        self.happened += [(self.name, "down", server) for server in servers]
+            self.on_release(server)
+        self.calls += [("release", server) for server in servers]
+
+
+class OwnsEverything(SoleOwner):
+    """Own every server, also those that were never set."""
+
+    @override
+    def owns(self, server: str) -> bool:
+        return True
+
+    @override
+    def may_submit(self, server: str) -> bool:
+        return True
 
 
 class Listener(TransitionLog):
-    """The last to receive a published entry."""
+    """Receive published entries."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.hear: Callable[[LogEntry], None] = lambda _: None
+        self.on_entry: Callable[[LogEntry], None] = lambda _: None
 
     @override
     def write(self, entry: LogEntry) -> None:
-        self.hear(entry)
+        self.on_entry(entry)
 
 
 class NoticeCollector(Recorder):
-    """Keeps notices out of the journal, so that only the test's own entries are in it."""
+    """Collect notices, so that the journal has only the entries of the test."""
 
     def __init__(self, journal: JournalPort, notices: list[Notice], on_health: Callable[[bool], None]) -> None:
         super().__init__(journal, loop_time)
@@ -112,7 +126,7 @@ class NoticeCollector(Recorder):
 
 
 class Node:
-    """One node, from `start` to `leave` or `die`. Its servers' lines are unknown at first."""
+    """One node, from `start` to `leave` or `die`. Its servers are `unknown` at first."""
 
     def __init__(
         self,
@@ -142,14 +156,14 @@ class Node:
         )
         self.notices: list[Notice] = []
         self.on_health: Callable[[bool], None] = lambda _: None
-        self.node.recorder = NoticeCollector(self.node.journal, self.notices, self._hear_health)
-        self.hands = FakeHands(name=name)
+        self.node.recorder = NoticeCollector(self.node.journal, self.notices, self._on_health)
+        self.host = FakeServerHost()
         self._task: asyncio.Task[None] | None = None
 
     def _open_file(self) -> FragileStore:
         return self.open_file()
 
-    def _hear_health(self, healthy: bool) -> None:
+    def _on_health(self, healthy: bool) -> None:
         self.on_health(healthy)
 
     @property
@@ -160,11 +174,11 @@ class Node:
     async def start(self) -> "Node":
         await self.node.journal.open()
         self._task = asyncio.get_running_loop().create_task(self.node.run())
-        await self.node.ownership.set_servers(self.servers, self.hands)
+        await self.node.ownership.set_servers(self.servers, self.host)
         return self
 
     async def die(self) -> None:
-        """As a process does that is killed."""
+        """Stop at once, as by SIGKILL."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -172,7 +186,7 @@ class Node:
         self.engine.stores.pop(self.name, None)
 
     async def leave(self) -> None:
-        """As a daemon does that is stopped."""
+        """Leave the cluster, as by SIGTERM."""
         await self.node.leave()
         await self.die()
 
@@ -184,7 +198,7 @@ class Node:
 
 @asynccontextmanager
 async def running(*nodes: Node) -> AsyncIterator[None]:
-    """All of them, once each has its share."""
+    """Run the nodes, and yield once each owns its share."""
     try:
         for node in nodes:
             await node.start()

@@ -1,10 +1,11 @@
-"""Servers change hands: nodes come, go, die, are cut off, stand still; and no server is ever in two pairs of hands."""
+"""Ownership while nodes join, leave, crash, are cut off or stopped: no server has two owners."""
 
 import asyncio
 from pathlib import Path
 from random import Random
 
-from statemachine.cluster.records import record_from
+from statemachine.cluster.owned_records import OwnedRecords
+from statemachine.cluster.records import Record, record_from
 from statemachine.cluster.rendezvous import chosen
 from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
@@ -14,7 +15,7 @@ from tests.cluster.virtual import in_virtual_time
 SERVERS = tuple(f"s{number}" for number in range(30))
 
 
-def made(shared: FakeEngine, folder: Path, *names: str, servers: tuple[str, ...] = SERVERS) -> list[Node]:
+def make_nodes(shared: FakeEngine, folder: Path, *names: str, servers: tuple[str, ...] = SERVERS) -> list[Node]:
     return [Node(shared, name, folder, servers) for name in names]
 
 
@@ -23,47 +24,47 @@ def share_of(name: str, *nodes: str) -> set[str]:
 
 
 @in_virtual_time
-async def test_a_node_that_leaves_leaves_its_servers_at_once(tmp_path: Path) -> None:
-    one, two = made(engine(), tmp_path, "one", "two")
+async def test_leave_frees_all_servers_at_once(tmp_path: Path) -> None:
+    one, two = make_nodes(engine(), tmp_path, "one", "two")
     async with running(one, two):
-        await two.hands.release(list(two.hands.up))
+        await two.host.release(list(two.host.acquired))
         await two.leave()
         await asyncio.sleep(1.0)
-        assert one.hands.up == set(SERVERS)
+        assert one.host.acquired == set(SERVERS)
 
 
 @in_virtual_time
-async def test_who_leaves_takes_up_nothing_any_more(tmp_path: Path) -> None:
-    shared, chance = engine(), Random(1)
-    (one,) = made(shared, tmp_path, "one")
+async def test_leave_acquires_nothing_more(tmp_path: Path) -> None:
+    shared, rng = engine(), Random(1)
+    (one,) = make_nodes(shared, tmp_path, "one")
     async with running(one):
-        one.hands.happened.clear()
-        shared.latency = lambda: chance.random() * 0.4
+        one.host.calls.clear()
+        shared.latency = lambda: rng.random() * 0.4
         leaving = asyncio.ensure_future(one.node.leave())
         await settled()
         await leaving
-        assert one.hands.happened == []
+        assert one.host.calls == []
         assert not one.node.ownership.owns("s0")
 
 
 @in_virtual_time
-async def test_a_node_that_dies_keeps_its_servers_for_its_lease_and_no_longer(tmp_path: Path) -> None:
-    one, two = made(engine(), tmp_path, "one", "two")
+async def test_crash_frees_servers_when_the_lease_ends(tmp_path: Path) -> None:
+    one, two = make_nodes(engine(), tmp_path, "one", "two")
     async with running(one, two):
-        before = set(one.hands.up)
+        before = set(one.host.acquired)
         await two.die()
         await asyncio.sleep(LEASE_S * 0.8)
-        assert one.hands.up == before
+        assert one.host.acquired == before
         await asyncio.sleep(LEASE_S)
-        assert one.hands.up == set(SERVERS)
+        assert one.host.acquired == set(SERVERS)
 
 
 @in_virtual_time
-async def test_who_is_cut_off_submits_nothing_before_others_may(tmp_path: Path) -> None:
+async def test_may_submit_cut_off_node_stops_before_others_start(tmp_path: Path) -> None:
     shared = engine()
-    one, two = made(shared, tmp_path, "one", "two")
+    one, two = make_nodes(shared, tmp_path, "one", "two")
     async with running(one, two):
-        theirs = next(iter(two.hands.up))
+        theirs = next(iter(two.host.acquired))
         shared.cut("two")
         while not one.node.ownership.may_submit(theirs):
             await asyncio.sleep(0.01)
@@ -72,14 +73,14 @@ async def test_who_is_cut_off_submits_nothing_before_others_may(tmp_path: Path) 
         shared.heal("two")
         await settled()
         await settled()
-        assert one.hands.up | two.hands.up == set(SERVERS)
-        assert not one.hands.up & two.hands.up
+        assert one.host.acquired | two.host.acquired == set(SERVERS)
+        assert not one.host.acquired & two.host.acquired
 
 
 @in_virtual_time
-async def test_who_stood_still_may_not_submit_when_it_goes_on(tmp_path: Path) -> None:
-    """The clock goes on though nothing of the node's has run."""
-    one, *_ = made(engine(), tmp_path, "one")
+async def test_may_submit_after_a_stop_waits_for_the_renewal(tmp_path: Path) -> None:
+    """The clock runs while the process is stopped."""
+    one, *_ = make_nodes(engine(), tmp_path, "one")
     stopped_s = 0.0
     steady = one.node.membership._steady
     one.node.membership._steady = lambda: steady() + stopped_s
@@ -89,27 +90,27 @@ async def test_who_stood_still_may_not_submit_when_it_goes_on(tmp_path: Path) ->
         assert not one.node.ownership.may_submit("s0")
         assert one.node.ownership.owns("s0")
         await settled()
-        assert one.node.ownership.may_submit("s0"), "nobody has ended its lease"
+        assert one.node.ownership.may_submit("s0"), "no other node has ended the lease"
 
 
 @in_virtual_time
-async def test_a_node_that_joins_is_given_its_share_and_nothing_else_moves(tmp_path: Path) -> None:
+async def test_join_moves_only_the_share_of_the_new_node(tmp_path: Path) -> None:
     shared = engine()
-    one, two, three = made(shared, tmp_path, "one", "two", "three")
+    one, two, three = make_nodes(shared, tmp_path, "one", "two", "three")
     async with running(one, two):
-        one.hands.happened.clear()
-        two.hands.happened.clear()
+        one.host.calls.clear()
+        two.host.calls.clear()
         async with running(three):
             await settled()
-            its = share_of("three", "one", "two", "three")
-            assert three.hands.up == its
-            assert {server for _, what, server in one.hands.happened + two.hands.happened} == its
+            share = share_of("three", "one", "two", "three")
+            assert three.host.acquired == share
+            assert {server for _, server in one.host.calls + two.host.calls} == share
 
 
 @in_virtual_time
-async def test_a_server_is_laid_down_before_it_is_given_up(tmp_path: Path) -> None:
+async def test_hand_over_releases_before_freeing_the_record(tmp_path: Path) -> None:
     shared = engine()
-    one, two = made(shared, tmp_path, "one", "two")
+    one, two = make_nodes(shared, tmp_path, "one", "two")
     owners: list[str | None] = []
 
     def note_owner(server: str) -> None:
@@ -117,37 +118,37 @@ async def test_a_server_is_laid_down_before_it_is_given_up(tmp_path: Path) -> No
         owners.append(record_from(kept.value).node if kept else None)
 
     async with running(one):
-        one.hands.on_lay_down = note_owner
+        one.host.on_release = note_owner
         async with running(two):
             await settled()
-            assert owners == ["one"] * len(two.hands.up)
+            assert owners == ["one"] * len(two.host.acquired)
 
 
 @in_virtual_time
-async def test_what_is_in_flight_stays_until_it_has_ended(tmp_path: Path) -> None:
+async def test_hand_over_waits_for_a_prompt_in_flight(tmp_path: Path) -> None:
     shared = engine()
-    one, two = made(shared, tmp_path, "one", "two")
-    its = share_of("two", "one", "two")
-    flying = min(its)
+    one, two = make_nodes(shared, tmp_path, "one", "two")
+    share = share_of("two", "one", "two")
+    flying = min(share)
     async with running(one):
-        one.hands.in_flight.add(flying)
+        one.host.in_flight.add(flying)
         async with running(two):
             await asyncio.sleep(60)
-            assert two.hands.up == its - {flying}
+            assert two.host.acquired == share - {flying}
             assert one.node.ownership.may_submit(flying)
-            one.hands.in_flight.clear()
+            one.host.in_flight.clear()
             await settled()
-            assert two.hands.up == its
+            assert two.host.acquired == share
 
 
 @in_virtual_time
-async def test_what_could_not_be_given_up_in_time_is_given_up_later(tmp_path: Path) -> None:
-    """The write that frees a server is lost: its node lives on, so nobody else may ever take it."""
+async def test_hand_over_lost_write_is_repeated(tmp_path: Path) -> None:
+    """The write that frees a server is lost. Its node lives on, so no other node could take it."""
     shared = engine()
-    one, two = made(shared, tmp_path, "one", "two")
+    one, two = make_nodes(shared, tmp_path, "one", "two")
     async with running(one):
         first = asyncio.Event()
-        one.hands.on_lay_down = lambda _: first.set()
+        one.host.on_release = lambda _: first.set()
         await two.start()
         await first.wait()
         shared.cut("one")
@@ -156,61 +157,99 @@ async def test_what_could_not_be_given_up_in_time_is_given_up_later(tmp_path: Pa
         for _ in range(10):
             await settled()
         await two.close()
-        assert one.hands.up | two.hands.up == set(SERVERS)
-        assert not one.hands.up & two.hands.up
+        assert one.host.acquired | two.host.acquired == set(SERVERS)
+        assert not one.host.acquired & two.host.acquired
 
 
 @in_virtual_time
-async def test_a_write_in_doubt_leaves_no_server_alone(tmp_path: Path) -> None:
+async def test_writes_in_doubt_leave_every_server_owned_once(tmp_path: Path) -> None:
     shared = engine()
     shared.in_doubt = lambda: True
-    one, two = made(shared, tmp_path, "one", "two")
+    one, two = make_nodes(shared, tmp_path, "one", "two")
     async with running(one, two):
         for pause_s in (0.5, 3.0, 9.0, 15.0, 40.0):
             shared.cut("one")
             await asyncio.sleep(pause_s)
             shared.heal("one")
             await asyncio.sleep(2 * LEASE_S)
-            assert one.hands.up | two.hands.up == set(SERVERS)
-            assert not one.hands.up & two.hands.up
+            assert one.host.acquired | two.host.acquired == set(SERVERS)
+            assert not one.host.acquired & two.host.acquired
 
 
 @in_virtual_time
-async def test_many_servers_that_leave_the_fleet_while_the_store_is_away_do_not_hold_up_a_reload(
-    tmp_path: Path,
-) -> None:
+async def test_set_servers_while_cut_off_returns_in_time(tmp_path: Path) -> None:
     shared = engine()
-    (one,) = made(shared, tmp_path, "one")
+    (one,) = make_nodes(shared, tmp_path, "one")
     async with running(one):
         shared.cut("one")
         async with asyncio.timeout(3):
-            await one.hands.release(SERVERS[1:])
-            await one.node.ownership.set_servers(SERVERS[:1], one.hands)
+            await one.host.release(SERVERS[1:])
+            await one.node.ownership.set_servers(SERVERS[:1], one.host)
 
 
 @in_virtual_time
-async def test_a_fault_of_the_hands_leaves_no_server_without_care(tmp_path: Path) -> None:
-    (one,) = made(engine(), tmp_path, "one")
-    acquire, faults = one.hands.acquire, 2
+async def test_acquire_failing_host_is_retried(tmp_path: Path) -> None:
+    (one,) = make_nodes(engine(), tmp_path, "one")
+    acquire, failures = one.host.acquire, 2
 
-    async def fail_at_first(servers: object) -> None:
-        nonlocal faults
-        faults -= 1
-        if faults >= 0:
-            raise RuntimeError("a fault of the fleet's")
+    async def fail_twice(servers: object) -> None:
+        nonlocal failures
+        failures -= 1
+        if failures >= 0:
+            raise RuntimeError("injected")
         await acquire(servers)  # type: ignore[arg-type]
 
-    one.hands.acquire = fail_at_first  # type: ignore[method-assign]
+    one.host.acquire = fail_twice  # type: ignore[method-assign]
     async with running(one):
         await settled()
-        assert one.hands.up == set(SERVERS)
+        assert one.host.acquired == set(SERVERS)
 
 
 @in_virtual_time
-async def test_garbage_in_the_store_stops_nobody(tmp_path: Path) -> None:
+async def test_unreadable_records_are_treated_as_free(tmp_path: Path) -> None:
     shared = engine()
     shared.put(Dataset.SERVERS, "s0", b"garbage", 0)
     shared.put(Dataset.NODES, "two", b"[]", 0)
-    one, two = made(shared, tmp_path, "one", "two")
+    one, two = make_nodes(shared, tmp_path, "one", "two")
     async with running(one, two):
-        assert one.hands.up | two.hands.up == set(SERVERS)
+        assert one.host.acquired | two.host.acquired == set(SERVERS)
+
+
+@in_virtual_time
+async def test_close_acquires_nothing_that_others_free(tmp_path: Path) -> None:
+    one, two = make_nodes(engine(), tmp_path, "one", "two")
+    async with running(one, two):
+        one.node.ownership.close()
+        before = set(one.host.acquired)
+        await two.leave()
+        await settled()
+        assert one.host.acquired == before
+
+
+@in_virtual_time
+async def test_set_servers_notifies_listeners_of_known_records(tmp_path: Path) -> None:
+    shared = engine()
+    for server in SERVERS:
+        shared.put(Dataset.SERVERS, server, Record("session", "other").encoded(), 0)
+    (one,) = make_nodes(shared, tmp_path, "one", servers=())
+    async with running(one):
+        notified: list[tuple[str, str | None]] = []
+        one.node.ownership.add_listener(lambda name, record: notified.append((name, record.node)))
+        await one.node.ownership.set_servers(SERVERS, one.host)
+        assert sorted(notified) == sorted((server, "other") for server in SERVERS)
+
+
+@in_virtual_time
+async def test_release_while_cut_off_frees_the_record_later() -> None:
+    shared = engine()
+    store = shared.store("a")
+    owned, record = OwnedRecords(store, lambda _: None), Record("session", "a")
+    owned.add("s0", record, await store.put(Dataset.SERVERS, "s0", record.encoded(), 0))
+    shared.down()
+    await owned.release("s0")
+    assert "s0" not in owned
+    shared.up()
+    await settled()
+    kept = await store.get(Dataset.SERVERS, "s0")
+    assert kept is not None
+    assert record_from(kept.value) == Record()

@@ -1,4 +1,4 @@
-"""A node's lease: renewed in time, ended by others in theirs, and never two sessions that both hold it."""
+"""The lease of a node: renewals, its end, new sessions."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from tests.cluster.virtual import in_virtual_time
 
 
 class Clock:
-    """Its seconds begin anywhere, and it can be made to have gone on while nothing ran."""
+    """A clock with an offset, which a test can raise as if the process had been stopped."""
 
     def __init__(self, at: float = 0.0) -> None:
         self.ahead_s = at
@@ -42,49 +42,49 @@ def lease_of(shared: FakeEngine, name: str) -> Lease:
 
 
 @in_virtual_time
-async def test_a_lease_is_renewed_for_as_long_as_its_node_lives() -> None:
+async def test_lease_living_node_is_renewed_in_one_session() -> None:
     shared = engine()
     async with member(shared, "one") as one:
         session = one.session
         for _ in range(1000):
             await asyncio.sleep(0.1)
-            assert one.holds
+            assert one.holds_lease
         assert one.session == session
         beats = lease_of(shared, "one").beat
         assert beats - 1 <= RENEWALS * (loop_time() / LEASE_S) <= beats + 2
 
 
 @in_virtual_time
-async def test_ours_is_over_by_a_margin_before_others_may_end_it() -> None:
+async def test_lease_node_cut_off_ends_by_a_margin_before_others_end_it() -> None:
     shared = engine()
     async with member(shared, "one") as one, member(shared, "two") as two:
         shared.cut("one")
         cut_at = loop_time()
-        await until(lambda: not one.holds)
+        await until(lambda: not one.holds_lease)
         assert not lease_of(shared, "one").over
         assert loop_time() - cut_at <= LEASE_S * (1 - MARGIN)
         silent_at = loop_time()
-        await until(lambda: two.partners() == ["two"])
-        assert await two.is_over("one", one.session)
+        await until(lambda: two.members() == ["two"])
+        assert await two.has_ended("one", one.session)
         assert loop_time() - silent_at >= LEASE_S * MARGIN
         assert loop_time() - cut_at <= LEASE_S * (1 + 2 / RENEWALS)
 
 
 @in_virtual_time
-async def test_ours_is_counted_from_before_it_was_asked_for() -> None:
-    """The answer comes two ways later, and others may have seen the renewal all that time ago."""
-    shared, way_s = engine(), 0.2
-    shared.latency = lambda: way_s
+async def test_lease_counts_from_before_the_renewal_was_sent() -> None:
+    """Other nodes may see a renewal up to a round trip before its answer arrives here."""
+    shared, one_way_s = engine(), 0.2
+    shared.latency = lambda: one_way_s
     async with member(shared, "a") as a:
-        await until(lambda: a.holds)
+        await until(lambda: a.holds_lease)
         answered = loop_time()
         shared.cut("a")
-        await until(lambda: not a.holds)
-        assert loop_time() - answered <= LEASE_S * (1 - MARGIN) - 2 * way_s + 0.05
+        await until(lambda: not a.holds_lease)
+        assert loop_time() - answered <= LEASE_S * (1 - MARGIN) - 2 * one_way_s + 0.05
 
 
 @in_virtual_time
-async def test_whose_lease_was_ended_begins_another_session() -> None:
+async def test_session_ended_by_others_is_replaced() -> None:
     shared = engine()
     async with member(shared, "one") as one, member(shared, "two") as two:
         before = one.session
@@ -95,14 +95,14 @@ async def test_whose_lease_was_ended_begins_another_session() -> None:
         await settled()
         await settled()
         assert one.session != before
-        assert one.holds
-        assert await two.is_over("one", before)
-        assert not await two.is_over("one", one.session)
-        assert sorted(two.partners()) == sorted(one.partners()) == ["one", "two"]
+        assert one.holds_lease
+        assert await two.has_ended("one", before)
+        assert not await two.has_ended("one", one.session)
+        assert sorted(two.members()) == sorted(one.members()) == ["one", "two"]
 
 
 @in_virtual_time
-async def test_who_was_cut_off_for_less_than_its_lease_goes_on_as_it_was() -> None:
+async def test_session_cut_off_for_less_than_the_lease_continues() -> None:
     shared = engine()
     async with member(shared, "one") as one, member(shared, "two"):
         before = one.session
@@ -113,11 +113,11 @@ async def test_who_was_cut_off_for_less_than_its_lease_goes_on_as_it_was() -> No
             await settled()
             await settled()
         assert one.session == before
-        assert one.holds
+        assert one.holds_lease
 
 
 @in_virtual_time
-async def test_renewals_in_doubt_are_found_again() -> None:
+async def test_session_renewals_in_doubt_continues() -> None:
     shared = engine()
     shared.in_doubt = lambda: True
     async with member(shared, "one") as one:
@@ -127,79 +127,91 @@ async def test_renewals_in_doubt_are_found_again() -> None:
         shared.heal("one")
         await settled()
         await settled()
-        assert one.holds
+        assert one.holds_lease
         assert one.session == before
 
 
 @in_virtual_time
-async def test_no_clock_is_compared_with_another() -> None:
+async def test_members_clocks_far_apart_see_each_other() -> None:
     shared = engine()
     async with member(shared, "one", Clock(-1e6)) as one, member(shared, "two", Clock(1e9)) as two:
         await asyncio.sleep(10 * LEASE_S)
-        assert one.holds
-        assert two.holds
-        assert sorted(one.partners()) == sorted(two.partners()) == ["one", "two"]
+        assert one.holds_lease
+        assert two.holds_lease
+        assert sorted(one.members()) == sorted(two.members()) == ["one", "two"]
 
 
 @in_virtual_time
-async def test_who_slept_ends_nobody_and_holds_nothing_on_waking() -> None:
-    """A process that stood still saw nobody's renewals: that proves nothing of them."""
+async def test_lease_after_suspend_is_lost_and_ends_no_other() -> None:
+    """A stopped process saw no renewals, which says nothing about the other nodes."""
     shared, clock = engine(), Clock()
     async with member(shared, "one") as one, member(shared, "two", clock) as two:
         before = one.session
         clock.ahead_s += 5 * LEASE_S
-        assert not two.holds
+        assert not two.holds_lease
         await asyncio.sleep(5 * LEASE_S)
         assert one.session == before
-        assert one.holds
-        assert two.holds
+        assert one.holds_lease
+        assert two.holds_lease
 
 
 @in_virtual_time
-async def test_the_same_name_again_waits_until_the_old_lease_is_over() -> None:
+async def test_restart_after_crash_waits_for_the_old_lease() -> None:
     shared = engine()
     async with member(shared, "one") as before:
         pass
     begun = loop_time()
     async with member(shared, "one") as again:
-        await until(lambda: again.holds)
+        await until(lambda: again.holds_lease)
         assert LEASE_S <= loop_time() - begun <= LEASE_S * (1 + 2 / RENEWALS)
-        assert await again.is_over("one", before.session)
+        assert await again.has_ended("one", before.session)
 
 
 @in_virtual_time
-async def test_the_same_name_again_begins_at_once_where_it_was_left() -> None:
+async def test_restart_after_leave_starts_at_once() -> None:
     shared = engine()
     async with member(shared, "one") as before:
         await before.leave()
     async with member(shared, "one") as again:
-        assert again.holds
+        assert again.holds_lease
 
 
 @in_virtual_time
-async def test_of_two_with_one_name_the_second_waits_for_ever() -> None:
+async def test_second_node_of_the_same_name_never_holds_a_lease() -> None:
     shared = engine()
     async with member(shared, "one") as first, member(shared, "one") as second:
         await asyncio.sleep(10 * LEASE_S)
-        assert first.holds
-        assert not second.holds
+        assert first.holds_lease
+        assert not second.holds_lease
 
 
 @in_virtual_time
-async def test_partners_have_the_same_servers() -> None:
+async def test_members_lists_only_nodes_with_the_same_servers() -> None:
     shared = engine()
     async with member(shared, "one") as one, member(shared, "two") as two:
-        two.look_after("others")
+        two.set_fleet("others")
         await settled()
-        assert one.partners() == ["one"]
-        one.look_after("others")
+        assert one.members() == ["one"]
+        one.set_fleet("others")
         await settled()
-        assert sorted(one.partners()) == ["one", "two"]
+        assert sorted(one.members()) == ["one", "two"]
 
 
 @in_virtual_time
-async def test_a_session_that_nobody_has_seen_is_over() -> None:
+async def test_has_ended_unknown_session_is_true() -> None:
     shared = engine()
     async with member(shared, "one") as one:
-        assert await one.is_over("nobody", "s")
-        assert await one.is_over("one", "another session")
+        assert await one.has_ended("unknown", "s")
+        assert await one.has_ended("one", "another session")
+
+
+@in_virtual_time
+async def test_leave_during_a_renewal_still_ends_the_lease() -> None:
+    shared = engine()
+    shared.latency = lambda: 0.1
+    async with member(shared, "one") as one, member(shared, "two") as two:
+        await until(one._renewing.locked)
+        await one.leave()
+        await until(lambda: two.members() == ["two"])
+        await settled()
+        assert two.members() == ["two"]

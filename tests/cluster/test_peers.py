@@ -130,17 +130,17 @@ async def test_whose_servers_were_taken_shows_what_their_new_owner_knows(tmp_pat
     shared = engine()
     one, other = Node(shared, "one", tmp_path), Node(shared, "two", tmp_path)
     async with running(one, other):
-        lost = min(one.hands.up)
+        lost = min(one.host.acquired)
         one.snapshot.put(line(lost, State.LOADED, 5.0))
         shared.cut("one")
         await asyncio.sleep(3 * LEASE_S)
-        assert lost in other.hands.up
+        assert lost in other.host.acquired
         other.node.journal.append(None, None, line(lost, State.COLD, 4.0))
-        other.hands.in_flight.add(lost)
+        other.host.in_flight.add(lost)
         await settled()
         shared.heal("one")
         await asyncio.sleep(LEASE_S)
-        assert lost not in one.hands.up
+        assert lost not in one.host.acquired
         assert state_at(one, lost) is State.COLD
 
 

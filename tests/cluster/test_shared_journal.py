@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from statemachine.cluster.outbox import LIMIT
+from statemachine.cluster.outbox import QUEUE_LIMIT
 from statemachine.cluster.records import Record, SharedEntry
 from statemachine.cluster.store import Dataset
 from statemachine.core.log_entry import LogEntry
@@ -24,7 +24,7 @@ async def two(shared: FakeEngine, folder: Path) -> AsyncIterator[tuple[Node, Nod
     one, other = Node(shared, "one", folder), Node(shared, "two", folder, ("c",))
     told: list[tuple[str, int | None]] = []
     async with running(one, other):
-        other.listener.hear = lambda heard: told.append((heard.message, heard.seq))
+        other.listener.on_entry = lambda heard: told.append((heard.message, heard.seq))
         yield one, other, told
 
 
@@ -160,9 +160,9 @@ async def test_the_outbox_is_bounded_while_nobody_answers(tmp_path: Path) -> Non
     shared = engine()
     async with two(shared, tmp_path) as (one, _, _told):
         shared.cut("one")
-        append(one, *map(str, range(LIMIT + 10)))
+        append(one, *map(str, range(QUEUE_LIMIT + 10)))
         await settled()
-        assert one.node.journal.waiting <= LIMIT + 1
+        assert one.node.journal.waiting <= QUEUE_LIMIT + 1
         assert one.node.journal.dropped == 10
 
 
@@ -199,7 +199,7 @@ async def test_a_file_that_cannot_be_opened_keeps_nobody_from_being_told(tmp_pat
     one, other = Node(shared, "one", tmp_path), Node(shared, "two", tmp_path, ("c",))
     other.open_file = _fail
     told: list[LogEntry] = []
-    other.listener.hear = told.append
+    other.listener.on_entry = told.append
     async with running(one):
         start = asyncio.ensure_future(other.node.journal.open())
         await start

@@ -1,4 +1,4 @@
-"""Tests in virtual time, with the stages that they are played on: `looptime` does not speed up fixtures."""
+"""Run tests, and the context managers of their fixtures, in virtual time, which `looptime` does not do for fixtures."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -8,23 +8,23 @@ from typing import Any
 
 from campaigns.simulation.loop import VirtualLoop
 
-Story = Callable[..., Coroutine[Any, Any, None]]
+AsyncTest = Callable[..., Coroutine[Any, Any, None]]
 
 
-def in_virtual_time(story: Story) -> Callable[..., None]:
-    """A test in a loop of its own. Context managers that it is given by fixtures are entered in that loop."""
+def in_virtual_time(test: AsyncTest) -> Callable[..., None]:
+    """Run the test in its own loop. Enter context managers that fixtures return in that loop."""
 
-    @wraps(story)
-    def test(**given: Any) -> None:
+    @wraps(test)
+    def run(**arguments: Any) -> None:
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            runner.run(_told(story, given))
+            runner.run(_entered(test, arguments))
 
-    return test
+    return run
 
 
-async def _told(story: Story, given: dict[str, Any]) -> None:
+async def _entered(test: AsyncTest, arguments: dict[str, Any]) -> None:
     async with AsyncExitStack() as stack:
-        for name, value in given.items():
+        for name, value in arguments.items():
             if isinstance(value, AbstractAsyncContextManager):
-                given[name] = await stack.enter_async_context(value)
-        await story(**given)
+                arguments[name] = await stack.enter_async_context(value)
+        await test(**arguments)

@@ -39,8 +39,8 @@ class Unshared(SharedPermits):
     """Each node counts its own warm-ups only."""
 
     @override
-    def _let_in(self, ledger: Ledger) -> list[_SlotWaiter]:
+    def _admit(self, ledger: Ledger) -> list[_SlotWaiter]:
         mine = {server: host for server, host in ledger.items() if self._ownership.owns(server)}
-        granted = super()._let_in(mine)
+        granted = super()._admit(mine)
         ledger.update(mine)
         return granted

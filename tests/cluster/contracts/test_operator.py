@@ -1,4 +1,4 @@
-"""An operator's wish reaches whoever looks after the server, or the operator hears that it did not."""
+"""The contract of Operator: an action reaches the server's owner, or the caller gets an error."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -18,8 +18,8 @@ SERVERS = ("a", "b", "c", "d", "e", "f")
 
 
 @dataclass
-class Acting:
-    """A fleet, as an operator sees it."""
+class FakeOperator:
+    """An operator that accepts actions for its servers."""
 
     servers: set[str]
     done: list[tuple[str, str]] = field(default_factory=list)
@@ -31,9 +31,11 @@ class Acting:
 
 
 @dataclass
-class Stage:
+class Operators:
+    """The operators of all nodes, and the local ones behind them."""
+
     operators: list[Operator]
-    fleets: list[Acting]
+    fleets: list[FakeOperator]
 
     @property
     def done(self) -> list[tuple[str, str]]:
@@ -41,49 +43,49 @@ class Stage:
 
 
 @asynccontextmanager
-async def direct(_: Path) -> AsyncIterator[Stage]:
-    fleet = Acting(set(SERVERS))
-    yield Stage([fleet], [fleet])
+async def direct(_: Path) -> AsyncIterator[Operators]:
+    fleet = FakeOperator(set(SERVERS))
+    yield Operators([fleet], [fleet])
 
 
-async def operator_of(node: Node) -> tuple[ForwardingOperator, Acting]:
-    fleet = Acting(node.hands.up)
+async def operator_of(node: Node) -> tuple[ForwardingOperator, FakeOperator]:
+    fleet = FakeOperator(node.host.acquired)
     operator = ForwardingOperator(node.store, node.node.ownership, node.name, fleet, node.node.bus.shows)
     await operator.listen()
     return operator, fleet
 
 
 @asynccontextmanager
-async def forwarding(folder: Path) -> AsyncIterator[Stage]:
+async def forwarding(folder: Path) -> AsyncIterator[Operators]:
     shared = engine()
     nodes = [Node(shared, name, folder, SERVERS) for name in ("one", "two", "drei & 三")]
     async with running(*nodes):
         both = [await operator_of(node) for node in nodes]
-        yield Stage([operator for operator, _ in both], [fleet for _, fleet in both])
+        yield Operators([operator for operator, _ in both], [fleet for _, fleet in both])
 
 
 @pytest.fixture(params=[direct, forwarding])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Stage]:
-    make: Callable[[Path], AbstractAsyncContextManager[Stage]] = request.param
+def setup(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Operators]:
+    make: Callable[[Path], AbstractAsyncContextManager[Operators]] = request.param
     return make(tmp_path)
 
 
 @in_virtual_time
-async def test_whoever_is_asked_it_is_done_once(stage: Stage) -> None:
-    for operator in stage.operators:
+async def test_act_on_any_node_is_carried_out_once(setup: Operators) -> None:
+    for operator in setup.operators:
         for server in SERVERS:
             for action in Action:
                 assert await operator.act(server, action)
-                assert stage.done.count((server, action)) == 1
-        for fleet in stage.fleets:
+                assert setup.done.count((server, action)) == 1
+        for fleet in setup.fleets:
             fleet.done.clear()
 
 
 @in_virtual_time
-async def test_there_is_no_such_server(stage: Stage) -> None:
-    for operator in stage.operators:
-        assert not await operator.act("nobody", Action.WARM)
-    assert stage.done == []
+async def test_act_unknown_server_returns_false(setup: Operators) -> None:
+    for operator in setup.operators:
+        assert not await operator.act("unknown", Action.WARM)
+    assert setup.done == []
 
 
 @asynccontextmanager
@@ -95,13 +97,13 @@ async def two_nodes(folder: Path) -> AsyncIterator[tuple[FakeEngine, Node, Node]
 
 
 @in_virtual_time
-async def test_who_is_cut_off_cannot_be_asked(tmp_path: Path) -> None:
+async def test_act_owner_cut_off_raises_until_takeover(tmp_path: Path) -> None:
     async with two_nodes(tmp_path) as (shared, one, two):
         operator, fleet = await operator_of(one)
         await operator_of(two)
-        theirs = min(two.hands.up)
+        theirs = min(two.host.acquired)
         shared.cut("two")
-        with pytest.raises(NotOwnedError, match="node two, which looks after"):
+        with pytest.raises(NotOwnedError, match="node two, which owns"):
             await operator.act(theirs, Action.PAUSE)
         for _ in range(int(LEASE_S)):
             await settled()
@@ -110,22 +112,22 @@ async def test_who_is_cut_off_cannot_be_asked(tmp_path: Path) -> None:
 
 
 @in_virtual_time
-async def test_what_nobody_has_yet_or_any_more(tmp_path: Path) -> None:
+async def test_act_during_handover_raises(tmp_path: Path) -> None:
     async with two_nodes(tmp_path) as (_, one, two):
         operator, _ = await operator_of(one)
         _, others = await operator_of(two)
-        theirs, ours = min(two.hands.up), min(one.hands.up)
+        theirs, ours = min(two.host.acquired), min(one.host.acquired)
         others.servers = set()
         with pytest.raises(NotOwnedError, match="just handed"):
             await operator.act(theirs, Action.CHECK)
-        one.hands.up.clear()
-        with pytest.raises(NotOwnedError, match="no node looks after"):
+        one.host.acquired.clear()
+        with pytest.raises(NotOwnedError, match="no node owns"):
             await operator.act(ours, Action.CHECK)
 
 
 @in_virtual_time
 @pytest.mark.parametrize("garbage", [b"", b"{}", b'["a"]', b"\xff", b'["a", "b", "c"]'])
-async def test_what_another_version_asks_is_answered_too(tmp_path: Path, garbage: bytes) -> None:
+async def test_respond_unknown_request_returns_not_understood(tmp_path: Path, garbage: bytes) -> None:
     async with two_nodes(tmp_path) as (_, one, two):
         await operator_of(two)
         assert await one.store.request(f"act.{b'two'.hex()}", garbage) == b"not understood"

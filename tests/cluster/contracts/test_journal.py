@@ -36,7 +36,7 @@ class Stage:
     stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     def __post_init__(self) -> None:
-        self.listener.hear = self.hear
+        self.listener.on_entry = self.hear
 
     def append(self, *messages: str, server: str = "a") -> None:
         for message in messages:
@@ -97,7 +97,7 @@ async def cluster_stage(folder: Path) -> tuple[Stage, Node]:
         other = Node(shared, "two", folder)
         await stage.stack.enter_async_context(running(other))
         await asyncio.sleep(2 * LEASE_S)
-        assert other.hands.up == {"a", "b"}
+        assert other.host.acquired == {"a", "b"}
         return other.node.journal
 
     stage = Stage(
@@ -167,7 +167,7 @@ async def test_each_servers_entries_keep_their_order(stage: Stage) -> None:
 @in_virtual_time
 async def test_what_is_told_is_kept_already(stage: Stage) -> None:
     seen: list[asyncio.Task[list[tuple[str, int | None]]]] = []
-    stage.listener.hear = lambda _: seen.append(asyncio.ensure_future(stage.kept()))
+    stage.listener.on_entry = lambda _: seen.append(asyncio.ensure_future(stage.kept()))
     stage.append("one")
     await settled()
     assert [await one for one in seen] == [[("one", 1)]]
@@ -180,7 +180,7 @@ async def test_a_listener_that_fails_harms_nobody_else(stage: Stage) -> None:
             raise RuntimeError("a listener's fault")
         stage.hear(one)
 
-    stage.listener.hear = fail_at_some
+    stage.listener.on_entry = fail_at_some
     stage.append("one", "two")
     await settled()
     assert stage.told == [("two", 2)]
@@ -197,7 +197,7 @@ async def test_what_is_told_may_append_in_turn(stage: Stage) -> None:
             stage.append("two")
         stage.hear(one)
 
-    stage.listener.hear = append_once
+    stage.listener.on_entry = append_once
     stage.append("one")
     await settled()
     assert stage.told == [("one", 1), ("two", 2)]

@@ -1,4 +1,4 @@
-"""Real NATS servers on 127.0.0.1, one or a cluster, to be killed, frozen and started again with what they had kept.
+"""Real NATS servers on 127.0.0.1, one or a cluster, which tests kill, freeze and restart with their data.
 
 async with nats_rig(folder, servers=3) as rig:
     async with connected(NatsOptions(urls=rig.urls)) as store:
@@ -30,7 +30,7 @@ POLL_S = 0.05
 
 @dataclass
 class NatsServer:
-    """One server, its folder and its ports, over all its lives. Its log is `folder/server.log`."""
+    """One server, which keeps its folder and ports when it is restarted. Its log is `folder/server.log`."""
 
     name: str
     folder: Path
@@ -49,7 +49,7 @@ class NatsServer:
         return self._process is not None and self._process.returncode is None
 
     async def start(self, routes: Sequence[str]) -> None:
-        """Returns before it is ready. No routes: a server by itself."""
+        """Start the process, without waiting until it is ready. Without routes it is a single server."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / "server.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -64,7 +64,7 @@ class NatsServer:
                 await self._process.wait()
 
     def pause(self) -> None:
-        """Returns when it stands still: until then, which may take long on a busy machine, it goes on answering."""
+        """Freeze the process, and return once the kernel has stopped it."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, self._process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
@@ -73,8 +73,8 @@ class NatsServer:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
-    async def ask(self, path: str) -> Any:
-        """Of its monitoring port; None where it does not answer."""
+    async def monitor(self, path: str) -> Any:
+        """Return JSON of the monitoring port, or None if it does not answer."""
         address = f"http://{HOST}:{self.monitor_port}/{path}"
         with suppress(aiohttp.ClientError, TimeoutError):
             async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(2)) as session, session.get(address) as got:
@@ -91,7 +91,7 @@ class NatsServer:
 
 
 class NatsRig:
-    """The servers, by number from 0. Whoever starts some waits for them by `ready`."""
+    """The servers, numbered from 0. After `start`, wait for `ready`."""
 
     def __init__(self, folder: Path, servers: int, arguments: Sequence[str]) -> None:
         self.servers = [NatsServer(f"n{i}", folder / f"n{i}", arguments) for i in range(servers)]
@@ -126,28 +126,28 @@ class NatsRig:
         self.servers[i].resume()
 
     async def ready(self) -> None:
-        """All that are alive have joined, and hold what any of them held when they had; others may go on writing.
+        """Return once all running servers have joined and have everything that was stored by then.
 
-        Whatever they write meanwhile is not waited for. AssertionError, with what was missing, after `READY_S`.
+        Raises AssertionError with what is missing after `READY_S`.
         """
         give_up = time.monotonic() + READY_S
-        joined = await self._once_all_hold({}, give_up)
-        await self._once_all_hold(_newest(joined), give_up)
+        joined = await self._wait_until_all_have({}, give_up)
+        await self._wait_until_all_have(_newest(joined), give_up)
 
     async def meta_leader(self) -> int:
-        """Who leads JetStream as such; waits for an election."""
+        """Return the leader of JetStream, after an election if need be."""
         return await self._known(self._meta_leader)
 
     async def leader(self, stream: str) -> int:
-        """Who leads this stream; waits for an election."""
+        """Return the leader of this stream, after an election if need be."""
         return await self._known(lambda: self._leader(stream))
 
     async def consumer_host(self, stream: str) -> int:
-        """Where a consumer of this stream is, as its server says; waits until there is one."""
+        """Return the server that has a consumer of this stream, once there is one."""
         return await self._known(lambda: self._consumer_host(stream))
 
-    async def _once_all_hold(self, goal: Mapping[str, int], give_up: float) -> "list[_State]":
-        """What each says as soon as none misses anything."""
+    async def _wait_until_all_have(self, goal: Mapping[str, int], give_up: float) -> "list[_ServerState]":
+        """Return the state of each server once all have reached the goal."""
         while True:
             states = await asyncio.gather(*(_state(server) for server in self.servers if server.is_alive))
             missing = [one for state in states for one in state.missing(goal)]
@@ -163,26 +163,26 @@ class NatsRig:
             return found
 
     async def _meta_leader(self) -> int | None:
-        said = await self._said("jsz")
-        return self._number(said["meta_cluster"].get("leader")) if said is not None else None
+        reply = await self._monitor("jsz")
+        return self._number(reply["meta_cluster"].get("leader")) if reply is not None else None
 
     async def _leader(self, stream: str) -> int | None:
-        said = await self._said("jsz?streams=1")
-        kept = _stream(said, stream)
-        return self._number(kept["cluster"].get("leader")) if kept is not None else None
+        reply = await self._monitor("jsz?streams=1")
+        info = _stream(reply, stream)
+        return self._number(info["cluster"].get("leader")) if info is not None else None
 
     async def _consumer_host(self, stream: str) -> int | None:
         for i, server in enumerate(self.servers):
-            said = await server.ask("jsz?streams=1&consumers=1") if server.is_alive else None
-            if (_stream(said, stream) or {}).get("consumer_detail"):
+            reply = await server.monitor("jsz?streams=1&consumers=1") if server.is_alive else None
+            if (_stream(reply, stream) or {}).get("consumer_detail"):
                 return i
         return None
 
-    async def _said(self, path: str) -> Any:
-        """By the first that answers; None where none does."""
+    async def _monitor(self, path: str) -> Any:
+        """Return the first server's answer, or None."""
         for server in self.servers:
-            if server.is_alive and (said := await server.ask(path)) is not None:
-                return said
+            if server.is_alive and (reply := await server.monitor(path)) is not None:
+                return reply
         return None
 
     def _number(self, name: str | None) -> int | None:
@@ -190,11 +190,11 @@ class NatsRig:
 
 
 @dataclass(frozen=True, slots=True)
-class _State:
-    """What one server says of itself: what keeps it from being one of the cluster, and how far its streams are."""
+class _ServerState:
+    """One server: what keeps it from being ready, and the newest revision of each stream."""
 
     server: str
-    troubles: list[str]
+    problems: list[str]
     newest: dict[str, int]
 
     def missing(self, goal: Mapping[str, int]) -> list[str]:
@@ -203,11 +203,11 @@ class _State:
             for stream, newest in goal.items()
             if self.newest.get(stream, -1) < newest
         ]
-        return [f"{self.server}: {one}" for one in [*self.troubles, *behind]]
+        return [f"{self.server}: {one}" for one in [*self.problems, *behind]]
 
 
-def _newest(states: Iterable[_State]) -> dict[str, int]:
-    """Stream → the newest revision that any of them holds. A server stores only what a majority has agreed on."""
+def _newest(states: Iterable[_ServerState]) -> dict[str, int]:
+    """Return stream → newest revision on any server. A server stores only what a majority has accepted."""
     newest: dict[str, int] = {}
     for state in states:
         for stream, revision in state.newest.items():
@@ -215,27 +215,27 @@ def _newest(states: Iterable[_State]) -> dict[str, int]:
     return newest
 
 
-async def _state(server: NatsServer) -> _State:
-    health = await server.ask("healthz?js-meta-only=true")
-    said = await server.ask("jsz?streams=1")
-    if health is None or said is None:
-        return _State(server.name, ["no answer"], {})
-    troubles = [] if health.get("status") == "ok" else [str(health.get("error"))]
-    troubles += [f"{each['name']} has no leader" for each in _streams(said) if _is_leaderless(each)]
-    return _State(server.name, troubles, {each["name"]: each["state"]["last_seq"] for each in _streams(said)})
+async def _state(server: NatsServer) -> _ServerState:
+    health = await server.monitor("healthz?js-meta-only=true")
+    reply = await server.monitor("jsz?streams=1")
+    if health is None or reply is None:
+        return _ServerState(server.name, ["no answer"], {})
+    problems = [] if health.get("status") == "ok" else [str(health.get("error"))]
+    problems += [f"{each['name']} has no leader" for each in _streams(reply) if _is_leaderless(each)]
+    return _ServerState(server.name, problems, {each["name"]: each["state"]["last_seq"] for each in _streams(reply)})
 
 
 def _is_leaderless(stream: Any) -> bool:
     return "cluster" in stream and not stream["cluster"].get("leader")
 
 
-def _stream(said: Any, name: str) -> Any:
-    return next((each for each in _streams(said or {}) if each["name"] == name), None)
+def _stream(reply: Any, name: str) -> Any:
+    return next((each for each in _streams(reply or {}) if each["name"] == name), None)
 
 
 @asynccontextmanager
 async def nats_rig(folder: Path, servers: int = 1, arguments: Sequence[str] = ()) -> AsyncIterator[NatsRig]:
-    """Started and ready; ended at the end, whatever the test did to them. `arguments` are further ones for each."""
+    """Yield started servers that are ready, and end them. `arguments` are added to each server's command."""
     rig = NatsRig(folder, servers, arguments)
     try:
         await rig.start_all()
@@ -244,5 +244,5 @@ async def nats_rig(folder: Path, servers: int = 1, arguments: Sequence[str] = ()
         await rig.stop_all()
 
 
-def _streams(said: Any) -> list[Any]:
-    return [stream for account in said.get("account_details", []) for stream in account.get("stream_detail", [])]
+def _streams(reply: Any) -> list[Any]:
+    return [stream for account in reply.get("account_details", []) for stream in account.get("stream_detail", [])]

@@ -1,4 +1,4 @@
-"""Three real NATS servers that die, freeze and come back while two nodes write and read. `make test-cluster`."""
+"""Three real NATS servers, killed, frozen and restarted while two nodes write and read (`make test-cluster`)."""
 
 import asyncio
 import time
@@ -17,8 +17,8 @@ from tests.cluster.nats_rig import NatsRig, nats_rig
 pytestmark = pytest.mark.cluster
 
 LOG = "comfywarm_log"
-MORE = 40
-"""Writes that must come through after each fault."""
+WRITES = 40
+"""Writes that must succeed after each fault."""
 DOWN_S = 2.0
 PAUSE_S = 0.01
 LONGEST_S = 30.0
@@ -28,7 +28,7 @@ Role = Callable[[NatsRig], Coroutine[None, None, int]]
 
 @dataclass
 class Writer:
-    """Appends 0, 1, 2, … and counts the same up in a key; each write is tried until it is known to be done."""
+    """Append 0, 1, 2, … and write the same to a key; repeat each write until it is confirmed."""
 
     store: SharedStore
     done: int = 0
@@ -55,19 +55,19 @@ class Writer:
         await self.store.append(b"%d" % self.done, str(self.done))
 
     async def _count(self) -> None:
-        """Nobody else writes it: a conflict is with a write of ours that was in doubt, and was done."""
+        """Write the key. It has no other writer, so a conflict means that a write in doubt was applied."""
         try:
             self.revision = await self.store.put(Dataset.SERVERS, "count", b"%d" % self.done, self.revision)
         except ConflictError as error:
             kept = await self.store.get(Dataset.SERVERS, "count")
             if kept is None or kept.revision <= self.revision:
-                raise CutOffError("a frozen leader goes on, for a moment") from error
+                raise CutOffError("a leader that was frozen still answers") from error
             assert kept.value == b"%d" % self.done
             self.revision = kept.revision
 
 
 @dataclass
-class Show:
+class Workload:
     """A writer on one connection; readers of the log and of the key on another."""
 
     rig: NatsRig
@@ -76,11 +76,11 @@ class Show:
     log: Follower
     servers: Follower
 
-    async def goes_on(self, what: str) -> None:
-        """More is written, all of it is read; says how long the longest write took, and each usually."""
+    async def continue_after(self, fault: str) -> None:
+        """Check that writes and reads continue; print the duration of the median and the longest write."""
         self.writer.took.clear()
         begun, so_far = time.perf_counter(), self.writer.done
-        await until(lambda: self.writing.done() or self.writer.done >= so_far + MORE)
+        await until(lambda: self.writing.done() or self.writer.done >= so_far + WRITES)
         if self.writing.done():
             await self.writing
         wrote = time.perf_counter() - begun
@@ -89,10 +89,12 @@ class Show:
         read = time.perf_counter() - begun
         took = sorted(self.writer.took)
         usual, longest = took[len(took) // 2] * 1000, took[-1]
-        print(f"{what}: {MORE} writes {wrote:.2f} s, read {read:.2f} s, pair {usual:.2f} ms, longest {longest:.2f} s")
+        print(
+            f"{fault}: {WRITES} writes {wrote:.2f} s, read {read:.2f} s, pair {usual:.2f} ms, longest {longest:.2f} s"
+        )
 
     def check(self) -> None:
-        """Nothing was left out, nothing came twice."""
+        """Check that nothing is missing and nothing was repeated."""
         assert self.log.values == [b"%d" % i for i in range(len(self.log.kept))]
         assert [kept.revision for kept in self.log.kept] == list(range(1, len(self.log.kept) + 1))
         counts = [int(value) for value in self.servers.values]
@@ -100,7 +102,7 @@ class Show:
 
 
 @asynccontextmanager
-async def show(folder: Path) -> AsyncIterator[Show]:
+async def workload(folder: Path) -> AsyncIterator[Workload]:
     async with nats_rig(folder, servers=3) as rig:
         options = NatsOptions(urls=rig.urls)
         async with (
@@ -110,10 +112,10 @@ async def show(folder: Path) -> AsyncIterator[Show]:
             following(two, Dataset.SERVERS) as servers,
             writing(one) as (writer, task),
         ):
-            show = Show(rig, writer, task, log, servers)
-            await show.goes_on("at rest")
-            yield show
-            show.check()
+            load = Workload(rig, writer, task, log, servers)
+            await load.continue_after("start")
+            yield load
+            load.check()
 
 
 @asynccontextmanager
@@ -143,60 +145,62 @@ async def consumer_host(rig: NatsRig) -> int:
     return await rig.consumer_host(LOG)
 
 
-async def test_each_is_killed_in_turn(tmp_path: Path) -> None:
-    async with show(tmp_path) as on:
+async def test_killing_each_server_in_turn_loses_nothing(tmp_path: Path) -> None:
+    async with workload(tmp_path) as load:
         for i in range(3):
-            meta, log, consumer = await meta_leader(on.rig), await log_leader(on.rig), await consumer_host(on.rig)
-            await on.rig.kill(i)
-            await on.goes_on(f"killed {i} (JetStream is led by {meta}, the log by {log} and read at {consumer})")
-            await on.rig.start(i)
-            await on.rig.ready()
-            await on.goes_on(f"{i} is back")
+            meta, log, consumer = await meta_leader(load.rig), await log_leader(load.rig), await consumer_host(load.rig)
+            await load.rig.kill(i)
+            await load.continue_after(
+                f"killed {i} (JetStream is led by {meta}, the log by {log} and read at {consumer})"
+            )
+            await load.rig.start(i)
+            await load.rig.ready()
+            await load.continue_after(f"restarted {i}")
 
 
-async def test_whoever_has_a_part_is_killed(tmp_path: Path) -> None:
+async def test_killing_a_leader_loses_nothing(tmp_path: Path) -> None:
     async def killed(role: Role) -> None:
-        async with show(tmp_path / role.__name__) as on:
-            await on.rig.kill(await role(on.rig))
-            await on.goes_on(f"killed the {role.__name__}")
+        async with workload(tmp_path / role.__name__) as load:
+            await load.rig.kill(await role(load.rig))
+            await load.continue_after(f"killed the {role.__name__}")
 
-    await at_once(killed(role) for role in (meta_leader, log_leader, consumer_host))
+    await run_together(killed(role) for role in (meta_leader, log_leader, consumer_host))
 
 
-async def test_whoever_has_a_part_freezes(tmp_path: Path) -> None:
+async def test_freezing_a_leader_loses_nothing(tmp_path: Path) -> None:
     async def frozen(role: Role) -> None:
-        async with show(tmp_path / role.__name__) as on:
-            i = await role(on.rig)
-            on.rig.pause(i)
-            await on.goes_on(f"froze the {role.__name__}")
-            on.rig.resume(i)
-            await on.rig.ready()
-            await on.goes_on("it goes on")
+        async with workload(tmp_path / role.__name__) as load:
+            i = await role(load.rig)
+            load.rig.pause(i)
+            await load.continue_after(f"froze the {role.__name__}")
+            load.rig.resume(i)
+            await load.rig.ready()
+            await load.continue_after("resumed it")
 
-    await at_once(frozen(role) for role in (log_leader, key_leader, consumer_host))
+    await run_together(frozen(role) for role in (log_leader, key_leader, consumer_host))
 
 
-async def at_once(scenes: Iterable[Coroutine[None, None, None]]) -> None:
-    """Each over servers of its own: nearly all of it is waiting for elections."""
+async def run_together(cases: Iterable[Coroutine[None, None, None]]) -> None:
+    """Run cases concurrently, each with its own servers: they mostly wait for elections."""
     async with asyncio.TaskGroup() as tasks:
-        for scene in scenes:
-            tasks.create_task(scene)
+        for case in cases:
+            tasks.create_task(case)
 
 
-async def test_one_after_the_other_is_restarted_gently(tmp_path: Path) -> None:
-    async with show(tmp_path) as on:
+async def test_rolling_restart_loses_nothing(tmp_path: Path) -> None:
+    async with workload(tmp_path) as load:
         for i in range(3):
-            await on.rig.stop(i)
-            await on.goes_on(f"stopped {i}")
-            await on.rig.start(i)
-            await on.rig.ready()
+            await load.rig.stop(i)
+            await load.continue_after(f"stopped {i}")
+            await load.rig.start(i)
+            await load.rig.ready()
 
 
-async def test_all_are_away_for_a_while(tmp_path: Path) -> None:
-    async with show(tmp_path) as on:
-        await on.rig.stop_all()
+async def test_restart_of_all_servers_loses_nothing(tmp_path: Path) -> None:
+    async with workload(tmp_path) as load:
+        await load.rig.stop_all()
         await asyncio.sleep(DOWN_S)
         begun = time.perf_counter()
-        await on.rig.start_all()
+        await load.rig.start_all()
         print(f"ready after {time.perf_counter() - begun:.2f} s")
-        await on.goes_on("all are back")
+        await load.continue_after("restarted all")

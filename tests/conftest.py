@@ -1,4 +1,4 @@
-"""What every test needs."""
+"""Fixtures and options of every test."""
 
 import asyncio
 
@@ -7,17 +7,17 @@ from hypothesis import settings
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)  # a busy machine is slow, not wrong
 settings.load_profile("repeatable")
-"""What bars a change must be found again by whoever runs it next; `--hypothesis-profile=default` searches anew."""
+"""A failure must reproduce in the next run. `--hypothesis-profile=default` generates new examples."""
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_loop_made_in_passing() -> None:
-    """pytest-asyncio asks for the current loop before its first test; Python 3.11 would make one that nobody closes."""
+def _no_implicit_event_loop() -> None:
+    """Prevent an unclosed loop: Python 3.11 creates one when pytest-asyncio asks for the current one."""
     asyncio.set_event_loop(None)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order tests by timeout, longest first, so that no parallel worker starts a long test at the end of the run."""
+    """Order tests by timeout, longest first, so that no worker starts a long test at the end."""
     if hasattr(config, "workerinput"):
         items.sort(key=_timeout_s, reverse=True)
 

@@ -18,9 +18,9 @@ from statemachine.cli.say import Say
 from statemachine.core.log_entry import LogFilter
 from statemachine.i18n.cli import ANY_PORT, AWAY, ENDED, SOMEBODY_ELSE, SOMEBODY_ELSE_SAID
 from statemachine.settings import Settings
-from statemachine.settings.certificates import fingerprint
 from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import Mask
+from statemachine.settings.tls import fingerprint
 
 MAX_BLOCK = 16 * 1024 * 1024
 """Bytes of one event; a stream without blank lines is not ours."""

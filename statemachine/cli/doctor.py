@@ -19,7 +19,7 @@ from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.daemon.config import load_workflows
 from statemachine.settings import ServerConfig, Settings, parse_settings, resolve_servers
 from statemachine.settings.expand import expand_url
-from statemachine.settings.model import ServerEntry
+from statemachine.settings.servers import ServerEntry
 
 MAX_AT_ONCE = 16
 

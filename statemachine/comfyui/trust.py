@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from statemachine.settings import ServerConfig
-from statemachine.settings.certificates import client_context
+from statemachine.settings.tls import client_context
 
 
 class Trust:

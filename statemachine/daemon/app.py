@@ -35,9 +35,9 @@ from statemachine.fleet.fleet import Fleet
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.counters import Counters
 from statemachine.settings import ServerConfig, Settings
-from statemachine.settings.certificates import load_pair, page_context
 from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import secrets_in
+from statemachine.settings.tls import load_pair, page_context
 from statemachine.traffic.agent import answering_agent_checks
 from statemachine.warmth import Warmth
 from statemachine.web.app import build_app, build_runner

@@ -20,8 +20,8 @@ from statemachine.journal.store import JOURNAL_FILE, open_store
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.transition_log import TransitionLog
 from statemachine.settings import Settings
-from statemachine.settings.certificates import client_context
 from statemachine.settings.cluster import Cluster
+from statemachine.settings.tls import client_context
 
 LEAVES_WITHIN_S = 3.0
 """How long a daemon that ends takes at most to leave the cluster."""

@@ -89,7 +89,7 @@ class Reloader:
         try:
             fresh = await reload_config(self._source)
         except SettingsError as error:
-            self._refuse("; ".join(str(problem) for problem in error.problems))
+            self._refuse(error.summary)
             return
         before = self._active()
         if broken := newly_broken(before, fresh):

@@ -1,13 +1,13 @@
-"""What the operator wrote, checked whole before anything starts.
+"""Settings: the sections of settings.json, and the loading and validation of a settings file.
 
-The way of a settings file: `load` reads it, `environment` puts the secrets in, `model` checks every value,
-`fleet_checks` checks what only the whole can show, `servers` makes one `ServerConfig` for each server.
+A file is validated completely before anything starts. `load` reads it, `source` inserts environment variables,
+`model` validates each value, `checks` validates what involves several values, and `servers` resolves the servers.
 """
 
 from statemachine.settings.load import load_settings, parse_settings
-from statemachine.settings.model import CacheCheckSettings, Settings, json_schema
+from statemachine.settings.model import Settings, json_schema, resolve_servers
 from statemachine.settings.problems import Problem, SettingsError, SettingsFileError
-from statemachine.settings.servers import ServerConfig, resolve_servers
+from statemachine.settings.servers import CacheCheckSettings, ServerConfig
 
 __all__ = [
     "CacheCheckSettings",

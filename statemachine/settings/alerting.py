@@ -1,6 +1,6 @@
-"""The section `alerts`: who is told of which trouble, and where.
+"""The section `alerts`: rules and channels.
 
-Channels hold secrets (an apprise URL is one as a whole), so their values are never shown.
+Channels hold secrets (an apprise URL is a secret as a whole), so their values are never shown.
 """
 
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from statemachine.core.vocabulary import Reason
 from statemachine.settings.values import Name, Seconds, Section, Whole
 
 AlertState = Literal["unknown", "checking", "cold", "auto_executing", "submitting", "warming", "unreachable", "failed"]
-"""Every state but `loaded`, which is no trouble, and `paused`, in which an operator wants quiet."""
+"""All states except `loaded` and `paused`."""
 
 AlertNotice = Literal["fleet_vanished", "journal_unavailable", "settings_refused", "node_cut_off"]
-"""The notices that begin something."""
+"""The notices that start a condition; each has another notice that ends it."""
 
 MAX_ITEMS = 100
 MIN_SECRET = 16
@@ -24,7 +24,7 @@ APPRISE_ALLOWED = "a URL that apprise understands, such as ${FEISHU_URL} with fe
 
 
 def _check_service(url: SecretStr) -> SecretStr:
-    """Imported where it is needed: most fleets set no alerts, and apprise takes 40 MB."""
+    # Most fleets set no alerts, and apprise takes 40 MB.
     from statemachine.settings.apprise_urls import is_understood  # noqa: PLC0415
 
     if not is_understood(url.get_secret_value()):
@@ -45,11 +45,11 @@ def _check_webhook(url: SecretStr) -> SecretStr:
 
 def _check_secret(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < MIN_SECRET:
-        raise ValueError(f"at least {MIN_SECRET} characters, best random ones")
+        raise ValueError(f"at least {MIN_SECRET} characters, preferably random")
     return secret
 
 
-def _at_least_one(message: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
+def _unique_names(message: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
     def check(names: tuple[str, ...]) -> tuple[str, ...]:
         if not names or len(set(names)) < len(names):
             raise ValueError(message)
@@ -64,42 +64,42 @@ WebhookSecret = Annotated[SecretStr, Field(max_length=1000), AfterValidator(_che
 
 
 class AlertRule(Section):
-    """One kind of trouble, and who is told of it. What is left empty lets everything pass."""
+    """What to alert about, and where to send it. An empty list matches everything."""
 
     name: Name
-    """The rule's name, in messages and in what has been told: a rule with a new name tells anew."""
+    """Name in messages; unique. Sent alerts are recorded under it, so a renamed rule sends again."""
     states: Annotated[tuple[AlertState, ...], Field(max_length=MAX_ITEMS)] = ()
-    """States of a server that are trouble. Empty: all but loaded and paused."""
+    """Server states to alert about. Empty: all except loaded and paused."""
     reasons: Annotated[tuple[Reason, ...], Field(max_length=MAX_ITEMS)] = ()
-    """Reason codes, one of which the state must have. Empty: any."""
+    """Reason codes of these states. Empty: all."""
     groups: Annotated[tuple[Name, ...], Field(max_length=MAX_ITEMS)] = ()
     """Groups of servers. Empty: all."""
     notices: Annotated[tuple[AlertNotice, ...], Field(max_length=MAX_ITEMS)] = ()
-    """Notices, which concern no single server. With them and without states and reasons, a rule is about them only."""
+    """Notices, which concern no single server. A rule with notices and without states and reasons covers only them."""
     for_s: Annotated[Seconds, Field(ge=0, le=604_800)] = 120
-    """How long the trouble must last, without a break, before anybody is told. Seconds."""
+    """How long the condition must last without interruption before the alert is sent, in seconds."""
     to: Annotated[
         tuple[Name, ...],
         Field(max_length=MAX_ITEMS, json_schema_extra={"minItems": 1}),
-        AfterValidator(_at_least_one("at least one channel, and each once")),
+        AfterValidator(_unique_names("at least one channel, and each only once")),
     ]
-    """Names of channels."""
+    """Names of the channels that receive the message."""
 
     @property
     def is_about_servers(self) -> bool:
-        """Whether servers are looked at, and not only notices."""
+        """Whether the rule covers servers, not only notices."""
         return bool(self.states or self.reasons or not self.notices)
 
 
 class AlertChannel(Section):
-    """Where messages go: services of apprise, or a webhook."""
+    """Where messages are sent: apprise services, or a webhook."""
 
     apprise: Annotated[tuple[ServiceUrl, ...], Field(max_length=MAX_ITEMS)] = ()
-    """URLs in apprise's syntax; each gets every message. Keep them in the environment: "${FEISHU_URL}"."""
+    """URLs in apprise's syntax; each receives every message. Keep them in the environment: "${FEISHU_URL}"."""
     webhook: WebhookUrl | None = None
-    """http or https URL that each message is posted to as JSON, signed."""
+    """http or https URL that receives each message as signed JSON in a POST."""
     secret: WebhookSecret | None = None
-    """Key of the webhook's signature."""
+    """Key of the webhook's signature; required with `webhook`."""
 
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
@@ -111,17 +111,17 @@ class AlertChannel(Section):
 
 
 class Alerts(Section):
-    """Who is told of trouble. Without rules nobody is."""
+    """Alerts about servers and notices. Without rules, none are sent."""
 
     rules: Annotated[tuple[AlertRule, ...], Field(max_length=MAX_ITEMS)] = ()
-    """What counts as trouble, and for whom."""
+    """What to alert about, and where to send it."""
     channels: Annotated[dict[Name, AlertChannel], Field(max_length=MAX_ITEMS)] = Field(default={})
-    """Where messages can go, by name."""
+    """Where to send messages, by name."""
     recovery: bool = True
-    """Whether the end of a trouble is told too."""
+    """Whether to send a message when an alert resolves."""
     gather_s: Annotated[Seconds, Field(ge=0, le=600)] = 15
-    """How long a message waits for others of the same cause. Seconds."""
+    """How long a message waits for others with the same cause, in seconds."""
     max_messages: Annotated[Whole, Field(ge=1, le=1000)] = 10
-    """Messages that a channel gets within `window_s`; the last of them sums up what else there is to tell."""
+    """Messages to each address of a channel within `window_s`; the last one summarizes what is left."""
     window_s: Annotated[Seconds, Field(ge=1, le=86_400)] = 600
-    """The time that `max_messages` is counted over. Seconds."""
+    """Time window of `max_messages`, in seconds."""

@@ -1,16 +1,19 @@
-"""Services of apprise, from their URLs. Importing this imports apprise, which is large: only where alerts are set."""
+"""Apprise services by URL.
+
+Importing this module imports apprise, which takes 40 MB, so it is imported only if alerts are set.
+"""
 
 import logging
 
 from apprise import Apprise, AppriseAsset, NotifyBase
 
-# Their warnings and debug lines hold tokens and whole URLs; what went wrong is told by ourselves, without them.
+# Their warnings and debug lines hold tokens and whole URLs. comfywarm reports failures itself, without them.
 for _name in ("apprise", "urllib3"):
     logging.getLogger(_name).propagate = False
 
 
 def new_asset() -> AppriseAsset:
-    """Apprise as we use it: no files, no keys, no pictures from elsewhere, no redirects, time limits of our own."""
+    """Return apprise's options: no files, keys, remote images or redirects, and no time limits of its own."""
     return AppriseAsset(
         service_timeout=0,
         app_id="comfywarm",
@@ -26,13 +29,13 @@ def new_asset() -> AppriseAsset:
 
 
 def service_of(url: str) -> NotifyBase | None:
-    """The service that a URL names, or None where apprise does not understand it."""
+    """Return the service of a URL, or None if apprise does not accept it."""
     try:
         return Apprise.instantiate(url, asset=new_asset())
-    except Exception:  # a plug-in's own parser, given anything that a person may write
+    except Exception:  # a plug-in's own parser may raise anything for arbitrary text
         return None
 
 
 def is_understood(url: str) -> bool:
-    """Whether apprise knows the URL's service and all that the service must know is there."""
+    """Whether apprise knows the URL's service and the URL is complete."""
     return service_of(url) is not None

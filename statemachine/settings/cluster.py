@@ -1,4 +1,4 @@
-"""Several daemons over one fleet: where they meet, and under which names."""
+"""The section `cluster`: how several daemons share a fleet through NATS."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def _check_url(url: SecretStr) -> SecretStr:
     return url
 
 
-def _check_some(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+def _check_not_empty(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if not urls:
         raise ValueError("at least one URL")
     return urls
@@ -27,34 +27,34 @@ def _check_some(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
 
 def _check_prefix(prefix: str) -> str:
     if not _PREFIX.fullmatch(prefix):
-        raise ValueError("a small letter, then up to 30 small letters, digits, _ and -")
+        raise ValueError("a lowercase letter, then up to 30 lowercase letters, digits, _ and -")
     return prefix
 
 
 class Cluster(Section):
-    """Daemons with the same `nats` and `prefix` share their servers out among themselves. Needs comfywarm[cluster]."""
+    """Daemons with the same `nats` and `prefix` share a fleet. Needs comfywarm[cluster]."""
 
     nats: Annotated[
         tuple[Annotated[SecretStr, AfterValidator(_check_url)], ...],
         Field(max_length=20, json_schema_extra={"minItems": 1}),
-        AfterValidator(_check_some),
+        AfterValidator(_check_not_empty),
     ]
     """URLs of NATS servers with JetStream. Keep passwords in the environment: "nats://comfywarm:${NAME}@192.0.2.1"."""
     node: Name
-    """This daemon's name, which no other one of the cluster may have."""
+    """This daemon's name. It must be unique in the cluster and must not change across restarts."""
     prefix: Annotated[str, AfterValidator(_check_prefix)] = "comfywarm"
-    """How the names of streams, buckets and subjects begin. Fleets that are not one need different ones."""
+    """Prefix of streams, buckets and subjects. Separate fleets need different prefixes."""
     lease_s: Annotated[Seconds, Field(ge=1, le=300)] = 20
-    """How long a node that is not heard of keeps its servers. It stops submitting a fifth of that earlier.
-    NATS needs up to 9 s to elect a stream's leader; a lease should last longer than that."""
+    """How long a silent node keeps its servers, in seconds. It stops submitting a fifth of that earlier.
+    Use more than 9 s, the time NATS may need to elect a stream's leader. The same on all nodes."""
     replicas: Literal[1, 3, 5] = 3
-    """How many NATS servers keep each message, when streams and buckets are made."""
+    """Number of NATS servers that store each message. Used only when a stream or bucket is created."""
     credentials: Folder | None = None
-    """NATS credentials file (.creds), from the settings file's folder."""
+    """NATS credentials file (.creds). A relative path starts at the settings file's folder."""
     tls: Tls = Tls()
-    """Whom to believe behind tls:// URLs."""
+    """How the certificates of tls:// URLs are verified."""
 
     def below(self, folder: Path) -> Self:
-        """The same with absolute paths, relative ones being taken from the folder."""
+        """Return a copy with absolute paths; relative ones start at the folder."""
         credentials = self.credentials and folder / self.credentials
         return self.model_copy(update={"credentials": credentials, "tls": self.tls.below(folder)})

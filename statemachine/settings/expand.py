@@ -1,8 +1,7 @@
-"""One line of settings for a rack of servers: `[a-b]` and `[a-b:step]` in the host and the port of a URL.
+"""Ranges in the URLs of servers: `[a-b]` and `[a-b:step]` in the host and the port.
 
-Parsing never expands, so a range of a billion servers is refused without being built. Ranges only ascend, so
-a template whose first and last server are right is right for all between them. No message quotes the URL: it
-may hold a secret.
+Parsing does not expand, so a range of a billion servers is refused without being built. Ranges ascend, so a
+template is valid if its first and its last server are. Errors do not quote the URL, which may hold a secret.
 """
 
 import ipaddress
@@ -27,7 +26,7 @@ _HOSTNAME = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]{0,62})(\.[a-z0-9_]([a
 
 @dataclass(frozen=True, slots=True)
 class ServerUrl:
-    """One server's address: `url` without trailing slash and default port, `host` without brackets."""
+    """The address of one server: `url` without trailing slash and default port, `host` without brackets."""
 
     url: str
     host: str
@@ -41,7 +40,7 @@ class ServerUrl:
 
 @dataclass(frozen=True, slots=True)
 class UrlTemplate:
-    """A URL in which ranges may stand: `texts` is around them, one more than there are `ranges`."""
+    """A URL with ranges. `texts` has the parts around them, one more than there are `ranges`."""
 
     scheme: str
     texts: tuple[str, ...]
@@ -52,12 +51,12 @@ class UrlTemplate:
         return math.prod(len(numbers) for numbers in self.ranges)
 
     def urls(self) -> Iterator[ServerUrl]:
-        """The product of all ranges, in order, the last one running fastest."""
+        """Yield the product of all ranges in order; the last range varies fastest."""
         for chosen in itertools.product(*(numbers.texts() for numbers in self.ranges)):
             yield self._url(chosen)
 
     def check_ends(self) -> None:
-        """ValueError where the first or the last server has no possible host or port."""
+        """Raise ValueError if the first or the last server has an invalid host or port."""
         first = tuple(numbers.text(numbers.first) for numbers in self.ranges)
         last = tuple(numbers.text(numbers.last) for numbers in self.ranges)
         for chosen in dict.fromkeys((first, last)):
@@ -70,7 +69,7 @@ class UrlTemplate:
 
 @dataclass(frozen=True, slots=True)
 class NumberRange:
-    """`[first-stop:step]`, both ends included. Leading zeros in `first` keep the width: 01, 02 … 10."""
+    """`[first-stop:step]`, inclusive. Leading zeros in `first` set the width: 01, 02 … 10."""
 
     first: int
     stop: int
@@ -92,32 +91,32 @@ class NumberRange:
 
 
 def parse_template(text: str) -> UrlTemplate:
-    """The template of a `url` setting; ValueError says what is allowed instead."""
+    """Return the template of a `url` setting. Raises ValueError, whose text says what is allowed."""
     template = _template(text)
     template.check_ends()
     return template
 
 
 def count_servers(text: str) -> int:
-    """How many servers a `url` setting stands for, of which `parse_template` has no complaint. Expands nothing."""
+    """Return the number of servers of a valid `url` setting, without expanding it."""
     return len(_template(text))
 
 
 def expand_url(text: str) -> tuple[ServerUrl, ...]:
-    """Every server that a `url` setting stands for, in order; ValueError as `parse_template`."""
+    """Return every server of a `url` setting, in order. Raises ValueError like `parse_template`."""
     return tuple(_template(text).urls())
 
 
 def _template(text: str) -> UrlTemplate:
-    """The template, whose first and last server may still be impossible."""
+    """Return the template without checking its first and last server."""
     found = _PARTS.fullmatch(text)
     if found is None:
-        raise ValueError("http://HOST:PORT or https://HOST:PORT, with a path prefix if need be, and no ? or #")
+        raise ValueError("http://HOST:PORT or https://HOST:PORT, optionally with a path prefix, without ? and #")
     if "@" in found["authority"]:
         raise ValueError('a URL without a user name or password: put them into "headers", as "${NAME}"')
     prefix = (found["prefix"] or "").rstrip("/")
     if not _PREFIX.fullmatch(prefix):
-        raise ValueError("a path prefix of plain URL characters (ranges stand only in the host and the port)")
+        raise ValueError("a path prefix of plain URL characters (ranges are allowed only in the host and the port)")
     texts, ranges = _split_ranges(found["authority"])
     template = UrlTemplate(found["scheme"].lower(), texts, ranges, prefix)
     check_count(len(template))
@@ -125,16 +124,16 @@ def _template(text: str) -> UrlTemplate:
 
 
 def check_count(count: int) -> None:
-    """The limit of one settings file."""
+    """Raise ValueError if there are too many servers for one settings file."""
     if count > MAX_SERVERS:
-        raise ValueError(f"at most {MAX_SERVERS} servers in one settings file, and this makes {count}")
+        raise ValueError(f"at most {MAX_SERVERS} servers in one settings file, not {count}")
 
 
 def parse_address(scheme: str, authority: str, prefix: str) -> ServerUrl:
-    """One server's address, without ranges."""
+    """Return the address of one server from the parts of a URL without ranges."""
     parts = _AUTHORITY.fullmatch(authority.lower())
     if parts is None:
-        raise ValueError("HOST or HOST:PORT; inside [ ] a range like [144-150] or [8188-8488:100], or an IPv6 address")
+        raise ValueError("HOST or HOST:PORT; in brackets a range like [144-150] or [8188-8488:100], or an IPv6 address")
     default = DEFAULT_PORTS[scheme]
     port = int(parts["port"] or default)
     if not 1 <= port <= MAX_PORT:
@@ -145,18 +144,18 @@ def parse_address(scheme: str, authority: str, prefix: str) -> ServerUrl:
 
 
 def bracketed(host: str) -> str:
-    """A host as a URL writes it."""
+    """Return the host as in a URL, with brackets around an IPv6 address."""
     return f"[{host}]" if ":" in host else host
 
 
 def host_and_port(url: str) -> str:
-    """Where a server's URL connects to, also where it leaves the port out."""
+    """Return host:port of a server's URL, with the default port if it has none."""
     parts = urlsplit(url)
     return f"{bracketed(parts.hostname or '')}:{parts.port or DEFAULT_PORTS[parts.scheme]}"
 
 
 def _split_ranges(authority: str) -> tuple[tuple[str, ...], tuple[NumberRange, ...]]:
-    """The texts around the ranges, and the ranges. An IPv6 address in brackets has no `-` and stays text."""
+    """Return the texts around the ranges, and the ranges. An IPv6 address has no `-` and stays text."""
     texts, ranges, end = [], [], 0
     for found in _RANGE.finditer(authority):
         texts.append(authority[end : found.start()])
@@ -182,9 +181,9 @@ def _ipv6(host: str) -> str:
 
 
 def _ipv4_or_name(host: str) -> str:
-    """A host whose last label is a number can only be meant as an IPv4 address.
+    """Return the host in its normal form. If its last label is a number it must be an IPv4 address.
 
-    The system reads it eight times faster than `ipaddress`, which counts where there are thousands.
+    `inet_pton` is eight times faster than `ipaddress`, which matters for thousands of servers.
     """
     if host.rpartition(".")[2].isdecimal():
         try:

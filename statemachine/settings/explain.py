@@ -1,18 +1,17 @@
-"""From pydantic's errors to sentences for the author of the settings file, without any secret in them."""
+"""Turns pydantic's errors into problems of the settings file, without secrets."""
 
 import difflib
-from dataclasses import dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from statemachine.settings.model import Settings
-from statemachine.settings.problems import SECRET_KEYS, KeyPath, Problem, describe, dotted, shortened
+from statemachine.settings.problems import KeyPath, Problem, dotted, shortened
+from statemachine.settings.source import SettingsSource
 
-_KEY_MARK = "[key]"  # pydantic's last step where the key of an object is at fault, and not its value
+_KEY_MARK = "[key]"  # pydantic's last step if the key of an object is invalid, not its value
 _ALLOWED = {
-    "missing": "this key must be given",
     "model_type": "an object",
     "dict_type": "an object",
     "tuple_type": "a list",
@@ -31,51 +30,20 @@ _PREFIXES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
-    """The settings as written, with the environment put in, and where it was put in."""
-
-    data: object
-    secret_paths: frozenset[KeyPath]
-
-    def problem(self, path: KeyPath, allowed: str, *, found: str | None = None) -> Problem:
-        """A problem at `path`; `found` where it is not simply the value that stands there."""
-        path = self._as_written(path)
-        value = self._value(path)
-        return Problem(dotted(path), found or describe(value, secret=self.is_secret(path)), allowed)
-
-    def is_secret(self, path: KeyPath) -> bool:
-        """Whether the value at `path` came from the environment, or is secret wherever it came from."""
-        prefixes = {path[:length] for length in range(len(path) + 1)}
-        return not SECRET_KEYS.isdisjoint(path) or not self.secret_paths.isdisjoint(prefixes)
-
-    def _as_written(self, path: KeyPath) -> KeyPath:
-        """A server that is a plain string has no key `url` in the file."""
-        is_short_form = len(path) > 1 and isinstance(self._value(path[:-1]), str)
-        return path[:-1] if is_short_form else path
-
-    def _value(self, path: KeyPath) -> object:
-        value: Any = self.data
-        for part in path:
-            try:
-                value = value[part]
-            except (KeyError, IndexError, TypeError):
-                return None
-        return value
+def explain(error: ValidationError, source: SettingsSource) -> list[Problem]:
+    """Return one problem for each of pydantic's errors."""
+    return [_problem(details, source) for details in error.errors(include_url=False)]
 
 
-def explain(error: ValidationError, written: Written) -> list[Problem]:
-    """One problem for each of pydantic's."""
-    return [_problem(details, written) for details in error.errors(include_url=False)]
-
-
-def _problem(details: ErrorDetails, written: Written) -> Problem:
+def _problem(details: ErrorDetails, source: SettingsSource) -> Problem:
     path, kind = details["loc"], details["type"]
     if kind == "extra_forbidden":
-        return written.problem(path, _suggestion(path), found="a key that does not exist")
+        return Problem(dotted(source.path_in_file(path)), "unknown key", _suggestion(path))
+    if kind == "missing":
+        return Problem(dotted(source.path_in_file(path)), "required key is missing", "add it")
     if path[-1:] == (_KEY_MARK,):
-        return written.problem(path[:-1], _allowed(details), found="this name")
-    return written.problem(path, _allowed(details), found="nothing" if kind == "missing" else None)
+        return source.problem(path[:-1], _allowed(details), found="this name")
+    return source.problem(path, _allowed(details))
 
 
 def _allowed(details: ErrorDetails) -> str:
@@ -86,23 +54,23 @@ def _allowed(details: ErrorDetails) -> str:
 
 
 def _suggestion(path: KeyPath) -> str:
-    """The key that was probably meant, or all there are."""
-    keys = _keys_beside(path)
+    """Return the key that was probably meant, or all known keys."""
+    keys = _known_keys(path)
     close = difflib.get_close_matches(shortened(str(path[-1])), keys, n=1)
-    return f'did you mean "{close[0]}"?' if close else ", ".join(keys)
+    return f'did you mean "{close[0]}"?' if close else f"known keys: {', '.join(keys)}"
 
 
-def _keys_beside(path: KeyPath) -> list[str]:
-    """The keys that the model knows where the last step of `path` was tried."""
+def _known_keys(path: KeyPath) -> list[str]:
+    """Return the keys of the section that holds the last step of `path`."""
     model: type[BaseModel] = Settings
     for part in path[:-1]:
-        if part in model.model_fields:  # the names of channels, for example, are nobody's fields
+        if part in model.model_fields:  # not so for list indices and the names of channels
             model = _model_in(model.model_fields[str(part)].annotation) or model
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """The section that a field holds, also as an optional one or as a list."""
+    """Return the section that a field holds, directly, optionally or in a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     found = (_model_in(inner) for inner in get_args(annotation))

@@ -1,4 +1,4 @@
-"""The one door into the settings: whatever comes in, `Settings` or `SettingsError` comes out."""
+"""Loads settings: returns `Settings` or raises `SettingsError`, whatever the input is."""
 
 import codecs
 from collections.abc import Mapping
@@ -7,55 +7,52 @@ from pathlib import Path
 import orjson
 from pydantic import ValidationError
 
-from statemachine.settings.certificates import check_certificates
-from statemachine.settings.environment import EnvironmentExpansion
-from statemachine.settings.explain import Written, explain
-from statemachine.settings.fleet_checks import check_alerts, check_fleet
+from statemachine.settings.checks import check_alerts, check_certificates, check_fleet
+from statemachine.settings.explain import explain
 from statemachine.settings.model import Settings
-from statemachine.settings.problems import Problem, SettingsError, SettingsFileError
+from statemachine.settings.problems import Problem, SettingsError, SettingsFileError, wrong_value
+from statemachine.settings.source import SettingsSource, expand_environment
 
 
 def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
-    """The settings of a JSON file; SettingsError holds all that is wrong with them.
+    """Return the settings of a JSON file. Raises SettingsError.
 
-    Relative folders are taken from where `path` itself stands, not from where a symbolic link leads.
+    Relative paths start at the folder of `path` itself, even if it is a symbolic link.
     """
     return parse_settings(_read_json(path), path.absolute().parent, environ)
 
 
 def parse_settings(data: object, base_dir: Path, environ: Mapping[str, str]) -> Settings:
-    """The settings in decoded JSON; SettingsError holds all that is wrong with them."""
-    expansion = EnvironmentExpansion(environ)
-    expanded = expansion.expand(data)
-    written = Written(expanded, frozenset(expansion.secret_paths))
-    settings, problems = _validate(written)
-    reported = {problem.path for problem in expansion.problems}
-    problems = expansion.problems + [problem for problem in problems if problem.path not in reported]
+    """Return the settings of decoded JSON. Raises SettingsError."""
+    source, problems = expand_environment(data, environ)
+    settings, more = _validate(source)
+    reported = {problem.path for problem in problems}
+    problems += [problem for problem in more if problem.path not in reported]
     if problems or settings is None:
         raise SettingsError(tuple(problems))
     settings = _with_absolute_paths(settings, base_dir)
-    if problems := check_certificates(settings, written):
+    if problems := check_certificates(settings, source):
         raise SettingsError(tuple(problems))
     return settings
 
 
 def _read_json(path: Path) -> object:
-    """Raises outside of `except`: an exception's context would carry the file's text and its secrets."""
+    """Raise outside of `except`: an exception's context would hold the file's text with its secrets."""
     try:
         return orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
     except OSError as error:
         raise SettingsFileError(path, error) from None
     except orjson.JSONDecodeError as error:
-        problem = Problem(f"{path}:{error.lineno}:{error.colno}", f"no JSON ({error.msg})", "JSON in UTF-8")
+        problem = wrong_value(f"{path}:{error.lineno}:{error.colno}", f"invalid JSON ({error.msg})", "JSON in UTF-8")
     raise SettingsError((problem,))
 
 
-def _validate(written: Written) -> tuple[Settings | None, list[Problem]]:
+def _validate(source: SettingsSource) -> tuple[Settings | None, list[Problem]]:
     try:
-        settings = Settings.model_validate(written.data)
+        settings = Settings.model_validate(source.data)
     except ValidationError as error:
-        return None, explain(error, written)
-    return settings, check_fleet(settings, written) + check_alerts(settings, written)
+        return None, explain(error, source)
+    return settings, check_fleet(settings, source) + check_alerts(settings, source)
 
 
 def _with_absolute_paths(settings: Settings, base_dir: Path) -> Settings:

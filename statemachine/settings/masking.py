@@ -1,6 +1,6 @@
-"""Hides our secrets in what others send back, and in the log.
+"""Masks secrets of the settings in answers of servers and in the log.
 
-A proxy's error page, for example, may quote the request's headers, and a library's exception a whole URL.
+A proxy's error page may quote the request's headers, for example, and a library's exception a whole URL.
 """
 
 import base64
@@ -12,15 +12,15 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, SecretStr
 
 SHORTEST = 8
-"""Characters. Shorter values may be a part of anything that a server says, and hiding them would garble it."""
+"""Characters. Shorter values may be part of ordinary text, and masking them would garble it."""
 
 _SHOWN = "***"
 _PLAIN = (str, int, float, type(None))
-"""What holds no secret. Most of a large fleet's settings is, and to look into each took a tenth of a second."""
+"""Types without secrets. Most values of a large fleet's settings have them; visiting each took 0.1 s."""
 
 
 class Mask:
-    """Replaces each secret, and what a header's secret consists of, with three asterisks."""
+    """Replaces each secret, and the secret parts of header values and URLs, with three asterisks."""
 
     __slots__ = ("_words",)
 
@@ -29,32 +29,32 @@ class Mask:
         self._words = sorted((word for word in words if len(word) >= SHORTEST), key=len, reverse=True)
 
     def __bool__(self) -> bool:
-        """Whether there is anything to hide."""
+        """Whether there is anything to mask."""
         return bool(self._words)
 
     def text(self, text: str) -> str:
-        """The text without secrets."""
+        """Return the text without secrets."""
         for word in self._words:
             text = text.replace(word, _SHOWN)
         return text
 
     def data(self, data: bytes) -> bytes:
-        """The bytes, which are text in UTF-8 or anything else, without secrets."""
+        """Return the bytes, in UTF-8 or any other form, without secrets."""
         for word in self._words:
             data = data.replace(word.encode(), _SHOWN.encode())
         return data
 
 
 def secrets_in(value: object) -> Iterator[SecretStr]:
-    """Every secret in a section of the settings, or in the whole of them."""
+    """Yield every secret in a section of the settings, or in all of them."""
     if isinstance(value, SecretStr):
         yield value
-    for inner in _held_by(value):
+    for inner in _children(value):
         if not isinstance(inner, _PLAIN):
             yield from secrets_in(inner)
 
 
-def _held_by(value: object) -> Iterable[object]:
+def _children(value: object) -> Iterable[object]:
     if isinstance(value, BaseModel):
         return [inner for _, inner in value]
     if isinstance(value, list | tuple):
@@ -63,13 +63,16 @@ def _held_by(value: object) -> Iterable[object]:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    """The secret, the parts that are secret by themselves, and how JSON and URLs write them."""
+    """Yield the secret and its secret parts, each also as encoded in JSON and in URLs."""
     for part in {secret, *_parts(secret)}:
         yield from (part, json.dumps(part)[1:-1], quote(part, safe=""))
 
 
 def _parts(secret: str) -> Iterator[str]:
-    """`Bearer TOKEN` → TOKEN, `Basic …` → user:password and password, `a=b; c=d` → b and d, a URL → path and login."""
+    """Yield the secret parts.
+
+    `Bearer TOKEN` → TOKEN, `Basic …` → user:password and password, `a=b; c=d` → b and d, a URL → path and login.
+    """
     scheme, _, credentials = secret.partition(" ")
     yield credentials
     if scheme.lower() == "basic":
@@ -77,7 +80,7 @@ def _parts(secret: str) -> Iterator[str]:
         yield from (pair, pair.partition(":")[2])
     yield secret.partition("://")[2].partition("/")[2]
     login = secret.partition("://")[2].rpartition("@")[0]
-    yield from (part for said in (login, unquote(login)) for part in (said, said.partition(":")[2]))
+    yield from (part for text in (login, unquote(login)) for part in (text, text.partition(":")[2]))
     yield from (cookie.partition("=")[2].strip() for cookie in secret.split(";"))
 
 

@@ -1,7 +1,7 @@
-"""What is wrong with a settings file, so that its author can put it right.
+"""Errors in a settings file, with what the operator needs to fix them.
 
-SettingsError (ValueError)   the only exception that leaves `statemachine.settings`
-    problems                 one `Problem` for each fault, all of them at once
+SettingsError (ValueError)   the only exception that `statemachine.settings` raises
+    problems                 one `Problem` for each error, all of them at once
 SettingsFileError            the file does not exist or cannot be read
 """
 
@@ -26,23 +26,33 @@ _CREDENTIALS = re.compile(r"(?<=//).*@|(?<=\?).*", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One fault. `path` is like `servers[2].cache_check.kind`; file:line:column where the file is no JSON."""
+    """One error. `path` is like `servers[2].cache_check.kind`, or file:line:column for invalid JSON."""
 
     path: str
-    found: str
-    allowed: str
+    fault: str
+    remedy: str
 
     @override
     def __str__(self) -> str:
-        return f"{self.path}: found {self.found}; allowed: {self.allowed}"
+        return f"{self.path}: {self.fault}; {self.remedy}"
+
+
+def wrong_value(path: str, found: str, allowed: str) -> Problem:
+    """Return the problem of a value that is not allowed."""
+    return Problem(path, f"found {found}", f"allowed: {allowed}")
 
 
 class SettingsError(ValueError):
-    """The settings cannot be used. `problems` is never empty; the text is a list for people."""
+    """The settings are invalid. `problems` is never empty; the text lists them."""
 
     def __init__(self, problems: tuple[Problem, ...]) -> None:
         super().__init__(problems)
         self.problems = problems
+
+    @property
+    def summary(self) -> str:
+        """All problems on one line."""
+        return "; ".join(str(problem) for problem in self.problems)
 
     @override
     def __str__(self) -> str:
@@ -55,26 +65,36 @@ class SettingsError(ValueError):
 
 
 class SettingsFileError(SettingsError):
-    """The settings file does not exist or cannot be read. The text names the remedy."""
+    """The settings file does not exist or cannot be read."""
 
     def __init__(self, path: Path, error: OSError) -> None:
-        cause = (error.strerror or type(error).__name__).lower()
-        super().__init__((Problem(str(path), cause, "a readable settings file"),))
-        self._sentence = f"{path} not found" if isinstance(error, FileNotFoundError) else f"cannot read {path}: {cause}"
+        cause = os_error_text(error).lower()
+        super().__init__((Problem(str(path), cause, "pass the path of a readable settings file"),))
+        self._summary = f"{path} not found" if isinstance(error, FileNotFoundError) else f"cannot read {path}: {cause}"
+
+    @property
+    @override
+    def summary(self) -> str:
+        return self._summary
 
     @override
     def __str__(self) -> str:
-        return f"{self._sentence}; pass --settings FILE or try `comfywarm serve --demo`"
+        return f"{self._summary}; pass --settings FILE or try `comfywarm serve --demo`"
+
+
+def os_error_text(error: OSError) -> str:
+    """Return the system's message without its number."""
+    return error.strerror or type(error).__name__
 
 
 def dotted(path: KeyPath) -> str:
-    """A key path for people: `servers[2].headers.Authorization`; keys that are not plain are quoted."""
+    """Return a key path as text: `servers[2].headers.Authorization`; keys that are not plain are quoted."""
     text = "".join(_step(part) for part in path)
     return text.removeprefix(".") or "(the whole file)"
 
 
 def describe(value: object, *, secret: bool = False) -> str:
-    """What was found. Never a secret, the inside of an object or a list, a URL's password or its query."""
+    """Describe a value, without the contents of objects and lists and without secret parts of URLs."""
     if secret:
         return MASK
     if isinstance(value, Mapping):
@@ -89,13 +109,13 @@ def describe(value: object, *, secret: bool = False) -> str:
 def _describe_scalar(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, int) and value.bit_length() > MAX_SHOWN_BITS:  # repr() refuses the largest ones
+    if isinstance(value, int) and value.bit_length() > MAX_SHOWN_BITS:  # repr() raises for the largest integers
         return "a very large number"
     return shortened(repr(value)) if isinstance(value, int | float) else f"a {type(value).__name__}"
 
 
 def shortened(text: str) -> str:
-    """Bounded, so that one absurd value does not hide the other problems."""
+    """Return the text, cut to a length at which one long value does not hide the other problems."""
     return text if len(text) <= MAX_SHOWN_CHARACTERS else text[: MAX_SHOWN_CHARACTERS - 1] + "…"
 
 

@@ -1,19 +1,71 @@
-"""From entries, which may stand for a rack each, to one complete configuration a server."""
+"""The entries of `servers` and the configuration of each server that they expand to."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
+from functools import cached_property
+from typing import Annotated, Literal
 
-from pydantic import SecretStr
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
-from statemachine.settings.expand import ServerUrl
-from statemachine.settings.model import CacheCheckSettings, ServerEntry, Settings
+from statemachine.settings.expand import ServerUrl, expand_url, parse_template
 from statemachine.settings.tls import Tls
+from statemachine.settings.values import Headers, Name, Route, Section, WorkflowNames
+
+
+class CacheCheckSettings(Section):
+    """How comfywarm asks a server what its cache holds."""
+
+    kind: Literal["auto", "node", "text", "inspire", "history"] = "auto"
+    """node: comfywarm's companion node, which also reports every change. text: a plug-in's route that answers in
+    words. inspire: Inspire-Pack's list. history: the last warm-up in the history of a server without plug-ins.
+    auto: the first of these that the server offers."""
+    path: Route = "/cache/check"
+    """Route for the kinds node and text, including when auto tries them."""
+
+
+class ServerEntry(Section):
+    """One server, or several by ranges."""
+
+    url: Annotated[str, Field(max_length=2000)]
+    """http or https URL. [a-b] and [a-b:step] in the host and the port stand for many servers."""
+    group: Name = "default"
+    """Group under which the servers are shown and counted."""
+    name: Name | None = None
+    """The server's name, only if the URL stands for one server. Default: host:port."""
+    workflows: WorkflowNames | None = None
+    """Workflows for these servers, instead of the top-level `workflows`."""
+    cache_check: CacheCheckSettings | None = None
+    """Cache check for these servers; the top-level `cache_check` provides the defaults."""
+    headers: Headers = Field(default_factory=dict)
+    """HTTP headers for every request to these servers. Keep secrets in the environment: "Bearer ${NAME}"."""
+    tls: Tls | None = None
+    """How the certificates of these servers are verified, instead of the top-level `tls`."""
+
+    @field_validator("url")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        parse_template(url)
+        return url
+
+    @cached_property
+    def addresses(self) -> tuple[ServerUrl, ...]:
+        """Every server of `url`, in order. Cached: expanding thousands of URLs takes a second."""
+        return expand_url(self.url)
+
+
+def _entry_of(value: object) -> object:
+    """Return the entry's data; a plain string is an entry with only a URL."""
+    if not isinstance(value, str | dict | ServerEntry):
+        raise ValueError('a URL, or an object with a "url"')  # noqa: TRY004  pydantic reports only ValueError
+    return {"url": value} if isinstance(value, str) else value
+
+
+UrlOrEntry = Annotated[ServerEntry, BeforeValidator(_entry_of, json_schema_input_type=str | ServerEntry)]
 
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """All that the settings say about one server. `url` has no trailing slash; `host` has no port."""
+    """The complete configuration of one server. `url` has no trailing slash; `host` has no port."""
 
     name: str
     url: str
@@ -25,26 +77,8 @@ class ServerConfig:
     tls: Tls
 
 
-def resolve_servers(settings: Settings) -> tuple[ServerConfig, ...]:
-    """Every server of the fleet, in the order of the file, ranges expanded."""
-    return tuple(_server_config(settings, entry, address) for entry in settings.servers for address in entry.addresses)
-
-
-def _server_config(settings: Settings, entry: ServerEntry, address: ServerUrl) -> ServerConfig:
-    return ServerConfig(
-        name=entry.name or address.host_and_port,
-        url=address.url,
-        group=entry.group,
-        host=address.host,
-        workflows=entry.workflows or settings.workflows,
-        cache_check=_cache_check(settings.cache_check, entry.cache_check),
-        headers=MappingProxyType(entry.headers),
-        tls=entry.tls or settings.tls,
-    )
-
-
-def _cache_check(common: CacheCheckSettings, own: CacheCheckSettings | None) -> CacheCheckSettings:
-    """The entry's own check; what it leaves out comes from the common one."""
+def merge_cache_check(common: CacheCheckSettings, own: CacheCheckSettings | None) -> CacheCheckSettings:
+    """Return the entry's own check; the common one provides the keys that it does not set."""
     if own is None:
         return common
     return common.model_copy(update={name: getattr(own, name) for name in own.model_fields_set})

@@ -1,7 +1,7 @@
-"""The kinds of value a setting can have. Numbers are strict: "60" and true are no numbers.
+"""The types of values in settings. Numbers are strict: "60" and true are not numbers.
 
-No message quotes what was found: that is left to `explain`, which knows what is secret. A list's least length is
-checked by hand, because pydantic counts only the items that are right.
+Errors do not quote the value: `source` does, because it knows which values are secret. Validators check that lists
+are not empty, because pydantic counts only the valid items.
 """
 
 import re
@@ -28,22 +28,22 @@ def _check_name(name: str) -> str:
     usable = name.isprintable() and name == name.strip() and name not in {"", ".", ".."}
     if not usable or len(name) > MAX_NAME_LENGTH or set(name) & set("/\\?#%"):
         raise ValueError(
-            f"1 to {MAX_NAME_LENGTH} printable characters without / \\ ? # % and without spaces at the ends"
+            f"1 to {MAX_NAME_LENGTH} printable characters without / \\ ? # % and without spaces at either end"
         )
     return name
 
 
 def _check_workflow(name: str) -> str:
     if name.endswith(".json"):
-        raise ValueError('the name without ".json": NAME stands for NAME.json in workflows_dir')
+        raise ValueError('the name without ".json"; NAME is NAME.json in workflows_dir')
     if name.startswith("."):
-        raise ValueError("a name that does not begin with a dot")
+        raise ValueError("a name that does not start with a dot")
     return _check_name(name)
 
 
 def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
-        raise ValueError("at least one name, and each name once")
+        raise ValueError("at least one name, and each name only once")
     return names
 
 
@@ -54,32 +54,32 @@ def _check_folder(path: object) -> object:
 
 
 def _check_route(path: str) -> str:
-    """Inspire-Pack's GET routes ending in remove and clear empty the very cache that is to be kept."""
+    """Refuse invalid routes, and GET routes with which Inspire-Pack empties its cache."""
     if not path.startswith("/") or path.startswith("//") or " " in path or "#" in path:
-        raise ValueError("a path on the server that begins with one /, without spaces and #")
+        raise ValueError("a path on the server that starts with one /, without spaces and #")
     if not _PRINTABLE_ASCII.fullmatch(path):
         raise ValueError("a path in printable ASCII (percent-encode the rest)")
     if _DESTRUCTIVE.search(path.partition("?")[0]):
-        raise ValueError("a route that only reads; one ending in /remove or /clear would empty the cache")
+        raise ValueError("a read-only route; routes that end in /remove or /clear would empty the cache")
     return path
 
 
 def _check_header_value(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not _PRINTABLE_ASCII.fullmatch(text) or text != text.strip():
-        raise ValueError("printable ASCII on one line, without spaces at the ends")
+        raise ValueError("printable ASCII on one line, without spaces at either end")
     return value
 
 
 def _check_header_names(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     if len({name.lower() for name in headers}) < len(headers):
-        raise ValueError("each header once (capitals make no difference)")
+        raise ValueError("each header only once (names are case-insensitive)")
     return headers
 
 
 def _check_token(token: SecretStr) -> SecretStr:
     if not _TOKEN.fullmatch(token.get_secret_value()):
-        raise ValueError("null, or printable ASCII without spaces and not empty")
+        raise ValueError("null, or printable ASCII without spaces, not empty")
     return token
 
 
@@ -115,16 +115,16 @@ HostNames = Annotated[
 Token = Annotated[SecretStr, AfterValidator(_check_token)]
 HeaderName = Annotated[
     str,
-    AfterValidator(_matches(_HEADER_NAME, "an HTTP header's name: ASCII letters, digits and !#$%&'*+-.^_`|~")),
+    AfterValidator(_matches(_HEADER_NAME, "the name of an HTTP header: ASCII letters, digits and !#$%&'*+-.^_`|~")),
 ]
 HeaderValue = Annotated[SecretStr, Field(max_length=8000), AfterValidator(_check_header_value)]
 Headers = Annotated[dict[HeaderName, HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_check_header_names)]
 
 
 class Section(BaseModel):
-    """A part of settings.json: frozen, strict about unknown keys, and silent about values, which may be secret."""
+    """A part of settings.json: frozen, without unknown keys, and without values in its errors."""
 
-    # hide_input: pydantic's own message would print secrets.
+    # hide_input_in_errors: pydantic's own message would print secrets.
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",

@@ -153,5 +153,5 @@ def test_invalid_settings_error_has_no_secret(tmp_path: Path, data: Json) -> Non
 async def test_settings_that_are_not_json_error_has_no_secret(tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text(f'{{"listen": {{"token": "{SECRETS["TOKEN"]}" "port"}}}}')
     error = await run(tmp_path, "status")
-    assert re.search(rb"settings\.json:1:\d+: found no JSON", error)
+    assert re.search(rb"settings\.json:1:\d+: found invalid JSON", error)
     assert leaks({"stderr": error}) == []

@@ -12,8 +12,7 @@ from aiohttp import web
 
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import load_settings
-from statemachine.settings.certificates import load_pair, page_context
-from statemachine.settings.tls import ListenTls
+from statemachine.settings.tls import ListenTls, load_pair, page_context
 from statemachine.simulator import PERSONAS, running_fleet
 from tests.cli.rig import cli, started, write_settings
 from tests.faults.front import Front

@@ -1,4 +1,4 @@
-"""What several tests of the settings share."""
+"""Settings and helpers that several tests use."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from statemachine.settings import Problem, Settings, SettingsError, parse_settin
 REPOSITORY = Path(__file__).parents[2]
 BASE_DIR = Path("/etc/comfywarm")
 
-# The example of the design's section on settings.json: outsiders rely on every key of it.
+# Operators rely on every key of this example.
 CONTRACT_EXAMPLE: dict[str, Any] = {
     "$schema": "settings.schema.json",
     "listen": {"host": "127.0.0.1", "port": 8799, "token": None},
@@ -42,12 +42,12 @@ CONTRACT_EXAMPLE: dict[str, Any] = {
 
 
 def parse(environ: dict[str, str] | None = None, /, **keys: object) -> Settings:
-    """Settings of the given keys and, unless one of them is `servers`, one server."""
+    """Parse settings of the given keys, with one server unless `servers` is given."""
     return parse_settings({"servers": ["http://192.0.2.1:8188"], **keys}, BASE_DIR, environ or {})
 
 
 def problems(environ: dict[str, str] | None = None, /, **keys: object) -> dict[str, Problem]:
-    """What is wrong with the given keys, by key path."""
+    """Return the problems of the given keys, by key path."""
     with pytest.raises(SettingsError) as caught:
         parse(environ, **keys)
     return {problem.path: problem for problem in caught.value.problems}

@@ -1,4 +1,4 @@
-"""Files that cannot be used are found before anything starts, and the error says which setting and why."""
+"""Unusable certificate files are reported before anything starts, with the setting and the cause."""
 
 import subprocess
 from pathlib import Path
@@ -23,11 +23,11 @@ def problems(folder: Path, **keys: Any) -> list[str]:
 
 @pytest.fixture
 def files(tmp_path: Path) -> Path:
-    """A folder with right and wrong files."""
+    """Return a folder with valid and invalid files."""
     authority = Authority(tmp_path)
     authority.certify("warm.example.org")
     Authority(tmp_path, "other").certify("warm.example.org")
-    (tmp_path / "no.pem").write_text("this is s3cret and no PEM", encoding="ascii")
+    (tmp_path / "no.pem").write_text("s3cret, not PEM", encoding="ascii")
     locked = ["openssl", "ec", "-aes128", "-passout", "pass:abc", "-out", str(tmp_path / "locked.key")]
     subprocess.run([*locked, "-in", str(tmp_path / "private-warm.example.org.key")], check=True, capture_output=True)
     return tmp_path
@@ -36,13 +36,13 @@ def files(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("name", "found"),
     [
-        ("absent.pem", "No such file"),
+        ("absent.pem", "no such file"),
         ("no.pem", "no certificate or crl found"),
-        (".", "Is a directory"),
+        (".", "is a directory"),
         ("private-warm.example.org.key", "no certificate"),
     ],
 )
-def test_an_authority_that_cannot_be_read(files: Path, name: str, found: str) -> None:
+def test_ca_file_unusable_names_setting_and_cause(files: Path, name: str, found: str) -> None:
     (common,) = problems(files, tls={"ca_file": name})
     assert common.startswith("tls.ca_file: found ")
     assert found in common
@@ -53,29 +53,31 @@ def test_an_authority_that_cannot_be_read(files: Path, name: str, found: str) ->
 
 PAIRS = [
     ("private-warm.example.org.pem", "other-warm.example.org.key", "listen.tls.key", "key values mismatch"),
-    ("private-warm.example.org.pem", "absent.key", "listen.tls.key", "No such file"),
+    ("private-warm.example.org.pem", "absent.key", "listen.tls.key", "no such file"),
     ("private-warm.example.org.pem", "no.pem", "listen.tls.key", "not readable as PEM"),
     ("private-warm.example.org.pem", "locked.key", "listen.tls.key", "without a passphrase"),
-    ("absent.pem", "other-warm.example.org.key", "listen.tls.certificate", "No such file"),
+    ("absent.pem", "other-warm.example.org.key", "listen.tls.certificate", "no such file"),
     ("no.pem", "other-warm.example.org.key", "listen.tls.certificate", "no certificate"),
 ]
 
 
-@pytest.mark.parametrize(("certificate", "key", "path", "said"), PAIRS)
-def test_a_certificate_and_a_key_that_do_not_do(files: Path, certificate: str, key: str, path: str, said: str) -> None:
+@pytest.mark.parametrize(("certificate", "key", "path", "cause"), PAIRS)
+def test_listen_tls_unusable_pair_names_setting_and_cause(
+    files: Path, certificate: str, key: str, path: str, cause: str
+) -> None:
     (problem,) = problems(files, listen={"tls": {"certificate": certificate, "key": key}})
     assert problem.startswith(f"{path}: found ")
-    assert said in problem
+    assert cause in problem
 
 
-def test_right_files_are_taken_from_the_settings_files_folder(files: Path) -> None:
+def test_listen_tls_relative_path_starts_at_settings_folder(files: Path) -> None:
     pair = {"certificate": "private-warm.example.org.pem", "key": "private-warm.example.org.key"}
     settings = parse_settings({"servers": [URL], "listen": {"tls": pair}}, files, {})
     assert settings.listen.tls is not None
     assert settings.listen.tls.key == files / "private-warm.example.org.key"
 
 
-def test_a_servers_own_section_stands_in_place_of_the_common_one(files: Path) -> None:
+def test_server_tls_replaces_the_top_level_section(files: Path) -> None:
     servers = [
         URL,
         {"url": "https://127.0.0.1:1", "tls": {"ca_file": "other-ca.pem"}},
@@ -89,18 +91,18 @@ def test_a_servers_own_section_stands_in_place_of_the_common_one(files: Path) ->
     ]
 
 
-def test_there_is_no_way_to_believe_every_certificate(tmp_path: Path) -> None:
+def test_tls_verify_is_an_unknown_key(tmp_path: Path) -> None:
     (problem,) = problems(tmp_path, tls={"verify": False})
-    assert problem.startswith("tls.verify: found a key that does not exist")
+    assert problem.startswith("tls.verify: unknown key")
 
 
-def test_a_path_from_the_environment_is_not_shown(tmp_path: Path) -> None:
+def test_ca_file_from_environment_is_not_shown(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         parse_settings({"servers": [URL], "tls": {"ca_file": "${CA}"}}, tmp_path, {"CA": "hidden-place.pem"})
     assert "hidden-place" not in str(caught.value)
 
 
 @pytest.mark.parametrize("hosts", [["http://x.example"], ["x.example:80"], ["-"], [""], ["a b"], "x.example"])
-def test_host_names_are_names(tmp_path: Path, hosts: object) -> None:
+def test_listen_hosts_invalid_names_are_refused(tmp_path: Path, hosts: object) -> None:
     (problem,) = problems(tmp_path, listen={"hosts": hosts})
     assert problem.startswith("listen.hosts")

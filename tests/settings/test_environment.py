@@ -1,4 +1,4 @@
-"""`${NAME}` in strings, and that nothing which came from the environment, or is secret, is ever shown."""
+"""`${NAME}` in strings. Values from the environment, and secrets, are never shown."""
 
 import pytest
 from pydantic import SecretStr
@@ -9,13 +9,13 @@ from tests.settings.samples import BASE_DIR, parse, problems
 SECRET = "s3cr3t-value"
 
 
-def test_references_are_replaced_in_every_string() -> None:
+def test_reference_in_any_string_is_replaced() -> None:
     settings = parse({"HOST": "192.0.2.7", "N": "a"}, servers=["http://${HOST}:8188"], workflows=["${N}-${N}"])
     assert resolve_servers(settings)[0].url == "http://192.0.2.7:8188"
     assert settings.workflows == ("a-a",)
 
 
-def test_header_values_are_secrets_wherever_they_came_from() -> None:
+def test_header_values_from_file_or_environment_are_secrets() -> None:
     entry = {"url": "http://h", "headers": {"Authorization": "Bearer ${T}", "X-Plain": "in the file"}}
     settings = parse({"T": SECRET}, servers=[entry])
     (server,) = resolve_servers(settings)
@@ -24,28 +24,29 @@ def test_header_values_are_secrets_wherever_they_came_from() -> None:
     assert SECRET not in repr(settings) + repr(server) + settings.model_dump_json()
 
 
-def test_two_dollars_are_the_text_itself() -> None:
+def test_reference_escaped_is_literal_text() -> None:
     assert parse(workflows=["$${X}", "$5", "a$"]).workflows == ("${X}", "$5", "a$")
 
 
-def test_a_missing_variable_names_the_key_path_and_itself() -> None:
+def test_reference_unset_variable_names_path_and_variable() -> None:
     entry = {"url": "http://h", "headers": {"Authorization": "Bearer ${COMFY_TOKEN}"}}
     (problem,) = problems(servers=["http://g", entry]).values()
-    assert problem.path == "servers[1].headers.Authorization"
-    assert "${COMFY_TOKEN}" in problem.found
-    assert "set COMFY_TOKEN" in problem.allowed
+    assert str(problem) == (
+        "servers[1].headers.Authorization: the environment variable COMFY_TOKEN is not set; "
+        "set it, or write $${COMFY_TOKEN} for the literal text ${COMFY_TOKEN}"
+    )
 
 
 @pytest.mark.parametrize("text", ["${", "${}", "${A B}", "${1A}", "${A"])
-def test_a_malformed_reference_is_a_problem_and_not_text(text: str) -> None:
-    assert "${NAME}" in problems({"A": "x"}, workflows=[text])["workflows[0]"].allowed
+def test_reference_malformed_is_refused(text: str) -> None:
+    assert "${NAME}" in problems({"A": "x"}, workflows=[text])["workflows[0]"].remedy
 
 
-def test_keys_are_not_expanded() -> None:
+def test_reference_in_a_key_is_not_expanded() -> None:
     assert "['${A}']" in problems({"A": "language"}, **{"${A}": "en"})
 
 
-def test_a_missing_variable_does_not_hide_the_other_problems() -> None:
+def test_reference_unset_variable_keeps_other_problems() -> None:
     assert set(problems(data_dir="${NOWHERE}", language="fr")) == {"data_dir", "language"}
 
 
@@ -68,14 +69,14 @@ def test_a_missing_variable_does_not_hide_the_other_problems() -> None:
         {"timing": "${S}"},
     ],
 )
-def test_errors_never_show_a_secret(keys: dict[str, object]) -> None:
+def test_settings_error_never_shows_a_secret(keys: dict[str, object]) -> None:
     with pytest.raises(SettingsError) as caught:
         parse({"S": SECRET}, **keys)
     chain = [caught.value, caught.value.__cause__, caught.value.__context__]
     assert not [error for error in chain if SECRET in f"{error} {error!r}"]
 
 
-def test_nesting_without_end_is_refused_and_does_not_exhaust_the_stack() -> None:
+def test_parse_settings_deep_nesting_is_refused() -> None:
     data: object = "${X}"
     for _ in range(5000):
         data = [data]

@@ -1,4 +1,4 @@
-"""From a file or from data to Settings, and the errors on the way."""
+"""Loading settings from a file or from data, and its errors."""
 
 import json
 import re
@@ -13,7 +13,7 @@ from statemachine.settings import Settings, SettingsError, load_settings, parse_
 from tests.settings.samples import BASE_DIR, CONTRACT_EXAMPLE, REPOSITORY, parse, problems
 
 
-def test_the_contract_example_loads() -> None:
+def test_parse_settings_accepts_the_contract_example() -> None:
     settings = parse_settings(CONTRACT_EXAMPLE, BASE_DIR, {"COMFY_TOKEN": "t"})
     names = [server.name for server in resolve_servers(settings)]
     assert names[0] == "127.0.0.1:8188"
@@ -21,12 +21,12 @@ def test_the_contract_example_loads() -> None:
     assert names[8:] == [f"192.0.2.210:{port}" for port in (8188, 8288, 8388, 8488)]
 
 
-def test_the_shipped_file_points_only_to_loopback() -> None:
+def test_shipped_settings_use_only_loopback() -> None:
     servers = resolve_servers(load_settings(REPOSITORY / "settings.json", {}))
     assert {server.host for server in servers} == {"127.0.0.1"}
 
 
-def test_relative_folders_start_at_the_files_own_folder_even_behind_a_link(tmp_path: Path) -> None:
+def test_load_settings_relative_paths_start_at_the_link(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     target = tmp_path / "elsewhere" / "real.json"
     target.write_text(json.dumps({"servers": ["http://h"], "data_dir": "/var/lib/x"}))
@@ -37,17 +37,17 @@ def test_relative_folders_start_at_the_files_own_folder_even_behind_a_link(tmp_p
     assert settings.data_dir == Path("/var/lib/x")
 
 
-def test_no_log_file() -> None:
+def test_logging_file_null_is_accepted() -> None:
     assert parse(logging={"file": None}).logging.file is None
 
 
-def test_a_byte_order_mark_is_no_error(tmp_path: Path) -> None:
+def test_load_settings_with_byte_order_mark_succeeds(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text('{"servers": ["http://h"]}', encoding="utf-8-sig")
     assert len(load_settings(file, {}).servers) == 1
 
 
-def test_a_syntax_error_gives_file_line_and_column(tmp_path: Path) -> None:
+def test_load_settings_syntax_error_names_line_and_column(tmp_path: Path) -> None:
     file = tmp_path / "settings.json"
     file.write_text('{\n  "servers": [,]\n}')
     with pytest.raises(SettingsError) as caught:
@@ -58,10 +58,10 @@ def test_a_syntax_error_gives_file_line_and_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff", b"NaN", b"[" * 5000])
-def test_what_is_no_json_is_a_settings_error(tmp_path: Path, content: bytes) -> None:
+def test_load_settings_invalid_json_is_a_settings_error(tmp_path: Path, content: bytes) -> None:
     file = tmp_path / "settings.json"
     file.write_bytes(content)
-    with pytest.raises(SettingsError, match=r"settings\.json:\d+:\d+: found no JSON"):
+    with pytest.raises(SettingsError, match=r"settings\.json:\d+:\d+: found invalid JSON"):
         load_settings(file, {})
 
 
@@ -70,7 +70,7 @@ def test_load_settings_without_file_names_the_remedy(tmp_path: Path) -> None:
         load_settings(tmp_path / "none.json", {})
     remedy = "pass --settings FILE or try `comfywarm serve --demo`"
     assert str(caught.value) == f"{tmp_path / 'none.json'} not found; {remedy}"
-    assert len(caught.value.problems) == 1
+    assert caught.value.summary == f"{tmp_path / 'none.json'} not found"
 
 
 def test_load_settings_with_unreadable_file_names_the_cause(tmp_path: Path) -> None:
@@ -84,15 +84,15 @@ def test_settings_are_frozen() -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "path", "found", "allowed"),
+    ("keys", "path", "fault", "remedy"),
     [
         ({"servers": []}, "servers", "a list of 0", "at least one server"),
         ({"servers": "http://h"}, "servers", "'http://h'", "a list"),
         ({"servers": [5]}, "servers[0]", "5", "a URL"),
-        ({"servers": [{}]}, "servers[0].url", "nothing", "must be given"),
+        ({"servers": [{}]}, "servers[0].url", "required key is missing", "add it"),
         ({"servers": ["ftp://h"]}, "servers[0]", "'ftp://h'", "http://HOST"),
         ({"servers": [{"url": "ftp://h"}]}, "servers[0].url", "'ftp://h'", "http://HOST"),
-        ({"servers": [{"url": "http://h", "nmae": 1}]}, "servers[0].nmae", "does not exist", '"name"'),
+        ({"servers": [{"url": "http://h", "nmae": 1}]}, "servers[0].nmae", "unknown key", '"name"'),
         (
             {"servers": ["http://h", {"url": "http://g", "cache_check": {"kind": "texts"}}]},
             "servers[1].cache_check.kind",
@@ -104,7 +104,7 @@ def test_settings_are_frozen() -> None:
         ({"servers": [{"url": "http://h", "headers": {"a b": "c"}}]}, "servers[0].headers['a b']", "name", "ASCII"),
         ({"servers": [{"url": "http://h", "headers": {"A": "b", "a": "c"}}]}, "servers[0].headers", "", "once"),
         ({"servers": ["http://h[1-15000]", "http://g[1-5001]"]}, "servers", "20001 servers", "at most 20000"),
-        ({"timing": {"check_intervall_s": 5}}, "timing.check_intervall_s", "not exist", '"check_interval_s"'),
+        ({"timing": {"check_intervall_s": 5}}, "timing.check_intervall_s", "unknown key", '"check_interval_s"'),
         ({"timing": {"retry_s": "2"}}, "timing.retry_s", "'2'", "a number"),
         ({"timing": {"retry_s": True}}, "timing.retry_s", "true", "a number"),
         ({"timing": {"retry_s": float("nan")}}, "timing.retry_s", "nan", "finite"),
@@ -124,33 +124,33 @@ def test_settings_are_frozen() -> None:
         ({"workflows": ["a/b"]}, "workflows[0]", "'a/b'", "without /"),
         ({"workflows": ["a", "a"]}, "workflows", "a list of 2", "once"),
         ({"workflows": []}, "workflows", "a list of 0", "at least one"),
-        ({"cache_check": {"path": "cache"}}, "cache_check.path", "'cache'", "begins with one /"),
-        ({"cache_check": {"path": "/inspire/cache/clear?a=b"}}, "cache_check.path", "clear", "only reads"),
-        ({"cache_check": {"path": "/inspire/cache/remove/"}}, "cache_check.path", "remove", "only reads"),
+        ({"cache_check": {"path": "cache"}}, "cache_check.path", "'cache'", "starts with one /"),
+        ({"cache_check": {"path": "/inspire/cache/clear?a=b"}}, "cache_check.path", "clear", "a read-only route"),
+        ({"cache_check": {"path": "/inspire/cache/remove/"}}, "cache_check.path", "remove", "a read-only route"),
         ({"data_dir": ""}, "data_dir", "''", "a path"),
         ({"data_dir": "a\0b"}, "data_dir", "'a\\x00b'", "printable"),
         ({"logging": {"level": "info"}}, "logging.level", "'info'", "'INFO'"),
         ({"logging": {"rotation": "20"}}, "logging.rotation", "'20'", '"20 MB"'),
         ({"journal": {"max_age_days": 0}}, "journal.max_age_days", "0", "greater than or equal to 1"),
-        ({"remedies": {}}, "remedies", "does not exist", "servers"),
+        ({"remedies": {}}, "remedies", "unknown key", "servers"),
     ],
 )
-def test_an_error_says_where_what_was_found_and_what_is_allowed(
-    keys: dict[str, object], path: str, found: str, allowed: str
+def test_parse_settings_invalid_value_names_path_fault_and_remedy(
+    keys: dict[str, object], path: str, fault: str, remedy: str
 ) -> None:
     (problem,) = problems(**keys).values()
     assert problem.path == path
-    assert found in problem.found
-    assert allowed in problem.allowed
+    assert fault in problem.fault
+    assert remedy in problem.remedy
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 5, True])
-def test_a_file_that_is_no_object(data: object) -> None:
+def test_parse_settings_not_an_object_is_refused(data: object) -> None:
     with pytest.raises(SettingsError, match=r"\(the whole file\): found .*; allowed: an object"):
         parse_settings(data, BASE_DIR, {})
 
 
-def test_all_problems_are_listed_at_once_for_people() -> None:
+def test_settings_error_lists_all_problems() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(language="fr", limits={"max_warming": 0})
     assert str(caught.value).splitlines() == [
@@ -160,24 +160,24 @@ def test_all_problems_are_listed_at_once_for_people() -> None:
     ]
 
 
-def test_the_list_for_people_is_bounded() -> None:
+def test_settings_error_list_is_bounded() -> None:
     with pytest.raises(SettingsError) as caught:
         parse(servers=["x"] * 1000)
     assert len(caught.value.problems) == 1000
     assert str(caught.value).splitlines()[-1] == "  … and 950 more"
 
 
-def test_the_same_server_twice_names_both_places() -> None:
+def test_duplicate_server_names_both_entries() -> None:
     found = problems(servers=["http://h:80", "http://192.0.2.[1-9]", {"url": "HTTP://H/"}, "http://192.0.2.[5-20]"])
     assert set(found) == {"servers[2].url", "servers[3]"}
-    assert "servers[0]" in found["servers[2].url"].found
-    assert "servers[1]" in found["servers[3]"].found
+    assert "servers[0]" in found["servers[2].url"].fault
+    assert "servers[1]" in found["servers[3]"].fault
 
 
-def test_the_same_name_twice_names_both_places() -> None:
+def test_duplicate_name_names_both_entries() -> None:
     found = problems(servers=["http://h:81", {"url": "http://g", "name": "h:81"}, "https://h:81"])
     assert set(found) == {"servers[1].name", "servers[2]"}
-    assert all("servers[0]" in problem.found for problem in found.values())
+    assert all("servers[0]" in problem.fault for problem in found.values())
 
 
 KEYS = st.sampled_from(
@@ -203,16 +203,16 @@ def assert_settings_or_settings_error(data: object) -> None:
         servers = resolve_servers(parse_settings(data, BASE_DIR, {"A": "a"}))
     except SettingsError as error:
         servers, text = (), str(error)
-    assert servers or re.search(r"(?m)^  - .+: found .+; allowed: .+$", text)
+    assert servers or re.search(r"(?m)^  - .+: .+; .+$", text)
 
 
 @given(JSON | st.dictionaries(KEYS, JSON))
-def test_any_json_is_settings_or_a_settings_error(data: object) -> None:
+def test_parse_settings_any_json_raises_only_settings_error(data: object) -> None:
     assert_settings_or_settings_error(data)
 
 
 @given(st.data())
-def test_the_example_with_one_value_replaced_is_settings_or_a_settings_error(data: st.DataObject) -> None:
+def test_parse_settings_mutated_example_raises_only_settings_error(data: st.DataObject) -> None:
     example = json.loads(json.dumps(CONTRACT_EXAMPLE).replace("COMFY_TOKEN", "A"))
     holder = data.draw(st.sampled_from([example, *(example[key] for key in ("listen", "timing", "servers", "limits"))]))
     holder = data.draw(st.sampled_from([holder, example["servers"][2], example["servers"][2]["headers"]]))
@@ -222,5 +222,5 @@ def test_the_example_with_one_value_replaced_is_settings_or_a_settings_error(dat
 
 
 @given(st.text(alphabet="http://[]-:0129.ag@?#%\n ${}A", max_size=30))
-def test_any_url_is_settings_or_a_settings_error(tail: str) -> None:
+def test_parse_settings_any_url_raises_only_settings_error(tail: str) -> None:
     assert_settings_or_settings_error({"servers": [f"http://{tail}"]})

@@ -1,4 +1,4 @@
-"""Secrets are found in whatever clothes they come back."""
+"""Secrets are masked in every encoding in which they may come back."""
 
 import base64
 from pathlib import Path
@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 from pydantic import SecretStr
 
-import tests.alerts.loading  # noqa: F401 - imported for what it does
+import tests.alerts.loading  # noqa: F401 - imported for its side effect
 from statemachine.settings import parse_settings
 from statemachine.settings.masking import Mask, secrets_in
 
@@ -27,21 +27,21 @@ ECHOES = [
 ]
 
 
-@pytest.mark.parametrize(("secret", "said", "shown"), ECHOES)
-def test_a_secret_is_hidden_in_text_and_bytes(secret: str, said: str, shown: str) -> None:
+@pytest.mark.parametrize(("secret", "text", "masked"), ECHOES)
+def test_mask_hides_secret_in_text_and_bytes(secret: str, text: str, masked: str) -> None:
     mask = Mask([SecretStr(secret)])
-    assert mask.text(said) == shown
-    assert mask.data(said.encode() + b"\xff") == shown.encode() + b"\xff"
+    assert mask.text(text) == masked
+    assert mask.data(text.encode() + b"\xff") == masked.encode() + b"\xff"
 
 
-def test_a_value_too_short_to_be_a_secret_is_left_alone() -> None:
+def test_mask_short_value_is_not_masked() -> None:
     assert (
         Mask([SecretStr("1"), SecretStr("json"), SecretStr("")]).text('{"a": 1, "b": "json"}')
         == '{"a": 1, "b": "json"}'
     )
 
 
-def test_every_secret_of_the_settings_is_known(tmp_path: Path) -> None:
+def test_secrets_in_settings_finds_all(tmp_path: Path) -> None:
     data = {
         "listen": {"token": "the-token"},
         "servers": [{"url": "http://127.0.0.1:1", "headers": {"A": "first-header", "B": "second-header"}}],

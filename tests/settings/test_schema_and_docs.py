@@ -1,4 +1,4 @@
-"""The schema and the page on settings say what the model says: every key, its default and its bounds."""
+"""The schema and docs/settings.md agree with the model: every key, its default and its range."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def default_of(key: str, field: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("key", SETTINGS)
-def test_every_setting_is_documented_with_its_default_and_bounds(key: str) -> None:
+def test_setting_is_documented_with_default_and_range(key: str) -> None:
     field = SETTINGS[key]
     assert key in ROWS, f"docs/settings.md has no row for {key}"
     default, allowed = ROWS[key]
@@ -58,11 +58,11 @@ def test_every_setting_is_documented_with_its_default_and_bounds(key: str) -> No
         assert f"`{json.dumps(word)}`" in allowed
 
 
-def test_nothing_is_documented_that_does_not_exist() -> None:
+def test_settings_page_documents_only_existing_keys() -> None:
     assert {key for key in ROWS if "://" not in key} == set(SETTINGS)
 
 
-def test_every_setting_has_a_description_and_every_number_has_bounds() -> None:
+def test_settings_have_descriptions_and_numbers_have_ranges() -> None:
     without = [key for key, field in SETTINGS.items() if not field.get("description")]
     unbounded = [
         key
@@ -73,18 +73,18 @@ def test_every_setting_has_a_description_and_every_number_has_bounds() -> None:
     assert (without, unbounded) == ([], [])
 
 
-def test_the_committed_schema_is_current() -> None:
+def test_committed_schema_is_current() -> None:
     committed = json.loads((REPOSITORY / "settings.schema.json").read_text(encoding="utf-8"))
-    assert committed == json.loads(json.dumps(SCHEMA)), "make docs writes it anew"
+    assert committed == json.loads(json.dumps(SCHEMA)), "run `make docs`"
 
 
 @pytest.mark.parametrize("data", [CONTRACT_EXAMPLE, json.loads((REPOSITORY / "settings.json").read_text())])
-def test_examples_validate_against_the_schema(data: object) -> None:
+def test_schema_accepts_the_examples(data: object) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     jsonschema.Draft202012Validator(SCHEMA).validate(data)
 
 
-def test_the_example_of_the_page_is_right() -> None:
+def test_settings_page_example_is_valid() -> None:
     example = json.loads(PAGE.split("```json")[1].split("```")[0])
     parse_settings(example, REPOSITORY, {"COMFYWARM_TOKEN": "a", "COMFY_TOKEN": "b"})

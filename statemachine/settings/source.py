@@ -1,0 +1,95 @@
+"""The decoded JSON of a settings file with its environment variables inserted.
+
+`${NAME}` in a string is replaced by the environment variable NAME; `$${NAME}` is the literal text `${NAME}`.
+The paths of replaced values are recorded, because errors must not show them.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from statemachine.settings.problems import SECRET_KEYS, KeyPath, Problem, describe, dotted, wrong_value
+
+MAX_DEPTH = 16  # settings nest five levels deep; unlimited nesting would exhaust the stack
+
+_REFERENCE = re.compile(r"\$(?P<escape>\$)?\{(?P<name>[^}]*)(?P<end>\}?)")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsSource:
+    """The expanded data of a settings file, and which of its values came from the environment."""
+
+    data: object
+    secret_paths: frozenset[KeyPath]
+
+    def problem(self, path: KeyPath, allowed: str, *, found: str | None = None) -> Problem:
+        """Return the problem of a wrong value; `found` describes it if the value itself is not the fault."""
+        path = self.path_in_file(path)
+        value = self._value(path)
+        return wrong_value(dotted(path), found or describe(value, secret=self.is_secret(path)), allowed)
+
+    def is_secret(self, path: KeyPath) -> bool:
+        """Whether the value at `path` came from the environment or is secret by its key."""
+        prefixes = {path[:length] for length in range(len(path) + 1)}
+        return not SECRET_KEYS.isdisjoint(path) or not self.secret_paths.isdisjoint(prefixes)
+
+    def path_in_file(self, path: KeyPath) -> KeyPath:
+        """Return the path as in the file, where a server that is a plain string has no key `url`."""
+        is_short_form = len(path) > 1 and isinstance(self._value(path[:-1]), str)
+        return path[:-1] if is_short_form else path
+
+    def _value(self, path: KeyPath) -> object:
+        value: Any = self.data
+        for part in path:
+            try:
+                value = value[part]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return value
+
+
+def expand_environment(data: object, environ: Mapping[str, str]) -> tuple[SettingsSource, list[Problem]]:
+    """Return the data with environment variables inserted, and the problems of the references."""
+    expansion = _Expansion(environ)
+    expanded = expansion.expand(data)
+    return SettingsSource(expanded, frozenset(expansion.secret_paths)), expansion.problems
+
+
+@dataclass(slots=True)
+class _Expansion:
+    """One pass over the data."""
+
+    environ: Mapping[str, str]
+    secret_paths: set[KeyPath] = field(default_factory=set)
+    problems: list[Problem] = field(default_factory=list)
+
+    def expand(self, value: object, path: KeyPath = ()) -> object:
+        """Return a copy of `value` with every reference replaced; keys and faulty references stay as they are."""
+        if len(path) > MAX_DEPTH:
+            nesting = f"at most {MAX_DEPTH} levels of lists and objects"
+            self.problems.append(wrong_value(dotted(path), "deeper nesting", nesting))
+            return None
+        if isinstance(value, str):
+            return _REFERENCE.sub(lambda reference: self._replace(reference, path), value)
+        if isinstance(value, dict):
+            return {key: self.expand(inner, (*path, key)) for key, inner in value.items()}
+        if isinstance(value, list):
+            return [self.expand(inner, (*path, place)) for place, inner in enumerate(value)]
+        return value
+
+    def _replace(self, reference: re.Match[str], path: KeyPath) -> str:
+        text, name = reference[0], reference["name"]
+        if reference["escape"]:
+            return text[1:]
+        if not (reference["end"] and _NAME.fullmatch(name)):
+            allowed = "${NAME} with the name of an environment variable, or $${ for the literal text ${"
+            self.problems.append(wrong_value(dotted(path), repr(text), allowed))
+            return text
+        if name not in self.environ:
+            fault = f"the environment variable {name} is not set"
+            self.problems.append(Problem(dotted(path), fault, f"set it, or write ${text} for the literal text {text}"))
+            return text
+        self.secret_paths.add(path)
+        return self.environ[name]

@@ -9,6 +9,7 @@ from benchmarks.clients import EventReader, reading, wait_idle
 from benchmarks.figures import Case, Figure, Measured, Options
 from benchmarks.processes import baseline, daemon
 from benchmarks.stand_in import StandIn, status_frame
+from statemachine.core.messages import verbatim
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.serialize import progress_message
@@ -106,7 +107,7 @@ def example_event() -> bytes:
     """Return an event as the daemon sends it in this case."""
     view = ServerView(
         "127.0.1.1:20000", "http://127.0.1.1:20000", "default", State.LOADED, 1_767_225_600.0, Reason.ALL_CACHED,
-        "all keys are cached", queue_remaining=1_000, last_check=1_767_225_600.0,
+        verbatim("all keys are cached"), queue_remaining=1_000, last_check=1_767_225_600.0,
     )  # fmt: skip
     return progress_message(view).frame
 

@@ -11,6 +11,7 @@ import orjson
 import uvloop
 
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.rows import INSERT_ENTRY, entry_row
@@ -23,7 +24,7 @@ ENTRIES = [
         at=1_767_225_600.0 + number,
         kind=EntryKind.TRANSITION,
         reason=Reason.KEYS_MISSING.value,
-        message="1 of 3 keys is missing: pulid_model",
+        message=verbatim("1 of 3 keys is missing: pulid_model"),
         server=f"192.0.2.{number % 250}:8188",
         group="default",
         source=State.CHECKING,

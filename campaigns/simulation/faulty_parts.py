@@ -18,6 +18,7 @@ from statemachine.comfyui.transport import Reply
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.backoff import Uniform, backoff
+from statemachine.core.messages import verbatim
 from statemachine.core.server import Server
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Source
@@ -158,7 +159,7 @@ class NoInterrupts(ComfyClient):
         entry = await super().history_entry(prompt_id)
         if entry is None or not isinstance(entry.end, events.PromptInterrupted):
             return entry
-        end = events.PromptFailed(prompt_id, Source.HISTORY, "the status says error", out_of_memory=False)
+        end = events.PromptFailed(prompt_id, Source.HISTORY, verbatim("the status says error"), out_of_memory=False)
         return replace(entry, end=end)
 
 

@@ -24,6 +24,7 @@ from campaigns.simulation.wire import prompt_of
 from statemachine.comfyui.transport import Reply
 from statemachine.core.log_entry import Transition
 from statemachine.core.vocabulary import Reason, State
+from statemachine.i18n.render import sentence
 from statemachine.journal.rows import Row
 from statemachine.journal.store import Write
 from statemachine.settings import Settings
@@ -294,7 +295,8 @@ class Invariants:
         """The daemon's view of a server changes."""
         name, reason = transition.server, transition.reason
         ledger = self.ledgers[name]
-        self._note(name, transition.source.value, "->", transition.dest.value, reason.value, transition.message[:90])
+        text = sentence(transition.message)[:90]
+        self._note(name, transition.source.value, "->", transition.dest.value, reason.value, text)
         self._tick += 1
         if transition.source is not ledger.state:
             self._accuse(name, f"a transition begins in {transition.source.value}, the last ended elsewhere")

@@ -5,15 +5,13 @@ from enum import StrEnum
 from functools import cached_property
 from urllib.parse import urlsplit
 
+from statemachine.core.messages import Message
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice, State
 from statemachine.settings.alerting import AlertRule
 
 OVER = frozenset({State.LOADED, State.PAUSED})
 """With `loaded` a trouble is over; a paused server is left in peace."""
-
-MESSAGE_LIMIT = 500
-"""Characters."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Alert:
     subject: str
     reason: str
     since: float
-    message: str
+    message: Message
     state: State | None = None
     group: str | None = None
     url: str = ""
@@ -49,9 +47,8 @@ class Alert:
 
 
 def trouble_of(view: ServerView) -> Alert:
-    """A server as it stands. Its message may quote a server, which may say anything of any length."""
-    message = view.message[:MESSAGE_LIMIT].encode("utf-8", "replace").decode()
-    return Alert(view.name, view.reason.value, view.since, message, view.state, view.group, view.url)
+    """Return the server as it is now."""
+    return Alert(view.name, view.reason.value, view.since, view.message, view.state, view.group, view.url)
 
 
 def subject_of(notice: Notice) -> str:

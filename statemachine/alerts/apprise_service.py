@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from statemachine.alerts.alert import Kind
 from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, no_answer
 from statemachine.alerts.notification import DIGEST, Notification
+from statemachine.core.messages import Message, message, verbatim
 from statemachine.settings.apprise_urls import new_asset, service_of
 
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class Service:
     async def send(self, letter: Notification) -> None:
         """See Channel. A thread that hangs cannot be ended; it is left alone, and nothing more is begun beside it."""
         if self._thread is not None and self._thread.is_alive():
-            raise SendError("the attempt before this one still hangs")
+            raise SendError(message("alert.still_hanging"))
         self._thread, answer = _in_thread(lambda: self._notify(letter))
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
@@ -49,7 +50,7 @@ class Service:
         if why_not is not None:
             raise SendError(why_not)
 
-    def _notify(self, letter: Notification) -> str | None:
+    def _notify(self, letter: Notification) -> Message | None:
         """In the thread: what went wrong, in apprise's words and without the URL's."""
         result = self._apprise.notify(
             body=letter.body,
@@ -60,7 +61,7 @@ class Service:
         if result:
             return None
         said = " ".join(self._masked(entry.message) for entry in result.logs())
-        return said[:WHY_LIMIT] or "the service did not take it"
+        return verbatim(said[:WHY_LIMIT]) if said else message("alert.not_taken")
 
     def _masked(self, text: str) -> str:
         for secret in self._secrets:

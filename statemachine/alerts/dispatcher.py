@@ -12,7 +12,7 @@ from statemachine.alerts.queue import Limit, NotificationQueue
 from statemachine.alerts.sender import Delivery, OnDelivery, Sender
 from statemachine.alerts.webhook import Webhook
 from statemachine.core.clock import Clock
-from statemachine.core.messages import Language
+from statemachine.i18n.text import Language
 from statemachine.settings.alerting import AlertChannel, Alerts
 
 GRACE_S = 2.0

@@ -16,7 +16,7 @@ from statemachine.alerts.notification import Notification, letter_of
 from statemachine.alerts.queue import NotificationBatch, NotificationQueue
 from statemachine.core.backoff import backoff
 from statemachine.core.clock import Clock
-from statemachine.core.messages import Language
+from statemachine.i18n.text import Language
 
 ATTEMPTS = 12
 """Tries of one message; with the pauses between them about 40 minutes."""

@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
-import orjson
 from loguru import logger
 
 from statemachine.alerts.alert import Alert, Announcement, Kind, subject_of, trouble_of
@@ -18,7 +17,8 @@ from statemachine.alerts.evaluator import BEGINNINGS, AlertEvaluator
 from statemachine.alerts.sender import Delivery
 from statemachine.alerts.store import Memory
 from statemachine.core.clock import Clock
-from statemachine.core.messages import PHRASES
+from statemachine.core.log_entry import notice_message
+from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.core.vocabulary import Notice
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Bus
@@ -77,9 +77,7 @@ class AlertService:
         try:
             await self._recall()
         except JournalUnavailableError:  # its notice came before anybody listened
-            self._begin_notice(
-                Notice.JOURNAL_UNAVAILABLE, PHRASES[settings.language].notices[Notice.JOURNAL_UNAVAILABLE]
-            )
+            self._begin_notice(Notice.JOURNAL_UNAVAILABLE, notice_message(Notice.JOURNAL_UNAVAILABLE))
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     def apply(self, settings: Settings) -> None:
@@ -128,13 +126,13 @@ class AlertService:
     def _hear_notice(self, message: StreamMessage) -> None:
         notice = Notice(message.reason or "")
         if notice in BEGUN:
-            self._begin_notice(notice, orjson.loads(message.render())["message"])
+            self._begin_notice(notice, message.content or NO_MESSAGE)
         elif notice in BEGINNINGS:
             self._book.see_end(notice, _loop_time())
         self._wake.set()
 
-    def _begin_notice(self, notice: Notice, text: str) -> None:
-        self._book.see(Alert(subject_of(notice), notice.value, self._clock.now(), text), _loop_time())
+    def _begin_notice(self, notice: Notice, content: Message) -> None:
+        self._book.see(Alert(subject_of(notice), notice.value, self._clock.now(), content), _loop_time())
 
     async def _run(self) -> None:
         while True:

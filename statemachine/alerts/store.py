@@ -7,7 +7,7 @@ from statemachine.alerts.alert import Alert
 from statemachine.alerts.incidents import SentAlert
 from statemachine.core.vocabulary import State
 from statemachine.journal.port import JournalPort
-from statemachine.journal.rows import SentAlertRow
+from statemachine.journal.rows import SentAlertRow, message_of, message_row
 
 
 class Memory(Protocol):
@@ -40,12 +40,13 @@ class JournalAlertStore:
 
 def _told(row: SentAlertRow) -> SentAlert:
     state = State(row.state) if row.state is not None else None
-    trouble = Alert(row.subject, row.reason, row.since, row.message, state, row.group, row.url)
+    trouble = Alert(row.subject, row.reason, row.since, message_of(row._asdict()), state, row.group, row.url)
     return SentAlert(row.rule, row.incident, trouble)
 
 
 def _row(told: SentAlert) -> SentAlertRow:
     trouble = told.trouble
+    text, code, params = message_row(trouble.message)
     return SentAlertRow(
         rule=told.rule,
         subject=trouble.subject,
@@ -55,5 +56,7 @@ def _row(told: SentAlert) -> SentAlertRow:
         reason=trouble.reason,
         group=trouble.group,
         url=trouble.url,
-        message=trouble.message,
+        message=text,
+        message_code=code,
+        message_params=params,
     )

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, no_answer
 from statemachine.alerts.notification import Notification
+from statemachine.core.messages import message
 
 RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 
@@ -28,7 +29,7 @@ class Webhook:
         status = await self._post(letter.id, orjson.dumps(dict(letter.data)))
         if status >= HTTPStatus.MULTIPLE_CHOICES:
             is_final = status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in RETRIED
-            raise SendError(f"HTTP {status}", is_final=is_final)
+            raise SendError(message("alert.status", status=status), is_final=is_final)
 
     async def _post(self, idempotency_id: str, body: bytes) -> int:
         headers = {
@@ -49,7 +50,7 @@ class Webhook:
         except TimeoutError:
             raise no_answer() from None
         except ClientConnectorError as error:
-            raise SendError(f"no connection: {error.strerror or type(error).__name__}") from None
+            raise SendError(message("alert.no_connection", error=error.strerror or type(error).__name__)) from None
         except (ClientError, OSError, ValueError) as error:
             raise SendError(type(error).__name__) from None
 

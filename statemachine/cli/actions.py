@@ -18,18 +18,13 @@ from statemachine.cli.api_client import (
     server_path,
 )
 from statemachine.cli.context import console, run, settings_of
-from statemachine.cli.say import say
-from statemachine.i18n import cli as words
+from statemachine.cli.wording import reader_language
+from statemachine.core.messages import message
+from statemachine.i18n.render import render
 from statemachine.settings import Settings
 
 Name = Annotated[str | None, typer.Argument(help="The server's name, by default HOST:PORT.", metavar="NAME")]
 Group = Annotated[str | None, typer.Option("--group", help="Every server of this group.", metavar="NAME")]
-
-SENTENCES = {
-    "warm": (words.WARMED, words.GROUP_WARMED),
-    "pause": (words.PAUSED, words.GROUP_PAUSED),
-    "resume": (words.RESUMED, words.GROUP_RESUMED),
-}
 
 
 def warm(context: typer.Context, name: Name = None, group: Group = None) -> None:
@@ -49,16 +44,16 @@ def resume(context: typer.Context, name: Name = None, group: Group = None) -> No
 
 def _act(context: typer.Context, action: str, name: str | None, group: str | None) -> None:
     settings = settings_of(context)
-    of_server, of_group = SENTENCES[action]
+    language = reader_language(settings)
     if name is not None and group is None:
-        run(_pass_on(settings, server_path(name), action, servers=[name]), settings.language)
-        sentence = say(of_server, settings.language, name=name)
+        run(_pass_on(settings, server_path(name), action, servers=[name]), language)
+        done = message(f"cli.{action}", name=name)
     elif group is not None and name is None:
-        answer = run(_pass_on(settings, group_path(group), action, groups=[group]), settings.language)
-        sentence = say(of_group, settings.language, name=group, servers=answer["servers"])
+        answer = run(_pass_on(settings, group_path(group), action, groups=[group]), language)
+        done = message(f"cli.group.{action}", name=group, servers=answer["servers"])
     else:
-        raise typer.BadParameter("either a server's NAME or --group NAME")
-    console().print(Text(sentence), soft_wrap=True)
+        raise typer.BadParameter(render(message("cli.name_or_group"), language))
+    console().print(Text(render(done, language)), soft_wrap=True)
 
 
 async def _pass_on(
@@ -88,8 +83,9 @@ def first_unknown(
     for name in servers:
         if name not in names:
             close = get_close_matches(name, names, n=3)
-            return DaemonError(words.NO_SERVER_BUT if close else words.NO_SERVER, name=name, close=" / ".join(close))
+            known = message("cli.unknown_server_close", name=name, close=close)
+            return DaemonError(known if close else message("cli.unknown_server", name=name))
     for name in groups:
         if name not in known_groups:
-            return DaemonError(words.NO_GROUP, name=name, names=", ".join(sorted(known_groups)))
+            return DaemonError(message("cli.unknown_group", name=name, names=sorted(known_groups)))
     return None

@@ -12,10 +12,10 @@ from statemachine.alerts.channel import Channel, SendError
 from statemachine.alerts.dispatcher import channels_for
 from statemachine.alerts.notification import trial_letter
 from statemachine.cli.context import console, fail, run, settings_of
+from statemachine.cli.wording import reader_language
+from statemachine.core.messages import message
+from statemachine.i18n.render import render
 from statemachine.settings import Settings
-
-NO_CHANNELS = "the settings have no alerts.channels; docs/alerts.md shows how to write them"
-SENT = "taken; look whether it has arrived, for some services take what they do not deliver"
 
 Name = Annotated[str | None, typer.Argument(help="The channel; without it, all of them.", metavar="CHANNEL")]
 
@@ -26,18 +26,22 @@ def alert_test(context: typer.Context, channel: Name = None) -> None:
     Exit code 0 if every address took it.
     """
     settings = settings_of(context)
-    results = run(_send_all(settings, _names(settings, channel)))
+    language = reader_language(settings)
+    results = run(_send_all(settings, _names(settings, channel)), language)
     for place, error in results:
-        console().print(Text(f"{place}: {SENT if error is None else f'not sent: {error}'}"), soft_wrap=True)
+        said = message("cli.sent", place=place)
+        if error is not None:
+            said = message("cli.not_sent", place=place, error=error.message)
+        console().print(Text(render(said, language)), soft_wrap=True)
     raise typer.Exit(0 if all(error is None for _, error in results) else 1)
 
 
 def _names(settings: Settings, wanted: str | None) -> list[str]:
     channels = list(settings.alerts.channels)
     if not channels:
-        fail(NO_CHANNELS)
+        fail(message("cli.no_channels"), reader_language(settings))
     if wanted is not None and wanted not in channels:
-        fail(f"there is no channel {wanted}; there are: {', '.join(channels)}")
+        fail(message("cli.unknown_channel", name=wanted, names=channels), reader_language(settings))
     return channels if wanted is None else [wanted]
 
 
@@ -52,7 +56,7 @@ async def _send_all(settings: Settings, names: list[str]) -> list[tuple[str, Sen
 
 
 async def _send(settings: Settings, name: str, way: Channel) -> SendError | None:
-    letter = trial_letter(name, str(uuid.uuid4()), settings.language, time.time())
+    letter = trial_letter(name, str(uuid.uuid4()), reader_language(settings), time.time())
     try:
         await way.send(letter)
     except SendError as error:

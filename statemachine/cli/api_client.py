@@ -14,9 +14,9 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
-from statemachine.cli.say import Say
 from statemachine.core.log_entry import LogFilter
-from statemachine.i18n.cli import ANY_PORT, AWAY, ENDED, SOMEBODY_ELSE, SOMEBODY_ELSE_SAID
+from statemachine.core.messages import Message, message
+from statemachine.i18n.render import MessageError
 from statemachine.settings import Settings
 from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import Mask
@@ -45,7 +45,7 @@ class Parser:
         """The blocks that this chunk completes. ValueError where this is no stream of events."""
         *blocks, self._rest = (self._rest + chunk).split(b"\n\n")
         if len(self._rest) > MAX_BLOCK:
-            raise ValueError("this is no stream of events")
+            raise ValueError("not an event stream")
         return [parsed for block in blocks if (parsed := _parse(block.decode("utf-8", "replace"))) is not None]
 
 
@@ -71,12 +71,8 @@ Json = dict[str, Any]
 Query = Sequence[tuple[str, str]]
 
 
-class DaemonError(Exception):
-    """Any of the below. The text is one sentence for people; `said` has it in their language."""
-
-    def __init__(self, english: str, /, **values: object) -> None:
-        self.said = Say(english, values)
-        super().__init__(self.said.in_language("en"))
+class DaemonError(MessageError):
+    """Any of the below."""
 
 
 class DaemonAwayError(DaemonError):
@@ -86,8 +82,8 @@ class DaemonAwayError(DaemonError):
 class DaemonSaidNoError(DaemonError):
     """The daemon's own error answer."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__("{message}", message=message)
+    def __init__(self, status: int, what: Message | str) -> None:
+        super().__init__(what)
         self.status = status
 
 
@@ -120,15 +116,22 @@ class DaemonApi:
             async for chunk in response.content.iter_any():
                 for block in parser.feed(chunk):
                     yield block
-        raise DaemonAwayError(ENDED, url=self._url)
+        raise DaemonAwayError(message("cli.stream_ended", url=self._url))
 
     async def _json(self, method: str, path: str, query: Query = ()) -> Json:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
         async with self._exchange(method, path, timeout, query) as response:
             answer = orjson.loads(await response.read())
         if not isinstance(answer, dict):
-            raise DaemonAwayError(SOMEBODY_ELSE, url=self._url)
+            raise DaemonAwayError(message("cli.not_comfywarm", url=self._url))
         return answer
+
+    def _cause(self, error: Exception) -> Message | str:
+        if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+            return message("cli.refused")
+        if isinstance(error, aiohttp.ServerFingerprintMismatch):
+            return message("cli.other_certificate")
+        return self._mask.text(str(error)) or type(error).__name__
 
     @asynccontextmanager
     async def _exchange(
@@ -143,9 +146,9 @@ class DaemonApi:
                     raise _said_no(response.status, self._mask.data(await response.read()), self._url)
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise DaemonAwayError(AWAY, url=self._url, cause=self._mask.text(_cause(error))) from error
+            raise DaemonAwayError(message("cli.daemon_away", url=self._url, cause=self._cause(error))) from error
         except ValueError as error:
-            raise DaemonAwayError(SOMEBODY_ELSE, url=self._url) from error
+            raise DaemonAwayError(message("cli.not_comfywarm", url=self._url)) from error
 
 
 @asynccontextmanager
@@ -168,7 +171,7 @@ def _certificate(settings: Settings) -> aiohttp.Fingerprint | bool:
 def daemon_url(settings: Settings) -> str:
     """Where the daemon of these settings is found from this machine."""
     if settings.listen.port == 0:
-        raise DaemonAwayError(ANY_PORT)
+        raise DaemonAwayError(message("cli.any_port"))
     host = WILDCARDS.get(settings.listen.host, settings.listen.host)
     return f"{'https' if settings.listen.tls else 'http'}://{bracketed(host)}:{settings.listen.port}"
 
@@ -198,12 +201,4 @@ def _said_no(status: int, body: bytes, url: str) -> DaemonError:
     try:
         return DaemonSaidNoError(status, str(orjson.loads(body)["error"]["message"]))
     except (ValueError, LookupError, TypeError):
-        return DaemonAwayError(SOMEBODY_ELSE_SAID, url=url, status=status)
-
-
-def _cause(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
-        return "connection refused"
-    if isinstance(error, aiohttp.ServerFingerprintMismatch):
-        return "it shows another certificate than that of listen.tls.certificate"
-    return str(error) or type(error).__name__
+        return DaemonAwayError(message("cli.not_comfywarm_status", url=url, status=status))

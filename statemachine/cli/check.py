@@ -9,17 +9,19 @@ from rich.text import Text
 
 from statemachine.cli.asking import ServerHandle, peer_of
 from statemachine.cli.context import console, fail, run, settings_of
-from statemachine.cli.words import heading, state_text
+from statemachine.cli.wording import heading, reader_language, state_text
 from statemachine.comfyui.checks import kinds_of
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.network import new_session
 from statemachine.comfyui.trust import trust_in
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
+from statemachine.core.messages import NO_MESSAGE, Message, message, verbatim
 from statemachine.core.text import one_line
 from statemachine.core.vocabulary import State
 from statemachine.daemon.config import load_workflows
-from statemachine.i18n.names import Language
+from statemachine.i18n.render import render
+from statemachine.i18n.text import Language
 from statemachine.settings import ServerConfig, Settings, resolve_servers
 
 
@@ -30,7 +32,7 @@ class CheckReport:
     server: ServerConfig
     state: State
     kind: str
-    message: str
+    message: Message
 
 
 def check(context: typer.Context) -> None:
@@ -41,16 +43,19 @@ def check(context: typer.Context) -> None:
     """
     settings = settings_of(context)
     servers = resolve_servers(settings)
-    verdicts = run(_ask_all(settings, servers, _usable_workflows(settings, servers)))
-    console().print(_table(verdicts, settings.language))
+    language = reader_language(settings)
+    verdicts = run(_ask_all(settings, servers, _usable_workflows(settings, servers)), language)
+    console().print(_table(verdicts, language))
     raise typer.Exit(0 if all(verdict.state is State.LOADED for verdict in verdicts) else 1)
 
 
 def _usable_workflows(settings: Settings, servers: tuple[ServerConfig, ...]) -> dict[str, Workflow]:
     loaded = load_workflows(settings, servers)
-    problems = [f"  - {one}" for one in loaded.values() if isinstance(one, WorkflowError)]
+    language = reader_language(settings)
+    problems = [render(one.message, language) for one in loaded.values() if isinstance(one, WorkflowError)]
     if problems:
-        fail("\n".join(["these workflow files cannot be used:", *problems]))
+        head = render(message("cli.workflow_files"), language)
+        fail(verbatim("\n  - ".join([head, *problems])), language)
     return {name: one for name, one in loaded.items() if isinstance(one, Workflow)}
 
 
@@ -74,7 +79,7 @@ async def _ask(peer: ServerHandle) -> CheckReport:
     try:
         event = (await peer.cache_check(kinds_of(kind)).ask(epoch=0)).event
     except NotAnsweringError as error:
-        return CheckReport(peer.config, State.UNREACHABLE, kind, str(error))
+        return CheckReport(peer.config, State.UNREACHABLE, kind, error.message)
     if isinstance(event, events.CheckUnusable):
         return CheckReport(peer.config, State.UNKNOWN, kind, event.message)
     return _understood(peer.config, event)
@@ -82,18 +87,20 @@ async def _ask(peer: ServerHandle) -> CheckReport:
 
 def _understood(server: ServerConfig, event: events.CheckAnswered) -> CheckReport:
     if not event.needed:
-        return CheckReport(server, State.LOADED, event.kind, "")
+        return CheckReport(server, State.LOADED, event.kind, NO_MESSAGE)
     state = State.AUTO_EXECUTING if event.auto_executing else State.COLD
-    return CheckReport(server, state, event.kind, ", ".join(event.missing or event.needed))
+    return CheckReport(server, state, event.kind, message("cli.missing", keys=event.missing or event.needed))
 
 
 def _table(verdicts: list[CheckReport], language: Language) -> Table:
     table = Table(pad_edge=False)
-    for key in ("Server", "Group", "Check", "State", "Why"):
+    for key in ("server", "group", "check", "state", "why"):
         table.add_column(heading(key, language), overflow="fold")
     for one in verdicts:
         cells = (one.server.name, one.server.group, one.kind)
         table.add_row(
-            *(Text(cell) for cell in cells), state_text(one.state.value, language), Text(one_line(one.message))
+            *(Text(cell) for cell in cells),
+            state_text(one.state.value, language),
+            Text(one_line(render(one.message, language))),
         )
     return table

@@ -11,7 +11,11 @@ import typer
 from rich.console import Console
 
 from statemachine.cli.api_client import DaemonError
+from statemachine.cli.wording import language_of_file
+from statemachine.core.messages import Message, verbatim
 from statemachine.core.text import harmless
+from statemachine.i18n.render import render
+from statemachine.i18n.text import Language
 from statemachine.settings import Settings, SettingsError, SettingsFileError, load_settings
 
 T = TypeVar("T")
@@ -25,25 +29,30 @@ def console() -> Console:
     return Console(highlight=False, width=None if is_fixed else PIPE_WIDTH)
 
 
-def print_error(sentence: str) -> None:
-    """Say it on stderr, as it stands."""
-    Console(stderr=True, highlight=False).print(harmless(sentence), style="red", markup=False, soft_wrap=True)
+def print_error(text: str) -> None:
+    """Print it on stderr."""
+    Console(stderr=True, highlight=False).print(harmless(text), style="red", markup=False, soft_wrap=True)
 
 
-def print_note(sentence: str) -> None:
-    """Say beside the answer, on stderr, what is not a part of it."""
-    Console(stderr=True, highlight=False).print(harmless(sentence), style="dim", markup=False, soft_wrap=True)
+def print_note(text: str) -> None:
+    """Print on stderr what is not part of the answer."""
+    Console(stderr=True, highlight=False).print(harmless(text), style="dim", markup=False, soft_wrap=True)
 
 
-def fail(sentence: str) -> NoReturn:
-    """End the command with a plain "no": exit code 1."""
-    print_error(sentence)
+def fail(what: Message, language: Language) -> NoReturn:
+    """Print the error and end the command with exit code 1."""
+    print_error(render(what, language))
     raise typer.Exit(1)
 
 
 def settings_path(context: typer.Context) -> Path:
     """The file that `--settings` named."""
     return Path(context.find_root().params["settings"])
+
+
+def language_of(context: typer.Context) -> Language:
+    """Return the reader's language where the settings may be missing or invalid."""
+    return language_of_file(settings_path(context))
 
 
 def read_settings(context: typer.Context) -> Settings:
@@ -56,20 +65,20 @@ def settings_of(context: typer.Context) -> Settings:
     try:
         return read_settings(context)
     except SettingsFileError as error:
-        fail(str(error))
+        fail(verbatim(str(error)), language_of(context))
     except SettingsError as error:
-        fail(f"{settings_path(context)}: {error}")
+        fail(verbatim(f"{settings_path(context)}: {error}"), language_of(context))
 
 
-def run(work: Coroutine[Any, Any, T], language: str = "en") -> T:
-    """Run it to its end; refuses, in that language, where the daemon does not help."""
+def run(work: Coroutine[Any, Any, T], language: Language) -> T:
+    """Run it to its end. Fail if the daemon does not answer, or refuses."""
     try:
         return asyncio.run(work)
     except DaemonError as error:
-        fail(error.said.in_language(language))
+        fail(error.message, language)
 
 
-def run_until_interrupted(work: Coroutine[Any, Any, None], language: str = "en") -> None:
+def run_until_interrupted(work: Coroutine[Any, Any, None], language: Language) -> None:
     """Run what Ctrl-C is meant to end: that is no failure."""
     try:
         run(work, language)

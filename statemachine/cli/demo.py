@@ -13,6 +13,7 @@ from loguru import logger
 from statemachine.core.operator import Action
 from statemachine.daemon.app import Daemon, running_daemon, until_stopped
 from statemachine.daemon.logging import configure_logging
+from statemachine.i18n.text import locale_language
 from statemachine.settings import Settings, parse_settings
 from statemachine.settings.model import Listen, Logging
 from statemachine.simulator import Member, SimFleet, demo_fleet
@@ -47,7 +48,7 @@ def _settings(fleet: SimFleet, folder: Path, port: int) -> Settings:
     """Quicker than an operator would want: a demo's day has minutes."""
     data = {
         "listen": {"port": port},
-        "language": "zh" if os.environ.get("LANG", "").startswith("zh") else "en",
+        "language": locale_language(os.environ),
         "data_dir": str(folder),
         "workflows_dir": str(WORKFLOWS if WORKFLOWS.is_dir() else BUNDLED_WORKFLOWS),
         "servers": [{"url": one.url, "group": one.group, "name": name} for name, one in _named(fleet).items()],

@@ -13,7 +13,6 @@ from enum import Enum
 from rich.text import Text
 
 from statemachine.cli.asking import ServerHandle
-from statemachine.cli.say import Say
 from statemachine.comfyui.checks import AUTO_STEPS
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
 from statemachine.comfyui.frames import is_session_start
@@ -21,8 +20,11 @@ from statemachine.comfyui.preflight import fitness
 from statemachine.comfyui.transport import Socket
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
+from statemachine.core.messages import Message, Param, message, verbatim
 from statemachine.core.text import one_line
 from statemachine.core.vocabulary import Reason
+from statemachine.i18n.render import render
+from statemachine.i18n.text import Language
 
 
 class Mark(Enum):
@@ -35,34 +37,34 @@ class Mark(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """`said` is a key of `doctor_words.ZH` with its values; so is `advice`, where there is any."""
+    """One line, and what to do about it."""
 
     mark: Mark
-    said: Say
-    advice: Say | None = None
+    what: Message
+    advice: Message | None = None
 
 
-def good(english: str, /, **values: object) -> Finding:
+def good(code: str, /, **params: Param) -> Finding:
     """All is well."""
-    return Finding(Mark.GOOD, Say(english, values))
+    return Finding(Mark.GOOD, Message(code, params))
 
 
-def bad(english: str, advice: str = "", /, **values: object) -> Finding:
-    """comfywarm cannot work so."""
-    return Finding(Mark.BAD, Say(english, values), Say(advice, values) if advice else None)
+def bad(code: str, advice: str = "", /, **params: Param) -> Finding:
+    """comfywarm cannot work like this."""
+    return Finding(Mark.BAD, Message(code, params), Message(advice, params) if advice else None)
 
 
-def care(english: str, advice: str = "", /, **values: object) -> Finding:
-    """It works, but somebody should know."""
-    return Finding(Mark.CARE, Say(english, values), Say(advice, values) if advice else None)
+def care(code: str, advice: str = "", /, **params: Param) -> Finding:
+    """It works, but the operator should know."""
+    return Finding(Mark.CARE, Message(code, params), Message(advice, params) if advice else None)
 
 
-def line(finding: Finding, language: str) -> Text:
-    """For people."""
+def line(finding: Finding, language: Language) -> Text:
+    """Return the finding with its mark and its advice."""
     sign, style = finding.mark.value
-    text = Text.assemble((f"  {sign} ", style), one_line(finding.said.in_language(language)))
+    text = Text.assemble((f"  {sign} ", style), one_line(render(finding.what, language)))
     if finding.advice is not None:
-        text.append(f"\n      → {one_line(finding.advice.in_language(language))}", style="dim")
+        text.append(f"\n      → {one_line(render(finding.advice, language))}", style="dim")
     return text
 
 
@@ -90,32 +92,32 @@ async def _reach(peer: ServerHandle) -> Finding:
     try:
         await peer.client.queue_remaining()
     except NotAnsweringError as error:
-        advice = "Is ComfyUI running there, with --listen, on this port, and does no firewall stand between?"
-        return bad("{url} does not answer: {error}", advice, url=url, error=error)
+        return bad("doctor.no_answer", "doctor.no_answer.advice", url=url, error=error.message)
     except AccessDeniedError as error:
-        advice = 'Give its credentials in the settings: "headers": {{"Authorization": "Bearer ${{NAME}}"}}.'
-        return bad("{url} wants credentials: {error}", advice, url=url, error=error)
+        variable = "${NAME}"
+        return bad("doctor.denied", "doctor.denied.advice", url=url, error=error.message, variable=variable)
     except ComfyError as error:
-        advice = "Another program listens on this port, or a proxy changes the path: correct the URL."
-        return bad("{url} answers, but not as a ComfyUI does: {error}", advice, url=url, error=error)
-    return good("{url} answers as a ComfyUI does", url=url)
+        return bad("doctor.not_comfyui", "doctor.not_comfyui.advice", url=url, error=error.message)
+    return good("doctor.comfyui", url=url)
 
 
 async def _version(peer: ServerHandle) -> Finding:
     try:
         stats = await peer.client.system_stats()
-        version = stats["system"]["comfyui_version"]
-        devices = ", ".join(_device(device) for device in stats["devices"])
+        version = str(stats["system"]["comfyui_version"])
+        devices = [_device(device) for device in stats["devices"]]
     except (ComfyError, LookupError, TypeError) as error:
-        return care("it does not say which version it is: {error}", "Update ComfyUI if it is old.", error=error)
-    return good("version {version} on {devices}", version=version, devices=devices or "-")
+        cause = error.message if isinstance(error, ComfyError) else repr(error)
+        return care("doctor.no_version", "doctor.no_version.advice", error=cause)
+    return good("doctor.version", version=version, devices=devices or message("doctor.no_device"))
 
 
-def _device(device: Mapping[str, object]) -> str:
+def _device(device: Mapping[str, object]) -> Message:
     free, total = device.get("vram_free"), device.get("vram_total")
-    is_known = isinstance(free, int | float) and isinstance(total, int | float)
-    memory = f" ({free / GIB:.1f} / {total / GIB:.1f} GiB free)" if is_known else ""  # type: ignore[operator]
-    return f"{device['name']}{memory}"
+    name = str(device["name"])
+    if isinstance(free, int | float) and isinstance(total, int | float):
+        return message("doctor.device_memory", name=name, free=f"{free / GIB:.1f}", total=f"{total / GIB:.1f}")
+    return verbatim(name)
 
 
 async def _checks(peer: ServerHandle) -> AsyncIterator[Finding]:
@@ -128,7 +130,7 @@ async def _checks(peer: ServerHandle) -> AsyncIterator[Finding]:
         try:
             result = await peer.cache_check(kinds).ask(epoch=0)
         except NotAnsweringError as error:
-            yield bad("cache check {kind}: {error}", "Try again; is the server overloaded?", kind=kind, error=error)
+            yield bad("doctor.check_unanswered", "doctor.try_again", kind=kind, error=error.message)
             return
         if isinstance(result.event, events.CheckAnswered):
             yield _answered(result.event, result.raw)
@@ -139,34 +141,27 @@ async def _checks(peer: ServerHandle) -> AsyncIterator[Finding]:
 
 
 def _answered(event: events.CheckAnswered, raw: str) -> Finding:
-    values = {"kind": event.kind, "missing": ", ".join(event.missing or event.needed), "raw": _shown(raw)}
+    values: dict[str, Param] = {"kind": event.kind, "missing": event.missing or event.needed, "raw": _shown(raw)}
     if not event.needed:
-        return good("cache check {kind} answers: everything is cached; its text: {raw}", **values)
+        return good("doctor.check_complete", **values)
     if event.auto_executing:
-        advice = "comfywarm waits until the server has done so."
-        return care(
-            "cache check {kind}: {missing} missing, the server loads by itself; its text: {raw}", advice, **values
-        )
-    return good("cache check {kind} answers: {missing} missing; its text: {raw}", **values)
+        return care("doctor.check_loading", "doctor.check_loading.advice", **values)
+    return good("doctor.check_missing", **values)
 
 
 def _unusable(peer: ServerHandle, kind: str, event: events.CheckUnusable) -> Finding:
-    values = {"kind": kind, "path": peer.config.cache_check.path, "error": event.message}
+    values: dict[str, Param] = {"kind": kind, "path": peer.config.cache_check.path, "error": event.message}
     if event.reason is not Reason.CHECK_ABSENT:
-        advice = "Correct cache_check.path, or choose another cache_check.kind: auto, node, text, inspire or history."
-        return bad("cache check {kind} cannot be used: {error}", advice, **values)
+        return bad("doctor.check_unusable", "doctor.check_unusable.advice", **values)
     if peer.config.cache_check.kind != "auto":
-        advice = 'Install the plug-in that offers it, correct cache_check.path, or set cache_check.kind to "auto".'
-        return bad("cache check {kind} is not offered (path {path})", advice, **values)
+        return bad("doctor.check_absent", "doctor.check_absent.advice", **values)
     if kind == "text":
-        advice = "If a plug-in offers it elsewhere, set cache_check.path; otherwise the next kind is used."
-        return care("cache check text is not offered at {path}", advice, **values)
-    return care("cache check {kind} is not offered", "The next kind is used.", **values)
+        return care("doctor.text_absent", "doctor.text_absent.advice", **values)
+    return care("doctor.kind_absent", "doctor.kind_absent.advice", **values)
 
 
 async def _link(peer: ServerHandle) -> Finding:
     """Open a socket and wait for the frame with which ComfyUI greets."""
-    advice = "A proxy in between must pass WebSockets on (Upgrade and Connection headers) at /ws."
     try:
         async with asyncio.timeout(peer.timeout_s):
             socket = await peer.transport.connect(uuid.uuid4().hex)
@@ -175,9 +170,9 @@ async def _link(peer: ServerHandle) -> Finding:
             finally:
                 await socket.close()
     except TimeoutError:
-        return bad("/ws opens but says nothing within {timeout:g} s", advice, timeout=peer.timeout_s)
+        return bad("doctor.ws_silent", "doctor.ws.advice", seconds=peer.timeout_s)
     except ComfyError as error:
-        return bad("/ws does not deliver: {error}", advice, error=error)
+        return bad("doctor.ws_failed", "doctor.ws.advice", error=error.message)
 
 
 class _GreetedError(Exception):
@@ -188,7 +183,7 @@ async def _greeting(socket: Socket) -> Finding:
     """Listening ends with the greeting, or with NotAnsweringError."""
     with suppress(_GreetedError):
         await socket.listen(_expect_greeting)
-    return good("/ws delivers")
+    return good("doctor.ws")
 
 
 def _expect_greeting(frame: str) -> None:
@@ -198,39 +193,36 @@ def _expect_greeting(frame: str) -> None:
 
 def _judge_file(name: str, file: Workflow | WorkflowError) -> Finding:
     if isinstance(file, WorkflowError):
-        return bad("workflow file {where}: {sentence}", where=file.where, sentence=file.sentence)
-    values = {"name": name, "nodes": len(file.graph), "keys": ", ".join(file.keys)}
+        return bad("doctor.workflow_file", error=file.message)
     if not file.keys:
-        return care("workflow {name} is in API format, but has no cache nodes: only history can prove it", **values)
-    return good("workflow {name} is in API format: {nodes} nodes; it caches {keys}", **values)
+        return care("doctor.keyless", name=name)
+    return good("doctor.workflow", name=name, nodes=len(file.graph), keys=file.keys)
 
 
 async def _fit(peer: ServerHandle) -> AsyncIterator[Finding]:
     for workflow in peer.workflows:
         try:
-            lacking = (await fitness(peer.client, workflow)).sentences
+            lacking = (await fitness(peer.client, workflow)).messages
         except ComfyError as error:
-            yield bad("its nodes cannot be read: {error}", "Try again; is the server overloaded?", error=error)
+            yield bad("doctor.nodes_unreadable", "doctor.try_again", error=error.message)
             continue
-        for sentence in lacking:
-            advice = "Install the plug-in or the file there, or correct the workflow."
-            yield bad("workflow {name}: {sentence}", advice, name=workflow.name, sentence=sentence)
+        for problem in lacking:
+            yield bad("doctor.unfit", "doctor.unfit.advice", name=workflow.name, problem=problem)
         if not lacking:
-            yield good("workflow {name}: its nodes and model files are there", name=workflow.name)
+            yield good("doctor.fit", name=workflow.name)
 
 
 async def _would_accept(peer: ServerHandle, found: list[Finding]) -> Finding:
     """A conclusion: the server's own validation is only seen by submitting, which is not done."""
     if any(finding.mark is Mark.BAD for finding in found):
-        return bad("a submission would not do: see each ✗ above")
+        return bad("doctor.would_fail")
     try:
         waiting = len(await peer.client.queue())
     except ComfyError as error:
-        return bad("its queue cannot be read: {error}", "Without the queue nothing is ever submitted.", error=error)
+        return bad("doctor.queue_unreadable", "doctor.queue_unreadable.advice", error=error.message)
     if waiting:
-        advice = "comfywarm waits for it first, see timing.busy_wait_s."
-        return care("a submission would be accepted, but {waiting} prompts are in the queue", advice, waiting=waiting)
-    return good("a submission would be accepted, as far as can be told without submitting")
+        return care("doctor.queue_busy", "doctor.queue_busy.advice", waiting=waiting)
+    return good("doctor.would_succeed")
 
 
 def _shown(raw: str) -> str:

@@ -5,7 +5,11 @@ from typing import Annotated
 import orjson
 import typer
 
-from statemachine.core import diagram as states
+from statemachine.core.diagram import mermaid
+from statemachine.core.vocabulary import Source
+from statemachine.i18n.notices import NOTICE_MEANINGS
+from statemachine.i18n.reasons import REASON_MEANINGS
+from statemachine.i18n.states import STATE_MEANINGS
 from statemachine.settings import json_schema
 
 
@@ -18,4 +22,33 @@ def diagram(
     markdown: Annotated[bool, typer.Option("--markdown", help="The whole page docs/states.md.")] = False,
 ) -> None:
     """Print the state machine as a Mermaid diagram, drawn from the table that it runs on."""
-    typer.echo(states.markdown() if markdown else states.mermaid())
+    typer.echo(states_page() if markdown else mermaid())
+
+
+def states_page() -> str:
+    """Return docs/states.md: the diagram, then every state, reason and notice with its meaning."""
+    return "\n".join(
+        [
+            "# States and reasons",
+            "",
+            "Generated from `statemachine/core/table.py` by `make docs`; a test keeps it up to date.",
+            "",
+            "```mermaid",
+            mermaid(),
+            "```",
+            "",
+            *_table("state", {state.value: meaning for state, meaning in STATE_MEANINGS.items()}),
+            *_table("reason", {reason.value: text.en for reason, text in REASON_MEANINGS.items()}),
+            *_table("notice", {notice.value: text.en for notice, text in NOTICE_MEANINGS.items()}),
+            "Sources (`proved_by`): " + ", ".join(f"`{source.value}`" for source in Source) + ".",
+        ]
+    )
+
+
+def _table(title: str, rows: dict[str, str]) -> list[str]:
+    return [
+        f"| {title} | meaning |",
+        "| --- | --- |",
+        *(f"| `{name}` | {meaning} |" for name, meaning in rows.items()),
+        "",
+    ]

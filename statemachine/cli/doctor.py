@@ -12,11 +12,13 @@ from rich.text import Text
 from statemachine.cli.asking import peer_of
 from statemachine.cli.context import console, run, settings_of, settings_path
 from statemachine.cli.diagnostics import Finding, Mark, care, examine, line
-from statemachine.cli.doctor_words import NO_SETTINGS, WARNING
+from statemachine.cli.wording import reader_language
 from statemachine.comfyui.network import new_session
 from statemachine.comfyui.trust import Trust, trust_in
 from statemachine.comfyui.workflow import Workflow, WorkflowError
+from statemachine.core.messages import message
 from statemachine.daemon.config import load_workflows
+from statemachine.i18n.render import render
 from statemachine.settings import ServerConfig, Settings, parse_settings, resolve_servers
 from statemachine.settings.expand import expand_url
 from statemachine.settings.servers import ServerEntry
@@ -38,11 +40,11 @@ def doctor(
     settings, notes = _settings(context, asks_for_urls=bool(urls))
     servers = _chosen(settings, urls) if urls else resolve_servers(settings)
     if any(server.cache_check.kind in {"auto", "text"} for server in servers):
-        notes.append(care(WARNING))
-    screen = console()
+        notes.append(care("doctor.text_check"))
+    screen, language = console(), reader_language(settings)
     for note in notes:
-        _print(screen, line(note, settings.language))
-    is_well = run(_examine_all(settings, servers, screen))
+        _print(screen, line(note, language))
+    is_well = run(_examine_all(settings, servers, screen), language)
     raise typer.Exit(0 if is_well else 1)
 
 
@@ -52,7 +54,7 @@ def _settings(context: typer.Context, *, asks_for_urls: bool) -> tuple[Settings,
     if not asks_for_urls or path.exists():
         return settings_of(context), []
     unused = {"servers": ["http://127.0.0.1:8188"]}
-    return parse_settings(unused, path.absolute().parent, os.environ), [care(NO_SETTINGS, path=path)]
+    return parse_settings(unused, path.absolute().parent, os.environ), [care("doctor.no_settings", path=str(path))]
 
 
 def _chosen(settings: Settings, urls: list[str]) -> tuple[ServerConfig, ...]:
@@ -67,7 +69,8 @@ def _find(settings: Settings, known: tuple[ServerConfig, ...], url: str) -> list
     try:
         addresses = [address.url for address in expand_url(full)]
     except ValueError as error:
-        raise typer.BadParameter(f"{url}: allowed is {error}") from None
+        problem = message("cli.not_a_server", url=url, problem=str(error))
+        raise typer.BadParameter(render(problem, reader_language(settings))) from None
     by_url = {server.url: server for server in known}
     entry = ServerEntry(url=full)
     new = resolve_servers(settings.model_copy(update={"servers": (entry,)}))
@@ -89,7 +92,7 @@ async def _examine_all(settings: Settings, servers: tuple[ServerConfig, ...], sc
             found = await task
             _print(screen, Text(server.name, style="bold"))
             for finding in found:
-                _print(screen, line(finding, settings.language))
+                _print(screen, line(finding, reader_language(settings)))
             is_well = is_well and all(finding.mark is not Mark.BAD for finding in found)
     return is_well
 

@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from statemachine.cli.context import fail, settings_of
+from statemachine.cli.wording import reader_language
+from statemachine.core.messages import message
 from statemachine.settings import Settings, resolve_servers
 from statemachine.traffic.haproxy import backend_text
 
@@ -24,16 +26,17 @@ def haproxy(
     settings = settings_of(context)
     port = settings.traffic.agent_port
     if not port:
-        fail("traffic.agent_port: null or 0 found; set the port at which the daemon is to answer agent checks")
+        fail(message("cli.no_agent_port"), reader_language(settings))
     servers = resolve_servers(settings)
     wanted = [server for server in servers if group in {None, server.group}]
-    if not wanted:
-        fail(f"--group: {group} found; there are {', '.join(sorted({server.group for server in servers}))}")
+    if group is not None and not wanted:
+        groups = sorted({server.group for server in servers})
+        fail(message("cli.unknown_group", name=group, names=groups), reader_language(settings))
     typer.echo(backend_text(wanted, backend, agent_addr or _bound_address(settings), port), nl=False)
 
 
 def _bound_address(settings: Settings) -> str:
     host = settings.traffic.agent_host
     if host in WILDCARDS:
-        fail(f"traffic.agent_host: {host} is no address to connect to; give --agent-addr")
+        fail(message("cli.wildcard_agent_host", host=host), reader_language(settings))
     return host

@@ -18,10 +18,9 @@ from typing import Protocol
 import orjson
 
 from statemachine.cli.api_client import Block, DaemonApi, DaemonError, DaemonSaidNoError, Json, filter_query
-from statemachine.cli.say import Say
 from statemachine.core.backoff import backoff
 from statemachine.core.log_entry import EVERYTHING, LogFilter
-from statemachine.i18n.cli import BACK, WAITING
+from statemachine.core.messages import Message, message
 from statemachine.journal.store import JournalStore
 from statemachine.publish.serialize import log_entry
 
@@ -135,7 +134,7 @@ class FileLog:
 class DaemonLog:
     """The daemon's log and stream. `tell` hears when the daemon goes away and when it is back."""
 
-    def __init__(self, api: DaemonApi, tell: Callable[[Say], None]) -> None:
+    def __init__(self, api: DaemonApi, tell: Callable[[Message], None]) -> None:
         self._api = api
         self._tell = tell
 
@@ -166,11 +165,11 @@ class DaemonLog:
         """True: it is away. Raises where waiting would not help."""
         if isinstance(error, DaemonSaidNoError) and error.status < SERVER_ERROR:
             raise error
-        self._tell(Say(WAITING, {"why": error.said}))
+        self._tell(message("cli.waiting", cause=error.message))
         return True
 
     def _tell_back(self) -> bool:
-        self._tell(Say(BACK, {}))
+        self._tell(message("cli.back"))
         return False
 
 

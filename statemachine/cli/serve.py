@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-from statemachine.cli.context import fail, read_settings, settings_of, settings_path
+from statemachine.cli.context import fail, language_of, read_settings, settings_of, settings_path
 from statemachine.cluster.store import ClusterUnavailableError
+from statemachine.comfyui.network import ERROR_NUMBER
+from statemachine.core.messages import Message, message
 from statemachine.daemon.config import SettingsFile
 from statemachine.daemon.process import AlreadyRunningError
 from statemachine.journal.schema import SchemaTooNewError
@@ -18,16 +20,24 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Over an embedded simulated fleet; needs no settings.")] = False,
 ) -> None:
     """Keep the fleet warm, and serve the page and the API. This is the default command."""
+    settings = None if demo else settings_of(context)
+    language = language_of(context)
     try:
-        if demo:
+        if settings is None:
             _serve_demo()
         else:
-            _serve(settings_of(context), SettingsFile(settings_path(context), lambda: read_settings(context)))
+            _serve(settings, SettingsFile(settings_path(context), lambda: read_settings(context)))
     except OSError as error:
-        remedy = "; set another listen.port, or end what uses this one" if error.errno == errno.EADDRINUSE else ""
-        fail(f"the daemon cannot run: {error}{remedy}")
-    except (SettingsError, AlreadyRunningError, SchemaTooNewError, ClusterUnavailableError) as error:
-        fail(f"the daemon cannot run: {error}")
+        fail(_cannot_run(error), language)
+    except SettingsError as error:
+        fail(message("cli.cannot_run", error=str(error)), language)
+    except (AlreadyRunningError, SchemaTooNewError, ClusterUnavailableError) as error:
+        fail(message("cli.cannot_run", error=error.message), language)
+
+
+def _cannot_run(error: OSError) -> Message:
+    code = "cli.address_in_use" if error.errno == errno.EADDRINUSE else "cli.cannot_run"
+    return message(code, error=ERROR_NUMBER.sub("", str(error)))
 
 
 def _serve(settings: Settings, source: SettingsFile) -> None:

@@ -1,18 +1,23 @@
 """`simulate`: ComfyUI servers that need no GPU, to try comfywarm on."""
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import orjson
 import typer
 
-from statemachine.cli.context import fail, print_note, run_until_interrupted
+from statemachine.cli.context import fail, language_of, print_note, run_until_interrupted
+from statemachine.core.messages import message
+from statemachine.i18n.render import render
+from statemachine.i18n.text import Language
 from statemachine.simulator import PERSONAS, SimFleet, SimulateOptions, serve_fleet
 
 USUAL = SimulateOptions()
 
 
 def simulate(
+    context: typer.Context,
     count: Annotated[int, typer.Option(min=1, max=1000, help="How many servers.")] = USUAL.count,
     seed: Annotated[int, typer.Option(help="The same seed gives the same fleet.")] = USUAL.seed,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = USUAL.host,
@@ -32,26 +37,27 @@ def simulate(
 ) -> None:
     """Run simulated ComfyUI servers, well-behaved and misbehaving ones, until Ctrl-C."""
     options = SimulateOptions(count, seed, host, base_port, scale, tuple(persona or USUAL.personas))
+    language = language_of(context)
     show = _show_settings if as_settings else _show_list
     try:
-        run_until_interrupted(serve_fleet(options, show))
+        run_until_interrupted(serve_fleet(options, partial(show, language)), language)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     except OSError as error:
-        fail(f"the servers cannot listen: {error.strerror or error}; see --host and --base-port")
+        fail(message("cli.cannot_listen", error=error.strerror or str(error)), language)
 
 
-def _show_list(fleet: SimFleet) -> None:
+def _show_list(language: Language, fleet: SimFleet) -> None:
     for member in fleet.members:
         print(f"{member.url}  {member.server.persona.name}")
-    _say_running(fleet)
+    _note_running(language, fleet)
 
 
-def _show_settings(fleet: SimFleet) -> None:
+def _show_settings(language: Language, fleet: SimFleet) -> None:
     print(orjson.dumps({"servers": fleet.urls}, option=orjson.OPT_INDENT_2).decode())
-    _say_running(fleet)
+    _note_running(language, fleet)
 
 
-def _say_running(fleet: SimFleet) -> None:
+def _note_running(language: Language, fleet: SimFleet) -> None:
     sys.stdout.flush()
-    print_note(f"{len(fleet.members)} simulated servers are running; Ctrl-C ends them")
+    print_note(render(message("cli.simulating", count=len(fleet.members)), language))

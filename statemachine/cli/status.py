@@ -11,9 +11,11 @@ from rich.text import Text
 
 from statemachine.cli.api_client import DaemonApi, DaemonError, Json, daemon_api
 from statemachine.cli.context import console, run, run_until_interrupted, settings_of
-from statemachine.cli.words import heading, reason_text, state_text
+from statemachine.cli.wording import heading, message_text, reader_language, reason_text, state_text
+from statemachine.core.messages import message
 from statemachine.core.text import one_line
-from statemachine.i18n.names import Language
+from statemachine.i18n.render import render
+from statemachine.i18n.text import Language
 from statemachine.settings import Settings
 
 REDRAW_S = 1.0
@@ -28,11 +30,12 @@ def status(
     Exit code 0 if all are loaded, 1 if not or if no daemon answers.
     """
     settings = settings_of(context)
+    language = reader_language(settings)
     if watch:
-        run_until_interrupted(_watch(settings), settings.language)
+        run_until_interrupted(_watch(settings), language)
         return
-    answer = run(_ask(settings), settings.language)
-    console().print(render(answer, settings.language))
+    answer = run(_ask(settings), language)
+    console().print(picture(answer, language))
     raise typer.Exit(0 if all(server["cache_loaded"] for server in answer["servers"]) else 1)
 
 
@@ -46,31 +49,33 @@ async def _watch(settings: Settings) -> None:
     async with daemon_api(settings) as api:
         with Live(console=screen, screen=screen.is_terminal, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
-                live.update(await _picture(api, settings.language), refresh=True)
+                live.update(await _picture(api, reader_language(settings)), refresh=True)
                 await asyncio.sleep(REDRAW_S)
 
 
 async def _picture(api: DaemonApi, language: Language) -> RenderableType:
     """The table, or why there is none: a restart of the daemon does not end the watching."""
     try:
-        return render(await api.get("/api/status"), language)
+        return picture(await api.get("/api/status"), language)
     except DaemonError as error:
-        return Text(error.said.in_language(language), style="red")
+        return Text(render(error.message, language), style="red")
 
 
-def render(answer: Json, language: Language) -> RenderableType:
-    """The answer of /api/status for people."""
+def picture(answer: Json, language: Language) -> RenderableType:
+    """Return the answer of /api/status as a table."""
     servers = sorted(answer["servers"], key=lambda server: server["cache_loaded"])
     table = Table(pad_edge=False)
-    for key in ("Server", "Group", "State", "Why", "Queue"):
-        table.add_column(heading(key, language), overflow="fold", no_wrap=key == "State")
+    for key in ("server", "group", "state", "why", "queue"):
+        table.add_column(heading(key, language), overflow="fold", no_wrap=key == "state")
     for server in servers:
         table.add_row(*_row(server, language))
     return Group(table, _summary(answer, language))
 
 
 def _row(server: Json, language: Language) -> tuple[RenderableType, ...]:
-    why = Text.assemble((reason_text(server["reason"], language), "bold"), f"  {one_line(server['message'])}")
+    why = Text.assemble(
+        (reason_text(server["reason"], language), "bold"), f"  {one_line(message_text(server, language))}"
+    )
     queue = server["queue_remaining"]
     return (
         Text(server["name"]),
@@ -90,5 +95,6 @@ def _state(server: Json, language: Language) -> Text:
 
 def _summary(answer: Json, language: Language) -> Text:
     counted = [state_text(state, language).append(f" {count}") for state, count in answer["states"].items()]
-    total = f"{answer['states'].get('loaded', 0)}/{answer['total']} {heading('servers loaded', language)}: "
+    loaded = answer["states"].get("loaded", 0)
+    total = render(message("cli.summary", loaded=loaded, total=answer["total"]), language)
     return Text(total).append_text(Text(", ").join(counted))

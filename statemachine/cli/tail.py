@@ -27,13 +27,13 @@ from statemachine.cli.api_client import (
 from statemachine.cli.context import fail, print_note, run_until_interrupted, settings_of
 from statemachine.cli.log_reader import DaemonLog, FileLog, LogSource, Wanted, newest, newest_number
 from statemachine.cli.output import LineScreen, drop_the_rest, show_bytes, while_read
-from statemachine.cli.say import say
-from statemachine.cli.words import heading, reason_text, state_text
+from statemachine.cli.wording import heading, message_text, reader_language, reason_text, state_text
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES, LogFilter
+from statemachine.core.messages import message
 from statemachine.core.text import one_line
 from statemachine.core.vocabulary import State
-from statemachine.i18n.cli import FROM_JOURNAL, NO_JOURNAL, UNREADABLE
-from statemachine.i18n.names import Language
+from statemachine.i18n.render import MessageError, render
+from statemachine.i18n.text import Language
 from statemachine.journal.store import JOURNAL_FILE
 from statemachine.settings import Settings, resolve_servers
 
@@ -42,13 +42,13 @@ _AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 
 
 def parse_since(text: str, now: datetime) -> float:
-    """Epoch seconds. A date or time without a zone is the local one's. ValueError says what is allowed."""
+    """Epoch seconds. A date or time without a zone is the local one's. MessageError says what is allowed."""
     try:
         if found := _AGO.fullmatch(text.strip()):
             return (now - timedelta(**{UNITS[found[2]]: int(found[1])})).timestamp()
         return datetime.fromisoformat(text.strip()).timestamp()
     except (ValueError, OverflowError):
-        raise ValueError(f"{text!r} is no time: 2026-01-31T08:00:00Z, or how long ago: 30s, 10m, 2h, 1d") from None
+        raise MessageError(message("cli.not_a_time", text=text)) from None
 
 
 ARROW = " → "
@@ -74,7 +74,7 @@ class LineMaker:
             *self._what(entry),
             "  ",
             (reason_text(entry["reason"], self._language), "bold"),
-            f"  {one_line(entry['message'])}",
+            f"  {one_line(message_text(entry, self._language))}",
         )
 
     def _what(self, entry: Json) -> tuple[Text | str, ...]:
@@ -124,32 +124,35 @@ def tail(
 ) -> None:
     """Show the event log: what happened to the servers, and why."""
     settings = settings_of(context)
-    start = _start(since)
-    reasons = frozenset(_reason(code) for code in reason or ())
+    start = _start(since, reader_language(settings))
+    reasons = frozenset(_reason(code, reader_language(settings)) for code in reason or ())
     chosen = LogFilter(frozenset(server or ()), frozenset(group or ()), frozenset(state or ()), reasons)
     wanted = Wanted(DEFAULT_COUNT if count is None and start is None else count, start, chosen)
     show = _show_json if as_json else _line_printer(settings)
+    language = reader_language(settings)
     try:
-        run_until_interrupted(_tail(settings, wanted, show, follow=follow), settings.language)
+        run_until_interrupted(_tail(settings, wanted, show, follow=follow), language)
     except BrokenPipeError:
         drop_the_rest()
     except sqlite3.Error as error:
-        fail(say(UNREADABLE, settings.language, error=error))
+        fail(message("cli.journal_unreadable", error=str(error)), language)
 
 
-def _start(since: str | None) -> float | None:
+def _start(since: str | None, language: Language) -> float | None:
     try:
         return None if since is None else parse_since(since, datetime.now(UTC))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--since") from None
+    except MessageError as error:
+        raise typer.BadParameter(render(error.message, language), param_hint="--since") from None
 
 
-def _reason(code: str) -> str:
+def _reason(code: str, language: Language) -> str:
     if code in REASON_CODES:
         return code
     close = get_close_matches(code, REASON_CODES, n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"one of {', '.join(REASON_CODES)}"
-    raise typer.BadParameter(f"{code!r} is no reason code: {hint}", param_hint="--reason")
+    hint = message("cli.unknown_reason", code=code, codes=REASON_CODES)
+    if close:
+        hint = message("cli.unknown_reason_close", code=code, codes=close)
+    raise typer.BadParameter(render(hint, language), param_hint="--reason")
 
 
 def _show_json(entry: Json) -> None:
@@ -157,7 +160,7 @@ def _show_json(entry: Json) -> None:
 
 
 def _line_printer(settings: Settings) -> Show:
-    maker = LineMaker(settings.language, [server.name for server in resolve_servers(settings)])
+    maker = LineMaker(reader_language(settings), [server.name for server in resolve_servers(settings)])
     screen = LineScreen()
     return lambda entry: screen.show(maker.line(entry))
 
@@ -185,7 +188,7 @@ async def _source(stack: AsyncExitStack, settings: Settings, wanted: LogFilter) 
         await _check_known(api, wanted)
     except DaemonAwayError as error:
         return _file_log(stack, settings, wanted, error)
-    return DaemonLog(api, lambda said: print_note(said.in_language(settings.language)))
+    return DaemonLog(api, lambda note: print_note(render(note, reader_language(settings))))
 
 
 async def _check_known(api: DaemonApi, wanted: LogFilter) -> None:
@@ -201,7 +204,7 @@ async def _check_known(api: DaemonApi, wanted: LogFilter) -> None:
 def _file_log(stack: AsyncExitStack, settings: Settings, wanted: LogFilter, why: DaemonError) -> FileLog:
     path = settings.data_dir / JOURNAL_FILE
     if not path.exists():
-        raise DaemonError(NO_JOURNAL, why=why.said, path=path)
+        raise DaemonError(message("cli.no_journal", cause=why.message, path=str(path)))
     log = FileLog(path)
     stack.callback(log.close)
     servers = resolve_servers(settings)
@@ -209,5 +212,5 @@ def _file_log(stack: AsyncExitStack, settings: Settings, wanted: LogFilter, why:
     unknown = first_unknown(strangers, [one.name for one in servers], wanted.groups, {one.group for one in servers})
     if unknown is not None:
         raise unknown
-    print_note(say(FROM_JOURNAL, settings.language, why=why.said, path=path))
+    print_note(render(message("cli.from_journal", cause=why.message, path=str(path)), reader_language(settings)))
     return log

@@ -7,6 +7,7 @@ gathered and told between nodes without any promise. What is told counts only if
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import orjson
@@ -15,11 +16,13 @@ from typing_extensions import override
 
 from statemachine.cluster.membership import Membership
 from statemachine.cluster.ownership import LeasedOwnership
-from statemachine.cluster.records import UNREADABLE, Record, line, packed, view_from
+from statemachine.cluster.records import UNREADABLE, Record, line, message_data, message_read, packed, view_from
 from statemachine.cluster.store import CutOffError, SharedStore
-from statemachine.core.messages import PHRASES, Language
+from statemachine.core.messages import message
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
+from statemachine.i18n.render import sentence, worded
+from statemachine.i18n.text import Language
 from statemachine.publish.bus import Bus
 from statemachine.publish.server_detail import CheckDetail, LinkDetail, ServerDetail
 from statemachine.publish.snapshot import Snapshot
@@ -48,7 +51,7 @@ class SharedBus(Bus):
         self._snapshot = snapshot
         self._ownership = ownership
         self._membership = membership
-        self._unknown = PHRASES[language].meanings[Reason.NODE_CUT_OFF]
+        self._unknown = worded(message(f"reason.{Reason.NODE_CUT_OFF.value}"), language)
         self._changed: dict[str, None] = {}
         self._teller: dict[str, str] = {}
         self._hears = False
@@ -117,13 +120,13 @@ class SharedBus(Bus):
 
     def _message(self, names: list[str]) -> bytes:
         told = [(view, self._snapshot.detail(view.name)) for name in names if (view := self._snapshot.get(name))]
-        return packed([self._membership.session, [[line(view), detail] for view, detail in told]])
+        return packed([self._membership.session, [[line(view), _detail_data(view, detail)] for view, detail in told]])
 
     def _hear(self, value: bytes) -> None:
         try:
             session, servers = orjson.loads(value)
             for said, detail in servers:
-                view = view_from(said)
+                view = view_from(said, detail.get("message"))
                 if view is not None and self.accepts(session, view):
                     self._snapshot.attach(view.name, _detail_from(detail))
                     self._show(view)
@@ -146,6 +149,21 @@ class SharedBus(Bus):
         super().publish_live(view.name, lambda: view)
 
 
+def _detail_data(view: ServerView, detail: ServerDetail) -> dict[str, Any]:
+    """Return the detail with the codes of the messages, beside the sentences that nodes of an older version read."""
+    trouble = detail.link.trouble
+    return {
+        "link": {**asdict(detail.link), "trouble": sentence(trouble) if trouble is not None else None},
+        "trouble": message_data(trouble) if trouble is not None else None,
+        "check": detail.check,
+        "system": detail.system,
+        "counters": detail.counters,
+        "message": message_data(view.message),
+    }
+
+
 def _detail_from(said: dict[str, Any]) -> ServerDetail:
-    link, check = LinkDetail(**said["link"]), CheckDetail(**said["check"])
+    text = said["link"]["trouble"]
+    trouble = message_read(text, said.get("trouble")) if text is not None else None
+    link, check = LinkDetail(**{**said["link"], "trouble": trouble}), CheckDetail(**said["check"])
     return ServerDetail(link, check, said["system"], said["counters"])

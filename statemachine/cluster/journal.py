@@ -21,6 +21,7 @@ from statemachine.cluster.records import UNREADABLE, Record, SharedEntry, told_f
 from statemachine.cluster.store import CutOffError, Dataset, Kept, SharedStore
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
+from statemachine.core.messages import message
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import Journal, ThreadRunner
@@ -132,11 +133,13 @@ class SharedJournal:
     async def append_durably(self, attempt: Attempt) -> None:
         """See JournalPort: most of the store's servers have it."""
         if not self.healthy:
-            raise JournalUnavailableError("the journal that all nodes share cannot be written")
+            raise JournalUnavailableError(message("shared_journal_not_writable"))
         try:
             await self._own.change(attempt.server, attempt=attempt_row(attempt))
-        except (CutOffError, LostError) as error:
-            raise JournalUnavailableError(str(error)) from error
+        except LostError as error:
+            raise JournalUnavailableError(message("server_lost", server=attempt.server)) from error
+        except CutOffError as error:
+            raise JournalUnavailableError(message("cluster_not_answering", error=str(error))) from error
         self._show_own(attempt)
 
     async def saved_states(self, servers: Collection[str]) -> Mapping[str, SavedState]:

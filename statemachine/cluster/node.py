@@ -14,8 +14,8 @@ from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import SharedPermits
 from statemachine.cluster.rendezvous import chosen
 from statemachine.cluster.store import SharedStore
-from statemachine.core.messages import Language
 from statemachine.core.vocabulary import Notice
+from statemachine.i18n.text import Language
 from statemachine.journal.recorder import Recorder
 from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot
@@ -55,7 +55,7 @@ class ClusterNode:
         self.membership = Membership(store, identity, on_change=wake.set)
         self.ownership = LeasedOwnership(store, self.membership, wake)
         self.bus = SharedBus(store, snapshot, self.ownership, self.membership, publication.language)
-        self.publisher = Publisher(snapshot, self.bus, publication.log)
+        self.publisher = Publisher(snapshot, self.bus, publication.log, publication.language)
         listeners = JournalListeners(self.publisher.on_committed, self.bus.accepts, self._on_journal_health)
         self.journal = SharedJournal(store, self.membership, self.ownership, copy, listeners)
         self.recorder = Recorder(self.journal, publication.now, publication.language)

@@ -9,12 +9,17 @@ import orjson
 from loguru import logger
 
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import Message
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.i18n.render import sentence
 from statemachine.journal.port import SavedState
-from statemachine.journal.rows import ATTEMPT_COLUMNS, Row, attempt_from, storable
+from statemachine.journal.rows import ATTEMPT_COLUMNS, Row, attempt_from, message_of, message_row, storable
 
 Json = dict[str, Any]
+
+MESSAGE_COLUMNS = 2
+"""The last columns of an attempt, which are stored apart: older versions know the others only."""
 
 UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
 """What reading raises where another version, or somebody's hand, has written."""
@@ -80,9 +85,11 @@ class Record:
             {
                 "session": self.session,
                 "node": self.node,
-                "attempt": self.attempt,
+                "attempt": self.attempt and self.attempt[:-MESSAGE_COLUMNS],
+                "attempt_message": self.attempt and self.attempt[-MESSAGE_COLUMNS:],
                 "paused": self.paused,
                 "view": line(self.view),
+                "message": message_data(self.view.message) if self.view is not None else None,
             }
         )
 
@@ -91,21 +98,42 @@ def record_from(value: bytes) -> Record:
     """A record as it was kept. What is no record says nothing; of a later version's, what is understood is taken."""
     try:
         said = orjson.loads(value)
-        row = tuple(said["attempt"]) if said["attempt"] is not None else None
+        row = _attempt_row(said)
         record = Record(said["session"], said["node"], row, bool(said["paused"]))
     except UNREADABLE as error:
         logger.warning("a server's record is not understood: {!r}", error)
         return Record()
     try:
-        return replace(record, view=view_from(said["view"]))
+        return replace(record, view=view_from(said["view"], said.get("message")))
     except UNREADABLE as error:
         logger.debug("the line of a server's record is not understood: {!r}", error)
         return record
 
 
+def _attempt_row(said: Json) -> Row | None:
+    """Nodes of an older version write no code and parameters of the attempt's message."""
+    row = said["attempt"]
+    return (*row, *(said.get("attempt_message") or (None,) * MESSAGE_COLUMNS)) if row is not None else None
+
+
 def line(view: ServerView | None) -> list[Any] | None:
-    """A server's line as it is kept; `view_from` reads it."""
-    return list(view._replace(message=storable(view.message) or "")) if view is not None else None
+    """Return a server's line as it is stored: `view_from` reads it, together with `message_data`."""
+    if view is None:
+        return None
+    fields: dict[str, Any] = view._asdict()
+    return list({**fields, "message": storable(sentence(view.message)) or ""}.values())
+
+
+def message_data(message: Message) -> Json | None:
+    """Return the code and the parameters, beside the sentence that nodes of an older version read."""
+    _, code, params = message_row(message)
+    return {"code": code, "params": params} if code else None
+
+
+def message_read(text: str, said: Json | None) -> Message:
+    """Return the message of a stored sentence and its `message_data`."""
+    said = said or {}
+    return message_of({"message": text, "message_code": said.get("code"), "message_params": said.get("params")})
 
 
 def packed(said: Any) -> bytes:
@@ -129,15 +157,16 @@ def _plain(value: Any) -> Any:
 
 
 def _entry(entry: LogEntry) -> Json:
-    cleaned = entry._replace(message=storable(entry.message) or "", prompt_id=storable(entry.prompt_id))
-    return cleaned._asdict()
+    text = storable(sentence(entry.message)) or ""
+    return {**entry._asdict(), "message": text, "prompt_id": storable(entry.prompt_id)}
 
 
-def view_from(said: list[Any] | None) -> ServerView | None:
-    """A line as `ServerView` is written in JSON."""
+def view_from(said: list[Any] | None, message: Json | None) -> ServerView | None:
+    """Return the server's line that `line` and `message_data` stored."""
     if said is None:
         return None
-    view = ServerView(*said)
+    stored = dict(zip(ServerView._fields, said, strict=False))
+    view = ServerView(**{**stored, "message": message_read(stored["message"], message)})
     return view._replace(
         state=State(view.state),
         reason=Reason(view.reason),
@@ -157,16 +186,26 @@ class SharedEntry:
 
     def encoded(self) -> bytes:
         """As it is kept."""
-        return packed({"id": self.id, "session": self.session, "entry": _entry(self.entry), "view": line(self.view)})
+        return packed(
+            {
+                "id": self.id,
+                "session": self.session,
+                "entry": _entry(self.entry),
+                "message": message_data(self.entry.message),
+                "view": line(self.view),
+                "view_message": message_data(self.view.message) if self.view is not None else None,
+            }
+        )
 
 
 def told_from(value: bytes) -> SharedEntry:
     """An entry as it was kept."""
     said = orjson.loads(value)
-    return SharedEntry(said["id"], said["session"], _entry_from(said["entry"]), view_from(said["view"]))
+    entry = _entry_from(said["entry"], said.get("message"))
+    return SharedEntry(said["id"], said["session"], entry, view_from(said["view"], said.get("view_message")))
 
 
-def _entry_from(said: Json) -> LogEntry:
+def _entry_from(said: Json, message: Json | None) -> LogEntry:
     for key, word in (("kind", EntryKind), ("source", State), ("dest", State), ("witness", Source)):
         said[key] = word(said[key]) if said[key] is not None else None
-    return LogEntry(**said)
+    return LogEntry(**{**said, "message": message_read(said["message"], message)})

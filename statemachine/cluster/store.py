@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from statemachine.i18n.render import MessageError
+
 
 class Dataset(StrEnum):
     """Data that the nodes share and follow. `LOG` is append-only; the others keep the latest value per key."""
@@ -22,7 +24,7 @@ class CutOffError(Exception):
     """The store cannot be reached or did not answer in time. A write may or may not have been applied."""
 
 
-class ClusterUnavailableError(Exception):
+class ClusterUnavailableError(MessageError):
     """The daemon cannot join a cluster: a package is missing, or no NATS server answers."""
 
 

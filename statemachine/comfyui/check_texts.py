@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from statemachine.comfyui.errors import NotUnderstoodError
+from statemachine.core.messages import message
 
 LOADED = "缓存已加载"
 MISSING = "未查询到缓存"
@@ -46,7 +47,7 @@ def parse_text(text: str) -> TextAnswer:
         answer = _read(candidate.strip(END_MARKS))
         if answer is not None:
             return answer
-    raise NotUnderstoodError("the cache check's answer is not understood", 200, text)
+    raise NotUnderstoodError(message("check_not_understood"), 200, text)
 
 
 def _read(text: str) -> TextAnswer | None:
@@ -101,5 +102,5 @@ def parse_inspire_list(text: str) -> InspireList:
         elif inside and line.strip():
             lines.append(line.strip())
     if not found:
-        raise NotUnderstoodError("this is not Inspire-Pack's cache list", 200, text)
+        raise NotUnderstoodError(message("not_inspire_list"), 200, text)
     return InspireList(tuple(lines))

@@ -24,6 +24,7 @@ from statemachine.comfyui.records import HistoryEntry
 from statemachine.comfyui.transport import OK, Reply
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
+from statemachine.core.messages import message
 from statemachine.core.vocabulary import Reason
 
 INSPIRE_LIST = "/inspire/cache/list"
@@ -101,7 +102,7 @@ class CacheCheck:
         except ComfyError as error:
             self.forget()
             raw = error.raw if isinstance(error, NotUnderstoodError) else ""
-            return CheckResult(events.CheckUnusable(_reason(error), f"cache check: {error}"), raw)
+            return CheckResult(events.CheckUnusable(_reason(error), message("check_failed", error=error.message)), raw)
         self._offered = kind
         event = events.CheckAnswered(
             kind, finding.missing, finding.needed, finding.auto_executing, epoch, finding.node_cursor
@@ -151,7 +152,7 @@ class CacheCheck:
         said = parse_node(reply.text)
         if said is None:
             parse_text(reply.text)
-            raise AbsentError("a plug-in that answers in words is there, and no companion node")
+            raise AbsentError(message("plugin_instead_of_node"))
         said = joined([said, *[await self._ask_node(one) for one in questions(self._path, self._keys)[1:]]])
         missing = said.missing_of(self._keys)
         node_cursor = events.NodeCursor(said.instance, said.sequence, self._keys)
@@ -165,7 +166,7 @@ class CacheCheck:
         reply = (await self._client.get(question, JSON)).raise_for_status()
         said = parse_node(reply.text)
         if said is None:
-            raise NotUnderstoodError("the companion node answers once, and then something else does", OK, reply.text)
+            raise NotUnderstoodError(message("node_stopped_answering"), OK, reply.text)
         return said
 
     async def _find_by_text(self) -> _Finding:

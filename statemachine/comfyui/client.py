@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import orjson
 
-from statemachine.comfyui.errors import ComfyError, NotAnsweringError, NotUnderstoodError
+from statemachine.comfyui.errors import RAW_SHOWN, ComfyError, NotAnsweringError, NotUnderstoodError
 from statemachine.comfyui.frames import queue_length
 from statemachine.comfyui.json_text import shown
 from statemachine.comfyui.records import (
@@ -20,6 +20,7 @@ from statemachine.comfyui.records import (
 )
 from statemachine.comfyui.transport import OK, REDIRECTS, Reply, Transport
 from statemachine.core import events
+from statemachine.core.messages import Message, joined, message, verbatim
 from statemachine.core.vocabulary import Reason, Source
 
 Answer = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
@@ -31,12 +32,11 @@ TOO_LARGE = 413
 def read_reply(reply: Reply, prompt_id: str) -> Answer:
     """The event that the answer is for the prompt that was posted under our `prompt_id`."""
     if reply.is_denial:
-        return events.PromptRefused(Reason.ACCESS_DENIED, f"POST /prompt: access denied (HTTP {reply.status})")
+        return events.PromptRefused(Reason.ACCESS_DENIED, message("post_denied", status=reply.status))
     if reply.status in REDIRECTS:
-        where = f"POST /prompt is redirected to {reply.location}: use that address in the settings"
-        return events.PromptRefused(Reason.PROMPT_REFUSED, where)
+        return events.PromptRefused(Reason.PROMPT_REFUSED, message("post_redirected", location=reply.location))
     if reply.status == TOO_LARGE:
-        return events.PromptRefused(Reason.PROMPT_REFUSED, "the workflow is too large for the server (HTTP 413)")
+        return events.PromptRefused(Reason.PROMPT_REFUSED, message("workflow_too_large"))
     try:
         if reply.status == REFUSED and "error" in (answer := reply.json_object()):
             return _refusal(answer)
@@ -44,33 +44,42 @@ def read_reply(reply: Reply, prompt_id: str) -> Answer:
     except NotAnsweringError:
         raise
     except ComfyError as error:
-        return events.SubmissionUnanswered(f"POST /prompt: {error}", answered=True)
+        return events.SubmissionUnanswered(message("post_failed", error=error.message), answered=True)
 
 
 def _acceptance(answer: dict[str, Any], prompt_id: str, reply: Reply) -> Answer:
     given, errors = answer.get("prompt_id"), answer.get("node_errors")
     if not isinstance(given, str):
-        said = f"POST /prompt answered {reply.status} without a prompt_id: {reply.text[:200]!r}"
-        return events.SubmissionUnanswered(said, answered=True)
+        incomplete = message("no_prompt_id", status=reply.status, raw=repr(reply.text[:RAW_SHOWN]))
+        return events.SubmissionUnanswered(incomplete, answered=True)
     if errors:
-        message = f"the server dropped a part of the workflow and runs the rest: {_node_errors(errors)}"
-        return events.PromptRefused(Reason.PROMPT_REFUSED, message, still_runs=True)
+        partly = message("partly_refused", errors=_node_errors(errors) or shown(errors)[:RAW_SHOWN])
+        return events.PromptRefused(Reason.PROMPT_REFUSED, partly, still_runs=True)
     return events.PromptAccepted(prompt_id, given, Source.REPLY)
 
 
 def _refusal(answer: dict[str, Any]) -> events.PromptRefused:
     error = answer["error"]
     error = error if isinstance(error, dict) else {"message": error}
-    details = _node_errors(answer.get("node_errors")) or shown(error.get("details") or "")
-    said = ": ".join(part for part in (shown(error.get("message") or ""), details) if part)
-    return events.PromptRefused(Reason.PROMPT_REFUSED, f"the server refused the workflow: {said}")
+    summary, details = shown(error.get("message") or ""), shown(error.get("details") or "")
+    node_errors = _node_errors(answer.get("node_errors"))
+    if node_errors is not None:
+        errors = message("detailed", summary=summary, details=node_errors) if summary else node_errors
+    else:
+        errors = verbatim(": ".join(part for part in (summary, details) if part))
+    return events.PromptRefused(Reason.PROMPT_REFUSED, message("workflow_refused", errors=errors))
 
 
-def _node_errors(errors: object) -> str:
-    """`node 20 (CacheBackendData //Inspire): Required input is missing: tag; …`."""
-    if not isinstance(errors, dict):
-        return ""
-    return "; ".join(f"node {node_id} ({_class_of(entry)}): {_details(entry)}" for node_id, entry in errors.items())
+def _node_errors(errors: object) -> Message | None:
+    """Return `node 20 (CacheBackendData //Inspire): Required input is missing: tag; …`, None without any."""
+    if not isinstance(errors, dict) or not errors:
+        return None
+    return joined(
+        [
+            message("node_error", node=str(node_id), class_type=_class_of(entry), errors=_details(entry))
+            for node_id, entry in errors.items()
+        ]
+    )
 
 
 def _class_of(entry: object) -> str:
@@ -109,7 +118,7 @@ class ComfyClient:
         try:
             return queue_length(answer["exec_info"]["queue_remaining"])
         except (KeyError, TypeError, ValueError) as error:
-            raise NotUnderstoodError("this is no ComfyUI", OK, shown(answer)) from error
+            raise NotUnderstoodError(message("not_comfyui"), OK, shown(answer)) from error
 
     async def history_entry(self, prompt_id: str) -> HistoryEntry | None:
         """The entry of one prompt; None while it is unknown, pending or running."""

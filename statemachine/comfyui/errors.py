@@ -1,37 +1,42 @@
-"""Why a request to a ComfyUI server gave nothing to go by.
+"""Why a request to a ComfyUI server brought no usable answer.
 
 ComfyError
-├── NotAnsweringError     no answer of the server's own: refused, timed out, broken off, or a proxy's 502/503/504
+├── NotAnsweringError     no answer from the server itself: refused, timed out, broken off, or a proxy's 502/503/504
 ├── AccessDeniedError     401, 403, or a redirect to a login page
 ├── AbsentError           404: the server has no such route
-└── NotUnderstoodError    an answer that is not what ComfyUI says; `raw` keeps its text
+└── NotUnderstoodError    an answer that ComfyUI does not give; `raw` keeps its text
 """
 
+from statemachine.core.messages import Message, message, verbatim
+from statemachine.i18n.render import MessageError
 
-class ComfyError(Exception):
-    """Any of the above. The text is one sentence for people."""
+
+class ComfyError(MessageError):
+    """Any of the above."""
 
 
 class NotAnsweringError(ComfyError):
-    """Nothing came back that the server itself said."""
+    """The server itself did not answer."""
 
 
 class AccessDeniedError(ComfyError):
-    """The server wants credentials, or refuses those it was given."""
+    """The server requires credentials, or rejects those it was given."""
 
 
 class AbsentError(ComfyError):
-    """There is no such route."""
+    """The server has no such route."""
 
 
 RAW_LIMIT = 2_000
+RAW_SHOWN = 200
 
 
 class NotUnderstoodError(ComfyError):
-    """The answer is not what ComfyUI says. `status` is that of HTTP; `raw` the beginning of its text."""
+    """The answer is not one that ComfyUI gives. `status` is the HTTP status; `raw` the beginning of the text."""
 
-    def __init__(self, what: str, status: int = 200, raw: str = "") -> None:
-        shown = f": {raw[:200]!r}" if raw else ""
-        super().__init__(f"{what} (HTTP {status}{shown})")
+    def __init__(self, what: Message | str, status: int = 200, raw: str = "") -> None:
+        known = verbatim(what) if isinstance(what, str) else what
+        shown = message("answer_raw", what=known, status=status, raw=repr(raw[:RAW_SHOWN]))
+        super().__init__(shown if raw else message("answer_status", what=known, status=status))
         self.status = status
         self.raw = raw[:RAW_LIMIT]

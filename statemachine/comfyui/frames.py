@@ -11,6 +11,7 @@ import orjson
 
 from statemachine.comfyui.json_text import json_text, shown
 from statemachine.core import events
+from statemachine.core.messages import message
 from statemachine.core.vocabulary import Source
 
 Data = dict[str, Any]
@@ -34,8 +35,8 @@ def decode(frame: str, *, in_flight: bool = True) -> events.Event | None:
     if _begins_as_nothing(frame, _DECODERS if in_flight else _TOLD_AT_REST):
         return None
     try:
-        message = orjson.loads(frame)
-        return _DECODERS[message["type"]](message["data"])
+        told = orjson.loads(frame)
+        return _DECODERS[told["type"]](told["data"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -60,9 +61,9 @@ def _status(data: Data) -> events.Event:
 def queue_length(value: object) -> int:
     """The length of a queue as ComfyUI says it; TypeError or ValueError for anything that cannot be one."""
     if not isinstance(value, int) or isinstance(value, bool):
-        raise TypeError("a queue's length is a whole number")
+        raise TypeError("a queue length is not a whole number")
     if not 0 <= value <= MAX_QUEUE:
-        raise ValueError("no queue is so long")
+        raise ValueError("a queue length is out of range")
     return value
 
 
@@ -109,22 +110,22 @@ def cache_position(said: Data) -> tuple[str, int]:
     """The companion node's `instance` and `sequence`; KeyError, TypeError or ValueError for what cannot be such."""
     instance, sequence = said["instance"], said["sequence"]
     if not isinstance(instance, str) or not isinstance(sequence, int) or isinstance(sequence, bool):
-        raise TypeError("an instance is a text, a sequence a whole number")
+        raise TypeError("an instance is not a text, or a sequence not a whole number")
     if not 0 < len(instance) <= MAX_INSTANCE or not 0 <= sequence <= MAX_SEQUENCE:
-        raise ValueError("no instance is such a text, or no sequence such a number")
+        raise ValueError("an instance or a sequence is out of range")
     return instance, sequence
 
 
 def texts(value: object) -> list[str]:
     """A list of texts; TypeError for anything else."""
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-        raise TypeError("a list of texts was expected")
+        raise TypeError("not a list of texts")
     return value
 
 
 def _prompt_id(data: Data) -> str:
     if not isinstance(data["prompt_id"], str):
-        raise TypeError("prompt_id is no text")
+        raise TypeError("prompt_id is not a text")
     return data["prompt_id"]
 
 
@@ -146,11 +147,11 @@ _TOLD_AT_REST = frozenset({"status", "comfywarm.cache"})
 def failure(data: Data, witness: Source) -> events.PromptFailed:
     """An `execution_error`, from a frame or from history: it names the node and the exception."""
     kind, text = shown(data.get("exception_type", "")), _one_line(shown(data.get("exception_message", "")))
-    node = f"node {shown(data.get('node_id'))} ({shown(data.get('node_type'))})"
+    node, class_type = shown(data.get("node_id")), shown(data.get("node_type"))
     return events.PromptFailed(
         prompt_id=_prompt_id(data),
         witness=witness,
-        message=f"{node} raised {kind}: {text}",
+        message=message("node_raised", node=node, class_type=class_type, exception=kind, text=text),
         out_of_memory=_is_out_of_memory(kind, text),
     )
 

@@ -1,6 +1,7 @@
 """The real network: aiohttp for the checks, websockets for /ws."""
 
 import errno
+import re
 import ssl
 from collections.abc import Callable, Mapping
 
@@ -14,6 +15,7 @@ from websockets.asyncio.client import connect
 from statemachine.comfyui.errors import AccessDeniedError, NotAnsweringError, NotUnderstoodError
 from statemachine.comfyui.transport import REDIRECTS, ConnectRefusedError, Reply
 from statemachine.comfyui.websocket import TextConnection, WebSocket
+from statemachine.core.messages import message
 from statemachine.settings.masking import Mask
 
 MAX_BODY = 64 * 1024 * 1024
@@ -25,6 +27,8 @@ MAX_FRAME = 32 * 1024 * 1024
 PING_EVERY_S = 30.0
 PONG_WITHIN_S = 120.0
 """Loading a model can hold the server's GIL for many seconds; 20 s, the default, would cut healthy servers off."""
+
+ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 KEEP_ALIVE_S = 1.0
 """For the questions that follow upon one another. The next check is a minute away, and until then its connection would
@@ -90,14 +94,16 @@ class NetworkTransport:
                 location = _clean(response.headers.get("Location", ""))
                 return Reply(response.status, self._mask.data(content), self._mask.text(location))
         except TimeoutError as error:
-            raise NotAnsweringError(f"no answer within {timeout_s:g} s") from error
+            raise NotAnsweringError(message("no_answer_in", seconds=timeout_s)) from error
         except aiohttp.ClientConnectorDNSError as error:
-            raise NotAnsweringError(f"the name {error.host} cannot be resolved: {_sentence(error.os_error)}") from error
+            raise NotAnsweringError(
+                message("name_not_resolved", host=error.host, error=_reason(error.os_error))
+            ) from error
         except aiohttp.ClientConnectorError as error:
             raise _connect_error(error.os_error) from error
         except aiohttp.ClientPayloadError as error:
             if isinstance(error.__cause__, ContentEncodingError):
-                raise NotUnderstoodError("the answer's encoding is not what it says") from error
+                raise NotUnderstoodError(message("wrong_encoding")) from error
             raise NotAnsweringError(self._said(error)) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NotAnsweringError(self._said(error)) from error
@@ -132,7 +138,7 @@ class NetworkTransport:
 
     def _said(self, error: Exception) -> str:
         """A library's sentence, in which it may quote what the server sent."""
-        return self._mask.text(_sentence(error))
+        return self._mask.text(ERROR_NUMBER.sub("", _sentence(error)))
 
 
 def _forget_handshake(connection: TextConnection) -> None:
@@ -160,31 +166,32 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
     async for chunk in response.content.iter_any():
         content += chunk
         if len(content) > MAX_BODY:
-            raise NotUnderstoodError(f"the answer is larger than {MAX_BODY // 2**20} MiB", response.status)
+            raise NotUnderstoodError(message("answer_too_large", size=MAX_BODY // 2**20), response.status)
     return bytes(content)
 
 
 def _connect_error(error: OSError) -> NotAnsweringError:
     """A host with several addresses gives one error for all; it was refused if each of them refused."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return NotAnsweringError(f"its certificate is not trusted: {error.verify_message}{_remedy(error)}")
+        code = "private_authority" if error.verify_code in _UNKNOWN_AUTHORITY else "certificate_not_trusted"
+        return NotAnsweringError(message(code, error=error.verify_message))
     sentence = _sentence(error)
     refusals = sentence.count(f"[Errno {errno.ECONNREFUSED}]")
     if isinstance(error, ConnectionRefusedError) or 0 < refusals == sentence.count("[Errno "):
-        return ConnectRefusedError("connection refused")
-    return NotAnsweringError(sentence)
-
-
-def _remedy(error: ssl.SSLCertVerificationError) -> str:
-    is_of_strangers = error.verify_code in _UNKNOWN_AUTHORITY
-    return "; if it is of a private authority, name that one's certificate in tls.ca_file" if is_of_strangers else ""
+        return ConnectRefusedError(message("connection_refused"))
+    return NotAnsweringError(message("connection_failed", error=_reason(error)))
 
 
 def _status_error(error: websockets.InvalidStatus) -> Exception:
     status = error.response.status_code
     if status in (401, 403) or status in REDIRECTS:
-        return AccessDeniedError(f"/ws denies access (HTTP {status})")
-    return NotAnsweringError(f"/ws answers HTTP {status}")
+        return AccessDeniedError(message("ws_denied", status=status))
+    return NotAnsweringError(message("ws_status", status=status))
+
+
+def _reason(error: OSError) -> str:
+    """Return the operating system's words, without the error number."""
+    return ERROR_NUMBER.sub("", error.strerror or _sentence(error))
 
 
 def _sentence(error: BaseException) -> str:

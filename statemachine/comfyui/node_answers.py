@@ -14,6 +14,7 @@ import orjson
 from statemachine.comfyui.errors import NotUnderstoodError
 from statemachine.comfyui.frames import cache_position, texts
 from statemachine.comfyui.json_text import shown
+from statemachine.core.messages import message
 
 JSON = "application/json"
 KEYS_AT_ONCE = 50
@@ -36,7 +37,7 @@ class NodeAnswer:
     def missing_of(self, keys: Sequence[str]) -> tuple[str, ...]:
         """Those of the keys that are missing; NotUnderstoodError where it says nothing of one of them."""
         if untold := [key for key in keys if key not in self.present and key not in self.missing]:
-            raise NotUnderstoodError(f"the companion node says nothing of {', '.join(untold)}", 200, self.raw)
+            raise NotUnderstoodError(message("node_omits_keys", keys=untold), 200, self.raw)
         return tuple(key for key in keys if key in self.missing)
 
 
@@ -70,14 +71,14 @@ def parse_node(text: str) -> NodeAnswer | None:
     try:
         return _read(said, text)
     except (KeyError, TypeError, ValueError) as error:
-        raise NotUnderstoodError(f"the companion node's answer is not understood ({error!r})", 200, text) from error
+        raise NotUnderstoodError(message("node_not_understood", error=str(error)), 200, text) from error
 
 
 def _read(said: dict[str, Any], raw: str) -> NodeAnswer:
     if said["comfywarm"] != VERSION:
-        raise ValueError(f"it speaks version {shown(said['comfywarm'])}, and {VERSION} is known")
+        raise ValueError(f"version {shown(said['comfywarm'])}, expected {VERSION}")
     if not isinstance(said["loading"], bool) or not isinstance(said["auto_started"], bool):
-        raise TypeError("loading and auto_started are true or false")
+        raise TypeError("loading or auto_started is not true or false")
     present, missing = (frozenset(texts(said["keys"][name])) for name in ("present", "missing"))
     return NodeAnswer(*cache_position(said), present, missing, loading=said["loading"] or said["auto_started"], raw=raw)
 
@@ -86,7 +87,7 @@ def joined(answers: Iterable[NodeAnswer]) -> NodeAnswer:
     """One answer of several questions, asked one after another: as old as the first of them."""
     first, *others = answers
     if any(other.instance != first.instance for other in others):
-        raise NotUnderstoodError("the server was restarted while it was asked")
+        raise NotUnderstoodError(message("restarted_during_check"))
     return NodeAnswer(
         first.instance,
         first.sequence,

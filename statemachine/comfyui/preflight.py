@@ -13,6 +13,7 @@ from typing import Any
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import AbsentError, NotUnderstoodError
 from statemachine.comfyui.workflow import Workflow
+from statemachine.core.messages import Message, message
 
 FILE_SUFFIXES = frozenset({
     ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft",
@@ -40,12 +41,14 @@ class MissingModel:
     near_match: str | None = None
 
     @property
-    def sentence(self) -> str:
-        """For people."""
-        there = f"the server offers {self.available_count} others" if self.available_count else "it offers none"
-        near = f"; it has {self.near_match!r}" if self.near_match is not None else ""
-        place = f"node {self.node_id!r} ({self.class_type}, input {self.input_name})"
-        return f"{place} wants {self.wanted!r}, which the server does not offer: {there}{near}"
+    def message(self) -> Message:
+        """What is missing, and what the server has in its place."""
+        place = {"node": self.node_id, "class_type": self.class_type, "input": self.input_name, "wanted": self.wanted}
+        missing = Message("model_missing_none", place)
+        if self.available_count:
+            missing = Message("model_missing", {**place, "available": self.available_count})
+        near = self.near_match
+        return missing if near is None else message("model_elsewhere", missing=missing, found=near)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +65,10 @@ class Fitness:
         return not (self.missing_nodes or self.missing_models)
 
     @property
-    def sentences(self) -> tuple[str, ...]:
-        """For people, one for each thing that is lacking."""
-        nodes = (f"the server has no node class {name!r}: its plug-in is not installed" for name in self.missing_nodes)
-        return (*nodes, *(model.sentence for model in self.missing_models))
+    def messages(self) -> tuple[Message, ...]:
+        """One message for each missing node class and model file."""
+        nodes = (message("node_class_missing", name=name) for name in self.missing_nodes)
+        return (*nodes, *(model.message for model in self.missing_models))
 
 
 def required_classes(workflow: Workflow) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from statemachine.comfyui.json_text import json_text
 from statemachine.comfyui.workflow import is_cache_class
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
+from statemachine.core.messages import message
 from statemachine.core.vocabulary import Source
 
 MARKER = "comfywarm"
@@ -76,7 +77,7 @@ def queue_items(answer: Mapping[str, Any]) -> tuple[QueueItem, ...]:
     try:
         return tuple(_item(entry) for part in ("queue_running", "queue_pending") for entry in _list(answer[part]))
     except (KeyError, TypeError, IndexError) as error:
-        raise NotUnderstoodError(f"this is no queue ({error!r})") from error
+        raise NotUnderstoodError(message("not_queue", error=repr(error))) from error
 
 
 def running_ids(answer: Mapping[str, Any]) -> frozenset[str]:
@@ -90,7 +91,7 @@ def history_entries(answer: Mapping[str, Any]) -> tuple[HistoryEntry, ...]:
     try:
         return tuple(_entry(prompt_id, entry) for prompt_id, entry in answer.items())
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
-        raise NotUnderstoodError(f"this is no history ({error!r})") from error
+        raise NotUnderstoodError(message("not_history", error=repr(error))) from error
 
 
 def _item(entry: Any) -> QueueItem:
@@ -107,7 +108,7 @@ def _entry(prompt_id: str, entry: Any) -> HistoryEntry:
 
 def _list(value: Any) -> list[Any]:
     if not isinstance(value, list):
-        raise TypeError("a list was expected")
+        raise TypeError("not a list")
     return value
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import orjson
 
 from statemachine.comfyui.errors import AbsentError, AccessDeniedError, NotAnsweringError, NotUnderstoodError
+from statemachine.core.messages import Message, message
 
 GATEWAY_ERRORS = frozenset({502, 503, 504})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
@@ -34,31 +35,35 @@ class Reply:
         if self.status == OK:
             return self
         if self.status in GATEWAY_ERRORS:
-            raise NotAnsweringError(f"a proxy answers HTTP {self.status}")
+            raise NotAnsweringError(message("proxy_status", status=self.status))
         if self.is_denial:
-            raise AccessDeniedError(f"access denied (HTTP {self.status}{self._to})")
+            raise AccessDeniedError(self._denial())
         if self.status == 404:  # noqa: PLR2004
-            raise AbsentError("there is no such route (HTTP 404)")
-        raise NotUnderstoodError(f"unexpected answer{self._to}", self.status, self.text)
+            raise AbsentError(message("no_route"))
+        raise NotUnderstoodError(self._surprise(), self.status, self.text)
 
     @property
     def is_denial(self) -> bool:
         """401, 403, or a redirect to a login page (ComfyUI-Login answers so)."""
         return self.status in (401, 403) or (self.status in REDIRECTS and "login" in self.location.lower())
 
-    @property
-    def _to(self) -> str:
-        return f", redirect to {self.location}" if self.location else ""
+    def _denial(self) -> Message:
+        if self.location:
+            return message("access_redirected", status=self.status, location=self.location)
+        return message("access_denied", status=self.status)
+
+    def _surprise(self) -> Message:
+        return message("unexpected_redirect", location=self.location) if self.location else message("unexpected_answer")
 
     def json_object(self) -> dict[str, Any]:
         """The body as a JSON object; NotUnderstoodError where it is none."""
         try:
             value = orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
-            what = "empty body" if not self.body else f"not JSON ({error.msg})"
+            what = message("not_json", error=error.msg) if self.body else message("empty_body")
             raise NotUnderstoodError(what, self.status, self.text) from error
         if not isinstance(value, dict):
-            raise NotUnderstoodError("a JSON object was expected", self.status, self.text)
+            raise NotUnderstoodError(message("not_json_object"), self.status, self.text)
         return value
 
 

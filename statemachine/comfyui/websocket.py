@@ -8,6 +8,7 @@ from websockets.protocol import Event
 
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.transport import Receive, Socket
+from statemachine.core.messages import message
 from statemachine.settings.masking import Mask
 
 
@@ -76,7 +77,7 @@ class WebSocket(Socket):
             await self._connection.listen((lambda text: receive(mask.text(text))) if mask else receive)
         except websockets.ConnectionClosed as error:
             reason = " ".join(str(error).split())
-            raise NotAnsweringError(f"the connection was closed ({mask.text(reason)})") from error
+            raise NotAnsweringError(message("ws_closed", error=mask.text(reason))) from error
 
     @override
     async def close(self) -> None:

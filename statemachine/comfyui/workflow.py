@@ -3,7 +3,7 @@
 A server answers a malformed graph with an unhelpful 500 or runs half of it (docs/comfyui.md), so a file is refused
 here, with the place and the remedy. Its cache nodes say which keys a warm server must have.
 
-WorkflowError   the only exception for a bad file; `where` is the file, or the file and the node
+WorkflowError   the only exception for a bad file
 Workflow        a checked graph, its cache nodes and a digest of its content
 """
 
@@ -17,6 +17,9 @@ from typing import Any
 
 import orjson
 
+from statemachine.core.messages import Message, Param, message
+from statemachine.i18n.render import MessageError
+
 Graph = dict[str, Any]
 """Node id → {"class_type": str, "inputs": {name: literal or ["node id", output index]}, ...}."""
 
@@ -29,19 +32,13 @@ RESERVED_KEY = "*"
 
 _BOM = b"\xef\xbb\xbf"
 _MAX_SHOWN = 60
-_EXPORT_HINT = (
-    "export it again in API format: menu Workflow (or File) → Export (API); "
-    "in older versions settings → enable dev mode options, then the button Save (API Format)"
-)
 
 
-class WorkflowError(Exception):
-    """The workflow cannot be used. `sentence` says what was found and what to do, for people."""
+class WorkflowError(MessageError):
+    """The workflow cannot be used. `where` is the file, or the file and the node."""
 
-    def __init__(self, where: str, sentence: str) -> None:
-        super().__init__(f"{where}: {sentence}")
-        self.where = where
-        self.sentence = sentence
+    def __init__(self, where: Message | str, problem: Message) -> None:
+        super().__init__(message("workflow_error", where=where, problem=problem))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +73,9 @@ def load_workflow(path: Path) -> Workflow:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        raise WorkflowError(str(path), f"the file cannot be read ({error.strerror})") from error
+        raise WorkflowError(str(path), _unreadable(error)) from error
     except ValueError as error:  # a NUL in the name
-        raise WorkflowError(_shown(str(path)), f"this is no file name ({error})") from error
+        raise WorkflowError(_shown(str(path)), message("not_file_name", error=str(error))) from error
     return parse_workflow(path.stem, data)
 
 
@@ -131,22 +128,22 @@ def is_cache_class(class_type: str) -> bool:
 
 def _json(where: str, data: bytes) -> object:
     if len(data) > MAX_BYTES:
-        raise WorkflowError(where, f"the file is larger than {MAX_BYTES:,} bytes, the most that is allowed")
+        raise WorkflowError(where, message("file_too_large", limit=f"{MAX_BYTES:,}"))
     try:
         return orjson.loads(data.removeprefix(_BOM))
     except orjson.JSONDecodeError as error:
-        raise WorkflowError(f"{where}:{error.lineno}:{error.colno}", f"this is not JSON ({error.msg})") from error
+        raise WorkflowError(f"{where}:{error.lineno}:{error.colno}", message("not_json", error=error.msg)) from error
 
 
 def _graph(where: str, content: object) -> Graph:
     if isinstance(content, dict) and _is_request_body(content):
         content = content["prompt"]
     if not isinstance(content, dict):
-        raise WorkflowError(where, f"a workflow is an object of nodes, this is {_kind(content)}; {_EXPORT_HINT}")
+        raise WorkflowError(where, _export_again("workflow_not_object", found=_kind(content)))
     if isinstance(content.get("nodes"), list):
-        raise WorkflowError(where, f"this is the UI format, which a server cannot run; {_EXPORT_HINT}")
+        raise WorkflowError(where, _export_again("ui_format"))
     if not content:
-        raise WorkflowError(where, "the workflow has no nodes")
+        raise WorkflowError(where, message("no_nodes"))
     return content
 
 
@@ -160,25 +157,25 @@ def _check_nodes(where: str, graph: Graph) -> None:
     for node_id, node in graph.items():
         at = _at(where, node_id)
         if not isinstance(node, dict):
-            raise WorkflowError(at, f"a node is an object, this is {_kind(node)}; {_EXPORT_HINT}")
+            raise WorkflowError(at, _export_again("node_not_object", found=_kind(node)))
         if not isinstance(node.get("class_type"), str) or not node["class_type"]:
-            raise WorkflowError(at, f"class_type must be the name of a node class; {_EXPORT_HINT}")
+            raise WorkflowError(at, _export_again("class_type_missing"))
         if not isinstance(node.get("inputs"), dict):
-            raise WorkflowError(at, f"inputs must be an object, this is {_kind(node.get('inputs'))}; {_EXPORT_HINT}")
+            raise WorkflowError(at, _export_again("inputs_not_object", found=_kind(node.get("inputs"))))
 
 
 def _check_links(where: str, graph: Graph) -> None:
     for node_id, node in graph.items():
         for input_name, source in _links(node):
             if source not in graph:
-                problem = f"input {_shown(input_name)} takes its value from node {_shown(source)}, which is not there"
+                problem = message("link_to_nowhere", input=_shown(input_name), source=_shown(source))
                 raise WorkflowError(_at(where, node_id), problem)
     sources = {node_id: [source for _, source in _links(node)] for node_id, node in graph.items()}
     try:
         TopologicalSorter(sources).prepare()
     except CycleError as error:
         circle = " → ".join(_shown(node_id) for node_id in error.args[1][:10])
-        raise WorkflowError(where, f"the nodes wait for each other in a circle: {circle}") from error
+        raise WorkflowError(where, message("link_cycle", nodes=circle)) from error
 
 
 def _links(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -195,36 +192,55 @@ def _cache_node(where: str, node_id: str, node: Mapping[str, Any]) -> CacheNode:
     at, inputs = _at(where, node_id), node["inputs"]
     key, tag = (_text_input(at, inputs, name) for name in ("key", "tag"))
     if not key.strip() or key == RESERVED_KEY:
-        raise WorkflowError(at, f"the key of a cache node is a name, and not {_shown(key)}")
+        raise WorkflowError(at, message("reserved_key", key=_shown(key)))
     if not is_link(inputs.get("data")):
-        raise WorkflowError(at, "the input data of a cache node must come from another node: link a loader to it")
+        raise WorkflowError(at, message("data_not_linked"))
     return CacheNode(node_id=node_id, key=key, tag=tag, class_type=node["class_type"])
 
 
-def _text_input(at: str, inputs: Mapping[str, Any], name: str) -> str:
+def _text_input(at: Message, inputs: Mapping[str, Any], name: str) -> str:
     value = inputs.get(name)
     if isinstance(value, str):
         return value
-    found = "comes from another node" if is_link(value) else f"is {_kind(value)}"
-    raise WorkflowError(at, f"the input {name} of a cache node must be text typed into it, and it {found}")
+    if is_link(value):
+        raise WorkflowError(at, message("input_linked", input=name))
+    raise WorkflowError(at, message("input_not_text", input=name, found=_kind(value)))
 
 
 def _digest(where: str, graph: Graph) -> str:
     try:
         canonical = orjson.dumps(graph, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:  # orjson reads deeper nesting than it writes
-        raise WorkflowError(where, f"the workflow cannot be sent ({error})") from error
+        raise WorkflowError(where, message("workflow_not_sendable", error=str(error))) from error
     return hashlib.sha256(canonical).hexdigest()[:16]
 
 
-def _at(where: str, node_id: str) -> str:
-    return f"{where}, node {_shown(node_id)}"
+def _unreadable(error: OSError) -> Message:
+    if isinstance(error, FileNotFoundError):
+        return message("file_not_found")
+    return message("file_unreadable", error=error.strerror or type(error).__name__)
+
+
+def _export_again(code: str, **params: Param) -> Message:
+    return message("export_again", problem=Message(code, params))
+
+
+def _at(where: str, node_id: str) -> Message:
+    return message("at_node", file=where, node=_shown(node_id))
 
 
 def _shown(text: str) -> str:
     return repr(text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}…")
 
 
-def _kind(value: object) -> str:
-    names = {type(None): "nothing", bool: "true or false", str: "text", list: "a list", dict: "an object"}
-    return names.get(type(value), "a number")
+_KINDS = {
+    type(None): "kind_nothing",
+    bool: "kind_boolean",
+    str: "kind_text",
+    list: "kind_list",
+    dict: "kind_object",
+}
+
+
+def _kind(value: object) -> Message:
+    return message(_KINDS.get(type(value), "kind_number"))

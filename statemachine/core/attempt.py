@@ -6,6 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from statemachine.core.events import PromptEnd
+from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.core.vocabulary import Source
 
 
@@ -43,7 +44,7 @@ class Attempt:
     ended_at: float | None = None
     confirmed_by: Source | None = None
     varied_tag: bool = False
-    message: str = ""
+    message: Message = NO_MESSAGE
     instance: str | None = None
     total_nodes: int = 0
     cache_nodes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))

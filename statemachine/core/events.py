@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from statemachine.core.messages import Message
 from statemachine.core.vocabulary import Reason, Source
 
 
@@ -56,7 +57,7 @@ class CheckUnusable:
     """A check was answered, but says nothing about the cache: absent, denied or not understood."""
 
     reason: Reason
-    message: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class NotAnswering:
     `held`: most of the fleet is silent, so it is probably us, and the server is not to be declared unreachable.
     """
 
-    message: str
+    message: Message
     held: bool = False
 
 
@@ -87,7 +88,7 @@ class LinkOpened:
 class LinkLost:
     """The /ws connection ended."""
 
-    message: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ class QueueDrained:
 class ForeignLoadDetected:
     """Somebody else's prompt that caches our missing keys already stands in the server's queue."""
 
-    message: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ class PreflightFailed:
     """The workflow cannot run on this server; nothing was posted."""
 
     reason: Reason
-    message: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,14 +148,14 @@ class SubmissionStarted:
 class SubmissionWithheld:
     """The prompt_id could not be written down, so nothing was posted."""
 
-    message: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionUnanswered:
     """The POST left and no usable answer came: it may or may not have been accepted. `answered`: something came."""
 
-    message: str
+    message: Message
     answered: bool
 
 
@@ -177,7 +178,7 @@ class PromptRefused:
     """The server refused the prompt. `still_runs`: it dropped only some branches and runs the rest."""
 
     reason: Reason
-    message: str
+    message: Message
     still_runs: bool = False
 
 
@@ -220,7 +221,7 @@ class PromptFailed:
 
     prompt_id: str
     witness: Source
-    message: str
+    message: Message
     out_of_memory: bool
 
 
@@ -237,14 +238,14 @@ class PromptAbsent:
     """The prompt is proved to be neither in the queue nor in history."""
 
     reason: Reason
-    message: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class PromptStuck:
     """Our prompt, or the server's own loading, is still in the queue and has made no progress for too long."""
 
-    message: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from statemachine.core.messages import PHRASES, Language
+from statemachine.core.messages import Message, message
 from statemachine.core.vocabulary import Notice, Reason, Source, State
 
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """`at` is seconds since the epoch; `message` is one sentence for people."""
+    """A change of a server's state. `at` is seconds since the epoch."""
 
     server: str
     at: float
@@ -19,7 +19,7 @@ class Transition:
     reason: Reason
     witness: Source
     prompt_id: str | None
-    message: str
+    message: Message
 
 
 class EntryKind(StrEnum):
@@ -38,7 +38,7 @@ class LogEntry(NamedTuple):
     at: float
     kind: EntryKind
     reason: str
-    message: str
+    message: Message
     server: str | None = None
     group: str | None = None
     source: State | None = None
@@ -52,20 +52,24 @@ class LogEntry(NamedTuple):
         return LogEntry(*self[:-1], seq)
 
 
-def notice_entry(notice: Notice, at: float, language: Language = "en", detail: str = "") -> LogEntry:
-    """The log entry of a notice; `detail` completes its sentence."""
-    meaning = PHRASES[language].notices[notice]
-    message = f"{meaning}: {detail}" if detail else meaning
-    return LogEntry(at=at, kind=EntryKind.NOTICE, reason=notice.value, message=message)
+def notice_entry(notice: Notice, at: float, worded: Message | None = None) -> LogEntry:
+    """Return the log entry of a notice; `worded` is its message with the sentence."""
+    return LogEntry(at=at, kind=EntryKind.NOTICE, reason=notice.value, message=worded or notice_message(notice))
 
 
-def entry_of(transition: Transition, group: str) -> LogEntry:
-    """The log entry of a transition."""
+def notice_message(notice: Notice, detail: Message | str = "") -> Message:
+    """Return the message of a notice; `detail` completes its sentence."""
+    meaning = message(f"notice.{notice.value}")
+    return message("notice_detail", notice=meaning, detail=detail) if detail else meaning
+
+
+def entry_of(transition: Transition, group: str, worded: Message) -> LogEntry:
+    """Return the log entry of a transition; `worded` is its message with the sentence."""
     return LogEntry(
         at=transition.at,
         kind=EntryKind.TRANSITION,
         reason=transition.reason.value,
-        message=transition.message,
+        message=worded,
         server=transition.server,
         group=group,
         source=transition.source,

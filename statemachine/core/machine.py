@@ -13,10 +13,10 @@ from transitions import Machine as TransitionsMachine
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import Transition
-from statemachine.core.messages import PHRASES, Language, Phrases, sentence
 from statemachine.core.reducers import learn
 from statemachine.core.server import Server
 from statemachine.core.table import TABLE, Row
+from statemachine.core.transition_messages import transition_message
 from statemachine.core.vocabulary import IN_FLIGHT, Source, State
 
 ROWS: Mapping[type, Mapping[State, tuple[Row, ...]]] = {
@@ -27,10 +27,9 @@ ROWS: Mapping[type, Mapping[State, tuple[Row, ...]]] = {
 
 
 class Machine:
-    """Moves servers, and says why in one language. It holds nothing of any of them."""
+    """Move servers by the table. It holds no state of any server."""
 
-    def __init__(self, language: Language = "en") -> None:
-        phrases = PHRASES[language]
+    def __init__(self) -> None:
         self._library = TransitionsMachine(
             model=None, states=State, initial=State.UNKNOWN, auto_transitions=False, send_event=True
         )
@@ -40,7 +39,7 @@ class Machine:
                 row.source,
                 row.dest,
                 conditions=[] if row.guard is None else [partial(_holds, row)],
-                after=[partial(_record, row, phrases)],
+                after=[partial(_record, row)],
             )
 
     def apply(self, server: Server, event: events.Event, at: float) -> list[Transition]:
@@ -84,14 +83,14 @@ def _holds(row: Row, data: EventData) -> bool:
     return row.guard(server, event)
 
 
-def _record(row: Row, phrases: Phrases, data: EventData) -> None:
+def _record(row: Row, data: EventData) -> None:
     """Write the transition's evidence into the server and into the list of what was made."""
     server = _server_of(data)
     event, at, made = data.args
     reason = row.reason or event.reason
     witness: Source = row.witness or event.witness
     server.since, server.reason, server.witness = at, reason, witness
-    server.message = sentence(event, server, reason, phrases)
+    server.message = transition_message(event, server, reason)
     attempt = server.attempt
     prompt_id = attempt.prompt_id if attempt is not None and _speaks_of(attempt, row, event) else None
     made.append(Transition(server.name, at, row.source, row.dest, reason, witness, prompt_id, server.message))

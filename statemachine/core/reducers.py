@@ -9,6 +9,7 @@ from functools import singledispatch
 
 from statemachine.core import events
 from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.core.server import CacheChange, Server
 from statemachine.core.vocabulary import Source, State
 
@@ -300,7 +301,7 @@ def _end(
     outcome: Outcome,
     at: float,
     witness: Source,
-    message: str = "",
+    message: Message = NO_MESSAGE,
 ) -> bool:
     """Close the open attempt if the event is about it; whether it was closed.
 
@@ -330,7 +331,7 @@ def _expect_own_fall(server: Server, attempt: Attempt) -> None:
     attempt.fall_expected = True
 
 
-def _close(server: Server, outcome: Outcome, at: float, witness: Source | None, message: str) -> None:
+def _close(server: Server, outcome: Outcome, at: float, witness: Source | None, message: Message) -> None:
     attempt = server.open_attempt
     if attempt is None:
         return

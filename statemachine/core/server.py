@@ -5,6 +5,7 @@ from enum import Enum, auto
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.events import NodeCursor
+from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.core.vocabulary import Reason, Source, State
 
 
@@ -35,7 +36,7 @@ class Server:
     since: float = 0.0
     reason: Reason = Reason.DAEMON_STARTED
     witness: Source = Source.DAEMON
-    message: str = ""
+    message: Message = NO_MESSAGE
     missing: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
     check_kind: str | None = None

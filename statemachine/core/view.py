@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from statemachine.core.messages import Message
 from statemachine.core.vocabulary import Reason, State
 
 
@@ -25,7 +26,7 @@ class ServerView(NamedTuple):
     state: State
     since: float
     reason: Reason
-    message: str
+    message: Message
     auto_executing: bool = False
     missing: tuple[str, ...] = ()
     prompt_id: str | None = None

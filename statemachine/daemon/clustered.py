@@ -13,6 +13,7 @@ from statemachine.cluster.node import ClusterNode, NodePublication
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.cluster.store import ClusterUnavailableError, CutOffError, SharedStore
 from statemachine.core.clock import Clock
+from statemachine.core.messages import message
 from statemachine.core.operator import Operator
 from statemachine.daemon.background import in_background
 from statemachine.daemon.standalone import Backend, writer_thread
@@ -75,7 +76,7 @@ async def _connected(settings: Settings, cluster: Cluster) -> AsyncIterator[Shar
     try:
         from statemachine.cluster.nats import NatsOptions, connected  # noqa: PLC0415
     except ImportError as error:
-        raise ClusterUnavailableError(str(error)) from error
+        raise ClusterUnavailableError(message("nats_missing")) from error
     encrypted = any(url.get_secret_value().startswith("tls:") for url in cluster.nats)
     options = NatsOptions(
         urls=[url.get_secret_value() for url in cluster.nats],
@@ -91,7 +92,7 @@ async def _connected(settings: Settings, cluster: Cluster) -> AsyncIterator[Shar
         async with connected(options) as store:
             yield store
     except CutOffError as error:
-        raise ClusterUnavailableError(f"no NATS server of cluster.nats answers: {error}") from error
+        raise ClusterUnavailableError(message("nats_not_answering", error=str(error))) from error
 
 
 @asynccontextmanager

@@ -8,8 +8,11 @@ from pathlib import Path
 
 from loguru import logger
 
+from statemachine.core.messages import message
+from statemachine.i18n.render import MessageError
 
-class AlreadyRunningError(Exception):
+
+class AlreadyRunningError(MessageError):
     """Another daemon works in the same data folder."""
 
 
@@ -21,7 +24,7 @@ def hold_lock(folder: Path) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise AlreadyRunningError(f"another daemon is already running in {folder}") from error
+            raise AlreadyRunningError(message("already_running", folder=str(folder))) from error
         yield
 
 

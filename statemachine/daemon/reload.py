@@ -5,13 +5,13 @@ refused whole, with its error, and what was in force stays in force.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from loguru import logger
 from watchfiles import Change, awatch
 
-from statemachine.core.messages import Language
+from statemachine.core.messages import NO_MESSAGE, Message, joined, message, verbatim
 from statemachine.core.vocabulary import Notice
 from statemachine.daemon.config import SettingsFile, newly_broken, reload_config, waiting_for_restart
 from statemachine.daemon.systemd import ServiceManager
@@ -22,17 +22,8 @@ SETTLE_MS = 300
 """Editors write, rename and touch; what happens within this time is one change."""
 WATCH_AGAIN_S = 5.0
 
-SUMMARIES: Mapping[Language, str] = {
-    "en": "servers added {}, removed {}, changed {}",
-    "zh": "新增服务器 {} 台，移除 {} 台，更改 {} 台",
-}
-LATER: Mapping[Language, str] = {
-    "en": "only the next start changes {}",
-    "zh": "以下设置在下次启动后生效：{}",
-}
-
 Apply = Callable[[LoadedConfig], Awaitable[Changes]]
-Notify = Callable[[Notice, str], None]
+Notify = Callable[[Notice, Message], None]
 
 
 class Reloader:
@@ -56,7 +47,7 @@ class Reloader:
         self._apply = apply
         self._notify = notify
         self._wanted = asyncio.Event()
-        self._refused = ""
+        self._refused = NO_MESSAGE
 
     def request(self) -> None:
         """Read the files again soon."""
@@ -83,29 +74,29 @@ class Reloader:
             await self._reload()
         except Exception as error:
             logger.exception("the settings could not be read again")
-            self._refuse(f"a mistake in comfywarm, of which its log says more ({type(error).__name__})")
+            self._refuse(message("internal_error", error=type(error).__name__))
 
     async def _reload(self) -> None:
         try:
             fresh = await reload_config(self._source)
         except SettingsError as error:
-            self._refuse(error.summary)
+            self._refuse(verbatim(error.summary))
             return
         before = self._active()
         if broken := newly_broken(before, fresh):
-            self._refuse("; ".join(str(one) for one in broken))
+            self._refuse(joined([one.message for one in broken]))
             return
         try:
             changes = await self._apply(fresh)
         except OSError as error:
-            self._refuse(str(error))
+            self._refuse(verbatim(str(error)))
             return
-        healed, self._refused = bool(self._refused), ""
+        healed, self._refused = bool(self._refused), NO_MESSAGE
         if changes or healed or before.settings != fresh.settings:
             later = waiting_for_restart(self._started_with, fresh.settings)
-            self._notify(Notice.SETTINGS_RELOADED, _summary(before.settings.language, changes, later))
+            self._notify(Notice.SETTINGS_RELOADED, _summary(changes, later))
 
-    def _refuse(self, why: str) -> None:
+    def _refuse(self, why: Message) -> None:
         """Say it once: a file that stays wrong is found wrong again whenever something beside it changes."""
         if why != self._refused:
             self._refused = why
@@ -144,7 +135,7 @@ class Reloader:
         return name.endswith(".json") or name.startswith("..") or name == self._source.path.name
 
 
-def _summary(language: Language, changes: Changes, later: list[str]) -> str:
-    counts = [len(changes.added), len(changes.removed), len(changes.changed)]
-    summary = SUMMARIES[language].format(*counts)
-    return f"{summary}; {LATER[language].format(', '.join(later))}" if later else summary
+def _summary(changes: Changes, later: list[str]) -> Message:
+    added, removed, changed = len(changes.added), len(changes.removed), len(changes.changed)
+    summary = message("servers_reconfigured", added=added, removed=removed, changed=changed)
+    return joined([summary, message("restart_needed", keys=later)]) if later else summary

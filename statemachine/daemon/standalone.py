@@ -45,7 +45,7 @@ class Backend:
 async def standalone(settings: Settings, clock: Clock) -> AsyncIterator[Backend]:
     """Open the journal, or keep trying in the background if that fails; close it at the end."""
     snapshot, bus = Snapshot(), Bus()
-    publisher = Publisher(snapshot, bus, TransitionLog())
+    publisher = Publisher(snapshot, bus, TransitionLog(), settings.language)
     with writer_thread() as thread:
         path = settings.data_dir / JOURNAL_FILE
         journal = Journal[ServerView](

@@ -13,6 +13,7 @@ from statemachine.comfyui.records import QueueItem
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
 from statemachine.core.backoff import backoff
+from statemachine.core.messages import joined, message
 from statemachine.core.vocabulary import IN_FLIGHT, Reason
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
@@ -57,7 +58,7 @@ async def _try_to_start(context: ServerContext) -> bool:
         event = None
     except ComfyError as error:
         reason = Reason.ACCESS_DENIED if isinstance(error, AccessDeniedError) else Reason.CHECK_UNRECOGNISED
-        event = events.CheckUnusable(reason, f"before submitting: {error}")
+        event = events.CheckUnusable(reason, message("before_submitting", error=error.message))
     if event is None:
         context.fleet.permits.release(context.config.name)
         return False
@@ -96,7 +97,9 @@ async def _unfitness(context: ServerContext, workflow: Workflow) -> events.Prefl
         context.preflight_passed |= {life}
         return None
     reason = Reason.MISSING_NODES if lacking.missing_nodes else Reason.MISSING_MODELS
-    return events.PreflightFailed(reason, f"workflow {workflow.name}: " + "; ".join(lacking.sentences))
+    return events.PreflightFailed(
+        reason, message("workflow_unfit", workflow=workflow.name, problems=joined(lacking.messages))
+    )
 
 
 async def _wait_for_idle_queue(context: ServerContext) -> Wait:
@@ -128,8 +131,7 @@ def _already_loading(
     for item in items:
         same = item.marker is not None and item.marker.workflow == workflow.name
         if same or not item.cache_keys.isdisjoint(missing):
-            message = f"prompt {item.prompt_id}, not ours, is already loading what is missing; nothing is submitted"
-            return events.ForeignLoadDetected(message)
+            return events.ForeignLoadDetected(message("foreign_prompt_loading", prompt_id=item.prompt_id))
     return None
 
 

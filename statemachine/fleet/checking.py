@@ -7,6 +7,7 @@ from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnswer
 from statemachine.comfyui.system import kept_once
 from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
+from statemachine.core.messages import joined, message
 from statemachine.core.vocabulary import Reason, Source
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
@@ -35,13 +36,11 @@ async def prepare(context: ServerContext) -> None:
         context.post(events.SubmissionUncertain())
         return
     if context.broken:
-        wrong = "; ".join(str(error) for error in context.broken)
-        context.post(events.PreflightFailed(Reason.WORKFLOW_NOT_API_FORMAT, wrong))
+        broken = joined([error.message for error in context.broken])
+        context.post(events.PreflightFailed(Reason.WORKFLOW_NOT_API_FORMAT, broken))
         return
     if _may_be_loading(context) and await _is_loading(context):
-        context.post(
-            events.ForeignLoadDetected("the server is still loading what was missing; it is not asked meanwhile")
-        )
+        context.post(events.ForeignLoadDetected(message("still_loading")))
         return
     delay = _prepare_delay(context)
     if delay:
@@ -137,14 +136,12 @@ async def watch_queue(context: ServerContext) -> None:
         if _queue_mark(context) != seen:
             seen, moved_at = _queue_mark(context), loop_time()
         if loop_time() - moved_at > timeout_s:
-            context.post(
-                events.PromptStuck(f"the server loads by itself, and its queue has not moved for {timeout_s:g} s")
-            )
+            context.post(events.PromptStuck(message("own_loading_stuck", seconds=timeout_s)))
             return
         try:
             remaining = await context.client.queue_remaining()
         except AccessDeniedError as error:
-            context.post(events.CheckUnusable(Reason.ACCESS_DENIED, f"the queue cannot be read: {error}"))
+            context.post(events.CheckUnusable(Reason.ACCESS_DENIED, message("queue_unreadable", error=error.message)))
         except ComfyError:
             continue
         else:

@@ -14,6 +14,7 @@ from statemachine.comfyui.frames import decode
 from statemachine.comfyui.transport import ConnectRefusedError, Socket
 from statemachine.core import events
 from statemachine.core.backoff import backoff
+from statemachine.core.messages import message
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 
@@ -30,10 +31,10 @@ async def keep_link(context: ServerContext) -> None:
             await _one_connection(context, refused_before=refused)
         except ConnectRefusedError as error:
             refused = True
-            context.detail.link.trouble = str(error)
+            context.note_trouble(error.message)
         except ComfyError as error:
             refused = refused and not context.detail.link.connected
-            context.detail.link.trouble = str(error)
+            context.note_trouble(error.message)
         context.detail.link.connected = False
         tries = 0 if loop_time() - opened >= timing.link_stable_s else tries + 1
         await context.redial.wait(backoff(tries, FIRST_DELAY_S, timing.link_backoff_max_s, context.fleet.clock.uniform))
@@ -47,7 +48,7 @@ async def _one_connection(context: ServerContext, *, refused_before: bool) -> No
         await _listen(context, socket, client_id, refused_before=refused_before)
     except ComfyError as error:
         if context.server.client_id == client_id:
-            context.post(events.LinkLost(f"/ws: {error}"))
+            context.post(events.LinkLost(message("ws_failed", error=error.message)))
         raise
     finally:
         await _close(socket)
@@ -60,7 +61,7 @@ async def _listen(context: ServerContext, socket: Socket, client_id: str, *, ref
         async with asyncio.timeout(timeout_s) as patience:
             await socket.listen(_Ear(context, client_id, refused_before, patience).hear)
     except TimeoutError as error:
-        raise NotAnsweringError(f"/ws opened and said nothing for {timeout_s:g} s") from error
+        raise NotAnsweringError(message("ws_silent", seconds=timeout_s)) from error
 
 
 @dataclass(slots=True, eq=False)

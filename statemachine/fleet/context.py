@@ -13,6 +13,7 @@ from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.clock import Clock
 from statemachine.core.events import Event
+from statemachine.core.messages import Message
 from statemachine.core.ownership import Ownership
 from statemachine.core.server import Server
 from statemachine.fleet.clock import Wakeup
@@ -21,6 +22,7 @@ from statemachine.fleet.permits import PermitsPort
 from statemachine.fleet.reachability import OutageGuard
 from statemachine.fleet.sole_owner import SoleOwner
 from statemachine.fleet.system_info import SystemInfoQueue
+from statemachine.i18n.render import worded
 from statemachine.journal.port import JournalPort
 from statemachine.journal.recorder import Recorder
 from statemachine.publish.counters import Counters
@@ -105,6 +107,10 @@ class ServerContext:
     def announce(self, at: float) -> None:
         """Publish when the daemon will next act on the server (epoch seconds)."""
         self.fleet.publisher.next_action(self.server, at)
+
+    def note_trouble(self, trouble: Message) -> None:
+        """Show this as the newest trouble of the /ws connection."""
+        self.detail.link.trouble = worded(trouble, self.fleet.config.settings.language)
 
     async def wait(self, seconds: float) -> None:
         """Wait, but return early when an event makes another look worthwhile."""

@@ -47,7 +47,7 @@ class Fleet:
     """Own a task for each server. It is the Operator of its own servers and the ServerHost of its Ownership."""
 
     def __init__(self, config: LoadedConfig, ports: FleetPorts) -> None:
-        self._machine = Machine(config.settings.language)
+        self._machine = Machine()
         self._transport_for = ports.transport_for
         self._context = FleetContext(
             config=config,

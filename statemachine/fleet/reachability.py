@@ -6,6 +6,7 @@ from collections.abc import Callable
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.transport import GATEWAY_ERRORS, ConnectRefusedError, Reply, Socket, Transport
 from statemachine.core import events
+from statemachine.core.messages import message
 from statemachine.core.outage import OutageChange, OutageDetector
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Notice, State
@@ -68,7 +69,7 @@ class WatchedTransport:
             reply = _from_server(await self._inner.request(method, path, body, accept))
         except NotAnsweringError as error:
             self._outage.observe(self._server, answered=isinstance(error, ConnectRefusedError))
-            self._post(events.NotAnswering(str(error), held=held or self._outage.holds))
+            self._post(events.NotAnswering(error.message, held=held or self._outage.holds))
             raise
         self._outage.observe(self._server, answered=True)
         if self._server.consecutive_failures or self._server.state is State.UNREACHABLE:
@@ -82,5 +83,5 @@ class WatchedTransport:
 
 def _from_server(reply: Reply) -> Reply:
     if reply.status in GATEWAY_ERRORS:
-        raise NotAnsweringError(f"a proxy answers HTTP {reply.status}")
+        raise NotAnsweringError(message("proxy_status", status=reply.status))
     return reply

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping
 
 from statemachine.core.attempt import Attempt
+from statemachine.core.messages import message
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.fleet.context import ServerContext
@@ -50,4 +51,4 @@ def _take_up(context: ServerContext, attempt: Attempt | None) -> None:
 
 def _keep_paused(server: Server) -> None:
     server.state, server.reason, server.witness = State.PAUSED, Reason.PAUSE_REQUESTED, Source.OPERATOR
-    server.message = "paused by the operator before the daemon's last start"
+    server.message = message("paused_before_start")

@@ -113,7 +113,8 @@ class ServerTask:
             context.cold_since = None
         if transition.source is State.UNREACHABLE:
             context.redial.notify()
-        context.fleet.recorder.transition(transition, view_of(context.config, context.server), attempt)
+        view = view_of(context.config, context.server, context.fleet.config.settings.language)
+        context.fleet.recorder.transition(transition, view, attempt)
 
     def _record_attempt(self) -> None:
         attempt = self._changed_attempt()

@@ -9,6 +9,7 @@ from statemachine.comfyui.records import Marker
 from statemachine.comfyui.workflow import with_varied_tag
 from statemachine.core import events
 from statemachine.core.attempt import Attempt
+from statemachine.core.messages import Message, message
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
@@ -33,12 +34,10 @@ async def _post_once(context: ServerContext, attempt: Attempt) -> bool:
     try:
         await context.fleet.journal.append_durably(attempt)
     except JournalUnavailableError as error:
-        context.post(events.SubmissionWithheld(f"nothing was submitted: {error}"))
+        context.post(events.SubmissionWithheld(message("nothing_submitted", cause=error.message)))
         return True
     if not context.fleet.ownership.may_submit(context.config.name):
-        context.post(
-            events.SubmissionWithheld("nothing was submitted: another daemon may look after this server by now")
-        )
+        context.post(events.SubmissionWithheld(message("other_daemon_may_own")))
         return True
     workflow = context.workflows[attempt.workflow]
     graph = with_varied_tag(workflow, attempt.prompt_id[:8]) if attempt.varied_tag else workflow.graph
@@ -49,7 +48,7 @@ async def _post_once(context: ServerContext, attempt: Attempt) -> bool:
     try:
         answer = await context.client.submit(graph, marker, attempt.client_id, front=_goes_in_front(context))
     except ComfyError as error:
-        answer = events.SubmissionUnanswered(f"POST /prompt: {error}", answered=False)
+        answer = events.SubmissionUnanswered(message("post_failed", error=error.message), answered=False)
     if isinstance(answer, events.PromptRefused) and answer.still_runs:
         context.check.distrust(attempt.prompt_id)
     context.post(answer)
@@ -71,7 +70,7 @@ async def _find_fate(context: ServerContext, attempt: Attempt) -> None:
         if await _look(context, attempt, grace):
             return
         await asyncio.sleep(max(0.2, min(context.fleet.settings.timing.retry_s, grace.seconds / 4)))
-    context.post(events.PromptStuck("what became of our prompt cannot be found out: its records are not understood"))
+    context.post(events.PromptStuck(message("fate_unknown")))
 
 
 @dataclass(slots=True)
@@ -135,9 +134,8 @@ def _absence(
     if attempt.answered and attempt.accepted_at is None:
         return events.PromptRefused(Reason.PROMPT_REFUSED, attempt.message)
     if restarted or context.server.was_away_during(attempt):
-        message = "the server was away and has come back without our prompt"
-        return events.PromptAbsent(Reason.SERVER_RESTARTED, message)
-    return events.PromptAbsent(Reason.PROMPT_LOST, "our prompt is neither queued, nor running, nor in history")
+        return events.PromptAbsent(Reason.SERVER_RESTARTED, message("away_without_prompt"))
+    return events.PromptAbsent(Reason.PROMPT_LOST, message("prompt_absent"))
 
 
 async def track(context: ServerContext) -> None:
@@ -166,21 +164,23 @@ def _hears(context: ServerContext, attempt: Attempt) -> bool:
 def _note_silence(context: ServerContext) -> None:
     """The socket is open and did not tell our prompt's end: a client that does not read can stall delivery to all."""
     context.detail.count("ends_unheard")
-    context.detail.link.trouble = "the end of our prompt stood in history and was not told over /ws"
+    context.note_trouble(message("end_not_sent"))
 
 
 async def _stuck(context: ServerContext, attempt: Attempt) -> events.PromptStuck:
     """Says which fault it is: a node that hangs, a worker that died, or others' work that does not end."""
-    waited = f"no progress of our prompt for {context.fleet.settings.timing.warm_timeout_s:g} s"
+    waited_s = context.fleet.settings.timing.warm_timeout_s
+    return events.PromptStuck(message("no_progress", seconds=waited_s, cause=await _why_stuck(context, attempt)))
+
+
+async def _why_stuck(context: ServerContext, attempt: Attempt) -> Message:
     try:
         running = await context.client.running()
     except ComfyError:
-        return events.PromptStuck(f"{waited}, and the queue cannot be read")
+        return message("stuck_unreadable")
     if attempt.server_prompt_id in running:
-        return events.PromptStuck(f"{waited}: it runs, and its node hangs")
-    if running:
-        return events.PromptStuck(f"{waited}: it waits behind a prompt, not ours, that does not end")
-    return events.PromptStuck(f"{waited}: it waits and nothing runs, so the server's worker has died; restart ComfyUI")
+        return message("stuck_running")
+    return message("stuck_behind" if running else "stuck_idle")
 
 
 async def _look_while_warming(context: ServerContext, attempt: Attempt) -> None:

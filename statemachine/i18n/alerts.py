@@ -1,111 +1,62 @@
-"""The words of alerts in both languages, side by side."""
+"""The texts of alerts."""
 
-from dataclasses import dataclass
+from statemachine.i18n.text import Text
 
-from statemachine.core.messages import Language
-from statemachine.core.vocabulary import State
-
-
-@dataclass(frozen=True, slots=True)
-class Phrases:
-    """Sentences with something to fill in. `states` follow a number of servers."""
-
-    states: dict[State, str]
-    one_server: str
-    servers: str
-    most: str
-    firing: str
-    firing_notice: str
-    recovered: str
-    recovered_notice: str
-    still: str
-    test: str
-    digest: str
-    digest_new: str
-    digest_recovered: str
-    digest_uncounted: str
-    on_hosts: str
-    ports: str
-    more: str
-    rule: str
-    since: str
-    groups: str
-    was: str
-    test_body: str
-    comma: str
-    units: tuple[str, str, str, str]
-
-
-ENGLISH = Phrases(
-    states={
-        State.UNKNOWN: "in an unknown state",
-        State.CHECKING: "being checked",
-        State.COLD: "cold",
-        State.AUTO_EXECUTING: "loading by themselves",
-        State.SUBMITTING: "being submitted to",
-        State.WARMING: "still warming",
-        State.UNREACHABLE: "unreachable",
-        State.FAILED: "failed",
-    },
-    one_server="1 server",
-    servers="{count} servers",
-    most="most of the fleet, {count} of {fleet} servers",
-    firing="{who} {state} for {duration}: {where}: {why}",
-    firing_notice="{why} (for {duration})",
-    recovered="recovered: {who} loaded again after {duration}: {where}",
-    recovered_notice="over after {duration}: {why}",
-    still="{count} not yet",
-    test="a test message of channel {channel}",
-    digest="{count} alerts in one message, because of the limit: {parts}",
-    digest_new="{count} new",
-    digest_recovered="{count} recovered",
-    digest_uncounted="{count} older ones without details",
-    on_hosts="{count} hosts",
-    ports="{host} ({labels})",
-    more="… and {count} more",
-    rule="rule {rule}",
-    since="since {time}",
-    groups="group {groups}",
-    was="was {state}: {why}",
-    test_body="Nothing is wrong. Alerts that are sent to this channel arrive here.",
-    comma=", ",
-    units=("{} s", "{} min", "{} h", "{} d"),
-)
-
-CHINESE = Phrases(
-    states={
-        State.UNKNOWN: "状态未知",
-        State.CHECKING: "检查中",
-        State.COLD: "未加载",
-        State.AUTO_EXECUTING: "正在后台自行加载",
-        State.SUBMITTING: "提交中",
-        State.WARMING: "仍在预热",
-        State.UNREACHABLE: "无法连接",
-        State.FAILED: "失败",
-    },
-    one_server="1 台服务器",
-    servers="{count} 台服务器",
-    most="大部分服务器（{count}/{fleet} 台）",
-    firing="{who}{state}，已持续 {duration}：{where}：{why}",
-    firing_notice="{why}（已持续 {duration}）",
-    recovered="已恢复：{who}重新加载完成，历时 {duration}：{where}",
-    recovered_notice="已结束，历时 {duration}：{why}",
-    still="另有 {count} 台尚未恢复",
-    test="通道 {channel} 的测试消息",
-    digest="因发送限制，{count} 条告警合并为一条：{parts}",
-    digest_new="新告警 {count} 条",
-    digest_recovered="已恢复 {count} 条",
-    digest_uncounted="更早的 {count} 条不再列出",
-    on_hosts="{count} 台主机",
-    ports="{host}（{labels}）",
-    more="……以及另外 {count} 项",
-    rule="规则 {rule}",
-    since="自 {time} 起",
-    groups="分组 {groups}",
-    was="此前{state}：{why}",
-    test_body="一切正常。发往此通道的告警将在这里收到。",
-    comma="、",
-    units=("{} 秒", "{} 分钟", "{} 小时", "{} 天"),
-)
-
-PHRASES: dict[Language, Phrases] = {"en": ENGLISH, "zh": CHINESE}
+ALERTS: dict[str, Text] = {
+    # A state after a number of servers
+    "alert.state.unknown": Text("in an unknown state", "状态未知"),
+    "alert.state.checking": Text("being checked", "检查中"),
+    "alert.state.cold": Text("cold", "未加载"),
+    "alert.state.auto_executing": Text("loading by themselves", "正在后台自行加载"),
+    "alert.state.submitting": Text("being submitted to", "提交中"),
+    "alert.state.warming": Text("still warming", "仍在预热"),
+    "alert.state.unreachable": Text("unreachable", "无法连接"),
+    "alert.state.failed": Text("failed", "失败"),
+    # Titles
+    "alert.title": Text("comfywarm: {text}", "comfywarm: {text}"),
+    "alert.one_server": Text("1 server", "1 台服务器"),
+    "alert.servers": Text("{count} servers", "{count} 台服务器"),
+    "alert.most": Text("most of the fleet, {count} of {fleet} servers", "大部分服务器（{count}/{fleet} 台）"),
+    "alert.firing": Text(
+        "{servers} {state} for {duration}: {hosts}: {cause}", "{servers}{state}，已持续 {duration}：{hosts}：{cause}"
+    ),
+    "alert.firing_notice": Text("{cause} (for {duration})", "{cause}（已持续 {duration}）"),
+    "alert.recovered": Text(
+        "recovered: {servers} loaded again after {duration}: {hosts}",
+        "已恢复：{servers}重新加载完成，历时 {duration}：{hosts}",
+    ),
+    "alert.recovered_partly": Text("{recovered}, {count} not yet", "{recovered}，另有 {count} 台尚未恢复"),
+    "alert.recovered_notice": Text("over after {duration}: {cause}", "已结束，历时 {duration}：{cause}"),
+    "alert.test": Text("a test message of channel {channel}", "通道 {channel} 的测试消息"),
+    "alert.test_body": Text(
+        "Nothing is wrong. Alerts of this channel arrive here.", "一切正常。发往此通道的告警将在这里收到。"
+    ),
+    "alert.digest": Text(
+        "{count} alerts in one message because of the rate limit: {parts}",
+        "因发送限制，{count} 条告警合并为一条：{parts}",
+    ),
+    "alert.digest_new": Text("{count} new", "新告警 {count} 条"),
+    "alert.digest_recovered": Text("{count} recovered", "已恢复 {count} 条"),
+    "alert.digest_uncounted": Text("{count} older ones without details", "更早的 {count} 条不再列出"),
+    # Lines of the body
+    "alert.on_hosts": Text("{count} hosts", "{count} 台主机"),
+    "alert.ports": Text("{host} ({labels})", "{host}（{labels}）"),
+    "alert.more": Text("… and {count} more", "……以及另外 {count} 项"),
+    "alert.rule": Text("rule {rule}", "规则 {rule}"),
+    "alert.since": Text("since {time}", "自 {time} 起"),
+    "alert.groups": Text("group {groups}", "分组 {groups}"),
+    "alert.was": Text("was {state}: {cause}", "此前{state}：{cause}"),
+    "alert.item": Text("- {text}", "- {text}"),
+    # Durations
+    "alert.seconds": Text("{count} s", "{count} 秒"),
+    "alert.minutes": Text("{count} min", "{count} 分钟"),
+    "alert.hours": Text("{count} h", "{count} 小时"),
+    "alert.days": Text("{count} d", "{count} 天"),
+    "alert.two_units": Text("{large} {small}", "{large} {small}"),
+    # Why a message was not sent
+    "alert.no_answer": Text("no answer within {seconds} s", "{seconds} 秒内没有应答"),
+    "alert.status": Text("HTTP {status}", "HTTP {status}"),
+    "alert.no_connection": Text("cannot connect: {error}", "无法连接：{error}"),
+    "alert.still_hanging": Text("the previous attempt is still hanging", "上一次发送仍未结束"),
+    "alert.not_taken": Text("the service did not accept the message", "服务没有接收消息"),
+}

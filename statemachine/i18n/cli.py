@@ -1,51 +1,125 @@
-"""What the commands say of the daemon and its log, in Chinese; the English sentences are the keys."""
+"""What the commands print."""
 
-WARMED = "{name} will be warmed; `comfywarm tail -f --server {name}` shows how it goes."
-PAUSED = "{name} is taken out: nothing more is submitted there until `comfywarm resume {name}`."
-RESUMED = "{name} is given back: it is checked and, if need be, warmed again."
-GROUP_WARMED = "Group {name}: {servers} servers will be warmed; `comfywarm tail -f --group {name}` shows how it goes."
-GROUP_PAUSED = (
-    "Group {name}: {servers} servers are taken out: nothing more is submitted there "
-    "until `comfywarm resume --group {name}`."
-)
-GROUP_RESUMED = "Group {name}: {servers} servers are given back: they are checked and, if need be, warmed again."
+from statemachine.i18n.text import Text
 
-NO_SERVER = "there is no server named {name}; `comfywarm status` lists all of them."
-NO_SERVER_BUT = "there is no server named {name}; did you mean {close}?"
-NO_GROUP = "there is no group named {name}; the groups are {names}"
-
-AWAY = "no comfywarm daemon answers at {url} ({cause})"
-ENDED = "the daemon at {url} ended the stream"
-SOMEBODY_ELSE = "whoever answers at {url} is no comfywarm daemon"
-SOMEBODY_ELSE_SAID = "whoever answers at {url} is no comfywarm daemon (HTTP {status})"
-ANY_PORT = "listen.port is 0, any free port: so the daemon cannot be found; set one"
-
-WAITING = "{why}; waiting for it"
-BACK = "the daemon is back"
-FROM_JOURNAL = "{why}; this is from the journal at {path}"
-NO_JOURNAL = "{why}, and there is no journal at {path}"
-UNREADABLE = "the journal cannot be read: {error}"
-
-ZH = {
-    WARMED: "将预热 {name}；用 `comfywarm tail -f --server {name}` 查看进展。",
-    PAUSED: "{name} 已停用：在 `comfywarm resume {name}` 之前不会再向它提交任务。",
-    RESUMED: "{name} 已恢复：将检查缓存，需要时重新预热。",
-    GROUP_WARMED: "分组 {name}：将预热 {servers} 台服务器；用 `comfywarm tail -f --group {name}` 查看进展。",
-    GROUP_PAUSED: (
-        "分组 {name}：{servers} 台服务器已停用：在 `comfywarm resume --group {name}` 之前不会再向它们提交任务。"
+ACTIONS: dict[str, Text] = {
+    "cli.warm": Text(
+        "{name} will be warmed; follow it with `comfywarm tail -f --server {name}`",
+        "将预热 {name}；用 `comfywarm tail -f --server {name}` 查看进展",
     ),
-    GROUP_RESUMED: "分组 {name}：{servers} 台服务器已恢复：将检查缓存，需要时重新预热。",
-    NO_SERVER: "没有名为 {name} 的服务器；`comfywarm status` 会列出全部服务器。",
-    NO_SERVER_BUT: "没有名为 {name} 的服务器；是否指 {close}？",
-    NO_GROUP: "没有名为 {name} 的分组；现有分组：{names}",
-    AWAY: "{url} 没有 comfywarm 服务响应（{cause}）",
-    ENDED: "{url} 的服务结束了事件流",
-    SOMEBODY_ELSE: "{url} 有响应，但不是 comfywarm 服务",
-    SOMEBODY_ELSE_SAID: "{url} 有响应，但不是 comfywarm 服务（HTTP {status}）",
-    ANY_PORT: "listen.port 为 0，即任意空闲端口，因此找不到服务；请设置一个端口",
-    WAITING: "{why}；正在等待其恢复",
-    BACK: "服务已恢复",
-    FROM_JOURNAL: "{why}；以下内容来自日志文件 {path}",
-    NO_JOURNAL: "{why}，并且没有日志文件 {path}",
-    UNREADABLE: "无法读取日志文件：{error}",
+    "cli.pause": Text(
+        "{name} paused; nothing is submitted to it until `comfywarm resume {name}`",
+        "{name} 已停用：在 `comfywarm resume {name}` 之前不会再向它提交任务",
+    ),
+    "cli.resume": Text(
+        "{name} resumed; it is checked and, if necessary, warmed", "{name} 已恢复：将检查缓存，需要时重新预热"
+    ),
+    "cli.group.warm": Text(
+        "group {name}: {servers} servers will be warmed; follow them with `comfywarm tail -f --group {name}`",
+        "分组 {name}：将预热 {servers} 台服务器；用 `comfywarm tail -f --group {name}` 查看进展",
+    ),
+    "cli.group.pause": Text(
+        "group {name}: {servers} servers paused; nothing is submitted to them until `comfywarm resume --group {name}`",
+        "分组 {name}：{servers} 台服务器已停用：在 `comfywarm resume --group {name}` 之前不会再向它们提交任务",
+    ),
+    "cli.group.resume": Text(
+        "group {name}: {servers} servers resumed; they are checked and, if necessary, warmed",
+        "分组 {name}：{servers} 台服务器已恢复：将检查缓存，需要时重新预热",
+    ),
+    "cli.name_or_group": Text("give either a server's NAME or --group NAME", "请指定服务器名称 NAME 或 --group NAME"),
+    "cli.unknown_server": Text(
+        'unknown server "{name}"; `comfywarm status` lists all servers',
+        "没有名为“{name}”的服务器；`comfywarm status` 会列出全部服务器",
+    ),
+    "cli.unknown_server_close": Text(
+        'unknown server "{name}"; did you mean {close}?', "没有名为“{name}”的服务器；是否指 {close}？"
+    ),
+    "cli.unknown_group": Text(
+        'unknown group "{name}"; available: {names}', "没有名为“{name}”的分组；现有分组：{names}"
+    ),
 }
+
+DAEMON_ACCESS: dict[str, Text] = {
+    "cli.daemon_away": Text(
+        "no comfywarm daemon answers at {url} ({cause})", "{url} 没有 comfywarm 服务响应（{cause}）"
+    ),
+    "cli.stream_ended": Text("the daemon at {url} ended the stream", "{url} 的服务结束了事件流"),
+    "cli.not_comfywarm": Text("{url} is not a comfywarm daemon", "{url} 有响应，但不是 comfywarm 服务"),
+    "cli.not_comfywarm_status": Text(
+        "{url} is not a comfywarm daemon (HTTP {status})", "{url} 有响应，但不是 comfywarm 服务（HTTP {status}）"
+    ),
+    "cli.any_port": Text(
+        "listen.port is 0, so the daemon cannot be found; set a port",
+        "listen.port 为 0，即任意空闲端口，因此找不到服务；请设置一个端口",
+    ),
+    "cli.refused": Text("connection refused", "连接被拒绝"),
+    "cli.other_certificate": Text(
+        "its certificate is not that of listen.tls.certificate", "其证书与 listen.tls.certificate 不同"
+    ),
+    "cli.waiting": Text("{cause}; waiting for it", "{cause}；正在等待其恢复"),
+    "cli.back": Text("the daemon is back", "服务已恢复"),
+    "cli.from_journal": Text("{cause}; reading the journal at {path}", "{cause}；以下内容来自日志文件 {path}"),
+    "cli.no_journal": Text("{cause}, and there is no journal at {path}", "{cause}，并且没有日志文件 {path}"),
+    "cli.journal_unreadable": Text("cannot read the journal: {error}", "无法读取日志文件：{error}"),
+    "cli.not_a_time": Text(
+        '"{text}" is not a time; use 2026-01-31T08:00:00Z, or how long ago: 30s, 10m, 2h, 1d',
+        "“{text}”不是时间；请使用 2026-01-31T08:00:00Z，或多久以前：30s、10m、2h、1d",
+    ),
+    "cli.unknown_reason": Text(
+        'unknown reason code "{code}"; available: {codes}', "没有原因代码“{code}”；可用：{codes}"
+    ),
+    "cli.unknown_reason_close": Text(
+        'unknown reason code "{code}"; did you mean {codes}?', "没有原因代码“{code}”；是否指 {codes}？"
+    ),
+}
+
+HEADINGS: dict[str, Text] = {
+    "cli.heading.server": Text("Server", "服务器"),
+    "cli.heading.group": Text("Group", "分组"),
+    "cli.heading.state": Text("State", "状态"),
+    "cli.heading.check": Text("Check", "检查方式"),
+    "cli.heading.why": Text("Why", "原因"),
+    "cli.heading.queue": Text("Queue", "队列"),
+    "cli.heading.notice": Text("notice", "通知"),
+    "cli.summary": Text("{loaded}/{total} servers loaded: ", "{loaded}/{total} 台服务器已加载: "),
+}
+
+OTHERS: dict[str, Text] = {
+    "cli.missing": Text("{keys}", "{keys}"),
+    "cli.workflow_files": Text("cannot use these workflow files:", "以下工作流文件无法使用："),
+    "cli.not_a_server": Text("{url}: {problem}", "{url}：{problem}"),
+    "cli.no_channels": Text(
+        "the settings have no alerts.channels; docs/alerts.md shows how to write them",
+        "设置中没有 alerts.channels；写法见 docs/alerts.md",
+    ),
+    "cli.unknown_channel": Text(
+        'unknown channel "{name}"; available: {names}', "没有名为“{name}”的通道；现有通道：{names}"
+    ),
+    "cli.sent": Text(
+        "{place}: accepted; check that it arrives, for some services accept what they do not deliver",
+        "{place}：已接收；请确认消息确实送达，因为有些服务会接收但不投递",
+    ),
+    "cli.not_sent": Text("{place}: not sent: {error}", "{place}：未发送：{error}"),
+    "cli.no_agent_port": Text(
+        "traffic.agent_port is not set; set the port for agent checks",
+        "traffic.agent_port 未设置；请设置 agent-check 的端口",
+    ),
+    "cli.wildcard_agent_host": Text(
+        "traffic.agent_host {host} is not an address to connect to; use --agent-addr",
+        "traffic.agent_host {host} 不是可连接的地址；请使用 --agent-addr",
+    ),
+    "cli.cannot_run": Text("the daemon cannot run: {error}", "服务无法运行：{error}"),
+    "cli.address_in_use": Text(
+        "the daemon cannot run: {error}; set another listen.port or stop the program that uses this one",
+        "服务无法运行：{error}；请更改 listen.port，或停止占用该端口的程序",
+    ),
+    "cli.cannot_listen": Text(
+        "the simulated servers cannot listen: {error}; see --host and --base-port",
+        "模拟服务器无法监听：{error}；见 --host 和 --base-port",
+    ),
+    "cli.simulating": Text(
+        "{count} simulated servers are running; stop them with Ctrl-C", "{count} 台模拟服务器正在运行；按 Ctrl-C 结束"
+    ),
+}
+
+CLI: dict[str, Text] = {**ACTIONS, **DAEMON_ACCESS, **HEADINGS, **OTHERS}

@@ -1,14 +1,6 @@
-"""The page's own words, in both languages side by side. `{name}` is a place that the page's script fills in."""
+"""The page's labels. The page's script fills the places."""
 
-from typing import NamedTuple
-
-
-class Text(NamedTuple):
-    """One text in each language."""
-
-    en: str
-    zh: str
-
+from statemachine.i18n.text import Text
 
 LABELS: dict[str, Text] = {
     # The top

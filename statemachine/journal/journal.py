@@ -16,6 +16,7 @@ from loguru import logger
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
+from statemachine.core.messages import message
 from statemachine.core.vocabulary import State
 from statemachine.journal.file import JournalFile
 from statemachine.journal.port import JournalUnavailableError, OnHealth, SavedState
@@ -113,7 +114,7 @@ class Journal(Generic[V]):
     async def append_durably(self, attempt: Attempt) -> None:
         """Return once the attempt is on the disk; JournalUnavailableError where it cannot be put there."""
         if not self.healthy:
-            raise JournalUnavailableError("the journal cannot be written")
+            raise JournalUnavailableError(message("journal_not_writable"))
         receipt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._enqueue(_PendingWrite(Write(None, attempt_row(attempt), durable=True), receipt=receipt))
         await receipt
@@ -137,11 +138,11 @@ class Journal(Generic[V]):
         """Call a function with the store, in the store's thread. Raise JournalUnavailableError if that fails."""
         store = self._store
         if store is None:
-            raise JournalUnavailableError("the journal is not open")
+            raise JournalUnavailableError(message("journal_not_open"))
         try:
             return await self._run(lambda: call(store))
         except sqlite3.Error as error:
-            raise JournalUnavailableError(f"the journal cannot be read: {error}") from error
+            raise JournalUnavailableError(message("journal_not_readable", error=str(error))) from error
 
     async def answers(self) -> None:
         """Return once the thread has come round to a trivial question: whoever waits in vain knows that it hangs."""
@@ -172,7 +173,7 @@ class Journal(Generic[V]):
 
     def _drop_oldest(self) -> None:
         while len(self._pending) > BACKLOG_LIMIT:
-            self._give_up(self._pending.pop(0), JournalUnavailableError("too much waits to be written"))
+            self._give_up(self._pending.pop(0), JournalUnavailableError(message("journal_backlog_full")))
 
     def _give_up(self, pending: _PendingWrite[V], error: Exception) -> None:
         """It will not be written; whoever waits for it hears so."""

@@ -7,6 +7,7 @@ from typing import Protocol
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
+from statemachine.i18n.render import MessageError
 from statemachine.journal.file import JournalFile
 
 OnCommitted = Callable[[LogEntry, ServerView | None], None]
@@ -16,7 +17,7 @@ OnHealth = Callable[[bool], None]
 """Receive each change of whether the journal can be written."""
 
 
-class JournalUnavailableError(Exception):
+class JournalUnavailableError(MessageError):
     """The journal cannot be used at the moment."""
 
 

@@ -3,10 +3,12 @@
 from collections.abc import Callable
 
 from statemachine.core.attempt import Attempt
-from statemachine.core.log_entry import Transition, entry_of, notice_entry
-from statemachine.core.messages import Language
+from statemachine.core.log_entry import Transition, entry_of, notice_entry, notice_message
+from statemachine.core.messages import Message
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice
+from statemachine.i18n.render import worded
+from statemachine.i18n.text import Language
 from statemachine.journal.port import JournalPort
 
 
@@ -20,16 +22,22 @@ class Recorder:
 
     def transition(self, transition: Transition, view: ServerView, attempt: Attempt | None) -> None:
         """Record a transition, with the server's line after it and the attempt if that changed too."""
-        self._journal.append(entry_of(transition, view.group), attempt, view)
+        message = worded(transition.message, self._language)
+        self._journal.append(entry_of(transition, view.group, message), attempt and self._worded(attempt), view)
 
     def attempt(self, attempt: Attempt) -> None:
         """Record a change of an attempt that made no transition."""
-        self._journal.append(None, attempt)
+        self._journal.append(None, self._worded(attempt))
 
-    def notice(self, notice: Notice, detail: str = "") -> None:
+    def notice(self, notice: Notice, detail: Message | str = "") -> None:
         """Record a notice; `detail` completes its sentence."""
-        self._journal.append(notice_entry(notice, self._now(), self._language, detail), None)
+        message = worded(notice_message(notice, detail), self._language)
+        self._journal.append(notice_entry(notice, self._now(), message), None)
 
     def journal_health(self, healthy: bool) -> None:
         """Record that the journal can no longer be written, or can be again."""
         self.notice(Notice.JOURNAL_AVAILABLE if healthy else Notice.JOURNAL_UNAVAILABLE)
+
+    def _worded(self, attempt: Attempt) -> Attempt:
+        attempt.message = worded(attempt.message, self._language)
+        return attempt

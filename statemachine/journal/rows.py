@@ -5,36 +5,70 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import orjson
+
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import Message, jsonable, message_from
 from statemachine.core.vocabulary import Source, State
+from statemachine.i18n.render import sentence
 
 INSERT_ENTRY = """
-    INSERT INTO log (seq, at, kind, server, grp, source, dest, reason, witness, prompt_id, message)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO log (seq, at, kind, server, grp, source, dest, reason, witness, prompt_id, message,
+        message_code, message_params)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 UPSERT_ATTEMPT = """
-    INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
     ON CONFLICT (prompt_id) DO UPDATE SET
         server_prompt_id = excluded.server_prompt_id, outcome = excluded.outcome, accepted_at = excluded.accepted_at,
-        ended_at = excluded.ended_at, confirmed_by = excluded.confirmed_by, message = excluded.message
+        ended_at = excluded.ended_at, confirmed_by = excluded.confirmed_by, message = excluded.message,
+        message_code = excluded.message_code, message_params = excluded.message_params
 """
 
 ATTEMPT_COLUMNS = (
     "prompt_id", "server", "workflow", "created_at", "client_id", "server_prompt_id", "outcome", "accepted_at",
     "ended_at", "confirmed_by", "varied_tag", "message", "instance",
+    "message_code", "message_params",
 )  # fmt: skip
 """Of the table, and of `attempt_row`, in order."""
 
 Row = tuple[Any, ...]
 
 TEXT_LIMIT = 4_000
-"""Characters. Servers' own words go into messages, and nothing that they say may keep an entry from being written."""
+PARAMS_LIMIT = 16_000
+"""Characters, and bytes. Messages quote servers, and no quotation may keep an entry from being written."""
 
 
 def storable(value: str | None) -> str | None:
     """The text as it can be stored: cut, and without the halves of characters that UTF-8 cannot write."""
     return value[:TEXT_LIMIT].encode("utf-8", "replace").decode() if value is not None else None
+
+
+MessageRow = tuple[str, str | None, str | None]
+"""The values of the columns `message`, `message_code` and `message_params`."""
+
+
+def message_row(message: Message) -> MessageRow:
+    """Return the values of a message. One that is too long, or no valid UTF-8, is stored as its sentence only."""
+    text = storable(sentence(message)) or ""
+    if not message.code:
+        return text, None, None
+    try:
+        params = orjson.dumps(jsonable(message.params))
+    except TypeError:  # half characters, or a number that JSON does not have
+        return text, None, None
+    return (text, None, None) if len(params) > PARAMS_LIMIT else (text, message.code, params.decode())
+
+
+def message_of(row: sqlite3.Row | Mapping[str, Any]) -> Message:
+    """Return the message of a row. A file of an older version has sentences only."""
+    text = row["message"]
+    try:
+        code, params = row["message_code"], row["message_params"]
+        return message_from(code, orjson.loads(params) if params else {}, text)
+    except (LookupError, ValueError):
+        return Message(text=text)
 
 
 def entry_row(entry: LogEntry) -> Row:
@@ -49,7 +83,7 @@ def entry_row(entry: LogEntry) -> Row:
         entry.reason,
         entry.witness.value if entry.witness else None,
         storable(entry.prompt_id),
-        storable(entry.message),
+        *message_row(entry.message),
     )
 
 
@@ -66,12 +100,13 @@ def entry_from(row: sqlite3.Row) -> LogEntry:
         reason=row["reason"],
         witness=Source(row["witness"]) if row["witness"] else None,
         prompt_id=row["prompt_id"],
-        message=row["message"],
+        message=message_of(row),
     )
 
 
 def attempt_row(attempt: Attempt) -> Row:
     """The values of UPSERT_ATTEMPT, as the attempt stands now."""
+    text, code, params = message_row(attempt.message)
     return (
         attempt.prompt_id,
         attempt.server,
@@ -84,8 +119,10 @@ def attempt_row(attempt: Attempt) -> Row:
         attempt.ended_at,
         attempt.confirmed_by.value if attempt.confirmed_by else None,
         int(attempt.varied_tag),
-        storable(attempt.message),
+        text,
         attempt.instance,
+        code,
+        params,
     )
 
 
@@ -103,7 +140,7 @@ def attempt_from(row: sqlite3.Row | Mapping[str, Any]) -> Attempt:
         ended_at=row["ended_at"],
         confirmed_by=Source(row["confirmed_by"]) if row["confirmed_by"] else None,
         varied_tag=bool(row["varied_tag"]),
-        message=row["message"],
+        message=message_of(row),
         instance=row["instance"],
     )
 
@@ -125,7 +162,7 @@ class DaemonRun:
     seen_at: float
 
 
-INSERT_TOLD_ALERT = "INSERT INTO told_alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_TOLD_ALERT = "INSERT INTO told_alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class SentAlertRow(NamedTuple):
@@ -140,3 +177,5 @@ class SentAlertRow(NamedTuple):
     group: str | None
     url: str
     message: str
+    message_code: str | None = None
+    message_params: str | None = None

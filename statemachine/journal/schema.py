@@ -2,6 +2,9 @@
 
 import sqlite3
 
+from statemachine.core.messages import message
+from statemachine.i18n.render import MessageError
+
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE log (
@@ -58,11 +61,19 @@ MIGRATIONS: tuple[str, ...] = (
     """
     ALTER TABLE attempts ADD COLUMN instance TEXT;
     """,
+    """
+    ALTER TABLE log ADD COLUMN message_code TEXT;
+    ALTER TABLE log ADD COLUMN message_params TEXT;
+    ALTER TABLE attempts ADD COLUMN message_code TEXT;
+    ALTER TABLE attempts ADD COLUMN message_params TEXT;
+    ALTER TABLE told_alerts ADD COLUMN message_code TEXT;
+    ALTER TABLE told_alerts ADD COLUMN message_params TEXT;
+    """,
 )
 """One script a version. `PRAGMA user_version` says how many a file has had; scripts are never changed, only added."""
 
 
-class SchemaTooNewError(Exception):
+class SchemaTooNewError(MessageError):
     """The file was written by a newer comfywarm."""
 
 
@@ -70,6 +81,6 @@ def migrate(connection: sqlite3.Connection) -> None:
     """Bring the file to the newest version; SchemaTooNewError where it is newer than this code."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
-        raise SchemaTooNewError(f"the journal has schema {version}, and this comfywarm knows {len(MIGRATIONS)}")
+        raise SchemaTooNewError(message("journal_too_new", found=version, known=len(MIGRATIONS)))
     for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
         connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT;")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from statemachine.core.messages import Message
 from statemachine.core.vocabulary import State
 
 
@@ -20,7 +21,8 @@ class StreamMessage:
     """One event of the stream.
 
     `render` returns its JSON. `seq` is the id in the journal, None for live-only messages. The other fields are for
-    filters; those of an entry come from the entry, those of live figures from the server's current state.
+    filters; those of an entry come from the entry, those of live figures from the server's current state. `content` is
+    the message of an entry.
     """
 
     topic: Topic
@@ -30,6 +32,7 @@ class StreamMessage:
     group: str | None = None
     state: State | None = None
     reason: str | None = None
+    content: Message | None = None
     _frame: bytes | None = field(default=None, init=False, repr=False)
 
     @property

@@ -7,6 +7,8 @@ from statemachine.core.log_entry import LogEntry
 from statemachine.core.server import Server
 from statemachine.core.view import LiveFigures, ServerView
 from statemachine.core.vocabulary import State
+from statemachine.i18n.render import worded
+from statemachine.i18n.text import Language
 from statemachine.publish.bus import Bus
 from statemachine.publish.serialize import entry_message
 from statemachine.publish.server_detail import ServerDetail
@@ -18,18 +20,19 @@ from statemachine.settings.servers import ServerConfig
 class Publisher:
     """The only writer of the snapshot and the bus."""
 
-    def __init__(self, snapshot: Snapshot, bus: Bus, log: TransitionLog) -> None:
+    def __init__(self, snapshot: Snapshot, bus: Bus, log: TransitionLog, language: Language = "en") -> None:
+        self._language = language
         self._snapshot = snapshot
         self._bus = bus
         self._log = log
 
     def publish_initial(self, config: ServerConfig, server: Server) -> None:
         """Publish a server whose task has not started yet."""
-        self._snapshot.put(view_of(config, server))
+        self._snapshot.put(view_of(config, server, self._language))
 
     def publish_current(self, config: ServerConfig, server: Server, detail: ServerDetail) -> None:
         """Publish the current state of a server without a log entry."""
-        self._publish_live(view_of(config, server))
+        self._publish_live(view_of(config, server, self._language))
         self._snapshot.attach(config.name, detail)
 
     def set_order(self, names: Sequence[str]) -> None:
@@ -61,8 +64,8 @@ class Publisher:
         self._bus.publish_live(view.name, lambda: view)
 
 
-def view_of(config: ServerConfig, server: Server) -> ServerView:
-    """Return the current view of a server."""
+def view_of(config: ServerConfig, server: Server, language: Language) -> ServerView:
+    """Return the current view of a server, its message in the daemon's `language`."""
     attempt = server.open_attempt
     return ServerView(
         name=config.name,
@@ -71,7 +74,7 @@ def view_of(config: ServerConfig, server: Server) -> ServerView:
         state=server.state,
         since=server.since,
         reason=server.reason,
-        message=server.message,
+        message=worded(server.message, language),
         auto_executing=server.state is State.AUTO_EXECUTING,
         missing=server.missing,
         prompt_id=attempt.prompt_id if attempt is not None else None,

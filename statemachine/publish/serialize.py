@@ -8,7 +8,9 @@ import orjson
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import Message, jsonable
 from statemachine.core.view import ServerView
+from statemachine.i18n.render import sentence
 from statemachine.publish.message import StreamMessage, Topic
 from statemachine.publish.server_detail import ServerDetail
 from statemachine.publish.snapshot import Snapshot
@@ -38,6 +40,17 @@ def _head(snapshot: Snapshot, now: float) -> Json:
     return {"generated_at": rfc3339(now), "total": len(snapshot), "states": states}
 
 
+def message_fields(message: Message | None, name: str = "message") -> Json:
+    """Return the sentence in the daemon's language, and the code and parameters to render it in another."""
+    if message is None:
+        return {name: None, f"{name}_code": None, f"{name}_params": {}}
+    return {
+        name: sentence(message),
+        f"{name}_code": message.code or None,
+        f"{name}_params": jsonable(message.params),
+    }
+
+
 def server(view: ServerView) -> Json:
     """Return one server as in /api/status."""
     return {
@@ -50,7 +63,7 @@ def server(view: ServerView) -> Json:
         "auto_executing": view.auto_executing,
         "missing": list(view.missing),
         "reason": view.reason.value,
-        "message": view.message,
+        **message_fields(view.message),
         "prompt_id": view.prompt_id,
         "progress": view.progress,
         "queue_remaining": view.queue_remaining,
@@ -72,7 +85,7 @@ def detailed_server(view: ServerView, detail: ServerDetail, attempts: list[Attem
             "connected": detail.link.connected,
             "since": rfc3339(detail.link.since),
             "connects": detail.link.connects,
-            "trouble": detail.link.trouble,
+            **message_fields(detail.link.trouble, "trouble"),
         },
         "server": dict(detail.system),
         "check": {
@@ -98,7 +111,7 @@ def attempt(one: Attempt) -> Json:
         "accepted_at": rfc3339(one.accepted_at),
         "ended_at": rfc3339(one.ended_at),
         "varied_tag": one.varied_tag,
-        "message": one.message,
+        **message_fields(one.message),
     }
 
 
@@ -115,7 +128,7 @@ def log_entry(entry: LogEntry) -> Json:
         "reason": entry.reason,
         "proved_by": entry.witness.value if entry.witness else None,
         "prompt_id": entry.prompt_id,
-        "message": entry.message,
+        **message_fields(entry.message),
     }
 
 
@@ -123,7 +136,7 @@ def entry_message(entry: LogEntry, view: ServerView | None = None) -> StreamMess
     """Return the stream's message of a log entry. A live one includes the server's view, to save clients a request."""
     topic = Topic.TRANSITION if entry.kind is EntryKind.TRANSITION else Topic.NOTICE
     render = partial(_entry_json, entry, view)
-    return StreamMessage(topic, render, entry.seq, entry.server, entry.group, entry.dest, entry.reason)
+    return StreamMessage(topic, render, entry.seq, entry.server, entry.group, entry.dest, entry.reason, entry.message)
 
 
 def _entry_json(entry: LogEntry, view: ServerView | None) -> bytes:

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from statemachine.core.messages import Message
+
 
 @dataclass(slots=True)
 class CheckDetail:
@@ -22,7 +24,7 @@ class LinkDetail:
     connected: bool = False
     since: float | None = None
     connects: int = 0
-    trouble: str | None = None
+    trouble: Message | None = None
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from loguru import logger
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import Reason, State
+from statemachine.i18n.render import sentence
 
 BAD = frozenset({State.FAILED, State.UNREACHABLE})
 PASSING = frozenset({State.UNKNOWN, State.CHECKING, State.SUBMITTING})
@@ -25,7 +26,7 @@ class TransitionLog:
         """Log an entry at the level of its importance."""
         source = entry.source.value if entry.source else "-"
         dest = entry.dest.value if entry.dest else "-"
-        line = f"{entry.server or '-'}: {source} -> {dest} ({entry.reason}) {entry.message}"
+        line = f"{entry.server or '-'}: {source} -> {dest} ({entry.reason}) {sentence(entry.message)}"
         logger.bind(seq=entry.seq).log(self._level(entry), "{}", line)
 
     def _level(self, entry: LogEntry) -> str:

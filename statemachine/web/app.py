@@ -5,7 +5,7 @@ from collections.abc import Collection
 from aiohttp import hdrs, web
 from pydantic import SecretStr
 
-from statemachine.i18n.names import Language
+from statemachine.i18n.text import Language
 from statemachine.web.actions import ActionsHandler
 from statemachine.web.auth import REFUSALS, only_own_sites
 from statemachine.web.log import LogHandler

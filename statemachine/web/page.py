@@ -6,7 +6,8 @@ from aiohttp import hdrs, web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from statemachine.core.vocabulary import State
-from statemachine.i18n.names import LANGUAGES, Language, all_texts
+from statemachine.i18n.catalogue import page_texts
+from statemachine.i18n.text import LANGUAGES, Language
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.web.ports import WebPorts
 from statemachine.web.route import ApiResponse, Parameter, Route
@@ -73,7 +74,7 @@ class PageHandler:
     def __init__(self, ports: WebPorts, language: Language) -> None:
         self._ports = ports
         self._language = language
-        self._texts = all_texts()
+        self._texts = page_texts()
         environment = Environment(
             loader=PackageLoader("statemachine.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
         )

@@ -57,6 +57,10 @@ class ServerSchema(ApiModel):
     """Keys that were missing in the latest check."""
     reason: Reason
     message: str
+    """In the daemon's language."""
+    message_code: str | None
+    """Null for a message that an older version stored."""
+    message_params: dict[str, Any]
     prompt_id: str | None
     progress: float | None = Field(ge=0, le=1)
     """Progress of the warm-up, 0 to 1; null unless the server is warming."""
@@ -82,6 +86,8 @@ class LinkSchema(ApiModel):
     since: AwareDatetime | None
     connects: int
     trouble: str | None
+    trouble_code: str | None
+    trouble_params: dict[str, Any]
 
 
 class CheckSchema(ApiModel):
@@ -106,6 +112,10 @@ class AttemptSchema(ApiModel):
     ended_at: AwareDatetime | None
     varied_tag: bool
     message: str
+    """In the daemon's language."""
+    message_code: str | None
+    """Null for a message that an older version stored."""
+    message_params: dict[str, Any]
 
 
 class LogEntrySchema(ApiModel):
@@ -122,6 +132,10 @@ class LogEntrySchema(ApiModel):
     proved_by: Source | None
     prompt_id: str | None
     message: str
+    """In the daemon's language."""
+    message_code: str | None
+    """Null for a message that an older version stored."""
+    message_params: dict[str, Any]
 
 
 class LogSchema(ApiModel):
@@ -162,3 +176,7 @@ class ReadySchema(ApiModel):
     state: State
     reason: Reason
     message: str
+    """In the daemon's language."""
+    message_code: str | None
+    """Null for a message that an older version stored."""
+    message_params: dict[str, Any]

@@ -6,6 +6,7 @@ from typing import Any
 
 from statemachine.alerts.alert import Alert, Announcement, Kind
 from statemachine.alerts.evaluator import AlertEvaluator
+from statemachine.core.messages import verbatim
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.settings.alerting import AlertRule
@@ -35,7 +36,13 @@ def server(host: int = 1, port: int = 8188, **keys: Any) -> ServerView:
     """A loaded server."""
     name = f"192.0.2.{host}:{port}"
     state = keys.pop("state", State.LOADED)
-    whole = {"group": "default", "since": EPOCH, "reason": REASONS[state], "message": f"{state.value}!", **keys}
+    whole = {
+        "group": "default",
+        "since": EPOCH,
+        "reason": REASONS[state],
+        "message": verbatim(f"{state.value}!"),
+        **keys,
+    }
     return ServerView(name=name, url=f"http://{name}", state=state, **whole)
 
 
@@ -74,12 +81,12 @@ class Desk:
         """Servers, named HOST:PORT, enter a state."""
         for name in names:
             said = (reason or REASONS[state]).value
-            trouble = Alert(name, said, EPOCH + self.now, f"{name} {said}", state, group, f"http://{name}")
+            trouble = Alert(name, said, EPOCH + self.now, verbatim(f"{name} {said}"), state, group, f"http://{name}")
             self.book.see(trouble, self.now)
 
     def notice(self, notice: Notice) -> None:
         """A notice that begins something."""
-        self.book.see(Alert(f"#{notice.value}", notice.value, EPOCH + self.now, f"{notice.value}!"), self.now)
+        self.book.see(Alert(f"#{notice.value}", notice.value, EPOCH + self.now, verbatim(f"{notice.value}!")), self.now)
 
     def end(self, notice: Notice) -> None:
         """A notice that ends something."""
@@ -98,7 +105,7 @@ def announcement(number: int = 1, kind: Kind = Kind.FIRING, count: int = 1, **ke
             f"192.0.2.{number}:{8188 + place}",
             "out_of_memory",
             EPOCH,
-            "no memory left",
+            verbatim("no memory left"),
             State.FAILED,
             "lab",
             f"http://192.0.2.{number}:{8188 + place}",

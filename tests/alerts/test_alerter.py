@@ -148,7 +148,7 @@ async def test_a_journal_that_cannot_be_read_is_an_alert_and_is_read_later() -> 
     async with Site(shelf).running(alert_settings(*rules)) as after:
         await asyncio.sleep(60)
         assert after.recorders["ops"].titles == [
-            "comfywarm: the journal cannot be written: everything is watched, and nothing is submitted (for 15 s)"
+            "comfywarm: the journal cannot be written: servers are watched, but nothing is submitted (for 15 s)"
         ]
         shelf.is_away = False
         after.notice(Notice.JOURNAL_AVAILABLE)

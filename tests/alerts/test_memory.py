@@ -9,6 +9,7 @@ import pytest
 from statemachine.alerts.alert import Alert, trouble_of
 from statemachine.alerts.incidents import SentAlert
 from statemachine.alerts.store import JournalAlertStore
+from statemachine.core.messages import message, verbatim
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import WriterThread
 from statemachine.journal.port import JournalUnavailableError
@@ -16,8 +17,8 @@ from statemachine.journal.store import JournalStore
 from tests.alerts.samples import EPOCH, server
 from tests.journal.samples import quiet_journal
 
-SERVER = SentAlert("down", "incident 1", trouble_of(server(state=State.FAILED, message="没有内存 \ud800")))
-NOTICE = SentAlert("net", "incident 2", Alert("#fleet_vanished", "fleet_vanished", EPOCH, "gone"))
+SERVER = SentAlert("down", "incident 1", trouble_of(server(state=State.FAILED, message=message("no_route"))))
+NOTICE = SentAlert("net", "incident 2", Alert("#fleet_vanished", "fleet_vanished", EPOCH, verbatim("gone")))
 
 
 @asynccontextmanager

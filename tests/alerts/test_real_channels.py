@@ -156,5 +156,5 @@ async def test_a_service_that_hangs_holds_up_nobody_and_gets_no_second_call_besi
         assert not task.done()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        assert str(await refused(hanging)) == "the attempt before this one still hangs"
+        assert str(await refused(hanging)) == "the previous attempt is still hanging"
         assert (len(stuck.requests), len(fine.requests)) == (1, 2)

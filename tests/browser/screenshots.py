@@ -13,8 +13,8 @@ from typing import Any
 
 from playwright.async_api import Browser, expect
 
-from statemachine.core.messages import Language
 from statemachine.daemon.app import running_daemon
+from statemachine.i18n.text import Language
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS
 from tests.browser.fleets import (

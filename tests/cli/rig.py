@@ -100,6 +100,7 @@ class SmallDaemon:
         self.operator = RecordingOperator()
         self.views: list[ServerView] = two_servers()
         self.requests: list[str] = []
+        self._published = asyncio.Event()
         self.port = 0
         self._folder = folder
         self._token = token
@@ -115,7 +116,9 @@ class SmallDaemon:
 
     async def start(self) -> None:
         self._thread = WriterThread()
-        self._journal = quiet_journal(lambda: JournalStore(self.data_dir / "journal.sqlite3"), self._thread)
+        self._journal = quiet_journal(
+            lambda: JournalStore(self.data_dir / "journal.sqlite3"), self._thread, self._publish
+        )
         await self._journal.open()
         self._bus, self._snapshot = Bus(), Snapshot()
         for view in self.views:
@@ -148,9 +151,9 @@ class SmallDaemon:
     async def tell(self, *entries: LogEntry) -> None:
         """The same for any entries."""
         for entry in entries:
-            told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._journal.append(entry, None, self._teller(entry.server or "", told))
-            await told
+            self._published.clear()
+            self._journal.append(entry, None)
+            await self._published.wait()
 
     def add(self, view: ServerView) -> None:
         """One more server, in this life and all that follow."""
@@ -162,12 +165,9 @@ class SmallDaemon:
         writes = [Write(transition_entry(server, message), None) for message in messages]
         await self._journal.with_store(lambda store: store.write(writes))
 
-    def _teller(self, server: str, told: "asyncio.Future[None]") -> Any:
-        def tell(entry: LogEntry) -> None:
-            self._bus.publish(entry_message(entry, self._snapshot.get(server)))
-            told.set_result(None)
-
-        return tell
+    def _publish(self, entry: LogEntry) -> None:
+        self._bus.publish(entry_message(entry, self._snapshot.get(entry.server or "")))
+        self._published.set()
 
     @web.middleware
     async def _remember(self, request: web.Request, handler: Any) -> web.StreamResponse:

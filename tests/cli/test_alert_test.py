@@ -41,7 +41,7 @@ async def test_a_failure_is_a_plain_no_that_says_why_and_not_where(tmp_path: Pat
 async def test_a_channel_that_does_not_exist(tmp_path: Path) -> None:
     path = write_settings(tmp_path, alerts={"channels": {"ops": {"webhook": "http://127.0.0.1:9", "secret": SECRET}}})
     ended = await cli(path, "alert-test", "opps")
-    assert (ended.exit_code, ended.stderr.strip()) == (1, "there is no channel opps; there are: ops")
+    assert (ended.exit_code, ended.stderr.strip()) == (1, 'unknown channel "opps"; available: ops')
 
 
 async def test_settings_without_channels(tmp_path: Path) -> None:

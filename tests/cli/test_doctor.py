@@ -10,10 +10,10 @@ from aiohttp import web
 
 from statemachine.cli.asking import peer_of
 from statemachine.cli.diagnostics import Finding, examine
-from statemachine.cli.doctor_words import ZH
 from statemachine.comfyui.network import new_session
 from statemachine.comfyui.trust import trust_in
 from statemachine.comfyui.workflow import load_workflow
+from statemachine.i18n.render import render
 from statemachine.settings import load_settings, resolve_servers
 from statemachine.simulator import PERSONAS, Member, running_fleet
 from tests.cli.rig import REPOSITORY, cli, write_settings
@@ -28,15 +28,15 @@ async def simulated(persona: str) -> AsyncIterator[Member]:
 @pytest.mark.parametrize(
     ("persona", "code", "expected"),
     [
-        ("loaded", 0, ["✓ cache check text answers: everything is cached", "'缓存已加载。'", "✓ /ws delivers"]),
-        ("cold", 0, ["version 0.3.75", "cache check text answers: pulid_eva_clip", "✓ a submission would be accepted"]),
-        ("auto_executing", 0, ["! cache check text: pulid_eva_clip", "loads by itself"]),
-        ("inspire", 0, ["! cache check text is not offered at /cache/check", "✓ cache check inspire answers"]),
-        ("missing_nodes", 1, ["✗ workflow cache_models: the server has no node class", "✗ a submission would not do"]),
-        ("missing_models", 1, ["'BEN2_Base.pth', which the server does not offer", "✗ a submission would not do"]),
-        ("stock", 1, ["! cache check inspire is not offered", "✓ cache check history answers"]),
-        ("unrecognisable", 1, ["✗ cache check text cannot be used", "Correct cache_check.path", "✓ /ws delivers"]),
-        ("locked", 1, ["wants credentials", '"headers"']),
+        ("loaded", 0, ["✓ cache check text: everything is cached", "'缓存已加载。'", "✓ /ws works"]),
+        ("cold", 0, ["version 0.3.75", "cache check text: missing pulid_eva_clip", "✓ a warm-up would be accepted"]),
+        ("auto_executing", 0, ["! cache check text: missing pulid_eva_clip", "is loading by itself"]),
+        ("inspire", 0, ["! the server has no text cache check at /cache/check", "✓ cache check inspire: "]),
+        ("missing_nodes", 1, ["✗ workflow cache_models: node class", "✗ a warm-up would fail"]),
+        ("missing_models", 1, ["the server lacks BEN2_Base.pth", "✗ a warm-up would fail"]),
+        ("stock", 1, ["! the server has no cache check inspire", "✓ cache check history: "]),
+        ("unrecognisable", 1, ["✗ cache check text cannot be used", "correct cache_check.path", "✓ /ws works"]),
+        ("locked", 1, ["requires credentials", '"headers"']),
         ("absent", 1, ["does not answer: connection refused", "--listen"]),
     ],
 )
@@ -55,7 +55,7 @@ async def test_a_text_check_is_warned_of_before_it_is_asked(tmp_path: Path) -> N
         warned = await cli(write_settings(tmp_path, servers=[member.url]), "doctor")
         check = {"kind": "inspire"}
         unwarned = await cli(write_settings(tmp_path, servers=[member.url], cache_check=check), "doctor")
-    assert warned.stdout.splitlines()[0].startswith("  ! A text check")
+    assert warned.stdout.splitlines()[0].startswith("  ! a text check")
     assert "text check" not in unwarned.stdout
 
 
@@ -71,15 +71,15 @@ async def test_a_kind_that_is_configured_must_be_there(tmp_path: Path) -> None:
     async with simulated("inspire") as member:
         result = await cli(write_settings(tmp_path, servers=[member.url], cache_check={"kind": "text"}), "doctor")
     assert result.exit_code == 1
-    assert "✗ cache check text is not offered (path /cache/check)" in result.stdout
+    assert "✗ the server has no cache check text (path /cache/check)" in result.stdout
 
 
 async def test_a_server_by_url_needs_no_settings_file(tmp_path: Path) -> None:
     """The workflows are looked for where the file would be, and there are none."""
     async with simulated("loaded") as member:
         result = await cli(tmp_path / "none.json", "doctor", member.name)
-    assert "There is no settings file" in result.stdout
-    assert "✓ cache check text answers" in result.stdout
+    assert "none.json not found; using the default settings" in result.stdout
+    assert "✓ cache check text: everything" in result.stdout
     assert "✗ workflow file" in result.stdout
     assert result.exit_code == 1
 
@@ -126,8 +126,8 @@ async def test_a_socket_that_never_greets(tmp_path: Path) -> None:
     result = await cli(settings, "doctor")
     await runner.cleanup()
     assert result.exit_code == 1
-    assert "✗ /ws opens but says nothing within 0.5 s" in result.stdout
-    assert "! it does not say which version it is" in result.stdout
+    assert "✗ /ws opens but sends nothing within 0.5 s" in result.stdout
+    assert "! cannot read its version" in result.stdout
 
 
 async def test_several_servers_in_their_order(tmp_path: Path) -> None:
@@ -147,11 +147,10 @@ async def findings(persona: str, settings_file: Path) -> list[Finding]:
 
 
 @pytest.mark.parametrize("persona", sorted(PERSONAS))
-async def test_every_sentence_has_its_chinese(tmp_path: Path, persona: str) -> None:
+async def test_every_finding_has_its_chinese(tmp_path: Path, persona: str) -> None:
     for finding in await findings(persona, tmp_path / "settings.json"):
-        for said in (finding.said, finding.advice):
-            assert said is None or said.english in ZH
-            assert said is None or said.in_language("zh")
+        for what in (finding.what, finding.advice):
+            assert what is None or render(what, "zh") != render(what, "en") != ""
 
 
 async def test_chinese(tmp_path: Path) -> None:

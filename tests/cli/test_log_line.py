@@ -7,7 +7,7 @@ from statemachine.cli.tail import LineMaker, json_line
 from statemachine.core.log_entry import notice_entry
 from statemachine.core.text import one_line
 from statemachine.core.vocabulary import Notice, State
-from statemachine.i18n.names import Language
+from statemachine.i18n.text import Language
 from statemachine.publish.serialize import log_entry
 from tests.web.site import COLD, NOW, transition_entry
 

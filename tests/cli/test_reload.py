@@ -188,7 +188,7 @@ async def test_sighup_reads_again_and_says_what_waits_for_a_restart(tmp_path: Pa
         here.write(servers=[member.url for member in here.fleet.members[:3]], language="zh")
         here.process.send_signal(signal.SIGHUP)
         notice = await here.until_notice("settings_reloaded")
-        assert "only the next start changes language" in notice["message"]
+        assert "restart the daemon to change language" in notice["message"]
         assert (await here.get("/api/status"))["states"] == {"loaded": 3}
 
 

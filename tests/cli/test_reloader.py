@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from loguru import logger
 
+from statemachine.core.messages import Message
 from statemachine.core.vocabulary import Notice
 from statemachine.daemon.background import in_background
 from statemachine.daemon.config import SettingsFile, load_config
@@ -44,7 +45,7 @@ class Site:
         self.intervals.append(fresh.settings.timing.check_interval_s)
         return Changes((), (), ())
 
-    def _notify(self, notice: Notice, _detail: str) -> None:
+    def _notify(self, notice: Notice, _detail: Message) -> None:
         self.notices.append(notice)
 
     @asynccontextmanager

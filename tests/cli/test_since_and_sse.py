@@ -6,6 +6,7 @@ import pytest
 
 from statemachine.cli.api_client import Block, Parser
 from statemachine.cli.tail import parse_since
+from statemachine.i18n.render import MessageError
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
 
@@ -27,7 +28,7 @@ def test_times(text: str, expected: datetime) -> None:
 
 @pytest.mark.parametrize("text", ["", "10", "m", "-5m", "10 minutes", "yesterday", "999999999w", "2026-13-01"])
 def test_no_times(text: str) -> None:
-    with pytest.raises(ValueError, match="10m, 2h, 1d"):
+    with pytest.raises(MessageError, match="10m, 2h, 1d"):
         parse_since(text, NOW)
 
 

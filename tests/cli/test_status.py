@@ -59,7 +59,7 @@ async def test_somebody_else_on_the_port(tmp_path: Path) -> None:
         port = server.sockets[0].getsockname()[1]
         result = await cli(write_settings(tmp_path, listen={"port": port}), "status")
     assert result.exit_code == 1
-    assert "no comfywarm daemon" in result.stderr
+    assert "is not a comfywarm daemon" in result.stderr
 
 
 @pytest.mark.parametrize(

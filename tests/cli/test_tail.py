@@ -103,7 +103,7 @@ async def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
     (daemon.data_dir / "journal.sqlite3").write_text("this is no database, whatever its name says", encoding="utf-8")
     result = await cli(daemon.settings(), "tail")
     assert result.exit_code == 1
-    assert "the journal cannot be read" in result.stderr
+    assert "cannot read the journal" in result.stderr
 
 
 async def test_following_survives_a_restart_without_gap_or_repeat(daemon: SmallDaemon) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from statemachine.cli.log_reader import PAGE
 from statemachine.core.log_entry import LogEntry, notice_entry
+from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.journal.pages import SCAN_ROWS
 from tests.cli.rig import SmallDaemon, cli, json_lines, small_daemon, started
@@ -63,7 +64,7 @@ async def test_all_since_a_time_over_many_pages(fleet: SmallDaemon) -> None:
 
 
 def mixture(round_: int) -> list[LogEntry]:
-    return [COOLED, WARMED, VANISHED, FAILED._replace(message=f"round {round_}"), WARMED]
+    return [COOLED, WARMED, VANISHED, FAILED._replace(message=verbatim(f"round {round_}")), WARMED]
 
 
 async def test_following_goes_on_by_the_filter_over_restarts(fleet: SmallDaemon) -> None:

@@ -13,6 +13,7 @@ from statemachine.cluster.journal import CopyFile
 from statemachine.cluster.membership import Identity
 from statemachine.cluster.node import ClusterNode, NodePublication
 from statemachine.core.log_entry import LogEntry
+from statemachine.core.messages import Message, verbatim
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.fleet.sole_owner import SoleOwner
@@ -52,7 +53,7 @@ def engine() -> FakeEngine:
 
 def line(name: str = "a", state: State = State.LOADED, since: float = 100.0, **others: object) -> ServerView:
     """A server's line."""
-    fields = {"url": f"http://{name}", "group": "g", "reason": Reason.ALL_CACHED, "message": "m", **others}
+    fields = {"url": f"http://{name}", "group": "g", "reason": Reason.ALL_CACHED, "message": verbatim("m"), **others}
     return ServerView(name=name, state=state, since=since, **fields)  # type: ignore[arg-type]
 
 
@@ -116,7 +117,7 @@ class NoticeCollector(Recorder):
         self._on_health = on_health
 
     @override
-    def notice(self, notice: Notice, detail: str = "") -> None:
+    def notice(self, notice: Notice, detail: Message | str = "") -> None:
         self._notices.append(notice)
 
     @override

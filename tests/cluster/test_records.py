@@ -17,12 +17,15 @@ from statemachine.cluster.records import (
 )
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import Message, message, verbatim
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.i18n.render import sentence
 from statemachine.journal.rows import attempt_row, storable
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
 ODD_TEXTS = st.text(st.characters(), max_size=20)
+MESSAGES = TEXTS.map(lambda text: message("check_failed", error=verbatim(text)))
 TIMES = st.floats(0, 4e9)
 MAYBE_TIMES = st.none() | TIMES
 VIEWS = st.builds(
@@ -33,7 +36,7 @@ VIEWS = st.builds(
     st.sampled_from(State),
     TIMES,
     st.sampled_from(Reason),
-    TEXTS,
+    MESSAGES,
     st.booleans(),
     st.lists(TEXTS, max_size=3).map(tuple),
     st.none() | TEXTS,
@@ -56,7 +59,7 @@ ATTEMPTS = st.builds(
     MAYBE_TIMES,
     st.none() | st.sampled_from(Source),
     st.booleans(),
-    ODD_TEXTS,
+    ODD_TEXTS.map(verbatim),
     st.none() | TEXTS,
 )
 RECORDS = st.builds(
@@ -72,7 +75,7 @@ ENTRIES = st.builds(
     TIMES,
     st.sampled_from(EntryKind),
     TEXTS,
-    TEXTS,
+    MESSAGES,
     st.none() | TEXTS,
     st.none() | TEXTS,
     st.none() | st.sampled_from(State),
@@ -100,10 +103,21 @@ def test_entries(text: str, entry: LogEntry, view: ServerView | None) -> None:
 
 @given(ODD_TEXTS, ENTRIES, VIEWS)
 def test_odd_texts_are_written_as_the_journal_does(text: str, entry: LogEntry, view: ServerView) -> None:
-    odd = SharedEntry("1", "s", entry._replace(message=text), view._replace(message=text, missing=(text,), group=text))
+    odd = SharedEntry(
+        "1",
+        "s",
+        entry._replace(message=verbatim(text)),
+        view._replace(message=verbatim(text), missing=(text,), group=text),
+    )
     read = told_from(odd.encoded())
     assert read.view is not None
-    assert read.entry.message == read.view.message == read.view.group == read.view.missing[0] == storable(text)
+    assert (
+        sentence(read.entry.message)
+        == sentence(read.view.message)
+        == read.view.group
+        == read.view.missing[0]
+        == storable(text)
+    )
     assert record_from(Record(view=odd.view).encoded()).view == read.view
 
 
@@ -130,11 +144,32 @@ def test_what_is_not_understood_is_nobodys(garbage: bytes) -> None:
 def test_a_later_versions_words_are_understood_as_far_as_can_be() -> None:
     lease = {**orjson.loads(Lease("n", "s").encoded()), "new": True}
     assert lease_from(orjson.dumps(lease)) == Lease("n", "s")
-    view = ServerView("a", "u", "g", State.LOADED, 1.0, Reason.ALL_CACHED, "m")
+    view = ServerView("a", "u", "g", State.LOADED, 1.0, Reason.ALL_CACHED, verbatim("m"))
     record = orjson.loads(Record("s", "n", None, paused=True, view=view).encoded())
     record["view"][3] = "a state of tomorrow"
     assert record_from(orjson.dumps({**record, "new": 1})) == Record("s", "n", None, paused=True)
 
 
+def test_records_of_an_older_version_are_read() -> None:
+    """It wrote sentences only, and nothing beside them."""
+    view = ServerView("a", "u", "g", State.LOADED, 1.0, Reason.ALL_CACHED, Message(text="all there"))
+    attempt = Attempt("a", "w", "p", 1.0, server_prompt_id="p", message=Message(text="said"))
+    record = orjson.loads(Record("s", "n", attempt_row(attempt), view=view).encoded())
+    read = record_from(orjson.dumps({name: record[name] for name in ("session", "node", "attempt", "paused", "view")}))
+    assert len(record["attempt"]) == 13
+    assert read.view is not None
+    assert read.view.message.text == "all there"
+    assert read.past.attempt is not None
+    assert read.past.attempt.message.text == "said"
+
+
+def test_entry_of_an_older_version_is_read() -> None:
+    entry = LogEntry(1.0, EntryKind.NOTICE, "node_back", Message(text="back"))
+    told = orjson.loads(SharedEntry("1", "s", entry, None).encoded())
+    older = {name: told[name] for name in ("id", "session", "entry", "view")}
+    assert set(older["entry"]) == set(LogEntry._fields)
+    assert told_from(orjson.dumps(older)).entry.message.text == "back"
+
+
 def test_no_line() -> None:
-    assert view_from(None) is None
+    assert view_from(None, None) is None

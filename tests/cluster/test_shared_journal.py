@@ -10,6 +10,7 @@ from statemachine.cluster.records import Record, SharedEntry
 from statemachine.cluster.store import Dataset
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import State
+from statemachine.i18n.render import sentence
 from statemachine.journal.journal import BACKLOG_LIMIT
 from statemachine.journal.rows import attempt_row
 from tests.cluster.fake_store import FakeEngine
@@ -24,7 +25,7 @@ async def two(shared: FakeEngine, folder: Path) -> AsyncIterator[tuple[Node, Nod
     one, other = Node(shared, "one", folder), Node(shared, "two", folder, ("c",))
     told: list[tuple[str, int | None]] = []
     async with running(one, other):
-        other.listener.on_entry = lambda heard: told.append((heard.message, heard.seq))
+        other.listener.on_entry = lambda heard: told.append((sentence(heard.message), heard.seq))
         yield one, other, told
 
 
@@ -34,7 +35,7 @@ def append(node: Node, *messages: str) -> None:
 
 
 def in_file(node: Node) -> list[str]:
-    return [one.message for one in node.file.page_after(0, 99_999).entries]
+    return [sentence(one.message) for one in node.file.page_after(0, 99_999).entries]
 
 
 @in_virtual_time
@@ -207,7 +208,7 @@ async def test_a_file_that_cannot_be_opened_keeps_nobody_from_being_told(tmp_pat
         await settled()
         append(one, "news")
         await settled()
-        assert [(heard.message, heard.seq) for heard in told] == [("news", None)]
+        assert [(sentence(heard.message), heard.seq) for heard in told] == [("news", None)]
         other.open_file = lambda: other.file
         await settled()
         assert in_file(other) == ["news"]

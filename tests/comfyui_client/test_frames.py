@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from statemachine.comfyui.frames import decode, is_session_start
 from statemachine.core import events as e
 from statemachine.core.vocabulary import Source
+from statemachine.i18n.render import sentence
 from tests.transcript import NAMES, recorded
 
 JSON = st.recursive(
@@ -85,7 +86,7 @@ def test_nothing_but_these_events_is_ever_read_from_the_recordings() -> None:
 
 def test_the_recorded_failure_names_its_node_and_its_cause_in_one_line() -> None:
     (failure,) = [event for event in told("04_node_raises", "owner") if isinstance(event, e.PromptFailed)]
-    assert failure.message == "node 10 (RigSlowModel) raised RuntimeError: CUDA out of memory (rig)"
+    assert sentence(failure.message) == "node 10 (RigSlowModel) raised RuntimeError: CUDA out of memory (rig)"
     assert failure.out_of_memory
     assert failure.witness is Source.WS
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from statemachine.comfyui.preflight import MissingModel, compare, required_classes
 from statemachine.comfyui.workflow import Workflow, parse_workflow
+from statemachine.i18n.render import sentence
 
 OLD_SHAPE = "a list of values"
 NEW_SHAPE = "COMBO with options"
@@ -47,7 +48,7 @@ def test_a_class_that_the_server_does_not_know_is_missing() -> None:
     assert fitness.missing_nodes == ("Loader",)
     assert fitness.missing_models == ()
     assert not fitness.fits
-    assert "no node class 'Loader'" in fitness.sentences[0]
+    assert "node class Loader" in sentence(fitness.messages[0])
 
 
 @pytest.mark.parametrize("shape", [OLD_SHAPE, NEW_SHAPE])
@@ -57,8 +58,8 @@ def test_a_file_that_is_listed_is_there_and_another_is_missing(shape: str, group
     assert compare(workflow(model="b.safetensors"), info).fits
     fitness = compare(workflow(model="c.safetensors"), info)
     assert fitness.missing_models == (MissingModel("1", "Loader", "model", "c.safetensors", 2),)
-    assert "'c.safetensors'" in fitness.sentences[0]
-    assert "2 others" in fitness.sentences[0]
+    assert "server lacks c.safetensors" in sentence(fitness.messages[0])
+    assert "2 other files" in sentence(fitness.messages[0])
 
 
 @pytest.mark.parametrize("shape", [OLD_SHAPE, NEW_SHAPE])
@@ -93,7 +94,7 @@ def test_a_file_is_known_by_its_ending(name: str) -> None:
 def test_other_slashes_case_or_folder_are_missing_with_the_near_match(listed: list[object], near: str | None) -> None:
     (model,) = missing("F.1/ae.safetensors", choice(OLD_SHAPE, *listed))
     assert model.near_match == near
-    assert (f"it has {near!r}" in model.sentence) == (near is not None)
+    assert (f"it has {near}" in sentence(model.message)) == (near is not None)
 
 
 @pytest.mark.parametrize(
@@ -136,8 +137,8 @@ garbage = st.recursive(
 
 @given(garbage)
 def test_any_description_of_a_class_is_survived(description: object) -> None:
-    for sentence in compare(workflow(model="a.pth"), {"Loader": description}).sentences:
-        assert sentence
+    for message in compare(workflow(model="a.pth"), {"Loader": description}).messages:
+        assert sentence(message)
 
 
 @given(garbage)

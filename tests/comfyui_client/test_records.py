@@ -11,6 +11,7 @@ from statemachine.comfyui.records import Marker, history_entries, queue_items
 from statemachine.core import events as e
 from statemachine.core.attempt import Attempt
 from statemachine.core.vocabulary import Source
+from statemachine.i18n.render import sentence
 from tests.comfyui_client.fakes import history_entry, history_of, marker_of, queue_entry, workflow
 from tests.comfyui_client.test_frames import JSON
 from tests.transcript import NAMES, recorded
@@ -51,7 +52,7 @@ def test_success_failure_and_interrupt_are_told_apart() -> None:
     failure = end_of("04_node_raises")
     assert isinstance(failure, e.PromptFailed)
     assert failure.out_of_memory
-    assert failure.message == "node 10 (RigSlowModel) raised RuntimeError: CUDA out of memory (rig)"
+    assert sentence(failure.message) == "node 10 (RigSlowModel) raised RuntimeError: CUDA out of memory (rig)"
 
 
 def test_history_tells_which_nodes_were_cached() -> None:

@@ -8,6 +8,7 @@ from statemachine.core import events as e
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine
+from statemachine.core.messages import verbatim
 from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import Reason, Source, State
 
@@ -30,7 +31,7 @@ def succeeded(prompt_id: str = OURS, witness: Source = Source.WS) -> e.PromptSuc
 
 
 def failed(prompt_id: str = OURS, witness: Source = Source.WS, *, memory: bool = False) -> e.PromptFailed:
-    return e.PromptFailed(prompt_id, witness, "node 10 raised", memory)
+    return e.PromptFailed(prompt_id, witness, verbatim("node 10 raised"), memory)
 
 
 def interrupted(prompt_id: str = OURS, witness: Source = Source.WS) -> e.PromptInterrupted:
@@ -106,7 +107,7 @@ def bench_in(state: State) -> Bench:
         bench.check("k1")
         _beyond_cold(bench, state)
     elif state is State.UNREACHABLE:
-        bench.apply(*[e.NotAnswering("timed out")] * 3)
+        bench.apply(*[e.NotAnswering(verbatim("timed out"))] * 3)
     elif state is State.PAUSED:
         bench.apply(e.PauseRequested())
     assert bench.state is state
@@ -119,4 +120,4 @@ def _beyond_cold(bench: Bench, state: State) -> None:
     elif state is State.WARMING:
         bench.warm()
     elif state is State.FAILED:
-        bench.apply(e.PreflightFailed(Reason.MISSING_NODES, "no such class"))
+        bench.apply(e.PreflightFailed(Reason.MISSING_NODES, verbatim("no such class")))

@@ -3,12 +3,14 @@
 import pytest
 
 from statemachine.core import events as e
+from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.i18n.render import sentence
 from tests.core.bench import Bench, accepted, cache_frame, submission
 
 S, R, W = State, Reason, Source
 LINK = e.LinkOpened("c1", refused_before=False)
-LOST = e.LinkLost("closed")
+LOST = e.LinkLost(verbatim("closed"))
 EVIDENCE = {
     "a key has gone": [cache_frame("k1", sequence=6)],
     "all has gone": [cache_frame(sequence=6)],
@@ -37,7 +39,7 @@ def bench_by_node(state: State) -> Bench:
     if state is S.WARMING:
         bench.apply(accepted())
     if state is S.FAILED:
-        bench.apply(bench.node_answer("k2"), e.PreflightFailed(R.MISSING_NODES, "no such class"))
+        bench.apply(bench.node_answer("k2"), e.PreflightFailed(R.MISSING_NODES, verbatim("no such class")))
     assert bench.state is state
     return bench
 
@@ -166,6 +168,6 @@ def test_the_sentence_names_what_is_gone() -> None:
     (gone,) = bench_by_node(S.LOADED).apply(cache_frame("k1", sequence=6))
     (gap,) = bench_by_node(S.LOADED).apply(cache_frame("k1", "k2", sequence=8))
     (there,) = bench_by_node(S.COLD).apply(cache_frame("k1", "k2", sequence=6))
-    assert gone.message == "the server says that k2 is no longer cached"
-    assert gap.message == "the server said that what is cached has changed"
-    assert there.message == "the server says that everything asked for is cached now"
+    assert sentence(gone.message) == "the server reports that k2 is no longer cached"
+    assert sentence(gap.message) == "the server reports that its cache has changed"
+    assert sentence(there.message) == "the server reports that everything is cached"

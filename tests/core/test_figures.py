@@ -3,10 +3,13 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from statemachine.cli.docs import states_page
 from statemachine.core.backoff import Budget, backoff, spread
-from statemachine.core.diagram import markdown, mermaid
+from statemachine.core.diagram import mermaid
 from statemachine.core.log_entry import EntryKind, Transition, entry_of
+from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.i18n.render import sentence
 
 CHANCE = st.floats(0, 1, exclude_max=True)
 SECONDS = st.floats(0.01, 1e6)
@@ -71,8 +74,8 @@ def test_what_is_in_flight_already_counts_beyond_the_budget() -> None:
 
 
 def test_an_entry_says_what_its_transition_says() -> None:
-    one = Transition("a", 5.0, State.COLD, State.SUBMITTING, Reason.PERMIT_GRANTED, Source.QUEUE, "p", "go")
-    entry = entry_of(one, "lab")
+    one = Transition("a", 5.0, State.COLD, State.SUBMITTING, Reason.PERMIT_GRANTED, Source.QUEUE, "p", verbatim("go"))
+    entry = entry_of(one, "lab", one.message)
     assert (entry.kind, entry.reason, entry.server, entry.group) == (
         EntryKind.TRANSITION,
         "permit_granted",
@@ -80,12 +83,12 @@ def test_an_entry_says_what_its_transition_says() -> None:
         "lab",
     )
     assert (entry.source, entry.dest, entry.witness) == (State.COLD, State.SUBMITTING, Source.QUEUE)
-    assert (entry.at, entry.prompt_id, entry.message, entry.seq) == (5.0, "p", "go", None)
+    assert (entry.at, entry.prompt_id, sentence(entry.message), entry.seq) == (5.0, "p", "go", None)
     assert entry.numbered(7).seq == 7
 
 
 def test_the_picture_shows_every_state_and_the_page_every_word() -> None:
-    picture, page = mermaid(), markdown()
+    picture, page = mermaid(), states_page()
     assert all(f"--> {state.value}:" in picture for state in State if state is not State.PAUSED)
     assert "loaded --> submitting" not in picture
     assert "auto_executing --> submitting" not in picture

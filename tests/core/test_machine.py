@@ -4,7 +4,9 @@ import pytest
 
 from statemachine.core import events as e
 from statemachine.core.attempt import Outcome
+from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.i18n.render import sentence
 from tests.core.bench import (
     FOREIGN,
     OURS,
@@ -19,7 +21,7 @@ from tests.core.bench import (
 )
 
 S, R = State, Reason
-MISS = e.NotAnswering("timed out")
+MISS = e.NotAnswering(verbatim("timed out"))
 
 
 def dests(bench: Bench, *happened: e.Event) -> list[State]:
@@ -81,14 +83,14 @@ def test_an_end_that_overtakes_the_answer_counts_once_the_answer_is_there(
 
 def test_an_early_success_of_a_half_refused_prompt_is_no_success_and_yet_settles_it() -> None:
     bench = bench_in(S.SUBMITTING)
-    bench.apply(succeeded(), e.PromptRefused(R.PROMPT_REFUSED, "a part", still_runs=True))
+    bench.apply(succeeded(), e.PromptRefused(R.PROMPT_REFUSED, verbatim("a part"), still_runs=True))
     assert bench.server.open_attempt is None
     assert S.LOADED not in dests(bench, e.CheckStarted())
 
 
 def test_what_is_early_counts_even_where_the_answer_never_came() -> None:
     bench = bench_in(S.SUBMITTING)
-    bench.apply(succeeded(), e.SubmissionUnanswered("timed out", answered=False))
+    bench.apply(succeeded(), e.SubmissionUnanswered(verbatim("timed out"), answered=False))
     assert bench.state is S.SUBMITTING
     assert dests(bench, succeeded(witness=Source.HISTORY)) == [S.CHECKING]
 
@@ -103,7 +105,7 @@ def test_an_end_under_the_id_that_the_server_gave_is_ours() -> None:
 # Doubt: what is open is settled before anything else.
 
 
-@pytest.mark.parametrize("by", [e.PauseRequested(), e.PromptStuck("no progress"), MISS])
+@pytest.mark.parametrize("by", [e.PauseRequested(), e.PromptStuck(verbatim("no progress")), MISS])
 def test_an_open_attempt_leaves_unknown_only_through_doubt(by: e.Event) -> None:
     bench = bench_in(S.WARMING)
     bench.apply(*[by] * 3)
@@ -116,7 +118,9 @@ def test_an_open_attempt_leaves_unknown_only_through_doubt(by: e.Event) -> None:
 
 def test_a_prompt_in_doubt_that_is_absent_is_lost_and_the_next_one_is_new() -> None:
     bench = bench_in(S.SUBMITTING)
-    bench.apply(e.SubmissionUnanswered("timed out", answered=False), e.PromptAbsent(R.PROMPT_LOST, "gone"))
+    bench.apply(
+        e.SubmissionUnanswered(verbatim("timed out"), answered=False), e.PromptAbsent(R.PROMPT_LOST, verbatim("gone"))
+    )
     assert bench.attempt.outcome is Outcome.LOST
     assert bench.server.failures == 1
     bench.check("k1")
@@ -125,7 +129,7 @@ def test_a_prompt_in_doubt_that_is_absent_is_lost_and_the_next_one_is_new() -> N
 
 def test_a_refusal_that_still_runs_keeps_the_attempt_open() -> None:
     bench = bench_in(S.SUBMITTING)
-    bench.apply(e.PromptRefused(R.PROMPT_REFUSED, "a part", still_runs=True))
+    bench.apply(e.PromptRefused(R.PROMPT_REFUSED, verbatim("a part"), still_runs=True))
     assert (bench.state, bench.attempt.is_open) == (S.FAILED, True)
     bench.apply(e.RetryDue())
     assert dests(bench, e.SubmissionUncertain()) == [S.SUBMITTING]
@@ -133,14 +137,14 @@ def test_a_refusal_that_still_runs_keeps_the_attempt_open() -> None:
 
 def test_a_withheld_submission_is_no_attempt_in_flight() -> None:
     bench = bench_in(S.SUBMITTING)
-    bench.apply(e.SubmissionWithheld("disk full"))
+    bench.apply(e.SubmissionWithheld(verbatim("disk full")))
     assert (bench.state, bench.attempt.outcome) == (S.COLD, Outcome.WITHHELD)
     assert dests(bench, submission("next")) == [S.SUBMITTING]
 
 
 def test_a_closed_attempt_is_never_opened_again() -> None:
     bench = bench_in(S.WARMING)
-    bench.apply(failed(), e.PromptRefused(R.PROMPT_REFUSED, "a part", still_runs=True), accepted())
+    bench.apply(failed(), e.PromptRefused(R.PROMPT_REFUSED, verbatim("a part"), still_runs=True), accepted())
     assert bench.attempt.outcome is Outcome.FAILED
 
 
@@ -179,7 +183,7 @@ def test_a_foreign_success_does_not_wake_a_failed_server() -> None:
 
 def test_a_stuck_prompt_that_succeeds_after_all_is_worth_a_check() -> None:
     bench = bench_in(S.WARMING)
-    bench.apply(e.PromptStuck("no progress"))
+    bench.apply(e.PromptStuck(verbatim("no progress")))
     assert dests(bench, succeeded(FOREIGN)) == []
     assert dests(bench, succeeded()) == [S.UNKNOWN]
 
@@ -196,12 +200,12 @@ def test_what_comes_late_does_not_rewrite_a_finished_attempt() -> None:
 def test_out_of_memory_is_told_apart() -> None:
     bench = bench_in(S.WARMING)
     (one,) = bench.apply(failed(memory=True))
-    assert (one.dest, one.reason, one.message) == (S.FAILED, R.OUT_OF_MEMORY, "node 10 raised")
+    assert (one.dest, one.reason, sentence(one.message)) == (S.FAILED, R.OUT_OF_MEMORY, "node 10 raised")
     assert bench.attempt.outcome is Outcome.FAILED
     assert bench.server.failures == 1
 
 
-@pytest.mark.parametrize("setback", [failed(), interrupted(), e.PromptAbsent(R.PROMPT_LOST, "gone")])
+@pytest.mark.parametrize("setback", [failed(), interrupted(), e.PromptAbsent(R.PROMPT_LOST, verbatim("gone"))])
 def test_every_fruitless_attempt_lengthens_the_backoff_until_everything_is_cached(setback: e.Event) -> None:
     bench = bench_in(S.WARMING)
     bench.apply(setback)
@@ -308,7 +312,7 @@ def test_asking_again_makes_no_second_fruitless_attempt_of_one() -> None:
     bench.apply(succeeded(), bench.answer("k1"))
     bench.apply(bench.answer("k1"), bench.answer("k1"))
     assert bench.server.failures == 1
-    bench.apply(e.LinkLost("closed"), e.LinkOpened("c2", refused_before=False))
+    bench.apply(e.LinkLost(verbatim("closed")), e.LinkOpened("c2", refused_before=False))
     bench.check("k1")
     assert bench.state is S.COLD
 
@@ -316,7 +320,7 @@ def test_asking_again_makes_no_second_fruitless_attempt_of_one() -> None:
 def test_checks_that_are_not_understood_are_no_fruitless_attempts() -> None:
     bench = Bench()
     for _ in range(3):
-        bench.apply(e.CheckStarted(), e.CheckUnusable(R.CHECK_UNRECOGNISED, "?"))
+        bench.apply(e.CheckStarted(), e.CheckUnusable(R.CHECK_UNRECOGNISED, verbatim("?")))
     bench.check("k1")
     bench.warm()
     bench.apply(succeeded(), bench.answer("k1"))
@@ -338,8 +342,8 @@ def test_another_workflow_that_is_needed_is_not_still_cold() -> None:
 @pytest.mark.parametrize(
     "evidence",
     [
-        [e.LinkLost("closed")],
-        [e.LinkLost("closed"), e.LinkOpened("c2", refused_before=False)],
+        [e.LinkLost(verbatim("closed"))],
+        [e.LinkLost(verbatim("closed")), e.LinkOpened("c2", refused_before=False)],
         [queue(2), queue(1)],
         [e.CheckRequested()],
         [e.WarmRequested()],
@@ -391,7 +395,7 @@ def test_a_fall_beyond_our_own_counts_also_after_an_early_end() -> None:
 
 def test_the_first_word_about_the_queue_of_a_new_link_is_no_fall() -> None:
     bench = Bench()
-    bench.apply(e.LinkOpened("c1", refused_before=False), queue(5), e.LinkLost("closed"))
+    bench.apply(e.LinkOpened("c1", refused_before=False), queue(5), e.LinkLost(verbatim("closed")))
     bench.apply(e.LinkOpened("c2", refused_before=False), e.CheckStarted())
     answer = bench.answer()
     bench.apply(queue(1))
@@ -406,7 +410,7 @@ def test_a_loaded_server_stays_loaded_while_checks_agree_and_its_queue_grows() -
 def test_a_prompt_that_is_lost_makes_answers_stale() -> None:
     bench = bench_in(S.WARMING)
     answer = bench.answer()
-    bench.apply(e.PromptAbsent(R.SERVER_RESTARTED, "gone"), e.CheckStarted())
+    bench.apply(e.PromptAbsent(R.SERVER_RESTARTED, verbatim("gone")), e.CheckStarted())
     assert not bench.apply(answer)
 
 
@@ -417,7 +421,7 @@ def test_three_failures_in_a_row_make_it_unreachable_and_two_answers_bring_it_ba
     bench = Bench()
     assert dests(bench, MISS, MISS) == []
     assert dests(bench, MISS) == [S.UNREACHABLE]
-    assert "3 times" in bench.server.message
+    assert "3 times" in sentence(bench.server.message)
     assert dests(bench, e.Answering()) == []
     assert dests(bench, MISS, e.Answering()) == []
     assert dests(bench, e.Answering()) == [S.UNKNOWN]
@@ -442,13 +446,13 @@ def test_a_server_that_was_away_during_the_attempt_is_known_to_have_been() -> No
     bench.check("k1")
     bench.warm()
     assert not bench.server.was_away_during(bench.attempt)
-    bench.apply(e.LinkLost("closed"), e.LinkOpened("c2", refused_before=True))
+    bench.apply(e.LinkLost(verbatim("closed")), e.LinkOpened("c2", refused_before=True))
     assert bench.server.was_away_during(bench.attempt)
 
 
 def test_while_most_of_the_fleet_is_silent_no_server_is_declared_unreachable() -> None:
     bench = bench_in(S.WARMING)
-    assert dests(bench, *[e.NotAnswering("timed out", held=True)] * 9) == []
+    assert dests(bench, *[e.NotAnswering(verbatim("timed out"), held=True)] * 9) == []
     assert dests(bench, MISS) == [S.UNREACHABLE]
 
 
@@ -466,17 +470,19 @@ def test_rounds_of_loading_by_itself_are_counted_in_a_row() -> None:
 def test_sentences_name_what_is_missing_and_why_nothing_is_done() -> None:
     bench = bench_in(S.CHECKING)
     bench.apply(bench.answer("k1", "k2", auto=True))
-    assert bench.server.message == "missing k1, k2; the server is loading it by itself, so nothing is submitted"
+    assert (
+        sentence(bench.server.message) == "missing k1, k2; the server is loading it by itself, so nothing is submitted"
+    )
 
 
 def test_sentences_name_the_needed_workflow_where_no_key_is_known() -> None:
     bench = bench_in(S.CHECKING)
     bench.apply(e.CheckAnswered("history", (), ("smoke",), auto_executing=False, epoch=bench.server.epoch))
-    assert bench.server.message == "the history check misses smoke"
+    assert sentence(bench.server.message) == "history check: missing smoke"
 
 
 def test_a_refusal_says_what_the_server_said() -> None:
     bench = bench_in(S.SUBMITTING)
-    (one,) = bench.apply(e.PromptRefused(R.PROMPT_REFUSED, "the server refused the workflow: no outputs"))
-    assert one.message == "the server refused the workflow: no outputs"
+    (one,) = bench.apply(e.PromptRefused(R.PROMPT_REFUSED, verbatim("the server refused the workflow: no outputs")))
+    assert sentence(one.message) == "the server refused the workflow: no outputs"
     assert one.prompt_id == OURS

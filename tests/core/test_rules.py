@@ -6,6 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from statemachine.core import events as e
 from statemachine.core.attempt import Attempt
+from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Reason, Source, State
 from tests.core.bench import MACHINE, Bench, accepted
 
@@ -39,14 +40,14 @@ DISTURBANCES: list[e.Event] = [
     e.ResumeRequested(),
     e.ResumeRequested(),
     e.QueueDrained(),
-    e.ForeignLoadDetected("prompt x"),
-    e.PreflightFailed(R.MISSING_NODES, "no such class"),
-    e.CheckUnusable(R.CHECK_UNRECOGNISED, "?"),
-    e.CheckUnusable(R.ACCESS_DENIED, "401"),
-    e.NotAnswering("timed out"),
-    e.NotAnswering("timed out", held=True),
+    e.ForeignLoadDetected(verbatim("prompt x")),
+    e.PreflightFailed(R.MISSING_NODES, verbatim("no such class")),
+    e.CheckUnusable(R.CHECK_UNRECOGNISED, verbatim("?")),
+    e.CheckUnusable(R.ACCESS_DENIED, verbatim("401")),
+    e.NotAnswering(verbatim("timed out")),
+    e.NotAnswering(verbatim("timed out"), held=True),
     e.Answering(),
-    e.SubmissionUnanswered("timed out", answered=False),
+    e.SubmissionUnanswered(verbatim("timed out"), answered=False),
     e.SubmissionUncertain(),
     e.SubmissionStarted("cache_models", "out of turn", "c", varied_tag=False, total_nodes=4),
 ]
@@ -153,7 +154,7 @@ class History(RuleBasedStateMachine):
         if self.bench.server.client_id:
             self.changed += 1
             self.known = self.known and (self.known[0], None)
-            self.happens(e.LinkLost("closed"))
+            self.happens(e.LinkLost(verbatim("closed")))
         else:
             self.changed += self.was_linked
             self.was_linked = True
@@ -168,7 +169,7 @@ class History(RuleBasedStateMachine):
             self.told_end = True
             self.changed += 1
             self.queue = self.queue - 1 if self.queue else self.queue
-        failure = e.PromptFailed(prompt_id, Source.WS, "raised", out_of_memory=False)
+        failure = e.PromptFailed(prompt_id, Source.WS, verbatim("raised"), out_of_memory=False)
         self.happens(e.PromptSucceeded(prompt_id, Source.WS) if success else failure)
 
     # What the daemon does.
@@ -220,9 +221,9 @@ class History(RuleBasedStateMachine):
         prompt_id = self.bench.attempt.prompt_id
         replies: dict[str, e.Event] = {
             "accepted": accepted(prompt_id, "theirs"),
-            "refused": e.PromptRefused(R.PROMPT_REFUSED, "no"),
-            "partly": e.PromptRefused(R.PROMPT_REFUSED, "a part", still_runs=True),
-            "withheld": e.SubmissionWithheld("disk full"),
+            "refused": e.PromptRefused(R.PROMPT_REFUSED, verbatim("no")),
+            "partly": e.PromptRefused(R.PROMPT_REFUSED, verbatim("a part"), still_runs=True),
+            "withheld": e.SubmissionWithheld(verbatim("disk full")),
         }
         self.happens(replies[kind])
         self.meanwhile(meanwhile)
@@ -233,10 +234,10 @@ class History(RuleBasedStateMachine):
         prompt_id = self.bench.attempt.prompt_id
         found: list[e.Event] = [
             e.PromptSucceeded(prompt_id, Source.HISTORY, cached),
-            e.PromptFailed(prompt_id, Source.HISTORY, "raised", out_of_memory=True),
+            e.PromptFailed(prompt_id, Source.HISTORY, verbatim("raised"), out_of_memory=True),
             e.PromptInterrupted(prompt_id, Source.HISTORY),
-            e.PromptAbsent(R.PROMPT_LOST, "gone"),
-            e.PromptStuck("no progress"),
+            e.PromptAbsent(R.PROMPT_LOST, verbatim("gone")),
+            e.PromptStuck(verbatim("no progress")),
         ]
         self.changed += kind < 4
         self.happens(found[kind])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
+from statemachine.i18n.render import sentence
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from tests.journal.samples import FragileStore, at_once, entry
@@ -30,11 +31,11 @@ class Desk:
         self.listen(one)
 
     def hear(self, one: LogEntry) -> None:
-        self.told.append((one.message, one.seq))
+        self.told.append((sentence(one.message), one.seq))
 
     def on_disk(self) -> list[str]:
         reader = JournalStore(self.path, read_only=True)
-        found = [one.message for one in reader.page_after(0, 99_999).entries]
+        found = [sentence(one.message) for one in reader.page_after(0, 99_999).entries]
         reader.close()
         return found
 

@@ -9,6 +9,7 @@ from typing_extensions import override
 
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import verbatim
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Source, State
 from statemachine.journal.journal import Journal, ThreadRunner
@@ -23,7 +24,7 @@ def entry(message: str = "m", *, server: str | None = "a", at: float = 100.0, de
         at,
         EntryKind.TRANSITION,
         "keys_missing",
-        message,
+        verbatim(message),
         server=server,
         group="g",
         source=State.CHECKING,
@@ -34,7 +35,7 @@ def entry(message: str = "m", *, server: str | None = "a", at: float = 100.0, de
 
 
 def notice(message: str = "n", *, server: str | None = None, at: float = 100.0) -> LogEntry:
-    return LogEntry(at, EntryKind.NOTICE, "journal_unavailable", message, server=server)
+    return LogEntry(at, EntryKind.NOTICE, "journal_unavailable", verbatim(message), server=server)
 
 
 def attempt(

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from statemachine.core.log_entry import LogEntry
+from statemachine.core.messages import verbatim
+from statemachine.i18n.render import sentence
 from statemachine.journal.journal import WriterThread
 from statemachine.journal.store import JournalStore
 from tests.journal.desk import Desk, settled
@@ -43,10 +45,10 @@ async def test_what_is_appended_together_is_written_together(desk: Desk) -> None
 async def test_an_entry_and_its_attempt_are_written_as_they_stood(desk: Desk) -> None:
     one = attempt()
     desk.journal.append(entry(), one)
-    one.message = "changed afterwards"
+    one.message = verbatim("changed afterwards")
     await settled()
     (back,) = await desk.journal.file.open_attempts()
-    assert back.message == ""
+    assert sentence(back.message) == ""
 
 
 async def test_an_attempt_is_on_the_disk_when_the_append_returns(desk: Desk) -> None:
@@ -61,7 +63,7 @@ async def test_an_attempt_is_on_the_disk_when_the_append_returns(desk: Desk) -> 
 
 async def test_what_is_told_may_append_in_turn(desk: Desk) -> None:
     def append_once(one: LogEntry) -> None:
-        if one.message == "one":
+        if sentence(one.message) == "one":
             desk.append("two")
         desk.hear(one)
 

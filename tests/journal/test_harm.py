@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from statemachine.core.log_entry import LogEntry
+from statemachine.i18n.render import sentence
 from statemachine.journal.journal import RETRY_S
 from statemachine.journal.port import JournalUnavailableError
 from tests.journal.desk import Desk, settled
@@ -54,7 +55,7 @@ async def test_a_fault_of_our_own_costs_its_batch_and_no_more(desk: Desk, while_
 
 async def test_a_listener_that_raises_harms_nobody(desk: Desk) -> None:
     def stumble_once(one: LogEntry) -> None:
-        if one.message == "one":
+        if sentence(one.message) == "one":
             raise ValueError("a fault of the page")
         desk.hear(one)
 

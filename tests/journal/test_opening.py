@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from statemachine.i18n.render import sentence
 from statemachine.journal.schema import MIGRATIONS, SchemaTooNewError
 from statemachine.journal.store import JournalStore, open_store
 from tests.journal.samples import entry, written
@@ -80,7 +81,7 @@ def test_a_locked_file_is_not_damaged(tmp_path: Path) -> None:
     holder = JournalStore(path)
     written(holder, entry("kept"))
     reader = open_at(path)
-    assert [one.message for one in reader.page_after(0, 9).entries] == ["kept"]
+    assert [sentence(one.message) for one in reader.page_after(0, 9).entries] == ["kept"]
     reader.close()
     holder.close()
 

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 
+from statemachine.i18n.render import sentence
 from statemachine.journal.journal import BACKLOG_LIMIT, RETRY_S
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
@@ -62,7 +63,7 @@ async def test_a_write_that_hangs_does_not_fill_the_memory_either(tmp_path: Path
         return call()
 
     store, told = JournalStore(tmp_path / "j.sqlite3"), list[str]()
-    journal = quiet_journal(lambda: store, slowly, lambda one: told.append(one.message))
+    journal = quiet_journal(lambda: store, slowly, lambda one: told.append(sentence(one.message)))
     journal.append(entry("first"), None)
     await settled()
     for number in range(BACKLOG_LIMIT + 5):

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import pytest
 
+from statemachine.i18n.render import sentence
 from statemachine.journal.journal import RETRY_S
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
@@ -90,7 +91,7 @@ async def test_what_comes_during_the_recovery_is_written_too(tmp_path: Path) -> 
     journal.append(entry("two"), None)
     goes_on.set()
     await asyncio.sleep(1)
-    assert [one.message for one in store.page_after(0, 9).entries] == ["one", "two"]
+    assert [sentence(one.message) for one in store.page_after(0, 9).entries] == ["one", "two"]
     await journal.close()
 
 
@@ -114,5 +115,5 @@ async def test_a_file_that_cannot_be_opened_is_tried_again_until_it_can(tmp_path
     journal.append(notice("kept"), None)
     await asyncio.sleep(3 * RETRY_S)
     assert journal.healthy
-    assert [one.message for one in (await journal.file.page_after(0, 9)).entries] == ["kept"]
+    assert [sentence(one.message) for one in (await journal.file.page_after(0, 9)).entries] == ["kept"]
     await journal.close()

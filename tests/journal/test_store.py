@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Source, State
+from statemachine.i18n.render import sentence
 from statemachine.journal.rows import DaemonRun
 from statemachine.journal.schema import MIGRATIONS, SchemaTooNewError
 from statemachine.journal.store import JournalStore
@@ -135,7 +137,7 @@ def test_an_attempt_is_kept_as_it_stands_now(store: JournalStore) -> None:
     written(store, one)
     (back,) = store.open_attempts()
     assert same(back, one)
-    one.outcome, one.ended_at, one.confirmed_by, one.message = Outcome.FAILED, 102.0, Source.HISTORY, "raised"
+    one.outcome, one.ended_at, one.confirmed_by, one.message = Outcome.FAILED, 102.0, Source.HISTORY, verbatim("raised")
     written(store, one)
     (back,) = store.newest_attempts("a", 10)
     assert same(back, one)
@@ -184,7 +186,7 @@ def test_pruning_goes_by_age_and_by_number(store: JournalStore) -> None:
     written(store, *[notice(str(number), at=100.0 + number) for number in range(10)])
     assert store.prune(older_than=103.0, keep=1_000) == 3
     assert store.prune(older_than=0.0, keep=4) == 3
-    assert [one.message for one in store.page_after(0, 99).entries] == ["6", "7", "8", "9"]
+    assert [sentence(one.message) for one in store.page_after(0, 99).entries] == ["6", "7", "8", "9"]
 
 
 def test_pruning_takes_old_attempts_that_ended_and_never_open_ones(store: JournalStore) -> None:
@@ -297,9 +299,9 @@ def test_opening_twice_migrates_once(path: Path) -> None:
 def test_a_reader_sees_what_another_writes_meanwhile_and_cannot_write(store: JournalStore, path: Path) -> None:
     written(store, entry("one"))
     reader = JournalStore(path, read_only=True)
-    assert [one.message for one in reader.page_after(0, 9).entries] == ["one"]
+    assert [sentence(one.message) for one in reader.page_after(0, 9).entries] == ["one"]
     written(store, entry("two"))
-    assert [one.message for one in reader.page_after(0, 9).entries] == ["one", "two"]
+    assert [sentence(one.message) for one in reader.page_after(0, 9).entries] == ["one", "two"]
     with pytest.raises(sqlite3.OperationalError):
         written(reader, entry("three"))
     reader.close()
@@ -310,7 +312,7 @@ def test_a_reader_reads_also_when_no_daemon_runs(path: Path) -> None:
     written(store, entry("one"))
     store.close()
     reader = JournalStore(path, read_only=True)
-    assert [one.message for one in reader.page_after(0, 9).entries] == ["one"]
+    assert [sentence(one.message) for one in reader.page_after(0, 9).entries] == ["one"]
     reader.close()
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import message, verbatim
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.publish.message import Topic
@@ -32,7 +33,7 @@ WARMING = ServerView(
     state=State.WARMING,
     since=NEW_YEAR,
     reason=Reason.PROMPT_ACCEPTED,
-    message="the server has our prompt",
+    message=message("workflow_accepted", workflow="w"),
     missing=("pulid_model",),
     prompt_id="p",
     progress=0.42,
@@ -43,7 +44,7 @@ ENTRY = LogEntry(
     NEW_YEAR,
     EntryKind.TRANSITION,
     "prompt_accepted",
-    "the server has our prompt",
+    message("workflow_accepted", workflow="w"),
     server="127.0.0.1:8188",
     group="default",
     source=State.SUBMITTING,
@@ -62,7 +63,9 @@ LINE = {
     "auto_executing": False,
     "missing": ["pulid_model"],
     "reason": "prompt_accepted",
-    "message": "the server has our prompt",
+    "message": "the server accepted workflow w",
+    "message_code": "workflow_accepted",
+    "message_params": {"workflow": "w"},
     "prompt_id": "p",
     "progress": 0.42,
     "queue_remaining": 1,
@@ -111,7 +114,14 @@ def test_detailed_server_extends_status_of_server() -> None:
     shown = detailed_server(WARMING, detail, [attempt], [ENTRY])
     assert {key: shown[key] for key in LINE} == LINE
     assert {key: value for key, value in shown.items() if key not in LINE} == {
-        "link": {"connected": True, "since": "2026-01-01T00:00:00.000Z", "connects": 2, "trouble": None},
+        "link": {
+            "connected": True,
+            "since": "2026-01-01T00:00:00.000Z",
+            "connects": 2,
+            "trouble": None,
+            "trouble_code": None,
+            "trouble_params": {},
+        },
         "server": {"version": "0.3.75", "devices": []},
         "check": {"kind": "text", "at": "2026-01-01T00:00:00.000Z", "ms": 12.5, "raw": "缓存已加载。"},
         "attempts": [
@@ -125,6 +135,8 @@ def test_detailed_server_extends_status_of_server() -> None:
                 "ended_at": "2026-01-01T00:00:02.000Z",
                 "varied_tag": False,
                 "message": "",
+                "message_code": None,
+                "message_params": {},
             }
         ],
         "transitions": [
@@ -139,7 +151,9 @@ def test_detailed_server_extends_status_of_server() -> None:
                 "reason": "prompt_accepted",
                 "proved_by": "reply",
                 "prompt_id": "p",
-                "message": "the server has our prompt",
+                "message": "the server accepted workflow w",
+                "message_code": "workflow_accepted",
+                "message_params": {"workflow": "w"},
             }
         ],
         "counters": {"checks": 3},
@@ -166,7 +180,7 @@ def test_stream_messages_include_view_only_if_live() -> None:
 
 
 def test_notice_message_has_no_states() -> None:
-    message = entry_message(LogEntry(NEW_YEAR, EntryKind.NOTICE, "journal_unavailable", "full", seq=8))
+    message = entry_message(LogEntry(NEW_YEAR, EntryKind.NOTICE, "journal_unavailable", verbatim("full"), seq=8))
     assert (message.topic, message.server) == (Topic.NOTICE, None)
     said = orjson.loads(message.render())
     assert [said[key] for key in ("event", "from", "to", "server", "proved_by")] == ["notice", None, None, None, None]

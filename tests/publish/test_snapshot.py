@@ -2,6 +2,7 @@
 
 import pytest
 
+from statemachine.core.messages import verbatim
 from statemachine.core.view import LiveFigures, ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.server_detail import ServerDetail
@@ -9,7 +10,7 @@ from statemachine.publish.snapshot import Snapshot
 
 
 def view(name: str, state: State = State.UNKNOWN) -> ServerView:
-    return ServerView(name, f"http://{name}", "default", state, 0.0, Reason.DAEMON_STARTED, "")
+    return ServerView(name, f"http://{name}", "default", state, 0.0, Reason.DAEMON_STARTED, verbatim(""))
 
 
 def test_snapshot_counts_servers_by_state() -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from statemachine.core.messages import verbatim
 from statemachine.simulator import PERSONAS
 from tests.cli.rig import cli, small_daemon, write_settings
 from tests.faults.front import Exchange, Front
@@ -30,7 +31,7 @@ async def test_check_and_doctor_escape_control_characters(tmp_path: Path, comman
 
 async def test_status_escapes_control_characters_in_message(tmp_path: Path) -> None:
     async with small_daemon(tmp_path) as daemon:
-        daemon.views = [view._replace(message=f"node 1 raised {ESCAPES}") for view in daemon.views]
+        daemon.views = [view._replace(message=verbatim(f"node 1 raised {ESCAPES}")) for view in daemon.views]
         await daemon.stop()
         await daemon.start()
         ended = await cli(daemon.settings(), "status")

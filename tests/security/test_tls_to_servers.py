@@ -43,9 +43,9 @@ async def test_server_with_untrusted_certificate_is_unreachable(tmp_path: Path, 
     tls = Authority(tmp_path).certify("127.0.0.1").server_context()
     async with front.listening(tls), watched(tmp_path, front.url, **settings) as scene:
         detail = await scene.until_state("unreachable")
-        assert "its certificate is not trusted" in detail["message"]
+        assert "the certificate is not trusted" in detail["message"]
         assert "tls.ca_file" in detail["message"]
-        assert "its certificate is not trusted" in detail["link"]["trouble"]
+        assert "the certificate is not trusted" in detail["link"]["trouble"]
         assert (front.asked, front.posts) == ({}, [])
 
 
@@ -54,6 +54,6 @@ async def test_server_with_certificate_for_other_name_is_unreachable(tmp_path: P
     tls = authority.certify("other.example").server_context()
     async with front.listening(tls), watched(tmp_path, front.url, tls={"ca_file": authority.file.name}) as scene:
         detail = await scene.until_state("unreachable")
-        assert "its certificate is not trusted: IP address mismatch" in detail["message"]
+        assert "the certificate is not trusted: IP address mismatch" in detail["message"]
         assert "tls.ca_file" not in detail["message"]
         assert front.asked == {}

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from statemachine.core.messages import NO_MESSAGE
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
 
@@ -16,6 +17,6 @@ def view(name: str, state: State = State.LOADED, **members: Any) -> ServerView:
         "since": NOW - 5,
         "workflows": ("cache_models",),
         "reason": Reason.KEYS_MISSING,
-        "message": "",
+        "message": NO_MESSAGE,
     }
     return ServerView(name=name, url=f"http://{name}", state=state, **(usual | members))

@@ -52,7 +52,7 @@ async def test_haproxy_escapes_names_and_addresses(tmp_path: Path) -> None:
         ({}, [], "traffic.agent_port"),
         ({"agent_port": 0}, [], "traffic.agent_port"),
         ({"agent_port": 8798, "agent_host": "::"}, [], "--agent-addr"),
-        ({"agent_port": 8798}, ["--group", "lab"], "there are default"),
+        ({"agent_port": 8798}, ["--group", "lab"], "available: default"),
     ],
 )
 async def test_haproxy_with_unusable_settings_exits_with_1(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing_extensions import override
 
 from statemachine.core.log_entry import EVERYTHING, LogFilter
+from statemachine.core.messages import verbatim
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.journal.pages import Page
@@ -65,7 +66,7 @@ class WarmthHarness:
 
 
 def view(name: str, group: str = "g") -> ServerView:
-    return ServerView(name, f"http://{name}", group, State.LOADED, BEGIN, Reason.ALL_CACHED, "a sentence")
+    return ServerView(name, f"http://{name}", group, State.LOADED, BEGIN, Reason.ALL_CACHED, verbatim("a sentence"))
 
 
 @asynccontextmanager

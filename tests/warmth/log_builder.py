@@ -1,6 +1,7 @@
 """Build event logs step by step."""
 
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.rows import DaemonRun
 from statemachine.warmth.history import WarmthHistory
@@ -43,7 +44,7 @@ class LogBuilder:
                 at=self.now,
                 kind=EntryKind.TRANSITION,
                 reason=reason.value,
-                message="a sentence",
+                message=verbatim("a sentence"),
                 server=server,
                 group="g",
                 source=source or self._states.get(server, S.UNKNOWN),

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import verbatim
 from statemachine.core.table import TABLE, Row
 from statemachine.core.vocabulary import Reason, State
 from statemachine.warmth.history import WarmthHistory
@@ -167,7 +168,7 @@ def test_history_paused_across_restart_is_not_watched() -> None:
 def test_history_notice_changes_only_cursor() -> None:
     log = LogBuilder().start_run().loaded().wait(60)
     history = log.history()
-    history.add(LogEntry(log.now, EntryKind.NOTICE, "fleet_vanished", "a sentence", server="a", seq=99))
+    history.add(LogEntry(log.now, EntryKind.NOTICE, "fleet_vanished", verbatim("a sentence"), server="a", seq=99))
     assert (history.cursor, len(history)) == (99, 1)
     assert scope(history, log.now + 60, "a").windows["1h"].warm_share == 1.0
 

@@ -13,6 +13,7 @@ from aiohttp.web import Application, Request
 from pydantic import SecretStr
 
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import verbatim
 from statemachine.core.operator import Action
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
@@ -87,7 +88,7 @@ def transition_entry(server: str, message: str) -> LogEntry:
         at=NOW,
         kind=EntryKind.TRANSITION,
         reason=Reason.KEYS_MISSING.value,
-        message=message,
+        message=verbatim(message),
         server=server,
         group="default",
         source=State.CHECKING,
@@ -98,7 +99,9 @@ def transition_entry(server: str, message: str) -> LogEntry:
 
 def view(name: str, state: State, reason: Reason) -> ServerView:
     """Return the view of a server."""
-    return ServerView(name, f"http://{name}", "default", state, NOW - 60, reason, "a sentence", last_check=NOW - 5)
+    return ServerView(
+        name, f"http://{name}", "default", state, NOW - 60, reason, verbatim("a sentence"), last_check=NOW - 5
+    )
 
 
 def two_servers() -> list[ServerView]:

@@ -21,6 +21,8 @@ SERVER_KEYS = {
     "missing",
     "reason",
     "message",
+    "message_code",
+    "message_params",
     "prompt_id",
     "progress",
     "queue_remaining",
@@ -48,6 +50,8 @@ async def test_status_has_documented_keys(site: Site) -> None:
         "missing": ["pulid_model"],
         "reason": "keys_missing",
         "message": "a sentence",
+        "message_code": "verbatim",
+        "message_params": {"text": "a sentence"},
         "prompt_id": None,
         "progress": None,
         "queue_remaining": 2,
@@ -91,7 +95,7 @@ async def test_ready_is_200_only_if_loaded(site: Site, name: str, status: int, r
     answered, body = await site.get(f"/api/servers/{name}/ready")
     assert answered == status
     assert (body["name"], body["ready"]) == (name, ready)
-    assert set(body) == {"name", "ready", "state", "reason", "message"}
+    assert set(body) == {"name", "ready", "state", "reason", "message", "message_code", "message_params"}
 
 
 @pytest.mark.parametrize(

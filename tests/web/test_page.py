@@ -10,8 +10,12 @@ import pytest
 from statemachine import web
 from statemachine.core.attempt import Outcome
 from statemachine.core.vocabulary import Notice, Reason, Source, State
-from statemachine.i18n import names
+from statemachine.i18n.catalogue import page_texts
+from statemachine.i18n.notices import NOTICES
 from statemachine.i18n.page import LABELS
+from statemachine.i18n.reasons import REASONS
+from statemachine.i18n.states import OUTCOMES, SOURCES, STATES
+from statemachine.i18n.text import LANGUAGES
 from statemachine.web.page import CLASSIC_SCRIPTS, DISPLAY_ORDER, ICONS, LOG_ENTRIES, SORTS, STATIC_DIR, static_files
 from tests.web.site import COLD, Site, running_site, transition_entry
 
@@ -65,16 +69,16 @@ async def test_page_names_auto_executing_in_both_languages(site: Site) -> None:
 
 
 def test_vocabulary_is_translated_completely() -> None:
-    assert set(names.STATES) == set(State) == set(DISPLAY_ORDER)
-    assert set(names.REASONS) == set(Reason)
-    assert set(names.NOTICES) == set(Notice)
-    assert set(names.WITNESSES) == set(Source)
-    assert set(names.OUTCOMES) == set(Outcome)
+    assert set(STATES) == set(State) == set(DISPLAY_ORDER)
+    assert set(REASONS) == set(Reason)
+    assert set(NOTICES) == set(Notice)
+    assert set(SOURCES) == set(Source)
+    assert set(OUTCOMES) == set(Outcome)
 
 
 @pytest.mark.parametrize("group", ["state", "reason", "notice", "witness", "outcome", "label"])
 def test_texts_have_same_keys_and_places_in_both_languages(group: str) -> None:
-    english, chinese = (names.all_texts()[language][group] for language in names.LANGUAGES)
+    english, chinese = (page_texts()[language][group] for language in LANGUAGES)
     assert english.keys() == chinese.keys()
     for key, words in english.items():
         assert words.replace("…", "").isascii(), key
@@ -129,7 +133,7 @@ async def test_sortable_columns_have_button(site: Site) -> None:
 async def test_page_embeds_texts_as_json(site: Site) -> None:
     html = await page(site)
     (data,) = re.findall(r'<script type="application/json" id="texts">(.*?)</script>', html)
-    assert json.loads(data) == names.all_texts()
+    assert json.loads(data) == page_texts()
 
 
 async def test_page_has_no_inline_or_external_code(site: Site) -> None:

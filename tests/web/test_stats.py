@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.store import Write
 from tests.web.site import COLD, LOADED, NOW, Site, running_site, two_servers
@@ -24,7 +25,7 @@ R, S = Reason, State
 
 def entry(server: str, age_s: float, source: State, dest: State, reason: Reason, prompt: str | None = None) -> LogEntry:
     kind, witness = EntryKind.TRANSITION, Source.CHECK
-    return LogEntry(NOW - age_s, kind, reason, "m", server, "default", source, dest, witness, prompt)
+    return LogEntry(NOW - age_s, kind, reason, verbatim("m"), server, "default", source, dest, witness, prompt)
 
 
 PAST = [

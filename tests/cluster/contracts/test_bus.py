@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from statemachine.core.log_entry import LogFilter
+from statemachine.core.messages import verbatim
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import Journal
@@ -34,8 +35,9 @@ class Stage:
     snapshot: Snapshot
 
     def happen(self, state: State, since: float, server: str = "a") -> None:
-        view = line(server, state, since, message=f"{state.value} since {since:g}")
-        self.journal.append(entry(view.message, server=server, dest=state), None, view)
+        message = f"{state.value} since {since:g}"
+        view = line(server, state, since, message=verbatim(message))
+        self.journal.append(entry(message, server=server, dest=state), None, view)
 
     def go_on(self, view: ServerView) -> None:
         """A frame has changed live figures."""

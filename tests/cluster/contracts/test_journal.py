@@ -12,8 +12,10 @@ import pytest
 
 from statemachine.core.attempt import Attempt, Outcome
 from statemachine.core.log_entry import LogEntry
+from statemachine.core.messages import verbatim
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import State
+from statemachine.i18n.render import sentence
 from statemachine.journal.journal import BACKLOG_LIMIT, Journal
 from statemachine.journal.port import JournalPort, JournalUnavailableError, SavedState
 from statemachine.journal.store import JournalStore
@@ -40,15 +42,15 @@ class Stage:
 
     def append(self, *messages: str, server: str = "a") -> None:
         for message in messages:
-            view = line(server, State.COLD, message=message)
+            view = line(server, State.COLD, message=verbatim(message))
             self.journal.append(entry(message, server=server), None, view)
 
     def hear(self, one: LogEntry) -> None:
-        self.told.append((one.message, one.seq))
+        self.told.append((sentence(one.message), one.seq))
 
     async def kept(self) -> list[tuple[str, int | None]]:
         page = await self.journal.file.page_after(0, 99_999)
-        return [(one.message, one.seq) for one in page.entries]
+        return [(sentence(one.message), one.seq) for one in page.entries]
 
     async def broken(self) -> None:
         """It has noticed that it cannot be written: entry `x` tells it."""
@@ -176,7 +178,7 @@ async def test_what_is_told_is_kept_already(stage: Stage) -> None:
 @in_virtual_time
 async def test_a_listener_that_fails_harms_nobody_else(stage: Stage) -> None:
     def fail_at_some(one: LogEntry) -> None:
-        if one.message in {"one", "three"}:
+        if sentence(one.message) in {"one", "three"}:
             raise RuntimeError("a listener's fault")
         stage.hear(one)
 
@@ -193,7 +195,7 @@ async def test_a_listener_that_fails_harms_nobody_else(stage: Stage) -> None:
 @in_virtual_time
 async def test_what_is_told_may_append_in_turn(stage: Stage) -> None:
     def append_once(one: LogEntry) -> None:
-        if one.message == "one":
+        if sentence(one.message) == "one":
             stage.append("two")
         stage.hear(one)
 
@@ -251,18 +253,18 @@ async def test_attempts_can_be_read_and_stand_as_they_were_last_appended(stage: 
     await stage.journal.append_durably(one)
     one.outcome = Outcome.ACCEPTED
     stage.journal.append(None, one)
-    one.message = "changed afterwards"
+    one.message = verbatim("changed afterwards")
     await settled()
     ((back,), _) = (await stage.journal.file.histories(["a"], 9, 9))[0]
-    assert (back.outcome, back.message) == (Outcome.ACCEPTED, "")
+    assert (back.outcome, sentence(back.message)) == (Outcome.ACCEPTED, "")
 
 
 @in_virtual_time
 async def test_odd_texts_do_not_keep_anything_from_being_written(stage: Stage) -> None:
     odd = "half a \ud83d, a \0, and 显卡"
-    one = Attempt("a", "w", "p1", 100.0, server_prompt_id=odd, message=odd)
+    one = Attempt("a", "w", "p1", 100.0, server_prompt_id=odd, message=verbatim(odd))
     await stage.journal.append_durably(one)
-    stage.journal.append(entry(odd), one, line(message=odd, missing=(odd,)))
+    stage.journal.append(entry(odd), one, line(message=verbatim(odd), missing=(odd,)))
     stage.append("after it")
     await settled()
     assert [seq for _, seq in stage.told] == [1, 2]

@@ -1,0 +1,76 @@
+"""How states, reasons, headings and messages of the API look in the reader's language."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.text import Text
+
+from statemachine.core.messages import message, message_from
+from statemachine.core.vocabulary import Notice, Reason, State
+from statemachine.i18n.notices import NOTICES
+from statemachine.i18n.reasons import REASONS
+from statemachine.i18n.render import render
+from statemachine.i18n.states import STATES
+from statemachine.i18n.text import LANGUAGES, Language, locale_language
+from statemachine.settings import Settings
+
+STYLES = {
+    State.UNKNOWN: "dim",
+    State.CHECKING: "cyan",
+    State.LOADED: "green",
+    State.COLD: "yellow",
+    State.AUTO_EXECUTING: "blue",
+    State.SUBMITTING: "magenta",
+    State.WARMING: "magenta",
+    State.UNREACHABLE: "red",
+    State.FAILED: "bold red",
+    State.PAUSED: "dim",
+}
+
+
+def reader_language(settings: Settings) -> Language:
+    """Return the language of the settings, or the locale's if they name none."""
+    return settings.language if "language" in settings.model_fields_set else locale_language(os.environ)
+
+
+def language_of_file(path: Path) -> Language:
+    """Return the same for a settings file that may be missing or invalid."""
+    try:
+        written = orjson.loads(path.read_bytes())["language"]
+    except (OSError, ValueError, LookupError, TypeError):
+        written = None
+    return next((one for one in LANGUAGES if one == written), locale_language(os.environ))
+
+
+def state_text(value: str, language: Language) -> Text:
+    """Return a state of the API. English keeps the public name; a state of a newer daemon is shown as it is."""
+    try:
+        state = State(value)
+    except ValueError:
+        return Text(value)
+    return Text(STATES[state].zh if language == "zh" else value, style=STYLES[state])
+
+
+def reason_text(value: str, language: Language) -> str:
+    """Return a reason code or a notice of the API. English keeps the public name."""
+    if language == "en":
+        return value
+    if value in set(Reason):
+        return REASONS[Reason(value)].zh
+    return NOTICES[Notice(value)].zh if value in set(Notice) else value
+
+
+def heading(name: str, language: Language) -> str:
+    """Return a column's heading."""
+    return render(message(f"cli.heading.{name}"), language)
+
+
+def message_text(said: dict[str, Any], language: Language) -> str:
+    """Return the message of an entry or a server of the API."""
+    text = str(said["message"])
+    try:
+        return render(message_from(said.get("message_code"), said.get("message_params"), text), language)
+    except ValueError:
+        return text

@@ -1,0 +1,64 @@
+"""The message of a transition."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from statemachine.core import events
+from statemachine.core.messages import Message, message
+from statemachine.core.server import CacheChange, Server
+from statemachine.core.vocabulary import Reason
+
+_MEANINGS: Mapping[Reason, Message] = {reason: message(f"reason.{reason.value}") for reason in Reason}
+
+
+def transition_message(event: events.Event, server: Server, reason: Reason) -> Message:
+    """Return what happened: the event's own message, or the meaning of the reason.
+
+    `server` has taken the event in, and is still in the state that it leaves.
+    """
+    make = _MESSAGES.get(type(event))
+    made = make(event, server, reason) if make is not None else getattr(event, "message", None)
+    return made or _MEANINGS[reason]
+
+
+def _check_answered(event: events.CheckAnswered, server: Server, reason: Reason) -> Message:
+    if not event.needed:
+        return message("check_complete", kind=event.kind)
+    missing = event.missing or event.needed
+    if reason is Reason.SERVER_AUTO_EXECUTING:
+        return message("server_loading", missing=missing)
+    if reason is Reason.CACHED_WITHOUT_LOADING:
+        varied = server.succeeded is not None and server.succeeded.varied_tag
+        return message("nodes_not_run_again" if varied else "nodes_not_run", missing=missing)
+    code = "still_missing" if reason is Reason.STILL_COLD_AFTER_SUCCESS else "check_missing"
+    return Message(code, {"kind": event.kind, "missing": missing})
+
+
+def _not_answering(event: events.NotAnswering, server: Server, _reason: Reason) -> Message:
+    return message("no_answers", count=server.consecutive_failures, cause=event.message)
+
+
+def _submission_started(event: events.SubmissionStarted, _server: Server, _reason: Reason) -> Message:
+    return message("submitting_varied" if event.varied_tag else "submitting", workflow=event.workflow)
+
+
+def _prompt_accepted(_event: events.PromptAccepted, server: Server, _reason: Reason) -> Message:
+    return message("workflow_accepted", workflow=server.attempt.workflow if server.attempt else "?")
+
+
+def _cache_reported(event: events.CacheReported, server: Server, reason: Reason) -> Message | None:
+    """Name the missing keys, unless a frame was lost: it may have reported others."""
+    if server.cache_change is CacheChange.COMPLETE:
+        return message("reported_complete")
+    lacking = server.node_cursor.lacks(event.present) if server.node_cursor is not None else ()
+    known = reason is Reason.CACHE_CHANGED and lacking and not event.truncated
+    return message("reported_missing", missing=lacking) if known else None
+
+
+_MESSAGES: Mapping[type, Callable[[Any, Server, Reason], Message | None]] = {
+    events.CheckAnswered: _check_answered,
+    events.NotAnswering: _not_answering,
+    events.SubmissionStarted: _submission_started,
+    events.PromptAccepted: _prompt_accepted,
+    events.CacheReported: _cache_reported,
+}

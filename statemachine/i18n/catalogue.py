@@ -1,0 +1,51 @@
+"""Every message code with its text, and what the page's script is given."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from statemachine.i18n.alerts import ALERTS
+from statemachine.i18n.cli import CLI
+from statemachine.i18n.daemon import DAEMON
+from statemachine.i18n.doctor import DOCTOR
+from statemachine.i18n.messages import GENERAL, REQUESTS, TRANSITIONS, WARM_UPS
+from statemachine.i18n.notices import NOTICE_MEANINGS, NOTICES
+from statemachine.i18n.page import LABELS
+from statemachine.i18n.reasons import REASON_MEANINGS, REASONS
+from statemachine.i18n.states import OUTCOMES, SOURCES, STATES
+from statemachine.i18n.text import LANGUAGES, Language, Text
+from statemachine.i18n.workflows import WORKFLOWS
+
+PUBLISHED: Mapping[str, Text] = {
+    **GENERAL,
+    **TRANSITIONS,
+    **WARM_UPS,
+    **REQUESTS,
+    **WORKFLOWS,
+    **DAEMON,
+    **{f"reason.{reason.value}": text for reason, text in REASON_MEANINGS.items()},
+    **{f"notice.{notice.value}": text for notice, text in NOTICE_MEANINGS.items()},
+}
+"""The messages that reach the page and the journal."""
+
+MESSAGES: Mapping[str, Text] = {**PUBLISHED, **ALERTS, **CLI, **DOCTOR}
+"""Every message."""
+
+
+def page_texts() -> dict[Language, dict[str, dict[str, str]]]:
+    """Return the page's texts: language, then group (`state`, `reason`, …, `label`, `message`), then key."""
+    groups: dict[str, Mapping[Any, Text]] = {
+        "state": STATES,
+        "reason": REASONS,
+        "notice": NOTICES,
+        "witness": SOURCES,
+        "outcome": OUTCOMES,
+        "label": LABELS,
+        "message": PUBLISHED,
+    }
+    return {
+        language: {
+            group: {getattr(key, "value", key): text.in_language(language) for key, text in texts.items()}
+            for group, texts in groups.items()
+        }
+        for language in LANGUAGES
+    }

@@ -1,0 +1,177 @@
+"""The messages about servers: transitions, warm-ups, and why a request brought nothing."""
+
+from statemachine.i18n.text import Text
+
+GENERAL: dict[str, Text] = {
+    "verbatim": Text("{text}", "{text}"),
+    "detailed": Text("{summary}: {details}", "{summary}：{details}"),
+    "joined": Text("{first}; {rest}", "{first}；{rest}"),
+    "and_more": Text("{last}; and {count} more", "{last}；以及另外 {count} 项"),
+    "notice_detail": Text("{notice}: {detail}", "{notice}：{detail}"),
+    "internal_error": Text("internal error ({error}); see the log", "内部错误（{error}）；详见程序日志"),
+}
+
+TRANSITIONS: dict[str, Text] = {
+    "check_complete": Text("{kind} check: everything is cached", "{kind} 检查：所需内容已全部缓存"),
+    "check_missing": Text("{kind} check: missing {missing}", "{kind} 检查：缺少 {missing}"),
+    "check_failed": Text("cache check: {error}", "缓存检查：{error}"),
+    "server_loading": Text(
+        "missing {missing}; the server is loading it by itself, so nothing is submitted",
+        "缺少 {missing}；服务器正在后台自行加载，无需手动提交",
+    ),
+    "still_loading": Text(
+        "the server is still loading what was missing; it is not checked meanwhile",
+        "服务器仍在加载缺少的内容；在此期间不再检查",
+    ),
+    "foreign_prompt_loading": Text(
+        "prompt {prompt_id} of another client is already loading what is missing, so nothing is submitted",
+        "其他客户端的任务 {prompt_id} 已在加载缺少的内容；无需提交",
+    ),
+    "nodes_not_run": Text(
+        "the prompt succeeded without running its cache nodes; {missing} is still missing; "
+        "retrying once with a varied tag",
+        "任务成功但缓存节点并未运行，仍缺少 {missing}；将更换一次 tag 再试",
+    ),
+    "nodes_not_run_again": Text(
+        "the prompt succeeded without running its cache nodes; {missing} is still missing, even with a varied tag",
+        "任务成功但缓存节点并未运行，更换 tag 后仍缺少 {missing}",
+    ),
+    "still_missing": Text(
+        "the prompt succeeded, but the {kind} check still misses {missing}",
+        "任务已运行成功，但 {kind} 检查仍缺少 {missing}",
+    ),
+    "no_answers": Text("no answer {count} times in a row: {cause}", "连续 {count} 次没有应答：{cause}"),
+    "reported_missing": Text(
+        "the server reports that {missing} is no longer cached", "服务器通知：{missing} 已不在缓存中"
+    ),
+    "reported_complete": Text("the server reports that everything is cached", "服务器通知：所需内容现已全部缓存"),
+    "paused_before_start": Text("paused before the daemon started", "在守护进程启动之前已停用"),
+    "queue_unreadable": Text("cannot read the queue: {error}", "无法读取队列：{error}"),
+    "own_loading_stuck": Text(
+        "the server is loading by itself, but its queue has not moved for {seconds} s",
+        "服务器正在后台自行加载，但队列已 {seconds} 秒没有变化",
+    ),
+}
+
+WARM_UPS: dict[str, Text] = {
+    "submitting": Text("submitting workflow {workflow}", "正在提交工作流 {workflow}"),
+    "submitting_varied": Text(
+        "submitting workflow {workflow} with a varied tag", "正在提交工作流 {workflow}（已更换 tag）"
+    ),
+    "workflow_accepted": Text("the server accepted workflow {workflow}", "服务器已收到我们的工作流 {workflow}"),
+    "before_submitting": Text("before submitting: {error}", "提交之前：{error}"),
+    "nothing_submitted": Text("nothing was submitted: {cause}", "没有提交：{cause}"),
+    "other_daemon_may_own": Text(
+        "nothing was submitted: another daemon may own this server by now",
+        "没有提交：这台服务器可能已由其他守护进程接管",
+    ),
+    "workflow_unfit": Text("workflow {workflow}: {problems}", "工作流 {workflow}：{problems}"),
+    "node_class_missing": Text(
+        "node class {name} not found on the server; install its plug-in",
+        "服务器没有节点类 {name}；请安装相应插件",
+    ),
+    "model_missing": Text(
+        "node {node} ({class_type}, input {input}): the server lacks {wanted}; it has {available} other files",
+        "节点 {node}（{class_type}，输入 {input}）：服务器没有 {wanted}，另有 {available} 个其他文件",
+    ),
+    "model_missing_none": Text(
+        "node {node} ({class_type}, input {input}): the server lacks {wanted}; it has no such files",
+        "节点 {node}（{class_type}，输入 {input}）：服务器没有 {wanted}，也没有其他此类文件",
+    ),
+    "model_elsewhere": Text("{missing}; it has {found}", "{missing}；但有 {found}"),
+    "post_failed": Text("POST /prompt: {error}", "POST /prompt：{error}"),
+    "post_denied": Text("POST /prompt: access denied (HTTP {status})", "POST /prompt：访问被拒绝（HTTP {status}）"),
+    "post_redirected": Text(
+        "POST /prompt is redirected to {location}; use that address in the settings",
+        "POST /prompt 被重定向到 {location}；请在设置中使用该地址",
+    ),
+    "workflow_too_large": Text(
+        "the workflow is too large for the server (HTTP 413)", "工作流对服务器来说过大（HTTP 413）"
+    ),
+    "no_prompt_id": Text(
+        "POST /prompt: HTTP {status} without a prompt_id: {raw}", "POST /prompt：HTTP {status}，但没有 prompt_id：{raw}"
+    ),
+    "partly_refused": Text(
+        "the server dropped a part of the workflow and runs the rest: {errors}",
+        "服务器丢弃了工作流的一部分，其余仍会运行：{errors}",
+    ),
+    "workflow_refused": Text("the server refused the workflow: {errors}", "服务器拒绝了工作流：{errors}"),
+    "node_error": Text("node {node} ({class_type}): {errors}", "节点 {node}（{class_type}）：{errors}"),
+    "node_raised": Text(
+        "node {node} ({class_type}) raised {exception}: {text}", "节点 {node}（{class_type}）抛出 {exception}：{text}"
+    ),
+    "prompt_absent": Text(
+        "our prompt is neither queued, nor running, nor in the history",
+        "我们的任务既不在队列中，也不在运行，也不在历史里",
+    ),
+    "away_without_prompt": Text(
+        "the server was away and came back without our prompt", "服务器曾经离线，恢复后已没有我们的任务"
+    ),
+    "fate_unknown": Text(
+        "cannot find out what became of our prompt: the server's records are not understood",
+        "无法查明我们任务的下落：服务器的记录无法识别",
+    ),
+    "no_progress": Text(
+        "no progress of our prompt for {seconds} s: {cause}", "我们的任务已 {seconds} 秒没有进展：{cause}"
+    ),
+    "stuck_unreadable": Text("the queue cannot be read", "无法读取队列"),
+    "stuck_running": Text("it is running, and its node hangs", "任务正在运行，但节点没有响应"),
+    "stuck_behind": Text(
+        "it waits behind another client's prompt that does not end", "排在其他客户端一直不结束的任务之后"
+    ),
+    "stuck_idle": Text(
+        "it is queued but nothing runs, so the server's worker has died; restart ComfyUI",
+        "任务在排队，但没有任务在运行，说明服务器的工作线程已停止；请重启 ComfyUI",
+    ),
+    "end_not_sent": Text(
+        "our prompt ended in the history, but /ws did not report it", "历史中我们的任务已结束，但 /ws 没有通知"
+    ),
+}
+
+REQUESTS: dict[str, Text] = {
+    "no_answer_in": Text("no answer within {seconds} s", "{seconds} 秒内没有应答"),
+    "proxy_status": Text("a proxy answers HTTP {status}", "代理返回 HTTP {status}"),
+    "access_denied": Text("access denied (HTTP {status})", "访问被拒绝（HTTP {status}）"),
+    "access_redirected": Text(
+        "access denied (HTTP {status}, redirect to {location})", "访问被拒绝（HTTP {status}，重定向到 {location}）"
+    ),
+    "no_route": Text("no such route (HTTP 404)", "没有该接口（HTTP 404）"),
+    "answer_status": Text("{what} (HTTP {status})", "{what}（HTTP {status}）"),
+    "answer_raw": Text("{what} (HTTP {status}: {raw})", "{what}（HTTP {status}：{raw}）"),
+    "unexpected_answer": Text("unexpected answer", "意外的应答"),
+    "unexpected_redirect": Text("unexpected redirect to {location}", "意外重定向到 {location}"),
+    "empty_body": Text("empty body", "应答为空"),
+    "not_json": Text("not JSON ({error})", "不是 JSON（{error}）"),
+    "not_json_object": Text("not a JSON object", "不是 JSON 对象"),
+    "wrong_encoding": Text("the answer is not in the encoding that it names", "应答的编码与其声明不符"),
+    "answer_too_large": Text("the answer is larger than {size} MiB", "应答超过 {size} MiB"),
+    "not_comfyui": Text("not a ComfyUI answer", "不是 ComfyUI 的应答"),
+    "not_queue": Text("not a ComfyUI queue: {error}", "不是 ComfyUI 的队列：{error}"),
+    "not_history": Text("not a ComfyUI history: {error}", "不是 ComfyUI 的历史：{error}"),
+    "check_not_understood": Text("the answer of the cache check is not understood", "缓存检查的应答无法识别"),
+    "not_inspire_list": Text("not Inspire-Pack's cache list", "不是 Inspire-Pack 的缓存列表"),
+    "plugin_instead_of_node": Text(
+        "a plug-in answers in words, and there is no companion node", "有以文字应答的插件，但没有伴随节点"
+    ),
+    "node_stopped_answering": Text(
+        "the companion node answered once, then something else did", "伴随节点应答一次后，换成了其他程序应答"
+    ),
+    "node_not_understood": Text(
+        "the companion node's answer is not understood: {error}", "伴随节点的应答无法识别：{error}"
+    ),
+    "node_omits_keys": Text("the companion node does not mention {keys}", "伴随节点没有说明 {keys}"),
+    "restarted_during_check": Text("the server restarted during the check", "服务器在检查期间重启"),
+    "connection_refused": Text("connection refused", "连接被拒绝"),
+    "name_not_resolved": Text("cannot resolve host name {host}: {error}", "无法解析主机名 {host}：{error}"),
+    "connection_failed": Text("cannot connect: {error}", "无法连接：{error}"),
+    "certificate_not_trusted": Text("the certificate is not trusted: {error}", "证书不受信任：{error}"),
+    "private_authority": Text(
+        "the certificate is not trusted: {error}; for a private authority, set tls.ca_file to its certificate",
+        "证书不受信任：{error}；如由私有机构签发，请将 tls.ca_file 设为该机构的证书",
+    ),
+    "ws_denied": Text("/ws: access denied (HTTP {status})", "/ws：访问被拒绝（HTTP {status}）"),
+    "ws_status": Text("/ws answers HTTP {status}", "/ws 返回 HTTP {status}"),
+    "ws_closed": Text("the connection was closed ({error})", "连接已关闭（{error}）"),
+    "ws_failed": Text("/ws: {error}", "/ws：{error}"),
+    "ws_silent": Text("/ws opened but sent nothing for {seconds} s", "/ws 已连接，但 {seconds} 秒内没有任何消息"),
+}

@@ -1,0 +1,155 @@
+"""Reason codes: the short name on the page, and the sentence for a transition that has no other message."""
+
+from statemachine.core.vocabulary import Reason
+from statemachine.i18n.text import Text
+
+REASONS: dict[Reason, Text] = {
+    Reason.DAEMON_STARTED: Text("Daemon started", "服务刚启动"),
+    Reason.CHECK_STARTED: Text("Check started", "正在检查缓存"),
+    Reason.ALL_CACHED: Text("Everything cached", "全部已缓存"),
+    Reason.KEYS_MISSING: Text("Keys missing", "缺少缓存键"),
+    Reason.SERVER_AUTO_EXECUTING: Text("Server loads by itself", "服务器正在后台自行加载"),
+    Reason.CHECK_ABSENT: Text("No cache check", "没有缓存检查接口"),
+    Reason.CHECK_UNRECOGNISED: Text("Check not understood", "检查结果无法识别"),
+    Reason.ACCESS_DENIED: Text("Access denied", "访问被拒绝"),
+    Reason.PERMIT_GRANTED: Text("Permit granted", "获准预热"),
+    Reason.PROMPT_IN_DOUBT: Text("Earlier prompt in doubt", "先前任务去向待查"),
+    Reason.PROMPT_ACCEPTED: Text("Prompt accepted", "任务已被接受"),
+    Reason.PROMPT_REFUSED: Text("Prompt refused", "任务被拒绝"),
+    Reason.MISSING_NODES: Text("Nodes missing", "缺少节点"),
+    Reason.MISSING_MODELS: Text("Model files missing", "缺少模型文件"),
+    Reason.WORKFLOW_NOT_API_FORMAT: Text("Workflow file unusable", "工作流文件不可用"),
+    Reason.PROMPT_SUCCEEDED: Text("Prompt succeeded", "任务已成功"),
+    Reason.PROMPT_FAILED: Text("Prompt failed", "任务执行出错"),
+    Reason.OUT_OF_MEMORY: Text("Out of memory", "显存或内存不足"),
+    Reason.PROMPT_INTERRUPTED: Text("Prompt interrupted", "任务被中断"),
+    Reason.PROMPT_LOST: Text("Prompt lost", "任务丢失"),
+    Reason.CACHED_WITHOUT_LOADING: Text("Succeeded without loading", "任务成功但未执行加载"),
+    Reason.STILL_COLD_AFTER_SUCCESS: Text("Still cold after success", "任务成功后仍未加载"),
+    Reason.SERVER_RESTARTED: Text("Server restarted", "服务器已重启"),
+    Reason.FOREIGN_WORK_FINISHED: Text("Other work finished", "其他任务已结束"),
+    Reason.CACHE_CHANGED: Text("Cache changed", "缓存已变化"),
+    Reason.QUEUE_STUCK: Text("Queue stuck", "队列停滞"),
+    Reason.LINK_LOST: Text("Link lost", "连接中断"),
+    Reason.LINK_RESTORED: Text("Link restored", "连接已恢复"),
+    Reason.NOT_ANSWERING: Text("Not answering", "无响应"),
+    Reason.ANSWERING_AGAIN: Text("Answering again", "恢复响应"),
+    Reason.RETRY_DUE: Text("Retry due", "到达重试时间"),
+    Reason.JOURNAL_UNAVAILABLE: Text("Journal unavailable", "日志无法写入"),
+    Reason.CHECK_REQUESTED: Text("Check requested", "人工请求检查"),
+    Reason.WARM_REQUESTED: Text("Warm-up requested", "人工请求预热"),
+    Reason.PAUSE_REQUESTED: Text("Pause requested", "人工暂停"),
+    Reason.RESUME_REQUESTED: Text("Resume requested", "人工恢复"),
+    Reason.SETTINGS_CHANGED: Text("Settings changed", "设置已更改"),
+    Reason.NODE_CUT_OFF: Text("Node cut off", "节点失联"),
+}
+
+REASON_MEANINGS: dict[Reason, Text] = {
+    Reason.DAEMON_STARTED: Text(
+        "the daemon has just started and knows nothing about the server yet",
+        "守护进程刚刚启动，尚不了解这台服务器的状态",
+    ),
+    Reason.CHECK_STARTED: Text("the cache check is running", "正在查询缓存状态"),
+    Reason.ALL_CACHED: Text("the check reports that everything is cached", "检查结果：所需内容已全部缓存"),
+    Reason.KEYS_MISSING: Text(
+        "the check reports missing keys, and nothing is loading them",
+        "检查结果：缺少缓存，且没有人在加载",
+    ),
+    Reason.SERVER_AUTO_EXECUTING: Text(
+        "keys are missing, and the server has started its own cache workflow",
+        "缺少缓存，服务器已自动在后台执行缓存工作流，无需手动提交",
+    ),
+    Reason.CHECK_ABSENT: Text("the server has no such cache check (404)", "服务器没有这个缓存检查接口（404）"),
+    Reason.CHECK_UNRECOGNISED: Text(
+        "the answer of the check is not understood; its raw text is kept",
+        "检查的应答无法识别，原文已保留",
+    ),
+    Reason.ACCESS_DENIED: Text(
+        "the server requires credentials, or rejects the configured ones",
+        "服务器要求登录凭据，或拒绝了现有凭据",
+    ),
+    Reason.PERMIT_GRANTED: Text(
+        "the limits allow another warm-up, and the queue is idle",
+        "额度允许再预热一台，且队列空闲",
+    ),
+    Reason.PROMPT_IN_DOUBT: Text(
+        "an earlier warm-up may still be in progress; it is looked up first",
+        "之前提交的预热任务可能仍在进行，先查明其下落",
+    ),
+    Reason.PROMPT_ACCEPTED: Text("the server has put our prompt into its queue", "服务器已将我们的任务放入队列"),
+    Reason.PROMPT_REFUSED: Text(
+        "the server refused the workflow or a part of it",
+        "服务器拒绝了工作流，或拒绝了其中一部分",
+    ),
+    Reason.MISSING_NODES: Text(
+        "the server lacks node classes that the workflow needs; nothing was submitted",
+        "服务器缺少工作流需要的节点；没有提交",
+    ),
+    Reason.MISSING_MODELS: Text(
+        "the server lacks model files that the workflow needs; nothing was submitted",
+        "服务器缺少工作流需要的模型文件；没有提交",
+    ),
+    Reason.WORKFLOW_NOT_API_FORMAT: Text(
+        "the workflow file cannot be used; nothing was submitted",
+        "工作流文件无法使用；没有提交",
+    ),
+    Reason.PROMPT_SUCCEEDED: Text(
+        "our prompt succeeded; a check confirms next that the keys are cached",
+        "我们的任务已成功结束；接下来由检查确认缓存是否就绪",
+    ),
+    Reason.PROMPT_FAILED: Text("a node of our prompt raised an exception", "我们的任务中有节点抛出异常"),
+    Reason.OUT_OF_MEMORY: Text(
+        "our prompt ran out of memory; ComfyUI then unloads all models",
+        "我们的任务耗尽了显存；ComfyUI 随后会卸载全部模型",
+    ),
+    Reason.PROMPT_INTERRUPTED: Text("our prompt was interrupted", "有人中断了我们的任务"),
+    Reason.PROMPT_LOST: Text(
+        "our prompt is neither queued, nor running, nor in the history",
+        "已证实我们的任务既不在队列中，也不在运行，也不在历史里",
+    ),
+    Reason.CACHED_WITHOUT_LOADING: Text(
+        "our prompt succeeded without running its cache nodes, so keys are still missing",
+        "任务成功但缓存节点并未运行，因此仍然缺少缓存",
+    ),
+    Reason.STILL_COLD_AFTER_SUCCESS: Text(
+        "our prompt succeeded, but the check still reports missing keys",
+        "任务已运行成功，但检查仍然缺少缓存",
+    ),
+    Reason.SERVER_RESTARTED: Text(
+        "the server restarted: its queue, history and cache are gone",
+        "服务器已重启：队列、历史和缓存都已丢失",
+    ),
+    Reason.FOREIGN_WORK_FINISHED: Text(
+        "another prompt finished and may have changed the cache",
+        "其他任务已结束，缓存内容可能发生变化",
+    ),
+    Reason.CACHE_CHANGED: Text("the server reports that its cache has changed", "服务器通知：缓存内容发生了变化"),
+    Reason.QUEUE_STUCK: Text(
+        "our prompt is still on the server, but has made no progress for too long",
+        "我们的任务长时间没有进展，仍在服务器上",
+    ),
+    Reason.LINK_LOST: Text("the /ws connection broke, so changes may be missed", "/ws 连接断开，之后的变化将无法得知"),
+    Reason.LINK_RESTORED: Text(
+        "the /ws connection is back; changes may have been missed meanwhile",
+        "/ws 连接已恢复，断开期间发生了什么不得而知",
+    ),
+    Reason.NOT_ANSWERING: Text("the server did not answer several times in a row", "服务器连续多次没有应答"),
+    Reason.ANSWERING_AGAIN: Text("the server answers again", "服务器恢复应答"),
+    Reason.RETRY_DUE: Text("the long wait after a failure has ended", "失败后的长等待已结束"),
+    Reason.JOURNAL_UNAVAILABLE: Text(
+        "the journal cannot be written, so nothing is submitted",
+        "日志库无法写入，因此不能提交",
+    ),
+    Reason.CHECK_REQUESTED: Text("the operator requested a check", "操作员要求检查"),
+    Reason.WARM_REQUESTED: Text("the operator requested a warm-up", "操作员要求预热"),
+    Reason.PAUSE_REQUESTED: Text("the operator paused the server", "操作员将服务器停用"),
+    Reason.RESUME_REQUESTED: Text("the operator resumed the server", "操作员将服务器恢复"),
+    Reason.SETTINGS_CHANGED: Text(
+        "the settings or a workflow of the server changed, so it is checked again",
+        "该服务器的设置或工作流已更改，将重新检查",
+    ),
+    Reason.NODE_CUT_OFF: Text(
+        "this node has lost contact with the node that owns the server, and does not know its state",
+        "本节点与负责该服务器的节点失去联系，不了解其状况",
+    ),
+}

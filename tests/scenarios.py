@@ -1,44 +1,28 @@
-"""The recorded scenarios, played against any server that speaks ComfyUI's protocol: real or simulated.
+"""The recorded scenarios, played against any server that speaks ComfyUI's protocol, real or simulated.
 
-`play` returns lines in the recorded format; `tests/transcript.py` compares them with what was recorded. The
-server must have the nodes `RigSlowModel` and `CacheBackendData //Inspire`, must be idle, and must not have
-seen a scenario before: play them in order on one fresh server (02 posts 01's graph again, 09 lists what 07
-and 08 left in history).
+`play` returns lines in the recorded format; `tests/transcript.py` compares them with the recording. The server must
+have the nodes `RigSlowModel` and `CacheBackendData //Inspire` and must be idle. Play the scenarios in order on one
+fresh server: 02 posts the graph of 01 again, and 09 lists what 07 and 08 left in history.
 """
 
 import asyncio
-import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 
+from tests.stage import Hold, Stage, Watcher, cache_node, drop_node, keep_node, no_hold
 from tests.transcript import Line
 
 PATIENCE_S = 30.0
-POLL_S = 0.02
 INTERRUPTED_MODEL_S = 6.0
-"""Long, so that the interrupt comes within the node's first steps even on a busy machine."""
-Frame = dict[str, Any]
-Graph = dict[str, Any]
-
-
-Hold = Callable[[bool], None]
-"""Makes the server's worker stand still (True) and go on (False)."""
-
-
-def no_hold(_held: bool) -> None:
-    """A real server cannot be held: what must happen while a model loads has the model's seconds."""
+"""Long enough that the interrupt arrives during the node's first steps even on a busy machine."""
 
 
 async def play(scenario_name: str, base_url: str, scale: float = 1.0, hold: Hold = no_hold) -> list[Line]:
-    """Play one scenario ("01_success_with_progress" … as the files are called) and return its transcript.
+    """Play a scenario, named like its file ("01_success_with_progress"), and return its transcript.
 
-    `scale` multiplies the recorded seconds that the rig's models take to load. `hold`, if the server can be held,
-    takes the race out of requests that must come while a model loads.
+    `scale` multiplies the seconds that models take to load. `hold` stops a server that can be held while requests
+    are sent that must arrive while a model loads.
     """
     async with aiohttp.ClientSession(base_url) as session, asyncio.timeout(PATIENCE_S):
         stage = Stage(session, scale, hold)
@@ -50,169 +34,8 @@ async def play(scenario_name: str, base_url: str, scale: float = 1.0, hold: Hold
 
 
 async def play_all(base_url: str, scale: float = 1.0, hold: Hold = no_hold) -> dict[str, list[Line]]:
-    """Every scenario in order against one fresh server: name → transcript."""
+    """Play every scenario in order against one fresh server and return the transcripts by name."""
     return {name: await play(name, base_url, scale, hold) for name in SCENARIOS}
-
-
-@dataclass
-class Stage:
-    """One scenario's clock, HTTP session and sockets, all written into one transcript."""
-
-    session: aiohttp.ClientSession
-    scale: float
-    hold: Hold = no_hold
-    lines: list[Line] = field(default_factory=list)
-    watchers: list["Watcher"] = field(default_factory=list)
-    started: float = field(default_factory=time.monotonic)
-
-    def note(self, conn: str, **what: Any) -> None:
-        self.lines.append({"t": round(time.monotonic() - self.started, 4), "conn": conn, **what})
-
-    def graph(self, prefix: str, seconds: float, models: int = 1) -> Graph:
-        """`models` slow models named PREFIX-0…, each put under a key of its own name."""
-        names = [prefix if prefix == "explode" else f"{prefix}-{index}" for index in range(models)]
-        graph: Graph = {}
-        for index, name in enumerate(names):
-            inputs = {"name": name, "seconds": seconds * self.scale}
-            graph[f"1{index}"] = {"class_type": "RigSlowModel", "inputs": inputs}
-            key = "d-0" if name == "explode" else name
-            graph[f"2{index}"] = cache_node(key=key, tag="model", data=[f"1{index}", 0])
-        return graph
-
-    async def open(self, conn: str, client_id: str) -> "Watcher":
-        """Connect and wait for the first frame, so that nothing after this call is missed."""
-        socket = await self.session.ws_connect("/ws", params={"clientId": client_id}, autoping=False)
-        self.note(conn, event="open", client_id=client_id)
-        watcher = Watcher(self, conn, socket)
-        self.watchers.append(watcher)
-        await watcher.until(lambda frame: frame["type"] == "status")
-        return watcher
-
-    async def get(self, path: str, **headers: str) -> Any:
-        return await self._exchange("GET", path, None, {"headers": headers})
-
-    async def post(self, path: str, body: Any) -> Any:
-        """POST `body`, as it is if it is a string, else as JSON; the decoded answer."""
-        data = body if isinstance(body, str) else json.dumps(body)
-        return await self._exchange("POST", path, body, {"data": data})
-
-    async def submit(self, **body: Any) -> str:
-        answer = await self.post("/prompt", body)
-        return str(answer["prompt_id"])
-
-    async def _exchange(self, method: str, path: str, body: Any, options: dict[str, Any]) -> Any:
-        async with self.session.request(method, path, **options) as response:
-            text = await response.text()
-            content_type = response.headers.get("Content-Type")
-            is_json = (content_type or "").startswith("application/json")
-            answer = {"json": json.loads(text)} if is_json else {"text": text}
-            length = len(await response.read())
-        self.note(
-            "http",
-            request=f"{method} {path}",
-            body=body,
-            status=response.status,
-            content_type=content_type,
-            length=length,
-            **answer,
-        )
-        return answer.get("json")
-
-    async def until_in_history(self, prompt_id: str) -> None:
-        """Ask, without writing it down, until the prompt is in history and nothing runs any more."""
-        while True:
-            async with (
-                self.session.get(f"/history/{prompt_id}") as history,
-                self.session.get("/prompt") as queue,
-            ):
-                if await history.json() and not (await queue.json())["exec_info"]["queue_remaining"]:
-                    return
-            await asyncio.sleep(POLL_S)
-
-    async def close(self) -> None:
-        for watcher in self.watchers:
-            await watcher.close()
-
-
-class Watcher:
-    """One /ws connection whose frames are written down as they come."""
-
-    def __init__(self, stage: Stage, conn: str, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.frames: list[Frame] = []
-        self.pongs = 0
-        self._stage, self._conn, self._socket = stage, conn, socket
-        self._heard = asyncio.Condition()
-        self._task = asyncio.create_task(self._listen())
-
-    async def _listen(self) -> None:
-        async for message in self._socket:
-            if message.type is aiohttp.WSMsgType.TEXT:
-                frame = json.loads(message.data)
-                self.frames.append(frame)
-                self._stage.note(self._conn, frame=frame)
-            self.pongs += message.type is aiohttp.WSMsgType.PONG
-            async with self._heard:
-                self._heard.notify_all()
-
-    async def until(self, wanted: Callable[[Frame], bool]) -> None:
-        """Wait until a frame that is `wanted` has come (it may have come before)."""
-        async with self._heard:
-            await self._heard.wait_for(lambda: any(map(wanted, self.frames)))
-
-    async def until_over(self, prompt_id: str) -> None:
-        """Wait for the frame that ends a prompt's frames for its owner, whichever way it ended."""
-        await self.until(lambda frame: _is_executing(frame, prompt_id) and frame["data"]["node"] is None)
-
-    async def until_node_runs(self, prompt_id: str) -> None:
-        await self.until(lambda frame: _is_executing(frame, prompt_id) and frame["data"]["node"] is not None)
-
-    async def until_told(self, sequence: int) -> None:
-        """Wait for the frame of that number from comfywarm's node."""
-        await self.until(lambda frame: _is_cache_frame(frame) and frame["data"]["sequence"] == sequence)
-
-    async def until_idle_again(self) -> None:
-        """Wait for the queue, seen busy, to have run dry."""
-        async with self._heard:
-            await self._heard.wait_for(lambda: _ran_dry(self.frames))
-
-    async def fence(self) -> None:
-        """A ping and its pong: whatever the server had sent before is heard now."""
-        await self._socket.ping()
-        async with self._heard:
-            await self._heard.wait_for(lambda: self.pongs)
-
-    async def ended(self) -> None:
-        """Wait until the server's end of the connection is gone."""
-        await self._task
-
-    async def close(self) -> None:
-        await self._socket.close()
-        await self._task
-
-
-def cache_node(**inputs: Any) -> dict[str, Any]:
-    return {"class_type": "CacheBackendData //Inspire", "inputs": inputs}
-
-
-def keep_node(**inputs: Any) -> dict[str, Any]:
-    return {"class_type": "CacheModel //comfywarm", "inputs": inputs}
-
-
-def drop_node(**inputs: Any) -> dict[str, Any]:
-    return {"class_type": "DropModel //comfywarm", "inputs": inputs}
-
-
-def _is_executing(frame: Frame, prompt_id: str) -> bool:
-    return bool(frame["type"] == "executing" and frame["data"].get("prompt_id") == prompt_id)
-
-
-def _is_cache_frame(frame: Frame) -> bool:
-    return bool(frame["type"] == "comfywarm.cache")
-
-
-def _ran_dry(frames: list[Frame]) -> bool:
-    left = [frame["data"]["status"]["exec_info"]["queue_remaining"] for frame in frames if frame["type"] == "status"]
-    return any(left) and left[-1] == 0
 
 
 async def success_with_progress(stage: Stage) -> None:
@@ -332,7 +155,7 @@ async def two_prompts_one_id(stage: Stage) -> None:
 
 
 async def companion_node(stage: Stage) -> None:
-    """comfywarm's node: its answers, a frame for each change to all clients, and no trap in its own cache."""
+    """Query comfywarm's node; each change sends a frame to all clients, and its nodes always run."""
     owner = await stage.open("owner", "own-10")
     observer = await stage.open("observer", "obs-10")
     for query in ("key=n-0", "key=n-0&key=o-0", "workflow=cache", "workflow=nothing", "key=", "key=x&peek=1"):
@@ -344,37 +167,26 @@ async def companion_node(stage: Stage) -> None:
     await stage.get("/cache/check?key=n-0&key=other", Accept="application/json")
     stage.hold(False)
     await owner.until_over(prompt_id)
-    await observer.until_told(1)
+    await observer.until_cache_frame(1)
     await stage.get("/cache/check?key=n-0&key=other&key=n-0", Accept="application/json")
     await stage.get("/cache/check?key=n-0", Accept="application/json, text/plain, */*")
-    await _kept_and_lost(stage, owner, observer)
+    await _keep_and_drop(stage, owner, observer)
     await stage.get("/cache/check?key=n-0", Accept="application/json")
 
 
-async def _kept_and_lost(stage: Stage, owner: Watcher, observer: Watcher) -> None:
-    """Keep, drop while the executor holds the node, keep by the very same prompt; lose Inspire-Pack's, and the rest."""
+async def _keep_and_drop(stage: Stage, owner: Watcher, observer: Watcher) -> None:
+    """Keep, drop, keep by the same prompt, clear Inspire-Pack's cache, drop the rest."""
     model = {"class_type": "RigSlowModel", "inputs": {"name": "o-0", "seconds": 0.4 * stage.scale}}
     keep = {"10": model, "20": keep_node(key="o-0", tag="model", data=["10", 0])}
     drop = {**keep, "30": drop_node(key="o-0", after=["20", 0])}
     for sequence, graph in ((2, keep), (3, drop), (4, keep)):
         await owner.until_over(await stage.submit(prompt=graph, client_id="own-10"))
-        await observer.until_told(sequence)
+        await observer.until_cache_frame(sequence)
     await stage.get("/inspire/cache/clear")
-    await observer.until_told(5)
+    await observer.until_cache_frame(5)
     await owner.until_over(await stage.submit(prompt=drop, client_id="own-10"))
-    await observer.until_told(6)
-    await owner.until_told(6)
-
-
-@asynccontextmanager
-async def watching(base_url: str, client_id: str) -> AsyncIterator[Watcher]:
-    """One /ws connection for a test that is not a scenario."""
-    async with aiohttp.ClientSession(base_url) as session:
-        watcher = await Stage(session, 1.0).open("watcher", client_id)
-        try:
-            yield watcher
-        finally:
-            await watcher.close()
+    await observer.until_cache_frame(6)
+    await owner.until_cache_frame(6)
 
 
 SCENARIOS: dict[str, Callable[[Stage], Awaitable[None]]] = {
@@ -389,4 +201,4 @@ SCENARIOS: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "09_two_prompts_one_id": two_prompts_one_id,
 }
 WITH_COMPANION: dict[str, Callable[[Stage], Awaitable[None]]] = {"10_companion_node": companion_node}
-"""For a fresh server with comfywarm's node, which has a workflow file `cache` for the mission's keys."""
+"""For a fresh server with comfywarm's node and a workflow file `cache`."""

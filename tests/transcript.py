@@ -1,14 +1,14 @@
-"""Transcripts: what a ComfyUI server said, and when two servers have said the same.
+"""Transcripts of conversations with ComfyUI servers, and the comparison of two of them.
 
-`tests/transcripts/NAME.jsonl` was recorded from a real ComfyUI 0.3.75, one scenario a file, one JSON object
-a line: `t` seconds, `conn` who saw it, then a /ws `frame`, an `event`, a note's `text`, or an HTTP `request`
-and its answer. `tests/scenarios.py` plays the same scenarios against any server. Compare with:
+`tests/transcripts/NAME.jsonl` was recorded from a real ComfyUI 0.3.75: one scenario in each file, one JSON object
+in each line. An object has `t` (seconds), `conn` (the connection) and a /ws `frame`, an `event`, a note's `text`, or
+an HTTP `request` with its answer. `tests/scenarios.py` plays the same scenarios against any server. Compare with:
 
-    differences("05_interrupted", await play("05_interrupted", "http://127.0.0.1:8188"))  # [] when they agree
+    differences("05_interrupted", await play("05_interrupted", "http://127.0.0.1:8188"))  # [] if they agree
 
-Normalising takes out only what cannot agree between two runs: ids, clocks, seconds, where the `number`
-counter starts, the text of a traceback, how connections interleave, and the order of what ComfyUI keeps in
-sets of strings (Python orders those anew in every process): output ids, and so which branch runs first.
+Normalisation removes only what differs between two runs of one server: ids, clocks, durations, the start of the
+`number` counter, the text of tracebacks, the interleaving of connections, and the order of output ids, which ComfyUI
+keeps in a set of strings, and with it the order of branches.
 """
 
 import difflib
@@ -23,23 +23,23 @@ Line = dict[str, Any]
 FOLDER = Path(__file__).parent / "transcripts"
 NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
 INTERRUPTED = "05_interrupted"
-"""Its interrupt races with the progress of the node it interrupts, so the number of steps is not compared."""
+"""The interrupt races with the progress of its node, so the number of steps is not compared."""
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}")
-"""Prompts' ids, and without hyphens the life of a server in the words of comfywarm's node."""
+"""Ids of prompts, and without hyphens the instance that comfywarm's node reports."""
 CLOCKS = {"timestamp", "create_time", "seconds", "traceback"}
 UNORDERED = {"nodes", "executed", "current_outputs"}
 QUEUE_ITEM_LENGTH = 5
 
 
 def recorded(name: str) -> list[Line]:
-    """The lines of the scenario `name`, as the real server said them."""
+    """Return the recorded lines of the scenario `name`."""
     lines = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line]
 
 
 def differences(name: str, played: Iterable[Line]) -> list[str]:
-    """A unified diff between the recorded scenario and a played one; [] when they agree."""
+    """Return a unified diff of the recorded scenario and a played one; [] if they agree."""
     steps = name != INTERRUPTED
     texts = [
         [json.dumps(line, sort_keys=True, ensure_ascii=False) for line in normalise(lines, progress_steps=steps)]
@@ -49,13 +49,13 @@ def differences(name: str, played: Iterable[Line]) -> list[str]:
 
 
 def normalise(lines: Iterable[Line], *, progress_steps: bool = True) -> list[Line]:
-    """Lines in a form in which two runs of a scenario are equal, grouped by connection, in order within each.
+    """Return lines in a form in which two runs are equal, grouped by connection.
 
-    `progress_steps=False` also drops the frames that only say how far a running node is.
+    `progress_steps=False` also drops the frames that only report the progress of a running node.
     """
     kept = [line for line in lines if progress_steps or not _is_progress_step(line)]
-    # HTTP first: its exchanges are one after the other, so ids are named in the same order in every run.
-    # The frames of comfywarm's node last: it looks on its own, so they come at any time between ComfyUI's.
+    # HTTP first: its exchanges are sequential, so ids are named in the same order in every run.
+    # The frames of comfywarm's node last: they may arrive at any time between ComfyUI's.
     kept.sort(key=lambda line: (line["conn"] != "http", line["conn"], _is_companions(line)))
     names = _Names(kept)
     return [names.line(line) for line in kept]
@@ -73,23 +73,23 @@ def _is_companions(line: Line) -> bool:
 
 
 class _Names:
-    """What one transcript calls its prompts, numbers and branches, and what normalising calls them."""
+    """The ids, numbers and branches of one transcript, and their normalised names."""
 
     def __init__(self, lines: list[Line]) -> None:
         self.ids: dict[str, str] = {}
         self.first_number = next((line["json"]["number"] for line in lines if "number" in (line.get("json") or {})), 0)
         self.branches: dict[str, list[str]] = {}
         for line in lines:
-            self._learn_branches(line.get("frame", {}).get("data", {}))
+            self._collect_branches(line.get("frame", {}).get("data", {}))
 
     def line(self, line: Line) -> Line:
-        """The line without its clock, and without the length of an answer that is full of ids and clocks."""
+        """Return the line without its clock, and without the length of an answer with ids and clocks."""
         dropped = {"t", "length"} if line.get("status") == 200 and line["length"] else {"t"}
         kept = {key: value for key, value in line.items() if key not in dropped}
         return {key: self._value(value) for key, value in self._with_branches(kept).items()}
 
-    def _learn_branches(self, data: dict[str, Any]) -> None:
-        """In these scenarios node "1B" feeds node "2B": B is the branch; branches are named as they run."""
+    def _collect_branches(self, data: dict[str, Any]) -> None:
+        """Collect branches in the order in which they run: node "1B" feeds node "2B", where B is the branch."""
         if "prompt_id" not in data:
             return
         nodes = data["nodes"] if isinstance(data.get("nodes"), dict) else [data.get("node")]
@@ -120,7 +120,7 @@ class _Names:
         return {self._value(key): self._field(key, item) for key, item in value.items()}
 
     def _with_branches(self, value: Any) -> Any:
-        """The value with branches renamed in what was said of a prompt; the graph in a request stays."""
+        """Return the value with branches renamed, except in the graph of a request."""
         if isinstance(value, list):
             return [self._with_branches(item) for item in value]
         if not isinstance(value, dict):
@@ -145,7 +145,7 @@ class _Names:
 
 
 def _rename_branches(value: Any, branches: list[str]) -> Any:
-    """The same value with every node id "NB" as "N" and B's place in `branches`."""
+    """Return the value with B replaced by its index in `branches` in every node id "NB"."""
     if isinstance(value, dict):
         return {_rename_branches(key, branches): _rename_branches(item, branches) for key, item in value.items()}
     if isinstance(value, list):

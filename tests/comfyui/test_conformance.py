@@ -18,7 +18,8 @@ from statemachine.simulator import PERSONAS, running_fleet
 from statemachine.simulator.nodes import MISSION_KEYS
 from tests.comfyui.rig import CheckMode, Rig, cache_workflow
 from tests.comfyui.unrecorded import INTERRUPTED, UNRECORDED
-from tests.scenarios import PATIENCE_S, WITH_COMPANION, Stage, play, play_all
+from tests.scenarios import PATIENCE_S, WITH_COMPANION, play, play_all
+from tests.stage import Stage
 from tests.transcript import Line, differences, normalise
 
 HASH_SEEDS = [2, 7]

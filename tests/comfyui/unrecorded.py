@@ -1,6 +1,6 @@
 """Scenarios without a recording: a real server and the simulator are compared with each other.
 
-Each scenario takes the Stage of `tests/scenarios.py` and leaves its server idle.
+Each scenario takes the Stage of `tests/stage.py` and leaves its server idle.
 """
 
 import asyncio
@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
-from tests.scenarios import Stage, cache_node
+from tests.stage import Stage, cache_node
 
 Graph = dict[str, Any]
 ODD_PROMPTS: list[Any] = [{"prompt": []}, {"prompt": "graph"}, {"prompt": {"1": "node"}}, {"prompt": {}, "number": "x"}]

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from statemachine.simulator import PERSONAS, SimFleet, SimulateOptions, demo_fleet, running_fleet, serve_fleet
-from tests.scenarios import watching
+from tests.stage import watching
 
 
 async def _get(url: str) -> str:

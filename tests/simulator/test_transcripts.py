@@ -7,7 +7,8 @@ import pytest
 import pytest_asyncio
 
 from statemachine.simulator import PERSONAS, SimServer, running_fleet
-from tests.scenarios import WITH_COMPANION, Hold, play, play_all
+from tests.scenarios import WITH_COMPANION, play, play_all
+from tests.stage import Hold
 from tests.transcript import NAMES, Line, differences, normalise, recorded
 
 SCALE = 0.25

@@ -1,7 +1,7 @@
-"""What the nodes tell each other of their servers, so that any node answers for the whole fleet.
+"""Live values of servers are exchanged between the nodes, so that every node shows the whole fleet.
 
-Entries come by the log that all share, lines by the servers' records; live figures, which change with most frames, are
-gathered and told between nodes without any promise. What is told counts only if its teller owns the server.
+Log entries reach the other nodes through the shared log, and views through the servers' records. Live values change
+with most frames; they are collected, sent without confirmation, and accepted only from the node that owns the server.
 """
 
 import asyncio
@@ -16,7 +16,15 @@ from typing_extensions import override
 
 from statemachine.cluster.membership import Membership
 from statemachine.cluster.ownership import LeasedOwnership
-from statemachine.cluster.records import UNREADABLE, Record, line, message_data, message_read, packed, view_from
+from statemachine.cluster.records import (
+    DECODE_ERRORS,
+    Record,
+    encode_json,
+    message_from_json,
+    message_json,
+    view_from,
+    view_json,
+)
 from statemachine.cluster.store import CutOffError, SharedStore
 from statemachine.core.messages import message
 from statemachine.core.view import ServerView
@@ -28,15 +36,15 @@ from statemachine.publish.server_detail import CheckDetail, LinkDetail, ServerDe
 from statemachine.publish.snapshot import Snapshot
 
 LIVE = "live"
-GATHERED_S = 0.25
+SEND_INTERVAL_S = 0.25
 MESSAGE_BATCH = 100
 """Servers in one message."""
-BYTES = 500_000
-"""In one message: the engine takes none that is larger than a megabyte."""
+MESSAGE_BYTES = 500_000
+"""Messages above this size are split; NATS accepts at most a megabyte."""
 
 
 class SharedBus(Bus):
-    """Live figures go to the other nodes too, and theirs come here."""
+    """A bus that also sends live values to the other nodes and publishes theirs."""
 
     def __init__(
         self,
@@ -51,35 +59,42 @@ class SharedBus(Bus):
         self._snapshot = snapshot
         self._ownership = ownership
         self._membership = membership
-        self._unknown = worded(message(f"reason.{Reason.NODE_CUT_OFF.value}"), language)
+        self._cut_off = worded(message(f"reason.{Reason.NODE_CUT_OFF.value}"), language)
         self._changed: dict[str, None] = {}
-        self._teller: dict[str, str] = {}
-        self._hears = False
+        self._sender: dict[str, str] = {}
+        """Server → session of the node whose view is shown."""
+        self._is_subscribed = False
 
     async def run(self) -> None:
-        """Tell what has changed, until cancelled."""
-        await self._begin_to_hear()
+        """Send changed live values until cancelled."""
+        await self._subscribe()
         while True:
-            await asyncio.sleep(GATHERED_S)
+            await asyncio.sleep(SEND_INTERVAL_S)
             names = [name for name in self._changed if self._ownership.owns(name)]
             self._changed.clear()
             for start in range(0, len(names), MESSAGE_BATCH):
-                self._tell(names[start : start + MESSAGE_BATCH])
+                self._send(names[start : start + MESSAGE_BATCH])
 
-    async def _begin_to_hear(self) -> None:
-        """Once: also where this is cut off, the store has us heard as soon as it can."""
-        if not self._hears:
-            self._hears = True
+    async def _subscribe(self) -> None:
+        """Subscribe once; while cut off, the store subscribes as soon as it can."""
+        if not self._is_subscribed:
+            self._is_subscribed = True
             with suppress(CutOffError):
-                await self._store.subscribe(LIVE, self._hear)
+                await self._store.subscribe(LIVE, self._receive)
 
-    def _tell(self, names: list[str]) -> None:
-        message, half = self._message(names), len(names) // 2
-        if len(message) > BYTES and half:
-            self._tell(names[:half])
-            self._tell(names[half:])
+    def _send(self, names: list[str]) -> None:
+        value, half = self._live_message(names), len(names) // 2
+        if len(value) > MESSAGE_BYTES and half:
+            self._send(names[:half])
+            self._send(names[half:])
         else:
-            self._store.publish(LIVE, message)
+            self._store.publish(LIVE, value)
+
+    def _live_message(self, names: list[str]) -> bytes:
+        servers = [(view, self._snapshot.detail(view.name)) for name in names if (view := self._snapshot.get(name))]
+        return encode_json(
+            [self._membership.session, [[view_json(view), _detail_json(view, detail)] for view, detail in servers]]
+        )
 
     @override
     def publish_live(self, server: str, view: Callable[[], ServerView | None]) -> None:
@@ -87,61 +102,57 @@ class SharedBus(Bus):
         self._changed[server] = None
 
     def accepts(self, session: str, view: ServerView) -> bool:
-        """Whether that node may say so of the server, and says nothing older than what we know of it.
+        """Return whether the session's node owns the server and its view is not older than the one shown.
 
-        After its wall clock was set back that seems to be so, until the server's record comes, which always counts.
+        After that node's wall clock was set back, newer views look older until the server's record arrives.
         """
-        known = self._snapshot.get(view.name)
-        if known is None or not self._may_tell(session, view.name):
+        shown = self._snapshot.get(view.name)
+        if shown is None or not self._may_report(session, view.name):
             return False
-        if self._teller.get(view.name) == session and view.since < known.since:
+        if self._sender.get(view.name) == session and view.since < shown.since:
             return False
-        self._teller[view.name] = session
+        self._sender[view.name] = session
         return True
 
-    def _may_tell(self, session: str, server: str) -> bool:
+    def _may_report(self, session: str, server: str) -> bool:
         return not self._ownership.owns(server) and self._ownership.record(server).session in (session, None)
 
-    def shows(self, server: str) -> bool:
-        """Whether the fleet has this server."""
+    def has_server(self, server: str) -> bool:
+        """Return whether the fleet has this server."""
         return self._snapshot.get(server) is not None
 
-    def forget_others(self) -> None:
-        """We hear nothing of the other nodes: what they look after is not known."""
-        self._teller.clear()
+    def hide_others(self) -> None:
+        """Show the servers of other nodes as unknown, because this node is cut off."""
+        self._sender.clear()
         for view in self._snapshot:
             if not self._ownership.owns(view.name):
-                self._show(view._replace(state=State.UNKNOWN, reason=Reason.NODE_CUT_OFF, message=self._unknown))
+                self._show(view._replace(state=State.UNKNOWN, reason=Reason.NODE_CUT_OFF, message=self._cut_off))
 
-    def recall_others(self) -> None:
-        """We hear of the other nodes again: what their servers' records say, until they say more."""
+    def restore_others(self) -> None:
+        """Show the servers of other nodes as in their records, until newer values arrive."""
         for view in self._snapshot:
             self.on_record(view.name, self._ownership.record(view.name))
 
-    def _message(self, names: list[str]) -> bytes:
-        told = [(view, self._snapshot.detail(view.name)) for name in names if (view := self._snapshot.get(name))]
-        return packed([self._membership.session, [[line(view), _detail_data(view, detail)] for view, detail in told]])
-
-    def _hear(self, value: bytes) -> None:
+    def _receive(self, value: bytes) -> None:
         try:
             session, servers = orjson.loads(value)
-            for said, detail in servers:
-                view = view_from(said, detail.get("message"))
+            for data, detail in servers:
+                view = view_from(data, detail.get("message"))
                 if view is not None and self.accepts(session, view):
                     self._snapshot.attach(view.name, _detail_from(detail))
                     self._show(view)
-        except UNREADABLE as error:
-            logger.debug("what another node told of its servers is not understood: {}", error)
+        except DECODE_ERRORS as error:
+            logger.debug("live values of another node were not understood: {}", error)
 
     def on_record(self, name: str, record: Record) -> None:
-        """Records come in order, whatever its owner's clock says. One that tells of no other state has nothing new."""
+        """Show the view in the record if it differs. Records arrive in order, whatever the owner's clock shows."""
         if self._ownership.owns(name):
             return
-        view, session, known = record.view, record.session, self._snapshot.get(name)
-        if view is None or session is None or known is None:
+        view, session, shown = record.view, record.session, self._snapshot.get(name)
+        if view is None or session is None or shown is None:
             return
-        if (self._teller.get(name), known.state, known.since) != (session, view.state, view.since):
-            self._teller[name] = session
+        if (self._sender.get(name), shown.state, shown.since) != (session, view.state, view.since):
+            self._sender[name] = session
             self._show(view)
 
     def _show(self, view: ServerView) -> None:
@@ -149,21 +160,21 @@ class SharedBus(Bus):
         super().publish_live(view.name, lambda: view)
 
 
-def _detail_data(view: ServerView, detail: ServerDetail) -> dict[str, Any]:
-    """Return the detail with the codes of the messages, beside the sentences that nodes of an older version read."""
+def _detail_json(view: ServerView, detail: ServerDetail) -> dict[str, Any]:
+    """Return the detail with codes of messages beside the sentences that older versions read."""
     trouble = detail.link.trouble
     return {
         "link": {**asdict(detail.link), "trouble": sentence(trouble) if trouble is not None else None},
-        "trouble": message_data(trouble) if trouble is not None else None,
+        "trouble": message_json(trouble) if trouble is not None else None,
         "check": detail.check,
         "system": detail.system,
         "counters": detail.counters,
-        "message": message_data(view.message),
+        "message": message_json(view.message),
     }
 
 
-def _detail_from(said: dict[str, Any]) -> ServerDetail:
-    text = said["link"]["trouble"]
-    trouble = message_read(text, said.get("trouble")) if text is not None else None
-    link, check = LinkDetail(**{**said["link"], "trouble": trouble}), CheckDetail(**said["check"])
-    return ServerDetail(link, check, said["system"], said["counters"])
+def _detail_from(data: dict[str, Any]) -> ServerDetail:
+    text = data["link"]["trouble"]
+    trouble = message_from_json(text, data.get("trouble")) if text is not None else None
+    link, check = LinkDetail(**{**data["link"], "trouble": trouble}), CheckDetail(**data["check"])
+    return ServerDetail(link, check, data["system"], data["counters"])

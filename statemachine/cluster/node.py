@@ -1,4 +1,4 @@
-"""One node of a cluster: its parts, put together over a shared store, and kept going."""
+"""One node of a cluster: its parts, connected over a shared store, and run together."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -21,12 +21,12 @@ from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.transition_log import TransitionLog
 
-STANDING_EVERY_S = 0.25
-AGAIN_S = 1.0
-LAST_WORDS_S = 1.0
-"""How long whoever leaves waits for what it has said to be kept."""
+LEASE_POLL_S = 0.25
+RESTART_S = 1.0
+LEAVE_STEP_S = 1.0
+"""The longest time that a leaving node takes to send its last entries, and then to free its servers."""
 ALERTS = "alerts"
-"""What the one node that tells of the fleet's troubles is chosen by."""
+"""The key by which the node that sends the alerts is chosen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class ClusterNode:
         limits: tuple[int, int],
     ) -> None:
         snapshot, wake = publication.snapshot, asyncio.Event()
-        self._stood: bool | None = None
+        self._held_lease: bool | None = None
         self.membership = Membership(store, identity, on_change=wake.set)
         self.ownership = LeasedOwnership(store, self.membership, wake)
         self.bus = SharedBus(store, snapshot, self.ownership, self.membership, publication.language)
@@ -73,42 +73,42 @@ class ClusterNode:
         self.recorder.journal_health(healthy)
 
     async def run(self) -> None:
-        """Until cancelled. A fault of our own is logged, and what it ended begins anew."""
-        works = (self.membership.run, self.ownership.run, self.journal.run, self.permits.run, self.bus.run)
+        """Run all parts until cancelled. A part that fails is logged and started again."""
+        parts = (self.membership.run, self.ownership.run, self.journal.run, self.permits.run, self.bus.run)
         async with asyncio.TaskGroup() as tasks:
-            for work in (*works, self._watch_standing):
-                tasks.create_task(_for_ever(work))
+            for part in (*parts, self._watch_lease):
+                tasks.create_task(_run_repeatedly(part))
 
     async def leave(self) -> None:
-        """Have what was said kept, and give every server up, so that others need not wait for our lease to end."""
+        """Send the last entries and free all servers, so that other nodes need not wait for our lease to end."""
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
-                await self.journal.emptied()
+            async with asyncio.timeout(LEAVE_STEP_S):
+                await self.journal.wait_sent()
         with suppress(TimeoutError):
-            async with asyncio.timeout(LAST_WORDS_S):
+            async with asyncio.timeout(LEAVE_STEP_S):
                 await self.ownership.leave()
         await self.membership.leave()
 
-    async def _watch_standing(self) -> None:
-        """Say when we are cut off from the others, and when we are back."""
+    async def _watch_lease(self) -> None:
+        """Publish the notices `node_cut_off` and `node_back` when our lease ends and is held again."""
         while True:
-            await asyncio.sleep(STANDING_EVERY_S)
-            stands = self.membership.holds_lease
-            if stands == self._stood or (self._stood is None and not stands):
+            await asyncio.sleep(LEASE_POLL_S)
+            holds_lease = self.membership.holds_lease
+            if holds_lease == self._held_lease or (self._held_lease is None and not holds_lease):
                 continue
-            if not stands:
-                self.bus.forget_others()
+            if not holds_lease:
+                self.bus.hide_others()
                 self.recorder.notice(Notice.NODE_CUT_OFF, self.membership.node)
-            elif self._stood is not None:
-                self.bus.recall_others()
+            elif self._held_lease is not None:
+                self.bus.restore_others()
                 self.recorder.notice(Notice.NODE_BACK, self.membership.node)
-            self._stood = stands
+            self._held_lease = holds_lease
 
 
-async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+async def _run_repeatedly(part: Callable[[], Awaitable[None]]) -> None:
     while True:
         try:
-            await work()
+            await part()
         except Exception:
-            logger.exception("a part of the cluster's node failed; it begins anew")
-        await asyncio.sleep(AGAIN_S)
+            logger.exception("a part of the cluster node failed and is restarted")
+        await asyncio.sleep(RESTART_S)

@@ -1,4 +1,4 @@
-"""What the shared store keeps, in JSON: a node's lease, a server's record, an entry of the log."""
+"""The JSON in the shared store: a node's lease, a server's record, an entry of the log."""
 
 import json
 from dataclasses import asdict, dataclass, is_dataclass, replace
@@ -19,17 +19,17 @@ from statemachine.journal.rows import ATTEMPT_COLUMNS, Row, attempt_from, messag
 Json = dict[str, Any]
 
 MESSAGE_COLUMNS = 2
-"""The last columns of an attempt, which are stored apart: older versions know the others only."""
+"""The last columns of an attempt, which are stored separately because older versions know only the others."""
 
-UNREADABLE = (ValueError, TypeError, KeyError, AttributeError)
-"""What reading raises where another version, or somebody's hand, has written."""
+DECODE_ERRORS = (ValueError, TypeError, KeyError, AttributeError)
+"""What decoding raises for data that another version, or a person, has written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A node's sign of life. `beat` rises with each renewal; `fleet` tells whether two nodes have the same servers.
+    """The lease of a node. `beat` rises with each renewal; nodes with the same servers have the same `fleet`.
 
-    Once it is `over` (its node has left, or another has ended it) its session owns nothing any more.
+    Once it is `over`, because its node has left or another node has ended it, its session owns nothing.
     """
 
     node: str
@@ -39,28 +39,28 @@ class Lease:
     over: bool = False
 
     def encoded(self) -> bytes:
-        """As it is kept."""
-        return packed(
+        """Return the JSON that `lease_from` reads."""
+        return encode_json(
             {"node": self.node, "session": self.session, "fleet": self.fleet, "beat": self.beat, "over": self.over}
         )
 
 
 def lease_from(value: bytes) -> Lease:
-    """A lease as it was kept, by a later version too. What is no lease is over: its node begins a new session."""
+    """Decode a lease, also of a later version. An unreadable one counts as over, so its node starts a new session."""
     try:
-        said = orjson.loads(value)
-        return Lease(str(said["node"]), str(said["session"]), str(said["fleet"]), int(said["beat"]), bool(said["over"]))
-    except UNREADABLE as error:
-        logger.warning("a node's lease is not understood: {!r}", error)
+        data = orjson.loads(value)
+        return Lease(str(data["node"]), str(data["session"]), str(data["fleet"]), int(data["beat"]), bool(data["over"]))
+    except DECODE_ERRORS as error:
+        logger.warning("the lease of a node was not understood: {!r}", error)
         return Lease("", "", over=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What is known of one server by all: who owns it, the newest attempt (as the journal's row), a pause, its line.
+    """What all nodes know about one server: its owner, the latest attempt as a journal row, a pause, its view.
 
-    `session` and `node` are its owner's; None: nobody's. The owner writes it, and only with the revision that it knows:
-    whoever has lost the server cannot.
+    `session` and `node` are the owner's, or None. Only the owner writes the record, at the revision that it knows, so a
+    node that has lost the server cannot write.
     """
 
     session: str | None = None
@@ -70,82 +70,95 @@ class Record:
     view: ServerView | None = None
 
     @property
-    def past(self) -> SavedState:
-        """What its next owner takes up."""
+    def saved_state(self) -> SavedState:
+        """What the server's next owner resumes."""
         attempt = attempt_from(dict(zip(ATTEMPT_COLUMNS, self.attempt, strict=True))) if self.attempt else None
         return SavedState(attempt if attempt is not None and attempt.is_open else None, self.paused)
 
     def owned_by(self, node: str | None, session: str | None) -> "Record":
-        """The same record, another owner's."""
+        """Return the same record with another owner."""
         return replace(self, node=node, session=session)
 
     def encoded(self) -> bytes:
-        """As it is kept."""
-        return packed(
+        """Return the JSON that `record_from` reads."""
+        return encode_json(
             {
                 "session": self.session,
                 "node": self.node,
                 "attempt": self.attempt and self.attempt[:-MESSAGE_COLUMNS],
                 "attempt_message": self.attempt and self.attempt[-MESSAGE_COLUMNS:],
                 "paused": self.paused,
-                "view": line(self.view),
-                "message": message_data(self.view.message) if self.view is not None else None,
+                "view": view_json(self.view),
+                "message": message_json(self.view.message) if self.view is not None else None,
             }
         )
 
 
 def record_from(value: bytes) -> Record:
-    """A record as it was kept. What is no record says nothing; of a later version's, what is understood is taken."""
+    """Decode a record. An unreadable one counts as empty; of a later version's, the view may be left out."""
     try:
-        said = orjson.loads(value)
-        row = _attempt_row(said)
-        record = Record(said["session"], said["node"], row, bool(said["paused"]))
-    except UNREADABLE as error:
-        logger.warning("a server's record is not understood: {!r}", error)
+        data = orjson.loads(value)
+        record = Record(data["session"], data["node"], _attempt_row(data), bool(data["paused"]))
+    except DECODE_ERRORS as error:
+        logger.warning("the record of a server was not understood: {!r}", error)
         return Record()
     try:
-        return replace(record, view=view_from(said["view"], said.get("message")))
-    except UNREADABLE as error:
-        logger.debug("the line of a server's record is not understood: {!r}", error)
+        return replace(record, view=view_from(data["view"], data.get("message")))
+    except DECODE_ERRORS as error:
+        logger.debug("the view in a server's record was not understood: {!r}", error)
         return record
 
 
-def _attempt_row(said: Json) -> Row | None:
-    """Nodes of an older version write no code and parameters of the attempt's message."""
-    row = said["attempt"]
-    return (*row, *(said.get("attempt_message") or (None,) * MESSAGE_COLUMNS)) if row is not None else None
+def _attempt_row(data: Json) -> Row | None:
+    """Return the attempt; older versions write no code and parameters of its message."""
+    row = data["attempt"]
+    return (*row, *(data.get("attempt_message") or (None,) * MESSAGE_COLUMNS)) if row is not None else None
 
 
-def line(view: ServerView | None) -> list[Any] | None:
-    """Return a server's line as it is stored: `view_from` reads it, together with `message_data`."""
+def view_json(view: ServerView | None) -> list[Any] | None:
+    """Return the view as a list, which `view_from` reads together with the view's `message_json`."""
     if view is None:
         return None
     fields: dict[str, Any] = view._asdict()
     return list({**fields, "message": storable(sentence(view.message)) or ""}.values())
 
 
-def message_data(message: Message) -> Json | None:
-    """Return the code and the parameters, beside the sentence that nodes of an older version read."""
+def view_from(data: list[Any] | None, message: Json | None) -> ServerView | None:
+    """Decode a `view_json` and the `message_json` of its message."""
+    if data is None:
+        return None
+    fields = dict(zip(ServerView._fields, data, strict=False))
+    view = ServerView(**{**fields, "message": message_from_json(fields["message"], message)})
+    return view._replace(
+        state=State(view.state),
+        reason=Reason(view.reason),
+        missing=tuple(view.missing),
+        workflows=tuple(view.workflows),
+    )
+
+
+def message_json(message: Message) -> Json | None:
+    """Return code and parameters of a message, stored beside the sentence that older versions read."""
     _, code, params = message_row(message)
     return {"code": code, "params": params} if code else None
 
 
-def message_read(text: str, said: Json | None) -> Message:
-    """Return the message of a stored sentence and its `message_data`."""
-    said = said or {}
-    return message_of({"message": text, "message_code": said.get("code"), "message_params": said.get("params")})
+def message_from_json(text: str, data: Json | None) -> Message:
+    """Decode a stored sentence and its `message_json`."""
+    data = data or {}
+    return message_of({"message": text, "message_code": data.get("code"), "message_params": data.get("params")})
 
 
-def packed(said: Any) -> bytes:
-    """JSON, whatever servers have said: what UTF-8 cannot write becomes a question mark, a vast number a rough one."""
+def encode_json(data: Any) -> bytes:
+    """Encode data of any server: text that UTF-8 cannot encode gets question marks, huge integers become floats."""
     try:
-        return orjson.dumps(said, default=repr)
+        return orjson.dumps(data, default=repr)
     except TypeError:
-        text = json.dumps(said, ensure_ascii=False, default=_plain)
-        return orjson.dumps(json.loads(text.encode("utf-8", "replace"), parse_int=_whole), default=repr)
+        text = json.dumps(data, ensure_ascii=False, default=_plain)
+        return orjson.dumps(json.loads(text.encode("utf-8", "replace"), parse_int=_number), default=repr)
 
 
-def _whole(digits: str) -> int | float:
+def _number(digits: str) -> int | float:
     number = int(digits)
     return number if abs(number) < 2**63 else float(digits)
 
@@ -156,28 +169,9 @@ def _plain(value: Any) -> Any:
     return asdict(value) if is_dataclass(value) and not isinstance(value, type) else repr(value)
 
 
-def _entry(entry: LogEntry) -> Json:
-    text = storable(sentence(entry.message)) or ""
-    return {**entry._asdict(), "message": text, "prompt_id": storable(entry.prompt_id)}
-
-
-def view_from(said: list[Any] | None, message: Json | None) -> ServerView | None:
-    """Return the server's line that `line` and `message_data` stored."""
-    if said is None:
-        return None
-    stored = dict(zip(ServerView._fields, said, strict=False))
-    view = ServerView(**{**stored, "message": message_read(stored["message"], message)})
-    return view._replace(
-        state=State(view.state),
-        reason=Reason(view.reason),
-        missing=tuple(view.missing),
-        workflows=tuple(view.workflows),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class SharedEntry:
-    """An entry on its way to every node. `id` is its own; `session` is that of the node which tells it."""
+    """An entry of the shared log. `id` is unique; `session` is the sender's; `view` is the server's after the entry."""
 
     id: str
     session: str
@@ -185,27 +179,32 @@ class SharedEntry:
     view: ServerView | None
 
     def encoded(self) -> bytes:
-        """As it is kept."""
-        return packed(
+        """Return the JSON that `shared_entry_from` reads."""
+        return encode_json(
             {
                 "id": self.id,
                 "session": self.session,
-                "entry": _entry(self.entry),
-                "message": message_data(self.entry.message),
-                "view": line(self.view),
-                "view_message": message_data(self.view.message) if self.view is not None else None,
+                "entry": _entry_json(self.entry),
+                "message": message_json(self.entry.message),
+                "view": view_json(self.view),
+                "view_message": message_json(self.view.message) if self.view is not None else None,
             }
         )
 
 
-def told_from(value: bytes) -> SharedEntry:
-    """An entry as it was kept."""
-    said = orjson.loads(value)
-    entry = _entry_from(said["entry"], said.get("message"))
-    return SharedEntry(said["id"], said["session"], entry, view_from(said["view"], said.get("view_message")))
+def shared_entry_from(value: bytes) -> SharedEntry:
+    """Decode an entry of the shared log. Raises one of `DECODE_ERRORS`."""
+    data = orjson.loads(value)
+    entry = _entry_from(data["entry"], data.get("message"))
+    return SharedEntry(data["id"], data["session"], entry, view_from(data["view"], data.get("view_message")))
 
 
-def _entry_from(said: Json, message: Json | None) -> LogEntry:
+def _entry_json(entry: LogEntry) -> Json:
+    text = storable(sentence(entry.message)) or ""
+    return {**entry._asdict(), "message": text, "prompt_id": storable(entry.prompt_id)}
+
+
+def _entry_from(data: Json, message: Json | None) -> LogEntry:
     for key, word in (("kind", EntryKind), ("source", State), ("dest", State), ("witness", Source)):
-        said[key] = word(said[key]) if said[key] is not None else None
-    return LogEntry(**{**said, "message": message_read(said["message"], message)})
+        data[key] = word(data[key]) if data[key] is not None else None
+    return LogEntry(**{**data, "message": message_from_json(data["message"], message)})

@@ -43,7 +43,7 @@ async def clustered(settings: Settings, cluster: Cluster, clock: Clock) -> Async
             )
 
             async def operator_over(local: Operator) -> Operator:
-                operator = ForwardingOperator(store, node.ownership, cluster.node, local, node.bus.shows)
+                operator = ForwardingOperator(store, node.ownership, cluster.node, local, node.bus.has_server)
                 await operator.listen()
                 return operator
 

@@ -51,8 +51,8 @@ def engine() -> FakeEngine:
     return FakeEngine(latency=lambda: 0.001)
 
 
-def line(name: str = "a", state: State = State.LOADED, since: float = 100.0, **others: object) -> ServerView:
-    """A server's line."""
+def make_view(name: str = "a", state: State = State.LOADED, since: float = 100.0, **others: object) -> ServerView:
+    """Return the view of a server."""
     fields = {"url": f"http://{name}", "group": "g", "reason": Reason.ALL_CACHED, "message": verbatim("m"), **others}
     return ServerView(name=name, state=state, since=since, **fields)  # type: ignore[arg-type]
 
@@ -147,7 +147,7 @@ class Node:
         self.listener = Listener()
         self.snapshot = Snapshot()
         for server in servers:
-            self.snapshot.put(line(server, State.UNKNOWN, 0.0))
+            self.snapshot.put(make_view(server, State.UNKNOWN, 0.0))
         self.node = ClusterNode(
             self.store,
             Identity(name, lease_s, loop_time, new_id),

@@ -11,7 +11,7 @@ from statemachine.cluster.bus import LIVE
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.publish.server_detail import CheckDetail, LinkDetail, ServerDetail
 from tests.cluster.fake_store import FakeEngine
-from tests.cluster.nodes import LEASE_S, Node, engine, line, running, settled
+from tests.cluster.nodes import LEASE_S, Node, engine, make_view, running, settled
 from tests.cluster.virtual import in_virtual_time
 
 
@@ -31,7 +31,7 @@ def state_at(node: Node, server: str = "a") -> State:
 
 
 def publish_live(node: Node, state: State, since: float, **others: object) -> None:
-    view = line("a", state, since, **others)
+    view = make_view("a", state, since, **others)
     node.snapshot.put(view)
     node.node.bus.publish_live("a", lambda: view)
 
@@ -76,7 +76,7 @@ async def test_publish_live_large_details_are_sent_in_parts(tmp_path: Path) -> N
         await other.store.subscribe(LIVE, lambda value: sizes.append(len(value)))
         for name in servers:
             one.snapshot.attach(name, ServerDetail(check=CheckDetail(raw="显" * 6_000)))
-            view = line(name)
+            view = make_view(name)
             one.node.bus.publish_live(name, lambda view=view: view)  # type: ignore[misc]
         await settled()
         assert max(sizes) < 1_000_000
@@ -88,13 +88,13 @@ async def test_accepts_only_the_owner_and_nothing_older(tmp_path: Path) -> None:
     async with two(engine(), tmp_path) as (one, other):
         publish_live(one, State.LOADED, 5.0)
         await settled()
-        assert not other.node.bus.accepts("another session", line("a", State.COLD, 9.0))
-        assert not one.node.bus.accepts(other.node.membership.session, line("a", State.COLD, 9.0))
-        assert not other.node.bus.accepts(one.node.membership.session, line("not in the fleet"))
-        assert not other.node.bus.accepts(one.node.membership.session, line("a", State.COLD, 4.0)), (
+        assert not other.node.bus.accepts("another session", make_view("a", State.COLD, 9.0))
+        assert not one.node.bus.accepts(other.node.membership.session, make_view("a", State.COLD, 9.0))
+        assert not other.node.bus.accepts(one.node.membership.session, make_view("not in the fleet"))
+        assert not other.node.bus.accepts(one.node.membership.session, make_view("a", State.COLD, 4.0)), (
             "older than what is shown"
         )
-        assert other.node.bus.accepts(one.node.membership.session, line("a", State.COLD, 6.0))
+        assert other.node.bus.accepts(one.node.membership.session, make_view("a", State.COLD, 6.0))
 
 
 @in_virtual_time
@@ -112,7 +112,7 @@ async def test_receive_unreadable_message_is_ignored(tmp_path: Path) -> None:
 async def test_cut_off_node_shows_others_unknown_until_it_is_back(tmp_path: Path) -> None:
     shared = engine()
     async with two(shared, tmp_path) as (one, other):
-        one.node.journal.append(None, None, line("a", State.LOADED, 5.0))
+        one.node.journal.append(None, None, make_view("a", State.LOADED, 5.0))
         await settled()
         assert state_at(other) is State.LOADED
         shared.cut("two")
@@ -133,11 +133,11 @@ async def test_former_owner_shows_the_state_of_the_new_owner(tmp_path: Path) -> 
     one, other = Node(shared, "one", tmp_path), Node(shared, "two", tmp_path)
     async with running(one, other):
         lost = min(one.host.acquired)
-        one.snapshot.put(line(lost, State.LOADED, 5.0))
+        one.snapshot.put(make_view(lost, State.LOADED, 5.0))
         shared.cut("one")
         await asyncio.sleep(3 * LEASE_S)
         assert lost in other.host.acquired
-        other.node.journal.append(None, None, line(lost, State.COLD, 4.0))
+        other.node.journal.append(None, None, make_view(lost, State.COLD, 4.0))
         other.host.in_flight.add(lost)
         await settled()
         shared.heal("one")

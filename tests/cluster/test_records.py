@@ -1,4 +1,4 @@
-"""What is kept in the shared store comes back as it was, whatever servers have said."""
+"""Leases, records and entries round-trip through JSON, whatever text servers send."""
 
 import orjson
 import pytest
@@ -9,10 +9,10 @@ from statemachine.cluster.records import (
     Lease,
     Record,
     SharedEntry,
+    encode_json,
     lease_from,
-    packed,
     record_from,
-    told_from,
+    shared_entry_from,
     view_from,
 )
 from statemachine.core.attempt import Attempt, Outcome
@@ -24,7 +24,7 @@ from statemachine.i18n.render import sentence
 from statemachine.journal.rows import attempt_row, storable
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
-ODD_TEXTS = st.text(st.characters(), max_size=20)
+ANY_TEXTS = st.text(st.characters(), max_size=20)
 MESSAGES = TEXTS.map(lambda text: message("check_failed", error=verbatim(text)))
 TIMES = st.floats(0, 4e9)
 MAYBE_TIMES = st.none() | TIMES
@@ -53,13 +53,13 @@ ATTEMPTS = st.builds(
     TEXTS,
     TIMES,
     st.none() | TEXTS,
-    ODD_TEXTS,
+    ANY_TEXTS,
     st.sampled_from(Outcome),
     MAYBE_TIMES,
     MAYBE_TIMES,
     st.none() | st.sampled_from(Source),
     st.booleans(),
-    ODD_TEXTS.map(verbatim),
+    ANY_TEXTS.map(verbatim),
     st.none() | TEXTS,
 )
 RECORDS = st.builds(
@@ -86,30 +86,32 @@ ENTRIES = st.builds(
 
 
 @given(st.builds(Lease, TEXTS, TEXTS, TEXTS, st.integers(0, 2**40), st.booleans()))
-def test_leases(lease: Lease) -> None:
+def test_lease_round_trips(lease: Lease) -> None:
     assert lease_from(lease.encoded()) == lease
 
 
 @given(RECORDS)
-def test_records(record: Record) -> None:
+def test_record_round_trips(record: Record) -> None:
     assert record_from(record.encoded()) == record
 
 
 @given(TEXTS, ENTRIES, st.none() | VIEWS)
-def test_entries(text: str, entry: LogEntry, view: ServerView | None) -> None:
-    told = SharedEntry(text, text, entry, view)
-    assert told_from(told.encoded()) == told
+def test_shared_entry_round_trips(text: str, entry: LogEntry, view: ServerView | None) -> None:
+    shared = SharedEntry(text, text, entry, view)
+    assert shared_entry_from(shared.encoded()) == shared
 
 
-@given(ODD_TEXTS, ENTRIES, VIEWS)
-def test_odd_texts_are_written_as_the_journal_does(text: str, entry: LogEntry, view: ServerView) -> None:
+@given(ANY_TEXTS, ENTRIES, VIEWS)
+def test_shared_entry_unencodable_text_is_stored_as_in_the_journal(
+    text: str, entry: LogEntry, view: ServerView
+) -> None:
     odd = SharedEntry(
         "1",
         "s",
         entry._replace(message=verbatim(text)),
         view._replace(message=verbatim(text), missing=(text,), group=text),
     )
-    read = told_from(odd.encoded())
+    read = shared_entry_from(odd.encoded())
     assert read.view is not None
     assert (
         sentence(read.entry.message)
@@ -122,54 +124,53 @@ def test_odd_texts_are_written_as_the_journal_does(text: str, entry: LogEntry, v
 
 
 @given(ATTEMPTS)
-def test_an_attempt_is_past_while_it_is_open(attempt: Attempt) -> None:
-    past = record_from(Record(attempt=attempt_row(attempt)).encoded()).past
-    assert (past.attempt is not None) == attempt.is_open
-    assert past.attempt is None or attempt_row(past.attempt) == attempt_row(attempt)
+def test_saved_state_has_the_attempt_while_it_is_open(attempt: Attempt) -> None:
+    state = record_from(Record(attempt=attempt_row(attempt)).encoded()).saved_state
+    assert (state.attempt is not None) == attempt.is_open
+    assert state.attempt is None or attempt_row(state.attempt) == attempt_row(attempt)
 
 
 @given(
-    st.recursive(st.none() | ODD_TEXTS | st.floats() | st.integers() | st.sampled_from(State), st.lists, max_leaves=9)
+    st.recursive(st.none() | ANY_TEXTS | st.floats() | st.integers() | st.sampled_from(State), st.lists, max_leaves=9)
 )
-def test_anything_can_be_packed(said: object) -> None:
-    orjson.loads(packed(said))
+def test_encode_json_any_data_is_json(data: object) -> None:
+    orjson.loads(encode_json(data))
 
 
 @pytest.mark.parametrize("garbage", [b"", b"[]", b"7", b'"x"', b"{}", b"\xff", b'{"node": 1}'])
-def test_what_is_not_understood_is_nobodys(garbage: bytes) -> None:
+def test_decode_garbage_is_free_and_over(garbage: bytes) -> None:
     assert record_from(garbage) == Record()
     assert lease_from(garbage).over
 
 
-def test_a_later_versions_words_are_understood_as_far_as_can_be() -> None:
+def test_decode_later_version_keeps_what_is_known() -> None:
     lease = {**orjson.loads(Lease("n", "s").encoded()), "new": True}
     assert lease_from(orjson.dumps(lease)) == Lease("n", "s")
     view = ServerView("a", "u", "g", State.LOADED, 1.0, Reason.ALL_CACHED, verbatim("m"))
     record = orjson.loads(Record("s", "n", None, paused=True, view=view).encoded())
-    record["view"][3] = "a state of tomorrow"
+    record["view"][3] = "a later state"
     assert record_from(orjson.dumps({**record, "new": 1})) == Record("s", "n", None, paused=True)
 
 
-def test_records_of_an_older_version_are_read() -> None:
-    """It wrote sentences only, and nothing beside them."""
-    view = ServerView("a", "u", "g", State.LOADED, 1.0, Reason.ALL_CACHED, Message(text="all there"))
-    attempt = Attempt("a", "w", "p", 1.0, server_prompt_id="p", message=Message(text="said"))
+def test_decode_record_of_an_older_version_keeps_the_sentences() -> None:
+    view = ServerView("a", "u", "g", State.LOADED, 1.0, Reason.ALL_CACHED, Message(text="all cached"))
+    attempt = Attempt("a", "w", "p", 1.0, server_prompt_id="p", message=Message(text="sent"))
     record = orjson.loads(Record("s", "n", attempt_row(attempt), view=view).encoded())
     read = record_from(orjson.dumps({name: record[name] for name in ("session", "node", "attempt", "paused", "view")}))
     assert len(record["attempt"]) == 13
     assert read.view is not None
-    assert read.view.message.text == "all there"
-    assert read.past.attempt is not None
-    assert read.past.attempt.message.text == "said"
+    assert read.view.message.text == "all cached"
+    assert read.saved_state.attempt is not None
+    assert read.saved_state.attempt.message.text == "sent"
 
 
-def test_entry_of_an_older_version_is_read() -> None:
+def test_decode_entry_of_an_older_version_keeps_the_sentence() -> None:
     entry = LogEntry(1.0, EntryKind.NOTICE, "node_back", Message(text="back"))
-    told = orjson.loads(SharedEntry("1", "s", entry, None).encoded())
-    older = {name: told[name] for name in ("id", "session", "entry", "view")}
+    shared = orjson.loads(SharedEntry("1", "s", entry, None).encoded())
+    older = {name: shared[name] for name in ("id", "session", "entry", "view")}
     assert set(older["entry"]) == set(LogEntry._fields)
-    assert told_from(orjson.dumps(older)).entry.message.text == "back"
+    assert shared_entry_from(orjson.dumps(older)).entry.message.text == "back"
 
 
-def test_no_line() -> None:
+def test_view_from_none_is_none() -> None:
     assert view_from(None, None) is None

@@ -1,4 +1,4 @@
-"""What only a journal has to do that several nodes share: the same log in each file, whatever a node has missed."""
+"""The journal of a node: the same log in the file of every node, whatever a node has missed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,24 +14,24 @@ from statemachine.i18n.render import sentence
 from statemachine.journal.journal import BACKLOG_LIMIT
 from statemachine.journal.rows import attempt_row
 from tests.cluster.fake_store import FakeEngine
-from tests.cluster.nodes import Node, engine, line, new_id, running, settled
+from tests.cluster.nodes import Node, engine, make_view, new_id, running, settled
 from tests.cluster.virtual import in_virtual_time
 from tests.journal.samples import DISK_FULL, FragileStore, attempt, entry
 
 
 @asynccontextmanager
 async def two(shared: FakeEngine, folder: Path) -> AsyncIterator[tuple[Node, Node, list[tuple[str, int | None]]]]:
-    """Two nodes, and what the second is told."""
+    """Run two nodes; yield them with what the second publishes: message and number of each entry."""
     one, other = Node(shared, "one", folder), Node(shared, "two", folder, ("c",))
-    told: list[tuple[str, int | None]] = []
+    published: list[tuple[str, int | None]] = []
     async with running(one, other):
-        other.listener.on_entry = lambda heard: told.append((sentence(heard.message), heard.seq))
-        yield one, other, told
+        other.listener.on_entry = lambda received: published.append((sentence(received.message), received.seq))
+        yield one, other, published
 
 
 def append(node: Node, *messages: str) -> None:
     for message in messages:
-        node.node.journal.append(entry(message), None, line("a", State.COLD))
+        node.node.journal.append(entry(message), None, make_view("a", State.COLD))
 
 
 def in_file(node: Node) -> list[str]:
@@ -39,35 +39,35 @@ def in_file(node: Node) -> list[str]:
 
 
 @in_virtual_time
-async def test_every_node_has_the_same_and_is_told_once(tmp_path: Path) -> None:
-    async with two(engine(), tmp_path) as (one, other, told):
+async def test_append_is_copied_and_published_once_on_each_node(tmp_path: Path) -> None:
+    async with two(engine(), tmp_path) as (one, other, published):
         append(one, *"abc")
         await settled()
         append(other, "d")
         await settled()
         assert in_file(one) == in_file(other) == [*"abcd"]
-        assert told == [("a", 1), ("b", 2), ("c", 3), ("d", 4)]
+        assert published == [("a", 1), ("b", 2), ("c", 3), ("d", 4)]
 
 
 @in_virtual_time
-async def test_who_joins_copies_what_was_and_is_told_only_what_comes(tmp_path: Path) -> None:
+async def test_join_copies_old_entries_without_publishing_them(tmp_path: Path) -> None:
     shared = engine()
     for number in range(2 * BACKLOG_LIMIT):
-        said = SharedEntry(new_id(), "s", entry(str(number)), None)
-        shared.append(said.encoded(), said.id)
-    async with two(shared, tmp_path) as (one, other, told):
+        shared_entry = SharedEntry(new_id(), "s", entry(str(number)), None)
+        shared.append(shared_entry.encoded(), shared_entry.id)
+    async with two(shared, tmp_path) as (one, other, published):
         await settled()
         append(one, "news")
         await settled()
         assert in_file(other) == [*map(str, range(2 * BACKLOG_LIMIT)), "news"]
-        assert told == [("news", 2 * BACKLOG_LIMIT + 1)]
+        assert published == [("news", 2 * BACKLOG_LIMIT + 1)]
         assert other.node.journal.dropped == 0
 
 
 @in_virtual_time
-async def test_a_slow_file_loses_nothing(tmp_path: Path) -> None:
+async def test_copy_slow_file_loses_nothing(tmp_path: Path) -> None:
     shared = engine()
-    async with two(shared, tmp_path) as (_, other, told):
+    async with two(shared, tmp_path) as (_, other, published):
         fast = other.copy._run
 
         async def slow(call):  # type: ignore[no-untyped-def]
@@ -76,16 +76,16 @@ async def test_a_slow_file_loses_nothing(tmp_path: Path) -> None:
 
         other.copy._run = slow
         for number in range(BACKLOG_LIMIT + 2_000):
-            said = SharedEntry(new_id(), "s", entry(str(number)), None)
-            shared.append(said.encoded(), said.id)
+            shared_entry = SharedEntry(new_id(), "s", entry(str(number)), None)
+            shared.append(shared_entry.encoded(), shared_entry.id)
         await asyncio.sleep(60)
-        assert len(in_file(other)) == len(told) == BACKLOG_LIMIT + 2_000
+        assert len(in_file(other)) == len(published) == BACKLOG_LIMIT + 2_000
         assert other.node.journal.dropped == 0
 
 
 @in_virtual_time
-async def test_what_a_bad_disk_has_missed_is_copied_later_and_not_told_again(tmp_path: Path) -> None:
-    async with two(engine(), tmp_path) as (one, other, told):
+async def test_copy_after_disk_failure_catches_up_unpublished(tmp_path: Path) -> None:
+    async with two(engine(), tmp_path) as (one, other, published):
         append(one, "before")
         await settled()
         other.file.broken = DISK_FULL
@@ -98,29 +98,29 @@ async def test_what_a_bad_disk_has_missed_is_copied_later_and_not_told_again(tmp
         append(one, "after")
         await settled()
         assert in_file(other) == in_file(one) == ["before", *"abcdef", "after"]
-        assert told == [("before", 1), *((name, None) for name in "abcdef"), ("after", 8)]
+        assert published == [("before", 1), *((name, None) for name in "abcdef"), ("after", 8)]
 
 
 @in_virtual_time
-async def test_a_part_that_failed_begins_anew_and_doubles_nothing(tmp_path: Path) -> None:
-    async with two(engine(), tmp_path) as (one, other, told):
+async def test_run_after_an_exception_continues_without_repeats(tmp_path: Path) -> None:
+    async with two(engine(), tmp_path) as (one, other, published):
         append(one, *"abc")
         await settled()
-        take = other.node.journal._take
+        on_entry = other.node.journal._on_entry
 
         def fail_once(kept: object) -> None:
-            other.node.journal._take = take  # type: ignore[method-assign]
-            raise RuntimeError("a fault of ours")
+            other.node.journal._on_entry = on_entry  # type: ignore[method-assign]
+            raise RuntimeError("injected")
 
-        other.node.journal._take = fail_once  # type: ignore[method-assign]
+        other.node.journal._on_entry = fail_once  # type: ignore[method-assign]
         append(one, *"def")
         await settled()
         assert in_file(other) == [*"abcdef"]
-        assert told == [(name, number) for number, name in enumerate("abcdef", start=1)]
+        assert published == [(name, number) for number, name in enumerate("abcdef", start=1)]
 
 
 @in_virtual_time
-async def test_what_is_not_understood_is_left_out(tmp_path: Path) -> None:
+async def test_copy_unreadable_entries_are_skipped(tmp_path: Path) -> None:
     shared = engine()
     async with two(shared, tmp_path) as (one, other, _):
         for number, garbage in enumerate([b"", b"[]", b"{}", b"7", b'{"id": 1, "session": 2, "entry": 3, "view": 4}']):
@@ -131,10 +131,10 @@ async def test_what_is_not_understood_is_left_out(tmp_path: Path) -> None:
 
 
 @in_virtual_time
-async def test_entries_in_doubt_are_not_doubled(tmp_path: Path) -> None:
+async def test_append_in_doubt_is_not_repeated(tmp_path: Path) -> None:
     shared = engine()
     shared.in_doubt = lambda: True
-    async with two(shared, tmp_path) as (one, other, told):
+    async with two(shared, tmp_path) as (one, other, published):
         for round_number in range(5):
             shared.cut("one")
             append(one, f"a{round_number}", f"b{round_number}")
@@ -144,11 +144,11 @@ async def test_entries_in_doubt_are_not_doubled(tmp_path: Path) -> None:
             await settled()
         names = [f"{letter}{number}" for number in range(5) for letter in "ab"]
         assert in_file(one) == in_file(other) == names
-        assert [message for message, _ in told] == names
+        assert [message for message, _ in published] == names
 
 
 @in_virtual_time
-async def test_what_was_said_last_is_kept_before_a_node_leaves(tmp_path: Path) -> None:
+async def test_leave_sends_the_last_entries(tmp_path: Path) -> None:
     async with two(engine(), tmp_path) as (one, other, _):
         append(one, *map(str, range(50)))
         await one.leave()
@@ -157,9 +157,9 @@ async def test_what_was_said_last_is_kept_before_a_node_leaves(tmp_path: Path) -
 
 
 @in_virtual_time
-async def test_the_outbox_is_bounded_while_nobody_answers(tmp_path: Path) -> None:
+async def test_append_while_cut_off_drops_beyond_the_limit(tmp_path: Path) -> None:
     shared = engine()
-    async with two(shared, tmp_path) as (one, _, _told):
+    async with two(shared, tmp_path) as (one, _, _published):
         shared.cut("one")
         append(one, *map(str, range(QUEUE_LIMIT + 10)))
         await settled()
@@ -168,13 +168,13 @@ async def test_the_outbox_is_bounded_while_nobody_answers(tmp_path: Path) -> Non
 
 
 @in_virtual_time
-async def test_other_nodes_attempts_are_shown_and_written_once(tmp_path: Path) -> None:
+async def test_attempts_of_other_nodes_are_copied_once(tmp_path: Path) -> None:
     async with two(engine(), tmp_path) as (one, other, _):
         await one.node.journal.append_durably(attempt("p1", server="a"))
         await settled()
         writes = other.file.writes
         for number in range(10):
-            view = line("a", State.COLD, 100.0 + number)
+            view = make_view("a", State.COLD, 100.0 + number)
             one.node.journal.append(None, None, view)
             await settled()
         (shown,) = other.file.newest_attempts("a", 9)
@@ -183,32 +183,31 @@ async def test_other_nodes_attempts_are_shown_and_written_once(tmp_path: Path) -
 
 
 @in_virtual_time
-async def test_many_attempts_at_once_drop_no_entries(tmp_path: Path) -> None:
+async def test_attempts_of_many_servers_drop_no_entries(tmp_path: Path) -> None:
     shared = engine()
     for number in range(BACKLOG_LIMIT + 500):
         row = attempt_row(attempt(f"p{number}", server=f"s{number}"))
         shared.put(Dataset.SERVERS, f"s{number}", Record("s", "n", row).encoded(), 0)
-    async with two(shared, tmp_path) as (_, other, _told):
+    async with two(shared, tmp_path) as (_, other, _published):
         await asyncio.sleep(30)
         assert other.node.journal.dropped == 0
         assert len(other.file.newest_attempts(f"s{BACKLOG_LIMIT + 499}", 1)) == 1
 
 
 @in_virtual_time
-async def test_a_file_that_cannot_be_opened_keeps_nobody_from_being_told(tmp_path: Path) -> None:
+async def test_open_failing_file_still_publishes(tmp_path: Path) -> None:
     shared = engine()
     one, other = Node(shared, "one", tmp_path), Node(shared, "two", tmp_path, ("c",))
     other.open_file = _fail
-    told: list[LogEntry] = []
-    other.listener.on_entry = told.append
+    published: list[LogEntry] = []
+    other.listener.on_entry = published.append
     async with running(one):
-        start = asyncio.ensure_future(other.node.journal.open())
-        await start
+        await other.node.journal.open()
         running_other = asyncio.ensure_future(other.node.run())
         await settled()
         append(one, "news")
         await settled()
-        assert [(sentence(heard.message), heard.seq) for heard in told] == [("news", None)]
+        assert [(sentence(received.message), received.seq) for received in published] == [("news", None)]
         other.open_file = lambda: other.file
         await settled()
         assert in_file(other) == ["news"]

@@ -9,7 +9,7 @@ from campaigns.simulation.cluster.node import SimNode
 from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.rules import IN_FLIGHT
 from statemachine.cluster.permits import LEDGER
-from statemachine.cluster.records import told_from
+from statemachine.cluster.records import shared_entry_from
 from statemachine.cluster.store import Dataset
 
 Row = tuple[int, str | None, str | None]
@@ -46,6 +46,6 @@ def log_of(engine: WatchedEngine) -> list[Row]:
     """Number, server and state of each entry of the log that all share."""
     rows = []
     for kept in engine.datasets[Dataset.LOG].log:
-        entry = told_from(kept.value).entry
+        entry = shared_entry_from(kept.value).entry
         rows.append((kept.revision, entry.server, entry.dest.value if entry.dest else None))
     return rows

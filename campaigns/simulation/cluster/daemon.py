@@ -88,7 +88,7 @@ class NodeDaemon:
             ownership=node.ownership,
         )
         self.fleet = Fleet(LoadedConfig(settings, resolve_servers(settings), workflows()), ports)
-        self._operator = ForwardingOperator(store, node.ownership, invariants.node, self.fleet, node.bus.shows)
+        self._operator = ForwardingOperator(store, node.ownership, invariants.node, self.fleet, node.bus.has_server)
         self._running: asyncio.Task[None] | None = None
 
     @property

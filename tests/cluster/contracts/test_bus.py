@@ -1,4 +1,4 @@
-"""Who is told: a reader of a daemon's bus hears what happens, whether it happens there or on another node."""
+"""The contract of a bus: subscribers receive events of a single daemon, of their node and of another node."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -19,81 +19,81 @@ from statemachine.publish.message import StreamMessage, Topic
 from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.transition_log import TransitionLog
-from tests.cluster.nodes import Node, engine, line, running, settled
+from tests.cluster.nodes import Node, engine, make_view, running, settled
 from tests.cluster.virtual import in_virtual_time
 from tests.journal.samples import FragileStore, at_once, entry
 
 
 @dataclass
-class Stage:
-    """What happens does so through `journal` and `written`; it is read at `bus` and seen in `snapshot`."""
+class Buses:
+    """The writer's journal, bus and snapshot; the reader's bus and snapshot."""
 
     journal: JournalPort
-    written: Bus
-    writers: Snapshot
+    writer_bus: Bus
+    writer_snapshot: Snapshot
     bus: Bus
     snapshot: Snapshot
 
-    def happen(self, state: State, since: float, server: str = "a") -> None:
+    def append(self, state: State, since: float, server: str = "a") -> None:
         message = f"{state.value} since {since:g}"
-        view = line(server, state, since, message=verbatim(message))
+        view = make_view(server, state, since, message=verbatim(message))
         self.journal.append(entry(message, server=server, dest=state), None, view)
 
-    def go_on(self, view: ServerView) -> None:
-        """A frame has changed live figures."""
-        self.writers.put(view)
-        self.written.publish_live(view.name, lambda: view)
+    def publish_live(self, view: ServerView) -> None:
+        """Publish changed live values."""
+        self.writer_snapshot.put(view)
+        self.writer_bus.publish_live(view.name, lambda: view)
 
 
-async def heard(reader: Subscription) -> list[StreamMessage]:
+async def receive(reader: Subscription) -> list[StreamMessage]:
     await settled()
     async with asyncio.timeout(1):
         return await reader.take()
 
 
 @asynccontextmanager
-async def one_daemon(folder: Path) -> AsyncIterator[Stage]:
+async def one_daemon(folder: Path) -> AsyncIterator[Buses]:
     store, snapshot, bus = FragileStore(folder / "j.sqlite3"), Snapshot(), Bus()
     publisher = Publisher(snapshot, bus, TransitionLog())
     journal = Journal[ServerView](lambda: store, at_once, publisher.on_committed, lambda _: None)
     await journal.open()
     for server in ("a", "b"):
-        snapshot.put(line(server, State.UNKNOWN, 0.0))
-    yield Stage(journal, bus, snapshot, bus, snapshot)
+        snapshot.put(make_view(server, State.UNKNOWN, 0.0))
+    yield Buses(journal, bus, snapshot, bus, snapshot)
     await journal.close()
 
 
 @asynccontextmanager
-async def read_at_the_writer(folder: Path) -> AsyncIterator[Stage]:
+async def read_at_the_writer(folder: Path) -> AsyncIterator[Buses]:
     writer = Node(engine(), "writer", folder)
     async with running(writer):
         bus = writer.node.bus
-        yield Stage(writer.node.journal, bus, writer.snapshot, bus, writer.snapshot)
+        yield Buses(writer.node.journal, bus, writer.snapshot, bus, writer.snapshot)
 
 
 @asynccontextmanager
-async def read_elsewhere(folder: Path) -> AsyncIterator[Stage]:
-    """The reader's node has only a server of its own."""
+async def read_elsewhere(folder: Path) -> AsyncIterator[Buses]:
+    """The reader's node owns none of the servers."""
     shared = engine()
     writer, reader = Node(shared, "writer", folder), Node(shared, "reader", folder)
     reader.servers = ("c",)
     async with running(writer, reader):
-        yield Stage(writer.node.journal, writer.node.bus, writer.snapshot, reader.node.bus, reader.snapshot)
+        yield Buses(writer.node.journal, writer.node.bus, writer.snapshot, reader.node.bus, reader.snapshot)
 
 
 @pytest.fixture(params=[one_daemon, read_at_the_writer, read_elsewhere])
-def stage(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Stage]:
-    make: Callable[[Path], AbstractAsyncContextManager[Stage]] = request.param
+def buses(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Buses]:
+    make: Callable[[Path], AbstractAsyncContextManager[Buses]] = request.param
     return make(tmp_path)
 
 
 @in_virtual_time
-async def test_what_happened_is_told_in_order_and_once(stage: Stage) -> None:
-    reader = stage.bus.subscribe()
+async def test_subscribe_receives_transitions_once_in_order(buses: Buses) -> None:
+    reader = buses.bus.subscribe()
     for number, state in enumerate([State.CHECKING, State.COLD, State.LOADED], start=1):
-        stage.happen(state, 100.0 + number)
-    told = [one for one in await heard(reader) if one.topic is Topic.TRANSITION]
-    assert [(one.seq, one.server, one.state) for one in told] == [
+        buses.append(state, 100.0 + number)
+    received = [one for one in await receive(reader) if one.topic is Topic.TRANSITION]
+    assert [(one.seq, one.server, one.state) for one in received] == [
         (1, "a", State.CHECKING),
         (2, "a", State.COLD),
         (3, "a", State.LOADED),
@@ -101,72 +101,72 @@ async def test_what_happened_is_told_in_order_and_once(stage: Stage) -> None:
 
 
 @in_virtual_time
-async def test_whoever_is_told_sees_it_already(stage: Stage) -> None:
+async def test_listener_is_called_after_the_snapshot_changed(buses: Buses) -> None:
     seen: list[tuple[State | None, State]] = []
 
-    def look(message: StreamMessage) -> None:
-        view = stage.snapshot.get("a")
+    def record_states(message: StreamMessage) -> None:
+        view = buses.snapshot.get("a")
         assert view is not None
         seen.append((message.state, view.state))
 
-    stage.bus.add_listener(look)
-    stage.happen(State.CHECKING, 101.0)
+    buses.bus.add_listener(record_states)
+    buses.append(State.CHECKING, 101.0)
     await settled()
-    stage.happen(State.LOADED, 102.0)
+    buses.append(State.LOADED, 102.0)
     await settled()
     assert seen == [(State.CHECKING, State.CHECKING), (State.LOADED, State.LOADED)]
 
 
 @in_virtual_time
-async def test_live_figures_are_told_and_seen(stage: Stage) -> None:
-    stage.happen(State.WARMING, 101.0)
+async def test_publish_live_reaches_subscribers_and_snapshot(buses: Buses) -> None:
+    buses.append(State.WARMING, 101.0)
     await settled()
-    reader = stage.bus.subscribe()
-    stage.go_on(line("a", State.WARMING, 101.0, progress=0.5))
-    told = await heard(reader)
-    assert [one.server for one in told if one.topic is Topic.PROGRESS] == ["a"]
-    view = stage.snapshot.get("a")
+    reader = buses.bus.subscribe()
+    buses.publish_live(make_view("a", State.WARMING, 101.0, progress=0.5))
+    received = await receive(reader)
+    assert [one.server for one in received if one.topic is Topic.PROGRESS] == ["a"]
+    view = buses.snapshot.get("a")
     assert view is not None
     assert view.progress == 0.5
 
 
 @in_virtual_time
-async def test_what_is_known_stays_the_newest(stage: Stage) -> None:
-    """Live figures may come before the entry that they follow."""
-    stage.happen(State.CHECKING, 101.0)
-    stage.happen(State.WARMING, 102.0)
-    stage.go_on(line("a", State.WARMING, 102.0, progress=0.25))
+async def test_snapshot_keeps_the_newest_state(buses: Buses) -> None:
+    """Live values may arrive before the entry that they follow."""
+    buses.append(State.CHECKING, 101.0)
+    buses.append(State.WARMING, 102.0)
+    buses.publish_live(make_view("a", State.WARMING, 102.0, progress=0.25))
     await settled()
-    view = stage.snapshot.get("a")
+    view = buses.snapshot.get("a")
     assert view is not None
     assert view.state is State.WARMING
 
 
 @in_virtual_time
-async def test_a_clock_that_is_set_back_hides_nothing(stage: Stage) -> None:
-    stage.happen(State.LOADED, 5000.0)
+async def test_snapshot_clock_set_back_shows_the_new_state(buses: Buses) -> None:
+    buses.append(State.LOADED, 5000.0)
     await settled()
-    stage.happen(State.COLD, 1000.0)
+    buses.append(State.COLD, 1000.0)
     await settled()
-    view = stage.snapshot.get("a")
+    view = buses.snapshot.get("a")
     assert view is not None
     assert (view.state, view.since) == (State.COLD, 1000.0)
 
 
 @in_virtual_time
-async def test_a_reader_of_one_server_hears_of_that_one(stage: Stage) -> None:
-    reader = stage.bus.subscribe(LogFilter(servers=frozenset({"b"})))
-    stage.happen(State.COLD, 101.0, "a")
-    stage.happen(State.COLD, 101.0, "b")
-    assert {one.server for one in await heard(reader)} == {"b"}
+async def test_subscribe_with_filter_receives_only_that_server(buses: Buses) -> None:
+    reader = buses.bus.subscribe(LogFilter(servers=frozenset({"b"})))
+    buses.append(State.COLD, 101.0, "a")
+    buses.append(State.COLD, 101.0, "b")
+    assert {one.server for one in await receive(reader)} == {"b"}
 
 
 @in_virtual_time
-async def test_who_has_gone_hears_nothing_more(stage: Stage) -> None:
-    reader = stage.bus.subscribe()
-    stage.bus.unsubscribe(reader)
-    stage.happen(State.COLD, 101.0)
+async def test_unsubscribe_receives_nothing_more(buses: Buses) -> None:
+    reader = buses.bus.subscribe()
+    buses.bus.unsubscribe(reader)
+    buses.append(State.COLD, 101.0)
     await settled()
-    assert len(stage.bus) == 0
+    assert len(buses.bus) == 0
     with pytest.raises(TimeoutError):
-        await heard(reader)
+        await receive(reader)

@@ -50,7 +50,7 @@ async def direct(_: Path) -> AsyncIterator[Operators]:
 
 async def operator_of(node: Node) -> tuple[ForwardingOperator, FakeOperator]:
     fleet = FakeOperator(node.host.acquired)
-    operator = ForwardingOperator(node.store, node.node.ownership, node.name, fleet, node.node.bus.shows)
+    operator = ForwardingOperator(node.store, node.node.ownership, node.name, fleet, node.node.bus.has_server)
     await operator.listen()
     return operator, fleet
 

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 
-from statemachine.cluster.store import Batch, Dataset, Kept, SharedStore
+from statemachine.cluster.store import Batch, CutOffError, Dataset, Kept, SharedStore
 
 PATIENCE_S = 30.0
 POLL_S = 0.01
@@ -18,6 +18,15 @@ async def until(holds: Callable[[], bool]) -> float:
             await asyncio.sleep(POLL_S)
             slept += 1
     return slept * POLL_S
+
+
+async def append_with_retries(store: SharedStore, value: bytes, message_id: str) -> int:
+    """Append until it succeeds."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with suppress(CutOffError):
+                return await store.append(value, message_id)
+            await asyncio.sleep(POLL_S)
 
 
 class Follower:

@@ -19,23 +19,14 @@ from nats.errors import Error as NatsError
 
 from statemachine.cluster.nats import NatsOptions, connected
 from statemachine.cluster.nats.connection import Connection, cancel_all
-from statemachine.cluster.store import Batch, CutOffError, Dataset, Kept, SharedStore
-from tests.cluster.following import PATIENCE_S, POLL_S, following, until
+from statemachine.cluster.store import Batch, CutOffError, Dataset, Kept
+from tests.cluster.following import append_with_retries, following, until
 from tests.cluster.nats_rig import NatsRig, nats_rig
 from tests.comfyui.rig import free_port
 
 
 def options(rig: NatsRig, **others: Any) -> NatsOptions:
     return NatsOptions(urls=rig.urls, **{"replicas": 1, "timeout_s": 1.0, **others})
-
-
-async def append_with_retries(store: SharedStore, value: bytes, message_id: str) -> int:
-    """Append until it succeeds."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            with suppress(CutOffError):
-                return await store.append(value, message_id)
-            await asyncio.sleep(POLL_S)
 
 
 def test_import_without_nats_py_names_the_extra() -> None:

@@ -15,7 +15,7 @@ from statemachine.cluster.nats import NatsOptions, connected
 from statemachine.cluster.nats.layout import decode, encode
 from statemachine.cluster.store import Batch, ConflictError, CutOffError, Dataset, Kept, SharedStore
 from tests.cluster.fake_store import FakeEngine
-from tests.cluster.following import following, until
+from tests.cluster.following import append_with_retries, following, until
 from tests.cluster.nats_rig import nats_rig
 
 TIMEOUT_S = 1.0
@@ -167,7 +167,9 @@ async def test_follow_after_a_revision_skips_older_values(pair: StorePair) -> No
 async def test_follow_many_values_marks_only_the_last_batch_caught_up(pair: StorePair) -> None:
     values = [str(i).encode() for i in range(2000)]
     for start in range(0, len(values), 100):
-        await asyncio.gather(*(pair.a.append(value, value.decode()) for value in values[start : start + 100]))
+        await asyncio.gather(
+            *(append_with_retries(pair.a, value, value.decode()) for value in values[start : start + 100])
+        )
     async with following(pair.b, Dataset.LOG) as log:
         await log.until(lambda log: len(log.kept) == len(values))
     assert sorted(log.values) == sorted(values)

@@ -1,4 +1,4 @@
-"""Days of a fleet's life in virtual time: the real fleet over a seeded network, disk and set of servers.
+"""Days of a fleet in virtual time: the real fleet over a seeded network, disk and set of servers.
 
-Everything is passed in, nothing is patched; every step is judged by rules that know the whole truth.
+The invariants see both ends of every connection and are checked at every step.
 """

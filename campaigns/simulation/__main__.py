@@ -1,4 +1,4 @@
-"""`python -m campaigns.simulation [--cluster] --seeds N [--first S]`, or `--seed S --trace` to repeat one seed."""
+"""`python -m campaigns.simulation [--cluster] --seeds N`, or `--seed S --trace` to repeat one seed."""
 
 import argparse
 import multiprocessing
@@ -12,19 +12,19 @@ from functools import partial
 
 from campaigns.simulation.cluster.faults import ClusterFault
 from campaigns.simulation.cluster.planted_faults import PLANTED_FAULTS as CLUSTER_FAULTS
-from campaigns.simulation.cluster.planted_faults import hunt as hunt_in_cluster
-from campaigns.simulation.cluster.world import run_cluster_seed
+from campaigns.simulation.cluster.planted_faults import run_planted_fault as run_planted_cluster_fault
+from campaigns.simulation.cluster.simulation import run_cluster_seed
 from campaigns.simulation.faults import Fault
-from campaigns.simulation.planted_faults import PLANTED_FAULTS, hunt
-from campaigns.simulation.world import Result, run_seed
+from campaigns.simulation.planted_faults import PLANTED_FAULTS, run_planted_fault
+from campaigns.simulation.simulation import Result, run_seed
 
 HASH_SEED = "PYTHONHASHSEED"
 
 
 def main() -> int:
-    """Exit 0 where no rule was broken, 1 where one was."""
+    """Return 0 if no invariant was violated, else 1."""
     if os.environ.get(HASH_SEED) != "0":
-        # The order of sets decides which of two tasks comes first, so only with a fixed seed is a world repeatable.
+        # The iteration order of sets decides which task runs first, so a run repeats only with a fixed hash seed.
         os.execve(
             sys.executable,
             [sys.executable, "-m", "campaigns.simulation", *sys.argv[1:]],
@@ -32,7 +32,7 @@ def main() -> int:
         )
     options = _options()
     if options.planted_faults:
-        return _hunt(options)
+        return _run_planted_faults(options)
     started = time.monotonic()
     seeds = range(options.first, options.first + options.seeds) if options.seed is None else [options.seed]
     report = Report()
@@ -46,15 +46,17 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m campaigns.simulation", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=100, help="how many worlds")
-    parser.add_argument("--first", type=int, default=1, help="the first seed")
-    parser.add_argument("--seed", type=int, help="one world only")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes")
-    parser.add_argument("--trace", action="store_true", help="print everything that happened")
-    parser.add_argument("--cluster", action="store_true", help="clusters of three daemons instead of single ones")
-    parser.add_argument("--planted-faults", action="store_true", help="see whether planted faults are caught")
-    parser.add_argument("--stop-after", type=int, default=5, help="violations")
-    parser.add_argument("--without", type=_fault, action="append", default=[], metavar="FAULT", help="a fault to omit")
+    parser.add_argument("--seeds", type=int, default=100, help="number of runs")
+    parser.add_argument("--first", type=int, default=1, help="first seed")
+    parser.add_argument("--seed", type=int, help="run this seed only")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="number of processes")
+    parser.add_argument("--trace", action="store_true", help="print every event")
+    parser.add_argument("--cluster", action="store_true", help="simulate clusters of three daemons")
+    parser.add_argument("--planted-faults", action="store_true", help="check that each planted fault is caught")
+    parser.add_argument("--stop-after", type=int, default=5, help="stop after this number of violations")
+    parser.add_argument(
+        "--without", type=_fault, action="append", default=[], metavar="FAULT", help="omit this fault; may be repeated"
+    )
     return parser.parse_args()
 
 
@@ -62,20 +64,25 @@ def _fault(name: str) -> Fault | ClusterFault:
     return ClusterFault(name) if name in list(ClusterFault) else Fault(name)
 
 
-def _hunt(options: argparse.Namespace) -> int:
-    """One line for each planted fault; 1 where one survives."""
-    survivors = 0
-    hunting, planted_faults = (hunt_in_cluster, CLUSTER_FAULTS) if options.cluster else (hunt, PLANTED_FAULTS)
+def _run_planted_faults(options: argparse.Namespace) -> int:
+    """Print one line per planted fault; return 1 if one is not caught."""
+    missed = 0
+    if options.cluster:
+        run, count = run_planted_cluster_fault, len(CLUSTER_FAULTS)
+    else:
+        run, count = run_planted_fault, len(PLANTED_FAULTS)
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-        for name, result in pool.imap(hunting, range(len(planted_faults))):
-            survivors += result is None
-            print(f"{name}: " + ("SURVIVED" if result is None else f"caught in seed {result.seed}: {result.violation}"))
-    return 1 if survivors else 0
+        for name, result in pool.imap(run, range(count)):
+            missed += result is None
+            print(
+                f"{name}: " + ("NOT CAUGHT" if result is None else f"caught in seed {result.seed}: {result.violation}")
+            )
+    return 1 if missed else 0
 
 
 def _results(seeds: list[int], options: argparse.Namespace) -> Iterator[Result]:
-    live = run_cluster_seed if options.cluster else run_seed
-    run = partial(live, without=tuple(options.without), full_trace=options.trace)
+    run_one = run_cluster_seed if options.cluster else run_seed
+    run = partial(run_one, without=tuple(options.without), full_trace=options.trace)
     if len(seeds) == 1 or options.jobs == 1:
         yield from map(run, seeds)
         return
@@ -84,7 +91,7 @@ def _results(seeds: list[int], options: argparse.Namespace) -> Iterator[Result]:
 
 
 class Report:
-    """Adds up what came of the seeds."""
+    """Sum the results of all seeds."""
 
     def __init__(self) -> None:
         self.violations = 0
@@ -94,7 +101,7 @@ class Report:
         self._faults: Counter[StrEnum] = Counter()
 
     def add(self, result: Result, *, full: bool) -> None:
-        """Count one result; print it where a rule was broken."""
+        """Add one result; print it if it has a violation."""
         self._seeds += 1
         self._virtual_s += result.virtual_s
         self._warm_ups += result.warm_ups
@@ -106,7 +113,7 @@ class Report:
             print("\n".join(f"    {line}" for line in result.trace))
 
     def print(self, seconds: float) -> None:
-        """The sums."""
+        """Print the sums."""
         hours = self._virtual_s / 3600.0
         print(f"{self._seeds} seeds, {hours:,.0f} virtual hours in {seconds:.1f} s ({hours / seconds:,.0f} h/s)")
         print(f"{self._warm_ups:,} warm-ups posted; faults: {sum(self._faults.values()):,}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from loguru import logger
 from typing_extensions import override
 
-from campaigns.simulation.disk import Disk, InLoop, WatchedStore
+from campaigns.simulation.disk import Disk, InlineRunner, WatchedStore
 from campaigns.simulation.invariants import Invariants
 from campaigns.simulation.network import SimTransport
 from campaigns.simulation.scenario import workflows
@@ -36,7 +36,7 @@ from statemachine.settings import ServerConfig, Settings, resolve_servers
 
 
 class WatchedPublisher(Publisher):
-    """The real publisher; the invariants see first which server starts."""
+    """The real publisher, which first reports each started server to the invariants."""
 
     def __init__(self, invariants: Invariants, snapshot: Snapshot, bus: Bus) -> None:
         super().__init__(snapshot, bus, WatchedLog(invariants))
@@ -44,12 +44,12 @@ class WatchedPublisher(Publisher):
 
     @override
     def publish_current(self, config: ServerConfig, server: Server, detail: ServerDetail) -> None:
-        self._invariants.placed(config.name, server.state)
+        self._invariants.runner_started(config.name, server.state)
         super().publish_current(config, server, detail)
 
 
 class WatchedRecorder(Recorder):
-    """The real recorder; the invariants see each transition first."""
+    """The real recorder, which first reports each transition to the invariants."""
 
     def __init__(self, invariants: Invariants, journal: JournalPort, now: Callable[[], float]) -> None:
         super().__init__(journal, now)
@@ -62,7 +62,7 @@ class WatchedRecorder(Recorder):
 
 
 class WatchedLog(TransitionLog):
-    """The real log, the last that hears of an entry; the invariants see its number."""
+    """The real transition log, which first reports each entry's number to the invariants."""
 
     def __init__(self, invariants: Invariants) -> None:
         super().__init__()
@@ -70,33 +70,33 @@ class WatchedLog(TransitionLog):
 
     @override
     def write(self, entry: LogEntry) -> None:
-        self._invariants.told_entry(entry.seq, entry.server, entry.dest.value if entry.dest else None)
+        self._invariants.entry_published(entry.seq, entry.server, entry.dest.value if entry.dest else None)
         super().write(entry)
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The makers of what a planted fault may replace."""
+    """Factories of the parts that a planted fault may replace."""
 
     transport: Callable[[Wire, "SimDaemon"], Transport] = SimTransport
-    journal: Callable[[Callable[[], JournalStore], InLoop, OnCommitted, OnHealth], Journal[ServerView]] = Journal
+    journal: Callable[[Callable[[], JournalStore], InlineRunner, OnCommitted, OnHealth], Journal[ServerView]] = Journal
     permits: Callable[[Budget], Permits] = Permits
     fleet: Callable[[LoadedConfig, FleetPorts], Fleet] = Fleet
     settings: Callable[[Settings], Settings] = lambda settings: settings
 
 
-RIGHT = Parts()
-"""The parts that the composition root uses, as far as they can be used here."""
+REAL_PARTS = Parts()
+"""The parts that the daemon itself uses."""
 
 
 class SimDaemon:
-    """Born with `start`, killed by `crash`. `dead` is the moment of death: from then on nothing leaves it."""
+    """One daemon process. After `crash`, `dead` is set and the daemon sends nothing more."""
 
     def __init__(
         self,
         parts: Parts,
         settings: Settings,
-        world: Clock,
+        clock: Clock,
         disk: Disk,
         wires: Mapping[str, Wire],
         invariants: Invariants,
@@ -107,13 +107,13 @@ class SimDaemon:
         self._stores: list[WatchedStore] = []
         publisher = WatchedPublisher(invariants, Snapshot(), Bus())
         self._journal = journal = parts.journal(
-            self._open_store, InLoop(disk, self), publisher.on_committed, lambda _: None
+            self._open_store, InlineRunner(disk, self), publisher.on_committed, lambda _: None
         )
         limits = settings.limits
         ports = FleetPorts(
-            clock=world,
+            clock=clock,
             journal=journal,
-            recorder=WatchedRecorder(invariants, journal, world.now),
+            recorder=WatchedRecorder(invariants, journal, clock.now),
             permits=parts.permits(Budget(limits.max_warming, limits.max_warming_per_host)),
             publisher=publisher,
             transport_for=lambda config: parts.transport(wires[config.name], self),
@@ -122,12 +122,12 @@ class SimDaemon:
         self._starting: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Be born."""
+        """Start the daemon in the background."""
         self._invariants.daemon_started()
         self._starting = asyncio.get_running_loop().create_task(self._start())
 
     async def started(self) -> None:
-        """Until the fleet has been started: only then does the composition root reload."""
+        """Wait until the fleet has started; the real daemon reloads only after that."""
         assert self._starting is not None
         await asyncio.wait({self._starting})
 
@@ -136,7 +136,7 @@ class SimDaemon:
         return self._stores[-1]
 
     async def _start(self) -> None:
-        """A fleet that cannot start raises, which the composition root would report; here it is for the log's ear."""
+        """Start the fleet; log an exception, which the simulation reports as a violation."""
         try:
             await self._journal.open()
             await self.fleet.start()
@@ -144,7 +144,7 @@ class SimDaemon:
             logger.exception("the fleet cannot start")
 
     async def crash(self) -> None:
-        """Die at this instant, as by SIGKILL: what is not committed is lost, what has left is on its way."""
+        """End as by SIGKILL: uncommitted entries are lost, sent requests stay in transit."""
         self.dead = True
         if self._starting is not None:
             self._starting.cancel()

@@ -1,4 +1,4 @@
-"""The journal's disk: a real SQLite file, written on the loop's own thread, slow or full on request."""
+"""The journal's disk: a real SQLite file, written on the loop's thread, slow or full on request."""
 
 import asyncio
 import sqlite3
@@ -18,15 +18,15 @@ QUICK_S = 0.0005
 
 
 class DiskWatcher(Protocol):
-    """Hears of every attempt to write."""
+    """Receives each successful and each failed write."""
 
     def committed(self, batch: Sequence[Write], numbers: Sequence[int | None]) -> None: ...
 
-    def not_written(self) -> None: ...
+    def write_failed(self) -> None: ...
 
 
 class Disk:
-    """What lies beneath the journals of all lives of a daemon."""
+    """The disk below the journals of all runs of a daemon."""
 
     def __init__(self, path: Path, rng: Random, watcher: DiskWatcher) -> None:
         self.path, self.watcher = path, watcher
@@ -35,12 +35,12 @@ class Disk:
         self._rng = rng
 
     def pause(self) -> float:
-        """Seconds that half of a call takes."""
+        """Return the seconds that half of a call takes."""
         return QUICK_S + self.slow_s * self._rng.random()
 
 
 class WatchedStore(JournalStore):
-    """The real store on that disk."""
+    """The real store on a simulated disk."""
 
     def __init__(self, disk: Disk) -> None:
         super().__init__(disk.path)
@@ -48,26 +48,25 @@ class WatchedStore(JournalStore):
 
     @override
     def write(self, batch: Sequence[Write]) -> list[int | None]:
-        """See JournalStore."""
         if self._disk.full:
-            self._disk.watcher.not_written()
+            self._disk.watcher.write_failed()
             raise sqlite3.OperationalError("database or disk is full")
         numbers = super().write(batch)
         self._disk.watcher.committed(batch, numbers)
         return numbers
 
 
-class InLoop:
-    """The journal's `Runner`: no thread. After the death of its life nothing is carried out any more."""
+class InlineRunner:
+    """The journal's runner without a thread. After the daemon's crash it runs no more calls."""
 
     def __init__(self, disk: Disk, daemon: Daemon) -> None:
         self._disk, self._daemon = disk, daemon
 
     def __call__(self, call: Callable[[], T]) -> Awaitable[T]:
-        """Somewhere within the time that it takes, the call is carried out."""
-        return self._carry_out(call)
+        """Run the call in the middle of its simulated duration."""
+        return self._run(call)
 
-    async def _carry_out(self, call: Callable[[], T]) -> T:
+    async def _run(self, call: Callable[[], T]) -> T:
         await asyncio.sleep(self._disk.pause())
         if self._daemon.dead:
             raise asyncio.CancelledError

@@ -1,4 +1,4 @@
-"""What can go wrong, how often in one world, and how often it did."""
+"""The kinds of faults, their rates and their counts in one run."""
 
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -7,7 +7,7 @@ from random import Random
 
 
 class Fault(StrEnum):
-    """Every kind of adversity. The value names it on the command line and in the report."""
+    """One kind of fault. The value is its name on the command line and in the report."""
 
     REQUEST_LOST = "request_lost"
     ANSWER_LOST = "answer_lost"
@@ -69,15 +69,15 @@ ACTION_WEIGHTS = {
 
 
 class Dice:
-    """Picks at most one of several faults with one number, by the rates of one world."""
+    """Pick at most one of several faults with one random number."""
 
     def __init__(self, rates: dict[Fault, float], faults: "Faults") -> None:
         self._rates = list(rates.items())
         self._total = sum(rates.values())
         self._faults = faults
 
-    def throw(self) -> Fault | None:
-        """The fault that happens now, counted; mostly None."""
+    def roll(self) -> Fault | None:
+        """Return the fault that happens now and count it; usually None."""
         faults = self._faults
         if not faults.active or (left := faults.random()) >= self._total:
             return None
@@ -90,7 +90,7 @@ class Dice:
 
 
 class Faults:
-    """The adversity of one world: each kind has its own rate, and some are absent altogether."""
+    """The faults of one run. Each kind has a random rate, which may be 0."""
 
     def __init__(self, rng: Random, without: Collection[StrEnum] = ()) -> None:
         self.active = True
@@ -100,11 +100,11 @@ class Faults:
         self._scale = {fault: 0.0 if fault in without else scale for fault, scale in drawn.items()}
 
     def dice(self, rates: dict[Fault, float], quality: float) -> Dice:
-        """Dice for one server; a `quality` of 0 is a perfect connection, 1 an ordinary one."""
+        """Return the dice of one server. `quality` 0 is a perfect connection, 1 an ordinary one."""
         return Dice({fault: rate * self._scale[fault] * quality for fault, rate in rates.items()}, self)
 
     def actions(self) -> tuple[Sequence[StrEnum], Sequence[float]]:
-        """The adversity that comes by itself, with weights."""
+        """Return the kinds of random actions and their weights."""
         weights = {fault: weight * self._scale[fault] for fault, weight in ACTION_WEIGHTS.items()}
         kept = {fault: weight for fault, weight in weights.items() if weight}
         return list(kept), list(kept.values())

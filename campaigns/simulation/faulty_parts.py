@@ -1,4 +1,4 @@
-"""Parts that are wrong in one way each, to be handed to a daemon (see planted_faults.py)."""
+"""Parts of a daemon with one fault each (see planted_faults.py)."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -30,69 +30,69 @@ from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from statemachine.settings import ServerConfig, Settings
 
-Answer = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
+Outcome = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
 
 
-def with_desks(change: Callable[[ServerContext], None]) -> Parts:
-    """A fleet each of whose desks is changed before it starts."""
+def with_contexts(change: Callable[[ServerContext], None]) -> Parts:
+    """Return parts whose fleet changes the context of each server before its task starts."""
 
     class Changed(Fleet):
         @override
         def _new_task(self, config: ServerConfig, server: Server) -> ServerTask:
-            runner = super()._new_task(config, server)
-            change(runner.context)
-            return runner
+            task = super()._new_task(config, server)
+            change(task.context)
+            return task
 
     return Parts(fleet=Changed)
 
 
 def with_client(client: type[ComfyClient]) -> Parts:
-    """Desks whose duties have another client (the check keeps the right one)."""
+    """Return parts with this client; the cache check keeps the real one."""
 
-    def change(desk: ServerContext) -> None:
-        desk.client = client(desk.transport)
+    def change(context: ServerContext) -> None:
+        context.client = client(context.transport)
 
-    return with_desks(change)
+    return with_contexts(change)
 
 
 def with_check(faulty: Callable[[ServerContext, CheckResult], CheckResult]) -> Parts:
-    """Desks whose check says something else than the right one."""
+    """Return parts whose cache check replaces each result."""
 
-    class WrongCheck(CacheCheck):
-        desk: ServerContext
-        right: CacheCheck
+    class FaultyCheck(CacheCheck):
+        context: ServerContext
+        real: CacheCheck
 
         @override
         async def ask(self, epoch: int) -> CheckResult:
-            return faulty(self.desk, await self.right.ask(epoch))
+            return faulty(self.context, await self.real.ask(epoch))
 
-    def change(desk: ServerContext) -> None:
-        check = WrongCheck(desk.client, (), "/", [])
-        check.desk, check.right, desk.check = desk, desk.check, check
+    def change(context: ServerContext) -> None:
+        check = FaultyCheck(context.client, (), "/", [])
+        check.context, check.real, context.check = context, context.check, check
 
-    return with_desks(change)
+    return with_contexts(change)
 
 
 def with_mailbox(through: Callable[[ServerContext, events.Event], Sequence[events.Event]]) -> Parts:
-    """Desks whose reports are changed before they reach the machine."""
+    """Return parts whose events are replaced before they reach the machine."""
 
-    def change(desk: ServerContext) -> None:
-        deliver = desk.post
+    def change(context: ServerContext) -> None:
+        deliver = context.post
 
         def post(event: events.Event) -> None:
-            for one in through(desk, event):
+            for one in through(context, event):
                 deliver(one)
 
-        desk.post = post
+        context.post = post
 
-    return with_desks(change)
+    return with_contexts(change)
 
 
-# Wrong transports
+# Transports
 
 
 class SameClientId(SimTransport):
-    """Every connection uses one client id."""
+    """Use the same client id for every connection."""
 
     @override
     async def connect(self, client_id: str) -> SimSocket:
@@ -100,7 +100,7 @@ class SameClientId(SimTransport):
 
 
 class WrongRoute(SimTransport):
-    """The workflow goes to the route of the queue."""
+    """Post the workflow to /queue."""
 
     @override
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
@@ -108,7 +108,7 @@ class WrongRoute(SimTransport):
 
 
 class ChecksAtRandom(SimTransport):
-    """While a queue is looked at, the check is asked as well."""
+    """Request the check with each look at the queue."""
 
     @override
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
@@ -117,42 +117,42 @@ class ChecksAtRandom(SimTransport):
         return await super().request(method, path, body, accept)
 
 
-# Wrong clients
+# Clients
 
 
-class Resending(ComfyClient):
-    """A POST without an answer is simply sent again."""
+class ResendsUnanswered(ComfyClient):
+    """Send a POST without a reply again."""
 
     @override
-    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool) -> Answer:
+    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool) -> Outcome:
         try:
             return await super().submit(graph, marker, client_id, front=front)
         except NotAnsweringError:
             return await super().submit(graph, marker, client_id, front=front)
 
 
-class Credulous(ComfyClient):
-    """Whatever the server answers to a POST, it is taken as accepted."""
+class AcceptsAnyReply(ComfyClient):
+    """Accept any reply to a POST."""
 
     @override
-    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool) -> Answer:
-        answer = await super().submit(graph, marker, client_id, front=front)
-        if isinstance(answer, events.SubmissionUnanswered):
+    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool) -> Outcome:
+        outcome = await super().submit(graph, marker, client_id, front=front)
+        if isinstance(outcome, events.SubmissionUnanswered):
             return events.PromptAccepted(marker.attempt, marker.attempt, Source.REPLY)
-        return answer
+        return outcome
 
 
-class Ruthless(ComfyClient):
-    """Makes room by interrupting whatever runs."""
+class InterruptsUsers(ComfyClient):
+    """Interrupt the running prompt before each submission."""
 
     @override
-    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool) -> Answer:
+    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool) -> Outcome:
         await self._transport.request("POST", "/interrupt", b"{}")
         return await super().submit(graph, marker, client_id, front=front)
 
 
-class NoInterrupts(ComfyClient):
-    """An entry of history that reads "error" is a failure, also where somebody interrupted the prompt."""
+class ReportsInterruptAsFailure(ComfyClient):
+    """Report an interrupted prompt as failed because its status in history is "error"."""
 
     @override
     async def history_entry(self, prompt_id: str) -> HistoryEntry | None:
@@ -164,7 +164,7 @@ class NoInterrupts(ComfyClient):
 
 
 class EmptyQueues(ComfyClient):
-    """Every queue seems empty."""
+    """Report every queue as empty."""
 
     @override
     async def queue_remaining(self) -> int:
@@ -172,101 +172,101 @@ class EmptyQueues(ComfyClient):
         return 0
 
 
-# Wrong journals and permits
+# Journals and permits
 
 
 class WritesLater(Journal[ServerView]):
-    """The attempt is written after its POST."""
+    """Write the attempt after its POST."""
 
     @override
     async def append_durably(self, attempt: Attempt) -> None:
         asyncio.get_running_loop().call_later(0.5, self.append, None, attempt)
 
 
-class Forgetful(Journal[ServerView]):
-    """What was in flight before a crash is forgotten."""
+class LosesOpenAttempts(Journal[ServerView]):
+    """Lose the open attempts at a restart."""
 
     @override
     async def with_store(self, call: Callable[[JournalStore], Any]) -> Any:
         return [] if call is JournalStore.open_attempts else await super().with_store(call)
 
 
-class Leaking(Permits):
-    """A permit is never given back."""
+class LeaksPermits(Permits):
+    """Never release a permit."""
 
     @override
     def release(self, server: str) -> None:
         pass
 
 
-class Generous(Permits):
-    """Whoever asks gets a permit."""
+class IgnoresBudget(Permits):
+    """Grant every permit at once."""
 
     @override
     async def acquire(self, server: str, host: str) -> None:
         pass
 
 
-# Wrong reports and answers
+# Events, check results and settings
 
 
-def believes_success(desk: ServerContext, event: events.Event) -> Sequence[events.Event]:
-    """The end of our prompt is taken for a check's answer."""
+def trusts_success(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
+    """Treat the success of a prompt as a check that found everything cached."""
     if isinstance(event, events.PromptSucceeded):
-        return event, events.CheckAnswered("text", (), (), auto_executing=False, epoch=desk.server.epoch + 1)
+        return event, events.CheckAnswered("text", (), (), auto_executing=False, epoch=context.server.epoch + 1)
     return (event,)
 
 
 def without(*kinds: type) -> Callable[[ServerContext, events.Event], Sequence[events.Event]]:
-    """Reports of these kinds are lost."""
+    """Drop events of these kinds."""
     return lambda _, event: () if isinstance(event, kinds) else (event,)
 
 
-def takes_all_for_its_own(desk: ServerContext, event: events.Event) -> Sequence[events.Event]:
-    """A foreign prompt's success counts as ours."""
-    attempt = desk.server.open_attempt
+def claims_foreign_success(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
+    """Treat the success of a foreign prompt as that of the open attempt."""
+    attempt = context.server.open_attempt
     if isinstance(event, events.PromptSucceeded) and attempt is not None:
         return (replace(event, prompt_id=attempt.prompt_id),)
     return (event,)
 
 
-def ignores_epoch(desk: ServerContext, result: CheckResult) -> CheckResult:
-    """An answer counts, however old its question is."""
+def ignores_epoch(context: ServerContext, result: CheckResult) -> CheckResult:
+    """Accept results of checks that started before the last change."""
     if isinstance(result.event, events.CheckAnswered):
-        return replace(result, event=replace(result.event, epoch=desk.server.epoch))
+        return replace(result, event=replace(result.event, epoch=context.server.epoch))
     return result
 
 
-def cold_when_unsure(desk: ServerContext, result: CheckResult) -> CheckResult:
-    """What is not understood is cold."""
+def unusable_is_cold(context: ServerContext, result: CheckResult) -> CheckResult:
+    """Treat an unusable check result as cold."""
     if isinstance(result.event, events.CheckUnusable):
-        needed = tuple(desk.workflows)
-        return replace(result, event=events.CheckAnswered("text", ("?",), needed, False, desk.server.epoch))
+        needed = tuple(context.workflows)
+        return replace(result, event=events.CheckAnswered("text", ("?",), needed, False, context.server.epoch))
     return result
 
 
-def always_cached(desk: ServerContext, result: CheckResult) -> CheckResult:
-    """Every server seems loaded."""
-    return replace(result, event=events.CheckAnswered("text", (), (), False, desk.server.epoch))
+def always_cached(context: ServerContext, result: CheckResult) -> CheckResult:
+    """Report every server as loaded."""
+    return replace(result, event=events.CheckAnswered("text", (), (), False, context.server.epoch))
 
 
-def impatient(settings: Settings) -> Settings:
-    """Absent is lost, at once."""
+def no_lost_grace(settings: Settings) -> Settings:
+    """Treat an absent prompt as lost immediately."""
     return settings.model_copy(update={"timing": settings.timing.model_copy(update={"lost_grace_s": 0.0})})
 
 
-def inconsiderate(settings: Settings) -> Settings:
-    """Users are not waited for."""
+def no_busy_wait(settings: Settings) -> Settings:
+    """Do not wait for a busy queue to drain."""
     return settings.model_copy(update={"timing": settings.timing.model_copy(update={"busy_wait_s": 0.0})})
 
 
-# Wrong tables and functions
+# Functions
 
 
 def no_backoff(tries: int, base_s: float, limit_s: float, uniform: Uniform) -> float:
-    """Every try counts as the first."""
+    """Use the first delay for every try."""
     return backoff(min(tries, 1), base_s, limit_s, uniform)
 
 
 async def never_found(*_: object) -> None:
-    """Nothing is looked up: the prompt is absent."""
+    """Report the prompt as absent without a request."""

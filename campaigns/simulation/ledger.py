@@ -1,4 +1,4 @@
-"""What the invariants record about one server, and about a fleet that several daemons share."""
+"""The state that the invariants keep about one server and about a shared fleet."""
 
 import asyncio
 from collections import deque
@@ -21,17 +21,17 @@ class SharedLedger:
     posted: set[str] = field(default_factory=set)
     client_ids: set[str] = field(default_factory=set)
     submission: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set for a moment whenever a prompt is about to be written down, and when it is posted."""
+    """Set briefly when a prompt is about to be stored and when it is posted."""
 
-    def hear(self, record: Record) -> None:
-        """The record of a server is kept by those who share it, and with it an attempt."""
+    def record_written(self, record: Record) -> None:
+        """Count the attempt in a shared server record as committed."""
         if record.attempt is not None:
             self.committed.add(str(record.attempt[0]))
 
 
 @dataclass
 class ServerLedger:
-    """What is known of one server. Ticks count everything that passes; `_at` is loop time."""
+    """The state of one server. Integers without a unit are ticks, which count events; `_at` is loop time."""
 
     plan: Plan
     wire: Wire
@@ -39,32 +39,32 @@ class ServerLedger:
     link: str | None = None
     was_linked: bool = False
     remaining: int | None = None
-    own_falls: int = 0
-    evidence: int = 0
+    own_decreases: int = 0
+    last_change: int = 0
     verdicts: dict[str, tuple[int, bool]] = field(default_factory=dict)
     missing: int = 0
     missing_at: float = -1e9
     unusable: int = 0
     missing_since: float | None = None
     loaded: int = 0
-    told_auto: bool = False
+    auto_executing: bool = False
     companion: tuple[str, int | None] | None = None
     failures: int = 0
     last_queue: int = 0
     moved_at: float = 0.0
     recovered_at: float = -1e9
     prompt: str = ""
-    proofs: dict[str, set[str]] = field(default_factory=dict)
+    confirmed: dict[str, set[str]] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     dials: deque[float] = field(default_factory=deque)
     requests: deque[float] = field(default_factory=deque)
     reached: set[Reason] = field(default_factory=set)
 
     def reset(self, at: float) -> None:
-        """A new runner, which knows of what was only what the journal or its predecessor's memory hands on."""
-        self.link, self.remaining, self.own_falls, self.told_auto, self.failures = None, None, 0, False, 0
+        """Forget what a new server task does not know."""
+        self.link, self.remaining, self.own_decreases, self.auto_executing, self.failures = None, None, 0, False, 0
         self.missing_since, self.moved_at, self.was_linked = None, at, False
-        self.node_cursor = None
+        self.companion = None
         self.verdicts.clear()
         self.dials.clear()
         self.requests.clear()
@@ -77,8 +77,10 @@ def _items_of_ours(ledger: ServerLedger) -> list[Item]:
 
 
 def workflows_of_ours(ledger: ServerLedger) -> list[str]:
+    """Return the workflow of each of the daemon's prompts in the server's queue."""
     return [str(item.extra_data["comfywarm"]["workflow"]) for item in _items_of_ours(ledger)]
 
 
 def prompts_of_ours(ledger: ServerLedger) -> list[str]:
+    """Return the id of each of the daemon's prompts in the server's queue."""
     return [item.prompt_id for item in _items_of_ours(ledger)]

@@ -1,6 +1,6 @@
-"""An event loop whose clock jumps to the next timer as soon as nothing is ready: an hour of waiting takes no time.
+"""An event loop whose clock jumps to the next timer when no callback is ready.
 
-`looptime` does the same on top of a real selector; this one never enters the kernel, and days pass by the thousand.
+`looptime` does the same on top of a real selector. This loop makes no system calls and is therefore faster.
 """
 
 import asyncio
@@ -11,12 +11,12 @@ from typing import Any
 from typing_extensions import override
 
 
-class NothingToDoError(Exception):
-    """Every task waits for something that no timer will bring."""
+class DeadlockError(Exception):
+    """No task is ready and no timer is set."""
 
 
 class VirtualSelector(selectors.BaseSelector):
-    """Waiting for files advances the clock instead."""
+    """A selector that advances the clock instead of waiting for files."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -24,32 +24,29 @@ class VirtualSelector(selectors.BaseSelector):
 
     @override
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        """The loop registers its own pipe, which nobody writes to."""
         key = selectors.SelectorKey(fileobj, fileobj if isinstance(fileobj, int) else fileobj.fileno(), events, data)
         self._keys[fileobj] = key
         return key
 
     @override
     def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        """As a selector's."""
         return self._keys.pop(fileobj)
 
     @override
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Let `timeout` seconds pass."""
+        """Advance the clock by `timeout` seconds."""
         if timeout is None:
-            raise NothingToDoError
+            raise DeadlockError
         self.now += timeout
         return []
 
     @override
     def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        """As a selector's."""
         return self._keys
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Its time begins at 0 and costs nothing."""
+    """An event loop in virtual time, which starts at 0."""
 
     def __init__(self) -> None:
         self._virtual = VirtualSelector()
@@ -57,5 +54,5 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     @override
     def time(self) -> float:
-        """Seconds of virtual time since the loop was made."""
+        """Return the seconds of virtual time since the start."""
         return self._virtual.now

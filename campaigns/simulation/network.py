@@ -1,6 +1,6 @@
-"""The network between one daemon and one simulated server: a `Transport` that loses, delays, doubles and distorts.
+"""The network between one daemon and one simulated server: a `Transport` with faults.
 
-What has left the daemon stays on the network when the daemon dies.
+A request that was sent stays in transit when the daemon crashes.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.transport import ConnectRefusedError, Reply
 
 LATE_S = 12.0
-"""The longest time that the network holds a POST. Settings must grant more (`lost_grace_s`), or no daemon could win."""
+"""Longest time that the network holds a POST. `lost_grace_s` must be longer."""
 
 LOST_BEFORE = {Fault.REQUEST_LOST, Fault.RESET_BEFORE, Fault.GATEWAY_BEFORE}
 HTML = b"<!DOCTYPE html><html><head><title>Portal</title></head><body>Please wait</body></html>"
@@ -29,13 +29,12 @@ class SimTransport:
         self._daemon = daemon
 
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
-        """See Transport."""
         wire = self._wire
         self._stop_if_dead()
         ticket = wire.watcher.request_left(wire.name, method, path, body)
         try:
-            getting = method == "GET"
-            reply, genuine = await (self._get(path, accept) if getting else self._post(method, path, body or b""))
+            is_get = method == "GET"
+            reply, genuine = await (self._get(path, accept) if is_get else self._post(method, path, body or b""))
         except NotAnsweringError:
             self._stop_if_dead()
             wire.watcher.request_failed(wire.name, path)
@@ -47,7 +46,7 @@ class SimTransport:
     async def _get(self, path: str, accept: str | None) -> tuple[Reply, bool]:
         wire = self._wire
         await _fail_in_outage(wire)
-        fault = wire.requests.throw()
+        fault = wire.requests.roll()
         await asyncio.sleep(wire.delay())
         if fault in LOST_BEFORE:
             return await _fail(wire, fault)
@@ -60,7 +59,7 @@ class SimTransport:
         await _fail_in_outage(wire)
         answer: asyncio.Future[tuple[Reply, bool]] = asyncio.get_running_loop().create_future()
         flight = _Flight(wire, method, path, body)
-        wire.spawn(flight.fly(answer))
+        wire.spawn(flight.deliver(answer))
         try:
             async with asyncio.timeout(wire.timeout_s):
                 return await answer
@@ -68,12 +67,11 @@ class SimTransport:
             raise NotAnsweringError(f"no answer within {wire.timeout_s:g} s") from error
 
     async def connect(self, client_id: str) -> "SimSocket":
-        """See Transport."""
         wire = self._wire
         self._stop_if_dead()
         wire.watcher.dialled(wire.name, client_id)
         await _fail_in_outage(wire)
-        fault = wire.dials.throw()
+        fault = wire.dials.roll()
         await asyncio.sleep(wire.delay())
         if fault is Fault.DIAL_LOST:
             await asyncio.sleep(wire.timeout_s)
@@ -83,7 +81,7 @@ class SimTransport:
         if fault is not Fault.SOCKET_MUTE:
             pipe.open()
         if fault is Fault.ACCEPT_AND_CLOSE:
-            pipe.break_off()
+            pipe.break_connection()
         return SimSocket(pipe, self._daemon)
 
     def _stop_if_dead(self) -> None:
@@ -92,16 +90,16 @@ class SimTransport:
 
 
 class _Flight:
-    """One POST on its way, which no longer depends on its sender."""
+    """One POST in transit, independent of its sender."""
 
     def __init__(self, wire: Wire, method: str, path: str, body: bytes) -> None:
         self._wire, self._method, self._path, self._body = wire, method, path, body
         self.prompt_id, workflow = prompt_of(body)
-        self._fault = wire.posts.throw()
-        wire.travelling[self.prompt_id] = workflow
+        self._fault = wire.posts.roll()
+        wire.in_transit[self.prompt_id] = workflow
 
-    async def fly(self, answer: "asyncio.Future[tuple[Reply, bool]]") -> None:
-        """Deliver it, or not, and bring the answer back, if the sender still waits."""
+    async def deliver(self, answer: "asyncio.Future[tuple[Reply, bool]]") -> None:
+        """Deliver the POST unless a fault prevents it; set the reply if the sender still waits."""
         try:
             result = await self._exchange(answer)
         except NotAnsweringError as error:
@@ -121,13 +119,13 @@ class _Flight:
                 return await _fail(wire, fault)
             reply = await _served(wire, self._method, self._path, self._body)
         finally:
-            wire.travelling.pop(self.prompt_id, None)
+            wire.in_transit.pop(self.prompt_id, None)
         wire.watcher.post_processed(wire.name, self.prompt_id, reply.status)
         await asyncio.sleep(wire.delay())
         return await _returned(wire, self._path, reply, fault)
 
     async def _linger(self, answer: "asyncio.Future[tuple[Reply, bool]]") -> None:
-        """A proxy keeps the request for a while; its sender is cut off, or waits."""
+        """Hold the request as a proxy does; reset the sender's connection in half of the cases."""
         if self._wire.rng.random() < 0.5 and not answer.done():
             answer.set_exception(NotAnsweringError("connection reset by peer"))
         await asyncio.sleep(LATE_S * self._wire.rng.random())
@@ -141,7 +139,7 @@ async def _fail_in_outage(wire: Wire) -> None:
 
 
 async def _fail(wire: Wire, fault: Fault | None) -> tuple[Reply, bool]:
-    """How a request that never arrived looks to its sender."""
+    """Return or raise what the sender of a lost request sees."""
     if fault is Fault.GATEWAY_BEFORE:
         return Reply(502, b"<html>502 Bad Gateway</html>"), False
     if fault is Fault.RESET_BEFORE:
@@ -162,7 +160,7 @@ async def _served(wire: Wire, method: str, path: str, body: bytes, accept: str |
 
 
 async def _returned(wire: Wire, path: str, reply: Reply, fault: Fault | None) -> tuple[Reply, bool]:
-    """The answer as it reaches the sender, and whether it is what the server said."""
+    """Return the reply as the sender receives it, and whether it is unchanged."""
     if fault is Fault.RESET_AFTER:
         raise NotAnsweringError("connection reset by peer")
     if fault in (Fault.ANSWER_LOST, Fault.ANSWER_SLOW):
@@ -179,10 +177,10 @@ async def _returned(wire: Wire, path: str, reply: Reply, fault: Fault | None) ->
 
 
 def _garbage(wire: Wire, path: str) -> Reply:
-    """Nothing that ComfyUI would say on that route; `{}` only where that says nothing.
+    """Return a body that ComfyUI never sends on that route.
 
-    Plain texts are replaced, never cut short: nobody could tell a shorter list of keys from a cut one.
+    Plain texts are replaced, not truncated: a truncated list of keys looks like a shorter list.
     """
-    means_nothing = [b"{}", b'{"exec_info": {}}'] if path in ("/prompt", "/queue", "/system_stats") else []
-    bodies = [HTML, b"", b"null", b"[]", b"\x00\xff\xfe", b'"ok"', b"upstream busy", *means_nothing]
+    empty_objects = [b"{}", b'{"exec_info": {}}'] if path in ("/prompt", "/queue", "/system_stats") else []
+    bodies = [HTML, b"", b"null", b"[]", b"\x00\xff\xfe", b'"ok"', b"upstream busy", *empty_objects]
     return Reply(500 if wire.rng.random() < 0.2 else 200, wire.rng.choice(bodies))

@@ -1,4 +1,4 @@
-"""Parse servers' answers and frames for the invariants, independently of the client."""
+"""Parse replies and frames for the invariants, independently of the client."""
 
 import json
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ ENDS = {
 
 
 def remaining_in(path: str, text: bytes | str) -> int | None:
-    """How many prompts the server has, where this answer (or /ws frame) says so."""
+    """Return the number of prompts on the server, or None if this reply or /ws frame does not contain it."""
     if path not in ("/ws", "/prompt", "/queue"):
         return None
     try:
@@ -29,7 +29,7 @@ def remaining_in(path: str, text: bytes | str) -> int | None:
 
 
 def ended_prompts(body: bytes) -> Iterator[tuple[str, str]]:
-    """(prompt_id, how it ended) of every entry of an answer of /history."""
+    """Yield (prompt_id, how it ended) of each entry in a reply of /history."""
     if body == b"{}":
         return
     for prompt_id, entry in json.loads(body).items():
@@ -38,8 +38,8 @@ def ended_prompts(body: bytes) -> Iterator[tuple[str, str]]:
                 yield prompt_id, ENDS[message]
 
 
-def says_cached(kind: str, reply: Reply) -> bool | None:
-    """Whether a text or a list says that the mission's keys are there; None where it is neither."""
+def reports_cached(kind: str, reply: Reply) -> bool | None:
+    """Return whether a check's reply reports all keys as present; None for any other reply."""
     if reply.status != 200:
         return None
     text = reply.text
@@ -51,7 +51,7 @@ def says_cached(kind: str, reply: Reply) -> bool | None:
 
 
 def history_is_warm(body: bytes, workflows: frozenset[str]) -> bool:
-    """Whether the newest entries up to the first foreign one hold a success of each of the workflows."""
+    """Return whether the newest entries, up to a foreign one, have a success of each workflow."""
     warm: set[str] = set()
     for entry in reversed(json.loads(body).values()):
         marker = entry["prompt"][3].get("comfywarm")
@@ -63,23 +63,23 @@ def history_is_warm(body: bytes, workflows: frozenset[str]) -> bool:
 
 
 Position = tuple[str, int | None]
-"""The companion node's instance, and the number of the last change that is known."""
+"""The companion node's instance and the sequence number of its last known change."""
 
 
 def position_in(text: bytes | str) -> Position:
-    """What an answer or a frame of the companion node says."""
-    said: Any = json.loads(text)
-    said = said.get("data", said)
-    return said["instance"], said["sequence"]
+    """Return the position in a reply or a frame of the companion node."""
+    data: Any = json.loads(text)
+    data = data.get("data", data)
+    return data["instance"], data["sequence"]
 
 
-def later(known: Position | None, said: Position) -> Position:
-    """What is known after that was said, too."""
-    if known is None or known[0] != said[0] or known[1] is None:
-        return said
-    return max(known, said, key=lambda position: position[1] or 0)
+def latest_position(known: Position | None, received: Position) -> Position:
+    """Return the later of two positions; another instance is always later."""
+    if known is None or known[0] != received[0] or known[1] is None:
+        return received
+    return max(known, received, key=lambda position: position[1] or 0)
 
 
 def has_keys(frame: str) -> bool:
-    """Whether a frame of the companion node tells that the mission's keys are there."""
+    """Return whether a frame of the companion node lists all keys as present."""
     return set(MISSION_KEYS) <= set(json.loads(frame)["data"]["present"])

@@ -1,7 +1,7 @@
-"""Faults planted in the daemon; the invariants must catch each.
+"""Faults planted in the daemon. The invariants must catch each of them.
 
-Most faults are a faulty part that is passed to the daemon. Those of `PATCHED` replace a name of a module while the run
-lasts, because nothing passes in the duty table, the link's backoff and the look-up of a prompt.
+Most faults are a faulty part that is passed to the daemon. Those of `PATCHED` replace a module's name during the run,
+because the duty table, the link's backoff and the look-up of a prompt are not parameters.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,24 +11,24 @@ from typing import Any
 from unittest import mock
 
 from campaigns.simulation import faulty_parts as faulty
-from campaigns.simulation.daemon import RIGHT, Parts
-from campaigns.simulation.world import Result, run_seed
+from campaigns.simulation.daemon import REAL_PARTS, Parts
+from campaigns.simulation.simulation import Result, run_seed
 from statemachine.core import events
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.vocabulary import State
 
 SEEDS = 120
-"""Each must be caught within so many."""
+"""Each fault must be caught within this number of seeds."""
 
 
 @dataclass(frozen=True)
 class PlantedFault:
-    """`caught_by`: what the violation must say. `seed`: the world to begin with, which is known to catch it fast."""
+    """One fault. `caught_by`: texts, one of which the violation contains. `seed`: a seed that catches it."""
 
     name: str
     seed: int
     caught_by: tuple[str, ...]
-    parts: Parts = RIGHT
+    parts: Parts = REAL_PARTS
     patches: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -43,47 +43,62 @@ PATCHED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 PLANTED_FAULTS = (
-    PlantedFault("checks while the server loads by itself", 22, ("rule 3",), patches=PATCHED["duties"]),
-    PlantedFault("takes a busy queue for a dry one", 11, ("rule 3", "rule 6"), faulty.with_client(faulty.EmptyQueues)),
-    PlantedFault("asks the check beside the queue", 11, ("rule 3",), Parts(transport=faulty.ChecksAtRandom)),
-    PlantedFault("looks nothing up before it sends again", 1, ("rule 2",), patches=PATCHED["look_up"]),
-    PlantedFault("sends an unanswered POST again", 1, ("rule 2",), faulty.with_client(faulty.Resending)),
-    PlantedFault("grants no time to a late POST", 7, ("rule 2",), Parts(settings=faulty.impatient)),
-    PlantedFault("writes the attempt after its POST", 1, ("rule 2",), Parts(journal=faulty.WritesLater)),
-    PlantedFault("forgets what was in flight", 166, ("rule 2",), Parts(journal=faulty.Forgetful)),
-    PlantedFault("posts to the wrong route", 1, ("rules 1 and 6",), Parts(transport=faulty.WrongRoute)),
-    PlantedFault("believes a success without a check", 1, ("rule 4",), faulty.with_mailbox(faulty.believes_success)),
-    PlantedFault("ignores the epoch of an answer", 4, ("rule 4",), faulty.with_check(faulty.ignores_epoch)),
-    PlantedFault("takes everything for cached", 1, ("rule 4",), faulty.with_check(faulty.always_cached)),
+    PlantedFault("requests the check while auto-executing", 22, ("auto-executing",), patches=PATCHED["duties"]),
     PlantedFault(
-        "does not hear that the queue fell", 1, ("rule 4",), faulty.with_mailbox(faulty.without(events.QueueSeen))
+        "reports a busy queue as empty", 11, ("auto-executing", "busy queue"), faulty.with_client(faulty.EmptyQueues)
+    ),
+    PlantedFault("requests the check with the queue", 11, ("auto-executing",), Parts(transport=faulty.ChecksAtRandom)),
+    PlantedFault("retries without a look-up", 1, ("duplicate warm-up",), patches=PATCHED["look_up"]),
+    PlantedFault(
+        "resends a POST without a reply", 1, ("duplicate warm-up",), faulty.with_client(faulty.ResendsUnanswered)
     ),
     PlantedFault(
-        "does not hear that the link is lost", 1, ("rule 4",), faulty.with_mailbox(faulty.without(events.LinkLost))
+        "has no grace period for a late POST", 7, ("duplicate warm-up",), Parts(settings=faulty.no_lost_grace)
+    ),
+    PlantedFault("writes the attempt after its POST", 1, ("duplicate warm-up",), Parts(journal=faulty.WritesLater)),
+    PlantedFault("loses the open attempts", 166, ("duplicate warm-up",), Parts(journal=faulty.LosesOpenAttempts)),
+    PlantedFault("posts to the wrong route", 1, ("forbidden request",), Parts(transport=faulty.WrongRoute)),
+    PlantedFault(
+        "trusts a success without a check", 1, ("unconfirmed loaded",), faulty.with_mailbox(faulty.trusts_success)
+    ),
+    PlantedFault("ignores the epoch of a check", 4, ("unconfirmed loaded",), faulty.with_check(faulty.ignores_epoch)),
+    PlantedFault("reports every server as loaded", 1, ("unconfirmed loaded",), faulty.with_check(faulty.always_cached)),
+    PlantedFault(
+        "misses a shorter queue", 1, ("unconfirmed loaded",), faulty.with_mailbox(faulty.without(events.QueueSeen))
     ),
     PlantedFault(
-        "takes what it does not understand for cold", 1, ("rule 5",), faulty.with_check(faulty.cold_when_unsure)
+        "misses the loss of the link", 1, ("unconfirmed loaded",), faulty.with_mailbox(faulty.without(events.LinkLost))
     ),
-    PlantedFault("interrupts the users' work", 1, ("rules 1 and 6",), faulty.with_client(faulty.Ruthless)),
-    PlantedFault("does not wait for the users", 2, ("rule 6",), Parts(settings=faulty.inconsiderate)),
-    PlantedFault("uses a client id twice", 1, ("rule 7",), Parts(transport=faulty.SameClientId)),
-    PlantedFault("takes any 200 for accepted", 1, ("prompt_accepted",), faulty.with_client(faulty.Credulous)),
     PlantedFault(
-        "takes a foreign success for its own",
+        "treats an unusable check as cold", 1, ("unconfirmed cold",), faulty.with_check(faulty.unusable_is_cold)
+    ),
+    PlantedFault(
+        "interrupts the users' prompts", 1, ("forbidden request",), faulty.with_client(faulty.InterruptsUsers)
+    ),
+    PlantedFault("does not wait for a busy queue", 2, ("busy queue",), Parts(settings=faulty.no_busy_wait)),
+    PlantedFault("reuses a client id", 1, ("client id reused",), Parts(transport=faulty.SameClientId)),
+    PlantedFault("accepts any reply", 1, ("prompt_accepted",), faulty.with_client(faulty.AcceptsAnyReply)),
+    PlantedFault(
+        "claims the success of a foreign prompt",
         3,
         ("prompt_succeeded",),
-        faulty.with_mailbox(faulty.takes_all_for_its_own),
+        faulty.with_mailbox(faulty.claims_foreign_success),
     ),
-    PlantedFault("takes an interrupt for a failure", 21, ("prompt_failed",), faulty.with_client(faulty.NoInterrupts)),
-    PlantedFault("leaks permits", 1, ("liveness", "budget"), Parts(permits=faulty.Leaking)),
-    PlantedFault("ignores the budget", 4, ("budget",), Parts(permits=faulty.Generous)),
-    PlantedFault("dials without backing off", 1, ("rule 8",), patches=PATCHED["backoff"]),
+    PlantedFault(
+        "reports an interrupt as a failure",
+        21,
+        ("prompt_failed",),
+        faulty.with_client(faulty.ReportsInterruptAsFailure),
+    ),
+    PlantedFault("leaks permits", 1, ("liveness", "budget"), Parts(permits=faulty.LeaksPermits)),
+    PlantedFault("ignores the budget", 4, ("budget",), Parts(permits=faulty.IgnoresBudget)),
+    PlantedFault("reconnects without backoff", 1, ("rate limit",), patches=PATCHED["backoff"]),
 )
 
 
 @contextmanager
 def planted(planted_fault: PlantedFault) -> Iterator[None]:
-    """With its names replaced, if it has any."""
+    """Apply the patches of a planted fault."""
     patches = [mock.patch(name, value) for name, value in planted_fault.patches.items()]
     for patch in patches:
         patch.start()
@@ -94,8 +109,8 @@ def planted(planted_fault: PlantedFault) -> Iterator[None]:
             patch.stop()
 
 
-def hunt(index: int) -> tuple[str, Result | None]:
-    """The world that caught the planted fault of this number, None if it survived all of them."""
+def run_planted_fault(index: int) -> tuple[str, Result | None]:
+    """Return the name of a planted fault and the result of the run that caught it, or None."""
     planted_fault = PLANTED_FAULTS[index]
     with planted(planted_fault):
         for seed in (planted_fault.seed, *range(1, SEEDS)):

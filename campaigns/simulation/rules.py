@@ -1,4 +1,4 @@
-"""The rules that a transition must keep, judged by what had been delivered to the daemon and by what is in flight."""
+"""Rules for transitions, checked against the delivered replies and the prompts in flight."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
@@ -10,16 +10,16 @@ from statemachine.settings import Settings
 
 IN_FLIGHT = (State.SUBMITTING, State.WARMING)
 MISSING_IS_NEW_S = 25.0
-"""A check may consist of two requests, so a verdict `missing` can be that old when it is acted upon."""
+"""Maximum age of a `missing` result. A check may consist of two requests."""
 
 RECOVERY_IS_NEW_S = 25.0
-"""What is found to be in flight after all counts in any case; who held a permit by then may still start."""
+"""A recovered prompt counts against the budget only after this time; permits may precede it."""
 
 NEVER_TRUE_HERE = {Reason.CHECK_ABSENT, Reason.ACCESS_DENIED, Reason.WORKFLOW_NOT_API_FORMAT}
-"""No server of these worlds is such, and no fault of the network says so."""
+"""No simulated server and no network fault causes these reasons."""
 
 
-PROOFS: Mapping[Reason, str] = {
+CONFIRMATIONS: Mapping[Reason, str] = {
     Reason.PROMPT_ACCEPTED: "accepted",
     Reason.PROMPT_SUCCEEDED: "success",
     Reason.PROMPT_FAILED: "error",
@@ -29,34 +29,34 @@ PROOFS: Mapping[Reason, str] = {
 
 
 class TransitionRules:
-    """`accuse(server, what)` hears of every breach."""
+    """Check each transition; call `fail(server, what)` for each violation."""
 
     def __init__(
-        self, settings: Settings, fleet: Callable[[], Iterable[ServerLedger]], accuse: Callable[[str, str], None]
+        self, settings: Settings, fleet: Callable[[], Iterable[ServerLedger]], fail: Callable[[str, str], None]
     ) -> None:
-        self._settings, self._fleet, self._accuse = settings, fleet, accuse
+        self._settings, self._fleet, self._fail = settings, fleet, fail
 
     def check(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         """Check one transition, which the ledger already contains."""
-        for rule in (self._loaded_is_proved, self._cold_is_proved, self._start_is_allowed, self._reason_is_true):
+        for rule in (self._check_loaded, self._check_cold, self._check_start, self._check_reason):
             rule(name, ledger, transition)
 
-    def _loaded_is_proved(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
+    def _check_loaded(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         if transition.dest is not State.LOADED:
             return
         for kind in ledger.plan.check_kinds:
             ticket, cached = ledger.verdicts.get(kind, (-1, False))
-            if not cached or ticket < ledger.evidence or transition.reason is not Reason.ALL_CACHED:
-                self._accuse(name, f"rule 4: loaded without a {kind} check that said so after the last evidence")
+            if not cached or ticket < ledger.last_change or transition.reason is not Reason.ALL_CACHED:
+                self._fail(name, f"unconfirmed loaded: no {kind} check reported it after the last change")
 
-    def _cold_is_proved(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
+    def _check_cold(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         if transition.dest is not State.COLD or transition.reason is Reason.JOURNAL_UNAVAILABLE:
             return
         fresh = ledger.missing > ledger.unusable and now() - ledger.missing_at <= MISSING_IS_NEW_S
         if not fresh or transition.witness is not Source.CHECK:
-            self._accuse(name, "rule 5: cold without a check that said that something is missing")
+            self._fail(name, "unconfirmed cold: no recent check reported a missing model")
 
-    def _start_is_allowed(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
+    def _check_start(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         if transition.reason is not Reason.PERMIT_GRANTED:
             return
         since = now() - RECOVERY_IS_NEW_S
@@ -64,29 +64,29 @@ class TransitionRules:
         same_host = [one for one in busy if one.plan.host == ledger.plan.host]
         limits = self._settings.limits
         if len(busy) > limits.max_warming or len(same_host) > limits.max_warming_per_host:
-            self._accuse(name, f"budget: {len(busy)} in flight, {len(same_host)} of them on {ledger.plan.host}")
+            self._fail(name, f"budget: {len(busy)} warm-ups in flight, {len(same_host)} of them on {ledger.plan.host}")
         waited = now() - (ledger.missing_since if ledger.missing_since is not None else now())
         if ledger.last_queue and waited < self._settings.timing.busy_wait_s - 1.0:
-            self._accuse(name, f"rule 6: submitted behind {ledger.last_queue} prompts after waiting {waited:.0f} s")
+            self._fail(name, f"busy queue: submitted behind {ledger.last_queue} prompts after a wait of {waited:.0f} s")
 
-    def _reason_is_true(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
+    def _check_reason(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         reason, prompt_id = transition.reason, transition.prompt_id or ledger.prompt
-        proof, persona = PROOFS.get(reason), ledger.plan.persona
-        if proof and proof not in ledger.proofs.get(prompt_id, ()):
-            self._accuse(name, f"{reason.value}: nothing delivered to the daemon proves it")
+        confirmation, persona = CONFIRMATIONS.get(reason), ledger.plan.persona
+        if confirmation and confirmation not in ledger.confirmed.get(prompt_id, ()):
+            self._fail(name, f"{reason.value}: no reply or frame to the daemon confirms it")
         elif reason in (Reason.PROMPT_LOST, Reason.SERVER_RESTARTED) and transition.source in IN_FLIGHT:
-            if prompt_id in ledger.wire.travelling or prompt_id in prompts_of_ours(ledger):
-                self._accuse(name, f"rule 2: {reason.value}, but {prompt_id} may still run")
+            if prompt_id in ledger.wire.in_transit or prompt_id in prompts_of_ours(ledger):
+                self._fail(name, f"duplicate warm-up: {reason.value}, but {prompt_id} may still run")
         elif reason is Reason.QUEUE_STUCK:
             if now() - ledger.moved_at < self._settings.timing.warm_timeout_s - 15.0:
-                self._accuse(name, f"queue_stuck: it moved {now() - ledger.moved_at:.0f} s ago")
+                self._fail(name, f"queue_stuck: the queue moved {now() - ledger.moved_at:.0f} s ago")
         elif reason in NEVER_TRUE_HERE or (
             (reason is Reason.MISSING_NODES and not persona.missing_classes)
             or (reason is Reason.MISSING_MODELS and persona.model_files)
         ):
-            self._accuse(name, f"{reason.value} is not true of this server: {transition.message}")
+            self._fail(name, f"{reason.value}: not true of this server: {transition.message}")
 
 
 def now() -> float:
-    """Loop time."""
+    """Return the loop time."""
     return asyncio.get_running_loop().time()

@@ -1,4 +1,4 @@
-"""A world's plan, drawn from its seed: which servers there are, how they behave, and the daemon's settings."""
+"""The scenario of a run, drawn from its seed: the servers, their behaviour and the settings."""
 
 from dataclasses import dataclass, replace
 from functools import cache
@@ -35,16 +35,16 @@ EXPECTED: dict[str, frozenset[Reason]] = {
     "missing_models": frozenset({Reason.MISSING_MODELS, Reason.PROMPT_REFUSED}),
     "unrecognisable": frozenset({Reason.CHECK_UNRECOGNISED}),
 }
-"""What a quiet world must come to say of such servers. All others must become and stay loaded.
+"""Persona → reasons, one of which must be reached without faults. All others must become loaded.
 
-A server that loads by itself, and whose executor holds the nodes of lost keys, starts in vain for ever. A garbled
-answer of /object_info proves nothing, so what is missing may be learnt from a refusal instead.
+A server that loads by itself may never finish: its executor can hold the nodes of dropped keys. After a garbled reply
+of /object_info, missing nodes and models are reported by a refusal instead.
 """
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One server."""
+    """One server of a scenario."""
 
     host: str
     port: int
@@ -54,12 +54,12 @@ class Plan:
 
     @property
     def name(self) -> str:
-        """As the settings name it."""
+        """The server's name in the settings."""
         return f"{self.host}:{self.port}"
 
     @property
     def check_kinds(self) -> frozenset[str]:
-        """The kinds of check that together speak for this server."""
+        """The kinds of check that together decide whether this server is loaded."""
         if self.persona.companion:
             return frozenset({"node", "history"} if KEYLESS & set(self.workflows) else {"node"})
         if self.persona.text_check != "absent":
@@ -69,13 +69,13 @@ class Plan:
         return frozenset({"history"})
 
     @property
-    def judged_by_history(self) -> frozenset[str]:
-        """The workflows for which its history decides."""
+    def checked_by_history(self) -> frozenset[str]:
+        """The workflows that are checked by history."""
         by_keys = self.persona.inspire or self.persona.companion
         return KEYLESS & set(self.workflows) if by_keys else frozenset(self.workflows)
 
     def kind_of(self, path: str) -> str | None:
-        """Which of these checks a request is."""
+        """Return the kind of check that a request belongs to, or None."""
         paths = {
             "/inspire/cache/list": "inspire",
             f"/history?max_items={2 * len(self.workflows)}": "history",
@@ -86,13 +86,13 @@ class Plan:
 
     @property
     def expected(self) -> frozenset[Reason]:
-        """One of these reasons must be reached when the world is quiet."""
+        """The reasons of which the daemon must reach one without faults."""
         return EXPECTED.get(self.persona.name, frozenset({Reason.ALL_CACHED}))
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """Times are seconds; `adverse_s` of faults are followed by quiet, and `calm_s` of it must change nothing."""
+    """One run: `adverse_s` seconds of faults, time to settle, then `calm_s` without faults."""
 
     plans: tuple[Plan, ...]
     settings: Settings
@@ -102,14 +102,14 @@ class Scenario:
 
     @property
     def settled_within_s(self) -> float:
-        """How long a quiet world may take: a few of its longest waits."""
+        """Time limit for settling without faults: a few of the longest waits."""
         timing = self.settings.timing
         longest = timing.failed_retry_s + timing.warm_timeout_s + timing.busy_wait_s + timing.check_interval_s
         return 4.0 * longest + 1200.0
 
 
 def scenario_of(seed: int) -> Scenario:
-    """The same for the same seed."""
+    """Return the scenario of a seed."""
     rng = Random(f"{seed}/scenario")
     plans = tuple(drawn_plan(rng, index) for index in range(rng.randint(3, 6)))
     settings = drawn_settings(rng, plans)
@@ -117,20 +117,20 @@ def scenario_of(seed: int) -> Scenario:
         plans=plans,
         settings=settings,
         adverse_s=rng.choice((300.0, 600.0, 1200.0)),
-        calm_s=_calm_s(rng, settings),
+        calm_s=drawn_calm_s(rng, settings),
         actions_every_s=rng.choice((6.0, 20.0, 60.0)),
     )
 
 
-def _calm_s(rng: Random, settings: Settings) -> float:
-    """Up to two days, where a day is not too many checks and vain attempts."""
+def drawn_calm_s(rng: Random, settings: Settings) -> float:
+    """Draw up to two days if checks and retries are rare, else one hour."""
     rarely = settings.timing.check_interval_s >= 300 and settings.timing.failed_retry_s >= 900
     hours = rng.choice((1.0, 12.0, 48.0)) if rarely else 1.0
     return hours * 3600.0
 
 
 def drawn_plan(rng: Random, index: int) -> Plan:
-    """The server of this number."""
+    """Draw the server with this index."""
     persona = replace(rng.choice(KINDS), load_seconds=rng.choice((0.5, 4.0, 10.0)))
     both = persona.text_check == "absent" and rng.random() < 0.5
     return Plan(
@@ -143,7 +143,7 @@ def drawn_plan(rng: Random, index: int) -> Plan:
 
 
 def drawn_settings(rng: Random, plans: tuple[Plan, ...]) -> Settings:
-    """Those of a daemon over these servers."""
+    """Draw the settings of a daemon over these servers."""
     return Settings.model_validate({
         "servers": [_entry(plan) for plan in plans],
         "timing": {
@@ -167,5 +167,5 @@ def _entry(plan: Plan) -> dict[str, Any]:
 
 @cache
 def workflows() -> dict[str, Workflow]:
-    """The workflows that ship with the project."""
+    """Return the workflows that ship with the project."""
     return {name: load_workflow(WORKFLOWS / f"{name}.json") for name in BOTH}

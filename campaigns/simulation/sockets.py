@@ -1,4 +1,4 @@
-"""One /ws connection in a simulation: frames late, lost, doubled and foreign; ends sudden or unnoticed."""
+"""One simulated /ws connection with late, lost, repeated and foreign frames and broken ends."""
 
 import asyncio
 from collections import deque
@@ -9,16 +9,16 @@ from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.transport import ConnectRefusedError, Receive
 
 SILENCE_S = (30.0, 150.0)
-"""A dead connection is noticed by the keepalive pings within this time."""
+"""Range of the time after which keepalive pings detect a dead connection."""
 
 
 class Pipe:
-    """One /ws connection as the server and the network see it: the server's sink."""
+    """The server's end of one /ws connection."""
 
     def __init__(self, wire: Wire, client_id: str) -> None:
         self.wire, self.client_id = wire, client_id
         self.waiting: deque[tuple[float, str | bytes | None]] = deque()
-        """Frames with the time of their arrival; None is the end."""
+        """(arrival time, frame) pairs; the frame None ends the connection."""
         self.wake: asyncio.Future[None] | None = None
         self.ended = False
         self._loop = asyncio.get_running_loop()
@@ -26,20 +26,20 @@ class Pipe:
         self._silent = False
 
     def open(self) -> None:
-        """Make the server know it. Raises ConnectRefusedError while nothing listens."""
+        """Connect to the server. Raises ConnectRefusedError while it does not listen."""
         try:
             self.wire.server.connect(self.client_id, self)
         except ConnectionRefusedError as error:
             self.wire.faults.counts[Fault.REFUSED] += 1
             raise ConnectRefusedError("connection refused") from error
-        self.wire.keep(self)
+        self.wire.add(self)
 
     def send(self, text: str) -> None:
-        """A frame leaves the server."""
+        """Send a frame from the server."""
         wire = self.wire
         if self._silent or self.ended:
             return
-        fault = wire.frames.throw()
+        fault = wire.frames.roll()
         if fault is Fault.FRAME_LOST:
             return
         self._push(text, 8.0 * wire.rng.random() if fault is Fault.FRAME_LATE else 0.0)
@@ -48,26 +48,26 @@ class Pipe:
         elif fault is Fault.FRAME_FOREIGN:
             self._push(wire.rng.choice(FOREIGN_FRAMES), 0.0)
         elif fault is Fault.SOCKET_CLOSED:
-            self.break_off()
+            self.break_connection()
         elif fault is Fault.SOCKET_SILENT:
-            self.fall_silent()
+            self.go_silent()
 
     def close(self) -> None:
-        """The server closes, or is dead."""
+        """Close the connection from the server's end."""
         if not self.ended:
             self.ended = True
             self._push(None, 0.0)
 
-    def break_off(self) -> None:
-        """The connection breaks, and both ends see it."""
+    def break_connection(self) -> None:
+        """Break the connection at both ends."""
         self._loop.call_soon(self.wire.server.disconnect, self.client_id, self)
         self.close()
 
-    def fall_silent(self) -> None:
-        """Nothing arrives any more; some time later the keepalive finds out."""
+    def go_silent(self) -> None:
+        """Drop all further frames; the keepalive breaks the connection after a while."""
         if not self._silent:
             self._silent = True
-            self._loop.call_later(self.wire.rng.uniform(*SILENCE_S), self.break_off)
+            self._loop.call_later(self.wire.rng.uniform(*SILENCE_S), self.break_connection)
 
     def _push(self, frame: str | bytes | None, more_delay: float) -> None:
         self._last = max(self._last, self._loop.time() + self.wire.delay() + more_delay)
@@ -83,7 +83,6 @@ class SimSocket:
         self._pipe, self._daemon = pipe, daemon
 
     async def listen(self, receive: Receive) -> None:
-        """See Socket."""
         pipe, watcher = self._pipe, self._pipe.wire.watcher
         while True:
             frame = await self._next()
@@ -108,12 +107,12 @@ class SimSocket:
         return frame
 
     async def close(self) -> None:
-        """See Socket. The death of the daemon's process comes to the same."""
+        """Close the connection from the daemon's end, as the end of its process does."""
         self._pipe.ended = True
         self._pipe.wire.server.disconnect(self._pipe.client_id, self._pipe)
 
 
-SOMEBODY = "00000000-0000-4000-8000-00000000beef"
+OTHER_PROMPT_ID = "00000000-0000-4000-8000-00000000beef"
 FOREIGN_FRAMES: tuple[str | bytes, ...] = (
     b"\x00\x00\x00\x01\xff\xd8preview",
     "not json",
@@ -123,10 +122,10 @@ FOREIGN_FRAMES: tuple[str | bytes, ...] = (
     '{"type": "status", "data": {"status": {"exec_info": {"queue_remaining": "many"}}}}',
     '{"type": "progress_state", "data": {"nodes": 3}}',
     '{"type": "crystools.monitor", "data": {"cpu_utilization": 3.0}}',
-    '{"type": "executing", "data": {"node": null, "prompt_id": "' + SOMEBODY + '"}}',
+    '{"type": "executing", "data": {"node": null, "prompt_id": "' + OTHER_PROMPT_ID + '"}}',
     '{"type": "executing", "data": {"node": null}}',
-    '{"type": "execution_success", "data": {"prompt_id": "' + SOMEBODY + '", "timestamp": 1}}',
+    '{"type": "execution_success", "data": {"prompt_id": "' + OTHER_PROMPT_ID + '", "timestamp": 1}}',
     '{"type": "execution_success", "data": {"timestamp": 1}}',
-    '{"type": "execution_interrupted", "data": {"prompt_id": "' + SOMEBODY + '", "executed": []}}',
-    '{"type": "execution_error", "data": {"prompt_id": "' + SOMEBODY + '", "exception_message": "x"}}',
+    '{"type": "execution_interrupted", "data": {"prompt_id": "' + OTHER_PROMPT_ID + '", "executed": []}}',
+    '{"type": "execution_error", "data": {"prompt_id": "' + OTHER_PROMPT_ID + '", "exception_message": "x"}}',
 )

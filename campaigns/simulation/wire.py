@@ -1,4 +1,4 @@
-"""The wire between the daemon and one server: its faults, what travels on it, and who watches it."""
+"""The wire between a daemon and one server: its faults, the requests in transit and its watcher."""
 
 from collections.abc import Callable, Coroutine
 from random import Random
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class Daemon(Protocol):
-    """What the network must know of the daemon's life that uses it."""
+    """The daemon process that uses a wire."""
 
     dead: bool
 
 
 class Watcher(Protocol):
-    """Hears of everything that passes between a daemon and a server."""
+    """Receives every event on the wire between a daemon and a server."""
 
     def request_left(self, name: str, method: str, path: str, body: bytes | None) -> int: ...
 
@@ -39,7 +39,7 @@ class Watcher(Protocol):
 
 
 class Wire:
-    """The way from one daemon's host to one server, which outlives daemons."""
+    """The path from one daemon's host to one server, across restarts of the daemon."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Wire:
         *,
         quality: float,
         timeout_s: float,
-        travelling: dict[str, str] | None = None,
+        in_transit: dict[str, str] | None = None,
     ) -> None:
         self.name, self.server, self.faults, self.rng, self.watcher = name, server, faults, rng, watcher
         self.spawn, self.timeout_s = spawn, timeout_s
@@ -61,28 +61,28 @@ class Wire:
         self.frames = faults.dice(FRAME_RATES, quality)
         self.dials = faults.dice(DIAL_RATES, quality)
         self.outage = False
-        self.travelling: dict[str, str] = {} if travelling is None else travelling
-        """prompt_id → workflow of every POST that has left and may still be accepted, whoever sent it."""
+        self.in_transit: dict[str, str] = {} if in_transit is None else in_transit
+        """prompt_id → workflow of every POST that may still be accepted, from any daemon."""
         self._pipes: list[Pipe] = []
 
     def delay(self) -> float:
-        """One way, seconds."""
+        """Return the one-way delay in seconds."""
         return 0.001 + 0.03 * self.rng.random() ** 4
 
     def begin_outage(self) -> None:
-        """Nothing gets through any more, and open connections fall silent."""
+        """Drop all requests and silence the open connections."""
         self.outage = True
         for pipe in self._pipes:
-            pipe.fall_silent()
+            pipe.go_silent()
 
-    def keep(self, pipe: "Pipe") -> None:
-        """Remember an open connection."""
+    def add(self, pipe: "Pipe") -> None:
+        """Add an open connection."""
         self._pipes = [one for one in self._pipes if not one.ended]
         self._pipes.append(pipe)
 
 
 def prompt_of(body: bytes) -> tuple[str, str]:
-    """prompt_id and workflow of a POST of ours; empty where it is none."""
+    """Return prompt_id and workflow of a warm-up POST; empty strings for any other body."""
     try:
         data = orjson.loads(body)
         return str(data["prompt_id"]), str(data["extra_data"]["comfywarm"]["workflow"])

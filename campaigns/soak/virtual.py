@@ -1,9 +1,9 @@
-"""`python -m campaigns.soak.virtual`: a month of the daemon over hundreds of restless servers, in minutes.
+"""`python -m campaigns.soak.virtual`: a month of the daemon over faulty servers, in minutes.
 
-It is the simulation's world, made large and long: the real fleet, runners, machine, journal and client in virtual time,
-judged by the same rules all along. Exit 0 where nothing grows and no rule is broken.
+It is a large and long simulation: the real fleet, state machine, journal and client in virtual time with all
+invariants. It exits with 0 if nothing grows and no invariant is violated.
 
-What the test itself remembers is kept bounded, so that growth is the daemon's own.
+The simulation bounds its own state, so that any growth is the daemon's.
 """
 
 import argparse
@@ -27,13 +27,13 @@ from typing_extensions import override
 
 from campaigns.simulation.actions import Actions
 from campaigns.simulation.daemon import Parts
-from campaigns.simulation.disk import Disk, InLoop
+from campaigns.simulation.disk import Disk, InlineRunner
 from campaigns.simulation.faults import ACTION_WEIGHTS, Fault, Faults
 from campaigns.simulation.invariants import Invariants
 from campaigns.simulation.loop import VirtualLoop
 from campaigns.simulation.network import LATE_S
 from campaigns.simulation.scenario import Plan, Scenario
-from campaigns.simulation.world import TAIL, Result, SimWorld, _loud_faults, _quick_place
+from campaigns.simulation.simulation import TAIL, Result, Simulation, fail_on_logged_errors, scratch_folder
 from campaigns.soak.samples import Row, Sample, descriptors, quarters, resident_mib
 from statemachine.core.view import ServerView
 from statemachine.daemon.app import PRUNE_EVERY_S
@@ -47,21 +47,21 @@ HASH_SEED = "PYTHONHASHSEED"
 MIB = 1024 * 1024
 HOUR_S, DAY_S = 3600.0, 86_400.0
 LEAST_SAMPLES = 8
-SERVERS_ON_A_HOST = 4
+SERVERS_PER_HOST = 4
 KEEP = 100_000
-HOURS_ENTRIES = 2_000
-"""Entries of one busy hour: so many more than are to be kept may be there, as pruning comes once an hour."""
+ENTRIES_PER_HOUR = 2_000
+"""Allowed surplus of rows: the entries of one busy hour, because pruning runs once an hour."""
 QUALITY = 0.1
 ACTION_EVERY_S = 8_000.0
-"""For each server, in the mean."""
-CRASHES_A_DAY = 2.0
+"""Mean interval of the actions on one server."""
+CRASHES_PER_DAY = 2.0
 RECENT_PROMPTS = 10
 MIX = {
     "loaded": 6, "cold": 8, "auto_executing": 6, "inspire": 4, "slow": 2, "trapped": 2, "raising": 0.5,
     "out_of_memory": 0.5, "refusing": 0.5, "missing_nodes": 0.5, "missing_models": 0.5, "unrecognisable": 0.5,
     "stalling": 0.5,
 }  # fmt: skip
-"""Personas and their weights. A server that can never be warm costs an attempt every `failed_retry_s`."""
+"""Personas and their weights. A server that cannot become warm costs an attempt per `failed_retry_s`."""
 TIMING = {
     "check_interval_s": 1800, "auto_recheck_s": 5, "http_timeout_s": 10, "busy_wait_s": 120, "warm_timeout_s": 300,
     "failed_retry_s": 14_400, "lost_grace_s": LATE_S + 3,
@@ -76,7 +76,7 @@ class VirtualSample(Sample):
     rows: int
 
     def line(self, seconds: float) -> str:
-        """For people; `seconds` is real time since the start."""
+        """Return a line of text; `seconds` is real time since the start."""
         return (
             f"day {self.at_s / DAY_S:5.2f}: {self.rss_mib:6.1f} MiB, {self.tasks} tasks, {self.descriptors} "
             f"descriptors, {self.objects} objects, {self.rows} rows of {self.entries} entries; after {seconds:.0f} s"
@@ -84,7 +84,7 @@ class VirtualSample(Sample):
 
 
 class AllFaults(Faults):
-    """Every kind at its ordinary rate, but crashes, each of which costs a whole start, now and then."""
+    """Every kind of fault at its ordinary rate, with few crashes because each costs a restart."""
 
     def __init__(self, rng: Random, crash_share: float) -> None:
         super().__init__(rng)
@@ -94,40 +94,40 @@ class AllFaults(Faults):
 
 
 class LongInvariants(Invariants):
-    """Forgets what is older than a day or two."""
+    """Invariants that keep the ids of two days only."""
 
     _old: tuple[frozenset[str], ...] = (frozenset(), frozenset(), frozenset())
 
     def forget(self) -> None:
-        """Once a day. A prompt or client id that comes again within a day is still found out."""
+        """Drop old ids, once a day. An id that is reused within a day is still detected."""
         remembered = (self._committed, self._posted, self._client_ids)
         for ids, old in zip(remembered, self._old, strict=True):
             ids.difference_update(old)
         self._old = tuple(map(frozenset, remembered))
-        self.told.clear()
+        self.published.clear()
         for ledger in self.ledgers.values():
-            ledger.proofs = {ledger.prompt: ledger.proofs.get(ledger.prompt, set())}
+            ledger.confirmed = {ledger.prompt: ledger.confirmed.get(ledger.prompt, set())}
             ledger.ended &= {ledger.prompt}
 
 
 class LongActions(Actions):
-    """Forgets what has ended."""
+    """Actions that can drop finished tasks."""
 
     def forget(self) -> None:
-        """At any time."""
-        self._lasting = [task for task in self._lasting if not task.done()]
+        """Drop the finished tasks."""
+        self._running = [task for task in self._running if not task.done()]
 
 
-class VirtualWorld(SimWorld):
-    """`tell` hears of every sample."""
+class SoakSimulation(Simulation):
+    """A simulation that takes samples and passes each to `on_sample`."""
 
     def __init__(
-        self, seed: int, folder: Path, scenario: Scenario, every_s: float, tell: Callable[[VirtualSample], None]
+        self, seed: int, folder: Path, scenario: Scenario, every_s: float, on_sample: Callable[[VirtualSample], None]
     ) -> None:
         super().__init__(seed, folder, Parts(journal=self._new_journal), (), keep=TAIL)
-        self._scenario, self._every_s, self._tell = scenario, every_s, tell
-        self._faults = AllFaults(self._rng("faults"), CRASHES_A_DAY * scenario.actions_every_s / DAY_S)
-        self._invariants: LongInvariants = LongInvariants(scenario.settings, self.accuse, self.note)
+        self._scenario, self._every_s, self._on_sample = scenario, every_s, on_sample
+        self._faults = AllFaults(self._rng("faults"), CRASHES_PER_DAY * scenario.actions_every_s / DAY_S)
+        self._invariants: LongInvariants = LongInvariants(scenario.settings, self.fail, self.note)
         self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self._invariants)
         self._actions: LongActions = LongActions(
             self, self._faults, self._rng("deeds"), scenario.actions_every_s, self.note
@@ -135,14 +135,14 @@ class VirtualWorld(SimWorld):
         self.samples: list[VirtualSample] = []
 
     def _new_journal(
-        self, open_store: Callable[[], JournalStore], run: InLoop, on_committed: OnCommitted, on_health: OnHealth
+        self, open_store: Callable[[], JournalStore], run: InlineRunner, on_committed: OnCommitted, on_health: OnHealth
     ) -> Journal[ServerView]:
         journal = Journal[ServerView](open_store, run, on_committed, on_health)
         self.spawn(self._prune(journal))
         return journal
 
     async def _prune(self, journal: Journal[ServerView]) -> None:
-        """As the daemon does. Its life's death ends it at the next call."""
+        """Prune the journal as the daemon does; a crash of the daemon ends it at the next call."""
         bounds = self._scenario.settings.journal
         while True:
             await asyncio.sleep(1.0)
@@ -156,10 +156,10 @@ class VirtualWorld(SimWorld):
         self.wires[plan.name].server.log = deque(maxlen=RECENT_PROMPTS)
 
     @override
-    async def _course(self) -> None:
+    async def _run_scenario(self) -> None:
         watching = asyncio.create_task(self._watch())
         try:
-            await super()._course()
+            await super()._run_scenario()
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
@@ -173,9 +173,9 @@ class VirtualWorld(SimWorld):
             self._invariants.forget()
             sample = self._sample()
             self.samples.append(sample)
-            self._tell(sample)
-            if sample.rows > self._keep + HOURS_ENTRIES + len(self.wires):
-                self.accuse("-", f"the journal has {sample.rows} rows and is to keep {self._keep}")
+            self._on_sample(sample)
+            if sample.rows > self._keep + ENTRIES_PER_HOUR + len(self.wires):
+                self.fail("-", f"journal size: {sample.rows} rows, but it should keep {self._keep}")
 
     def _sample(self) -> VirtualSample:
         gc.collect()
@@ -195,17 +195,17 @@ class VirtualWorld(SimWorld):
 
     @override
     def _check_journal(self) -> None:
-        """The same rule over what was told since the last look; `keep` entries are too many for that to be pruned."""
+        """Check the newest `keep` entries only; older ones may be pruned."""
         last = self._invariants.last_seq
-        told = {seq: said for seq, said in self._invariants.told.items() if seq > last - self._keep}
-        first = min(told, default=last + 1)
+        published = {seq: entry for seq, entry in self._invariants.published.items() if seq > last - self._keep}
+        first = min(published, default=last + 1)
         with closing(sqlite3.connect(self.disk.path)) as file:
             query = "SELECT seq, server, dest FROM log WHERE seq >= ? ORDER BY seq"
             kept = {seq: (server, dest) for seq, server, dest in file.execute(query, (first,))}
         if list(kept) != list(range(first, last + 1)):
-            self.accuse("-", "rule 7: the log ids in the file have gaps")
-        if not told.items() <= kept.items():
-            self.accuse("-", "rule 7: an entry was told that is not in the file")
+            self.fail("-", "log ids: the file has gaps")
+        if not published.items() <= kept.items():
+            self.fail("-", "log ids: a published entry is not in the file")
 
     @property
     def _keep(self) -> int:
@@ -213,13 +213,13 @@ class VirtualWorld(SimWorld):
 
 
 def scenario_of(seed: int, servers: int, days: float, keep: int = KEEP) -> Scenario:
-    """The same for the same arguments."""
+    """Return the scenario of these arguments."""
     rng = Random(f"{seed}/soak")
     names = rng.choices(list(MIX), list(MIX.values()), k=servers)
     plans = tuple(
         Plan(
-            host=f"127.0.1.{1 + index // SERVERS_ON_A_HOST}",
-            port=8188 + index % SERVERS_ON_A_HOST,
+            host=f"127.0.1.{1 + index // SERVERS_PER_HOST}",
+            port=8188 + index % SERVERS_PER_HOST,
             persona=replace(PERSONAS[name], http_delay=0.0),
             workflows=("cache_models",),
             quality=QUALITY,
@@ -245,21 +245,24 @@ def _settings(plans: Sequence[Plan], keep: int) -> Settings:
     })  # fmt: skip
 
 
-def live(
-    seed: int, servers: int, days: float, tell: Callable[[VirtualSample], None], keep: int = KEEP
+def run(
+    seed: int, servers: int, days: float, on_sample: Callable[[VirtualSample], None], keep: int = KEEP
 ) -> tuple[Result, list[VirtualSample]]:
-    """Live through it. Deterministic, given the same PYTHONHASHSEED, but for what the process uses."""
+    """Run the soak. With the same PYTHONHASHSEED only the resource figures differ between runs."""
     every_s = min(DAY_S, days * DAY_S / LEAST_SAMPLES)
-    with tempfile.TemporaryDirectory(dir=_quick_place()) as folder, asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        world = VirtualWorld(seed, Path(folder), scenario_of(seed, servers, days, keep), every_s, tell)
-        with _loud_faults(world):
+    with (
+        tempfile.TemporaryDirectory(dir=scratch_folder()) as folder,
+        asyncio.Runner(loop_factory=VirtualLoop) as runner,
+    ):
+        simulation = SoakSimulation(seed, Path(folder), scenario_of(seed, servers, days, keep), every_s, on_sample)
+        with fail_on_logged_errors(simulation):
             gc.enable()
-            runner.run(world.live())
-        return world.result(runner.get_loop().time()), world.samples
+            runner.run(simulation.run())
+        return simulation.result(runner.get_loop().time()), simulation.samples
 
 
 def compare(samples: Sequence[VirtualSample]) -> list[Row]:
-    """Medians of the first and the last quarter; more than a tenth is growth."""
+    """Compare the medians of the first and the last quarter; more than a tenth is growth."""
     first, last = quarters(samples)
     figures: dict[str, Callable[[Sample], float]] = {
         "RSS MiB": lambda one: one.rss_mib,
@@ -271,17 +274,17 @@ def compare(samples: Sequence[VirtualSample]) -> list[Row]:
 
 
 def main() -> int:
-    """Run, print as it goes, compare."""
+    """Run the soak, print the samples and compare them."""
     if os.environ.get(HASH_SEED) != "0":
         command = [sys.executable, "-m", "campaigns.soak.virtual", *sys.argv[1:]]
         os.execve(sys.executable, command, {**os.environ, HASH_SEED: "0"})
     parser = argparse.ArgumentParser(prog="python -m campaigns.soak.virtual", description=__doc__)
-    parser.add_argument("--servers", type=int, default=200, help="how many simulated servers")
-    parser.add_argument("--days", type=float, default=30.0, help="how long, in virtual time")
-    parser.add_argument("--seed", type=int, default=1, help="another one draws other servers and other troubles")
+    parser.add_argument("--servers", type=int, default=200, help="number of simulated servers")
+    parser.add_argument("--days", type=float, default=30.0, help="duration in virtual time")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the servers and the faults")
     options = parser.parse_args()
     started = time.monotonic()
-    result, samples = live(
+    result, samples = run(
         options.seed, options.servers, options.days, lambda one: print(one.line(time.monotonic() - started), flush=True)
     )
     print(f"{options.servers} servers, {options.days:g} virtual days; medians of the quarters")
@@ -289,7 +292,7 @@ def main() -> int:
 
 
 def report(result: Result, samples: Sequence[VirtualSample]) -> int:
-    """Print what came of it; the exit status."""
+    """Print the result; return the exit status."""
     rows = compare(samples) if len(samples) >= LEAST_SAMPLES else []
     print("\n".join(map(str, rows)))
     print(f"growth: {', '.join(row.name for row in rows if row.grows) or 'none'}")

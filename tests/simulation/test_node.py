@@ -1,6 +1,6 @@
-"""Servers with the companion node, in virtual time: under every adversity, and a fleet at rest.
+"""Servers with the companion node in virtual time: with every fault, and an idle fleet.
 
-They have worlds of their own, so that the seeds of the others keep what they drew.
+These tests draw their own scenarios, so that the seeds of the other simulations do not change.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ import pytest
 from typing_extensions import override
 
 from campaigns.simulation.actions import Actions
-from campaigns.simulation.daemon import RIGHT
+from campaigns.simulation.daemon import REAL_PARTS
 from campaigns.simulation.disk import Disk
 from campaigns.simulation.faults import Fault, Faults
 from campaigns.simulation.invariants import Invariants
 from campaigns.simulation.loop import VirtualLoop
-from campaigns.simulation.scenario import BOTH, Plan, Scenario, _calm_s, drawn_settings, scenario_of
-from campaigns.simulation.world import TAIL, SimWorld, _loud_faults
+from campaigns.simulation.scenario import BOTH, Plan, Scenario, drawn_calm_s, drawn_settings, scenario_of
+from campaigns.simulation.simulation import TAIL, Simulation, fail_on_logged_errors
 from statemachine.core.log_entry import Transition
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.simulator.profiles import PERSONAS, Persona
@@ -30,35 +30,35 @@ KINDS = (
     *(replace(PERSONAS[name], companion=True) for name in ("loaded", "slow", "trapped", "raising", "stalling")),
     Persona("stock_complete", text_check="absent", inspire=False, companion=True),
 )
-RESTING = 20
+IDLE_SERVERS = 20
 HOUR_S = 3600.0
 HOURS = 12
 
 
 class NodeInvariants(Invariants):
-    """Counts what is of interest here."""
+    """Invariants that also count transitions and requests."""
 
-    def __init__(self, scenario: Scenario, world: SimWorld) -> None:
-        super().__init__(scenario.settings, world.accuse, world.note)
-        self.led: Counter[tuple[Reason, Source]] = Counter()
-        self.asked: Counter[str] = Counter()
+    def __init__(self, scenario: Scenario, simulation: Simulation) -> None:
+        super().__init__(scenario.settings, simulation.fail, simulation.note)
+        self.transitions: Counter[tuple[Reason, Source]] = Counter()
+        self.requests: Counter[str] = Counter()
 
     @override
     def transition(self, transition: Transition) -> None:
-        self.led[transition.reason, transition.witness] += 1
+        self.transitions[transition.reason, transition.witness] += 1
         super().transition(transition)
 
     @override
     def request_left(self, name: str, method: str, path: str, body: bytes | None) -> int:
-        self.asked[path.partition("?")[0]] += 1
+        self.requests[path.partition("?")[0]] += 1
         return super().request_left(name, method, path, body)
 
 
-class NodeWorld(SimWorld):
-    """The world of a seed, its servers exchanged for those of a scenario."""
+class NodeSimulation(Simulation):
+    """The simulation of a seed with the servers of another scenario."""
 
     def __init__(self, seed: int, folder: Path, scenario: Scenario, without: tuple[Fault, ...] = ()) -> None:
-        super().__init__(seed, folder, RIGHT, without, keep=TAIL)
+        super().__init__(seed, folder, REAL_PARTS, without, keep=TAIL)
         self._scenario = scenario
         self._faults = Faults(self._rng("faults"), without)
         self._invariants: NodeInvariants = NodeInvariants(scenario, self)
@@ -70,21 +70,21 @@ class NodeWorld(SimWorld):
         return self._invariants
 
 
-class RestingWorld(NodeWorld):
-    """Nothing happens. What is asked in `HOURS` after the first hour is counted."""
+class IdleSimulation(NodeSimulation):
+    """A simulation without faults that counts the requests of `HOURS` hours after the first one."""
 
     @override
-    async def _course(self) -> None:
+    async def _run_scenario(self) -> None:
         for plan in self._scenario.plans:
             await self._set_up(plan)
         self._start_daemon()
         await asyncio.sleep(HOUR_S)
-        self.invariants.asked.clear()
-        self.invariants.led.clear()
+        self.invariants.requests.clear()
+        self.invariants.transitions.clear()
         await asyncio.sleep(HOURS * HOUR_S)
 
 
-def adverse(seed: int) -> Scenario:
+def faulty_scenario(seed: int) -> Scenario:
     rng = Random(f"{seed}/node")
     plans = tuple(
         replace(plan, persona=replace(rng.choice(KINDS), load_seconds=plan.persona.load_seconds), workflows=BOTH[:1])
@@ -92,48 +92,48 @@ def adverse(seed: int) -> Scenario:
     )
     plans = tuple(replace(plan, workflows=BOTH if _takes_both(plan, rng) else BOTH[:1]) for plan in plans)
     settings = drawn_settings(rng, plans)
-    return replace(scenario_of(seed), plans=plans, settings=settings, calm_s=_calm_s(rng, settings))
+    return replace(scenario_of(seed), plans=plans, settings=settings, calm_s=drawn_calm_s(rng, settings))
 
 
 def _takes_both(plan: Plan, rng: Random) -> bool:
     return plan.persona.companion and rng.random() < 0.3
 
 
-def at_rest() -> Scenario:
+def idle_scenario() -> Scenario:
     plans = tuple(Plan("127.0.0.1", 8188 + one, replace(PERSONAS["node"], loaded=True), BOTH[:1], 0.0)
-                  for one in range(RESTING))  # fmt: skip
+                  for one in range(IDLE_SERVERS))  # fmt: skip
     settings = drawn_settings(Random(0), plans)
     timing = settings.timing.model_copy(update={"check_interval_s": 60.0})
     return Scenario(plans, settings.model_copy(update={"timing": timing}), 0.0, 0.0, 60.0)
 
 
-def live(world: NodeWorld, runner: asyncio.Runner) -> None:
-    with _loud_faults(world):
-        runner.run(world.live())
-    result = world.result(runner.get_loop().time())
+def run(simulation: NodeSimulation, runner: asyncio.Runner) -> None:
+    with fail_on_logged_errors(simulation):
+        runner.run(simulation.run())
+    result = simulation.result(runner.get_loop().time())
     assert result.violation is None, "\n".join([str(result.violation), *result.trace])
 
 
 @pytest.mark.timeout(300)
-def test_servers_with_the_node_keep_every_rule(tmp_path: Path) -> None:
-    led: Counter[tuple[Reason, Source]] = Counter()
+def test_servers_with_the_companion_node_cause_no_violation(tmp_path: Path) -> None:
+    transitions: Counter[tuple[Reason, Source]] = Counter()
     for seed in SEEDS:
         (folder := tmp_path / str(seed)).mkdir()
         with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            world = NodeWorld(seed, folder, adverse(seed))
-            live(world, runner)
-        led += world.invariants.led
-    print({f"{reason.value} by {witness.value}": count for (reason, witness), count in led.most_common()})
-    assert led[Reason.CACHE_CHANGED, Source.WS] > 50
-    assert led[Reason.SERVER_RESTARTED, Source.HISTORY] > 5
+            simulation = NodeSimulation(seed, folder, faulty_scenario(seed))
+            run(simulation, runner)
+        transitions += simulation.invariants.transitions
+    print({f"{reason.value} by {witness.value}": count for (reason, witness), count in transitions.most_common()})
+    assert transitions[Reason.CACHE_CHANGED, Source.WS] > 50
+    assert transitions[Reason.SERVER_RESTARTED, Source.HISTORY] > 5
 
 
-def test_a_warm_fleet_at_rest_is_hardly_asked(tmp_path: Path) -> None:
+def test_idle_warm_fleet_gets_few_requests(tmp_path: Path) -> None:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        world = RestingWorld(1, tmp_path, at_rest(), tuple(Fault))
-        live(world, runner)
-    assert {ledger.state for ledger in world.invariants.ledgers.values()} == {State.LOADED}
-    a_minute = world.invariants.asked.total() / (RESTING * HOURS * 60)
-    print(f"requests a server a minute, at rest: {a_minute:.3f} ({dict(world.invariants.asked)})")
-    assert 0.05 < a_minute < 0.2
-    assert not world.invariants.led
+        simulation = IdleSimulation(1, tmp_path, idle_scenario(), tuple(Fault))
+        run(simulation, runner)
+    assert {ledger.state for ledger in simulation.invariants.ledgers.values()} == {State.LOADED}
+    per_minute = simulation.invariants.requests.total() / (IDLE_SERVERS * HOURS * 60)
+    print(f"requests per server and minute, idle: {per_minute:.3f} ({dict(simulation.invariants.requests)})")
+    assert 0.05 < per_minute < 0.2
+    assert not simulation.invariants.transitions

@@ -1,6 +1,6 @@
-"""A few worlds, and whether planted faults are caught in them. The many are for `python -m campaigns.simulation`.
+"""A few simulated days and the planted faults; `python -m campaigns.simulation` runs more.
 
-Worlds live in processes of their own, which have the hash seed that makes them repeatable.
+Each run has its own process, whose fixed hash seed makes it repeatable.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from campaigns.simulation.loop import NothingToDoError, VirtualLoop
+from campaigns.simulation.loop import DeadlockError, VirtualLoop
 from campaigns.simulation.planted_faults import PLANTED_FAULTS
 
 ROOT = Path(__file__).parents[2]
@@ -22,14 +22,14 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(240)
-def test_no_rule_is_broken_in_a_few_worlds() -> None:
+def test_simulation_of_twelve_seeds_has_no_violation() -> None:
     run = simulate("--seeds", "12", "--jobs", "2")
     assert run.returncode == 0, run.stdout + run.stderr
     assert run.stdout.startswith("12 seeds, ")
     assert "violations: 0" in run.stdout
 
 
-def test_a_seed_is_lived_through_again_exactly() -> None:
+def test_simulation_of_one_seed_repeats_its_trace() -> None:
     first, second = (simulate("--seed", "4", "--trace").stdout.splitlines() for _ in range(2))
     events = [line for line in first if line.startswith("    ")]
     assert len(events) > 500
@@ -43,15 +43,15 @@ def test_simulation_of_planted_faults_catches_each() -> None:
     assert run.stdout.count(": caught in seed ") == len(PLANTED_FAULTS)
 
 
-def test_virtual_time_costs_nothing_and_is_exact() -> None:
+def test_virtual_loop_sleep_advances_the_clock_exactly() -> None:
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(asyncio.sleep(86_400.0))
         assert runner.get_loop().time() == pytest.approx(86_400.0)
 
 
-def test_waiting_for_nothing_is_an_error_instead_of_a_hang() -> None:
-    async def wait_for_ever() -> None:
+def test_virtual_loop_without_timers_raises_deadlock_error() -> None:
+    async def wait() -> None:
         await asyncio.get_running_loop().create_future()
 
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner, pytest.raises(NothingToDoError):
-        runner.run(wait_for_ever())
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner, pytest.raises(DeadlockError):
+        runner.run(wait())

@@ -1,1 +1,1 @@
-"""A cluster in virtual time: several daemons over one fleet and one engine, which are killed, stopped and cut off."""
+"""A cluster in virtual time: daemons that share a fleet, with crashes, freezes and partitions."""

@@ -1,4 +1,4 @@
-"""The adversity that comes over nodes and their engine."""
+"""Random actions on the nodes of a cluster and on their engine."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from typing_extensions import override
 
-from campaigns.simulation.actions import Actions, Stage
+from campaigns.simulation.actions import Actions, ActionTarget
 from campaigns.simulation.cluster.engine import WatchedEngine
 from campaigns.simulation.cluster.faults import ClusterFault, ClusterFaults
 from campaigns.simulation.cluster.node import SimNode
@@ -16,8 +16,8 @@ from campaigns.simulation.cluster.scenario import LEASE_S
 from campaigns.simulation.wire import Wire
 
 
-class ClusterStage(Stage, Protocol):
-    """The cluster that the actions change."""
+class ClusterTarget(ActionTarget, Protocol):
+    """The cluster simulation that the actions change."""
 
     engine: WatchedEngine
 
@@ -28,13 +28,13 @@ class ClusterStage(Stage, Protocol):
 
 
 class ClusterActions(Actions):
-    """Those of one daemon's world, and those of a cluster."""
+    """The actions of one daemon and those of a cluster."""
 
     def __init__(
-        self, stage: ClusterStage, faults: ClusterFaults, rng: Random, every_s: float, note: Callable[..., None]
+        self, target: ClusterTarget, faults: ClusterFaults, rng: Random, every_s: float, note: Callable[..., None]
     ) -> None:
-        super().__init__(stage, faults, rng, every_s, note)
-        self._cluster = stage
+        super().__init__(target, faults, rng, every_s, note)
+        self._cluster = target
 
     @override
     def _do(self, kind: StrEnum, wire: Wire) -> Coroutine[Any, Any, None]:
@@ -49,52 +49,52 @@ class ClusterActions(Actions):
             self._cluster.engine.heal(node.name)
 
     async def _victim(self) -> SimNode:
-        """Any node, often the one that is just about to submit."""
+        """Return a random node, often the one that is about to submit."""
         if self._rng.random() < 0.6:
-            await self._stage.next_submission()
+            await self._target.next_submission()
             await asyncio.sleep(self._rng.choice((0.0, 0.0, 0.0005, 0.002, 0.01, 0.1, 2.0)))
             return self._cluster.submitter()
         return self._rng.choice(self._cluster.nodes)
 
     async def stop_node(self) -> None:
-        """The process stands still, up to thrice the length of a lease; some with much on the way to the engine."""
+        """Freeze a node for up to three leases, sometimes with slow writes to the engine in transit."""
         self._cluster.engine.slow_s = self._rng.choice((0.0, 0.3))
         node = await self._victim()
         long = self._rng.random() < 0.5
-        await node.stand_still(LEASE_S * (0.7 + 1.5 * self._rng.random()) if long else self._some(0.1, 3 * LEASE_S))
+        await node.freeze(LEASE_S * (0.7 + 1.5 * self._rng.random()) if long else self._log_uniform(0.1, 3 * LEASE_S))
         self._cluster.engine.slow_s = 0.0
 
     async def cut_off(self) -> None:
-        """A node does not reach the engine; of its last writes some are done."""
+        """Cut a node off from the engine; some of its last writes still arrive."""
         node = await self._victim()
         self._cluster.engine.cut(node.name)
-        await asyncio.sleep(self._some(0.2, 6 * LEASE_S))
+        await asyncio.sleep(self._log_uniform(0.2, 6 * LEASE_S))
         self._cluster.engine.heal(node.name)
 
     async def blind(self) -> None:
-        """A node does not reach the servers, though the others do."""
+        """Cut one node off from all servers."""
         node = await self._victim()
         for wire in node.wires.values():
             wire.begin_outage()
-        await asyncio.sleep(self._some(1.0, 60.0))
+        await asyncio.sleep(self._log_uniform(1.0, 60.0))
         for wire in node.wires.values():
             wire.outage = False
 
-    async def let_leave(self) -> None:
-        """A node is told to end, and joins again later."""
+    async def leave_node(self) -> None:
+        """Stop a node gracefully; it joins again later."""
         node = await self._victim()
         await node.leave(self._rng.choice((0.0, 1.0, 20.0, 60.0)))
 
     async def engine_away(self) -> None:
-        """Nobody reaches the engine."""
+        """Cut all nodes off from the engine."""
         self._cluster.engine.down()
-        await asyncio.sleep(self._some(0.5, 60.0))
+        await asyncio.sleep(self._log_uniform(0.5, 60.0))
         self._cluster.engine.up()
 
     async def engine_slow(self) -> None:
-        """Each of its answers takes long, some too long."""
-        self._cluster.engine.slow_s = self._some(0.02, 2.0)
-        await asyncio.sleep(self._some(1.0, 30.0))
+        """Slow down the engine's replies, some beyond the timeout."""
+        self._cluster.engine.slow_s = self._log_uniform(0.02, 2.0)
+        await asyncio.sleep(self._log_uniform(1.0, 30.0))
         self._cluster.engine.slow_s = 0.0
 
 
@@ -102,7 +102,7 @@ CLUSTER_ACTIONS: Mapping[ClusterFault, Callable[[ClusterActions], Coroutine[Any,
     ClusterFault.NODE_STOPPED: ClusterActions.stop_node,
     ClusterFault.NODE_CUT_OFF: ClusterActions.cut_off,
     ClusterFault.NODE_BLIND: ClusterActions.blind,
-    ClusterFault.NODE_LEFT: ClusterActions.let_leave,
+    ClusterFault.NODE_LEFT: ClusterActions.leave_node,
     ClusterFault.ENGINE_AWAY: ClusterActions.engine_away,
     ClusterFault.ENGINE_SLOW: ClusterActions.engine_slow,
 }

@@ -1,4 +1,4 @@
-"""What all nodes of a cluster that is left alone must agree on."""
+"""The state on which all nodes of a cluster without faults must agree."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -16,18 +16,18 @@ Row = tuple[int, str | None, str | None]
 
 
 def disagreements(engine: WatchedEngine, nodes: Sequence[SimNode], ledgers: Iterable[ServerLedger]) -> Iterator[str]:
-    """In words, each the same as long as it lasts."""
+    """Yield a description of each disagreement; it is the same text as long as it lasts."""
     held = _permit_holders(engine)
     for ledger in ledgers:
         name = ledger.plan.name
         if not is_owned_once(engine, nodes, name):
-            yield f"{name} is not owned by exactly one living node"
+            yield f"{name} is not owned by exactly one running node"
         if name in held and ledger.state not in IN_FLIGHT:
-            yield f"{name} holds a permit and is not in flight"
+            yield f"{name} has a permit but no prompt in flight"
         for node in nodes:
             view = node.daemon.snapshot.get(name) if node.daemon is not None else None
             if view is None or view.state is not ledger.state:
-                yield f"{node.name} does not show {name} as its owner does"
+                yield f"{node.name} and the owner of {name} show different states"
 
 
 def _permit_holders(engine: WatchedEngine) -> frozenset[str]:
@@ -36,14 +36,16 @@ def _permit_holders(engine: WatchedEngine) -> frozenset[str]:
 
 
 def is_owned_once(engine: WatchedEngine, nodes: Sequence[SimNode], server: str) -> bool:
-    """Whether exactly one living node owns the server: by its own account, and by the engine's record."""
+    """Return whether exactly one running node owns the server, as the engine's record also shows."""
     record = engine.record(server)
     owners = [node for node in nodes if node.daemon is not None and node.daemon.node.ownership.owns(server)]
-    return len(owners) == 1 and owners[0].name == record.node and engine.forbids(owners[0].name, server) is None
+    return (
+        len(owners) == 1 and owners[0].name == record.node and engine.submission_error(owners[0].name, server) is None
+    )
 
 
 def log_of(engine: WatchedEngine) -> list[Row]:
-    """Number, server and state of each entry of the log that all share."""
+    """Return number, server and state of each entry of the shared log."""
     rows = []
     for kept in engine.datasets[Dataset.LOG].log:
         entry = shared_entry_from(kept.value).entry

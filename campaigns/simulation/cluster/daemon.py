@@ -12,7 +12,7 @@ from campaigns.simulation.cluster.invariants import ClusterInvariants
 from campaigns.simulation.cluster.processes import Process, outside
 from campaigns.simulation.cluster.scenario import LEASE_S
 from campaigns.simulation.daemon import WatchedLog, WatchedPublisher, WatchedRecorder
-from campaigns.simulation.disk import Disk, InLoop, WatchedStore
+from campaigns.simulation.disk import Disk, InlineRunner, WatchedStore
 from campaigns.simulation.network import SimTransport
 from campaigns.simulation.scenario import workflows
 from campaigns.simulation.wire import Wire
@@ -34,7 +34,7 @@ from statemachine.settings import Settings, resolve_servers
 
 
 class OutsideTransport(SimTransport):
-    """What is on the wire is none of the process's."""
+    """A transport whose requests in transit do not belong to the process."""
 
     @override
     async def _get(self, path: str, accept: str | None) -> tuple[Reply, bool]:
@@ -51,12 +51,12 @@ async def _outside(work: Coroutine[None, None, tuple[Reply, bool]]) -> tuple[Rep
 
 
 class NodeDaemon:
-    """Born with `start`; ends by `crash`, or gently by `leave`. `process` is what can be stopped."""
+    """One daemon process of a node. `process` can be frozen; `leave` and `crash` end it."""
 
     def __init__(
         self,
         settings: Settings,
-        world: Clock,
+        clock: Clock,
         engine: WatchedEngine,
         disk: Disk,
         wires: Mapping[str, Wire],
@@ -69,19 +69,19 @@ class NodeDaemon:
         self._files: list[WatchedStore] = []
         store = NodeStore(engine, invariants.node, process)
         limits = settings.limits.max_warming, settings.limits.max_warming_per_host
-        clock = asyncio.get_running_loop().time
-        identity = Identity(invariants.node, LEASE_S, clock, world.new_id)
+        loop_time = asyncio.get_running_loop().time
+        identity = Identity(invariants.node, LEASE_S, loop_time, clock.new_id)
         self.node = node = ClusterNode(
             store,
             identity,
-            CopyFile(self._open_file, InLoop(disk, process)),
-            NodePublication(self.snapshot, WatchedLog(invariants), world.now),
+            CopyFile(self._open_file, InlineRunner(disk, process)),
+            NodePublication(self.snapshot, WatchedLog(invariants), clock.now),
             limits,
         )
         ports = FleetPorts(
-            clock=world,
+            clock=clock,
             journal=node.journal,
-            recorder=WatchedRecorder(invariants, node.journal, world.now),
+            recorder=WatchedRecorder(invariants, node.journal, clock.now),
             permits=node.permits,
             publisher=WatchedPublisher(invariants, self.snapshot, node.bus),
             transport_for=lambda config: OutsideTransport(wires[config.name], process),
@@ -93,13 +93,13 @@ class NodeDaemon:
 
     @property
     def runs(self) -> bool:
-        """Whether it is neither dead nor about to end."""
+        """Whether the process is neither dead nor leaving."""
         return not (self.process.dead or self.leaving)
 
     def start(self) -> None:
-        """Be born."""
+        """Start the daemon in the background."""
         self._invariants.daemon_started()
-        self.process.begin(self._start())
+        self.process.create_task(self._start())
 
     def _open_file(self) -> WatchedStore:
         self._files.append(WatchedStore(self._disk))
@@ -116,7 +116,7 @@ class NodeDaemon:
             logger.exception("the node cannot start")
 
     async def _listen(self) -> None:
-        """Where the engine is away a daemon does not start, and whoever supervises it tries again."""
+        """Retry until the engine is reachable; a supervisor restarts the real daemon instead."""
         while True:
             try:
                 return await self._operator.listen()
@@ -124,20 +124,20 @@ class NodeDaemon:
                 await asyncio.sleep(1.0)
 
     async def act(self, server: str, action: str) -> bool:
-        """The operator at this node; False where that did not get through."""
+        """Act as an operator at this node; return whether the action was carried out."""
         done: list[bool] = []
 
-        async def wish() -> None:
+        async def request() -> None:
             with suppress(NotOwnedError):
                 done.append(await self._operator.act(server, Action(action)))
 
-        await asyncio.wait({self.process.begin(wish())})
+        await asyncio.wait({self.process.create_task(request())})
         return bool(done)
 
     async def leave(self) -> None:
         """End as by SIGTERM."""
         self.leaving = True
-        await asyncio.wait({self.process.begin(self._leave())})
+        await asyncio.wait({self.process.create_task(self._leave())})
         await self.crash()
 
     async def _leave(self) -> None:
@@ -151,7 +151,7 @@ class NodeDaemon:
         await self.node.journal.close()
 
     async def crash(self) -> None:
-        """SIGKILL."""
+        """End as by SIGKILL."""
         await self.process.kill()
         for file in self._files:
             file.close()

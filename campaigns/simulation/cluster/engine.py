@@ -1,4 +1,4 @@
-"""The engine between the nodes, watched: who owns what at this moment is what its records say."""
+"""The store shared by the nodes. Its records define the owner of each server."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -18,13 +18,13 @@ QUICK_S = (0.0005, 0.004)
 
 
 class WatchedEngine(FakeEngine):
-    """`on_record` hears of every record that is written, with its server; `lease_s` is how long a lease stands."""
+    """An in-memory store that calls `on_record(server, record)` for each written record."""
 
     def __init__(self, rng: Random, lease_s: float, on_record: Callable[[str, Record], None]) -> None:
         super().__init__(self._latency, lambda: rng.random() < 0.5)
         self.slow_s = 0.0
         self.last_owner: dict[str, str] = {}
-        """Server → the node that owns it, or was the last to own it."""
+        """Server → the node that owns it or owned it last."""
         self._rng, self._lease_s, self._on_record = rng, lease_s, on_record
         self._leases: dict[str, tuple[Lease, float]] = {}
 
@@ -44,12 +44,12 @@ class WatchedEngine(FakeEngine):
         return number
 
     def record(self, server: str) -> Record:
-        """The server's, as it stands."""
+        """Return the current record of a server."""
         kept: Kept | None = self.get(Dataset.SERVERS, server)
         return record_from(kept.value) if kept is not None else Record()
 
-    def forbids(self, node: str, server: str) -> str | None:
-        """Why the node must not submit to the server at this moment; None where it may."""
+    def submission_error(self, node: str, server: str) -> str | None:
+        """Return why the node must not submit to the server now, or None if it may."""
         record, (lease, at) = self.record(server), self._leases.get(node, (Lease(node, ""), 0.0))
         age = asyncio.get_running_loop().time() - at
         if record.node != node:
@@ -60,7 +60,7 @@ class WatchedEngine(FakeEngine):
 
 
 class NodeStore(FakeStore):
-    """One process's connection: what has left goes on whatever becomes of it; answers wait while it is stopped."""
+    """The connection of one process. Its requests outlive it; replies wait while it is frozen."""
 
     def __init__(self, engine: FakeEngine, node: str, process: Process) -> None:
         super().__init__(engine, node, timeout_s=2.0)
@@ -83,25 +83,25 @@ class NodeStore(FakeStore):
     def deliver(self, subject: str, value: bytes) -> None:
         if not self._process.dead:
             deliver = super().deliver
-            self._process.run(lambda: deliver(subject, value))
+            self._process.call(lambda: deliver(subject, value))
 
     @override
     async def handle_request(self, subject: str, value: bytes) -> bytes:
         if self._process.dead:
             await asyncio.Event().wait()
-        return bytes(await asyncio.shield(self._process.begin(super().handle_request(subject, value))))
+        return bytes(await asyncio.shield(self._process.create_task(super().handle_request(subject, value))))
 
     async def _sent(self, work: Coroutine[Any, Any, T]) -> T:
         if self._process.dead:
             work.close()
             raise asyncio.CancelledError
         sent = outside(work)
-        sent.add_done_callback(_heard)
+        sent.add_done_callback(_retrieve_exception)
         result: T = await asyncio.shield(sent)
         return result
 
 
-def _heard(sent: "asyncio.Future[Any]") -> None:
-    """Nobody may be left to wait for what becomes of it."""
+def _retrieve_exception(sent: "asyncio.Future[Any]") -> None:
+    """Mark an exception as retrieved; the sender may no longer wait for it."""
     if not sent.cancelled():
         sent.exception()

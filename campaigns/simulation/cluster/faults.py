@@ -1,4 +1,4 @@
-"""What can go wrong with the nodes of a cluster and with what is between them."""
+"""The kinds of faults of a cluster's nodes and engine."""
 
 from collections.abc import Collection, Sequence
 from enum import StrEnum
@@ -10,7 +10,7 @@ from campaigns.simulation.faults import Faults
 
 
 class ClusterFault(StrEnum):
-    """Beyond what can go wrong for one daemon. `crash` is one of those."""
+    """A kind of fault that only a cluster has."""
 
     NODE_STOPPED = "node_stopped"
     NODE_CUT_OFF = "node_cut_off"
@@ -29,7 +29,7 @@ WEIGHTS = {
 
 
 class ClusterFaults(Faults):
-    """The adversity of one cluster."""
+    """The faults of one cluster."""
 
     def __init__(self, rng: Random, without: Collection[StrEnum] = ()) -> None:
         super().__init__(rng, without)
@@ -38,7 +38,7 @@ class ClusterFaults(Faults):
 
     @override
     def actions(self) -> tuple[Sequence[StrEnum], Sequence[float]]:
-        """Half of all actions concern the cluster."""
+        """Return the kinds of actions and their weights; half of all actions concern the cluster."""
         kinds, weights = super().actions()
         share = max(1.0, sum(weights)) / max(1.0, sum(self._weights.values()))
         return [*kinds, *self._weights], [*weights, *(weight * share for weight in self._weights.values())]

@@ -1,4 +1,4 @@
-"""Parts of a node that are wrong in one way each (see planted_faults.py)."""
+"""Parts of a node with one fault each (see planted_faults.py)."""
 
 import asyncio
 
@@ -11,16 +11,16 @@ from statemachine.cluster.records import Record
 from statemachine.core.attempt import Attempt
 
 
-class AlwaysMay(LeasedOwnership):
-    """Whoever has begun with a submission goes on with it, however long it stood still meanwhile."""
+class IgnoresLease(LeasedOwnership):
+    """Allow a submission after the lease has expired."""
 
     @override
     def may_submit(self, server: str) -> bool:
         return True
 
 
-class TakesAll(LeasedOwnership):
-    """A server is taken whether its owner lives or not."""
+class AcquiresOwnedServers(LeasedOwnership):
+    """Acquire servers whose owner is still running."""
 
     @override
     async def _is_free(self, record: Record) -> bool:
@@ -28,15 +28,15 @@ class TakesAll(LeasedOwnership):
 
 
 class WritesLater(SharedJournal):
-    """The attempt is written after its POST."""
+    """Write the attempt after its POST."""
 
     @override
     async def append_durably(self, attempt: Attempt) -> None:
         asyncio.get_running_loop().call_later(0.5, self.append, None, attempt)
 
 
-class Unshared(SharedPermits):
-    """Each node counts its own warm-ups only."""
+class LocalPermits(SharedPermits):
+    """Count only the node's own warm-ups."""
 
     @override
     def _admit(self, ledger: Ledger) -> list[_SlotWaiter]:

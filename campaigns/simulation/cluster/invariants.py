@@ -1,4 +1,4 @@
-"""What is asserted of the daemons of a cluster beyond what is asserted of each."""
+"""Invariants of a cluster in addition to those of each daemon."""
 
 from collections.abc import Callable, Iterable
 
@@ -18,34 +18,34 @@ class ClusterInvariants(Invariants):
         self,
         node: str,
         settings: Settings,
-        accuse: Callable[[str, str], None],
+        fail: Callable[[str, str], None],
         note: Callable[..., None],
         shared_ledger: SharedLedger,
         engine: WatchedEngine,
         others: Callable[[], Iterable["ClusterInvariants"]],
     ) -> None:
-        super().__init__(settings, accuse, lambda name, *what: note(name, node, *what), shared_ledger)
+        super().__init__(settings, fail, lambda name, *what: note(name, node, *what), shared_ledger)
         self.node = node
-        self.submits = False
-        """Whether it was the last of all nodes to begin with a submission."""
+        self.submitted_last = False
+        """Whether this node was the last to start a submission."""
         self._engine, self._others = engine, others
 
-    def note_of(self, *what: object) -> None:
-        """A line of the trace about this node."""
+    def note_node(self, *what: object) -> None:
+        """Add an event of this node to the trace."""
         self._note("-", *what)
 
     @override
-    def _attempt_kept(self, attempt: Row) -> None:
-        """A node's own copy proves nothing: an attempt is written down where the engine has it."""
+    def _attempt_written(self, attempt: Row) -> None:
+        """Ignore the node's own copy: only the engine's record commits an attempt."""
 
     @override
     def _post_leaves(self, name: str, ledger: ServerLedger, body: bytes) -> None:
         super()._post_leaves(name, ledger, body)
-        if why := self._engine.forbids(self.node, name):
-            self._accuse(name, f"ownership: {self.node} has posted, but {why}")
+        if why := self._engine.submission_error(self.node, name):
+            self._fail(name, f"ownership: {self.node} posted although {why}")
 
     @override
     def _mark_submission(self) -> None:
         for invariants in self._others():
-            invariants.submits = invariants is self
+            invariants.submitted_last = invariants is self
         super()._mark_submission()

@@ -1,4 +1,4 @@
-"""A node of the cluster: its name, disk, wires and invariants, which outlive its processes."""
+"""A node of the cluster: its name, disk, wires and invariants, across its daemon processes."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from campaigns.simulation.wire import Wire
 
 @dataclass(eq=False)
 class SimNode:
-    """`new_life` makes the next process; `wires` are this host's own ways to the servers."""
+    """One node. `new_daemon` creates its next process; `wires` are its own paths to the servers."""
 
     name: str
     disk: Disk
@@ -23,26 +23,26 @@ class SimNode:
 
     @property
     def runs(self) -> bool:
-        """Whether its process runs, stopped or not."""
+        """Whether the process runs, frozen or not."""
         return self.daemon is not None and self.daemon.runs
 
     def start_daemon(self) -> None:
-        """A process begins."""
-        self.invariants.note_of("a node starts")
+        """Start a new daemon process."""
+        self.invariants.note_node("a node starts")
         self.daemon = self.new_daemon(self)
         self.daemon.start()
 
     async def crash(self, away_s: float) -> None:
-        """Kill the process, and start another one under the same name `away_s` later."""
+        """Kill the process and start another one `away_s` seconds later."""
         if self.daemon is not None and self.runs:
-            self.invariants.note_of("CRASH")
+            self.invariants.note_node("CRASH")
             await self.daemon.crash()
             await self._return(away_s)
 
     async def leave(self, away_s: float) -> None:
-        """End the process gently, and have the node join again `away_s` later."""
+        """Stop the process gracefully and start another one `away_s` seconds later."""
         if self.daemon is not None and self.runs:
-            self.invariants.note_of("leaves")
+            self.invariants.note_node("leaves")
             await self.daemon.leave()
             await self._return(away_s)
 
@@ -50,15 +50,15 @@ class SimNode:
         await asyncio.sleep(away_s)
         self.start_daemon()
 
-    async def stand_still(self, seconds: float) -> None:
-        """Stop the process, and let it go on `seconds` later."""
+    async def freeze(self, seconds: float) -> None:
+        """Freeze the process for some seconds."""
         if self.daemon is None or not self.runs or self.daemon.process.stopped:
             return
         process = self.daemon.process
-        self.invariants.note_of("STOPPED for", round(seconds, 2))
+        self.invariants.note_node("FROZEN for", round(seconds, 2))
         process.stop()
         try:
             await asyncio.sleep(seconds)
         finally:
-            self.invariants.note_of("goes on")
-            process.go_on()
+            self.invariants.note_node("continues")
+            process.resume()

@@ -1,35 +1,41 @@
-"""Faults planted in the nodes of a cluster; each must be caught (see planted_faults.py of the simulation)."""
+"""Faults planted in the nodes of a cluster. The invariants must catch each of them."""
 
 from campaigns.simulation.cluster import faulty_parts as faulty
-from campaigns.simulation.cluster.world import run_cluster_seed
+from campaigns.simulation.cluster.simulation import run_cluster_seed
 from campaigns.simulation.planted_faults import PlantedFault, planted
-from campaigns.simulation.world import Result
+from campaigns.simulation.simulation import Result
 
 SEEDS = 60
-"""Each must be caught within so many."""
+"""Each fault must be caught within this number of seeds."""
 
 NODE = "statemachine.cluster.node."
 MEMBERSHIP = "statemachine.cluster.membership."
 
 PLANTED_FAULTS = (
     PlantedFault(
-        "submits though its lease is over", 4, ("ownership",), patches={f"{NODE}LeasedOwnership": faulty.AlwaysMay}
+        "submits after its lease has expired",
+        4,
+        ("ownership",),
+        patches={f"{NODE}LeasedOwnership": faulty.IgnoresLease},
     ),
     PlantedFault(
-        "takes servers from the living",
+        "acquires servers of running nodes",
         2,
-        ("ownership", "agreement", "liveness", "budget", "rule 2"),
-        patches={f"{NODE}LeasedOwnership": faulty.TakesAll},
+        ("ownership", "agreement", "liveness", "budget", "duplicate warm-up"),
+        patches={f"{NODE}LeasedOwnership": faulty.AcquiresOwnedServers},
     ),
-    PlantedFault("leaves no margin and counts longer", 4, ("ownership",), patches={f"{MEMBERSHIP}MARGIN": -0.6}),
+    PlantedFault("assumes a longer lease", 4, ("ownership",), patches={f"{MEMBERSHIP}MARGIN": -0.6}),
     PlantedFault(
-        "writes the attempt after its POST", 1, ("rule 2",), patches={f"{NODE}SharedJournal": faulty.WritesLater}
+        "writes the attempt after its POST",
+        1,
+        ("duplicate warm-up",),
+        patches={f"{NODE}SharedJournal": faulty.WritesLater},
     ),
-    PlantedFault("does not share permits", 2, ("budget",), patches={f"{NODE}SharedPermits": faulty.Unshared}),
+    PlantedFault("does not share permits", 2, ("budget",), patches={f"{NODE}SharedPermits": faulty.LocalPermits}),
 )
 
 
-def hunt(index: int) -> tuple[str, Result | None]:
+def run_planted_fault(index: int) -> tuple[str, Result | None]:
     """Return the name of a planted fault and the result of the cluster that caught it, or None."""
     planted_fault = PLANTED_FAULTS[index]
     with planted(planted_fault):

@@ -1,4 +1,4 @@
-"""Processes within one loop: what belongs to one stands still while it is stopped, as by SIGSTOP, and time goes on."""
+"""Processes within one event loop, which can be stopped as by SIGSTOP while time goes on."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -10,11 +10,11 @@ from typing_extensions import override
 from campaigns.simulation.loop import VirtualLoop
 
 PROCESS: ContextVar["Process"] = ContextVar("process")
-"""Whose the running callback is; unset for the world's own."""
+"""The process of the running callback; unset for the simulation's own callbacks."""
 
 
 class Process:
-    """Tasks, timers and callbacks that are begun in it belong to it. `dead` is the moment of its death."""
+    """A process that owns every task, timer and callback started in its context."""
 
     def __init__(self) -> None:
         self.dead = False
@@ -24,37 +24,37 @@ class Process:
         self._context = copy_context()
         self._context.run(PROCESS.set, self)
 
-    def begin(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-        """A task of this process."""
+    def create_task(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
+        """Start a task of this process."""
         return asyncio.get_running_loop().create_task(work, context=self._context.copy())
 
-    def run(self, call: Callable[[], object]) -> None:
-        """Call what begins timers of this process."""
-        self._context.copy().run(call)
+    def call(self, function: Callable[[], object]) -> None:
+        """Call a function in the context of this process."""
+        self._context.copy().run(function)
 
     def stop(self) -> None:
-        """SIGSTOP: from now on nothing of it runs."""
+        """Hold all callbacks of this process, as SIGSTOP does."""
         self.stopped = True
 
-    def go_on(self) -> None:
-        """SIGCONT: what has come due meanwhile runs at once, in its order."""
+    def resume(self) -> None:
+        """Run the held callbacks in order and continue, as SIGCONT does."""
         self.stopped = False
         held, self.held = self.held, []
         for guard, arguments in held:
             asyncio.get_running_loop().call_soon(guard, *arguments, context=guard.context)
 
     async def kill(self) -> None:
-        """SIGKILL: nothing leaves it from now on, whether it was stopped or not."""
+        """End all tasks, as SIGKILL does, even if the process is stopped."""
         self.dead = True
         while pending := [task for task in self.tasks if not task.done()]:
             for task in pending:
                 task.cancel()
-            self.go_on()
+            self.resume()
             await asyncio.wait(pending)
 
 
 class _Guard:
-    """A callback of a process, held back while that is stopped."""
+    """A callback of a process, held while the process is stopped."""
 
     __slots__ = ("callback", "context", "handle", "process")
 
@@ -63,7 +63,7 @@ class _Guard:
         self.handle: asyncio.Handle | None = None
 
     def __call__(self, *arguments: Any) -> None:
-        """In its turn. It may have been cancelled while it was held back."""
+        """Run or hold the callback, unless it was cancelled while it was held."""
         if self.handle is not None and self.handle.cancelled():
             return
         if self.process.stopped:
@@ -73,11 +73,10 @@ class _Guard:
 
 
 class ProcessLoop(VirtualLoop):
-    """A loop that knows of processes."""
+    """A virtual loop that assigns callbacks, timers and tasks to processes."""
 
     @override
     def call_soon(self, callback: Callable[..., object], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
-        """As a loop's."""
         context = copy_context() if context is None else context
         process = context.get(PROCESS)
         if process is None or isinstance(callback, _Guard):
@@ -90,7 +89,6 @@ class ProcessLoop(VirtualLoop):
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        """As a loop's. A dead process has no timers."""
         context = copy_context() if context is None else context
         process = context.get(PROCESS)
         if process is None:
@@ -101,7 +99,6 @@ class ProcessLoop(VirtualLoop):
 
     @override
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
-        """As a loop's."""
         task = super().create_task(coro, **options)
         context: Context = options.get("context") or copy_context()
         if (process := context.get(PROCESS)) is not None:
@@ -111,5 +108,5 @@ class ProcessLoop(VirtualLoop):
 
 
 def outside(work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
-    """A task of the world's own, which no process's stop or death concerns."""
+    """Start a task that belongs to no process."""
     return asyncio.get_running_loop().create_task(work, context=Context())

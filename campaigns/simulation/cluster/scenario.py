@@ -1,4 +1,4 @@
-"""A cluster's plan, drawn from its seed."""
+"""The scenario of a cluster, drawn from its seed."""
 
 from random import Random
 
@@ -9,7 +9,7 @@ LEASE_S = 5.0
 
 
 def cluster_scenario_of(seed: int) -> Scenario:
-    """The same for the same seed. Its times are shorter than one daemon's: nodes are never quite at rest."""
+    """Return the scenario of a seed. Its durations are shorter because idle nodes still cause events."""
     rng = Random(f"{seed}/cluster")
     plans = tuple(drawn_plan(rng, index) for index in range(rng.randint(4, 8)))
     settings = drawn_settings(rng, plans)

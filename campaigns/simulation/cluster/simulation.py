@@ -1,4 +1,4 @@
-"""One cluster: three nodes over one fleet and one engine, from the first fault to a calm in which all agree."""
+"""One run of a cluster: three nodes over one fleet and one engine, with faults and then without."""
 
 import asyncio
 import sqlite3
@@ -20,12 +20,12 @@ from campaigns.simulation.cluster.invariants import ClusterInvariants
 from campaigns.simulation.cluster.node import SimNode
 from campaigns.simulation.cluster.processes import ProcessLoop, outside
 from campaigns.simulation.cluster.scenario import LEASE_S, NODES, cluster_scenario_of
-from campaigns.simulation.daemon import RIGHT
+from campaigns.simulation.daemon import REAL_PARTS
 from campaigns.simulation.disk import Disk
 from campaigns.simulation.ledger import ServerLedger, SharedLedger
 from campaigns.simulation.scenario import Plan, Scenario
+from campaigns.simulation.simulation import EPOCH, TAIL, Result, Simulation, run_simulation
 from campaigns.simulation.wire import Wire
-from campaigns.simulation.world import EPOCH, TAIL, Result, SimWorld, run_world
 from statemachine.cluster.records import Record
 from statemachine.core.vocabulary import State
 from statemachine.simulator import SimServer
@@ -33,17 +33,17 @@ from statemachine.simulator import SimServer
 AGREED_WITHIN_S = 60.0
 COPIED_WITHIN_S = 10.0
 SKEWS_S = (0.0, 0.0, 0.3, -0.3, 45.0, -45.0)
-"""Of a host's wall clock."""
+"""Offsets of the hosts' wall clocks."""
 
 
 def run_cluster_seed(seed: int, *, without: Collection[StrEnum] = (), full_trace: bool = False) -> Result:
-    """Live through the cluster of this seed."""
+    """Run the cluster of one seed."""
     keep = None if full_trace else TAIL
-    return run_world(ProcessLoop, lambda folder: ClusterWorld(seed, folder, without, keep=keep))
+    return run_simulation(ProcessLoop, lambda folder: ClusterSimulation(seed, folder, without, keep=keep))
 
 
-class ClusterWorld(SimWorld):
-    """Each of `nodes` has wires, a disk and invariants of its own."""
+class ClusterSimulation(Simulation):
+    """A simulation in which each of `nodes` has its own wires, disk and invariants."""
 
     def __init__(
         self,
@@ -55,11 +55,11 @@ class ClusterWorld(SimWorld):
         scenario: Scenario | None = None,
         nodes: Sequence[str] = NODES,
     ) -> None:
-        super().__init__(seed, folder, RIGHT, (), keep=keep)
+        super().__init__(seed, folder, REAL_PARTS, (), keep=keep)
         self._scenario = scenario or cluster_scenario_of(seed)
         self._faults: ClusterFaults = ClusterFaults(self._rng("faults"), without)
         self._shared_ledger = SharedLedger(self._ledgers)
-        self.engine = WatchedEngine(self._rng("engine"), LEASE_S, self._hear)
+        self.engine = WatchedEngine(self._rng("engine"), LEASE_S, self._on_record)
         self.nodes = [self._node(node, folder) for node in nodes]
         self._chosen = self._rng("chosen")
         self._log: list[Row] = []
@@ -70,19 +70,19 @@ class ClusterWorld(SimWorld):
     def _node(self, node: str, folder: Path) -> SimNode:
         settings = self._scenario.settings
         invariants = ClusterInvariants(
-            node, settings, self.accuse, self.note, self._shared_ledger, self.engine, self._all_invariants
+            node, settings, self.fail, self.note, self._shared_ledger, self.engine, self._all_invariants
         )
         disk = Disk(folder / f"{node}.sqlite3", self._rng(f"disk/{node}"), invariants)
         return SimNode(node, disk, invariants, self._new_daemon)
 
     def _new_daemon(self, node: SimNode) -> NodeDaemon:
         skew = self._rng(f"skew/{node.name}").choice(SKEWS_S)
-        world = replace(self._world, now=lambda: self._now() + skew)
-        return NodeDaemon(self._scenario.settings, world, self.engine, node.disk, node.wires, node.invariants)
+        clock = replace(self._clock, now=lambda: self._now() + skew)
+        return NodeDaemon(self._scenario.settings, clock, self.engine, node.disk, node.wires, node.invariants)
 
-    def _hear(self, server: str, record: Record) -> None:
-        """A record was written. Of what its new owner knew of the server in an earlier time nothing counts."""
-        self._shared_ledger.hear(record)
+    def _on_record(self, server: str, record: Record) -> None:
+        """Reset the new owner's ledger of a server whose record has changed its owner."""
+        self._shared_ledger.record_written(record)
         for node in self.nodes:
             if node.name == record.node != self.engine.last_owner.get(server):
                 ledger = node.invariants.ledgers[server]
@@ -108,21 +108,21 @@ class ClusterWorld(SimWorld):
 
     @override
     def _ledgers(self) -> Iterable[ServerLedger]:
-        """That of each server's owner, or of its last one."""
+        """Yield each server's ledger at its current or last owner."""
         first = self.nodes[0]
         by_name = {node.name: node for node in self.nodes}
         for name in first.invariants.ledgers:
             yield by_name.get(self.engine.last_owner.get(name, ""), first).invariants.ledgers[name]
 
-    # What actions do
+    # Called by the actions
 
     def submitter(self) -> SimNode:
-        """Where a submission has begun last."""
-        return next((node for node in self.nodes if node.invariants.submits), self.nodes[0])
+        """Return the node that was the last to start a submission."""
+        return next((node for node in self.nodes if node.invariants.submitted_last), self.nodes[0])
 
     @override
     async def crash(self, away_s: float) -> None:
-        """Of the node that has just submitted, or of any."""
+        """Crash the node that has just submitted, or a random one."""
         node = self.submitter() if self._chosen.random() < 0.7 else self._chosen.choice(self.nodes)
         await node.crash(away_s)
 
@@ -136,9 +136,9 @@ class ClusterWorld(SimWorld):
         self.spawn(self._act(name, action))
 
     async def _act(self, name: str, action: str) -> None:
-        living = [node.daemon for node in self.nodes if node.daemon is not None and node.runs]
-        if living:
-            await self._chosen.choice(living).act(name, action)
+        running = [node.daemon for node in self.nodes if node.daemon is not None and node.runs]
+        if running:
+            await self._chosen.choice(running).act(name, action)
 
     @override
     def spawn(self, work: Coroutine[Any, Any, None]) -> object:
@@ -147,19 +147,19 @@ class ClusterWorld(SimWorld):
         task.add_done_callback(self._tasks.discard)
         return task
 
-    # Its course
+    # The run
 
     @override
     async def _set_up(self, plan: Plan) -> None:
         server = SimServer(plan.persona, self._rng(plan.name), clock=lambda: EPOCH + asyncio.get_running_loop().time())
-        travelling: dict[str, str] = {}
+        in_transit: dict[str, str] = {}
         for node in self.nodes:
-            wire = self._wire(plan, node, server, travelling)
+            wire = self._wire(plan, node, server, in_transit)
             node.wires[plan.name] = self.wires[f"{node.name}/{plan.name}"] = wire
             node.invariants.ledgers[plan.name] = ServerLedger(plan, wire)
         await server.start()
 
-    def _wire(self, plan: Plan, node: SimNode, server: SimServer, travelling: dict[str, str]) -> Wire:
+    def _wire(self, plan: Plan, node: SimNode, server: SimServer, in_transit: dict[str, str]) -> Wire:
         return Wire(
             plan.name,
             server,
@@ -169,7 +169,7 @@ class ClusterWorld(SimWorld):
             self.spawn,
             quality=plan.quality,
             timeout_s=self._scenario.settings.timing.http_timeout_s,
-            travelling=travelling,
+            in_transit=in_transit,
         )
 
     @override
@@ -184,9 +184,9 @@ class ClusterWorld(SimWorld):
                 await node.daemon.crash()
 
     @override
-    async def _quiet(self) -> None:
-        """No more faults; every node is there, and owns what falls to it."""
-        self.note("-", "QUIET")
+    async def _stop_faults(self) -> None:
+        """Stop all faults and start every node that is down."""
+        self.note("-", "FAULTS END")
         self._faults.active = False
         await self._actions.undo()
         for node in self.nodes:
@@ -210,7 +210,7 @@ class ClusterWorld(SimWorld):
             if daemon is not None and await daemon.act(name, "resume"):
                 return
             await asyncio.sleep(1.0)
-        self.accuse(name, "liveness: for a minute nobody carries out an operator's wish")
+        self.fail(name, "liveness: no node carried out an operator's action within a minute")
 
     @override
     def _unsettled(self) -> Iterator[ServerLedger]:
@@ -229,23 +229,23 @@ class ClusterWorld(SimWorld):
             await asyncio.sleep(1.0)
             left &= set(disagreements(self.engine, self.nodes, self._ledgers()))
         for what in sorted(left):
-            self.accuse("-", f"agreement: for {AGREED_WITHIN_S:g} s, {what}")
+            self.fail("-", f"agreement: for {AGREED_WITHIN_S:g} s, {what}")
 
     @override
-    async def _course(self) -> None:
-        await super()._course()
+    async def _run_scenario(self) -> None:
+        await super()._run_scenario()
         self._log = log_of(self.engine)
         await asyncio.sleep(COPIED_WITHIN_S)
 
     @override
     def _check_journal(self) -> None:
-        """Every node's copy holds the log that all share, from its first entry; what was told stands in it."""
+        """Check that every node's copy equals the shared log and has every published entry."""
         log = log_of(self.engine)
         for node in self.nodes:
             with closing(sqlite3.connect(node.disk.path)) as file:
                 rows = file.execute("SELECT seq, server, dest FROM log ORDER BY seq").fetchall()
             if rows != log[: len(rows)] or len(rows) < len(self._log):
-                self.accuse("-", f"rule 7: the copy of {node.name} is not the log that all share")
-            told = {(seq, *what) for seq, what in node.invariants.told.items()}
-            if not told <= set(rows):
-                self.accuse("-", f"rule 7: {node.name} has told an entry that is not in its file")
+                self.fail("-", f"log ids: the copy of {node.name} differs from the shared log")
+            published = {(seq, *what) for seq, what in node.invariants.published.items()}
+            if not published <= set(rows):
+                self.fail("-", f"log ids: {node.name} published an entry that is not in its file")

@@ -1,4 +1,4 @@
-"""One world: a scenario lived through in virtual time, from its first fault to a long calm, and what came of it."""
+"""One run of a scenario in virtual time: faults, then a calm period, and the result."""
 
 import asyncio
 import gc
@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from campaigns.simulation.actions import Actions
-from campaigns.simulation.daemon import RIGHT, Parts, SimDaemon
+from campaigns.simulation.daemon import REAL_PARTS, Parts, SimDaemon
 from campaigns.simulation.disk import Disk
 from campaigns.simulation.faults import Faults
 from campaigns.simulation.invariants import Invariants
 from campaigns.simulation.ledger import ServerLedger
-from campaigns.simulation.loop import NothingToDoError, VirtualLoop
+from campaigns.simulation.loop import DeadlockError, VirtualLoop
 from campaigns.simulation.scenario import EXPECTED, Plan, Scenario, scenario_of
 from campaigns.simulation.wire import Wire
 from statemachine.core.clock import Clock
@@ -42,7 +42,7 @@ Line = tuple[float, str, tuple[object, ...]]
 
 @dataclass
 class Result:
-    """What came of one seed. `trace` is the tail of what happened before the first violation, or all of it."""
+    """The result of one seed. `trace` has the last events before the first violation, or all events."""
 
     seed: int
     virtual_s: float
@@ -52,39 +52,42 @@ class Result:
     trace: list[str] = field(default_factory=list)
 
 
-def run_seed(seed: int, *, parts: Parts = RIGHT, without: Collection[StrEnum] = (), full_trace: bool = False) -> Result:
-    """Live through the world of this seed. The same seed gives the same world, given the same PYTHONHASHSEED."""
+def run_seed(
+    seed: int, *, parts: Parts = REAL_PARTS, without: Collection[StrEnum] = (), full_trace: bool = False
+) -> Result:
+    """Run one seed. With the same PYTHONHASHSEED, the same seed gives the same run."""
     keep = None if full_trace else TAIL
-    return run_world(VirtualLoop, lambda folder: SimWorld(seed, folder, parts, without, keep=keep))
+    return run_simulation(VirtualLoop, lambda folder: Simulation(seed, folder, parts, without, keep=keep))
 
 
-def run_world(loop: Callable[[], VirtualLoop], make: Callable[[Path], "SimWorld"]) -> Result:
-    """Live through the world that is made over a folder of its own."""
-    with tempfile.TemporaryDirectory(dir=_quick_place()) as folder, asyncio.Runner(loop_factory=loop) as runner:
-        world = make(Path(folder))
-        with _loud_faults(world):
+def run_simulation(loop: Callable[[], VirtualLoop], make: Callable[[Path], "Simulation"]) -> Result:
+    """Run the simulation that `make` returns for a new temporary folder."""
+    with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder, asyncio.Runner(loop_factory=loop) as runner:
+        simulation = make(Path(folder))
+        with fail_on_logged_errors(simulation):
             try:
-                runner.run(world.live())
-            except NothingToDoError:
-                world.accuse("-", "everything waits for ever")
-        return world.result(runner.get_loop().time())
+                runner.run(simulation.run())
+            except DeadlockError:
+                simulation.fail("-", "deadlock: no task is ready and no timer is set")
+        return simulation.result(runner.get_loop().time())
 
 
-def _quick_place() -> str | None:
+def scratch_folder() -> str | None:
+    """Return a folder in shared memory for temporary files, or None if the host has none."""
     shared_memory = Path("/dev/shm")
     return str(shared_memory) if shared_memory.is_dir() else None
 
 
 @contextmanager
-def _loud_faults(world: "SimWorld") -> Iterator[None]:
-    """An exception that the daemon only logs is a violation."""
+def fail_on_logged_errors(simulation: "Simulation") -> Iterator[None]:
+    """Report each exception that the daemon logs as a violation; switch the garbage collector off."""
 
-    def hear(message: "Message") -> None:
+    def on_message(message: "Message") -> None:
         if message.record["exception"] is not None:
-            world.accuse("-", f"a fault of the daemon's own: {message}")
+            simulation.fail("-", f"exception in the daemon: {message}")
 
     logger.remove()
-    sink = logger.add(hear, level="ERROR", format="{message}", backtrace=False, diagnose=False)
+    sink = logger.add(on_message, level="ERROR", format="{message}", backtrace=False, diagnose=False)
     collecting = gc.isenabled()
     gc.disable()
     try:
@@ -95,8 +98,8 @@ def _loud_faults(world: "SimWorld") -> Iterator[None]:
             gc.enable()
 
 
-class SimWorld:
-    """Servers, wires, disk, clock and the daemon's lives."""
+class Simulation:
+    """Servers, wires, disk, clock and the daemon of one run."""
 
     def __init__(
         self, seed: int, folder: Path, parts: Parts, without: Collection[StrEnum], *, keep: int | None
@@ -107,17 +110,17 @@ class SimWorld:
         self._scenario: Scenario = scenario_of(seed)
         self._trace: deque[Line] = deque(maxlen=keep)
         self._faults = Faults(self._rng("faults"), without)
-        self._invariants = Invariants(self._scenario.settings, self.accuse, self.note)
+        self._invariants = Invariants(self._scenario.settings, self.fail, self.note)
         self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self._invariants)
         self._crashes = self._rng("crashes")
         self._actions = Actions(self, self._faults, self._rng("deeds"), self._scenario.actions_every_s, self.note)
         self._tasks: set[asyncio.Task[None]] = set()
         self._daemon: SimDaemon | None = None
         self._violation: str | None = None
-        self._broken: asyncio.Event = asyncio.Event()
+        self._violated: asyncio.Event = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         chance, ids = self._rng("world"), self._rng("ids")
-        self._world = Clock(
+        self._clock = Clock(
             now=self._now, uniform=chance.random, new_id=lambda: str(uuid.UUID(int=ids.getrandbits(128), version=4))
         )
 
@@ -130,52 +133,52 @@ class SimWorld:
 
     @property
     def disks(self) -> Sequence[Disk]:
-        """Every daemon's."""
+        """The disk of each daemon."""
         return [self.disk]
 
     def some_disk(self) -> Disk:
-        """Any of them."""
+        """Return a random disk."""
         return self.disk
 
     @property
     def warm_ups(self) -> int:
-        """How many were posted."""
+        """Number of posted warm-ups."""
         return self._invariants.warm_ups.total()
 
     def _ledgers(self) -> Iterable[ServerLedger]:
-        """One for each server."""
+        """Return one ledger per server."""
         return self._invariants.ledgers.values()
 
-    # What everybody may call
+    # Called by invariants and actions
 
     def note(self, server: str, *what: object) -> None:
-        """A line of the trace."""
+        """Add an event to the trace."""
         assert self._loop is not None
         if self._violation is None:
             self._trace.append((self._loop.time(), server, what))
 
-    def accuse(self, server: str, what: str) -> None:
-        """The first violation ends the world."""
+    def fail(self, server: str, what: str) -> None:
+        """Record a violation; the first one ends the run."""
         if self._violation is None:
             self.note(server, "VIOLATION", what)
             self._violation = f"{server}: {what}"
-            self._broken.set()
+            self._violated.set()
 
     def act(self, name: str, action: str) -> None:
-        """The operator."""
+        """Act as an operator on a server."""
         self.note(name, "operator:", action)
         if self._daemon is not None and not self._daemon.dead:
             self.spawn(_act(self._daemon.fleet, name, Action(action)))
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> object:
-        """Work of the network's own, which no daemon's death stops."""
+        """Start a task that continues when the daemon crashes."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
 
     async def crash(self, away_s: float) -> None:
-        """Kill the daemon and start another one `away_s` later."""
+        """Kill the daemon and start another one `away_s` seconds later."""
         if self._daemon is None or self._daemon.dead:
             return
         self.note("-", "CRASH")
@@ -184,26 +187,26 @@ class SimWorld:
         self._start_daemon()
 
     async def next_submission(self) -> None:
-        """Wait until a prompt is being written down or posted."""
+        """Wait until a prompt is being stored or posted."""
         await self._invariants.submission.wait()
 
-    # Its course
+    # The run
 
-    async def live(self) -> None:
-        """Until the end of the calm, or the first violation."""
+    async def run(self) -> None:
+        """Run the scenario to its end or to the first violation."""
         self._loop = asyncio.get_running_loop()
-        self._loop.set_exception_handler(self._unheard)
-        course = asyncio.create_task(self._course())
-        breaking = asyncio.create_task(self._broken.wait())
+        self._loop.set_exception_handler(self._on_loop_error)
+        scenario = asyncio.create_task(self._run_scenario())
+        violation = asyncio.create_task(self._violated.wait())
         try:
-            await asyncio.wait({course, breaking}, return_when=asyncio.FIRST_COMPLETED)
-            if course.done():
-                course.result()
+            await asyncio.wait({scenario, violation}, return_when=asyncio.FIRST_COMPLETED)
+            if scenario.done():
+                scenario.result()
         finally:
-            await self._end(course, breaking)
+            await self._clean_up(scenario, violation)
 
-    async def _end(self, *tasks: asyncio.Task[Any]) -> None:
-        self._broken.set()
+    async def _clean_up(self, *tasks: asyncio.Task[Any]) -> None:
+        self._violated.set()
         for task in (*tasks, *self._tasks):
             task.cancel()
         await asyncio.gather(*tasks, *self._tasks, return_exceptions=True)
@@ -216,16 +219,16 @@ class SimWorld:
         if self._daemon is not None:
             await self._daemon.crash()
 
-    async def _course(self) -> None:
+    async def _run_scenario(self) -> None:
         scenario = self._scenario
         for plan in scenario.plans:
             await self._set_up(plan)
         self._start_daemon()
-        adversity = asyncio.create_task(self._actions.go_on())
+        actions = asyncio.create_task(self._actions.run())
         await asyncio.sleep(scenario.adverse_s)
-        adversity.cancel()
-        await asyncio.gather(adversity, return_exceptions=True)
-        await self._quiet()
+        actions.cancel()
+        await asyncio.gather(actions, return_exceptions=True)
+        await self._stop_faults()
         await self._settle()
         await asyncio.sleep(scenario.calm_s)
         self._check_calm()
@@ -249,12 +252,12 @@ class SimWorld:
     def _start_daemon(self) -> None:
         self.note("-", "a daemon starts")
         settings = self._scenario.settings
-        self._daemon = SimDaemon(self._parts, settings, self._world, self.disk, self.wires, self._invariants)
+        self._daemon = SimDaemon(self._parts, settings, self._clock, self.disk, self.wires, self._invariants)
         self._daemon.start()
 
-    async def _quiet(self) -> None:
-        """No more faults; what is down comes back."""
-        self.note("-", "QUIET")
+    async def _stop_faults(self) -> None:
+        """Stop all faults and start what is down."""
+        self.note("-", "FAULTS END")
         self._faults.active = False
         await self._actions.undo()
         if self._daemon is None or self._daemon.dead:
@@ -266,15 +269,14 @@ class SimWorld:
             ledger.reached.clear()
 
     async def _settle(self) -> None:
-        """Every server must come to what is true of it."""
+        """Wait until every server has reached an expected state; fail after the time limit."""
         for _ in range(int(self._scenario.settled_within_s / POLL_S)):
             if not any(self._unsettled()):
                 return
             await asyncio.sleep(POLL_S)
         for ledger in self._unsettled():
-            self.accuse(
-                ledger.plan.name, f"liveness: {ledger.state.value} for ever, instead of {set(ledger.plan.expected)}"
-            )
+            expected = " or ".join(sorted(reason.value for reason in ledger.plan.expected))
+            self.fail(ledger.plan.name, f"liveness: stays {ledger.state.value}, expected {expected}")
 
     def _unsettled(self) -> Iterator[ServerLedger]:
         for ledger in self._ledgers():
@@ -286,15 +288,15 @@ class SimWorld:
         for ledger in self._ledgers():
             must_load = ledger.plan.persona.name not in EXPECTED or loads_itself_well(ledger)
             if must_load and ledger.state is not State.LOADED:
-                self.accuse(ledger.plan.name, f"liveness: {ledger.state.value} after a long calm, instead of loaded")
+                self.fail(ledger.plan.name, f"liveness: {ledger.state.value} after the calm period, expected loaded")
 
-    def _unheard(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        self.accuse("-", f"unheard by anybody: {context['message']}: {context.get('exception')!r}")
+    def _on_loop_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        self.fail("-", f"unhandled exception: {context['message']}: {context.get('exception')!r}")
 
-    # What came of it
+    # The result
 
     def result(self, virtual_s: float) -> Result:
-        """Once `live` has returned."""
+        """Check the journal and return the result, after `run`."""
         if self._violation is None:
             self._check_journal()
         trace = [f"{at:11.3f}  {server:15} {' '.join(map(str, what))}" for at, server, what in self._trace]
@@ -308,18 +310,18 @@ class SimWorld:
         )
 
     def _check_journal(self) -> None:
-        """Whatever was told stands in the file, under its number, and no number is left out."""
+        """Check that the file has every published entry under its number, without gaps."""
         with closing(sqlite3.connect(self.disk.path)) as file:
             rows = file.execute("SELECT seq, server, dest FROM log ORDER BY seq").fetchall()
         kept = {seq: (server, dest) for seq, server, dest in rows}
         if list(kept) != list(range(1, len(kept) + 1)):
-            self.accuse("-", "rule 7: the log ids in the file have gaps")
-        if not self._invariants.told.items() <= kept.items():
-            self.accuse("-", "rule 7: an entry was told that is not in the file")
+            self.fail("-", "log ids: the file has gaps")
+        if not self._invariants.published.items() <= kept.items():
+            self.fail("-", "log ids: a published entry is not in the file")
 
 
 def loads_itself_well(ledger: ServerLedger) -> bool:
-    """Whether this is a server that loads by itself, and has done so."""
+    """Return whether this server loads by itself and has finished."""
     return ledger.plan.persona.text_check == "starts" and not ledger.wire.server.missing_keys()
 
 

@@ -23,8 +23,8 @@ from statemachine.core.messages import message
 from statemachine.i18n.render import render
 from statemachine.settings import Settings
 
-Name = Annotated[str | None, typer.Argument(help="The server's name, by default HOST:PORT.", metavar="NAME")]
-Group = Annotated[str | None, typer.Option("--group", help="Every server of this group.", metavar="NAME")]
+Name = Annotated[str | None, typer.Argument(metavar="NAME")]
+Group = Annotated[str | None, typer.Option("--group", metavar="NAME")]
 
 
 def warm(context: typer.Context, name: Name = None, group: Group = None) -> None:

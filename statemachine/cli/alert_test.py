@@ -17,7 +17,7 @@ from statemachine.core.messages import message
 from statemachine.i18n.render import render
 from statemachine.settings import Settings
 
-Name = Annotated[str | None, typer.Argument(help="The channel; without it, all of them.", metavar="CHANNEL")]
+Name = Annotated[str | None, typer.Argument(metavar="CHANNEL")]
 
 
 def alert_test(context: typer.Context, channel: Name = None) -> None:

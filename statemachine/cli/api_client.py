@@ -82,8 +82,8 @@ class DaemonAwayError(DaemonError):
 class DaemonSaidNoError(DaemonError):
     """The daemon's own error answer."""
 
-    def __init__(self, status: int, what: Message | str) -> None:
-        super().__init__(what)
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(Message(f"error_{code}", text=text))
         self.status = status
 
 
@@ -199,6 +199,7 @@ def filter_query(wanted: LogFilter) -> list[tuple[str, str]]:
 
 def _said_no(status: int, body: bytes, url: str) -> DaemonError:
     try:
-        return DaemonSaidNoError(status, str(orjson.loads(body)["error"]["message"]))
+        error = orjson.loads(body)["error"]
+        return DaemonSaidNoError(status, str(error["code"]), str(error["message"]))
     except (ValueError, LookupError, TypeError):
         return DaemonAwayError(message("cli.not_comfywarm_status", url=url, status=status))

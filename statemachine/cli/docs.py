@@ -19,7 +19,7 @@ def schema() -> None:
 
 
 def diagram(
-    markdown: Annotated[bool, typer.Option("--markdown", help="The whole page docs/states.md.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown")] = False,
 ) -> None:
     """Print the state machine as a Mermaid diagram, drawn from the table that it runs on."""
     typer.echo(states_page() if markdown else mermaid())

@@ -30,7 +30,7 @@ def doctor(
     context: typer.Context,
     urls: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[URL]...", help="Servers, by URL or name. Default: every server of the settings."),
+        typer.Argument(metavar="[URL]..."),
     ] = None,
 ) -> None:
     """Examine servers and say in plain words what is well, what is not, and what to do. Submits nothing.

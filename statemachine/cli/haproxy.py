@@ -15,11 +15,11 @@ WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 def haproxy(
     context: typer.Context,
-    group: Annotated[str | None, typer.Option(help="Only the servers of this group.")] = None,
-    backend: Annotated[str, typer.Option(metavar="NAME", help="The backend's name.")] = "comfyui",
+    group: str | None = None,
+    backend: Annotated[str, typer.Option(metavar="NAME")] = "comfyui",
     agent_addr: Annotated[
         str | None,
-        typer.Option(metavar="ADDR", help="Where HAProxy reaches this daemon; by default traffic.agent_host."),
+        typer.Option(metavar="ADDR"),
     ] = None,
 ) -> None:
     """Print an HAProxy backend whose servers follow warmth by agent-check. See docs/traffic.md."""

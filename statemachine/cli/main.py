@@ -1,6 +1,6 @@
-"""The command line. Every command is a module of its own; this is the list of them.
+"""The list of commands; each is a module of its own. `statemachine.i18n.help` has their help texts.
 
-Exit codes: 0 fine, 1 a plain "no" (a server is not loaded, a setting is wrong), 2 misuse.
+Exit codes: 0 success, 1 "no" (a server is not loaded, a setting is invalid), 2 misuse.
 """
 
 from pathlib import Path
@@ -14,6 +14,7 @@ from statemachine.cli.check import check
 from statemachine.cli.docs import diagram, schema
 from statemachine.cli.doctor import doctor
 from statemachine.cli.haproxy import haproxy
+from statemachine.cli.help import SETTINGS_FILE, LocalizedCommand, LocalizedGroup
 from statemachine.cli.serve import serve
 from statemachine.cli.simulate import simulate
 from statemachine.cli.status import status
@@ -22,6 +23,7 @@ from statemachine.version import version
 
 app = typer.Typer(
     name="comfywarm",
+    cls=LocalizedGroup,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -37,12 +39,9 @@ def _print_version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def _before_any(
     context: typer.Context,
-    settings: Annotated[Path, typer.Option(metavar="FILE", help="The settings file.")] = Path("settings.json"),
-    show_version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
+    settings: Annotated[Path, typer.Option(metavar="FILE")] = SETTINGS_FILE,
+    show_version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
 ) -> None:
-    """Keep fleets of ComfyUI servers warm. Without a command: serve."""
     if context.invoked_subcommand is None:
         serve(context, demo=False)
 
@@ -62,9 +61,9 @@ for command in (
     haproxy,
     simulate,
 ):
-    app.command()(command)
+    app.command(cls=LocalizedCommand)(command)
 
 
 def main() -> None:
-    """What `run.py` and the installed command call."""
+    """Run the command line."""
     app()

@@ -17,7 +17,7 @@ from statemachine.settings import Settings, SettingsError
 
 def serve(
     context: typer.Context,
-    demo: Annotated[bool, typer.Option("--demo", help="Over an embedded simulated fleet; needs no settings.")] = False,
+    demo: Annotated[bool, typer.Option("--demo")] = False,
 ) -> None:
     """Keep the fleet warm, and serve the page and the API. This is the default command."""
     settings = None if demo else settings_of(context)

@@ -11,29 +11,23 @@ from statemachine.cli.context import fail, language_of, print_note, run_until_in
 from statemachine.core.messages import message
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
-from statemachine.simulator import PERSONAS, SimFleet, SimulateOptions, serve_fleet
+from statemachine.simulator import SimFleet, SimulateOptions, serve_fleet
 
 USUAL = SimulateOptions()
 
 
 def simulate(
     context: typer.Context,
-    count: Annotated[int, typer.Option(min=1, max=1000, help="How many servers.")] = USUAL.count,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same fleet.")] = USUAL.seed,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = USUAL.host,
-    base_port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port of the first server; 0 takes any free ones.")
-    ] = USUAL.base_port,
-    scale: Annotated[
-        float, typer.Option(min=0.001, max=1000, help="Every duration is multiplied by this.")
-    ] = USUAL.scale,
+    count: Annotated[int, typer.Option(min=1, max=1000)] = USUAL.count,
+    seed: int = USUAL.seed,
+    host: str = USUAL.host,
+    base_port: Annotated[int, typer.Option(min=0, max=65535)] = USUAL.base_port,
+    scale: Annotated[float, typer.Option(min=0.001, max=1000)] = USUAL.scale,
     persona: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME", help=f"Dealt out in turn; may be repeated. One of {', '.join(sorted(PERSONAS))}."),
+        typer.Option(metavar="NAME"),
     ] = None,
-    as_settings: Annotated[
-        bool, typer.Option("--as-settings", help="Print a settings file for this fleet, in place of a list.")
-    ] = False,
+    as_settings: Annotated[bool, typer.Option("--as-settings")] = False,
 ) -> None:
     """Run simulated ComfyUI servers, well-behaved and misbehaving ones, until Ctrl-C."""
     options = SimulateOptions(count, seed, host, base_port, scale, tuple(persona or USUAL.personas))

@@ -23,7 +23,7 @@ REDRAW_S = 1.0
 
 def status(
     context: typer.Context,
-    watch: Annotated[bool, typer.Option("--watch", help="Redraw every second until Ctrl-C.")] = False,
+    watch: Annotated[bool, typer.Option("--watch")] = False,
 ) -> None:
     """Show every server as the running daemon sees it, those that are not loaded first.
 

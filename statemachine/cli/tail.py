@@ -103,24 +103,20 @@ Show = Callable[[Json], None]
 
 def tail(
     context: typer.Context,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on with what happens, until Ctrl-C.")] = False,
+    follow: Annotated[bool, typer.Option("-f", "--follow")] = False,
     count: Annotated[
         int | None,
-        typer.Option("-n", min=0, metavar="N", help=f"The newest N entries. Default: {DEFAULT_COUNT}, or all since T."),
+        typer.Option("-n", min=0, metavar="N"),
     ] = None,
-    since: Annotated[
-        str | None, typer.Option(metavar="T", help="2026-01-31T08:00:00Z, or how long ago: 10m, 2h, 1d.")
-    ] = None,
-    server: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this server; repeatable.")] = None,
-    group: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this group; repeatable.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="T")] = None,
+    server: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None,
+    group: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None,
     state: Annotated[
         list[State] | None,
-        typer.Option(metavar="STATE", help=f"Only what led to this state; repeatable: {', '.join(STATE_NAMES)}."),
+        typer.Option(metavar="STATE"),
     ] = None,
-    reason: Annotated[
-        list[str] | None, typer.Option(metavar="CODE", help="Only what has this reason code; repeatable.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, as in the API.")] = False,
+    reason: Annotated[list[str] | None, typer.Option(metavar="CODE")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Show the event log: what happened to the servers, and why."""
     settings = settings_of(context)

@@ -7,6 +7,7 @@ from statemachine.i18n.alerts import ALERTS
 from statemachine.i18n.cli import CLI
 from statemachine.i18n.daemon import DAEMON
 from statemachine.i18n.doctor import DOCTOR
+from statemachine.i18n.help import HELP
 from statemachine.i18n.messages import GENERAL, REQUESTS, TRANSITIONS, WARM_UPS
 from statemachine.i18n.notices import NOTICE_MEANINGS, NOTICES
 from statemachine.i18n.page import LABELS
@@ -27,7 +28,10 @@ PUBLISHED: Mapping[str, Text] = {
 }
 """The messages that reach the page and the journal."""
 
-MESSAGES: Mapping[str, Text] = {**PUBLISHED, **ALERTS, **CLI, **DOCTOR}
+ERRORS: Mapping[str, Text] = {key: text for key, text in LABELS.items() if key.startswith("error_")}
+"""The errors of the API, as the page and the commands show them: `error_` and the code."""
+
+MESSAGES: Mapping[str, Text] = {**PUBLISHED, **ERRORS, **ALERTS, **CLI, **DOCTOR, **HELP}
 """Every message."""
 
 

@@ -74,6 +74,10 @@ LABELS: dict[str, Text] = {
         "Without listen.token in the settings, only this machine may request actions.",
         "设置中未配置 listen.token 时，只能在本机上执行操作。",
     ),
+    "error_token_required": Text(
+        "The token of listen.token is missing or wrong.", "缺少令牌，或令牌与 listen.token 不符。"
+    ),
+    "error_journal_unavailable": Text("The journal cannot be read at the moment.", "暂时无法读取日志库。"),
     "error_unknown_server": Text("There is no such server.", "没有这台服务器。"),
     "error_unknown_group": Text("There is no such group.", "没有这个分组。"),
     "error_owner_away": Text(

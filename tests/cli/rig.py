@@ -48,7 +48,7 @@ async def cli(settings: Path, *arguments: str) -> Ended:
 
 
 def _invoke(arguments: list[str]) -> Ended:
-    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "400"}, catch_exceptions=False)
+    result = CliRunner().invoke(app, arguments, env={"COLUMNS": "400", "LC_ALL": "C.UTF-8"}, catch_exceptions=False)
     return Ended(result.exit_code, result.stdout, result.stderr)
 
 
@@ -56,7 +56,7 @@ def _invoke(arguments: list[str]) -> Ended:
 async def started(settings: Path, *arguments: str) -> AsyncIterator[Process]:
     """A command as a process; ended with the block, should it still run."""
     program = (sys.executable, str(REPOSITORY / "run.py"), "--settings", str(settings))
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
     process = await asyncio.create_subprocess_exec(*program, *arguments, stdout=PIPE, stderr=PIPE, env=environment)
     try:
         yield process

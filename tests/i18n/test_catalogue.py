@@ -23,7 +23,18 @@ from statemachine.i18n.text import Text, locale_language
 
 PACKAGE = Path(statemachine.__file__).parent
 CODE_MAKERS = {"message", "Message", "good", "bad", "care", "_export_again", "_two_units", "_help"}
-BUILT = ("reason.", "notice.", "alert.state.", "cli.heading.", "cli.warm", "cli.pause", "cli.resume", "cli.group.")
+BUILT = (
+    "help.",
+    "error_",
+    "reason.",
+    "notice.",
+    "alert.state.",
+    "cli.heading.",
+    "cli.warm",
+    "cli.pause",
+    "cli.resume",
+    "cli.group.",
+)
 """Codes that the source puts together."""
 
 
@@ -97,7 +108,7 @@ def test_english_messages_are_lower_case_without_a_full_stop() -> None:
     bad = {
         code: text.en
         for code, text in MESSAGES.items()
-        if not code.startswith(("cli.heading.", "cli.help."))
+        if not code.startswith(("cli.heading.", "help.", "error_"))
         and (re.match(r"[A-Z][a-z]", text.en) or re.search(r"[^.…]\.$", text.en))
     }
     assert set(bad) <= {"alert.test_body"}

@@ -1,0 +1,81 @@
+"""Help texts in the reader's language, filled into the commands before their arguments are parsed.
+
+Newer versions of Typer bring their own copy of click, so click's types are not named here.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from typer.core import TyperCommand, TyperGroup
+from typing_extensions import override
+
+from statemachine.cli.tail import DEFAULT_COUNT
+from statemachine.cli.wording import language_of_file
+from statemachine.core.log_entry import STATE_NAMES
+from statemachine.core.messages import Message, Param
+from statemachine.i18n.render import render
+from statemachine.i18n.text import Language
+from statemachine.simulator import PERSONAS
+
+SETTINGS_FILE = Path("settings.json")
+
+VALUES: Mapping[str, Mapping[str, Param]] = {
+    "help.tail.count": {"count": DEFAULT_COUNT},
+    "help.tail.state": {"states": STATE_NAMES},
+    "help.simulate.persona": {"personas": sorted(PERSONAS)},
+}
+
+
+class LocalizedCommand(TyperCommand):
+    """A command whose `--help` option is described in the reader's language, which is the root context's `obj`."""
+
+    @override
+    def get_help_option(self, ctx: Any) -> Any:
+        return _described(super().get_help_option(ctx), ctx)
+
+
+class LocalizedGroup(TyperGroup):
+    """The command line as a whole."""
+
+    @override
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        language = language_of_file(_settings_file(args))
+        translate(self, "comfywarm", language)
+        for name, command in self.commands.items():
+            translate(command, name, language)
+        return super().make_context(info_name, args, parent, obj=language, **extra)
+
+    @override
+    def get_help_option(self, ctx: Any) -> Any:
+        return _described(super().get_help_option(ctx), ctx)
+
+
+def translate(command: Any, name: str, language: Language) -> None:
+    """Set the help of the command and its parameters, and the headings under which they are listed."""
+    command.help = _text(f"help.{name}", language)
+    command.rich_help_panel = _text("help.commands", language)
+    for parameter in command.params:
+        parameter.help = _text(f"help.{name}.{parameter.name}", language)
+        panel = "help.arguments" if parameter.param_type_name == "argument" else "help.options"
+        parameter.rich_help_panel = _text(panel, language)
+
+
+def _described(option: Any, ctx: Any) -> Any:
+    if option is not None:
+        option.help = _text("help.help", ctx.find_root().obj)
+        option.rich_help_panel = _text("help.options", ctx.find_root().obj)
+    return option
+
+
+def _text(code: str, language: Language) -> str:
+    return render(Message(code, VALUES.get(code, {})), language)
+
+
+def _settings_file(args: list[str]) -> Path:
+    """Return the file that `--settings` names. The arguments have not been parsed yet."""
+    for place, argument in enumerate(args):
+        option, _, value = argument.partition("=")
+        if option == "--settings":
+            return Path(value or next(iter(args[place + 1 :]), SETTINGS_FILE.name))
+    return SETTINGS_FILE

@@ -1,0 +1,131 @@
+"""The help texts of the commands and their parameters: `help.COMMAND` and `help.COMMAND.PARAMETER`."""
+
+from statemachine.i18n.text import Text
+
+_SERVER = Text("The server's name, by default HOST:PORT.", "服务器名称，默认为 HOST:PORT。")
+_GROUP = Text("Every server of this group.", "该分组的全部服务器。")
+
+COMMANDS: dict[str, Text] = {
+    "help.comfywarm": Text(
+        "Keep fleets of ComfyUI servers warm. Without a command: serve.",
+        "使 ComfyUI 集群保持预热。不带命令时即 serve。",
+    ),
+    "help.serve": Text(
+        "Keep the fleet warm, and serve the page and the API. This is the default command.",
+        "使集群保持预热，并提供页面和 API。这是默认命令。",
+    ),
+    "help.status": Text(
+        "Show every server as the running daemon sees it, those that are not loaded first.\n\n"
+        "Exit code 0 if all are loaded, 1 if not or if no daemon answers.",
+        "显示运行中的服务所看到的每台服务器，尚未加载的排在前面。\n\n"
+        "全部已加载时退出码为 0；否则，或没有服务响应时为 1。",
+    ),
+    "help.tail": Text(
+        "Show the event log: what happened to the servers, and why.", "显示事件日志：服务器发生了什么，原因是什么。"
+    ),
+    "help.doctor": Text(
+        "Examine servers and report what works, what does not, and what to do. Submits nothing.\n\n"
+        "A server that is not in the settings is examined with the default settings. Exit code 1 if anything is ✗.",
+        "诊断服务器：哪些正常，哪些不正常，应如何处理。不提交任何任务。\n\n"
+        "不在设置中的服务器按默认设置诊断。有任何 ✗ 时退出码为 1。",
+    ),
+    "help.check": Text(
+        "Validate settings and workflow files, then ask every server's cache check once.\n\n"
+        "Nothing is submitted, but a text check may make a server start loading by itself. "
+        "Exit code 0 if every server is loaded.",
+        "校验设置和工作流文件，然后对每台服务器查询一次缓存。\n\n"
+        "不提交任何任务，但文本类检查可能使服务器开始自行加载。全部已加载时退出码为 0。",
+    ),
+    "help.warm": Text(
+        "Ask the running daemon to warm a server, or a whole group, now.",
+        "请运行中的服务立即预热一台服务器或整个分组。",
+    ),
+    "help.pause": Text(
+        "Pause a server, or a whole group: the daemon submits nothing to it.",
+        "停用一台服务器或整个分组：服务不再向其提交任务。",
+    ),
+    "help.resume": Text("Resume a paused server, or a whole group.", "恢复已停用的服务器或整个分组。"),
+    "help.alert-test": Text(
+        "Send a test message to the channels of the settings and report the result.\n\n"
+        "Exit code 0 if every address accepted it.",
+        "向设置中的通道发送测试消息并报告结果。\n\n所有地址都接收时退出码为 0。",
+    ),
+    "help.schema": Text(
+        "Print the JSON Schema of settings.json, with which editors complete and check it.",
+        "打印 settings.json 的 JSON Schema，供编辑器补全和校验。",
+    ),
+    "help.diagram": Text("Print the state machine as a Mermaid diagram.", "以 Mermaid 图打印状态机。"),
+    "help.haproxy": Text(
+        "Print an HAProxy backend whose servers follow warmth by agent-check. See docs/traffic.md.",
+        "打印 HAProxy backend，其服务器通过 agent-check 跟随就绪状态。见 docs/traffic.md。",
+    ),
+    "help.simulate": Text(
+        "Run simulated ComfyUI servers, well-behaved and misbehaving ones, until Ctrl-C.",
+        "运行模拟的 ComfyUI 服务器，有正常的也有异常的，按 Ctrl-C 结束。",
+    ),
+}
+
+PARAMETERS: dict[str, Text] = {
+    "help.comfywarm.settings": Text("The settings file.", "设置文件。"),
+    "help.comfywarm.show_version": Text("Print the version and exit.", "打印版本并退出。"),
+    "help.help": Text("Show this message and exit.", "显示本帮助并退出。"),
+    "help.serve.demo": Text(
+        "Run over an embedded simulated fleet; needs no settings.", "在内置的模拟集群上运行；不需要设置文件。"
+    ),
+    "help.status.watch": Text("Redraw every second until Ctrl-C.", "每秒刷新，按 Ctrl-C 结束。"),
+    "help.tail.follow": Text("Continue with new entries until Ctrl-C.", "持续显示新条目，按 Ctrl-C 结束。"),
+    "help.tail.count": Text(
+        "The newest N entries. Default: {count}, or all since T.",
+        "最新的 N 条。默认 {count} 条；指定了 T 时为其后的全部。",
+    ),
+    "help.tail.since": Text(
+        "2026-01-31T08:00:00Z, or how long ago: 10m, 2h, 1d.", "2026-01-31T08:00:00Z，或多久以前：10m、2h、1d。"
+    ),
+    "help.tail.server": Text("Only this server; repeatable.", "仅这台服务器；可重复。"),
+    "help.tail.group": Text("Only this group; repeatable.", "仅这个分组；可重复。"),
+    "help.tail.state": Text(
+        "Only transitions to this state; repeatable: {states}.", "仅进入该状态的条目；可重复：{states}。"
+    ),
+    "help.tail.reason": Text("Only this reason code; repeatable.", "仅该原因代码；可重复。"),
+    "help.tail.as_json": Text("One JSON object a line, as in the API.", "每行一个 JSON 对象，与 API 相同。"),
+    "help.doctor.urls": Text(
+        "Servers, by URL or name. Default: every server of the settings.",
+        "服务器的 URL 或名称。默认：设置中的全部服务器。",
+    ),
+    "help.warm.name": _SERVER,
+    "help.warm.group": _GROUP,
+    "help.pause.name": _SERVER,
+    "help.pause.group": _GROUP,
+    "help.resume.name": _SERVER,
+    "help.resume.group": _GROUP,
+    "help.alert-test.channel": Text("The channel. Default: all channels.", "通道。默认：全部通道。"),
+    "help.diagram.markdown": Text("Print the whole page docs/states.md.", "打印整个 docs/states.md 页面。"),
+    "help.haproxy.group": Text("Only the servers of this group.", "仅该分组的服务器。"),
+    "help.haproxy.backend": Text("The backend's name.", "backend 的名称。"),
+    "help.haproxy.agent_addr": Text(
+        "The address at which HAProxy reaches this daemon. Default: traffic.agent_host.",
+        "HAProxy 访问本服务的地址。默认：traffic.agent_host。",
+    ),
+    "help.simulate.count": Text("Number of servers.", "服务器数量。"),
+    "help.simulate.seed": Text("The same seed gives the same fleet.", "相同的种子得到相同的集群。"),
+    "help.simulate.host": Text("Address to listen on.", "监听地址。"),
+    "help.simulate.base_port": Text(
+        "Port of the first server; 0 takes any free ports.", "第一台服务器的端口；0 表示任意空闲端口。"
+    ),
+    "help.simulate.scale": Text("Factor for every duration.", "所有时长乘以该系数。"),
+    "help.simulate.persona": Text(
+        "Behaviour of the servers, in turn; repeatable. One of {personas}.",
+        "依次分配的服务器行为；可重复。可选：{personas}。",
+    ),
+    "help.simulate.as_settings": Text(
+        "Print a settings file for this fleet instead of a list.", "打印该集群的设置文件，而不是列表。"
+    ),
+}
+
+PANELS: dict[str, Text] = {
+    "help.commands": Text("Commands", "命令"),
+    "help.options": Text("Options", "选项"),
+    "help.arguments": Text("Arguments", "参数"),
+}
+
+HELP: dict[str, Text] = {**COMMANDS, **PARAMETERS, **PANELS}

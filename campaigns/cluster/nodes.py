@@ -7,7 +7,8 @@ from typing import Any
 import aiohttp
 
 from campaigns.cluster.ledger import SENDER, sender
-from campaigns.kill.process import REPOSITORY, DaemonProcess
+from campaigns.kill.process import DaemonProcess
+from tests.support.paths import WORKFLOWS
 
 LEASE_S = 5.0
 MARGIN_S = 2.0
@@ -82,7 +83,7 @@ def settings_for(name: str, urls: dict[str, str], nats: list[str]) -> dict[str, 
     return {
         "servers": [{"url": url, "name": server, "headers": headers} for server, url in urls.items()],
         "workflows": ["cache_models"],
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "timing": TIMING,
         "limits": LIMITS,
         "cluster": {"nats": nats, "node": name, "lease_s": LEASE_S},

@@ -13,8 +13,9 @@ from typing import Any
 import aiohttp
 
 from campaigns.cluster.ledger import Post
-from campaigns.kill.process import END_S, POLL_S, REPOSITORY, START_S
+from campaigns.kill.process import END_S, POLL_S, START_S
 from tests.comfyui.rig import free_port
+from tests.support.paths import REPOSITORY
 
 MODULE = "campaigns.cluster.servers"
 

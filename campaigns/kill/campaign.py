@@ -11,10 +11,11 @@ import aiohttp
 
 from campaigns.kill.churn import churn
 from campaigns.kill.moments import Kill, Moments, draw
-from campaigns.kill.process import END_S, REPOSITORY, DaemonProcess
+from campaigns.kill.process import END_S, DaemonProcess
 from campaigns.kill.readers import Reading, read_stream, read_tail
 from campaigns.kill.report import Report, check, trouble
 from campaigns.kill.servers import ROLES, WatchedServer, watched_servers
+from tests.support.paths import WORKFLOWS
 
 TIMING = {
     "check_interval_s": 0.5,
@@ -59,7 +60,7 @@ def settings_for(urls: dict[str, str]) -> dict[str, object]:
     """Settings over simulated servers, quick enough for lives of seconds."""
     return {
         "servers": [{"url": url, "name": name, "workflows": [ROLES[name].workflow]} for name, url in urls.items()],
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "timing": TIMING,
         "limits": {"max_warming": 32, "max_warming_per_host": 32},
     }

@@ -13,8 +13,8 @@ from typing import Any
 import aiohttp
 
 from tests.comfyui.rig import free_port
+from tests.support.paths import RUN_SCRIPT
 
-REPOSITORY = Path(__file__).parents[2]
 END_S = 20.0
 START_S = 60.0
 POLL_S = 0.02
@@ -104,7 +104,7 @@ class DaemonProcess:
 
     def command(self, *arguments: str) -> list[str]:
         """The command line."""
-        return [sys.executable, str(REPOSITORY / "run.py"), "--settings", str(self.settings_file), *arguments]
+        return [sys.executable, str(RUN_SCRIPT), "--settings", str(self.settings_file), *arguments]
 
     def faults(self) -> list[str]:
         """Lines of its log that tell of a fault of its own."""

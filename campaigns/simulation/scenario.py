@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -11,8 +10,8 @@ from statemachine.comfyui.workflow import Workflow, load_workflow
 from statemachine.core.vocabulary import Reason
 from statemachine.settings import Settings
 from statemachine.simulator.profiles import PERSONAS, Persona
+from tests.support.paths import WORKFLOWS
 
-WORKFLOWS = Path(__file__).parents[2] / "workflows"
 BOTH = ("cache_models", "smoke")
 KEYLESS = frozenset({"smoke"})
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import aiohttp
 
-from campaigns.kill.process import REPOSITORY, DaemonProcess
+from campaigns.kill.process import DaemonProcess
 from campaigns.kill.readers import Reading, read_stream
 from campaigns.soak.samples import Sample, descriptors, resident_mib, tasks_in
 from statemachine.simulator import PERSONAS, Persona, SimFleet, running_fleet
+from tests.support.paths import WORKFLOWS
 
 HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 9))
 EVICTED, RESTARTED, USED = 60.0, 180.0, 40.0
@@ -70,7 +71,7 @@ def _settings(fleet: SimFleet, personas: list[Persona]) -> dict[str, object]:
     ]
     return {
         "servers": entries,
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "timing": TIMING,
         "limits": {"max_warming": 64, "max_warming_per_host": 16},
         "logging": {"file": None, "level": "WARNING"},

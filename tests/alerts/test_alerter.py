@@ -6,7 +6,7 @@ import pytest
 
 from statemachine.alerts.service import SAVE_PAUSE_S
 from statemachine.core.vocabulary import Notice, State
-from tests.alerts.channels import Recorder, Shelf, Site, alert_settings, trouble_with_it
+from tests.alerts.harness import AlertHarness, MemoryStore, Recorder, alert_settings, server_error
 
 pytestmark = pytest.mark.looptime
 
@@ -14,20 +14,20 @@ DOWN = {"states": ["failed", "unreachable"], "for_s": 120}
 
 
 async def test_without_rules_nothing_is_said_and_nothing_waits() -> None:
-    async with Site().running(alert_settings(channels=())) as site:
+    async with AlertHarness().running(alert_settings(channels=())) as site:
         site.see(State.FAILED, 1, 2, 3)
         await asyncio.sleep(3600)
         assert site.recorders == {}
 
 
 async def test_a_trouble_is_told_after_its_time_and_so_is_its_end() -> None:
-    async with Site().running(alert_settings(DOWN)) as site:
+    async with AlertHarness().running(alert_settings(DOWN)) as site:
         await asyncio.sleep(7)
         site.see(State.FAILED, 1)
         await asyncio.sleep(120 + 15 + 1)
-        ((at, letter),) = site.recorders["ops"].letters
+        ((at, notification),) = site.recorders["ops"].notifications
         assert 7 + 135 <= at <= 7 + 136
-        assert letter.title == "comfywarm: 1 server failed for 2 min: 192.0.2.1:8188: failed!"
+        assert notification.title == "comfywarm: 1 server failed for 2 min: 192.0.2.1:8188: failed!"
         site.see(State.LOADED, 1)
         await asyncio.sleep(1)
         assert site.recorders["ops"].titles[1:] == [
@@ -37,20 +37,20 @@ async def test_a_trouble_is_told_after_its_time_and_so_is_its_end() -> None:
 
 
 async def test_recoveries_can_be_left_out() -> None:
-    async with Site().running(alert_settings(DOWN, recovery=False)) as site:
+    async with AlertHarness().running(alert_settings(DOWN, recovery=False)) as site:
         site.see(State.FAILED, 1)
         await asyncio.sleep(200)
         site.see(State.LOADED, 1)
         await asyncio.sleep(200)
-        assert len(site.recorders["ops"].letters) == 1
-        assert site.shelf.told == []
+        assert len(site.recorders["ops"].notifications) == 1
+        assert site.store.told == []
         site.see(State.FAILED, 1)
         await asyncio.sleep(200)
-        assert len(site.recorders["ops"].letters) == 2
+        assert len(site.recorders["ops"].notifications) == 2
 
 
 async def test_notices_are_alerts() -> None:
-    async with Site().running(alert_settings({"notices": ["fleet_vanished", "settings_refused"]})) as site:
+    async with AlertHarness().running(alert_settings({"notices": ["fleet_vanished", "settings_refused"]})) as site:
         site.see(State.LOADED, *range(1, 11))
         site.notice(Notice.FLEET_VANISHED)
         await asyncio.sleep(60)
@@ -63,7 +63,7 @@ async def test_notices_are_alerts() -> None:
 
 
 async def test_a_channel_that_hangs_delays_neither_the_others_nor_the_bus() -> None:
-    site = Site()
+    site = AlertHarness()
     site.recorders["stuck"] = Recorder()
     site.recorders["stuck"].hangs = True
     settings = alert_settings({"to": ["stuck", "ops"], "states": ["failed"]}, channels=("stuck", "ops"), gather_s=0)
@@ -71,20 +71,20 @@ async def test_a_channel_that_hangs_delays_neither_the_others_nor_the_bus() -> N
         for host in range(1, 6):
             site.see(State.FAILED, host)
             await asyncio.sleep(10)
-        assert len(site.recorders["ops"].letters) == 5
+        assert len(site.recorders["ops"].notifications) == 5
         assert len(site.recorders["stuck"].tries) == 1
-        assert site.shelf.told == [], "what one channel has not got is not remembered as told"
+        assert site.store.told == [], "what one channel has not got is not remembered as told"
     assert site.counts("stuck") == {"dropped": 5.0}
 
 
 async def test_a_restart_does_not_tell_again_and_tells_the_recovery() -> None:
-    shelf = Shelf()
-    async with Site(shelf).running(alert_settings(DOWN)) as before:
+    store = MemoryStore()
+    async with AlertHarness(store).running(alert_settings(DOWN)) as before:
         before.see(State.FAILED, 1, 2)
         await asyncio.sleep(200)
-        assert len(before.recorders["ops"].letters) == 1
-    assert [one.trouble.subject for one in shelf.told] == ["192.0.2.1:8188", "192.0.2.2:8188"]
-    async with Site(shelf).running(alert_settings(DOWN)) as after:
+        assert len(before.recorders["ops"].notifications) == 1
+    assert [one.trouble.subject for one in store.told] == ["192.0.2.1:8188", "192.0.2.2:8188"]
+    async with AlertHarness(store).running(alert_settings(DOWN)) as after:
         for state in (State.UNKNOWN, State.CHECKING, State.FAILED):
             after.see(state, 1, 2)
             await asyncio.sleep(200)
@@ -94,41 +94,41 @@ async def test_a_restart_does_not_tell_again_and_tells_the_recovery() -> None:
         assert after.recorders["ops"].titles == [
             "comfywarm: recovered: 2 servers loaded again after 13 min: 192.0.2.1:8188, 192.0.2.2:8188"
         ]
-    assert shelf.told == []
+    assert store.told == []
 
 
 async def test_what_no_channel_took_before_the_end_is_told_by_the_next_run() -> None:
-    shelf = Shelf()
-    site = Site(shelf)
-    site.recorders["ops"] = Recorder(*[trouble_with_it() for _ in range(99)])
+    store = MemoryStore()
+    site = AlertHarness(store)
+    site.recorders["ops"] = Recorder(*[server_error() for _ in range(99)])
     async with site.running(alert_settings(DOWN)):
         site.see(State.FAILED, 1)
         await asyncio.sleep(200)
-    assert shelf.told == []
-    async with Site(shelf).running(alert_settings(DOWN)) as after:
+    assert store.told == []
+    async with AlertHarness(store).running(alert_settings(DOWN)) as after:
         after.see(State.FAILED, 1)
         await asyncio.sleep(200)
-        assert len(after.recorders["ops"].letters) == 1
+        assert len(after.recorders["ops"].notifications) == 1
 
 
 async def test_a_recovery_that_nobody_got_before_the_end_is_told_by_the_next_run() -> None:
-    shelf = Shelf()
-    async with Site(shelf).running(alert_settings(DOWN)) as site:
+    store = MemoryStore()
+    async with AlertHarness(store).running(alert_settings(DOWN)) as site:
         site.see(State.FAILED, 1)
         await asyncio.sleep(200)
         site.recorders["ops"].hangs = True
         site.see(State.LOADED, 1)
         await asyncio.sleep(10)
         assert len(site.recorders["ops"].tries) == 2
-    async with Site(shelf).running(alert_settings(DOWN)) as after:
+    async with AlertHarness(store).running(alert_settings(DOWN)) as after:
         after.see(State.LOADED, 1)
         await asyncio.sleep(1)
         assert [title.partition(": 1")[0] for title in after.recorders["ops"].titles] == ["comfywarm: recovered"]
-    assert shelf.told == []
+    assert store.told == []
 
 
 async def test_the_end_is_quick_though_a_channel_hangs() -> None:
-    site = Site()
+    site = AlertHarness()
     site.recorders["ops"] = Recorder()
     site.recorders["ops"].hangs = True
     async with site.running(alert_settings(DOWN)):
@@ -139,46 +139,46 @@ async def test_the_end_is_quick_though_a_channel_hangs() -> None:
 
 
 async def test_a_journal_that_cannot_be_read_is_an_alert_and_is_read_later() -> None:
-    shelf = Shelf()
-    async with Site(shelf).running(alert_settings(DOWN)) as before:
+    store = MemoryStore()
+    async with AlertHarness(store).running(alert_settings(DOWN)) as before:
         before.see(State.FAILED, 1)
         await asyncio.sleep(200)
-    shelf.is_away = True
+    store.is_away = True
     rules = (DOWN, {"name": "journal", "notices": ["journal_unavailable"]})
-    async with Site(shelf).running(alert_settings(*rules)) as after:
+    async with AlertHarness(store).running(alert_settings(*rules)) as after:
         await asyncio.sleep(60)
         assert after.recorders["ops"].titles == [
             "comfywarm: the journal cannot be written: servers are watched, but nothing is submitted (for 15 s)"
         ]
-        shelf.is_away = False
+        store.is_away = False
         after.notice(Notice.JOURNAL_AVAILABLE)
         await asyncio.sleep(SAVE_PAUSE_S + 1)
         after.see(State.FAILED, 1)
         await asyncio.sleep(200)
-        assert len(after.recorders["ops"].letters) == 2, "the recovery; the server was told before"
-    assert [one.trouble.subject for one in shelf.told] == ["192.0.2.1:8188"]
+        assert len(after.recorders["ops"].notifications) == 2, "the recovery; the server was told before"
+    assert [one.trouble.subject for one in store.told] == ["192.0.2.1:8188"]
 
 
 async def test_a_reload_keeps_what_has_fired_and_brings_waiting_messages_to_the_new_address() -> None:
-    site = Site()
-    site.recorders["wrong"] = Recorder(*[trouble_with_it() for _ in range(99)])
+    site = AlertHarness()
+    site.recorders["wrong"] = Recorder(*[server_error() for _ in range(99)])
     async with site.running(alert_settings(DOWN, channels=["ops=wrong"])):
         site.see(State.FAILED, 1)
         await asyncio.sleep(300)
-        assert site.recorders["wrong"].letters == []
+        assert site.recorders["wrong"].notifications == []
         site.alerter.apply(alert_settings(DOWN))
         await asyncio.sleep(1)
-        assert len(site.recorders["ops"].letters) == 1
+        assert len(site.recorders["ops"].notifications) == 1
         site.alerter.apply(alert_settings(DOWN, {"name": "cold", "states": ["cold"]}, gather_s=1))
         await asyncio.sleep(600)
-        assert len(site.recorders["ops"].letters) == 1
+        assert len(site.recorders["ops"].notifications) == 1
         site.see(State.LOADED, 1)
         await asyncio.sleep(1)
-        assert len(site.recorders["ops"].letters) == 2
+        assert len(site.recorders["ops"].notifications) == 2
 
 
 async def test_a_server_that_leaves_the_settings_is_forgotten_silently() -> None:
-    async with Site().running(alert_settings(DOWN)) as site:
+    async with AlertHarness().running(alert_settings(DOWN)) as site:
         site.see(State.FAILED, 1, 2)
         await asyncio.sleep(200)
         site.alerter.apply(alert_settings(DOWN, hosts="[2-20]"))
@@ -190,16 +190,16 @@ async def test_a_server_that_leaves_the_settings_is_forgotten_silently() -> None
 
 
 async def test_rules_that_come_by_a_reload_look_at_what_stands() -> None:
-    async with Site().running(alert_settings(channels=())) as site:
+    async with AlertHarness().running(alert_settings(channels=())) as site:
         site.see(State.FAILED, 1)
         await asyncio.sleep(10)
         site.alerter.apply(alert_settings({"states": ["failed"]}))
         await asyncio.sleep(20)
-        assert len(site.recorders["ops"].letters) == 1
+        assert len(site.recorders["ops"].notifications) == 1
 
 
 async def test_a_fleet_that_goes_away_for_longer_is_one_message() -> None:
-    async with Site().running(alert_settings(DOWN)) as site:
+    async with AlertHarness().running(alert_settings(DOWN)) as site:
         for _ in range(5):
             site.see(State.UNREACHABLE, *range(1, 21))
             await asyncio.sleep(40)
@@ -209,14 +209,14 @@ async def test_a_fleet_that_goes_away_for_longer_is_one_message() -> None:
 
 
 async def test_a_server_that_left_the_settings_while_no_daemon_ran_is_forgotten_silently() -> None:
-    shelf = Shelf()
-    async with Site(shelf).running(alert_settings(DOWN)) as before:
+    store = MemoryStore()
+    async with AlertHarness(store).running(alert_settings(DOWN)) as before:
         before.see(State.FAILED, 1, 2)
         await asyncio.sleep(200)
-    async with Site(shelf).running(alert_settings(DOWN, hosts="[2-20]")) as after:
+    async with AlertHarness(store).running(alert_settings(DOWN, hosts="[2-20]")) as after:
         after.see(State.LOADED, 2)
         await asyncio.sleep(10)
         assert after.recorders["ops"].titles == [
             "comfywarm: recovered: 1 server loaded again after 3 min: 192.0.2.2:8188"
         ]
-    assert shelf.told == []
+    assert store.told == []

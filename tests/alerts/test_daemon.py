@@ -12,7 +12,7 @@ from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS
 from statemachine.simulator.fleet import SimFleet, running_fleet
 from tests.alerts.listeners import PATIENCE_S, Listener, Mailbox, listening, receiving_mail
-from tests.settings.samples import REPOSITORY
+from tests.support.paths import WORKFLOWS
 
 TIMING = {"check_interval_s": 0.2, "retry_s": 0.1, "http_timeout_s": 2, "link_backoff_max_s": 0.2, "link_stable_s": 0}
 
@@ -32,7 +32,7 @@ class World:
         return {
             "listen": {"port": 0},
             "data_dir": "data",
-            "workflows_dir": str(REPOSITORY / "workflows"),
+            "workflows_dir": str(WORKFLOWS),
             "servers": self.fleet.urls,
             "timing": TIMING,
             "alerts": {

@@ -10,7 +10,7 @@ from loguru import logger
 from statemachine.alerts.alert import Announcement
 from statemachine.alerts.queue import Limit, NotificationQueue
 from statemachine.alerts.sender import ATTEMPTS, Delivery, Sender
-from tests.alerts.channels import Recorder, refusal, trouble_with_it, world
+from tests.alerts.harness import Recorder, refusal, server_error, world
 from tests.alerts.samples import announcement
 
 pytestmark = pytest.mark.looptime
@@ -53,12 +53,12 @@ async def test_messages_go_out_in_order() -> None:
         for number in range(3):
             here.lane.offer(announcement(number))
         await asyncio.sleep(1)
-        assert [letter.id for _, letter in here.recorder.letters] == ["id0", "id1", "id2"]
+        assert [notification.id for _, notification in here.recorder.notifications] == ["id0", "id1", "id2"]
         assert here.outcomes == [(f"id{number}", Delivery.SENT) for number in range(3)]
 
 
 async def test_a_failure_is_tried_again_with_growing_pauses() -> None:
-    async with street(*[trouble_with_it() for _ in range(4)]) as here, logged() as lines:
+    async with street(*[server_error() for _ in range(4)]) as here, logged() as lines:
         here.lane.offer(announcement())
         await asyncio.sleep(200)
     assert here.recorder.tries == [0, 5, 15, 35, 75]
@@ -67,7 +67,7 @@ async def test_a_failure_is_tried_again_with_growing_pauses() -> None:
 
 
 async def test_retries_end_and_the_loss_is_told_loudly() -> None:
-    async with street(*[trouble_with_it() for _ in range(ATTEMPTS)]) as here, logged() as lines:
+    async with street(*[server_error() for _ in range(ATTEMPTS)]) as here, logged() as lines:
         here.lane.offer(announcement(1))
         here.lane.offer(announcement(2))
         await asyncio.sleep(4 * 3600)
@@ -97,17 +97,17 @@ async def test_the_limit_makes_digests_and_nothing_is_lost() -> None:
         for number in range(20):
             here.lane.offer(announcement(number))
         await asyncio.sleep(599)
-        assert [when for when, _ in here.recorder.letters] == [0, 0, 0]
+        assert [when for when, _ in here.recorder.notifications] == [0, 0, 0]
         assert here.recorder.titles[-1].startswith("comfywarm: 18 alerts in one message")
         here.lane.offer(announcement(20))
         await asyncio.sleep(2)
-        assert len(here.recorder.letters) == 4
+        assert len(here.recorder.notifications) == 4
     assert [one for one, _ in here.outcomes] == [f"id{number}" for number in range(21)]
     assert [outcome for _, outcome in here.outcomes].count(Delivery.DIGESTED) == 18
 
 
 async def test_at_the_end_what_waits_for_its_next_try_is_tried_once_more() -> None:
-    async with street(trouble_with_it()) as here:
+    async with street(server_error()) as here:
         here.lane.offer(announcement(1))
         here.lane.offer(announcement(2))
         await asyncio.sleep(1)
@@ -118,7 +118,7 @@ async def test_at_the_end_what_waits_for_its_next_try_is_tried_once_more() -> No
 
 
 async def test_at_the_end_nothing_is_tried_for_ever() -> None:
-    async with street(*[trouble_with_it() for _ in range(9)]) as here, logged() as lines:
+    async with street(*[server_error() for _ in range(9)]) as here, logged() as lines:
         here.lane.offer(announcement(1))
         await asyncio.sleep(1)
         here.lane.finish()

@@ -27,50 +27,50 @@ from statemachine.settings.alerting import AlertState
 from tests.alerts.samples import EPOCH, announcement
 
 
-def letter(*announcements: Announcement, language: Language = "en", uncounted: int = 0) -> Notification:
+def notification(*announcements: Announcement, language: Language = "en", uncounted: int = 0) -> Notification:
     return letter_of(NotificationBatch(announcements, uncounted), language, EPOCH + 125)
 
 
 def test_a_dead_host_of_four_ports() -> None:
-    one = letter(announcement(count=4))
+    one = notification(announcement(count=4))
     assert one.title == ("comfywarm: 4 servers failed for 2 min: 192.0.2.1 (8188, 8189, 8190, 8191): no memory left")
     assert one.body == (f"rule down\ngroup lab\nsince {clock_time(EPOCH)}\n- 192.0.2.1 (8188, 8189, 8190, 8191)")
-    assert letter(announcement(count=4), language="zh").title == (
+    assert notification(announcement(count=4), language="zh").title == (
         "comfywarm: 4 台服务器失败，已持续 2 分钟：192.0.2.1（8188、8189、8190、8191）：no memory left"
     )
 
 
 def test_one_server_and_its_recovery() -> None:
-    assert letter(announcement()).title == "comfywarm: 1 server failed for 2 min: 192.0.2.1:8188: no memory left"
+    assert notification(announcement()).title == "comfywarm: 1 server failed for 2 min: 192.0.2.1:8188: no memory left"
     recovered = announcement(kind=Kind.RECOVERED, count=2, still=announcement(2).troubles)
-    one = letter(recovered)
+    one = notification(recovered)
     assert one.title == ("comfywarm: recovered: 2 servers loaded again after 2 min: 192.0.2.1 (8188, 8189), 1 not yet")
     assert "was failed: no memory left" in one.body
-    assert letter(recovered, language="zh").title == (
+    assert notification(recovered, language="zh").title == (
         "comfywarm: 已恢复：2 台服务器重新加载完成，历时 2 分钟：192.0.2.1（8188、8189），另有 1 台尚未恢复"
     )
 
 
 def test_most_of_the_fleet() -> None:
     troubles = tuple(announcement(host).troubles[0] for host in range(30))
-    one = letter(announcement(troubles=troubles))
+    one = notification(announcement(troubles=troubles))
     assert one.title == ("comfywarm: most of the fleet, 30 of 50 servers failed for 2 min: 30 hosts: no memory left")
     assert one.body.count("\n- 192.0.2.") == 30
 
 
 def test_a_notice() -> None:
     notice = Alert("#fleet_vanished", "fleet_vanished", EPOCH, verbatim("most servers stopped answering at once"))
-    assert letter(announcement(troubles=(notice,))).title == (
+    assert notification(announcement(troubles=(notice,))).title == (
         "comfywarm: most servers stopped answering at once (for 2 min)"
     )
-    assert letter(announcement(troubles=(notice,), kind=Kind.RECOVERED)).title == (
+    assert notification(announcement(troubles=(notice,), kind=Kind.RECOVERED)).title == (
         "comfywarm: over after 2 min: most servers stopped answering at once"
     )
 
 
 def test_a_digest_says_how_many_and_names_as_many_as_there_is_room_for() -> None:
     ones = [announcement(number) for number in range(60)] + [announcement(99, kind=Kind.RECOVERED)]
-    one = letter(*ones, uncounted=7)
+    one = notification(*ones, uncounted=7)
     assert one.title == (
         "comfywarm: 68 alerts in one message because of the rate limit: "
         "60 new, 1 recovered, 7 older ones without details"
@@ -82,7 +82,7 @@ def test_a_digest_says_how_many_and_names_as_many_as_there_is_room_for() -> None
 
 
 def test_the_same_for_machines() -> None:
-    data = orjson.loads(orjson.dumps(letter(announcement(count=2)).data))
+    data = orjson.loads(orjson.dumps(notification(announcement(count=2)).data))
     assert data["servers"][1] == {
         "name": "192.0.2.1:8189",
         "url": "http://192.0.2.1:8189",
@@ -105,7 +105,9 @@ def test_every_state_that_a_rule_may_name_has_words() -> None:
 
 def test_letter_quotes_a_server_bounded_and_writable() -> None:
     said = verbatim("\ud800" + "x" * 10_000)
-    one = letter(announcement(troubles=(Alert("192.0.2.1:1", "x", EPOCH, said, State.FAILED, "g", "http://h:1"),)))
+    one = notification(
+        announcement(troubles=(Alert("192.0.2.1:1", "x", EPOCH, said, State.FAILED, "g", "http://h:1"),))
+    )
     assert len(one.data["message"]) == 500
     orjson.dumps(dict(one.data))
 
@@ -146,7 +148,7 @@ def test_texts_are_bounded_and_of_one_line_whatever_servers_say(
         )
         for place, (host, said) in enumerate(servers, 1)
     )
-    one = letter(announcement(troubles=troubles), language=language)
+    one = notification(announcement(troubles=troubles), language=language)
     assert len(one.title) <= TITLE_LIMIT
     assert one.title.isprintable()
     assert len(one.body.encode("utf-8", "replace")) <= BODY_LIMIT + 100

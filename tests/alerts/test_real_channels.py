@@ -4,7 +4,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from loguru import logger
@@ -17,12 +16,13 @@ from statemachine.alerts.queue import NotificationBatch
 from statemachine.alerts.webhook import Webhook, signature
 from tests.alerts.listeners import listening, receiving_mail
 from tests.alerts.samples import EPOCH, announcement
+from tests.support.paths import DOCS
 
 SECRET = "s3cr3t-Value-of-a-hook"
-DOCS = Path(__file__).parents[2] / "docs" / "alerts.md"
+PAGE = DOCS / "alerts.md"
 
 
-def letter(count: int = 4) -> Notification:
+def notification(count: int = 4) -> Notification:
     return letter_of(NotificationBatch((announcement(count=count),)), "zh", EPOCH + 125)
 
 
@@ -36,14 +36,14 @@ def webhook(url: str) -> Webhook:
 
 async def refused(channel: Channel) -> SendError:
     with pytest.raises(SendError) as caught:
-        await channel.send(letter())
+        await channel.send(notification())
     return caught.value
 
 
 @pytest.fixture
 def verify() -> Callable[[str, str, bytes], bool]:
     """The receiver's code that the documentation shows."""
-    code = DOCS.read_text(encoding="utf-8").split("```python")[1].split("```")[0]
+    code = PAGE.read_text(encoding="utf-8").split("```python")[1].split("```")[0]
     names: dict[str, Callable[[str, str, bytes], bool]] = {}
     exec(code, names)
     return names["is_genuine"]
@@ -51,13 +51,13 @@ def verify() -> Callable[[str, str, bytes], bool]:
 
 async def test_a_webhook_is_posted_and_its_signature_is_genuine(verify: Callable[[str, str, bytes], bool]) -> None:
     async with listening() as listener:
-        await webhook(f"{listener.url}/hook?a=b").send(letter())
+        await webhook(f"{listener.url}/hook?a=b").send(notification())
     (received,) = listener.requests
     header = received.headers["X-Comfywarm-Signature"]
     assert received.path == "/hook?a=b"
     assert received.headers["X-Comfywarm-Id"] == received.data["id"] == "id1"
     assert received.headers["Content-Type"] == "application/json"
-    assert received.data["title"] == letter().title
+    assert received.data["title"] == notification().title
     assert received.data["count"] == 4
     assert verify(SECRET, header, received.body)
     assert not verify("another secret of 16", header, received.body)
@@ -84,18 +84,18 @@ async def test_what_a_webhook_answers_decides_about_another_try(status: int, is_
 
 async def test_a_service_of_apprise_gets_the_message() -> None:
     async with listening() as listener:
-        await service(f"json://127.0.0.1:{listener.port}/in").send(letter())
+        await service(f"json://127.0.0.1:{listener.port}/in").send(notification())
     (received,) = listener.requests
-    assert (received.path, received.data["title"], received.data["type"]) == ("/in", letter().title, "failure")
+    assert (received.path, received.data["title"], received.data["type"]) == ("/in", notification().title, "failure")
     assert "192.0.2.1（8188、8189、8190、8191）" in str(received.data["message"])
 
 
 async def test_a_mail_arrives() -> None:
     async with receiving_mail() as mailbox:
         url = f"mailto://127.0.0.1:{mailbox.port}?from=comfywarm@example.com&to=ops@example.com&mode=insecure"
-        await service(url).send(letter())
+        await service(url).send(notification())
         mail = await asyncio.wait_for(mailbox.mails.get(), 5)
-    assert (mail["Subject"], mail["To"]) == (letter().title, "ops@example.com")
+    assert (mail["Subject"], mail["To"]) == (notification().title, "ops@example.com")
     body = mail.get_body(("plain",))
     assert body is not None
     assert "规则 down" in body.get_content()
@@ -149,10 +149,10 @@ async def test_a_webhook_that_cannot_be_reached_is_not_named(everything_logged: 
 async def test_a_service_that_hangs_holds_up_nobody_and_gets_no_second_call_beside_it() -> None:
     async with listening(hangs=True) as stuck, listening() as fine:
         hanging = service(f"json://127.0.0.1:{stuck.port}?rto=2")
-        task = asyncio.create_task(hanging.send(letter()))
+        task = asyncio.create_task(hanging.send(notification()))
         await stuck.until(1)
-        await service(f"json://127.0.0.1:{fine.port}").send(letter())
-        await webhook(fine.url).send(letter())
+        await service(f"json://127.0.0.1:{fine.port}").send(notification())
+        await webhook(fine.url).send(notification())
         assert not task.done()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

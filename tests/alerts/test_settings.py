@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from statemachine.settings.apprise_urls import is_understood
-from tests.settings.samples import REPOSITORY, parse, problems
+from tests.settings.samples import parse, problems
+from tests.support.paths import DOCS
 
-PAGE = (REPOSITORY / "docs" / "alerts.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "alerts.md").read_text(encoding="utf-8")
 HOOK = {"webhook": "http://127.0.0.1:9/x", "secret": "sixteen letters!"}
 RULE = {"name": "down", "to": ["hook"]}
 

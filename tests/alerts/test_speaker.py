@@ -8,7 +8,7 @@ import pytest
 
 from statemachine.alerts.service import OTHERS_SPEAK_S
 from statemachine.core.vocabulary import State
-from tests.alerts.channels import Site, alert_settings
+from tests.alerts.harness import AlertHarness, alert_settings
 
 pytestmark = pytest.mark.looptime
 
@@ -16,15 +16,15 @@ AT_ONCE = {"states": ["failed"], "for_s": 0}
 
 
 @asynccontextmanager
-async def listener() -> AsyncIterator[Site]:
+async def listener() -> AsyncIterator[AlertHarness]:
     """A daemon that hears of everything, and is not the one that is_alert_leader."""
-    site = Site()
+    site = AlertHarness()
     site.is_alert_leader = False
     async with site.running(alert_settings(AT_ONCE, gather_s=0)):
         yield site
 
 
-def said(site: Site) -> list[str]:
+def said(site: AlertHarness) -> list[str]:
     return [title for recorder in site.recorders.values() for title in recorder.titles]
 
 
@@ -35,7 +35,7 @@ async def test_while_another_speaks_nothing_is_said_and_all_is_settled() -> None
         site.is_alert_leader = True
         await asyncio.sleep(300)
         assert said(site) == []
-        assert [one.trouble.subject for one in site.shelf.told] == ["192.0.2.1:8188"]
+        assert [one.trouble.subject for one in site.store.told] == ["192.0.2.1:8188"]
 
 
 async def test_should_the_speaker_die_what_it_may_not_have_said_is_said() -> None:
@@ -70,7 +70,7 @@ async def test_what_began_and_ended_while_another_spoke_is_not_said_later() -> N
         site.is_alert_leader = True
         await asyncio.sleep(300)
         assert said(site) == []
-        assert site.shelf.told == []
+        assert site.store.told == []
 
 
 async def test_who_speaks_no_more_says_nothing_new() -> None:

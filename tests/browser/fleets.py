@@ -16,8 +16,8 @@ from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, Persona, SimFleet, SimServer, running_fleet
 from tests.browser.history import write_history
+from tests.support.paths import WORKFLOWS
 
-REPOSITORY = Path(__file__).parents[2]
 TIMEOUT_S = 30.0
 POLL_S = 0.05
 SCALE = 0.05
@@ -165,7 +165,7 @@ def settings_over(fleet: SimFleet, specs: Specs, **more: Any) -> Json:
     named = zip(fleet.urls, specs.items(), strict=True)
     return {
         "servers": [{"url": url, "name": name, "group": group} for url, (name, (group, _)) in named],
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "timing": TIMING,
         "limits": LIMITS,
         "logging": {"file": None, "level": "WARNING"},

@@ -21,7 +21,6 @@ from tests.browser.fleets import (
     BROKEN,
     LOADED,
     LOADS_BY_ITSELF,
-    REPOSITORY,
     TIMING,
     VERY_LONG_S,
     Deployment,
@@ -32,8 +31,9 @@ from tests.browser.fleets import (
 )
 from tests.browser.history import write_history
 from tests.browser.visit import PHONE, Visit, running_browser, visiting
+from tests.support.paths import DOCS, REPOSITORY
 
-IMAGES = REPOSITORY / "docs" / "images"
+IMAGES = DOCS / "images"
 LARGEST_BYTES = 300_000
 WIDE = {"width": 1440, "height": 900}
 MIXED = (

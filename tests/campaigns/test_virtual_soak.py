@@ -4,14 +4,12 @@ import subprocess
 import sys
 from collections import Counter
 from enum import StrEnum
-from pathlib import Path
 
 import pytest
 
 from campaigns.simulation.simulation import Result
 from campaigns.soak.virtual import LEAST_SAMPLES, VirtualSample, compare, report, run
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import REPOSITORY
 
 
 def sample(number: int, objects: int) -> VirtualSample:
@@ -21,7 +19,7 @@ def sample(number: int, objects: int) -> VirtualSample:
 def test_virtual_soak_of_one_day_has_no_violation_or_growth() -> None:
     """The soak runs in a process with the fixed hash seed that makes it repeatable."""
     command = [sys.executable, "-m", "campaigns.soak.virtual", "--servers", "5", "--days", "1", "--seed", "2"]
-    process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=50, check=False)
+    process = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=50, check=False)
     assert "violations: none" in process.stdout, process.stdout + process.stderr
     assert process.stdout.count("day ") == LEAST_SAMPLES
     assert "day  1.00: " in process.stdout

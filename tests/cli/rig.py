@@ -27,9 +27,9 @@ from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth
 from statemachine.web import WebPorts, build_app
 from tests.journal.samples import quiet_journal
+from tests.support.paths import RUN_SCRIPT, WORKFLOWS
 from tests.web.site import RecordingOperator, transition_entry, two_servers
 
-REPOSITORY = Path(__file__).parents[2]
 PATIENCE_S = 20.0
 
 
@@ -55,7 +55,7 @@ def _invoke(arguments: list[str]) -> Ended:
 @asynccontextmanager
 async def started(settings: Path, *arguments: str) -> AsyncIterator[Process]:
     """A command as a process; ended with the block, should it still run."""
-    program = (sys.executable, str(REPOSITORY / "run.py"), "--settings", str(settings))
+    program = (sys.executable, str(RUN_SCRIPT), "--settings", str(settings))
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
     process = await asyncio.create_subprocess_exec(*program, *arguments, stdout=PIPE, stderr=PIPE, env=environment)
     try:
@@ -87,7 +87,7 @@ async def json_lines(process: Process, count: int) -> list[Any]:
 
 def write_settings(folder: Path, **keys: Any) -> Path:
     """A settings file in the folder, over the repository's own workflows."""
-    whole = {"servers": ["http://127.0.0.1:9"], "workflows_dir": str(REPOSITORY / "workflows"), **keys}
+    whole = {"servers": ["http://127.0.0.1:9"], "workflows_dir": str(WORKFLOWS), **keys}
     path = folder / "settings.json"
     path.write_text(json.dumps(whole), encoding="utf-8")
     return path

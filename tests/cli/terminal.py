@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.cli.rig import PATIENCE_S, REPOSITORY
+from tests.cli.rig import PATIENCE_S
+from tests.support.paths import RUN_SCRIPT
 
 
 class Terminal:
@@ -45,7 +46,7 @@ async def on_terminal(settings: Path, *arguments: str, columns: int, **environme
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     clean = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}}
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, str(REPOSITORY / "run.py"), "--settings", str(settings), *arguments),
+        *(sys.executable, str(RUN_SCRIPT), "--settings", str(settings), *arguments),
         stdin=theirs,
         stdout=theirs,
         stderr=DEVNULL,

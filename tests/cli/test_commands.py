@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.rig import REPOSITORY, cli, interrupt, line, started, write_settings
+from tests.cli.rig import cli, interrupt, line, started, write_settings
+from tests.support.paths import DOCS, REPOSITORY
 
 
 @pytest.mark.parametrize("command", ["status", "check", "doctor", "tail", "serve", "pause x"])
@@ -46,7 +47,7 @@ async def test_the_schema_that_is_kept_is_the_one_of_the_code(tmp_path: Path) ->
 
 async def test_the_page_on_states_is_current(tmp_path: Path) -> None:
     result = await cli(tmp_path / "none.json", "diagram", "--markdown")
-    kept = (REPOSITORY / "docs" / "states.md").read_text(encoding="utf-8")
+    kept = (DOCS / "states.md").read_text(encoding="utf-8")
     assert result.stdout == kept, "run `make docs`"
     diagram = await cli(tmp_path / "none.json", "diagram")
     assert diagram.stdout in kept

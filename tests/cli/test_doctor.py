@@ -16,7 +16,8 @@ from statemachine.comfyui.workflow import load_workflow
 from statemachine.i18n.render import render
 from statemachine.settings import load_settings, resolve_servers
 from statemachine.simulator import PERSONAS, Member, running_fleet
-from tests.cli.rig import REPOSITORY, cli, write_settings
+from tests.cli.rig import cli, write_settings
+from tests.support.paths import WORKFLOWS
 
 
 @asynccontextmanager
@@ -142,7 +143,7 @@ async def findings(persona: str, settings_file: Path) -> list[Finding]:
     async with simulated(persona) as member, new_session() as session:
         settings = load_settings(write_settings(settings_file.parent, servers=[member.url]), {})
         (server,) = resolve_servers(settings)
-        workflow = load_workflow(REPOSITORY / "workflows" / "cache_models.json")
+        workflow = load_workflow(WORKFLOWS / "cache_models.json")
         return await examine(peer_of(session, trust_in([server]), server, (workflow,), 5.0), {"cache_models": workflow})
 
 

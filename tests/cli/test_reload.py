@@ -16,7 +16,8 @@ import pytest
 
 from statemachine.simulator import SimFleet, running_fleet
 from statemachine.simulator.profiles import PERSONAS
-from tests.cli.rig import PATIENCE_S, REPOSITORY, started
+from tests.cli.rig import PATIENCE_S, started
+from tests.support.paths import WORKFLOWS
 
 Json = dict[str, Any]
 COUNT = 4
@@ -95,7 +96,7 @@ def write(folder: Path, settings: Json) -> None:
 async def site(folder: Path, *, persona: str = "loaded", scale: float = 0.02) -> AsyncIterator[Site]:
     """Four servers that are loaded, or become so."""
     (folder / "flows").mkdir()
-    text = (REPOSITORY / "workflows" / "cache_models.json").read_text()
+    text = (WORKFLOWS / "cache_models.json").read_text()
     (folder / "flows" / "cache_models.json").write_text(text)
     personas = [PERSONAS[persona]] * COUNT
     async with running_fleet(personas, scale=scale) as fleet, aiohttp.ClientSession() as session:

@@ -14,8 +14,9 @@ import aiohttp
 from statemachine.daemon.process import allow_descriptors
 from statemachine.simulator import Member, SimFleet, running_fleet
 from statemachine.simulator.profiles import PERSONAS
-from tests.cli.rig import PATIENCE_S, REPOSITORY, started
+from tests.cli.rig import PATIENCE_S, started
 from tests.cli.test_stop import address_of
+from tests.support.paths import WORKFLOWS
 
 Json = dict[str, Any]
 COUNT, MOVED, SLOW = 300, 60, 40
@@ -54,7 +55,7 @@ def settings_of(members: list[Member]) -> str:
     """A settings file over these servers."""
     return json.dumps({
         "listen": {"port": 0},
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "servers": [member.url for member in members],
         "timing": {"check_interval_s": 5},
         "limits": {"max_warming": SLOW, "max_warming_per_host": SLOW},

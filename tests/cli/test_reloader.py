@@ -17,7 +17,8 @@ from statemachine.daemon.reload import Reloader
 from statemachine.daemon.systemd import ServiceManager
 from statemachine.fleet.diff import Changes, LoadedConfig
 from statemachine.settings import Settings, load_settings
-from tests.cli.rig import PATIENCE_S, REPOSITORY
+from tests.cli.rig import PATIENCE_S
+from tests.support.paths import WORKFLOWS
 
 
 class Site:
@@ -67,7 +68,7 @@ def write(path: Path, interval_s: float) -> Path:
     path.parent.mkdir(exist_ok=True)
     settings = {
         "servers": ["http://127.0.0.1:8188"],
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "timing": {"check_interval_s": interval_s},
     }
     path.write_text(json.dumps(settings))

@@ -7,8 +7,8 @@ import aiohttp
 
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
-from tests.cli.rig import REPOSITORY
 from tests.comfyui.rig import free_port
+from tests.support.paths import WORKFLOWS
 
 COUNT = 2_000
 
@@ -18,7 +18,7 @@ async def test_the_first_answer_has_the_whole_fleet(tmp_path: Path) -> None:
     port = free_port()
     data = {
         "listen": {"port": port},
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "servers": [f"http://127.1.{number // 200}.{number % 200 + 1}:9" for number in range(COUNT)],
         "logging": {"file": None},
     }

@@ -16,7 +16,8 @@ import pytest
 from statemachine.daemon.process import allow_descriptors
 from statemachine.simulator import running_fleet
 from statemachine.simulator.profiles import PERSONAS
-from tests.cli.rig import PATIENCE_S, REPOSITORY, started
+from tests.cli.rig import PATIENCE_S, started
+from tests.support.paths import WORKFLOWS
 
 SERVERS, READERS = 1000, 20
 STOPPED_WITHIN_S = 5.0
@@ -39,7 +40,7 @@ async def test_a_thousand_servers_are_left_within_five_seconds(tmp_path: Path) -
     async with running_fleet([PERSONAS["loaded"]] * SERVERS) as fleet, aiohttp.ClientSession() as session:
         settings = {
             "listen": {"port": 0},
-            "workflows_dir": str(REPOSITORY / "workflows"),
+            "workflows_dir": str(WORKFLOWS),
             "servers": [member.url for member in fleet.members],
             "logging": {"file": None},
         }

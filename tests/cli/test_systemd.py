@@ -16,10 +16,11 @@ import pytest
 from statemachine.daemon.systemd import ServiceManager, supervised
 from statemachine.journal.journal import WriterThread
 from statemachine.journal.store import JournalStore
-from tests.cli.rig import PATIENCE_S, REPOSITORY
+from tests.cli.rig import PATIENCE_S
 from tests.faults.process import Program
 from tests.faults.scene import Json
 from tests.journal.samples import quiet_journal
+from tests.support.paths import WORKFLOWS
 
 PERIOD_S = 0.3
 STARVED_S = 1.0
@@ -182,7 +183,7 @@ async def test_trouble_is_an_answer_too(listener: Listener) -> None:
 def served_at(port: int) -> Json:
     return {
         "servers": ["http://127.0.0.1:9"],
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "listen": {"port": port},
         "logging": {"file": None},
     }

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.rig import PATIENCE_S, REPOSITORY, SmallDaemon, cli, json_lines, started
+from tests.cli.rig import PATIENCE_S, SmallDaemon, cli, json_lines, started
 from tests.cli.terminal import on_terminal
+from tests.support.paths import RUN_SCRIPT
 from tests.web.site import COLD
 
 LONG = "a sentence that is longer than the terminal is wide " * 3
@@ -28,7 +29,7 @@ async def test_a_reader_that_has_enough_ends_a_long_log(daemon: SmallDaemon, for
     """As `tail -n 5000 | head -1`: the pipe is full when its reader leaves."""
     await daemon.write_at_once(COLD, ["message " * 20] * 5_000)
     settings = daemon.settings()
-    program = (sys.executable, str(REPOSITORY / "run.py"), "--settings", str(settings), "tail", "-n", "5000", *form)
+    program = (sys.executable, str(RUN_SCRIPT), "--settings", str(settings), "tail", "-n", "5000", *form)
     reading, writing = os.pipe()
     process = await asyncio.create_subprocess_exec(*program, stdout=writing, stderr=PIPE)
     os.close(writing)
@@ -40,7 +41,7 @@ async def test_a_reader_that_has_enough_ends_a_long_log(daemon: SmallDaemon, for
 async def test_a_reader_that_leaves_a_quiet_log_ends_it_as_well(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, ["the last for a long time"])
     settings = daemon.settings()
-    program = (sys.executable, str(REPOSITORY / "run.py"), "--settings", str(settings), "tail", "-f")
+    program = (sys.executable, str(RUN_SCRIPT), "--settings", str(settings), "tail", "-f")
     reading, writing = os.pipe()
     process = await asyncio.create_subprocess_exec(*program, stdout=writing, stderr=PIPE)
     os.close(writing)
@@ -52,7 +53,7 @@ async def test_a_reader_that_leaves_a_quiet_log_ends_it_as_well(daemon: SmallDae
 async def test_into_a_file_it_follows_on(daemon: SmallDaemon, tmp_path: Path) -> None:
     """A file has no reader that could leave."""
     await daemon.write(COLD, ["one"])
-    program = (sys.executable, str(REPOSITORY / "run.py"), "--settings", str(daemon.settings()), "tail", "-f")
+    program = (sys.executable, str(RUN_SCRIPT), "--settings", str(daemon.settings()), "tail", "-f")
     with (tmp_path / "out").open("wb") as out:
         process = await asyncio.create_subprocess_exec(*program, stdout=out, stderr=PIPE)
     try:
@@ -98,7 +99,7 @@ async def test_ctrl_c_on_the_terminal_ends_it_quietly(daemon: SmallDaemon) -> No
 @pytest.mark.parametrize(("form", "expected"), [([], b"keys_missing  ??"), (["--json"], "缓存".encode())])
 async def test_a_locale_that_lacks_the_letters(daemon: SmallDaemon, form: list[str], expected: bytes) -> None:
     await daemon.write(COLD, ["缓存"])
-    program = (sys.executable, str(REPOSITORY / "run.py"), "--settings", str(daemon.settings()), "tail", *form)
+    program = (sys.executable, str(RUN_SCRIPT), "--settings", str(daemon.settings()), "tail", *form)
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
     process = await asyncio.create_subprocess_exec(*program, stdout=PIPE, stderr=PIPE, env=environment)
     output, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from statemachine import version as version_module
 from statemachine.cli.main import app
 from statemachine.version import version
-from tests.cli.rig import REPOSITORY
+from tests.support.paths import REPOSITORY
 
 DECLARED = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]["version"]
 

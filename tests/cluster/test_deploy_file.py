@@ -11,8 +11,9 @@ from statemachine.cluster.nats import NatsOptions, connected
 from statemachine.cluster.store import Dataset
 from tests.cluster.following import following, until
 from tests.cluster.nats_rig import nats_rig
+from tests.support.paths import DEPLOY
 
-CONF = Path(__file__).parents[2] / "deploy" / "nats" / "nats.conf"
+CONF = DEPLOY / "nats" / "nats.conf"
 PASSWORD = "test-password"
 
 

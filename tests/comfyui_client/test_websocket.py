@@ -27,9 +27,9 @@ from statemachine.comfyui.websocket import TextConnection
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
+from tests.support.paths import WORKFLOWS
 
 ConnectionType = type[TextConnection]
-WORKFLOWS = Path(__file__).parents[2] / "workflows"
 TIMEOUT_S = 5.0
 
 both_connections = pytest.mark.parametrize("connection_type", [TextConnection, FastConnection])

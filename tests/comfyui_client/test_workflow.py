@@ -17,8 +17,9 @@ from statemachine.comfyui.workflow import (
     parse_workflow,
     with_varied_tag,
 )
+from tests.support.paths import WORKFLOWS
 
-BUNDLED = Path(__file__).parents[2] / "workflows"
+BUNDLED = WORKFLOWS
 LOADER = {"class_type": "Loader", "inputs": {"model": "a.safetensors"}}
 INSPIRE = "CacheBackendData //Inspire"
 

@@ -22,9 +22,9 @@ from statemachine.simulator.http import Response
 from statemachine.simulator.nodes import users_job
 from statemachine.simulator.sockets import Gateway
 from statemachine.traffic.haproxy import backend_text
+from tests.support.paths import DEPLOY, WORKFLOWS
 
-REPOSITORY = Path(__file__).parents[2]
-SHIPPED = REPOSITORY / "deploy" / "haproxy" / "haproxy.cfg"
+SHIPPED = DEPLOY / "haproxy" / "haproxy.cfg"
 PATIENCE_S = 15.0
 AGENT_INTER_S = 0.1
 JOB_S = 0.2
@@ -291,7 +291,7 @@ async def deployed(count: int, edit: Callable[[str], str] = lambda text: text) -
 def _settings(folder: Path, names: list[str], agent_port: int) -> Settings:
     data: dict[str, Any] = {
         "servers": [f"http://{name}" for name in names],
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "cache_check": {"kind": "text"},
         "listen": {"port": 0},
         "logging": {"file": None},

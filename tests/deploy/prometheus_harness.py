@@ -13,11 +13,12 @@ from typing import Any, TypeVar
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from campaigns.kill.process import REPOSITORY, DaemonProcess
+from campaigns.kill.process import DaemonProcess
 from statemachine.simulator import PERSONAS, SimFleet
 from statemachine.simulator.fleet import running_fleet
 from tests.comfyui.rig import free_port
 from tests.deploy.promql import CONFIGURATION, RULES
+from tests.support.paths import WORKFLOWS
 
 PATIENCE_S = 30.0
 POLL_S = 0.2
@@ -175,7 +176,7 @@ async def deployed(folder: Path) -> AsyncIterator[Deployment]:
 def _settings(fleet: SimFleet) -> dict[str, Any]:
     return {
         "servers": [{"url": member.url, "group": member.group} for member in fleet.members],
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "timing": TIMING,
         "limits": {"max_warming": 8, "max_warming_per_host": 8},
     }

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+from tests.support.paths import DEPLOY
+
 DASHBOARD = DEPLOY / "grafana" / "comfywarm.json"
 RULES = DEPLOY / "prometheus" / "comfywarm.rules.yml"
 CONFIGURATION = DEPLOY / "prometheus" / "prometheus.yml"

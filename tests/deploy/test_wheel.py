@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from zipfile import ZipFile
 
-REPOSITORY = Path(__file__).parents[2]
+from tests.support.paths import REPOSITORY, WORKFLOWS
 
 
 def files_below(folder: Path) -> set[str]:
@@ -23,6 +23,6 @@ def test_wheel_contains_code_page_and_workflows(tmp_path: Path) -> None:
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
     expected = {f"statemachine/{name}" for name in files_below(REPOSITORY / "statemachine")}
-    expected |= {f"statemachine/bundled_workflows/{name}" for name in files_below(REPOSITORY / "workflows")}
+    expected |= {f"statemachine/bundled_workflows/{name}" for name in files_below(WORKFLOWS)}
     assert expected - names == set()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"statemachine", "comfywarm"}

@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.faults.scene import PATIENCE_S, REPOSITORY, Json
+from tests.faults.scene import PATIENCE_S, Json
+from tests.support.paths import RUN_SCRIPT
 
 ADDRESS = re.compile(r"the page is at (https?://[^/]+)/status")
 
@@ -72,7 +73,7 @@ class Program:
     def _command(self, folder: Path, data: Json) -> tuple[str, ...]:
         settings = folder / "settings.json"
         settings.write_text(json.dumps(data), encoding="utf-8")
-        return (sys.executable, str(REPOSITORY / "run.py"), "--settings", str(settings), "serve")
+        return (sys.executable, str(RUN_SCRIPT), "--settings", str(settings), "serve")
 
     async def _read(self, process: Process) -> None:
         assert process.stderr is not None

@@ -20,8 +20,8 @@ from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
 from tests.faults.front import Bends, FrameBend, Front
 from tests.faults.table import Row
+from tests.support.paths import WORKFLOWS
 
-REPOSITORY = Path(__file__).parents[2]
 PATIENCE_S = 15.0
 PULSE_S = 0.05
 SLOWEST_S = 2.5
@@ -139,7 +139,7 @@ async def watched(
     async with running_fleet([PERSONAS["loaded"]]) as fleet:
         data = {
             "servers": [{"url": url, "name": "faulty"}, {"url": fleet.urls[0], "name": "healthy"}, *others],
-            "workflows_dir": str(REPOSITORY / "workflows"),
+            "workflows_dir": str(WORKFLOWS),
             "cache_check": {"kind": "text"},
             "listen": {"port": 0},
             "logging": {"file": None},

@@ -7,9 +7,10 @@ notice `reason`.
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
-PAGE = Path(__file__).parents[2] / "docs" / "faults.md"
+from tests.support.paths import DOCS
+
+PAGE = DOCS / "faults.md"
 TESTS = re.compile(r"`(test_\w+\.py::\w+)(?:\[(.+)\])?`")
 NOTICE = re.compile(r"notice `(\w+)`")
 

@@ -22,8 +22,9 @@ from statemachine.simulator import PERSONAS
 from tests.faults.bends import cuts, hangs, processed_then, times
 from tests.faults.front import Front
 from tests.faults.process import Program
-from tests.faults.scene import PATIENCE_S, QUICK, REPOSITORY, Json, faulty, nothing_posted_twice, watched
+from tests.faults.scene import PATIENCE_S, QUICK, Json, faulty, nothing_posted_twice, watched
 from tests.faults.table import Row
+from tests.support.paths import WORKFLOWS
 
 NOBODY = 65_534
 POOLED = 4
@@ -133,7 +134,7 @@ def bare(**more: object) -> Json:
     """Settings for a daemon that is not to start."""
     return {
         "servers": ["http://127.0.0.1:9"],
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "listen": {"port": 0},
         "logging": {"file": None},
         **more,

@@ -9,7 +9,7 @@ from statistics import median
 import pytest
 
 from statemachine.simulator import PERSONAS, running_fleet
-from tests.fleet.stage import daemon
+from tests.fleet.event_recorder import daemon
 
 EVICTIONS = 15
 TARGET_S = 0.1
@@ -28,19 +28,19 @@ def shown(seconds: list[float]) -> str:
 @pytest.mark.alone
 async def test_an_eviction_is_told_within_a_moment_of_the_servers_own_event(tmp_path: Path) -> None:
     told, cold = [], []
-    async with running_fleet([QUICK]) as fleet, daemon(tmp_path, fleet.urls) as story:
+    async with running_fleet([QUICK]) as fleet, daemon(tmp_path, fleet.urls) as recorder:
         (server,) = fleet.servers
-        await story.reached("loaded")
+        await recorder.reached("loaded")
         for _ in range(EVICTIONS):
             await asyncio.sleep(BETWEEN_S)
-            mark, at = story.length, time.monotonic()
+            mark, at = recorder.length, time.monotonic()
             server.drop_keys(keep_executor=False)
-            heard_at, unknown = await story.reached("unknown", mark)
+            heard_at, unknown = await recorder.reached("unknown", mark)
             assert (unknown["reason"], unknown["proved_by"]) == ("cache_changed", "ws")
             told.append(heard_at - at)
-            cold.append((await story.reached("cold", mark))[0] - at)
-            await story.reached("loaded", mark)
-        kind = (await story.detail(fleet.members[0].name))["check"]["kind"]
+            cold.append((await recorder.reached("cold", mark))[0] - at)
+            await recorder.reached("loaded", mark)
+        kind = (await recorder.detail(fleet.members[0].name))["check"]["kind"]
     print(f"eviction to the event stream, median of {EVICTIONS}: unknown {shown(told)}, cold {shown(cold)}")
     assert kind == "node"
     assert median(told) < TARGET_S
@@ -52,11 +52,11 @@ async def test_what_others_bring_is_found_at_once_and_nothing_is_submitted(tmp_p
     async with running_fleet([PERSONAS["node"]]) as fleet:
         (server,) = fleet.servers
         server.start_foreign_job(30.0)
-        async with daemon(tmp_path, fleet.urls) as story:
-            await story.reached("cold")
+        async with daemon(tmp_path, fleet.urls) as recorder:
+            await recorder.reached("cold")
             server.process.load_everything()
-            _, checking = await story.reached("checking", story.length - 1)
-            await story.reached("loaded")
+            _, checking = await recorder.reached("checking", recorder.length - 1)
+            await recorder.reached("loaded")
     assert checking["reason"] == "cache_changed"
     assert not server.log
 
@@ -65,14 +65,14 @@ async def test_the_instance_settles_a_restart_that_nobody_saw(tmp_path: Path) ->
     """The server was restarted while the daemon was away. Without the instance the prompt would just be lost."""
     async with running_fleet([SLOW]) as fleet:
         (server,) = fleet.servers
-        async with daemon(tmp_path, fleet.urls) as story:
-            await story.reached("warming")
-            before = story.length
+        async with daemon(tmp_path, fleet.urls) as recorder:
+            await recorder.reached("warming")
+            before = recorder.length
         await server.restart()
-        async with daemon(tmp_path, fleet.urls, timing={"lost_grace_s": 3600}) as story:
-            _, submitting = await story.reached("submitting", before)
-            _, settled = await story.reached("unknown", before)
-            await story.reached("warming", before)
+        async with daemon(tmp_path, fleet.urls, timing={"lost_grace_s": 3600}) as recorder:
+            _, submitting = await recorder.reached("submitting", before)
+            _, settled = await recorder.reached("unknown", before)
+            await recorder.reached("warming", before)
     assert submitting["reason"] == "prompt_in_doubt"
     assert (settled["reason"], settled["proved_by"]) == ("server_restarted", "history")
     assert len(server.log) == 2
@@ -80,17 +80,17 @@ async def test_the_instance_settles_a_restart_that_nobody_saw(tmp_path: Path) ->
 
 async def test_a_server_that_starts_by_itself_is_watched_and_not_submitted_to(tmp_path: Path) -> None:
     persona = replace(PERSONAS["node_starting"], load_seconds=0.1)
-    async with running_fleet([persona]) as fleet, daemon(tmp_path, fleet.urls) as story:
+    async with running_fleet([persona]) as fleet, daemon(tmp_path, fleet.urls) as recorder:
         (server,) = fleet.servers
-        await story.reached("auto_executing")
-        await story.reached("loaded")
+        await recorder.reached("auto_executing")
+        await recorder.reached("loaded")
         assert (server.own_workflows, len(server.log)) == (1, 0)
 
 
 async def test_a_fleet_of_all_kinds_is_judged_as_before_beside_the_node(tmp_path: Path) -> None:
     personas = [replace(PERSONAS[name], loaded=True) for name in ("loaded", "inspire", "node")]
-    async with running_fleet(personas) as fleet, daemon(tmp_path, fleet.urls) as story:
+    async with running_fleet(personas) as fleet, daemon(tmp_path, fleet.urls) as recorder:
         for member in fleet.members:
-            await story.reached("loaded", server=member.name)
-        kinds = [(await story.detail(one.name))["check"]["kind"] for one in fleet.members]
+            await recorder.reached("loaded", server=member.name)
+        kinds = [(await recorder.detail(one.name))["check"]["kind"] for one in fleet.members]
     assert kinds == ["text", "inspire", "node"]

@@ -2,16 +2,15 @@
 
 import json
 from contextlib import suppress
-from pathlib import Path
 
 import orjson
 
 from statemachine.comfyui.workflow import WorkflowError, parse_workflow, with_varied_tag
+from tests.support.paths import WORKFLOWS
 from tests.transcript import NAMES, recorded
 
-REPOSITORY = Path(__file__).parents[2]
 SEEDS = [
-    *(path.read_bytes() for path in sorted((REPOSITORY / "workflows").glob("*.json"))),
+    *(path.read_bytes() for path in sorted((WORKFLOWS).glob("*.json"))),
     *{
         json.dumps(line["body"]).encode()
         for name in NAMES

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from tests.node.conftest import FakeComfyUI, importable
+from tests.support.paths import REPOSITORY
 
-PACKAGE = Path(__file__).parents[2] / "comfyui_node"
+PACKAGE = REPOSITORY / "comfyui_node"
 STARTED = "未查询到缓存a，已经自动在后台执行缓存模型工作流。"
 MISSING = "未查询到缓存a。"
 Valid = tuple[bool, Any, list[str], dict[str, Any]]

@@ -9,7 +9,8 @@ from aiohttp import web
 
 from statemachine.simulator import PERSONAS
 from tests.faults.front import Exchange, Front
-from tests.faults.scene import QUICK, REPOSITORY
+from tests.faults.scene import QUICK
+from tests.support.paths import WORKFLOWS
 
 SECRETS = {
     "TOKEN": "listen-token-4f1d9a",
@@ -112,7 +113,7 @@ def settings_over(made: dict[str, Front], receiver: Receiver, port: int) -> dict
     rule = {"name": "all", "for_s": 0, "to": ["hook", "service"]}
     return {
         "servers": [*servers, gone],
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "cache_check": {"kind": "text"},
         "listen": {"port": port, "token": "${TOKEN}"},
         "logging": {"level": "TRACE", "file": "logs/comfywarm.log"},

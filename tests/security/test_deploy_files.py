@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from statemachine.settings import parse_settings
+from tests.support.paths import DEPLOY, REPOSITORY
 
-REPOSITORY = Path(__file__).parents[2]
-DOCKER = REPOSITORY / "deploy" / "docker"
-UNIT = REPOSITORY / "deploy" / "systemd" / "comfywarm.service"
+DOCKER = DEPLOY / "docker"
+UNIT = DEPLOY / "systemd" / "comfywarm.service"
 DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
 
 

@@ -7,11 +7,12 @@ from types import ModuleType
 import pytest
 
 from statemachine.cli.api_client import DaemonAwayError
-from tests.cli.rig import REPOSITORY, small_daemon
+from tests.cli.rig import small_daemon
+from tests.support.paths import DEPLOY
 
 
 def healthcheck() -> ModuleType:
-    spec = spec_from_file_location("healthcheck", REPOSITORY / "deploy" / "docker" / "healthcheck.py")
+    spec = spec_from_file_location("healthcheck", DEPLOY / "docker" / "healthcheck.py")
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)

@@ -7,7 +7,6 @@ import pytest
 
 from statemachine.settings import Problem, Settings, SettingsError, parse_settings
 
-REPOSITORY = Path(__file__).parents[2]
 BASE_DIR = Path("/etc/comfywarm")
 
 # Operators rely on every key of this example.

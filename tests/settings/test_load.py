@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from statemachine.settings import Settings, SettingsError, load_settings, parse_settings, resolve_servers
-from tests.settings.samples import BASE_DIR, CONTRACT_EXAMPLE, REPOSITORY, parse, problems
+from tests.settings.samples import BASE_DIR, CONTRACT_EXAMPLE, parse, problems
+from tests.support.paths import REPOSITORY
 
 
 def test_parse_settings_accepts_the_contract_example() -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from statemachine.settings import json_schema, parse_settings
-from tests.settings.samples import CONTRACT_EXAMPLE, REPOSITORY
+from tests.settings.samples import CONTRACT_EXAMPLE
+from tests.support.paths import DOCS, REPOSITORY
 
 SCHEMA = json_schema()
 ROW = re.compile(r"^\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|$", re.MULTILINE)
@@ -36,7 +37,7 @@ SETTINGS = (
     | dict(leaves(SCHEMA["$defs"]["AlertChannel"], "alerts.channels.NAME."))
     | dict(leaves(SCHEMA["$defs"]["Cluster"], "cluster."))
 )
-PAGE = (REPOSITORY / "docs" / "settings.md").read_text(encoding="utf-8")
+PAGE = (DOCS / "settings.md").read_text(encoding="utf-8")
 ROWS = {key: (default, allowed) for key, default, allowed, _ in ROW.findall(PAGE)}
 
 

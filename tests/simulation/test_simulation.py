@@ -6,19 +6,17 @@ Each run has its own process, whose fixed hash seed makes it repeatable.
 import asyncio
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from campaigns.simulation.loop import DeadlockError, VirtualLoop
 from campaigns.simulation.planted_faults import PLANTED_FAULTS
-
-ROOT = Path(__file__).parents[2]
+from tests.support.paths import REPOSITORY
 
 
 def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "campaigns.simulation", *arguments]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=240, check=False)
+    return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False)
 
 
 @pytest.mark.timeout(240)

@@ -12,7 +12,7 @@ from statemachine.core.operator import Action
 from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
-from tests.cli.rig import REPOSITORY
+from tests.support.paths import WORKFLOWS
 
 PATIENCE_S = 10.0
 
@@ -43,7 +43,7 @@ async def test_agent_and_route_follow_server_states(tmp_path: Path) -> None:
         warm, stalled = fleet.members
         data = {
             "servers": [{"url": warm.url, "name": "warm"}, {"url": stalled.url, "name": "stalled", "group": "lab"}],
-            "workflows_dir": str(REPOSITORY / "workflows"),
+            "workflows_dir": str(WORKFLOWS),
             "listen": {"port": 0},
             "logging": {"file": None},
             "traffic": {"agent_port": 0},

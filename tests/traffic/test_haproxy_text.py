@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.cli.rig import REPOSITORY, cli, write_settings
+from tests.cli.rig import cli, write_settings
+from tests.support.paths import DEPLOY
 
 EXAMPLE = ["http://192.0.2.[144-147]:8188"]
-SHIPPED = REPOSITORY / "deploy" / "haproxy" / "haproxy.cfg"
+SHIPPED = DEPLOY / "haproxy" / "haproxy.cfg"
 
 
 async def test_haproxy_prints_shipped_example(tmp_path: Path) -> None:

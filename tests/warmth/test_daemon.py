@@ -12,7 +12,8 @@ import aiohttp
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
-from tests.cli.rig import PATIENCE_S, REPOSITORY
+from tests.cli.rig import PATIENCE_S
+from tests.support.paths import WORKFLOWS
 
 Json = dict[str, Any]
 HOUR = 3_600.0
@@ -23,7 +24,7 @@ async def daemon(folder: Path, urls: list[str], later_s: float) -> AsyncIterator
     """Run a daemon whose wall clock is `later_s` ahead; yield a function that gets a path as JSON."""
     data = {
         "servers": urls,
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "listen": {"port": 0},
         "logging": {"file": None},
     }

@@ -1,10 +1,11 @@
 """Parser of the tables in docs/metrics.md."""
 
 import re
-from pathlib import Path
 from typing import NamedTuple
 
-PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
+from tests.support.paths import DOCS
+
+PAGE = DOCS / "metrics.md"
 NAME = re.compile(r"`((?:comfywarm|process)_\w+)`")
 
 

@@ -10,8 +10,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
+from tests.support.paths import WORKFLOWS
 
-REPOSITORY = Path(__file__).parents[2]
 PATIENCE_S = 20.0
 PERSONAS_HERE = ("cold", "missing_nodes", "absent")
 TIMING = {
@@ -54,7 +54,7 @@ async def test_metrics_of_running_fleet_count_its_events(tmp_path: Path) -> None
             "listen": {"port": 0},
             "servers": [{"url": one.url, "name": one.server.persona.name, "group": "lab"} for one in fleet.members],
             "data_dir": str(tmp_path),
-            "workflows_dir": str(REPOSITORY / "workflows"),
+            "workflows_dir": str(WORKFLOWS),
             "timing": TIMING,
             "limits": {"max_warming": 3},
         }

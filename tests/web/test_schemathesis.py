@@ -18,8 +18,8 @@ from schemathesis.engine import Status, events, from_schema
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
+from tests.support.paths import WORKFLOWS
 
-REPOSITORY = Path(__file__).parents[2]
 ENDLESS = "/api/events"
 CONFIG: dict[str, Any] = {
     "seed": 1,
@@ -37,7 +37,7 @@ async def address(tmp_path: Path) -> AsyncIterator[str]:
     async with running_fleet([PERSONAS["loaded"], PERSONAS["cold"]]) as fleet:
         data = {
             "servers": fleet.urls,
-            "workflows_dir": str(REPOSITORY / "workflows"),
+            "workflows_dir": str(WORKFLOWS),
             "listen": {"port": 0},
             "logging": {"file": None},
         }

@@ -12,12 +12,13 @@ import aiohttp
 
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
-from tests.cli.rig import PATIENCE_S, REPOSITORY
+from tests.cli.rig import PATIENCE_S
+from tests.support.paths import WORKFLOWS
 
 Json = dict[str, Any]
 
 
-class Story:
+class EventRecorder:
     """The transitions so far, each with the moment (`time.monotonic`) at which it was read from the stream."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
@@ -62,11 +63,11 @@ class Story:
 
 
 @asynccontextmanager
-async def daemon(folder: Path, servers: Sequence[str | Json], **settings: Any) -> AsyncIterator[Story]:
+async def daemon(folder: Path, servers: Sequence[str | Json], **settings: Any) -> AsyncIterator[EventRecorder]:
     """A daemon over these servers."""
     data = {
         "servers": servers,
-        "workflows_dir": str(REPOSITORY / "workflows"),
+        "workflows_dir": str(WORKFLOWS),
         "listen": {"port": 0},
         "logging": {"file": None},
         **settings,
@@ -75,10 +76,10 @@ async def daemon(folder: Path, servers: Sequence[str | Json], **settings: Any) -
         running_daemon(parse_settings(data, folder, {})) as running,
         aiohttp.ClientSession(running.address, timeout=aiohttp.ClientTimeout(total=None)) as session,
     ):
-        story = Story(session)
-        listening = asyncio.create_task(story.listen())
+        recorder = EventRecorder(session)
+        listening = asyncio.create_task(recorder.listen())
         try:
-            yield story
+            yield recorder
         finally:
             listening.cancel()
             await asyncio.gather(listening, return_exceptions=True)

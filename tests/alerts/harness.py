@@ -38,24 +38,24 @@ class Recorder:
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
-        self.letters: list[tuple[float, Notification]] = []
+        self.notifications: list[tuple[float, Notification]] = []
         self.tries: list[float] = []
         self.hangs = False
 
-    async def send(self, letter: Notification) -> None:
+    async def send(self, notification: Notification) -> None:
         self.tries.append(loop_time())
         if self.hangs:
             await asyncio.Event().wait()
         if self.failures:
             raise self.failures.pop(0)
-        self.letters.append((loop_time(), letter))
+        self.notifications.append((loop_time(), notification))
 
     @property
     def titles(self) -> list[str]:
-        return [letter.title for _, letter in self.letters]
+        return [notification.title for _, notification in self.notifications]
 
 
-class Shelf:
+class MemoryStore:
     """A memory that may be away."""
 
     def __init__(self, told: Sequence[SentAlert] = ()) -> None:
@@ -93,16 +93,16 @@ def alert_settings(
     return parse(servers=[f"http://192.0.2.{hosts}:8188"], alerts=alerts)
 
 
-class Site:
+class AlertHarness:
     """An alerter between a bus and recorders, one for each channel by name."""
 
-    def __init__(self, shelf: Shelf | None = None) -> None:
+    def __init__(self, store: MemoryStore | None = None) -> None:
         self.snapshot, self.bus, self.counters = Snapshot(), Bus(), Counters()
-        self.shelf = shelf or Shelf()
+        self.store = store or MemoryStore()
         self.recorders: dict[str, Recorder] = {}
         self.is_alert_leader = True
         self.alerter = AlertService(
-            self.snapshot, self.shelf, self.counters, world(), lambda: self.is_alert_leader, self._ways
+            self.snapshot, self.store, self.counters, world(), lambda: self.is_alert_leader, self._ways
         )
 
     def _ways(self, channel: AlertChannel) -> list[Any]:
@@ -111,7 +111,7 @@ class Site:
         return [self.recorders.setdefault(name, Recorder())]
 
     @asynccontextmanager
-    async def running(self, settings: Settings) -> AsyncIterator["Site"]:
+    async def running(self, settings: Settings) -> AsyncIterator["AlertHarness"]:
         await self.alerter.start(settings, self.bus)
         try:
             yield self
@@ -147,5 +147,5 @@ def refusal() -> SendError:
     return SendError("HTTP 400", is_final=True)
 
 
-def trouble_with_it() -> SendError:
+def server_error() -> SendError:
     return SendError("HTTP 500")

@@ -155,8 +155,8 @@ class SharedJournal(JournalPort):
         return {name: record.saved_state for name, record in used.items()}
 
     @override
-    async def answers(self) -> None:
-        await self._copy.answers()
+    async def ping(self) -> None:
+        await self._copy.ping()
 
     async def wait_sent(self) -> None:
         """Return once all entries have been sent to the shared log."""

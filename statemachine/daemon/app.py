@@ -159,7 +159,7 @@ class Daemon:
         )
         await stack.enter_async_context(in_background(self._prune_journal()))
         self.reload = await stack.enter_async_context(self._reloading(source))
-        await stack.enter_async_context(supervised(self._manager, backend.journal.answers, backend.snapshot.summary))
+        await stack.enter_async_context(supervised(self._manager, backend.journal.ping, backend.snapshot.summary))
 
     async def apply(self, config: LoadedConfig) -> Changes:
         """Make `config` the active one. Raises OSError, before anything changes, if a certificate cannot be read."""

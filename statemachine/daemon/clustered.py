@@ -17,7 +17,8 @@ from statemachine.core.messages import message
 from statemachine.core.operator import Operator
 from statemachine.daemon.background import in_background
 from statemachine.daemon.standalone import Backend, writer_thread
-from statemachine.journal.store import JOURNAL_FILE, open_store
+from statemachine.journal.opening import open_store
+from statemachine.journal.store import JOURNAL_FILE
 from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.transition_log import TransitionLog
 from statemachine.settings import Settings

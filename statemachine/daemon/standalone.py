@@ -12,9 +12,10 @@ from statemachine.core.view import ServerView
 from statemachine.fleet.permits import Permits, PermitsPort
 from statemachine.fleet.sole_owner import SoleOwner
 from statemachine.journal.journal import Journal, WriterThread
+from statemachine.journal.opening import open_store
 from statemachine.journal.port import JournalPort
 from statemachine.journal.recorder import Recorder
-from statemachine.journal.store import JOURNAL_FILE, open_store
+from statemachine.journal.store import JOURNAL_FILE
 from statemachine.publish.bus import Bus
 from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot

@@ -1,1 +1,1 @@
-"""What must survive the daemon: attempts and the event log, in SQLite."""
+"""The journal: attempts and the event log, which survive the daemon, in SQLite."""

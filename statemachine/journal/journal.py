@@ -1,8 +1,8 @@
-"""The journal as the daemon uses it: appends are gathered, committed together in a thread, and told in order.
+"""The journal of a daemon: appends are batched, committed in a thread, and published in order.
 
-Whoever appends hears of its entry only when it is committed, with its number; so a reader who was told a number will
-find it after any crash. Where the file cannot be written, entries wait (bounded), are told without a number so that the
-page and the log go on, and nothing durable is promised: `append_durably` fails, and so nothing is submitted.
+An entry is published with its sequence number only after it is committed, so a client that has received a number finds
+the entry after any crash. While the file cannot be written, entries wait in a bounded backlog and are published without
+a number, and `append_durably` raises, so that no prompt is submitted.
 """
 
 import asyncio
@@ -25,17 +25,17 @@ from statemachine.journal.store import JournalStore, Write
 
 T = TypeVar("T")
 V = TypeVar("V")
-"""What is published beside an entry: for a single daemon the server's line after it."""
+"""What is published beside an entry. For a single daemon it is the server's view after the entry."""
 
 RETRY_S = 2.0
 BACKLOG_LIMIT = 10_000
 
 
 class ThreadRunner(Protocol):
-    """Runs a blocking call elsewhere than on the loop, one at a time and in order."""
+    """Runs blocking calls outside the event loop, one at a time and in order."""
 
     def __call__(self, call: Callable[[], T]) -> Awaitable[T]:
-        """Await the call's result."""
+        """Return the call's result."""
         ...
 
 
@@ -43,37 +43,38 @@ class ThreadRunner(Protocol):
 class _PendingWrite(Generic[V]):
     write: Write
     view: V | None = None
-    receipt: asyncio.Future[None] | None = None
+    committed: asyncio.Future[None] | None = None
     is_published: bool = False
 
-    def publish(self, number: int | None, on_committed: "OnPublished[V]") -> None:
-        """Publish the entry once: with its number when committed, without one if it cannot be committed now."""
+    def publish(self, seq: int | None, on_committed: "OnPublished[V]") -> None:
+        """Publish the entry once, without a number if it cannot be committed now."""
         entry = self.write.entry
         if entry is None or self.is_published:
             return
         self.is_published = True
         try:
-            on_committed(entry.numbered(number), self.view)
+            on_committed(entry.numbered(seq), self.view)
         except Exception:
-            logger.exception("an entry could not be published; later entries are published all the same")
+            logger.exception("failed to publish an entry; the next entries are not affected")
 
-    def settle(self, error: Exception | None = None) -> None:
-        """Answer whoever waits for durability."""
-        if self.receipt is None or self.receipt.done():
+    def resolve(self, error: Exception | None = None) -> None:
+        """Let `append_durably` return, or raise JournalUnavailableError."""
+        if self.committed is None or self.committed.done():
             return
         if error is None:
-            self.receipt.set_result(None)
+            self.committed.set_result(None)
         else:
-            self.receipt.set_exception(JournalUnavailableError(str(error)))
+            self.committed.set_exception(JournalUnavailableError(str(error)))
 
 
 OnPublished = Callable[[LogEntry, V | None], None]
 
 
 class Journal(Generic[V]):
-    """Owns the store and its thread. All methods are called on the loop.
+    """Owns the store and its thread. Call all methods on the event loop.
 
-    `open_store` is called in the thread, at once and again as long as it fails. `on_health` hears of each change.
+    `open_store` is called in the thread, and again until it succeeds. `on_committed` publishes each entry, `on_health`
+    receives each change of `healthy`.
     """
 
     def __init__(
@@ -96,31 +97,31 @@ class Journal(Generic[V]):
         self.dropped = 0
 
     async def open(self) -> None:
-        """Open the file. Where that fails, say so, and go on trying in the background."""
+        """Open the file. If that fails, log it and retry in the background."""
         try:
             self._store = await self._run(self._open_store)
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
 
     def append(self, entry: LogEntry | None, attempt: Attempt | None, view: V | None = None) -> None:
-        """See JournalPort."""
+        """Write the entry and the attempt as they are now, and publish the entry once it is committed."""
         row = attempt_row(attempt) if attempt is not None else None
         self._enqueue(_PendingWrite(Write(entry, row), view))
 
     def append_row(self, attempt: Row) -> None:
-        """Write an attempt that is a row already."""
+        """Write an attempt that is already a row."""
         self._enqueue(_PendingWrite(Write(None, attempt)))
 
     async def append_durably(self, attempt: Attempt) -> None:
-        """Return once the attempt is on the disk; JournalUnavailableError where it cannot be put there."""
+        """Return once the attempt is on disk. Raise JournalUnavailableError if it cannot be written."""
         if not self.healthy:
             raise JournalUnavailableError(message("journal_not_writable"))
-        receipt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._enqueue(_PendingWrite(Write(None, attempt_row(attempt), durable=True), receipt=receipt))
-        await receipt
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._enqueue(_PendingWrite(Write(None, attempt_row(attempt), durable=True), committed=committed))
+        await committed
 
     async def saved_states(self, servers: Collection[str]) -> dict[str, SavedState]:
-        """See JournalPort."""
+        """Return what an earlier run has saved of these servers."""
         in_flight = {one.server: one for one in await self.file.open_attempts()}
         states = await self.file.last_states()
         return {
@@ -131,7 +132,7 @@ class Journal(Generic[V]):
 
     @property
     def waiting(self) -> int:
-        """Entries and attempts that are not committed yet, but for those being committed now."""
+        """Return the number of pending writes, without those that are being committed."""
         return len(self._pending)
 
     async def with_store(self, call: Callable[[JournalStore], T]) -> T:
@@ -144,8 +145,8 @@ class Journal(Generic[V]):
         except sqlite3.Error as error:
             raise JournalUnavailableError(message("journal_not_readable", error=str(error))) from error
 
-    async def answers(self) -> None:
-        """Return once the thread has come round to a trivial question: whoever waits in vain knows that it hangs."""
+    async def ping(self) -> None:
+        """Return once the thread has run a trivial query. The call hangs if the thread does."""
         store = self._store
         await self._run(lambda: None if store is None else store.last_seq())
 
@@ -173,12 +174,11 @@ class Journal(Generic[V]):
 
     def _drop_oldest(self) -> None:
         while len(self._pending) > BACKLOG_LIMIT:
-            self._give_up(self._pending.pop(0), JournalUnavailableError(message("journal_backlog_full")))
+            self._drop(self._pending.pop(0), JournalUnavailableError(message("journal_backlog_full")))
 
-    def _give_up(self, pending: _PendingWrite[V], error: Exception) -> None:
-        """It will not be written; whoever waits for it hears so."""
+    def _drop(self, pending: _PendingWrite[V], error: Exception) -> None:
         self.dropped += 1
-        pending.settle(error)
+        pending.resolve(error)
         pending.publish(None, self._on_committed)
 
     async def _flush(self) -> None:
@@ -190,48 +190,48 @@ class Journal(Generic[V]):
             self._flushing = None
 
     async def _commit(self, batch: list[_PendingWrite[V]]) -> bool:
-        """Write the batch and tell of it; False where the file cannot be written, and the batch waits again."""
+        """Write and publish the batch. Return False if the file cannot be written; the batch is then pending again."""
         writes = [pending.write for pending in batch]
         try:
             numbers = await self._run(lambda: self._write(writes))
         except (sqlite3.Error, OSError) as error:
-            self._put_back(batch, error)
+            self._requeue(batch, error)
             return False
         except Exception as error:
-            logger.exception("entries that cannot be stored are given up")
+            logger.exception("internal error while storing entries; they are dropped")
             for pending in batch:
-                self._give_up(pending, error)
+                self._drop(pending, error)
             return True
         for pending in batch:
-            pending.settle()
+            pending.resolve()
         for pending, number in zip(batch, numbers, strict=True):
             pending.publish(number, self._on_committed)
         return True
 
     def _write(self, writes: list[Write]) -> list[int | None]:
-        """In the thread. A file that was in trouble is tried before it is trusted."""
+        """Write in the thread. After a failure, test the file first, because the batch may be empty."""
         if self._store is None:
             self._store = self._open_store()
         if not self.healthy:
-            self._store.try_writing()
+            self._store.test_write()
         return self._store.write(writes)
 
-    def _put_back(self, batch: list[_PendingWrite[V]], error: Exception) -> None:
-        """Refuse what asked for durability and keep the rest for later."""
+    def _requeue(self, batch: list[_PendingWrite[V]], error: Exception) -> None:
+        """Fail the durable writes of the batch and keep the others for later."""
         for pending in batch:
-            pending.settle(error)
-        self._pending = [pending for pending in batch if pending.receipt is None] + self._pending
+            pending.resolve(error)
+        self._pending = [pending for pending in batch if pending.committed is None] + self._pending
         self._drop_oldest()
         self._fail(error)
 
     def _fail(self, error: Exception) -> None:
-        """Stop promising, say so, and try again in a while."""
+        """Become unhealthy, publish what is pending, and schedule a retry."""
         if self.healthy:
-            logger.error("the journal cannot be written, so nothing is submitted until it can: {}", error)
+            logger.error("cannot write the journal: {}; no prompt is submitted until it can be written", error)
             self.healthy = False
             self._on_health(False)
         for pending in self._pending:
-            pending.settle(error)
+            pending.resolve(error)
             pending.publish(None, self._on_committed)
         if self._retry is not None:
             self._retry.cancel()
@@ -242,7 +242,7 @@ class Journal(Generic[V]):
             self._flushing = asyncio.get_running_loop().create_task(self._recover())
 
     async def _recover(self) -> None:
-        """Write what waits; only when that succeeds is the journal healthy again."""
+        """Write what is pending, and become healthy if that succeeds."""
         batch, self._pending = self._pending, []
         try:
             recovered = await self._commit(batch)
@@ -250,22 +250,22 @@ class Journal(Generic[V]):
             self._flushing = None
         if recovered:
             self.healthy = True
-            logger.info("the journal can be written again; {} entries were lost meanwhile", self.dropped)
+            logger.info("the journal can be written again; {} entries were dropped", self.dropped)
             self._on_health(True)
         if self._pending and self.healthy and self._flushing is None:
             self._flushing = asyncio.get_running_loop().create_task(self._flush())
 
 
 class WriterThread:
-    """A `ThreadRunner` with one thread of its own."""
+    """A `ThreadRunner` with its own thread."""
 
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
 
     def __call__(self, call: Callable[[], T]) -> Awaitable[T]:
-        """Run the call in the thread."""
+        """Run the call in the thread and return its result."""
         return asyncio.get_running_loop().run_in_executor(self._executor, call)
 
     def close(self) -> None:
-        """Wait for the thread's end."""
+        """Wait for the thread to end."""
         self._executor.shutdown()

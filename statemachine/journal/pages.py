@@ -1,7 +1,7 @@
-"""Reading the event log in pages: each read is bounded in what it returns and, where it chooses, in what it looks at.
+"""Read the event log in pages, each limited in the entries that it returns and scans.
 
-Reads share a thread with the daemon's writes. A filter that fits nothing in a million entries must not hold that thread
-for a second, so a page ends after `SCAN_ROWS` of them, and whoever reads asks for the next.
+Reads share a thread with the daemon's writes. A filter that matches none of a million entries must not block that
+thread for a second, so a page ends after `SCAN_ROWS` scanned entries and the caller asks for the next.
 """
 
 import sqlite3
@@ -11,12 +11,12 @@ from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.journal.rows import Row, entry_from
 
 SCAN_ROWS = 5_000
-"""Some milliseconds."""
+"""Takes a few milliseconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """All that is wanted up to (or down to) the number `reached`, and whether there may be more beyond it."""
+    """All wanted entries up to (or down to) the number `reached`, and whether there may be more."""
 
     entries: list[LogEntry]
     reached: int
@@ -24,11 +24,11 @@ class Page:
 
 
 def page_after(db: sqlite3.Connection, after: int, limit: int, wanted: LogFilter) -> Page:
-    """The oldest `limit` (1 or more) wanted entries with a number above `after`, oldest first."""
-    looked_at, of_whom, whom = _scan(limit, wanted)
+    """Return the oldest `limit` (1 or more) wanted entries with a number above `after`, oldest first."""
+    scan_rows, filter_sql, filter_values = _scan(limit, wanted)
     count, reached = db.execute(
-        f"SELECT count(*), max(seq) FROM (SELECT seq FROM log WHERE seq > ?{of_whom} ORDER BY seq LIMIT ?)",  # noqa: S608
-        (after, *whom, looked_at),
+        f"SELECT count(*), max(seq) FROM (SELECT seq FROM log WHERE seq > ?{filter_sql} ORDER BY seq LIMIT ?)",  # noqa: S608
+        (after, *filter_values, scan_rows),
     ).fetchone()
     if not count:
         return Page([], after, more=False)
@@ -37,16 +37,16 @@ def page_after(db: sqlite3.Connection, after: int, limit: int, wanted: LogFilter
         f"SELECT * FROM log WHERE seq > ? AND seq <= ?{condition} ORDER BY seq LIMIT ?",  # noqa: S608
         (after, reached, *values, limit),
     )
-    return _page(rows, limit, reached, more=count == looked_at)
+    return _page(rows, limit, reached, more=count == scan_rows)
 
 
 def page_before(db: sqlite3.Connection, before: int, limit: int, wanted: LogFilter, after: int) -> Page:
-    """The newest `limit` (1 or more) wanted entries with a number below `before` and above `after`, newest first."""
-    looked_at, of_whom, whom = _scan(limit, wanted)
+    """Return the newest `limit` (1 or more) wanted entries between `after` and `before`, newest first."""
+    scan_rows, filter_sql, filter_values = _scan(limit, wanted)
     count, reached = db.execute(
         "SELECT count(*), min(seq) FROM "  # noqa: S608
-        f"(SELECT seq FROM log WHERE seq < ? AND seq > ?{of_whom} ORDER BY seq DESC LIMIT ?)",
-        (before, after, *whom, looked_at),
+        f"(SELECT seq FROM log WHERE seq < ? AND seq > ?{filter_sql} ORDER BY seq DESC LIMIT ?)",
+        (before, after, *filter_values, scan_rows),
     ).fetchone()
     if not count:
         return Page([], before, more=False)
@@ -55,11 +55,11 @@ def page_before(db: sqlite3.Connection, before: int, limit: int, wanted: LogFilt
         f"SELECT * FROM log WHERE seq < ? AND seq >= ?{condition} ORDER BY seq DESC LIMIT ?",  # noqa: S608
         (before, reached, *values, limit),
     )
-    return _page(rows, limit, reached, more=count == looked_at)
+    return _page(rows, limit, reached, more=count == scan_rows)
 
 
 def _scan(limit: int, wanted: LogFilter) -> tuple[int, str, Row]:
-    """How many entries to look at, and of whom: those of one server are found by their index."""
+    """Return how many entries to scan, and the condition on them: an index finds those of one server."""
     if wanted == EVERYTHING:
         return limit, "", ()
     of_one_server = LogFilter(servers=wanted.servers) if len(wanted.servers) == 1 else EVERYTHING
@@ -74,7 +74,7 @@ def _page(rows: sqlite3.Cursor, limit: int, reached: int, *, more: bool) -> Page
 
 
 def _condition(wanted: LogFilter) -> tuple[str, Row]:
-    """Joined with AND only: an `OR` would keep SQLite from its index by server."""
+    """Use AND only, because SQLite does not use the index by server with OR."""
     choices: dict[str, list[str]] = {
         "server": sorted(wanted.servers),
         "grp": sorted(wanted.groups),

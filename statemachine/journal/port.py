@@ -1,4 +1,4 @@
-"""The journal as everybody but its maker knows it: a daemon's own file, or a copy of what several daemons share."""
+"""The interface of the journal, of a single daemon or shared by several."""
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -11,65 +11,65 @@ from statemachine.i18n.render import MessageError
 from statemachine.journal.file import JournalFile
 
 OnCommitted = Callable[[LogEntry, ServerView | None], None]
-"""Publish a committed entry, and the server's line after it (None for a notice)."""
+"""Publish a committed entry, and the server's view after it (None for a notice)."""
 
 OnHealth = Callable[[bool], None]
 """Receive each change of whether the journal can be written."""
 
 
 class JournalUnavailableError(MessageError):
-    """The journal cannot be used at the moment."""
+    """Raised if the journal cannot be used at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """What whoever looked after a server before has left: a prompt that may be with it, and the operator's pause."""
+    """What an earlier run has left for a server: a prompt that may still be on it, and the operator's pause."""
 
     attempt: Attempt | None = None
     paused: bool = False
 
 
 class JournalPort(Protocol):
-    """All methods are called on the loop.
+    """Call all methods on the event loop.
 
-    While it is not `healthy`, entries wait (bounded; `dropped` counts those beyond) and nothing durable is promised.
+    While the journal is not `healthy`, entries wait in a bounded backlog and `append_durably` raises.
     """
 
     @property
     def healthy(self) -> bool:
-        """Whether what is appended is being kept."""
+        """Return whether entries are being committed."""
         ...
 
     @property
     def waiting(self) -> int:
-        """Entries and attempts that are not kept yet."""
+        """Return the number of entries and attempts that are not committed yet."""
         ...
 
     @property
     def dropped(self) -> int:
-        """Entries that were given up."""
+        """Return the number of entries that did not fit into the backlog or could not be stored."""
         ...
 
     def append(self, entry: LogEntry | None, attempt: Attempt | None, view: ServerView | None = None) -> None:
-        """Write the entry and the attempt as they stand now, and publish the entry once it is committed.
+        """Write the entry and the attempt as they are now, and publish the entry once it is committed.
 
-        `view` is the server's line after the entry.
+        `view` is the server's view after the entry.
         """
         ...
 
     async def append_durably(self, attempt: Attempt) -> None:
-        """Return once the attempt outlives whatever may happen to us; JournalUnavailableError where that cannot be."""
+        """Return once the attempt would survive a power cut. Raise JournalUnavailableError if it cannot be written."""
         ...
 
     async def saved_states(self, servers: Collection[str]) -> Mapping[str, SavedState]:
-        """Of these servers; those that nobody has looked after are not in it. Raises JournalUnavailableError."""
+        """Return the saved states of those servers that have one. Raise JournalUnavailableError on failure."""
         ...
 
     @property
     def file(self) -> JournalFile:
-        """The file that this daemon reads: its own, or its copy of what several daemons share."""
+        """Return the file that this daemon reads: its own, or its copy of the shared log."""
         ...
 
-    async def answers(self) -> None:
-        """Return once a trivial question was answered: whoever waits in vain knows that it hangs."""
+    async def ping(self) -> None:
+        """Return once a trivial query has run. The call hangs if the journal does."""
         ...

@@ -1,4 +1,4 @@
-"""Turns transitions and notices into journal entries."""
+"""Turn transitions and notices into journal entries."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ from statemachine.journal.port import JournalPort
 
 
 class Recorder:
-    """Append to the journal what happened. `now` returns the wall clock in epoch seconds."""
+    """Appends to the journal. `now` returns epoch seconds."""
 
     def __init__(self, journal: JournalPort, now: Callable[[], float], language: Language = "en") -> None:
         self._journal = journal
@@ -21,21 +21,21 @@ class Recorder:
         self._language = language
 
     def transition(self, transition: Transition, view: ServerView, attempt: Attempt | None) -> None:
-        """Record a transition, with the server's line after it and the attempt if that changed too."""
+        """Record a transition, the server's view after it, and the attempt if it changed too."""
         message = worded(transition.message, self._language)
         self._journal.append(entry_of(transition, view.group, message), attempt and self._worded(attempt), view)
 
     def attempt(self, attempt: Attempt) -> None:
-        """Record a change of an attempt that made no transition."""
+        """Record a change of an attempt without a transition."""
         self._journal.append(None, self._worded(attempt))
 
     def notice(self, notice: Notice, detail: Message | str = "") -> None:
-        """Record a notice; `detail` completes its sentence."""
+        """Record a notice. `detail` completes its sentence."""
         message = worded(notice_message(notice, detail), self._language)
         self._journal.append(notice_entry(notice, self._now(), message), None)
 
     def journal_health(self, healthy: bool) -> None:
-        """Record that the journal can no longer be written, or can be again."""
+        """Record that the journal cannot be written, or can be written again."""
         self.notice(Notice.JOURNAL_AVAILABLE if healthy else Notice.JOURNAL_UNAVAILABLE)
 
     def _worded(self, attempt: Attempt) -> Attempt:

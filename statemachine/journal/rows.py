@@ -1,4 +1,4 @@
-"""How entries and attempts stand in the journal's rows."""
+"""Convert entries, attempts, runs and alerts to and from the rows of the journal."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -31,7 +31,7 @@ ATTEMPT_COLUMNS = (
     "ended_at", "confirmed_by", "varied_tag", "message", "instance",
     "message_code", "message_params",
 )  # fmt: skip
-"""Of the table, and of `attempt_row`, in order."""
+"""Columns of the table and values of `attempt_row`, in order."""
 
 Row = tuple[Any, ...]
 
@@ -41,7 +41,7 @@ PARAMS_LIMIT = 16_000
 
 
 def storable(value: str | None) -> str | None:
-    """The text as it can be stored: cut, and without the halves of characters that UTF-8 cannot write."""
+    """Return the text cut to the limit, with lone surrogates, which UTF-8 cannot encode, replaced."""
     return value[:TEXT_LIMIT].encode("utf-8", "replace").decode() if value is not None else None
 
 
@@ -72,7 +72,7 @@ def message_of(row: sqlite3.Row | Mapping[str, Any]) -> Message:
 
 
 def entry_row(entry: LogEntry) -> Row:
-    """The values of INSERT_ENTRY, but for the number before them."""
+    """Return the values of INSERT_ENTRY without the sequence number, which comes first."""
     return (
         entry.at,
         entry.kind.value,
@@ -88,7 +88,7 @@ def entry_row(entry: LogEntry) -> Row:
 
 
 def entry_from(row: sqlite3.Row) -> LogEntry:
-    """The entry that a row of `log` holds."""
+    """Return the entry in a row of `log`."""
     return LogEntry(
         seq=row["seq"],
         at=row["at"],
@@ -105,7 +105,7 @@ def entry_from(row: sqlite3.Row) -> LogEntry:
 
 
 def attempt_row(attempt: Attempt) -> Row:
-    """The values of UPSERT_ATTEMPT, as the attempt stands now."""
+    """Return the values of UPSERT_ATTEMPT."""
     text, code, params = message_row(attempt.message)
     return (
         attempt.prompt_id,
@@ -127,7 +127,7 @@ def attempt_row(attempt: Attempt) -> Row:
 
 
 def attempt_from(row: sqlite3.Row | Mapping[str, Any]) -> Attempt:
-    """The attempt that a row of `attempts` holds, or that has its columns' values."""
+    """Return the attempt in a row of `attempts`, or in a mapping of its columns."""
     return Attempt(
         prompt_id=row["prompt_id"],
         server=row["server"],
@@ -145,28 +145,28 @@ def attempt_from(row: sqlite3.Row | Mapping[str, Any]) -> Attempt:
     )
 
 
-INSERT_LIFE = "INSERT OR IGNORE INTO lives VALUES (?, 0)"
-BEAT = "INSERT INTO lives VALUES (?, ?) ON CONFLICT (after_seq) DO UPDATE SET seen_at = excluded.seen_at"
+INSERT_RUN = "INSERT OR IGNORE INTO lives VALUES (?, 0)"
+UPSERT_HEARTBEAT = "INSERT INTO lives VALUES (?, ?) ON CONFLICT (after_seq) DO UPDATE SET seen_at = excluded.seen_at"
 
-PRUNE_LIVES = "DELETE FROM lives WHERE after_seq < (SELECT max(after_seq) FROM lives WHERE seen_at > 0 AND seen_at < ?)"
+PRUNE_RUNS = "DELETE FROM lives WHERE after_seq < (SELECT max(after_seq) FROM lives WHERE seen_at > 0 AND seen_at < ?)"
 
 
 @dataclass(frozen=True, slots=True)
 class DaemonRun:
-    """One run of the daemon: its entries have numbers above `after_seq`, up to the next life's.
+    """One run of the daemon. Its entries have numbers above `after_seq`, up to the `after_seq` of the next run.
 
-    `seen_at` (epoch seconds) is its last sign of life, 0 where it ended before the first; its entries may be later.
+    `seen_at` (epoch seconds) is its last heartbeat, 0 if there was none. Its entries may be later.
     """
 
     after_seq: int
     seen_at: float
 
 
-INSERT_TOLD_ALERT = "INSERT INTO told_alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_SENT_ALERT = "INSERT INTO told_alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class SentAlertRow(NamedTuple):
-    """A row. `subject` is a server's name, or a notice's with `#` before it; `since` is epoch seconds."""
+    """A row of `told_alerts`. `subject` is the name of a server, or of a notice after `#`; `since` is epoch seconds."""
 
     rule: str
     subject: str

@@ -1,4 +1,4 @@
-"""The journal's tables, and how an older file becomes one of today."""
+"""The journal's tables, and the migration of older files."""
 
 import sqlite3
 
@@ -70,15 +70,15 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE told_alerts ADD COLUMN message_params TEXT;
     """,
 )
-"""One script a version. `PRAGMA user_version` says how many a file has had; scripts are never changed, only added."""
+"""One script for each version. `PRAGMA user_version` counts those applied. Never change a script, only add one."""
 
 
 class SchemaTooNewError(MessageError):
-    """The file was written by a newer comfywarm."""
+    """The file was written by a newer version of comfywarm."""
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file to the newest version; SchemaTooNewError where it is newer than this code."""
+    """Bring the file to the newest version. Raise SchemaTooNewError if it is newer than this code."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version > len(MIGRATIONS):
         raise SchemaTooNewError(message("journal_too_new", found=version, known=len(MIGRATIONS)))

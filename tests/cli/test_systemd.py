@@ -144,7 +144,7 @@ async def test_a_journal_whose_thread_hangs_starves_the_watchdog(tmp_path: Path,
     thread = WriterThread()
     journal = quiet_journal(lambda: JournalStore(tmp_path / "journal.db"), thread)
     await journal.open()
-    async with feeding(listener, journal.answers):
+    async with feeding(listener, journal.ping):
         await listener.until(lambda: listener.pulses() >= 2)
         async with hanging(thread):
             await asyncio.sleep(PERIOD_S)  # a question that was on its way may still be answered
@@ -166,7 +166,7 @@ async def test_a_journal_that_cannot_be_used_does_not_starve_the_watchdog(listen
     journal = quiet_journal(cannot, thread)
     await journal.open()
     assert not journal.healthy
-    async with feeding(listener, journal.answers):
+    async with feeding(listener, journal.ping):
         await listener.until(lambda: listener.pulses() >= 3)
     await journal.close()
     thread.close()

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from statemachine.i18n.render import sentence
+from statemachine.journal.opening import open_store
 from statemachine.journal.schema import MIGRATIONS, SchemaTooNewError
-from statemachine.journal.store import JournalStore, open_store
+from statemachine.journal.store import JournalStore
 from tests.journal.samples import entry, written
 
 NOW = 1_767_225_600.0

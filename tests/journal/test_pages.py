@@ -106,7 +106,7 @@ def test_one_servers_entries_are_read_at_once_however_far_apart(store: JournalSt
 
 def test_numbers_that_leap_cost_nothing(store: JournalStore) -> None:
     """After a damaged file the numbers begin at the time in milliseconds."""
-    store.number_from(1_767_225_600_000)
+    store.set_first_seq(1_767_225_600_000)
     written(store, entry(dest=State.FAILED))
     page = store.page_after(0, 10, RARE)
     assert (numbers(page), page.more) == ([1_767_225_600_000], False)

@@ -329,4 +329,4 @@ async def test_append_durably_cancelled_changes_nothing_else(setup: Setup) -> No
 @in_virtual_time
 async def test_answers_returns_in_time(setup: Setup) -> None:
     async with asyncio.timeout(1):
-        await setup.journal.answers()
+        await setup.journal.ping()

@@ -65,9 +65,11 @@ def settings_of(context: typer.Context) -> Settings:
     try:
         return read_settings(context)
     except SettingsFileError as error:
-        fail(verbatim(str(error)), language_of(context))
+        language = language_of(context)
+        fail(verbatim(error.text(language)), language)
     except SettingsError as error:
-        fail(verbatim(f"{settings_path(context)}: {error}"), language_of(context))
+        language = language_of(context)
+        fail(verbatim(f"{settings_path(context)}: {error.text(language)}"), language)
 
 
 def run(work: Coroutine[Any, Any, T], language: Language) -> T:

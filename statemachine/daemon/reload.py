@@ -80,7 +80,7 @@ class Reloader:
         try:
             fresh = await reload_config(self._source)
         except SettingsError as error:
-            self._refuse(verbatim(error.summary))
+            self._refuse(error.message)
             return
         before = self._active()
         if broken := newly_broken(before, fresh):

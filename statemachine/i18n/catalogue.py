@@ -12,6 +12,7 @@ from statemachine.i18n.messages import GENERAL, REQUESTS, TRANSITIONS, WARM_UPS
 from statemachine.i18n.notices import NOTICE_MEANINGS, NOTICES
 from statemachine.i18n.page import LABELS
 from statemachine.i18n.reasons import REASON_MEANINGS, REASONS
+from statemachine.i18n.settings import SETTINGS
 from statemachine.i18n.states import OUTCOMES, SOURCES, STATES
 from statemachine.i18n.text import LANGUAGES, Language, Text
 from statemachine.i18n.workflows import WORKFLOWS
@@ -23,6 +24,7 @@ PUBLISHED: Mapping[str, Text] = {
     **REQUESTS,
     **WORKFLOWS,
     **DAEMON,
+    **SETTINGS,
     **{f"reason.{reason.value}": text for reason, text in REASON_MEANINGS.items()},
     **{f"notice.{notice.value}": text for notice, text in NOTICE_MEANINGS.items()},
 }

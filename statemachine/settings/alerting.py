@@ -3,13 +3,14 @@
 Channels hold secrets (an apprise URL is a secret as a whole), so their values are never shown.
 """
 
-from collections.abc import Callable
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
+from statemachine.core.messages import message
 from statemachine.core.vocabulary import Reason
+from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.values import Name, Seconds, Section, Whole
 
 AlertState = Literal["unknown", "checking", "cold", "auto_executing", "submitting", "warming", "unreachable", "failed"]
@@ -20,7 +21,6 @@ AlertNotice = Literal["fleet_vanished", "journal_unavailable", "settings_refused
 
 MAX_ITEMS = 100
 MIN_SECRET = 16
-APPRISE_ALLOWED = "a URL that apprise understands, such as ${FEISHU_URL} with feishu://TOKEN; see docs/alerts.md"
 
 
 def _check_service(url: SecretStr) -> SecretStr:
@@ -28,7 +28,7 @@ def _check_service(url: SecretStr) -> SecretStr:
     from statemachine.settings.apprise_urls import is_understood  # noqa: PLC0415
 
     if not is_understood(url.get_secret_value()):
-        raise ValueError(APPRISE_ALLOWED)
+        raise NotAllowedError(message("settings.apprise_url", variable="${FEISHU_URL}"))
     return url
 
 
@@ -39,23 +39,20 @@ def _check_webhook(url: SecretStr) -> SecretStr:
     except ValueError:
         usable = False
     if not usable or not url.get_secret_value().isprintable():
-        raise ValueError("an http or https URL with a host")
+        raise NotAllowedError(message("settings.webhook_url"))
     return url
 
 
 def _check_secret(secret: SecretStr) -> SecretStr:
     if len(secret.get_secret_value()) < MIN_SECRET:
-        raise ValueError(f"at least {MIN_SECRET} characters, preferably random")
+        raise NotAllowedError(message("settings.webhook_secret", count=MIN_SECRET))
     return secret
 
 
-def _unique_names(message: str) -> Callable[[tuple[str, ...]], tuple[str, ...]]:
-    def check(names: tuple[str, ...]) -> tuple[str, ...]:
-        if not names or len(set(names)) < len(names):
-            raise ValueError(message)
-        return names
-
-    return check
+def _check_channels(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names or len(set(names)) < len(names):
+        raise NotAllowedError(message("settings.distinct_channels"))
+    return names
 
 
 ServiceUrl = Annotated[SecretStr, Field(max_length=4000), AfterValidator(_check_service)]
@@ -81,7 +78,7 @@ class AlertRule(Section):
     to: Annotated[
         tuple[Name, ...],
         Field(max_length=MAX_ITEMS, json_schema_extra={"minItems": 1}),
-        AfterValidator(_unique_names("at least one channel, and each only once")),
+        AfterValidator(_check_channels),
     ]
     """Names of the channels that receive the message."""
 
@@ -104,9 +101,9 @@ class AlertChannel(Section):
     @model_validator(mode="after")
     def _check_kind(self) -> Self:
         if bool(self.apprise) == (self.webhook is not None):
-            raise ValueError('either "apprise" with at least one URL, or "webhook" with "secret"')
+            raise NotAllowedError(message("settings.channel_kind"))
         if (self.webhook is None) != (self.secret is None):
-            raise ValueError('"webhook" and "secret" together')
+            raise NotAllowedError(message("settings.webhook_and_secret"))
         return self
 
 

@@ -4,14 +4,16 @@ import ssl
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from statemachine.core.messages import NO_MESSAGE, Message, Param, message, verbatim
 from statemachine.settings.expand import check_count, count_servers
 from statemachine.settings.model import Settings
-from statemachine.settings.problems import KeyPath, Problem, describe, os_error_text
+from statemachine.settings.problems import KeyPath, NotAllowedError, Problem, describe, os_error_text
 from statemachine.settings.source import SettingsSource
 from statemachine.settings.tls import ListenTls, page_context
 
-_CERTIFICATES = "a PEM file with certificates, readable by comfywarm's user"
-_KEY = "the PEM file with the key of listen.tls.certificate, without a passphrase, readable by comfywarm's user"
+_CERTIFICATES = message("settings.certificates")
+_KEY = message("settings.certificate_key")
+_ONCE = {"url": message("settings.distinct_urls"), "name": message("settings.distinct_server_names")}
 
 
 def check_fleet(settings: Settings, source: SettingsSource) -> list[Problem]:
@@ -19,8 +21,9 @@ def check_fleet(settings: Settings, source: SettingsSource) -> list[Problem]:
     counts = [count_servers(entry.url) for entry in settings.servers]
     try:
         check_count(sum(counts))
-    except ValueError as error:
-        return [source.problem(("servers",), str(error), found=f"{sum(counts)} servers")]
+    except NotAllowedError as error:
+        found = message("settings.servers_in_all", count=sum(counts))
+        return [source.problem(("servers",), error.message, found=found)]
     return (
         list(_names_for_many(settings, source, counts))
         or list(_repeated("url", _urls(settings), source))
@@ -35,8 +38,8 @@ def check_alerts(settings: Settings, source: SettingsSource) -> list[Problem]:
     problems = list(_repeated_rules(settings, source))
     for place, rule in enumerate(settings.alerts.rules):
         path = ("alerts", "rules", place)
-        problems += _unknown(rule.to, channels, source, (*path, "to"), "a key of alerts.channels")
-        problems += _unknown(rule.groups, groups, source, (*path, "groups"), "a group of servers")
+        problems += _unknown(rule.to, channels, source, (*path, "to"), "settings.known_channels")
+        problems += _unknown(rule.groups, groups, source, (*path, "groups"), "settings.known_groups")
     return problems
 
 
@@ -60,8 +63,8 @@ def check_certificates(settings: Settings, source: SettingsSource) -> list[Probl
 def _names_for_many(settings: Settings, source: SettingsSource, counts: list[int]) -> Iterator[Problem]:
     for place, (entry, count) in enumerate(zip(settings.servers, counts, strict=True)):
         if entry.name is not None and count > 1:
-            found = f"one name for the {count} servers of its url"
-            yield source.problem(("servers", place, "name"), "a name only if the url is one server's", found=found)
+            found = message("settings.name_for_many", count=count)
+            yield source.problem(("servers", place, "name"), message("settings.name_for_one"), found=found)
 
 
 def _urls(settings: Settings) -> Iterator[tuple[int, str]]:
@@ -84,25 +87,25 @@ def _repeated(key: str, values: Iterable[tuple[int, str]], source: SettingsSourc
         if earlier is not None and (earlier, place) not in reported:
             reported.add((earlier, place))
             secret = any(source.is_secret(("servers", place, part)) for part in ("url", "name"))
-            found = f"{describe(value, secret=secret)}, which servers[{earlier}] also has"
-            yield source.problem(("servers", place, key), f"each {key} only once", found=found)
+            found = message("settings.duplicate_of", value=describe(value, secret=secret), place=earlier)
+            yield source.problem(("servers", place, key), _ONCE[key], found=found)
 
 
 def _repeated_rules(settings: Settings, source: SettingsSource) -> Iterator[Problem]:
     seen: set[str] = set()
     for place, rule in enumerate(settings.alerts.rules):
         if rule.name in seen:
-            yield source.problem(("alerts", "rules", place, "name"), "each rule's name only once")
+            yield source.problem(("alerts", "rules", place, "name"), message("settings.distinct_rules"))
         seen.add(rule.name)
 
 
 def _unknown(
-    names: Iterable[str], known: Iterable[str], source: SettingsSource, path: KeyPath, what: str
+    names: Iterable[str], known: Iterable[str], source: SettingsSource, path: KeyPath, code: str
 ) -> Iterator[Problem]:
-    listed = ", ".join(sorted(known)) or "none defined"
+    listed: Param = sorted(known) or message("settings.none_defined")
     for place, name in enumerate(names):
         if name not in known:
-            yield source.problem((*path, place), f"{what}: {listed}")
+            yield source.problem((*path, place), Message(code, {"names": listed}))
 
 
 def _certificate_files(settings: Settings) -> Iterator[tuple[KeyPath, Path]]:
@@ -115,30 +118,30 @@ def _certificate_files(settings: Settings) -> Iterator[tuple[KeyPath, Path]]:
             yield ("servers", place, "tls", "ca_file"), entry.tls.ca_file
 
 
-def _certificates_fault(certificates: Path) -> str:
-    """Return why the file's certificates cannot be used, or an empty text."""
+def _certificates_fault(certificates: Path) -> Message:
+    """Return why the file's certificates cannot be used, or NO_MESSAGE."""
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificates)
     except OSError as error:
-        return _tls_error_text(error)
-    return ""
+        return _tls_fault(error)
+    return NO_MESSAGE
 
 
-def _pair_fault(tls: ListenTls) -> str:
+def _pair_fault(tls: ListenTls) -> Message:
     try:
         page_context(tls)
     except OSError as error:
-        return _tls_error_text(error)
-    return ""
+        return _tls_fault(error)
+    return NO_MESSAGE
 
 
-def _tls_error_text(error: OSError) -> str:
+def _tls_fault(error: OSError) -> Message:
     """Return OpenSSL's reason, which is in capitals, or empty if the file is not a PEM file of that kind."""
     if not isinstance(error, ssl.SSLError):
-        return os_error_text(error).lower()
-    return error.reason.replace("_", " ").lower() if error.reason else "not readable as PEM"
+        return verbatim(os_error_text(error).lower())
+    return verbatim(error.reason.replace("_", " ").lower()) if error.reason else message("settings.not_pem")
 
 
-def _file_problem(source: SettingsSource, key: KeyPath, path: Path, cause: str, allowed: str) -> Problem:
+def _file_problem(source: SettingsSource, key: KeyPath, path: Path, cause: Message, allowed: Message) -> Problem:
     shown = describe(str(path), secret=source.is_secret(key))
-    return source.problem(key, allowed, found=f"{shown} ({cause})")
+    return source.problem(key, allowed, found=message("settings.file_fault", path=shown, cause=cause))

@@ -6,6 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from statemachine.core.messages import message
+from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.tls import Tls
 from statemachine.settings.values import Folder, Name, Seconds, Section
 
@@ -15,19 +17,19 @@ _PREFIX = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 
 def _check_url(url: SecretStr) -> SecretStr:
     if not _URL.fullmatch(url.get_secret_value()):
-        raise ValueError("nats://HOST:PORT or tls://HOST:PORT, with USER:PASSWORD@ or TOKEN@ before the host")
+        raise NotAllowedError(message("settings.nats_url"))
     return url
 
 
 def _check_not_empty(urls: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
     if not urls:
-        raise ValueError("at least one URL")
+        raise NotAllowedError(message("settings.some_url"))
     return urls
 
 
 def _check_prefix(prefix: str) -> str:
     if not _PREFIX.fullmatch(prefix):
-        raise ValueError("a lowercase letter, then up to 30 lowercase letters, digits, _ and -")
+        raise NotAllowedError(message("settings.prefix"))
     return prefix
 
 

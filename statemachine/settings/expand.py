@@ -13,6 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from statemachine.core.messages import message
+from statemachine.settings.problems import NotAllowedError
+
 MAX_SERVERS = 20_000
 MAX_PORT = 65_535
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -56,7 +59,7 @@ class UrlTemplate:
             yield self._url(chosen)
 
     def check_ends(self) -> None:
-        """Raise ValueError if the first or the last server has an invalid host or port."""
+        """Raise NotAllowedError if the first or the last server has an invalid host or port."""
         first = tuple(numbers.text(numbers.first) for numbers in self.ranges)
         last = tuple(numbers.text(numbers.last) for numbers in self.ranges)
         for chosen in dict.fromkeys((first, last)):
@@ -91,7 +94,7 @@ class NumberRange:
 
 
 def parse_template(text: str) -> UrlTemplate:
-    """Return the template of a `url` setting. Raises ValueError, whose text says what is allowed."""
+    """Return the template of a `url` setting. Raises NotAllowedError."""
     template = _template(text)
     template.check_ends()
     return template
@@ -103,7 +106,7 @@ def count_servers(text: str) -> int:
 
 
 def expand_url(text: str) -> tuple[ServerUrl, ...]:
-    """Return every server of a `url` setting, in order. Raises ValueError like `parse_template`."""
+    """Return every server of a `url` setting, in order. Raises NotAllowedError."""
     return tuple(_template(text).urls())
 
 
@@ -111,12 +114,12 @@ def _template(text: str) -> UrlTemplate:
     """Return the template without checking its first and last server."""
     found = _PARTS.fullmatch(text)
     if found is None:
-        raise ValueError("http://HOST:PORT or https://HOST:PORT, optionally with a path prefix, without ? and #")
+        raise NotAllowedError(message("settings.server_url"))
     if "@" in found["authority"]:
-        raise ValueError('a URL without a user name or password: put them into "headers", as "${NAME}"')
+        raise NotAllowedError(message("settings.url_without_login", variable="${NAME}"))
     prefix = (found["prefix"] or "").rstrip("/")
     if not _PREFIX.fullmatch(prefix):
-        raise ValueError("a path prefix of plain URL characters (ranges are allowed only in the host and the port)")
+        raise NotAllowedError(message("settings.url_prefix"))
     texts, ranges = _split_ranges(found["authority"])
     template = UrlTemplate(found["scheme"].lower(), texts, ranges, prefix)
     check_count(len(template))
@@ -124,20 +127,20 @@ def _template(text: str) -> UrlTemplate:
 
 
 def check_count(count: int) -> None:
-    """Raise ValueError if there are too many servers for one settings file."""
+    """Raise NotAllowedError if there are too many servers for one settings file."""
     if count > MAX_SERVERS:
-        raise ValueError(f"at most {MAX_SERVERS} servers in one settings file, not {count}")
+        raise NotAllowedError(message("settings.max_servers", max=MAX_SERVERS, count=count))
 
 
 def parse_address(scheme: str, authority: str, prefix: str) -> ServerUrl:
     """Return the address of one server from the parts of a URL without ranges."""
     parts = _AUTHORITY.fullmatch(authority.lower())
     if parts is None:
-        raise ValueError("HOST or HOST:PORT; in brackets a range like [144-150] or [8188-8488:100], or an IPv6 address")
+        raise NotAllowedError(message("settings.host_and_port"))
     default = DEFAULT_PORTS[scheme]
     port = int(parts["port"] or default)
     if not 1 <= port <= MAX_PORT:
-        raise ValueError(f"a port from 1 to {MAX_PORT}")
+        raise NotAllowedError(message("settings.port", max=MAX_PORT))
     host = _ipv6(parts["ipv6"]) if parts["ipv6"] else _ipv4_or_name(parts["name"])
     suffix = "" if port == default else f":{port}"
     return ServerUrl(f"{scheme}://{bracketed(host)}{suffix}{prefix}", host, port)
@@ -167,9 +170,9 @@ def _split_ranges(authority: str) -> tuple[tuple[str, ...], tuple[NumberRange, .
 def _number_range(first: str, stop: str, step: str | None) -> NumberRange:
     numbers = NumberRange(int(first), int(stop), int(step or 1), len(first) if first.startswith("0") else 0)
     if step is not None and int(step) < 1:
-        raise ValueError("a range with a step of 1 or more, like [8188-8488:100]")
+        raise NotAllowedError(message("settings.range_step"))
     if numbers.first > numbers.stop:
-        raise ValueError("a range that ascends, like [144-150]")
+        raise NotAllowedError(message("settings.ascending_range"))
     return numbers
 
 
@@ -177,7 +180,7 @@ def _ipv6(host: str) -> str:
     try:
         return ipaddress.IPv6Address(host).compressed
     except ValueError:
-        raise ValueError("a valid IPv6 address inside [ ], or a range like [144-150]") from None
+        raise NotAllowedError(message("settings.ipv6")) from None
 
 
 def _ipv4_or_name(host: str) -> str:
@@ -189,7 +192,7 @@ def _ipv4_or_name(host: str) -> str:
         try:
             return socket.inet_ntop(socket.AF_INET, socket.inet_pton(socket.AF_INET, host))
         except (OSError, ValueError):
-            raise ValueError("a valid IPv4 address, or a host name that does not end in a number") from None
+            raise NotAllowedError(message("settings.ipv4")) from None
     if not _HOSTNAME.fullmatch(host):
-        raise ValueError("a host: a name in ASCII letters, digits, - _ and dots, or an IP address")
+        raise NotAllowedError(message("settings.host"))
     return host

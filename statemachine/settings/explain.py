@@ -1,33 +1,33 @@
 """Turns pydantic's errors into problems of the settings file, without secrets."""
 
 import difflib
+import re
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from statemachine.core.messages import Message, message, verbatim
 from statemachine.settings.model import Settings
-from statemachine.settings.problems import KeyPath, Problem, dotted, shortened
+from statemachine.settings.problems import KeyPath, NotAllowedError, Problem, dotted, shortened
 from statemachine.settings.source import SettingsSource
 
 _KEY_MARK = "[key]"  # pydantic's last step if the key of an object is invalid, not its value
 _ALLOWED = {
-    "model_type": "an object",
-    "dict_type": "an object",
-    "tuple_type": "a list",
-    "path_type": "a path (text)",
-    "string_type": "text",
-    "string_unicode": "text that can be encoded in UTF-8",
-    "int_type": "a whole number",
-    "float_type": "a number",
+    "model_type": message("settings.object"),
+    "dict_type": message("settings.object"),
+    "tuple_type": message("settings.list"),
+    "path_type": message("settings.text_path"),
+    "string_type": message("settings.text"),
+    "string_unicode": message("settings.utf8_text"),
+    "string_too_short": message("settings.not_empty"),
+    "int_type": message("settings.whole_number"),
+    "float_type": message("settings.number"),
+    "finite_number": message("settings.finite_number"),
+    "bool_type": message("settings.true_or_false"),
+    "bool_parsing": message("settings.true_or_false"),
 }
-_PREFIXES = (
-    "Input should be ",
-    "Value error, ",
-    "String should have ",
-    "Value should have ",
-    "Tuple should have ",
-)
+_CHOICE = re.compile(r", | or ")
 
 
 def explain(error: ValidationError, source: SettingsSource) -> list[Problem]:
@@ -38,26 +38,40 @@ def explain(error: ValidationError, source: SettingsSource) -> list[Problem]:
 def _problem(details: ErrorDetails, source: SettingsSource) -> Problem:
     path, kind = details["loc"], details["type"]
     if kind == "extra_forbidden":
-        return Problem(dotted(source.path_in_file(path)), "unknown key", _suggestion(path))
+        return Problem(dotted(source.path_in_file(path)), message("settings.unknown_key"), _suggestion(path))
     if kind == "missing":
-        return Problem(dotted(source.path_in_file(path)), "required key is missing", "add it")
+        fault, remedy = message("settings.missing_key"), message("settings.add_key")
+        return Problem(dotted(source.path_in_file(path)), fault, remedy)
     if path[-1:] == (_KEY_MARK,):
-        return source.problem(path[:-1], _allowed(details), found="this name")
+        return source.problem(path[:-1], _allowed(details), found=message("settings.this_name"))
     return source.problem(path, _allowed(details))
 
 
-def _allowed(details: ErrorDetails) -> str:
-    text = details["msg"]
-    for prefix in _PREFIXES:
-        text = text.removeprefix(prefix)
-    return _ALLOWED.get(details["type"], text)
+def _allowed(details: ErrorDetails) -> Message:
+    kind, context = details["type"], details.get("ctx", {})
+    if kind == "value_error" and isinstance(context["error"], NotAllowedError):
+        return context["error"].message
+    if kind in {"literal_error", "enum"}:
+        return message("settings.one_of", values=_CHOICE.split(context["expected"]))
+    return _ALLOWED.get(kind) or _limit(kind, context) or verbatim(details["msg"])
 
 
-def _suggestion(path: KeyPath) -> str:
+def _limit(kind: str, context: dict[str, Any]) -> Message | None:
+    """Return the limit that a number, a text or a list exceeds. pydantic calls a secret "Value"."""
+    if kind == "greater_than_equal":
+        return message("settings.at_least", limit=context["ge"])
+    if kind == "less_than_equal":
+        return message("settings.at_most", limit=context["le"])
+    if kind == "string_too_long" or (kind == "too_long" and context["field_type"] == "Value"):
+        return message("settings.max_characters", count=context["max_length"])
+    return message("settings.max_items", count=context["max_length"]) if kind == "too_long" else None
+
+
+def _suggestion(path: KeyPath) -> Message:
     """Return the key that was probably meant, or all known keys."""
     keys = _known_keys(path)
     close = difflib.get_close_matches(shortened(str(path[-1])), keys, n=1)
-    return f'did you mean "{close[0]}"?' if close else f"known keys: {', '.join(keys)}"
+    return message("settings.did_you_mean", key=close[0]) if close else message("settings.known_keys", keys=keys)
 
 
 def _known_keys(path: KeyPath) -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import orjson
 from pydantic import ValidationError
 
+from statemachine.core.messages import message
 from statemachine.settings.checks import check_alerts, check_certificates, check_fleet
 from statemachine.settings.explain import explain
 from statemachine.settings.model import Settings
@@ -43,7 +44,8 @@ def _read_json(path: Path) -> object:
     except OSError as error:
         raise SettingsFileError(path, error) from None
     except orjson.JSONDecodeError as error:
-        problem = wrong_value(f"{path}:{error.lineno}:{error.colno}", f"invalid JSON ({error.msg})", "JSON in UTF-8")
+        found = message("settings.invalid_json", error=error.msg)
+        problem = wrong_value(f"{path}:{error.lineno}:{error.colno}", found, message("settings.json"))
     raise SettingsError((problem,))
 
 

@@ -10,9 +10,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic.json_schema import GenerateJsonSchema
 
+from statemachine.core.messages import message
 from statemachine.settings.alerting import Alerts
 from statemachine.settings.cluster import Cluster
 from statemachine.settings.expand import MAX_SERVERS, ServerUrl
+from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.servers import (
     CacheCheckSettings,
     ServerConfig,
@@ -130,7 +132,7 @@ class JournalSettings(Section):
 
 def _check_not_empty(servers: tuple[ServerEntry, ...]) -> tuple[ServerEntry, ...]:
     if not servers:
-        raise ValueError("at least one server")
+        raise NotAllowedError(message("settings.some_server"))
     return servers
 
 

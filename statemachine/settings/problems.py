@@ -12,10 +12,13 @@ from pathlib import Path
 
 from typing_extensions import override
 
+from statemachine.core.messages import Message, Param, joined, message, verbatim
+from statemachine.i18n.render import MessageError, render
+from statemachine.i18n.text import Language
+
 MAX_SHOWN_PROBLEMS = 50
 MAX_SHOWN_CHARACTERS = 80
 MAX_SHOWN_BITS = 256
-MASK = "a secret (not shown)"
 SECRET_KEYS = frozenset({"token", "headers", "channels"})
 
 KeyPath = tuple[str | int, ...]
@@ -29,17 +32,27 @@ class Problem:
     """One error. `path` is like `servers[2].cache_check.kind`, or file:line:column for invalid JSON."""
 
     path: str
-    fault: str
-    remedy: str
+    fault: Message
+    remedy: Message
+
+    @property
+    def message(self) -> Message:
+        """The problem as one message."""
+        path = self.path or message("settings.whole_file")
+        return message("settings.problem", path=path, fault=self.fault, remedy=self.remedy)
 
     @override
     def __str__(self) -> str:
-        return f"{self.path}: {self.fault}; {self.remedy}"
+        return render(self.message, "en")
 
 
-def wrong_value(path: str, found: str, allowed: str) -> Problem:
+def wrong_value(path: str, found: Param, allowed: Message) -> Problem:
     """Return the problem of a value that is not allowed."""
-    return Problem(path, f"found {found}", f"allowed: {allowed}")
+    return Problem(path, message("settings.found", value=found), message("settings.allowed", allowed=allowed))
+
+
+class NotAllowedError(MessageError, ValueError):
+    """A value is not allowed. The message describes what is allowed."""
 
 
 class SettingsError(ValueError):
@@ -50,18 +63,23 @@ class SettingsError(ValueError):
         self.problems = problems
 
     @property
-    def summary(self) -> str:
-        """All problems on one line."""
-        return "; ".join(str(problem) for problem in self.problems)
+    def message(self) -> Message:
+        """The first problems as one message."""
+        return joined([problem.message for problem in self.problems])
+
+    def text(self, language: Language) -> str:
+        """Return the list of problems, one on each line."""
+        count = len(self.problems)
+        head = message("settings.one_problem") if count == 1 else message("settings.problems", count=count)
+        lines = [f"  - {render(problem.message, language)}" for problem in self.problems[:MAX_SHOWN_PROBLEMS]]
+        if count > MAX_SHOWN_PROBLEMS:
+            more = message("settings.more_problems", count=count - MAX_SHOWN_PROBLEMS)
+            lines.append(f"  {render(more, language)}")
+        return "\n".join([render(head, language), *lines])
 
     @override
     def __str__(self) -> str:
-        count = len(self.problems)
-        lines = [f"the settings have {count} problem{'s' if count > 1 else ''}:"]
-        lines += [f"  - {problem}" for problem in self.problems[:MAX_SHOWN_PROBLEMS]]
-        if count > MAX_SHOWN_PROBLEMS:
-            lines.append(f"  … and {count - MAX_SHOWN_PROBLEMS} more")
-        return "\n".join(lines)
+        return self.text("en")
 
 
 class SettingsFileError(SettingsError):
@@ -69,17 +87,19 @@ class SettingsFileError(SettingsError):
 
     def __init__(self, path: Path, error: OSError) -> None:
         cause = os_error_text(error).lower()
-        super().__init__((Problem(str(path), cause, "pass the path of a readable settings file"),))
-        self._summary = f"{path} not found" if isinstance(error, FileNotFoundError) else f"cannot read {path}: {cause}"
+        super().__init__((Problem(str(path), verbatim(cause), message("settings.readable_file")),))
+        unreadable = message("settings.file_unreadable", path=str(path), cause=cause)
+        not_found = message("settings.file_not_found", path=str(path))
+        self._fault = not_found if isinstance(error, FileNotFoundError) else unreadable
 
     @property
     @override
-    def summary(self) -> str:
-        return self._summary
+    def message(self) -> Message:
+        return self._fault
 
     @override
-    def __str__(self) -> str:
-        return f"{self._summary}; pass --settings FILE or try `comfywarm serve --demo`"
+    def text(self, language: Language) -> str:
+        return render(message("settings.file_advice", fault=self._fault), language)
 
 
 def os_error_text(error: OSError) -> str:
@@ -88,30 +108,30 @@ def os_error_text(error: OSError) -> str:
 
 
 def dotted(path: KeyPath) -> str:
-    """Return a key path as text: `servers[2].headers.Authorization`; keys that are not plain are quoted."""
+    """Return a key path as text: `servers[2].headers.Authorization`; other keys are quoted."""
     text = "".join(_step(part) for part in path)
-    return text.removeprefix(".") or "(the whole file)"
+    return text.removeprefix(".")
 
 
-def describe(value: object, *, secret: bool = False) -> str:
+def describe(value: object, *, secret: bool = False) -> Param:
     """Describe a value, without the contents of objects and lists and without secret parts of URLs."""
     if secret:
-        return MASK
+        return message("settings.secret")
     if isinstance(value, Mapping):
-        return "an object"
+        return message("settings.object")
     if isinstance(value, list | tuple):
-        return f"a list of {len(value)}"
+        return message("settings.list_of", count=len(value))
     if isinstance(value, str):
         return shortened(repr(_CREDENTIALS.sub("***", value)))
     return _describe_scalar(value)
 
 
-def _describe_scalar(value: object) -> str:
+def _describe_scalar(value: object) -> Param:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int) and value.bit_length() > MAX_SHOWN_BITS:  # repr() raises for the largest integers
-        return "a very large number"
-    return shortened(repr(value)) if isinstance(value, int | float) else f"a {type(value).__name__}"
+        return message("settings.very_large")
+    return shortened(repr(value)) if isinstance(value, int | float) else type(value).__name__
 
 
 def shortened(text: str) -> str:

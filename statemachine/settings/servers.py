@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
+from statemachine.core.messages import message
 from statemachine.settings.expand import ServerUrl, expand_url, parse_template
+from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.tls import Tls
 from statemachine.settings.values import Headers, Name, Route, Section, WorkflowNames
 
@@ -56,7 +58,7 @@ class ServerEntry(Section):
 def _entry_of(value: object) -> object:
     """Return the entry's data; a plain string is an entry with only a URL."""
     if not isinstance(value, str | dict | ServerEntry):
-        raise ValueError('a URL, or an object with a "url"')  # noqa: TRY004  pydantic reports only ValueError
+        raise NotAllowedError(message("settings.server"))
     return {"url": value} if isinstance(value, str) else value
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from statemachine.core.messages import Message, Param, message
 from statemachine.settings.problems import SECRET_KEYS, KeyPath, Problem, describe, dotted, wrong_value
 
 MAX_DEPTH = 16  # settings nest five levels deep; unlimited nesting would exhaust the stack
@@ -24,7 +25,7 @@ class SettingsSource:
     data: object
     secret_paths: frozenset[KeyPath]
 
-    def problem(self, path: KeyPath, allowed: str, *, found: str | None = None) -> Problem:
+    def problem(self, path: KeyPath, allowed: Message, *, found: Param | None = None) -> Problem:
         """Return the problem of a wrong value; `found` describes it if the value itself is not the fault."""
         path = self.path_in_file(path)
         value = self._value(path)
@@ -68,8 +69,8 @@ class _Expansion:
     def expand(self, value: object, path: KeyPath = ()) -> object:
         """Return a copy of `value` with every reference replaced; keys and faulty references stay as they are."""
         if len(path) > MAX_DEPTH:
-            nesting = f"at most {MAX_DEPTH} levels of lists and objects"
-            self.problems.append(wrong_value(dotted(path), "deeper nesting", nesting))
+            allowed = message("settings.max_depth", depth=MAX_DEPTH)
+            self.problems.append(wrong_value(dotted(path), message("settings.deep_nesting"), allowed))
             return None
         if isinstance(value, str):
             return _REFERENCE.sub(lambda reference: self._replace(reference, path), value)
@@ -84,12 +85,12 @@ class _Expansion:
         if reference["escape"]:
             return text[1:]
         if not (reference["end"] and _NAME.fullmatch(name)):
-            allowed = "${NAME} with the name of an environment variable, or $${ for the literal text ${"
+            allowed = message("settings.reference", reference="${NAME}")
             self.problems.append(wrong_value(dotted(path), repr(text), allowed))
             return text
         if name not in self.environ:
-            fault = f"the environment variable {name} is not set"
-            self.problems.append(Problem(dotted(path), fault, f"set it, or write ${text} for the literal text {text}"))
+            fault = message("settings.unset_variable", name=name)
+            self.problems.append(Problem(dotted(path), fault, message("settings.set_variable", text=text)))
             return text
         self.secret_paths.add(path)
         return self.environ[name]

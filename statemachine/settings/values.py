@@ -11,6 +11,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict
 
+from statemachine.core.messages import Message, message
+from statemachine.settings.problems import NotAllowedError
+
 MAX_NAME_LENGTH = 100
 MAX_WORKFLOWS = 100
 MAX_HEADERS = 100
@@ -27,66 +30,64 @@ _DESTRUCTIVE = re.compile(r"/(remove|clear)/?$", re.IGNORECASE)
 def _check_name(name: str) -> str:
     usable = name.isprintable() and name == name.strip() and name not in {"", ".", ".."}
     if not usable or len(name) > MAX_NAME_LENGTH or set(name) & set("/\\?#%"):
-        raise ValueError(
-            f"1 to {MAX_NAME_LENGTH} printable characters without / \\ ? # % and without spaces at either end"
-        )
+        raise NotAllowedError(message("settings.name", max=MAX_NAME_LENGTH))
     return name
 
 
 def _check_workflow(name: str) -> str:
     if name.endswith(".json"):
-        raise ValueError('the name without ".json"; NAME is NAME.json in workflows_dir')
+        raise NotAllowedError(message("settings.workflow_without_suffix"))
     if name.startswith("."):
-        raise ValueError("a name that does not start with a dot")
+        raise NotAllowedError(message("settings.no_leading_dot"))
     return _check_name(name)
 
 
 def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     if not names or len(set(names)) < len(names):
-        raise ValueError("at least one name, and each name only once")
+        raise NotAllowedError(message("settings.distinct_names"))
     return names
 
 
 def _check_folder(path: object) -> object:
     if isinstance(path, str) and not (path and path.isprintable()):
-        raise ValueError("a path of printable characters")
+        raise NotAllowedError(message("settings.path"))
     return path
 
 
 def _check_route(path: str) -> str:
     """Refuse invalid routes, and GET routes with which Inspire-Pack empties its cache."""
     if not path.startswith("/") or path.startswith("//") or " " in path or "#" in path:
-        raise ValueError("a path on the server that starts with one /, without spaces and #")
+        raise NotAllowedError(message("settings.route"))
     if not _PRINTABLE_ASCII.fullmatch(path):
-        raise ValueError("a path in printable ASCII (percent-encode the rest)")
+        raise NotAllowedError(message("settings.ascii_route"))
     if _DESTRUCTIVE.search(path.partition("?")[0]):
-        raise ValueError("a read-only route; routes that end in /remove or /clear would empty the cache")
+        raise NotAllowedError(message("settings.read_only_route"))
     return path
 
 
 def _check_header_value(value: SecretStr) -> SecretStr:
     text = value.get_secret_value()
     if not _PRINTABLE_ASCII.fullmatch(text) or text != text.strip():
-        raise ValueError("printable ASCII on one line, without spaces at either end")
+        raise NotAllowedError(message("settings.header_value"))
     return value
 
 
 def _check_header_names(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     if len({name.lower() for name in headers}) < len(headers):
-        raise ValueError("each header only once (names are case-insensitive)")
+        raise NotAllowedError(message("settings.distinct_headers"))
     return headers
 
 
 def _check_token(token: SecretStr) -> SecretStr:
     if not _TOKEN.fullmatch(token.get_secret_value()):
-        raise ValueError("null, or printable ASCII without spaces, not empty")
+        raise NotAllowedError(message("settings.token"))
     return token
 
 
-def _matches(pattern: re.Pattern[str], allowed: str) -> Callable[[str], str]:
+def _matches(pattern: re.Pattern[str], allowed: Message) -> Callable[[str], str]:
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
-            raise ValueError(allowed)
+            raise NotAllowedError(allowed)
         return text
 
     return check
@@ -103,19 +104,21 @@ WorkflowNames = Annotated[
 ]
 Folder = Annotated[Path, BeforeValidator(_check_folder)]
 Route = Annotated[str, Field(max_length=1000), AfterValidator(_check_route)]
-BindHost = Annotated[str, AfterValidator(_matches(_BIND_HOST, "a host name or an IP address, without brackets"))]
+BindHost = Annotated[str, AfterValidator(_matches(_BIND_HOST, message("settings.bind_host")))]
 RotationSize = Annotated[
     str,
-    AfterValidator(_matches(re.compile(r"[1-9][0-9]{0,5} ?(KB|MB|GB)"), 'a size like "20 MB" (KB, MB or GB)')),
+    AfterValidator(_matches(re.compile(r"[1-9][0-9]{0,5} ?(KB|MB|GB)"), message("settings.size"))),
 ]
 HostNames = Annotated[
-    tuple[Annotated[str, Field(max_length=253), AfterValidator(_matches(_HOST_NAME, "a host name without port"))], ...],
+    tuple[
+        Annotated[str, Field(max_length=253), AfterValidator(_matches(_HOST_NAME, message("settings.host_name")))], ...
+    ],
     Field(max_length=MAX_HOST_NAMES),
 ]
 Token = Annotated[SecretStr, AfterValidator(_check_token)]
 HeaderName = Annotated[
     str,
-    AfterValidator(_matches(_HEADER_NAME, "the name of an HTTP header: ASCII letters, digits and !#$%&'*+-.^_`|~")),
+    AfterValidator(_matches(_HEADER_NAME, message("settings.header_name"))),
 ]
 HeaderValue = Annotated[SecretStr, Field(max_length=8000), AfterValidator(_check_header_value)]
 Headers = Annotated[dict[HeaderName, HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_check_header_names)]

@@ -30,7 +30,7 @@ def alerts(*rules: dict[str, Any], **channels: Any) -> dict[str, Any]:
         (alerts({**RULE, "notices": ["fleet_back"]}), "alerts.rules[0].notices[0]", "'fleet_vanished'"),
         (alerts({**RULE, "groups": ["labb"]}), "alerts.rules[0].groups[0]", "a group of servers: lab"),
         (alerts({**RULE, "for": 5}), "alerts.rules[0].for", '"for_s"'),
-        (alerts({**RULE, "for_s": -1}), "alerts.rules[0].for_s", "greater than or equal to 0"),
+        (alerts({**RULE, "for_s": -1}), "alerts.rules[0].for_s", "at least 0"),
         (alerts(RULE, RULE), "alerts.rules[1].name", "once"),
         (alerts(hook={"apprise": ["tokn://SECRET"]}), "alerts.channels.hook.apprise[0]", "apprise understands"),
         (alerts(hook={"apprise": ["feishu://SECRET$"]}), "alerts.channels.hook.apprise[0]", "apprise understands"),

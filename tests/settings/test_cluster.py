@@ -54,7 +54,7 @@ WRONG = [
     ({"lease_s": 0.5}, "cluster.lease_s", "1"),
     ({"lease_s": 301}, "cluster.lease_s", "300"),
     ({"lease_s": "10"}, "cluster.lease_s", "number"),
-    ({"replicas": 2}, "cluster.replicas", "1, 3 or 5"),
+    ({"replicas": 2}, "cluster.replicas", "1, 3, 5"),
     ({"node": ""}, "cluster.node", "1"),
     ({"nodes": "one"}, "cluster.nodes", "node"),
 ]

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from statemachine.i18n.render import render
 from statemachine.settings import Settings, SettingsError, load_settings, parse_settings, resolve_servers
 from tests.settings.samples import BASE_DIR, CONTRACT_EXAMPLE, parse, problems
 from tests.support.paths import REPOSITORY
@@ -71,7 +72,7 @@ def test_load_settings_without_file_names_the_remedy(tmp_path: Path) -> None:
         load_settings(tmp_path / "none.json", {})
     remedy = "pass --settings FILE or try `comfywarm serve --demo`"
     assert str(caught.value) == f"{tmp_path / 'none.json'} not found; {remedy}"
-    assert caught.value.summary == f"{tmp_path / 'none.json'} not found"
+    assert render(caught.value.message, "en") == f"{tmp_path / 'none.json'} not found"
 
 
 def test_load_settings_with_unreadable_file_names_the_cause(tmp_path: Path) -> None:
@@ -98,7 +99,7 @@ def test_settings_are_frozen() -> None:
             {"servers": ["http://h", {"url": "http://g", "cache_check": {"kind": "texts"}}]},
             "servers[1].cache_check.kind",
             "'texts'",
-            "'auto', 'node', 'text', 'inspire' or 'history'",
+            "'auto', 'node', 'text', 'inspire', 'history'",
         ),
         ({"servers": [{"url": "http://h[1-2]", "name": "x"}]}, "servers[0].name", "2 servers", "one server"),
         ({"servers": [{"url": "http://h", "name": "a/b"}]}, "servers[0].name", "'a/b'", "without /"),
@@ -109,17 +110,17 @@ def test_settings_are_frozen() -> None:
         ({"timing": {"retry_s": "2"}}, "timing.retry_s", "'2'", "a number"),
         ({"timing": {"retry_s": True}}, "timing.retry_s", "true", "a number"),
         ({"timing": {"retry_s": float("nan")}}, "timing.retry_s", "nan", "finite"),
-        ({"timing": {"busy_wait_s": -1}}, "timing.busy_wait_s", "-1", "greater than or equal to 0"),
-        ({"limits": {"max_warming": 0}}, "limits.max_warming", "0", "greater than or equal to 1"),
+        ({"timing": {"busy_wait_s": -1}}, "timing.busy_wait_s", "-1", "at least 0"),
+        ({"limits": {"max_warming": 0}}, "limits.max_warming", "0", "at least 1"),
         ({"limits": {"max_checks": 1.5}}, "limits.max_checks", "1.5", "a whole number"),
-        ({"limits": {"max_checks": 10**5000}}, "limits.max_checks", "very large", "less than or equal"),
+        ({"limits": {"max_checks": 10**5000}}, "limits.max_checks", "very large", "at most"),
         ({"limits": None}, "limits", "null", "an object"),
-        ({"reachability": {"rise": 0}}, "reachability.rise", "0", "greater than or equal to 1"),
-        ({"listen": {"port": 70000}}, "listen.port", "70000", "less than or equal to 65535"),
+        ({"reachability": {"rise": 0}}, "reachability.rise", "0", "at least 1"),
+        ({"listen": {"port": 70000}}, "listen.port", "70000", "at most 65535"),
         ({"listen": {"host": "[::1]"}}, "listen.host", "'[::1]'", "without brackets"),
         ({"listen": {"token": ""}}, "listen.token", "secret", "not empty"),
-        ({"language": "fr"}, "language", "'fr'", "'en' or 'zh'"),
-        ({"when_busy_too_long": "kill"}, "when_busy_too_long", "'kill'", "'submit' or 'front'"),
+        ({"language": "fr"}, "language", "'fr'", "one of 'en', 'zh'"),
+        ({"when_busy_too_long": "kill"}, "when_busy_too_long", "'kill'", "'submit', 'front'"),
         ({"workflows": ["a.json"]}, "workflows[0]", "'a.json'", 'without ".json"'),
         ({"workflows": ["../a"]}, "workflows[0]", "'../a'", "dot"),
         ({"workflows": ["a/b"]}, "workflows[0]", "'a/b'", "without /"),
@@ -132,7 +133,7 @@ def test_settings_are_frozen() -> None:
         ({"data_dir": "a\0b"}, "data_dir", "'a\\x00b'", "printable"),
         ({"logging": {"level": "info"}}, "logging.level", "'info'", "'INFO'"),
         ({"logging": {"rotation": "20"}}, "logging.rotation", "'20'", '"20 MB"'),
-        ({"journal": {"max_age_days": 0}}, "journal.max_age_days", "0", "greater than or equal to 1"),
+        ({"journal": {"max_age_days": 0}}, "journal.max_age_days", "0", "at least 1"),
         ({"remedies": {}}, "remedies", "unknown key", "servers"),
     ],
 )
@@ -141,8 +142,35 @@ def test_parse_settings_invalid_value_names_path_fault_and_remedy(
 ) -> None:
     (problem,) = problems(**keys).values()
     assert problem.path == path
-    assert fault in problem.fault
-    assert remedy in problem.remedy
+    assert fault in render(problem.fault, "en")
+    assert remedy in render(problem.remedy, "en")
+
+
+PYDANTIC_FAULTS: dict[str, dict[str, object]] = {
+    "at most 253 characters": {"listen": {"hosts": ["a" * 300]}},
+    "at most 8000 characters": {"servers": [{"url": "http://h", "headers": {"a": "x" * 9000}}]},
+    "at most 100 items": {"workflows": [f"w{number}" for number in range(200)]},
+    "text that is not empty": {"servers": [{"url": "http://h", "group": ""}]},
+    "text that can be encoded in UTF-8": {"servers": [{"url": "http://\ud800"}]},
+    "true or false": {"fast_frames": "perhaps"},
+    "text": {"logging": {"rotation": 3}},
+}
+
+
+@pytest.mark.parametrize("allowed", PYDANTIC_FAULTS)
+def test_parse_settings_generic_fault_is_described_plainly(allowed: str) -> None:
+    (problem,) = problems(**PYDANTIC_FAULTS[allowed]).values()
+    assert str(problem).endswith(f"; allowed: {allowed}")
+
+
+def test_settings_error_text_is_in_the_readers_language() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse(language="fr", timing={"retry_sec": 1})
+    assert caught.value.text("zh").splitlines() == [
+        "设置有 2 处错误：",
+        "  - language：实际为 'fr'；允许：以下之一：'en'、'zh'",
+        "  - timing.retry_sec：未知的键；是否指“retry_s”？",
+    ]
 
 
 @pytest.mark.parametrize("data", [None, [], "x", 5, True])
@@ -156,8 +184,8 @@ def test_settings_error_lists_all_problems() -> None:
         parse(language="fr", limits={"max_warming": 0})
     assert str(caught.value).splitlines() == [
         "the settings have 2 problems:",
-        "  - language: found 'fr'; allowed: 'en' or 'zh'",
-        "  - limits.max_warming: found 0; allowed: greater than or equal to 1",
+        "  - language: found 'fr'; allowed: one of 'en', 'zh'",
+        "  - limits.max_warming: found 0; allowed: at least 1",
     ]
 
 
@@ -171,14 +199,14 @@ def test_settings_error_list_is_bounded() -> None:
 def test_duplicate_server_names_both_entries() -> None:
     found = problems(servers=["http://h:80", "http://192.0.2.[1-9]", {"url": "HTTP://H/"}, "http://192.0.2.[5-20]"])
     assert set(found) == {"servers[2].url", "servers[3]"}
-    assert "servers[0]" in found["servers[2].url"].fault
-    assert "servers[1]" in found["servers[3]"].fault
+    assert "servers[0]" in str(found["servers[2].url"])
+    assert "servers[1]" in str(found["servers[3]"])
 
 
 def test_duplicate_name_names_both_entries() -> None:
     found = problems(servers=["http://h:81", {"url": "http://g", "name": "h:81"}, "https://h:81"])
     assert set(found) == {"servers[1].name", "servers[2]"}
-    assert all("servers[0]" in problem.fault for problem in found.values())
+    assert all("which servers[0] also has" in str(problem) for problem in found.values())
 
 
 KEYS = st.sampled_from(

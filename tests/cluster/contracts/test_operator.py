@@ -65,27 +65,27 @@ async def forwarding(folder: Path) -> AsyncIterator[Operators]:
 
 
 @pytest.fixture(params=[direct, forwarding])
-def setup(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Operators]:
+def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Operators]:
     make: Callable[[Path], AbstractAsyncContextManager[Operators]] = request.param
     return make(tmp_path)
 
 
 @in_virtual_time
-async def test_act_on_any_node_is_carried_out_once(setup: Operators) -> None:
-    for operator in setup.operators:
+async def test_act_on_any_node_is_carried_out_once(cluster: Operators) -> None:
+    for operator in cluster.operators:
         for server in SERVERS:
             for action in Action:
                 assert await operator.act(server, action)
-                assert setup.done.count((server, action)) == 1
-        for fleet in setup.fleets:
+                assert cluster.done.count((server, action)) == 1
+        for fleet in cluster.fleets:
             fleet.done.clear()
 
 
 @in_virtual_time
-async def test_act_unknown_server_returns_false(setup: Operators) -> None:
-    for operator in setup.operators:
+async def test_act_unknown_server_returns_false(cluster: Operators) -> None:
+    for operator in cluster.operators:
         assert not await operator.act("unknown", Action.WARM)
-    assert setup.done == []
+    assert cluster.done == []
 
 
 @asynccontextmanager

@@ -57,54 +57,54 @@ async def three_nodes(folder: Path) -> AsyncIterator[Daemons]:
 
 
 @pytest.fixture(params=[alone, three_nodes])
-def setup(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Daemons]:
+def fleet(request: pytest.FixtureRequest, tmp_path: Path) -> AbstractAsyncContextManager[Daemons]:
     make: Callable[[Path], AbstractAsyncContextManager[Daemons]] = request.param
     return make(tmp_path)
 
 
 @in_virtual_time
-async def test_set_servers_gives_each_server_one_owner(setup: Daemons) -> None:
-    await setup.set_servers(*SERVERS)
-    assert setup.acquired == sorted(SERVERS)
-    for ownership, host in setup.daemons:
+async def test_set_servers_gives_each_server_one_owner(fleet: Daemons) -> None:
+    await fleet.set_servers(*SERVERS)
+    assert fleet.acquired == sorted(SERVERS)
+    for ownership, host in fleet.daemons:
         for name in SERVERS:
             assert ownership.owns(name) == ownership.may_submit(name) == (name in host.acquired)
 
 
 @in_virtual_time
-async def test_owns_server_outside_the_fleet_is_false(setup: Daemons) -> None:
-    await setup.set_servers("s1")
-    assert setup.owners("s2") == 0
-    assert not any(ownership.may_submit("s2") for ownership, _ in setup.daemons)
+async def test_owns_server_outside_the_fleet_is_false(fleet: Daemons) -> None:
+    await fleet.set_servers("s1")
+    assert fleet.owners("s2") == 0
+    assert not any(ownership.may_submit("s2") for ownership, _ in fleet.daemons)
 
 
 @in_virtual_time
-async def test_set_servers_more_servers_acquires_only_the_new_ones(setup: Daemons) -> None:
-    await setup.set_servers(*SERVERS[:10])
-    for _, host in setup.daemons:
+async def test_set_servers_more_servers_acquires_only_the_new_ones(fleet: Daemons) -> None:
+    await fleet.set_servers(*SERVERS[:10])
+    for _, host in fleet.daemons:
         host.calls.clear()
-    await setup.set_servers(*SERVERS)
-    assert setup.acquired == sorted(SERVERS)
-    calls = {call for _, host in setup.daemons for call in host.calls}
+    await fleet.set_servers(*SERVERS)
+    assert fleet.acquired == sorted(SERVERS)
+    calls = {call for _, host in fleet.daemons for call in host.calls}
     assert {name for method, name in calls if method == "acquire"} == set(SERVERS[10:])
     assert not {name for _, name in calls} & set(SERVERS[:10])
 
 
 @in_virtual_time
-async def test_set_servers_removed_server_has_no_owner_until_added(setup: Daemons) -> None:
-    await setup.set_servers(*SERVERS)
-    await setup.set_servers(*SERVERS[:10])
-    assert [setup.owners(name) for name in SERVERS] == [1] * 10 + [0] * 20
-    await setup.set_servers(*SERVERS)
-    assert [setup.owners(name) for name in SERVERS] == [1] * 30
-    assert setup.acquired == sorted(SERVERS)
+async def test_set_servers_removed_server_has_no_owner_until_added(fleet: Daemons) -> None:
+    await fleet.set_servers(*SERVERS)
+    await fleet.set_servers(*SERVERS[:10])
+    assert [fleet.owners(name) for name in SERVERS] == [1] * 10 + [0] * 20
+    await fleet.set_servers(*SERVERS)
+    assert [fleet.owners(name) for name in SERVERS] == [1] * 30
+    assert fleet.acquired == sorted(SERVERS)
 
 
 @in_virtual_time
-async def test_set_servers_in_quick_succession_applies_the_last(setup: Daemons) -> None:
+async def test_set_servers_in_quick_succession_applies_the_last(fleet: Daemons) -> None:
     for servers in (SERVERS[:20], SERVERS[10:], SERVERS[5:15], SERVERS):
-        await setup.start_setting(servers)
+        await fleet.start_setting(servers)
         await asyncio.sleep(0.003)
     await settled()
-    assert setup.acquired == sorted(SERVERS)
-    assert [setup.owners(name) for name in SERVERS] == [1] * 30
+    assert fleet.acquired == sorted(SERVERS)
+    assert [fleet.owners(name) for name in SERVERS] == [1] * 30

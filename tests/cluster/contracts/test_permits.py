@@ -62,128 +62,128 @@ async def shared() -> AsyncIterator[Clients]:
 
 
 @pytest.fixture(params=[alone, shared])
-def setup(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Clients]:
+def clients(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Clients]:
     made: AbstractAsyncContextManager[Clients] = request.param()
     return made
 
 
 @in_virtual_time
-async def test_acquire_grants_up_to_the_limit_in_order(setup: Clients) -> None:
+async def test_acquire_grants_up_to_the_limit_in_order(clients: Clients) -> None:
     for number in range(4):
-        setup.request(f"h{number}")
+        clients.request(f"h{number}")
     await settled()
-    assert setup.granted == ["h0", "h1"]
-    await setup.release("h0")
-    assert setup.granted == ["h0", "h1", "h2"]
+    assert clients.granted == ["h0", "h1"]
+    await clients.release("h0")
+    assert clients.granted == ["h0", "h1", "h2"]
 
 
 @in_virtual_time
-async def test_acquire_full_host_does_not_block_other_hosts(setup: Clients) -> None:
+async def test_acquire_full_host_does_not_block_other_hosts(clients: Clients) -> None:
     for server, host in [("h0", "h"), ("h1", "h"), ("h2", "h"), ("i0", "i"), ("j0", "j"), ("k0", "k")]:
-        setup.request(server, host)
+        clients.request(server, host)
     await settled()
-    assert setup.granted == ["h0", "h1", "i0", "j0"]
-    await setup.release("h0")
-    assert setup.granted[4:] == ["h2"], "the first waiter that fits is granted"
+    assert clients.granted == ["h0", "h1", "i0", "j0"]
+    await clients.release("h0")
+    assert clients.granted[4:] == ["h2"], "the first waiter that fits is granted"
 
 
 @in_virtual_time
-async def test_acquire_on_two_nodes_counts_together(setup: Clients) -> None:
+async def test_acquire_on_two_nodes_counts_together(clients: Clients) -> None:
     for number in range(6):
-        setup.request(f"s{number}", f"host {number}", setup.here if number % 2 else setup.there)
+        clients.request(f"s{number}", f"host {number}", clients.here if number % 2 else clients.there)
     await settled()
-    assert len(setup.granted) == TOTAL
-    first = setup.granted[0]
-    await setup.release(first, setup.here if first in {"s1", "s3", "s5"} else setup.there)
-    assert len(setup.granted) == TOTAL + 1
+    assert len(clients.granted) == TOTAL
+    first = clients.granted[0]
+    await clients.release(first, clients.here if first in {"s1", "s3", "s5"} else clients.there)
+    assert len(clients.granted) == TOTAL + 1
 
 
 @in_virtual_time
-async def test_acquire_cancelled_while_waiting_takes_no_permit(setup: Clients) -> None:
+async def test_acquire_cancelled_while_waiting_takes_no_permit(clients: Clients) -> None:
     for server in ("h0", "h1", "h2", "h3"):
-        setup.request(server)
+        clients.request(server)
     await settled()
-    await setup.cancel("h2")
-    await setup.release("h0")
-    assert setup.granted == ["h0", "h1", "h3"]
-    setup.request("h4")
-    await setup.release("h1")
-    await setup.release("h3")
-    setup.request("h5")
+    await clients.cancel("h2")
+    await clients.release("h0")
+    assert clients.granted == ["h0", "h1", "h3"]
+    clients.request("h4")
+    await clients.release("h1")
+    await clients.release("h3")
+    clients.request("h5")
     await settled()
-    assert setup.granted[3:] == ["h4", "h5"]
+    assert clients.granted[3:] == ["h4", "h5"]
 
 
 @in_virtual_time
 @pytest.mark.parametrize("after_s", [0.0, 0.0005, 0.001, 0.0015, 0.002, 0.0025])
-async def test_acquire_cancelled_when_granted_frees_the_permit(setup: Clients, after_s: float) -> None:
-    setup.request("h0")
-    setup.request("h1")
+async def test_acquire_cancelled_when_granted_frees_the_permit(clients: Clients, after_s: float) -> None:
+    clients.request("h0")
+    clients.request("h1")
     await asyncio.sleep(after_s)
-    await setup.cancel("h0")
-    setup.here.release("h0")
-    setup.request("h2")
+    await clients.cancel("h0")
+    clients.here.release("h0")
+    clients.request("h2")
     await settled()
-    assert {"h1", "h2"} <= set(setup.granted)
+    assert {"h1", "h2"} <= set(clients.granted)
 
 
 @in_virtual_time
-async def test_take_counts_beyond_the_limit(setup: Clients) -> None:
+async def test_take_counts_beyond_the_limit(clients: Clients) -> None:
     for number in range(3):
-        setup.here.take(f"h{number}", "h")
-    setup.here.take("h0", "h")
-    setup.request("h3")
+        clients.here.take(f"h{number}", "h")
+    clients.here.take("h0", "h")
+    clients.request("h3")
     for server in ("h0", "h1"):
-        await setup.release(server)
+        await clients.release(server)
         await settled()
-    assert setup.granted == ["h3"]
+    assert clients.granted == ["h3"]
 
 
 @in_virtual_time
-async def test_release_twice_or_without_a_permit_changes_nothing(setup: Clients) -> None:
+async def test_release_twice_or_without_a_permit_changes_nothing(clients: Clients) -> None:
     for number in range(4):
-        setup.request(f"h{number}")
+        clients.request(f"h{number}")
     await settled()
     for _ in range(3):
-        await setup.release("h0")
-        await setup.release("unknown")
-    assert setup.granted == ["h0", "h1", "h2"]
+        await clients.release("h0")
+        await clients.release("unknown")
+    assert clients.granted == ["h0", "h1", "h2"]
 
 
 @in_virtual_time
-async def test_take_and_release_at_once_leaves_no_permit(setup: Clients) -> None:
-    setup.here.take("h0", "h")
-    setup.here.release("h0")
-    setup.here.take("h0", "h")
-    setup.here.release("h0")
+async def test_take_and_release_at_once_leaves_no_permit(clients: Clients) -> None:
+    clients.here.take("h0", "h")
+    clients.here.release("h0")
+    clients.here.take("h0", "h")
+    clients.here.release("h0")
     for server in ("h1", "h2"):
-        setup.request(server)
+        clients.request(server)
     await settled()
-    assert setup.granted == ["h1", "h2"]
+    assert clients.granted == ["h1", "h2"]
 
 
 @in_virtual_time
-async def test_resize_grants_more_or_keeps_those_held(setup: Clients) -> None:
+async def test_resize_grants_more_or_keeps_those_held(clients: Clients) -> None:
     for number in range(4):
-        setup.request(f"h{number}")
+        clients.request(f"h{number}")
     await settled()
-    setup.here.resize(TOTAL, 3)
+    clients.here.resize(TOTAL, 3)
     await settled()
-    assert setup.granted == ["h0", "h1", "h2"]
-    setup.here.resize(TOTAL, 1)
-    await setup.release("h0")
-    await setup.release("h1")
-    assert setup.granted == ["h0", "h1", "h2"], "permits that are held still count"
-    await setup.release("h2")
-    assert setup.granted == ["h0", "h1", "h2", "h3"]
+    assert clients.granted == ["h0", "h1", "h2"]
+    clients.here.resize(TOTAL, 1)
+    await clients.release("h0")
+    await clients.release("h1")
+    assert clients.granted == ["h0", "h1", "h2"], "permits that are held still count"
+    await clients.release("h2")
+    assert clients.granted == ["h0", "h1", "h2", "h3"]
 
 
 @pytest.mark.parametrize("seed", range(5))
 @in_virtual_time
-async def test_permits_random_use_keeps_limits_and_leaks_none(setup: Clients, seed: int) -> None:
+async def test_permits_random_use_keeps_limits_and_leaks_none(clients: Clients, seed: int) -> None:
     rng, held = random.Random(seed), set[str]()
-    if setup.engine is not None:
-        setup.engine.latency = lambda: rng.random() * 0.2
+    if clients.engine is not None:
+        clients.engine.latency = lambda: rng.random() * 0.2
 
     async def live(server: str, host: str, side: PermitsPort) -> None:
         for _ in range(5):
@@ -200,10 +200,10 @@ async def test_permits_random_use_keeps_limits_and_leaks_none(setup: Clients, se
             side.release(server)
 
     await asyncio.gather(
-        *(live(f"{host}{n}", host, setup.here if n % 2 else setup.there) for n in range(3) for host in "hijk")
+        *(live(f"{host}{n}", host, clients.here if n % 2 else clients.there) for n in range(3) for host in "hijk")
     )
     await settled()
     for number, host in enumerate("hijk"):
-        setup.request(f"last {number}", host, setup.there if number % 2 else setup.here)
+        clients.request(f"last {number}", host, clients.there if number % 2 else clients.here)
     await settled()
-    assert len(setup.granted) == TOTAL
+    assert len(clients.granted) == TOTAL

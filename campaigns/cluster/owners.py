@@ -12,7 +12,7 @@ from typing import NamedTuple
 from campaigns.kill.process import POLL_S
 from statemachine.cluster.nats import NatsOptions, connected
 from statemachine.cluster.records import record_from
-from statemachine.cluster.store import Dataset, Kept, SharedStore
+from statemachine.cluster.store import Dataset, SharedStore, StoredValue
 
 
 class Owned(NamedTuple):
@@ -36,8 +36,8 @@ class Owners:
     async def follow(self, store: SharedStore) -> None:
         async with aclosing(store.follow(Dataset.SERVERS)) as batches:
             async for batch in batches:
-                for kept in batch.kept:
-                    self._see(kept)
+                for stored in batch.values:
+                    self._see(stored)
 
     def now(self, server: str) -> Owned:
         return self.history.get(server, [NOBODY])[-1]
@@ -87,9 +87,9 @@ class Owners:
         alive = (owned for owned in past if owned.at >= since and owned.session is not None)
         return next((owned for owned in alive if owned.session not in dead), None)
 
-    def _see(self, kept: Kept) -> None:
-        record = record_from(kept.value)
-        past = self.history.setdefault(kept.key, [])
+    def _see(self, stored: StoredValue) -> None:
+        record = record_from(stored.value)
+        past = self.history.setdefault(stored.key, [])
         if not past or past[-1].session != record.session:
             past.append(Owned(time.monotonic(), record.node, record.session))
 

@@ -25,7 +25,7 @@ from statemachine.cluster.records import (
     view_from,
     view_json,
 )
-from statemachine.cluster.store import CutOffError, SharedStore
+from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.core.messages import message
 from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Reason, State
@@ -79,7 +79,7 @@ class SharedBus(Bus):
         """Subscribe once; while cut off, the store subscribes as soon as it can."""
         if not self._is_subscribed:
             self._is_subscribed = True
-            with suppress(CutOffError):
+            with suppress(StoreUnavailableError):
                 await self._store.subscribe(LIVE, self._receive)
 
     def _send(self, names: list[str]) -> None:

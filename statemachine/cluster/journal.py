@@ -16,10 +16,10 @@ from typing_extensions import override
 
 from statemachine.cluster.membership import Membership
 from statemachine.cluster.outbox import Outbox, publish_safely
-from statemachine.cluster.owned_records import LostError
+from statemachine.cluster.owned_records import OwnershipLostError
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.records import DECODE_ERRORS, Record, SharedEntry, shared_entry_from
-from statemachine.cluster.store import CutOffError, Dataset, Kept, SharedStore
+from statemachine.cluster.store import Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import message
@@ -142,9 +142,9 @@ class SharedJournal(JournalPort):
             raise JournalUnavailableError(message("shared_journal_not_writable"))
         try:
             await self._records.change(attempt.server, attempt=attempt_row(attempt))
-        except LostError as error:
+        except OwnershipLostError as error:
             raise JournalUnavailableError(message("server_lost", server=attempt.server)) from error
-        except CutOffError as error:
+        except StoreUnavailableError as error:
             raise JournalUnavailableError(message("cluster_not_answering", error=str(error))) from error
         self._copy_own(attempt)
 
@@ -203,8 +203,8 @@ class SharedJournal(JournalPort):
     async def _read(self, after: int) -> None:
         async with aclosing(self._store.follow(Dataset.LOG, after)) as batches:
             async for batch in batches:
-                for kept in batch.kept:
-                    self._on_entry(kept)
+                for stored in batch.values:
+                    self._on_entry(stored)
                 self._is_caught_up = self._is_caught_up or batch.caught_up
                 await self._wait_for_copy()
 
@@ -224,21 +224,21 @@ class SharedJournal(JournalPort):
         while self._copy.healthy and self._copy.waiting > COPY_QUEUE_LIMIT:  # noqa: ASYNC110
             await asyncio.sleep(COPY_QUEUE_POLL_S)
 
-    def _on_entry(self, kept: Kept) -> None:
+    def _on_entry(self, stored: StoredValue) -> None:
         """Copy the entry and publish it; an entry that was published before it could be copied is only copied."""
         try:
-            shared = shared_entry_from(kept.value)
+            shared = shared_entry_from(stored.value)
         except DECODE_ERRORS as error:
-            logger.warning("entry {} of the shared log was not understood: {!r}", kept.revision, error)
+            logger.warning("entry {} of the shared log was not understood: {!r}", stored.revision, error)
             return
-        received = self._to_publish(shared) if kept.revision > self._received_seq else None
-        self._received_seq = max(self._received_seq, kept.revision)
+        received = self._to_publish(shared) if stored.revision > self._received_seq else None
+        self._received_seq = max(self._received_seq, stored.revision)
         self._copy_is_behind = self._copy_is_behind or not self._copy.healthy
         if self._copy_is_behind:
             publish_safely(self._publish, shared.entry, received)
         else:
-            self._copied_seq = kept.revision
-            self._copy.append(shared.entry.numbered(kept.revision), None, received)
+            self._copied_seq = stored.revision
+            self._copy.append(shared.entry.numbered(stored.revision), None, received)
 
     def _to_publish(self, shared: SharedEntry) -> _Received | None:
         """Return what to publish, or None for our own entry that was published and another node's old one."""

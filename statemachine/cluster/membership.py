@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from loguru import logger
 
 from statemachine.cluster.records import Lease, lease_from
-from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept, SharedStore
+from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 
 MARGIN = 0.2
 """The last part of our lease, in which we no longer act on it."""
@@ -56,7 +56,7 @@ class Membership:
         self._revision = 0
         self._ends_at = float("-inf")
         self._member_since = float("-inf")
-        self._seen: dict[str, tuple[Kept, Lease, float]] = {}
+        self._seen: dict[str, tuple[StoredValue, Lease, float]] = {}
         self._caught_up = asyncio.Event()
         self._renewing = asyncio.Lock()
         self._renew_now = asyncio.Event()
@@ -111,11 +111,11 @@ class Membership:
     async def _end_own_lease(self) -> None:
         try:
             await self._store.put(Dataset.NODES, self.node, replace(self._lease, over=True).encoded(), self._revision)
-        except (ConflictError, CutOffError) as error:
+        except (ConflictError, StoreUnavailableError) as error:
             logger.debug("the lease of this node could not be ended and will expire: {}", error)
 
     async def has_ended(self, node: str, session: str) -> bool:
-        """Return whether that session no longer owns anything. Raises CutOffError."""
+        """Return whether that session no longer owns anything. Raises StoreUnavailableError."""
         seen = self._seen.get(node)
         if seen is None or seen[1].session != session:
             await self._look_up(node)
@@ -124,32 +124,32 @@ class Membership:
 
     async def _look_up(self, node: str) -> None:
         """Read the lease from the store's leader, because what we follow may be late."""
-        kept = await self._store.get(Dataset.NODES, node)
-        if kept is not None:
-            self._observe(kept)
+        stored = await self._store.get(Dataset.NODES, node)
+        if stored is not None:
+            self._observe(stored)
 
     # Other nodes
 
     async def _watch(self) -> None:
         async with aclosing(self._store.follow(Dataset.NODES)) as batches:
             async for batch in batches:
-                for kept in batch.kept:
-                    self._observe(kept)
+                for stored in batch.values:
+                    self._observe(stored)
                 if batch.caught_up:
                     self._caught_up.set()
                 self._on_change()
 
-    def _observe(self, kept: Kept) -> None:
-        before = self._seen.get(kept.key)
-        if before is None or kept.revision > before[0].revision:
-            self._seen[kept.key] = (kept, lease_from(kept.value), self._steady())
+    def _observe(self, stored: StoredValue) -> None:
+        before = self._seen.get(stored.key)
+        if before is None or stored.revision > before[0].revision:
+            self._seen[stored.key] = (stored, lease_from(stored.value), self._steady())
 
     async def _end_leases_repeatedly(self) -> None:
         while True:
             await asyncio.sleep(self._lease_s / POLLS_PER_LEASE)
             try:
                 await self._end_expired_leases()
-            except CutOffError as error:
+            except StoreUnavailableError as error:
                 logger.debug("a lease could not be ended: {}", error)
 
     async def _end_expired_leases(self) -> None:
@@ -157,20 +157,20 @@ class Membership:
         now = self._steady()
         if not self.holds_lease:
             return
-        for kept, lease, seen_at in list(self._seen.values()):
+        for stored, lease, seen_at in list(self._seen.values()):
             silent_s = now - max(seen_at, self._member_since)
             if lease.node != self.node and not lease.over and silent_s > self._lease_s:
-                await self._end_lease(kept, lease, silent_s)
+                await self._end_lease(stored, lease, silent_s)
 
-    async def _end_lease(self, kept: Kept, lease: Lease, silent_s: float) -> None:
+    async def _end_lease(self, stored: StoredValue, lease: Lease, silent_s: float) -> None:
         try:
             over = replace(lease, over=True).encoded()
-            revision = await self._store.put(Dataset.NODES, lease.node, over, kept.revision)
+            revision = await self._store.put(Dataset.NODES, lease.node, over, stored.revision)
         except ConflictError:
             await self._look_up(lease.node)
         else:
             logger.warning("node {} was silent for {:.1f} s; its lease has been ended", lease.node, silent_s)
-            self._observe(Kept(lease.node, over, revision))
+            self._observe(StoredValue(lease.node, over, revision))
             self._on_change()
 
     # This node
@@ -181,7 +181,7 @@ class Membership:
             try:
                 async with self._renewing:
                     await self._renew()
-            except CutOffError as error:
+            except StoreUnavailableError as error:
                 logger.debug("the lease of this node could not be renewed: {}", error)
             await self._wait_until_due()
 
@@ -218,9 +218,9 @@ class Membership:
         seen = self._seen.get(self.node)
         if seen is None:
             return True
-        kept, lease, seen_at = seen
+        stored, lease, seen_at = seen
         if lease.over or self._steady() - seen_at > self._lease_s:
-            self._revision = kept.revision
+            self._revision = stored.revision
             return True
         if not self._waits_for_name:
             logger.warning(
@@ -231,10 +231,10 @@ class Membership:
 
     async def _recover(self) -> None:
         """After a conflict: keep the session if the answer to our renewal was lost, or start a new one."""
-        kept = await self._store.get(Dataset.NODES, self.node)
-        lease = lease_from(kept.value) if kept is not None else None
-        if kept is not None and lease is not None and lease.session == self.session and not lease.over:
-            self._revision = kept.revision
+        stored = await self._store.get(Dataset.NODES, self.node)
+        lease = lease_from(stored.value) if stored is not None else None
+        if stored is not None and lease is not None and lease.session == self.session and not lease.over:
+            self._revision = stored.revision
             return
         logger.warning("another node ended the lease of node {}; starting a new session", self.node)
         self._ends_at, self._revision = float("-inf"), 0

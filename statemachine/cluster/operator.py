@@ -7,7 +7,7 @@ from loguru import logger
 from typing_extensions import override
 
 from statemachine.cluster.ownership import LeasedOwnership
-from statemachine.cluster.store import CutOffError, SharedStore
+from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.core.operator import Action, Operator
 from statemachine.core.ownership import NotOwnedError
 
@@ -41,7 +41,7 @@ class ForwardingOperator(Operator):
             raise NotOwnedError(f"no node owns {server} at the moment; try again in a few seconds")
         try:
             response = await self._store.request(_subject(owner), orjson.dumps([server, action]))
-        except CutOffError as error:
+        except StoreUnavailableError as error:
             raise NotOwnedError(f"node {owner}, which owns {server}, does not respond") from error
         if response != DONE:
             raise NotOwnedError(f"node {owner} has just handed {server} over; try again in a few seconds")

@@ -9,7 +9,7 @@ from loguru import logger
 
 from statemachine.cluster.membership import Membership
 from statemachine.cluster.records import SharedEntry
-from statemachine.cluster.store import CutOffError, SharedStore
+from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.view import ServerView
 from statemachine.journal.port import OnCommitted, OnHealth
@@ -134,7 +134,7 @@ class Outbox:
             self._sent.pop(next(iter(self._sent)))
         try:
             await self._store.append(queued.shared.encoded(), queued.shared.id)
-        except CutOffError as error:
+        except StoreUnavailableError as error:
             logger.debug("an entry could not be sent: {}", error)
             return False
         return True

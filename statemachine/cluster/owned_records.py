@@ -11,13 +11,13 @@ from typing import Any
 from loguru import logger
 
 from statemachine.cluster.records import Record, record_from
-from statemachine.cluster.store import ConflictError, CutOffError, Dataset, SharedStore
+from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoreUnavailableError
 
 RETRY_S = 0.5
 TRIES = 5
 
 
-class LostError(Exception):
+class OwnershipLostError(Exception):
     """This node no longer owns the server."""
 
 
@@ -93,19 +93,19 @@ class OwnedRecords:
         if owned is not None:
             if owned.writer is not None:
                 owned.writer.cancel()
-            owned.resolve(owned.waiters, LostError(f"another node owns {server}"))
+            owned.resolve(owned.waiters, OwnershipLostError(f"another node owns {server}"))
 
     def change(self, server: str, **changes: Any) -> "asyncio.Future[None]":
         """Change fields of the record. The returned future completes once they are written.
 
-        It fails with LostError, or with CutOffError; after CutOffError the write is still retried. Changes that come
-        together are written together.
+        It fails with OwnershipLostError, or with StoreUnavailableError, after which the write is still retried. Changes
+        made before a write starts are written together.
         """
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         future.add_done_callback(_ignore_exception)
         owned = self._owned.get(server)
         if owned is None:
-            future.set_exception(LostError(f"this node does not own {server}"))
+            future.set_exception(OwnershipLostError(f"this node does not own {server}"))
             return future
         owned.record = replace(owned.record, **changes)
         owned.waiters.append(future)
@@ -120,10 +120,10 @@ class OwnedRecords:
                 waiters, owned.waiters = owned.waiters, []
                 try:
                     await self._write_once(server, owned, owned.record)
-                except CutOffError as error:
+                except StoreUnavailableError as error:
                     owned.resolve(waiters, error)
                     await asyncio.sleep(RETRY_S)
-                except LostError as error:
+                except OwnershipLostError as error:
                     owned.resolve(waiters + owned.waiters, error)
                     if self._owned.get(server) is owned:
                         del self._owned[server]
@@ -147,15 +147,15 @@ class OwnedRecords:
             else:
                 owned.written = record
                 return
-        raise CutOffError(f"the record of {server} still conflicts after {TRIES} writes")
+        raise StoreUnavailableError(f"the record of {server} still conflicts after {TRIES} writes")
 
     async def _revision_if_ours(self, server: str, owned: _OwnedRecord) -> int:
-        """Return the revision of our own write whose answer was lost; raise LostError if another node has written."""
-        kept = await self._store.get(Dataset.SERVERS, server)
-        if kept is None or record_from(kept.value).session != owned.written.session:
+        """Return the revision of our write whose answer was lost. Raises OwnershipLostError if another node wrote."""
+        stored = await self._store.get(Dataset.SERVERS, server)
+        if stored is None or record_from(stored.value).session != owned.written.session:
             logger.info("another node has taken {}", server)
-            raise LostError(f"another node has taken {server}")
-        return kept.revision
+            raise OwnershipLostError(f"another node has taken {server}")
+        return stored.revision
 
 
 def _ignore_exception(future: "asyncio.Future[None]") -> None:

@@ -17,7 +17,7 @@ from statemachine.cluster.membership import Membership
 from statemachine.cluster.owned_records import OwnedRecords
 from statemachine.cluster.records import Record, record_from
 from statemachine.cluster.rendezvous import chosen
-from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept, SharedStore
+from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.core.ownership import Ownership, ServerHost
 
 TICK_S = 0.25
@@ -97,16 +97,16 @@ class LeasedOwnership(Ownership):
     async def _watch(self) -> None:
         async with aclosing(self._store.follow(Dataset.SERVERS)) as batches:
             async for batch in batches:
-                for kept in batch.kept:
-                    self._observe(kept)
+                for stored in batch.values:
+                    self._observe(stored)
                 self._caught_up = self._caught_up or batch.caught_up
                 self._wake.set()
 
-    def _observe(self, kept: Kept) -> None:
-        if kept.revision > self._seen.get(kept.key, (FREE, 0))[1]:
-            record = record_from(kept.value)
-            self._seen[kept.key] = record, kept.revision
-            self._notify(kept.key, record)
+    def _observe(self, stored: StoredValue) -> None:
+        if stored.revision > self._seen.get(stored.key, (FREE, 0))[1]:
+            record = record_from(stored.value)
+            self._seen[stored.key] = record, stored.revision
+            self._notify(stored.key, record)
 
     def _notify_of_others(self, servers: Iterable[str]) -> None:
         """Repeat the latest records of servers that were just added or lost; no newer ones may follow."""
@@ -198,7 +198,7 @@ class LeasedOwnership(Ownership):
         """Return the server's name if it is now ours. The next round looks at writes in doubt again."""
         try:
             return server if await self._claim(server) else None
-        except CutOffError as error:
+        except StoreUnavailableError as error:
             logger.debug("{} could not be acquired: {}", server, error)
             return None
 
@@ -211,9 +211,9 @@ class LeasedOwnership(Ownership):
         try:
             revision = await self._store.put(Dataset.SERVERS, server, record.encoded(), revision)
         except ConflictError:
-            kept = await self._store.get(Dataset.SERVERS, server)
-            if kept is not None:
-                self._observe(kept)
+            stored = await self._store.get(Dataset.SERVERS, server)
+            if stored is not None:
+                self._observe(stored)
             return False
         self.records.add(server, record, revision)
         return True
@@ -232,10 +232,10 @@ class LeasedOwnership(Ownership):
 
     async def _free(self, server: str) -> None:
         record, revision = self._seen[server]
-        with suppress(ConflictError, CutOffError):
+        with suppress(ConflictError, StoreUnavailableError):
             free = record.owned_by(None, None)
             revision = await self._store.put(Dataset.SERVERS, server, free.encoded(), revision)
-            self._observe(Kept(server, free.encoded(), revision))
+            self._observe(StoredValue(server, free.encoded(), revision))
 
     async def _hand_over(self, host: ServerHost) -> None:
         leaving = [name for name in self.records if name not in self._assigned and name not in host.in_flight]

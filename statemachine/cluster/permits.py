@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import orjson
 from loguru import logger
 
-from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept, SharedStore
+from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.core.backoff import Budget
 from statemachine.core.ownership import Ownership
 
@@ -86,14 +86,14 @@ class SharedPermits:
     async def _watch(self) -> None:
         async with aclosing(self._store.follow(Dataset.SHARED)) as batches:
             async for batch in batches:
-                for kept in batch.kept:
-                    if kept.key == LEDGER:
-                        self._observe(kept)
+                for stored in batch.values:
+                    if stored.key == LEDGER:
+                        self._observe(stored)
                 if batch.caught_up:
                     self._caught_up.set()
 
-    def _observe(self, kept: Kept) -> None:
-        self._update(orjson.loads(kept.value), kept.revision)
+    def _observe(self, stored: StoredValue) -> None:
+        self._update(orjson.loads(stored.value), stored.revision)
 
     def _update(self, ledger: Ledger, revision: int) -> None:
         """Use the ledger unless a newer one is known: another node's next write may arrive before our answer."""
@@ -112,7 +112,7 @@ class SharedPermits:
                     self._wake.set()
             except ConflictError:
                 await self._reload()
-            except CutOffError as error:
+            except StoreUnavailableError as error:
                 logger.debug("permits cannot be written: {}", error)
                 await asyncio.sleep(RETRY_S)
                 while not await self._reload():  # noqa: ASYNC110
@@ -159,10 +159,10 @@ class SharedPermits:
     async def _reload(self) -> bool:
         """Read the ledger from the store's leader; return False if that failed."""
         try:
-            kept = await self._store.get(Dataset.SHARED, LEDGER)
-        except CutOffError:
+            stored = await self._store.get(Dataset.SHARED, LEDGER)
+        except StoreUnavailableError:
             return False
-        if kept is not None:
-            self._observe(kept)
+        if stored is not None:
+            self._observe(stored)
         self._wake.set()
         return True

@@ -20,7 +20,7 @@ class Dataset(StrEnum):
     SHARED = "shared"
 
 
-class CutOffError(Exception):
+class StoreUnavailableError(Exception):
     """The store cannot be reached or did not answer in time. A write may or may not have been applied."""
 
 
@@ -33,7 +33,7 @@ class ConflictError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredValue:
     """One value. `revision` is the number of its write within the dataset, rising; `key` is empty in the log."""
 
     key: str
@@ -45,14 +45,14 @@ class Kept:
 class Batch:
     """New values in order of revision. `caught_up`: no more were stored when the last one was read."""
 
-    kept: Sequence[Kept]
+    values: Sequence[StoredValue]
     caught_up: bool
 
 
 class SharedStore(Protocol):
     """One node's connection. Every call except `follow` and `publish` ends within the store's timeout.
 
-    A call that gets no answer in that time raises CutOffError.
+    A call that gets no answer in that time raises StoreUnavailableError.
     """
 
     @property
@@ -71,7 +71,7 @@ class SharedStore(Protocol):
         """Replace the value at `revision` (0: no value yet) and return the new revision; else raise ConflictError."""
         ...
 
-    async def get(self, bucket: Dataset, key: str) -> Kept | None:
+    async def get(self, bucket: Dataset, key: str) -> StoredValue | None:
         """Return the latest value as the store's leader knows it, or None."""
         ...
 
@@ -90,14 +90,14 @@ class SharedStore(Protocol):
     async def subscribe(self, subject: str, on_message: Callable[[bytes], None]) -> None:
         """Call `on_message`, which must not raise, with each message that other nodes publish.
 
-        After CutOffError the subscription starts when the store can be reached again.
+        After StoreUnavailableError the subscription starts when the store can be reached again.
         """
         ...
 
     async def request(self, subject: str, value: bytes) -> bytes:
-        """Send a request and return the response. Raises CutOffError if no node responds."""
+        """Send a request and return the response. Raises StoreUnavailableError if no node responds."""
         ...
 
     async def respond(self, subject: str, handler: Callable[[bytes], Awaitable[bytes]]) -> None:
-        """Respond to requests with what `handler` returns. After CutOffError this starts as in `subscribe`."""
+        """Respond to requests with what `handler` returns. After an error this starts later, as in `subscribe`."""
         ...

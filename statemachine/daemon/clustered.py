@@ -11,7 +11,7 @@ from statemachine.cluster.journal import CopyFile
 from statemachine.cluster.membership import Identity
 from statemachine.cluster.node import ClusterNode, NodePublication
 from statemachine.cluster.operator import ForwardingOperator
-from statemachine.cluster.store import ClusterUnavailableError, CutOffError, SharedStore
+from statemachine.cluster.store import ClusterUnavailableError, SharedStore, StoreUnavailableError
 from statemachine.core.clock import Clock
 from statemachine.core.messages import message
 from statemachine.core.operator import Operator
@@ -92,7 +92,7 @@ async def _connected(settings: Settings, cluster: Cluster) -> AsyncIterator[Shar
     try:
         async with connected(options) as store:
             yield store
-    except CutOffError as error:
+    except StoreUnavailableError as error:
         raise ClusterUnavailableError(message("nats_not_answering", error=str(error))) from error
 
 

@@ -2,7 +2,7 @@
 
 engine = FakeEngine(latency=lambda: 0.001 + random.random() * 0.004)
 a, b = engine.store("a"), engine.store("b")
-engine.cut("a")  # calls of `a` raise CutOffError, and what it follows waits for `engine.heal("a")`
+engine.cut("a")  # calls of `a` raise StoreUnavailableError, and what it follows waits for `engine.heal("a")`
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from statemachine.cluster.store import Batch, ConflictError, CutOffError, Dataset, Kept, SharedStore
+from statemachine.cluster.store import Batch, ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 
 DEDUPLICATION_S = 120.0
 BATCH_SIZE = 100
@@ -31,22 +31,22 @@ class FakeDataset:
     """The values of one dataset, in order of revision."""
 
     last: int = 0
-    log: list[Kept] = field(default_factory=list)
-    keys: dict[str, Kept] = field(default_factory=dict)
+    log: list[StoredValue] = field(default_factory=list)
+    keys: dict[str, StoredValue] = field(default_factory=dict)
 
     def add(self, key: str, value: bytes) -> int:
         self.last += 1
-        kept = Kept(key, value, self.last)
+        stored = StoredValue(key, value, self.last)
         if key:
             self.keys.pop(key, None)
-            self.keys[key] = kept
+            self.keys[key] = stored
         else:
-            self.log.append(kept)
+            self.log.append(stored)
         return self.last
 
-    def above(self, revision: int) -> list[Kept]:
+    def above(self, revision: int) -> list[StoredValue]:
         newest_first = reversed(self.log) if self.log else reversed(self.keys.values())
-        return [*takewhile(lambda kept: kept.revision > revision, newest_first)][::-1]
+        return [*takewhile(lambda stored: stored.revision > revision, newest_first)][::-1]
 
 
 class FakeEngine:
@@ -97,7 +97,7 @@ class FakeEngine:
     def trim(self, below: int) -> None:
         """Remove all entries of the log under this number."""
         log = self.datasets[Dataset.LOG]
-        log.log = [kept for kept in log.log if kept.revision >= below]
+        log.log = [stored for stored in log.log if stored.revision >= below]
 
     def append(self, value: bytes, message_id: str) -> int:
         now = asyncio.get_running_loop().time()
@@ -116,7 +116,7 @@ class FakeEngine:
         self.change()
         return number
 
-    def get(self, bucket: Dataset, key: str) -> Kept | None:
+    def get(self, bucket: Dataset, key: str) -> StoredValue | None:
         return self.datasets[bucket].keys.get(key)
 
     def others(self, node: str) -> "Iterable[FakeStore]":
@@ -162,7 +162,7 @@ class FakeStore(SharedStore):
         return await self._write(lambda: self._engine.put(bucket, key, value, revision))
 
     @override
-    async def get(self, bucket: Dataset, key: str) -> Kept | None:
+    async def get(self, bucket: Dataset, key: str) -> StoredValue | None:
         return await self._round_trip(lambda: self._engine.get(bucket, key))
 
     @override
@@ -170,14 +170,14 @@ class FakeStore(SharedStore):
         has_started = False
         while True:
             await self._wait_connected()
-            kept = self._engine.datasets[dataset].above(after)
-            if has_started and not kept:
+            stored = self._engine.datasets[dataset].above(after)
+            if has_started and not stored:
                 await self._engine.changed()
                 continue
             await asyncio.sleep(self._engine.latency())
             if self.connected:
-                yield Batch(kept[:BATCH_SIZE], len(kept) <= BATCH_SIZE)
-                has_started, after = True, kept[:BATCH_SIZE][-1].revision if kept else after
+                yield Batch(stored[:BATCH_SIZE], len(stored) <= BATCH_SIZE)
+                has_started, after = True, stored[:BATCH_SIZE][-1].revision if stored else after
 
     @override
     def publish(self, subject: str, value: bytes) -> None:
@@ -229,7 +229,7 @@ class FakeStore(SharedStore):
         for store in self._engine.others(self.node):
             if subject in store.handlers:
                 return store
-        raise CutOffError(f"no node responds to {subject}")
+        raise StoreUnavailableError(f"no node responds to {subject}")
 
     async def _write(self, act: Callable[[], Result]) -> Result:
         if not self.connected and self._engine.is_up and self._engine.in_doubt():
@@ -251,7 +251,7 @@ class FakeStore(SharedStore):
             async with asyncio.timeout(self.timeout_s):
                 yield
         except TimeoutError as error:
-            raise CutOffError(f"{self.node} had no answer in time") from error
+            raise StoreUnavailableError(f"{self.node} had no answer in time") from error
 
     async def _one_way(self) -> None:
         """Wait for the latency. A message under way when the node is cut off is lost."""

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager, suppress
 
-from statemachine.cluster.store import Batch, CutOffError, Dataset, Kept, SharedStore
+from statemachine.cluster.store import Batch, Dataset, SharedStore, StoredValue, StoreUnavailableError
 
 PATIENCE_S = 30.0
 POLL_S = 0.01
@@ -24,7 +24,7 @@ async def append_with_retries(store: SharedStore, value: bytes, message_id: str)
     """Append until it succeeds."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
-            with suppress(CutOffError):
+            with suppress(StoreUnavailableError):
                 return await store.append(value, message_id)
             await asyncio.sleep(POLL_S)
 
@@ -33,14 +33,14 @@ class Follower:
     """Read in the background, and check that revisions rise."""
 
     def __init__(self, store: SharedStore, dataset: Dataset, after: int = 0) -> None:
-        self.kept: list[Kept] = []
+        self.stored: list[StoredValue] = []
         self.batches: list[Batch] = []
         self._arrived = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._read(store, dataset, after))
 
     @property
     def values(self) -> list[bytes]:
-        return [kept.value for kept in self.kept]
+        return [stored.value for stored in self.stored]
 
     async def until(self, is_enough: Callable[["Follower"], bool]) -> None:
         async with asyncio.timeout(PATIENCE_S):
@@ -56,11 +56,11 @@ class Follower:
         last = after
         async with aclosing(store.follow(dataset, after)) as batches:
             async for batch in batches:
-                for kept in batch.kept:
-                    assert kept.revision > last
-                    last = kept.revision
+                for stored in batch.values:
+                    assert stored.revision > last
+                    last = stored.revision
                 self.batches.append(batch)
-                self.kept.extend(batch.kept)
+                self.stored.extend(batch.values)
                 self._arrived.set()
 
 

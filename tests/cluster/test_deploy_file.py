@@ -53,7 +53,7 @@ async def test_nats_conf_permits_everything_a_node_does(conf: Path, tmp_path: Pa
             for i in range(2_000):
                 await a.append(b"x" * 500, str(i))
             async with following(b, Dataset.LOG) as log:
-                await log.until(lambda log: len(log.kept) == 2_000)
+                await log.until(lambda log: len(log.stored) == 2_000)
         assert "Violation" not in (rig.servers[0].folder / "server.log").read_text()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from campaigns.simulation.loop import VirtualLoop
-from statemachine.cluster.store import ConflictError, CutOffError, Dataset, Kept
+from statemachine.cluster.store import ConflictError, Dataset, StoredValue, StoreUnavailableError
 from tests.cluster.fake_store import BATCH_SIZE, FakeEngine
 from tests.cluster.following import following
 
@@ -28,7 +28,7 @@ def test_append_while_cut_off_takes_the_whole_timeout() -> None:
         engine = FakeEngine(latency=lambda: 0.1)
         store = engine.store("a", timeout_s=2.0)
         engine.cut("a")
-        with pytest.raises(CutOffError):
+        with pytest.raises(StoreUnavailableError):
             await store.append(b"x", "x")
         assert elapsed() == pytest.approx(2.0)
         engine.heal("a")
@@ -43,9 +43,9 @@ def test_put_in_doubt_may_be_applied() -> None:
         engine = FakeEngine(in_doubt=lambda: True)
         a, b = engine.store("a"), engine.store("b")
         engine.cut("a")
-        with pytest.raises(CutOffError):
+        with pytest.raises(StoreUnavailableError):
             await a.put(Dataset.SERVERS, "s", b"a", 0)
-        assert await b.get(Dataset.SERVERS, "s") == Kept("s", b"a", 1)
+        assert await b.get(Dataset.SERVERS, "s") == StoredValue("s", b"a", 1)
         engine.heal("a")
         with pytest.raises(ConflictError):
             await a.put(Dataset.SERVERS, "s", b"a", 0)
@@ -58,7 +58,7 @@ def test_append_cut_off_after_sending_is_applied() -> None:
         engine = FakeEngine(latency=lambda: 1.0)
         store = engine.store("a", timeout_s=3.0)
         asyncio.get_running_loop().call_later(1.5, engine.cut, "a")
-        with pytest.raises(CutOffError):
+        with pytest.raises(StoreUnavailableError):
             await store.append(b"x", "x")
         assert engine.datasets[Dataset.LOG].last == 1
 
@@ -70,7 +70,7 @@ def test_append_while_engine_is_down_is_not_applied() -> None:
         engine = FakeEngine(in_doubt=lambda: True)
         store = engine.store("a")
         engine.down()
-        with pytest.raises(CutOffError):
+        with pytest.raises(StoreUnavailableError):
             await store.append(b"x", "x")
         engine.up()
         assert await store.append(b"y", "y") == 1
@@ -84,13 +84,13 @@ def test_follow_after_partition_yields_missed_values() -> None:
         a, b = engine.store("a", timeout_s=9.0), engine.store("b", timeout_s=9.0)
         async with following(a, Dataset.LOG) as log:
             await b.append(b"0", "0")
-            await log.until(lambda log: len(log.kept) == 1)
+            await log.until(lambda log: len(log.stored) == 1)
             engine.cut("a")
             for i in range(1, 2 * BATCH_SIZE):
                 await b.append(b"%d" % i, str(i))
-            assert len(log.kept) == 1
+            assert len(log.stored) == 1
             engine.heal("a")
-            await log.until(lambda log: len(log.kept) == 2 * BATCH_SIZE)
+            await log.until(lambda log: len(log.stored) == 2 * BATCH_SIZE)
         assert [int(value) for value in log.values] == list(range(2 * BATCH_SIZE))
         assert [batch.caught_up for batch in log.batches][-2:] == [False, True]
 
@@ -120,8 +120,8 @@ def test_follow_trimmed_log_starts_at_the_oldest_entry() -> None:
             await store.append(b"%d" % i, str(i))
         engine.trim(below=8)
         async with following(store, Dataset.LOG, after=2) as log:
-            await log.until(lambda log: bool(log.kept))
-        assert [kept.revision for kept in log.kept] == [8, 9, 10]
+            await log.until(lambda log: bool(log.stored))
+        assert [stored.revision for stored in log.stored] == [8, 9, 10]
 
     run(test())
 

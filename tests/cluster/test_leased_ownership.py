@@ -114,8 +114,8 @@ async def test_hand_over_releases_before_freeing_the_record(tmp_path: Path) -> N
     owners: list[str | None] = []
 
     def note_owner(server: str) -> None:
-        kept = shared.get(Dataset.SERVERS, server)
-        owners.append(record_from(kept.value).node if kept else None)
+        stored = shared.get(Dataset.SERVERS, server)
+        owners.append(record_from(stored.value).node if stored else None)
 
     async with running(one):
         one.host.on_release = note_owner
@@ -250,6 +250,6 @@ async def test_release_while_cut_off_frees_the_record_later() -> None:
     assert "s0" not in owned
     shared.up()
     await settled()
-    kept = await store.get(Dataset.SERVERS, "s0")
-    assert kept is not None
-    assert record_from(kept.value) == Record()
+    stored = await store.get(Dataset.SERVERS, "s0")
+    assert stored is not None
+    assert record_from(stored.value) == Record()

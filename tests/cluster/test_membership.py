@@ -36,9 +36,9 @@ async def member(shared: FakeEngine, name: str, clock: Clock | None = None) -> A
 
 
 def lease_of(shared: FakeEngine, name: str) -> Lease:
-    kept = shared.get(Dataset.NODES, name)
-    assert kept is not None
-    return lease_from(kept.value)
+    stored = shared.get(Dataset.NODES, name)
+    assert stored is not None
+    return lease_from(stored.value)
 
 
 @in_virtual_time

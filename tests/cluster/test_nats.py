@@ -15,7 +15,7 @@ from loguru import logger
 from nats.aio.client import Client
 
 from statemachine.cluster.nats import NatsOptions, connected
-from statemachine.cluster.store import Batch, CutOffError, Dataset, Kept
+from statemachine.cluster.store import Batch, Dataset, StoredValue, StoreUnavailableError
 from tests.cluster.following import PATIENCE_S, POLL_S, append_with_retries, following, until
 from tests.cluster.nats_rig import NatsRig, nats_rig
 from tests.comfyui.rig import free_port
@@ -50,7 +50,7 @@ def test_import_without_nats_py_names_the_extra() -> None:
 
 async def test_connected_no_server_raises_without_the_password() -> None:
     begun, port = time.perf_counter(), free_port()
-    with pytest.raises(CutOffError) as caught:
+    with pytest.raises(StoreUnavailableError) as caught:
         async with connected(NatsOptions(urls=[f"nats://user:secret@127.0.0.1:{port}"]), patience_s=0.5):
             pass
     assert time.perf_counter() - begun < 4.0
@@ -62,7 +62,7 @@ async def test_connected_no_server_raises_without_the_password() -> None:
 
 async def test_connected_too_many_replicas_raises(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig:
-        with pytest.raises(CutOffError, match="replicas"):
+        with pytest.raises(StoreUnavailableError, match="replicas"):
             async with connected(NatsOptions(urls=rig.urls, replicas=3), patience_s=0.2):
                 pass
 
@@ -88,8 +88,8 @@ async def test_follow_trimmed_log_starts_at_the_oldest_entry(tmp_path: Path) -> 
         for i in range(10):
             await store.append(b"%d" % i, str(i))
         async with following(store, Dataset.LOG, after=2) as log:
-            await log.until(lambda log: len(log.kept) == 3)
-        assert [kept.revision for kept in log.kept] == [8, 9, 10]
+            await log.until(lambda log: len(log.stored) == 3)
+        assert [stored.revision for stored in log.stored] == [8, 9, 10]
         assert log.batches[-1].caught_up
 
 
@@ -104,7 +104,7 @@ async def test_restart_of_nats_keeps_values_and_lineage(tmp_path: Path) -> None:
         async with connected(options(rig)) as store:
             assert store.lineage == lineage
             assert await store.append(b"x", "x") == 1
-            assert await store.get(Dataset.NODES, "n") == Kept("n", b"n", revision)
+            assert await store.get(Dataset.NODES, "n") == StoredValue("n", b"n", revision)
 
 
 async def test_lineage_differs_between_logs(tmp_path: Path) -> None:
@@ -146,14 +146,14 @@ async def test_key_deleted_by_hand_can_be_created_again(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
         await store.put(Dataset.NODES, "n", b"1", 0)
         async with following(store, Dataset.NODES) as nodes:
-            await nodes.until(lambda nodes: len(nodes.kept) == 1)
+            await nodes.until(lambda nodes: len(nodes.stored) == 1)
             by_hand = Client()
             await by_hand.connect(rig.urls)
             await (await by_hand.jetstream().key_value("comfywarm_nodes")).delete("n")
             await by_hand.close()
             assert await store.get(Dataset.NODES, "n") is None
             assert await store.put(Dataset.NODES, "n", b"2", 0) == 3
-            await nodes.until(lambda nodes: len(nodes.kept) == 2)
+            await nodes.until(lambda nodes: len(nodes.stored) == 2)
         assert nodes.values == [b"1", b"2"]
 
 
@@ -164,7 +164,7 @@ async def test_connection_frozen_server_is_left(tmp_path: Path) -> None:
         calls = store.append(b"x", "x"), store.get(Dataset.NODES, "n"), store.request("echo", b"?")
         results = await asyncio.gather(*calls, return_exceptions=True)
         assert store.connected
-        assert [type(result) for result in results] == [CutOffError] * 3
+        assert [type(result) for result in results] == [StoreUnavailableError] * 3
         assert await until(lambda: not store.connected) < 3.0
         rig.resume(0)
         await until(lambda: store.connected)
@@ -188,7 +188,7 @@ async def test_append_lost_connection_raises_at_once(tmp_path: Path) -> None:
         await asyncio.sleep(0)
         begun = time.perf_counter()
         await rig.kill(0)
-        with pytest.raises(CutOffError):
+        with pytest.raises(StoreUnavailableError):
             await call
         assert time.perf_counter() - begun < 0.5
 
@@ -197,7 +197,7 @@ async def test_append_while_disconnected_is_not_sent_later(tmp_path: Path) -> No
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
         await rig.kill(0)
         await until(lambda: not store.connected)
-        with pytest.raises(CutOffError):
+        with pytest.raises(StoreUnavailableError):
             await store.append(b"late", "late")
         await rig.start_all()
         await until(lambda: store.connected)
@@ -215,7 +215,7 @@ async def test_connected_login_is_required_and_accepted(
     tmp_path: Path, server: list[str], client: dict[str, str]
 ) -> None:
     async with nats_rig(tmp_path, arguments=server) as rig:
-        with pytest.raises(CutOffError, match="Authorization"):
+        with pytest.raises(StoreUnavailableError, match="Authorization"):
             async with connected(options(rig), patience_s=0.3):
                 pass
         async with connected(options(rig, **client)) as store:

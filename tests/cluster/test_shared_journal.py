@@ -108,7 +108,7 @@ async def test_run_after_an_exception_continues_without_repeats(tmp_path: Path) 
         await settled()
         on_entry = other.node.journal._on_entry
 
-        def fail_once(kept: object) -> None:
+        def fail_once(stored: object) -> None:
             other.node.journal._on_entry = on_entry  # type: ignore[method-assign]
             raise RuntimeError("injected")
 

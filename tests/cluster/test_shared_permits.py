@@ -15,8 +15,8 @@ from tests.cluster.virtual import in_virtual_time
 
 def held(shared: FakeEngine) -> dict[str, str]:
     """Return the ledger in the store."""
-    kept = shared.get(Dataset.SHARED, LEDGER)
-    ledger: dict[str, str] = orjson.loads(kept.value) if kept is not None else {}
+    stored = shared.get(Dataset.SHARED, LEDGER)
+    ledger: dict[str, str] = orjson.loads(stored.value) if stored is not None else {}
     return ledger
 
 

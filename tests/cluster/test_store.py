@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from statemachine.cluster.nats import NatsOptions, connected
 from statemachine.cluster.nats.layout import decode, encode
-from statemachine.cluster.store import Batch, ConflictError, CutOffError, Dataset, Kept, SharedStore
+from statemachine.cluster.store import Batch, ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.following import append_with_retries, following, until
 from tests.cluster.nats_rig import nats_rig
@@ -79,8 +79,8 @@ async def test_append_repeated_id_returns_the_first_number(pair: StorePair) -> N
     assert await pair.b.append(b"two again", "two") == 2
     assert await appended(pair.b, b"three") == [3]
     async with following(pair.a, Dataset.LOG) as log:
-        await log.until(lambda log: len(log.kept) == 3)
-    assert log.kept == [Kept("", b"one", 1), Kept("", b"two", 2), Kept("", b"three", 3)]
+        await log.until(lambda log: len(log.stored) == 3)
+    assert log.stored == [StoredValue("", b"one", 1), StoredValue("", b"two", 2), StoredValue("", b"three", 3)]
 
 
 async def test_lineage_is_the_same_for_both_nodes(pair: StorePair) -> None:
@@ -96,7 +96,7 @@ async def test_put_stale_revision_raises_conflict(pair: StorePair) -> None:
     with pytest.raises(ConflictError):
         await pair.a.put(Dataset.SERVERS, "s", b"no", first)
     assert second > first
-    assert await pair.a.get(Dataset.SERVERS, "s") == Kept("s", b"2", second)
+    assert await pair.a.get(Dataset.SERVERS, "s") == StoredValue("s", b"2", second)
 
 
 async def test_put_unknown_key_with_revision_raises_conflict(pair: StorePair) -> None:
@@ -113,9 +113,9 @@ async def test_put_concurrent_writes_let_one_win(pair: StorePair) -> None:
     winners = [i for i, result in enumerate(results) if isinstance(result, int)]
     assert len(winners) == 1
     assert sum(isinstance(result, ConflictError) for result in results) == len(stores) - 1
-    kept = await pair.b.get(Dataset.SHARED, "k")
-    assert kept is not None
-    assert kept.value == bytes(winners)
+    stored = await pair.b.get(Dataset.SHARED, "k")
+    assert stored is not None
+    assert stored.value == bytes(winners)
 
 
 async def test_put_same_key_in_other_buckets_does_not_conflict(pair: StorePair) -> None:
@@ -127,12 +127,12 @@ async def test_put_any_text_works_as_a_key(pair: StorePair) -> None:
     for key in ODD_KEYS:
         await pair.a.put(Dataset.SERVERS, key, key.encode(), 0)
     for key in ODD_KEYS:
-        kept = await pair.b.get(Dataset.SERVERS, key)
-        assert kept is not None
-        assert (kept.key, kept.value) == (key, key.encode())
+        stored = await pair.b.get(Dataset.SERVERS, key)
+        assert stored is not None
+        assert (stored.key, stored.value) == (key, key.encode())
     async with following(pair.b, Dataset.SERVERS) as servers:
-        await servers.until(lambda servers: len(servers.kept) == len(ODD_KEYS))
-    assert [kept.key for kept in servers.kept] == ODD_KEYS
+        await servers.until(lambda servers: len(servers.stored) == len(ODD_KEYS))
+    assert [stored.key for stored in servers.stored] == ODD_KEYS
 
 
 @given(st.text(min_size=1))
@@ -160,8 +160,8 @@ async def test_follow_from_the_end_yields_an_empty_batch_first(pair: StorePair) 
 async def test_follow_after_a_revision_skips_older_values(pair: StorePair) -> None:
     await appended(pair.a, b"one", b"two", b"three")
     async with following(pair.b, Dataset.LOG, after=1) as log:
-        await log.until(lambda log: len(log.kept) == 2)
-    assert log.kept == [Kept("", b"two", 2), Kept("", b"three", 3)]
+        await log.until(lambda log: len(log.stored) == 2)
+    assert log.stored == [StoredValue("", b"two", 2), StoredValue("", b"three", 3)]
 
 
 async def test_follow_many_values_marks_only_the_last_batch_caught_up(pair: StorePair) -> None:
@@ -171,7 +171,7 @@ async def test_follow_many_values_marks_only_the_last_batch_caught_up(pair: Stor
             *(append_with_retries(pair.a, value, value.decode()) for value in values[start : start + 100])
         )
     async with following(pair.b, Dataset.LOG) as log:
-        await log.until(lambda log: len(log.kept) == len(values))
+        await log.until(lambda log: len(log.stored) == len(values))
     assert sorted(log.values) == sorted(values)
     assert [batch.caught_up for batch in log.batches] == [False] * (len(log.batches) - 1) + [True]
     assert len(log.batches) > 1
@@ -182,8 +182,8 @@ async def test_follow_bucket_yields_only_the_latest_values(pair: StorePair) -> N
     await pair.a.put(Dataset.SERVERS, "t", b"t", 0)
     await pair.a.put(Dataset.SERVERS, "s", b"new", revision)
     async with following(pair.b, Dataset.SERVERS) as servers:
-        await servers.until(lambda servers: len(servers.kept) >= 2)
-        assert servers.kept == [Kept("t", b"t", 2), Kept("s", b"new", 3)]
+        await servers.until(lambda servers: len(servers.stored) >= 2)
+        assert servers.stored == [StoredValue("t", b"t", 2), StoredValue("s", b"new", 3)]
         assert servers.batches[-1].caught_up
 
 
@@ -194,7 +194,7 @@ async def test_follow_new_values_arrive_within_50_ms(pair: StorePair) -> None:
         for i in range(50):
             begun = time.perf_counter()
             await pair.a.append(b"x", str(i))
-            await log.until(lambda log, i=i: len(log.kept) == i + 1)  # type: ignore[misc]
+            await log.until(lambda log, i=i: len(log.stored) == i + 1)  # type: ignore[misc]
             delays.append(time.perf_counter() - begun)
     assert sorted(delays)[25] < 0.05
 
@@ -203,14 +203,14 @@ async def test_follow_lost_connection_continues_without_gaps(pair: StorePair) ->
     async with following(pair.a, Dataset.LOG) as log, following(pair.a, Dataset.SERVERS) as servers:
         await appended(pair.b, b"one")
         revision = await pair.b.put(Dataset.SERVERS, "s", b"1", 0)
-        await log.until(lambda log: len(log.kept) == 1)
-        await servers.until(lambda servers: len(servers.kept) == 1)
+        await log.until(lambda log: len(log.stored) == 1)
+        await servers.until(lambda servers: len(servers.stored) == 1)
         await pair.cut()
         await pair.heal()
         await appended(pair.b, b"two", b"three")
         await pair.b.put(Dataset.SERVERS, "s", b"2", revision)
-        await log.until(lambda log: len(log.kept) >= 3)
-        await servers.until(lambda servers: len(servers.kept) >= 2)
+        await log.until(lambda log: len(log.stored) >= 3)
+        await servers.until(lambda servers: len(servers.stored) >= 2)
         assert log.values == [b"one", b"two", b"three"]
         assert servers.values == [b"1", b"2"]
 
@@ -240,7 +240,7 @@ async def test_request_returns_the_response(pair: StorePair) -> None:
 
 async def test_request_without_responder_raises_in_time(pair: StorePair) -> None:
     begun = time.perf_counter()
-    with pytest.raises(CutOffError):
+    with pytest.raises(StoreUnavailableError):
         await pair.a.request("echo", b"?")
     assert time.perf_counter() - begun < TIMEOUT_S + 0.5
 
@@ -251,7 +251,7 @@ async def test_request_slow_responder_raises_cut_off(pair: StorePair) -> None:
         return request
 
     await pair.a.respond("echo", handle)
-    with pytest.raises(CutOffError):
+    with pytest.raises(StoreUnavailableError):
         await pair.b.request("echo", b"?")
 
 
@@ -287,5 +287,5 @@ async def test_calls_while_cut_off_raise_in_time(pair: StorePair) -> None:
         pair.a.respond("echo", handle),
         return_exceptions=True,
     )
-    assert [type(result) for result in results] == [CutOffError] * len(results)
+    assert [type(result) for result in results] == [StoreUnavailableError] * len(results)
     assert time.perf_counter() - begun < TIMEOUT_S + 0.5

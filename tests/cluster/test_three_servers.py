@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from statemachine.cluster.nats import NatsOptions, connected
-from statemachine.cluster.store import ConflictError, CutOffError, Dataset, SharedStore
+from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoreUnavailableError
 from tests.cluster.following import Follower, following, until
 from tests.cluster.nats_rig import NatsRig, nats_rig
 
@@ -47,7 +47,7 @@ class Writer:
     async def _until_done(self, write: Callable[[], Awaitable[None]]) -> None:
         async with asyncio.timeout(LONGEST_S):
             while True:
-                with suppress(CutOffError):
+                with suppress(StoreUnavailableError):
                     return await write()
                 await asyncio.sleep(PAUSE_S)
 
@@ -59,11 +59,11 @@ class Writer:
         try:
             self.revision = await self.store.put(Dataset.SERVERS, "count", b"%d" % self.done, self.revision)
         except ConflictError as error:
-            kept = await self.store.get(Dataset.SERVERS, "count")
-            if kept is None or kept.revision <= self.revision:
-                raise CutOffError("a leader that was frozen still answers") from error
-            assert kept.value == b"%d" % self.done
-            self.revision = kept.revision
+            stored = await self.store.get(Dataset.SERVERS, "count")
+            if stored is None or stored.revision <= self.revision:
+                raise StoreUnavailableError("a leader that was frozen still answers") from error
+            assert stored.value == b"%d" % self.done
+            self.revision = stored.revision
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Workload:
             await self.writing
         wrote = time.perf_counter() - begun
         done = self.writer.done
-        await until(lambda: len(self.log.kept) >= done and int(self.servers.values[-1]) >= done - 1)
+        await until(lambda: len(self.log.stored) >= done and int(self.servers.values[-1]) >= done - 1)
         read = time.perf_counter() - begun
         took = sorted(self.writer.took)
         usual, longest = took[len(took) // 2] * 1000, took[-1]
@@ -95,8 +95,8 @@ class Workload:
 
     def check(self) -> None:
         """Check that nothing is missing and nothing was repeated."""
-        assert self.log.values == [b"%d" % i for i in range(len(self.log.kept))]
-        assert [kept.revision for kept in self.log.kept] == list(range(1, len(self.log.kept) + 1))
+        assert self.log.values == [b"%d" % i for i in range(len(self.log.stored))]
+        assert [stored.revision for stored in self.log.stored] == list(range(1, len(self.log.stored) + 1))
         counts = [int(value) for value in self.servers.values]
         assert counts == sorted(set(counts))
 

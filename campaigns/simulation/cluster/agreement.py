@@ -31,8 +31,8 @@ def disagreements(engine: WatchedEngine, nodes: Sequence[SimNode], ledgers: Iter
 
 
 def _permit_holders(engine: WatchedEngine) -> frozenset[str]:
-    kept = engine.get(Dataset.SHARED, LEDGER)
-    return frozenset(orjson.loads(kept.value)) if kept is not None else frozenset()
+    stored = engine.get(Dataset.SHARED, LEDGER)
+    return frozenset(orjson.loads(stored.value)) if stored is not None else frozenset()
 
 
 def is_owned_once(engine: WatchedEngine, nodes: Sequence[SimNode], server: str) -> bool:
@@ -47,7 +47,7 @@ def is_owned_once(engine: WatchedEngine, nodes: Sequence[SimNode], server: str) 
 def log_of(engine: WatchedEngine) -> list[Row]:
     """Return number, server and state of each entry of the shared log."""
     rows = []
-    for kept in engine.datasets[Dataset.LOG].log:
-        entry = shared_entry_from(kept.value).entry
-        rows.append((kept.revision, entry.server, entry.dest.value if entry.dest else None))
+    for stored in engine.datasets[Dataset.LOG].log:
+        entry = shared_entry_from(stored.value).entry
+        rows.append((stored.revision, entry.server, entry.dest.value if entry.dest else None))
     return rows

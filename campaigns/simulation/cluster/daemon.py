@@ -20,7 +20,7 @@ from statemachine.cluster.journal import CopyFile
 from statemachine.cluster.membership import Identity
 from statemachine.cluster.node import ClusterNode, NodePublication
 from statemachine.cluster.operator import ForwardingOperator
-from statemachine.cluster.store import CutOffError
+from statemachine.cluster.store import StoreUnavailableError
 from statemachine.comfyui.transport import Reply
 from statemachine.core.clock import Clock
 from statemachine.core.operator import Action
@@ -120,7 +120,7 @@ class NodeDaemon:
         while True:
             try:
                 return await self._operator.listen()
-            except CutOffError:
+            except StoreUnavailableError:
                 await asyncio.sleep(1.0)
 
     async def act(self, server: str, action: str) -> bool:

@@ -9,7 +9,7 @@ from typing_extensions import override
 
 from campaigns.simulation.cluster.processes import Process, outside
 from statemachine.cluster.records import Lease, Record, lease_from, record_from
-from statemachine.cluster.store import Dataset, Kept
+from statemachine.cluster.store import Dataset, StoredValue
 from tests.cluster.fake_store import FakeEngine, FakeStore
 
 T = TypeVar("T")
@@ -45,8 +45,8 @@ class WatchedEngine(FakeEngine):
 
     def record(self, server: str) -> Record:
         """Return the current record of a server."""
-        kept: Kept | None = self.get(Dataset.SERVERS, server)
-        return record_from(kept.value) if kept is not None else Record()
+        stored: StoredValue | None = self.get(Dataset.SERVERS, server)
+        return record_from(stored.value) if stored is not None else Record()
 
     def submission_error(self, node: str, server: str) -> str | None:
         """Return why the node must not submit to the server now, or None if it may."""
@@ -76,7 +76,7 @@ class NodeStore(FakeStore):
         return await self._sent(super().put(bucket, key, value, revision))
 
     @override
-    async def get(self, bucket: Dataset, key: str) -> Kept | None:
+    async def get(self, bucket: Dataset, key: str) -> StoredValue | None:
         return await self._sent(super().get(bucket, key))
 
     @override

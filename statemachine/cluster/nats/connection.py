@@ -15,7 +15,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 
 from statemachine.cluster.nats.options import NatsOptions
-from statemachine.cluster.store import CutOffError
+from statemachine.cluster.store import StoreUnavailableError
 
 CONNECT_S = 2
 RETRY_S = 0.25
@@ -56,9 +56,9 @@ class Connection:
 
     @property
     def client(self) -> Client:
-        """The current client. Raises CutOffError if there is no connection."""
+        """The current client. Raises StoreUnavailableError if there is no connection."""
         if self._client is None or not self._client.is_connected:
-            raise CutOffError("not connected to NATS")
+            raise StoreUnavailableError("not connected to NATS")
         return self._client
 
     async def wait_connected(self) -> None:

@@ -20,7 +20,7 @@ from nats.js.kv import KV_MARKER_REASON, KV_OP
 
 from statemachine.cluster.nats.connection import Connection, describe
 from statemachine.cluster.nats.layout import DatasetStream
-from statemachine.cluster.store import Batch, CutOffError, Kept
+from statemachine.cluster.store import Batch, StoredValue, StoreUnavailableError
 
 HEARTBEAT_S = 0.5
 SILENCE_S = 2.0
@@ -49,7 +49,7 @@ async def follow(connection: Connection, stream: DatasetStream, after: int) -> A
             async with _reading(connection, stream, position) as reader:
                 while True:
                     batch = await reader.read()
-                    if batch.kept or (batch.caught_up and not is_caught_up):
+                    if batch.values or (batch.caught_up and not is_caught_up):
                         is_caught_up, pause_s = batch.caught_up, FIRST_PAUSE_S
                         yield batch
                     position = reader.position
@@ -102,16 +102,16 @@ class Reader:
     async def read(self) -> Batch:
         """Return what has arrived. The batch is empty if the stream is, and may be empty at any later time."""
         await self._wait()
-        kept = []
+        stored = []
         for _ in range(min(len(self._messages), BATCH_SIZE)):
             message = self._messages.popleft()
             if message.headers and Header.STATUS in message.headers:
                 await self._on_control(message, message.headers)
             elif (value := self._accept(message)) is not None:
-                kept.append(value)
+                stored.append(value)
         if not self._messages:
             self._wake.clear()
-        return Batch(kept, self._is_caught_up)
+        return Batch(stored, self._is_caught_up)
 
     async def stop(self) -> None:
         if self._subscription is not None and self._client.is_connected:
@@ -150,27 +150,27 @@ class Reader:
         async with asyncio.timeout(SILENCE_S):
             await self._wake.wait()
         if not self._client.is_connected:
-            raise CutOffError("the connection was lost")
+            raise StoreUnavailableError("the connection was lost")
 
-    def _accept(self, message: Msg) -> Kept | None:
+    def _accept(self, message: Msg) -> StoredValue | None:
         """Return the message's value; None for the marker of a key that was deleted by hand."""
         about = message.metadata
         self._delivered += 1
         if about.sequence.consumer != self._delivered:
-            raise CutOffError(f"expected message {self._delivered}, received {about.sequence.consumer}")
+            raise StoreUnavailableError(f"expected message {self._delivered}, received {about.sequence.consumer}")
         self._pending = about.num_pending
         self.position = about.sequence.stream
         if message.headers and (KV_OP in message.headers or KV_MARKER_REASON in message.headers):
             return None
-        return Kept(self._stream.key_of(message.subject), message.data, self.position)
+        return StoredValue(self._stream.key_of(message.subject), message.data, self.position)
 
     async def _on_control(self, message: Msg, headers: dict[str, str]) -> None:
         if headers[Header.STATUS] != CONTROL_STATUS:
-            raise CutOffError(f"the consumer reports {headers}")
+            raise StoreUnavailableError(f"the consumer reports {headers}")
         reply_to = message.reply or headers.get(Header.CONSUMER_STALLED)
         if reply_to:
             await self._client.publish(reply_to)
         elif int(headers.get(LAST_OF_CONSUMER, 0)) != self._delivered:
-            raise CutOffError("messages were lost")
+            raise StoreUnavailableError("messages were lost")
         else:
             self._pending = self._newest = 0  # it is idle, so values it still counted as pending were removed

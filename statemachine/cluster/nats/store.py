@@ -17,7 +17,7 @@ from statemachine.cluster.nats import reader
 from statemachine.cluster.nats.connection import NATS_ERRORS, Connection, cancel_all, describe
 from statemachine.cluster.nats.layout import DatasetStream, Layout, encode, ensure_streams, lineage_of
 from statemachine.cluster.nats.options import NatsOptions
-from statemachine.cluster.store import Batch, ConflictError, CutOffError, Dataset, Kept, SharedStore
+from statemachine.cluster.store import Batch, ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 
 PREPARE_RETRY_S = 0.2
 
@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 
 @asynccontextmanager
 async def connected(options: NatsOptions, patience_s: float = 15.0) -> AsyncIterator["NatsStore"]:
-    """Yield the store once NATS is reached and all streams exist. Raises CutOffError after `patience_s`."""
+    """Yield the store once NATS is reached and all streams exist. Raises StoreUnavailableError after `patience_s`."""
     connection = Connection(options)
     running = asyncio.get_running_loop().create_task(connection.run())
     store = NatsStore(connection, options)
@@ -59,14 +59,14 @@ class NatsStore(SharedStore):
         return lineage_of(self._streams[Dataset.LOG])
 
     async def prepare(self, patience_s: float) -> None:
-        """Create missing streams; retry for `patience_s` while NATS is not ready, then raise CutOffError."""
+        """Create missing streams; retry for `patience_s` while NATS is not ready, then raise StoreUnavailableError."""
         give_up = asyncio.get_running_loop().time() + patience_s
         while True:
             try:
                 self._streams = await self._call(self._ensure_streams())
-            except CutOffError as error:
+            except StoreUnavailableError as error:
                 if asyncio.get_running_loop().time() > give_up:
-                    raise CutOffError(self._connection.last_error or str(error)) from error
+                    raise StoreUnavailableError(self._connection.last_error or str(error)) from error
                 logger.debug("NATS is not ready: {}", error)
                 await asyncio.sleep(PREPARE_RETRY_S)
             else:
@@ -90,12 +90,12 @@ class NatsStore(SharedStore):
             raise ConflictError(f"{key} in {bucket} is not at revision {revision}") from error
 
     @override
-    async def get(self, bucket: Dataset, key: str) -> Kept | None:
+    async def get(self, bucket: Dataset, key: str) -> StoredValue | None:
         try:
             entry = await self._call(self._bucket(bucket).get(encode(key)))
         except KeyNotFoundError:
             return None
-        return Kept(key, entry.value or b"", entry.revision or 0)
+        return StoredValue(key, entry.value or b"", entry.revision or 0)
 
     @override
     def follow(self, dataset: Dataset, after: int = 0) -> AsyncGenerator[Batch, None]:
@@ -137,14 +137,14 @@ class NatsStore(SharedStore):
         return self._layout.key_value(bucket, self._js())
 
     async def _call(self, call: Coroutine[Any, Any, Result]) -> Result:
-        """Return the result within the timeout; raise CutOffError for every error except key errors."""
+        """Return the result within the timeout; raise StoreUnavailableError for every error except key errors."""
         try:
             async with self._connection.deadline(self._options.timeout_s):
                 return await call
         except (KeyNotFoundError, KeyWrongLastSequenceError):
             raise
         except NATS_ERRORS as error:
-            raise CutOffError(describe(error)) from error
+            raise StoreUnavailableError(describe(error)) from error
 
     def _spawn(self, call: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(call)
@@ -152,7 +152,7 @@ class NatsStore(SharedStore):
         task.add_done_callback(self._tasks.discard)
 
     async def _publish(self, subject: str, value: bytes) -> None:
-        with suppress(CutOffError):
+        with suppress(StoreUnavailableError):
             await self._call(self._connection.client.publish(subject, value))
 
 
@@ -168,7 +168,7 @@ async def _write(bucket: KeyValue, key: str, value: bytes, revision: int) -> int
 
 
 async def _check_conflict(bucket: KeyValue, key: str, revision: int) -> None:
-    """Raise CutOffError if the conflict contradicts the key's latest revision.
+    """Raise StoreUnavailableError if the conflict contradicts the key's latest revision.
 
     A leader that was stopped and replaced still rejects writes for a moment because it lacks what it missed. The new
     leader receives the same write and may apply it.
@@ -176,7 +176,9 @@ async def _check_conflict(bucket: KeyValue, key: str, revision: int) -> None:
     with suppress(KeyNotFoundError):
         newest = (await bucket.get(key)).revision or 0
         if newest <= revision:
-            raise CutOffError(f"NATS rejected a write of {key} at revision {revision}, but its latest is {newest}")
+            raise StoreUnavailableError(
+                f"NATS rejected a write of {key} at {revision}, but its latest revision is {newest}"
+            )
 
 
 async def _respond(message: Msg, handler: Callable[[bytes], Awaitable[bytes]]) -> None:

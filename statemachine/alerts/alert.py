@@ -1,4 +1,4 @@
-"""What alerts are about, and what is said of it."""
+"""Alerts, and the announcements that report them."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,15 +10,15 @@ from statemachine.core.view import ServerView
 from statemachine.core.vocabulary import Notice, State
 from statemachine.settings.alerting import AlertRule
 
-OVER = frozenset({State.LOADED, State.PAUSED})
-"""With `loaded` a trouble is over; a paused server is left in peace."""
+ENDED_STATES = frozenset({State.LOADED, State.PAUSED})
+"""States that end an alert. A paused server raises no alerts."""
 
 
 @dataclass(frozen=True)
 class Alert:
-    """A server as it stood when something was amiss, or a notice. `since` and all times are epoch seconds.
+    """The state of a server, or a notice. `since` is epoch seconds.
 
-    `subject` is the server's name. A notice's begins with `#`, which no name may hold.
+    `subject` is the name of the server. For a notice it starts with `#`, which no server's name contains.
     """
 
     subject: str
@@ -31,46 +31,46 @@ class Alert:
 
     @cached_property
     def host(self) -> str:
-        """The server's host, "" for a notice."""
+        """Return the server's host, "" for a notice."""
         return urlsplit(self.url).hostname or ""
 
     @cached_property
     def label(self) -> str:
-        """What names the server beside its host: the port, or the name that the operator gave it."""
+        """Return what identifies the server beside its host: its port, or the name in the settings."""
         address = urlsplit(self.url)
         return str(address.port) if address.port and self.subject.endswith(f":{address.port}") else self.subject
 
     @property
     def cause(self) -> tuple[State | None, str]:
-        """Troubles of one cause are told together."""
+        """Return state and reason. Alerts of one cause are announced together."""
         return (self.state, self.reason)
 
 
-def trouble_of(view: ServerView) -> Alert:
-    """Return the server as it is now."""
+def alert_of(view: ServerView) -> Alert:
+    """Return the present state of a server."""
     return Alert(view.name, view.reason.value, view.since, view.message, view.state, view.group, view.url)
 
 
 def subject_of(notice: Notice) -> str:
-    """The subject of a notice."""
+    """Return the subject of a notice."""
     return f"#{notice.value}"
 
 
-def concerns(rule: AlertRule, trouble: Alert) -> bool:
-    """Whether the rule is about it."""
-    if trouble.state is None:
-        return trouble.reason in rule.notices
+def matches(rule: AlertRule, alert: Alert) -> bool:
+    """Return whether the rule applies to the alert."""
+    if alert.state is None:
+        return alert.reason in rule.notices
     return (
         rule.is_about_servers
-        and trouble.state not in OVER
-        and (not rule.states or trouble.state.value in rule.states)
-        and (not rule.reasons or trouble.reason in rule.reasons)
-        and (not rule.groups or trouble.group in rule.groups)
+        and alert.state not in ENDED_STATES
+        and (not rule.states or alert.state.value in rule.states)
+        and (not rule.reasons or alert.reason in rule.reasons)
+        and (not rule.groups or alert.group in rule.groups)
     )
 
 
 class Kind(StrEnum):
-    """What an announcement says."""
+    """The kind of an announcement."""
 
     FIRING = "firing"
     RECOVERED = "recovered"
@@ -79,17 +79,18 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Announcement:
-    """One thing to say. `incident` is common to a trouble and its recovery; `id` is its own.
+    """Alerts that are reported together. `at` is epoch seconds, `fleet` is the number of servers.
 
-    `still` are those of the incident that have not recovered. `fleet` is the number of servers there are.
+    A firing announcement and its recoveries have the same `incident` and different `id`s. `still_open` are the alerts
+    of the incident that have not recovered.
     """
 
     id: str
     incident: str
     kind: Kind
     rule: str
-    to: tuple[str, ...]
-    troubles: tuple[Alert, ...]
-    still: tuple[Alert, ...]
+    channels: tuple[str, ...]
+    alerts: tuple[Alert, ...]
+    still_open: tuple[Alert, ...]
     fleet: int
     at: float

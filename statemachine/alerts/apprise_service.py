@@ -1,4 +1,4 @@
-"""Services of apprise as channels. Importing this imports apprise, which is large: only where alerts are set."""
+"""Send notifications by apprise. Import this module only if alerts are configured, because apprise is large."""
 
 import asyncio
 import re
@@ -12,22 +12,22 @@ from apprise import Apprise, NotifyFormat, NotifyType
 from pydantic import SecretStr
 
 from statemachine.alerts.alert import Kind
-from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, no_answer
+from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, timed_out
 from statemachine.alerts.notification import DIGEST, Notification
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.settings.apprise_urls import new_asset, service_of
 
 T = TypeVar("T")
 
-MASKED_LENGTH = 4
-"""Characters. Shorter parts of a URL may be a part of any word."""
-WHY_LIMIT = 300
+MIN_SECRET_LENGTH = 4
+"""Characters. Shorter parts of a URL occur in ordinary words."""
+ERROR_LIMIT = 300
 
-KINDS = {Kind.FIRING: NotifyType.FAILURE, Kind.RECOVERED: NotifyType.SUCCESS, DIGEST: NotifyType.WARNING}
+NOTIFY_TYPES = {Kind.FIRING: NotifyType.FAILURE, Kind.RECOVERED: NotifyType.SUCCESS, DIGEST: NotifyType.WARNING}
 
 
-class Service:
-    """One URL. It is called in a thread, for apprise blocks; one call at a time."""
+class AppriseService:
+    """One URL. apprise blocks, so it is called in a thread, one call at a time."""
 
     def __init__(self, url: SecretStr) -> None:
         self._secrets = _secret_parts(url.get_secret_value())
@@ -37,55 +37,55 @@ class Service:
             self._apprise.add(service)
         self._thread: threading.Thread | None = None
 
-    async def send(self, letter: Notification) -> None:
-        """See Channel. A thread that hangs cannot be ended; it is left alone, and nothing more is begun beside it."""
+    async def send(self, notification: Notification) -> None:
+        """Send in a thread. A thread that hangs cannot be ended, so no other is started beside it."""
         if self._thread is not None and self._thread.is_alive():
             raise SendError(message("alert.still_hanging"))
-        self._thread, answer = _in_thread(lambda: self._notify(letter))
+        self._thread, answer = _start_thread(lambda: self._notify(notification))
         try:
             async with asyncio.timeout(SEND_TIMEOUT_S):
-                why_not = await answer
+                failure = await answer
         except TimeoutError:
-            raise no_answer() from None
-        if why_not is not None:
-            raise SendError(why_not)
+            raise timed_out() from None
+        if failure is not None:
+            raise SendError(failure)
 
-    def _notify(self, letter: Notification) -> Message | None:
-        """In the thread: what went wrong, in apprise's words and without the URL's."""
+    def _notify(self, notification: Notification) -> Message | None:
+        """Send in the thread. Return what apprise reports as the error, without parts of the URL."""
         result = self._apprise.notify(
-            body=letter.body,
-            title=letter.title,
-            notify_type=KINDS.get(letter.kind, NotifyType.INFO),
+            body=notification.body,
+            title=notification.title,
+            notify_type=NOTIFY_TYPES.get(notification.kind, NotifyType.INFO),
             body_format=NotifyFormat.TEXT,
         )
         if result:
             return None
-        said = " ".join(self._masked(entry.message) for entry in result.logs())
-        return verbatim(said[:WHY_LIMIT]) if said else message("alert.not_taken")
+        reported = " ".join(self._redacted(entry.message) for entry in result.logs())
+        return verbatim(reported[:ERROR_LIMIT]) if reported else message("alert.not_taken")
 
-    def _masked(self, text: str) -> str:
+    def _redacted(self, text: str) -> str:
         for secret in self._secrets:
             text = text.replace(secret, "***")
         return " ".join(text.split())
 
 
-def _in_thread(call: Callable[[], T]) -> tuple[threading.Thread, asyncio.Future[T]]:
-    """Call it in a thread of its own, which keeps neither other calls waiting nor the program from ending."""
+def _start_thread(call: Callable[[], T]) -> tuple[threading.Thread, asyncio.Future[T]]:
+    """Call in a new daemon thread, which delays neither other calls nor the end of the program."""
     loop = asyncio.get_running_loop()
     answer: asyncio.Future[T] = loop.create_future()
 
-    def tell(settle: Callable[[], None]) -> None:
-        with suppress(RuntimeError):  # the loop is gone
-            loop.call_soon_threadsafe(lambda: None if answer.done() else settle())
+    def resolve(set_answer: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(lambda: None if answer.done() else set_answer())
 
     def work() -> None:
         try:
             result = call()
-        except Exception as error:  # what a plug-in says of itself may hold the URL
-            failure = SendError(type(error).__name__)
-            tell(lambda: answer.set_exception(failure))
+        except Exception as error:  # its text may contain the URL
+            unexpected = SendError(type(error).__name__)
+            resolve(lambda: answer.set_exception(unexpected))
         else:
-            tell(lambda: answer.set_result(result))
+            resolve(lambda: answer.set_result(result))
 
     thread = threading.Thread(target=work, name="alert", daemon=True)
     thread.start()
@@ -93,7 +93,7 @@ def _in_thread(call: Callable[[], T]) -> tuple[threading.Thread, asyncio.Future[
 
 
 def _secret_parts(url: str) -> list[str]:
-    """All words of a URL but its scheme, also as they were meant before they were encoded; the longest first."""
+    """Return all parts of a URL except its scheme, encoded and decoded, longest first."""
     rest = url.partition("://")[2] or url
     words = {word for text in (rest, unquote(rest)) for word in (text, *re.split(r"[/:@?&=,+\s]+", text))}
-    return sorted((word for word in words if len(word) >= MASKED_LENGTH), key=len, reverse=True)
+    return sorted((word for word in words if len(word) >= MIN_SECRET_LENGTH), key=len, reverse=True)

@@ -1,6 +1,6 @@
-"""The ways on which a message leaves the house. A way knows nothing of rules, limits and retries.
+"""Where notifications are sent. A channel does not know rules, limits or retries.
 
-What goes wrong is told without the address: URLs of services are secrets.
+Errors never contain the address, because URLs of services are secrets.
 """
 
 from typing import Protocol
@@ -13,21 +13,21 @@ SEND_TIMEOUT_S = 30.0
 
 
 class SendError(MessageError):
-    """The message was not taken, as far as is known. `is_final`: trying again is useless."""
+    """Raised if a notification was probably not accepted. `is_final` means that a retry is useless."""
 
     def __init__(self, why: Message | str, *, is_final: bool = False) -> None:
         super().__init__(why)
         self.is_final = is_final
 
 
-def no_answer() -> SendError:
-    """It took longer than anybody waits. It may have arrived all the same."""
+def timed_out() -> SendError:
+    """Return the error for a missing response. The notification may have arrived."""
     return SendError(message("alert.no_answer", seconds=SEND_TIMEOUT_S))
 
 
 class Channel(Protocol):
-    """One way to somebody."""
+    """One address."""
 
-    async def send(self, letter: Notification) -> None:
-        """Return once it was taken; SendError where it was not."""
+    async def send(self, notification: Notification) -> None:
+        """Return once the notification was accepted. Raise SendError if it was not."""
         ...

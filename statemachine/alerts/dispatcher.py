@@ -1,4 +1,4 @@
-"""The lanes of all channels, kept in step with the settings."""
+"""The senders of all channels, updated when the settings change."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from loguru import logger
 
 from statemachine.alerts.alert import Announcement
 from statemachine.alerts.channel import Channel
-from statemachine.alerts.queue import Limit, NotificationQueue
+from statemachine.alerts.queue import NotificationQueue, RateLimit
 from statemachine.alerts.sender import Delivery, OnDelivery, Sender
 from statemachine.alerts.webhook import Webhook
 from statemachine.core.clock import Clock
@@ -16,83 +16,83 @@ from statemachine.i18n.text import Language
 from statemachine.settings.alerting import AlertChannel, Alerts
 
 GRACE_S = 2.0
-"""How long the daemon's end waits for what is still to be sent."""
+"""How long the daemon waits for the last alerts to be sent when it stops."""
 
 ChannelsFor = Callable[[AlertChannel], list[Channel]]
-"""The addresses of a channel of the settings."""
+"""Return a channel for each address of a channel in the settings."""
 
 
 def channels_for(channel: AlertChannel, now: Callable[[], float]) -> list[Channel]:
-    """One for each URL, so that none waits for another."""
+    """Return a channel for each URL, so that none waits for another."""
     if channel.webhook is not None and channel.secret is not None:
         return [Webhook(channel.webhook, channel.secret, now)]
-    from statemachine.alerts.apprise_service import Service  # noqa: PLC0415 - imports apprise
+    from statemachine.alerts.apprise_service import AppriseService  # noqa: PLC0415 - imports apprise
 
-    return [Service(url) for url in channel.apprise]
+    return [AppriseService(url) for url in channel.apprise]
 
 
 class Dispatcher:
-    """Owns a task for each address. `on_outcome` hears once of each announcement on each lane."""
+    """Owns the task of each sender. `on_delivery` receives the outcome of each announcement at each address."""
 
-    def __init__(self, ways: ChannelsFor, world: Clock, on_outcome: OnDelivery) -> None:
-        self._ways = ways
-        self._world = world
-        self._on_outcome = on_outcome
-        self._channels: dict[str, AlertChannel] = {}
-        self._lanes: dict[str, list[Sender]] = {}
+    def __init__(self, channels: ChannelsFor, clock: Clock, on_delivery: OnDelivery) -> None:
+        self._channels_for = channels
+        self._clock = clock
+        self._on_delivery = on_delivery
+        self._configured: dict[str, AlertChannel] = {}
+        self._senders: dict[str, list[Sender]] = {}
         self._tasks: dict[Sender, asyncio.Task[None]] = {}
 
     def apply(self, alerts: Alerts, language: Language) -> None:
-        """Keep lanes of unchanged channels; what waits on a changed one goes to its new addresses."""
-        before, self._channels = self._channels, dict(alerts.channels)
-        limit = Limit(alerts.max_messages, alerts.window_s)
-        for name in before.keys() | self._channels.keys():
-            if before.get(name) != self._channels.get(name):
-                self._replace(name, self._channels.get(name), limit, language)
-        for lane in self._tasks:
-            lane.outbox.limit, lane.language = limit, language
+        """Keep the senders of unchanged channels. What waits for a changed channel goes to its new addresses."""
+        before, self._configured = self._configured, dict(alerts.channels)
+        limit = RateLimit(alerts.max_messages, alerts.window_s)
+        for name in before.keys() | self._configured.keys():
+            if before.get(name) != self._configured.get(name):
+                self._replace(name, self._configured.get(name), limit, language)
+        for sender in self._tasks:
+            sender.configure(limit, language)
 
     def send(self, announcement: Announcement) -> int:
-        """Put it on every lane of its channels; on how many."""
-        lanes = [lane for name in announcement.to for lane in self._lanes.get(name, ())]
-        for lane in lanes:
-            lane.offer(announcement)
-        return len(lanes)
+        """Queue an announcement at all addresses of its channels; return their number."""
+        senders = [sender for name in announcement.channels for sender in self._senders.get(name, ())]
+        for sender in senders:
+            sender.put(announcement)
+        return len(senders)
 
     async def close(self) -> None:
-        """Try once to send what waits, for a short time; the rest is dropped, and said to be."""
-        for lane in self._tasks:
-            lane.finish()
+        """Try once to send what waits, for at most `GRACE_S`; log what is dropped."""
+        for sender in self._tasks:
+            sender.finish()
         tasks = list(self._tasks.values())
         if tasks:
             await asyncio.wait(tasks, timeout=GRACE_S)
-        for name in list(self._lanes):
-            for outbox in self._stop(name):
-                self._drop(name, outbox)
+        for name in list(self._senders):
+            for queue in self._stop(name):
+                self._drop(name, queue)
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _replace(self, name: str, channel: AlertChannel | None, limit: Limit, language: Language) -> None:
-        left = self._stop(name)
-        ways = self._ways(channel) if channel is not None else []
-        for way, outbox in zip_longest(ways, left):
-            if way is None:
-                self._drop(name, outbox)
+    def _replace(self, name: str, configured: AlertChannel | None, limit: RateLimit, language: Language) -> None:
+        queues = self._stop(name)
+        channels = self._channels_for(configured) if configured is not None else []
+        for channel, queue in zip_longest(channels, queues):
+            if channel is None:
+                self._drop(name, queue)
             else:
-                self._open(name, way, outbox or NotificationQueue(limit), language)
+                self._start(name, channel, queue or NotificationQueue(limit), language)
 
-    def _open(self, name: str, way: Channel, outbox: NotificationQueue, language: Language) -> None:
-        lane = Sender(name, way, outbox, language, self._world, self._on_outcome)
-        self._lanes.setdefault(name, []).append(lane)
-        self._tasks[lane] = asyncio.get_running_loop().create_task(lane.run())
+    def _start(self, name: str, channel: Channel, queue: NotificationQueue, language: Language) -> None:
+        sender = Sender(name, channel, queue, language, self._clock, self._on_delivery)
+        self._senders.setdefault(name, []).append(sender)
+        self._tasks[sender] = asyncio.get_running_loop().create_task(sender.run())
 
     def _stop(self, name: str) -> list[NotificationQueue]:
-        """Cancelled, a lane does nothing more before what it holds is taken back."""
-        lanes = self._lanes.pop(name, [])
-        for lane in lanes:
-            self._tasks.pop(lane).cancel()
-        return [lane.take_back() for lane in lanes]
+        """Cancel the senders of a channel and return their queues."""
+        senders = self._senders.pop(name, [])
+        for sender in senders:
+            self._tasks.pop(sender).cancel()
+        return [sender.reclaim() for sender in senders]
 
-    def _drop(self, name: str, outbox: NotificationQueue) -> None:
-        for announcement in outbox.take_all().announcements:
-            logger.error("an alert of rule {} was not sent on channel {}, which ends", announcement.rule, name)
-            self._on_outcome(name, announcement, Delivery.DROPPED)
+    def _drop(self, name: str, queue: NotificationQueue) -> None:
+        for announcement in queue.take_all().announcements:
+            logger.error("did not send an alert of rule {} on channel {} before closing it", announcement.rule, name)
+            self._on_delivery(name, announcement, Delivery.DROPPED)

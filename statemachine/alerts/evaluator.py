@@ -1,11 +1,12 @@
-"""Who is in which trouble for how long, and what is to be said of it: pure, with the time passed in.
+"""Decide which alerts to announce, from the states of servers and from notices.
 
-A trouble that a rule is about passes through three places: *pending* until it has lasted `for_s` without a break,
-*gathering* until others of the same cause have come together, *told* until the server is loaded again. Only `loaded`
-ends what has been told: a new try of a failed server is no recovery. Pausing and removing a server end it silently.
-Nothing is told twice before it has recovered, and what is over before it is told is not told.
+An alert that matches a rule is first *pending*, until it has lasted `for_s` without a break. Then it waits in a *group*
+for other alerts of the same cause. Then it is announced and stays in an *open incident* until the server is loaded.
+Other states do not end an incident: a retry of a failed server is not a recovery. An alert is not announced again
+before it has recovered, and one that ends before it is announced is dropped. Pausing or removing a server ends its
+alerts without an announcement.
 
-`now` is seconds on a steady clock, `at` epoch seconds.
+`now` is monotonic time in seconds, `at` is epoch seconds. No clock is read.
 """
 
 import heapq
@@ -13,26 +14,26 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from statemachine.alerts.alert import OVER, Alert, Announcement, concerns, subject_of
+from statemachine.alerts.alert import ENDED_STATES, Alert, Announcement, matches, subject_of
 from statemachine.alerts.incidents import Incidents, Key, SentAlert
 from statemachine.core.vocabulary import Notice, State
 from statemachine.settings.alerting import AlertRule
 
-SETTLE_S = 120.0
-"""How long after `fleet_back` the fleet is looked at: the hold ends also where the network is still away."""
+END_DELAY_S = 120.0
+"""Delay between `fleet_back` and its check, because that notice also comes while the network is still down."""
 
-GATHERS = 4
-"""A message waits for at most so many times `gather_s` while more of the same is about to come."""
+MAX_GATHERS = 4
+"""A group waits at most this many times `gather_s` while more alerts of the same cause are about to join."""
 
-BEGINNINGS = {
+ENDED_NOTICES = {
     Notice.FLEET_BACK: Notice.FLEET_VANISHED,
     Notice.JOURNAL_AVAILABLE: Notice.JOURNAL_UNAVAILABLE,
     Notice.NODE_BACK: Notice.NODE_CUT_OFF,
     Notice.SETTINGS_RELOADED: Notice.SETTINGS_REFUSED,
 }
-"""What each of these notices ends."""
+"""The notice that each of these notices ends."""
 
-VANISHED = subject_of(Notice.FLEET_VANISHED)
+FLEET_VANISHED = subject_of(Notice.FLEET_VANISHED)
 
 Cause = tuple[str, State | None, str]
 """Rule, state and reason."""
@@ -40,207 +41,206 @@ Cause = tuple[str, State | None, str]
 
 @dataclass(slots=True)
 class _PendingAlert:
-    trouble: Alert
+    alert: Alert
     due_at: float
 
 
 @dataclass(slots=True)
-class _Gathering:
-    flush_at: float
-    until: float
+class _Group:
+    due_at: float
+    latest_at: float
     members: dict[str, Alert] = field(default_factory=dict)
 
 
 class AlertEvaluator:
-    """Hears of every change and says, when asked, what is due."""
+    """Receives every change, and returns the announcements that are due."""
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self.incidents = Incidents(new_id)
         self._gather_s = 0.0
         self._rules: dict[str, AlertRule] = {}
-        self._standing: dict[str, Alert] = {}
+        self._current: dict[str, Alert] = {}
         self._pending: dict[Key, _PendingAlert] = {}
-        self._agenda: list[tuple[float, int, Key]] = []
-        self._entries = itertools.count()
-        self._gathering: dict[Cause, _Gathering] = {}
-        self._settling: dict[str, float] = {}
+        self._deadlines: list[tuple[float, int, Key]] = []
+        self._deadline_ids = itertools.count()
+        self._groups: dict[Cause, _Group] = {}
+        self._end_checks: dict[str, float] = {}
 
     def apply(self, rules: Iterable[AlertRule], gather_s: float, now: float) -> None:
-        """Go by these rules. A rule that stays the same loses nothing; of a changed one, what has been told stays."""
+        """Replace the rules. An unchanged rule keeps its alerts, a changed one those that were announced."""
         self._gather_s = gather_s
         before, self._rules = self._rules, {rule.name: rule for rule in rules}
         changed = {name for name, rule in before.items() if self._rules.get(name) != rule}
         self._pending = {key: one for key, one in self._pending.items() if key[0] not in changed}
-        self._gathering = {cause: one for cause, one in self._gathering.items() if cause[0] not in changed}
+        self._groups = {cause: one for cause, one in self._groups.items() if cause[0] not in changed}
         for name in before.keys() - self._rules.keys():
             self.incidents.forget_rule(name)
-        for trouble in list(self._standing.values()):
-            self._see(trouble, now)
+        for alert in list(self._current.values()):
+            self._evaluate(alert, now)
 
-    def restore(self, told: Iterable[SentAlert], now: float) -> None:
-        """Take up what an earlier run has told. A notice of that time is over unless it comes again."""
-        for one in told:
+    def restore(self, sent: Iterable[SentAlert], now: float) -> None:
+        """Restore what an earlier run has announced. A notice of that run ends unless it comes again."""
+        for one in sent:
             rule = self._rules.get(one.rule)
             if rule is not None:
-                self._withdraw((one.rule, one.trouble.subject))
+                self._cancel((one.rule, one.alert.subject))
                 self.incidents.restore(rule, one)
-                self._resume(one.trouble, now)
+                self._reevaluate(one.alert, now)
 
-    def _resume(self, trouble: Alert, now: float) -> None:
-        """It may be over already."""
-        standing = self._standing.get(trouble.subject)
-        if standing is not None:
-            self._see(standing, now)
-        elif trouble.state is None:
-            self._standing[trouble.subject] = trouble
-            self._settling[trouble.subject] = now + SETTLE_S
+    def _reevaluate(self, restored: Alert, now: float) -> None:
+        """Apply the present state of a restored alert, which may have ended."""
+        current = self._current.get(restored.subject)
+        if current is not None:
+            self._evaluate(current, now)
+        elif restored.state is None:
+            self._current[restored.subject] = restored
+            self._end_checks[restored.subject] = now + END_DELAY_S
 
-    def see(self, trouble: Alert, now: float) -> None:
-        """A server is in this state, or a notice has begun; it may be nothing bad."""
-        self._standing[trouble.subject] = trouble
-        self._settling.pop(trouble.subject, None)
-        self._see(trouble, now)
+    def update(self, alert: Alert, now: float) -> None:
+        """Receive the new state of a server, good or bad, or a notice that starts."""
+        self._current[alert.subject] = alert
+        self._end_checks.pop(alert.subject, None)
+        self._evaluate(alert, now)
 
-    def see_end(self, notice: Notice, now: float) -> None:
-        """A notice has come that ends another. A vanished fleet is believed to be back when it is seen."""
-        subject = subject_of(BEGINNINGS[notice])
-        if subject not in self._standing:
+    def end_notice(self, notice: Notice, now: float) -> None:
+        """Receive a notice that ends another. The end of `fleet_vanished` is checked after a delay."""
+        subject = subject_of(ENDED_NOTICES[notice])
+        if subject not in self._current:
             return
         self._pending = {key: one for key, one in self._pending.items() if key[1] != subject}
-        if subject == VANISHED:
-            self._settling[subject] = now + SETTLE_S
+        if subject == FLEET_VANISHED:
+            self._end_checks[subject] = now + END_DELAY_S
         else:
             self._end(subject, now, recovered=True)
 
     def keep_only(self, servers: Iterable[str], now: float) -> None:
-        """Forget every other server, silently."""
-        known = self._standing.keys() | self.incidents.subjects
+        """Forget all other servers without an announcement."""
+        known = self._current.keys() | self.incidents.subjects
         for name in known - set(servers):
             if not name.startswith("#"):
                 self._end(name, now, recovered=False)
 
     def due(self, now: float, at: float) -> list[Announcement]:
-        """What is to be said now."""
-        self._settle(now)
-        self._ripen(now)
-        recoveries = self.incidents.recoveries(now, at, self._servers)
+        """Return the announcements that are due."""
+        self._check_ends(now)
+        self._group_pending(now)
+        recoveries = self.incidents.recoveries(now, at, self._fleet_size)
         return [*recoveries, *self._firings(now, at)]
 
     def next_due(self) -> float | None:
-        """When `due` will next have something to do; None if nothing is under way."""
-        times = [self._agenda[0][0]] if self._agenda else []
-        times += [gathering.flush_at for gathering in self._gathering.values()]
-        times += [*self._settling.values(), *self.incidents.times()]
+        """Return when `due` must be called next, or None if nothing is pending."""
+        times = [self._deadlines[0][0]] if self._deadlines else []
+        times += [group.due_at for group in self._groups.values()]
+        times += [*self._end_checks.values(), *self.incidents.due_times()]
         return min(times, default=None)
 
-    def _see(self, trouble: Alert, now: float) -> None:
+    def _evaluate(self, alert: Alert, now: float) -> None:
         for rule in self._rules.values():
-            key = (rule.name, trouble.subject)
-            if trouble.state in OVER:
-                self._end_for(key, now, recovered=trouble.state is State.LOADED)
-            elif not concerns(rule, trouble):
+            key = (rule.name, alert.subject)
+            if alert.state in ENDED_STATES:
+                self._end_for_rule(key, now, recovered=alert.state is State.LOADED)
+            elif not matches(rule, alert):
                 self._pending.pop(key, None)
             elif key in self._pending:
                 pending = self._pending[key]
-                pending.trouble = replace(trouble, since=pending.trouble.since)
-            elif key not in self.incidents and not self._is_gathering(key):
-                self._begin(rule, trouble, now)
+                pending.alert = replace(alert, since=pending.alert.since)
+            elif key not in self.incidents and not self._is_grouped(key):
+                self._start(rule, alert, now)
 
-    def _begin(self, rule: AlertRule, trouble: Alert, now: float) -> None:
-        key = (rule.name, trouble.subject)
+    def _start(self, rule: AlertRule, alert: Alert, now: float) -> None:
+        key = (rule.name, alert.subject)
         if not rule.for_s:
-            self._gather(key, trouble, now)
+            self._group(key, alert, now)
             return
-        self._pending[key] = _PendingAlert(trouble, now + rule.for_s)
-        heapq.heappush(self._agenda, (now + rule.for_s, next(self._entries), key))
+        self._pending[key] = _PendingAlert(alert, now + rule.for_s)
+        heapq.heappush(self._deadlines, (now + rule.for_s, next(self._deadline_ids), key))
 
-    def _ripen(self, now: float) -> None:
-        """Pending for long enough. The agenda may hold what has been dropped or begun anew meanwhile."""
-        while self._agenda and self._agenda[0][0] <= now:
-            due_at, _, key = heapq.heappop(self._agenda)
+    def _group_pending(self, now: float) -> None:
+        """Group the alerts that were pending for long enough. Skip deadlines of alerts that ended or restarted."""
+        while self._deadlines and self._deadlines[0][0] <= now:
+            due_at, _, key = heapq.heappop(self._deadlines)
             pending = self._pending.get(key)
             if pending is not None and pending.due_at == due_at:
                 del self._pending[key]
-                self._gather(key, pending.trouble, now)
+                self._group(key, pending.alert, now)
 
-    def _gather(self, key: Key, trouble: Alert, now: float) -> None:
-        cause = (key[0], *trouble.cause)
-        gathering = self._gathering.get(cause)
-        if gathering is None:
-            gathering = _Gathering(now + self._gather_s, now + self._gather_s * GATHERS)
-            self._gathering[cause] = gathering
-        gathering.members[trouble.subject] = trouble
+    def _group(self, key: Key, alert: Alert, now: float) -> None:
+        cause = (key[0], *alert.cause)
+        group = self._groups.get(cause)
+        if group is None:
+            group = self._groups[cause] = _Group(now + self._gather_s, now + self._gather_s * MAX_GATHERS)
+        group.members[alert.subject] = alert
 
-    def _is_gathering(self, key: Key) -> bool:
-        return any(cause[0] == key[0] and key[1] in one.members for cause, one in self._gathering.items())
+    def _is_grouped(self, key: Key) -> bool:
+        return any(cause[0] == key[0] and key[1] in one.members for cause, one in self._groups.items())
 
     def _firings(self, now: float, at: float) -> Iterator[Announcement]:
-        for cause, gathering in list(self._gathering.items()):
-            if not gathering.members:
-                del self._gathering[cause]
-            elif gathering.flush_at <= now:
+        for cause, group in list(self._groups.items()):
+            if not group.members:
+                del self._groups[cause]
+            elif group.due_at <= now:
                 rule = self._rules[cause[0]]
-                if self._is_part_of_vanishing(rule, cause):
-                    gathering.flush_at = now + max(self._gather_s, 1.0)
-                    self._release_others(rule, cause, gathering, now)
-                elif now < gathering.until and self._more_is_coming(cause, now):
-                    gathering.flush_at = min(now + self._gather_s, gathering.until)
+                if self._is_explained_by_outage(rule, cause):
+                    group.due_at = now + max(self._gather_s, 1.0)
+                    self._regroup_changed(rule, cause, group, now)
+                elif now < group.latest_at and self._expects_more(cause, now):
+                    group.due_at = min(now + self._gather_s, group.latest_at)
                 else:
-                    del self._gathering[cause]
-                    yield self.incidents.tell(rule, gathering.members.values(), at, self._servers)
+                    del self._groups[cause]
+                    yield self.incidents.open(rule, group.members.values(), at, self._fleet_size)
 
-    def _is_part_of_vanishing(self, rule: AlertRule, cause: Cause) -> bool:
-        """While the channels of this rule know that the fleet has vanished, silent servers are no news to them."""
+    def _is_explained_by_outage(self, rule: AlertRule, cause: Cause) -> bool:
+        """Hold unreachable servers back while all channels of the rule know that the fleet has vanished."""
         if cause[1] is not State.UNREACHABLE:
             return False
-        return any(knowing.issuperset(rule.to) for knowing in self.incidents.channels_that_know(VANISHED))
+        return any(informed.issuperset(rule.to) for informed in self.incidents.informed_channels(FLEET_VANISHED))
 
-    def _release_others(self, rule: AlertRule, cause: Cause, held: _Gathering, now: float) -> None:
-        """Of those that are held, some may answer by now: they are in trouble of their own, or in none."""
-        for subject, trouble in list(held.members.items()):
-            standing = self._standing[subject]
-            if standing.cause != cause[1:]:
+    def _regroup_changed(self, rule: AlertRule, cause: Cause, held: _Group, now: float) -> None:
+        """Remove the held servers whose state has changed, and group those that still match the rule."""
+        for subject, alert in list(held.members.items()):
+            current = self._current[subject]
+            if current.cause != cause[1:]:
                 del held.members[subject]
-                if concerns(rule, standing):
-                    self._gather((rule.name, subject), replace(standing, since=trouble.since), now)
+                if matches(rule, current):
+                    self._group((rule.name, subject), replace(current, since=alert.since), now)
 
-    def _more_is_coming(self, cause: Cause, now: float) -> bool:
+    def _expects_more(self, cause: Cause, now: float) -> bool:
         soon = now + self._gather_s
         return any(
-            key[0] == cause[0] and one.due_at <= soon and one.trouble.cause == cause[1:]
+            key[0] == cause[0] and one.due_at <= soon and one.alert.cause == cause[1:]
             for key, one in self._pending.items()
         )
 
     def _end(self, subject: str, now: float, *, recovered: bool) -> None:
-        self._standing.pop(subject, None)
-        self._settling.pop(subject, None)
+        self._current.pop(subject, None)
+        self._end_checks.pop(subject, None)
         for rule in self._rules:
-            self._end_for((rule, subject), now, recovered=recovered)
+            self._end_for_rule((rule, subject), now, recovered=recovered)
 
-    def _end_for(self, key: Key, now: float, *, recovered: bool) -> None:
-        self._withdraw(key)
+    def _end_for_rule(self, key: Key, now: float, *, recovered: bool) -> None:
+        self._cancel(key)
         self.incidents.end(key, now, recovered=recovered)
 
-    def _withdraw(self, key: Key) -> None:
-        """What is not told yet will not be."""
+    def _cancel(self, key: Key) -> None:
+        """Drop an alert that is pending or grouped."""
         self._pending.pop(key, None)
-        for cause, gathering in self._gathering.items():
+        for cause, group in self._groups.items():
             if cause[0] == key[0]:
-                gathering.members.pop(key[1], None)
+                group.members.pop(key[1], None)
 
-    def _settle(self, now: float) -> None:
-        """A fleet that is silent still, after the brake's hold has ended, has not come back."""
-        for subject, when in list(self._settling.items()):
-            if when <= now:
-                if subject == VANISHED and self._most_are_silent():
-                    self._settling[subject] = now + SETTLE_S
+    def _check_ends(self, now: float) -> None:
+        """End notices whose delay has passed. A fleet that is still mostly unreachable has not come back."""
+        for subject, due_at in list(self._end_checks.items()):
+            if due_at <= now:
+                if subject == FLEET_VANISHED and self._most_are_unreachable():
+                    self._end_checks[subject] = now + END_DELAY_S
                 else:
                     self._end(subject, now, recovered=True)
 
-    def _most_are_silent(self) -> bool:
-        silent = sum(one.state is State.UNREACHABLE for one in self._standing.values())
-        return silent * 2 >= max(1, self._servers)
+    def _most_are_unreachable(self) -> bool:
+        unreachable = sum(one.state is State.UNREACHABLE for one in self._current.values())
+        return unreachable * 2 >= max(1, self._fleet_size)
 
     @property
-    def _servers(self) -> int:
-        return sum(not name.startswith("#") for name in self._standing)
+    def _fleet_size(self) -> int:
+        return sum(not name.startswith("#") for name in self._current)

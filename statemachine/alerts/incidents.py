@@ -1,4 +1,4 @@
-"""What has been told and is not over: one incident for each message, until everything that it named is over."""
+"""Announced alerts that have not ended. An announcement opens an incident, which ends with the last of its alerts."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from statemachine.alerts.alert import Alert, Announcement, Kind
 from statemachine.settings.alerting import AlertRule
 
 STRAGGLERS_S = 300.0
-"""When no more servers of an incident recover for so long, those that have are told without waiting for the rest."""
+"""If no alert of an incident recovers for this long, those that have recovered are announced without the rest."""
 
 Key = tuple[str, str]
 """Rule and subject."""
@@ -15,148 +15,153 @@ Key = tuple[str, str]
 
 @dataclass(slots=True)
 class Incident:
-    """What one message told: `open` is not over, `recovered` is to be told, `parting` is on its way out.
+    """The alerts of one announcement, by subject.
 
-    `is_settled`: the message has reached whom it should.
+    `recovered` ones are to be announced, `announced` ones are being sent. `is_delivered` tells whether the announcement
+    that opened the incident was sent or given up.
     """
 
     id: str
     rule: str
-    to: tuple[str, ...]
+    channels: tuple[str, ...]
     open: dict[str, Alert] = field(default_factory=dict)
     recovered: dict[str, Alert] = field(default_factory=dict)
-    parting: dict[str, Alert] = field(default_factory=dict)
+    announced: dict[str, Alert] = field(default_factory=dict)
     changed_at: float = 0.0
-    is_settled: bool = False
+    is_delivered: bool = False
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to be said or remembered."""
-        return not (self.open or self.recovered or self.parting)
+        """Return whether no alert is left to announce or save."""
+        return not (self.open or self.recovered or self.announced)
 
 
 @dataclass(frozen=True, slots=True)
 class SentAlert:
-    """One trouble that has been told, as it is remembered over a restart."""
+    """An alert that was announced, as it is saved across a restart."""
 
     rule: str
     incident: str
-    trouble: Alert
+    alert: Alert
 
 
 class Incidents:
-    """`now` is seconds on a steady clock, `at` epoch seconds, `fleet` the number of servers."""
+    """`now` is monotonic time in seconds, `at` is epoch seconds, `fleet` is the number of servers.
+
+    `version` changes whenever `sent_alerts` may have changed.
+    """
 
     def __init__(self, new_id: Callable[[], str]) -> None:
         self._new_id = new_id
         self._by_key: dict[Key, Incident] = {}
         self._incidents: dict[str, Incident] = {}
         self.version = 0
-        """Grows whenever `told` may have changed."""
 
     def __contains__(self, key: Key) -> bool:
+        """Return whether this alert of a rule is open."""
         return key in self._by_key
 
     def __len__(self) -> int:
+        """Return the number of open alerts."""
         return len(self._by_key)
 
     @property
     def subjects(self) -> set[str]:
-        """All that has been told of."""
+        """Return the subjects of all open alerts."""
         return {subject for _, subject in self._by_key}
 
-    def channels_that_know(self, subject: str) -> Iterator[frozenset[str]]:
-        """For each rule that told of the subject, whom it told."""
-        return (frozenset(one.to) for (_, told), one in self._by_key.items() if told == subject)
+    def informed_channels(self, subject: str) -> Iterator[frozenset[str]]:
+        """Yield the channels of each rule that has announced the subject."""
+        return (frozenset(one.channels) for (_, announced), one in self._by_key.items() if announced == subject)
 
-    def tell(self, rule: AlertRule, troubles: Iterable[Alert], at: float, fleet: int) -> Announcement:
-        """Begin an incident of these."""
+    def open(self, rule: AlertRule, alerts: Iterable[Alert], at: float, fleet: int) -> Announcement:
+        """Open an incident and return its announcement."""
         incident = Incident(self._new_id(), rule.name, rule.to)
-        for trouble in troubles:
-            self._put(incident, trouble)
+        for alert in alerts:
+            self._add(incident, alert)
         return self._announcement(Kind.FIRING, incident, incident.open, at, fleet)
 
     def end(self, key: Key, now: float, *, recovered: bool) -> None:
-        """It is over; where it has not `recovered` (paused, removed) nothing will be said."""
+        """End an alert. If it has not `recovered`, its end is not announced."""
         incident = self._by_key.pop(key, None)
         if incident is not None:
-            trouble = incident.open.pop(key[1])
+            alert = incident.open.pop(key[1])
             incident.changed_at = now
             self.version += 1
             if recovered:
-                incident.recovered[key[1]] = trouble
+                incident.recovered[key[1]] = alert
 
     def recoveries(self, now: float, at: float, fleet: int) -> Iterator[Announcement]:
-        """One for each incident that is over as a whole, or whose rest seems to stay."""
+        """Yield the recovery of each incident that has no open alert, or whose open alerts seem to stay."""
         for incident in list(self._incidents.values()):
             if incident.recovered and (not incident.open or incident.changed_at + STRAGGLERS_S <= now):
                 recovered, incident.recovered = incident.recovered, {}
-                incident.parting |= recovered
+                incident.announced |= recovered
                 yield self._announcement(Kind.RECOVERED, incident, recovered, at, fleet)
             elif incident.is_over:
                 del self._incidents[incident.id]
 
-    def times(self) -> Iterator[float]:
-        """When `recoveries` will have something to say."""
+    def due_times(self) -> Iterator[float]:
+        """Yield when each recovery is due."""
         for incident in self._incidents.values():
             if incident.recovered:
                 yield incident.changed_at + (STRAGGLERS_S if incident.open else 0.0)
 
     def forget_rule(self, name: str) -> None:
-        """A rule that is gone recovers nothing."""
+        """Drop the incidents of a removed rule; their recovery is not announced."""
         self.version += 1
         self._by_key = {key: one for key, one in self._by_key.items() if key[0] != name}
         self._incidents = {one.id: one for one in self._incidents.values() if one.rule != name}
 
-    def settle(self, announcement: Announcement) -> None:
-        """It has reached whom it should, or never will."""
+    def confirm(self, announcement: Announcement) -> None:
+        """Record that an announcement was sent, or given up."""
         incident = self._incidents.get(announcement.incident)
         if incident is None:
             return
         self.version += 1
         if announcement.kind is Kind.FIRING:
-            incident.is_settled = True
+            incident.is_delivered = True
             return
-        for trouble in announcement.troubles:
-            incident.parting.pop(trouble.subject, None)
+        for alert in announcement.alerts:
+            incident.announced.pop(alert.subject, None)
         if incident.is_over:
             del self._incidents[incident.id]
 
-    def told(self) -> list[SentAlert]:
-        """What to remember over a restart: what has reached people, until its end has reached them too."""
+    def sent_alerts(self) -> list[SentAlert]:
+        """Return the alerts to save: those that were delivered, until their recovery is delivered too."""
         newest = {
-            (incident.rule, trouble.subject): SentAlert(incident.rule, incident.id, trouble)
+            (incident.rule, alert.subject): SentAlert(incident.rule, incident.id, alert)
             for incident in self._incidents.values()
-            if incident.is_settled
-            for part in (incident.parting, incident.recovered, incident.open)
-            for trouble in part.values()
+            if incident.is_delivered
+            for part in (incident.announced, incident.recovered, incident.open)
+            for alert in part.values()
         }
         return list(newest.values())
 
-    def restore(self, rule: AlertRule, told: SentAlert) -> None:
-        """Take up again what an earlier run has told, unless it has been told again meanwhile."""
-        if (rule.name, told.trouble.subject) in self:
+    def restore(self, rule: AlertRule, sent: SentAlert) -> None:
+        """Open a saved alert again, unless it has been announced again meanwhile."""
+        if (rule.name, sent.alert.subject) in self:
             return
-        fresh = Incident(told.incident, rule.name, rule.to, is_settled=True)
-        self._put(self._incidents.get(told.incident, fresh), told.trouble)
+        restored = Incident(sent.incident, rule.name, rule.to, is_delivered=True)
+        self._add(self._incidents.get(sent.incident, restored), sent.alert)
 
-    def _put(self, incident: Incident, trouble: Alert) -> None:
+    def _add(self, incident: Incident, alert: Alert) -> None:
         self._incidents[incident.id] = incident
-        incident.open[trouble.subject] = trouble
-        self._by_key[incident.rule, trouble.subject] = incident
+        incident.open[alert.subject] = alert
+        self._by_key[incident.rule, alert.subject] = incident
 
     def _announcement(
-        self, kind: Kind, incident: Incident, about: dict[str, Alert], at: float, fleet: int
+        self, kind: Kind, incident: Incident, alerts: dict[str, Alert], at: float, fleet: int
     ) -> Announcement:
-        still = tuple(incident.open.values()) if kind is Kind.RECOVERED else ()
+        still_open = tuple(incident.open.values()) if kind is Kind.RECOVERED else ()
         return Announcement(
             id=self._new_id(),
             incident=incident.id,
             kind=kind,
             rule=incident.rule,
-            to=incident.to,
-            troubles=tuple(about.values()),
-            still=still,
+            channels=incident.channels,
+            alerts=tuple(alerts.values()),
+            still_open=still_open,
             fleet=fleet,
             at=at,
         )

@@ -1,6 +1,6 @@
-"""What brings messages to one address, one after another: the limit, the retries, and a failure that is told loudly.
+"""Send notifications to one address, one after another, with the rate limit, retries and a log line for each failure.
 
-Each lane has a task of its own, so whoever hangs keeps nobody else waiting.
+Each sender has its own task, so an address that hangs does not delay the others.
 """
 
 import asyncio
@@ -12,124 +12,131 @@ from loguru import logger
 
 from statemachine.alerts.alert import Announcement
 from statemachine.alerts.channel import Channel, SendError
-from statemachine.alerts.notification import Notification, letter_of
-from statemachine.alerts.queue import NotificationBatch, NotificationQueue
+from statemachine.alerts.notification import Notification, notification_for
+from statemachine.alerts.queue import NotificationBatch, NotificationQueue, RateLimit
 from statemachine.core.backoff import backoff
 from statemachine.core.clock import Clock
 from statemachine.i18n.text import Language
 
-ATTEMPTS = 12
-"""Tries of one message; with the pauses between them about 40 minutes."""
-PAUSE_S = 5.0
-LONGEST_PAUSE_S = 600.0
+MAX_ATTEMPTS = 12
+"""Attempts for one notification. With the pauses between them they take about 40 minutes."""
+MIN_PAUSE_S = 5.0
+MAX_PAUSE_S = 600.0
 
 
 class Delivery(StrEnum):
-    """What became of an announcement on one lane."""
+    """The outcome of an announcement at one address."""
 
     SENT = "sent"
     DIGESTED = "digested"
-    """Sent, summed up with others because of the limit."""
+    """Sent together with others because of the rate limit."""
     FAILED = "failed"
-    """Given up after all tries, or refused for good."""
+    """Given up after all attempts, or refused."""
     DROPPED = "dropped"
-    """The daemon's end or a change of settings came first."""
+    """The daemon stopped, or the settings changed, before it was sent."""
 
 
 OnDelivery = Callable[[str, Announcement, Delivery], None]
-"""Hears of the channel's name, the announcement and what became of it."""
+"""Receive the name of the channel, the announcement and its outcome."""
 
 
 class Sender:
-    """Runs from `run` to `finish`, or until its task is cancelled."""
+    """Sends from `run` until `finish`, or until its task is cancelled."""
 
     def __init__(
         self,
         name: str,
         channel: Channel,
-        outbox: NotificationQueue,
+        queue: NotificationQueue,
         language: Language,
-        world: Clock,
-        on_outcome: OnDelivery,
+        clock: Clock,
+        on_delivery: OnDelivery,
     ) -> None:
-        self.outbox = outbox
-        self.language = language
         self._name = name
         self._channel = channel
-        self._world = world
-        self._on_outcome = on_outcome
-        self._in_hand: NotificationBatch | None = None
+        self._queue = queue
+        self._language = language
+        self._clock = clock
+        self._on_delivery = on_delivery
+        self._sending: NotificationBatch | None = None
         self._wake = asyncio.Event()
         self._finishing = asyncio.Event()
 
-    def offer(self, announcement: Announcement) -> None:
-        """Let it be sent; never waits."""
-        summed_up = self.outbox.offer(announcement)
-        if summed_up is not None:
-            self._on_outcome(self._name, summed_up, Delivery.DIGESTED)
+    def configure(self, limit: RateLimit, language: Language) -> None:
+        """Change the rate limit and the language."""
+        self._queue.limit = limit
+        self._language = language
+
+    def put(self, announcement: Announcement) -> None:
+        """Queue an announcement."""
+        omitted = self._queue.put(announcement)
+        if omitted is not None:
+            self._on_delivery(self._name, omitted, Delivery.DIGESTED)
         self._wake.set()
 
     def finish(self) -> None:
-        """Let `run` try once to send what waits, and end."""
+        """Make `run` try once to send what waits, and return."""
         self._finishing.set()
         self._wake.set()
 
-    def take_back(self) -> NotificationQueue:
-        """All that has not been sent, the message in hand included, once the task has been cancelled."""
-        if self._in_hand is not None:
-            self.outbox.put_back(self._in_hand)
-            self._in_hand = None
-        return self.outbox
+    def reclaim(self) -> NotificationQueue:
+        """Return the queue with everything unsent, after the task was cancelled."""
+        if self._sending is not None:
+            self._queue.put_back(self._sending)
+            self._sending = None
+        return self._queue
 
     async def run(self) -> None:
         """Send until `finish`."""
         while not self._finishing.is_set():
-            batch = self.outbox.take(asyncio.get_running_loop().time())
+            batch = self._queue.take(asyncio.get_running_loop().time())
             if batch is None:
-                await self._until_ready()
+                await self._wait_until_ready()
             else:
                 await self._deliver(batch)
-        if len(self.outbox):
-            await self._deliver(self.outbox.take_all())
+        if len(self._queue):
+            await self._deliver(self._queue.take_all())
 
-    async def _until_ready(self) -> None:
+    async def _wait_until_ready(self) -> None:
         self._wake.clear()
-        ready_at = self.outbox.ready_at(asyncio.get_running_loop().time())
+        ready_at = self._queue.ready_at(asyncio.get_running_loop().time())
         with suppress(TimeoutError):
             async with asyncio.timeout_at(ready_at):
                 await self._wake.wait()
 
     async def _deliver(self, batch: NotificationBatch) -> None:
-        self._in_hand = batch
-        outcome = await self._try_all(letter_of(batch, self.language, self._world.now()))
+        self._sending = batch
+        outcome = await self._send_with_retries(notification_for(batch, self._language, self._clock.now()))
         if outcome is Delivery.SENT and len(batch.announcements) > 1:
             outcome = Delivery.DIGESTED
-        self._in_hand = None
+        self._sending = None
         for announcement in batch.announcements:
-            self._on_outcome(self._name, announcement, outcome)
+            self._on_delivery(self._name, announcement, outcome)
 
-    async def _try_all(self, letter: Notification) -> Delivery:
-        for tries in range(ATTEMPTS):
-            error = await self._try(letter)
+    async def _send_with_retries(self, notification: Notification) -> Delivery:
+        for attempt in range(MAX_ATTEMPTS):
+            error = await self._send_once(notification)
             if error is None:
                 return Delivery.SENT
-            if error.is_final or tries == ATTEMPTS - 1:
-                logger.error("alert lost on channel {} ({}): {}", self._name, error, letter.title)
+            if error.is_final or attempt == MAX_ATTEMPTS - 1:
+                logger.error("failed to send an alert on channel {} ({}): {}", self._name, error, notification.title)
                 return Delivery.FAILED
             if self._finishing.is_set():
                 break
-            pause = backoff(tries, PAUSE_S, LONGEST_PAUSE_S, self._world.uniform)
-            logger.warning("an alert could not be sent on channel {} ({}); again in {:.0f} s", self._name, error, pause)
+            pause = backoff(attempt, MIN_PAUSE_S, MAX_PAUSE_S, self._clock.uniform)
+            logger.warning("cannot send an alert on channel {} ({}); retrying in {:.0f} s", self._name, error, pause)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._finishing.wait(), pause)
-        logger.error("an alert was not sent on channel {} before the end: {}", self._name, letter.title)
+        logger.error(
+            "an alert was not sent on channel {} before the daemon stopped: {}", self._name, notification.title
+        )
         return Delivery.DROPPED
 
-    async def _try(self, letter: Notification) -> SendError | None:
+    async def _send_once(self, notification: Notification) -> SendError | None:
         try:
-            await self._channel.send(letter)
+            await self._channel.send(notification)
         except SendError as error:
             return error
-        except Exception as error:  # its text may hold the address
+        except Exception as error:  # its text may contain the address
             return SendError(type(error).__name__)
         return None

@@ -1,7 +1,9 @@
-"""What has been told, kept in the journal over a restart."""
+"""Save the sent alerts in the journal, so that they survive a restart."""
 
 from collections.abc import Sequence
 from typing import Protocol
+
+from typing_extensions import override
 
 from statemachine.alerts.alert import Alert
 from statemachine.alerts.incidents import SentAlert
@@ -10,52 +12,51 @@ from statemachine.journal.port import JournalPort
 from statemachine.journal.rows import SentAlertRow, message_of, message_row
 
 
-class Memory(Protocol):
-    """Raises JournalUnavailableError where it cannot be read or written."""
+class AlertStore(Protocol):
+    """Methods raise JournalUnavailableError if the store cannot be read or written."""
 
     async def load(self) -> list[SentAlert]:
-        """What was saved last."""
+        """Return what was saved last."""
         ...
 
-    async def save(self, told: Sequence[SentAlert]) -> None:
-        """Remember these, and nothing else."""
+    async def save(self, sent: Sequence[SentAlert]) -> None:
+        """Replace what was saved."""
         ...
 
 
-class JournalAlertStore:
-    """In the journal's file."""
+class JournalAlertStore(AlertStore):
+    """Saves the alerts in the journal's file."""
 
     def __init__(self, journal: JournalPort) -> None:
         self._journal = journal
 
+    @override
     async def load(self) -> list[SentAlert]:
-        """See Memory."""
-        return [_told(row) for row in await self._journal.file.sent_alerts()]
+        return [_from_row(row) for row in await self._journal.file.sent_alerts()]
 
-    async def save(self, told: Sequence[SentAlert]) -> None:
-        """See Memory."""
-        rows = [_row(one) for one in told]
-        await self._journal.file.save_sent_alerts(rows)
+    @override
+    async def save(self, sent: Sequence[SentAlert]) -> None:
+        await self._journal.file.save_sent_alerts([_to_row(one) for one in sent])
 
 
-def _told(row: SentAlertRow) -> SentAlert:
+def _from_row(row: SentAlertRow) -> SentAlert:
     state = State(row.state) if row.state is not None else None
-    trouble = Alert(row.subject, row.reason, row.since, message_of(row._asdict()), state, row.group, row.url)
-    return SentAlert(row.rule, row.incident, trouble)
+    alert = Alert(row.subject, row.reason, row.since, message_of(row._asdict()), state, row.group, row.url)
+    return SentAlert(row.rule, row.incident, alert)
 
 
-def _row(told: SentAlert) -> SentAlertRow:
-    trouble = told.trouble
-    text, code, params = message_row(trouble.message)
+def _to_row(sent: SentAlert) -> SentAlertRow:
+    alert = sent.alert
+    text, code, params = message_row(alert.message)
     return SentAlertRow(
-        rule=told.rule,
-        subject=trouble.subject,
-        incident=told.incident,
-        since=trouble.since,
-        state=trouble.state.value if trouble.state else None,
-        reason=trouble.reason,
-        group=trouble.group,
-        url=trouble.url,
+        rule=sent.rule,
+        subject=alert.subject,
+        incident=sent.incident,
+        since=alert.since,
+        state=alert.state.value if alert.state else None,
+        reason=alert.reason,
+        group=alert.group,
+        url=alert.url,
         message=text,
         message_code=code,
         message_params=params,

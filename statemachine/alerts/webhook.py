@@ -1,4 +1,4 @@
-"""A plain webhook as a channel, signed so that its receiver knows who is_alert_leader."""
+"""A webhook as a channel, signed so that the receiver can verify the sender."""
 
 import hashlib
 import hmac
@@ -9,7 +9,7 @@ import orjson
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout
 from pydantic import SecretStr
 
-from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, no_answer
+from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, timed_out
 from statemachine.alerts.notification import Notification
 from statemachine.core.messages import message
 
@@ -17,16 +17,16 @@ RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatu
 
 
 class Webhook:
-    """A plain POST of JSON, signed with HMAC-SHA256; redirects are not followed."""
+    """Sends JSON by POST, signed with HMAC-SHA256. Redirects are not followed."""
 
     def __init__(self, url: SecretStr, secret: SecretStr, now: Callable[[], float]) -> None:
         self._url = url
         self._secret = secret
         self._now = now
 
-    async def send(self, letter: Notification) -> None:
-        """See Channel. A refusal (4xx, a redirect) is final; 5xx, too many requests and silence are not."""
-        status = await self._post(letter.id, orjson.dumps(dict(letter.data)))
+    async def send(self, notification: Notification) -> None:
+        """Send the notification. 4xx and redirects are final errors; 5xx, 408, 425, 429 and no answer are not."""
+        status = await self._post(notification.id, orjson.dumps(dict(notification.data)))
         if status >= HTTPStatus.MULTIPLE_CHOICES:
             is_final = status < HTTPStatus.INTERNAL_SERVER_ERROR and status not in RETRIED
             raise SendError(message("alert.status", status=status), is_final=is_final)
@@ -48,7 +48,7 @@ class Webhook:
             ):
                 return response.status
         except TimeoutError:
-            raise no_answer() from None
+            raise timed_out() from None
         except ClientConnectorError as error:
             raise SendError(message("alert.no_connection", error=error.strerror or type(error).__name__)) from None
         except (ClientError, OSError, ValueError) as error:
@@ -56,6 +56,6 @@ class Webhook:
 
 
 def signature(secret: str, at: int, body: bytes) -> str:
-    """`t=AT,v1=HEX`, HEX being the HMAC-SHA256 of `AT.BODY` (`at` in epoch seconds)."""
+    """Return `t=AT,v1=HEX`, where HEX is the HMAC-SHA256 of `AT.BODY` and `at` is epoch seconds."""
     digest = hmac.new(secret.encode(), f"{at}.".encode() + body, hashlib.sha256).hexdigest()
     return f"t={at},v1={digest}"

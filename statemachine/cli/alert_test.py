@@ -10,7 +10,7 @@ from rich.text import Text
 
 from statemachine.alerts.channel import Channel, SendError
 from statemachine.alerts.dispatcher import channels_for
-from statemachine.alerts.notification import trial_letter
+from statemachine.alerts.notification import trial_notification
 from statemachine.cli.context import console, fail, run, settings_of
 from statemachine.cli.wording import reader_language
 from statemachine.core.messages import message
@@ -49,16 +49,16 @@ async def _send_all(settings: Settings, names: list[str]) -> list[tuple[str, Sen
     """All at once; each result with the place of its address in the settings."""
     places: dict[str, tuple[str, Channel]] = {}
     for name in names:
-        ways = channels_for(settings.alerts.channels[name], time.time)
-        places |= {f"{name}[{place}]" if len(ways) > 1 else name: (name, way) for place, way in enumerate(ways)}
-    errors = await asyncio.gather(*(_send(settings, name, way) for name, way in places.values()))
+        channels = channels_for(settings.alerts.channels[name], time.time)
+        places |= {f"{name}[{place}]" if len(channels) > 1 else name: (name, one) for place, one in enumerate(channels)}
+    errors = await asyncio.gather(*(_send(settings, name, one) for name, one in places.values()))
     return list(zip(places, errors, strict=True))
 
 
-async def _send(settings: Settings, name: str, way: Channel) -> SendError | None:
-    letter = trial_letter(name, str(uuid.uuid4()), reader_language(settings), time.time())
+async def _send(settings: Settings, name: str, channel: Channel) -> SendError | None:
+    notification = trial_notification(name, str(uuid.uuid4()), reader_language(settings), time.time())
     try:
-        await way.send(letter)
+        await channel.send(notification)
     except SendError as error:
         return error
     return None

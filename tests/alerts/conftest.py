@@ -1,3 +1,3 @@
-"""What every test of alerts needs."""
+"""Setup of all alert tests."""
 
-import tests.alerts.loading  # noqa: F401 - imported for what it does
+import tests.alerts.loading  # noqa: F401 - imported for its side effect

@@ -1,14 +1,17 @@
-"""Channels that keep what they get, or fail or hang as a test wants, and an alerter over them."""
+"""An alert service over channels that record notifications, fail or hang."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
+from typing_extensions import override
+
 from statemachine.alerts.channel import SendError
 from statemachine.alerts.incidents import SentAlert
 from statemachine.alerts.notification import Notification
 from statemachine.alerts.service import AlertService
+from statemachine.alerts.store import AlertStore
 from statemachine.core.clock import Clock
 from statemachine.core.log_entry import notice_entry
 from statemachine.core.vocabulary import Notice, State
@@ -28,22 +31,22 @@ def loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
-def world() -> Clock:
-    """The wall clock runs with the loop's; there is no jitter."""
+def clock() -> Clock:
+    """Return a clock that runs with the event loop's, without jitter."""
     return Clock(now=lambda: EPOCH + loop_time(), uniform=lambda: 1.0, new_id=new_id)
 
 
 class Recorder:
-    """Takes everything, unless `failures` are left; each is raised for one try."""
+    """Records notifications. Each of `failures` is raised once first."""
 
     def __init__(self, *failures: Exception) -> None:
         self.failures = list(failures)
         self.notifications: list[tuple[float, Notification]] = []
-        self.tries: list[float] = []
+        self.attempts: list[float] = []
         self.hangs = False
 
     async def send(self, notification: Notification) -> None:
-        self.tries.append(loop_time())
+        self.attempts.append(loop_time())
         if self.hangs:
             await asyncio.Event().wait()
         if self.failures:
@@ -55,34 +58,36 @@ class Recorder:
         return [notification.title for _, notification in self.notifications]
 
 
-class MemoryStore:
-    """A memory that may be away."""
+class MemoryStore(AlertStore):
+    """A store in memory that may be unavailable."""
 
-    def __init__(self, told: Sequence[SentAlert] = ()) -> None:
-        self.told = list(told)
-        self.is_away = False
+    def __init__(self, sent: Sequence[SentAlert] = ()) -> None:
+        self.sent = list(sent)
+        self.is_unavailable = False
         self.saves = 0
 
+    @override
     async def load(self) -> list[SentAlert]:
         self._check()
-        return list(self.told)
+        return list(self.sent)
 
-    async def save(self, told: Sequence[SentAlert]) -> None:
+    @override
+    async def save(self, sent: Sequence[SentAlert]) -> None:
         self._check()
         self.saves += 1
-        self.told = list(told)
+        self.sent = list(sent)
 
     def _check(self) -> None:
-        if self.is_away:
-            raise JournalUnavailableError("away")
+        if self.is_unavailable:
+            raise JournalUnavailableError("unavailable")
 
 
 def alert_settings(
     *rules: dict[str, Any], channels: Sequence[str] = ("ops",), hosts: str = "[1-20]", **keys: Any
 ) -> Settings:
-    """Settings of a rack, whose channels are webhooks that nobody calls: each stands for the recorder of its name.
+    """Return settings of a fleet whose channels stand for the recorders of the same names.
 
-    `ops=wrong` is a channel `ops` at the address of the recorder `wrong`.
+    `ops=wrong` is the channel `ops` with the address of the recorder `wrong`.
     """
     addresses = {one.partition("=")[0]: one.rpartition("=")[2] for one in channels}
     hooks = {
@@ -94,32 +99,32 @@ def alert_settings(
 
 
 class AlertHarness:
-    """An alerter between a bus and recorders, one for each channel by name."""
+    """An alert service between a bus and one recorder for each channel."""
 
     def __init__(self, store: MemoryStore | None = None) -> None:
         self.snapshot, self.bus, self.counters = Snapshot(), Bus(), Counters()
         self.store = store or MemoryStore()
         self.recorders: dict[str, Recorder] = {}
         self.is_alert_leader = True
-        self.alerter = AlertService(
-            self.snapshot, self.store, self.counters, world(), lambda: self.is_alert_leader, self._ways
+        self.service = AlertService(
+            self.snapshot, self.store, self.counters, clock(), lambda: self.is_alert_leader, self._channels_for
         )
 
-    def _ways(self, channel: AlertChannel) -> list[Any]:
+    def _channels_for(self, channel: AlertChannel) -> list[Any]:
         assert channel.secret is not None
         name = channel.secret.get_secret_value().split()[2]
         return [self.recorders.setdefault(name, Recorder())]
 
     @asynccontextmanager
     async def running(self, settings: Settings) -> AsyncIterator["AlertHarness"]:
-        await self.alerter.start(settings, self.bus)
+        await self.service.start(settings, self.bus)
         try:
             yield self
         finally:
-            await self.alerter.close()
+            await self.service.close()
 
-    def see(self, state: State, *hosts: int) -> None:
-        """Servers change their state, as the publisher tells it."""
+    def set_state(self, state: State, *hosts: int) -> None:
+        """Publish a transition of these servers."""
         for host in hosts:
             view = server(host, state=state, since=EPOCH + loop_time())
             self.snapshot.put(view)
@@ -128,12 +133,12 @@ class AlertHarness:
             )
 
     def notice(self, notice: Notice) -> None:
-        """As the publisher tells it."""
+        """Publish a notice."""
         entry = notice_entry(notice, EPOCH + loop_time())
         self.bus.publish(entry_message(entry))
 
     def counts(self, channel: str) -> dict[str, float]:
-        """What the counters has counted on a channel, by outcome."""
+        """Return the counters of a channel, by outcome."""
         return {
             sample.labels["outcome"]: sample.value
             for collector in self.counters.collectors

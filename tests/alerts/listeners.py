@@ -1,4 +1,4 @@
-"""Those who receive, on loopback: an HTTP server and a mail server that keep what they get."""
+"""Receivers on loopback: an HTTP server and a mail server that record what they receive."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -15,7 +15,7 @@ PATIENCE_S = 20.0
 
 @dataclass(frozen=True)
 class Received:
-    """A request as it came."""
+    """A received request."""
 
     path: str
     headers: Mapping[str, str]
@@ -29,13 +29,13 @@ class Received:
 
 @dataclass
 class Listener:
-    """`statuses` are answered first, then 200; with `hangs` nothing is answered."""
+    """Responds with `statuses`, then with 200. If it `hangs`, it does not respond."""
 
     port: int = 0
     statuses: list[int] = field(default_factory=list)
     hangs: bool = False
     requests: list[Received] = field(default_factory=list)
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
+    _received: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -43,24 +43,24 @@ class Listener:
 
     async def handle(self, request: web.Request) -> web.Response:
         self.requests.append(Received(request.path_qs, dict(request.headers), await request.read()))
-        self._news.set()
+        self._received.set()
         if self.hangs:
             await asyncio.sleep(PATIENCE_S)
         status = self.statuses.pop(0) if self.statuses else 200
         return web.Response(status=status, headers={"Location": f"{self.url}/elsewhere"})
 
     async def until(self, count: int) -> list[Received]:
-        """Wait for so many requests."""
+        """Wait for this number of requests and return them."""
         async with asyncio.timeout(PATIENCE_S):
             while len(self.requests) < count:
-                self._news.clear()
-                await self._news.wait()
+                self._received.clear()
+                await self._received.wait()
         return self.requests
 
 
 @asynccontextmanager
 async def listening(*statuses: int, hangs: bool = False) -> AsyncIterator[Listener]:
-    """An HTTP server on a free port."""
+    """Run an HTTP server on a free port."""
     listener = Listener(statuses=list(statuses), hangs=hangs)
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", listener.handle)
@@ -76,13 +76,13 @@ async def listening(*statuses: int, hangs: bool = False) -> AsyncIterator[Listen
 
 @dataclass
 class Mailbox:
-    """Takes every mail."""
+    """Accepts every mail."""
 
     port: int = 0
     mails: asyncio.Queue[EmailMessage] = field(default_factory=asyncio.Queue)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """As much of RFC 5321 as smtplib asks for."""
+        """Handle as much of RFC 5321 as smtplib uses."""
         with suppress(ConnectionError):
             await self._talk(reader, writer)
         writer.close()
@@ -92,7 +92,7 @@ class Mailbox:
         while line := await reader.readline():
             command = line[:4].upper()
             if command == b"DATA":
-                writer.write(b"354 go on\r\n")
+                writer.write(b"354 continue\r\n")
                 raw = await reader.readuntil(b"\r\n.\r\n")
                 self.mails.put_nowait(message_from_bytes(raw[:-5], policy=policy.default))
             writer.write(b"221 bye\r\n" if command == b"QUIT" else b"250 ok\r\n")
@@ -101,7 +101,7 @@ class Mailbox:
 
 @asynccontextmanager
 async def receiving_mail() -> AsyncIterator[Mailbox]:
-    """A mail server on a free port."""
+    """Run a mail server on a free port."""
     mailbox = Mailbox()
     server = await asyncio.start_server(mailbox.serve, "127.0.0.1", 0)
     mailbox.port = server.sockets[0].getsockname()[1]

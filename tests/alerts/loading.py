@@ -1,4 +1,4 @@
-"""Loads apprise once: some of its plug-ins use modules that Python has marked as deprecated, which is not our news."""
+"""Import apprise once without the deprecation warnings of its plug-ins."""
 
 import warnings
 

@@ -1,4 +1,4 @@
-"""Rules, servers and a book of alerts with a clock that a test turns."""
+"""Rules, servers, announcements, and an alert evaluator with a manual clock."""
 
 import itertools
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.settings.alerting import AlertRule
 
 EPOCH = 1_750_000_000.0
-"""The wall clock at a test's second 0."""
+"""The wall clock at second 0 of a test."""
 
 REASONS = {
     State.LOADED: Reason.ALL_CACHED,
@@ -24,16 +24,16 @@ REASONS = {
     State.WARMING: Reason.PROMPT_ACCEPTED,
     State.UNKNOWN: Reason.RETRY_DUE,
 }
-"""An ordinary reason of each state."""
+"""A typical reason of each state."""
 
 
 def rule(name: str = "down", **keys: Any) -> AlertRule:
-    """A rule that tells channel `ops` at once."""
+    """Return a rule that sends to channel `ops` at once."""
     return AlertRule.model_validate({"name": name, "for_s": 0, "to": ["ops"], **keys})
 
 
 def server(host: int = 1, port: int = 8188, **keys: Any) -> ServerView:
-    """A loaded server."""
+    """Return a server, loaded by default."""
     name = f"192.0.2.{host}:{port}"
     state = keys.pop("state", State.LOADED)
     whole = {
@@ -50,57 +50,59 @@ _NUMBERS = itertools.count(1)
 
 
 def new_id() -> str:
-    """An id that no other has."""
+    """Return a unique id."""
     return f"id{next(_NUMBERS)}"
 
 
-class Desk:
-    """A book, its clock, and what it has said so far."""
+class EvaluatorHarness:
+    """An evaluator, its clock, and its announcements so far."""
 
     def __init__(self, *rules: AlertRule, gather_s: float = 0.0) -> None:
         self.now = 0.0
-        self.book = AlertEvaluator(new_id)
-        self.book.apply(rules, gather_s, 0.0)
-        self.said: list[Announcement] = []
+        self.evaluator = AlertEvaluator(new_id)
+        self.evaluator.apply(rules, gather_s, 0.0)
+        self.announced: list[Announcement] = []
 
-    def turn(self, seconds: float, step_s: float = 1.0) -> list[Announcement]:
-        """Let time pass, asking what is due as a clock does; what is said meanwhile."""
-        until, said = self.now + seconds, self.ask()
+    def advance(self, seconds: float, step_s: float = 1.0) -> list[Announcement]:
+        """Advance the clock in steps; return what is announced meanwhile."""
+        until, announced = self.now + seconds, self.due()
         while self.now < until:
             self.now = min(until, self.now + step_s)
-            said += self.ask()
-        return said
+            announced += self.due()
+        return announced
 
-    def ask(self) -> list[Announcement]:
-        """What is due now."""
-        due = self.book.due(self.now, EPOCH + self.now)
-        self.said += due
+    def due(self) -> list[Announcement]:
+        """Return what is due now."""
+        due = self.evaluator.due(self.now, EPOCH + self.now)
+        self.announced += due
         return due
 
-    def see(self, state: State, *names: str, reason: Reason | None = None, group: str = "default") -> None:
-        """Servers, named HOST:PORT, enter a state."""
+    def set_state(self, state: State, *names: str, reason: Reason | None = None, group: str = "default") -> None:
+        """Change the state of servers, which are named HOST:PORT."""
         for name in names:
-            said = (reason or REASONS[state]).value
-            trouble = Alert(name, said, EPOCH + self.now, verbatim(f"{name} {said}"), state, group, f"http://{name}")
-            self.book.see(trouble, self.now)
+            code = (reason or REASONS[state]).value
+            alert = Alert(name, code, EPOCH + self.now, verbatim(f"{name} {code}"), state, group, f"http://{name}")
+            self.evaluator.update(alert, self.now)
 
     def notice(self, notice: Notice) -> None:
-        """A notice that begins something."""
-        self.book.see(Alert(f"#{notice.value}", notice.value, EPOCH + self.now, verbatim(f"{notice.value}!")), self.now)
+        """Start a notice."""
+        self.evaluator.update(
+            Alert(f"#{notice.value}", notice.value, EPOCH + self.now, verbatim(f"{notice.value}!")), self.now
+        )
 
-    def end(self, notice: Notice) -> None:
-        """A notice that ends something."""
-        self.book.see_end(notice, self.now)
+    def end_notice(self, notice: Notice) -> None:
+        """Send a notice that ends another."""
+        self.evaluator.end_notice(notice, self.now)
 
 
-def summary(said: Iterable[Announcement]) -> list[tuple[str, str, tuple[str, ...]]]:
-    """Kind, rule and subjects."""
-    return [(one.kind.value, one.rule, tuple(trouble.subject for trouble in one.troubles)) for one in said]
+def summary(announced: Iterable[Announcement]) -> list[tuple[str, str, tuple[str, ...]]]:
+    """Return kind, rule and subjects."""
+    return [(one.kind.value, one.rule, tuple(alert.subject for alert in one.alerts)) for one in announced]
 
 
 def announcement(number: int = 1, kind: Kind = Kind.FIRING, count: int = 1, **keys: Any) -> Announcement:
-    """A failed server, told to `ops`."""
-    troubles = tuple(
+    """Return an announcement of `count` failed servers for channel `ops`."""
+    alerts = tuple(
         Alert(
             f"192.0.2.{number}:{8188 + place}",
             "out_of_memory",
@@ -117,9 +119,9 @@ def announcement(number: int = 1, kind: Kind = Kind.FIRING, count: int = 1, **ke
         "incident": f"incident{number}",
         "kind": kind,
         "rule": "down",
-        "to": ("ops",),
-        "troubles": troubles,
-        "still": (),
+        "channels": ("ops",),
+        "alerts": alerts,
+        "still_open": (),
         "fleet": 50,
         "at": EPOCH + 125,
         **keys,

@@ -1,4 +1,4 @@
-"""A whole daemon over simulated servers: a dead host is one message on every kind of channel, over a restart too."""
+"""A whole daemon over simulated servers and every kind of channel, across a restart."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -17,8 +17,8 @@ from tests.support.paths import WORKFLOWS
 TIMING = {"check_interval_s": 0.2, "retry_s": 0.1, "http_timeout_s": 2, "link_backoff_max_s": 0.2, "link_stable_s": 0}
 
 
-class World:
-    """Four servers of one host, and everybody who is told of them."""
+class AlertSetup:
+    """Four servers of one host, and the receivers of their alerts."""
 
     def __init__(self, folder: Path, fleet: SimFleet, web: Listener, stuck: Listener, mail: Mailbox) -> None:
         self.folder, self.fleet, self.web, self.stuck, self.mail = folder, fleet, web, stuck, mail
@@ -55,7 +55,7 @@ class World:
 
 
 @pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[World]:
+async def setup(tmp_path: Path) -> AsyncIterator[AlertSetup]:
     personas = [PERSONAS["loaded"]] * 4
     async with (
         running_fleet(personas, scale=0.01) as fleet,
@@ -63,50 +63,50 @@ async def here(tmp_path: Path) -> AsyncIterator[World]:
         listening(hangs=True) as stuck,
         receiving_mail() as mail,
     ):
-        yield World(tmp_path, fleet, web, stuck, mail)
+        yield AlertSetup(tmp_path, fleet, web, stuck, mail)
 
 
 def by_path(web: Listener) -> dict[str, list[dict[str, Any]]]:
-    told: dict[str, list[dict[str, Any]]] = {"/service": [], "/hook": []}
+    received: dict[str, list[dict[str, Any]]] = {"/service": [], "/hook": []}
     for one in web.requests:
-        told[one.path].append(dict(one.data))
-    return told
+        received[one.path].append(dict(one.data))
+    return received
 
 
-async def test_a_dead_host_is_one_message_on_each_channel_and_one_recovery(here: World) -> None:
-    names = {member.name for member in here.fleet.members}
-    async with here.run():
+async def test_daemon_sends_dead_host_once_to_each_channel(setup: AlertSetup) -> None:
+    names = {member.name for member in setup.fleet.members}
+    async with setup.run():
         await asyncio.sleep(0.5)
-        for server in here.fleet.servers:
+        for server in setup.fleet.servers:
             await server.go_down()
-        await here.web.until(2)
-        mail = await asyncio.wait_for(here.mail.mails.get(), PATIENCE_S)
-        for server in here.fleet.servers:
+        await setup.web.until(2)
+        mail = await asyncio.wait_for(setup.mail.mails.get(), PATIENCE_S)
+        for server in setup.fleet.servers:
             await server.come_back()
-        await here.web.until(4)
-    told = by_path(here.web)
-    assert [one["kind"] for one in told["/hook"]] == ["firing", "recovered"]
-    assert [one["type"] for one in told["/service"]] == ["failure", "success"]
-    firing, recovered = told["/hook"]
+        await setup.web.until(4)
+    received = by_path(setup.web)
+    assert [one["kind"] for one in received["/hook"]] == ["firing", "recovered"]
+    assert [one["type"] for one in received["/service"]] == ["failure", "success"]
+    firing, recovered = received["/hook"]
     assert {server["name"] for server in firing["servers"]} == names
     assert firing["incident"] == recovered["incident"]
-    assert mail["Subject"] == firing["title"] == told["/service"][0]["title"]
+    assert mail["Subject"] == firing["title"] == received["/service"][0]["title"]
     assert firing["title"].startswith("comfywarm: most of the fleet, 4 of 4 servers unreachable for ")
-    assert len(here.stuck.requests) == 1, "the channel that hangs was tried, and nobody waited for it"
+    assert len(setup.stuck.requests) == 1, "the hanging channel was tried and delayed no other"
 
 
-async def test_what_was_told_is_not_told_again_after_a_restart_and_its_recovery_is(here: World) -> None:
-    async with here.run(stuck=False):
+async def test_daemon_after_restart_sends_only_recovery(setup: AlertSetup) -> None:
+    async with setup.run(stuck=False):
         await asyncio.sleep(0.5)
-        for server in here.fleet.servers:
+        for server in setup.fleet.servers:
             await server.go_down()
-        await here.web.until(2)
-        await asyncio.wait_for(here.mail.mails.get(), PATIENCE_S)
+        await setup.web.until(2)
+        await asyncio.wait_for(setup.mail.mails.get(), PATIENCE_S)
         await asyncio.sleep(0.5)
-    async with here.run(stuck=False):
+    async with setup.run(stuck=False):
         await asyncio.sleep(2)  # longer than the rule and the gathering take
-        assert len(here.web.requests) == 2
-        for server in here.fleet.servers:
+        assert len(setup.web.requests) == 2
+        for server in setup.fleet.servers:
             await server.come_back()
-        await here.web.until(4)
-    assert [one["kind"] for one in by_path(here.web)["/hook"]] == ["firing", "recovered"]
+        await setup.web.until(4)
+    assert [one["kind"] for one in by_path(setup.web)["/hook"]] == ["firing", "recovered"]

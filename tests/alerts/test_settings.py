@@ -1,4 +1,4 @@
-"""The section `alerts`: what is refused, by key path and without any secret, and what the documentation shows."""
+"""The settings section `alerts`: errors by key path and without secrets, and the examples in docs/alerts.md."""
 
 import json
 import re
@@ -11,7 +11,7 @@ from tests.settings.samples import parse, problems
 from tests.support.paths import DOCS
 
 PAGE = (DOCS / "alerts.md").read_text(encoding="utf-8")
-HOOK = {"webhook": "http://127.0.0.1:9/x", "secret": "sixteen letters!"}
+HOOK = {"webhook": "http://127.0.0.1:9/x", "secret": "sixteen notifications!"}
 RULE = {"name": "down", "to": ["hook"]}
 
 
@@ -44,15 +44,13 @@ def alerts(*rules: dict[str, Any], **channels: Any) -> dict[str, Any]:
         (alerts(hook="feishu://SECRET"), "alerts.channels.hook", "an object"),
     ],
 )
-def test_what_is_wrong_is_said_by_its_path_and_without_the_secret(
-    section: dict[str, Any], path: str, allowed: str
-) -> None:
+def test_settings_error_names_path_and_hides_secret(section: dict[str, Any], path: str, allowed: str) -> None:
     found = problems(servers=[{"url": "http://192.0.2.1:8188", "group": "lab"}], alerts=section)
     assert allowed in str(found[path])
     assert "SECRET" not in str(list(found.values()))
 
 
-def test_secrets_come_from_the_environment_and_are_not_shown() -> None:
+def test_settings_secrets_from_environment_are_hidden() -> None:
     section = alerts(RULE, hook={"webhook": "${HOOK}", "secret": "${KEY}"}, ops={"apprise": ["${FEISHU}"]})
     environ = {"HOOK": "https://192.0.2.9/SECRET", "KEY": "SECRET-of-sixteen", "FEISHU": "feishu://SECRET"}
     settings = parse(environ, alerts=section)
@@ -60,22 +58,22 @@ def test_secrets_come_from_the_environment_and_are_not_shown() -> None:
     assert "SECRET" not in repr(settings) + settings.model_dump_json()
 
 
-def test_by_default_there_are_no_rules() -> None:
+def test_settings_default_has_no_rules() -> None:
     assert parse().alerts.rules == ()
 
 
-def test_the_example_of_the_page_is_right() -> None:
+def test_docs_example_is_valid() -> None:
     example = json.loads(PAGE.split("```json")[1].split("```")[0])
     settings = parse({"FEISHU_URL": "feishu://token", "HOOK_SECRET": "0123456789abcdef"}, **example)
     assert [rule.name for rule in settings.alerts.rules] == ["network and journal", "down", "not warm"]
 
 
 @pytest.mark.parametrize("text", re.findall(r"`(\{\"name\".*?\})` \|", PAGE))
-def test_the_rules_of_the_cookbook_are_right(text: str) -> None:
+def test_docs_rules_are_valid(text: str) -> None:
     section = {"rules": [json.loads(text)], "channels": {"ops": HOOK}}
     parse(servers=[{"url": "http://192.0.2.1:8188", "group": "lab"}], alerts=section)
 
 
 @pytest.mark.parametrize("url", re.findall(r"^\| [^|]+ \| `([a-z]+://[^`]+)` \|", PAGE, re.MULTILINE))
-def test_the_addresses_of_the_page_are_understood(url: str) -> None:
+def test_docs_addresses_are_valid(url: str) -> None:
     assert is_understood(url)

@@ -1,4 +1,4 @@
-"""What people read: the first line says it all, in both languages, and never more than a service takes."""
+"""Notifications: titles in both languages, bodies, data and limits."""
 
 from typing import get_args
 
@@ -14,8 +14,8 @@ from statemachine.alerts.notification import (
     Notification,
     clock_time,
     duration,
-    letter_of,
-    trial_letter,
+    notification_for,
+    trial_notification,
 )
 from statemachine.alerts.queue import NotificationBatch
 from statemachine.core.messages import verbatim
@@ -27,11 +27,11 @@ from statemachine.settings.alerting import AlertState
 from tests.alerts.samples import EPOCH, announcement
 
 
-def notification(*announcements: Announcement, language: Language = "en", uncounted: int = 0) -> Notification:
-    return letter_of(NotificationBatch(announcements, uncounted), language, EPOCH + 125)
+def notification(*announcements: Announcement, language: Language = "en", omitted: int = 0) -> Notification:
+    return notification_for(NotificationBatch(announcements, omitted), language, EPOCH + 125)
 
 
-def test_a_dead_host_of_four_ports() -> None:
+def test_notification_of_dead_host_names_its_ports() -> None:
     one = notification(announcement(count=4))
     assert one.title == ("comfywarm: 4 servers failed for 2 min: 192.0.2.1 (8188, 8189, 8190, 8191): no memory left")
     assert one.body == (f"rule down\ngroup lab\nsince {clock_time(EPOCH)}\n- 192.0.2.1 (8188, 8189, 8190, 8191)")
@@ -40,9 +40,9 @@ def test_a_dead_host_of_four_ports() -> None:
     )
 
 
-def test_one_server_and_its_recovery() -> None:
+def test_notification_of_one_server_and_recovery() -> None:
     assert notification(announcement()).title == "comfywarm: 1 server failed for 2 min: 192.0.2.1:8188: no memory left"
-    recovered = announcement(kind=Kind.RECOVERED, count=2, still=announcement(2).troubles)
+    recovered = announcement(kind=Kind.RECOVERED, count=2, still_open=announcement(2).alerts)
     one = notification(recovered)
     assert one.title == ("comfywarm: recovered: 2 servers loaded again after 2 min: 192.0.2.1 (8188, 8189), 1 not yet")
     assert "was failed: no memory left" in one.body
@@ -51,26 +51,26 @@ def test_one_server_and_its_recovery() -> None:
     )
 
 
-def test_most_of_the_fleet() -> None:
-    troubles = tuple(announcement(host).troubles[0] for host in range(30))
-    one = notification(announcement(troubles=troubles))
+def test_notification_of_most_servers_counts_hosts() -> None:
+    alerts = tuple(announcement(host).alerts[0] for host in range(30))
+    one = notification(announcement(alerts=alerts))
     assert one.title == ("comfywarm: most of the fleet, 30 of 50 servers failed for 2 min: 30 hosts: no memory left")
     assert one.body.count("\n- 192.0.2.") == 30
 
 
-def test_a_notice() -> None:
+def test_notification_of_notice() -> None:
     notice = Alert("#fleet_vanished", "fleet_vanished", EPOCH, verbatim("most servers stopped answering at once"))
-    assert notification(announcement(troubles=(notice,))).title == (
+    assert notification(announcement(alerts=(notice,))).title == (
         "comfywarm: most servers stopped answering at once (for 2 min)"
     )
-    assert notification(announcement(troubles=(notice,), kind=Kind.RECOVERED)).title == (
+    assert notification(announcement(alerts=(notice,), kind=Kind.RECOVERED)).title == (
         "comfywarm: over after 2 min: most servers stopped answering at once"
     )
 
 
-def test_a_digest_says_how_many_and_names_as_many_as_there_is_room_for() -> None:
+def test_digest_counts_all_and_lists_what_fits() -> None:
     ones = [announcement(number) for number in range(60)] + [announcement(99, kind=Kind.RECOVERED)]
-    one = notification(*ones, uncounted=7)
+    one = notification(*ones, omitted=7)
     assert one.title == (
         "comfywarm: 68 alerts in one message because of the rate limit: "
         "60 new, 1 recovered, 7 older ones without details"
@@ -81,7 +81,7 @@ def test_a_digest_says_how_many_and_names_as_many_as_there_is_room_for() -> None
     assert len(one.data["alerts"]) == 61
 
 
-def test_the_same_for_machines() -> None:
+def test_notification_data_lists_servers() -> None:
     data = orjson.loads(orjson.dumps(notification(announcement(count=2)).data))
     assert data["servers"][1] == {
         "name": "192.0.2.1:8189",
@@ -94,20 +94,18 @@ def test_the_same_for_machines() -> None:
         assert data[key] == value
 
 
-def test_a_test_message() -> None:
-    assert trial_letter("ops", "7", "en", EPOCH).title == "comfywarm: a test message of channel ops"
-    assert trial_letter("ops", "7", "zh", EPOCH).title == "comfywarm: 通道 ops 的测试消息"
+def test_trial_notification_names_channel() -> None:
+    assert trial_notification("ops", "7", "en", EPOCH).title == "comfywarm: a test message of channel ops"
+    assert trial_notification("ops", "7", "zh", EPOCH).title == "comfywarm: 通道 ops 的测试消息"
 
 
-def test_every_state_that_a_rule_may_name_has_words() -> None:
+def test_phrases_cover_every_state_of_rules() -> None:
     assert {f"alert.state.{state}" for state in get_args(AlertState)} <= ALERTS.keys()
 
 
-def test_letter_quotes_a_server_bounded_and_writable() -> None:
-    said = verbatim("\ud800" + "x" * 10_000)
-    one = notification(
-        announcement(troubles=(Alert("192.0.2.1:1", "x", EPOCH, said, State.FAILED, "g", "http://h:1"),))
-    )
+def test_notification_quoting_a_server_is_limited() -> None:
+    text = verbatim("\ud800" + "x" * 10_000)
+    one = notification(announcement(alerts=(Alert("192.0.2.1:1", "x", EPOCH, text, State.FAILED, "g", "http://h:1"),)))
     assert len(one.data["message"]) == 500
     orjson.dumps(dict(one.data))
 
@@ -124,7 +122,7 @@ def test_letter_quotes_a_server_bounded_and_writable() -> None:
         (90_000, "1 d 1 h"),
     ],
 )
-def test_durations(seconds: float, expected: str) -> None:
+def test_duration_has_two_largest_units(seconds: float, expected: str) -> None:
     assert render(duration(seconds), "en") == expected
 
 
@@ -133,22 +131,20 @@ words = st.text(max_size=400)
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 40), words), min_size=1, max_size=80), st.sampled_from(["en", "zh"]))
-def test_texts_are_bounded_and_of_one_line_whatever_servers_say(
-    servers: list[tuple[int, str]], language: Language
-) -> None:
-    troubles = tuple(
+def test_notification_of_any_text_is_limited_and_printable(servers: list[tuple[int, str]], language: Language) -> None:
+    alerts = tuple(
         Alert(
             f"192.0.2.{host}:{place}",
             "x",
             EPOCH,
-            verbatim(said),
+            verbatim(text),
             State.COLD,
-            said[:100],
+            text[:100],
             f"http://192.0.2.{host}:{place}",
         )
-        for place, (host, said) in enumerate(servers, 1)
+        for place, (host, text) in enumerate(servers, 1)
     )
-    one = notification(announcement(troubles=troubles), language=language)
+    one = notification(announcement(alerts=alerts), language=language)
     assert len(one.title) <= TITLE_LIMIT
     assert one.title.isprintable()
     assert len(one.body.encode("utf-8", "replace")) <= BODY_LIMIT + 100

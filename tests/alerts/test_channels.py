@@ -1,4 +1,4 @@
-"""Real sockets: each kind of channel reaches a listener, and says what went wrong without saying where."""
+"""Channels over real sockets: delivery, and errors that hide the address."""
 
 import asyncio
 import logging
@@ -9,9 +9,9 @@ import pytest
 from loguru import logger
 from pydantic import SecretStr
 
-from statemachine.alerts.apprise_service import Service
+from statemachine.alerts.apprise_service import AppriseService
 from statemachine.alerts.channel import Channel, SendError
-from statemachine.alerts.notification import Notification, letter_of
+from statemachine.alerts.notification import Notification, notification_for
 from statemachine.alerts.queue import NotificationBatch
 from statemachine.alerts.webhook import Webhook, signature
 from tests.alerts.listeners import listening, receiving_mail
@@ -23,11 +23,11 @@ PAGE = DOCS / "alerts.md"
 
 
 def notification(count: int = 4) -> Notification:
-    return letter_of(NotificationBatch((announcement(count=count),)), "zh", EPOCH + 125)
+    return notification_for(NotificationBatch((announcement(count=count),)), "zh", EPOCH + 125)
 
 
-def service(url: str) -> Service:
-    return Service(SecretStr(url))
+def service(url: str) -> AppriseService:
+    return AppriseService(SecretStr(url))
 
 
 def webhook(url: str) -> Webhook:
@@ -42,14 +42,14 @@ async def refused(channel: Channel) -> SendError:
 
 @pytest.fixture
 def verify() -> Callable[[str, str, bytes], bool]:
-    """The receiver's code that the documentation shows."""
+    """Return the verification function in docs/alerts.md."""
     code = PAGE.read_text(encoding="utf-8").split("```python")[1].split("```")[0]
     names: dict[str, Callable[[str, str, bytes], bool]] = {}
     exec(code, names)
     return names["is_genuine"]
 
 
-async def test_a_webhook_is_posted_and_its_signature_is_genuine(verify: Callable[[str, str, bytes], bool]) -> None:
+async def test_webhook_posts_json_with_valid_signature(verify: Callable[[str, str, bytes], bool]) -> None:
     async with listening() as listener:
         await webhook(f"{listener.url}/hook?a=b").send(notification())
     (received,) = listener.requests
@@ -65,7 +65,7 @@ async def test_a_webhook_is_posted_and_its_signature_is_genuine(verify: Callable
     assert not verify(SECRET, signature(SECRET, int(time.time()) - 3600, received.body), received.body)
 
 
-def test_the_signature_is_the_well_known_one() -> None:
+def test_signature_matches_openssl() -> None:
     """Computed with openssl: printf '1750000000.{}' | openssl dgst -sha256 -hmac whsec_0123456789."""
     expected = "5f4ff2cf85cc9a52e1009f29adbda37ea1c05763b1f9a888d47bf05f52bbb32d"
     assert signature("whsec_0123456789", 1750000000, b"{}") == f"t=1750000000,v1={expected}"
@@ -75,14 +75,14 @@ def test_the_signature_is_the_well_known_one() -> None:
     ("status", "is_final"),
     [(500, False), (503, False), (429, False), (408, False), (400, True), (404, True), (301, True), (302, True)],
 )
-async def test_what_a_webhook_answers_decides_about_another_try(status: int, is_final: bool) -> None:
+async def test_webhook_status_decides_whether_error_is_final(status: int, is_final: bool) -> None:
     async with listening(status) as listener:
         error = await refused(webhook(listener.url))
     assert (str(error), error.is_final) == (f"HTTP {status}", is_final)
     assert len(listener.requests) == 1, "a redirect is not followed"
 
 
-async def test_a_service_of_apprise_gets_the_message() -> None:
+async def test_apprise_sends_message() -> None:
     async with listening() as listener:
         await service(f"json://127.0.0.1:{listener.port}/in").send(notification())
     (received,) = listener.requests
@@ -90,7 +90,7 @@ async def test_a_service_of_apprise_gets_the_message() -> None:
     assert "192.0.2.1（8188、8189、8190、8191）" in str(received.data["message"])
 
 
-async def test_a_mail_arrives() -> None:
+async def test_apprise_sends_mail() -> None:
     async with receiving_mail() as mailbox:
         url = f"mailto://127.0.0.1:{mailbox.port}?from=comfywarm@example.com&to=ops@example.com&mode=insecure"
         await service(url).send(notification())
@@ -103,7 +103,7 @@ async def test_a_mail_arrives() -> None:
 
 @pytest.fixture
 def everything_logged() -> Iterator[list[str]]:
-    """All that loguru and the standard library's loggers would ever show, down to the lowest level."""
+    """Yield all lines of loguru and of the standard library's loggers, at all levels."""
     lines: list[str] = []
     handler = logging.Handler(0)
     handler.emit = lambda record: lines.append(record.getMessage())  # type: ignore[method-assign]
@@ -126,27 +126,27 @@ def everything_logged() -> Iterator[list[str]]:
         "dingtalk://T0ken-two@T0ken/",
     ],
 )
-async def test_a_failure_says_why_and_shows_no_part_of_the_address(url: str, everything_logged: list[str]) -> None:
+async def test_apprise_error_hides_address(url: str, everything_logged: list[str]) -> None:
     async with listening(*[500] * 9) as listener:
         error = await refused(service(url.format(port=listener.port)))
     assert str(error)
     assert "T0ken" not in str(error) + repr(error)
-    assert "127.0.0.1" not in str(error), "with many services the token stands in the host's place"
+    assert "127.0.0.1" not in str(error), "for many services the token takes the place of the host"
     assert "T0ken" not in "".join(everything_logged)
 
 
-async def test_why_a_service_failed_is_said_in_apprise_s_words() -> None:
+async def test_apprise_error_contains_status() -> None:
     async with listening(500) as listener:
         assert "error=500" in str(await refused(service(f"json://127.0.0.1:{listener.port}")))
 
 
-async def test_a_webhook_that_cannot_be_reached_is_not_named(everything_logged: list[str]) -> None:
+async def test_webhook_unreachable_error_hides_address(everything_logged: list[str]) -> None:
     error = await refused(webhook("http://user:T0ken@127.0.0.1:9/T0ken?a=T0ken"))
     assert not error.is_final
     assert "T0ken" not in str(error) + "".join(everything_logged)
 
 
-async def test_a_service_that_hangs_holds_up_nobody_and_gets_no_second_call_beside_it() -> None:
+async def test_apprise_hanging_call_blocks_only_its_own_address() -> None:
     async with listening(hangs=True) as stuck, listening() as fine:
         hanging = service(f"json://127.0.0.1:{stuck.port}?rto=2")
         task = asyncio.create_task(hanging.send(notification()))

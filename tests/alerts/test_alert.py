@@ -1,17 +1,17 @@
-"""Which rule is about which trouble."""
+"""Alerts, and the rules that match them."""
 
 from typing import Any
 
 import pytest
 
-from statemachine.alerts.alert import Alert, concerns, trouble_of
+from statemachine.alerts.alert import Alert, alert_of, matches
 from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Notice, State
 from tests.alerts.samples import rule, server
 
 
 @pytest.mark.parametrize(
-    ("keys", "state", "is_concerned"),
+    ("keys", "state", "is_matched"),
     [
         ({"states": ["failed"]}, State.FAILED, True),
         ({"states": ["failed"]}, State.COLD, False),
@@ -29,12 +29,12 @@ from tests.alerts.samples import rule, server
         ({"reasons": ["pause_requested"]}, State.PAUSED, False),
     ],
 )
-def test_a_rule_is_about_servers_that_have_all_it_names(keys: dict[str, Any], state: State, is_concerned: bool) -> None:
-    assert concerns(rule(**keys), trouble_of(server(state=state, group="public"))) is is_concerned
+def test_rule_matches_server_by_all_its_conditions(keys: dict[str, Any], state: State, is_matched: bool) -> None:
+    assert matches(rule(**keys), alert_of(server(state=state, group="public"))) is is_matched
 
 
 @pytest.mark.parametrize(
-    ("keys", "is_concerned"),
+    ("keys", "is_matched"),
     [
         ({"notices": ["fleet_vanished"]}, True),
         ({"notices": ["fleet_vanished"], "groups": ["lab"], "states": ["failed"]}, True),
@@ -43,13 +43,13 @@ def test_a_rule_is_about_servers_that_have_all_it_names(keys: dict[str, Any], st
         ({"reasons": ["journal_unavailable"]}, False),
     ],
 )
-def test_a_rule_is_about_notices_that_it_names(keys: dict[str, Any], is_concerned: bool) -> None:
+def test_rule_matches_notices_that_it_names(keys: dict[str, Any], is_matched: bool) -> None:
     notice = Alert("#fleet_vanished", Notice.FLEET_VANISHED.value, 0.0, verbatim("gone"))
-    assert concerns(rule(**keys), notice) is is_concerned
+    assert matches(rule(**keys), notice) is is_matched
 
 
-def test_a_server_is_named_by_host_and_port_or_by_its_own_name() -> None:
-    plain = trouble_of(server(7, 8288))
+def test_alert_host_and_label() -> None:
+    plain = alert_of(server(7, 8288))
     named = Alert("studio", "x", 0.0, verbatim(""), State.FAILED, "lab", "https://192.0.2.7/comfy")
     v6 = Alert("[2001:db8::1]:8188", "x", 0.0, verbatim(""), State.FAILED, "lab", "http://[2001:db8::1]:8188")
     assert [(one.host, one.label) for one in (plain, named, v6)] == [

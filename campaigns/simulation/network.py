@@ -11,8 +11,8 @@ from multidict import MultiDict
 from campaigns.simulation.faults import Fault
 from campaigns.simulation.sockets import Pipe, SimSocket
 from campaigns.simulation.wire import Daemon, Wire, prompt_of
-from statemachine.comfyui.errors import NotAnsweringError
-from statemachine.comfyui.transport import ConnectRefusedError, Reply
+from statemachine.comfyui.errors import ConnectRefusedError, NotAnsweringError
+from statemachine.comfyui.transport import Reply
 
 LATE_S = 12.0
 """Longest time that the network holds a POST. `lost_grace_s` must be longer."""

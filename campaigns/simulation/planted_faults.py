@@ -39,7 +39,7 @@ PATCHED: dict[str, dict[str, Any]] = {
         }
     },
     "backoff": {"statemachine.fleet.connection.backoff": faulty.no_backoff},
-    "look_up": {"statemachine.fleet.submission.look_up": faulty.never_found},
+    "find_prompt": {"statemachine.comfyui.client.ComfyClient.find_prompt": faulty.never_found},
 }  # fmt: skip
 
 PLANTED_FAULTS = (
@@ -48,7 +48,7 @@ PLANTED_FAULTS = (
         "reports a busy queue as empty", 11, ("auto-executing", "busy queue"), faulty.with_client(faulty.EmptyQueues)
     ),
     PlantedFault("requests the check with the queue", 11, ("auto-executing",), Parts(transport=faulty.ChecksAtRandom)),
-    PlantedFault("retries without a look-up", 1, ("duplicate warm-up",), patches=PATCHED["look_up"]),
+    PlantedFault("retries without a look-up", 1, ("duplicate warm-up",), patches=PATCHED["find_prompt"]),
     PlantedFault(
         "resends a POST without a reply", 1, ("duplicate warm-up",), faulty.with_client(faulty.ResendsUnanswered)
     ),

@@ -5,8 +5,8 @@ from collections import deque
 
 from campaigns.simulation.faults import Fault
 from campaigns.simulation.wire import Daemon, Wire
-from statemachine.comfyui.errors import NotAnsweringError
-from statemachine.comfyui.transport import ConnectRefusedError, Receive
+from statemachine.comfyui.errors import ConnectRefusedError, NotAnsweringError
+from statemachine.comfyui.transport import Receive
 
 SILENCE_S = (30.0, 150.0)
 """Range of the time after which keepalive pings detect a dead connection."""

@@ -7,7 +7,7 @@ import aiohttp
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.network import NetworkTransport
-from statemachine.comfyui.trust import Trust
+from statemachine.comfyui.tls import TlsContexts
 from statemachine.comfyui.workflow import Workflow
 from statemachine.settings import ServerConfig
 
@@ -29,12 +29,12 @@ class ServerHandle:
 
 def peer_of(
     session: aiohttp.ClientSession,
-    trust: Trust,
+    tls: TlsContexts,
     config: ServerConfig,
     workflows: tuple[Workflow, ...],
     timeout_s: float,
 ) -> ServerHandle:
     """The server as its settings say it is reached. `timeout_s` bounds each request."""
-    tls = trust.context(config)
-    transport = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, tls)
+    context = tls.context(config)
+    transport = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, context)
     return ServerHandle(config, transport, ComfyClient(transport), workflows, timeout_s)

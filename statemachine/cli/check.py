@@ -13,7 +13,7 @@ from statemachine.cli.wording import heading, reader_language, state_text
 from statemachine.comfyui.checks import kinds_of
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.network import new_session
-from statemachine.comfyui.trust import trust_in
+from statemachine.comfyui.tls import tls_contexts
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
 from statemachine.core.messages import NO_MESSAGE, Message, message, verbatim
@@ -63,13 +63,13 @@ async def _ask_all(
     settings: Settings, servers: tuple[ServerConfig, ...], workflows: dict[str, Workflow]
 ) -> list[CheckReport]:
     slots = asyncio.Semaphore(settings.limits.max_checks)
-    trust = trust_in(servers)
+    tls = tls_contexts(servers)
     async with new_session() as session:
 
         async def ask(server: ServerConfig) -> CheckReport:
             wanted = tuple(workflows[name] for name in server.workflows)
             async with slots:
-                return await _ask(peer_of(session, trust, server, wanted, settings.timing.http_timeout_s))
+                return await _ask(peer_of(session, tls, server, wanted, settings.timing.http_timeout_s))
 
         return await asyncio.gather(*(ask(server) for server in servers))
 

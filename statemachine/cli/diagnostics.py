@@ -16,7 +16,7 @@ from statemachine.cli.asking import ServerHandle
 from statemachine.comfyui.checks import AUTO_STEPS
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
 from statemachine.comfyui.frames import is_session_start
-from statemachine.comfyui.preflight import fitness
+from statemachine.comfyui.preflight import run_preflight
 from statemachine.comfyui.transport import Socket
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
@@ -202,13 +202,13 @@ def _judge_file(name: str, file: Workflow | WorkflowError) -> Finding:
 async def _fit(peer: ServerHandle) -> AsyncIterator[Finding]:
     for workflow in peer.workflows:
         try:
-            lacking = (await fitness(peer.client, workflow)).messages
+            problems = (await run_preflight(peer.client, workflow)).messages
         except ComfyError as error:
             yield bad("doctor.nodes_unreadable", "doctor.try_again", error=error.message)
             continue
-        for problem in lacking:
+        for problem in problems:
             yield bad("doctor.unfit", "doctor.unfit.advice", name=workflow.name, problem=problem)
-        if not lacking:
+        if not problems:
             yield good("doctor.fit", name=workflow.name)
 
 

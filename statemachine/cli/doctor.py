@@ -14,7 +14,7 @@ from statemachine.cli.context import console, run, settings_of, settings_path
 from statemachine.cli.diagnostics import Finding, Mark, care, examine, line
 from statemachine.cli.wording import reader_language
 from statemachine.comfyui.network import new_session
-from statemachine.comfyui.trust import Trust, trust_in
+from statemachine.comfyui.tls import TlsContexts, tls_contexts
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.messages import message
 from statemachine.daemon.config import load_workflows
@@ -81,11 +81,11 @@ async def _examine_all(settings: Settings, servers: tuple[ServerConfig, ...], sc
     """Several at once, shown in their order; whether all is well."""
     slots = asyncio.Semaphore(min(MAX_AT_ONCE, settings.limits.max_checks))
     files = load_workflows(settings, servers)
-    trust = trust_in(servers)
+    tls = tls_contexts(servers)
     is_well = True
     async with new_session() as session, asyncio.TaskGroup() as group:
         tasks = [
-            group.create_task(_examine_one(slots, session, trust, server, files, settings.timing.http_timeout_s))
+            group.create_task(_examine_one(slots, session, tls, server, files, settings.timing.http_timeout_s))
             for server in servers
         ]
         for server, task in zip(servers, tasks, strict=True):
@@ -100,7 +100,7 @@ async def _examine_all(settings: Settings, servers: tuple[ServerConfig, ...], sc
 async def _examine_one(
     slots: asyncio.Semaphore,
     session: aiohttp.ClientSession,
-    trust: Trust,
+    tls: TlsContexts,
     server: ServerConfig,
     files: dict[str, Workflow | WorkflowError],
     timeout_s: float,
@@ -108,7 +108,7 @@ async def _examine_one(
     own = {name: files[name] for name in server.workflows}
     usable = tuple(file for file in own.values() if isinstance(file, Workflow))
     async with slots:
-        return await examine(peer_of(session, trust, server, usable, timeout_s), own)
+        return await examine(peer_of(session, tls, server, usable, timeout_s), own)
 
 
 def _print(screen: Console, text: Text) -> None:

@@ -1,1 +1,1 @@
-"""The only code that speaks to ComfyUI. It reports what happened as the core's events and decides nothing."""
+"""The only code that communicates with ComfyUI. It returns the core's events and decides nothing."""

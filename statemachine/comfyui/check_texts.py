@@ -1,6 +1,6 @@
-"""The texts in which servers say what their cache holds.
+"""Parsers for the texts in which servers report their cache (docs/comfyui.md, "The cache checks").
 
-Both parsers raise NotUnderstoodError for anything else: what is not understood is unknown, never cold.
+Both parsers raise NotUnderstoodError for any other text, which makes the server `unknown` and never `cold`.
 """
 
 import re
@@ -15,21 +15,21 @@ from statemachine.core.messages import message
 
 LOADED = "缓存已加载"
 MISSING = "未查询到缓存"
-BY_ITSELF = re.compile(r"已经自动(在后台)?执行缓存模型工作流")
+AUTO_STARTED = re.compile(r"已经自动(在后台)?执行缓存模型工作流")
 SEPARATORS = re.compile(r"[,，、]")
-NO_KEY = re.compile(r"[。；;\n]|执行|后台|工作流")
-"""What keys never contain, and sentences that we do not know may: those are not understood."""
+NOT_IN_KEYS = re.compile(r"[。；;\n]|执行|后台|工作流")
+"""Text that no key contains. A supposed key that contains it is part of an unknown sentence."""
 
 END_MARKS = " \t\r\n。.!！"
 MAX_TEXT = 65_536
-"""Characters. An honest answer has a few hundred."""
+"""Characters. A real answer has a few hundred."""
 
 STRING_SECTION = "[String Key Caches]"
 
 
 @dataclass(frozen=True, slots=True)
 class TextAnswer:
-    """What a check API said. Some name no keys, so `missing` may be empty although something is."""
+    """The answer of a check API. `missing` may be empty although keys are missing, because some APIs name no keys."""
 
     loaded: bool
     missing: tuple[str, ...]
@@ -37,35 +37,35 @@ class TextAnswer:
 
 
 def parse_text(text: str) -> TextAnswer:
-    """The answer of a check API that speaks Chinese, plain or wrapped in JSON.
+    """Parse the Chinese answer of a check API, as plain text or as a text within JSON.
 
-    `缓存已加载。` all there; `未查询到缓存K1,K2，已经自动在后台执行缓存模型工作流。` missing, and the server has
-    started its own workflow; the first half alone: missing, nothing started. `,` and `，` both separate keys.
-    A public fork of Inspire-Pack (dzy1128/ComfyUI-Inspire-Pack-Cache) names no keys and leaves out 在后台.
+    `缓存已加载。` means loaded; `未查询到缓存K1,K2。` means that these keys are missing; with
+    `，已经自动在后台执行缓存模型工作流` at the end, the server has also started its own workflow. `,`, `，` and `、`
+    separate keys. A public fork of Inspire-Pack (dzy1128/ComfyUI-Inspire-Pack-Cache) names no keys and omits 在后台.
     """
     for candidate in (text, *_strings(text)) if len(text) <= MAX_TEXT else ():
-        answer = _read(candidate.strip(END_MARKS))
+        answer = _parse_sentence(candidate.strip(END_MARKS))
         if answer is not None:
             return answer
     raise NotUnderstoodError(message("check_not_understood"), 200, text)
 
 
-def _read(text: str) -> TextAnswer | None:
-    """The answer that this sentence is, None where it is another."""
+def _parse_sentence(text: str) -> TextAnswer | None:
+    """Return the answer, None if the sentence is not one of the three."""
     if text == LOADED:
         return TextAnswer(loaded=True, missing=(), auto_executing=False)
     if not text.startswith(MISSING):
         return None
     pieces = [piece.strip() for piece in SEPARATORS.split(text.removeprefix(MISSING).lstrip(" :："))]
-    by_itself = BY_ITSELF.fullmatch(pieces[-1]) is not None
-    keys = dict.fromkeys(piece for piece in (pieces[:-1] if by_itself else pieces) if piece)
-    if any(NO_KEY.search(key) for key in keys):
+    auto_started = AUTO_STARTED.fullmatch(pieces[-1]) is not None
+    keys = dict.fromkeys(piece for piece in (pieces[:-1] if auto_started else pieces) if piece)
+    if any(NOT_IN_KEYS.search(key) for key in keys):
         return None
-    return TextAnswer(loaded=False, missing=tuple(keys), auto_executing=by_itself)
+    return TextAnswer(loaded=False, missing=tuple(keys), auto_executing=auto_started)
 
 
 def _strings(text: str) -> list[str]:
-    """Every text within a JSON document, [] where it is none."""
+    """Return every text within a JSON document, [] if `text` is not JSON."""
     try:
         return list(_texts_in(orjson.loads(text)))
     except (orjson.JSONDecodeError, RecursionError):
@@ -82,17 +82,20 @@ def _texts_in(value: Any) -> Iterable[str]:
 
 @dataclass(frozen=True, slots=True)
 class InspireList:
-    """The lines `key: tag` of the plug-in's string keys."""
+    """The lines `key: tag` of Inspire-Pack's string keys."""
 
     lines: tuple[str, ...]
 
     def missing(self, keys: Iterable[str]) -> tuple[str, ...]:
-        """Those of the keys that are not listed. A key may itself contain a colon, so lines are compared, not split."""
+        """Return the keys that are not listed. A key may contain ": ", so lines are compared with it, not split."""
         return tuple(key for key in keys if not any(line.startswith(f"{key}: ") for line in self.lines))
 
 
 def parse_inspire_list(text: str) -> InspireList:
-    """The answer of GET /inspire/cache/list: sections headed `---- [Name] ----`, of which the string keys count."""
+    """Parse the answer of GET /inspire/cache/list, whose sections begin with `---- [Name] ----`.
+
+    Only the section of the string keys is read (ltdrdata/ComfyUI-Inspire-Pack, inspire/backend_support.py).
+    """
     lines: list[str] = []
     found = inside = False
     for line in text.splitlines():

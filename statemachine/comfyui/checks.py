@@ -1,6 +1,6 @@
-"""The cache checks: four ways of asking a server what it holds, and `auto`, the first of them that it offers.
+"""The cache checks: four ways to find out what a server has cached, and `auto`, the first one that it offers.
 
-A check returns one of the core's events and the raw text of the answer. It raises NotAnsweringError where none came.
+A check returns an event and the raw text of the answer. It raises NotAnsweringError if no answer came.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from statemachine.comfyui.errors import (
     NotAnsweringError,
     NotUnderstoodError,
 )
-from statemachine.comfyui.node_answers import JSON, NodeAnswer, joined, parse_node, peek, questions
+from statemachine.comfyui.node_answers import JSON, NodeAnswer, check_paths, merged, parse_node, peek_path
 from statemachine.comfyui.records import HistoryEntry
 from statemachine.comfyui.transport import OK, Reply
 from statemachine.comfyui.workflow import Workflow
@@ -29,16 +29,21 @@ from statemachine.core.vocabulary import Reason
 
 INSPIRE_LIST = "/inspire/cache/list"
 AUTO_STEPS = (("node", "text"), ("inspire",), ("history",))
-"""Kinds that stand together are told apart by one answer at the same path: asking it twice might start work twice."""
+"""The kinds that `auto` tries, in this order. One request tells the kinds of a step apart, because a second request at
+the same path might start the server's workflow twice."""
 
 SERVER_ERROR = 500
-TRANSIENT_TRIES = 3
-TRANSIENT_PAUSE_S = 0.3
+INSPIRE_TRIES = 3
+INSPIRE_PAUSE_S = 0.3
+"""Inspire-Pack's list fails with 500 while another thread changes it, which takes milliseconds."""
+
+ENTRIES_PER_WORKFLOW = 2
+"""History entries to read for each workflow: its last success, and one later failure."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """`raw` is what the server said, for people to read."""
+    """The event of a check. `raw` is the server's answer, for people to read."""
 
     event: events.CheckAnswered | events.CheckUnusable
     raw: str
@@ -54,22 +59,22 @@ class _Finding:
 
 
 def kinds_of(configured: str) -> tuple[str, ...]:
-    """The kinds that a setting stands for, in the order in which they are tried."""
+    """Return the kinds that a setting `cache_check.kind` stands for, in the order of their trial."""
     return tuple(kind for step in AUTO_STEPS for kind in step) if configured == "auto" else (configured,)
 
 
 class CacheCheck:
-    """Asks one server about its workflows. Of several kinds it remembers which one the server offers."""
+    """Checks the workflows of one server. Of several kinds, it remembers the one that the server offers."""
 
     __slots__ = (
-        "_at_path",
         "_client",
         "_configured",
-        "_distrusted",
+        "_excluded",
         "_keyless",
         "_keys",
         "_offered",
         "_path",
+        "_path_reply",
         "_workflows",
     )
 
@@ -77,26 +82,26 @@ class CacheCheck:
         self._client = client
         self._path = path
         self._workflows = workflows
-        self._keys = tuple(dict.fromkeys(key for one in workflows for key in one.keys))
-        self._keyless = tuple(one for one in workflows if not one.keys)
+        self._keys = tuple(dict.fromkeys(key for workflow in workflows for key in workflow.keys))
+        self._keyless = tuple(workflow for workflow in workflows if not workflow.keys)
         self._configured = kinds
         self._offered: str | None = None
-        self._distrusted: frozenset[str] = frozenset()
-        self._at_path: Reply | None = None
+        self._excluded: frozenset[str] = frozenset()
+        self._path_reply: Reply | None = None
 
-    def distrust(self, prompt_id: str) -> None:
-        """This prompt of ours was accepted only in part: its success in history proves nothing."""
-        self._distrusted |= {prompt_id}
+    def exclude(self, prompt_id: str) -> None:
+        """Ignore this warm-up's success in history, because the server accepted only a part of its workflow."""
+        self._excluded |= {prompt_id}
 
     def forget(self) -> None:
-        """The server may be another one now: find out again what it offers."""
+        """Forget which kind the server offers, because another server may run at its address now."""
         self._offered = None
 
     async def ask(self, epoch: int) -> CheckResult:
-        """What the cache holds, in the server's `epoch`."""
-        self._at_path = None
+        """Check the cache once. `epoch` is the server's current epoch, for the event."""
+        self._path_reply = None
         try:
-            kind, finding = await self._find_by_first(self._kinds())
+            kind, finding = await self._find_by_first_offered(self._kinds())
         except NotAnsweringError:
             raise
         except ComfyError as error:
@@ -110,21 +115,22 @@ class CacheCheck:
         return CheckResult(event, finding.raw[:RAW_LIMIT])
 
     async def instance(self) -> str | None:
-        """Which life of the server the companion node tells, None where none is there. Raises ComfyError.
+        """Return the instance id that the companion node reports, None if another plug-in answers.
 
-        To be asked only where one was: it starts nothing, which cannot be said of others at that path.
+        Raises ComfyError. Call this only for a server whose companion node has answered before: at the same path,
+        another plug-in's check may start a workflow.
         """
-        said = parse_node((await self._client.get(peek(self._path), JSON)).raise_for_status().text)
-        return said.instance if said is not None else None
+        answer = parse_node((await self._client.get(peek_path(self._path), JSON)).raise_for_status().text)
+        return answer.instance if answer is not None else None
 
     def _kinds(self) -> tuple[str, ...]:
-        """The kinds to try. The one that was offered last comes first, and the others again behind it."""
+        """Return the kinds to try, first the one that the server offered last."""
         if self._offered is None or self._offered in AUTO_STEPS[0]:
             return self._configured
         return tuple(dict.fromkeys((self._offered, *self._configured)))
 
-    async def _find_by_first(self, kinds: tuple[str, ...]) -> tuple[str, _Finding]:
-        """By the first kind that the server offers; AbsentError where it offers none."""
+    async def _find_by_first_offered(self, kinds: tuple[str, ...]) -> tuple[str, _Finding]:
+        """Check with the first kind that the server offers. Raises AbsentError if it offers none."""
         for kind in kinds[:-1]:
             with suppress(AbsentError):
                 return kind, await self._find(kind)
@@ -139,102 +145,104 @@ class CacheCheck:
             return await self._find_by_inspire()
         return await self._find_by_history(self._workflows)
 
-    async def _ask_at_path(self) -> Reply:
-        """The answer at the path, of which there is one only in each ask: more might start work more than once."""
-        if self._at_path is None:
-            question = questions(self._path, self._keys)[0] if "node" in self._configured else self._path
-            self._at_path = await self._client.get(question, JSON if "node" in self._configured else None)
-        return self._at_path.raise_for_status()
+    async def _get_path(self) -> Reply:
+        """Return the reply at the check's path. It is requested once per check, because it may start a workflow."""
+        if self._path_reply is None:
+            with_node = "node" in self._configured
+            path = check_paths(self._path, self._keys)[0] if with_node else self._path
+            self._path_reply = await self._client.get(path, JSON if with_node else None)
+        return self._path_reply.raise_for_status()
 
     async def _find_by_node(self) -> _Finding:
-        """AbsentError where a plug-in answers in words; what neither of them would say is not understood."""
-        reply = await self._ask_at_path()
-        said = parse_node(reply.text)
-        if said is None:
+        """Raises AbsentError if a plug-in answers with a known text, NotUnderstoodError for any other answer."""
+        reply = await self._get_path()
+        answer = parse_node(reply.text)
+        if answer is None:
             parse_text(reply.text)
             raise AbsentError(message("plugin_instead_of_node"))
-        said = joined([said, *[await self._ask_node(one) for one in questions(self._path, self._keys)[1:]]])
-        missing = said.missing_of(self._keys)
-        node_cursor = events.NodeCursor(said.instance, said.sequence, self._keys)
-        if said.loading and missing:  # to be told at once: a failure of the history would have it asked again meanwhile
+        answer = merged([answer, *[await self._ask_node(path) for path in check_paths(self._path, self._keys)[1:]]])
+        missing = answer.missing_of(self._keys)
+        node_cursor = events.NodeCursor(answer.instance, answer.sequence, self._keys)
+        if answer.loading and missing:
+            # Do not read the history here: if that failed, the check would be repeated while the server loads.
             needed = tuple(_workflows_with(self._workflows, missing))
             return _Finding(reply.text, missing, needed, auto_executing=True, node_cursor=node_cursor)
         return replace(await self._with_keyless(reply.text, missing), node_cursor=node_cursor)
 
-    async def _ask_node(self, question: str) -> NodeAnswer:
-        """The answer to a further question: the server has shown that its node understands it."""
-        reply = (await self._client.get(question, JSON)).raise_for_status()
-        said = parse_node(reply.text)
-        if said is None:
+    async def _ask_node(self, path: str) -> NodeAnswer:
+        """Check further keys of a server whose companion node has answered the first request."""
+        reply = (await self._client.get(path, JSON)).raise_for_status()
+        answer = parse_node(reply.text)
+        if answer is None:
             raise NotUnderstoodError(message("node_stopped_answering"), OK, reply.text)
-        return said
+        return answer
 
     async def _find_by_text(self) -> _Finding:
-        """The plug-in speaks for the whole server, also for workflows without cache nodes."""
-        reply = await self._ask_at_path()
-        said = parse_text(reply.text)
-        if said.loaded:
+        """The plug-in's answer covers the whole server, also its workflows without cache nodes."""
+        reply = await self._get_path()
+        answer = parse_text(reply.text)
+        if answer.loaded:
             return _Finding(reply.text, (), ())
-        concerned = _workflows_with(self._workflows, said.missing) or [one.name for one in self._workflows]
-        return _Finding(reply.text, said.missing, tuple(concerned), said.auto_executing)
+        needed = _workflows_with(self._workflows, answer.missing) or [workflow.name for workflow in self._workflows]
+        return _Finding(reply.text, answer.missing, tuple(needed), answer.auto_executing)
 
     async def _find_by_inspire(self) -> _Finding:
         reply = await self._get_inspire_list()
         return await self._with_keyless(reply.text, parse_inspire_list(reply.text).missing(self._keys))
 
     async def _with_keyless(self, raw: str, missing: tuple[str, ...]) -> _Finding:
-        """Workflows without cache nodes have no keys to look for: those are judged by history."""
+        """Check the workflows without cache nodes by history, because they have no keys."""
         needed = _workflows_with(self._workflows, missing)
         by_history = await self._find_by_history(self._keyless) if self._keyless else _Finding("", (), ())
         return _Finding(raw + by_history.raw, missing, (*needed, *by_history.needed))
 
     async def _find_by_history(self, workflows: Sequence[Workflow]) -> _Finding:
-        """A workflow is warm while its success stands in history with nothing foreign after it.
+        """A workflow is warm while history has its success and no later prompt of another client.
 
-        History is in the server's memory, so what stands there also proves that there was no restart since.
+        History is in the server's memory, so the entry also shows that the server has not restarted since.
         """
-        entries = await self._client.newest_history(2 * len(self._workflows))
-        trusted = list(takewhile(_keeps_the_cache, entries))
-        needed = [one for one in workflows if not any(self._proves(entry, one) for entry in trusted)]
+        entries = await self._client.newest_history(ENTRIES_PER_WORKFLOW * len(self._workflows))
+        valid = list(takewhile(_keeps_cache, entries))
+        needed = [workflow for workflow in workflows if not any(self._confirms(entry, workflow) for entry in valid)]
         raw = "\n".join(_line(entry) for entry in entries) or "(history is empty)"
-        missing = dict.fromkeys(key for one in needed for key in one.keys)
-        return _Finding(raw, tuple(missing), tuple(one.name for one in needed))
+        missing = dict.fromkeys(key for workflow in needed for key in workflow.keys)
+        return _Finding(raw, tuple(missing), tuple(workflow.name for workflow in needed))
 
-    def _proves(self, entry: HistoryEntry, workflow: Workflow) -> bool:
-        """Whether the entry is a success of the whole of this workflow, as its file stands now."""
+    def _confirms(self, entry: HistoryEntry, workflow: Workflow) -> bool:
+        """Return whether the entry is a success of this whole workflow with its current content."""
         marker = entry.marker
-        if marker is None or marker.attempt in self._distrusted or not isinstance(entry.end, events.PromptSucceeded):
+        if marker is None or marker.attempt in self._excluded or not isinstance(entry.end, events.PromptSucceeded):
             return False
         same = marker.workflow == workflow.name and marker.digest == workflow.digest
         return same and entry.outputs.issuperset(node.node_id for node in workflow.cache_nodes)
 
     async def _get_inspire_list(self) -> Reply:
-        """The answer, asked again where it is a 500: the list fails so while it is being changed."""
+        """Return Inspire-Pack's list. A 500 is transient, so retry."""
         reply = await self._client.get(INSPIRE_LIST)
-        for _ in range(TRANSIENT_TRIES - 1):
+        for _ in range(INSPIRE_TRIES - 1):
             if reply.status != SERVER_ERROR:
                 break
-            await asyncio.sleep(TRANSIENT_PAUSE_S)
+            await asyncio.sleep(INSPIRE_PAUSE_S)
             reply = await self._client.get(INSPIRE_LIST)
         return reply.raise_for_status()
 
 
 def _line(entry: HistoryEntry) -> str:
-    """An entry for people: whose it was, and how it ended."""
+    """Return the entry's owner and end as a line for people to read."""
     ended = type(entry.end).__name__.removeprefix("Prompt").lower()
-    whose = f"comfywarm's {entry.marker.workflow}" if entry.marker is not None else "not comfywarm's"
-    return f"{entry.prompt_id} {ended}, {whose}"
+    owner = f"comfywarm's {entry.marker.workflow}" if entry.marker is not None else "not comfywarm's"
+    return f"{entry.prompt_id} {ended}, {owner}"
 
 
-def _keeps_the_cache(entry: HistoryEntry) -> bool:
-    """Whether what was cached before this prompt still is: it is ours, and did not exhaust the memory."""
-    exhausted = isinstance(entry.end, events.PromptFailed) and entry.end.out_of_memory
-    return entry.marker is not None and not exhausted
+def _keeps_cache(entry: HistoryEntry) -> bool:
+    """Return whether the cache survives this prompt: it is a warm-up and did not run out of memory."""
+    out_of_memory = isinstance(entry.end, events.PromptFailed) and entry.end.out_of_memory
+    return entry.marker is not None and not out_of_memory
 
 
-def _workflows_with(workflows: Iterable[Workflow], missing: Iterable[str]) -> list[str]:
-    lacking = set(missing)
-    return [one.name for one in workflows if not lacking.isdisjoint(one.keys)]
+def _workflows_with(workflows: Iterable[Workflow], keys: Iterable[str]) -> list[str]:
+    wanted = set(keys)
+    return [workflow.name for workflow in workflows if not wanted.isdisjoint(workflow.keys)]
 
 
 def _reason(error: ComfyError) -> Reason:

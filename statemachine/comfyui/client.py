@@ -1,6 +1,7 @@
-"""ComfyUI's HTTP routes, by name. See PROTOCOL in docs/comfyui.md for what each answers."""
+"""The client for one ComfyUI server's HTTP routes, whose answers docs/comfyui.md describes."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -8,7 +9,6 @@ import orjson
 
 from statemachine.comfyui.errors import RAW_SHOWN, ComfyError, NotAnsweringError, NotUnderstoodError
 from statemachine.comfyui.frames import queue_length
-from statemachine.comfyui.json_text import shown
 from statemachine.comfyui.records import (
     MARKER,
     HistoryEntry,
@@ -18,19 +18,28 @@ from statemachine.comfyui.records import (
     queue_items,
     running_ids,
 )
+from statemachine.comfyui.text import shown
 from statemachine.comfyui.transport import OK, REDIRECTS, Reply, Transport
 from statemachine.core import events
+from statemachine.core.attempt import Attempt
 from statemachine.core.messages import Message, joined, message, verbatim
 from statemachine.core.vocabulary import Reason, Source
 
-Answer = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
+SubmitResult = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
 
 REFUSED = 400
 TOO_LARGE = 413
 
+RECENT_PROMPTS = 20
+"""History entries that `find_prompt` searches for the marker: far more than prompts that end during one search."""
 
-def read_reply(reply: Reply, prompt_id: str) -> Answer:
-    """The event that the answer is for the prompt that was posted under our `prompt_id`."""
+
+def parse_submit_reply(reply: Reply, prompt_id: str) -> SubmitResult:
+    """Return the event of a reply to the POST /prompt of the prompt `prompt_id`.
+
+    Only 200 with a string `prompt_id` and no `node_errors` means accepted (transcripts 01 and 07). Raises
+    NotAnsweringError for a proxy's error.
+    """
     if reply.is_denial:
         return events.PromptRefused(Reason.ACCESS_DENIED, message("post_denied", status=reply.status))
     if reply.status in REDIRECTS:
@@ -47,7 +56,8 @@ def read_reply(reply: Reply, prompt_id: str) -> Answer:
         return events.SubmissionUnanswered(message("post_failed", error=error.message), answered=True)
 
 
-def _acceptance(answer: dict[str, Any], prompt_id: str, reply: Reply) -> Answer:
+def _acceptance(answer: dict[str, Any], prompt_id: str, reply: Reply) -> SubmitResult:
+    """Return the event of a 200. With `node_errors`, the server has dropped output nodes and runs the others."""
     given, errors = answer.get("prompt_id"), answer.get("node_errors")
     if not isinstance(given, str):
         incomplete = message("no_prompt_id", status=reply.status, raw=repr(reply.text[:RAW_SHOWN]))
@@ -71,7 +81,7 @@ def _refusal(answer: dict[str, Any]) -> events.PromptRefused:
 
 
 def _node_errors(errors: object) -> Message | None:
-    """Return `node 20 (CacheBackendData //Inspire): Required input is missing: tag; …`, None without any."""
+    """Return `node 20 (CacheBackendData //Inspire): Required input is missing: tag; …`, None if there are none."""
     if not isinstance(errors, dict) or not errors:
         return None
     return joined(
@@ -93,7 +103,7 @@ def _details(entry: object) -> str:
 
 
 class ComfyClient:
-    """Speaks to one server. Every method raises ComfyError where no usable answer comes."""
+    """The requests to one server. Every method raises ComfyError if no usable answer comes."""
 
     __slots__ = ("_transport",)
 
@@ -101,19 +111,19 @@ class ComfyClient:
         self._transport = transport
 
     async def get(self, path: str, accept: str | None = None) -> Reply:
-        """The plain answer of a GET, whatever its status."""
+        """Send a GET and return the reply, whatever its status."""
         return await self._transport.request("GET", path, accept=accept)
 
     async def queue(self) -> tuple[QueueItem, ...]:
-        """Every running and pending prompt."""
+        """Return every running and pending prompt."""
         return queue_items(await self._object("/queue"))
 
     async def running(self) -> frozenset[str]:
-        """The ids of the prompts that run; empty where the worker rests, or has died."""
+        """Return the ids of the running prompts. There are none if the server's worker is idle or has died."""
         return running_ids(await self._object("/queue"))
 
     async def queue_remaining(self) -> int:
-        """How many prompts run or wait. The cheapest question that proves a server answers."""
+        """Return the number of running and pending prompts. This is ComfyUI's cheapest route."""
         answer = await self._object("/prompt")
         try:
             return queue_length(answer["exec_info"]["queue_remaining"])
@@ -121,28 +131,43 @@ class ComfyClient:
             raise NotUnderstoodError(message("not_comfyui"), OK, shown(answer)) from error
 
     async def history_entry(self, prompt_id: str) -> HistoryEntry | None:
-        """The entry of one prompt; None while it is unknown, pending or running."""
+        """Return the entry of a prompt, None while it is unknown, pending or running (transcript 01)."""
         entries = history_entries(await self._object(f"/history/{quote(prompt_id, safe='')}"))
         return entries[0] if entries else None
 
     async def newest_history(self, count: int) -> tuple[HistoryEntry, ...]:
-        """The newest entries, newest first. All of it may be 10,000 whole graphs: never asked for."""
+        """Return the newest entries, newest first. The whole history may have 10,000 entries with graphs."""
         return history_entries(await self._object(f"/history?max_items={count}"))[::-1]
 
     async def object_info(self, class_type: str) -> Mapping[str, Any] | None:
-        """What the server says of a node class; None where it has no such class (it answers `{}`)."""
+        """Return the description of a node class, None if the server does not have it and answers `{}`."""
         answer = await self._object(f"/object_info/{quote(class_type, safe='')}")
         info = answer.get(class_type)
         return info if isinstance(info, dict) else None
 
     async def system_stats(self) -> dict[str, Any]:
-        """Version, arguments and devices, as the server words them."""
+        """Return the answer of GET /system_stats: versions, arguments and devices."""
         return await self._object("/system_stats")
+
+    async def find_prompt(self, attempt: Attempt) -> events.PromptEnd | events.PromptAccepted | None:
+        """Return how the attempt's prompt ended or that it is queued or running, None if the server does not have it.
+
+        Read history, the queue, and history again: ComfyUI moves a prompt from pending to running to history under one
+        lock (execution.py, PromptQueue), so a prompt that moves meanwhile is in one of the answers. The last step also
+        finds a prompt to which an older server gave its own id.
+        """
+        entry = await self.history_entry(attempt.server_prompt_id)
+        if entry is None:
+            for item in await self.queue():
+                if item.is_of(attempt):
+                    return events.PromptAccepted(attempt.prompt_id, item.prompt_id, Source.QUEUE)
+            entry = await self._find_in_history(attempt)
+        return replace(entry.end, prompt_id=attempt.prompt_id) if entry is not None else None
 
     async def submit(
         self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool
-    ) -> events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered:
-        """POST /prompt, once. Raises NotAnsweringError where the answer never came: the prompt may be queued then."""
+    ) -> SubmitResult:
+        """POST /prompt once. Raises NotAnsweringError if no answer came; the prompt may be queued nevertheless."""
         body: dict[str, Any] = {
             "prompt": graph,
             "prompt_id": marker.attempt,
@@ -152,7 +177,13 @@ class ComfyClient:
             body["client_id"] = client_id
         if front:
             body["front"] = True
-        return read_reply(await self._transport.request("POST", "/prompt", orjson.dumps(body)), marker.attempt)
+        return parse_submit_reply(await self._transport.request("POST", "/prompt", orjson.dumps(body)), marker.attempt)
+
+    async def _find_in_history(self, attempt: Attempt) -> HistoryEntry | None:
+        entry = await self.history_entry(attempt.server_prompt_id)
+        if entry is not None:
+            return entry
+        return next((one for one in await self.newest_history(RECENT_PROMPTS) if one.is_of(attempt)), None)
 
     async def _object(self, path: str) -> dict[str, Any]:
         return (await self.get(path)).raise_for_status().json_object()

@@ -1,22 +1,32 @@
 """Why a request to a ComfyUI server brought no usable answer.
 
 ComfyError
-├── NotAnsweringError     no answer from the server itself: refused, timed out, broken off, or a proxy's 502/503/504
-├── AccessDeniedError     401, 403, or a redirect to a login page
-├── AbsentError           404: the server has no such route
-└── NotUnderstoodError    an answer that ComfyUI does not give; `raw` keeps its text
+├── NotAnsweringError        no answer from the server itself: timed out, broken off, or a proxy's 502/503/504
+│   └── ConnectRefusedError  nothing listens at the server's address
+├── AccessDeniedError        401, 403, or a redirect to a login page
+├── AbsentError              404: the server has no such route
+└── NotUnderstoodError       an answer that ComfyUI does not give; `raw` keeps its text
 """
 
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.i18n.render import MessageError
 
+RAW_LIMIT = 2_000
+"""Characters of an answer that are kept for people to read."""
+RAW_SHOWN = 200
+"""Characters of an answer that a message quotes."""
+
 
 class ComfyError(MessageError):
-    """Any of the above."""
+    """Any of the errors below."""
 
 
 class NotAnsweringError(ComfyError):
     """The server itself did not answer."""
+
+
+class ConnectRefusedError(NotAnsweringError):
+    """Nothing listens at the server's address, so ComfyUI is not running."""
 
 
 class AccessDeniedError(ComfyError):
@@ -25,10 +35,6 @@ class AccessDeniedError(ComfyError):
 
 class AbsentError(ComfyError):
     """The server has no such route."""
-
-
-RAW_LIMIT = 2_000
-RAW_SHOWN = 200
 
 
 class NotUnderstoodError(ComfyError):

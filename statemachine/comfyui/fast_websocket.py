@@ -1,4 +1,4 @@
-"""The /ws connection for the setting `fast_frames`: it parses the common frames itself."""
+"""The /ws connection for the setting `fast_frames`, which parses the common frames itself."""
 
 import math
 
@@ -9,10 +9,10 @@ from websockets.protocol import Event, State
 from statemachine.comfyui.websocket import TextConnection
 
 WHOLE_TEXT = 0x81
-"""First byte of a frame that is a whole text: FIN and the opcode (RFC 6455, 5.2)."""
+"""The first byte of an unfragmented text frame: FIN and the opcode (RFC 6455, 5.2)."""
 
 LENGTH_IN_2_BYTES, LENGTH_IN_8_BYTES = 126, 127
-"""Values of a frame's second byte. Lower values are the length; higher ones belong to masked frames, an error."""
+"""Values of a frame's second byte. A lower value is the length; a higher one means a masked frame, an error."""
 
 MAX_HEADER = 4
 """Bytes. The library parses frames with a longer header, which are 64 KiB or larger."""

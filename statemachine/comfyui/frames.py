@@ -1,7 +1,6 @@
-"""ComfyUI's /ws frames as the core's events.
+"""Decoding of ComfyUI's /ws frames into the core's events.
 
-Which frames there are and who receives them: PROTOCOL in docs/comfyui.md. A text frame that is no JSON, or no
-frame that we know, is nothing to us.
+docs/comfyui.md lists the frames and the connections that receive them. Unknown frames are ignored.
 """
 
 from collections.abc import Callable, Container
@@ -9,48 +8,50 @@ from typing import Any
 
 import orjson
 
-from statemachine.comfyui.json_text import json_text, shown
+from statemachine.comfyui.text import json_text, shown
 from statemachine.core import events
 from statemachine.core.messages import message
 from statemachine.core.vocabulary import Source
 
 Data = dict[str, Any]
 
-MAX_QUEUE = 2**31
+MAX_QUEUE_LENGTH = 2**31
 MAX_SEQUENCE = 2**62
+"""Limits far above real values. Larger ones may not fit a 64-bit integer, which orjson requires."""
 MAX_INSTANCE = 100
-"""Characters. The companion node's own have 32."""
+"""Characters. The companion node's instance ids have 32."""
+MAX_EXCEPTION_TEXT = 500
+"""Characters. Some exceptions contain pages of advice; the server's history keeps the whole text."""
 
-
-_BEGINNING = '{"type": "'
-"""How ComfyUI begins its frames."""
+_FRAME_START = '{"type": "'
+"""The start of every frame that ComfyUI sends: `json.dumps` of a dict whose first member is `type`."""
 
 
 def decode(frame: str, *, in_flight: bool = True) -> events.Event | None:
-    """The event that a frame tells, None for one that tells nothing. Never raises.
+    """Return the event of a frame, None for a frame without one. Never raises.
 
-    Most traffic is plug-ins' chatter and the progress of users' jobs. A frame that begins with a type unknown to us
-    is not parsed, nor one that begins as those about prompts do while none of ours is `in_flight`.
+    Most frames come from plug-ins or are the progress of users' prompts. A frame of an unknown type is therefore
+    skipped before it is parsed, and so is a frame about a prompt unless a warm-up is `in_flight`.
     """
-    if _begins_as_nothing(frame, _DECODERS if in_flight else _TOLD_AT_REST):
+    if _is_irrelevant(frame, _DECODERS if in_flight else _IDLE_TYPES):
         return None
     try:
-        told = orjson.loads(frame)
-        return _DECODERS[told["type"]](told["data"])
+        parsed = orjson.loads(frame)
+        return _DECODERS[parsed["type"]](parsed["data"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
-def _begins_as_nothing(frame: str, told: Container[str]) -> bool:
-    """Whether its type is written as ComfyUI writes it, without escapes, and is none of those."""
-    if not frame.startswith(_BEGINNING):
+def _is_irrelevant(frame: str, types: Container[str]) -> bool:
+    """Return whether the frame starts as ComfyUI's do, without escapes, and has none of these types."""
+    if not frame.startswith(_FRAME_START):
         return False
-    kind = frame[len(_BEGINNING) : frame.find('"', len(_BEGINNING))]
-    return kind not in told and "\\" not in kind
+    frame_type = frame[len(_FRAME_START) : frame.find('"', len(_FRAME_START))]
+    return frame_type not in types and "\\" not in frame_type
 
 
 def is_session_start(frame: str) -> bool:
-    """Whether this is a `status` frame, which ComfyUI sends first on every new connection."""
+    """Return whether this is a `status` frame, which ComfyUI sends first on every connection (transcript 01)."""
     return isinstance(decode(frame), events.QueueSeen)
 
 
@@ -59,10 +60,10 @@ def _status(data: Data) -> events.Event:
 
 
 def queue_length(value: object) -> int:
-    """The length of a queue as ComfyUI says it; TypeError or ValueError for anything that cannot be one."""
+    """Return a `queue_remaining`. Raises TypeError or ValueError for anything that cannot be a queue's length."""
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError("a queue length is not a whole number")
-    if not 0 <= value <= MAX_QUEUE:
+    if not 0 <= value <= MAX_QUEUE_LENGTH:
         raise ValueError("a queue length is out of range")
     return value
 
@@ -72,7 +73,7 @@ def _cached(data: Data) -> events.Event:
 
 
 def _executing(data: Data) -> events.Event | None:
-    """`node: null` follows errors as well as successes, so it proves nothing."""
+    """`node: null` follows errors as well as successes (transcripts 04 and 05), so it has no event."""
     return events.PromptNodeStarted(_prompt_id(data), json_text(data["node"])) if data["node"] is not None else None
 
 
@@ -91,7 +92,7 @@ def _success(data: Data) -> events.Event:
 
 
 def _error(data: Data) -> events.Event:
-    return failure(data, Source.WS)
+    return parse_failure(data, Source.WS)
 
 
 def _interrupted(data: Data) -> events.Event:
@@ -99,16 +100,17 @@ def _interrupted(data: Data) -> events.Event:
 
 
 def _cache_reported(data: Data) -> events.Event | None:
-    """The companion node tells all clients what is cached now. `comfywarm` is the version of its words."""
+    """The companion node sends the cached keys to all clients. `comfywarm` is the version of the format."""
     if data["comfywarm"] != 1:
         return None
-    instance, sequence = cache_position(data)
-    return events.CacheReported(instance, sequence, frozenset(texts(data["present"])), data.get("truncated") is True)
+    instance, sequence = parse_position(data)
+    present = frozenset(parse_texts(data["present"]))
+    return events.CacheReported(instance, sequence, present, data.get("truncated") is True)
 
 
-def cache_position(said: Data) -> tuple[str, int]:
-    """The companion node's `instance` and `sequence`; KeyError, TypeError or ValueError for what cannot be such."""
-    instance, sequence = said["instance"], said["sequence"]
+def parse_position(data: Data) -> tuple[str, int]:
+    """Return the companion node's `instance` and `sequence`. Raises KeyError, TypeError or ValueError."""
+    instance, sequence = data["instance"], data["sequence"]
     if not isinstance(instance, str) or not isinstance(sequence, int) or isinstance(sequence, bool):
         raise TypeError("an instance is not a text, or a sequence not a whole number")
     if not 0 < len(instance) <= MAX_INSTANCE or not 0 <= sequence <= MAX_SEQUENCE:
@@ -116,8 +118,8 @@ def cache_position(said: Data) -> tuple[str, int]:
     return instance, sequence
 
 
-def texts(value: object) -> list[str]:
-    """A list of texts; TypeError for anything else."""
+def parse_texts(value: object) -> list[str]:
+    """Return a list of texts. Raises TypeError for anything else."""
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         raise TypeError("not a list of texts")
     return value
@@ -140,12 +142,12 @@ _DECODERS: dict[str, Callable[[Data], events.Event | None]] = {
     "comfywarm.cache": _cache_reported,
 }
 
-_TOLD_AT_REST = frozenset({"status", "comfywarm.cache"})
-"""What does not speak of a prompt."""
+_IDLE_TYPES = frozenset({"status", "comfywarm.cache"})
+"""The types of frames that are not about a prompt."""
 
 
-def failure(data: Data, witness: Source) -> events.PromptFailed:
-    """An `execution_error`, from a frame or from history: it names the node and the exception."""
+def parse_failure(data: Data, witness: Source) -> events.PromptFailed:
+    """Return the event of an `execution_error`, from a frame or from history."""
     kind, text = shown(data.get("exception_type", "")), _one_line(shown(data.get("exception_message", "")))
     node, class_type = shown(data.get("node_id")), shown(data.get("node_type"))
     return events.PromptFailed(
@@ -157,10 +159,9 @@ def failure(data: Data, witness: Source) -> events.PromptFailed:
 
 
 def _one_line(text: str) -> str:
-    """Exceptions may bring pages of advice; the whole of it stays in the server's history."""
-    return " ".join(text.split())[:500]
+    return " ".join(text.split())[:MAX_EXCEPTION_TEXT]
 
 
 def _is_out_of_memory(kind: str, text: str) -> bool:
-    """torch's own class, or what drivers and `RuntimeError`s say (transcript 04: "CUDA out of memory")."""
+    """Recognise torch's class, and the text of drivers and `RuntimeError` (transcript 04: "CUDA out of memory")."""
     return kind.endswith("OutOfMemoryError") or "out of memory" in text.lower()

@@ -1,4 +1,4 @@
-"""The real network: aiohttp for the checks, websockets for /ws."""
+"""The Transport over real connections: aiohttp for HTTP, websockets for /ws."""
 
 import errno
 import re
@@ -12,47 +12,57 @@ from pydantic import SecretStr
 from typing_extensions import override
 from websockets.asyncio.client import connect
 
-from statemachine.comfyui.errors import AccessDeniedError, NotAnsweringError, NotUnderstoodError
-from statemachine.comfyui.transport import REDIRECTS, ConnectRefusedError, Reply
+from statemachine.comfyui.errors import (
+    AccessDeniedError,
+    ConnectRefusedError,
+    NotAnsweringError,
+    NotUnderstoodError,
+)
+from statemachine.comfyui.transport import REDIRECTS, Reply, Transport
 from statemachine.comfyui.websocket import TextConnection, WebSocket
 from statemachine.core.messages import message
 from statemachine.settings.masking import Mask
 
 MAX_BODY = 64 * 1024 * 1024
-"""Bytes. A queue of hundreds of graphs with inlined images stays below this; more is refused, not read."""
+"""Bytes. A queue of hundreds of graphs with inlined images is smaller. A larger answer is not read to its end."""
 
 MAX_FRAME = 32 * 1024 * 1024
-"""Bytes. Previews are many MB, and websockets closes the connection above its limit (1 MiB by default)."""
+"""Bytes. Previews have many MB, and websockets closes the connection at a larger frame (default: 1 MiB)."""
 
-PING_EVERY_S = 30.0
-PONG_WITHIN_S = 120.0
-"""Loading a model can hold the server's GIL for many seconds; 20 s, the default, would cut healthy servers off."""
+PING_INTERVAL_S = 30.0
+PONG_TIMEOUT_S = 120.0
+"""A healthy server may hold its GIL for many seconds while it loads a model. The library's default is 20 s."""
+
+CLOSE_TIMEOUT_S = 1.0
+"""Time for the closing handshake, which a server that hangs never answers."""
+
+KEEP_ALIVE_S = 1.0
+"""Enough for consecutive requests. The next check is a minute away, and an idle connection needs a file descriptor and
+as much memory as the /ws connection."""
+
+DNS_CACHE_S = 60
 
 ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
-KEEP_ALIVE_S = 1.0
-"""For the questions that follow upon one another. The next check is a minute away, and until then its connection would
-take as much memory as the /ws connection, and a descriptor."""
-
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
-"""OpenSSL's X509_V_ERR codes: self-signed (also in the chain), issuer not found, leaf alone."""
+"""OpenSSL's X509_V_ERR codes: self-signed (also in the chain), issuer not found, chain of one certificate."""
 
 
 def new_session() -> aiohttp.ClientSession:
-    """The HTTP session of a whole fleet. It keeps no cookies and believes no proxy of the environment."""
+    """Return the HTTP session for all servers. It stores no cookies and ignores proxy environment variables."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=60, keepalive_timeout=KEEP_ALIVE_S),
+        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_CACHE_S, keepalive_timeout=KEEP_ALIVE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
         trust_env=False,
     )
 
 
-class NetworkTransport:
-    """The way to one server at `url` (no trailing slash).
+class NetworkTransport(Transport):
+    """Connections to one server at `url`, which has no trailing slash.
 
-    `timeout_s` is asked for each request: a reload may change it. `tls` is for https and wss; None there believes the
-    system's authorities. Whatever comes in is freed of the headers' values, so that a server that echoes them betrays
-    nothing.
+    `timeout_s` is called for each request, because a reload may change the setting. `tls` is the context for https and
+    wss; None uses the system's certificate authorities. The values of `headers` are masked in all received text, in
+    case a server echoes them.
     """
 
     __slots__ = ("_connection", "_headers", "_mask", "_session", "_timeout_s", "_tls", "_url")
@@ -74,12 +84,12 @@ class NetworkTransport:
         self._connection = connection
         self._mask = Mask(headers.values())
 
+    @override
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
-        """See Transport."""
         timeout_s = self._timeout_s()
         timeout = aiohttp.ClientTimeout(total=timeout_s)
-        said = {"Content-Type": "application/json" if body is not None else None, "Accept": accept}
-        headers = self._headers | {name: value for name, value in said.items() if value is not None}
+        more = {"Content-Type": "application/json" if body is not None else None, "Accept": accept}
+        headers = self._headers | {name: value for name, value in more.items() if value is not None}
         try:
             async with self._session.request(
                 method,
@@ -91,7 +101,7 @@ class NetworkTransport:
                 ssl=self._tls or True,
             ) as response:
                 content = await _read_bounded(response)
-                location = _clean(response.headers.get("Location", ""))
+                location = _encodable(response.headers.get("Location", ""))
                 return Reply(response.status, self._mask.data(content), self._mask.text(location))
         except TimeoutError as error:
             raise NotAnsweringError(message("no_answer_in", seconds=timeout_s)) from error
@@ -104,12 +114,12 @@ class NetworkTransport:
         except aiohttp.ClientPayloadError as error:
             if isinstance(error.__cause__, ContentEncodingError):
                 raise NotUnderstoodError(message("wrong_encoding")) from error
-            raise NotAnsweringError(self._said(error)) from error
+            raise NotAnsweringError(self._masked(error)) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NotAnsweringError(self._said(error)) from error
+            raise NotAnsweringError(self._masked(error)) from error
 
+    @override
     async def connect(self, client_id: str) -> WebSocket:
-        """See Transport."""
         url = f"ws{self._url.removeprefix('http')}/ws?clientId={client_id}"
         try:
             connection = await _Connect(
@@ -120,9 +130,9 @@ class NetworkTransport:
                 compression=None,
                 max_size=MAX_FRAME,
                 open_timeout=self._timeout_s(),
-                close_timeout=1,
-                ping_interval=PING_EVERY_S,
-                ping_timeout=PONG_WITHIN_S,
+                close_timeout=CLOSE_TIMEOUT_S,
+                ping_interval=PING_INTERVAL_S,
+                ping_timeout=PONG_TIMEOUT_S,
                 proxy=None,
                 ssl=self._tls,
             )
@@ -131,33 +141,33 @@ class NetworkTransport:
         except OSError as error:
             raise _connect_error(error) from error
         except (websockets.WebSocketException, ValueError) as error:
-            raise NotAnsweringError(self._said(error)) from error
+            raise NotAnsweringError(self._masked(error)) from error
         assert isinstance(connection, TextConnection)  # noqa: S101 - set by create_connection
-        _forget_handshake(connection)
+        _drop_handshake_headers(connection)
         return WebSocket(connection, self._mask)
 
-    def _said(self, error: Exception) -> str:
-        """A library's sentence, in which it may quote what the server sent."""
-        return self._mask.text(ERROR_NUMBER.sub("", _sentence(error)))
+    def _masked(self, error: Exception) -> str:
+        """Return the text of a library's exception, which may quote what the server has sent."""
+        return self._mask.text(ERROR_NUMBER.sub("", _one_line(error)))
 
 
-def _forget_handshake(connection: TextConnection) -> None:
-    """Its headers take a sixth of a connection's memory."""
-    for said in (connection.request, connection.response):
-        if said is not None:
-            said.headers.clear()
+def _drop_handshake_headers(connection: TextConnection) -> None:
+    """Free the headers of request and response, a sixth of a connection's memory."""
+    for half in (connection.request, connection.response):
+        if half is not None:
+            half.headers.clear()
 
 
 class _Connect(connect):
-    """websockets follows redirects, and would take a login page for the server: here a redirect is an answer."""
+    """A connection attempt that does not follow redirects, which would lead to a login page instead of the server."""
 
     @override
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
 
 
-def _clean(text: str) -> str:
-    """Headers are bytes, which aiohttp keeps as surrogates: those cannot be written anywhere."""
+def _encodable(text: str) -> str:
+    """Replace the surrogates that aiohttp decodes non-ASCII header bytes to, because they cannot be encoded."""
     return text.encode("utf-8", "replace").decode()
 
 
@@ -171,13 +181,16 @@ async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
 
 
 def _connect_error(error: OSError) -> NotAnsweringError:
-    """A host with several addresses gives one error for all; it was refused if each of them refused."""
+    """Return the error for a failed connection.
+
+    asyncio raises one error for all addresses of a host. The connection was refused if every address refused it.
+    """
     if isinstance(error, ssl.SSLCertVerificationError):
         code = "private_authority" if error.verify_code in _UNKNOWN_AUTHORITY else "certificate_not_trusted"
         return NotAnsweringError(message(code, error=error.verify_message))
-    sentence = _sentence(error)
-    refusals = sentence.count(f"[Errno {errno.ECONNREFUSED}]")
-    if isinstance(error, ConnectionRefusedError) or 0 < refusals == sentence.count("[Errno "):
+    text = _one_line(error)
+    refusals = text.count(f"[Errno {errno.ECONNREFUSED}]")
+    if isinstance(error, ConnectionRefusedError) or 0 < refusals == text.count("[Errno "):
         return ConnectRefusedError(message("connection_refused"))
     return NotAnsweringError(message("connection_failed", error=_reason(error)))
 
@@ -190,9 +203,9 @@ def _status_error(error: websockets.InvalidStatus) -> Exception:
 
 
 def _reason(error: OSError) -> str:
-    """Return the operating system's words, without the error number."""
-    return ERROR_NUMBER.sub("", error.strerror or _sentence(error))
+    """Return the operating system's text without the error number."""
+    return ERROR_NUMBER.sub("", error.strerror or _one_line(error))
 
 
-def _sentence(error: BaseException) -> str:
+def _one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__

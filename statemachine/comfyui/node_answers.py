@@ -1,6 +1,6 @@
-"""The companion node's answers as JSON, and the questions that it understands (docs/node.md).
+"""Requests to the companion node and its JSON answers (docs/node.md).
 
-The mission's plug-ins answer in words at the same path, and take no notice of what the question adds.
+Plug-ins that answer with a text at the same path ignore the query.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,20 +12,24 @@ from urllib.parse import quote, urlencode
 import orjson
 
 from statemachine.comfyui.errors import NotUnderstoodError
-from statemachine.comfyui.frames import cache_position, texts
-from statemachine.comfyui.json_text import shown
+from statemachine.comfyui.frames import parse_position, parse_texts
+from statemachine.comfyui.text import shown
 from statemachine.core.messages import message
 
 JSON = "application/json"
-KEYS_AT_ONCE = 50
-"""A request's first line has at most 8,190 characters (aiohttp), and the node takes 200 keys."""
+KEYS_PER_REQUEST = 50
+"""aiohttp accepts request lines of up to 8,190 characters, and the companion node up to 200 keys."""
 
 VERSION = 1
+"""The version of the answer's format, its member `comfywarm`."""
+
+CACHED_QUERIES = 64
+"""Most servers of a fleet have the same workflows, so there are few distinct queries."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeAnswer:
-    """What one instance said of the keys that it was asked for. `loading`: it brings what is missing by itself."""
+    """One instance's answer about the requested keys. `loading`: the server loads the missing ones itself."""
 
     instance: str
     sequence: int
@@ -35,56 +39,60 @@ class NodeAnswer:
     raw: str
 
     def missing_of(self, keys: Sequence[str]) -> tuple[str, ...]:
-        """Those of the keys that are missing; NotUnderstoodError where it says nothing of one of them."""
-        if untold := [key for key in keys if key not in self.present and key not in self.missing]:
-            raise NotUnderstoodError(message("node_omits_keys", keys=untold), 200, self.raw)
+        """Return the missing ones of `keys`. Raises NotUnderstoodError if the answer omits one of them."""
+        if omitted := [key for key in keys if key not in self.present and key not in self.missing]:
+            raise NotUnderstoodError(message("node_omits_keys", keys=omitted), 200, self.raw)
         return tuple(key for key in keys if key in self.missing)
 
 
-@lru_cache(maxsize=64)
-def questions(path: str, keys: tuple[str, ...]) -> tuple[str, ...]:
-    """The path with the keys to be asked for, or with several of them. Without keys: one that starts nothing.
-
-    Kept, for most servers of a fleet are asked the same.
-    """
-    batches = [keys[at : at + KEYS_AT_ONCE] for at in range(0, len(keys), KEYS_AT_ONCE)]
-    return tuple(_with(path, [("key", key) for key in batch]) for batch in batches) or (peek(path),)
+@lru_cache(maxsize=CACHED_QUERIES)
+def check_paths(path: str, keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the paths of the requests that check `keys`, at least one. Without keys it is the peek path."""
+    batches = [keys[at : at + KEYS_PER_REQUEST] for at in range(0, len(keys), KEYS_PER_REQUEST)]
+    return tuple(_with_query(path, [("key", key) for key in batch]) for batch in batches) or (peek_path(path),)
 
 
-def peek(path: str) -> str:
-    """A question that asks for no key, and starts no work whatever is missing."""
-    return _with(path, [("peek", "1")])
+def peek_path(path: str) -> str:
+    """Return the path of a request that checks no key and never starts a workflow."""
+    return _with_query(path, [("peek", "1")])
 
 
-def _with(path: str, query: list[tuple[str, str]]) -> str:
+def _with_query(path: str, query: list[tuple[str, str]]) -> str:
     return f"{path}{'&' if '?' in path else '?'}{urlencode(query, quote_via=quote, safe='')}"
 
 
 def parse_node(text: str) -> NodeAnswer | None:
-    """What a companion node answered, None where somebody else did. NotUnderstoodError for a node's unknown words."""
+    """Return the companion node's answer, None if the answer is not from a companion node.
+
+    Raises NotUnderstoodError if it is from one, but malformed or of another version.
+    """
     try:
-        said = orjson.loads(text)
+        answer = orjson.loads(text)
     except (orjson.JSONDecodeError, RecursionError):
         return None
-    if not isinstance(said, dict) or "comfywarm" not in said:
+    if not isinstance(answer, dict) or "comfywarm" not in answer:
         return None
     try:
-        return _read(said, text)
+        return _parse(answer, text)
     except (KeyError, TypeError, ValueError) as error:
         raise NotUnderstoodError(message("node_not_understood", error=str(error)), 200, text) from error
 
 
-def _read(said: dict[str, Any], raw: str) -> NodeAnswer:
-    if said["comfywarm"] != VERSION:
-        raise ValueError(f"version {shown(said['comfywarm'])}, expected {VERSION}")
-    if not isinstance(said["loading"], bool) or not isinstance(said["auto_started"], bool):
+def _parse(answer: dict[str, Any], raw: str) -> NodeAnswer:
+    if answer["comfywarm"] != VERSION:
+        raise ValueError(f"version {shown(answer['comfywarm'])}, expected {VERSION}")
+    if not isinstance(answer["loading"], bool) or not isinstance(answer["auto_started"], bool):
         raise TypeError("loading or auto_started is not true or false")
-    present, missing = (frozenset(texts(said["keys"][name])) for name in ("present", "missing"))
-    return NodeAnswer(*cache_position(said), present, missing, loading=said["loading"] or said["auto_started"], raw=raw)
+    present, missing = (frozenset(parse_texts(answer["keys"][name])) for name in ("present", "missing"))
+    loading = answer["loading"] or answer["auto_started"]
+    return NodeAnswer(*parse_position(answer), present, missing, loading=loading, raw=raw)
 
 
-def joined(answers: Iterable[NodeAnswer]) -> NodeAnswer:
-    """One answer of several questions, asked one after another: as old as the first of them."""
+def merged(answers: Iterable[NodeAnswer]) -> NodeAnswer:
+    """Return one answer for several, which arrived in this order. Its sequence is that of the first.
+
+    Raises NotUnderstoodError if they are from different instances.
+    """
     first, *others = answers
     if any(other.instance != first.instance for other in others):
         raise NotUnderstoodError(message("restarted_during_check"))

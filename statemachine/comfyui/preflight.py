@@ -1,8 +1,7 @@
-"""Whether a server can run a workflow at all: does it have the node classes and the model files?
+"""The preflight: whether a server has the node classes and model files of a workflow.
 
-Asked before a warm-up is tried, so that an operator reads "pulid_flux.safetensors is not there" and not
-"refused" a hundred times. It says only what `GET /object_info/{class}` proves; the rest is the server's own
-validation. An answer that is not understood proves nothing, so nothing here raises.
+It runs before the first warm-up, so that an operator reads which file is missing instead of a refused prompt. It
+reports only what `GET /object_info/CLASS` shows; the server validates the rest.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,18 +18,21 @@ FILE_SUFFIXES = frozenset({
     ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft",
     ".engine", ".gguf", ".h5", ".json", ".msgpack", ".npz", ".onnx", ".task", ".tflite", ".trt", ".yaml", ".yml",
 })  # fmt: skip
-"""How the files end that servers list: ComfyUI's own (folder_paths.py, supported_pt_extensions), then others in use."""
+"""Suffixes of model files: ComfyUI's own (folder_paths.py, supported_pt_extensions), then those of plug-ins."""
 
 UPLOADS = ("image_upload", "animated_image_upload", "video_upload", "audio_upload", "file_upload", "mesh_upload")
-"""Options of inputs that take a user's file: it may lie in a folder that is not listed, and yet be there."""
+"""Options of inputs for uploaded files. Such a file may exist in a folder that the class does not list."""
+
+NOTHING_KNOWN: Mapping[str, Any] = {}
+"""The description of a class whose answer was not understood. The class counts as present."""
 
 
 @dataclass(frozen=True, slots=True)
 class MissingModel:
-    """A file that a node wants and the server does not offer.
+    """A file that a node requires and the server does not list.
 
-    `near_match` is what the server offers under almost this name: other slashes, other case or another folder.
-    ComfyUI compares exactly, so that is no match; but it is what the workflow should say for this server.
+    `near_match` is a listed file with other slashes, another case or another folder. ComfyUI compares names exactly,
+    so the workflow must name that file to run on this server.
     """
 
     node_id: str
@@ -42,7 +44,7 @@ class MissingModel:
 
     @property
     def message(self) -> Message:
-        """What is missing, and what the server has in its place."""
+        """What is missing, and what the server has instead."""
         place = {"node": self.node_id, "class_type": self.class_type, "input": self.input_name, "wanted": self.wanted}
         missing = Message("model_missing_none", place)
         if self.available_count:
@@ -52,16 +54,16 @@ class MissingModel:
 
 
 @dataclass(frozen=True, slots=True)
-class Fitness:
-    """What a server lacks for a workflow; both empty when nothing is known to be lacking."""
+class PreflightResult:
+    """What a server lacks for a workflow."""
 
     missing_nodes: tuple[str, ...]
-    """Names of classes."""
+    """Names of node classes."""
     missing_models: tuple[MissingModel, ...]
 
     @property
-    def fits(self) -> bool:
-        """Whether a try makes sense."""
+    def passed(self) -> bool:
+        """Whether nothing is known to be missing."""
         return not (self.missing_nodes or self.missing_models)
 
     @property
@@ -72,18 +74,18 @@ class Fitness:
 
 
 def required_classes(workflow: Workflow) -> tuple[str, ...]:
-    """The node classes that the workflow uses, each once: what to ask /object_info for."""
+    """Return the node classes that the workflow uses, each once."""
     return tuple(dict.fromkeys(node["class_type"] for node in workflow.graph.values()))
 
 
-def compare(workflow: Workflow, object_info: Mapping[str, Any]) -> Fitness:
-    """What is lacking on a server with these classes.
+def compare(workflow: Workflow, object_info: Mapping[str, Any]) -> PreflightResult:
+    """Return what a server with these node classes lacks. Never raises.
 
-    `object_info` maps a class to its description, the inner object of `GET /object_info/{class}`; a class for
-    which the server answered `{}` is left out. Never raises, whatever the descriptions are.
+    `object_info` maps a class to its description, the inner object of `GET /object_info/CLASS`. It does not contain
+    classes that the server does not have.
     """
     missing_nodes = tuple(name for name in required_classes(workflow) if name not in object_info)
-    return Fitness(missing_nodes=missing_nodes, missing_models=tuple(_missing_models(workflow, object_info)))
+    return PreflightResult(missing_nodes=missing_nodes, missing_models=tuple(_missing_models(workflow, object_info)))
 
 
 def _missing_models(workflow: Workflow, object_info: Mapping[str, Any]) -> Iterator[MissingModel]:
@@ -97,16 +99,17 @@ def _missing_models(workflow: Workflow, object_info: Mapping[str, Any]) -> Itera
 
 
 def _is_missing(wanted: str, choices: Sequence[object]) -> bool:
-    """A word that is not listed ("euler_x") is left to the server: it may accept more than it lists."""
-    looks_like_a_file = PurePosixPath(_plain(wanted)).suffix in FILE_SUFFIXES
-    return wanted not in choices and (looks_like_a_file or not choices)
+    """Return whether the server lacks this choice. It may accept words that it does not list, such as "euler_x"."""
+    is_file = PurePosixPath(_plain(wanted)).suffix in FILE_SUFFIXES
+    return wanted not in choices and (is_file or not choices)
 
 
 def _choices(description: object, input_name: str) -> Sequence[object] | None:
-    """The values from which an input is chosen; None where it is no choice, or the list is not known.
+    """Return the values of an input that is a choice; None for other inputs and unknown lists.
 
-    Two shapes are in use: `[["a", "b"], {…}]` and `["COMBO", {"options": ["a", "b"], …}]` (execution.py,
-    validate_inputs). The list of a `remote` choice is fetched by the browser: it is not known here.
+    ComfyUI describes a choice as `[["a", "b"], {…}]` (execution.py, validate_inputs) or as
+    `["COMBO", {"options": ["a", "b"], …}]` (comfy/comfy_types/node_typing.py). The browser fetches the list of a
+    `remote` choice, so it is unknown here.
     """
     match _spec(description, input_name):
         case [_, {**options}, *_] if any(options.get(name) for name in (*UPLOADS, "remote")):
@@ -119,7 +122,7 @@ def _choices(description: object, input_name: str) -> Sequence[object] | None:
 
 
 def _spec(description: object, input_name: str) -> object:
-    """How the class declares this input; None if it does not."""
+    """Return the class's declaration of this input, None without one."""
     for group in ("required", "optional"):
         match description:
             case {"input": {**groups}} if isinstance(inputs := groups.get(group), Mapping) and input_name in inputs:
@@ -128,7 +131,7 @@ def _spec(description: object, input_name: str) -> object:
 
 
 def _near_match(wanted: str, choices: Sequence[object]) -> str | None:
-    """The same path but for slashes and case, else the same file in another folder."""
+    """Return the same path with other slashes or another case, else the same file in another folder."""
     names = [choice for choice in choices if isinstance(choice, str)]
     same_path = (name for name in names if _plain(name) == _plain(wanted))
     same_file = (name for name in names if _file_name(name) == _file_name(wanted))
@@ -143,14 +146,10 @@ def _file_name(path: str) -> str:
     return PurePosixPath(_plain(path)).name
 
 
-NOTHING_KNOWN: Mapping[str, Any] = {}
-"""The description of a class whose answer was not understood: it may well be there."""
+async def run_preflight(client: ComfyClient, workflow: Workflow) -> PreflightResult:
+    """Return what the server lacks for the workflow, after one GET for each node class.
 
-
-async def fitness(client: ComfyClient, workflow: Workflow) -> Fitness:
-    """What the server lacks for the workflow. Changes nothing there; one small GET for each class, one after another.
-
-    Raises NotAnsweringError or AccessDeniedError; an answer that is not understood proves nothing and is passed over.
+    Raises NotAnsweringError or AccessDeniedError. Answers that are not understood are ignored.
     """
     known = {name: await _description(client, name) for name in required_classes(workflow)}
     return compare(workflow, {name: description for name, description in known.items() if description is not None})

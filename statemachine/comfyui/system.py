@@ -1,28 +1,28 @@
-"""What a server says of itself in /system_stats, cut down to plain values: answers about the whole fleet carry it."""
+"""The part of GET /system_stats that the API shows for each server."""
 
-from functools import lru_cache
 from typing import Any
 
-
-@lru_cache(maxsize=512)
-def kept_once(text: str) -> str:
-    """An equal text that was said before, else this one."""
-    return text
-
+from statemachine.comfyui.text import intern_text
 
 TEXT_LIMIT = 200
+"""Characters."""
 DEVICE_LIMIT = 32
 VERSIONS = ("comfyui_version", "python_version", "pytorch_version", "os")
 DEVICE_TEXTS = ("name", "type")
-DEVICE_FIGURES = ("index", "vram_total", "vram_free")
-MAX_FIGURE = 2**63 - 1
+DEVICE_NUMBERS = ("index", "vram_total", "vram_free")
+MAX_NUMBER = 2**63 - 1
+"""The largest integer that orjson writes and JSON readers commonly accept."""
 
 
 def describe_system(stats: dict[str, Any]) -> dict[str, Any]:
-    """`version` (ComfyUI's), other versions, and `devices` with their memory in bytes; None for what is not said."""
+    """Return `version` (ComfyUI's), other versions, and `devices` with their memory in bytes.
+
+    Values of any other type or form are None, and texts and lists have limits, because every answer about the fleet
+    contains the result.
+    """
     system = stats.get("system")
-    said = system if isinstance(system, dict) else {}
-    texts = {name: _text(said.get(name)) for name in VERSIONS}
+    known = system if isinstance(system, dict) else {}
+    texts = {name: _text(known.get(name)) for name in VERSIONS}
     devices = stats.get("devices")
     listed = devices[:DEVICE_LIMIT] if isinstance(devices, list) else []
     return {
@@ -34,12 +34,12 @@ def describe_system(stats: dict[str, Any]) -> dict[str, Any]:
 
 def _device(device: dict[str, Any]) -> dict[str, Any]:
     texts = {name: _text(device.get(name)) for name in DEVICE_TEXTS}
-    return {**texts, **{name: _figure(device.get(name)) for name in DEVICE_FIGURES}}
+    return {**texts, **{name: _number(device.get(name)) for name in DEVICE_NUMBERS}}
 
 
 def _text(value: object) -> str | None:
-    return kept_once(value[:TEXT_LIMIT]) if isinstance(value, str) else None
+    return intern_text(value[:TEXT_LIMIT]) if isinstance(value, str) else None
 
 
-def _figure(value: object) -> int | None:
-    return value if isinstance(value, int) and abs(value) <= MAX_FIGURE else None
+def _number(value: object) -> int | None:
+    return value if isinstance(value, int) and abs(value) <= MAX_NUMBER else None

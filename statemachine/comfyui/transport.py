@@ -1,6 +1,6 @@
-"""What the client needs of a network: one HTTP exchange, and one-use /ws connections.
+"""The network that the client needs: HTTP exchanges and /ws connections.
 
-The real one is in `network.py`; a simulated network can stand in its place.
+`network.py` implements these protocols; tests replace them with a simulated network.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,15 @@ import orjson
 from statemachine.comfyui.errors import AbsentError, AccessDeniedError, NotAnsweringError, NotUnderstoodError
 from statemachine.core.messages import Message, message
 
-GATEWAY_ERRORS = frozenset({502, 503, 504})
-REDIRECTS = frozenset({301, 302, 303, 307, 308})
 OK = 200
+NOT_FOUND = 404
+REDIRECTS = frozenset({301, 302, 303, 307, 308})
+GATEWAY_ERRORS = frozenset({502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer, its body read (up to the transport's limit). Redirects are never followed."""
+    """An HTTP answer with its whole body. Redirects are not followed."""
 
     status: int
     body: bytes
@@ -27,36 +28,28 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The body as UTF-8, bad bytes replaced."""
+        """The body as UTF-8, with invalid bytes replaced."""
         return self.body.decode("utf-8", "replace")
 
     def raise_for_status(self) -> "Reply":
-        """Itself where the status is 200; else the ComfyError that the status means."""
+        """Return the reply itself if its status is 200, else raise the matching ComfyError."""
         if self.status == OK:
             return self
         if self.status in GATEWAY_ERRORS:
             raise NotAnsweringError(message("proxy_status", status=self.status))
         if self.is_denial:
             raise AccessDeniedError(self._denial())
-        if self.status == 404:  # noqa: PLR2004
+        if self.status == NOT_FOUND:
             raise AbsentError(message("no_route"))
-        raise NotUnderstoodError(self._surprise(), self.status, self.text)
+        raise NotUnderstoodError(self._unexpected(), self.status, self.text)
 
     @property
     def is_denial(self) -> bool:
-        """401, 403, or a redirect to a login page (ComfyUI-Login answers so)."""
+        """Whether the status is 401 or 403, or the reply redirects to a login page as ComfyUI-Login's does."""
         return self.status in (401, 403) or (self.status in REDIRECTS and "login" in self.location.lower())
 
-    def _denial(self) -> Message:
-        if self.location:
-            return message("access_redirected", status=self.status, location=self.location)
-        return message("access_denied", status=self.status)
-
-    def _surprise(self) -> Message:
-        return message("unexpected_redirect", location=self.location) if self.location else message("unexpected_answer")
-
     def json_object(self) -> dict[str, Any]:
-        """The body as a JSON object; NotUnderstoodError where it is none."""
+        """Return the body, which must be a JSON object. Raises NotUnderstoodError."""
         try:
             value = orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
@@ -66,41 +59,47 @@ class Reply:
             raise NotUnderstoodError(message("not_json_object"), self.status, self.text)
         return value
 
+    def _denial(self) -> Message:
+        if self.location:
+            return message("access_redirected", status=self.status, location=self.location)
+        return message("access_denied", status=self.status)
+
+    def _unexpected(self) -> Message:
+        return message("unexpected_redirect", location=self.location) if self.location else message("unexpected_answer")
+
 
 Receive = Callable[[str], None]
-"""Takes a text frame."""
+"""Takes the text of a frame."""
 
 
 class Socket(Protocol):
-    """One /ws connection: used once, then closed for good."""
+    """One /ws connection. It is not reopened."""
 
     async def listen(self, receive: Receive) -> None:
-        """Hand every text frame to `receive`, in order and as soon as it is read, until the connection ends.
+        """Pass every text frame to `receive`, in order and as soon as it is read, until the connection ends.
 
-        Raises NotAnsweringError with the cause of the end, or what `receive` raised: nothing is handed over after that.
-        Binary frames are previews and are skipped. To be called once.
+        Raises NotAnsweringError with the cause of the end, or what `receive` raised; no frame is passed after that.
+        Binary frames, which are previews, are skipped. May be called once.
         """
         ...
 
     async def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         ...
 
 
 class Transport(Protocol):
-    """A way to one server. Every call is bounded in time and raises NotAnsweringError where nothing comes back."""
+    """The way to one server. Every call has a time limit and raises NotAnsweringError if no answer comes."""
+
+    __slots__ = ()
 
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
-        """One exchange. `path` begins with a slash and may have a query; a body is sent as JSON.
+        """Send a request and return the reply, whatever its status.
 
-        `accept` is the kind of answer that is wanted, where the server knows several (the header of that name).
+        `path` begins with a slash and may have a query. A body is sent as JSON. `accept` is the Accept header.
         """
         ...
 
     async def connect(self, client_id: str) -> Socket:
         """Open /ws under this client id. Raises ConnectRefusedError, AccessDeniedError or NotAnsweringError."""
         ...
-
-
-class ConnectRefusedError(NotAnsweringError):
-    """Nothing listens at the server's address: its process is away."""

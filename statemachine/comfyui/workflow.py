@@ -1,10 +1,7 @@
-"""Warm-up workflows: files in ComfyUI's API format, checked before anything is sent.
+"""Workflow files in ComfyUI's API format, validated before they are submitted.
 
-A server answers a malformed graph with an unhelpful 500 or runs half of it (docs/comfyui.md), so a file is refused
-here, with the place and the remedy. Its cache nodes say which keys a warm server must have.
-
-WorkflowError   the only exception for a bad file
-Workflow        a checked graph, its cache nodes and a digest of its content
+ComfyUI answers a malformed graph with 500 or runs only a part of it (transcript 07). The validation here names the
+place and the remedy instead. The cache nodes of a workflow define the keys that a warm server must have.
 """
 
 import copy
@@ -24,18 +21,21 @@ Graph = dict[str, Any]
 """Node id → {"class_type": str, "inputs": {name: literal or ["node id", output index]}, ...}."""
 
 MAX_BYTES = 5_000_000
+"""Far more than a graph in API format needs, even with inlined images. ComfyUI accepts 100 MB."""
 COMPANION_CLASS = "CacheModel //comfywarm"
 INSPIRE_CLASS_PREFIX = "CacheBackendData"
 NUMBER_KEY_CLASS_PREFIX = "CacheBackendDataNumberKey"
 RESERVED_KEY = "*"
-"""Stands for all keys in Inspire-Pack, which says: "Cannot use that key" (inspire/backend_support.py)."""
+"""Inspire-Pack refuses this key, which stands for all keys (inspire/backend_support.py)."""
 
 _BOM = b"\xef\xbb\xbf"
 _MAX_SHOWN = 60
+"""Characters of a name in an error message."""
+_MAX_SHOWN_NODES = 10
 
 
 class WorkflowError(MessageError):
-    """The workflow cannot be used. `where` is the file, or the file and the node."""
+    """The workflow file is invalid. `where` is the file, or the file and the node."""
 
     def __init__(self, where: Message | str, problem: Message) -> None:
         super().__init__(message("workflow_error", where=where, problem=problem))
@@ -53,22 +53,22 @@ class CacheNode:
 
 @dataclass(frozen=True, slots=True)
 class Workflow:
-    """A checked workflow. `graph` is not to be changed: whoever needs another takes a copy."""
+    """A valid workflow. Copy `graph` to change it."""
 
     name: str
     graph: Mapping[str, Any]
     cache_nodes: tuple[CacheNode, ...]
     digest: str
-    """16 hex digits; equal for graphs that differ only in the order of their members or in white space."""
+    """16 hex digits, which do not depend on white space or the order of members."""
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """The keys that must be cached, each once, in the file's order."""
+        """The keys that a warm server has cached, each once, in the order of the file."""
         return tuple(dict.fromkeys(node.key for node in self.cache_nodes))
 
 
 def load_workflow(path: Path) -> Workflow:
-    """The workflow in this file, named after it. Raises WorkflowError, also when the file cannot be read."""
+    """Return the workflow in a file, with the file's name. Raises WorkflowError, also for an unreadable file."""
     try:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -80,9 +80,9 @@ def load_workflow(path: Path) -> Workflow:
 
 
 def parse_workflow(name: str, data: bytes) -> Workflow:
-    """The workflow in `data`: a graph in API format, or the body of a POST /prompt, `{"prompt": graph}`.
+    """Return the workflow in `data`: a graph in API format, or the body of a POST /prompt, `{"prompt": graph}`.
 
-    Raises WorkflowError for anything else, whatever the bytes.
+    Raises WorkflowError for anything else.
     """
     where = f"{name}.json"
     graph = _graph(where, _json(where, data))
@@ -93,10 +93,10 @@ def parse_workflow(name: str, data: bytes) -> Workflow:
 
 
 def with_varied_tag(workflow: Workflow, salt: str) -> Graph:
-    """A copy of the graph whose cache nodes have the tag `tag#salt`, so that the executor runs just them again.
+    """Return a copy of the graph whose cache nodes have the tag `tag#salt`, so that the executor runs only them again.
 
-    The cure for a server that lost its keys while its executor still holds the nodes (docs/comfyui.md, the trap).
-    Tags do not add up: the salt goes behind the tag of the file.
+    This brings back keys that were lost while the executor still caches the nodes ("Success without loading" in
+    docs/comfyui.md). `tag` is always the tag in the file.
     """
     graph = copy.deepcopy(dict(workflow.graph))
     for node in workflow.cache_nodes:
@@ -105,7 +105,7 @@ def with_varied_tag(workflow: Workflow, salt: str) -> Graph:
 
 
 def is_link(value: object) -> bool:
-    """Whether an input's value is the output of another node (comfy_execution/graph_utils.py, is_link)."""
+    """Return whether an input's value is a link `[node id, output index]` (comfy_execution/graph_utils.py, is_link)."""
     match value:
         case [str(), bool()]:
             return False
@@ -115,11 +115,10 @@ def is_link(value: object) -> bool:
 
 
 def is_cache_class(class_type: str) -> bool:
-    """Whether nodes of this class keep their `data` under a text key.
+    """Return whether nodes of this class cache their `data` under a text key.
 
-    They are the companion node's, and Inspire-Pack's `CacheBackendData //Inspire` with its List variant. Not the two
-    CacheBackendDataNumberKey… classes: their keys are numbers, and only text keys are checked.
-    Classes: comfyui_node/nodes.py; ltdrdata/ComfyUI-Inspire-Pack, inspire/backend_support.py.
+    These are `CacheModel //comfywarm` (comfyui_node/nodes.py) and Inspire-Pack's `CacheBackendData //Inspire` and
+    `CacheBackendDataList //Inspire` (inspire/backend_support.py), but not its classes with number keys.
     """
     if class_type.startswith(NUMBER_KEY_CLASS_PREFIX):
         return False
@@ -148,7 +147,7 @@ def _graph(where: str, content: object) -> Graph:
 
 
 def _is_request_body(content: Mapping[str, Any]) -> bool:
-    """Whether this is `{"prompt": graph, …}`, and not a graph with a node of that id."""
+    """Return whether this is `{"prompt": graph, …}` and not a graph with a node whose id is "prompt"."""
     inner = content.get("prompt")
     return isinstance(inner, dict) and "class_type" not in inner
 
@@ -174,12 +173,12 @@ def _check_links(where: str, graph: Graph) -> None:
     try:
         TopologicalSorter(sources).prepare()
     except CycleError as error:
-        circle = " → ".join(_shown(node_id) for node_id in error.args[1][:10])
-        raise WorkflowError(where, message("link_cycle", nodes=circle)) from error
+        cycle = " → ".join(_shown(node_id) for node_id in error.args[1][:_MAX_SHOWN_NODES])
+        raise WorkflowError(where, message("link_cycle", nodes=cycle)) from error
 
 
 def _links(node: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(input name, id of the node it comes from), for each linked input."""
+    """Yield the name and the source node's id of each linked input."""
     return ((name, value[0]) for name, value in node["inputs"].items() if is_link(value))
 
 
@@ -188,7 +187,7 @@ def _cache_node_ids(graph: Graph) -> Iterator[str]:
 
 
 def _cache_node(where: str, node_id: str, node: Mapping[str, Any]) -> CacheNode:
-    """Its key and tag must stand in the file: a key that is computed on the server cannot be asked for."""
+    """Return a cache node. Its key and tag must be in the file, because a key computed by a node cannot be checked."""
     at, inputs = _at(where, node_id), node["inputs"]
     key, tag = (_text_input(at, inputs, name) for name in ("key", "tag"))
     if not key.strip() or key == RESERVED_KEY:

@@ -16,8 +16,8 @@ from statemachine.alerts.service import AlertService
 from statemachine.alerts.store import JournalAlertStore
 from statemachine.comfyui.fast_websocket import FastConnection
 from statemachine.comfyui.network import NetworkTransport, new_session
+from statemachine.comfyui.tls import TlsContexts
 from statemachine.comfyui.transport import Transport
-from statemachine.comfyui.trust import Trust
 from statemachine.comfyui.websocket import TextConnection
 from statemachine.core.clock import Clock
 from statemachine.daemon.background import in_background, new_id, random_source
@@ -106,8 +106,8 @@ class Daemon:
         self._clock = clock
         self._backend = backend
         self._session = session
-        self._trust = Trust()
-        self._trust.prepare(config.servers)
+        self._tls = TlsContexts()
+        self._tls.load(config.servers)
         self._page_tls = page_context(settings.listen.tls) if settings.listen.tls else None
         self._manager = ServiceManager.of(os.environ)
         self._counters = Counters()
@@ -181,13 +181,13 @@ class Daemon:
             server.url,
             server.headers,
             lambda: self.config.settings.timing.http_timeout_s,
-            self._trust.context(server),
+            self._tls.context(server),
             FastConnection if self._started_with.fast_frames else TextConnection,
         )
 
     def _read_certificates(self, config: LoadedConfig) -> None:
         """Read those of the servers, which may be new, and the page's own, which may have been renewed."""
-        self._trust.prepare(config.servers)
+        self._tls.load(config.servers)
         if self._page_tls is not None and self._started_with.listen.tls is not None:
             load_pair(self._page_tls, self._started_with.listen.tls)
 

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
-from statemachine.comfyui.preflight import fitness
+from statemachine.comfyui.preflight import run_preflight
 from statemachine.comfyui.records import QueueItem
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
@@ -73,8 +73,8 @@ async def _decide(context: ServerContext) -> events.Event | None:
     if context.fleet.outage.holds or not context.fleet.journal.healthy:
         return None
     workflow = context.workflows[context.server.needed[0]]
-    if unfit := await _unfitness(context, workflow):
-        return unfit
+    if failed := await _failed_preflight(context, workflow):
+        return failed
     wait = await _wait_for_idle_queue(context)
     if wait is Wait.DRAINED:
         return events.QueueDrained()
@@ -86,19 +86,19 @@ async def _decide(context: ServerContext) -> events.Event | None:
     return _submission(context, workflow) if wait is Wait.OVERDUE or not items else None
 
 
-async def _unfitness(context: ServerContext, workflow: Workflow) -> events.PreflightFailed | None:
+async def _failed_preflight(context: ServerContext, workflow: Workflow) -> events.PreflightFailed | None:
     """What the server lacks for the workflow. Asked once for each life of the server, before the first submission."""
     companion = context.server.node_cursor
     life = (companion.instance if companion is not None else None, workflow.digest)
     if life in context.preflight_passed:
         return None
-    lacking = await fitness(context.client, workflow)
-    if lacking.fits:
+    preflight = await run_preflight(context.client, workflow)
+    if preflight.passed:
         context.preflight_passed |= {life}
         return None
-    reason = Reason.MISSING_NODES if lacking.missing_nodes else Reason.MISSING_MODELS
+    reason = Reason.MISSING_NODES if preflight.missing_nodes else Reason.MISSING_MODELS
     return events.PreflightFailed(
-        reason, message("workflow_unfit", workflow=workflow.name, problems=joined(lacking.messages))
+        reason, message("workflow_unfit", workflow=workflow.name, problems=joined(preflight.messages))
     )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import suppress
 
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
-from statemachine.comfyui.system import kept_once
+from statemachine.comfyui.text import intern_text
 from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
 from statemachine.core.messages import joined, message
@@ -120,7 +120,7 @@ async def ask(context: ServerContext) -> None:
     context.fleet.counters.check_answered(context.config.group, took_s)
     seen = context.detail.check
     seen.kind = getattr(result.event, "kind", seen.kind)
-    seen.at, seen.ms, seen.raw = context.fleet.clock.now(), round(took_s * 1000, 1), kept_once(result.raw)
+    seen.at, seen.ms, seen.raw = context.fleet.clock.now(), round(took_s * 1000, 1), intern_text(result.raw)
     context.post(result.event)
 
 

@@ -9,9 +9,9 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
-from statemachine.comfyui.errors import ComfyError, NotAnsweringError
+from statemachine.comfyui.errors import ComfyError, ConnectRefusedError, NotAnsweringError
 from statemachine.comfyui.frames import decode
-from statemachine.comfyui.transport import ConnectRefusedError, Socket
+from statemachine.comfyui.transport import Socket
 from statemachine.core import events
 from statemachine.core.backoff import backoff
 from statemachine.core.messages import message

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Callable
 
-from statemachine.comfyui.errors import NotAnsweringError
-from statemachine.comfyui.transport import GATEWAY_ERRORS, ConnectRefusedError, Reply, Socket, Transport
+from statemachine.comfyui.errors import ConnectRefusedError, NotAnsweringError
+from statemachine.comfyui.transport import GATEWAY_ERRORS, Reply, Socket, Transport
 from statemachine.core import events
 from statemachine.core.messages import message
 from statemachine.core.outage import OutageChange, OutageDetector

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import dataclass
 
 from statemachine.comfyui.errors import ComfyError
-from statemachine.comfyui.fate import look_up
 from statemachine.comfyui.records import Marker
 from statemachine.comfyui.workflow import with_varied_tag
 from statemachine.core import events
@@ -50,7 +49,7 @@ async def _post_once(context: ServerContext, attempt: Attempt) -> bool:
     except ComfyError as error:
         answer = events.SubmissionUnanswered(message("post_failed", error=error.message), answered=False)
     if isinstance(answer, events.PromptRefused) and answer.still_runs:
-        context.check.distrust(attempt.prompt_id)
+        context.check.exclude(attempt.prompt_id)
     context.post(answer)
     return not isinstance(answer, events.SubmissionUnanswered)
 
@@ -95,7 +94,7 @@ async def _look(context: ServerContext, attempt: Attempt, grace: _Grace) -> bool
     """Look the prompt up once and report what is proved; whether anything was."""
     began = loop_time()
     try:
-        found = await look_up(context.client, attempt)
+        found = await context.client.find_prompt(attempt)
     except ComfyError:
         grace.absent_since = None
         return False
@@ -189,7 +188,7 @@ async def _look_while_warming(context: ServerContext, attempt: Attempt) -> None:
     for _ in range(2):
         began = loop_time()
         try:
-            found = await look_up(context.client, attempt)
+            found = await context.client.find_prompt(attempt)
         except ComfyError:
             return
         if isinstance(found, events.PromptAccepted):

@@ -11,7 +11,7 @@ from aiohttp import web
 from statemachine.cli.asking import peer_of
 from statemachine.cli.diagnostics import Finding, examine
 from statemachine.comfyui.network import new_session
-from statemachine.comfyui.trust import trust_in
+from statemachine.comfyui.tls import tls_contexts
 from statemachine.comfyui.workflow import load_workflow
 from statemachine.i18n.render import render
 from statemachine.settings import load_settings, resolve_servers
@@ -144,7 +144,9 @@ async def findings(persona: str, settings_file: Path) -> list[Finding]:
         settings = load_settings(write_settings(settings_file.parent, servers=[member.url]), {})
         (server,) = resolve_servers(settings)
         workflow = load_workflow(WORKFLOWS / "cache_models.json")
-        return await examine(peer_of(session, trust_in([server]), server, (workflow,), 5.0), {"cache_models": workflow})
+        return await examine(
+            peer_of(session, tls_contexts([server]), server, (workflow,), 5.0), {"cache_models": workflow}
+        )
 
 
 @pytest.mark.parametrize("persona", sorted(PERSONAS))

@@ -397,7 +397,7 @@ async def test_history_success_with_dropped_outputs_does_not_count() -> None:
 async def test_history_success_of_excluded_prompt_does_not_count() -> None:
     check, _ = check_of({HISTORY: json_reply(history_of(KEYLESS, "p"))}, "history", (KEYLESS,))
     assert (await answer_of(check)).needed == ()
-    check.distrust("p")
+    check.exclude("p")
     assert (await answer_of(check)).needed == ("plain",)
 
 

@@ -1,4 +1,4 @@
-"""Frames as events: what the real server sent, and whatever else may come."""
+"""Decoding of frames: those of the recordings, and malformed ones."""
 
 import json
 from typing import Any
@@ -24,18 +24,19 @@ TYPES = [
 ]  # fmt: skip
 
 
-def told(name: str, conn: str) -> list[e.Event]:
-    """The events of one connection's frames."""
+def events_of(name: str, conn: str) -> list[e.Event]:
+    """Return the events of one connection in a recording."""
     frames = [json.dumps(line["frame"]) for line in recorded(name) if line["conn"] == conn and "frame" in line]
     return [event for event in map(decode, frames) if event is not None]
 
 
-def story(name: str, conn: str) -> list[str]:
-    """Those that are no progress, in short: the queue's length, or the event's kind."""
-    shown = (
-        f"queue {one.remaining}" if isinstance(one, e.QueueSeen) else type(one).__name__ for one in told(name, conn)
+def summary(name: str, conn: str) -> list[str]:
+    """Return the queue's length or the event's class for each event other than progress."""
+    texts = (
+        f"queue {one.remaining}" if isinstance(one, e.QueueSeen) else type(one).__name__
+        for one in events_of(name, conn)
     )
-    return [one for one in shown if one != "PromptProgress"]
+    return [one for one in texts if one != "PromptProgress"]
 
 
 START, CACHED, NODE = ["queue 1", "queue 1"], "PromptCached", "PromptNodeStarted"
@@ -61,22 +62,22 @@ START, CACHED, NODE = ["queue 1", "queue 1"], "PromptCached", "PromptNodeStarted
         ("08_second_socket_same_client_id", "second", ["queue 0"]),
     ],
 )
-def test_a_recorded_scenario_is_this_sequence_of_events(name: str, conn: str, expected: list[str]) -> None:
-    assert story(name, conn) == expected
+def test_decode_recording_gives_expected_events(name: str, conn: str, expected: list[str]) -> None:
+    assert summary(name, conn) == expected
 
 
-def test_the_success_of_work_without_a_client_id_is_told_to_nobody() -> None:
+def test_decode_recording_without_client_id_has_no_success() -> None:
     for conn in {line["conn"] for line in recorded("03_submitted_without_client_id")} - {"http", "note"}:
-        kinds = {type(event) for event in told("03_submitted_without_client_id", conn)}
+        kinds = {type(event) for event in events_of("03_submitted_without_client_id", conn)}
         assert kinds <= {e.QueueSeen, e.PromptProgress}
 
 
-def test_nothing_but_these_events_is_ever_read_from_the_recordings() -> None:
+def test_decode_recordings_give_every_frame_event() -> None:
     kinds = {
         type(event)
         for name in NAMES
         for conn in {line["conn"] for line in recorded(name)}
-        for event in told(name, conn)
+        for event in events_of(name, conn)
     }
     assert kinds == {
         e.QueueSeen, e.PromptCached, e.PromptNodeStarted, e.PromptProgress, e.PromptSucceeded, e.PromptFailed,
@@ -84,8 +85,8 @@ def test_nothing_but_these_events_is_ever_read_from_the_recordings() -> None:
     }  # fmt: skip
 
 
-def test_the_recorded_failure_names_its_node_and_its_cause_in_one_line() -> None:
-    (failure,) = [event for event in told("04_node_raises", "owner") if isinstance(event, e.PromptFailed)]
+def test_decode_recorded_failure_names_node_and_cause() -> None:
+    (failure,) = [event for event in events_of("04_node_raises", "owner") if isinstance(event, e.PromptFailed)]
     assert sentence(failure.message) == "node 10 (RigSlowModel) raised RuntimeError: CUDA out of memory (rig)"
     assert failure.out_of_memory
     assert failure.witness is Source.WS
@@ -100,19 +101,19 @@ def test_the_recorded_failure_names_its_node_and_its_cause_in_one_line() -> None
         ("ValueError", "wrong size", False),
     ],
 )
-def test_out_of_memory_is_recognised(kind: str, text: str, expected: bool) -> None:
+def test_decode_failure_recognises_out_of_memory(kind: str, text: str, expected: bool) -> None:
     event = decode(frame("execution_error", prompt_id="p", exception_type=kind, exception_message=text))
     assert isinstance(event, e.PromptFailed)
     assert event.out_of_memory is expected
 
 
-def test_the_recorded_progress_grows_to_the_number_of_nodes() -> None:
-    done = [one.done for one in told("01_success_with_progress", "owner") if isinstance(one, e.PromptProgress)]
+def test_decode_recorded_progress_grows_to_node_count() -> None:
+    done = [one.done for one in events_of("01_success_with_progress", "owner") if isinstance(one, e.PromptProgress)]
     assert done == sorted(done)
     assert (done[0], done[-1]) == (0.0, 4.0)
 
 
-def test_the_end_of_execution_proves_nothing() -> None:
+def test_decode_executing_without_node_is_none() -> None:
     assert decode(frame("executing", node=None, prompt_id="p")) is None
 
 
@@ -127,22 +128,22 @@ def test_the_end_of_execution_proves_nothing() -> None:
         '{"type": "execution\\u005fsuccess", "data": {"prompt_id": "p"}}',
     ],
 )
-def test_a_frame_may_be_written_in_any_way_that_json_allows(text: str) -> None:
+def test_decode_any_json_notation_is_accepted(text: str) -> None:
     assert decode(text) == e.PromptSucceeded("p", Source.WS)
 
 
-def test_what_speaks_of_a_prompt_is_nothing_while_none_of_ours_is_in_flight() -> None:
+def test_decode_prompt_frame_without_warm_up_is_none() -> None:
     success = frame("execution_success", prompt_id="p")
     assert decode(success, in_flight=False) is None
     assert decode(success, in_flight=True) == e.PromptSucceeded("p", Source.WS)
 
 
-def test_the_queue_and_the_cache_are_told_at_all_times() -> None:
-    told_at_rest = [frame("status", status={"exec_info": {"queue_remaining": 0}}), frame("comfywarm.cache", **CHANGE)]
-    assert all(decode(text, in_flight=False) is not None for text in told_at_rest)
+def test_decode_queue_and_cache_frames_without_warm_up_are_decoded() -> None:
+    texts = [frame("status", status={"exec_info": {"queue_remaining": 0}}), frame("comfywarm.cache", **CHANGE)]
+    assert all(decode(text, in_flight=False) is not None for text in texts)
 
 
-def test_only_a_status_starts_a_session() -> None:
+def test_is_session_start_is_true_for_status_only() -> None:
     assert is_session_start(frame("status", status={"exec_info": {"queue_remaining": 0}}, sid="x"))
     assert not is_session_start(frame("crystools.monitor", cpu=1))
     assert not is_session_start("\x00\x01")
@@ -175,22 +176,22 @@ DEEP = "[" * 1000 + "]" * 1000
         f'{{"type":"execution_cached","data":{{"prompt_id":"p","nodes":[{DEEP}]}}}}',
     ],
 )
-def test_a_frame_that_is_not_understood_is_nothing(text: str) -> None:
+def test_decode_malformed_frame_is_none(text: str) -> None:
     assert decode(text) is None
 
 
-def test_a_node_without_a_maximum_counts_as_not_begun() -> None:
+def test_decode_progress_without_maximum_counts_as_zero() -> None:
     event = decode(frame("progress_state", prompt_id="p", nodes={"1": {"value": 5, "max": 0}}))
     assert event == e.PromptProgress("p", 0.0)
 
 
 @given(st.text())
-def test_no_text_makes_it_raise(noise: str) -> None:
+def test_decode_any_text_never_raises(noise: str) -> None:
     decode(noise)
 
 
 @given(kind=st.sampled_from(TYPES), data=JSON)
-def test_no_json_makes_it_raise(kind: str, data: Any) -> None:
+def test_decode_any_data_never_raises(kind: str, data: Any) -> None:
     decode(json.dumps({"type": kind, "data": data}))
 
 
@@ -200,7 +201,7 @@ PARTS = st.dictionaries(
 
 
 @given(kind=st.sampled_from(TYPES), data=PARTS, prompt_id=st.text(max_size=5))
-def test_nothing_in_the_right_places_makes_it_raise(kind: str, data: dict[str, Any], prompt_id: str) -> None:
+def test_decode_any_members_never_raise(kind: str, data: dict[str, Any], prompt_id: str) -> None:
     event = decode(json.dumps({"type": kind, "data": {**data, "prompt_id": prompt_id}}))
     assert event is None or getattr(event, "prompt_id", prompt_id) == prompt_id
 
@@ -214,7 +215,7 @@ def cache_frame(**more: object) -> e.Event | None:
     return decode(json.dumps({"type": "comfywarm.cache", "data": {**CHANGE, **more}}))
 
 
-def test_a_change_of_the_cache_is_told_with_all_that_is_there() -> None:
+def test_decode_cache_frame_has_all_present_keys() -> None:
     assert cache_frame() == e.CacheReported("4f", 18, frozenset({"a", "键"}), truncated=False)
     assert cache_frame(truncated=True, present=[]) == e.CacheReported("4f", 18, frozenset(), truncated=True)
 
@@ -235,5 +236,5 @@ def test_a_change_of_the_cache_is_told_with_all_that_is_there() -> None:
         {"present": None},
     ],
 )
-def test_what_is_no_such_frame_tells_nothing(more: dict[str, object]) -> None:
+def test_decode_malformed_cache_frame_is_none(more: dict[str, object]) -> None:
     assert cache_frame(**more) is None

@@ -8,10 +8,15 @@ import pytest
 from aiohttp import web
 from pydantic import SecretStr
 
-from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError, NotUnderstoodError
+from statemachine.comfyui.errors import (
+    AccessDeniedError,
+    ComfyError,
+    ConnectRefusedError,
+    NotAnsweringError,
+    NotUnderstoodError,
+)
 from statemachine.comfyui.network import MAX_BODY, NetworkTransport, new_session
-from statemachine.comfyui.node_answers import questions
-from statemachine.comfyui.transport import ConnectRefusedError
+from statemachine.comfyui.node_answers import check_paths
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HOST = "127.0.0.1"
@@ -76,10 +81,10 @@ async def test_request_sends_accept_header_and_encoded_query() -> None:
         return web.Response()
 
     keys = ["a b&key=c", "键，#%41+/", "ü"]
-    (question,) = questions("/cache/check", tuple(keys))
+    (path,) = check_paths("/cache/check", tuple(keys))
     async with serving(handler) as url, transport_to(url, Accept="text/html") as transport:
-        await transport.request("GET", question, accept="application/json")
-        await transport.request("GET", question)
+        await transport.request("GET", path, accept="application/json")
+        await transport.request("GET", path)
     assert seen == [(keys, "application/json"), (keys, "text/html")]
 
 

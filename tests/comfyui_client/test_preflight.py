@@ -1,15 +1,18 @@
-"""What a server lacks for a workflow, from what /object_info says, in both shapes of a choice."""
+"""The preflight: what a server lacks for a workflow, by its /object_info in both shapes of a choice."""
 
-import json
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.comfyui.preflight import MissingModel, compare, required_classes
+from statemachine.comfyui.errors import AccessDeniedError, NotAnsweringError
+from statemachine.comfyui.preflight import MissingModel, compare, required_classes, run_preflight
+from statemachine.comfyui.transport import Reply
 from statemachine.comfyui.workflow import Workflow, parse_workflow
 from statemachine.i18n.render import sentence
+from tests.comfyui_client.fakes import Scripted, client_of, json_reply, text_reply
 
 OLD_SHAPE = "a list of values"
 NEW_SHAPE = "COMBO with options"
@@ -21,7 +24,7 @@ def workflow(**inputs: Any) -> Workflow:
         "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
         "3": {"class_type": "Loader", "inputs": {}},
     }
-    return parse_workflow("w", json.dumps(graph).encode())
+    return parse_workflow("w", orjson.dumps(graph))
 
 
 def server(spec: object, group: str = "required") -> dict[str, Any]:
@@ -39,37 +42,37 @@ def missing(wanted: object, spec: object) -> tuple[MissingModel, ...]:
     return compare(workflow(model=wanted), server(spec)).missing_models
 
 
-def test_each_class_is_asked_for_once_in_the_order_of_the_file() -> None:
+def test_required_classes_are_unique_in_file_order() -> None:
     assert required_classes(workflow()) == ("Loader", "PreviewImage")
 
 
-def test_a_class_that_the_server_does_not_know_is_missing() -> None:
-    fitness = compare(workflow(model="a.pth"), {"PreviewImage": {}})
-    assert fitness.missing_nodes == ("Loader",)
-    assert fitness.missing_models == ()
-    assert not fitness.fits
-    assert "node class Loader" in sentence(fitness.messages[0])
+def test_compare_unknown_class_is_missing() -> None:
+    result = compare(workflow(model="a.pth"), {"PreviewImage": {}})
+    assert result.missing_nodes == ("Loader",)
+    assert result.missing_models == ()
+    assert not result.passed
+    assert "node class Loader" in sentence(result.messages[0])
 
 
 @pytest.mark.parametrize("shape", [OLD_SHAPE, NEW_SHAPE])
 @pytest.mark.parametrize("group", ["required", "optional"])
-def test_a_file_that_is_listed_is_there_and_another_is_missing(shape: str, group: str) -> None:
+def test_compare_unlisted_file_is_missing(shape: str, group: str) -> None:
     info = server(choice(shape, "a.safetensors", "b.safetensors"), group)
-    assert compare(workflow(model="b.safetensors"), info).fits
-    fitness = compare(workflow(model="c.safetensors"), info)
-    assert fitness.missing_models == (MissingModel("1", "Loader", "model", "c.safetensors", 2),)
-    assert "server lacks c.safetensors" in sentence(fitness.messages[0])
-    assert "2 other files" in sentence(fitness.messages[0])
+    assert compare(workflow(model="b.safetensors"), info).passed
+    result = compare(workflow(model="c.safetensors"), info)
+    assert result.missing_models == (MissingModel("1", "Loader", "model", "c.safetensors", 2),)
+    assert "server lacks c.safetensors" in sentence(result.messages[0])
+    assert "2 other files" in sentence(result.messages[0])
 
 
 @pytest.mark.parametrize("shape", [OLD_SHAPE, NEW_SHAPE])
-def test_with_an_empty_list_every_value_is_missing(shape: str) -> None:
+def test_compare_empty_list_misses_every_value(shape: str) -> None:
     assert [model.available_count for model in missing("antelopev2", choice(shape))] == [0]
     assert [model.wanted for model in missing("a.ckpt", choice(shape))] == ["a.ckpt"]
 
 
 @pytest.mark.parametrize("shape", [OLD_SHAPE, NEW_SHAPE])
-def test_a_word_that_is_not_listed_is_left_to_the_server(shape: str) -> None:
+def test_compare_unlisted_word_is_not_missing(shape: str) -> None:
     assert missing("ROCM", choice(shape, "CPU", "CUDA")) == ()
     assert missing("v1.5", choice(shape, "v1.0")) == ()
 
@@ -77,7 +80,7 @@ def test_a_word_that_is_not_listed_is_left_to_the_server(shape: str) -> None:
 @pytest.mark.parametrize(
     "name", ["a.PTH", "a.gguf", "a.onnx", "a.pt", "a.ckpt", "a.bin", "folder/a.sft", "folder\\a.pt2"]
 )
-def test_a_file_is_known_by_its_ending(name: str) -> None:
+def test_compare_file_suffixes_are_recognised(name: str) -> None:
     assert [model.wanted for model in missing(name, choice(OLD_SHAPE, "other.pth"))] == [name]
 
 
@@ -91,7 +94,7 @@ def test_a_file_is_known_by_its_ending(name: str) -> None:
         (["vae.safetensors", 7, None], None),
     ],
 )
-def test_other_slashes_case_or_folder_are_missing_with_the_near_match(listed: list[object], near: str | None) -> None:
+def test_compare_similar_name_is_missing_with_near_match(listed: list[object], near: str | None) -> None:
     (model,) = missing("F.1/ae.safetensors", choice(OLD_SHAPE, *listed))
     assert model.near_match == near
     assert (f"it has {near}" in sentence(model.message)) == (near is not None)
@@ -112,17 +115,17 @@ def test_other_slashes_case_or_folder_are_missing_with_the_near_match(listed: li
         None,
     ],
 )
-def test_what_is_no_known_list_proves_nothing(spec: object) -> None:
+def test_compare_unknown_list_misses_nothing(spec: object) -> None:
     assert missing("a.pth", spec) == ()
 
 
-def test_a_link_and_an_input_that_is_not_declared_prove_nothing() -> None:
+def test_compare_link_and_undeclared_input_miss_nothing() -> None:
     linked = parse_workflow(
         "w",
         b'{"1": {"class_type": "Loader", "inputs": {"model": ["2", 0], "other": "a.pth"}},'
         b' "2": {"class_type": "Loader", "inputs": {"model": 3}}}',
     )
-    assert compare(linked, server(choice(OLD_SHAPE))).fits
+    assert compare(linked, server(choice(OLD_SHAPE))).passed
 
 
 garbage = st.recursive(
@@ -136,12 +139,43 @@ garbage = st.recursive(
 
 
 @given(garbage)
-def test_any_description_of_a_class_is_survived(description: object) -> None:
+def test_compare_any_class_description_never_raises(description: object) -> None:
     for message in compare(workflow(model="a.pth"), {"Loader": description}).messages:
         assert sentence(message)
 
 
 @given(garbage)
-def test_any_declaration_of_an_input_is_survived(spec: object) -> None:
+def test_compare_any_input_declaration_never_raises(spec: object) -> None:
     for model in missing("a.pth", spec):
         assert model.wanted == "a.pth"
+
+
+# The requests.
+
+TWO_LOADERS = {str(number): {"class_type": "Loader", "inputs": {"model": f"{number}.pt"}} for number in (1, 2)}
+SEVERAL = parse_workflow("w", orjson.dumps({**TWO_LOADERS, "3": {"class_type": "A / B", "inputs": {}}}))
+PATHS = ["/object_info/Loader", "/object_info/A%20%2F%20B"]
+
+
+async def test_run_preflight_requests_each_class_once() -> None:
+    loader = server(choice(OLD_SHAPE, "1.pt"))["Loader"]
+    client, transport = client_of(dict(zip(PATHS, [json_reply({"Loader": loader}), json_reply({})], strict=True)))
+    result = await run_preflight(client, SEVERAL)
+    assert transport.requests == PATHS
+    assert result.missing_nodes == ("A / B",)
+    assert [model.wanted for model in result.missing_models] == ["2.pt"]
+
+
+@pytest.mark.parametrize("reply", [text_reply("", 404), text_reply("oops", 500), text_reply("<html>")])
+async def test_run_preflight_unknown_answer_misses_nothing(reply: Reply) -> None:
+    client, _ = client_of(dict.fromkeys(PATHS, reply))
+    assert (await run_preflight(client, SEVERAL)).passed
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"), [(NotAnsweringError("away"), NotAnsweringError), (text_reply("", 401), AccessDeniedError)]
+)
+async def test_run_preflight_without_answer_raises(reply: Scripted, error: type[Exception]) -> None:
+    client, _ = client_of({PATHS[0]: reply})
+    with pytest.raises(error):
+        await run_preflight(client, SEVERAL)

@@ -1,4 +1,4 @@
-"""What /queue and /history hold; nothing that is not understood counts as absence."""
+"""Parsing of /queue and /history: recorded answers, markers, and malformed answers, which are never empty."""
 
 from typing import Any
 
@@ -21,18 +21,18 @@ OURS = Attempt("a", "w", "ours", 0.0, server_prompt_id="theirs")
 
 
 def answers(path: str) -> list[dict[str, Any]]:
-    """Every recorded answer of a route."""
+    """Return every recorded answer of a route."""
     lines = (line for name in NAMES for line in recorded(name))
     return [line["json"] for line in lines if line.get("request", "").startswith(f"GET {path}")]
 
 
 def end_of(name: str) -> e.PromptEnd:
-    """How the first prompt of a recording ended, by its history."""
+    """Return how the first prompt of a recording ended, by its history."""
     entries = [line["json"] for line in recorded(name) if line.get("request", "").startswith("GET /history/")]
     return next(entry.end for answer in entries for entry in history_entries(answer))
 
 
-def test_every_recorded_history_is_read() -> None:
+def test_history_entries_recorded_answers_are_parsed() -> None:
     entries = [entry for answer in answers("/history") for entry in history_entries(answer)]
     assert len(entries) >= 8
     assert all(entry.end.prompt_id == entry.prompt_id for entry in entries)
@@ -40,13 +40,13 @@ def test_every_recorded_history_is_read() -> None:
     assert not any(entry.marker for entry in entries)
 
 
-def test_every_recorded_queue_is_read() -> None:
+def test_queue_items_recorded_answers_are_parsed() -> None:
     items = [item for answer in answers("/queue") for item in queue_items(answer)]
     assert [item.cache_keys for item in items] == [{"a-0", "a-1"}, {"k-0"}, {"k-0"}]
     assert items[1].prompt_id == items[2].prompt_id == "3f0c9b9e-51c0-4a34-9a25-6d2c7f4ab009"
 
 
-def test_success_failure_and_interrupt_are_told_apart() -> None:
+def test_history_entries_distinguish_failure_from_interrupt() -> None:
     assert isinstance(end_of("01_success_with_progress"), e.PromptSucceeded)
     assert isinstance(end_of("05_interrupted"), e.PromptInterrupted)
     failure = end_of("04_node_raises")
@@ -55,14 +55,14 @@ def test_success_failure_and_interrupt_are_told_apart() -> None:
     assert sentence(failure.message) == "node 10 (RigSlowModel) raised RuntimeError: CUDA out of memory (rig)"
 
 
-def test_history_tells_which_nodes_were_cached() -> None:
+def test_history_entries_success_has_cached_nodes() -> None:
     end = end_of("02_resubmitted_everything_cached")
     assert isinstance(end, e.PromptSucceeded)
     assert end.cached_nodes is not None
     assert set(end.cached_nodes) == {"10", "20", "11", "21"}
 
 
-def test_history_tells_which_outputs_were_dropped() -> None:
+def test_history_entries_outputs_omit_dropped_nodes() -> None:
     answer = next(
         line["json"] for line in recorded("07_refused_and_misdirected") if "GET /history" in line.get("request", "")
     )
@@ -71,7 +71,7 @@ def test_history_tells_which_outputs_were_dropped() -> None:
     assert "31" in entry.graph
 
 
-def test_our_name_is_found_in_queue_and_history() -> None:
+def test_marker_is_read_from_queue_and_history() -> None:
     entry = queue_entry("theirs", {}, MARKER)
     (item,) = queue_items({"queue_running": [entry], "queue_pending": []})
     (past,) = history_entries({"theirs": history_entry(entry)})
@@ -79,19 +79,19 @@ def test_our_name_is_found_in_queue_and_history() -> None:
 
 
 @pytest.mark.parametrize("extra", [None, {}, {"comfywarm": None}, {"comfywarm": "x"}, {"comfywarm": {"attempt": 1}}])
-def test_another_name_is_not_ours(extra: object) -> None:
+def test_marker_malformed_is_ignored(extra: object) -> None:
     (item,) = queue_items({"queue_running": [], "queue_pending": [[1, "x", {}, extra, []]]})
     assert item.marker is None
     assert not item.is_of(OURS)
 
 
-def test_ours_is_known_by_either_id_or_by_the_name() -> None:
+def test_queue_item_is_of_attempt_by_either_id_or_marker() -> None:
     entries = [queue_entry("ours"), queue_entry("theirs"), queue_entry("other", {}, MARKER), queue_entry("other")]
     items = queue_items({"queue_running": entries, "queue_pending": []})
     assert [item.is_of(OURS) for item in items] == [True, True, True, False]
 
 
-def test_only_nodes_that_set_a_key_count_as_loading_it() -> None:
+def test_cache_keys_are_those_that_nodes_set() -> None:
     graph = dict(workflow("w", "k1", "k2").graph)
     graph["30"] = {"class_type": "RetrieveBackendData //Inspire", "inputs": {"key": "k3"}}
     graph["31"] = {"class_type": "CacheBackendData //Inspire", "inputs": {"key": ["10", 0]}}
@@ -101,7 +101,7 @@ def test_only_nodes_that_set_a_key_count_as_loading_it() -> None:
     assert item.cache_keys == {"k1", "k2", "k3"}
 
 
-def test_a_graph_of_any_shape_has_no_keys() -> None:
+def test_cache_keys_malformed_graph_has_none() -> None:
     graph: dict[str, Any] = {"1": None, "2": {"class_type": "CacheBackendData //Inspire"}, "3": {"inputs": []}}
     (item,) = queue_items({"queue_running": [[1, "x", graph, {}, []]], "queue_pending": []})
     assert item.cache_keys == frozenset()
@@ -120,7 +120,7 @@ def test_a_graph_of_any_shape_has_no_keys() -> None:
         {"queue_running": [None], "queue_pending": []},
     ],
 )
-def test_what_is_no_queue_is_not_an_empty_one(answer: dict[str, Any]) -> None:
+def test_queue_items_malformed_answer_raises(answer: dict[str, Any]) -> None:
     with pytest.raises(NotUnderstoodError):
         queue_items(answer)
 
@@ -140,18 +140,18 @@ def broken(**changed: Any) -> dict[str, Any]:
         broken(prompt=[1, "p"]),
         broken(status=None),
         broken(status={"status_str": "success"}),
-        broken(status={"status_str": "success", "messages": [["one"]]}),
+        broken(status={"status_str": "success", "messages": [["submitted"]]}),
         broken(status={"status_str": "success", "messages": [["execution_cached", {"nodes": None}]]}),
         broken(status={"status_str": "success", "messages": [["execution_cached", {"nodes": 5}]]}),
     ],
 )
-def test_what_is_no_history_is_not_an_empty_one(answer: dict[str, Any]) -> None:
+def test_history_entries_malformed_answer_raises(answer: dict[str, Any]) -> None:
     with pytest.raises(NotUnderstoodError):
         history_entries(answer)
 
 
 @given(st.dictionaries(st.sampled_from(["queue_running", "queue_pending", "p"]), JSON))
-def test_garbage_is_a_queue_or_not_understood(answer: dict[str, Any]) -> None:
+def test_queue_items_any_answer_is_complete_or_raises(answer: dict[str, Any]) -> None:
     try:
         items = queue_items(answer)
     except NotUnderstoodError:
@@ -164,7 +164,7 @@ ENTRY = st.fixed_dictionaries({"prompt": st.lists(JSON, max_size=6) | JSON, "sta
 
 
 @given(st.dictionaries(st.text(max_size=3), ENTRY | JSON, max_size=2))
-def test_garbage_is_a_history_or_not_understood(answer: dict[str, Any]) -> None:
+def test_history_entries_any_answer_is_complete_or_raises(answer: dict[str, Any]) -> None:
     try:
         entries = history_entries(answer)
     except NotUnderstoodError:
@@ -172,7 +172,7 @@ def test_garbage_is_a_history_or_not_understood(answer: dict[str, Any]) -> None:
     assert [entry.prompt_id for entry in entries] == list(answer)
 
 
-def test_a_marker_survives_the_way_there_and_back() -> None:
-    one = workflow("w", "k1")
-    (entry,) = history_entries(history_of(one, "ours"))
-    assert entry.marker == marker_of(one)
+def test_marker_round_trip_is_equal() -> None:
+    submitted = workflow("w", "k1")
+    (entry,) = history_entries(history_of(submitted, "ours"))
+    assert entry.marker == marker_of(submitted)

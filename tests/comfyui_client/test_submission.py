@@ -1,11 +1,11 @@
-"""What the answer to POST /prompt means: accepted, refused, or still open."""
+"""The answer to POST /prompt: accepted, refused or uncertain; and the request's body."""
 
 from typing import Any
 
 import orjson
 import pytest
 
-from statemachine.comfyui.client import ComfyClient, read_reply
+from statemachine.comfyui.client import ComfyClient, parse_submit_reply
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.records import Marker
 from statemachine.comfyui.transport import Reply
@@ -42,8 +42,8 @@ def recorded_reply(line: dict[str, Any]) -> Reply:
         (11, "accepted"),
     ],
 )
-def test_every_recorded_answer(number: int, kind: str) -> None:
-    answer = read_reply(recorded_reply(POSTS[number]), "ours")
+def test_parse_submit_reply_recorded_answers(number: int, kind: str) -> None:
+    answer = parse_submit_reply(recorded_reply(POSTS[number]), "ours")
     if kind == "unanswered":
         assert isinstance(answer, e.SubmissionUnanswered)
         assert answer.answered
@@ -55,7 +55,7 @@ def test_every_recorded_answer(number: int, kind: str) -> None:
         assert answer.reason is Reason.PROMPT_REFUSED
 
 
-def test_all_recorded_posts_are_judged_above() -> None:
+def test_recording_has_twelve_posts() -> None:
     assert len(POSTS) == 12
 
 
@@ -84,8 +84,8 @@ def test_all_recorded_posts_are_judged_above() -> None:
         ),
     ],
 )
-def test_a_refusal_repeats_what_the_server_found(number: int, expected: str) -> None:
-    answer = read_reply(recorded_reply(POSTS[number]), "ours")
+def test_parse_submit_reply_refusal_quotes_server(number: int, expected: str) -> None:
+    answer = parse_submit_reply(recorded_reply(POSTS[number]), "ours")
     assert isinstance(answer, e.PromptRefused)
     assert sentence(answer.message) == expected
 
@@ -101,8 +101,8 @@ DEEP = "[" * 800 + "]" * 800
         (f'{{"error": "no", "node_errors": {{"7": {{"class_type": {DEEP}}}}}}}', "no: node 7 ((nested too deeply)): "),
     ],
 )
-def test_refusal_nested_too_deeply_is_a_refusal(body: str, said: str) -> None:
-    answer = read_reply(text_reply(body, 400), "ours")
+def test_parse_submit_reply_deeply_nested_refusal_is_refused(body: str, said: str) -> None:
+    answer = parse_submit_reply(text_reply(body, 400), "ours")
     assert isinstance(answer, e.PromptRefused)
     assert sentence(answer.message) == f"the server refused the workflow: {said}"
 
@@ -127,8 +127,8 @@ def test_refusal_nested_too_deeply_is_a_refusal(body: str, said: str) -> None:
         json_reply({"message": "a proxy's own words"}, 400),
     ],
 )
-def test_what_is_neither_accepted_nor_refused_must_be_looked_up(reply: Reply) -> None:
-    answer = read_reply(reply, "ours")
+def test_parse_submit_reply_unknown_answer_is_uncertain(reply: Reply) -> None:
+    answer = parse_submit_reply(reply, "ours")
     assert isinstance(answer, e.SubmissionUnanswered)
     assert answer.answered
     assert sentence(answer.message).startswith("POST /prompt")
@@ -146,27 +146,27 @@ def test_what_is_neither_accepted_nor_refused_must_be_looked_up(reply: Reply) ->
         (text_reply("too large", 413), Reason.PROMPT_REFUSED),
     ],
 )
-def test_what_the_server_never_took_is_refused(reply: Reply, reason: Reason) -> None:
-    answer = read_reply(reply, "ours")
+def test_parse_submit_reply_rejected_post_is_refused(reply: Reply, reason: Reason) -> None:
+    answer = parse_submit_reply(reply, "ours")
     assert isinstance(answer, e.PromptRefused)
     assert (answer.reason, answer.still_runs) == (reason, False)
     assert not reply.location.startswith("http") or reply.location in sentence(answer.message)
 
 
-def test_a_server_that_gives_its_own_id_is_believed() -> None:
-    answer = read_reply(json_reply({"prompt_id": "theirs", "number": 1, "node_errors": {}}), "ours")
+def test_parse_submit_reply_keeps_servers_own_id() -> None:
+    answer = parse_submit_reply(json_reply({"prompt_id": "theirs", "number": 1, "node_errors": {}}), "ours")
     assert answer == e.PromptAccepted("ours", "theirs", Source.REPLY)
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_a_proxy_does_not_speak_for_the_server(status: int) -> None:
+def test_parse_submit_reply_proxy_error_raises(status: int) -> None:
     with pytest.raises(NotAnsweringError):
-        read_reply(text_reply("Bad Gateway", status), "ours")
+        parse_submit_reply(text_reply("Bad Gateway", status), "ours")
 
 
 @pytest.mark.parametrize("errors", [["x"], "x", 5, {"1": None}, {"1": {"errors": 3}}, {"1": {"errors": [None]}}])
-def test_errors_of_any_shape_mean_that_a_part_was_dropped(errors: object) -> None:
-    answer = read_reply(json_reply({"prompt_id": "p", "node_errors": errors}), "ours")
+def test_parse_submit_reply_any_node_errors_are_partial_refusal(errors: object) -> None:
+    answer = parse_submit_reply(json_reply({"prompt_id": "p", "node_errors": errors}), "ours")
     assert isinstance(answer, e.PromptRefused)
     assert answer.still_runs
 
@@ -174,7 +174,7 @@ def test_errors_of_any_shape_mean_that_a_part_was_dropped(errors: object) -> Non
 MARKER = Marker("ours", "w", "digest")
 
 
-async def test_the_post_carries_our_id_and_our_name() -> None:
+async def test_submit_body_has_prompt_id_and_marker() -> None:
     transport = FakeTransport({"/prompt": json_reply({"prompt_id": "ours", "number": 1, "node_errors": {}})})
     await ComfyClient(transport).submit({"1": {}}, MARKER, "c1", front=False)
     assert transport.requests == ["POST /prompt"]
@@ -188,7 +188,7 @@ async def test_the_post_carries_our_id_and_our_name() -> None:
     ]
 
 
-async def test_the_front_is_asked_for_only_by_setting_and_no_client_id_is_made_up() -> None:
+async def test_submit_front_and_client_id_are_optional() -> None:
     transport = FakeTransport({"/prompt": json_reply({})})
     await ComfyClient(transport).submit({}, MARKER, None, front=True)
     assert transport.bodies[0]["front"] is True

@@ -1,4 +1,4 @@
-"""Workflow files: what is accepted, what is refused and how it is said, and the cure by another tag."""
+"""Workflow files: valid and invalid ones, the error texts, and the varied tag."""
 
 import json
 from contextlib import suppress
@@ -38,32 +38,32 @@ def refusal(graph: object) -> WorkflowError:
     return caught.value
 
 
-def test_the_mission_workflow_asks_for_the_four_keys() -> None:
+def test_load_workflow_cache_models_has_four_keys() -> None:
     workflow = load_workflow(BUNDLED / "cache_models.json")
     assert workflow.name == "cache_models"
     assert workflow.keys == ("pulid_eva_clip", "pulid_face_analysis", "pulid_model", "ben2_base")
 
 
-def test_every_bundled_workflow_is_valid_and_titled_as_an_export_is() -> None:
+def test_load_workflow_bundled_files_are_valid_exports() -> None:
     files = sorted(BUNDLED.glob("*.json"))
     assert {file.stem for file in files} >= {"cache_models", "smoke"}
     for file in files:
         assert all(node["_meta"]["title"] for node in load_workflow(file).graph.values())
 
 
-def test_the_smoke_workflow_needs_no_model_and_has_no_keys() -> None:
+def test_load_workflow_smoke_has_no_keys() -> None:
     workflow = load_workflow(BUNDLED / "smoke.json")
     assert workflow.keys == ()
     assert {node["class_type"] for node in workflow.graph.values()} == {"EmptyImage", "PreviewImage"}
 
 
-def test_cache_nodes_are_found_in_the_order_of_the_file() -> None:
+def test_parse_workflow_cache_nodes_are_in_file_order() -> None:
     workflow = parse({"9": cache_node(key="b"), "1": LOADER, "2": cache_node(key="a"), "3": cache_node(key="b")})
     assert [(node.node_id, node.key) for node in workflow.cache_nodes] == [("9", "b"), ("2", "a"), ("3", "b")]
     assert workflow.keys == ("b", "a")
 
 
-def test_the_list_class_is_a_cache_node_and_the_number_key_classes_are_not() -> None:
+def test_parse_workflow_number_key_classes_are_not_cache_nodes() -> None:
     workflow = parse(
         {
             "1": LOADER,
@@ -76,7 +76,7 @@ def test_the_list_class_is_a_cache_node_and_the_number_key_classes_are_not() -> 
     assert workflow.keys == ("listed",)
 
 
-def test_the_companions_class_is_a_cache_node_and_its_other_classes_are_not() -> None:
+def test_parse_workflow_companion_cache_model_is_cache_node() -> None:
     workflow = parse(
         {
             "1": LOADER,
@@ -90,7 +90,7 @@ def test_the_companions_class_is_a_cache_node_and_its_other_classes_are_not() ->
 
 
 @pytest.mark.parametrize(
-    ("inputs", "says"),
+    ("inputs", "expected"),
     [
         ({"key": ["1", 0]}, "input key of a cache node comes from another node"),
         ({"key": 5}, "must be text, found a number"),
@@ -100,30 +100,30 @@ def test_the_companions_class_is_a_cache_node_and_its_other_classes_are_not() ->
         ({"data": "text"}, "data of a cache node must come from another node"),
     ],
 )
-def test_a_cache_node_that_could_not_be_checked_is_refused(inputs: dict[str, Any], says: str) -> None:
+def test_parse_workflow_uncheckable_cache_node_is_refused(inputs: dict[str, Any], expected: str) -> None:
     error = refusal({"1": LOADER, "2": cache_node(**inputs)})
     assert str(error).startswith("w.json, node '2': ")
-    assert says in str(error)
+    assert expected in str(error)
 
 
-def test_the_ui_format_is_named_with_the_way_to_export() -> None:
+def test_parse_workflow_ui_format_error_names_the_export() -> None:
     error = refusal({"last_node_id": 2, "nodes": [{"id": 1, "type": "Loader"}], "links": [], "version": 0.4})
     assert "UI format" in str(error)
     assert "Export (API)" in str(error)
     assert "Save (API Format)" in str(error)
 
 
-def test_a_saved_request_body_is_the_graph_inside_it() -> None:
+def test_parse_workflow_request_body_is_unwrapped() -> None:
     graph = {"1": LOADER, "2": cache_node()}
     assert parse({"prompt": graph, "client_id": "x"}) == parse(graph)
 
 
-def test_a_node_may_be_called_prompt() -> None:
+def test_parse_workflow_node_id_may_be_prompt() -> None:
     assert list(parse({"prompt": LOADER}).graph) == ["prompt"]
 
 
 @pytest.mark.parametrize(
-    ("graph", "where", "says"),
+    ("graph", "where", "expected"),
     [
         ([], "w.json", "found a list"),
         (None, "w.json", "found nothing"),
@@ -141,18 +141,18 @@ def test_a_node_may_be_called_prompt() -> None:
         ),
     ],
 )
-def test_what_is_no_graph_is_refused_with_its_place(graph: object, where: str, says: str) -> None:
+def test_parse_workflow_invalid_graph_error_names_the_place(graph: object, where: str, expected: str) -> None:
     error = refusal(graph)
     assert str(error).startswith(f"{where}: ")
-    assert says in str(error)
+    assert expected in str(error)
 
 
 @pytest.mark.parametrize("value", [["9"], ["9", "0"], [9, 0], ["9", 0, 0], ["9", True], "9"])
-def test_a_list_that_is_no_link_is_a_value(value: object) -> None:
+def test_parse_workflow_list_that_is_not_a_link_is_a_value(value: object) -> None:
     parse({"1": {"class_type": "A", "inputs": {"x": value}}})
 
 
-def test_nodes_that_wait_for_each_other_are_refused() -> None:
+def test_parse_workflow_cycle_is_refused_with_its_nodes() -> None:
     ring = {"a": "b", "b": "c", "c": "a"}
     graph = {node: {"class_type": "A", "inputs": {"x": [source, 0]}} for node, source in ring.items()}
     error = refusal(graph)
@@ -160,29 +160,29 @@ def test_nodes_that_wait_for_each_other_are_refused() -> None:
     assert all(repr(node) in str(error) for node in ring)
 
 
-def test_a_chain_of_thousands_of_nodes_is_fine() -> None:
+def test_parse_workflow_long_chain_is_accepted() -> None:
     chain = {f"{n}": {"class_type": "A", "inputs": {"x": [f"{n - 1}", 0]} if n else {}} for n in range(5_000)}
     assert len(parse(chain).graph) == 5_000
 
 
-def test_broken_json_is_refused_with_line_and_column() -> None:
+def test_parse_workflow_invalid_json_error_has_line_and_column() -> None:
     with pytest.raises(WorkflowError) as caught:
         parse_workflow("w", b'{\n  "1": {,\n}')
     assert str(caught.value).startswith("w.json:2:9: ")
 
 
-def test_a_byte_order_mark_is_skipped() -> None:
+def test_parse_workflow_byte_order_mark_is_skipped() -> None:
     assert parse_workflow("w", b"\xef\xbb\xbf" + json.dumps({"1": LOADER}).encode()) == parse({"1": LOADER})
 
 
 @pytest.mark.parametrize("depth", [260, 5_000])
-def test_nesting_that_could_not_be_sent_is_refused(depth: int) -> None:
+def test_parse_workflow_too_deep_nesting_is_refused(depth: int) -> None:
     data = b'{"1":{"class_type":"A","inputs":{"x":' + b"[" * depth + b"]" * depth + b"}}}"
     with pytest.raises(WorkflowError):
         parse_workflow("w", data)
 
 
-def test_the_size_limit_is_exact() -> None:
+def test_parse_workflow_size_limit_is_exact() -> None:
     data = json.dumps({"1": LOADER}).encode()
     parse_workflow("w", data.ljust(MAX_BYTES))
     with pytest.raises(WorkflowError, match="larger than the limit of 5,000,000 bytes"):
@@ -190,12 +190,12 @@ def test_the_size_limit_is_exact() -> None:
 
 
 @pytest.mark.parametrize("path", [Path("no/such/file.json"), Path(__file__).parent, Path("nul\0.json")])
-def test_a_file_that_cannot_be_read_is_refused(path: Path) -> None:
+def test_load_workflow_unreadable_file_is_refused(path: Path) -> None:
     with pytest.raises(WorkflowError):
         load_workflow(path)
 
 
-def test_a_varied_tag_changes_the_tags_of_cache_nodes_and_nothing_else() -> None:
+def test_with_varied_tag_changes_only_tags_of_cache_nodes() -> None:
     workflow = parse({"1": {**LOADER, "inputs": {"tag": "mine"}}, "2": cache_node(), "3": cache_node(tag="")})
     before = json.dumps(workflow.graph)
     varied = with_varied_tag(workflow, "x1")
@@ -207,13 +207,13 @@ def test_a_varied_tag_changes_the_tags_of_cache_nodes_and_nothing_else() -> None
     assert json.dumps(workflow.graph) == before
 
 
-def test_the_deepest_graph_that_is_accepted_can_be_varied() -> None:
+def test_with_varied_tag_accepts_deepest_valid_graph() -> None:
     deep = json.loads("[" * 240 + "]" * 240)
     workflow = parse({"1": {"class_type": "A", "inputs": {"x": deep}}, "2": cache_node()})
     assert with_varied_tag(workflow, "s")["1"] == workflow.graph["1"]
 
 
-def test_the_digest_ignores_order_and_spaces_and_notices_a_change() -> None:
+def test_digest_depends_on_content_only() -> None:
     one = parse_workflow("w", b'{"1":{"class_type":"A","inputs":{"x":1,"y":2}}}')
     same = parse_workflow("other", b'{ "1": {"inputs": {"y": 2, "x": 1}, "class_type": "A"} }')
     other = parse_workflow("w", b'{"1":{"class_type":"A","inputs":{"x":1,"y":3}}}')
@@ -245,15 +245,15 @@ def parses_or_refuses(data: bytes) -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_workflow_or_a_workflow_error(data: bytes) -> None:
+def test_parse_workflow_any_bytes_raise_only_workflow_error(data: bytes) -> None:
     parses_or_refuses(data)
 
 
 @given(json_values)
-def test_any_json_is_a_workflow_or_a_workflow_error(value: object) -> None:
+def test_parse_workflow_any_json_raises_only_workflow_error(value: object) -> None:
     parses_or_refuses(json.dumps(value).encode())
 
 
 @given(st.dictionaries(st.sampled_from(["key", "tag", "data"]), json_values))
-def test_any_cache_node_is_a_workflow_or_a_workflow_error(inputs: dict[str, object]) -> None:
+def test_parse_workflow_any_cache_node_raises_only_workflow_error(inputs: dict[str, object]) -> None:
     parses_or_refuses(json.dumps({"1": LOADER, "2": {"class_type": INSPIRE, "inputs": inputs}}).encode())

@@ -5,7 +5,7 @@ from contextlib import suppress
 
 import orjson
 
-from statemachine.comfyui.client import read_reply
+from statemachine.comfyui.client import parse_submit_reply
 from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.records import history_entries, queue_items
 from statemachine.comfyui.transport import Reply
@@ -29,7 +29,7 @@ def run_input(data: bytes) -> None:
     reply = Reply(STATUSES[data[0] % len(STATUSES)] if data else 200, data)
     attempt = Attempt("a", "flow", "ours", 0.0, server_prompt_id="theirs")
     with suppress(ComfyError):
-        read_reply(reply, "ours")
+        parse_submit_reply(reply, "ours")
     for read in (queue_items, history_entries):
         with suppress(ComfyError):
             for item in read(reply.json_object()):

@@ -1,4 +1,4 @@
-"""Whose certificates are believed on the way to each server."""
+"""The TLS contexts for connections to servers."""
 
 import ssl
 from collections.abc import Iterable
@@ -8,14 +8,14 @@ from statemachine.settings import ServerConfig
 from statemachine.settings.tls import client_context
 
 
-class Trust:
-    """The TLS contexts of a fleet, one for each CA file: the connections of thousands of servers share them."""
+class TlsContexts:
+    """One TLS context for each CA file, shared by the connections of all servers."""
 
     def __init__(self) -> None:
         self._contexts: dict[Path | None, ssl.SSLContext] = {}
 
-    def prepare(self, servers: Iterable[ServerConfig]) -> None:
-        """Read the CA files of these servers, those known already too, for they may have grown. Blocks; OSError."""
+    def load(self, servers: Iterable[ServerConfig]) -> None:
+        """Read the CA files of these servers, also files that were read before. Blocks. Raises OSError."""
         for ca_file in {server.tls.ca_file for server in servers if _is_encrypted(server)}:
             known = self._contexts.get(ca_file)
             if known is None:
@@ -24,15 +24,15 @@ class Trust:
                 known.load_verify_locations(ca_file)
 
     def context(self, server: ServerConfig) -> ssl.SSLContext | None:
-        """For HTTP and /ws to a server that was prepared; None where its URL is plain http."""
+        """Return the context for a server that was loaded, None if its URL is plain http."""
         return self._contexts[server.tls.ca_file] if _is_encrypted(server) else None
 
 
-def trust_in(servers: Iterable[ServerConfig]) -> Trust:
-    """The trust in servers that do not change. Blocks; OSError."""
-    trust = Trust()
-    trust.prepare(servers)
-    return trust
+def tls_contexts(servers: Iterable[ServerConfig]) -> TlsContexts:
+    """Return the TLS contexts of these servers. Blocks. Raises OSError."""
+    contexts = TlsContexts()
+    contexts.load(servers)
+    return contexts
 
 
 def _is_encrypted(server: ServerConfig) -> bool:

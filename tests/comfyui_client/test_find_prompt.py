@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from statemachine.comfyui.errors import ComfyError, NotAnsweringError, NotUnderstoodError
-from statemachine.comfyui.fate import look_up
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events as e
 from statemachine.core.attempt import Attempt
@@ -58,7 +57,7 @@ class MovingPrompt:
 @pytest.mark.parametrize(("given", "known"), [("ours", "ours"), ("theirs", "theirs"), ("theirs", "ours")])
 async def test_find_prompt_moving_to_history_is_found(given: str, known: str, moves_after: int) -> None:
     client, _ = client_of(MovingPrompt(given, moves_after).replies())
-    found = await look_up(client, attempt(known))
+    found = await client.find_prompt(attempt(known))
     assert found in (
         e.PromptAccepted("ours", given, Source.QUEUE),
         e.PromptSucceeded("ours", Source.HISTORY, ()),
@@ -67,7 +66,7 @@ async def test_find_prompt_moving_to_history_is_found(given: str, known: str, mo
 
 async def test_find_prompt_in_history_needs_one_request() -> None:
     client, transport = client_of({"/history/ours": json_reply(history_of(W, "ours"))})
-    assert isinstance(await look_up(client, attempt()), e.PromptSucceeded)
+    assert isinstance(await client.find_prompt(attempt()), e.PromptSucceeded)
     assert transport.requests == ["/history/ours"]
 
 
@@ -79,7 +78,7 @@ async def test_find_prompt_unknown_is_none_after_history_queue_history() -> None
             NEWEST: json_reply({"another": history_entry(queue_entry("another"))}),
         }
     )
-    assert await look_up(client, attempt()) is None
+    assert await client.find_prompt(attempt()) is None
     assert transport.requests == ["/history/ours", "/queue", "/history/ours", NEWEST]
 
 
@@ -88,7 +87,7 @@ async def test_find_prompt_queued_under_servers_id_is_found_by_marker(part: str)
     queue: dict[str, Any] = {"queue_running": [], "queue_pending": []}
     queue[part] = [queue_entry("another"), queue_entry("theirs", W.graph, marker_of(W))]
     client, _ = client_of({"/history/ours": json_reply({}), "/queue": json_reply(queue)})
-    assert await look_up(client, attempt()) == e.PromptAccepted("ours", "theirs", Source.QUEUE)
+    assert await client.find_prompt(attempt()) == e.PromptAccepted("ours", "theirs", Source.QUEUE)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +107,7 @@ async def test_find_prompt_ended_under_servers_id_has_our_id(status: str, messag
             NEWEST: json_reply({"theirs": entry}),
         }
     )
-    found = await look_up(client, attempt())
+    found = await client.find_prompt(attempt())
     assert isinstance(found, kind)
     assert isinstance(found, e.PromptSucceeded | e.PromptFailed | e.PromptInterrupted)
     assert attempt().is_about(found.prompt_id)
@@ -134,7 +133,7 @@ async def test_find_prompt_failed_request_raises(path: str, failing: Scripted, e
     }
     client, _ = client_of({**answers, path: failing})
     with pytest.raises(error):
-        await look_up(client, attempt())
+        await client.find_prompt(attempt())
 
 
 async def test_history_entry_quotes_id_in_path() -> None:

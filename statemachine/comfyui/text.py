@@ -1,6 +1,11 @@
-"""Values of a server's JSON as text, however deeply they are nested."""
+"""Texts made from a server's answers."""
+
+from functools import lru_cache
 
 import orjson
+
+INTERNED_TEXTS = 512
+"""Distinct texts that `intern_text` keeps. A fleet has few versions, device names and check answers."""
 
 
 def json_text(value: object) -> str:
@@ -18,3 +23,9 @@ def shown(value: object) -> str:
         return json_text(value)
     except TypeError:
         return "(nested too deeply)"
+
+
+@lru_cache(maxsize=INTERNED_TEXTS)
+def intern_text(text: str) -> str:
+    """Return an equal text that was seen before, so that thousands of servers share one copy."""
+    return text

@@ -1,4 +1,4 @@
-"""`python -m campaigns.cluster [--kills N] ...`: exit 0 where no rule was broken, 1 where one was."""
+"""`python -m campaigns.cluster [--kills N] ...`: exit 0 without violations, else 1."""
 
 import argparse
 import asyncio
@@ -13,16 +13,16 @@ from campaigns.cluster.campaign import SERVERS, Plan, campaign
 
 
 def main() -> int:
-    """Run and print."""
+    """Run the campaign; it prints its report."""
     parser = argparse.ArgumentParser(prog="python -m campaigns.cluster", description=__doc__)
-    parser.add_argument("--kills", type=int, default=50, help="how often a daemon is ended by SIGKILL")
-    parser.add_argument("--freezes", type=int, default=10, help="how often one is stopped for twice its lease")
-    parser.add_argument("--brokers", type=int, default=3, help="how many of the nats-servers are killed in turn")
+    parser.add_argument("--kills", type=int, default=50, help="number of kills of a daemon")
+    parser.add_argument("--freezes", type=int, default=10, help="number of freezes for twice the lease")
+    parser.add_argument("--brokers", type=int, default=3, help="number of nats-servers to kill in turn")
     parser.add_argument("--away", type=float, default=60.0, help="seconds without any nats-server")
-    parser.add_argument("--joins", type=int, default=1, help="0: no fourth daemon comes and leaves")
-    parser.add_argument("--servers", type=int, default=SERVERS, help="how many simulated servers there are")
-    parser.add_argument("--seed", type=int, default=1, help="nodes and moments are drawn from it")
-    parser.add_argument("--folder", type=Path, help="where journals and logs stay; default: a new one")
+    parser.add_argument("--joins", type=int, default=1, help="0: no fourth daemon joins and leaves")
+    parser.add_argument("--servers", type=int, default=SERVERS, help="number of simulated servers")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the nodes and moments")
+    parser.add_argument("--folder", type=Path, help="folder of journals and logs; default: a new temporary folder")
     options = parser.parse_args()
     folder = options.folder or Path(tempfile.mkdtemp(prefix="cluster-"))
     folder.mkdir(parents=True, exist_ok=True)
@@ -36,7 +36,7 @@ def main() -> int:
         seed=options.seed,
     )
     logger.remove()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # all that was started is ended
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end all started processes
     report = asyncio.run(campaign(folder, plan))
     print(f"journals and logs: {folder}")
     return 1 if report.violations else 0

@@ -1,4 +1,4 @@
-"""Simulated servers that note who sent which POST when, and judge each that they take."""
+"""Simulated servers that record the sender and the time of each POST and check each accepted one."""
 
 import time
 from collections import Counter
@@ -15,12 +15,12 @@ from campaigns.kill.servers import MARKER, Role, WatchedServer
 from statemachine.simulator.http import Response
 
 SENDER = "X-Campaign-Node"
-"""The header by which each daemon's settings say whose request it is."""
+"""The header in which each daemon sends its name."""
 
 
 @dataclass(frozen=True)
 class Post:
-    """A prompt of ours that a server took. `sent_at` is when it arrived, which may be seconds before it was taken."""
+    """An accepted warm-up. `sent_at` is its arrival, which may be seconds before its acceptance."""
 
     sent_at: float
     taken_at: float
@@ -31,39 +31,41 @@ class Post:
 
 @dataclass
 class Ledger:
-    """Of all servers. `lives` counts for each node how many lives of it have ended."""
+    """The records of all servers. `runs` counts the ended runs of each node."""
 
     posts: list[Post] = field(default_factory=list)
-    needless: list[str] = field(default_factory=list)
-    """Violations: a prompt that was taken while nothing was missing."""
-    lives: Counter[str] = field(default_factory=Counter)
+    unnecessary: list[str] = field(default_factory=list)
+    """Violations: a prompt that was accepted while no model was missing."""
+    runs: Counter[str] = field(default_factory=Counter)
 
     def as_json(self, servers: list["LedgerServer"]) -> dict[str, Any]:
-        together = [wrong for server in servers for wrong in server.together]
-        twice = [f"{server.name}: {one} was submitted twice" for server in servers for one in server.sent_twice]
+        at_once = [duplicate for server in servers for duplicate in server.duplicates]
+        repeated = [
+            f"{server.name}: {one} was submitted twice" for server in servers for one in server.repeated_prompts
+        ]
         return {
             "posts": [asdict(post) for post in self.posts],
-            "duplicates": together + twice,
-            "needless": self.needless,
-            "taken_from_the_dead": sum(server.taken_from_the_dead for server in servers),
+            "duplicates": at_once + repeated,
+            "unnecessary": self.unnecessary,
+            "accepted_after_death": sum(server.accepted_after_death for server in servers),
         }
 
 
-_SAYS = "campaign-node-"
+_PREFIX = "campaign-node-"
 _sender: ContextVar[tuple[str, float]] = ContextVar("_sender", default=("?", 0.0))
 
 
 def sender(node: str) -> str:
-    """What the header says. It counts as a secret, which is struck out wherever it is found: no common letter."""
-    return f"{_SAYS}{node}"
+    """Return the header's value. Header values are redacted everywhere, so it must not be a common text."""
+    return f"{_PREFIX}{node}"
 
 
 def _node(headers: Mapping[str, str]) -> str:
-    return headers.get(SENDER, "").removeprefix(_SAYS)
+    return headers.get(SENDER, "").removeprefix(_PREFIX)
 
 
 class LedgerServer(WatchedServer):
-    """`ledger` is that of the fleet."""
+    """A server that writes to the ledger of the fleet."""
 
     def __init__(self, name: str, role: Role, ledger: Ledger, rng: Random) -> None:
         self._ledger = ledger
@@ -82,8 +84,8 @@ class LedgerServer(WatchedServer):
         return await super().handle(method, path, query, body, headers)
 
     @override
-    def sender_lives(self, headers: Mapping[str, str]) -> int:
-        return self._ledger.lives[_node(headers)]
+    def sender_runs(self, headers: Mapping[str, str]) -> int:
+        return self._ledger.runs[_node(headers)]
 
     @override
     def record_post(self, prompt_id: str | None, status: int, body: Any) -> None:
@@ -93,4 +95,6 @@ class LedgerServer(WatchedServer):
         node, sent_at = _sender.get()
         self._ledger.posts.append(Post(sent_at, time.monotonic(), self.name, node, prompt_id))
         if self.warm:
-            self._ledger.needless.append(f"{self.name}: {prompt_id} of {node} came though nothing was missing")
+            self._ledger.unnecessary.append(
+                f"{self.name}: {prompt_id} of {node} was sent although no model was missing"
+            )

@@ -1,4 +1,4 @@
-"""One daemon of the cluster: a process, and what its web side says."""
+"""One daemon of the cluster: its process and its HTTP API."""
 
 import signal
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.support.paths import WORKFLOWS
 
 LEASE_S = 5.0
 MARGIN_S = 2.0
-"""Within so much after the lease every server of a dead node must have another owner."""
+"""Within this time after the lease every server of a dead node must have another owner."""
 TIMING = {
     "check_interval_s": 30,
     "auto_recheck_s": 0.5,
@@ -29,7 +29,7 @@ PATIENCE = aiohttp.ClientTimeout(20)
 
 
 class Node(DaemonProcess):
-    """`name` is its node's. Its log and its journal are below `folder/name`."""
+    """One node's daemon process, with log and journal below `folder/name`."""
 
     def __init__(self, name: str, folder: Path, urls: dict[str, str], nats: list[str]) -> None:
         self.name = name
@@ -40,45 +40,45 @@ class Node(DaemonProcess):
     def freeze(self) -> None:
         self.signal(signal.SIGSTOP)
 
-    def thaw(self) -> None:
+    def resume(self) -> None:
         self.signal(signal.SIGCONT)
 
     async def get(self, path: str) -> Any:
-        """JSON from its web side."""
+        """Return the JSON of a GET request."""
         async with (
             aiohttp.ClientSession(timeout=PATIENCE) as session,
-            session.get(f"{self.address}{path}") as answer,
+            session.get(f"{self.address}{path}") as response,
         ):
-            answer.raise_for_status()
-            return await answer.json()
+            response.raise_for_status()
+            return await response.json()
 
     async def text(self, path: str) -> str:
         async with (
             aiohttp.ClientSession(timeout=PATIENCE) as session,
-            session.get(f"{self.address}{path}") as answer,
+            session.get(f"{self.address}{path}") as response,
         ):
-            answer.raise_for_status()
-            return await answer.text()
+            response.raise_for_status()
+            return await response.text()
 
     async def act(self, server: str, action: str) -> int:
-        """Ask for an action; the answer's status."""
+        """Request an action; return the response's status."""
         async with (
             aiohttp.ClientSession(timeout=PATIENCE) as session,
-            session.post(f"{self.address}/api/servers/{server}/{action}") as answer,
+            session.post(f"{self.address}/api/servers/{server}/{action}") as response,
         ):
-            return answer.status
+            return response.status
 
     async def status(self) -> dict[str, dict[str, Any]]:
-        """Server → its line."""
+        """Return the status of each server by name."""
         return {line["name"]: line for line in (await self.get("/api/status"))["servers"]}
 
-    def faults_of_its_own(self) -> list[str]:
-        """Lines of its log that tell of a fault, not counting that NATS could not be reached."""
+    def errors_in_log(self) -> list[str]:
+        """Return the log's errors, except those about an unreachable NATS."""
         return [f"{self.name}: {line}" for line in self.faults() if "no connection to NATS" not in line]
 
 
 def settings_for(name: str, urls: dict[str, str], nats: list[str]) -> dict[str, Any]:
-    """Of one node; its requests to the servers bear its name."""
+    """Return the settings of one node, which sends its name to the servers."""
     headers = {SENDER: sender(name)}
     return {
         "servers": [{"url": url, "name": server, "headers": headers} for server, url in urls.items()],

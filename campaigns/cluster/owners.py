@@ -1,4 +1,4 @@
-"""Who owned which server when, from outside: the records in the bucket `servers`, read as any node reads them."""
+"""The owners of each server over time, read from the bucket `servers`."""
 
 import asyncio
 import time
@@ -16,22 +16,22 @@ from statemachine.cluster.store import Dataset, SharedStore, StoredValue
 
 
 class Owned(NamedTuple):
-    """From `at` on, as it was seen here. None: nobody's."""
+    """The owner from `at` on; None if the server has no owner."""
 
     at: float
     node: str | None
     session: str | None
 
 
-NOBODY = Owned(float("-inf"), None, None)
+NO_OWNER = Owned(float("-inf"), None, None)
 
 
 class Owners:
-    """Follows the bucket while `watching`."""
+    """The history of owners, filled while `watching`."""
 
     def __init__(self) -> None:
         self.history: dict[str, list[Owned]] = {}
-        """Server → its owners, the oldest first."""
+        """Server → its owners, oldest first."""
 
     async def follow(self, store: SharedStore) -> None:
         async with aclosing(store.follow(Dataset.SERVERS)) as batches:
@@ -40,31 +40,31 @@ class Owners:
                     self._see(stored)
 
     def now(self, server: str) -> Owned:
-        return self.history.get(server, [NOBODY])[-1]
+        return self.history.get(server, [NO_OWNER])[-1]
 
     def of(self, node: str) -> set[str]:
-        """The servers that this node owns."""
+        """Return the servers that a node owns."""
         return {server for server in self.history if self.now(server).node == node}
 
     def counts(self) -> Counter[str | None]:
-        """How many servers each node owns."""
+        """Return the number of servers of each node."""
         return Counter(self.now(server).node for server in self.history)
 
     def sessions(self, node: str) -> set[str]:
-        """All sessions under which this node has owned something."""
+        """Return all sessions in which a node has owned a server."""
         past = (owned for all_of_one in self.history.values() for owned in all_of_one)
         return {owned.session for owned in past if owned.node == node and owned.session is not None}
 
     def during(self, server: str, begin: float, end: float) -> list[Owned]:
-        """All that owned it at some time between the two."""
+        """Return all owners of a server between two times."""
         past = self.history.get(server, [])
         first = bisect_right(past, begin, key=lambda owned: owned.at) - 1
         return [owned for owned in past[max(first, 0) :] if owned.at <= end]
 
-    async def taken(
+    async def takeover_times(
         self, servers: Collection[str], dead: Collection[str], since: float, within_s: float
     ) -> list[float]:
-        """How long after `since` each got an owner that is not among these sessions; fewer where some got none."""
+        """Return the seconds from `since` until each server had an owner outside the `dead` sessions."""
         give_up = time.monotonic() + within_s
         while any(self._first_after(one, dead, since) is None for one in servers):
             if time.monotonic() > give_up:
@@ -74,11 +74,11 @@ class Owners:
         return [first.at - since for first in firsts if first is not None]
 
     def unowned(self) -> list[str]:
-        """Servers that nobody owns."""
+        """Return the servers without an owner."""
         return [one for one in self.history if self.now(one).session is None]
 
-    def handed_over(self) -> list[float]:
-        """Of every hand-over: how long the server was nobody's."""
+    def handover_times(self) -> list[float]:
+        """Return the seconds without an owner of each handover."""
         steps = (step for past in self.history.values() for step in pairwise(past))
         return [later.at - earlier.at for earlier, later in steps if earlier.session is None]
 
@@ -96,7 +96,7 @@ class Owners:
 
 @asynccontextmanager
 async def watching(urls: list[str]) -> AsyncIterator[Owners]:
-    """Over a connection of its own."""
+    """Follow the owners over a separate connection."""
     async with connected(NatsOptions(urls=urls, name="campaign")) as store:
         owners = Owners()
         task = asyncio.create_task(owners.follow(store))

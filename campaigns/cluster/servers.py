@@ -1,6 +1,6 @@
 """The simulated servers as a process: `python -m campaigns.cluster.servers COUNT SEED PORT`.
 
-At PORT it answers the campaign: what the servers are, what they have noted, and it makes them lose their models.
+The process serves an API for the campaign at PORT: it lists the servers, returns their records and evicts models.
 """
 
 import asyncio
@@ -18,25 +18,25 @@ from statemachine.simulator import PERSONAS
 from statemachine.simulator.sockets import Gateway
 
 LOAD_S = 12.0
-"""For each of four models, before the scale: a warm-up takes 2.4 s."""
+"""For each of four models, before scaling: a warm-up takes 2.4 s."""
 USUAL = Role(replace(PERSONAS["loaded"], load_seconds=LOAD_S))
 INSPIRE = Role(replace(PERSONAS["inspire"], load_seconds=LOAD_S, loaded=True))
-LATE = Role(replace(PERSONAS["loaded"], load_seconds=LOAD_S), post_lies_s=10.0)
-"""A POST may lie there for 4 to 10 s, longer than its sender's lease, before it is taken."""
-A_HOST = 10
+LATE = Role(replace(PERSONAS["loaded"], load_seconds=LOAD_S), post_held_s=10.0)
+"""Holds a POST for 4 to 10 s, longer than its sender's lease."""
+SERVERS_PER_HOST = 10
 USERS_JOB_S = 0.2
 HOST = "127.0.0.1"
 
 
 def role(number: int) -> Role:
-    """Of ten servers one lets POSTs lie, two have Inspire-Pack's list only."""
+    """Return the role of a server: one in ten holds POSTs, two in ten have only Inspire-Pack's list."""
     if number % 10 == 7:
         return LATE
     return INSPIRE if number % 5 == 3 else USUAL
 
 
-class Show:
-    """The servers, by name, and what the campaign may ask of them."""
+class FleetService:
+    """The servers by name and the API for the campaign."""
 
     def __init__(self, seed: int) -> None:
         self.ledger = Ledger()
@@ -46,26 +46,26 @@ class Show:
 
     def app(self) -> web.Application:
         app = web.Application()
-        app.router.add_get("/servers", self._say_servers)
+        app.router.add_get("/servers", self._send_servers)
         app.router.add_get("/ledger", self._send_ledger)
-        app.router.add_get("/now", self._say_now)
+        app.router.add_get("/now", self._send_now)
         app.router.add_post("/churn", self._set_churn)
-        app.router.add_post("/died/{node}", self._note_death)
+        app.router.add_post("/died/{node}", self._record_death)
         return app
 
-    async def _say_servers(self, _: web.Request) -> web.Response:
+    async def _send_servers(self, _: web.Request) -> web.Response:
         return web.json_response({name: url for name, (_, url) in self.servers.items()})
 
     async def _send_ledger(self, _: web.Request) -> web.Response:
         return web.json_response(self.ledger.as_json([server for server, _ in self.servers.values()]))
 
-    async def _say_now(self, _: web.Request) -> web.Response:
-        """Of each server: is it warm, and which prompts of ours are queued or running."""
-        now = {name: [server.warm, [one for one, _ in server.ours_in_queue()]] for name, (server, _) in self._all()}
+    async def _send_now(self, _: web.Request) -> web.Response:
+        """Send whether each server is warm, and its warm-ups that are queued or running."""
+        now = {name: [server.warm, [one for one, _ in server.warm_ups_in_queue()]] for name, (server, _) in self._all()}
         return web.json_response(now)
 
     async def _set_churn(self, request: web.Request) -> web.Response:
-        """So many evictions a second, but none at the servers to be spared; 0 for none."""
+        """Set the evictions per second, except of the spared servers; 0 stops them."""
         wanted = await request.json()
         if self._churn is not None:
             self._churn.cancel()
@@ -74,8 +74,8 @@ class Show:
         self._churn = asyncio.create_task(self._evict(victims, wanted["rate"])) if wanted["rate"] else None
         return web.json_response({})
 
-    async def _note_death(self, request: web.Request) -> web.Response:
-        self.ledger.lives[request.match_info["node"]] += 1
+    async def _record_death(self, request: web.Request) -> web.Response:
+        self.ledger.runs[request.match_info["node"]] += 1
         return web.json_response({})
 
     def _all(self) -> list[tuple[str, tuple[LedgerServer, str]]]:
@@ -90,24 +90,24 @@ class Show:
 
 
 @asynccontextmanager
-async def showing(count: int, seed: int) -> AsyncIterator[Show]:
-    """Ten servers to an address of loopback, from 127.0.1.1 on."""
+async def running_service(count: int, seed: int) -> AsyncIterator[FleetService]:
+    """Run the servers, ten per loopback address from 127.0.1.1 on."""
     async with Gateway() as gateway:
-        show = Show(seed)
+        service = FleetService(seed)
         for number in range(count):
             name = f"s{number:03d}"
-            server = LedgerServer(name, role(number), show.ledger, Random(f"{seed}/{name}"))
-            host, port = gateway.add(server, f"127.0.1.{1 + number // A_HOST}", 0)
-            show.servers[name] = server, f"http://{host}:{port}"
-        for server, _ in show.servers.values():
+            server = LedgerServer(name, role(number), service.ledger, Random(f"{seed}/{name}"))
+            host, port = gateway.add(server, f"127.0.1.{1 + number // SERVERS_PER_HOST}", 0)
+            service.servers[name] = server, f"http://{host}:{port}"
+        for server, _ in service.servers.values():
             await server.start()
-        yield show
+        yield service
 
 
 async def serve(count: int, seed: int, port: int) -> None:
-    """Until it is ended by a signal."""
-    async with showing(count, seed) as show:
-        runner = web.AppRunner(show.app(), access_log=None)
+    """Serve until the process is ended by a signal."""
+    async with running_service(count, seed) as service:
+        runner = web.AppRunner(service.app(), access_log=None)
         await runner.setup()
         await web.TCPSite(runner, HOST, port).start()
         await asyncio.Event().wait()

@@ -1,4 +1,4 @@
-"""What each node's stream tells: entries with a number, and those that are told without one."""
+"""Read the nodes' streams, which have entries with and without a number."""
 
 import asyncio
 import json
@@ -15,18 +15,18 @@ Entry = dict[str, Any]
 FIELDS = ("at", "event", "server", "group", "from", "to", "reason", "proved_by", "prompt_id", "message")
 
 
-def essence(entry: Entry) -> tuple[Any, ...]:
-    """An entry without its number."""
+def without_number(entry: Entry) -> tuple[Any, ...]:
+    """Return an entry without its number."""
     return tuple(entry[field] for field in FIELDS)
 
 
 @asynccontextmanager
 async def listening(nodes: Iterable[Node]) -> AsyncIterator[dict[str, list[Entry]]]:
-    """Node → the entries that its stream tells within the block."""
-    heard: dict[str, list[Entry]] = {node.name: [] for node in nodes}
-    tasks = [asyncio.create_task(_listen(node.address, "", heard[node.name])) for node in nodes]
+    """Collect the entries of each node's stream within the block: node → entries."""
+    received: dict[str, list[Entry]] = {node.name: [] for node in nodes}
+    tasks = [asyncio.create_task(_listen(node.address, "", received[node.name])) for node in nodes]
     try:
-        yield heard
+        yield received
     finally:
         for task in tasks:
             task.cancel()
@@ -34,16 +34,16 @@ async def listening(nodes: Iterable[Node]) -> AsyncIterator[dict[str, list[Entry
 
 
 async def replayed(node: Node, up_to: int, within_s: float) -> list[Entry]:
-    """What /api/events?since=0 tells, up to that number."""
-    heard: list[Entry] = []
+    """Return the entries of /api/events?since=0 up to a number."""
+    received: list[Entry] = []
     with suppress(TimeoutError):
         async with asyncio.timeout(within_s):
-            await _listen(node.address, "?since=0", heard, up_to)
-    return [entry for entry in heard if entry["id"] is not None and entry["id"] <= up_to]
+            await _listen(node.address, "?since=0", received, up_to)
+    return [entry for entry in received if entry["id"] is not None and entry["id"] <= up_to]
 
 
 async def all_entries(node: Node) -> list[Entry]:
-    """The whole log of a node, oldest first."""
+    """Return the whole log of a node, oldest first."""
     entries: list[Entry] = []
     page = await node.get("/api/log?limit=1000")
     entries += page["entries"]
@@ -53,7 +53,7 @@ async def all_entries(node: Node) -> list[Entry]:
     return entries[::-1]
 
 
-async def _listen(address: str, query: str, heard: list[Entry], up_to: int | None = None) -> None:
+async def _listen(address: str, query: str, received: list[Entry], up_to: int | None = None) -> None:
     timeout = aiohttp.ClientTimeout(total=None, connect=5)
     async with (
         aiohttp.ClientSession(timeout=timeout, read_bufsize=LINE_LIMIT) as session,
@@ -64,6 +64,6 @@ async def _listen(address: str, query: str, heard: list[Entry], up_to: int | Non
                 continue
             data = json.loads(line.removeprefix(b"data: "))
             if "event" in data:
-                heard.append(data)
+                received.append(data)
             if up_to is not None and (data.get("id") or 0) >= up_to:
                 return

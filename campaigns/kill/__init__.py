@@ -1,6 +1,5 @@
-"""The daemon as a process over simulated servers, killed with SIGKILL at chosen moments: `python -m campaigns.kill`.
+"""A daemon process that is killed with SIGKILL at chosen moments: `python -m campaigns.kill`.
 
-The simulated servers live in the test's own process, so they can say when a POST arrives, and it is their records, not
-the daemon's, by which duplicates and cold servers are judged. Stream and `tail` are read through all lives, and what
-was read before a kill is compared with the journal afterwards.
+The simulated servers run in the campaign's process and report when a POST arrives. Duplicates and cold servers are
+detected from the servers' own records. Stream and `tail` are read across all runs and compared with the journal.
 """

@@ -1,4 +1,4 @@
-"""What happens to the servers while the daemon lives and dies: evictions, restarts, users, forgotten keys."""
+"""Random actions on the servers: evictions, restarts, users' jobs and dropped keys."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The daemon as a process of its own: `python run.py --settings FILE serve`, over and over on the same port."""
+"""The daemon as a process that can be restarted: `python run.py --settings FILE serve`."""
 
 import asyncio
 import json
@@ -18,16 +18,16 @@ from tests.support.paths import RUN_SCRIPT
 END_S = 20.0
 START_S = 60.0
 POLL_S = 0.02
-FAULTS = ("Traceback (most recent call last)", "it is tried again")
-"""What the daemon's log never has while it is well."""
+FAULTS = ("Traceback (most recent call last)", "failed and is retried")
+"""Texts in the daemon's log that mean an internal error."""
 
 
 class DaemonDiedError(Exception):
-    """The daemon ended by itself; the text has the end of its log."""
+    """The daemon ended by itself. The message contains the end of its log."""
 
 
 class DaemonProcess:
-    """One settings file, one port, many lives. Its log, over all lives, is `folder/daemon.log`."""
+    """A daemon with one settings file and one port. All its runs write to `folder/daemon.log`."""
 
     def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
         self.folder = folder
@@ -45,18 +45,18 @@ class DaemonProcess:
 
     @property
     def pid(self) -> int:
-        """Of the present life."""
+        """The process id of the current run."""
         return self._alive().pid
 
     async def start(self) -> None:
-        """Begin a life; returns before the daemon answers."""
+        """Start the daemon; return before it responds."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self.command("serve"), stdin=DEVNULL, stdout=log, stderr=log, env=_environment()
             )
 
     async def until_answering(self) -> None:
-        """Wait for its web side. DaemonDiedError where the process ends instead."""
+        """Wait for the web server. Raises DaemonDiedError if the process ends instead."""
         give_up = time.monotonic() + START_S
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(END_S)) as session:
             while time.monotonic() < give_up:
@@ -66,24 +66,24 @@ class DaemonProcess:
                         return
                 except (aiohttp.ClientError, TimeoutError):
                     await asyncio.sleep(POLL_S)
-        raise DaemonDiedError(f"no answer after {START_S:g} s\n{self.log_tail()}")
+        raise DaemonDiedError(f"no response after {START_S:g} s\n{self.log_tail()}")
 
-    def strike(self) -> None:
-        """SIGKILL, at this very moment. DaemonDiedError where it had ended by itself."""
+    def kill(self) -> None:
+        """Send SIGKILL. Raises DaemonDiedError if the process has ended by itself."""
         self._alive().kill()
 
     def signal(self, what: signal.Signals) -> None:
-        """Send it. DaemonDiedError where it had ended by itself."""
+        """Send a signal. Raises DaemonDiedError if the process has ended by itself."""
         self._alive().send_signal(what)
 
-    async def gone(self) -> None:
-        """Wait for the end of a process that was struck."""
+    async def wait_ended(self) -> None:
+        """Wait for the end of a killed process."""
         if self._process is not None:
             await asyncio.wait_for(self._process.wait(), END_S)
             self._process = None
 
     async def end(self) -> int:
-        """Ask it to leave (SIGTERM); its exit code, 0 where it was not running."""
+        """Send SIGTERM; return the exit code, or 0 if the daemon is not running."""
         if self._process is None:
             return 0
         process, self._process = self._process, None
@@ -96,23 +96,23 @@ class DaemonProcess:
             return await process.wait()
 
     async def tail(self, *arguments: str) -> Process:
-        """`run.py tail --json` with these arguments; its standard output is a pipe, its remarks are in tail.log."""
+        """Start `run.py tail --json` with a pipe as standard output; stderr goes to tail.log."""
         with (self.folder / "tail.log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
                 *self.command("tail", "--json", *arguments), stdin=DEVNULL, stdout=PIPE, stderr=log, env=_environment()
             )
 
     def command(self, *arguments: str) -> list[str]:
-        """The command line."""
+        """Return a command line of the CLI with this daemon's settings."""
         return [sys.executable, str(RUN_SCRIPT), "--settings", str(self.settings_file), *arguments]
 
     def faults(self) -> list[str]:
-        """Lines of its log that tell of a fault of its own."""
+        """Return the lines of the log that mean an internal error."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return [line for line in lines if any(fault in line for fault in FAULTS)]
 
     def log_tail(self) -> str:
-        """The log's last lines."""
+        """Return the last lines of the log."""
         return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-40:])
 
     def _alive(self) -> Process:

@@ -1,4 +1,4 @@
-"""Simulated servers that announce moments and keep books of every prompt of ours."""
+"""Simulated servers that report moments and record every warm-up prompt."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -19,8 +19,8 @@ SCALE = 0.05
 MARKER = "comfywarm"
 ARRIVALS = {
     ("GET", "/queue"): Moment.QUEUE_READ,
-    ("GET", "/cache/check"): Moment.CHECK_ASKED,
-    ("GET", "/inspire/cache/list"): Moment.CHECK_ASKED,
+    ("GET", "/cache/check"): Moment.CHECK_ARRIVES,
+    ("GET", "/inspire/cache/list"): Moment.CHECK_ARRIVES,
     ("POST", "/prompt"): Moment.POST_ARRIVES,
 }
 SENT = {"execution_start": Moment.PROMPT_RUNS, "execution_success": Moment.PROMPT_ENDS}
@@ -28,7 +28,7 @@ SENT = {"execution_start": Moment.PROMPT_RUNS, "execution_success": Moment.PROMP
 
 @dataclass(frozen=True)
 class Role:
-    """What one server is and what happens to it: weights of the actions of `churn`."""
+    """One server's persona and the weights of its actions in `churn`."""
 
     persona: Persona
     workflow: str = "cache_models"
@@ -36,14 +36,14 @@ class Role:
     restarted: int = 0
     used: int = 0
     forgotten: int = 0
-    post_lies_s: float = 0.0
-    """So long may a POST lie before the server takes it, also when its sender has been killed."""
+    post_held_s: float = 0.0
+    """Longest time that the server holds a POST, even if its sender has been killed."""
 
 
-POST_LIES = 0.7
-"""The probability, where the role allows it."""
+POST_HELD = 0.7
+"""The probability of holding a POST, if the role allows it."""
 LONG_WARMING = replace(PERSONAS["cold"], load_seconds=16.0)
-"""Its warm-up takes 3.2 s, so that a POST that was taken late finds another one still there, if there is one."""
+"""Its warm-up takes 3.2 s, so that a held POST overlaps with a duplicate."""
 
 ROLES: Mapping[str, Role] = {
     "cold": Role(PERSONAS["cold"]),
@@ -51,8 +51,8 @@ ROLES: Mapping[str, Role] = {
     "restarting": Role(PERSONAS["loaded"], restarted=3),
     "busy": Role(PERSONAS["cold"], evicted=2, used=4),
     "slow": Role(PERSONAS["slow"], evicted=2),
-    "late": Role(LONG_WARMING, evicted=6, post_lies_s=4.0),
-    "later": Role(LONG_WARMING, evicted=6, post_lies_s=4.0),
+    "late": Role(LONG_WARMING, evicted=6, post_held_s=4.0),
+    "later": Role(LONG_WARMING, evicted=6, post_held_s=4.0),
     "inspire": Role(PERSONAS["inspire"], evicted=2),
     "stock": Role(PERSONAS["stock"], workflow="smoke", restarted=1, used=2),
     "history": Role(replace(PERSONAS["inspire"], name="history", inspire=False), restarted=1, used=2),
@@ -60,24 +60,24 @@ ROLES: Mapping[str, Role] = {
     "forgetful": Role(PERSONAS["cold"], forgotten=2),
     "raising": Role(PERSONAS["raising"], evicted=0),
 }
-"""One server of each; `raising` ends failed for a diagnosed reason."""
+"""One server of each. `raising` ends as failed with a diagnosed reason."""
 
 
 class WatchedServer(SimServer):
-    """Judges at each POST it takes, the only moment at which the number of our prompts on it can rise."""
+    """A server that checks for duplicates at each accepted POST."""
 
     def __init__(self, name: str, role: Role, moments: Moments, rng: Random) -> None:
         self.name = name
         self.role = role
         self.moments = moments
         self.accepted: list[str] = []
-        """The prompt_ids of ours that it took, over all its lives."""
-        self.together: list[str] = []
-        """Violations: a prompt that was taken while another of its workflow was queued or running."""
-        self.sent_twice: list[str] = []
-        self.most_own_together = 0
-        self.taken_from_the_dead = 0
-        """POSTs that it answered when the daemon that had sent them was gone."""
+        """The accepted warm-up prompt_ids, across restarts."""
+        self.duplicates: list[str] = []
+        """Violations: a prompt that was accepted while another of its workflow was queued or running."""
+        self.repeated_prompts: list[str] = []
+        self.most_own_at_once = 0
+        self.accepted_after_death = 0
+        """Number of POSTs whose sender had ended before the response."""
         self.succeeded: set[str] = set()
         super().__init__(role.persona, rng, scale=SCALE)
 
@@ -93,16 +93,16 @@ class WatchedServer(SimServer):
         self._refuse_if_down()
         if (method, path) in ARRIVALS:
             self.moments.happened(ARRIVALS[method, path])
-        life = self.sender_lives(headers or {})
-        if method == "POST" and self.rng.random() < POST_LIES:
-            await self._let_lie()
-        answer = await super().handle(method, path, query, body, headers)
-        self.taken_from_the_dead += method == "POST" and life != self.sender_lives(headers or {})
-        return answer
+        runs = self.sender_runs(headers or {})
+        if method == "POST" and self.rng.random() < POST_HELD:
+            await self._hold_post()
+        response = await super().handle(method, path, query, body, headers)
+        self.accepted_after_death += method == "POST" and runs != self.sender_runs(headers or {})
+        return response
 
-    def sender_lives(self, _headers: Mapping[str, str]) -> int:
-        """How many lives of whoever sends such a request have ended."""
-        return self.moments.life
+    def sender_runs(self, _headers: Mapping[str, str]) -> int:
+        """Return the number of ended runs of the request's sender."""
+        return self.moments.run
 
     @override
     def record_post(self, prompt_id: str | None, status: int, body: Any) -> None:
@@ -110,20 +110,20 @@ class WatchedServer(SimServer):
         if prompt_id is None or MARKER not in body.get("extra_data", {}):
             return
         if prompt_id in self.accepted:
-            self.sent_twice.append(prompt_id)
+            self.repeated_prompts.append(prompt_id)
         self.accepted.append(prompt_id)
         workflow = body["extra_data"][MARKER]["workflow"]
-        same = [one for one, its_workflow in self.ours_in_queue() if its_workflow == workflow]
+        same = [one for one, other in self.warm_ups_in_queue() if other == workflow]
         if len(same) > 1:
-            self.together.append(f"{self.name}: {workflow} is queued or running as {', '.join(same)}")
-        self.moments.happened(Moment.POST_TAKEN)
+            self.duplicates.append(f"{self.name}: {workflow} is queued or running as {', '.join(same)}")
+        self.moments.happened(Moment.POST_ACCEPTED)
 
     @override
     def start_own_workflow(self) -> str:
         prompt_id = super().start_own_workflow()
         queue = self.process.queue
         own = [item for item in (*queue.pending, queue.running) if item and "client_id" not in item.extra_data]
-        self.most_own_together = max(self.most_own_together, len(own))
+        self.most_own_at_once = max(self.most_own_at_once, len(own))
         return prompt_id
 
     @override
@@ -139,20 +139,20 @@ class WatchedServer(SimServer):
         await super().go_down()
         self.moments.happened(Moment.SERVER_DIES)
 
-    async def _let_lie(self) -> None:
-        if self.role.post_lies_s:
-            self.moments.happened(Moment.POST_LIES)
-            await asyncio.sleep(self.rng.uniform(0.4, 1.0) * self.role.post_lies_s)
+    async def _hold_post(self) -> None:
+        if self.role.post_held_s:
+            self.moments.happened(Moment.POST_HELD)
+            await asyncio.sleep(self.rng.uniform(0.4, 1.0) * self.role.post_held_s)
 
-    def ours_in_queue(self) -> list[tuple[str, str]]:
-        """(prompt_id, workflow) of every prompt of ours that is pending or running."""
+    def warm_ups_in_queue(self) -> list[tuple[str, str]]:
+        """Return (prompt_id, workflow) of each pending or running warm-up."""
         queue = self.process.queue
         items = [item for item in (*queue.pending, queue.running) if item and MARKER in item.extra_data]
         return [(item.prompt_id, item.extra_data[MARKER]["workflow"]) for item in items]
 
     @property
     def warm(self) -> bool:
-        """By its own books: the keys are there; where it knows no keys, our success is the newest in history."""
+        """Whether all keys are present; without keys, whether the newest history entry is a warm-up's success."""
         if self.persona.text_check == "absent" and not self.persona.inspire:
             history = list(self.process.queue.history.items())
             return bool(history) and history[-1][0] in self.succeeded
@@ -161,7 +161,7 @@ class WatchedServer(SimServer):
 
 @asynccontextmanager
 async def watched_servers(seed: int, moments: Moments) -> AsyncIterator[dict[str, tuple[WatchedServer, str]]]:
-    """One listening server of each role: name → (server, URL)."""
+    """Run one listening server per role: name → (server, URL)."""
     async with Gateway() as gateway:
         servers: dict[str, tuple[WatchedServer, str]] = {}
         for name, role in ROLES.items():

@@ -1,1 +1,1 @@
-"""The daemon as a process over many restless servers for a long time: what grows? `python -m campaigns.soak`."""
+"""A daemon process over faulty servers for a long time, to detect growth: `python -m campaigns.soak`."""

@@ -1,4 +1,4 @@
-"""`python -m campaigns.soak [--servers N] [--minutes M]`: exit 0 where nothing grows, 1 where something does."""
+"""`python -m campaigns.soak [--servers N] [--minutes M]`: exit 0 if nothing grows, else 1."""
 
 import argparse
 import asyncio
@@ -15,10 +15,10 @@ SHOWN = 15
 
 
 def main() -> int:
-    """Run, print as it goes, compare."""
+    """Run the soak, print samples and compare them."""
     parser = argparse.ArgumentParser(prog="python -m campaigns.soak", description=__doc__)
-    parser.add_argument("--servers", type=int, default=200, help="how many simulated servers")
-    parser.add_argument("--minutes", type=float, default=30.0, help="how long")
+    parser.add_argument("--servers", type=int, default=200, help="number of simulated servers")
+    parser.add_argument("--minutes", type=float, default=30.0, help="duration")
     options = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     seconds = options.minutes * 60
@@ -33,7 +33,7 @@ def main() -> int:
 
 
 class Printer:
-    """A line for some of the samples."""
+    """Print a line for some of the samples."""
 
     def __init__(self) -> None:
         self._count = 0

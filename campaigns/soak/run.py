@@ -1,4 +1,4 @@
-"""The run itself: restless servers here, the daemon as a process beside them, a look at it every few seconds."""
+"""One soak: faulty servers in this process, the daemon in another, a sample every few seconds."""
 
 import asyncio
 import time
@@ -11,14 +11,14 @@ from pathlib import Path
 import aiohttp
 
 from campaigns.kill.process import DaemonProcess
-from campaigns.kill.readers import Reading, read_stream
+from campaigns.kill.readers import ReaderLog, read_stream
 from campaigns.soak.samples import Sample, descriptors, resident_mib, tasks_in
 from statemachine.simulator import PERSONAS, Persona, SimFleet, running_fleet
 from tests.support.paths import WORKFLOWS
 
 HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 9))
 EVICTED, RESTARTED, USED = 60.0, 180.0, 40.0
-RESTLESS = (
+FAULTY_SERVERS = (
     replace(PERSONAS["evicting"], evict_every=EVICTED),
     replace(PERSONAS["cold"], evict_every=EVICTED, users_every=USED),
     replace(PERSONAS["restarting"], restart_every=RESTARTED),
@@ -32,35 +32,35 @@ RESTLESS = (
     PERSONAS["chatty"],
     PERSONAS["absent"],
 )
-"""Every kind of trouble, dealt out in turn. Mean seconds; a warm-up takes 8 to 20 s."""
+"""Servers with every kind of fault, assigned in turn. Mean seconds; a warm-up takes 8 to 20 s."""
 SCALE = 0.5
 TIMING = {"check_interval_s": 10, "failed_retry_s": 60, "lost_grace_s": 3, "busy_wait_s": 30}
 MIB = 1024 * 1024
 
 
 async def soak(
-    folder: Path, servers: int, seconds: float, every_s: float, tell: Callable[[Sample, dict[str, int]], None]
+    folder: Path, servers: int, seconds: float, every_s: float, on_sample: Callable[[Sample, dict[str, int]], None]
 ) -> list[Sample]:
-    """The samples, the first after everything has started. `tell` hears of each, with the count of each state."""
-    personas = list(islice(cycle(RESTLESS), servers))
+    """Run the soak; return its samples. `on_sample` receives each, with the number of servers per state."""
+    personas = list(islice(cycle(FAULTY_SERVERS), servers))
     async with (
         running_fleet(personas, seed=servers, scale=SCALE, hosts=HOSTS) as fleet,
         _running(DaemonProcess(folder, _settings(fleet, personas))) as daemon,
         aiohttp.ClientSession() as session,
     ):
         samples: list[Sample] = []
-        reading = Reading("stream")
-        reader = asyncio.create_task(read_stream(daemon.address, reading))
+        log = ReaderLog("stream")
+        reader = asyncio.create_task(read_stream(daemon.address, log))
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             await asyncio.sleep(every_s)
-            samples.append(await _sample(daemon, session, reading))
+            samples.append(await _sample(daemon, session, log))
             async with session.get(f"{daemon.address}/api/status") as response:
-                tell(samples[-1], (await response.json())["states"])
+                on_sample(samples[-1], (await response.json())["states"])
         reader.cancel()
         await asyncio.gather(reader, return_exceptions=True)
-        if reading.complaints or daemon.faults():
-            raise AssertionError([*reading.complaints, *daemon.faults()][:20])
+        if log.problems or daemon.faults():
+            raise AssertionError([*log.problems, *daemon.faults()][:20])
         return samples
 
 
@@ -88,7 +88,7 @@ async def _running(daemon: DaemonProcess) -> AsyncIterator[DaemonProcess]:
         await daemon.end()
 
 
-async def _sample(daemon: DaemonProcess, session: aiohttp.ClientSession, reading: Reading) -> Sample:
+async def _sample(daemon: DaemonProcess, session: aiohttp.ClientSession, log: ReaderLog) -> Sample:
     async with session.get(f"{daemon.address}/metrics") as response:
         metrics = await response.text()
     return Sample(
@@ -96,6 +96,6 @@ async def _sample(daemon: DaemonProcess, session: aiohttp.ClientSession, reading
         rss_mib=resident_mib(daemon.pid),
         descriptors=descriptors(daemon.pid),
         tasks=tasks_in(metrics),
-        entries=reading.last or 0,
+        entries=log.last or 0,
         journal_mib=sum(path.stat().st_size for path in daemon.journal_file.parent.iterdir()) / MIB,
     )

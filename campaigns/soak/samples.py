@@ -1,4 +1,4 @@
-"""What one process uses, sampled from outside, and how its last quarter compares with its first."""
+"""Samples of a process's resources and the comparison of the first and the last quarter."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ TASKS = "comfywarm_asyncio_tasks "
 
 @dataclass(frozen=True)
 class Sample:
-    """One look. `tasks` is None where the daemon does not tell; `entries` counts the event log since its beginning."""
+    """One sample. `tasks` is None if unknown; `entries` is the length of the event log."""
 
     at_s: float
     rss_mib: float
@@ -25,13 +25,13 @@ class Sample:
 
 @dataclass(frozen=True)
 class Row:
-    """A figure's medians over the first and the last quarter."""
+    """A figure's medians in the first and the last quarter."""
 
     name: str
     first: float
     last: float
     allowed: float
-    """How much more the last may be before it counts as growth: a share of the first."""
+    """The increase, as a share of the first median, above which the figure grows."""
 
     @property
     def grows(self) -> bool:
@@ -45,7 +45,7 @@ class Row:
 
 
 def resident_mib(pid: int) -> float:
-    """The process's resident memory."""
+    """Return the process's resident memory in MiB."""
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / KIB
@@ -53,18 +53,18 @@ def resident_mib(pid: int) -> float:
 
 
 def descriptors(pid: int) -> int:
-    """How many files and sockets the process has open."""
+    """Return the number of open files and sockets."""
     return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
 
 
 def tasks_in(metrics: str) -> int | None:
-    """The number of asyncio tasks in an answer of /metrics, None where it is not told."""
+    """Return the number of asyncio tasks in a response of /metrics, or None."""
     found = next((line for line in metrics.splitlines() if line.startswith(TASKS)), None)
     return None if found is None else int(float(found.removeprefix(TASKS)))
 
 
 def compare(samples: Sequence[Sample]) -> list[Row]:
-    """The rows to be judged. ValueError for fewer than eight samples."""
+    """Compare the quarters. Raises ValueError for fewer than eight samples."""
     if len(samples) < 8:
         raise ValueError(f"at least 8 samples are needed, there are {len(samples)}: run longer")
     rows = [
@@ -77,12 +77,12 @@ def compare(samples: Sequence[Sample]) -> list[Row]:
 
 
 def rate(samples: Sequence[Sample]) -> float:
-    """Entries of the event log for each second between the first sample and the last."""
+    """Return the log entries per second between the first and the last sample."""
     return (samples[-1].entries - samples[0].entries) / (samples[-1].at_s - samples[0].at_s)
 
 
 def quarters(samples: Sequence[Sample]) -> tuple[Sequence[Sample], Sequence[Sample]]:
-    """The first and the last quarter."""
+    """Return the first and the last quarter of the samples."""
     size = len(samples) // 4
     return samples[:size], samples[-size:]
 

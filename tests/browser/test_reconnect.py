@@ -89,8 +89,8 @@ async def _pause_and_resume(deployment: Deployment) -> None:
 
 
 async def _kill(daemon: DaemonProcess) -> None:
-    daemon.strike()
-    await daemon.gone()
+    daemon.kill()
+    await daemon.wait_ended()
 
 
 async def _newest_id(deployment: Deployment) -> int:

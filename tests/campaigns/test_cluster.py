@@ -1,4 +1,4 @@
-"""A short campaign with every fault; the long one is `python -m campaigns.cluster`."""
+"""A short cluster campaign with every fault; `python -m campaigns.cluster` is the long one."""
 
 from pathlib import Path
 
@@ -12,6 +12,6 @@ SHORT = Plan(kills=5, freezes=1, brokers=3, away_s=15.0, joins=True, seed=7)
 
 
 @pytest.mark.timeout(400)
-async def test_nothing_is_sent_twice_or_left_alone_whoever_dies_freezes_comes_or_goes(tmp_path: Path) -> None:
+async def test_cluster_campaign_with_every_fault_has_no_violation(tmp_path: Path) -> None:
     report = await campaign(tmp_path, SHORT)
     assert report.violations == []

@@ -1,4 +1,4 @@
-"""`tail -f --json`, a process of its own, over SIGKILLs of the daemon: nothing twice or missed, filtered or not."""
+"""`tail -f --json` as a process across SIGKILLs of the daemon, with and without filters."""
 
 import asyncio
 import json
@@ -20,7 +20,7 @@ from campaigns.kill.process import END_S, POLL_S, DaemonProcess
 from campaigns.kill.servers import watched_servers
 
 KILLS = 2
-LONGEST_LIFE_S = 1.0
+LONGEST_RUN_S = 1.0
 FILTERS = {
     "": [],
     "server IN ('evicting', 'busy') AND dest IN ('checking', 'cold')": [
@@ -28,11 +28,11 @@ FILTERS = {
         *("--state", "checking", "--state", "cold"),
     ],
 }
-"""In SQL of the test's own → as `tail` is told."""
+"""SQL condition → options of `tail`."""
 
 
 class Follower:
-    """A running `tail -f`, and the numbers that it printed."""
+    """A running `tail -f` and the numbers that it printed."""
 
     def __init__(self, process: Process, condition: str) -> None:
         self.condition = condition
@@ -46,7 +46,7 @@ class Follower:
             self.numbers.append(json.loads(line)["id"])
 
     async def until(self, number: int) -> None:
-        """Wait for that number or a higher one; TimeoutError where none comes."""
+        """Wait for this number or a higher one. Raises TimeoutError."""
         async with asyncio.timeout(END_S):
             while not self.numbers or self.numbers[-1] < number:  # noqa: ASYNC110 - a bounded poll
                 await asyncio.sleep(POLL_S)
@@ -59,7 +59,7 @@ class Follower:
 
 @asynccontextmanager
 async def followers(daemon: DaemonProcess, file_only: DaemonProcess) -> AsyncIterator[list[Follower]]:
-    """One for each filter at the daemon's stream, and one at the journal's file."""
+    """Start one follower per filter at the daemon's stream, and one at the journal file."""
     running = [Follower(await daemon.tail("-f", "--since", "1d", *options), sql) for sql, options in FILTERS.items()]
     running.append(Follower(await file_only.tail("-f", "--since", "1d"), ""))
     try:
@@ -69,25 +69,25 @@ async def followers(daemon: DaemonProcess, file_only: DaemonProcess) -> AsyncIte
 
 
 def recorded(journal: Path, condition: str) -> list[int]:
-    """The numbers of the entries in the journal's file that meet the condition."""
+    """Return the numbers of the entries in the journal file that match the condition."""
     with sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True) as db:
         rows = db.execute(f"SELECT seq FROM log WHERE {condition or 'TRUE'} ORDER BY seq").fetchall()
     db.close()
     return [row[0] for row in rows]
 
 
-async def kill_again_and_again(daemon: DaemonProcess, rng: Random) -> None:
-    """The first life has begun; the last one goes on."""
+async def kill_repeatedly(daemon: DaemonProcess, rng: Random) -> None:
+    """Kill and restart the running daemon; the last run continues."""
     for _ in range(KILLS):
-        await asyncio.sleep(rng.uniform(0.5, 1.0) * LONGEST_LIFE_S)
-        daemon.strike()
-        await daemon.gone()
+        await asyncio.sleep(rng.uniform(0.5, 1.0) * LONGEST_RUN_S)
+        daemon.kill()
+        await daemon.wait_ended()
         await daemon.start()
         await daemon.until_answering()
 
 
 @pytest.mark.timeout(120)
-async def test_ids_are_gapless_and_unrepeated_over_kills_with_churn_and_filters(tmp_path: Path) -> None:
+async def test_tail_across_kills_prints_each_matching_entry_once(tmp_path: Path) -> None:
     rng = Random(11)
     async with watched_servers(11, Moments()) as servers:
         settings = settings_for({name: url for name, (_, url) in servers.items()})
@@ -97,18 +97,18 @@ async def test_ids_are_gapless_and_unrepeated_over_kills_with_churn_and_filters(
         elsewhere: dict[str, Any] = {**settings, "data_dir": str(tmp_path / "data"), "listen": {"port": 0}}
         await daemon.start()
         await daemon.until_answering()
-        unrest = asyncio.create_task(churn([server for server, _ in servers.values()], rng))  # noqa: RUF006 - cancelled below
+        actions = asyncio.create_task(churn([server for server, _ in servers.values()], rng))  # noqa: RUF006 - cancelled below
         try:
             async with followers(daemon, DaemonProcess(file_only, elsewhere)) as running:
                 await until_following(running)
                 begun = {one.condition: len(one.numbers) for one in running}
-                await kill_again_and_again(daemon, rng)
-                await asyncio.sleep(LONGEST_LIFE_S)
-                unrest.cancel()
+                await kill_repeatedly(daemon, rng)
+                await asyncio.sleep(LONGEST_RUN_S)
+                actions.cancel()
                 expected = {one.condition: recorded(daemon.journal_file, one.condition) for one in running}
                 await asyncio.gather(*(one.until(expected[one.condition][-1]) for one in running))
         finally:
-            unrest.cancel()
+            actions.cancel()
             await daemon.end()
     for one in running:
         wanted = recorded(daemon.journal_file, one.condition)
@@ -117,7 +117,7 @@ async def test_ids_are_gapless_and_unrepeated_over_kills_with_churn_and_filters(
 
 
 async def until_following(running: list[Follower]) -> None:
-    """Until each has printed something: it follows from then on."""
+    """Wait until each follower has printed an entry."""
     give_up = time.monotonic() + END_S
     while not all(one.numbers for one in running):
         assert time.monotonic() < give_up, [one.condition for one in running if not one.numbers]

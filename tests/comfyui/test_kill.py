@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from campaigns.kill.process import DaemonProcess
-from campaigns.kill.readers import Reading, Records, read_stream
+from campaigns.kill.readers import ReaderLog, Records, read_stream
 from tests.comfyui.daemon import SHORT_TIMING, warm_ups_in
 from tests.comfyui.rig import CheckMode, RealServer, Rig, cache_workflow
 
@@ -33,7 +33,7 @@ async def test_daemon_killed_20_times_never_overlaps_warm_ups(rig: Rig, tmp_path
     inspire = rig.server(check_mode=CheckMode.NONE, workflow=FLOW)
     stock = rig.server(check_mode=CheckMode.NONE, inspire=False, workflow=FLOW)
     await rig.start_all()
-    daemon, reading = _daemon(tmp_path, rig.servers), Reading("stream")
+    daemon, reading = _daemon(tmp_path, rig.servers), ReaderLog("stream")
     reader = asyncio.create_task(read_stream(daemon.address, reading))
     rng = Random(SEED)
     for _ in range(KILL_COUNT):
@@ -55,9 +55,9 @@ async def test_daemon_killed_20_times_never_overlaps_warm_ups(rig: Rig, tmp_path
         assert {"a", "b"} <= set(await server.cached_keys())
     assert list(await stock.history())[-1] in warm_ups_in(await stock.history())
     warm_ups = [len(warm_ups_in(await server.history())) for server in rig.servers]
-    print(f"{KILL_COUNT} kills, warm-ups {warm_ups}, {len(records.log)} events, {len(reading.told)} read")
+    print(f"{KILL_COUNT} kills, warm-ups {warm_ups}, {len(records.log)} events, {len(reading.entries)} read")
     assert sum(warm_ups) >= KILL_COUNT / 2, "too few warm-ups for a meaningful test"
-    assert records.gaps() + records.complaints(reading) + daemon.faults() == []
+    assert records.gaps() + records.problems(reading) + daemon.faults() == []
 
 
 def _daemon(folder: Path, servers: Sequence[RealServer]) -> DaemonProcess:
@@ -79,8 +79,8 @@ async def _kill_at_random(daemon: DaemonProcess, servers: Sequence[RealServer], 
         await asyncio.sleep(rng.choice([0.0, rng.uniform(0.0, 1.0)]))
     else:
         await asyncio.sleep(rng.uniform(0.2, 3.0))
-    daemon.strike()
-    await daemon.gone()
+    daemon.kill()
+    await daemon.wait_ended()
 
 
 async def _wait_for_submission(servers: Sequence[RealServer]) -> None:

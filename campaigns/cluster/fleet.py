@@ -1,4 +1,4 @@
-"""The process of the simulated servers, as the campaign sees it."""
+"""The campaign's client of the simulated servers' process."""
 
 import asyncio
 import sys
@@ -21,17 +21,17 @@ MODULE = "campaigns.cluster.servers"
 
 
 @dataclass(frozen=True)
-class Noted:
-    """What the servers' books say."""
+class FleetLedger:
+    """The records of all servers."""
 
     posts: list[Post]
     duplicates: list[str]
-    needless: list[str]
-    taken_from_the_dead: int
+    unnecessary: list[str]
+    accepted_after_death: int
 
 
 class SimulatedFleet:
-    """`urls` is name → URL. Made by `simulated`."""
+    """A client of the process; `urls` maps each server's name to its URL."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
         self.urls: dict[str, str] = {}
@@ -41,45 +41,45 @@ class SimulatedFleet:
     async def until_answering(self) -> None:
         give_up = time.monotonic() + START_S
         while not self.urls:
-            assert time.monotonic() < give_up, "the simulated servers do not answer"
+            assert time.monotonic() < give_up, "the simulated servers do not respond"
             try:
                 self.urls = await self._get("servers")
             except aiohttp.ClientConnectionError:
                 await asyncio.sleep(POLL_S)
 
-    async def ledger(self) -> Noted:
-        said = await self._get("ledger")
-        said["posts"] = [Post(**post) for post in said["posts"]]
-        return Noted(**said)
+    async def ledger(self) -> FleetLedger:
+        data = await self._get("ledger")
+        data["posts"] = [Post(**post) for post in data["posts"]]
+        return FleetLedger(**data)
 
     async def in_flight(self) -> dict[str, list[str]]:
-        """Server → prompts of ours that are queued or running, where there are some."""
+        """Return the queued or running warm-ups of each server that has any."""
         return {name: ours for name, (_, ours) in (await self._get("now")).items() if ours}
 
     async def cold(self) -> list[str]:
-        """Servers at which something is missing."""
+        """Return the servers with missing models."""
         return [name for name, (warm, _) in (await self._get("now")).items() if not warm]
 
     async def churn(self, rate: float, spared: Collection[str] = ()) -> None:
-        """Evict so many servers a second, sparing some."""
+        """Set the evictions per second, except of the spared servers."""
         await self._post("churn", {"rate": rate, "spared": list(spared)})
 
     async def died(self, node: str) -> None:
-        """Say that the node is dead: POSTs of it that lie there are taken from a dead one."""
+        """Record the death of a node, so that its held POSTs count as accepted after death."""
         await self._post(f"died/{node}", {})
 
     async def _get(self, path: str) -> Any:
-        async with self._session.get(f"{self._address}/{path}") as answer:
-            return await answer.json()
+        async with self._session.get(f"{self._address}/{path}") as response:
+            return await response.json()
 
     async def _post(self, path: str, body: dict[str, Any]) -> None:
-        async with self._session.post(f"{self._address}/{path}", json=body) as answer:
-            answer.raise_for_status()
+        async with self._session.post(f"{self._address}/{path}", json=body) as response:
+            response.raise_for_status()
 
 
 @asynccontextmanager
 async def simulated(folder: Path, count: int, seed: int) -> AsyncIterator[SimulatedFleet]:
-    """Started, and ended at the end. Its log is `folder/simulated.log`."""
+    """Start the process and end it afterwards. Its log is `folder/simulated.log`."""
     port = free_port()
     with (folder / "simulated.log").open("ab") as log:
         process = await asyncio.create_subprocess_exec(

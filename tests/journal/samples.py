@@ -1,4 +1,4 @@
-"""Entries and attempts for the journal's tests, and a store that can be made to fail."""
+"""Entries and attempts for tests, and a store that can fail."""
 
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -47,26 +47,26 @@ def attempt(
 
 
 def written(store: JournalStore, *what: LogEntry | Attempt, durable: bool = False) -> list[int | None]:
-    """Write each as its own part of one batch."""
+    """Write all in one batch; return their numbers."""
     return store.write(
         [Write(one, None) if isinstance(one, LogEntry) else Write(None, attempt_row(one), durable) for one in what]
     )
 
 
 class FragileStore(JournalStore):
-    """Fails every write while `broken`; `writes` counts the tries, `durably` those that asked for the disk."""
+    """Fails to write while `broken`. `writes` counts all batches, `durable_writes` the durable ones."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self.broken: Exception | None = None
         self.writes = 0
-        self.durably = 0
+        self.durable_writes = 0
         self.closed = False
 
     @override
     def write(self, batch: Sequence[Write]) -> list[int | None]:
         self.writes += 1
-        self.durably += any(one.durable for one in batch)
+        self.durable_writes += any(one.durable for one in batch)
         if self.broken is not None:
             raise self.broken
         return super().write(batch)
@@ -81,14 +81,14 @@ DISK_FULL = sqlite3.OperationalError("database or disk is full")
 
 
 async def at_once(call: Callable[[], T]) -> T:
-    """A runner without a thread: tests in virtual time wait for no other clock."""
+    """Run the call without a thread, for tests in virtual time."""
     return call()
 
 
 def quiet_journal(
     open_store: Callable[[], JournalStore],
     run: ThreadRunner | None = None,
-    hear: Callable[[LogEntry], None] = lambda _: None,
+    on_committed: Callable[[LogEntry], None] = lambda _: None,
 ) -> Journal[ServerView]:
-    """A journal whose health nothing listens to; `hear` receives each committed entry."""
-    return Journal(open_store, run or at_once, lambda entry, _: hear(entry), lambda _: None)
+    """Return a journal that ignores changes of health; `on_committed` receives each entry."""
+    return Journal(open_store, run or at_once, lambda entry, _: on_committed(entry), lambda _: None)

@@ -1,4 +1,4 @@
-"""Opening a journal that is damaged: it is set aside, and no number is given twice."""
+"""Opening the journal: unusable files are set aside, and no number is given twice."""
 
 import sqlite3
 from pathlib import Path
@@ -18,7 +18,7 @@ def open_at(path: Path) -> JournalStore:
     return open_store(path, lambda: NOW)
 
 
-def test_a_sound_file_is_opened_as_it_is(tmp_path: Path) -> None:
+def test_open_store_of_intact_file_keeps_it(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite3"
     for expected in (1, 2):
         store = open_at(path)
@@ -28,7 +28,7 @@ def test_a_sound_file_is_opened_as_it_is(tmp_path: Path) -> None:
 
 
 def damaged(path: Path) -> bytes:
-    """A journal whose middle was overwritten; its bytes."""
+    """Create a journal, overwrite its middle and return its bytes."""
     store = JournalStore(path)
     written(store, *[entry("x" * 500) for _ in range(200)])
     store.close()
@@ -38,18 +38,16 @@ def damaged(path: Path) -> bytes:
     return bytes(content)
 
 
-@pytest.mark.parametrize("kind", ["no database", "overwritten"])
-def test_a_damaged_file_is_kept_aside_and_a_new_one_begun(tmp_path: Path, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["garbage", "overwritten"])
+def test_open_store_of_damaged_file_sets_it_aside(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "j.sqlite3"
     before = damaged(path)
-    if kind == "no database":
-        path.write_bytes(before := b"this is no database" * 100)
+    if kind == "garbage":
+        path.write_bytes(before := b"this is not a database" * 100)
     store = open_at(path)
     assert store.page_after(0, 9).entries == []
-    (aside,) = [
-        one for one in tmp_path.iterdir() if ".damaged-" in one.name and not one.name.endswith(("-wal", "-shm"))
-    ]
-    assert aside.read_bytes() == before
+    (old,) = [one for one in tmp_path.iterdir() if ".damaged-" in one.name and not one.name.endswith(("-wal", "-shm"))]
+    assert old.read_bytes() == before
     (number,) = written(store, entry())
     assert number is not None
     assert number > 200
@@ -59,7 +57,7 @@ def test_a_damaged_file_is_kept_aside_and_a_new_one_begun(tmp_path: Path, kind: 
     store.close()
 
 
-def test_a_file_of_a_newer_comfywarm_is_not_damaged(tmp_path: Path) -> None:
+def test_open_store_of_newer_schema_raises(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite3"
     JournalStore(path).close()
     connection = sqlite3.connect(path)
@@ -70,14 +68,14 @@ def test_a_file_of_a_newer_comfywarm_is_not_damaged(tmp_path: Path) -> None:
     assert [one.name for one in tmp_path.iterdir() if "damaged" in one.name] == []
 
 
-def test_a_file_that_cannot_be_opened_is_not_damaged(tmp_path: Path) -> None:
+def test_open_store_of_folder_raises(tmp_path: Path) -> None:
     (tmp_path / "j.sqlite3").mkdir()
     with pytest.raises(sqlite3.OperationalError):
         open_at(tmp_path / "j.sqlite3")
     assert (tmp_path / "j.sqlite3").is_dir()
 
 
-def test_a_locked_file_is_not_damaged(tmp_path: Path) -> None:
+def test_open_store_of_file_in_use_keeps_it(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite3"
     holder = JournalStore(path)
     written(holder, entry("kept"))
@@ -93,49 +91,49 @@ def copy_of(lineage: int, path: Path, *numbers: int) -> None:
     store.close()
 
 
-def aside(folder: Path) -> list[str]:
+def set_aside(folder: Path) -> list[str]:
     return [one.name for one in folder.iterdir() if one.name.startswith("j.sqlite3.")]
 
 
-def test_a_copy_goes_on_as_a_copy(tmp_path: Path) -> None:
+def test_open_store_of_copy_with_same_lineage_keeps_it(tmp_path: Path) -> None:
     copy_of(7, tmp_path / "j.sqlite3", 1, 2, 5)
     store = open_store(tmp_path / "j.sqlite3", lambda: NOW, 7)
     assert (store.last_seq(), store.lineage) == (5, 7)
     store.close()
-    assert aside(tmp_path) == []
+    assert set_aside(tmp_path) == []
 
 
-def test_a_copy_of_another_log_is_set_aside(tmp_path: Path) -> None:
+def test_open_store_of_copy_with_other_lineage_sets_it_aside(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite3"
     copy_of(7, path, 1, 2, 5)
     store = open_store(path, lambda: NOW, 8)
     assert (store.last_seq(), store.lineage) == (0, 8)
     store.close()
-    assert [name for name in aside(tmp_path) if "other-log" in name]
+    assert [name for name in set_aside(tmp_path) if "other-log" in name]
 
 
-def test_a_daemons_own_log_is_no_copy(tmp_path: Path) -> None:
+def test_open_store_of_own_log_as_copy_sets_it_aside(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite3"
     copy_of(0, path, 1)
     store = open_store(path, lambda: NOW, 7)
     assert store.last_seq() == 0
     store.close()
-    assert [name for name in aside(tmp_path) if "other-log" in name]
+    assert [name for name in set_aside(tmp_path) if "other-log" in name]
 
 
-def test_who_goes_on_alone_with_a_copy_numbers_on(tmp_path: Path) -> None:
+def test_open_store_of_copy_as_own_log_continues_numbers(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite3"
     copy_of(7, path, 1, 2, 5)
     store = open_at(path)
     assert (written(store, entry()), store.lineage) == ([6], 0)
     store.close()
-    assert aside(tmp_path) == []
+    assert set_aside(tmp_path) == []
 
 
-def test_a_damaged_copy_is_copied_from_the_beginning(tmp_path: Path) -> None:
+def test_open_store_of_damaged_copy_starts_empty(tmp_path: Path) -> None:
     path = tmp_path / "j.sqlite3"
     damaged(path)
     store = open_store(path, lambda: NOW, 7)
     assert (store.last_seq(), store.lineage) == (0, 7)
     store.close()
-    assert [name for name in aside(tmp_path) if "damaged" in name]
+    assert [name for name in set_aside(tmp_path) if "damaged" in name]

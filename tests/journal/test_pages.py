@@ -1,7 +1,6 @@
-"""The event log page by page: nothing wanted is missed, whatever is chosen and however long the log is."""
+"""Pages of the event log: complete for every filter and every length of the log."""
 
 import sqlite3
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -17,19 +16,12 @@ from tests.journal.samples import entry, notice, written
 RARE = LogFilter(states=frozenset({State.FAILED}))
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[JournalStore]:
-    opened = JournalStore(tmp_path / "journal.sqlite3")
-    yield opened
-    opened.close()
-
-
 def numbers(page: Page) -> list[int | None]:
     return [one.seq for one in page.entries]
 
 
-def forwards(store: JournalStore, limit: int, wanted: LogFilter) -> list[int | None]:
-    """All pages, one after another."""
+def all_after(store: JournalStore, limit: int, wanted: LogFilter) -> list[int | None]:
+    """Return the numbers on all pages."""
     seen, page = list[int | None](), Page([], 0, more=True)
     while page.more:
         page = store.page_after(page.reached, limit, wanted)
@@ -37,7 +29,7 @@ def forwards(store: JournalStore, limit: int, wanted: LogFilter) -> list[int | N
     return seen
 
 
-def backwards(store: JournalStore, limit: int, wanted: LogFilter, after: int = 0) -> list[int | None]:
+def all_before(store: JournalStore, limit: int, wanted: LogFilter, after: int = 0) -> list[int | None]:
     seen, page = list[int | None](), Page([], 10**18, more=True)
     while page.more:
         page = store.page_before(page.reached, limit, wanted, after)
@@ -70,49 +62,49 @@ def mixed() -> list[LogEntry]:
         (LogFilter(servers=frozenset("c")), []),
     ],
 )
-def test_both_ways_give_all_that_is_wanted(
+def test_pages_in_both_directions_return_all_wanted_entries(
     store: JournalStore, wanted: LogFilter, expected: list[int], limit: int
 ) -> None:
     written(store, *mixed())
-    assert forwards(store, limit, wanted) == expected
-    assert backwards(store, limit, wanted) == expected[::-1]
-    assert backwards(store, limit, wanted, after=2) == [number for number in expected[::-1] if number > 2]
+    assert all_after(store, limit, wanted) == expected
+    assert all_before(store, limit, wanted) == expected[::-1]
+    assert all_before(store, limit, wanted, after=2) == [number for number in expected[::-1] if number > 2]
 
 
-def test_the_filter_in_the_journal_is_the_filter_of_the_bus(store: JournalStore) -> None:
+def test_page_filter_matches_filter_of_the_bus(store: JournalStore) -> None:
     written(store, *mixed())
     everything = store.page_after(0, 99).entries
     for wanted in (RARE, LogFilter(servers=frozenset("a")), LogFilter(groups=frozenset("g"), servers=frozenset("b"))):
         live = [one.seq for one in everything if wanted.passes(one.server, one.group, one.dest, one.reason)]
-        assert forwards(store, 99, wanted) == live
+        assert all_after(store, 99, wanted) == live
 
 
-def test_a_read_looks_at_so_much_and_no_more(store: JournalStore) -> None:
-    calm = [entry() for _ in range(SCAN_ROWS)]
-    written(store, entry(dest=State.FAILED), *calm, entry(dest=State.FAILED), entry(dest=State.FAILED))
+def test_page_scans_limited_number_of_rows(store: JournalStore) -> None:
+    unwanted = [entry() for _ in range(SCAN_ROWS)]
+    written(store, entry(dest=State.FAILED), *unwanted, entry(dest=State.FAILED), entry(dest=State.FAILED))
     last = SCAN_ROWS + 3
     assert store.page_after(1, 10, RARE) == Page([], SCAN_ROWS + 1, more=True)
     assert store.page_before(last - 1, 10, RARE) == Page([], 2, more=True)
-    assert forwards(store, 10, RARE) == [1, last - 1, last]
-    assert backwards(store, 10, RARE) == [last, last - 1, 1]
+    assert all_after(store, 10, RARE) == [1, last - 1, last]
+    assert all_before(store, 10, RARE) == [last, last - 1, 1]
 
 
-def test_one_servers_entries_are_read_at_once_however_far_apart(store: JournalStore) -> None:
+def test_page_of_one_server_finds_distant_entries(store: JournalStore) -> None:
     written(store, entry(server="b"), *[entry() for _ in range(SCAN_ROWS)], entry(server="b"))
     wanted = LogFilter(servers=frozenset("b"))
     for page in (store.page_after(0, 10, wanted), store.page_before(10**18, 10, wanted)):
         assert (sorted(one.seq or 0 for one in page.entries), page.more) == ([1, SCAN_ROWS + 2], False)
 
 
-def test_numbers_that_leap_cost_nothing(store: JournalStore) -> None:
-    """After a damaged file the numbers begin at the time in milliseconds."""
+def test_page_after_gap_in_numbers_finds_next_entry(store: JournalStore) -> None:
+    """After a damaged file the numbers start at the time in milliseconds."""
     store.set_first_seq(1_767_225_600_000)
     written(store, entry(dest=State.FAILED))
     page = store.page_after(0, 10, RARE)
     assert (numbers(page), page.more) == ([1_767_225_600_000], False)
 
 
-def test_one_servers_entries_are_found_by_the_index(tmp_path: Path) -> None:
+def test_page_of_one_server_uses_index(tmp_path: Path) -> None:
     JournalStore(tmp_path / "j.sqlite3").close()
     database = sqlite3.connect(tmp_path / "j.sqlite3")
     statements = list[str]()

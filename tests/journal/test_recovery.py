@@ -1,4 +1,4 @@
-"""Once the file can be written again, the journal writes what waited and promises again."""
+"""Recovery after an outage: waiting entries are written, and the journal is healthy again."""
 
 import asyncio
 import sqlite3
@@ -12,7 +12,7 @@ from statemachine.i18n.render import sentence
 from statemachine.journal.journal import RETRY_S
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.store import JournalStore
-from tests.journal.desk import Desk, settled
+from tests.journal.harness import JournalHarness, settled
 from tests.journal.samples import DISK_FULL, FragileStore, attempt, entry, notice, quiet_journal
 
 T = TypeVar("T")
@@ -20,82 +20,82 @@ T = TypeVar("T")
 pytestmark = pytest.mark.looptime
 
 
-async def test_entries_are_written_later_in_their_order(desk: Desk) -> None:
-    desk.store.broken = DISK_FULL
-    desk.append("one", "two")
+async def test_recovery_writes_waiting_entries_in_order(harness: JournalHarness) -> None:
+    harness.store.broken = DISK_FULL
+    harness.append("one", "two")
     await settled()
-    desk.append("three")
-    assert desk.journal.waiting == 3
-    desk.store.broken = None
+    harness.append("three")
+    assert harness.journal.waiting == 3
+    harness.store.broken = None
     await asyncio.sleep(RETRY_S + 0.1)
-    assert desk.journal.waiting == 0
-    assert desk.on_disk() == ["one", "two", "three"]
-    assert desk.journal.healthy
-    desk.append("four")
+    assert harness.journal.waiting == 0
+    assert harness.on_disk() == ["one", "two", "three"]
+    assert harness.journal.healthy
+    harness.append("four")
     await settled()
-    assert desk.told[-1] == ("four", 4)
+    assert harness.published[-1] == ("four", 4)
 
 
-async def test_a_failed_write_is_tried_again_only_after_a_pause(desk: Desk) -> None:
-    desk.store.broken = DISK_FULL
-    desk.append("one", "two")
+async def test_outage_retries_after_pause_only(harness: JournalHarness) -> None:
+    harness.store.broken = DISK_FULL
+    harness.append("one", "two")
     await settled()
-    assert desk.store.writes == 1
+    assert harness.store.writes == 1
     await asyncio.sleep(10 * RETRY_S + 0.1)
-    assert desk.store.writes == 11
+    assert harness.store.writes == 11
 
 
-async def test_health_is_told_at_each_change_and_only_then(desk: Desk) -> None:
-    desk.store.broken = DISK_FULL
-    desk.append("one")
+async def test_on_health_receives_changes_only(harness: JournalHarness) -> None:
+    harness.store.broken = DISK_FULL
+    harness.append("one")
     await asyncio.sleep(3 * RETRY_S)
-    desk.append("two")
-    desk.store.broken = None
+    harness.append("two")
+    harness.store.broken = None
     await asyncio.sleep(3 * RETRY_S)
-    assert desk.health == [False, True]
+    assert harness.health == [False, True]
 
 
-async def test_an_attempt_that_was_refused_is_not_written_later(desk: Desk) -> None:
-    desk.store.broken = DISK_FULL
+async def test_recovery_does_not_write_failed_durable_attempt(harness: JournalHarness) -> None:
+    harness.store.broken = DISK_FULL
     with pytest.raises(JournalUnavailableError):
-        await desk.journal.append_durably(attempt())
-    desk.store.broken = None
+        await harness.journal.append_durably(attempt())
+    harness.store.broken = None
     await asyncio.sleep(RETRY_S + 0.1)
-    assert await desk.journal.file.open_attempts() == []
+    assert await harness.journal.file.open_attempts() == []
 
 
-async def test_after_recovery_durability_is_promised_again(desk: Desk) -> None:
-    desk.store.broken = DISK_FULL
-    desk.append("one")
+async def test_append_durably_after_recovery_returns(harness: JournalHarness) -> None:
+    harness.store.broken = DISK_FULL
+    harness.append("one")
     await settled()
-    desk.store.broken = None
+    harness.store.broken = None
     await asyncio.sleep(RETRY_S + 0.1)
-    await desk.journal.append_durably(attempt())
+    await harness.journal.append_durably(attempt())
 
 
-async def test_what_comes_during_the_recovery_is_written_too(tmp_path: Path) -> None:
-    store, goes_on = FragileStore(tmp_path / "j.sqlite3"), asyncio.Event()
+async def test_append_during_recovery_is_written(tmp_path: Path) -> None:
+    store, continue_event = FragileStore(tmp_path / "j.sqlite3"), asyncio.Event()
 
-    async def slowly(call: Callable[[], T]) -> T:
-        await goes_on.wait()
+    async def run_slowly(call: Callable[[], T]) -> T:
+        await continue_event.wait()
         return call()
 
-    journal = quiet_journal(lambda: store, slowly)
+    journal = quiet_journal(lambda: store, run_slowly)
     store.broken = DISK_FULL
-    goes_on.set()
+    continue_event.set()
     journal.append(entry("one"), None)
     await settled()
     store.broken = None
-    goes_on.clear()
+    continue_event.clear()
     await asyncio.sleep(RETRY_S + 0.1)
     journal.append(entry("two"), None)
-    goes_on.set()
+    continue_event.set()
     await asyncio.sleep(1)
     assert [sentence(one.message) for one in store.page_after(0, 9).entries] == ["one", "two"]
     await journal.close()
 
 
-async def test_a_file_that_cannot_be_opened_is_tried_again_until_it_can(tmp_path: Path) -> None:
+async def test_open_failure_is_retried_until_success(tmp_path: Path) -> None:
     opened = 0
 
     def open_store() -> JournalStore:

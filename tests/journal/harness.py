@@ -1,4 +1,4 @@
-"""A journal over a store that can be made to fail, and what was told."""
+"""A journal over a store that can fail, with a record of what was published."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from statemachine.journal.store import JournalStore
 from tests.journal.samples import FragileStore, at_once, entry
 
 
-class Desk:
-    """The journal under test, in virtual time."""
+class JournalHarness:
+    """The journal under test, without a thread."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.store = FragileStore(path)
-        self.told: list[tuple[str, int | None]] = []
+        self.published: list[tuple[str, int | None]] = []
         self.health: list[bool] = []
-        self.listen: Callable[[LogEntry], None] = self.hear
+        self.listener: Callable[[LogEntry], None] = self.on_committed
         self.journal = Journal[ServerView](lambda: self.store, at_once, self._committed, self.health.append)
 
     def append(self, *messages: str) -> None:
@@ -28,10 +28,10 @@ class Desk:
             self.journal.append(entry(message), None)
 
     def _committed(self, one: LogEntry, _: ServerView | None) -> None:
-        self.listen(one)
+        self.listener(one)
 
-    def hear(self, one: LogEntry) -> None:
-        self.told.append((sentence(one.message), one.seq))
+    def on_committed(self, one: LogEntry) -> None:
+        self.published.append((sentence(one.message), one.seq))
 
     def on_disk(self) -> list[str]:
         reader = JournalStore(self.path, read_only=True)
@@ -41,6 +41,6 @@ class Desk:
 
 
 async def settled() -> None:
-    """Let everything run that needs no time."""
+    """Run all tasks that need no time."""
     for _ in range(20):
         await asyncio.sleep(0)

@@ -1,1 +1,1 @@
-"""Tells people what they should know, through the services they already use."""
+"""Alerts: rules, notifications, and the channels that send them."""

@@ -17,7 +17,7 @@ Key = tuple[str, str]
 class Incident:
     """The alerts of one announcement, by subject.
 
-    `recovered` ones are to be announced, `announced` ones are being sent. `is_delivered` tells whether the announcement
+    `recovered` ones are to be announced, `announced` ones are being sent. `is_delivered` is set once the announcement
     that opened the incident was sent or given up.
     """
 

@@ -36,8 +36,10 @@ ATTEMPT_COLUMNS = (
 Row = tuple[Any, ...]
 
 TEXT_LIMIT = 4_000
+"""Characters. Texts quote servers, which may send any text of any length."""
+
 PARAMS_LIMIT = 16_000
-"""Characters, and bytes. Messages quote servers, and no quotation may keep an entry from being written."""
+"""Bytes."""
 
 
 def storable(value: str | None) -> str | None:
@@ -50,13 +52,13 @@ MessageRow = tuple[str, str | None, str | None]
 
 
 def message_row(message: Message) -> MessageRow:
-    """Return the values of a message. One that is too long, or no valid UTF-8, is stored as its sentence only."""
+    """Return the values of a message. If its parameters are too long or not valid JSON, store only its sentence."""
     text = storable(sentence(message)) or ""
     if not message.code:
         return text, None, None
     try:
         params = orjson.dumps(jsonable(message.params))
-    except TypeError:  # half characters, or a number that JSON does not have
+    except TypeError:  # lone surrogates, or an integer above 64 bits
         return text, None, None
     return (text, None, None) if len(params) > PARAMS_LIMIT else (text, message.code, params.decode())
 

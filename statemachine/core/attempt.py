@@ -1,4 +1,4 @@
-"""One warm-up of one workflow on one server, from before its POST until its end is proved."""
+"""One warm-up of one workflow on one server, from before its POST until its end is confirmed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from statemachine.core.vocabulary import Source
 
 
 class Outcome(StrEnum):
-    """How far an attempt has come. The first two are open: the prompt may be with the server."""
+    """The progress or the result of an attempt. In the first two, which are open, the server may have the prompt."""
 
     RECORDED = "recorded"
     ACCEPTED = "accepted"
@@ -28,9 +28,9 @@ OPEN_OUTCOMES = (Outcome.RECORDED, Outcome.ACCEPTED)
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """Times are seconds since the epoch. `prompt_id` is ours; `server_prompt_id` is the one in the server's frames.
+    """Times are epoch seconds. `prompt_id` is ours; `server_prompt_id` is the one in the server's frames.
 
-    `instance` is the server's life in which the attempt began, where a companion node tells it.
+    `instance` is the server's process in which the attempt began, if a companion node reports it.
     """
 
     server: str
@@ -61,11 +61,11 @@ class Attempt:
 
     @property
     def is_open(self) -> bool:
-        """Whether the prompt may be with the server: nothing else may be sent until this is settled."""
+        """Whether the server may have the prompt. Nothing else is sent to it until then."""
         return self.outcome in OPEN_OUTCOMES
 
     def is_about(self, prompt_id: str) -> bool:
-        """Whether a frame or an entry with this id speaks of this attempt."""
+        """Return whether a frame or record with this id is about this attempt."""
         return prompt_id in (self.prompt_id, self.server_prompt_id)
 
     @property

@@ -1,7 +1,4 @@
-"""What must be running in each state.
-
-The runner starts and stops duties by comparing sets, so doing it twice is harmless.
-"""
+"""Which tasks must run in each state. `ServerTask` compares this set with what is running."""
 
 from collections.abc import Mapping
 from enum import Enum, auto
@@ -10,17 +7,17 @@ from statemachine.core.vocabulary import State
 
 
 class Duty(Enum):
-    """One piece of standing work of a server's runner."""
+    """A task of a server."""
 
-    PREPARE = auto()  # settle a doubtful attempt first, then start a check
+    PREPARE = auto()  # settle an open attempt first, then start a check
     CHECK = auto()  # ask the check until it answers or the server is unreachable
-    RECHECK = auto()  # ask the check at its interval, the verdict standing
-    WAIT_FOR_SLOT = auto()  # wait for backoff, fitness, an idle queue and a permit
-    WATCH_QUEUE = auto()  # wait until a server that loads by itself has nothing left to do
-    SUBMIT = auto()  # post what is written down, or find out what became of it
-    TRACK = auto()  # ask HTTP about our prompt, slowly: the socket may have lost its end
-    PROBE = auto()  # ask whether an unreachable server answers
-    BACK_OFF = auto()  # wait for the end of a failure's backoff
+    RECHECK = auto()  # ask the check at its interval; the verdict stays
+    WAIT_FOR_SLOT = auto()  # wait for backoff, preflight, an idle queue and a permit
+    WATCH_QUEUE = auto()  # wait until a server that loads by itself has an empty queue
+    SUBMIT = auto()  # post the recorded attempt, or look it up
+    TRACK = auto()  # look our prompt up over HTTP, slowly, in case /ws missed its end
+    PROBE = auto()  # send the cheapest request to an unreachable server
+    BACK_OFF = auto()  # wait for the long backoff of a failure
 
 
 DUTIES: Mapping[State, frozenset[Duty]] = {

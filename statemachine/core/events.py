@@ -1,6 +1,6 @@
-"""What can happen to a server. An event is a fact that somebody saw; what follows from it the machine decides.
+"""What can happen to a server. An event is an observation; the machine decides what follows.
 
-Events carry no time: whoever applies one says when it was seen.
+Events carry no time; the caller that applies one passes the time of the observation.
 """
 
 from collections.abc import Mapping
@@ -18,11 +18,10 @@ class CheckStarted:
 
 @dataclass(frozen=True, slots=True)
 class NodeCursor:
-    """How far the companion node on a server had told of its cache.
+    """The last change of the cache that a companion node reported.
 
-    `instance` is another one after each start of the server; `sequence` counts the changes that it has told, None where
-    some of them may have gone unheard. `keys` are those that were asked for. `truncated`: its last frame did not tell
-    whether all of them are there.
+    `instance` is a new one after each start of the server. `sequence` numbers the changes; None if some may have been
+    missed. `keys` are the keys that were asked for. `truncated`: its last frame did not list all of them.
     """
 
     instance: str
@@ -31,7 +30,7 @@ class NodeCursor:
     truncated: bool = False
 
     def lacks(self, present: frozenset[str]) -> tuple[str, ...]:
-        """The keys that were asked for and are not among these."""
+        """Return the keys that were asked for and are not among `present`."""
         return tuple(key for key in self.keys if key not in present)
 
 
@@ -39,9 +38,8 @@ class NodeCursor:
 class CheckAnswered:
     """A check was answered and understood.
 
-    `missing` are keys; `needed` are the names of the workflows that must run to bring them back. `epoch` is the
-    server's evidence counter at the moment of asking: an answer from an older epoch proves nothing any more.
-    `companion` is who answered, where it was a companion node.
+    `missing` lists keys, `needed` the workflows that must run to bring them back. `epoch` is the server's epoch when
+    the check was asked; an answer from an older epoch is stale. `node_cursor` is set if a companion node answered.
     """
 
     kind: str
@@ -54,7 +52,7 @@ class CheckAnswered:
 
 @dataclass(frozen=True, slots=True)
 class CheckUnusable:
-    """A check was answered, but says nothing about the cache: absent, denied or not understood."""
+    """A check was answered without a statement about the cache: absent, denied or not understood."""
 
     reason: Reason
     message: Message
@@ -62,9 +60,9 @@ class CheckUnusable:
 
 @dataclass(frozen=True, slots=True)
 class NotAnswering:
-    """An HTTP request ended without any answer of the server's own.
+    """An HTTP request ended without an answer from the server itself.
 
-    `held`: most of the fleet is silent, so it is probably us, and the server is not to be declared unreachable.
+    `held`: most of the fleet does not answer, so the server must not be declared unreachable.
     """
 
     message: Message
@@ -73,12 +71,12 @@ class NotAnswering:
 
 @dataclass(frozen=True, slots=True)
 class Answering:
-    """An HTTP request was answered, after one that was not or while the server counts as unreachable."""
+    """An HTTP request was answered after one that was not, or while the server is unreachable."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkOpened:
-    """A /ws connection delivers. `refused_before`: since the last one, connects were refused, as by a dead process."""
+    """A /ws connection delivers frames. `refused_before`: connections were refused since the last one."""
 
     client_id: str
     refused_before: bool
@@ -93,7 +91,7 @@ class LinkLost:
 
 @dataclass(frozen=True, slots=True)
 class QueueSeen:
-    """The server said how many prompts are running or pending."""
+    """The server reported how many prompts are running or pending."""
 
     remaining: int
     witness: Source
@@ -101,7 +99,7 @@ class QueueSeen:
 
 @dataclass(frozen=True, slots=True)
 class CacheReported:
-    """The companion node told a change. `present` are all keys that are cached now; `truncated`: not all of them."""
+    """The companion node reported a change. `present` are the cached keys; `truncated`: not all of them."""
 
     instance: str
     sequence: int
@@ -111,12 +109,12 @@ class CacheReported:
 
 @dataclass(frozen=True, slots=True)
 class QueueDrained:
-    """A queue that was waited for is empty: a server's that loads by itself, or a cold one's that users kept busy."""
+    """The queue of a server that loads by itself, or of a cold and busy server, is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class ForeignLoadDetected:
-    """Somebody else's prompt that caches our missing keys already stands in the server's queue."""
+    """A prompt that is not ours and caches our missing keys is in the server's queue."""
 
     message: Message
 
@@ -131,7 +129,7 @@ class PreflightFailed:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionStarted:
-    """A permit is there and the queue is free: this prompt_id is now to be written down and posted.
+    """The server has a permit and an idle queue; this prompt_id is to be recorded and posted.
 
     `cache_nodes` maps the ids of the workflow's cache nodes to their keys; `total_nodes` is the size of the graph.
     """
@@ -146,14 +144,14 @@ class SubmissionStarted:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionWithheld:
-    """The prompt_id could not be written down, so nothing was posted."""
+    """The prompt_id could not be recorded, so nothing was posted."""
 
     message: Message
 
 
 @dataclass(frozen=True, slots=True)
 class SubmissionUnanswered:
-    """The POST left and no usable answer came: it may or may not have been accepted. `answered`: something came."""
+    """The POST was sent without a usable answer; it may have been accepted. `answered`: there was some answer."""
 
     message: Message
     answered: bool
@@ -161,12 +159,12 @@ class SubmissionUnanswered:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionUncertain:
-    """An attempt is open whose fate is not known; it must be found out before anything else."""
+    """An open attempt must be looked up before anything else."""
 
 
 @dataclass(frozen=True, slots=True)
 class PromptAccepted:
-    """The server has the prompt. `server_prompt_id` is the id that the server gave it (older ones choose their own)."""
+    """The server has the prompt. `server_prompt_id` is its id there; older servers choose their own."""
 
     prompt_id: str
     server_prompt_id: str
@@ -175,7 +173,7 @@ class PromptAccepted:
 
 @dataclass(frozen=True, slots=True)
 class PromptRefused:
-    """The server refused the prompt. `still_runs`: it dropped only some branches and runs the rest."""
+    """The server refused the prompt. `still_runs`: it refused only some branches and runs the others."""
 
     reason: Reason
     message: Message
@@ -184,7 +182,7 @@ class PromptRefused:
 
 @dataclass(frozen=True, slots=True)
 class PromptCached:
-    """The executor found these nodes in its own cache, and will not run them."""
+    """The executor takes these nodes from its own cache and does not run them."""
 
     prompt_id: str
     nodes: tuple[str, ...]
@@ -192,7 +190,7 @@ class PromptCached:
 
 @dataclass(frozen=True, slots=True)
 class PromptNodeStarted:
-    """A node of the prompt began to run."""
+    """A node of the prompt started."""
 
     prompt_id: str
     node: str
@@ -200,7 +198,7 @@ class PromptNodeStarted:
 
 @dataclass(frozen=True, slots=True)
 class PromptProgress:
-    """How far the prompt's nodes are: `done` nodes' worth of work (fractions count), cached ones not included."""
+    """`done` nodes of the prompt are finished; fractions count, cached nodes do not."""
 
     prompt_id: str
     done: float
@@ -208,7 +206,7 @@ class PromptProgress:
 
 @dataclass(frozen=True, slots=True)
 class PromptSucceeded:
-    """The prompt ended well. `cached_nodes` as history tells them; None where a frame said it (they came before)."""
+    """The prompt succeeded. `cached_nodes` come from history; None if a frame reported the success."""
 
     prompt_id: str
     witness: Source
@@ -217,7 +215,7 @@ class PromptSucceeded:
 
 @dataclass(frozen=True, slots=True)
 class PromptFailed:
-    """A node raised. `out_of_memory`: the cause was memory, and the server has unloaded everything."""
+    """A node raised. `out_of_memory`: it ran out of memory, and the server has unloaded every model."""
 
     prompt_id: str
     witness: Source
@@ -227,7 +225,7 @@ class PromptFailed:
 
 @dataclass(frozen=True, slots=True)
 class PromptInterrupted:
-    """Somebody interrupted the prompt."""
+    """The prompt was interrupted."""
 
     prompt_id: str
     witness: Source
@@ -235,7 +233,7 @@ class PromptInterrupted:
 
 @dataclass(frozen=True, slots=True)
 class PromptAbsent:
-    """The prompt is proved to be neither in the queue nor in history."""
+    """The prompt is confirmed to be neither in the queue nor in history."""
 
     reason: Reason
     message: Message
@@ -243,7 +241,7 @@ class PromptAbsent:
 
 @dataclass(frozen=True, slots=True)
 class PromptStuck:
-    """Our prompt, or the server's own loading, is still in the queue and has made no progress for too long."""
+    """Our prompt, or the server's own loading, has made no progress for too long."""
 
     message: Message
 
@@ -255,27 +253,27 @@ class RetryDue:
 
 @dataclass(frozen=True, slots=True)
 class CheckRequested:
-    """The operator wants a check now."""
+    """The operator requested a check."""
 
 
 @dataclass(frozen=True, slots=True)
 class WarmRequested:
-    """The operator wants a warm-up now, whatever failed before."""
+    """The operator requested a warm-up, whatever failed before."""
 
 
 @dataclass(frozen=True, slots=True)
 class PauseRequested:
-    """The operator takes the server out."""
+    """The operator paused the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeRequested:
-    """The operator gives the server back."""
+    """The operator resumed the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsChanged:
-    """What the settings or a workflow file say about the server has changed while the daemon runs."""
+    """The settings or a workflow file of the server changed while the daemon runs."""
 
 
 PromptEnd = PromptSucceeded | PromptFailed | PromptInterrupted

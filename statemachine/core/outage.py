@@ -1,8 +1,8 @@
-"""The brake for the whole fleet: when most servers stop answering at once, it is probably us.
+"""Detect an outage on the daemon's side: most servers stop answering at once.
 
-A cut cable on the daemon's side looks like the death of every server. Declaring them all unreachable would page people
-for nothing, and warming them all again would load the fleet for nothing. So verdicts are held for a while, and one
-notice is given. A refused connection does not count: somebody answered to refuse it.
+A cut cable at the daemon looks as if every server had died. Declaring all of them unreachable would send useless
+alerts, and warming them all again would load the fleet. So verdicts are held for a while and one notice is recorded. A
+refused connection counts as an answer, because the server's machine refused it.
 """
 
 from collections import OrderedDict
@@ -11,7 +11,7 @@ from enum import Enum, auto
 
 
 class OutageChange(Enum):
-    """What an observation did to the brake."""
+    """What an observation did to the hold."""
 
     ENGAGED = auto()
     RELEASED = auto()
@@ -19,10 +19,10 @@ class OutageChange(Enum):
 
 @dataclass(slots=True)
 class OutageDetector:
-    """Looks at the servers that were asked within `window_s`; times are seconds on any steady clock.
+    """Observe the servers that were asked within `window_s`; times are seconds on any steady clock.
 
-    Engages when at least `least` of them and a share of `share` do not answer; releases when fewer than half that share
-    do not, or after `hold_s`: a hold is bounded, and is not repeated before the fleet has been seen answering.
+    It engages when at least `least` of them and a share of `share` do not answer. It releases when fewer than half that
+    share do not answer, or after `hold_s`; after that it engages again only once the fleet has answered.
     """
 
     window_s: float = 20.0
@@ -36,24 +36,24 @@ class OutageDetector:
     _spent: bool = False
 
     def observe(self, server: str, at: float, *, answered: bool) -> OutageChange | None:
-        """Take in that a server answered, or did not."""
+        """Record that a server answered or did not; return what that changed."""
         self._forget(server)
         self._asked[server] = (at, answered)
         self._silent += not answered
         self._drop_old(at)
-        return self._judge(at)
+        return self._update(at)
 
     @property
     def knows_little(self) -> bool:
-        """Whether too few servers were asked lately for a judgement."""
+        """Whether too few servers were asked recently to judge."""
         return len(self._asked) < self.least
 
-    def _judge(self, at: float) -> OutageChange | None:
+    def _update(self, at: float) -> OutageChange | None:
         silent_share = self._silent / len(self._asked)
-        calm = silent_share < self.share / 2
-        self._spent = self._spent and not calm
-        if self.engaged and (calm or at - self._engaged_at > self.hold_s):
-            self.engaged, self._spent = False, not calm
+        mostly_answering = silent_share < self.share / 2
+        self._spent = self._spent and not mostly_answering
+        if self.engaged and (mostly_answering or at - self._engaged_at > self.hold_s):
+            self.engaged, self._spent = False, not mostly_answering
             return OutageChange.RELEASED
         if not self.engaged and not self._spent and self._silent >= self.least and silent_share >= self.share:
             self.engaged, self._engaged_at = True, at

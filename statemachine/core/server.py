@@ -1,4 +1,4 @@
-"""What is known of one server: the model that the machine moves. How it learns from events is in `learning.py`."""
+"""What the daemon remembers of one server. `reducers.py` changes it, and the machine moves it."""
 
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -11,14 +11,14 @@ from statemachine.core.vocabulary import Reason, Source, State
 
 @dataclass(frozen=True, slots=True)
 class Reachability:
-    """How many failures in a row make a server unreachable, and how many answers bring it back."""
+    """The failures in a row that make a server unreachable, and the answers in a row that bring it back."""
 
     fall: int = 3
     rise: int = 2
 
 
 class CacheChange(Enum):
-    """What the companion node's last frame means for the keys that were asked for."""
+    """What the companion node's last frame means for our keys."""
 
     NOTHING = auto()
     RESTARTED = auto()
@@ -28,7 +28,7 @@ class CacheChange(Enum):
 
 @dataclass(slots=True, eq=False)
 class Server:
-    """The memory of one server. Identity, not value, makes it equal to another."""
+    """The memory of one server. Two servers are equal only if they are the same object."""
 
     name: str
     reachability: Reachability = Reachability()
@@ -62,30 +62,30 @@ class Server:
 
     @property
     def open_attempt(self) -> Attempt | None:
-        """The attempt that may be with the server, if there is one."""
+        """The attempt whose prompt the server may have."""
         return self.attempt if self.attempt is not None and self.attempt.is_open else None
 
     @property
     def cached_by_executor(self) -> bool:
-        """Our prompt succeeded, and keys that its executor-cached nodes hold are still missing: the tag must vary."""
+        """Whether our prompt succeeded without running nodes whose keys are missing, so that the tag must vary."""
         return self.succeeded is not None and not self.succeeded.unrun_keys.isdisjoint(self.missing)
 
     @property
     def still_cold(self) -> bool:
-        """Our prompt succeeded, and the check says that the very same workflow is still needed."""
+        """Whether our prompt succeeded and the check still needs the same workflow."""
         return self.succeeded is not None and self.succeeded.workflow in self.needed
 
     @property
-    def hears_of_changes(self) -> bool:
-        """Whether a change of what was asked for would be told: then asking at an interval is only a safety net."""
-        told = self.node_cursor is not None and not self.node_cursor.truncated
-        return told and self.client_id is not None
+    def receives_changes(self) -> bool:
+        """Whether the companion node reports every change of our keys, so that periodic checks can be rare."""
+        complete = self.node_cursor is not None and not self.node_cursor.truncated
+        return complete and self.client_id is not None
 
     def attempt_about(self, prompt_id: str) -> Attempt | None:
-        """The open attempt, if the prompt of this id is its own."""
+        """Return the open attempt if this prompt is its own."""
         attempt = self.open_attempt
         return attempt if attempt is not None and attempt.is_about(prompt_id) else None
 
     def was_away_during(self, attempt: Attempt) -> bool:
-        """Whether the process seemed dead at some time after the attempt began."""
+        """Return whether the server was unreachable or restarted since the attempt began."""
         return self.disconnect_count > attempt.disconnect_count_before

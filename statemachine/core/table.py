@@ -1,7 +1,7 @@
-"""Every change of state there can be, in one table: the machine runs on it and the diagram is drawn from it.
+"""Every possible transition in one table, which the machine runs and the diagram shows.
 
-Rows of one source and trigger are tried from top to bottom; the first whose guard holds is taken. Where no row holds,
-the event has taught the server something (see `learn`) and the state stays.
+Of the rows with the same source and event the first one whose guard holds is used. If none holds, the event only
+changes the server's memory (see `reducers.py`).
 """
 
 from collections.abc import Callable, Iterable
@@ -19,7 +19,7 @@ S = State
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`reason` and `witness` are those of the transition; where None, the event itself carries them."""
+    """One transition. If `reason` or `witness` is None, the event carries it."""
 
     event: type
     source: State
@@ -30,7 +30,7 @@ class Row:
 
 
 def everything_cached(server: Server, event: e.CheckAnswered) -> bool:
-    """The answer is of the current epoch, and no workflow needs to run."""
+    """The answer is from the current epoch, and no workflow must run."""
     return server.verdict_fresh and not event.needed
 
 
@@ -44,24 +44,24 @@ def something_missing(server: Server, event: e.CheckAnswered) -> bool:
     return bool(event.needed)
 
 
-def trapped_again(server: Server, event: e.CheckAnswered) -> bool:
-    """The tag was varied for this very success, and the executor still did not run the cache nodes."""
+def not_run_again(server: Server, event: e.CheckAnswered) -> bool:
+    """The executor did not run the cache nodes although the tag was varied."""
     varied = server.succeeded is not None and server.succeeded.varied_tag
     return something_missing(server, event) and server.cached_by_executor and varied
 
 
-def trapped_first(server: Server, event: e.CheckAnswered) -> bool:
-    """The executor's own cache kept the cache nodes from running."""
+def not_run(server: Server, event: e.CheckAnswered) -> bool:
+    """The executor took the cache nodes from its own cache and did not run them."""
     return something_missing(server, event) and server.cached_by_executor
 
 
 def still_cold(server: Server, event: e.CheckAnswered) -> bool:
-    """The workflow ran and succeeded, and its keys are missing all the same: once, that may have been an eviction."""
+    """The workflow ran and succeeded, but its keys are missing; the first time that may be an eviction."""
     return something_missing(server, event) and server.still_cold
 
 
 def still_cold_again(server: Server, event: e.CheckAnswered) -> bool:
-    """And it was not the first attempt that brought nothing."""
+    """The same after more than one attempt."""
     return still_cold(server, event) and server.ineffective_warmups > 1
 
 
@@ -70,23 +70,23 @@ def not_understood(server: Server, event: e.CheckUnusable) -> bool:
     return event.reason is Reason.CHECK_UNRECOGNISED
 
 
-def fallen(server: Server, event: object) -> bool:
-    """`fall` failures in a row."""
+def fell(server: Server, event: object) -> bool:
+    """The server failed to answer `fall` times in a row."""
     return server.consecutive_failures >= server.reachability.fall
 
 
-def risen(server: Server, event: object) -> bool:
-    """`rise` answers in a row."""
+def rose(server: Server, event: object) -> bool:
+    """The server answered `rise` times in a row."""
     return server.answers >= server.reachability.rise
 
 
 def refused_before(server: Server, event: e.LinkOpened) -> bool:
-    """Connections were refused meanwhile: the process was away, so this is another life of it."""
+    """Connections were refused before, so this is another process."""
     return event.refused_before
 
 
 def linked_before(server: Server, event: e.LinkOpened) -> bool:
-    """It is not the first connection: something may have gone unheard between the last one and this."""
+    """This is not the first connection; events between the two may have been missed."""
     return server.links > 1
 
 
@@ -95,49 +95,49 @@ def foreign_work_finished(server: Server, event: e.QueueSeen) -> bool:
     return server.queue_fell
 
 
-def is_another_life(server: Server, event: e.CacheReported) -> bool:
-    """The companion node is another instance than the one that was known."""
+def is_another_instance(server: Server, event: e.CacheReported) -> bool:
+    """The companion node reports another instance than before."""
     return server.cache_change is CacheChange.RESTARTED
 
 
 def may_have_lost_keys(server: Server, event: e.CacheReported) -> bool:
-    """A key that was asked for is gone, or a frame was lost that may have told so."""
+    """A key that was asked for is gone, or a frame that may have said so was lost."""
     return server.cache_change is CacheChange.MAYBE_LOST
 
 
 def has_all_keys(server: Server, event: e.CacheReported) -> bool:
-    """The keys that were missing are there now, says the companion node; a check must confirm it."""
+    """The companion node reports that the missing keys are cached; a check must confirm it."""
     return server.cache_change is CacheChange.COMPLETE and bool(server.missing)
 
 
 def ended(server: Server, event: e.PromptEnd) -> bool:
-    """This event has just closed our attempt (a frame that overtook our POST's answer does not)."""
+    """The event has just closed our attempt. A frame that overtakes the answer to our POST does not."""
     attempt = server.attempt
     return attempt is not None and attempt.is_about(event.prompt_id) and not attempt.is_open
 
 
 def stuck_and_ended(server: Server, event: e.PromptEnd) -> bool:
-    """The prompt that seemed stuck has come to its end after all."""
+    """A prompt that seemed stuck has ended."""
     return ended(server, event) and server.reason is Reason.QUEUE_STUCK
 
 
 def ran_out_of_memory(server: Server, event: e.PromptFailed) -> bool:
-    """ComfyUI said that memory was the cause."""
+    """ComfyUI reported that the node ran out of memory."""
     return ended(server, event) and event.out_of_memory
 
 
 def attempt_is_open(server: Server, event: object) -> bool:
-    """A prompt of ours may be with the server."""
+    """The server may have a prompt of ours."""
     return server.open_attempt is not None
 
 
-def is_ours(server: Server, event: e.PromptAccepted) -> bool:
-    """The event speaks of the open attempt."""
+def is_about_attempt(server: Server, event: e.PromptAccepted) -> bool:
+    """The event is about the open attempt."""
     return server.attempt_about(event.prompt_id) is not None
 
 
-def was_begun(server: Server, event: e.SubmissionStarted) -> bool:
-    """The submission has become the open attempt: nothing else was in flight."""
+def attempt_was_opened(server: Server, event: e.SubmissionStarted) -> bool:
+    """The submission opened an attempt, because nothing else was in flight."""
     return server.attempt_about(event.prompt_id) is not None
 
 
@@ -152,37 +152,37 @@ RESTING = (S.LOADED, S.COLD, S.FAILED)
 ACTING = (*ANSWERING[1:], S.UNREACHABLE)
 
 TABLE: tuple[Row, ...] = (
-    # What a check says. `loaded` and `cold` keep their verdict while the interval's check is asked.
+    # Checks. `loaded` and `cold` keep their verdict while the periodic check is asked.
     *_rows(e.SubmissionUncertain, (S.UNKNOWN, S.COLD), S.SUBMITTING, Reason.PROMPT_IN_DOUBT, Source.DAEMON,
            attempt_is_open),
     *_rows(e.CheckStarted, (S.UNKNOWN,), S.CHECKING, Reason.CHECK_STARTED, Source.DAEMON),
     *_rows(e.CheckAnswered, (S.CHECKING, S.COLD), S.LOADED, Reason.ALL_CACHED, Source.CHECK, everything_cached),
     *_rows(e.CheckAnswered, VERDICTS, S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Source.CHECK, loads_by_itself),
-    *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.CACHED_WITHOUT_LOADING, Source.CHECK, trapped_again),
-    *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.CACHED_WITHOUT_LOADING, Source.CHECK, trapped_first),
+    *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.CACHED_WITHOUT_LOADING, Source.CHECK, not_run_again),
+    *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.CACHED_WITHOUT_LOADING, Source.CHECK, not_run),
     *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.STILL_COLD_AFTER_SUCCESS, Source.CHECK, still_cold_again),
     *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.STILL_COLD_AFTER_SUCCESS, Source.CHECK, still_cold),
     *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.KEYS_MISSING, Source.CHECK, something_missing),
     *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.UNKNOWN, Reason.CHECK_UNRECOGNISED, Source.CHECK,
            not_understood),
     *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.FAILED, None, Source.CHECK),
-    # Evidence that what a check said may no longer be true.
+    # Signs that the last verdict may be stale.
     *_rows(e.LinkLost, (S.LOADED,), S.UNKNOWN, Reason.LINK_LOST, Source.LINK),
     *_rows(e.LinkOpened, (*RESTING, S.AUTO_EXECUTING), S.UNKNOWN, Reason.SERVER_RESTARTED, Source.LINK,
            refused_before),
     *_rows(e.LinkOpened, (S.LOADED, S.COLD), S.UNKNOWN, Reason.LINK_RESTORED, Source.LINK, linked_before),
     *_rows(e.QueueSeen, (S.LOADED,), S.UNKNOWN, Reason.FOREIGN_WORK_FINISHED, None, foreign_work_finished),
     *_rows(e.CacheReported, (*RESTING, S.AUTO_EXECUTING), S.UNKNOWN, Reason.SERVER_RESTARTED, Source.WS,
-           is_another_life),
+           is_another_instance),
     *_rows(e.CacheReported, (S.LOADED,), S.UNKNOWN, Reason.CACHE_CHANGED, Source.WS, may_have_lost_keys),
     *_rows(e.CacheReported, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.CACHE_CHANGED, Source.WS, has_all_keys),
     *_rows(e.QueueDrained, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, Source.QUEUE),
-    # Warming: written down, posted, followed to its proved end.
+    # Warm-ups: recorded, posted, tracked to a confirmed end.
     *_rows(e.ForeignLoadDetected, (S.UNKNOWN, S.COLD), S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Source.QUEUE),
     *_rows(e.PreflightFailed, (S.UNKNOWN, S.COLD), S.FAILED, None, Source.PREFLIGHT),
-    *_rows(e.SubmissionStarted, (S.COLD,), S.SUBMITTING, Reason.PERMIT_GRANTED, Source.QUEUE, was_begun),
+    *_rows(e.SubmissionStarted, (S.COLD,), S.SUBMITTING, Reason.PERMIT_GRANTED, Source.QUEUE, attempt_was_opened),
     *_rows(e.SubmissionWithheld, (S.SUBMITTING,), S.COLD, Reason.JOURNAL_UNAVAILABLE, Source.DAEMON),
-    *_rows(e.PromptAccepted, (S.SUBMITTING,), S.WARMING, Reason.PROMPT_ACCEPTED, None, is_ours),
+    *_rows(e.PromptAccepted, (S.SUBMITTING,), S.WARMING, Reason.PROMPT_ACCEPTED, None, is_about_attempt),
     *_rows(e.PromptRefused, (S.SUBMITTING,), S.FAILED, None, Source.REPLY),
     *_rows(e.PromptSucceeded, IN_FLIGHT, S.CHECKING, Reason.PROMPT_SUCCEEDED, None, ended),
     *_rows(e.PromptSucceeded, (S.FAILED,), S.UNKNOWN, Reason.PROMPT_SUCCEEDED, None, stuck_and_ended),
@@ -192,8 +192,8 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.PromptAbsent, IN_FLIGHT, S.UNKNOWN, None, Source.HISTORY),
     *_rows(e.PromptStuck, (*IN_FLIGHT, S.AUTO_EXECUTING), S.FAILED, Reason.QUEUE_STUCK, Source.QUEUE),
     # Reachability.
-    *_rows(e.NotAnswering, ANSWERING, S.UNREACHABLE, Reason.NOT_ANSWERING, Source.PROBE, fallen),
-    *_rows(e.Answering, (S.UNREACHABLE,), S.UNKNOWN, Reason.ANSWERING_AGAIN, Source.PROBE, risen),
+    *_rows(e.NotAnswering, ANSWERING, S.UNREACHABLE, Reason.NOT_ANSWERING, Source.PROBE, fell),
+    *_rows(e.Answering, (S.UNREACHABLE,), S.UNKNOWN, Reason.ANSWERING_AGAIN, Source.PROBE, rose),
     # Time and the operator.
     *_rows(e.RetryDue, (S.FAILED,), S.UNKNOWN, Reason.RETRY_DUE, Source.DAEMON),
     *_rows(e.CheckRequested, RESTING, S.UNKNOWN, Reason.CHECK_REQUESTED, Source.OPERATOR),

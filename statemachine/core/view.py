@@ -1,4 +1,4 @@
-"""One server as outsiders see it: immutable, so that a reader never sees half a change."""
+"""One server as outsiders see it. It is immutable, so that a reader never sees half a change."""
 
 from typing import NamedTuple
 
@@ -7,7 +7,7 @@ from statemachine.core.vocabulary import Reason, State
 
 
 class LiveFigures(NamedTuple):
-    """What of a server's line changes without a transition, with most frames. See ServerView."""
+    """The fields of a ServerView that change without a transition, with most frames."""
 
     progress: float | None
     queue_remaining: int | None
@@ -17,7 +17,7 @@ class LiveFigures(NamedTuple):
 class ServerView(NamedTuple):
     """The line of /api/status. Times are epoch seconds; `progress` is 0 to 1 while warming, else None.
 
-    `workflows`, the names of those that warm it, are for choosing a server and no part of the line.
+    `workflows` names the workflows that warm it. They are not part of the line; the router uses them.
     """
 
     name: str
@@ -38,10 +38,10 @@ class ServerView(NamedTuple):
 
     @property
     def live(self) -> LiveFigures:
-        """Those of its figures that change without a transition."""
+        """The figures that change without a transition."""
         return LiveFigures(self.progress, self.queue_remaining, self.last_check)
 
     @property
     def cache_loaded(self) -> bool:
-        """Whether traffic may be sent there."""
+        """Whether traffic may be sent to the server."""
         return self.state is State.LOADED

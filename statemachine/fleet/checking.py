@@ -100,7 +100,7 @@ async def recheck(context: ServerContext) -> None:
 def _interval_s(context: ServerContext) -> float:
     """A workflow without keys is judged by history, of which no companion node tells."""
     timing = context.fleet.settings.timing
-    told = context.server.hears_of_changes and all(workflow.keys for workflow in context.workflows.values())
+    told = context.server.receives_changes and all(workflow.keys for workflow in context.workflows.values())
     return timing.node_check_interval_s if told else timing.check_interval_s
 
 

@@ -150,18 +150,18 @@ def test_servers_that_are_judged_otherwise_are_left_alone(kind: str) -> None:
     bench.apply(e.CheckRequested(), e.CheckStarted())
     bench.apply(e.CheckAnswered(kind, (), (), False, bench.server.epoch))
     assert led(bench, cache_frame(sequence=6), cache_frame(sequence=1, instance="i2")) == []
-    assert not bench.server.hears_of_changes
+    assert not bench.server.receives_changes
 
 
-def test_a_server_hears_of_changes_only_while_its_link_stands_and_its_frames_tell_all() -> None:
+def test_a_server_receives_changes_only_while_its_link_stands_and_its_frames_tell_all() -> None:
     bench = bench_by_node(S.LOADED)
-    assert bench.server.hears_of_changes
+    assert bench.server.receives_changes
     bench.apply(cache_frame("k3", sequence=6, truncated=True))
-    assert not bench.server.hears_of_changes
+    assert not bench.server.receives_changes
     bench.apply(cache_frame("k1", "k2", sequence=7, truncated=True))
-    assert bench.server.hears_of_changes
+    assert bench.server.receives_changes
     bench.apply(LOST)
-    assert not bench.server.hears_of_changes
+    assert not bench.server.receives_changes
 
 
 def test_the_sentence_names_what_is_gone() -> None:

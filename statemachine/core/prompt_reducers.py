@@ -1,0 +1,167 @@
+"""How the events of a prompt change a server's memory."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from statemachine.core import events
+from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.messages import NO_MESSAGE, Message
+from statemachine.core.server import Server
+from statemachine.core.vocabulary import Source, State
+
+Reducer = Callable[[Any, Server, float], None]
+"""Apply an event, observed at a time (epoch seconds), to a server's memory."""
+
+
+def _submission_started(event: events.SubmissionStarted, server: Server, at: float) -> None:
+    """Open an attempt, unless the server is not cold or already has one."""
+    if server.state is not State.COLD or server.open_attempt is not None:
+        return
+    server.succeeded = None
+    server.attempt = Attempt(
+        server=server.name,
+        workflow=event.workflow,
+        prompt_id=event.prompt_id,
+        server_prompt_id=event.prompt_id,
+        client_id=event.client_id,
+        created_at=at,
+        varied_tag=event.varied_tag,
+        total_nodes=event.total_nodes,
+        cache_nodes=event.cache_nodes,
+        last_progress_at=at,
+        disconnect_count_before=server.disconnect_count,
+        instance=server.node_cursor.instance if server.node_cursor is not None else None,
+    )
+
+
+def _submission_withheld(event: events.SubmissionWithheld, server: Server, at: float) -> None:
+    server.failures += 1
+    _close_attempt(server, Outcome.WITHHELD, at, None, event.message)
+
+
+def _submission_unanswered(event: events.SubmissionUnanswered, server: Server, at: float) -> None:
+    if server.attempt is not None:
+        server.attempt.message, server.attempt.answered = event.message, event.answered
+
+
+def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) -> None:
+    attempt = server.attempt_about(event.prompt_id)
+    if attempt is None:
+        return
+    attempt.outcome = Outcome.ACCEPTED
+    attempt.server_prompt_id = event.server_prompt_id
+    attempt.accepted_at = attempt.accepted_at or at
+    attempt.last_progress_at = at
+
+
+def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> None:
+    server.failures += 1
+    if event.still_runs and server.open_attempt is not None:
+        server.open_attempt.outcome, server.open_attempt.message = Outcome.ACCEPTED, event.message
+    else:
+        _close_attempt(server, Outcome.REFUSED, at, Source.REPLY, event.message)
+
+
+def _prompt_cached(event: events.PromptCached, server: Server, at: float) -> None:
+    if attempt := server.attempt_about(event.prompt_id):
+        attempt.cached_nodes = event.nodes
+        attempt.advance(0, at)
+
+
+def _prompt_node_started(event: events.PromptNodeStarted, server: Server, at: float) -> None:
+    if attempt := server.attempt_about(event.prompt_id):
+        attempt.advance(attempt.nodes_started, at)
+        attempt.nodes_started += 1
+
+
+def _prompt_progress(event: events.PromptProgress, server: Server, at: float) -> None:
+    if attempt := server.attempt_about(event.prompt_id):
+        attempt.advance(event.done, at)
+
+
+def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) -> None:
+    if (
+        _end_attempt(server, event, event.prompt_id, Outcome.SUCCEEDED, at, event.witness)
+        and server.attempt is not None
+    ):
+        if event.cached_nodes is not None:
+            server.attempt.cached_nodes = event.cached_nodes
+        server.attempt.progress = 1.0
+        server.succeeded = server.attempt
+
+
+def _prompt_failed(event: events.PromptFailed, server: Server, at: float) -> None:
+    if _end_attempt(server, event, event.prompt_id, Outcome.FAILED, at, event.witness, event.message):
+        server.failures += 1
+
+
+def _prompt_interrupted(event: events.PromptInterrupted, server: Server, at: float) -> None:
+    if _end_attempt(server, event, event.prompt_id, Outcome.INTERRUPTED, at, event.witness):
+        server.failures += 1
+
+
+def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> None:
+    server.failures += 1
+    server.epoch += 1
+    _close_attempt(server, Outcome.LOST, at, Source.HISTORY, event.message)
+
+
+def _end_attempt(
+    server: Server,
+    event: events.PromptEnd,
+    prompt_id: str,
+    outcome: Outcome,
+    at: float,
+    witness: Source,
+    message: Message = NO_MESSAGE,
+) -> bool:
+    """Close the open attempt if the event is about it; return whether it was closed.
+
+    A frame can overtake the answer to our POST. The answer may still say that a part was refused, so such an end is
+    kept until the POST is answered.
+    """
+    attempt = server.attempt_about(prompt_id)
+    if attempt is None:
+        return False
+    if witness is Source.WS:
+        _expect_shorter_queue(server, attempt)
+    if server.state is State.SUBMITTING and witness is Source.WS:
+        attempt.early_end = event
+        return False
+    _close_attempt(server, outcome, at, witness, message)
+    server.epoch += 1
+    return True
+
+
+def _expect_shorter_queue(server: Server, attempt: Attempt) -> None:
+    """Subtract our prompt from the queue's length before the next `status` frame, which would look like foreign work.
+
+    ComfyUI sends success first and `status` after it (transcript 01), so only an end reported by a frame is early.
+    """
+    if server.queue_remaining and not attempt.fall_expected:
+        server.queue_remaining -= 1
+    attempt.fall_expected = True
+
+
+def _close_attempt(server: Server, outcome: Outcome, at: float, witness: Source | None, message: Message) -> None:
+    attempt = server.open_attempt
+    if attempt is None:
+        return
+    attempt.outcome, attempt.ended_at, attempt.confirmed_by = outcome, at, witness
+    attempt.message = message or attempt.message
+
+
+PROMPT_REDUCERS: Mapping[type, Reducer] = {
+    events.SubmissionStarted: _submission_started,
+    events.SubmissionWithheld: _submission_withheld,
+    events.SubmissionUnanswered: _submission_unanswered,
+    events.PromptAccepted: _prompt_accepted,
+    events.PromptRefused: _prompt_refused,
+    events.PromptCached: _prompt_cached,
+    events.PromptNodeStarted: _prompt_node_started,
+    events.PromptProgress: _prompt_progress,
+    events.PromptSucceeded: _prompt_succeeded,
+    events.PromptFailed: _prompt_failed,
+    events.PromptInterrupted: _prompt_interrupted,
+    events.PromptAbsent: _prompt_absent,
+}

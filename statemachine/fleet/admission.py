@@ -1,6 +1,6 @@
-"""The duty of a cold server: to wait until it may be submitted to, and then to choose the prompt_id.
+"""The task of a cold server: wait until a warm-up may be submitted, then choose its prompt_id.
 
-Users' work comes first, then the budgets; nothing is sent here.
+Users' work comes first, then the permits. Nothing is sent here.
 """
 
 import asyncio
@@ -19,11 +19,11 @@ from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 
 LINK_WAIT_S = 5.0
-"""How long a submission waits for /ws, so that the server's own frames can confirm it; then it goes without."""
+"""How long a submission waits for /ws, whose frames can confirm it, before it is sent without."""
 
 
 class Wait(Enum):
-    """How the wait for an idle queue ended. What has drained may have brought the keys, so a check comes first."""
+    """How the wait for an idle queue ended. Prompts that ended may have cached the keys, so a check comes first."""
 
     NONE = auto()
     DRAINED = auto()
@@ -31,7 +31,7 @@ class Wait(Enum):
 
 
 async def wait_for_slot(context: ServerContext) -> None:
-    """Wait for the backoff, an idle queue and a permit; then the prompt_id is chosen and the submission starts."""
+    """Wait for backoff, preflight, an idle queue and a permit; then choose the prompt_id and start the submission."""
     try:
         await _back_off(context)
         while True:
@@ -51,7 +51,7 @@ async def _back_off(context: ServerContext) -> None:
 
 
 async def _try_to_start(context: ServerContext) -> bool:
-    """Whether an event was posted that ends the waiting. False: look again, nothing was decided."""
+    """Post the event that ends the wait, if there is one; return whether there was."""
     try:
         event = await _decide(context)
     except NotAnsweringError:
@@ -67,7 +67,7 @@ async def _try_to_start(context: ServerContext) -> bool:
 
 
 async def _decide(context: ServerContext) -> events.Event | None:
-    """What follows for a cold server; None where it must wait: its queue filled again, or all submissions are held."""
+    """Return what follows for a cold server; None if its queue filled again or submissions are held."""
     if context.server.open_attempt is not None:
         return events.SubmissionUncertain()
     if context.fleet.outage.holds or not context.fleet.journal.healthy:
@@ -87,14 +87,14 @@ async def _decide(context: ServerContext) -> events.Event | None:
 
 
 async def _failed_preflight(context: ServerContext, workflow: Workflow) -> events.PreflightFailed | None:
-    """What the server lacks for the workflow. Asked once for each life of the server, before the first submission."""
-    companion = context.server.node_cursor
-    life = (companion.instance if companion is not None else None, workflow.digest)
-    if life in context.preflight_passed:
+    """Return what the server lacks for the workflow; asked once for each process of the server."""
+    cursor = context.server.node_cursor
+    process = (cursor.instance if cursor is not None else None, workflow.digest)
+    if process in context.preflight_passed:
         return None
     preflight = await run_preflight(context.client, workflow)
     if preflight.passed:
-        context.preflight_passed |= {life}
+        context.preflight_passed |= {process}
         return None
     reason = Reason.MISSING_NODES if preflight.missing_nodes else Reason.MISSING_MODELS
     return events.PreflightFailed(
@@ -103,7 +103,7 @@ async def _failed_preflight(context: ServerContext, workflow: Workflow) -> event
 
 
 async def _wait_for_idle_queue(context: ServerContext) -> Wait:
-    """Users' work comes first, up to `busy_wait_s` since the server was found cold."""
+    """Wait for an idle queue, at most `busy_wait_s` from the time the server became cold."""
     timing = context.fleet.settings.timing
     if context.cold_since is None:
         context.cold_since = loop_time()
@@ -127,7 +127,7 @@ async def _wait_for_link(context: ServerContext) -> None:
 def _already_loading(
     items: tuple[QueueItem, ...], workflow: Workflow, missing: tuple[str, ...]
 ) -> events.ForeignLoadDetected | None:
-    """Somebody (the server itself, a user, another daemon) has queued what would bring the keys back."""
+    """Return an event if the server, a user or another daemon has queued a prompt that caches the keys."""
     for item in items:
         same = item.marker is not None and item.marker.workflow == workflow.name
         if same or not item.cache_keys.isdisjoint(missing):

@@ -1,4 +1,4 @@
-"""The duties that find out how a server stands: check, recheck, watch, probe, and the waits between."""
+"""The tasks that find out the state of a server, and the waits between them."""
 
 import asyncio
 from contextlib import suppress
@@ -14,24 +14,23 @@ from statemachine.fleet.context import ServerContext
 from statemachine.settings.model import Timing
 
 STALE_PAUSE_S = 0.05
-"""Before asking again where evidence of change overtook an answer."""
+"""Pause before a stale answer is asked for again."""
 
 FOREIGN_GAP_S = 0.25
-"""Least time between two checks that foreign work causes. Users' jobs may end many times a second, and a server that
-waits for its check is not `loaded`: traffic leaves it meanwhile."""
+"""Minimum time between two checks that foreign work causes. Users' jobs may end many times a second, and a server that
+waits for its check receives no traffic."""
 
 CHANGED_BY_OTHERS = frozenset({Reason.FOREIGN_WORK_FINISHED, Reason.CACHE_CHANGED})
 
 AUTO_ROUNDS_AT_PACE = 4
-"""So many looks at the set pace, then it is doubled: a server whose own loading fails would be asked for ever."""
-
+"""Rounds at the configured pace; then it doubles, for a server whose own loading keeps failing."""
 
 MOST_DOUBLINGS = 32
-"""More than any pace needs; a float can be doubled 1,023 times, which a vain server reaches within days."""
+"""More than any pace needs. A float can be doubled 1,023 times, which such a server reaches within days."""
 
 
 async def prepare(context: ServerContext) -> None:
-    """Leave `unknown`: a doubtful prompt is settled first, for the check itself may start work on the server."""
+    """Settle an open attempt, then start a check, which may itself start work on the server."""
     if context.server.open_attempt is not None:
         context.post(events.SubmissionUncertain())
         return
@@ -49,12 +48,12 @@ async def prepare(context: ServerContext) -> None:
 
 
 def _may_be_loading(context: ServerContext) -> bool:
-    """It was loading when last asked; or an earlier run of the daemon may have asked it, and died of what came."""
+    """Return whether the server was loading when last asked, or an earlier run of the daemon may have asked it."""
     return context.server.auto_executing or (context.known_before and context.server.last_check is None)
 
 
 async def _is_loading(context: ServerContext) -> bool:
-    """Whether the queue holds what will bring our keys, or anything where the server was seen loading by itself."""
+    """Return whether a prompt in the queue caches our keys; any prompt counts if the server was loading by itself."""
     keys = {key for workflow in context.workflows.values() for key in workflow.keys}
     while True:
         try:
@@ -68,7 +67,7 @@ async def _is_loading(context: ServerContext) -> bool:
 
 
 def _prepare_delay(context: ServerContext) -> float:
-    """Nothing, but for servers whose checks come to nothing again and again, and for users' quick jobs."""
+    """Return the pause before the check: 0, except after repeated useless checks or quick jobs of users."""
     server, timing, clock = context.server, context.fleet.settings.timing, context.fleet.clock
     if server.reason is Reason.CHECK_UNRECOGNISED:
         return backoff(server.failures, timing.retry_s, timing.failed_retry_s, clock.uniform)
@@ -80,14 +79,14 @@ def _prepare_delay(context: ServerContext) -> float:
 
 
 async def check(context: ServerContext) -> None:
-    """Ask until an answer of the present epoch has come, or too many have not."""
+    """Ask until an answer from the present epoch arrives, or the server is unreachable."""
     while True:
         await ask(context)
         await asyncio.sleep(_pause_s(context) if context.server.consecutive_failures else STALE_PAUSE_S)
 
 
 async def recheck(context: ServerContext) -> None:
-    """Ask at the interval, the verdict standing; a missing answer is asked for again soon."""
+    """Ask at the interval; ask again soon if there is no answer."""
     clock = context.fleet.clock
     await asyncio.sleep(_interval_s(context) * (0.1 + 0.9 * clock.uniform()))
     while True:
@@ -98,14 +97,14 @@ async def recheck(context: ServerContext) -> None:
 
 
 def _interval_s(context: ServerContext) -> float:
-    """A workflow without keys is judged by history, of which no companion node tells."""
+    """Return the longer interval only if the companion node reports every change, and each workflow has keys."""
     timing = context.fleet.settings.timing
-    told = context.server.receives_changes and all(workflow.keys for workflow in context.workflows.values())
-    return timing.node_check_interval_s if told else timing.check_interval_s
+    complete = context.server.receives_changes and all(workflow.keys for workflow in context.workflows.values())
+    return timing.node_check_interval_s if complete else timing.check_interval_s
 
 
 async def ask(context: ServerContext) -> None:
-    """Ask the check once and report what came."""
+    """Ask the check once and post the result."""
     epoch, started = context.server.epoch, loop_time()
     try:
         async with context.fleet.check_slots:
@@ -125,14 +124,14 @@ async def ask(context: ServerContext) -> None:
 
 
 async def watch_queue(context: ServerContext) -> None:
-    """Wait until a server that loads by itself has nothing left to do. The check is not asked meanwhile.
+    """Wait until a server that loads by itself has an empty queue. The check is not asked meanwhile.
 
-    The wait is bounded: a queue in which nothing moves for `warm_timeout_s` belongs to a worker that hangs or has died.
+    If the queue does not change for `warm_timeout_s`, the server's worker hangs or has died.
     """
     timeout_s = context.fleet.settings.timing.warm_timeout_s
     seen, moved_at = _queue_mark(context), loop_time()
     while True:
-        await _until_worth_looking(context)
+        await _wait_to_look(context)
         if _queue_mark(context) != seen:
             seen, moved_at = _queue_mark(context), loop_time()
         if loop_time() - moved_at > timeout_s:
@@ -151,21 +150,21 @@ async def watch_queue(context: ServerContext) -> None:
 
 
 def _queue_mark(context: ServerContext) -> tuple[int | None, int]:
-    """Changes whenever the queue does: its length, and the evidence that something in it has ended."""
+    """Return a value that changes whenever the queue does."""
     return context.server.queue_remaining, context.server.epoch
 
 
 def auto_pace_s(rounds: int, timing: Timing) -> float:
-    """How long to leave a server that loads by itself alone, after so many rounds that came to nothing."""
+    """Return the pause for a server that loads by itself, after `rounds` rounds without success."""
     doublings = min(rounds // AUTO_ROUNDS_AT_PACE, MOST_DOUBLINGS)
     return min(timing.auto_recheck_s * 2.0**doublings, max(timing.auto_recheck_s, timing.check_interval_s))
 
 
-async def _until_worth_looking(context: ServerContext) -> None:
-    """For the pace, or until a frame says that the queue has run dry.
+async def _wait_to_look(context: ServerContext) -> None:
+    """Wait for the pause, or until a frame says that the queue is empty.
 
-    After some fruitless rounds the pace grows, and frames no longer cut it short: each check would start the
-    server's workflow again, and its end the next check.
+    After some rounds without success frames no longer end the pause: each check would start the server's workflow
+    again, and its end the next check.
     """
     server, timing = context.server, context.fleet.settings.timing
     pace = auto_pace_s(server.auto_rounds, timing)
@@ -173,13 +172,13 @@ async def _until_worth_looking(context: ServerContext) -> None:
     context.announce(context.fleet.clock.now() + until - loop_time())
     while (left := until - loop_time()) > 0:
         await context.wait(left)
-        ran_dry = server.epoch != epoch and server.queue_fell and server.queue_remaining == 0
-        if ran_dry and server.auto_rounds < AUTO_ROUNDS_AT_PACE:
+        is_empty = server.epoch != epoch and server.queue_fell and server.queue_remaining == 0
+        if is_empty and server.auto_rounds < AUTO_ROUNDS_AT_PACE:
             return
 
 
 async def probe(context: ServerContext) -> None:
-    """Ask an unreachable server whether it answers, ever less often; after a first answer, soon again."""
+    """Probe an unreachable server with a growing backoff; after a first answer, soon again."""
     timing, clock = context.fleet.settings.timing, context.fleet.clock
     tries = 0
     while True:
@@ -193,7 +192,7 @@ async def probe(context: ServerContext) -> None:
 
 
 async def back_off(context: ServerContext) -> None:
-    """Wait for the long backoff of a failure to end."""
+    """Wait for the long backoff of a failure."""
     await context.sleep(spread(context.fleet.settings.timing.failed_retry_s, context.fleet.clock.uniform))
     context.post(events.RetryDue())
 

@@ -1,8 +1,8 @@
-"""The durable link: one /ws connection after another, each under a client id of its own.
+"""The /ws connection of a server: one after another, each under a client id of its own.
 
-The server forgets a socket whose client id was used before (transcript 08), so an id is never used twice. The backoff
-starts over only after a connection that lasted: the library's own reconnecting loop would dial an
-accept-and-close server 1,000 times a second.
+ComfyUI forgets a socket when its client id is used again (transcript 08), so an id is never reused. The backoff starts
+over only after a stable connection: the reconnect loop of `websockets` would connect 1,000 times a second to a server
+that accepts and closes.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ FIRST_DELAY_S = 0.25
 
 
 async def keep_link(context: ServerContext) -> None:
-    """Keep /ws connected for ever. Never raises but when cancelled."""
+    """Keep /ws connected until cancelled."""
     tries, refused = 0, False
     while True:
         timing = context.fleet.settings.timing
@@ -41,7 +41,7 @@ async def keep_link(context: ServerContext) -> None:
 
 
 async def _one_connection(context: ServerContext, *, refused_before: bool) -> None:
-    """Open, listen until the end, close. Raises ComfyError with the cause."""
+    """Open a connection and listen until it ends. Raises ComfyError with the cause."""
     client_id = context.fleet.clock.new_id()
     socket = await context.transport.connect(client_id)
     try:
@@ -55,18 +55,18 @@ async def _one_connection(context: ServerContext, *, refused_before: bool) -> No
 
 
 async def _listen(context: ServerContext, socket: Socket, client_id: str, *, refused_before: bool) -> None:
-    """ComfyUI speaks first. A socket that opens and stays mute delivers nothing, and is no link."""
+    """Listen, but not to a socket that opens and sends nothing: ComfyUI always sends `status` first."""
     timeout_s = context.fleet.settings.timing.http_timeout_s
     try:
         async with asyncio.timeout(timeout_s) as patience:
-            await socket.listen(_Ear(context, client_id, refused_before, patience).hear)
+            await socket.listen(_Receiver(context, client_id, refused_before, patience).receive)
     except TimeoutError as error:
         raise NotAnsweringError(message("ws_silent", seconds=timeout_s)) from error
 
 
 @dataclass(slots=True, eq=False)
-class _Ear:
-    """Posts what the frames tell, from the first `status` frame on: with it the link is opened."""
+class _Receiver:
+    """Post the events of the frames, from the first `status` frame on."""
 
     context: ServerContext
     client_id: str
@@ -74,7 +74,7 @@ class _Ear:
     patience: asyncio.Timeout
     opened: bool = False
 
-    def hear(self, frame: str) -> None:
+    def receive(self, frame: str) -> None:
         event = decode(frame, in_flight=self.context.server.open_attempt is not None)
         if event is None:
             return

@@ -17,10 +17,9 @@ from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State
 from statemachine.fleet.context import FleetContext, FleetPorts, ServerContext
 from statemachine.fleet.diff import Changes, LoadedConfig, compare
-from statemachine.fleet.mailbox import Mailbox
 from statemachine.fleet.reachability import OutageGuard, WatchedTransport
 from statemachine.fleet.recovery import restore, restore_later
-from statemachine.fleet.runner import ServerTask
+from statemachine.fleet.runner import Mailbox, ServerTask
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.settings.servers import ServerConfig
 

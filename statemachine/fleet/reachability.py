@@ -1,7 +1,9 @@
-"""Whether servers answer, noticed at the one place through which every request of a runner goes."""
+"""Observe whether servers answer, in the transport that carries every request of a server."""
 
 import math
 from collections.abc import Callable
+
+from typing_extensions import override
 
 from statemachine.comfyui.errors import ConnectRefusedError, NotAnsweringError
 from statemachine.comfyui.transport import GATEWAY_ERRORS, Reply, Socket, Transport
@@ -14,7 +16,7 @@ from statemachine.fleet.clock import loop_time
 
 
 class OutageGuard:
-    """The fleet's detector, and the notices that it gives."""
+    """The outage detector of the fleet, and its notices."""
 
     def __init__(
         self, detector: OutageDetector, notify: Callable[[Notice], None], ask_others: Callable[[], None]
@@ -30,24 +32,24 @@ class OutageGuard:
         return self._detector.engaged
 
     def observe(self, server: Server, *, answered: bool) -> None:
-        """Take in an answer or its absence. A server that counts as unreachable already says nothing about us."""
+        """Observe an answer or its absence. The silence of an unreachable server is not a sign of an outage."""
         if server.state is State.UNREACHABLE and not answered:
             return
         change = self._detector.observe(server.name, loop_time(), answered=answered)
         if not answered and server.consecutive_failures >= server.reachability.fall - 2:
-            self._seek_opinions()
+            self._ask_others_if_few()
         if change is not None:
             self._notify(Notice.FLEET_VANISHED if change is OutageChange.ENGAGED else Notice.FLEET_BACK)
 
-    def _seek_opinions(self) -> None:
-        """Before a server's last failure, where few are asked: the others must say whether it is us."""
+    def _ask_others_if_few(self) -> None:
+        """Probe other servers before this one becomes unreachable, if few were asked recently."""
         if self._detector.knows_little and loop_time() - self._asked_others_at > self._detector.window_s:
             self._asked_others_at = loop_time()
             self._ask_others()
 
 
-class WatchedTransport:
-    """A transport that reports every failure, and the first answers after failures, to the server's mailbox."""
+class WatchedTransport(Transport):
+    """Post every failure, and the first answers after failures, to the server's mailbox."""
 
     __slots__ = ("_inner", "_outage", "_post", "_server")
 
@@ -59,10 +61,11 @@ class WatchedTransport:
         self._outage = outage
         self._post = post
 
+    @override
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
-        """See Transport. What a proxy says in the server's place counts as no answer.
+        """Send a request. An error of a proxy counts as no answer.
 
-        A request that left during a hold is held to its end, which may come after the release.
+        A request that was sent during a hold stays held, even if it ends after the release.
         """
         held = self._outage.holds
         try:
@@ -76,8 +79,8 @@ class WatchedTransport:
             self._post(events.Answering())
         return reply
 
+    @override
     async def connect(self, client_id: str) -> Socket:
-        """See Transport. The link has its own care."""
         return await self._inner.connect(client_id)
 
 

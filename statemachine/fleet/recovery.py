@@ -1,4 +1,4 @@
-"""What whoever looked after a server before has left: a prompt in flight, or the operator's pause."""
+"""Restore what was saved of a server: its prompt in flight, or the operator's pause."""
 
 import asyncio
 from collections.abc import Mapping
@@ -14,17 +14,17 @@ LATE_PAUSE_S = 2.0
 
 
 async def restore(journal: JournalPort, contexts: Mapping[str, ServerContext]) -> None:
-    """Give each context its open attempt and its pause; JournalUnavailableError where they cannot be read."""
+    """Restore each server's open attempt and pause. Raises JournalUnavailableError."""
     saved_states = await journal.saved_states(contexts.keys())
     for name in contexts.keys() & saved_states.keys():
         contexts[name].known_before = True
-        _take_up(contexts[name], saved_states[name].attempt)
+        _restore_attempt(contexts[name], saved_states[name].attempt)
         if saved_states[name].paused:
-            _keep_paused(contexts[name].server)
+            _restore_pause(contexts[name].server)
 
 
 async def restore_later(journal: JournalPort, contexts: Mapping[str, ServerContext]) -> None:
-    """Attempts only, as soon as they can be read: a server that has been watched for a while has its own state."""
+    """Restore open attempts as soon as they can be read. By then the servers have states of their own."""
     saved_states: Mapping[str, SavedState] | None = None
     while saved_states is None:
         await asyncio.sleep(LATE_PAUSE_S)
@@ -34,11 +34,11 @@ async def restore_later(journal: JournalPort, contexts: Mapping[str, ServerConte
             continue
     for name, context in contexts.items():
         if name in saved_states and context.server.open_attempt is None:
-            _take_up(context, saved_states[name].attempt)
+            _restore_attempt(context, saved_states[name].attempt)
 
 
-def _take_up(context: ServerContext, attempt: Attempt | None) -> None:
-    """An attempt that was left open: its graph's figures come from the workflow, if that still exists."""
+def _restore_attempt(context: ServerContext, attempt: Attempt | None) -> None:
+    """Restore an open attempt. The figures of its graph come from the workflow, if that still exists."""
     if attempt is None:
         return
     workflow = context.workflows.get(attempt.workflow)
@@ -49,6 +49,6 @@ def _take_up(context: ServerContext, attempt: Attempt | None) -> None:
     context.server.attempt = attempt
 
 
-def _keep_paused(server: Server) -> None:
+def _restore_pause(server: Server) -> None:
     server.state, server.reason, server.witness = State.PAUSED, Reason.PAUSE_REQUESTED, Source.OPERATOR
     server.message = message("paused_before_start")

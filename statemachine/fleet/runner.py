@@ -21,7 +21,6 @@ from statemachine.core.vocabulary import IN_FLIGHT, State
 from statemachine.fleet import admission, checking, submission
 from statemachine.fleet.connection import keep_link
 from statemachine.fleet.context import ServerContext
-from statemachine.fleet.mailbox import Mailbox
 from statemachine.publish.publisher import view_of
 
 DUTY_CALLS: Mapping[Duty, Callable[[ServerContext], Awaitable[None]]] = {
@@ -43,6 +42,45 @@ WAITING_OVER = frozenset({State.LOADED, State.SUBMITTING, State.PAUSED})
 """States that end a cold server's wait for an idle queue."""
 
 CRASH_PAUSE_S = 5.0
+
+
+class Mailbox:
+    """Hands events to one handler, one after the other and in order.
+
+    An event that arrives before `open`, or while another is being handled, waits. After `close` events are dropped.
+    """
+
+    __slots__ = ("_events", "_handle", "_is_busy", "_is_closed")
+
+    def __init__(self) -> None:
+        self._events: list[events.Event] = []
+        self._handle: Callable[[events.Event], None] | None = None
+        self._is_busy = False
+        self._is_closed = False
+
+    def post(self, event: events.Event) -> None:
+        """Add an event. It is handled before this returns, unless it has to wait."""
+        self._events.append(event)
+        self._drain()
+
+    def open(self, handle: Callable[[events.Event], None]) -> None:
+        """Start to hand events to `handle`, beginning with those that wait."""
+        self._handle = handle
+        self._drain()
+
+    def close(self) -> None:
+        """Drop every event from now on."""
+        self._is_closed = True
+
+    def _drain(self) -> None:
+        if self._handle is None or self._is_busy or self._is_closed:
+            return
+        self._is_busy = True
+        try:
+            while self._events:
+                self._handle(self._events.pop(0))
+        finally:
+            self._is_busy = False
 
 
 class ServerTask:
@@ -93,21 +131,24 @@ class ServerTask:
         made = self._machine.apply(context.server, event, fleet.clock.now())
         if attempt is not None and not attempt.is_open:
             fleet.counters.warm_up_ended(context.config.group, attempt)
+        changed = self._changed_attempt()
         for transition in made:
-            self._record(transition)
+            self._record(transition, changed)
+            changed = None  # the first entry carries it
         if made:
             self._sync_permit()
             self._reconcile_tasks()
         else:
-            self._record_attempt()
+            if changed is not None:
+                fleet.recorder.attempt(changed)
             fleet.publisher.progress(context.server)
         if isinstance(event, NUDGING):
             context.nudge.notify()
         if isinstance(event, events.LinkOpened):
             fleet.system_info.want(context.config.name, partial(_read_system_info, context))
 
-    def _record(self, transition: Transition) -> None:
-        context, attempt = self._context, self._changed_attempt()
+    def _record(self, transition: Transition, attempt: Attempt | None) -> None:
+        context = self._context
         context.detail.count(f"to_{transition.dest.value}")
         if transition.dest in WAITING_OVER:
             context.cold_since = None
@@ -115,11 +156,6 @@ class ServerTask:
             context.redial.notify()
         view = view_of(context.config, context.server, context.fleet.config.settings.language)
         context.fleet.recorder.transition(transition, view, attempt)
-
-    def _record_attempt(self) -> None:
-        attempt = self._changed_attempt()
-        if attempt is not None:
-            self._context.fleet.recorder.attempt(attempt)
 
     def _changed_attempt(self) -> Attempt | None:
         """Return the attempt if what the journal stores of it has changed since it was last recorded."""

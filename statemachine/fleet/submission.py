@@ -1,4 +1,4 @@
-"""The duties of a prompt in flight: submit once, and follow to a proved end."""
+"""The tasks of a prompt in flight: submit it once, and track it to a confirmed end."""
 
 import asyncio
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ from statemachine.fleet.context import ServerContext
 from statemachine.journal.port import JournalUnavailableError
 
 TRACK_S = 10.0
-"""Between two HTTP looks at our prompt while /ws delivers; without /ws, `retry_s`."""
+"""Pause between two lookups of our prompt while /ws delivers frames; without /ws it is `retry_s`."""
 
 
 async def submit(context: ServerContext) -> None:
-    """Write the attempt down, post it, report the answer. Where the fate is in doubt, only find it out."""
+    """Record the attempt, post it, and report the answer. If it may have been posted already, only look it up."""
     attempt = context.server.open_attempt
     if attempt is None:
         return
     if context.server.reason is Reason.PERMIT_GRANTED and not attempt.posted and await _post_once(context, attempt):
         return
-    await _find_fate(context, attempt)
+    await _resolve(context, attempt)
 
 
 async def _post_once(context: ServerContext, attempt: Attempt) -> bool:
-    """Whether the attempt's fate is known from the answer, or nothing was sent."""
+    """Post the attempt; return whether its result is known, or nothing was sent."""
     try:
         await context.fleet.journal.append_durably(attempt)
     except JournalUnavailableError as error:
@@ -58,10 +58,10 @@ def _goes_in_front(context: ServerContext) -> bool:
     return context.fleet.settings.when_busy_too_long == "front" and bool(context.server.queue_remaining)
 
 
-async def _find_fate(context: ServerContext, attempt: Attempt) -> None:
-    """Look until the prompt is found, or has been absent for the whole grace period.
+async def _resolve(context: ServerContext, attempt: Attempt) -> None:
+    """Look the prompt up until it is found or has been absent for the grace period.
 
-    A server may take a POST seconds after its sender gave up, so one look proves nothing.
+    A server may accept a POST seconds after the client gave up, so one lookup confirms nothing.
     """
     grace = _Grace(0.0 if attempt.accepted_at is not None else context.fleet.settings.timing.lost_grace_s)
     deadline = loop_time() + context.fleet.settings.timing.warm_timeout_s
@@ -74,15 +74,15 @@ async def _find_fate(context: ServerContext, attempt: Attempt) -> None:
 
 @dataclass(slots=True)
 class _Grace:
-    """How long absence must last, and since when it has lasted (loop time)."""
+    """How long a prompt must be absent, and since when it is (loop time)."""
 
     seconds: float
     absent_since: float | None = None
 
     def is_over(self, look_began: float) -> bool:
-        """Whether the prompt, missed by a look that began then, has been absent long enough, over at least two looks.
+        """Return whether absence is confirmed by a lookup that began at `look_began`, at least the second one.
 
-        A look is as old as its beginning: its last answer may be slow, and what it saw first is then long past.
+        The beginning of a lookup counts: if its last answer is slow, its first one is old.
         """
         if self.absent_since is None:
             self.absent_since = loop_time()
@@ -91,34 +91,34 @@ class _Grace:
 
 
 async def _look(context: ServerContext, attempt: Attempt, grace: _Grace) -> bool:
-    """Look the prompt up once and report what is proved; whether anything was."""
+    """Look the prompt up once and post the result; return whether there was one."""
     began = loop_time()
     try:
         found = await context.client.find_prompt(attempt)
     except ComfyError:
         grace.absent_since = None
         return False
-    proved = found if found is not None else await _proved_absence(context, attempt, grace, began)
-    if proved is None:
+    result = found if found is not None else await _confirmed_absence(context, attempt, grace, began)
+    if result is None:
         return False
-    context.post(proved)
+    context.post(result)
     return True
 
 
-async def _proved_absence(
+async def _confirmed_absence(
     context: ServerContext, attempt: Attempt, grace: _Grace, began: float
 ) -> events.PromptAbsent | events.PromptRefused | None:
-    """What it proves that a look which began then has missed the prompt; None: nothing yet.
+    """Return the result of a lookup without a match; None if absence is not confirmed yet.
 
-    A prompt that was accepted has ended with its server's life. One that was not may still be on its way.
+    An accepted prompt ended with its server's process. One that was not accepted may still be on its way.
     """
-    restarted = await _has_restarted_since(context, attempt)
+    restarted = await _has_restarted(context, attempt)
     certain = restarted and attempt.accepted_at is not None
     return _absence(context, attempt, restarted=restarted) if certain or grace.is_over(began) else None
 
 
-async def _has_restarted_since(context: ServerContext, attempt: Attempt) -> bool:
-    """Whether the companion node tells another life of the server than the one in which the attempt began."""
+async def _has_restarted(context: ServerContext, attempt: Attempt) -> bool:
+    """Return whether the companion node reports another instance than when the attempt began."""
     if attempt.instance is None:
         return False
     try:
@@ -138,12 +138,14 @@ def _absence(
 
 
 async def track(context: ServerContext) -> None:
-    """Ask about our prompt over HTTP, slowly, or at once when something hints at its end; give up when it is stuck."""
+    """Look our prompt up, slowly or when a frame hints at its end; give up when it is stuck."""
     timing = context.fleet.settings.timing
     moved, moved_at = 0.0, loop_time()
     while (attempt := context.server.open_attempt) is not None:
         await context.wait(
-            TRACK_S if _hears(context, attempt) and not context.server.consecutive_failures else timing.retry_s
+            TRACK_S
+            if _receives_frames(context, attempt) and not context.server.consecutive_failures
+            else timing.retry_s
         )
         if attempt.last_progress_at != moved:
             moved, moved_at = attempt.last_progress_at, loop_time()
@@ -155,19 +157,19 @@ async def track(context: ServerContext) -> None:
         await _look_while_warming(context, attempt)
 
 
-def _hears(context: ServerContext, attempt: Attempt) -> bool:
-    """Whether the socket under whose client id the prompt was posted still stands: others hear nothing of it."""
+def _receives_frames(context: ServerContext, attempt: Attempt) -> bool:
+    """Return whether the connection that receives the prompt's frames is still open."""
     return attempt.client_id is not None and attempt.client_id == context.server.client_id
 
 
-def _note_silence(context: ServerContext) -> None:
-    """The socket is open and did not tell our prompt's end: a client that does not read can stall delivery to all."""
+def _note_missed_end(context: ServerContext) -> None:
+    """Record that an open connection did not deliver the end: a client that does not read can stall all others."""
     context.detail.count("ends_unheard")
     context.note_trouble(message("end_not_sent"))
 
 
 async def _stuck(context: ServerContext, attempt: Attempt) -> events.PromptStuck:
-    """Says which fault it is: a node that hangs, a worker that died, or others' work that does not end."""
+    """Return the event with its cause: a node that hangs, a worker that died, or foreign work that does not end."""
     waited_s = context.fleet.settings.timing.warm_timeout_s
     return events.PromptStuck(message("no_progress", seconds=waited_s, cause=await _why_stuck(context, attempt)))
 
@@ -183,7 +185,7 @@ async def _why_stuck(context: ServerContext, attempt: Attempt) -> Message:
 
 
 async def _look_while_warming(context: ServerContext, attempt: Attempt) -> None:
-    """Two looks in a row must miss a prompt before it counts as lost; one that is still queued needs no report."""
+    """Confirm an end or a loss, the latter by two lookups in a row; a prompt that is still queued needs no event."""
     grace = _Grace(0.0)
     for _ in range(2):
         began = loop_time()
@@ -193,10 +195,10 @@ async def _look_while_warming(context: ServerContext, attempt: Attempt) -> None:
             return
         if isinstance(found, events.PromptAccepted):
             return
-        proved = found if found is not None else await _proved_absence(context, attempt, grace, began)
-        if proved is not None:
-            if found is not None and _hears(context, attempt):
-                _note_silence(context)
-            context.post(proved)
+        result = found if found is not None else await _confirmed_absence(context, attempt, grace, began)
+        if result is not None:
+            if found is not None and _receives_frames(context, attempt):
+                _note_missed_end(context)
+            context.post(result)
             return
         await asyncio.sleep(0.2)

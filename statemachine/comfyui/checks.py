@@ -35,10 +35,10 @@ the same path might start the server's workflow twice."""
 SERVER_ERROR = 500
 INSPIRE_TRIES = 3
 INSPIRE_PAUSE_S = 0.3
-"""Inspire-Pack's list fails with 500 while another thread changes it, which takes milliseconds."""
+"""Inspire-Pack's list may answer 500 while it changes, which is transient (docs/comfyui.md)."""
 
 ENTRIES_PER_WORKFLOW = 2
-"""History entries to read for each workflow: its last success, and one later failure."""
+"""History entries to read for each workflow: its newest success and one newer failure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class _Finding:
 
 
 def kinds_of(configured: str) -> tuple[str, ...]:
-    """Return the kinds that a setting `cache_check.kind` stands for, in the order of their trial."""
+    """Return the kinds that a value of the setting `cache_check.kind` selects, in the order in which to try them."""
     return tuple(kind for step in AUTO_STEPS for kind in step) if configured == "auto" else (configured,)
 
 
@@ -154,7 +154,7 @@ class CacheCheck:
         return self._path_reply.raise_for_status()
 
     async def _find_by_node(self) -> _Finding:
-        """Raises AbsentError if a plug-in answers with a known text, NotUnderstoodError for any other answer."""
+        """Check by the companion node. Raises AbsentError if a plug-in answers with a known text instead."""
         reply = await self._get_path()
         answer = parse_node(reply.text)
         if answer is None:
@@ -178,7 +178,7 @@ class CacheCheck:
         return answer
 
     async def _find_by_text(self) -> _Finding:
-        """The plug-in's answer covers the whole server, also its workflows without cache nodes."""
+        """Check by a plug-in's text, which covers the whole server, also workflows without cache nodes."""
         reply = await self._get_path()
         answer = parse_text(reply.text)
         if answer.loaded:
@@ -197,7 +197,7 @@ class CacheCheck:
         return _Finding(raw + by_history.raw, missing, (*needed, *by_history.needed))
 
     async def _find_by_history(self, workflows: Sequence[Workflow]) -> _Finding:
-        """A workflow is warm while history has its success and no later prompt of another client.
+        """Check by history: a workflow is warm until a prompt of another client follows its success.
 
         History is in the server's memory, so the entry also shows that the server has not restarted since.
         """

@@ -31,7 +31,7 @@ REFUSED = 400
 TOO_LARGE = 413
 
 RECENT_PROMPTS = 20
-"""History entries that `find_prompt` searches for the marker: far more than prompts that end during one search."""
+"""History entries that `find_prompt` searches for the marker. An uncertain submission is among the newest."""
 
 
 def parse_submit_reply(reply: Reply, prompt_id: str) -> SubmitResult:

@@ -17,7 +17,7 @@ Data = dict[str, Any]
 
 MAX_QUEUE_LENGTH = 2**31
 MAX_SEQUENCE = 2**62
-"""Limits far above real values. Larger ones may not fit a 64-bit integer, which orjson requires."""
+"""Limits far above real values, within the 64 bits that orjson serialises."""
 MAX_INSTANCE = 100
 """Characters. The companion node's instance ids have 32."""
 MAX_EXCEPTION_TEXT = 500

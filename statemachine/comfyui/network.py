@@ -41,6 +41,7 @@ KEEP_ALIVE_S = 1.0
 as much memory as the /ws connection."""
 
 DNS_CACHE_S = 60
+"""A server's new address is used after at most this time."""
 
 ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
@@ -153,9 +154,9 @@ class NetworkTransport(Transport):
 
 def _drop_handshake_headers(connection: TextConnection) -> None:
     """Free the headers of request and response, a sixth of a connection's memory."""
-    for half in (connection.request, connection.response):
-        if half is not None:
-            half.headers.clear()
+    for part in (connection.request, connection.response):
+        if part is not None:
+            part.headers.clear()
 
 
 class _Connect(connect):

@@ -99,8 +99,8 @@ def _missing_models(workflow: Workflow, object_info: Mapping[str, Any]) -> Itera
 
 
 def _is_missing(wanted: str, choices: Sequence[object]) -> bool:
-    """Return whether the server lacks this choice. It may accept words that it does not list, such as "euler_x"."""
-    is_file = PurePosixPath(_plain(wanted)).suffix in FILE_SUFFIXES
+    """Return whether the choice is missing. A server may accept words that it does not list, such as "euler_x"."""
+    is_file = PurePosixPath(_normalise(wanted)).suffix in FILE_SUFFIXES
     return wanted not in choices and (is_file or not choices)
 
 
@@ -133,17 +133,18 @@ def _spec(description: object, input_name: str) -> object:
 def _near_match(wanted: str, choices: Sequence[object]) -> str | None:
     """Return the same path with other slashes or another case, else the same file in another folder."""
     names = [choice for choice in choices if isinstance(choice, str)]
-    same_path = (name for name in names if _plain(name) == _plain(wanted))
+    same_path = (name for name in names if _normalise(name) == _normalise(wanted))
     same_file = (name for name in names if _file_name(name) == _file_name(wanted))
     return next(same_path, None) or next(same_file, None)
 
 
-def _plain(path: str) -> str:
+def _normalise(path: str) -> str:
+    """Return the path with forward slashes and without case."""
     return path.replace("\\", "/").casefold()
 
 
 def _file_name(path: str) -> str:
-    return PurePosixPath(_plain(path)).name
+    return PurePosixPath(_normalise(path)).name
 
 
 async def run_preflight(client: ComfyClient, workflow: Workflow) -> PreflightResult:

@@ -7,11 +7,12 @@ from statemachine.comfyui.text import intern_text
 TEXT_LIMIT = 200
 """Characters."""
 DEVICE_LIMIT = 32
+"""More GPUs than one host has."""
 VERSIONS = ("comfyui_version", "python_version", "pytorch_version", "os")
 DEVICE_TEXTS = ("name", "type")
 DEVICE_NUMBERS = ("index", "vram_total", "vram_free")
 MAX_NUMBER = 2**63 - 1
-"""The largest integer that orjson writes and JSON readers commonly accept."""
+"""The largest signed 64-bit integer. orjson does not serialise integers of more than 64 bits."""
 
 
 def describe_system(stats: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ class RigError(Exception):
     """A server failed to do what a test needs. The text includes the end of the server's log."""
 
 
-class Client:
+class RigClient:
     """Requests to one server at `url`. `log` is the file with its output over all starts."""
 
     def __init__(self, url: str, log: Path) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import aiohttp
 
-from tests.comfyui.client import POLL_S, Client, Graph, RigError
+from tests.comfyui.client import POLL_S, Graph, RigClient, RigError
 from tests.comfyui.install import HERE, Installation, environment, installed, prepare_base
 
 __all__ = ["CheckMode", "Graph", "RealServer", "Rig", "RigError", "cache_workflow", "free_port", "keys_of"]
@@ -64,7 +64,7 @@ def keys_of(graph: Graph) -> list[str]:
     return [node["inputs"]["key"] for node in graph.values() if node["class_type"].startswith("CacheBackendData")]
 
 
-class RealServer(Client):
+class RealServer(RigClient):
     """One ComfyUI process on 127.0.0.1. It keeps its port over all starts.
 
     `workflow` is what the server starts itself with CheckMode.START. `keys` are the keys that its check requires, by

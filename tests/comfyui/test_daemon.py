@@ -89,7 +89,7 @@ async def test_daemon_unknown_node_class_nothing_is_submitted(rig: Rig, tmp_path
     async with running_over(tmp_path, [server], {"flow": flow}) as daemon:
         detail = await daemon.wait_state(server, State.FAILED.value)
         assert detail["reason"] == Reason.MISSING_NODES
-        assert "'NoSuchLoader'" in detail["message"]
+        assert "NoSuchLoader" in detail["message"]
         assert detail["attempts"] == []
         assert await server.history() == {}
 

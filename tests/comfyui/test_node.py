@@ -63,7 +63,7 @@ async def get_json(server: RealServer, query: str = "") -> dict[str, Any]:
 
 
 @dataclass
-class Listener:
+class FrameListener:
     """A /ws client that records the node's frames with the monotonic time of each."""
 
     socket: aiohttp.ClientWebSocketResponse
@@ -80,7 +80,7 @@ class Listener:
 
 
 @asynccontextmanager
-async def listening(server: RealServer, client_id: str) -> AsyncIterator[Listener]:
+async def listening(server: RealServer, client_id: str) -> AsyncIterator[FrameListener]:
     """Connect a listener that receives no earlier changes: the node looks for changes before each answer."""
     await get_json(server, "?peek=1")
     async with (
@@ -88,7 +88,7 @@ async def listening(server: RealServer, client_id: str) -> AsyncIterator[Listene
         session.ws_connect(f"{server.url}/ws?clientId={client_id}") as socket,
     ):
         assert (await socket.receive_json())["type"] == "status"
-        yield Listener(socket)
+        yield FrameListener(socket)
 
 
 async def cached_by_executor(server: RealServer, prompt_id: str) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.comfyui.client import Client, RigError
+from tests.comfyui.client import RigClient, RigError
 from tests.comfyui.rig import CheckMode, Rig, cache_workflow
 
 LOADED = "缓存已加载。"
@@ -128,7 +128,7 @@ async def test_server_of_killed_test_run_ends(tmp_path: Path) -> None:
     process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
     assert process.stdout
     url = (await process.stdout.readline()).decode().strip()
-    client = Client(url, tmp_path / "server-0" / "comfyui.log")
+    client = RigClient(url, tmp_path / "server-0" / "comfyui.log")
     assert await client.history() == {}
 
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}/ws") as socket:

@@ -94,17 +94,17 @@ DEEP = "[" * 800 + "]" * 800
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "details"),
     [
         (f'{{"error": {DEEP}}}', "(nested too deeply)"),
         (f'{{"error": {{"message": {DEEP}, "details": {DEEP}}}}}', "(nested too deeply): (nested too deeply)"),
         (f'{{"error": "no", "node_errors": {{"7": {{"class_type": {DEEP}}}}}}}', "no: node 7 ((nested too deeply)): "),
     ],
 )
-def test_parse_submit_reply_deeply_nested_refusal_is_refused(body: str, said: str) -> None:
+def test_parse_submit_reply_deeply_nested_refusal_is_refused(body: str, details: str) -> None:
     answer = parse_submit_reply(text_reply(body, 400), "ours")
     assert isinstance(answer, e.PromptRefused)
-    assert sentence(answer.message) == f"the server refused the workflow: {said}"
+    assert sentence(answer.message) == f"the server refused the workflow: {details}"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Servers behind real sockets: routed by address, gone when down, back at the same port."""
+"""Servers behind real sockets: selected by address, refusing while down, back at the same port."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ async def _get(url: str) -> str:
         return await response.text()
 
 
-async def test_each_server_answers_at_its_own_address() -> None:
+async def test_each_server_responds_at_its_own_address() -> None:
     hosts = ["127.0.0.1", "127.0.0.2"] if sys.platform == "linux" else ["127.0.0.1"]
     personas = [PERSONAS["loaded"], PERSONAS["cold"], PERSONAS["stock"]]
     async with running_fleet(personas, hosts=hosts) as fleet:
@@ -26,25 +26,25 @@ async def test_each_server_answers_at_its_own_address() -> None:
     assert len({member.host for member in fleet.members}) == len(hosts)
 
 
-async def test_going_down_refuses_and_drops_and_coming_back_is_at_the_same_port() -> None:
+async def test_server_down_and_up_again_listens_at_the_same_port() -> None:
     async with running_fleet([PERSONAS["cold"], PERSONAS["cold"]]) as fleet:
-        async with watching(fleet.urls[0], "me") as gone, watching(fleet.urls[1], "me") as stays:
+        async with watching(fleet.urls[0], "me") as closed, watching(fleet.urls[1], "me") as kept:
             await fleet.servers[0].go_down()
-            await asyncio.wait_for(gone.ended(), 10)
+            await asyncio.wait_for(closed.ended(), 10)
             with pytest.raises(aiohttp.ClientConnectionError):
                 await _get(f"{fleet.urls[0]}/queue")
-            await stays.fence()
+            await kept.fence()
         await fleet.servers[0].come_back()
         assert "queue_running" in await _get(f"{fleet.urls[0]}/queue")
 
 
-async def test_absent_refuses_connections() -> None:
+async def test_absent_server_refuses_connections() -> None:
     async with running_fleet([PERSONAS["absent"]]) as fleet:
         with pytest.raises(aiohttp.ClientConnectionError):
             await _get(f"{fleet.urls[0]}/queue")
 
 
-async def test_a_locked_server_refuses_the_socket_too() -> None:
+async def test_locked_server_refuses_a_socket_without_the_token() -> None:
     async with running_fleet([PERSONAS["locked"]]) as fleet, aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.WSServerHandshakeError, match="401"):
             await session.ws_connect(f"{fleet.urls[0]}/ws")
@@ -52,19 +52,19 @@ async def test_a_locked_server_refuses_the_socket_too() -> None:
             assert (await socket.receive_json())["type"] == "status"
 
 
-async def test_a_class_name_with_slashes_is_found() -> None:
+async def test_object_info_of_a_name_with_slashes_is_found() -> None:
     async with running_fleet([PERSONAS["cold"]]) as fleet:
         text = await _get(f"{fleet.urls[0]}/object_info/CacheBackendData%20%2F%2FInspire")
     assert '"output_node": true' in text
 
 
-async def test_the_demo_has_three_groups() -> None:
+async def test_demo_fleet_has_three_groups() -> None:
     async with demo_fleet(seed=1) as fleet:
         groups = [member.group for member in fleet.members]
     assert {group: groups.count(group) for group in groups} == {"public": 4, "lab": 4, "field": 5}
 
 
-async def test_simulate_serves_until_cancelled() -> None:
+async def test_serve_fleet_serves_until_cancelled() -> None:
     fleets: asyncio.Queue[SimFleet] = asyncio.Queue()
     options = SimulateOptions(count=3, base_port=0, personas=("loaded", "cold"))
     task = asyncio.create_task(serve_fleet(options, fleets.put_nowait))
@@ -76,6 +76,6 @@ async def test_simulate_serves_until_cancelled() -> None:
         await task
 
 
-async def test_simulate_names_a_persona_that_does_not_exist() -> None:
+async def test_serve_fleet_with_an_unknown_persona_raises_value_error() -> None:
     with pytest.raises(ValueError, match="unknown persona nobody; available: absent, auto_executing"):
         await serve_fleet(SimulateOptions(personas=("nobody",)), lambda _fleet: None)

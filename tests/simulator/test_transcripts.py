@@ -1,4 +1,4 @@
-"""The simulator says over real sockets, word for word, what a real ComfyUI was recorded to say."""
+"""Compare the simulator over real sockets with transcripts of a real ComfyUI."""
 
 import json
 from collections.abc import AsyncIterator
@@ -30,24 +30,24 @@ def holding(server: SimServer) -> Hold:
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.asyncio(loop_scope="module")
-async def test_the_simulator_repeats_the_transcript(name: str, played: dict[str, list[Line]]) -> None:
+async def test_simulator_repeats_the_transcript(name: str, played: dict[str, list[Line]]) -> None:
     assert not differences(name, played[name])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_transcript_agrees_with_itself_in_another_interleaving(name: str) -> None:
+def test_transcript_in_another_interleaving_has_no_differences(name: str) -> None:
     assert not differences(name, sorted(recorded(name), key=lambda line: str(line["conn"])))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_missing_frame_is_a_difference(name: str) -> None:
+def test_transcript_without_one_frame_has_a_difference(name: str) -> None:
     lines = recorded(name)
     for index, line in enumerate(lines):
         if line.get("frame", {}).get("type") not in {"progress", "progress_state"}:
             assert differences(name, lines[:index] + lines[index + 1 :]), line
 
 
-def test_which_branch_runs_first_is_no_difference() -> None:
+def test_transcript_with_swapped_branches_has_no_differences() -> None:
     swapped = json.dumps(recorded("03_submitted_without_client_id"))
     for old, new in (("10", "X0"), ("20", "Y0"), ("11", "10"), ("21", "20"), ("X0", "11"), ("Y0", "21")):
         swapped = swapped.replace(f'"{old}"', f'"{new}"')
@@ -56,7 +56,7 @@ def test_which_branch_runs_first_is_no_difference() -> None:
     assert not differences("03_submitted_without_client_id", others + frames)
 
 
-def test_normalising_takes_out_ids_clocks_and_the_first_number() -> None:
+def test_normalise_removes_ids_times_and_the_first_number() -> None:
     text = json.dumps(normalise(recorded("01_success_with_progress")))
     assert "984a08b2" not in text
     assert "1795453" not in text

@@ -1,4 +1,4 @@
-"""A simulated server without a socket, for tests in virtual time."""
+"""A simulated server without sockets, for tests in virtual time."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ from statemachine.simulator.profiles import Persona
 POLL_S = 0.01
 
 
-class Ear:
-    """A /ws connection that keeps the frames it hears."""
+class RecordingSocket:
+    """A /ws connection that records the frames that it receives."""
 
     def __init__(self) -> None:
         self.frames: list[dict[str, Any]] = []
@@ -31,39 +31,39 @@ class Ear:
         return [frame["type"] for frame in self.frames]
 
     def last(self, kind: str) -> Any:
-        """The data of the newest frame of that type."""
+        """Return the data of the newest frame of a type."""
         return next(frame["data"] for frame in reversed(self.frames) if frame["type"] == kind)
 
 
-class Rig:
-    """One started server and the requests that tests send it."""
+class ServerHarness:
+    """One running server and the requests of a test."""
 
     def __init__(self, server: SimServer) -> None:
         self.server = server
 
     async def get(self, path: str, **query: str) -> Any:
-        answer = await self.server.handle("GET", path, query)
-        text = answer.body.decode()
-        return json.loads(text) if (answer.content_type or "").startswith("application/json") else text
+        response = await self.server.handle("GET", path, query)
+        text = response.body.decode()
+        return json.loads(text) if (response.content_type or "").startswith("application/json") else text
 
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
-        answer = await self.server.handle("POST", path, {}, json.dumps(body).encode())
-        return answer.status, json.loads(answer.body) if answer.body else None
+        response = await self.server.handle("POST", path, {}, json.dumps(body).encode())
+        return response.status, json.loads(response.body) if response.body else None
 
     async def submit(self, graph: Graph | None = None, **more: Any) -> str:
         status, reply = await self.post("/prompt", {"prompt": graph or cache_workflow(), **more})
         assert status == 200, reply
         return str(reply["prompt_id"])
 
-    async def until(self, true: Callable[[], Any], seconds: float = 600.0) -> None:
+    async def until(self, holds: Callable[[], Any], seconds: float = 600.0) -> None:
         for _ in range(int(seconds / POLL_S)):
-            if true():
+            if holds():
                 return
             await asyncio.sleep(POLL_S)
         raise TimeoutError(f"not within {seconds} s")
 
     async def finish(self, prompt_id: str) -> Any:
-        """Wait for the prompt's entry in history; its status."""
+        """Wait for the prompt's history entry; return its status."""
         await self.until(lambda: prompt_id in self.server.process.queue.history)
         return self.server.process.queue.history[prompt_id]["status"]
 
@@ -79,11 +79,11 @@ def slow_model(name: str, seconds: float, tag: str = "model") -> Graph:
 
 
 @asynccontextmanager
-async def rigged(persona: str | Persona = "cold", seed: int = 1) -> AsyncIterator[Rig]:
+async def running_server(persona: str | Persona = "cold", seed: int = 1) -> AsyncIterator[ServerHarness]:
     kind = PERSONAS[persona] if isinstance(persona, str) else persona
     server = SimServer(kind, Random(seed))
     await server.start()
     try:
-        yield Rig(server)
+        yield ServerHarness(server)
     finally:
         await server.stop()

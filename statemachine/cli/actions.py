@@ -1,4 +1,4 @@
-"""`warm`, `pause`, `resume`: an operator's wish for a server or a group, passed to the running daemon."""
+"""`warm`, `pause`, `resume`: an operator's action on a server or a group, sent to the running daemon."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ from rich.text import Text
 from statemachine.cli.api_client import (
     DaemonApi,
     DaemonError,
-    DaemonSaidNoError,
+    DaemonRefusedError,
     Json,
     daemon_api,
     group_path,
@@ -33,12 +33,12 @@ def warm(context: typer.Context, name: Name = None, group: Group = None) -> None
 
 
 def pause(context: typer.Context, name: Name = None, group: Group = None) -> None:
-    """Take a server, or a whole group, out: the running daemon leaves it alone."""
+    """Pause a server, or a whole group: the daemon submits nothing to it."""
     _act(context, "pause", name, group)
 
 
 def resume(context: typer.Context, name: Name = None, group: Group = None) -> None:
-    """Give a paused server, or a whole group, back to the running daemon."""
+    """Resume a paused server, or a whole group."""
     _act(context, "resume", name, group)
 
 
@@ -46,30 +46,30 @@ def _act(context: typer.Context, action: str, name: str | None, group: str | Non
     settings = settings_of(context)
     language = reader_language(settings)
     if name is not None and group is None:
-        run(_pass_on(settings, server_path(name), action, servers=[name]), language)
+        run(_send(settings, server_path(name), action, servers=[name]), language)
         done = message(f"cli.{action}", name=name)
     elif group is not None and name is None:
-        answer = run(_pass_on(settings, group_path(group), action, groups=[group]), language)
+        answer = run(_send(settings, group_path(group), action, groups=[group]), language)
         done = message(f"cli.group.{action}", name=group, servers=answer["servers"])
     else:
         raise typer.BadParameter(render(message("cli.name_or_group"), language))
     console().print(Text(render(done, language)), soft_wrap=True)
 
 
-async def _pass_on(
+async def _send(
     settings: Settings, path: str, action: str, *, servers: Iterable[str] = (), groups: Iterable[str] = ()
 ) -> Json:
     async with daemon_api(settings) as api:
         try:
             return await api.act(path, action)
-        except DaemonSaidNoError as error:
+        except DaemonRefusedError as error:
             if error.status != HTTPStatus.NOT_FOUND:
                 raise
             raise await unknown_target(api, servers, groups) or error from error
 
 
 async def unknown_target(api: DaemonApi, servers: Iterable[str], groups: Iterable[str]) -> DaemonError | None:
-    """The refusal of the first of these names that the daemon does not know, if there is one."""
+    """Return an error for the first name that the daemon does not know, or None."""
     answer = await api.get("/api/status")
     names = [server["name"] for server in answer["servers"]]
     known_groups = {server["group"] for server in answer["servers"]}
@@ -79,7 +79,7 @@ async def unknown_target(api: DaemonApi, servers: Iterable[str], groups: Iterabl
 def first_unknown(
     servers: Iterable[str], names: list[str], groups: Iterable[str], known_groups: set[str]
 ) -> DaemonError | None:
-    """The refusal of the first name that is not among those there are, with what it may have been meant for."""
+    """Return an error for the first unknown name, with the names that may be meant, or None."""
     for name in servers:
         if name not in names:
             close = get_close_matches(name, names, n=3)

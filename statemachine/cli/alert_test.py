@@ -1,4 +1,4 @@
-"""`alert-test`: does a message arrive? Sent from here, without the daemon, once and without retries."""
+"""`alert-test`: send a test message to alert channels, without the daemon and without retries."""
 
 import asyncio
 import time
@@ -21,18 +21,18 @@ Name = Annotated[str | None, typer.Argument(metavar="CHANNEL")]
 
 
 def alert_test(context: typer.Context, channel: Name = None) -> None:
-    """Send a test message to the channels of the settings and say what came of it.
+    """Send a test message to the channels of the settings and report the result.
 
-    Exit code 0 if every address took it.
+    Exit code 0 if every address accepted it.
     """
     settings = settings_of(context)
     language = reader_language(settings)
     results = run(_send_all(settings, _names(settings, channel)), language)
     for place, error in results:
-        said = message("cli.sent", place=place)
+        result = message("cli.sent", place=place)
         if error is not None:
-            said = message("cli.not_sent", place=place, error=error.message)
-        console().print(Text(render(said, language)), soft_wrap=True)
+            result = message("cli.not_sent", place=place, error=error.message)
+        console().print(Text(render(result, language)), soft_wrap=True)
     raise typer.Exit(0 if all(error is None for _, error in results) else 1)
 
 
@@ -46,7 +46,7 @@ def _names(settings: Settings, wanted: str | None) -> list[str]:
 
 
 async def _send_all(settings: Settings, names: list[str]) -> list[tuple[str, SendError | None]]:
-    """All at once; each result with the place of its address in the settings."""
+    """Send to all channels concurrently and return each result with its address, such as `ops[0]`."""
     places: dict[str, tuple[str, Channel]] = {}
     for name in names:
         channels = channels_for(settings.alerts.channels[name], time.time)

@@ -1,8 +1,8 @@
-"""The running daemon, asked over its own HTTP API.
+"""Client of the running daemon's HTTP API.
 
 DaemonError
-├── DaemonAwayError     nobody answers there, or somebody else does
-└── DaemonSaidNoError   the daemon answered with an error; `status` is that of HTTP
+├── DaemonUnavailableError   no answer, or the answer of another program
+└── DaemonRefusedError       the daemon answered with an error; `status` is the HTTP status
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
@@ -22,27 +22,35 @@ from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import Mask
 from statemachine.settings.tls import fingerprint
 
+ANSWER_S = 20.0
+CONNECT_S = 5.0
+SILENCE_S = 60.0
+"""Timeout of a stream; the daemon sends something every 15 s."""
+WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, never bound
+
+Json = dict[str, Any]
+Query = Sequence[tuple[str, str]]
 MAX_BLOCK = 16 * 1024 * 1024
-"""Bytes of one event; a stream without blank lines is not ours."""
+"""Limit for the bytes of one event, for streams that are not event streams."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """One event, or a block with only an `id`. Comments are no blocks."""
+    """One event, or a block with only an `id`."""
 
     id: int | None
     event: str
     data: str
 
 
-class Parser:
-    """Bytes in, whole blocks out, wherever the network cut them."""
+class EventParser:
+    """Parses an event stream, whatever the boundaries of its chunks."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, chunk: bytes) -> list[Block]:
-        """The blocks that this chunk completes. ValueError where this is no stream of events."""
+        """Return the blocks that this chunk completes. Raises ValueError if it is not an event stream."""
         *blocks, self._rest = (self._rest + chunk).split(b"\n\n")
         if len(self._rest) > MAX_BLOCK:
             raise ValueError("not an event stream")
@@ -61,34 +69,24 @@ def _parse(text: str) -> Block | None:
     return Block(int(number) if number.isdecimal() else None, fields.get("event", ""), fields.get("data", ""))
 
 
-ANSWER_S = 20.0
-CONNECT_S = 5.0
-SILENCE_S = 60.0
-"""A live stream says something every 15 s; after this long its daemon is gone without a word."""
-WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, never bound
-
-Json = dict[str, Any]
-Query = Sequence[tuple[str, str]]
-
-
 class DaemonError(MessageError):
-    """Any of the below."""
+    """The daemon cannot be asked."""
 
 
-class DaemonAwayError(DaemonError):
-    """No daemon answers."""
+class DaemonUnavailableError(DaemonError):
+    """No daemon answers at its address."""
 
 
-class DaemonSaidNoError(DaemonError):
-    """The daemon's own error answer."""
+class DaemonRefusedError(DaemonError):
+    """The daemon answered with an error."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
-        super().__init__(Message(f"error_{code}", text=text))
+        super().__init__(Message(f"cli.error.{code}", text=text))
         self.status = status
 
 
 class DaemonApi:
-    """Speaks to the daemon at `url`. `mask` hides the token in what comes back: another program may listen there."""
+    """Requests to the daemon at `url`. `mask` hides the token in answers, which may be another program's."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, mask: Mask) -> None:
         self._session = session
@@ -96,34 +94,34 @@ class DaemonApi:
         self._mask = mask
 
     async def get(self, path: str, query: Query = ()) -> Json:
-        """The JSON object at that path."""
+        """Return the JSON object at that path."""
         return await self._json("GET", path, query)
 
     async def act(self, path: str, action: str) -> Json:
-        """Pass an operator's wish for a server or a group on; the daemon's answer."""
+        """Send an operator's action on a server or a group and return the answer."""
         return await self._json("POST", f"{path}/{action}")
 
     async def blocks(self, since: int, wanted: LogFilter) -> AsyncGenerator[Block, None]:
-        """The stream of wanted events after that number; the first block has only the number that it begins after.
+        """Yield the matching events after that number; the first block has only the number before them.
 
-        Ends with DaemonAwayError, whoever ended it.
+        Raises DaemonUnavailableError when the stream ends.
         """
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
-        parser = Parser()
+        parser = EventParser()
         async with self._exchange(
             "GET", "/api/events", timeout, [("since", str(since)), *filter_query(wanted)]
         ) as response:
             async for chunk in response.content.iter_any():
                 for block in parser.feed(chunk):
                     yield block
-        raise DaemonAwayError(message("cli.stream_ended", url=self._url))
+        raise DaemonUnavailableError(message("cli.stream_ended", url=self._url))
 
     async def _json(self, method: str, path: str, query: Query = ()) -> Json:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
         async with self._exchange(method, path, timeout, query) as response:
             answer = orjson.loads(await response.read())
         if not isinstance(answer, dict):
-            raise DaemonAwayError(message("cli.not_comfywarm", url=self._url))
+            raise DaemonUnavailableError(message("cli.not_comfywarm", url=self._url))
         return answer
 
     def _cause(self, error: Exception) -> Message | str:
@@ -137,23 +135,23 @@ class DaemonApi:
     async def _exchange(
         self, method: str, path: str, timeout: aiohttp.ClientTimeout, query: Query
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer with a good status; all that goes wrong, also while it is read, as a DaemonError."""
+        """Provide a successful answer. Raises DaemonError, also while the answer is read."""
         try:
             async with self._session.request(
                 method, self._url + path, params=query, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status not in (200, 202):
-                    raise _said_no(response.status, self._mask.data(await response.read()), self._url)
+                    raise _error_answer(response.status, self._mask.data(await response.read()), self._url)
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise DaemonAwayError(message("cli.daemon_away", url=self._url, cause=self._cause(error))) from error
+            raise DaemonUnavailableError(message("cli.daemon_away", url=self._url, cause=self._cause(error))) from error
         except ValueError as error:
-            raise DaemonAwayError(message("cli.not_comfywarm", url=self._url)) from error
+            raise DaemonUnavailableError(message("cli.not_comfywarm", url=self._url)) from error
 
 
 @asynccontextmanager
 async def daemon_api(settings: Settings) -> AsyncIterator[DaemonApi]:
-    """The daemon that these settings describe."""
+    """Provide a client for the daemon of these settings."""
     token = settings.listen.token
     headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
     mask = Mask([token] if token is not None else [])
@@ -163,31 +161,31 @@ async def daemon_api(settings: Settings) -> AsyncIterator[DaemonApi]:
 
 
 def _certificate(settings: Settings) -> aiohttp.Fingerprint | bool:
-    """Only the daemon's own certificate will do, and it will do under whatever name: nobody else has its key."""
+    """Return the fingerprint of the daemon's certificate, which is trusted under any host name."""
     tls = settings.listen.tls
     return True if tls is None else aiohttp.Fingerprint(fingerprint(tls))
 
 
 def daemon_url(settings: Settings) -> str:
-    """Where the daemon of these settings is found from this machine."""
+    """Return the URL of the daemon of these settings, as seen from this machine."""
     if settings.listen.port == 0:
-        raise DaemonAwayError(message("cli.any_port"))
+        raise DaemonUnavailableError(message("cli.any_port"))
     host = WILDCARDS.get(settings.listen.host, settings.listen.host)
     return f"{'https' if settings.listen.tls else 'http'}://{bracketed(host)}:{settings.listen.port}"
 
 
 def server_path(name: str) -> str:
-    """The API's path of a server; a name may hold any character."""
+    """Return the API path of a server; its name may contain any character."""
     return f"/api/servers/{quote(name, safe='')}"
 
 
 def group_path(name: str) -> str:
-    """The API's path of a group."""
+    """Return the API path of a group."""
     return f"/api/groups/{quote(name, safe='')}"
 
 
 def filter_query(wanted: LogFilter) -> list[tuple[str, str]]:
-    """The filter as the event log's routes understand it."""
+    """Return the filter as query parameters of the event log's routes."""
     choices = {
         "server": wanted.servers,
         "group": wanted.groups,
@@ -197,9 +195,9 @@ def filter_query(wanted: LogFilter) -> list[tuple[str, str]]:
     return [(name, value) for name, choice in choices.items() for value in sorted(choice)]
 
 
-def _said_no(status: int, body: bytes, url: str) -> DaemonError:
+def _error_answer(status: int, body: bytes, url: str) -> DaemonError:
     try:
         error = orjson.loads(body)["error"]
-        return DaemonSaidNoError(status, str(error["code"]), str(error["message"]))
+        return DaemonRefusedError(status, str(error["code"]), str(error["message"]))
     except (ValueError, LookupError, TypeError):
-        return DaemonAwayError(message("cli.not_comfywarm_status", url=url, status=status))
+        return DaemonUnavailableError(message("cli.not_comfywarm_status", url=url, status=status))

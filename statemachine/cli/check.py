@@ -1,4 +1,4 @@
-"""`check`: are the settings right, and what does every server hold right now? Submits nothing."""
+"""`check`: validate the settings and ask each server's cache check once. Submits nothing."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,8 +7,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from statemachine.cli.asking import ServerHandle, peer_of
 from statemachine.cli.context import console, fail, run, settings_of
+from statemachine.cli.server_handle import ServerHandle, server_handle
 from statemachine.cli.wording import heading, reader_language, state_text
 from statemachine.comfyui.checks import kinds_of
 from statemachine.comfyui.errors import NotAnsweringError
@@ -27,7 +27,7 @@ from statemachine.settings import ServerConfig, Settings, resolve_servers
 
 @dataclass(frozen=True, slots=True)
 class CheckReport:
-    """What one server's check came to, in the words of the state that a daemon would see."""
+    """The result of one server's check, with the state that a daemon would assign."""
 
     server: ServerConfig
     state: State
@@ -38,15 +38,15 @@ class CheckReport:
 def check(context: typer.Context) -> None:
     """Validate settings and workflow files, then ask every server's cache check once.
 
-    Nothing is submitted; but asking a text check may make a server start loading by itself.
+    Nothing is submitted, but a text check may make a server start loading by itself.
     Exit code 0 if every server is loaded.
     """
     settings = settings_of(context)
     servers = resolve_servers(settings)
     language = reader_language(settings)
-    verdicts = run(_ask_all(settings, servers, _usable_workflows(settings, servers)), language)
-    console().print(_table(verdicts, language))
-    raise typer.Exit(0 if all(verdict.state is State.LOADED for verdict in verdicts) else 1)
+    reports = run(_ask_all(settings, servers, _usable_workflows(settings, servers)), language)
+    console().print(_table(reports, language))
+    raise typer.Exit(0 if all(report.state is State.LOADED for report in reports) else 1)
 
 
 def _usable_workflows(settings: Settings, servers: tuple[ServerConfig, ...]) -> dict[str, Workflow]:
@@ -69,34 +69,34 @@ async def _ask_all(
         async def ask(server: ServerConfig) -> CheckReport:
             wanted = tuple(workflows[name] for name in server.workflows)
             async with slots:
-                return await _ask(peer_of(session, tls, server, wanted, settings.timing.http_timeout_s))
+                return await _ask(server_handle(session, tls, server, wanted, settings.timing.http_timeout_s))
 
         return await asyncio.gather(*(ask(server) for server in servers))
 
 
-async def _ask(peer: ServerHandle) -> CheckReport:
-    kind = peer.config.cache_check.kind
+async def _ask(server: ServerHandle) -> CheckReport:
+    kind = server.config.cache_check.kind
     try:
-        event = (await peer.cache_check(kinds_of(kind)).ask(epoch=0)).event
+        event = (await server.cache_check(kinds_of(kind)).ask(epoch=0)).event
     except NotAnsweringError as error:
-        return CheckReport(peer.config, State.UNREACHABLE, kind, error.message)
+        return CheckReport(server.config, State.UNREACHABLE, kind, error.message)
     if isinstance(event, events.CheckUnusable):
-        return CheckReport(peer.config, State.UNKNOWN, kind, event.message)
-    return _understood(peer.config, event)
+        return CheckReport(server.config, State.UNKNOWN, kind, event.message)
+    return _answered(server.config, event)
 
 
-def _understood(server: ServerConfig, event: events.CheckAnswered) -> CheckReport:
+def _answered(server: ServerConfig, event: events.CheckAnswered) -> CheckReport:
     if not event.needed:
         return CheckReport(server, State.LOADED, event.kind, NO_MESSAGE)
     state = State.AUTO_EXECUTING if event.auto_executing else State.COLD
     return CheckReport(server, state, event.kind, message("cli.missing", keys=event.missing or event.needed))
 
 
-def _table(verdicts: list[CheckReport], language: Language) -> Table:
+def _table(reports: list[CheckReport], language: Language) -> Table:
     table = Table(pad_edge=False)
     for key in ("server", "group", "check", "state", "why"):
         table.add_column(heading(key, language), overflow="fold")
-    for one in verdicts:
+    for one in reports:
         cells = (one.server.name, one.server.group, one.kind)
         table.add_row(
             *(Text(cell) for cell in cells),

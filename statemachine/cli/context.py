@@ -1,4 +1,4 @@
-"""What every command has in common: the settings, the two consoles, and a plain "no" in place of a traceback."""
+"""What all commands share: the settings, the consoles, and errors without tracebacks."""
 
 import asyncio
 import os
@@ -20,22 +20,22 @@ from statemachine.settings import Settings, SettingsError, SettingsFileError, lo
 
 T = TypeVar("T")
 PIPE_WIDTH = 200
-"""Columns where the output is no terminal: tables for grep, not folded at 80."""
+"""Columns if the output is not a terminal, so that tables are not folded at 80."""
 
 
 def console() -> Console:
-    """Where answers go."""
+    """Return the console for a command's output."""
     is_fixed = sys.stdout.isatty() or "COLUMNS" in os.environ
     return Console(highlight=False, width=None if is_fixed else PIPE_WIDTH)
 
 
 def print_error(text: str) -> None:
-    """Print it on stderr."""
+    """Print an error on stderr."""
     Console(stderr=True, highlight=False).print(harmless(text), style="red", markup=False, soft_wrap=True)
 
 
 def print_note(text: str) -> None:
-    """Print on stderr what is not part of the answer."""
+    """Print on stderr a note that is not part of the output."""
     Console(stderr=True, highlight=False).print(harmless(text), style="dim", markup=False, soft_wrap=True)
 
 
@@ -46,22 +46,22 @@ def fail(what: Message, language: Language) -> NoReturn:
 
 
 def settings_path(context: typer.Context) -> Path:
-    """The file that `--settings` named."""
+    """Return the file of `--settings`."""
     return Path(context.find_root().params["settings"])
 
 
 def language_of(context: typer.Context) -> Language:
-    """Return the reader's language where the settings may be missing or invalid."""
+    """Return the reader's language even if the settings are missing or invalid."""
     return language_of_file(settings_path(context))
 
 
 def read_settings(context: typer.Context) -> Settings:
-    """The settings that `--settings` named; SettingsError holds all that is wrong with them."""
+    """Return the settings of `--settings`. Raises SettingsError."""
     return load_settings(settings_path(context), os.environ)
 
 
 def settings_of(context: typer.Context) -> Settings:
-    """The settings that `--settings` named; refuses with all that is wrong with them."""
+    """Return the settings of `--settings`, or fail with their problems."""
     try:
         return read_settings(context)
     except SettingsFileError as error:
@@ -73,7 +73,7 @@ def settings_of(context: typer.Context) -> Settings:
 
 
 def run(work: Coroutine[Any, Any, T], language: Language) -> T:
-    """Run it to its end. Fail if the daemon does not answer, or refuses."""
+    """Run the coroutine. Fail if the daemon does not answer, or refuses."""
     try:
         return asyncio.run(work)
     except DaemonError as error:
@@ -81,7 +81,7 @@ def run(work: Coroutine[Any, Any, T], language: Language) -> T:
 
 
 def run_until_interrupted(work: Coroutine[Any, Any, None], language: Language) -> None:
-    """Run what Ctrl-C is meant to end: that is no failure."""
+    """Run the coroutine until it ends or Ctrl-C is pressed, which is a success."""
     try:
         run(work, language)
     except KeyboardInterrupt:

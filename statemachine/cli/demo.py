@@ -1,4 +1,4 @@
-"""The demo: the real daemon over a simulated fleet in the same process, so that every state is seen within a minute."""
+"""The demo: a real daemon and a simulated fleet in one process, with all states within a minute."""
 
 import asyncio
 import os
@@ -22,20 +22,20 @@ PAUSED_PERSONA = "inspire"
 PAUSE_AFTER_S = 5.0
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 BUNDLED_WORKFLOWS = Path(__file__).parents[1] / "bundled_workflows"
-"""Where an installed package has the workflows; a checkout has them at its top."""
+"""The workflows of an installed package; a checkout has them in its root."""
 
 
 @asynccontextmanager
 async def running_demo(port: int) -> AsyncIterator[Daemon]:
-    """The demo, its page on 127.0.0.1 at `port` (0 takes any); what it writes goes with it."""
+    """Run the demo with its page on 127.0.0.1 at `port` (0 selects a free port). Its files are temporary."""
     with TemporaryDirectory(prefix="comfywarm-demo-") as folder:
         async with demo_fleet() as fleet, running_daemon(_settings(fleet, Path(folder), port)) as daemon:
-            show = asyncio.create_task(_pause_one(fleet, daemon))
+            pausing = asyncio.create_task(_pause_one(fleet, daemon))
             try:
                 logger.info("demo: {} simulated servers; nothing here touches a real one", len(fleet.members))
                 yield daemon
             finally:
-                show.cancel()
+                pausing.cancel()
 
 
 def serve_demo() -> None:
@@ -45,7 +45,7 @@ def serve_demo() -> None:
 
 
 def _settings(fleet: SimFleet, folder: Path, port: int) -> Settings:
-    """Quicker than an operator would want: a demo's day has minutes."""
+    """Return settings with shorter intervals than a real fleet needs."""
     data = {
         "listen": {"port": port},
         "language": locale_language(os.environ),
@@ -60,14 +60,14 @@ def _settings(fleet: SimFleet, folder: Path, port: int) -> Settings:
 
 
 async def _pause_one(fleet: SimFleet, daemon: Daemon) -> None:
-    """A fleet in which nobody is paused would not show every state."""
+    """Pause one server, so that this state is shown, too."""
     await asyncio.sleep(PAUSE_AFTER_S)
     name = next(name for name, member in _named(fleet).items() if member.server.persona.name == PAUSED_PERSONA)
     await daemon.fleet.act(name, Action.PAUSE)
 
 
 def _named(fleet: SimFleet) -> dict[str, Member]:
-    """The servers by what they play, numbered where several play the same."""
+    """Return the servers by the name of their persona, numbered if several have the same one."""
     named: dict[str, Member] = {}
     for member in fleet.members:
         persona = member.server.persona.name.replace("_", "-")

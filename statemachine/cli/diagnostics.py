@@ -1,6 +1,6 @@
-"""What the doctor looks at on one server, in the order in which a newcomer meets the troubles.
+"""The doctor's checks of one server, in the order in which new operators meet the problems.
 
-Nothing is submitted. Whether a submission would be accepted is concluded from what the server lists.
+Nothing is submitted. Whether a submission would be accepted is inferred from what the server lists.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from enum import Enum
 
 from rich.text import Text
 
-from statemachine.cli.asking import ServerHandle
+from statemachine.cli.server_handle import ServerHandle
 from statemachine.comfyui.checks import AUTO_STEPS
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
 from statemachine.comfyui.frames import is_session_start
@@ -28,7 +28,7 @@ from statemachine.i18n.text import Language
 
 
 class Mark(Enum):
-    """The sign before the line. Only BAD is a "no"."""
+    """The sign before a finding. Only BAD makes the doctor fail."""
 
     GOOD = ("✓", "green")
     BAD = ("✗", "red")
@@ -37,7 +37,7 @@ class Mark(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line, and what to do about it."""
+    """What was found, and what to do about it."""
 
     mark: Mark
     what: Message
@@ -45,17 +45,17 @@ class Finding:
 
 
 def good(code: str, /, **params: Param) -> Finding:
-    """All is well."""
+    """Return a finding that needs no action."""
     return Finding(Mark.GOOD, Message(code, params))
 
 
 def bad(code: str, advice: str = "", /, **params: Param) -> Finding:
-    """comfywarm cannot work like this."""
+    """Return a finding that keeps comfywarm from working."""
     return Finding(Mark.BAD, Message(code, params), Message(advice, params) if advice else None)
 
 
 def care(code: str, advice: str = "", /, **params: Param) -> Finding:
-    """It works, but the operator should know."""
+    """Return a finding that works but that the operator should know."""
     return Finding(Mark.CARE, Message(code, params), Message(advice, params) if advice else None)
 
 
@@ -72,25 +72,25 @@ RAW_SHOWN = 300
 GIB = 1024**3
 
 
-async def examine(peer: ServerHandle, files: Mapping[str, Workflow | WorkflowError]) -> list[Finding]:
-    """Every finding about one server; `files` are its workflow files."""
-    reached = await _reach(peer)
-    found = [reached, *(_judge_file(name, file) for name, file in files.items())]
+async def examine(server: ServerHandle, files: Mapping[str, Workflow | WorkflowError]) -> list[Finding]:
+    """Return every finding about one server; `files` are its workflow files."""
+    reached = await _reach(server)
+    found = [reached, *(_file_finding(name, file) for name, file in files.items())]
     if reached.mark is Mark.BAD:
         return found
-    found.append(await _version(peer))
-    found += [finding async for finding in _checks(peer)]
-    found.append(await _link(peer))
-    found += [finding async for finding in _fit(peer)]
-    found.append(await _would_accept(peer, found))
+    found.append(await _version(server))
+    found += [finding async for finding in _checks(server)]
+    found.append(await _websocket(server))
+    found += [finding async for finding in _fitness(server)]
+    found.append(await _would_accept(server, found))
     return found
 
 
-async def _reach(peer: ServerHandle) -> Finding:
-    """The cheapest question that only a ComfyUI answers."""
-    url = peer.config.url
+async def _reach(server: ServerHandle) -> Finding:
+    """Send the cheapest request that only ComfyUI answers."""
+    url = server.config.url
     try:
-        await peer.client.queue_remaining()
+        await server.client.queue_remaining()
     except NotAnsweringError as error:
         return bad("doctor.no_answer", "doctor.no_answer.advice", url=url, error=error.message)
     except AccessDeniedError as error:
@@ -101,9 +101,9 @@ async def _reach(peer: ServerHandle) -> Finding:
     return good("doctor.comfyui", url=url)
 
 
-async def _version(peer: ServerHandle) -> Finding:
+async def _version(server: ServerHandle) -> Finding:
     try:
-        stats = await peer.client.system_stats()
+        stats = await server.client.system_stats()
         version = str(stats["system"]["comfyui_version"])
         devices = [_device(device) for device in stats["devices"]]
     except (ComfyError, LookupError, TypeError) as error:
@@ -120,22 +120,22 @@ def _device(device: Mapping[str, object]) -> Message:
     return verbatim(name)
 
 
-async def _checks(peer: ServerHandle) -> AsyncIterator[Finding]:
-    """As the daemon asks: with `auto` one kind after the other until the server offers one, else the configured one."""
-    configured = peer.config.cache_check.kind
+async def _checks(server: ServerHandle) -> AsyncIterator[Finding]:
+    """Ask like the daemon: the configured kind, or with `auto` each kind until the server offers one."""
+    configured = server.config.cache_check.kind
     for kinds in AUTO_STEPS if configured == "auto" else ((configured,),):
         kind = kinds[-1]
-        if kind in ("inspire", "history") and not peer.workflows:
+        if kind in ("inspire", "history") and not server.workflows:
             return
         try:
-            result = await peer.cache_check(kinds).ask(epoch=0)
+            result = await server.cache_check(kinds).ask(epoch=0)
         except NotAnsweringError as error:
             yield bad("doctor.check_unanswered", "doctor.try_again", kind=kind, error=error.message)
             return
         if isinstance(result.event, events.CheckAnswered):
             yield _answered(result.event, result.raw)
             return
-        yield _unusable(peer, kind, result.event)
+        yield _unusable(server, kind, result.event)
         if result.event.reason is not Reason.CHECK_ABSENT:
             return
 
@@ -149,38 +149,38 @@ def _answered(event: events.CheckAnswered, raw: str) -> Finding:
     return good("doctor.check_missing", **values)
 
 
-def _unusable(peer: ServerHandle, kind: str, event: events.CheckUnusable) -> Finding:
-    values: dict[str, Param] = {"kind": kind, "path": peer.config.cache_check.path, "error": event.message}
+def _unusable(server: ServerHandle, kind: str, event: events.CheckUnusable) -> Finding:
+    values: dict[str, Param] = {"kind": kind, "path": server.config.cache_check.path, "error": event.message}
     if event.reason is not Reason.CHECK_ABSENT:
         return bad("doctor.check_unusable", "doctor.check_unusable.advice", **values)
-    if peer.config.cache_check.kind != "auto":
+    if server.config.cache_check.kind != "auto":
         return bad("doctor.check_absent", "doctor.check_absent.advice", **values)
     if kind == "text":
         return care("doctor.text_absent", "doctor.text_absent.advice", **values)
     return care("doctor.kind_absent", "doctor.kind_absent.advice", **values)
 
 
-async def _link(peer: ServerHandle) -> Finding:
-    """Open a socket and wait for the frame with which ComfyUI greets."""
+async def _websocket(server: ServerHandle) -> Finding:
+    """Open a socket and wait for the first frame that ComfyUI sends."""
     try:
-        async with asyncio.timeout(peer.timeout_s):
-            socket = await peer.transport.connect(uuid.uuid4().hex)
+        async with asyncio.timeout(server.timeout_s):
+            socket = await server.transport.connect(uuid.uuid4().hex)
             try:
                 return await _greeting(socket)
             finally:
                 await socket.close()
     except TimeoutError:
-        return bad("doctor.ws_silent", "doctor.ws.advice", seconds=peer.timeout_s)
+        return bad("doctor.ws_silent", "doctor.ws.advice", seconds=server.timeout_s)
     except ComfyError as error:
         return bad("doctor.ws_failed", "doctor.ws.advice", error=error.message)
 
 
 class _GreetedError(Exception):
-    """The frame that was waited for has come."""
+    """The first frame has arrived."""
 
 
 async def _greeting(socket: Socket) -> Finding:
-    """Listening ends with the greeting, or with NotAnsweringError."""
+    """Listen until the first frame. Raises NotAnsweringError."""
     with suppress(_GreetedError):
         await socket.listen(_expect_greeting)
     return good("doctor.ws")
@@ -191,7 +191,7 @@ def _expect_greeting(frame: str) -> None:
         raise _GreetedError
 
 
-def _judge_file(name: str, file: Workflow | WorkflowError) -> Finding:
+def _file_finding(name: str, file: Workflow | WorkflowError) -> Finding:
     if isinstance(file, WorkflowError):
         return bad("doctor.workflow_file", error=file.message)
     if not file.keys:
@@ -199,10 +199,10 @@ def _judge_file(name: str, file: Workflow | WorkflowError) -> Finding:
     return good("doctor.workflow", name=name, nodes=len(file.graph), keys=file.keys)
 
 
-async def _fit(peer: ServerHandle) -> AsyncIterator[Finding]:
-    for workflow in peer.workflows:
+async def _fitness(server: ServerHandle) -> AsyncIterator[Finding]:
+    for workflow in server.workflows:
         try:
-            problems = (await run_preflight(peer.client, workflow)).messages
+            problems = (await run_preflight(server.client, workflow)).messages
         except ComfyError as error:
             yield bad("doctor.nodes_unreadable", "doctor.try_again", error=error.message)
             continue
@@ -212,12 +212,12 @@ async def _fit(peer: ServerHandle) -> AsyncIterator[Finding]:
             yield good("doctor.fit", name=workflow.name)
 
 
-async def _would_accept(peer: ServerHandle, found: list[Finding]) -> Finding:
-    """A conclusion: the server's own validation is only seen by submitting, which is not done."""
+async def _would_accept(server: ServerHandle, found: list[Finding]) -> Finding:
+    """Infer whether a submission would succeed; only a submission would run the server's validation."""
     if any(finding.mark is Mark.BAD for finding in found):
         return bad("doctor.would_fail")
     try:
-        waiting = len(await peer.client.queue())
+        waiting = len(await server.client.queue())
     except ComfyError as error:
         return bad("doctor.queue_unreadable", "doctor.queue_unreadable.advice", error=error.message)
     if waiting:

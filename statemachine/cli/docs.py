@@ -1,4 +1,4 @@
-"""`schema` and `diagram`: what is generated from the code."""
+"""`schema` and `diagram`: documents generated from the code."""
 
 from typing import Annotated
 
@@ -14,14 +14,14 @@ from statemachine.settings import json_schema
 
 
 def schema() -> None:
-    """Print the JSON Schema of settings.json, with which editors complete and check it."""
+    """Print the JSON Schema of settings.json, for editors."""
     typer.echo(orjson.dumps(json_schema(), option=orjson.OPT_INDENT_2).decode())
 
 
 def diagram(
     markdown: Annotated[bool, typer.Option("--markdown")] = False,
 ) -> None:
-    """Print the state machine as a Mermaid diagram, drawn from the table that it runs on."""
+    """Print the state machine's table as a Mermaid diagram."""
     typer.echo(states_page() if markdown else mermaid())
 
 

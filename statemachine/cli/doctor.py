@@ -1,4 +1,4 @@
-"""`doctor`: why a server cannot be kept warm, in plain words."""
+"""`doctor`: examine servers and report problems with advice."""
 
 import asyncio
 import os
@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from statemachine.cli.asking import peer_of
 from statemachine.cli.context import console, run, settings_of, settings_path
 from statemachine.cli.diagnostics import Finding, Mark, care, examine, line
+from statemachine.cli.server_handle import server_handle
 from statemachine.cli.wording import reader_language
 from statemachine.comfyui.network import new_session
 from statemachine.comfyui.tls import TlsContexts, tls_contexts
@@ -21,6 +21,7 @@ from statemachine.daemon.config import load_workflows
 from statemachine.i18n.render import render
 from statemachine.settings import ServerConfig, Settings, parse_settings, resolve_servers
 from statemachine.settings.expand import expand_url
+from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.servers import ServerEntry
 
 MAX_AT_ONCE = 16
@@ -33,11 +34,11 @@ def doctor(
         typer.Argument(metavar="[URL]..."),
     ] = None,
 ) -> None:
-    """Examine servers and say in plain words what is well, what is not, and what to do. Submits nothing.
+    """Examine servers and report what works, what does not, and what to do. Submits nothing.
 
-    A server that is not in the settings is examined with the settings' defaults. Exit code 1 if anything is ✗.
+    A server that is not in the settings is examined with the default settings. Exit code 1 if anything is ✗.
     """
-    settings, notes = _settings(context, asks_for_urls=bool(urls))
+    settings, notes = _settings(context, has_urls=bool(urls))
     servers = _chosen(settings, urls) if urls else resolve_servers(settings)
     if any(server.cache_check.kind in {"auto", "text"} for server in servers):
         notes.append(care("doctor.text_check"))
@@ -48,10 +49,10 @@ def doctor(
     raise typer.Exit(0 if is_well else 1)
 
 
-def _settings(context: typer.Context, *, asks_for_urls: bool) -> tuple[Settings, list[Finding]]:
-    """A newcomer with a URL needs no settings file."""
+def _settings(context: typer.Context, *, has_urls: bool) -> tuple[Settings, list[Finding]]:
+    """Return the settings and notes about them. With URLs the settings file is optional."""
     path = settings_path(context)
-    if not asks_for_urls or path.exists():
+    if not has_urls or path.exists():
         return settings_of(context), []
     unused = {"servers": ["http://127.0.0.1:8188"]}
     return parse_settings(unused, path.absolute().parent, os.environ), [care("doctor.no_settings", path=str(path))]
@@ -68,8 +69,8 @@ def _find(settings: Settings, known: tuple[ServerConfig, ...], url: str) -> list
     full = url if "://" in url else f"http://{url}"
     try:
         addresses = [address.url for address in expand_url(full)]
-    except ValueError as error:
-        problem = message("cli.not_a_server", url=url, problem=str(error))
+    except NotAllowedError as error:
+        problem = message("cli.not_a_server", url=url, problem=error.message)
         raise typer.BadParameter(render(problem, reader_language(settings))) from None
     by_url = {server.url: server for server in known}
     entry = ServerEntry(url=full)
@@ -78,7 +79,7 @@ def _find(settings: Settings, known: tuple[ServerConfig, ...], url: str) -> list
 
 
 async def _examine_all(settings: Settings, servers: tuple[ServerConfig, ...], screen: Console) -> bool:
-    """Several at once, shown in their order; whether all is well."""
+    """Examine servers concurrently, print the findings in order and return whether none is bad."""
     slots = asyncio.Semaphore(min(MAX_AT_ONCE, settings.limits.max_checks))
     files = load_workflows(settings, servers)
     tls = tls_contexts(servers)
@@ -108,7 +109,7 @@ async def _examine_one(
     own = {name: files[name] for name in server.workflows}
     usable = tuple(file for file in own.values() if isinstance(file, Workflow))
     async with slots:
-        return await examine(peer_of(session, tls, server, usable, timeout_s), own)
+        return await examine(server_handle(session, tls, server, usable, timeout_s), own)
 
 
 def _print(screen: Console, text: Text) -> None:

@@ -1,4 +1,4 @@
-"""`haproxy`: the backend that makes HAProxy follow warmth, written from the settings."""
+"""`haproxy`: print an HAProxy backend for the servers of the settings."""
 
 from typing import Annotated
 
@@ -22,7 +22,7 @@ def haproxy(
         typer.Option(metavar="ADDR"),
     ] = None,
 ) -> None:
-    """Print an HAProxy backend whose servers follow warmth by agent-check. See docs/traffic.md."""
+    """Print an HAProxy backend whose servers follow warmth by agent checks."""
     settings = settings_of(context)
     port = settings.traffic.agent_port
     if not port:

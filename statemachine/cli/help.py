@@ -28,7 +28,7 @@ VALUES: Mapping[str, Mapping[str, Param]] = {
 
 
 class LocalizedCommand(TyperCommand):
-    """A command whose `--help` option is described in the reader's language, which is the root context's `obj`."""
+    """A command that describes `--help` in the reader's language, the `obj` of the root context."""
 
     @override
     def get_help_option(self, ctx: Any) -> Any:

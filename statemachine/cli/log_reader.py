@@ -1,6 +1,6 @@
-"""Where `tail` reads the event log: the running daemon or, without one, the journal's file.
+"""The sources of `tail`: the running daemon or, without one, the journal's file.
 
-Both are read backwards in pages, and then followed from the last number given, without gap and without repeat.
+Both are read backwards in pages and then followed from the last number, without gaps and duplicates.
 """
 
 import asyncio
@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Protocol
 
 import orjson
+from typing_extensions import override
 
-from statemachine.cli.api_client import Block, DaemonApi, DaemonError, DaemonSaidNoError, Json, filter_query
+from statemachine.cli.api_client import Block, DaemonApi, DaemonError, DaemonRefusedError, Json, filter_query
 from statemachine.core.backoff import backoff
 from statemachine.core.log_entry import EVERYTHING, LogFilter
 from statemachine.core.messages import Message, message
@@ -28,46 +29,46 @@ PAGE = 500
 POLL_S = 0.5
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.2, 2.0
 STABLE_S = 5.0
-"""So long a stream must have lasted before the pauses begin anew: one that ends at once is not dialled for ever."""
+"""How long a stream must last before the reconnect pauses start over."""
 SERVER_ERROR = 500
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which entries: the newest `count` (None: no limit) that the filter wants, not before `since` (epoch seconds)."""
+    """The newest `count` entries (None: no limit) that match, not before `since` (epoch seconds)."""
 
     count: int | None
     since: float | None
     filter: LogFilter
 
     def recent(self, entries: list[Json]) -> list[Json]:
-        """Those of the entries, newest first, that come before the first that is too old."""
+        """Return the entries, newest first, up to the first that is too old."""
         since = self.since
         return entries if since is None else list(takewhile(lambda entry: _epoch(entry) >= since, entries))
 
 
 class LogSource(Protocol):
-    """One of the two."""
+    """An event log that can be paged and followed."""
 
     async def page(self, before: int | None, limit: int, wanted: LogFilter) -> tuple[list[Json], int | None]:
-        """The newest wanted entries with a lower number, newest first, and where to go on; None at the end."""
+        """Return the newest matching entries below `before`, newest first, and the next `before` or None."""
         ...
 
     def follow(self, cursor: int, wanted: LogFilter) -> AsyncGenerator[Json, None]:
-        """What comes after that number, for ever."""
+        """Yield entries after that number, indefinitely."""
         ...
 
 
 async def newest_number(source: LogSource) -> int:
-    """Of the whole log; 0 where it is empty."""
+    """Return the number of the newest entry, or 0."""
     entries, _ = await source.page(None, 1, EVERYTHING)
     return int(entries[0]["id"]) if entries else 0
 
 
 async def newest(source: LogSource, wanted: Wanted, head: int) -> AsyncIterator[Json]:
-    """The wanted entries up to the number `head`, oldest first.
+    """Yield the matching entries up to the number `head`, oldest first.
 
-    How far back they go is found out first, and each page is asked for again then: a year of entries need not be held.
+    The first pass finds how far back they go, the second reads each page again, so memory stays bounded.
     """
     pages: list[tuple[int, int]] = []
     before, missing = head + 1 if head else None, wanted.count
@@ -84,8 +85,8 @@ async def newest(source: LogSource, wanted: Wanted, head: int) -> AsyncIterator[
             yield entry
 
 
-class FileLog:
-    """The journal's file, which a daemon may be writing at the same time. Raises sqlite3.Error where it is none."""
+class FileLog(LogSource):
+    """The journal's file, which a daemon may be writing. Raises sqlite3.Error if it is not a journal."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -96,16 +97,17 @@ class FileLog:
         self._store.close()
 
     def has_server(self, name: str) -> bool:
-        """Whether the log has any entry of that server."""
+        """Whether the log has an entry of that server."""
         return self._store.has_server(name)
 
+    @override
     async def page(self, before: int | None, limit: int, wanted: LogFilter) -> tuple[list[Json], int | None]:
-        """See LogSource."""
         page = self._store.page_before(self._store.last_seq() + 1 if before is None else before, limit, wanted)
         return [log_entry(entry) for entry in page.entries], page.reached if page.more else None
 
+    @override
     async def follow(self, cursor: int, wanted: LogFilter) -> AsyncGenerator[Json, None]:
-        """See LogSource. Looks twice a second, also whether another file has taken this one's place."""
+        """Poll twice a second, also for a new file in place of this one."""
         while True:
             cursor = self._after_replacement(cursor)
             page = self._store.page_after(cursor, PAGE, wanted)
@@ -120,7 +122,7 @@ class FileLog:
         return JournalStore(self._path, read_only=True), inode
 
     def _after_replacement(self, cursor: int) -> int:
-        """Go over to a new file, once it can be read: its numbers may be higher, or begin again at one."""
+        """Switch to a new file once it can be read; return 0 if its numbers start over."""
         with suppress(OSError, sqlite3.Error):
             if self._path.stat().st_ino != self._inode:
                 store, inode = self._open()
@@ -131,52 +133,53 @@ class FileLog:
         return cursor
 
 
-class DaemonLog:
-    """The daemon's log and stream. `tell` hears when the daemon goes away and when it is back."""
+class DaemonLog(LogSource):
+    """The daemon's log and stream. `notify` receives a message when it stops or resumes answering."""
 
-    def __init__(self, api: DaemonApi, tell: Callable[[Message], None]) -> None:
+    def __init__(self, api: DaemonApi, notify: Callable[[Message], None]) -> None:
         self._api = api
-        self._tell = tell
+        self._notify = notify
 
+    @override
     async def page(self, before: int | None, limit: int, wanted: LogFilter) -> tuple[list[Json], int | None]:
-        """See LogSource."""
         query = [("limit", str(limit)), *filter_query(wanted)]
         answer = await self._api.get("/api/log", query if before is None else [("before", str(before)), *query])
         return answer["entries"], answer["next"]
 
+    @override
     async def follow(self, cursor: int, wanted: LogFilter) -> AsyncGenerator[Json, None]:
-        """See LogSource. Comes back to a daemon that went away, with the last number that was given."""
+        """Reconnect to a daemon that stopped answering, and continue after the last number."""
         tries, away = 0, False
         while True:
             opened = time.monotonic()
             try:
                 async with aclosing(self._api.blocks(cursor, wanted)) as blocks:
                     async for block in blocks:
-                        away = away and self._tell_back()
+                        away = away and self._notify_back()
                         entry, cursor = _next(block, cursor)
                         if entry is not None:
                             yield entry
             except DaemonError as error:
-                away = away or self._tell_away(error)
+                away = away or self._notify_away(error)
             tries = 0 if time.monotonic() - opened > STABLE_S else tries + 1
             await asyncio.sleep(backoff(tries, FIRST_PAUSE_S, LONGEST_PAUSE_S, random.random))
 
-    def _tell_away(self, error: DaemonError) -> bool:
-        """True: it is away. Raises where waiting would not help."""
-        if isinstance(error, DaemonSaidNoError) and error.status < SERVER_ERROR:
+    def _notify_away(self, error: DaemonError) -> bool:
+        """Return True after a notification. Raises the error if waiting would not help."""
+        if isinstance(error, DaemonRefusedError) and error.status < SERVER_ERROR:
             raise error
-        self._tell(message("cli.waiting", cause=error.message))
+        self._notify(message("cli.waiting", cause=error.message))
         return True
 
-    def _tell_back(self) -> bool:
-        self._tell(message("cli.back"))
+    def _notify_back(self) -> bool:
+        self._notify(message("cli.back"))
         return False
 
 
 def _next(block: Block, cursor: int) -> tuple[Json | None, int]:
-    """The entry that a block brings, if it is new, and the number reached.
+    """Return a block's entry if it is new, and the number reached.
 
-    A block with only a number opens the stream: a lower one than ours means that the journal is another one now.
+    A block with only a number opens the stream. A lower number than ours means that the journal was replaced.
     """
     if not block.data:
         return None, block.id if block.id is not None else cursor

@@ -37,7 +37,7 @@ def _print_version(wanted: bool) -> None:
 
 
 @app.callback(invoke_without_command=True)
-def _before_any(
+def _root(
     context: typer.Context,
     settings: Annotated[Path, typer.Option(metavar="FILE")] = SETTINGS_FILE,
     show_version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,

@@ -1,4 +1,4 @@
-"""Lines on standard output, one at a time, and the quiet end where nobody reads them any more."""
+"""Lines on standard output, and a quiet end when the reader closes the pipe."""
 
 import asyncio
 import os
@@ -16,32 +16,32 @@ LOOK_S = 0.5
 
 
 class LineScreen(Console):
-    """A console for lines: coloured on a terminal, never folded or cut by us, and frank about a closed pipe."""
+    """A console for lines: coloured on a terminal, not folded or cut, and raising BrokenPipeError."""
 
     def __init__(self) -> None:
         super().__init__(highlight=False, soft_wrap=True)
         if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # a letter that the locale lacks must not end the program
+            sys.stdout.reconfigure(errors="replace")  # a character that the locale lacks must not end the program
 
     def show(self, line: Text) -> None:
-        """Print it at once."""
+        """Print a line immediately."""
         self.print(line)
 
     @override
     def on_broken_pipe(self) -> NoReturn:
-        """As every other writer learns of it: rich would end the program as a failure."""
+        """Raise what other writers raise. Rich would exit with code 1."""
         raise BrokenPipeError
 
 
 def show_bytes(line: bytes) -> None:
-    """Print it at once, whatever encoding the locale has."""
+    """Print a line immediately, independent of the locale's encoding."""
     sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
 
 
 async def while_read(work: Coroutine[Any, Any, None]) -> None:
-    """Do the work until it ends or nobody reads standard output any more: a quiet log would not notice by writing."""
-    tasks = {asyncio.create_task(work), asyncio.create_task(_until_nobody_reads())}
+    """Run until the work ends or the pipe of standard output is closed, even if nothing is written."""
+    tasks = {asyncio.create_task(work), asyncio.create_task(_until_pipe_closes())}
     done, others = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in others:
         task.cancel()
@@ -50,13 +50,13 @@ async def while_read(work: Coroutine[Any, Any, None]) -> None:
         task.result()
 
 
-async def _until_nobody_reads() -> None:
+async def _until_pipe_closes() -> None:
     poll = select.poll()
     poll.register(sys.stdout.fileno(), 0)
-    while not poll.poll(0):  # noqa: ASYNC110 - no event tells of it
+    while not poll.poll(0):  # noqa: ASYNC110 - no event reports it
         await asyncio.sleep(LOOK_S)
 
 
-def drop_the_rest() -> None:
-    """What is still to be written goes nowhere, so that the end of the program is as quiet as the reader's."""
+def discard_output() -> None:
+    """Discard further output, so that the program ends without an error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

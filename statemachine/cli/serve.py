@@ -1,4 +1,4 @@
-"""`serve`: the daemon itself, and the demo."""
+"""`serve`: the daemon, and the demo."""
 
 import errno
 from typing import Annotated
@@ -30,7 +30,7 @@ def serve(
     except OSError as error:
         fail(_cannot_run(error), language)
     except SettingsError as error:
-        fail(message("cli.cannot_run", error=str(error)), language)
+        fail(message("cli.cannot_run", error=error.message), language)
     except (AlreadyRunningError, SchemaTooNewError, ClusterUnavailableError) as error:
         fail(message("cli.cannot_run", error=error.message), language)
 
@@ -41,7 +41,7 @@ def _cannot_run(error: OSError) -> Message:
 
 
 def _serve(settings: Settings, source: SettingsFile) -> None:
-    """The daemon is imported here: the other commands start without it."""
+    """Run the daemon, which is imported here so that other commands start faster."""
     from statemachine.daemon import app  # noqa: PLC0415
 
     app.serve(settings, source)

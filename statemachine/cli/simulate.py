@@ -1,4 +1,4 @@
-"""`simulate`: ComfyUI servers that need no GPU, to try comfywarm on."""
+"""`simulate`: simulated ComfyUI servers for trying comfywarm without GPUs."""
 
 import sys
 from functools import partial
@@ -13,16 +13,16 @@ from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.simulator import SimFleet, SimulateOptions, serve_fleet
 
-USUAL = SimulateOptions()
+DEFAULTS = SimulateOptions()
 
 
 def simulate(
     context: typer.Context,
-    count: Annotated[int, typer.Option(min=1, max=1000)] = USUAL.count,
-    seed: int = USUAL.seed,
-    host: str = USUAL.host,
-    base_port: Annotated[int, typer.Option(min=0, max=65535)] = USUAL.base_port,
-    scale: Annotated[float, typer.Option(min=0.001, max=1000)] = USUAL.scale,
+    count: Annotated[int, typer.Option(min=1, max=1000)] = DEFAULTS.count,
+    seed: int = DEFAULTS.seed,
+    host: str = DEFAULTS.host,
+    base_port: Annotated[int, typer.Option(min=0, max=65535)] = DEFAULTS.base_port,
+    scale: Annotated[float, typer.Option(min=0.001, max=1000)] = DEFAULTS.scale,
     persona: Annotated[
         list[str] | None,
         typer.Option(metavar="NAME"),
@@ -30,7 +30,7 @@ def simulate(
     as_settings: Annotated[bool, typer.Option("--as-settings")] = False,
 ) -> None:
     """Run simulated ComfyUI servers, well-behaved and misbehaving ones, until Ctrl-C."""
-    options = SimulateOptions(count, seed, host, base_port, scale, tuple(persona or USUAL.personas))
+    options = SimulateOptions(count, seed, host, base_port, scale, tuple(persona or DEFAULTS.personas))
     language = language_of(context)
     show = _show_settings if as_settings else _show_list
     try:

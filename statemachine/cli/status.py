@@ -35,7 +35,7 @@ def status(
         run_until_interrupted(_watch(settings), language)
         return
     answer = run(_ask(settings), language)
-    console().print(picture(answer, language))
+    console().print(status_table(answer, language))
     raise typer.Exit(0 if all(server["cache_loaded"] for server in answer["servers"]) else 1)
 
 
@@ -49,19 +49,19 @@ async def _watch(settings: Settings) -> None:
     async with daemon_api(settings) as api:
         with Live(console=screen, screen=screen.is_terminal, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
-                live.update(await _picture(api, reader_language(settings)), refresh=True)
+                live.update(await _table_or_error(api, reader_language(settings)), refresh=True)
                 await asyncio.sleep(REDRAW_S)
 
 
-async def _picture(api: DaemonApi, language: Language) -> RenderableType:
-    """The table, or why there is none: a restart of the daemon does not end the watching."""
+async def _table_or_error(api: DaemonApi, language: Language) -> RenderableType:
+    """Return the table or the error, so that a restart of the daemon does not end `--watch`."""
     try:
-        return picture(await api.get("/api/status"), language)
+        return status_table(await api.get("/api/status"), language)
     except DaemonError as error:
         return Text(render(error.message, language), style="red")
 
 
-def picture(answer: Json, language: Language) -> RenderableType:
+def status_table(answer: Json, language: Language) -> RenderableType:
     """Return the answer of /api/status as a table."""
     servers = sorted(answer["servers"], key=lambda server: server["cache_loaded"])
     table = Table(pad_edge=False)

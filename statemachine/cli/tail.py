@@ -17,16 +17,16 @@ from rich.text import Text
 from statemachine.cli.actions import first_unknown, unknown_target
 from statemachine.cli.api_client import (
     DaemonApi,
-    DaemonAwayError,
     DaemonError,
-    DaemonSaidNoError,
+    DaemonRefusedError,
+    DaemonUnavailableError,
     Json,
     daemon_api,
     filter_query,
 )
 from statemachine.cli.context import fail, print_note, run_until_interrupted, settings_of
 from statemachine.cli.log_reader import DaemonLog, FileLog, LogSource, Wanted, newest, newest_number
-from statemachine.cli.output import LineScreen, drop_the_rest, show_bytes, while_read
+from statemachine.cli.output import LineScreen, discard_output, show_bytes, while_read
 from statemachine.cli.wording import heading, message_text, reader_language, reason_text, state_text
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES, LogFilter
 from statemachine.core.messages import message
@@ -42,7 +42,7 @@ _AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 
 
 def parse_since(text: str, now: datetime) -> float:
-    """Epoch seconds. A date or time without a zone is the local one's. MessageError says what is allowed."""
+    """Return epoch seconds; a time without zone is local. Raises MessageError."""
     try:
         if found := _AGO.fullmatch(text.strip()):
             return (now - timedelta(**{UNITS[found[2]]: int(found[1])})).timestamp()
@@ -53,11 +53,11 @@ def parse_since(text: str, now: datetime) -> float:
 
 ARROW = " → "
 MAX_NAME_WIDTH = 40
-"""Terminal cells; a longer name moves only its own line."""
+"""Terminal cells; a longer name shifts only its own line."""
 
 
 class LineMaker:
-    """Aligns the lines for servers of these names."""
+    """Formats entries as lines, aligned for servers of these names."""
 
     def __init__(self, language: Language, names: Iterable[str]) -> None:
         self._language = language
@@ -65,7 +65,7 @@ class LineMaker:
         self._state_width = max(state_text(name, language).cell_len for name in STATE_NAMES)
 
     def line(self, entry: Json) -> Text:
-        """When (local time), who, what, why."""
+        """Return local time, server, transition, reason and message on one line."""
         name = one_line(entry["server"] or "-")
         when = datetime.fromisoformat(entry["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         return Text.assemble(
@@ -78,7 +78,7 @@ class LineMaker:
         )
 
     def _what(self, entry: Json) -> tuple[Text | str, ...]:
-        """From one state to another, with the arrows below one another."""
+        """Return source and destination, padded so that the arrows are aligned."""
         if not entry["to"]:
             notice = Text(heading("notice", self._language), style="bold yellow")
             return notice, _padding(notice.cell_len, 2 * self._state_width + len(ARROW))
@@ -89,7 +89,7 @@ class LineMaker:
 
 
 def json_line(entry: Json) -> bytes:
-    """The entry as the API's users know it, on one line. JSON is UTF-8 (RFC 8259, section 8.1)."""
+    """Return the entry as in the API, on one line in UTF-8 (RFC 8259, section 8.1)."""
     return orjson.dumps(entry)
 
 
@@ -129,7 +129,7 @@ def tail(
     try:
         run_until_interrupted(_tail(settings, wanted, show, follow=follow), language)
     except BrokenPipeError:
-        drop_the_rest()
+        discard_output()
     except sqlite3.Error as error:
         fail(message("cli.journal_unreadable", error=str(error)), language)
 
@@ -178,20 +178,20 @@ async def _follow(source: LogSource, cursor: int, wanted: LogFilter, show: Show)
 
 
 async def _source(stack: AsyncExitStack, settings: Settings, wanted: LogFilter) -> LogSource:
-    """The daemon's log or, where no daemon answers, the journal's file."""
+    """Return the daemon's log, or the journal's file if no daemon answers."""
     try:
         api = await stack.enter_async_context(daemon_api(settings))
         await _check_known(api, wanted)
-    except DaemonAwayError as error:
+    except DaemonUnavailableError as error:
         return _file_log(stack, settings, wanted, error)
     return DaemonLog(api, lambda note: print_note(render(note, reader_language(settings))))
 
 
 async def _check_known(api: DaemonApi, wanted: LogFilter) -> None:
-    """The daemon is asked, for it also knows servers that have left the fleet."""
+    """Ask the daemon, which also knows servers that are no longer in the fleet."""
     try:
         await api.get("/api/log", [("limit", "1"), *filter_query(wanted)])
-    except DaemonSaidNoError as error:
+    except DaemonRefusedError as error:
         if error.status != HTTPStatus.NOT_FOUND:
             raise
         raise await unknown_target(api, wanted.servers, wanted.groups) or error from error
@@ -204,8 +204,8 @@ def _file_log(stack: AsyncExitStack, settings: Settings, wanted: LogFilter, why:
     log = FileLog(path)
     stack.callback(log.close)
     servers = resolve_servers(settings)
-    strangers = [name for name in wanted.servers if not log.has_server(name)]
-    unknown = first_unknown(strangers, [one.name for one in servers], wanted.groups, {one.group for one in servers})
+    unrecorded = [name for name in wanted.servers if not log.has_server(name)]
+    unknown = first_unknown(unrecorded, [one.name for one in servers], wanted.groups, {one.group for one in servers})
     if unknown is not None:
         raise unknown
     print_note(render(message("cli.from_journal", cause=why.message, path=str(path)), reader_language(settings)))

@@ -1,4 +1,4 @@
-"""How states, reasons, headings and messages of the API look in the reader's language."""
+"""States, reasons, headings and messages of the API in the reader's language."""
 
 import os
 from pathlib import Path
@@ -31,7 +31,7 @@ STYLES = {
 
 
 def reader_language(settings: Settings) -> Language:
-    """Return the language of the settings, or the locale's if they name none."""
+    """Return the language of the settings, or the locale's if it is not set."""
     return settings.language if "language" in settings.model_fields_set else locale_language(os.environ)
 
 
@@ -45,7 +45,7 @@ def language_of_file(path: Path) -> Language:
 
 
 def state_text(value: str, language: Language) -> Text:
-    """Return a state of the API. English keeps the public name; a state of a newer daemon is shown as it is."""
+    """Return a state of the API. English keeps the public name; unknown states are kept, too."""
     try:
         state = State(value)
     except ValueError:
@@ -67,10 +67,10 @@ def heading(name: str, language: Language) -> str:
     return render(message(f"cli.heading.{name}"), language)
 
 
-def message_text(said: dict[str, Any], language: Language) -> str:
+def message_text(entry: dict[str, Any], language: Language) -> str:
     """Return the message of an entry or a server of the API."""
-    text = str(said["message"])
+    text = str(entry["message"])
     try:
-        return render(message_from(said.get("message_code"), said.get("message_params"), text), language)
+        return render(message_from(entry.get("message_code"), entry.get("message_params"), text), language)
     except ValueError:
         return text

@@ -30,10 +30,7 @@ PUBLISHED: Mapping[str, Text] = {
 }
 """The messages that reach the page and the journal."""
 
-ERRORS: Mapping[str, Text] = {key: text for key, text in LABELS.items() if key.startswith("error_")}
-"""The errors of the API, as the page and the commands show them: `error_` and the code."""
-
-MESSAGES: Mapping[str, Text] = {**PUBLISHED, **ERRORS, **ALERTS, **CLI, **DOCTOR, **HELP}
+MESSAGES: Mapping[str, Text] = {**PUBLISHED, **ALERTS, **CLI, **DOCTOR, **HELP}
 """Every message."""
 
 

@@ -73,6 +73,31 @@ DAEMON_ACCESS: dict[str, Text] = {
     ),
 }
 
+DAEMON_ERRORS: dict[str, Text] = {
+    "cli.error.token_required": Text(
+        "the daemon does not accept the token of listen.token; use the settings of that daemon",
+        "服务不接受 listen.token 中的令牌；请使用该服务的设置",
+    ),
+    "cli.error.loopback_only": Text(
+        "without listen.token the daemon accepts actions only from its own machine",
+        "未设置 listen.token 时，服务只接受来自本机的操作",
+    ),
+    "cli.error.journal_unavailable": Text(
+        "the daemon cannot read its journal at the moment; try again later", "服务暂时无法读取日志库；请稍后再试"
+    ),
+    "cli.error.unknown_server": Text("the daemon does not know this server", "服务中没有这台服务器"),
+    "cli.error.unknown_group": Text("the daemon does not know this group", "服务中没有这个分组"),
+    "cli.error.owner_away": Text(
+        "the node that owns this server does not answer; try again shortly",
+        "负责这台服务器的节点没有应答；请稍后再试",
+    ),
+    "cli.error.internal_error": Text("internal error of the daemon; see its log", "服务内部错误；详见服务日志"),
+    "cli.error.too_many_streams": Text(
+        "too many event streams are open; close some, or try again later", "打开的事件流过多；请关闭一些，或稍后再试"
+    ),
+}
+"""The errors of the API by code. Other errors are shown as the daemon sends them."""
+
 HEADINGS: dict[str, Text] = {
     "cli.heading.server": Text("Server", "服务器"),
     "cli.heading.group": Text("Group", "分组"),
@@ -122,4 +147,4 @@ OTHERS: dict[str, Text] = {
     ),
 }
 
-CLI: dict[str, Text] = {**ACTIONS, **DAEMON_ACCESS, **HEADINGS, **OTHERS}
+CLI: dict[str, Text] = {**ACTIONS, **DAEMON_ACCESS, **DAEMON_ERRORS, **HEADINGS, **OTHERS}

@@ -68,5 +68,5 @@ async def test_the_token_of_the_settings_is_sent(tmp_path: Path) -> None:
         allowed = await cli(daemon.settings(), "pause", COLD)
         denied = await cli(write_settings(tmp_path, listen={"port": daemon.port}), "resume", COLD)
     assert (allowed.exit_code, denied.exit_code) == (0, 1)
-    assert "Authorization" in denied.stderr
+    assert "does not accept the token of listen.token" in denied.stderr
     assert daemon.operator.actions == [(COLD, Action.PAUSE)]

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from statemachine.cli.asking import peer_of
 from statemachine.cli.diagnostics import Finding, examine
+from statemachine.cli.server_handle import server_handle
 from statemachine.comfyui.network import new_session
 from statemachine.comfyui.tls import tls_contexts
 from statemachine.comfyui.workflow import load_workflow
@@ -145,7 +145,7 @@ async def findings(persona: str, settings_file: Path) -> list[Finding]:
         (server,) = resolve_servers(settings)
         workflow = load_workflow(WORKFLOWS / "cache_models.json")
         return await examine(
-            peer_of(session, tls_contexts([server]), server, (workflow,), 5.0), {"cache_models": workflow}
+            server_handle(session, tls_contexts([server]), server, (workflow,), 5.0), {"cache_models": workflow}
         )
 
 

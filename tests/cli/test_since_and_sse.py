@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from statemachine.cli.api_client import Block, Parser
+from statemachine.cli.api_client import Block, EventParser
 from statemachine.cli.tail import parse_since
 from statemachine.i18n.render import MessageError
 
@@ -42,7 +42,7 @@ STREAM = (
 
 @pytest.mark.parametrize("size", [1, 2, 5, 1000])
 def test_blocks_come_out_whole_wherever_the_stream_is_cut(size: int) -> None:
-    data, parser = STREAM.encode(), Parser()
+    data, parser = STREAM.encode(), EventParser()
     blocks = [block for start in range(0, len(data), size) for block in parser.feed(data[start : start + size])]
     expected = [Block(7, "", ""), Block(8, "notice", '{"message":"缓存"}'), Block(None, "progress", "{}")]
     assert blocks == expected

@@ -25,7 +25,7 @@ PACKAGE = Path(statemachine.__file__).parent
 CODE_MAKERS = {"message", "Message", "good", "bad", "care", "_export_again", "_two_units", "_help"}
 BUILT = (
     "help.",
-    "error_",
+    "cli.error.",
     "reason.",
     "notice.",
     "alert.state.",
@@ -92,7 +92,7 @@ def test_text_has_the_same_places_in_both_languages(code: str) -> None:
 
 def test_no_code_stands_in_two_catalogues() -> None:
     parts: list[dict[str, Text]] = [messages.GENERAL, messages.TRANSITIONS, messages.WARM_UPS, messages.REQUESTS]
-    parts += [ALERTS, cli.ACTIONS, cli.DAEMON_ACCESS, cli.HEADINGS, cli.OTHERS]
+    parts += [ALERTS, cli.ACTIONS, cli.DAEMON_ACCESS, cli.DAEMON_ERRORS, cli.HEADINGS, cli.OTHERS]
     assert len(set().union(*parts)) == sum(map(len, parts))
 
 
@@ -108,7 +108,7 @@ def test_english_messages_are_lower_case_without_a_full_stop() -> None:
     bad = {
         code: text.en
         for code, text in MESSAGES.items()
-        if not code.startswith(("cli.heading.", "help.", "error_"))
+        if not code.startswith(("cli.heading.", "help."))
         and (re.match(r"[A-Z][a-z]", text.en) or re.search(r"[^.…]\.$", text.en))
     }
     assert set(bad) <= {"alert.test_body"}

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from statemachine.cli.api_client import DaemonAwayError
+from statemachine.cli.api_client import DaemonUnavailableError
 from tests.cli.rig import small_daemon
 from tests.support.paths import DEPLOY
 
@@ -25,5 +25,5 @@ async def test_healthcheck_succeeds_only_while_daemon_runs(tmp_path: Path) -> No
         settings = daemon.settings()
         await healthcheck().check(settings)
         assert daemon.requests == ["/healthz"]
-    with pytest.raises(DaemonAwayError):
+    with pytest.raises(DaemonUnavailableError):
         await healthcheck().check(settings)

@@ -1,4 +1,4 @@
-"""Servers asked straight from the command line, without a daemon."""
+"""Access to one server from the command line, without a daemon."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from statemachine.settings import ServerConfig
 
 @dataclass(frozen=True, slots=True)
 class ServerHandle:
-    """One server and the ways to it; `workflows` are those whose files can be used."""
+    """A server, its transport and client. `workflows` are those whose files are valid."""
 
     config: ServerConfig
     transport: NetworkTransport
@@ -23,18 +23,18 @@ class ServerHandle:
     timeout_s: float
 
     def cache_check(self, kinds: tuple[str, ...]) -> CacheCheck:
-        """A check of the first of these kinds that the server offers, on its configured path."""
+        """Return a check of the first of these kinds that the server offers, on its configured path."""
         return CacheCheck(self.client, kinds, self.config.cache_check.path, self.workflows)
 
 
-def peer_of(
+def server_handle(
     session: aiohttp.ClientSession,
     tls: TlsContexts,
     config: ServerConfig,
     workflows: tuple[Workflow, ...],
     timeout_s: float,
 ) -> ServerHandle:
-    """The server as its settings say it is reached. `timeout_s` bounds each request."""
+    """Return access to a server with its headers and certificates. `timeout_s` limits each request."""
     context = tls.context(config)
     transport = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, context)
     return ServerHandle(config, transport, ComfyClient(transport), workflows, timeout_s)

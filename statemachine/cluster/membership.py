@@ -8,11 +8,12 @@ the other has renewed meanwhile, the write conflicts; if not, the other's next r
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from loguru import logger
 
+from statemachine.cluster.followers import LeaseFollower, SeenLease
 from statemachine.cluster.records import Lease, lease_from
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 
@@ -48,6 +49,7 @@ class Membership:
         identity: Identity,
         on_change: Callable[[], None],
     ) -> None:
+        self.leases = LeaseFollower(store, identity.steady, on_change)
         self._store = store
         self._lease_s = identity.lease_s
         self._steady = identity.steady
@@ -56,8 +58,6 @@ class Membership:
         self._revision = 0
         self._ends_at = float("-inf")
         self._member_since = float("-inf")
-        self._seen: dict[str, tuple[StoredValue, Lease, float]] = {}
-        self._caught_up = asyncio.Event()
         self._renewing = asyncio.Lock()
         self._renew_now = asyncio.Event()
         self._has_left = False
@@ -82,9 +82,9 @@ class Membership:
     def members(self) -> list[str]:
         """Return the living nodes with the same servers as ours, including this node if it holds its lease."""
         others = [
-            lease.node
-            for _, lease, _ in self._seen.values()
-            if lease.node != self.node and not lease.over and lease.fleet == self._lease.fleet
+            seen.lease.node
+            for seen in self.leases.all()
+            if seen.lease.node != self.node and not seen.lease.over and seen.lease.fleet == self._lease.fleet
         ]
         return [*others, self.node] if self.holds_lease else others
 
@@ -96,7 +96,7 @@ class Membership:
     async def run(self) -> None:
         """Keep the lease and watch the others until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch())
+            tasks.create_task(self.leases.run())
             tasks.create_task(self._renew_repeatedly())
             tasks.create_task(self._end_leases_repeatedly())
 
@@ -114,35 +114,7 @@ class Membership:
         except (ConflictError, StoreUnavailableError) as error:
             logger.debug("the lease of this node could not be ended and will expire: {}", error)
 
-    async def has_ended(self, node: str, session: str) -> bool:
-        """Return whether that session no longer owns anything. Raises StoreUnavailableError."""
-        seen = self._seen.get(node)
-        if seen is None or seen[1].session != session:
-            await self._look_up(node)
-            seen = self._seen.get(node)
-        return seen is None or seen[1].session != session or seen[1].over
-
-    async def _look_up(self, node: str) -> None:
-        """Read the lease from the store's leader, because what we follow may be late."""
-        stored = await self._store.get(Dataset.NODES, node)
-        if stored is not None:
-            self._observe(stored)
-
     # Other nodes
-
-    async def _watch(self) -> None:
-        async with aclosing(self._store.follow(Dataset.NODES)) as batches:
-            async for batch in batches:
-                for stored in batch.values:
-                    self._observe(stored)
-                if batch.caught_up:
-                    self._caught_up.set()
-                self._on_change()
-
-    def _observe(self, stored: StoredValue) -> None:
-        before = self._seen.get(stored.key)
-        if before is None or stored.revision > before[0].revision:
-            self._seen[stored.key] = (stored, lease_from(stored.value), self._steady())
 
     async def _end_leases_repeatedly(self) -> None:
         while True:
@@ -157,26 +129,26 @@ class Membership:
         now = self._steady()
         if not self.holds_lease:
             return
-        for stored, lease, seen_at in list(self._seen.values()):
-            silent_s = now - max(seen_at, self._member_since)
-            if lease.node != self.node and not lease.over and silent_s > self._lease_s:
-                await self._end_lease(stored, lease, silent_s)
+        for seen in self.leases.all():
+            silent_s = now - max(seen.seen_at, self._member_since)
+            if seen.lease.node != self.node and not seen.lease.over and silent_s > self._lease_s:
+                await self._end_lease(seen, silent_s)
 
-    async def _end_lease(self, stored: StoredValue, lease: Lease, silent_s: float) -> None:
+    async def _end_lease(self, seen: SeenLease, silent_s: float) -> None:
+        node, over = seen.lease.node, replace(seen.lease, over=True).encoded()
         try:
-            over = replace(lease, over=True).encoded()
-            revision = await self._store.put(Dataset.NODES, lease.node, over, stored.revision)
+            revision = await self._store.put(Dataset.NODES, node, over, seen.revision)
         except ConflictError:
-            await self._look_up(lease.node)
+            await self.leases.look_up(node)
         else:
-            logger.warning("node {} was silent for {:.1f} s; its lease has been ended", lease.node, silent_s)
-            self._observe(StoredValue(lease.node, over, revision))
+            logger.warning("node {} was silent for {:.1f} s; its lease has been ended", node, silent_s)
+            self.leases.observe(StoredValue(node, over, revision))
             self._on_change()
 
     # This node
 
     async def _renew_repeatedly(self) -> None:
-        await self._caught_up.wait()
+        await self.leases.caught_up.wait()
         while True:
             try:
                 async with self._renewing:
@@ -214,13 +186,11 @@ class Membership:
 
     async def _is_name_free(self) -> bool:
         """Return whether no lease has our name, or its lease has ended or was not renewed for its length."""
-        await self._look_up(self.node)
-        seen = self._seen.get(self.node)
+        seen = await self.leases.look_up(self.node)
         if seen is None:
             return True
-        stored, lease, seen_at = seen
-        if lease.over or self._steady() - seen_at > self._lease_s:
-            self._revision = stored.revision
+        if seen.lease.over or self._steady() - seen.seen_at > self._lease_s:
+            self._revision = seen.revision
             return True
         if not self._waits_for_name:
             logger.warning(

@@ -6,16 +6,17 @@ that belong to another node are handed over a few at a time, never with a prompt
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from hashlib import blake2b
 
 from loguru import logger
 from typing_extensions import override
 
+from statemachine.cluster.followers import OnRecord, RecordFollower
 from statemachine.cluster.membership import Membership
 from statemachine.cluster.owned_records import OwnedRecords
-from statemachine.cluster.records import Record, record_from
+from statemachine.cluster.records import Record
 from statemachine.cluster.rendezvous import chosen
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.core.ownership import Ownership, ServerHost
@@ -25,11 +26,6 @@ ACQUIRE_BATCH = 64
 """Servers that are acquired and started together; each takes one write."""
 HANDOVER_BATCH = 20
 """Servers that are handed over per tick."""
-
-FREE = Record()
-
-OnRecord = Callable[[str, Record], None]
-"""Receive a server's name and its record."""
 
 
 class LeasedOwnership(Ownership):
@@ -47,15 +43,13 @@ class LeasedOwnership(Ownership):
         self._assigned: frozenset[str] = frozenset()
         self._assigned_for: tuple[object, ...] = ()
         self._host: ServerHost | None = None
-        self._seen: dict[str, tuple[Record, int]] = {}
-        self._caught_up = False
         self._lost: set[str] = set()
         self._wake = wake
-        self._listeners: list[OnRecord] = []
+        self._seen = RecordFollower(store, wake.set)
 
     def add_listener(self, listener: OnRecord) -> None:
         """Call `listener` whenever the record of a server has changed, also of our own servers."""
-        self._listeners.append(listener)
+        self._seen.add_listener(listener)
 
     @override
     async def set_servers(self, servers: Sequence[str], host: ServerHost) -> None:
@@ -80,49 +74,29 @@ class LeasedOwnership(Ownership):
 
     def record(self, server: str) -> Record:
         """Return the server's record: for our own servers the wanted content, for others the latest seen."""
-        return self.records[server] if server in self.records else self._seen.get(server, (FREE, 0))[0]
+        return self.records[server] if server in self.records else self._seen.latest(server)[0]
 
     async def run(self) -> None:
-        """Watch the records and balance the servers until cancelled."""
+        """Follow the records and balance the servers until cancelled."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._watch())
+            tasks.create_task(self._seen.run())
             tasks.create_task(self._balance_repeatedly())
 
     async def leave(self) -> None:
         """Free all our servers, so that other nodes can acquire them at once. The fleet has stopped."""
         await asyncio.gather(*(self.records.release(name) for name in self.records))
 
-    # Records
-
-    async def _watch(self) -> None:
-        async with aclosing(self._store.follow(Dataset.SERVERS)) as batches:
-            async for batch in batches:
-                for stored in batch.values:
-                    self._observe(stored)
-                self._caught_up = self._caught_up or batch.caught_up
-                self._wake.set()
-
-    def _observe(self, stored: StoredValue) -> None:
-        if stored.revision > self._seen.get(stored.key, (FREE, 0))[1]:
-            record = record_from(stored.value)
-            self._seen[stored.key] = record, stored.revision
-            self._notify(stored.key, record)
+    # Balancing
 
     def _notify_of_others(self, servers: Iterable[str]) -> None:
         """Repeat the latest records of servers that were just added or lost; no newer ones may follow."""
         for name in servers:
             if name not in self.records:
-                self._notify(name, self.record(name))
-
-    def _notify(self, name: str, record: Record) -> None:
-        for listener in self._listeners:
-            listener(name, record)
+                self._seen.notify(name)
 
     def _on_lost(self, server: str) -> None:
         self._lost.add(server)
         self._wake.set()
-
-    # Balancing
 
     async def _balance_repeatedly(self) -> None:
         while True:
@@ -140,7 +114,7 @@ class LeasedOwnership(Ownership):
         if self._host is None:
             return
         await self._release_lost(self._host)
-        if self._caught_up and self._membership.holds_lease:
+        if self._seen.is_caught_up and self._membership.holds_lease:
             self._assign()
             await self._acquire(self._host)
             await self._free_unclaimed()
@@ -204,7 +178,7 @@ class LeasedOwnership(Ownership):
 
     async def _claim(self, server: str) -> bool:
         """Write our session to the server's record."""
-        record, revision = self._seen.get(server, (FREE, 0))
+        record, revision = self._seen.latest(server)
         if not await self._is_free(record):
             return False
         record = record.owned_by(self._membership.node, self._session)
@@ -213,7 +187,7 @@ class LeasedOwnership(Ownership):
         except ConflictError:
             stored = await self._store.get(Dataset.SERVERS, server)
             if stored is not None:
-                self._observe(stored)
+                self._seen.observe(stored)
             return False
         self.records.add(server, record, revision)
         return True
@@ -222,20 +196,20 @@ class LeasedOwnership(Ownership):
         """Return whether the server has no living owner; our own session here is a write whose answer was lost."""
         if record.session is None or record.node is None or record.session == self._session:
             return True
-        return await self._membership.has_ended(record.node, record.session)
+        return await self._membership.leases.has_ended(record.node, record.session)
 
     async def _free_unclaimed(self) -> None:
         """Free servers whose record still names our session although we gave them up: that write was lost."""
-        named = [name for name, (record, _) in self._seen.items() if record.session == self._session]
+        named = self._seen.of_session(self._session)
         unclaimed = [name for name in named if name not in self.records and name not in self._assigned]
         await asyncio.gather(*(self._free(name) for name in unclaimed[:HANDOVER_BATCH]))
 
     async def _free(self, server: str) -> None:
-        record, revision = self._seen[server]
+        record, revision = self._seen.latest(server)
         with suppress(ConflictError, StoreUnavailableError):
             free = record.owned_by(None, None)
             revision = await self._store.put(Dataset.SERVERS, server, free.encoded(), revision)
-            self._observe(StoredValue(server, free.encoded(), revision))
+            self._seen.observe(StoredValue(server, free.encoded(), revision))
 
     async def _hand_over(self, host: ServerHost) -> None:
         leaving = [name for name in self.records if name not in self._assigned and name not in host.in_flight]

@@ -65,7 +65,7 @@ async def test_lease_node_cut_off_ends_by_a_margin_before_others_end_it() -> Non
         assert loop_time() - cut_at <= LEASE_S * (1 - MARGIN)
         silent_at = loop_time()
         await until(lambda: two.members() == ["two"])
-        assert await two.has_ended("one", one.session)
+        assert await two.leases.has_ended("one", one.session)
         assert loop_time() - silent_at >= LEASE_S * MARGIN
         assert loop_time() - cut_at <= LEASE_S * (1 + 2 / RENEWALS)
 
@@ -96,8 +96,8 @@ async def test_session_ended_by_others_is_replaced() -> None:
         await settled()
         assert one.session != before
         assert one.holds_lease
-        assert await two.has_ended("one", before)
-        assert not await two.has_ended("one", one.session)
+        assert await two.leases.has_ended("one", before)
+        assert not await two.leases.has_ended("one", one.session)
         assert sorted(two.members()) == sorted(one.members()) == ["one", "two"]
 
 
@@ -164,7 +164,7 @@ async def test_restart_after_crash_waits_for_the_old_lease() -> None:
     async with member(shared, "one") as again:
         await until(lambda: again.holds_lease)
         assert LEASE_S <= loop_time() - begun <= LEASE_S * (1 + 2 / RENEWALS)
-        assert await again.has_ended("one", before.session)
+        assert await again.leases.has_ended("one", before.session)
 
 
 @in_virtual_time
@@ -201,8 +201,8 @@ async def test_members_lists_only_nodes_with_the_same_servers() -> None:
 async def test_has_ended_unknown_session_is_true() -> None:
     shared = engine()
     async with member(shared, "one") as one:
-        assert await one.has_ended("unknown", "s")
-        assert await one.has_ended("one", "another session")
+        assert await one.leases.has_ended("unknown", "s")
+        assert await one.leases.has_ended("one", "another session")
 
 
 @in_virtual_time

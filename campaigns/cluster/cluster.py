@@ -14,7 +14,7 @@ from campaigns.cluster.fleet import SimulatedFleet, simulated
 from campaigns.cluster.nodes import LEASE_S, MARGIN_S, Node
 from campaigns.cluster.owners import Owners, watching
 from campaigns.cluster.report import Report
-from statemachine.cluster.rendezvous import chosen
+from statemachine.cluster.rendezvous import node_for
 from tests.cluster.nats_rig import NatsRig, nats_rig
 
 NAMES = "abc"
@@ -92,7 +92,7 @@ class Cluster:
 
     async def _is_distributed(self) -> bool:
         names = sorted(self.nodes)
-        return all(self.owners.now(server).node == chosen(server, names) for server in self.fleet.urls)
+        return all(self.owners.now(server).node == node_for(server, names) for server in self.fleet.urls)
 
 
 async def _holds(holds: Callable[[], Awaitable[bool]]) -> bool:

@@ -1,1 +1,1 @@
-"""Several daemons over one fleet: who owns which server, and how each node comes to know what the others know."""
+"""Run the daemon as one node of several that share a fleet."""

@@ -12,7 +12,7 @@ from statemachine.cluster.journal import CopyFile, JournalListeners, SharedJourn
 from statemachine.cluster.membership import Identity, Membership
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import SharedPermits
-from statemachine.cluster.rendezvous import chosen
+from statemachine.cluster.rendezvous import node_for
 from statemachine.cluster.store import SharedStore
 from statemachine.core.vocabulary import Notice
 from statemachine.i18n.text import Language
@@ -26,7 +26,7 @@ RESTART_S = 1.0
 LEAVE_STEP_S = 1.0
 """The longest time that a leaving node takes to send its last entries, and then to free its servers."""
 ALERTS = "alerts"
-"""The key by which the node that sends the alerts is chosen."""
+"""The key that assigns the sending of alerts to a node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class ClusterNode:
     def is_alert_leader(self) -> bool:
         """Whether this node sends the alerts. A node that is cut off sends its own."""
         node = self.membership.node
-        return not self.membership.holds_lease or chosen(ALERTS, self.membership.members()) == node
+        return not self.membership.holds_lease or node_for(ALERTS, self.membership.members()) == node
 
     def _on_journal_health(self, healthy: bool) -> None:
         self.recorder.journal_health(healthy)

@@ -17,7 +17,7 @@ from statemachine.cluster.followers import OnRecord, RecordFollower
 from statemachine.cluster.membership import Membership
 from statemachine.cluster.owned_records import OwnedRecords
 from statemachine.cluster.records import Record
-from statemachine.cluster.rendezvous import chosen
+from statemachine.cluster.rendezvous import node_for
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.core.ownership import Ownership, ServerHost
 
@@ -138,7 +138,7 @@ class LeasedOwnership(Ownership):
         members = sorted(self._membership.members())
         assigned_for = (members, self._servers)
         if assigned_for != self._assigned_for:
-            ours = (name for name in self._servers if chosen(name, members) == self._membership.node)
+            ours = (name for name in self._servers if node_for(name, members) == self._membership.node)
             self._assigned, self._assigned_for = frozenset(ours), assigned_for
             logger.info(
                 "{} of {} servers are assigned to this node; nodes: {}",

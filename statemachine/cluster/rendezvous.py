@@ -4,7 +4,7 @@ from collections.abc import Collection
 from hashlib import blake2b
 
 
-def chosen(key: str, nodes: Collection[str]) -> str | None:
+def node_for(key: str, nodes: Collection[str]) -> str | None:
     """Return the node that the key belongs to, or None if there are no nodes.
 
     When a node joins, only keys that now belong to it move; when one leaves, only its own.

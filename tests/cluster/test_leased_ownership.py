@@ -6,7 +6,7 @@ from random import Random
 
 from statemachine.cluster.owned_records import OwnedRecords
 from statemachine.cluster.records import Record, record_from
-from statemachine.cluster.rendezvous import chosen
+from statemachine.cluster.rendezvous import node_for
 from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, running, settled
@@ -20,7 +20,7 @@ def make_nodes(shared: FakeEngine, folder: Path, *names: str, servers: tuple[str
 
 
 def share_of(name: str, *nodes: str) -> set[str]:
-    return {server for server in SERVERS if chosen(server, nodes) == name}
+    return {server for server in SERVERS if node_for(server, nodes) == name}
 
 
 @in_virtual_time

@@ -14,7 +14,7 @@ from campaigns.simulation.cluster.scenario import LEASE_S, NODES, cluster_scenar
 from campaigns.simulation.cluster.simulation import ClusterSimulation
 from campaigns.simulation.scenario import Plan, Scenario, drawn_settings
 from campaigns.simulation.simulation import TAIL, run_simulation
-from statemachine.cluster.rendezvous import chosen
+from statemachine.cluster.rendezvous import node_for
 from statemachine.core.vocabulary import State
 from statemachine.simulator.profiles import PERSONAS
 from tests.simulation.test_simulation import simulate
@@ -110,8 +110,8 @@ def test_node_joins_and_leaves_moves_only_its_share_without_warm_ups() -> None:
     assert result.warm_ups == SERVERS
     a, b, c = NODES
     names = list(simulations[0].engine.last_owner)
-    assert simulations[0].moved[0] == {name for name in names if chosen(name, NODES) == c} != set()
-    assert simulations[0].moved[1] == {name for name in names if chosen(name, NODES) == a} != set()
+    assert simulations[0].moved[0] == {name for name in names if node_for(name, NODES) == c} != set()
+    assert simulations[0].moved[1] == {name for name in names if node_for(name, NODES) == a} != set()
     assert set(simulations[0].engine.last_owner.values()) == {b, c}
 
 

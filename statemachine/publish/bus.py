@@ -27,7 +27,10 @@ class Subscription:
 
     def offer(self, message: StreamMessage) -> None:
         """Queue the message if it passes the reader's filter."""
-        if self.overflowed or not self._wants(message):
+        wanted = self._wants_everything or self._wanted.passes(
+            message.server, message.group, message.state, message.reason
+        )
+        if self.overflowed or not wanted:
             return
         if len(self._queue) >= QUEUE_LIMIT:
             self.overflowed = True
@@ -35,11 +38,6 @@ class Subscription:
         else:
             self._queue.append(message)
         self._wakeup.set()
-
-    def _wants(self, message: StreamMessage) -> bool:
-        return self._wants_everything or self._wanted.passes(
-            message.server, message.group, message.state, message.reason
-        )
 
     async def take(self) -> list[StreamMessage]:
         """Wait for messages and return all of them; an empty list means that the queue has overflowed."""

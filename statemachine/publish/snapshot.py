@@ -59,8 +59,12 @@ class Snapshot:
         self.changes += 1
 
     def get(self, name: str) -> ServerView | None:
-        """Return the view of a server, or None if it is unknown."""
-        self._merge_live(name)
+        """Return the view of a server, with its live figures merged in; None if it is unknown."""
+        live = self._live.pop(name, None)
+        if live is not None:
+            view = self._views[name] = self._views[name]._replace(**live._asdict())
+            if name in self._without_verdict:
+                self._record_verdict(view)
         return self._views.get(name)
 
     def detail(self, name: str) -> ServerDetail:
@@ -70,13 +74,7 @@ class Snapshot:
     def flush_live(self) -> None:
         """Merge the live figures into the views, so that an unchanged view stays the same object."""
         for name in list(self._live):
-            self._merge_live(name)
-
-    def _merge_live(self, name: str) -> None:
-        live = self._live.pop(name, None)
-        if live is not None:
-            view = self._views[name] = self._views[name]._replace(**live._asdict())
-            self._record_verdict(view)
+            self.get(name)
 
     def __iter__(self) -> Iterator[ServerView]:
         """Iterate over current copies of the views without changing anything; /metrics does this in a thread."""
@@ -99,7 +97,7 @@ class Snapshot:
     def has_first_verdicts(self) -> bool:
         """Whether every server has had a verdict since the start."""
         for name in self._live.keys() & self._without_verdict:
-            self._merge_live(name)
+            self.get(name)
         return bool(self._views) and not self._without_verdict
 
     def _record_verdict(self, view: ServerView) -> None:

@@ -22,9 +22,17 @@ class Message:
     code: str = ""
     params: Mapping[str, Param] = field(default_factory=lambda: MappingProxyType({}))
     text: str = field(default="", compare=False)
+    _json: list[dict[str, Any]] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def __bool__(self) -> bool:
         return bool(self.code or self.text)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return `message`, `message_code` and `message_params`; computed once, since most events repeat them."""
+        if not self._json:
+            code, params = self.code or None, jsonable(self.params)
+            self._json.append({"message": self.text, "message_code": code, "message_params": params})
+        return self._json[0]
 
     def with_text(self, text: str) -> "Message":
         """Return the same message with its sentence."""

@@ -37,11 +37,6 @@ class ServerView(NamedTuple):
     workflows: tuple[str, ...] = ()
 
     @property
-    def live(self) -> LiveFigures:
-        """The figures that change without a transition."""
-        return LiveFigures(self.progress, self.queue_remaining, self.last_check)
-
-    @property
     def cache_loaded(self) -> bool:
         """Whether traffic may be sent to the server."""
         return self.state is State.LOADED

@@ -61,18 +61,6 @@ class Mailbox:
     def post(self, event: events.Event) -> None:
         """Add an event. It is handled before this returns, unless it has to wait."""
         self._events.append(event)
-        self._drain()
-
-    def open(self, handle: Callable[[events.Event], None]) -> None:
-        """Start to hand events to `handle`, beginning with those that wait."""
-        self._handle = handle
-        self._drain()
-
-    def close(self) -> None:
-        """Drop every event from now on."""
-        self._is_closed = True
-
-    def _drain(self) -> None:
         if self._handle is None or self._is_busy or self._is_closed:
             return
         self._is_busy = True
@@ -81,6 +69,16 @@ class Mailbox:
                 self._handle(self._events.pop(0))
         finally:
             self._is_busy = False
+
+    def open(self, handle: Callable[[events.Event], None]) -> None:
+        """Start to hand events to `handle`, beginning with those that wait."""
+        waiting, self._events, self._handle = self._events, [], handle
+        for event in waiting:
+            self.post(event)
+
+    def close(self) -> None:
+        """Drop every event from now on."""
+        self._is_closed = True
 
 
 class ServerTask:

@@ -8,9 +8,9 @@ import orjson
 
 from statemachine.core.attempt import Attempt
 from statemachine.core.log_entry import EntryKind, LogEntry
-from statemachine.core.messages import Message, jsonable
+from statemachine.core.messages import Message
 from statemachine.core.view import ServerView
-from statemachine.i18n.render import sentence
+from statemachine.i18n.render import worded
 from statemachine.publish.message import StreamMessage, Topic
 from statemachine.publish.server_detail import ServerDetail
 from statemachine.publish.snapshot import Snapshot
@@ -44,11 +44,8 @@ def message_fields(message: Message | None, name: str = "message") -> Json:
     """Return the sentence in the daemon's language, and the code and parameters to render it in another."""
     if message is None:
         return {name: None, f"{name}_code": None, f"{name}_params": {}}
-    return {
-        name: sentence(message),
-        f"{name}_code": message.code or None,
-        f"{name}_params": jsonable(message.params),
-    }
+    fields = (message if message.text else worded(message, "en")).as_json()
+    return fields if name == "message" else {key.replace("message", name, 1): value for key, value in fields.items()}
 
 
 def server(view: ServerView) -> Json:

@@ -39,7 +39,8 @@ class Snapshot:
     def update(self, name: str, state: State, live: LiveFigures) -> bool:
         """Store live figures of a server in this state; return False if they change nothing."""
         view = self._views.get(name)
-        if view is None or view.state is not state or live == (self._live.get(name) or view.live):
+        shown = self._live.get(name) or (view and (view.progress, view.queue_remaining, view.last_check))
+        if view is None or view.state is not state or live == shown:
             return False
         self._live[name] = live
         self.changes += 1

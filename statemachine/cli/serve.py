@@ -7,8 +7,8 @@ import typer
 
 from statemachine.cli.context import fail, language_of, read_settings, settings_of, settings_path
 from statemachine.cluster.store import ClusterUnavailableError
-from statemachine.comfyui.network import ERROR_NUMBER
 from statemachine.core.messages import Message, message
+from statemachine.core.text import without_error_number
 from statemachine.daemon.config import SettingsFile
 from statemachine.daemon.process import AlreadyRunningError
 from statemachine.journal.schema import SchemaTooNewError
@@ -37,7 +37,7 @@ def serve(
 
 def _cannot_run(error: OSError) -> Message:
     code = "cli.address_in_use" if error.errno == errno.EADDRINUSE else "cli.cannot_run"
-    return message(code, error=ERROR_NUMBER.sub("", str(error)))
+    return message(code, error=without_error_number(str(error)))
 
 
 def _serve(settings: Settings, source: SettingsFile) -> None:

@@ -1,7 +1,6 @@
 """The Transport over real connections: aiohttp for HTTP, websockets for /ws."""
 
 import errno
-import re
 import ssl
 from collections.abc import Callable, Mapping
 
@@ -21,6 +20,7 @@ from statemachine.comfyui.errors import (
 from statemachine.comfyui.transport import REDIRECTS, Reply, Transport
 from statemachine.comfyui.websocket import TextConnection, WebSocket
 from statemachine.core.messages import message
+from statemachine.core.text import without_error_number
 from statemachine.settings.masking import Mask
 
 MAX_BODY = 64 * 1024 * 1024
@@ -42,8 +42,6 @@ as much memory as the /ws connection."""
 
 DNS_CACHE_S = 60
 """A server's new address is used after at most this time."""
-
-ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 """OpenSSL's X509_V_ERR codes: self-signed (also in the chain), issuer not found, chain of one certificate."""
@@ -149,7 +147,7 @@ class NetworkTransport(Transport):
 
     def _masked(self, error: Exception) -> str:
         """Return the text of a library's exception, which may quote what the server has sent."""
-        return self._mask.text(ERROR_NUMBER.sub("", _one_line(error)))
+        return self._mask.text(without_error_number(_one_line(error)))
 
 
 def _drop_handshake_headers(connection: TextConnection) -> None:
@@ -205,7 +203,7 @@ def _status_error(error: websockets.InvalidStatus) -> Exception:
 
 def _reason(error: OSError) -> str:
     """Return the operating system's text without the error number."""
-    return ERROR_NUMBER.sub("", error.strerror or _one_line(error))
+    return without_error_number(error.strerror or _one_line(error))
 
 
 def _one_line(error: BaseException) -> str:

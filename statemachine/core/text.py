@@ -1,13 +1,22 @@
-"""Text in which there is nothing that a terminal would obey: a server's own words may be among it."""
+"""Text that is safe to print: it may quote a server."""
+
+import re
+
+_ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
 def one_line(text: str) -> str:
-    """White space becomes a blank; what cannot be printed, or turns the writing round, is written as its escape."""
+    """Return the text on one line, with escapes for what cannot be printed or reverses the writing."""
     return harmless(" ".join(text.split()))
 
 
 def harmless(text: str) -> str:
-    """The same, but the lines stay."""
+    """Return the same, with its line breaks."""
     if text.isprintable():
         return text
     return "".join(one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text)
+
+
+def without_error_number(text: str) -> str:
+    """Return the text of an OSError without `[Errno …]`."""
+    return _ERROR_NUMBER.sub("", text)

@@ -12,6 +12,7 @@ from loguru import logger
 from watchfiles import Change, awatch
 
 from statemachine.core.messages import NO_MESSAGE, Message, joined, message, verbatim
+from statemachine.core.text import without_error_number
 from statemachine.core.vocabulary import Notice
 from statemachine.daemon.config import SettingsFile, newly_broken, reload_config, waiting_for_restart
 from statemachine.daemon.systemd import ServiceManager
@@ -89,7 +90,7 @@ class Reloader:
         try:
             changes = await self._apply(fresh)
         except OSError as error:
-            self._refuse(verbatim(str(error)))
+            self._refuse(verbatim(without_error_number(str(error))))
             return
         healed, self._refused = bool(self._refused), NO_MESSAGE
         if changes or healed or before.settings != fresh.settings:

@@ -258,7 +258,7 @@ class CheckRequested:
 
 @dataclass(frozen=True, slots=True)
 class WarmRequested:
-    """The operator requested a warm-up, whatever failed before."""
+    """The operator requested a warm-up, even after failures."""
 
 
 @dataclass(frozen=True, slots=True)

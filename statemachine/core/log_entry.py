@@ -1,4 +1,4 @@
-"""An entry of the event log: what the journal keeps, the page shows and `tail` prints."""
+"""Entries of the event log, which the journal stores, the page shows and `tail` prints."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -23,16 +23,16 @@ class Transition:
 
 
 class EntryKind(StrEnum):
-    """What an entry tells. Progress is live only and never becomes an entry."""
+    """The kind of an entry. Progress is live only and never becomes an entry."""
 
     TRANSITION = "transition"
     NOTICE = "notice"
 
 
 class LogEntry(NamedTuple):
-    """`seq` is the journal's number, kept for ever; None until the journal has written it. `at` is epoch seconds.
+    """`seq` is the journal's number, None until the entry is committed. `at` is epoch seconds.
 
-    A notice has no server (or one that it is about) and no states.
+    A notice has no states, and a server only if it is about one.
     """
 
     at: float
@@ -48,7 +48,7 @@ class LogEntry(NamedTuple):
     seq: int | None = None
 
     def numbered(self, seq: int | None) -> "LogEntry":
-        """The same entry with the number that the journal gave it, or without one. `_replace` takes thrice as long."""
+        """Return the same entry with the journal's number, or without one. `_replace` takes three times as long."""
         return LogEntry(*self[:-1], seq)
 
 
@@ -85,9 +85,9 @@ REASON_CODES = tuple(sorted({*(reason.value for reason in Reason), *(notice.valu
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Each empty member lets everything pass; of one that is not, an entry must have one. All members must agree.
+    """A choice of entries. An empty field allows every value; an entry must pass all fields.
 
-    `states` are those that transitions lead to. A notice has neither group nor state, and most have no server.
+    `states` are the destinations of transitions. A notice has no group or state, and usually no server.
     """
 
     servers: frozenset[str] = frozenset()
@@ -96,7 +96,7 @@ class LogFilter:
     reasons: frozenset[str] = frozenset()
 
     def passes(self, server: str | None, group: str | None, state: State | None, reason: str | None) -> bool:
-        """Whether something with these marks is wanted."""
+        """Return whether an entry with these values passes."""
         return (
             (not self.servers or server in self.servers)
             and (not self.groups or group in self.groups)

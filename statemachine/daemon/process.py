@@ -1,4 +1,4 @@
-"""One daemon for one data folder: two would each know only half of what was sent."""
+"""Process limits: one daemon for each data folder, and enough file descriptors."""
 
 import fcntl
 import resource
@@ -18,7 +18,7 @@ class AlreadyRunningError(MessageError):
 
 @contextmanager
 def hold_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. The kernel releases it with the process, however that ends."""
+    """Hold the folder's lock. The kernel releases it when the process ends."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as file:
         try:
@@ -29,18 +29,21 @@ def hold_lock(folder: Path) -> Iterator[None]:
 
 
 FDS_PER_SERVER = 3
-"""The /ws connection, a request, and the next one's connection while the last is being closed."""
-BESIDES = 200
-"""Readers of the event stream, the journal, the log."""
+"""The /ws connection, a request, and a new /ws connection while the old one closes."""
+OTHER_FDS = 200
+"""For readers of the event stream, the journal and the log."""
 
 
 def allow_descriptors(servers: int) -> None:
-    """Raise this process's own limit as far as it may; say so where that is not enough for so many servers."""
+    """Raise the limit of open files as far as allowed, and warn if that is too low for so many servers."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    needed = servers * FDS_PER_SERVER + BESIDES
+    needed = servers * FDS_PER_SERVER + OTHER_FDS
     if hard != resource.RLIM_INFINITY and hard < needed:
         logger.warning(
-            "{} servers may take {} file descriptors, and the limit is {}: see ulimit -n", servers, needed, hard
+            "{} servers may need {} file descriptors, but the limit is {}; raise it with ulimit -n or LimitNOFILE",
+            servers,
+            needed,
+            hard,
         )

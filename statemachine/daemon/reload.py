@@ -1,7 +1,7 @@
-"""Change without restart: settings.json and the workflow files are watched, and read again on SIGHUP.
+"""Reload without restart: watch settings.json and the workflow files, and read them again on SIGHUP.
 
-Files are wrong for a moment while an editor writes them, and for longer where somebody errs: whatever cannot be used is
-refused whole, with its error, and what was in force stays in force.
+Files are invalid for a moment while an editor writes them, and longer after a mistake. An invalid configuration is
+refused as a whole, with its error, and the active one stays.
 """
 
 import asyncio
@@ -20,15 +20,15 @@ from statemachine.fleet.diff import Changes, LoadedConfig
 from statemachine.settings import SettingsError
 
 SETTLE_MS = 300
-"""Editors write, rename and touch; what happens within this time is one change."""
-WATCH_AGAIN_S = 5.0
+"""Editors write, rename and touch files; all changes within this time are one."""
+WATCH_RETRY_S = 5.0
 
 Apply = Callable[[LoadedConfig], Awaitable[Changes]]
 Notify = Callable[[Notice, Message], None]
 
 
 class Reloader:
-    """Keeps the active configuration equal to the files.
+    """Keep the active configuration equal to the files.
 
     `active` returns the active configuration. `apply` makes another one active; it raises OSError, before it changes
     anything, if a file that the settings name cannot be read. `notify` records a notice.
@@ -52,29 +52,29 @@ class Reloader:
 
     def request(self) -> None:
         """Read the files again soon."""
-        logger.info("the settings are read again")
+        logger.info("reloading the settings")
         self._wanted.set()
 
     async def run(self) -> None:
-        """Reload at every request and every change of a file, for ever."""
+        """Reload at every request and every change of a file, until cancelled."""
         watching = asyncio.ensure_future(self._watch())
         try:
-            await self._reload_whatever_happens()  # what changed since the start read it
+            await self._reload_safely()  # files may have changed since the start
             while True:
                 await self._wanted.wait()
                 self._wanted.clear()
                 self._manager.reloading()
-                await self._reload_whatever_happens()
+                await self._reload_safely()
                 self._manager.ready()
         finally:
             watching.cancel()
 
-    async def _reload_whatever_happens(self) -> None:
-        """A fault of our own must not end reloading: nobody would notice until a change is not obeyed."""
+    async def _reload_safely(self) -> None:
+        """An unexpected exception must not stop reloading: log it and refuse the change."""
         try:
             await self._reload()
         except Exception as error:
-            logger.exception("the settings could not be read again")
+            logger.exception("reloading the settings failed")
             self._refuse(message("internal_error", error=type(error).__name__))
 
     async def _reload(self) -> None:
@@ -92,29 +92,29 @@ class Reloader:
         except OSError as error:
             self._refuse(verbatim(without_error_number(str(error))))
             return
-        healed, self._refused = bool(self._refused), NO_MESSAGE
-        if changes or healed or before.settings != fresh.settings:
+        was_refused, self._refused = bool(self._refused), NO_MESSAGE
+        if changes or was_refused or before.settings != fresh.settings:
             later = waiting_for_restart(self._started_with, fresh.settings)
             self._notify(Notice.SETTINGS_RELOADED, _summary(changes, later))
 
     def _refuse(self, why: Message) -> None:
-        """Say it once: a file that stays wrong is found wrong again whenever something beside it changes."""
+        """Record a refusal once: a file that stays invalid is read again with every change beside it."""
         if why != self._refused:
             self._refused = why
             self._notify(Notice.SETTINGS_REFUSED, why)
 
     async def _watch(self) -> None:
-        """Without inotify, or where a folder goes away, SIGHUP is left, and watching is tried again."""
+        """Watch the folders; retry if inotify fails or a folder disappears. SIGHUP works meanwhile."""
         while True:
             try:
                 await self._watch_folders(self._folders())
             except (OSError, RuntimeError) as error:
-                logger.warning("changes of the settings are not noticed for now (SIGHUP works): {}", error)
-                await asyncio.sleep(WATCH_AGAIN_S)
-            self._wanted.set()  # what changed while nothing was watched
+                logger.warning("cannot watch the settings for changes now; SIGHUP still reloads them: {}", error)
+                await asyncio.sleep(WATCH_RETRY_S)
+            self._wanted.set()  # files may have changed meanwhile
 
     async def _watch_folders(self, folders: list[Path]) -> None:
-        """Ends where other folders must be watched."""
+        """Watch until the set of folders changes."""
         watching = awatch(
             *folders, watch_filter=self._is_read, debounce=SETTLE_MS, recursive=False, yield_on_timeout=True
         )
@@ -125,13 +125,13 @@ class Reloader:
                 return
 
     def _folders(self) -> list[Path]:
-        """Folders, not files: an editor may put a new file in the old one's place. Where links lead may change."""
+        """Return the folders to watch: an editor may replace a file, and a link may lead elsewhere later."""
         path, workflows = self._source.path, self._active().settings.workflows_dir
         wanted = {path.absolute().parent, path.resolve().parent, workflows.resolve()}
         return sorted(folder for folder in wanted if folder.is_dir())
 
     def _is_read(self, _change: Change, path: str) -> bool:
-        """JSON files, and the links by which containers swap a whole folder of them."""
+        """Return whether the path is a JSON file, or a link by which a container swaps a whole folder."""
         name = Path(path).name
         return name.endswith(".json") or name.startswith("..") or name == self._source.path.name
 

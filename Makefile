@@ -29,11 +29,12 @@ test: $(VENV)/ready  ## run the tests: pure, in virtual time, over real sockets;
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 4
 	$(BIN)/python -m pytest -m alone
 
-check: $(VENV)/ready  ## check format, lint, strict types and import contracts
+check: $(VENV)/ready  ## check format, lint, strict types, import contracts and unique class names
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python -m tools.class_names
 
 test-comfyui: $(VENV)/ready  ## test against real ComfyUI servers, which it installs
 	$(BIN)/python -m tests.comfyui.install

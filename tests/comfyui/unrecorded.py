@@ -102,14 +102,14 @@ async def values_that_are_converted(stage: Stage) -> None:
 
 async def keys_dropped_and_memory_freed(stage: Stage) -> None:
     """Submit after the keys were dropped, with the same tag, with another tag, and after /free."""
-    owner = await stage.open("owner", "own-trap")
+    owner = await stage.open("owner", "own-dropped")
     for tag in ("model", "model", "again"):
-        prompt_id = await stage.submit(prompt=cached_model("t-0", tag), client_id="own-trap")
+        prompt_id = await stage.submit(prompt=cached_model("t-0", tag), client_id="own-dropped")
         await owner.until_over(prompt_id)
         await stage.get("/inspire/cache/clear")
     await stage.post("/free", {"free_memory": True})
     await wait_until_freed(stage)
-    prompt_id = await stage.submit(prompt=cached_model("t-0", "again"), client_id="own-trap")
+    prompt_id = await stage.submit(prompt=cached_model("t-0", "again"), client_id="own-dropped")
     await owner.until_over(prompt_id)
 
 

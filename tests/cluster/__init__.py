@@ -1,1 +1,1 @@
-"""Several daemons over one fleet, and the engine between them, real and made up."""
+"""Tests of the cluster, over a fake store in virtual time and over real NATS servers."""

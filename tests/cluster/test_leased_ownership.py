@@ -129,13 +129,13 @@ async def test_hand_over_waits_for_a_prompt_in_flight(tmp_path: Path) -> None:
     shared = engine()
     one, two = make_nodes(shared, tmp_path, "one", "two")
     share = share_of("two", "one", "two")
-    flying = min(share)
+    busy = min(share)
     async with running(one):
-        one.host.in_flight.add(flying)
+        one.host.in_flight.add(busy)
         async with running(two):
             await asyncio.sleep(60)
-            assert two.host.acquired == share - {flying}
-            assert one.node.ownership.may_submit(flying)
+            assert two.host.acquired == share - {busy}
+            assert one.node.ownership.may_submit(busy)
             one.host.in_flight.clear()
             await settled()
             assert two.host.acquired == share

@@ -14,8 +14,8 @@ import aiohttp
 
 from campaigns.cluster.ledger import Post
 from campaigns.kill.process import END_S, POLL_S, START_S
-from tests.comfyui.rig import free_port
 from tests.support.paths import REPOSITORY
+from tests.support.ports import free_port
 
 MODULE = "campaigns.cluster.servers"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.comfyui.rig import free_port
 from tests.support.paths import RUN_SCRIPT
+from tests.support.ports import free_port
 
 END_S = 20.0
 START_S = 60.0

@@ -5,13 +5,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
-from statemachine.daemon.app import running_daemon
+from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS
 from statemachine.simulator.fleet import SimFleet, running_fleet
 from tests.alerts.listeners import PATIENCE_S, Listener, Mailbox, listening, receiving_mail
+from tests.support.daemon import DaemonClient
 from tests.support.paths import WORKFLOWS
 
 TIMING = {"check_interval_s": 0.2, "retry_s": 0.1, "http_timeout_s": 2, "link_backoff_max_s": 0.2, "link_stable_s": 0}
@@ -66,6 +68,11 @@ async def setup(tmp_path: Path) -> AsyncIterator[AlertSetup]:
         yield AlertSetup(tmp_path, fleet, web, stuck, mail)
 
 
+async def loaded(daemon: Daemon) -> None:
+    async with aiohttp.ClientSession() as session:
+        await DaemonClient(daemon.address, session).wait_for_states({"loaded": 4})
+
+
 def by_path(web: Listener) -> dict[str, list[dict[str, Any]]]:
     received: dict[str, list[dict[str, Any]]] = {"/service": [], "/hook": []}
     for one in web.requests:
@@ -75,8 +82,8 @@ def by_path(web: Listener) -> dict[str, list[dict[str, Any]]]:
 
 async def test_daemon_sends_dead_host_once_to_each_channel(setup: AlertSetup) -> None:
     names = {member.name for member in setup.fleet.members}
-    async with setup.run():
-        await asyncio.sleep(0.5)
+    async with setup.run() as daemon:
+        await loaded(daemon)
         for server in setup.fleet.servers:
             await server.go_down()
         await setup.web.until(2)
@@ -96,8 +103,8 @@ async def test_daemon_sends_dead_host_once_to_each_channel(setup: AlertSetup) ->
 
 
 async def test_daemon_after_restart_sends_only_recovery(setup: AlertSetup) -> None:
-    async with setup.run(stuck=False):
-        await asyncio.sleep(0.5)
+    async with setup.run(stuck=False) as daemon:
+        await loaded(daemon)
         for server in setup.fleet.servers:
             await server.go_down()
         await setup.web.until(2)

@@ -2,10 +2,8 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
-from asyncio.subprocess import PIPE, Process
+from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,10 +25,10 @@ from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth
 from statemachine.web import WebPorts, build_app
 from tests.journal.samples import quiet_journal
-from tests.support.paths import RUN_SCRIPT, WORKFLOWS
+from tests.support.paths import WORKFLOWS
+from tests.support.polling import PATIENCE_S, wait_until
+from tests.support.ports import free_port
 from tests.web.site import RecordingOperator, transition_entry, two_servers
-
-PATIENCE_S = 20.0
 
 
 @dataclass(frozen=True)
@@ -50,20 +48,6 @@ async def cli(settings: Path, *arguments: str) -> Ended:
 def _invoke(arguments: list[str]) -> Ended:
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "400", "LC_ALL": "C.UTF-8"}, catch_exceptions=False)
     return Ended(result.exit_code, result.stdout, result.stderr)
-
-
-@asynccontextmanager
-async def started(settings: Path, *arguments: str) -> AsyncIterator[Process]:
-    """A command as a process; ended with the block, should it still run."""
-    program = (sys.executable, str(RUN_SCRIPT), "--settings", str(settings))
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
-    process = await asyncio.create_subprocess_exec(*program, *arguments, stdout=PIPE, stderr=PIPE, env=environment)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.communicate()
 
 
 async def interrupt(process: Process) -> int:
@@ -101,7 +85,7 @@ class SmallDaemon:
         self.views: list[ServerView] = two_servers()
         self.requests: list[str] = []
         self._published = asyncio.Event()
-        self.port = 0
+        self.port = free_port()
         self._folder = folder
         self._token = token
 
@@ -130,7 +114,6 @@ class SmallDaemon:
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
-        self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
         await self._runner.cleanup()
@@ -139,9 +122,7 @@ class SmallDaemon:
 
     async def asked(self, path: str, times: int) -> None:
         """Wait until that path has been asked for so often, in all lives of the daemon."""
-        async with asyncio.timeout(PATIENCE_S):
-            while self.requests.count(path) < times:  # noqa: ASYNC110 - a bounded poll
-                await asyncio.sleep(0.02)
+        await wait_until(lambda: self.requests.count(path) >= times)
 
     async def write(self, server: str, messages: Iterable[str], at: float | None = None) -> None:
         """Transitions, journalled and told as the fleet does."""

@@ -12,8 +12,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.cli.rig import PATIENCE_S
 from tests.support.paths import RUN_SCRIPT
+from tests.support.polling import PATIENCE_S
 
 
 class Terminal:

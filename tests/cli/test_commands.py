@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.rig import cli, interrupt, line, started, write_settings
+from tests.cli.rig import cli, interrupt, line, write_settings
+from tests.support.daemon import command
 from tests.support.paths import DOCS, REPOSITORY
 
 
@@ -55,7 +56,7 @@ async def test_the_page_on_states_is_current(tmp_path: Path) -> None:
 
 async def test_simulate_prints_settings_and_ends_with_ctrl_c(tmp_path: Path) -> None:
     arguments = ("simulate", "--count", "3", "--base-port", "0", "--persona", "loaded", "--as-settings")
-    async with started(tmp_path / "none.json", *arguments) as process:
+    async with command(tmp_path / "none.json", *arguments) as process:
         text = ""
         while not text.endswith("}"):
             text += await line(process)

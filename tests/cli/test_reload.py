@@ -1,13 +1,10 @@
 """Change without restart: the real daemon as a process, its files edited under it, servers on real sockets."""
 
-import asyncio
 import json
-import re
 import signal
 from asyncio.subprocess import Process
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +13,20 @@ import pytest
 
 from statemachine.simulator import SimFleet, running_fleet
 from statemachine.simulator.profiles import PERSONAS
-from tests.cli.rig import PATIENCE_S, started
+from tests.support.daemon import DaemonClient, Json, command, page_address
 from tests.support.paths import WORKFLOWS
 
-Json = dict[str, Any]
 COUNT = 4
-PAGE = re.compile(r"the page is at (\S+)/status")
 
 
-@dataclass
-class Site:
+class Site(DaemonClient):
     """A daemon over simulated servers, and the files it was started from."""
 
-    folder: Path
-    process: Process
-    fleet: SimFleet
-    session: aiohttp.ClientSession
-    address: str
+    def __init__(
+        self, folder: Path, process: Process, fleet: SimFleet, session: aiohttp.ClientSession, address: str
+    ) -> None:
+        super().__init__(address, session)
+        self.folder, self.process, self.fleet = folder, process, fleet
 
     @property
     def names(self) -> list[str]:
@@ -42,24 +36,6 @@ class Site:
     def write(self, **settings: Any) -> None:
         """Put other settings in the file's place, as editors do."""
         write(self.folder, settings)
-
-    async def get(self, path: str) -> Any:
-        """The JSON of a GET."""
-        async with self.session.get(self.address + path) as response:
-            return await response.json()
-
-    async def until(self, path: str, holds: Callable[[Any], object]) -> Any:
-        """The first answer of this path that holds."""
-        async with asyncio.timeout(PATIENCE_S):
-            while True:
-                if holds(answer := await self.get(path)):
-                    return answer
-                await asyncio.sleep(0.05)
-
-    async def until_states(self, **counts: int) -> Json:
-        """Until the fleet consists of exactly these."""
-        status: Json = await self.until("/api/status", lambda status: status["states"] == counts)
-        return status
 
     async def entries(self) -> list[Json]:
         """The whole log, oldest first."""
@@ -72,7 +48,7 @@ class Site:
         def newest(log: Json) -> Json | None:
             return next((entry for entry in log["entries"] if entry["reason"] == reason), None)
 
-        log = await self.until("/api/log?limit=1000", newest)
+        log = await self.wait_for("/api/log?limit=1000", newest)
         notice = newest(log)
         assert notice is not None
         return notice
@@ -101,30 +77,20 @@ async def site(folder: Path, *, persona: str = "loaded", scale: float = 0.02) ->
     personas = [PERSONAS[persona]] * COUNT
     async with running_fleet(personas, scale=scale) as fleet, aiohttp.ClientSession() as session:
         write(folder, {"servers": [member.url for member in fleet.members[:3]]})
-        async with started(folder / "settings.json", "serve") as process:
-            address = await _address_of(process)
+        async with command(folder / "settings.json", "serve") as process:
+            address = await page_address(process)
             yield Site(folder, process, fleet, session, address)
-
-
-async def _address_of(process: Process) -> str:
-    """Where the daemon says that its page is."""
-    assert process.stderr is not None
-    async with asyncio.timeout(PATIENCE_S):
-        async for line in process.stderr:
-            if found := PAGE.search(line.decode()):
-                return found[1]
-    raise AssertionError("the daemon ended")
 
 
 async def test_servers_come_and_go_and_the_others_notice_nothing(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        await here.until_states(loaded=3)
+        await here.wait_for_states({"loaded": 3})
         before = await here.get("/api/status")
         here.write(servers=[member.url for member in here.fleet.members[1:]])
-        status = await here.until(
+        status = await here.wait_for(
             "/api/status", lambda status: [one["name"] for one in status["servers"]] == here.names[1:]
         )
-        await here.until_states(loaded=3)
+        await here.wait_for_states({"loaded": 3})
         assert status["servers"][:2] == before["servers"][1:]
         notice = await here.until_notice("settings_reloaded")
         assert "servers added 1, removed 1, changed 0" in notice["message"]
@@ -136,27 +102,27 @@ async def test_servers_come_and_go_and_the_others_notice_nothing(tmp_path: Path)
 
 async def test_wrong_files_are_refused_and_change_nothing(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        await here.until_states(loaded=3)
+        await here.wait_for_states({"loaded": 3})
         before = (await here.get("/api/status"))["servers"]
         here.write(servers=[here.fleet.members[0].url], timing={"check_intervall_s": 5})
         notice = await here.until_notice("settings_refused")
         assert "timing.check_intervall_s" in notice["message"]
         (tmp_path / "flows" / "cache_models.json").write_text('{"nodes": [], "links": []}')
         here.write(servers=[member.url for member in here.fleet.members])
-        await here.until("/api/log", lambda log: "cache_models.json" in log["entries"][0]["message"])
+        await here.wait_for("/api/log", lambda log: "cache_models.json" in log["entries"][0]["message"])
         assert (await here.get("/api/status"))["servers"] == before
 
 
 async def test_a_changed_workflow_is_warmed_anew(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        await here.until_states(loaded=3)
+        await here.wait_for_states({"loaded": 3})
         path = tmp_path / "flows" / "cache_models.json"
         graph = json.loads(path.read_text())
         key = next(node["inputs"] for node in graph.values() if "key" in node.get("inputs", {}))
         key["key"] = "another_key"
         path.write_text(json.dumps(graph))
         await here.until_notice("settings_reloaded")
-        await here.until("/api/status", lambda status: all(one["state"] == "loaded" for one in status["servers"]))
+        await here.wait_for("/api/status", lambda status: all(one["state"] == "loaded" for one in status["servers"]))
         detail = await here.get(f"/api/servers/{here.names[0]}")
         assert "settings_changed" in [one["reason"] for one in detail["transitions"]]
 
@@ -167,7 +133,7 @@ async def test_a_prompt_in_flight_is_kept(tmp_path: Path, changed: str) -> None:
     async with site(tmp_path, persona="slow", scale=0.05) as here:
         servers = [member.url for member in here.fleet.members[:2]]
         name = here.names[2]
-        detail = await here.until(f"/api/servers/{name}", lambda detail: detail.get("state") == "warming")
+        detail = await here.wait_for(f"/api/servers/{name}", lambda detail: detail.get("state") == "warming")
         prompt_id = detail["prompt_id"]
         if changed == "changed":
             here.write(servers=[*servers, {"url": here.fleet.members[2].url, "headers": {"X-Any": "thing"}}])
@@ -177,14 +143,14 @@ async def test_a_prompt_in_flight_is_kept(tmp_path: Path, changed: str) -> None:
             await here.until_notice("settings_reloaded")
             assert name not in [one["name"] for one in (await here.get("/api/status"))["servers"]]
             here.write(servers=[*servers, here.fleet.members[2].url])
-        await here.until(f"/api/servers/{name}", lambda detail: detail.get("state") == "loaded")
+        await here.wait_for(f"/api/servers/{name}", lambda detail: detail.get("state") == "loaded")
         async with here.session.get(f"{here.fleet.members[2].url}/history") as response:
             assert list(await response.json()) == [prompt_id]
 
 
 async def test_sighup_reads_again_and_says_what_waits_for_a_restart(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        await here.until_states(loaded=3)
+        await here.wait_for_states({"loaded": 3})
         here.process.send_signal(signal.SIGHUP)
         here.write(servers=[member.url for member in here.fleet.members[:3]], language="zh")
         here.process.send_signal(signal.SIGHUP)
@@ -195,7 +161,7 @@ async def test_sighup_reads_again_and_says_what_waits_for_a_restart(tmp_path: Pa
 
 async def test_the_old_file_put_back_ends_the_refusal(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
-        await here.until_states(loaded=3)
+        await here.wait_for_states({"loaded": 3})
         right = (tmp_path / "settings.json").read_text()
         (tmp_path / "settings.json").write_text("{")
         refused = await here.until_notice("settings_refused")

@@ -14,9 +14,9 @@ import aiohttp
 from statemachine.daemon.process import allow_descriptors
 from statemachine.simulator import Member, SimFleet, running_fleet
 from statemachine.simulator.profiles import PERSONAS
-from tests.cli.rig import PATIENCE_S, started
-from tests.cli.test_stop import address_of
+from tests.support.daemon import DaemonClient, command, page_address
 from tests.support.paths import WORKFLOWS
+from tests.support.polling import PATIENCE_S, wait_until
 
 Json = dict[str, Any]
 COUNT, MOVED, SLOW = 300, 60, 40
@@ -85,16 +85,16 @@ async def test_a_busy_fleet_is_changed_and_nobody_else_notices(tmp_path: Path) -
     async with running_fleet(personas, scale=0.1) as fleet, users(fleet), aiohttp.ClientSession() as session:
         stay, leave, come = fleet.members[: -2 * MOVED], fleet.members[-2 * MOVED : -MOVED], fleet.members[-MOVED:]
         path.write_text(settings_of([*stay, *leave]))
-        async with started(path, "serve") as process:
-            address = await address_of(process)
-            reader = Reader(session, address)
+        async with command(path, "serve") as process:
+            address = await page_address(process)
+            reader, client = Reader(session, address), DaemonClient(address, session)
             tasks = [asyncio.create_task(reader.hear()), asyncio.create_task(reader.feel_the_pulse())]
-            before = await until(session, address, lambda states: states.get("warming", 0) == SLOW)
+            before = await client.wait_for("/api/status", lambda status: status["states"].get("warming", 0) == SLOW)
             written = time.monotonic()
             (tmp_path / "new").write_text(settings_of([*stay, *come]))
             (tmp_path / "new").replace(path)
-            await until(session, address, lambda states: states == {"loaded": COUNT - MOVED}, COUNT - MOVED)
-            await reloaded(reader)
+            await client.wait_for_states({"loaded": COUNT - MOVED}, 2 * PATIENCE_S)
+            await wait_until(lambda: reader.notices)
             for task in tasks:
                 task.cancel()
             ((at, notice),) = reader.notices
@@ -104,26 +104,6 @@ async def test_a_busy_fleet_is_changed_and_nobody_else_notices(tmp_path: Path) -
             assert reader.slowest_s < ANSWERED_WITHIN_S
             assert reader.ids == list(range(len(reader.ids)))  # the stream first says where it begins: 0
             await nothing_was_disturbed(session, address, stay, before)
-
-
-async def until(session: aiohttp.ClientSession, address: str, holds: Any, total: int | None = None) -> Json:
-    """The first status whose states, and number of servers where it is told, are these."""
-    async with asyncio.timeout(2 * PATIENCE_S):
-        while True:
-            async with session.get(f"{address}/api/status") as response:
-                status: Json = await response.json()
-            if holds(status["states"]) and total in (None, status["total"]):
-                return status
-            await asyncio.sleep(0.05)
-
-
-async def reloaded(reader: Reader) -> None:
-    """Until the notice has been heard."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            if reader.notices:
-                return
-            await asyncio.sleep(0.02)
 
 
 async def nothing_was_disturbed(session: aiohttp.ClientSession, address: str, stay: list[Member], before: Json) -> None:

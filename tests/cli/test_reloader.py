@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from statemachine.daemon.reload import Reloader
 from statemachine.daemon.systemd import ServiceManager
 from statemachine.fleet.diff import Changes, LoadedConfig
 from statemachine.settings import Settings, load_settings
-from tests.cli.rig import PATIENCE_S
 from tests.support.paths import WORKFLOWS
+from tests.support.polling import wait_until
 
 
 class Site:
@@ -53,14 +53,8 @@ class Site:
     async def running(self) -> AsyncIterator[None]:
         """The reloader at work, its first reading behind it."""
         async with in_background(self.reloader.run()):
-            await self.until(lambda: bool(self.intervals))
+            await wait_until(lambda: bool(self.intervals))
             yield
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait, within bounds."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not holds():  # noqa: ASYNC110 - a bounded poll
-                await asyncio.sleep(0.01)
 
 
 def write(path: Path, interval_s: float) -> Path:
@@ -87,7 +81,7 @@ async def test_files_that_are_what_they_were_at_the_start_are_no_news(tmp_path: 
     site = Site(write(tmp_path / "settings.json", 60))
     async with site.running():
         site.reloader.request()
-        await site.until(lambda: len(site.intervals) == 2)
+        await wait_until(lambda: len(site.intervals) == 2)
         assert site.notices == []
 
 
@@ -96,9 +90,9 @@ async def test_a_fault_of_our_own_does_not_end_reloading(tmp_path: Path) -> None
     async with site.running():
         site.faults.append(RuntimeError("a mistake"))
         site.reloader.request()
-        await site.until(lambda: site.notices == [Notice.SETTINGS_REFUSED])
+        await wait_until(lambda: site.notices == [Notice.SETTINGS_REFUSED])
         site.reloader.request()
-        await site.until(lambda: site.notices == [Notice.SETTINGS_REFUSED, Notice.SETTINGS_RELOADED])
+        await wait_until(lambda: site.notices == [Notice.SETTINGS_REFUSED, Notice.SETTINGS_RELOADED])
 
 
 @pytest.mark.parametrize("swapped", ["the file that the link leads to", "the link", "a link to the folder"])
@@ -119,7 +113,7 @@ async def test_settings_behind_a_link_are_watched(tmp_path: Path, swapped: str) 
             new = write(tmp_path / "new" / "settings.json", 70)
             (tmp_path / "fresh").symlink_to(new if moved is link else new.parent)
             (tmp_path / "fresh").replace(moved)
-        await site.until(lambda: site.intervals[-1] == 70)
+        await wait_until(lambda: site.intervals[-1] == 70)
 
 
 async def test_work_in_the_background_that_fails_does_not_do_so_in_silence() -> None:

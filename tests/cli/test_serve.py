@@ -2,19 +2,20 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
 from statemachine.daemon.app import running_daemon
 from statemachine.daemon.process import hold_lock
 from statemachine.settings import load_settings
-from tests.cli.rig import PATIENCE_S, SmallDaemon, started, write_settings
+from tests.cli.rig import SmallDaemon, write_settings
+from tests.support.daemon import DaemonClient, command
+from tests.support.polling import PATIENCE_S
 
 
 async def refusal(settings: Path) -> str:
     """What it said before it ended with a plain no."""
-    async with started(settings, "serve") as process:
+    async with command(settings, "serve") as process:
         _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     assert process.returncode == 1
     text = errors.decode()
@@ -38,18 +39,7 @@ async def test_a_workflow_file_that_is_not_there_fails_its_servers_and_no_others
     servers = [{"url": "http://127.0.0.1:9", "workflows": ["nothing_here"]}, "http://127.0.0.1:10"]
     path = write_settings(tmp_path, servers=servers, listen={"port": 0}, logging={"file": None})
     async with running_daemon(load_settings(path, {})) as daemon, aiohttp.ClientSession() as session:
-        broken = await until_state(session, f"{daemon.address}/api/servers/127.0.0.1:9", "failed")
-        await until_state(session, f"{daemon.address}/api/servers/127.0.0.1:10", "unreachable")
+        broken = await DaemonClient(daemon.address, session).wait_for_state("127.0.0.1:9", "failed")
+        await DaemonClient(daemon.address, session).wait_for_state("127.0.0.1:10", "unreachable")
     assert broken["reason"] == "workflow_not_api_format"
     assert "nothing_here.json" in broken["message"]
-
-
-async def until_state(session: aiohttp.ClientSession, url: str, state: str) -> dict[str, Any]:
-    """The server's detail once it is in that state."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            async with session.get(url) as response:
-                detail: dict[str, Any] = await response.json()
-            if detail["state"] == state:
-                return detail
-            await asyncio.sleep(0.02)

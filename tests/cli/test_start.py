@@ -7,8 +7,8 @@ import aiohttp
 
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
-from tests.comfyui.rig import free_port
 from tests.support.paths import WORKFLOWS
+from tests.support.ports import free_port
 
 COUNT = 2_000
 

@@ -8,7 +8,8 @@ import pytest
 from statemachine.cli.api_client import daemon_url
 from statemachine.core.vocabulary import Reason, State
 from statemachine.settings import parse_settings
-from tests.cli.rig import SmallDaemon, cli, interrupt, small_daemon, started, write_settings
+from tests.cli.rig import SmallDaemon, cli, interrupt, small_daemon, write_settings
+from tests.support.daemon import command
 from tests.web.site import COLD, LOADED, view
 
 
@@ -76,7 +77,7 @@ def test_where_the_daemon_is_found(host: str, url: str) -> None:
 
 
 async def test_watch_redraws_until_ctrl_c(tmp_path: Path) -> None:
-    async with small_daemon(tmp_path) as daemon, started(daemon.settings(), "status", "--watch") as process:
+    async with small_daemon(tmp_path) as daemon, command(daemon.settings(), "status", "--watch") as process:
         await daemon.asked("/api/status", times=3)
         assert await interrupt(process) == 0
         output, errors = await process.communicate()

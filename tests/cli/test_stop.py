@@ -16,22 +16,12 @@ import pytest
 from statemachine.daemon.process import allow_descriptors
 from statemachine.simulator import running_fleet
 from statemachine.simulator.profiles import PERSONAS
-from tests.cli.rig import PATIENCE_S, started
+from tests.support.daemon import DaemonClient, command, page_address
 from tests.support.paths import WORKFLOWS
+from tests.support.polling import PATIENCE_S
 
 SERVERS, READERS = 1000, 20
 STOPPED_WITHIN_S = 5.0
-PAGE = re.compile(r"the page is at (\S+)/status")
-
-
-async def address_of(process: Process) -> str:
-    """Where the daemon says that its page is."""
-    assert process.stderr is not None
-    async with asyncio.timeout(PATIENCE_S):
-        async for line in process.stderr:
-            if found := PAGE.search(line.decode()):
-                return found[1]
-    raise AssertionError("the daemon ended")
 
 
 @pytest.mark.alone
@@ -45,9 +35,9 @@ async def test_a_thousand_servers_are_left_within_five_seconds(tmp_path: Path) -
             "logging": {"file": None},
         }
         (tmp_path / "settings.json").write_text(json.dumps(settings))
-        async with started(tmp_path / "settings.json", "serve") as process:
-            address = await address_of(process)
-            await all_loaded(session, address)
+        async with command(tmp_path / "settings.json", "serve") as process:
+            address = await page_address(process)
+            await DaemonClient(address, session).wait_for_states({"loaded": SERVERS})
             streams = [await session.get(f"{address}/api/events") for _ in range(READERS)]
             asked = time.monotonic()
             process.send_signal(signal.SIGTERM)
@@ -57,16 +47,6 @@ async def test_a_thousand_servers_are_left_within_five_seconds(tmp_path: Path) -
             assert taken_s < STOPPED_WITHIN_S
             for stream in streams:
                 stream.close()
-
-
-async def all_loaded(session: aiohttp.ClientSession, address: str) -> None:
-    """Until every server has its connection and its verdict."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            async with session.get(f"{address}/api/status") as response:
-                if (await response.json())["states"] == {"loaded": SERVERS}:
-                    return
-            await asyncio.sleep(0.2)
 
 
 @pytest.fixture
@@ -89,9 +69,9 @@ async def test_a_hangup_during_the_start_ends_nothing(tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text(
         json.dumps({"listen": {"port": 0}, "servers": ["http://127.0.0.1:9"], "logging": {"file": None}})
     )
-    async with started(tmp_path / "settings.json", "serve") as process:
+    async with command(tmp_path / "settings.json", "serve") as process:
         sending = asyncio.create_task(hang_up_often(process))
-        await address_of(process)
+        await page_address(process)
         sending.cancel()
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0

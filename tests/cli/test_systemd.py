@@ -16,11 +16,11 @@ import pytest
 from statemachine.daemon.systemd import ServiceManager, supervised
 from statemachine.journal.journal import WriterThread
 from statemachine.journal.store import JournalStore
-from tests.cli.rig import PATIENCE_S
 from tests.faults.process import Program
-from tests.faults.scene import Json
 from tests.journal.samples import quiet_journal
+from tests.support.daemon import Json
 from tests.support.paths import WORKFLOWS
+from tests.support.polling import wait_until
 
 PERIOD_S = 0.3
 STARVED_S = 1.0
@@ -46,9 +46,7 @@ class Listener:
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until it holds; a failure shows what was heard."""
         try:
-            async with asyncio.timeout(PATIENCE_S):
-                while not holds():  # noqa: ASYNC110 - a bounded poll
-                    await asyncio.sleep(0.01)
+            await wait_until(holds)
         except TimeoutError:
             raise AssertionError(self.lines) from None
 

@@ -8,7 +8,8 @@ import pytest
 
 from statemachine.cli.log_reader import PAGE
 from statemachine.publish.serialize import log_entry
-from tests.cli.rig import Ended, SmallDaemon, cli, interrupt, json_lines, started
+from tests.cli.rig import Ended, SmallDaemon, cli, interrupt, json_lines
+from tests.support.daemon import command
 from tests.web.site import COLD, LOADED, NOW, transition_entry
 
 
@@ -108,7 +109,7 @@ async def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
 
 async def test_following_survives_a_restart_without_gap_or_repeat(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, names(5))
-    async with started(daemon.settings(), "tail", "-f", "-n", "2", "--json") as process:
+    async with command(daemon.settings(), "tail", "-f", "-n", "2", "--json") as process:
         seen = await json_lines(process, 2)
         await daemon.write(COLD, names(3))
         seen += await json_lines(process, 3)
@@ -123,7 +124,7 @@ async def test_following_survives_a_restart_without_gap_or_repeat(daemon: SmallD
 
 
 async def test_following_one_server(daemon: SmallDaemon) -> None:
-    async with started(daemon.settings(), "tail", "-f", "--json", "--server", LOADED) as process:
+    async with command(daemon.settings(), "tail", "-f", "--json", "--server", LOADED) as process:
         await daemon.write(LOADED, names(1))
         seen = await json_lines(process, 1)
         await daemon.write(COLD, names(2))
@@ -134,7 +135,7 @@ async def test_following_one_server(daemon: SmallDaemon) -> None:
 
 async def test_a_new_journal_begins_again_at_one(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, names(9))
-    async with started(daemon.settings(), "tail", "-f", "-n", "1", "--json") as process:
+    async with command(daemon.settings(), "tail", "-f", "-n", "1", "--json") as process:
         await json_lines(process, 1)
         await daemon.asked("/api/events", times=1)
         await daemon.stop()
@@ -150,7 +151,7 @@ async def test_a_new_journal_begins_again_at_one(daemon: SmallDaemon) -> None:
 
 async def test_following_the_journal_alone(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, names(3))
-    async with started(daemon.settings(listen={"port": 0}), "tail", "-f", "-n", "1", "--json") as process:
+    async with command(daemon.settings(listen={"port": 0}), "tail", "-f", "-n", "1", "--json") as process:
         seen = await json_lines(process, 1)
         await daemon.write(COLD, names(600))
         seen += await json_lines(process, 600)

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.rig import PATIENCE_S, SmallDaemon, cli, json_lines, started
+from tests.cli.rig import SmallDaemon, cli, json_lines
 from tests.cli.terminal import on_terminal
+from tests.support.daemon import command
 from tests.support.paths import RUN_SCRIPT
+from tests.support.polling import PATIENCE_S, wait_until
 from tests.web.site import COLD
 
 LONG = "a sentence that is longer than the terminal is wide " * 3
@@ -57,11 +59,9 @@ async def test_into_a_file_it_follows_on(daemon: SmallDaemon, tmp_path: Path) ->
     with (tmp_path / "out").open("wb") as out:
         process = await asyncio.create_subprocess_exec(*program, stdout=out, stderr=PIPE)
     try:
-        async with asyncio.timeout(PATIENCE_S):
-            for number in (1, 2):
-                while (tmp_path / "out").read_text(encoding="utf-8").count("\n") < number:  # noqa: ASYNC110 - a bounded poll
-                    await asyncio.sleep(0.02)
-                await daemon.write(COLD, ["another"])
+        await wait_until(lambda: b"one" in (tmp_path / "out").read_bytes())
+        await daemon.write(COLD, ["another"])
+        await wait_until(lambda: b"another" in (tmp_path / "out").read_bytes())
         assert process.returncode is None
     finally:
         process.kill()
@@ -133,7 +133,7 @@ async def test_a_reason_that_is_almost_right(daemon: SmallDaemon) -> None:
 async def test_what_is_said_beside_the_log_is_not_in_it(daemon: SmallDaemon) -> None:
     """A program that reads --json never stumbles over a print_note, also when the daemon goes away."""
     await daemon.write(COLD, ["one"])
-    async with started(daemon.settings(language="zh"), "tail", "-f", "--json") as process:
+    async with command(daemon.settings(language="zh"), "tail", "-f", "--json") as process:
         await json_lines(process, 1)
         await daemon.stop()
         assert process.stderr is not None

@@ -10,8 +10,9 @@ from statemachine.core.log_entry import LogEntry, notice_entry
 from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.journal.pages import SCAN_ROWS
-from tests.cli.rig import SmallDaemon, cli, json_lines, small_daemon, started
+from tests.cli.rig import SmallDaemon, cli, json_lines, small_daemon
 from tests.cli.test_tail import both, ids
+from tests.support.daemon import command
 from tests.web.site import COLD, LOADED, NOW, transition_entry, view
 
 LAB = "192.0.2.3:8188"
@@ -69,7 +70,7 @@ def mixture(round_: int) -> list[LogEntry]:
 
 async def test_following_goes_on_by_the_filter_over_restarts(fleet: SmallDaemon) -> None:
     settings = fleet.settings(servers=SERVERS)
-    async with started(settings, "tail", "-f", "--json", "--group", "lab", "--state", "failed") as process:
+    async with command(settings, "tail", "-f", "--json", "--group", "lab", "--state", "failed") as process:
         seen = await json_lines(process, 1)
         for round_ in range(3):
             await fleet.tell(*mixture(round_))
@@ -82,7 +83,7 @@ async def test_following_goes_on_by_the_filter_over_restarts(fleet: SmallDaemon)
 
 async def test_following_the_journal_alone_goes_by_the_filter(fleet: SmallDaemon) -> None:
     settings = fleet.settings(servers=SERVERS, listen={"port": 0})
-    async with started(settings, "tail", "-f", "--json", "--reason", "prompt_failed") as process:
+    async with command(settings, "tail", "-f", "--json", "--reason", "prompt_failed") as process:
         seen = await json_lines(process, 1)
         await fleet.tell(*mixture(0), *mixture(1))
         seen += await json_lines(process, 2)
@@ -90,7 +91,7 @@ async def test_following_the_journal_alone_goes_by_the_filter(fleet: SmallDaemon
 
 
 async def test_following_the_journal_alone_goes_over_to_a_new_file(fleet: SmallDaemon) -> None:
-    async with started(fleet.settings(servers=SERVERS, listen={"port": 0}), "tail", "-f", "--json", "-n1") as process:
+    async with command(fleet.settings(servers=SERVERS, listen={"port": 0}), "tail", "-f", "--json", "-n1") as process:
         seen = await json_lines(process, 1)
         await fleet.stop()
         for path in fleet.data_dir.iterdir():

@@ -6,7 +6,8 @@ from pathlib import Path
 from aiohttp import web
 
 from statemachine.publish.serialize import log_entry
-from tests.cli.rig import json_lines, started, write_settings
+from tests.cli.rig import json_lines, write_settings
+from tests.support.daemon import command
 from tests.web.site import COLD, transition_entry
 
 
@@ -43,7 +44,7 @@ async def test_ids_are_gapless_and_unrepeated(tmp_path: Path) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     settings = write_settings(tmp_path, listen={"port": runner.addresses[0][1]})
-    async with started(settings, "tail", "-f", "--json") as process:
+    async with command(settings, "tail", "-f", "--json") as process:
         seen = await json_lines(process, 6)
     await runner.cleanup()
     assert [entry["id"] for entry in seen] == [1, 2, 3, 4, 5, 6]

@@ -19,7 +19,7 @@ from typing import Any
 
 import aiohttp
 
-from tests.comfyui.rig import free_port
+from tests.support.ports import free_port
 
 HOST = "127.0.0.1"
 BINARY = Path(sys.executable).with_name("nats-server")

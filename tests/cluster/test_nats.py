@@ -18,7 +18,7 @@ from statemachine.cluster.nats import NatsOptions, connected
 from statemachine.cluster.store import Batch, Dataset, StoredValue, StoreUnavailableError
 from tests.cluster.following import PATIENCE_S, POLL_S, append_with_retries, following, until
 from tests.cluster.nats_rig import NatsRig, nats_rig
-from tests.comfyui.rig import free_port
+from tests.support.ports import free_port
 
 
 def options(rig: NatsRig, **others: Any) -> NatsOptions:

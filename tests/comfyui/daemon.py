@@ -1,18 +1,13 @@
 """A daemon over real servers, configured through settings and observed through its API."""
 
-import asyncio
 import json
-import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import aiohttp
-
-from statemachine.daemon.app import running_daemon
-from statemachine.settings import parse_settings
 from tests.comfyui.rig import Graph, RealServer
+from tests.support.daemon import DaemonClient, Json, daemon_in_process
 
 SHORT_TIMING = {
     "check_interval_s": 2,
@@ -25,53 +20,34 @@ SHORT_TIMING = {
 }
 
 
-class DaemonClient:
-    """A client of the daemon's API."""
+class RealServersClient(DaemonClient):
+    """A client of the daemon's API that names a server by the real server's object."""
 
-    def __init__(self, address: str, session: aiohttp.ClientSession) -> None:
-        self.address = address
-        self._session = session
-
-    async def get(self, path: str) -> Any:
-        """Return the JSON that a GET brings."""
-        async with self._session.get(self.address + path) as response:
-            return await response.json()
-
-    async def post(self, path: str) -> int:
-        """Send a POST without a body and return the status."""
-        async with self._session.post(self.address + path) as response:
-            return response.status
-
-    async def server(self, server: RealServer) -> dict[str, Any]:
+    async def server(self, server: RealServer) -> Json:
         """Return the details of one server."""
-        detail: dict[str, Any] = await self.get(f"/api/servers/127.0.0.1:{server.port}")
-        return detail
+        return await self.detail(_name(server))
 
-    async def wait_state(self, server: RealServer, state: str, timeout_s: float = 60) -> dict[str, Any]:
+    async def wait_state(self, server: RealServer, state: str, timeout_s: float = 60) -> Json:
         """Wait until the server is in `state`; return its details."""
-        return await self.wait_until(server, lambda detail: detail["state"] == state, timeout_s)
+        return await self.wait_for_state(_name(server), state, timeout_s)
 
-    async def wait_until(
-        self, server: RealServer, condition: Callable[[Mapping[str, Any]], bool], timeout_s: float = 60
-    ) -> dict[str, Any]:
-        """Wait until the server's details satisfy `condition`; return them. On timeout, fail with the last details."""
-        deadline = time.monotonic() + timeout_s
-        while not condition(detail := await self.server(server)):
-            if time.monotonic() > deadline:
-                raise AssertionError(json.dumps(detail, indent=1, ensure_ascii=False))
-            await asyncio.sleep(0.05)
-        return detail
+    async def wait_until(self, server: RealServer, holds: Callable[[Json], object], timeout_s: float = 60) -> Json:
+        """Wait until the server's details satisfy `holds`; return them."""
+        return await self.wait_for_detail(_name(server), holds, timeout_s)
 
-    async def transitions(self, server: RealServer) -> list[tuple[str, str]]:
+    async def path_of(self, server: RealServer) -> list[tuple[str, str]]:
         """Return the server's transitions as (state, reason), oldest first."""
-        detail = await self.server(server)
-        return [(one["to"], one["reason"]) for one in reversed(detail["transitions"])]
+        return await self.transitions(_name(server))
+
+
+def _name(server: RealServer) -> str:
+    return f"127.0.0.1:{server.port}"
 
 
 @asynccontextmanager
 async def running_over(
     folder: Path, servers: list[RealServer], workflows: Mapping[str, Graph], **settings: object
-) -> AsyncIterator[DaemonClient]:
+) -> AsyncIterator[RealServersClient]:
     """Run a daemon that keeps `workflows` warm on these servers; yield a client of its API."""
     directory = folder / "workflows"
     directory.mkdir(exist_ok=True)
@@ -82,14 +58,12 @@ async def running_over(
         "workflows": list(workflows),
         "workflows_dir": str(directory),
         "data_dir": str(folder / "data"),
-        "listen": {"port": 0},
         "timing": SHORT_TIMING,
         "limits": {"max_warming_per_host": 8},
-        "logging": {"file": None},
         **settings,
     }
-    async with running_daemon(parse_settings(data, folder, {})) as daemon, aiohttp.ClientSession() as session:
-        yield DaemonClient(daemon.address, session)
+    async with daemon_in_process(folder, data) as client:
+        yield RealServersClient(client.address, client.session)
 
 
 def warm_ups_in(history: Mapping[str, Any]) -> list[str]:

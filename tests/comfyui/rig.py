@@ -13,7 +13,6 @@ import asyncio
 import contextlib
 import json
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterable
@@ -24,8 +23,9 @@ import aiohttp
 
 from tests.comfyui.client import POLL_S, Graph, RigClient, RigError
 from tests.comfyui.install import HERE, Installation, environment, installed, prepare_base
+from tests.support.ports import free_port
 
-__all__ = ["CheckMode", "Graph", "RealServer", "Rig", "RigError", "cache_workflow", "free_port", "keys_of"]
+__all__ = ["CheckMode", "Graph", "RealServer", "Rig", "RigError", "cache_workflow", "keys_of"]
 
 NODES = HERE / "nodes"
 COMPANION = HERE.parent.parent / "comfyui_node"
@@ -237,10 +237,3 @@ class Rig:
         """Stop every process that is still running."""
         for server in self.servers:
             server.end()
-
-
-def free_port() -> int:
-    """Return a port of 127.0.0.1 on which nothing listens at the moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])

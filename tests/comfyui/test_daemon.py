@@ -22,7 +22,7 @@ async def test_daemon_cold_automatic_and_loaded_servers_end_loaded(rig: Rig, tmp
         assert [(one["outcome"], one["confirmed_by"]) for one in detail["attempts"]] == [("succeeded", "ws")]
         assert warm_ups_in(await cold.history()) == [detail["attempts"][0]["prompt_id"]]
         assert len(await cold.history()) == 1
-        assert ("auto_executing", Reason.SERVER_AUTO_EXECUTING) in await daemon.transitions(automatic)
+        assert ("auto_executing", Reason.SERVER_AUTO_EXECUTING) in await daemon.path_of(automatic)
         assert warm_ups_in(await automatic.history()) == []
         assert await automatic.history(), "the server's own workflow must have run"
         assert await loaded.history() == {}
@@ -41,7 +41,7 @@ async def test_daemon_server_killed_while_warming_is_warmed_again(rig: Rig, tmp_
         detail = await daemon.wait_state(server, LOADED)
         assert [one["outcome"] for one in detail["attempts"]] == ["succeeded", "lost"]
         assert warm_ups_in(await server.history()) == [detail["attempts"][0]["prompt_id"]]
-        assert (State.UNKNOWN.value, Reason.SERVER_RESTARTED) in await daemon.transitions(server)
+        assert (State.UNKNOWN.value, Reason.SERVER_RESTARTED) in await daemon.path_of(server)
 
 
 async def test_daemon_success_without_loading_varies_tag(rig: Rig, tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ async def test_daemon_success_without_loading_varies_tag(rig: Rig, tmp_path: Pat
         await daemon.wait_state(server, State.COLD.value, timeout_s=10)
         detail = await daemon.wait_state(server, LOADED)
         assert [one["varied_tag"] for one in detail["attempts"]] == [True, False, False]
-        transitions = await daemon.transitions(server)
+        transitions = await daemon.path_of(server)
         assert (State.COLD.value, Reason.KEYS_MISSING) in transitions
         assert (State.COLD.value, Reason.CACHED_WITHOUT_LOADING) in transitions
         assert sorted(await server.cached_keys()) == ["a", "b"]

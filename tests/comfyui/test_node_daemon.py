@@ -12,7 +12,7 @@ import aiohttp
 
 from statemachine.core.vocabulary import Reason, State
 from tests.comfyui.client import Graph
-from tests.comfyui.daemon import DaemonClient, running_over
+from tests.comfyui.daemon import RealServersClient, running_over
 from tests.comfyui.rig import RealServer, Rig, cache_workflow
 from tests.comfyui.test_node import listening
 
@@ -40,7 +40,7 @@ class TransitionStream:
 
 
 @asynccontextmanager
-async def transitions_of(daemon: DaemonClient) -> AsyncIterator[TransitionStream]:
+async def transitions_of(daemon: RealServersClient) -> AsyncIterator[TransitionStream]:
     async with aiohttp.ClientSession() as session, session.get(f"{daemon.address}/api/events") as stream:
         yield TransitionStream(stream)
 
@@ -71,7 +71,7 @@ async def test_daemon_eviction_is_published_within_100_ms(rig: Rig, tmp_path: Pa
                 delays.append(await transitions.wait_for(State.UNKNOWN.value, State.COLD.value) - at)
                 await server.post("/rig/put", {"keys": ["a", "b"]})
                 await daemon.wait_state(server, LOADED)
-        reasons = {reason for _, reason in await daemon.transitions(server)}
+        reasons = {reason for _, reason in await daemon.path_of(server)}
     print(f"from an eviction to its publication, {EVICTION_COUNT} evictions: median {median(delays) * 1000:.0f} ms, "
           f"maximum {max(delays) * 1000:.0f} ms")  # fmt: skip
     assert median(delays) < 0.1
@@ -132,4 +132,4 @@ async def test_daemon_new_instance_ends_attempt_before_grace_period(rig: Rig, tm
         await server.start()
         detail = await daemon.wait_state(server, LOADED, timeout_s=40)
         assert [one["outcome"] for one in detail["attempts"]] == ["succeeded", "lost"]
-        assert (State.UNKNOWN.value, Reason.SERVER_RESTARTED) in await daemon.transitions(server)
+        assert (State.UNKNOWN.value, Reason.SERVER_RESTARTED) in await daemon.path_of(server)

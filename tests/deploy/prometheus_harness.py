@@ -16,9 +16,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from campaigns.kill.process import DaemonProcess
 from statemachine.simulator import PERSONAS, SimFleet
 from statemachine.simulator.fleet import running_fleet
-from tests.comfyui.rig import free_port
 from tests.deploy.promql import CONFIGURATION, RULES
 from tests.support.paths import WORKFLOWS
+from tests.support.ports import free_port
 
 PATIENCE_S = 30.0
 POLL_S = 0.2

@@ -4,7 +4,7 @@ import json
 import struct
 from typing import Any
 
-from tests.faults.front import Raw
+from tests.faults.proxy import Raw
 
 FIN, TEXT, BINARY = 0x80, 0x1, 0x2
 RESERVED = 0x7

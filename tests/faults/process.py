@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import json
 import os
-import re
 import resource
 import signal
 import sys
@@ -13,10 +12,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from tests.faults.scene import PATIENCE_S, Json
+from tests.support.daemon import PAGE, Json
 from tests.support.paths import RUN_SCRIPT
-
-ADDRESS = re.compile(r"the page is at (https?://[^/]+)/status")
+from tests.support.polling import PATIENCE_S, wait_until
 
 
 class Program:
@@ -48,9 +46,7 @@ class Program:
 
     async def until_logged(self, words: str) -> None:
         """Wait until a line of the log contains the words."""
-        async with asyncio.timeout(PATIENCE_S):
-            while not any(words in line for line in self.lines):  # noqa: ASYNC110 - a bounded poll
-                await asyncio.sleep(0.02)
+        await wait_until(lambda: any(words in line for line in self.lines))
 
     async def refused(self, folder: Path, data: Json) -> str:
         """Run it where it cannot start; what it said before it ended with a plain no."""
@@ -82,5 +78,5 @@ class Program:
 
     async def _address(self) -> str:
         await self.until_logged("the page is at")
-        found = next(filter(None, map(ADDRESS.search, self.lines)))
+        found = next(filter(None, map(PAGE.search, self.lines)))
         return found.group(1)

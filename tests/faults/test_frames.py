@@ -12,9 +12,11 @@ import pytest
 
 from statemachine.fleet.checking import FOREIGN_GAP_S
 from tests.faults.frames import BINARY, RESERVED, TEXT, status, wire
-from tests.faults.front import Frame, Front, Raw
-from tests.faults.scene import PATIENCE_S, Json, Memory, Scene, faulty
+from tests.faults.harness import Harness, Memory, faulty
+from tests.faults.proxy import FaultProxy, Frame, Raw
 from tests.faults.table import Row
+from tests.support.daemon import Json
+from tests.support.polling import PATIENCE_S
 
 MIB = 2**20
 
@@ -50,22 +52,22 @@ HARMLESS: dict[str, list[Frame]] = {
 @pytest.mark.parametrize("frames", HARMLESS.values(), ids=HARMLESS)
 async def test_frames_that_mean_nothing(tmp_path: Path, expected: Row, frames: list[Frame]) -> None:
     """The link lives on, and carries what comes after them."""
-    async with faulty(tmp_path, "loaded") as (scene, front):
-        await scene.until(lambda detail: detail["link"]["connected"])
-        front.say(*frames)
-        await hears(scene, front)
-        await scene.until_read(expected)
-        detail = await scene.until_state("loaded")
+    async with faulty(tmp_path, "loaded") as (harness, proxy):
+        await harness.until(lambda detail: detail["link"]["connected"])
+        proxy.say(*frames)
+        await hears(harness, proxy)
+        await harness.until_read(expected)
+        detail = await harness.until_state("loaded")
         assert detail["link"]["connects"] == 1
-        assert front.posts == []
+        assert proxy.posts == []
 
 
-async def hears(scene: Scene, front: Front) -> None:
+async def hears(harness: Harness, proxy: FaultProxy) -> None:
     """Wait until a frame that is sent now has arrived."""
-    front.say(status(7))
-    await scene.until(lambda detail: detail["queue_remaining"] == 7)
-    front.say(status(0))
-    await scene.until(lambda detail: detail["queue_remaining"] == 0)
+    proxy.say(status(7))
+    await harness.until(lambda detail: detail["queue_remaining"] == 7)
+    proxy.say(status(0))
+    await harness.until(lambda detail: detail["queue_remaining"] == 0)
 
 
 FATAL: dict[str, Frame] = {
@@ -83,54 +85,54 @@ FATAL: dict[str, Frame] = {
 async def test_frames_that_end_the_connection(tmp_path: Path, expected: Row, frame: Frame) -> None:
     """Another connection is made under another id, and the server is checked again."""
     with Memory() as memory:
-        async with faulty(tmp_path, "loaded") as (scene, front):
-            await scene.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
-            front.say(frame)
-            await scene.until_read(expected)
-            detail = await scene.until(lambda detail: detail["link"]["connects"] >= 2 and detail["link"]["connected"])
-            await hears(scene, front)
-            assert (await scene.until_state("loaded"))["link"]["connects"] == detail["link"]["connects"]
+        async with faulty(tmp_path, "loaded") as (harness, proxy):
+            await harness.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
+            proxy.say(frame)
+            await harness.until_read(expected)
+            detail = await harness.until(lambda detail: detail["link"]["connects"] >= 2 and detail["link"]["connected"])
+            await hears(harness, proxy)
+            assert (await harness.until_state("loaded"))["link"]["connects"] == detail["link"]["connects"]
     assert memory.growth < 50 * MIB
 
 
 async def test_a_frame_in_endless_fragments(tmp_path: Path, expected: Row) -> None:
     fragments = [Raw(struct.pack("!BBQ", TEXT if n == 0 else 0, 127, MIB) + b"x" * MIB) for n in range(64)]
     with Memory() as memory:
-        async with faulty(tmp_path, "loaded") as (scene, front):
-            await scene.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
-            front.say(*fragments)
-            await scene.until_read(expected)
-            await scene.until_state("loaded")
+        async with faulty(tmp_path, "loaded") as (harness, proxy):
+            await harness.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
+            proxy.say(*fragments)
+            await harness.until_read(expected)
+            await harness.until_state("loaded")
     assert memory.growth < 250 * MIB
 
 
 async def test_chatter(tmp_path: Path, expected: Row) -> None:
-    """10,000 frames a second: what the scene asserts of the healthy server is what matters."""
+    """10,000 frames a second: what the harness asserts of the healthy server is what matters."""
     monitor = json.dumps({"type": "crystools.monitor", "data": {"cpu_utilization": 5, "gpus": [{"vram": 1}] * 4}})
     burst = Raw(wire(TEXT, monitor.encode()).data * 100)
-    async with faulty(tmp_path, "loaded") as (scene, front):
-        await scene.until(lambda detail: detail["link"]["connected"])
+    async with faulty(tmp_path, "loaded") as (harness, proxy):
+        await harness.until(lambda detail: detail["link"]["connected"])
         for _ in range(200):
-            front.say(burst)
+            proxy.say(burst)
             await asyncio.sleep(0.01)
-        await hears(scene, front)
-        detail = await scene.until_read(expected)
+        await hears(harness, proxy)
+        detail = await harness.until_read(expected)
         assert detail["link"]["connects"] == 1
 
 
 async def test_status_chatter(tmp_path: Path, expected: Row) -> None:
     """A queue that moves hundreds of times a second causes a check every 0.25 s at most, with at most two requests."""
-    async with faulty(tmp_path, "loaded") as (scene, front):
-        await scene.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
-        asked, began = front.asked["GET /cache/check"], time.monotonic()
+    async with faulty(tmp_path, "loaded") as (harness, proxy):
+        await harness.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
+        asked, began = proxy.asked["GET /cache/check"], time.monotonic()
         pair = Raw(wire(TEXT, status(1).encode()).data + wire(TEXT, status(0).encode()).data)
         for _ in range(200):
-            front.say(*[pair] * 5)
+            proxy.say(*[pair] * 5)
             await asyncio.sleep(0.01)
-        await hears(scene, front)
-        await scene.until_read(expected)
-        await scene.until_state("loaded")
-        assert front.asked["GET /cache/check"] - asked <= 2 * (2 + (time.monotonic() - began) / FOREIGN_GAP_S)
+        await hears(harness, proxy)
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert proxy.asked["GET /cache/check"] - asked <= 2 * (2 + (time.monotonic() - began) / FOREIGN_GAP_S)
 
 
 def ours(message: Json) -> bool:
@@ -158,7 +160,7 @@ def reverses(message: Json, text: str) -> Iterable[Frame]:
     return (text, *map(json.dumps, late))
 
 
-BENT = {
+FILTERS = {
     "success-lost": loses_success,
     "all-of-ours-lost": loses_all_of_ours,
     "everything-thrice": doubles,
@@ -166,13 +168,13 @@ BENT = {
 }
 
 
-@pytest.mark.parametrize("bend", BENT.values(), ids=BENT)
-async def test_frames_of_our_prompt(tmp_path: Path, expected: Row, bend: Any) -> None:
-    async with faulty(tmp_path, frame_bend=bend) as (scene, front):
-        await scene.until_read(expected)
-        await scene.until_state("loaded")
-        assert len(front.posts) == 1
-        reasons = [reason for _, reason in await scene.path()]
+@pytest.mark.parametrize("responder", FILTERS.values(), ids=FILTERS)
+async def test_frames_of_our_prompt(tmp_path: Path, expected: Row, responder: Any) -> None:
+    async with faulty(tmp_path, frame_filter=responder) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
+        reasons = [reason for _, reason in await harness.transitions("faulty")]
         assert reasons.count("prompt_succeeded") == 1
 
 
@@ -183,10 +185,10 @@ async def test_success_that_is_a_lie(tmp_path: Path, expected: Row) -> None:
         lie = json.dumps({**message, "type": "execution_success"})
         return (text, lie) if message["type"] == "execution_start" else (text,)
 
-    async with faulty(tmp_path, frame_bend=lies, scale=0.1) as (scene, front):
-        await scene.until_read(expected)
-        await scene.until_state("loaded")
-        assert len(front.posts) <= 2
+    async with faulty(tmp_path, frame_filter=lies, scale=0.1) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) <= 2
 
 
 async def test_nobody_hears_anything(tmp_path: Path, expected: Row) -> None:
@@ -199,7 +201,7 @@ async def test_nobody_hears_anything(tmp_path: Path, expected: Row) -> None:
             return (text,)
         return ()
 
-    async with faulty(tmp_path, frame_bend=stalled) as (scene, front):
-        await scene.until_read(expected, timeout_s=PATIENCE_S + 5)
-        await scene.until_state("loaded")
-        assert len(front.posts) == len(greeted) == 1
+    async with faulty(tmp_path, frame_filter=stalled) as (harness, proxy):
+        await harness.until_read(expected, timeout_s=PATIENCE_S + 5)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == len(greeted) == 1

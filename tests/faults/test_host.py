@@ -1,6 +1,5 @@
 """The daemon's own host: files, disk, journal, clock, its own death."""
 
-import asyncio
 import os
 import re
 import resource
@@ -19,12 +18,14 @@ from statemachine.journal.store import JOURNAL_FILE as JOURNAL
 from statemachine.journal.store import JournalStore
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS
-from tests.faults.bends import cuts, hangs, processed_then, times
-from tests.faults.front import Front
+from tests.faults.harness import QUICK, faulty, nothing_posted_twice, watched
 from tests.faults.process import Program
-from tests.faults.scene import PATIENCE_S, QUICK, Json, faulty, nothing_posted_twice, watched
+from tests.faults.proxy import FaultProxy
+from tests.faults.responses import cuts, hangs, processed_then, times
 from tests.faults.table import Row
+from tests.support.daemon import Json
 from tests.support.paths import WORKFLOWS
+from tests.support.polling import wait_until
 
 NOBODY = 65_534
 POOLED = 4
@@ -32,45 +33,45 @@ POOLED = 4
 
 
 async def test_no_file_descriptors(tmp_path: Path, expected: Row) -> None:
-    program, front = Program(), Front(PERSONAS["loaded"])
-    async with front.listening(), watched(tmp_path, front.url, start=program.start) as scene:
-        await scene.until_state("loaded")
+    program, proxy = Program(), FaultProxy(PERSONAS["loaded"])
+    async with proxy.listening(), watched(tmp_path, proxy.url, start=program.start) as harness:
+        await harness.until_state("loaded")
         program.limit(resource.RLIMIT_NOFILE, 3)
-        front.bends["GET /cache/check"] = times(POOLED, cuts)
-        await scene.until_read(expected)
+        proxy.responders["GET /cache/check"] = times(POOLED, cuts)
+        await harness.until_read(expected)
         program.limit(resource.RLIMIT_NOFILE, None)
-        await scene.until_state("loaded")
-        assert front.posts == []
+        await harness.until_state("loaded")
+        assert proxy.posts == []
 
 
 async def test_disk_full(tmp_path: Path, expected: Row) -> None:
     """Files may not grow: nothing is submitted that was not written down, and everything is watched on."""
-    program, front = Program(), Front(PERSONAS["loaded"])
-    async with front.listening(), watched(tmp_path, front.url, start=program.start) as scene:
-        await scene.until_state("loaded")
+    program, proxy = Program(), FaultProxy(PERSONAS["loaded"])
+    async with proxy.listening(), watched(tmp_path, proxy.url, start=program.start) as harness:
+        await harness.until_state("loaded")
         program.limit(resource.RLIMIT_FSIZE, 1)
-        front.server.drop_keys(keep_executor=False)
-        await scene.until(lambda _: "journal_unavailable" in scene.notices)
-        await scene.until(lambda detail: detail["state"] == "cold" and detail["reason"] == "journal_unavailable")
-        assert front.posts == []
+        proxy.server.drop_keys(keep_executor=False)
+        await harness.until(lambda _: "journal_unavailable" in harness.notices)
+        await harness.until(lambda detail: detail["state"] == "cold" and detail["reason"] == "journal_unavailable")
+        assert proxy.posts == []
         program.limit(resource.RLIMIT_FSIZE, None)
-        await scene.until_read(expected)
-        await scene.until_state("loaded")
-        assert len(front.posts) == 1
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
 
 
 async def test_journal_locked(tmp_path: Path, expected: Row) -> None:
     """Somebody else's program holds the journal's write lock."""
-    async with faulty(tmp_path, "loaded") as (scene, front):
-        await scene.until_state("loaded")
+    async with faulty(tmp_path, "loaded") as (harness, proxy):
+        await harness.until_state("loaded")
         with closing(sqlite3.connect(tmp_path / "data" / JOURNAL, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
-            front.server.drop_keys(keep_executor=False)
-            await scene.until(lambda _: "journal_unavailable" in scene.notices)
-            assert front.posts == []
-        await scene.until_read(expected)
-        await scene.until_state("loaded")
-        assert len(front.posts) == 1
+            proxy.server.drop_keys(keep_executor=False)
+            await harness.until(lambda _: "journal_unavailable" in harness.notices)
+            assert proxy.posts == []
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
 
 
 def journal_of(folder: Path, content: bytes) -> None:
@@ -101,10 +102,10 @@ async def test_journal_damaged(tmp_path: Path, expected: Row, damage: Callable[[
     """Set aside, never deleted; a new one is begun."""
     content = damage()
     journal_of(tmp_path, content)
-    async with faulty(tmp_path) as (scene, front):
-        await scene.until_read(expected)
-        await scene.until_state("loaded")
-        assert len(front.posts) == 1
+    async with faulty(tmp_path) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
     [aside] = [
         file for file in (tmp_path / "data").glob(f"{JOURNAL}.damaged-*") if file.name[-4:] not in {"-wal", "-shm"}
     ]
@@ -182,14 +183,14 @@ async def test_data_folder_is_a_file(tmp_path: Path, expected: Row) -> None:
 
 async def test_second_daemon(tmp_path: Path, expected: Row) -> None:
     """The first goes on; the second says why it does not start."""
-    async with faulty(tmp_path) as (scene, front):
-        await scene.until_state("loaded")
+    async with faulty(tmp_path) as (harness, proxy):
+        await harness.until_state("loaded")
         elsewhere = tmp_path / "elsewhere"
         elsewhere.mkdir()
-        text = await Program().refused(elsewhere, bare(data_dir=str(tmp_path / "data"), servers=[front.url]))
+        text = await Program().refused(elsewhere, bare(data_dir=str(tmp_path / "data"), servers=[proxy.url]))
         assert "Traceback" not in text
         assert all(word in text for word in expected.words)
-        assert len(front.posts) == 1
+        assert len(proxy.posts) == 1
 
 
 class SteppedClock:
@@ -212,40 +213,33 @@ class SteppedClock:
 async def test_clock_step(tmp_path: Path, expected: Row, step_s: float) -> None:
     """In the middle of a warm-up: it is not stuck, not lost, not sent again, and the checks go on at their pace."""
     clock = SteppedClock()
-    async with faulty(tmp_path, scale=0.05, start=clock.start) as (scene, front):
-        await scene.until_state("warming")
+    async with faulty(tmp_path, scale=0.05, start=clock.start) as (harness, proxy):
+        await harness.until_state("warming")
         clock.offset_s = step_s
-        await scene.until_read(expected)
-        await scene.until_state("loaded")
-        asked = front.asked["GET /cache/check"]
-        front.server.drop_keys(keep_executor=False)
-        await scene.until(lambda _: len(front.ended) == 2)
-        await scene.until_state("loaded")
-        assert front.asked["GET /cache/check"] - asked < 20
-        assert len(front.posts) == 2
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        asked = proxy.asked["GET /cache/check"]
+        proxy.server.drop_keys(keep_executor=False)
+        await harness.until(lambda _: len(proxy.ended) == 2)
+        await harness.until_state("loaded")
+        assert proxy.asked["GET /cache/check"] - asked < 20
+        assert len(proxy.posts) == 2
 
 
 @pytest.mark.parametrize("during", ["warming", "submitting"])
 async def test_killed(tmp_path: Path, expected: Row, during: str) -> None:
     """kill -9 while our prompt is with the server: the next daemon takes it up."""
-    front, first, second = Front(PERSONAS["cold"], scale=0.1), Program(), Program()
+    proxy, first, second = FaultProxy(PERSONAS["cold"], scale=0.1), Program(), Program()
     if during == "submitting":
-        front.bends["POST /prompt"] = processed_then(hangs)
+        proxy.responders["POST /prompt"] = processed_then(hangs)
     data = {**bare(), "cache_check": {"kind": "text"}, "timing": QUICK}
-    async with front.listening():
-        data["servers"] = [{"url": front.url, "name": "faulty"}]
+    async with proxy.listening():
+        data["servers"] = [{"url": proxy.url, "name": "faulty"}]
         async with first.start(tmp_path, data):
-            await until_queued(front)
+            await wait_until(lambda: proxy.server.process.queue.remaining)
             first.kill()
-        async with watched(tmp_path, front.url, start=second.start) as scene:
-            await scene.until_read(expected)
-            await scene.until_state("loaded")
-        assert len(front.posts) == 1
-        nothing_posted_twice(front)
-
-
-async def until_queued(front: Front) -> None:
-    """Wait until the server has our prompt."""
-    async with asyncio.timeout(PATIENCE_S):
-        while not front.server.process.queue.remaining:  # noqa: ASYNC110 - a bounded poll
-            await asyncio.sleep(0.01)
+        async with watched(tmp_path, proxy.url, start=second.start) as harness:
+            await harness.until_read(expected)
+            await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
+        nothing_posted_twice(proxy)

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from statemachine.simulator import PERSONAS
-from tests.faults.bends import cuts, hangs, says
-from tests.faults.front import Bend, Front
+from tests.faults.harness import faulty, watched
 from tests.faults.process import Program
-from tests.faults.scene import faulty, watched
+from tests.faults.proxy import FaultProxy, Responder
+from tests.faults.responses import cuts, hangs, says
 from tests.faults.table import Row
 
 EVERYTHING = (
@@ -31,13 +31,13 @@ EVERYTHING = (
 async def test_nothing_listens(tmp_path: Path, expected: Row) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
-        async with watched(tmp_path, f"http://127.0.0.1:{bound.getsockname()[1]}") as scene:
-            await scene.until_read(expected)
+        async with watched(tmp_path, f"http://127.0.0.1:{bound.getsockname()[1]}") as harness:
+            await harness.until_read(expected)
 
 
 async def test_no_such_name(tmp_path: Path, expected: Row) -> None:
-    async with watched(tmp_path, "http://comfy.invalid:8188") as scene:
-        await scene.until_read(expected)
+    async with watched(tmp_path, "http://comfy.invalid:8188") as harness:
+        await harness.until_read(expected)
 
 
 @asynccontextmanager
@@ -65,22 +65,22 @@ LISTENERS = {"mute": (b"", False), "closes": (b"", True), "speaks-first": (b"220
 
 @pytest.mark.parametrize(("said", "closes"), LISTENERS.values(), ids=LISTENERS)
 async def test_another_service_listens(tmp_path: Path, expected: Row, said: bytes, closes: bool) -> None:
-    async with plain(said, closes=closes) as url, watched(tmp_path, url, timing={"http_timeout_s": 0.4}) as scene:
-        await scene.until_read(expected)
+    async with plain(said, closes=closes) as url, watched(tmp_path, url, timing={"http_timeout_s": 0.4}) as harness:
+        await harness.until_read(expected)
 
 
 ALL_ROUTES = {"proxy-502": says("Bad Gateway", 502), "proxy-503": says(b"", 503), "reset": cuts, "hangs": hangs}
 
 
-@pytest.mark.parametrize("bend", ALL_ROUTES.values(), ids=ALL_ROUTES)
-async def test_every_route_fails_and_recovers(tmp_path: Path, expected: Row, bend: Bend) -> None:
-    async with faulty(tmp_path, "loaded", timing={"http_timeout_s": 0.4}) as (scene, front):
-        await scene.until_state("loaded")
-        front.bends.update(dict.fromkeys(EVERYTHING, bend))
-        await scene.until_read(expected)
-        front.bends.clear()
-        await scene.until_state("loaded")
-        assert front.posts == []
+@pytest.mark.parametrize("responder", ALL_ROUTES.values(), ids=ALL_ROUTES)
+async def test_every_route_fails_and_recovers(tmp_path: Path, expected: Row, responder: Responder) -> None:
+    async with faulty(tmp_path, "loaded", timing={"http_timeout_s": 0.4}) as (harness, proxy):
+        await harness.until_state("loaded")
+        proxy.responders.update(dict.fromkeys(EVERYTHING, responder))
+        await harness.until_read(expected)
+        proxy.responders.clear()
+        await harness.until_state("loaded")
+        assert proxy.posts == []
 
 
 def certificate(folder: Path, *options: str) -> ssl.SSLContext:
@@ -95,34 +95,37 @@ def certificate(folder: Path, *options: str) -> ssl.SSLContext:
 
 
 async def test_self_signed_certificate(tmp_path: Path, expected: Row) -> None:
-    front = Front(PERSONAS["cold"])
-    async with front.listening(certificate(tmp_path)), watched(tmp_path, front.url) as scene:
-        await scene.until_read(expected)
-        assert front.posts == []
+    proxy = FaultProxy(PERSONAS["cold"])
+    async with proxy.listening(certificate(tmp_path)), watched(tmp_path, proxy.url) as harness:
+        await harness.until_read(expected)
+        assert proxy.posts == []
 
 
 async def test_plain_http_behind_https(tmp_path: Path, expected: Row) -> None:
-    front = Front(PERSONAS["cold"])
-    async with front.listening(), watched(tmp_path, front.url.replace("http:", "https:")) as scene:
-        await scene.until_read(expected)
-        assert front.posts == []
+    proxy = FaultProxy(PERSONAS["cold"])
+    async with proxy.listening(), watched(tmp_path, proxy.url.replace("http:", "https:")) as harness:
+        await harness.until_read(expected)
+        assert proxy.posts == []
 
 
 async def test_https_behind_plain_http(tmp_path: Path, expected: Row) -> None:
-    front = Front(PERSONAS["cold"])
-    async with front.listening(certificate(tmp_path)), watched(tmp_path, front.url.replace("https:", "http:")) as scene:
-        await scene.until_read(expected)
-        assert front.posts == []
+    proxy = FaultProxy(PERSONAS["cold"])
+    async with (
+        proxy.listening(certificate(tmp_path)),
+        watched(tmp_path, proxy.url.replace("https:", "http:")) as harness,
+    ):
+        await harness.until_read(expected)
+        assert proxy.posts == []
 
 
 async def test_certificate_of_another_name(tmp_path: Path, expected: Row) -> None:
     """Trusted by the daemon's process, but made out for 127.0.0.1, and the settings say localhost."""
-    front = Front(PERSONAS["loaded"])
+    proxy = FaultProxy(PERSONAS["loaded"])
     program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
-    async with front.listening(certificate(tmp_path)):
-        url = front.url.replace("127.0.0.1", "localhost")
-        async with watched(tmp_path, url, start=program.start) as scene:
-            await scene.until_read(expected)
+    async with proxy.listening(certificate(tmp_path)):
+        url = proxy.url.replace("127.0.0.1", "localhost")
+        async with watched(tmp_path, url, start=program.start) as harness:
+            await harness.until_read(expected)
 
 
 AUTHORITY = """[ca]
@@ -155,15 +158,15 @@ def expired(folder: Path) -> ssl.SSLContext:
 
 async def test_expired_certificate(tmp_path: Path, expected: Row) -> None:
     """Trusted by the daemon's process, but of 2020."""
-    front = Front(PERSONAS["loaded"])
+    proxy = FaultProxy(PERSONAS["loaded"])
     program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
-    async with front.listening(expired(tmp_path)), watched(tmp_path, front.url, start=program.start) as scene:
-        await scene.until_read(expected)
+    async with proxy.listening(expired(tmp_path)), watched(tmp_path, proxy.url, start=program.start) as harness:
+        await harness.until_read(expected)
 
 
 async def test_trusted_certificate(tmp_path: Path, expected: Row) -> None:
     """No fault: the daemon believes the certificates of its host, so the others here fail for their own reasons."""
-    front = Front(PERSONAS["loaded"])
+    proxy = FaultProxy(PERSONAS["loaded"])
     program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
-    async with front.listening(certificate(tmp_path)), watched(tmp_path, front.url, start=program.start) as scene:
-        await scene.until_read(expected)
+    async with proxy.listening(certificate(tmp_path)), watched(tmp_path, proxy.url, start=program.start) as harness:
+        await harness.until_read(expected)

@@ -7,12 +7,13 @@ import pytest
 from aiohttp import web
 
 from statemachine.simulator import PERSONAS
-from tests.faults.bends import hangs, says, writes
 from tests.faults.frames import RESERVED, status, wire
-from tests.faults.front import Bend, Exchange, Front
-from tests.faults.proxy import Valve
-from tests.faults.scene import PATIENCE_S, Scene, faulty, nothing_posted_twice, watched
+from tests.faults.harness import Harness, faulty, nothing_posted_twice, watched
+from tests.faults.proxy import Exchange, FaultProxy, Responder
+from tests.faults.responses import hangs, says, writes
 from tests.faults.table import Row
+from tests.faults.valve import Valve
+from tests.support.polling import PATIENCE_S
 
 WS = "GET /ws"
 MIB = 2**20
@@ -47,7 +48,7 @@ async def mute(exchange: Exchange) -> web.WebSocketResponse:
     return ws
 
 
-NO_LINK: dict[str, Bend] = {
+NO_LINK: dict[str, Responder] = {
     "refused-403": says(b"", 403),
     "absent-404": says(b"", 404),
     "answered-200": says("<html></html>", content_type="text/html"),
@@ -64,101 +65,101 @@ NO_LINK: dict[str, Bend] = {
 }
 
 
-@pytest.mark.parametrize("bend", NO_LINK.values(), ids=NO_LINK)
-async def test_no_link(tmp_path: Path, expected: Row, bend: Bend) -> None:
+@pytest.mark.parametrize("responder", NO_LINK.values(), ids=NO_LINK)
+async def test_no_link(tmp_path: Path, expected: Row, responder: Responder) -> None:
     """The server is checked by HTTP, and dialled within bounds."""
     timing = {"http_timeout_s": 0.4}
-    async with faulty(tmp_path, "loaded", {WS: bend}, timing=timing) as (scene, front):
-        await scene.until_read(expected)
-        await dialled_within_bounds(front)
-        detail = await scene.until_state("loaded")
+    async with faulty(tmp_path, "loaded", {WS: responder}, timing=timing) as (harness, proxy):
+        await harness.until_read(expected)
+        await dialled_within_bounds(proxy)
+        detail = await harness.until_state("loaded")
         assert not detail["link"]["connected"]
 
 
-async def dialled_within_bounds(front: Front) -> None:
+async def dialled_within_bounds(proxy: FaultProxy) -> None:
     """Count for a while; there is nothing to wait for but time."""
-    before = len(front.client_ids)
+    before = len(proxy.client_ids)
     await asyncio.sleep(SPAN_S)
-    assert len(front.client_ids) - before <= MOST_DIALS
+    assert len(proxy.client_ids) - before <= MOST_DIALS
 
 
 async def test_greets_and_closes(tmp_path: Path, expected: Row) -> None:
-    async with faulty(tmp_path, "loaded", {WS: greets_and_closes}) as (scene, front):
-        await scene.until_read(expected)
-        await dialled_within_bounds(front)
-        await scene.until_state("loaded")
+    async with faulty(tmp_path, "loaded", {WS: greets_and_closes}) as (harness, proxy):
+        await harness.until_read(expected)
+        await dialled_within_bounds(proxy)
+        await harness.until_state("loaded")
 
 
 async def test_backoff_of_a_closing_server_grows(tmp_path: Path, expected: Row) -> None:
     """With the limits of every day it is dialled ever less often."""
     timing = {"link_backoff_max_s": 60}
-    async with faulty(tmp_path, "loaded", {WS: accepts_and_closes}, timing=timing) as (scene, front):
-        await scene.until_read(expected)
+    async with faulty(tmp_path, "loaded", {WS: accepts_and_closes}, timing=timing) as (harness, proxy):
+        await harness.until_read(expected)
         await asyncio.sleep(3)
-        assert len(front.client_ids) <= 6
+        assert len(proxy.client_ids) <= 6
 
 
 async def test_warmed_without_a_link(tmp_path: Path, expected: Row) -> None:
-    async with faulty(tmp_path, "cold", {WS: says(b"", 403)}) as (scene, front):
-        await scene.until_read(expected)
-        await scene.until_state("loaded")
-        assert len(front.posts) == 1
-        assert "client_id" not in front.posts[0]
+    async with faulty(tmp_path, "cold", {WS: says(b"", 403)}) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
+        assert "client_id" not in proxy.posts[0]
 
 
 async def test_never_pongs(tmp_path: Path, expected: Row) -> None:
     """Silence is no proof of death while models load; the interval's check notices what frames do not tell."""
-    async with faulty(tmp_path, "loaded") as (scene, front):
-        front.pongs = False
-        await scene.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
-        front.server.drop_keys(keep_executor=False)
-        await scene.until_read(expected)
-        await scene.until_state("loaded")
-        assert len(front.posts) == 1
+    async with faulty(tmp_path, "loaded") as (harness, proxy):
+        proxy.pongs = False
+        await harness.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
+        proxy.server.drop_keys(keep_executor=False)
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
 
 
 async def test_half_open(tmp_path: Path, expected: Row) -> None:
     """The peer vanishes without a FIN in the middle of a warm-up, and is there again later; nothing is sent twice."""
-    front = Front(PERSONAS["cold"], scale=0.1)
+    proxy = FaultProxy(PERSONAS["cold"], scale=0.1)
     async with (
-        front.listening(),
-        Valve(front.url) as valve,
-        watched(tmp_path, valve.url, timing={"http_timeout_s": 0.4}) as scene,
+        proxy.listening(),
+        Valve(proxy.url) as valve,
+        watched(tmp_path, valve.url, timing={"http_timeout_s": 0.4}) as harness,
     ):
-        await scene.until_state("warming")
+        await harness.until_state("warming")
         valve.shut()
-        await scene.until_read(expected, timeout_s=PATIENCE_S + 5)
+        await harness.until_read(expected, timeout_s=PATIENCE_S + 5)
         valve.reopen()
-        await scene.until_state("loaded")
-        assert len(front.posts) == 1
-        nothing_posted_twice(front)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
+        nothing_posted_twice(proxy)
 
 
 async def test_half_open_socket_only(tmp_path: Path, expected: Row) -> None:
     """A firewall forgets the idle /ws and lets new connections through."""
-    front = Front(PERSONAS["loaded"])
-    async with front.listening(), Valve(front.url) as valve, watched(tmp_path, valve.url) as scene:
-        await scene.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
+    proxy = FaultProxy(PERSONAS["loaded"])
+    async with proxy.listening(), Valve(proxy.url) as valve, watched(tmp_path, valve.url) as harness:
+        await harness.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
         valve.forget_the_open()
-        front.server.drop_keys(keep_executor=False)
-        await scene.until_read(expected)
-        await scene.until(lambda detail: detail["state"] == "loaded", timeout_s=PATIENCE_S + 5)
-        assert len(front.posts) == 1
-        nothing_posted_twice(front)
+        proxy.server.drop_keys(keep_executor=False)
+        await harness.until_read(expected)
+        await harness.until(lambda detail: detail["state"] == "loaded", timeout_s=PATIENCE_S + 5)
+        assert len(proxy.posts) == 1
+        nothing_posted_twice(proxy)
 
 
 async def test_every_connection_has_its_own_id(tmp_path: Path, expected: Row) -> None:
     """A socket whose id is used again hears nothing (transcript 08)."""
-    async with faulty(tmp_path, "loaded") as (scene, front):
+    async with faulty(tmp_path, "loaded") as (harness, proxy):
         for connects in range(1, 5):
-            await linked(scene, connects)
-            front.say(wire(RESERVED, b"x"))
-        await scene.until_read(expected)
-        assert len(front.client_ids) >= 4
-        assert "" not in front.client_ids
-        await scene.until_state("loaded")
+            await linked(harness, connects)
+            proxy.say(wire(RESERVED, b"x"))
+        await harness.until_read(expected)
+        assert len(proxy.client_ids) >= 4
+        assert "" not in proxy.client_ids
+        await harness.until_state("loaded")
 
 
-async def linked(scene: Scene, connects: int) -> None:
+async def linked(harness: Harness, connects: int) -> None:
     """Wait for the link's so manieth connection."""
-    await scene.until(lambda detail: detail["link"]["connects"] >= connects and detail["link"]["connected"])
+    await harness.until(lambda detail: detail["link"]["connects"] >= connects and detail["link"]["connected"])

@@ -10,12 +10,8 @@ from typing import Any
 
 import aiohttp
 
-from statemachine.daemon.app import running_daemon
-from statemachine.settings import parse_settings
-from tests.cli.rig import PATIENCE_S
-from tests.support.paths import WORKFLOWS
-
-Json = dict[str, Any]
+from tests.support.daemon import Json, daemon_in_process
+from tests.support.polling import PATIENCE_S
 
 
 class EventRecorder:
@@ -65,15 +61,8 @@ class EventRecorder:
 @asynccontextmanager
 async def daemon(folder: Path, servers: Sequence[str | Json], **settings: Any) -> AsyncIterator[EventRecorder]:
     """A daemon over these servers."""
-    data = {
-        "servers": servers,
-        "workflows_dir": str(WORKFLOWS),
-        "listen": {"port": 0},
-        "logging": {"file": None},
-        **settings,
-    }
     async with (
-        running_daemon(parse_settings(data, folder, {})) as running,
+        daemon_in_process(folder, {"servers": servers, **settings}) as running,
         aiohttp.ClientSession(running.address, timeout=aiohttp.ClientTimeout(total=None)) as session,
     ):
         recorder = EventRecorder(session)

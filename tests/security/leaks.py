@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from statemachine.simulator import PERSONAS
-from tests.faults.front import Exchange, Front
-from tests.faults.scene import QUICK
+from tests.faults.harness import QUICK
+from tests.faults.proxy import Exchange, FaultProxy
 from tests.support.paths import WORKFLOWS
 
 SECRETS = {
@@ -66,14 +66,14 @@ SERVERS: dict[str, tuple[str, dict[str, Any], dict[str, str]]] = {
 
 
 @asynccontextmanager
-async def fronts() -> AsyncIterator[dict[str, Front]]:
+async def fronts() -> AsyncIterator[dict[str, FaultProxy]]:
     """Run the servers. Yield them by name."""
     async with AsyncExitStack() as stack:
-        made: dict[str, Front] = {}
-        for name, (persona, bends, _) in SERVERS.items():
-            made[name] = front = Front(PERSONAS[persona])
-            front.bends.update(bends)
-            await stack.enter_async_context(front.listening())
+        made: dict[str, FaultProxy] = {}
+        for name, (persona, responders, _) in SERVERS.items():
+            made[name] = proxy = FaultProxy(PERSONAS[persona])
+            proxy.responders.update(responders)
+            await stack.enter_async_context(proxy.listening())
         yield made
 
 
@@ -102,9 +102,9 @@ class Receiver:
         return web.Response(status=400, text=f"{request.url} {dict(request.headers)}")
 
 
-def settings_over(made: dict[str, Front], receiver: Receiver, port: int) -> dict[str, Any]:
+def settings_over(made: dict[str, FaultProxy], receiver: Receiver, port: int) -> dict[str, Any]:
     """Return settings with a secret from the environment in every place that can hold one."""
-    servers = [{"url": front.url, "name": name, "headers": SERVERS[name][2]} for name, front in made.items()]
+    servers = [{"url": proxy.url, "name": name, "headers": SERVERS[name][2]} for name, proxy in made.items()]
     gone = {"url": "http://127.0.0.1:9", "name": "gone", "headers": {"X-Key": "${GONE}"}}
     channels = {
         "hook": {"webhook": f"http://{receiver.url}/hooks/${{HOOK}}", "secret": "${HOOK_KEY}"},

@@ -19,8 +19,9 @@ import tests.alerts.loading  # noqa: F401 - imported for its side effects
 from statemachine.cli.main import app
 from statemachine.settings import SettingsError, parse_settings
 from tests.faults.process import Program
-from tests.faults.scene import PATIENCE_S, Json
 from tests.security.leaks import BASIC, ENVIRONMENT, SECRETS, SERVERS, Receiver, fronts, settings_over
+from tests.support.daemon import DaemonClient, Json
+from tests.support.polling import PATIENCE_S
 
 UNPARSED = "unparsed-secret-31337"
 """A secret in a request that is not valid HTTP. It must not reach the log either."""
@@ -67,20 +68,16 @@ async def send_invalid_http(address: str) -> bytes:
 
 async def until_every_failure_occurred(address: str, receiver: Receiver) -> None:
     """Wait until every server has failed in its own way and every alert was sent."""
-    async with asyncio.timeout(PATIENCE_S), aiohttp.ClientSession() as session:
-        while True:
-            async with session.get(f"{address}/api/detailed_status") as response:
-                servers = {one["name"]: one for one in (await response.json())["servers"]}
-            states = {name: one["state"] for name, one in servers.items()}
-            has_echo = "debug:" in str(servers["debug"]["check"]["raw"])
-            if (
-                has_echo
-                and states["refused"] == "failed"
-                and states["gone"] == "unreachable"
-                and len(receiver.paths) > 1
-            ):
-                return
-            await asyncio.sleep(0.05)
+
+    def holds(status: Json) -> bool:
+        servers = {one["name"]: one for one in status["servers"]}
+        states = {name: one["state"] for name, one in servers.items()}
+        has_echo = "debug:" in str(servers["debug"]["check"]["raw"])
+        is_down = (states["refused"], states["gone"]) == ("failed", "unreachable")
+        return has_echo and is_down and len(receiver.paths) > 1
+
+    async with aiohttp.ClientSession() as session:
+        await DaemonClient(address, session).wait_for("/api/detailed_status", holds)
 
 
 def files(folder: Path) -> Output:

@@ -8,7 +8,7 @@ from aiohttp import web
 from statemachine.core.messages import verbatim
 from statemachine.simulator import PERSONAS
 from tests.cli.rig import cli, small_daemon, write_settings
-from tests.faults.front import Exchange, Front
+from tests.faults.proxy import Exchange, FaultProxy
 
 ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e"
 CONTROL_CHARACTERS = {"\x1b", "\x07", "\x9b", "\u202e"}
@@ -20,10 +20,10 @@ async def hostile(_: Exchange) -> web.StreamResponse:
 
 @pytest.mark.parametrize("command", ["check", "doctor"])
 async def test_check_and_doctor_escape_control_characters(tmp_path: Path, command: str) -> None:
-    front = Front(PERSONAS["loaded"])
-    front.bends["GET /cache/check"] = hostile
-    async with front.listening():
-        settings = write_settings(tmp_path, servers=[front.url], cache_check={"kind": "text"})
+    proxy = FaultProxy(PERSONAS["loaded"])
+    proxy.responders["GET /cache/check"] = hostile
+    async with proxy.listening():
+        settings = write_settings(tmp_path, servers=[proxy.url], cache_check={"kind": "text"})
         ended = await cli(settings, command)
     assert "\\x1b" in ended.stdout
     assert not CONTROL_CHARACTERS & set(ended.stdout)

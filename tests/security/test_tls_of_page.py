@@ -14,9 +14,10 @@ from statemachine.daemon.app import running_daemon
 from statemachine.settings import load_settings
 from statemachine.settings.tls import ListenTls, load_pair, page_context
 from statemachine.simulator import PERSONAS, running_fleet
-from tests.cli.rig import cli, started, write_settings
-from tests.faults.front import Front
+from tests.cli.rig import cli, write_settings
+from tests.faults.proxy import FaultProxy
 from tests.security.authority import Authority, Pair
+from tests.support.daemon import command
 
 
 @pytest.fixture
@@ -77,7 +78,7 @@ async def test_cli_sends_no_token_to_another_certificate(tmp_path: Path, authori
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=other.server_context()).start()
     listen = listen_with(own, runner.addresses[0][1], token="a-long-token")
-    async with started(write_settings(tmp_path, listen=listen), "status") as process:
+    async with command(write_settings(tmp_path, listen=listen), "status") as process:
         _, stderr = await process.communicate()
     await runner.cleanup()
     assert process.returncode == 1
@@ -123,9 +124,9 @@ def test_page_context_requires_tls_1_2(authority: Authority) -> None:
 async def check_and_doctor(tmp_path: Path, **settings: Any) -> list[tuple[int, str]]:
     """Run `check` and `doctor` over one loaded server behind TLS. Return their exit codes and output."""
 
-    front = Front(PERSONAS["loaded"])
-    async with front.listening(Authority(tmp_path).certify("127.0.0.1").server_context()):
-        path = write_settings(tmp_path, servers=[front.url], **settings)
+    proxy = FaultProxy(PERSONAS["loaded"])
+    async with proxy.listening(Authority(tmp_path).certify("127.0.0.1").server_context()):
+        path = write_settings(tmp_path, servers=[proxy.url], **settings)
         ended = [await cli(path, command) for command in ("check", "doctor")]
     return [(one.exit_code, one.stdout) for one in ended]
 

@@ -6,54 +6,54 @@ from typing import Any
 import pytest
 
 from statemachine.simulator import PERSONAS
-from tests.faults.front import Front
-from tests.faults.scene import watched
+from tests.faults.harness import watched
+from tests.faults.proxy import FaultProxy
 from tests.security.authority import Authority
 
 
 async def test_server_with_trusted_private_authority_is_warmed(tmp_path: Path) -> None:
-    authority, front = Authority(tmp_path), Front(PERSONAS["cold"])
+    authority, proxy = Authority(tmp_path), FaultProxy(PERSONAS["cold"])
     async with (
-        front.listening(authority.certify("127.0.0.1").server_context()),
-        watched(tmp_path, front.url, tls={"ca_file": authority.file.name}) as scene,
+        proxy.listening(authority.certify("127.0.0.1").server_context()),
+        watched(tmp_path, proxy.url, tls={"ca_file": authority.file.name}) as scene,
     ):
         await scene.until_state("loaded")
         detail = await scene.until(lambda detail: detail["link"]["connected"])
         assert detail["url"].startswith("https:")
-        assert len(front.posts) == 1
+        assert len(proxy.posts) == 1
 
 
 async def test_server_with_own_ca_file_overrides_common_one(tmp_path: Path) -> None:
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
-    right, wrong = Front(PERSONAS["loaded"]), Front(PERSONAS["loaded"])
+    right, wrong = FaultProxy(PERSONAS["loaded"]), FaultProxy(PERSONAS["loaded"])
     async with (
         right.listening(theirs.certify("127.0.0.1").server_context()),
         wrong.listening(ours.certify("127.0.0.1").server_context()),
     ):
         own: dict[str, Any] = {"url": right.url, "name": "right", "tls": {"ca_file": theirs.file.name}}
         async with watched(tmp_path, wrong.url, own, tls={"ca_file": theirs.file.name}) as scene:
-            await scene.until_state("loaded", "right")
+            await scene.wait_for_state("right", "loaded")
             await scene.until_state("unreachable")
 
 
 @pytest.mark.parametrize("settings", [{}, {"tls": {"ca_file": "other-ca.pem"}}], ids=["none", "another"])
 async def test_server_with_untrusted_certificate_is_unreachable(tmp_path: Path, settings: dict[str, Any]) -> None:
     Authority(tmp_path, "other")
-    front = Front(PERSONAS["cold"])
+    proxy = FaultProxy(PERSONAS["cold"])
     tls = Authority(tmp_path).certify("127.0.0.1").server_context()
-    async with front.listening(tls), watched(tmp_path, front.url, **settings) as scene:
+    async with proxy.listening(tls), watched(tmp_path, proxy.url, **settings) as scene:
         detail = await scene.until_state("unreachable")
         assert "the certificate is not trusted" in detail["message"]
         assert "tls.ca_file" in detail["message"]
         assert "the certificate is not trusted" in detail["link"]["trouble"]
-        assert (front.asked, front.posts) == ({}, [])
+        assert (proxy.asked, proxy.posts) == ({}, [])
 
 
 async def test_server_with_certificate_for_other_name_is_unreachable(tmp_path: Path) -> None:
-    authority, front = Authority(tmp_path), Front(PERSONAS["cold"])
+    authority, proxy = Authority(tmp_path), FaultProxy(PERSONAS["cold"])
     tls = authority.certify("other.example").server_context()
-    async with front.listening(tls), watched(tmp_path, front.url, tls={"ca_file": authority.file.name}) as scene:
+    async with proxy.listening(tls), watched(tmp_path, proxy.url, tls={"ca_file": authority.file.name}) as scene:
         detail = await scene.until_state("unreachable")
         assert "the certificate is not trusted: IP address mismatch" in detail["message"]
         assert "tls.ca_file" not in detail["message"]
-        assert front.asked == {}
+        assert proxy.asked == {}

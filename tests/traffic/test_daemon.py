@@ -1,8 +1,6 @@
 """The agent port and /api/route of a daemon over simulated servers."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +11,7 @@ from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
 from tests.support.paths import WORKFLOWS
-
-PATIENCE_S = 10.0
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not await holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+from tests.support.polling import PATIENCE_S, wait_for
 
 
 async def agent_says(daemon: Daemon, name: str) -> str:
@@ -53,13 +43,13 @@ async def test_agent_and_route_follow_server_states(tmp_path: Path) -> None:
             async def says(name: str, begin: str) -> bool:
                 return (await agent_says(daemon, name)).startswith(begin)
 
-            await until(lambda: says("warm", "up ready\n"))
-            await until(lambda: says("stalled", "down #warming: prompt_accepted\n"))
+            await wait_for(lambda: says("warm", "up ready\n"))
+            await wait_for(lambda: says("stalled", "down #warming: prompt_accepted\n"))
             status, body = await route(daemon, "?workflow=cache_models")
             assert (status, body["server"], body["url"]) == (200, "warm", warm.url)
             assert (await route(daemon, "?group=lab"))[0] == 503
             await daemon.fleet.act("warm", Action.PAUSE)
-            await until(lambda: says("warm", "drain\n"))
+            await wait_for(lambda: says("warm", "drain\n"))
             assert (await route(daemon))[0] == 503
             await daemon.fleet.act("warm", Action.RESUME)
-            await until(lambda: says("warm", "up ready\n"))
+            await wait_for(lambda: says("warm", "up ready\n"))

@@ -1,6 +1,5 @@
 """Metrics of a daemon over a cold server, one that cannot be warmed and one that is unreachable."""
 
-import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,8 +10,8 @@ from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
 from tests.support.paths import WORKFLOWS
+from tests.support.polling import PATIENCE_S, wait_for
 
-PATIENCE_S = 20.0
 PERSONAS_HERE = ("cold", "missing_nodes", "absent")
 TIMING = {
     "check_interval_s": 0.2,
@@ -36,15 +35,17 @@ class Scrape:
 
 async def settled(session: aiohttp.ClientSession, address: str, states: Mapping[str, int]) -> Scrape:
     """Return the first scrape with these states whose transitions equal the servers' own counters."""
-    async with asyncio.timeout(PATIENCE_S):
-        while True:
-            async with session.get(f"{address}/metrics") as response:
-                scrape = Scrape(await response.text())
-            stands = all(scrape.sum("comfywarm_servers", state=state) == count for state, count in states.items())
-            counted = scrape.sum("comfywarm_server_transitions_total")
-            if stands and scrape.sum("comfywarm_transitions_total") == counted:
-                return scrape
-            await asyncio.sleep(0.05)
+
+    async def scrape() -> Scrape:
+        async with session.get(f"{address}/metrics") as response:
+            return Scrape(await response.text())
+
+    def holds(scrape: Scrape) -> bool:
+        has_states = all(scrape.sum("comfywarm_servers", state=state) == count for state, count in states.items())
+        counted = scrape.sum("comfywarm_server_transitions_total")
+        return has_states and scrape.sum("comfywarm_transitions_total") == counted
+
+    return await wait_for(scrape, holds)
 
 
 async def test_metrics_of_running_fleet_count_its_events(tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """/metrics: its format, its values, and its documentation in docs/metrics.md."""
 
-import asyncio
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from statemachine.core.log_entry import notice_entry
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.publish.counters import EXPECTED
 from statemachine.publish.server_detail import ServerDetail
+from tests.support.polling import wait_for
 from tests.web.metrics_page import Row, documented
 from tests.web.site import COLD, LOADED, NOW, Site, next_event, running_site, view
 
@@ -150,9 +150,7 @@ async def test_event_streams_metric_counts_only_http_streams(site: Site) -> None
 
 
 async def test_event_loop_lag_is_measured(site: Site) -> None:
-    async with asyncio.timeout(10):
-        while not (await scrape(site))[key("comfywarm_event_loop_lag_seconds_count")]:  # noqa: ASYNC110 - a bounded poll
-            await asyncio.sleep(0.1)
+    await wait_for(lambda: scrape(site), lambda found: found[key("comfywarm_event_loop_lag_seconds_count")])
 
 
 async def test_metrics_are_openmetrics_if_accepted(site: Site) -> None:

@@ -13,8 +13,9 @@ import pytest
 from aiohttp import ClientResponse
 
 from statemachine.web.stream import EventStream
+from tests.support.polling import wait_until
 from tests.web.site import COLD, Client, Site, next_event, next_events, running_site, transition_entry
-from tests.web.test_stream import stream_alone, until
+from tests.web.test_stream import stream_alone
 
 RATE = 1_500
 """Events per second."""
@@ -87,7 +88,7 @@ async def test_slow_client_delays_no_other_and_can_resume(tmp_path: Path) -> Non
     async with running_site(tmp_path) as site:
         stream = EventStream(site.ports, write_timeout_s=WRITE_TIMEOUT_S)
         async with stream_alone(stream) as client, slow_reader(client) as slow:
-            await until(lambda: len(site.bus) == 1)
+            await wait_until(lambda: len(site.bus) == 1)
             quick = [await client.get("/") for _ in range(QUICK)]
             for response in quick:
                 await next_event(response)
@@ -100,7 +101,7 @@ async def test_slow_client_delays_no_other_and_can_resume(tmp_path: Path) -> Non
             took = time.monotonic() - begin
             over.set()
             report(took, measured, await lagging)
-            await until(lambda: len(site.bus) == QUICK)  # only the slow client has been disconnected
+            await wait_until(lambda: len(site.bus) == QUICK)  # only the slow client has been disconnected
             reached = await last_id(slow)
             assert reached < TOTAL
             async with client.get("/", headers={"Last-Event-ID": str(reached)}) as response:

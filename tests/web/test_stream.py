@@ -22,6 +22,7 @@ from statemachine.publish.message import StreamMessage, Topic
 from statemachine.publish.serialize import progress_message
 from statemachine.web import WebPorts
 from statemachine.web.stream import REPLAY_PAGE, EventStream
+from tests.support.polling import wait_until
 from tests.web.site import COLD, LOADED, Client, Event, Site, next_event, next_events, running_site, transition_entry
 
 T = TypeVar("T")
@@ -198,10 +199,10 @@ async def test_client_that_does_not_read_is_disconnected(tmp_path: Path) -> None
             assert client.port is not None
             _reader, writer = await asyncio.open_connection("127.0.0.1", client.port, limit=1)
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            await until(lambda: len(site.bus) == 1)
+            await wait_until(lambda: len(site.bus) == 1)
             large = StreamMessage(Topic.PROGRESS, lambda: b'"' + b"x" * 20_000_000 + b'"', None, COLD)
             site.bus.publish(large)
-            await until(lambda: len(site.bus) == 0)
+            await wait_until(lambda: len(site.bus) == 0)
             writer.close()
 
 
@@ -224,15 +225,6 @@ async def stream_alone(stream: EventStream) -> AsyncIterator[Client]:
     app.on_shutdown.append(stream.end_all)
     async with TestClient(TestServer(app)) as client:
         yield client
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Poll for a few seconds at most."""
-    for _ in range(500):
-        if holds():
-            return
-        await asyncio.sleep(0.01)
-    raise AssertionError("it never came true")
 
 
 async def ended(response: ClientResponse) -> None:

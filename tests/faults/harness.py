@@ -1,6 +1,6 @@
-"""The stage of every fault: the real daemon over a faulty server and a healthy one, read as an operator reads it.
+"""The real daemon over a faulty server and a healthy one, read as an operator reads it.
 
-When a scene closes, what holds for every fault is asserted: nothing was posted twice, two warm-ups were never in
+When the harness closes, what holds for every fault is asserted: nothing was posted twice, two warm-ups were never in
 flight, and the healthy server stayed loaded and was answered for without delay.
 """
 
@@ -15,14 +15,12 @@ from typing import Any
 import aiohttp
 from loguru import logger
 
-from statemachine.daemon.app import running_daemon
-from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS, running_fleet
-from tests.faults.front import Bends, FrameBend, Front
+from tests.faults.proxy import FaultProxy, FrameFilter, Responders
 from tests.faults.table import Row
-from tests.support.paths import WORKFLOWS
+from tests.support.daemon import COMMON, DaemonClient, Json, daemon_in_process
+from tests.support.polling import PATIENCE_S
 
-PATIENCE_S = 15.0
 PULSE_S = 0.05
 SLOWEST_S = 2.5
 """The longest that the daemon may take to answer while a server misbehaves; generous for a machine that is shared."""
@@ -39,17 +37,15 @@ QUICK = {
     "link_backoff_max_s": 0.5,
 }
 
-Json = dict[str, Any]
 Start = Callable[[Path, Json], AbstractAsyncContextManager[str]]
 """(settings file's folder, its content) → a running daemon's address."""
 
 
-class Scene:
+class Harness(DaemonClient):
     """One daemon, one misbehaving server called `faulty`, and one called `healthy`."""
 
     def __init__(self, address: str, session: aiohttp.ClientSession, log: list[str]) -> None:
-        self.address = address
-        self._session = session
+        super().__init__(address, session)
         self.slowest_s = 0.0
         self.left_loaded: list[Json] = []
         self.notices: list[str] = []
@@ -57,33 +53,13 @@ class Scene:
         self.log = log
         """What a daemon in this process has logged."""
 
-    async def get(self, path: str) -> Any:
-        """The JSON of a GET."""
-        async with self._session.get(self.address + path) as response:
-            return await response.json()
+    async def until(self, holds: Callable[[Json], object], timeout_s: float = PATIENCE_S) -> Json:
+        """Wait until the faulty server's detail satisfies `holds` and return it."""
+        return await self.wait_for_detail("faulty", holds, timeout_s)
 
-    async def post(self, path: str) -> None:
-        """What an operator asks for."""
-        async with self._session.post(self.address + path) as response:
-            assert response.status == 202
-
-    async def detail(self, name: str = "faulty") -> Json:
-        """Everything about one server."""
-        detail: Json = await self.get(f"/api/servers/{name}")
-        return detail
-
-    async def until(self, holds: Callable[[Json], object], name: str = "faulty", timeout_s: float = PATIENCE_S) -> Json:
-        """Wait until the server's detail satisfies `holds`; a failure shows what it was instead."""
-        deadline = time.monotonic() + timeout_s
-        while not holds(detail := await self.detail(name)):
-            if time.monotonic() > deadline:
-                raise AssertionError(json.dumps(detail, indent=1, ensure_ascii=False))
-            await asyncio.sleep(0.02)
-        return detail
-
-    async def until_state(self, state: str, name: str = "faulty", timeout_s: float = PATIENCE_S) -> Json:
-        """Wait until the server is in that state."""
-        return await self.until(lambda detail: detail["state"] == state, name, timeout_s)
+    async def until_state(self, state: str) -> Json:
+        """Wait until the faulty server is in that state and return its detail."""
+        return await self.wait_for_state("faulty", state)
 
     async def until_read(self, expected: Row, timeout_s: float = PATIENCE_S) -> Json:
         """Wait until the operator can read what the page promises for this fault."""
@@ -99,11 +75,6 @@ class Scene:
         at = [one for one in said if (one["to"], one["reason"]) == (expected.state, expected.reason)]
         text = "\n".join([*(one["message"] for one in at), detail["link"]["trouble"] or "", *self.log])
         return bool(at) and all(word in text for word in expected.words)
-
-    async def path(self, name: str = "faulty") -> list[tuple[str, str]]:
-        """The server's transitions, oldest first, as (state, reason)."""
-        detail = await self.detail(name)
-        return [(one["to"], one["reason"]) for one in reversed(detail["transitions"])]
 
     async def hear_notices(self) -> None:
         """Read the event stream from its beginning, for the notices."""
@@ -127,22 +98,20 @@ class Scene:
 @asynccontextmanager
 async def in_process(folder: Path, data: Json) -> AsyncIterator[str]:
     """The daemon in this process."""
-    async with running_daemon(parse_settings(data, folder, {})) as daemon:
-        yield daemon.address
+    async with daemon_in_process(folder, data) as client:
+        yield client.address
 
 
 @asynccontextmanager
 async def watched(
     folder: Path, url: str, *others: str | Json, start: Start = in_process, **settings: Any
-) -> AsyncIterator[Scene]:
+) -> AsyncIterator[Harness]:
     """The daemon over whatever listens at `url`, and perhaps others, and a healthy server; it ends well."""
     async with running_fleet([PERSONAS["loaded"]]) as fleet:
         data = {
             "servers": [{"url": url, "name": "faulty"}, {"url": fleet.urls[0], "name": "healthy"}, *others],
-            "workflows_dir": str(WORKFLOWS),
             "cache_check": {"kind": "text"},
-            "listen": {"port": 0},
-            "logging": {"file": None},
+            **COMMON,
             **settings,
             "timing": {**QUICK, **settings.get("timing", {})},
         }
@@ -151,12 +120,14 @@ async def watched(
             start(folder, data) as address,
             aiohttp.ClientSession(connector=one_connection()) as session,
         ):
-            scene = Scene(address, session, log)
-            await scene.until(lambda detail: detail["state"] == "loaded" and detail["link"]["connected"], "healthy")
-            tasks = [asyncio.create_task(scene.watch_healthy()), asyncio.create_task(scene.hear_notices())]
+            harness = Harness(address, session, log)
+            await harness.wait_for_detail(
+                "healthy", lambda detail: detail["state"] == "loaded" and detail["link"]["connected"]
+            )
+            tasks = [asyncio.create_task(harness.watch_healthy()), asyncio.create_task(harness.hear_notices())]
             try:
-                yield scene
-                await all_is_well(scene, tasks)
+                yield harness
+                await all_is_well(harness, tasks)
             finally:
                 for task in tasks:
                     task.cancel()
@@ -179,44 +150,44 @@ def one_connection() -> aiohttp.TCPConnector:
     return aiohttp.TCPConnector(limit=1)
 
 
-async def all_is_well(scene: Scene, tasks: list["asyncio.Task[None]"]) -> None:
+async def all_is_well(harness: Harness, tasks: list["asyncio.Task[None]"]) -> None:
     """What holds whatever the other server does."""
     for task in tasks:
         if task.done():
             await task
-    checks = (await scene.detail("healthy"))["counters"]["checks"]
-    await scene.until(lambda detail: detail["counters"]["checks"] > checks, "healthy")
-    assert scene.left_loaded == []
-    assert scene.slowest_s < SLOWEST_S, "the daemon was slow to answer, or to check the healthy server"
+    checks = (await harness.detail("healthy"))["counters"]["checks"]
+    await harness.wait_for_detail("healthy", lambda detail: detail["counters"]["checks"] > checks)
+    assert harness.left_loaded == []
+    assert harness.slowest_s < SLOWEST_S, "the daemon was slow to answer, or to check the healthy server"
 
 
 @asynccontextmanager
 async def faulty(
     folder: Path,
     persona: str = "cold",
-    bends: Bends | None = None,
-    frame_bend: FrameBend | None = None,
+    responders: Responders | None = None,
+    frame_filter: FrameFilter | None = None,
     *,
     scale: float = 0.01,
-    prepare: Callable[[Front], object] = lambda _: None,
+    prepare: Callable[[FaultProxy], object] = lambda _: None,
     **settings: Any,
-) -> AsyncIterator[tuple[Scene, Front]]:
-    """A scene over a front that is faithful but for the bends; `prepare` is called before the daemon starts."""
-    front = Front(PERSONAS[persona], scale)
-    front.bends.update(bends or {})
-    front.frame_bend = frame_bend or front.frame_bend
-    async with front.listening():
-        prepare(front)
-        async with watched(folder, front.url, **settings) as scene:
-            yield scene, front
-    nothing_posted_twice(front)
+) -> AsyncIterator[tuple[Harness, FaultProxy]]:
+    """Run a daemon over a server with these responders; `prepare` is called before the daemon starts."""
+    proxy = FaultProxy(PERSONAS[persona], scale)
+    proxy.responders.update(responders or {})
+    proxy.frame_filter = frame_filter or proxy.frame_filter
+    async with proxy.listening():
+        prepare(proxy)
+        async with watched(folder, proxy.url, **settings) as harness:
+            yield harness, proxy
+    nothing_posted_twice(proxy)
 
 
-def nothing_posted_twice(front: Front) -> None:
+def nothing_posted_twice(proxy: FaultProxy) -> None:
     """Every POST was another attempt, and no two were in flight at once."""
-    assert len(set(front.prompt_ids)) == len(front.prompt_ids)
-    assert front.most_in_flight <= 1
-    assert len(set(front.client_ids)) == len(front.client_ids)
+    assert len(set(proxy.prompt_ids)) == len(proxy.prompt_ids)
+    assert proxy.most_in_flight <= 1
+    assert len(set(proxy.client_ids)) == len(proxy.client_ids)
 
 
 class Memory:

@@ -1,4 +1,4 @@
-"""What the page says of the test that runs."""
+"""Fixtures of the tests of docs/faults.md."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tests.faults.table import Row, rows
 
 @pytest.fixture
 def expected(request: pytest.FixtureRequest) -> Row:
-    """The test's own row of docs/faults.md."""
+    """Return the test's row in docs/faults.md."""
     name = request.node.nodeid.rpartition("/")[2]
     found = [row for row in rows() if name in row.tests]
     assert found, f"docs/faults.md has no row for {name}"

@@ -1,4 +1,4 @@
-"""Frames of /ws, as the simulator would not send them."""
+"""Frames of /ws that the simulator does not send."""
 
 import json
 import struct
@@ -11,11 +11,11 @@ RESERVED = 0x7
 
 
 def wire(opcode: int, payload: bytes, claimed: int | None = None) -> Raw:
-    """An unmasked frame; with `claimed` its header says another length than it has."""
+    """Build an unmasked frame; `claimed` is the length in its header if it is wrong."""
     size = len(payload) if claimed is None else claimed
     return Raw(struct.pack("!BBQ", FIN | opcode, 127, size) + payload)
 
 
 def status(remaining: Any) -> str:
-    """A `status` frame."""
+    """Build a `status` frame."""
     return json.dumps({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": remaining}}}})

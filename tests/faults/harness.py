@@ -1,7 +1,7 @@
-"""The real daemon over a faulty server and a healthy one, read as an operator reads it.
+"""The real daemon over a faulty server and a healthy one, observed through its API.
 
-When the harness closes, what holds for every fault is asserted: nothing was posted twice, two warm-ups were never in
-flight, and the healthy server stayed loaded and was answered for without delay.
+After each test the harness asserts what holds for every fault: no duplicate prompts, at most one warm-up in flight,
+and a healthy server that stayed loaded and was served without delay.
 """
 
 import asyncio
@@ -21,9 +21,9 @@ from tests.faults.table import Row
 from tests.support.daemon import COMMON, DaemonClient, Json, daemon_in_process
 from tests.support.polling import PATIENCE_S
 
-PULSE_S = 0.05
+POLL_INTERVAL_S = 0.05
 SLOWEST_S = 2.5
-"""The longest that the daemon may take to answer while a server misbehaves; generous for a machine that is shared."""
+"""Longest response time of the daemon while a server is faulty; generous for a shared machine."""
 
 QUICK = {
     "check_interval_s": 0.25,
@@ -38,20 +38,20 @@ QUICK = {
 }
 
 Start = Callable[[Path, Json], AbstractAsyncContextManager[str]]
-"""(settings file's folder, its content) → a running daemon's address."""
+"""(folder, settings) → address of a running daemon."""
 
 
 class Harness(DaemonClient):
-    """One daemon, one misbehaving server called `faulty`, and one called `healthy`."""
+    """One daemon over a server named `faulty` and one named `healthy`."""
 
     def __init__(self, address: str, session: aiohttp.ClientSession, log: list[str]) -> None:
         super().__init__(address, session)
         self.slowest_s = 0.0
         self.left_loaded: list[Json] = []
         self.notices: list[str] = []
-        """The reasons of the notices so far."""
+        """The reasons of the notices received so far."""
         self.log = log
-        """What a daemon in this process has logged."""
+        """The log lines of a daemon in this process."""
 
     async def until(self, holds: Callable[[Json], object], timeout_s: float = PATIENCE_S) -> Json:
         """Wait until the faulty server's detail satisfies `holds` and return it."""
@@ -62,22 +62,22 @@ class Harness(DaemonClient):
         return await self.wait_for_state("faulty", state)
 
     async def until_read(self, expected: Row, timeout_s: float = PATIENCE_S) -> Json:
-        """Wait until the operator can read what the page promises for this fault."""
+        """Wait until the API shows what docs/faults.md documents for this fault."""
         return await self.until(
-            lambda detail: self.tells(detail, expected) and set(expected.notices) <= set(self.notices),
+            lambda detail: self.shows(detail, expected) and set(expected.notices) <= set(self.notices),
             timeout_s=timeout_s,
         )
 
-    def tells(self, detail: Json, expected: Row) -> bool:
-        """Whether the state and the reason are there, and the words where operators look."""
+    def shows(self, detail: Json, expected: Row) -> bool:
+        """Return whether the detail shows the state, the reason and the words of a row."""
         now = {"to": detail["state"], "reason": detail["reason"], "message": detail["message"]}
         said = [now, *detail["transitions"]]
         at = [one for one in said if (one["to"], one["reason"]) == (expected.state, expected.reason)]
         text = "\n".join([*(one["message"] for one in at), detail["link"]["trouble"] or "", *self.log])
         return bool(at) and all(word in text for word in expected.words)
 
-    async def hear_notices(self) -> None:
-        """Read the event stream from its beginning, for the notices."""
+    async def collect_notices(self) -> None:
+        """Collect the notices of the event stream from its beginning."""
         async with aiohttp.ClientSession() as session, session.get(f"{self.address}/api/events?since=0") as stream:
             async for line in stream.content:
                 if line.startswith(b"data: "):
@@ -85,19 +85,19 @@ class Harness(DaemonClient):
                     self.notices += [event["reason"]] if event.get("event") == "notice" else []
 
     async def watch_healthy(self) -> None:
-        """Look at the healthy server all the time, from when it is loaded."""
+        """Poll the healthy server, which is loaded, until cancelled."""
         while True:
             asked = time.monotonic()
             detail = await self.detail("healthy")
             self.slowest_s = max(self.slowest_s, time.monotonic() - asked, (detail["check"]["ms"] or 0) / 1000)
             if detail["state"] != "loaded":
                 self.left_loaded.append(detail)
-            await asyncio.sleep(PULSE_S)
+            await asyncio.sleep(POLL_INTERVAL_S)
 
 
 @asynccontextmanager
 async def in_process(folder: Path, data: Json) -> AsyncIterator[str]:
-    """The daemon in this process."""
+    """Run the daemon in this process."""
     async with daemon_in_process(folder, data) as client:
         yield client.address
 
@@ -106,7 +106,7 @@ async def in_process(folder: Path, data: Json) -> AsyncIterator[str]:
 async def watched(
     folder: Path, url: str, *others: str | Json, start: Start = in_process, **settings: Any
 ) -> AsyncIterator[Harness]:
-    """The daemon over whatever listens at `url`, and perhaps others, and a healthy server; it ends well."""
+    """Run a daemon over the server at `url`, other servers and a healthy one; check the healthy one."""
     async with running_fleet([PERSONAS["loaded"]]) as fleet:
         data = {
             "servers": [{"url": url, "name": "faulty"}, {"url": fleet.urls[0], "name": "healthy"}, *others],
@@ -124,10 +124,10 @@ async def watched(
             await harness.wait_for_detail(
                 "healthy", lambda detail: detail["state"] == "loaded" and detail["link"]["connected"]
             )
-            tasks = [asyncio.create_task(harness.watch_healthy()), asyncio.create_task(harness.hear_notices())]
+            tasks = [asyncio.create_task(harness.watch_healthy()), asyncio.create_task(harness.collect_notices())]
             try:
                 yield harness
-                await all_is_well(harness, tasks)
+                await check_healthy_server(harness, tasks)
             finally:
                 for task in tasks:
                     task.cancel()
@@ -136,7 +136,7 @@ async def watched(
 
 @asynccontextmanager
 async def logged() -> AsyncIterator[list[str]]:
-    """What is logged in this process within the block."""
+    """Collect the log lines of this process within the block."""
     lines: list[str] = []
     sink = logger.add(lambda line: lines.append(str(line)))
     try:
@@ -146,12 +146,12 @@ async def logged() -> AsyncIterator[list[str]]:
 
 
 def one_connection() -> aiohttp.TCPConnector:
-    """A reader that never needs another connection, should the daemon be unable to accept one."""
+    """Return a connector with one connection, for a daemon that cannot accept another one."""
     return aiohttp.TCPConnector(limit=1)
 
 
-async def all_is_well(harness: Harness, tasks: list["asyncio.Task[None]"]) -> None:
-    """What holds whatever the other server does."""
+async def check_healthy_server(harness: Harness, tasks: list["asyncio.Task[None]"]) -> None:
+    """Assert that the healthy server stayed loaded and was served without delay."""
     for task in tasks:
         if task.done():
             await task
@@ -180,18 +180,18 @@ async def faulty(
         prepare(proxy)
         async with watched(folder, proxy.url, **settings) as harness:
             yield harness, proxy
-    nothing_posted_twice(proxy)
+    assert_no_duplicate_posts(proxy)
 
 
-def nothing_posted_twice(proxy: FaultProxy) -> None:
-    """Every POST was another attempt, and no two were in flight at once."""
+def assert_no_duplicate_posts(proxy: FaultProxy) -> None:
+    """Assert that every POST had a new id and at most one prompt was in flight."""
     assert len(set(proxy.prompt_ids)) == len(proxy.prompt_ids)
     assert proxy.most_in_flight <= 1
     assert len(set(proxy.client_ids)) == len(proxy.client_ids)
 
 
 class Memory:
-    """The peak of this process's memory, where the daemon runs too, since the block was entered. Bytes."""
+    """Measure the growth of this process's peak memory within the block, in bytes."""
 
     def __enter__(self) -> "Memory":
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")

@@ -1,4 +1,4 @@
-"""The daemon as a process of its own, whose limits and surroundings a test can change."""
+"""A daemon process whose limits and environment a test can change."""
 
 import asyncio
 import contextlib
@@ -18,18 +18,18 @@ from tests.support.polling import PATIENCE_S, wait_until
 
 
 class Program:
-    """`run.py serve`, with these variables added to its environment. `start` is a Scene's."""
+    """`run.py serve` with additional environment variables. `start` is the `start` of `watched`."""
 
     def __init__(self, **environment: str) -> None:
         self._environment = {**os.environ, "NO_COLOR": "1", **environment}
         self.lines: list[str] = []
-        """What it has logged."""
+        """The lines of its log."""
         self.pid = 0
         self._killed = False
 
     @asynccontextmanager
     async def start(self, folder: Path, data: Json) -> AsyncIterator[str]:
-        """Run it until the block ends; its address."""
+        """Run the daemon until the block ends; yield its address."""
         command = self._command(folder, data)
         process = await asyncio.create_subprocess_exec(*command, env=self._environment, stdout=DEVNULL, stderr=PIPE)
         self.pid = process.pid
@@ -49,7 +49,7 @@ class Program:
         await wait_until(lambda: any(words in line for line in self.lines))
 
     async def refused(self, folder: Path, data: Json) -> str:
-        """Run it where it cannot start; what it said before it ended with a plain no."""
+        """Run a daemon that must refuse to start with exit code 1; return its error."""
         command = self._command(folder, data)
         process = await asyncio.create_subprocess_exec(*command, env=self._environment, stdout=DEVNULL, stderr=PIPE)
         _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
@@ -57,12 +57,12 @@ class Program:
         return errors.decode()
 
     def kill(self) -> None:
-        """SIGKILL, as the kernel or a power cut would."""
+        """Send SIGKILL."""
         self._killed = True
         os.kill(self.pid, signal.SIGKILL)
 
     def limit(self, what: int, most: int | None) -> None:
-        """Set a soft limit of the process; None takes it away again."""
+        """Set a soft limit of the process; None removes it."""
         _, hard = resource.prlimit(self.pid, what)
         resource.prlimit(self.pid, what, (hard if most is None else most, hard))
 

@@ -20,26 +20,26 @@ MARKER = "comfywarm"
 
 @dataclass(frozen=True)
 class Raw:
-    """Bytes for the wire as they are: a WebSocket frame, or several, that no library would write."""
+    """Raw bytes to send: one or several WebSocket frames that no library builds."""
 
     data: bytes
 
 
 Frame = str | bytes | Raw
 FrameFilter = Callable[[dict[str, Any], str], Iterable[Frame]]
-"""(decoded frame, its text) → what is sent in its place."""
+"""(decoded frame, its text) → the frames to send instead."""
 
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request, and the ways to answer it."""
+    """One request and the ways to respond to it."""
 
     proxy: "FaultProxy"
     request: web.Request
     body: bytes
 
-    async def faithful(self, body: bytes | None = None) -> web.Response:
-        """The simulated server's own answer; with `body`, as if that had been posted."""
+    async def forward(self, body: bytes | None = None) -> web.Response:
+        """Return the simulated server's response; `body` replaces the request's body."""
         request = self.request
         sent = self.body if body is None else body
         answer = await self.proxy.server.handle(request.method, request.path, request.query, sent, request.headers)
@@ -47,26 +47,26 @@ class Exchange:
         return web.Response(status=answer.status, body=answer.body or None, headers=headers)
 
     async def raw(self, *pieces: bytes, pause_s: float = 0.0, close: bool = True) -> web.Response:
-        """Write these bytes in place of an answer, then close the connection or leave it open for ever."""
+        """Write raw bytes as the response, then close the connection or keep it open."""
         transport = self.request.transport
         for piece in pieces:
             if transport is not None and not transport.is_closing():
                 transport.write(piece)
                 await asyncio.sleep(pause_s)
         if not close:
-            await self.never()
+            await self.hang()
         if transport is not None:
             transport.close()
         return web.Response(status=500)
 
-    async def cut(self) -> web.Response:
+    async def reset(self) -> web.Response:
         """Reset the connection."""
         if isinstance(self.request.transport, asyncio.Transport):
             self.request.transport.abort()
         return web.Response(status=500)
 
-    async def never(self) -> web.Response:
-        """Answer nothing, until the client or the test has had enough."""
+    async def hang(self) -> web.Response:
+        """Send no response until the client or the test ends the connection."""
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -76,7 +76,7 @@ Responders = Mapping[str, Responder]
 
 
 class FaultProxy:
-    """A simulated server and what it received. `responders`: `METHOD /path` → the response instead of the server's."""
+    """A simulated server behind `responders`: `METHOD /path` → the response instead of its own."""
 
     def __init__(self, persona: Persona, scale: float = 0.01) -> None:
         self.server = SimServer(persona, Random(1), scale=scale)
@@ -84,18 +84,18 @@ class FaultProxy:
         self.frame_filter: FrameFilter = lambda _, text: (text,)
         self.pongs = True
         self.posts: list[dict[str, Any]] = []
-        """The bodies of every POST /prompt, oldest first."""
-        self.asked: Counter[str] = Counter()
+        """The bodies of all POST /prompt, oldest first."""
+        self.requests: Counter[str] = Counter()
         self.client_ids: list[str] = []
-        """One for each time that /ws was dialled."""
+        """The client id of each connection to /ws."""
         self.most_in_flight = 0
-        """The most prompts of ours that were ever queued or running at once."""
+        """The highest number of warm-ups that were queued or running at once."""
         self.url = ""
         self._sinks: set[_Sink] = set()
 
     @asynccontextmanager
     async def listening(self, tls: SSLContext | None = None) -> AsyncIterator[None]:
-        """Serve on a free port of loopback; `url` says which."""
+        """Serve on a free loopback port and set `url`."""
         app = web.Application(client_max_size=100 * 1024**2)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
@@ -111,28 +111,28 @@ class FaultProxy:
 
     @property
     def prompt_ids(self) -> list[str]:
-        """Those under which we posted, oldest first."""
+        """The ids of all posted prompts, oldest first."""
         return [post["prompt_id"] for post in self.posts]
 
     @property
     def ended(self) -> list[str]:
-        """The prompts of ours that are in the server's history, whatever ids it gave them."""
+        """The ids of all warm-ups in the server's history."""
         history = self.server.process.queue.history
         return [prompt_id for prompt_id, entry in history.items() if MARKER in entry["prompt"][3]]
 
     def queue_foreign(self, graph: Graph) -> None:
-        """A user's prompt."""
+        """Queue a user's prompt."""
         self.server.process.enqueue(graph, self.server.new_prompt_id(), {"client_id": "a-user"})
 
-    def say(self, *frames: Frame) -> None:
-        """Send frames to every open socket, past the filter."""
+    def send(self, *frames: Frame) -> None:
+        """Send frames to every open socket without the filter."""
         for sink in self._sinks:
             for frame in frames:
                 sink.unsent.put_nowait(frame)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         key = f"{request.method} {request.path}"
-        self.asked[key] += 1
+        self.requests[key] += 1
         exchange = Exchange(self, request, await request.read())
         if request.path == "/ws":
             self.client_ids.append(request.query.get("clientId", ""))
@@ -142,9 +142,9 @@ class FaultProxy:
             responder = self.responders.get(key)
             if responder is not None:
                 return await responder(exchange)
-            return await (self._serve_socket(request) if request.path == "/ws" else exchange.faithful())
+            return await (self._serve_socket(request) if request.path == "/ws" else exchange.forward())
         except ConnectionError:
-            return await exchange.cut()
+            return await exchange.reset()
         finally:
             self.most_in_flight = max(self.most_in_flight, self._in_flight())
 
@@ -173,7 +173,7 @@ class FaultProxy:
 
 
 class _Sink:
-    """One open socket: the simulator's frames go through the filter."""
+    """One open socket, which filters the simulator's frames."""
 
     def __init__(self, proxy: FaultProxy) -> None:
         self._proxy = proxy

@@ -1,12 +1,14 @@
-"""Responders: faulty responses in place of the server's."""
+"""Responders, which replace a server's response by a faulty one."""
 
 from aiohttp import web
 
 from tests.faults.proxy import Exchange, Responder
 
 
-def says(body: bytes | str = b"", status: int = 200, content_type: str = "text/plain", **headers: str) -> Responder:
-    """Always this answer. Underscores in the names of headers stand for hyphens."""
+def respond_with(
+    body: bytes | str = b"", status: int = 200, content_type: str = "text/plain", **headers: str
+) -> Responder:
+    """Respond with this. Underscores in header names stand for hyphens."""
     data = body.encode() if isinstance(body, str) else body
     more = {name.replace("_", "-"): value for name, value in headers.items()}
 
@@ -16,8 +18,8 @@ def says(body: bytes | str = b"", status: int = 200, content_type: str = "text/p
     return responder
 
 
-def writes(*pieces: bytes, pause_s: float = 0.0, close: bool = True) -> Responder:
-    """Always these bytes, headers and all."""
+def write_bytes(*pieces: bytes, pause_s: float = 0.0, close: bool = True) -> Responder:
+    """Respond with raw bytes, including the headers."""
 
     async def responder(exchange: Exchange) -> web.Response:
         return await exchange.raw(*pieces, pause_s=pause_s, close=close)
@@ -26,32 +28,32 @@ def writes(*pieces: bytes, pause_s: float = 0.0, close: bool = True) -> Responde
 
 
 def times(count: int, responder: Responder) -> Responder:
-    """Use the responder for the first `count` requests; then answer faithfully."""
+    """Use the responder for the first `count` requests, then forward."""
     left = count
 
     async def counted(exchange: Exchange) -> web.StreamResponse:
         nonlocal left
         left -= 1
-        return await responder(exchange) if left >= 0 else await exchange.faithful()
+        return await responder(exchange) if left >= 0 else await exchange.forward()
 
     return counted
 
 
-async def hangs(exchange: Exchange) -> web.StreamResponse:
-    """No answer, nothing processed."""
-    return await exchange.never()
+async def hang(exchange: Exchange) -> web.StreamResponse:
+    """Send no response and process nothing."""
+    return await exchange.hang()
 
 
-async def cuts(exchange: Exchange) -> web.StreamResponse:
-    """A reset connection, nothing processed."""
-    return await exchange.cut()
+async def reset_connection(exchange: Exchange) -> web.StreamResponse:
+    """Reset the connection and process nothing."""
+    return await exchange.reset()
 
 
 def processed_then(responder: Responder) -> Responder:
-    """The server does what it was asked; only the answer goes wrong."""
+    """Let the server process the request, then replace its response."""
 
     async def both(exchange: Exchange) -> web.StreamResponse:
-        await exchange.faithful()
+        await exchange.forward()
         return await responder(exchange)
 
     return both

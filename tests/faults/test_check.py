@@ -1,4 +1,4 @@
-"""The cache check goes wrong: nothing is submitted, and nothing is believed that was not understood."""
+"""Faults of the cache check: nothing is submitted after a check that is not understood."""
 
 import asyncio
 import zlib
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from tests.faults.harness import Memory, faulty
 from tests.faults.proxy import Exchange, Responder
-from tests.faults.responses import cuts, hangs, says, times, writes
+from tests.faults.responses import hang, reset_connection, respond_with, times, write_bytes
 from tests.faults.table import Row
 from tests.support.daemon import Json
 
@@ -21,95 +21,95 @@ LOADED = "缓存已加载。".encode()
 PORTAL = "<!DOCTYPE html><html><head><title>Sign in</title></head><body>缓存已加载。</body></html>"
 
 NOT_UNDERSTOOD: dict[str, Responder] = {
-    "garbage": says(bytes(range(1, 120)) * 3),
-    "truncated-json": says('{"message": "缓存已加', content_type="application/json"),
-    "empty": says(b""),
-    "html-portal": says(PORTAL, content_type="text/html"),
-    "unknown-sentence": says("缓存正在加载中，请稍候。"),
-    "half-a-sentence": says("未查询到缓存pulid_model，正在执行"),
-    "invalid-utf-8": says(b"\xe7\xbc\x93\xe5\xad\x98\xff\xfe" + LOADED),
-    "utf-16": says("缓存已加载。".encode("utf-16")),
-    "guest": says("{}", content_type="application/json"),
-    "deep-json": says("[" * 200_000, content_type="application/json"),
-    "megabytes-of-text": says("缓存已加载。" * 200_000),
-    "error-500": says("500 Internal Server Error", 500),
-    "status-418": says(LOADED, 418),
-    "redirect-elsewhere": says(b"", 302, Location="http://192.0.2.1/portal"),
-    "location-not-text": writes(b"HTTP/1.1 302 Found\r\nLocation: /\xff\xfe\r\nContent-Length: 0\r\n\r\n"),
+    "garbage": respond_with(bytes(range(1, 120)) * 3),
+    "truncated-json": respond_with('{"message": "缓存已加', content_type="application/json"),
+    "empty": respond_with(b""),
+    "html-portal": respond_with(PORTAL, content_type="text/html"),
+    "unknown-sentence": respond_with("缓存正在加载中，请稍候。"),
+    "half-a-sentence": respond_with("未查询到缓存pulid_model，正在执行"),
+    "invalid-utf-8": respond_with(b"\xe7\xbc\x93\xe5\xad\x98\xff\xfe" + LOADED),
+    "utf-16": respond_with("缓存已加载。".encode("utf-16")),
+    "guest": respond_with("{}", content_type="application/json"),
+    "deep-json": respond_with("[" * 200_000, content_type="application/json"),
+    "megabytes-of-text": respond_with("缓存已加载。" * 200_000),
+    "error-500": respond_with("500 Internal Server Error", 500),
+    "status-418": respond_with(LOADED, 418),
+    "redirect-elsewhere": respond_with(b"", 302, Location="http://192.0.2.1/portal"),
+    "location-not-text": write_bytes(b"HTTP/1.1 302 Found\r\nLocation: /\xff\xfe\r\nContent-Length: 0\r\n\r\n"),
 }
 REFUSED: dict[str, Responder] = {
-    "absent-404": says(b"", 404),
-    "status-401": says('{"error": "Authentication required."}', 401),
-    "status-403": says(b"", 403),
-    "redirect-to-login": says(b"", 302, Location="/login?next=/cache/check"),
+    "absent-404": respond_with(b"", 404),
+    "status-401": respond_with('{"error": "Authentication required."}', 401),
+    "status-403": respond_with(b"", 403),
+    "redirect-to-login": respond_with(b"", 302, Location="/login?next=/cache/check"),
 }
 BROKEN: dict[str, Responder] = {
-    "content-length-too-long": writes(OK + b"Content-Length: 500\r\n\r\n" + LOADED),
-    "cut-in-the-headers": writes(OK + b"Content-Ty"),
-    "cut-in-a-chunk": writes(OK + b"Transfer-Encoding: chunked\r\n\r\n40\r\n" + LOADED),
-    "not-a-chunk": writes(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + LOADED),
-    "not-http": writes(b"SSH-2.0-OpenSSH_9.6\r\n"),
-    "two-content-lengths": writes(OK + b"Content-Length: 3\r\nContent-Length: 18\r\n\r\n" + LOADED),
-    "reset": cuts,
-    "slow-loris": writes(OK + b"Content-Length: 5000\r\n\r\n", *[b" "] * 5000, pause_s=0.05),
-    "no-answer": hangs,
-    "one-endless-header": writes(OK, *[b"X-More: " + b"x" * MIB] * 300, close=False),
-    "endless-headers": writes(OK, *[b"".join(b"X-%d: y\r\n" % n for n in range(20_000))] * 300, close=False),
-    "proxy-502": says("<html>Bad Gateway</html>", 502),
+    "content-length-too-long": write_bytes(OK + b"Content-Length: 500\r\n\r\n" + LOADED),
+    "cut-in-the-headers": write_bytes(OK + b"Content-Ty"),
+    "cut-in-a-chunk": write_bytes(OK + b"Transfer-Encoding: chunked\r\n\r\n40\r\n" + LOADED),
+    "not-a-chunk": write_bytes(OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + LOADED),
+    "not-http": write_bytes(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "two-content-lengths": write_bytes(OK + b"Content-Length: 3\r\nContent-Length: 18\r\n\r\n" + LOADED),
+    "reset": reset_connection,
+    "slow-loris": write_bytes(OK + b"Content-Length: 5000\r\n\r\n", *[b" "] * 5000, pause_s=0.05),
+    "no-answer": hang,
+    "one-endless-header": write_bytes(OK, *[b"X-More: " + b"x" * MIB] * 300, close=False),
+    "endless-headers": write_bytes(OK, *[b"".join(b"X-%d: y\r\n" % n for n in range(20_000))] * 300, close=False),
+    "proxy-502": respond_with("<html>Bad Gateway</html>", 502),
 }
 
 
-def passed_through(detail: Json) -> set[str]:
-    """The states that the server was ever said to be in."""
+def past_states(detail: Json) -> set[str]:
+    """Return the states that the server has had."""
     return {one["to"] for one in detail["transitions"]}
 
 
-async def read(folder: Path, expected: Row, responder: Responder) -> None:
-    """A server that has everything, whose check is bent from the start."""
+async def check_row(folder: Path, expected: Row, responder: Responder) -> None:
+    """Compare a loaded server with a faulty check with its row."""
     timing = {"http_timeout_s": 0.4}
     async with faulty(folder, "loaded", {CHECK: responder}, timing=timing) as (harness, proxy):
         detail = await harness.until_read(expected)
-        assert not passed_through(detail) & {"loaded", "cold", "submitting"}
+        assert not past_states(detail) & {"loaded", "cold", "submitting"}
         assert proxy.posts == []
 
 
 @pytest.mark.parametrize("responder", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD)
-async def test_not_understood_is_unknown(tmp_path: Path, expected: Row, responder: Responder) -> None:
-    await read(tmp_path, expected, responder)
+async def test_check_not_understood_is_unknown(tmp_path: Path, expected: Row, responder: Responder) -> None:
+    await check_row(tmp_path, expected, responder)
 
 
 @pytest.mark.parametrize("responder", REFUSED.values(), ids=REFUSED)
-async def test_refused_is_failed(tmp_path: Path, expected: Row, responder: Responder) -> None:
-    await read(tmp_path, expected, responder)
+async def test_check_refused_is_failed(tmp_path: Path, expected: Row, responder: Responder) -> None:
+    await check_row(tmp_path, expected, responder)
 
 
 @pytest.mark.parametrize("responder", BROKEN.values(), ids=BROKEN)
-async def test_no_whole_answer_is_no_answer(tmp_path: Path, expected: Row, responder: Responder) -> None:
+async def test_check_incomplete_is_unreachable(tmp_path: Path, expected: Row, responder: Responder) -> None:
     with Memory() as memory:
-        await read(tmp_path, expected, responder)
+        await check_row(tmp_path, expected, responder)
     assert memory.growth < 100 * MIB
 
 
-async def test_encoding_that_is_a_lie(tmp_path: Path, expected: Row) -> None:
-    await read(tmp_path, expected, says(LOADED, Content_Encoding="gzip"))
+async def test_check_with_a_wrong_encoding_is_unknown(tmp_path: Path, expected: Row) -> None:
+    await check_row(tmp_path, expected, respond_with(LOADED, Content_Encoding="gzip"))
 
 
-def bomb(size: int) -> bytes:
-    """Gzip that inflates to so many bytes."""
+def gzip_bomb(size: int) -> bytes:
+    """Return gzip data that expands to `size` bytes."""
     squeeze = zlib.compressobj(9, zlib.DEFLATED, 31)
     return b"".join([*(squeeze.compress(bytes(MIB)) for _ in range(size // MIB)), squeeze.flush()])
 
 
-async def test_gzip_bomb(tmp_path: Path, expected: Row) -> None:
-    body = bomb(600 * MIB)
-    responders = {CHECK: says(body, Content_Encoding="gzip")}
+async def test_check_with_a_gzip_bomb_is_unknown(tmp_path: Path, expected: Row) -> None:
+    body = gzip_bomb(600 * MIB)
+    responders = {CHECK: respond_with(body, Content_Encoding="gzip")}
     with Memory() as memory:
         async with faulty(tmp_path, "loaded", responders, timing={"http_timeout_s": 5}) as (harness, _):
             await harness.until_read(expected)
     assert memory.growth < 250 * MIB
 
 
-async def test_body_without_an_end(tmp_path: Path, expected: Row) -> None:
+async def test_check_with_an_endless_body_is_unknown(tmp_path: Path, expected: Row) -> None:
     async def endless(exchange: Exchange) -> web.StreamResponse:
         response = web.StreamResponse()
         await response.prepare(exchange.request)
@@ -123,37 +123,37 @@ async def test_body_without_an_end(tmp_path: Path, expected: Row) -> None:
     assert memory.growth < 250 * MIB
 
 
-async def test_more_than_content_length(tmp_path: Path, expected: Row) -> None:
-    """What follows the answer is no answer, and does not become that of the next request."""
+async def test_check_with_a_second_response_ignores_it(tmp_path: Path, expected: Row) -> None:
+    """Bytes after a response must not become the response of the next request."""
     forged = OK + b"Content-Length: 21\r\n\r\n" + "未查询到缓存x".encode()
-    responder = writes(OK + b"Content-Length: %d\r\n\r\n" % len(LOADED) + LOADED + forged)
+    responder = write_bytes(OK + b"Content-Length: %d\r\n\r\n" % len(LOADED) + LOADED + forged)
     async with faulty(tmp_path, "loaded", {CHECK: responder}) as (harness, proxy):
         await harness.until_read(expected)
-        asked = proxy.asked[CHECK]
-        await harness.until(lambda _: proxy.asked[CHECK] > asked + 2)
-        assert passed_through(await harness.detail("faulty")) <= {"checking", "loaded", "unknown", "unreachable"}
+        asked = proxy.requests[CHECK]
+        await harness.until(lambda _: proxy.requests[CHECK] > asked + 2)
+        assert past_states(await harness.detail("faulty")) <= {"checking", "loaded", "unknown", "unreachable"}
 
 
-async def test_list_fails_once(tmp_path: Path, expected: Row) -> None:
-    responders = {LIST: times(1, says("dictionary changed size during iteration", 500))}
+async def test_list_failing_once_is_repeated(tmp_path: Path, expected: Row) -> None:
+    responders = {LIST: times(1, respond_with("dictionary changed size during iteration", 500))}
     async with faulty(tmp_path, "loaded", responders, cache_check={"kind": "inspire"}) as (harness, proxy):
         detail = await harness.until_read(expected)
-        assert passed_through(detail) == {"checking", "loaded"}
+        assert past_states(detail) == {"checking", "loaded"}
         assert proxy.posts == []
 
 
-async def test_list_always_fails(tmp_path: Path, expected: Row) -> None:
-    responders = {LIST: says("500 Internal Server Error", 500)}
+async def test_list_failing_always_is_unknown(tmp_path: Path, expected: Row) -> None:
+    responders = {LIST: respond_with("500 Internal Server Error", 500)}
     async with faulty(tmp_path, "loaded", responders, cache_check={"kind": "inspire"}) as (harness, proxy):
         await harness.until_read(expected)
         assert proxy.posts == []
 
 
-async def test_check_fails_later(tmp_path: Path, expected: Row) -> None:
-    """A server that was loaded is not loaded any more once its check is not understood; it is again afterwards."""
+async def test_check_not_understood_later_is_unknown(tmp_path: Path, expected: Row) -> None:
+    """A loaded server becomes unknown, and loaded again when the fault ends."""
     async with faulty(tmp_path, "loaded") as (harness, proxy):
         await harness.until_state("loaded")
-        proxy.responders[CHECK] = says(PORTAL, content_type="text/html")
+        proxy.responders[CHECK] = respond_with(PORTAL, content_type="text/html")
         detail = await harness.until_read(expected)
         assert "Sign in" in detail["check"]["raw"]
         del proxy.responders[CHECK]
@@ -161,20 +161,20 @@ async def test_check_fails_later(tmp_path: Path, expected: Row) -> None:
         assert proxy.posts == []
 
 
-async def test_every_route_is_a_portal(tmp_path: Path, expected: Row) -> None:
-    """A captive portal in the server's place, /ws and all."""
-    portal = says(PORTAL, content_type="text/html")
+async def test_portal_on_every_route_is_unknown(tmp_path: Path, expected: Row) -> None:
+    """A captive portal replaces the server, including /ws."""
+    portal = respond_with(PORTAL, content_type="text/html")
     routes = (CHECK, LIST, "GET /ws", "GET /prompt", "GET /queue", "GET /history", "POST /prompt", "GET /system_stats")
     responders = dict.fromkeys(routes, portal)
     async with faulty(tmp_path, "cold", responders, cache_check={"kind": "auto"}) as (harness, proxy):
         detail = await harness.until_read(expected)
-        assert not passed_through(detail) & {"loaded", "cold", "submitting"}
+        assert not past_states(detail) & {"loaded", "cold", "submitting"}
         assert proxy.posts == []
 
 
-async def test_check_alone_never_answers(tmp_path: Path, expected: Row) -> None:
-    """/prompt answers, so the server comes back each time; the rounds must get rarer."""
-    async with faulty(tmp_path, "loaded", {CHECK: cuts}, timing={"failed_retry_s": 60}) as (harness, _):
+async def test_check_failing_alone_is_repeated_less_often(tmp_path: Path, expected: Row) -> None:
+    """/prompt works, so the server becomes reachable each time; the checks must become rarer."""
+    async with faulty(tmp_path, "loaded", {CHECK: reset_connection}, timing={"failed_retry_s": 60}) as (harness, _):
         await harness.until_read(expected)
         await asyncio.sleep(4)
         assert (await harness.detail("faulty"))["counters"]["to_unreachable"] <= 6

@@ -1,4 +1,4 @@
-"""Frames go wrong: none harms anything but its own connection, and none is believed against the check."""
+"""Faulty frames affect only their own connection; the check decides."""
 
 import asyncio
 import json
@@ -41,8 +41,8 @@ HARMLESS: dict[str, list[Frame]] = {
     "binary-previews": [b"", b"\x00\x00\x00\x01\x00\x00\x00\x02" + bytes(4 * MIB)],
     "big-text": [json.dumps({"type": "plugin", "data": "x" * (8 * MIB)})],
     "lone-surrogate": ['{"type": "status", "data": "\\ud800"}'],
-    "foreign-success": [json.dumps({"type": "execution_success", "data": {"prompt_id": "somebody-elses"}})],
-    "foreign-error": [json.dumps({"type": "execution_error", "data": {"prompt_id": "somebody-elses"}})],
+    "foreign-success": [json.dumps({"type": "execution_success", "data": {"prompt_id": "another-prompt"}})],
+    "foreign-error": [json.dumps({"type": "execution_error", "data": {"prompt_id": "another-prompt"}})],
     "unasked-pongs": [wire(0xA, b"pong") for _ in range(100)],
     "huge-queue": [status(10**30), status(1e300), status(0)],
     "negative-queue": [status(-5), status(0)],
@@ -50,23 +50,23 @@ HARMLESS: dict[str, list[Frame]] = {
 
 
 @pytest.mark.parametrize("frames", HARMLESS.values(), ids=HARMLESS)
-async def test_frames_that_mean_nothing(tmp_path: Path, expected: Row, frames: list[Frame]) -> None:
-    """The link lives on, and carries what comes after them."""
+async def test_meaningless_frames_are_ignored(tmp_path: Path, expected: Row, frames: list[Frame]) -> None:
+    """The link stays open and delivers later frames."""
     async with faulty(tmp_path, "loaded") as (harness, proxy):
         await harness.until(lambda detail: detail["link"]["connected"])
-        proxy.say(*frames)
-        await hears(harness, proxy)
+        proxy.send(*frames)
+        await wait_until_received(harness, proxy)
         await harness.until_read(expected)
         detail = await harness.until_state("loaded")
         assert detail["link"]["connects"] == 1
         assert proxy.posts == []
 
 
-async def hears(harness: Harness, proxy: FaultProxy) -> None:
-    """Wait until a frame that is sent now has arrived."""
-    proxy.say(status(7))
+async def wait_until_received(harness: Harness, proxy: FaultProxy) -> None:
+    """Send a frame and wait until it has arrived."""
+    proxy.send(status(7))
     await harness.until(lambda detail: detail["queue_remaining"] == 7)
-    proxy.say(status(0))
+    proxy.send(status(0))
     await harness.until(lambda detail: detail["queue_remaining"] == 0)
 
 
@@ -82,78 +82,78 @@ FATAL: dict[str, Frame] = {
 
 
 @pytest.mark.parametrize("frame", FATAL.values(), ids=FATAL)
-async def test_frames_that_end_the_connection(tmp_path: Path, expected: Row, frame: Frame) -> None:
-    """Another connection is made under another id, and the server is checked again."""
+async def test_invalid_frame_ends_the_connection(tmp_path: Path, expected: Row, frame: Frame) -> None:
+    """The link reconnects with another id, and the server is checked again."""
     with Memory() as memory:
         async with faulty(tmp_path, "loaded") as (harness, proxy):
             await harness.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
-            proxy.say(frame)
+            proxy.send(frame)
             await harness.until_read(expected)
             detail = await harness.until(lambda detail: detail["link"]["connects"] >= 2 and detail["link"]["connected"])
-            await hears(harness, proxy)
+            await wait_until_received(harness, proxy)
             assert (await harness.until_state("loaded"))["link"]["connects"] == detail["link"]["connects"]
     assert memory.growth < 50 * MIB
 
 
-async def test_a_frame_in_endless_fragments(tmp_path: Path, expected: Row) -> None:
+async def test_endless_fragments_end_the_connection(tmp_path: Path, expected: Row) -> None:
     fragments = [Raw(struct.pack("!BBQ", TEXT if n == 0 else 0, 127, MIB) + b"x" * MIB) for n in range(64)]
     with Memory() as memory:
         async with faulty(tmp_path, "loaded") as (harness, proxy):
             await harness.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
-            proxy.say(*fragments)
+            proxy.send(*fragments)
             await harness.until_read(expected)
             await harness.until_state("loaded")
     assert memory.growth < 250 * MIB
 
 
-async def test_chatter(tmp_path: Path, expected: Row) -> None:
-    """10,000 frames a second: what the harness asserts of the healthy server is what matters."""
+async def test_frames_of_a_plugin_delay_nothing(tmp_path: Path, expected: Row) -> None:
+    """10,000 frames a second must not delay the healthy server, which the harness asserts."""
     monitor = json.dumps({"type": "crystools.monitor", "data": {"cpu_utilization": 5, "gpus": [{"vram": 1}] * 4}})
     burst = Raw(wire(TEXT, monitor.encode()).data * 100)
     async with faulty(tmp_path, "loaded") as (harness, proxy):
         await harness.until(lambda detail: detail["link"]["connected"])
         for _ in range(200):
-            proxy.say(burst)
+            proxy.send(burst)
             await asyncio.sleep(0.01)
-        await hears(harness, proxy)
+        await wait_until_received(harness, proxy)
         detail = await harness.until_read(expected)
         assert detail["link"]["connects"] == 1
 
 
-async def test_status_chatter(tmp_path: Path, expected: Row) -> None:
-    """A queue that moves hundreds of times a second causes a check every 0.25 s at most, with at most two requests."""
+async def test_frequent_status_frames_cause_few_checks(tmp_path: Path, expected: Row) -> None:
+    """A queue that changes hundreds of times a second causes at most one check per 0.25 s."""
     async with faulty(tmp_path, "loaded") as (harness, proxy):
         await harness.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
-        asked, began = proxy.asked["GET /cache/check"], time.monotonic()
+        asked, began = proxy.requests["GET /cache/check"], time.monotonic()
         pair = Raw(wire(TEXT, status(1).encode()).data + wire(TEXT, status(0).encode()).data)
         for _ in range(200):
-            proxy.say(*[pair] * 5)
+            proxy.send(*[pair] * 5)
             await asyncio.sleep(0.01)
-        await hears(harness, proxy)
+        await wait_until_received(harness, proxy)
         await harness.until_read(expected)
         await harness.until_state("loaded")
-        assert proxy.asked["GET /cache/check"] - asked <= 2 * (2 + (time.monotonic() - began) / FOREIGN_GAP_S)
+        assert proxy.requests["GET /cache/check"] - asked <= 2 * (2 + (time.monotonic() - began) / FOREIGN_GAP_S)
 
 
 def ours(message: Json) -> bool:
-    """Whether a frame is about a prompt, that is about ours: there is no other here."""
+    """Return whether a frame is about a prompt; the daemon's is the only one."""
     return "prompt_id" in message["data"]
 
 
-def loses_success(message: Json, text: str) -> Iterable[Frame]:
+def drop_success(message: Json, text: str) -> Iterable[Frame]:
     return () if message["type"] == "execution_success" else (text,)
 
 
-def loses_all_of_ours(message: Json, text: str) -> Iterable[Frame]:
+def drop_all_of_the_prompt(message: Json, text: str) -> Iterable[Frame]:
     return () if ours(message) else (text,)
 
 
-def doubles(message: Json, text: str) -> Iterable[Frame]:
+def repeat_three_times(message: Json, text: str) -> Iterable[Frame]:
     return (text, text, text)
 
 
-def reverses(message: Json, text: str) -> Iterable[Frame]:
-    """The success first, whatever else there is to say about our prompt afterwards, a failure last of all."""
+def fail_after_success(message: Json, text: str) -> Iterable[Frame]:
+    """Send other frames of the prompt, including failures, after its success."""
     if message["type"] != "execution_success":
         return (text,)
     late = [{**message, "type": kind} for kind in ("execution_error", "execution_interrupted", "execution_start")]
@@ -161,15 +161,15 @@ def reverses(message: Json, text: str) -> Iterable[Frame]:
 
 
 FILTERS = {
-    "success-lost": loses_success,
-    "all-of-ours-lost": loses_all_of_ours,
-    "everything-thrice": doubles,
-    "failure-after-success": reverses,
+    "success-lost": drop_success,
+    "all-of-ours-lost": drop_all_of_the_prompt,
+    "everything-thrice": repeat_three_times,
+    "failure-after-success": fail_after_success,
 }
 
 
 @pytest.mark.parametrize("responder", FILTERS.values(), ids=FILTERS)
-async def test_frames_of_our_prompt(tmp_path: Path, expected: Row, responder: Any) -> None:
+async def test_faulty_frames_of_the_prompt_do_no_harm(tmp_path: Path, expected: Row, responder: Any) -> None:
     async with faulty(tmp_path, frame_filter=responder) as (harness, proxy):
         await harness.until_read(expected)
         await harness.until_state("loaded")
@@ -178,21 +178,21 @@ async def test_frames_of_our_prompt(tmp_path: Path, expected: Row, responder: An
         assert reasons.count("prompt_succeeded") == 1
 
 
-async def test_success_that_is_a_lie(tmp_path: Path, expected: Row) -> None:
-    """Said at the start, while nothing has run: the check still misses the keys, and the queue must drain first."""
+async def test_false_success_is_checked(tmp_path: Path, expected: Row) -> None:
+    """A success before the prompt has run: the check finds missing keys, and the queue must drain first."""
 
-    def lies(message: Json, text: str) -> Iterable[Frame]:
+    def report_success_early(message: Json, text: str) -> Iterable[Frame]:
         lie = json.dumps({**message, "type": "execution_success"})
         return (text, lie) if message["type"] == "execution_start" else (text,)
 
-    async with faulty(tmp_path, frame_filter=lies, scale=0.1) as (harness, proxy):
+    async with faulty(tmp_path, frame_filter=report_success_early, scale=0.1) as (harness, proxy):
         await harness.until_read(expected)
         await harness.until_state("loaded")
         assert len(proxy.posts) <= 2
 
 
-async def test_nobody_hears_anything(tmp_path: Path, expected: Row) -> None:
-    """One client that does not read stalls delivery to all, while history fills: HTTP finds our prompt's end."""
+async def test_prompt_without_frames_is_found_over_http(tmp_path: Path, expected: Row) -> None:
+    """A client that does not read stalls all frames; the prompt's end is found over HTTP."""
     greeted: list[str] = []
 
     def stalled(message: Json, text: str) -> Iterable[Frame]:

@@ -1,4 +1,4 @@
-"""The daemon's own host: files, disk, journal, clock, its own death."""
+"""Faults of the daemon's host: files, disk, journal, clock and SIGKILL."""
 
 import os
 import re
@@ -18,34 +18,34 @@ from statemachine.journal.store import JOURNAL_FILE as JOURNAL
 from statemachine.journal.store import JournalStore
 from statemachine.settings import parse_settings
 from statemachine.simulator import PERSONAS
-from tests.faults.harness import QUICK, faulty, nothing_posted_twice, watched
+from tests.faults.harness import QUICK, assert_no_duplicate_posts, faulty, watched
 from tests.faults.process import Program
 from tests.faults.proxy import FaultProxy
-from tests.faults.responses import cuts, hangs, processed_then, times
+from tests.faults.responses import hang, processed_then, reset_connection, times
 from tests.faults.table import Row
 from tests.support.daemon import Json
 from tests.support.paths import WORKFLOWS
 from tests.support.polling import wait_until
 
-NOBODY = 65_534
+UNPRIVILEGED_UID = 65_534
 POOLED = 4
-"""At least as many connections as the daemon keeps to one quiet server."""
+"""At least the number of connections that the daemon keeps to an idle server."""
 
 
-async def test_no_file_descriptors(tmp_path: Path, expected: Row) -> None:
+async def test_host_without_file_descriptors_recovers(tmp_path: Path, expected: Row) -> None:
     program, proxy = Program(), FaultProxy(PERSONAS["loaded"])
     async with proxy.listening(), watched(tmp_path, proxy.url, start=program.start) as harness:
         await harness.until_state("loaded")
         program.limit(resource.RLIMIT_NOFILE, 3)
-        proxy.responders["GET /cache/check"] = times(POOLED, cuts)
+        proxy.responders["GET /cache/check"] = times(POOLED, reset_connection)
         await harness.until_read(expected)
         program.limit(resource.RLIMIT_NOFILE, None)
         await harness.until_state("loaded")
         assert proxy.posts == []
 
 
-async def test_disk_full(tmp_path: Path, expected: Row) -> None:
-    """Files may not grow: nothing is submitted that was not written down, and everything is watched on."""
+async def test_disk_full_stops_submissions(tmp_path: Path, expected: Row) -> None:
+    """Files cannot grow: nothing is submitted, and servers are still monitored."""
     program, proxy = Program(), FaultProxy(PERSONAS["loaded"])
     async with proxy.listening(), watched(tmp_path, proxy.url, start=program.start) as harness:
         await harness.until_state("loaded")
@@ -60,8 +60,8 @@ async def test_disk_full(tmp_path: Path, expected: Row) -> None:
         assert len(proxy.posts) == 1
 
 
-async def test_journal_locked(tmp_path: Path, expected: Row) -> None:
-    """Somebody else's program holds the journal's write lock."""
+async def test_journal_locked_stops_submissions(tmp_path: Path, expected: Row) -> None:
+    """Another program holds the journal's write lock."""
     async with faulty(tmp_path, "loaded") as (harness, proxy):
         await harness.until_state("loaded")
         with closing(sqlite3.connect(tmp_path / "data" / JOURNAL, isolation_level=None)) as other:
@@ -74,14 +74,14 @@ async def test_journal_locked(tmp_path: Path, expected: Row) -> None:
         assert len(proxy.posts) == 1
 
 
-def journal_of(folder: Path, content: bytes) -> None:
-    """A journal's file with this content."""
+def write_journal(folder: Path, content: bytes) -> None:
+    """Write a journal file with this content."""
     (folder / "data").mkdir()
     (folder / "data" / JOURNAL).write_bytes(content)
 
 
-def broken_in_the_middle() -> bytes:
-    """A journal of ours that is sound but for its second page."""
+def journal_with_a_broken_page() -> bytes:
+    """Return a valid journal with a broken second page."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / JOURNAL
         JournalStore(path).close()
@@ -93,15 +93,15 @@ def broken_in_the_middle() -> bytes:
 DAMAGES = {
     "garbage": lambda: b"this is no database" * 100,
     "truncated": lambda: b"SQLite format 3\x00" + bytes(50),
-    "broken-page": broken_in_the_middle,
+    "broken-page": journal_with_a_broken_page,
 }
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-async def test_journal_damaged(tmp_path: Path, expected: Row, damage: Callable[[], bytes]) -> None:
-    """Set aside, never deleted; a new one is begun."""
+async def test_journal_damaged_is_set_aside(tmp_path: Path, expected: Row, damage: Callable[[], bytes]) -> None:
+    """The damaged journal is kept under another name, and a new one is created."""
     content = damage()
-    journal_of(tmp_path, content)
+    write_journal(tmp_path, content)
     async with faulty(tmp_path) as (harness, proxy):
         await harness.until_read(expected)
         await harness.until_state("loaded")
@@ -112,8 +112,8 @@ async def test_journal_damaged(tmp_path: Path, expected: Row, damage: Callable[[
     assert aside.read_bytes() == content
 
 
-async def test_journal_of_another_program(tmp_path: Path, expected: Row) -> None:
-    """It is neither used nor harmed, and what is known without it can be read."""
+async def test_journal_of_another_program_is_not_used(tmp_path: Path, expected: Row) -> None:
+    """The file is neither used nor changed, and the API works without it."""
     (tmp_path / "data").mkdir()
     with closing(sqlite3.connect(tmp_path / "data" / JOURNAL)) as database:
         database.execute("CREATE TABLE log (of_somebody_else TEXT)")
@@ -126,13 +126,13 @@ async def test_journal_of_another_program(tmp_path: Path, expected: Row) -> None
 
 @asynccontextmanager
 async def running(folder: Path) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
-    """A daemon over nothing, and a reader."""
+    """Run a daemon without reachable servers; yield a client and the address."""
     async with running_daemon(parse_settings(bare(), folder, {})) as daemon, aiohttp.ClientSession() as session:
         yield session, daemon.address
 
 
 def bare(**more: object) -> Json:
-    """Settings for a daemon that is not to start."""
+    """Return settings with one server that does not exist."""
     return {
         "servers": ["http://127.0.0.1:9"],
         "workflows_dir": str(WORKFLOWS),
@@ -144,7 +144,7 @@ def bare(**more: object) -> Json:
 
 @pytest.fixture
 def read_only() -> Iterator[Path]:
-    """A folder whose `data` nobody but root can write to."""
+    """Yield a folder whose `data` only root can write to."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "data").mkdir()
@@ -153,36 +153,36 @@ def read_only() -> Iterator[Path]:
         yield folder
 
 
-async def test_read_only_data_folder(read_only: Path, expected: Row) -> None:
-    """As nobody where the tests run as root, for whom nothing is read-only."""
+async def test_data_folder_read_only_refuses_the_start(read_only: Path, expected: Row) -> None:
+    """The daemon starts without the rights of root, for whom no folder is read-only."""
     settings = parse_settings(bare(), read_only, {})
-    with as_nobody(), pytest.raises(OSError, match=re.escape(str(read_only / "data"))) as refusal:
+    with without_root_rights(), pytest.raises(OSError, match=re.escape(str(read_only / "data"))) as refusal:
         async with running_daemon(settings):
             pass
     assert all(word in str(refusal.value) for word in expected.words)
 
 
 @contextmanager
-def as_nobody() -> Iterator[None]:
-    """Without the rights of root, should this process have them."""
+def without_root_rights() -> Iterator[None]:
+    """Drop the rights of root within the block if the process has them."""
     user = os.geteuid()
     if user == 0:
-        os.seteuid(NOBODY)
+        os.seteuid(UNPRIVILEGED_UID)
     try:
         yield
     finally:
         os.seteuid(user)
 
 
-async def test_data_folder_is_a_file(tmp_path: Path, expected: Row) -> None:
+async def test_data_folder_that_is_a_file_refuses_the_start(tmp_path: Path, expected: Row) -> None:
     (tmp_path / "data").write_text("", encoding="ascii")
     text = await Program().refused(tmp_path, bare())
     assert "Traceback" not in text
     assert all(word in text for word in expected.words)
 
 
-async def test_second_daemon(tmp_path: Path, expected: Row) -> None:
-    """The first goes on; the second says why it does not start."""
+async def test_second_daemon_on_one_folder_refuses_the_start(tmp_path: Path, expected: Row) -> None:
+    """The first daemon continues; the second one reports why it does not start."""
     async with faulty(tmp_path) as (harness, proxy):
         await harness.until_state("loaded")
         elsewhere = tmp_path / "elsewhere"
@@ -194,7 +194,7 @@ async def test_second_daemon(tmp_path: Path, expected: Row) -> None:
 
 
 class SteppedClock:
-    """The wall clock, and how far somebody has set it off."""
+    """A wall clock with an offset."""
 
     def __init__(self) -> None:
         self.offset_s = 0.0
@@ -204,34 +204,34 @@ class SteppedClock:
 
     @asynccontextmanager
     async def start(self, folder: Path, data: Json) -> AsyncIterator[str]:
-        """The daemon in this process, by this clock."""
+        """Run the daemon in this process with this clock."""
         async with running_daemon(parse_settings(data, folder, {}), now=self.now) as daemon:
             yield daemon.address
 
 
 @pytest.mark.parametrize("step_s", [3600.0, -3600.0], ids=["forward", "back"])
-async def test_clock_step(tmp_path: Path, expected: Row, step_s: float) -> None:
-    """In the middle of a warm-up: it is not stuck, not lost, not sent again, and the checks go on at their pace."""
+async def test_clock_step_during_a_warm_up_does_no_harm(tmp_path: Path, expected: Row, step_s: float) -> None:
+    """The warm-up is not stuck, lost or repeated, and the checks keep their interval."""
     clock = SteppedClock()
     async with faulty(tmp_path, scale=0.05, start=clock.start) as (harness, proxy):
         await harness.until_state("warming")
         clock.offset_s = step_s
         await harness.until_read(expected)
         await harness.until_state("loaded")
-        asked = proxy.asked["GET /cache/check"]
+        asked = proxy.requests["GET /cache/check"]
         proxy.server.drop_keys(keep_executor=False)
         await harness.until(lambda _: len(proxy.ended) == 2)
         await harness.until_state("loaded")
-        assert proxy.asked["GET /cache/check"] - asked < 20
+        assert proxy.requests["GET /cache/check"] - asked < 20
         assert len(proxy.posts) == 2
 
 
 @pytest.mark.parametrize("during", ["warming", "submitting"])
-async def test_killed(tmp_path: Path, expected: Row, during: str) -> None:
-    """kill -9 while our prompt is with the server: the next daemon takes it up."""
+async def test_daemon_killed_resumes_the_prompt(tmp_path: Path, expected: Row, during: str) -> None:
+    """The next daemon finds the prompt of a daemon that was killed."""
     proxy, first, second = FaultProxy(PERSONAS["cold"], scale=0.1), Program(), Program()
     if during == "submitting":
-        proxy.responders["POST /prompt"] = processed_then(hangs)
+        proxy.responders["POST /prompt"] = processed_then(hang)
     data = {**bare(), "cache_check": {"kind": "text"}, "timing": QUICK}
     async with proxy.listening():
         data["servers"] = [{"url": proxy.url, "name": "faulty"}]
@@ -242,4 +242,4 @@ async def test_killed(tmp_path: Path, expected: Row, during: str) -> None:
             await harness.until_read(expected)
             await harness.until_state("loaded")
         assert len(proxy.posts) == 1
-        nothing_posted_twice(proxy)
+        assert_no_duplicate_posts(proxy)

@@ -1,4 +1,4 @@
-"""What stands between: names, ports, certificates, proxies."""
+"""Faults of the network: names, ports, certificates and proxies."""
 
 import asyncio
 import socket
@@ -14,7 +14,7 @@ from statemachine.simulator import PERSONAS
 from tests.faults.harness import faulty, watched
 from tests.faults.process import Program
 from tests.faults.proxy import FaultProxy, Responder
-from tests.faults.responses import cuts, hangs, says
+from tests.faults.responses import hang, reset_connection, respond_with
 from tests.faults.table import Row
 
 EVERYTHING = (
@@ -28,21 +28,21 @@ EVERYTHING = (
 )
 
 
-async def test_nothing_listens(tmp_path: Path, expected: Row) -> None:
+async def test_closed_port_is_unreachable(tmp_path: Path, expected: Row) -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         async with watched(tmp_path, f"http://127.0.0.1:{bound.getsockname()[1]}") as harness:
             await harness.until_read(expected)
 
 
-async def test_no_such_name(tmp_path: Path, expected: Row) -> None:
+async def test_unknown_host_is_unreachable(tmp_path: Path, expected: Row) -> None:
     async with watched(tmp_path, "http://comfy.invalid:8188") as harness:
         await harness.until_read(expected)
 
 
 @asynccontextmanager
 async def plain(bytes_said: bytes, *, closes: bool) -> AsyncIterator[str]:
-    """Something that listens and is no HTTP server; its URL."""
+    """Run a TCP service that is not an HTTP server; yield its URL."""
     writers: list[asyncio.StreamWriter] = []
 
     async def accept(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,16 +64,23 @@ LISTENERS = {"mute": (b"", False), "closes": (b"", True), "speaks-first": (b"220
 
 
 @pytest.mark.parametrize(("said", "closes"), LISTENERS.values(), ids=LISTENERS)
-async def test_another_service_listens(tmp_path: Path, expected: Row, said: bytes, closes: bool) -> None:
+async def test_another_service_is_unreachable(tmp_path: Path, expected: Row, said: bytes, closes: bool) -> None:
     async with plain(said, closes=closes) as url, watched(tmp_path, url, timing={"http_timeout_s": 0.4}) as harness:
         await harness.until_read(expected)
 
 
-ALL_ROUTES = {"proxy-502": says("Bad Gateway", 502), "proxy-503": says(b"", 503), "reset": cuts, "hangs": hangs}
+ALL_ROUTES = {
+    "proxy-502": respond_with("Bad Gateway", 502),
+    "proxy-503": respond_with(b"", 503),
+    "reset": reset_connection,
+    "hangs": hang,
+}
 
 
 @pytest.mark.parametrize("responder", ALL_ROUTES.values(), ids=ALL_ROUTES)
-async def test_every_route_fails_and_recovers(tmp_path: Path, expected: Row, responder: Responder) -> None:
+async def test_failure_of_every_route_is_unreachable_until_it_ends(
+    tmp_path: Path, expected: Row, responder: Responder
+) -> None:
     async with faulty(tmp_path, "loaded", timing={"http_timeout_s": 0.4}) as (harness, proxy):
         await harness.until_state("loaded")
         proxy.responders.update(dict.fromkeys(EVERYTHING, responder))
@@ -84,7 +91,7 @@ async def test_every_route_fails_and_recovers(tmp_path: Path, expected: Row, res
 
 
 def certificate(folder: Path, *options: str) -> ssl.SSLContext:
-    """A self-signed certificate of 127.0.0.1, in `folder`/cert.pem, as a server uses it."""
+    """Create a self-signed certificate of 127.0.0.1 in `folder`/cert.pem; return a server context."""
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
     names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
@@ -94,21 +101,21 @@ def certificate(folder: Path, *options: str) -> ssl.SSLContext:
     return context
 
 
-async def test_self_signed_certificate(tmp_path: Path, expected: Row) -> None:
+async def test_self_signed_certificate_is_unreachable(tmp_path: Path, expected: Row) -> None:
     proxy = FaultProxy(PERSONAS["cold"])
     async with proxy.listening(certificate(tmp_path)), watched(tmp_path, proxy.url) as harness:
         await harness.until_read(expected)
         assert proxy.posts == []
 
 
-async def test_plain_http_behind_https(tmp_path: Path, expected: Row) -> None:
+async def test_http_behind_https_is_unreachable(tmp_path: Path, expected: Row) -> None:
     proxy = FaultProxy(PERSONAS["cold"])
     async with proxy.listening(), watched(tmp_path, proxy.url.replace("http:", "https:")) as harness:
         await harness.until_read(expected)
         assert proxy.posts == []
 
 
-async def test_https_behind_plain_http(tmp_path: Path, expected: Row) -> None:
+async def test_https_behind_http_is_unreachable(tmp_path: Path, expected: Row) -> None:
     proxy = FaultProxy(PERSONAS["cold"])
     async with (
         proxy.listening(certificate(tmp_path)),
@@ -118,8 +125,8 @@ async def test_https_behind_plain_http(tmp_path: Path, expected: Row) -> None:
         assert proxy.posts == []
 
 
-async def test_certificate_of_another_name(tmp_path: Path, expected: Row) -> None:
-    """Trusted by the daemon's process, but made out for 127.0.0.1, and the settings say localhost."""
+async def test_certificate_of_another_name_is_unreachable(tmp_path: Path, expected: Row) -> None:
+    """A trusted certificate of 127.0.0.1 for a server that the settings call localhost."""
     proxy = FaultProxy(PERSONAS["loaded"])
     program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
     async with proxy.listening(certificate(tmp_path)):
@@ -142,7 +149,7 @@ commonName = supplied
 
 
 def expired(folder: Path) -> ssl.SSLContext:
-    """As `certificate`, but valid for one day in 2020."""
+    """Create a certificate that was valid for one day in 2020."""
     certificate(folder)
     (folder / "ca.cnf").write_text(AUTHORITY, encoding="ascii")
     (folder / "index.txt").touch()
@@ -156,16 +163,16 @@ def expired(folder: Path) -> ssl.SSLContext:
     return context
 
 
-async def test_expired_certificate(tmp_path: Path, expected: Row) -> None:
-    """Trusted by the daemon's process, but of 2020."""
+async def test_expired_certificate_is_unreachable(tmp_path: Path, expected: Row) -> None:
+    """A trusted certificate that expired in 2020."""
     proxy = FaultProxy(PERSONAS["loaded"])
     program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
     async with proxy.listening(expired(tmp_path)), watched(tmp_path, proxy.url, start=program.start) as harness:
         await harness.until_read(expected)
 
 
-async def test_trusted_certificate(tmp_path: Path, expected: Row) -> None:
-    """No fault: the daemon believes the certificates of its host, so the others here fail for their own reasons."""
+async def test_trusted_certificate_is_accepted(tmp_path: Path, expected: Row) -> None:
+    """The daemon trusts its host's certificates, so the other tests fail for their own reasons."""
     proxy = FaultProxy(PERSONAS["loaded"])
     program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
     async with proxy.listening(certificate(tmp_path)), watched(tmp_path, proxy.url, start=program.start) as harness:

@@ -1,4 +1,4 @@
-"""The server's own queue and worker, and what other people do to them."""
+"""Faults of a server's queue and worker, and the actions of its users."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable
@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from statemachine.simulator import PERSONAS
 from statemachine.simulator.nodes import cache_workflow
-from tests.faults.harness import Harness, faulty, nothing_posted_twice, watched
+from tests.faults.harness import Harness, assert_no_duplicate_posts, faulty, watched
 from tests.faults.proxy import Exchange, FaultProxy, Frame
 from tests.faults.table import Row
 from tests.faults.valve import Valve
@@ -20,15 +20,15 @@ from tests.support.daemon import Json
 STUCK_SOON = {"warm_timeout_s": 1}
 
 
-def stands_still(proxy: FaultProxy) -> None:
-    """The worker takes up nothing, and a user's job waits."""
+def stall_with_a_user_job(proxy: FaultProxy) -> None:
+    """Stall the worker with a user's prompt in the queue."""
     proxy.server.stall()
     proxy.server.start_foreign_job(1.0)
 
 
 @asynccontextmanager
 async def users(proxy: FaultProxy) -> AsyncIterator[None]:
-    """They go on queueing jobs."""
+    """Keep queueing users' prompts within the block."""
 
     async def queue() -> None:
         for _ in range(300):
@@ -43,8 +43,8 @@ async def users(proxy: FaultProxy) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_worker_stands_still(tmp_path: Path, expected: Row) -> None:
-    """It goes on much later, and then our prompt is still the one that counts."""
+async def test_stalled_worker_is_reported_and_recovers(tmp_path: Path, expected: Row) -> None:
+    """The worker resumes much later and runs the same prompt."""
     async with faulty(tmp_path, "stalling", timing=STUCK_SOON) as (harness, proxy):
         await harness.until_state("warming")
         async with users(proxy):
@@ -54,40 +54,40 @@ async def test_worker_stands_still(tmp_path: Path, expected: Row) -> None:
         assert len(proxy.posts) == 1
 
 
-async def test_zombie_worker(tmp_path: Path, expected: Row) -> None:
-    """HTTP answers, the queue only grows: ours waits in it once, however long."""
+async def test_growing_queue_keeps_one_prompt(tmp_path: Path, expected: Row) -> None:
+    """HTTP works and the queue only grows; it has one prompt of the daemon at any time."""
     timing = {**STUCK_SOON, "busy_wait_s": 0.3, "failed_retry_s": 0.5}
-    async with faulty(tmp_path, timing=timing, prepare=stands_still) as (harness, proxy), users(proxy):
+    async with faulty(tmp_path, timing=timing, prepare=stall_with_a_user_job) as (harness, proxy), users(proxy):
         await harness.until_read(expected)
         await harness.until(lambda detail: detail["counters"]["to_failed"] >= 2)
         assert len(proxy.posts) == 1
 
 
-async def test_history_cleared(tmp_path: Path, expected: Row) -> None:
-    """A user clears the history before we hear of the end; the check knows what came of it."""
+async def test_history_cleared_after_the_prompt_is_checked(tmp_path: Path, expected: Row) -> None:
+    """A user clears the history before the daemon has seen the end; the check decides."""
 
-    def silent(message: Json, text: str) -> Iterable[Frame]:
+    def drop_prompt_frames(message: Json, text: str) -> Iterable[Frame]:
         return () if "prompt_id" in message["data"] else (text,)
 
-    def forgets(proxy: FaultProxy) -> None:
-        proxy.server.process.queue.history = Forgetful()
+    def clear_history(proxy: FaultProxy) -> None:
+        proxy.server.process.queue.history = ClearedHistory()
 
-    async with faulty(tmp_path, frame_filter=silent, prepare=forgets) as (harness, proxy):
+    async with faulty(tmp_path, frame_filter=drop_prompt_frames, prepare=clear_history) as (harness, proxy):
         await harness.until_read(expected)
         await harness.until_state("loaded")
         assert len(proxy.posts) == 1
 
 
-class Forgetful(dict[str, Json]):
-    """A history that somebody clears after every prompt."""
+class ClearedHistory(dict[str, Json]):
+    """A history that a user clears after every prompt."""
 
     @override
     def __setitem__(self, key: str, value: Json) -> None:
-        """Gone at once."""
+        pass
 
 
-async def test_pending_prompt_deleted(tmp_path: Path, expected: Row) -> None:
-    async with faulty(tmp_path, timing={"busy_wait_s": 0}, prepare=stands_still) as (harness, proxy):
+async def test_pending_prompt_deleted_is_sent_again(tmp_path: Path, expected: Row) -> None:
+    async with faulty(tmp_path, timing={"busy_wait_s": 0}, prepare=stall_with_a_user_job) as (harness, proxy):
         await harness.until_state("warming")
         proxy.server.process.queue.delete(proxy.prompt_ids[0])
         await harness.until_read(expected)
@@ -97,7 +97,7 @@ async def test_pending_prompt_deleted(tmp_path: Path, expected: Row) -> None:
         assert proxy.ended == proxy.prompt_ids[1:]
 
 
-async def test_interrupted(tmp_path: Path, expected: Row) -> None:
+async def test_prompt_interrupted_is_sent_again(tmp_path: Path, expected: Row) -> None:
     async with faulty(tmp_path, scale=0.1) as (harness, proxy):
         await harness.until_state("warming")
         proxy.server.interrupt()
@@ -106,8 +106,8 @@ async def test_interrupted(tmp_path: Path, expected: Row) -> None:
         assert len(proxy.posts) == 2
 
 
-async def test_somebody_else_loads_the_keys(tmp_path: Path, expected: Row) -> None:
-    """A user has queued a workflow that sets the very same keys: it is waited for."""
+async def test_keys_loading_for_a_user_are_awaited(tmp_path: Path, expected: Row) -> None:
+    """The daemon waits for a user's workflow that sets the same keys."""
 
     def queued(proxy: FaultProxy) -> None:
         proxy.server.stall()
@@ -120,8 +120,8 @@ async def test_somebody_else_loads_the_keys(tmp_path: Path, expected: Row) -> No
         assert proxy.posts == []
 
 
-async def test_server_loads_by_itself(tmp_path: Path, expected: Row) -> None:
-    """The check has a side effect there: it is asked once, and not again while the queue is busy."""
+async def test_auto_executing_is_awaited(tmp_path: Path, expected: Row) -> None:
+    """The check has a side effect, so it is requested once and not while the queue is busy."""
     async with faulty(tmp_path, "auto_executing", scale=0.1) as (harness, proxy):
         await harness.until_read(expected)
         await harness.until_state("loaded")
@@ -129,9 +129,9 @@ async def test_server_loads_by_itself(tmp_path: Path, expected: Row) -> None:
         assert proxy.server.own_workflows == 1
 
 
-async def test_own_loading_never_helps(tmp_path: Path, expected: Row) -> None:
-    """The server's own workflow runs dry and brings nothing: it is started ever less often."""
-    async with faulty(tmp_path, "auto_executing", timing={"check_interval_s": 2}, prepare=keeps_nothing) as (
+async def test_auto_executing_without_effect_is_checked_less_often(tmp_path: Path, expected: Row) -> None:
+    """The server's own workflow sets no keys, so its start is requested less and less often."""
+    async with faulty(tmp_path, "auto_executing", timing={"check_interval_s": 2}, prepare=drop_all_keys) as (
         harness,
         proxy,
     ):
@@ -140,22 +140,22 @@ async def test_own_loading_never_helps(tmp_path: Path, expected: Row) -> None:
         assert proxy.posts == []
 
 
-def keeps_nothing(proxy: FaultProxy) -> None:
-    """Whatever is cached there is gone at once."""
-    proxy.server.process.keys = Keyless()
+def drop_all_keys(proxy: FaultProxy) -> None:
+    """Let the server lose every key immediately."""
+    proxy.server.process.keys = EmptyCache()
 
 
-class Keyless(dict[str, str]):
-    """A cache that keeps nothing."""
+class EmptyCache(dict[str, str]):
+    """A cache that keeps no key."""
 
     @override
     def __setitem__(self, key: str, value: str) -> None:
-        """Gone at once."""
+        pass
 
 
-async def test_users_without_a_pause(tmp_path: Path, expected: Row) -> None:
-    """The queue never drains: after busy_wait_s ours is put behind the others."""
-    async with faulty(tmp_path, timing={"busy_wait_s": 0.5}, prepare=stands_still) as (harness, proxy):
+async def test_queue_that_never_drains_gets_the_prompt(tmp_path: Path, expected: Row) -> None:
+    """After busy_wait_s the prompt is queued behind the others."""
+    async with faulty(tmp_path, timing={"busy_wait_s": 0.5}, prepare=stall_with_a_user_job) as (harness, proxy):
         await harness.until_read(expected)
         assert len(proxy.posts) == 1
         proxy.server.resume()
@@ -172,14 +172,14 @@ PERSONA_FAULTS = {
 
 
 @pytest.mark.parametrize(("persona", "posts"), PERSONA_FAULTS.values(), ids=PERSONA_FAULTS)
-async def test_diagnosed(tmp_path: Path, expected: Row, persona: str, posts: int) -> None:
+async def test_prompt_failure_is_diagnosed(tmp_path: Path, expected: Row, persona: str, posts: int) -> None:
     async with faulty(tmp_path, persona) as (harness, proxy):
         await harness.until_read(expected)
         assert len(proxy.posts) == posts
 
 
-async def test_cached_without_loading(tmp_path: Path, expected: Row) -> None:
-    """The keys are gone while the executor still holds the nodes that set them."""
+async def test_keys_missing_with_cached_nodes_are_restored(tmp_path: Path, expected: Row) -> None:
+    """The keys are lost while the executor still has the nodes cached."""
 
     def cached_by_executor(proxy: FaultProxy) -> None:
         proxy.server.drop_keys(keep_executor=True)
@@ -190,15 +190,15 @@ async def test_cached_without_loading(tmp_path: Path, expected: Row) -> None:
         assert len(proxy.posts) == 2
 
 
-async def test_keys_never_stay(tmp_path: Path, expected: Row) -> None:
-    """Our prompt succeeds, and its keys are gone at once, again and again: it is given up, not repeated for ever."""
-    async with faulty(tmp_path, prepare=keeps_nothing) as (harness, proxy):
+async def test_keys_that_never_stay_end_as_failed(tmp_path: Path, expected: Row) -> None:
+    """Each prompt succeeds without its keys; the daemon stops after three."""
+    async with faulty(tmp_path, prepare=drop_all_keys) as (harness, proxy):
         await harness.until_read(expected)
         await harness.until_state("failed")
         assert len(proxy.posts) == 3
 
 
-async def test_evicted_by_users(tmp_path: Path, expected: Row) -> None:
+async def test_keys_evicted_by_users_are_restored(tmp_path: Path, expected: Row) -> None:
     async with faulty(tmp_path, "loaded", timing={"check_interval_s": 8}) as (harness, proxy):
         # The job must end before the interval check finds the models gone: 8 s for 0.3 s, on any machine.
         await harness.until(lambda detail: detail["state"] == "loaded" and detail["link"]["connected"])
@@ -210,7 +210,7 @@ async def test_evicted_by_users(tmp_path: Path, expected: Row) -> None:
         assert len(proxy.posts) == 1
 
 
-async def test_restarted_while_warming(tmp_path: Path, expected: Row) -> None:
+async def test_restart_during_a_warm_up_is_recovered(tmp_path: Path, expected: Row) -> None:
     async with faulty(tmp_path, scale=0.1) as (harness, proxy):
         await harness.until_state("warming")
         await proxy.server.go_down()
@@ -221,8 +221,8 @@ async def test_restarted_while_warming(tmp_path: Path, expected: Row) -> None:
         assert len(proxy.posts) == 2
 
 
-async def test_restarted_at_once(tmp_path: Path, expected: Row) -> None:
-    """So quickly that no request failed: queue, history and keys are gone all the same."""
+async def test_restart_without_a_failed_request_is_detected(tmp_path: Path, expected: Row) -> None:
+    """The restart loses queue, history and keys although no request failed."""
     async with faulty(tmp_path, scale=0.1) as (harness, proxy):
         await harness.until_state("warming")
         await proxy.server.restart()
@@ -231,32 +231,32 @@ async def test_restarted_at_once(tmp_path: Path, expected: Row) -> None:
         assert len(proxy.posts) == 2
 
 
-async def test_most_of_the_fleet_vanishes(tmp_path: Path, expected: Row) -> None:
-    """Six of seven servers fall silent at once, which is probably the daemon's own network: no verdict is changed."""
+async def test_outage_of_most_servers_changes_no_state(tmp_path: Path, expected: Row) -> None:
+    """Six of seven servers stop answering at once, probably because of the daemon's network."""
     proxy = FaultProxy(PERSONAS["loaded"])
     async with proxy.listening(), Valve(proxy.url) as valve:
         others = [valve.url.replace("127.0.0.1", f"127.0.0.{n}") for n in range(2, 7)]
         async with watched(tmp_path, valve.url, *others, timing={"http_timeout_s": 0.4}) as harness:
             for name in ["faulty", *(url.removeprefix("http://") for url in others)]:
                 await harness.wait_for_state(name, "loaded")
-            valve.shut()
+            valve.close()
             await harness.until(lambda _: "fleet_vanished" in harness.notices)
-            await still_loaded(harness)
+            await assert_none_unreachable(harness)
             valve.reopen()
             await harness.until_read(expected)
             await harness.until_state("loaded")
             assert proxy.posts == []
-        nothing_posted_twice(proxy)
+        assert_no_duplicate_posts(proxy)
 
 
-async def still_loaded(harness: Harness) -> None:
-    """Nobody has been declared unreachable."""
+async def assert_none_unreachable(harness: Harness) -> None:
+    """Assert that no server is unreachable."""
     status = await harness.get("/api/status")
     assert "unreachable" not in status["states"]
 
 
-async def test_history_of_another_shape(tmp_path: Path, expected: Row) -> None:
-    """Some fork's /history is a list: our prompt's frames still tell its end."""
+async def test_history_of_another_format_is_not_needed(tmp_path: Path, expected: Row) -> None:
+    """The /history of a fork is a list; the prompt's frames report its end."""
 
     async def forked(_: Exchange) -> web.Response:
         return web.json_response([])

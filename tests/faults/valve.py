@@ -1,4 +1,4 @@
-"""A TCP proxy whose connections can go half-open: what is sent vanishes, and nobody is told."""
+"""A TCP proxy whose connections can become half-open: sent data is dropped silently."""
 
 import asyncio
 from contextlib import suppress
@@ -8,14 +8,14 @@ BLOCK = 65_536
 
 
 class Valve:
-    """Forwards everything to `url` until it is shut. Use `async with`; `url` is then its own."""
+    """Forward everything to `url` until closed. Within `async with`, `url` is its own address."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self._target = (parts.hostname, parts.port)
         self._tasks: set[asyncio.Task[None]] = set()
         self._connections: set[_Connection] = set()
-        self._is_shut = False
+        self._is_closed = False
         self.url = ""
 
     async def __aenter__(self) -> "Valve":
@@ -31,24 +31,24 @@ class Valve:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def shut(self) -> None:
-        """Nothing passes any more, on the open connections and on new ones; all stay open."""
-        self._is_shut = True
-        self.forget_the_open()
+    def close(self) -> None:
+        """Drop all data on open and new connections, which stay open."""
+        self._is_closed = True
+        self.drop_open_connections()
 
     def reopen(self) -> None:
-        """New connections pass again; those that were open stay dead."""
-        self._is_shut = False
+        """Forward on new connections again; old ones stay dead."""
+        self._is_closed = False
 
-    def forget_the_open(self) -> None:
-        """Nothing passes any more on the connections that are open now."""
+    def drop_open_connections(self) -> None:
+        """Drop all data on the connections that are open now."""
         for connection in self._connections:
             connection.dead = True
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         far_reader, far_writer = await asyncio.open_connection(*self._target)
         connection = _Connection(writer, far_writer)
-        connection.dead = self._is_shut
+        connection.dead = self._is_closed
         self._connections.add(connection)
         for source, sink in ((reader, far_writer), (far_reader, writer)):
             task = asyncio.create_task(connection.forward(source, sink))
@@ -64,7 +64,7 @@ class _Connection:
         self._writers = (near, far)
 
     async def forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        """Pass everything on; once dead, swallow it, and the end too."""
+        """Forward data; once dead, drop it and the end of the stream."""
         with suppress(ConnectionError):
             while data := await source.read(BLOCK):
                 if not self.dead:
@@ -74,6 +74,6 @@ class _Connection:
             self.abort()
 
     def abort(self) -> None:
-        """Drop both sides."""
+        """Abort both sides."""
         for writer in self._writers:
             writer.transport.abort()

@@ -46,7 +46,7 @@ async def test_server_with_untrusted_certificate_is_unreachable(tmp_path: Path, 
         assert "the certificate is not trusted" in detail["message"]
         assert "tls.ca_file" in detail["message"]
         assert "the certificate is not trusted" in detail["link"]["trouble"]
-        assert (proxy.asked, proxy.posts) == ({}, [])
+        assert (proxy.requests, proxy.posts) == ({}, [])
 
 
 async def test_server_with_certificate_for_other_name_is_unreachable(tmp_path: Path) -> None:
@@ -56,4 +56,4 @@ async def test_server_with_certificate_for_other_name_is_unreachable(tmp_path: P
         detail = await scene.until_state("unreachable")
         assert "the certificate is not trusted: IP address mismatch" in detail["message"]
         assert "tls.ca_file" not in detail["message"]
-        assert proxy.asked == {}
+        assert proxy.requests == {}

@@ -25,7 +25,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
-from statemachine.simulator import PERSONAS, SimServer
+from statemachine.simulator import PROFILES, SimServer
 from statemachine.simulator.http import Request as SimRequest
 from statemachine.simulator.routes import respond
 
@@ -85,8 +85,8 @@ class StandIn:
         """Number of cache checks answered."""
         self._pongs_wanted = 0
         self._changed = asyncio.Event()
-        persona = {True: PERSONAS["loaded"], False: PERSONAS["cold"]}
-        self._models = {loaded: SimServer(persona[loaded], Random(1)) for loaded in persona}  # noqa: S311
+        profile = {True: PROFILES["loaded"], False: PROFILES["cold"]}
+        self._models = {loaded: SimServer(profile[loaded], Random(1)) for loaded in profile}  # noqa: S311
         self._responses: dict[tuple[bool, str, str], bytes] = {}
 
     @property

@@ -14,14 +14,14 @@ from aiohttp import web
 
 from campaigns.cluster.ledger import Ledger, LedgerServer
 from campaigns.kill.servers import Role
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 from statemachine.simulator.sockets import Gateway
 
 LOAD_S = 12.0
 """For each of four models, before scaling: a warm-up takes 2.4 s."""
-USUAL = Role(replace(PERSONAS["loaded"], load_seconds=LOAD_S))
-INSPIRE = Role(replace(PERSONAS["inspire"], load_seconds=LOAD_S, loaded=True))
-LATE = Role(replace(PERSONAS["loaded"], load_seconds=LOAD_S), post_held_s=10.0)
+USUAL = Role(replace(PROFILES["loaded"], load_seconds=LOAD_S))
+INSPIRE = Role(replace(PROFILES["inspire"], load_seconds=LOAD_S, loaded=True))
+LATE = Role(replace(PROFILES["loaded"], load_seconds=LOAD_S), post_held_s=10.0)
 """Holds a POST for 4 to 10 s, longer than its sender's lease."""
 SERVERS_PER_HOST = 10
 USERS_JOB_S = 0.2

@@ -10,7 +10,7 @@ from typing import Any
 from typing_extensions import override
 
 from campaigns.kill.moments import Moment, Moments
-from statemachine.simulator import PERSONAS, Persona, SimServer
+from statemachine.simulator import PROFILES, Profile, SimServer
 from statemachine.simulator.http import Response
 from statemachine.simulator.sockets import Gateway
 
@@ -28,9 +28,9 @@ SENT = {"execution_start": Moment.PROMPT_RUNS, "execution_success": Moment.PROMP
 
 @dataclass(frozen=True)
 class Role:
-    """One server's persona and the weights of its actions in `churn`."""
+    """One server's profile and the weights of its actions in `churn`."""
 
-    persona: Persona
+    profile: Profile
     workflow: str = "cache_models"
     evicted: int = 1
     restarted: int = 0
@@ -42,23 +42,23 @@ class Role:
 
 POST_HELD = 0.7
 """The probability of holding a POST, if the role allows it."""
-LONG_WARMING = replace(PERSONAS["cold"], load_seconds=16.0)
+LONG_WARMING = replace(PROFILES["cold"], load_seconds=16.0)
 """Its warm-up takes 3.2 s, so that a held POST overlaps with a duplicate."""
 
 ROLES: Mapping[str, Role] = {
-    "cold": Role(PERSONAS["cold"]),
-    "evicting": Role(PERSONAS["loaded"], evicted=4),
-    "restarting": Role(PERSONAS["loaded"], restarted=3),
-    "busy": Role(PERSONAS["cold"], evicted=2, used=4),
-    "slow": Role(PERSONAS["slow"], evicted=2),
+    "cold": Role(PROFILES["cold"]),
+    "evicting": Role(PROFILES["loaded"], evicted=4),
+    "restarting": Role(PROFILES["loaded"], restarted=3),
+    "busy": Role(PROFILES["cold"], evicted=2, used=4),
+    "slow": Role(PROFILES["slow"], evicted=2),
     "late": Role(LONG_WARMING, evicted=6, post_held_s=4.0),
     "later": Role(LONG_WARMING, evicted=6, post_held_s=4.0),
-    "inspire": Role(PERSONAS["inspire"], evicted=2),
-    "stock": Role(PERSONAS["stock"], workflow="smoke", restarted=1, used=2),
-    "history": Role(replace(PERSONAS["inspire"], name="history", inspire=False), restarted=1, used=2),
-    "auto_executing": Role(replace(PERSONAS["auto_executing"], load_seconds=16.0), evicted=3),
-    "forgetful": Role(PERSONAS["cold"], forgotten=2),
-    "raising": Role(PERSONAS["raising"], evicted=0),
+    "inspire": Role(PROFILES["inspire"], evicted=2),
+    "stock": Role(PROFILES["stock"], workflow="smoke", restarted=1, used=2),
+    "history": Role(replace(PROFILES["inspire"], name="history", inspire=False), restarted=1, used=2),
+    "auto_executing": Role(replace(PROFILES["auto_executing"], load_seconds=16.0), evicted=3),
+    "forgetful": Role(PROFILES["cold"], forgotten=2),
+    "raising": Role(PROFILES["raising"], evicted=0),
 }
 """One server of each. `raising` ends as failed with a diagnosed reason."""
 
@@ -79,7 +79,7 @@ class WatchedServer(SimServer):
         self.accepted_after_death = 0
         """Number of POSTs whose sender had ended before the response."""
         self.succeeded: set[str] = set()
-        super().__init__(role.persona, rng, scale=SCALE)
+        super().__init__(role.profile, rng, scale=SCALE)
 
     @override
     async def handle(
@@ -153,7 +153,7 @@ class WatchedServer(SimServer):
     @property
     def warm(self) -> bool:
         """Whether all keys are present; without keys, whether the newest history entry is a warm-up's success."""
-        if self.persona.text_check == "absent" and not self.persona.inspire:
+        if self.profile.text_check == "absent" and not self.profile.inspire:
             history = list(self.process.queue.history.items())
             return bool(history) and history[-1][0] in self.succeeded
         return not self.missing_keys()

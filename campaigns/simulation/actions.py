@@ -76,8 +76,8 @@ class Actions:
 
     async def users_loading(self, wire: Wire) -> None:
         """Queue a user's prompt that loads the missing keys."""
-        persona = wire.server.persona
-        if wire.server.up and persona.model_files and not (persona.missing_classes or persona.strict_cache_node):
+        profile = wire.server.profile
+        if wire.server.up and profile.model_files and not (profile.missing_classes or profile.strict_cache_node):
             wire.server.start_own_workflow()
 
     async def restart(self, wire: Wire) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from statemachine.comfyui.transport import Reply
-from statemachine.simulator.nodes import MISSION_KEYS
+from statemachine.simulator.nodes import CACHE_KEYS
 
 ENDS = {
     "execution_success": "success",
@@ -47,7 +47,7 @@ def reports_cached(kind: str, reply: Reply) -> bool | None:
         return json.loads(text)["keys"]["missing"] == [] if text.startswith('{"comfywarm": 1') else None
     if kind == "text":
         return True if text == "缓存已加载。" else False if text.startswith("未查询到缓存") else None
-    return all(f"\n{key}: " in text for key in MISSION_KEYS)
+    return all(f"\n{key}: " in text for key in CACHE_KEYS)
 
 
 def history_is_warm(body: bytes, workflows: frozenset[str]) -> bool:
@@ -82,4 +82,4 @@ def latest_position(known: Position | None, received: Position) -> Position:
 
 def has_keys(frame: str) -> bool:
     """Return whether a frame of the companion node lists all keys as present."""
-    return set(MISSION_KEYS) <= set(json.loads(frame)["data"]["present"])
+    return set(CACHE_KEYS) <= set(json.loads(frame)["data"]["present"])

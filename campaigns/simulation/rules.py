@@ -71,7 +71,7 @@ class TransitionRules:
 
     def _check_reason(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         reason, prompt_id = transition.reason, transition.prompt_id or ledger.prompt
-        confirmation, persona = CONFIRMATIONS.get(reason), ledger.plan.persona
+        confirmation, profile = CONFIRMATIONS.get(reason), ledger.plan.profile
         if confirmation and confirmation not in ledger.confirmed.get(prompt_id, ()):
             self._fail(name, f"{reason.value}: no reply or frame to the daemon confirms it")
         elif reason in (Reason.PROMPT_LOST, Reason.SERVER_RESTARTED) and transition.source in IN_FLIGHT:
@@ -81,8 +81,8 @@ class TransitionRules:
             if now() - ledger.moved_at < self._settings.timing.warm_timeout_s - 15.0:
                 self._fail(name, f"queue_stuck: the queue moved {now() - ledger.moved_at:.0f} s ago")
         elif reason in NEVER_TRUE_HERE or (
-            (reason is Reason.MISSING_NODES and not persona.missing_classes)
-            or (reason is Reason.MISSING_MODELS and persona.model_files)
+            (reason is Reason.MISSING_NODES and not profile.missing_classes)
+            or (reason is Reason.MISSING_MODELS and profile.model_files)
         ):
             self._fail(name, f"{reason.value}: not true of this server: {transition.message}")
 

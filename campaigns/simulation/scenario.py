@@ -9,19 +9,19 @@ from campaigns.simulation.network import LATE_S
 from statemachine.comfyui.workflow import Workflow, load_workflow
 from statemachine.core.vocabulary import Reason
 from statemachine.settings import Settings
-from statemachine.simulator.profiles import PERSONAS, Persona
+from statemachine.simulator.profiles import PROFILES, Profile
 from tests.support.paths import WORKFLOWS
 
 BOTH = ("cache_models", "smoke")
 KEYLESS = frozenset({"smoke"})
 
 KINDS = (
-    *(PERSONAS[name] for name in ("loaded", "cold", "cold", "auto_executing", "auto_executing", "inspire", "slow",
+    *(PROFILES[name] for name in ("loaded", "cold", "cold", "auto_executing", "auto_executing", "inspire", "slow",
                                   "trapped", "raising", "out_of_memory", "stalling", "refusing", "missing_nodes",
                                   "missing_models", "unrecognisable")),
-    Persona("stock_complete", text_check="absent", inspire=False),
-    Persona("stock_complete", text_check="absent", inspire=False),
-    Persona("lagging", history_lag=1.5),
+    Profile("stock_complete", text_check="absent", inspire=False),
+    Profile("stock_complete", text_check="absent", inspire=False),
+    Profile("lagging", history_lag=1.5),
 )  # fmt: skip
 
 EXPECTED: dict[str, frozenset[Reason]] = {
@@ -34,7 +34,7 @@ EXPECTED: dict[str, frozenset[Reason]] = {
     "missing_models": frozenset({Reason.MISSING_MODELS, Reason.PROMPT_REFUSED}),
     "unrecognisable": frozenset({Reason.CHECK_UNRECOGNISED}),
 }
-"""Persona → reasons, one of which must be reached without faults. All others must become loaded.
+"""Profile → reasons, one of which must be reached without faults. All others must become loaded.
 
 A server that loads by itself may never finish: its executor can hold the nodes of dropped keys. After a garbled reply
 of /object_info, missing nodes and models are reported by a refusal instead.
@@ -47,7 +47,7 @@ class Plan:
 
     host: str
     port: int
-    persona: Persona
+    profile: Profile
     workflows: tuple[str, ...]
     quality: float
 
@@ -59,18 +59,18 @@ class Plan:
     @property
     def check_kinds(self) -> frozenset[str]:
         """The kinds of check that together decide whether this server is loaded."""
-        if self.persona.companion:
+        if self.profile.companion:
             return frozenset({"node", "history"} if KEYLESS & set(self.workflows) else {"node"})
-        if self.persona.text_check != "absent":
+        if self.profile.text_check != "absent":
             return frozenset({"text"})
-        if self.persona.inspire:
+        if self.profile.inspire:
             return frozenset({"inspire", "history"} if KEYLESS & set(self.workflows) else {"inspire"})
         return frozenset({"history"})
 
     @property
     def checked_by_history(self) -> frozenset[str]:
         """The workflows that are checked by history."""
-        by_keys = self.persona.inspire or self.persona.companion
+        by_keys = self.profile.inspire or self.profile.companion
         return KEYLESS & set(self.workflows) if by_keys else frozenset(self.workflows)
 
     def kind_of(self, path: str) -> str | None:
@@ -79,14 +79,14 @@ class Plan:
             "/inspire/cache/list": "inspire",
             f"/history?max_items={2 * len(self.workflows)}": "history",
         }
-        at_path = "node" if self.persona.companion else "text"
+        at_path = "node" if self.profile.companion else "text"
         kind = at_path if path.startswith("/cache/check") and "peek" not in path else paths.get(path)
         return kind if kind in self.check_kinds else None
 
     @property
     def expected(self) -> frozenset[Reason]:
         """The reasons of which the daemon must reach one without faults."""
-        return EXPECTED.get(self.persona.name, frozenset({Reason.ALL_CACHED}))
+        return EXPECTED.get(self.profile.name, frozenset({Reason.ALL_CACHED}))
 
 
 @dataclass(frozen=True)
@@ -130,12 +130,12 @@ def drawn_calm_s(rng: Random, settings: Settings) -> float:
 
 def drawn_plan(rng: Random, index: int) -> Plan:
     """Draw the server with this index."""
-    persona = replace(rng.choice(KINDS), load_seconds=rng.choice((0.5, 4.0, 10.0)))
-    both = persona.text_check == "absent" and rng.random() < 0.5
+    profile = replace(rng.choice(KINDS), load_seconds=rng.choice((0.5, 4.0, 10.0)))
+    both = profile.text_check == "absent" and rng.random() < 0.5
     return Plan(
         host=f"127.0.0.{rng.randint(1, 3)}",
         port=8188 + index,
-        persona=persona,
+        profile=profile,
         workflows=BOTH if both else BOTH[:1],
         quality=rng.choice((0.0, 0.5, 1.0, 1.0, 2.0)),
     )
@@ -160,7 +160,7 @@ def drawn_settings(rng: Random, plans: tuple[Plan, ...]) -> Settings:
 
 
 def _entry(plan: Plan) -> dict[str, Any]:
-    kind = "text" if plan.persona.name == "unrecognisable" else "auto"
+    kind = "text" if plan.profile.name == "unrecognisable" else "auto"
     return {"url": f"http://{plan.name}", "workflows": list(plan.workflows), "cache_check": {"kind": kind}}
 
 

@@ -234,7 +234,7 @@ class Simulation:
         self._check_calm()
 
     async def _set_up(self, plan: Plan) -> None:
-        server = SimServer(plan.persona, self._rng(plan.name), clock=lambda: EPOCH + asyncio.get_running_loop().time())
+        server = SimServer(plan.profile, self._rng(plan.name), clock=lambda: EPOCH + asyncio.get_running_loop().time())
         wire = Wire(
             plan.name,
             server,
@@ -286,7 +286,7 @@ class Simulation:
 
     def _check_calm(self) -> None:
         for ledger in self._ledgers():
-            must_load = ledger.plan.persona.name not in EXPECTED or loads_itself_well(ledger)
+            must_load = ledger.plan.profile.name not in EXPECTED or loads_itself_well(ledger)
             if must_load and ledger.state is not State.LOADED:
                 self.fail(ledger.plan.name, f"liveness: {ledger.state.value} after the calm period, expected loaded")
 
@@ -322,7 +322,7 @@ class Simulation:
 
 def loads_itself_well(ledger: ServerLedger) -> bool:
     """Return whether this server loads by itself and has finished."""
-    return ledger.plan.persona.text_check == "starts" and not ledger.wire.server.missing_keys()
+    return ledger.plan.profile.text_check == "starts" and not ledger.wire.server.missing_keys()
 
 
 async def _act(fleet: Fleet, name: str, action: Action) -> None:

@@ -13,24 +13,24 @@ import aiohttp
 from campaigns.kill.process import DaemonProcess
 from campaigns.kill.readers import ReaderLog, read_stream
 from campaigns.soak.samples import Sample, descriptors, resident_mib, tasks_in
-from statemachine.simulator import PERSONAS, Persona, SimFleet, running_fleet
+from statemachine.simulator import PROFILES, Profile, SimFleet, running_fleet
 from tests.support.paths import WORKFLOWS
 
 HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 9))
 EVICTED, RESTARTED, USED = 60.0, 180.0, 40.0
 FAULTY_SERVERS = (
-    replace(PERSONAS["evicting"], evict_every=EVICTED),
-    replace(PERSONAS["cold"], evict_every=EVICTED, users_every=USED),
-    replace(PERSONAS["restarting"], restart_every=RESTARTED),
-    replace(PERSONAS["auto_executing"], evict_every=EVICTED),
-    replace(PERSONAS["inspire"], users_every=USED, restart_every=RESTARTED),
-    replace(PERSONAS["stock"], users_every=USED),
-    replace(PERSONAS["slow"], evict_every=2 * EVICTED),
-    replace(PERSONAS["trapped"], restart_every=RESTARTED),
-    PERSONAS["out_of_memory"],
-    PERSONAS["unrecognisable"],
-    PERSONAS["chatty"],
-    PERSONAS["absent"],
+    replace(PROFILES["evicting"], evict_every=EVICTED),
+    replace(PROFILES["cold"], evict_every=EVICTED, users_every=USED),
+    replace(PROFILES["restarting"], restart_every=RESTARTED),
+    replace(PROFILES["auto_executing"], evict_every=EVICTED),
+    replace(PROFILES["inspire"], users_every=USED, restart_every=RESTARTED),
+    replace(PROFILES["stock"], users_every=USED),
+    replace(PROFILES["slow"], evict_every=2 * EVICTED),
+    replace(PROFILES["trapped"], restart_every=RESTARTED),
+    PROFILES["out_of_memory"],
+    PROFILES["unrecognisable"],
+    PROFILES["chatty"],
+    PROFILES["absent"],
 )
 """Servers with every kind of fault, assigned in turn. Mean seconds; a warm-up takes 8 to 20 s."""
 SCALE = 0.5
@@ -42,10 +42,10 @@ async def soak(
     folder: Path, servers: int, seconds: float, every_s: float, on_sample: Callable[[Sample, dict[str, int]], None]
 ) -> list[Sample]:
     """Run the soak; return its samples. `on_sample` receives each, with the number of servers per state."""
-    personas = list(islice(cycle(FAULTY_SERVERS), servers))
+    profiles = list(islice(cycle(FAULTY_SERVERS), servers))
     async with (
-        running_fleet(personas, seed=servers, scale=SCALE, hosts=HOSTS) as fleet,
-        _running(DaemonProcess(folder, _settings(fleet, personas))) as daemon,
+        running_fleet(profiles, seed=servers, scale=SCALE, hosts=HOSTS) as fleet,
+        _running(DaemonProcess(folder, _settings(fleet, profiles))) as daemon,
         aiohttp.ClientSession() as session,
     ):
         samples: list[Sample] = []
@@ -64,10 +64,10 @@ async def soak(
         return samples
 
 
-def _settings(fleet: SimFleet, personas: list[Persona]) -> dict[str, object]:
+def _settings(fleet: SimFleet, profiles: list[Profile]) -> dict[str, object]:
     entries = [
-        {"url": url, "workflows": ["smoke" if persona.name == "stock" else "cache_models"]}
-        for url, persona in zip(fleet.urls, personas, strict=True)
+        {"url": url, "workflows": ["smoke" if profile.name == "stock" else "cache_models"]}
+        for url, profile in zip(fleet.urls, profiles, strict=True)
     ]
     return {
         "servers": entries,

@@ -41,7 +41,7 @@ from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalUnavailableError, OnCommitted, OnHealth
 from statemachine.journal.store import JournalStore
 from statemachine.settings import Settings
-from statemachine.simulator.profiles import PERSONAS
+from statemachine.simulator.profiles import PROFILES
 
 HASH_SEED = "PYTHONHASHSEED"
 MIB = 1024 * 1024
@@ -61,7 +61,7 @@ MIX = {
     "out_of_memory": 0.5, "refusing": 0.5, "missing_nodes": 0.5, "missing_models": 0.5, "unrecognisable": 0.5,
     "stalling": 0.5,
 }  # fmt: skip
-"""Personas and their weights. A server that cannot become warm costs an attempt per `failed_retry_s`."""
+"""Profiles and their weights. A server that cannot become warm costs an attempt per `failed_retry_s`."""
 TIMING = {
     "check_interval_s": 1800, "auto_recheck_s": 5, "http_timeout_s": 10, "busy_wait_s": 120, "warm_timeout_s": 300,
     "failed_retry_s": 14_400, "lost_grace_s": LATE_S + 3,
@@ -220,7 +220,7 @@ def scenario_of(seed: int, servers: int, days: float, keep: int = KEEP) -> Scena
         Plan(
             host=f"127.0.1.{1 + index // SERVERS_PER_HOST}",
             port=8188 + index % SERVERS_PER_HOST,
-            persona=replace(PERSONAS[name], http_delay=0.0),
+            profile=replace(PROFILES[name], http_delay=0.0),
             workflows=("cache_models",),
             quality=QUALITY,
         )
@@ -236,7 +236,7 @@ def _settings(plans: Sequence[Plan], keep: int) -> Settings:
             {
                 "url": f"http://{plan.name}",
                 "workflows": list(plan.workflows),
-                "cache_check": {"kind": kinds[plan.persona.name == "unrecognisable"]},
+                "cache_check": {"kind": kinds[plan.profile.name == "unrecognisable"]},
             }
             for plan in plans
         ],

@@ -18,7 +18,7 @@ from statemachine.settings import Settings, parse_settings
 from statemachine.settings.model import Listen, Logging
 from statemachine.simulator import Member, SimFleet, demo_fleet
 
-PAUSED_PERSONA = "inspire"
+PAUSED_PROFILE = "inspire"
 PAUSE_AFTER_S = 5.0
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 BUNDLED_WORKFLOWS = Path(__file__).parents[1] / "bundled_workflows"
@@ -62,15 +62,15 @@ def _settings(fleet: SimFleet, folder: Path, port: int) -> Settings:
 async def _pause_one(fleet: SimFleet, daemon: Daemon) -> None:
     """Pause one server, so that this state is shown, too."""
     await asyncio.sleep(PAUSE_AFTER_S)
-    name = next(name for name, member in _named(fleet).items() if member.server.persona.name == PAUSED_PERSONA)
+    name = next(name for name, member in _named(fleet).items() if member.server.profile.name == PAUSED_PROFILE)
     await daemon.fleet.act(name, Action.PAUSE)
 
 
 def _named(fleet: SimFleet) -> dict[str, Member]:
-    """Return the servers by the name of their persona, numbered if several have the same one."""
+    """Return the servers by the name of their profile, numbered if several have the same one."""
     named: dict[str, Member] = {}
     for member in fleet.members:
-        persona = member.server.persona.name.replace("_", "-")
-        alike = sum(other.server.persona is member.server.persona for other in named.values())
-        named[f"{persona}-{alike + 1}" if alike else persona] = member
+        profile = member.server.profile.name.replace("_", "-")
+        alike = sum(other.server.profile is member.server.profile for other in named.values())
+        named[f"{profile}-{alike + 1}" if alike else profile] = member
     return named

@@ -16,14 +16,14 @@ from statemachine.core.log_entry import STATE_NAMES
 from statemachine.core.messages import Message, Param
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 
 SETTINGS_FILE = Path("settings.json")
 
 VALUES: Mapping[str, Mapping[str, Param]] = {
     "help.tail.count": {"count": DEFAULT_COUNT},
     "help.tail.state": {"states": STATE_NAMES},
-    "help.simulate.persona": {"personas": sorted(PERSONAS)},
+    "help.simulate.persona": {"personas": sorted(PROFILES)},
 }
 
 

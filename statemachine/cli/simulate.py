@@ -30,7 +30,7 @@ def simulate(
     as_settings: Annotated[bool, typer.Option("--as-settings")] = False,
 ) -> None:
     """Run simulated ComfyUI servers, well-behaved and misbehaving ones, until Ctrl-C."""
-    options = SimulateOptions(count, seed, host, base_port, scale, tuple(persona or DEFAULTS.personas))
+    options = SimulateOptions(count, seed, host, base_port, scale, tuple(persona or DEFAULTS.profiles))
     language = language_of(context)
     show = _show_settings if as_settings else _show_list
     try:
@@ -43,7 +43,7 @@ def simulate(
 
 def _show_list(language: Language, fleet: SimFleet) -> None:
     for member in fleet.members:
-        print(f"{member.url}  {member.server.persona.name}")
+        print(f"{member.url}  {member.server.profile.name}")
     _note_running(language, fleet)
 
 

@@ -13,12 +13,12 @@ from statemachine.simulator.fleet import (
     running_fleet,
     serve_fleet,
 )
-from statemachine.simulator.profiles import PERSONAS, Persona
+from statemachine.simulator.profiles import PROFILES, Profile
 
 __all__ = [
-    "PERSONAS",
+    "PROFILES",
     "Member",
-    "Persona",
+    "Profile",
     "SimFleet",
     "SimServer",
     "SimulateOptions",

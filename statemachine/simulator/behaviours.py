@@ -10,22 +10,22 @@ MONITOR_INTERVAL_S = 1.0
 
 
 def behaviours(server: ServerModel) -> Iterator[Coroutine[Any, Any, None]]:
-    """Yield the endless coroutines of the server's persona."""
-    persona = server.persona
-    if persona.users_every:
-        yield _submit_user_jobs(server, persona.users_every)
-    if persona.evict_every:
-        yield _evict(server, persona.evict_every)
-    if persona.restart_every:
-        yield _restart(server, persona.restart_every)
-    if persona.monitor_frames:
+    """Yield the endless coroutines of the server's profile."""
+    profile = server.profile
+    if profile.users_every:
+        yield _submit_user_jobs(server, profile.users_every)
+    if profile.evict_every:
+        yield _evict(server, profile.evict_every)
+    if profile.restart_every:
+        yield _restart(server, profile.restart_every)
+    if profile.monitor_frames:
         yield _send_monitor_frames(server)
 
 
 async def _submit_user_jobs(server: ServerModel, every: float) -> None:
     while True:
         if server.up:
-            server.start_foreign_job(_jittered(server, server.persona.users_seconds))
+            server.start_foreign_job(_jittered(server, server.profile.users_seconds))
         await asyncio.sleep(_jittered(server, every))
 
 
@@ -33,7 +33,7 @@ async def _evict(server: ServerModel, every: float) -> None:
     while True:
         await asyncio.sleep(_jittered(server, every))
         if server.up:
-            server.start_foreign_job(_jittered(server, server.persona.users_seconds))
+            server.start_foreign_job(_jittered(server, server.profile.users_seconds))
             server.drop_keys(keep_executor=False)
 
 
@@ -41,7 +41,7 @@ async def _restart(server: ServerModel, every: float) -> None:
     while True:
         await asyncio.sleep(_jittered(server, every))
         await server.go_down()
-        await asyncio.sleep(_jittered(server, server.persona.down_seconds))
+        await asyncio.sleep(_jittered(server, server.profile.down_seconds))
         await server.come_back()
 
 

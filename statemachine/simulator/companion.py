@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from statemachine.simulator.nodes import CACHE_NODE, DROP_NODE, KEEP_NODE, MISSION_KEYS, RIG, Graph
+from statemachine.simulator.nodes import CACHE_KEYS, CACHE_NODE, DROP_NODE, KEEP_NODE, RIG, Graph
 from statemachine.simulator.prompt_queue import PromptQueue
 
 FRAME = "comfywarm.cache"
@@ -146,7 +146,7 @@ def _wanted_keys(names: list[str], keys: list[str], *, peek: bool) -> list[str]:
     if unknown:
         raise BadQueryError(f"no workflow {unknown[0]!r}; there are: {WORKFLOW}")
     by_file = names or not (keys or peek)
-    return list(dict.fromkeys([*keys, *(MISSION_KEYS if by_file else ())]))
+    return list(dict.fromkeys([*keys, *(CACHE_KEYS if by_file else ())]))
 
 
 def _all(query: Mapping[str, str], name: str) -> list[str]:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from statemachine.simulator.nodes import DROP_NODE, IMAGE_OUTPUTS, KEEP_NODE, RIG, Graph, NodeClass
-from statemachine.simulator.profiles import Failure, Persona
+from statemachine.simulator.profiles import Failure, Profile
 from statemachine.simulator.prompt_queue import Item
 
 Messages = list[list[Any]]
@@ -35,7 +35,7 @@ class NodeError(Exception):
 class ExecutorHost(Protocol):
     """The process that the executor runs in."""
 
-    persona: Persona
+    profile: Profile
     scale: float
     classes: Mapping[str, NodeClass]
 
@@ -143,8 +143,8 @@ class Executor:
             self._show_image(run, node)
 
     async def _load(self, run: Run, node: NodeClass, inputs: dict[str, Any]) -> None:
-        persona = self._host.persona
-        seconds = inputs["seconds"] if node.name == RIG else persona.load_seconds * self._host.scale
+        profile = self._host.profile
+        seconds = inputs["seconds"] if node.name == RIG else profile.load_seconds * self._host.scale
         steps = node.progress_steps or 1
         for step in range(1, steps + 1):
             await self._pause(seconds / steps)
@@ -152,8 +152,8 @@ class Executor:
                 self._progress(run, step, steps, "running")
                 data = {"value": step, "max": steps, "prompt_id": run.item.prompt_id, "node": run.node_id}
                 self._host.send("progress", data, run.client_id)
-        if persona.failure:
-            raise NodeError(persona.failure)
+        if profile.failure:
+            raise NodeError(profile.failure)
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, then wait while the worker is stalled.

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from random import Random
 
 from statemachine.simulator.comfyui import SimServer
-from statemachine.simulator.profiles import PERSONAS, Persona
+from statemachine.simulator.profiles import PROFILES, Profile
 from statemachine.simulator.sockets import Gateway
 
 LOOPBACK = ("127.0.0.1",)
@@ -17,7 +17,7 @@ DEMO = {
     "lab": ("slow", "trapped", "restarting", "evicting"),
     "field": ("missing_nodes", "out_of_memory", "unrecognisable", "absent", "inspire"),
 }
-"""Group → personas. Together they show every state within about a minute."""
+"""Group → profiles. Together they show every state within about a minute."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Member:
 
 @dataclass(frozen=True)
 class SimFleet:
-    """A running fleet, in the order of its personas."""
+    """A running fleet, in the order of its profiles."""
 
     members: list[Member]
 
@@ -52,26 +52,26 @@ class SimFleet:
     def urls(self) -> list[str]:
         return [member.url for member in self.members]
 
-    def of(self, persona_name: str) -> Member:
-        """Return the first member with that persona."""
-        return next(each for each in self.members if each.server.persona.name == persona_name)
+    def of(self, profile_name: str) -> Member:
+        """Return the first member with that profile."""
+        return next(each for each in self.members if each.server.profile.name == profile_name)
 
 
 @dataclass(frozen=True)
 class SimulateOptions:
-    """The options of `run.py simulate`. Personas are assigned in turn."""
+    """The options of `run.py simulate`. Profiles are assigned in turn."""
 
     count: int = 12
     seed: int = 1
     host: str = "127.0.0.1"
     base_port: int = 18188
     scale: float = 1.0
-    personas: Sequence[str] = field(default_factory=lambda: tuple(sum(DEMO.values(), ())))
+    profiles: Sequence[str] = field(default_factory=lambda: tuple(sum(DEMO.values(), ())))
 
 
 @asynccontextmanager
 async def running_fleet(
-    personas: Iterable[Persona],
+    profiles: Iterable[Profile],
     *,
     base_port: int = 0,
     seed: int = 0,
@@ -79,15 +79,15 @@ async def running_fleet(
     hosts: Sequence[str] = LOOPBACK,
     groups: Sequence[str] = (),
 ) -> AsyncIterator[SimFleet]:
-    """Run one listening server per persona, spread over `hosts`.
+    """Run one listening server per profile, spread over `hosts`.
 
-    `base_port` 0 takes free ports. `groups`, if not empty, has one group per persona. The same seed gives the same
+    `base_port` 0 takes free ports. `groups`, if not empty, has one group per profile. The same seed gives the same
     fleet.
     """
     async with Gateway() as gateway:
         members = []
-        for index, persona in enumerate(personas):
-            server = SimServer(persona, Random(f"{seed}/{index}"), scale=scale)  # noqa: S311 - repeatable
+        for index, profile in enumerate(profiles):
+            server = SimServer(profile, Random(f"{seed}/{index}"), scale=scale)  # noqa: S311 - repeatable
             port = base_port + index // len(hosts) if base_port else 0
             address = gateway.add(server, hosts[index % len(hosts)], port)
             members.append(Member(server, *address, groups[index] if groups else "default"))
@@ -100,8 +100,8 @@ async def running_fleet(
 async def demo_fleet(seed: int = 1, *, scale: float = 1.0, base_port: int = 0) -> AsyncIterator[SimFleet]:
     """Run 13 servers in three groups that show every state within a minute; a warm-up takes 16 to 40 s."""
     groups, names = zip(*((group, name) for group, row in DEMO.items() for name in row), strict=True)
-    personas = [PERSONAS[name] for name in names]
-    async with running_fleet(personas, base_port=base_port, seed=seed, scale=scale, groups=groups) as fleet:
+    profiles = [PROFILES[name] for name in names]
+    async with running_fleet(profiles, base_port=base_port, seed=seed, scale=scale, groups=groups) as fleet:
         yield fleet
 
 
@@ -110,12 +110,12 @@ async def serve_fleet(options: SimulateOptions, ready: Callable[[SimFleet], None
 
     Raises ValueError for an unknown persona and OSError for a port that is in use.
     """
-    unknown = sorted(set(options.personas) - set(PERSONAS))
+    unknown = sorted(set(options.profiles) - set(PROFILES))
     if unknown:
-        raise ValueError(f"unknown persona {', '.join(unknown)}; available: {', '.join(sorted(PERSONAS))}")
-    personas = [PERSONAS[name] for name in islice(cycle(options.personas), options.count)]
+        raise ValueError(f"unknown persona {', '.join(unknown)}; available: {', '.join(sorted(PROFILES))}")
+    profiles = [PROFILES[name] for name in islice(cycle(options.profiles), options.count)]
     async with running_fleet(
-        personas,
+        profiles,
         base_port=options.base_port,
         seed=options.seed,
         scale=options.scale,

@@ -15,7 +15,7 @@ CACHE_NODE = "CacheBackendData //Inspire"
 KEEP_NODE = "CacheModel //comfywarm"
 DROP_NODE = "DropModel //comfywarm"
 IMAGE_OUTPUTS = frozenset({"PreviewImage", "SaveImage"})
-MISSION_KEYS = ("pulid_eva_clip", "pulid_face_analysis", "pulid_model", "ben2_base")
+CACHE_KEYS = ("pulid_eva_clip", "pulid_face_analysis", "pulid_model", "ben2_base")
 PULID_CLASSES = frozenset({"PulidFluxModelLoader", "PulidFluxEvaClipLoader", "PulidFluxInsightFaceLoader"})
 PLUGIN_CLASSES = PULID_CLASSES | {CACHE_NODE, "LoadRembgByBenModel"}
 
@@ -30,7 +30,7 @@ class NodeClass:
     output: tuple[str, ...] = ()
     is_output: bool = False
     loads_model: bool = False
-    """The class takes the persona's load time; the rig's model takes its own `seconds`."""
+    """The class takes the profile's load time; the rig's model takes its own `seconds`."""
     progress_steps: int = 0
     """Number of `progress` frames per run; real model loaders send none."""
     output_names: tuple[str, ...] = field(default=())

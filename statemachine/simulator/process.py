@@ -7,8 +7,8 @@ from typing import Any
 
 from statemachine.simulator.companion import SimulatedNode
 from statemachine.simulator.executor import Executor, signature
-from statemachine.simulator.nodes import CACHE_NODE, MISSION_KEYS, Graph, NodeClass, cache_workflow, catalogue
-from statemachine.simulator.profiles import Persona
+from statemachine.simulator.nodes import CACHE_KEYS, CACHE_NODE, Graph, NodeClass, cache_workflow, catalogue
+from statemachine.simulator.profiles import Profile
 from statemachine.simulator.prompt_queue import Item, PromptQueue
 
 Send = Callable[[str, dict[str, Any], str | None], None]
@@ -19,30 +19,30 @@ class Process:
     """Queue, history, next number, executor and cached keys, from one start of the server to its end."""
 
     def __init__(
-        self, persona: Persona, scale: float, send: Send, clock: Callable[[], float], instance: str | None = None
+        self, profile: Profile, scale: float, send: Send, clock: Callable[[], float], instance: str | None = None
     ) -> None:
         """`instance` is the id that comfywarm's node gives this process; None where it is not installed."""
-        self.persona = persona
+        self.profile = profile
         self.scale = scale
         self.send = send
-        self.classes: Mapping[str, NodeClass] = _classes(persona)
+        self.classes: Mapping[str, NodeClass] = _classes(profile)
         self.number = 0
         self.keys: dict[str, str] = {}
         """Inspire-Pack's cache: key → tag."""
         self.queue = PromptQueue(lambda: send("status", self.status(), None))
         self.executor = Executor(self)
-        starts = persona.text_check == "starts"
+        starts = profile.text_check == "starts"
         self.companion = SimulatedNode(self, instance, starts=starts) if instance else None
         self._clock = clock
         self._free_wanted = False
         self._unload_wanted = False
         self._models_loaded = 0
-        self._ineffective_runs = persona.ineffective_runs
+        self._ineffective_runs = profile.ineffective_runs
 
     def load_everything(self) -> None:
         """Set the caches as after a successful cache workflow."""
         graph = cache_workflow()
-        self.keys = dict.fromkeys(MISSION_KEYS, "model")
+        self.keys = dict.fromkeys(CACHE_KEYS, "model")
         self.executor.cache = {signature(graph, node_id) for node_id in graph}
         self._keys_changed()
 
@@ -99,7 +99,7 @@ class Process:
 
     def node_finished(self, loaded_model: bool) -> None:
         self._models_loaded += loaded_model
-        if loaded_model and self._models_loaded == self.persona.stall_after_models:
+        if loaded_model and self._models_loaded == self.profile.stall_after_models:
             self.executor.may_run.clear()
 
     def out_of_memory(self) -> None:
@@ -118,7 +118,7 @@ class Process:
     async def _run(self, item: Item) -> None:
         keys_before = set(self.keys)
         result = await self.executor.run(item)
-        await asyncio.sleep(self.persona.history_lag * self.scale)
+        await asyncio.sleep(self.profile.history_lag * self.scale)
         if self._ineffective_runs and set(self.keys) - keys_before:
             self._ineffective_runs -= 1
             self.drop_keys(keep_executor=True)
@@ -136,10 +136,10 @@ class Process:
 
 
 @lru_cache(maxsize=64)
-def _classes(persona: Persona) -> Mapping[str, NodeClass]:
+def _classes(profile: Profile) -> Mapping[str, NodeClass]:
     return catalogue(
-        persona.missing_classes,
-        model_files=persona.model_files,
-        strict_cache_node=persona.strict_cache_node,
-        companion=persona.companion,
+        profile.missing_classes,
+        model_files=profile.model_files,
+        strict_cache_node=profile.strict_cache_node,
+        companion=profile.companion,
     )

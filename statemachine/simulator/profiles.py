@@ -27,7 +27,7 @@ RAISES = Failure("FileNotFoundError", "No such file or directory: 'models/insigh
 
 
 @dataclass(frozen=True)
-class Persona:
+class Profile:
     """One kind of server. None or 0 switches a behaviour off; fields in `_every` are mean intervals."""
 
     name: str
@@ -78,27 +78,27 @@ class Persona:
 
 
 ALL = (
-    Persona("loaded", loaded=True),
-    Persona("cold"),
-    Persona("auto_executing", text_check="starts"),
-    Persona("inspire", text_check="absent"),
-    Persona("slow", load_seconds=10.0, http_delay=1.5),
-    Persona("busy", users_every=8.0),
-    Persona("refusing", strict_cache_node=True),
-    Persona("missing_nodes", missing_classes=PULID_CLASSES),
-    Persona("missing_models", model_files=False),
-    Persona("out_of_memory", failure=OUT_OF_MEMORY),
-    Persona("raising", failure=RAISES),
-    Persona("restarting", loaded=True, restart_every=45.0),
-    Persona("stalling", stall_after_models=2),
-    Persona("evicting", loaded=True, evict_every=30.0),
-    Persona("trapped", ineffective_runs=1),
-    Persona("locked", token="let-me-in"),  # noqa: S106 - a simulated server's, not a secret
-    Persona("absent", listening=False),
-    Persona("stock", text_check="absent", inspire=False, missing_classes=PLUGIN_CLASSES),
-    Persona("chatty", loaded=True, monitor_frames=True),
-    Persona("unrecognisable", text_check="html", inspire=False),
-    Persona("node", companion=True),
-    Persona("node_starting", text_check="starts", companion=True),
+    Profile("loaded", loaded=True),
+    Profile("cold"),
+    Profile("auto_executing", text_check="starts"),
+    Profile("inspire", text_check="absent"),
+    Profile("slow", load_seconds=10.0, http_delay=1.5),
+    Profile("busy", users_every=8.0),
+    Profile("refusing", strict_cache_node=True),
+    Profile("missing_nodes", missing_classes=PULID_CLASSES),
+    Profile("missing_models", model_files=False),
+    Profile("out_of_memory", failure=OUT_OF_MEMORY),
+    Profile("raising", failure=RAISES),
+    Profile("restarting", loaded=True, restart_every=45.0),
+    Profile("stalling", stall_after_models=2),
+    Profile("evicting", loaded=True, evict_every=30.0),
+    Profile("trapped", ineffective_runs=1),
+    Profile("locked", token="let-me-in"),  # noqa: S106 - a simulated server's, not a secret
+    Profile("absent", listening=False),
+    Profile("stock", text_check="absent", inspire=False, missing_classes=PLUGIN_CLASSES),
+    Profile("chatty", loaded=True, monitor_frames=True),
+    Profile("unrecognisable", text_check="html", inspire=False),
+    Profile("node", companion=True),
+    Profile("node_starting", text_check="starts", companion=True),
 )
-PERSONAS = {persona.name: persona for persona in ALL}
+PROFILES = {profile.name: profile for profile in ALL}

@@ -33,7 +33,7 @@ def respond(server: ServerModel, request: Request) -> Response:
 
 def is_authorized(server: ServerModel, headers: Mapping[str, str], query: Mapping[str, str]) -> bool:
     """Check the token as ComfyUI-Login does; a server without a token admits all clients."""
-    token = server.persona.token
+    token = server.profile.token
     return token is None or headers.get("Authorization") == f"Bearer {token}" or query.get("token") == token
 
 
@@ -175,12 +175,12 @@ def _get_features(_server: ServerModel, _request: Request) -> Response:
 
 
 def _get_cache_check(server: ServerModel, request: Request) -> Response:
-    """Respond as comfywarm's node if it is installed, else as the plug-in that the persona has."""
+    """Respond as comfywarm's node if it is installed, else as the plug-in that the profile has."""
     if server.process.companion:
         accept = request.headers.get("Accept", "")
         status, text, is_json = server.process.companion.check(request.query, accept, server.start_own_workflow)
         return _text(text, JSON if is_json else TEXT, HTTPStatus(status))
-    check = server.persona.text_check
+    check = server.profile.text_check
     if check == "absent":
         return _not_found(server, request)
     if check == "html":
@@ -196,7 +196,7 @@ def _get_cache_check(server: ServerModel, request: Request) -> Response:
 
 def _get_inspire_list(server: ServerModel, request: Request) -> Response:
     """List the keys as Inspire-Pack's `ShowCachedInfo.get_data` does."""
-    if not server.persona.inspire:
+    if not server.profile.inspire:
         return _not_found(server, request)
     lines = "".join(f"{key}: {tag or 'N/A(tag)'}\n" for key, tag in server.keys.items())
     limits = "".join(f"{tag}: 50\n" for tag in dict.fromkeys(server.keys.values()))
@@ -205,7 +205,7 @@ def _get_inspire_list(server: ServerModel, request: Request) -> Response:
 
 
 def _get_inspire_clear(server: ServerModel, request: Request) -> Response:
-    if not server.persona.inspire:
+    if not server.profile.inspire:
         return _not_found(server, request)
     server.process.clear_inspire()
     return EMPTY

@@ -14,9 +14,9 @@ from random import Random
 from typing import Any, NamedTuple, Protocol
 
 from statemachine.simulator.http import Request, Response
-from statemachine.simulator.nodes import MISSION_KEYS, cache_workflow, users_job
+from statemachine.simulator.nodes import CACHE_KEYS, cache_workflow, users_job
 from statemachine.simulator.process import Process
-from statemachine.simulator.profiles import Persona
+from statemachine.simulator.profiles import Profile
 
 LOG_LIMIT = 1_000
 SERVER_FEATURES = {"supports_preview_metadata": True, "max_upload_size": 104_857_600}
@@ -51,11 +51,11 @@ Behaviours = Callable[["ServerModel"], Iterable[Coroutine[Any, Any, None]]]
 
 
 class ServerModel:
-    """A server of one persona whose routes and behaviours are injected."""
+    """A server of one profile whose routes and behaviours are injected."""
 
     def __init__(
         self,
-        persona: Persona,
+        profile: Profile,
         rng: Random,
         respond: Respond,
         behaviours: Behaviours,
@@ -66,9 +66,9 @@ class ServerModel:
         """Create a stopped server.
 
         `respond` handles each HTTP request. `behaviours` returns the coroutines that run from `start` to `stop`.
-        `scale` multiplies every duration of the persona.
+        `scale` multiplies every duration of the profile.
         """
-        self.persona = persona
+        self.profile = profile
         self.rng = rng
         self.scale = scale
         self.log: deque[ReceivedPost] = deque(maxlen=LOG_LIMIT)
@@ -86,7 +86,7 @@ class ServerModel:
         self._worker: asyncio.Task[None] | None = None
         self.process = self._new_process()
         """The current process; a restart creates a new one."""
-        if persona.loaded:
+        if profile.loaded:
             self.process.load_everything()
 
     @property
@@ -98,7 +98,7 @@ class ServerModel:
 
     async def start(self) -> None:
         """Start the process and the behaviours."""
-        if self.persona.listening:
+        if self.profile.listening:
             await self.come_back()
         self._behaviour_tasks = [asyncio.create_task(behaviour) for behaviour in self._behaviours(self)]
 
@@ -173,7 +173,7 @@ class ServerModel:
     ) -> Response:
         """Respond to one request; `path` is decoded. Raises ConnectionError while the server is down."""
         self._refuse_if_down()
-        await asyncio.sleep(self.persona.http_delay * self.scale)
+        await asyncio.sleep(self.profile.http_delay * self.scale)
         self._refuse_if_down()
         return self._respond(self, Request(method, path, query or {}, body, headers or {}))
 
@@ -213,15 +213,15 @@ class ServerModel:
 
     def missing_keys(self) -> list[str]:
         """Return the missing keys of the cache workflow."""
-        return [key for key in MISSION_KEYS if key not in self.keys]
+        return [key for key in CACHE_KEYS if key not in self.keys]
 
     def record_post(self, prompt_id: str | None, status: int, body: Any) -> None:
         """Add a POST /prompt to the log; subclasses in tests count warm-ups here."""
         self.log.append(ReceivedPost(prompt_id, status, body))
 
     def _new_process(self) -> Process:
-        instance = uuid.UUID(int=self.rng.getrandbits(128), version=4).hex if self.persona.companion else None
-        return Process(self.persona, self.scale, self.send, self._clock, instance)
+        instance = uuid.UUID(int=self.rng.getrandbits(128), version=4).hex if self.profile.companion else None
+        return Process(self.profile, self.scale, self.send, self._clock, instance)
 
     def _refuse_if_down(self) -> None:
         if not self.up:

@@ -10,7 +10,7 @@ import pytest
 
 from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import parse_settings
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 from statemachine.simulator.fleet import SimFleet, running_fleet
 from tests.alerts.listeners import PATIENCE_S, Listener, Mailbox, listening, receiving_mail
 from tests.support.daemon import DaemonClient
@@ -58,9 +58,9 @@ class AlertSetup:
 
 @pytest.fixture
 async def setup(tmp_path: Path) -> AsyncIterator[AlertSetup]:
-    personas = [PERSONAS["loaded"]] * 4
+    profiles = [PROFILES["loaded"]] * 4
     async with (
-        running_fleet(personas, scale=0.01) as fleet,
+        running_fleet(profiles, scale=0.01) as fleet,
         listening() as web,
         listening(hangs=True) as stuck,
         receiving_mail() as mail,

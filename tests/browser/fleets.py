@@ -14,7 +14,7 @@ import aiohttp
 from campaigns.kill.process import DaemonProcess
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
-from statemachine.simulator import PERSONAS, Persona, SimFleet, SimServer, running_fleet
+from statemachine.simulator import PROFILES, Profile, SimFleet, SimServer, running_fleet
 from tests.browser.history import write_history
 from tests.support.paths import WORKFLOWS
 
@@ -25,38 +25,38 @@ SCALE = 0.05
 VERY_LONG_S = 100_000.0
 HOSTS = tuple(f"127.0.0.{number}" for number in range(1, 9))
 
-LOADED = PERSONAS["loaded"]
-BROKEN = PERSONAS["missing_nodes"]
-STALLED = PERSONAS["stalling"]
+LOADED = PROFILES["loaded"]
+BROKEN = PROFILES["missing_nodes"]
+STALLED = PROFILES["stalling"]
 """Stays in `warming`, half way through."""
-LOADS_BY_ITSELF = replace(PERSONAS["auto_executing"], load_seconds=VERY_LONG_S)
+LOADS_BY_ITSELF = replace(PROFILES["auto_executing"], load_seconds=VERY_LONG_S)
 
-TWELVE: Mapping[str, tuple[str, Persona]] = {
+TWELVE: Mapping[str, tuple[str, Profile]] = {
     **{f"public-{number}": ("public", LOADED) for number in range(1, 5)},
     "lab-1": ("lab", LOADED),
     "lab-2": ("lab", LOADED),
     "lab-stalled": ("lab", STALLED),
-    "lab-busy": ("lab", PERSONAS["cold"]),
+    "lab-busy": ("lab", PROFILES["cold"]),
     "field-itself": ("field", LOADS_BY_ITSELF),
     "field-broken": ("field", BROKEN),
-    "field-absent": ("field", PERSONAS["absent"]),
-    "field-odd": ("field", PERSONAS["unrecognisable"]),
+    "field-absent": ("field", PROFILES["absent"]),
+    "field-odd": ("field", PROFILES["unrecognisable"]),
 }
-"""Name → (group, persona). `lab-busy` stays cold because its queue has a user's prompt."""
+"""Name → (group, profile). `lab-busy` stays cold because its queue has a user's prompt."""
 SETTLED = {"loaded": 6, "warming": 1, "cold": 1, "auto_executing": 1, "failed": 1, "unreachable": 1, "unknown": 1}
 """The number of the twelve in each lasting state."""
 
 GROUP_OF_MANY = 250
 MANY = 2000
 AMONG_FIFTY = {7: STALLED, 19: BROKEN, 31: LOADS_BY_ITSELF}
-"""Position among each fifty of the many → persona; the others are loaded."""
+"""Position among each fifty of the many → profile; the others are loaded."""
 MANY_SETTLED = {"loaded": 1880, "warming": 40, "failed": 40, "auto_executing": 40}
 
 TIMING = {"busy_wait_s": 86_400, "http_timeout_s": 5, "retry_s": 0.2, "lost_grace_s": 0.5, "link_backoff_max_s": 0.5}
 LIMITS = {"max_warming": 200, "max_warming_per_host": 200}
 
 Json = dict[str, Any]
-Specs = Mapping[str, tuple[str, Persona]]
+Specs = Mapping[str, tuple[str, Profile]]
 
 
 @dataclass(frozen=True)
@@ -144,8 +144,8 @@ async def many(folder: Path) -> AsyncIterator[Deployment]:
 @asynccontextmanager
 async def simulated(specs: Specs) -> AsyncIterator[tuple[SimFleet, dict[str, SimServer]]]:
     """Run the simulated servers; yield the fleet and its servers by name."""
-    personas = [persona for _, persona in specs.values()]
-    async with running_fleet(personas, scale=SCALE, hosts=HOSTS) as fleet:
+    profiles = [profile for _, profile in specs.values()]
+    async with running_fleet(profiles, scale=SCALE, hosts=HOSTS) as fleet:
         yield fleet, dict(zip(specs, fleet.servers, strict=True))
 
 

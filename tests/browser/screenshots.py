@@ -16,7 +16,7 @@ from playwright.async_api import Browser, expect
 from statemachine.daemon.app import running_daemon
 from statemachine.i18n.text import Language
 from statemachine.settings import parse_settings
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 from tests.browser.fleets import (
     BROKEN,
     LOADED,
@@ -37,11 +37,11 @@ IMAGES = DOCS / "images"
 LARGEST_BYTES = 300_000
 WIDE = {"width": 1440, "height": 900}
 MIXED = (
-    LOADED, LOADED, LOADED, replace(PERSONAS["stalling"], stall_after_models=3), LOADED, LOADED, LOADED, LOADED,
-    LOADS_BY_ITSELF, LOADED, LOADED, LOADED, LOADED, replace(PERSONAS["stalling"], stall_after_models=1), LOADED,
-    LOADED, LOADED, LOADED, BROKEN, LOADED, LOADED, PERSONAS["absent"], LOADED, PERSONAS["cold"],
+    LOADED, LOADED, LOADED, replace(PROFILES["stalling"], stall_after_models=3), LOADED, LOADED, LOADED, LOADED,
+    LOADS_BY_ITSELF, LOADED, LOADED, LOADED, LOADED, replace(PROFILES["stalling"], stall_after_models=1), LOADED,
+    LOADED, LOADED, LOADED, BROKEN, LOADED, LOADED, PROFILES["absent"], LOADED, PROFILES["cold"],
 )  # fmt: skip
-"""Assigned in turn; servers of PERSONAS["cold"] get a user's prompt, so that they stay cold."""
+"""Assigned in turn; servers of PROFILES["cold"] get a user's prompt, so that they stay cold."""
 HOURS_S = 5_000.0
 SHARES = {"public": 28, "lab": 20, "field": 12}
 """Group → number of servers."""
@@ -51,14 +51,14 @@ SETTLED = {"loaded", "warming", "auto_executing", "failed", "unreachable", "cold
 @asynccontextmanager
 async def busy_fleet(folder: Path, language: Language) -> AsyncIterator[Deployment]:
     """Run sixty servers in most of the states, with a journal of the last week."""
-    personas = islice(cycle(MIXED), sum(SHARES.values()))
+    profiles = islice(cycle(MIXED), sum(SHARES.values()))
     names = [(f"{group}-{number:02}", group) for group, count in SHARES.items() for number in range(1, count + 1)]
-    specs: Specs = {name: (group, persona) for (name, group), persona in zip(names, personas, strict=True)}
+    specs: Specs = {name: (group, profile) for (name, group), profile in zip(names, profiles, strict=True)}
     clock = Clock()
     write_history(folder / "data", dict(names), clock(), language)
     async with simulated(specs) as (fleet, servers):
         for server in servers.values():
-            if server.persona.name == "cold":
+            if server.profile.name == "cold":
                 server.start_foreign_job(VERY_LONG_S)
         data = settings_over(
             fleet, specs, listen={"port": 0}, language=language, timing={**TIMING, "check_interval_s": 1}

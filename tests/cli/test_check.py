@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from statemachine.simulator import PERSONAS, running_fleet
+from statemachine.simulator import PROFILES, running_fleet
 from tests.cli.rig import cli, write_settings
 
 
 async def test_all_loaded_is_a_yes(tmp_path: Path) -> None:
-    async with running_fleet([PERSONAS["loaded"]] * 3, scale=0.05) as fleet:
+    async with running_fleet([PROFILES["loaded"]] * 3, scale=0.05) as fleet:
         result = await cli(write_settings(tmp_path, servers=fleet.urls, limits={"max_checks": 1}), "check")
     assert result.exit_code == 0
     assert all(member.name in result.stdout for member in fleet.members)
@@ -24,19 +24,19 @@ async def test_every_verdict_has_its_row(tmp_path: Path) -> None:
         "absent": "connection refused",
         "unrecognisable": "not understood",
     }
-    async with running_fleet([PERSONAS[name] for name in expected], scale=0.05) as fleet:
+    async with running_fleet([PROFILES[name] for name in expected], scale=0.05) as fleet:
         result = await cli(write_settings(tmp_path, servers=fleet.urls), "check")
         assert not any(server.log for server in fleet.servers), "something was submitted"
     assert result.exit_code == 1
     rows = result.stdout.splitlines()
-    for persona, text in expected.items():
-        (row,) = [row for row in rows if fleet.of(persona).name in row]
+    for profile, text in expected.items():
+        (row,) = [row for row in rows if fleet.of(profile).name in row]
         assert text in row
 
 
 async def test_a_bad_workflow_file_is_named_before_anything_is_asked(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("[]", encoding="utf-8")
-    async with running_fleet([PERSONAS["auto_executing"]], scale=0.05) as fleet:
+    async with running_fleet([PROFILES["auto_executing"]], scale=0.05) as fleet:
         keys = {"servers": fleet.urls, "workflows_dir": ".", "workflows": ["bad", "none"]}
         result = await cli(write_settings(tmp_path, **keys), "check")
         assert fleet.servers[0].own_workflows == 0

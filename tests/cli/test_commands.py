@@ -67,7 +67,7 @@ async def test_simulate_prints_settings_and_ends_with_ctrl_c(tmp_path: Path) -> 
     assert checked.stdout.count("loaded") == 3
 
 
-async def test_simulate_knows_its_personas(tmp_path: Path) -> None:
+async def test_simulate_knows_its_profiles(tmp_path: Path) -> None:
     result = await cli(tmp_path / "none.json", "simulate", "--persona", "nobody")
     assert result.exit_code == 2
     assert "nobody" in result.stderr

@@ -15,19 +15,19 @@ from statemachine.comfyui.tls import tls_contexts
 from statemachine.comfyui.workflow import load_workflow
 from statemachine.i18n.render import render
 from statemachine.settings import load_settings, resolve_servers
-from statemachine.simulator import PERSONAS, Member, running_fleet
+from statemachine.simulator import PROFILES, Member, running_fleet
 from tests.cli.rig import cli, write_settings
 from tests.support.paths import WORKFLOWS
 
 
 @asynccontextmanager
-async def simulated(persona: str) -> AsyncIterator[Member]:
-    async with running_fleet([PERSONAS[persona]], scale=0.05) as fleet:
+async def simulated(profile: str) -> AsyncIterator[Member]:
+    async with running_fleet([PROFILES[profile]], scale=0.05) as fleet:
         yield fleet.members[0]
 
 
 @pytest.mark.parametrize(
-    ("persona", "code", "expected"),
+    ("profile", "code", "expected"),
     [
         ("loaded", 0, ["✓ cache check text: everything is cached", "'缓存已加载。'", "✓ /ws works"]),
         ("cold", 0, ["version 0.3.75", "cache check text: missing pulid_eva_clip", "✓ a warm-up would be accepted"]),
@@ -41,8 +41,8 @@ async def simulated(persona: str) -> AsyncIterator[Member]:
         ("absent", 1, ["does not answer: connection refused", "--listen"]),
     ],
 )
-async def test_each_kind_of_server(tmp_path: Path, persona: str, code: int, expected: list[str]) -> None:
-    async with simulated(persona) as member:
+async def test_each_kind_of_server(tmp_path: Path, profile: str, code: int, expected: list[str]) -> None:
+    async with simulated(profile) as member:
         result = await cli(write_settings(tmp_path, servers=[member.url]), "doctor")
         assert not member.server.log, "something was submitted"
     assert result.exit_code == code, result.stdout
@@ -88,7 +88,7 @@ async def test_a_server_by_url_needs_no_settings_file(tmp_path: Path) -> None:
 async def test_a_server_of_the_settings_brings_its_own(tmp_path: Path) -> None:
     """Found by URL or name, with its headers; another server gets the defaults."""
     async with simulated("locked") as locked, simulated("loaded") as other:
-        headers = {"Authorization": f"Bearer {locked.server.persona.token}"}
+        headers = {"Authorization": f"Bearer {locked.server.profile.token}"}
         settings = write_settings(tmp_path, servers=[{"url": locked.url, "name": "studio", "headers": headers}])
         for given in ("studio", locked.url, f"{locked.url}/", other.url):
             result = await cli(settings, "doctor", given)
@@ -132,15 +132,15 @@ async def test_a_socket_that_never_greets(tmp_path: Path) -> None:
 
 
 async def test_several_servers_in_their_order(tmp_path: Path) -> None:
-    personas = [PERSONAS[name] for name in ("slow", "loaded", "absent", "cold")]
-    async with running_fleet(personas, scale=0.05) as fleet:
+    profiles = [PROFILES[name] for name in ("slow", "loaded", "absent", "cold")]
+    async with running_fleet(profiles, scale=0.05) as fleet:
         result = await cli(write_settings(tmp_path, servers=fleet.urls), "doctor")
     headings = [text for text in result.stdout.splitlines() if not text.startswith(" ")]
     assert headings == [member.name for member in fleet.members]
 
 
-async def findings(persona: str, settings_file: Path) -> list[Finding]:
-    async with simulated(persona) as member, new_session() as session:
+async def findings(profile: str, settings_file: Path) -> list[Finding]:
+    async with simulated(profile) as member, new_session() as session:
         settings = load_settings(write_settings(settings_file.parent, servers=[member.url]), {})
         (server,) = resolve_servers(settings)
         workflow = load_workflow(WORKFLOWS / "cache_models.json")
@@ -149,9 +149,9 @@ async def findings(persona: str, settings_file: Path) -> list[Finding]:
         )
 
 
-@pytest.mark.parametrize("persona", sorted(PERSONAS))
-async def test_every_finding_has_its_chinese(tmp_path: Path, persona: str) -> None:
-    for finding in await findings(persona, tmp_path / "settings.json"):
+@pytest.mark.parametrize("profile", sorted(PROFILES))
+async def test_every_finding_has_its_chinese(tmp_path: Path, profile: str) -> None:
+    for finding in await findings(profile, tmp_path / "settings.json"):
         for what in (finding.what, finding.advice):
             assert what is None or render(what, "zh") != render(what, "en") != ""
 

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from statemachine.simulator import SimFleet, running_fleet
-from statemachine.simulator.profiles import PERSONAS
+from statemachine.simulator.profiles import PROFILES
 from tests.support.daemon import DaemonClient, Json, command, page_address
 from tests.support.paths import WORKFLOWS
 
@@ -69,13 +69,13 @@ def write(folder: Path, settings: Json) -> None:
 
 
 @asynccontextmanager
-async def site(folder: Path, *, persona: str = "loaded", scale: float = 0.02) -> AsyncIterator[Site]:
+async def site(folder: Path, *, profile: str = "loaded", scale: float = 0.02) -> AsyncIterator[Site]:
     """Four servers that are loaded, or become so."""
     (folder / "flows").mkdir()
     text = (WORKFLOWS / "cache_models.json").read_text()
     (folder / "flows" / "cache_models.json").write_text(text)
-    personas = [PERSONAS[persona]] * COUNT
-    async with running_fleet(personas, scale=scale) as fleet, aiohttp.ClientSession() as session:
+    profiles = [PROFILES[profile]] * COUNT
+    async with running_fleet(profiles, scale=scale) as fleet, aiohttp.ClientSession() as session:
         write(folder, {"servers": [member.url for member in fleet.members[:3]]})
         async with command(folder / "settings.json", "serve") as process:
             address = await page_address(process)
@@ -130,7 +130,7 @@ async def test_a_changed_workflow_is_warmed_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("changed", ["removed and added", "changed"])
 async def test_a_prompt_in_flight_is_kept(tmp_path: Path, changed: str) -> None:
     """By the server's own history there is one warm-up, and it is ours."""
-    async with site(tmp_path, persona="slow", scale=0.05) as here:
+    async with site(tmp_path, profile="slow", scale=0.05) as here:
         servers = [member.url for member in here.fleet.members[:2]]
         name = here.names[2]
         detail = await here.wait_for(f"/api/servers/{name}", lambda detail: detail.get("state") == "warming")

@@ -13,7 +13,7 @@ import aiohttp
 
 from statemachine.daemon.process import allow_descriptors
 from statemachine.simulator import Member, SimFleet, running_fleet
-from statemachine.simulator.profiles import PERSONAS
+from statemachine.simulator.profiles import PROFILES
 from tests.support.daemon import DaemonClient, command, page_address
 from tests.support.paths import WORKFLOWS
 from tests.support.polling import PATIENCE_S, wait_until
@@ -66,7 +66,7 @@ def settings_of(members: list[Member]) -> str:
 @asynccontextmanager
 async def users(fleet: SimFleet) -> AsyncIterator[None]:
     """Somebody's job on some loaded server, fifty times a second."""
-    rng, loaded = Random(1), [one.server for one in fleet.members if one.server.persona.name == "loaded"]
+    rng, loaded = Random(1), [one.server for one in fleet.members if one.server.profile.name == "loaded"]
 
     async def work() -> None:
         while True:
@@ -81,8 +81,8 @@ async def users(fleet: SimFleet) -> AsyncIterator[None]:
 async def test_a_busy_fleet_is_changed_and_nobody_else_notices(tmp_path: Path) -> None:
     allow_descriptors(COUNT)
     path = tmp_path / "settings.json"
-    personas = [PERSONAS["slow"]] * SLOW + [PERSONAS["loaded"]] * (COUNT - SLOW)
-    async with running_fleet(personas, scale=0.1) as fleet, users(fleet), aiohttp.ClientSession() as session:
+    profiles = [PROFILES["slow"]] * SLOW + [PROFILES["loaded"]] * (COUNT - SLOW)
+    async with running_fleet(profiles, scale=0.1) as fleet, users(fleet), aiohttp.ClientSession() as session:
         stay, leave, come = fleet.members[: -2 * MOVED], fleet.members[-2 * MOVED : -MOVED], fleet.members[-MOVED:]
         path.write_text(settings_of([*stay, *leave]))
         async with command(path, "serve") as process:

@@ -15,7 +15,7 @@ import pytest
 
 from statemachine.daemon.process import allow_descriptors
 from statemachine.simulator import running_fleet
-from statemachine.simulator.profiles import PERSONAS
+from statemachine.simulator.profiles import PROFILES
 from tests.support.daemon import DaemonClient, command, page_address
 from tests.support.paths import WORKFLOWS
 from tests.support.polling import PATIENCE_S
@@ -27,7 +27,7 @@ STOPPED_WITHIN_S = 5.0
 @pytest.mark.alone
 async def test_a_thousand_servers_are_left_within_five_seconds(tmp_path: Path) -> None:
     allow_descriptors(SERVERS)
-    async with running_fleet([PERSONAS["loaded"]] * SERVERS) as fleet, aiohttp.ClientSession() as session:
+    async with running_fleet([PROFILES["loaded"]] * SERVERS) as fleet, aiohttp.ClientSession() as session:
         settings = {
             "listen": {"port": 0},
             "workflows_dir": str(WORKFLOWS),

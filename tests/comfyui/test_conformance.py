@@ -14,8 +14,8 @@ from typing import TypeVar
 import aiohttp
 import pytest
 
-from statemachine.simulator import PERSONAS, running_fleet
-from statemachine.simulator.nodes import MISSION_KEYS
+from statemachine.simulator import PROFILES, running_fleet
+from statemachine.simulator.nodes import CACHE_KEYS
 from tests.comfyui.rig import CheckMode, Rig, cache_workflow
 from tests.comfyui.unrecorded import INTERRUPTED, UNRECORDED
 from tests.scenarios import PATIENCE_S, WITH_COMPANION, play, play_all
@@ -51,11 +51,9 @@ async def on_both(
     rig: Rig, hash_seed: int, play_on: Callable[[str], Awaitable[Played]], *, node: bool = False
 ) -> tuple[Played, Played]:
     """Call `play_on` with the URLs of a new real server and a new simulated one; return both results."""
-    server = rig.server(
-        check_mode=CheckMode.NONE, hash_seed=hash_seed, node=node, workflow=cache_workflow(*MISSION_KEYS)
-    )
+    server = rig.server(check_mode=CheckMode.NONE, hash_seed=hash_seed, node=node, workflow=cache_workflow(*CACHE_KEYS))
     await server.start()
-    async with running_fleet([PERSONAS["node" if node else "cold"]]) as fleet:
+    async with running_fleet([PROFILES["node" if node else "cold"]]) as fleet:
         real, simulated = await asyncio.gather(play_on(server.url), play_on(fleet.urls[0]))
     return real, simulated
 

@@ -26,7 +26,7 @@ from statemachine.comfyui.transport import Socket
 from statemachine.comfyui.websocket import TextConnection
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
-from statemachine.simulator import PERSONAS, running_fleet
+from statemachine.simulator import PROFILES, running_fleet
 from tests.support.paths import WORKFLOWS
 
 ConnectionType = type[TextConnection]
@@ -348,7 +348,7 @@ async def test_daemon_fast_frames_selects_connection(
         super(TextConnection, connection).connection_made(transport)
 
     monkeypatch.setattr(TextConnection, "connection_made", connection_made)
-    async with running_fleet([PERSONAS["loaded"]]) as fleet:
+    async with running_fleet([PROFILES["loaded"]]) as fleet:
         data = {
             "servers": fleet.urls,
             "workflows_dir": str(WORKFLOWS),

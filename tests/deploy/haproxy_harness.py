@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import Settings, parse_settings, resolve_servers
-from statemachine.simulator import Persona, SimServer
+from statemachine.simulator import Profile, SimServer
 from statemachine.simulator.http import Response
 from statemachine.simulator.nodes import users_job
 from statemachine.simulator.sockets import Gateway
@@ -29,7 +29,7 @@ PATIENCE_S = 15.0
 AGENT_INTER_S = 0.1
 JOB_S = 0.2
 USER = {"X-User": "yes"}
-PERSONA = Persona("quick", loaded=True, load_seconds=0.2)
+PROFILE = Profile("quick", loaded=True, load_seconds=0.2)
 TIMING = {"check_interval_s": 0.5, "retry_s": 0.1, "lost_grace_s": 0.5, "failed_retry_s": 2, "link_backoff_max_s": 0.5}
 
 
@@ -37,7 +37,7 @@ class RecordingServer(SimServer):
     """A server that records when each user request reached it, in epoch seconds."""
 
     def __init__(self, seed: int) -> None:
-        super().__init__(PERSONA, Random(seed))
+        super().__init__(PROFILE, Random(seed))
         self.arrivals: list[float] = []
 
     @override

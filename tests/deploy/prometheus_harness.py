@@ -14,7 +14,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from campaigns.kill.process import DaemonProcess
-from statemachine.simulator import PERSONAS, SimFleet
+from statemachine.simulator import PROFILES, SimFleet
 from statemachine.simulator.fleet import running_fleet
 from tests.deploy.promql import CONFIGURATION, RULES
 from tests.support.paths import WORKFLOWS
@@ -158,9 +158,9 @@ async def until(probe: Callable[[], Coroutine[Any, Any, T]]) -> T:
 async def deployed(folder: Path) -> AsyncIterator[Deployment]:
     """Run simulated servers in this process, and the daemon and Prometheus as separate processes."""
     groups, names = zip(*((group, name) for group, row in GROUPS.items() for name in row), strict=True)
-    personas = [replace(PERSONAS[name], evict_every=None) for name in names]
+    profiles = [replace(PROFILES[name], evict_every=None) for name in names]
     async with AsyncExitStack() as stack:
-        fleet = await stack.enter_async_context(running_fleet(personas, scale=SCALE, groups=groups))
+        fleet = await stack.enter_async_context(running_fleet(profiles, scale=SCALE, groups=groups))
         session = await stack.enter_async_context(aiohttp.ClientSession())
         daemon = DaemonProcess(folder, _settings(fleet))
         stack.push_async_callback(daemon.end)

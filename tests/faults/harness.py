@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 from loguru import logger
 
-from statemachine.simulator import PERSONAS, running_fleet
+from statemachine.simulator import PROFILES, running_fleet
 from tests.faults.proxy import FaultProxy, FrameFilter, Responders
 from tests.faults.table import Row
 from tests.support.daemon import COMMON, DaemonClient, Json, daemon_in_process
@@ -107,7 +107,7 @@ async def watched(
     folder: Path, url: str, *others: str | Json, start: Start = in_process, **settings: Any
 ) -> AsyncIterator[Harness]:
     """Run a daemon over the server at `url`, other servers and a healthy one; check the healthy one."""
-    async with running_fleet([PERSONAS["loaded"]]) as fleet:
+    async with running_fleet([PROFILES["loaded"]]) as fleet:
         data = {
             "servers": [{"url": url, "name": "faulty"}, {"url": fleet.urls[0], "name": "healthy"}, *others],
             "cache_check": {"kind": "text"},
@@ -164,7 +164,7 @@ async def check_healthy_server(harness: Harness, tasks: list["asyncio.Task[None]
 @asynccontextmanager
 async def faulty(
     folder: Path,
-    persona: str = "cold",
+    profile: str = "cold",
     responders: Responders | None = None,
     frame_filter: FrameFilter | None = None,
     *,
@@ -173,7 +173,7 @@ async def faulty(
     **settings: Any,
 ) -> AsyncIterator[tuple[Harness, FaultProxy]]:
     """Run a daemon over a server with these responders; `prepare` is called before the daemon starts."""
-    proxy = FaultProxy(PERSONAS[persona], scale)
+    proxy = FaultProxy(PROFILES[profile], scale)
     proxy.responders.update(responders or {})
     proxy.frame_filter = frame_filter or proxy.frame_filter
     async with proxy.listening():

@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from statemachine.simulator import Persona, SimServer
+from statemachine.simulator import Profile, SimServer
 from statemachine.simulator.nodes import Graph
 
 MARKER = "comfywarm"
@@ -78,8 +78,8 @@ Responders = Mapping[str, Responder]
 class FaultProxy:
     """A simulated server behind `responders`: `METHOD /path` → the response instead of its own."""
 
-    def __init__(self, persona: Persona, scale: float = 0.01) -> None:
-        self.server = SimServer(persona, Random(1), scale=scale)
+    def __init__(self, profile: Profile, scale: float = 0.01) -> None:
+        self.server = SimServer(profile, Random(1), scale=scale)
         self.responders: dict[str, Responder] = {}
         self.frame_filter: FrameFilter = lambda _, text: (text,)
         self.pongs = True

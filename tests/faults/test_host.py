@@ -17,7 +17,7 @@ from statemachine.daemon.app import running_daemon
 from statemachine.journal.store import JOURNAL_FILE as JOURNAL
 from statemachine.journal.store import JournalStore
 from statemachine.settings import parse_settings
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 from tests.faults.harness import QUICK, assert_no_duplicate_posts, faulty, watched
 from tests.faults.process import Program
 from tests.faults.proxy import FaultProxy
@@ -33,7 +33,7 @@ POOLED = 4
 
 
 async def test_host_without_file_descriptors_recovers(tmp_path: Path, expected: Row) -> None:
-    program, proxy = Program(), FaultProxy(PERSONAS["loaded"])
+    program, proxy = Program(), FaultProxy(PROFILES["loaded"])
     async with proxy.listening(), watched(tmp_path, proxy.url, start=program.start) as harness:
         await harness.until_state("loaded")
         program.limit(resource.RLIMIT_NOFILE, 3)
@@ -46,7 +46,7 @@ async def test_host_without_file_descriptors_recovers(tmp_path: Path, expected: 
 
 async def test_disk_full_stops_submissions(tmp_path: Path, expected: Row) -> None:
     """Files cannot grow: nothing is submitted, and servers are still monitored."""
-    program, proxy = Program(), FaultProxy(PERSONAS["loaded"])
+    program, proxy = Program(), FaultProxy(PROFILES["loaded"])
     async with proxy.listening(), watched(tmp_path, proxy.url, start=program.start) as harness:
         await harness.until_state("loaded")
         program.limit(resource.RLIMIT_FSIZE, 1)
@@ -229,7 +229,7 @@ async def test_clock_step_during_a_warm_up_does_no_harm(tmp_path: Path, expected
 @pytest.mark.parametrize("during", ["warming", "submitting"])
 async def test_daemon_killed_resumes_the_prompt(tmp_path: Path, expected: Row, during: str) -> None:
     """The next daemon finds the prompt of a daemon that was killed."""
-    proxy, first, second = FaultProxy(PERSONAS["cold"], scale=0.1), Program(), Program()
+    proxy, first, second = FaultProxy(PROFILES["cold"], scale=0.1), Program(), Program()
     if during == "submitting":
         proxy.responders["POST /prompt"] = processed_then(hang)
     data = {**bare(), "cache_check": {"kind": "text"}, "timing": QUICK}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 from tests.faults.harness import faulty, watched
 from tests.faults.process import Program
 from tests.faults.proxy import FaultProxy, Responder
@@ -102,21 +102,21 @@ def certificate(folder: Path, *options: str) -> ssl.SSLContext:
 
 
 async def test_self_signed_certificate_is_unreachable(tmp_path: Path, expected: Row) -> None:
-    proxy = FaultProxy(PERSONAS["cold"])
+    proxy = FaultProxy(PROFILES["cold"])
     async with proxy.listening(certificate(tmp_path)), watched(tmp_path, proxy.url) as harness:
         await harness.until_read(expected)
         assert proxy.posts == []
 
 
 async def test_http_behind_https_is_unreachable(tmp_path: Path, expected: Row) -> None:
-    proxy = FaultProxy(PERSONAS["cold"])
+    proxy = FaultProxy(PROFILES["cold"])
     async with proxy.listening(), watched(tmp_path, proxy.url.replace("http:", "https:")) as harness:
         await harness.until_read(expected)
         assert proxy.posts == []
 
 
 async def test_https_behind_http_is_unreachable(tmp_path: Path, expected: Row) -> None:
-    proxy = FaultProxy(PERSONAS["cold"])
+    proxy = FaultProxy(PROFILES["cold"])
     async with (
         proxy.listening(certificate(tmp_path)),
         watched(tmp_path, proxy.url.replace("https:", "http:")) as harness,
@@ -127,7 +127,7 @@ async def test_https_behind_http_is_unreachable(tmp_path: Path, expected: Row) -
 
 async def test_certificate_of_another_name_is_unreachable(tmp_path: Path, expected: Row) -> None:
     """A trusted certificate of 127.0.0.1 for a server that the settings call localhost."""
-    proxy = FaultProxy(PERSONAS["loaded"])
+    proxy = FaultProxy(PROFILES["loaded"])
     program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
     async with proxy.listening(certificate(tmp_path)):
         url = proxy.url.replace("127.0.0.1", "localhost")
@@ -165,7 +165,7 @@ def expired(folder: Path) -> ssl.SSLContext:
 
 async def test_expired_certificate_is_unreachable(tmp_path: Path, expected: Row) -> None:
     """A trusted certificate that expired in 2020."""
-    proxy = FaultProxy(PERSONAS["loaded"])
+    proxy = FaultProxy(PROFILES["loaded"])
     program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
     async with proxy.listening(expired(tmp_path)), watched(tmp_path, proxy.url, start=program.start) as harness:
         await harness.until_read(expected)
@@ -173,7 +173,7 @@ async def test_expired_certificate_is_unreachable(tmp_path: Path, expected: Row)
 
 async def test_trusted_certificate_is_accepted(tmp_path: Path, expected: Row) -> None:
     """The daemon trusts its host's certificates, so the other tests fail for their own reasons."""
-    proxy = FaultProxy(PERSONAS["loaded"])
+    proxy = FaultProxy(PROFILES["loaded"])
     program = Program(SSL_CERT_FILE=str(tmp_path / "cert.pem"))
     async with proxy.listening(certificate(tmp_path)), watched(tmp_path, proxy.url, start=program.start) as harness:
         await harness.until_read(expected)

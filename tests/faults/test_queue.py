@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from typing_extensions import override
 
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 from statemachine.simulator.nodes import cache_workflow
 from tests.faults.harness import Harness, assert_no_duplicate_posts, faulty, watched
 from tests.faults.proxy import Exchange, FaultProxy, Frame
@@ -162,7 +162,7 @@ async def test_queue_that_never_drains_gets_the_prompt(tmp_path: Path, expected:
         await harness.until_state("loaded")
 
 
-PERSONA_FAULTS = {
+PROFILE_FAULTS = {
     "node-raises": ("raising", 1),
     "out-of-memory": ("out_of_memory", 1),
     "missing-nodes": ("missing_nodes", 0),
@@ -171,9 +171,9 @@ PERSONA_FAULTS = {
 }
 
 
-@pytest.mark.parametrize(("persona", "posts"), PERSONA_FAULTS.values(), ids=PERSONA_FAULTS)
-async def test_prompt_failure_is_diagnosed(tmp_path: Path, expected: Row, persona: str, posts: int) -> None:
-    async with faulty(tmp_path, persona) as (harness, proxy):
+@pytest.mark.parametrize(("profile", "posts"), PROFILE_FAULTS.values(), ids=PROFILE_FAULTS)
+async def test_prompt_failure_is_diagnosed(tmp_path: Path, expected: Row, profile: str, posts: int) -> None:
+    async with faulty(tmp_path, profile) as (harness, proxy):
         await harness.until_read(expected)
         assert len(proxy.posts) == posts
 
@@ -233,7 +233,7 @@ async def test_restart_without_a_failed_request_is_detected(tmp_path: Path, expe
 
 async def test_outage_of_most_servers_changes_no_state(tmp_path: Path, expected: Row) -> None:
     """Six of seven servers stop answering at once, probably because of the daemon's network."""
-    proxy = FaultProxy(PERSONAS["loaded"])
+    proxy = FaultProxy(PROFILES["loaded"])
     async with proxy.listening(), Valve(proxy.url) as valve:
         others = [valve.url.replace("127.0.0.1", f"127.0.0.{n}") for n in range(2, 7)]
         async with watched(tmp_path, valve.url, *others, timing={"http_timeout_s": 0.4}) as harness:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 from tests.faults.frames import RESERVED, status, wire
 from tests.faults.harness import Harness, assert_no_duplicate_posts, faulty, watched
 from tests.faults.proxy import Exchange, FaultProxy, Responder
@@ -120,7 +120,7 @@ async def test_link_without_pongs_is_kept(tmp_path: Path, expected: Row) -> None
 
 async def test_half_open_connections_are_detected(tmp_path: Path, expected: Row) -> None:
     """The server disappears without a FIN during a warm-up and comes back later."""
-    proxy = FaultProxy(PERSONAS["cold"], scale=0.1)
+    proxy = FaultProxy(PROFILES["cold"], scale=0.1)
     async with (
         proxy.listening(),
         Valve(proxy.url) as valve,
@@ -137,7 +137,7 @@ async def test_half_open_connections_are_detected(tmp_path: Path, expected: Row)
 
 async def test_half_open_link_is_covered_by_the_check(tmp_path: Path, expected: Row) -> None:
     """A firewall drops the idle /ws and lets new connections through."""
-    proxy = FaultProxy(PERSONAS["loaded"])
+    proxy = FaultProxy(PROFILES["loaded"])
     async with proxy.listening(), Valve(proxy.url) as valve, watched(tmp_path, valve.url) as harness:
         await harness.until(lambda detail: detail["link"]["connected"] and detail["state"] == "loaded")
         valve.drop_open_connections()

@@ -8,7 +8,7 @@ from statistics import median
 
 import pytest
 
-from statemachine.simulator import PERSONAS, running_fleet
+from statemachine.simulator import PROFILES, running_fleet
 from tests.fleet.event_recorder import daemon
 
 EVICTIONS = 15
@@ -17,8 +17,8 @@ BETWEEN_S = 0.3
 """Longer than the least time between two checks that others' work causes: evictions that follow each other sooner are
 told as soon, and checked a little later."""
 
-QUICK = replace(PERSONAS["node"], loaded=True, load_seconds=0.0)
-SLOW = replace(PERSONAS["node"], load_seconds=60.0)
+QUICK = replace(PROFILES["node"], loaded=True, load_seconds=0.0)
+SLOW = replace(PROFILES["node"], load_seconds=60.0)
 
 
 def shown(seconds: list[float]) -> str:
@@ -49,7 +49,7 @@ async def test_an_eviction_is_told_within_a_moment_of_the_servers_own_event(tmp_
 
 async def test_what_others_bring_is_found_at_once_and_nothing_is_submitted(tmp_path: Path) -> None:
     """A user's work keeps the queue busy, so the daemon waits; the keys come meanwhile."""
-    async with running_fleet([PERSONAS["node"]]) as fleet:
+    async with running_fleet([PROFILES["node"]]) as fleet:
         (server,) = fleet.servers
         server.start_foreign_job(30.0)
         async with daemon(tmp_path, fleet.urls) as recorder:
@@ -79,8 +79,8 @@ async def test_the_instance_settles_a_restart_that_nobody_saw(tmp_path: Path) ->
 
 
 async def test_a_server_that_starts_by_itself_is_watched_and_not_submitted_to(tmp_path: Path) -> None:
-    persona = replace(PERSONAS["node_starting"], load_seconds=0.1)
-    async with running_fleet([persona]) as fleet, daemon(tmp_path, fleet.urls) as recorder:
+    profile = replace(PROFILES["node_starting"], load_seconds=0.1)
+    async with running_fleet([profile]) as fleet, daemon(tmp_path, fleet.urls) as recorder:
         (server,) = fleet.servers
         await recorder.reached("auto_executing")
         await recorder.reached("loaded")
@@ -88,8 +88,8 @@ async def test_a_server_that_starts_by_itself_is_watched_and_not_submitted_to(tm
 
 
 async def test_a_fleet_of_all_kinds_is_judged_as_before_beside_the_node(tmp_path: Path) -> None:
-    personas = [replace(PERSONAS[name], loaded=True) for name in ("loaded", "inspire", "node")]
-    async with running_fleet(personas) as fleet, daemon(tmp_path, fleet.urls) as recorder:
+    profiles = [replace(PROFILES[name], loaded=True) for name in ("loaded", "inspire", "node")]
+    async with running_fleet(profiles) as fleet, daemon(tmp_path, fleet.urls) as recorder:
         for member in fleet.members:
             await recorder.reached("loaded", server=member.name)
         kinds = [(await recorder.detail(one.name))["check"]["kind"] for one in fleet.members]

@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 from tests.faults.harness import QUICK
 from tests.faults.proxy import Exchange, FaultProxy
 from tests.support.paths import WORKFLOWS
@@ -70,8 +70,8 @@ async def fronts() -> AsyncIterator[dict[str, FaultProxy]]:
     """Run the servers. Yield them by name."""
     async with AsyncExitStack() as stack:
         made: dict[str, FaultProxy] = {}
-        for name, (persona, responders, _) in SERVERS.items():
-            made[name] = proxy = FaultProxy(PERSONAS[persona])
+        for name, (profile, responders, _) in SERVERS.items():
+            made[name] = proxy = FaultProxy(PROFILES[profile])
             proxy.responders.update(responders)
             await stack.enter_async_context(proxy.listening())
         yield made

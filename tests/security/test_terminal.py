@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 
 from statemachine.core.messages import verbatim
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 from tests.cli.rig import cli, small_daemon, write_settings
 from tests.faults.proxy import Exchange, FaultProxy
 
@@ -20,7 +20,7 @@ async def hostile(_: Exchange) -> web.StreamResponse:
 
 @pytest.mark.parametrize("command", ["check", "doctor"])
 async def test_check_and_doctor_escape_control_characters(tmp_path: Path, command: str) -> None:
-    proxy = FaultProxy(PERSONAS["loaded"])
+    proxy = FaultProxy(PROFILES["loaded"])
     proxy.responders["GET /cache/check"] = hostile
     async with proxy.listening():
         settings = write_settings(tmp_path, servers=[proxy.url], cache_check={"kind": "text"})

@@ -13,7 +13,7 @@ from aiohttp import web
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import load_settings
 from statemachine.settings.tls import ListenTls, load_pair, page_context
-from statemachine.simulator import PERSONAS, running_fleet
+from statemachine.simulator import PROFILES, running_fleet
 from tests.cli.rig import cli, write_settings
 from tests.faults.proxy import FaultProxy
 from tests.security.authority import Authority, Pair
@@ -33,7 +33,7 @@ def listen_with(pair: Pair, port: int = 0, **keys: Any) -> dict[str, Any]:
 @asynccontextmanager
 async def daemon(folder: Path, pair: Pair) -> AsyncIterator[str]:
     """Run a daemon over one loaded server. Yield its address; the settings file names its port."""
-    async with running_fleet([PERSONAS["loaded"]]) as fleet:
+    async with running_fleet([PROFILES["loaded"]]) as fleet:
         common = {"servers": fleet.urls, "data_dir": str(folder / "data"), "logging": {"file": None}}
         settings = load_settings(write_settings(folder, listen=listen_with(pair), **common), {})
         async with running_daemon(settings) as running:
@@ -124,7 +124,7 @@ def test_page_context_requires_tls_1_2(authority: Authority) -> None:
 async def check_and_doctor(tmp_path: Path, **settings: Any) -> list[tuple[int, str]]:
     """Run `check` and `doctor` over one loaded server behind TLS. Return their exit codes and output."""
 
-    proxy = FaultProxy(PERSONAS["loaded"])
+    proxy = FaultProxy(PROFILES["loaded"])
     async with proxy.listening(Authority(tmp_path).certify("127.0.0.1").server_context()):
         path = write_settings(tmp_path, servers=[proxy.url], **settings)
         ended = [await cli(path, command) for command in ("check", "doctor")]

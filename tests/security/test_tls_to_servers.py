@@ -5,14 +5,14 @@ from typing import Any
 
 import pytest
 
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 from tests.faults.harness import watched
 from tests.faults.proxy import FaultProxy
 from tests.security.authority import Authority
 
 
 async def test_server_with_trusted_private_authority_is_warmed(tmp_path: Path) -> None:
-    authority, proxy = Authority(tmp_path), FaultProxy(PERSONAS["cold"])
+    authority, proxy = Authority(tmp_path), FaultProxy(PROFILES["cold"])
     async with (
         proxy.listening(authority.certify("127.0.0.1").server_context()),
         watched(tmp_path, proxy.url, tls={"ca_file": authority.file.name}) as scene,
@@ -25,7 +25,7 @@ async def test_server_with_trusted_private_authority_is_warmed(tmp_path: Path) -
 
 async def test_server_with_own_ca_file_overrides_common_one(tmp_path: Path) -> None:
     ours, theirs = Authority(tmp_path, "ours"), Authority(tmp_path, "theirs")
-    right, wrong = FaultProxy(PERSONAS["loaded"]), FaultProxy(PERSONAS["loaded"])
+    right, wrong = FaultProxy(PROFILES["loaded"]), FaultProxy(PROFILES["loaded"])
     async with (
         right.listening(theirs.certify("127.0.0.1").server_context()),
         wrong.listening(ours.certify("127.0.0.1").server_context()),
@@ -39,7 +39,7 @@ async def test_server_with_own_ca_file_overrides_common_one(tmp_path: Path) -> N
 @pytest.mark.parametrize("settings", [{}, {"tls": {"ca_file": "other-ca.pem"}}], ids=["none", "another"])
 async def test_server_with_untrusted_certificate_is_unreachable(tmp_path: Path, settings: dict[str, Any]) -> None:
     Authority(tmp_path, "other")
-    proxy = FaultProxy(PERSONAS["cold"])
+    proxy = FaultProxy(PROFILES["cold"])
     tls = Authority(tmp_path).certify("127.0.0.1").server_context()
     async with proxy.listening(tls), watched(tmp_path, proxy.url, **settings) as scene:
         detail = await scene.until_state("unreachable")
@@ -50,7 +50,7 @@ async def test_server_with_untrusted_certificate_is_unreachable(tmp_path: Path, 
 
 
 async def test_server_with_certificate_for_other_name_is_unreachable(tmp_path: Path) -> None:
-    authority, proxy = Authority(tmp_path), FaultProxy(PERSONAS["cold"])
+    authority, proxy = Authority(tmp_path), FaultProxy(PROFILES["cold"])
     tls = authority.certify("other.example").server_context()
     async with proxy.listening(tls), watched(tmp_path, proxy.url, tls={"ca_file": authority.file.name}) as scene:
         detail = await scene.until_state("unreachable")

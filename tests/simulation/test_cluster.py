@@ -16,7 +16,7 @@ from campaigns.simulation.scenario import Plan, Scenario, drawn_settings
 from campaigns.simulation.simulation import TAIL, run_simulation
 from statemachine.cluster.rendezvous import node_for
 from statemachine.core.vocabulary import State
-from statemachine.simulator.profiles import PERSONAS
+from statemachine.simulator.profiles import PROFILES
 from tests.simulation.test_simulation import simulate
 
 SERVERS = 24
@@ -47,7 +47,7 @@ def _calm() -> Scenario:
     """Return a scenario whose servers stay loaded after their first warm-up."""
     scenario = cluster_scenario_of(1)
     plans = tuple(
-        Plan(f"127.0.0.{1 + index % 4}", 8188 + index, PERSONAS["cold"], ("cache_models",), 0.0)
+        Plan(f"127.0.0.{1 + index % 4}", 8188 + index, PROFILES["cold"], ("cache_models",), 0.0)
         for index in range(SERVERS)
     )
     settings = drawn_settings(Random(1), plans)

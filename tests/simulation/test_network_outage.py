@@ -27,7 +27,7 @@ from campaigns.simulation.wire import Wire
 from statemachine.comfyui.transport import Reply
 from statemachine.core.vocabulary import State
 from statemachine.settings import Settings
-from statemachine.simulator.profiles import PERSONAS
+from statemachine.simulator.profiles import PROFILES
 
 SERVERS, ON_A_HOST = 50, 4
 CALM_S = 300.0
@@ -125,8 +125,8 @@ class OutageSimulation(Simulation):
 
 def _plan(index: int) -> Plan:
     host = f"127.0.1.{1 + index // ON_A_HOST}"
-    persona = replace(PERSONAS["loaded"], http_delay=0.0)
-    return Plan(host, 8188 + index % ON_A_HOST, persona, ("cache_models",), 0.0)
+    profile = replace(PROFILES["loaded"], http_delay=0.0)
+    return Plan(host, 8188 + index % ON_A_HOST, profile, ("cache_models",), 0.0)
 
 
 def run(folder: Path, steps: Steps, seed: int = 1, **timing: float) -> OutageSimulation:

@@ -22,13 +22,13 @@ from campaigns.simulation.scenario import BOTH, Plan, Scenario, drawn_calm_s, dr
 from campaigns.simulation.simulation import TAIL, Simulation, fail_on_logged_errors
 from statemachine.core.log_entry import Transition
 from statemachine.core.vocabulary import Reason, Source, State
-from statemachine.simulator.profiles import PERSONAS, Persona
+from statemachine.simulator.profiles import PROFILES, Profile
 
 SEEDS = range(20)
 KINDS = (
-    *(PERSONAS[name] for name in ("node", "node", "node_starting", "node_starting", "auto_executing")),
-    *(replace(PERSONAS[name], companion=True) for name in ("loaded", "slow", "trapped", "raising", "stalling")),
-    Persona("stock_complete", text_check="absent", inspire=False, companion=True),
+    *(PROFILES[name] for name in ("node", "node", "node_starting", "node_starting", "auto_executing")),
+    *(replace(PROFILES[name], companion=True) for name in ("loaded", "slow", "trapped", "raising", "stalling")),
+    Profile("stock_complete", text_check="absent", inspire=False, companion=True),
 )
 IDLE_SERVERS = 20
 HOUR_S = 3600.0
@@ -87,7 +87,7 @@ class IdleSimulation(NodeSimulation):
 def faulty_scenario(seed: int) -> Scenario:
     rng = Random(f"{seed}/node")
     plans = tuple(
-        replace(plan, persona=replace(rng.choice(KINDS), load_seconds=plan.persona.load_seconds), workflows=BOTH[:1])
+        replace(plan, profile=replace(rng.choice(KINDS), load_seconds=plan.profile.load_seconds), workflows=BOTH[:1])
         for plan in scenario_of(seed).plans
     )
     plans = tuple(replace(plan, workflows=BOTH if _takes_both(plan, rng) else BOTH[:1]) for plan in plans)
@@ -96,11 +96,11 @@ def faulty_scenario(seed: int) -> Scenario:
 
 
 def _takes_both(plan: Plan, rng: Random) -> bool:
-    return plan.persona.companion and rng.random() < 0.3
+    return plan.profile.companion and rng.random() < 0.3
 
 
 def idle_scenario() -> Scenario:
-    plans = tuple(Plan("127.0.0.1", 8188 + one, replace(PERSONAS["node"], loaded=True), BOTH[:1], 0.0)
+    plans = tuple(Plan("127.0.0.1", 8188 + one, replace(PROFILES["node"], loaded=True), BOTH[:1], 0.0)
                   for one in range(IDLE_SERVERS))  # fmt: skip
     settings = drawn_settings(Random(0), plans)
     timing = settings.timing.model_copy(update={"check_interval_s": 60.0})

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
-from statemachine.simulator import PERSONAS, SimServer
+from statemachine.simulator import PROFILES, SimServer
 from statemachine.simulator.nodes import CACHE_NODE, Graph, cache_workflow
-from statemachine.simulator.profiles import Persona
+from statemachine.simulator.profiles import Profile
 
 POLL_S = 0.01
 
@@ -79,8 +79,8 @@ def slow_model(name: str, seconds: float, tag: str = "model") -> Graph:
 
 
 @asynccontextmanager
-async def running_server(persona: str | Persona = "cold", seed: int = 1) -> AsyncIterator[ServerHarness]:
-    kind = PERSONAS[persona] if isinstance(persona, str) else persona
+async def running_server(profile: str | Profile = "cold", seed: int = 1) -> AsyncIterator[ServerHarness]:
+    kind = PROFILES[profile] if isinstance(profile, str) else profile
     server = SimServer(kind, Random(seed))
     await server.start()
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from statemachine.simulator import PERSONAS
+from statemachine.simulator import PROFILES
 from statemachine.simulator.nodes import CACHE_NODE, cache_workflow, catalogue
 from statemachine.simulator.prompt_queue import MAXIMUM_HISTORY_SIZE, Item, PromptQueue
 from statemachine.simulator.validation import validate_prompt
@@ -132,7 +132,7 @@ async def test_reconnected_socket_receives_the_running_node() -> None:
 
 
 async def test_success_frame_precedes_the_history_entry() -> None:
-    async with running_server(replace(PERSONAS["cold"], history_lag=1.0)) as harness:
+    async with running_server(replace(PROFILES["cold"], history_lag=1.0)) as harness:
         harness.server.connect("me", socket := RecordingSocket())
         prompt_id = await harness.submit(slow_model("a", 1), client_id="me")
         await harness.until(lambda: "execution_success" in socket.types())

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from statemachine.simulator import PERSONAS, SimServer, running_fleet
+from statemachine.simulator import PROFILES, SimServer, running_fleet
 from tests.scenarios import WITH_COMPANION, play, play_all
 from tests.stage import Hold
 from tests.transcript import NAMES, Line, differences, normalise, recorded
@@ -16,7 +16,7 @@ SCALE = 0.25
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def played() -> AsyncIterator[dict[str, list[Line]]]:
-    async with running_fleet([PERSONAS["cold"], PERSONAS["node"]]) as fleet:
+    async with running_fleet([PROFILES["cold"], PROFILES["node"]]) as fleet:
         without, with_node = fleet.members
         scenes = await play_all(without.url, SCALE, holding(without.server))
         for name in WITH_COMPANION:

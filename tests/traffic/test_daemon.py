@@ -9,7 +9,7 @@ import aiohttp
 from statemachine.core.operator import Action
 from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import parse_settings
-from statemachine.simulator import PERSONAS, running_fleet
+from statemachine.simulator import PROFILES, running_fleet
 from tests.support.paths import WORKFLOWS
 from tests.support.polling import PATIENCE_S, wait_for
 
@@ -29,7 +29,7 @@ async def route(daemon: Daemon, query: str = "") -> tuple[int, Any]:
 
 
 async def test_agent_and_route_follow_server_states(tmp_path: Path) -> None:
-    async with running_fleet([PERSONAS["loaded"], PERSONAS["stalling"]]) as fleet:
+    async with running_fleet([PROFILES["loaded"], PROFILES["stalling"]]) as fleet:
         warm, stalled = fleet.members
         data = {
             "servers": [{"url": warm.url, "name": "warm"}, {"url": stalled.url, "name": "stalled", "group": "lab"}],

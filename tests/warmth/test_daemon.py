@@ -4,7 +4,7 @@ import time
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
-from statemachine.simulator import PERSONAS, running_fleet
+from statemachine.simulator import PROFILES, running_fleet
 from tests.support.daemon import DaemonClient, daemon_in_process
 
 HOUR = 3_600.0
@@ -16,7 +16,7 @@ def daemon(folder: Path, urls: list[str], later_s: float) -> AbstractAsyncContex
 
 
 async def test_daemon_restart_keeps_figures(tmp_path: Path) -> None:
-    async with running_fleet([PERSONAS["cold"]], scale=0.02) as fleet:
+    async with running_fleet([PROFILES["cold"]], scale=0.02) as fleet:
         async with daemon(tmp_path, fleet.urls, 0.0) as client:
             await client.wait_for_states({"loaded": 1})
         async with daemon(tmp_path, fleet.urls, 5 * HOUR) as client:

@@ -8,11 +8,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
-from statemachine.simulator import PERSONAS, running_fleet
+from statemachine.simulator import PROFILES, running_fleet
 from tests.support.paths import WORKFLOWS
 from tests.support.polling import PATIENCE_S, wait_for
 
-PERSONAS_HERE = ("cold", "missing_nodes", "absent")
+PROFILES_HERE = ("cold", "missing_nodes", "absent")
 TIMING = {
     "check_interval_s": 0.2,
     "retry_s": 0.1,
@@ -49,11 +49,11 @@ async def settled(session: aiohttp.ClientSession, address: str, states: Mapping[
 
 
 async def test_metrics_of_running_fleet_count_its_events(tmp_path: Path) -> None:
-    personas = [PERSONAS[name] for name in PERSONAS_HERE]
-    async with running_fleet(personas, scale=0.02) as fleet:
+    profiles = [PROFILES[name] for name in PROFILES_HERE]
+    async with running_fleet(profiles, scale=0.02) as fleet:
         data = {
             "listen": {"port": 0},
-            "servers": [{"url": one.url, "name": one.server.persona.name, "group": "lab"} for one in fleet.members],
+            "servers": [{"url": one.url, "name": one.server.profile.name, "group": "lab"} for one in fleet.members],
             "data_dir": str(tmp_path),
             "workflows_dir": str(WORKFLOWS),
             "timing": TIMING,

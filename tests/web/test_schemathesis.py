@@ -17,7 +17,7 @@ from schemathesis.engine import Status, events, from_schema
 
 from statemachine.daemon.app import running_daemon
 from statemachine.settings import parse_settings
-from statemachine.simulator import PERSONAS, running_fleet
+from statemachine.simulator import PROFILES, running_fleet
 from tests.support.paths import WORKFLOWS
 
 ENDLESS = "/api/events"
@@ -34,7 +34,7 @@ CONFIG: dict[str, Any] = {
 @pytest.fixture
 async def address(tmp_path: Path) -> AsyncIterator[str]:
     """Run a daemon over a loaded and a cold server and return its address."""
-    async with running_fleet([PERSONAS["loaded"], PERSONAS["cold"]]) as fleet:
+    async with running_fleet([PROFILES["loaded"], PROFILES["cold"]]) as fleet:
         data = {
             "servers": fleet.urls,
             "workflows_dir": str(WORKFLOWS),

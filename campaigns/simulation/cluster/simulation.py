@@ -151,7 +151,7 @@ class ClusterSimulation(Simulation):
 
     @override
     async def _set_up(self, plan: Plan) -> None:
-        server = SimServer(plan.persona, self._rng(plan.name), clock=lambda: EPOCH + asyncio.get_running_loop().time())
+        server = SimServer(plan.profile, self._rng(plan.name), clock=lambda: EPOCH + asyncio.get_running_loop().time())
         in_transit: dict[str, str] = {}
         for node in self.nodes:
             wire = self._wire(plan, node, server, in_transit)

@@ -1,4 +1,4 @@
-"""The behaviour of every persona, in virtual time."""
+"""The behaviour of every profile, in virtual time."""
 
 import asyncio
 import json
@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from multidict import MultiDict
 
-from statemachine.simulator import PERSONAS
-from statemachine.simulator.nodes import MISSION_KEYS, cache_workflow
+from statemachine.simulator import PROFILES
+from statemachine.simulator.nodes import CACHE_KEYS, cache_workflow
 from statemachine.simulator.profiles import ALL, RAISES
 from tests.simulator.harness import RecordingSocket, ServerHarness, running_server, slow_model
 
@@ -109,7 +109,7 @@ async def test_out_of_memory_loses_every_key() -> None:
         kind, data = status["messages"][-1]
         assert (kind, data["exception_type"]) == ("execution_error", "torch.OutOfMemoryError")
         assert data["exception_message"].startswith("Allocation on device")
-        assert harness.server.missing_keys() == list(MISSION_KEYS)
+        assert harness.server.missing_keys() == list(CACHE_KEYS)
 
 
 async def test_raising_keeps_its_keys() -> None:
@@ -256,7 +256,7 @@ async def test_node_after_a_restart_has_another_instance() -> None:
 
 
 async def test_node_starting_after_a_failed_start_does_not_start_again() -> None:
-    failing = replace(PERSONAS["node_starting"], failure=RAISES)
+    failing = replace(PROFILES["node_starting"], failure=RAISES)
     async with running_server(failing) as harness:
         harness.server.connect("me", socket := RecordingSocket())
         started = f"{MISSING}，已经自动在后台执行缓存模型工作流。"
@@ -276,15 +276,15 @@ async def test_node_starting_loads_its_own_models() -> None:
         assert await harness.get("/cache/check") == LOADED
 
 
-def test_personas_each_have_a_test_and_a_unique_name() -> None:
+def test_profiles_each_have_a_test_and_a_unique_name() -> None:
     tested = {name.removeprefix("test_") for name in globals() if name.startswith("test_")}
-    assert all(any(test.startswith(name) for test in tested) for name in PERSONAS)
-    assert len(PERSONAS) == len(ALL)
+    assert all(any(test.startswith(name) for test in tested) for name in PROFILES)
+    assert len(PROFILES) == len(ALL)
 
 
 async def test_same_seed_repeats_every_frame() -> None:
     async def frames(seed: int) -> list[str]:
-        async with running_server(replace(PERSONAS["busy"], evict_every=5.0), seed) as harness:
+        async with running_server(replace(PROFILES["busy"], evict_every=5.0), seed) as harness:
             harness.server.connect("me", socket := RecordingSocket())
             start = _now()
             await asyncio.sleep(120)

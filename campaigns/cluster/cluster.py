@@ -14,7 +14,7 @@ from campaigns.cluster.fleet import SimulatedFleet, simulated
 from campaigns.cluster.nodes import LEASE_S, MARGIN_S, Node
 from campaigns.cluster.owners import Owners, watching
 from campaigns.cluster.report import Report
-from statemachine.cluster.rendezvous import node_for
+from statemachine.cluster.membership import node_for
 from tests.cluster.nats_rig import NatsRig, nats_rig
 
 NAMES = "abc"

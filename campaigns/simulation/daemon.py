@@ -13,12 +13,12 @@ from campaigns.simulation.network import SimTransport
 from campaigns.simulation.scenario import workflows
 from campaigns.simulation.wire import Wire
 from statemachine.comfyui.transport import Transport
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.backoff import Budget
-from statemachine.core.clock import Clock
+from statemachine.core.ports import Clock
 from statemachine.core.log_entry import LogEntry, Transition
 from statemachine.core.server import Server
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.fleet import Fleet
@@ -29,9 +29,9 @@ from statemachine.journal.recorder import Recorder
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Bus
 from statemachine.publish.publisher import Publisher
-from statemachine.publish.server_detail import ServerDetail
+from statemachine.publish.snapshot import ServerDetail
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.transition_log import TransitionLog
+from statemachine.publish.publisher import TransitionLog
 from statemachine.settings import ServerConfig, Settings, resolve_servers
 
 

@@ -35,7 +35,7 @@ from campaigns.simulation.network import LATE_S
 from campaigns.simulation.scenario import Plan, Scenario
 from campaigns.simulation.simulation import TAIL, Result, Simulation, fail_on_logged_errors, scratch_folder
 from campaigns.soak.samples import Row, Sample, descriptors, quarters, resident_mib
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.daemon.app import PRUNE_EVERY_S
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalUnavailableError, OnCommitted, OnHealth

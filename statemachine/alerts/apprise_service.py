@@ -12,7 +12,7 @@ from apprise import Apprise, NotifyFormat, NotifyType
 from pydantic import SecretStr
 
 from statemachine.alerts.alert import Kind
-from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, timed_out
+from statemachine.alerts.channels import SEND_TIMEOUT_S, SendError, timed_out
 from statemachine.alerts.notification import DIGEST, Notification
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.settings.apprise_urls import new_asset, service_of

@@ -11,11 +11,11 @@ from enum import StrEnum
 from loguru import logger
 
 from statemachine.alerts.alert import Announcement
-from statemachine.alerts.channel import Channel, SendError
+from statemachine.alerts.channels import Channel, SendError
 from statemachine.alerts.notification import Notification, notification_for
 from statemachine.alerts.queue import NotificationBatch, NotificationQueue, RateLimit
 from statemachine.core.backoff import backoff
-from statemachine.core.clock import Clock
+from statemachine.core.ports import Clock
 from statemachine.i18n.text import Language
 
 MAX_ATTEMPTS = 12

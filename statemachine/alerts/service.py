@@ -16,14 +16,14 @@ from statemachine.alerts.dispatcher import ChannelsFor, Dispatcher, channels_for
 from statemachine.alerts.evaluator import ENDED_NOTICES, AlertEvaluator
 from statemachine.alerts.sender import Delivery
 from statemachine.alerts.store import AlertStore
-from statemachine.core.clock import Clock
+from statemachine.core.ports import Clock
 from statemachine.core.log_entry import notice_message
 from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.core.vocabulary import Notice
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters
-from statemachine.publish.message import StreamMessage, Topic
+from statemachine.publish.serialize import StreamMessage, Topic
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings, resolve_servers
 

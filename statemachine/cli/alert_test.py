@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from statemachine.alerts.channel import Channel, SendError
+from statemachine.alerts.channels import Channel, SendError
 from statemachine.alerts.dispatcher import channels_for
 from statemachine.alerts.notification import trial_notification
 from statemachine.cli.context import console, fail, run, settings_of

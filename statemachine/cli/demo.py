@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import uvloop
 from loguru import logger
 
-from statemachine.core.operator import Action
+from statemachine.core.ports import Action
 from statemachine.daemon.app import Daemon, running_daemon, until_stopped
 from statemachine.daemon.logging import configure_logging
 from statemachine.i18n.text import locale_language

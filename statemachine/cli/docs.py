@@ -1,16 +1,34 @@
 """`schema` and `diagram`: documents generated from the code."""
 
+from collections import defaultdict
+from statemachine.core.table import TABLE
+from statemachine.core.vocabulary import Reason, State
 from typing import Annotated
-
 import orjson
 import typer
-
-from statemachine.core.diagram import mermaid
 from statemachine.core.vocabulary import Source
-from statemachine.i18n.notices import NOTICE_MEANINGS
+from statemachine.i18n.reasons import NOTICE_MEANINGS
 from statemachine.i18n.reasons import REASON_MEANINGS
 from statemachine.i18n.states import STATE_MEANINGS
 from statemachine.settings import json_schema
+
+def mermaid() -> str:
+    """A `stateDiagram-v2`: one arrow for each pair of states, labelled with its reasons."""
+    lines = ["stateDiagram-v2", f"    [*] --> {State.UNKNOWN.value}"]
+    lines += [
+        f"    {source.value} --> {dest.value}: {', '.join(reasons)}" for (source, dest), reasons in _arrows().items()
+    ]
+    return "\n".join(lines)
+
+
+def _arrows() -> dict[tuple[State, State], list[str]]:
+    """Pauses are left out: they would lead from every state to `paused` and hide the rest."""
+    arrows: dict[tuple[State, State], list[str]] = defaultdict(list)
+    for row in TABLE:
+        label = row.reason.value if row.reason else "the diagnosis"
+        if row.reason is not Reason.PAUSE_REQUESTED and label not in arrows[row.source, row.dest]:
+            arrows[row.source, row.dest].append(label)
+    return {pair: labels for pair, labels in arrows.items() if labels}
 
 
 def schema() -> None:

@@ -14,7 +14,7 @@ from statemachine.cli.diagnostics import Finding, Mark, care, examine, line
 from statemachine.cli.server_handle import server_handle
 from statemachine.cli.wording import reader_language
 from statemachine.comfyui.network import new_session
-from statemachine.comfyui.tls import TlsContexts, tls_contexts
+from statemachine.comfyui.network import TlsContexts, tls_contexts
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.messages import message
 from statemachine.daemon.config import load_workflows

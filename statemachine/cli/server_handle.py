@@ -7,7 +7,7 @@ import aiohttp
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.network import NetworkTransport
-from statemachine.comfyui.tls import TlsContexts
+from statemachine.comfyui.network import TlsContexts
 from statemachine.comfyui.workflow import Workflow
 from statemachine.settings import ServerConfig
 

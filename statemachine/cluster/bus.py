@@ -27,12 +27,12 @@ from statemachine.cluster.records import (
 )
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.core.messages import message
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.i18n.render import sentence, worded
 from statemachine.i18n.text import Language
 from statemachine.publish.bus import Bus
-from statemachine.publish.server_detail import CheckDetail, LinkDetail, ServerDetail
+from statemachine.publish.snapshot import CheckDetail, LinkDetail, ServerDetail
 from statemachine.publish.snapshot import Snapshot
 
 LIVE = "live"

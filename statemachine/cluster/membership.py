@@ -6,13 +6,13 @@ its length and the time that a renewal takes. A node ends another's lease by wri
 the other has renewed meanwhile, the write conflicts; if not, the other's next renewal does.
 """
 
+from collections.abc import Collection
+from hashlib import blake2b
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-
 from loguru import logger
-
 from statemachine.cluster.followers import LeaseFollower, SeenLease
 from statemachine.cluster.records import Lease, lease_from
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
@@ -210,3 +210,16 @@ class Membership:
         self._ends_at, self._revision = float("-inf"), 0
         self._lease = replace(self._lease, session=self.new_id(), beat=0)
         self._on_change()
+
+
+def node_for(key: str, nodes: Collection[str]) -> str | None:
+    """Return the node that the key belongs to, or None if there are no nodes.
+
+    When a node joins, only keys that now belong to it move; when one leaves, only its own.
+    """
+    return max(nodes, key=lambda node: (_weight(key, node), node), default=None)
+
+
+def _weight(key: str, node: str) -> int:
+    digest = blake2b(f"{node}\0{key}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
+    return int.from_bytes(digest, "big")

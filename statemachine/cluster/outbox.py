@@ -11,7 +11,7 @@ from statemachine.cluster.membership import Membership
 from statemachine.cluster.records import SharedEntry
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.core.log_entry import LogEntry
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.journal.port import OnCommitted, OnHealth
 
 QUEUE_LIMIT = 10_000

@@ -17,9 +17,9 @@ from statemachine.cluster.followers import OnRecord, RecordFollower
 from statemachine.cluster.membership import Membership
 from statemachine.cluster.owned_records import OwnedRecords
 from statemachine.cluster.records import Record
-from statemachine.cluster.rendezvous import node_for
+from statemachine.cluster.membership import node_for
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
-from statemachine.core.ownership import Ownership, ServerHost
+from statemachine.core.ports import Ownership, ServerHost
 
 TICK_S = 0.25
 ACQUIRE_BATCH = 64

@@ -13,7 +13,7 @@ from loguru import logger
 
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.core.backoff import Budget
-from statemachine.core.ownership import Ownership
+from statemachine.core.ports import Ownership
 
 LEDGER = "permits"
 RETRY_S = 0.5

@@ -10,7 +10,7 @@ from loguru import logger
 
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.port import SavedState

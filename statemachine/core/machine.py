@@ -14,7 +14,7 @@ from transitions import EventData
 from transitions import Machine as TransitionsMachine
 
 from statemachine.core import events
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.log_entry import Transition
 from statemachine.core.reducers import REDUCERS
 from statemachine.core.server import Server

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from statemachine.core import events
-from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Source, State

@@ -16,11 +16,11 @@ from statemachine.alerts.service import AlertService
 from statemachine.alerts.store import JournalAlertStore
 from statemachine.comfyui.fast_websocket import FastConnection
 from statemachine.comfyui.network import NetworkTransport, new_session
-from statemachine.comfyui.tls import TlsContexts
+from statemachine.comfyui.network import TlsContexts
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.websocket import TextConnection
-from statemachine.core.clock import Clock
-from statemachine.daemon.background import in_background, new_id, random_source
+from statemachine.core.ports import Clock
+from statemachine.daemon.process import in_background, new_id, random_source
 from statemachine.daemon.clustered import clustered
 from statemachine.daemon.config import SettingsFile, load_config
 from statemachine.daemon.gc_tuning import short_collections

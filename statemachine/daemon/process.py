@@ -1,16 +1,20 @@
 """Process limits: one daemon for each data folder, and enough file descriptors."""
 
+import asyncio
+import random
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+from loguru import logger
 import fcntl
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-
 from loguru import logger
-
 from statemachine.core.messages import message
 from statemachine.i18n.render import MessageError
-
 
 class AlreadyRunningError(MessageError):
     """Another daemon works in the same data folder."""
@@ -47,3 +51,31 @@ def allow_descriptors(servers: int) -> None:
             needed,
             hard,
         )
+
+
+def new_id() -> str:
+    """Return a new unique id: a lower-case UUID."""
+    return str(uuid.uuid4())
+
+
+def random_source() -> Callable[[], float]:
+    """Return a source of unpredictable numbers in [0, 1)."""
+    return random.SystemRandom().random
+
+
+@asynccontextmanager
+async def in_background(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run `work` during the block and cancel it afterwards. If it fails, log the exception."""
+    task = asyncio.create_task(_log_failure(work))
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def _log_failure(work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except Exception:
+        logger.exception("background task {} failed and has ended", getattr(work, "__qualname__", "work"))

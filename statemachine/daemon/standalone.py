@@ -5,12 +5,12 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from statemachine.core.backoff import Budget
-from statemachine.core.clock import Clock
-from statemachine.core.operator import Operator
-from statemachine.core.ownership import Ownership
-from statemachine.core.view import ServerView
+from statemachine.core.ports import Clock
+from statemachine.core.ports import Operator
+from statemachine.core.ports import Ownership
+from statemachine.core.server import ServerView
 from statemachine.fleet.permits import Permits, PermitsPort
-from statemachine.fleet.sole_owner import SoleOwner
+from statemachine.core.ports import SoleOwner
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.opening import open_store
 from statemachine.journal.port import JournalPort
@@ -19,7 +19,7 @@ from statemachine.journal.store import JOURNAL_FILE
 from statemachine.publish.bus import Bus
 from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.transition_log import TransitionLog
+from statemachine.publish.publisher import TransitionLog
 from statemachine.settings import Settings
 
 

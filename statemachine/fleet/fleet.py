@@ -11,7 +11,7 @@ from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
 from statemachine.core.machine import Machine
-from statemachine.core.operator import Action
+from statemachine.core.ports import Action
 from statemachine.core.outage import OutageDetector
 from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Mapping
 
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.messages import message
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Reason, Source, State

@@ -13,7 +13,7 @@ from loguru import logger
 from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.system import describe_system
 from statemachine.core import events
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine

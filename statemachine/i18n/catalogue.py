@@ -5,11 +5,11 @@ from typing import Any
 
 from statemachine.i18n.alerts import ALERTS
 from statemachine.i18n.cli import CLI
-from statemachine.i18n.daemon import DAEMON
+from statemachine.i18n.messages import DAEMON
 from statemachine.i18n.doctor import DOCTOR
 from statemachine.i18n.help import HELP
 from statemachine.i18n.messages import GENERAL, REQUESTS, TRANSITIONS, WARM_UPS
-from statemachine.i18n.notices import NOTICE_MEANINGS, NOTICES
+from statemachine.i18n.reasons import NOTICE_MEANINGS, NOTICES
 from statemachine.i18n.page import LABELS
 from statemachine.i18n.reasons import REASON_MEANINGS, REASONS
 from statemachine.i18n.settings import SETTINGS

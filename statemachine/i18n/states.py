@@ -1,6 +1,6 @@
 """States, and the words for how an attempt ended and where a fact came from."""
 
-from statemachine.core.attempt import Outcome
+from statemachine.core.server import Outcome
 from statemachine.core.vocabulary import Source, State
 from statemachine.i18n.text import Text
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.journal.pages import Page
 from statemachine.journal.rows import DaemonRun, SentAlertRow

@@ -14,7 +14,7 @@ from typing import Generic, Protocol, TypeVar
 
 from loguru import logger
 
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import message
 from statemachine.core.vocabulary import State

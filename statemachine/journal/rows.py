@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, jsonable, message_from
 from statemachine.core.vocabulary import Source, State

@@ -10,7 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.journal.pages import Page, page_after, page_before
 from statemachine.journal.rows import (

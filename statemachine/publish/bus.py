@@ -5,8 +5,8 @@ from collections import deque
 from collections.abc import Callable
 
 from statemachine.core.log_entry import EVERYTHING, LogFilter
-from statemachine.core.view import ServerView
-from statemachine.publish.message import StreamMessage
+from statemachine.core.server import ServerView
+from statemachine.publish.serialize import StreamMessage
 from statemachine.publish.serialize import progress_message
 
 QUEUE_LIMIT = 2_000

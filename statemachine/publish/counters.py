@@ -8,10 +8,10 @@ from collections.abc import Iterable, Sequence
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
-from statemachine.core.attempt import OPEN_OUTCOMES, Attempt, Outcome
+from statemachine.core.server import OPEN_OUTCOMES, Attempt, Outcome
 from statemachine.core.table import TABLE
 from statemachine.core.vocabulary import Notice, Reason, State
-from statemachine.publish.message import StreamMessage, Topic
+from statemachine.publish.serialize import StreamMessage, Topic
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # an unused extra series for each counter
 

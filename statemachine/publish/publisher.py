@@ -1,20 +1,61 @@
 """The publisher, which passes each change to the snapshot, then the bus, then the program's log."""
 
+from loguru import logger
+from statemachine.core.log_entry import LogEntry
+from statemachine.core.vocabulary import Reason, State
+from statemachine.i18n.render import sentence
 from collections.abc import Sequence
 from functools import partial
-
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.server import Server
-from statemachine.core.view import LiveFigures, ServerView
+from statemachine.core.server import LiveFigures, ServerView
 from statemachine.core.vocabulary import State
 from statemachine.i18n.render import worded
 from statemachine.i18n.text import Language
 from statemachine.publish.bus import Bus
 from statemachine.publish.serialize import entry_message
-from statemachine.publish.server_detail import ServerDetail
+from statemachine.publish.snapshot import ServerDetail
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.transition_log import TransitionLog
 from statemachine.settings.servers import ServerConfig
+
+BAD = frozenset({State.FAILED, State.UNREACHABLE})
+PASSING = frozenset({State.UNKNOWN, State.CHECKING, State.SUBMITTING})
+"""Short-lived states on the way to a verdict."""
+
+
+class TransitionLog:
+    """Logs transitions and remembers the last logged verdict of each server."""
+
+    def __init__(self) -> None:
+        self._verdicts: dict[str, tuple[State | None, str]] = {}
+        self._failing: set[str] = set()
+
+    def write(self, entry: LogEntry) -> None:
+        """Log an entry at the level of its importance."""
+        source = entry.source.value if entry.source else "-"
+        dest = entry.dest.value if entry.dest else "-"
+        line = f"{entry.server or '-'}: {source} -> {dest} ({entry.reason}) {sentence(entry.message)}"
+        logger.bind(seq=entry.seq).log(self._level(entry), "{}", line)
+
+    def _level(self, entry: LogEntry) -> str:
+        if entry.server is None:
+            return "WARNING"
+        bad = entry.dest in BAD or entry.reason == Reason.CHECK_UNRECOGNISED
+        if entry.dest in PASSING and not bad:
+            routine = entry.reason in (Reason.CHECK_STARTED, Reason.FOREIGN_WORK_FINISHED)
+            return "DEBUG" if routine or entry.server in self._failing else "INFO"
+        return self._verdict_level(entry.server, (entry.dest, entry.reason), bad=bad)
+
+    def _verdict_level(self, server: str, verdict: tuple[State | None, str], *, bad: bool) -> str:
+        if bad:
+            known, self._verdicts[server] = self._verdicts.get(server), verdict
+            self._failing.add(server)
+            return "DEBUG" if known == verdict else "WARNING"
+        if server in self._failing and verdict[0] is not State.LOADED:
+            return "DEBUG"
+        known, self._verdicts[server] = self._verdicts.get(server), verdict
+        self._failing.discard(server)
+        return "DEBUG" if known == verdict else "INFO"
 
 
 class Publisher:

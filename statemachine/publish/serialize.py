@@ -1,19 +1,57 @@
 """The public JSON format of the API, the event stream and `tail`."""
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from statemachine.core.messages import Message
+from statemachine.core.vocabulary import State
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
-
 import orjson
-
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.i18n.render import worded
-from statemachine.publish.message import StreamMessage, Topic
-from statemachine.publish.server_detail import ServerDetail
+from statemachine.publish.snapshot import ServerDetail
 from statemachine.publish.snapshot import Snapshot
+
+class Topic(StrEnum):
+    """The `event` field of the stream."""
+
+    TRANSITION = "transition"
+    PROGRESS = "progress"
+    NOTICE = "notice"
+
+
+@dataclass(slots=True, eq=False)
+class StreamMessage:
+    """One event of the stream.
+
+    `render` returns its JSON. `seq` is the id in the journal, None for live-only messages. The other fields are for
+    filters; those of an entry come from the entry, those of live figures from the server's current state. `content` is
+    the message of an entry.
+    """
+
+    topic: Topic
+    render: Callable[[], bytes]
+    seq: int | None = None
+    server: str | None = None
+    group: str | None = None
+    state: State | None = None
+    reason: str | None = None
+    content: Message | None = None
+    _frame: bytes | None = field(default=None, init=False, repr=False)
+
+    @property
+    def frame(self) -> bytes:
+        """Return the message in the format of Server-Sent Events; the first call serializes it."""
+        if self._frame is None:
+            head = b"" if self.seq is None else b"id: %d\n" % self.seq
+            self._frame = b"%bevent: %b\ndata: %b\n\n" % (head, self.topic.value.encode(), self.render())
+        return self._frame
+
 
 Json = dict[str, Any]
 

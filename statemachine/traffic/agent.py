@@ -12,7 +12,7 @@ from typing import cast
 from loguru import logger
 from typing_extensions import override
 
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings.model import TrafficSettings

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from statemachine.core.backoff import Uniform
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 
 PICK_LIFETIME_S = 2.0
 """Time for which a pick counts as a queued prompt, unless the server reports a changed queue earlier."""

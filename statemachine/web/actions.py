@@ -8,7 +8,7 @@ from http import HTTPStatus
 from aiohttp import web
 from pydantic import Field, SecretStr
 
-from statemachine.core.operator import Action
+from statemachine.core.ports import Action
 from statemachine.web.auth import authorize
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import existing_server, json_response, unknown_group, unknown_server

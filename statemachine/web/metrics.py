@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from typing_extensions import override
 
 from statemachine.core.vocabulary import IN_FLIGHT, State
-from statemachine.publish.message import StreamMessage
+from statemachine.publish.serialize import StreamMessage
 from statemachine.version import version
 from statemachine.web.ports import WebPorts
 from statemachine.web.route import ApiResponse, Route

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from statemachine.core.backoff import Uniform
-from statemachine.core.operator import Operator
+from statemachine.core.ports import Operator
 from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters

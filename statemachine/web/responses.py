@@ -8,8 +8,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from loguru import logger
 
-from statemachine.core.ownership import NotOwnedError
-from statemachine.core.view import ServerView
+from statemachine.core.ports import NotOwnedError
+from statemachine.core.server import ServerView
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.serialize import Json
 from statemachine.publish.snapshot import Snapshot

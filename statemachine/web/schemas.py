@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from statemachine.core.attempt import Outcome
+from statemachine.core.server import Outcome
 from statemachine.core.log_entry import EntryKind
 from statemachine.core.vocabulary import Reason, Source, State
 

@@ -6,9 +6,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 from typing_extensions import override
 
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.publish.server_detail import ServerDetail
+from statemachine.publish.snapshot import ServerDetail
 from statemachine.web.ports import WebPorts
 
 Server = tuple[ServerView, ServerDetail]

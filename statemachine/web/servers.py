@@ -5,7 +5,7 @@ from http import HTTPStatus
 from aiohttp import web
 from loguru import logger
 
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.journal.file import ServerHistory
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish import serialize

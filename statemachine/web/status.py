@@ -16,7 +16,7 @@ from operator import is_not
 import orjson
 from aiohttp import hdrs, web
 
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.publish import serialize
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import COMPRESS_FROM

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from pydantic import ConfigDict, RootModel
 
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.publish.serialize import Json
 from statemachine.settings.expand import host_and_port
 from statemachine.traffic.router import Router

@@ -7,7 +7,7 @@ from typing import Any
 from statemachine.alerts.alert import Alert, Announcement, Kind
 from statemachine.alerts.evaluator import AlertEvaluator
 from statemachine.core.messages import verbatim
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.settings.alerting import AlertRule
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from random import Random
 from uuid import UUID
 
-from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, message
 from statemachine.core.vocabulary import Reason, Source, State

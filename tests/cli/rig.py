@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from statemachine.cli.main import app
 from statemachine.core.log_entry import LogEntry
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.journal.journal import WriterThread
 from statemachine.journal.store import JournalStore, Write
 from statemachine.publish.bus import Bus

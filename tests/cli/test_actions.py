@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.operator import Action
+from statemachine.core.ports import Action
 from tests.cli.rig import SmallDaemon, cli, small_daemon, write_settings
 from tests.web.site import COLD, LOADED
 

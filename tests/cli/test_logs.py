@@ -10,7 +10,7 @@ from loguru import logger
 from statemachine.core.log_entry import LogEntry, notice_entry
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.daemon.logging import configure_logging
-from statemachine.publish.transition_log import TransitionLog
+from statemachine.publish.publisher import TransitionLog
 from statemachine.settings.model import Logging
 from tests.web.site import COLD, NOW, transition_entry
 

@@ -9,7 +9,7 @@ import orjson
 
 from statemachine.cluster.bus import LIVE
 from statemachine.core.vocabulary import Notice, Reason, State
-from statemachine.publish.server_detail import CheckDetail, LinkDetail, ServerDetail
+from statemachine.publish.snapshot import CheckDetail, LinkDetail, ServerDetail
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, make_view, running, settled
 from tests.cluster.virtual import in_virtual_time

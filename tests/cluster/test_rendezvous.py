@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.cluster.rendezvous import node_for
+from statemachine.cluster.membership import node_for
 
 NAMES = st.text(min_size=1, max_size=12)
 NODES = st.lists(NAMES, min_size=1, max_size=8, unique=True)

@@ -8,7 +8,7 @@ import pytest
 from statemachine.comfyui.errors import ComfyError, NotAnsweringError, NotUnderstoodError
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events as e
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Source
 from tests.comfyui_client.fakes import (
     Scripted,

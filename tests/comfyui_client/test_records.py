@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from statemachine.comfyui.errors import NotUnderstoodError
 from statemachine.comfyui.records import Marker, history_entries, queue_items
 from statemachine.core import events as e
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Source
 from statemachine.i18n.render import sentence
 from tests.comfyui_client.fakes import history_entry, history_of, marker_of, queue_entry, workflow

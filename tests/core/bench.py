@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from statemachine.core import events as e
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine
 from statemachine.core.messages import verbatim

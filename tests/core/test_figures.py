@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from statemachine.cli.docs import states_page
 from statemachine.core.backoff import Budget, backoff, spread
-from statemachine.core.diagram import mermaid
+from statemachine.cli.docs import mermaid
 from statemachine.core.log_entry import EntryKind, Transition, entry_of
 from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Reason, Source, State

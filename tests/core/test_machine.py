@@ -3,7 +3,7 @@
 import pytest
 
 from statemachine.core import events as e
-from statemachine.core.attempt import Outcome
+from statemachine.core.server import Outcome
 from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence

@@ -5,7 +5,7 @@ import json
 import orjson
 
 from statemachine.comfyui.frames import decode, is_session_start
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.events import NodeCursor
 from statemachine.core.reducers import REDUCERS
 from statemachine.core.server import Server

@@ -9,7 +9,7 @@ from statemachine.comfyui.client import parse_submit_reply
 from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.records import history_entries, queue_items
 from statemachine.comfyui.transport import Reply
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from tests.transcript import NAMES, recorded
 
 SEEDS = list({

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 import statemachine
-from statemachine.core.attempt import Outcome
+from statemachine.core.server import Outcome
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.core.vocabulary import Notice, Reason, Source, State
 from statemachine.i18n import cli, messages
 from statemachine.i18n.alerts import ALERTS
 from statemachine.i18n.catalogue import MESSAGES, PUBLISHED, page_texts
-from statemachine.i18n.notices import NOTICE_MEANINGS, NOTICES
+from statemachine.i18n.reasons import NOTICE_MEANINGS, NOTICES
 from statemachine.i18n.page import LABELS
 from statemachine.i18n.reasons import REASON_MEANINGS, REASONS
 from statemachine.i18n.render import PLACE, render, sentence, worded

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from statemachine.core.log_entry import LogEntry
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.i18n.render import sentence
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore

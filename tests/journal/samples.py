@@ -7,10 +7,10 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import verbatim
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Source, State
 from statemachine.journal.journal import Journal, ThreadRunner
 from statemachine.journal.rows import attempt_row

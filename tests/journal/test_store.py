@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Source, State
 from statemachine.i18n.render import sentence

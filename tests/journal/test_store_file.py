@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.attempt import Outcome
+from statemachine.core.server import Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.i18n.render import sentence
 from statemachine.journal.rows import DaemonRun

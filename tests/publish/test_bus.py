@@ -6,7 +6,7 @@ import pytest
 
 from statemachine.core.log_entry import LogFilter
 from statemachine.publish.bus import QUEUE_LIMIT, Bus
-from statemachine.publish.message import StreamMessage, Topic
+from statemachine.publish.serialize import StreamMessage, Topic
 from tests.publish.test_serialize import WARMING
 
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import message, verbatim
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
-from statemachine.publish.message import Topic
+from statemachine.publish.serialize import Topic
 from statemachine.publish.serialize import (
     detailed_server,
     detailed_status,
@@ -22,7 +22,7 @@ from statemachine.publish.serialize import (
     server_line,
     status,
 )
-from statemachine.publish.server_detail import CheckDetail, LinkDetail, ServerDetail
+from statemachine.publish.snapshot import CheckDetail, LinkDetail, ServerDetail
 from statemachine.publish.snapshot import Snapshot
 
 NEW_YEAR = 1_767_225_600.0

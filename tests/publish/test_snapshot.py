@@ -3,9 +3,9 @@
 import pytest
 
 from statemachine.core.messages import verbatim
-from statemachine.core.view import LiveFigures, ServerView
+from statemachine.core.server import LiveFigures, ServerView
 from statemachine.core.vocabulary import Reason, State
-from statemachine.publish.server_detail import ServerDetail
+from statemachine.publish.snapshot import ServerDetail
 from statemachine.publish.snapshot import Snapshot
 
 

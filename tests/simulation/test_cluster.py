@@ -14,7 +14,7 @@ from campaigns.simulation.cluster.scenario import LEASE_S, NODES, cluster_scenar
 from campaigns.simulation.cluster.simulation import ClusterSimulation
 from campaigns.simulation.scenario import Plan, Scenario, drawn_settings
 from campaigns.simulation.simulation import TAIL, run_simulation
-from statemachine.cluster.rendezvous import node_for
+from statemachine.cluster.membership import node_for
 from statemachine.core.vocabulary import State
 from statemachine.simulator.profiles import PROFILES
 from tests.simulation.test_simulation import simulate

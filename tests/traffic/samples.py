@@ -3,7 +3,7 @@
 from typing import Any
 
 from statemachine.core.messages import NO_MESSAGE
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
 
 NOW = 1_767_225_600.0

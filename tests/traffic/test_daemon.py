@@ -6,7 +6,7 @@ from typing import Any
 
 import aiohttp
 
-from statemachine.core.operator import Action
+from statemachine.core.ports import Action
 from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import parse_settings
 from statemachine.simulator import PROFILES, running_fleet

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.traffic.router import PICK_LIFETIME_S, Router
 from tests.traffic.samples import view

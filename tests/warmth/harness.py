@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from statemachine.core.log_entry import EVERYTHING, LogFilter
 from statemachine.core.messages import verbatim
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.journal.pages import Page
 from statemachine.journal.store import Write

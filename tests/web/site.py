@@ -14,8 +14,8 @@ from pydantic import SecretStr
 
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import verbatim
-from statemachine.core.operator import Action
-from statemachine.core.view import ServerView
+from statemachine.core.ports import Action
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.store import JournalStore

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.operator import Action
+from statemachine.core.ports import Action
 from statemachine.core.vocabulary import Reason, State
 from tests.web.site import COLD, LOADED, Site, running_site, view
 

@@ -6,7 +6,7 @@ from urllib.parse import quote
 import pytest
 from yarl import URL
 
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Reason, State
 from tests.web.site import COLD, LOADED, NOW, Site, running_site, transition_entry, view
 

@@ -9,11 +9,11 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import notice_entry
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.publish.counters import EXPECTED
-from statemachine.publish.server_detail import ServerDetail
+from statemachine.publish.snapshot import ServerDetail
 from tests.support.polling import wait_for
 from tests.web.metrics_page import Row, documented
 from tests.web.site import COLD, LOADED, NOW, Site, next_event, running_site, view

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 from statemachine.web.actions import AcceptedSchema, GroupAcceptedSchema
 from statemachine.web.schemas import (
     DetailedServerSchema,

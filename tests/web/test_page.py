@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from statemachine import web
-from statemachine.core.attempt import Outcome
+from statemachine.core.server import Outcome
 from statemachine.core.vocabulary import Notice, Reason, Source, State
 from statemachine.i18n.catalogue import page_texts
-from statemachine.i18n.notices import NOTICES
+from statemachine.i18n.reasons import NOTICES
 from statemachine.i18n.page import LABELS
 from statemachine.i18n.reasons import REASONS
 from statemachine.i18n.states import OUTCOMES, SOURCES, STATES

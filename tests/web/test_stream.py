@@ -13,12 +13,12 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
 from typing_extensions import override
 
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.journal.file import JournalFile
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import QUEUE_LIMIT
-from statemachine.publish.message import StreamMessage, Topic
+from statemachine.publish.serialize import StreamMessage, Topic
 from statemachine.publish.serialize import progress_message
 from statemachine.web import WebPorts
 from statemachine.web.stream import REPLAY_PAGE, EventStream

@@ -8,7 +8,7 @@ from statemachine.cluster.journal import SharedJournal
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import Ledger, SharedPermits, _SlotWaiter
 from statemachine.cluster.records import Record
-from statemachine.core.attempt import Attempt
+from statemachine.core.server import Attempt
 
 
 class IgnoresLease(LeasedOwnership):

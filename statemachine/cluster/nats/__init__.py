@@ -8,7 +8,7 @@ try:
 except ImportError as error:
     raise ImportError("cluster needs the extra comfywarm[cluster]") from error
 
-from statemachine.cluster.nats.options import NatsOptions
+from statemachine.cluster.nats.connection import NatsOptions
 from statemachine.cluster.nats.store import NatsStore, connected
 
 __all__ = ["NatsOptions", "NatsStore", "connected"]

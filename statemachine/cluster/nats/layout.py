@@ -9,7 +9,7 @@ from nats.js.api import KeyValueConfig, StorageType, StreamConfig
 from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.kv import KeyValue
 
-from statemachine.cluster.nats.options import NatsOptions
+from statemachine.cluster.nats.connection import NatsOptions
 from statemachine.cluster.store import Dataset
 
 MAX_REPLICAS = 5

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import verbatim
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.i18n.render import sentence
 from statemachine.journal.journal import Journal

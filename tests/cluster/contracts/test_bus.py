@@ -10,15 +10,15 @@ import pytest
 
 from statemachine.core.log_entry import LogFilter
 from statemachine.core.messages import verbatim
-from statemachine.core.view import ServerView
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus, Subscription
-from statemachine.publish.message import StreamMessage, Topic
+from statemachine.publish.serialize import StreamMessage, Topic
 from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.transition_log import TransitionLog
+from statemachine.publish.publisher import TransitionLog
 from tests.cluster.nodes import Node, engine, make_view, running, settled
 from tests.cluster.virtual import in_virtual_time
 from tests.journal.samples import FragileStore, at_once, entry

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.attempt import Attempt, Outcome
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import State

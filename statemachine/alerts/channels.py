@@ -1,17 +1,42 @@
 """A webhook as a channel, signed so that the receiver can verify the sender."""
 
+from typing import Protocol
+from statemachine.alerts.notification import Notification
+from statemachine.core.messages import Message, message
+from statemachine.i18n.render import MessageError
 import hashlib
 import hmac
 from collections.abc import Callable
 from http import HTTPStatus
-
 import orjson
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout
 from pydantic import SecretStr
-
-from statemachine.alerts.channel import SEND_TIMEOUT_S, SendError, timed_out
 from statemachine.alerts.notification import Notification
 from statemachine.core.messages import message
+
+SEND_TIMEOUT_S = 30.0
+
+
+class SendError(MessageError):
+    """Raised if a notification was probably not accepted. `is_final` means that a retry is useless."""
+
+    def __init__(self, why: Message | str, *, is_final: bool = False) -> None:
+        super().__init__(why)
+        self.is_final = is_final
+
+
+def timed_out() -> SendError:
+    """Return the error for a missing response. The notification may have arrived."""
+    return SendError(message("alert.no_answer", seconds=SEND_TIMEOUT_S))
+
+
+class Channel(Protocol):
+    """One address."""
+
+    async def send(self, notification: Notification) -> None:
+        """Return once the notification was accepted. Raise SendError if it was not."""
+        ...
+
 
 RETRIED = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 

@@ -1,0 +1,111 @@
+"""Which servers a daemon looks after: the whole fleet, or its part if several daemons share the fleet."""
+
+from collections.abc import Sequence
+from typing_extensions import override
+from collections.abc import Callable
+from dataclasses import dataclass
+from statemachine.core.backoff import Uniform
+from enum import StrEnum
+from typing import Protocol
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+class NotOwnedError(Exception):
+    """No daemon looks after the server at the moment, or the one that does cannot be reached."""
+
+
+class ServerHost(Protocol):
+    """The fleet as its Ownership sees it. Each call returns when it has been carried out."""
+
+    @property
+    def in_flight(self) -> Collection[str]:
+        """The servers that may have a prompt of ours."""
+        ...
+
+    async def acquire(self, servers: Collection[str]) -> None:
+        """Start to look after these servers."""
+        ...
+
+    async def release(self, servers: Collection[str]) -> None:
+        """Stop all work for these servers. Prompts in flight stay with them."""
+        ...
+
+
+class Ownership(Protocol):
+    """Decides which servers this daemon looks after. All methods are called on the event loop."""
+
+    async def set_servers(self, servers: Sequence[str], host: ServerHost) -> None:
+        """Set the servers of the fleet; let `host` acquire and release our part now and whenever it changes.
+
+        The host has already released servers that are no longer in the fleet.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let the host acquire nothing more, because the fleet stops."""
+        ...
+
+    def owns(self, server: str) -> bool:
+        """Return whether this daemon looks after the server."""
+        ...
+
+    def may_submit(self, server: str) -> bool:
+        """Return whether no other daemon can own the server at this moment; called right before each POST."""
+        ...
+
+
+class Action(StrEnum):
+    """An operator's request. The value is the last part of its API route."""
+
+    CHECK = "check"
+    WARM = "warm"
+    PAUSE = "pause"
+    RESUME = "resume"
+
+
+class Operator(Protocol):
+    """Pass operator actions to the servers."""
+
+    async def act(self, server: str, action: Action) -> bool:
+        """Post the action and return at once; return False if no such server exists.
+
+        Raises NotOwnedError if the node that looks after the server cannot be reached.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Where the program takes time and chance from.
+
+    `now` returns the wall clock in epoch seconds, `uniform` a number in [0, 1), `new_id` a new unique id. Durations
+    are measured on the event loop's clock instead, which a step of the wall clock does not move.
+    """
+
+    now: Callable[[], float]
+    uniform: Uniform
+    new_id: Callable[[], str]
+
+
+class SoleOwner(Ownership):
+    """Own every server."""
+
+    def __init__(self) -> None:
+        self._owned: frozenset[str] = frozenset()
+
+    @override
+    async def set_servers(self, servers: Sequence[str], host: ServerHost) -> None:
+        before, self._owned = self._owned, frozenset(servers)
+        await host.acquire([name for name in servers if name not in before])
+
+    @override
+    def close(self) -> None:
+        """Do nothing: every server was acquired at once."""
+
+    @override
+    def owns(self, server: str) -> bool:
+        return server in self._owned
+
+    @override
+    def may_submit(self, server: str) -> bool:
+        return server in self._owned

@@ -29,7 +29,7 @@ ENTRIES = [
         group="default",
         source=State.CHECKING,
         dest=State.COLD,
-        witness=Source.CHECK,
+        proved_by=Source.CHECK,
     )
     for number in range(BATCH * BATCHES)
 ]

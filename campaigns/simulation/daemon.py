@@ -13,12 +13,10 @@ from campaigns.simulation.network import SimTransport
 from campaigns.simulation.scenario import workflows
 from campaigns.simulation.wire import Wire
 from statemachine.comfyui.transport import Transport
-from statemachine.core.server import Attempt
 from statemachine.core.backoff import Budget
-from statemachine.core.ports import Clock
 from statemachine.core.log_entry import LogEntry, Transition
-from statemachine.core.server import Server
-from statemachine.core.server import ServerView
+from statemachine.core.ports import Clock
+from statemachine.core.server import Attempt, Server, ServerView
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.fleet import Fleet
@@ -28,10 +26,8 @@ from statemachine.journal.port import JournalPort, OnCommitted, OnHealth
 from statemachine.journal.recorder import Recorder
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Bus
-from statemachine.publish.publisher import Publisher
-from statemachine.publish.snapshot import ServerDetail
-from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.publisher import TransitionLog
+from statemachine.publish.publisher import Publisher, TransitionLog
+from statemachine.publish.snapshot import ServerDetail, Snapshot
 from statemachine.settings import ServerConfig, Settings, resolve_servers
 
 

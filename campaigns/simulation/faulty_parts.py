@@ -16,11 +16,9 @@ from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.records import HistoryEntry, Marker
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events
-from statemachine.core.server import Attempt
 from statemachine.core.backoff import Uniform, backoff
 from statemachine.core.messages import verbatim
-from statemachine.core.server import Server
-from statemachine.core.server import ServerView
+from statemachine.core.server import Attempt, Server, ServerView
 from statemachine.core.vocabulary import Source
 from statemachine.fleet.context import ServerContext
 from statemachine.fleet.fleet import Fleet

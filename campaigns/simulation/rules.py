@@ -53,7 +53,7 @@ class TransitionRules:
         if transition.dest is not State.COLD or transition.reason is Reason.JOURNAL_UNAVAILABLE:
             return
         fresh = ledger.missing > ledger.unusable and now() - ledger.missing_at <= MISSING_IS_NEW_S
-        if not fresh or transition.witness is not Source.CHECK:
+        if not fresh or transition.proved_by is not Source.CHECK:
             self._fail(name, "unconfirmed cold: no recent check reported a missing model")
 
     def _check_start(self, name: str, ledger: ServerLedger, transition: Transition) -> None:

@@ -25,8 +25,7 @@ from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.loop import DeadlockError, VirtualLoop
 from campaigns.simulation.scenario import EXPECTED, Plan, Scenario, scenario_of
 from campaigns.simulation.wire import Wire
-from statemachine.core.ports import Clock
-from statemachine.core.ports import Action
+from statemachine.core.ports import Action, Clock
 from statemachine.core.vocabulary import Reason, State
 from statemachine.fleet.fleet import Fleet
 from statemachine.simulator import SimServer

@@ -1,18 +1,18 @@
 """A webhook as a channel, signed so that the receiver can verify the sender."""
 
-from typing import Protocol
-from statemachine.alerts.notification import Notification
-from statemachine.core.messages import Message, message
-from statemachine.i18n.render import MessageError
 import hashlib
 import hmac
 from collections.abc import Callable
 from http import HTTPStatus
+from typing import Protocol
+
 import orjson
 from aiohttp import ClientConnectorError, ClientError, ClientSession, ClientTimeout
 from pydantic import SecretStr
+
 from statemachine.alerts.notification import Notification
-from statemachine.core.messages import message
+from statemachine.core.messages import Message, message
+from statemachine.i18n.render import MessageError
 
 SEND_TIMEOUT_S = 30.0
 

@@ -7,10 +7,9 @@ from itertools import zip_longest
 from loguru import logger
 
 from statemachine.alerts.alert import Announcement
-from statemachine.alerts.channels import Channel
+from statemachine.alerts.channels import Channel, Webhook
 from statemachine.alerts.queue import NotificationQueue, RateLimit
 from statemachine.alerts.sender import Delivery, OnDelivery, Sender
-from statemachine.alerts.channels import Webhook
 from statemachine.core.ports import Clock
 from statemachine.i18n.text import Language
 from statemachine.settings.alerting import AlertChannel, Alerts

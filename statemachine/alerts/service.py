@@ -16,9 +16,9 @@ from statemachine.alerts.dispatcher import ChannelsFor, Dispatcher, channels_for
 from statemachine.alerts.evaluator import ENDED_NOTICES, AlertEvaluator
 from statemachine.alerts.sender import Delivery
 from statemachine.alerts.store import AlertStore
-from statemachine.core.ports import Clock
 from statemachine.core.log_entry import notice_message
 from statemachine.core.messages import NO_MESSAGE, Message
+from statemachine.core.ports import Clock
 from statemachine.core.vocabulary import Notice
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Bus

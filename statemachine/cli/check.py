@@ -12,8 +12,7 @@ from statemachine.cli.server_handle import ServerHandle, server_handle
 from statemachine.cli.wording import heading, reader_language, state_text
 from statemachine.comfyui.checks import kinds_of
 from statemachine.comfyui.errors import NotAnsweringError
-from statemachine.comfyui.network import new_session
-from statemachine.comfyui.network import tls_contexts
+from statemachine.comfyui.network import new_session, tls_contexts
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
 from statemachine.core.messages import NO_MESSAGE, Message, message, verbatim

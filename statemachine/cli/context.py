@@ -6,18 +6,14 @@ import select
 import sys
 from collections.abc import Coroutine
 from io import TextIOWrapper
-from typing import Any, NoReturn
+from pathlib import Path
+from typing import Any, NoReturn, TypeVar
+
+import typer
 from rich.console import Console
 from rich.text import Text
 from typing_extensions import override
-import asyncio
-import os
-import sys
-from collections.abc import Coroutine
-from pathlib import Path
-from typing import Any, NoReturn, TypeVar
-import typer
-from rich.console import Console
+
 from statemachine.cli.api_client import DaemonError
 from statemachine.cli.wording import language_of_file
 from statemachine.core.messages import Message, verbatim

@@ -1,16 +1,17 @@
 """`schema` and `diagram`: documents generated from the code."""
 
 from collections import defaultdict
-from statemachine.core.table import TABLE
-from statemachine.core.vocabulary import Reason, State
 from typing import Annotated
+
 import orjson
 import typer
-from statemachine.core.vocabulary import Source
-from statemachine.i18n.reasons import NOTICE_MEANINGS
-from statemachine.i18n.reasons import REASON_MEANINGS
+
+from statemachine.core.table import TABLE
+from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.i18n.reasons import NOTICE_MEANINGS, REASON_MEANINGS
 from statemachine.i18n.states import STATE_MEANINGS
 from statemachine.settings import json_schema
+
 
 def mermaid() -> str:
     """A `stateDiagram-v2`: one arrow for each pair of states, labelled with its reasons."""

@@ -13,8 +13,7 @@ from statemachine.cli.context import console, run, settings_of, settings_path
 from statemachine.cli.diagnostics import Finding, Mark, care, examine, line
 from statemachine.cli.server_handle import server_handle
 from statemachine.cli.wording import reader_language
-from statemachine.comfyui.network import new_session
-from statemachine.comfyui.network import TlsContexts, tls_contexts
+from statemachine.comfyui.network import TlsContexts, new_session, tls_contexts
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.messages import message
 from statemachine.daemon.config import load_workflows

@@ -6,8 +6,7 @@ import aiohttp
 
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
-from statemachine.comfyui.network import NetworkTransport
-from statemachine.comfyui.network import TlsContexts
+from statemachine.comfyui.network import NetworkTransport, TlsContexts
 from statemachine.comfyui.workflow import Workflow
 from statemachine.settings import ServerConfig
 

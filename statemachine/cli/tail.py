@@ -24,9 +24,17 @@ from statemachine.cli.api_client import (
     daemon_api,
     filter_query,
 )
-from statemachine.cli.context import fail, print_note, run_until_interrupted, settings_of
+from statemachine.cli.context import (
+    LineScreen,
+    discard_output,
+    fail,
+    print_note,
+    run_until_interrupted,
+    settings_of,
+    show_bytes,
+    while_read,
+)
 from statemachine.cli.log_reader import DaemonLog, FileLog, LogSource, Wanted, newest, newest_number
-from statemachine.cli.context import LineScreen, discard_output, show_bytes, while_read
 from statemachine.cli.wording import heading, message_text, reader_language, reason_text, state_text
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES, LogFilter
 from statemachine.core.messages import message

@@ -9,8 +9,7 @@ from rich.text import Text
 
 from statemachine.core.messages import message, message_from
 from statemachine.core.vocabulary import Notice, Reason, State
-from statemachine.i18n.reasons import NOTICES
-from statemachine.i18n.reasons import REASONS
+from statemachine.i18n.reasons import NOTICES, REASONS
 from statemachine.i18n.render import render
 from statemachine.i18n.states import STATES
 from statemachine.i18n.text import LANGUAGES, Language, locale_language

@@ -32,8 +32,7 @@ from statemachine.core.vocabulary import Reason, State
 from statemachine.i18n.render import sentence, worded
 from statemachine.i18n.text import Language
 from statemachine.publish.bus import Bus
-from statemachine.publish.snapshot import CheckDetail, LinkDetail, ServerDetail
-from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.snapshot import CheckDetail, LinkDetail, ServerDetail, Snapshot
 
 LIVE = "live"
 SEND_INTERVAL_S = 0.25

@@ -20,10 +20,9 @@ from statemachine.cluster.owned_records import OwnershipLostError
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.records import DECODE_ERRORS, Record, SharedEntry, shared_entry_from
 from statemachine.cluster.store import Dataset, SharedStore, StoredValue, StoreUnavailableError
-from statemachine.core.server import Attempt
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import message
-from statemachine.core.server import ServerView
+from statemachine.core.server import Attempt, ServerView
 from statemachine.core.vocabulary import State
 from statemachine.journal.file import JournalFile
 from statemachine.journal.journal import Journal, ThreadRunner

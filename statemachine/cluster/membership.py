@@ -6,13 +6,14 @@ its length and the time that a renewal takes. A node ends another's lease by wri
 the other has renewed meanwhile, the write conflicts; if not, the other's next renewal does.
 """
 
-from collections.abc import Collection
-from hashlib import blake2b
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from hashlib import blake2b
+
 from loguru import logger
+
 from statemachine.cluster.followers import LeaseFollower, SeenLease
 from statemachine.cluster.records import Lease, lease_from
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError

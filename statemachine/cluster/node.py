@@ -9,17 +9,15 @@ from loguru import logger
 
 from statemachine.cluster.bus import SharedBus
 from statemachine.cluster.journal import CopyFile, JournalListeners, SharedJournal
-from statemachine.cluster.membership import Identity, Membership
+from statemachine.cluster.membership import Identity, Membership, node_for
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import SharedPermits
-from statemachine.cluster.membership import node_for
 from statemachine.cluster.store import SharedStore
 from statemachine.core.vocabulary import Notice
 from statemachine.i18n.text import Language
 from statemachine.journal.recorder import Recorder
-from statemachine.publish.publisher import Publisher
+from statemachine.publish.publisher import Publisher, TransitionLog
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.publisher import TransitionLog
 
 LEASE_POLL_S = 0.25
 RESTART_S = 1.0

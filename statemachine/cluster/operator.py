@@ -8,8 +8,7 @@ from typing_extensions import override
 
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
-from statemachine.core.ports import Action, Operator
-from statemachine.core.ports import NotOwnedError
+from statemachine.core.ports import Action, NotOwnedError, Operator
 
 DONE = b"done"
 

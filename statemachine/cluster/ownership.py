@@ -14,10 +14,9 @@ from loguru import logger
 from typing_extensions import override
 
 from statemachine.cluster.followers import OnRecord, RecordFollower
-from statemachine.cluster.membership import Membership
+from statemachine.cluster.membership import Membership, node_for
 from statemachine.cluster.owned_records import OwnedRecords
 from statemachine.cluster.records import Record
-from statemachine.cluster.membership import node_for
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.core.ports import Ownership, ServerHost
 

@@ -201,10 +201,13 @@ def shared_entry_from(value: bytes) -> SharedEntry:
 
 def _entry_json(entry: LogEntry) -> Json:
     text = storable(sentence(entry.message)) or ""
-    return {**entry._asdict(), "message": text, "prompt_id": storable(entry.prompt_id)}
+    fields = entry._asdict()
+    source = fields.pop("proved_by")
+    return {**fields, "witness": source, "message": text, "prompt_id": storable(entry.prompt_id)}
 
 
 def _entry_from(data: Json, message: Json | None) -> LogEntry:
     for key, word in (("kind", EntryKind), ("source", State), ("dest", State), ("witness", Source)):
         data[key] = word(data[key]) if data[key] is not None else None
+    data["proved_by"] = data.pop("witness")
     return LogEntry(**{**data, "message": message_from_json(data["message"], message)})

@@ -21,8 +21,8 @@ from statemachine.comfyui.records import (
 from statemachine.comfyui.text import shown
 from statemachine.comfyui.transport import OK, REDIRECTS, Reply, Transport
 from statemachine.core import events
-from statemachine.core.server import Attempt
 from statemachine.core.messages import Message, joined, message, verbatim
+from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Reason, Source
 
 SubmitResult = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered

@@ -146,13 +146,13 @@ _IDLE_TYPES = frozenset({"status", "comfywarm.cache"})
 """The types of frames that are not about a prompt."""
 
 
-def parse_failure(data: Data, witness: Source) -> events.PromptFailed:
+def parse_failure(data: Data, proved_by: Source) -> events.PromptFailed:
     """Return the event of an `execution_error`, from a frame or from history."""
     kind, text = shown(data.get("exception_type", "")), _one_line(shown(data.get("exception_message", "")))
     node, class_type = shown(data.get("node_id")), shown(data.get("node_type"))
     return events.PromptFailed(
         prompt_id=_prompt_id(data),
-        witness=witness,
+        proved_by=proved_by,
         message=message("node_raised", node=node, class_type=class_type, exception=kind, text=text),
         out_of_memory=_is_out_of_memory(kind, text),
     )

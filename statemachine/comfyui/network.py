@@ -1,19 +1,17 @@
 """The Transport over real connections: aiohttp for HTTP, websockets for /ws."""
 
-import ssl
-from collections.abc import Iterable
-from pathlib import Path
-from statemachine.settings import ServerConfig
-from statemachine.settings.tls import client_context
 import errno
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
 import aiohttp
 import websockets
 from aiohttp.http_exceptions import ContentEncodingError
 from pydantic import SecretStr
 from typing_extensions import override
 from websockets.asyncio.client import connect
+
 from statemachine.comfyui.errors import (
     AccessDeniedError,
     ConnectRefusedError,
@@ -24,7 +22,9 @@ from statemachine.comfyui.transport import REDIRECTS, Reply, Transport
 from statemachine.comfyui.websocket import TextConnection, WebSocket
 from statemachine.core.messages import message
 from statemachine.core.text import without_error_number
+from statemachine.settings import ServerConfig
 from statemachine.settings.masking import Mask
+from statemachine.settings.tls import client_context
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes. A queue of hundreds of graphs with inlined images is smaller. A larger answer is not read to its end."""

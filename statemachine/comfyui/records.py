@@ -9,8 +9,8 @@ from statemachine.comfyui.frames import parse_failure
 from statemachine.comfyui.text import json_text
 from statemachine.comfyui.workflow import is_cache_class
 from statemachine.core import events
-from statemachine.core.server import Attempt
 from statemachine.core.messages import message
+from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Source
 
 MARKER = "comfywarm"

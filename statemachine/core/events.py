@@ -94,7 +94,7 @@ class QueueSeen:
     """The server reported how many prompts are running or pending."""
 
     remaining: int
-    witness: Source
+    proved_by: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +168,7 @@ class PromptAccepted:
 
     prompt_id: str
     server_prompt_id: str
-    witness: Source
+    proved_by: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +209,7 @@ class PromptSucceeded:
     """The prompt succeeded. `cached_nodes` come from history; None if a frame reported the success."""
 
     prompt_id: str
-    witness: Source
+    proved_by: Source
     cached_nodes: tuple[str, ...] | None = None
 
 
@@ -218,7 +218,7 @@ class PromptFailed:
     """A node raised. `out_of_memory`: it ran out of memory, and the server has unloaded every model."""
 
     prompt_id: str
-    witness: Source
+    proved_by: Source
     message: Message
     out_of_memory: bool
 
@@ -228,7 +228,7 @@ class PromptInterrupted:
     """The prompt was interrupted."""
 
     prompt_id: str
-    witness: Source
+    proved_by: Source
 
 
 @dataclass(frozen=True, slots=True)

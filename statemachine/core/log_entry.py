@@ -17,7 +17,7 @@ class Transition:
     source: State
     dest: State
     reason: Reason
-    witness: Source
+    proved_by: Source
     prompt_id: str | None
     message: Message
 
@@ -43,7 +43,7 @@ class LogEntry(NamedTuple):
     group: str | None = None
     source: State | None = None
     dest: State | None = None
-    witness: Source | None = None
+    proved_by: Source | None = None
     prompt_id: str | None = None
     seq: int | None = None
 
@@ -74,7 +74,7 @@ def entry_of(transition: Transition, group: str, worded: Message) -> LogEntry:
         group=group,
         source=transition.source,
         dest=transition.dest,
-        witness=transition.witness,
+        proved_by=transition.proved_by,
         prompt_id=transition.prompt_id,
     )
 

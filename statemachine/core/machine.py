@@ -14,10 +14,9 @@ from transitions import EventData
 from transitions import Machine as TransitionsMachine
 
 from statemachine.core import events
-from statemachine.core.server import Attempt
 from statemachine.core.log_entry import Transition
 from statemachine.core.reducers import REDUCERS
-from statemachine.core.server import Server
+from statemachine.core.server import Attempt, Server
 from statemachine.core.table import TABLE, Row
 from statemachine.core.transition_messages import transition_message
 from statemachine.core.vocabulary import IN_FLIGHT, Source, State
@@ -74,12 +73,12 @@ def _record(row: Row, data: EventData) -> None:
     server = cast(Server, data.model)
     event, at, made = data.args
     reason = row.reason or event.reason
-    witness: Source = row.witness or event.witness
-    server.since, server.reason, server.witness = at, reason, witness
+    proved_by: Source = row.proved_by or event.proved_by
+    server.since, server.reason, server.proved_by = at, reason, proved_by
     server.message = transition_message(event, server, reason)
     attempt = server.attempt
     prompt_id = attempt.prompt_id if attempt is not None and _concerns(attempt, row, event) else None
-    made.append(Transition(server.name, at, row.source, row.dest, reason, witness, prompt_id, server.message))
+    made.append(Transition(server.name, at, row.source, row.dest, reason, proved_by, prompt_id, server.message))
 
 
 def _concerns(attempt: Attempt, row: Row, event: object) -> bool:

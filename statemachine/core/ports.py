@@ -1,14 +1,14 @@
 """Which servers a daemon looks after: the whole fleet, or its part if several daemons share the fleet."""
 
-from collections.abc import Sequence
-from typing_extensions import override
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from statemachine.core.backoff import Uniform
 from enum import StrEnum
 from typing import Protocol
-from collections.abc import Collection, Sequence
-from typing import Protocol
+
+from typing_extensions import override
+
+from statemachine.core.backoff import Uniform
+
 
 class NotOwnedError(Exception):
     """No daemon looks after the server at the moment, or the one that does cannot be reached."""

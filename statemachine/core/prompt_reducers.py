@@ -4,9 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from statemachine.core import events
-from statemachine.core.server import Attempt, Outcome
 from statemachine.core.messages import NO_MESSAGE, Message
-from statemachine.core.server import Server
+from statemachine.core.server import Attempt, Outcome, Server
 from statemachine.core.vocabulary import Source, State
 
 Reducer = Callable[[Any, Server, float], None]
@@ -81,7 +80,7 @@ def _prompt_progress(event: events.PromptProgress, server: Server, at: float) ->
 
 def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) -> None:
     if (
-        _end_attempt(server, event, event.prompt_id, Outcome.SUCCEEDED, at, event.witness)
+        _end_attempt(server, event, event.prompt_id, Outcome.SUCCEEDED, at, event.proved_by)
         and server.attempt is not None
     ):
         if event.cached_nodes is not None:
@@ -91,12 +90,12 @@ def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) 
 
 
 def _prompt_failed(event: events.PromptFailed, server: Server, at: float) -> None:
-    if _end_attempt(server, event, event.prompt_id, Outcome.FAILED, at, event.witness, event.message):
+    if _end_attempt(server, event, event.prompt_id, Outcome.FAILED, at, event.proved_by, event.message):
         server.failures += 1
 
 
 def _prompt_interrupted(event: events.PromptInterrupted, server: Server, at: float) -> None:
-    if _end_attempt(server, event, event.prompt_id, Outcome.INTERRUPTED, at, event.witness):
+    if _end_attempt(server, event, event.prompt_id, Outcome.INTERRUPTED, at, event.proved_by):
         server.failures += 1
 
 
@@ -112,7 +111,7 @@ def _end_attempt(
     prompt_id: str,
     outcome: Outcome,
     at: float,
-    witness: Source,
+    proved_by: Source,
     message: Message = NO_MESSAGE,
 ) -> bool:
     """Close the open attempt if the event is about it; return whether it was closed.
@@ -123,12 +122,12 @@ def _end_attempt(
     attempt = server.attempt_about(prompt_id)
     if attempt is None:
         return False
-    if witness is Source.WS:
+    if proved_by is Source.WS:
         _expect_shorter_queue(server, attempt)
-    if server.state is State.SUBMITTING and witness is Source.WS:
+    if server.state is State.SUBMITTING and proved_by is Source.WS:
         attempt.early_end = event
         return False
-    _close_attempt(server, outcome, at, witness, message)
+    _close_attempt(server, outcome, at, proved_by, message)
     server.epoch += 1
     return True
 
@@ -143,11 +142,11 @@ def _expect_shorter_queue(server: Server, attempt: Attempt) -> None:
     attempt.fall_expected = True
 
 
-def _close_attempt(server: Server, outcome: Outcome, at: float, witness: Source | None, message: Message) -> None:
+def _close_attempt(server: Server, outcome: Outcome, at: float, proved_by: Source | None, message: Message) -> None:
     attempt = server.open_attempt
     if attempt is None:
         return
-    attempt.outcome, attempt.ended_at, attempt.confirmed_by = outcome, at, witness
+    attempt.outcome, attempt.ended_at, attempt.confirmed_by = outcome, at, proved_by
     attempt.message = message or attempt.message
 
 

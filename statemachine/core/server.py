@@ -2,19 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from types import MappingProxyType
-from statemachine.core.events import PromptEnd
-from statemachine.core.messages import NO_MESSAGE, Message
-from statemachine.core.vocabulary import Source
 from typing import NamedTuple
-from statemachine.core.messages import Message
-from statemachine.core.vocabulary import Reason, State
-from dataclasses import dataclass
-from enum import Enum, auto
-from statemachine.core.events import NodeCursor
+
+from statemachine.core.events import NodeCursor, PromptEnd
 from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.core.vocabulary import Reason, Source, State
+
 
 class Outcome(StrEnum):
     """The progress or the result of an attempt. In the first two, which are open, the server may have the prompt."""
@@ -114,7 +109,7 @@ class Server:
     state: State = State.UNKNOWN
     since: float = 0.0
     reason: Reason = Reason.DAEMON_STARTED
-    witness: Source = Source.DAEMON
+    proved_by: Source = Source.DAEMON
     message: Message = NO_MESSAGE
     missing: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()

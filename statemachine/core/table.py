@@ -19,13 +19,13 @@ S = State
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One transition. If `reason` or `witness` is None, the event carries it."""
+    """One transition. If `reason` or `proved_by` is None, the event carries it."""
 
     event: type
     source: State
     dest: State
     reason: Reason | None
-    witness: Source | None
+    proved_by: Source | None
     guard: Guard | None = None
 
 
@@ -141,9 +141,9 @@ def attempt_was_opened(server: Server, event: e.SubmissionStarted) -> bool:
     return server.attempt_about(event.prompt_id) is not None
 
 
-def _rows(event: type, sources: Iterable[State], dest: State, reason: Reason | None, witness: Source | None,
+def _rows(event: type, sources: Iterable[State], dest: State, reason: Reason | None, proved_by: Source | None,
           guard: Guard | None = None) -> tuple[Row, ...]:  # fmt: skip
-    return tuple(Row(event, source, dest, reason, witness, guard) for source in sources)
+    return tuple(Row(event, source, dest, reason, proved_by, guard) for source in sources)
 
 
 VERDICTS = (S.CHECKING, S.LOADED, S.COLD)

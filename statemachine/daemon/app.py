@@ -15,17 +15,15 @@ from loguru import logger
 from statemachine.alerts.service import AlertService
 from statemachine.alerts.store import JournalAlertStore
 from statemachine.comfyui.fast_websocket import FastConnection
-from statemachine.comfyui.network import NetworkTransport, new_session
-from statemachine.comfyui.network import TlsContexts
+from statemachine.comfyui.network import NetworkTransport, TlsContexts, new_session
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.websocket import TextConnection
 from statemachine.core.ports import Clock
-from statemachine.daemon.process import in_background, new_id, random_source
 from statemachine.daemon.clustered import clustered
 from statemachine.daemon.config import SettingsFile, load_config
 from statemachine.daemon.gc_tuning import short_collections
 from statemachine.daemon.logging import configure_logging, redact
-from statemachine.daemon.process import allow_descriptors, hold_lock
+from statemachine.daemon.process import allow_descriptors, hold_lock, in_background, new_id, random_source
 from statemachine.daemon.reload import Reloader
 from statemachine.daemon.standalone import Backend, standalone
 from statemachine.daemon.systemd import ServiceManager, supervised

@@ -12,15 +12,14 @@ from statemachine.cluster.membership import Identity
 from statemachine.cluster.node import ClusterNode, NodePublication
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.cluster.store import ClusterUnavailableError, SharedStore, StoreUnavailableError
-from statemachine.core.ports import Clock
 from statemachine.core.messages import message
-from statemachine.core.ports import Operator
+from statemachine.core.ports import Clock, Operator
 from statemachine.daemon.process import in_background
 from statemachine.daemon.standalone import Backend, writer_thread
 from statemachine.journal.opening import open_store
 from statemachine.journal.store import JOURNAL_FILE
-from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.publisher import TransitionLog
+from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings
 from statemachine.settings.cluster import Cluster
 from statemachine.settings.tls import client_context

@@ -1,20 +1,20 @@
 """Process limits: one daemon for each data folder, and enough file descriptors."""
 
 import asyncio
-import random
-import uuid
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
-from typing import Any
-from loguru import logger
 import fcntl
+import random
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+import uuid
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
+
 from loguru import logger
+
 from statemachine.core.messages import message
 from statemachine.i18n.render import MessageError
+
 
 class AlreadyRunningError(MessageError):
     """Another daemon works in the same data folder."""

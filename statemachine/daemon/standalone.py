@@ -5,21 +5,17 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 from statemachine.core.backoff import Budget
-from statemachine.core.ports import Clock
-from statemachine.core.ports import Operator
-from statemachine.core.ports import Ownership
+from statemachine.core.ports import Clock, Operator, Ownership, SoleOwner
 from statemachine.core.server import ServerView
 from statemachine.fleet.permits import Permits, PermitsPort
-from statemachine.core.ports import SoleOwner
 from statemachine.journal.journal import Journal, WriterThread
 from statemachine.journal.opening import open_store
 from statemachine.journal.port import JournalPort
 from statemachine.journal.recorder import Recorder
 from statemachine.journal.store import JOURNAL_FILE
 from statemachine.publish.bus import Bus
-from statemachine.publish.publisher import Publisher
+from statemachine.publish.publisher import Publisher, TransitionLog
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.publisher import TransitionLog
 from statemachine.settings import Settings
 
 

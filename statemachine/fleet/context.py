@@ -11,16 +11,14 @@ from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
-from statemachine.core.ports import Clock
 from statemachine.core.events import Event
 from statemachine.core.messages import Message
-from statemachine.core.ports import Ownership
+from statemachine.core.ports import Clock, Ownership, SoleOwner
 from statemachine.core.server import Server
 from statemachine.fleet.clock import Wakeup
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.permits import PermitsPort
 from statemachine.fleet.reachability import OutageGuard
-from statemachine.core.ports import SoleOwner
 from statemachine.fleet.system_info import SystemInfoQueue
 from statemachine.i18n.render import worded
 from statemachine.journal.port import JournalPort

@@ -11,8 +11,8 @@ from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
 from statemachine.core.machine import Machine
-from statemachine.core.ports import Action
 from statemachine.core.outage import OutageDetector
+from statemachine.core.ports import Action
 from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State
 from statemachine.fleet.context import FleetContext, FleetPorts, ServerContext

@@ -3,9 +3,8 @@
 import asyncio
 from collections.abc import Mapping
 
-from statemachine.core.server import Attempt
 from statemachine.core.messages import message
-from statemachine.core.server import Server
+from statemachine.core.server import Attempt, Server
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.fleet.context import ServerContext
 from statemachine.journal.port import JournalPort, JournalUnavailableError, SavedState
@@ -50,5 +49,5 @@ def _restore_attempt(context: ServerContext, attempt: Attempt | None) -> None:
 
 
 def _restore_pause(server: Server) -> None:
-    server.state, server.reason, server.witness = State.PAUSED, Reason.PAUSE_REQUESTED, Source.OPERATOR
+    server.state, server.reason, server.proved_by = State.PAUSED, Reason.PAUSE_REQUESTED, Source.OPERATOR
     server.message = message("paused_before_start")

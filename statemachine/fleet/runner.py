@@ -13,10 +13,10 @@ from loguru import logger
 from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.system import describe_system
 from statemachine.core import events
-from statemachine.core.server import Attempt
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine
+from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import IN_FLIGHT, State
 from statemachine.fleet import admission, checking, submission
 from statemachine.fleet.connection import keep_link

@@ -7,8 +7,8 @@ from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.records import Marker
 from statemachine.comfyui.workflow import with_varied_tag
 from statemachine.core import events
-from statemachine.core.server import Attempt
 from statemachine.core.messages import Message, message
+from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext

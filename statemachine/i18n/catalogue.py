@@ -5,13 +5,11 @@ from typing import Any
 
 from statemachine.i18n.alerts import ALERTS
 from statemachine.i18n.cli import CLI
-from statemachine.i18n.messages import DAEMON
 from statemachine.i18n.doctor import DOCTOR
 from statemachine.i18n.help import HELP
-from statemachine.i18n.messages import GENERAL, REQUESTS, TRANSITIONS, WARM_UPS
-from statemachine.i18n.reasons import NOTICE_MEANINGS, NOTICES
+from statemachine.i18n.messages import DAEMON, GENERAL, REQUESTS, TRANSITIONS, WARM_UPS
 from statemachine.i18n.page import LABELS
-from statemachine.i18n.reasons import REASON_MEANINGS, REASONS
+from statemachine.i18n.reasons import NOTICE_MEANINGS, NOTICES, REASON_MEANINGS, REASONS
 from statemachine.i18n.settings import SETTINGS
 from statemachine.i18n.states import OUTCOMES, SOURCES, STATES
 from statemachine.i18n.text import LANGUAGES, Language, Text
@@ -40,7 +38,7 @@ def page_texts() -> dict[Language, dict[str, dict[str, str]]]:
         "state": STATES,
         "reason": REASONS,
         "notice": NOTICES,
-        "witness": SOURCES,
+        "source": SOURCES,
         "outcome": OUTCOMES,
         "label": LABELS,
         "message": PUBLISHED,

@@ -1,7 +1,6 @@
 """The messages about servers: transitions, warm-ups, and why a request brought nothing."""
 
 from statemachine.i18n.text import Text
-from statemachine.i18n.text import Text
 
 GENERAL: dict[str, Text] = {
     "verbatim": Text("{text}", "{text}"),

@@ -1,8 +1,6 @@
 """Reason codes: the short name on the page, and the sentence for a transition that has no other message."""
 
-from statemachine.core.vocabulary import Notice
-from statemachine.i18n.text import Text
-from statemachine.core.vocabulary import Reason
+from statemachine.core.vocabulary import Notice, Reason
 from statemachine.i18n.text import Text
 
 REASONS: dict[Reason, Text] = {

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
-from statemachine.core.server import Attempt
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
+from statemachine.core.server import Attempt
 from statemachine.journal.pages import Page
 from statemachine.journal.rows import DaemonRun, SentAlertRow
 from statemachine.journal.store import JournalStore

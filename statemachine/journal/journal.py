@@ -14,9 +14,9 @@ from typing import Generic, Protocol, TypeVar
 
 from loguru import logger
 
-from statemachine.core.server import Attempt
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import message
+from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import State
 from statemachine.journal.file import JournalFile
 from statemachine.journal.port import JournalUnavailableError, OnHealth, SavedState

@@ -4,9 +4,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from statemachine.core.server import Attempt
 from statemachine.core.log_entry import LogEntry
-from statemachine.core.server import ServerView
+from statemachine.core.server import Attempt, ServerView
 from statemachine.i18n.render import MessageError
 from statemachine.journal.file import JournalFile
 

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-from statemachine.core.server import Attempt
 from statemachine.core.log_entry import Transition, entry_of, notice_entry, notice_message
 from statemachine.core.messages import Message
-from statemachine.core.server import ServerView
+from statemachine.core.server import Attempt, ServerView
 from statemachine.core.vocabulary import Notice
 from statemachine.i18n.render import worded
 from statemachine.i18n.text import Language

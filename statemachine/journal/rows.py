@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, jsonable, message_from
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.vocabulary import Source, State
 from statemachine.i18n.render import sentence
 
@@ -83,7 +83,7 @@ def entry_row(entry: LogEntry) -> Row:
         entry.source.value if entry.source else None,
         entry.dest.value if entry.dest else None,
         entry.reason,
-        entry.witness.value if entry.witness else None,
+        entry.proved_by.value if entry.proved_by else None,
         storable(entry.prompt_id),
         *message_row(entry.message),
     )
@@ -100,7 +100,7 @@ def entry_from(row: sqlite3.Row) -> LogEntry:
         source=State(row["source"]) if row["source"] else None,
         dest=State(row["dest"]) if row["dest"] else None,
         reason=row["reason"],
-        witness=Source(row["witness"]) if row["witness"] else None,
+        proved_by=Source(row["witness"]) if row["witness"] else None,
         prompt_id=row["prompt_id"],
         message=message_of(row),
     )

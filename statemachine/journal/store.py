@@ -10,8 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
-from statemachine.core.server import Attempt
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
+from statemachine.core.server import Attempt
 from statemachine.journal.pages import Page, page_after, page_before
 from statemachine.journal.rows import (
     INSERT_ENTRY,

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from statemachine.core.log_entry import EVERYTHING, LogFilter
 from statemachine.core.server import ServerView
-from statemachine.publish.serialize import StreamMessage
-from statemachine.publish.serialize import progress_message
+from statemachine.publish.serialize import StreamMessage, progress_message
 
 QUEUE_LIMIT = 2_000
 

@@ -1,21 +1,18 @@
 """The publisher, which passes each change to the snapshot, then the bus, then the program's log."""
 
-from loguru import logger
-from statemachine.core.log_entry import LogEntry
-from statemachine.core.vocabulary import Reason, State
-from statemachine.i18n.render import sentence
 from collections.abc import Sequence
 from functools import partial
+
+from loguru import logger
+
 from statemachine.core.log_entry import LogEntry
-from statemachine.core.server import Server
-from statemachine.core.server import LiveFigures, ServerView
-from statemachine.core.vocabulary import State
-from statemachine.i18n.render import worded
+from statemachine.core.server import LiveFigures, Server, ServerView
+from statemachine.core.vocabulary import Reason, State
+from statemachine.i18n.render import sentence, worded
 from statemachine.i18n.text import Language
 from statemachine.publish.bus import Bus
 from statemachine.publish.serialize import entry_message
-from statemachine.publish.snapshot import ServerDetail
-from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.snapshot import ServerDetail, Snapshot
 from statemachine.settings.servers import ServerConfig
 
 BAD = frozenset({State.FAILED, State.UNREACHABLE})

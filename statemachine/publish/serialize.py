@@ -2,20 +2,20 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import StrEnum
-from statemachine.core.messages import Message
-from statemachine.core.vocabulary import State
 from datetime import UTC, datetime
+from enum import StrEnum
 from functools import partial
 from typing import Any
+
 import orjson
-from statemachine.core.server import Attempt
+
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message
-from statemachine.core.server import ServerView
+from statemachine.core.server import Attempt, ServerView
+from statemachine.core.vocabulary import State
 from statemachine.i18n.render import worded
-from statemachine.publish.snapshot import ServerDetail
-from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.snapshot import ServerDetail, Snapshot
+
 
 class Topic(StrEnum):
     """The `event` field of the stream."""
@@ -161,7 +161,7 @@ def log_entry(entry: LogEntry) -> Json:
         "from": entry.source.value if entry.source else None,
         "to": entry.dest.value if entry.dest else None,
         "reason": entry.reason,
-        "proved_by": entry.witness.value if entry.witness else None,
+        "proved_by": entry.proved_by.value if entry.proved_by else None,
         "prompt_id": entry.prompt_id,
         **message_fields(entry.message),
     }

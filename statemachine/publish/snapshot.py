@@ -1,13 +1,14 @@
 """The current state of the whole fleet."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
-from statemachine.core.messages import Message
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from statemachine.core.messages import Message
 from statemachine.core.server import LiveFigures, ServerView
 from statemachine.core.vocabulary import State
+
 
 @dataclass(slots=True)
 class CheckDetail:

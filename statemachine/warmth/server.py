@@ -96,7 +96,7 @@ class ServerWarmth:
             self.attempts.append(at)
             if entry.reason in FAILED_ENDS:
                 self._fail(entry.reason, at)
-        elif entry.witness is Source.PREFLIGHT:
+        elif entry.proved_by is Source.PREFLIGHT:
             self.attempts.append(at)
             self._fail(entry.reason, at)
         elif entry.reason in INEFFECTIVE and self._succeeded_at is not None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from statemachine.core.server import Outcome
 from statemachine.core.log_entry import EntryKind
+from statemachine.core.server import Outcome
 from statemachine.core.vocabulary import Reason, Source, State
 
 

@@ -12,14 +12,13 @@ from statemachine.alerts.incidents import SentAlert
 from statemachine.alerts.notification import Notification
 from statemachine.alerts.service import AlertService
 from statemachine.alerts.store import AlertStore
-from statemachine.core.ports import Clock
 from statemachine.core.log_entry import notice_entry
+from statemachine.core.ports import Clock
 from statemachine.core.vocabulary import Notice, State
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters
-from statemachine.publish.serialize import StreamMessage, Topic
-from statemachine.publish.serialize import entry_message
+from statemachine.publish.serialize import StreamMessage, Topic, entry_message
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings
 from statemachine.settings.alerting import AlertChannel

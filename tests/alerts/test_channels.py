@@ -10,10 +10,9 @@ from loguru import logger
 from pydantic import SecretStr
 
 from statemachine.alerts.apprise_service import AppriseService
-from statemachine.alerts.channels import Channel, SendError
+from statemachine.alerts.channels import Channel, SendError, Webhook, signature
 from statemachine.alerts.notification import Notification, notification_for
 from statemachine.alerts.queue import NotificationBatch
-from statemachine.alerts.channels import Webhook, signature
 from tests.alerts.listeners import listening, receiving_mail
 from tests.alerts.samples import EPOCH, announcement
 from tests.support.paths import DOCS

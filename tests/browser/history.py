@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 from uuid import UUID
 
-from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, message
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import worded
 from statemachine.i18n.text import Language

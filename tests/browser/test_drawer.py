@@ -18,13 +18,13 @@ async def test_drawer_shows_what_the_api_returns(browser: Browser, shared: Deplo
         await visit.link("lab-stalled").click()
         drawer = visit.drawer("lab-stalled")
         parts = {
-            name: drawer.get_by_role("region", name=name) for name in ("Timeline", "Evidence", "Attempts", "Server")
+            name: drawer.get_by_role("region", name=name) for name in ("Timeline", "Transitions", "Attempts", "Server")
         }
         for part in parts.values():
             await expect(part).to_be_visible()
-        evidence = parts["Evidence"].get_by_role("listitem")
-        await expect(evidence.first).to_contain_text(detail["transitions"][0]["message"])
-        await expect(evidence).to_have_count(len(detail["transitions"]))
+        transition_items = parts["Transitions"].get_by_role("listitem")
+        await expect(transition_items.first).to_contain_text(detail["transitions"][0]["message"])
+        await expect(transition_items).to_have_count(len(detail["transitions"]))
         await expect(parts["Attempts"].get_by_role("listitem")).to_have_count(1)
         await expect(parts["Attempts"]).to_contain_text(detail["attempts"][0]["prompt_id"][:8])
         await expect(parts["Server"]).to_contain_text(detail["server"]["version"])
@@ -56,7 +56,7 @@ async def test_drawer_updates_while_the_server_warms(browser: Browser, deploymen
         deployment.servers["public-2"].resume()
         await expect(drawer.locator("#drawer-state")).to_contain_text("Loaded")
         await expect(drawer.get_by_role("region", name="Attempts").get_by_role("listitem")).to_have_count(1)
-        newest = drawer.get_by_role("region", name="Evidence").get_by_role("listitem").first
+        newest = drawer.get_by_role("region", name="Transitions").get_by_role("listitem").first
         await expect(newest).to_contain_text("Everything cached")
 
 

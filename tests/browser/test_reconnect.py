@@ -75,8 +75,8 @@ async def test_page_after_each_daemon_crash_matches_the_api(browser: Browser, tm
 async def _expect_whole_drawer(visit: Visit, deployment: Deployment, server: str) -> None:
     """Expect every transition of the API in the open drawer, then close it."""
     transitions = (await deployment.get(f"/api/servers/{server}"))["transitions"]
-    evidence = visit.drawer(server).get_by_role("region", name="Evidence").get_by_role("listitem")
-    await expect(evidence).to_have_count(len(transitions))
+    transition_items = visit.drawer(server).get_by_role("region", name="Transitions").get_by_role("listitem")
+    await expect(transition_items).to_have_count(len(transitions))
     await visit.button("Close").click()
 
 

@@ -10,8 +10,7 @@ from aiohttp import web
 
 from statemachine.cli.diagnostics import Finding, examine
 from statemachine.cli.server_handle import server_handle
-from statemachine.comfyui.network import new_session
-from statemachine.comfyui.network import tls_contexts
+from statemachine.comfyui.network import new_session, tls_contexts
 from statemachine.comfyui.workflow import load_workflow
 from statemachine.i18n.render import render
 from statemachine.settings import load_settings, resolve_servers

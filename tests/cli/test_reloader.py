@@ -11,8 +11,8 @@ from loguru import logger
 
 from statemachine.core.messages import Message
 from statemachine.core.vocabulary import Notice
-from statemachine.daemon.process import in_background
 from statemachine.daemon.config import SettingsFile, load_config
+from statemachine.daemon.process import in_background
 from statemachine.daemon.reload import Reloader
 from statemachine.daemon.systemd import ServiceManager
 from statemachine.fleet.diff import Changes, LoadedConfig

@@ -14,14 +14,14 @@ from statemachine.cluster.membership import Identity
 from statemachine.cluster.node import ClusterNode, NodePublication
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import Message, verbatim
+from statemachine.core.ports import SoleOwner
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Notice, Reason, State
-from statemachine.core.ports import SoleOwner
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalPort
 from statemachine.journal.recorder import Recorder
-from statemachine.publish.snapshot import Snapshot
 from statemachine.publish.publisher import TransitionLog
+from statemachine.publish.snapshot import Snapshot
 from tests.cluster.fake_store import FakeEngine
 from tests.journal.samples import FragileStore, at_once
 

@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 from random import Random
 
+from statemachine.cluster.membership import node_for
 from statemachine.cluster.owned_records import OwnedRecords
 from statemachine.cluster.records import Record, record_from
-from statemachine.cluster.membership import node_for
 from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, running, settled

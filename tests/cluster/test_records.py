@@ -15,10 +15,9 @@ from statemachine.cluster.records import (
     shared_entry_from,
     view_from,
 )
-from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, message, verbatim
-from statemachine.core.server import ServerView
+from statemachine.core.server import Attempt, Outcome, ServerView
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.rows import attempt_row, storable

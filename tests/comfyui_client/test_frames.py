@@ -89,7 +89,7 @@ def test_decode_recorded_failure_names_node_and_cause() -> None:
     (failure,) = [event for event in events_of("04_node_raises", "owner") if isinstance(event, e.PromptFailed)]
     assert sentence(failure.message) == "node 10 (RigSlowModel) raised RuntimeError: CUDA out of memory (rig)"
     assert failure.out_of_memory
-    assert failure.witness is Source.WS
+    assert failure.proved_by is Source.WS
 
 
 @pytest.mark.parametrize(

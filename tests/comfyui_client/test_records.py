@@ -36,7 +36,7 @@ def test_history_entries_recorded_answers_are_parsed() -> None:
     entries = [entry for answer in answers("/history") for entry in history_entries(answer)]
     assert len(entries) >= 8
     assert all(entry.end.prompt_id == entry.prompt_id for entry in entries)
-    assert all(entry.end.witness is Source.HISTORY for entry in entries)
+    assert all(entry.end.proved_by is Source.HISTORY for entry in entries)
     assert not any(entry.marker for entry in entries)
 
 

@@ -5,11 +5,10 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from statemachine.core import events as e
-from statemachine.core.server import Attempt
 from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine
 from statemachine.core.messages import verbatim
-from statemachine.core.server import Reachability, Server
+from statemachine.core.server import Attempt, Reachability, Server
 from statemachine.core.vocabulary import Reason, Source, State
 
 MACHINE = Machine()
@@ -26,16 +25,16 @@ def accepted(prompt_id: str = OURS, server_prompt_id: str | None = None) -> e.Pr
     return e.PromptAccepted(prompt_id, server_prompt_id or prompt_id, Source.REPLY)
 
 
-def succeeded(prompt_id: str = OURS, witness: Source = Source.WS) -> e.PromptSucceeded:
-    return e.PromptSucceeded(prompt_id, witness)
+def succeeded(prompt_id: str = OURS, proved_by: Source = Source.WS) -> e.PromptSucceeded:
+    return e.PromptSucceeded(prompt_id, proved_by)
 
 
-def failed(prompt_id: str = OURS, witness: Source = Source.WS, *, memory: bool = False) -> e.PromptFailed:
-    return e.PromptFailed(prompt_id, witness, verbatim("node 10 raised"), memory)
+def failed(prompt_id: str = OURS, proved_by: Source = Source.WS, *, memory: bool = False) -> e.PromptFailed:
+    return e.PromptFailed(prompt_id, proved_by, verbatim("node 10 raised"), memory)
 
 
-def interrupted(prompt_id: str = OURS, witness: Source = Source.WS) -> e.PromptInterrupted:
-    return e.PromptInterrupted(prompt_id, witness)
+def interrupted(prompt_id: str = OURS, proved_by: Source = Source.WS) -> e.PromptInterrupted:
+    return e.PromptInterrupted(prompt_id, proved_by)
 
 
 def queue(remaining: int) -> e.QueueSeen:

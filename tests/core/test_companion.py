@@ -45,7 +45,7 @@ def bench_by_node(state: State) -> Bench:
 
 
 def led(bench: Bench, *happened: e.Event) -> list[tuple[State, Reason, Source]]:
-    return [(one.dest, one.reason, one.witness) for one in bench.apply(*happened)]
+    return [(one.dest, one.reason, one.proved_by) for one in bench.apply(*happened)]
 
 
 @pytest.mark.parametrize("name", EVIDENCE)

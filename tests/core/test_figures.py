@@ -3,9 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.cli.docs import states_page
+from statemachine.cli.docs import mermaid, states_page
 from statemachine.core.backoff import Budget, backoff, spread
-from statemachine.cli.docs import mermaid
 from statemachine.core.log_entry import EntryKind, Transition, entry_of
 from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Reason, Source, State
@@ -82,7 +81,7 @@ def test_an_entry_says_what_its_transition_says() -> None:
         "a",
         "lab",
     )
-    assert (entry.source, entry.dest, entry.witness) == (State.COLD, State.SUBMITTING, Source.QUEUE)
+    assert (entry.source, entry.dest, entry.proved_by) == (State.COLD, State.SUBMITTING, Source.QUEUE)
     assert (entry.at, entry.prompt_id, sentence(entry.message), entry.seq) == (5.0, "p", "go", None)
     assert entry.numbered(7).seq == 7
 
@@ -93,4 +92,4 @@ def test_the_picture_shows_every_state_and_the_page_every_word() -> None:
     assert "loaded --> submitting" not in picture
     assert "auto_executing --> submitting" not in picture
     assert all(f"| `{word.value}` |" in page for word in (*State, *Reason))
-    assert all(f"`{witness.value}`" in page for witness in Source)
+    assert all(f"`{proved_by.value}`" in page for proved_by in Source)

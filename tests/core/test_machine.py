@@ -3,8 +3,8 @@
 import pytest
 
 from statemachine.core import events as e
-from statemachine.core.server import Outcome
 from statemachine.core.messages import verbatim
+from statemachine.core.server import Outcome
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 from tests.core.bench import (
@@ -92,7 +92,7 @@ def test_what_is_early_counts_even_where_the_answer_never_came() -> None:
     bench = bench_in(S.SUBMITTING)
     bench.apply(succeeded(), e.SubmissionUnanswered(verbatim("timed out"), answered=False))
     assert bench.state is S.SUBMITTING
-    assert dests(bench, succeeded(witness=Source.HISTORY)) == [S.CHECKING]
+    assert dests(bench, succeeded(proved_by=Source.HISTORY)) == [S.CHECKING]
 
 
 def test_an_end_under_the_id_that_the_server_gave_is_ours() -> None:

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from statemachine.core import events as e
-from statemachine.core.server import Attempt
 from statemachine.core.messages import verbatim
+from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Reason, Source, State
 from tests.core.bench import MACHINE, Bench, accepted
 

@@ -52,13 +52,13 @@ HAPPENINGS: dict[str, Happening] = {
     "node started": lambda _: [e.PromptNodeStarted("ours", "10")],
     "progress": lambda _: [e.PromptProgress("ours", 1.5)],
     "succeeded by ws": lambda _: [succeeded()],
-    "succeeded by history": lambda _: [succeeded(witness=W.HISTORY)],
+    "succeeded by history": lambda _: [succeeded(proved_by=W.HISTORY)],
     "failed by ws": lambda _: [failed()],
-    "failed by history": lambda _: [failed(witness=W.HISTORY)],
+    "failed by history": lambda _: [failed(proved_by=W.HISTORY)],
     "out of memory by ws": lambda _: [failed(memory=True)],
-    "out of memory by history": lambda _: [failed(witness=W.HISTORY, memory=True)],
+    "out of memory by history": lambda _: [failed(proved_by=W.HISTORY, memory=True)],
     "interrupted by ws": lambda _: [interrupted()],
-    "interrupted by history": lambda _: [interrupted(witness=W.HISTORY)],
+    "interrupted by history": lambda _: [interrupted(proved_by=W.HISTORY)],
     "lost": lambda _: [e.PromptAbsent(R.PROMPT_LOST, verbatim("gone"))],
     "lost by restart": lambda _: [e.PromptAbsent(R.SERVER_RESTARTED, verbatim("gone"))],
     "stuck": lambda _: [e.PromptStuck(verbatim("no progress"))],
@@ -187,13 +187,13 @@ def test_what_happens_leads_where_the_design_says_and_nowhere_else(state: State,
     bench = bench_in(state)
     made = bench.apply(*HAPPENINGS[name](bench))
     lead = LEADS[state].get(name)
-    assert [(one.dest, one.reason, one.witness) for one in made] == ([lead] if lead else [])
+    assert [(one.dest, one.reason, one.proved_by) for one in made] == ([lead] if lead else [])
     assert bench.state is (lead[0] if lead else state)
     if lead:
         (one,) = made
         assert (one.server, one.source, one.at) == ("a:8188", state, bench.now)
         assert one.message
-        assert (bench.server.since, bench.server.reason, bench.server.witness) == (one.at, one.reason, one.witness)
+        assert (bench.server.since, bench.server.reason, bench.server.proved_by) == (one.at, one.reason, one.proved_by)
         assert bench.server.message == one.message
 
 
@@ -203,7 +203,7 @@ def test_a_submission_starts_only_where_the_server_is_cold(state: State) -> None
     before = bench.server.attempt
     made = bench.apply(submission("another"))
     if state is State.COLD:
-        assert [(one.dest, one.reason, one.witness) for one in made] == [(S.SUBMITTING, R.PERMIT_GRANTED, W.QUEUE)]
+        assert [(one.dest, one.reason, one.proved_by) for one in made] == [(S.SUBMITTING, R.PERMIT_GRANTED, W.QUEUE)]
         assert bench.attempt.prompt_id == "another"
     else:
         assert not made
@@ -244,7 +244,7 @@ DESIGN_REASONS = {
 
 def test_the_promised_words_are_there() -> None:
     assert {reason.value for reason in Reason} >= DESIGN_REASONS
-    assert {witness.value for witness in Source} >= {"ws", "history", "queue", "check", "operator"}
+    assert {proved_by.value for proved_by in Source} >= {"ws", "history", "queue", "check", "operator"}
     assert {state.value for state in State} == {
         "unknown", "checking", "loaded", "cold", "auto_executing", "submitting", "warming", "unreachable", "failed",
         "paused",

@@ -4,17 +4,15 @@ from pathlib import Path
 
 from statemachine.comfyui.transport import Transport
 from statemachine.core.backoff import Budget
-from statemachine.core.ports import Clock
-from statemachine.core.ports import Action
+from statemachine.core.ports import Action, Clock
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
 from statemachine.journal.recorder import Recorder
 from statemachine.publish.bus import Bus
-from statemachine.publish.publisher import Publisher
+from statemachine.publish.publisher import Publisher, TransitionLog
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.publisher import TransitionLog
 from statemachine.settings import parse_settings, resolve_servers
 from statemachine.settings.servers import ServerConfig
 from tests.journal.samples import FragileStore, quiet_journal

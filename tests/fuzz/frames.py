@@ -5,10 +5,9 @@ import json
 import orjson
 
 from statemachine.comfyui.frames import decode, is_session_start
-from statemachine.core.server import Attempt
 from statemachine.core.events import NodeCursor
 from statemachine.core.reducers import REDUCERS
-from statemachine.core.server import Server
+from statemachine.core.server import Attempt, Server
 from statemachine.journal.rows import message_row
 from tests.transcript import NAMES, recorded
 

@@ -7,10 +7,9 @@ from typing import TypeVar
 
 from typing_extensions import override
 
-from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import verbatim
-from statemachine.core.server import ServerView
+from statemachine.core.server import Attempt, Outcome, ServerView
 from statemachine.core.vocabulary import Source, State
 from statemachine.journal.journal import Journal, ThreadRunner
 from statemachine.journal.rows import attempt_row
@@ -29,7 +28,7 @@ def entry(message: str = "m", *, server: str | None = "a", at: float = 100.0, de
         group="g",
         source=State.CHECKING,
         dest=dest,
-        witness=Source.CHECK,
+        proved_by=Source.CHECK,
         prompt_id="p",
     )
 

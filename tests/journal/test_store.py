@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine.core.server import Attempt, Outcome
 from statemachine.core.messages import verbatim
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.vocabulary import Source, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.store import JournalStore

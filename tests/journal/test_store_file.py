@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.server import Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.server import Outcome
 from statemachine.i18n.render import sentence
 from statemachine.journal.rows import DaemonRun
 from statemachine.journal.schema import MIGRATIONS, SchemaTooNewError

@@ -7,13 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import message, verbatim
-from statemachine.core.server import ServerView
+from statemachine.core.server import Attempt, Outcome, ServerView
 from statemachine.core.vocabulary import Reason, Source, State
-from statemachine.publish.serialize import Topic
 from statemachine.publish.serialize import (
+    Topic,
     detailed_server,
     detailed_status,
     entry_message,
@@ -22,8 +21,7 @@ from statemachine.publish.serialize import (
     server_line,
     status,
 )
-from statemachine.publish.snapshot import CheckDetail, LinkDetail, ServerDetail
-from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.snapshot import CheckDetail, LinkDetail, ServerDetail, Snapshot
 
 NEW_YEAR = 1_767_225_600.0
 WARMING = ServerView(
@@ -49,7 +47,7 @@ ENTRY = LogEntry(
     group="default",
     source=State.SUBMITTING,
     dest=State.WARMING,
-    witness=Source.REPLY,
+    proved_by=Source.REPLY,
     prompt_id="p",
     seq=7,
 )

@@ -5,8 +5,7 @@ import pytest
 from statemachine.core.messages import verbatim
 from statemachine.core.server import LiveFigures, ServerView
 from statemachine.core.vocabulary import Reason, State
-from statemachine.publish.snapshot import ServerDetail
-from statemachine.publish.snapshot import Snapshot
+from statemachine.publish.snapshot import ServerDetail, Snapshot
 
 
 def live_of(view: ServerView) -> LiveFigures:

@@ -45,7 +45,7 @@ class NodeInvariants(Invariants):
 
     @override
     def transition(self, transition: Transition) -> None:
-        self.transitions[transition.reason, transition.witness] += 1
+        self.transitions[transition.reason, transition.proved_by] += 1
         super().transition(transition)
 
     @override
@@ -123,7 +123,7 @@ def test_servers_with_the_companion_node_cause_no_violation(tmp_path: Path) -> N
             simulation = NodeSimulation(seed, folder, faulty_scenario(seed))
             run(simulation, runner)
         transitions += simulation.invariants.transitions
-    print({f"{reason.value} by {witness.value}": count for (reason, witness), count in transitions.most_common()})
+    print({f"{reason.value} by {proved_by.value}": count for (reason, proved_by), count in transitions.most_common()})
     assert transitions[Reason.CACHE_CHANGED, Source.WS] > 50
     assert transitions[Reason.SERVER_RESTARTED, Source.HISTORY] > 5
 

@@ -49,7 +49,7 @@ class LogBuilder:
                 group="g",
                 source=source or self._states.get(server, S.UNKNOWN),
                 dest=dest,
-                witness=by,
+                proved_by=by,
                 prompt_id=prompt,
                 seq=len(self.entries) + 1,
             )

@@ -93,7 +93,7 @@ def transition_entry(server: str, message: str) -> LogEntry:
         group="default",
         source=State.CHECKING,
         dest=State.COLD,
-        witness=Source.CHECK,
+        proved_by=Source.CHECK,
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
-from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import notice_entry
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.publish.counters import EXPECTED
 from statemachine.publish.snapshot import ServerDetail

@@ -11,9 +11,8 @@ from statemachine import web
 from statemachine.core.server import Outcome
 from statemachine.core.vocabulary import Notice, Reason, Source, State
 from statemachine.i18n.catalogue import page_texts
-from statemachine.i18n.reasons import NOTICES
 from statemachine.i18n.page import LABELS
-from statemachine.i18n.reasons import REASONS
+from statemachine.i18n.reasons import NOTICES, REASONS
 from statemachine.i18n.states import OUTCOMES, SOURCES, STATES
 from statemachine.i18n.text import LANGUAGES
 from statemachine.web.page import CLASSIC_SCRIPTS, DISPLAY_ORDER, ICONS, LOG_ENTRIES, SORTS, STATIC_DIR, static_files
@@ -76,7 +75,7 @@ def test_vocabulary_is_translated_completely() -> None:
     assert set(OUTCOMES) == set(Outcome)
 
 
-@pytest.mark.parametrize("group", ["state", "reason", "notice", "witness", "outcome", "label"])
+@pytest.mark.parametrize("group", ["state", "reason", "notice", "source", "outcome", "label"])
 def test_texts_have_same_keys_and_places_in_both_languages(group: str) -> None:
     english, chinese = (page_texts()[language][group] for language in LANGUAGES)
     assert english.keys() == chinese.keys()

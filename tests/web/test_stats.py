@@ -24,8 +24,8 @@ R, S = Reason, State
 
 
 def entry(server: str, age_s: float, source: State, dest: State, reason: Reason, prompt: str | None = None) -> LogEntry:
-    kind, witness = EntryKind.TRANSITION, Source.CHECK
-    return LogEntry(NOW - age_s, kind, reason, verbatim("m"), server, "default", source, dest, witness, prompt)
+    kind, proved_by = EntryKind.TRANSITION, Source.CHECK
+    return LogEntry(NOW - age_s, kind, reason, verbatim("m"), server, "default", source, dest, proved_by, prompt)
 
 
 PAST = [

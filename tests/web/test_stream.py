@@ -18,8 +18,7 @@ from statemachine.journal.file import JournalFile
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import QUEUE_LIMIT
-from statemachine.publish.serialize import StreamMessage, Topic
-from statemachine.publish.serialize import progress_message
+from statemachine.publish.serialize import StreamMessage, Topic, progress_message
 from statemachine.web import WebPorts
 from statemachine.web.stream import REPLAY_PAGE, EventStream
 from tests.support.polling import wait_until

@@ -22,9 +22,7 @@ from statemachine.cluster.node import ClusterNode, NodePublication
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.cluster.store import StoreUnavailableError
 from statemachine.comfyui.transport import Reply
-from statemachine.core.ports import Clock
-from statemachine.core.ports import Action
-from statemachine.core.ports import NotOwnedError
+from statemachine.core.ports import Action, Clock, NotOwnedError
 from statemachine.daemon.clustered import LEAVES_WITHIN_S
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import LoadedConfig

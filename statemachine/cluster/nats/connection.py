@@ -4,20 +4,22 @@ nats-py can reconnect by itself, but then sends buffered writes late, and after 
 clients is therefore used for one connection, and its unsent data is dropped with it.
 """
 
+import asyncio
 import ssl
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
-from itertools import cycle
+
 from loguru import logger
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
+
 from statemachine.cluster.store import StoreUnavailableError
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NatsOptions:

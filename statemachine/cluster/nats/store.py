@@ -14,9 +14,8 @@ from nats.js.kv import KeyValue
 from typing_extensions import override
 
 from statemachine.cluster.nats import reader
-from statemachine.cluster.nats.connection import NATS_ERRORS, Connection, cancel_all, describe
+from statemachine.cluster.nats.connection import NATS_ERRORS, Connection, NatsOptions, cancel_all, describe
 from statemachine.cluster.nats.layout import DatasetStream, Layout, encode, ensure_streams, lineage_of
-from statemachine.cluster.nats.connection import NatsOptions
 from statemachine.cluster.store import Batch, ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 
 PREPARE_RETRY_S = 0.2

@@ -15,10 +15,9 @@ from statemachine.core.vocabulary import State
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus, Subscription
+from statemachine.publish.publisher import Publisher, TransitionLog
 from statemachine.publish.serialize import StreamMessage, Topic
-from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import Snapshot
-from statemachine.publish.publisher import TransitionLog
 from tests.cluster.nodes import Node, engine, make_view, running, settled
 from tests.cluster.virtual import in_virtual_time
 from tests.journal.samples import FragileStore, at_once, entry

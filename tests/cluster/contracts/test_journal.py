@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.server import Attempt, Outcome
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import verbatim
+from statemachine.core.server import Attempt, Outcome
 from statemachine.core.vocabulary import State
 from statemachine.i18n.render import sentence
 from statemachine.journal.journal import BACKLOG_LIMIT

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from statemachine.cluster.operator import ForwardingOperator
-from statemachine.core.ports import Action, Operator
-from statemachine.core.ports import NotOwnedError
+from statemachine.core.ports import Action, NotOwnedError, Operator
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, running, settled
 from tests.cluster.virtual import in_virtual_time

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.ports import Ownership
-from statemachine.core.ports import SoleOwner
+from statemachine.core.ports import Ownership, SoleOwner
 from tests.cluster.nodes import FakeServerHost, Node, engine, running, settled
 from tests.cluster.virtual import in_virtual_time
 

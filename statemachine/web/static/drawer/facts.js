@@ -61,7 +61,7 @@ function attemptItem(attempt) {
   const message = messageText(attempt);
   const details = [
     elapsedText(attempt),
-    attempt.confirmed_by && label("confirmed_by", { witness: sourceText(attempt.confirmed_by) }),
+    attempt.confirmed_by && label("confirmed_by", { source: sourceText(attempt.confirmed_by) }),
     attempt.varied_tag && label("varied_tag"),
   ].filter(Boolean);
   return make(

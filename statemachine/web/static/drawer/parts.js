@@ -15,7 +15,7 @@ export function showParts(server, view) {
   const { detail, entries } = server;
   const minute = Math.floor(daemonNow() / 60000);
   fill("timeline", [detail !== null, entries, minute], () => (detail ? timeline(entries, daemonNow()) : []));
-  fill("evidence", entries, () => [make("ol", "transitions", ...entries.map(transitionItem))]);
+  fill("transitions", entries, () => [make("ol", "transitions", ...entries.map(transitionItem))]);
   showWarmth(server);
   const { attempts = [], server: info = null, link, check, counters } = detail ?? {};
   fill("attempts", attempts, () => attemptItems(attempts));

@@ -80,7 +80,7 @@ export function transitionItem(entry) {
   const time = make("time", "", formatTime(entry.at));
   time.dateTime = entry.at;
   time.title = formatDateTime(entry.at);
-  const source = entry.proved_by && make("span", "", label("proved_by", { witness: sourceText(entry.proved_by) }));
+  const source = entry.proved_by && make("span", "", label("proved_by", { source: sourceText(entry.proved_by) }));
   const prompt = entry.prompt_id && make("code", "prompt", entry.prompt_id);
   const item = make(
     "li",

@@ -18,7 +18,7 @@ export const label = (key, values = {}) =>
   (find("label", key) ?? key).replace(PLACE, (place, name) => values[name] ?? place);
 export const stateText = (state) => find("state", state) ?? state;
 export const reasonText = (reason) => find("reason", reason) ?? find("notice", reason) ?? reason;
-export const sourceText = (source) => find("witness", source) ?? source;
+export const sourceText = (source) => find("source", source) ?? source;
 export const outcomeText = (outcome) => find("outcome", outcome) ?? outcome;
 /** Return the text for an error code of the API, or the message that came with it. */
 export const errorText = ({ code, message }) => find("label", `error_${code}`) ?? message;

@@ -1,4 +1,4 @@
-"""A webhook as a channel, signed so that the receiver can verify the sender."""
+"""The interface of a channel, and the webhook: JSON over HTTP, signed so that the receiver can verify the sender."""
 
 import hashlib
 import hmac

@@ -1,4 +1,4 @@
-"""Which servers a daemon looks after: the whole fleet, or its part if several daemons share the fleet."""
+"""What the daemon or a test passes in: clock, ownership of servers, and the operator's actions."""
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass

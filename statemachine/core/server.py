@@ -1,4 +1,4 @@
-"""What the daemon remembers of one server. `reducers.py` changes it, and the machine moves it."""
+"""What the daemon remembers of one server and its warm-up, and the view that outsiders see."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

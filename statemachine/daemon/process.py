@@ -1,4 +1,4 @@
-"""Process limits: one daemon for each data folder, and enough file descriptors."""
+"""The process: background tasks, random numbers and ids, the lock of the data folder, file descriptors."""
 
 import asyncio
 import fcntl

@@ -1,4 +1,4 @@
-"""Reason codes: the short name on the page, and the sentence for a transition that has no other message."""
+"""Reason codes and notices: the short name on the page, and the sentence where there is no other message."""
 
 from statemachine.core.vocabulary import Notice, Reason
 from statemachine.i18n.text import Text

@@ -16,6 +16,8 @@ from statemachine.core.vocabulary import State
 from statemachine.i18n.render import worded
 from statemachine.publish.snapshot import ServerDetail, Snapshot
 
+Json = dict[str, Any]
+
 
 class Topic(StrEnum):
     """The `event` field of the stream."""
@@ -29,13 +31,13 @@ class Topic(StrEnum):
 class StreamMessage:
     """One event of the stream.
 
-    `render` returns its JSON. `seq` is the id in the journal, None for live-only messages. The other fields are for
+    `render` returns its data. `seq` is the id in the journal, None for live-only messages. The other fields are for
     filters; those of an entry come from the entry, those of live figures from the server's current state. `content` is
     the message of an entry.
     """
 
     topic: Topic
-    render: Callable[[], bytes]
+    render: Callable[[], Json]
     seq: int | None = None
     server: str | None = None
     group: str | None = None
@@ -49,11 +51,8 @@ class StreamMessage:
         """Return the message in the format of Server-Sent Events; the first call serializes it."""
         if self._frame is None:
             head = b"" if self.seq is None else b"id: %d\n" % self.seq
-            self._frame = b"%bevent: %b\ndata: %b\n\n" % (head, self.topic.value.encode(), self.render())
+            self._frame = b"%bevent: %b\ndata: %b\n\n" % (head, self.topic.value.encode(), orjson.dumps(self.render()))
         return self._frame
-
-
-Json = dict[str, Any]
 
 
 def rfc3339(at: float | None) -> str | None:
@@ -174,15 +173,13 @@ def entry_message(entry: LogEntry, view: ServerView | None = None) -> StreamMess
     return StreamMessage(topic, render, entry.seq, entry.server, entry.group, entry.dest, entry.reason, entry.message)
 
 
-def _entry_json(entry: LogEntry, view: ServerView | None) -> bytes:
+def _entry_json(entry: LogEntry, view: ServerView | None) -> Json:
     data = log_entry(entry)
     if view is not None:
         data["view"] = server(view)
-    return orjson.dumps(data)
+    return data
 
 
 def progress_message(view: ServerView) -> StreamMessage:
     """Return the stream's message of a change without a transition: progress, queue or next action."""
-    return StreamMessage(
-        Topic.PROGRESS, partial(server_line, view), None, view.name, view.group, view.state, view.reason
-    )
+    return StreamMessage(Topic.PROGRESS, partial(server, view), None, view.name, view.group, view.state, view.reason)

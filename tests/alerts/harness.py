@@ -127,9 +127,7 @@ class AlertHarness:
         for host in hosts:
             view = server(host, state=state, since=EPOCH + loop_time())
             self.snapshot.put(view)
-            self.bus.publish(
-                StreamMessage(Topic.TRANSITION, lambda: b"{}", 1, view.name, view.group, state, view.reason.value)
-            )
+            self.bus.publish(StreamMessage(Topic.TRANSITION, dict, 1, view.name, view.group, state, view.reason.value))
 
     def notice(self, notice: Notice) -> None:
         """Publish a notice."""

@@ -11,7 +11,7 @@ from tests.publish.test_serialize import WARMING
 
 
 def message(number: int, server: str | None = "a") -> StreamMessage:
-    return StreamMessage(Topic.TRANSITION, lambda: b"%d" % number, number, server)
+    return StreamMessage(Topic.TRANSITION, lambda: {"number": number}, number, server)
 
 
 async def test_reader_receives_messages_since_its_subscription() -> None:

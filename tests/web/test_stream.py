@@ -199,7 +199,7 @@ async def test_client_that_does_not_read_is_disconnected(tmp_path: Path) -> None
             _reader, writer = await asyncio.open_connection("127.0.0.1", client.port, limit=1)
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await wait_until(lambda: len(site.bus) == 1)
-            large = StreamMessage(Topic.PROGRESS, lambda: b'"' + b"x" * 20_000_000 + b'"', None, COLD)
+            large = StreamMessage(Topic.PROGRESS, lambda: {"message": "x" * 20_000_000}, None, COLD)
             site.bus.publish(large)
             await wait_until(lambda: len(site.bus) == 0)
             writer.close()

@@ -16,7 +16,8 @@ from campaigns.simulation.cluster.planted_faults import run_planted_fault as run
 from campaigns.simulation.cluster.simulation import run_cluster_seed
 from campaigns.simulation.faults import Fault
 from campaigns.simulation.planted_faults import PLANTED_FAULTS, run_planted_fault
-from campaigns.simulation.simulation import Result, run_seed
+from campaigns.simulation.run import run_seed
+from campaigns.simulation.simulation import Result
 
 HASH_SEED = "PYTHONHASHSEED"
 

@@ -12,7 +12,8 @@ from unittest import mock
 
 from campaigns.simulation import faulty_parts as faulty
 from campaigns.simulation.daemon import REAL_PARTS, Parts
-from campaigns.simulation.simulation import Result, run_seed
+from campaigns.simulation.run import run_seed
+from campaigns.simulation.simulation import Result
 from statemachine.core import events
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.vocabulary import State

@@ -1,37 +1,29 @@
 """One run of a scenario in virtual time: faults, then a calm period, and the result."""
 
 import asyncio
-import gc
 import sqlite3
-import tempfile
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any
-
-from loguru import logger
+from typing import Any
 
 from campaigns.simulation.actions import Actions
-from campaigns.simulation.daemon import REAL_PARTS, Parts, SimDaemon
+from campaigns.simulation.daemon import Parts, SimDaemon
 from campaigns.simulation.disk import Disk
 from campaigns.simulation.faults import Faults
 from campaigns.simulation.invariants import Invariants
 from campaigns.simulation.ledger import ServerLedger
-from campaigns.simulation.loop import DeadlockError, VirtualLoop
 from campaigns.simulation.scenario import EXPECTED, Plan, Scenario, scenario_of
 from campaigns.simulation.wire import Wire
 from statemachine.core.ports import Action, Clock
 from statemachine.core.vocabulary import Reason, State
 from statemachine.fleet.fleet import Fleet
 from statemachine.simulator import SimServer
-
-if TYPE_CHECKING:
-    from loguru import Message
 
 EPOCH = 1_767_225_600.0
 TAIL = 150
@@ -49,52 +41,6 @@ class Result:
     warm_ups: int
     violation: str | None
     trace: list[str] = field(default_factory=list)
-
-
-def run_seed(
-    seed: int, *, parts: Parts = REAL_PARTS, without: Collection[StrEnum] = (), full_trace: bool = False
-) -> Result:
-    """Run one seed. With the same PYTHONHASHSEED, the same seed gives the same run."""
-    keep = None if full_trace else TAIL
-    return run_simulation(VirtualLoop, lambda folder: Simulation(seed, folder, parts, without, keep=keep))
-
-
-def run_simulation(loop: Callable[[], VirtualLoop], make: Callable[[Path], "Simulation"]) -> Result:
-    """Run the simulation that `make` returns for a new temporary folder."""
-    with tempfile.TemporaryDirectory(dir=scratch_folder()) as folder, asyncio.Runner(loop_factory=loop) as runner:
-        simulation = make(Path(folder))
-        with fail_on_logged_errors(simulation):
-            try:
-                runner.run(simulation.run())
-            except DeadlockError:
-                simulation.fail("-", "deadlock: no task is ready and no timer is set")
-        return simulation.result(runner.get_loop().time())
-
-
-def scratch_folder() -> str | None:
-    """Return a folder in shared memory for temporary files, or None if the host has none."""
-    shared_memory = Path("/dev/shm")
-    return str(shared_memory) if shared_memory.is_dir() else None
-
-
-@contextmanager
-def fail_on_logged_errors(simulation: "Simulation") -> Iterator[None]:
-    """Report each exception that the daemon logs as a violation; switch the garbage collector off."""
-
-    def on_message(message: "Message") -> None:
-        if message.record["exception"] is not None:
-            simulation.fail("-", f"exception in the daemon: {message}")
-
-    logger.remove()
-    sink = logger.add(on_message, level="ERROR", format="{message}", backtrace=False, diagnose=False)
-    collecting = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        logger.remove(sink)
-        if collecting:
-            gc.enable()
 
 
 class Simulation:

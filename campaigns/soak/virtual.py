@@ -32,8 +32,9 @@ from campaigns.simulation.faults import ACTION_WEIGHTS, Fault, Faults
 from campaigns.simulation.invariants import Invariants
 from campaigns.simulation.loop import VirtualLoop
 from campaigns.simulation.network import LATE_S
+from campaigns.simulation.run import fail_on_logged_errors, scratch_folder
 from campaigns.simulation.scenario import Plan, Scenario
-from campaigns.simulation.simulation import TAIL, Result, Simulation, fail_on_logged_errors, scratch_folder
+from campaigns.simulation.simulation import TAIL, Result, Simulation
 from campaigns.soak.samples import Row, Sample, descriptors, quarters, resident_mib
 from statemachine.core.server import ServerView
 from statemachine.daemon.app import PRUNE_EVERY_S

@@ -12,8 +12,9 @@ from campaigns.simulation.cluster.planted_faults import PLANTED_FAULTS
 from campaigns.simulation.cluster.processes import Process, ProcessLoop
 from campaigns.simulation.cluster.scenario import LEASE_S, NODES, cluster_scenario_of
 from campaigns.simulation.cluster.simulation import ClusterSimulation
+from campaigns.simulation.run import run_simulation
 from campaigns.simulation.scenario import Plan, Scenario, drawn_settings
-from campaigns.simulation.simulation import TAIL, run_simulation
+from campaigns.simulation.simulation import TAIL
 from statemachine.cluster.membership import node_for
 from statemachine.core.vocabulary import State
 from statemachine.simulator.profiles import PROFILES

@@ -15,8 +15,9 @@ from typing_extensions import override
 
 from campaigns.simulation.daemon import REAL_PARTS
 from campaigns.simulation.loop import VirtualLoop
+from campaigns.simulation.run import fail_on_logged_errors
 from campaigns.simulation.scenario import workflows
-from campaigns.simulation.simulation import TAIL, Simulation, fail_on_logged_errors
+from campaigns.simulation.simulation import TAIL, Simulation
 from statemachine.core.vocabulary import State
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.settings import ServerConfig, resolve_servers

@@ -35,7 +35,7 @@ def send(event: str, data: Mapping[str, Any]) -> None:
 
 @functools.lru_cache(maxsize=1)
 def _inspire_module(_module_count: int) -> Any:
-    """Return Inspire-Pack's cache module, whatever its folder is called, or None.
+    """Return Inspire-Pack's cache module, under any folder name, or None.
 
     Cached by the number of imported modules, of which there are thousands, because the watcher calls this often.
     """

@@ -58,6 +58,7 @@ class Simulation:
         self._invariants = Invariants(self._scenario.settings, self.fail, self.note)
         self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self._invariants)
         self._crashes = self._rng("crashes")
+        # The name seeds the stream: with another one the seeds of known violations would change.
         self._actions = Actions(self, self._faults, self._rng("deeds"), self._scenario.actions_every_s, self.note)
         self._tasks: set[asyncio.Task[None]] = set()
         self._daemon: SimDaemon | None = None

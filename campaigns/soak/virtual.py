@@ -131,7 +131,12 @@ class SoakSimulation(Simulation):
         self._invariants: LongInvariants = LongInvariants(scenario.settings, self.fail, self.note)
         self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self._invariants)
         self._actions: LongActions = LongActions(
-            self, self._faults, self._rng("deeds"), scenario.actions_every_s, self.note
+            # The name seeds the stream: with another one the seeds of known violations would change.
+            self,
+            self._faults,
+            self._rng("deeds"),
+            scenario.actions_every_s,
+            self.note,
         )
         self.samples: list[VirtualSample] = []
 

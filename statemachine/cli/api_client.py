@@ -44,7 +44,7 @@ class Block:
 
 
 class EventParser:
-    """Parses an event stream, whatever the boundaries of its chunks."""
+    """Parse an event stream from chunks with any boundaries."""
 
     def __init__(self) -> None:
         self._rest = b""

@@ -144,7 +144,7 @@ class SharedBus(Bus):
             logger.debug("live values of another node were not understood: {}", error)
 
     def on_record(self, name: str, record: Record) -> None:
-        """Show the view in the record if it differs. Records arrive in order, whatever the owner's clock shows."""
+        """Show the view in the record if it differs. Records arrive in order, even if the owner's clock is set back."""
         if self._ownership.owns(name):
             return
         view, session, shown = record.view, record.session, self._snapshot.get(name)

@@ -29,8 +29,8 @@ from statemachine.core.vocabulary import Reason
 
 INSPIRE_LIST = "/inspire/cache/list"
 AUTO_STEPS = (("node", "text"), ("inspire",), ("history",))
-"""The kinds that `auto` tries, in this order. One request tells the kinds of a step apart, because a second request at
-the same path might start the server's workflow twice."""
+"""The kinds that `auto` tries, in this order. One request distinguishes the kinds of a step, because a second request
+at the same path might start the server's workflow twice."""
 
 SERVER_ERROR = 500
 INSPIRE_TRIES = 3

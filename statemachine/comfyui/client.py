@@ -111,7 +111,7 @@ class ComfyClient:
         self._transport = transport
 
     async def get(self, path: str, accept: str | None = None) -> Reply:
-        """Send a GET and return the reply, whatever its status."""
+        """Send a GET and return the reply with any status."""
         return await self._transport.request("GET", path, accept=accept)
 
     async def queue(self) -> tuple[QueueItem, ...]:

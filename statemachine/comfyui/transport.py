@@ -94,7 +94,7 @@ class Transport(Protocol):
     __slots__ = ()
 
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
-        """Send a request and return the reply, whatever its status.
+        """Send a request and return the reply with any status.
 
         `path` begins with a slash and may have a query. A body is sent as JSON. `accept` is the Accept header.
         """

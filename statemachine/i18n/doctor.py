@@ -101,6 +101,6 @@ DOCTOR: dict[str, Text] = {
         "comfywarm waits for them first; see timing.busy_wait_s", "comfywarm 会先等待，见 timing.busy_wait_s"
     ),
     "doctor.would_succeed": Text(
-        "a warm-up would be accepted, as far as can be told without submitting", "在不提交的前提下判断，预热会被接受"
+        "a warm-up would be accepted, as far as can be checked without submitting", "在不提交的前提下判断，预热会被接受"
     ),
 }

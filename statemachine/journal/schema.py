@@ -5,6 +5,7 @@ import sqlite3
 from statemachine.core.messages import message
 from statemachine.i18n.render import MessageError
 
+# Tables and columns keep their first names (witness, lives, told_alerts), so that older files stay readable.
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE log (

@@ -65,7 +65,12 @@ class ClusterSimulation(Simulation):
         self._chosen = self._rng("chosen")
         self._log: list[Row] = []
         self._actions: ClusterActions = ClusterActions(
-            self, self._faults, self._rng("deeds"), self._scenario.actions_every_s, self.note
+            # The name seeds the stream: with another one the seeds of known violations would change.
+            self,
+            self._faults,
+            self._rng("deeds"),
+            self._scenario.actions_every_s,
+            self.note,
         )
 
     def _node(self, node: str, folder: Path) -> SimNode:

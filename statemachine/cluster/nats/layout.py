@@ -60,7 +60,7 @@ class Layout:
         return f"{self.prefix}.log"
 
     def message_subject(self, subject: str) -> str:
-        return f"{self.prefix}.told.{encode(subject)}"
+        return f"{self.prefix}.told.{encode(subject)}"  # a wire name: nodes of older versions use it
 
     def request_subject(self, subject: str) -> str:
         return f"{self.prefix}.asked.{encode(subject)}"

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import sqlite3
-import time
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,11 +15,13 @@ import pytest
 from campaigns.kill.campaign import settings_for
 from campaigns.kill.churn import churn
 from campaigns.kill.moments import Moments
-from campaigns.kill.process import END_S, POLL_S, DaemonProcess
+from campaigns.kill.process import DaemonProcess
 from campaigns.kill.servers import watched_servers
+from tests.support.polling import wait_until
 
 KILLS = 2
 LONGEST_RUN_S = 1.0
+CATCH_UP_S = 45.0
 FILTERS = {
     "": [],
     "server IN ('evicting', 'busy') AND dest IN ('checking', 'cold')": [
@@ -47,9 +48,7 @@ class Follower:
 
     async def until(self, number: int) -> None:
         """Wait for this number or a higher one. Raises TimeoutError."""
-        async with asyncio.timeout(END_S):
-            while not self.numbers or self.numbers[-1] < number:  # noqa: ASYNC110 - a bounded poll
-                await asyncio.sleep(POLL_S)
+        await wait_until(lambda: self.numbers and self.numbers[-1] >= number, CATCH_UP_S)
 
     async def end(self) -> None:
         self._process.terminate()
@@ -100,7 +99,7 @@ async def test_tail_across_kills_prints_each_matching_entry_once(tmp_path: Path)
         actions = asyncio.create_task(churn([server for server, _ in servers.values()], rng))  # noqa: RUF006 - cancelled below
         try:
             async with followers(daemon, DaemonProcess(file_only, elsewhere)) as running:
-                await until_following(running)
+                await wait_until(lambda: all(one.numbers for one in running), CATCH_UP_S)
                 begun = {one.condition: len(one.numbers) for one in running}
                 await kill_repeatedly(daemon, rng)
                 await asyncio.sleep(LONGEST_RUN_S)
@@ -114,11 +113,3 @@ async def test_tail_across_kills_prints_each_matching_entry_once(tmp_path: Path)
         wanted = recorded(daemon.journal_file, one.condition)
         assert one.numbers == wanted[: len(one.numbers)], one.condition
         assert len(one.numbers) > begun[one.condition]
-
-
-async def until_following(running: list[Follower]) -> None:
-    """Wait until each follower has printed an entry."""
-    give_up = time.monotonic() + END_S
-    while not all(one.numbers for one in running):
-        assert time.monotonic() < give_up, [one.condition for one in running if not one.numbers]
-        await asyncio.sleep(POLL_S)

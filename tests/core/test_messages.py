@@ -1,4 +1,4 @@
-"""The messages of transitions, as the core makes them; text from a server stays verbatim."""
+"""Messages of transitions and notices, and their JSON form."""
 
 import pytest
 
@@ -18,7 +18,7 @@ from statemachine.core.server import Server
 from statemachine.core.vocabulary import Notice, Reason
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
-from tests.core.bench import accepted, submission
+from tests.core.builders import accepted, submission
 
 
 def test_notice_message_with_detail_contains_both() -> None:
@@ -28,13 +28,13 @@ def test_notice_message_with_detail_contains_both() -> None:
 
 def test_transition_messages_render_in_either_language() -> None:
     server, machine = Server("a"), Machine()
-    told: list[e.Event] = [
+    applied: list[e.Event] = [
         e.CheckStarted(),
         e.CheckAnswered("text", ("k1", "k2"), ("w",), False, 0),
         submission(),
         accepted(),
     ]
-    messages = [one.message for event in told for one in machine.apply(server, event, 1.0)]
+    messages = [one.message for event in applied for one in machine.apply(server, event, 1.0)]
     assert [render(one, "en") for one in messages] == [
         "the cache check is running",
         "text check: missing k1, k2",
@@ -50,7 +50,7 @@ def test_transition_messages_render_in_either_language() -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_text_of_a_server_is_neither_translated_nor_filled(language: Language) -> None:
+def test_verbatim_text_is_rendered_unchanged(language: Language) -> None:
     server, machine = Server("a"), Machine()
     machine.apply(server, e.CheckStarted(), 1.0)
     said = "cache check: {missing} {0} 100%"

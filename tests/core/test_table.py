@@ -1,50 +1,64 @@
-"""Every state against everything that can happen: where it leads, and that nothing else leads anywhere."""
+"""Every state with every event: the transitions expected, and no others."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
 from statemachine.core import events as e
+from statemachine.core import machine
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.messages import verbatim
+from statemachine.core.server import Server
+from statemachine.core.table import TABLE, Guard
 from statemachine.core.vocabulary import Reason, Source, State
-from tests.core.bench import Bench, accepted, bench_in, cache_frame, failed, interrupted, queue, submission, succeeded
+from tests.core.builders import (
+    MachineDriver,
+    accepted,
+    cache_frame,
+    driver_in,
+    failed,
+    interrupted,
+    queue,
+    submission,
+    succeeded,
+)
 
 S, R, W = State, Reason, Source
-Happening = Callable[[Bench], Sequence[e.Event]]
-MISS, ANSWER = e.NotAnswering(verbatim("timed out")), e.Answering()
+Scenario = Callable[[MachineDriver], Sequence[e.Event]]
+MISS, HIT = e.NotAnswering(verbatim("timed out")), e.Answering()
 
-HAPPENINGS: dict[str, Happening] = {
+SCENARIOS: dict[str, Scenario] = {
     "check started": lambda _: [e.CheckStarted()],
     "all cached": lambda b: [b.answer()],
     "missing": lambda b: [b.answer("k1")],
-    "loads itself": lambda b: [b.answer("k1", auto=True)],
+    "auto executing": lambda b: [b.answer("k1", auto=True)],
     "stale all cached": lambda b: [b.answer(age=1)],
-    "stale loads itself": lambda b: [b.answer("k1", auto=True, age=1)],
+    "stale auto executing": lambda b: [b.answer("k1", auto=True, age=1)],
     "unrecognised": lambda _: [e.CheckUnusable(R.CHECK_UNRECOGNISED, verbatim("?"))],
     "check absent": lambda _: [e.CheckUnusable(R.CHECK_ABSENT, verbatim("404"))],
-    "denied": lambda _: [e.CheckUnusable(R.ACCESS_DENIED, verbatim("401"))],
+    "access denied": lambda _: [e.CheckUnusable(R.ACCESS_DENIED, verbatim("401"))],
     "two misses": lambda _: [MISS, MISS],
     "three misses": lambda _: [MISS, MISS, MISS],
-    "one answer": lambda _: [ANSWER],
-    "two answers": lambda _: [ANSWER, ANSWER],
+    "one answer": lambda _: [HIT],
+    "two answers": lambda _: [HIT, HIT],
     "link opened": lambda _: [e.LinkOpened("c1", refused_before=False)],
     "link opened again": lambda _: [e.LinkOpened(name, refused_before=False) for name in ("c1", "c2")],
     "restarted": lambda _: [e.LinkOpened("c2", refused_before=True)],
     "link lost": lambda _: [e.LinkLost(verbatim("closed"))],
     "queue rose": lambda _: [queue(0), queue(2)],
     "queue fell": lambda _: [queue(2), queue(1)],
-    "queue ran dry": lambda _: [queue(1), queue(0)],
+    "queue emptied": lambda _: [queue(1), queue(0)],
     "queue empty": lambda _: [queue(0), queue(0)],
-    "keys gone": lambda _: [cache_frame("k1", sequence=6)],
-    "keys there": lambda _: [cache_frame("k1", "k2", "k3", sequence=6)],
-    "another life": lambda _: [cache_frame("k1", "k2", sequence=1, instance="i2")],
+    "keys lost": lambda _: [cache_frame("k1", sequence=6)],
+    "keys present": lambda _: [cache_frame("k1", "k2", "k3", sequence=6)],
+    "other instance": lambda _: [cache_frame("k1", "k2", sequence=1, instance="i2")],
     "queue drained": lambda _: [e.QueueDrained()],
-    "loading found": lambda _: [e.ForeignLoadDetected(verbatim("prompt x"))],
-    "unfit": lambda _: [e.PreflightFailed(R.MISSING_MODELS, verbatim("no such file"))],
+    "foreign load": lambda _: [e.ForeignLoadDetected(verbatim("prompt x"))],
+    "preflight failed": lambda _: [e.PreflightFailed(R.MISSING_MODELS, verbatim("no such file"))],
     "withheld": lambda _: [e.SubmissionWithheld(verbatim("disk full"))],
     "unanswered": lambda _: [e.SubmissionUnanswered(verbatim("timed out"), answered=False)],
-    "doubt": lambda _: [e.SubmissionUncertain()],
+    "uncertain": lambda _: [e.SubmissionUncertain()],
     "accepted": lambda _: [accepted()],
     "refused": lambda _: [e.PromptRefused(R.PROMPT_REFUSED, verbatim("no"))],
     "partly refused": lambda _: [e.PromptRefused(R.PROMPT_REFUSED, verbatim("a part"), still_runs=True)],
@@ -70,28 +84,28 @@ HAPPENINGS: dict[str, Happening] = {
     "settings changed": lambda _: [e.SettingsChanged()],
 }
 
-Leads = dict[str, tuple[State, Reason, Source]]
+Expected = dict[str, tuple[State, Reason, Source]]
 
-UNREACHABLE: Leads = {"three misses": (S.UNREACHABLE, R.NOT_ANSWERING, W.PROBE)}
-PAUSE: Leads = {"paused": (S.PAUSED, R.PAUSE_REQUESTED, W.OPERATOR)}
-RESTARTED: Leads = {"restarted": (S.UNKNOWN, R.SERVER_RESTARTED, W.LINK)}
-OPERATOR: Leads = {
+UNREACHABLE: Expected = {"three misses": (S.UNREACHABLE, R.NOT_ANSWERING, W.PROBE)}
+PAUSE: Expected = {"paused": (S.PAUSED, R.PAUSE_REQUESTED, W.OPERATOR)}
+RESTARTED: Expected = {"restarted": (S.UNKNOWN, R.SERVER_RESTARTED, W.LINK)}
+OPERATOR: Expected = {
     "check requested": (S.UNKNOWN, R.CHECK_REQUESTED, W.OPERATOR),
     "warm requested": (S.UNKNOWN, R.WARM_REQUESTED, W.OPERATOR),
 }
-CHANGED: Leads = {"settings changed": (S.UNKNOWN, R.SETTINGS_CHANGED, W.DAEMON)}
-USELESS_CHECK: Leads = {
+CHANGED: Expected = {"settings changed": (S.UNKNOWN, R.SETTINGS_CHANGED, W.DAEMON)}
+USELESS_CHECK: Expected = {
     "unrecognised": (S.UNKNOWN, R.CHECK_UNRECOGNISED, W.CHECK),
     "check absent": (S.FAILED, R.CHECK_ABSENT, W.CHECK),
-    "denied": (S.FAILED, R.ACCESS_DENIED, W.CHECK),
+    "access denied": (S.FAILED, R.ACCESS_DENIED, W.CHECK),
 }
-LOADED: Leads = {"all cached": (S.LOADED, R.ALL_CACHED, W.CHECK)}
-COLD: Leads = {"missing": (S.COLD, R.KEYS_MISSING, W.CHECK)}
-AUTO: Leads = {
-    "loads itself": (S.AUTO_EXECUTING, R.SERVER_AUTO_EXECUTING, W.CHECK),
-    "stale loads itself": (S.AUTO_EXECUTING, R.SERVER_AUTO_EXECUTING, W.CHECK),
+LOADED: Expected = {"all cached": (S.LOADED, R.ALL_CACHED, W.CHECK)}
+COLD: Expected = {"missing": (S.COLD, R.KEYS_MISSING, W.CHECK)}
+AUTO: Expected = {
+    "auto executing": (S.AUTO_EXECUTING, R.SERVER_AUTO_EXECUTING, W.CHECK),
+    "stale auto executing": (S.AUTO_EXECUTING, R.SERVER_AUTO_EXECUTING, W.CHECK),
 }
-ENDS_BY_HISTORY: Leads = {
+ENDS_BY_HISTORY: Expected = {
     "succeeded by history": (S.CHECKING, R.PROMPT_SUCCEEDED, W.HISTORY),
     "failed by history": (S.FAILED, R.PROMPT_FAILED, W.HISTORY),
     "out of memory by history": (S.FAILED, R.OUT_OF_MEMORY, W.HISTORY),
@@ -101,13 +115,13 @@ ENDS_BY_HISTORY: Leads = {
     "stuck": (S.FAILED, R.QUEUE_STUCK, W.QUEUE),
 }
 
-LEADS: dict[State, Leads] = {
+EXPECTED: dict[State, Expected] = {
     S.UNKNOWN: {
         **UNREACHABLE,
         **PAUSE,
         "check started": (S.CHECKING, R.CHECK_STARTED, W.DAEMON),
-        "loading found": (S.AUTO_EXECUTING, R.SERVER_AUTO_EXECUTING, W.QUEUE),
-        "unfit": (S.FAILED, R.MISSING_MODELS, W.PREFLIGHT),
+        "foreign load": (S.AUTO_EXECUTING, R.SERVER_AUTO_EXECUTING, W.QUEUE),
+        "preflight failed": (S.FAILED, R.MISSING_MODELS, W.PREFLIGHT),
     },
     S.CHECKING: {**UNREACHABLE, **CHANGED, **PAUSE, **USELESS_CHECK, **LOADED, **COLD, **AUTO},
     S.LOADED: {
@@ -122,7 +136,7 @@ LEADS: dict[State, Leads] = {
         "link opened again": (S.UNKNOWN, R.LINK_RESTORED, W.LINK),
         "link lost": (S.UNKNOWN, R.LINK_LOST, W.LINK),
         "queue fell": (S.UNKNOWN, R.FOREIGN_WORK_FINISHED, W.WS),
-        "queue ran dry": (S.UNKNOWN, R.FOREIGN_WORK_FINISHED, W.WS),
+        "queue emptied": (S.UNKNOWN, R.FOREIGN_WORK_FINISHED, W.WS),
     },
     S.COLD: {
         **UNREACHABLE,
@@ -135,8 +149,8 @@ LEADS: dict[State, Leads] = {
         **OPERATOR,
         "link opened again": (S.UNKNOWN, R.LINK_RESTORED, W.LINK),
         "queue drained": (S.CHECKING, R.FOREIGN_WORK_FINISHED, W.QUEUE),
-        "loading found": (S.AUTO_EXECUTING, R.SERVER_AUTO_EXECUTING, W.QUEUE),
-        "unfit": (S.FAILED, R.MISSING_MODELS, W.PREFLIGHT),
+        "foreign load": (S.AUTO_EXECUTING, R.SERVER_AUTO_EXECUTING, W.QUEUE),
+        "preflight failed": (S.FAILED, R.MISSING_MODELS, W.PREFLIGHT),
     },
     S.AUTO_EXECUTING: {
         **UNREACHABLE,
@@ -179,61 +193,67 @@ LEADS: dict[State, Leads] = {
     S.PAUSED: {"resumed": (S.UNKNOWN, R.RESUME_REQUESTED, W.OPERATOR)},
 }
 
-PAIRS = [(state, name) for state in State for name in HAPPENINGS]
+PAIRS = [(state, name) for state in State for name in SCENARIOS]
 
 
 @pytest.mark.parametrize(("state", "name"), PAIRS, ids=[f"{state.value}-{name}" for state, name in PAIRS])
-def test_what_happens_leads_where_the_design_says_and_nowhere_else(state: State, name: str) -> None:
-    bench = bench_in(state)
-    made = bench.apply(*HAPPENINGS[name](bench))
-    lead = LEADS[state].get(name)
-    assert [(one.dest, one.reason, one.proved_by) for one in made] == ([lead] if lead else [])
-    assert bench.state is (lead[0] if lead else state)
-    if lead:
-        (one,) = made
-        assert (one.server, one.source, one.at) == ("a:8188", state, bench.now)
+def test_event_in_state_makes_only_documented_transition(state: State, name: str) -> None:
+    driver = driver_in(state)
+    transitions = driver.apply(*SCENARIOS[name](driver))
+    expected = EXPECTED[state].get(name)
+    assert [(one.dest, one.reason, one.proved_by) for one in transitions] == ([expected] if expected else [])
+    assert driver.state is (expected[0] if expected else state)
+    if expected:
+        (one,) = transitions
+        assert (one.server, one.source, one.at) == ("a:8188", state, driver.now)
         assert one.message
-        assert (bench.server.since, bench.server.reason, bench.server.proved_by) == (one.at, one.reason, one.proved_by)
-        assert bench.server.message == one.message
+        assert (driver.server.since, driver.server.reason, driver.server.proved_by) == (
+            one.at,
+            one.reason,
+            one.proved_by,
+        )
+        assert driver.server.message == one.message
 
 
 @pytest.mark.parametrize("state", State)
-def test_a_submission_starts_only_where_the_server_is_cold(state: State) -> None:
-    bench = bench_in(state)
-    before = bench.server.attempt
-    made = bench.apply(submission("another"))
+def test_submission_starts_only_from_cold(state: State) -> None:
+    driver = driver_in(state)
+    before = driver.server.attempt
+    transitions = driver.apply(submission("another"))
     if state is State.COLD:
-        assert [(one.dest, one.reason, one.proved_by) for one in made] == [(S.SUBMITTING, R.PERMIT_GRANTED, W.QUEUE)]
-        assert bench.attempt.prompt_id == "another"
+        assert [(one.dest, one.reason, one.proved_by) for one in transitions] == [
+            (S.SUBMITTING, R.PERMIT_GRANTED, W.QUEUE)
+        ]
+        assert driver.attempt.prompt_id == "another"
     else:
-        assert not made
-        assert bench.server.attempt is before
+        assert not transitions
+        assert driver.server.attempt is before
 
 
-def test_every_lead_of_this_page_is_a_known_happening() -> None:
-    assert {name for leads in LEADS.values() for name in leads} <= set(HAPPENINGS)
+def test_expected_transitions_name_known_scenarios() -> None:
+    assert {name for expected in EXPECTED.values() for name in expected} <= set(SCENARIOS)
 
 
-def test_every_duty_belongs_to_a_state() -> None:
+def test_duties_cover_every_state_and_duty() -> None:
     assert set(DUTIES) == set(State)
     assert {duty for duties in DUTIES.values() for duty in duties} == set(Duty)
 
 
-def test_every_state_but_paused_has_something_that_leads_out_of_it() -> None:
+def test_only_paused_state_has_no_duty() -> None:
     assert [state for state in State if not DUTIES[state]] == [State.PAUSED]
 
 
 @pytest.mark.parametrize("state", [state for state in State if state is not State.COLD])
-def test_nothing_waits_for_a_permit_but_a_cold_server(state: State) -> None:
+def test_server_not_cold_does_not_wait_for_permit(state: State) -> None:
     assert Duty.WAIT_FOR_SLOT not in DUTIES[state]
 
 
 @pytest.mark.parametrize("duty", [Duty.CHECK, Duty.RECHECK, Duty.PREPARE])
-def test_a_server_that_loads_by_itself_is_not_asked_the_check(duty: Duty) -> None:
+def test_auto_executing_server_is_not_checked(duty: Duty) -> None:
     assert duty not in DUTIES[State.AUTO_EXECUTING]
 
 
-DESIGN_REASONS = {
+PUBLIC_REASONS = {
     "keys_missing", "server_auto_executing", "prompt_accepted", "prompt_refused", "missing_nodes", "missing_models",
     "workflow_not_api_format", "prompt_succeeded", "prompt_failed", "out_of_memory", "prompt_interrupted",
     "prompt_lost", "cached_without_loading", "still_cold_after_success", "check_absent", "check_unrecognised",
@@ -242,10 +262,52 @@ DESIGN_REASONS = {
 }  # fmt: skip
 
 
-def test_the_promised_words_are_there() -> None:
-    assert {reason.value for reason in Reason} >= DESIGN_REASONS
+def test_public_vocabulary_is_complete() -> None:
+    assert {reason.value for reason in Reason} >= PUBLIC_REASONS
     assert {proved_by.value for proved_by in Source} >= {"ws", "history", "queue", "check", "operator"}
     assert {state.value for state in State} == {
         "unknown", "checking", "loaded", "cold", "auto_executing", "submitting", "warming", "unreachable", "failed",
         "paused",
     }  # fmt: skip
+
+
+CHECK_GUARDS = (
+    "everything_cached",
+    "loads_by_itself",
+    "not_run_again",
+    "not_run",
+    "still_cold_again",
+    "still_cold",
+    "something_missing",
+)
+"""The guards of an answered check in `checking`, in the order of the table."""
+
+
+@pytest.mark.parametrize(
+    ("name", "evaluated"),
+    [("all cached", CHECK_GUARDS[:1]), ("auto executing", CHECK_GUARDS[:2]), ("missing", CHECK_GUARDS)],
+)
+def test_guards_are_evaluated_once_up_to_first_that_holds(
+    name: str, evaluated: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+
+    def counted(guard: Guard) -> Guard:
+        def call(server: Server, event: e.Event) -> bool:
+            calls.append(guard.__name__)
+            return guard(server, event)
+
+        return call
+
+    table = tuple(replace(row, guard=row.guard and counted(row.guard)) for row in TABLE)
+    twins = dict(zip(TABLE, table, strict=True))
+    rows = {
+        event: {state: tuple(twins[row] for row in of_state) for state, of_state in of_event.items()}
+        for event, of_event in machine.ROWS.items()
+    }
+    driver = driver_in(S.CHECKING)
+    monkeypatch.setattr(machine, "TABLE", table)
+    monkeypatch.setattr(machine, "ROWS", rows)
+    (event,) = SCENARIOS[name](driver)
+    machine.Machine().apply(driver.server, event, driver.now)
+    assert tuple(calls) == evaluated

@@ -1,4 +1,4 @@
-"""The whole daemon over simulated servers, heard as a reader of its event stream hears it."""
+"""Run a daemon over simulated servers, and record its event stream."""
 
 import asyncio
 import json
@@ -15,44 +15,44 @@ from tests.support.polling import PATIENCE_S
 
 
 class EventRecorder:
-    """The transitions so far, each with the moment (`time.monotonic`) at which it was read from the stream."""
+    """Record the transitions of the event stream, each with its time of arrival (`time.monotonic`)."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
-        self._told: list[tuple[float, Json]] = []
+        self._received: list[tuple[float, Json]] = []
         self._more = asyncio.Event()
 
     async def listen(self) -> None:
-        """Until the daemon ends."""
+        """Read the stream until the daemon stops."""
         with suppress(aiohttp.ClientError):
             async with self._session.get("/api/events?since=0") as stream:
                 async for line in stream.content:
-                    told = json.loads(line.removeprefix(b"data: ")) if line.startswith(b"data: ") else {}
-                    if told.get("to"):
-                        self._told.append((time.monotonic(), told))
+                    event = json.loads(line.removeprefix(b"data: ")) if line.startswith(b"data: ") else {}
+                    if event.get("to"):
+                        self._received.append((time.monotonic(), event))
                         self._more.set()
 
     @property
     def length(self) -> int:
-        """How many transitions have been told: a mark for `reached`. Those of earlier daemons count too."""
-        return len(self._told)
+        """The number of transitions received, those of earlier daemons included; a mark for `reached`."""
+        return len(self._received)
 
     async def reached(self, state: str, since: int = 0, server: str | None = None) -> tuple[float, Json]:
-        """When the first transition into that state after the mark was heard, and what it said."""
+        """Wait for the first transition into the state after the mark; return its arrival and its data."""
         try:
             async with asyncio.timeout(PATIENCE_S):
                 while True:
-                    for at, told in self._told[since:]:
-                        if told["to"] == state and server in (None, told["server"]):
-                            return at, told
+                    for at, event in self._received[since:]:
+                        if event["to"] == state and server in (None, event["server"]):
+                            return at, event
                     self._more.clear()
                     await self._more.wait()
         except TimeoutError as error:
-            shown = [(one["to"], one["reason"], one["message"]) for _, one in self._told[since:]]
-            raise AssertionError(f"{state} is not reached: {shown}") from error
+            shown = [(one["to"], one["reason"], one["message"]) for _, one in self._received[since:]]
+            raise AssertionError(f"{state} was not reached: {shown}") from error
 
     async def detail(self, server: str) -> Json:
-        """All that the API says of one server."""
+        """Return the API's details of one server."""
         async with self._session.get(f"/api/servers/{server}") as response:
             answer: Json = await response.json()
             return answer
@@ -60,7 +60,7 @@ class EventRecorder:
 
 @asynccontextmanager
 async def daemon(folder: Path, servers: Sequence[str | Json], **settings: Any) -> AsyncIterator[EventRecorder]:
-    """A daemon over these servers."""
+    """Run a daemon over these servers."""
     async with (
         daemon_in_process(folder, {"servers": servers, **settings}) as running,
         aiohttp.ClientSession(running.address, timeout=aiohttp.ClientTimeout(total=None)) as session,

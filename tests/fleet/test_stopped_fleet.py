@@ -1,4 +1,4 @@
-"""A fleet that has stopped begins with nothing, whoever still shares servers out."""
+"""A stopped fleet acquires no servers and accepts no actions."""
 
 from pathlib import Path
 
@@ -18,9 +18,9 @@ from statemachine.settings.servers import ServerConfig
 from tests.journal.samples import FragileStore, quiet_journal
 
 
-async def test_nothing_is_taken_up_after_the_end(tmp_path: Path) -> None:
-    def dial(_: ServerConfig) -> Transport:
-        raise AssertionError("a runner is made")
+async def test_stopped_fleet_acquires_no_server(tmp_path: Path) -> None:
+    def refuse_to_connect(_: ServerConfig) -> Transport:
+        raise AssertionError("a stopped fleet connected to a server")
 
     settings = parse_settings({"servers": ["http://192.0.2.1:8188"]}, tmp_path, {})
     store = FragileStore(tmp_path / "j.sqlite3")
@@ -32,7 +32,7 @@ async def test_nothing_is_taken_up_after_the_end(tmp_path: Path) -> None:
         recorder=Recorder(journal, lambda: 0.0),
         permits=Permits(Budget(1, 1)),
         publisher=Publisher(Snapshot(), Bus(), TransitionLog()),
-        transport_for=dial,
+        transport_for=refuse_to_connect,
     )
     servers = resolve_servers(settings)
     fleet = Fleet(LoadedConfig(settings, servers, {}), ports)

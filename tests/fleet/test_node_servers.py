@@ -1,4 +1,4 @@
-"""Servers with the companion node, over real sockets: an eviction is known at once, a restart for good."""
+"""Servers with the companion node, over real sockets: evictions, restarts and foreign loads."""
 
 import asyncio
 import time
@@ -14,8 +14,7 @@ from tests.fleet.event_recorder import daemon
 EVICTIONS = 15
 TARGET_S = 0.1
 BETWEEN_S = 0.3
-"""Longer than the least time between two checks that others' work causes: evictions that follow each other sooner are
-told as soon, and checked a little later."""
+"""Longer than the shortest interval between two checks caused by foreign work; a sooner check would be delayed."""
 
 QUICK = replace(PROFILES["node"], loaded=True, load_seconds=0.0)
 SLOW = replace(PROFILES["node"], load_seconds=60.0)
@@ -26,8 +25,8 @@ def shown(seconds: list[float]) -> str:
 
 
 @pytest.mark.alone
-async def test_an_eviction_is_told_within_a_moment_of_the_servers_own_event(tmp_path: Path) -> None:
-    told, cold = [], []
+async def test_eviction_is_published_within_target(tmp_path: Path) -> None:
+    unknown_s, cold_s = [], []
     async with running_fleet([QUICK]) as fleet, daemon(tmp_path, fleet.urls) as recorder:
         (server,) = fleet.servers
         await recorder.reached("loaded")
@@ -35,20 +34,20 @@ async def test_an_eviction_is_told_within_a_moment_of_the_servers_own_event(tmp_
             await asyncio.sleep(BETWEEN_S)
             mark, at = recorder.length, time.monotonic()
             server.drop_keys(keep_executor=False)
-            heard_at, unknown = await recorder.reached("unknown", mark)
+            received_at, unknown = await recorder.reached("unknown", mark)
             assert (unknown["reason"], unknown["proved_by"]) == ("cache_changed", "ws")
-            told.append(heard_at - at)
-            cold.append((await recorder.reached("cold", mark))[0] - at)
+            unknown_s.append(received_at - at)
+            cold_s.append((await recorder.reached("cold", mark))[0] - at)
             await recorder.reached("loaded", mark)
         kind = (await recorder.detail(fleet.members[0].name))["check"]["kind"]
-    print(f"eviction to the event stream, median of {EVICTIONS}: unknown {shown(told)}, cold {shown(cold)}")
+    print(f"eviction to the event stream, median of {EVICTIONS}: unknown {shown(unknown_s)}, cold {shown(cold_s)}")
     assert kind == "node"
-    assert median(told) < TARGET_S
-    assert median(cold) < TARGET_S
+    assert median(unknown_s) < TARGET_S
+    assert median(cold_s) < TARGET_S
 
 
-async def test_what_others_bring_is_found_at_once_and_nothing_is_submitted(tmp_path: Path) -> None:
-    """A user's work keeps the queue busy, so the daemon waits; the keys come meanwhile."""
+async def test_keys_loaded_by_others_trigger_check_without_submission(tmp_path: Path) -> None:
+    """A user's prompt keeps the queue busy, so the daemon waits; the keys are loaded meanwhile."""
     async with running_fleet([PROFILES["node"]]) as fleet:
         (server,) = fleet.servers
         server.start_foreign_job(30.0)
@@ -61,8 +60,8 @@ async def test_what_others_bring_is_found_at_once_and_nothing_is_submitted(tmp_p
     assert not server.log
 
 
-async def test_the_instance_settles_a_restart_that_nobody_saw(tmp_path: Path) -> None:
-    """The server was restarted while the daemon was away. Without the instance the prompt would just be lost."""
+async def test_restart_while_daemon_is_down_is_detected_by_instance(tmp_path: Path) -> None:
+    """Without the instance, the prompt would be reported as lost, and not as ended by a restart."""
     async with running_fleet([SLOW]) as fleet:
         (server,) = fleet.servers
         async with daemon(tmp_path, fleet.urls) as recorder:
@@ -78,7 +77,7 @@ async def test_the_instance_settles_a_restart_that_nobody_saw(tmp_path: Path) ->
     assert len(server.log) == 2
 
 
-async def test_a_server_that_starts_by_itself_is_watched_and_not_submitted_to(tmp_path: Path) -> None:
+async def test_auto_executing_server_receives_no_submission(tmp_path: Path) -> None:
     profile = replace(PROFILES["node_starting"], load_seconds=0.1)
     async with running_fleet([profile]) as fleet, daemon(tmp_path, fleet.urls) as recorder:
         (server,) = fleet.servers
@@ -87,7 +86,7 @@ async def test_a_server_that_starts_by_itself_is_watched_and_not_submitted_to(tm
         assert (server.own_workflows, len(server.log)) == (1, 0)
 
 
-async def test_a_fleet_of_all_kinds_is_judged_as_before_beside_the_node(tmp_path: Path) -> None:
+async def test_mixed_fleet_uses_each_server_check_kind(tmp_path: Path) -> None:
     profiles = [replace(PROFILES[name], loaded=True) for name in ("loaded", "inspire", "node")]
     async with running_fleet(profiles) as fleet, daemon(tmp_path, fleet.urls) as recorder:
         for member in fleet.members:

@@ -1,4 +1,4 @@
-"""One server on the machine, and a way into each of its states."""
+"""Build events, and drive a server into each state."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -45,19 +45,19 @@ def cache_frame(*present: str, sequence: int, instance: str = "i1", truncated: b
     return e.CacheReported(instance, sequence, frozenset(present), truncated)
 
 
-class Bench:
-    """`apply` takes events one second apart and returns the transitions that they made."""
+class MachineDriver:
+    """Apply events to one server, one second apart."""
 
     def __init__(self) -> None:
         self.server = Server("a:8188", Reachability(fall=3, rise=2))
         self.now = 1_000.0
 
     def apply(self, *happened: e.Event) -> list[Transition]:
-        made = []
+        transitions = []
         for event in happened:
             self.now += 1
-            made += MACHINE.apply(self.server, event, self.now)
-        return made
+            transitions += MACHINE.apply(self.server, event, self.now)
+        return transitions
 
     @property
     def state(self) -> State:
@@ -71,52 +71,57 @@ class Bench:
     def answer(
         self, *missing: str, needed: tuple[str, ...] | None = None, auto: bool = False, age: int = 0
     ) -> e.CheckAnswered:
-        """A check's answer; `age` says how many pieces of evidence of change have come since it was asked."""
+        """Return a check's answer; `age` is the number of epochs that have begun since the request."""
         wanted = ((WORKFLOW,) if missing else ()) if needed is None else needed
         return e.CheckAnswered("text", missing, wanted, auto, self.server.epoch - age)
 
     def node_answer(
         self, *missing: str, sequence: int = 5, instance: str = "i1", auto: bool = False, age: int = 0
     ) -> e.CheckAnswered:
-        """The answer of a companion node that was asked for k1 and k2."""
+        """Return the answer of a companion node that was asked for k1 and k2."""
         node_cursor = e.NodeCursor(instance, sequence, ("k1", "k2"))
         return replace(self.answer(*missing, auto=auto, age=age), kind="node", node_cursor=node_cursor)
 
     def check(self, *missing: str, needed: tuple[str, ...] | None = None, auto: bool = False) -> list[Transition]:
-        """Start a check where none runs, and answer it."""
-        made = self.apply(e.CheckStarted())
-        return made + self.apply(self.answer(*missing, needed=needed, auto=auto))
+        """Start a check and answer it; return the transitions."""
+        transitions = self.apply(e.CheckStarted())
+        return transitions + self.apply(self.answer(*missing, needed=needed, auto=auto))
 
     def warm(self, prompt_id: str = OURS, *, workflow: str = WORKFLOW, varied_tag: bool = False) -> None:
-        """From cold to warming."""
+        """Move the server from cold to warming."""
         self.apply(submission(prompt_id, workflow=workflow, varied_tag=varied_tag), accepted(prompt_id))
         assert self.state is State.WARMING
 
 
-def bench_in(state: State) -> Bench:
-    """A server that has come to `state` in the plainest way."""
-    bench = Bench()
+def dests(driver: MachineDriver, *happened: e.Event) -> list[State]:
+    """Apply the events; return the states that the server entered."""
+    return [one.dest for one in driver.apply(*happened)]
+
+
+def driver_in(state: State) -> MachineDriver:
+    """Return a server in `state`, reached by the shortest path."""
+    driver = MachineDriver()
     if state is State.CHECKING:
-        bench.apply(e.CheckStarted())
+        driver.apply(e.CheckStarted())
     elif state is State.LOADED:
-        bench.check()
+        driver.check()
     elif state is State.AUTO_EXECUTING:
-        bench.check("k1", auto=True)
+        driver.check("k1", auto=True)
     elif state in (State.COLD, State.SUBMITTING, State.WARMING, State.FAILED):
-        bench.check("k1")
-        _beyond_cold(bench, state)
+        driver.check("k1")
+        _move_on_from_cold(driver, state)
     elif state is State.UNREACHABLE:
-        bench.apply(*[e.NotAnswering(verbatim("timed out"))] * 3)
+        driver.apply(*[e.NotAnswering(verbatim("timed out"))] * 3)
     elif state is State.PAUSED:
-        bench.apply(e.PauseRequested())
-    assert bench.state is state
-    return bench
+        driver.apply(e.PauseRequested())
+    assert driver.state is state
+    return driver
 
 
-def _beyond_cold(bench: Bench, state: State) -> None:
+def _move_on_from_cold(driver: MachineDriver, state: State) -> None:
     if state is State.SUBMITTING:
-        bench.apply(submission())
+        driver.apply(submission())
     elif state is State.WARMING:
-        bench.warm()
+        driver.warm()
     elif state is State.FAILED:
-        bench.apply(e.PreflightFailed(Reason.MISSING_NODES, verbatim("no such class")))
+        driver.apply(e.PreflightFailed(Reason.MISSING_NODES, verbatim("no such class")))

@@ -1,0 +1,154 @@
+"""Ends of prompts: early, uncertain, late, and of foreign prompts."""
+
+import pytest
+
+from statemachine.core import events as e
+from statemachine.core.messages import verbatim
+from statemachine.core.server import Outcome
+from statemachine.core.vocabulary import Reason, Source, State
+from tests.core.builders import (
+    FOREIGN,
+    OURS,
+    accepted,
+    dests,
+    driver_in,
+    failed,
+    interrupted,
+    submission,
+    succeeded,
+)
+
+S, R = State, Reason
+MISS = e.NotAnswering(verbatim("timed out"))
+
+
+# Frames that arrive before the reply to our POST.
+
+
+@pytest.mark.parametrize(
+    ("early", "dest", "outcome"),
+    [
+        (succeeded(), S.CHECKING, Outcome.SUCCEEDED),
+        (failed(), S.FAILED, Outcome.FAILED),
+        (interrupted(), S.UNKNOWN, Outcome.INTERRUPTED),
+    ],
+)
+def test_prompt_end_before_reply_is_applied_after_reply(early: e.PromptEnd, dest: State, outcome: Outcome) -> None:
+    driver = driver_in(S.SUBMITTING)
+    assert not driver.apply(early)
+    assert driver.attempt.is_open
+    assert dests(driver, accepted()) == [S.WARMING, dest]
+    assert driver.attempt.outcome is outcome
+
+
+def test_early_success_of_partly_refused_prompt_closes_attempt() -> None:
+    driver = driver_in(S.SUBMITTING)
+    driver.apply(succeeded(), e.PromptRefused(R.PROMPT_REFUSED, verbatim("a part"), still_runs=True))
+    assert driver.server.open_attempt is None
+    assert S.LOADED not in dests(driver, e.CheckStarted())
+
+
+def test_prompt_end_without_reply_is_applied_from_history() -> None:
+    driver = driver_in(S.SUBMITTING)
+    driver.apply(succeeded(), e.SubmissionUnanswered(verbatim("timed out"), answered=False))
+    assert driver.state is S.SUBMITTING
+    assert dests(driver, succeeded(proved_by=Source.HISTORY)) == [S.CHECKING]
+
+
+def test_prompt_end_with_server_prompt_id_is_applied() -> None:
+    driver = driver_in(S.SUBMITTING)
+    driver.apply(accepted(OURS, "theirs"))
+    assert not driver.apply(succeeded(FOREIGN))
+    assert dests(driver, succeeded("theirs")) == [S.CHECKING]
+
+
+# Uncertain prompts: an open attempt is settled before anything else.
+
+
+@pytest.mark.parametrize("by", [e.PauseRequested(), e.PromptStuck(verbatim("no progress")), MISS])
+def test_open_attempt_in_unknown_state_is_looked_up(by: e.Event) -> None:
+    driver = driver_in(S.WARMING)
+    driver.apply(*[by] * 3)
+    driver.apply(e.ResumeRequested(), e.RetryDue(), e.Answering(), e.Answering())
+    assert driver.state is S.UNKNOWN
+    (one,) = driver.apply(e.SubmissionUncertain())
+    assert (one.dest, one.reason, one.prompt_id) == (S.SUBMITTING, R.PROMPT_IN_DOUBT, OURS)
+    assert dests(driver, accepted()) == [S.WARMING]
+
+
+def test_uncertain_prompt_absent_is_lost_and_next_is_submitted() -> None:
+    driver = driver_in(S.SUBMITTING)
+    driver.apply(
+        e.SubmissionUnanswered(verbatim("timed out"), answered=False), e.PromptAbsent(R.PROMPT_LOST, verbatim("gone"))
+    )
+    assert driver.attempt.outcome is Outcome.LOST
+    assert driver.server.failures == 1
+    driver.check("k1")
+    assert dests(driver, submission("next")) == [S.SUBMITTING]
+
+
+def test_refused_prompt_still_running_keeps_attempt_open() -> None:
+    driver = driver_in(S.SUBMITTING)
+    driver.apply(e.PromptRefused(R.PROMPT_REFUSED, verbatim("a part"), still_runs=True))
+    assert (driver.state, driver.attempt.is_open) == (S.FAILED, True)
+    driver.apply(e.RetryDue())
+    assert dests(driver, e.SubmissionUncertain()) == [S.SUBMITTING]
+
+
+def test_withheld_submission_is_not_in_flight() -> None:
+    driver = driver_in(S.SUBMITTING)
+    driver.apply(e.SubmissionWithheld(verbatim("disk full")))
+    assert (driver.state, driver.attempt.outcome) == (S.COLD, Outcome.WITHHELD)
+    assert dests(driver, submission("next")) == [S.SUBMITTING]
+
+
+def test_closed_attempt_is_not_reopened() -> None:
+    driver = driver_in(S.WARMING)
+    driver.apply(failed(), e.PromptRefused(R.PROMPT_REFUSED, verbatim("a part"), still_runs=True), accepted())
+    assert driver.attempt.outcome is Outcome.FAILED
+
+
+# Prompts of others.
+
+
+@pytest.mark.parametrize("state", [S.SUBMITTING, S.WARMING])
+@pytest.mark.parametrize(
+    "event",
+    [
+        accepted(FOREIGN),
+        e.PromptCached(FOREIGN, ("20",)),
+        e.PromptNodeStarted(FOREIGN, "10"),
+        e.PromptProgress(FOREIGN, 3.0),
+        *[end(FOREIGN, by) for end in (succeeded, failed, interrupted) for by in (Source.WS, Source.HISTORY)],
+    ],
+)
+def test_foreign_prompt_event_changes_nothing(state: State, event: e.Event) -> None:
+    driver = driver_in(state)
+    before = (driver.attempt.outcome, driver.attempt.progress, driver.attempt.cached_nodes, driver.attempt.early_end)
+    assert not driver.apply(event)
+    assert before == (
+        driver.attempt.outcome,
+        driver.attempt.progress,
+        driver.attempt.cached_nodes,
+        driver.attempt.early_end,
+    )
+
+
+def test_foreign_success_leaves_server_failed() -> None:
+    driver = driver_in(S.WARMING)
+    driver.apply(failed())
+    assert not driver.apply(succeeded(FOREIGN), succeeded(FOREIGN, Source.HISTORY), succeeded())
+    assert driver.state is S.FAILED
+
+
+def test_stuck_prompt_succeeding_late_triggers_check() -> None:
+    driver = driver_in(S.WARMING)
+    driver.apply(e.PromptStuck(verbatim("no progress")))
+    assert dests(driver, succeeded(FOREIGN)) == []
+    assert dests(driver, succeeded()) == [S.UNKNOWN]
+
+
+def test_late_frame_does_not_change_closed_attempt() -> None:
+    driver = driver_in(S.WARMING)
+    driver.apply(succeeded(), e.PromptCached(OURS, ("20", "21")))
+    assert driver.attempt.cached_nodes == ()

@@ -13,7 +13,7 @@ import aiohttp
 Entry = tuple[Any, ...]
 PAUSE_S = 0.05
 FIELDS = ("event", "server", "group", "from", "to", "reason", "proved_by", "prompt_id", "message")
-COLUMNS = "kind, server, grp, source, dest, reason, proved_by, prompt_id, message"
+COLUMNS = "kind, server, grp, source, dest, reason, witness, prompt_id, message"
 LINE_LIMIT = 2**20
 
 

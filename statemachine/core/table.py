@@ -131,6 +131,11 @@ def attempt_is_open(server: Server, event: object) -> bool:
     return server.open_attempt is not None
 
 
+def nothing_in_flight(server: Server, event: object) -> bool:
+    """The server has no prompt of ours."""
+    return server.open_attempt is None
+
+
 def is_about_attempt(server: Server, event: e.PromptAccepted) -> bool:
     """The event is about the open attempt."""
     return server.attempt_about(event.prompt_id) is not None
@@ -178,7 +183,8 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.CacheReported, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.CACHE_CHANGED, Source.WS, has_all_keys),
     *_rows(e.QueueDrained, (S.COLD, S.AUTO_EXECUTING), S.CHECKING, Reason.FOREIGN_WORK_FINISHED, Source.QUEUE),
     # Warm-ups: recorded, posted, tracked to a confirmed end.
-    *_rows(e.ForeignLoadDetected, (S.UNKNOWN, S.COLD), S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Source.QUEUE),
+    *_rows(e.ForeignLoadDetected, (S.UNKNOWN, S.COLD), S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Source.QUEUE,
+           nothing_in_flight),
     *_rows(e.PreflightFailed, (S.UNKNOWN, S.COLD), S.FAILED, None, Source.PREFLIGHT),
     *_rows(e.SubmissionStarted, (S.COLD,), S.SUBMITTING, Reason.PERMIT_GRANTED, Source.QUEUE, attempt_was_opened),
     *_rows(e.SubmissionWithheld, (S.SUBMITTING,), S.COLD, Reason.JOURNAL_UNAVAILABLE, Source.DAEMON),

@@ -256,8 +256,6 @@ class ServerHistory(RuleBasedStateMachine):
     def other_event(self, event: e.Event, times: int) -> None:
         if self.state is S.COLD and isinstance(event, e.SubmissionStarted):
             return
-        if self.open is not None and isinstance(event, e.ForeignLoadDetected):
-            return  # the daemon settles an open attempt before it looks for foreign loads
         for _ in range(times):
             self.apply(event)
 

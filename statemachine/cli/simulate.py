@@ -11,7 +11,7 @@ from statemachine.cli.context import fail, language_of, print_note, run_until_in
 from statemachine.core.messages import message
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
-from statemachine.simulator import SimFleet, SimulateOptions, serve_fleet
+from statemachine.simulator import PROFILES, SimFleet, SimulateOptions, serve_fleet
 
 DEFAULTS = SimulateOptions()
 
@@ -23,22 +23,25 @@ def simulate(
     host: str = DEFAULTS.host,
     base_port: Annotated[int, typer.Option(min=0, max=65535)] = DEFAULTS.base_port,
     scale: Annotated[float, typer.Option(min=0.001, max=1000)] = DEFAULTS.scale,
-    persona: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME"),
-    ] = None,
+    persona: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None,
     as_settings: Annotated[bool, typer.Option("--as-settings")] = False,
 ) -> None:
     """Run simulated ComfyUI servers, well-behaved and misbehaving ones, until Ctrl-C."""
-    options = SimulateOptions(count, seed, host, base_port, scale, tuple(persona or DEFAULTS.profiles))
     language = language_of(context)
+    profiles = tuple(_profile(name, language) for name in persona or DEFAULTS.profiles)
+    options = SimulateOptions(count, seed, host, base_port, scale, profiles)
     show = _show_settings if as_settings else _show_list
     try:
         run_until_interrupted(serve_fleet(options, partial(show, language)), language)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
     except OSError as error:
         fail(message("cli.cannot_listen", error=error.strerror or str(error)), language)
+
+
+def _profile(name: str, language: Language) -> str:
+    if name in PROFILES:
+        return name
+    error = message("cli.unknown_persona", name=name, names=sorted(PROFILES))
+    raise typer.BadParameter(render(error, language), param_hint="--persona")
 
 
 def _show_list(language: Language, fleet: SimFleet) -> None:

@@ -119,21 +119,19 @@ def tail(
     since: Annotated[str | None, typer.Option(metavar="T")] = None,
     server: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None,
     group: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None,
-    state: Annotated[
-        list[State] | None,
-        typer.Option(metavar="STATE"),
-    ] = None,
+    state: Annotated[list[str] | None, typer.Option(metavar="STATE")] = None,
     reason: Annotated[list[str] | None, typer.Option(metavar="CODE")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Show the event log: what happened to the servers, and why."""
     settings = settings_of(context)
-    start = _start(since, reader_language(settings))
-    reasons = frozenset(_reason(code, reader_language(settings)) for code in reason or ())
-    chosen = LogFilter(frozenset(server or ()), frozenset(group or ()), frozenset(state or ()), reasons)
+    language = reader_language(settings)
+    start = _start(since, language)
+    states = frozenset(_state(name, language) for name in state or ())
+    reasons = frozenset(_reason(code, language) for code in reason or ())
+    chosen = LogFilter(frozenset(server or ()), frozenset(group or ()), states, reasons)
     wanted = Wanted(DEFAULT_COUNT if count is None and start is None else count, start, chosen)
     show = _show_json if as_json else _line_printer(settings)
-    language = reader_language(settings)
     try:
         run_until_interrupted(_tail(settings, wanted, show, follow=follow), language)
     except BrokenPipeError:
@@ -147,6 +145,13 @@ def _start(since: str | None, language: Language) -> float | None:
         return None if since is None else parse_since(since, datetime.now(UTC))
     except MessageError as error:
         raise typer.BadParameter(render(error.message, language), param_hint="--since") from None
+
+
+def _state(name: str, language: Language) -> State:
+    if name in STATE_NAMES:
+        return State(name)
+    error = message("cli.unknown_state", name=name, names=STATE_NAMES)
+    raise typer.BadParameter(render(error, language), param_hint="--state")
 
 
 def _reason(code: str, language: Language) -> str:

@@ -65,6 +65,7 @@ DAEMON_ACCESS: dict[str, Text] = {
         '"{text}" is not a time; use 2026-01-31T08:00:00Z, or how long ago: 30s, 10m, 2h, 1d',
         "“{text}”不是时间；请使用 2026-01-31T08:00:00Z，或多久以前：30s、10m、2h、1d",
     ),
+    "cli.unknown_state": Text('unknown state "{name}"; available: {names}', "没有状态“{name}”；可用：{names}"),
     "cli.unknown_reason": Text(
         'unknown reason code "{code}"; available: {codes}', "没有原因代码“{code}”；可用：{codes}"
     ),
@@ -139,8 +140,11 @@ OTHERS: dict[str, Text] = {
         "服务无法运行：{error}；请更改 listen.port，或停止占用该端口的程序",
     ),
     "cli.cannot_listen": Text(
-        "the simulated servers cannot listen: {error}; see --host and --base-port",
-        "模拟服务器无法监听：{error}；见 --host 和 --base-port",
+        "{error}; see --host and --base-port",
+        "模拟服务器无法监听（{error}）；见 --host 和 --base-port",
+    ),
+    "cli.unknown_persona": Text(
+        'unknown persona "{name}"; available: {names}', "没有名为“{name}”的 persona；可用：{names}"
     ),
     "cli.simulating": Text(
         "{count} simulated servers are running; stop them with Ctrl-C", "{count} 台模拟服务器正在运行；按 Ctrl-C 结束"

@@ -1,4 +1,4 @@
-"""A daemon for tests that need nothing special."""
+"""The daemon of most tests."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +10,6 @@ from tests.cli.rig import SmallDaemon, small_daemon
 
 @pytest.fixture
 async def daemon(tmp_path: Path) -> AsyncIterator[SmallDaemon]:
-    """Without a token, over one loaded and one cold server."""
+    """Provide a daemon without a token, with one loaded and one cold server."""
     async with small_daemon(tmp_path) as running:
         yield running

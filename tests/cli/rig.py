@@ -1,4 +1,4 @@
-"""The command line under test: in this process where it ends by itself, as a process of its own where it does not."""
+"""The command line under test, and a small daemon that it can ask."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ from tests.web.site import RecordingOperator, transition_entry, two_servers
 
 @dataclass(frozen=True)
 class Ended:
-    """What a command left."""
+    """The result of a command."""
 
     exit_code: int
     stdout: str
@@ -41,7 +41,7 @@ class Ended:
 
 
 async def cli(settings: Path, *arguments: str) -> Ended:
-    """Run a command to its end, beside the servers of this loop. What it raises is raised here."""
+    """Run a command to its end in a thread, beside the servers of this loop."""
     return await asyncio.to_thread(_invoke, ["--settings", str(settings), *arguments])
 
 
@@ -51,13 +51,13 @@ def _invoke(arguments: list[str]) -> Ended:
 
 
 async def interrupt(process: Process) -> int:
-    """Press Ctrl-C; the exit code."""
+    """Send SIGINT and return the exit code."""
     process.send_signal(signal.SIGINT)
     return await asyncio.wait_for(process.wait(), PATIENCE_S)
 
 
 async def line(process: Process) -> str:
-    """The next line on stdout."""
+    """Return the next line on stdout."""
     assert process.stdout is not None
     text = await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)
     assert text, "the process ended"
@@ -65,12 +65,12 @@ async def line(process: Process) -> str:
 
 
 async def json_lines(process: Process, count: int) -> list[Any]:
-    """So many lines, decoded."""
+    """Return the next lines on stdout, decoded."""
     return [json.loads(await line(process)) for _ in range(count)]
 
 
 def write_settings(folder: Path, **keys: Any) -> Path:
-    """A settings file in the folder, over the repository's own workflows."""
+    """Write a settings file with the repository's workflows and return its path."""
     whole = {"servers": ["http://127.0.0.1:9"], "workflows_dir": str(WORKFLOWS), **keys}
     path = folder / "settings.json"
     path.write_text(json.dumps(whole), encoding="utf-8")
@@ -78,7 +78,7 @@ def write_settings(folder: Path, **keys: Any) -> Path:
 
 
 class SmallDaemon:
-    """The web side over a real journal, with no fleet; it can be stopped and started again on its port."""
+    """A web server with a real journal and no fleet. It can be restarted on its port."""
 
     def __init__(self, folder: Path, token: str | None = None) -> None:
         self.operator = RecordingOperator()
@@ -90,7 +90,7 @@ class SmallDaemon:
         self._token = token
 
     def settings(self, **keys: Any) -> Path:
-        """A settings file by which the command line finds this daemon."""
+        """Write a settings file by which the command line finds this daemon."""
         listen = {"port": self.port, "token": self._token}
         return write_settings(self._folder, **{"listen": listen, "data_dir": str(self.data_dir), **keys})
 
@@ -120,29 +120,29 @@ class SmallDaemon:
         await self._journal.close()
         self._thread.close()
 
-    async def asked(self, path: str, times: int) -> None:
-        """Wait until that path has been asked for so often, in all lives of the daemon."""
+    async def wait_for_requests(self, path: str, times: int) -> None:
+        """Wait until the path was requested this often, over all restarts."""
         await wait_until(lambda: self.requests.count(path) >= times)
 
     async def write(self, server: str, messages: Iterable[str], at: float | None = None) -> None:
-        """Transitions, journalled and told as the fleet does."""
+        """Record and publish transitions as the fleet does."""
         entries = [transition_entry(server, message) for message in messages]
-        await self.tell(*(entry if at is None else entry._replace(at=at) for entry in entries))
+        await self.record(*(entry if at is None else entry._replace(at=at) for entry in entries))
 
-    async def tell(self, *entries: LogEntry) -> None:
-        """The same for any entries."""
+    async def record(self, *entries: LogEntry) -> None:
+        """Record and publish entries."""
         for entry in entries:
             self._published.clear()
             self._journal.append(entry, None)
             await self._published.wait()
 
     def add(self, view: ServerView) -> None:
-        """One more server, in this life and all that follow."""
+        """Add a server, also for later restarts."""
         self.views.append(view)
         self._snapshot.put(view)
 
-    async def write_at_once(self, server: str, messages: Iterable[str]) -> None:
-        """Transitions that are only in the journal, as after a restart."""
+    async def write_to_journal(self, server: str, messages: Iterable[str]) -> None:
+        """Write transitions to the journal only, as after a restart."""
         writes = [Write(transition_entry(server, message), None) for message in messages]
         await self._journal.with_store(lambda store: store.write(writes))
 
@@ -159,7 +159,7 @@ class SmallDaemon:
 
 @asynccontextmanager
 async def small_daemon(folder: Path, token: str | None = None) -> AsyncIterator[SmallDaemon]:
-    """One that runs."""
+    """Run a small daemon."""
     daemon = SmallDaemon(folder, token)
     await daemon.start()
     try:

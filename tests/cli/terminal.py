@@ -1,4 +1,4 @@
-"""A terminal for a command under test: a pseudo-terminal of a given width."""
+"""A pseudo-terminal of a given width for a command under test."""
 
 import asyncio
 import fcntl
@@ -17,7 +17,7 @@ from tests.support.polling import PATIENCE_S
 
 
 class Terminal:
-    """What a process wrote to it so far."""
+    """The output of a process so far."""
 
     def __init__(self, process: Process, end: int) -> None:
         self.process = process
@@ -25,14 +25,14 @@ class Terminal:
         self._end = end
 
     async def until(self, mark: str) -> str:
-        """Everything up to now, once the mark has been written."""
+        """Wait for the mark and return all output."""
         async with asyncio.timeout(PATIENCE_S):
             while mark not in self.text:
                 self.text += (await asyncio.to_thread(self._read)).decode()
         return self.text
 
     def press(self, keys: bytes) -> None:
-        """As if somebody typed them."""
+        """Type keys."""
         os.write(self._end, keys)
 
     def _read(self) -> bytes:
@@ -41,7 +41,7 @@ class Terminal:
 
 @asynccontextmanager
 async def on_terminal(settings: Path, *arguments: str, columns: int, **environment: str) -> AsyncIterator[Terminal]:
-    """A command whose standard output is a terminal; killed at the end, should it still run."""
+    """Run a command on a terminal and kill it at the end if it still runs."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     clean = {name: value for name, value in os.environ.items() if name not in {"NO_COLOR", "COLUMNS", "FORCE_COLOR"}}

@@ -1,4 +1,4 @@
-"""`warm`, `pause` and `resume` reach the daemon, or say why not."""
+"""`warm`, `pause` and `resume` send actions to the daemon."""
 
 import re
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.web.site import COLD, LOADED
 
 
 @pytest.mark.parametrize("action", ["warm", "pause", "resume"])
-async def test_the_wish_is_passed_on(daemon: SmallDaemon, action: str) -> None:
+async def test_action_on_server_is_sent_to_the_daemon(daemon: SmallDaemon, action: str) -> None:
     result = await cli(daemon.settings(), action, COLD)
     assert result.exit_code == 0, result.stderr
     assert daemon.operator.actions == [(COLD, Action(action))]
@@ -19,7 +19,7 @@ async def test_the_wish_is_passed_on(daemon: SmallDaemon, action: str) -> None:
 
 
 @pytest.mark.parametrize("action", ["warm", "pause", "resume"])
-async def test_the_wish_for_a_whole_group_is_passed_on(daemon: SmallDaemon, action: str) -> None:
+async def test_action_on_group_is_sent_for_each_server(daemon: SmallDaemon, action: str) -> None:
     result = await cli(daemon.settings(), action, "--group", "default")
     assert result.exit_code == 0, result.stderr
     assert daemon.operator.actions == [(LOADED, Action(action)), (COLD, Action(action))]
@@ -28,18 +28,16 @@ async def test_the_wish_for_a_whole_group_is_passed_on(daemon: SmallDaemon, acti
 
 @pytest.mark.parametrize("action", ["warm", "pause", "resume"])
 @pytest.mark.parametrize("target", [[COLD], ["--group", "default"]])
-async def test_the_answer_is_in_the_language_of_the_settings(
-    daemon: SmallDaemon, action: str, target: list[str]
-) -> None:
+async def test_action_output_is_in_the_settings_language(daemon: SmallDaemon, action: str, target: list[str]) -> None:
     result = await cli(daemon.settings(language="zh"), action, *target)
     assert result.exit_code == 0, result.stderr
     assert re.search(r"将预热|已停用|已恢复", result.stdout)
     assert target[-1] in result.stdout
 
 
-async def test_a_no_is_in_the_language_of_the_settings(daemon: SmallDaemon) -> None:
+async def test_action_error_is_in_the_settings_language(daemon: SmallDaemon) -> None:
     unknown = await cli(daemon.settings(language="zh"), "warm", "192.0.2.2:818")
-    group = await cli(daemon.settings(language="zh"), "warm", "--group", "nobody")
+    group = await cli(daemon.settings(language="zh"), "warm", "--group", "unknown")
     daemon.port = 1
     away = await cli(daemon.settings(language="zh"), "warm", COLD)
     assert [result.exit_code for result in (unknown, group, away)] == [1, 1, 1]
@@ -49,21 +47,21 @@ async def test_a_no_is_in_the_language_of_the_settings(daemon: SmallDaemon) -> N
 
 
 @pytest.mark.parametrize("arguments", [[], [COLD, "--group", "default"]])
-async def test_either_a_server_or_a_group(daemon: SmallDaemon, arguments: list[str]) -> None:
+async def test_action_without_or_with_two_targets_is_misuse(daemon: SmallDaemon, arguments: list[str]) -> None:
     result = await cli(daemon.settings(), "warm", *arguments)
     assert result.exit_code == 2
     assert "--group" in result.stderr
     assert not daemon.operator.actions
 
 
-async def test_a_name_that_is_almost_right(daemon: SmallDaemon) -> None:
+async def test_action_unknown_server_suggests_similar_name(daemon: SmallDaemon) -> None:
     result = await cli(daemon.settings(), "warm", "192.0.2.2:818")
     assert result.exit_code == 1
     assert COLD in result.stderr
     assert not daemon.operator.actions
 
 
-async def test_the_token_of_the_settings_is_sent(tmp_path: Path) -> None:
+async def test_action_sends_the_token_of_the_settings(tmp_path: Path) -> None:
     async with small_daemon(tmp_path, token="a-token-for-tests") as daemon:
         allowed = await cli(daemon.settings(), "pause", COLD)
         denied = await cli(write_settings(tmp_path, listen={"port": daemon.port}), "resume", COLD)

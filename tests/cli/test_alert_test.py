@@ -1,15 +1,15 @@
-"""`alert-test`: a message to every address, and what came of it."""
+"""`alert-test` sends a message to every address and reports the result."""
 
 from pathlib import Path
 
-import tests.alerts.loading  # noqa: F401 - imported for what it does
+import tests.alerts.loading  # noqa: F401 - imported for its side effect
 from tests.alerts.listeners import listening
 from tests.cli.rig import cli, write_settings
 
 SECRET = "a secret of sixteen"
 
 
-async def test_every_channel_gets_a_message(tmp_path: Path) -> None:
+async def test_alert_test_sends_to_every_channel(tmp_path: Path) -> None:
     async with listening() as listener:
         channels = {
             "ops": {"apprise": [f"json://127.0.0.1:{listener.port}/{n}" for n in (1, 2)]},
@@ -25,7 +25,7 @@ async def test_every_channel_gets_a_message(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in ended.stdout.splitlines()] == ["ops[0]", "ops[1]", "hook"]
 
 
-async def test_a_failure_is_a_plain_no_that_says_why_and_not_where(tmp_path: Path) -> None:
+async def test_alert_test_failure_names_cause_without_url(tmp_path: Path) -> None:
     async with listening(500) as listener:
         channels = {
             "ops": {"apprise": [f"json://127.0.0.1:{listener.port}/T0ken"]},
@@ -38,13 +38,13 @@ async def test_a_failure_is_a_plain_no_that_says_why_and_not_where(tmp_path: Pat
     assert "T0ken" not in ended.stdout + ended.stderr
 
 
-async def test_a_channel_that_does_not_exist(tmp_path: Path) -> None:
+async def test_alert_test_unknown_channel_lists_channels(tmp_path: Path) -> None:
     path = write_settings(tmp_path, alerts={"channels": {"ops": {"webhook": "http://127.0.0.1:9", "secret": SECRET}}})
     ended = await cli(path, "alert-test", "opps")
     assert (ended.exit_code, ended.stderr.strip()) == (1, 'unknown channel "opps"; available: ops')
 
 
-async def test_settings_without_channels(tmp_path: Path) -> None:
+async def test_alert_test_without_channels_fails(tmp_path: Path) -> None:
     ended = await cli(write_settings(tmp_path), "alert-test")
     assert ended.exit_code == 1
     assert "alerts.channels" in ended.stderr

@@ -6,14 +6,14 @@ from statemachine.simulator import PROFILES, running_fleet
 from tests.cli.rig import cli, write_settings
 
 
-async def test_all_loaded_is_a_yes(tmp_path: Path) -> None:
+async def test_check_all_loaded_exits_0(tmp_path: Path) -> None:
     async with running_fleet([PROFILES["loaded"]] * 3, scale=0.05) as fleet:
         result = await cli(write_settings(tmp_path, servers=fleet.urls, limits={"max_checks": 1}), "check")
     assert result.exit_code == 0
     assert all(member.name in result.stdout for member in fleet.members)
 
 
-async def test_every_verdict_has_its_row(tmp_path: Path) -> None:
+async def test_check_shows_a_row_for_each_result(tmp_path: Path) -> None:
     expected = {
         "loaded": "loaded",
         "cold": "cold",
@@ -34,7 +34,7 @@ async def test_every_verdict_has_its_row(tmp_path: Path) -> None:
         assert text in row
 
 
-async def test_a_bad_workflow_file_is_named_before_anything_is_asked(tmp_path: Path) -> None:
+async def test_check_invalid_workflow_file_fails_before_requests(tmp_path: Path) -> None:
     (tmp_path / "bad.json").write_text("[]", encoding="utf-8")
     async with running_fleet([PROFILES["auto_executing"]], scale=0.05) as fleet:
         keys = {"servers": fleet.urls, "workflows_dir": ".", "workflows": ["bad", "none"]}

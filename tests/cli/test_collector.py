@@ -1,4 +1,4 @@
-"""The collector: full collections look at little, and yet no garbage stays for ever."""
+"""Tuning of the garbage collector: full collections stay short, and garbage does not accumulate."""
 
 import gc
 import weakref
@@ -11,14 +11,14 @@ from statemachine.daemon.gc_tuning import GROWTH, START_S, short_collections
 
 
 class Node:
-    """Something that can stand in a cycle."""
+    """An object that can be part of a cycle."""
 
     def __init__(self) -> None:
         self.other: Node = self
 
 
 class Process:
-    """Its time and its size stand still unless changed."""
+    """A process whose time and size change only when set."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -30,7 +30,7 @@ class Process:
 
 @pytest.fixture
 def process() -> Iterator[Process]:
-    """A process whose start is over."""
+    """Provide a process after its start."""
     process = Process()
     gc.collect()
     with process.collections():
@@ -39,7 +39,7 @@ def process() -> Iterator[Process]:
         yield process
 
 
-def test_what_came_in_the_start_is_not_looked_at_again() -> None:
+def test_gc_objects_of_the_start_are_frozen() -> None:
     gc.collect()
     with Process().collections():
         kept = [Node() for _ in range(1_000)]
@@ -48,20 +48,20 @@ def test_what_came_in_the_start_is_not_looked_at_again() -> None:
 
 
 @pytest.mark.usefixtures("process")
-def test_what_survives_a_full_collection_is_not_looked_at_again() -> None:
+def test_gc_survivors_of_full_collection_are_frozen() -> None:
     kept = [Node() for _ in range(1_000)]
     gc.collect()
     assert not set(map(id, kept)) & set(map(id, gc.get_objects()))
 
 
 @pytest.mark.usefixtures("process")
-def test_a_young_cycle_is_collected() -> None:
+def test_gc_young_cycle_is_collected() -> None:
     node = weakref.ref(Node())
     gc.collect()
     assert node() is None
 
 
-def test_an_old_cycle_is_collected_once_the_process_has_grown(process: Process) -> None:
+def test_gc_old_cycle_is_collected_after_growth(process: Process) -> None:
     old = Node()
     gc.collect()
     cycle = weakref.ref(old)
@@ -73,7 +73,7 @@ def test_an_old_cycle_is_collected_once_the_process_has_grown(process: Process) 
     assert cycle() is None
 
 
-def test_afterwards_everything_is_as_before() -> None:
+def test_gc_settings_are_restored_afterwards() -> None:
     thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
     with Process().collections():
         assert gc.get_threshold() != thresholds

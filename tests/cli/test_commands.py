@@ -1,4 +1,4 @@
-"""What needs no server: exit codes, sentences instead of tracebacks, and what is generated."""
+"""Exit codes, errors without tracebacks, and generated documents."""
 
 import json
 from pathlib import Path
@@ -11,20 +11,20 @@ from tests.support.paths import DOCS, REPOSITORY
 
 
 @pytest.mark.parametrize("command", ["status", "check", "doctor", "tail", "serve", "pause x"])
-async def test_a_settings_file_that_is_not_there_is_a_plain_no(tmp_path: Path, command: str) -> None:
+async def test_command_without_settings_file_exits_1(tmp_path: Path, command: str) -> None:
     result = await cli(tmp_path / "none.json", *command.split())
     assert result.exit_code == 1
     assert "none.json" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-async def test_without_a_command_the_daemon_is_served(tmp_path: Path) -> None:
+async def test_no_command_is_serve(tmp_path: Path) -> None:
     served = await cli(tmp_path / "none.json", "serve")
     bare = await cli(tmp_path / "none.json")
     assert (bare.exit_code, bare.stderr) == (1, served.stderr)
 
 
-async def test_every_problem_of_the_settings_is_named(tmp_path: Path) -> None:
+async def test_check_invalid_settings_lists_all_problems(tmp_path: Path) -> None:
     settings = write_settings(tmp_path, limits={"max_checks": 0}, lagnuage="en")
     result = await cli(settings, "check")
     assert result.exit_code == 1
@@ -33,20 +33,20 @@ async def test_every_problem_of_the_settings_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["nonsense", "tail --since yesterday", "tail -n -1", "doctor http://[1-2", "warm"])
-async def test_misuse(tmp_path: Path, command: str) -> None:
+async def test_command_misuse_exits_2(tmp_path: Path, command: str) -> None:
     result = await cli(write_settings(tmp_path), *command.split())
     assert result.exit_code == 2
     assert "Traceback" not in result.stderr
 
 
-async def test_the_schema_that_is_kept_is_the_one_of_the_code(tmp_path: Path) -> None:
+async def test_schema_output_equals_the_committed_file(tmp_path: Path) -> None:
     result = await cli(tmp_path / "none.json", "schema")
     assert result.exit_code == 0
     kept = (REPOSITORY / "settings.schema.json").read_text(encoding="utf-8")
     assert result.stdout == kept, "run `make docs`"
 
 
-async def test_the_page_on_states_is_current(tmp_path: Path) -> None:
+async def test_diagram_output_equals_the_committed_page(tmp_path: Path) -> None:
     result = await cli(tmp_path / "none.json", "diagram", "--markdown")
     kept = (DOCS / "states.md").read_text(encoding="utf-8")
     assert result.stdout == kept, "run `make docs`"
@@ -54,7 +54,7 @@ async def test_the_page_on_states_is_current(tmp_path: Path) -> None:
     assert diagram.stdout in kept
 
 
-async def test_simulate_prints_settings_and_ends_with_ctrl_c(tmp_path: Path) -> None:
+async def test_simulate_as_settings_prints_usable_settings(tmp_path: Path) -> None:
     arguments = ("simulate", "--count", "3", "--base-port", "0", "--persona", "loaded", "--as-settings")
     async with command(tmp_path / "none.json", *arguments) as process:
         text = ""
@@ -67,7 +67,7 @@ async def test_simulate_prints_settings_and_ends_with_ctrl_c(tmp_path: Path) -> 
     assert checked.stdout.count("loaded") == 3
 
 
-async def test_simulate_knows_its_profiles(tmp_path: Path) -> None:
-    result = await cli(tmp_path / "none.json", "simulate", "--persona", "nobody")
+async def test_simulate_unknown_persona_exits_2(tmp_path: Path) -> None:
+    result = await cli(tmp_path / "none.json", "simulate", "--persona", "unknown")
     assert result.exit_code == 2
-    assert "nobody" in result.stderr
+    assert "unknown" in result.stderr

@@ -1,4 +1,4 @@
-"""`doctor` against simulated servers: it finds what is wrong, says what to do, and submits nothing."""
+"""`doctor` on simulated servers: its findings and advice. It submits nothing."""
 
 import json
 from collections.abc import AsyncIterator
@@ -40,7 +40,9 @@ async def simulated(profile: str) -> AsyncIterator[Member]:
         ("absent", 1, ["does not answer: connection refused", "--listen"]),
     ],
 )
-async def test_each_kind_of_server(tmp_path: Path, profile: str, code: int, expected: list[str]) -> None:
+async def test_doctor_reports_findings_of_each_profile(
+    tmp_path: Path, profile: str, code: int, expected: list[str]
+) -> None:
     async with simulated(profile) as member:
         result = await cli(write_settings(tmp_path, servers=[member.url]), "doctor")
         assert not member.server.log, "something was submitted"
@@ -50,7 +52,7 @@ async def test_each_kind_of_server(tmp_path: Path, profile: str, code: int, expe
     assert ("✗" in result.stdout) == bool(code)
 
 
-async def test_a_text_check_is_warned_of_before_it_is_asked(tmp_path: Path) -> None:
+async def test_doctor_warns_before_text_checks(tmp_path: Path) -> None:
     async with simulated("inspire") as member:
         warned = await cli(write_settings(tmp_path, servers=[member.url]), "doctor")
         check = {"kind": "inspire"}
@@ -59,23 +61,22 @@ async def test_a_text_check_is_warned_of_before_it_is_asked(tmp_path: Path) -> N
     assert "text check" not in unwarned.stdout
 
 
-async def test_an_answer_that_is_not_understood_is_the_last_that_is_asked_for(tmp_path: Path) -> None:
-    """As the daemon: it does not guess that another kind might do."""
+async def test_doctor_unrecognised_answer_ends_the_checks(tmp_path: Path) -> None:
     async with simulated("unrecognisable") as member:
         result = await cli(write_settings(tmp_path, servers=[member.url]), "doctor")
     assert "inspire is" not in result.stdout
     assert "history answers" not in result.stdout
 
 
-async def test_a_kind_that_is_configured_must_be_there(tmp_path: Path) -> None:
+async def test_doctor_configured_kind_absent_is_bad(tmp_path: Path) -> None:
     async with simulated("inspire") as member:
         result = await cli(write_settings(tmp_path, servers=[member.url], cache_check={"kind": "text"}), "doctor")
     assert result.exit_code == 1
     assert "✗ the server has no cache check text (path /cache/check)" in result.stdout
 
 
-async def test_a_server_by_url_needs_no_settings_file(tmp_path: Path) -> None:
-    """The workflows are looked for where the file would be, and there are none."""
+async def test_doctor_url_without_settings_file_uses_defaults(tmp_path: Path) -> None:
+    """The workflows directory beside the missing file does not exist either."""
     async with simulated("loaded") as member:
         result = await cli(tmp_path / "none.json", "doctor", member.name)
     assert "none.json not found; using the default settings" in result.stdout
@@ -84,8 +85,8 @@ async def test_a_server_by_url_needs_no_settings_file(tmp_path: Path) -> None:
     assert result.exit_code == 1
 
 
-async def test_a_server_of_the_settings_brings_its_own(tmp_path: Path) -> None:
-    """Found by URL or name, with its headers; another server gets the defaults."""
+async def test_doctor_server_of_settings_uses_its_headers(tmp_path: Path) -> None:
+    """A server is found by URL or name; other servers use the defaults."""
     async with simulated("locked") as locked, simulated("loaded") as other:
         headers = {"Authorization": f"Bearer {locked.server.profile.token}"}
         settings = write_settings(tmp_path, servers=[{"url": locked.url, "name": "studio", "headers": headers}])
@@ -94,7 +95,7 @@ async def test_a_server_of_the_settings_brings_its_own(tmp_path: Path) -> None:
             assert result.exit_code == 0, result.stdout
 
 
-async def test_a_workflow_in_the_wrong_format(tmp_path: Path) -> None:
+async def test_doctor_workflow_in_ui_format_is_bad(tmp_path: Path) -> None:
     (tmp_path / "ui.json").write_text(json.dumps({"nodes": [], "links": []}), encoding="utf-8")
     async with simulated("loaded") as member:
         keys = {"servers": [member.url], "workflows_dir": ".", "workflows": ["ui"]}
@@ -104,7 +105,7 @@ async def test_a_workflow_in_the_wrong_format(tmp_path: Path) -> None:
     assert "Export (API)" in result.stdout
 
 
-async def test_a_socket_that_never_greets(tmp_path: Path) -> None:
+async def test_doctor_silent_websocket_is_bad(tmp_path: Path) -> None:
     async def silent(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -130,7 +131,7 @@ async def test_a_socket_that_never_greets(tmp_path: Path) -> None:
     assert "! cannot read its version" in result.stdout
 
 
-async def test_several_servers_in_their_order(tmp_path: Path) -> None:
+async def test_doctor_prints_servers_in_order(tmp_path: Path) -> None:
     profiles = [PROFILES[name] for name in ("slow", "loaded", "absent", "cold")]
     async with running_fleet(profiles, scale=0.05) as fleet:
         result = await cli(write_settings(tmp_path, servers=fleet.urls), "doctor")
@@ -149,13 +150,13 @@ async def findings(profile: str, settings_file: Path) -> list[Finding]:
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
-async def test_every_finding_has_its_chinese(tmp_path: Path, profile: str) -> None:
+async def test_examine_findings_have_chinese_texts(tmp_path: Path, profile: str) -> None:
     for finding in await findings(profile, tmp_path / "settings.json"):
         for what in (finding.what, finding.advice):
             assert what is None or render(what, "zh") != render(what, "en") != ""
 
 
-async def test_chinese(tmp_path: Path) -> None:
+async def test_doctor_output_is_in_the_settings_language(tmp_path: Path) -> None:
     async with simulated("loaded") as member:
         result = await cli(write_settings(tmp_path, servers=[member.url], language="zh"), "doctor")
     assert "全部已缓存" in result.stdout

@@ -1,4 +1,4 @@
-"""Lines for people: aligned whatever the names are, and nothing in them that a terminal would obey."""
+"""Lines of the event log: alignment, and escaping of control characters."""
 
 import pytest
 from rich.cells import cell_len
@@ -15,13 +15,13 @@ STATES = [transition_entry(COLD, "m")._replace(source=source, dest=dest) for sou
 
 
 def column(line: str, mark: str) -> int:
-    """Where the mark stands, in cells of a terminal."""
+    """Return the column of the mark, in terminal cells."""
     assert mark in line
     return cell_len(line[: line.index(mark)])
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
-def test_the_arrows_and_the_reasons_are_below_one_another(language: Language) -> None:
+def test_line_arrows_and_reasons_are_aligned(language: Language) -> None:
     names = ["a", "农场 1", COLD]
     maker = LineMaker(language, names)
     entries = [one._replace(server=names[number % 3]) for number, one in enumerate(STATES)]
@@ -32,18 +32,18 @@ def test_the_arrows_and_the_reasons_are_below_one_another(language: Language) ->
     assert len({column(line, "  m") for line in lines}) == 1
 
 
-def test_a_notice_keeps_the_columns() -> None:
+def test_line_of_notice_keeps_the_columns() -> None:
     maker = LineMaker("en", [COLD])
     notice = maker.line(log_entry(notice_entry(Notice.FLEET_VANISHED, NOW))).plain
     assert column(notice, "fleet_vanished") == column(maker.line(log_entry(STATES[0])).plain, "keys_missing")
 
 
-def test_a_very_long_name_moves_only_its_own_line() -> None:
+def test_line_long_name_shifts_only_its_own_line() -> None:
     maker = LineMaker("en", ["x" * 100, COLD])
     assert column(maker.line(log_entry(STATES[0])).plain, "→") < 100
 
 
-def test_the_states_have_colours_and_the_words_say_the_same_without_them() -> None:
+def test_line_colours_states_and_names_them() -> None:
     line = LineMaker("en", [COLD]).line(log_entry(transition_entry(COLD, "m")))
     assert {str(span.style) for span in line.spans} >= {"cyan", "yellow", "bold"}
     assert "checking → cold" in line.plain
@@ -60,11 +60,11 @@ def test_the_states_have_colours_and_the_words_say_the_same_without_them() -> No
         ("缓存已加载。 ✓", "缓存已加载。 ✓"),
     ],
 )
-def test_a_text_is_one_line_that_does_nothing(text: str, expected: str) -> None:
+def test_line_control_characters_are_escaped(text: str, expected: str) -> None:
     assert one_line(text) == expected
     entry = log_entry(transition_entry(COLD, text)._replace(server=f"name {text}"))
     assert LineMaker("en", []).line(entry).plain.count(expected) == 2
 
 
-def test_json_is_one_line_too() -> None:
+def test_json_line_has_no_line_breaks() -> None:
     assert json_line(log_entry(transition_entry(COLD, "two\nlines"))).count(b"\n") == 0

@@ -1,4 +1,4 @@
-"""Whatever is logged, by us or by a library, the settings' secrets are not in it."""
+"""The program log, including records of libraries, does not contain secrets of the settings."""
 
 import logging
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ SECRET = "the-secret-4711"
 
 @pytest.fixture
 def log() -> Iterator[list[str]]:
-    """What a sink like the log file's is given."""
+    """Provide the lines that a sink receives."""
     lines: list[str] = []
     redact([SecretStr(SECRET)])
     sink = logger.add(lambda line: lines.append(str(line)), level="TRACE", backtrace=False, diagnose=False)
@@ -24,7 +24,7 @@ def log() -> Iterator[list[str]]:
     redact([])
 
 
-def test_messages_and_values(log: list[str]) -> None:
+def test_log_masks_secrets_in_messages_and_values(log: list[str]) -> None:
     logger.info(f"{SECRET} here, {{}} there {{}}", SECRET, "{braces} <red>stay</red>")
     assert "*** here, *** there {braces} <red>stay</red>" in log[0]
 
@@ -36,33 +36,33 @@ def fail() -> None:
         raise RuntimeError("it failed") from error
 
 
-def test_tracebacks_with_their_causes(log: list[str]) -> None:
+def test_log_masks_secrets_in_tracebacks(log: list[str]) -> None:
     try:
         fail()
     except RuntimeError:
-        logger.exception("a mistake")
-    assert "a mistake\nTraceback" in log[0]
+        logger.exception("it broke")
+    assert "it broke\nTraceback" in log[0]
     assert "with base 10: '***'" in log[0]
     assert "RuntimeError: it failed" in log[0]
     assert SECRET not in log[0]
 
 
-def library_says(level: int, message: str, error: Exception | None = None) -> None:
+def log_as_library(level: int, message: str, error: Exception | None = None) -> None:
     info = None if error is None else (type(error), error, None)
     ToLoguru().emit(logging.LogRecord("library", level, __file__, 1, message, None, info))
 
 
-def test_what_libraries_log_goes_the_same_way(log: list[str]) -> None:
-    library_says(logging.ERROR, f"cannot send {SECRET}", ValueError(SECRET))
-    library_says(7, "an odd level")
+def test_log_masks_secrets_of_library_records(log: list[str]) -> None:
+    log_as_library(logging.ERROR, f"cannot send {SECRET}", ValueError(SECRET))
+    log_as_library(7, "an odd level")
     assert "ERROR" in log[0]
     assert "library: cannot send ***" in log[0]
     assert "ValueError: ***" in log[0]
     assert "WARNING" in log[1]
 
 
-def test_what_a_stranger_sent_is_not_quoted(log: list[str]) -> None:
-    library_says(logging.ERROR, "Error handling request", BadHttpMessage("Authorization: his own secret"))
+def test_log_invalid_request_is_not_quoted(log: list[str]) -> None:
+    log_as_library(logging.ERROR, "Error handling request", BadHttpMessage("Authorization: his own secret"))
     assert "DEBUG" in log[0]
     assert "BadHttpMessage" in log[0]
     assert "his own" not in log[0]

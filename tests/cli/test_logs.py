@@ -1,4 +1,4 @@
-"""The log file holds every entry of the event log, with its number, and never grows without end."""
+"""The log file has every entry of the event log with its number, and its size is limited."""
 
 import re
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def _leave_no_log() -> Iterator[None]:
 
 
 def written(file: Path) -> list[str]:
-    """Every line of the file and of those that were put aside, oldest first."""
+    """Return every line of the file and its rotated predecessors, oldest first."""
     logger.complete()
     logger.remove()
     files = sorted(file.parent.iterdir(), key=lambda one: (one == file, one.name))
@@ -39,8 +39,8 @@ def log_all(entries: list[LogEntry], **keys: str | int | Path) -> None:
         log.write(entry)
 
 
-def test_every_entry_is_in_the_file_with_its_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Also those that are no news for the terminal."""
+def test_log_file_has_every_entry_with_its_number(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The file also has entries that the terminal does not show."""
     entries = [transition_entry(COLD, "cold"), ROUTINE, ROUTINE, notice_entry(Notice.FLEET_VANISHED, NOW)]
     log_all([entry.numbered(number) for number, entry in enumerate(entries, 7)], level="INFO", file=tmp_path / "a.log")
     found = [ENTRY.fullmatch(line) for line in written(tmp_path / "a.log")]
@@ -50,13 +50,13 @@ def test_every_entry_is_in_the_file_with_its_number(tmp_path: Path, capsys: pyte
     assert "routine" not in capsys.readouterr().err
 
 
-def test_an_entry_that_the_journal_could_not_write_is_there_without_a_number(tmp_path: Path) -> None:
+def test_log_file_has_unwritten_entry_without_number(tmp_path: Path) -> None:
     log_all([transition_entry(COLD, "cold")], file=tmp_path / "a.log")
     (line,) = written(tmp_path / "a.log")
     assert f"#- {COLD}: " in line
 
 
-def test_the_level_holds_for_all_else(tmp_path: Path) -> None:
+def test_log_level_applies_to_other_lines(tmp_path: Path) -> None:
     configure_logging(Logging(level="WARNING", file=tmp_path / "a.log"))
     logger.info("not this")
     logger.warning("but {}", "this")
@@ -64,7 +64,7 @@ def test_the_level_holds_for_all_else(tmp_path: Path) -> None:
     assert line.endswith(" but this")
 
 
-def test_a_servers_words_make_no_line_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_line_breaks_of_servers_are_escaped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     forged = "failed\n2026-01-01T00:00:00.000+0000 INFO    #99 it: cold -> loaded (all_cached) \x1b[2J{0} <red>"
     log_all([transition_entry(COLD, forged).numbered(1)], file=tmp_path / "a.log")
     (line,) = written(tmp_path / "a.log")
@@ -75,7 +75,7 @@ def test_a_servers_words_make_no_line_of_their_own(tmp_path: Path, capsys: pytes
     assert "\x1b[2J" not in capsys.readouterr().err
 
 
-def test_the_file_rotates_and_old_ones_go(tmp_path: Path) -> None:
+def test_log_file_rotates_and_old_files_are_deleted(tmp_path: Path) -> None:
     entries = [ROUTINE.numbered(number) for number in range(1, 2_001)]
     log_all(entries, file=tmp_path / "logs" / "a.log", rotation="10 KB", retention=3)
     numbers = [int(match[1]) for line in written(tmp_path / "logs" / "a.log") if (match := ENTRY.fullmatch(line))]
@@ -86,7 +86,7 @@ def test_the_file_rotates_and_old_ones_go(tmp_path: Path) -> None:
     assert 0 < numbers[0] < 2_001 - 300
 
 
-def test_a_restart_goes_on_in_the_same_file(tmp_path: Path) -> None:
+def test_log_file_is_appended_after_restart(tmp_path: Path) -> None:
     log_all([ROUTINE.numbered(1)], file=tmp_path / "a.log")
     logger.remove()
     log_all([ROUTINE.numbered(2)], file=tmp_path / "a.log")

@@ -1,4 +1,4 @@
-"""Change without restart: the real daemon as a process, its files edited under it, servers on real sockets."""
+"""Reload of a daemon process whose files are edited, with simulated servers."""
 
 import json
 import signal
@@ -82,7 +82,7 @@ async def site(folder: Path, *, profile: str = "loaded", scale: float = 0.02) ->
             yield Site(folder, process, fleet, session, address)
 
 
-async def test_servers_come_and_go_and_the_others_notice_nothing(tmp_path: Path) -> None:
+async def test_reload_added_and_removed_servers_leave_others(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         await here.wait_for_states({"loaded": 3})
         before = await here.get("/api/status")
@@ -100,7 +100,7 @@ async def test_servers_come_and_go_and_the_others_notice_nothing(tmp_path: Path)
         assert links == [1, 1]
 
 
-async def test_wrong_files_are_refused_and_change_nothing(tmp_path: Path) -> None:
+async def test_reload_invalid_files_change_nothing(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         await here.wait_for_states({"loaded": 3})
         before = (await here.get("/api/status"))["servers"]
@@ -113,7 +113,7 @@ async def test_wrong_files_are_refused_and_change_nothing(tmp_path: Path) -> Non
         assert (await here.get("/api/status"))["servers"] == before
 
 
-async def test_a_changed_workflow_is_warmed_anew(tmp_path: Path) -> None:
+async def test_reload_changed_workflow_is_warmed_again(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         await here.wait_for_states({"loaded": 3})
         path = tmp_path / "flows" / "cache_models.json"
@@ -128,8 +128,8 @@ async def test_a_changed_workflow_is_warmed_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("changed", ["removed and added", "changed"])
-async def test_a_prompt_in_flight_is_kept(tmp_path: Path, changed: str) -> None:
-    """By the server's own history there is one warm-up, and it is ours."""
+async def test_reload_prompt_in_flight_is_kept(tmp_path: Path, changed: str) -> None:
+    """The server's history has only our warm-up."""
     async with site(tmp_path, profile="slow", scale=0.05) as here:
         servers = [member.url for member in here.fleet.members[:2]]
         name = here.names[2]
@@ -148,7 +148,7 @@ async def test_a_prompt_in_flight_is_kept(tmp_path: Path, changed: str) -> None:
             assert list(await response.json()) == [prompt_id]
 
 
-async def test_sighup_reads_again_and_says_what_waits_for_a_restart(tmp_path: Path) -> None:
+async def test_sighup_reloads_and_names_keys_that_need_a_restart(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         await here.wait_for_states({"loaded": 3})
         here.process.send_signal(signal.SIGHUP)
@@ -159,7 +159,7 @@ async def test_sighup_reads_again_and_says_what_waits_for_a_restart(tmp_path: Pa
         assert (await here.get("/api/status"))["states"] == {"loaded": 3}
 
 
-async def test_the_old_file_put_back_ends_the_refusal(tmp_path: Path) -> None:
+async def test_reload_restored_file_ends_the_refusal(tmp_path: Path) -> None:
     async with site(tmp_path) as here:
         await here.wait_for_states({"loaded": 3})
         right = (tmp_path / "settings.json").read_text()

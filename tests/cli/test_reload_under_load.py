@@ -1,4 +1,4 @@
-"""Change without restart while the fleet is busy: users' jobs everywhere, warm-ups in flight, a stream that is read."""
+"""Reload while the fleet is busy with users' jobs and warm-ups, and a client reads the event stream."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ class Reader:
         self.notices: list[tuple[float, Json]] = []
         self.slowest_s = 0.0
 
-    async def hear(self) -> None:
+    async def read_stream(self) -> None:
         """The stream from its beginning."""
         async with self._session.get(f"{self._address}/api/events?since=0", timeout=None) as stream:
             async for line in stream.content:
@@ -43,7 +43,7 @@ class Reader:
                 elif line.startswith(b"data: ") and (entry := json.loads(line[6:])).get("event") == "notice":
                     self.notices.append((time.monotonic(), entry))
 
-    async def feel_the_pulse(self) -> None:
+    async def measure_healthz(self) -> None:
         """How long the slowest /healthz takes."""
         while True:
             asked = time.monotonic()
@@ -80,7 +80,7 @@ async def users(fleet: SimFleet) -> AsyncIterator[None]:
 
 
 @pytest.mark.alone
-async def test_a_busy_fleet_is_changed_and_nobody_else_notices(tmp_path: Path) -> None:
+async def test_reload_of_busy_fleet_leaves_other_servers(tmp_path: Path) -> None:
     allow_descriptors(COUNT)
     path = tmp_path / "settings.json"
     profiles = [PROFILES["slow"]] * SLOW + [PROFILES["loaded"]] * (COUNT - SLOW)
@@ -90,7 +90,7 @@ async def test_a_busy_fleet_is_changed_and_nobody_else_notices(tmp_path: Path) -
         async with command(path, "serve") as process:
             address = await page_address(process)
             reader, client = Reader(session, address), DaemonClient(address, session)
-            tasks = [asyncio.create_task(reader.hear()), asyncio.create_task(reader.feel_the_pulse())]
+            tasks = [asyncio.create_task(reader.read_stream()), asyncio.create_task(reader.measure_healthz())]
             before = await client.wait_for("/api/status", lambda status: status["states"].get("warming", 0) == SLOW)
             written = time.monotonic()
             (tmp_path / "new").write_text(settings_of([*stay, *come]))
@@ -105,11 +105,11 @@ async def test_a_busy_fleet_is_changed_and_nobody_else_notices(tmp_path: Path) -
             assert at - written < IN_FORCE_WITHIN_S
             assert reader.slowest_s < ANSWERED_WITHIN_S
             assert reader.ids == list(range(len(reader.ids)))  # the stream first says where it begins: 0
-            await nothing_was_disturbed(session, address, stay, before)
+            await assert_undisturbed(session, address, stay, before)
 
 
-async def nothing_was_disturbed(session: aiohttp.ClientSession, address: str, stay: list[Member], before: Json) -> None:
-    """Those that stay kept their connection, and the prompts that were in flight are the only ones of ours."""
+async def assert_undisturbed(session: aiohttp.ClientSession, address: str, stay: list[Member], before: Json) -> None:
+    """Assert that the kept servers have their connection and only the prompts that were in flight."""
     prompts = {one["name"]: one["prompt_id"] for one in before["servers"]}
     for member in stay:
         name = member.url.removeprefix("http://")

@@ -1,4 +1,4 @@
-"""The reloader alone: what its files may be, when they may change, and what must not end it."""
+"""The reloader alone: links, changes during the start, and internal errors."""
 
 import asyncio
 import json
@@ -69,7 +69,7 @@ def write(path: Path, interval_s: float) -> Path:
     return path
 
 
-async def test_what_changed_while_the_daemon_started_is_put_in_force(tmp_path: Path) -> None:
+async def test_reloader_change_during_start_is_applied(tmp_path: Path) -> None:
     site = Site(write(tmp_path / "settings.json", 60))
     write(tmp_path / "settings.json", 70)
     async with site.running():
@@ -77,7 +77,7 @@ async def test_what_changed_while_the_daemon_started_is_put_in_force(tmp_path: P
         assert site.notices == [Notice.SETTINGS_RELOADED]
 
 
-async def test_files_that_are_what_they_were_at_the_start_are_no_news(tmp_path: Path) -> None:
+async def test_reloader_unchanged_files_send_no_notice(tmp_path: Path) -> None:
     site = Site(write(tmp_path / "settings.json", 60))
     async with site.running():
         site.reloader.request()
@@ -85,10 +85,10 @@ async def test_files_that_are_what_they_were_at_the_start_are_no_news(tmp_path: 
         assert site.notices == []
 
 
-async def test_a_fault_of_our_own_does_not_end_reloading(tmp_path: Path) -> None:
+async def test_reloader_continues_after_internal_error(tmp_path: Path) -> None:
     site = Site(write(tmp_path / "settings.json", 60))
     async with site.running():
-        site.faults.append(RuntimeError("a mistake"))
+        site.faults.append(RuntimeError("internal"))
         site.reloader.request()
         await wait_until(lambda: site.notices == [Notice.SETTINGS_REFUSED])
         site.reloader.request()
@@ -96,7 +96,7 @@ async def test_a_fault_of_our_own_does_not_end_reloading(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("swapped", ["the file that the link leads to", "the link", "a link to the folder"])
-async def test_settings_behind_a_link_are_watched(tmp_path: Path, swapped: str) -> None:
+async def test_reloader_watches_settings_behind_links(tmp_path: Path, swapped: str) -> None:
     old = write(tmp_path / "old" / "settings.json", 60)
     link = tmp_path / "etc" / "settings.json"
     if swapped == "a link to the folder":
@@ -116,7 +116,7 @@ async def test_settings_behind_a_link_are_watched(tmp_path: Path, swapped: str) 
         await wait_until(lambda: site.intervals[-1] == 70)
 
 
-async def test_work_in_the_background_that_fails_does_not_do_so_in_silence() -> None:
+async def test_background_task_failure_is_logged() -> None:
     lines: list[str] = []
     sink = logger.add(lambda line: lines.append(str(line)), backtrace=False, diagnose=False)
 

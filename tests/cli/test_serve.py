@@ -1,4 +1,4 @@
-"""`serve` that cannot run says why; what it does when it can is tested with the daemon."""
+"""Errors of `serve` that keep the daemon from running."""
 
 import asyncio
 from pathlib import Path
@@ -14,7 +14,7 @@ from tests.support.polling import PATIENCE_S
 
 
 async def refusal(settings: Path) -> str:
-    """What it said before it ended with a plain no."""
+    """Return the errors of `serve`, which must exit with code 1."""
     async with command(settings, "serve") as process:
         _, errors = await asyncio.wait_for(process.communicate(), PATIENCE_S)
     assert process.returncode == 1
@@ -23,19 +23,19 @@ async def refusal(settings: Path) -> str:
     return text
 
 
-async def test_a_port_that_is_taken(daemon: SmallDaemon, tmp_path: Path) -> None:
+async def test_serve_port_in_use_names_the_port(daemon: SmallDaemon, tmp_path: Path) -> None:
     text = await refusal(daemon.settings(data_dir=str(tmp_path / "own")))
     assert "the daemon cannot run" in text
     assert str(daemon.port) in text
 
 
-async def test_a_data_folder_in_use(tmp_path: Path) -> None:
+async def test_serve_data_folder_in_use_fails(tmp_path: Path) -> None:
     with hold_lock(tmp_path / "data"):
         text = await refusal(write_settings(tmp_path, listen={"port": 0}))
     assert "another daemon is already running" in text
 
 
-async def test_a_workflow_file_that_is_not_there_fails_its_servers_and_no_others(tmp_path: Path) -> None:
+async def test_serve_missing_workflow_file_fails_only_its_servers(tmp_path: Path) -> None:
     servers = [{"url": "http://127.0.0.1:9", "workflows": ["nothing_here"]}, "http://127.0.0.1:10"]
     path = write_settings(tmp_path, servers=servers, listen={"port": 0}, logging={"file": None})
     async with running_daemon(load_settings(path, {})) as daemon, aiohttp.ClientSession() as session:

@@ -1,4 +1,4 @@
-"""Two small languages: points in time, and streams of events."""
+"""Parsing of `--since` and of event streams."""
 
 from datetime import UTC, datetime
 
@@ -22,12 +22,12 @@ NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)
         ("2026-01-01T08:00:00+08:00", datetime(2026, 1, 1, 0, tzinfo=UTC)),
     ],
 )
-def test_times(text: str, expected: datetime) -> None:
+def test_parse_since_accepts_times_and_ages(text: str, expected: datetime) -> None:
     assert parse_since(text, NOW) == expected.timestamp()
 
 
 @pytest.mark.parametrize("text", ["", "10", "m", "-5m", "10 minutes", "yesterday", "999999999w", "2026-13-01"])
-def test_no_times(text: str) -> None:
+def test_parse_since_other_text_is_refused(text: str) -> None:
     with pytest.raises(MessageError, match="10m, 2h, 1d"):
         parse_since(text, NOW)
 
@@ -41,7 +41,7 @@ STREAM = (
 
 
 @pytest.mark.parametrize("size", [1, 2, 5, 1000])
-def test_blocks_come_out_whole_wherever_the_stream_is_cut(size: int) -> None:
+def test_event_parser_any_chunk_size_returns_whole_blocks(size: int) -> None:
     data, parser = STREAM.encode(), EventParser()
     blocks = [block for start in range(0, len(data), size) for block in parser.feed(data[start : start + size])]
     expected = [Block(7, "", ""), Block(8, "notice", '{"message":"缓存"}'), Block(None, "progress", "{}")]

@@ -1,4 +1,4 @@
-"""What a daemon that has just begun to answer says."""
+"""The first answer of a daemon."""
 
 import asyncio
 from pathlib import Path
@@ -13,8 +13,8 @@ from tests.support.ports import free_port
 COUNT = 2_000
 
 
-async def test_the_first_answer_has_the_whole_fleet(tmp_path: Path) -> None:
-    """Nothing listens at the servers' addresses: port 9 is reserved for what nobody runs."""
+async def test_daemon_first_answer_has_the_whole_fleet(tmp_path: Path) -> None:
+    """No server listens: port 9 is reserved for the discard service."""
     port = free_port()
     data = {
         "listen": {"port": port},

@@ -1,4 +1,4 @@
-"""`status` says what the daemon says, and answers scripts by its exit code."""
+"""`status` shows the daemon's view of the fleet and reports it by its exit code."""
 
 import asyncio
 from pathlib import Path
@@ -13,7 +13,7 @@ from tests.support.daemon import command
 from tests.web.site import COLD, LOADED, view
 
 
-async def test_one_server_that_is_not_loaded_is_a_no(daemon: SmallDaemon) -> None:
+async def test_status_with_unloaded_server_exits_1(daemon: SmallDaemon) -> None:
     result = await cli(daemon.settings(), "status")
     assert result.exit_code == 1
     rows = [row for row in result.stdout.splitlines() if "8188" in row]
@@ -23,7 +23,7 @@ async def test_one_server_that_is_not_loaded_is_a_no(daemon: SmallDaemon) -> Non
     assert "1/2 servers loaded" in result.stdout
 
 
-async def test_all_loaded_is_a_yes(tmp_path: Path) -> None:
+async def test_status_all_loaded_exits_0(tmp_path: Path) -> None:
     daemon = SmallDaemon(tmp_path)
     daemon.views = [view(LOADED, State.LOADED, Reason.ALL_CACHED)]
     await daemon.start()
@@ -32,7 +32,7 @@ async def test_all_loaded_is_a_yes(tmp_path: Path) -> None:
     assert result.exit_code == 0
 
 
-async def test_progress_and_chinese(tmp_path: Path) -> None:
+async def test_status_in_chinese_shows_progress(tmp_path: Path) -> None:
     daemon = SmallDaemon(tmp_path)
     daemon.views = [view(COLD, State.WARMING, Reason.PROMPT_ACCEPTED)._replace(progress=0.42)]
     await daemon.start()
@@ -43,14 +43,14 @@ async def test_progress_and_chinese(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("port", [0, 1])
-async def test_no_daemon(tmp_path: Path, port: int) -> None:
+async def test_status_without_daemon_exits_1(tmp_path: Path, port: int) -> None:
     result = await cli(write_settings(tmp_path, listen={"port": port}), "status")
     assert result.exit_code == 1
     assert "daemon" in result.stderr
     assert "Traceback" not in result.stderr
 
 
-async def test_somebody_else_on_the_port(tmp_path: Path) -> None:
+async def test_status_other_program_on_port_is_named(tmp_path: Path) -> None:
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello")
         await writer.drain()
@@ -71,14 +71,14 @@ async def test_somebody_else_on_the_port(tmp_path: Path) -> None:
         ("127.0.0.2", "http://127.0.0.2:8799"),
     ],
 )
-def test_where_the_daemon_is_found(host: str, url: str) -> None:
+def test_daemon_url_replaces_wildcard_addresses(host: str, url: str) -> None:
     settings = parse_settings({"servers": ["http://192.0.2.1:8188"], "listen": {"host": host}}, Path("/"), {})
     assert daemon_url(settings) == url
 
 
-async def test_watch_redraws_until_ctrl_c(tmp_path: Path) -> None:
+async def test_status_watch_redraws_until_ctrl_c(tmp_path: Path) -> None:
     async with small_daemon(tmp_path) as daemon, command(daemon.settings(), "status", "--watch") as process:
-        await daemon.asked("/api/status", times=3)
+        await daemon.wait_for_requests("/api/status", times=3)
         assert await interrupt(process) == 0
         output, errors = await process.communicate()
     assert COLD in output.decode()

@@ -1,4 +1,4 @@
-"""What the service manager is told, by a daemon and while something hangs. The test is the service manager."""
+"""Notifications to the service manager, which the test plays."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ STARVED_S = 1.0
 
 
 class Listener:
-    """The service manager's end: every line that came, in order."""
+    """The service manager's socket, and every line received."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -39,8 +39,8 @@ class Listener:
     def _read(self) -> None:
         self.lines += self._socket.recv(4096).decode().splitlines()
 
-    def pulses(self) -> int:
-        """How often the watchdog was fed."""
+    def watchdog_count(self) -> int:
+        """Return how often the watchdog was notified."""
         return self.lines.count("WATCHDOG=1")
 
     async def until(self, holds: Callable[[], bool]) -> None:
@@ -67,7 +67,7 @@ async def listener(tmp_path: Path) -> AsyncIterator[Listener]:
 
 
 async def well() -> None:
-    """An answer at once."""
+    """Answer immediately."""
 
 
 @asynccontextmanager
@@ -77,7 +77,7 @@ async def feeding(listener: Listener, answers: Callable[[], Awaitable[object]]) 
         yield
 
 
-def test_what_systemd_says_of_itself_is_understood() -> None:
+def test_service_manager_is_read_from_the_environment() -> None:
     said = {"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "30000000"}
     assert ServiceManager.of(said) == ServiceManager("/run/notify", 30.0)
     assert ServiceManager.of({**said, "WATCHDOG_PID": str(os.getpid())}).watchdog_s == 30.0
@@ -85,24 +85,24 @@ def test_what_systemd_says_of_itself_is_understood() -> None:
     assert ServiceManager.of({"WATCHDOG_USEC": "soon"}) == ServiceManager() == ServiceManager.of({})
 
 
-async def test_ready_first_then_fed_and_at_last_stopping(listener: Listener) -> None:
+async def test_supervised_sends_ready_watchdog_and_stopping(listener: Listener) -> None:
     async with feeding(listener, well):
-        await listener.until(lambda: listener.pulses() >= 3)
+        await listener.until(lambda: listener.watchdog_count() >= 3)
         assert listener.lines[:2] == ["READY=1", "STATUS=3 of 4 servers are loaded"]
     await listener.said("STOPPING=1")
-    fed = listener.pulses()
+    fed = listener.watchdog_count()
     await asyncio.sleep(PERIOD_S)
-    assert listener.pulses() == fed
+    assert listener.watchdog_count() == fed
 
 
-async def test_abstract_names() -> None:
+async def test_service_manager_accepts_abstract_socket_names() -> None:
     listener = Listener(f"@comfywarm-test-{os.getpid()}")
     ServiceManager(listener.address).ready()
     await listener.said("READY=1")
     listener.close()
 
 
-async def test_a_reload_is_told_with_its_moment(listener: Listener) -> None:
+async def test_reloading_is_sent_with_its_timestamp(listener: Listener) -> None:
     before = time.monotonic_ns() // 1000
     ServiceManager(listener.address).reloading()
     await listener.said("RELOADING=1")
@@ -110,25 +110,25 @@ async def test_a_reload_is_told_with_its_moment(listener: Listener) -> None:
     assert before <= moment <= time.monotonic_ns() // 1000
 
 
-async def test_without_a_service_manager_or_with_one_that_is_gone_the_daemon_goes_on(tmp_path: Path) -> None:
+async def test_supervised_without_service_manager_continues(tmp_path: Path) -> None:
     for manager in (ServiceManager(), ServiceManager(str(tmp_path / "nobody"), PERIOD_S)):
         async with supervised(manager, well, lambda: ""):
             await asyncio.sleep(0)
 
 
-async def test_a_blocked_loop_starves_the_watchdog(listener: Listener) -> None:
+async def test_watchdog_stops_while_the_loop_is_blocked(listener: Listener) -> None:
     async with feeding(listener, well):
-        await listener.until(lambda: listener.pulses() >= 1)
-        fed = listener.pulses()
+        await listener.until(lambda: listener.watchdog_count() >= 1)
+        fed = listener.watchdog_count()
         time.sleep(STARVED_S)  # noqa: ASYNC251 - the fault
         await asyncio.sleep(0)
-        assert listener.pulses() <= fed + 1
-        await listener.until(lambda: listener.pulses() >= fed + 2)
+        assert listener.watchdog_count() <= fed + 1
+        await listener.until(lambda: listener.watchdog_count() >= fed + 2)
 
 
 @asynccontextmanager
 async def hanging(thread: WriterThread) -> AsyncIterator[None]:
-    """The journal's thread is stuck in a call within the block."""
+    """Block the journal's thread within the block."""
     release = threading.Event()
     stuck = thread(release.wait)
     try:
@@ -138,24 +138,24 @@ async def hanging(thread: WriterThread) -> AsyncIterator[None]:
         await stuck
 
 
-async def test_a_journal_whose_thread_hangs_starves_the_watchdog(tmp_path: Path, listener: Listener) -> None:
+async def test_watchdog_stops_while_the_journal_thread_hangs(tmp_path: Path, listener: Listener) -> None:
     thread = WriterThread()
     journal = quiet_journal(lambda: JournalStore(tmp_path / "journal.db"), thread)
     await journal.open()
     async with feeding(listener, journal.ping):
-        await listener.until(lambda: listener.pulses() >= 2)
+        await listener.until(lambda: listener.watchdog_count() >= 2)
         async with hanging(thread):
             await asyncio.sleep(PERIOD_S)  # a question that was on its way may still be answered
-            fed = listener.pulses()
+            fed = listener.watchdog_count()
             await asyncio.sleep(STARVED_S)
-            assert listener.pulses() == fed
-        await listener.until(lambda: listener.pulses() >= fed + 2)
+            assert listener.watchdog_count() == fed
+        await listener.until(lambda: listener.watchdog_count() >= fed + 2)
     await journal.close()
     thread.close()
 
 
-async def test_a_journal_that_cannot_be_used_does_not_starve_the_watchdog(listener: Listener) -> None:
-    """A full or failing disk is no better after a restart."""
+async def test_watchdog_continues_without_usable_journal(listener: Listener) -> None:
+    """A restart does not repair a full or failing disk."""
 
     def cannot() -> JournalStore:
         raise sqlite3.OperationalError("disk I/O error")
@@ -165,17 +165,17 @@ async def test_a_journal_that_cannot_be_used_does_not_starve_the_watchdog(listen
     await journal.open()
     assert not journal.healthy
     async with feeding(listener, journal.ping):
-        await listener.until(lambda: listener.pulses() >= 3)
+        await listener.until(lambda: listener.watchdog_count() >= 3)
     await journal.close()
     thread.close()
 
 
-async def test_trouble_is_an_answer_too(listener: Listener) -> None:
+async def test_watchdog_continues_after_journal_error(listener: Listener) -> None:
     async def troubled() -> None:
         raise sqlite3.OperationalError("database is locked")
 
     async with feeding(listener, troubled):
-        await listener.until(lambda: listener.pulses() >= 3)
+        await listener.until(lambda: listener.watchdog_count() >= 3)
 
 
 def served_at(port: int) -> Json:
@@ -187,12 +187,10 @@ def served_at(port: int) -> Json:
     }
 
 
-async def test_the_daemon_tells_of_its_start_its_health_a_reload_and_its_stop(
-    tmp_path: Path, listener: Listener
-) -> None:
+async def test_daemon_notifies_start_health_reload_and_stop(tmp_path: Path, listener: Listener) -> None:
     program = Program(NOTIFY_SOCKET=listener.address, WATCHDOG_USEC="600000")
     async with program.start(tmp_path, served_at(0)):
-        await listener.until(lambda: listener.pulses() >= 3)
+        await listener.until(lambda: listener.watchdog_count() >= 3)
         assert listener.lines[:2] == ["READY=1", "STATUS=0 of 1 servers are loaded"]
         os.kill(program.pid, signal.SIGHUP)
         await listener.until(lambda: listener.lines.count("READY=1") == 2)
@@ -201,7 +199,7 @@ async def test_the_daemon_tells_of_its_start_its_health_a_reload_and_its_stop(
     await listener.said("STOPPING=1")
 
 
-async def test_a_daemon_that_cannot_listen_never_says_that_it_is_ready(tmp_path: Path, listener: Listener) -> None:
+async def test_daemon_that_cannot_listen_never_sends_ready(tmp_path: Path, listener: Listener) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -1,4 +1,4 @@
-"""`tail` shows the newest entries and then misses none, from the daemon or from the journal alone."""
+"""`tail` shows the newest entries and follows without gaps, from the daemon or from the journal file."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def names(count: int) -> list[str]:
 
 
 async def both(daemon: SmallDaemon, *arguments: str, **keys: Any) -> tuple[Ended, Ended]:
-    """The same command with the daemon and then without it; `keys` are settings."""
+    """Run the same command with and without the daemon; `keys` are settings."""
     settings = daemon.settings(**keys)
     with_daemon = await cli(settings, "tail", *arguments)
     await daemon.stop()
@@ -32,13 +32,13 @@ async def both(daemon: SmallDaemon, *arguments: str, **keys: Any) -> tuple[Ended
     return with_daemon, without
 
 
-async def test_the_newest_twenty(daemon: SmallDaemon) -> None:
+async def test_tail_shows_the_newest_20(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, names(30))
     for result in await both(daemon, "--json"):
         assert ids(result.stdout) == list(range(11, 31))
 
 
-async def test_json_has_the_fields_of_the_api(daemon: SmallDaemon) -> None:
+async def test_tail_json_has_the_fields_of_the_api(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, ["缓存"])
     expected = log_entry(transition_entry(COLD, "缓存").numbered(1))
     for result in await both(daemon, "--json"):
@@ -46,7 +46,7 @@ async def test_json_has_the_fields_of_the_api(daemon: SmallDaemon) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 1, 25])
-async def test_as_many_of_one_server_as_wanted(daemon: SmallDaemon, count: int) -> None:
+async def test_tail_count_applies_to_one_server(daemon: SmallDaemon, count: int) -> None:
     for _ in range(30):
         await daemon.write(LOADED, names(1))
         await daemon.write(COLD, names(1))
@@ -55,20 +55,20 @@ async def test_as_many_of_one_server_as_wanted(daemon: SmallDaemon, count: int) 
         assert ids(result.stdout) == [2 * number + 1 for number in range(30 - count, 30)]
 
 
-async def test_a_server_that_is_quiet_so_far(daemon: SmallDaemon) -> None:
+async def test_tail_of_server_without_entries_is_empty(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, names(3))
     result = await cli(daemon.settings(), "tail", "--server", LOADED)
     assert (result.exit_code, result.stdout) == (0, "")
 
 
-async def test_since_goes_back_as_far_as_it_must(daemon: SmallDaemon) -> None:
+async def test_tail_since_reads_all_pages(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, names(3), at=NOW - 100)
     await daemon.write(COLD, names(PAGE + 50), at=NOW)
     for result in await both(daemon, "--json", "--since", "2025-12-31T23:59:00Z"):
         assert ids(result.stdout) == list(range(4, PAGE + 54))
 
 
-async def test_lines_for_people(daemon: SmallDaemon) -> None:
+async def test_tail_lines_are_in_the_settings_language(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, ["two\nlines"])
     result = await cli(daemon.settings(), "tail")
     assert len(result.stdout.splitlines()) == 1
@@ -78,7 +78,7 @@ async def test_lines_for_people(daemon: SmallDaemon) -> None:
     assert "检查中 → 未加载" in chinese.stdout
 
 
-async def test_an_unknown_server_is_a_no(daemon: SmallDaemon) -> None:
+async def test_tail_unknown_server_exits_1(daemon: SmallDaemon) -> None:
     settings = daemon.settings()
     asked = await cli(settings, "tail", "--server", "192.0.2.2:818")
     await daemon.stop()
@@ -89,7 +89,7 @@ async def test_an_unknown_server_is_a_no(daemon: SmallDaemon) -> None:
     assert "127.0.0.1:9" in alone.stderr
 
 
-async def test_neither_daemon_nor_journal(tmp_path: Path) -> None:
+async def test_tail_without_daemon_and_journal_exits_1(tmp_path: Path) -> None:
     daemon = SmallDaemon(tmp_path)
     daemon.port = 1
     result = await cli(daemon.settings(), "tail")
@@ -97,7 +97,7 @@ async def test_neither_daemon_nor_journal(tmp_path: Path) -> None:
     assert "journal.sqlite3" in result.stderr
 
 
-async def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
+async def test_tail_invalid_journal_file_exits_1(tmp_path: Path) -> None:
     daemon = SmallDaemon(tmp_path)
     daemon.port = 1
     daemon.data_dir.mkdir()
@@ -107,7 +107,7 @@ async def test_a_file_that_is_no_journal(tmp_path: Path) -> None:
     assert "cannot read the journal" in result.stderr
 
 
-async def test_following_survives_a_restart_without_gap_or_repeat(daemon: SmallDaemon) -> None:
+async def test_tail_follow_over_restart_has_no_gap_or_duplicate(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, names(5))
     async with command(daemon.settings(), "tail", "-f", "-n", "2", "--json") as process:
         seen = await json_lines(process, 2)
@@ -123,7 +123,7 @@ async def test_following_survives_a_restart_without_gap_or_repeat(daemon: SmallD
     assert all("view" not in entry for entry in seen)
 
 
-async def test_following_one_server(daemon: SmallDaemon) -> None:
+async def test_tail_follow_of_one_server_shows_only_it(daemon: SmallDaemon) -> None:
     async with command(daemon.settings(), "tail", "-f", "--json", "--server", LOADED) as process:
         await daemon.write(LOADED, names(1))
         seen = await json_lines(process, 1)
@@ -133,23 +133,23 @@ async def test_following_one_server(daemon: SmallDaemon) -> None:
     assert [entry["id"] for entry in seen] == [1, 4]
 
 
-async def test_a_new_journal_begins_again_at_one(daemon: SmallDaemon) -> None:
+async def test_tail_follow_over_new_journal_starts_at_1(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, names(9))
     async with command(daemon.settings(), "tail", "-f", "-n", "1", "--json") as process:
         await json_lines(process, 1)
-        await daemon.asked("/api/events", times=1)
+        await daemon.wait_for_requests("/api/events", times=1)
         await daemon.stop()
         before = daemon.requests.count("/api/events")
         for path in daemon.data_dir.iterdir():
             path.unlink()
         await daemon.start()
-        await daemon.asked("/api/events", times=before + 1)
+        await daemon.wait_for_requests("/api/events", times=before + 1)
         await daemon.write(COLD, ["the first"])
         (entry,) = await json_lines(process, 1)
     assert (entry["id"], entry["message"]) == (1, "the first")
 
 
-async def test_following_the_journal_alone(daemon: SmallDaemon) -> None:
+async def test_tail_follow_of_journal_file_has_all_entries(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, names(3))
     async with command(daemon.settings(listen={"port": 0}), "tail", "-f", "-n", "1", "--json") as process:
         seen = await json_lines(process, 1)

@@ -1,4 +1,4 @@
-"""`tail` behaves as Unix tools do: pipes that close, terminals of any width, colours that are not wanted, Ctrl-C."""
+"""`tail` behaves like Unix tools: closed pipes, terminals of any width, colours, Ctrl-C."""
 
 import asyncio
 import os
@@ -20,16 +20,16 @@ ESCAPE = "\x1b["
 
 
 async def ended(process: Process) -> tuple[int, str]:
-    """The exit code, and all that was said on standard error."""
+    """Return the exit code and all of stderr."""
     assert process.stderr is not None
     errors = await asyncio.wait_for(process.stderr.read(), PATIENCE_S)
     return await asyncio.wait_for(process.wait(), PATIENCE_S), errors.decode()
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
-async def test_a_reader_that_has_enough_ends_a_long_log(daemon: SmallDaemon, form: list[str]) -> None:
-    """As `tail -n 5000 | head -1`: the pipe is full when its reader leaves."""
-    await daemon.write_at_once(COLD, ["message " * 20] * 5_000)
+async def test_tail_closed_pipe_ends_a_long_log(daemon: SmallDaemon, form: list[str]) -> None:
+    """As in `tail -n 5000 | head -1`, the pipe is full when its reader exits."""
+    await daemon.write_to_journal(COLD, ["message " * 20] * 5_000)
     settings = daemon.settings()
     program = (sys.executable, str(RUN_SCRIPT), "--settings", str(settings), "tail", "-n", "5000", *form)
     reading, writing = os.pipe()
@@ -40,7 +40,7 @@ async def test_a_reader_that_has_enough_ends_a_long_log(daemon: SmallDaemon, for
     assert await ended(process) == (0, "")
 
 
-async def test_a_reader_that_leaves_a_quiet_log_ends_it_as_well(daemon: SmallDaemon) -> None:
+async def test_tail_follow_closed_pipe_ends_a_quiet_log(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, ["the last for a long time"])
     settings = daemon.settings()
     program = (sys.executable, str(RUN_SCRIPT), "--settings", str(settings), "tail", "-f")
@@ -52,8 +52,8 @@ async def test_a_reader_that_leaves_a_quiet_log_ends_it_as_well(daemon: SmallDae
     assert await ended(process) == (0, "")
 
 
-async def test_into_a_file_it_follows_on(daemon: SmallDaemon, tmp_path: Path) -> None:
-    """A file has no reader that could leave."""
+async def test_tail_follow_into_file_continues(daemon: SmallDaemon, tmp_path: Path) -> None:
+    """A file, unlike a pipe, has no reader that can exit."""
     await daemon.write(COLD, ["one"])
     program = (sys.executable, str(RUN_SCRIPT), "--settings", str(daemon.settings()), "tail", "-f")
     with (tmp_path / "out").open("wb") as out:
@@ -68,8 +68,8 @@ async def test_into_a_file_it_follows_on(daemon: SmallDaemon, tmp_path: Path) ->
         await process.communicate()
 
 
-async def test_a_narrow_terminal_folds_the_line_itself(daemon: SmallDaemon) -> None:
-    """Nothing is cut off, and no line end is put in: what is copied from the terminal is one line."""
+async def test_tail_on_narrow_terminal_does_not_fold_lines(daemon: SmallDaemon) -> None:
+    """Text copied from the terminal is one line."""
     await daemon.write(COLD, [LONG])
     async with on_terminal(daemon.settings(), "tail", "-f", columns=30) as terminal:
         text = await terminal.until("\n")
@@ -78,7 +78,7 @@ async def test_a_narrow_terminal_folds_the_line_itself(daemon: SmallDaemon) -> N
 
 
 @pytest.mark.parametrize(("variables", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)])
-async def test_a_terminal_is_coloured_unless_it_is_not_wanted(
+async def test_tail_on_terminal_is_coloured_unless_disabled(
     daemon: SmallDaemon, variables: dict[str, str], coloured: bool
 ) -> None:
     await daemon.write(COLD, ["m"])
@@ -87,7 +87,7 @@ async def test_a_terminal_is_coloured_unless_it_is_not_wanted(
     assert (f"{ESCAPE}33m" in text) is coloured
 
 
-async def test_ctrl_c_on_the_terminal_ends_it_quietly(daemon: SmallDaemon) -> None:
+async def test_tail_ctrl_c_exits_0_without_traceback(daemon: SmallDaemon) -> None:
     await daemon.write(COLD, ["m"])
     async with on_terminal(daemon.settings(), "tail", "-f", "--json", columns=20) as terminal:
         assert ESCAPE not in await terminal.until("keys_missing")
@@ -97,7 +97,9 @@ async def test_ctrl_c_on_the_terminal_ends_it_quietly(daemon: SmallDaemon) -> No
 
 
 @pytest.mark.parametrize(("form", "expected"), [([], b"keys_missing  ??"), (["--json"], "缓存".encode())])
-async def test_a_locale_that_lacks_the_letters(daemon: SmallDaemon, form: list[str], expected: bytes) -> None:
+async def test_tail_replaces_characters_that_the_locale_lacks(
+    daemon: SmallDaemon, form: list[str], expected: bytes
+) -> None:
     await daemon.write(COLD, ["缓存"])
     program = (sys.executable, str(RUN_SCRIPT), "--settings", str(daemon.settings()), "tail", *form)
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
@@ -119,19 +121,19 @@ async def test_a_locale_that_lacks_the_letters(daemon: SmallDaemon, form: list[s
         ["nonsense"],
     ],
 )
-async def test_misuse_is_exit_code_two(daemon: SmallDaemon, arguments: list[str]) -> None:
+async def test_tail_misuse_exits_2(daemon: SmallDaemon, arguments: list[str]) -> None:
     result = await cli(daemon.settings(), "tail", *arguments)
     assert (result.exit_code, result.stdout) == (2, "")
     assert arguments[0].lstrip("-") in result.stderr
 
 
-async def test_a_reason_that_is_almost_right(daemon: SmallDaemon) -> None:
+async def test_tail_unknown_reason_suggests_similar_code(daemon: SmallDaemon) -> None:
     result = await cli(daemon.settings(), "tail", "--reason", "keys_mising")
     assert "keys_missing" in result.stderr
 
 
-async def test_what_is_said_beside_the_log_is_not_in_it(daemon: SmallDaemon) -> None:
-    """A program that reads --json never stumbles over a print_note, also when the daemon goes away."""
+async def test_tail_notes_are_not_on_stdout(daemon: SmallDaemon) -> None:
+    """A program that reads --json gets only entries, even when the daemon stops."""
     await daemon.write(COLD, ["one"])
     async with command(daemon.settings(language="zh"), "tail", "-f", "--json") as process:
         await json_lines(process, 1)

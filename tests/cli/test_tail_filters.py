@@ -1,4 +1,4 @@
-"""`tail` shows what was asked for and nothing else: from the daemon, from the journal, and while it follows."""
+"""Filters of `tail`, from the daemon, from the journal file, and while following."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -25,10 +25,10 @@ VANISHED = notice_entry(Notice.FLEET_VANISHED, NOW)
 
 @pytest.fixture
 async def fleet(tmp_path: Path) -> AsyncIterator[SmallDaemon]:
-    """1 cold, 2 loaded, 3 the notice, 4 the lab's failure, 5 cold."""
+    """Provide entries: 1 cold, 2 loaded, 3 the notice, 4 the lab's failure, 5 cold."""
     async with small_daemon(tmp_path) as daemon:
         daemon.add(view(LAB, State.FAILED, Reason.PROMPT_FAILED)._replace(group="lab"))
-        await daemon.tell(COOLED, WARMED, VANISHED, FAILED, COOLED)
+        await daemon.record(COOLED, WARMED, VANISHED, FAILED, COOLED)
         yield daemon
 
 
@@ -47,19 +47,19 @@ FILTERS: list[tuple[list[str], list[int]]] = [
 
 
 @pytest.mark.parametrize(("arguments", "expected"), FILTERS)
-async def test_only_what_was_asked_for(fleet: SmallDaemon, arguments: list[str], expected: list[int]) -> None:
+async def test_tail_filters_select_entries(fleet: SmallDaemon, arguments: list[str], expected: list[int]) -> None:
     for result in await both(fleet, "--json", *arguments, servers=SERVERS):
         assert ids(result.stdout) == expected
 
 
-async def test_what_is_rare_is_found_far_back(fleet: SmallDaemon) -> None:
-    await fleet.write_at_once(COLD, ["m"] * (SCAN_ROWS + 2 * PAGE))
+async def test_tail_filter_finds_rare_entry_far_back(fleet: SmallDaemon) -> None:
+    await fleet.write_to_journal(COLD, ["m"] * (SCAN_ROWS + 2 * PAGE))
     for result in await both(fleet, "--json", "--state", "failed", servers=SERVERS):
         assert ids(result.stdout) == [4]
 
 
-async def test_all_since_a_time_over_many_pages(fleet: SmallDaemon) -> None:
-    await fleet.write_at_once(COLD, ["m"] * (2 * PAGE + 3))
+async def test_tail_filter_with_since_reads_many_pages(fleet: SmallDaemon) -> None:
+    await fleet.write_to_journal(COLD, ["m"] * (2 * PAGE + 3))
     for result in await both(fleet, "--json", "--group", "default", "--since", "2025-12-31T23:00:00Z", servers=SERVERS):
         assert ids(result.stdout) == [1, 2, 5, *range(6, 2 * PAGE + 9)]
 
@@ -68,12 +68,12 @@ def mixture(round_: int) -> list[LogEntry]:
     return [COOLED, WARMED, VANISHED, FAILED._replace(message=verbatim(f"round {round_}")), WARMED]
 
 
-async def test_following_goes_on_by_the_filter_over_restarts(fleet: SmallDaemon) -> None:
+async def test_tail_follow_keeps_filter_over_restarts(fleet: SmallDaemon) -> None:
     settings = fleet.settings(servers=SERVERS)
     async with command(settings, "tail", "-f", "--json", "--group", "lab", "--state", "failed") as process:
         seen = await json_lines(process, 1)
         for round_ in range(3):
-            await fleet.tell(*mixture(round_))
+            await fleet.record(*mixture(round_))
             seen += await json_lines(process, 1)
             await fleet.stop()
             await fleet.start()
@@ -81,28 +81,28 @@ async def test_following_goes_on_by_the_filter_over_restarts(fleet: SmallDaemon)
     assert [entry["message"] for entry in seen[1:]] == ["round 0", "round 1", "round 2"]
 
 
-async def test_following_the_journal_alone_goes_by_the_filter(fleet: SmallDaemon) -> None:
+async def test_tail_follow_of_journal_file_applies_filter(fleet: SmallDaemon) -> None:
     settings = fleet.settings(servers=SERVERS, listen={"port": 0})
     async with command(settings, "tail", "-f", "--json", "--reason", "prompt_failed") as process:
         seen = await json_lines(process, 1)
-        await fleet.tell(*mixture(0), *mixture(1))
+        await fleet.record(*mixture(0), *mixture(1))
         seen += await json_lines(process, 2)
     assert [entry["id"] for entry in seen] == [4, 9, 14]
 
 
-async def test_following_the_journal_alone_goes_over_to_a_new_file(fleet: SmallDaemon) -> None:
+async def test_tail_follow_of_journal_file_switches_to_new_file(fleet: SmallDaemon) -> None:
     async with command(fleet.settings(servers=SERVERS, listen={"port": 0}), "tail", "-f", "--json", "-n1") as process:
         seen = await json_lines(process, 1)
         await fleet.stop()
         for path in fleet.data_dir.iterdir():
             path.rename(path.with_name(f"{path.name}.damaged"))
         await fleet.start()
-        await fleet.tell(COOLED, COOLED)
+        await fleet.record(COOLED, COOLED)
         seen += await json_lines(process, 2)
     assert [entry["id"] for entry in seen] == [5, 1, 2]
 
 
-async def test_a_group_that_nobody_has_is_a_no(fleet: SmallDaemon) -> None:
+async def test_tail_unknown_group_lists_groups(fleet: SmallDaemon) -> None:
     settings = fleet.settings(servers=SERVERS)
     asked = await cli(settings, "tail", "--group", "leb")
     await fleet.stop()
@@ -113,7 +113,7 @@ async def test_a_group_that_nobody_has_is_a_no(fleet: SmallDaemon) -> None:
     assert "default, lab" in alone.stderr
 
 
-async def test_a_server_that_has_left_still_has_its_past(fleet: SmallDaemon) -> None:
-    await fleet.tell(COOLED._replace(server="192.0.2.99:1"))
+async def test_tail_shows_entries_of_removed_server(fleet: SmallDaemon) -> None:
+    await fleet.record(COOLED._replace(server="192.0.2.99:1"))
     for result in await both(fleet, "--json", "--server", "192.0.2.99:1", servers=SERVERS):
         assert ids(result.stdout) == [6]

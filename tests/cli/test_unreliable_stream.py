@@ -1,4 +1,4 @@
-"""`tail -f` against a daemon whose stream breaks off and repeats itself."""
+"""`tail -f` on a daemon whose streams break off and repeat entries."""
 
 import json
 from pathlib import Path
@@ -12,12 +12,12 @@ from tests.web.site import COLD, transition_entry
 
 
 def block(number: int) -> bytes:
-    data = json.dumps(log_entry(transition_entry(COLD, "again and again").numbered(number)))
+    data = json.dumps(log_entry(transition_entry(COLD, "m").numbered(number)))
     return f"id: {number}\nevent: transition\ndata: {data}\n\n".encode()
 
 
 class RepeatingDaemon:
-    """Each stream has two entries more than the last, begins one too early, and breaks off within an entry."""
+    """Each stream starts one entry too early, has two new ones and breaks off within an entry."""
 
     def __init__(self) -> None:
         self.asked_since: list[str | None] = []
@@ -37,7 +37,7 @@ class RepeatingDaemon:
         return web.json_response({"entries": [], "next": None})
 
 
-async def test_ids_are_gapless_and_unrepeated(tmp_path: Path) -> None:
+async def test_tail_follow_of_broken_streams_has_no_gap_or_duplicate(tmp_path: Path) -> None:
     daemon, application = RepeatingDaemon(), web.Application()
     application.add_routes([web.get("/api/events", daemon.events), web.get("/api/log", daemon.log)])
     runner = web.AppRunner(application, shutdown_timeout=1)

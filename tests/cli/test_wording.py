@@ -1,4 +1,4 @@
-"""The reader's language: that of the settings or, where they name none, of the locale."""
+"""The reader's language: the settings' or, if it is not set, the locale's."""
 
 import json
 from pathlib import Path

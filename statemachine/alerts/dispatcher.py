@@ -25,9 +25,9 @@ def channels_for(channel: AlertChannel, now: Callable[[], float]) -> list[Channe
     """Return a channel for each URL, so that none waits for another."""
     if channel.webhook is not None and channel.secret is not None:
         return [Webhook(channel.webhook, channel.secret, now)]
-    from statemachine.alerts.apprise_service import AppriseService  # noqa: PLC0415 - imports apprise
+    from statemachine.alerts.apprise_channel import AppriseChannel  # noqa: PLC0415 - imports apprise
 
-    return [AppriseService(url) for url in channel.apprise]
+    return [AppriseChannel(url) for url in channel.apprise]
 
 
 class Dispatcher:

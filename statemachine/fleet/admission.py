@@ -33,7 +33,7 @@ class Wait(Enum):
 async def wait_for_slot(context: ServerContext) -> None:
     """Wait for backoff, preflight, an idle queue and a permit; then choose the prompt_id and start the submission."""
     try:
-        await _back_off(context)
+        await _wait_backoff(context)
         while True:
             if await _try_to_start(context):
                 return
@@ -43,7 +43,7 @@ async def wait_for_slot(context: ServerContext) -> None:
             context.fleet.permits.release(context.config.name)
 
 
-async def _back_off(context: ServerContext) -> None:
+async def _wait_backoff(context: ServerContext) -> None:
     timing = context.fleet.settings.timing
     if context.server.failures:
         tries = context.server.failures - 1

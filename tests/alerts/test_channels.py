@@ -9,7 +9,7 @@ import pytest
 from loguru import logger
 from pydantic import SecretStr
 
-from statemachine.alerts.apprise_service import AppriseService
+from statemachine.alerts.apprise_channel import AppriseChannel
 from statemachine.alerts.channels import Channel, SendError, Webhook, signature
 from statemachine.alerts.notification import Notification, notification_for
 from statemachine.alerts.queue import NotificationBatch
@@ -25,8 +25,8 @@ def notification(count: int = 4) -> Notification:
     return notification_for(NotificationBatch((announcement(count=count),)), "zh", EPOCH + 125)
 
 
-def service(url: str) -> AppriseService:
-    return AppriseService(SecretStr(url))
+def service(url: str) -> AppriseChannel:
+    return AppriseChannel(SecretStr(url))
 
 
 def webhook(url: str) -> Webhook:

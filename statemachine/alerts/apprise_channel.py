@@ -26,7 +26,7 @@ ERROR_LIMIT = 300
 NOTIFY_TYPES = {Kind.FIRING: NotifyType.FAILURE, Kind.RECOVERED: NotifyType.SUCCESS, DIGEST: NotifyType.WARNING}
 
 
-class AppriseService:
+class AppriseChannel:
     """One URL. apprise blocks, so it is called in a thread, one call at a time."""
 
     def __init__(self, url: SecretStr) -> None:

@@ -1,4 +1,4 @@
-"""How the events of a prompt change a server's memory."""
+"""How the events of our own prompts change a server's memory."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

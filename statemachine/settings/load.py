@@ -1,4 +1,4 @@
-"""Loads settings: returns `Settings` or raises `SettingsError`, whatever the input is."""
+"""Load settings: return `Settings` or raise `SettingsError` for any input."""
 
 import codecs
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """The TCP port for HAProxy's agent checks. A client sends a server's name on a line and receives its verdict on a line.
 
 One port serves the whole fleet, because `agent-send` names the server. A client costs one socket and one timer for at
-most about `LINE_TIMEOUT_S`. It receives a line or a closed connection, whatever it sends.
+most about `LINE_TIMEOUT_S`. It receives a line or a closed connection for anything it sends.
 """
 
 import asyncio

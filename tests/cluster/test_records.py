@@ -1,4 +1,4 @@
-"""Leases, records and entries round-trip through JSON, whatever text servers send."""
+"""Leases, records and entries round-trip through JSON with any text of a server."""
 
 import orjson
 import pytest

@@ -1,4 +1,4 @@
-"""The journal of a node: the same log in the file of every node, whatever a node has missed."""
+"""The journal of a node: the same log in the file of every node, even after a node missed entries."""
 
 import asyncio
 from collections.abc import AsyncIterator

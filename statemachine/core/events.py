@@ -40,6 +40,7 @@ class CheckAnswered:
 
     `missing` lists keys, `needed` the workflows that must run to bring them back. `epoch` is the server's epoch when
     the check was asked; an answer from an older epoch is stale. `node_cursor` is set if a companion node answered.
+    `evicted`: foreign work has ended since our last success, so it may have evicted the keys.
     """
 
     kind: str
@@ -48,6 +49,7 @@ class CheckAnswered:
     auto_executing: bool
     epoch: int
     node_cursor: NodeCursor | None = None
+    evicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

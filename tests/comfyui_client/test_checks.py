@@ -1,68 +1,30 @@
-"""The cache checks: which kind is used, what it finds, and how it treats unusable answers."""
+"""The cache checks: which kind is used, and how unusable answers, texts and Inspire's lists are treated."""
 
-from collections.abc import Sequence
-from typing import Any
-from urllib.parse import parse_qsl
-
-import orjson
 import pytest
 
-from statemachine.comfyui.checks import CacheCheck, CheckResult, kinds_of
-from statemachine.comfyui.client import ComfyClient
-from statemachine.comfyui.errors import AbsentError, NotAnsweringError
+from statemachine.comfyui.checks import CheckResult
+from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.transport import Reply
-from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events as e
 from statemachine.core.vocabulary import Reason
-from tests.comfyui_client.fakes import (
-    NOT_FOUND,
-    FakeTransport,
-    Replies,
-    Scripted,
-    history_entry,
-    history_of,
-    json_reply,
-    marker_of,
-    queue_entry,
-    text_reply,
-    workflow,
+from tests.comfyui_client.check_builders import (
+    AUTO_STARTED,
+    EMPTY_LIST,
+    HISTORY,
+    INSPIRE,
+    KEYLESS,
+    LOADED,
+    NODE,
+    TEXT,
+    A,
+    B,
+    answer_of,
+    check_of,
+    inspire_reply,
+    node_reply,
+    unusable_answer_of,
 )
-
-TEXT, INSPIRE, HISTORY = "/cache/check", "/inspire/cache/list", "/history?max_items=2"
-NODE = f"{TEXT}?key=k1&key=k2"
-"""The request if the check may be the companion node's."""
-A, B = workflow("a", "k1", "k2"), workflow("b", "k3")
-KEYLESS = workflow("plain")
-LOADED = text_reply("缓存已加载。")
-EMPTY_LIST = "---- [String Key Caches] ----\n"
-AUTO_STARTED = "，已经自动在后台执行缓存模型工作流。"
-
-
-def node_reply(*missing: str, present: Sequence[str] = ("k1", "k2"), **more: object) -> Reply:
-    """Return the companion node's answer of instance i1 at sequence 17; `more` overrides its members."""
-    answer = {"comfywarm": 1, "instance": "i1", "sequence": 17, "loading": False, "auto_started": False}
-    keys = {"present": [key for key in present if key not in missing], "missing": list(missing)}
-    return json_reply({**answer, "keys": keys, "held": {"vram": [], "ram": []}, **more})
-
-
-def check_of(
-    replies: Replies, kind: str = "auto", workflows: tuple[Workflow, ...] = (A,)
-) -> tuple[CacheCheck, FakeTransport]:
-    transport = FakeTransport(replies)
-    return CacheCheck(ComfyClient(transport), kinds_of(kind), TEXT, workflows), transport
-
-
-async def answer_of(check: CacheCheck, epoch: int = 0) -> e.CheckAnswered:
-    event = (await check.ask(epoch)).event
-    assert isinstance(event, e.CheckAnswered), event
-    return event
-
-
-async def unusable_answer_of(check: CacheCheck) -> tuple[Reason, CheckResult]:
-    result = await check.ask(0)
-    assert isinstance(result.event, e.CheckUnusable), result.event
-    return result.event.reason, result
-
+from tests.comfyui_client.fakes import NOT_FOUND, Replies, Scripted, history_of, json_reply, text_reply
 
 # Which kind is used.
 
@@ -187,120 +149,7 @@ async def test_text_loaded_covers_workflows_without_keys() -> None:
     assert (await answer_of(check)).needed == ()
 
 
-# The companion node.
-
-
-async def test_node_answers_for_every_key_with_cursor() -> None:
-    check, transport = check_of({TEXT: node_reply("k2", present=("k1", "k3"))}, workflows=(A, B))
-    node_cursor = e.NodeCursor("i1", 17, ("k1", "k2", "k3"))
-    assert await answer_of(check, epoch=7) == e.CheckAnswered("node", ("k2",), ("a",), False, 7, node_cursor)
-    assert transport.requests == [f"{NODE}&key=k3"]
-    assert transport.accept_headers == ["application/json"]
-
-
-@pytest.mark.parametrize("kind", ["auto", "node"])
-@pytest.mark.parametrize("member", ["loading", "auto_started"])
-async def test_node_loading_missing_keys_is_auto_executing(kind: str, member: str) -> None:
-    check, _ = check_of({TEXT: node_reply("k1", "k2", present=(), **{member: True})}, kind)
-    assert (await answer_of(check)).auto_executing
-    check, _ = check_of({TEXT: node_reply(present=("k1", "k2"), **{member: True})}, kind)
-    assert not (await answer_of(check)).auto_executing
-
-
-async def test_node_workflow_without_keys_uses_history() -> None:
-    replies: Replies = {TEXT: node_reply(), "/history?max_items=4": json_reply({})}
-    check, transport = check_of(replies, "node", (A, KEYLESS))
-    assert (await answer_of(check)).needed == ("plain",)
-    transport.replies["/history?max_items=4"] = json_reply(history_of(KEYLESS, "p"))
-    assert (await answer_of(check)).needed == ()
-
-
-async def test_node_without_any_keys_is_peeked() -> None:
-    """A request without keys would check those of the node's own files and might start to load them."""
-    check, transport = check_of(
-        {TEXT: node_reply(), HISTORY: json_reply(history_of(KEYLESS, "p"))}, workflows=(KEYLESS,)
-    )
-    event = await answer_of(check)
-    assert (event.kind, event.needed, event.node_cursor) == ("node", (), e.NodeCursor("i1", 17, ()))
-    assert transport.requests == [f"{TEXT}?peek=1", HISTORY]
-
-
-async def test_node_many_keys_are_split_into_requests() -> None:
-    many = workflow("many", *[f"k{number}" for number in range(120)])
-    check, transport = check_of({}, "node", (many,))
-    first, second, third = many.keys[:50], many.keys[50:100], many.keys[100:]
-    transport.replies[TEXT] = [
-        node_reply("k3", present=first, sequence=4),
-        node_reply("k70", present=second, sequence=5),
-        node_reply(present=third, sequence=6),
-    ]
-    event = await answer_of(check)
-    assert event.missing == ("k3", "k70")
-    assert event.node_cursor is not None
-    assert event.node_cursor.sequence == 4
-    assert [path.count("key=") for path in transport.requests] == [50, 50, 20]
-
-
-async def test_node_restarted_between_requests_is_unrecognised() -> None:
-    many = workflow("many", *[f"k{number}" for number in range(60)])
-    check, _ = check_of({TEXT: [node_reply(), node_reply(instance="i2")]}, "node", (many,))
-    assert (await unusable_answer_of(check))[0] is Reason.CHECK_UNRECOGNISED
-
-
-async def test_node_keys_with_special_characters_are_quoted() -> None:
-    odd = workflow("odd", "a b&key=c", "键，#%41+/")
-    check, transport = check_of({TEXT: node_reply("键，#%41+/", present=("a b&key=c",))}, workflows=(odd,))
-    assert (await answer_of(check)).missing == ("键，#%41+/",)
-    assert parse_qsl(transport.requests[0].partition("?")[2]) == [("key", "a b&key=c"), ("key", "键，#%41+/")]
-
-
-@pytest.mark.parametrize(
-    "reply",
-    [
-        node_reply("k1", present=()),
-        node_reply(present=("k2", "k3")),
-        node_reply(comfywarm=2),
-        node_reply(instance=""),
-        node_reply(sequence="17"),
-        node_reply(loading=None),
-        node_reply(keys={"missing": [3]}),
-        node_reply(keys=None),
-        text_reply(node_reply("k1").text[:40]),
-        text_reply('{"error": "no workflow"}', 400),
-    ],
-)
-@pytest.mark.parametrize("kind", ["auto", "node"])
-async def test_node_unknown_answer_is_unrecognised(kind: str, reply: Reply) -> None:
-    check, transport = check_of({TEXT: reply, INSPIRE: inspire_reply()}, kind)
-    reason, result = await unusable_answer_of(check)
-    assert (reason, result.raw) == (Reason.CHECK_UNRECOGNISED, reply.text)
-    assert transport.requests == [NODE]
-
-
-async def test_node_configured_text_answer_is_absent() -> None:
-    check, transport = check_of({TEXT: LOADED}, "node")
-    assert (await unusable_answer_of(check))[0] is Reason.CHECK_ABSENT
-    assert transport.requests == [NODE]
-
-
-async def test_check_auto_follows_change_between_text_and_node() -> None:
-    check, _ = check_of({TEXT: [LOADED, node_reply(), LOADED]})
-    assert [(await answer_of(check)).kind for _ in range(3)] == ["text", "node", "text"]
-
-
-async def test_instance_is_read_without_keys() -> None:
-    check, transport = check_of({TEXT: [node_reply(instance="i2"), LOADED, NOT_FOUND]})
-    assert [await check.instance(), await check.instance()] == ["i2", None]
-    with pytest.raises(AbsentError):
-        await check.instance()
-    assert set(transport.requests) == {f"{TEXT}?peek=1"}
-
-
 # Inspire.
-
-
-def inspire_reply(*keys: str) -> Reply:
-    return text_reply(EMPTY_LIST + "".join(f"{key}: t\n" for key in keys))
 
 
 @pytest.mark.parametrize(
@@ -341,75 +190,3 @@ async def test_inspire_workflow_without_keys_uses_history() -> None:
     assert (await answer_of(check)).needed == ("plain",)
     transport.replies["/history?max_items=4"] = json_reply(history_of(KEYLESS, "p"))
     assert (await answer_of(check)).needed == ()
-
-
-# History.
-
-OUT_OF_MEMORY = ["execution_error", {"exception_type": "torch.OutOfMemoryError", "exception_message": ""}]
-RAISED = ["execution_error", {"exception_type": "ValueError", "exception_message": "wrong"}]
-FOREIGN = {"x": history_entry(queue_entry("x"))}
-
-
-async def needed_after(*runs: dict[str, Any], workflows: tuple[Workflow, ...] = (A,)) -> tuple[str, ...]:
-    """Return the workflows that the history check finds missing after these runs, oldest first."""
-    history = json_reply({key: value for run in runs for key, value in run.items()})
-    check, _ = check_of({f"/history?max_items={2 * len(workflows)}": history}, "history", workflows)
-    return (await answer_of(check)).needed
-
-
-async def test_history_success_counts_until_foreign_prompt() -> None:
-    assert await needed_after(history_of(A, "p")) == ()
-    assert await needed_after(FOREIGN, history_of(A, "p")) == ()
-    assert await needed_after(history_of(A, "p"), FOREIGN) == ("a",)
-
-
-async def test_history_empty_needs_every_workflow() -> None:
-    check, _ = check_of({HISTORY: json_reply({})}, "history")
-    assert await answer_of(check) == e.CheckAnswered("history", ("k1", "k2"), ("a",), auto_executing=False, epoch=0)
-
-
-async def test_history_success_of_changed_graph_does_not_count() -> None:
-    assert await needed_after(history_of(workflow("a", "k1", "k2", seed=9), "p")) == ("a",)
-
-
-async def test_history_success_counts_for_its_workflow_only() -> None:
-    assert await needed_after(history_of(A, "p"), workflows=(A, B)) == ("b",)
-    assert await needed_after(history_of(A, "p"), history_of(B, "q"), workflows=(A, B)) == ()
-
-
-async def test_history_failure_does_not_count() -> None:
-    assert await needed_after(history_of(A, "p", "error", RAISED)) == ("a",)
-
-
-async def test_history_success_before_out_of_memory_does_not_count() -> None:
-    assert await needed_after(history_of(B, "q"), history_of(A, "p", "error", RAISED), workflows=(A, B)) == ("a",)
-    assert await needed_after(history_of(B, "q"), history_of(A, "p", "error", OUT_OF_MEMORY), workflows=(A, B)) == (
-        "a",
-        "b",
-    )
-
-
-async def test_history_success_with_dropped_outputs_does_not_count() -> None:
-    prompt = queue_entry("p", A.graph, marker_of(A, "p"))
-    assert await needed_after({"p": history_entry([*prompt[:4], ["20"]])}) == ("a",)
-
-
-async def test_history_success_of_excluded_prompt_does_not_count() -> None:
-    check, _ = check_of({HISTORY: json_reply(history_of(KEYLESS, "p"))}, "history", (KEYLESS,))
-    assert (await answer_of(check)).needed == ()
-    check.exclude("p")
-    assert (await answer_of(check)).needed == ("plain",)
-
-
-async def test_history_unknown_answer_is_unrecognised() -> None:
-    assert (await unusable_answer_of(check_of({HISTORY: json_reply({"p": {}})}, "history")[0]))[
-        0
-    ] is Reason.CHECK_UNRECOGNISED
-    denied = text_reply(orjson.dumps({"error": "login"}).decode(), 401)
-    assert (await unusable_answer_of(check_of({HISTORY: denied}, "history")[0]))[0] is Reason.ACCESS_DENIED
-
-
-async def test_history_request_is_limited() -> None:
-    check, transport = check_of({}, "history", (A, B, KEYLESS))
-    await check.ask(0)
-    assert transport.requests == ["/history?max_items=6"]

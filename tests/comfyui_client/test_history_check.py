@@ -1,0 +1,88 @@
+"""The history check: which runs in a server's history count as loaded."""
+
+from typing import Any
+
+import orjson
+
+from statemachine.comfyui.workflow import Workflow
+from statemachine.core import events as e
+from statemachine.core.vocabulary import Reason
+from tests.comfyui_client.check_builders import HISTORY, KEYLESS, A, B, answer_of, check_of, unusable_answer_of
+from tests.comfyui_client.fakes import (
+    history_entry,
+    history_of,
+    json_reply,
+    marker_of,
+    queue_entry,
+    text_reply,
+    workflow,
+)
+
+OUT_OF_MEMORY = ["execution_error", {"exception_type": "torch.OutOfMemoryError", "exception_message": ""}]
+RAISED = ["execution_error", {"exception_type": "ValueError", "exception_message": "wrong"}]
+FOREIGN = {"x": history_entry(queue_entry("x"))}
+
+
+async def needed_after(*runs: dict[str, Any], workflows: tuple[Workflow, ...] = (A,)) -> tuple[str, ...]:
+    """Return the workflows that the history check finds missing after these runs, oldest first."""
+    history = json_reply({key: value for run in runs for key, value in run.items()})
+    check, _ = check_of({f"/history?max_items={2 * len(workflows)}": history}, "history", workflows)
+    return (await answer_of(check)).needed
+
+
+async def test_history_success_counts_until_foreign_prompt() -> None:
+    assert await needed_after(history_of(A, "p")) == ()
+    assert await needed_after(FOREIGN, history_of(A, "p")) == ()
+    assert await needed_after(history_of(A, "p"), FOREIGN) == ("a",)
+
+
+async def test_history_empty_needs_every_workflow() -> None:
+    check, _ = check_of({HISTORY: json_reply({})}, "history")
+    assert await answer_of(check) == e.CheckAnswered("history", ("k1", "k2"), ("a",), auto_executing=False, epoch=0)
+
+
+async def test_history_success_of_changed_graph_does_not_count() -> None:
+    assert await needed_after(history_of(workflow("a", "k1", "k2", seed=9), "p")) == ("a",)
+
+
+async def test_history_success_counts_for_its_workflow_only() -> None:
+    assert await needed_after(history_of(A, "p"), workflows=(A, B)) == ("b",)
+    assert await needed_after(history_of(A, "p"), history_of(B, "q"), workflows=(A, B)) == ()
+
+
+async def test_history_failure_does_not_count() -> None:
+    assert await needed_after(history_of(A, "p", "error", RAISED)) == ("a",)
+
+
+async def test_history_success_before_out_of_memory_does_not_count() -> None:
+    assert await needed_after(history_of(B, "q"), history_of(A, "p", "error", RAISED), workflows=(A, B)) == ("a",)
+    assert await needed_after(history_of(B, "q"), history_of(A, "p", "error", OUT_OF_MEMORY), workflows=(A, B)) == (
+        "a",
+        "b",
+    )
+
+
+async def test_history_success_with_dropped_outputs_does_not_count() -> None:
+    prompt = queue_entry("p", A.graph, marker_of(A, "p"))
+    assert await needed_after({"p": history_entry([*prompt[:4], ["20"]])}) == ("a",)
+
+
+async def test_history_success_of_excluded_prompt_does_not_count() -> None:
+    check, _ = check_of({HISTORY: json_reply(history_of(KEYLESS, "p"))}, "history", (KEYLESS,))
+    assert (await answer_of(check)).needed == ()
+    check.exclude("p")
+    assert (await answer_of(check)).needed == ("plain",)
+
+
+async def test_history_unknown_answer_is_unrecognised() -> None:
+    assert (await unusable_answer_of(check_of({HISTORY: json_reply({"p": {}})}, "history")[0]))[
+        0
+    ] is Reason.CHECK_UNRECOGNISED
+    denied = text_reply(orjson.dumps({"error": "login"}).decode(), 401)
+    assert (await unusable_answer_of(check_of({HISTORY: denied}, "history")[0]))[0] is Reason.ACCESS_DENIED
+
+
+async def test_history_request_is_limited() -> None:
+    check, transport = check_of({}, "history", (A, B, KEYLESS))
+    await check.ask(0)
+    assert transport.requests == ["/history?max_items=6"]

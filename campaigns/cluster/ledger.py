@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from campaigns.kill.moments import Moments
 from campaigns.kill.servers import MARKER, Role, WatchedServer
-from statemachine.simulator.http import Response
+from statemachine.simulator.http import Request, Response
 
 SENDER = "X-Campaign-Node"
 """The header in which each daemon sends its name."""
@@ -72,16 +72,9 @@ class LedgerServer(WatchedServer):
         super().__init__(name, role, Moments(), rng)
 
     @override
-    async def handle(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        _sender.set((_node(headers or {}), time.monotonic()))
-        return await super().handle(method, path, query, body, headers)
+    async def handle(self, request: Request) -> Response:
+        _sender.set((_node(request.headers), time.monotonic()))
+        return await super().handle(request)
 
     @override
     def sender_runs(self, headers: Mapping[str, str]) -> int:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from campaigns.kill.moments import Moment, Moments
 from statemachine.simulator import PROFILES, Profile, SimServer
-from statemachine.simulator.http import Response
+from statemachine.simulator.http import Request, Response
 from statemachine.simulator.sockets import Gateway
 
 SCALE = 0.05
@@ -82,22 +82,16 @@ class WatchedServer(SimServer):
         super().__init__(role.profile, rng, scale=SCALE)
 
     @override
-    async def handle(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
+    async def handle(self, request: Request) -> Response:
         self._refuse_if_down()
-        if (method, path) in ARRIVALS:
-            self.moments.happened(ARRIVALS[method, path])
-        runs = self.sender_runs(headers or {})
-        if method == "POST" and self.rng.random() < POST_HELD:
+        moment = ARRIVALS.get((request.method, request.path))
+        if moment is not None:
+            self.moments.happened(moment)
+        runs = self.sender_runs(request.headers)
+        if request.method == "POST" and self.rng.random() < POST_HELD:
             await self._hold_post()
-        response = await super().handle(method, path, query, body, headers)
-        self.accepted_after_death += method == "POST" and runs != self.sender_runs(headers or {})
+        response = await super().handle(request)
+        self.accepted_after_death += request.method == "POST" and runs != self.sender_runs(request.headers)
         return response
 
     def sender_runs(self, _headers: Mapping[str, str]) -> int:

@@ -13,6 +13,7 @@ from campaigns.simulation.sockets import Pipe, SimSocket
 from campaigns.simulation.wire import Daemon, Wire, prompt_of
 from statemachine.comfyui.errors import ConnectRefusedError, NotAnsweringError
 from statemachine.comfyui.transport import Reply
+from statemachine.simulator.http import Request
 
 LATE_S = 12.0
 """Longest time that the network holds a POST. `lost_grace_s` must be longer."""
@@ -151,8 +152,9 @@ async def _fail(wire: Wire, fault: Fault | None) -> tuple[Reply, bool]:
 async def _served(wire: Wire, method: str, path: str, body: bytes, accept: str | None = None) -> Reply:
     route, _, query = path.partition("?")
     headers = {} if accept is None else {"Accept": accept}
+    request = Request(method, unquote(route), MultiDict(parse_qsl(query)), body, headers)
     try:
-        answer = await wire.server.handle(method, unquote(route), MultiDict(parse_qsl(query)), body, headers)
+        answer = await wire.server.handle(request)
     except ConnectionRefusedError as error:
         wire.faults.counts[Fault.REFUSED] += 1
         raise ConnectRefusedError("connection refused") from error

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
@@ -10,9 +11,9 @@ class Request(NamedTuple):
 
     method: str
     path: str
-    query: Mapping[str, str]
-    body: bytes
-    headers: Mapping[str, str]
+    query: Mapping[str, str] = MappingProxyType({})
+    body: bytes = b""
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def json(self) -> Any:
         return json.loads(self.body)

@@ -9,7 +9,7 @@ import json
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
@@ -163,19 +163,12 @@ class ServerModel:
 
     # HTTP and /ws
 
-    async def handle(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        """Respond to one request; `path` is decoded. Raises ConnectionError while the server is down."""
+    async def handle(self, request: Request) -> Response:
+        """Respond to one request. Raises ConnectionError while the server is down."""
         self._refuse_if_down()
         await asyncio.sleep(self.profile.http_delay * self.scale)
         self._refuse_if_down()
-        return self._respond(self, Request(method, path, query or {}, body, headers or {}))
+        return self._respond(self, request)
 
     def connect(self, client_id: str, sink: Sink) -> str:
         """Open /ws?clientId=…; return the sid. An older socket of the same id stays open without frames."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from statemachine.simulator.http import Request
 from statemachine.simulator.routes import is_authorized
 from statemachine.simulator.server import ServerModel
 
@@ -69,7 +70,7 @@ class Gateway:
 
 async def _serve_http(server: ServerModel, request: web.Request) -> web.Response:
     body = await request.read()
-    response = await server.handle(request.method, request.path, request.query, body, request.headers)
+    response = await server.handle(Request(request.method, request.path, request.query, body, request.headers))
     headers = {"Content-Type": response.content_type} if response.content_type else {}
     return web.Response(status=response.status, body=response.body or None, headers=headers)
 

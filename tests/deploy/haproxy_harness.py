@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing_extensions import override
 from statemachine.daemon.app import Daemon, running_daemon
 from statemachine.settings import Settings, parse_settings, resolve_servers
 from statemachine.simulator import Profile, SimServer
-from statemachine.simulator.http import Response
+from statemachine.simulator.http import Request, Response
 from statemachine.simulator.nodes import users_job
 from statemachine.simulator.sockets import Gateway
 from statemachine.traffic.haproxy import backend_text
@@ -41,17 +41,10 @@ class RecordingServer(SimServer):
         self.arrivals: list[float] = []
 
     @override
-    async def handle(
-        self,
-        method: str,
-        path: str,
-        query: Mapping[str, str] | None = None,
-        body: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-    ) -> Response:
-        if headers is not None and USER.items() <= headers.items():
+    async def handle(self, request: Request) -> Response:
+        if USER.items() <= request.headers.items():
             self.arrivals.append(time.time())
-        return await super().handle(method, path, query, body, headers)
+        return await super().handle(request)
 
 
 @dataclass
@@ -66,62 +59,6 @@ class Outcome:
 
     def count(self, status: int) -> None:
         self.statuses[status] = self.statuses.get(status, 0) + 1
-
-
-Action = Callable[["Deployment", str], Awaitable[None]]
-"""Something that happens to one server."""
-
-
-async def evict(deployment: "Deployment", name: str) -> None:
-    """Evict the models by a user's job."""
-    server = deployment.servers[name]
-    if server.up:
-        server.start_foreign_job(JOB_S)
-        server.drop_keys(keep_executor=False)
-
-
-async def restart(deployment: "Deployment", name: str) -> None:
-    """Restart the process, which empties its cache."""
-    await deployment.servers[name].restart()
-
-
-async def go_down(deployment: "Deployment", name: str) -> None:
-    """Kill the process."""
-    await deployment.servers[name].go_down()
-
-
-async def come_back(deployment: "Deployment", name: str) -> None:
-    """Start the process unless it runs."""
-    await deployment.servers[name].come_back()
-
-
-async def pause(deployment: "Deployment", name: str) -> None:
-    """Pause the server as the operator."""
-    await deployment.act(name, "pause")
-
-
-async def resume(deployment: "Deployment", name: str) -> None:
-    """Resume the server as the operator."""
-    await deployment.act(name, "resume")
-
-
-CHURN: tuple[tuple[float, int, Action], ...] = (
-    (0.0, 0, evict),
-    (0.3, 1, restart),
-    (0.6, 2, pause),
-    (0.9, 3, go_down),
-    (1.5, 0, pause),
-    (1.8, 4, evict),
-    (2.1, 5, evict),
-    (2.4, 2, resume),
-    (2.7, 3, come_back),
-    (3.0, 0, resume),
-    (3.3, 6, restart),
-    (3.6, 2, evict),
-)
-"""The actions of one round: (seconds after its start, offset of the server, action)."""
-
-ROUND_S = 4.0
 
 
 class Deployment:
@@ -220,18 +157,6 @@ class Deployment:
                 await asyncio.sleep(due - loop.time())
                 self.lag_s = max(self.lag_s, loop.time() - due)
                 group.create_task(self.request(number, outcome, jobs and number % 20 == 0))
-
-    async def churn(self, seconds: float) -> None:
-        """Run rounds of `CHURN`, each starting at another server, then bring all servers back."""
-        loop, names = asyncio.get_running_loop(), list(self.servers)
-        begin = loop.time()
-        for number in range(round(seconds / ROUND_S)):
-            for after, which, action in CHURN:
-                await asyncio.sleep(begin + number * ROUND_S + after - loop.time())
-                await action(self, names[(number + which) % len(names)])
-        for name in names:
-            await come_back(self, name)
-            await resume(self, name)
 
     def lateness(self, doubted: frozenset[str] = frozenset()) -> list[float]:
         """Return, for each request that reached a server that was not loaded, the seconds since it was loaded.

@@ -14,6 +14,7 @@ import pytest
 
 from statemachine.traffic.agent import RENEWAL_S
 from tests.cli.rig import cli, write_settings
+from tests.deploy.churn import churn
 from tests.deploy.haproxy_harness import AGENT_INTER_S, PATIENCE_S, SHIPPED, USER, Deployment, Outcome, deployed
 
 pytestmark = [
@@ -80,7 +81,7 @@ async def test_load_with_agent_checks_reaches_only_loaded_servers() -> None:
     async with deployed(8) as deployment:
         await deployment.until_all_in_service()
         outcome = Outcome()
-        await asyncio.gather(deployment.load(16, LOAD, outcome), deployment.churn(16))
+        await asyncio.gather(deployment.load(16, LOAD, outcome), churn(deployment, 16))
         assert count_late("with agent-check", deployment, outcome) == 0
         left = Counter(state for lines in deployment.timeline.values() for _, state in lines)
         assert min(left[state] for state in ("cold", "warming", "paused", "unreachable", "loaded")) >= 4, left
@@ -100,7 +101,7 @@ async def test_load_without_agent_checks_reaches_cold_servers() -> None:
     async with deployed(8, without_agent) as deployment:
         await deployment.until(lambda states, balancer: set(states.values()) == {"loaded"})
         outcome = Outcome()
-        await asyncio.gather(deployment.load(4, LOAD, outcome), deployment.churn(4))
+        await asyncio.gather(deployment.load(4, LOAD, outcome), churn(deployment, 4))
         assert count_late("without agent-check", deployment, outcome) > 20
 
 

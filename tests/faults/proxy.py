@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from statemachine.simulator import Profile, SimServer
+from statemachine.simulator.http import Request
 from statemachine.simulator.nodes import Graph
 
 MARKER = "comfywarm"
@@ -42,7 +43,9 @@ class Exchange:
         """Return the simulated server's response; `body` replaces the request's body."""
         request = self.request
         sent = self.body if body is None else body
-        answer = await self.proxy.server.handle(request.method, request.path, request.query, sent, request.headers)
+        answer = await self.proxy.server.handle(
+            Request(request.method, request.path, request.query, sent, request.headers)
+        )
         headers = {"Content-Type": answer.content_type} if answer.content_type else {}
         return web.Response(status=answer.status, body=answer.body or None, headers=headers)
 

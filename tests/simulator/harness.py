@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 from statemachine.simulator import PROFILES, SimServer
+from statemachine.simulator.http import Request
 from statemachine.simulator.nodes import CACHE_NODE, Graph, cache_workflow
 from statemachine.simulator.profiles import Profile
 
@@ -42,12 +43,12 @@ class ServerHarness:
         self.server = server
 
     async def get(self, path: str, **query: str) -> Any:
-        response = await self.server.handle("GET", path, query)
+        response = await self.server.handle(Request("GET", path, query))
         text = response.body.decode()
         return json.loads(text) if (response.content_type or "").startswith("application/json") else text
 
     async def post(self, path: str, body: Any) -> tuple[int, Any]:
-        response = await self.server.handle("POST", path, {}, json.dumps(body).encode())
+        response = await self.server.handle(Request("POST", path, body=json.dumps(body).encode()))
         return response.status, json.loads(response.body) if response.body else None
 
     async def submit(self, graph: Graph | None = None, **more: Any) -> str:

@@ -9,6 +9,7 @@ import pytest
 from multidict import MultiDict
 
 from statemachine.simulator import PROFILES
+from statemachine.simulator.http import Request
 from statemachine.simulator.nodes import CACHE_KEYS, cache_workflow
 from statemachine.simulator.profiles import ALL, RAISES
 from tests.simulator.harness import RecordingSocket, ServerHarness, running_server, slow_model
@@ -179,11 +180,11 @@ async def test_trapped_after_free_memory_loads_its_keys() -> None:
 
 async def test_locked_without_the_token_responds_401_json() -> None:
     async with running_server("locked") as harness:
-        response = await harness.server.handle("GET", "/queue")
+        response = await harness.server.handle(Request("GET", "/queue"))
         assert (response.status, response.content_type) == (401, "application/json; charset=utf-8")
         bearer = {"Authorization": "Bearer let-me-in"}
-        assert (await harness.server.handle("GET", "/queue", headers=bearer)).status == 200
-        assert (await harness.server.handle("GET", "/queue", {"token": "let-me-in"})).status == 200
+        assert (await harness.server.handle(Request("GET", "/queue", headers=bearer))).status == 200
+        assert (await harness.server.handle(Request("GET", "/queue", {"token": "let-me-in"}))).status == 200
 
 
 async def test_absent_refuses_connections() -> None:
@@ -216,7 +217,7 @@ async def test_chatty_sends_one_frame_per_second() -> None:
 
 async def test_unrecognisable_responds_to_the_check_with_html() -> None:
     async with running_server("unrecognisable") as harness:
-        response = await harness.server.handle("GET", "/cache/check")
+        response = await harness.server.handle(Request("GET", "/cache/check"))
         assert (response.status, response.content_type) == (200, "text/html; charset=utf-8")
 
 
@@ -225,7 +226,7 @@ JSON = {"Accept": "application/json"}
 
 async def _check_by_node(harness: ServerHarness, *keys: str) -> Any:
     query = MultiDict([("key", key) for key in keys])
-    return json.loads((await harness.server.handle("GET", "/cache/check", query, headers=JSON)).body)
+    return json.loads((await harness.server.handle(Request("GET", "/cache/check", query, headers=JSON))).body)
 
 
 async def test_node_sends_each_change_and_responds_in_json() -> None:

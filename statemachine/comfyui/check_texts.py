@@ -10,6 +10,7 @@ from typing import Any
 
 import orjson
 
+from statemachine.comfyui import server_json
 from statemachine.comfyui.errors import NotUnderstoodError
 from statemachine.core.messages import message
 
@@ -67,7 +68,7 @@ def _parse_sentence(text: str) -> TextAnswer | None:
 def _strings(text: str) -> list[str]:
     """Return every text within a JSON document, [] if `text` is not JSON."""
     try:
-        return list(_texts_in(orjson.loads(text)))
+        return list(_texts_in(server_json.loads(text)))
     except (orjson.JSONDecodeError, RecursionError):
         return []
 

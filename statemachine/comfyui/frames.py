@@ -6,8 +6,7 @@ docs/comfyui.md lists the frames and the connections that receive them. Unknown 
 from collections.abc import Callable, Container
 from typing import Any
 
-import orjson
-
+from statemachine.comfyui import server_json
 from statemachine.comfyui.text import json_text, shown
 from statemachine.core import events
 from statemachine.core.messages import message
@@ -36,7 +35,7 @@ def decode(frame: str, *, in_flight: bool = True) -> events.Event | None:
     if _is_irrelevant(frame, _DECODERS if in_flight else _IDLE_TYPES):
         return None
     try:
-        parsed = orjson.loads(frame)
+        parsed = server_json.loads(frame)
         return _DECODERS[parsed["type"]](parsed["data"])
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -61,6 +60,8 @@ def _status(data: Data) -> events.Event:
 
 def queue_length(value: object) -> int:
     """Return a `queue_remaining`. Raises TypeError or ValueError for anything that cannot be a queue's length."""
+    if isinstance(value, float) and value.is_integer():  # a gateway may write 3.0
+        value = int(value)
     if not isinstance(value, int) or isinstance(value, bool):
         raise TypeError("a queue length is not a whole number")
     if not 0 <= value <= MAX_QUEUE_LENGTH:
@@ -78,12 +79,16 @@ def _executing(data: Data) -> events.Event | None:
 
 
 def _progress_state(data: Data) -> events.Event:
-    done = sum([_share(node["value"], node["max"]) for node in data["nodes"].values()])
+    done = sum([_share(node) for node in data["nodes"].values()])
     return events.PromptProgress(_prompt_id(data), done)
 
 
-def _share(value: float, maximum: float) -> float:
-    share = value / maximum if maximum else 0.0
+def _share(node: Any) -> float:
+    """Return how much of a node is done, 0.0 if that is not known."""
+    try:
+        share: float = node["value"] / node["max"]
+    except (KeyError, TypeError, ZeroDivisionError):
+        return 0.0
     return share if 0.0 <= share <= 1.0 else float(share > 1.0)
 
 

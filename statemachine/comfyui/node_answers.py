@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 
 import orjson
 
+from statemachine.comfyui import server_json
 from statemachine.comfyui.errors import NotUnderstoodError
 from statemachine.comfyui.frames import parse_position, parse_texts
 from statemachine.comfyui.text import shown
@@ -67,8 +68,8 @@ def parse_node(text: str) -> NodeAnswer | None:
     Raises NotUnderstoodError if it is from one, but malformed or of another version.
     """
     try:
-        answer = orjson.loads(text)
-    except (orjson.JSONDecodeError, RecursionError):
+        answer = server_json.loads(text)
+    except orjson.JSONDecodeError:
         return None
     if not isinstance(answer, dict) or "comfywarm" not in answer:
         return None

@@ -43,4 +43,7 @@ def _text(value: object) -> str | None:
 
 
 def _number(value: object) -> int | None:
-    return value if isinstance(value, int) and abs(value) <= MAX_NUMBER else None
+    """Return a whole number. Gateways and some plug-ins write it as a float."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MAX_NUMBER:
+        return None
+    return int(value)

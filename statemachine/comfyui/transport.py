@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
+from statemachine.comfyui import server_json
 from statemachine.comfyui.errors import AbsentError, AccessDeniedError, NotAnsweringError, NotUnderstoodError
 from statemachine.core.messages import Message, message
 
@@ -51,7 +52,7 @@ class Reply:
     def json_object(self) -> dict[str, Any]:
         """Return the body, which must be a JSON object. Raises NotUnderstoodError."""
         try:
-            value = orjson.loads(self.body)
+            value = server_json.loads(self.body)
         except orjson.JSONDecodeError as error:
             what = message("not_json", error=error.msg) if self.body else message("empty_body")
             raise NotUnderstoodError(what, self.status, self.text) from error

@@ -171,7 +171,9 @@ DEEP = "[" * 1000 + "]" * 1000
         '{"type":"status","data":{"status":{"exec_info":{"queue_remaining":99999999999}}}}',
         '{"type":"execution_success","data":{"prompt_id":7}}',
         '{"type":"executing","data":{"node":"1"}}',
-        '{"type":"progress_state","data":{"prompt_id":"p","nodes":{"1":{"value":"x","max":1}}}}',
+        '{"type":"status","data":{"status":{"exec_info":{"queue_remaining":1.5}}}}',
+        '{"type":"status","data":{"status":{"exec_info":{"queue_remaining":NaN}}}}',
+        '{"type":"progress_state","data":{"prompt_id":"p","nodes":null}}',
         f'{{"type":"executing","data":{{"prompt_id":"p","node":{DEEP}}}}}',
         f'{{"type":"execution_cached","data":{{"prompt_id":"p","nodes":[{DEEP}]}}}}',
     ],
@@ -180,9 +182,28 @@ def test_decode_malformed_frame_is_none(text: str) -> None:
     assert decode(text) is None
 
 
-def test_decode_progress_without_maximum_counts_as_zero() -> None:
-    event = decode(frame("progress_state", prompt_id="p", nodes={"1": {"value": 5, "max": 0}}))
-    assert event == e.PromptProgress("p", 0.0)
+@pytest.mark.parametrize("node", [
+    {"value": 5, "max": 0}, {"value": 5, "max": float("nan")}, {"value": float("nan"), "max": 5},
+    {"value": 5, "max": 10**400}, {"value": "x", "max": 1}, {"value": 5}, None, [], "x",
+])  # fmt: skip
+def test_decode_progress_of_unreadable_node_counts_as_zero(node: object) -> None:
+    event = decode(frame("progress_state", prompt_id="p", nodes={"1": node, "2": {"value": 1, "max": 2}}))
+    assert event == e.PromptProgress("p", 0.5)
+
+
+def test_decode_queue_length_may_be_a_whole_float() -> None:
+    assert decode(frame("status", status={"exec_info": {"queue_remaining": 3.0}})) == e.QueueSeen(3, Source.WS)
+
+
+def test_decode_failure_with_python_numbers_and_surrogates_is_read() -> None:
+    inputs = {"strength": [float("inf")], "seed": [10**400], "name": ["\ud800"], "noise": [float("nan")]}
+    text = frame(
+        "execution_error", prompt_id="p", node_id="5", node_type="Sampler", exception_type="ValueError",
+        exception_message="bad \udcff", current_inputs=inputs,
+    )  # fmt: skip
+    event = decode(text)
+    assert isinstance(event, e.PromptFailed)
+    assert sentence(event.message) == "node 5 (Sampler) raised ValueError: bad \ufffd"
 
 
 @given(st.text())

@@ -45,3 +45,9 @@ def test_describe_system_any_answer_gives_same_form(stats: dict[str, Any]) -> No
 def test_describe_system_oversized_answer_is_limited() -> None:
     described = describe_system({"system": {"os": "x" * 10_000}, "devices": [{"name": "y" * 10_000}] * 1_000})
     assert len(orjson.dumps(described)) < 20_000
+
+
+def test_describe_system_whole_numbers_are_read_from_floats() -> None:
+    device = {"index": True, "vram_total": 1.7e10, "vram_free": None}
+    (described,) = describe_system({"devices": [device]})["devices"]
+    assert described == {"name": None, "type": None, "index": None, "vram_total": 17_000_000_000, "vram_free": None}

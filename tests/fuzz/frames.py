@@ -22,12 +22,22 @@ SEEDS += [
     json.dumps({"type": "comfywarm.cache", "data": {**CACHE_FRAME, **more}}).encode()
     for more in ({}, {"present": [], "change": "cleared"}, {"truncated": True}, {"instance": "i2", "sequence": 9})
 ]
+SEEDS += [
+    json.dumps({"type": "progress_state", "data": {"prompt_id": "p", "nodes": {"1": node}}}).encode()
+    for node in (
+        None,
+        {"value": float("nan"), "max": 1},
+        {"value": 1, "max": float("inf")},
+        {"value": 10**400, "max": 1},
+    )
+]
 PROMPT_ID = "984a08b2-659f-47c7-9e67-12dc9b9c15eb"
 TOKENS = [
     "status", "execution_start", "execution_cached", "executing", "progress", "progress_state", "executed",
     "execution_success", "execution_error", "execution_interrupted", "exec_info", "queue_remaining", "prompt_id",
     "nodes", "node", "value", "max", "data", "type", "null", "true", "1e308", "-1", "9223372036854775808", PROMPT_ID,
     "comfywarm.cache", "comfywarm", "instance", "sequence", "present", "truncated", "change",
+    "NaN", "Infinity", "\\ud800",
 ]  # fmt: skip
 
 

@@ -15,11 +15,17 @@ from tests.transcript import NAMES, recorded
 SEEDS = list({
     json.dumps(line["json"]).encode() for name in NAMES for line in recorded(name) if line.get("json") is not None
 })  # fmt: skip
+SEEDS += [
+    json.dumps({"p": {"prompt": [float("nan"), "p", {"1": "\ud800"}], "status": {"messages": [10**400]}}}).encode(),
+    b'\xef\xbb\xbf{"queue_running": [[Infinity, "p", {}, {}, []]], "queue_pending": [NaN, [1]]}',
+]
 TOKENS = [
     "queue_running", "queue_pending", "prompt", "prompt_id", "number", "node_errors", "error", "errors", "details",
     "message", "extra_data", "outputs", "status", "status_str", "success", "completed", "messages", "execution_error",
     "execution_cached", "execution_interrupted", "comfywarm", "attempt", "workflow", "digest", "class_type", "inputs",
     "key", "CacheBackendData //Inspire", "exception_type", "exception_message", "null", "true", "[]", "{}",
+    "NaN", "-Infinity",
+    "\\ud800",
 ]  # fmt: skip
 STATUSES = (200, 400, 500, 302)
 

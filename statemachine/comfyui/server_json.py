@@ -1,0 +1,52 @@
+"""The JSON that ComfyUI and its plug-ins write: that of Python's `json.dumps`, which is not always valid JSON.
+
+It has bare `NaN`, `Infinity` and `-Infinity`, numbers beyond the range of a double, and escapes of lone surrogates.
+"""
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+_ESCAPED_SURROGATE = re.compile(r"\\u[dD]")
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def loads(data: bytes | str) -> Any:
+    """Return the value of a JSON text; orjson can serialise it again, unless it is nested too deeply for that.
+
+    Numbers that are not finite become None, and what cannot be encoded in UTF-8 becomes U+FFFD. Raises
+    orjson.JSONDecodeError.
+    """
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        text = (data if isinstance(data, bytes) else data.encode("utf-8", "replace")).decode("utf-8-sig", "replace")
+        try:
+            value = _DECODER.decode(text.lstrip())
+            return _without_surrogates(value) if _ESCAPED_SURROGATE.search(text) else value
+        except (ValueError, RecursionError):
+            raise error from None
+
+
+def _number(text: str) -> int | float | None:
+    """Return a number as orjson reads it, None for infinity."""
+    try:
+        number: int | float = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return number
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return _LONE_SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_without_surrogates(inner) for inner in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(name): _without_surrogates(inner) for name, inner in value.items()}
+    return value
+
+
+_DECODER = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=lambda _: None, strict=False)

@@ -15,6 +15,7 @@ from transitions import Machine as TransitionsMachine
 
 from statemachine.core import events
 from statemachine.core.log_entry import Transition
+from statemachine.core.prompt_reducers import take_early
 from statemachine.core.reducers import REDUCERS
 from statemachine.core.server import Attempt, Server
 from statemachine.core.table import TABLE, Row
@@ -47,16 +48,16 @@ class Machine:
         There are two if an answer releases the end of a prompt that had overtaken it.
         """
         made: list[Transition] = []
-        pending: events.Event | None = event
-        while pending is not None:
-            if (reduce := REDUCERS.get(type(pending))) is not None:
-                reduce(pending, server, at)
-            if (row := _matching_row(server, pending)) is not None:
-                self._triggers[row].trigger(server, pending, at, made)
-            attempt, pending = server.open_attempt, None
-            if attempt is not None and attempt.early_end is not None and server.state is not State.SUBMITTING:
-                pending, attempt.early_end = attempt.early_end, None
+        self._apply(server, event, at, made)
+        for early in take_early(server):
+            self._apply(server, early, at, made)
         return made
+
+    def _apply(self, server: Server, event: events.Event, at: float, made: list[Transition]) -> None:
+        if (reduce := REDUCERS.get(type(event))) is not None:
+            reduce(event, server, at)
+        if (row := _matching_row(server, event)) is not None:
+            self._triggers[row].trigger(server, event, at, made)
 
 
 def _matching_row(server: Server, event: events.Event) -> Row | None:

@@ -1,22 +1,28 @@
 """How the events of our own prompts change a server's memory."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from statemachine.core import events
 from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.core.server import Attempt, Outcome, Server
-from statemachine.core.vocabulary import Source, State
+from statemachine.core.vocabulary import Reason, Source, State
 
 Reducer = Callable[[Any, Server, float], None]
 """Apply an event, observed at a time (epoch seconds), to a server's memory."""
+
+
+MOST_EARLY = 16
+"""Kept events of unknown prompts. A server sends two about a warm-up, and the interrupts of other clients' prompts."""
 
 
 def _submission_started(event: events.SubmissionStarted, server: Server, at: float) -> None:
     """Open an attempt, unless the server is not cold or already has one."""
     if server.state is not State.COLD or server.open_attempt is not None:
         return
-    server.succeeded = None
+    server.succeeded, server.foreign_work_ended = None, False
+    server.contention = replace(server.contention, waiting=False)
     server.attempt = Attempt(
         server=server.name,
         workflow=event.workflow,
@@ -58,6 +64,7 @@ def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> N
     if event.still_runs and server.open_attempt is not None:
         server.open_attempt.outcome, server.open_attempt.message = Outcome.ACCEPTED, event.message
     else:
+        server.streak = server.streak.extended(event.reason, at)
         _close_attempt(server, Outcome.REFUSED, at, Source.REPLY, event.message)
 
 
@@ -65,6 +72,8 @@ def _prompt_cached(event: events.PromptCached, server: Server, at: float) -> Non
     if attempt := server.attempt_about(event.prompt_id):
         attempt.cached_nodes = event.nodes
         attempt.advance(0, at)
+    else:
+        _keep_early(event, server)
 
 
 def _prompt_node_started(event: events.PromptNodeStarted, server: Server, at: float) -> None:
@@ -86,20 +95,32 @@ def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) 
         if event.cached_nodes is not None:
             server.attempt.cached_nodes = event.cached_nodes
         server.attempt.progress = 1.0
-        server.succeeded = server.attempt
+        server.succeeded, server.foreign_work_ended = server.attempt, False
+        server.warmed_at = {**server.warmed_at, server.attempt.workflow: at}
+        server.contention = server.contention.after_load(at - (server.attempt.accepted_at or at))
 
 
 def _prompt_failed(event: events.PromptFailed, server: Server, at: float) -> None:
     if _end_attempt(server, event, event.prompt_id, Outcome.FAILED, at, event.proved_by, event.message):
+        reason = Reason.OUT_OF_MEMORY if event.out_of_memory else Reason.PROMPT_FAILED
+        server.streak = server.streak.extended(reason, at)
         server.failures += 1
 
 
 def _prompt_interrupted(event: events.PromptInterrupted, server: Server, at: float) -> None:
     if _end_attempt(server, event, event.prompt_id, Outcome.INTERRUPTED, at, event.proved_by):
+        server.streak = server.streak.extended(Reason.PROMPT_INTERRUPTED, at)
         server.failures += 1
 
 
 def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> None:
+    """Count the loss. If the server had accepted the prompt and restarted, the prompt may have ended its process."""
+    attempt = server.open_attempt
+    accepted = attempt is not None and attempt.accepted_at is not None
+    restarted = event.reason is Reason.SERVER_RESTARTED
+    if restarted or event.reason is Reason.PROMPT_LOST:
+        lost = Reason.WARM_UP_ENDS_SERVER if restarted and accepted else Reason.PROMPT_LOST
+        server.streak = server.streak.extended(lost, at)
     server.failures += 1
     server.epoch += 1
     _close_attempt(server, Outcome.LOST, at, Source.HISTORY, event.message)
@@ -121,15 +142,38 @@ def _end_attempt(
     """
     attempt = server.attempt_about(prompt_id)
     if attempt is None:
+        _keep_early(event, server)
         return False
     if proved_by is Source.WS:
         _expect_shorter_queue(server, attempt)
     if server.state is State.SUBMITTING and proved_by is Source.WS:
-        attempt.early_end = event
+        attempt.early, attempt.early_queue = (*attempt.early, event), server.queue_remaining
         return False
     _close_attempt(server, outcome, at, proved_by, message)
     server.epoch += 1
     return True
+
+
+def _keep_early(event: events.PromptCached | events.PromptEnd, server: Server) -> None:
+    """Keep an event of an unknown prompt until the POST is answered.
+
+    Before 0.3.45 ComfyUI chooses the prompt's id, and its frames may overtake the answer that names it.
+    """
+    attempt = server.open_attempt
+    if attempt is None or server.state is not State.SUBMITTING or len(attempt.early) >= MOST_EARLY:
+        return
+    attempt.early, attempt.early_queue = (*attempt.early, event), server.queue_remaining
+
+
+def take_early(server: Server) -> Sequence[events.Event]:
+    """Return the kept events that are about the attempt, once its POST is answered, and drop the others."""
+    attempt = server.open_attempt
+    if attempt is None or not attempt.early or server.state is State.SUBMITTING:
+        return ()
+    early, attempt.early = attempt.early, ()
+    if server.queue_remaining != attempt.early_queue:
+        attempt.fall_expected = True  # the frame with the shorter queue has already arrived
+    return [event for event in early if attempt.is_about(event.prompt_id)]
 
 
 def _expect_shorter_queue(server: Server, attempt: Attempt) -> None:

@@ -3,13 +3,15 @@
 A reducer runs before the table is asked, and is the same in every state. The table's guards read what it has stored.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from statemachine.core import events
+from statemachine.core.contention import NO_CONTENTION
 from statemachine.core.prompt_reducers import PROMPT_REDUCERS, Reducer
-from statemachine.core.server import CacheChange, Server
-from statemachine.core.vocabulary import State
+from statemachine.core.server import NOT_WARMED, Attempt, CacheChange, Server
+from statemachine.core.streak import NO_STREAK
+from statemachine.core.vocabulary import Reason, State
 
 
 def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> None:
@@ -23,10 +25,13 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     server.missing, server.needed = event.missing, event.needed
     server.auto_executing = event.auto_executing
     server.auto_rounds = server.auto_rounds + 1 if event.auto_executing else 0
-    if not event.needed:
+    if event.needed:
+        _judge_success(event, server, at)
+        _count_loss(event, server, at)
+    else:
         _reset_failures(server)
-        return
-    _count_ineffective(server)
+        server.streak = NO_STREAK
+        server.loaded_at = at if server.loaded_at is None else server.loaded_at
 
 
 def _update_cursor(answered: events.NodeCursor | None, server: Server) -> None:
@@ -42,13 +47,45 @@ def _update_cursor(answered: events.NodeCursor | None, server: Server) -> None:
         server.node_cursor = replace(answered, sequence=sequence, truncated=known.truncated)
 
 
-def _count_ineffective(server: Server) -> None:
-    """Count a success without effect once, however often it is checked afterwards."""
-    if server.succeeded is None or server.succeeded.judged:
+def _judge_success(event: events.CheckAnswered, server: Server, at: float) -> None:
+    """Count a success without effect once, however often it is checked afterwards.
+
+    Foreign work that has ended since may have evicted the keys, unless the executor did not run the cache nodes.
+    """
+    succeeded = server.succeeded
+    if succeeded is None or succeeded.judged:
         return
-    server.succeeded.judged = True
-    server.ineffective_warmups = server.ineffective_warmups + 1 if server.still_cold else 0
-    server.failures += server.still_cold
+    succeeded.judged = True
+    if not server.still_cold:
+        server.ineffective_warmups = 0
+    elif (event.evicted or server.foreign_work_ended) and not server.cached_by_executor:
+        server.succeeded = None
+    else:
+        _count_ineffective(succeeded, server, at)
+        server.warmed_at = _without(server.warmed_at, event.needed)
+
+
+def _count_ineffective(succeeded: Attempt, server: Server, at: float) -> None:
+    """Count a success without effect. The first one without loading has a remedy: a varied tag."""
+    server.ineffective_warmups += 1
+    server.failures += 1
+    if not server.cached_by_executor:
+        server.streak = server.streak.extended(Reason.STILL_COLD_AFTER_SUCCESS, at)
+    elif succeeded.varied_tag:
+        server.streak = server.streak.extended(Reason.CACHED_WITHOUT_LOADING, at)
+
+
+def _count_loss(event: events.CheckAnswered, server: Server, at: float) -> None:
+    """Count models that were loaded and are missing now, unless the server loads them by itself."""
+    since = [server.warmed_at[workflow] for workflow in event.needed if workflow in server.warmed_at]
+    since += [server.loaded_at] if server.loaded_at is not None else []
+    server.loaded_at, server.warmed_at = None, _without(server.warmed_at, event.needed)
+    if since and not event.auto_executing:
+        server.contention = server.contention.after_loss(at - max(since), at)
+
+
+def _without(times: Mapping[str, float], workflows: Sequence[str]) -> Mapping[str, float]:
+    return {workflow: at for workflow, at in times.items() if workflow not in workflows} or NOT_WARMED
 
 
 def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> None:
@@ -123,6 +160,7 @@ def _cache_change(event: events.CacheReported, known: events.NodeCursor) -> Cach
 def _queue_seen(event: events.QueueSeen, server: Server, at: float) -> None:
     before = server.queue_remaining
     server.queue_fell = before is not None and event.remaining < before
+    server.foreign_work_ended = server.foreign_work_ended or server.queue_fell
     server.queue_remaining = event.remaining
     if server.queue_fell:
         server.epoch += 1
@@ -134,10 +172,12 @@ def _preflight_failed(event: events.PreflightFailed, server: Server, at: float) 
 
 def _retry_due(event: events.RetryDue, server: Server, at: float) -> None:
     _reset_failures(server)
+    server.streak = replace(server.streak, retry_due=True)
 
 
 def _warm_requested(event: events.WarmRequested, server: Server, at: float) -> None:
     _reset_failures(server)
+    server.streak, server.contention = NO_STREAK, NO_CONTENTION
     server.epoch += 1
 
 
@@ -151,6 +191,8 @@ def _settings_changed(event: events.SettingsChanged, server: Server, at: float) 
     server.links, server.client_id, server.queue_remaining = 0, None, None
     server.check_kind, server.node_cursor, server.missing, server.needed = None, None, (), ()
     server.auto_executing = False
+    server.streak, server.contention = NO_STREAK, NO_CONTENTION
+    server.loaded_at, server.warmed_at = None, NOT_WARMED
     _reset_failures(server)
 
 
@@ -158,6 +200,7 @@ def _restarted(server: Server) -> None:
     """Handle a new process of the server, with an empty queue and an empty cache."""
     server.disconnect_count += 1
     server.auto_executing = False
+    server.loaded_at, server.warmed_at = None, NOT_WARMED
     _reset_failures(server)
 
 

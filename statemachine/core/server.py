@@ -6,8 +6,10 @@ from enum import Enum, StrEnum, auto
 from types import MappingProxyType
 from typing import NamedTuple
 
-from statemachine.core.events import NodeCursor, PromptEnd
+from statemachine.core.contention import NO_CONTENTION, Contention
+from statemachine.core.events import NodeCursor, PromptCached, PromptEnd
 from statemachine.core.messages import NO_MESSAGE, Message
+from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
 
 
@@ -31,7 +33,8 @@ OPEN_OUTCOMES = (Outcome.RECORDED, Outcome.ACCEPTED)
 class Attempt:
     """Times are epoch seconds. `prompt_id` is ours; `server_prompt_id` is the one in the server's frames.
 
-    `instance` is the server's process in which the attempt began, if a companion node reports it.
+    `instance` is the server's process in which the attempt began, if a companion node reports it. `early` are events
+    that arrived before the answer to the POST and wait for it; `early_queue` was the queue's length at the last one.
     """
 
     server: str
@@ -53,7 +56,8 @@ class Attempt:
     nodes_started: int = 0
     progress: float = 0.0
     last_progress_at: float = 0.0
-    early_end: PromptEnd | None = None
+    early: tuple[PromptCached | PromptEnd, ...] = ()
+    early_queue: int | None = None
     posted: bool = False
     answered: bool = False
     fall_expected: bool = False
@@ -100,9 +104,16 @@ class CacheChange(Enum):
     COMPLETE = auto()
 
 
+NOT_WARMED: Mapping[str, float] = MappingProxyType({})
+
+
 @dataclass(slots=True, eq=False)
 class Server:
-    """The memory of one server. Two servers are equal only if they are the same object."""
+    """The memory of one server. Two servers are equal only if they are the same object.
+
+    `loaded_at` is the time since which everything is cached, `warmed_at` the time of each workflow's last success, both
+    until keys are missing. `foreign_work_ended`: the queue has become shorter since our last success, and not by ours.
+    """
 
     name: str
     reachability: Reachability = Reachability()
@@ -132,6 +143,11 @@ class Server:
     succeeded: Attempt | None = None
     failures: int = 0
     ineffective_warmups: int = 0
+    streak: Streak = NO_STREAK
+    contention: Contention = NO_CONTENTION
+    loaded_at: float | None = None
+    warmed_at: Mapping[str, float] = field(default_factory=lambda: NOT_WARMED)
+    foreign_work_ended: bool = False
     verdict_fresh: bool = False
 
     @property

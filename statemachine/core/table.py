@@ -10,6 +10,7 @@ from typing import Any
 
 from statemachine.core import events as e
 from statemachine.core.server import CacheChange, Server
+from statemachine.core.streak import GIVE_UP_REASONS
 from statemachine.core.vocabulary import IN_FLIGHT, Reason, Source, State
 
 Guard = Callable[[Server, Any], bool]
@@ -63,6 +64,35 @@ def still_cold(server: Server, event: e.CheckAnswered) -> bool:
 def still_cold_again(server: Server, event: e.CheckAnswered) -> bool:
     """The same after more than one attempt."""
     return still_cold(server, event) and server.ineffective_warmups > 1
+
+
+def contested(server: Server, event: e.CheckAnswered) -> bool:
+    """Other work has evicted the models again, soon after they were loaded."""
+    return something_missing(server, event) and server.contention.is_contested
+
+
+def gave_up_for(reason: Reason) -> Guard:
+    """Return the guard of a server that must not be warmed before the long backoff has ended."""
+
+    def gave_up_warming(server: Server, event: e.CheckAnswered) -> bool:
+        return something_missing(server, event) and server.streak.gave_up and server.streak.reason is reason
+
+    return gave_up_warming
+
+
+def lost_repeatedly(server: Server, event: e.PromptAbsent) -> bool:
+    """Several warm-ups in a row were lost."""
+    return server.streak.gave_up
+
+
+def ends_server_repeatedly(server: Server, event: e.PromptAbsent) -> bool:
+    """Several warm-ups in a row were lost with the server's process."""
+    return server.streak.gave_up and server.streak.reason is Reason.WARM_UP_ENDS_SERVER
+
+
+def interrupted_repeatedly(server: Server, event: e.PromptInterrupted) -> bool:
+    """Several warm-ups in a row were interrupted."""
+    return ended(server, event) and server.streak.gave_up
 
 
 def not_understood(server: Server, event: e.CheckUnusable) -> bool:
@@ -163,10 +193,13 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.CheckStarted, (S.UNKNOWN,), S.CHECKING, Reason.CHECK_STARTED, Source.DAEMON),
     *_rows(e.CheckAnswered, (S.CHECKING, S.COLD), S.LOADED, Reason.ALL_CACHED, Source.CHECK, everything_cached),
     *_rows(e.CheckAnswered, VERDICTS, S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Source.CHECK, loads_by_itself),
+    *(Row(e.CheckAnswered, S.CHECKING, S.FAILED, reason, Source.CHECK, gave_up_for(reason))
+      for reason in GIVE_UP_REASONS),
     *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.CACHED_WITHOUT_LOADING, Source.CHECK, not_run_again),
     *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.CACHED_WITHOUT_LOADING, Source.CHECK, not_run),
     *_rows(e.CheckAnswered, (S.CHECKING,), S.FAILED, Reason.STILL_COLD_AFTER_SUCCESS, Source.CHECK, still_cold_again),
     *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.STILL_COLD_AFTER_SUCCESS, Source.CHECK, still_cold),
+    *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.CONTESTED, Source.CHECK, contested),
     *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.KEYS_MISSING, Source.CHECK, something_missing),
     *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.UNKNOWN, Reason.CHECK_UNRECOGNISED, Source.CHECK,
            not_understood),
@@ -194,7 +227,10 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.PromptSucceeded, (S.FAILED,), S.UNKNOWN, Reason.PROMPT_SUCCEEDED, None, stuck_and_ended),
     *_rows(e.PromptFailed, IN_FLIGHT, S.FAILED, Reason.OUT_OF_MEMORY, None, ran_out_of_memory),
     *_rows(e.PromptFailed, IN_FLIGHT, S.FAILED, Reason.PROMPT_FAILED, None, ended),
+    *_rows(e.PromptInterrupted, IN_FLIGHT, S.FAILED, Reason.PROMPT_INTERRUPTED, None, interrupted_repeatedly),
     *_rows(e.PromptInterrupted, IN_FLIGHT, S.UNKNOWN, Reason.PROMPT_INTERRUPTED, None, ended),
+    *_rows(e.PromptAbsent, IN_FLIGHT, S.FAILED, Reason.WARM_UP_ENDS_SERVER, Source.HISTORY, ends_server_repeatedly),
+    *_rows(e.PromptAbsent, IN_FLIGHT, S.FAILED, Reason.PROMPT_LOST, Source.HISTORY, lost_repeatedly),
     *_rows(e.PromptAbsent, IN_FLIGHT, S.UNKNOWN, None, Source.HISTORY),
     *_rows(e.PromptStuck, (*IN_FLIGHT, S.AUTO_EXECUTING), S.FAILED, Reason.QUEUE_STUCK, Source.QUEUE),
     # Reachability.

@@ -30,8 +30,11 @@ def _check_answered(event: events.CheckAnswered, server: Server, reason: Reason)
     if reason is Reason.CACHED_WITHOUT_LOADING:
         varied = server.succeeded is not None and server.succeeded.varied_tag
         return message("nodes_not_run_again" if varied else "nodes_not_run", missing=missing)
-    code = "still_missing" if reason is Reason.STILL_COLD_AFTER_SUCCESS else "check_missing"
-    return Message(code, {"kind": event.kind, "missing": missing})
+    if reason is Reason.CONTESTED:
+        return message("evicted_again", missing=missing, count=server.contention.losses)
+    if reason in _CHECK_CODES:
+        return Message(_CHECK_CODES[reason], {"kind": event.kind, "missing": missing})
+    return message("gave_up", count=server.streak.count, failure=_MEANINGS[reason])
 
 
 def _not_answering(event: events.NotAnswering, server: Server, _reason: Reason) -> Message:
@@ -46,6 +49,19 @@ def _prompt_accepted(_event: events.PromptAccepted, server: Server, _reason: Rea
     return message("workflow_accepted", workflow=server.attempt.workflow if server.attempt else "?")
 
 
+def _prompt_absent(event: events.PromptAbsent, server: Server, reason: Reason) -> Message:
+    if reason is Reason.WARM_UP_ENDS_SERVER:
+        return message("warm_ups_end_server", count=server.streak.count)
+    if server.streak.gave_up:
+        return message("gave_up", count=server.streak.count, failure=event.message)
+    return event.message
+
+
+def _prompt_interrupted(_event: events.PromptInterrupted, server: Server, reason: Reason) -> Message:
+    meaning = _MEANINGS[reason]
+    return message("gave_up", count=server.streak.count, failure=meaning) if server.streak.gave_up else meaning
+
+
 def _cache_reported(event: events.CacheReported, server: Server, reason: Reason) -> Message | None:
     """Name the missing keys, unless a frame was lost: it may have reported others."""
     if server.cache_change is CacheChange.COMPLETE:
@@ -55,10 +71,17 @@ def _cache_reported(event: events.CacheReported, server: Server, reason: Reason)
     return message("reported_missing", missing=lacking) if known else None
 
 
+_CHECK_CODES: Mapping[Reason, str] = {
+    Reason.KEYS_MISSING: "check_missing",
+    Reason.STILL_COLD_AFTER_SUCCESS: "still_missing",
+}
+
 _MESSAGES: Mapping[type, Callable[[Any, Server, Reason], Message | None]] = {
     events.CheckAnswered: _check_answered,
     events.NotAnswering: _not_answering,
     events.SubmissionStarted: _submission_started,
     events.PromptAccepted: _prompt_accepted,
+    events.PromptAbsent: _prompt_absent,
+    events.PromptInterrupted: _prompt_interrupted,
     events.CacheReported: _cache_reported,
 }

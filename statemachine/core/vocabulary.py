@@ -50,6 +50,8 @@ class Reason(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     PROMPT_INTERRUPTED = "prompt_interrupted"
     PROMPT_LOST = "prompt_lost"
+    WARM_UP_ENDS_SERVER = "warm_up_ends_server"
+    CONTESTED = "contested"
     CACHED_WITHOUT_LOADING = "cached_without_loading"
     STILL_COLD_AFTER_SUCCESS = "still_cold_after_success"
     SERVER_RESTARTED = "server_restarted"

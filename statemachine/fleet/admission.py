@@ -44,10 +44,17 @@ async def wait_for_slot(context: ServerContext) -> None:
 
 
 async def _wait_backoff(context: ServerContext) -> None:
-    timing = context.fleet.settings.timing
-    if context.server.failures:
-        tries = context.server.failures - 1
-        await context.sleep(backoff(tries, timing.retry_s, timing.failed_retry_s, context.fleet.clock.uniform))
+    """Wait for the backoff after failures, and for the pause after repeated evictions."""
+    server, clock, timing = context.server, context.fleet.clock, context.fleet.settings.timing
+    pause_s = 0.0
+    if server.failures:
+        pause_s = backoff(server.failures - 1, timing.retry_s, timing.failed_retry_s, clock.uniform)
+    if server.contention.is_contested:
+        after_loss = server.contention.pause_s(timing.retry_s, timing.failed_retry_s, clock.uniform)
+        elapsed_s = max(0.0, clock.now() - server.contention.lost_at)
+        pause_s = max(pause_s, after_loss - elapsed_s)
+    if pause_s > 0.0:
+        await context.sleep(pause_s)
 
 
 async def _try_to_start(context: ServerContext) -> bool:

@@ -40,6 +40,19 @@ TRANSITIONS: dict[str, Text] = {
         "the prompt succeeded, but the {kind} check still misses {missing}",
         "任务已运行成功，但 {kind} 检查仍缺少 {missing}",
     ),
+    "evicted_again": Text(
+        "missing {missing}: evicted {count} times in a row, soon after it was loaded; warm-ups become less frequent",
+        "缺少 {missing}：加载后不久就被其他任务挤出，已连续 {count} 次；预热频率将逐步降低",
+    ),
+    "gave_up": Text(
+        "{count} warm-ups in a row failed in the same way: {failure}; one more is tried after the long pause",
+        "连续 {count} 次预热以同样的方式失败：{failure}；较长时间后再试一次",
+    ),
+    "warm_ups_end_server": Text(
+        "the server's process ended during each of the last {count} warm-ups, probably because it ran out of memory; "
+        "use smaller models or give the server more memory",
+        "最近 {count} 次预热期间服务器进程都终止了，很可能是内存不足；请改用较小的模型，或为服务器增加内存",
+    ),
     "no_answers": Text("no answer {count} times in a row: {cause}", "连续 {count} 次没有应答：{cause}"),
     "reported_missing": Text(
         "the server reports that {missing} is no longer cached", "服务器通知：{missing} 已不在缓存中"

@@ -21,6 +21,7 @@ FAILED_ENDS = frozenset(
         Reason.OUT_OF_MEMORY.value,
         Reason.PROMPT_INTERRUPTED.value,
         Reason.PROMPT_LOST.value,
+        Reason.WARM_UP_ENDS_SERVER.value,
         Reason.SERVER_RESTARTED.value,
         Reason.QUEUE_STUCK.value,
     }

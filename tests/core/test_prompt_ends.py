@@ -4,6 +4,7 @@ import pytest
 
 from statemachine.core import events as e
 from statemachine.core.messages import verbatim
+from statemachine.core.prompt_reducers import MOST_EARLY
 from statemachine.core.server import Outcome
 from statemachine.core.vocabulary import Reason, Source, State
 from tests.core.builders import (
@@ -14,6 +15,7 @@ from tests.core.builders import (
     driver_in,
     failed,
     interrupted,
+    queue,
     submission,
     succeeded,
 )
@@ -39,6 +41,39 @@ def test_prompt_end_before_reply_is_applied_after_reply(early: e.PromptEnd, dest
     assert driver.attempt.is_open
     assert dests(driver, accepted()) == [S.WARMING, dest]
     assert driver.attempt.outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("end", "dest", "outcome"),
+    [
+        (succeeded("minted"), S.CHECKING, Outcome.SUCCEEDED),
+        (failed("minted"), S.FAILED, Outcome.FAILED),
+        (interrupted("minted"), S.UNKNOWN, Outcome.INTERRUPTED),
+    ],
+)
+def test_frames_with_minted_id_before_reply_are_applied(end: e.PromptEnd, dest: State, outcome: Outcome) -> None:
+    driver = driver_in(S.SUBMITTING)
+    assert not driver.apply(succeeded(FOREIGN), e.PromptCached("minted", ("20",)), end)
+    assert dests(driver, accepted(OURS, "minted")) == [S.WARMING, dest]
+    assert driver.attempt.outcome is outcome
+    assert driver.attempt.cached_nodes == ("20",)
+
+
+@pytest.mark.parametrize("status_first", [True, False])
+def test_end_with_minted_id_shortens_queue_once(status_first: bool) -> None:
+    driver = driver_in(S.SUBMITTING)
+    driver.apply(queue(3), succeeded("minted"))
+    after: list[e.Event] = [queue(2), accepted(OURS, "minted")]
+    driver.apply(*(after if status_first else reversed(after)))
+    driver.apply(queue(2), *([] if status_first else [queue(2)]))
+    driver.apply(queue(1))
+    assert driver.server.foreign_work_ended
+
+
+def test_early_frames_of_unknown_prompts_are_bounded() -> None:
+    driver = driver_in(S.SUBMITTING)
+    driver.apply(*[interrupted(f"foreign {number}") for number in range(1000)])
+    assert len(driver.attempt.early) == MOST_EARLY
 
 
 def test_early_success_of_partly_refused_prompt_closes_attempt() -> None:
@@ -124,14 +159,11 @@ def test_closed_attempt_is_not_reopened() -> None:
 )
 def test_foreign_prompt_event_changes_nothing(state: State, event: e.Event) -> None:
     driver = driver_in(state)
-    before = (driver.attempt.outcome, driver.attempt.progress, driver.attempt.cached_nodes, driver.attempt.early_end)
+    before = (driver.attempt.outcome, driver.attempt.progress, driver.attempt.cached_nodes)
     assert not driver.apply(event)
-    assert before == (
-        driver.attempt.outcome,
-        driver.attempt.progress,
-        driver.attempt.cached_nodes,
-        driver.attempt.early_end,
-    )
+    assert before == (driver.attempt.outcome, driver.attempt.progress, driver.attempt.cached_nodes)
+    assert dests(driver, accepted()) == ([S.WARMING] if state is S.SUBMITTING else [])
+    assert driver.attempt.is_open
 
 
 def test_foreign_success_leaves_server_failed() -> None:

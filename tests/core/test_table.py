@@ -10,6 +10,7 @@ from statemachine.core import machine
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.messages import verbatim
 from statemachine.core.server import Server
+from statemachine.core.streak import GIVE_UP_REASONS
 from statemachine.core.table import TABLE, Guard
 from statemachine.core.vocabulary import Reason, Source, State
 from tests.core.builders import (
@@ -274,10 +275,12 @@ def test_public_vocabulary_is_complete() -> None:
 CHECK_GUARDS = (
     "everything_cached",
     "loads_by_itself",
+    *["gave_up_warming"] * len(GIVE_UP_REASONS),
     "not_run_again",
     "not_run",
     "still_cold_again",
     "still_cold",
+    "contested",
     "something_missing",
 )
 """The guards of an answered check in `checking`, in the order of the table."""

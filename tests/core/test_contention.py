@@ -1,0 +1,117 @@
+"""Models that other work keeps evicting: warm-ups at a falling rate, not a failure."""
+
+import pytest
+
+from statemachine.core import events as e
+from statemachine.core.contention import SOON_S, Contention
+from statemachine.core.vocabulary import Reason, State
+from tests.core.builders import MachineDriver, dests, driver_in, queue, succeeded
+
+S, R = State, Reason
+LIMIT_S = 900.0
+
+
+def load(driver: MachineDriver) -> None:
+    """Warm a cold server and confirm that it is loaded."""
+    driver.warm()
+    driver.apply(succeeded())
+    driver.apply(driver.answer())
+    assert driver.state is S.LOADED
+
+
+def evict(driver: MachineDriver, after_s: float = 1.0) -> Reason:
+    """Let a check find a key missing; return the reason of the new state."""
+    driver.now += after_s
+    (one,) = driver.apply(driver.answer("k1"))
+    assert one.dest is S.COLD
+    return one.reason
+
+
+def test_first_eviction_is_not_contested() -> None:
+    driver = driver_in(S.LOADED)
+    assert evict(driver) is R.KEYS_MISSING
+
+
+def test_second_eviction_soon_after_loading_is_contested() -> None:
+    driver = driver_in(S.LOADED)
+    evict(driver)
+    load(driver)
+    assert evict(driver) is R.CONTESTED
+
+
+def test_eviction_after_a_long_time_is_not_contested() -> None:
+    driver = driver_in(S.LOADED)
+    for _ in range(5):
+        assert evict(driver, SOON_S + 10) is R.KEYS_MISSING
+        load(driver)
+
+
+def test_eviction_between_success_and_check_is_no_failure() -> None:
+    driver = driver_in(S.COLD)
+    for number in range(5):
+        driver.warm()
+        driver.apply(queue(2), succeeded(), queue(1), queue(0))
+        (one,) = driver.apply(driver.answer("k1"))
+        assert (one.dest, one.reason) == (S.COLD, R.CONTESTED if number else R.KEYS_MISSING)
+    assert not driver.server.failures
+
+
+def test_eviction_that_history_shows_is_no_failure() -> None:
+    driver = driver_in(S.COLD)
+    for _ in range(5):
+        driver.warm()
+        answer = e.CheckAnswered("text", ("k1",), ("cache_models",), False, 99, evicted=True)
+        (one,) = driver.apply(succeeded(), answer)[1:]
+        assert one.dest is S.COLD
+    assert driver.server.reason is R.CONTESTED
+
+
+def test_success_without_effect_and_without_foreign_work_fails() -> None:
+    driver = driver_in(S.COLD)
+    driver.warm()
+    driver.apply(queue(1), succeeded(), queue(0), driver.answer("k1"))
+    driver.warm()
+    assert dests(driver, succeeded(), driver.answer("k1")) == [S.CHECKING, S.FAILED]
+
+
+def test_workflows_that_evict_each_other_are_contested() -> None:
+    driver = driver_in(S.COLD)
+    reasons = []
+    for number in range(4):
+        driver.warm(workflow=("one", "other")[number % 2])
+        missing = ("other", "one")[number % 2]
+        reasons += [t.reason for t in driver.apply(succeeded(), driver.answer("k1", needed=(missing,)))][1:]
+    assert reasons == [R.KEYS_MISSING, R.KEYS_MISSING, R.CONTESTED, R.CONTESTED]
+
+
+def test_restart_is_not_an_eviction() -> None:
+    driver = driver_in(S.LOADED)
+    for _ in range(4):
+        driver.apply(e.LinkOpened("c", refused_before=True))
+        assert driver.check("k1")[-1].reason is R.KEYS_MISSING
+        load(driver)
+
+
+@pytest.mark.parametrize("event", [e.WarmRequested(), e.SettingsChanged()])
+def test_operator_ends_contention(event: e.Event) -> None:
+    driver = driver_in(S.LOADED)
+    evict(driver)
+    load(driver)
+    evict(driver)
+    driver.apply(event)
+    assert driver.check("k1")[-1].reason is R.KEYS_MISSING
+
+
+def test_pause_grows_with_each_loss_up_to_the_limit() -> None:
+    contention, pauses = Contention(load_s=5.0), []
+    for _ in range(20):
+        contention = contention.after_loss(1.0, at=0.0)
+        pauses.append(contention.pause_s(2.0, LIMIT_S, lambda: 1.0) if contention.is_contested else 0.0)
+    assert pauses[:4] == [0.0, 10.0, 20.0, 40.0]
+    assert pauses[-1] == LIMIT_S
+
+
+def test_models_that_stay_end_the_pauses() -> None:
+    contention = Contention(losses=9, load_s=5.0, waiting=True)
+    assert not contention.after_loss(SOON_S + 1, at=0.0).is_contested
+    assert contention.after_loss(SOON_S - 1, at=0.0).is_contested

@@ -1,0 +1,146 @@
+"""The same failure several times in a row: the daemon gives up, whatever happens in between."""
+
+import pytest
+
+from statemachine.core import events as e
+from statemachine.core.log_entry import Transition
+from statemachine.core.messages import verbatim
+from statemachine.core.streak import MOST_IN_A_ROW
+from statemachine.core.vocabulary import Reason, State
+from statemachine.i18n.render import sentence
+from tests.core.builders import MachineDriver, accepted, dests, driver_in, failed, interrupted, submission, succeeded
+
+S, R = State, Reason
+RESTARTED = e.PromptAbsent(R.SERVER_RESTARTED, verbatim("away"))
+LOST = e.PromptAbsent(R.PROMPT_LOST, verbatim("gone"))
+MISS, HIT = e.NotAnswering(verbatim("timed out")), e.Answering()
+RESTART = e.LinkOpened("after a restart", refused_before=True)
+
+
+def warm_until(driver: MachineDriver, end: e.Event, prompt_id: str = "ours") -> Transition:
+    """Warm a cold server and let the warm-up end; return the transition of its end."""
+    driver.warm(prompt_id)
+    return driver.apply(end)[-1]
+
+
+def check_again(driver: MachineDriver) -> State:
+    """Check after a restart: the key is missing."""
+    driver.apply(RESTART)
+    driver.check("k1")
+    return driver.state
+
+
+def driver_that_gave_up() -> MachineDriver:
+    driver = driver_in(S.COLD)
+    for _ in range(MOST_IN_A_ROW):
+        warm_until(driver, RESTARTED)
+        check_again(driver)
+    assert driver.state is S.FAILED
+    return driver
+
+
+def test_third_restart_under_warm_up_fails_with_its_reason() -> None:
+    driver = driver_in(S.COLD)
+    for _ in range(MOST_IN_A_ROW - 1):
+        assert warm_until(driver, RESTARTED).dest is S.UNKNOWN
+        assert check_again(driver) is S.COLD
+    last = warm_until(driver, RESTARTED)
+    assert (last.dest, last.reason) == (S.FAILED, R.WARM_UP_ENDS_SERVER)
+    assert "memory" in sentence(last.message)
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        [RESTART],
+        [MISS, MISS, MISS, HIT, HIT],
+        [e.PauseRequested(), e.ResumeRequested()],
+        [e.CheckRequested()],
+    ],
+    ids=["restart", "unreachable", "paused", "check"],
+)
+def test_server_that_gave_up_is_not_warmed_before_backoff(between: list[e.Event]) -> None:
+    driver = driver_that_gave_up()
+    driver.apply(*between)
+    (*_, last) = driver.check("k1")
+    assert (last.dest, last.reason) == (S.FAILED, R.WARM_UP_ENDS_SERVER)
+
+
+def test_server_that_gave_up_is_loaded_if_check_says_so() -> None:
+    driver = driver_that_gave_up()
+    driver.apply(RESTART)
+    assert driver.check()[-1].dest is S.LOADED
+    assert not driver.server.streak.gave_up
+
+
+def test_each_backoff_allows_one_warm_up() -> None:
+    driver = driver_that_gave_up()
+    for _ in range(3):
+        driver.apply(e.RetryDue())
+        driver.check("k1")
+        assert driver.state is S.COLD
+        assert warm_until(driver, RESTARTED).dest is S.FAILED
+
+
+@pytest.mark.parametrize("event", [e.WarmRequested(), e.SettingsChanged()])
+def test_operator_ends_streak(event: e.Event) -> None:
+    driver = driver_that_gave_up()
+    driver.apply(event)
+    driver.check("k1")
+    assert driver.state is S.COLD
+    assert warm_until(driver, RESTARTED).dest is S.UNKNOWN
+
+
+def test_loaded_server_ends_streak() -> None:
+    driver = driver_in(S.COLD)
+    warm_until(driver, RESTARTED)
+    check_again(driver)
+    warm_until(driver, RESTARTED)
+    driver.check()
+    driver.apply(driver.answer("k1"))
+    assert warm_until(driver, RESTARTED).dest is S.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (LOST, R.PROMPT_LOST),
+        (interrupted(), R.PROMPT_INTERRUPTED),
+        (failed(), R.PROMPT_FAILED),
+        (failed(memory=True), R.OUT_OF_MEMORY),
+    ],
+)
+def test_same_end_three_times_is_not_repeated_after_restart(end: e.Event, reason: Reason) -> None:
+    driver = driver_in(S.COLD)
+    for _ in range(MOST_IN_A_ROW - 1):
+        warm_until(driver, end)
+        assert check_again(driver) is S.COLD
+    last = warm_until(driver, end)
+    assert (last.dest, last.reason) == (S.FAILED, reason)
+    assert check_again(driver) is S.FAILED
+    assert driver.server.reason is reason
+
+
+def test_refusal_three_times_is_not_repeated_after_restart() -> None:
+    driver = driver_in(S.COLD)
+    for _ in range(MOST_IN_A_ROW):
+        driver.apply(submission(), e.PromptRefused(R.PROMPT_REFUSED, verbatim("no")))
+        check_again(driver)
+    assert driver.state is S.FAILED
+
+
+def test_success_without_effect_three_times_is_not_repeated_after_restart() -> None:
+    driver = driver_in(S.COLD)
+    for _ in range(MOST_IN_A_ROW):
+        driver.warm()
+        driver.apply(succeeded(), driver.answer("k1"))
+        check_again(driver)
+    assert driver.state is S.FAILED
+    assert driver.server.reason is R.STILL_COLD_AFTER_SUCCESS
+
+
+def test_different_failures_do_not_add_up() -> None:
+    driver = driver_in(S.COLD)
+    for end in (RESTARTED, interrupted(), RESTARTED, interrupted(), RESTARTED):
+        assert dests(driver, submission(), accepted(), end)[-1] is S.UNKNOWN
+        assert check_again(driver) is S.COLD

@@ -8,7 +8,8 @@ from enum import StrEnum
 import pytest
 
 from campaigns.simulation.simulation import Result
-from campaigns.soak.virtual import LEAST_SAMPLES, VirtualSample, compare, report, run
+from campaigns.soak.simulation import VirtualSample
+from campaigns.soak.virtual import LEAST_SAMPLES, compare, report, run
 from tests.support.paths import REPOSITORY
 
 

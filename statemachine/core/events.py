@@ -54,7 +54,7 @@ class CheckAnswered:
 
 @dataclass(frozen=True, slots=True)
 class CheckUnusable:
-    """A check was answered without a statement about the cache: absent, denied or not understood."""
+    """A check was answered without a statement about the cache: absent, denied, limited or not understood."""
 
     reason: Reason
     message: Message
@@ -157,6 +157,13 @@ class SubmissionUnanswered:
 
     message: Message
     answered: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SubmissionLimited:
+    """A rate limit answered the POST. The prompt is looked up as soon as requests are allowed again."""
+
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +303,7 @@ Event = (
     | SubmissionStarted
     | SubmissionWithheld
     | SubmissionUnanswered
+    | SubmissionLimited
     | SubmissionUncertain
     | PromptAccepted
     | PromptRefused

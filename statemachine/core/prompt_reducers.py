@@ -49,6 +49,11 @@ def _submission_unanswered(event: events.SubmissionUnanswered, server: Server, a
         server.attempt.message, server.attempt.answered = event.message, event.answered
 
 
+def _submission_limited(event: events.SubmissionLimited, server: Server, at: float) -> None:
+    if server.open_attempt is not None:
+        server.open_attempt.message, server.open_attempt.rate_limited = event.message, True
+
+
 def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) -> None:
     attempt = server.attempt_about(event.prompt_id)
     if attempt is None:
@@ -64,7 +69,8 @@ def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> N
     if event.still_runs and server.open_attempt is not None:
         server.open_attempt.outcome, server.open_attempt.message = Outcome.ACCEPTED, event.message
     else:
-        server.streak = server.streak.extended(event.reason, at)
+        if event.reason is not Reason.RATE_LIMITED:
+            server.streak = server.streak.extended(event.reason, at)
         _close_attempt(server, Outcome.REFUSED, at, Source.REPLY, event.message)
 
 
@@ -198,6 +204,7 @@ PROMPT_REDUCERS: Mapping[type, Reducer] = {
     events.SubmissionStarted: _submission_started,
     events.SubmissionWithheld: _submission_withheld,
     events.SubmissionUnanswered: _submission_unanswered,
+    events.SubmissionLimited: _submission_limited,
     events.PromptAccepted: _prompt_accepted,
     events.PromptRefused: _prompt_refused,
     events.PromptCached: _prompt_cached,

@@ -90,7 +90,7 @@ def _without(times: Mapping[str, float], workflows: Sequence[str]) -> Mapping[st
 
 def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> None:
     server.last_check = at
-    server.failures += 1
+    server.failures += event.reason is not Reason.RATE_LIMITED
 
 
 def _not_answering(event: events.NotAnswering, server: Server, at: float) -> None:

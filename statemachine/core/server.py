@@ -60,6 +60,7 @@ class Attempt:
     early_queue: int | None = None
     posted: bool = False
     answered: bool = False
+    rate_limited: bool = False
     fall_expected: bool = False
     judged: bool = False
     disconnect_count_before: int = 0

@@ -100,6 +100,11 @@ def not_understood(server: Server, event: e.CheckUnusable) -> bool:
     return event.reason is Reason.CHECK_UNRECOGNISED
 
 
+def was_rate_limited(server: Server, event: e.CheckUnusable | e.PromptRefused) -> bool:
+    """The server accepts no more requests for now; that says nothing about the cache or the workflow."""
+    return event.reason is Reason.RATE_LIMITED
+
+
 def fell(server: Server, event: object) -> bool:
     """The server failed to answer `fall` times in a row."""
     return server.consecutive_failures >= server.reachability.fall
@@ -203,6 +208,8 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.KEYS_MISSING, Source.CHECK, something_missing),
     *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.UNKNOWN, Reason.CHECK_UNRECOGNISED, Source.CHECK,
            not_understood),
+    *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.UNKNOWN, Reason.RATE_LIMITED, Source.CHECK,
+           was_rate_limited),
     *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.FAILED, None, Source.CHECK),
     # Signs that the last verdict may be stale.
     *_rows(e.LinkLost, (S.LOADED,), S.UNKNOWN, Reason.LINK_LOST, Source.LINK),
@@ -222,6 +229,8 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.SubmissionStarted, (S.COLD,), S.SUBMITTING, Reason.PERMIT_GRANTED, Source.QUEUE, attempt_was_opened),
     *_rows(e.SubmissionWithheld, (S.SUBMITTING,), S.COLD, Reason.JOURNAL_UNAVAILABLE, Source.DAEMON),
     *_rows(e.PromptAccepted, (S.SUBMITTING,), S.WARMING, Reason.PROMPT_ACCEPTED, None, is_about_attempt),
+    *_rows(e.SubmissionLimited, (S.SUBMITTING,), S.UNKNOWN, Reason.RATE_LIMITED, Source.REPLY),
+    *_rows(e.PromptRefused, (S.SUBMITTING,), S.UNKNOWN, Reason.RATE_LIMITED, Source.REPLY, was_rate_limited),
     *_rows(e.PromptRefused, (S.SUBMITTING,), S.FAILED, None, Source.REPLY),
     *_rows(e.PromptSucceeded, IN_FLIGHT, S.CHECKING, Reason.PROMPT_SUCCEEDED, None, ended),
     *_rows(e.PromptSucceeded, (S.FAILED,), S.UNKNOWN, Reason.PROMPT_SUCCEEDED, None, stuck_and_ended),

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     CHECK_ABSENT = "check_absent"
     CHECK_UNRECOGNISED = "check_unrecognised"
     ACCESS_DENIED = "access_denied"
+    RATE_LIMITED = "rate_limited"
     PERMIT_GRANTED = "permit_granted"
     PROMPT_IN_DOUBT = "prompt_in_doubt"
     PROMPT_ACCEPTED = "prompt_accepted"

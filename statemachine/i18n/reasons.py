@@ -12,6 +12,7 @@ REASONS: dict[Reason, Text] = {
     Reason.CHECK_ABSENT: Text("No cache check", "没有缓存检查接口"),
     Reason.CHECK_UNRECOGNISED: Text("Check not understood", "检查结果无法识别"),
     Reason.ACCESS_DENIED: Text("Access denied", "访问被拒绝"),
+    Reason.RATE_LIMITED: Text("Rate limited", "请求过于频繁"),
     Reason.PERMIT_GRANTED: Text("Permit granted", "获准预热"),
     Reason.PROMPT_IN_DOUBT: Text("Earlier prompt in doubt", "先前任务去向待查"),
     Reason.PROMPT_ACCEPTED: Text("Prompt accepted", "任务已被接受"),
@@ -69,6 +70,10 @@ REASON_MEANINGS: dict[Reason, Text] = {
     Reason.ACCESS_DENIED: Text(
         "the server requires credentials, or rejects the configured ones",
         "服务器要求登录凭据，或拒绝了现有凭据",
+    ),
+    Reason.RATE_LIMITED: Text(
+        "the server or a proxy before it limits the rate of requests (429); nothing is sent until its pause has passed",
+        "服务器或其前面的代理限制了请求频率（429）；在其要求的等待时间结束前不发送任何请求",
     ),
     Reason.PERMIT_GRANTED: Text(
         "the limits allow another warm-up, and the queue is idle",

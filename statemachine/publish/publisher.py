@@ -37,7 +37,7 @@ class TransitionLog:
     def _level(self, entry: LogEntry) -> str:
         if entry.server is None:
             return "WARNING"
-        bad = entry.dest in BAD or entry.reason == Reason.CHECK_UNRECOGNISED
+        bad = entry.dest in BAD or entry.reason in (Reason.CHECK_UNRECOGNISED, Reason.RATE_LIMITED)
         if entry.dest in PASSING and not bad:
             routine = entry.reason in (Reason.CHECK_STARTED, Reason.FOREIGN_WORK_FINISHED)
             return "DEBUG" if routine or entry.server in self._failing else "INFO"

@@ -44,6 +44,8 @@ OTHER_EVENTS: list[e.Event] = [
     e.PreflightFailed(R.MISSING_NODES, verbatim("no such class")),
     e.CheckUnusable(R.CHECK_UNRECOGNISED, verbatim("?")),
     e.CheckUnusable(R.ACCESS_DENIED, verbatim("401")),
+    e.CheckUnusable(R.RATE_LIMITED, verbatim("429")),
+    e.SubmissionLimited(verbatim("429")),
     e.NotAnswering(verbatim("timed out")),
     e.NotAnswering(verbatim("timed out"), held=True),
     e.Answering(),

@@ -39,6 +39,7 @@ SCENARIOS: dict[str, Scenario] = {
     "unrecognised": lambda _: [e.CheckUnusable(R.CHECK_UNRECOGNISED, verbatim("?"))],
     "check absent": lambda _: [e.CheckUnusable(R.CHECK_ABSENT, verbatim("404"))],
     "access denied": lambda _: [e.CheckUnusable(R.ACCESS_DENIED, verbatim("401"))],
+    "rate limited": lambda _: [e.CheckUnusable(R.RATE_LIMITED, verbatim("429"))],
     "two misses": lambda _: [MISS, MISS],
     "three misses": lambda _: [MISS, MISS, MISS],
     "one answer": lambda _: [HIT],
@@ -59,9 +60,11 @@ SCENARIOS: dict[str, Scenario] = {
     "preflight failed": lambda _: [e.PreflightFailed(R.MISSING_MODELS, verbatim("no such file"))],
     "withheld": lambda _: [e.SubmissionWithheld(verbatim("disk full"))],
     "unanswered": lambda _: [e.SubmissionUnanswered(verbatim("timed out"), answered=False)],
+    "limited": lambda _: [e.SubmissionLimited(verbatim("429"))],
     "uncertain": lambda _: [e.SubmissionUncertain()],
     "accepted": lambda _: [accepted()],
     "refused": lambda _: [e.PromptRefused(R.PROMPT_REFUSED, verbatim("no"))],
+    "refused by the rate": lambda _: [e.PromptRefused(R.RATE_LIMITED, verbatim("429"))],
     "partly refused": lambda _: [e.PromptRefused(R.PROMPT_REFUSED, verbatim("a part"), still_runs=True)],
     "cached": lambda _: [e.PromptCached("ours", ("10",))],
     "node started": lambda _: [e.PromptNodeStarted("ours", "10")],
@@ -99,6 +102,7 @@ USELESS_CHECK: Expected = {
     "unrecognised": (S.UNKNOWN, R.CHECK_UNRECOGNISED, W.CHECK),
     "check absent": (S.FAILED, R.CHECK_ABSENT, W.CHECK),
     "access denied": (S.FAILED, R.ACCESS_DENIED, W.CHECK),
+    "rate limited": (S.UNKNOWN, R.RATE_LIMITED, W.CHECK),
 }
 LOADED: Expected = {"all cached": (S.LOADED, R.ALL_CACHED, W.CHECK)}
 COLD: Expected = {"missing": (S.COLD, R.KEYS_MISSING, W.CHECK)}
@@ -171,6 +175,8 @@ EXPECTED: dict[State, Expected] = {
         "accepted": (S.WARMING, R.PROMPT_ACCEPTED, W.REPLY),
         "refused": (S.FAILED, R.PROMPT_REFUSED, W.REPLY),
         "partly refused": (S.FAILED, R.PROMPT_REFUSED, W.REPLY),
+        "limited": (S.UNKNOWN, R.RATE_LIMITED, W.REPLY),
+        "refused by the rate": (S.UNKNOWN, R.RATE_LIMITED, W.REPLY),
     },
     S.WARMING: {
         **UNREACHABLE,
@@ -258,8 +264,8 @@ PUBLIC_REASONS = {
     "keys_missing", "server_auto_executing", "prompt_accepted", "prompt_refused", "missing_nodes", "missing_models",
     "workflow_not_api_format", "prompt_succeeded", "prompt_failed", "out_of_memory", "prompt_interrupted",
     "prompt_lost", "cached_without_loading", "still_cold_after_success", "check_absent", "check_unrecognised",
-    "access_denied", "server_restarted", "foreign_work_finished", "queue_stuck", "link_lost", "not_answering",
-    "answering_again",
+    "access_denied", "rate_limited", "server_restarted", "foreign_work_finished", "queue_stuck", "link_lost",
+    "not_answering", "answering_again",
 }  # fmt: skip
 
 

@@ -4,10 +4,9 @@ A check returns an event and the raw text of the answer. It raises NotAnsweringE
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import takewhile
 
 from statemachine.comfyui.check_texts import parse_inspire_list, parse_text
 from statemachine.comfyui.client import ComfyClient
@@ -20,7 +19,7 @@ from statemachine.comfyui.errors import (
     NotUnderstoodError,
 )
 from statemachine.comfyui.node_answers import JSON, NodeAnswer, check_paths, merged, parse_node, peek_path
-from statemachine.comfyui.records import HistoryEntry
+from statemachine.comfyui.records import HistoryEntry, UnreadableEntry
 from statemachine.comfyui.transport import OK, Reply
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
@@ -202,7 +201,7 @@ class CacheCheck:
         History is in the server's memory, so the entry also shows that the server has not restarted since.
         """
         entries = await self._client.newest_history(ENTRIES_PER_WORKFLOW * len(self._workflows))
-        valid = list(takewhile(_keeps_cache, entries))
+        valid = list(_run_that_keeps_cache(entries))
         needed = [workflow for workflow in workflows if not any(self._confirms(entry, workflow) for entry in valid)]
         raw = "\n".join(_line(entry) for entry in entries) or "(history is empty)"
         missing = dict.fromkeys(key for workflow in needed for key in workflow.keys)
@@ -227,11 +226,28 @@ class CacheCheck:
         return reply.raise_for_status()
 
 
-def _line(entry: HistoryEntry) -> str:
+def _line(entry: HistoryEntry | UnreadableEntry) -> str:
     """Return the entry's owner and end as a line for people to read."""
-    ended = type(entry.end).__name__.removeprefix("Prompt").lower()
+    ended = "is not understood"
+    if isinstance(entry, HistoryEntry):
+        ended = type(entry.end).__name__.removeprefix("Prompt").lower()
     owner = f"comfywarm's {entry.marker.workflow}" if entry.marker is not None else "not comfywarm's"
     return f"{entry.prompt_id} {ended}, {owner}"
+
+
+def _run_that_keeps_cache(entries: Iterable[HistoryEntry | UnreadableEntry]) -> Iterator[HistoryEntry]:
+    """Yield the newest entries up to one that may have changed the cache.
+
+    An entry that is not understood may have. Raises NotUnderstoodError if it is a warm-up, which may have loaded.
+    """
+    for entry in entries:
+        if isinstance(entry, UnreadableEntry):
+            if entry.marker is not None:
+                raise entry.error()
+            return
+        if not _keeps_cache(entry):
+            return
+        yield entry
 
 
 def _keeps_cache(entry: HistoryEntry) -> bool:

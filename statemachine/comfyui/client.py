@@ -14,6 +14,8 @@ from statemachine.comfyui.records import (
     HistoryEntry,
     Marker,
     QueueItem,
+    UnreadableEntry,
+    end_of,
     history_entries,
     queue_items,
     running_ids,
@@ -133,9 +135,12 @@ class ComfyClient:
     async def history_entry(self, prompt_id: str) -> HistoryEntry | None:
         """Return the entry of a prompt, None while it is unknown, pending or running (transcript 01)."""
         entries = history_entries(await self._object(f"/history/{quote(prompt_id, safe='')}"))
-        return entries[0] if entries else None
+        entry = next((entry for entry in entries if entry.prompt_id == prompt_id), None)
+        if isinstance(entry, UnreadableEntry):
+            raise entry.error()
+        return entry
 
-    async def newest_history(self, count: int) -> tuple[HistoryEntry, ...]:
+    async def newest_history(self, count: int) -> tuple[HistoryEntry | UnreadableEntry, ...]:
         """Return the newest entries, newest first. The whole history may have 10,000 entries with graphs."""
         return history_entries(await self._object(f"/history?max_items={count}"))[::-1]
 
@@ -161,8 +166,10 @@ class ComfyClient:
             for item in await self.queue():
                 if item.is_of(attempt):
                     return events.PromptAccepted(attempt.prompt_id, item.prompt_id, Source.QUEUE)
-            entry = await self._find_in_history(attempt)
-        return replace(entry.end, prompt_id=attempt.prompt_id) if entry is not None else None
+            entry = await self.history_entry(attempt.server_prompt_id)
+        if entry is None:
+            return end_of(attempt, await self.newest_history(RECENT_PROMPTS))
+        return replace(entry.end, prompt_id=attempt.prompt_id)
 
     async def submit(
         self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool
@@ -178,12 +185,6 @@ class ComfyClient:
         if front:
             body["front"] = True
         return parse_submit_reply(await self._transport.request("POST", "/prompt", orjson.dumps(body)), marker.attempt)
-
-    async def _find_in_history(self, attempt: Attempt) -> HistoryEntry | None:
-        entry = await self.history_entry(attempt.server_prompt_id)
-        if entry is not None:
-            return entry
-        return next((one for one in await self.newest_history(RECENT_PROMPTS) if one.is_of(attempt)), None)
 
     async def _object(self, path: str) -> dict[str, Any]:
         return (await self.get(path)).raise_for_status().json_object()

@@ -3,7 +3,7 @@
 docs/comfyui.md lists the frames and the connections that receive them. Unknown frames are ignored.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from statemachine.comfyui import server_json
@@ -96,8 +96,13 @@ def _success(data: Data) -> events.Event:
     return events.PromptSucceeded(_prompt_id(data), Source.WS)
 
 
-def _error(data: Data) -> events.Event:
-    return parse_failure(data, Source.WS)
+def _error(data: Data) -> events.Event | None:
+    return None if is_blocked(data) else parse_failure(data, Source.WS)
+
+
+def is_blocked(data: Mapping[str, Any]) -> bool:
+    """Return whether an `execution_error` is of a node that an ExecutionBlocker skipped. The prompt goes on."""
+    return data.get("exception_type") == "ExecutionBlocked"
 
 
 def _interrupted(data: Data) -> events.Event:

@@ -1,12 +1,15 @@
-"""The entries of /queue and /history. A malformed answer raises; it never counts as an empty one."""
+"""The entries of /queue and /history. A malformed answer raises; it never counts as an empty one.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+One malformed entry of a history does not hide the others. It may be the prompt that is looked for.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from statemachine.comfyui.errors import NotUnderstoodError
-from statemachine.comfyui.frames import parse_failure
-from statemachine.comfyui.text import json_text
+from statemachine.comfyui.frames import is_blocked, parse_failure
+from statemachine.comfyui.text import json_text, shown
 from statemachine.comfyui.workflow import is_cache_class
 from statemachine.core import events
 from statemachine.core.messages import message
@@ -48,7 +51,7 @@ class QueueItem:
     def cache_keys(self) -> frozenset[str]:
         """The keys that the prompt's cache nodes set. Nodes that only read a key do not count."""
         nodes = (_mapping(node) for node in self.graph.values())
-        setters = (node for node in nodes if is_cache_class(json_text(node.get("class_type"))))
+        setters = (node for node in nodes if is_cache_class(shown(node.get("class_type"))))
         keys = (_mapping(node.get("inputs")).get("key") for node in setters)
         return frozenset(key for key in keys if isinstance(key, str))
 
@@ -60,6 +63,25 @@ class HistoryEntry(QueueItem):
     end: events.PromptEnd
     outputs: frozenset[str]
     """The output nodes that ComfyUI was to run, without those that it dropped as invalid (transcript 07)."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnreadableEntry(QueueItem):
+    """An entry of /history that is not understood. `fault` says why.
+
+    `identified` is whether its extra_data was read, which holds the marker.
+    """
+
+    fault: str
+    identified: bool
+
+    def may_be_of(self, attempt: Attempt) -> bool:
+        """Return whether this may be the prompt of the attempt, whose id the server may have chosen itself."""
+        return self.is_of(attempt) or not (self.identified or attempt.accepted_at is not None)
+
+    def error(self) -> NotUnderstoodError:
+        """Return the error for a caller that needs this entry."""
+        return NotUnderstoodError(message("not_history", error=self.fault))
 
 
 def queue_items(answer: Mapping[str, Any]) -> tuple[QueueItem, ...]:
@@ -76,12 +98,30 @@ def running_ids(answer: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(item.prompt_id for item in queue_items(running))
 
 
-def history_entries(answer: Mapping[str, Any]) -> tuple[HistoryEntry, ...]:
-    """Return the entries of a GET /history answer, oldest first. Raises NotUnderstoodError."""
-    try:
-        return tuple(_entry(prompt_id, entry) for prompt_id, entry in answer.items())
-    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
-        raise NotUnderstoodError(message("not_history", error=repr(error))) from error
+def history_entries(answer: Mapping[str, Any]) -> tuple[HistoryEntry | UnreadableEntry, ...]:
+    """Return the entries of a GET /history answer, oldest first.
+
+    Raises NotUnderstoodError if it has entries and none of them is a prompt's.
+    """
+    entries = tuple(_entry(prompt_id, entry) for prompt_id, entry in answer.items())
+    unreadable = [entry for entry in entries if isinstance(entry, UnreadableEntry) and not entry.identified]
+    if entries and len(unreadable) == len(entries):
+        raise unreadable[0].error()
+    return entries
+
+
+def end_of(attempt: Attempt, entries: Iterable[HistoryEntry | UnreadableEntry]) -> events.PromptEnd | None:
+    """Return how the attempt's prompt ended, None if it is not among the entries.
+
+    Raises NotUnderstoodError if an entry that is not understood may be it.
+    """
+    known = (one for one in entries if isinstance(one, HistoryEntry) and one.is_of(attempt))
+    unreadable = (one for one in entries if isinstance(one, UnreadableEntry) and one.may_be_of(attempt))
+    if entry := next(known, None):
+        return replace(entry.end, prompt_id=attempt.prompt_id)
+    if doubtful := next(unreadable, None):
+        raise doubtful.error()
+    return None
 
 
 def _item(entry: Any) -> QueueItem:
@@ -89,21 +129,43 @@ def _item(entry: Any) -> QueueItem:
     return QueueItem(json_text(entry[1]), _mapping(entry[2]), _marker(entry))
 
 
-def _entry(prompt_id: str, entry: Any) -> HistoryEntry:
-    prompt, status = _list(entry["prompt"]), entry["status"]
-    frames = {json_text(kind): _mapping(data) for kind, data in status["messages"]}
-    end = _end(prompt_id, json_text(status["status_str"]), frames)
-    return HistoryEntry(prompt_id, _mapping(prompt[2]), _marker(prompt), end, frozenset(map(json_text, prompt[4])))
+def _entry(prompt_id: str, entry: Any) -> HistoryEntry | UnreadableEntry:
+    try:
+        prompt, end = _list(entry["prompt"]), _end(prompt_id, entry["status"])
+        return HistoryEntry(prompt_id, _mapping(prompt[2]), _marker(prompt), end, frozenset(map(shown, prompt[4])))
+    except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
+        return _unreadable(prompt_id, entry, repr(error))
 
 
-def _end(prompt_id: str, status: str, frames: Mapping[str, Mapping[str, Any]]) -> events.PromptEnd:
-    """Return how the prompt ended. An interrupt also has the status "error" (transcript 05), so read the frames."""
-    if status == "success":
-        cached = frames.get("execution_cached", {}).get("nodes", ())
-        return events.PromptSucceeded(prompt_id, Source.HISTORY, tuple(map(json_text, cached)))
+def _unreadable(prompt_id: str, entry: Any, fault: str) -> UnreadableEntry:
+    match entry:
+        case {"prompt": [_, _, graph, dict() as extra, *_]}:
+            return UnreadableEntry(prompt_id, _mapping(graph), _marker_in(extra), fault, identified=True)
+    return UnreadableEntry(prompt_id, {}, None, fault, identified=False)
+
+
+def _end(prompt_id: str, status: Mapping[str, Any]) -> events.PromptEnd:
+    """Return how the prompt ended. An interrupt also has the status "error" (transcript 05), so read the frames.
+
+    Raises ValueError for a status that is not an end.
+    """
+    frames = _frames(status["messages"])
+    if status["status_str"] == "success":
+        cached = frames.get("execution_cached", {}).get("nodes", [])
+        nodes = tuple(map(shown, cached)) if isinstance(cached, list) else None
+        return events.PromptSucceeded(prompt_id, Source.HISTORY, nodes)
     if "execution_interrupted" in frames:
         return events.PromptInterrupted(prompt_id, Source.HISTORY)
+    if status["status_str"] != "error":
+        raise ValueError(f"status {shown(status['status_str'])}")
     return parse_failure({**frames.get("execution_error", {}), "prompt_id": prompt_id}, Source.HISTORY)
+
+
+def _frames(messages: object) -> dict[str, Mapping[str, Any]]:
+    """Return the last frame of each type. That of a blocked node counts only without one of a node that raised."""
+    pairs = (one for one in _list(messages) if isinstance(one, list) and len(one) == 2)  # noqa: PLR2004
+    frames = [(shown(kind), _mapping(data)) for kind, data in pairs]
+    return dict(sorted(frames, key=lambda frame: is_blocked(frame[1]), reverse=True))
 
 
 def _list(value: Any) -> list[Any]:
@@ -118,7 +180,11 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 
 def _marker(entry: Any) -> Marker | None:
     """Return the marker in a prompt `[number, prompt_id, graph, extra_data, outputs]`, None without a valid one."""
-    found = _mapping(entry[3]).get(MARKER) if len(entry) > 3 else None  # noqa: PLR2004
+    return _marker_in(_mapping(entry[3])) if len(entry) > 3 else None  # noqa: PLR2004
+
+
+def _marker_in(extra_data: Mapping[str, Any]) -> Marker | None:
+    found = extra_data.get(MARKER)
     try:
         return Marker(*(json_text(found[name]) for name in ("attempt", "workflow", "digest"))) if found else None
     except (KeyError, TypeError):

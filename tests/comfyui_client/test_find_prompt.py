@@ -141,3 +141,21 @@ async def test_history_entry_quotes_id_in_path() -> None:
     with pytest.raises(ComfyError):
         await client.history_entry("a/../b?c")
     assert transport.requests == ["/history/a%2F..%2Fb%3Fc"]
+
+
+@pytest.mark.parametrize("path", ["/history/ours", NEWEST])
+async def test_find_prompt_entry_of_ours_that_is_not_understood_raises(path: str) -> None:
+    entry = history_of(W, "ours")["ours"] | {"status": None}
+    empty = {"/history/ours": json_reply({}), "/queue": json_reply({"queue_running": [], "queue_pending": []})}
+    client, _ = client_of({**empty, path: json_reply({"ours": entry})})
+    with pytest.raises(NotUnderstoodError):
+        await client.find_prompt(attempt())
+
+
+async def test_history_entry_is_the_one_with_the_id() -> None:
+    answer = history_of(W, "another") | {"broken": None} | history_of(W, "ours")
+    client, _ = client_of({"/history/ours": json_reply(answer), "/history/x": json_reply(answer)})
+    entry = await client.history_entry("ours")
+    assert entry is not None
+    assert entry.prompt_id == "ours"
+    assert await client.history_entry("x") is None

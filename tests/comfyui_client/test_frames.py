@@ -107,6 +107,11 @@ def test_decode_failure_recognises_out_of_memory(kind: str, text: str, expected:
     assert event.out_of_memory is expected
 
 
+def test_decode_failure_of_blocked_node_is_none() -> None:
+    blocked = {"exception_type": "ExecutionBlocked", "exception_message": "Execution Blocked: out of memory"}
+    assert decode(frame("execution_error", prompt_id="p", **blocked)) is None
+
+
 def test_decode_recorded_progress_grows_to_node_count() -> None:
     done = [one.done for one in events_of("01_success_with_progress", "owner") if isinstance(one, e.PromptProgress)]
     assert done == sorted(done)

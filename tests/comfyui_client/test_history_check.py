@@ -1,9 +1,11 @@
 """The history check: which runs in a server's history count as loaded."""
 
+import json
 from typing import Any
 
 import orjson
 
+from statemachine.comfyui.transport import Reply
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events as e
 from statemachine.core.vocabulary import Reason
@@ -72,6 +74,31 @@ async def test_history_success_of_excluded_prompt_does_not_count() -> None:
     assert (await answer_of(check)).needed == ()
     check.exclude("p")
     assert (await answer_of(check)).needed == ("plain",)
+
+
+UNREADABLE: dict[str, Any] = {"u": FOREIGN["x"] | {"status": None}}
+"""An entry of another client, without the end."""
+
+
+async def test_history_success_counts_until_foreign_entry_that_is_not_understood() -> None:
+    assert await needed_after(UNREADABLE, history_of(A, "p")) == ()
+    assert await needed_after(history_of(A, "p"), UNREADABLE) == ("a",)
+    assert await needed_after(history_of(A, "p"), {"u": None}) == ("a",)
+    assert await needed_after(UNREADABLE) == ("a",)
+
+
+async def test_history_warm_up_that_is_not_understood_is_unrecognised() -> None:
+    ours = {"q": history_of(A, "q")["q"] | {"status": None}}
+    for runs in (ours, history_of(A, "p") | ours, history_of(B, "p") | ours):
+        check, _ = check_of({HISTORY: json_reply(runs)}, "history")
+        assert (await unusable_answer_of(check))[0] is Reason.CHECK_UNRECOGNISED
+
+
+async def test_history_numbers_of_python_do_not_matter() -> None:
+    graph = {"1": {"class_type": "Noise", "inputs": {"max": float("inf"), "text": "\ud800"}}}
+    answer = history_of(A, "p") | {"x": history_entry(queue_entry("x", graph))}
+    check, _ = check_of({HISTORY: Reply(200, json.dumps(answer).encode())}, "history", (A,))
+    assert (await answer_of(check)).needed == ("a",)
 
 
 async def test_history_unknown_answer_is_unrecognised() -> None:

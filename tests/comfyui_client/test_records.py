@@ -1,5 +1,6 @@
 """Parsing of /queue and /history: recorded answers, markers, and malformed answers, which are never empty."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from statemachine.comfyui.errors import NotUnderstoodError
-from statemachine.comfyui.records import Marker, history_entries, queue_items
+from statemachine.comfyui.records import HistoryEntry, Marker, end_of, history_entries, queue_items
 from statemachine.core import events as e
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Source
@@ -26,14 +27,19 @@ def answers(path: str) -> list[dict[str, Any]]:
     return [line["json"] for line in lines if line.get("request", "").startswith(f"GET {path}")]
 
 
-def end_of(name: str) -> e.PromptEnd:
+def readable(answer: dict[str, Any]) -> list[HistoryEntry]:
+    """Return the entries that are understood."""
+    return [entry for entry in history_entries(answer) if isinstance(entry, HistoryEntry)]
+
+
+def recorded_end(name: str) -> e.PromptEnd:
     """Return how the first prompt of a recording ended, by its history."""
     entries = [line["json"] for line in recorded(name) if line.get("request", "").startswith("GET /history/")]
-    return next(entry.end for answer in entries for entry in history_entries(answer))
+    return next(entry.end for answer in entries for entry in readable(answer))
 
 
 def test_history_entries_recorded_answers_are_parsed() -> None:
-    entries = [entry for answer in answers("/history") for entry in history_entries(answer)]
+    entries = [entry for answer in answers("/history") for entry in readable(answer)]
     assert len(entries) >= 8
     assert all(entry.end.prompt_id == entry.prompt_id for entry in entries)
     assert all(entry.end.proved_by is Source.HISTORY for entry in entries)
@@ -47,16 +53,16 @@ def test_queue_items_recorded_answers_are_parsed() -> None:
 
 
 def test_history_entries_distinguish_failure_from_interrupt() -> None:
-    assert isinstance(end_of("01_success_with_progress"), e.PromptSucceeded)
-    assert isinstance(end_of("05_interrupted"), e.PromptInterrupted)
-    failure = end_of("04_node_raises")
+    assert isinstance(recorded_end("01_success_with_progress"), e.PromptSucceeded)
+    assert isinstance(recorded_end("05_interrupted"), e.PromptInterrupted)
+    failure = recorded_end("04_node_raises")
     assert isinstance(failure, e.PromptFailed)
     assert failure.out_of_memory
     assert sentence(failure.message) == "node 10 (RigSlowModel) raised RuntimeError: CUDA out of memory (rig)"
 
 
 def test_history_entries_success_has_cached_nodes() -> None:
-    end = end_of("02_resubmitted_everything_cached")
+    end = recorded_end("02_resubmitted_everything_cached")
     assert isinstance(end, e.PromptSucceeded)
     assert end.cached_nodes is not None
     assert set(end.cached_nodes) == {"10", "20", "11", "21"}
@@ -66,7 +72,7 @@ def test_history_entries_outputs_omit_dropped_nodes() -> None:
     answer = next(
         line["json"] for line in recorded("07_refused_and_misdirected") if "GET /history" in line.get("request", "")
     )
-    (entry,) = history_entries(answer)
+    (entry,) = readable(answer)
     assert entry.outputs == {"20"}
     assert "31" in entry.graph
 
@@ -134,20 +140,95 @@ def broken(**changed: Any) -> dict[str, Any]:
     "answer",
     [
         {"error": "unauthorised"},
+        {"error": {"type": "unauthorised"}, "node_errors": {}},
         {"p": None},
         {"p": {}},
         broken(prompt=None),
         broken(prompt=[1, "p"]),
-        broken(status=None),
-        broken(status={"status_str": "success"}),
-        broken(status={"status_str": "success", "messages": [["submitted"]]}),
-        broken(status={"status_str": "success", "messages": [["execution_cached", {"nodes": None}]]}),
-        broken(status={"status_str": "success", "messages": [["execution_cached", {"nodes": 5}]]}),
     ],
 )
-def test_history_entries_malformed_answer_raises(answer: dict[str, Any]) -> None:
+def test_history_entries_without_any_prompt_raise(answer: dict[str, Any]) -> None:
     with pytest.raises(NotUnderstoodError):
         history_entries(answer)
+
+
+MALFORMED_ENTRIES = [
+    None,
+    [],
+    {},
+    broken(prompt=None)["p"],
+    broken(prompt=[1, "p"])["p"],
+    broken(status=None)["p"],
+    broken(status={"status_str": "success"})["p"],
+    broken(status={"status_str": "queued", "messages": []})["p"],
+    broken(status={"status_str": float("nan"), "messages": []})["p"],
+]
+
+
+@pytest.mark.parametrize("entry", MALFORMED_ENTRIES)
+def test_history_entries_one_malformed_entry_hides_no_other(entry: object) -> None:
+    entries = history_entries({"x": entry, **history_of(workflow("w", "k1"), "ours")})
+    assert [(type(one).__name__, one.prompt_id) for one in entries] == [
+        ("UnreadableEntry", "x"),
+        ("HistoryEntry", "ours"),
+    ]
+    assert end_of(OURS, entries) == e.PromptSucceeded("ours", Source.HISTORY, ())
+
+
+@pytest.mark.parametrize("entry", MALFORMED_ENTRIES)
+def test_end_of_malformed_entry_that_may_be_ours_raises(entry: object) -> None:
+    foreign = {"y": history_entry(queue_entry("y"))}
+    for prompt_id in ("ours", "theirs"):
+        with pytest.raises(NotUnderstoodError):
+            end_of(OURS, history_entries({prompt_id: entry, **foreign}))
+    marked = {"x": broken(prompt=queue_entry("x", {}, MARKER), status=None)["p"]}
+    with pytest.raises(NotUnderstoodError):
+        end_of(OURS, history_entries(marked))
+
+
+def test_end_of_malformed_entry_under_another_id_may_be_ours_until_accepted() -> None:
+    entries = history_entries({"x": None, "y": history_entry(queue_entry("y"))})
+    with pytest.raises(NotUnderstoodError):
+        end_of(OURS, entries)
+    assert end_of(replace(OURS, accepted_at=1.0), entries) is None
+    assert end_of(OURS, history_entries({"x": history_entry(queue_entry("x")) | {"status": None}})) is None
+
+
+@pytest.mark.parametrize("message", [["submitted"], None, [1, 2, 3], [None, None], ["execution_cached", {"nodes": 5}]])
+def test_history_entries_malformed_message_hides_no_end(message: Any) -> None:
+    entry = history_entry(queue_entry("p"), "success", message)
+    (read,) = readable({"p": entry})
+    assert isinstance(read.end, e.PromptSucceeded)
+    failed = history_entry(queue_entry("p"), "error", RAISED, message)
+    (read,) = readable({"p": failed})
+    assert isinstance(read.end, e.PromptFailed)
+    assert sentence(read.end.message) == "node 5 (Sampler) raised ValueError: bad"
+
+
+RAISED = ["execution_error", {
+    "node_id": "5", "node_type": "Sampler", "exception_type": "ValueError", "exception_message": "bad",
+}]  # fmt: skip
+BLOCKED = ["execution_error", {
+    "node_id": "6", "node_type": "Switch", "exception_type": "ExecutionBlocked", "exception_message": "no",
+}]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("status", "messages", "expected"),
+    [
+        ("success", [BLOCKED], "success"),
+        ("error", [BLOCKED, RAISED], "node 5 (Sampler) raised ValueError: bad"),
+        ("error", [RAISED, BLOCKED], "node 5 (Sampler) raised ValueError: bad"),
+        ("error", [BLOCKED], "node 6 (Switch) raised ExecutionBlocked: no"),
+        ("error", [BLOCKED, ["execution_interrupted", {}]], "interrupted"),
+    ],
+)
+def test_history_entries_blocked_node_is_not_the_end(status: str, messages: list[Any], expected: str) -> None:
+    (entry,) = readable({"p": history_entry(queue_entry("p"), status, *messages)})
+    kinds = {"success": e.PromptSucceeded, "interrupted": e.PromptInterrupted}
+    assert isinstance(entry.end, kinds.get(expected, e.PromptFailed))
+    if isinstance(entry.end, e.PromptFailed):
+        assert sentence(entry.end.message) == expected
 
 
 @given(st.dictionaries(st.sampled_from(["queue_running", "queue_pending", "p"]), JSON))

@@ -40,7 +40,7 @@ class CheckAnswered:
 
     `missing` lists keys, `needed` the workflows that must run to bring them back. `epoch` is the server's epoch when
     the check was asked; an answer from an older epoch is stale. `node_cursor` is set if a companion node answered.
-    `evicted`: foreign work has ended since our last success, so it may have evicted the keys.
+    `evicted`: foreign work has run since our last success, so it may have evicted the keys.
     """
 
     kind: str

@@ -50,7 +50,7 @@ def _update_cursor(answered: events.NodeCursor | None, server: Server) -> None:
 def _judge_success(event: events.CheckAnswered, server: Server, at: float) -> None:
     """Count a success without effect once, however often it is checked afterwards.
 
-    Foreign work that has ended since may have evicted the keys, unless the executor did not run the cache nodes.
+    Foreign work that has run since may have evicted the keys, unless the executor did not run the cache nodes.
     """
     succeeded = server.succeeded
     if succeeded is None or succeeded.judged:
@@ -58,7 +58,7 @@ def _judge_success(event: events.CheckAnswered, server: Server, at: float) -> No
     succeeded.judged = True
     if not server.still_cold:
         server.ineffective_warmups = 0
-    elif (event.evicted or server.foreign_work_ended) and not server.cached_by_executor:
+    elif (event.evicted or server.foreign_work_seen) and not server.cached_by_executor:
         server.succeeded = None
     else:
         _count_ineffective(succeeded, server, at)

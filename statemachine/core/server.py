@@ -172,6 +172,11 @@ class Server:
         complete = self.node_cursor is not None and not self.node_cursor.truncated
         return complete and self.client_id is not None
 
+    @property
+    def foreign_work_seen(self) -> bool:
+        """Whether foreign work has ended since our last success, or is queued or running now."""
+        return self.foreign_work_ended or bool(self.queue_remaining)
+
     def attempt_about(self, prompt_id: str) -> Attempt | None:
         """Return the open attempt if this prompt is its own."""
         attempt = self.open_attempt

@@ -56,6 +56,15 @@ def test_eviction_between_success_and_check_is_no_failure() -> None:
     assert not driver.server.failures
 
 
+def test_eviction_by_running_work_is_no_failure() -> None:
+    driver = driver_in(S.COLD)
+    for _ in range(5):
+        driver.warm()
+        driver.apply(queue(2), succeeded(), queue(1))
+        assert dests(driver, driver.answer("k1")) == [S.COLD]
+    assert driver.server.reason is R.CONTESTED
+
+
 def test_eviction_that_history_shows_is_no_failure() -> None:
     driver = driver_in(S.COLD)
     for _ in range(5):

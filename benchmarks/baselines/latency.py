@@ -12,26 +12,14 @@ import uvloop
 from aiohttp import web
 from websockets.asyncio.client import connect
 
-from benchmarks.baselines.site import serve
+from benchmarks.baselines.site import serve_stream
 
 BATCH = 100
 
 
 async def main(urls: list[str]) -> None:
     """Watch the servers until cancelled."""
-    readers: list[web.StreamResponse] = []
-
-    async def join(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
-        await response.prepare(request)
-        await response.write(b"retry: 2000\n\n")
-        readers.append(response)
-        await asyncio.Event().wait()
-        return response
-
-    app = web.Application()
-    app.router.add_get("/api/events", join)
-    await serve(app)
+    readers = await serve_stream()
     dials = asyncio.Semaphore(BATCH)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
         await asyncio.gather(*(_watch(url, session, readers, dials) for url in urls))

@@ -1,5 +1,6 @@
 """One daemon of the cluster: its process and its HTTP API."""
 
+import json
 import signal
 from pathlib import Path
 from typing import Any
@@ -45,14 +46,10 @@ class Node(DaemonProcess):
 
     async def get(self, path: str) -> Any:
         """Return the JSON of a GET request."""
-        async with (
-            aiohttp.ClientSession(timeout=PATIENCE) as session,
-            session.get(f"{self.address}{path}") as response,
-        ):
-            response.raise_for_status()
-            return await response.json()
+        return json.loads(await self.text(path))
 
     async def text(self, path: str) -> str:
+        """Return the text of a GET request."""
         async with (
             aiohttp.ClientSession(timeout=PATIENCE) as session,
             session.get(f"{self.address}{path}") as response,

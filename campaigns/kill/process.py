@@ -7,8 +7,10 @@ import signal
 import sys
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
@@ -67,6 +69,16 @@ class DaemonProcess:
                 except (aiohttp.ClientError, TimeoutError):
                     await asyncio.sleep(POLL_S)
         raise DaemonDiedError(f"no response after {START_S:g} s\n{self.log_tail()}")
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Start the daemon, wait for the web server, and end the daemon after the block."""
+        await self.start()
+        try:
+            await self.until_answering()
+            yield self
+        finally:
+            await self.end()
 
     def kill(self) -> None:
         """Send SIGKILL. Raises DaemonDiedError if the process has ended by itself."""

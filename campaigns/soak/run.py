@@ -2,8 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import cycle, islice
 from pathlib import Path
@@ -45,7 +44,7 @@ async def soak(
     profiles = list(islice(cycle(FAULTY_SERVERS), servers))
     async with (
         running_fleet(profiles, seed=servers, scale=SCALE, hosts=HOSTS) as fleet,
-        _running(DaemonProcess(folder, _settings(fleet, profiles))) as daemon,
+        DaemonProcess(folder, _settings(fleet, profiles)).running() as daemon,
         aiohttp.ClientSession() as session,
     ):
         samples: list[Sample] = []
@@ -76,16 +75,6 @@ def _settings(fleet: SimFleet, profiles: list[Profile]) -> dict[str, object]:
         "limits": {"max_warming": 64, "max_warming_per_host": 16},
         "logging": {"file": None, "level": "WARNING"},
     }
-
-
-@asynccontextmanager
-async def _running(daemon: DaemonProcess) -> AsyncIterator[DaemonProcess]:
-    await daemon.start()
-    try:
-        await daemon.until_answering()
-        yield daemon
-    finally:
-        await daemon.end()
 
 
 async def _sample(daemon: DaemonProcess, session: aiohttp.ClientSession, log: ReaderLog) -> Sample:

@@ -121,7 +121,10 @@ async def twelve(folder: Path, token: str | None = None, *, with_history: bool =
 async def restartable(folder: Path) -> AsyncIterator[tuple[Deployment, DaemonProcess]]:
     """Run three servers under a daemon in its own process, which uses the same port after a restart."""
     specs: Specs = dict.fromkeys(("one", "two", "three"), ("public", LOADED))
-    async with simulated(specs) as (fleet, servers), _process(folder, settings_over(fleet, specs)) as daemon:
+    async with (
+        simulated(specs) as (fleet, servers),
+        DaemonProcess(folder, settings_over(fleet, specs)).running() as daemon,
+    ):
         deployment = Deployment(daemon.address, servers)
         await deployment.wait_for_counts({"loaded": 3})
         yield deployment, daemon
@@ -135,7 +138,10 @@ async def many(folder: Path) -> AsyncIterator[Deployment]:
         f"gpu-{number:04}": (f"rack-{number // GROUP_OF_MANY + 1}", AMONG_FIFTY.get(number % 50, LOADED))
         for number in range(MANY)
     }
-    async with simulated(specs) as (fleet, servers), _process(folder, settings_over(fleet, specs)) as daemon:
+    async with (
+        simulated(specs) as (fleet, servers),
+        DaemonProcess(folder, settings_over(fleet, specs)).running() as daemon,
+    ):
         deployment = Deployment(daemon.address, servers)
         await deployment.wait_for_counts(MANY_SETTLED)
         yield deployment
@@ -147,17 +153,6 @@ async def simulated(specs: Specs) -> AsyncIterator[tuple[SimFleet, dict[str, Sim
     profiles = [profile for _, profile in specs.values()]
     async with running_fleet(profiles, scale=SCALE, hosts=HOSTS) as fleet:
         yield fleet, dict(zip(specs, fleet.servers, strict=True))
-
-
-@asynccontextmanager
-async def _process(folder: Path, settings: Json) -> AsyncIterator[DaemonProcess]:
-    daemon = DaemonProcess(folder, settings)
-    await daemon.start()
-    try:
-        await daemon.until_answering()
-        yield daemon
-    finally:
-        await daemon.end()
 
 
 def settings_over(fleet: SimFleet, specs: Specs, **more: Any) -> Json:

@@ -162,10 +162,7 @@ async def deployed(folder: Path) -> AsyncIterator[Deployment]:
     async with AsyncExitStack() as stack:
         fleet = await stack.enter_async_context(running_fleet(profiles, scale=SCALE, groups=groups))
         session = await stack.enter_async_context(aiohttp.ClientSession())
-        daemon = DaemonProcess(folder, _settings(fleet))
-        stack.push_async_callback(daemon.end)
-        await daemon.start()
-        await daemon.until_answering()
+        daemon = await stack.enter_async_context(DaemonProcess(folder, _settings(fleet)).running())
         prometheus = Prometheus(folder, session)
         prometheus.configure(daemon.address.removeprefix("http://"))
         stack.push_async_callback(prometheus.end)

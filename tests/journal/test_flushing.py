@@ -1,4 +1,4 @@
-"""Appending to a healthy journal: batches, order and durability."""
+"""Appending to a healthy journal: batches and durability."""
 
 import asyncio
 import sqlite3
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import verbatim
 from statemachine.i18n.render import sentence
 from statemachine.journal.journal import WriterThread
@@ -16,23 +15,6 @@ from tests.journal.harness import JournalHarness, settled
 from tests.journal.samples import attempt, entry
 
 pytestmark = pytest.mark.looptime
-
-
-async def test_append_publishes_entries_in_order_with_numbers(harness: JournalHarness) -> None:
-    harness.append("one", "two")
-    assert harness.published == []
-    await settled()
-    harness.append("three")
-    await settled()
-    assert harness.published == [("one", 1), ("two", 2), ("three", 3)]
-
-
-async def test_published_entry_is_already_committed(harness: JournalHarness) -> None:
-    seen: list[list[str]] = []
-    harness.listener = lambda _: seen.append(harness.on_disk())
-    harness.append("one")
-    await settled()
-    assert seen == [["one"]]
 
 
 async def test_append_batches_entries_into_one_write(harness: JournalHarness) -> None:
@@ -59,27 +41,6 @@ async def test_append_durably_returns_after_durable_write(harness: JournalHarnes
     reader.close()
     assert harness.store.durable_writes == 1
     assert harness.on_disk() == ["before"]
-
-
-async def test_on_committed_may_append(harness: JournalHarness) -> None:
-    def append_once(one: LogEntry) -> None:
-        if sentence(one.message) == "one":
-            harness.append("two")
-        harness.on_committed(one)
-
-    harness.listener = append_once
-    harness.append("one")
-    await settled()
-    assert harness.published == [("one", 1), ("two", 2)]
-
-
-async def test_append_durably_cancelled_keeps_journal_working(harness: JournalHarness) -> None:
-    waiting = asyncio.ensure_future(harness.journal.append_durably(attempt()))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    harness.append("one")
-    await settled()
-    assert harness.published == [("one", 1)]
 
 
 async def test_close_writes_pending_entries(harness: JournalHarness) -> None:

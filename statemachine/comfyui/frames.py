@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from statemachine.comfyui import server_json
+from statemachine.comfyui.out_of_memory import is_out_of_memory
 from statemachine.comfyui.text import json_text, shown
 from statemachine.core import events
 from statemachine.core.messages import message
@@ -19,8 +20,10 @@ MAX_SEQUENCE = 2**62
 """Limits far above real values, within the 64 bits that orjson serialises."""
 MAX_INSTANCE = 100
 """Characters. The companion node's instance ids have 32."""
-MAX_EXCEPTION_TEXT = 500
-"""Characters. Some exceptions contain pages of advice; the server's history keeps the whole text."""
+MAX_EXCEPTION_TEXT = 2_000
+"""Characters of an exception that are examined. Some contain pages of advice."""
+MAX_SHOWN = 500
+"""Characters of an exception that a message quotes; the server's history keeps the whole text."""
 
 _FRAME_START = '{"type": "'
 """The start of every frame that ComfyUI sends: `json.dumps` of a dict whose first member is `type`."""
@@ -158,20 +161,16 @@ _IDLE_TYPES = frozenset({"status", "comfywarm.cache"})
 
 def parse_failure(data: Data, proved_by: Source) -> events.PromptFailed:
     """Return the event of an `execution_error`, from a frame or from history."""
-    kind, text = shown(data.get("exception_type", "")), _one_line(shown(data.get("exception_message", "")))
-    node, class_type = shown(data.get("node_id")), shown(data.get("node_type"))
+    kind, text = (_one_line(data.get(name, "")) for name in ("exception_type", "exception_message"))
+    node, class_type = (_one_line(data.get(name))[:MAX_SHOWN] for name in ("node_id", "node_type"))
+    raised = {"exception": kind[:MAX_SHOWN], "text": text[:MAX_SHOWN]}
     return events.PromptFailed(
         prompt_id=_prompt_id(data),
         proved_by=proved_by,
-        message=message("node_raised", node=node, class_type=class_type, exception=kind, text=text),
-        out_of_memory=_is_out_of_memory(kind, text),
+        message=message("node_raised", node=node, class_type=class_type, **raised),
+        out_of_memory=is_out_of_memory(kind, text),
     )
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())[:MAX_EXCEPTION_TEXT]
-
-
-def _is_out_of_memory(kind: str, text: str) -> bool:
-    """Recognise torch's class, and the text of drivers and `RuntimeError` (transcript 04: "CUDA out of memory")."""
-    return kind.endswith("OutOfMemoryError") or "out of memory" in text.lower()
+def _one_line(value: object) -> str:
+    return " ".join(shown(value)[:MAX_EXCEPTION_TEXT].split())

@@ -98,6 +98,8 @@ def test_decode_recorded_failure_names_node_and_cause() -> None:
         ("torch.OutOfMemoryError", "Allocation on device", True),
         ("torch.cuda.OutOfMemoryError", "", True),
         ("RuntimeError", "CUDA error: Out Of Memory", True),
+        ("RuntimeError", "x " * 300 + "not enough memory: you tried to allocate 8 bytes", True),
+        ("RuntimeError", "Could not allocate tensor with 8 bytes.\n There is not enough\nGPU video memory", True),
         ("ValueError", "wrong size", False),
     ],
 )

@@ -16,7 +16,7 @@ from statemachine.cli.server_handle import ServerHandle
 from statemachine.comfyui.checks import AUTO_STEPS
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
 from statemachine.comfyui.frames import is_session_start
-from statemachine.comfyui.preflight import run_preflight
+from statemachine.comfyui.preflight import PreflightResult, run_preflight
 from statemachine.comfyui.transport import Socket
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
@@ -202,14 +202,22 @@ def _file_finding(name: str, file: Workflow | WorkflowError) -> Finding:
 async def _fitness(server: ServerHandle) -> AsyncIterator[Finding]:
     for workflow in server.workflows:
         try:
-            problems = (await run_preflight(server.client, workflow)).messages
+            result = await run_preflight(server.client, workflow)
         except ComfyError as error:
             yield bad("doctor.nodes_unreadable", "doctor.try_again", error=error.message)
             continue
-        for problem in problems:
-            yield bad("doctor.unfit", "doctor.unfit.advice", name=workflow.name, problem=problem)
-        if not problems:
-            yield good("doctor.fit", name=workflow.name)
+        for finding in _fitness_of(workflow.name, result):
+            yield finding
+
+
+def _fitness_of(name: str, result: PreflightResult) -> list[Finding]:
+    """Return what a workflow lacks and what could not be examined."""
+    missing = [bad("doctor.unfit", "doctor.unfit.advice", name=name, problem=problem) for problem in result.messages]
+    unexamined = [
+        care("doctor.unexamined", "doctor.unexamined.advice", name=name, problem=one.message)
+        for one in result.unexamined
+    ]
+    return [*missing, *unexamined] or [good("doctor.fit", name=name)]
 
 
 async def _would_accept(server: ServerHandle, found: list[Finding]) -> Finding:

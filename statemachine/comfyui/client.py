@@ -20,6 +20,7 @@ from statemachine.comfyui.records import (
     queue_items,
     running_ids,
 )
+from statemachine.comfyui.system import describe_system
 from statemachine.comfyui.text import shown
 from statemachine.comfyui.transport import OK, REDIRECTS, Reply, Transport
 from statemachine.core import events
@@ -145,14 +146,30 @@ class ComfyClient:
         return history_entries(await self._object(f"/history?max_items={count}"))[::-1]
 
     async def object_info(self, class_type: str) -> Mapping[str, Any] | None:
-        """Return the description of a node class, None if the server does not have it and answers `{}`."""
+        """Return the description of a node class, None if the server does not have it and answers `{}`.
+
+        Some gateways answer with all classes.
+        """
         answer = await self._object(f"/object_info/{quote(class_type, safe='')}")
         info = answer.get(class_type)
-        return info if isinstance(info, dict) else None
+        if isinstance(info, dict):
+            return info
+        if class_type in answer or not all(isinstance(one, dict) and "input" in one for one in answer.values()):
+            raise NotUnderstoodError(message("class_not_described"), OK, shown(answer))
+        return None
+
+    async def node_replacements(self) -> dict[str, Any]:
+        """Return the node classes that the server replaces. ComfyUI before 0.14 does not have the route."""
+        return await self._object("/node_replacements")
 
     async def system_stats(self) -> dict[str, Any]:
         """Return the answer of GET /system_stats: versions, arguments and devices."""
         return await self._object("/system_stats")
+
+    async def version(self) -> str | None:
+        """Return ComfyUI's version, None if the server does not report it."""
+        version: str | None = describe_system(await self.system_stats())["version"]
+        return version
 
     async def find_prompt(self, attempt: Attempt) -> events.PromptEnd | events.PromptAccepted | None:
         """Return how the attempt's prompt ended or that it is queued or running, None if the server does not have it.

@@ -1,7 +1,7 @@
 """The preflight: whether a server has the node classes and model files of a workflow.
 
 It runs before the first warm-up, so that an operator reads which file is missing instead of a refused prompt. It
-reports only what `GET /object_info/CLASS` shows; the server validates the rest.
+refuses only what the server would refuse, as far as `GET /object_info/CLASS` shows it; the server validates the rest.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,21 +10,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from statemachine.comfyui.client import ComfyClient
-from statemachine.comfyui.errors import AbsentError, NotUnderstoodError
-from statemachine.comfyui.workflow import Workflow
+from statemachine.comfyui.node_classes import NodeClasses, Unexamined
+from statemachine.comfyui.object_info import files_of, is_combo, is_file, may_be_output, normalise
+from statemachine.comfyui.replacements import Replacement, replaced
+from statemachine.comfyui.workflow import Workflow, is_link
 from statemachine.core.messages import Message, message
-
-FILE_SUFFIXES = frozenset({
-    ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft",
-    ".engine", ".gguf", ".h5", ".json", ".msgpack", ".npz", ".onnx", ".task", ".tflite", ".trt", ".yaml", ".yml",
-})  # fmt: skip
-"""Suffixes of model files: ComfyUI's own (folder_paths.py, supported_pt_extensions), then those of plug-ins."""
-
-UPLOADS = ("image_upload", "animated_image_upload", "video_upload", "audio_upload", "file_upload", "mesh_upload")
-"""Options of inputs for uploaded files. Such a file may exist in a folder that the class does not list."""
-
-NOTHING_KNOWN: Mapping[str, Any] = {}
-"""The description of a class whose answer was not understood. The class counts as present."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,21 +35,27 @@ class MissingModel:
     @property
     def message(self) -> Message:
         """What is missing, and what the server has instead."""
-        place = {"node": self.node_id, "class_type": self.class_type, "input": self.input_name, "wanted": self.wanted}
-        missing = Message("model_missing_none", place)
-        if self.available_count:
-            missing = Message("model_missing", {**place, "available": self.available_count})
-        near = self.near_match
-        return missing if near is None else message("model_elsewhere", missing=missing, found=near)
+        missing = message(
+            "model_missing",
+            node=self.node_id,
+            class_type=self.class_type,
+            input=self.input_name,
+            wanted=self.wanted,
+            available=self.available_count,
+        )
+        return (
+            missing if self.near_match is None else message("model_elsewhere", missing=missing, found=self.near_match)
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class PreflightResult:
-    """What a server lacks for a workflow."""
+    """What a server lacks for a workflow, and what could not be found out."""
 
     missing_nodes: tuple[str, ...]
     """Names of node classes."""
     missing_models: tuple[MissingModel, ...]
+    unexamined: tuple[Unexamined, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -75,89 +71,81 @@ class PreflightResult:
 
 def required_classes(workflow: Workflow) -> tuple[str, ...]:
     """Return the node classes that the workflow uses, each once."""
-    return tuple(dict.fromkeys(node["class_type"] for node in workflow.graph.values()))
+    return _classes(workflow.graph)
 
 
-def compare(workflow: Workflow, object_info: Mapping[str, Any]) -> PreflightResult:
+def compare(
+    workflow: Workflow,
+    object_info: Mapping[str, Any],
+    replacements: Mapping[str, Replacement] | None = None,
+    *,
+    combos_count: bool = True,
+) -> PreflightResult:
     """Return what a server with these node classes lacks. Never raises.
 
     `object_info` maps a class to its description, the inner object of `GET /object_info/CLASS`. It does not contain
-    classes that the server does not have.
+    classes that the server does not have. `combos_count`: the server validates choices in the form `["COMBO", …]`.
     """
-    missing_nodes = tuple(name for name in required_classes(workflow) if name not in object_info)
-    return PreflightResult(missing_nodes=missing_nodes, missing_models=tuple(_missing_models(workflow, object_info)))
+    graph = replaced(workflow.graph, replacements or {}, object_info.keys())
+    return PreflightResult(
+        missing_nodes=tuple(name for name in _classes(graph) if name not in object_info),
+        missing_models=tuple(_missing_models(graph, object_info, combos_count=combos_count)),
+    )
 
 
-def _missing_models(workflow: Workflow, object_info: Mapping[str, Any]) -> Iterator[MissingModel]:
-    for node_id, node in workflow.graph.items():
-        class_type = node["class_type"]
-        for input_name, wanted in node["inputs"].items():
-            choices = _choices(object_info.get(class_type), input_name)
-            if choices is not None and isinstance(wanted, str) and _is_missing(wanted, choices):
-                near = _near_match(wanted, choices)
-                yield MissingModel(node_id, class_type, input_name, wanted, len(choices), near)
+def _classes(graph: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(node["class_type"] for node in graph.values()))
 
 
-def _is_missing(wanted: str, choices: Sequence[object]) -> bool:
-    """Return whether the choice is missing. A server may accept words that it does not list, such as "euler_x"."""
-    is_file = PurePosixPath(_normalise(wanted)).suffix in FILE_SUFFIXES
-    return wanted not in choices and (is_file or not choices)
+def _missing_models(
+    graph: Mapping[str, Any], object_info: Mapping[str, Any], *, combos_count: bool
+) -> Iterator[MissingModel]:
+    validated = _validated_nodes(graph, object_info)
+    for node_id in (node_id for node_id in graph if node_id in validated):
+        class_type = graph[node_id]["class_type"]
+        description = object_info.get(class_type)
+        for input_name, wanted in graph[node_id]["inputs"].items():
+            if not combos_count and is_combo(description, input_name):
+                continue
+            files = files_of(description, input_name)
+            if files and isinstance(wanted, str) and is_file(wanted) and wanted not in files:
+                yield MissingModel(node_id, class_type, input_name, wanted, len(files), _near_match(wanted, files))
 
 
-def _choices(description: object, input_name: str) -> Sequence[object] | None:
-    """Return the values of an input that is a choice; None for other inputs and unknown lists.
-
-    ComfyUI describes a choice as `[["a", "b"], {…}]` (execution.py, validate_inputs) or as
-    `["COMBO", {"options": ["a", "b"], …}]` (comfy/comfy_types/node_typing.py). The browser fetches the list of a
-    `remote` choice, so it is unknown here.
-    """
-    match _spec(description, input_name):
-        case [_, {**options}, *_] if any(options.get(name) for name in (*UPLOADS, "remote")):
-            return None
-        case [list() as choices, *_]:
-            return choices
-        case ["COMBO", {"options": list() as choices}, *_]:
-            return choices
-    return None
+def _validated_nodes(graph: Mapping[str, Any], object_info: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the output nodes and of the nodes that they depend on. ComfyUI validates no others."""
+    waiting = [node_id for node_id, node in graph.items() if may_be_output(object_info.get(node["class_type"]))]
+    found: set[str] = set()
+    while waiting:
+        node_id = waiting.pop()
+        if node_id in graph and node_id not in found:
+            found.add(node_id)
+            waiting += [value[0] for value in graph[node_id]["inputs"].values() if is_link(value)]
+    return found
 
 
-def _spec(description: object, input_name: str) -> object:
-    """Return the class's declaration of this input, None without one."""
-    for group in ("required", "optional"):
-        match description:
-            case {"input": {**groups}} if isinstance(inputs := groups.get(group), Mapping) and input_name in inputs:
-                return inputs[input_name]
-    return None
-
-
-def _near_match(wanted: str, choices: Sequence[object]) -> str | None:
+def _near_match(wanted: str, files: Sequence[object]) -> str | None:
     """Return the same path with other slashes or another case, else the same file in another folder."""
-    names = [choice for choice in choices if isinstance(choice, str)]
-    same_path = (name for name in names if _normalise(name) == _normalise(wanted))
+    names = [name for name in files if isinstance(name, str)]
+    same_path = (name for name in names if normalise(name) == normalise(wanted))
     same_file = (name for name in names if _file_name(name) == _file_name(wanted))
     return next(same_path, None) or next(same_file, None)
 
 
-def _normalise(path: str) -> str:
-    """Return the path with forward slashes and without case."""
-    return path.replace("\\", "/").casefold()
-
-
 def _file_name(path: str) -> str:
-    return PurePosixPath(_normalise(path)).name
+    return PurePosixPath(normalise(path)).name
 
 
 async def run_preflight(client: ComfyClient, workflow: Workflow) -> PreflightResult:
     """Return what the server lacks for the workflow, after one GET for each node class.
 
-    Raises NotAnsweringError or AccessDeniedError. Answers that are not understood are ignored.
+    Raises NotAnsweringError or AccessDeniedError. Other answers that are not understood are listed in the result.
     """
-    known = {name: await _description(client, name) for name in required_classes(workflow)}
-    return compare(workflow, {name: description for name, description in known.items() if description is not None})
-
-
-async def _description(client: ComfyClient, class_type: str) -> Mapping[str, Any] | None:
-    try:
-        return await client.object_info(class_type)
-    except (AbsentError, NotUnderstoodError):
-        return NOTHING_KNOWN
+    server = NodeClasses(client)
+    await server.ask_about(required_classes(workflow))
+    replacements = await server.replacements_of(required_classes(workflow))
+    result = compare(workflow, server.known, replacements)
+    without_combos = compare(workflow, server.known, replacements, combos_count=False)
+    if result != without_combos and not await server.validates_combos():
+        result = without_combos
+    return PreflightResult(result.missing_nodes, result.missing_models, tuple(server.unexamined))

@@ -85,6 +85,11 @@ DOCTOR: dict[str, Text] = {
         "install the plug-in or the file on the server, or correct the workflow",
         "请在服务器上安装插件或文件，或更正工作流",
     ),
+    "doctor.unexamined": Text("workflow {name}: {problem}", "工作流 {name}：{problem}"),
+    "doctor.unexamined.advice": Text(
+        "comfywarm submits the workflow anyway; the server validates it",
+        "comfywarm 仍会提交该工作流，由服务器自行校验",
+    ),
     "doctor.fit": Text(
         "workflow {name}: the server has its nodes and model files", "工作流 {name}：节点和模型文件齐全"
     ),

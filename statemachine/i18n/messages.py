@@ -87,10 +87,8 @@ WARM_UPS: dict[str, Text] = {
         "node {node} ({class_type}, input {input}): the server lacks {wanted}; it has {available} other files",
         "节点 {node}（{class_type}，输入 {input}）：服务器没有 {wanted}，另有 {available} 个其他文件",
     ),
-    "model_missing_none": Text(
-        "node {node} ({class_type}, input {input}): the server lacks {wanted}; it has no such files",
-        "节点 {node}（{class_type}，输入 {input}）：服务器没有 {wanted}，也没有其他此类文件",
-    ),
+    "class_unexamined": Text("could not examine {name}: {cause}", "无法检查 {name}：{cause}"),
+    "class_not_described": Text("not a description of the node class", "不是节点类的描述"),
     "model_elsewhere": Text("{missing}; it has {found}", "{missing}；但有 {found}"),
     "post_failed": Text("POST /prompt: {error}", "POST /prompt：{error}"),
     "post_denied": Text("POST /prompt: access denied (HTTP {status})", "POST /prompt：访问被拒绝（HTTP {status}）"),

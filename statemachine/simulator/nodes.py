@@ -63,8 +63,9 @@ def catalogue(
 ) -> dict[str, NodeClass]:
     """Return the classes of one server: class name → class.
 
-    Without `model_files` every list of files is empty. With `strict_cache_node` the cache node requires an input
-    that no current workflow has, as after an incompatible update of its plug-in. `companion` adds comfywarm's nodes.
+    Without `model_files` every list of files is empty, or has only another file. With `strict_cache_node` the cache
+    node requires an input that no current workflow has, as after an incompatible update of its plug-in. `companion`
+    adds comfywarm's nodes.
     """
     classes = [*_stock_classes(model_files), *_plugin_classes(model_files, strict_cache_node)]
     classes += _companion_classes() if companion else []
@@ -125,6 +126,7 @@ def _stock_classes(model_files: bool) -> list[NodeClass]:
 
 def _plugin_classes(model_files: bool, strict_cache_node: bool) -> list[NodeClass]:
     text = ["STRING", {"multiline": False}]
+    ben_files = ["BEN2_Base.pth" if model_files else "BEN1_Base.pth"]
     strict = {"backend": [["cpu", "disk"]]} if strict_cache_node else {}
     return [
         NodeClass(
@@ -150,9 +152,7 @@ def _plugin_classes(model_files: bool, strict_cache_node: bool) -> list[NodeClas
         ),
         _loader("PulidFluxEvaClipLoader", "EVA_CLIP", {}),
         _loader("PulidFluxInsightFaceLoader", "FACEANALYSIS", {"provider": ["CPU", "CUDA", "ROCM"]}),
-        _loader(
-            "LoadRembgByBenModel", "BEN", {"model": _files("BEN2_Base.pth", model_files), "device": ["AUTO", "CPU"]}
-        ),
+        _loader("LoadRembgByBenModel", "BEN", {"model": ben_files, "device": ["AUTO", "CPU"]}),
     ]
 
 

@@ -16,6 +16,8 @@ from statemachine.i18n.render import render
 from statemachine.settings import load_settings, resolve_servers
 from statemachine.simulator import PROFILES, Member, running_fleet
 from tests.cli.rig import cli, write_settings
+from tests.faults.proxy import FaultProxy
+from tests.faults.responses import respond_with
 from tests.support.paths import WORKFLOWS
 
 
@@ -103,6 +105,19 @@ async def test_doctor_workflow_in_ui_format_is_bad(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "UI format" in result.stdout
     assert "Export (API)" in result.stdout
+
+
+async def test_doctor_unexamined_class_is_named(tmp_path: Path) -> None:
+    """A class whose description was not understood is neither missing nor present."""
+    proxy = FaultProxy(PROFILES["cold"])
+    proxy.responders["GET /object_info/PulidFluxModelLoader"] = respond_with("Internal Server Error", 500)
+    async with proxy.listening():
+        result = await cli(write_settings(tmp_path, servers=[proxy.url]), "doctor")
+    assert (
+        "! workflow cache_models: could not examine PulidFluxModelLoader: unexpected answer (HTTP 500" in result.stdout
+    )
+    assert "the server has its nodes and model files" not in result.stdout
+    assert result.exit_code == 0
 
 
 async def test_doctor_silent_websocket_is_bad(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from statemachine.comfyui.errors import AccessDeniedError, NotAnsweringError
 from statemachine.comfyui.preflight import MissingModel, compare, required_classes, run_preflight
+from statemachine.comfyui.replacements import parse_replacements
 from statemachine.comfyui.transport import Reply
 from statemachine.comfyui.workflow import Workflow, parse_workflow
 from statemachine.i18n.render import sentence
@@ -66,9 +67,11 @@ def test_compare_unlisted_file_is_missing(shape: str, group: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [OLD_SHAPE, NEW_SHAPE])
-def test_compare_empty_list_misses_every_value(shape: str) -> None:
-    assert [model.available_count for model in missing("antelopev2", choice(shape))] == [0]
-    assert [model.wanted for model in missing("a.ckpt", choice(shape))] == ["a.ckpt"]
+@pytest.mark.parametrize("listed", [[], ["None"], ["", "(loading…)"], [None, 7]])
+@pytest.mark.parametrize("wanted", ["a.ckpt", "antelopev2"])
+def test_compare_list_without_a_file_misses_nothing(shape: str, listed: list[object], wanted: str) -> None:
+    """JavaScript fills such a list in the browser, and the class validates the value itself."""
+    assert missing(wanted, choice(shape, *listed, tooltip="a file")) == ()
 
 
 @pytest.mark.parametrize("shape", [OLD_SHAPE, NEW_SHAPE])
@@ -110,6 +113,11 @@ def test_compare_similar_name_is_missing_with_near_match(listed: list[object], n
         ["STRING", {"default": "a.pth"}],
         [["other.glb"], {"file_upload": True}],
         [[], {"image_upload": True}],
+        [["other.pth"], {"model_upload": True}],
+        [["other.pth"], {"remote_combo": {"route": "/models"}}],
+        ["COMBO", {"options": None}],
+        ["COMBO", {"multiselect": True, "options": []}],
+        ["COMFY_DYNAMICCOMBO_V3", {"options": [{"key": "b.pth", "inputs": {}}]}],
         [],
         "COMBO",
         None,
@@ -126,6 +134,59 @@ def test_compare_link_and_undeclared_input_miss_nothing() -> None:
         b' "2": {"class_type": "Loader", "inputs": {"model": 3}}}',
     )
     assert compare(linked, server(choice(OLD_SHAPE))).passed
+
+
+GRAPH = {
+    "1": {"class_type": "Loader", "inputs": {"model": "a.pth"}},
+    "2": {"class_type": "Apply", "inputs": {"model": ["1", 0]}},
+}
+
+
+@pytest.mark.parametrize(
+    ("apply", "count"),
+    [({"output_node": True}, 1), ({"output_node": False}, 0), ({"output_node": None}, 1), ({}, 1)],
+)
+def test_compare_node_that_feeds_no_output_is_not_judged(apply: dict[str, Any], count: int) -> None:
+    """ComfyUI validates output nodes and what they depend on."""
+    info = server(choice(OLD_SHAPE, "b.pth"))
+    info = {"Loader": {**info["Loader"], "output_node": False}, "Apply": {"input": {}, **apply}}
+    assert len(compare(parse_workflow("w", orjson.dumps(GRAPH)), info).missing_models) == count
+
+
+OLD_LOADER = parse_workflow("w", b'{"1": {"class_type": "OldLoader", "inputs": {"old": "a.pth"}}}')
+RENAMED = {"new_node_id": "Loader", "old_node_id": "OldLoader", "input_mapping": [{"new_id": "model", "old_id": "old"}]}
+
+
+@pytest.mark.parametrize(
+    ("listed", "mapping", "wanted"),
+    [
+        ("a.pth", RENAMED["input_mapping"], []),
+        ("b.pth", RENAMED["input_mapping"], ["a.pth"]),
+        ("b.pth", [{"new_id": "model", "set_value": "b.pth"}], []),
+        ("b.pth", None, []),
+        ("b.pth", [{"new_id": "model", "old_id": "absent"}, {"new_id": 7}, "?"], []),
+    ],
+)
+def test_compare_replaced_class_is_judged_by_the_new_class(listed: str, mapping: Any, wanted: list[str]) -> None:
+    replacements = parse_replacements({"OldLoader": [{**RENAMED, "input_mapping": mapping}]})
+    result = compare(OLD_LOADER, server(choice(OLD_SHAPE, listed)), replacements)
+    assert result.missing_nodes == ()
+    assert [model.wanted for model in result.missing_models] == wanted
+
+
+def test_compare_class_that_the_server_has_is_not_replaced() -> None:
+    replacements = parse_replacements({"OldLoader": [RENAMED]})
+    info = server(choice(OLD_SHAPE, "b.pth")) | {"OldLoader": {"input": {"required": {"old": [["a.pth"]]}}}}
+    assert compare(OLD_LOADER, info, replacements).passed
+
+
+def test_compare_class_whose_replacement_is_absent_is_missing() -> None:
+    assert compare(OLD_LOADER, {}, parse_replacements({"OldLoader": [RENAMED]})).missing_nodes == ("OldLoader",)
+
+
+@pytest.mark.parametrize("entries", [[], {}, None, "Loader", [None], [{}], [{"new_node_id": 7}]])
+def test_parse_replacements_skips_entries_that_are_not_understood(entries: object) -> None:
+    assert list(parse_replacements({"A": entries, "OldLoader": [RENAMED]})) == ["OldLoader"]
 
 
 garbage = st.recursive(
@@ -161,15 +222,95 @@ async def test_run_preflight_requests_each_class_once() -> None:
     loader = server(choice(OLD_SHAPE, "1.pt"))["Loader"]
     client, transport = client_of(dict(zip(PATHS, [json_reply({"Loader": loader}), json_reply({})], strict=True)))
     result = await run_preflight(client, SEVERAL)
-    assert transport.requests == PATHS
+    assert transport.requests == [*PATHS, "/node_replacements"]
     assert result.missing_nodes == ("A / B",)
     assert [model.wanted for model in result.missing_models] == ["2.pt"]
 
 
-@pytest.mark.parametrize("reply", [text_reply("", 404), text_reply("oops", 500), text_reply("<html>")])
-async def test_run_preflight_unknown_answer_misses_nothing(reply: Reply) -> None:
+NOT_DESCRIPTIONS = [
+    text_reply("", 404),
+    text_reply("oops", 500),
+    text_reply("<html>"),
+    json_reply({"Loader": None, "A / B": 7}),
+    json_reply({"error": "not allowed"}),
+    json_reply({"Loader": {"name": "Loader"}, "A / B": {"input": []}}),
+]
+
+
+@pytest.mark.parametrize("reply", NOT_DESCRIPTIONS)
+async def test_run_preflight_unknown_answer_is_unexamined(reply: Reply) -> None:
     client, _ = client_of(dict.fromkeys(PATHS, reply))
-    assert (await run_preflight(client, SEVERAL)).passed
+    result = await run_preflight(client, SEVERAL)
+    assert result.passed
+    assert [one.class_type for one in result.unexamined] == ["Loader", "A / B"]
+    assert sentence(result.unexamined[0].message).startswith("could not examine Loader: ")
+
+
+async def test_run_preflight_understood_answers_leave_nothing_unexamined() -> None:
+    listing = json_reply({"Loader": {"input": {}}, "A / B": {"input": {"required": {}}}})
+    client, _ = client_of(dict.fromkeys(PATHS, listing))
+    result = await run_preflight(client, SEVERAL)
+    assert result.passed
+    assert result.unexamined == ()
+
+
+async def test_run_preflight_listing_without_the_class_means_missing() -> None:
+    client, _ = client_of(dict.fromkeys(PATHS, json_reply({"A / B": {"input": {}}})))
+    assert (await run_preflight(client, SEVERAL)).missing_nodes == ("Loader",)
+
+
+def replacing(reply: Scripted, **others: Scripted) -> dict[str, Scripted | list[Scripted]]:
+    loader = {"Loader": server(choice(OLD_SHAPE, "a.pth"))["Loader"]}
+    return {
+        "/object_info/OldLoader": json_reply({}),
+        "/object_info/Loader": json_reply(loader),
+        "/node_replacements": reply,
+        **others,
+    }
+
+
+async def test_run_preflight_replaced_class_is_not_missing() -> None:
+    client, _ = client_of(replacing(json_reply({"OldLoader": [RENAMED], "Other": []})))
+    result = await run_preflight(client, OLD_LOADER)
+    assert result.passed
+    assert result.unexamined == ()
+
+
+@pytest.mark.parametrize("reply", [text_reply("", 404), json_reply({}), json_reply({"Other": [RENAMED]})])
+async def test_run_preflight_class_without_replacement_is_missing(reply: Reply) -> None:
+    client, _ = client_of(replacing(reply))
+    assert (await run_preflight(client, OLD_LOADER)).missing_nodes == ("OldLoader",)
+
+
+@pytest.mark.parametrize("reply", [text_reply("oops", 500), text_reply("<html>"), text_reply("", 403)])
+async def test_run_preflight_unknown_replacements_leave_class_unexamined(reply: Reply) -> None:
+    """A gateway that blocks the route says nothing about the class."""
+    client, _ = client_of(replacing(reply))
+    result = await run_preflight(client, OLD_LOADER)
+    assert result.passed
+    assert [one.class_type for one in result.unexamined] == ["OldLoader"]
+
+
+@pytest.mark.parametrize(
+    ("version", "is_missing"),
+    [
+        ("0.3.75", False),
+        ("0.7.0", False),
+        ("0.8.0", True),
+        ("v0.33.0", True),
+        ("1.0", True),
+        ("nightly", True),
+        (5, True),
+    ],
+)
+async def test_run_preflight_combo_counts_where_the_server_validates_it(version: object, *, is_missing: bool) -> None:
+    """Before 0.8 ComfyUI accepts any value for a choice in the form `["COMBO", …]`."""
+    loader = {"Loader": server(choice(NEW_SHAPE, "1.pt"))["Loader"]}
+    stats = json_reply({"system": {"comfyui_version": version}})
+    client, _ = client_of(
+        dict.fromkeys(PATHS, json_reply(loader | {"A / B": {"input": {}}})) | {"/system_stats": stats}
+    )
+    assert (await run_preflight(client, SEVERAL)).passed == (not is_missing)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,94 @@
+"""Which node classes a server has, by its own answers, and which of these were not understood."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from statemachine.comfyui.client import ComfyClient
+from statemachine.comfyui.errors import AbsentError, AccessDeniedError, ComfyError, NotAnsweringError
+from statemachine.comfyui.object_info import is_described
+from statemachine.comfyui.replacements import Replacement, parse_replacements
+from statemachine.core.messages import Message, message
+
+COMBO_VALIDATED_SINCE = (0, 8)
+"""Version of ComfyUI. Earlier ones accept any value for a choice in the form `["COMBO", …]` (execution.py)."""
+
+NOTHING_KNOWN: Mapping[str, Any] = {}
+"""The description of a class whose answer was not understood. The class counts as present."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unexamined:
+    """A node class of which the server's answer was not understood."""
+
+    class_type: str
+    cause: Message
+
+    @property
+    def message(self) -> Message:
+        """Which class could not be examined, and why."""
+        return message("class_unexamined", name=self.class_type, cause=self.cause)
+
+
+class NodeClasses:
+    """What one server says about its node classes."""
+
+    def __init__(self, client: ComfyClient) -> None:
+        self._client = client
+        self.known: dict[str, Mapping[str, Any]] = {}
+        self.unexamined: list[Unexamined] = []
+
+    async def ask_about(self, classes: Sequence[str]) -> None:
+        """Ask for the description of each class."""
+        for name in classes:
+            try:
+                description = await self._client.object_info(name)
+            except (NotAnsweringError, AccessDeniedError):
+                raise
+            except ComfyError as error:
+                self._cannot_examine(name, error.message)
+            else:
+                self._note(name, description)
+
+    async def replacements_of(self, classes: Sequence[str]) -> Mapping[str, Replacement]:
+        """Return the replacements of those classes that the server does not have, and ask for the new classes."""
+        absent = [name for name in classes if name not in self.known]
+        if not absent:
+            return {}
+        try:
+            offered = parse_replacements(await self._client.node_replacements())
+        except NotAnsweringError:
+            raise
+        except AbsentError:
+            return {}
+        except ComfyError as error:
+            for name in absent:
+                self._cannot_examine(name, error.message)
+            return {}
+        used = {name: offered[name] for name in absent if name in offered}
+        await self.ask_about([one.new_class for one in used.values() if one.new_class not in self.known])
+        return used
+
+    async def validates_combos(self) -> bool:
+        """Return whether the server's version validates choices in the form `["COMBO", …]`; assume it if unknown."""
+        try:
+            version = await self._client.version()
+        except NotAnsweringError:
+            raise
+        except ComfyError:
+            return True
+        numbers = tuple(int(part) for part in re.findall(r"\d+", version or "")[:2])
+        return len(numbers) < len(COMBO_VALIDATED_SINCE) or numbers >= COMBO_VALIDATED_SINCE
+
+    def _note(self, name: str, description: Mapping[str, Any] | None) -> None:
+        if description is None:
+            return
+        if is_described(description):
+            self.known[name] = description
+        else:
+            self._cannot_examine(name, message("class_not_described"))
+
+    def _cannot_examine(self, name: str, cause: Message) -> None:
+        self.known[name] = NOTHING_KNOWN
+        self.unexamined.append(Unexamined(name, cause))

@@ -29,7 +29,7 @@ from statemachine.journal.rows import Row
 from statemachine.journal.store import Write
 from statemachine.settings import Settings
 
-ALLOWED_GETS = ("/prompt", "/queue", "/system_stats", "/cache/check", "/inspire/cache/list")
+ALLOWED_GETS = ("/prompt", "/queue", "/system_stats", "/node_replacements", "/cache/check", "/inspire/cache/list")
 ALLOWED_FOLDERS = ("/history", "/object_info/")
 DIALS_PER_MINUTE = 30
 REQUESTS_PER_MINUTE = 600

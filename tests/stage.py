@@ -129,7 +129,7 @@ class Watcher:
             await self._received.wait_for(lambda: any(map(wanted, self.frames)))
 
     async def until_over(self, prompt_id: str) -> None:
-        """Wait for the last frame that a prompt's owner receives, whatever its result."""
+        """Wait for the last frame that a prompt's owner receives: success, failure or interruption."""
         await self.until(lambda frame: _is_executing(frame, prompt_id) and frame["data"]["node"] is None)
 
     async def until_node_runs(self, prompt_id: str) -> None:

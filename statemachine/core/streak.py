@@ -10,7 +10,7 @@ KINDS = (
     frozenset({Reason.WARM_UP_ENDS_SERVER, Reason.PROMPT_LOST}),
     frozenset({Reason.STILL_COLD_AFTER_SUCCESS, Reason.CACHED_WITHOUT_LOADING}),
 )
-"""Reasons that count as the same failure. A quick restart cannot be told from a lost prompt."""
+"""Reasons that count as the same failure. A quick restart looks like a lost prompt."""
 
 GIVE_UP_REASONS = (
     Reason.WARM_UP_ENDS_SERVER,

@@ -20,7 +20,7 @@ COUNT = 4
 
 
 class Site(DaemonClient):
-    """A daemon over simulated servers, and the files it was started from."""
+    """A daemon process over simulated servers, and the folder of its files."""
 
     def __init__(
         self, folder: Path, process: Process, fleet: SimFleet, session: aiohttp.ClientSession, address: str
@@ -30,20 +30,20 @@ class Site(DaemonClient):
 
     @property
     def names(self) -> list[str]:
-        """The servers' names, as the settings give them by default."""
+        """The default names of the servers."""
         return [member.url.removeprefix("http://") for member in self.fleet.members]
 
     def write(self, **settings: Any) -> None:
-        """Put other settings in the file's place, as editors do."""
+        """Replace the settings file, as editors do."""
         write(self.folder, settings)
 
     async def entries(self) -> list[Json]:
-        """The whole log, oldest first."""
+        """Return the whole log, oldest first."""
         log: Json = await self.get("/api/log?limit=1000")
         return list(reversed(log["entries"]))
 
     async def until_notice(self, reason: str) -> Json:
-        """The newest notice of this reason, once there is one."""
+        """Wait for a notice with this reason; return the newest."""
 
         def newest(log: Json) -> Json | None:
             return next((entry for entry in log["entries"] if entry["reason"] == reason), None)
@@ -55,7 +55,7 @@ class Site(DaemonClient):
 
 
 def write(folder: Path, settings: Json) -> None:
-    """The settings file, replaced in one step."""
+    """Replace the settings file in one step."""
     whole = {
         "listen": {"port": 0},
         "workflows_dir": "flows",
@@ -70,7 +70,7 @@ def write(folder: Path, settings: Json) -> None:
 
 @asynccontextmanager
 async def site(folder: Path, *, profile: str = "loaded", scale: float = 0.02) -> AsyncIterator[Site]:
-    """Four servers that are loaded, or become so."""
+    """Run a daemon over three of four servers of one profile."""
     (folder / "flows").mkdir()
     text = (WORKFLOWS / "cache_models.json").read_text()
     (folder / "flows" / "cache_models.json").write_text(text)

@@ -22,11 +22,11 @@ from tests.support.polling import PATIENCE_S, wait_until
 Json = dict[str, Any]
 COUNT, MOVED, SLOW = 300, 60, 40
 ANSWERED_WITHIN_S = 1.0
-IN_FORCE_WITHIN_S = 5.0
+ACTIVE_WITHIN_S = 5.0
 
 
 class Reader:
-    """Hears the event stream, and asks whether the daemon is alive, all the time."""
+    """Reads the event stream, and measures how fast the daemon responds."""
 
     def __init__(self, session: aiohttp.ClientSession, address: str) -> None:
         self._session, self._address = session, address
@@ -35,7 +35,7 @@ class Reader:
         self.slowest_s = 0.0
 
     async def read_stream(self) -> None:
-        """The stream from its beginning."""
+        """Read the stream from its beginning, until cancelled."""
         async with self._session.get(f"{self._address}/api/events?since=0", timeout=None) as stream:
             async for line in stream.content:
                 if line.startswith(b"id: "):
@@ -44,7 +44,7 @@ class Reader:
                     self.notices.append((time.monotonic(), entry))
 
     async def measure_healthz(self) -> None:
-        """How long the slowest /healthz takes."""
+        """Measure the slowest response to /healthz, until cancelled."""
         while True:
             asked = time.monotonic()
             async with self._session.get(f"{self._address}/healthz"):
@@ -53,7 +53,7 @@ class Reader:
 
 
 def settings_of(members: list[Member]) -> str:
-    """A settings file over these servers."""
+    """Return the text of a settings file with these servers."""
     return json.dumps({
         "listen": {"port": 0},
         "workflows_dir": str(WORKFLOWS),
@@ -66,7 +66,7 @@ def settings_of(members: list[Member]) -> str:
 
 @asynccontextmanager
 async def users(fleet: SimFleet) -> AsyncIterator[None]:
-    """Somebody's job on some loaded server, fifty times a second."""
+    """Start a user's job on a random loaded server fifty times a second within the block."""
     rng, loaded = Random(1), [one.server for one in fleet.members if one.server.profile.name == "loaded"]
 
     async def work() -> None:
@@ -100,11 +100,11 @@ async def test_reload_of_busy_fleet_leaves_other_servers(tmp_path: Path) -> None
             for task in tasks:
                 task.cancel()
             ((at, notice),) = reader.notices
-            print(f"in force after {at - written:.2f} s, slowest /healthz {reader.slowest_s * 1000:.0f} ms")
+            print(f"active after {at - written:.2f} s, slowest /healthz {reader.slowest_s * 1000:.0f} ms")
             assert f"added {MOVED}, removed {MOVED}, changed 0" in notice["message"]
-            assert at - written < IN_FORCE_WITHIN_S
+            assert at - written < ACTIVE_WITHIN_S
             assert reader.slowest_s < ANSWERED_WITHIN_S
-            assert reader.ids == list(range(len(reader.ids)))  # the stream first says where it begins: 0
+            assert reader.ids == list(range(len(reader.ids)))  # the stream begins with id 0, its position
             await assert_undisturbed(session, address, stay, before)
 
 

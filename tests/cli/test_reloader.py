@@ -22,7 +22,7 @@ from tests.support.polling import wait_until
 
 
 class Site:
-    """What a reloader does to a daemon. The intervals that it puts in force tell which reading it was."""
+    """A reloader, and what it applies. `intervals` has the check interval of each configuration applied."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -51,14 +51,14 @@ class Site:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """The reloader at work, its first reading behind it."""
+        """Run the reloader within the block, which begins after the first reload."""
         async with in_background(self.reloader.run()):
             await wait_until(lambda: bool(self.intervals))
             yield
 
 
 def write(path: Path, interval_s: float) -> Path:
-    """A settings file."""
+    """Write a settings file with this check interval; return its path."""
     path.parent.mkdir(exist_ok=True)
     settings = {
         "servers": ["http://127.0.0.1:8188"],

@@ -28,7 +28,7 @@ async def test_daemon_first_answer_has_the_whole_fleet(tmp_path: Path) -> None:
 
 
 async def _first_total(url: str) -> int:
-    """How many servers the first answer has, asked for without a pause until it comes."""
+    """Request the URL until it responds; return the number of servers in the first response."""
     async with aiohttp.ClientSession() as session, asyncio.timeout(30):
         while True:
             try:

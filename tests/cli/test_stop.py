@@ -51,7 +51,7 @@ async def test_stop_with_1000_servers_takes_at_most_5_s(tmp_path: Path) -> None:
 
 @pytest.fixture
 def few_descriptors() -> Iterator[None]:
-    """A shell's common limit; what the process was born with is given back."""
+    """Lower the limit of open files to that of most shells during the test."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 1024), hard))
     yield
@@ -78,7 +78,7 @@ async def test_sighup_during_start_is_ignored(tmp_path: Path) -> None:
 
 
 async def hang_up_often(process: Process) -> None:
-    """From when the process can hear of it: Python itself does not for its first tenths of a second."""
+    """Send SIGHUP repeatedly, as soon as the process handles it; before that, it would end the process."""
     while True:
         if handles_hangup(process.pid):
             process.send_signal(signal.SIGHUP)
@@ -86,7 +86,7 @@ async def hang_up_often(process: Process) -> None:
 
 
 def handles_hangup(pid: int) -> bool:
-    """Whether the process has a handler for it, by the kernel's own account."""
+    """Return whether the kernel reports a handler of the process for SIGHUP."""
     status = Path(f"/proc/{pid}/status").read_text()
     caught = re.search(r"SigCgt:\s*(\w+)", status)
     return caught is not None and bool(int(caught[1], 16) >> (signal.SIGHUP - 1) & 1)

@@ -44,13 +44,13 @@ class Listener:
         return self.lines.count("WATCHDOG=1")
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until it holds; a failure shows what was heard."""
+        """Wait until the condition holds; a failure shows the lines received."""
         try:
             await wait_until(holds)
         except TimeoutError:
             raise AssertionError(self.lines) from None
 
-    async def said(self, line: str) -> None:
+    async def until_received(self, line: str) -> None:
         """Wait for the line."""
         await self.until(lambda: line in self.lines)
 
@@ -78,10 +78,10 @@ async def feeding(listener: Listener, answers: Callable[[], Awaitable[object]]) 
 
 
 def test_service_manager_is_read_from_the_environment() -> None:
-    said = {"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "30000000"}
-    assert ServiceManager.of(said) == ServiceManager("/run/notify", 30.0)
-    assert ServiceManager.of({**said, "WATCHDOG_PID": str(os.getpid())}).watchdog_s == 30.0
-    assert ServiceManager.of({**said, "WATCHDOG_PID": "1"}).watchdog_s is None
+    environment = {"NOTIFY_SOCKET": "/run/notify", "WATCHDOG_USEC": "30000000"}
+    assert ServiceManager.of(environment) == ServiceManager("/run/notify", 30.0)
+    assert ServiceManager.of({**environment, "WATCHDOG_PID": str(os.getpid())}).watchdog_s == 30.0
+    assert ServiceManager.of({**environment, "WATCHDOG_PID": "1"}).watchdog_s is None
     assert ServiceManager.of({"WATCHDOG_USEC": "soon"}) == ServiceManager() == ServiceManager.of({})
 
 
@@ -89,7 +89,7 @@ async def test_supervised_sends_ready_watchdog_and_stopping(listener: Listener) 
     async with feeding(listener, well):
         await listener.until(lambda: listener.watchdog_count() >= 3)
         assert listener.lines[:2] == ["READY=1", "STATUS=3 of 4 servers are loaded"]
-    await listener.said("STOPPING=1")
+    await listener.until_received("STOPPING=1")
     fed = listener.watchdog_count()
     await asyncio.sleep(PERIOD_S)
     assert listener.watchdog_count() == fed
@@ -98,20 +98,20 @@ async def test_supervised_sends_ready_watchdog_and_stopping(listener: Listener) 
 async def test_service_manager_accepts_abstract_socket_names() -> None:
     listener = Listener(f"@comfywarm-test-{os.getpid()}")
     ServiceManager(listener.address).ready()
-    await listener.said("READY=1")
+    await listener.until_received("READY=1")
     listener.close()
 
 
 async def test_reloading_is_sent_with_its_timestamp(listener: Listener) -> None:
     before = time.monotonic_ns() // 1000
     ServiceManager(listener.address).reloading()
-    await listener.said("RELOADING=1")
+    await listener.until_received("RELOADING=1")
     moment = int(listener.lines[1].removeprefix("MONOTONIC_USEC="))
     assert before <= moment <= time.monotonic_ns() // 1000
 
 
 async def test_supervised_without_service_manager_continues(tmp_path: Path) -> None:
-    for manager in (ServiceManager(), ServiceManager(str(tmp_path / "nobody"), PERIOD_S)):
+    for manager in (ServiceManager(), ServiceManager(str(tmp_path / "absent"), PERIOD_S)):
         async with supervised(manager, well, lambda: ""):
             await asyncio.sleep(0)
 
@@ -196,13 +196,13 @@ async def test_daemon_notifies_start_health_reload_and_stop(tmp_path: Path, list
         await listener.until(lambda: listener.lines.count("READY=1") == 2)
         assert listener.lines.index("RELOADING=1") < len(listener.lines) - listener.lines[::-1].index("READY=1") - 1
         assert "STOPPING=1" not in listener.lines
-    await listener.said("STOPPING=1")
+    await listener.until_received("STOPPING=1")
 
 
 async def test_daemon_that_cannot_listen_never_sends_ready(tmp_path: Path, listener: Listener) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        said = await Program(NOTIFY_SOCKET=listener.address).refused(tmp_path, served_at(taken.getsockname()[1]))
-    assert "listen.port" in said
+        error = await Program(NOTIFY_SOCKET=listener.address).refused(tmp_path, served_at(taken.getsockname()[1]))
+    assert "listen.port" in error
     assert listener.lines == []

@@ -101,7 +101,7 @@ async def test_tail_invalid_journal_file_exits_1(tmp_path: Path) -> None:
     daemon = SmallDaemon(tmp_path)
     daemon.port = 1
     daemon.data_dir.mkdir()
-    (daemon.data_dir / "journal.sqlite3").write_text("this is no database, whatever its name says", encoding="utf-8")
+    (daemon.data_dir / "journal.sqlite3").write_text("this is not a database", encoding="utf-8")
     result = await cli(daemon.settings(), "tail")
     assert result.exit_code == 1
     assert "cannot read the journal" in result.stderr

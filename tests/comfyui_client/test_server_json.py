@@ -1,4 +1,4 @@
-"""The JSON of servers: whatever `json.dumps` writes is read, and what was read can be written again."""
+"""The JSON of servers: all that `json.dumps` writes can be read, and then written again."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""The same failure several times in a row: the daemon gives up, whatever happens in between."""
+"""The same failure several times in a row: the daemon stops trying, despite any events in between."""
 
 import pytest
 

@@ -91,7 +91,7 @@ def journal_with_a_broken_page() -> bytes:
 
 
 DAMAGES = {
-    "garbage": lambda: b"this is no database" * 100,
+    "garbage": lambda: b"this is not a database" * 100,
     "truncated": lambda: b"SQLite format 3\x00" + bytes(50),
     "broken-page": journal_with_a_broken_page,
 }

@@ -77,5 +77,5 @@ async def test_serve_fleet_serves_until_cancelled() -> None:
 
 
 async def test_serve_fleet_with_an_unknown_profile_raises_value_error() -> None:
-    with pytest.raises(ValueError, match="unknown persona nobody; available: absent, auto_executing"):
-        await serve_fleet(SimulateOptions(profiles=("nobody",)), lambda _fleet: None)
+    with pytest.raises(ValueError, match="unknown persona stranger; available: absent, auto_executing"):
+        await serve_fleet(SimulateOptions(profiles=("stranger",)), lambda _fleet: None)

@@ -72,7 +72,7 @@ async def read_at_the_writer(folder: Path) -> AsyncIterator[Buses]:
 
 @asynccontextmanager
 async def read_elsewhere(folder: Path) -> AsyncIterator[Buses]:
-    """The reader's node owns none of the servers."""
+    """Read at a node that owns none of the servers."""
     shared = engine()
     writer, reader = Node(shared, "writer", folder), Node(shared, "reader", folder)
     reader.servers = ("c",)

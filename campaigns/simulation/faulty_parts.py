@@ -17,8 +17,10 @@ from statemachine.comfyui.records import HistoryEntry, Marker
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events
 from statemachine.core.backoff import Uniform, backoff
+from statemachine.core.contention import NO_CONTENTION
 from statemachine.core.messages import verbatim
 from statemachine.core.server import Attempt, Server, ServerView
+from statemachine.core.streak import NO_STREAK
 from statemachine.core.vocabulary import Source
 from statemachine.fleet.context import ServerContext
 from statemachine.fleet.fleet import Fleet
@@ -218,6 +220,27 @@ def trusts_success(context: ServerContext, event: events.Event) -> Sequence[even
 def without(*kinds: type) -> Callable[[ServerContext, events.Event], Sequence[events.Event]]:
     """Drop events of these kinds."""
     return lambda _, event: () if isinstance(event, kinds) else (event,)
+
+
+def forgets_failures(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
+    """Forget the failures in a row when the server restarts."""
+    if isinstance(event, events.LinkOpened) and event.refused_before:
+        context.server.streak = NO_STREAK
+    return (event,)
+
+
+def forgets_losses(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
+    """Forget that models did not stay loaded."""
+    context.server.contention = NO_CONTENTION
+    return (event,)
+
+
+def sees_no_foreign_work(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
+    """Hold a missing key against the warm-up, even if foreign work has run since."""
+    if isinstance(event, events.CheckAnswered):
+        context.server.foreign_work_ended, context.server.queue_remaining = False, None
+        return (replace(event, evicted=False),)
+    return (event,)
 
 
 def claims_foreign_success(context: ServerContext, event: events.Event) -> Sequence[events.Event]:

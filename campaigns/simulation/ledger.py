@@ -59,15 +59,30 @@ class ServerLedger:
     dials: deque[float] = field(default_factory=deque)
     requests: deque[float] = field(default_factory=deque)
     reached: set[Reason] = field(default_factory=set)
+    failed_as: str = ""
+    failed_in_a_row: int = 0
+    failed_at: float = -1e9
+    granted: deque[float] = field(default_factory=deque)
 
     def reset(self, at: float) -> None:
         """Forget what a new server task does not know."""
         self.link, self.remaining, self.own_decreases, self.auto_executing, self.failures = None, None, 0, False, 0
         self.missing_since, self.moved_at, self.was_linked = None, at, False
         self.companion = None
+        self.forget_failures()
         self.verdicts.clear()
         self.dials.clear()
         self.requests.clear()
+
+    def forget_failures(self) -> None:
+        """Forget earlier warm-ups, as a new daemon and an operator who orders one do."""
+        self.failed_as, self.failed_in_a_row = "", 0
+        self.granted.clear()
+
+    def warm_up_failed(self, kind: str, at: float) -> None:
+        """Count warm-ups in a row that failed in the same way."""
+        self.failed_in_a_row = self.failed_in_a_row + 1 if kind == self.failed_as else 1
+        self.failed_as, self.failed_at = kind, at
 
 
 def _items_of_ours(ledger: ServerLedger) -> list[Item]:

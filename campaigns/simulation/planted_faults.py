@@ -17,6 +17,7 @@ from campaigns.simulation.simulation import Result
 from statemachine.core import events
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.vocabulary import State
+from statemachine.simulator.profiles import PROFILES, Profile
 
 SEEDS = 120
 """Each fault must be caught within this number of seeds."""
@@ -24,13 +25,17 @@ SEEDS = 120
 
 @dataclass(frozen=True)
 class PlantedFault:
-    """One fault. `caught_by`: texts, one of which the violation contains. `seed`: a seed that catches it."""
+    """One fault. `caught_by`: texts, one of which the violation contains. `seed`: a seed that catches it.
+
+    `first`: the profile of the first server, where a fault shows only with servers of one kind.
+    """
 
     name: str
     seed: int
     caught_by: tuple[str, ...]
     parts: Parts = REAL_PARTS
     patches: Mapping[str, Any] = field(default_factory=dict)
+    first: Profile | None = None
 
 
 PATCHED: dict[str, dict[str, Any]] = {
@@ -93,6 +98,27 @@ PLANTED_FAULTS = (
     ),
     PlantedFault("leaks permits", 1, ("liveness", "budget"), Parts(permits=faulty.LeaksPermits)),
     PlantedFault("ignores the budget", 4, ("budget",), Parts(permits=faulty.IgnoresBudget)),
+    PlantedFault(
+        "forgets failures when the server restarts",
+        1,
+        ("repetition",),
+        faulty.with_mailbox(faulty.forgets_failures),
+        first=PROFILES["dying"],
+    ),
+    PlantedFault(
+        "warms a contested server at once",
+        1,
+        ("contention",),
+        faulty.with_mailbox(faulty.forgets_losses),
+        first=PROFILES["evicting"],
+    ),
+    PlantedFault(
+        "takes an eviction for a warm-up without effect",
+        1,
+        ("contention",),
+        faulty.with_mailbox(faulty.sees_no_foreign_work),
+        first=PROFILES["evicting"],
+    ),
     PlantedFault("reconnects without backoff", 1, ("rate limit",), patches=PATCHED["backoff"]),
 )
 
@@ -115,7 +141,7 @@ def run_planted_fault(index: int) -> tuple[str, Result | None]:
     planted_fault = PLANTED_FAULTS[index]
     with planted(planted_fault):
         for seed in (planted_fault.seed, *range(1, SEEDS)):
-            result = run_seed(seed, parts=planted_fault.parts)
+            result = run_seed(seed, parts=planted_fault.parts, first=planted_fault.first)
             if result.violation is not None and any(rule in result.violation for rule in planted_fault.caught_by):
                 return planted_fault.name, result
     return planted_fault.name, None

@@ -19,6 +19,24 @@ NEVER_TRUE_HERE = {Reason.CHECK_ABSENT, Reason.ACCESS_DENIED, Reason.WORKFLOW_NO
 """No simulated server and no network fault causes these reasons."""
 
 
+MOST_IN_A_ROW = 3
+SHORTEST_SHARE = 0.85
+"""The long backoff is spread by a tenth, and begins with the failure."""
+
+CONTENTION_WINDOW_S = 600.0
+MOST_WHEN_CONTESTED = 12
+
+FAILURES: Mapping[Reason, str] = {
+    Reason.SERVER_RESTARTED: "lost",
+    Reason.PROMPT_LOST: "lost",
+    Reason.WARM_UP_ENDS_SERVER: "lost",
+    Reason.PROMPT_INTERRUPTED: "interrupted",
+    Reason.PROMPT_FAILED: "raised",
+    Reason.OUT_OF_MEMORY: "out of memory",
+    Reason.PROMPT_REFUSED: "refused",
+}
+"""How a warm-up failed: the same way or another one."""
+
 CONFIRMATIONS: Mapping[Reason, str] = {
     Reason.PROMPT_ACCEPTED: "accepted",
     Reason.PROMPT_SUCCEEDED: "success",
@@ -38,7 +56,13 @@ class TransitionRules:
 
     def check(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         """Check one transition, which the ledger already contains."""
-        for rule in (self._check_loaded, self._check_cold, self._check_start, self._check_reason):
+        for rule in (
+            self._check_loaded,
+            self._check_cold,
+            self._check_start,
+            self._check_reason,
+            self._check_repetition,
+        ):
             rule(name, ledger, transition)
 
     def _check_loaded(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
@@ -85,6 +109,29 @@ class TransitionRules:
             or (reason is Reason.MISSING_MODELS and profile.model_files)
         ):
             self._fail(name, f"{reason.value}: not true of this server: {transition.message}")
+
+    def _check_repetition(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
+        """Check that failures do not repeat without end, and that evictions make warm-ups less frequent."""
+        reason = transition.reason
+        if transition.dest is State.LOADED:
+            ledger.failed_in_a_row = 0
+        elif transition.source in IN_FLIGHT and reason in FAILURES:
+            ledger.warm_up_failed(FAILURES[reason], now())
+        elif reason is Reason.PERMIT_GRANTED:
+            self._check_another_warm_up(name, ledger)
+
+    def _check_another_warm_up(self, name: str, ledger: ServerLedger) -> None:
+        waited = now() - ledger.failed_at
+        if ledger.failed_in_a_row >= MOST_IN_A_ROW and waited < SHORTEST_SHARE * self._settings.timing.failed_retry_s:
+            times = f"{ledger.failed_in_a_row} warm-ups in a row"
+            self._fail(
+                name, f"repetition: {times} ended as {ledger.failed_as}, and another starts after {waited:.0f} s"
+            )
+        ledger.granted.append(now())
+        while ledger.granted[0] < now() - CONTENTION_WINDOW_S:
+            ledger.granted.popleft()
+        if ledger.plan.profile.evict_every and len(ledger.granted) > MOST_WHEN_CONTESTED:
+            self._fail(name, f"contention: {len(ledger.granted)} warm-ups within {CONTENTION_WINDOW_S:.0f} s")
 
 
 def now() -> float:

@@ -14,17 +14,26 @@ from loguru import logger
 from campaigns.simulation.daemon import REAL_PARTS, Parts
 from campaigns.simulation.loop import DeadlockError, VirtualLoop
 from campaigns.simulation.simulation import TAIL, Result, Simulation
+from statemachine.simulator.profiles import Profile
 
 if TYPE_CHECKING:
     from loguru import Message
 
 
 def run_seed(
-    seed: int, *, parts: Parts = REAL_PARTS, without: Collection[StrEnum] = (), full_trace: bool = False
+    seed: int,
+    *,
+    parts: Parts = REAL_PARTS,
+    without: Collection[StrEnum] = (),
+    full_trace: bool = False,
+    first: Profile | None = None,
 ) -> Result:
-    """Run one seed. With the same PYTHONHASHSEED, the same seed gives the same run."""
+    """Run one seed, the first server with the profile `first` if one is given.
+
+    With the same PYTHONHASHSEED, the same seed gives the same run.
+    """
     keep = None if full_trace else TAIL
-    return run_simulation(VirtualLoop, lambda folder: Simulation(seed, folder, parts, without, keep=keep))
+    return run_simulation(VirtualLoop, lambda folder: Simulation(seed, folder, parts, without, keep=keep, first=first))
 
 
 def run_simulation(loop: Callable[[], VirtualLoop], make: Callable[[Path], Simulation]) -> Result:

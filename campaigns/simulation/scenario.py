@@ -24,6 +24,11 @@ KINDS = (
     Profile("lagging", history_lag=1.5),
 )  # fmt: skip
 
+RARE_KINDS = (PROFILES["evicting"], PROFILES["dying"])
+"""Kinds that replace a few of the servers. They are drawn apart, so that the seeds of known violations stay."""
+
+RARE_SHARE = 0.08
+
 EXPECTED: dict[str, frozenset[Reason]] = {
     "auto_executing": frozenset({Reason.ALL_CACHED, Reason.SERVER_AUTO_EXECUTING}),
     "raising": frozenset({Reason.PROMPT_FAILED}),
@@ -33,6 +38,8 @@ EXPECTED: dict[str, frozenset[Reason]] = {
     "missing_nodes": frozenset({Reason.MISSING_NODES, Reason.PROMPT_REFUSED}),
     "missing_models": frozenset({Reason.MISSING_MODELS, Reason.PROMPT_REFUSED}),
     "unrecognisable": frozenset({Reason.CHECK_UNRECOGNISED}),
+    "evicting": frozenset({Reason.ALL_CACHED}),
+    "dying": frozenset({Reason.WARM_UP_ENDS_SERVER}),
 }
 """Profile → reasons, one of which must be reached without faults. All others must become loaded.
 
@@ -107,10 +114,12 @@ class Scenario:
         return 4.0 * longest + 1200.0
 
 
-def scenario_of(seed: int) -> Scenario:
-    """Return the scenario of a seed."""
-    rng = Random(f"{seed}/scenario")
-    plans = tuple(drawn_plan(rng, index) for index in range(rng.randint(3, 6)))
+def scenario_of(seed: int, first: Profile | None = None) -> Scenario:
+    """Return the scenario of a seed; its first server has the profile `first`, if one is given."""
+    rng, rare = Random(f"{seed}/scenario"), Random(f"{seed}/rare")
+    plans = tuple(_sometimes_rare(rare, drawn_plan(rng, index)) for index in range(rng.randint(3, 6)))
+    if first is not None:
+        plans = (replace(plans[0], profile=first), *plans[1:])
     settings = drawn_settings(rng, plans)
     return Scenario(
         plans=plans,
@@ -139,6 +148,12 @@ def drawn_plan(rng: Random, index: int) -> Plan:
         workflows=BOTH if both else BOTH[:1],
         quality=rng.choice((0.0, 0.5, 1.0, 1.0, 2.0)),
     )
+
+
+def _sometimes_rare(rare: Random, plan: Plan) -> Plan:
+    """Return the plan, now and then with one of the rare kinds."""
+    chosen = rare.choice(RARE_KINDS)
+    return replace(plan, profile=chosen, workflows=BOTH[:1]) if rare.random() < RARE_SHARE else plan
 
 
 def drawn_settings(rng: Random, plans: tuple[Plan, ...]) -> Settings:

@@ -23,7 +23,7 @@ from campaigns.simulation.wire import Wire
 from statemachine.core.ports import Action, Clock
 from statemachine.core.vocabulary import Reason, State
 from statemachine.fleet.fleet import Fleet
-from statemachine.simulator import SimServer
+from statemachine.simulator import Profile, SimServer
 
 EPOCH = 1_767_225_600.0
 TAIL = 150
@@ -47,12 +47,19 @@ class Simulation:
     """Servers, wires, disk, clock and the daemon of one run."""
 
     def __init__(
-        self, seed: int, folder: Path, parts: Parts, without: Collection[StrEnum], *, keep: int | None
+        self,
+        seed: int,
+        folder: Path,
+        parts: Parts,
+        without: Collection[StrEnum],
+        *,
+        keep: int | None,
+        first: Profile | None = None,
     ) -> None:
         self.clock_offset = 0.0
         self.wires: dict[str, Wire] = {}
         self._seed, self._parts = seed, parts
-        self._scenario: Scenario = scenario_of(seed)
+        self._scenario: Scenario = scenario_of(seed, first)
         self._trace: deque[Line] = deque(maxlen=keep)
         self._faults = Faults(self._rng("faults"), without)
         self._invariants = Invariants(self._scenario.settings, self.fail, self.note)
@@ -113,6 +120,8 @@ class Simulation:
     def act(self, name: str, action: str) -> None:
         """Act as an operator on a server."""
         self.note(name, "operator:", action)
+        if action == "warm":
+            self._invariants.ledgers[name].forget_failures()
         if self._daemon is not None and not self._daemon.dead:
             self.spawn(_act(self._daemon.fleet, name, Action(action)))
 
@@ -232,6 +241,8 @@ class Simulation:
 
     def _check_calm(self) -> None:
         for ledger in self._ledgers():
+            if ledger.plan.profile.evict_every and Reason.STILL_COLD_AFTER_SUCCESS in ledger.reached:
+                self.fail(ledger.plan.name, "contention: an eviction was taken for a warm-up without effect")
             must_load = ledger.plan.profile.name not in EXPECTED or loads_itself_well(ledger)
             if must_load and ledger.state is not State.LOADED:
                 self.fail(ledger.plan.name, f"liveness: {ledger.state.value} after the calm period, expected loaded")

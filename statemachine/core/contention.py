@@ -13,13 +13,12 @@ PAUSE_PER_LOAD = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Contention:
-    """Losses in a row, each soon after the models were loaded; the last one at `lost_at` (epoch seconds).
+    """Losses in a row, each soon after the models were loaded.
 
     `load_s` is the duration of the last warm-up. `waiting`: no warm-up has started since the last loss.
     """
 
     losses: int = 0
-    lost_at: float = 0.0
     load_s: float = 0.0
     waiting: bool = False
 
@@ -28,10 +27,10 @@ class Contention:
         """Whether the models were lost at least twice in a row, and the next warm-up has to wait."""
         return self.losses > 1 and self.waiting
 
-    def after_loss(self, stayed_s: float, at: float) -> "Contention":
+    def after_loss(self, stayed_s: float) -> "Contention":
         """Return the contention after models that had stayed loaded for `stayed_s` seconds were lost."""
         soon = stayed_s <= max(SOON_S, 2.0 * self.load_s)
-        return Contention(self.losses + 1 if soon else 1, at, self.load_s, waiting=True)
+        return Contention(self.losses + 1 if soon else 1, self.load_s, waiting=True)
 
     def after_load(self, load_s: float) -> "Contention":
         """Return the contention after a warm-up of `load_s` seconds."""

@@ -70,7 +70,7 @@ def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> N
         server.open_attempt.outcome, server.open_attempt.message = Outcome.ACCEPTED, event.message
     else:
         if event.reason is not Reason.RATE_LIMITED:
-            server.streak = server.streak.extended(event.reason, at)
+            server.streak = server.streak.extended(event.reason)
         _close_attempt(server, Outcome.REFUSED, at, Source.REPLY, event.message)
 
 
@@ -109,13 +109,13 @@ def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) 
 def _prompt_failed(event: events.PromptFailed, server: Server, at: float) -> None:
     if _end_attempt(server, event, event.prompt_id, Outcome.FAILED, at, event.proved_by, event.message):
         reason = Reason.OUT_OF_MEMORY if event.out_of_memory else Reason.PROMPT_FAILED
-        server.streak = server.streak.extended(reason, at)
+        server.streak = server.streak.extended(reason)
         server.failures += 1
 
 
 def _prompt_interrupted(event: events.PromptInterrupted, server: Server, at: float) -> None:
     if _end_attempt(server, event, event.prompt_id, Outcome.INTERRUPTED, at, event.proved_by):
-        server.streak = server.streak.extended(Reason.PROMPT_INTERRUPTED, at)
+        server.streak = server.streak.extended(Reason.PROMPT_INTERRUPTED)
         server.failures += 1
 
 
@@ -126,7 +126,7 @@ def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> Non
     restarted = event.reason is Reason.SERVER_RESTARTED
     if restarted or event.reason is Reason.PROMPT_LOST:
         lost = Reason.WARM_UP_ENDS_SERVER if restarted and accepted else Reason.PROMPT_LOST
-        server.streak = server.streak.extended(lost, at)
+        server.streak = server.streak.extended(lost)
     server.failures += 1
     server.epoch += 1
     _close_attempt(server, Outcome.LOST, at, Source.HISTORY, event.message)

@@ -26,7 +26,7 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     server.auto_executing = event.auto_executing
     server.auto_rounds = server.auto_rounds + 1 if event.auto_executing else 0
     if event.needed:
-        _judge_success(event, server, at)
+        _judge_success(event, server)
         _count_loss(event, server, at)
     else:
         _reset_failures(server)
@@ -47,7 +47,7 @@ def _update_cursor(answered: events.NodeCursor | None, server: Server) -> None:
         server.node_cursor = replace(answered, sequence=sequence, truncated=known.truncated)
 
 
-def _judge_success(event: events.CheckAnswered, server: Server, at: float) -> None:
+def _judge_success(event: events.CheckAnswered, server: Server) -> None:
     """Count a success without effect once, however often it is checked afterwards.
 
     Foreign work that has run since may have evicted the keys, unless the executor did not run the cache nodes.
@@ -61,18 +61,18 @@ def _judge_success(event: events.CheckAnswered, server: Server, at: float) -> No
     elif (event.evicted or server.foreign_work_seen) and not server.cached_by_executor:
         server.succeeded = None
     else:
-        _count_ineffective(succeeded, server, at)
+        _count_ineffective(succeeded, server)
         server.warmed_at = _without(server.warmed_at, event.needed)
 
 
-def _count_ineffective(succeeded: Attempt, server: Server, at: float) -> None:
+def _count_ineffective(succeeded: Attempt, server: Server) -> None:
     """Count a success without effect. The first one without loading has a remedy: a varied tag."""
     server.ineffective_warmups += 1
     server.failures += 1
     if not server.cached_by_executor:
-        server.streak = server.streak.extended(Reason.STILL_COLD_AFTER_SUCCESS, at)
+        server.streak = server.streak.extended(Reason.STILL_COLD_AFTER_SUCCESS)
     elif succeeded.varied_tag:
-        server.streak = server.streak.extended(Reason.CACHED_WITHOUT_LOADING, at)
+        server.streak = server.streak.extended(Reason.CACHED_WITHOUT_LOADING)
 
 
 def _count_loss(event: events.CheckAnswered, server: Server, at: float) -> None:
@@ -81,7 +81,7 @@ def _count_loss(event: events.CheckAnswered, server: Server, at: float) -> None:
     since += [server.loaded_at] if server.loaded_at is not None else []
     server.loaded_at, server.warmed_at = None, _without(server.warmed_at, event.needed)
     if since and not event.auto_executing:
-        server.contention = server.contention.after_loss(at - max(since), at)
+        server.contention = server.contention.after_loss(at - max(since))
 
 
 def _without(times: Mapping[str, float], workflows: Sequence[str]) -> Mapping[str, float]:

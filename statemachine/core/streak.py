@@ -27,7 +27,7 @@ GIVE_UP_REASONS = (
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """Warm-ups in a row that failed in the same way, the last one at `at` (epoch seconds).
+    """Warm-ups in a row that failed in the same way.
 
     Only a complete cache, new settings and the operator end it; a restart of the server does not. `retry_due`: the
     long backoff has ended, so one more warm-up may be tried.
@@ -35,7 +35,6 @@ class Streak:
 
     reason: Reason | None = None
     count: int = 0
-    at: float = 0.0
     retry_due: bool = False
 
     @property
@@ -43,11 +42,11 @@ class Streak:
         """Whether nothing may be submitted before the long backoff has ended."""
         return self.count >= MOST_IN_A_ROW and not self.retry_due
 
-    def extended(self, reason: Reason, at: float) -> "Streak":
+    def extended(self, reason: Reason) -> "Streak":
         """Return the streak with one more failure, a new one if the failure is of another kind."""
         if reason not in GIVE_UP_REASONS:
             return self
-        return Streak(reason, self.count + 1 if self._is_like(reason) else 1, at)
+        return Streak(reason, self.count + 1 if self._is_like(reason) else 1)
 
     def _is_like(self, reason: Reason) -> bool:
         return reason is self.reason or any({reason, self.reason} <= kind for kind in KINDS)

@@ -51,8 +51,7 @@ async def _wait_backoff(context: ServerContext) -> None:
         pause_s = backoff(server.failures - 1, timing.retry_s, timing.failed_retry_s, clock.uniform)
     if server.contention.is_contested:
         after_loss = server.contention.pause_s(timing.retry_s, timing.failed_retry_s, clock.uniform)
-        elapsed_s = max(0.0, clock.now() - server.contention.lost_at)
-        pause_s = max(pause_s, after_loss - elapsed_s)
+        pause_s = max(pause_s, after_loss - (loop_time() - context.lost_at))
     if pause_s > 0.0:
         await context.sleep(pause_s)
 

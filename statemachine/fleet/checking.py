@@ -193,10 +193,9 @@ async def probe(context: ServerContext) -> None:
 
 async def back_off(context: ServerContext) -> None:
     """Wait for the long backoff of a failure, or for its rest if the server was away or checked meanwhile."""
-    server, clock = context.server, context.fleet.clock
-    pause_s = spread(context.fleet.settings.timing.failed_retry_s, clock.uniform)
-    elapsed_s = clock.now() - server.streak.at if server.streak.reason is server.reason else 0.0
-    await context.sleep(pause_s - min(max(0.0, elapsed_s), pause_s))
+    pause_s = spread(context.fleet.settings.timing.failed_retry_s, context.fleet.clock.uniform)
+    elapsed_s = loop_time() - context.failed_at if context.server.streak.reason is context.server.reason else 0.0
+    await context.sleep(max(0.0, pause_s - elapsed_s))
     context.post(events.RetryDue())
 
 

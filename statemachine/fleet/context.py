@@ -82,8 +82,9 @@ class ServerContext:
     """One server's memory, client and mailbox.
 
     `post` puts an event into the mailbox. `preflight_passed` has the digests of the workflows that this process of the
-    server can run, each with the process's instance if a companion node reports one. `cold_since` is loop time.
-    `known_before`: the journal knows the server from an earlier run of the daemon.
+    server can run, each with the process's instance if a companion node reports one. `cold_since`,
+    `failed_at` (the streak of failures changed) and `lost_at` (the contention changed) are loop times. `known_before`:
+    the journal knows the server from an earlier run of the daemon.
     """
 
     config: ServerConfig
@@ -100,6 +101,8 @@ class ServerContext:
     redial: Wakeup = field(default_factory=Wakeup)
     preflight_passed: frozenset[tuple[str | None, str]] = frozenset()
     cold_since: float | None = None
+    failed_at: float = 0.0
+    lost_at: float = 0.0
     known_before: bool = False
 
     def announce(self, at: float) -> None:

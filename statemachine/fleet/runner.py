@@ -19,6 +19,7 @@ from statemachine.core.machine import Machine
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import IN_FLIGHT, State
 from statemachine.fleet import admission, checking, submission
+from statemachine.fleet.clock import loop_time
 from statemachine.fleet.connection import keep_link
 from statemachine.fleet.context import ServerContext
 from statemachine.publish.publisher import view_of
@@ -126,7 +127,7 @@ class ServerTask:
     def _handle(self, event: events.Event) -> None:
         context, fleet = self._context, self._context.fleet
         attempt = context.server.open_attempt
-        made = self._machine.apply(context.server, event, fleet.clock.now())
+        made = self._apply(event)
         if attempt is not None and not attempt.is_open:
             fleet.counters.warm_up_ended(context.config.group, attempt)
         changed = self._changed_attempt()
@@ -144,6 +145,17 @@ class ServerTask:
             context.nudge.notify()
         if isinstance(event, events.LinkOpened):
             fleet.system_info.want(context.config.name, partial(_read_system_info, context))
+
+    def _apply(self, event: events.Event) -> list[Transition]:
+        """Apply the event, and note when failures and losses were last counted."""
+        context, server = self._context, self._context.server
+        streak, contention = server.streak, server.contention
+        made = self._machine.apply(server, event, context.fleet.clock.now())
+        if server.streak is not streak:
+            context.failed_at = loop_time()
+        if server.contention is not contention:
+            context.lost_at = loop_time()
+        return made
 
     def _record(self, transition: Transition, attempt: Attempt | None) -> None:
         context = self._context

@@ -18,6 +18,8 @@ def behaviours(server: ServerModel) -> Iterator[Coroutine[Any, Any, None]]:
         yield _evict(server, profile.evict_every)
     if profile.restart_every:
         yield _restart(server, profile.restart_every)
+    if profile.dies_loading:
+        yield _supervise(server)
     if profile.monitor_frames:
         yield _send_monitor_frames(server)
 
@@ -40,6 +42,16 @@ async def _evict(server: ServerModel, every: float) -> None:
 async def _restart(server: ServerModel, every: float) -> None:
     while True:
         await asyncio.sleep(_jittered(server, every))
+        await server.go_down()
+        await asyncio.sleep(_jittered(server, server.profile.down_seconds))
+        await server.come_back()
+
+
+async def _supervise(server: ServerModel) -> None:
+    """Restart the server whenever its process has died."""
+    while True:
+        await server.died.wait()
+        server.died.clear()
         await server.go_down()
         await asyncio.sleep(_jittered(server, server.profile.down_seconds))
         await server.come_back()

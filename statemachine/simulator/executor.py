@@ -52,6 +52,8 @@ class ExecutorHost(Protocol):
 
     def out_of_memory(self) -> None: ...
 
+    async def die(self) -> None: ...
+
 
 @dataclass
 class Run:
@@ -144,6 +146,8 @@ class Executor:
 
     async def _load(self, run: Run, node: NodeClass, inputs: dict[str, Any]) -> None:
         profile = self._host.profile
+        if profile.dies_loading:
+            await self._host.die()
         seconds = inputs["seconds"] if node.name == RIG else profile.load_seconds * self._host.scale
         steps = node.progress_steps or 1
         for step in range(1, steps + 1):

@@ -19,7 +19,13 @@ class Process:
     """Queue, history, next number, executor and cached keys, from one start of the server to its end."""
 
     def __init__(
-        self, profile: Profile, scale: float, send: Send, clock: Callable[[], float], instance: str | None = None
+        self,
+        profile: Profile,
+        scale: float,
+        send: Send,
+        clock: Callable[[], float],
+        on_death: Callable[[], None],
+        instance: str | None = None,
     ) -> None:
         """`instance` is the id that comfywarm's node gives this process; None where it is not installed."""
         self.profile = profile
@@ -34,6 +40,7 @@ class Process:
         starts = profile.text_check == "starts"
         self.companion = SimulatedNode(self, instance, starts=starts) if instance else None
         self._clock = clock
+        self._on_death = on_death
         self._free_wanted = False
         self._unload_wanted = False
         self._models_loaded = 0
@@ -104,6 +111,11 @@ class Process:
 
     def out_of_memory(self) -> None:
         self.drop_keys(keep_executor=False)
+
+    async def die(self) -> None:
+        """End as under the kernel's out-of-memory killer: nothing is sent, and this never returns."""
+        self._on_death()
+        await asyncio.Event().wait()
 
     async def work(self) -> None:
         """Run queued prompts one at a time until cancelled."""

@@ -61,6 +61,8 @@ class Profile:
     # Faults
     failure: Failure | None = None
     """Raised by each node that loads a model, after its load time."""
+    dies_loading: bool = False
+    """The process ends while a prompt loads a model; a supervisor restarts it after `down_seconds`."""
     stall_after_models: int | None = None
     """The worker stops after this many models; HTTP keeps working."""
     ineffective_runs: int = 0
@@ -90,6 +92,7 @@ ALL = (
     Profile("out_of_memory", failure=OUT_OF_MEMORY),
     Profile("raising", failure=RAISES),
     Profile("restarting", loaded=True, restart_every=45.0),
+    Profile("dying", dies_loading=True),
     Profile("stalling", stall_after_models=2),
     Profile("evicting", loaded=True, evict_every=30.0),
     Profile("trapped", ineffective_runs=1),

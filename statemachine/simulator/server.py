@@ -77,6 +77,8 @@ class ServerModel:
         """Number of times that the server started its own cache workflow."""
         self.listener: Listener | None = None
         self.up = False
+        self.died = asyncio.Event()
+        """Set when the process has ended by itself."""
         self.sockets: dict[str, Sink] = {}
         self._open: set[Sink] = set()
         self._clock = clock
@@ -214,7 +216,7 @@ class ServerModel:
 
     def _new_process(self) -> Process:
         instance = uuid.UUID(int=self.rng.getrandbits(128), version=4).hex if self.profile.companion else None
-        return Process(self.profile, self.scale, self.send, self._clock, instance)
+        return Process(self.profile, self.scale, self.send, self._clock, self.died.set, instance)
 
     def _refuse_if_down(self) -> None:
         if not self.up:

@@ -114,7 +114,7 @@ def test_operator_ends_contention(event: e.Event) -> None:
 def test_pause_grows_with_each_loss_up_to_the_limit() -> None:
     contention, pauses = Contention(load_s=5.0), []
     for _ in range(20):
-        contention = contention.after_loss(1.0, at=0.0)
+        contention = contention.after_loss(1.0)
         pauses.append(contention.pause_s(2.0, LIMIT_S, lambda: 1.0) if contention.is_contested else 0.0)
     assert pauses[:4] == [0.0, 10.0, 20.0, 40.0]
     assert pauses[-1] == LIMIT_S
@@ -122,5 +122,5 @@ def test_pause_grows_with_each_loss_up_to_the_limit() -> None:
 
 def test_models_that_stay_end_the_pauses() -> None:
     contention = Contention(losses=9, load_s=5.0, waiting=True)
-    assert not contention.after_loss(SOON_S + 1, at=0.0).is_contested
-    assert contention.after_loss(SOON_S - 1, at=0.0).is_contested
+    assert not contention.after_loss(SOON_S + 1).is_contested
+    assert contention.after_loss(SOON_S - 1).is_contested

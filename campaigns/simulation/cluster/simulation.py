@@ -139,6 +139,8 @@ class ClusterSimulation(Simulation):
     @override
     def act(self, name: str, action: str) -> None:
         self.note(name, "operator:", action)
+        for node in self.nodes if action == "warm" else ():
+            node.invariants.ledgers[name].forget_failures()
         self.spawn(self._act(name, action))
 
     async def _act(self, name: str, action: str) -> None:

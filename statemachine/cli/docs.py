@@ -14,7 +14,7 @@ from statemachine.settings import json_schema
 
 
 def mermaid() -> str:
-    """A `stateDiagram-v2`: one arrow for each pair of states, labelled with its reasons."""
+    """Return a `stateDiagram-v2` with an arrow for each pair of states, labelled with its reasons."""
     lines = ["stateDiagram-v2", f"    [*] --> {State.UNKNOWN.value}"]
     lines += [
         f"    {source.value} --> {dest.value}: {', '.join(reasons)}" for (source, dest), reasons in _arrows().items()
@@ -55,6 +55,8 @@ def states_page() -> str:
             "```mermaid",
             mermaid(),
             "```",
+            "",
+            f"Not in the diagram: `{Reason.PAUSE_REQUESTED.value}`, from every other state to `{State.PAUSED.value}`.",
             "",
             *_table("state", {state.value: meaning for state, meaning in STATE_MEANINGS.items()}),
             *_table("reason", {reason.value: text.en for reason, text in REASON_MEANINGS.items()}),

@@ -73,7 +73,8 @@ class Record:
     def saved_state(self) -> SavedState:
         """What the server's next owner resumes."""
         attempt = attempt_from(dict(zip(ATTEMPT_COLUMNS, self.attempt, strict=True))) if self.attempt else None
-        return SavedState(attempt if attempt is not None and attempt.is_open else None, self.paused)
+        failed_for = self.view.reason if self.view is not None and self.view.state is State.FAILED else None
+        return SavedState(attempt if attempt is not None and attempt.is_open else None, self.paused, failed_for)
 
     def owned_by(self, node: str | None, session: str | None) -> "Record":
         """Return the same record with another owner."""

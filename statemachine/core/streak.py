@@ -53,3 +53,13 @@ class Streak:
 
 
 NO_STREAK = Streak()
+
+FAIL_ONLY_REPEATED = (Reason.WARM_UP_ENDS_SERVER, Reason.PROMPT_LOST, Reason.PROMPT_INTERRUPTED)
+"""Failures of which one alone does not make a server `failed`."""
+
+
+def resumed_streak(failed_for: Reason | None) -> Streak:
+    """Return the streak of a server that was `failed` for this reason when the daemon ended."""
+    if failed_for not in GIVE_UP_REASONS:
+        return NO_STREAK
+    return Streak(failed_for, MOST_IN_A_ROW if failed_for in FAIL_ONLY_REPEATED else 1)

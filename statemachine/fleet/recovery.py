@@ -1,11 +1,13 @@
-"""Restore what was saved of a server: its prompt in flight, or the operator's pause."""
+"""Restore what was saved of a server: its prompt in flight, the operator's pause, and why it had failed."""
 
 import asyncio
 from collections.abc import Mapping
 
 from statemachine.core.messages import message
 from statemachine.core.server import Attempt, Server
+from statemachine.core.streak import resumed_streak
 from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 from statemachine.journal.port import JournalPort, JournalUnavailableError, SavedState
 
@@ -13,10 +15,12 @@ LATE_PAUSE_S = 2.0
 
 
 async def restore(journal: JournalPort, contexts: Mapping[str, ServerContext]) -> None:
-    """Restore each server's open attempt and pause. Raises JournalUnavailableError."""
+    """Restore each server's open attempt, pause and failure. Raises JournalUnavailableError."""
     saved_states = await journal.saved_states(contexts.keys())
     for name in contexts.keys() & saved_states.keys():
         contexts[name].known_before = True
+        contexts[name].server.streak = resumed_streak(saved_states[name].failed_for)
+        contexts[name].failed_at = loop_time()
         _restore_attempt(contexts[name], saved_states[name].attempt)
         if saved_states[name].paused:
             _restore_pause(contexts[name].server)

@@ -17,10 +17,10 @@ from loguru import logger
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import message
 from statemachine.core.server import Attempt
-from statemachine.core.vocabulary import State
+from statemachine.core.vocabulary import Reason, State
 from statemachine.journal.file import JournalFile
 from statemachine.journal.port import JournalUnavailableError, OnHealth, SavedState
-from statemachine.journal.rows import Row, attempt_row
+from statemachine.journal.rows import LastState, Row, attempt_row
 from statemachine.journal.store import JournalStore, Write
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ class Journal(Generic[V]):
         in_flight = {one.server: one for one in await self.file.open_attempts()}
         states = await self.file.last_states()
         return {
-            name: SavedState(in_flight.get(name), paused=states.get(name) == State.PAUSED.value)
+            name: _saved_state(in_flight.get(name), states.get(name))
             for name in servers
             if name in states or name in in_flight
         }
@@ -269,3 +269,11 @@ class WriterThread:
     def close(self) -> None:
         """Wait for the thread to end."""
         self._executor.shutdown()
+
+
+def _saved_state(attempt: Attempt | None, last: LastState | None) -> SavedState:
+    if last is None:
+        return SavedState(attempt)
+    failed = last.state == State.FAILED.value and last.reason in set(Reason)
+    failed_for = Reason(last.reason) if failed else None
+    return SavedState(attempt, paused=last.state == State.PAUSED.value, failed_for=failed_for)

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.server import Attempt, ServerView
+from statemachine.core.vocabulary import Reason
 from statemachine.i18n.render import MessageError
 from statemachine.journal.file import JournalFile
 
@@ -22,10 +23,14 @@ class JournalUnavailableError(MessageError):
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """What an earlier run has left for a server: a prompt that may still be on it, and the operator's pause."""
+    """What an earlier run has left for a server: a prompt that may still be on it, and the operator's pause.
+
+    `failed_for` is the reason if the server was `failed`.
+    """
 
     attempt: Attempt | None = None
     paused: bool = False
+    failed_for: Reason | None = None
 
 
 class JournalPort(Protocol):

@@ -164,6 +164,13 @@ class DaemonRun:
     seen_at: float
 
 
+class LastState(NamedTuple):
+    """The state and the reason of a server's newest transition, as they are stored."""
+
+    state: str
+    reason: str
+
+
 INSERT_SENT_ALERT = "INSERT INTO told_alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 

@@ -21,6 +21,7 @@ from statemachine.journal.rows import (
     UPSERT_ATTEMPT,
     UPSERT_HEARTBEAT,
     DaemonRun,
+    LastState,
     Row,
     SentAlertRow,
     attempt_from,
@@ -187,10 +188,10 @@ class JournalStore:
         )
         return [attempt_from(row) for row in rows]
 
-    def last_states(self) -> dict[str, str]:
-        """Return the state that each server's newest transition led to."""
-        rows = self._db.execute(f"SELECT server, dest FROM log WHERE seq IN ({NEWEST_TRANSITIONS})")  # noqa: S608
-        return {row["server"]: row["dest"] for row in rows}
+    def last_states(self) -> dict[str, LastState]:
+        """Return the state that each server's newest transition led to, and the reason."""
+        rows = self._db.execute(f"SELECT server, dest, reason FROM log WHERE seq IN ({NEWEST_TRANSITIONS})")  # noqa: S608
+        return {row["server"]: LastState(row["dest"], row["reason"]) for row in rows}
 
     def sent_alerts(self) -> list[SentAlertRow]:
         """Return the alerts that were saved last."""

@@ -5,7 +5,7 @@ import pytest
 from statemachine.core import events as e
 from statemachine.core.log_entry import Transition
 from statemachine.core.messages import verbatim
-from statemachine.core.streak import MOST_IN_A_ROW
+from statemachine.core.streak import MOST_IN_A_ROW, resumed_streak
 from statemachine.core.vocabulary import Reason, State
 from statemachine.i18n.render import sentence
 from tests.core.builders import MachineDriver, accepted, dests, driver_in, failed, interrupted, submission, succeeded
@@ -144,3 +144,17 @@ def test_different_failures_do_not_add_up() -> None:
     for end in (RESTARTED, interrupted(), RESTARTED, interrupted(), RESTARTED):
         assert dests(driver, submission(), accepted(), end)[-1] is S.UNKNOWN
         assert check_again(driver) is S.COLD
+
+
+@pytest.mark.parametrize("reason", [R.WARM_UP_ENDS_SERVER, R.PROMPT_LOST, R.PROMPT_INTERRUPTED])
+def test_server_that_had_given_up_is_not_warmed_by_the_next_daemon(reason: Reason) -> None:
+    driver = MachineDriver()
+    driver.server.streak = resumed_streak(reason)
+    assert driver.check("k1")[-1].reason is reason
+
+
+@pytest.mark.parametrize("reason", [R.PROMPT_FAILED, R.MISSING_NODES, None])
+def test_server_that_had_failed_once_is_warmed_by_the_next_daemon(reason: Reason | None) -> None:
+    driver = MachineDriver()
+    driver.server.streak = resumed_streak(reason)
+    assert driver.check("k1")[-1].dest is S.COLD

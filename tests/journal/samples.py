@@ -10,7 +10,7 @@ from typing_extensions import override
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import verbatim
 from statemachine.core.server import Attempt, Outcome, ServerView
-from statemachine.core.vocabulary import Source, State
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.journal import Journal, ThreadRunner
 from statemachine.journal.rows import attempt_row
 from statemachine.journal.store import JournalStore, Write
@@ -18,11 +18,18 @@ from statemachine.journal.store import JournalStore, Write
 T = TypeVar("T")
 
 
-def entry(message: str = "m", *, server: str | None = "a", at: float = 100.0, dest: State = State.COLD) -> LogEntry:
+def entry(
+    message: str = "m",
+    *,
+    server: str | None = "a",
+    at: float = 100.0,
+    dest: State = State.COLD,
+    reason: Reason = Reason.KEYS_MISSING,
+) -> LogEntry:
     return LogEntry(
         at,
         EntryKind.TRANSITION,
-        "keys_missing",
+        reason.value,
         verbatim(message),
         server=server,
         group="g",

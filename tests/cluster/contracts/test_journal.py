@@ -9,7 +9,7 @@ import pytest
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import verbatim
 from statemachine.core.server import Attempt, Outcome
-from statemachine.core.vocabulary import State
+from statemachine.core.vocabulary import Reason, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.journal import BACKLOG_LIMIT
 from statemachine.journal.port import JournalUnavailableError, SavedState
@@ -108,6 +108,15 @@ async def test_saved_states_has_open_attempt_and_pause(harness: JournalHarness) 
         False,
     )
     assert saved_states["b"] == SavedState(None, paused=True)
+
+
+@in_virtual_time
+async def test_saved_states_has_reason_of_failure(harness: JournalHarness) -> None:
+    failed = entry("failed", server="a", dest=State.FAILED, reason=Reason.WARM_UP_ENDS_SERVER)
+    harness.journal.append(failed, None, make_view("a", State.FAILED)._replace(reason=Reason.WARM_UP_ENDS_SERVER))
+    await settled()
+    saved_states = await (await harness.successor(harness)).saved_states(["a"])
+    assert saved_states["a"] == SavedState(None, failed_for=Reason.WARM_UP_ENDS_SERVER)
 
 
 @in_virtual_time

@@ -15,7 +15,7 @@ MISSING_IS_NEW_S = 25.0
 RECOVERY_IS_NEW_S = 25.0
 """A recovered prompt counts against the budget only after this time; permits may precede it."""
 
-NEVER_TRUE_HERE = {Reason.CHECK_ABSENT, Reason.ACCESS_DENIED, Reason.WORKFLOW_NOT_API_FORMAT}
+NEVER_TRUE_HERE = {Reason.CHECK_ABSENT, Reason.ACCESS_DENIED, Reason.CACHE_DISABLED, Reason.WORKFLOW_NOT_API_FORMAT}
 """No simulated server and no network fault causes these reasons."""
 
 

@@ -142,6 +142,8 @@ async def _checks(server: ServerHandle) -> AsyncIterator[Finding]:
 
 def _answered(event: events.CheckAnswered, raw: str) -> Finding:
     values: dict[str, Param] = {"kind": event.kind, "missing": event.missing or event.needed, "raw": _shown(raw)}
+    if event.caveat is not None and not event.needed:
+        return care("doctor.check_complete_but", "doctor.check_complete_but.advice", caveat=event.caveat, **values)
     if not event.needed:
         return good("doctor.check_complete", **values)
     if event.auto_executing:
@@ -151,6 +153,8 @@ def _answered(event: events.CheckAnswered, raw: str) -> Finding:
 
 def _unusable(server: ServerHandle, kind: str, event: events.CheckUnusable) -> Finding:
     values: dict[str, Param] = {"kind": kind, "path": server.config.cache_check.path, "error": event.message}
+    if event.reason is Reason.CACHE_DISABLED:
+        return bad("doctor.cache_disabled", "doctor.cache_disabled.advice", **values)
     if event.reason is not Reason.CHECK_ABSENT:
         return bad("doctor.check_unusable", "doctor.check_unusable.advice", **values)
     if server.config.cache_check.kind != "auto":

@@ -4,7 +4,7 @@ A check returns an event and the raw text of the answer. It raises NotAnsweringE
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -14,16 +14,17 @@ from statemachine.comfyui.errors import (
     RAW_LIMIT,
     AbsentError,
     AccessDeniedError,
+    CacheDisabledError,
     ComfyError,
     NotAnsweringError,
     NotUnderstoodError,
 )
+from statemachine.comfyui.history_check import HistoryCheck
 from statemachine.comfyui.node_answers import JSON, NodeAnswer, check_paths, merged, parse_node, peek_path
-from statemachine.comfyui.records import HistoryEntry, UnreadableEntry
 from statemachine.comfyui.transport import OK, Reply
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
-from statemachine.core.messages import message
+from statemachine.core.messages import Message, message
 from statemachine.core.vocabulary import Reason
 
 INSPIRE_LIST = "/inspire/cache/list"
@@ -55,6 +56,7 @@ class _Finding:
     needed: tuple[str, ...]
     auto_executing: bool = False
     node_cursor: events.NodeCursor | None = None
+    caveat: Message | None = None
 
 
 def kinds_of(configured: str) -> tuple[str, ...]:
@@ -68,7 +70,7 @@ class CacheCheck:
     __slots__ = (
         "_client",
         "_configured",
-        "_excluded",
+        "_history",
         "_keyless",
         "_keys",
         "_offered",
@@ -85,16 +87,21 @@ class CacheCheck:
         self._keyless = tuple(workflow for workflow in workflows if not workflow.keys)
         self._configured = kinds
         self._offered: str | None = None
-        self._excluded: frozenset[str] = frozenset()
+        self._history = HistoryCheck(client, ENTRIES_PER_WORKFLOW * len(workflows))
         self._path_reply: Reply | None = None
 
     def exclude(self, prompt_id: str) -> None:
         """Ignore this warm-up's success in history, because the server accepted only a part of its workflow."""
-        self._excluded |= {prompt_id}
+        self._history.exclude(prompt_id)
 
     def forget(self) -> None:
         """Forget which kind the server offers, because another server may run at its address now."""
         self._offered = None
+        self.forget_cache_mode()
+
+    def forget_cache_mode(self) -> None:
+        """Forget how the server's executor keeps results, because another process may run at its address now."""
+        self._history.forget_cache_mode()
 
     async def ask(self, epoch: int) -> CheckResult:
         """Check the cache once. `epoch` is the server's current epoch, for the event."""
@@ -109,7 +116,13 @@ class CacheCheck:
             return CheckResult(events.CheckUnusable(_reason(error), message("check_failed", error=error.message)), raw)
         self._offered = kind
         event = events.CheckAnswered(
-            kind, finding.missing, finding.needed, finding.auto_executing, epoch, finding.node_cursor
+            kind,
+            finding.missing,
+            finding.needed,
+            finding.auto_executing,
+            epoch,
+            finding.node_cursor,
+            caveat=finding.caveat,
         )
         return CheckResult(event, finding.raw[:RAW_LIMIT])
 
@@ -142,7 +155,8 @@ class CacheCheck:
             return await self._find_by_text()
         if kind == "inspire":
             return await self._find_by_inspire()
-        return await self._find_by_history(self._workflows)
+        found = await self._history.find(self._workflows)
+        return _Finding(found.raw, found.missing, found.needed, caveat=found.caveat)
 
     async def _get_path(self) -> Reply:
         """Return the reply at the check's path. It is requested once per check, because it may start a workflow."""
@@ -190,30 +204,20 @@ class CacheCheck:
         return await self._with_keyless(reply.text, parse_inspire_list(reply.text).missing(self._keys))
 
     async def _with_keyless(self, raw: str, missing: tuple[str, ...]) -> _Finding:
-        """Check the workflows without cache nodes by history, because they have no keys."""
-        needed = _workflows_with(self._workflows, missing)
-        by_history = await self._find_by_history(self._keyless) if self._keyless else _Finding("", (), ())
-        return _Finding(raw + by_history.raw, missing, (*needed, *by_history.needed))
+        """Check the workflows without cache nodes by history, because they have no keys.
 
-    async def _find_by_history(self, workflows: Sequence[Workflow]) -> _Finding:
-        """Check by history: a workflow is warm until a prompt of another client follows its success.
-
-        History is in the server's memory, so the entry also shows that the server has not restarted since.
+        On a server that keeps nothing they must not hide that keys are missing, which a warm-up can bring back.
         """
-        entries = await self._client.newest_history(ENTRIES_PER_WORKFLOW * len(self._workflows))
-        valid = list(_run_that_keeps_cache(entries))
-        needed = [workflow for workflow in workflows if not any(self._confirms(entry, workflow) for entry in valid)]
-        raw = "\n".join(_line(entry) for entry in entries) or "(history is empty)"
-        missing = dict.fromkeys(key for workflow in needed for key in workflow.keys)
-        return _Finding(raw, tuple(missing), tuple(workflow.name for workflow in needed))
-
-    def _confirms(self, entry: HistoryEntry, workflow: Workflow) -> bool:
-        """Return whether the entry is a success of this whole workflow with its current content."""
-        marker = entry.marker
-        if marker is None or marker.attempt in self._excluded or not isinstance(entry.end, events.PromptSucceeded):
-            return False
-        same = marker.workflow == workflow.name and marker.digest == workflow.digest
-        return same and entry.outputs.issuperset(node.node_id for node in workflow.cache_nodes)
+        needed = tuple(_workflows_with(self._workflows, missing))
+        if not self._keyless:
+            return _Finding(raw, missing, needed)
+        try:
+            found = await self._history.find(self._keyless)
+        except CacheDisabledError:
+            if not needed:
+                raise
+            return _Finding(raw, missing, needed)
+        return _Finding(raw + found.raw, missing, (*needed, *found.needed), caveat=found.caveat)
 
     async def _get_inspire_list(self) -> Reply:
         """Return Inspire-Pack's list. A 500 is transient, so retry."""
@@ -226,36 +230,6 @@ class CacheCheck:
         return reply.raise_for_status()
 
 
-def _line(entry: HistoryEntry | UnreadableEntry) -> str:
-    """Return the entry's owner and end as a line for people to read."""
-    ended = "is not understood"
-    if isinstance(entry, HistoryEntry):
-        ended = type(entry.end).__name__.removeprefix("Prompt").lower()
-    owner = f"comfywarm's {entry.marker.workflow}" if entry.marker is not None else "not comfywarm's"
-    return f"{entry.prompt_id} {ended}, {owner}"
-
-
-def _run_that_keeps_cache(entries: Iterable[HistoryEntry | UnreadableEntry]) -> Iterator[HistoryEntry]:
-    """Yield the newest entries up to one that may have changed the cache.
-
-    An entry that is not understood may have. Raises NotUnderstoodError if it is a warm-up, which may have loaded.
-    """
-    for entry in entries:
-        if isinstance(entry, UnreadableEntry):
-            if entry.marker is not None:
-                raise entry.error()
-            return
-        if not _keeps_cache(entry):
-            return
-        yield entry
-
-
-def _keeps_cache(entry: HistoryEntry) -> bool:
-    """Return whether the cache survives this prompt: it is a warm-up and did not run out of memory."""
-    out_of_memory = isinstance(entry.end, events.PromptFailed) and entry.end.out_of_memory
-    return entry.marker is not None and not out_of_memory
-
-
 def _workflows_with(workflows: Iterable[Workflow], keys: Iterable[str]) -> list[str]:
     wanted = set(keys)
     return [workflow.name for workflow in workflows if not wanted.isdisjoint(workflow.keys)]
@@ -264,4 +238,6 @@ def _workflows_with(workflows: Iterable[Workflow], keys: Iterable[str]) -> list[
 def _reason(error: ComfyError) -> Reason:
     if isinstance(error, AccessDeniedError):
         return Reason.ACCESS_DENIED
+    if isinstance(error, CacheDisabledError):
+        return Reason.CACHE_DISABLED
     return Reason.CHECK_ABSENT if isinstance(error, AbsentError) else Reason.CHECK_UNRECOGNISED

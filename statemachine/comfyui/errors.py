@@ -5,6 +5,7 @@ ComfyError
 │   └── ConnectRefusedError  nothing listens at the server's address
 ├── AccessDeniedError        401, 403, or a redirect to a login page
 ├── AbsentError              404: the server has no such route
+├── CacheDisabledError      the server keeps nothing between prompts, so no check can be true
 └── NotUnderstoodError       an answer that ComfyUI does not give; `raw` keeps its text
 """
 
@@ -35,6 +36,10 @@ class AccessDeniedError(ComfyError):
 
 class AbsentError(ComfyError):
     """The server has no such route."""
+
+
+class CacheDisabledError(ComfyError):
+    """The server keeps nothing between prompts, so a workflow that only history could confirm is never loaded."""
 
 
 class NotUnderstoodError(ComfyError):

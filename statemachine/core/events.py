@@ -40,7 +40,8 @@ class CheckAnswered:
 
     `missing` lists keys, `needed` the workflows that must run to bring them back. `epoch` is the server's epoch when
     the check was asked; an answer from an older epoch is stale. `node_cursor` is set if a companion node answered.
-    `evicted`: foreign work has run since our last success, so it may have evicted the keys.
+    `evicted`: foreign work has run since our last success, so it may have evicted the keys. `caveat`: what the server's
+    cache may have dropped although the check cannot see it.
     """
 
     kind: str
@@ -50,6 +51,7 @@ class CheckAnswered:
     epoch: int
     node_cursor: NodeCursor | None = None
     evicted: bool = False
+    caveat: Message | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,9 +21,15 @@ def transition_message(event: events.Event, server: Server, reason: Reason) -> M
     return made or _MEANINGS[reason]
 
 
+def _complete(event: events.CheckAnswered) -> Message:
+    if event.caveat is not None:
+        return message("check_complete_but", kind=event.kind, caveat=event.caveat)
+    return message("check_complete", kind=event.kind)
+
+
 def _check_answered(event: events.CheckAnswered, server: Server, reason: Reason) -> Message:
     if not event.needed:
-        return message("check_complete", kind=event.kind)
+        return _complete(event)
     missing = event.missing or event.needed
     if reason is Reason.SERVER_AUTO_EXECUTING:
         return message("server_loading", missing=missing)

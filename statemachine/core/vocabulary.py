@@ -39,6 +39,7 @@ class Reason(StrEnum):
     CHECK_UNRECOGNISED = "check_unrecognised"
     ACCESS_DENIED = "access_denied"
     RATE_LIMITED = "rate_limited"
+    CACHE_DISABLED = "cache_disabled"
     PERMIT_GRANTED = "permit_granted"
     PROMPT_IN_DOUBT = "prompt_in_doubt"
     PROMPT_ACCEPTED = "prompt_accepted"

@@ -34,6 +34,19 @@ DOCTOR: dict[str, Text] = {
     "doctor.check_complete": Text(
         "cache check {kind}: everything is cached; raw answer: {raw}", "缓存检查 {kind}：全部已缓存；原文：{raw}"
     ),
+    "doctor.check_complete_but": Text(
+        "cache check {kind}: everything is cached; {caveat}; raw answer: {raw}",
+        "缓存检查 {kind}：全部已缓存；{caveat}；原文：{raw}",
+    ),
+    "doctor.check_complete_but.advice": Text(
+        "start ComfyUI with --cache-lru and a number of at least the workflows' nodes, or add cache nodes to them",
+        "请以 --cache-lru 启动 ComfyUI，数值不小于这些工作流的节点总数，或为工作流添加缓存节点",
+    ),
+    "doctor.cache_disabled": Text("cache check {kind}: {error}", "缓存检查 {kind}：{error}"),
+    "doctor.cache_disabled.advice": Text(
+        "nothing is submitted for these workflows while the server runs with --cache-none",
+        "服务器以 --cache-none 运行期间，不会为这些工作流提交任务",
+    ),
     "doctor.check_loading": Text(
         "cache check {kind}: missing {missing}, the server is loading by itself; raw answer: {raw}",
         "缓存检查 {kind}：缺少 {missing}，服务器正在后台自行加载；原文：{raw}",

@@ -13,6 +13,7 @@ REASONS: dict[Reason, Text] = {
     Reason.CHECK_UNRECOGNISED: Text("Check not understood", "检查结果无法识别"),
     Reason.ACCESS_DENIED: Text("Access denied", "访问被拒绝"),
     Reason.RATE_LIMITED: Text("Rate limited", "请求过于频繁"),
+    Reason.CACHE_DISABLED: Text("Server keeps nothing", "服务器不保留缓存"),
     Reason.PERMIT_GRANTED: Text("Permit granted", "获准预热"),
     Reason.PROMPT_IN_DOUBT: Text("Earlier prompt in doubt", "先前任务去向待查"),
     Reason.PROMPT_ACCEPTED: Text("Prompt accepted", "任务已被接受"),
@@ -74,6 +75,10 @@ REASON_MEANINGS: dict[Reason, Text] = {
     Reason.RATE_LIMITED: Text(
         "the server or a proxy before it limits the rate of requests (429); nothing is sent until its pause has passed",
         "服务器或其前面的代理限制了请求频率（429）；在其要求的等待时间结束前不发送任何请求",
+    ),
+    Reason.CACHE_DISABLED: Text(
+        "the server keeps nothing between prompts (--cache-none), so a workflow without cache keys cannot stay loaded",
+        "服务器在任务之间不保留任何结果（--cache-none），没有缓存键的工作流无法保持已加载",
     ),
     Reason.PERMIT_GRANTED: Text(
         "the limits allow another warm-up, and the queue is idle",

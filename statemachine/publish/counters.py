@@ -22,6 +22,7 @@ LAG_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 DIAGNOSES = (
     Reason.CHECK_ABSENT,
     Reason.ACCESS_DENIED,
+    Reason.CACHE_DISABLED,
     Reason.PROMPT_REFUSED,
     Reason.MISSING_NODES,
     Reason.MISSING_MODELS,

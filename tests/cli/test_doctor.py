@@ -107,6 +107,17 @@ async def test_doctor_workflow_in_ui_format_is_bad(tmp_path: Path) -> None:
     assert "Export (API)" in result.stdout
 
 
+async def test_doctor_server_that_keeps_nothing_is_bad(tmp_path: Path) -> None:
+    proxy = FaultProxy(PROFILES["stock"])
+    stats = {"system": {"comfyui_version": "0.33.0", "argv": ["main.py", "--cache-none"]}, "devices": []}
+    proxy.responders["GET /system_stats"] = respond_with(json.dumps(stats), content_type="application/json")
+    async with proxy.listening():
+        result = await cli(write_settings(tmp_path, servers=[proxy.url], cache_check={"kind": "history"}), "doctor")
+    assert "✗ cache check history: cache check: the server runs with --cache-none and keeps nothing" in result.stdout
+    assert "nothing is submitted for these workflows" in result.stdout
+    assert result.exit_code == 1
+
+
 async def test_doctor_unexamined_class_is_named(tmp_path: Path) -> None:
     """A class whose description was not understood is neither missing nor present."""
     proxy = FaultProxy(PROFILES["cold"])

@@ -35,7 +35,6 @@ from tests.comfyui_client.fakes import NOT_FOUND, Replies, Scripted, history_of,
         ({TEXT: LOADED}, "text", [NODE]),
         ({TEXT: node_reply()}, "node", [NODE]),
         ({INSPIRE: text_reply(EMPTY_LIST)}, "inspire", [NODE, INSPIRE]),
-        ({HISTORY: json_reply({})}, "history", [NODE, INSPIRE, HISTORY]),
     ],
 )
 async def test_check_auto_tries_kinds_in_order_and_keeps_the_first(
@@ -46,6 +45,14 @@ async def test_check_auto_tries_kinds_in_order_and_keeps_the_first(
     assert transport.requests == requests
     assert (await answer_of(check)).kind == kind
     assert transport.requests == [*requests, requests[-1]]
+
+
+async def test_check_auto_without_plugins_reads_history_and_once_the_cache_mode() -> None:
+    check, transport = check_of({HISTORY: json_reply({})})
+    assert (await answer_of(check)).kind == "history"
+    assert transport.requests == [NODE, INSPIRE, HISTORY, "/system_stats"]
+    assert (await answer_of(check)).kind == "history"
+    assert transport.requests[4:] == [HISTORY]
 
 
 async def test_check_auto_after_forget_tries_all_kinds() -> None:

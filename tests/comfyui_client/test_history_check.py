@@ -4,13 +4,26 @@ import json
 from typing import Any
 
 import orjson
+import pytest
 
 from statemachine.comfyui.transport import Reply
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events as e
 from statemachine.core.vocabulary import Reason
-from tests.comfyui_client.check_builders import HISTORY, KEYLESS, A, B, answer_of, check_of, unusable_answer_of
+from statemachine.i18n.render import sentence
+from tests.comfyui_client.check_builders import (
+    HISTORY,
+    INSPIRE,
+    KEYLESS,
+    A,
+    B,
+    answer_of,
+    check_of,
+    inspire_reply,
+    unusable_answer_of,
+)
 from tests.comfyui_client.fakes import (
+    Scripted,
     history_entry,
     history_of,
     json_reply,
@@ -113,3 +126,89 @@ async def test_history_request_is_limited() -> None:
     check, transport = check_of({}, "history", (A, B, KEYLESS))
     await check.ask(0)
     assert transport.requests == ["/history?max_items=6"]
+
+
+# Servers that keep nothing, or only what their last workflow used.
+
+
+def stats(*arguments: str, version: str = "0.33.0") -> Reply:
+    return json_reply({"system": {"comfyui_version": version, "argv": ["main.py", *arguments]}})
+
+
+async def test_history_on_server_that_keeps_nothing_is_cache_disabled() -> None:
+    """The success is there, but the next prompt would load again; before it, no warm-up could help."""
+    for history in ({}, history_of(A, "p")):
+        replies: dict[str, Scripted | list[Scripted]] = {
+            HISTORY: json_reply(history),
+            "/system_stats": stats("--cache-none"),
+        }
+        event = (await check_of(replies, "history", (A,))[0].ask(0)).event
+        assert isinstance(event, e.CheckUnusable)
+        assert event.reason is Reason.CACHE_DISABLED
+        assert "--cache-none and keeps nothing between prompts, so a cannot stay loaded" in sentence(event.message)
+
+
+async def test_history_cache_mode_is_asked_again_after_restart() -> None:
+    replies: dict[str, Scripted | list[Scripted]] = {HISTORY: json_reply(history_of(A, "p")), "/system_stats": stats()}
+    check, transport = check_of(replies, "history", (A,))
+    assert (await answer_of(check)).needed == ()
+    transport.replies["/system_stats"] = stats("--cache-none")
+    assert (await answer_of(check)).needed == ()
+    check.forget_cache_mode()
+    assert (await unusable_answer_of(check))[0] is Reason.CACHE_DISABLED
+    transport.replies["/system_stats"] = stats()
+    assert (await answer_of(check)).needed == ()
+
+
+@pytest.mark.parametrize("reply", [text_reply("", 404), text_reply("", 403), text_reply("<html>"), json_reply({})])
+async def test_history_with_unknown_cache_mode_counts(reply: Reply) -> None:
+    check, _ = check_of({HISTORY: json_reply(history_of(A, "p")), "/system_stats": reply}, "history", (A,))
+    event = await answer_of(check)
+    assert (event.needed, event.caveat) == ((), None)
+
+
+async def test_keys_count_on_server_that_keeps_nothing() -> None:
+    """A plug-in holds the models of its keys itself."""
+    replies = {INSPIRE: inspire_reply("k1", "k2"), "/system_stats": stats("--cache-none")}
+    check, transport = check_of(replies, "inspire", (A,))
+    assert (await answer_of(check)).needed == ()
+    assert transport.requests == [INSPIRE]
+
+
+async def test_missing_keys_are_brought_back_before_cache_disabled() -> None:
+    replies: dict[str, Scripted | list[Scripted]] = {
+        INSPIRE: inspire_reply(),
+        "/history": json_reply({}),
+        "/system_stats": stats("--cache-none"),
+    }
+    check, transport = check_of(replies, "inspire", (A, KEYLESS))
+    assert (await answer_of(check)).needed == ("a",)
+    transport.replies[INSPIRE] = inspire_reply("k1", "k2")
+    assert (await unusable_answer_of(check))[0] is Reason.CACHE_DISABLED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "version", "kind"),
+    [
+        ((), "0.33.0", "ram"),
+        (("--cache-ram", "4"), "0.3.75", "ram"),
+        ((), "0.3.75", "classic"),
+        (("--cache-lru", "2"), "0.33.0", "lru"),
+        (("--cache-lru", "100"), "0.33.0", None),
+        ((), "unknown", None),
+    ],
+)
+async def test_history_of_several_workflows_names_those_displaced(
+    arguments: tuple[str, ...], version: str, kind: str | None
+) -> None:
+    replies: dict[str, Scripted | list[Scripted]] = {
+        "/history": json_reply(history_of(A, "p") | history_of(B, "q")),
+        "/system_stats": stats(*arguments, version=version),
+    }
+    event = await answer_of(check_of(replies, "history", (A, B))[0])
+    assert event.needed == ()
+    if kind is None:
+        assert event.caveat is None
+    else:
+        assert event.caveat is not None
+        assert f"cache ({kind}) keeps what its last workflow used, so a may load again" in sentence(event.caveat)

@@ -58,7 +58,7 @@ async def test_node_without_any_keys_is_peeked() -> None:
     )
     event = await answer_of(check)
     assert (event.kind, event.needed, event.node_cursor) == ("node", (), e.NodeCursor("i1", 17, ()))
-    assert transport.requests == [f"{TEXT}?peek=1", HISTORY]
+    assert transport.requests == [f"{TEXT}?peek=1", HISTORY, "/system_stats"]
 
 
 async def test_node_many_keys_are_split_into_requests() -> None:

@@ -1,6 +1,7 @@
 """Faults of the cache check: nothing is submitted after a check that is not understood."""
 
 import asyncio
+import json
 import zlib
 from pathlib import Path
 
@@ -132,6 +133,37 @@ async def test_check_with_a_second_response_ignores_it(tmp_path: Path, expected:
         asked = proxy.requests[CHECK]
         await harness.until(lambda _: proxy.requests[CHECK] > asked + 2)
         assert past_states(await harness.detail("faulty")) <= {"checking", "loaded", "unknown", "unreachable"}
+
+
+def run_with(*arguments: str) -> Responder:
+    """Report a ComfyUI that was started with these arguments."""
+
+    async def responder(exchange: Exchange) -> web.Response:
+        stats = json.loads((await exchange.forward()).text or "")
+        stats["system"]["argv"] += arguments
+        return web.json_response(stats)
+
+    return responder
+
+
+async def test_history_of_server_that_keeps_nothing_is_failed(tmp_path: Path, expected: Row) -> None:
+    """No warm-up could make it loaded, so none is sent, also after users' prompts and retries."""
+    responders = {"GET /system_stats": run_with("--cache-none")}
+    kind, timing = {"kind": "history"}, {"failed_retry_s": 0.5}
+    async with faulty(tmp_path, "inspire", responders, cache_check=kind, timing=timing) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until(lambda detail: detail["counters"]["to_failed"] >= 3)
+        assert proxy.posts == []
+        proxy.responders.clear()
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
+
+
+async def test_keys_of_server_that_keeps_nothing_are_loaded(tmp_path: Path, expected: Row) -> None:
+    responders = {"GET /system_stats": run_with("--cache-none")}
+    async with faulty(tmp_path, "inspire", responders, cache_check={"kind": "inspire"}) as (harness, proxy):
+        await harness.until_read(expected)
+        assert len(proxy.posts) == 1
 
 
 async def test_list_failing_once_is_repeated(tmp_path: Path, expected: Row) -> None:

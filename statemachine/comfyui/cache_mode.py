@@ -1,0 +1,78 @@
+"""How a server's executor keeps what prompts have loaded, from GET /system_stats.
+
+The executor's cache (comfy_execution/caching.py) holds the outputs of nodes, models included. A model that no output
+holds is freed. Keys of a cache node are not affected: the node's plug-in holds their models.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+RAM_BY_DEFAULT_SINCE = (0, 23)
+"""Version of ComfyUI; earlier ones use the classic cache by default (main.py)."""
+
+FLAG = "--cache-"
+
+
+class CacheKind(StrEnum):
+    """The value is the word that people read."""
+
+    UNKNOWN = "unknown"
+    NONE = "none"
+    """Each prompt loads again."""
+    CLASSIC = "classic"
+    """What the last prompt used stays."""
+    LRU = "lru"
+    """The most recent results stay, and all of the last prompt."""
+    RAM = "ram"
+    """What the last prompt used stays; with the default thresholds each node that runs evicts the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class CacheMode:
+    """`size`: the number of results that an LRU cache keeps."""
+
+    kind: CacheKind = CacheKind.UNKNOWN
+    size: int = 0
+
+    def keeps_all(self, node_count: int) -> bool:
+        """Return whether the results of several workflows with this many nodes stay, or may stay for all we know."""
+        return self.kind is CacheKind.UNKNOWN or (self.kind is CacheKind.LRU and self.size >= node_count)
+
+
+def cache_mode(stats: Mapping[str, Any]) -> CacheMode:
+    """Return the mode that an answer of GET /system_stats implies: by the arguments, else by the version."""
+    match stats:
+        case {"system": {"argv": [*arguments], **system}}:
+            named = next(_named([text for text in arguments if isinstance(text, str)]), None)
+            return named or CacheMode(_default_of(system.get("comfyui_version")))
+    return CacheMode()
+
+
+def _named(arguments: list[str]) -> Iterator[CacheMode]:
+    """Yield the modes that the arguments select. argparse accepts `--flag=value` and beginnings of flags."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        flag, _, value = argument.partition("=")
+        if flag == "--high-ram":
+            yield CacheMode(CacheKind.CLASSIC)
+        kind = next((kind for kind in CacheKind if _selects(flag, kind)), None)
+        size = _number(value or following)
+        if kind in (CacheKind.NONE, CacheKind.CLASSIC, CacheKind.RAM) or (kind is CacheKind.LRU and size > 0):
+            yield CacheMode(kind, size if kind is CacheKind.LRU else 0)
+
+
+def _selects(flag: str, kind: CacheKind) -> bool:
+    return len(flag) > len(FLAG) and kind is not CacheKind.UNKNOWN and f"{FLAG}{kind}".startswith(flag)
+
+
+def _default_of(version: object) -> CacheKind:
+    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2]) if isinstance(version, str) else ()
+    if len(numbers) < len(RAM_BY_DEFAULT_SINCE):
+        return CacheKind.UNKNOWN
+    return CacheKind.RAM if numbers >= RAM_BY_DEFAULT_SINCE else CacheKind.CLASSIC
+
+
+def _number(text: str) -> int:
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else 0

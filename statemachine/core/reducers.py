@@ -119,6 +119,8 @@ def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
 
 
 def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
+    """Note that a prompt in flight may have ended with the server's process, which closes its connections."""
+    server.disconnect_count += server.open_attempt is not None
     server.client_id = None
     server.queue_remaining = None
     server.epoch += 1

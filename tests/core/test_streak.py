@@ -91,6 +91,13 @@ def test_operator_ends_streak(event: e.Event) -> None:
     assert warm_until(driver, RESTARTED).dest is S.UNKNOWN
 
 
+def test_prompt_lost_with_its_connection_was_lost_by_a_restart() -> None:
+    driver = driver_in(S.WARMING)
+    assert not driver.server.was_away_during(driver.attempt)
+    driver.apply(e.LinkLost(verbatim("closed")))
+    assert driver.server.was_away_during(driver.attempt)
+
+
 def test_loaded_server_ends_streak() -> None:
     driver = driver_in(S.COLD)
     warm_until(driver, RESTARTED)

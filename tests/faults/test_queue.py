@@ -265,3 +265,23 @@ async def test_history_of_another_format_is_not_needed(tmp_path: Path, expected:
         await harness.until_read(expected)
         await harness.until_state("loaded")
         assert len(proxy.posts) == 1
+
+
+async def test_server_that_ends_under_each_warm_up_is_failed(tmp_path: Path, expected: Row) -> None:
+    """A supervisor restarts the process; the daemon stops after three warm-ups."""
+    async with faulty(tmp_path, "dying", scale=0.05) as (harness, proxy):
+        await harness.until_read(expected)
+        await proxy.server.go_down()
+        await harness.until(lambda detail: "refused" in (detail["link"]["trouble"] or ""))
+        await proxy.server.come_back()
+        await harness.until(lambda detail: detail["counters"]["to_failed"] >= 2)
+        assert len(proxy.posts) == 3
+
+
+async def test_models_evicted_soon_after_loading_are_contested(tmp_path: Path, expected: Row) -> None:
+    """Users' jobs keep evicting the models; the server is loaded again in between, and never failed."""
+    async with faulty(tmp_path, "evicting", scale=0.05) as (harness, proxy):
+        await harness.until_read(expected)
+        contested = len(proxy.posts)
+        detail = await harness.until(lambda detail: detail["state"] == "loaded" and len(proxy.posts) > contested)
+        assert "to_failed" not in detail["counters"]

@@ -30,7 +30,7 @@ def doctor(
     context: typer.Context,
     urls: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[URL]..."),
+        typer.Argument(metavar="URL"),
     ] = None,
 ) -> None:
     """Examine servers and report what works, what does not, and what to do. Submits nothing.

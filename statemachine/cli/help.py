@@ -10,10 +10,11 @@ from typing import Any
 from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
+from statemachine.cli.misuse import misuse_reported
 from statemachine.cli.tail import DEFAULT_COUNT
 from statemachine.cli.wording import language_of_file
 from statemachine.core.log_entry import STATE_NAMES
-from statemachine.core.messages import Message, Param
+from statemachine.core.messages import Message, Param, message
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.simulator import PROFILES
@@ -28,7 +29,11 @@ VALUES: Mapping[str, Mapping[str, Param]] = {
 
 
 class LocalizedCommand(TyperCommand):
-    """A command that describes `--help` in the reader's language, the `obj` of the root context."""
+    """A command that shows `--help` and its usage in the reader's language, the `obj` of the root context."""
+
+    @override
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        _write_usage(self, ctx, formatter)
 
     @override
     def get_help_option(self, ctx: Any) -> Any:
@@ -44,7 +49,17 @@ class LocalizedGroup(TyperGroup):
         translate(self, "comfywarm", language)
         for name, command in self.commands.items():
             translate(command, name, language)
-        return super().make_context(info_name, args, parent, obj=language, **extra)
+        with misuse_reported(language):
+            return super().make_context(info_name, args, parent, obj=language, **extra)
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        with misuse_reported(ctx.obj):
+            return super().invoke(ctx)
+
+    @override
+    def format_usage(self, ctx: Any, formatter: Any) -> None:
+        _write_usage(self, ctx, formatter)
 
     @override
     def get_help_option(self, ctx: Any) -> Any:
@@ -54,11 +69,25 @@ class LocalizedGroup(TyperGroup):
 def translate(command: Any, name: str, language: Language) -> None:
     """Set the help of the command and its parameters, and the headings under which they are listed."""
     command.help = _text(f"help.{name}", language)
+    command.options_metavar = _text("help.usage.options", language)
+    command.subcommand_metavar = _text("help.usage.command", language)
     command.rich_help_panel = _text("help.commands", language)
     for parameter in command.params:
-        parameter.help = _text(f"help.{name}.{parameter.name}", language)
+        parameter.help = _with_default(parameter, _text(f"help.{name}.{parameter.name}", language), language)
+        parameter.show_default = False
         panel = "help.arguments" if parameter.param_type_name == "argument" else "help.options"
         parameter.rich_help_panel = _text(panel, language)
+
+
+def _with_default(parameter: Any, text: str, language: Language) -> str:
+    if parameter.default in (None, False):
+        return text
+    return render(message("help.default", help=text, value=str(parameter.default)), language)
+
+
+def _write_usage(command: Any, ctx: Any, formatter: Any) -> None:
+    pieces = " ".join(command.collect_usage_pieces(ctx))
+    formatter.write_usage(ctx.command_path, pieces, prefix=_text("help.usage", ctx.find_root().obj))
 
 
 def _described(option: Any, ctx: Any) -> Any:

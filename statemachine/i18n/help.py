@@ -128,4 +128,32 @@ PANELS: dict[str, Text] = {
     "help.arguments": Text("Arguments", "参数"),
 }
 
-HELP: dict[str, Text] = {**COMMANDS, **PARAMETERS, **PANELS}
+FRAME: dict[str, Text] = {
+    "help.usage": Text("Usage: ", "用法："),
+    "help.usage.options": Text("[OPTIONS]", "[选项]"),
+    "help.usage.command": Text("COMMAND [ARGS]...", "命令 [参数]..."),
+    "help.hint": Text("`{command}` shows the help.", "运行 `{command}` 可查看帮助。"),
+    "help.default": Text("{help} Default: {value}.", "{help}默认：{value}。"),
+}
+
+MISUSE: dict[str, Text] = {
+    "misuse.command": Text('unknown command "{name}"', "没有命令“{name}”"),
+    "misuse.command_close": Text(
+        'unknown command "{name}"; did you mean {close}?', "没有命令“{name}”；是否指 {close}？"
+    ),
+    "misuse.option": Text("unknown option {name}", "没有选项 {name}"),
+    "misuse.option_close": Text("unknown option {name}; did you mean {close}?", "没有选项 {name}；是否指 {close}？"),
+    "misuse.arguments": Text("unexpected arguments: {arguments}", "多余的参数：{arguments}"),
+    "misuse.no_value": Text("option {name} requires a value", "选项 {name} 需要一个值"),
+    "misuse.value": Text("option {name} does not take a value", "选项 {name} 不接受值"),
+    "misuse.invalid": Text("invalid value for {name}: {problem}", "{name} 的值无效：{problem}"),
+    "misuse.problem": Text("{problem}", "{problem}"),
+    "misuse.integer": Text("must be an integer", "必须是整数"),
+    "misuse.number": Text("must be a number", "必须是数字"),
+    "misuse.least": Text("must be at least {least}", "不得小于 {least}"),
+    "misuse.most": Text("must be at most {most}", "不得大于 {most}"),
+    "misuse.range": Text("must be in the range {range}", "必须在 {range} 范围内"),
+}
+"""Errors of the arguments."""
+
+HELP: dict[str, Text] = {**COMMANDS, **PARAMETERS, **PANELS, **FRAME, **MISUSE}

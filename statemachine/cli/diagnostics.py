@@ -229,11 +229,15 @@ async def _would_accept(server: ServerHandle, found: list[Finding]) -> Finding:
     if any(finding.mark is Mark.BAD for finding in found):
         return bad("doctor.would_fail")
     try:
-        waiting = len(await server.client.queue())
+        queue = await server.client.queue()
     except ComfyError as error:
         return bad("doctor.queue_unreadable", "doctor.queue_unreadable.advice", error=error.message)
-    if waiting:
-        return care("doctor.queue_busy", "doctor.queue_busy.advice", waiting=waiting)
+    if not queue.complete:
+        return care(
+            "doctor.queue_incomplete", "doctor.queue_incomplete.advice", listed=len(queue.items), length=queue.length
+        )
+    if queue.items:
+        return care("doctor.queue_busy", "doctor.queue_busy.advice", waiting=queue.length)
     return good("doctor.would_succeed")
 
 

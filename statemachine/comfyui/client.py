@@ -1,6 +1,6 @@
 """The client for one ComfyUI server's HTTP routes, whose answers docs/comfyui.md describes."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
@@ -13,12 +13,11 @@ from statemachine.comfyui.records import (
     MARKER,
     HistoryEntry,
     Marker,
-    QueueItem,
+    QueueListing,
     UnreadableEntry,
     end_of,
     history_entries,
-    queue_items,
-    running_ids,
+    queue_listing,
 )
 from statemachine.comfyui.system import describe_system
 from statemachine.comfyui.text import shown
@@ -33,8 +32,10 @@ SubmitResult = events.PromptAccepted | events.PromptRefused | events.SubmissionU
 REFUSED = 400
 TOO_LARGE = 413
 
-RECENT_PROMPTS = 20
-"""History entries that `find_prompt` searches for the marker. An uncertain submission is among the newest."""
+RECENT_PROMPTS = (20,)
+EARLIER_PROMPTS = (20, 80, 320)
+"""How many of the newest history entries `find_prompt` searches for the marker; `EARLIER_PROMPTS` before a prompt is
+given up, because others may have run since. The graphs make entries large, so the whole history is never read."""
 
 
 def parse_submit_reply(reply: Reply, prompt_id: str) -> SubmitResult:
@@ -117,13 +118,15 @@ class ComfyClient:
         """Send a GET and return the reply with any status."""
         return await self._transport.request("GET", path, accept=accept)
 
-    async def queue(self) -> tuple[QueueItem, ...]:
-        """Return every running and pending prompt."""
-        return queue_items(await self._object("/queue"))
+    async def queue(self) -> QueueListing:
+        """Return the running and pending prompts, and how many the server counts.
 
-    async def running(self) -> frozenset[str]:
-        """Return the ids of the running prompts. There are none if the server's worker is idle or has died."""
-        return running_ids(await self._object("/queue"))
+        The server counts them before and, if the list is shorter, after the list is read: prompts start and end
+        meanwhile, so the list must account for the smaller count.
+        """
+        before = await self.queue_remaining()
+        listing = queue_listing(await self._object("/queue"), before)
+        return listing if listing.complete else replace(listing, counted=min(before, await self.queue_remaining()))
 
     async def queue_remaining(self) -> int:
         """Return the number of running and pending prompts. This is ComfyUI's cheapest route."""
@@ -171,21 +174,25 @@ class ComfyClient:
         version: str | None = describe_system(await self.system_stats())["version"]
         return version
 
-    async def find_prompt(self, attempt: Attempt) -> events.PromptEnd | events.PromptAccepted | None:
+    async def find_prompt(
+        self, attempt: Attempt, *, thorough: bool = False
+    ) -> events.PromptEnd | events.PromptAccepted | None:
         """Return how the attempt's prompt ended or that it is queued or running, None if the server does not have it.
 
         Read history, the queue, and history again: ComfyUI moves a prompt from pending to running to history under one
         lock (execution.py, PromptQueue), so a prompt that moves meanwhile is in one of the answers. The last step also
-        finds a prompt to which an older server gave its own id.
+        finds a prompt to which an older server gave its own id; if `thorough`, behind hundreds of later ones. Raises
+        IncompleteQueueError if the prompt is not found and the queue may hold prompts that it does not list.
         """
         entry = await self.history_entry(attempt.server_prompt_id)
         if entry is None:
-            for item in await self.queue():
+            listing = await self.queue()
+            for item in listing.items:
                 if item.is_of(attempt):
                     return events.PromptAccepted(attempt.prompt_id, item.prompt_id, Source.QUEUE)
             entry = await self.history_entry(attempt.server_prompt_id)
-        if entry is None:
-            return end_of(attempt, await self.newest_history(RECENT_PROMPTS))
+            if entry is None:
+                return await self._find_by_marker(attempt, listing, EARLIER_PROMPTS if thorough else RECENT_PROMPTS)
         return replace(entry.end, prompt_id=attempt.prompt_id)
 
     async def submit(
@@ -202,6 +209,31 @@ class ComfyClient:
         if front:
             body["front"] = True
         return parse_submit_reply(await self._transport.request("POST", "/prompt", orjson.dumps(body)), marker.attempt)
+
+    async def _find_by_marker(
+        self, attempt: Attempt, listing: QueueListing, counts: Sequence[int]
+    ) -> events.PromptEnd | None:
+        """Return how a prompt ended whose id the server may have chosen; the server's id for an accepted one is known.
+
+        Raises IncompleteQueueError if it is not found and may be among the prompts that are not listed.
+        """
+        for count in counts if attempt.accepted_at is None else ():
+            newest = await self._newest_up_to(count, counts[0])
+            if end := end_of(attempt, newest):
+                return end
+            if len(newest) < count:
+                break
+        listing.raise_if_incomplete()
+        return None
+
+    async def _newest_up_to(self, count: int, least: int) -> Sequence[HistoryEntry | UnreadableEntry]:
+        """Return the newest entries, none if the server can send `least` of them but not `count`, which are larger."""
+        try:
+            return await self.newest_history(count)
+        except ComfyError:
+            if count == least:
+                raise
+            return ()
 
     async def _object(self, path: str) -> dict[str, Any]:
         return (await self.get(path)).raise_for_status().json_object()

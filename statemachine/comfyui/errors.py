@@ -6,6 +6,7 @@ ComfyError
 ├── AccessDeniedError        401, 403, or a redirect to a login page
 ├── AbsentError              404: the server has no such route
 ├── CacheDisabledError      the server keeps nothing between prompts, so no check can be true
+├── IncompleteQueueError     the queue's list does not account for all prompts that the server counts
 └── NotUnderstoodError       an answer that ComfyUI does not give; `raw` keeps its text
 """
 
@@ -40,6 +41,10 @@ class AbsentError(ComfyError):
 
 class CacheDisabledError(ComfyError):
     """The server keeps nothing between prompts, so a workflow that only history could confirm is never loaded."""
+
+
+class IncompleteQueueError(ComfyError):
+    """The queue lists fewer prompts than the server counts, so a prompt that is not listed may be in it."""
 
 
 class NotUnderstoodError(ComfyError):

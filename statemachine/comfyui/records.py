@@ -1,13 +1,14 @@
 """The entries of /queue and /history. A malformed answer raises; it never counts as an empty one.
 
-One malformed entry of a history does not hide the others. It may be the prompt that is looked for.
+One malformed entry does not hide the others. It may be the prompt that is looked for, so a history with one decides
+nothing about such a prompt, and a queue with one is incomplete.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from statemachine.comfyui.errors import NotUnderstoodError
+from statemachine.comfyui.errors import IncompleteQueueError, NotUnderstoodError
 from statemachine.comfyui.frames import is_blocked, parse_failure
 from statemachine.comfyui.text import json_text, shown
 from statemachine.comfyui.workflow import is_cache_class
@@ -57,6 +58,40 @@ class QueueItem:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueListing:
+    """The prompts that GET /queue lists. `counted` is the number of prompts that GET /prompt counts.
+
+    A queue plug-in or a gateway may hold prompts that it does not list. `unreadable` is the number of listed prompts
+    that were not understood.
+    """
+
+    running: tuple[QueueItem, ...]
+    pending: tuple[QueueItem, ...]
+    unreadable: int = 0
+    counted: int = 0
+
+    @property
+    def items(self) -> tuple[QueueItem, ...]:
+        """The running prompts, then the pending ones."""
+        return self.running + self.pending
+
+    @property
+    def length(self) -> int:
+        """The number of prompts in the queue, those that are not listed included."""
+        return max(self.counted, len(self.items) + self.unreadable)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every prompt is listed and understood, so that a prompt which is not listed is absent."""
+        return len(self.items) == self.length
+
+    def raise_if_incomplete(self) -> None:
+        """Raise IncompleteQueueError if a prompt that is not listed may be in the queue."""
+        if not self.complete:
+            raise IncompleteQueueError(message("queue_incomplete", listed=len(self.items), length=self.length))
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryEntry(QueueItem):
     """A prompt that has ended."""
 
@@ -84,18 +119,15 @@ class UnreadableEntry(QueueItem):
         return NotUnderstoodError(message("not_history", error=self.fault))
 
 
-def queue_items(answer: Mapping[str, Any]) -> tuple[QueueItem, ...]:
-    """Return the running and pending prompts of a GET /queue answer. Raises NotUnderstoodError."""
+def queue_listing(answer: Mapping[str, Any], counted: int = 0) -> QueueListing:
+    """Return the prompts of a GET /queue answer of a server that counts `counted`. Raises NotUnderstoodError."""
     try:
-        return tuple(_item(entry) for part in ("queue_running", "queue_pending") for entry in _list(answer[part]))
-    except (KeyError, TypeError, IndexError) as error:
+        parts = [_list(answer[part]) for part in ("queue_running", "queue_pending")]
+    except (KeyError, TypeError) as error:
         raise NotUnderstoodError(message("not_queue", error=repr(error))) from error
-
-
-def running_ids(answer: Mapping[str, Any]) -> frozenset[str]:
-    """Return the ids of the running prompts of a GET /queue answer. Raises NotUnderstoodError."""
-    running: dict[str, Any] = {"queue_running": answer.get("queue_running"), "queue_pending": []}
-    return frozenset(item.prompt_id for item in queue_items(running))
+    running, pending = (tuple(item for entry in part if (item := _item(entry))) for part in parts)
+    unreadable = sum(map(len, parts)) - len(running) - len(pending)
+    return QueueListing(running, pending, unreadable, counted)
 
 
 def history_entries(answer: Mapping[str, Any]) -> tuple[HistoryEntry | UnreadableEntry, ...]:
@@ -124,9 +156,13 @@ def end_of(attempt: Attempt, entries: Iterable[HistoryEntry | UnreadableEntry]) 
     return None
 
 
-def _item(entry: Any) -> QueueItem:
-    _list(entry)
-    return QueueItem(json_text(entry[1]), _mapping(entry[2]), _marker(entry))
+def _item(entry: Any) -> QueueItem | None:
+    """Return a prompt of the queue, None if it is not understood."""
+    try:
+        _list(entry)
+        return QueueItem(json_text(entry[1]), _mapping(entry[2]), _marker(entry))
+    except (TypeError, IndexError):
+        return None
 
 
 def _entry(prompt_id: str, entry: Any) -> HistoryEntry | UnreadableEntry:

@@ -7,7 +7,7 @@ import asyncio
 from enum import Enum, auto
 from types import MappingProxyType
 
-from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
+from statemachine.comfyui.errors import AccessDeniedError, ComfyError, IncompleteQueueError, NotAnsweringError
 from statemachine.comfyui.preflight import run_preflight
 from statemachine.comfyui.records import QueueItem
 from statemachine.comfyui.workflow import Workflow
@@ -60,7 +60,7 @@ async def _try_to_start(context: ServerContext) -> bool:
     """Post the event that ends the wait, if there is one; return whether there was."""
     try:
         event = await _decide(context)
-    except NotAnsweringError:
+    except (NotAnsweringError, IncompleteQueueError):
         event = None
     except ComfyError as error:
         reason = Reason.ACCESS_DENIED if isinstance(error, AccessDeniedError) else Reason.CHECK_UNRECOGNISED
@@ -86,10 +86,11 @@ async def _decide(context: ServerContext) -> events.Event | None:
         return events.QueueDrained()
     await _wait_for_link(context)
     await context.fleet.permits.acquire(context.config.name, context.config.host)
-    items = await context.client.queue()
-    if found := _already_loading(items, workflow, context.server.missing):
+    queue = await context.client.queue()
+    if found := _already_loading(queue.items, workflow, context.server.missing):
         return found
-    return _submission(context, workflow) if wait is Wait.OVERDUE or not items else None
+    queue.raise_if_incomplete()
+    return _submission(context, workflow) if wait is Wait.OVERDUE or not queue.items else None
 
 
 async def _failed_preflight(context: ServerContext, workflow: Workflow) -> events.PreflightFailed | None:

@@ -3,7 +3,7 @@
 import asyncio
 from contextlib import suppress
 
-from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
+from statemachine.comfyui.errors import AccessDeniedError, ComfyError, IncompleteQueueError, NotAnsweringError
 from statemachine.comfyui.text import intern_text
 from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
@@ -19,6 +19,9 @@ STALE_PAUSE_S = 0.05
 FOREIGN_GAP_S = 0.25
 """Minimum time between two checks that foreign work causes. Users' jobs may end many times a second, and a server that
 waits for its check receives no traffic."""
+
+LOADING_LOOKS = 5
+"""Looks for a prompt that loads our keys, before the check is asked although the queue does not show all prompts."""
 
 CHANGED_BY_OTHERS = frozenset({Reason.FOREIGN_WORK_FINISHED, Reason.CACHE_CHANGED})
 
@@ -53,17 +56,27 @@ def _may_be_loading(context: ServerContext) -> bool:
 
 
 async def _is_loading(context: ServerContext) -> bool:
-    """Return whether a prompt in the queue caches our keys; any prompt counts if the server was loading by itself."""
+    """Return whether a prompt in the queue caches our keys; any prompt counts if the server was loading by itself.
+
+    After some looks at a queue that does not answer or lists only a part of its prompts, the check is asked after all.
+    """
     keys = {key for workflow in context.workflows.values() for key in workflow.keys}
-    while True:
+    for _ in range(LOADING_LOOKS):
         try:
             async with context.fleet.check_slots:
-                items = await context.client.queue()
-            return any(context.server.auto_executing or not item.cache_keys.isdisjoint(keys) for item in items)
-        except NotAnsweringError:
+                if context.server.auto_executing:
+                    return await context.client.queue_remaining() > 0
+                queue = await context.client.queue()
+            if not all(item.cache_keys.isdisjoint(keys) for item in queue.items):
+                return True
+            queue.raise_if_incomplete()
+        except (NotAnsweringError, IncompleteQueueError):
             await asyncio.sleep(_pause_s(context))
         except ComfyError:
             return False
+        else:
+            return False
+    return False
 
 
 def _prepare_delay(context: ServerContext) -> float:

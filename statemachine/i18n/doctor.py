@@ -118,6 +118,13 @@ DOCTOR: dict[str, Text] = {
     "doctor.queue_busy.advice": Text(
         "comfywarm waits for them first; see timing.busy_wait_s", "comfywarm 会先等待，见 timing.busy_wait_s"
     ),
+    "doctor.queue_incomplete": Text(
+        "the queue lists {listed} of {length} prompts; a plug-in or a gateway may hold the others",
+        "队列只列出 {length} 个任务中的 {listed} 个；其余任务可能由插件或网关保管",
+    ),
+    "doctor.queue_incomplete.advice": Text(
+        "nothing is submitted until the queue lists every prompt or is empty", "队列列出全部任务或变为空闲之后才会提交"
+    ),
     "doctor.would_succeed": Text(
         "a warm-up would be accepted, as far as can be checked without submitting", "在不提交的前提下判断，预热会被接受"
     ),

@@ -126,24 +126,31 @@ WARM_UPS: dict[str, Text] = {
         "our prompt is neither queued, nor running, nor in the history",
         "我们的任务既不在队列中，也不在运行，也不在历史里",
     ),
+    "prompt_absent_elsewhere": Text(
+        "our prompt is neither queued, nor running, nor in the history, although the server accepted it and did not "
+        "visibly restart: it was deleted, or several servers answer at this address",
+        "服务器接受了我们的任务且未见重启，但任务既不在队列中，也不在运行，也不在历史里：可能已被删除，或该地址后面有多台服务器",
+    ),
+    "answers_contradict": Text(
+        "the server had our prompt, then did not, then had it again: several servers seem to answer at this address",
+        "我们的任务时有时无：该地址后面似乎有多台服务器",
+    ),
     "away_without_prompt": Text(
         "the server was away and came back without our prompt", "服务器曾经离线，恢复后已没有我们的任务"
     ),
-    "fate_unknown": Text(
-        "cannot find out what became of our prompt: the server's records are not understood",
-        "无法查明我们任务的下落：服务器的记录无法识别",
-    ),
+    "fate_unknown": Text("cannot find out what became of our prompt: {cause}", "无法查明我们任务的下落：{cause}"),
     "no_progress": Text(
         "no progress of our prompt for {seconds} s: {cause}", "我们的任务已 {seconds} 秒没有进展：{cause}"
     ),
-    "stuck_unreadable": Text("the queue cannot be read", "无法读取队列"),
+    "stuck_unreadable": Text("its place in the queue is not known ({cause})", "它在队列中的位置不明（{cause}）"),
     "stuck_running": Text("it is running, and its node hangs", "任务正在运行，但节点没有响应"),
     "stuck_behind": Text(
         "it waits behind another client's prompt that does not end", "排在其他客户端一直不结束的任务之后"
     ),
     "stuck_idle": Text(
-        "it is queued but nothing runs, so the server's worker has died; restart ComfyUI",
-        "任务在排队，但没有任务在运行，说明服务器的工作线程已停止；请重启 ComfyUI",
+        "it is queued but nothing runs: the queue is paused, so resume it, or the server's worker has died, so restart "
+        "ComfyUI",
+        "任务在排队，但没有任务在运行：队列可能已暂停（请恢复队列），或服务器的工作线程已停止（请重启 ComfyUI）",
     ),
     "end_not_sent": Text(
         "our prompt ended in the history, but /ws did not report it", "历史中我们的任务已结束，但 /ws 没有通知"
@@ -169,6 +176,10 @@ REQUESTS: dict[str, Text] = {
     "answer_too_large": Text("the answer is larger than {size} MiB", "应答超过 {size} MiB"),
     "not_comfyui": Text("not a ComfyUI answer", "不是 ComfyUI 的应答"),
     "not_queue": Text("not a ComfyUI queue: {error}", "不是 ComfyUI 的队列：{error}"),
+    "queue_incomplete": Text(
+        "the queue lists {listed} of {length} prompts, so one that is not listed may be in it",
+        "队列只列出 {length} 个任务中的 {listed} 个，未列出的任务可能仍在其中",
+    ),
     "not_history": Text("not a ComfyUI history: {error}", "不是 ComfyUI 的历史：{error}"),
     "check_not_understood": Text("the answer of the cache check is not understood", "缓存检查的应答无法识别"),
     "not_inspire_list": Text("not Inspire-Pack's cache list", "不是 Inspire-Pack 的缓存列表"),

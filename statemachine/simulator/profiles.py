@@ -58,6 +58,12 @@ class Profile:
     history_lag: float = 0.0
     """Delay between the success frame and the entry in history."""
 
+    # The queue
+    lists_pending: bool = True
+    """GET /queue lists the pending prompts too; a gateway that holds them lists only the running one."""
+    restore_after: float | None = None
+    """A plug-in restores the queue of the last process, this long after a restart."""
+
     # Faults
     failure: Failure | None = None
     """Raised by each node that loads a model, after its load time."""

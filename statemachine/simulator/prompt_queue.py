@@ -40,6 +40,7 @@ class PromptQueue:
         self.wake = asyncio.Event()
         """Set when the worker has work to do."""
         self._on_change = on_change
+        self._is_paused = False
 
     @property
     def remaining(self) -> int:
@@ -50,9 +51,17 @@ class PromptQueue:
         self._on_change()
         self.wake.set()
 
+    def pause(self) -> None:
+        """Start no further prompt, as a queue plug-in does on request."""
+        self._is_paused = True
+
+    def unpause(self) -> None:
+        self._is_paused = False
+        self.wake.set()
+
     def take(self) -> Item | None:
-        """Start the next prompt and return it; None if none is pending."""
-        if not self.pending:
+        """Start the next prompt and return it; None if none is pending or the queue is paused."""
+        if not self.pending or self._is_paused:
             return None
         self.running = heapq.heappop(self.pending)
         self._on_change()

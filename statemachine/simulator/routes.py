@@ -104,8 +104,10 @@ def _get_prompt(server: ServerModel, _request: Request) -> Response:
 
 
 def _get_queue(server: ServerModel, _request: Request) -> Response:
-    running = [server.process.queue.running.as_json()] if server.process.queue.running else []
-    return _json({"queue_running": running, "queue_pending": [item.as_json() for item in server.process.queue.pending]})
+    queue = server.process.queue
+    running = [queue.running.as_json()] if queue.running else []
+    pending = [item.as_json() for item in queue.pending] if server.profile.lists_pending else []
+    return _json({"queue_running": running, "queue_pending": pending})
 
 
 def _post_queue(server: ServerModel, request: Request) -> Response:

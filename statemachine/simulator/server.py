@@ -10,6 +10,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +18,7 @@ from statemachine.simulator.http import Request, Response
 from statemachine.simulator.nodes import CACHE_KEYS, cache_workflow, users_job
 from statemachine.simulator.process import Process
 from statemachine.simulator.profiles import Profile
+from statemachine.simulator.prompt_queue import Item
 
 LOG_LIMIT = 1_000
 SERVER_FEATURES = {"supports_preview_metadata": True, "max_upload_size": 104_857_600}
@@ -86,6 +88,9 @@ class ServerModel:
         self._behaviours = behaviours
         self._behaviour_tasks: list[asyncio.Task[None]] = []
         self._worker: asyncio.Task[None] | None = None
+        self._restoring: asyncio.Task[None] | None = None
+        self.unrestored: list[Item] = []
+        """Prompts of the last process that a plug-in has saved and not yet queued again."""
         self.process = self._new_process()
         """The current process; a restart creates a new one."""
         if profile.loaded:
@@ -114,9 +119,11 @@ class ServerModel:
     async def go_down(self) -> None:
         """End the process: its queue, history, next number, keys and connections are lost."""
         self.up = False
-        if self._worker:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
+        for task in (self._worker, self._restoring):
+            if task:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._save_queue()
         for sink in list(self._open):
             sink.close()
         self.sockets.clear()
@@ -133,6 +140,18 @@ class ServerModel:
             await self.listener.open()
         self.up = True
         self._worker = asyncio.create_task(self.process.work())
+        self._restoring = asyncio.create_task(self._restore_queue())
+
+    def _save_queue(self) -> None:
+        queue = self.process.queue
+        if self.profile.restore_after is not None:
+            self.unrestored += [*([queue.running] if queue.running else []), *sorted(queue.pending)]
+
+    async def _restore_queue(self) -> None:
+        await asyncio.sleep((self.profile.restore_after or 0.0) * self.scale)
+        items, self.unrestored = self.unrestored, []
+        for item in items:
+            self.process.queue.put(replace(item, number=self.process.take_number()))
 
     async def restart(self) -> None:
         await self.go_down()

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.comfyui.errors import NotUnderstoodError
-from statemachine.comfyui.records import HistoryEntry, Marker, end_of, history_entries, queue_items
+from statemachine.comfyui.errors import IncompleteQueueError, NotUnderstoodError
+from statemachine.comfyui.records import HistoryEntry, Marker, end_of, history_entries, queue_listing
 from statemachine.core import events as e
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Source
@@ -46,8 +46,8 @@ def test_history_entries_recorded_answers_are_parsed() -> None:
     assert not any(entry.marker for entry in entries)
 
 
-def test_queue_items_recorded_answers_are_parsed() -> None:
-    items = [item for answer in answers("/queue") for item in queue_items(answer)]
+def test_queue_listing_recorded_answers_are_parsed() -> None:
+    items = [item for answer in answers("/queue") for item in queue_listing(answer).items]
     assert [item.cache_keys for item in items] == [{"a-0", "a-1"}, {"k-0"}, {"k-0"}]
     assert items[1].prompt_id == items[2].prompt_id == "3f0c9b9e-51c0-4a34-9a25-6d2c7f4ab009"
 
@@ -79,21 +79,21 @@ def test_history_entries_outputs_omit_dropped_nodes() -> None:
 
 def test_marker_is_read_from_queue_and_history() -> None:
     entry = queue_entry("theirs", {}, MARKER)
-    (item,) = queue_items({"queue_running": [entry], "queue_pending": []})
+    (item,) = queue_listing({"queue_running": [entry], "queue_pending": []}).items
     (past,) = history_entries({"theirs": history_entry(entry)})
     assert item.marker == past.marker == MARKER
 
 
 @pytest.mark.parametrize("extra", [None, {}, {"comfywarm": None}, {"comfywarm": "x"}, {"comfywarm": {"attempt": 1}}])
 def test_marker_malformed_is_ignored(extra: object) -> None:
-    (item,) = queue_items({"queue_running": [], "queue_pending": [[1, "x", {}, extra, []]]})
+    (item,) = queue_listing({"queue_running": [], "queue_pending": [[1, "x", {}, extra, []]]}).items
     assert item.marker is None
     assert not item.is_of(OURS)
 
 
 def test_queue_item_is_of_attempt_by_either_id_or_marker() -> None:
     entries = [queue_entry("ours"), queue_entry("theirs"), queue_entry("other", {}, MARKER), queue_entry("other")]
-    items = queue_items({"queue_running": entries, "queue_pending": []})
+    items = queue_listing({"queue_running": entries, "queue_pending": []}).items
     assert [item.is_of(OURS) for item in items] == [True, True, True, False]
 
 
@@ -103,13 +103,13 @@ def test_cache_keys_are_those_that_nodes_set() -> None:
     graph["31"] = {"class_type": "CacheBackendData //Inspire", "inputs": {"key": ["10", 0]}}
     graph["32"] = {"class_type": "CacheModel //comfywarm", "inputs": {"key": "k3"}}
     graph["33"] = {"class_type": "CachedModel //comfywarm", "inputs": {"key": "k4"}}
-    (item,) = queue_items({"queue_running": [queue_entry("x", graph)], "queue_pending": []})
+    (item,) = queue_listing({"queue_running": [queue_entry("x", graph)], "queue_pending": []}).items
     assert item.cache_keys == {"k1", "k2", "k3"}
 
 
 def test_cache_keys_malformed_graph_has_none() -> None:
     graph: dict[str, Any] = {"1": None, "2": {"class_type": "CacheBackendData //Inspire"}, "3": {"inputs": []}}
-    (item,) = queue_items({"queue_running": [[1, "x", graph, {}, []]], "queue_pending": []})
+    (item,) = queue_listing({"queue_running": [[1, "x", graph, {}, []]], "queue_pending": []}).items
     assert item.cache_keys == frozenset()
 
 
@@ -121,14 +121,30 @@ def test_cache_keys_malformed_graph_has_none() -> None:
         {"queue_running": None, "queue_pending": None},
         {"queue_running": {}, "queue_pending": {}},
         {"queue_running": "", "queue_pending": ""},
-        {"queue_running": ["abcd"], "queue_pending": []},
-        {"queue_running": [[1]], "queue_pending": []},
-        {"queue_running": [None], "queue_pending": []},
     ],
 )
-def test_queue_items_malformed_answer_raises(answer: dict[str, Any]) -> None:
+def test_queue_listing_malformed_answer_raises(answer: dict[str, Any]) -> None:
     with pytest.raises(NotUnderstoodError):
-        queue_items(answer)
+        queue_listing(answer)
+
+
+@pytest.mark.parametrize("entry", ["abcd", [1], None, {}])
+@pytest.mark.parametrize("part", ["queue_running", "queue_pending"])
+def test_queue_listing_malformed_prompt_is_incomplete(part: str, entry: object) -> None:
+    answer: dict[str, Any] = {"queue_running": [], "queue_pending": [], part: [queue_entry("x"), entry]}
+    listing = queue_listing(answer)
+    assert [item.prompt_id for item in listing.items] == ["x"]
+    assert listing.unreadable == 1
+    assert not listing.complete
+    with pytest.raises(IncompleteQueueError, match="lists 1 of 2 prompts"):
+        listing.raise_if_incomplete()
+
+
+@pytest.mark.parametrize(("counted", "complete"), [(0, True), (1, True), (2, True), (3, False)])
+def test_queue_listing_shorter_than_the_count_is_incomplete(counted: int, *, complete: bool) -> None:
+    listing = queue_listing({"queue_running": [queue_entry("x")], "queue_pending": [queue_entry("y")]}, counted)
+    assert listing.complete is complete
+    assert listing.length == max(counted, 2)
 
 
 def broken(**changed: Any) -> dict[str, Any]:
@@ -232,12 +248,13 @@ def test_history_entries_blocked_node_is_not_the_end(status: str, messages: list
 
 
 @given(st.dictionaries(st.sampled_from(["queue_running", "queue_pending", "p"]), JSON))
-def test_queue_items_any_answer_is_complete_or_raises(answer: dict[str, Any]) -> None:
+def test_queue_listing_any_answer_counts_every_prompt_or_raises(answer: dict[str, Any]) -> None:
     try:
-        items = queue_items(answer)
+        listing = queue_listing(answer)
     except NotUnderstoodError:
         return
-    assert len(items) == len(answer["queue_running"]) + len(answer["queue_pending"])
+    assert listing.length == len(answer["queue_running"]) + len(answer["queue_pending"])
+    assert listing.complete is (listing.unreadable == 0)
 
 
 STATUS = st.fixed_dictionaries({"status_str": JSON | st.just("success"), "messages": JSON})

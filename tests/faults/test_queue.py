@@ -1,6 +1,7 @@
 """Faults of a server's queue and worker, and the actions of its users."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -13,7 +14,7 @@ from typing_extensions import override
 from statemachine.simulator import PROFILES
 from statemachine.simulator.nodes import cache_workflow
 from tests.faults.harness import Harness, assert_no_duplicate_posts, faulty, watched
-from tests.faults.proxy import Exchange, FaultProxy, Frame
+from tests.faults.proxy import Exchange, FaultProxy, Frame, Responder
 from tests.faults.table import Row
 from tests.faults.valve import Valve
 from tests.support.daemon import Json
@@ -96,6 +97,69 @@ async def test_pending_prompt_deleted_is_sent_again(tmp_path: Path, expected: Ro
         await harness.until_state("loaded")
         assert len(proxy.posts) == 2
         assert proxy.ended == proxy.prompt_ids[1:]
+
+
+async def list_unreadable(exchange: Exchange) -> web.Response:
+    """Replace each pending prompt by null."""
+    listed: Json = json.loads(str((await exchange.forward()).text))
+    return web.json_response({**listed, "queue_pending": [None for _ in listed["queue_pending"]]})
+
+
+async def list_running(exchange: Exchange) -> web.Response:
+    """List the running prompt only, as a gateway that holds the rest of the queue."""
+    listed: Json = json.loads(str((await exchange.forward()).text))
+    return web.json_response({**listed, "queue_pending": []})
+
+
+INCOMPLETE_QUEUES: dict[str, Responder] = {"not-listed": list_running, "unreadable": list_unreadable}
+
+
+@pytest.mark.parametrize("responder", INCOMPLETE_QUEUES.values(), ids=INCOMPLETE_QUEUES)
+async def test_prompt_hidden_in_the_queue_is_not_sent_again(
+    tmp_path: Path, expected: Row, responder: Responder
+) -> None:
+    """Our prompt waits behind a user's; only its count shows that it is there."""
+    timing = {**STUCK_SOON, "busy_wait_s": 0, "failed_retry_s": 0.5}
+    async with faulty(tmp_path, responders={"GET /queue": responder}, timing=timing, prepare=stall_with_a_user_job) as (
+        harness,
+        proxy,
+    ):
+        await harness.until_read(expected)
+        await harness.until(lambda detail: detail["counters"]["to_failed"] >= 2)
+        proxy.server.resume()
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
+
+
+async def test_queue_with_hidden_prompts_is_not_idle(tmp_path: Path, expected: Row) -> None:
+    """A prompt that is not listed may load what is missing, so nothing is sent although the wait is over."""
+
+    def two_users(proxy: FaultProxy) -> None:
+        stall_with_a_user_job(proxy)
+        proxy.queue_foreign(cache_workflow())
+
+    async with faulty(
+        tmp_path, responders={"GET /queue": list_running}, timing={"busy_wait_s": 0}, prepare=two_users
+    ) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until(lambda _: proxy.requests["GET /queue"] >= 5)
+        assert proxy.posts == []
+        proxy.server.resume()
+        await harness.until_state("loaded")
+        assert proxy.posts == []
+
+
+async def test_paused_queue_is_reported_and_recovers(tmp_path: Path, expected: Row) -> None:
+    """An operator has paused the queue: our prompt waits while nothing runs."""
+
+    def pause(proxy: FaultProxy) -> None:
+        proxy.server.process.queue.pause()
+
+    async with faulty(tmp_path, timing=STUCK_SOON, prepare=pause) as (harness, proxy):
+        await harness.until_read(expected)
+        proxy.server.process.queue.unpause()
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
 
 
 async def test_prompt_interrupted_is_sent_again(tmp_path: Path, expected: Row) -> None:

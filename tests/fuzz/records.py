@@ -7,7 +7,7 @@ import orjson
 
 from statemachine.comfyui.client import parse_submit_reply
 from statemachine.comfyui.errors import ComfyError
-from statemachine.comfyui.records import history_entries, queue_items
+from statemachine.comfyui.records import history_entries, queue_listing
 from statemachine.comfyui.transport import Reply
 from statemachine.core.server import Attempt
 from tests.transcript import NAMES, recorded
@@ -36,7 +36,7 @@ def run_input(data: bytes) -> None:
     attempt = Attempt("a", "flow", "ours", 0.0, server_prompt_id="theirs")
     with suppress(ComfyError):
         parse_submit_reply(reply, "ours")
-    for read in (queue_items, history_entries):
+    for read in (lambda answer: queue_listing(answer).items, history_entries):
         with suppress(ComfyError):
             for item in read(reply.json_object()):
                 item.is_of(attempt)

@@ -76,6 +76,8 @@ class TransitionRules:
     def _check_cold(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         if transition.dest is not State.COLD or transition.reason is Reason.JOURNAL_UNAVAILABLE:
             return
+        if transition.source is State.COLD:
+            return
         fresh = ledger.missing > ledger.unusable and now() - ledger.missing_at <= MISSING_IS_NEW_S
         if not fresh or transition.proved_by is not Source.CHECK:
             self._fail(name, "unconfirmed cold: no recent check reported a missing model")

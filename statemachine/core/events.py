@@ -147,6 +147,14 @@ class SubmissionStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class SubmissionDelayed:
+    """A cold server waits for something else than users' work, or, with its earlier reason, no longer does."""
+
+    reason: Reason
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class SubmissionWithheld:
     """The prompt_id could not be recorded, so nothing was posted."""
 
@@ -303,6 +311,7 @@ Event = (
     | ForeignLoadDetected
     | PreflightFailed
     | SubmissionStarted
+    | SubmissionDelayed
     | SubmissionWithheld
     | SubmissionUnanswered
     | SubmissionLimited

@@ -75,7 +75,8 @@ def _record(row: Row, data: EventData) -> None:
     event, at, made = data.args
     reason = row.reason or event.reason
     proved_by: Source = row.proved_by or event.proved_by
-    server.since, server.reason, server.proved_by = at, reason, proved_by
+    server.since = server.since if row.dest is row.source else at
+    server.reason, server.proved_by = reason, proved_by
     server.message = transition_message(event, server, reason)
     attempt = server.attempt
     prompt_id = attempt.prompt_id if attempt is not None and _concerns(attempt, row, event) else None

@@ -176,6 +176,11 @@ def is_about_attempt(server: Server, event: e.PromptAccepted) -> bool:
     return server.attempt_about(event.prompt_id) is not None
 
 
+def waits_for_another_cause(server: Server, event: e.SubmissionDelayed) -> bool:
+    """The state does not say yet what the server waits for; each cause is published once."""
+    return (event.reason, event.message) != (server.reason, server.message)
+
+
 def attempt_was_opened(server: Server, event: e.SubmissionStarted) -> bool:
     """The submission opened an attempt, because nothing else was in flight."""
     return server.attempt_about(event.prompt_id) is not None
@@ -227,6 +232,7 @@ TABLE: tuple[Row, ...] = (
            nothing_in_flight),
     *_rows(e.PreflightFailed, (S.UNKNOWN, S.COLD), S.FAILED, None, Source.PREFLIGHT),
     *_rows(e.SubmissionStarted, (S.COLD,), S.SUBMITTING, Reason.PERMIT_GRANTED, Source.QUEUE, attempt_was_opened),
+    *_rows(e.SubmissionDelayed, (S.COLD,), S.COLD, None, Source.QUEUE, waits_for_another_cause),
     *_rows(e.SubmissionWithheld, (S.SUBMITTING,), S.COLD, Reason.JOURNAL_UNAVAILABLE, Source.DAEMON),
     *_rows(e.PromptAccepted, (S.SUBMITTING,), S.WARMING, Reason.PROMPT_ACCEPTED, None, is_about_attempt),
     *_rows(e.SubmissionLimited, (S.SUBMITTING,), S.UNKNOWN, Reason.RATE_LIMITED, Source.REPLY),

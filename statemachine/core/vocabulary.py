@@ -66,6 +66,7 @@ class Reason(StrEnum):
     ANSWERING_AGAIN = "answering_again"
     RETRY_DUE = "retry_due"
     JOURNAL_UNAVAILABLE = "journal_unavailable"
+    QUEUE_UNANSWERED = "queue_unanswered"
     CHECK_REQUESTED = "check_requested"
     WARM_REQUESTED = "warm_requested"
     PAUSE_REQUESTED = "pause_requested"

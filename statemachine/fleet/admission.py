@@ -7,16 +7,18 @@ import asyncio
 from enum import Enum, auto
 from types import MappingProxyType
 
-from statemachine.comfyui.errors import AccessDeniedError, ComfyError, IncompleteQueueError, NotAnsweringError
+from statemachine.comfyui.errors import AccessDeniedError, ComfyError
 from statemachine.comfyui.preflight import run_preflight
 from statemachine.comfyui.records import QueueItem
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
 from statemachine.core.backoff import backoff
-from statemachine.core.messages import joined, message
+from statemachine.core.messages import Message, joined, message
+from statemachine.core.server import Server
 from statemachine.core.vocabulary import IN_FLIGHT, Reason
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
+from statemachine.fleet.obstacle import DelayError, Obstacle, asking
 
 LINK_WAIT_S = 5.0
 """How long a submission waits for /ws, whose frames can confirm it, before it is sent without."""
@@ -32,10 +34,11 @@ class Wait(Enum):
 
 async def wait_for_slot(context: ServerContext) -> None:
     """Wait for backoff, preflight, an idle queue and a permit; then choose the prompt_id and start the submission."""
+    obstacle = Obstacle(context)
     try:
         await _wait_backoff(context)
         while True:
-            if await _try_to_start(context):
+            if await _try_to_start(context, obstacle):
                 return
             await asyncio.sleep(context.fleet.settings.timing.retry_s)
     finally:
@@ -56,12 +59,13 @@ async def _wait_backoff(context: ServerContext) -> None:
         await context.sleep(pause_s)
 
 
-async def _try_to_start(context: ServerContext) -> bool:
+async def _try_to_start(context: ServerContext, obstacle: Obstacle) -> bool:
     """Post the event that ends the wait, if there is one; return whether there was."""
+    event: events.Event | None = None
     try:
-        event = await _decide(context)
-    except (NotAnsweringError, IncompleteQueueError):
-        event = None
+        event = await _decide(context, obstacle)
+    except DelayError as error:
+        obstacle.met(error.message)
     except ComfyError as error:
         reason = Reason.ACCESS_DENIED if isinstance(error, AccessDeniedError) else Reason.CHECK_UNRECOGNISED
         event = events.CheckUnusable(reason, message("before_submitting", error=error.message))
@@ -72,24 +76,39 @@ async def _try_to_start(context: ServerContext) -> bool:
     return True
 
 
-async def _decide(context: ServerContext) -> events.Event | None:
-    """Return what follows for a cold server; None if its queue filled again or submissions are held."""
+async def _decide(context: ServerContext, obstacle: Obstacle) -> events.Event | None:
+    """Return what follows for a cold server; None if its queue filled again or submissions are held.
+
+    The queue is read before the wait for a permit, so that a queue that does not answer holds none, and after it.
+    """
     if context.server.open_attempt is not None:
         return events.SubmissionUncertain()
     if context.fleet.outage.holds or not context.fleet.journal.healthy:
         return None
     workflow = context.workflows[context.server.needed[0]]
-    if failed := await _failed_preflight(context, workflow):
-        return failed
-    wait = await _wait_for_idle_queue(context)
+    with asking("/object_info"):
+        if failed := await _failed_preflight(context, workflow):
+            return failed
+    with asking("/prompt"):
+        wait = await _wait_for_idle_queue(context)
     if wait is Wait.DRAINED:
         return events.QueueDrained()
+    event = await _look_at_queue(context, workflow, wait)
+    obstacle.passed()
+    if not isinstance(event, events.SubmissionStarted):
+        return event
     await _wait_for_link(context)
     await context.fleet.permits.acquire(context.config.name, context.config.host)
-    queue = await context.client.queue()
-    if found := _already_loading(queue.items, workflow, context.server.missing):
-        return found
-    queue.raise_if_incomplete()
+    return await _look_at_queue(context, workflow, wait)
+
+
+async def _look_at_queue(context: ServerContext, workflow: Workflow, wait: Wait) -> events.Event | None:
+    """Return what a complete list of the queue allows: a submission, or none while a prompt loads what is missing."""
+    with asking("/queue"):
+        queue = await context.client.queue()
+        if found := _already_loading(queue.items, workflow, context.server):
+            return found
+        queue.raise_if_incomplete()
     return _submission(context, workflow) if wait is Wait.OVERDUE or not queue.items else None
 
 
@@ -132,13 +151,18 @@ async def _wait_for_link(context: ServerContext) -> None:
 
 
 def _already_loading(
-    items: tuple[QueueItem, ...], workflow: Workflow, missing: tuple[str, ...]
+    items: tuple[QueueItem, ...], workflow: Workflow, server: Server
 ) -> events.ForeignLoadDetected | None:
-    """Return an event if the server, a user or another daemon has queued a prompt that caches the keys."""
+    """Return an event if the server, a user or another daemon has queued a prompt that caches the keys.
+
+    It may be a lost prompt of ours that the server has restored.
+    """
     for item in items:
         same = item.marker is not None and item.marker.workflow == workflow.name
-        if same or not item.cache_keys.isdisjoint(missing):
-            return events.ForeignLoadDetected(message("foreign_prompt_loading", prompt_id=item.prompt_id))
+        if same or not item.cache_keys.isdisjoint(server.missing):
+            ours = server.attempt is not None and item.is_of(server.attempt)
+            code = "own_prompt_back" if ours else "foreign_prompt_loading"
+            return events.ForeignLoadDetected(Message(code, {"prompt_id": item.prompt_id}))
     return None
 
 

@@ -38,6 +38,10 @@ TRANSITIONS: dict[str, Text] = {
         "prompt {prompt_id} of another client is already loading what is missing, so nothing is submitted",
         "其他客户端的任务 {prompt_id} 已在加载缺少的内容；无需提交",
     ),
+    "own_prompt_back": Text(
+        "our earlier prompt {prompt_id} is in the server's queue again, so nothing is submitted",
+        "我们先前的任务 {prompt_id} 又回到了服务器的队列中；不再提交",
+    ),
     "nodes_not_run": Text(
         "the prompt succeeded without running its cache nodes; {missing} is still missing; "
         "retrying once with a varied tag",
@@ -84,6 +88,7 @@ WARM_UPS: dict[str, Text] = {
     ),
     "workflow_accepted": Text("the server accepted workflow {workflow}", "服务器已收到我们的工作流 {workflow}"),
     "before_submitting": Text("before submitting: {error}", "提交之前：{error}"),
+    "request_unanswered": Text("GET {path}: {error}", "GET {path}：{error}"),
     "nothing_submitted": Text("nothing was submitted: {cause}", "没有提交：{cause}"),
     "other_daemon_may_own": Text(
         "nothing was submitted: another daemon may own this server by now",

@@ -40,6 +40,7 @@ REASONS: dict[Reason, Text] = {
     Reason.ANSWERING_AGAIN: Text("Answering again", "恢复响应"),
     Reason.RETRY_DUE: Text("Retry due", "到达重试时间"),
     Reason.JOURNAL_UNAVAILABLE: Text("Journal unavailable", "日志无法写入"),
+    Reason.QUEUE_UNANSWERED: Text("Queue not answered", "队列无应答"),
     Reason.CHECK_REQUESTED: Text("Check requested", "人工请求检查"),
     Reason.WARM_REQUESTED: Text("Warm-up requested", "人工请求预热"),
     Reason.PAUSE_REQUESTED: Text("Pause requested", "人工暂停"),
@@ -159,6 +160,10 @@ REASON_MEANINGS: dict[Reason, Text] = {
     Reason.JOURNAL_UNAVAILABLE: Text(
         "the journal cannot be written, so nothing is submitted",
         "日志库无法写入，因此不能提交",
+    ),
+    Reason.QUEUE_UNANSWERED: Text(
+        "nothing is submitted, because the server does not say what it is working on or what is installed",
+        "服务器没有说明正在执行什么或安装了什么，因此不提交",
     ),
     Reason.CHECK_REQUESTED: Text("the operator requested a check", "操作员要求检查"),
     Reason.WARM_REQUESTED: Text("the operator requested a warm-up", "操作员要求预热"),

@@ -58,6 +58,7 @@ SCENARIOS: dict[str, Scenario] = {
     "queue drained": lambda _: [e.QueueDrained()],
     "foreign load": lambda _: [e.ForeignLoadDetected(verbatim("prompt x"))],
     "preflight failed": lambda _: [e.PreflightFailed(R.MISSING_MODELS, verbatim("no such file"))],
+    "delayed": lambda _: [e.SubmissionDelayed(R.QUEUE_UNANSWERED, verbatim("no answer"))],
     "withheld": lambda _: [e.SubmissionWithheld(verbatim("disk full"))],
     "unanswered": lambda _: [e.SubmissionUnanswered(verbatim("timed out"), answered=False)],
     "limited": lambda _: [e.SubmissionLimited(verbatim("429"))],
@@ -156,6 +157,7 @@ EXPECTED: dict[State, Expected] = {
         "queue drained": (S.CHECKING, R.FOREIGN_WORK_FINISHED, W.QUEUE),
         "foreign load": (S.AUTO_EXECUTING, R.SERVER_AUTO_EXECUTING, W.QUEUE),
         "preflight failed": (S.FAILED, R.MISSING_MODELS, W.PREFLIGHT),
+        "delayed": (S.COLD, R.QUEUE_UNANSWERED, W.QUEUE),
     },
     S.AUTO_EXECUTING: {
         **UNREACHABLE,
@@ -206,6 +208,7 @@ PAIRS = [(state, name) for state in State for name in SCENARIOS]
 @pytest.mark.parametrize(("state", "name"), PAIRS, ids=[f"{state.value}-{name}" for state, name in PAIRS])
 def test_event_in_state_makes_only_documented_transition(state: State, name: str) -> None:
     driver = driver_in(state)
+    since = driver.server.since
     transitions = driver.apply(*SCENARIOS[name](driver))
     expected = EXPECTED[state].get(name)
     assert [(one.dest, one.reason, one.proved_by) for one in transitions] == ([expected] if expected else [])
@@ -215,11 +218,20 @@ def test_event_in_state_makes_only_documented_transition(state: State, name: str
         assert (one.server, one.source, one.at) == ("a:8188", state, driver.now)
         assert one.message
         assert (driver.server.since, driver.server.reason, driver.server.proved_by) == (
-            one.at,
+            since if one.dest is state else one.at,
             one.reason,
             one.proved_by,
         )
         assert driver.server.message == one.message
+
+
+def test_delay_of_submission_is_published_once_per_cause() -> None:
+    driver = driver_in(State.COLD)
+    first, second = (e.SubmissionDelayed(R.QUEUE_UNANSWERED, verbatim(cause)) for cause in ("/queue", "/object_info"))
+    earlier = e.SubmissionDelayed(driver.server.reason, driver.server.message)
+    published = [bool(driver.apply(event)) for event in (first, first, second, second, first, earlier, earlier)]
+    assert published == [True, False, True, False, True, True, False]
+    assert (driver.server.reason, driver.server.message) == (earlier.reason, earlier.message)
 
 
 @pytest.mark.parametrize("state", State)

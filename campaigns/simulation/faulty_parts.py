@@ -289,5 +289,5 @@ def no_backoff(tries: int, base_s: float, limit_s: float, uniform: Uniform) -> f
     return backoff(min(tries, 1), base_s, limit_s, uniform)
 
 
-async def never_found(*_: object) -> None:
+async def never_found(*_: object, **_options: object) -> None:
     """Report the prompt as absent without a request."""

@@ -62,7 +62,7 @@ PLANTED_FAULTS = (
         "has no grace period for a late POST", 7, ("duplicate warm-up",), Parts(settings=faulty.no_lost_grace)
     ),
     PlantedFault("writes the attempt after its POST", 1, ("duplicate warm-up",), Parts(journal=faulty.WritesLater)),
-    PlantedFault("loses the open attempts", 383, ("duplicate warm-up",), Parts(journal=faulty.LosesOpenAttempts)),
+    PlantedFault("loses the open attempts", 309, ("duplicate warm-up",), Parts(journal=faulty.LosesOpenAttempts)),
     PlantedFault("posts to the wrong route", 1, ("forbidden request",), Parts(transport=faulty.WrongRoute)),
     PlantedFault(
         "trusts a success without a check", 1, ("unconfirmed loaded",), faulty.with_mailbox(faulty.trusts_success)

@@ -47,11 +47,11 @@ class Child:
         return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
 
     def memory_bytes(self) -> int:
-        """Return the proportional set size, in which shared memory counts in part."""
+        """Return the anonymous memory; that of shared libraries depends on which other processes map them."""
         for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
+            if line.startswith("Anonymous:"):
                 return int(line.split()[1]) * 1024
-        raise RuntimeError("the kernel does not report the proportional set size of the process")
+        raise RuntimeError("the kernel does not report the anonymous memory of the process")
 
 
 @asynccontextmanager

@@ -124,19 +124,19 @@ class ResendsUnanswered(ComfyClient):
     """Send a POST without a reply again."""
 
     @override
-    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool) -> Outcome:
+    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, **options: Any) -> Outcome:
         try:
-            return await super().submit(graph, marker, client_id, front=front)
+            return await super().submit(graph, marker, client_id, **options)
         except NotAnsweringError:
-            return await super().submit(graph, marker, client_id, front=front)
+            return await super().submit(graph, marker, client_id, **options)
 
 
 class AcceptsAnyReply(ComfyClient):
     """Accept any reply to a POST."""
 
     @override
-    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool) -> Outcome:
-        outcome = await super().submit(graph, marker, client_id, front=front)
+    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, **options: Any) -> Outcome:
+        outcome = await super().submit(graph, marker, client_id, **options)
         if isinstance(outcome, events.SubmissionUnanswered):
             return events.PromptAccepted(marker.attempt, marker.attempt, Source.REPLY)
         return outcome
@@ -146,9 +146,9 @@ class InterruptsUsers(ComfyClient):
     """Interrupt the running prompt before each submission."""
 
     @override
-    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool) -> Outcome:
+    async def submit(self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, **options: Any) -> Outcome:
         await self._transport.request("POST", "/interrupt", b"{}")
-        return await super().submit(graph, marker, client_id, front=front)
+        return await super().submit(graph, marker, client_id, **options)
 
 
 class ReportsInterruptAsFailure(ComfyClient):

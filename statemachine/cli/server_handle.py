@@ -35,5 +35,6 @@ def server_handle(
 ) -> ServerHandle:
     """Return access to a server with its headers and certificates. `timeout_s` limits each request."""
     context = tls.context(config)
-    transport = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, context)
+    secrets = [secret for workflow in workflows for secret in workflow.secrets()]
+    transport = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, context, secrets=secrets)
     return ServerHandle(config, transport, ComfyClient(transport), workflows, timeout_s)

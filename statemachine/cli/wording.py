@@ -1,5 +1,6 @@
 """States, reasons, headings and messages of the API in the reader's language."""
 
+import codecs
 import os
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def reader_language(settings: Settings) -> Language:
 def language_of_file(path: Path) -> Language:
     """Return the same for a settings file that may be missing or invalid."""
     try:
-        written = orjson.loads(path.read_bytes())["language"]
+        written = orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))["language"]
     except (OSError, ValueError, LookupError, TypeError):
         written = None
     return next((one for one in LANGUAGES if one == written), locale_language(os.environ))

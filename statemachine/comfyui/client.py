@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -196,13 +197,22 @@ class ComfyClient:
         return replace(entry.end, prompt_id=attempt.prompt_id)
 
     async def submit(
-        self, graph: Mapping[str, Any], marker: Marker, client_id: str | None, *, front: bool
+        self,
+        graph: Mapping[str, Any],
+        marker: Marker,
+        client_id: str | None,
+        *,
+        front: bool,
+        extra_data: Mapping[str, Any] = MappingProxyType({}),
     ) -> SubmitResult:
-        """POST /prompt once. Raises NotAnsweringError if no answer came; the prompt may be queued nevertheless."""
+        """POST /prompt once, with the marker added to `extra_data`.
+
+        Raises NotAnsweringError if no answer came; the prompt may be queued nevertheless.
+        """
         body: dict[str, Any] = {
             "prompt": graph,
             "prompt_id": marker.attempt,
-            "extra_data": {MARKER: marker.as_json()},
+            "extra_data": {**extra_data, MARKER: marker.as_json()},
         }
         if client_id is not None:
             body["client_id"] = client_id

@@ -10,6 +10,7 @@ ComfyError
 └── NotUnderstoodError       an answer that ComfyUI does not give; `raw` keeps its text
 """
 
+from statemachine.comfyui.extra_data import without_credentials
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.i18n.render import MessageError
 
@@ -52,7 +53,8 @@ class NotUnderstoodError(ComfyError):
 
     def __init__(self, what: Message | str, status: int = 200, raw: str = "") -> None:
         known = verbatim(what) if isinstance(what, str) else what
+        raw = without_credentials(raw[:RAW_LIMIT])
         shown = message("answer_raw", what=known, status=status, raw=repr(raw[:RAW_SHOWN]))
         super().__init__(shown if raw else message("answer_status", what=known, status=status))
         self.status = status
-        self.raw = raw[:RAW_LIMIT]
+        self.raw = raw

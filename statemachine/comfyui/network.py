@@ -63,8 +63,8 @@ class NetworkTransport(Transport):
     """Connections to one server at `url`, which has no trailing slash.
 
     `timeout_s` is called for each request, because a reload may change the setting. `tls` is the context for https and
-    wss; None uses the system's certificate authorities. The values of `headers` are masked in all received text, in
-    case a server echoes them.
+    wss; None uses the system's certificate authorities. The values of `headers` and the `secrets` are masked in all
+    received text, in case a server echoes them.
     """
 
     __slots__ = ("_connection", "_headers", "_mask", "_session", "_timeout_s", "_tls", "_url")
@@ -77,6 +77,7 @@ class NetworkTransport(Transport):
         timeout_s: Callable[[], float],
         tls: ssl.SSLContext | None = None,
         connection: type[TextConnection] = TextConnection,
+        secrets: Iterable[SecretStr] = (),
     ) -> None:
         self._session = session
         self._url = url
@@ -84,7 +85,7 @@ class NetworkTransport(Transport):
         self._timeout_s = timeout_s
         self._tls = tls
         self._connection = connection
-        self._mask = Mask(headers.values())
+        self._mask = Mask([*headers.values(), *secrets])
 
     @override
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:

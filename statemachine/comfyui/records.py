@@ -17,6 +17,8 @@ from statemachine.core.messages import message
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Source
 
+MAX_STATUS = 50
+"""Characters of an unknown status that an error quotes."""
 MARKER = "comfywarm"
 """The marker's name in extra_data, which ComfyUI keeps in the queue and in history (transcripts 01 and 09)."""
 
@@ -193,7 +195,7 @@ def _end(prompt_id: str, status: Mapping[str, Any]) -> events.PromptEnd:
     if "execution_interrupted" in frames:
         return events.PromptInterrupted(prompt_id, Source.HISTORY)
     if status["status_str"] != "error":
-        raise ValueError(f"status {shown(status['status_str'])}")
+        raise ValueError(f"status {shown(status['status_str'])[:MAX_STATUS]}")
     return parse_failure({**frames.get("execution_error", {}), "prompt_id": prompt_id}, Source.HISTORY)
 
 

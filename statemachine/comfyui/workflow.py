@@ -7,15 +7,18 @@ place and the remedy instead. The cache nodes of a workflow define the keys that
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import SecretStr
 
+from statemachine.comfyui.extra_data import credentials, reusable
 from statemachine.core.messages import Message, Param, message
 from statemachine.i18n.render import MessageError
+from statemachine.settings.encodings import wrong_encoding
 
 Graph = dict[str, Any]
 """Node id → {"class_type": str, "inputs": {name: literal or ["node id", output index]}, ...}."""
@@ -59,12 +62,18 @@ class Workflow:
     graph: Mapping[str, Any]
     cache_nodes: tuple[CacheNode, ...]
     digest: str
-    """16 hex digits, which do not depend on white space or the order of members."""
+    """16 hex digits, which do not depend on white space, the order of members, or extra_data."""
+    extra_data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    """What the file adds to the POST beside the graph. It may have credentials; never show it."""
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys that a warm server has cached, each once, in the order of the file."""
         return tuple(dict.fromkeys(node.key for node in self.cache_nodes))
+
+    def secrets(self) -> Iterator[SecretStr]:
+        """Yield the credentials in `extra_data`, such as `api_key_comfy_org`."""
+        return credentials(self.extra_data)
 
 
 def load_workflow(path: Path) -> Workflow:
@@ -82,14 +91,17 @@ def load_workflow(path: Path) -> Workflow:
 def parse_workflow(name: str, data: bytes) -> Workflow:
     """Return the workflow in `data`: a graph in API format, or the body of a POST /prompt, `{"prompt": graph}`.
 
-    Raises WorkflowError for anything else.
+    Of the body's other members only `extra_data` is used. Raises WorkflowError for anything else.
     """
     where = f"{name}.json"
-    graph = _graph(where, _json(where, data))
+    content = _json(where, data)
+    graph, extra_data = _graph(where, content), _extra_data(where, content)
     _check_nodes(where, graph)
     _check_links(where, graph)
     cache_nodes = tuple(_cache_node(where, node_id, graph[node_id]) for node_id in _cache_node_ids(graph))
-    return Workflow(name=name, graph=graph, cache_nodes=cache_nodes, digest=_digest(where, graph))
+    return Workflow(
+        name=name, graph=graph, cache_nodes=cache_nodes, digest=_digest(where, graph), extra_data=extra_data
+    )
 
 
 def with_varied_tag(workflow: Workflow, salt: str) -> Graph:
@@ -128,8 +140,11 @@ def is_cache_class(class_type: str) -> bool:
 def _json(where: str, data: bytes) -> object:
     if len(data) > MAX_BYTES:
         raise WorkflowError(where, message("file_too_large", limit=f"{MAX_BYTES:,}"))
+    data = data.removeprefix(_BOM)
+    if encoding := wrong_encoding(data):
+        raise WorkflowError(where, message("encoding_error", problem=encoding, remedy=message("save_as_utf8")))
     try:
-        return orjson.loads(data.removeprefix(_BOM))
+        return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise WorkflowError(f"{where}:{error.lineno}:{error.colno}", message("not_json", error=error.msg)) from error
 
@@ -150,6 +165,17 @@ def _is_request_body(content: Mapping[str, Any]) -> bool:
     """Return whether this is `{"prompt": graph, …}` and not a graph with a node whose id is "prompt"."""
     inner = content.get("prompt")
     return isinstance(inner, dict) and "class_type" not in inner
+
+
+def _extra_data(where: str, content: object) -> dict[str, Any]:
+    """Return what a request body adds to each POST."""
+    found = content.get("extra_data") if isinstance(content, dict) and _is_request_body(content) else None
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise WorkflowError(where, message("extra_data_not_object", found=_kind(found)))
+    _serialised(where, found)
+    return reusable(found)
 
 
 def _check_nodes(where: str, graph: Graph) -> None:
@@ -207,11 +233,14 @@ def _text_input(at: Message, inputs: Mapping[str, Any], name: str) -> str:
 
 
 def _digest(where: str, graph: Graph) -> str:
+    return hashlib.sha256(_serialised(where, graph)).hexdigest()[:16]
+
+
+def _serialised(where: str, value: object) -> bytes:
     try:
-        canonical = orjson.dumps(graph, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:  # orjson reads deeper nesting than it writes
         raise WorkflowError(where, message("workflow_not_sendable", error=str(error))) from error
-    return hashlib.sha256(canonical).hexdigest()[:16]
 
 
 def _unreadable(error: OSError) -> Message:

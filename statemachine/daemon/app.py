@@ -87,7 +87,9 @@ async def running_daemon(
         stack.enter_context(hold_lock(settings.data_dir))
         backend = await stack.enter_async_context(_backend(settings, clock))
         session = await stack.enter_async_context(new_session())
-        daemon = Daemon(_first_config(settings), clock, backend, session)
+        config = _first_config(settings)
+        redact(config.all_secrets)
+        daemon = Daemon(config, clock, backend, session)
         await daemon.start(stack, source)
         yield daemon
 
@@ -161,13 +163,7 @@ class Daemon:
 
     async def apply(self, config: LoadedConfig) -> Changes:
         """Make `config` the active one. Raises OSError, before anything changes, if a certificate cannot be read."""
-        redact(
-            [
-                secret
-                for one in (self._started_with, self.config.settings, config.settings)
-                for secret in secrets_in(one)
-            ]
-        )
+        redact([*secrets_in(self._started_with), *self.config.all_secrets, *config.all_secrets])
         await asyncio.to_thread(self._read_certificates, config)
         changes = await self.fleet.apply(config)
         self._alerts.apply(config.settings)
@@ -181,6 +177,7 @@ class Daemon:
             lambda: self.config.settings.timing.http_timeout_s,
             self._tls.context(server),
             FastConnection if self._started_with.fast_frames else TextConnection,
+            self.config.secrets(server),
         )
 
     def _read_certificates(self, config: LoadedConfig) -> None:

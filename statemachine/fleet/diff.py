@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from pydantic import SecretStr
+
 from statemachine.comfyui.workflow import Workflow, WorkflowError
+from statemachine.settings.masking import secrets_in
 from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
 
@@ -23,8 +26,19 @@ class LoadedConfig:
 
     def identities(self) -> dict[str, object]:
         """Return for each server what must stay equal for its task to keep running."""
-        digests = {name: _digest(workflow) for name, workflow in self.workflows.items()}
-        return {config.name: (config, [digests[name] for name in config.workflows]) for config in self.servers}
+        contents = {name: _content(workflow) for name, workflow in self.workflows.items()}
+        return {config.name: (config, [contents[name] for name in config.workflows]) for config in self.servers}
+
+    def secrets(self, config: ServerConfig) -> list[SecretStr]:
+        """Return the credentials in the workflow files of a server."""
+        named = (self.workflows[name] for name in config.workflows)
+        return [secret for one in named if isinstance(one, Workflow) for secret in one.secrets()]
+
+    @property
+    def all_secrets(self) -> list[SecretStr]:
+        """Every secret in the settings and in the workflow files."""
+        workflows = (one for one in self.workflows.values() if isinstance(one, Workflow))
+        return [*secrets_in(self.settings), *(secret for one in workflows for secret in one.secrets())]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +63,7 @@ def compare(old: LoadedConfig, new: LoadedConfig) -> Changes:
     )
 
 
-def _digest(workflow: Workflow | WorkflowError) -> str:
-    return workflow.digest if isinstance(workflow, Workflow) else f"cannot be used: {workflow}"
+def _content(workflow: Workflow | WorkflowError) -> object:
+    if isinstance(workflow, Workflow):
+        return workflow.digest, workflow.extra_data
+    return f"cannot be used: {workflow}"

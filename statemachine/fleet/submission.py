@@ -45,7 +45,9 @@ async def _post_once(context: ServerContext, attempt: Attempt) -> bool:
     attempt.posted = True
     answer: events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
     try:
-        answer = await context.client.submit(graph, marker, attempt.client_id, front=_goes_in_front(context))
+        answer = await context.client.submit(
+            graph, marker, attempt.client_id, front=_goes_in_front(context), extra_data=workflow.extra_data
+        )
     except ComfyError as error:
         answer = events.SubmissionUnanswered(message("post_failed", error=error.message), answered=False)
     if isinstance(answer, events.PromptRefused) and answer.still_runs:

@@ -15,6 +15,12 @@ WORKFLOWS: dict[str, Text] = {
     "file_not_found": Text("file not found", "文件不存在"),
     "not_file_name": Text("not a file name ({error})", "不是文件名（{error}）"),
     "file_too_large": Text("larger than the limit of {limit} bytes", "超过 {limit} 字节的上限"),
+    "file_encoding": Text("this file is {encoding}", "此文件的编码是 {encoding}"),
+    "file_encoding_guess": Text(
+        "this file is not UTF-8; it looks like {encoding}", "此文件不是 UTF-8 编码，看起来是 {encoding}"
+    ),
+    "save_as_utf8": Text("save it as UTF-8", "请另存为 UTF-8"),
+    "encoding_error": Text("{problem}; {remedy}", "{problem}；{remedy}"),
     "workflow_not_object": Text(
         "a workflow is an object of nodes, found {found}", "工作流应为节点对象，实际为 {found}"
     ),
@@ -42,6 +48,7 @@ WORKFLOWS: dict[str, Text] = {
         "the input {input} of a cache node must be text, found {found}",
         "缓存节点的输入 {input} 应为文本，实际为 {found}",
     ),
+    "extra_data_not_object": Text("extra_data must be an object, found {found}", "extra_data 应为对象，实际为 {found}"),
     "workflow_not_sendable": Text("the workflow cannot be sent ({error})", "工作流无法发送（{error}）"),
     "kind_nothing": Text("nothing", "空值"),
     "kind_boolean": Text("true or false", "布尔值"),

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from statemachine.core.messages import message
 from statemachine.settings.checks import check_alerts, check_certificates, check_fleet
+from statemachine.settings.encodings import wrong_encoding
 from statemachine.settings.explain import explain
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import Problem, SettingsError, SettingsFileError, wrong_value
@@ -40,9 +41,13 @@ def parse_settings(data: object, base_dir: Path, environ: Mapping[str, str]) -> 
 def _read_json(path: Path) -> object:
     """Raise outside of `except`: an exception's context would hold the file's text with its secrets."""
     try:
-        return orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))
+        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise SettingsFileError(path, error) from None
+    if encoding := wrong_encoding(data):
+        raise SettingsError((Problem(str(path), encoding, message("save_as_utf8")),))
+    try:
+        return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         found = message("settings.invalid_json", error=error.msg)
         problem = wrong_value(f"{path}:{error.lineno}:{error.colno}", found, message("settings.json"))

@@ -188,6 +188,13 @@ async def test_submit_body_has_prompt_id_and_marker() -> None:
     ]
 
 
+async def test_submit_extra_data_is_merged_with_marker() -> None:
+    transport = FakeTransport({"/prompt": json_reply({})})
+    extra = {"api_key_comfy_org": "k", "comfywarm": "theirs"}
+    await ComfyClient(transport).submit({}, MARKER, None, front=False, extra_data=extra)
+    assert transport.bodies[0]["extra_data"] == {"api_key_comfy_org": "k", "comfywarm": MARKER.as_json()}
+
+
 async def test_submit_front_and_client_id_are_optional() -> None:
     transport = FakeTransport({"/prompt": json_reply({})})
     await ComfyClient(transport).submit({}, MARKER, None, front=True)

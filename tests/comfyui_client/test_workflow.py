@@ -118,6 +118,41 @@ def test_parse_workflow_request_body_is_unwrapped() -> None:
     assert parse({"prompt": graph, "client_id": "x"}) == parse(graph)
 
 
+EXTRA = {
+    "extra_pnginfo": {"workflow": {"nodes": [], "auth": "not-secret"}},
+    "api_key_comfy_org": "comfyui-0123",
+    "auth_token_comfy_org": "ey-abc",
+    "service": {"Password": ["p-456", 7]},
+    "note": "kept",
+    "client_id": "browser",
+    "create_time": 1,
+    "comfywarm": {"attempt": "old"},
+}
+
+
+def test_parse_workflow_request_body_keeps_extra_data() -> None:
+    graph = {"1": LOADER, "2": cache_node()}
+    workflow = parse({"prompt": graph, "extra_data": EXTRA, "front": True, "number": 3})
+    assert set(workflow.extra_data) == set(EXTRA) - {"client_id", "create_time", "comfywarm"}
+    assert workflow.digest == parse(graph).digest
+    assert [one.get_secret_value() for one in workflow.secrets()] == ["comfyui-0123", "ey-abc", "p-456"]
+    assert "comfyui-0123" not in repr(workflow)
+    assert parse({"prompt": graph, "extra_data": None}) == parse(graph)
+
+
+@pytest.mark.parametrize("extra", [[], "text", 5])
+def test_parse_workflow_extra_data_of_another_kind_is_refused(extra: object) -> None:
+    error = refusal({"prompt": {"1": LOADER}, "extra_data": extra})
+    assert str(error).startswith("w.json: extra_data must be an object, found ")
+
+
+@pytest.mark.parametrize(("encoding", "name"), [("utf-16", "UTF-16"), ("utf-16-be", "UTF-16"), ("gbk", "GBK")])
+def test_parse_workflow_in_another_encoding_names_it(encoding: str, name: str) -> None:
+    text = json.dumps({"1": LOADER | {"_meta": {"title": "加载模型"}}}, ensure_ascii=False)
+    with pytest.raises(WorkflowError, match=rf"^w\.json: this file is .*{name}; save it as UTF-8$"):
+        parse_workflow("w", text.encode(encoding))
+
+
 def test_parse_workflow_node_id_may_be_prompt() -> None:
     assert list(parse({"prompt": LOADER}).graph) == ["prompt"]
 

@@ -1,8 +1,10 @@
 """Servers and alert receivers that send every secret back to the daemon that sent it."""
 
 import base64
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
@@ -22,6 +24,7 @@ SECRETS = {
     "HOOK_KEY": "hook-signing-key-aa41",
     "SERVICE": "service-path-6d20f9",
     "USERINFO": "userinfo-pass-c0ffee",
+    "ACCOUNT": "workflow-account-3b91e2",
 }
 BASIC = base64.b64encode(f"operator:{SECRETS['PASSWORD']}".encode()).decode()
 ENVIRONMENT = {**SECRETS, "BASIC": BASIC}
@@ -46,7 +49,9 @@ async def debug(exchange: Exchange) -> web.StreamResponse:
 
 async def refused(exchange: Exchange) -> web.StreamResponse:
     """Refuse a prompt as ComfyUI does, with a secret in the error."""
-    error = {"type": "x", "message": f"not with {exchange.request.headers['X-Key']}", "details": "", "extra_info": {}}
+    account = json.loads(exchange.body)["extra_data"]["api_key_comfy_org"]
+    text = f"not with {exchange.request.headers['X-Key']} and {account}"
+    error = {"type": "x", "message": text, "details": "", "extra_info": {}}
     return web.json_response({"error": error, "node_errors": {}}, status=400)
 
 
@@ -102,6 +107,14 @@ class Receiver:
         return web.Response(status=400, text=f"{request.url} {dict(request.headers)}")
 
 
+def write_workflow(folder: Path) -> None:
+    """Write the default workflow, with a secret in its extra_data, into the default folder beside the settings."""
+    graph = json.loads((WORKFLOWS / "cache_models.json").read_text(encoding="utf-8"))
+    body = {"prompt": graph, "extra_data": {"api_key_comfy_org": SECRETS["ACCOUNT"]}}
+    (folder / "workflows").mkdir()
+    (folder / "workflows" / "cache_models.json").write_text(json.dumps(body), encoding="utf-8")
+
+
 def settings_over(made: dict[str, FaultProxy], receiver: Receiver, port: int) -> dict[str, Any]:
     """Return settings with a secret from the environment in every place that can hold one."""
     servers = [{"url": proxy.url, "name": name, "headers": SERVERS[name][2]} for name, proxy in made.items()]
@@ -113,7 +126,6 @@ def settings_over(made: dict[str, FaultProxy], receiver: Receiver, port: int) ->
     rule = {"name": "all", "for_s": 0, "to": ["hook", "service"]}
     return {
         "servers": [*servers, gone],
-        "workflows_dir": str(WORKFLOWS),
         "cache_check": {"kind": "text"},
         "listen": {"port": port, "token": "${TOKEN}"},
         "logging": {"level": "TRACE", "file": "logs/comfywarm.log"},

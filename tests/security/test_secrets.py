@@ -19,7 +19,7 @@ import tests.alerts.loading  # noqa: F401 - imported for its side effects
 from statemachine.cli.main import app
 from statemachine.settings import SettingsError, parse_settings
 from tests.faults.process import Program
-from tests.security.leaks import BASIC, ENVIRONMENT, SECRETS, SERVERS, Receiver, fronts, settings_over
+from tests.security.leaks import BASIC, ENVIRONMENT, SECRETS, SERVERS, Receiver, fronts, settings_over, write_workflow
 from tests.support.daemon import DaemonClient, Json
 from tests.support.polling import PATIENCE_S
 
@@ -91,6 +91,7 @@ def leaks(output: Output) -> list[str]:
 
 async def test_failures_leak_no_secret(tmp_path: Path) -> None:
     receiver, program = Receiver(), Program(**ENVIRONMENT)
+    write_workflow(tmp_path)
     output: Output = {}
     async with fronts() as made, receiver.listening():
         async with program.start(tmp_path, settings_over(made, receiver, 0)) as address:
@@ -124,7 +125,7 @@ def check_search_was_complete(output: Output, receiver: Receiver) -> None:
         assert b"refused" in output[place], place
     for suffix in (".log", ".sqlite3"):
         assert any(where.endswith(suffix) and b"refused" in what for where, what in output.items()), suffix
-    assert b"not with ***" in output["GET /api/log"]
+    assert b"not with *** and ***" in output["GET /api/log"]
 
 
 INVALID: dict[str, Any] = {

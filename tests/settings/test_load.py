@@ -67,6 +67,20 @@ def test_load_settings_invalid_json_is_a_settings_error(tmp_path: Path, content:
         load_settings(file, {})
 
 
+@pytest.mark.parametrize(
+    ("encoding", "fault"), [("utf-16", "this file is UTF-16"), ("utf-16-le", "this file is UTF-16"), ("gbk", "GBK")]
+)
+def test_load_settings_in_another_encoding_names_it(tmp_path: Path, encoding: str, fault: str) -> None:
+    file = tmp_path / "settings.json"
+    file.write_text('{"servers": ["http://h"], "_": "缓存模型的服务器"}', encoding=encoding)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(file, {})
+    assert caught.value.problems[0].path == str(file)
+    assert fault in str(caught.value)
+    assert str(caught.value).endswith("; save it as UTF-8")
+    assert caught.value.__context__ is None
+
+
 def test_load_settings_without_file_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(tmp_path / "none.json", {})

@@ -1,0 +1,31 @@
+"""The encoding of a file that should be JSON in UTF-8."""
+
+import json
+import re
+
+from statemachine.core.messages import Message, message
+
+_WIDE_BOMS = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
+_PAIR = re.compile(rb"[\x81-\xfe][\x80-\xfe]")
+"""Two bytes of one Chinese character. Western encodings rarely have two letters outside ASCII in a row."""
+
+
+def wrong_encoding(data: bytes) -> Message | None:
+    """Return which other encoding a file has, None if it is UTF-8 or an unknown one."""
+    found = json.detect_encoding(data)
+    if not found.startswith("utf-8") and (data.startswith(_WIDE_BOMS) or _is_text(data, found)):
+        return message("file_encoding", encoding=found[:6].upper())
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        is_cut_off = error.end == len(data)
+        is_chinese = not is_cut_off and _PAIR.search(data) and _is_text(data, "gb18030")
+        return message("file_encoding_guess", encoding="GBK") if is_chinese else None
+    return None
+
+
+def _is_text(data: bytes, encoding: str) -> bool:
+    try:
+        return "\0" not in data.decode(encoding)
+    except UnicodeDecodeError:
+        return False

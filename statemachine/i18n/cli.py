@@ -92,6 +92,20 @@ DAEMON_ERRORS: dict[str, Text] = {
         "the node that owns this server does not answer; try again shortly",
         "负责这台服务器的节点没有应答；请稍后再试",
     ),
+    "cli.error.foreign_origin": Text(
+        "the daemon does not accept the request's origin; add its host to listen.hosts",
+        "服务不接受该请求的来源；请将其主机名加入 listen.hosts",
+    ),
+    "cli.error.unknown_host": Text(
+        "the daemon does not accept this host name; add it to listen.hosts",
+        "服务不接受该主机名；请将其加入 listen.hosts",
+    ),
+    "cli.error.not_found": Text(
+        "the daemon does not know this request; it may be of another version", "服务不支持该请求；其版本可能不同"
+    ),
+    "cli.error.method_not_allowed": Text(
+        "the daemon does not allow this request; it may be of another version", "服务不允许该请求；其版本可能不同"
+    ),
     "cli.error.internal_error": Text("internal error of the daemon; see its log", "服务内部错误；详见服务日志"),
     "cli.error.too_many_streams": Text(
         "too many event streams are open; close some, or try again later", "打开的事件流过多；请关闭一些，或稍后再试"

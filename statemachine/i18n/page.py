@@ -84,6 +84,21 @@ LABELS: dict[str, Text] = {
         "The node responsible for this server cannot be reached; try again shortly.",
         "暂时联系不上负责这台服务器的节点，请稍后再试。",
     ),
+    "error_foreign_origin": Text(
+        "Actions are not allowed from this page's address; add its host to listen.hosts.",
+        "不允许从本页面所在的地址执行操作；请将其主机名加入 listen.hosts。",
+    ),
+    "error_unknown_host": Text(
+        "This address is not allowed; add its host to listen.hosts.", "该地址未被允许；请将其主机名加入 listen.hosts。"
+    ),
+    "error_not_found": Text(
+        "The daemon does not know this request; reload the page, which may be of another version.",
+        "服务不支持该请求；页面与服务的版本可能不同，请重新加载页面。",
+    ),
+    "error_method_not_allowed": Text(
+        "The daemon does not allow this request; reload the page, which may be of another version.",
+        "服务不允许该请求；页面与服务的版本可能不同，请重新加载页面。",
+    ),
     "error_internal_error": Text("Internal error; see the daemon's log.", "服务内部错误，详情见服务日志。"),
     "no_answer": Text("The daemon does not answer.", "服务没有响应。"),
     "token_title": Text("Token needed", "需要令牌"),

@@ -22,6 +22,17 @@ from statemachine.i18n.text import Text, locale_language
 
 PACKAGE = Path(statemachine.__file__).parent
 CODE_MAKERS = {"message", "Message", "good", "bad", "care", "_export_again", "_two_units", "_help"}
+ACTION_ERRORS = sorted({
+    "not_found",
+    *(
+        code
+        for name in ("auth.py", "responses.py")
+        for code in re.findall(
+            r"(?:ApiError|error_response)\([\w.]+, \"(\w+)\"", (PACKAGE / "web" / name).read_text("utf-8")
+        )
+    ),
+})  # fmt: skip
+"""The codes of the errors that an operator's action can end with."""
 BUILT = (
     "help.",
     "cli.error.",
@@ -74,6 +85,12 @@ def test_every_text_of_the_catalogue_is_used() -> None:
     known = literals()
     unused = {code for code in MESSAGES if code not in known and not code.startswith(BUILT)}
     assert unused == set()
+
+
+@pytest.mark.parametrize("code", ACTION_ERRORS)
+def test_error_code_of_an_action_has_texts_for_page_and_cli(code: str) -> None:
+    assert f"error_{code}" in LABELS
+    assert f"cli.error.{code}" in MESSAGES
 
 
 def places(text: str) -> list[str]:

@@ -18,8 +18,8 @@ LOADED = "缓存已加载"
 MISSING = "未查询到缓存"
 AUTO_STARTED = re.compile(r"已经自动(在后台)?执行缓存模型工作流")
 SEPARATORS = re.compile(r"[,，、]")
-NOT_IN_KEYS = re.compile(r"[。；;\n]|执行|后台|工作流")
-"""Text that no key contains. A supposed key that contains it is part of an unknown sentence."""
+NOT_IN_KEYS = re.compile(r"[。；;\n\ufffd]|执行|后台|工作流")
+"""Text that no key contains. A supposed key that contains it is part of an unknown sentence, or was not decoded."""
 
 END_MARKS = " \t\r\n。.!！"
 MAX_TEXT = 65_536

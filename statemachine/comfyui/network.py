@@ -12,6 +12,7 @@ from pydantic import SecretStr
 from typing_extensions import override
 from websockets.asyncio.client import connect
 
+from statemachine.comfyui.charsets import as_utf8
 from statemachine.comfyui.errors import (
     AccessDeniedError,
     ConnectRefusedError,
@@ -175,12 +176,13 @@ def _encodable(text: str) -> str:
 
 
 async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body, in UTF-8 if it declares a charset."""
     content = bytearray()
     async for chunk in response.content.iter_any():
         content += chunk
         if len(content) > MAX_BODY:
             raise NotUnderstoodError(message("answer_too_large", size=MAX_BODY // 2**20), response.status)
-    return bytes(content)
+    return as_utf8(bytes(content), response.headers.get("Content-Type", ""))
 
 
 def _connect_error(error: OSError) -> NotAnsweringError:

@@ -29,8 +29,8 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The body as UTF-8, with invalid bytes replaced."""
-        return self.body.decode("utf-8", "replace")
+        """The body as UTF-8, without a byte order mark and with invalid bytes replaced."""
+        return self.body.decode("utf-8-sig", "replace")
 
     def raise_for_status(self) -> "Reply":
         """Return the reply itself if its status is 200, else raise the matching ComfyError."""

@@ -63,6 +63,7 @@ def test_parse_text_known_text_is_understood(text: str, expected: TextAnswer) ->
         "未查询到缓存k1,k2，后台执行失败，请检查日志。",
         f"未查询到缓存k1,k2。{AUTO_STARTED}。",
         f"未查询到缓存k1\n{AUTO_STARTED}",
+        "未查询到缓存k1,\ufffd\ufffd",
     ],
 )
 def test_parse_text_unknown_text_raises_with_raw(text: str) -> None:

@@ -30,6 +30,7 @@ NOT_UNDERSTOOD: dict[str, Responder] = {
     "half-a-sentence": respond_with("未查询到缓存pulid_model，正在执行"),
     "invalid-utf-8": respond_with(b"\xe7\xbc\x93\xe5\xad\x98\xff\xfe" + LOADED),
     "utf-16": respond_with("缓存已加载。".encode("utf-16")),
+    "gbk-undeclared": respond_with("缓存已加载。".encode("gbk")),
     "guest": respond_with("{}", content_type="application/json"),
     "deep-json": respond_with("[" * 200_000, content_type="application/json"),
     "megabytes-of-text": respond_with("缓存已加载。" * 200_000),
@@ -65,6 +66,19 @@ def past_states(detail: Json) -> set[str]:
     return {one["to"] for one in detail["transitions"]}
 
 
+UNDERSTOOD: dict[str, Responder] = {
+    "gbk": respond_with("缓存已加载。".encode("gbk"), content_type="text/plain; charset=GBK"),
+    "gb2312": respond_with("缓存已加载。".encode("gb2312"), content_type='text/html; charset="gb2312"'),
+    "gb18030-json": respond_with(
+        '{"message": "缓存已加载。"}'.encode("gb18030"), content_type="text/json; charset=gb18030"
+    ),
+    "utf-16": respond_with("缓存已加载。".encode("utf-16"), content_type="text/plain; charset=utf-16"),
+    "utf-8-bom": respond_with(b"\xef\xbb\xbf" + LOADED),
+    "wrong-charset": respond_with(LOADED, content_type="text/plain; charset=ISO-8859-1"),
+    "unknown-charset": respond_with(LOADED, content_type="text/plain; charset=nonsense"),
+}
+
+
 async def check_row(folder: Path, expected: Row, responder: Responder) -> None:
     """Compare a loaded server with a faulty check with its row."""
     timing = {"http_timeout_s": 0.4}
@@ -77,6 +91,14 @@ async def check_row(folder: Path, expected: Row, responder: Responder) -> None:
 @pytest.mark.parametrize("responder", NOT_UNDERSTOOD.values(), ids=NOT_UNDERSTOOD)
 async def test_check_not_understood_is_unknown(tmp_path: Path, expected: Row, responder: Responder) -> None:
     await check_row(tmp_path, expected, responder)
+
+
+@pytest.mark.parametrize("responder", UNDERSTOOD.values(), ids=UNDERSTOOD)
+async def test_check_in_declared_charset_is_loaded(tmp_path: Path, expected: Row, responder: Responder) -> None:
+    async with faulty(tmp_path, "cold", {CHECK: responder}) as (harness, proxy):
+        detail = await harness.until_read(expected)
+        assert "缓存已加载" in detail["check"]["raw"]
+        assert proxy.posts == []
 
 
 @pytest.mark.parametrize("responder", REFUSED.values(), ids=REFUSED)

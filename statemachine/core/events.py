@@ -266,6 +266,11 @@ class PromptStuck:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckWithheld:
+    """The check was not asked, because the loading that it starts has ended the server's process several times."""
+
+
+@dataclass(frozen=True, slots=True)
 class RetryDue:
     """The long backoff of a failure has ended."""
 
@@ -324,6 +329,7 @@ Event = (
     | PromptEnd
     | PromptAbsent
     | PromptStuck
+    | CheckWithheld
     | RetryDue
     | CheckRequested
     | WarmRequested

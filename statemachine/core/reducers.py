@@ -25,6 +25,7 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     server.missing, server.needed = event.missing, event.needed
     server.auto_executing = event.auto_executing
     server.auto_rounds = server.auto_rounds + 1 if event.auto_executing else 0
+    server.own_loading_lost = False
     if event.needed:
         _judge_success(event, server)
         _count_loss(event, server, at)
@@ -102,6 +103,7 @@ def _not_answering(event: events.NotAnswering, server: Server, at: float) -> Non
     if server.consecutive_failures == server.reachability.fall:
         server.disconnect_count += 1
         server.recheck_failures += server.state is State.CHECKING
+        _count_own_loading(server)
 
 
 def _answering(event: events.Answering, server: Server, at: float) -> None:
@@ -121,6 +123,7 @@ def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
 def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
     """Note that a prompt in flight may have ended with the server's process, which closes its connections."""
     server.disconnect_count += server.open_attempt is not None
+    _count_own_loading(server)
     server.client_id = None
     server.queue_remaining = None
     server.epoch += 1
@@ -201,9 +204,17 @@ def _settings_changed(event: events.SettingsChanged, server: Server, at: float) 
 def _restarted(server: Server) -> None:
     """Handle a new process of the server, with an empty queue and an empty cache."""
     server.disconnect_count += 1
+    _count_own_loading(server)
     server.auto_executing = False
     server.loaded_at, server.warmed_at = None, NOT_WARMED
     _reset_failures(server)
+
+
+def _count_own_loading(server: Server) -> None:
+    """Count a process that was loading by itself and may have ended, once for each answer that reported the loading."""
+    if server.state is State.AUTO_EXECUTING and not server.own_loading_lost:
+        server.own_loading_lost = True
+        server.streak = server.streak.extended(Reason.WARM_UP_ENDS_SERVER)
 
 
 def _reset_failures(server: Server) -> None:

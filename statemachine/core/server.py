@@ -140,6 +140,7 @@ class Server:
     disconnect_count: int = 0
     recheck_failures: int = 0
     auto_rounds: int = 0
+    own_loading_lost: bool = False
     attempt: Attempt | None = None
     succeeded: Attempt | None = None
     failures: int = 0
@@ -171,6 +172,11 @@ class Server:
         """Whether the companion node reports every change of our keys, so that periodic checks can be rare."""
         complete = self.node_cursor is not None and not self.node_cursor.truncated
         return complete and self.client_id is not None
+
+    @property
+    def check_ends_it(self) -> bool:
+        """Whether the loading that a check starts has ended the process several times, so that none may be asked."""
+        return self.streak.gave_up and self.auto_rounds > 0
 
     @property
     def foreign_work_seen(self) -> bool:

@@ -63,6 +63,10 @@ def _prompt_absent(event: events.PromptAbsent, server: Server, reason: Reason) -
     return event.message
 
 
+def _check_withheld(_event: events.CheckWithheld, server: Server, _reason: Reason) -> Message:
+    return message("own_loading_ends_server", count=server.streak.count)
+
+
 def _prompt_interrupted(_event: events.PromptInterrupted, server: Server, reason: Reason) -> Message:
     meaning = _MEANINGS[reason]
     return message("gave_up", count=server.streak.count, failure=meaning) if server.streak.gave_up else meaning
@@ -87,6 +91,7 @@ _MESSAGES: Mapping[type, Callable[[Any, Server, Reason], Message | None]] = {
     events.NotAnswering: _not_answering,
     events.SubmissionStarted: _submission_started,
     events.PromptAccepted: _prompt_accepted,
+    events.CheckWithheld: _check_withheld,
     events.PromptAbsent: _prompt_absent,
     events.PromptInterrupted: _prompt_interrupted,
     events.CacheReported: _cache_reported,

@@ -93,6 +93,9 @@ def _prepare_delay(context: ServerContext) -> float:
 
 async def check(context: ServerContext) -> None:
     """Ask until an answer from the present epoch arrives, or the server is unreachable."""
+    if context.server.check_ends_it:
+        context.post(events.CheckWithheld())
+        return
     while True:
         await ask(context)
         await asyncio.sleep(_pause_s(context) if context.server.consecutive_failures else STALE_PAUSE_S)

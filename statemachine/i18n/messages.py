@@ -63,6 +63,12 @@ TRANSITIONS: dict[str, Text] = {
         "{count} warm-ups in a row failed in the same way: {failure}; one more is tried after the long pause",
         "连续 {count} 次预热以同样的方式失败：{failure}；较长时间后再试一次",
     ),
+    "own_loading_ends_server": Text(
+        "the server's process ended each of the last {count} times that it loaded by itself, probably because it ran "
+        "out of memory; a check would make it load again, so none is sent before the long pause is over",
+        "最近 {count} 次服务器自行加载期间进程都终止了，很可能是内存不足；检查会使服务器再次加载，"
+        "因此在较长的等待结束前不再检查",
+    ),
     "warm_ups_end_server": Text(
         "the server's process ended during each of the last {count} warm-ups, probably because it ran out of memory; "
         "use smaller models or give the server more memory",

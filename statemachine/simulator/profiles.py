@@ -99,6 +99,7 @@ ALL = (
     Profile("raising", failure=RAISES),
     Profile("restarting", loaded=True, restart_every=45.0),
     Profile("dying", dies_loading=True),
+    Profile("dying_by_itself", dies_loading=True, text_check="starts"),
     Profile("stalling", stall_after_models=2),
     Profile("evicting", loaded=True, evict_every=30.0),
     Profile("trapped", ineffective_runs=1),

@@ -165,3 +165,30 @@ def test_server_that_had_failed_once_is_warmed_by_the_next_daemon(reason: Reason
     driver = MachineDriver()
     driver.server.streak = resumed_streak(reason)
     assert driver.check("k1")[-1].dest is S.COLD
+
+
+@pytest.mark.parametrize("end", [[RESTART], [MISS, MISS, MISS, HIT, HIT]], ids=["restart", "unreachable"])
+def test_own_loading_that_ends_the_server_withholds_the_check(end: list[e.Event]) -> None:
+    driver = MachineDriver()
+    for _ in range(MOST_IN_A_ROW):
+        assert not driver.server.check_ends_it
+        driver.check("k1", auto=True)
+        driver.apply(*end)
+    assert driver.server.check_ends_it
+    driver.apply(e.CheckStarted())
+    (one,) = driver.apply(e.CheckWithheld())
+    assert (one.dest, one.reason) == (S.FAILED, R.WARM_UP_ENDS_SERVER)
+    driver.apply(e.RetryDue())
+    assert not driver.server.check_ends_it
+
+
+def test_own_loading_that_ends_well_does_not_withhold_the_check() -> None:
+    driver = MachineDriver()
+    for _ in range(2 * MOST_IN_A_ROW):
+        driver.check("k1", auto=True)
+        driver.apply(RESTART)
+        driver.check("k1", auto=True)
+        driver.apply(e.QueueDrained())
+        driver.apply(driver.answer())
+        driver.apply(e.LinkLost(verbatim("closed")))
+    assert not driver.server.check_ends_it

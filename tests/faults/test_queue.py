@@ -341,6 +341,15 @@ async def test_server_that_ends_under_each_warm_up_is_failed(tmp_path: Path, exp
         assert len(proxy.posts) == 3
 
 
+async def test_server_that_ends_when_it_loads_by_itself_is_failed(tmp_path: Path, expected: Row) -> None:
+    """A check makes the server load; the daemon stops checking after three times."""
+    async with faulty(tmp_path, "dying_by_itself", scale=0.05) as (harness, proxy):
+        await harness.until_read(expected)
+        assert await harness.post("/api/servers/faulty/check") == HTTPStatus.ACCEPTED
+        await harness.until(lambda detail: detail["counters"]["to_failed"] >= 2)
+        assert (proxy.server.own_workflows, len(proxy.posts)) == (3, 0)
+
+
 async def test_models_evicted_soon_after_loading_are_contested(tmp_path: Path, expected: Row) -> None:
     """Users' jobs keep evicting the models; the server is loaded again in between, and never failed."""
     async with faulty(tmp_path, "evicting", scale=0.05) as (harness, proxy):

@@ -121,6 +121,25 @@ async def test_raising_keeps_its_keys() -> None:
         assert not harness.server.missing_keys()
 
 
+async def test_dying_ends_under_a_prompt_and_is_restarted() -> None:
+    async with running_server("dying") as harness:
+        harness.server.connect("me", socket := RecordingSocket())
+        await harness.submit()
+        await harness.until(lambda: not harness.server.up)
+        assert socket.closed
+        await harness.until(lambda: harness.server.up)
+        assert await harness.get("/history") == {}
+        assert (await harness.get("/queue"))["queue_running"] == []
+
+
+async def test_dying_by_itself_ends_after_a_check() -> None:
+    async with running_server("dying_by_itself") as harness:
+        await harness.get("/cache/check")
+        await harness.until(lambda: not harness.server.up)
+        await harness.until(lambda: harness.server.up)
+        assert harness.server.own_workflows == 1
+
+
 async def test_restarting_goes_down_and_comes_back_empty() -> None:
     async with running_server("restarting") as harness:
         harness.server.connect("me", socket := RecordingSocket())

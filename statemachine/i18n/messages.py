@@ -183,11 +183,11 @@ REQUESTS: dict[str, Text] = {
     ),
     "access_denied": Text("access denied (HTTP {status})", "访问被拒绝（HTTP {status}）"),
     "access_needs_scheme": Text(
-        "access denied (HTTP {status}, the server asks for {schemes})",
-        "访问被拒绝（HTTP {status}，服务器要求 {schemes} 认证）",
+        "access denied (HTTP {status}), the server asks for {schemes}",
+        "访问被拒绝（HTTP {status}），服务器要求 {schemes} 认证",
     ),
     "access_redirected": Text(
-        "access denied (HTTP {status}, redirect to {location})", "访问被拒绝（HTTP {status}，重定向到 {location}）"
+        "access denied (HTTP {status}), redirect to {location}", "访问被拒绝（HTTP {status}），重定向到 {location}"
     ),
     "no_route": Text("no such route (HTTP 404)", "没有该接口（HTTP 404）"),
     "quoted": Text("{what}: {raw}", "{what}：{raw}"),

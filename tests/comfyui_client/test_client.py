@@ -102,13 +102,13 @@ async def test_absent_route_of_another_service_stays_absent(prompt: Reply) -> No
 
 
 DENIALS = [
-    (Reply(401, b"", challenge='Basic realm="a, b"'), "access denied (HTTP 401, the server asks for Basic)"),
+    (Reply(401, b"", challenge='Basic realm="a, b"'), "access denied (HTTP 401), the server asks for Basic"),
     (
         Reply(401, b'{"error":\n "no token"}', challenge='Bearer realm="x", error="y", Digest qop="auth"'),
-        'access denied (HTTP 401, the server asks for Bearer, Digest): \'{"error": "no token"}\'',
+        'access denied (HTTP 401), the server asks for Bearer, Digest: \'{"error": "no token"}\'',
     ),
     (Reply(403, b"x" * 10**6), f"access denied (HTTP 403): '{'x' * 200}'"),
-    (Reply(302, b"", "/oauth2/start?rd=1"), "access denied (HTTP 302, redirect to /oauth2/start?rd=1)"),
+    (Reply(302, b"", "/oauth2/start?rd=1"), "access denied (HTTP 302), redirect to /oauth2/start?rd=1"),
 ]
 
 

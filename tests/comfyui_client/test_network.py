@@ -144,7 +144,7 @@ async def test_configured_user_agent_replaces_ours() -> None:
         agents.append(request.headers.getall("User-Agent"))
         return web.Response(status=500)
 
-    async with serving(handler) as url, transport_to(url, **{"user-agent": "mine"}) as transport:
+    async with serving(handler) as url, transport_to(url, 5.0, **{"user-agent": "mine"}) as transport:
         await transport.request("GET", "/prompt")
         with pytest.raises(NotAnsweringError):
             await transport.connect("me")
@@ -162,7 +162,7 @@ async def test_denial_has_scheme_and_masked_text() -> None:
             reply.raise_for_status()
         with pytest.raises(AccessDeniedError) as handshake:
             await transport.connect("me")
-    assert str(caught.value).startswith("access denied (HTTP 401, the server asks for Bearer): 'no access with ")
+    assert str(caught.value).startswith("access denied (HTTP 401), the server asks for Bearer: 'no access with ")
     assert str(handshake.value) == f"/ws: {caught.value}"
     assert "secret-token" not in f"{caught.value}{caught.value.raw}{reply.challenge}{handshake.value}"
 

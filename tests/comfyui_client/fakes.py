@@ -33,13 +33,13 @@ IDLE = json_reply({"exec_info": {"queue_remaining": 0}})
 class FakeTransport(Transport):
     """Answers from `replies`, by `METHOD path`, by path with query, then by path alone. Records requests.
 
-    Any other path is a 404, except GET /prompt, which every ComfyUI answers.
+    Any other path is a 404, except GET /prompt and /system_stats, which every ComfyUI answers.
 
     A list is used up one reply after the other; its last reply stays.
     """
 
     def __init__(self, replies: Replies | None = None) -> None:
-        self.replies = {"/prompt": IDLE, **(replies or {})}
+        self.replies = {"/prompt": IDLE, "/system_stats": json_reply({}), **(replies or {})}
         self.requests: list[str] = []
         self.bodies: list[Any] = []
         self.accept_headers: list[str | None] = []

@@ -98,7 +98,7 @@ async def test_status_without_comfyui_is_not_answering_on_every_route(status: in
 async def test_absent_route_of_another_service_stays_absent(prompt: Reply) -> None:
     client, _ = client_of({"/prompt": prompt})
     with pytest.raises(AbsentError):
-        await client.queue()
+        await client.history_entry("x")
 
 
 DENIALS = [

@@ -171,6 +171,23 @@ async def test_post_with_the_servers_own_id_is_found(tmp_path: Path, expected: R
         assert proxy.ended != proxy.prompt_ids
 
 
+async def test_post_with_the_servers_own_id_after_the_success_is_applied(tmp_path: Path, expected: Row) -> None:
+    """The frames name an id that the daemon does not know yet."""
+
+    async def slow(exchange: Exchange) -> web.StreamResponse:
+        answer = await forward_without_id(exchange)
+        await wait_until(lambda: exchange.proxy.ended)
+        return answer
+
+    async with faulty(tmp_path, responders={POST: slow}) as (harness, proxy):
+        await check_row_and_warm(harness, expected)
+        assert len(proxy.posts) == 1
+        success = [
+            one for one in (await harness.detail("faulty"))["transitions"] if one["reason"] == "prompt_succeeded"
+        ]
+        assert [one["proved_by"] for one in success] == ["ws"]
+
+
 async def test_post_with_a_dropped_part_is_failed(tmp_path: Path, expected: Row) -> None:
     """The server responds 200 with node_errors and runs the rest; its success is not counted."""
 

@@ -237,8 +237,9 @@ def _digest(where: str, graph: Graph) -> str:
 
 
 def _serialised(where: str, value: object) -> bytes:
+    """Return the value as JSON. It can be sent: as a member of the POST's body it is nested one level deeper."""
     try:
-        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+        return orjson.dumps([value], option=orjson.OPT_SORT_KEYS)[1:-1]
     except orjson.JSONEncodeError as error:  # orjson reads deeper nesting than it writes
         raise WorkflowError(where, message("workflow_not_sendable", error=str(error))) from error
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from statemachine.core.messages import NO_MESSAGE, Message, Param, message, verbatim
+from statemachine.settings.encodings import wide_encoding
 from statemachine.settings.expand import check_count, count_servers
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import KeyPath, NotAllowedError, Problem, describe, os_error_text
@@ -123,7 +124,7 @@ def _certificates_fault(certificates: Path) -> Message:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificates)
     except OSError as error:
-        return _tls_fault(error)
+        return _tls_fault(error, certificates)
     return NO_MESSAGE
 
 
@@ -131,14 +132,19 @@ def _pair_fault(tls: ListenTls) -> Message:
     try:
         page_context(tls)
     except OSError as error:
-        return _tls_fault(error)
+        return _tls_fault(error, tls.key)
     return NO_MESSAGE
 
 
-def _tls_fault(error: OSError) -> Message:
-    """Return OpenSSL's reason, which is in capitals, or empty if the file is not a PEM file of that kind."""
+def _tls_fault(error: OSError, file: Path) -> Message:
+    """Return the file's encoding if that is the fault, else OpenSSL's reason.
+
+    The reason is in capitals, or empty if the file is not a PEM file of that kind.
+    """
     if not isinstance(error, ssl.SSLError):
         return verbatim(os_error_text(error).lower())
+    if encoding := wide_encoding(file.read_bytes()):
+        return encoding
     return verbatim(error.reason.replace("_", " ").lower()) if error.reason else message("settings.not_pem")
 
 

@@ -1,4 +1,4 @@
-"""The encoding of a file that should be JSON in UTF-8."""
+"""The encoding of a file that should be in UTF-8, or in ASCII."""
 
 import json
 import re
@@ -12,9 +12,8 @@ _PAIR = re.compile(rb"[\x81-\xfe][\x80-\xfe]")
 
 def wrong_encoding(data: bytes) -> Message | None:
     """Return which other encoding a file has, None if it is UTF-8 or an unknown one."""
-    found = json.detect_encoding(data)
-    if not found.startswith("utf-8") and (data.startswith(_WIDE_BOMS) or _is_text(data, found)):
-        return message("file_encoding", encoding=found[:6].upper())
+    if wide := wide_encoding(data):
+        return wide
     try:
         data.decode()
     except UnicodeDecodeError as error:
@@ -22,6 +21,14 @@ def wrong_encoding(data: bytes) -> Message | None:
         is_chinese = not is_cut_off and _PAIR.search(data) and _is_text(data, "gb18030")
         return message("file_encoding_guess", encoding="GBK") if is_chinese else None
     return None
+
+
+def wide_encoding(data: bytes) -> Message | None:
+    """Return whether a file that should begin with ASCII is in UTF-16 or UTF-32, None if it is not."""
+    found = json.detect_encoding(data)
+    if found.startswith("utf-8") or not (data.startswith(_WIDE_BOMS) or _is_text(data, found)):
+        return None
+    return message("file_encoding", encoding=found[:6].upper())
 
 
 def _is_text(data: bytes, encoding: str) -> bool:

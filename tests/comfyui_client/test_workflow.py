@@ -5,6 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -215,6 +216,18 @@ def test_parse_workflow_too_deep_nesting_is_refused(depth: int) -> None:
     data = b'{"1":{"class_type":"A","inputs":{"x":' + b"[" * depth + b"]" * depth + b"}}}"
     with pytest.raises(WorkflowError):
         parse_workflow("w", data)
+
+
+@pytest.mark.parametrize("depth", range(245, 256))
+def test_parse_workflow_accepts_only_what_can_be_sent(depth: int) -> None:
+    deep = "[" * depth + "]" * depth
+    for data in (
+        f'{{"1": {{"class_type": "A", "inputs": {{"x": {deep}}}}}}}',
+        f'{{"prompt": {{"1": {{"class_type": "A", "inputs": {{}}}}}}, "extra_data": {{"x": {deep}}}}}',
+    ):
+        with suppress(WorkflowError):
+            workflow = parse_workflow("w", data.encode())
+            orjson.dumps({"prompt": workflow.graph, "extra_data": workflow.extra_data})
 
 
 def test_parse_workflow_size_limit_is_exact() -> None:

@@ -27,6 +27,8 @@ def files(tmp_path: Path) -> Path:
     authority = Authority(tmp_path)
     authority.certify("warm.example.org")
     Authority(tmp_path, "other").certify("warm.example.org")
+    own = (tmp_path / "private-ca.pem").read_text(encoding="ascii")
+    (tmp_path / "wide.pem").write_text(own, encoding="utf-16")  # as PowerShell writes it
     (tmp_path / "no.pem").write_text("s3cret, not PEM", encoding="ascii")
     locked = ["openssl", "ec", "-aes128", "-passout", "pass:abc", "-out", str(tmp_path / "locked.key")]
     subprocess.run([*locked, "-in", str(tmp_path / "private-warm.example.org.key")], check=True, capture_output=True)
@@ -39,6 +41,7 @@ def files(tmp_path: Path) -> Path:
         ("absent.pem", "no such file"),
         ("no.pem", "no certificate or crl found"),
         (".", "is a directory"),
+        ("wide.pem", "wide.pem' (this file is UTF-16)"),
         ("private-warm.example.org.key", "no certificate"),
     ],
 )
@@ -55,6 +58,8 @@ PAIRS = [
     ("private-warm.example.org.pem", "other-warm.example.org.key", "listen.tls.key", "key values mismatch"),
     ("private-warm.example.org.pem", "absent.key", "listen.tls.key", "no such file"),
     ("private-warm.example.org.pem", "no.pem", "listen.tls.key", "not readable as PEM"),
+    ("private-warm.example.org.pem", "wide.pem", "listen.tls.key", "this file is UTF-16"),
+    ("wide.pem", "other-warm.example.org.key", "listen.tls.certificate", "this file is UTF-16"),
     ("private-warm.example.org.pem", "locked.key", "listen.tls.key", "without a passphrase"),
     ("absent.pem", "other-warm.example.org.key", "listen.tls.certificate", "no such file"),
     ("no.pem", "other-warm.example.org.key", "listen.tls.certificate", "no certificate"),

@@ -7,8 +7,6 @@ import aiohttp
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.network import NetworkTransport, TlsContexts
-from statemachine.comfyui.pacing import PacedTransport, RequestPause
-from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow
 from statemachine.settings import ServerConfig
 
@@ -18,7 +16,7 @@ class ServerHandle:
     """A server, its transport and client. `workflows` are those whose files are valid."""
 
     config: ServerConfig
-    transport: Transport
+    transport: NetworkTransport
     client: ComfyClient
     workflows: tuple[Workflow, ...]
     timeout_s: float
@@ -38,6 +36,5 @@ def server_handle(
     """Return access to a server with its headers and certificates. `timeout_s` limits each request."""
     context = tls.context(config)
     secrets = [secret for workflow in workflows for secret in workflow.secrets()]
-    network = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, context, secrets=secrets)
-    transport = PacedTransport(network, RequestPause(lambda: timeout_s, lambda: timeout_s))
+    transport = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, context, secrets=secrets)
     return ServerHandle(config, transport, ComfyClient(transport), workflows, timeout_s)

@@ -40,6 +40,21 @@ class RigClient:
         reply = await self.post("/prompt", {"prompt": graph, **fields})
         return str(reply["prompt_id"])
 
+    async def accepts(self, graph: Graph) -> bool:
+        """Submit a graph and return whether the server queued all of it."""
+        async with (
+            aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S)) as session,
+            session.post(f"{self.url}/prompt", json={"prompt": graph}) as response,
+        ):
+            return response.status == 200 and not (await response.json())["node_errors"]
+
+    async def run(self, graph: Graph) -> dict[str, Any]:
+        """Submit a graph, wait until the queue is empty and return its history entry."""
+        prompt_id = await self.submit(graph)
+        await self.wait_idle()
+        entry: dict[str, Any] = (await self.history())[prompt_id]
+        return entry
+
     async def history(self) -> dict[str, Any]:
         """Return the prompts that ended, by prompt_id, oldest first: `{id: {prompt, outputs, status, meta}}`."""
         answer: dict[str, Any] = await self.get("/history")

@@ -3,6 +3,9 @@
 This installs ComfyUI 0.3.75 for the CPU with its own virtual environment, in a cache folder outside the repository:
 `$COMFYWARM_CACHE`, or `comfywarm` in `$XDG_CACHE_HOME` or `~/.cache`. The folder's name contains a hash of the
 requirements. `installed.json` is written last; without it, the installation starts over.
+
+`$COMFYWARM_COMFYUI_DIR` names the folder of another ComfyUI, which the tests then use as it is. Its Python is
+`$COMFYWARM_COMFYUI_PYTHON`, by default `venv/bin/python` in that folder.
 """
 
 import fcntl
@@ -10,6 +13,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -19,6 +23,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from typing_extensions import override
 
 HERE = Path(__file__).resolve().parent
 REQUIREMENTS = HERE / "requirements.txt"
@@ -64,6 +70,13 @@ class Installation:
         return self.root / "comfyui"
 
     @property
+    def version(self) -> str:
+        """The version of the ComfyUI in the folder, which must exist."""
+        text = (self.comfyui / "comfyui_version.py").read_text(encoding="utf-8")
+        found = re.search(r'__version__ = "(.+)"', text)
+        return found[1] if found else "unknown"
+
+    @property
     def log(self) -> Path:
         """The output of pip and of ComfyUI's first start."""
         return self.root / "install.log"
@@ -81,8 +94,30 @@ class Installation:
         return [str(self.python), str(self.comfyui / "main.py"), *options, *places, *more]
 
 
+@dataclass(frozen=True)
+class GivenInstallation(Installation):
+    """A ComfyUI in a folder of the caller's."""
+
+    @property
+    @override
+    def complete(self) -> bool:
+        return (self.comfyui / "main.py").is_file() and self.python.exists()
+
+    @property
+    @override
+    def python(self) -> Path:
+        return Path(os.environ.get("COMFYWARM_COMFYUI_PYTHON") or self.root / "venv" / "bin" / "python")
+
+    @property
+    @override
+    def comfyui(self) -> Path:
+        return self.root
+
+
 def expected() -> Installation:
-    """Return the installation that this checkout requires, whether or not it exists."""
+    """Return the installation that the tests use, whether or not it exists."""
+    if folder := os.environ.get("COMFYWARM_COMFYUI_DIR"):
+        return GivenInstallation(Path(folder).resolve())
     digest = hashlib.sha256(REQUIREMENTS.read_bytes() + COMFYUI.read_bytes())
     digest.update(f"{sys.version_info[:2]} {platform.machine()}".encode())
     xdg = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -93,9 +128,11 @@ def expected() -> Installation:
 def installed() -> Installation:
     """Return the complete installation. Raises InstallError if it does not exist."""
     installation = expected()
-    if not installation.complete:
-        raise InstallError(f"ComfyUI is not installed in {installation.root}; run `python -m tests.comfyui.install`")
-    return installation
+    if installation.complete:
+        return installation
+    if isinstance(installation, GivenInstallation):
+        raise InstallError(f"{installation.comfyui} has no main.py, or {installation.python} does not exist")
+    raise InstallError(f"ComfyUI is not installed in {installation.root}; run `python -m tests.comfyui.install`")
 
 
 def prepare_base(base: Path) -> None:
@@ -121,6 +158,9 @@ def environment(base: Path) -> dict[str, str]:
 def install() -> Installation:
     """Install ComfyUI unless it is installed. A concurrent call waits for the first one."""
     installation = expected()
+    if isinstance(installation, GivenInstallation):
+        print(f"ComfyUI {installed().version} in {installation.comfyui} is used as it is")
+        return installation
     installation.root.parent.mkdir(parents=True, exist_ok=True)
     with hold_lock(installation.lock):
         if installation.complete:

@@ -15,7 +15,7 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from pathlib import Path
 
@@ -73,7 +73,7 @@ class RealServer(RigClient):
     branches runs first.
 
     With `node`, the companion node is installed, has `workflow` as its file `cache`, and answers the check instead of
-    the rig. `auto_start` lets it start that workflow.
+    the rig. `auto_start` lets it start that workflow. `arguments` are further ones for ComfyUI's command line.
     """
 
     def __init__(
@@ -88,6 +88,7 @@ class RealServer(RigClient):
         hash_seed: int = 0,
         node: bool = False,
         auto_start: bool = False,
+        arguments: Sequence[str] = (),
     ) -> None:
         self.port = free_port()
         super().__init__(f"http://{HOST}:{self.port}", folder / "comfyui.log")
@@ -100,6 +101,7 @@ class RealServer(RigClient):
         self.hash_seed = hash_seed
         self.node = node
         self.auto_start = auto_start
+        self.arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -154,7 +156,7 @@ class RealServer(RigClient):
 
     def _spawn(self, installation: Installation) -> subprocess.Popen[bytes]:
         """Start the process. It ends when this process ends and closes its standard input; see nodes/__init__.py."""
-        command = installation.command(self.folder, "--listen", HOST, "--port", str(self.port))
+        command = installation.command(self.folder, "--listen", HOST, "--port", str(self.port), *self.arguments)
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 command,
@@ -211,6 +213,7 @@ class Rig:
         hash_seed: int = 0,
         node: bool = False,
         auto_start: bool = False,
+        arguments: Sequence[str] = (),
     ) -> RealServer:
         """Create a server on a free port with its own folder, without starting it. Arguments: see RealServer."""
         folder = self.folder / f"server-{len(self.servers)}"
@@ -224,6 +227,7 @@ class Rig:
             hash_seed=hash_seed,
             node=node,
             auto_start=auto_start,
+            arguments=arguments,
         )
         self.servers.append(server)
         return server

@@ -71,6 +71,23 @@ async def test_daemon_node_raises_message_names_node(rig: Rig, tmp_path: Path) -
         assert len(await server.history()) == 1
 
 
+async def test_daemon_blocked_node_does_not_end_the_prompt(rig: Rig, tmp_path: Path) -> None:
+    """An ExecutionBlocker sends `execution_error`, and the prompt goes on to success."""
+    blocked = {
+        "1": {"class_type": "RigBlocks", "inputs": {"text": "no input image"}},
+        "2": {"class_type": "CacheBackendData //Inspire", "inputs": {"key": "z", "tag": "model", "data": ["1", 0]}},
+    }
+    flow = cache_workflow("a", seconds=1.0)
+    server = rig.server(keys=["a"], workflow=flow)
+    await server.start()
+    async with running_over(tmp_path, [server], {"flow": {**blocked, **flow}}) as daemon:
+        await daemon.wait_state(server, LOADED)
+        detail = await daemon.server(server)
+        assert [one["outcome"] for one in detail["attempts"]] == ["succeeded"]
+        assert "failed" not in {state for state, _ in await daemon.path_of(server)}
+        assert len(await server.history()) == 1
+
+
 async def test_daemon_out_of_memory_is_the_reason(rig: Rig, tmp_path: Path) -> None:
     flow = cache_workflow("explode", seconds=0.1)
     server = rig.server(workflow=flow)

@@ -6,12 +6,20 @@ import threading
 
 from . import routes
 from .cache import preload
+from .choices import RigComboChoice, RigFileChoice, RigFilledChoice, RigPlaceholderChoice, register_replacement
+from .faults import RigBlocks, RigEndsServer
 from .slow import CacheBackendData, RigSlowModel
 from .work import RigTorchModel, RigWork
 
 NODE_CLASS_MAPPINGS = {
     "RigSlowModel": RigSlowModel,
     "CacheBackendData //Inspire": CacheBackendData,
+    "RigFilledChoice": RigFilledChoice,
+    "RigPlaceholderChoice": RigPlaceholderChoice,
+    "RigFileChoice": RigFileChoice,
+    "RigComboChoice": RigComboChoice,
+    "RigEndsServer": RigEndsServer,
+    "RigBlocks": RigBlocks,
     "RigTorchModel": RigTorchModel,
     "RigWork": RigWork,
 }
@@ -24,5 +32,6 @@ def end_with_parent() -> None:
 
 
 preload()
+register_replacement()
 routes.add()
 threading.Thread(target=end_with_parent, daemon=True).start()

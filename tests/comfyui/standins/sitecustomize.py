@@ -5,10 +5,14 @@ is in PYTHONPATH.
 """
 
 import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 from typing_extensions import override
+
+PACKAGES = ("torchvision", "torchaudio")
 
 
 class StandIn(ModuleType):
@@ -16,7 +20,6 @@ class StandIn(ModuleType):
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
-        self.__spec__ = ModuleSpec(name, None, is_package=True)
         self.__path__: list[str] = []
 
     @override
@@ -29,6 +32,28 @@ class StandIn(ModuleType):
         return StandIn(f"{self.__name__}()")
 
 
-for package in ("torchvision", "torchaudio"):
-    for module in (package, f"{package}.transforms", f"{package}.functional"):
-        sys.modules[module] = StandIn(module)
+class StandInLoader(Loader):
+    """Makes the stand-in for a package or any module in it."""
+
+    @override
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        return StandIn(spec.name)
+
+    @override
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+class StandInFinder(MetaPathFinder):
+    """Finds the modules of the packages that are stood in for."""
+
+    @override
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if fullname.partition(".")[0] not in PACKAGES:
+            return None
+        return ModuleSpec(fullname, StandInLoader(), is_package=True)
+
+
+sys.meta_path.insert(0, StandInFinder())

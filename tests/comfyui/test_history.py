@@ -1,0 +1,119 @@
+"""The check by history against real servers: users' prompts between warm-ups, and servers that keep little."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from statemachine.core.vocabulary import Reason, State
+from tests.comfyui.daemon import SHORT_TIMING, running_over, warm_ups_in
+from tests.comfyui.install import expected
+from tests.comfyui.rig import CheckMode, Graph, RealServer, Rig, cache_workflow
+from tests.support.daemon import Json
+
+LOADED = State.LOADED.value
+USER_PROMPTS = 30
+FIRST, SECOND = cache_workflow("a", seconds=0.1), cache_workflow("b", seconds=0.1)
+
+
+def stock_server(rig: Rig, *arguments: str) -> RealServer:
+    return rig.server(check_mode=CheckMode.NONE, inspire=False, arguments=arguments)
+
+
+def is_warm_again(warm_ups: int, detail: Json) -> bool:
+    return bool(detail["state"] == LOADED and detail["counters"]["submissions"] >= warm_ups)
+
+
+@pytest.mark.timeout(180)
+async def test_history_thirty_user_prompts_cause_thirty_more_warm_ups(rig: Rig, tmp_path: Path) -> None:
+    """Success is sent before history has it; a look that comes too early must not double a warm-up."""
+    server = stock_server(rig)
+    await server.start()
+    timing = {**SHORT_TIMING, "retry_s": 0.1, "failed_retry_s": 0.5}
+    async with running_over(tmp_path, [server], {"flow": FIRST}, timing=timing) as daemon:
+        await daemon.wait_state(server, LOADED)
+        for number in range(USER_PROMPTS):
+            await server.submit(cache_workflow(f"user-{number}", seconds=0.02))
+            await daemon.wait_until(server, partial(is_warm_again, number + 2))
+        path = await daemon.path_of(server)
+    history = await server.history()
+    assert len(warm_ups_in(history)) == USER_PROMPTS + 1
+    assert len(history) == 2 * USER_PROMPTS + 1
+    assert Reason.STILL_COLD_AFTER_SUCCESS not in {reason for _, reason in path}
+
+
+async def test_history_of_server_that_keeps_nothing_is_cache_disabled(rig: Rig, tmp_path: Path) -> None:
+    server = stock_server(rig, "--cache-none")
+    await server.start()
+    async with running_over(tmp_path, [server], {"flow": FIRST}) as daemon:
+        detail = await daemon.wait_state(server, State.FAILED.value)
+        assert detail["reason"] == Reason.CACHE_DISABLED
+        await server.submit(SECOND)
+        await server.wait_idle()
+        assert warm_ups_in(await server.history()) == []
+        await server.kill()
+        server.arguments = ()
+        await server.start()
+        await daemon.wait_state(server, LOADED)
+        assert len(warm_ups_in(await server.history())) == 1
+
+
+async def test_keys_of_servers_that_keep_nothing_stay_loaded(rig: Rig, tmp_path: Path) -> None:
+    for node in (False, True):
+        rig.server(check_mode=CheckMode.NONE, node=node, workflow=FIRST, arguments=["--cache-none"])
+    await rig.start_all()
+    async with running_over(tmp_path, rig.servers, {"flow": FIRST}) as daemon:
+        for server, kind in zip(rig.servers, ("inspire", "node"), strict=True):
+            await daemon.wait_state(server, LOADED)
+            checks = (await daemon.server(server))["counters"]["checks"]
+            await server.run(SECOND)
+            detail = await daemon.wait_until(server, partial(is_checked_again, checks))
+            assert (detail["state"], detail["check"]["kind"]) == (LOADED, kind)
+            assert len(warm_ups_in(await server.history())) == 1
+            assert "a" in await server.cached_keys()
+
+
+def is_checked_again(checks: int, detail: Json) -> bool:
+    return bool(detail["counters"]["checks"] > checks and detail["state"] == LOADED)
+
+
+KEPT_AFTER_SAME_AND_OTHER = {
+    (): (True, False),
+    ("--cache-classic",): (True, False),
+    ("--cache-lru", "50"): (True, True),
+    ("--cache-none",): (False, False),
+}
+"""Arguments → whether the executor has a workflow's results after that workflow, and after another one."""
+
+
+async def test_executor_keeps_results_by_its_cache_mode(rig: Rig) -> None:
+    """The facts behind the table in docs/comfyui.md."""
+    for arguments in KEPT_AFTER_SAME_AND_OTHER:
+        stock_server(rig, *arguments)
+    found = {}
+    for server in await rig.start_all():
+        await server.run(FIRST)
+        after_same = await cached_nodes(server, FIRST)
+        await server.run(SECOND)
+        found[tuple(server.arguments)] = (bool(after_same), bool(await cached_nodes(server, FIRST)))
+    assert found == KEPT_AFTER_SAME_AND_OTHER
+
+
+async def cached_nodes(server: RealServer, graph: Graph) -> list[str]:
+    """Run the graph and return the nodes whose results the executor had."""
+    entry = await server.run(graph)
+    (nodes,) = [data["nodes"] for kind, data in entry["status"]["messages"] if kind == "execution_cached"]
+    return list(nodes)
+
+
+async def test_history_displaced_workflow_is_named(rig: Rig, tmp_path: Path) -> None:
+    server = stock_server(rig)
+    await server.start()
+    async with running_over(tmp_path, [server], {"first": FIRST, "second": SECOND}) as daemon:
+        detail = await daemon.wait_state(server, LOADED)
+        kind = "classic" if expected().version == "0.3.75" else "ram"
+        assert (
+            f"this server's cache ({kind}) keeps what its last workflow used, so first may load again"
+            in (detail["message"])
+        )
+        assert len(warm_ups_in(await server.history())) == 2

@@ -17,6 +17,11 @@ def version() -> str:
         return _checkout_version(PYPROJECT)
 
 
+def user_agent() -> str:
+    """Return the User-Agent header of every request that comfywarm sends."""
+    return f"comfywarm/{version()}"
+
+
 def _checkout_version(pyproject: Path) -> str:
     try:
         return str(tomllib.loads(pyproject.read_text("utf-8"))["project"]["version"])

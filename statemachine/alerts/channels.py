@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from statemachine.alerts.notification import Notification
 from statemachine.core.messages import Message, message
 from statemachine.i18n.render import MessageError
+from statemachine.version import user_agent
 
 SEND_TIMEOUT_S = 30.0
 
@@ -59,7 +60,7 @@ class Webhook:
     async def _post(self, idempotency_id: str, body: bytes) -> int:
         headers = {
             "Content-Type": "application/json",
-            "User-Agent": "comfywarm",
+            "User-Agent": user_agent(),
             "X-Comfywarm-Id": idempotency_id,
             "X-Comfywarm-Signature": signature(self._secret.get_secret_value(), int(self._now()), body),
         }

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from statemachine.cli.server_handle import ServerHandle
 from statemachine.comfyui.checks import AUTO_STEPS
-from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError
+from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError, RateLimitedError
 from statemachine.comfyui.frames import is_session_start
 from statemachine.comfyui.preflight import PreflightResult, run_preflight
 from statemachine.comfyui.transport import Socket
@@ -94,11 +94,17 @@ async def _reach(server: ServerHandle) -> Finding:
     except NotAnsweringError as error:
         return bad("doctor.no_answer", "doctor.no_answer.advice", url=url, error=error.message)
     except AccessDeniedError as error:
-        variable = "${NAME}"
-        return bad("doctor.denied", "doctor.denied.advice", url=url, error=error.message, variable=variable)
+        return _denied(server, error.message)
+    except RateLimitedError as error:
+        return bad("doctor.rate_limited", "doctor.rate_limited.advice", url=url, error=error.message)
     except ComfyError as error:
         return bad("doctor.not_comfyui", "doctor.not_comfyui.advice", url=url, error=error.message)
     return good("doctor.comfyui", url=url)
+
+
+def _denied(server: ServerHandle, error: Message) -> Finding:
+    values: dict[str, Param] = {"url": server.config.url, "error": error, "variable": "${NAME}"}
+    return bad("doctor.denied", "doctor.denied.advice", **values)
 
 
 async def _version(server: ServerHandle) -> Finding:
@@ -153,15 +159,24 @@ def _answered(event: events.CheckAnswered, raw: str) -> Finding:
 
 def _unusable(server: ServerHandle, kind: str, event: events.CheckUnusable) -> Finding:
     values: dict[str, Param] = {"kind": kind, "path": server.config.cache_check.path, "error": event.message}
-    if event.reason is Reason.CACHE_DISABLED:
-        return bad("doctor.cache_disabled", "doctor.cache_disabled.advice", **values)
     if event.reason is not Reason.CHECK_ABSENT:
-        return bad("doctor.check_unusable", "doctor.check_unusable.advice", **values)
+        return _answered_otherwise(server, event, values)
     if server.config.cache_check.kind != "auto":
         return bad("doctor.check_absent", "doctor.check_absent.advice", **values)
     if kind == "text":
         return care("doctor.text_absent", "doctor.text_absent.advice", **values)
     return care("doctor.kind_absent", "doctor.kind_absent.advice", **values)
+
+
+def _answered_otherwise(server: ServerHandle, event: events.CheckUnusable, values: Mapping[str, Param]) -> Finding:
+    if event.reason is Reason.ACCESS_DENIED:
+        return _denied(server, event.message)
+    if event.reason is Reason.RATE_LIMITED:
+        url = server.config.url
+        return bad("doctor.rate_limited", "doctor.rate_limited.advice", url=url, error=event.message)
+    if event.reason is Reason.CACHE_DISABLED:
+        return bad("doctor.cache_disabled", "doctor.cache_disabled.advice", **values)
+    return bad("doctor.check_unusable", "doctor.check_unusable.advice", **values)
 
 
 async def _websocket(server: ServerHandle) -> Finding:

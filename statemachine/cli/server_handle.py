@@ -7,6 +7,8 @@ import aiohttp
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.network import NetworkTransport, TlsContexts
+from statemachine.comfyui.pacing import PacedTransport, RequestPause
+from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow
 from statemachine.settings import ServerConfig
 
@@ -16,7 +18,7 @@ class ServerHandle:
     """A server, its transport and client. `workflows` are those whose files are valid."""
 
     config: ServerConfig
-    transport: NetworkTransport
+    transport: Transport
     client: ComfyClient
     workflows: tuple[Workflow, ...]
     timeout_s: float
@@ -36,5 +38,6 @@ def server_handle(
     """Return access to a server with its headers and certificates. `timeout_s` limits each request."""
     context = tls.context(config)
     secrets = [secret for workflow in workflows for secret in workflow.secrets()]
-    transport = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, context, secrets=secrets)
+    network = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, context, secrets=secrets)
+    transport = PacedTransport(network, RequestPause(lambda: timeout_s, lambda: timeout_s))
     return ServerHandle(config, transport, ComfyClient(transport), workflows, timeout_s)

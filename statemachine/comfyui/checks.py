@@ -13,11 +13,11 @@ from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import (
     RAW_LIMIT,
     AbsentError,
-    AccessDeniedError,
     CacheDisabledError,
     ComfyError,
     NotAnsweringError,
     NotUnderstoodError,
+    RateLimitedError,
 )
 from statemachine.comfyui.history_check import HistoryCheck
 from statemachine.comfyui.node_answers import JSON, NodeAnswer, check_paths, merged, parse_node, peek_path
@@ -25,7 +25,6 @@ from statemachine.comfyui.transport import OK, Reply
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
 from statemachine.core.messages import Message, message
-from statemachine.core.vocabulary import Reason
 
 INSPIRE_LIST = "/inspire/cache/list"
 AUTO_STEPS = (("node", "text"), ("inspire",), ("history",))
@@ -111,9 +110,10 @@ class CacheCheck:
         except NotAnsweringError:
             raise
         except ComfyError as error:
-            self.forget()
-            raw = error.raw if isinstance(error, NotUnderstoodError) else ""
-            return CheckResult(events.CheckUnusable(_reason(error), message("check_failed", error=error.message)), raw)
+            if not isinstance(error, RateLimitedError):
+                self.forget()
+            failed = message("check_failed", error=error.message)
+            return CheckResult(events.CheckUnusable(error.reason, failed), error.raw)
         self._offered = kind
         event = events.CheckAnswered(
             kind,
@@ -142,11 +142,19 @@ class CacheCheck:
         return tuple(dict.fromkeys((self._offered, *self._configured)))
 
     async def _find_by_first_offered(self, kinds: tuple[str, ...]) -> tuple[str, _Finding]:
-        """Check with the first kind that the server offers. Raises AbsentError if it offers none."""
+        """Check with the first kind that the server offers.
+
+        Raises AbsentError if it offers none, and NotAnsweringError if ComfyUI is not there.
+        """
         for kind in kinds[:-1]:
             with suppress(AbsentError):
                 return kind, await self._find(kind)
-        return kinds[-1], await self._find(kinds[-1])
+        try:
+            return kinds[-1], await self._find(kinds[-1])
+        except AbsentError:
+            if kinds[-1] != "history":  # for which the client has asked
+                await self._client.expect_comfyui()
+            raise
 
     async def _find(self, kind: str) -> _Finding:
         if kind == "node":
@@ -233,11 +241,3 @@ class CacheCheck:
 def _workflows_with(workflows: Iterable[Workflow], keys: Iterable[str]) -> list[str]:
     wanted = set(keys)
     return [workflow.name for workflow in workflows if not wanted.isdisjoint(workflow.keys)]
-
-
-def _reason(error: ComfyError) -> Reason:
-    if isinstance(error, AccessDeniedError):
-        return Reason.ACCESS_DENIED
-    if isinstance(error, CacheDisabledError):
-        return Reason.CACHE_DISABLED
-    return Reason.CHECK_ABSENT if isinstance(error, AbsentError) else Reason.CHECK_UNRECOGNISED

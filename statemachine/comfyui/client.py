@@ -1,6 +1,7 @@
 """The client for one ComfyUI server's HTTP routes, whose answers docs/comfyui.md describes."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -8,7 +9,15 @@ from urllib.parse import quote
 
 import orjson
 
-from statemachine.comfyui.errors import RAW_SHOWN, ComfyError, NotAnsweringError, NotUnderstoodError
+from statemachine.comfyui.errors import (
+    RAW_SHOWN,
+    AbsentError,
+    AccessDeniedError,
+    ComfyError,
+    NotAnsweringError,
+    NotUnderstoodError,
+    RateLimitedError,
+)
 from statemachine.comfyui.frames import queue_length
 from statemachine.comfyui.records import (
     MARKER,
@@ -43,19 +52,20 @@ def parse_submit_reply(reply: Reply, prompt_id: str) -> SubmitResult:
     """Return the event of a reply to the POST /prompt of the prompt `prompt_id`.
 
     Only 200 with a string `prompt_id` and no `node_errors` means accepted (transcripts 01 and 07). Raises
-    NotAnsweringError for a proxy's error.
+    NotAnsweringError for a proxy's error and RateLimitedError for a 429: the prompt may be queued nevertheless.
     """
     if reply.is_denial:
-        return events.PromptRefused(Reason.ACCESS_DENIED, message("post_denied", status=reply.status))
+        return events.PromptRefused(Reason.ACCESS_DENIED, message("post_failed", error=reply.denial))
     if reply.status in REDIRECTS:
-        return events.PromptRefused(Reason.PROMPT_REFUSED, message("post_redirected", location=reply.location))
+        location = reply.location[:RAW_SHOWN]
+        return events.PromptRefused(Reason.PROMPT_REFUSED, message("post_redirected", location=location))
     if reply.status == TOO_LARGE:
         return events.PromptRefused(Reason.PROMPT_REFUSED, message("workflow_too_large"))
     try:
         if reply.status == REFUSED and "error" in (answer := reply.json_object()):
             return _refusal(answer)
         return _acceptance(reply.raise_for_status().json_object(), prompt_id, reply)
-    except NotAnsweringError:
+    except (NotAnsweringError, RateLimitedError):
         raise
     except ComfyError as error:
         return events.SubmissionUnanswered(message("post_failed", error=error.message), answered=True)
@@ -116,8 +126,16 @@ class ComfyClient:
         self._transport = transport
 
     async def get(self, path: str, accept: str | None = None) -> Reply:
-        """Send a GET and return the reply with any status."""
-        return await self._transport.request("GET", path, accept=accept)
+        """Send a GET and return ComfyUI's reply with any status."""
+        return (await self._transport.request("GET", path, accept=accept)).raise_for_gateway("GET", path)
+
+    async def expect_comfyui(self) -> None:
+        """Ask GET /prompt after a 404 of another route, which a tunnel without a server answers on every route.
+
+        Raises NotAnsweringError if ComfyUI is not there, or RateLimitedError.
+        """
+        with suppress(AccessDeniedError, NotUnderstoodError):
+            await self.queue_remaining()
 
     async def queue(self) -> QueueListing:
         """Return the running and pending prompts, and how many the server counts.
@@ -207,7 +225,7 @@ class ComfyClient:
     ) -> SubmitResult:
         """POST /prompt once, with the marker added to `extra_data`.
 
-        Raises NotAnsweringError if no answer came; the prompt may be queued nevertheless.
+        Raises NotAnsweringError if no answer came, or RateLimitedError; the prompt may be queued nevertheless.
         """
         body: dict[str, Any] = {
             "prompt": graph,
@@ -218,7 +236,10 @@ class ComfyClient:
             body["client_id"] = client_id
         if front:
             body["front"] = True
-        return parse_submit_reply(await self._transport.request("POST", "/prompt", orjson.dumps(body)), marker.attempt)
+        reply = await self._transport.request("POST", "/prompt", orjson.dumps(body))
+        if reply.is_absent:
+            await self.expect_comfyui()
+        return parse_submit_reply(reply, marker.attempt)
 
     async def _find_by_marker(
         self, attempt: Attempt, listing: QueueListing, counts: Sequence[int]
@@ -246,4 +267,8 @@ class ComfyClient:
             return ()
 
     async def _object(self, path: str) -> dict[str, Any]:
-        return (await self.get(path)).raise_for_status().json_object()
+        try:
+            return (await self.get(path)).raise_for_status().json_object()
+        except AbsentError:
+            await self.expect_comfyui()
+            raise

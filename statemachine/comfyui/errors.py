@@ -1,17 +1,21 @@
 """Why a request to a ComfyUI server brought no usable answer.
 
 ComfyError
-├── NotAnsweringError        no answer from the server itself: timed out, broken off, or a proxy's 502/503/504
+├── NotAnsweringError        no answer from the server itself: timed out, broken off, or the status of a proxy or tunnel
 │   └── ConnectRefusedError  nothing listens at the server's address
-├── AccessDeniedError        401, 403, or a redirect to a login page
+├── AccessDeniedError        401, 403, or a redirect to a sign-in page
+├── RateLimitedError         429: too many requests
 ├── AbsentError              404: the server has no such route
 ├── CacheDisabledError      the server keeps nothing between prompts, so no check can be true
 ├── IncompleteQueueError     the queue's list does not account for all prompts that the server counts
 └── NotUnderstoodError       an answer that ComfyUI does not give; `raw` keeps its text
 """
 
+from typing import ClassVar
+
 from statemachine.comfyui.extra_data import without_credentials
 from statemachine.core.messages import Message, message, verbatim
+from statemachine.core.vocabulary import Reason
 from statemachine.i18n.render import MessageError
 
 RAW_LIMIT = 2_000
@@ -21,7 +25,13 @@ RAW_SHOWN = 200
 
 
 class ComfyError(MessageError):
-    """Any of the errors below."""
+    """Any of the errors below.
+
+    `reason` is the reason of a server whose check ends so; `raw` is the beginning of the answer's text.
+    """
+
+    reason: ClassVar[Reason] = Reason.CHECK_UNRECOGNISED
+    raw: str = ""
 
 
 class NotAnsweringError(ComfyError):
@@ -35,13 +45,34 @@ class ConnectRefusedError(NotAnsweringError):
 class AccessDeniedError(ComfyError):
     """The server requires credentials, or rejects those it was given."""
 
+    reason = Reason.ACCESS_DENIED
+
+    def __init__(self, what: Message | str, raw: str = "") -> None:
+        super().__init__(what)
+        self.raw = without_credentials(raw[:RAW_LIMIT])
+
+
+class RateLimitedError(ComfyError):
+    """The server or a proxy accepts no more requests for now. `retry_after_s` is None if it does not say how long."""
+
+    reason = Reason.RATE_LIMITED
+
+    def __init__(self, what: Message | str, retry_after_s: float | None = None, raw: str = "") -> None:
+        super().__init__(what)
+        self.retry_after_s = retry_after_s
+        self.raw = without_credentials(raw[:RAW_LIMIT])
+
 
 class AbsentError(ComfyError):
     """The server has no such route."""
 
+    reason = Reason.CHECK_ABSENT
+
 
 class CacheDisabledError(ComfyError):
     """The server keeps nothing between prompts, so a workflow that only history could confirm is never loaded."""
+
+    reason = Reason.CACHE_DISABLED
 
 
 class IncompleteQueueError(ComfyError):

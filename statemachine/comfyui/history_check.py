@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from statemachine.comfyui.cache_mode import CacheKind, CacheMode, cache_mode
 from statemachine.comfyui.client import ComfyClient
-from statemachine.comfyui.errors import CacheDisabledError, ComfyError, NotAnsweringError
+from statemachine.comfyui.errors import CacheDisabledError, ComfyError, NotAnsweringError, RateLimitedError
 from statemachine.comfyui.records import HistoryEntry, UnreadableEntry
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
@@ -74,7 +74,7 @@ class HistoryCheck:
         if self._mode is None:
             try:
                 self._mode = cache_mode(await self._client.system_stats())
-            except NotAnsweringError:
+            except (NotAnsweringError, RateLimitedError):
                 raise
             except ComfyError:
                 self._mode = CacheMode()

@@ -3,7 +3,9 @@
 import errno
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import aiohttp
 import websockets
@@ -14,11 +16,15 @@ from websockets.asyncio.client import connect
 
 from statemachine.comfyui.charsets import as_utf8
 from statemachine.comfyui.errors import (
+    RAW_SHOWN,
     AccessDeniedError,
+    ComfyError,
     ConnectRefusedError,
     NotAnsweringError,
     NotUnderstoodError,
+    RateLimitedError,
 )
+from statemachine.comfyui.response_headers import retry_after_s
 from statemachine.comfyui.transport import REDIRECTS, Reply, Transport
 from statemachine.comfyui.websocket import TextConnection, WebSocket
 from statemachine.core.messages import message
@@ -26,6 +32,7 @@ from statemachine.core.text import without_error_number
 from statemachine.settings import ServerConfig
 from statemachine.settings.masking import Mask
 from statemachine.settings.tls import client_context
+from statemachine.version import user_agent
 
 MAX_BODY = 64 * 1024 * 1024
 """Bytes. A queue of hundreds of graphs with inlined images is smaller. A larger answer is not read to its end."""
@@ -56,6 +63,7 @@ def new_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_CACHE_S, keepalive_timeout=KEEP_ALIVE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"User-Agent": user_agent()},
         trust_env=False,
     )
 
@@ -105,8 +113,7 @@ class NetworkTransport(Transport):
                 ssl=self._tls or True,
             ) as response:
                 content = await _read_bounded(response)
-                location = _encodable(response.headers.get("Location", ""))
-                return Reply(response.status, self._mask.data(content), self._mask.text(location))
+                return self._reply(response.status, response.headers, content)
         except TimeoutError as error:
             raise NotAnsweringError(message("no_answer_in", seconds=timeout_s)) from error
         except aiohttp.ClientConnectorDNSError as error:
@@ -130,7 +137,7 @@ class NetworkTransport(Transport):
                 url,
                 create_connection=self._connection,
                 additional_headers=self._headers,
-                user_agent_header="comfywarm",
+                user_agent_header=user_agent(),
                 compression=None,
                 max_size=MAX_FRAME,
                 open_timeout=self._timeout_s(),
@@ -141,7 +148,9 @@ class NetworkTransport(Transport):
                 ssl=self._tls,
             )
         except websockets.InvalidStatus as error:
-            raise _status_error(error) from error
+            response = error.response
+            reply = self._reply(response.status_code, response.headers, bytes(response.body or b""))
+            raise _handshake_error(reply) from error
         except OSError as error:
             raise _connect_error(error) from error
         except (websockets.WebSocketException, ValueError) as error:
@@ -149,6 +158,19 @@ class NetworkTransport(Transport):
         assert isinstance(connection, TextConnection)  # noqa: S101 - set by create_connection
         _drop_handshake_headers(connection)
         return WebSocket(connection, self._mask)
+
+    def _reply(self, status: int, headers: "_Headers", body: bytes) -> Reply:
+        """Return the reply with the values of the configured headers masked."""
+        challenges = ", ".join(_all(headers, "WWW-Authenticate") + _all(headers, "Proxy-Authenticate"))
+        wait = ", ".join(_all(headers, "Retry-After")[:1])
+        date = ", ".join(_all(headers, "Date")[:1])
+        return Reply(
+            status,
+            self._mask.data(body),
+            self._mask.text(", ".join(_all(headers, "Location")[:1])),
+            self._mask.text(challenges),
+            retry_after_s(wait, date, datetime.now(UTC)) if wait else None,
+        )
 
     def _masked(self, error: Exception) -> str:
         """Return the text of a library's exception, which may quote what the server has sent."""
@@ -168,6 +190,17 @@ class _Connect(connect):
     @override
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
+
+
+class _Headers(Protocol):
+    """The headers of aiohttp or of websockets."""
+
+    def items(self) -> Iterable[tuple[str, str]]: ...
+
+
+def _all(headers: _Headers, name: str) -> list[str]:
+    """Return the values of a header, in order."""
+    return [_encodable(value) for given, value in headers.items() if given.lower() == name.lower()]
 
 
 def _encodable(text: str) -> str:
@@ -200,11 +233,19 @@ def _connect_error(error: OSError) -> NotAnsweringError:
     return NotAnsweringError(message("connection_failed", error=_reason(error)))
 
 
-def _status_error(error: websockets.InvalidStatus) -> Exception:
-    status = error.response.status_code
-    if status in (401, 403) or status in REDIRECTS:
-        return AccessDeniedError(message("ws_denied", status=status))
-    return NotAnsweringError(message("ws_status", status=status))
+def _handshake_error(reply: Reply) -> ComfyError:
+    """Return the error for a reply to the handshake. Without the connection, /ws is always "not answering"."""
+    try:
+        reply.raise_for_gateway("GET", "/ws")
+    except RateLimitedError as error:
+        return RateLimitedError(message("ws_failed", error=error.message), error.retry_after_s, error.raw)
+    except NotAnsweringError as error:
+        return NotAnsweringError(message("ws_failed", error=error.message))
+    if reply.is_denial:
+        return AccessDeniedError(message("ws_failed", error=reply.denial), reply.text)
+    if reply.status in REDIRECTS:
+        return NotAnsweringError(message("ws_redirected", status=reply.status, location=reply.location[:RAW_SHOWN]))
+    return NotAnsweringError(message("ws_status", status=reply.status))
 
 
 def _reason(error: OSError) -> str:

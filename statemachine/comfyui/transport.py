@@ -3,6 +3,7 @@
 `network.py` implements these protocols; tests replace them with a simulated network.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -10,44 +11,95 @@ from typing import Any, Protocol
 import orjson
 
 from statemachine.comfyui import server_json
-from statemachine.comfyui.errors import AbsentError, AccessDeniedError, NotAnsweringError, NotUnderstoodError
+from statemachine.comfyui.errors import (
+    RAW_SHOWN,
+    AbsentError,
+    AccessDeniedError,
+    NotAnsweringError,
+    NotUnderstoodError,
+    RateLimitedError,
+)
+from statemachine.comfyui.extra_data import without_credentials
+from statemachine.comfyui.response_headers import auth_schemes, is_sign_in
 from statemachine.core.messages import Message, message
 
 OK = 200
-NOT_FOUND = 404
+ABSENT = frozenset({404, 410})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
-GATEWAY_ERRORS = frozenset({502, 503, 504})
+DENIALS = frozenset({401, 403, 407, 511})
+TOO_MANY_REQUESTS = 429
+GATEWAY_ERRORS = frozenset({408, 502, 503, 504, *range(520, 531), 598, 599})
+"""Statuses that ComfyUI does not send: a proxy or tunnel did not reach it. 520 to 530 are Cloudflare's."""
+
+MOST_SHOWN_S = 10**9
+"""A Retry-After without end is shown as this many seconds."""
+
+ALWAYS_THERE = ("GET", "/prompt")
+"""The request that every ComfyUI answers, and cheaply. A tunnel without a server answers 404 on every route."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer with its whole body. Redirects are not followed."""
+    """An HTTP answer with its whole body. Redirects are not followed.
+
+    `challenge` is the header WWW-Authenticate; `retry_after_s` is None without an intelligible header Retry-After.
+    """
 
     status: int
     body: bytes
     location: str = ""
+    challenge: str = ""
+    retry_after_s: float | None = None
 
     @property
     def text(self) -> str:
         """The body as UTF-8, without a byte order mark and with invalid bytes replaced."""
         return self.body.decode("utf-8-sig", "replace")
 
+    def raise_for_gateway(self, method: str, path: str) -> "Reply":
+        """Return the reply to this request, unless a proxy, tunnel or rate limit answered in ComfyUI's place.
+
+        Raises NotAnsweringError or RateLimitedError.
+        """
+        if self.status in GATEWAY_ERRORS:
+            raise NotAnsweringError(message("proxy_status", status=self.status))
+        if self.status == TOO_MANY_REQUESTS:
+            raise RateLimitedError(self._quoting(self._limit()), self.retry_after_s, self.text)
+        if self.is_absent and (method, path) == ALWAYS_THERE:
+            raise NotAnsweringError(message("no_comfyui", status=self.status))
+        return self
+
     def raise_for_status(self) -> "Reply":
         """Return the reply itself if its status is 200, else raise the matching ComfyError."""
         if self.status == OK:
             return self
-        if self.status in GATEWAY_ERRORS:
-            raise NotAnsweringError(message("proxy_status", status=self.status))
+        self.raise_for_gateway("", "")
         if self.is_denial:
-            raise AccessDeniedError(self._denial())
-        if self.status == NOT_FOUND:
+            raise AccessDeniedError(self.denial, self.text)
+        if self.is_absent:
             raise AbsentError(message("no_route"))
         raise NotUnderstoodError(self._unexpected(), self.status, self.text)
 
     @property
+    def is_absent(self) -> bool:
+        """Whether the server has no such route, or a tunnel has no server."""
+        return self.status in ABSENT
+
+    @property
     def is_denial(self) -> bool:
-        """Whether the status is 401 or 403, or the reply redirects to a login page as ComfyUI-Login's does."""
-        return self.status in (401, 403) or (self.status in REDIRECTS and "login" in self.location.lower())
+        """Whether credentials are required: 401, 403, or a redirect to a sign-in page as ComfyUI-Login's."""
+        return self.status in DENIALS or (self.status in REDIRECTS and is_sign_in(self.location))
+
+    @property
+    def denial(self) -> Message:
+        """What a denial asks for, with the beginning of its text."""
+        if self.status in REDIRECTS:
+            location = self.location[:RAW_SHOWN]
+            return self._quoting(message("access_redirected", status=self.status, location=location))
+        schemes = auth_schemes(self.challenge[:RAW_SHOWN])
+        if schemes:
+            return self._quoting(message("access_needs_scheme", status=self.status, schemes=", ".join(schemes)))
+        return self._quoting(message("access_denied", status=self.status))
 
     def json_object(self) -> dict[str, Any]:
         """Return the body, which must be a JSON object. Raises NotUnderstoodError."""
@@ -60,13 +112,20 @@ class Reply:
             raise NotUnderstoodError(message("not_json_object"), self.status, self.text)
         return value
 
-    def _denial(self) -> Message:
-        if self.location:
-            return message("access_redirected", status=self.status, location=self.location)
-        return message("access_denied", status=self.status)
+    def _limit(self) -> Message:
+        if self.retry_after_s is None:
+            return message("rate_limited", status=self.status)
+        return message("rate_limited_for", status=self.status, seconds=math.ceil(min(self.retry_after_s, MOST_SHOWN_S)))
 
     def _unexpected(self) -> Message:
-        return message("unexpected_redirect", location=self.location) if self.location else message("unexpected_answer")
+        if not self.location:
+            return message("unexpected_answer")
+        return message("unexpected_redirect", location=self.location[:RAW_SHOWN])
+
+    def _quoting(self, what: Message) -> Message:
+        """Return the message with the beginning of the answer's text, on one line."""
+        text = without_credentials(" ".join(self.body[: 8 * RAW_SHOWN].decode("utf-8", "replace").split()))
+        return message("quoted", what=what, raw=repr(text[:RAW_SHOWN])) if text else what
 
 
 Receive = Callable[[str], None]
@@ -90,7 +149,10 @@ class Socket(Protocol):
 
 
 class Transport(Protocol):
-    """The way to one server. Every call has a time limit and raises NotAnsweringError if no answer comes."""
+    """The way to one server. Every call has a time limit and raises NotAnsweringError if no answer comes.
+
+    Wrappers of it may also raise RateLimitedError.
+    """
 
     __slots__ = ()
 
@@ -102,5 +164,8 @@ class Transport(Protocol):
         ...
 
     async def connect(self, client_id: str) -> Socket:
-        """Open /ws under this client id. Raises ConnectRefusedError, AccessDeniedError or NotAnsweringError."""
+        """Open /ws under this client id.
+
+        Raises ConnectRefusedError, AccessDeniedError, RateLimitedError or NotAnsweringError.
+        """
         ...

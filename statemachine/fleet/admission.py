@@ -7,7 +7,7 @@ import asyncio
 from enum import Enum, auto
 from types import MappingProxyType
 
-from statemachine.comfyui.errors import AccessDeniedError, ComfyError
+from statemachine.comfyui.errors import AbsentError, ComfyError
 from statemachine.comfyui.preflight import run_preflight
 from statemachine.comfyui.records import QueueItem
 from statemachine.comfyui.workflow import Workflow
@@ -67,7 +67,7 @@ async def _try_to_start(context: ServerContext, obstacle: Obstacle) -> bool:
     except DelayError as error:
         obstacle.met(error.message)
     except ComfyError as error:
-        reason = Reason.ACCESS_DENIED if isinstance(error, AccessDeniedError) else Reason.CHECK_UNRECOGNISED
+        reason = Reason.CHECK_UNRECOGNISED if isinstance(error, AbsentError) else error.reason
         event = events.CheckUnusable(reason, message("before_submitting", error=error.message))
     if event is None:
         context.fleet.permits.release(context.config.name)

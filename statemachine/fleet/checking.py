@@ -1,9 +1,16 @@
 """The tasks that find out the state of a server, and the waits between them."""
 
 import asyncio
+import math
 from contextlib import suppress
 
-from statemachine.comfyui.errors import AccessDeniedError, ComfyError, IncompleteQueueError, NotAnsweringError
+from statemachine.comfyui.errors import (
+    AccessDeniedError,
+    ComfyError,
+    IncompleteQueueError,
+    NotAnsweringError,
+    RateLimitedError,
+)
 from statemachine.comfyui.text import intern_text
 from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
@@ -33,7 +40,8 @@ MOST_DOUBLINGS = 32
 
 
 async def prepare(context: ServerContext) -> None:
-    """Settle an open attempt, then start a check, which may itself start work on the server."""
+    """Wait for a rate limit, settle an open attempt, then start a check, which may itself start work on the server."""
+    await context.wait_for_limit()
     if context.server.open_attempt is not None:
         context.post(events.SubmissionUncertain())
         return
@@ -70,6 +78,8 @@ async def _is_loading(context: ServerContext) -> bool:
             if not all(item.cache_keys.isdisjoint(keys) for item in queue.items):
                 return True
             queue.raise_if_incomplete()
+        except RateLimitedError:
+            await context.wait_for_limit()
         except (NotAnsweringError, IncompleteQueueError):
             await asyncio.sleep(_pause_s(context))
         except ComfyError:
@@ -120,7 +130,8 @@ def _interval_s(context: ServerContext) -> float:
 
 
 async def ask(context: ServerContext) -> None:
-    """Ask the check once and post the result."""
+    """Ask the check once, as soon as a rate limit allows it, and post the result."""
+    await context.wait_for_limit()
     epoch, started = context.server.epoch, loop_time()
     try:
         async with context.fleet.check_slots:
@@ -209,10 +220,24 @@ async def probe(context: ServerContext) -> None:
 
 async def back_off(context: ServerContext) -> None:
     """Wait for the long backoff of a failure, or for its rest if the server was away or checked meanwhile."""
-    pause_s = spread(context.fleet.settings.timing.failed_retry_s, context.fleet.clock.uniform)
-    elapsed_s = loop_time() - context.failed_at if context.server.streak.reason is context.server.reason else 0.0
-    await context.sleep(max(0.0, pause_s - elapsed_s))
+    server, clock = context.server, context.fleet.clock
+    pause_s = spread(context.fleet.settings.timing.failed_retry_s, clock.uniform)
+    elapsed_s = loop_time() - context.failed_at if server.streak.reason is server.reason else 0.0
+    until = loop_time() + max(0.0, pause_s - elapsed_s)
+    context.announce(clock.now() + until - loop_time())
+    while (left := until - loop_time()) > 0:
+        await context.wait(min(left, _look_after_s(context)))
+        if server.client_id is None and loop_time() < until:
+            with suppress(ComfyError):
+                await context.client.queue_remaining()
     context.post(events.RetryDue())
+
+
+def _look_after_s(context: ServerContext) -> float:
+    """Return how long to leave a failed server alone. Without /ws only requests notice that it goes away."""
+    if context.server.client_id is not None:
+        return math.inf
+    return _pause_s(context) if context.server.consecutive_failures else context.fleet.settings.timing.check_interval_s
 
 
 def _pause_s(context: ServerContext) -> float:

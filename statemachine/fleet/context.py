@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
+from statemachine.comfyui.pacing import RequestPause
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.events import Event
@@ -81,10 +82,10 @@ class FleetContext:
 class ServerContext:
     """One server's memory, client and mailbox.
 
-    `post` puts an event into the mailbox. `preflight_passed` has the digests of the workflows that this process of the
-    server can run, each with the process's instance if a companion node reports one. `cold_since`,
-    `failed_at` (the streak of failures changed) and `lost_at` (the contention changed) are loop times. `known_before`:
-    the journal knows the server from an earlier run of the daemon.
+    `post` puts an event into the mailbox. `pause` is the rest of the server's rate limit. `preflight_passed` has the
+    digests of the workflows that this process of the server can run, each with the process's instance if a companion
+    node reports one. `cold_since`, `failed_at` (the streak of failures changed) and `lost_at` (the contention changed)
+    are loop times. `known_before`: the journal knows the server from an earlier run of the daemon.
     """
 
     config: ServerConfig
@@ -96,6 +97,7 @@ class ServerContext:
     check: CacheCheck
     fleet: FleetContext
     post: Callable[[Event], None]
+    pause: RequestPause
     detail: ServerDetail = field(default_factory=ServerDetail)
     nudge: Wakeup = field(default_factory=Wakeup)
     redial: Wakeup = field(default_factory=Wakeup)
@@ -116,6 +118,11 @@ class ServerContext:
     async def wait(self, seconds: float) -> None:
         """Wait, but return early when an event makes another look worthwhile."""
         await self.nudge.wait(seconds)
+
+    async def wait_for_limit(self) -> None:
+        """Wait until a rate limit allows requests again. Call it before acquiring a slot or a permit."""
+        while (left_s := self.pause.left_s) > 0:
+            await self.sleep(left_s * (1.0 + 0.1 * self.fleet.clock.uniform()))
 
     async def sleep(self, seconds: float) -> None:
         """Wait, and publish until when."""

@@ -8,6 +8,7 @@ from typing import Any
 from statemachine.comfyui.checks import CacheCheck, kinds_of
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import ComfyError
+from statemachine.comfyui.pacing import PacedTransport, RequestPause
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
 from statemachine.core.machine import Machine
@@ -21,6 +22,7 @@ from statemachine.fleet.reachability import OutageGuard, WatchedTransport
 from statemachine.fleet.recovery import restore, restore_later
 from statemachine.fleet.runner import Mailbox, ServerTask
 from statemachine.journal.port import JournalUnavailableError
+from statemachine.settings.model import Timing
 from statemachine.settings.servers import ServerConfig
 
 PROBE_SAMPLE = 10
@@ -204,7 +206,10 @@ class Fleet:
     def _new_context(self, config: ServerConfig, server: Server, mailbox: Mailbox) -> ServerContext:
         named = [self.config.workflows[name] for name in config.workflows]
         usable = {one.name: one for one in named if isinstance(one, Workflow)}
-        transport = WatchedTransport(self._transport_for(config), server, self._context.outage, mailbox.post)
+        timing = self._timing
+        pause = RequestPause(lambda: timing().retry_s, lambda: timing().failed_retry_s)
+        paced = PacedTransport(self._transport_for(config), pause)
+        transport = WatchedTransport(paced, server, self._context.outage, mailbox.post)
         client = ComfyClient(transport)
         return ServerContext(
             config=config,
@@ -216,7 +221,11 @@ class Fleet:
             check=CacheCheck(client, kinds_of(config.cache_check.kind), config.cache_check.path, list(usable.values())),
             fleet=self._context,
             post=mailbox.post,
+            pause=pause,
         )
+
+    def _timing(self) -> Timing:
+        return self._context.settings.timing
 
     def _new_server(self, config: ServerConfig) -> Server:
         return Server(config.name, self._reachability)

@@ -88,6 +88,8 @@ class Lookup:
         attempt, server = self.attempt, self.context.server
         if attempt.answered and attempt.accepted_at is None:
             return events.PromptRefused(Reason.PROMPT_REFUSED, attempt.message)
+        if attempt.rate_limited and attempt.accepted_at is None:
+            return events.PromptRefused(Reason.RATE_LIMITED, attempt.message)
         if server.was_away_during(attempt) or await self._has_restarted():
             return events.PromptAbsent(Reason.SERVER_RESTARTED, message("away_without_prompt"))
         elsewhere = attempt.accepted_at is not None and not self._may_have_restarted

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing_extensions import override
 
 from statemachine.comfyui.errors import ConnectRefusedError, NotAnsweringError
-from statemachine.comfyui.transport import GATEWAY_ERRORS, Reply, Socket, Transport
+from statemachine.comfyui.transport import Reply, Socket, Transport
 from statemachine.core import events
-from statemachine.core.messages import message
 from statemachine.core.outage import OutageChange, OutageDetector
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Notice, State
@@ -49,7 +48,10 @@ class OutageGuard:
 
 
 class WatchedTransport(Transport):
-    """Post every failure, and the first answers after failures, to the server's mailbox."""
+    """Post every failure, and the first answers after failures, to the server's mailbox.
+
+    `inner` raises NotAnsweringError for the status of a proxy or tunnel (see `PacedTransport`).
+    """
 
     __slots__ = ("_inner", "_outage", "_post", "_server")
 
@@ -63,17 +65,19 @@ class WatchedTransport(Transport):
 
     @override
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
-        """Send a request. An error of a proxy counts as no answer.
+        """Send a request. A rate limit, and a 404 until GET /prompt was asked, do not count as an answer or a failure.
 
         A request that was sent during a hold stays held, even if it ends after the release.
         """
         held = self._outage.holds
         try:
-            reply = _from_server(await self._inner.request(method, path, body, accept))
+            reply = await self._inner.request(method, path, body, accept)
         except NotAnsweringError as error:
             self._outage.observe(self._server, answered=isinstance(error, ConnectRefusedError))
             self._post(events.NotAnswering(error.message, held=held or self._outage.holds))
             raise
+        if reply.is_absent:
+            return reply
         self._outage.observe(self._server, answered=True)
         if self._server.consecutive_failures or self._server.state is State.UNREACHABLE:
             self._post(events.Answering())
@@ -82,9 +86,3 @@ class WatchedTransport(Transport):
     @override
     async def connect(self, client_id: str) -> Socket:
         return await self._inner.connect(client_id)
-
-
-def _from_server(reply: Reply) -> Reply:
-    if reply.status in GATEWAY_ERRORS:
-        raise NotAnsweringError(message("proxy_status", status=reply.status))
-    return reply

@@ -177,9 +177,13 @@ class ServerTask:
         return attempt if changed else None
 
     def _sync_permit(self) -> None:
-        """Take or release the permit by state alone, so that none leaks. A restored prompt counts at once."""
+        """Take or release the permit by state alone, so that none leaks.
+
+        A restored prompt counts at once, but not one that a rate limit has kept from the server.
+        """
         config, permits, server = self._context.config, self._context.fleet.permits, self._context.server
-        restored = server.state is State.UNKNOWN and server.open_attempt is not None
+        attempt = server.open_attempt
+        restored = server.state is State.UNKNOWN and attempt is not None and not attempt.rate_limited
         if restored or server.state in IN_FLIGHT:
             permits.take(config.name, config.host)
         else:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from statemachine.comfyui.errors import ComfyError
+from statemachine.comfyui.errors import ComfyError, RateLimitedError
 from statemachine.comfyui.records import Marker
 from statemachine.comfyui.workflow import with_varied_tag
 from statemachine.core import events
@@ -48,6 +48,9 @@ async def _post_once(context: ServerContext, attempt: Attempt) -> bool:
         answer = await context.client.submit(
             graph, marker, attempt.client_id, front=_goes_in_front(context), extra_data=workflow.extra_data
         )
+    except RateLimitedError as error:
+        context.post(events.SubmissionLimited(message("post_failed", error=error.message)))
+        return True
     except ComfyError as error:
         answer = events.SubmissionUnanswered(message("post_failed", error=error.message), answered=False)
     if isinstance(answer, events.PromptRefused) and answer.still_runs:

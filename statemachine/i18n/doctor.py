@@ -18,6 +18,11 @@ DOCTOR: dict[str, Text] = {
         'add them to the settings, for example "headers": {"Authorization": "Bearer {variable}"}',
         '请在设置中提供凭据，例如 "headers": {"Authorization": "Bearer {variable}"}',
     ),
+    "doctor.rate_limited": Text("{url} accepts no more requests now: {error}", "{url} 暂不接受更多请求：{error}"),
+    "doctor.rate_limited.advice": Text(
+        "run the doctor again later, or allow more requests at the proxy or gateway before the server",
+        "请稍后再次运行 doctor，或在服务器前的代理或网关上放宽请求频率限制",
+    ),
     "doctor.not_comfyui": Text("{url} answers, but is not ComfyUI: {error}", "{url} 有响应，但不是 ComfyUI：{error}"),
     "doctor.not_comfyui.advice": Text(
         "correct the URL; another program listens on this port, or a proxy changes the path",

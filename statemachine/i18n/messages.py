@@ -113,7 +113,6 @@ WARM_UPS: dict[str, Text] = {
     "class_not_described": Text("not a description of the node class", "不是节点类的描述"),
     "model_elsewhere": Text("{missing}; it has {found}", "{missing}；但有 {found}"),
     "post_failed": Text("POST /prompt: {error}", "POST /prompt：{error}"),
-    "post_denied": Text("POST /prompt: access denied (HTTP {status})", "POST /prompt：访问被拒绝（HTTP {status}）"),
     "post_redirected": Text(
         "POST /prompt is redirected to {location}; use that address in the settings",
         "POST /prompt 被重定向到 {location}；请在设置中使用该地址",
@@ -171,11 +170,27 @@ WARM_UPS: dict[str, Text] = {
 REQUESTS: dict[str, Text] = {
     "no_answer_in": Text("no answer within {seconds} s", "{seconds} 秒内没有应答"),
     "proxy_status": Text("a proxy answers HTTP {status}", "代理返回 HTTP {status}"),
+    "no_comfyui": Text(
+        "GET /prompt answers HTTP {status}, so ComfyUI is not there now",
+        "GET /prompt 返回 HTTP {status}，说明那里目前没有 ComfyUI",
+    ),
+    "rate_limited": Text("rate limited (HTTP {status})", "请求过于频繁（HTTP {status}）"),
+    "rate_limited_for": Text(
+        "rate limited (HTTP {status}, retry after {seconds} s)", "请求过于频繁（HTTP {status}，{seconds} 秒后重试）"
+    ),
+    "limit_lasts": Text(
+        "rate limited: no request is sent for another {seconds} s", "请求过于频繁：{seconds} 秒内不再发送请求"
+    ),
     "access_denied": Text("access denied (HTTP {status})", "访问被拒绝（HTTP {status}）"),
+    "access_needs_scheme": Text(
+        "access denied (HTTP {status}), the server asks for {schemes}",
+        "访问被拒绝（HTTP {status}），服务器要求 {schemes} 认证",
+    ),
     "access_redirected": Text(
-        "access denied (HTTP {status}, redirect to {location})", "访问被拒绝（HTTP {status}，重定向到 {location}）"
+        "access denied (HTTP {status}), redirect to {location}", "访问被拒绝（HTTP {status}），重定向到 {location}"
     ),
     "no_route": Text("no such route (HTTP 404)", "没有该接口（HTTP 404）"),
+    "quoted": Text("{what}: {raw}", "{what}：{raw}"),
     "answer_status": Text("{what} (HTTP {status})", "{what}（HTTP {status}）"),
     "answer_raw": Text("{what} (HTTP {status}: {raw})", "{what}（HTTP {status}：{raw}）"),
     "unexpected_answer": Text("unexpected answer", "意外的应答"),
@@ -213,7 +228,7 @@ REQUESTS: dict[str, Text] = {
         "the certificate is not trusted: {error}; for a private authority, set tls.ca_file to its certificate",
         "证书不受信任：{error}；如由私有机构签发，请将 tls.ca_file 设为该机构的证书",
     ),
-    "ws_denied": Text("/ws: access denied (HTTP {status})", "/ws：访问被拒绝（HTTP {status}）"),
+    "ws_redirected": Text("/ws redirects to {location} (HTTP {status})", "/ws 重定向到 {location}（HTTP {status}）"),
     "ws_status": Text("/ws answers HTTP {status}", "/ws 返回 HTTP {status}"),
     "ws_closed": Text("the connection was closed ({error})", "连接已关闭（{error}）"),
     "ws_failed": Text("/ws: {error}", "/ws：{error}"),

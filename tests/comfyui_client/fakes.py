@@ -27,15 +27,19 @@ def text_reply(text: str, status: int = 200, location: str = "") -> Reply:
 
 NOT_FOUND = text_reply("404: Not Found", 404)
 
+IDLE = json_reply({"exec_info": {"queue_remaining": 0}})
+
 
 class FakeTransport(Transport):
-    """Answers from `replies`, by path with query, then by path alone; any other path is a 404. Records requests.
+    """Answers from `replies`, by `METHOD path`, by path with query, then by path alone. Records requests.
+
+    Any other path is a 404, except GET /prompt and /system_stats, which every ComfyUI answers.
 
     A list is used up one reply after the other; its last reply stays.
     """
 
     def __init__(self, replies: Replies | None = None) -> None:
-        self.replies = dict(replies or {})
+        self.replies = {"/prompt": IDLE, "/system_stats": json_reply({}), **(replies or {})}
         self.requests: list[str] = []
         self.bodies: list[Any] = []
         self.accept_headers: list[str | None] = []
@@ -46,7 +50,8 @@ class FakeTransport(Transport):
         if body is not None:
             self.bodies.append(orjson.loads(body))
         self.accept_headers.append(accept)
-        reply = self.replies.get(path, self.replies.get(path.partition("?")[0], NOT_FOUND))
+        known = self.replies.get(path, self.replies.get(path.partition("?")[0], NOT_FOUND))
+        reply = self.replies.get(f"{method} {path}", known)
         if isinstance(reply, list):
             reply = reply.pop(0) if len(reply) > 1 else reply[0]
         if isinstance(reply, Exception):

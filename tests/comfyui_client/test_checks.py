@@ -28,6 +28,8 @@ from tests.comfyui_client.fakes import NOT_FOUND, Replies, Scripted, history_of,
 
 # Which kind is used.
 
+ROUTES = (TEXT, NODE, INSPIRE, HISTORY)
+
 
 @pytest.mark.parametrize(
     ("replies", "kind", "requests"),
@@ -77,7 +79,29 @@ async def test_check_configured_kind_missing_is_absent(kind: str, path: str) -> 
     offered: Replies = {TEXT: LOADED, INSPIRE: text_reply(EMPTY_LIST), HISTORY: json_reply({})}
     check, transport = check_of({**offered, path: NOT_FOUND}, kind)
     assert (await unusable_answer_of(check))[0] is Reason.CHECK_ABSENT
-    assert transport.requests == [path]
+    assert transport.requests == [path, "/prompt"]
+
+
+@pytest.mark.parametrize("kind", ["auto", "node", "text", "inspire", "history"])
+@pytest.mark.parametrize("status", [404, 410])
+async def test_check_of_a_tunnel_without_server_is_not_answering(kind: str, status: int) -> None:
+    check, transport = check_of({path: text_reply("tunnel not found", status) for path in (*ROUTES, "/prompt")}, kind)
+    with pytest.raises(NotAnsweringError, match=f"GET /prompt answers HTTP {status}"):
+        await check.ask(0)
+    assert transport.requests[-1] == "/prompt"
+
+
+async def test_check_absent_while_prompt_is_limited_is_rate_limited() -> None:
+    check, _ = check_of({"/prompt": text_reply("slow down", 429)})
+    assert (await unusable_answer_of(check))[0] is Reason.RATE_LIMITED
+
+
+@pytest.mark.parametrize("kind", ["auto", "node", "text", "inspire", "history"])
+async def test_check_limited_is_rate_limited_with_raw(kind: str) -> None:
+    check, transport = check_of(dict.fromkeys(ROUTES, text_reply("slow down", 429)), kind)
+    reason, result = await unusable_answer_of(check)
+    assert (reason, result.raw) == (Reason.RATE_LIMITED, "slow down")
+    assert len(transport.requests) == 1
 
 
 async def test_check_server_without_routes_is_absent() -> None:

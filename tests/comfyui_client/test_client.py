@@ -8,6 +8,7 @@ from statemachine.comfyui.errors import (
     ComfyError,
     NotAnsweringError,
     NotUnderstoodError,
+    RateLimitedError,
 )
 from statemachine.comfyui.transport import Reply
 from tests.comfyui_client.fakes import client_of, history_entry, json_reply, queue_entry, text_reply
@@ -56,12 +57,18 @@ async def test_newest_history_is_newest_first() -> None:
         (text_reply("", 302, "/login"), AccessDeniedError),
         (text_reply("", 303, "/auth/Login?next=x"), AccessDeniedError),
         (text_reply("", 302, "/elsewhere"), NotUnderstoodError),
+        (text_reply("", 407), AccessDeniedError),
+        (text_reply("", 511), AccessDeniedError),
+        (text_reply("", 302, "https://x.cloudflareaccess.com/cdn-cgi/access/login/y"), AccessDeniedError),
         (text_reply("", 404), AbsentError),
+        (text_reply("", 410), AbsentError),
+        (text_reply("", 429), RateLimitedError),
         (text_reply("", 500), NotUnderstoodError),
         (text_reply("", 204), NotUnderstoodError),
         (text_reply("", 502), NotAnsweringError),
         (text_reply("", 503), NotAnsweringError),
         (text_reply("", 504), NotAnsweringError),
+        *((text_reply("", status), NotAnsweringError) for status in (408, *range(520, 528), 530)),
         (text_reply(""), NotUnderstoodError),
         (Reply(200, b"\xff\xfe{"), NotUnderstoodError),
     ],
@@ -72,6 +79,53 @@ async def test_system_stats_status_raises_matching_error(reply: Reply, error: ty
         await client.system_stats()
     assert type(caught.value) is error
     assert str(caught.value)
+
+
+@pytest.mark.parametrize("status", [404, 410, 502, 520, 521, 522, 523, 524, 525, 526, 527, 530])
+async def test_status_without_comfyui_is_not_answering_on_every_route(status: int) -> None:
+    reply = text_reply("<html>error 1033</html>", status)
+    client, _ = client_of(dict.fromkeys(("/prompt", "/queue", "/history", "/history/x", "/system_stats"), reply))
+    for asked in (client.queue_remaining, client.queue, client.system_stats):
+        with pytest.raises(NotAnsweringError):
+            await asked()
+    with pytest.raises(NotAnsweringError):
+        await client.history_entry("x")
+    with pytest.raises(NotAnsweringError):
+        await client.newest_history(3)
+
+
+@pytest.mark.parametrize("prompt", [text_reply("", 401), text_reply("<html>"), text_reply("", 500)])
+async def test_absent_route_of_another_service_stays_absent(prompt: Reply) -> None:
+    client, _ = client_of({"/prompt": prompt})
+    with pytest.raises(AbsentError):
+        await client.history_entry("x")
+
+
+DENIALS = [
+    (Reply(401, b"", challenge='Basic realm="a, b"'), "access denied (HTTP 401), the server asks for Basic"),
+    (
+        Reply(401, b'{"error":\n "no token"}', challenge='Bearer realm="x", error="y", Digest qop="auth"'),
+        'access denied (HTTP 401), the server asks for Bearer, Digest: \'{"error": "no token"}\'',
+    ),
+    (Reply(403, b"x" * 10**6), f"access denied (HTTP 403): '{'x' * 200}'"),
+    (Reply(302, b"", "/oauth2/start?rd=1"), "access denied (HTTP 302), redirect to /oauth2/start?rd=1"),
+]
+
+
+@pytest.mark.parametrize(("reply", "expected"), DENIALS)
+def test_denial_names_scheme_and_quotes_text(reply: Reply, expected: str) -> None:
+    with pytest.raises(AccessDeniedError) as caught:
+        reply.raise_for_status()
+    assert str(caught.value) == expected
+
+
+def test_rate_limit_names_pause_and_quotes_text() -> None:
+    with pytest.raises(RateLimitedError) as caught:
+        Reply(429, b"slow down", retry_after_s=29.5).raise_for_status()
+    assert str(caught.value) == "rate limited (HTTP 429, retry after 30 s): 'slow down'"
+    assert caught.value.retry_after_s == 29.5
+    with pytest.raises(RateLimitedError):
+        Reply(429, b"", retry_after_s=float("inf")).raise_for_status()
 
 
 def test_not_understood_error_limits_raw_text() -> None:

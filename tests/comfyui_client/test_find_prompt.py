@@ -218,7 +218,7 @@ async def test_history_entry_quotes_id_in_path() -> None:
     client, transport = client_of({})
     with pytest.raises(ComfyError):
         await client.history_entry("a/../b?c")
-    assert transport.requests == ["/history/a%2F..%2Fb%3Fc"]
+    assert transport.requests == ["/history/a%2F..%2Fb%3Fc", "/prompt"]
 
 
 @pytest.mark.parametrize("path", ["/history/ours", NEWEST])

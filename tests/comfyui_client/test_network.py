@@ -14,9 +14,11 @@ from statemachine.comfyui.errors import (
     ConnectRefusedError,
     NotAnsweringError,
     NotUnderstoodError,
+    RateLimitedError,
 )
 from statemachine.comfyui.network import MAX_BODY, NetworkTransport, new_session
 from statemachine.comfyui.node_answers import check_paths
+from statemachine.version import version
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HOST = "127.0.0.1"
@@ -118,6 +120,71 @@ async def test_request_redirect_is_not_followed(status: int) -> None:
     async with serving(handler) as url, transport_to(url) as transport:
         reply = await transport.request("POST", "/prompt", b"{}")
     assert (reply.status, reply.location, paths) == (status, "/login", ["/prompt"])
+
+
+async def test_requests_name_comfywarm_and_its_version() -> None:
+    agents: list[list[str]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        agents.append(request.headers.getall("User-Agent"))
+        return web.Response(status=500)
+
+    async with serving(handler) as url, transport_to(url) as transport:
+        await transport.request("GET", "/prompt")
+        await transport.request("POST", "/prompt", b"{}")
+        with pytest.raises(NotAnsweringError):
+            await transport.connect("me")
+    assert agents == [[f"comfywarm/{version()}"]] * 3
+
+
+async def test_configured_user_agent_replaces_ours() -> None:
+    agents: list[list[str]] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        agents.append(request.headers.getall("User-Agent"))
+        return web.Response(status=500)
+
+    async with serving(handler) as url, transport_to(url, 5.0, **{"user-agent": "mine"}) as transport:
+        await transport.request("GET", "/prompt")
+        with pytest.raises(NotAnsweringError):
+            await transport.connect("me")
+    assert agents == [["mine"]] * 2
+
+
+async def test_denial_has_scheme_and_masked_text() -> None:
+    async def handler(_: web.Request) -> web.Response:
+        challenge = {"WWW-Authenticate": 'Bearer realm="secret-token"'}
+        return web.Response(status=401, text="no access with secret-token", headers=challenge)
+
+    async with serving(handler) as url, transport_to(url, Authorization="Bearer secret-token") as transport:
+        reply = await transport.request("GET", "/prompt")
+        with pytest.raises(AccessDeniedError) as caught:
+            reply.raise_for_status()
+        with pytest.raises(AccessDeniedError) as handshake:
+            await transport.connect("me")
+    assert str(caught.value).startswith("access denied (HTTP 401), the server asks for Bearer: 'no access with ")
+    assert str(handshake.value) == f"/ws: {caught.value}"
+    assert "secret-token" not in f"{caught.value}{caught.value.raw}{reply.challenge}{handshake.value}"
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "7"}, 7),
+        ({"Retry-After": "Thu, 01 Jan 2026 12:00:09 GMT", "Date": "Thu, 01 Jan 2026 12:00:00 GMT"}, 9),
+        ({"Retry-After": "soon"}, None),
+        ({}, None),
+    ],
+)
+async def test_limited_request_and_connect_say_how_long(headers: dict[str, str], seconds: float | None) -> None:
+    async def handler(_: web.Request) -> web.Response:
+        return web.Response(status=429, headers=headers)
+
+    async with serving(handler) as url, transport_to(url) as transport:
+        assert (await transport.request("GET", "/prompt")).retry_after_s == seconds
+        with pytest.raises(RateLimitedError, match="/ws: rate limited") as caught:
+            await transport.connect("me")
+    assert caught.value.retry_after_s == seconds
 
 
 async def test_request_and_connect_to_closed_port_raise_refused(closed_url: str) -> None:
@@ -276,9 +343,15 @@ async def test_close_sends_close_frame() -> None:
         (403, None, AccessDeniedError),
         (302, "/login", AccessDeniedError),
         (302, "http://192.0.2.1/login", AccessDeniedError),
+        (302, "https://auth.example/?rd=x", AccessDeniedError),
+        (302, "http://192.0.2.1/ws", NotAnsweringError),
+        (407, None, AccessDeniedError),
+        (429, None, RateLimitedError),
         (404, None, NotAnsweringError),
         (500, None, NotAnsweringError),
         (502, None, NotAnsweringError),
+        (524, None, NotAnsweringError),
+        (530, None, NotAnsweringError),
         (200, None, NotAnsweringError),
     ],
 )

@@ -116,7 +116,7 @@ async def test_node_unknown_answer_is_unrecognised(kind: str, reply: Reply) -> N
 async def test_node_configured_text_answer_is_absent() -> None:
     check, transport = check_of({TEXT: LOADED}, "node")
     assert (await unusable_answer_of(check))[0] is Reason.CHECK_ABSENT
-    assert transport.requests == [NODE]
+    assert transport.requests == [NODE, "/prompt"]
 
 
 async def test_check_auto_follows_change_between_text_and_node() -> None:

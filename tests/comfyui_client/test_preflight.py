@@ -222,7 +222,7 @@ async def test_run_preflight_requests_each_class_once() -> None:
     loader = server(choice(OLD_SHAPE, "1.pt"))["Loader"]
     client, transport = client_of(dict(zip(PATHS, [json_reply({"Loader": loader}), json_reply({})], strict=True)))
     result = await run_preflight(client, SEVERAL)
-    assert transport.requests == [*PATHS, "/node_replacements"]
+    assert transport.requests == [*PATHS, "/node_replacements", "/prompt"]
     assert result.missing_nodes == ("A / B",)
     assert [model.wanted for model in result.missing_models] == ["2.pt"]
 

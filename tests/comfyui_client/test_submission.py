@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from statemachine.comfyui.client import ComfyClient, parse_submit_reply
-from statemachine.comfyui.errors import NotAnsweringError
+from statemachine.comfyui.errors import NotAnsweringError, RateLimitedError
 from statemachine.comfyui.records import Marker
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events as e
@@ -140,6 +140,8 @@ def test_parse_submit_reply_unknown_answer_is_uncertain(reply: Reply) -> None:
         (json_reply({"error": "Authentication required"}, 401), Reason.ACCESS_DENIED),
         (text_reply("", 403), Reason.ACCESS_DENIED),
         (text_reply("", 302, "/login"), Reason.ACCESS_DENIED),
+        (text_reply("", 407), Reason.ACCESS_DENIED),
+        (text_reply("", 303, "https://accounts.example/o/oauth2/v2/auth?x=1"), Reason.ACCESS_DENIED),
         (text_reply("", 301, "https://192.0.2.1/prompt"), Reason.PROMPT_REFUSED),
         (text_reply("", 302, "http://192.0.2.1/prompt"), Reason.PROMPT_REFUSED),
         (text_reply("", 308, "https://192.0.2.1/prompt"), Reason.PROMPT_REFUSED),
@@ -158,7 +160,27 @@ def test_parse_submit_reply_keeps_servers_own_id() -> None:
     assert answer == e.PromptAccepted("ours", "theirs", Source.REPLY)
 
 
-@pytest.mark.parametrize("status", [502, 503, 504])
+def test_parse_submit_reply_limited_post_raises() -> None:
+    with pytest.raises(RateLimitedError):
+        parse_submit_reply(text_reply("slow down", 429), "ours")
+
+
+@pytest.mark.parametrize(("status", "error"), [(404, NotAnsweringError), (429, RateLimitedError)])
+async def test_submit_absent_route_asks_whether_comfyui_is_there(status: int, error: type[Exception]) -> None:
+    transport = FakeTransport({"POST /prompt": text_reply("", 404), "/prompt": text_reply("", status)})
+    with pytest.raises(error):
+        await ComfyClient(transport).submit({}, MARKER, None, front=False)
+    assert transport.requests == ["POST /prompt", "/prompt"]
+
+
+async def test_submit_absent_route_of_comfyui_is_uncertain() -> None:
+    transport = FakeTransport({"POST /prompt": text_reply("", 404)})
+    answer = await ComfyClient(transport).submit({}, MARKER, None, front=False)
+    assert isinstance(answer, e.SubmissionUnanswered)
+    assert answer.answered
+
+
+@pytest.mark.parametrize("status", [408, 502, 503, 504, 520, 522, 524, 527, 530])
 def test_parse_submit_reply_proxy_error_raises(status: int) -> None:
     with pytest.raises(NotAnsweringError):
         parse_submit_reply(text_reply("Bad Gateway", status), "ours")

@@ -22,6 +22,8 @@ from tests.support.fair_clock import FairClock
 from tests.support.polling import PATIENCE_S
 
 POLL_INTERVAL_S = 0.05
+LIMIT_OBSERVED_S = 0.5
+"""How long a server that asks for one second without requests is observed."""
 SLOWEST_S = 2.5
 """The longest that a faulty server may delay a response of the daemon, or a check of the healthy server."""
 
@@ -195,6 +197,13 @@ def assert_no_duplicate_posts(proxy: FaultProxy) -> None:
     assert len(set(proxy.prompt_ids)) == len(proxy.prompt_ids)
     assert proxy.most_in_flight <= 1
     assert len(set(proxy.client_ids)) == len(proxy.client_ids)
+
+
+async def assert_nothing_is_sent(proxy: FaultProxy) -> None:
+    """Assert that the daemon sends nothing for a part of the second that a 429 asks for."""
+    before = proxy.requests.total()
+    await asyncio.sleep(LIMIT_OBSERVED_S)
+    assert proxy.requests.total() == before
 
 
 class Memory:

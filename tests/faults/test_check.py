@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.faults.harness import Memory, faulty
+from tests.faults.harness import Memory, assert_nothing_is_sent, faulty
 from tests.faults.proxy import Exchange, Responder
 from tests.faults.responses import hang, reset_connection, respond_with, times, write_bytes
 from tests.faults.table import Row
@@ -44,6 +44,11 @@ REFUSED: dict[str, Responder] = {
     "status-401": respond_with('{"error": "Authentication required."}', 401),
     "status-403": respond_with(b"", 403),
     "redirect-to-login": respond_with(b"", 302, Location="/login?next=/cache/check"),
+    "redirect-to-sign-in": respond_with(b"", 302, Location="/users/sign_in"),
+    "redirect-to-oauth2": respond_with(b"", 302, Location="https://id.example/oauth2/start?rd=/cache/check"),
+    "redirect-to-auth-host": respond_with(b"", 307, Location="https://auth.example.com/?rd=/cache/check"),
+    "status-401-basic": respond_with("no credentials", 401, WWW_Authenticate='Basic realm="ComfyUI"'),
+    "status-407": respond_with(b"", 407),
 }
 BROKEN: dict[str, Responder] = {
     "content-length-too-long": write_bytes(OK + b"Content-Length: 500\r\n\r\n" + LOADED),
@@ -111,6 +116,26 @@ async def test_check_incomplete_is_unreachable(tmp_path: Path, expected: Row, re
     with Memory() as memory:
         await check_row(tmp_path, expected, responder)
     assert memory.growth < 100 * MIB
+
+
+async def test_check_limited_is_asked_again_after_the_pause(tmp_path: Path, expected: Row) -> None:
+    limited = times(1, respond_with("slow down", 429, Retry_After="1"))
+    async with faulty(tmp_path, "loaded", {CHECK: limited}) as (harness, proxy):
+        await harness.until(lambda detail: detail["reason"] == "rate_limited")
+        await assert_nothing_is_sent(proxy)
+        detail = await harness.until_read(expected)
+        assert not past_states(detail) & {"failed", "unreachable"}
+        await harness.until_state("loaded")
+        assert proxy.posts == []
+
+
+async def test_check_always_limited_is_asked_less_often(tmp_path: Path, expected: Row) -> None:
+    async with faulty(tmp_path, "loaded", {CHECK: respond_with("slow down", 429)}) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until(lambda _: proxy.requests[CHECK] >= 3)
+        detail = await harness.detail("faulty")
+        assert not past_states(detail) & {"failed", "unreachable"}
+        assert (detail["state"], detail["reason"]) in {("unknown", "rate_limited"), ("checking", "check_started")}
 
 
 async def test_check_with_a_wrong_encoding_is_unknown(tmp_path: Path, expected: Row) -> None:

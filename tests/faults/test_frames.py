@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import struct
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,6 +40,13 @@ HARMLESS: dict[str, list[Frame]] = {
     "binary-previews": [b"", b"\x00\x00\x00\x01\x00\x00\x00\x02" + bytes(4 * MIB)],
     "big-text": [json.dumps({"type": "plugin", "data": "x" * (8 * MIB)})],
     "lone-surrogate": ['{"type": "status", "data": "\\ud800"}'],
+    "python-numbers": [
+        status(math.nan),
+        status(math.inf),
+        status(10**400),
+        '{"type": "progress_state", "data": {"prompt_id": "x", "nodes": {"1": {"value": NaN, "max": Infinity}}}}',
+        '{"type": "execution_error", "data": {"prompt_id": "another-prompt", "current_inputs": [-Infinity]}}',
+    ],
     "foreign-success": [json.dumps({"type": "execution_success", "data": {"prompt_id": "another-prompt"}})],
     "foreign-error": [json.dumps({"type": "execution_error", "data": {"prompt_id": "another-prompt"}})],
     "unasked-pongs": [wire(0xA, b"pong") for _ in range(100)],

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
 from statemachine.simulator import PROFILES
 from tests.faults.harness import faulty, watched
 from tests.faults.process import Program
-from tests.faults.proxy import FaultProxy, Responder
+from tests.faults.proxy import Exchange, FaultProxy, Responder
 from tests.faults.responses import hang, reset_connection, respond_with
 from tests.faults.table import Row
 
@@ -22,6 +23,7 @@ EVERYTHING = (
     "GET /prompt",
     "GET /queue",
     "GET /history",
+    "GET /inspire/cache/list",
     "GET /ws",
     "GET /system_stats",
     "POST /prompt",
@@ -72,6 +74,10 @@ async def test_another_service_is_unreachable(tmp_path: Path, expected: Row, sai
 ALL_ROUTES = {
     "proxy-502": respond_with("Bad Gateway", 502),
     "proxy-503": respond_with(b"", 503),
+    "tunnel-404": respond_with("Tunnel not found", 404),
+    "tunnel-530": respond_with("error code: 1033", 530),
+    "tunnel-521": respond_with("error code: 521", 521),
+    "tunnel-524": respond_with("error code: 524", 524),
     "reset": reset_connection,
     "hangs": hang,
 }
@@ -88,6 +94,47 @@ async def test_failure_of_every_route_is_unreachable_until_it_ends(
         proxy.responders.clear()
         await harness.until_state("loaded")
         assert proxy.posts == []
+
+
+@pytest.mark.parametrize("kind", ["auto", "text", "inspire", "history"])
+async def test_tunnel_without_server_at_the_start_is_unreachable(tmp_path: Path, expected: Row, kind: str) -> None:
+    profile = "cold" if kind == "history" else "loaded"
+    absent = dict.fromkeys(EVERYTHING, respond_with("Tunnel not found", 404))
+    async with faulty(tmp_path, profile, absent, cache_check={"kind": kind}) as (harness, proxy):
+        await harness.until_read(expected)
+        assert proxy.posts == []
+        proxy.responders.clear()
+        await harness.until_state("loaded")
+        assert "failed" not in {dest for dest, _ in await harness.transitions("faulty")}
+
+
+async def test_tunnel_of_a_failed_server_is_seen_coming_back(tmp_path: Path, expected: Row) -> None:
+    """Its long backoff does not hide that it went away."""
+    absent = respond_with("Tunnel not found", 404)
+    responders = {"POST /prompt": respond_with(b"", 413), "GET /ws": absent}
+    async with faulty(tmp_path, responders=responders) as (harness, proxy):
+        await harness.until_state("failed")
+        proxy.responders.update(dict.fromkeys(EVERYTHING, absent))
+        await harness.until_read(expected)
+        proxy.responders.clear()
+        await harness.until_state("loaded")
+
+
+async def test_tunnel_absent_at_the_post_is_unreachable(tmp_path: Path, expected: Row) -> None:
+    """The POST is in doubt, not refused; the prompt is looked up when the server is back."""
+    absent = respond_with("Tunnel not found", 404)
+
+    async def goes_away(exchange: Exchange) -> web.StreamResponse:
+        exchange.proxy.responders.update(dict.fromkeys(EVERYTHING, absent))
+        exchange.proxy.responders[f"GET /history/{exchange.proxy.prompt_ids[0]}"] = absent
+        return await absent(exchange)
+
+    async with faulty(tmp_path, responders={"POST /prompt": goes_away}) as (harness, proxy):
+        await harness.until_read(expected)
+        proxy.responders.clear()
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 2
+        assert "failed" not in {dest for dest, _ in await harness.transitions("faulty")}
 
 
 def certificate(folder: Path, *options: str) -> ssl.SSLContext:

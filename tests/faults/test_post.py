@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from tests.faults.harness import Harness, faulty
-from tests.faults.proxy import MARKER, Exchange, Responder
+from statemachine.simulator import PROFILES
+from tests.faults.harness import Harness, assert_nothing_is_sent, faulty, watched
+from tests.faults.proxy import MARKER, Exchange, FaultProxy, Responder
 from tests.faults.responses import hang, processed_then, reset_connection, respond_with, times
 from tests.faults.table import Row
 from tests.support.daemon import Json
@@ -33,6 +34,7 @@ NOTHING_QUEUED: dict[str, Responder] = {
     "redirect-307": respond_with(b"", 307, Location="https://192.0.2.1/prompt"),
     "status-401": respond_with('{"error": "Authentication required."}', 401, JSON),
     "redirect-to-login": respond_with(b"", 302, Location="/login"),
+    "redirect-to-sign-in": respond_with(b"", 303, Location="https://auth.example/oauth2/authorize?client_id=1"),
     "too-large-413": respond_with("Maximum request body size exceeded", 413),
     "bare-400": respond_with("Bad Request", 400),
 }
@@ -45,6 +47,7 @@ RESPONSE_LOST: dict[str, Responder] = {
     "timeout": hang,
     "reset": reset_connection,
     "proxy-504": respond_with("Gateway Time-out", 504),
+    "tunnel-524": respond_with("error code: 524", 524),
     "error-500": respond_with(UI_FORMAT, 500),
     "empty-200": respond_with(b""),
     "null-prompt-id": respond_with('{"prompt_id": null, "number": 1, "node_errors": {}}', content_type=JSON),
@@ -81,6 +84,40 @@ async def test_post_that_never_arrived_is_sent_again(tmp_path: Path, expected: R
 async def test_post_queued_without_a_response_is_found(tmp_path: Path, expected: Row, responder: Responder) -> None:
     responders = {POST: processed_then(responder)}
     async with faulty(tmp_path, responders=responders, timing=QUICK_TIMEOUT, scale=0.05) as (harness, proxy):
+        await check_row_and_warm(harness, expected)
+        assert len(proxy.posts) == 1
+        assert proxy.ended == proxy.prompt_ids
+
+
+LIMITED = respond_with("slow down", 429, Retry_After="1")
+
+
+async def test_post_limited_is_sent_again_after_the_pause(tmp_path: Path, expected: Row) -> None:
+    async with faulty(tmp_path, responders={POST: times(1, LIMITED)}) as (harness, proxy):
+        await harness.until(lambda detail: detail["reason"] == "rate_limited")
+        await assert_nothing_is_sent(proxy)
+        await check_row_and_warm(harness, expected)
+        assert len(proxy.posts) == 2
+        assert proxy.ended == proxy.prompt_ids[1:]
+
+
+async def test_post_limited_holds_no_permit(tmp_path: Path, expected: Row) -> None:
+    """With one permit in the fleet, another server is warmed during the pause."""
+    limited, other = FaultProxy(PROFILES["cold"]), FaultProxy(PROFILES["cold"])
+    limited.responders[POST] = respond_with("slow down", 429, Retry_After="600")
+    other.responders["GET /cache/check"] = respond_with(b"", 502)
+    async with limited.listening(), other.listening():
+        named = {"url": other.url, "name": "other"}
+        async with watched(tmp_path, limited.url, named, limits={"max_warming": 1}) as harness:
+            await harness.until_read(expected)
+            other.responders.clear()
+            await harness.wait_for_state("other", "loaded")
+            assert len(limited.posts) == len(other.posts) == 1
+
+
+async def test_post_queued_and_limited_is_found(tmp_path: Path, expected: Row) -> None:
+    responders = {POST: processed_then(LIMITED)}
+    async with faulty(tmp_path, responders=responders) as (harness, proxy):
         await check_row_and_warm(harness, expected)
         assert len(proxy.posts) == 1
         assert proxy.ended == proxy.prompt_ids
@@ -132,6 +169,23 @@ async def test_post_with_the_servers_own_id_is_found(tmp_path: Path, expected: R
         assert len(proxy.posts) == 1
         assert len(proxy.ended) == 1
         assert proxy.ended != proxy.prompt_ids
+
+
+async def test_post_with_the_servers_own_id_after_the_success_is_applied(tmp_path: Path, expected: Row) -> None:
+    """The frames name an id that the daemon does not know yet."""
+
+    async def slow(exchange: Exchange) -> web.StreamResponse:
+        answer = await forward_without_id(exchange)
+        await wait_until(lambda: exchange.proxy.ended)
+        return answer
+
+    async with faulty(tmp_path, responders={POST: slow}) as (harness, proxy):
+        await check_row_and_warm(harness, expected)
+        assert len(proxy.posts) == 1
+        success = [
+            one for one in (await harness.detail("faulty"))["transitions"] if one["reason"] == "prompt_succeeded"
+        ]
+        assert [one["proved_by"] for one in success] == ["ws"]
 
 
 async def test_post_with_a_dropped_part_is_failed(tmp_path: Path, expected: Row) -> None:

@@ -54,6 +54,7 @@ NO_LINK: dict[str, Responder] = {
     "answered-200": respond_with("<html></html>", content_type="text/html"),
     "redirected-302": respond_with(b"", 302, Location="/login"),
     "proxy-502": respond_with(b"", 502),
+    "tunnel-530": respond_with("error code: 1033", 530),
     "not-http": write_bytes(b"SSH-2.0-OpenSSH_9.6\r\n"),
     "wrong-accept-key": write_bytes(
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"

@@ -1,0 +1,75 @@
+"""The pause after a 429, in virtual time."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+import pytest
+
+from campaigns.simulation.loop import VirtualLoop
+from statemachine.comfyui.errors import NotAnsweringError, RateLimitedError
+from statemachine.comfyui.pacing import MAX_PAUSE_S, PacedTransport, RequestPause
+from statemachine.comfyui.transport import Reply
+from tests.comfyui_client.fakes import FakeTransport, text_reply
+
+OK = text_reply("ok")
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(work)
+
+
+def paced(*replies: Reply) -> tuple[PacedTransport, FakeTransport, RequestPause]:
+    inner = FakeTransport({"/queue": list(replies), "/prompt": text_reply("", 404)})
+    pause = RequestPause(lambda: 2.0, lambda: 900.0)
+    return PacedTransport(inner, pause), inner, pause
+
+
+def limited(retry_after_s: float | None) -> Reply:
+    return Reply(429, b"slow down", retry_after_s=retry_after_s)
+
+
+@pytest.mark.parametrize(
+    ("wanted_s", "pause_s"), [(30.0, 30.0), (0.0, 2.0), (None, 2.0), (float("inf"), MAX_PAUSE_S), (10**9, MAX_PAUSE_S)]
+)
+def test_nothing_is_sent_until_the_pause_has_passed(wanted_s: float | None, pause_s: float) -> None:
+    async def scenario() -> None:
+        transport, inner, pause = paced(limited(wanted_s), OK)
+        with pytest.raises(RateLimitedError):
+            await transport.request("GET", "/queue")
+        await asyncio.sleep(pause_s - 0.5)
+        for refused in (transport.request("GET", "/queue"), transport.connect("c")):
+            with pytest.raises(RateLimitedError, match="another 1 s"):
+                await refused
+        assert inner.requests == ["/queue"]
+        await asyncio.sleep(0.6)
+        assert pause.left_s == 0.0
+        assert (await transport.request("GET", "/queue")).status == 200
+
+    run(scenario())
+
+
+def test_pause_without_retry_after_doubles_until_an_answer() -> None:
+    async def scenario() -> None:
+        transport, _, pause = paced(*[limited(None)] * 3, OK, limited(None))
+        pauses = []
+        for _ in range(5):
+            try:
+                await transport.request("GET", "/queue")
+            except RateLimitedError:
+                pauses.append(pause.left_s)
+                await asyncio.sleep(pause.left_s)
+        assert pauses == pytest.approx([2.0, 4.0, 8.0, 2.0])
+
+    run(scenario())
+
+
+def test_absent_prompt_is_not_answering_without_a_pause() -> None:
+    async def scenario() -> None:
+        transport, _, pause = paced(OK)
+        with pytest.raises(NotAnsweringError):
+            await transport.request("GET", "/prompt")
+        assert pause.left_s == 0.0
+
+    run(scenario())

@@ -16,7 +16,7 @@ from statemachine.i18n.render import render
 from statemachine.settings import load_settings, resolve_servers
 from statemachine.simulator import PROFILES, Member, running_fleet
 from tests.cli.rig import cli, write_settings
-from tests.faults.proxy import FaultProxy
+from tests.faults.proxy import FaultProxy, Responder
 from tests.faults.responses import respond_with
 from tests.support.paths import WORKFLOWS
 
@@ -129,6 +129,41 @@ async def test_doctor_unexamined_class_is_named(tmp_path: Path) -> None:
     )
     assert "the server has its nodes and model files" not in result.stdout
     assert result.exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("route", "responder", "expected"),
+    [
+        (
+            "GET /prompt",
+            respond_with("no tunnel", 404),
+            "does not answer: GET /prompt answers HTTP 404, so ComfyUI is not",
+        ),
+        ("GET /prompt", respond_with("error code: 1033", 530), "does not answer: a proxy answers HTTP 530"),
+        ("GET /prompt", respond_with(b"", 302, Location="/users/sign_in"), "requires credentials: access denied"),
+        ("GET /cache/check", respond_with(b"", 401, WWW_Authenticate="Bearer"), "the server asks for Bearer"),
+        ("GET /ws", respond_with("error code: 1033", 530), "/ws: a proxy answers HTTP 530"),
+    ],
+)
+async def test_doctor_names_status_of_proxy(tmp_path: Path, route: str, responder: Responder, expected: str) -> None:
+    proxy = FaultProxy(PROFILES["loaded"])
+    proxy.responders[route] = responder
+    async with proxy.listening():
+        result = await cli(write_settings(tmp_path, servers=[proxy.url]), "doctor")
+    assert expected in " ".join(result.stdout.split())
+    assert result.exit_code == 1
+
+
+@pytest.mark.parametrize("route", ["GET /prompt", "GET /cache/check"])
+async def test_doctor_sends_nothing_after_a_rate_limit(tmp_path: Path, route: str) -> None:
+    proxy = FaultProxy(PROFILES["loaded"])
+    proxy.responders[route] = respond_with("slow down", 429, Retry_After="60")
+    async with proxy.listening():
+        result = await cli(write_settings(tmp_path, servers=[proxy.url]), "doctor")
+    assert "accepts no more requests now" in result.stdout
+    assert "retry after 60 s" in result.stdout
+    assert proxy.requests.keys() <= {"GET /prompt", "GET /system_stats", route}
+    assert result.exit_code == 1
 
 
 async def test_doctor_silent_websocket_is_bad(tmp_path: Path) -> None:

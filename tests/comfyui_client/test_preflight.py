@@ -228,6 +228,7 @@ async def test_run_preflight_requests_each_class_once() -> None:
 
 
 NOT_DESCRIPTIONS = [
+    text_reply("slow down", 429),
     text_reply("", 404),
     text_reply("oops", 500),
     text_reply("<html>"),

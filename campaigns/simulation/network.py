@@ -20,6 +20,8 @@ LATE_S = 12.0
 
 LOST_BEFORE = {Fault.REQUEST_LOST, Fault.RESET_BEFORE, Fault.GATEWAY_BEFORE}
 HTML = b"<!DOCTYPE html><html><head><title>Portal</title></head><body>Please wait</body></html>"
+LIMITED_SHARE = 0.2
+"""The share of the errors of proxies that are a 429."""
 
 
 class SimTransport:
@@ -142,7 +144,7 @@ async def _fail_in_outage(wire: Wire) -> None:
 async def _fail(wire: Wire, fault: Fault | None) -> tuple[Reply, bool]:
     """Return or raise what the sender of a lost request sees."""
     if fault is Fault.GATEWAY_BEFORE:
-        return Reply(502, b"<html>502 Bad Gateway</html>"), False
+        return _from_gateway(wire, 502, 521, 530), False
     if fault is Fault.RESET_BEFORE:
         raise NotAnsweringError("connection reset by peer")
     await asyncio.sleep(wire.timeout_s)
@@ -170,12 +172,19 @@ async def _returned(wire: Wire, path: str, reply: Reply, fault: Fault | None) ->
         if fault is Fault.ANSWER_LOST:
             raise NotAnsweringError(f"no answer within {wire.timeout_s:g} s")
     if fault is Fault.GATEWAY_AFTER:
-        return Reply(504, b"<html>504 Gateway Time-out</html>"), False
+        return _from_gateway(wire, 504, 524), False
     if fault is Fault.GARBAGE:
         return _garbage(wire, path), False
     if fault is Fault.TRUNCATED and reply.body[:1] in (b"{", b"[") and len(reply.body) > 2:
         return Reply(reply.status, reply.body[: wire.rng.randrange(1, len(reply.body) - 1)]), False
     return reply, True
+
+
+def _from_gateway(wire: Wire, *statuses: int) -> Reply:
+    """Return the error of a proxy or tunnel, or sometimes of its rate limit."""
+    if wire.rng.random() < LIMITED_SHARE:
+        return Reply(429, b"slow down", retry_after_s=float(wire.rng.randrange(1, 60)))
+    return Reply(wire.rng.choice(statuses), b"<html>the server does not answer</html>")
 
 
 def _garbage(wire: Wire, path: str) -> Reply:

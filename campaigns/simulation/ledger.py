@@ -86,16 +86,17 @@ class ServerLedger:
 
 
 def _items_of_ours(ledger: ServerLedger) -> list[Item]:
-    queue = ledger.wire.server.process.queue
-    items = [*queue.pending, *([queue.running] if queue.running else [])]
+    server = ledger.wire.server
+    queue = server.process.queue
+    items = [*queue.pending, *([queue.running] if queue.running else []), *server.unrestored]
     return [item for item in items if "comfywarm" in item.extra_data]
 
 
 def workflows_of_ours(ledger: ServerLedger) -> list[str]:
-    """Return the workflow of each of the daemon's prompts in the server's queue."""
+    """Return the workflow of each of the daemon's prompts in the server's queue, or to be restored to it."""
     return [str(item.extra_data["comfywarm"]["workflow"]) for item in _items_of_ours(ledger)]
 
 
 def prompts_of_ours(ledger: ServerLedger) -> list[str]:
-    """Return the id of each of the daemon's prompts in the server's queue."""
+    """Return the id of each of the daemon's prompts in the server's queue, or to be restored to it."""
     return [item.prompt_id for item in _items_of_ours(ledger)]

@@ -13,6 +13,7 @@ from unittest import mock
 from campaigns.simulation import faulty_parts as faulty
 from campaigns.simulation.daemon import REAL_PARTS, Parts
 from campaigns.simulation.run import run_seed
+from campaigns.simulation.scenario import RESTORING, STOCK_LAGGING, UNLISTING
 from campaigns.simulation.simulation import Result
 from statemachine.core import events
 from statemachine.core.duties import DUTIES, Duty
@@ -45,6 +46,8 @@ PATCHED: dict[str, dict[str, Any]] = {
         }
     },
     "backoff": {"statemachine.fleet.connection.backoff": faulty.no_backoff},
+    "no_wait": {"statemachine.fleet.after_success.wait_for_history": faulty.does_not_wait},
+    "no_restore": {"statemachine.fleet.lookup.RESTORE_S": 0.0},
     "find_prompt": {"statemachine.comfyui.client.ComfyClient.find_prompt": faulty.never_found},
 }  # fmt: skip
 
@@ -95,6 +98,27 @@ PLANTED_FAULTS = (
         21,
         ("prompt_failed",),
         faulty.with_client(faulty.ReportsInterruptAsFailure),
+    ),
+    PlantedFault(
+        "takes an incomplete list for absence",
+        1,
+        ("duplicate warm-up",),
+        faulty.with_client(faulty.TrustsEveryList),
+        first=UNLISTING,
+    ),
+    PlantedFault(
+        "checks before the history has the success",
+        1,
+        ("premature check",),
+        patches=PATCHED["no_wait"],
+        first=STOCK_LAGGING,
+    ),
+    PlantedFault(
+        "does not wait for a restored queue",
+        1,
+        ("duplicate warm-up",),
+        patches=PATCHED["no_restore"],
+        first=RESTORING,
     ),
     PlantedFault("leaks permits", 1, ("liveness", "budget"), Parts(permits=faulty.LeaksPermits)),
     PlantedFault("ignores the budget", 4, ("budget",), Parts(permits=faulty.IgnoresBudget)),

@@ -61,6 +61,7 @@ class TransitionRules:
             self._check_cold,
             self._check_start,
             self._check_reason,
+            self._check_still_cold,
             self._check_repetition,
         ):
             rule(name, ledger, transition)
@@ -111,6 +112,12 @@ class TransitionRules:
             or (reason is Reason.MISSING_MODELS and profile.model_files)
         ):
             self._fail(name, f"{reason.value}: not true of this server: {transition.message}")
+
+    def _check_still_cold(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
+        """Check that a success is not judged before its entry is in the history."""
+        running = ledger.wire.server.process.queue.running
+        if transition.reason is Reason.STILL_COLD_AFTER_SUCCESS and running and running.prompt_id == ledger.prompt:
+            self._fail(name, "premature check: the history does not have our prompt yet")
 
     def _check_repetition(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         """Check that failures do not repeat without end, and that evictions make warm-ups less frequent."""

@@ -24,10 +24,13 @@ KINDS = (
     Profile("lagging", history_lag=1.5),
 )  # fmt: skip
 
-RARE_KINDS = (PROFILES["evicting"], PROFILES["dying"])
+STOCK_LAGGING = Profile("stock_lagging", text_check="absent", inspire=False, history_lag=1.5)
+UNLISTING = Profile("unlisting", lists_pending=False)
+RESTORING = Profile("restoring", restore_after=4.0)
+RARE_KINDS = (PROFILES["evicting"], PROFILES["dying"], STOCK_LAGGING, UNLISTING, RESTORING)
 """Kinds that replace a few of the servers. They are drawn apart, so that the seeds of known violations stay."""
 
-RARE_SHARE = 0.08
+RARE_SHARE = 0.16
 
 EXPECTED: dict[str, frozenset[Reason]] = {
     "auto_executing": frozenset({Reason.ALL_CACHED, Reason.SERVER_AUTO_EXECUTING}),

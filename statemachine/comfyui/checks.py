@@ -102,6 +102,12 @@ class CacheCheck:
         """Forget how the server's executor keeps results, because another process may run at its address now."""
         self._history.forget_cache_mode()
 
+    @property
+    def reads_history(self) -> bool:
+        """Whether the next check may read the history. A plug-in's text covers workflows without cache nodes too."""
+        kinds = self._configured if self._offered is None else (self._offered,)
+        return "history" in kinds or (bool(self._keyless) and kinds != ("text",))
+
     async def ask(self, epoch: int) -> CheckResult:
         """Check the cache once. `epoch` is the server's current epoch, for the event."""
         self._path_reply = None

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from contextlib import suppress
+from functools import partial
 
 from statemachine.comfyui.errors import (
     AccessDeniedError,
@@ -16,6 +17,7 @@ from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
 from statemachine.core.messages import joined, message
 from statemachine.core.vocabulary import Reason, Source
+from statemachine.fleet import after_success
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 from statemachine.settings.model import Timing
@@ -106,8 +108,13 @@ async def check(context: ServerContext) -> None:
     if context.server.check_ends_it:
         context.post(events.CheckWithheld())
         return
+    await after_success.wait_for_history(context)
     while True:
-        await ask(context)
+        event = await ask(context)
+        if event is not None:
+            event = await after_success.confirmed(context, event, partial(ask, context))
+        if event is not None:
+            context.post(event)
         await asyncio.sleep(_pause_s(context) if context.server.consecutive_failures else STALE_PAUSE_S)
 
 
@@ -116,7 +123,9 @@ async def recheck(context: ServerContext) -> None:
     clock = context.fleet.clock
     await asyncio.sleep(_interval_s(context) * (0.1 + 0.9 * clock.uniform()))
     while True:
-        await ask(context)
+        event = await ask(context)
+        if event is not None:
+            context.post(event)
         await asyncio.sleep(
             _pause_s(context) if context.server.consecutive_failures else spread(_interval_s(context), clock.uniform)
         )
@@ -129,8 +138,8 @@ def _interval_s(context: ServerContext) -> float:
     return timing.node_check_interval_s if complete else timing.check_interval_s
 
 
-async def ask(context: ServerContext) -> None:
-    """Ask the check once, as soon as a rate limit allows it, and post the result."""
+async def ask(context: ServerContext) -> after_success.CheckEvent | None:
+    """Ask the check once, as soon as a rate limit allows it; return the result, None if no answer came."""
     await context.wait_for_limit()
     epoch, started = context.server.epoch, loop_time()
     try:
@@ -140,14 +149,14 @@ async def ask(context: ServerContext) -> None:
     except NotAnsweringError:
         context.detail.count("checks_unanswered")
         context.fleet.counters.check_unanswered(context.config.group)
-        return
+        return None
     took_s = loop_time() - started
     context.detail.count("checks")
     context.fleet.counters.check_answered(context.config.group, took_s)
     seen = context.detail.check
     seen.kind = getattr(result.event, "kind", seen.kind)
     seen.at, seen.ms, seen.raw = context.fleet.clock.now(), round(took_s * 1000, 1), intern_text(result.raw)
-    context.post(result.event)
+    return result.event
 
 
 async def watch_queue(context: ServerContext) -> None:

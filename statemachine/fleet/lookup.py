@@ -10,14 +10,9 @@ from statemachine.core.vocabulary import Reason
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 
-HISTORY_LAG_S = 2.0
-"""How long a prompt of a server that did not restart may be between the queue and the history.
-
-ComfyUI moves it under one lock; queue plug-ins and gateways may not.
-"""
-
 RESTORE_S = 10.0
-"""How long after a restart a queue plug-in may restore an accepted prompt."""
+"""How long an accepted prompt may be absent: a plug-in may restore the queue after a restart, and a gateway may have a
+prompt neither in its queue nor in its history for a moment. ComfyUI itself moves a prompt under one lock."""
 
 SHORTEST_PAUSE_S = 0.2
 
@@ -25,7 +20,7 @@ Result = events.PromptEnd | events.PromptAccepted | events.PromptAbsent | events
 
 
 def receives_frames(context: ServerContext, attempt: Attempt) -> bool:
-    """Return whether the connection that receives the prompt's frames is still open, so that the server still runs."""
+    """Return whether the connection that receives the prompt's frames is still open."""
     return attempt.client_id is not None and attempt.client_id == context.server.client_id
 
 
@@ -37,7 +32,6 @@ class Lookup:
     attempt: Attempt
     absent_since: float | None = None
     was_found: bool = False
-    contradicted: bool = False
     trouble: Message = NO_MESSAGE
 
     async def look(self) -> Result | None:
@@ -65,23 +59,16 @@ class Lookup:
 
     @property
     def _grace_s(self) -> float:
-        """How long the prompt must be absent: a POST may arrive late, and a queue may be restored after a restart.
-
-        Only a connection that has been open since the POST shows that the server did not restart.
-        """
+        """How long the prompt must be absent. A POST without an answer may arrive late."""
         lost_grace_s = self.context.fleet.settings.timing.lost_grace_s
-        if self.attempt.accepted_at is None:
-            return lost_grace_s
-        steady = receives_frames(self.context, self.attempt) and not self.contradicted
-        return min(HISTORY_LAG_S if steady else RESTORE_S, lost_grace_s)
+        return lost_grace_s if self.attempt.accepted_at is None else min(RESTORE_S, lost_grace_s)
 
     def _note_found(self, found: events.PromptEnd | events.PromptAccepted) -> None:
         """Show that a prompt left the queue and is in it again: chance decides which of several servers answers."""
         had_it = self.was_found or self.attempt.accepted_at is not None
-        if had_it and self.absent_since is not None and isinstance(found, events.PromptAccepted):
-            self.contradicted = True
-            if not self._may_have_restarted:
-                self.context.note_trouble(message("answers_contradict"))
+        is_back = had_it and self.absent_since is not None and isinstance(found, events.PromptAccepted)
+        if is_back and not self._may_have_restarted:
+            self.context.note_trouble(message("answers_contradict"))
         self.was_found, self.absent_since = True, None
 
     async def _absence(self) -> events.PromptAbsent | events.PromptRefused:

@@ -62,7 +62,7 @@ PLANTED_FAULTS = (
         "resends a POST without a reply", 1, ("duplicate warm-up",), faulty.with_client(faulty.ResendsUnanswered)
     ),
     PlantedFault(
-        "has no grace period for a late POST", 7, ("duplicate warm-up",), Parts(settings=faulty.no_lost_grace)
+        "has no grace period for a late POST", 5, ("duplicate warm-up",), Parts(settings=faulty.no_lost_grace)
     ),
     PlantedFault("writes the attempt after its POST", 1, ("duplicate warm-up",), Parts(journal=faulty.WritesLater)),
     PlantedFault("loses the open attempts", 309, ("duplicate warm-up",), Parts(journal=faulty.LosesOpenAttempts)),
@@ -101,7 +101,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "takes an incomplete list for absence",
-        1,
+        2,
         ("duplicate warm-up",),
         faulty.with_client(faulty.TrustsEveryList),
         first=UNLISTING,
@@ -115,7 +115,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "does not wait for a restored queue",
-        1,
+        49,
         ("duplicate warm-up",),
         patches=PATCHED["no_restore"],
         first=RESTORING,

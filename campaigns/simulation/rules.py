@@ -34,6 +34,7 @@ FAILURES: Mapping[Reason, str] = {
     Reason.PROMPT_FAILED: "raised",
     Reason.OUT_OF_MEMORY: "out of memory",
     Reason.PROMPT_REFUSED: "refused",
+    Reason.QUEUE_STUCK: "stuck",
 }
 """How a warm-up failed: the same way or another one."""
 
@@ -116,13 +117,15 @@ class TransitionRules:
     def _check_still_cold(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         """Check that a success is not judged before its entry is in the history."""
         running = ledger.wire.server.process.queue.running
-        if transition.reason is Reason.STILL_COLD_AFTER_SUCCESS and running and running.prompt_id == ledger.prompt:
+        is_ours = running is not None and running.prompt_id == ledger.prompt
+        by_history = "history" in ledger.plan.check_kinds
+        if transition.reason is Reason.STILL_COLD_AFTER_SUCCESS and is_ours and by_history:
             self._fail(name, "premature check: the history does not have our prompt yet")
 
     def _check_repetition(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         """Check that failures do not repeat without end, and that evictions make warm-ups less frequent."""
         reason = transition.reason
-        if transition.dest is State.LOADED:
+        if transition.dest is State.LOADED or reason is Reason.PROMPT_SUCCEEDED:
             ledger.failed_in_a_row = 0
         elif transition.source in IN_FLIGHT and reason in FAILURES:
             ledger.warm_up_failed(FAILURES[reason], now())

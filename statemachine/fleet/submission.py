@@ -89,14 +89,14 @@ async def track(context: ServerContext) -> None:
     moved, moved_at = attempt.last_progress_at, loop_time()
     while attempt.is_open:
         await _wait_to_look(context, lookup)
+        await _look_while_warming(context, lookup)
         if attempt.last_progress_at != moved:
             moved, moved_at = attempt.last_progress_at, loop_time()
-        if loop_time() - moved_at > timing.warm_timeout_s:
+        if lookup.absent_since is None and loop_time() - moved_at > timing.warm_timeout_s:
             stuck = await _stuck(context, attempt)
             if attempt.last_progress_at == moved:
                 context.post(stuck)
                 return
-        await _look_while_warming(context, lookup)
 
 
 async def _wait_to_look(context: ServerContext, lookup: Lookup) -> None:

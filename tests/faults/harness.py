@@ -14,7 +14,7 @@ from typing import Any
 import aiohttp
 from loguru import logger
 
-from statemachine.simulator import PROFILES, running_fleet
+from statemachine.simulator import PROFILES, Profile, running_fleet
 from tests.faults.proxy import FaultProxy, FrameFilter, Responders
 from tests.faults.table import Row
 from tests.support.daemon import COMMON, DaemonClient, Json, daemon_in_process
@@ -173,7 +173,7 @@ async def check_healthy_server(harness: Harness, tasks: list["asyncio.Task[None]
 @asynccontextmanager
 async def faulty(
     folder: Path,
-    profile: str = "cold",
+    profile: str | Profile = "cold",
     responders: Responders | None = None,
     frame_filter: FrameFilter | None = None,
     *,
@@ -182,7 +182,7 @@ async def faulty(
     **settings: Any,
 ) -> AsyncIterator[tuple[Harness, FaultProxy]]:
     """Run a daemon over a server with these responders; `prepare` is called before the daemon starts."""
-    proxy = FaultProxy(PROFILES[profile], scale)
+    proxy = FaultProxy(PROFILES[profile] if isinstance(profile, str) else profile, scale)
     proxy.responders.update(responders or {})
     proxy.frame_filter = frame_filter or proxy.frame_filter
     async with proxy.listening():

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from statemachine.simulator import PROFILES
 from statemachine.simulator.nodes import cache_workflow
 from tests.faults.harness import Harness, assert_no_duplicate_posts, faulty, watched
 from tests.faults.proxy import Exchange, FaultProxy, Frame, Responder
+from tests.faults.responses import hang, times
 from tests.faults.table import Row
 from tests.faults.valve import Valve
 from tests.support.daemon import Json
@@ -159,6 +161,77 @@ async def test_paused_queue_is_reported_and_recovers(tmp_path: Path, expected: R
         await harness.until_read(expected)
         proxy.server.process.queue.unpause()
         await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
+
+
+SILENT_ROUTES = {"queue": "GET /queue", "object-info": "GET /object_info/PulidFluxModelLoader"}
+
+
+@pytest.mark.parametrize("route", SILENT_ROUTES.values(), ids=SILENT_ROUTES)
+async def test_route_without_an_answer_is_named(tmp_path: Path, expected: Row, route: str) -> None:
+    """The other routes answer, so the server stays cold; the state names the obstacle once."""
+    async with faulty(tmp_path, responders={route: hang}, timing={"http_timeout_s": 0.4}) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until(lambda _: proxy.requests[route] >= 5)
+        assert (await harness.transitions("faulty")).count(("cold", "queue_unanswered")) == 1
+        del proxy.responders[route]
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
+
+
+async def test_queue_without_an_answer_holds_no_permit(tmp_path: Path, expected: Row) -> None:
+    """Only one warm-up is allowed, and another server needs it."""
+    proxy, other = FaultProxy(PROFILES["cold"]), FaultProxy(PROFILES["cold"])
+    proxy.responders["GET /queue"] = hang
+    async with proxy.listening(), other.listening():
+        stall_with_a_user_job(other)
+        limits, timing = {"max_warming": 1}, {"http_timeout_s": 30}
+        async with watched(
+            tmp_path, proxy.url, {"url": other.url, "name": "other"}, limits=limits, timing=timing
+        ) as harness:
+            await harness.until(lambda _: proxy.requests["GET /queue"])
+            await harness.until_read(expected)
+            other.server.resume()
+            await harness.wait_for_state("other", "loaded")
+            assert proxy.posts == []
+
+
+async def accept_elsewhere(exchange: Exchange) -> web.Response:
+    """Accept the prompt for another server at the same address, which this one does not see."""
+    return web.json_response({"prompt_id": json.loads(exchange.body)["prompt_id"], "number": 1, "node_errors": {}})
+
+
+async def test_prompt_accepted_by_another_server_is_named(tmp_path: Path, expected: Row) -> None:
+    """A load balancer sends the POST to one server and the lookups to another."""
+    async with faulty(tmp_path, responders={"POST /prompt": times(1, accept_elsewhere)}, timing=STUCK_SOON) as (
+        harness,
+        proxy,
+    ):
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 2
+
+
+@pytest.mark.parametrize("is_noticed", [True, False], ids=["away", "quick"])
+async def test_queue_restored_after_a_restart_is_awaited(tmp_path: Path, expected: Row, is_noticed: bool) -> None:
+    """A plug-in restores the queue 1 s after the start, while our prompt seems to be lost."""
+    profile = replace(PROFILES["cold"], restore_after=10.0)
+    async with faulty(tmp_path, profile, timing={"lost_grace_s": 5}, scale=0.1) as (harness, proxy):
+        await harness.until_state("warming")
+        await proxy.server.go_down()
+        if is_noticed:
+            await harness.until_state("unreachable")
+        await proxy.server.come_back()
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
+
+
+async def test_history_behind_the_success_is_awaited(tmp_path: Path, expected: Row) -> None:
+    """The history has the prompt 0.5 s after its success frame."""
+    profile = replace(PROFILES["stock"], missing_classes=frozenset(), history_lag=50.0)
+    async with faulty(tmp_path, profile, cache_check={"kind": "history"}) as (harness, proxy):
+        await harness.until_read(expected)
         assert len(proxy.posts) == 1
 
 

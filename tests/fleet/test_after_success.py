@@ -81,7 +81,7 @@ def test_wait_for_history_is_bounded(answer: Scripted) -> None:
 def test_wait_for_history_of_server_without_it_ends_at_once(answer: Scripted) -> None:
     context, requests = context_of({OURS: answer})
     assert duration(wait_for_history(context)) == 0.0
-    assert requests == [OURS]
+    assert requests.count(OURS) == 1
 
 
 @pytest.mark.parametrize("known", [{"proved_by": Source.HISTORY}, {"reads_history": False}, {"judged": True}])

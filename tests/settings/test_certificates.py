@@ -41,7 +41,7 @@ def files(tmp_path: Path) -> Path:
         ("absent.pem", "no such file"),
         ("no.pem", "no certificate or crl found"),
         (".", "is a directory"),
-        ("wide.pem", "wide.pem' (this file is UTF-16)"),
+        ("wide.pem", "(this file is UTF-16)"),
         ("private-warm.example.org.key", "no certificate"),
     ],
 )

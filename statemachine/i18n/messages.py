@@ -82,8 +82,8 @@ TRANSITIONS: dict[str, Text] = {
     "paused_before_start": Text("paused before the daemon started", "在守护进程启动之前已停用"),
     "queue_unreadable": Text("cannot read the queue: {error}", "无法读取队列：{error}"),
     "own_loading_stuck": Text(
-        "the server is loading by itself, but its queue has not moved for {seconds} s",
-        "服务器正在后台自行加载，但队列已 {seconds} 秒没有变化",
+        "the server is loading by itself, but its queue has not moved for {seconds} s: it is paused, or a node hangs",
+        "服务器正在后台自行加载，但队列已 {seconds} 秒没有变化：队列可能已暂停，或节点没有响应",
     ),
 }
 

@@ -10,7 +10,7 @@ from statemachine.core.vocabulary import Reason
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 
-RESTORE_S = 10.0
+RESTORE_S = 15.0
 """How long an accepted prompt may be absent: a plug-in may restore the queue after a restart, and a gateway may have a
 prompt neither in its queue nor in its history for a moment. ComfyUI itself moves a prompt under one lock."""
 

@@ -104,6 +104,7 @@ def _not_answering(event: events.NotAnswering, server: Server, at: float) -> Non
         server.disconnect_count += 1
         server.recheck_failures += server.state is State.CHECKING
         _count_own_loading(server)
+        _count_unconfirmed_success(server)
 
 
 def _answering(event: events.Answering, server: Server, at: float) -> None:
@@ -205,6 +206,7 @@ def _restarted(server: Server) -> None:
     """Handle a new process of the server, with an empty queue and an empty cache."""
     server.disconnect_count += 1
     _count_own_loading(server)
+    _count_unconfirmed_success(server)
     server.auto_executing = False
     server.loaded_at, server.warmed_at = None, NOT_WARMED
     _reset_failures(server)
@@ -214,6 +216,13 @@ def _count_own_loading(server: Server) -> None:
     """Count a process that was loading by itself and may have ended, once for each answer that reported the loading."""
     if server.state is State.AUTO_EXECUTING and not server.own_loading_lost:
         server.own_loading_lost = True
+        server.streak = server.streak.extended(Reason.WARM_UP_ENDS_SERVER)
+
+
+def _count_unconfirmed_success(server: Server) -> None:
+    """Count a process that may have ended after our prompt's success, before a check has confirmed the models."""
+    if server.succeeded is not None and not server.succeeded.judged:
+        server.succeeded = None
         server.streak = server.streak.extended(Reason.WARM_UP_ENDS_SERVER)
 
 

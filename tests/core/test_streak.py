@@ -192,3 +192,24 @@ def test_own_loading_that_ends_well_does_not_withhold_the_check() -> None:
         driver.apply(driver.answer())
         driver.apply(e.LinkLost(verbatim("closed")))
     assert not driver.server.check_ends_it
+
+
+@pytest.mark.parametrize("away", [[RESTART], [MISS, MISS, MISS, HIT, HIT]], ids=["restart", "unreachable"])
+def test_process_that_ends_before_success_is_confirmed_counts(away: list[e.Event]) -> None:
+    driver = driver_in(S.COLD)
+    for _ in range(MOST_IN_A_ROW):
+        assert driver.state is S.COLD
+        warm_until(driver, succeeded())
+        driver.apply(*away)
+        driver.apply(e.CheckRequested())
+        driver.check("k1")
+    assert (driver.state, driver.server.reason) == (S.FAILED, R.WARM_UP_ENDS_SERVER)
+
+
+def test_outage_before_a_true_success_is_confirmed_is_forgotten() -> None:
+    driver = driver_in(S.COLD)
+    warm_until(driver, succeeded())
+    driver.apply(MISS, MISS, MISS, HIT, HIT)
+    driver.check()
+    assert driver.state is S.LOADED
+    assert driver.server.streak.count == 0

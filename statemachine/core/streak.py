@@ -16,6 +16,7 @@ GIVE_UP_REASONS = (
     Reason.WARM_UP_ENDS_SERVER,
     Reason.PROMPT_LOST,
     Reason.PROMPT_REFUSED,
+    Reason.ACCESS_DENIED,
     Reason.PROMPT_FAILED,
     Reason.OUT_OF_MEMORY,
     Reason.PROMPT_INTERRUPTED,

@@ -128,12 +128,14 @@ def test_same_end_three_times_is_not_repeated_after_restart(end: e.Event, reason
     assert driver.server.reason is reason
 
 
-def test_refusal_three_times_is_not_repeated_after_restart() -> None:
+@pytest.mark.parametrize("reason", [R.PROMPT_REFUSED, R.ACCESS_DENIED])
+def test_refusal_three_times_is_not_repeated_after_restart(reason: Reason) -> None:
     driver = driver_in(S.COLD)
     for _ in range(MOST_IN_A_ROW):
-        driver.apply(submission(), e.PromptRefused(R.PROMPT_REFUSED, verbatim("no")))
+        assert driver.state is S.COLD
+        driver.apply(submission(), e.PromptRefused(reason, verbatim("no")))
         check_again(driver)
-    assert driver.state is S.FAILED
+    assert (driver.state, driver.server.reason) == (S.FAILED, reason)
 
 
 def test_success_without_effect_three_times_is_not_repeated_after_restart() -> None:

@@ -165,11 +165,21 @@ def _cache_change(event: events.CacheReported, known: events.NodeCursor) -> Cach
 
 def _queue_seen(event: events.QueueSeen, server: Server, at: float) -> None:
     before = server.queue_remaining
-    server.queue_fell = before is not None and event.remaining < before
-    server.foreign_work_ended = server.foreign_work_ended or server.queue_fell
     server.queue_remaining = event.remaining
-    if server.queue_fell:
+    server.queue_fell = before is not None and event.remaining < before
+    if before is not None and server.queue_fell:
         server.epoch += 1
+        is_ours = _takes_own_fall(server) and event.remaining == before - 1
+        server.foreign_work_ended = server.foreign_work_ended or not is_ours
+
+
+def _takes_own_fall(server: Server) -> bool:
+    """Return once whether our own prompt may have made the queue shorter: history may overtake the frames."""
+    succeeded = server.succeeded
+    if succeeded is None or succeeded.fall_expected:
+        return False
+    succeeded.fall_expected = True
+    return True
 
 
 def _preflight_failed(event: events.PreflightFailed, server: Server, at: float) -> None:

@@ -75,7 +75,18 @@ def _contradicts(event: CheckEvent, server: Server) -> bool:
 
 
 async def _was_evicted(context: ServerContext, attempt: Attempt) -> bool:
-    """Return whether a prompt of another client ended after ours, according to the history."""
+    """Return whether another prompt is queued or running, or has ended after ours according to the history."""
+    return await _is_busy(context) or await _others_followed(context, attempt)
+
+
+async def _is_busy(context: ServerContext) -> bool:
+    try:
+        return await context.client.queue_remaining() > 0
+    except ComfyError:
+        return False
+
+
+async def _others_followed(context: ServerContext, attempt: Attempt) -> bool:
     try:
         newest = await context.client.newest_history(LATEST_PROMPTS)
     except ComfyError:

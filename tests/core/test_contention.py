@@ -4,7 +4,7 @@ import pytest
 
 from statemachine.core import events as e
 from statemachine.core.contention import SOON_S, Contention
-from statemachine.core.vocabulary import Reason, State
+from statemachine.core.vocabulary import Reason, Source, State
 from tests.core.builders import MachineDriver, dests, driver_in, queue, succeeded
 
 S, R = State, Reason
@@ -73,6 +73,23 @@ def test_eviction_that_history_shows_is_no_failure() -> None:
         (one,) = driver.apply(succeeded(), answer)[1:]
         assert one.dest is S.COLD
     assert driver.server.reason is R.CONTESTED
+
+
+def test_frames_that_history_overtakes_are_no_foreign_work() -> None:
+    """The history is read while the frames of a short prompt are on their way."""
+    driver = driver_in(S.COLD)
+    driver.warm()
+    driver.apply(queue(1), succeeded(proved_by=Source.HISTORY), queue(1), succeeded(), queue(0))
+    (one,) = driver.apply(driver.answer("k1"))
+    assert (one.dest, one.reason) == (S.COLD, R.STILL_COLD_AFTER_SUCCESS)
+
+
+def test_foreign_work_after_success_in_history_is_seen() -> None:
+    driver = driver_in(S.COLD)
+    driver.warm()
+    driver.apply(queue(2), succeeded(proved_by=Source.HISTORY), queue(1), queue(0))
+    (one,) = driver.apply(driver.answer("k1"))
+    assert (one.dest, one.reason) == (S.COLD, R.KEYS_MISSING)
 
 
 def test_success_without_effect_and_without_foreign_work_fails() -> None:

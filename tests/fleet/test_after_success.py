@@ -35,6 +35,7 @@ from tests.fleet.event_recorder import daemon
 W = workflow("w", "k1")
 OURS = "/history/theirs"
 NEWEST = f"/history?max_items={LATEST_PROMPTS}"
+IDLE, BUSY = (json_reply({"exec_info": {"queue_remaining": count}}) for count in (0, 1))
 THERE = json_reply(history_of(W, "theirs"))
 MISSING = e.CheckAnswered("history", ("k1",), ("w",), auto_executing=False, epoch=0)
 CACHED = e.CheckAnswered("history", (), (), auto_executing=False, epoch=0)
@@ -149,7 +150,15 @@ def history(*prompt_ids: str) -> Scripted:
     ],
 )
 def test_confirmed_missing_after_foreign_work_is_an_eviction(newest: Scripted, *, evicted: bool) -> None:
-    context, _ = context_of({NEWEST: newest})
+    context, _ = context_of({NEWEST: newest, "/prompt": IDLE})
+    ask, _ = answers(MISSING)
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        assert runner.run(confirmed(context, MISSING, ask)) == replace(MISSING, evicted=evicted)
+
+
+@pytest.mark.parametrize(("queue", "evicted"), [(BUSY, True), (IDLE, False), (text_reply("no", 500), False)])
+def test_confirmed_missing_while_foreign_work_runs_is_an_eviction(queue: Scripted, *, evicted: bool) -> None:
+    context, _ = context_of({NEWEST: history("theirs"), "/prompt": queue})
     ask, _ = answers(MISSING)
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         assert runner.run(confirmed(context, MISSING, ask)) == replace(MISSING, evicted=evicted)

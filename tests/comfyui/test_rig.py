@@ -104,7 +104,7 @@ async def test_server_failed_start_error_has_log(rig: Rig) -> None:
     await first.start()
     second = rig.server()
     second.port = first.port
-    with pytest.raises(RigError, match=r"exited during startup(?s:.*)address already in use"):
+    with pytest.raises(RigError, match=r"exited during startup(?s:.*)already in use"):
         await second.start()
 
 

@@ -23,6 +23,7 @@ from statemachine.cluster.store import Dataset, SharedStore, StoredValue, StoreU
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import message
 from statemachine.core.server import Attempt, ServerView
+from statemachine.core.streak import failed_for_after
 from statemachine.core.vocabulary import State
 from statemachine.journal.file import JournalFile
 from statemachine.journal.journal import Journal, ThreadRunner
@@ -128,12 +129,18 @@ class SharedJournal(JournalPort):
     @override
     def append(self, entry: LogEntry | None, attempt: Attempt | None, view: ServerView | None = None) -> None:
         if view is not None:
-            self._records.change(view.name, view=view, paused=view.state is State.PAUSED)
+            self._show(view)
         if attempt is not None:
             self._records.change(attempt.server, attempt=attempt_row(attempt))
             self._copy_own(attempt)
         if entry is not None:
             self._outbox.put(entry, view)
+
+    def _show(self, view: ServerView) -> None:
+        """Store the view in the server's record, and what its next owner resumes."""
+        before = self._records[view.name].failed_for if view.name in self._records else None
+        failed_for = failed_for_after(before, view.state, view.reason)
+        self._records.change(view.name, view=view, paused=view.state is State.PAUSED, failed_for=failed_for)
 
     @override
     async def append_durably(self, attempt: Attempt) -> None:

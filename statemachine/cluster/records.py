@@ -68,13 +68,13 @@ class Record:
     attempt: Row | None = None
     paused: bool = False
     view: ServerView | None = None
+    failed_for: Reason | None = None
 
     @property
     def saved_state(self) -> SavedState:
         """What the server's next owner resumes."""
         attempt = attempt_from(dict(zip(ATTEMPT_COLUMNS, self.attempt, strict=True))) if self.attempt else None
-        failed_for = self.view.reason if self.view is not None and self.view.state is State.FAILED else None
-        return SavedState(attempt if attempt is not None and attempt.is_open else None, self.paused, failed_for)
+        return SavedState(attempt if attempt is not None and attempt.is_open else None, self.paused, self.failed_for)
 
     def owned_by(self, node: str | None, session: str | None) -> "Record":
         """Return the same record with another owner."""
@@ -89,6 +89,7 @@ class Record:
                 "attempt": self.attempt and self.attempt[:-MESSAGE_COLUMNS],
                 "attempt_message": self.attempt and self.attempt[-MESSAGE_COLUMNS:],
                 "paused": self.paused,
+                "failed_for": self.failed_for,
                 "view": view_json(self.view),
                 "message": message_json(self.view.message) if self.view is not None else None,
             }
@@ -104,10 +105,17 @@ def record_from(value: bytes) -> Record:
         logger.warning("the record of a server was not understood: {!r}", error)
         return Record()
     try:
-        return replace(record, view=view_from(data["view"], data.get("message")))
+        record = replace(record, view=view_from(data["view"], data.get("message")))
     except DECODE_ERRORS as error:
         logger.debug("the view in a server's record was not understood: {!r}", error)
-        return record
+    return replace(record, failed_for=_failed_for(data, record.view))
+
+
+def _failed_for(data: Json, view: ServerView | None) -> Reason | None:
+    """Return the last failure; older versions store only that of a server which is `failed`."""
+    if "failed_for" not in data:
+        return view.reason if view is not None and view.state is State.FAILED else None
+    return Reason(data["failed_for"]) if data["failed_for"] in set(Reason) else None
 
 
 def _attempt_row(data: Json) -> Row | None:

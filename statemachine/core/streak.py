@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from statemachine.core.vocabulary import Reason
+from statemachine.core.vocabulary import Reason, State
 
 MOST_IN_A_ROW = 3
 
@@ -59,8 +59,19 @@ FAIL_ONLY_REPEATED = (Reason.WARM_UP_ENDS_SERVER, Reason.PROMPT_LOST, Reason.PRO
 """Failures of which one alone does not make a server `failed`."""
 
 
+ENDING_REASONS = (Reason.WARM_REQUESTED, Reason.SETTINGS_CHANGED)
+"""Reasons of transitions that end a streak, apart from those to `loaded`."""
+
+
+def failed_for_after(failed_for: Reason | None, state: State, reason: Reason) -> Reason | None:
+    """Return the last failure that has not been overcome, after a transition; `failed_for` is the one before it."""
+    if state is State.FAILED:
+        return reason
+    return None if state is State.LOADED or reason in ENDING_REASONS else failed_for
+
+
 def resumed_streak(failed_for: Reason | None) -> Streak:
-    """Return the streak of a server that was `failed` for this reason when the daemon ended."""
+    """Return the streak of a server whose last failure before the daemon ended was for this reason."""
     if failed_for not in GIVE_UP_REASONS:
         return NO_STREAK
     return Streak(failed_for, MOST_IN_A_ROW if failed_for in FAIL_ONLY_REPEATED else 1)

@@ -62,7 +62,7 @@ class JournalFile:
         return await self._with_store(JournalStore.open_attempts)
 
     async def last_states(self) -> dict[str, LastState]:
-        """Return the state that each server's newest transition led to, and the reason."""
+        """Return the state that each server's newest transition led to, and its last failure."""
         return await self._with_store(JournalStore.last_states)
 
     async def page_and_runs(self, after: int, limit: int, after_run: int) -> tuple[Page, list[DaemonRun]]:

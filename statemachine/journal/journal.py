@@ -274,6 +274,5 @@ class WriterThread:
 def _saved_state(attempt: Attempt | None, last: LastState | None) -> SavedState:
     if last is None:
         return SavedState(attempt)
-    failed = last.state == State.FAILED.value and last.reason in set(Reason)
-    failed_for = Reason(last.reason) if failed else None
+    failed_for = Reason(last.failed_for) if last.failed_for in set(Reason) else None
     return SavedState(attempt, paused=last.state == State.PAUSED.value, failed_for=failed_for)

@@ -25,7 +25,7 @@ class JournalUnavailableError(MessageError):
 class SavedState:
     """What an earlier run has left for a server: a prompt that may still be on it, and the operator's pause.
 
-    `failed_for` is the reason if the server was `failed`.
+    `failed_for` is the reason of its last failure, unless it was loaded or the operator acted after it.
     """
 
     attempt: Attempt | None = None

@@ -165,10 +165,10 @@ class DaemonRun:
 
 
 class LastState(NamedTuple):
-    """The state and the reason of a server's newest transition, as they are stored."""
+    """The state of a server's newest transition, and the reason of the last failure that has not been overcome."""
 
     state: str
-    reason: str
+    failed_for: str | None
 
 
 INSERT_SENT_ALERT = "INSERT INTO told_alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.core.server import Attempt
+from statemachine.core.streak import ENDING_REASONS
+from statemachine.core.vocabulary import State
 from statemachine.journal.pages import Page, page_after, page_before
 from statemachine.journal.rows import (
     INSERT_ENTRY,
@@ -37,6 +39,15 @@ BUSY_MS = 500
 """How long to wait for a lock held by another program. All reads and writes wait meanwhile."""
 
 NEWEST_TRANSITIONS = "SELECT max(seq) FROM log WHERE dest IS NOT NULL GROUP BY server"
+LAST_FAILURES = f"""
+    SELECT server, reason FROM log WHERE dest = '{State.FAILED.value}' AND seq IN (
+        SELECT max(seq) FROM log
+        WHERE dest IN ('{State.FAILED.value}', '{State.LOADED.value}')
+            OR reason IN ({", ".join(f"'{reason.value}'" for reason in ENDING_REASONS)})
+        GROUP BY server
+    )
+"""  # noqa: S608 - constants
+"""The failures that `failed_for_after` returns after all transitions of the log."""
 
 
 class Write(NamedTuple):
@@ -189,9 +200,10 @@ class JournalStore:
         return [attempt_from(row) for row in rows]
 
     def last_states(self) -> dict[str, LastState]:
-        """Return the state that each server's newest transition led to, and the reason."""
-        rows = self._db.execute(f"SELECT server, dest, reason FROM log WHERE seq IN ({NEWEST_TRANSITIONS})")  # noqa: S608
-        return {row["server"]: LastState(row["dest"], row["reason"]) for row in rows}
+        """Return the state that each server's newest transition led to, and its last failure."""
+        failures = dict(tuple(row) for row in self._db.execute(LAST_FAILURES))
+        rows = self._db.execute(f"SELECT server, dest FROM log WHERE seq IN ({NEWEST_TRANSITIONS})")  # noqa: S608
+        return {row["server"]: LastState(row["dest"], failures.get(row["server"])) for row in rows}
 
     def sent_alerts(self) -> list[SentAlertRow]:
         """Return the alerts that were saved last."""

@@ -68,6 +68,7 @@ RECORDS = st.builds(
     st.none() | ATTEMPTS.map(attempt_row),
     st.booleans(),
     st.none() | VIEWS,
+    st.none() | st.sampled_from(Reason),
 )
 ENTRIES = st.builds(
     LogEntry,
@@ -92,6 +93,13 @@ def test_lease_round_trips(lease: Lease) -> None:
 @given(RECORDS)
 def test_record_round_trips(record: Record) -> None:
     assert record_from(record.encoded()) == record
+
+
+def test_record_of_older_version_has_failure_of_its_view() -> None:
+    view = ServerView("a", "u", "g", State.FAILED, 0.0, Reason.PROMPT_LOST, verbatim("lost"))
+    data = orjson.loads(Record(view=view).encoded())
+    del data["failed_for"]
+    assert record_from(orjson.dumps(data)).saved_state.failed_for is Reason.PROMPT_LOST
 
 
 @given(TEXTS, ENTRIES, st.none() | VIEWS)

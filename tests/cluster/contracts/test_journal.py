@@ -120,6 +120,28 @@ async def test_saved_states_has_reason_of_failure(harness: JournalHarness) -> No
 
 
 @in_virtual_time
+@pytest.mark.parametrize(
+    ("dest", "reason", "failed_for"),
+    [
+        (State.UNREACHABLE, Reason.NOT_ANSWERING, Reason.PROMPT_LOST),
+        (State.PAUSED, Reason.PAUSE_REQUESTED, Reason.PROMPT_LOST),
+        (State.FAILED, Reason.MISSING_NODES, Reason.MISSING_NODES),
+        (State.LOADED, Reason.ALL_CACHED, None),
+        (State.UNKNOWN, Reason.WARM_REQUESTED, None),
+    ],
+)
+async def test_saved_states_has_failure_until_it_is_overcome(
+    harness: JournalHarness, dest: State, reason: Reason, failed_for: Reason | None
+) -> None:
+    for state, why in ((State.FAILED, Reason.PROMPT_LOST), (dest, reason), (State.PAUSED, Reason.PAUSE_REQUESTED)):
+        view = make_view("a", state)._replace(reason=why)
+        harness.journal.append(entry("changed", server="a", dest=state, reason=why), None, view)
+        await settled()
+    saved_states = await (await harness.successor(harness)).saved_states(["a"])
+    assert saved_states["a"] == SavedState(None, paused=True, failed_for=failed_for)
+
+
+@in_virtual_time
 async def test_append_durably_attempt_survives_at_once(harness: JournalHarness) -> None:
     await harness.journal.append_durably(attempt("p1"))
     found = (await (await harness.successor(harness)).saved_states(["a", "b"]))["a"].attempt

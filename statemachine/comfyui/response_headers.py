@@ -8,8 +8,9 @@ from itertools import pairwise
 from urllib.parse import urlsplit
 
 SIGN_IN_WORDS = frozenset({
-    "adfs", "auth", "authenticate", "authentication", "authorise", "authorize", "cas", "idp", "login", "logon", "oauth",
-    "oauth2", "oidc", "openid", "saml", "saml2", "signin", "signon", "sso",
+    "adfs", "auth", "authelia", "authenticate", "authentication", "authentik", "authorise", "authorize", "cas",
+    "goauthentik", "idp", "login", "logon", "oauth", "oauth2", "oidc", "openid", "saml", "saml2", "signin", "signon",
+    "sso",
 })  # fmt: skip
 """Words of a path that leads to a sign-in, whole or joined by a hyphen or an underscore, as in `oauth2-proxy`."""
 

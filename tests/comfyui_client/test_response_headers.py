@@ -67,6 +67,8 @@ SIGN_INS = [
     "/#/login",
     "/hub/api/oauth2/authorize?x",
     "/cdn-cgi/access/authorized",
+    "/outpost.goauthentik.io/start?rd=x",
+    "/authelia/?rd=x",
     "https://accounts.google.com/o/x",
     "https://auth.example.com/?rd=x",
     "https://team.cloudflareaccess.com/",

@@ -19,15 +19,15 @@ _TEXTS = (
     # SYCL and OpenCL on Intel's GPUs. Triton's and CUDA's "out of resources" is about a kernel's registers
     r"\b(?:UR_RESULT_ERROR|PI_ERROR|CL)_OUT_OF_RESOURCES\b|_MEM_OBJECT_ALLOCATION_FAILURE\b",
     # cuBLAS, cuDNN, cuFFT, cuSOLVER and their HIP counterparts
-    r"_ALLOC_FAILED\b|ErrorMemoryAllocation\b",
+    r"_ALLOC(?:ATION)?_FAILED\b|ErrorMemoryAllocation\b",
     # torch with cudaMallocAsync
     r"\bwould exceed allowed memory\b|^allocation on device\b",
     # DirectML, torch's DefaultCPUAllocator, ComfyUI's attention, Metal, OpenCV
     rf"\b(?:not enough|insufficient) {_MEMORY}(?! bandwidth)",
-    # Linux, numpy, onnxruntime. "in static TLS block" is a library that was loaded too late
+    # Linux, numpy, onnxruntime, ggml. "in static TLS block" is a library that was loaded too late
     (
         r"\b(?:can ?not|can't|could not|unable to|failed to) allocate "
-        r"(?:memory(?! in static TLS)|array with|tensor with|[\d.]+ ?(?:bytes|[KMGT]i?B?)\b)"
+        r"(?:memory(?! in static TLS)|array with|tensor with|(?:\w+ )?buffer\b|[\d.]+ ?(?:bytes|[KMGT]i?B?)\b)"
     ),
     # A tensor that is larger than Metal's largest buffer
     r"\binvalid buffer size: [\d.]+ ?[GT]i?B\b",

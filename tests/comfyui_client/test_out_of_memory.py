@@ -51,6 +51,8 @@ def test_is_out_of_memory_class_suffices(kind: str) -> None:
         "[enforce fail at alloc_cpu.cpp:73] DefaultCPUAllocator: can't allocate memory: you tried to allocate 1 bytes.",
         "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
         "cuDNN error: CUDNN_STATUS_ALLOC_FAILED",
+        "cuDNN error: CUDNN_STATUS_INTERNAL_ERROR_HOST_ALLOCATION_FAILED",
+        "ggml_gallocr_reserve_n: failed to allocate CUDA0 buffer of size 1234",
         "cuFFT error: CUFFT_ALLOC_FAILED",
         "CUDA error: HIPBLAS_STATUS_ALLOC_FAILED when calling `hipblasCreate(handle)`",
         "CUDA driver error: CUDA_ERROR_OUT_OF_MEMORY",

@@ -10,6 +10,9 @@ from statemachine.core.vocabulary import Reason
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 
+GONE_S = 5.0
+"""How long an accepted prompt must be absent from a server that has not restarted: its connection is still open."""
+
 RESTORE_S = 15.0
 """How long an accepted prompt may be absent: a plug-in may restore the queue after a restart, and a gateway may have a
 prompt neither in its queue nor in its history for a moment. ComfyUI itself moves a prompt under one lock."""
@@ -61,7 +64,9 @@ class Lookup:
     def _grace_s(self) -> float:
         """How long the prompt must be absent. A POST without an answer may arrive late."""
         lost_grace_s = self.context.fleet.settings.timing.lost_grace_s
-        return lost_grace_s if self.attempt.accepted_at is None else min(RESTORE_S, lost_grace_s)
+        if self.attempt.accepted_at is None:
+            return lost_grace_s
+        return min(lost_grace_s, GONE_S if receives_frames(self.context, self.attempt) else RESTORE_S)
 
     def _note_found(self, found: events.PromptEnd | events.PromptAccepted) -> None:
         """Show that a prompt left the queue and is in it again: chance decides which of several servers answers."""

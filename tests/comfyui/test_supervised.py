@@ -9,7 +9,7 @@ from statemachine.core.vocabulary import Reason, State
 from tests.comfyui.daemon import SHORT_TIMING, running_over
 from tests.comfyui.rig import CheckMode, Graph, RealServer, Rig, cache_workflow
 
-SERVER_COUNT = 8
+SERVER_COUNT = 4
 MOST_WARM_UPS = 3
 POLL_S = 0.2
 RESTART_PAUSE_S = 0.5

@@ -67,10 +67,12 @@ class NotAnswering:
     """An HTTP request ended without an answer from the server itself.
 
     `held`: most of the fleet does not answer, so the server must not be declared unreachable.
+    `refused`: nothing listens at its address, so its process has ended.
     """
 
     message: Message
     held: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

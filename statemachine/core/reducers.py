@@ -96,6 +96,7 @@ def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> N
 
 def _not_answering(event: events.NotAnswering, server: Server, at: float) -> None:
     server.answers = 0
+    server.disconnect_count += event.refused and server.open_attempt is not None
     if event.held:
         server.consecutive_failures = min(server.consecutive_failures + 1, server.reachability.fall - 1)
         return

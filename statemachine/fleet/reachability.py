@@ -73,8 +73,9 @@ class WatchedTransport(Transport):
         try:
             reply = await self._inner.request(method, path, body, accept)
         except NotAnsweringError as error:
-            self._outage.observe(self._server, answered=isinstance(error, ConnectRefusedError))
-            self._post(events.NotAnswering(error.message, held=held or self._outage.holds))
+            refused = isinstance(error, ConnectRefusedError)
+            self._outage.observe(self._server, answered=refused)
+            self._post(events.NotAnswering(error.message, held=held or self._outage.holds, refused=refused))
             raise
         if reply.is_absent:
             return reply

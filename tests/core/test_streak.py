@@ -98,6 +98,14 @@ def test_prompt_lost_with_its_connection_was_lost_by_a_restart() -> None:
     assert driver.server.was_away_during(driver.attempt)
 
 
+@pytest.mark.parametrize(("refused", "away"), [(True, True), (False, False)])
+def test_refused_connection_shows_that_the_process_has_ended(*, refused: bool, away: bool) -> None:
+    """Without /ws a quick restart shows only in a single request."""
+    driver = driver_in(S.WARMING)
+    driver.apply(e.NotAnswering(verbatim("refused"), refused=refused), HIT)
+    assert driver.server.was_away_during(driver.attempt) is away
+
+
 def test_loaded_server_ends_streak() -> None:
     driver = driver_in(S.COLD)
     warm_until(driver, RESTARTED)

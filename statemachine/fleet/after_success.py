@@ -76,14 +76,16 @@ def _contradicts(event: CheckEvent, server: Server) -> bool:
 
 async def _was_evicted(context: ServerContext, attempt: Attempt) -> bool:
     """Return whether another prompt is queued or running, or has ended after ours according to the history."""
-    return await _is_busy(context) or await _others_followed(context, attempt)
+    return await _others_queued(context, attempt) or await _others_followed(context, attempt)
 
 
-async def _is_busy(context: ServerContext) -> bool:
+async def _others_queued(context: ServerContext, attempt: Attempt) -> bool:
+    """Return whether a prompt other than ours is queued or running, listed or not."""
     try:
-        return await context.client.queue_remaining() > 0
+        queue = await context.client.queue()
     except ComfyError:
         return False
+    return sum(item.is_of(attempt) for item in queue.items) < queue.length
 
 
 async def _others_followed(context: ServerContext, attempt: Attempt) -> bool:

@@ -150,15 +150,31 @@ def history(*prompt_ids: str) -> Scripted:
     ],
 )
 def test_confirmed_missing_after_foreign_work_is_an_eviction(newest: Scripted, *, evicted: bool) -> None:
-    context, _ = context_of({NEWEST: newest, "/prompt": IDLE})
+    context, _ = context_of({NEWEST: newest, "/prompt": IDLE, "/queue": running()})
     ask, _ = answers(MISSING)
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         assert runner.run(confirmed(context, MISSING, ask)) == replace(MISSING, evicted=evicted)
 
 
-@pytest.mark.parametrize(("queue", "evicted"), [(BUSY, True), (IDLE, False), (text_reply("no", 500), False)])
-def test_confirmed_missing_while_foreign_work_runs_is_an_eviction(queue: Scripted, *, evicted: bool) -> None:
-    context, _ = context_of({NEWEST: history("theirs"), "/prompt": queue})
+def running(*prompt_ids: str) -> Scripted:
+    return json_reply({"queue_running": [queue_entry(one) for one in prompt_ids], "queue_pending": []})
+
+
+@pytest.mark.parametrize(
+    ("queue", "count", "evicted"),
+    [
+        (running("x"), BUSY, True),
+        (running(), BUSY, True),
+        (running("theirs"), BUSY, False),
+        (running(), IDLE, False),
+        (text_reply("no", 500), BUSY, False),
+    ],
+    ids=["foreign", "hidden", "ours", "idle", "unknown"],
+)
+def test_confirmed_missing_while_foreign_work_runs_is_an_eviction(
+    queue: Scripted, count: Scripted, *, evicted: bool
+) -> None:
+    context, _ = context_of({NEWEST: history("theirs"), "/prompt": count, "/queue": queue})
     ask, _ = answers(MISSING)
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         assert runner.run(confirmed(context, MISSING, ask)) == replace(MISSING, evicted=evicted)

@@ -27,7 +27,11 @@ def shown(seconds: list[float]) -> str:
 @pytest.mark.alone
 async def test_eviction_is_published_within_target(tmp_path: Path) -> None:
     unknown_s, cold_s = [], []
-    async with running_fleet([QUICK]) as fleet, daemon(tmp_path, fleet.urls) as recorder:
+    no_pause_between_evictions = {"failed_retry_s": 0.05}
+    async with (
+        running_fleet([QUICK]) as fleet,
+        daemon(tmp_path, fleet.urls, timing=no_pause_between_evictions) as recorder,
+    ):
         (server,) = fleet.servers
         await recorder.reached("loaded")
         for _ in range(EVICTIONS):

@@ -68,7 +68,8 @@ def _may_be_loading(context: ServerContext) -> bool:
 async def _is_loading(context: ServerContext) -> bool:
     """Return whether a prompt in the queue caches our keys; any prompt counts if the server was loading by itself.
 
-    After some looks at a queue that does not answer or lists only a part of its prompts, the check is asked after all.
+    After some looks at a queue that does not answer or lists only a part of its prompts, the check is asked after all,
+    unless the server was loading by itself: it counts as busy then.
     """
     keys = {key for workflow in context.workflows.values() for key in workflow.keys}
     for _ in range(LOADING_LOOKS):
@@ -88,7 +89,7 @@ async def _is_loading(context: ServerContext) -> bool:
             return False
         else:
             return False
-    return False
+    return context.server.auto_executing
 
 
 def _prepare_delay(context: ServerContext) -> float:

@@ -1,6 +1,17 @@
-"""The interval of checks while a server loads by itself."""
+"""The start of checks, and their interval while a server loads by itself."""
 
-from statemachine.fleet.checking import auto_pace_s
+import asyncio
+from types import SimpleNamespace
+from typing import cast
+
+import pytest
+
+from campaigns.simulation.loop import VirtualLoop
+from statemachine.comfyui.errors import NotAnsweringError
+from statemachine.core import events
+from statemachine.core.server import Server
+from statemachine.fleet.checking import auto_pace_s, prepare
+from statemachine.fleet.context import ServerContext
 from statemachine.settings.model import Timing
 
 
@@ -8,3 +19,43 @@ def test_auto_pace_doubles_up_to_check_interval() -> None:
     """A server that fails to load for days reaches thousands of rounds."""
     timing = Timing(auto_recheck_s=5.0, check_interval_s=60.0)
     assert [auto_pace_s(rounds, timing) for rounds in (0, 3, 4, 8, 16, 5_000, 10**9)] == [5, 5, 10, 20, 60, 60, 60]
+
+
+class Silent:
+    """A client whose queue does not answer."""
+
+    async def queue(self) -> None:
+        raise NotAnsweringError("silent")
+
+    async def queue_remaining(self) -> None:
+        raise NotAnsweringError("silent")
+
+
+async def no_limit() -> None:
+    """Return at once: nothing limits the requests."""
+
+
+@pytest.mark.parametrize(
+    ("auto_executing", "started"), [(True, events.ForeignLoadDetected), (False, events.CheckStarted)]
+)
+def test_prepare_unanswered_queue_of_loading_server_asks_no_check(*, auto_executing: bool, started: type) -> None:
+    posted: list[events.Event] = []
+    fleet = SimpleNamespace(
+        check_slots=asyncio.Semaphore(1),
+        settings=SimpleNamespace(timing=Timing()),
+        clock=SimpleNamespace(uniform=lambda: 0.5),
+    )
+    server = Server("a", auto_executing=auto_executing)
+    context = SimpleNamespace(
+        server=server,
+        client=Silent(),
+        fleet=fleet,
+        workflows={},
+        broken=(),
+        known_before=True,
+        post=posted.append,
+        wait_for_limit=no_limit,
+    )
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(prepare(cast(ServerContext, context)))
+    assert [type(event) for event in posted] == [started]

@@ -5,6 +5,7 @@ ComfyUI reports success before the history has it, by 2 ms on a stock 0.33.0 and
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
 
@@ -21,6 +22,9 @@ LONGEST_PAUSE_S = 1.0
 
 SECOND_LOOK_S = 0.3
 """Pause before an answer that contradicts our success is asked for again."""
+
+EVIDENCE_WAIT_S = 5.0
+"""Time to find out whether foreign work has run. The verdict of the check waits for it."""
 
 LATEST_PROMPTS = 20
 
@@ -76,7 +80,10 @@ def _contradicts(event: CheckEvent, server: Server) -> bool:
 
 async def _was_evicted(context: ServerContext, attempt: Attempt) -> bool:
     """Return whether another prompt is queued or running, or has ended after ours according to the history."""
-    return await _others_queued(context, attempt) or await _others_followed(context, attempt)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(EVIDENCE_WAIT_S):
+            return await _others_queued(context, attempt) or await _others_followed(context, attempt)
+    return False
 
 
 async def _others_queued(context: ServerContext, attempt: Attempt) -> bool:

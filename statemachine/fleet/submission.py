@@ -66,11 +66,14 @@ def _goes_in_front(context: ServerContext) -> bool:
 async def _resolve(context: ServerContext, attempt: Attempt) -> None:
     """Look the prompt up until it is found or has been absent for the grace period.
 
-    A server may accept a POST seconds after the client gave up, so one lookup confirms nothing.
+    A server may accept a POST seconds after the client gave up, so one lookup confirms nothing. Frames about the prompt
+    extend the time limit.
     """
     lookup = Lookup(context, attempt)
-    deadline = loop_time() + context.fleet.settings.timing.warm_timeout_s
-    while loop_time() < deadline:
+    moved, moved_at = attempt.last_progress_at, loop_time()
+    while loop_time() - moved_at < context.fleet.settings.timing.warm_timeout_s:
+        if attempt.last_progress_at != moved:
+            moved, moved_at = attempt.last_progress_at, loop_time()
         result = await lookup.look()
         if result is not None:
             context.post(result)

@@ -8,6 +8,7 @@ notice `reason`.
 import re
 from dataclasses import dataclass
 
+from tests.support.doc_tables import table_rows
 from tests.support.paths import DOCS
 
 PAGE = DOCS / "faults.md"
@@ -30,12 +31,10 @@ class Row:
 
 def rows() -> list[Row]:
     """Return the rows of all tables, in the page's order."""
-    lines = PAGE.read_text(encoding="utf-8").splitlines()
-    return [_row(line) for line in lines if line.startswith("|") and TESTS.search(line)]
+    return [_row(*cells) for cells in table_rows(PAGE)]
 
 
-def _row(line: str) -> Row:
-    fault, server_does, reads, tests = (cell.strip() for cell in line.strip("|").split(" | "))
+def _row(fault: str, server_does: str, reads: str, tests: str) -> Row:
     notices = tuple(NOTICE.findall(reads))
     state, reason = [*re.findall(r"`(\w+)`", NOTICE.sub("", reads)), "", ""][:2]
     words = tuple(re.findall("“(.+?)”", reads))

@@ -23,7 +23,7 @@ from statemachine.cluster.store import Dataset, SharedStore, StoredValue, StoreU
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import message
 from statemachine.core.server import Attempt, ServerView
-from statemachine.core.streak import failed_for_after
+from statemachine.core.streak import Streak
 from statemachine.core.vocabulary import State
 from statemachine.journal.file import JournalFile
 from statemachine.journal.journal import Journal, ThreadRunner
@@ -137,10 +137,12 @@ class SharedJournal(JournalPort):
             self._outbox.put(entry, view)
 
     def _show(self, view: ServerView) -> None:
-        """Store the view in the server's record, and what its next owner resumes."""
-        before = self._records[view.name].failed_for if view.name in self._records else None
-        failed_for = failed_for_after(before, view.state, view.reason)
-        self._records.change(view.name, view=view, paused=view.state is State.PAUSED, failed_for=failed_for)
+        """Store the view in the server's record, and whether its next owner resumes a pause."""
+        self._records.change(view.name, view=view, paused=view.state is State.PAUSED)
+
+    @override
+    def save_streak(self, server: str, streak: Streak) -> None:
+        self._records.change(server, streak=streak)
 
     @override
     async def append_durably(self, attempt: Attempt) -> None:

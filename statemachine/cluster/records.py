@@ -11,10 +11,19 @@ from loguru import logger
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message
 from statemachine.core.server import ServerView
+from statemachine.core.streak import NO_STREAK, Streak, streak_of_failed
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.port import SavedState
-from statemachine.journal.rows import ATTEMPT_COLUMNS, Row, attempt_from, message_of, message_row, storable
+from statemachine.journal.rows import (
+    ATTEMPT_COLUMNS,
+    Row,
+    attempt_from,
+    message_of,
+    message_row,
+    storable,
+    streak_from,
+)
 
 Json = dict[str, Any]
 
@@ -68,13 +77,13 @@ class Record:
     attempt: Row | None = None
     paused: bool = False
     view: ServerView | None = None
-    failed_for: Reason | None = None
+    streak: Streak = NO_STREAK
 
     @property
     def saved_state(self) -> SavedState:
         """What the server's next owner resumes."""
         attempt = attempt_from(dict(zip(ATTEMPT_COLUMNS, self.attempt, strict=True))) if self.attempt else None
-        return SavedState(attempt if attempt is not None and attempt.is_open else None, self.paused, self.failed_for)
+        return SavedState(attempt if attempt is not None and attempt.is_open else None, self.paused, self.streak)
 
     def owned_by(self, node: str | None, session: str | None) -> "Record":
         """Return the same record with another owner."""
@@ -89,7 +98,7 @@ class Record:
                 "attempt": self.attempt and self.attempt[:-MESSAGE_COLUMNS],
                 "attempt_message": self.attempt and self.attempt[-MESSAGE_COLUMNS:],
                 "paused": self.paused,
-                "failed_for": self.failed_for,
+                "streak": [self.streak.reason, self.streak.count],
                 "view": view_json(self.view),
                 "message": message_json(self.view.message) if self.view is not None else None,
             }
@@ -108,14 +117,19 @@ def record_from(value: bytes) -> Record:
         record = replace(record, view=view_from(data["view"], data.get("message")))
     except DECODE_ERRORS as error:
         logger.debug("the view in a server's record was not understood: {!r}", error)
-    return replace(record, failed_for=_failed_for(data, record.view))
+    return replace(record, streak=_streak(data, record.view))
 
 
-def _failed_for(data: Json, view: ServerView | None) -> Reason | None:
-    """Return the last failure; older versions store only that of a server which is `failed`."""
-    if "failed_for" not in data:
-        return view.reason if view is not None and view.state is State.FAILED else None
-    return Reason(data["failed_for"]) if data["failed_for"] in set(Reason) else None
+def _streak(data: Json, view: ServerView | None) -> Streak:
+    """Return the failures in a row; older versions store the reason of the last one, or only that in the view."""
+    match data:
+        case {"streak": [str() | None as reason, int(count)]}:
+            return streak_from(reason, count)
+        case {"failed_for": str(reason)} if reason in set(Reason):
+            return streak_of_failed(Reason(reason))
+        case {"failed_for": _}:
+            return NO_STREAK
+    return streak_of_failed(view.reason) if view is not None and view.state is State.FAILED else NO_STREAK
 
 
 def _attempt_row(data: Json) -> Row | None:

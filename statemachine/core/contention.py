@@ -1,11 +1,12 @@
-"""Models that do not stay loaded, because other work keeps evicting them: warm-ups then become less frequent."""
+"""Models that do not stay loaded: other work evicts them, or their process ends. Warm-ups then become less frequent."""
 
 from dataclasses import dataclass, replace
 
 from statemachine.core.backoff import Uniform, backoff
 
 SOON_S = 60.0
-"""Models lost within this time did not stay; within twice the time that they took to load, if that is longer."""
+SOON_PER_LOAD = 2.0
+"""Models lost within this time did not stay: so many seconds, or durations of the warm-up if that is longer."""
 
 PAUSE_PER_LOAD = 2.0
 """The first pause, in durations of the warm-up. It doubles with each further loss."""
@@ -15,21 +16,30 @@ PAUSE_PER_LOAD = 2.0
 class Contention:
     """Losses in a row, each soon after the models were loaded.
 
-    `load_s` is the duration of the last warm-up. `waiting`: no warm-up has started since the last loss.
+    `load_s` is the duration of the last warm-up. `waiting`: no warm-up has started since the last loss. `by_end`: the
+    last loss came with the end of the server's process. `reloading`: the check that found it started the server's own
+    loading.
     """
 
     losses: int = 0
     load_s: float = 0.0
     waiting: bool = False
+    by_end: bool = False
+    reloading: bool = False
 
     @property
     def is_contested(self) -> bool:
         """Whether the models were lost at least twice in a row, and the next warm-up has to wait."""
         return self.losses > 1 and self.waiting
 
+    @property
+    def delays_check(self) -> bool:
+        """Whether the next check has to wait, because it would start the loading of models that do not stay."""
+        return self.losses > 1 and self.reloading
+
     def after_loss(self, stayed_s: float) -> "Contention":
         """Return the contention after models that had stayed loaded for `stayed_s` seconds were lost."""
-        soon = stayed_s <= max(SOON_S, 2.0 * self.load_s)
+        soon = stayed_s <= max(SOON_S, SOON_PER_LOAD * self.load_s)
         return Contention(self.losses + 1 if soon else 1, self.load_s, waiting=True)
 
     def after_load(self, load_s: float) -> "Contention":

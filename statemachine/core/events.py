@@ -165,10 +165,14 @@ class SubmissionWithheld:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionUnanswered:
-    """The POST was sent without a usable answer; it may have been accepted. `answered`: there was some answer."""
+    """The POST brought no usable answer; it may have been accepted.
+
+    `answered`: there was some answer. `refused`: nothing listened at the server's address, so nothing was sent.
+    """
 
     message: Message
     answered: bool
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +277,11 @@ class CheckWithheld:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckPostponed:
+    """The check waits, because it would start the loading of models that do not stay."""
+
+
+@dataclass(frozen=True, slots=True)
 class RetryDue:
     """The long backoff of a failure has ended."""
 
@@ -332,6 +341,7 @@ Event = (
     | PromptAbsent
     | PromptStuck
     | CheckWithheld
+    | CheckPostponed
     | RetryDue
     | CheckRequested
     | WarmRequested

@@ -45,11 +45,15 @@ def _submission_withheld(event: events.SubmissionWithheld, server: Server, at: f
 
 
 def _submission_unanswered(event: events.SubmissionUnanswered, server: Server, at: float) -> None:
+    if event.answered:
+        server.limited_posts = 0
     if server.attempt is not None:
         server.attempt.message, server.attempt.answered = event.message, event.answered
+        server.attempt.unsent = event.refused
 
 
 def _submission_limited(event: events.SubmissionLimited, server: Server, at: float) -> None:
+    server.limited_posts += 1
     if server.open_attempt is not None:
         server.open_attempt.message, server.open_attempt.rate_limited = event.message, True
 
@@ -58,6 +62,7 @@ def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) ->
     attempt = server.attempt_about(event.prompt_id)
     if attempt is None:
         return
+    server.limited_posts = 0
     attempt.outcome = Outcome.ACCEPTED
     attempt.server_prompt_id = event.server_prompt_id
     attempt.accepted_at = attempt.accepted_at or at
@@ -70,6 +75,7 @@ def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> N
         server.open_attempt.outcome, server.open_attempt.message = Outcome.ACCEPTED, event.message
     else:
         if event.reason is not Reason.RATE_LIMITED:
+            server.limited_posts = 0
             server.streak = server.streak.extended(event.reason)
         _close_attempt(server, Outcome.REFUSED, at, Source.REPLY, event.message)
 
@@ -120,12 +126,11 @@ def _prompt_interrupted(event: events.PromptInterrupted, server: Server, at: flo
 
 
 def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> None:
-    """Count the loss. If the server had accepted the prompt and restarted, the prompt may have ended its process."""
-    attempt = server.open_attempt
-    accepted = attempt is not None and attempt.accepted_at is not None
+    """Count the loss. If the server restarted with the prompt, the prompt may have ended its process."""
+    started = server.open_attempt is not None and server.open_attempt.may_have_started
     restarted = event.reason is Reason.SERVER_RESTARTED
     if restarted or event.reason is Reason.PROMPT_LOST:
-        lost = Reason.WARM_UP_ENDS_SERVER if restarted and accepted else Reason.PROMPT_LOST
+        lost = Reason.WARM_UP_ENDS_SERVER if restarted and started else Reason.PROMPT_LOST
         server.streak = server.streak.extended(lost)
     server.failures += 1
     server.epoch += 1

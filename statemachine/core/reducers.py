@@ -21,6 +21,7 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     if not server.verdict_fresh and not event.needed:
         return
     _update_cursor(event.node_cursor, server)
+    lost_at = _lost_at(server, at)
     server.check_kind, server.last_check = event.kind, at
     server.missing, server.needed = event.missing, event.needed
     server.auto_executing = event.auto_executing
@@ -28,11 +29,12 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     server.own_loading_lost = False
     if event.needed:
         _judge_success(event, server)
-        _count_loss(event, server, at)
+        _count_loss(event, server, lost_at)
     else:
         _reset_failures(server)
         server.streak = NO_STREAK
-        server.loaded_at = at if server.loaded_at is None else server.loaded_at
+        server.loaded_at = at if server.loaded_at is None or server.process_ended else server.loaded_at
+    server.gone_at, server.process_ended = None, False
 
 
 def _update_cursor(answered: events.NodeCursor | None, server: Server) -> None:
@@ -76,13 +78,25 @@ def _count_ineffective(succeeded: Attempt, server: Server) -> None:
         server.streak = server.streak.extended(Reason.CACHED_WITHOUT_LOADING)
 
 
-def _count_loss(event: events.CheckAnswered, server: Server, at: float) -> None:
-    """Count models that were loaded and are missing now, unless the server loads them by itself."""
+def _lost_at(server: Server, at: float) -> float:
+    """Return when the models were lost, if this check finds them missing.
+
+    Without /ws no frame causes a check when other work ends: it was between this check and the one before.
+    """
+    if server.gone_at is not None:
+        return server.gone_at
+    return at if server.client_id is not None or server.last_check is None else (server.last_check + at) / 2
+
+
+def _count_loss(event: events.CheckAnswered, server: Server, lost_at: float) -> None:
+    """Count models that were loaded and are missing now."""
     since = [server.warmed_at[workflow] for workflow in event.needed if workflow in server.warmed_at]
     since += [server.loaded_at] if server.loaded_at is not None else []
     server.loaded_at, server.warmed_at = None, _without(server.warmed_at, event.needed)
-    if since and not event.auto_executing:
-        server.contention = server.contention.after_loss(at - max(since))
+    if since:
+        stayed_s = max(0.0, lost_at - max(since))
+        lost = server.contention.after_loss(stayed_s)
+        server.contention = replace(lost, by_end=server.process_ended, reloading=event.auto_executing)
 
 
 def _without(times: Mapping[str, float], workflows: Sequence[str]) -> Mapping[str, float]:
@@ -96,13 +110,17 @@ def _check_unusable(event: events.CheckUnusable, server: Server, at: float) -> N
 
 def _not_answering(event: events.NotAnswering, server: Server, at: float) -> None:
     server.answers = 0
-    server.disconnect_count += event.refused and server.open_attempt is not None
+    _note_sign_of_end(server, at)
+    if event.refused:
+        server.process_ended = True
+        _note_cut_off(server)
     if event.held:
         server.consecutive_failures = min(server.consecutive_failures + 1, server.reachability.fall - 1)
         return
     server.consecutive_failures += 1
     if server.consecutive_failures == server.reachability.fall:
         server.disconnect_count += 1
+        server.process_ended = True
         server.recheck_failures += server.state is State.CHECKING
         _count_own_loading(server)
         _count_unconfirmed_success(server)
@@ -124,8 +142,9 @@ def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
 
 def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
     """Note that a prompt in flight may have ended with the server's process, which closes its connections."""
-    server.disconnect_count += server.open_attempt is not None
-    _count_own_loading(server)
+    _note_cut_off(server)
+    server.loading_in_doubt = server.state is State.AUTO_EXECUTING
+    _note_sign_of_end(server, at)
     server.client_id = None
     server.queue_remaining = None
     server.epoch += 1
@@ -165,6 +184,9 @@ def _cache_change(event: events.CacheReported, known: events.NodeCursor) -> Cach
 
 
 def _queue_seen(event: events.QueueSeen, server: Server, at: float) -> None:
+    if server.loading_in_doubt and not event.remaining:
+        _count_own_loading(server)
+    server.loading_in_doubt = False
     before = server.queue_remaining
     server.queue_remaining = event.remaining
     server.queue_fell = before is not None and event.remaining < before
@@ -194,7 +216,7 @@ def _retry_due(event: events.RetryDue, server: Server, at: float) -> None:
 
 def _warm_requested(event: events.WarmRequested, server: Server, at: float) -> None:
     _reset_failures(server)
-    server.streak, server.contention = NO_STREAK, NO_CONTENTION
+    server.streak, server.contention, server.limited_posts = NO_STREAK, NO_CONTENTION, 0
     server.epoch += 1
 
 
@@ -208,18 +230,33 @@ def _settings_changed(event: events.SettingsChanged, server: Server, at: float) 
     server.links, server.client_id, server.queue_remaining = 0, None, None
     server.check_kind, server.node_cursor, server.missing, server.needed = None, None, (), ()
     server.auto_executing = False
-    server.streak, server.contention = NO_STREAK, NO_CONTENTION
+    server.streak, server.contention, server.limited_posts = NO_STREAK, NO_CONTENTION, 0
     server.loaded_at, server.warmed_at = None, NOT_WARMED
     _reset_failures(server)
 
 
+def _note_sign_of_end(server: Server, at: float) -> None:
+    server.gone_at = at if server.gone_at is None else server.gone_at
+
+
+def _note_cut_off(server: Server) -> None:
+    """Note that the process may have ended under our prompt in flight."""
+    if server.open_attempt is not None:
+        server.disconnect_count += 1
+        server.open_attempt.cut_off = True
+
+
 def _restarted(server: Server) -> None:
-    """Handle a new process of the server, with an empty queue and an empty cache."""
+    """Handle a new process of the server, with an empty queue and an empty cache.
+
+    The next check counts the models that went with the earlier process.
+    """
+    _note_cut_off(server)
     server.disconnect_count += 1
+    server.process_ended = True
     _count_own_loading(server)
     _count_unconfirmed_success(server)
     server.auto_executing = False
-    server.loaded_at, server.warmed_at = None, NOT_WARMED
     _reset_failures(server)
 
 
@@ -233,6 +270,7 @@ def _count_own_loading(server: Server) -> None:
 def _count_unconfirmed_success(server: Server) -> None:
     """Count a process that may have ended after our prompt's success, before a check has confirmed the models."""
     if server.succeeded is not None and not server.succeeded.judged:
+        server.warmed_at = _without(server.warmed_at, (server.succeeded.workflow,))
         server.succeeded = None
         server.streak = server.streak.extended(Reason.WARM_UP_ENDS_SERVER)
 

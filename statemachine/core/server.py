@@ -35,6 +35,7 @@ class Attempt:
 
     `instance` is the server's process in which the attempt began, if a companion node reports it. `early` are events
     that arrived before the answer to the POST and wait for it; `early_queue` was the queue's length at the last one.
+    `unsent`: the POST's connection was refused. `cut_off`: a connection to the server ended or was refused since.
     """
 
     server: str
@@ -59,6 +60,8 @@ class Attempt:
     early: tuple[PromptCached | PromptEnd, ...] = ()
     early_queue: int | None = None
     posted: bool = False
+    unsent: bool = False
+    cut_off: bool = False
     answered: bool = False
     rate_limited: bool = False
     fall_expected: bool = False
@@ -73,6 +76,11 @@ class Attempt:
     def is_about(self, prompt_id: str) -> bool:
         """Return whether a frame or record with this id is about this attempt."""
         return prompt_id in (self.prompt_id, self.server_prompt_id)
+
+    @property
+    def may_have_started(self) -> bool:
+        """Whether the server's process has received the prompt, or may have before it ended."""
+        return self.accepted_at is not None or (self.posted and self.cut_off and not self.unsent)
 
     @property
     def unrun_keys(self) -> frozenset[str]:
@@ -113,7 +121,10 @@ class Server:
     """The memory of one server. Two servers are equal only if they are the same object.
 
     `loaded_at` is the time since which everything is cached, `warmed_at` the time of each workflow's last success, both
-    until keys are missing. `foreign_work_ended`: the queue has become shorter since our last success, and not by ours.
+    until keys are missing. `gone_at` is the first sign since the last check that its process may have ended, and
+    `process_ended` whether it has. `foreign_work_ended`: the queue has become shorter since our last success, and not
+    by ours. `loading_in_doubt`: the connection was lost while it loaded by itself, and its queue was not seen since.
+    `limited_posts` is the number of POSTs in a row that a rate limit answered.
     """
 
     name: str
@@ -141,14 +152,18 @@ class Server:
     recheck_failures: int = 0
     auto_rounds: int = 0
     own_loading_lost: bool = False
+    loading_in_doubt: bool = False
     attempt: Attempt | None = None
     succeeded: Attempt | None = None
     failures: int = 0
     ineffective_warmups: int = 0
+    limited_posts: int = 0
     streak: Streak = NO_STREAK
     contention: Contention = NO_CONTENTION
     loaded_at: float | None = None
     warmed_at: Mapping[str, float] = field(default_factory=lambda: NOT_WARMED)
+    gone_at: float | None = None
+    process_ended: bool = False
     foreign_work_ended: bool = False
     verdict_fresh: bool = False
 

@@ -201,6 +201,7 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.SubmissionUncertain, (S.UNKNOWN, S.COLD), S.SUBMITTING, Reason.PROMPT_IN_DOUBT, Source.DAEMON,
            attempt_is_open),
     *_rows(e.CheckWithheld, (S.CHECKING,), S.FAILED, Reason.WARM_UP_ENDS_SERVER, Source.DAEMON),
+    *_rows(e.CheckPostponed, (S.UNKNOWN,), S.UNKNOWN, Reason.CONTESTED, Source.DAEMON),
     *_rows(e.CheckStarted, (S.UNKNOWN,), S.CHECKING, Reason.CHECK_STARTED, Source.DAEMON),
     *_rows(e.CheckAnswered, (S.CHECKING, S.COLD), S.LOADED, Reason.ALL_CACHED, Source.CHECK, everything_cached),
     *_rows(e.CheckAnswered, VERDICTS, S.AUTO_EXECUTING, Reason.SERVER_AUTO_EXECUTING, Source.CHECK, loads_by_itself),

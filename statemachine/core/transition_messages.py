@@ -37,7 +37,8 @@ def _check_answered(event: events.CheckAnswered, server: Server, reason: Reason)
         varied = server.succeeded is not None and server.succeeded.varied_tag
         return message("nodes_not_run_again" if varied else "nodes_not_run", missing=missing)
     if reason is Reason.CONTESTED:
-        return message("evicted_again", missing=missing, count=server.contention.losses)
+        code = "ended_again" if server.contention.by_end else "evicted_again"
+        return message(code, missing=missing, count=server.contention.losses)
     if reason in _CHECK_CODES:
         return Message(_CHECK_CODES[reason], {"kind": event.kind, "missing": missing})
     return message("gave_up", count=server.streak.count, failure=_MEANINGS[reason])
@@ -67,6 +68,10 @@ def _check_withheld(_event: events.CheckWithheld, server: Server, _reason: Reaso
     return message("own_loading_ends_server", count=server.streak.count)
 
 
+def _check_postponed(_event: events.CheckPostponed, server: Server, _reason: Reason) -> Message:
+    return message("own_loading_postponed", count=server.contention.losses)
+
+
 def _prompt_interrupted(_event: events.PromptInterrupted, server: Server, reason: Reason) -> Message:
     meaning = _MEANINGS[reason]
     return message("gave_up", count=server.streak.count, failure=meaning) if server.streak.gave_up else meaning
@@ -92,6 +97,7 @@ _MESSAGES: Mapping[type, Callable[[Any, Server, Reason], Message | None]] = {
     events.SubmissionStarted: _submission_started,
     events.PromptAccepted: _prompt_accepted,
     events.CheckWithheld: _check_withheld,
+    events.CheckPostponed: _check_postponed,
     events.PromptAbsent: _prompt_absent,
     events.PromptInterrupted: _prompt_interrupted,
     events.CacheReported: _cache_reported,

@@ -47,14 +47,16 @@ async def wait_for_slot(context: ServerContext) -> None:
 
 
 async def _wait_backoff(context: ServerContext) -> None:
-    """Wait for the backoff after failures, and for the pause after repeated evictions."""
+    """Wait for the backoff after failures and rate limits, and for the pause after repeated losses."""
     server, clock, timing = context.server, context.fleet.clock, context.fleet.settings.timing
     pause_s = 0.0
     if server.failures:
         pause_s = backoff(server.failures - 1, timing.retry_s, timing.failed_retry_s, clock.uniform)
+    if server.limited_posts:
+        after_limit = backoff(server.limited_posts - 1, timing.retry_s, timing.failed_retry_s, clock.uniform)
+        pause_s = max(pause_s, after_limit - (loop_time() - context.limited_at))
     if server.contention.is_contested:
-        after_loss = server.contention.pause_s(timing.retry_s, timing.failed_retry_s, clock.uniform)
-        pause_s = max(pause_s, after_loss - (loop_time() - context.lost_at))
+        pause_s = max(pause_s, context.contention_left_s)
     if pause_s > 0.0:
         await context.sleep(pause_s)
 

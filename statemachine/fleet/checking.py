@@ -55,6 +55,9 @@ async def prepare(context: ServerContext) -> None:
         context.post(events.ForeignLoadDetected(message("still_loading")))
         return
     delay = _prepare_delay(context)
+    if _waits_for_models_to_stay(context) and (left_s := context.contention_left_s) > delay:
+        context.post(events.CheckPostponed())
+        delay = left_s
     if delay:
         await context.sleep(delay)
     context.post(events.CheckStarted())
@@ -90,6 +93,11 @@ async def _is_loading(context: ServerContext) -> bool:
         else:
             return False
     return context.server.auto_executing
+
+
+def _waits_for_models_to_stay(context: ServerContext) -> bool:
+    """Return whether the check would start the loading of models that do not stay. An operator's request is obeyed."""
+    return context.server.contention.delays_check and context.server.reason is not Reason.CHECK_REQUESTED
 
 
 def _prepare_delay(context: ServerContext) -> float:

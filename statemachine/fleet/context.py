@@ -16,7 +16,7 @@ from statemachine.core.events import Event
 from statemachine.core.messages import Message
 from statemachine.core.ports import Clock, Ownership, SoleOwner
 from statemachine.core.server import Server
-from statemachine.fleet.clock import Wakeup
+from statemachine.fleet.clock import Wakeup, loop_time
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.permits import PermitsPort
 from statemachine.fleet.reachability import OutageGuard
@@ -84,8 +84,9 @@ class ServerContext:
 
     `post` puts an event into the mailbox. `pause` is the rest of the server's rate limit. `preflight_passed` has the
     digests of the workflows that this process of the server can run, each with the process's instance if a companion
-    node reports one. `cold_since`, `failed_at` (the streak of failures changed) and `lost_at` (the contention changed)
-    are loop times. `known_before`: the journal knows the server from an earlier run of the daemon.
+    node reports one. `known_before`: the journal knows the server from an earlier run of the daemon. Loop times:
+    `cold_since`, `failed_at` (the streak of failures changed), `lost_at` (the contention changed) and `limited_at` (a
+    rate limit answered a POST).
     """
 
     config: ServerConfig
@@ -105,7 +106,15 @@ class ServerContext:
     cold_since: float | None = None
     failed_at: float = 0.0
     lost_at: float = 0.0
+    limited_at: float = 0.0
     known_before: bool = False
+
+    @property
+    def contention_left_s(self) -> float:
+        """The rest of the pause after models were lost again soon after they were loaded; below 0 once it is over."""
+        clock, timing = self.fleet.clock, self.fleet.settings.timing
+        pause_s = self.server.contention.pause_s(timing.retry_s, timing.failed_retry_s, clock.uniform)
+        return pause_s - (loop_time() - self.lost_at)
 
     def announce(self, at: float) -> None:
         """Publish when the daemon will next act on the server (epoch seconds)."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from statemachine.core.messages import message
 from statemachine.core.server import Attempt, Server
-from statemachine.core.streak import resumed_streak
+from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
@@ -19,15 +19,14 @@ async def restore(journal: JournalPort, contexts: Mapping[str, ServerContext]) -
     saved_states = await journal.saved_states(contexts.keys())
     for name in contexts.keys() & saved_states.keys():
         contexts[name].known_before = True
-        contexts[name].server.streak = resumed_streak(saved_states[name].failed_for)
-        contexts[name].failed_at = loop_time()
+        _restore_streak(contexts[name], saved_states[name].streak)
         _restore_attempt(contexts[name], saved_states[name].attempt)
         if saved_states[name].paused:
             _restore_pause(contexts[name].server)
 
 
 async def restore_later(journal: JournalPort, contexts: Mapping[str, ServerContext]) -> None:
-    """Restore open attempts as soon as they can be read. By then the servers have states of their own."""
+    """Restore open attempts and failures as soon as they can be read. By then the servers have states of their own."""
     saved_states: Mapping[str, SavedState] | None = None
     while saved_states is None:
         await asyncio.sleep(LATE_PAUSE_S)
@@ -35,9 +34,11 @@ async def restore_later(journal: JournalPort, contexts: Mapping[str, ServerConte
             saved_states = await journal.saved_states(contexts.keys())
         except JournalUnavailableError:
             continue
-    for name, context in contexts.items():
-        if name in saved_states and context.server.open_attempt is None:
-            _restore_attempt(context, saved_states[name].attempt)
+    for name in contexts.keys() & saved_states.keys():
+        if contexts[name].server.open_attempt is None:
+            _restore_attempt(contexts[name], saved_states[name].attempt)
+        if contexts[name].server.streak == NO_STREAK:
+            _restore_streak(contexts[name], saved_states[name].streak)
 
 
 def _restore_attempt(context: ServerContext, attempt: Attempt | None) -> None:
@@ -50,6 +51,10 @@ def _restore_attempt(context: ServerContext, attempt: Attempt | None) -> None:
         attempt.cache_nodes = {node.node_id: node.key for node in workflow.cache_nodes}
     attempt.last_progress_at = context.fleet.clock.now()
     context.server.attempt = attempt
+
+
+def _restore_streak(context: ServerContext, streak: Streak) -> None:
+    context.server.streak, context.failed_at = streak.resumed, loop_time()
 
 
 def _restore_pause(server: Server) -> None:

@@ -147,14 +147,17 @@ class ServerTask:
             fleet.system_info.want(context.config.name, partial(_read_system_info, context))
 
     def _apply(self, event: events.Event) -> list[Transition]:
-        """Apply the event, and note when failures and losses were last counted."""
+        """Apply the event, and note when failures, losses and limits were last counted."""
         context, server = self._context, self._context.server
-        streak, contention = server.streak, server.contention
+        streak, contention, limited = server.streak, server.contention, server.limited_posts
         made = self._machine.apply(server, event, context.fleet.clock.now())
         if server.streak is not streak:
             context.failed_at = loop_time()
+            context.fleet.recorder.streak(server)
         if server.contention is not contention:
             context.lost_at = loop_time()
+        if server.limited_posts > limited:
+            context.limited_at = loop_time()
         return made
 
     def _record(self, transition: Transition, attempt: Attempt | None) -> None:

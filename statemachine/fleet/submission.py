@@ -2,7 +2,7 @@
 
 import asyncio
 
-from statemachine.comfyui.errors import ComfyError, RateLimitedError
+from statemachine.comfyui.errors import ComfyError, ConnectRefusedError, RateLimitedError
 from statemachine.comfyui.records import Marker
 from statemachine.comfyui.workflow import with_varied_tag
 from statemachine.core import events
@@ -52,7 +52,10 @@ async def _post_once(context: ServerContext, attempt: Attempt) -> bool:
         context.post(events.SubmissionLimited(message("post_failed", error=error.message)))
         return True
     except ComfyError as error:
-        answer = events.SubmissionUnanswered(message("post_failed", error=error.message), answered=False)
+        refused = isinstance(error, ConnectRefusedError)
+        answer = events.SubmissionUnanswered(
+            message("post_failed", error=error.message), answered=False, refused=refused
+        )
     if isinstance(answer, events.PromptRefused) and answer.still_runs:
         context.check.exclude(attempt.prompt_id)
     context.post(answer)

@@ -59,6 +59,16 @@ TRANSITIONS: dict[str, Text] = {
         "missing {missing}: evicted {count} times in a row, soon after it was loaded; warm-ups become less frequent",
         "缺少 {missing}：加载后不久就被其他任务挤出，已连续 {count} 次；预热频率将逐步降低",
     ),
+    "ended_again": Text(
+        "missing {missing}: lost {count} times in a row, soon after it was loaded, the last time with the server's"
+        " process; warm-ups become less frequent",
+        "缺少 {missing}：加载后不久就丢失，已连续 {count} 次，最近一次是因为服务器进程终止；预热频率将逐步降低",
+    ),
+    "own_loading_postponed": Text(
+        "the models that the server loads by itself were evicted {count} times in a row, soon after they were loaded;"
+        " the next check, which starts its loading, waits",
+        "服务器自行加载的模型已连续 {count} 次在加载后不久被挤出；下一次检查会触发加载，因此推迟",
+    ),
     "gave_up": Text(
         "{count} warm-ups in a row failed in the same way: {failure}; one more is tried after the long pause",
         "连续 {count} 次预热以同样的方式失败：{failure}；较长时间后再试一次",

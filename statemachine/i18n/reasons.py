@@ -27,7 +27,7 @@ REASONS: dict[Reason, Text] = {
     Reason.PROMPT_INTERRUPTED: Text("Prompt interrupted", "任务被中断"),
     Reason.PROMPT_LOST: Text("Prompt lost", "任务丢失"),
     Reason.WARM_UP_ENDS_SERVER: Text("Warm-up ends the server", "预热导致服务器退出"),
-    Reason.CONTESTED: Text("Evicted repeatedly", "反复被挤出"),
+    Reason.CONTESTED: Text("Lost repeatedly", "反复丢失"),
     Reason.CACHED_WITHOUT_LOADING: Text("Succeeded without loading", "任务成功但未执行加载"),
     Reason.STILL_COLD_AFTER_SUCCESS: Text("Still cold after success", "任务成功后仍未加载"),
     Reason.SERVER_RESTARTED: Text("Server restarted", "服务器已重启"),
@@ -125,8 +125,9 @@ REASON_MEANINGS: dict[Reason, Text] = {
         "每次预热都会使服务器进程终止，很可能是内存不足",
     ),
     Reason.CONTESTED: Text(
-        "other work keeps evicting the models soon after they are loaded; warm-ups become less frequent",
-        "模型加载后不久就被其他任务挤出；预热频率逐步降低",
+        "the models are lost repeatedly soon after they are loaded, to other work or with the server's process;"
+        " warm-ups become less frequent",
+        "模型加载后不久就一再丢失（被其他任务挤出，或服务器进程终止）；预热频率逐步降低",
     ),
     Reason.CACHED_WITHOUT_LOADING: Text(
         "our prompt succeeded without running its cache nodes, so keys are still missing",

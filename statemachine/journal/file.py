@@ -6,8 +6,9 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.core.server import Attempt
+from statemachine.core.streak import Streak
 from statemachine.journal.pages import Page
-from statemachine.journal.rows import DaemonRun, LastState, SentAlertRow
+from statemachine.journal.rows import DaemonRun, SentAlertRow
 from statemachine.journal.store import JournalStore
 
 T = TypeVar("T")
@@ -61,9 +62,13 @@ class JournalFile:
         """Return every attempt whose prompt may still be on its server, oldest first."""
         return await self._with_store(JournalStore.open_attempts)
 
-    async def last_states(self) -> dict[str, LastState]:
-        """Return the state that each server's newest transition led to, and its last failure."""
+    async def last_states(self) -> dict[str, str]:
+        """Return the state that each server's newest transition led to."""
         return await self._with_store(JournalStore.last_states)
+
+    async def streaks(self) -> dict[str, Streak]:
+        """Return each server's failures in a row."""
+        return await self._with_store(JournalStore.streaks)
 
     async def page_and_runs(self, after: int, limit: int, after_run: int) -> tuple[Page, list[DaemonRun]]:
         """Return a page of entries, and at least the runs after `after_run` to which they belong."""

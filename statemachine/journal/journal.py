@@ -17,10 +17,11 @@ from loguru import logger
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import message
 from statemachine.core.server import Attempt
-from statemachine.core.vocabulary import Reason, State
+from statemachine.core.streak import NO_STREAK, Streak
+from statemachine.core.vocabulary import State
 from statemachine.journal.file import JournalFile
 from statemachine.journal.port import JournalUnavailableError, OnHealth, SavedState
-from statemachine.journal.rows import LastState, Row, attempt_row
+from statemachine.journal.rows import Row, attempt_row, streak_row
 from statemachine.journal.store import JournalStore, Write
 
 T = TypeVar("T")
@@ -112,6 +113,10 @@ class Journal(Generic[V]):
         """Write an attempt that is already a row."""
         self._enqueue(_PendingWrite(Write(None, attempt)))
 
+    def save_streak(self, server: str, streak: Streak) -> None:
+        """Write the server's failures in a row, with the entries that are pending."""
+        self._enqueue(_PendingWrite(Write(streak=streak_row(server, streak))))
+
     async def append_durably(self, attempt: Attempt) -> None:
         """Return once the attempt is on disk. Raise JournalUnavailableError if it cannot be written."""
         if not self.healthy:
@@ -123,9 +128,9 @@ class Journal(Generic[V]):
     async def saved_states(self, servers: Collection[str]) -> dict[str, SavedState]:
         """Return what an earlier run has saved of these servers."""
         in_flight = {one.server: one for one in await self.file.open_attempts()}
-        states = await self.file.last_states()
+        states, streaks = await self.file.last_states(), await self.file.streaks()
         return {
-            name: _saved_state(in_flight.get(name), states.get(name))
+            name: SavedState(in_flight.get(name), states.get(name) == State.PAUSED.value, streaks.get(name, NO_STREAK))
             for name in servers
             if name in states or name in in_flight
         }
@@ -269,10 +274,3 @@ class WriterThread:
     def close(self) -> None:
         """Wait for the thread to end."""
         self._executor.shutdown()
-
-
-def _saved_state(attempt: Attempt | None, last: LastState | None) -> SavedState:
-    if last is None:
-        return SavedState(attempt)
-    failed_for = Reason(last.failed_for) if last.failed_for in set(Reason) else None
-    return SavedState(attempt, paused=last.state == State.PAUSED.value, failed_for=failed_for)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.server import Attempt, ServerView
-from statemachine.core.vocabulary import Reason
+from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.i18n.render import MessageError
 from statemachine.journal.file import JournalFile
 
@@ -23,14 +23,11 @@ class JournalUnavailableError(MessageError):
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """What an earlier run has left for a server: a prompt that may still be on it, and the operator's pause.
-
-    `failed_for` is the reason of its last failure, unless it was loaded or the operator acted after it.
-    """
+    """What an earlier run has left for a server: an open prompt, the operator's pause, and its failures in a row."""
 
     attempt: Attempt | None = None
     paused: bool = False
-    failed_for: Reason | None = None
+    streak: Streak = NO_STREAK
 
 
 class JournalPort(Protocol):
@@ -59,6 +56,10 @@ class JournalPort(Protocol):
 
         `view` is the server's view after the entry.
         """
+        ...
+
+    def save_streak(self, server: str, streak: Streak) -> None:
+        """Write the server's failures in a row, which its next run or owner resumes."""
         ...
 
     async def append_durably(self, attempt: Attempt) -> None:

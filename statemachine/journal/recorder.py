@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from statemachine.core.log_entry import Transition, entry_of, notice_entry, notice_message
 from statemachine.core.messages import Message
-from statemachine.core.server import Attempt, ServerView
+from statemachine.core.server import Attempt, Server, ServerView
 from statemachine.core.vocabulary import Notice
 from statemachine.i18n.render import worded
 from statemachine.i18n.text import Language
@@ -27,6 +27,10 @@ class Recorder:
     def attempt(self, attempt: Attempt) -> None:
         """Record a change of an attempt without a transition."""
         self._journal.append(None, self._worded(attempt))
+
+    def streak(self, server: Server) -> None:
+        """Record the server's failures in a row."""
+        self._journal.save_streak(server.name, server.streak)
 
     def notice(self, notice: Notice, detail: Message | str = "") -> None:
         """Record a notice. `detail` completes its sentence."""

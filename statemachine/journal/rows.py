@@ -10,7 +10,8 @@ import orjson
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, jsonable, message_from
 from statemachine.core.server import Attempt, Outcome
-from statemachine.core.vocabulary import Source, State
+from statemachine.core.streak import GIVE_UP_REASONS, NO_STREAK, Streak
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 
 INSERT_ENTRY = """
@@ -164,11 +165,20 @@ class DaemonRun:
     seen_at: float
 
 
-class LastState(NamedTuple):
-    """The state of a server's newest transition, and the reason of the last failure that has not been overcome."""
+UPSERT_STREAK = """
+    INSERT INTO streaks VALUES (?, ?, ?)
+    ON CONFLICT (server) DO UPDATE SET reason = excluded.reason, count = excluded.count
+"""
 
-    state: str
-    failed_for: str | None
+
+def streak_row(server: str, streak: Streak) -> Row:
+    """Return the values of UPSERT_STREAK."""
+    return (server, streak.reason.value if streak.reason is not None else None, streak.count)
+
+
+def streak_from(reason: str | None, count: int) -> Streak:
+    """Return a stored streak, none for a reason of another version."""
+    return Streak(Reason(reason), count) if reason in set(GIVE_UP_REASONS) else NO_STREAK
 
 
 INSERT_SENT_ALERT = "INSERT INTO told_alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

@@ -70,6 +70,21 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE told_alerts ADD COLUMN message_code TEXT;
     ALTER TABLE told_alerts ADD COLUMN message_params TEXT;
     """,
+    """
+    CREATE TABLE streaks (
+        server TEXT PRIMARY KEY,
+        reason TEXT,
+        count  INTEGER NOT NULL
+    );
+    INSERT INTO streaks
+        SELECT server, reason, CASE
+            WHEN reason IN ('warm_up_ends_server', 'prompt_lost', 'prompt_interrupted') THEN 3 ELSE 1 END
+        FROM log WHERE dest = 'failed' AND seq IN (
+            SELECT max(seq) FROM log
+            WHERE dest IN ('failed', 'loaded') OR reason IN ('warm_requested', 'settings_changed')
+            GROUP BY server
+        );
+    """,
 )
 """One script for each version. `PRAGMA user_version` counts those applied. Never change a script, only add one."""
 

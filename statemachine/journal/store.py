@@ -12,8 +12,7 @@ from typing import NamedTuple
 
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.core.server import Attempt
-from statemachine.core.streak import ENDING_REASONS
-from statemachine.core.vocabulary import State
+from statemachine.core.streak import Streak
 from statemachine.journal.pages import Page, page_after, page_before
 from statemachine.journal.rows import (
     INSERT_ENTRY,
@@ -22,13 +21,14 @@ from statemachine.journal.rows import (
     PRUNE_RUNS,
     UPSERT_ATTEMPT,
     UPSERT_HEARTBEAT,
+    UPSERT_STREAK,
     DaemonRun,
-    LastState,
     Row,
     SentAlertRow,
     attempt_from,
     entry_from,
     entry_row,
+    streak_from,
 )
 from statemachine.journal.schema import migrate
 
@@ -38,24 +38,17 @@ JOURNAL_FILE = "journal.sqlite3"
 BUSY_MS = 500
 """How long to wait for a lock held by another program. All reads and writes wait meanwhile."""
 
+STREAKS = "SELECT server, reason, count FROM streaks"
 NEWEST_TRANSITIONS = "SELECT max(seq) FROM log WHERE dest IS NOT NULL GROUP BY server"
-LAST_FAILURES = f"""
-    SELECT server, reason FROM log WHERE dest = '{State.FAILED.value}' AND seq IN (
-        SELECT max(seq) FROM log
-        WHERE dest IN ('{State.FAILED.value}', '{State.LOADED.value}')
-            OR reason IN ({", ".join(f"'{reason.value}'" for reason in ENDING_REASONS)})
-        GROUP BY server
-    )
-"""  # noqa: S608 - constants
-"""The failures that `failed_for_after` returns after all transitions of the log."""
 
 
 class Write(NamedTuple):
-    """An entry, an attempt's row, or both. `durable` writes must survive a power cut."""
+    """An entry, an attempt's row and a streak's row, or some of them. `durable` writes must survive a power cut."""
 
-    entry: LogEntry | None
-    attempt: Row | None
+    entry: LogEntry | None = None
+    attempt: Row | None = None
     durable: bool = False
+    streak: Row | None = None
 
 
 class JournalStore:
@@ -139,6 +132,8 @@ class JournalStore:
         numbers = self._number(batch)
         if attempts := [write.attempt for write in batch if write.attempt is not None]:
             self._db.executemany(UPSERT_ATTEMPT, attempts)
+        if streaks := [write.streak for write in batch if write.streak is not None]:
+            self._db.executemany(UPSERT_STREAK, streaks)
         rows = [(number, *entry_row(write.entry)) for number, write in zip(numbers, batch, strict=True) if write.entry]
         self._db.executemany(INSERT_ENTRY, rows)
         return numbers
@@ -199,11 +194,14 @@ class JournalStore:
         )
         return [attempt_from(row) for row in rows]
 
-    def last_states(self) -> dict[str, LastState]:
-        """Return the state that each server's newest transition led to, and its last failure."""
-        failures = dict(tuple(row) for row in self._db.execute(LAST_FAILURES))
+    def last_states(self) -> dict[str, str]:
+        """Return the state that each server's newest transition led to."""
         rows = self._db.execute(f"SELECT server, dest FROM log WHERE seq IN ({NEWEST_TRANSITIONS})")  # noqa: S608
-        return {row["server"]: LastState(row["dest"], failures.get(row["server"])) for row in rows}
+        return {row["server"]: row["dest"] for row in rows}
+
+    def streaks(self) -> dict[str, Streak]:
+        """Return each server's failures in a row."""
+        return {server: streak_from(reason, count) for server, reason, count in self._db.execute(STREAKS)}
 
     def sent_alerts(self) -> list[SentAlertRow]:
         """Return the alerts that were saved last."""

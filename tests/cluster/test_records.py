@@ -18,6 +18,7 @@ from statemachine.cluster.records import (
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.core.server import Attempt, Outcome, ServerView
+from statemachine.core.streak import GIVE_UP_REASONS, NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.rows import attempt_row, storable
@@ -68,7 +69,7 @@ RECORDS = st.builds(
     st.none() | ATTEMPTS.map(attempt_row),
     st.booleans(),
     st.none() | VIEWS,
-    st.none() | st.sampled_from(Reason),
+    st.just(NO_STREAK) | st.builds(Streak, st.sampled_from(GIVE_UP_REASONS), st.integers(1, 99)),
 )
 ENTRIES = st.builds(
     LogEntry,
@@ -95,11 +96,19 @@ def test_record_round_trips(record: Record) -> None:
     assert record_from(record.encoded()) == record
 
 
-def test_record_of_older_version_has_failure_of_its_view() -> None:
+@pytest.mark.parametrize("stored", [{"failed_for": "prompt_lost"}, {}])
+def test_record_of_older_version_has_failure_of_its_view(stored: dict[str, str]) -> None:
     view = ServerView("a", "u", "g", State.FAILED, 0.0, Reason.PROMPT_LOST, verbatim("lost"))
     data = orjson.loads(Record(view=view).encoded())
-    del data["failed_for"]
-    assert record_from(orjson.dumps(data)).saved_state.failed_for is Reason.PROMPT_LOST
+    del data["streak"]
+    assert record_from(orjson.dumps(data | stored)).saved_state.streak == Streak(Reason.PROMPT_LOST, 3)
+
+
+@pytest.mark.parametrize("odd", ["x", [], ["prompt_lost"], ["prompt_lost", "3"], ["of a later version", 3], None])
+def test_record_with_odd_streak_counts_no_failures(odd: object) -> None:
+    data = orjson.loads(Record(session="s").encoded())
+    record = record_from(orjson.dumps(data | {"streak": odd}))
+    assert (record.session, record.streak) == ("s", NO_STREAK)
 
 
 @given(TEXTS, ENTRIES, st.none() | VIEWS)

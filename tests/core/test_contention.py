@@ -4,7 +4,9 @@ import pytest
 
 from statemachine.core import events as e
 from statemachine.core.contention import SOON_S, Contention
+from statemachine.core.messages import verbatim
 from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.i18n.render import sentence
 from tests.core.builders import MachineDriver, dests, driver_in, queue, succeeded
 
 S, R = State, Reason
@@ -41,6 +43,7 @@ def test_second_eviction_soon_after_loading_is_contested() -> None:
 
 def test_eviction_after_a_long_time_is_not_contested() -> None:
     driver = driver_in(S.LOADED)
+    driver.apply(e.LinkOpened("client", refused_before=False))
     for _ in range(5):
         assert evict(driver, SOON_S + 10) is R.KEYS_MISSING
         load(driver)
@@ -110,12 +113,79 @@ def test_workflows_that_evict_each_other_are_contested() -> None:
     assert reasons == [R.KEYS_MISSING, R.KEYS_MISSING, R.CONTESTED, R.CONTESTED]
 
 
-def test_restart_is_not_an_eviction() -> None:
+RESTART = e.LinkOpened("c", refused_before=True)
+LOST_LINK = e.LinkLost(verbatim("closed"))
+MISS, HIT = e.NotAnswering(verbatim("timed out")), e.Answering()
+REFUSED = e.NotAnswering(verbatim("refused"), refused=True)
+
+
+def test_restart_long_after_loading_is_not_contested() -> None:
     driver = driver_in(S.LOADED)
     for _ in range(4):
-        driver.apply(e.LinkOpened("c", refused_before=True))
+        driver.now += SOON_S + 10
+        driver.apply(RESTART)
         assert driver.check("k1")[-1].reason is R.KEYS_MISSING
         load(driver)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [[LOST_LINK, RESTART], [LOST_LINK, MISS, MISS, MISS, HIT, HIT], [REFUSED, HIT, e.CheckRequested()]],
+    ids=["restart", "unreachable", "without /ws"],
+)
+def test_process_that_ends_soon_after_loading_is_contested(end: list[e.Event]) -> None:
+    """The process takes longer to start than the models may stay; it is not the time of its end."""
+    driver = driver_in(S.LOADED)
+    cold = []
+    for _ in range(4):
+        driver.apply(end[0])
+        driver.now += 2 * SOON_S
+        driver.apply(*end[1:])
+        cold.append(driver.check("k1")[-1])
+        load(driver)
+    assert [one.reason for one in cold] == [R.KEYS_MISSING, R.CONTESTED, R.CONTESTED, R.CONTESTED]
+    assert "process" in sentence(cold[-1].message)
+    assert not driver.server.streak.count
+
+
+def test_server_that_loads_itself_after_its_restart_was_loaded_then() -> None:
+    driver = driver_in(S.LOADED)
+    driver.now += SOON_S
+    driver.apply(RESTART)
+    driver.check()
+    driver.now += 10
+    assert driver.server.loaded_at is not None
+    assert driver.now - driver.server.loaded_at < SOON_S
+
+
+@pytest.mark.parametrize("checks", [0, 9])
+def test_eviction_without_frames_is_dated_by_the_check_before(checks: int) -> None:
+    """Without /ws an eviction is found by the next check, up to an interval later."""
+    driver = driver_in(S.LOADED)
+    reasons = []
+    for _ in range(3):
+        for _ in range(checks):
+            driver.now += SOON_S
+            driver.apply(driver.answer())
+        reasons.append(evict(driver, SOON_S + 5))
+        load(driver)
+    assert driver.server.client_id is None
+    assert reasons[-1] is (R.CONTESTED if not checks else R.KEYS_MISSING)
+
+
+def test_own_loading_that_does_not_stay_delays_the_check() -> None:
+    driver = driver_in(S.LOADED)
+    for loss in range(3):
+        assert driver.server.contention.delays_check is (loss > 1)
+        driver.apply(e.LinkOpened("c", refused_before=False), queue(1), queue(0))
+        driver.check("k1", auto=True)
+        driver.apply(e.QueueDrained(), driver.answer())
+        assert driver.state is S.LOADED
+    driver.apply(queue(1), queue(0))
+    (one,) = driver.apply(e.CheckPostponed())
+    assert (one.source, one.dest, one.reason) == (S.UNKNOWN, S.UNKNOWN, R.CONTESTED)
+    driver.check("k1")
+    assert not driver.server.contention.delays_check
 
 
 @pytest.mark.parametrize("event", [e.WarmRequested(), e.SettingsChanged()])

@@ -5,10 +5,20 @@ import pytest
 from statemachine.core import events as e
 from statemachine.core.log_entry import Transition
 from statemachine.core.messages import verbatim
-from statemachine.core.streak import MOST_IN_A_ROW, resumed_streak
+from statemachine.core.streak import MOST_IN_A_ROW, Streak, streak_of_failed
 from statemachine.core.vocabulary import Reason, State
 from statemachine.i18n.render import sentence
-from tests.core.builders import MachineDriver, accepted, dests, driver_in, failed, interrupted, submission, succeeded
+from tests.core.builders import (
+    MachineDriver,
+    accepted,
+    dests,
+    driver_in,
+    failed,
+    interrupted,
+    queue,
+    submission,
+    succeeded,
+)
 
 S, R = State, Reason
 RESTARTED = e.PromptAbsent(R.SERVER_RESTARTED, verbatim("away"))
@@ -166,15 +176,41 @@ def test_different_failures_do_not_add_up() -> None:
 @pytest.mark.parametrize("reason", [R.WARM_UP_ENDS_SERVER, R.PROMPT_LOST, R.PROMPT_INTERRUPTED])
 def test_server_that_had_given_up_is_not_warmed_by_the_next_daemon(reason: Reason) -> None:
     driver = MachineDriver()
-    driver.server.streak = resumed_streak(reason)
+    driver.server.streak = Streak(reason, MOST_IN_A_ROW).resumed
     assert driver.check("k1")[-1].reason is reason
 
 
-@pytest.mark.parametrize("reason", [R.PROMPT_FAILED, R.MISSING_NODES, None])
-def test_server_that_had_failed_once_is_warmed_by_the_next_daemon(reason: Reason | None) -> None:
+@pytest.mark.parametrize("reason", [R.PROMPT_FAILED, R.ACCESS_DENIED, R.PROMPT_REFUSED])
+def test_server_that_fails_each_time_is_warmed_once_by_the_next_daemon(reason: Reason) -> None:
     driver = MachineDriver()
-    driver.server.streak = resumed_streak(reason)
+    driver.server.streak = Streak(reason, 7).resumed
     assert driver.check("k1")[-1].dest is S.COLD
+    assert driver.server.streak.extended(reason).gave_up
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_deaths_before_the_next_daemon_count(count: int) -> None:
+    driver = MachineDriver()
+    driver.server.streak = Streak(R.WARM_UP_ENDS_SERVER, count).resumed
+    driver.check("k1")
+    for _ in range(MOST_IN_A_ROW - count):
+        assert driver.state is S.COLD
+        warm_until(driver, RESTARTED)
+        check_again(driver)
+    assert (driver.state, driver.server.reason) == (S.FAILED, R.WARM_UP_ENDS_SERVER)
+
+
+@pytest.mark.parametrize(("reason", "gave_up"), [(R.PROMPT_LOST, True), (R.PROMPT_FAILED, False), (R.RETRY_DUE, False)])
+def test_failure_of_an_older_version_is_resumed(reason: Reason, *, gave_up: bool) -> None:
+    assert streak_of_failed(reason).gave_up is gave_up
+
+
+def test_end_of_the_process_seen_once_names_the_row() -> None:
+    """A daemon that is restarted meanwhile cannot distinguish a lost prompt from an ended process."""
+    streak = Streak()
+    for reason in (R.PROMPT_LOST, R.WARM_UP_ENDS_SERVER, R.PROMPT_LOST):
+        streak = streak.extended(reason)
+    assert streak == Streak(R.WARM_UP_ENDS_SERVER, 3)
 
 
 @pytest.mark.parametrize("end", [[RESTART], [MISS, MISS, MISS, HIT, HIT]], ids=["restart", "unreachable"])
@@ -190,6 +226,50 @@ def test_own_loading_that_ends_the_server_withholds_the_check(end: list[e.Event]
     assert (one.dest, one.reason) == (S.FAILED, R.WARM_UP_ENDS_SERVER)
     driver.apply(e.RetryDue())
     assert not driver.server.check_ends_it
+
+
+def test_link_lost_while_the_server_loads_is_not_the_end_of_its_process() -> None:
+    """A proxy may close an idle connection each minute."""
+    driver = MachineDriver()
+    for _ in range(2 * MOST_IN_A_ROW):
+        driver.check("k1", auto=True)
+        driver.apply(e.LinkLost(verbatim("closed")), e.LinkOpened("next", refused_before=False), queue(1), queue(0))
+        driver.apply(e.PauseRequested(), e.ResumeRequested())
+    assert driver.server.streak.count == 0
+
+
+def test_own_loading_that_vanishes_with_the_link_ends_the_process() -> None:
+    """A supervisor may restart the process before any connection is refused."""
+    driver = MachineDriver()
+    for _ in range(MOST_IN_A_ROW):
+        driver.check("k1", auto=True)
+        driver.apply(e.LinkLost(verbatim("closed")), e.LinkOpened("next", refused_before=False), queue(0))
+        driver.apply(e.PauseRequested(), e.ResumeRequested())
+    assert driver.server.check_ends_it
+
+
+@pytest.mark.parametrize(("unsent", "reason"), [(False, R.WARM_UP_ENDS_SERVER), (True, R.PROMPT_LOST)])
+def test_process_that_ends_before_the_answer_to_the_post_counts(*, unsent: bool, reason: Reason) -> None:
+    driver = driver_in(S.COLD)
+    for _ in range(MOST_IN_A_ROW):
+        assert driver.state is S.COLD
+        driver.apply(submission())
+        driver.attempt.posted = True
+        driver.apply(e.LinkLost(verbatim("closed")))
+        driver.apply(e.SubmissionUnanswered(verbatim("reset"), answered=False, refused=unsent), RESTARTED)
+        check_again(driver)
+    assert (driver.state, driver.server.reason) == (S.FAILED, reason)
+
+
+def test_post_without_answer_that_an_outage_swallows_does_not_blame_the_warm_up() -> None:
+    driver = driver_in(S.COLD)
+    for _ in range(MOST_IN_A_ROW):
+        driver.apply(submission())
+        driver.attempt.posted = True
+        driver.apply(e.SubmissionUnanswered(verbatim("timed out"), answered=False), MISS, MISS, MISS, HIT, HIT)
+        driver.apply(e.SubmissionUncertain(), RESTARTED)
+        check_again(driver)
+    assert (driver.state, driver.server.reason) == (S.FAILED, R.PROMPT_LOST)
 
 
 def test_own_loading_that_ends_well_does_not_withhold_the_check() -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.server import Outcome
+from statemachine.core.streak import Streak
+from statemachine.core.vocabulary import Reason
 from statemachine.i18n.render import sentence
 from statemachine.journal.rows import DaemonRun
 from statemachine.journal.schema import MIGRATIONS, SchemaTooNewError
@@ -101,6 +103,29 @@ def test_store_of_older_schema_reads_and_updates_attempt(path: Path) -> None:
     one.outcome, one.ended_at = Outcome.LOST, 102.0
     written(store, one, attempt("q"))
     assert [back.prompt_id for back in store.open_attempts()] == ["q"]
+    store.close()
+
+
+def test_store_of_older_schema_keeps_failures_of_its_log(path: Path) -> None:
+    """Until version 5 the last failure of a server was read from the log."""
+    path.parent.mkdir(exist_ok=True)
+    log = {
+        "dead": [("failed", "warm_up_ends_server"), ("unreachable", "not_answering")],
+        "raising": [("failed", "prompt_failed")],
+        "warm": [("failed", "prompt_lost"), ("loaded", "all_cached")],
+        "asked": [("failed", "prompt_lost"), ("unknown", "warm_requested")],
+    }
+    with sqlite3.connect(path) as connection:
+        connection.executescript("".join(MIGRATIONS[:5]) + "PRAGMA user_version = 5;")
+        rows = [(server, *step) for server, steps in log.items() for step in steps]
+        insert = "INSERT INTO log (at, kind, server, dest, reason, message) VALUES (1.0, 'transition', ?, ?, ?, '')"
+        connection.executemany(insert, rows)
+    connection.close()
+    store = JournalStore(path)
+    assert store.streaks() == {
+        "dead": Streak(Reason.WARM_UP_ENDS_SERVER, 3),
+        "raising": Streak(Reason.PROMPT_FAILED, 1),
+    }
     store.close()
 
 

@@ -9,6 +9,7 @@ import pytest
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import verbatim
 from statemachine.core.server import Attempt, Outcome
+from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.journal import BACKLOG_LIMIT
@@ -111,34 +112,23 @@ async def test_saved_states_has_open_attempt_and_pause(harness: JournalHarness) 
 
 
 @in_virtual_time
-async def test_saved_states_has_reason_of_failure(harness: JournalHarness) -> None:
-    failed = entry("failed", server="a", dest=State.FAILED, reason=Reason.WARM_UP_ENDS_SERVER)
-    harness.journal.append(failed, None, make_view("a", State.FAILED)._replace(reason=Reason.WARM_UP_ENDS_SERVER))
-    await settled()
+async def test_saved_states_has_failures_in_a_row(harness: JournalHarness) -> None:
+    harness.append("nothing special", server="a")
+    for count in (1, 2):
+        harness.journal.save_streak("a", Streak(Reason.WARM_UP_ENDS_SERVER, count))
+        await settled()
     saved_states = await (await harness.successor(harness)).saved_states(["a"])
-    assert saved_states["a"] == SavedState(None, failed_for=Reason.WARM_UP_ENDS_SERVER)
+    assert saved_states["a"] == SavedState(None, streak=Streak(Reason.WARM_UP_ENDS_SERVER, 2))
 
 
 @in_virtual_time
-@pytest.mark.parametrize(
-    ("dest", "reason", "failed_for"),
-    [
-        (State.UNREACHABLE, Reason.NOT_ANSWERING, Reason.PROMPT_LOST),
-        (State.PAUSED, Reason.PAUSE_REQUESTED, Reason.PROMPT_LOST),
-        (State.FAILED, Reason.MISSING_NODES, Reason.MISSING_NODES),
-        (State.LOADED, Reason.ALL_CACHED, None),
-        (State.UNKNOWN, Reason.WARM_REQUESTED, None),
-    ],
-)
-async def test_saved_states_has_failure_until_it_is_overcome(
-    harness: JournalHarness, dest: State, reason: Reason, failed_for: Reason | None
-) -> None:
-    for state, why in ((State.FAILED, Reason.PROMPT_LOST), (dest, reason), (State.PAUSED, Reason.PAUSE_REQUESTED)):
-        view = make_view("a", state)._replace(reason=why)
-        harness.journal.append(entry("changed", server="a", dest=state, reason=why), None, view)
+async def test_saved_states_has_no_failures_that_are_overcome(harness: JournalHarness) -> None:
+    harness.append("nothing special", server="a")
+    for streak in (Streak(Reason.PROMPT_LOST, 3), NO_STREAK):
+        harness.journal.save_streak("a", streak)
         await settled()
     saved_states = await (await harness.successor(harness)).saved_states(["a"])
-    assert saved_states["a"] == SavedState(None, paused=True, failed_for=failed_for)
+    assert saved_states["a"] == SavedState(None)
 
 
 @in_virtual_time

@@ -5,7 +5,6 @@ import json
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from http import HTTPStatus
 from pathlib import Path
 
 import pytest
@@ -14,11 +13,10 @@ from typing_extensions import override
 
 from statemachine.simulator import PROFILES
 from statemachine.simulator.nodes import cache_workflow
-from tests.faults.harness import Harness, assert_no_duplicate_posts, faulty, watched
+from tests.faults.harness import faulty, watched
 from tests.faults.proxy import Exchange, FaultProxy, Frame, Responder
-from tests.faults.responses import hang, times
+from tests.faults.responses import hang
 from tests.faults.table import Row
-from tests.faults.valve import Valve
 from tests.support.daemon import Json
 
 STUCK_SOON = {"warm_timeout_s": 1}
@@ -196,37 +194,6 @@ async def test_queue_without_an_answer_holds_no_permit(tmp_path: Path, expected:
             assert proxy.posts == []
 
 
-async def accept_elsewhere(exchange: Exchange) -> web.Response:
-    """Accept the prompt for another server at the same address, which this one does not see."""
-    return web.json_response({"prompt_id": json.loads(exchange.body)["prompt_id"], "number": 1, "node_errors": {}})
-
-
-async def test_prompt_accepted_by_another_server_is_named(tmp_path: Path, expected: Row) -> None:
-    """A load balancer sends the POST to one server and the lookups to another."""
-    async with faulty(tmp_path, responders={"POST /prompt": times(1, accept_elsewhere)}, timing=STUCK_SOON) as (
-        harness,
-        proxy,
-    ):
-        await harness.until_read(expected)
-        await harness.until_state("loaded")
-        assert len(proxy.posts) == 2
-
-
-@pytest.mark.parametrize("is_noticed", [True, False], ids=["away", "quick"])
-async def test_queue_restored_after_a_restart_is_awaited(tmp_path: Path, expected: Row, is_noticed: bool) -> None:
-    """A plug-in restores the queue 1 s after the start, while our prompt seems to be lost."""
-    profile = replace(PROFILES["cold"], restore_after=10.0)
-    async with faulty(tmp_path, profile, timing={"lost_grace_s": 5}, scale=0.1) as (harness, proxy):
-        await harness.until_state("warming")
-        await proxy.server.go_down()
-        if is_noticed:
-            await harness.until_state("unreachable")
-        await proxy.server.come_back()
-        await harness.until_read(expected)
-        await harness.until_state("loaded")
-        assert len(proxy.posts) == 1
-
-
 async def test_history_behind_the_success_is_awaited(tmp_path: Path, expected: Row) -> None:
     """The history has the prompt 0.5 s after its success frame."""
     profile = replace(PROFILES["stock"], missing_classes=frozenset(), history_lag=50.0)
@@ -244,53 +211,6 @@ async def test_prompt_interrupted_is_sent_again(tmp_path: Path, expected: Row) -
         assert len(proxy.posts) == 2
 
 
-async def test_keys_loading_for_a_user_are_awaited(tmp_path: Path, expected: Row) -> None:
-    """The daemon waits for a user's workflow that sets the same keys."""
-
-    def queued(proxy: FaultProxy) -> None:
-        proxy.server.stall()
-        proxy.queue_foreign(cache_workflow())
-
-    async with faulty(tmp_path, timing={"busy_wait_s": 0}, prepare=queued) as (harness, proxy):
-        await harness.until_read(expected)
-        proxy.server.resume()
-        await harness.until_state("loaded")
-        assert proxy.posts == []
-
-
-async def test_auto_executing_is_awaited(tmp_path: Path, expected: Row) -> None:
-    """The check has a side effect, so it is requested once and not while the queue is busy."""
-    async with faulty(tmp_path, "auto_executing", scale=0.1) as (harness, proxy):
-        await harness.until_read(expected)
-        await harness.until_state("loaded")
-        assert proxy.posts == []
-        assert proxy.server.own_workflows == 1
-
-
-async def test_auto_executing_without_effect_is_checked_less_often(tmp_path: Path, expected: Row) -> None:
-    """The server's own workflow sets no keys, so its start is requested less and less often."""
-    async with faulty(tmp_path, "auto_executing", timing={"check_interval_s": 2}, prepare=drop_all_keys) as (
-        harness,
-        proxy,
-    ):
-        await harness.until_read(expected)
-        await harness.until(lambda _: proxy.server.own_workflows >= 5)
-        assert proxy.posts == []
-
-
-def drop_all_keys(proxy: FaultProxy) -> None:
-    """Let the server lose every key immediately."""
-    proxy.server.process.keys = EmptyCache()
-
-
-class EmptyCache(dict[str, str]):
-    """A cache that keeps no key."""
-
-    @override
-    def __setitem__(self, key: str, value: str) -> None:
-        pass
-
-
 async def test_queue_that_never_drains_gets_the_prompt(tmp_path: Path, expected: Row) -> None:
     """After busy_wait_s the prompt is queued behind the others."""
     async with faulty(tmp_path, timing={"busy_wait_s": 0.5}, prepare=stall_with_a_user_job) as (harness, proxy):
@@ -298,99 +218,6 @@ async def test_queue_that_never_drains_gets_the_prompt(tmp_path: Path, expected:
         assert len(proxy.posts) == 1
         proxy.server.resume()
         await harness.until_state("loaded")
-
-
-PROFILE_FAULTS = {
-    "node-raises": ("raising", 1),
-    "out-of-memory": ("out_of_memory", 1),
-    "missing-nodes": ("missing_nodes", 0),
-    "missing-models": ("missing_models", 0),
-    "locked": ("locked", 0),
-}
-
-
-@pytest.mark.parametrize(("profile", "posts"), PROFILE_FAULTS.values(), ids=PROFILE_FAULTS)
-async def test_prompt_failure_is_diagnosed(tmp_path: Path, expected: Row, profile: str, posts: int) -> None:
-    async with faulty(tmp_path, profile) as (harness, proxy):
-        await harness.until_read(expected)
-        assert len(proxy.posts) == posts
-
-
-async def test_keys_missing_with_cached_nodes_are_restored(tmp_path: Path, expected: Row) -> None:
-    """The keys are lost while the executor still has the nodes cached."""
-
-    def cached_by_executor(proxy: FaultProxy) -> None:
-        proxy.server.drop_keys(keep_executor=True)
-
-    async with faulty(tmp_path, "loaded", prepare=cached_by_executor) as (harness, proxy):
-        await harness.until_read(expected)
-        await harness.until_state("loaded")
-        assert len(proxy.posts) == 2
-
-
-async def test_keys_that_never_stay_end_as_failed(tmp_path: Path, expected: Row) -> None:
-    """Each prompt succeeds without its keys; the daemon stops after three."""
-    async with faulty(tmp_path, prepare=drop_all_keys) as (harness, proxy):
-        await harness.until_read(expected)
-        await harness.until_state("failed")
-        assert len(proxy.posts) == 3
-
-
-async def test_keys_evicted_by_users_are_restored(tmp_path: Path, expected: Row) -> None:
-    async with faulty(tmp_path, "loaded", timing={"check_interval_s": 8}) as (harness, proxy):
-        # The job must end before the interval check finds the models gone: 8 s for 0.3 s, on any machine.
-        await harness.until(lambda detail: detail["state"] == "loaded" and detail["link"]["connected"])
-        proxy.server.start_foreign_job(0.3)
-        proxy.server.drop_keys(keep_executor=False)
-        await harness.until_read(expected)
-        await harness.until(lambda _: proxy.ended)
-        await harness.until_state("loaded")
-        assert len(proxy.posts) == 1
-
-
-async def test_restart_during_a_warm_up_is_recovered(tmp_path: Path, expected: Row) -> None:
-    async with faulty(tmp_path, scale=0.1) as (harness, proxy):
-        await harness.until_state("warming")
-        await proxy.server.go_down()
-        await harness.until_state("unreachable")
-        await proxy.server.come_back()
-        await harness.until_read(expected)
-        await harness.until_state("loaded")
-        assert len(proxy.posts) == 2
-
-
-async def test_restart_without_a_failed_request_is_detected(tmp_path: Path, expected: Row) -> None:
-    """The restart loses queue, history and keys although no request failed."""
-    async with faulty(tmp_path, scale=0.1) as (harness, proxy):
-        await harness.until_state("warming")
-        await proxy.server.restart()
-        await harness.until_read(expected)
-        await harness.until_state("loaded")
-        assert len(proxy.posts) == 2
-
-
-async def test_outage_of_most_servers_changes_no_state(tmp_path: Path, expected: Row) -> None:
-    """Six of seven servers stop answering at once, probably because of the daemon's network."""
-    proxy = FaultProxy(PROFILES["loaded"])
-    async with proxy.listening(), Valve(proxy.url) as valve:
-        others = [valve.url.replace("127.0.0.1", f"127.0.0.{n}") for n in range(2, 7)]
-        async with watched(tmp_path, valve.url, *others, timing={"http_timeout_s": 0.4}) as harness:
-            for name in ["faulty", *(url.removeprefix("http://") for url in others)]:
-                await harness.wait_for_state(name, "loaded")
-            valve.close()
-            await harness.until(lambda _: "fleet_vanished" in harness.notices)
-            await assert_none_unreachable(harness)
-            valve.reopen()
-            await harness.until_read(expected)
-            await harness.until_state("loaded")
-            assert proxy.posts == []
-        assert_no_duplicate_posts(proxy)
-
-
-async def assert_none_unreachable(harness: Harness) -> None:
-    """Assert that no server is unreachable."""
-    status = await harness.get("/api/status")
-    assert "unreachable" not in status["states"]
 
 
 async def test_history_of_another_format_is_not_needed(tmp_path: Path, expected: Row) -> None:
@@ -403,30 +230,3 @@ async def test_history_of_another_format_is_not_needed(tmp_path: Path, expected:
         await harness.until_read(expected)
         await harness.until_state("loaded")
         assert len(proxy.posts) == 1
-
-
-async def test_server_that_ends_under_each_warm_up_is_failed(tmp_path: Path, expected: Row) -> None:
-    """A supervisor restarts the process; the daemon stops after three warm-ups, and a check starts no other."""
-    async with faulty(tmp_path, "dying", scale=0.05) as (harness, proxy):
-        await harness.until_read(expected)
-        assert await harness.post("/api/servers/faulty/check") == HTTPStatus.ACCEPTED
-        await harness.until(lambda detail: detail["counters"]["to_failed"] >= 2)
-        assert len(proxy.posts) == 3
-
-
-async def test_server_that_ends_when_it_loads_by_itself_is_failed(tmp_path: Path, expected: Row) -> None:
-    """A check makes the server load; the daemon stops checking after three times."""
-    async with faulty(tmp_path, "dying_by_itself", scale=0.05) as (harness, proxy):
-        await harness.until_read(expected)
-        assert await harness.post("/api/servers/faulty/check") == HTTPStatus.ACCEPTED
-        await harness.until(lambda detail: detail["counters"]["to_failed"] >= 2)
-        assert (proxy.server.own_workflows, len(proxy.posts)) == (3, 0)
-
-
-async def test_models_evicted_soon_after_loading_are_contested(tmp_path: Path, expected: Row) -> None:
-    """Users' jobs keep evicting the models; the server is loaded again in between, and never failed."""
-    async with faulty(tmp_path, "evicting", scale=0.05) as (harness, proxy):
-        await harness.until_read(expected)
-        contested = len(proxy.posts)
-        detail = await harness.until(lambda detail: detail["state"] == "loaded" and len(proxy.posts) > contested)
-        assert "to_failed" not in detail["counters"]

@@ -1,0 +1,115 @@
+"""Faults of a server's models: loaded by others, lost, and prompts that cannot load them."""
+
+from pathlib import Path
+
+import pytest
+from typing_extensions import override
+
+from statemachine.simulator.nodes import cache_workflow
+from tests.faults.harness import faulty
+from tests.faults.proxy import FaultProxy
+from tests.faults.table import Row
+
+
+async def test_keys_loading_for_a_user_are_awaited(tmp_path: Path, expected: Row) -> None:
+    """The daemon waits for a user's workflow that sets the same keys."""
+
+    def queued(proxy: FaultProxy) -> None:
+        proxy.server.stall()
+        proxy.queue_foreign(cache_workflow())
+
+    async with faulty(tmp_path, timing={"busy_wait_s": 0}, prepare=queued) as (harness, proxy):
+        await harness.until_read(expected)
+        proxy.server.resume()
+        await harness.until_state("loaded")
+        assert proxy.posts == []
+
+
+async def test_auto_executing_is_awaited(tmp_path: Path, expected: Row) -> None:
+    """The check has a side effect, so it is requested once and not while the queue is busy."""
+    async with faulty(tmp_path, "auto_executing", scale=0.1) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert proxy.posts == []
+        assert proxy.server.own_workflows == 1
+
+
+async def test_auto_executing_without_effect_is_checked_less_often(tmp_path: Path, expected: Row) -> None:
+    """The server's own workflow sets no keys, so its start is requested less and less often."""
+    async with faulty(tmp_path, "auto_executing", timing={"check_interval_s": 2}, prepare=drop_all_keys) as (
+        harness,
+        proxy,
+    ):
+        await harness.until_read(expected)
+        await harness.until(lambda _: proxy.server.own_workflows >= 5)
+        assert proxy.posts == []
+
+
+def drop_all_keys(proxy: FaultProxy) -> None:
+    """Let the server lose every key immediately."""
+    proxy.server.process.keys = EmptyCache()
+
+
+class EmptyCache(dict[str, str]):
+    """A cache that keeps no key."""
+
+    @override
+    def __setitem__(self, key: str, value: str) -> None:
+        pass
+
+
+PROFILE_FAULTS = {
+    "node-raises": ("raising", 1),
+    "out-of-memory": ("out_of_memory", 1),
+    "missing-nodes": ("missing_nodes", 0),
+    "missing-models": ("missing_models", 0),
+    "locked": ("locked", 0),
+}
+
+
+@pytest.mark.parametrize(("profile", "posts"), PROFILE_FAULTS.values(), ids=PROFILE_FAULTS)
+async def test_prompt_failure_is_diagnosed(tmp_path: Path, expected: Row, profile: str, posts: int) -> None:
+    async with faulty(tmp_path, profile) as (harness, proxy):
+        await harness.until_read(expected)
+        assert len(proxy.posts) == posts
+
+
+async def test_keys_missing_with_cached_nodes_are_restored(tmp_path: Path, expected: Row) -> None:
+    """The keys are lost while the executor still has the nodes cached."""
+
+    def cached_by_executor(proxy: FaultProxy) -> None:
+        proxy.server.drop_keys(keep_executor=True)
+
+    async with faulty(tmp_path, "loaded", prepare=cached_by_executor) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 2
+
+
+async def test_keys_that_never_stay_end_as_failed(tmp_path: Path, expected: Row) -> None:
+    """Each prompt succeeds without its keys; the daemon stops after three."""
+    async with faulty(tmp_path, prepare=drop_all_keys) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until_state("failed")
+        assert len(proxy.posts) == 3
+
+
+async def test_keys_evicted_by_users_are_restored(tmp_path: Path, expected: Row) -> None:
+    async with faulty(tmp_path, "loaded", timing={"check_interval_s": 8}) as (harness, proxy):
+        # The job must end before the interval check finds the models gone: 8 s for 0.3 s, on any machine.
+        await harness.until(lambda detail: detail["state"] == "loaded" and detail["link"]["connected"])
+        proxy.server.start_foreign_job(0.3)
+        proxy.server.drop_keys(keep_executor=False)
+        await harness.until_read(expected)
+        await harness.until(lambda _: proxy.ended)
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 1
+
+
+async def test_models_evicted_soon_after_loading_are_contested(tmp_path: Path, expected: Row) -> None:
+    """Users' jobs keep evicting the models; the server is loaded again in between, and never failed."""
+    async with faulty(tmp_path, "evicting", scale=0.05) as (harness, proxy):
+        await harness.until_read(expected)
+        contested = len(proxy.posts)
+        detail = await harness.until(lambda detail: detail["state"] == "loaded" and len(proxy.posts) > contested)
+        assert "to_failed" not in detail["counters"]

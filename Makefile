@@ -6,9 +6,12 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
+# The tests start many processes, and each would compile every module again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run test check test-browser test-deploy test-cluster test-comfyui test-ratios simulate-days bench format lock docs docs-site clean
+.PHONY: help setup demo run test check test-browser test-deploy test-cluster test-comfyui test-ratios programs chromium deploy-programs comfyui comfyui-together comfyui-alone simulate-days bench format lock docs docs-site clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,7 +30,7 @@ WORKERS ?= 4
 
 test: $(VENV)/ready  ## run the tests: pure, in virtual time, over real sockets; WORKERS=4 in parallel
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 4
-	$(BIN)/python -m pytest -m alone
+	$(BIN)/python -m pytest -m "alone and not comfyui"
 
 check: $(VENV)/ready  ## check format, lint, strict types, import contracts and unique class names
 	$(BIN)/ruff format --check .
@@ -36,24 +39,37 @@ check: $(VENV)/ready  ## check format, lint, strict types, import contracts and 
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.class_names
 
-test-comfyui: $(VENV)/ready  ## test against real ComfyUI servers, which it installs
-	$(BIN)/python -m tests.comfyui.install
-	$(BIN)/python -m pytest -m comfyui --timeout 300
+test-comfyui: comfyui-together comfyui-alone  ## test against real ComfyUI servers, which it installs
 
-test-browser: $(VENV)/ready  ## test the page in a real Chromium, which it installs
-	command -v chromium >/dev/null || apt-get install --yes --no-install-recommends chromium
-	$(BIN)/python -m pytest -m browser --timeout 180
+comfyui-together: comfyui
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "comfyui and not alone" --timeout 300 tests/comfyui
 
-test-deploy: $(VENV)/ready  ## test with a real HAProxy and Prometheus, which it installs
-	command -v haproxy promtool prometheus systemd-analyze >/dev/null || \
-		apt-get install --yes --no-install-recommends haproxy prometheus systemd
-	$(BIN)/python -m pytest -m deploy --timeout 180
+comfyui-alone: comfyui
+	$(BIN)/python -m pytest -m "comfyui and alone" --timeout 300 tests/comfyui
+
+test-browser: $(VENV)/ready chromium  ## test the page in a real Chromium, which it installs
+	$(BIN)/python -m pytest -m browser --timeout 180 tests/browser
+
+test-deploy: $(VENV)/ready deploy-programs  ## test with a real HAProxy and Prometheus, which it installs
+	$(BIN)/python -m pytest -m deploy --timeout 180 tests/deploy tests/security
 
 test-cluster: $(VENV)/ready  ## test three daemons over three real NATS servers, with crashes and partitions
-	$(BIN)/python -m pytest -m cluster --timeout 300
+	$(BIN)/python -m pytest -n 2 -m cluster --timeout 300 tests/campaigns tests/cluster
 
 test-ratios: $(VENV)/ready  ## test performance against baselines, on small fleets
-	$(BIN)/python -m pytest -m ratios --timeout 180
+	$(BIN)/python -m pytest -m ratios --timeout 180 tests/ratios
+
+programs: chromium deploy-programs comfyui  ## install the programs that the tests above run
+
+chromium:
+	command -v chromium >/dev/null || apt-get install --yes --no-install-recommends chromium
+
+deploy-programs:
+	which haproxy promtool prometheus systemd-analyze >/dev/null || \
+		apt-get install --yes --no-install-recommends haproxy prometheus systemd
+
+comfyui: $(VENV)/ready
+	$(BIN)/python -m tests.comfyui.install
 
 FLEET ?= 10000
 
@@ -97,6 +113,6 @@ $(VENV)/runtime: requirements.txt
 
 $(VENV)/ready: $(VENV)/runtime requirements-dev.txt pyproject.toml
 	@echo "Installing the developer tools into $(VENV): about 640 MB. This may take a few minutes."
-	@$(PIP) install --require-hashes -r requirements-dev.txt
+	@$(PIP) install --no-compile --require-hashes -r requirements-dev.txt
 	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@

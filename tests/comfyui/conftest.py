@@ -1,10 +1,12 @@
 """Fixtures for tests against real ComfyUI servers, which `pytest -m comfyui` selects."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from tests.comfyui.companion import FLOW, Servers
 from tests.comfyui.rig import Rig
 
 HERE = Path(__file__).parent
@@ -22,3 +24,15 @@ def rig(tmp_path: Path) -> Iterator[Rig]:
     rig = Rig(tmp_path)
     yield rig
     rig.end()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Servers]:
+    rig = Rig(tmp_path_factory.mktemp("node"))
+    try:
+        node, bare = rig.server(node=True, workflow=FLOW), rig.server(workflow=FLOW)
+        starting = rig.server(node=True, auto_start=True, workflow=FLOW)
+        await rig.start_all()
+        yield Servers(node, starting, bare)
+    finally:
+        rig.end()

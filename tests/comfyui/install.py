@@ -81,8 +81,8 @@ class Installation:
         """The output of pip and of ComfyUI's first start."""
         return self.root / "install.log"
 
-    def command(self, base: Path, *more: str) -> list[str]:
-        """Return the command that starts ComfyUI in the folder `base`, without a display, GPU or internet."""
+    def arguments(self, base: Path, *more: str) -> list[str]:
+        """Return ComfyUI's main file and arguments to run it in `base`, without a display, GPU or internet."""
         options = [
             "--cpu",
             "--disable-auto-launch",
@@ -91,7 +91,7 @@ class Installation:
             "sqlite:///:memory:",
         ]
         places = ["--base-directory", str(base), "--front-end-root", str(base / "web")]
-        return [str(self.python), str(self.comfyui / "main.py"), *options, *places, *more]
+        return [str(self.comfyui / "main.py"), *options, *places, *more]
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,8 @@ def start_once(installation: Installation) -> None:
     """Start ComfyUI until it is ready to serve, which checks the requirements and compiles the modules."""
     base = installation.root / "first-start"
     prepare_base(base)
-    run(installation, installation.command(base, "--quick-test-for-ci"), environment(base))
+    command = [str(installation.python), *installation.arguments(base, "--quick-test-for-ci")]
+    run(installation, command, environment(base))
     shutil.rmtree(base)
 
 

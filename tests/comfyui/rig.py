@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import json
 import shutil
-import subprocess
+import signal
 import time
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
@@ -22,7 +22,8 @@ from pathlib import Path
 import aiohttp
 
 from tests.comfyui.client import POLL_S, Graph, RigClient, RigError
-from tests.comfyui.install import HERE, Installation, environment, installed, prepare_base
+from tests.comfyui.install import HERE, environment, installed, prepare_base
+from tests.comfyui.preloader import ServerProcess, preloader
 from tests.support.ports import free_port
 
 __all__ = ["CheckMode", "Graph", "RealServer", "Rig", "RigError", "cache_workflow", "keys_of"]
@@ -102,18 +103,18 @@ class RealServer(RigClient):
         self.node = node
         self.auto_start = auto_start
         self.arguments = arguments
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ServerProcess | None = None
 
     @property
     def running(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        return self.process is not None and self.process.running
 
     async def start(self) -> None:
         """Start the process and wait until it answers. Raises RigError with the end of the log on timeout."""
         if self.running:
             raise self.error("already running")
         self._prepare_folder()
-        self.process = self._spawn(installed())
+        self.process = await asyncio.to_thread(self._spawn)
         try:
             await self._wait_for_answer()
         except BaseException:
@@ -123,7 +124,7 @@ class RealServer(RigClient):
     async def stop(self) -> None:
         """Send SIGTERM and wait until the process has ended. Does nothing if it is not running."""
         if self.process is not None:
-            self.process.terminate()
+            self.process.send(signal.SIGTERM)
             await asyncio.to_thread(self.end, STOP_TIMEOUT_S)
 
     async def kill(self) -> None:
@@ -133,14 +134,9 @@ class RealServer(RigClient):
     def end(self, grace_s: float = 0.0) -> None:
         """Wait up to `grace_s` seconds, then kill the process. Blocks; needs no event loop."""
         process, self.process = self.process, None
-        if process is None:
-            return
-        with contextlib.suppress(subprocess.TimeoutExpired):
+        if process is not None:
             process.wait(grace_s)
-        process.kill()
-        process.wait(STOP_TIMEOUT_S)
-        if process.stdin:
-            process.stdin.close()
+            process.close()
 
     def _prepare_folder(self) -> None:
         prepare_base(self.folder)
@@ -154,18 +150,10 @@ class RealServer(RigClient):
         target = self.folder / "custom_nodes" / name
         shutil.copytree(package, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
 
-    def _spawn(self, installation: Installation) -> subprocess.Popen[bytes]:
-        """Start the process. It ends when this process ends and closes its standard input; see nodes/__init__.py."""
-        command = installation.command(self.folder, "--listen", HOST, "--port", str(self.port), *self.arguments)
-        with self.log.open("ab") as log:
-            return subprocess.Popen(
-                command,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                env=self._environment(),
-                cwd=self.folder,
-            )
+    def _spawn(self) -> ServerProcess:
+        """Start the process. It ends when this process ends; see nodes/__init__.py."""
+        arguments = installed().arguments(self.folder, "--listen", HOST, "--port", str(self.port), *self.arguments)
+        return preloader(self.hash_seed).start(arguments, self._environment(), self.folder, self.log)
 
     @property
     def _workflow_file(self) -> Path:
@@ -173,7 +161,6 @@ class RealServer(RigClient):
 
     def _environment(self) -> dict[str, str]:
         return environment(self.folder) | {
-            "PYTHONHASHSEED": str(self.hash_seed),
             "RIG_CACHE_CHECK": self.check_mode,
             "RIG_INSPIRE": str(int(self.inspire)),
             "RIG_KEYS": json.dumps(self.required_keys),

@@ -9,18 +9,18 @@ from pathlib import Path
 from statistics import median
 
 import aiohttp
+import pytest
 
 from statemachine.core.vocabulary import Reason, State
 from tests.comfyui.client import Graph
+from tests.comfyui.companion import FLOW, listening
 from tests.comfyui.daemon import RealServersClient, running_over
 from tests.comfyui.rig import RealServer, Rig, cache_workflow
-from tests.comfyui.test_node import listening
 
 LOADED = State.LOADED.value
 EVICTION_COUNT = 50
 TAG_LIMIT = 50
 TRANSITION_TIMEOUT_S = 10.0
-FLOW = cache_workflow("a", "b", seconds=0.3)
 
 
 class TransitionStream:
@@ -56,6 +56,7 @@ async def evict(server: RealServer, method: int) -> float:
     return started
 
 
+@pytest.mark.alone
 async def test_daemon_eviction_is_published_within_100_ms(rig: Rig, tmp_path: Path) -> None:
     server = rig.server(node=True, workflow=FLOW, preload=["a", "b"])
     await server.start()
@@ -78,6 +79,7 @@ async def test_daemon_eviction_is_published_within_100_ms(rig: Rig, tmp_path: Pa
     assert Reason.CACHE_CHANGED in reasons
 
 
+@pytest.mark.alone
 async def test_daemon_eviction_by_other_prompt_is_published_at_once(rig: Rig, tmp_path: Path) -> None:
     """Inspire-Pack keeps 50 entries per tag, so 50 keys of a user under the same tag evict comfywarm's.
 

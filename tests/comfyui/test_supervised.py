@@ -24,7 +24,7 @@ async def supervise(server: RealServer) -> None:
     while True:
         await asyncio.sleep(POLL_S)
         if not server.running:
-            await server.kill()  # it has ended; close its pipe
+            await server.kill()  # it has ended; close its descriptor
             await asyncio.sleep(RESTART_PAUSE_S)
             await server.start()
 

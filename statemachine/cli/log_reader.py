@@ -22,6 +22,7 @@ from statemachine.cli.api_client import Block, DaemonApi, DaemonError, DaemonRef
 from statemachine.core.backoff import backoff
 from statemachine.core.log_entry import EVERYTHING, LogFilter
 from statemachine.core.messages import Message, message
+from statemachine.journal.private import DataFolderError
 from statemachine.journal.store import JournalStore
 from statemachine.publish.serialize import log_entry
 
@@ -86,7 +87,7 @@ async def newest(source: LogSource, wanted: Wanted, head: int) -> AsyncIterator[
 
 
 class FileLog(LogSource):
-    """The journal's file, which a daemon may be writing. Raises sqlite3.Error if it is not a journal."""
+    """The journal's file, which a daemon may be writing. Raises sqlite3.Error or DataFolderError if it is not one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -123,7 +124,7 @@ class FileLog(LogSource):
 
     def _after_replacement(self, cursor: int) -> int:
         """Switch to a new file once it can be read; return 0 if its numbers start over."""
-        with suppress(OSError, sqlite3.Error):
+        with suppress(OSError, sqlite3.Error, DataFolderError):
             if self._path.stat().st_ino != self._inode:
                 store, inode = self._open()
                 last = store.last_seq()

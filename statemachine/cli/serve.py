@@ -11,6 +11,7 @@ from statemachine.core.messages import Message, message
 from statemachine.core.text import without_error_number
 from statemachine.daemon.config import SettingsFile
 from statemachine.daemon.process import AlreadyRunningError
+from statemachine.journal.private import DataFolderError
 from statemachine.journal.schema import SchemaTooNewError
 from statemachine.settings import Settings, SettingsError
 
@@ -31,7 +32,7 @@ def serve(
         fail(_cannot_run(error), language)
     except SettingsError as error:
         fail(message("cli.cannot_run", error=error.message), language)
-    except (AlreadyRunningError, SchemaTooNewError, ClusterUnavailableError) as error:
+    except (AlreadyRunningError, DataFolderError, SchemaTooNewError, ClusterUnavailableError) as error:
         fail(message("cli.cannot_run", error=error.message), language)
 
 

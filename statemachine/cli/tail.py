@@ -38,10 +38,11 @@ from statemachine.cli.log_reader import DaemonLog, FileLog, LogSource, Wanted, n
 from statemachine.cli.wording import heading, message_text, reader_language, reason_text, state_text
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES, LogFilter
 from statemachine.core.messages import message
-from statemachine.core.text import one_line
+from statemachine.core.text import one_line, without_error_number
 from statemachine.core.vocabulary import State
 from statemachine.i18n.render import MessageError, render
 from statemachine.i18n.text import Language
+from statemachine.journal.private import DataFolderError
 from statemachine.journal.store import JOURNAL_FILE
 from statemachine.settings import Settings, resolve_servers
 
@@ -136,8 +137,10 @@ def tail(
         run_until_interrupted(_tail(settings, wanted, show, follow=follow), language)
     except BrokenPipeError:
         discard_output()
-    except sqlite3.Error as error:
-        fail(message("cli.journal_unreadable", error=str(error)), language)
+    except DataFolderError as error:
+        fail(message("cli.journal_unreadable", error=error.message), language)
+    except (sqlite3.Error, PermissionError) as error:
+        fail(message("cli.journal_unreadable", error=without_error_number(str(error))), language)
 
 
 def _start(since: str | None, language: Language) -> float | None:

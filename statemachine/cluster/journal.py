@@ -21,7 +21,7 @@ from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.records import DECODE_ERRORS, Record, SharedEntry, shared_entry_from
 from statemachine.cluster.store import Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.core.log_entry import LogEntry
-from statemachine.core.messages import message
+from statemachine.core.messages import Message, message
 from statemachine.core.server import Attempt, ServerView
 from statemachine.core.streak import Streak
 from statemachine.core.vocabulary import State
@@ -118,6 +118,11 @@ class SharedJournal(JournalPort):
 
     @property
     @override
+    def trouble(self) -> Message:
+        return self._copy.trouble or message("shared_journal_not_writable")
+
+    @property
+    @override
     def waiting(self) -> int:
         return len(self._outbox) + self._records.unwritten + self._copy.waiting
 
@@ -146,8 +151,9 @@ class SharedJournal(JournalPort):
 
     @override
     async def append_durably(self, attempt: Attempt) -> None:
+        await self._copy.ping()
         if not self.healthy:
-            raise JournalUnavailableError(message("shared_journal_not_writable"))
+            raise JournalUnavailableError(self.trouble)
         try:
             await self._records.change(attempt.server, attempt=attempt_row(attempt))
         except OwnershipLostError as error:

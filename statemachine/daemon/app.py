@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -31,6 +32,7 @@ from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import Changes, LoadedConfig
 from statemachine.fleet.fleet import Fleet
 from statemachine.journal.port import JournalUnavailableError
+from statemachine.journal.watched import OpenFile
 from statemachine.publish.counters import Counters
 from statemachine.settings import ServerConfig, Settings
 from statemachine.settings.expand import bracketed
@@ -43,6 +45,9 @@ from statemachine.web.ports import WebPorts
 
 PRUNE_EVERY_S = 3600.0
 
+BEAT_S = 1.0
+"""How often the files of the data folder are verified, also while nothing is written."""
+
 START_PATIENCE_S = 10.0
 """How long reloading waits for the first verdicts: reading the files of a large fleet takes a second."""
 
@@ -52,7 +57,7 @@ START_POLL_S = 0.1
 def serve(settings: Settings, source: SettingsFile) -> None:
     """Run the daemon until SIGINT or SIGTERM, and reload when `source` changes or on SIGHUP.
 
-    Raises AlreadyRunningError, SchemaTooNewError, ClusterUnavailableError or OSError if it cannot start.
+    Raises AlreadyRunningError, DataFolderError, SchemaTooNewError, ClusterUnavailableError or OSError if it cannot.
     """
     configure_logging(settings.logging, secrets_in(settings))
     with short_collections():
@@ -84,8 +89,8 @@ async def running_daemon(
     """
     clock = Clock(now=now, uniform=random_source(), new_id=new_id)
     async with AsyncExitStack() as stack:
-        stack.enter_context(hold_lock(settings.data_dir))
-        backend = await stack.enter_async_context(_backend(settings, clock))
+        lock = stack.enter_context(hold_lock(settings.data_dir))
+        backend = await stack.enter_async_context(_backend(settings, clock, lock))
         session = await stack.enter_async_context(new_session())
         config = _first_config(settings)
         redact(config.all_secrets)
@@ -158,6 +163,7 @@ class Daemon:
             answering_agent_checks(settings.traffic, backend.snapshot, self._clock.now)
         )
         await stack.enter_async_context(in_background(self._prune_journal()))
+        await stack.enter_async_context(in_background(self._verify_journal()))
         self.reload = await stack.enter_async_context(self._reloading(source))
         await stack.enter_async_context(supervised(self._manager, backend.journal.ping, backend.snapshot.summary))
 
@@ -185,6 +191,13 @@ class Daemon:
         self._tls.load(config.servers)
         if self._page_tls is not None and self._started_with.listen.tls is not None:
             load_pair(self._page_tls, self._started_with.listen.tls)
+
+    async def _verify_journal(self) -> None:
+        """Notice soon that a file of the data folder was taken away or overwritten."""
+        while True:
+            await asyncio.sleep(BEAT_S)
+            with suppress(sqlite3.Error, OSError):
+                await self._backend.journal.ping()
 
     async def _prune_journal(self) -> None:
         """Keep the journal within its limits."""
@@ -215,8 +228,10 @@ class Daemon:
         await reloader.run()
 
 
-def _backend(settings: Settings, clock: Clock) -> AbstractAsyncContextManager[Backend]:
-    return standalone(settings, clock) if settings.cluster is None else clustered(settings, settings.cluster, clock)
+def _backend(settings: Settings, clock: Clock, lock: OpenFile) -> AbstractAsyncContextManager[Backend]:
+    if settings.cluster is None:
+        return standalone(settings, clock, lock)
+    return clustered(settings, settings.cluster, clock, lock)
 
 
 def _first_config(settings: Settings) -> LoadedConfig:

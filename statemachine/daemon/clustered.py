@@ -18,6 +18,7 @@ from statemachine.daemon.process import in_background
 from statemachine.daemon.standalone import Backend, writer_thread
 from statemachine.journal.opening import open_store
 from statemachine.journal.store import JOURNAL_FILE
+from statemachine.journal.watched import OpenFile
 from statemachine.publish.publisher import TransitionLog
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings
@@ -29,7 +30,7 @@ LEAVES_WITHIN_S = 3.0
 
 
 @asynccontextmanager
-async def clustered(settings: Settings, cluster: Cluster, clock: Clock) -> AsyncIterator[Backend]:
+async def clustered(settings: Settings, cluster: Cluster, clock: Clock, lock: OpenFile) -> AsyncIterator[Backend]:
     """Join the cluster, and leave it at the end. Raises ClusterUnavailableError if NATS cannot be reached."""
     async with _connected(settings, cluster) as store:
         with writer_thread() as thread:
@@ -37,7 +38,7 @@ async def clustered(settings: Settings, cluster: Cluster, clock: Clock) -> Async
             node = ClusterNode(
                 store,
                 Identity(cluster.node, cluster.lease_s, _steady, clock.new_id),
-                CopyFile(lambda: open_store(path, clock.now, store.lineage), thread),
+                CopyFile(lambda: open_store(path, clock.now, store.lineage, lock), thread),
                 NodePublication(snapshot, TransitionLog(), clock.now, settings.language),
                 (limits.max_warming, limits.max_warming_per_host),
             )

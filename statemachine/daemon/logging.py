@@ -5,6 +5,7 @@ libraries take the same way. Secrets of the settings are masked before a record 
 """
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Iterable
@@ -17,6 +18,7 @@ from pydantic import SecretStr
 from typing_extensions import override
 
 from statemachine.core.text import harmless, one_line
+from statemachine.journal.private import FILE_MODE
 from statemachine.settings.masking import Mask
 from statemachine.settings.model import Logging
 
@@ -46,6 +48,7 @@ def configure_logging(settings: Logging, secrets: Iterable[SecretStr] = ()) -> N
             format=file_format,
             rotation=settings.rotation,
             retention=settings.retention,
+            opener=lambda path, flags: os.open(path, flags, FILE_MODE),
             encoding="utf-8",
             backtrace=False,
             diagnose=False,

@@ -2,11 +2,13 @@
 
 import asyncio
 import fcntl
+import os
 import random
 import resource
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,10 @@ from loguru import logger
 
 from statemachine.core.messages import message
 from statemachine.i18n.render import MessageError
+from statemachine.journal.database import LOCK_FILE, belongs_to
+from statemachine.journal.private import open_private, private_folder
+from statemachine.journal.store import JOURNAL_FILE
+from statemachine.journal.watched import OpenFile
 
 
 class AlreadyRunningError(MessageError):
@@ -21,15 +27,22 @@ class AlreadyRunningError(MessageError):
 
 
 @contextmanager
-def hold_lock(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock. The kernel releases it when the process ends."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise AlreadyRunningError(message("already_running", folder=str(folder))) from error
-        yield
+def hold_lock(folder: Path) -> Iterator[OpenFile]:
+    """Hold the folder's lock. The kernel releases it when the process ends.
+
+    Raise AlreadyRunningError if another daemon holds it, DataFolderError if it is a link or a device.
+    """
+    private_folder(folder, partial(belongs_to, JOURNAL_FILE))
+    path = folder / LOCK_FILE
+    lock = OpenFile(path, open_private(path))
+    try:
+        fcntl.flock(lock.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock.check()
+        yield lock
+    except BlockingIOError as error:
+        raise AlreadyRunningError(message("already_running", folder=str(folder))) from error
+    finally:
+        os.close(lock.descriptor)
 
 
 FDS_PER_SERVER = 3

@@ -13,6 +13,7 @@ from statemachine.journal.opening import open_store
 from statemachine.journal.port import JournalPort
 from statemachine.journal.recorder import Recorder
 from statemachine.journal.store import JOURNAL_FILE
+from statemachine.journal.watched import OpenFile
 from statemachine.publish.bus import Bus
 from statemachine.publish.publisher import Publisher, TransitionLog
 from statemachine.publish.snapshot import Snapshot
@@ -39,14 +40,14 @@ class Backend:
 
 
 @asynccontextmanager
-async def standalone(settings: Settings, clock: Clock) -> AsyncIterator[Backend]:
+async def standalone(settings: Settings, clock: Clock, lock: OpenFile) -> AsyncIterator[Backend]:
     """Open the journal, or keep trying in the background if that fails; close it at the end."""
     snapshot, bus = Snapshot(), Bus()
     publisher = Publisher(snapshot, bus, TransitionLog(), settings.language)
     with writer_thread() as thread:
         path = settings.data_dir / JOURNAL_FILE
         journal = Journal[ServerView](
-            lambda: open_store(path, clock.now, 0),
+            lambda: open_store(path, clock.now, 0, lock),
             thread,
             publisher.on_committed,
             lambda healthy: recorder.journal_health(healthy),  # noqa: PLW0108 - the recorder needs the journal first

@@ -248,7 +248,6 @@ REQUESTS: dict[str, Text] = {
 
 DAEMON: dict[str, Text] = {
     "journal_not_open": Text("the journal is not open", "日志库尚未打开"),
-    "journal_not_writable": Text("the journal cannot be written", "日志库无法写入"),
     "journal_not_readable": Text("the journal cannot be read: {error}", "无法读取日志库：{error}"),
     "journal_backlog_full": Text("too many entries wait for the journal", "等待写入日志库的内容过多"),
     "journal_too_new": Text(
@@ -256,6 +255,40 @@ DAEMON: dict[str, Text] = {
         "日志库的版本为 {found}，而本程序只支持到 {known}；请安装更新的版本",
     ),
     "shared_journal_not_writable": Text("the shared journal cannot be written", "共享日志库无法写入"),
+    "file_gone": Text(
+        "{path} was deleted or moved away; put it back, or restore the data folder, and restart the daemon",
+        "{path} 已被删除或移走；请将其放回，或恢复数据目录，然后重启服务",
+    ),
+    "file_replaced": Text(
+        "{path} is no longer the file that this daemon opened; stop other daemons in this folder and restart this one",
+        "{path} 已不是本服务打开的文件；请停止使用该目录的其他服务，然后重启本服务",
+    ),
+    "file_overwritten": Text(
+        "{path} was overwritten or truncated by another program; stop the daemon, restore a backup if there is one, and"
+        " start it again",
+        "{path} 已被其他程序覆盖或截断；请停止服务，如有备份请恢复，然后重新启动",
+    ),
+    "journal_used_meanwhile": Text(
+        "{path} is back, but another program has changed it meanwhile; restart the daemon",
+        "{path} 已恢复，但期间被其他程序更改；请重启服务",
+    ),
+    "file_not_writable": Text(
+        "{path} may not be written any more; restore its permissions, or make its file system writable",
+        "{path} 不再允许写入；请恢复其权限，或使其文件系统可写",
+    ),
+    "file_not_examined": Text("{path} cannot be examined: {error}", "无法查看 {path}：{error}"),
+    "file_is_link": Text(
+        "{path} is a symbolic link, which is not followed; put the file itself there, or link the whole data folder",
+        "{path} 是符号链接，不予跟随；请放置文件本身，或将整个数据目录设为链接",
+    ),
+    "file_is_special": Text(
+        "{path} is a pipe, a socket or a device, not a file; remove it and start the daemon again",
+        "{path} 是管道、套接字或设备，不是文件；请将其删除并重新启动服务",
+    ),
+    "file_has_links": Text(
+        "{path} has {count} names (hard links); copy it to a file of its own in its place",
+        "{path} 有 {count} 个名称（硬链接）；请以单独的文件副本替换",
+    ),
     "already_running": Text("another daemon is already running in {folder}", "{folder} 中已有另一个守护进程在运行"),
     "servers_reconfigured": Text(
         "servers added {added}, removed {removed}, changed {changed}",

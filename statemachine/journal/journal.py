@@ -9,27 +9,29 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 from loguru import logger
 
 from statemachine.core.log_entry import LogEntry
-from statemachine.core.messages import message
+from statemachine.core.messages import NO_MESSAGE, Message, message
 from statemachine.core.server import Attempt
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import State
 from statemachine.journal.file import JournalFile
+from statemachine.journal.pending import OnPublished, PendingWrite, message_of_error
 from statemachine.journal.port import JournalUnavailableError, OnHealth, SavedState
+from statemachine.journal.private import DataFolderError
 from statemachine.journal.rows import Row, attempt_row, streak_row
 from statemachine.journal.store import JournalStore, Write
 
 T = TypeVar("T")
 V = TypeVar("V")
-"""What is published beside an entry. For a single daemon it is the server's view after the entry."""
 
 RETRY_S = 2.0
 BACKLOG_LIMIT = 10_000
+FILE_ERRORS = (sqlite3.Error, OSError, DataFolderError)
+"""What a store raises for a file that cannot be used at the moment."""
 
 
 class ThreadRunner(Protocol):
@@ -38,37 +40,6 @@ class ThreadRunner(Protocol):
     def __call__(self, call: Callable[[], T]) -> Awaitable[T]:
         """Return the call's result."""
         ...
-
-
-@dataclass(slots=True, eq=False)
-class _PendingWrite(Generic[V]):
-    write: Write
-    view: V | None = None
-    committed: asyncio.Future[None] | None = None
-    is_published: bool = False
-
-    def publish(self, seq: int | None, on_committed: "OnPublished[V]") -> None:
-        """Publish the entry once, without a number if it cannot be committed now."""
-        entry = self.write.entry
-        if entry is None or self.is_published:
-            return
-        self.is_published = True
-        try:
-            on_committed(entry.numbered(seq), self.view)
-        except Exception:
-            logger.exception("failed to publish an entry; the next entries are not affected")
-
-    def resolve(self, error: Exception | None = None) -> None:
-        """Let `append_durably` return, or raise JournalUnavailableError."""
-        if self.committed is None or self.committed.done():
-            return
-        if error is None:
-            self.committed.set_result(None)
-        else:
-            self.committed.set_exception(JournalUnavailableError(str(error)))
-
-
-OnPublished = Callable[[LogEntry, V | None], None]
 
 
 class Journal(Generic[V]):
@@ -90,15 +61,20 @@ class Journal(Generic[V]):
         self._on_committed = on_committed
         self._on_health = on_health
         self._store: JournalStore | None = None
-        self._pending: list[_PendingWrite[V]] = []
+        self._pending: list[PendingWrite[V]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self.file = JournalFile(self.with_store)
         self.healthy = True
+        self.trouble: Message = NO_MESSAGE
+        """Why the file cannot be written, while it is not healthy."""
         self.dropped = 0
 
     async def open(self) -> None:
-        """Open the file. If that fails, log it and retry in the background."""
+        """Open the file. If that fails, log it and retry in the background.
+
+        Raise DataFolderError if the file is a link or a device.
+        """
         try:
             self._store = await self._run(self._open_store)
         except (sqlite3.Error, OSError) as error:
@@ -107,22 +83,22 @@ class Journal(Generic[V]):
     def append(self, entry: LogEntry | None, attempt: Attempt | None, view: V | None = None) -> None:
         """Write the entry and the attempt as they are now, and publish the entry once it is committed."""
         row = attempt_row(attempt) if attempt is not None else None
-        self._enqueue(_PendingWrite(Write(entry, row), view))
+        self._enqueue(PendingWrite(Write(entry, row), view))
 
     def append_row(self, attempt: Row) -> None:
         """Write an attempt that is already a row."""
-        self._enqueue(_PendingWrite(Write(None, attempt)))
+        self._enqueue(PendingWrite(Write(None, attempt)))
 
     def save_streak(self, server: str, streak: Streak) -> None:
         """Write the server's failures in a row, with the entries that are pending."""
-        self._enqueue(_PendingWrite(Write(streak=streak_row(server, streak))))
+        self._enqueue(PendingWrite(Write(streak=streak_row(server, streak))))
 
     async def append_durably(self, attempt: Attempt) -> None:
         """Return once the attempt is on disk. Raise JournalUnavailableError if it cannot be written."""
         if not self.healthy:
-            raise JournalUnavailableError(message("journal_not_writable"))
+            raise JournalUnavailableError(self.trouble)
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._enqueue(_PendingWrite(Write(None, attempt_row(attempt), durable=True), committed=committed))
+        self._enqueue(PendingWrite(Write(None, attempt_row(attempt), durable=True), committed=committed))
         await committed
 
     async def saved_states(self, servers: Collection[str]) -> dict[str, SavedState]:
@@ -146,14 +122,24 @@ class Journal(Generic[V]):
         if store is None:
             raise JournalUnavailableError(message("journal_not_open"))
         try:
-            return await self._run(lambda: call(store))
-        except sqlite3.Error as error:
-            raise JournalUnavailableError(message("journal_not_readable", error=str(error))) from error
+            return await self._run(lambda: _with_index(store, call))
+        except FILE_ERRORS as error:
+            raise JournalUnavailableError(message("journal_not_readable", error=message_of_error(error))) from error
 
     async def ping(self) -> None:
-        """Return once the thread has run a trivial query. The call hangs if the thread does."""
+        """Verify in the thread that the file is still ours; return once that is known, and `healthy` says so.
+
+        The call hangs if the thread does.
+        """
         store = self._store
-        await self._run(lambda: None if store is None else store.last_seq())
+        if store is None:
+            await self._run(lambda: None)
+            return
+        try:
+            await self._run(lambda: _with_index(store, _verify))
+        except DataFolderError as error:
+            if self.healthy:
+                self._fail(error)
 
     async def close(self) -> None:
         """Try once to write what is pending, and close the file."""
@@ -169,7 +155,7 @@ class Journal(Generic[V]):
         if self._store is not None:
             await self._run(self._store.close)
 
-    def _enqueue(self, pending: _PendingWrite[V]) -> None:
+    def _enqueue(self, pending: PendingWrite[V]) -> None:
         self._pending.append(pending)
         self._drop_oldest()
         if not self.healthy:
@@ -181,7 +167,7 @@ class Journal(Generic[V]):
         while len(self._pending) > BACKLOG_LIMIT:
             self._drop(self._pending.pop(0), JournalUnavailableError(message("journal_backlog_full")))
 
-    def _drop(self, pending: _PendingWrite[V], error: Exception) -> None:
+    def _drop(self, pending: PendingWrite[V], error: Exception) -> None:
         self.dropped += 1
         pending.resolve(error)
         pending.publish(None, self._on_committed)
@@ -194,12 +180,12 @@ class Journal(Generic[V]):
         finally:
             self._flushing = None
 
-    async def _commit(self, batch: list[_PendingWrite[V]]) -> bool:
+    async def _commit(self, batch: list[PendingWrite[V]]) -> bool:
         """Write and publish the batch. Return False if the file cannot be written; the batch is then pending again."""
         writes = [pending.write for pending in batch]
         try:
             numbers = await self._run(lambda: self._write(writes))
-        except (sqlite3.Error, OSError) as error:
+        except FILE_ERRORS as error:
             self._requeue(batch, error)
             return False
         except Exception as error:
@@ -221,7 +207,7 @@ class Journal(Generic[V]):
             self._store.test_write()
         return self._store.write(writes)
 
-    def _requeue(self, batch: list[_PendingWrite[V]], error: Exception) -> None:
+    def _requeue(self, batch: list[PendingWrite[V]], error: Exception) -> None:
         """Fail the durable writes of the batch and keep the others for later."""
         for pending in batch:
             pending.resolve(error)
@@ -231,13 +217,18 @@ class Journal(Generic[V]):
 
     def _fail(self, error: Exception) -> None:
         """Become unhealthy, publish what is pending, and schedule a retry."""
-        if self.healthy:
+        before, self.trouble = self.trouble, message_of_error(error)
+        if before.code != self.trouble.code:
             logger.error("cannot write the journal: {}; no prompt is submitted until it can be written", error)
+        if self.healthy:
             self.healthy = False
             self._on_health(False)
         for pending in self._pending:
             pending.resolve(error)
             pending.publish(None, self._on_committed)
+        self._retry_later()
+
+    def _retry_later(self) -> None:
         if self._retry is not None:
             self._retry.cancel()
         self._retry = asyncio.get_running_loop().call_later(RETRY_S, self._try_again)
@@ -245,6 +236,8 @@ class Journal(Generic[V]):
     def _try_again(self) -> None:
         if self._flushing is None:
             self._flushing = asyncio.get_running_loop().create_task(self._recover())
+        else:
+            self._retry_later()  # a write that began before the failure has not ended yet
 
     async def _recover(self) -> None:
         """Write what is pending, and become healthy if that succeeds."""
@@ -254,7 +247,7 @@ class Journal(Generic[V]):
         finally:
             self._flushing = None
         if recovered:
-            self.healthy = True
+            self.healthy, self.trouble = True, NO_MESSAGE
             logger.info("the journal can be written again; {} entries were dropped", self.dropped)
             self._on_health(True)
         if self._pending and self.healthy and self._flushing is None:
@@ -274,3 +267,13 @@ class WriterThread:
     def close(self) -> None:
         """Wait for the thread to end."""
         self._executor.shutdown()
+
+
+def _with_index(store: JournalStore, call: Callable[[JournalStore], T]) -> T:
+    store.restore_index()
+    return call(store)
+
+
+def _verify(store: JournalStore) -> None:
+    store.verify()
+    store.last_seq()

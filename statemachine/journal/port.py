@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from statemachine.core.log_entry import LogEntry
+from statemachine.core.messages import Message
 from statemachine.core.server import Attempt, ServerView
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.i18n.render import MessageError
@@ -42,6 +43,11 @@ class JournalPort(Protocol):
         ...
 
     @property
+    def trouble(self) -> Message:
+        """Return why entries are not being committed; only meaningful while the journal is not `healthy`."""
+        ...
+
+    @property
     def waiting(self) -> int:
         """Return the number of entries and attempts that are not committed yet."""
         ...
@@ -76,5 +82,5 @@ class JournalPort(Protocol):
         ...
 
     async def ping(self) -> None:
-        """Return once a trivial query has run. The call hangs if the journal does."""
+        """Verify that the file is still ours, and return once that is known. The call hangs if the journal does."""
         ...

@@ -38,8 +38,11 @@ class Recorder:
         self._journal.append(notice_entry(notice, self._now(), message), None)
 
     def journal_health(self, healthy: bool) -> None:
-        """Record that the journal cannot be written, or can be written again."""
-        self.notice(Notice.JOURNAL_AVAILABLE if healthy else Notice.JOURNAL_UNAVAILABLE)
+        """Record that the journal cannot be written, and why, or can be written again."""
+        if healthy:
+            self.notice(Notice.JOURNAL_AVAILABLE)
+        else:
+            self.notice(Notice.JOURNAL_UNAVAILABLE, self._journal.trouble)
 
     def _worded(self, attempt: Attempt) -> Attempt:
         attempt.message = worded(attempt.message, self._language)

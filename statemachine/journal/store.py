@@ -4,7 +4,6 @@ In WAL mode, `synchronous=NORMAL` keeps every committed entry through a SIGKILL.
 survive a power cut, so it is committed with `synchronous=FULL`.
 """
 
-import sqlite3
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import NamedTuple
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.core.server import Attempt
 from statemachine.core.streak import Streak
+from statemachine.journal.database import JournalDatabase
 from statemachine.journal.pages import Page, page_after, page_before
 from statemachine.journal.rows import (
     INSERT_ENTRY,
@@ -30,13 +30,10 @@ from statemachine.journal.rows import (
     entry_row,
     streak_from,
 )
-from statemachine.journal.schema import migrate
+from statemachine.journal.watched import OpenFile
 
 JOURNAL_FILE = "journal.sqlite3"
 """Name of the file in the data folder."""
-
-BUSY_MS = 500
-"""How long to wait for a lock held by another program. All reads and writes wait meanwhile."""
 
 STREAKS = "SELECT server, reason, count FROM streaks"
 NEWEST_TRANSITIONS = "SELECT max(seq) FROM log WHERE dest IS NOT NULL GROUP BY server"
@@ -51,79 +48,31 @@ class Write(NamedTuple):
     streak: Row | None = None
 
 
-class JournalStore:
-    """Methods raise sqlite3.Error or OSError if the file cannot be read or written."""
+class JournalStore(JournalDatabase):
+    """Queries and writes of the journal, with the errors of `JournalDatabase`."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        """Open the file. Unless `read_only`, create or migrate it."""
-        if read_only:
-            self._db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, check_same_thread=False)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        try:
-            self._run = 0 if read_only else self._prepare()
-        except BaseException:
-            self._db.close()
-            raise
+    def __init__(self, path: Path, *, read_only: bool = False, lock: OpenFile | None = None) -> None:
+        """Open the file. Unless `read_only`, create or migrate it. `lock` is that of the folder, if it is held."""
+        super().__init__(path, read_only=read_only, lock=lock)
+        self._run = 0 if read_only else self.last_seq()
+        """The last sequence number of the runs before this one."""
         self._run_is_recorded = False
-        self._level = ""
-        self._db.row_factory = sqlite3.Row
-        self._db.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
-
-    def _prepare(self) -> int:
-        """Migrate the file and return its last sequence number, after which this run starts."""
-        self._db.execute("PRAGMA journal_mode = WAL")
-        migrate(self._db)
-        return self.last_seq()
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
-    def test_write(self) -> None:
-        """Write without changing anything. Raise the error that a real write would raise."""
-        version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        self._db.execute(f"PRAGMA user_version = {version}")
-
-    @property
-    def lineage(self) -> int:
-        """Identify the shared log that the file copies; 0 if the file has its own numbers."""
-        return int(self._db.execute("PRAGMA application_id").fetchone()[0])
-
-    @lineage.setter
-    def lineage(self, lineage: int) -> None:
-        self._db.execute(f"PRAGMA application_id = {lineage}")
 
     def set_first_seq(self, first: int) -> None:
         """Start the sequence numbers of an empty file at `first`."""
-        self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('log', ?)", (first - 1,))
+        with self._writing():
+            self._db.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('log', ?)", (first - 1,))
         self._run = first - 1
-
-    def is_intact(self) -> bool:
-        """Return whether SQLite finds no damage in the file."""
-        try:
-            return bool(self._db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok")
-        except sqlite3.DatabaseError:
-            return False
 
     def write(self, batch: Sequence[Write]) -> list[int | None]:
         """Commit the batch in one transaction. Return the number of each entry, None for a write without one."""
-        self._set_synchronous("FULL" if any(write.durable for write in batch) else "NORMAL")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._writing("FULL" if any(write.durable for write in batch) else "NORMAL"), self._transaction():
             numbers = self._put(batch)
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._db.rollback()
-            raise
         self._run_is_recorded = True
+        for number, write in zip(numbers, batch, strict=True):
+            if number is not None and write.entry is not None:
+                self._newest = number, write.entry.at
         return numbers
-
-    def _set_synchronous(self, level: str) -> None:
-        if level != self._level:
-            self._db.execute(f"PRAGMA synchronous = {level}")
-            self._level = level
 
     def _put(self, batch: Sequence[Write]) -> list[int | None]:
         """Execute few statements, because the thread competes for the interpreter after each."""
@@ -153,8 +102,8 @@ class JournalStore:
 
     def heartbeat(self, at: float) -> None:
         """Record that this run of the daemon was alive at `at` (epoch seconds)."""
-        self._set_synchronous("NORMAL")
-        self._db.execute(UPSERT_HEARTBEAT, (self._run, at))
+        with self._writing():
+            self._db.execute(UPSERT_HEARTBEAT, (self._run, at))
 
     def runs(self, after: int) -> list[DaemonRun]:
         """Return the runs with an `after_seq` above `after`, oldest first. This run is always the last."""
@@ -209,15 +158,9 @@ class JournalStore:
 
     def save_sent_alerts(self, alerts: Sequence[SentAlertRow]) -> None:
         """Replace the saved alerts with these."""
-        self._set_synchronous("NORMAL")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with self._writing(), self._transaction():
             self._db.execute("DELETE FROM told_alerts")
             self._db.executemany(INSERT_SENT_ALERT, alerts)
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._db.rollback()
-            raise
 
     def prune(self, older_than: float, keep: int) -> int:
         """Delete entries before `older_than` (epoch seconds) and all but the newest `keep`; return how many.
@@ -225,11 +168,12 @@ class JournalStore:
         The newest transition of each server stays, because it shows whether the server is paused. Attempts and runs are
         deleted by age, except open attempts and the newest old run, which may have entries that stay.
         """
-        self._set_synchronous("NORMAL")
-        deleted = self._db.execute(
-            f"DELETE FROM log WHERE (at < ? OR seq <= ?) AND seq NOT IN ({NEWEST_TRANSITIONS})",  # noqa: S608
-            (older_than, self.last_seq() - keep),
-        ).rowcount
-        self._db.execute("DELETE FROM attempts WHERE ended_at < ?", (older_than,))
-        self._db.execute(PRUNE_RUNS, (older_than,))
+        with self._writing():
+            deleted = self._db.execute(
+                f"DELETE FROM log WHERE (at < ? OR seq <= ?) AND seq NOT IN ({NEWEST_TRANSITIONS})",  # noqa: S608
+                (older_than, self.last_seq() - keep),
+            ).rowcount
+            self._db.execute("DELETE FROM attempts WHERE ended_at < ?", (older_than,))
+            self._db.execute(PRUNE_RUNS, (older_than,))
+            self._newest = self._newest_entry()
         return deleted

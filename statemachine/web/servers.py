@@ -24,9 +24,10 @@ READ_BATCH = 50
 
 
 class AliveSchema(ApiModel):
-    """The event loop is running."""
+    """The event loop is running. Without a `journal` that can be written, servers are watched, but not warmed."""
 
     alive: bool
+    journal: bool
 
 
 class FleetReadySchema(ApiModel):
@@ -103,7 +104,7 @@ class ServersHandler:
 
     async def healthz(self, _request: web.Request) -> web.Response:
         """Handle GET /healthz. The response itself shows that the event loop is running."""
-        return json_response({"alive": True})
+        return json_response({"alive": True, "journal": self._ports.journal.healthy})
 
     async def readyz(self, _request: web.Request) -> web.Response:
         """Handle GET /readyz."""

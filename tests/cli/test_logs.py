@@ -1,5 +1,6 @@
 """The log file has every entry of the event log with its number, and its size is limited."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -91,3 +92,12 @@ def test_log_file_is_appended_after_restart(tmp_path: Path) -> None:
     logger.remove()
     log_all([ROUTINE.numbered(2)], file=tmp_path / "a.log")
     assert [line.split("#")[1][0] for line in written(tmp_path / "a.log")] == ["1", "2"]
+
+
+def test_log_file_is_private(tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        log_all([ROUTINE], file=tmp_path / "logs" / "c.log")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "logs" / "c.log").stat().st_mode & 0o777 == 0o600

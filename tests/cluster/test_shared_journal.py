@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import pytest
+
 from statemachine.cluster.outbox import QUEUE_LIMIT
 from statemachine.cluster.records import Record, SharedEntry
 from statemachine.cluster.store import Dataset
@@ -12,6 +14,7 @@ from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import State
 from statemachine.i18n.render import sentence
 from statemachine.journal.journal import BACKLOG_LIMIT
+from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.rows import attempt_row
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import Node, engine, make_view, new_id, running, settled
@@ -218,3 +221,21 @@ async def test_open_failing_file_still_publishes(tmp_path: Path) -> None:
 
 def _fail() -> FragileStore:
     raise DISK_FULL
+
+
+@in_virtual_time
+async def test_append_durably_without_the_data_folder_raises(tmp_path: Path) -> None:
+    """The attempt would be safe in the server's record, but another daemon may work in the folder by now."""
+    folder = tmp_path / "data"
+    node = Node(engine(), "one", folder)
+    async with running(node):
+        await node.node.journal.append_durably(attempt("first"))
+        folder.rename(tmp_path / "moved")
+        with pytest.raises(JournalUnavailableError, match="moved away"):
+            await node.node.journal.append_durably(attempt("second"))
+        record = node.node.ownership.record("a")
+        assert record.saved_state.attempt is not None
+        assert record.saved_state.attempt.prompt_id == "first"
+        (tmp_path / "moved").rename(folder)
+        await settled()
+        await node.node.journal.append_durably(attempt("third"))

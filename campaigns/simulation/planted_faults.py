@@ -46,7 +46,10 @@ PATCHED: dict[str, dict[str, Any]] = {
         }
     },
     "backoff": {"statemachine.fleet.connection.backoff": faulty.no_backoff},
-    "no_wait": {"statemachine.fleet.after_success.wait_for_history": faulty.does_not_wait},
+    "no_wait": {
+        "statemachine.fleet.after_success.wait_for_history": faulty.does_not_wait,
+        "statemachine.fleet.after_success.STALE_HISTORY_S": 0.3,
+    },
     "no_restore": {"statemachine.fleet.lookup.RESTORE_S": 0.0},
     "find_prompt": {"statemachine.comfyui.client.ComfyClient.find_prompt": faulty.never_found},
 }  # fmt: skip

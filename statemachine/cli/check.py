@@ -17,7 +17,7 @@ from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
 from statemachine.core.messages import NO_MESSAGE, Message, message, verbatim
 from statemachine.core.text import one_line
-from statemachine.core.vocabulary import State
+from statemachine.core.vocabulary import Reason, State
 from statemachine.daemon.config import load_workflows
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
@@ -80,8 +80,14 @@ async def _ask(server: ServerHandle) -> CheckReport:
     except NotAnsweringError as error:
         return CheckReport(server.config, State.UNREACHABLE, kind, error.message)
     if isinstance(event, events.CheckUnusable):
-        return CheckReport(server.config, State.UNKNOWN, kind, event.message)
+        return CheckReport(server.config, _state_of(event), kind, event.message)
     return _answered(server.config, event)
+
+
+def _state_of(event: events.CheckUnusable) -> State:
+    """Return the state that the daemon's table has for this event."""
+    unknown = event.reason in (Reason.CHECK_UNRECOGNISED, Reason.RATE_LIMITED)
+    return State.UNKNOWN if unknown else State.FAILED
 
 
 def _answered(server: ServerConfig, event: events.CheckAnswered) -> CheckReport:

@@ -113,7 +113,7 @@ class NetworkTransport(Transport):
                 ssl=self._tls or True,
             ) as response:
                 content = await _read_bounded(response)
-                return self._reply(response.status, response.headers, content)
+                return self._reply(self._url + path, response.status, response.headers, content)
         except TimeoutError as error:
             raise NotAnsweringError(message("no_answer_in", seconds=timeout_s)) from error
         except aiohttp.ClientConnectorDNSError as error:
@@ -149,7 +149,7 @@ class NetworkTransport(Transport):
             )
         except websockets.InvalidStatus as error:
             response = error.response
-            reply = self._reply(response.status_code, response.headers, bytes(response.body or b""))
+            reply = self._reply(url, response.status_code, response.headers, bytes(response.body or b""))
             raise _handshake_error(reply) from error
         except OSError as error:
             raise _connect_error(error) from error
@@ -159,7 +159,7 @@ class NetworkTransport(Transport):
         _drop_handshake_headers(connection)
         return WebSocket(connection, self._mask)
 
-    def _reply(self, status: int, headers: "_Headers", body: bytes) -> Reply:
+    def _reply(self, url: str, status: int, headers: "_Headers", body: bytes) -> Reply:
         """Return the reply with the values of the configured headers masked."""
         challenges = ", ".join(_all(headers, "WWW-Authenticate") + _all(headers, "Proxy-Authenticate"))
         wait = ", ".join(_all(headers, "Retry-After")[:1])
@@ -170,6 +170,7 @@ class NetworkTransport(Transport):
             self._mask.text(", ".join(_all(headers, "Location")[:1])),
             self._mask.text(challenges),
             retry_after_s(wait, date, datetime.now(UTC)) if wait else None,
+            url,
         )
 
     def _masked(self, error: Exception) -> str:

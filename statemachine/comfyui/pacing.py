@@ -7,11 +7,8 @@ from collections.abc import Callable
 from typing_extensions import override
 
 from statemachine.comfyui.errors import RateLimitedError
-from statemachine.comfyui.transport import Reply, Socket, Transport
+from statemachine.comfyui.transport import MAX_PAUSE_S, Reply, Socket, Transport
 from statemachine.core.messages import message
-
-MAX_PAUSE_S = 3600.0
-"""The longest Retry-After that is respected; every wait is bounded."""
 
 MOST_DOUBLINGS = 32
 

@@ -31,6 +31,9 @@ TOO_MANY_REQUESTS = 429
 GATEWAY_ERRORS = frozenset({408, 502, 503, 504, *range(520, 531), 598, 599})
 """Statuses that ComfyUI does not send: a proxy or tunnel did not reach it. 520 to 530 are Cloudflare's."""
 
+MAX_PAUSE_S = 3600.0
+"""The longest Retry-After that is respected; every wait is bounded."""
+
 MOST_SHOWN_S = 10**9
 """A Retry-After without end is shown as this many seconds."""
 
@@ -43,6 +46,7 @@ class Reply:
     """An HTTP answer with its whole body. Redirects are not followed.
 
     `challenge` is the header WWW-Authenticate; `retry_after_s` is None without an intelligible header Retry-After.
+    `url` is the requested one.
     """
 
     status: int
@@ -50,6 +54,7 @@ class Reply:
     location: str = ""
     challenge: str = ""
     retry_after_s: float | None = None
+    url: str = ""
 
     @property
     def text(self) -> str:
@@ -88,7 +93,7 @@ class Reply:
     @property
     def is_denial(self) -> bool:
         """Whether credentials are required: 401, 403, or a redirect to a sign-in page as ComfyUI-Login's."""
-        return self.status in DENIALS or (self.status in REDIRECTS and is_sign_in(self.location))
+        return self.status in DENIALS or (self.status in REDIRECTS and is_sign_in(self.location, self.url))
 
     @property
     def denial(self) -> Message:
@@ -115,7 +120,10 @@ class Reply:
     def _limit(self) -> Message:
         if self.retry_after_s is None:
             return message("rate_limited", status=self.status)
-        return message("rate_limited_for", status=self.status, seconds=math.ceil(min(self.retry_after_s, MOST_SHOWN_S)))
+        seconds = math.ceil(min(self.retry_after_s, MOST_SHOWN_S))
+        if self.retry_after_s > MAX_PAUSE_S:
+            return message("rate_limited_longer", status=self.status, seconds=seconds, longest=int(MAX_PAUSE_S))
+        return message("rate_limited_for", status=self.status, seconds=seconds)
 
     def _unexpected(self) -> Message:
         if not self.location:

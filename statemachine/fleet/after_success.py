@@ -13,7 +13,6 @@ from statemachine.comfyui.errors import AbsentError, AccessDeniedError, ComfyErr
 from statemachine.core import events
 from statemachine.core.server import Attempt, Server
 from statemachine.core.vocabulary import Source
-from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 
 HISTORY_WAIT_S = 5.0
@@ -22,6 +21,9 @@ LONGEST_PAUSE_S = 1.0
 
 SECOND_LOOK_S = 0.3
 """Pause before an answer that contradicts our success is asked for again."""
+
+STALE_HISTORY_S = 5.0
+"""The same for a check that reads the history: a caching gateway may answer for a few seconds with an earlier one."""
 
 EVIDENCE_WAIT_S = 5.0
 """Time to find out whether foreign work has run. The verdict of the check waits for it."""
@@ -32,14 +34,19 @@ CheckEvent = events.CheckAnswered | events.CheckUnusable
 
 
 async def wait_for_history(context: ServerContext) -> None:
-    """Wait until the history has the prompt whose success a frame reported, if the check reads the history."""
+    """Wait, at most `HISTORY_WAIT_S`, until the history has the prompt whose success a frame reported.
+
+    Only a check that reads the history needs it.
+    """
     attempt = _fresh_success(context.server)
     if attempt is None or attempt.confirmed_by is not Source.WS or not context.check.reads_history:
         return
-    until, pause_s = loop_time() + HISTORY_WAIT_S, FIRST_PAUSE_S
-    while not await _is_in_history(context, attempt) and loop_time() + pause_s < until:
-        await asyncio.sleep(pause_s)
-        pause_s = min(2.0 * pause_s, LONGEST_PAUSE_S)
+    pause_s = FIRST_PAUSE_S
+    with suppress(TimeoutError):
+        async with asyncio.timeout(HISTORY_WAIT_S):
+            while not await _is_in_history(context, attempt):
+                await asyncio.sleep(pause_s)
+                pause_s = min(2.0 * pause_s, LONGEST_PAUSE_S)
 
 
 async def _is_in_history(context: ServerContext, attempt: Attempt) -> bool:
@@ -58,7 +65,7 @@ async def confirmed(
     """Return the event of a check, asked once more if it contradicts our success; None if there is no answer then."""
     if not _contradicts(event, context.server):
         return event
-    await asyncio.sleep(SECOND_LOOK_S)
+    await asyncio.sleep(STALE_HISTORY_S if context.check.reads_history else SECOND_LOOK_S)
     second, attempt = await ask_again(), _fresh_success(context.server)
     if isinstance(second, events.CheckAnswered) and attempt is not None and _contradicts(second, context.server):
         return replace(second, evicted=await _was_evicted(context, attempt))

@@ -91,8 +91,8 @@ class Lookup:
 
     @property
     def _may_have_restarted(self) -> bool:
-        """Whether the connection that was open at the POST has ended since, as it does with the server's process."""
-        return self.attempt.client_id is not None and not receives_frames(self.context, self.attempt)
+        """Whether no connection has been open since the POST, as one that ends with the server's process would be."""
+        return not receives_frames(self.context, self.attempt)
 
     async def _has_restarted(self) -> bool:
         """Return whether the companion node reports another instance than when the attempt began."""

@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 
 from typing_extensions import override
 
-from statemachine.comfyui.errors import ConnectRefusedError, NotAnsweringError
-from statemachine.comfyui.transport import Reply, Socket, Transport
+from statemachine.comfyui.errors import ComfyError, ConnectRefusedError, NotAnsweringError
+from statemachine.comfyui.transport import ALWAYS_THERE, Reply, Socket, Transport
 from statemachine.core import events
 from statemachine.core.outage import OutageChange, OutageDetector
 from statemachine.core.server import Server
-from statemachine.core.vocabulary import Notice, State
+from statemachine.core.vocabulary import IN_FLIGHT, Notice, State
 from statemachine.fleet.clock import loop_time
 
 
@@ -74,6 +75,10 @@ class WatchedTransport(Transport):
             reply = await self._inner.request(method, path, body, accept)
         except NotAnsweringError as error:
             refused = isinstance(error, ConnectRefusedError)
+            if not refused and (method, path) != ALWAYS_THERE and self._looks_up_before_falling:
+                with suppress(ComfyError):
+                    await self.request(*ALWAYS_THERE)
+                raise
             self._outage.observe(self._server, answered=refused)
             self._post(events.NotAnswering(error.message, held=held or self._outage.holds, refused=refused))
             raise
@@ -83,6 +88,16 @@ class WatchedTransport(Transport):
         if self._server.consecutive_failures or self._server.state is State.UNREACHABLE:
             self._post(events.Answering())
         return reply
+
+    @property
+    def _looks_up_before_falling(self) -> bool:
+        """Whether our prompt is looked up, and one more failure makes the server unreachable.
+
+        A route of the lookup may hang alone. The cheapest request then counts in its place.
+        """
+        return (
+            self._server.state in IN_FLIGHT and self._server.consecutive_failures >= self._server.reachability.fall - 1
+        )
 
     @override
     async def connect(self, client_id: str) -> Socket:

@@ -188,6 +188,10 @@ REQUESTS: dict[str, Text] = {
     "rate_limited_for": Text(
         "rate limited (HTTP {status}, retry after {seconds} s)", "请求过于频繁（HTTP {status}，{seconds} 秒后重试）"
     ),
+    "rate_limited_longer": Text(
+        "rate limited (HTTP {status}, retry after {seconds} s; the next request is sent after {longest} s)",
+        "请求过于频繁（HTTP {status}，要求 {seconds} 秒后重试；{longest} 秒后发送下一个请求）",
+    ),
     "limit_lasts": Text(
         "rate limited: no request is sent for another {seconds} s", "请求过于频繁：{seconds} 秒内不再发送请求"
     ),

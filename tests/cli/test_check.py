@@ -20,7 +20,7 @@ async def test_check_shows_a_row_for_each_result(tmp_path: Path) -> None:
         "auto_executing": "auto_executing",
         "inspire": "inspire",
         "stock": "history",
-        "locked": "access denied",
+        "locked": "failed",
         "absent": "connection refused",
         "unrecognisable": "not understood",
     }

@@ -9,8 +9,8 @@ from typing_extensions import override
 
 from campaigns.simulation.loop import VirtualLoop
 from statemachine.comfyui.errors import NotAnsweringError, RateLimitedError
-from statemachine.comfyui.pacing import MAX_PAUSE_S, PacedTransport, RequestPause
-from statemachine.comfyui.transport import Reply, Socket
+from statemachine.comfyui.pacing import PacedTransport, RequestPause
+from statemachine.comfyui.transport import MAX_PAUSE_S, Reply, Socket
 from tests.comfyui_client.fakes import FakeTransport, text_reply
 
 OK = text_reply("ok")

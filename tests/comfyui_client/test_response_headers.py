@@ -23,7 +23,13 @@ DATE = "Thu, 01 Jan 2026 12:00:00 GMT"
         ("Thu, 01 Jan 2026 11:00:00 GMT", DATE, 0),
         ("Thu, 01 Jan 2026 12:00:10 -0000", DATE, 10),
         ("9" * 5000, "", float("inf")),
-        ("inf", "", float("inf")),
+        ("inf", "", None),
+        ("Infinity", "", None),
+        ("1e999", "", None),
+        ("1_0", "", None),
+        ("٣", "", None),
+        ("0x10", "", None),
+        ("10s", "", None),
         ("nan", "", None),
         ("soon", "", None),
         ("", "", None),
@@ -73,8 +79,24 @@ SIGN_INS = [
     "https://auth.example.com/?rd=x",
     "https://team.cloudflareaccess.com/",
     "//login.example/",
+    "/sessions/new",
+    "/user_sessions/new?return_to=/",
+    "/account/LogOn",
+    "/Account/Login.aspx",
+    "/login/",
+    "/sso_login",
+    "/user-login",
+    "/auth/realms/r",
+    "/login.cgi",
+    "/loginform",
 ]
 OTHERS = [
+    "/authors/login-free",
+    "/no-login",
+    "/login-help/faq",
+    "/sessions/1",
+    "/new/sessions",
+    "/oauth-demo-workflows",
     "/author",
     "/authors/1",
     "/oauthor",
@@ -97,3 +119,19 @@ def test_sign_in_is_recognised(location: str) -> None:
 @pytest.mark.parametrize("location", OTHERS)
 def test_other_redirect_is_not_a_sign_in(location: str) -> None:
     assert not is_sign_in(location)
+
+
+@pytest.mark.parametrize(
+    ("requested", "location", "sign_in"),
+    [
+        ("http://auth.lan/prompt", "https://auth.lan/prompt", False),
+        ("http://gpu1.auth.lan/prompt", "https://gpu2.auth.lan/prompt", False),
+        ("http://lan/auth/prompt", "https://lan/auth/prompt", False),
+        ("http://lan/auth/prompt", "https://lan/auth/prompt/", False),
+        ("http://auth.lan/prompt", "https://auth.lan/login", True),
+        ("http://gpu.lan/prompt", "https://auth.lan/prompt", True),
+        ("http://[::1/prompt", "/login", False),
+    ],
+)
+def test_redirect_to_what_was_requested_is_not_a_sign_in(requested: str, location: str, *, sign_in: bool) -> None:
+    assert is_sign_in(location, requested) is sign_in

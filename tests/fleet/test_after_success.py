@@ -8,9 +8,12 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from typing_extensions import override
 
 from campaigns.simulation.loop import VirtualLoop
+from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import NotAnsweringError
+from statemachine.comfyui.records import HistoryEntry
 from statemachine.core import events as e
 from statemachine.core.server import Attempt, Server
 from statemachine.core.vocabulary import Source
@@ -19,9 +22,9 @@ from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 from statemachine.simulator import PROFILES, running_fleet
 from tests.comfyui_client.fakes import (
+    FakeTransport,
     Replies,
     Scripted,
-    client_of,
     history_entry,
     history_of,
     json_reply,
@@ -42,13 +45,18 @@ CACHED = e.CheckAnswered("history", (), (), auto_executing=False, epoch=0)
 
 
 def context_of(
-    replies: Replies, *, proved_by: Source = Source.WS, reads_history: bool = True, judged: bool = False
+    replies: Replies,
+    *,
+    proved_by: Source = Source.WS,
+    reads_history: bool = True,
+    judged: bool = False,
+    client: type[ComfyClient] = ComfyClient,
 ) -> tuple[ServerContext, list[str]]:
     """Return the context of a server on which our prompt, `theirs` there, has succeeded, and its requests."""
-    client, transport = client_of(replies)
+    transport = FakeTransport(replies)
     attempt = Attempt("a", "w", "ours", 0.0, server_prompt_id="theirs", confirmed_by=proved_by, judged=judged)
     check = SimpleNamespace(reads_history=reads_history)
-    context = SimpleNamespace(server=Server("a", succeeded=attempt), client=client, check=check)
+    context = SimpleNamespace(server=Server("a", succeeded=attempt), client=client(transport), check=check)
     return cast(ServerContext, context), transport.requests
 
 
@@ -76,6 +84,20 @@ def test_wait_for_history_is_bounded(answer: Scripted) -> None:
     context, requests = context_of({OURS: answer})
     assert 3.0 < duration(wait_for_history(context)) <= 5.0
     assert len(requests) < 15
+
+
+class Hanging(ComfyClient):
+    """Answer no request for a prompt's history within the time of a request."""
+
+    @override
+    async def history_entry(self, prompt_id: str) -> HistoryEntry | None:
+        await asyncio.sleep(10.0)
+        raise NotAnsweringError("no answer in 10 s")
+
+
+def test_wait_for_history_that_hangs_is_bounded() -> None:
+    context, _ = context_of({}, client=Hanging)
+    assert duration(wait_for_history(context)) == 5.0
 
 
 @pytest.mark.parametrize("answer", [text_reply("no", 404), text_reply("no", 403)])
@@ -109,6 +131,14 @@ def test_confirmed_contradiction_is_asked_again(second: CheckEvent | None) -> No
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         assert runner.run(confirmed(context, MISSING, ask)) == second
     assert left == []
+
+
+@pytest.mark.parametrize(("reads_history", "pause_s"), [(True, 5.0), (False, 0.3)])
+def test_confirmed_contradiction_of_a_history_may_be_cached(*, reads_history: bool, pause_s: float) -> None:
+    """A gateway that caches /history answers with the entries of some seconds ago."""
+    context, _ = context_of({}, reads_history=reads_history)
+    ask, _ = answers(CACHED)
+    assert duration(confirmed(context, MISSING, ask)) == pytest.approx(pause_s)
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class DaemonDiedError(Exception):
 class DaemonProcess:
     """A daemon with one settings file and one port. All its runs write to `folder/daemon.log`."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, Any], **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
         self.address = f"http://127.0.0.1:{self.port}"
@@ -39,6 +39,7 @@ class DaemonProcess:
         self.log = folder / "daemon.log"
         whole = {"data_dir": "data", "logging": {"file": None}, "listen": {"port": self.port}, **settings}
         self.settings_file.write_text(json.dumps(whole), encoding="utf-8")
+        self._environment = {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1", **environment}
         self._process: Process | None = None
 
     @property
@@ -54,7 +55,7 @@ class DaemonProcess:
         """Start the daemon; return before it responds."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self.command("serve"), stdin=DEVNULL, stdout=log, stderr=log, env=_environment()
+                *self.command("serve"), stdin=DEVNULL, stdout=log, stderr=log, env=self._environment
             )
 
     async def until_answering(self) -> None:
@@ -111,7 +112,11 @@ class DaemonProcess:
         """Start `run.py tail --json` with a pipe as standard output; stderr goes to tail.log."""
         with (self.folder / "tail.log").open("ab") as log:
             return await asyncio.create_subprocess_exec(
-                *self.command("tail", "--json", *arguments), stdin=DEVNULL, stdout=PIPE, stderr=log, env=_environment()
+                *self.command("tail", "--json", *arguments),
+                stdin=DEVNULL,
+                stdout=PIPE,
+                stderr=log,
+                env=self._environment,
             )
 
     def command(self, *arguments: str) -> list[str]:
@@ -131,7 +136,3 @@ class DaemonProcess:
         if self._process is None or self._process.returncode is not None:
             raise DaemonDiedError(f"the daemon is not running\n{self.log_tail()}")
         return self._process
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONUNBUFFERED": "1", "NO_COLOR": "1"}

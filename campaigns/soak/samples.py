@@ -46,8 +46,17 @@ class Row:
 
 def resident_mib(pid: int) -> float:
     """Return the process's resident memory in MiB."""
+    return _memory_mib(pid, "VmRSS:")
+
+
+def peak_mib(pid: int) -> float:
+    """Return the highest resident memory that the process has had, in MiB."""
+    return _memory_mib(pid, "VmHWM:")
+
+
+def _memory_mib(pid: int, name: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS:"):
+        if line.startswith(name):
             return int(line.split()[1]) / KIB
     raise ProcessLookupError(f"process {pid} has no memory")
 

@@ -20,43 +20,10 @@ from tests.faults.process import Program
 from tests.journal.samples import quiet_journal
 from tests.support.daemon import Json
 from tests.support.paths import WORKFLOWS
-from tests.support.polling import wait_until
+from tests.support.service_manager import Listener
 
 PERIOD_S = 0.3
 STARVED_S = 1.0
-
-
-class Listener:
-    """The service manager's socket, and every line received."""
-
-    def __init__(self, address: str) -> None:
-        self.address = address
-        self.lines: list[str] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._socket.bind(f"\0{address[1:]}" if address.startswith("@") else address)
-        asyncio.get_running_loop().add_reader(self._socket, self._read)
-
-    def _read(self) -> None:
-        self.lines += self._socket.recv(4096).decode().splitlines()
-
-    def watchdog_count(self) -> int:
-        """Return how often the watchdog was notified."""
-        return self.lines.count("WATCHDOG=1")
-
-    async def until(self, holds: Callable[[], bool]) -> None:
-        """Wait until the condition holds; a failure shows the lines received."""
-        try:
-            await wait_until(holds)
-        except TimeoutError:
-            raise AssertionError(self.lines) from None
-
-    async def until_received(self, line: str) -> None:
-        """Wait for the line."""
-        await self.until(lambda: line in self.lines)
-
-    def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._socket)
-        self._socket.close()
 
 
 @pytest.fixture

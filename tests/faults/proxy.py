@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from random import Random
 from ssl import SSLContext
 from typing import Any
@@ -79,7 +80,10 @@ Responders = Mapping[str, Responder]
 
 
 class FaultProxy:
-    """A simulated server behind `responders`: `METHOD /path` → the response instead of its own."""
+    """A simulated server behind `responders`: `METHOD /path` → the response instead of its own.
+
+    The key may be a pattern, `GET /history/*`; the first that matches is used.
+    """
 
     def __init__(self, profile: Profile, scale: float = 0.01) -> None:
         self.server = SimServer(profile, Random(1), scale=scale)
@@ -97,16 +101,16 @@ class FaultProxy:
         self._sinks: set[_Sink] = set()
 
     @asynccontextmanager
-    async def listening(self, tls: SSLContext | None = None) -> AsyncIterator[None]:
-        """Serve on a free loopback port and set `url`."""
+    async def listening(self, tls: SSLContext | None = None, host: str = "127.0.0.1") -> AsyncIterator[None]:
+        """Serve on a free port of a loopback address and set `url`."""
         app = web.Application(client_max_size=100 * 1024**2)
         app.router.add_route("*", "/{path:.*}", self._handle)
         runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         await self.server.start()
         try:
-            await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
-            self.url = f"{'https' if tls else 'http'}://127.0.0.1:{runner.addresses[0][1]}"
+            await web.TCPSite(runner, host, 0, ssl_context=tls).start()
+            self.url = f"{'https' if tls else 'http'}://{host}:{runner.addresses[0][1]}"
             yield
         finally:
             await self.server.stop()
@@ -142,7 +146,7 @@ class FaultProxy:
         if key == "POST /prompt":
             self.posts.append(json.loads(exchange.body))
         try:
-            responder = self.responders.get(key)
+            responder = next((one for pattern, one in self.responders.items() if fnmatchcase(key, pattern)), None)
             if responder is not None:
                 return await responder(exchange)
             return await (self._serve_socket(request) if request.path == "/ws" else exchange.forward())

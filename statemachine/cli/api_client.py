@@ -5,6 +5,7 @@ DaemonError
 └── DaemonRefusedError       the daemon answered with an error; `status` is the HTTP status
 """
 
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,9 @@ CONNECT_S = 5.0
 SILENCE_S = 60.0
 """Timeout of a stream; the daemon sends something every 15 s."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, never bound
+
+OWN_TOKEN = "COMFYWARM_TOKEN"  # noqa: S105 - the name of an environment variable
+"""It holds the caller's own token, where the settings have several."""
 
 Json = dict[str, Any]
 Query = Sequence[tuple[str, str]]
@@ -152,12 +156,18 @@ class DaemonApi:
 @asynccontextmanager
 async def daemon_api(settings: Settings) -> AsyncIterator[DaemonApi]:
     """Provide a client for the daemon of these settings."""
-    token = settings.listen.token
-    headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token is not None else {}
-    mask = Mask([token] if token is not None else [])
+    tokens = settings.listen.secrets
+    token = _own_token([one.get_secret_value() for one in tokens], os.environ.get(OWN_TOKEN))
+    headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
+    mask = Mask(tokens)
     connector = aiohttp.TCPConnector(ssl=_certificate(settings))
     async with aiohttp.ClientSession(connector=connector, headers=headers, trust_env=False) as session:
         yield DaemonApi(session, daemon_url(settings), mask)
+
+
+def _own_token(tokens: Sequence[str], own: str | None) -> str | None:
+    """Return the caller's own token if it is one of the settings, else the first of them."""
+    return own if own in tokens else next(iter(tokens), None)
 
 
 def _certificate(settings: Settings) -> aiohttp.Fingerprint | bool:

@@ -15,7 +15,8 @@ from statemachine.daemon.app import Daemon, running_daemon, until_stopped
 from statemachine.daemon.logging import configure_logging
 from statemachine.i18n.text import locale_language
 from statemachine.settings import Settings, parse_settings
-from statemachine.settings.model import Listen, Logging
+from statemachine.settings.listen import Listen
+from statemachine.settings.model import Logging
 from statemachine.simulator import Member, SimFleet, demo_fleet
 
 PAUSED_PROFILE = "inspire"

@@ -9,6 +9,8 @@ from typing_extensions import override
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.core.ports import Action, NotOwnedError, Operator
+from statemachine.core.text import one_line
+from statemachine.settings.values import MAX_NAME_LENGTH
 
 DONE = b"done"
 
@@ -30,8 +32,8 @@ class ForwardingOperator(Operator):
         await self._store.respond(_subject(self._node), self._on_request)
 
     @override
-    async def act(self, server: str, action: Action) -> bool:
-        if await self._local.act(server, action):
+    async def act(self, server: str, action: Action, by: str | None = None) -> bool:
+        if await self._local.act(server, action, by):
             return True
         if not self._exists(server):
             return False
@@ -39,7 +41,7 @@ class ForwardingOperator(Operator):
         if owner is None or owner == self._node:
             raise NotOwnedError(f"no node owns {server} at the moment; try again in a few seconds")
         try:
-            response = await self._store.request(_subject(owner), orjson.dumps([server, action]))
+            response = await self._store.request(_subject(owner), _request(server, action, by))
         except StoreUnavailableError as error:
             raise NotOwnedError(f"node {owner}, which owns {server}, does not respond") from error
         if response != DONE:
@@ -49,11 +51,23 @@ class ForwardingOperator(Operator):
     async def _on_request(self, value: bytes) -> bytes:
         """Respond to a forwarded action; another version may send one that is unknown here."""
         try:
-            server, action = orjson.loads(value)
-            return DONE if await self._local.act(server, Action(action)) else b"not mine"
+            server, action, by = _requested(value)
+            return DONE if await self._local.act(server, action, by) else b"not mine"
         except (ValueError, TypeError, KeyError) as error:
             logger.warning("an action that another node forwarded was not understood: {!r}", error)
             return b"not understood"
+
+
+def _request(server: str, action: Action, by: str | None) -> bytes:
+    """Leave out a missing name, so that a node of an older version understands the request."""
+    return orjson.dumps([server, action] if by is None else [server, action, by])
+
+
+def _requested(value: bytes) -> tuple[str, Action, str | None]:
+    """Return the server, the action and the client's name. Raises ValueError or TypeError."""
+    server, action, *names = orjson.loads(value)
+    by = one_line(names[0])[:MAX_NAME_LENGTH] if names and isinstance(names[0], str) else None
+    return server, Action(action), by
 
 
 def _subject(node: str) -> str:

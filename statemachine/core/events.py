@@ -288,22 +288,30 @@ class RetryDue:
 
 @dataclass(frozen=True, slots=True)
 class CheckRequested:
-    """The operator requested a check."""
+    """The operator requested a check. `by` is the client's name, if it has one."""
+
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class WarmRequested:
-    """The operator requested a warm-up, even after failures."""
+    """The operator requested a warm-up, even after failures. `by` is the client's name, if it has one."""
+
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PauseRequested:
-    """The operator paused the server."""
+    """The operator paused the server. `by` is the client's name, if it has one."""
+
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ResumeRequested:
-    """The operator resumed the server."""
+    """The operator resumed the server. `by` is the client's name, if it has one."""
+
+    by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -312,6 +320,7 @@ class SettingsChanged:
 
 
 PromptEnd = PromptSucceeded | PromptFailed | PromptInterrupted
+OperatorEvent = CheckRequested | WarmRequested | PauseRequested | ResumeRequested
 
 Event = (
     CheckStarted
@@ -343,9 +352,6 @@ Event = (
     | CheckWithheld
     | CheckPostponed
     | RetryDue
-    | CheckRequested
-    | WarmRequested
-    | PauseRequested
-    | ResumeRequested
+    | OperatorEvent
     | SettingsChanged
 )

@@ -47,6 +47,12 @@ class LogEntry(NamedTuple):
     prompt_id: str | None = None
     seq: int | None = None
 
+    @property
+    def by(self) -> str | None:
+        """The name of the client that requested the transition, if it has one. The message holds it."""
+        by = self.message.params.get("by") if self.proved_by is Source.OPERATOR else None
+        return by if isinstance(by, str) else None
+
     def numbered(self, seq: int | None) -> "LogEntry":
         """Return the same entry with the journal's number, or without one. `_replace` takes three times as long."""
         return LogEntry(*self[:-1], seq)

@@ -66,9 +66,10 @@ class Action(StrEnum):
 class Operator(Protocol):
     """Pass operator actions to the servers."""
 
-    async def act(self, server: str, action: Action) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None) -> bool:
         """Post the action and return at once; return False if no such server exists.
 
+        `by` is the name of the client that requested it, if it has one.
         Raises NotOwnedError if the node that looks after the server cannot be reached.
         """
         ...

@@ -86,6 +86,10 @@ def _cache_reported(event: events.CacheReported, server: Server, reason: Reason)
     return message("reported_missing", missing=lacking) if known else None
 
 
+def _operator_requested(event: events.OperatorEvent, _server: Server, reason: Reason) -> Message | None:
+    return message("requested_by", what=_MEANINGS[reason], by=event.by) if event.by is not None else None
+
+
 _CHECK_CODES: Mapping[Reason, str] = {
     Reason.KEYS_MISSING: "check_missing",
     Reason.STILL_COLD_AFTER_SUCCESS: "still_missing",
@@ -101,4 +105,8 @@ _MESSAGES: Mapping[type, Callable[[Any, Server, Reason], Message | None]] = {
     events.PromptAbsent: _prompt_absent,
     events.PromptInterrupted: _prompt_interrupted,
     events.CacheReported: _cache_reported,
+    events.CheckRequested: _operator_requested,
+    events.WarmRequested: _operator_requested,
+    events.PauseRequested: _operator_requested,
+    events.ResumeRequested: _operator_requested,
 }

@@ -247,7 +247,8 @@ def _first_config(settings: Settings) -> LoadedConfig:
 async def _web_side(settings: Settings, ports: WebPorts, tls: SSLContext | None) -> AsyncIterator[str]:
     """Listen for HTTP within the block; yield the address."""
     listen = settings.listen
-    app = build_app(ports, token=listen.token, language=settings.language, hosts=(listen.host, *listen.hosts))
+    hosts = (listen.host, *listen.hosts)
+    app = build_app(ports, token=listen.token, tokens=listen.tokens, language=settings.language, hosts=hosts)
     runner = build_runner(app)
     await runner.setup()
     try:

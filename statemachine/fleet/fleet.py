@@ -36,11 +36,11 @@ START_PATIENCE_S = 0.2
 
 AWAY = frozenset({State.UNREACHABLE, State.PAUSED})
 
-OPERATOR_EVENTS: Mapping[Action, events.Event] = {
-    Action.CHECK: events.CheckRequested(),
-    Action.WARM: events.WarmRequested(),
-    Action.PAUSE: events.PauseRequested(),
-    Action.RESUME: events.ResumeRequested(),
+OPERATOR_EVENTS: Mapping[Action, type[events.OperatorEvent]] = {
+    Action.CHECK: events.CheckRequested,
+    Action.WARM: events.WarmRequested,
+    Action.PAUSE: events.PauseRequested,
+    Action.RESUME: events.ResumeRequested,
 }
 
 
@@ -120,11 +120,11 @@ class Fleet:
         """The servers that may have a prompt of ours."""
         return frozenset(name for name, task in self._servers.items() if task.context.server.open_attempt is not None)
 
-    async def act(self, server: str, action: Action) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None) -> bool:
         """Post an operator's action to a server; return False if this daemon does not look after it."""
         task = self._servers.get(server)
         if task is not None:
-            task.context.post(OPERATOR_EVENTS[action])
+            task.context.post(OPERATOR_EVENTS[action](by))
         return task is not None
 
     async def apply(self, config: LoadedConfig) -> Changes:

@@ -76,12 +76,17 @@ DAEMON_ACCESS: dict[str, Text] = {
 
 DAEMON_ERRORS: dict[str, Text] = {
     "cli.error.token_required": Text(
-        "the daemon does not accept the token of listen.token; use the settings of that daemon",
-        "服务不接受 listen.token 中的令牌；请使用该服务的设置",
+        "the daemon does not accept the token of listen.token or listen.tokens; use the settings of that daemon",
+        "服务不接受 listen.token 或 listen.tokens 中的令牌；请使用该服务的设置",
+    ),
+    "cli.error.token_may_not_act": Text(
+        "this token may only read; set COMFYWARM_TOKEN to one of listen.tokens that may act",
+        "该令牌只能读取；请将 COMFYWARM_TOKEN 设为 listen.tokens 中可执行操作的令牌",
     ),
     "cli.error.loopback_only": Text(
-        "without listen.token the daemon accepts actions only from its own machine",
-        "未设置 listen.token 时，服务只接受来自本机的操作",
+        "without a token the daemon accepts actions only from its own machine and not through a proxy; "
+        "set listen.tokens",
+        "未设置令牌时，服务只接受来自本机且不经代理的操作；请设置 listen.tokens",
     ),
     "cli.error.journal_unavailable": Text(
         "the daemon cannot read its journal at the moment; try again later", "服务暂时无法读取日志库；请稍后再试"

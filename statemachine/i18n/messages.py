@@ -7,6 +7,7 @@ GENERAL: dict[str, Text] = {
     "detailed": Text("{summary}: {details}", "{summary}：{details}"),
     "joined": Text("{first}; {rest}", "{first}；{rest}"),
     "and_more": Text("{last}; and {count} more", "{last}；以及另外 {count} 项"),
+    "requested_by": Text("{what} (by {by})", "{what}（操作者：{by}）"),
     "notice_detail": Text("{notice}: {detail}", "{notice}：{detail}"),
     "internal_error": Text("internal error ({error}); see the log", "内部错误（{error}）；详见程序日志"),
 }

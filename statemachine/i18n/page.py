@@ -71,12 +71,15 @@ LABELS: dict[str, Text] = {
     "requested_for": Text("{what}: passed on to {servers} of its servers", "{what}：已提交给其中 {servers} 台服务器"),
     "refused": Text("{what}: {message}", "{what}：{message}"),
     "error_loopback_only": Text(
-        "Without listen.token in the settings, only this machine may request actions.",
-        "设置中未配置 listen.token 时，只能在本机上执行操作。",
+        "Without a token in the settings (listen.tokens), only the daemon's machine may request actions, "
+        "and not through a proxy.",
+        "设置中未配置令牌（listen.tokens）时，只能在服务所在的机器上执行操作，且不能经过代理。",
     ),
     "error_token_required": Text(
-        "The token of listen.token is missing or wrong.", "缺少令牌，或令牌与 listen.token 不符。"
+        "The token is missing, or none of the settings (listen.token, listen.tokens).",
+        "缺少令牌，或与设置（listen.token、listen.tokens）中的令牌均不符。",
     ),
+    "error_token_may_not_act": Text("This token may only read.", "该令牌只能读取。"),
     "error_journal_unavailable": Text("The journal cannot be read at the moment.", "暂时无法读取日志库。"),
     "error_unknown_server": Text("There is no such server.", "没有这台服务器。"),
     "error_unknown_group": Text("There is no such group.", "没有这个分组。"),
@@ -103,8 +106,9 @@ LABELS: dict[str, Text] = {
     "no_answer": Text("The daemon does not answer.", "服务没有响应。"),
     "token_title": Text("Token needed", "需要令牌"),
     "token_hint": Text(
-        "This daemon asks for the token of its settings (listen.token). It is kept until this tab is closed.",
-        "该服务要求提供设置中的令牌（listen.token）。令牌仅保存到本标签页关闭为止。",
+        "This daemon asks for a token of its settings (listen.token, listen.tokens). "
+        "It is kept until this tab is closed.",
+        "该服务要求提供设置中的令牌（listen.token、listen.tokens）。令牌仅保存到本标签页关闭为止。",
     ),
     "token": Text("Token", "令牌"),
     "go_on": Text("Continue", "继续"),

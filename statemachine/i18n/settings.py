@@ -105,6 +105,18 @@ VALUES: dict[str, Text] = {
     "settings.token": Text(
         "null, or printable ASCII without spaces, not empty", "null，或不含空格的非空可打印 ASCII 字符"
     ),
+    "settings.named_token": Text("printable ASCII without spaces, not empty", "不含空格的非空可打印 ASCII 字符"),
+    "settings.token_entry": Text(
+        "a token (text), or an object with token and may", "令牌（文本），或含 token 和 may 的对象"
+    ),
+    "settings.distinct_tokens": Text("a different token for each name", "每个名称使用不同的令牌"),
+    "settings.exposed_without_token": Text(
+        "not set, although {key} lets other machines reach the page", "未设置，但 {key} 使其他机器可以访问页面"
+    ),
+    "settings.set_token": Text(
+        "add one, for example {example}; `openssl rand -hex 32` prints a random token",
+        "请添加，例如 {example}；`openssl rand -hex 32` 可生成随机令牌",
+    ),
     "settings.bind_host": Text("a host name or an IP address, without brackets", "主机名或 IP 地址，不带方括号"),
     "settings.host_name": Text("a host name without port", "不带端口的主机名"),
     "settings.size": Text('a size like "20 MB" (KB, MB or GB)', '大小，例如 "20 MB"（KB、MB 或 GB）'),

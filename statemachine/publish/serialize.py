@@ -162,6 +162,7 @@ def log_entry(entry: LogEntry) -> Json:
         "reason": entry.reason,
         "proved_by": entry.proved_by.value if entry.proved_by else None,
         "prompt_id": entry.prompt_id,
+        "by": entry.by,
         **message_fields(entry.message),
     }
 

@@ -11,6 +11,7 @@ from statemachine.core.messages import message
 from statemachine.settings.checks import check_alerts, check_certificates, check_fleet
 from statemachine.settings.encodings import wrong_encoding
 from statemachine.settings.explain import explain
+from statemachine.settings.listen import check_tokens, missing_token
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import Problem, SettingsError, SettingsFileError, wrong_value
 from statemachine.settings.source import SettingsSource, expand_environment
@@ -21,7 +22,10 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
 
     Relative paths start at the folder of `path` itself, even if it is a symbolic link.
     """
-    return parse_settings(_read_json(path), path.absolute().parent, environ)
+    settings = parse_settings(_read_json(path), path.absolute().parent, environ)
+    if problems := missing_token(settings.listen):
+        raise SettingsError(tuple(problems))
+    return settings
 
 
 def parse_settings(data: object, base_dir: Path, environ: Mapping[str, str]) -> Settings:
@@ -59,7 +63,8 @@ def _validate(source: SettingsSource) -> tuple[Settings | None, list[Problem]]:
         settings = Settings.model_validate(source.data)
     except ValidationError as error:
         return None, explain(error, source)
-    return settings, check_fleet(settings, source) + check_alerts(settings, source)
+    problems = check_fleet(settings, source) + check_alerts(settings, source) + check_tokens(settings.listen, source)
+    return settings, problems
 
 
 def _with_absolute_paths(settings: Settings, base_dir: Path) -> Settings:

@@ -14,6 +14,7 @@ from statemachine.core.messages import message
 from statemachine.settings.alerting import Alerts
 from statemachine.settings.cluster import Cluster
 from statemachine.settings.expand import MAX_SERVERS, ServerUrl
+from statemachine.settings.listen import Listen
 from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.servers import (
     CacheCheckSettings,
@@ -22,15 +23,13 @@ from statemachine.settings.servers import (
     UrlOrEntry,
     merge_cache_check,
 )
-from statemachine.settings.tls import ListenTls, Tls
+from statemachine.settings.tls import Tls
 from statemachine.settings.values import (
     BindHost,
     Folder,
-    HostNames,
     RotationSize,
     Seconds,
     Section,
-    Token,
     Whole,
     WorkflowNames,
 )
@@ -43,22 +42,6 @@ class TrafficSettings(Section):
     """Address to bind for agent checks. Clients that reach it can read the servers' states and nothing else."""
     agent_port: Annotated[Whole, Field(ge=0, le=65535)] | None = None
     """TCP port for agent checks; 0 selects a free port, null disables them."""
-
-
-class Listen(Section):
-    """Where the page and the API are served."""
-
-    host: BindHost = "127.0.0.1"
-    """Address to bind; 0.0.0.0 or :: binds every interface."""
-    port: Annotated[Whole, Field(ge=0, le=65535)] = 8799
-    """TCP port; 0 selects a free port."""
-    token: Token | None = None
-    """Bearer token that POST routes require. With null they accept requests from loopback only."""
-    hosts: HostNames = ()
-    """Host names, without port, that clients may send, for example behind a reverse proxy. IP addresses, localhost
-    and `host` are always allowed; requests for other names are refused."""
-    tls: ListenTls | None = None
-    """Certificate for https; with null the page and the API are served over http."""
 
 
 class Timing(Section):

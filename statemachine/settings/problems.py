@@ -19,7 +19,7 @@ from statemachine.i18n.text import Language
 MAX_SHOWN_PROBLEMS = 50
 MAX_SHOWN_CHARACTERS = 80
 MAX_SHOWN_BITS = 256
-SECRET_KEYS = frozenset({"token", "headers", "channels"})
+SECRET_KEYS = frozenset({"token", "tokens", "headers", "channels"})
 
 KeyPath = tuple[str | int, ...]
 

@@ -78,10 +78,13 @@ def _check_header_names(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     return headers
 
 
-def _check_token(token: SecretStr) -> SecretStr:
-    if not _TOKEN.fullmatch(token.get_secret_value()):
-        raise NotAllowedError(message("settings.token"))
-    return token
+def _check_token(code: str) -> Callable[[SecretStr], SecretStr]:
+    def check(token: SecretStr) -> SecretStr:
+        if not _TOKEN.fullmatch(token.get_secret_value()):
+            raise NotAllowedError(Message(code))
+        return token
+
+    return check
 
 
 def _matches(pattern: re.Pattern[str], allowed: Message) -> Callable[[str], str]:
@@ -115,7 +118,8 @@ HostNames = Annotated[
     ],
     Field(max_length=MAX_HOST_NAMES),
 ]
-Token = Annotated[SecretStr, AfterValidator(_check_token)]
+Token = Annotated[SecretStr, AfterValidator(_check_token("settings.token"))]
+NamedToken = Annotated[SecretStr, Field(max_length=8000), AfterValidator(_check_token("settings.named_token"))]
 HeaderName = Annotated[
     str,
     AfterValidator(_matches(_HEADER_NAME, message("settings.header_name"))),

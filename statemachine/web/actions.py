@@ -6,14 +6,15 @@ from functools import partial
 from http import HTTPStatus
 
 from aiohttp import web
-from pydantic import Field, SecretStr
+from loguru import logger
+from pydantic import Field
 
 from statemachine.core.ports import Action
-from statemachine.web.auth import authorize
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import existing_server, json_response, unknown_group, unknown_server
 from statemachine.web.route import SERVER_NAME, UNKNOWN_SERVER, ApiResponse, Parameter, Route
 from statemachine.web.schemas import ApiModel, ErrorSchema
+from statemachine.web.tokens import Tokens
 
 _SERVER_SUMMARIES = {
     Action.CHECK: "Check the server's cache now",
@@ -29,7 +30,7 @@ _GROUP_SUMMARIES = {
 }
 _NOT_ALLOWED = (
     ApiResponse(401, "The token is missing or wrong.", ErrorSchema),
-    ApiResponse(403, "The client is not on loopback, or a page of another site sent the request.", ErrorSchema),
+    ApiResponse(403, "The client or its token may not act, or a page of another site sent the request.", ErrorSchema),
 )
 
 
@@ -50,11 +51,11 @@ class GroupAcceptedSchema(ApiModel):
 
 
 class ActionsHandler:
-    """Handle actions on servers and groups. Without a token only loopback clients may act."""
+    """Handle actions on servers and groups, by clients that `tokens` allows."""
 
-    def __init__(self, ports: WebPorts, token: SecretStr | None) -> None:
+    def __init__(self, ports: WebPorts, tokens: Tokens) -> None:
         self._ports = ports
-        self._token = token
+        self._tokens = tokens
 
     def routes(self) -> list[Route]:
         """Return the routes that this object handles, one for each action."""
@@ -74,22 +75,29 @@ class ActionsHandler:
 
     async def act_on_server(self, action: Action, request: web.Request) -> web.Response:
         """Handle POST /api/servers/{name}/{action}."""
-        authorize(request, self._token)
+        by = self._tokens.authorize(request)
         name = existing_server(self._ports.snapshot, request.match_info["name"]).name
-        if not await self._ports.operator.act(name, action):
+        if not await self._ports.operator.act(name, action, by):
             raise unknown_server(name)
+        _log(action, name, by)
         return json_response({"server": name, "action": action.value}, HTTPStatus.ACCEPTED)
 
     async def act_on_group(self, action: Action, request: web.Request) -> web.Response:
         """Handle POST /api/groups/{group}/{action}."""
-        authorize(request, self._token)
+        by = self._tokens.authorize(request)
         group = request.match_info["group"]
         names = [view.name for view in self._ports.snapshot if view.group == group]
-        accepted = sum(await asyncio.gather(*(self._ports.operator.act(name, action) for name in names)))
+        accepted = sum(await asyncio.gather(*(self._ports.operator.act(name, action, by) for name in names)))
         if accepted == 0:
             raise unknown_group(self._ports.snapshot, group)
+        _log(action, f"group {group}", by)
         body = {"group": group, "action": action.value, "servers": accepted}
         return json_response(body, HTTPStatus.ACCEPTED)
+
+
+def _log(action: Action, target: str, by: str | None) -> None:
+    """Name the client in the log, also where the action changes no state."""
+    logger.info("{} requested {} of {}", f"client {by}" if by is not None else "a client", action.value, target)
 
 
 def _route(

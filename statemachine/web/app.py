@@ -1,11 +1,13 @@
 """The web application: routes, error responses and security headers."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
 
 from aiohttp import hdrs, web
 from pydantic import SecretStr
 
 from statemachine.i18n.text import Language
+from statemachine.settings.listen import ListenToken
 from statemachine.web.actions import ActionsHandler
 from statemachine.web.auth import REFUSALS, only_own_sites
 from statemachine.web.log import LogHandler
@@ -19,6 +21,7 @@ from statemachine.web.servers import ServersHandler
 from statemachine.web.stats import StatsHandler
 from statemachine.web.status import StatusHandler
 from statemachine.web.stream import EventStream
+from statemachine.web.tokens import Tokens
 from statemachine.web.traffic import TrafficHandler
 
 SHUTDOWN_TIMEOUT_S = 5.0
@@ -36,10 +39,16 @@ SECURITY_HEADERS = {
 
 
 def build_app(
-    ports: WebPorts, *, token: SecretStr | None, language: Language, hosts: Collection[str] = ()
+    ports: WebPorts,
+    *,
+    token: SecretStr | None,
+    language: Language,
+    hosts: Collection[str] = (),
+    tokens: Mapping[str, ListenToken] = MappingProxyType({}),
 ) -> web.Application:
     """Build the web application.
 
+    Clients act with `token` or one of the named `tokens`; without any, only clients on this machine act.
     `language` is the page's language if the browser accepts neither English nor Chinese. `hosts` are the host names
     under which the application is served, in addition to IP addresses and localhost.
     """
@@ -50,7 +59,7 @@ def build_app(
         PageHandler(ports, language),
         StatusHandler(ports),
         ServersHandler(ports),
-        ActionsHandler(ports, token),
+        ActionsHandler(ports, Tokens(token, tokens)),
         LogHandler(ports),
         stream,
         StatsHandler(ports),

@@ -1,21 +1,21 @@
-"""Access control: which sites may send requests, and which clients may perform actions.
+"""Access control: which sites may send requests.
 
 DNS rebinding makes a foreign page look like this site to the browser, so only known host names are served; an IP
 address cannot be rebound. Browsers report the requesting page in `Origin` and `Sec-Fetch-Site`. Other programs send
 neither header and are allowed.
 """
 
-import hmac
 from collections.abc import Collection
 from functools import lru_cache
 from http import HTTPStatus
-from ipaddress import IPv6Address, ip_address
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
-from pydantic import SecretStr
 
+from statemachine.settings.listen import is_loopback_name
+from statemachine.web.local import host_name
 from statemachine.web.responses import ApiError, quoted
 from statemachine.web.route import ApiResponse
 from statemachine.web.schemas import ErrorSchema
@@ -27,7 +27,6 @@ REFUSALS = (
 """Responses of `only_own_sites`, which any route may give."""
 
 _OWN_PAGE = frozenset({"same-origin", "none"})
-_PROXY_HEADERS = (hdrs.FORWARDED, hdrs.X_FORWARDED_FOR, "X-Real-IP")
 
 
 def only_own_sites(hosts: Collection[str]) -> Middleware:
@@ -46,19 +45,10 @@ def only_own_sites(hosts: Collection[str]) -> Middleware:
     return refuse_others
 
 
-def authorize(request: web.Request, token: SecretStr | None) -> None:
-    """Raise ApiError unless the client may perform actions: with the token or, if none is set, from loopback."""
-    if token is not None:
-        _require_token(request, token.get_secret_value())
-    elif not _is_from_loopback(request):
-        message = "actions are allowed only from loopback; set listen.token to allow them from elsewhere"
-        raise ApiError(HTTPStatus.FORBIDDEN, "loopback_only", message)
-
-
 def _refuse_foreign_host(request: web.Request, names: frozenset[str]) -> None:
     for host in request.headers.getall(hdrs.HOST, []):
-        name = _host_name(host)
-        if not (name in names or _is_localhost(name) or _is_address(name)):
+        name = host_name(host)
+        if not (name in names or is_loopback_name(name) or _is_address(name)):
             message = f"host {quoted(host)} is not allowed; add it to listen.hosts"
             raise ApiError(HTTPStatus.MISDIRECTED_REQUEST, "unknown_host", message)
 
@@ -91,49 +81,9 @@ def _is_followed_link(request: web.Request) -> bool:
 
 
 @lru_cache(maxsize=64)
-def _host_name(host: str) -> str:
-    """Return the host name in a `Host` header without port and brackets, or an empty string if there is none."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
-
-
-def _is_localhost(name: str) -> bool:
-    """Return whether RFC 6761 reserves the name for loopback, so that it is never resolved by DNS."""
-    return name == "localhost" or name.endswith(".localhost")
-
-
-@lru_cache(maxsize=64)
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)
     except ValueError:
         return False
     return True
-
-
-def _require_token(request: web.Request, token: str) -> None:
-    scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    # Compare bytes in constant time.
-    same = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
-    if scheme.lower() != "bearer" or not same:
-        message = "missing or wrong token; send the header 'Authorization: Bearer TOKEN' with the value of listen.token"
-        raise ApiError(HTTPStatus.UNAUTHORIZED, "token_required", message, {hdrs.WWW_AUTHENTICATE: "Bearer"})
-
-
-def _is_from_loopback(request: web.Request) -> bool:
-    """Return whether the client is on loopback. Behind a proxy the peer is only the proxy, so the answer is no."""
-    if any(name in request.headers for name in _PROXY_HEADERS) or request.transport is None:
-        return False
-    peer = request.transport.get_extra_info("peername")
-    return isinstance(peer, tuple) and _is_loopback(str(peer[0]))
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        ip = ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    mapped = ip.ipv4_mapped if isinstance(ip, IPv6Address) else None
-    return (mapped or ip).is_loopback

@@ -48,7 +48,7 @@ def document(routes: Sequence[Route], common: Sequence[ApiResponse] = ()) -> Jso
                 "token": {
                     "type": "http",
                     "scheme": "bearer",
-                    "description": "The value of listen.token. If it is not set, only loopback clients may act.",
+                    "description": "A token of listen.token or listen.tokens. Without any, only this machine may act.",
                 }
             },
         },

@@ -131,6 +131,8 @@ class LogEntrySchema(ApiModel):
     reason: str
     proved_by: Source | None
     prompt_id: str | None
+    by: str | None
+    """Name of the token with which an operator requested the transition."""
     message: str
     """In the daemon's language."""
     message_code: str | None

@@ -64,7 +64,21 @@ async def test_action_unknown_server_suggests_similar_name(daemon: SmallDaemon) 
 async def test_action_sends_the_token_of_the_settings(tmp_path: Path) -> None:
     async with small_daemon(tmp_path, token="a-token-for-tests") as daemon:
         allowed = await cli(daemon.settings(), "pause", COLD)
+        named = {"port": daemon.port, "tokens": {"bob": {"token": "b", "may": "read"}, "alice": "a-token-for-tests"}}
+        assert (await cli(write_settings(tmp_path, listen=named), "warm", COLD)).exit_code == 0
         denied = await cli(write_settings(tmp_path, listen={"port": daemon.port}), "resume", COLD)
     assert (allowed.exit_code, denied.exit_code) == (0, 1)
     assert "does not accept the token of listen.token" in denied.stderr
-    assert daemon.operator.actions == [(COLD, Action.PAUSE)]
+    assert daemon.operator.actions == [(COLD, Action.PAUSE), (COLD, Action.WARM)]
+
+
+@pytest.mark.parametrize(("own", "sent"), [("b", "b"), ("a", "a"), ("not in the settings", "a"), (None, "a")])
+async def test_api_client_prefers_the_callers_own_token(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None, sent: str
+) -> None:
+    monkeypatch.delenv("COMFYWARM_TOKEN", raising=False)
+    if own is not None:
+        monkeypatch.setenv("COMFYWARM_TOKEN", own)
+    async with small_daemon(tmp_path, token=sent) as daemon:
+        named = {"port": daemon.port, "tokens": {"alice": "a", "bob": "b"}}
+        assert (await cli(write_settings(tmp_path, listen=named), "warm", COLD)).exit_code == 0

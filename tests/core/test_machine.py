@@ -3,6 +3,7 @@
 import pytest
 
 from statemachine.core import events as e
+from statemachine.core.log_entry import entry_of
 from statemachine.core.messages import verbatim
 from statemachine.core.server import Outcome
 from statemachine.core.vocabulary import Reason, Source, State
@@ -80,6 +81,22 @@ def test_warm_request_resets_failures() -> None:
     driver = driver_in(S.WARMING)
     driver.apply(failed(), e.WarmRequested())
     assert driver.server.failures == 0
+
+
+@pytest.mark.parametrize(
+    ("request_of", "text"),
+    [
+        (e.CheckRequested, "the operator requested a check (by alice)"),
+        (e.WarmRequested, "the operator requested a warm-up (by alice)"),
+        (e.PauseRequested, "the operator paused the server (by alice)"),
+    ],
+)
+def test_operator_event_message_names_the_client(request_of: type[e.OperatorEvent], text: str) -> None:
+    (transition,) = driver_in(S.COLD).apply(request_of("alice"))
+    assert sentence(transition.message) == text
+    assert entry_of(transition, "default", transition.message).by == "alice"
+    (without,) = driver_in(S.COLD).apply(request_of())
+    assert entry_of(without, "default", without.message).by is None
 
 
 # Reachability.

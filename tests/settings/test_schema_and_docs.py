@@ -33,6 +33,7 @@ SETTINGS = (
     dict(leaves(SCHEMA))
     | dict(leaves(SCHEMA["$defs"]["ServerEntry"], "servers[]."))
     | dict(leaves(SCHEMA["$defs"]["ListenTls"], "listen.tls."))
+    | dict(leaves(SCHEMA["$defs"]["ListenToken"], "listen.tokens.NAME."))
     | dict(leaves(SCHEMA["$defs"]["AlertRule"], "alerts.rules[]."))
     | dict(leaves(SCHEMA["$defs"]["AlertChannel"], "alerts.channels.NAME."))
     | dict(leaves(SCHEMA["$defs"]["Cluster"], "cluster."))
@@ -42,7 +43,7 @@ ROWS = {key: (default, allowed) for key, default, allowed, _ in ROW.findall(PAGE
 
 
 def default_of(key: str, field: dict[str, Any]) -> str:
-    if key == "servers[].headers":
+    if key in {"servers[].headers", "listen.tokens"}:
         return "`{}`"
     return f"`{json.dumps(field['default'])}`" if "default" in field else "required"
 

@@ -1,10 +1,11 @@
 """The web side over a real journal and a fleet that the test controls."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from aiohttp import ClientResponse
@@ -23,6 +24,7 @@ from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters
 from statemachine.publish.serialize import entry_message
 from statemachine.publish.snapshot import Snapshot
+from statemachine.settings.listen import ListenToken
 from statemachine.warmth import Warmth
 from statemachine.web import WebPorts, build_app
 from tests.journal.samples import quiet_journal
@@ -36,14 +38,16 @@ Client = TestClient[Request, Application]
 
 @dataclass
 class RecordingOperator:
-    """Records actions; `missing` are servers that it does not know."""
+    """Records actions and who requested them; `missing` are servers that it does not know."""
 
     actions: list[tuple[str, Action]] = field(default_factory=list)
+    callers: list[str | None] = field(default_factory=list)
     missing: frozenset[str] = frozenset()
 
-    async def act(self, server: str, action: Action) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None) -> bool:
         """Record the action; return False if the server is missing."""
         self.actions.append((server, action))
+        self.callers.append(by)
         return server not in self.missing
 
 
@@ -121,6 +125,7 @@ async def running_site(
     views: list[ServerView] | None = None,
     wrap: Callable[[Journal[ServerView]], Journal[ServerView]] = lambda journal: journal,
     hosts: Collection[str] = (),
+    tokens: Mapping[str, ListenToken] = MappingProxyType({}),
 ) -> AsyncIterator[Site]:
     """Run a site on loopback. `wrap` may replace the journal that the web side sees."""
     thread = WriterThread()
@@ -142,7 +147,8 @@ async def running_site(
     operator = RecordingOperator()
     warmth = Warmth(journal, snapshot, lambda: NOW, max_age_s=0)
     ports = WebPorts(snapshot, bus, wrap(journal), operator, lambda: NOW, warmth)
-    app = build_app(ports, token=SecretStr(token) if token else None, language="en", hosts=hosts)
+    secret = SecretStr(token) if token else None
+    app = build_app(ports, token=secret, tokens=tokens, language="en", hosts=hosts)
     try:
         async with TestClient(TestServer(app)) as client:
             yield Site(client, snapshot, bus, journal, operator, warmth, ports.counters, waiting)

@@ -1,11 +1,14 @@
 """Actions on servers and groups: which clients may perform them, and which servers they reach."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from statemachine.core.ports import Action
 from statemachine.core.vocabulary import Reason, State
+from statemachine.settings.listen import ListenToken
 from tests.web.site import COLD, LOADED, Site, running_site, view
 
 TOKEN = "s3cret"
@@ -27,10 +30,118 @@ async def test_action_from_loopback_without_token_is_accepted(site: Site, action
     assert site.operator.actions == [(COLD, action)]
 
 
-@pytest.mark.parametrize("header", ["X_Forwarded_For", "Forwarded", "X_Real_IP"])
-async def test_action_through_proxy_without_token_is_refused(site: Site, header: str) -> None:
-    assert await post(site, **{header: "192.0.2.9"}) == (403, "loopback_only")
+OF_PROXIES = [
+    "Forwarded",
+    "X-Forwarded-For",
+    "x-forwarded-host",
+    "X-Forwarded-Proto",
+    "X-Forwarded-Anything",
+    "X-Real-IP",
+    "Via",
+    "CF-Ray",
+    "CF-Connecting-IP",
+    "True-Client-IP",
+    "X-Client-IP",
+    "X-Cluster-Client-IP",
+    "Fastly-Client-IP",
+    "X-Original-URL",
+    "X-Original-Forwarded-For",
+    "Fly-Client-IP",
+    "X-Envoy-External-Address",
+    "X-Amzn-Trace-Id",
+    "X-ARR-LOG-ID",
+    "X-Azure-ClientIP",
+    "CDN-Loop",
+    "X-Varnish",
+    "Tailscale-User-Login",
+    "Proxy-Connection",
+    "Max-Forwards",
+    "X-Scheme",
+]
+
+
+@pytest.mark.parametrize("value", ["192.0.2.9", ""])
+@pytest.mark.parametrize("header", OF_PROXIES)
+async def test_action_through_proxy_without_token_is_refused(site: Site, header: str, value: str) -> None:
+    assert await post(site, **{header: value}) == (403, "loopback_only")
     assert site.operator.actions == []
+
+
+ADDRESS = "127.0.0.1:8799"
+PLAIN = f"POST /api/servers/{COLD}/pause HTTP/1.1\r\nHost: {ADDRESS}\r\nContent-Length: 0\r\n"
+LOCAL = {
+    "address": PLAIN,
+    "localhost": PLAIN.replace(ADDRESS, "localhost"),
+    "tunnel": PLAIN.replace(ADDRESS, "localhost:9000"),
+    "below-localhost": PLAIN.replace(ADDRESS, "Warm.LocalHost.:80"),
+    "ipv6": PLAIN.replace(ADDRESS, "[::1]:8799"),
+    "keep-alive": PLAIN + "Connection: keep-alive\r\n",
+}
+NOT_LOCAL = {
+    "nginx": PLAIN.replace("HTTP/1.1", "HTTP/1.0") + "Connection: close\r\n",
+    "nginx-http-1.1": PLAIN + "Connection: close\r\n",
+    "http-1.0": PLAIN.replace("HTTP/1.1", "HTTP/1.0"),
+    "haproxy": PLAIN.replace(ADDRESS, "192.0.2.7"),
+    "haproxy-ipv6": PLAIN.replace(ADDRESS, "[2001:db8::7]:8799"),
+    "any-address": PLAIN.replace(ADDRESS, "0.0.0.0"),
+    "no-host": PLAIN.replace(f"Host: {ADDRESS}\r\n", "").replace("HTTP/1.1", "HTTP/1.0"),
+    "whole-url": PLAIN.replace("/api", f"http://{ADDRESS}/api"),
+}
+
+
+async def status_of(site: Site, head: str) -> int:
+    """Send the request as it is, and return the status of the response."""
+    url = site.client.make_url("/")
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(f"{head}\r\n".encode())
+    status = int((await reader.readline()).split()[1])
+    writer.close()
+    return status
+
+
+@pytest.mark.parametrize("kind", LOCAL)
+async def test_action_of_this_machine_without_token_is_accepted(site: Site, kind: str) -> None:
+    assert await status_of(site, LOCAL[kind]) == 202
+
+
+@pytest.mark.parametrize("kind", NOT_LOCAL)
+async def test_action_like_a_proxy_without_token_is_refused(site: Site, kind: str) -> None:
+    assert await status_of(site, NOT_LOCAL[kind]) == 403
+    assert site.operator.actions == []
+
+
+async def test_action_with_two_hosts_is_refused(site: Site) -> None:
+    assert await status_of(site, PLAIN + f"Host: {ADDRESS}\r\n") in {400, 403}
+    assert site.operator.actions == []
+
+
+NAMED = {
+    "alice": ListenToken(token=SecretStr("token-of-alice")),
+    "bob": ListenToken(token=SecretStr("token-of-bob"), may="read"),
+}
+
+
+@pytest.mark.parametrize(("token", "by"), [("token-of-alice", "alice"), (TOKEN, None)])
+async def test_action_names_the_client_of_the_token(
+    tmp_path: Path, token: str, by: str | None, log_lines: list[str]
+) -> None:
+    async with running_site(tmp_path, token=TOKEN, tokens=NAMED) as site:
+        assert await post(site, Authorization=f"Bearer {token}", X_Forwarded_For="192.0.2.9") == (202, "warm")
+        async with site.client.post("/api/groups/default/pause", headers={"Authorization": f"Bearer {token}"}):
+            pass
+    assert site.operator.callers == [by] * 3
+    name = f"client {by}" if by else "a client"
+    assert log_lines == [f"{name} requested warm of {COLD}", f"{name} requested pause of group default"]
+
+
+@pytest.mark.parametrize("token", ["token-of-bob", "token-of-ali", "token-of-alice2", "alice", ""])
+async def test_action_with_token_that_may_not_act_is_refused(tmp_path: Path, token: str) -> None:
+    async with running_site(tmp_path, tokens=NAMED) as site:
+        refused = (403, "token_may_not_act") if token == "token-of-bob" else (401, "token_required")
+        assert await post(site, Authorization=f"Bearer {token}") == refused
+        assert site.operator.actions == []
+        for read in ("", "Bearer token-of-bob", "Bearer wrong"):
+            assert (await site.get("/api/status", headers={"Authorization": read}))[0] == 200
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
 
 from statemachine.core.log_entry import LogEntry, notice_entry
-from statemachine.core.vocabulary import Notice, Reason, State
+from statemachine.core.messages import message
+from statemachine.core.vocabulary import Notice, Reason, Source, State
 from statemachine.journal.pages import SCAN_ROWS
 from statemachine.journal.store import Write
 from statemachine.publish.serialize import log_entry, progress_message
@@ -38,13 +39,21 @@ async def ids(site: Site, query: list[tuple[str, str]]) -> list[int]:
 
 
 async def test_log_entries_equal_stream_events_newest_first(site: Site) -> None:
-    for message in ("older", "newer"):
-        await site.transition(COLD, message)
+    for said in ("older", "newer"):
+        await site.transition(COLD, said)
     _, body = await site.get("/api/log")
     async with site.client.get("/api/events?since=0") as response:
         streamed = [orjson.loads(event.data) for event in await next_events(response, 2)]
     assert body == {"entries": streamed[::-1], "next": None}
     assert body["entries"][0] == log_entry(transition_entry(COLD, "newer").numbered(2))
+
+
+async def test_log_entry_names_the_client_that_acted(site: Site) -> None:
+    said = message("requested_by", what=message("reason.pause_requested"), by="alice")
+    await site.publish(transition_entry(COLD, "")._replace(message=said, proved_by=Source.OPERATOR))
+    await site.transition(COLD, "no client")
+    _, body = await site.get("/api/log")
+    assert [entry["by"] for entry in body["entries"]] == [None, "alice"]
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8])

@@ -22,10 +22,12 @@ class FakeOperator:
 
     servers: set[str]
     done: list[tuple[str, str]] = field(default_factory=list)
+    callers: set[str | None] = field(default_factory=set)
 
-    async def act(self, server: str, action: Action) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None) -> bool:
         if server in self.servers:
             self.done.append((server, action))
+            self.callers.add(by)
         return server in self.servers
 
 
@@ -78,6 +80,15 @@ async def test_act_on_any_node_is_carried_out_once(cluster: Operators) -> None:
                 assert cluster.done.count((server, action)) == 1
         for fleet in cluster.fleets:
             fleet.done.clear()
+
+
+@in_virtual_time
+@pytest.mark.parametrize("by", [None, "alice", "操作员"])
+async def test_act_passes_on_who_requested_it(cluster: Operators, by: str | None) -> None:
+    for operator in cluster.operators:
+        for server in SERVERS:
+            await operator.act(server, Action.PAUSE, by)
+    assert {one for fleet in cluster.fleets for one in fleet.callers} == {by}
 
 
 @in_virtual_time

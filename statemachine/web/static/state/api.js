@@ -32,6 +32,7 @@ export async function postAction(target, action, askToken) {
   }
   const body = await response.json().catch(() => ({}));
   if (response.ok) return { ok: true, servers: body.servers };
+  if (body.error?.code === "token_may_not_act") sessionStorage.removeItem(TOKEN_KEY);  // the next action asks again
   return { ok: false, error: body.error ?? { code: "", message: `HTTP ${response.status}` } };
 }
 

@@ -1,0 +1,70 @@
+"""Which clients may act: those with a token that may act or, if no token is set, those on this machine."""
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+
+from aiohttp import hdrs, web
+from pydantic import SecretStr
+
+from statemachine.settings.listen import ListenToken
+from statemachine.web.local import is_local
+from statemachine.web.responses import ApiError, quoted
+
+_TOKEN_REQUIRED = "missing or wrong token; send the header 'Authorization: Bearer TOKEN' with a token of the settings"  # noqa: S105
+_LOOPBACK_ONLY = (
+    "without a token, actions are allowed only from this machine and not through a proxy; "
+    "set listen.tokens to allow them from elsewhere"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A token of the settings. `name` is None for `listen.token`."""
+
+    name: str | None
+    digest: bytes
+    may_act: bool
+
+
+class Tokens:
+    """The tokens of the settings."""
+
+    def __init__(self, token: SecretStr | None, named: Mapping[str, ListenToken]) -> None:
+        unnamed = [] if token is None else [_Known(None, _digest(token.get_secret_value()), may_act=True)]
+        self._known = [
+            *unnamed,
+            *(_Known(name, _digest(one.token.get_secret_value()), one.may == "act") for name, one in named.items()),
+        ]
+
+    def authorize(self, request: web.Request) -> str | None:
+        """Return the name of the client's token, if it has one. Raise ApiError if the client may not act."""
+        if self._known:
+            return self._require_token(request)
+        if not is_local(request):
+            raise ApiError(HTTPStatus.FORBIDDEN, "loopback_only", _LOOPBACK_ONLY)
+        return None
+
+    def _require_token(self, request: web.Request) -> str | None:
+        given = _given(request)
+        # Compare all, each in constant time.
+        matching = [known for known in self._known if hmac.compare_digest(known.digest, given)]
+        if not matching:
+            challenge = {"WWW-Authenticate": "Bearer"}
+            raise ApiError(HTTPStatus.UNAUTHORIZED, "token_required", _TOKEN_REQUIRED, challenge)
+        if not matching[0].may_act:
+            message = f"the token of {quoted(matching[0].name or '')} may only read"
+            raise ApiError(HTTPStatus.FORBIDDEN, "token_may_not_act", message)
+        return matching[0].name
+
+
+def _given(request: web.Request) -> bytes:
+    scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    return _digest(given.strip() if scheme.lower() == "bearer" else "")
+
+
+def _digest(text: str) -> bytes:
+    """Return a hash, so that a comparison does not depend on a token's length."""
+    return sha256(text.encode("utf-8", "surrogateescape")).digest()

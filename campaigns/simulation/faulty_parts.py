@@ -211,7 +211,7 @@ class IgnoresBudget(Permits):
     """Grant every permit at once."""
 
     @override
-    async def acquire(self, server: str, host: str) -> None:
+    async def acquire(self, server: str, host: str, group: str = "") -> None:
         pass
 
 

@@ -305,8 +305,9 @@ class Invariants:
         ledger.state = transition.dest
         ledger.reached.add(reason)
         if transition.dest in IN_FLIGHT:
-            ledger.moved_at = now()
             ledger.recovered_at = now() if transition.reason is Reason.PROMPT_IN_DOUBT else ledger.recovered_at
+        if transition.reason is Reason.QUEUE_STUCK:
+            ledger.stuck_prompt = ledger.prompt
         if transition.dest in (State.LOADED, State.WARMING, State.PAUSED):
             ledger.missing_since = None
         if transition.dest in (State.PAUSED, State.UNREACHABLE, State.FAILED):

@@ -54,6 +54,7 @@ class ServerLedger:
     moved_at: float = 0.0
     recovered_at: float = -1e9
     prompt: str = ""
+    stuck_prompt: str | None = None
     confirmed: dict[str, set[str]] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     dials: deque[float] = field(default_factory=deque)

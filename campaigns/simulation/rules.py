@@ -88,7 +88,8 @@ class TransitionRules:
         if transition.reason is not Reason.PERMIT_GRANTED:
             return
         since = now() - RECOVERY_IS_NEW_S
-        busy = [one for one in self._fleet() if one.state in IN_FLIGHT and one.recovered_at < since]
+        counted = [one for one in self._fleet() if one.state in IN_FLIGHT and one.stuck_prompt != one.prompt]
+        busy = [one for one in counted if one.recovered_at < since]
         same_host = [one for one in busy if one.plan.host == ledger.plan.host]
         limits = self._settings.limits
         if len(busy) > limits.max_warming or len(same_host) > limits.max_warming_per_host:

@@ -26,6 +26,7 @@ Ledger = dict[str, str]
 class _SlotWaiter:
     server: str
     host: str
+    group: str
     granted: "asyncio.Future[None]"
 
 
@@ -40,13 +41,16 @@ class SharedPermits:
         self._revision = 0
         self._wanted: dict[str, str | None] = {}
         """What the ledger should have for our servers: the host of one that holds a permit, or None."""
+        self._groups: dict[str, str] = {}
+        """The groups of servers that were ours; the ledger has none."""
         self._waiters: list[_SlotWaiter] = []
         self._wake = asyncio.Event()
         self._caught_up = asyncio.Event()
 
-    async def acquire(self, server: str, host: str) -> None:
+    async def acquire(self, server: str, host: str, group: str = "") -> None:
         """Return once the server holds a permit."""
-        waiter = _SlotWaiter(server, host, asyncio.get_running_loop().create_future())
+        self._groups[server] = group
+        waiter = _SlotWaiter(server, host, group, asyncio.get_running_loop().create_future())
         self._wanted.setdefault(server, None)
         self._waiters.append(waiter)
         self._wake.set()
@@ -58,8 +62,9 @@ class SharedPermits:
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
 
-    def take(self, server: str, host: str) -> None:
+    def take(self, server: str, host: str, group: str = "") -> None:
         """Count a warm-up that is already in flight, even if no permit is free."""
+        self._groups[server] = group
         if self._wanted.get(server) is None:
             self._want(server, host)
 
@@ -134,14 +139,15 @@ class SharedPermits:
 
     def _admit(self, ledger: Ledger) -> list[_SlotWaiter]:
         """Add the waiters that fit to the ledger."""
-        granted, budget = list[_SlotWaiter](), self._budget(ledger)
-        for waiter in self._waiters:
-            if waiter.granted.done() or not self._ownership.may_submit(waiter.server):
-                continue
-            if waiter.server in ledger or budget.has_room(waiter.host):
-                budget.take(waiter.server, waiter.host)
-                ledger[waiter.server] = waiter.host
-                granted.append(waiter)
+        budget = self._budget(ledger)
+        waiting = [one for one in self._waiters if not one.granted.done() and self._ownership.may_submit(one.server)]
+        granted = [one for one in waiting if one.server in ledger]
+        waiting = [one for one in waiting if one.server not in ledger]
+        while waiter := budget.next_of(waiting):
+            budget.take(waiter.server, waiter.host, waiter.group)
+            ledger[waiter.server] = waiter.host
+            granted.append(waiter)
+            waiting.remove(waiter)
         return granted
 
     def _grant(self, waiter: _SlotWaiter) -> None:
@@ -153,7 +159,7 @@ class SharedPermits:
     def _budget(self, ledger: Ledger) -> Budget:
         budget = Budget(*self._limits)
         for server, host in ledger.items():
-            budget.take(server, host)
+            budget.take(server, host, self._groups.get(server, ""))
         return budget
 
     async def _reload(self) -> bool:

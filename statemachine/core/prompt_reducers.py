@@ -65,8 +65,8 @@ def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) ->
     server.limited_posts = 0
     attempt.outcome = Outcome.ACCEPTED
     attempt.server_prompt_id = event.server_prompt_id
-    attempt.accepted_at = attempt.accepted_at or at
-    attempt.last_progress_at = at
+    if attempt.accepted_at is None:
+        attempt.accepted_at = attempt.last_progress_at = at
 
 
 def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> None:
@@ -90,8 +90,7 @@ def _prompt_cached(event: events.PromptCached, server: Server, at: float) -> Non
 
 def _prompt_node_started(event: events.PromptNodeStarted, server: Server, at: float) -> None:
     if attempt := server.attempt_about(event.prompt_id):
-        attempt.advance(attempt.nodes_started, at)
-        attempt.nodes_started += 1
+        attempt.start_node(event.node, at)
 
 
 def _prompt_progress(event: events.PromptProgress, server: Server, at: float) -> None:
@@ -135,6 +134,11 @@ def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> Non
     server.failures += 1
     server.epoch += 1
     _close_attempt(server, Outcome.LOST, at, Source.HISTORY, event.message)
+
+
+def _prompt_stuck(event: events.PromptStuck, server: Server, at: float) -> None:
+    if server.open_attempt is not None:
+        server.open_attempt.stuck = True
 
 
 def _end_attempt(
@@ -219,4 +223,5 @@ PROMPT_REDUCERS: Mapping[type, Reducer] = {
     events.PromptFailed: _prompt_failed,
     events.PromptInterrupted: _prompt_interrupted,
     events.PromptAbsent: _prompt_absent,
+    events.PromptStuck: _prompt_stuck,
 }

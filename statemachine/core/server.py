@@ -26,6 +26,10 @@ class Outcome(StrEnum):
     WITHHELD = "withheld"
 
 
+MOST_STARTED = 5_000
+LONGEST_NODE_ID = 200
+"""Nodes of a prompt that are remembered, and characters of an id: more than graphs and their expansions have."""
+
 OPEN_OUTCOMES = (Outcome.RECORDED, Outcome.ACCEPTED)
 
 
@@ -36,6 +40,8 @@ class Attempt:
     `instance` is the server's process in which the attempt began, if a companion node reports it. `early` are events
     that arrived before the answer to the POST and wait for it; `early_queue` was the queue's length at the last one.
     `unsent`: the POST's connection was refused. `cut_off`: a connection to the server ended or was refused since.
+    `last_progress_at` is the time of the last event that shows work: repeated and falling figures do not count.
+    `stuck`: its time limit has passed, so that it holds no permit.
     """
 
     server: str
@@ -54,7 +60,8 @@ class Attempt:
     total_nodes: int = 0
     cache_nodes: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     cached_nodes: tuple[str, ...] = ()
-    nodes_started: int = 0
+    started_nodes: set[str] = field(default_factory=set)
+    done_nodes: float = 0.0
     progress: float = 0.0
     last_progress_at: float = 0.0
     early: tuple[PromptCached | PromptEnd, ...] = ()
@@ -66,6 +73,7 @@ class Attempt:
     rate_limited: bool = False
     fall_expected: bool = False
     judged: bool = False
+    stuck: bool = False
     disconnect_count_before: int = 0
 
     @property
@@ -87,13 +95,23 @@ class Attempt:
         """Keys whose cache node the executor took from its own cache, so that it did not set them again."""
         return frozenset(self.cache_nodes[node] for node in self.cached_nodes if node in self.cache_nodes)
 
+    def start_node(self, node: str, at: float) -> None:
+        """Count a node that started; one that starts again is not progress."""
+        is_known = node in self.started_nodes
+        if is_known or len(node) > LONGEST_NODE_ID or len(self.started_nodes) >= MOST_STARTED:
+            return
+        self.advance(len(self.started_nodes), at)
+        self.started_nodes.add(node)
+        self.last_progress_at = at
+
     def advance(self, done_nodes: float, at: float) -> None:
         """Raise the progress to `done_nodes` of the graph, cached ones added; it never falls."""
-        self.last_progress_at = at
+        done = done_nodes + len(self.cached_nodes)
+        if done <= self.done_nodes:
+            return
+        self.done_nodes, self.last_progress_at = done, at
         if self.total_nodes:
-            share = (done_nodes + len(self.cached_nodes)) / self.total_nodes
-            if share > self.progress:
-                self.progress = min(1.0, share)
+            self.progress = min(1.0, done / self.total_nodes)
 
 
 @dataclass(frozen=True, slots=True)

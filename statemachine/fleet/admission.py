@@ -100,7 +100,8 @@ async def _decide(context: ServerContext, obstacle: Obstacle) -> events.Event | 
     if not isinstance(event, events.SubmissionStarted):
         return event
     await _wait_for_link(context)
-    await context.fleet.permits.acquire(context.config.name, context.config.host)
+    config = context.config
+    await context.fleet.permits.acquire(config.name, config.host, config.group)
     return await _look_at_queue(context, workflow, wait)
 
 

@@ -12,12 +12,13 @@ from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.pacing import RequestPause
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
-from statemachine.core.events import Event
+from statemachine.core.events import Event, PromptStuck
 from statemachine.core.messages import Message
 from statemachine.core.ports import Clock, Ownership, SoleOwner
-from statemachine.core.server import Server
+from statemachine.core.server import Attempt, Server
 from statemachine.fleet.clock import Wakeup, loop_time
 from statemachine.fleet.diff import LoadedConfig
+from statemachine.fleet.patience import Patience
 from statemachine.fleet.permits import PermitsPort
 from statemachine.fleet.reachability import OutageGuard
 from statemachine.fleet.system_info import SystemInfoQueue
@@ -108,6 +109,18 @@ class ServerContext:
     lost_at: float = 0.0
     limited_at: float = 0.0
     known_before: bool = False
+    _patience: Patience | None = None
+
+    def patience_with(self, attempt: Attempt) -> Patience:
+        """Return the time limit of this attempt, which goes on after the server was away."""
+        if self._patience is None or self._patience.attempt is not attempt:
+            self._patience = Patience(attempt)
+        return self._patience
+
+    def give_up(self, stuck: PromptStuck) -> None:
+        """Report that the time limit is over. A later look at the prompt has a limit of its own."""
+        self._patience = None
+        self.post(stuck)
 
     @property
     def contention_left_s(self) -> float:

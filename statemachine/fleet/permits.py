@@ -1,4 +1,7 @@
-"""Permits for warm-ups: first come, first served, and a full host does not hold up the others."""
+"""Permits for warm-ups: first come, first served.
+
+A full host does not hold up the others, and a host or group with half of all permits lets the others go first.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -10,11 +13,11 @@ from statemachine.core.backoff import Budget
 class PermitsPort(Protocol):
     """Permits for warm-ups. Releasing is idempotent, so that a server's state alone can decide whether it holds one."""
 
-    async def acquire(self, server: str, host: str) -> None:
+    async def acquire(self, server: str, host: str, group: str = "") -> None:
         """Return once the server holds a permit."""
         ...
 
-    def take(self, server: str, host: str) -> None:
+    def take(self, server: str, host: str, group: str = "") -> None:
         """Count a warm-up that is already in flight, even if no permit is free."""
         ...
 
@@ -31,6 +34,7 @@ class PermitsPort(Protocol):
 class _Waiter:
     server: str
     host: str
+    group: str
     granted: asyncio.Future[None]
 
 
@@ -41,12 +45,12 @@ class Permits:
         self._budget = budget
         self._waiters: list[_Waiter] = []
 
-    async def acquire(self, server: str, host: str) -> None:
+    async def acquire(self, server: str, host: str, group: str = "") -> None:
         """Return once the server holds a permit."""
         if self._budget.has_room(host):
-            self._budget.take(server, host)
+            self._budget.take(server, host, group)
             return
-        waiter = _Waiter(server, host, asyncio.get_running_loop().create_future())
+        waiter = _Waiter(server, host, group, asyncio.get_running_loop().create_future())
         self._waiters.append(waiter)
         try:
             await waiter.granted
@@ -56,9 +60,9 @@ class Permits:
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
 
-    def take(self, server: str, host: str) -> None:
+    def take(self, server: str, host: str, group: str = "") -> None:
         """Count a warm-up that is already in flight, for example after a restart of the daemon."""
-        self._budget.take(server, host)
+        self._budget.take(server, host, group)
 
     def release(self, server: str) -> None:
         """Release the server's permit, if it holds one, and grant waiters that now fit."""
@@ -71,10 +75,11 @@ class Permits:
         self._grant()
 
     def _grant(self) -> None:
-        for waiter in self._waiters:
-            if not waiter.granted.done() and self._budget.has_room(waiter.host):
-                self._budget.take(waiter.server, waiter.host)
-                waiter.granted.set_result(None)
+        waiting = [waiter for waiter in self._waiters if not waiter.granted.done()]
+        while waiter := self._budget.next_of(waiting):
+            self._budget.take(waiter.server, waiter.host, waiter.group)
+            waiter.granted.set_result(None)
+            waiting.remove(waiter)
 
     @property
     def in_use(self) -> int:

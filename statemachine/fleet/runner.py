@@ -180,15 +180,17 @@ class ServerTask:
         return attempt if changed else None
 
     def _sync_permit(self) -> None:
-        """Take or release the permit by state alone, so that none leaks.
+        """Take or release the permit by the server's memory alone, so that none leaks.
 
-        A restored prompt counts at once, but not one that a rate limit has kept from the server.
+        A restored prompt counts at once, but not one that a rate limit has kept from the server. A prompt that was
+        reported as stuck no longer counts: it may stay on its server without end.
         """
         config, permits, server = self._context.config, self._context.fleet.permits, self._context.server
         attempt = server.open_attempt
         restored = server.state is State.UNKNOWN and attempt is not None and not attempt.rate_limited
-        if restored or server.state in IN_FLIGHT:
-            permits.take(config.name, config.host)
+        is_stuck = attempt is not None and attempt.stuck
+        if (restored or server.state in IN_FLIGHT) and not is_stuck:
+            permits.take(config.name, config.host, config.group)
         else:
             permits.release(config.name)
 

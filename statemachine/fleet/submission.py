@@ -9,9 +9,9 @@ from statemachine.core import events
 from statemachine.core.messages import Message, message
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Reason
-from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 from statemachine.fleet.lookup import Lookup, receives_frames
+from statemachine.fleet.patience import MOST_EXTENDED, Patience
 from statemachine.journal.port import JournalUnavailableError
 
 TRACK_S = 10.0
@@ -67,42 +67,36 @@ def _goes_in_front(context: ServerContext) -> bool:
 
 
 async def _resolve(context: ServerContext, attempt: Attempt) -> None:
-    """Look the prompt up until it is found or has been absent for the grace period.
+    """Look the prompt up until it is found or has been absent for the grace period, or its time is over.
 
-    A server may accept a POST seconds after the client gave up, so one lookup confirms nothing. Frames about the prompt
-    extend the time limit.
+    A server may accept a POST seconds after the client gave up, so one lookup confirms nothing.
     """
-    lookup = Lookup(context, attempt)
-    moved, moved_at = attempt.last_progress_at, loop_time()
-    while loop_time() - moved_at < context.fleet.settings.timing.warm_timeout_s:
-        if attempt.last_progress_at != moved:
-            moved, moved_at = attempt.last_progress_at, loop_time()
-        result = await lookup.look()
-        if result is not None:
-            context.post(result)
-            return
-        await asyncio.sleep(lookup.pause_s)
-    context.post(events.PromptStuck(message("fate_unknown", cause=lookup.trouble)))
+    lookup, patience = Lookup(context, attempt), context.patience_with(attempt)
+    with patience.running():
+        while (result := await lookup.look()) is None:
+            if patience.is_over(context.fleet.settings.timing.warm_timeout_s):
+                context.give_up(events.PromptStuck(message("fate_unknown", cause=lookup.trouble)))
+                return
+            await asyncio.sleep(lookup.pause_s)
+        context.post(result)
 
 
 async def track(context: ServerContext) -> None:
     """Look our prompt up, slowly or when a frame hints at its end; give up when it is stuck."""
-    timing = context.fleet.settings.timing
     attempt = context.server.open_attempt
     if attempt is None:
         return
-    lookup = Lookup(context, attempt)
-    moved, moved_at = attempt.last_progress_at, loop_time()
-    while attempt.is_open:
-        await _wait_to_look(context, lookup)
-        await _look_while_warming(context, lookup)
-        if attempt.last_progress_at != moved:
-            moved, moved_at = attempt.last_progress_at, loop_time()
-        if lookup.absent_since is None and loop_time() - moved_at > timing.warm_timeout_s:
-            stuck = await _stuck(context, attempt)
-            if attempt.last_progress_at == moved:
-                context.post(stuck)
-                return
+    timeout_s = context.fleet.settings.timing.warm_timeout_s
+    lookup, patience = Lookup(context, attempt), context.patience_with(attempt)
+    with patience.running():
+        while attempt.is_open:
+            await _wait_to_look(context, lookup)
+            await _look_while_warming(context, lookup)
+            if lookup.absent_since is None and patience.is_over(timeout_s):
+                stuck = await _stuck(context, attempt, patience)
+                if patience.is_over(timeout_s):
+                    context.give_up(stuck)
+                    return
 
 
 async def _wait_to_look(context: ServerContext, lookup: Lookup) -> None:
@@ -133,9 +127,11 @@ def _note_missed_end(context: ServerContext) -> None:
     context.note_trouble(message("end_not_sent"))
 
 
-async def _stuck(context: ServerContext, attempt: Attempt) -> events.PromptStuck:
+async def _stuck(context: ServerContext, attempt: Attempt, patience: Patience) -> events.PromptStuck:
     """Return the event with its cause: a node that hangs, foreign work that does not end, or a queue that stands."""
     waited_s = context.fleet.settings.timing.warm_timeout_s
+    if patience.is_used_up(waited_s):
+        return events.PromptStuck(message("never_ends", seconds=MOST_EXTENDED * waited_s))
     return events.PromptStuck(message("no_progress", seconds=waited_s, cause=await _why_stuck(context, attempt)))
 
 

@@ -58,7 +58,7 @@ class Timing(Section):
     busy_wait_s: Annotated[Seconds, Field(ge=0, le=86400)] = 600
     """How long a cold server's queue may stay busy before `when_busy_too_long` applies."""
     warm_timeout_s: Annotated[Seconds, Field(ge=0.05, le=86400)] = 1800
-    """Time limit for a warm-up, from acceptance to its confirmed end."""
+    """Time limit for a warm-up since its last progress; three times this in all."""
     retry_s: Annotated[Seconds, Field(ge=0.05, le=3600)] = 2
     """Interval between attempts to reach a server that does not answer."""
     failed_retry_s: Annotated[Seconds, Field(ge=0.05, le=86400)] = 900

@@ -127,7 +127,7 @@ class Executor:
             return
         self._progress(run, 0.0, 1.0, "running")
         self._to_owner(run, "executing", {"node": node_id, "display_node": node_id})
-        await self._pause(0)
+        await self._pause(run, 0)
         node = run.item.graph[node_id]
         await self._work(run, self._host.classes[node["class_type"]], node["inputs"])
         run.executed.append(node_id)
@@ -151,7 +151,7 @@ class Executor:
         seconds = inputs["seconds"] if node.name == RIG else profile.load_seconds * self._host.scale
         steps = node.progress_steps or 1
         for step in range(1, steps + 1):
-            await self._pause(seconds / steps)
+            await self._pause(run, seconds / steps)
             if node.progress_steps:
                 self._progress(run, step, steps, "running")
                 data = {"value": step, "max": steps, "prompt_id": run.item.prompt_id, "node": run.node_id}
@@ -159,12 +159,15 @@ class Executor:
         if profile.failure:
             raise NodeError(profile.failure)
 
-    async def _pause(self, seconds: float) -> None:
+    async def _pause(self, run: Run, seconds: float) -> None:
         """Sleep, then wait while the worker is stalled.
 
         Raises InterruptError if an interrupt is pending.
         """
         await asyncio.sleep(seconds)
+        while (talks_every := self._host.profile.talks_every) is not None and not self.may_run.is_set():
+            self._host.send("progress_state", {"prompt_id": run.item.prompt_id, "nodes": run.progress}, run.client_id)
+            await asyncio.sleep(talks_every * self._host.scale)
         await self.may_run.wait()
         if self.interrupting:
             self.interrupting = False

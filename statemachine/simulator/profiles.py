@@ -71,6 +71,8 @@ class Profile:
     """The process ends while a prompt loads a model; a supervisor restarts it after `down_seconds`."""
     stall_after_models: int | None = None
     """The worker stops after this many models; HTTP keeps working."""
+    talks_every: float | None = None
+    """A stalled worker repeats its last progress at this interval."""
     ineffective_runs: int = 0
     """This many warm-ups end without their keys, while the executor still has the nodes cached."""
     evict_every: float | None = None

@@ -1,5 +1,8 @@
 """Backoff, spread and the budget of warm-ups."""
 
+from dataclasses import dataclass
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -61,3 +64,26 @@ def test_budget_counts_in_flight_servers_beyond_limits() -> None:
     assert not budget.has_room("a")
     budget.release("a2")
     assert budget.has_room("a")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A server that waits for a permit."""
+
+    host: str
+    group: str
+
+
+@pytest.mark.parametrize("shared", ["host", "group"])
+def test_budget_half_held_by_one_lets_others_go_first(shared: str) -> None:
+    def of_many(number: int) -> Waiting:
+        return Waiting("h", f"g{number}") if shared == "host" else Waiting(f"h{number}", "g")
+
+    budget, other = Budget(4, 4), Waiting("other", "other")
+    for number in range(2):
+        budget.take(f"s{number}", of_many(number).host, of_many(number).group)
+    more = [of_many(2), of_many(3)]
+    assert budget.next_of([*more, other]) is other
+    assert budget.next_of(more) is more[0], "a full share when no other server waits"
+    budget.release("s0")
+    assert budget.next_of([*more, other]) is more[0], "first come, first served below the half"

@@ -25,11 +25,11 @@ class Clients:
         self.granted: list[str] = []
         self.waiting: dict[str, asyncio.Task[None]] = {}
 
-    def request(self, server: str, host: str = "h", side: PermitsPort | None = None) -> None:
-        self.waiting[server] = asyncio.ensure_future(self._acquire(server, host, side or self.here))
+    def request(self, server: str, host: str = "h", side: PermitsPort | None = None, group: str = "") -> None:
+        self.waiting[server] = asyncio.ensure_future(self._acquire(server, host, side or self.here, group))
 
-    async def _acquire(self, server: str, host: str, side: PermitsPort) -> None:
-        await side.acquire(server, host)
+    async def _acquire(self, server: str, host: str, side: PermitsPort, group: str) -> None:
+        await side.acquire(server, host, group)
         self.granted.append(server)
 
     async def cancel(self, server: str) -> None:
@@ -85,6 +85,20 @@ async def test_acquire_full_host_does_not_block_other_hosts(clients: Clients) ->
     assert clients.granted == ["h0", "h1", "i0", "j0"]
     await clients.release("h0")
     assert clients.granted[4:] == ["h2"], "the first waiter that fits is granted"
+
+
+@in_virtual_time
+async def test_acquire_group_with_half_lets_others_go_first(clients: Clients) -> None:
+    for number in range(6):
+        clients.request(f"many{number}", f"host {number}", group="many")
+        await settled()
+    clients.request("few", "another host", group="few")
+    await settled()
+    assert clients.granted == ["many0", "many1", "many2", "many3"], "a full share while no other server waited"
+    await clients.release("many0")
+    assert clients.granted[4:] == ["few"]
+    await clients.release("few")
+    assert clients.granted[5:] == ["many4"]
 
 
 @in_virtual_time

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from statemachine.comfyui.system import release_of
+
 RAM_BY_DEFAULT_SINCE = (0, 23)
 """Version of ComfyUI; earlier ones use the classic cache by default (main.py)."""
 
@@ -68,10 +70,10 @@ def _selects(flag: str, kind: CacheKind) -> bool:
 
 
 def _default_of(version: object) -> CacheKind:
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:2]) if isinstance(version, str) else ()
-    if len(numbers) < len(RAM_BY_DEFAULT_SINCE):
+    release = release_of(version)
+    if release is None:
         return CacheKind.UNKNOWN
-    return CacheKind.RAM if numbers >= RAM_BY_DEFAULT_SINCE else CacheKind.CLASSIC
+    return CacheKind.RAM if release >= RAM_BY_DEFAULT_SINCE else CacheKind.CLASSIC
 
 
 def _number(text: str) -> int:

@@ -53,7 +53,7 @@ class AccessDeniedError(ComfyError):
 
 
 class RateLimitedError(ComfyError):
-    """The server or a proxy accepts no more requests for now. `retry_after_s` is None if it does not say how long."""
+    """The server or a proxy accepts no more requests for now. `retry_after_s` is its Retry-After, None without one."""
 
     reason = Reason.RATE_LIMITED
 

@@ -1,4 +1,4 @@
-"""The cache check `history`: what a server's own history says about our warm-ups."""
+"""The cache check `history`: what a server's own history shows of our warm-ups."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass

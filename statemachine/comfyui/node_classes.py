@@ -1,6 +1,5 @@
 """Which node classes a server has, by its own answers, and which of these were not understood."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +8,7 @@ from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import AbsentError, AccessDeniedError, ComfyError, NotAnsweringError
 from statemachine.comfyui.object_info import is_described
 from statemachine.comfyui.replacements import Replacement, parse_replacements
+from statemachine.comfyui.system import release_of
 from statemachine.core.messages import Message, message
 
 COMBO_VALIDATED_SINCE = (0, 8)
@@ -32,7 +32,7 @@ class Unexamined:
 
 
 class NodeClasses:
-    """What one server says about its node classes."""
+    """The node classes of one server, as it reports them."""
 
     def __init__(self, client: ComfyClient) -> None:
         self._client = client
@@ -78,8 +78,8 @@ class NodeClasses:
             raise
         except ComfyError:
             return True
-        numbers = tuple(int(part) for part in re.findall(r"\d+", version or "")[:2])
-        return len(numbers) < len(COMBO_VALIDATED_SINCE) or numbers >= COMBO_VALIDATED_SINCE
+        release = release_of(version)
+        return release is None or release >= COMBO_VALIDATED_SINCE
 
     def _note(self, name: str, description: Mapping[str, Any] | None) -> None:
         if description is None:

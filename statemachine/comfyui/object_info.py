@@ -1,4 +1,4 @@
-"""What GET /object_info/CLASS says about the inputs of a node class.
+"""The inputs of a node class, as GET /object_info/CLASS describes them.
 
 A description is the inner object of the answer. It may have any form, because plug-ins write it.
 """

@@ -1,5 +1,6 @@
 """The part of GET /system_stats that the API shows for each server."""
 
+import re
 from typing import Any
 
 from statemachine.comfyui.text import intern_text
@@ -11,6 +12,7 @@ DEVICE_LIMIT = 32
 VERSIONS = ("comfyui_version", "python_version", "pytorch_version", "os")
 DEVICE_TEXTS = ("name", "type")
 DEVICE_NUMBERS = ("index", "vram_total", "vram_free")
+_RELEASE = re.compile(r"\D{0,20}([0-9]{1,9})\.([0-9]{1,9})(?![0-9])")
 MAX_NUMBER = 2**63 - 1
 """The largest signed 64-bit integer. orjson does not serialise integers of more than 64 bits."""
 
@@ -31,6 +33,12 @@ def describe_system(stats: dict[str, Any]) -> dict[str, Any]:
         **texts,
         "devices": [_device(device) for device in listed if isinstance(device, dict)],
     }
+
+
+def release_of(version: object) -> tuple[int, int] | None:
+    """Return the first two numbers of ComfyUI's version, `v0.3.75` → (0, 3); None for a text of another form."""
+    found = _RELEASE.match(version) if isinstance(version, str) else None
+    return (int(found[1]), int(found[2])) if found is not None else None
 
 
 def _device(device: dict[str, Any]) -> dict[str, Any]:

@@ -28,8 +28,9 @@ ABSENT = frozenset({404, 410})
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 DENIALS = frozenset({401, 403, 407, 511})
 TOO_MANY_REQUESTS = 429
-GATEWAY_ERRORS = frozenset({408, 502, 503, 504, *range(520, 531), 598, 599})
-"""Statuses that ComfyUI does not send: a proxy or tunnel did not reach it. 520 to 530 are Cloudflare's."""
+GATEWAY_ERRORS = frozenset({408, 444, 460, 463, 499, *range(502, 600)}) - DENIALS
+"""Statuses that ComfyUI and its plug-ins do not send: a proxy or tunnel did not reach it. 444 and 499 are nginx's, 460
+and 463 those of AWS, 509, 529 and 540 those of hosts that take an application away, 520 to 530 are Cloudflare's."""
 
 MAX_PAUSE_S = 3600.0
 """The longest Retry-After that is respected; every wait is bounded."""

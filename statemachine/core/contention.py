@@ -17,8 +17,8 @@ class Contention:
     """Losses in a row, each soon after the models were loaded.
 
     `load_s` is the duration of the last warm-up. `waiting`: no warm-up has started since the last loss. `by_end`: the
-    last loss came with the end of the server's process. `reloading`: the check that found it started the server's own
-    loading.
+    last loss came with the end of a connection or of the process. `reloading`: the check that found it started the
+    server's own loading.
     """
 
     losses: int = 0

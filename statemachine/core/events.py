@@ -150,7 +150,7 @@ class SubmissionStarted:
 
 @dataclass(frozen=True, slots=True)
 class SubmissionDelayed:
-    """A cold server waits for something else than users' work, or, with its earlier reason, no longer does."""
+    """Something other than users' work delays a cold server. With the server's earlier reason it no longer does."""
 
     reason: Reason
     message: Message

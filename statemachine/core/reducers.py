@@ -96,7 +96,9 @@ def _count_loss(event: events.CheckAnswered, server: Server, lost_at: float) -> 
     if since:
         stayed_s = max(0.0, lost_at - max(since))
         lost = server.contention.after_loss(stayed_s)
-        server.contention = replace(lost, by_end=server.process_ended, reloading=event.auto_executing)
+        server.contention = replace(
+            lost, by_end=server.gone_at is not None or server.process_ended, reloading=event.auto_executing
+        )
 
 
 def _without(times: Mapping[str, float], workflows: Sequence[str]) -> Mapping[str, float]:

@@ -14,7 +14,7 @@ FAILURES_PUBLISHED = 2
 
 
 class DelayError(ComfyError):
-    """Nothing can be submitted yet; the message says why."""
+    """Nothing can be submitted yet; the message has the cause."""
 
 
 @contextmanager

@@ -136,7 +136,7 @@ async def _stuck(context: ServerContext, attempt: Attempt, patience: Patience) -
 
 
 async def _why_stuck(context: ServerContext, attempt: Attempt) -> Message:
-    """Say what holds the prompt up. Only a list that has the prompt, or all prompts, shows that."""
+    """Return what holds the prompt up. Only a list that has the prompt, or all prompts, shows that."""
     try:
         queue = await context.client.queue()
         if any(item.is_of(attempt) for item in queue.running):

@@ -61,9 +61,10 @@ TRANSITIONS: dict[str, Text] = {
         "缺少 {missing}：加载后不久就被其他任务挤出，已连续 {count} 次；预热频率将逐步降低",
     ),
     "ended_again": Text(
-        "missing {missing}: lost {count} times in a row, soon after it was loaded, the last time with the server's"
-        " process; warm-ups become less frequent",
-        "缺少 {missing}：加载后不久就丢失，已连续 {count} 次，最近一次是因为服务器进程终止；预热频率将逐步降低",
+        "missing {missing}: lost {count} times in a row, soon after it was loaded, the last time with the connection;"
+        " the server's process probably ends; warm-ups become less frequent",
+        "缺少 {missing}：加载后不久就丢失，已连续 {count} 次，最近一次伴随连接中断，"
+        "很可能是服务器进程终止；预热频率将逐步降低",
     ),
     "own_loading_postponed": Text(
         "the models that the server loads by itself were evicted {count} times in a row, soon after they were loaded;"

@@ -55,6 +55,13 @@ Behaviours = Callable[["ServerModel"], Iterable[Coroutine[Any, Any, None]]]
 class ServerModel:
     """A server of one profile whose routes and behaviours are injected."""
 
+    own_workflows = 0
+    """Number of times that the server started its own cache workflow."""
+    listener: Listener | None = None
+    up = False
+    _worker: asyncio.Task[None] | None = None
+    _restoring: asyncio.Task[None] | None = None
+
     def __init__(
         self,
         profile: Profile,
@@ -75,10 +82,6 @@ class ServerModel:
         self.scale = scale
         self.log: deque[ReceivedPost] = deque(maxlen=LOG_LIMIT)
         """Each POST /prompt, newest last, across restarts."""
-        self.own_workflows = 0
-        """Number of times that the server started its own cache workflow."""
-        self.listener: Listener | None = None
-        self.up = False
         self.died = asyncio.Event()
         """Set when the process has ended by itself."""
         self.sockets: dict[str, Sink] = {}
@@ -87,8 +90,6 @@ class ServerModel:
         self._respond = respond
         self._behaviours = behaviours
         self._behaviour_tasks: list[asyncio.Task[None]] = []
-        self._worker: asyncio.Task[None] | None = None
-        self._restoring: asyncio.Task[None] | None = None
         self.unrestored: list[Item] = []
         """Prompts of the last process that a plug-in has saved and not yet queued again."""
         self.process = self._new_process()

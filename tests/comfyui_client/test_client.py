@@ -68,7 +68,10 @@ async def test_newest_history_is_newest_first() -> None:
         (text_reply("", 502), NotAnsweringError),
         (text_reply("", 503), NotAnsweringError),
         (text_reply("", 504), NotAnsweringError),
-        *((text_reply("", status), NotAnsweringError) for status in (408, *range(520, 528), 530)),
+        *(
+            (text_reply("", status), NotAnsweringError)
+            for status in (408, 444, 499, 509, *range(520, 528), 530, 540, 599)
+        ),
         (text_reply(""), NotUnderstoodError),
         (Reply(200, b"\xff\xfe{"), NotUnderstoodError),
     ],

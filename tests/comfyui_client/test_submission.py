@@ -180,7 +180,7 @@ async def test_submit_absent_route_of_comfyui_is_uncertain() -> None:
     assert answer.answered
 
 
-@pytest.mark.parametrize("status", [408, 502, 503, 504, 520, 522, 524, 527, 530])
+@pytest.mark.parametrize("status", [408, 460, 502, 503, 504, 509, 520, 522, 524, 527, 530, 561])
 def test_parse_submit_reply_proxy_error_raises(status: int) -> None:
     with pytest.raises(NotAnsweringError):
         parse_submit_reply(text_reply("Bad Gateway", status), "ours")

@@ -3,10 +3,11 @@
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.comfyui.system import describe_system
+from statemachine.comfyui.system import describe_system, release_of
 from tests.comfyui_client.test_frames import JSON
 
 STATS = {
@@ -51,3 +52,22 @@ def test_describe_system_whole_numbers_are_read_from_floats() -> None:
     device = {"index": True, "vram_total": 1.7e10, "vram_free": None}
     (described,) = describe_system({"devices": [device]})["devices"]
     assert described == {"name": None, "type": None, "index": None, "vram_total": 17_000_000_000, "vram_free": None}
+
+
+@pytest.mark.parametrize(
+    ("version", "release"),
+    [
+        ("0.3.75", (0, 3)),
+        ("v0.23.0-rc1", (0, 23)),
+        ("ComfyUI 1.2", (1, 2)),
+        ("0.3", (0, 3)),
+        ("9" * 5000 + ".1", None),
+        ("1." + "9" * 5000, None),
+        ("nightly", None),
+        ("", None),
+        (None, None),
+        (0.3, None),
+    ],
+)
+def test_release_of_version_is_its_first_two_numbers(version: object, release: tuple[int, int] | None) -> None:
+    assert release_of(version) == release

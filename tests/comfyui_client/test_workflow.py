@@ -12,31 +12,15 @@ from hypothesis import strategies as st
 
 from statemachine.comfyui.workflow import (
     MAX_BYTES,
-    Workflow,
     WorkflowError,
     load_workflow,
     parse_workflow,
     with_varied_tag,
 )
+from tests.comfyui_client.workflow_builders import INSPIRE, LOADER, cache_node, parse, refusal
 from tests.support.paths import WORKFLOWS
 
 BUNDLED = WORKFLOWS
-LOADER = {"class_type": "Loader", "inputs": {"model": "a.safetensors"}}
-INSPIRE = "CacheBackendData //Inspire"
-
-
-def cache_node(class_type: str = INSPIRE, **inputs: Any) -> dict[str, Any]:
-    return {"class_type": class_type, "inputs": {"key": "k", "tag": "t", "data": ["1", 0], **inputs}}
-
-
-def parse(graph: object) -> Workflow:
-    return parse_workflow("w", json.dumps(graph).encode())
-
-
-def refusal(graph: object) -> WorkflowError:
-    with pytest.raises(WorkflowError) as caught:
-        parse(graph)
-    return caught.value
 
 
 def test_load_workflow_cache_models_has_four_keys() -> None:
@@ -117,34 +101,6 @@ def test_parse_workflow_ui_format_error_names_the_export() -> None:
 def test_parse_workflow_request_body_is_unwrapped() -> None:
     graph = {"1": LOADER, "2": cache_node()}
     assert parse({"prompt": graph, "client_id": "x"}) == parse(graph)
-
-
-EXTRA = {
-    "extra_pnginfo": {"workflow": {"nodes": [], "auth": "not-secret"}},
-    "api_key_comfy_org": "comfyui-0123",
-    "auth_token_comfy_org": "ey-abc",
-    "service": {"Password": ["p-456", 7]},
-    "note": "kept",
-    "client_id": "browser",
-    "create_time": 1,
-    "comfywarm": {"attempt": "old"},
-}
-
-
-def test_parse_workflow_request_body_keeps_extra_data() -> None:
-    graph = {"1": LOADER, "2": cache_node()}
-    workflow = parse({"prompt": graph, "extra_data": EXTRA, "front": True, "number": 3})
-    assert set(workflow.extra_data) == set(EXTRA) - {"client_id", "create_time", "comfywarm"}
-    assert workflow.digest == parse(graph).digest
-    assert [one.get_secret_value() for one in workflow.secrets()] == ["comfyui-0123", "ey-abc", "p-456"]
-    assert "comfyui-0123" not in repr(workflow)
-    assert parse({"prompt": graph, "extra_data": None}) == parse(graph)
-
-
-@pytest.mark.parametrize("extra", [[], "text", 5])
-def test_parse_workflow_extra_data_of_another_kind_is_refused(extra: object) -> None:
-    error = refusal({"prompt": {"1": LOADER}, "extra_data": extra})
-    assert str(error).startswith("w.json: extra_data must be an object, found ")
 
 
 @pytest.mark.parametrize(("encoding", "name"), [("utf-16", "UTF-16"), ("utf-16-be", "UTF-16"), ("gbk", "GBK")])

@@ -13,6 +13,8 @@ from statemachine.simulator.nodes import CACHE_NODE, Graph, cache_workflow
 from statemachine.simulator.profiles import Profile
 
 POLL_S = 0.01
+LOADED = "缓存已加载。"
+MISSING = "未查询到缓存pulid_eva_clip,pulid_face_analysis,pulid_model,ben2_base"
 
 
 class RecordingSocket:

@@ -80,6 +80,7 @@ SEEDS ?= 200
 
 simulate-days: $(VENV)/ready  ## simulate days of a fleet in virtual time, with faults; SEEDS=10000 for a long run
 	$(BIN)/python -m campaigns.simulation --seeds $(SEEDS)
+	$(BIN)/python -m campaigns.simulation --cluster --first 13 --seeds $$(($(SEEDS) / 100))
 
 format: $(VENV)/ready  ## format the code and apply safe lint fixes
 	$(BIN)/ruff format .

@@ -65,10 +65,10 @@ PLANTED_FAULTS = (
         "resends a POST without a reply", 1, ("duplicate warm-up",), faulty.with_client(faulty.ResendsUnanswered)
     ),
     PlantedFault(
-        "has no grace period for a late POST", 5, ("duplicate warm-up",), Parts(settings=faulty.no_lost_grace)
+        "has no grace period for a late POST", 24, ("duplicate warm-up",), Parts(settings=faulty.no_lost_grace)
     ),
     PlantedFault("writes the attempt after its POST", 1, ("duplicate warm-up",), Parts(journal=faulty.WritesLater)),
-    PlantedFault("loses the open attempts", 309, ("duplicate warm-up",), Parts(journal=faulty.LosesOpenAttempts)),
+    PlantedFault("loses the open attempts", 26, ("duplicate warm-up",), Parts(journal=faulty.LosesOpenAttempts)),
     PlantedFault("posts to the wrong route", 1, ("forbidden request",), Parts(transport=faulty.WrongRoute)),
     PlantedFault(
         "trusts a success without a check", 1, ("unconfirmed loaded",), faulty.with_mailbox(faulty.trusts_success)
@@ -76,10 +76,10 @@ PLANTED_FAULTS = (
     PlantedFault("ignores the epoch of a check", 4, ("unconfirmed loaded",), faulty.with_check(faulty.ignores_epoch)),
     PlantedFault("reports every server as loaded", 1, ("unconfirmed loaded",), faulty.with_check(faulty.always_cached)),
     PlantedFault(
-        "misses a shorter queue", 1, ("unconfirmed loaded",), faulty.with_mailbox(faulty.without(events.QueueSeen))
+        "misses a shorter queue", 2, ("unconfirmed loaded",), faulty.with_mailbox(faulty.without(events.QueueSeen))
     ),
     PlantedFault(
-        "misses the loss of the link", 1, ("unconfirmed loaded",), faulty.with_mailbox(faulty.without(events.LinkLost))
+        "misses the loss of the link", 2, ("unconfirmed loaded",), faulty.with_mailbox(faulty.without(events.LinkLost))
     ),
     PlantedFault(
         "treats an unusable check as cold", 1, ("unconfirmed cold",), faulty.with_check(faulty.unusable_is_cold)
@@ -89,7 +89,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault("does not wait for a busy queue", 2, ("busy queue",), Parts(settings=faulty.no_busy_wait)),
     PlantedFault("reuses a client id", 1, ("client id reused",), Parts(transport=faulty.SameClientId)),
-    PlantedFault("accepts any reply", 1, ("prompt_accepted",), faulty.with_client(faulty.AcceptsAnyReply)),
+    PlantedFault("accepts any reply", 3, ("prompt_accepted",), faulty.with_client(faulty.AcceptsAnyReply)),
     PlantedFault(
         "claims the success of a foreign prompt",
         3,
@@ -118,7 +118,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "does not wait for a restored queue",
-        49,
+        29,
         ("duplicate warm-up",),
         patches=PATCHED["no_restore"],
         first=RESTORING,
@@ -141,7 +141,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "takes an eviction for a warm-up without effect",
-        1,
+        26,
         ("contention",),
         faulty.with_mailbox(faulty.sees_no_foreign_work),
         first=PROFILES["evicting"],

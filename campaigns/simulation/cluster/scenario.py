@@ -13,12 +13,13 @@ def cluster_scenario_of(seed: int) -> Scenario:
     rng = Random(f"{seed}/cluster")
     plans = tuple(drawn_plan(rng, index) for index in range(rng.randint(4, 8)))
     settings = drawn_settings(rng, plans)
-    shorter = {"check_interval_s": rng.choice((20, 60, 300)), "busy_wait_s": rng.choice((30, 120))}
+    interval_s = rng.choice((20, 60, 300))
+    shorter = {"check_interval_s": interval_s, "busy_wait_s": rng.choice((30, 120))}
     timing = settings.timing.model_copy(update={**shorter, "warm_timeout_s": 120, "failed_retry_s": 120})
     return Scenario(
         plans=plans,
         settings=settings.model_copy(update={"timing": timing}),
         adverse_s=rng.choice((150.0, 300.0)),
-        calm_s=100.0,
+        calm_s=100.0 + interval_s,  # a restart before the link opens is found by the next check
         actions_every_s=rng.choice((4.0, 8.0, 20.0)),
     )

@@ -79,6 +79,34 @@ async def test_server_that_ends_under_each_warm_up_is_failed(tmp_path: Path, exp
         assert len(proxy.posts) == 3
 
 
+async def end_process(exchange: Exchange) -> web.StreamResponse:
+    """End the process before it answers; a supervisor restarts it."""
+    await exchange.proxy.server.go_down()
+    await exchange.proxy.server.come_back()
+    return await exchange.reset()
+
+
+async def test_server_that_ends_at_each_post_is_failed(tmp_path: Path, expected: Row) -> None:
+    async with faulty(tmp_path, responders={"POST /prompt": end_process}) as (harness, proxy):
+        await harness.until_read(expected)
+        assert len(proxy.posts) == 3
+
+
+async def wait_until_loaded(harness: Harness, count: int) -> None:
+    """Wait until the server has become loaded so many times."""
+    await harness.until(lambda detail: detail["counters"].get("to_loaded", 0) == count)
+
+
+async def test_server_that_ends_soon_after_each_loading_is_contested(tmp_path: Path, expected: Row) -> None:
+    async with faulty(tmp_path) as (harness, proxy):
+        for count in (1, 2):
+            await wait_until_loaded(harness, count)
+            await proxy.server.go_down()
+            await proxy.server.come_back()
+        await harness.until_read(expected)
+        await harness.until_state("loaded")
+
+
 async def test_server_that_ends_when_it_loads_by_itself_is_failed(tmp_path: Path, expected: Row) -> None:
     """A check makes the server load; the daemon stops checking after three times."""
     async with faulty(tmp_path, "dying_by_itself", scale=0.05) as (harness, proxy):

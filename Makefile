@@ -32,12 +32,13 @@ test: $(VENV)/ready  ## run the tests: pure, in virtual time, over real sockets;
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 4
 	$(BIN)/python -m pytest -m "alone and not comfyui"
 
-check: $(VENV)/ready  ## check format, lint, strict types, import contracts and unique class names
+check: $(VENV)/ready  ## check format, lint, strict types, import contracts, class names and names of tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m tools.class_names
+	$(BIN)/python -m tools.test_names
 
 test-comfyui: comfyui-together comfyui-alone  ## test against real ComfyUI servers, which it installs
 

@@ -16,11 +16,8 @@ from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.records import HistoryEntry, Marker, QueueListing
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events
-from statemachine.core.backoff import Uniform, backoff
-from statemachine.core.contention import NO_CONTENTION
 from statemachine.core.messages import verbatim
 from statemachine.core.server import Attempt, Server, ServerView
-from statemachine.core.streak import NO_STREAK
 from statemachine.core.vocabulary import Source
 from statemachine.fleet.context import ServerContext
 from statemachine.fleet.fleet import Fleet
@@ -28,7 +25,7 @@ from statemachine.fleet.permits import Permits
 from statemachine.fleet.runner import ServerTask
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
-from statemachine.settings import ServerConfig, Settings
+from statemachine.settings import ServerConfig
 
 Outcome = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
 
@@ -213,93 +210,3 @@ class IgnoresBudget(Permits):
     @override
     async def acquire(self, server: str, host: str, group: str = "") -> None:
         pass
-
-
-# Events, check results and settings
-
-
-def trusts_success(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
-    """Treat the success of a prompt as a check that found everything cached."""
-    if isinstance(event, events.PromptSucceeded):
-        return event, events.CheckAnswered("text", (), (), auto_executing=False, epoch=context.server.epoch + 1)
-    return (event,)
-
-
-def without(*kinds: type) -> Callable[[ServerContext, events.Event], Sequence[events.Event]]:
-    """Drop events of these kinds."""
-    return lambda _, event: () if isinstance(event, kinds) else (event,)
-
-
-def forgets_failures(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
-    """Forget the failures in a row when the server restarts."""
-    if isinstance(event, events.LinkOpened) and event.refused_before:
-        context.server.streak = NO_STREAK
-    return (event,)
-
-
-def forgets_losses(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
-    """Forget that models did not stay loaded."""
-    context.server.contention = NO_CONTENTION
-    return (event,)
-
-
-def sees_no_foreign_work(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
-    """Hold a missing key against the warm-up, even if foreign work has run since."""
-    if isinstance(event, events.CheckAnswered):
-        context.server.foreign_work_ended, context.server.queue_remaining = False, None
-        return (replace(event, evicted=False),)
-    return (event,)
-
-
-def claims_foreign_success(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
-    """Treat the success of a foreign prompt as that of the open attempt."""
-    attempt = context.server.open_attempt
-    if isinstance(event, events.PromptSucceeded) and attempt is not None:
-        return (replace(event, prompt_id=attempt.prompt_id),)
-    return (event,)
-
-
-def ignores_epoch(context: ServerContext, result: CheckResult) -> CheckResult:
-    """Accept results of checks that started before the last change."""
-    if isinstance(result.event, events.CheckAnswered):
-        return replace(result, event=replace(result.event, epoch=context.server.epoch))
-    return result
-
-
-def unusable_is_cold(context: ServerContext, result: CheckResult) -> CheckResult:
-    """Treat an unusable check result as cold."""
-    if isinstance(result.event, events.CheckUnusable):
-        needed = tuple(context.workflows)
-        return replace(result, event=events.CheckAnswered("text", ("?",), needed, False, context.server.epoch))
-    return result
-
-
-def always_cached(context: ServerContext, result: CheckResult) -> CheckResult:
-    """Report every server as loaded."""
-    return replace(result, event=events.CheckAnswered("text", (), (), False, context.server.epoch))
-
-
-def no_lost_grace(settings: Settings) -> Settings:
-    """Treat an absent prompt as lost immediately."""
-    return settings.model_copy(update={"timing": settings.timing.model_copy(update={"lost_grace_s": 0.0})})
-
-
-def no_busy_wait(settings: Settings) -> Settings:
-    """Do not wait for a busy queue to drain."""
-    return settings.model_copy(update={"timing": settings.timing.model_copy(update={"busy_wait_s": 0.0})})
-
-
-# Functions
-
-
-def no_backoff(tries: int, base_s: float, limit_s: float, uniform: Uniform) -> float:
-    """Use the first delay for every try."""
-    return backoff(min(tries, 1), base_s, limit_s, uniform)
-
-
-async def never_found(*_: object, **_options: object) -> None:
-    """Report the prompt as absent without a request."""
-
-
-async def does_not_wait(_context: ServerContext) -> None:
-    """Ask the check at once."""

@@ -11,14 +11,12 @@ from collections.abc import Callable, Sequence
 from campaigns.simulation.ledger import ServerLedger, SharedLedger, workflows_of_ours
 from campaigns.simulation.observations import (
     ENDS,
-    ended_prompts,
     has_keys,
-    history_is_warm,
     latest_position,
     position_in,
     remaining_in,
-    reports_cached,
 )
+from campaigns.simulation.replies import read_reply
 from campaigns.simulation.rules import IN_FLIGHT, TransitionRules, now
 from campaigns.simulation.wire import prompt_of
 from statemachine.comfyui.transport import Reply
@@ -60,11 +58,8 @@ class Invariants:
         self._rules = TransitionRules(settings, shared_ledger.fleet, fail)
         self._tick = 0
         self.submission = shared_ledger.submission
-        self._committed, self._posted, self._client_ids = (
-            shared_ledger.committed,
-            shared_ledger.posted,
-            shared_ledger.client_ids,
-        )
+        self._committed, self._posted = shared_ledger.committed, shared_ledger.posted
+        self._client_ids = shared_ledger.client_ids
         self._failed_writes: deque[float] = deque()
         self._published_seq = 0
 
@@ -95,7 +90,7 @@ class Invariants:
         """Record a request from the daemon; return its tick."""
         self._tick += 1
         ledger, route = self.ledgers[name], path.partition("?")[0]
-        self._limit(name, ledger.requests, REQUESTS_PER_MINUTE, "requests")
+        self._limit(name, ledger.requests, REQUESTS_PER_MINUTE, "requests in a minute")
         if method == "POST" and path == "/prompt" and body is not None:
             self._post_leaves(name, ledger, body)
         elif method != "GET" or body is not None:
@@ -147,61 +142,7 @@ class Invariants:
         """Record a reply to the daemon."""
         tick, ledger = self._next(), self.ledgers[name]
         self._note(name, "reply" if genuine else "distorted reply", path, reply.status, reply.body[:60])
-        if genuine:
-            ledger.failures = 0
-            self._read_records(ledger, path, reply.body)
-            self._read_queue(ledger, path, reply.body)
-        self._read_check(name, ledger, path, reply, genuine=genuine, ticket=ticket, tick=tick)
-
-    def _read_records(self, ledger: ServerLedger, path: str, body: bytes) -> None:
-        """Record what the reply confirms about the daemon's prompts."""
-        if path.startswith("/history"):
-            for prompt_id, end in ended_prompts(body):
-                ledger.confirmed.setdefault(prompt_id, set()).add(end)
-        elif path in ("/queue", "/prompt") and ledger.prompt and ledger.prompt.encode() in body:
-            ledger.confirmed.setdefault(ledger.prompt, set()).add("accepted")
-
-    def _read_queue(self, ledger: ServerLedger, path: str, body: bytes) -> None:
-        remaining = remaining_in(path, body)
-        if remaining is None:
-            return
-        if path == "/queue":
-            ledger.last_queue = remaining
-        if ledger.remaining is not None:
-            ledger.remaining = min(ledger.remaining, remaining)
-        if remaining == 0:
-            ledger.auto_executing = False
-
-    def _read_check(
-        self, name: str, ledger: ServerLedger, path: str, reply: Reply, *, genuine: bool, ticket: int, tick: int
-    ) -> None:
-        kind = ledger.plan.kind_of(path)
-        if kind is None:
-            return
-        if not genuine:
-            ledger.unusable = tick
-            return
-        if kind == "history":
-            cached: bool | None = history_is_warm(reply.body, ledger.plan.checked_by_history)
-        else:
-            cached = reports_cached(kind, reply)
-        if cached is None:
-            ledger.unusable = tick
-            return
-        ledger.verdicts[kind] = (ticket, cached)
-        if kind == "text" and "已经自动".encode() in reply.body:
-            ledger.auto_executing = True
-        if kind == "node":
-            self._read_companion(ledger, reply.body, cached=cached, fresh=ticket >= ledger.last_change)
-        if not cached:
-            ledger.missing, ledger.missing_at = tick, now()
-            ledger.missing_since = now() if ledger.missing_since is None else ledger.missing_since
-
-    def _read_companion(self, ledger: ServerLedger, body: bytes, *, cached: bool, fresh: bool) -> None:
-        """Update the position with which the next frames of the companion node are compared."""
-        ledger.auto_executing = not cached and b'"loading": true' in body
-        if fresh or not cached:
-            ledger.companion = latest_position(ledger.companion, position_in(body))
+        read_reply(ledger, path, reply, genuine=genuine, ticket=ticket, tick=tick)
 
     # The link
 
@@ -211,7 +152,7 @@ class Invariants:
         if client_id in self._client_ids:
             self._fail(name, f"client id reused: {client_id}")
         self._client_ids.add(client_id)
-        self._limit(name, self.ledgers[name].dials, DIALS_PER_MINUTE, "connections")
+        self._limit(name, self.ledgers[name].dials, DIALS_PER_MINUTE, "connections in a minute")
 
     def link_ended(self, name: str, client_id: str) -> None:
         """Record the end of a connection at the daemon."""
@@ -336,22 +277,17 @@ class Invariants:
 
     def write_failed(self) -> None:
         """Record a failed write."""
-        at = now()
-        self._failed_writes.append(at)
-        while self._failed_writes[0] < at - 1.0:
-            self._failed_writes.popleft()
-        if len(self._failed_writes) > FAILED_WRITES_PER_SECOND:
-            self._fail("-", f"rate limit: the journal tried to write {len(self._failed_writes)} times in a second")
+        self._limit("-", self._failed_writes, FAILED_WRITES_PER_SECOND, "failed writes in a second", within_s=1.0)
 
     # Helpers
 
-    def _limit(self, name: str, times: deque[float], limit: int, what: str) -> None:
+    def _limit(self, name: str, times: deque[float], limit: int, what: str, within_s: float = 60.0) -> None:
         at = now()
         times.append(at)
-        while times[0] < at - 60.0:
+        while times[0] < at - within_s:
             times.popleft()
         if len(times) > limit:
-            self._fail(name, f"rate limit: more than {limit} {what} in a minute")
+            self._fail(name, f"rate limit: more than {limit} {what}")
 
     def _mark_submission(self) -> None:
         self.submission.set()

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from unittest import mock
 
+from campaigns.simulation import faulty_functions
 from campaigns.simulation import faulty_parts as faulty
 from campaigns.simulation.daemon import REAL_PARTS, Parts
 from campaigns.simulation.run import run_seed
@@ -45,13 +46,13 @@ PATCHED: dict[str, dict[str, Any]] = {
             **DUTIES, State.AUTO_EXECUTING: frozenset({Duty.WATCH_QUEUE, Duty.RECHECK}),
         }
     },
-    "backoff": {"statemachine.fleet.connection.backoff": faulty.no_backoff},
+    "backoff": {"statemachine.fleet.connection.backoff": faulty_functions.no_backoff},
     "no_wait": {
-        "statemachine.fleet.after_success.wait_for_history": faulty.does_not_wait,
+        "statemachine.fleet.after_success.wait_for_history": faulty_functions.does_not_wait,
         "statemachine.fleet.after_success.STALE_HISTORY_S": 0.3,
     },
     "no_restore": {"statemachine.fleet.lookup.RESTORE_S": 0.0},
-    "find_prompt": {"statemachine.comfyui.client.ComfyClient.find_prompt": faulty.never_found},
+    "find_prompt": {"statemachine.comfyui.client.ComfyClient.find_prompt": faulty_functions.never_found},
 }  # fmt: skip
 
 PLANTED_FAULTS = (
@@ -65,36 +66,55 @@ PLANTED_FAULTS = (
         "resends a POST without a reply", 1, ("duplicate warm-up",), faulty.with_client(faulty.ResendsUnanswered)
     ),
     PlantedFault(
-        "has no grace period for a late POST", 24, ("duplicate warm-up",), Parts(settings=faulty.no_lost_grace)
+        "has no grace period for a late POST",
+        24,
+        ("duplicate warm-up",),
+        Parts(settings=faulty_functions.no_lost_grace),
     ),
     PlantedFault("writes the attempt after its POST", 1, ("duplicate warm-up",), Parts(journal=faulty.WritesLater)),
     PlantedFault("loses the open attempts", 26, ("duplicate warm-up",), Parts(journal=faulty.LosesOpenAttempts)),
     PlantedFault("posts to the wrong route", 1, ("forbidden request",), Parts(transport=faulty.WrongRoute)),
     PlantedFault(
-        "trusts a success without a check", 1, ("unconfirmed loaded",), faulty.with_mailbox(faulty.trusts_success)
-    ),
-    PlantedFault("ignores the epoch of a check", 4, ("unconfirmed loaded",), faulty.with_check(faulty.ignores_epoch)),
-    PlantedFault("reports every server as loaded", 1, ("unconfirmed loaded",), faulty.with_check(faulty.always_cached)),
-    PlantedFault(
-        "misses a shorter queue", 2, ("unconfirmed loaded",), faulty.with_mailbox(faulty.without(events.QueueSeen))
+        "trusts a success without a check",
+        1,
+        ("unconfirmed loaded",),
+        faulty.with_mailbox(faulty_functions.trusts_success),
     ),
     PlantedFault(
-        "misses the loss of the link", 2, ("unconfirmed loaded",), faulty.with_mailbox(faulty.without(events.LinkLost))
+        "ignores the epoch of a check", 4, ("unconfirmed loaded",), faulty.with_check(faulty_functions.ignores_epoch)
     ),
     PlantedFault(
-        "treats an unusable check as cold", 1, ("unconfirmed cold",), faulty.with_check(faulty.unusable_is_cold)
+        "reports every server as loaded", 1, ("unconfirmed loaded",), faulty.with_check(faulty_functions.always_cached)
+    ),
+    PlantedFault(
+        "misses a shorter queue",
+        2,
+        ("unconfirmed loaded",),
+        faulty.with_mailbox(faulty_functions.without(events.QueueSeen)),
+    ),
+    PlantedFault(
+        "misses the loss of the link",
+        2,
+        ("unconfirmed loaded",),
+        faulty.with_mailbox(faulty_functions.without(events.LinkLost)),
+    ),
+    PlantedFault(
+        "treats an unusable check as cold",
+        1,
+        ("unconfirmed cold",),
+        faulty.with_check(faulty_functions.unusable_is_cold),
     ),
     PlantedFault(
         "interrupts the users' prompts", 1, ("forbidden request",), faulty.with_client(faulty.InterruptsUsers)
     ),
-    PlantedFault("does not wait for a busy queue", 2, ("busy queue",), Parts(settings=faulty.no_busy_wait)),
+    PlantedFault("does not wait for a busy queue", 2, ("busy queue",), Parts(settings=faulty_functions.no_busy_wait)),
     PlantedFault("reuses a client id", 1, ("client id reused",), Parts(transport=faulty.SameClientId)),
     PlantedFault("accepts any reply", 3, ("prompt_accepted",), faulty.with_client(faulty.AcceptsAnyReply)),
     PlantedFault(
         "claims the success of a foreign prompt",
         3,
         ("prompt_succeeded",),
-        faulty.with_mailbox(faulty.claims_foreign_success),
+        faulty.with_mailbox(faulty_functions.claims_foreign_success),
     ),
     PlantedFault(
         "reports an interrupt as a failure",
@@ -129,21 +149,21 @@ PLANTED_FAULTS = (
         "forgets failures when the server restarts",
         1,
         ("repetition",),
-        faulty.with_mailbox(faulty.forgets_failures),
+        faulty.with_mailbox(faulty_functions.forgets_failures),
         first=PROFILES["dying"],
     ),
     PlantedFault(
         "warms a contested server at once",
         1,
         ("contention",),
-        faulty.with_mailbox(faulty.forgets_losses),
+        faulty.with_mailbox(faulty_functions.forgets_losses),
         first=PROFILES["evicting"],
     ),
     PlantedFault(
         "takes an eviction for a warm-up without effect",
         26,
         ("contention",),
-        faulty.with_mailbox(faulty.sees_no_foreign_work),
+        faulty.with_mailbox(faulty_functions.sees_no_foreign_work),
         first=PROFILES["evicting"],
     ),
     PlantedFault("reconnects without backoff", 1, ("rate limit",), patches=PATCHED["backoff"]),

@@ -202,7 +202,7 @@ def test_end_of_malformed_entry_that_may_be_ours_raises(entry: object) -> None:
         end_of(OURS, history_entries(marked))
 
 
-def test_end_of_malformed_entry_under_another_id_may_be_ours_until_accepted() -> None:
+def test_malformed_entry_under_another_id_may_be_ours_until_accepted() -> None:
     entries = history_entries({"x": None, "y": history_entry(queue_entry("y"))})
     with pytest.raises(NotUnderstoodError):
         end_of(OURS, entries)

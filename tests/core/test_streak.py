@@ -261,7 +261,7 @@ def test_process_that_ends_before_the_answer_to_the_post_counts(*, unsent: bool,
     assert (driver.state, driver.server.reason) == (S.FAILED, reason)
 
 
-def test_post_without_answer_that_an_outage_swallows_does_not_blame_the_warm_up() -> None:
+def test_post_without_answer_in_an_outage_does_not_blame_the_warm_up() -> None:
     driver = driver_in(S.COLD)
     for _ in range(MOST_IN_A_ROW):
         driver.apply(submission())

@@ -1,0 +1,75 @@
+"""What a reply tells the daemon about a server, parsed independently of the client."""
+
+from campaigns.simulation.ledger import ServerLedger
+from campaigns.simulation.observations import (
+    ended_prompts,
+    history_is_warm,
+    latest_position,
+    position_in,
+    remaining_in,
+    reports_cached,
+)
+from campaigns.simulation.rules import now
+from statemachine.comfyui.transport import Reply
+
+
+def read_reply(ledger: ServerLedger, path: str, reply: Reply, *, genuine: bool, ticket: int, tick: int) -> None:
+    """Record what a reply tells the daemon; a distorted one tells only that a check was of no use."""
+    if genuine:
+        ledger.failures = 0
+        _read_records(ledger, path, reply.body)
+        _read_queue(ledger, path, reply.body)
+    _read_check(ledger, path, reply, genuine=genuine, ticket=ticket, tick=tick)
+
+
+def _read_records(ledger: ServerLedger, path: str, body: bytes) -> None:
+    """Record what the reply confirms about the daemon's prompts."""
+    if path.startswith("/history"):
+        for prompt_id, end in ended_prompts(body):
+            ledger.confirmed.setdefault(prompt_id, set()).add(end)
+    elif path in ("/queue", "/prompt") and ledger.prompt and ledger.prompt.encode() in body:
+        ledger.confirmed.setdefault(ledger.prompt, set()).add("accepted")
+
+
+def _read_queue(ledger: ServerLedger, path: str, body: bytes) -> None:
+    """Record how many prompts the reply counts."""
+    remaining = remaining_in(path, body)
+    if remaining is None:
+        return
+    if path == "/queue":
+        ledger.last_queue = remaining
+    if ledger.remaining is not None:
+        ledger.remaining = min(ledger.remaining, remaining)
+    if remaining == 0:
+        ledger.auto_executing = False
+
+
+def _read_check(ledger: ServerLedger, path: str, reply: Reply, *, genuine: bool, ticket: int, tick: int) -> None:
+    kind = ledger.plan.kind_of(path)
+    if kind is None:
+        return
+    if not genuine:
+        ledger.unusable = tick
+        return
+    if kind == "history":
+        cached: bool | None = history_is_warm(reply.body, ledger.plan.checked_by_history)
+    else:
+        cached = reports_cached(kind, reply)
+    if cached is None:
+        ledger.unusable = tick
+        return
+    ledger.verdicts[kind] = (ticket, cached)
+    if kind == "text" and "已经自动".encode() in reply.body:
+        ledger.auto_executing = True
+    if kind == "node":
+        _read_companion(ledger, reply.body, cached=cached, fresh=ticket >= ledger.last_change)
+    if not cached:
+        ledger.missing, ledger.missing_at = tick, now()
+        ledger.missing_since = now() if ledger.missing_since is None else ledger.missing_since
+
+
+def _read_companion(ledger: ServerLedger, body: bytes, *, cached: bool, fresh: bool) -> None:
+    """Update the position with which the next frames of the companion node are compared."""
+    ledger.auto_executing = not cached and b'"loading": true' in body
+    if fresh or not cached:
+        ledger.companion = latest_position(ledger.companion, position_in(body))

@@ -7,6 +7,9 @@ _PARAMETER = re.compile(r";\s*charset\s*=\s*[\"']?(?:x-)?([\w.:+-]+)", re.IGNORE
 _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs"}
 """As browsers do: texts that are declared as the older charset have characters of the newer one."""
 
+_WINDOWS = re.compile(r"^windows-(?=9\d\d$)")
+"""The East Asian code pages, which Python knows as `cp936`."""
+
 _CHARSET = re.compile(r"utf-16|utf-32|gb|hz$|big5|cp\d|euc_|shift_jis|iso2022|iso8859|koi8|tis-620|ptcp154|johab")
 """Python's codecs for text on the web. Others are not charsets (`idna`) or take quadratic time (`punycode`)."""
 
@@ -33,7 +36,7 @@ def _charset(content_type: str) -> str | None:
     """Return the codec of a declared charset, None for UTF-8 or an unknown one."""
     declared = _PARAMETER.search(content_type)
     try:
-        name = codecs.lookup(declared[1]).name if declared else "utf-8"
+        name = codecs.lookup(_WINDOWS.sub("cp", declared[1].lower())).name if declared else "utf-8"
     except (LookupError, ValueError):
         return None
     return _SUPERSETS.get(name, name) if _CHARSET.match(name) else None

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from statemachine.comfyui.extra_data import credentials, reusable
 from statemachine.core.messages import Message, Param, message
 from statemachine.i18n.render import MessageError
-from statemachine.settings.encodings import wrong_encoding
+from statemachine.settings.encodings import not_utf8_at, wrong_encoding
 
 Graph = dict[str, Any]
 """Node id → {"class_type": str, "inputs": {name: literal or ["node id", output index]}, ...}."""
@@ -143,6 +143,9 @@ def _json(where: str, data: bytes) -> object:
     data = data.removeprefix(_BOM)
     if encoding := wrong_encoding(data):
         raise WorkflowError(where, message("encoding_error", problem=encoding, remedy=message("save_as_utf8")))
+    if place := not_utf8_at(data):
+        problem = message("encoding_error", problem=message("file_not_utf8"), remedy=message("save_as_utf8"))
+        raise WorkflowError("{}:{}:{}".format(where, *place), problem)
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:

@@ -19,6 +19,7 @@ WORKFLOWS: dict[str, Text] = {
     "file_encoding_guess": Text(
         "this file is not UTF-8; it looks like {encoding}", "此文件不是 UTF-8 编码，看起来是 {encoding}"
     ),
+    "file_not_utf8": Text("this file is not UTF-8", "此文件不是 UTF-8 编码"),
     "save_as_utf8": Text("save it as UTF-8", "请另存为 UTF-8"),
     "encoding_error": Text("{problem}; {remedy}", "{problem}；{remedy}"),
     "workflow_not_object": Text(

@@ -23,6 +23,16 @@ def wrong_encoding(data: bytes) -> Message | None:
     return None
 
 
+def not_utf8_at(data: bytes) -> tuple[int, int] | None:
+    """Return line and column of the first byte that is not UTF-8, None if there is none."""
+    try:
+        data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode().split("\n")
+        return len(before), len(before[-1]) + 1
+    return None
+
+
 def wide_encoding(data: bytes) -> Message | None:
     """Return whether a file that should begin with ASCII is in UTF-16 or UTF-32, None if it is not."""
     found = json.detect_encoding(data)

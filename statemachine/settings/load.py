@@ -7,9 +7,9 @@ from pathlib import Path
 import orjson
 from pydantic import ValidationError
 
-from statemachine.core.messages import message
+from statemachine.core.messages import Message, message, verbatim
 from statemachine.settings.checks import check_alerts, check_certificates, check_fleet
-from statemachine.settings.encodings import wrong_encoding
+from statemachine.settings.encodings import not_utf8_at, wrong_encoding
 from statemachine.settings.explain import explain
 from statemachine.settings.listen import check_tokens, missing_token
 from statemachine.settings.model import Settings
@@ -50,12 +50,18 @@ def _read_json(path: Path) -> object:
         raise SettingsFileError(path, error) from None
     if encoding := wrong_encoding(data):
         raise SettingsError((Problem(str(path), encoding, message("save_as_utf8")),))
+    if place := not_utf8_at(data):
+        raise SettingsError((_invalid_json(path, *place, message("file_not_utf8")),))
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError as error:
-        found = message("settings.invalid_json", error=error.msg)
-        problem = wrong_value(f"{path}:{error.lineno}:{error.colno}", found, message("settings.json"))
+        problem = _invalid_json(path, error.lineno, error.colno, verbatim(error.msg))
     raise SettingsError((problem,))
+
+
+def _invalid_json(path: Path, line: int, column: int, error: Message) -> Problem:
+    found = message("settings.invalid_json", error=error)
+    return wrong_value(f"{path}:{line}:{column}", found, message("settings.json"))
 
 
 def _validate(source: SettingsSource) -> tuple[Settings | None, list[Problem]]:

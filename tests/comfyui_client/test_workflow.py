@@ -261,3 +261,9 @@ def test_parse_workflow_any_json_raises_only_workflow_error(value: object) -> No
 @given(st.dictionaries(st.sampled_from(["key", "tag", "data"]), json_values))
 def test_parse_workflow_any_cache_node_raises_only_workflow_error(inputs: dict[str, object]) -> None:
     parses_or_refuses(json.dumps({"1": LOADER, "2": {"class_type": INSPIRE, "inputs": inputs}}).encode())
+
+
+def test_workflow_in_a_western_encoding_names_the_place() -> None:
+    with pytest.raises(WorkflowError) as caught:
+        parse_workflow("w", '{"1":\n{"class_type": "L\u00e4den", "inputs": {}}}'.encode("cp1252"))
+    assert str(caught.value) == "w.json:2:18: this file is not UTF-8; save it as UTF-8"

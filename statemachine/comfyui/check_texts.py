@@ -4,6 +4,7 @@ Both parsers raise NotUnderstoodError for any other text, which makes the server
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,9 @@ AUTO_STARTED = re.compile(r"已经自动(在后台)?执行缓存模型工作流"
 SEPARATORS = re.compile(r"[,，、]")
 NOT_IN_KEYS = re.compile(r"[。；;\n\ufffd]|执行|后台|工作流")
 """Text that no key contains. A supposed key that contains it is part of an unknown sentence, or was not decoded."""
+
+MAX_KEYS = 1_000
+"""Keys that an answer names. A server has tens."""
 
 END_MARKS = " \t\r\n。.!！"
 MAX_TEXT = 65_536
@@ -60,7 +64,7 @@ def _parse_sentence(text: str) -> TextAnswer | None:
     pieces = [piece.strip() for piece in SEPARATORS.split(text.removeprefix(MISSING).lstrip(" :："))]
     auto_started = AUTO_STARTED.fullmatch(pieces[-1]) is not None
     keys = dict.fromkeys(piece for piece in (pieces[:-1] if auto_started else pieces) if piece)
-    if any(NOT_IN_KEYS.search(key) for key in keys):
+    if len(keys) > MAX_KEYS or any(NOT_IN_KEYS.search(key) for key in keys):
         return None
     return TextAnswer(loaded=False, missing=tuple(keys), auto_executing=auto_started)
 
@@ -69,27 +73,34 @@ def _strings(text: str) -> list[str]:
     """Return every text within a JSON document, [] if `text` is not JSON."""
     try:
         return list(_texts_in(server_json.loads(text)))
-    except (orjson.JSONDecodeError, RecursionError):
+    except orjson.JSONDecodeError:
         return []
 
 
 def _texts_in(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict | list):
-        for inner in value.values() if isinstance(value, dict) else value:
-            yield from _texts_in(inner)
+    """Yield the texts in order. A generator for each level would take quadratic time for deep ones."""
+    waiting = [value]
+    while waiting:
+        inner = waiting.pop()
+        if isinstance(inner, str):
+            yield inner
+        elif isinstance(inner, dict | list):
+            waiting += reversed(inner.values() if isinstance(inner, dict) else inner)
 
 
 @dataclass(frozen=True, slots=True)
 class InspireList:
-    """The lines `key: tag` of Inspire-Pack's string keys."""
+    """The sorted lines `key: tag` of Inspire-Pack's string keys."""
 
     lines: tuple[str, ...]
 
     def missing(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Return the keys that are not listed. A key may contain ": ", so lines are compared with it, not split."""
-        return tuple(key for key in keys if not any(line.startswith(f"{key}: ") for line in self.lines))
+        return tuple(key for key in keys if not self._lists(f"{key}: "))
+
+    def _lists(self, beginning: str) -> bool:
+        at = bisect_left(self.lines, beginning)
+        return at < len(self.lines) and self.lines[at].startswith(beginning)
 
 
 def parse_inspire_list(text: str) -> InspireList:
@@ -107,4 +118,4 @@ def parse_inspire_list(text: str) -> InspireList:
             lines.append(line.strip())
     if not found:
         raise NotUnderstoodError(message("not_inspire_list"), 200, text)
-    return InspireList(tuple(lines))
+    return InspireList(tuple(sorted(lines)))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from itertools import islice
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -41,6 +42,9 @@ SubmitResult = events.PromptAccepted | events.PromptRefused | events.SubmissionU
 
 REFUSED = 400
 TOO_LARGE = 413
+
+MAX_ERRORS = 20
+"""Nodes of a refused workflow, and errors of a node, that a message lists."""
 
 RECENT_PROMPTS = (20,)
 EARLIER_PROMPTS = (20, 80, 320)
@@ -102,7 +106,7 @@ def _node_errors(errors: object) -> Message | None:
     return joined(
         [
             message("node_error", node=str(node_id), class_type=_class_of(entry), errors=_details(entry))
-            for node_id, entry in errors.items()
+            for node_id, entry in islice(errors.items(), MAX_ERRORS)
         ]
     )
 
@@ -114,7 +118,8 @@ def _class_of(entry: object) -> str:
 def _details(entry: object) -> str:
     listed = entry.get("errors") if isinstance(entry, dict) else None
     errors = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    return ", ".join(f"{shown(one.get('message', ''))}: {shown(one.get('details', ''))}" for one in errors)
+    texts = (f"{shown(one.get('message', ''))}: {shown(one.get('details', ''))}" for one in errors[:MAX_ERRORS])
+    return ", ".join(texts)
 
 
 class ComfyClient:

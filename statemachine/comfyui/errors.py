@@ -9,6 +9,7 @@ ComfyError
 ├── CacheDisabledError      the server keeps nothing between prompts, so no check can be true
 ├── IncompleteQueueError     the queue's list does not account for all prompts that the server counts
 └── NotUnderstoodError       an answer that ComfyUI does not give; `raw` keeps its text
+    └── TooLargeError        an answer beyond the bound of its route (bounds.py), which was not read to its end
 """
 
 from typing import ClassVar
@@ -89,3 +90,11 @@ class NotUnderstoodError(ComfyError):
         super().__init__(shown if raw else message("answer_status", what=known, status=status))
         self.status = status
         self.raw = raw
+
+
+class TooLargeError(NotUnderstoodError):
+    """The answer exceeds the bound of its route. It was not read to its end, so it proves nothing."""
+
+    def __init__(self, what: Message, status: int = 200, raw: str = "") -> None:
+        super().__init__(what, status, raw)
+        self.what = what

@@ -1,5 +1,6 @@
 """The Transport over real connections: aiohttp for HTTP, websockets for /ws."""
 
+import asyncio
 import errno
 import ssl
 from collections.abc import Callable, Iterable, Mapping
@@ -9,12 +10,12 @@ from typing import Protocol
 
 import aiohttp
 import websockets
-from aiohttp.http_exceptions import ContentEncodingError
 from pydantic import SecretStr
 from typing_extensions import override
 from websockets.asyncio.client import connect
 
-from statemachine.comfyui.charsets import as_utf8
+from statemachine.comfyui.bodies import BodyReader, LargeAnswers
+from statemachine.comfyui.bounds import SMALL, bound_of
 from statemachine.comfyui.errors import (
     RAW_SHOWN,
     AccessDeniedError,
@@ -26,6 +27,7 @@ from statemachine.comfyui.errors import (
 )
 from statemachine.comfyui.response_headers import retry_after_s
 from statemachine.comfyui.transport import REDIRECTS, Reply, Transport
+from statemachine.comfyui.unpacking import ACCEPT_ENCODING
 from statemachine.comfyui.websocket import TextConnection, WebSocket
 from statemachine.core.messages import message
 from statemachine.core.text import without_error_number
@@ -33,9 +35,6 @@ from statemachine.settings import ServerConfig
 from statemachine.settings.masking import Mask
 from statemachine.settings.tls import client_context
 from statemachine.version import user_agent
-
-MAX_BODY = 64 * 1024 * 1024
-"""Bytes. A queue of hundreds of graphs with inlined images is smaller. A larger answer is not read to its end."""
 
 MAX_FRAME = 32 * 1024 * 1024
 """Bytes. Previews have many MB, and websockets closes the connection at a larger frame (default: 1 MiB)."""
@@ -54,6 +53,9 @@ as much memory as the /ws connection."""
 DNS_CACHE_S = 60
 """A server's new address is used after at most this time."""
 
+_NO_TIMEOUT = aiohttp.ClientTimeout()
+"""Its timers do not cover the wait of a large answer; one around the whole request does."""
+
 _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 """OpenSSL's X509_V_ERR codes: self-signed (also in the chain), issuer not found, chain of one certificate."""
 
@@ -63,7 +65,7 @@ def new_session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_CACHE_S, keepalive_timeout=KEEP_ALIVE_S),
         cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"User-Agent": user_agent()},
+        headers={"User-Agent": user_agent(), "Accept-Encoding": ACCEPT_ENCODING},
         trust_env=False,
     )
 
@@ -73,10 +75,10 @@ class NetworkTransport(Transport):
 
     `timeout_s` is called for each request, because a reload may change the setting. `tls` is the context for https and
     wss; None uses the system's certificate authorities. The values of `headers` and the `secrets` are masked in all
-    received text, in case a server echoes them.
+    received text, in case a server echoes them. `large` is shared by all servers.
     """
 
-    __slots__ = ("_connection", "_headers", "_mask", "_session", "_timeout_s", "_tls", "_url")
+    __slots__ = ("_connection", "_headers", "_large", "_mask", "_session", "_timeout_s", "_tls", "_url")
 
     def __init__(
         self,
@@ -87,6 +89,7 @@ class NetworkTransport(Transport):
         tls: ssl.SSLContext | None = None,
         connection: type[TextConnection] = TextConnection,
         secrets: Iterable[SecretStr] = (),
+        large: LargeAnswers | None = None,
     ) -> None:
         self._session = session
         self._url = url
@@ -94,27 +97,35 @@ class NetworkTransport(Transport):
         self._timeout_s = timeout_s
         self._tls = tls
         self._connection = connection
+        self._large = large or LargeAnswers()
         self._mask = Mask([*headers.values(), *secrets])
 
     @override
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
         timeout_s = self._timeout_s()
-        timeout = aiohttp.ClientTimeout(total=timeout_s)
         more = {"Content-Type": "application/json" if body is not None else None, "Accept": accept}
         headers = self._headers | {name: value for name, value in more.items() if value is not None}
+        route = self._mask.text(f"{method} {path.partition('?')[0]}")
+        reader = BodyReader(route, bound_of(method, path), self._mask.data)
         try:
-            async with self._session.request(
-                method,
-                self._url + path,
-                data=body,
-                headers=headers,
-                timeout=timeout,
-                allow_redirects=False,
-                ssl=self._tls or True,
-            ) as response:
-                content = await _read_bounded(response)
+            async with (
+                asyncio.timeout(timeout_s),
+                self._session.request(
+                    method,
+                    self._url + path,
+                    data=body,
+                    headers=headers,
+                    timeout=_NO_TIMEOUT,
+                    allow_redirects=False,
+                    auto_decompress=False,
+                    ssl=self._tls or True,
+                ) as response,
+            ):
+                content = await reader.read(response, self._large)
                 return self._reply(self._url + path, response.status, response.headers, content)
         except TimeoutError as error:
+            if reader.waits:
+                raise NotUnderstoodError(message("large_answers_waiting", route=route)) from error
             raise NotAnsweringError(message("no_answer_in", seconds=timeout_s)) from error
         except aiohttp.ClientConnectorDNSError as error:
             raise NotAnsweringError(
@@ -122,10 +133,6 @@ class NetworkTransport(Transport):
             ) from error
         except aiohttp.ClientConnectorError as error:
             raise _connect_error(error.os_error) from error
-        except aiohttp.ClientPayloadError as error:
-            if isinstance(error.__cause__, ContentEncodingError):
-                raise NotUnderstoodError(message("wrong_encoding")) from error
-            raise NotAnsweringError(self._masked(error)) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NotAnsweringError(self._masked(error)) from error
 
@@ -149,7 +156,7 @@ class NetworkTransport(Transport):
             )
         except websockets.InvalidStatus as error:
             response = error.response
-            reply = self._reply(url, response.status_code, response.headers, bytes(response.body or b""))
+            reply = self._reply(url, response.status_code, response.headers, bytes(response.body or b"")[:SMALL])
             raise _handshake_error(reply) from error
         except OSError as error:
             raise _connect_error(error) from error
@@ -207,16 +214,6 @@ def _all(headers: _Headers, name: str) -> list[str]:
 def _encodable(text: str) -> str:
     """Replace the surrogates that aiohttp decodes non-ASCII header bytes to, because they cannot be encoded."""
     return text.encode("utf-8", "replace").decode()
-
-
-async def _read_bounded(response: aiohttp.ClientResponse) -> bytes:
-    """Return the body, in UTF-8 if it declares a charset."""
-    content = bytearray()
-    async for chunk in response.content.iter_any():
-        content += chunk
-        if len(content) > MAX_BODY:
-            raise NotUnderstoodError(message("answer_too_large", size=MAX_BODY // 2**20), response.status)
-    return as_utf8(bytes(content), response.headers.get("Content-Type", ""))
 
 
 def _connect_error(error: OSError) -> NotAnsweringError:

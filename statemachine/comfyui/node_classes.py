@@ -1,18 +1,26 @@
 """Which node classes a server has, by its own answers, and which of these were not understood."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from statemachine.comfyui.bounds import SMALL
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import AbsentError, AccessDeniedError, ComfyError, NotAnsweringError
 from statemachine.comfyui.object_info import is_described
 from statemachine.comfyui.replacements import Replacement, parse_replacements
 from statemachine.comfyui.system import release_of
+from statemachine.comfyui.text import json_text
 from statemachine.core.messages import Message, message
+
+T = TypeVar("T")
 
 COMBO_VALIDATED_SINCE = (0, 8)
 """Version of ComfyUI. Earlier ones accept any value for a choice in the form `["COMBO", …]` (execution.py)."""
+
+MAX_SIZE = 8 * 2**20
+"""Characters of the descriptions of all classes of a workflow. The largest ones list some thousand LoRAs many times."""
 
 NOTHING_KNOWN: Mapping[str, Any] = {}
 """The description of a class whose answer was not understood. The class counts as present."""
@@ -37,6 +45,7 @@ class NodeClasses:
     def __init__(self, client: ComfyClient) -> None:
         self._client = client
         self.known: dict[str, Mapping[str, Any]] = {}
+        self._size = 0
         self.unexamined: list[Unexamined] = []
 
     async def ask_about(self, classes: Sequence[str]) -> None:
@@ -81,14 +90,30 @@ class NodeClasses:
         release = release_of(version)
         return release is None or release >= COMBO_VALIDATED_SINCE
 
+    async def examine(self, compare: Callable[[], T]) -> T:
+        """Return the result of a comparison with what is known, in a thread if that is much."""
+        return compare() if self._size <= SMALL else await asyncio.to_thread(compare)
+
     def _note(self, name: str, description: Mapping[str, Any] | None) -> None:
         if description is None:
             return
-        if is_described(description):
-            self.known[name] = description
-        else:
+        if not is_described(description):
             self._cannot_examine(name, message("class_not_described"))
+            return
+        size = _size_of(description)
+        if self._size + size > MAX_SIZE:
+            self._cannot_examine(name, message("classes_too_large"))
+            return
+        self._size += size
+        self.known[name] = description
 
     def _cannot_examine(self, name: str, cause: Message) -> None:
         self.known[name] = NOTHING_KNOWN
         self.unexamined.append(Unexamined(name, cause))
+
+
+def _size_of(description: Mapping[str, Any]) -> int:
+    try:
+        return len(json_text(description))
+    except TypeError:  # nested too deeply
+        return MAX_SIZE

@@ -4,7 +4,7 @@ A description is the inner object of the answer. It may have any form, because p
 """
 
 from collections.abc import Sequence
-from pathlib import PurePosixPath
+from functools import cached_property
 
 FILE_SUFFIXES = frozenset({
     ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft",
@@ -39,20 +39,54 @@ def is_combo(description: object, input_name: str) -> bool:
     return False
 
 
-def files_of(description: object, input_name: str) -> Sequence[object]:
-    """Return the choices of an input that lists model files; empty for other inputs and for unknown lists.
+class ListedFiles:
+    """The choices of an input that lists model files. Each question takes linear time once, then constant time."""
+
+    def __init__(self, choices: Sequence[object] = ()) -> None:
+        self.count = len(choices)
+        self._names = [name for name in choices if isinstance(name, str)]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._known
+
+    def near_match(self, wanted: str) -> str | None:
+        """Return the same path with other slashes or another case, else the same file in another folder."""
+        return self._by_path.get(normalise(wanted)) or self._by_file_name.get(file_name(wanted))
+
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        return frozenset(self._names)
+
+    @cached_property
+    def _by_path(self) -> dict[str, str]:
+        return {normalise(name): name for name in reversed(self._names)}
+
+    @cached_property
+    def _by_file_name(self) -> dict[str, str]:
+        return {file_name(name): name for name in reversed(self._names)}
+
+
+def files_of(description: object, input_name: str) -> ListedFiles:
+    """Return the choices of an input that lists model files; none for other inputs and for unknown lists.
 
     ComfyUI describes a choice as `[["a", "b"], {…}]` (execution.py, validate_inputs) or as
     `["COMBO", {"options": ["a", "b"], …}]` (comfy_api/latest/_io.py). A list without a file is unknown: JavaScript may
     fill it in the browser, and the class then accepts values that are not in it (VALIDATE_INPUTS).
     """
     choices = _choices(_spec(description, input_name))
-    return choices if any(isinstance(choice, str) and is_file(choice) for choice in choices) else ()
+    has_files = any(isinstance(choice, str) and is_file(choice) for choice in choices)
+    return ListedFiles(choices if has_files else ())
 
 
 def is_file(name: str) -> bool:
     """Return whether the name has the suffix of a model file."""
-    return PurePosixPath(normalise(name)).suffix in FILE_SUFFIXES
+    stem, dot, suffix = file_name(name).rpartition(".")
+    return bool(stem) and dot + suffix in FILE_SUFFIXES
+
+
+def file_name(path: str) -> str:
+    """Return the last part of a path, normalised. A path object for each of thousands of choices is slow."""
+    return normalise(path).rstrip("/").rpartition("/")[2]
 
 
 def normalise(path: str) -> str:

@@ -6,11 +6,18 @@ from collections.abc import Callable
 
 from typing_extensions import override
 
-from statemachine.comfyui.errors import RateLimitedError
+from statemachine.comfyui.errors import RateLimitedError, TooLargeError
 from statemachine.comfyui.transport import MAX_PAUSE_S, Reply, Socket, Transport
 from statemachine.core.messages import message
 
 MOST_DOUBLINGS = 32
+
+LARGE_AGAIN_S = 30.0
+LARGE_AGAIN_AT_MOST_S = 600.0
+"""The pause of a path whose answer was too large. It doubles each time."""
+
+MOST_LARGE_ROUTES = 100
+"""Routes of one server that are remembered. Paths contain the ids of prompts and the names of node classes."""
 
 
 class RequestPause:
@@ -51,29 +58,74 @@ class RequestPause:
         return RequestPause(self._shortest_s, self._longest_s)
 
 
+class LargeRoutes:
+    """The paths of one server whose last answer was too large, each with its error and a growing pause."""
+
+    __slots__ = ("_errors",)
+
+    def __init__(self) -> None:
+        self._errors: dict[str, tuple[TooLargeError, RequestPause]] = {}
+
+    def check(self, method: str, path: str) -> None:
+        """Raise TooLargeError while the pause of the path lasts. A POST is never withheld."""
+        error, pause = self._errors.get(path, (None, None)) if method == "GET" else (None, None)
+        if error is not None and pause is not None and pause.left_s > 0:
+            raise _again_in(pause.left_s, error)
+
+    def begin(self, method: str, path: str, error: TooLargeError) -> TooLargeError:
+        """Begin a pause of the path and return the error that names it."""
+        if method != "GET":
+            return error
+        _, pause = self._errors.pop(path, (None, None))
+        pause = pause or RequestPause(lambda: LARGE_AGAIN_S, lambda: LARGE_AGAIN_AT_MOST_S)
+        pause.begin(None)
+        self._errors[path] = error, pause
+        if len(self._errors) > MOST_LARGE_ROUTES:
+            del self._errors[next(iter(self._errors))]
+        return _again_in(pause.left_s, error)
+
+    def answered(self, path: str) -> None:
+        """Forget a path that was answered within its bound."""
+        self._errors.pop(path, None)
+
+
+def _again_in(seconds: float, error: TooLargeError) -> TooLargeError:
+    what = message("asked_again_in", what=error.what, seconds=math.ceil(seconds))
+    return TooLargeError(what, error.status, error.raw)
+
+
 class PacedTransport(Transport):
     """Raise RateLimitedError in place of every request until the server's pause has passed.
 
-    A 429 of /ws delays only the next connection, or the server would get no warm-up where /ws is always limited.
+    A 429 of /ws delays only the next connection, or the server would get no warm-up where /ws is always limited. A path
+    whose answer was too large is paused by itself.
     """
 
-    __slots__ = ("_dial_pause", "_inner", "_pause")
+    __slots__ = ("_dial_pause", "_inner", "_large", "_pause")
 
     def __init__(self, inner: Transport, pause: RequestPause) -> None:
         self._inner = inner
         self._pause = pause
         self._dial_pause = pause.separate()
+        self._large = LargeRoutes()
 
     @override
     async def request(self, method: str, path: str, body: bytes | None = None, accept: str | None = None) -> Reply:
-        """Send a request. Raises NotAnsweringError or RateLimitedError unless the server itself answers."""
+        """Send a request. Raises NotAnsweringError or RateLimitedError unless the server itself answers.
+
+        Raises TooLargeError in place of a request whose answer was too large a moment ago.
+        """
         _check(self._pause)
+        self._large.check(method, path)
         try:
             reply = (await self._inner.request(method, path, body, accept)).raise_for_gateway(method, path)
         except RateLimitedError as error:
             self._pause.begin(error.retry_after_s)
             raise
+        except TooLargeError as error:
+            raise self._large.begin(method, path, error) from error
         self._pause.answered()
+        self._large.answered(path)
         return reply
 
     @override

@@ -4,14 +4,14 @@ It runs before the first warm-up, so that an operator reads which file is missin
 refuses only what the server would refuse, as far as `GET /object_info/CLASS` shows it; the server validates the rest.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from functools import cache, partial
 from typing import Any
 
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.node_classes import NodeClasses, Unexamined
-from statemachine.comfyui.object_info import files_of, is_combo, is_file, may_be_output, normalise
+from statemachine.comfyui.object_info import files_of, is_combo, is_file, may_be_output
 from statemachine.comfyui.replacements import Replacement, replaced
 from statemachine.comfyui.workflow import Workflow, is_link
 from statemachine.core.messages import Message, message
@@ -100,6 +100,7 @@ def _classes(graph: Mapping[str, Any]) -> tuple[str, ...]:
 def _missing_models(
     graph: Mapping[str, Any], object_info: Mapping[str, Any], *, combos_count: bool
 ) -> Iterator[MissingModel]:
+    files = cache(lambda class_type, input_name: files_of(object_info.get(class_type), input_name))
     validated = _validated_nodes(graph, object_info)
     for node_id in (node_id for node_id in graph if node_id in validated):
         class_type = graph[node_id]["class_type"]
@@ -107,9 +108,12 @@ def _missing_models(
         for input_name, wanted in graph[node_id]["inputs"].items():
             if not combos_count and is_combo(description, input_name):
                 continue
-            files = files_of(description, input_name)
-            if files and isinstance(wanted, str) and is_file(wanted) and wanted not in files:
-                yield MissingModel(node_id, class_type, input_name, wanted, len(files), _near_match(wanted, files))
+            if not isinstance(wanted, str) or not is_file(wanted):
+                continue
+            listed = files(class_type, input_name)
+            if listed.count and wanted not in listed:
+                near = listed.near_match(wanted)
+                yield MissingModel(node_id, class_type, input_name, wanted, listed.count, near)
 
 
 def _validated_nodes(graph: Mapping[str, Any], object_info: Mapping[str, Any]) -> set[str]:
@@ -124,18 +128,6 @@ def _validated_nodes(graph: Mapping[str, Any], object_info: Mapping[str, Any]) -
     return found
 
 
-def _near_match(wanted: str, files: Sequence[object]) -> str | None:
-    """Return the same path with other slashes or another case, else the same file in another folder."""
-    names = [name for name in files if isinstance(name, str)]
-    same_path = (name for name in names if normalise(name) == normalise(wanted))
-    same_file = (name for name in names if _file_name(name) == _file_name(wanted))
-    return next(same_path, None) or next(same_file, None)
-
-
-def _file_name(path: str) -> str:
-    return PurePosixPath(normalise(path)).name
-
-
 async def run_preflight(client: ComfyClient, workflow: Workflow) -> PreflightResult:
     """Return what the server lacks for the workflow, after one GET for each node class.
 
@@ -144,8 +136,17 @@ async def run_preflight(client: ComfyClient, workflow: Workflow) -> PreflightRes
     server = NodeClasses(client)
     await server.ask_about(required_classes(workflow))
     replacements = await server.replacements_of(required_classes(workflow))
-    result = compare(workflow, server.known, replacements)
-    without_combos = compare(workflow, server.known, replacements, combos_count=False)
+    result, without_combos = await server.examine(partial(_compared, workflow, server.known, replacements))
     if result != without_combos and not await server.validates_combos():
         result = without_combos
     return PreflightResult(result.missing_nodes, result.missing_models, tuple(server.unexamined))
+
+
+def _compared(
+    workflow: Workflow, object_info: Mapping[str, Any], replacements: Mapping[str, Replacement]
+) -> tuple[PreflightResult, PreflightResult]:
+    """Return the result, and the one without choices in the form `["COMBO", …]`."""
+    return (
+        compare(workflow, object_info, replacements),
+        compare(workflow, object_info, replacements, combos_count=False),
+    )

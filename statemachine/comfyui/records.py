@@ -19,6 +19,8 @@ from statemachine.core.vocabulary import Source
 
 MAX_STATUS = 50
 """Characters of an unknown status that an error quotes."""
+MAX_ENTRIES = 5_000
+"""Entries of an answer that are read. A busy queue has hundreds."""
 MARKER = "comfywarm"
 """The marker's name in extra_data, which ComfyUI keeps in the queue and in history (transcripts 01 and 09)."""
 
@@ -127,6 +129,8 @@ def queue_listing(answer: Mapping[str, Any], counted: int = 0) -> QueueListing:
         parts = [_list(answer[part]) for part in ("queue_running", "queue_pending")]
     except (KeyError, TypeError) as error:
         raise NotUnderstoodError(message("not_queue", error=repr(error))) from error
+    if (length := sum(map(len, parts))) > MAX_ENTRIES:
+        raise NotUnderstoodError(message("not_queue", error=f"{length} entries, more than {MAX_ENTRIES}"))
     running, pending = (tuple(item for entry in part if (item := _item(entry))) for part in parts)
     unreadable = sum(map(len, parts)) - len(running) - len(pending)
     return QueueListing(running, pending, unreadable, counted)
@@ -137,6 +141,8 @@ def history_entries(answer: Mapping[str, Any]) -> tuple[HistoryEntry | Unreadabl
 
     Raises NotUnderstoodError if it has entries and none of them is a prompt's.
     """
+    if len(answer) > MAX_ENTRIES:
+        raise NotUnderstoodError(message("not_history", error=f"{len(answer)} entries, more than {MAX_ENTRIES}"))
     entries = tuple(_entry(prompt_id, entry) for prompt_id, entry in answer.items())
     unreadable = [entry for entry in entries if isinstance(entry, UnreadableEntry) and not entry.identified]
     if entries and len(unreadable) == len(entries):
@@ -172,7 +178,7 @@ def _entry(prompt_id: str, entry: Any) -> HistoryEntry | UnreadableEntry:
         prompt, end = _list(entry["prompt"]), _end(prompt_id, entry["status"])
         return HistoryEntry(prompt_id, _mapping(prompt[2]), _marker(prompt), end, frozenset(map(shown, prompt[4])))
     except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
-        return _unreadable(prompt_id, entry, repr(error))
+        return _unreadable(prompt_id, entry, entry[:MAX_STATUS] if isinstance(entry, str) else repr(error))
 
 
 def _unreadable(prompt_id: str, entry: Any, fault: str) -> UnreadableEntry:

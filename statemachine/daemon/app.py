@@ -15,6 +15,7 @@ from loguru import logger
 
 from statemachine.alerts.service import AlertService
 from statemachine.alerts.store import JournalAlertStore
+from statemachine.comfyui.bodies import LargeAnswers
 from statemachine.comfyui.fast_websocket import FastConnection
 from statemachine.comfyui.network import NetworkTransport, TlsContexts, new_session
 from statemachine.comfyui.transport import Transport
@@ -111,6 +112,7 @@ class Daemon:
         self._clock = clock
         self._backend = backend
         self._session = session
+        self._large_answers = LargeAnswers()
         self._tls = TlsContexts()
         self._tls.load(config.servers)
         self._page_tls = page_context(settings.listen.tls) if settings.listen.tls else None
@@ -184,6 +186,7 @@ class Daemon:
             self._tls.context(server),
             FastConnection if self._started_with.fast_frames else TextConnection,
             self.config.secrets(server),
+            self._large_answers,
         )
 
     def _read_certificates(self, config: LoadedConfig) -> None:

@@ -11,6 +11,7 @@ from statemachine.comfyui.errors import (
     IncompleteQueueError,
     NotAnsweringError,
     RateLimitedError,
+    TooLargeError,
 )
 from statemachine.comfyui.text import intern_text
 from statemachine.core import events
@@ -71,8 +72,8 @@ def _may_be_loading(context: ServerContext) -> bool:
 async def _is_loading(context: ServerContext) -> bool:
     """Return whether a prompt in the queue caches our keys; any prompt counts if the server was loading by itself.
 
-    After some looks at a queue that does not answer or lists only a part of its prompts, the check is asked after all,
-    unless the server was loading by itself: it counts as busy then.
+    After some looks at a queue that does not answer, is too large or lists only a part of its prompts, the check is
+    asked after all, unless the server was loading by itself: it counts as busy then.
     """
     keys = {key for workflow in context.workflows.values() for key in workflow.keys}
     for _ in range(LOADING_LOOKS):
@@ -86,7 +87,7 @@ async def _is_loading(context: ServerContext) -> bool:
             queue.raise_if_incomplete()
         except RateLimitedError:
             await context.wait_for_limit()
-        except (NotAnsweringError, IncompleteQueueError):
+        except (NotAnsweringError, IncompleteQueueError, TooLargeError):
             await asyncio.sleep(_pause_s(context))
         except ComfyError:
             return False

@@ -122,6 +122,9 @@ WARM_UPS: dict[str, Text] = {
         "节点 {node}（{class_type}，输入 {input}）：服务器没有 {wanted}，另有 {available} 个其他文件",
     ),
     "class_unexamined": Text("could not examine {name}: {cause}", "无法检查 {name}：{cause}"),
+    "classes_too_large": Text(
+        "the descriptions of the workflow's node classes are too large together", "该工作流各节点类的描述总量过大"
+    ),
     "class_not_described": Text("not a description of the node class", "不是节点类的描述"),
     "model_elsewhere": Text("{missing}; it has {found}", "{missing}；但有 {found}"),
     "post_failed": Text("POST /prompt: {error}", "POST /prompt：{error}"),
@@ -219,7 +222,19 @@ REQUESTS: dict[str, Text] = {
     "not_json": Text("not JSON ({error})", "不是 JSON（{error}）"),
     "not_json_object": Text("not a JSON object", "不是 JSON 对象"),
     "wrong_encoding": Text("the answer is not in the encoding that it names", "应答的编码与其声明不符"),
-    "answer_too_large": Text("the answer is larger than {size} MiB", "应答超过 {size} MiB"),
+    "answer_too_large": Text(
+        "the answer to {route} is larger than {limit} ({size} or more), so it was not read and is not understood",
+        "{route} 的应答超过 {limit}（至少 {size}），未读完，无法识别",
+    ),
+    "answer_too_long": Text(
+        "the answer to {route} is larger than its bound for items, so it was not read and is not understood",
+        "{route} 的应答条目过多，未读完，无法识别",
+    ),
+    "asked_again_in": Text("{what}; asked again in {seconds} s", "{what}；{seconds} 秒后再次请求"),
+    "large_answers_waiting": Text(
+        "the answer to {route} is large and was not read in time, because other servers' large answers are being read",
+        "{route} 的应答较大；因正在读取其他服务器的大型应答，未能及时读取",
+    ),
     "not_comfyui": Text("not a ComfyUI answer", "不是 ComfyUI 的应答"),
     "not_queue": Text("not a ComfyUI queue: {error}", "不是 ComfyUI 的队列：{error}"),
     "queue_incomplete": Text(

@@ -8,9 +8,10 @@ import pytest
 from typing_extensions import override
 
 from campaigns.simulation.loop import VirtualLoop
-from statemachine.comfyui.errors import NotAnsweringError, RateLimitedError
+from statemachine.comfyui.errors import NotAnsweringError, RateLimitedError, TooLargeError
 from statemachine.comfyui.pacing import PacedTransport, RequestPause
 from statemachine.comfyui.transport import MAX_PAUSE_S, Reply, Socket
+from statemachine.core.messages import message
 from tests.comfyui_client.fakes import FakeTransport, text_reply
 
 OK = text_reply("ok")
@@ -102,5 +103,44 @@ def test_absent_prompt_is_not_answering_without_a_pause() -> None:
         with pytest.raises(NotAnsweringError):
             await transport.request("GET", "/prompt")
         assert pause.left_s == 0.0
+
+    run(scenario())
+
+
+def too_large() -> TooLargeError:
+    return TooLargeError(message("answer_too_large", route="GET /queue", size="65 MiB", limit="64 MiB"), 200, "[1,")
+
+
+def test_path_with_too_large_answer_is_paused_longer_each_time() -> None:
+    async def scenario() -> None:
+        inner = FakeTransport({"/queue": too_large(), "/history/x": OK})
+        transport = PacedTransport(inner, RequestPause(lambda: 2.0, lambda: 900.0))
+        for pause_s in (30, 60, 120):
+            with pytest.raises(TooLargeError, match=f"larger than 64 MiB .* asked again in {pause_s} s"):
+                await transport.request("GET", "/queue")
+            await asyncio.sleep(pause_s - 0.5)
+            with pytest.raises(TooLargeError, match="asked again in 1 s") as withheld:
+                await transport.request("GET", "/queue")
+            assert withheld.value.raw == "[1,"
+            await transport.request("GET", "/history/x")
+            await asyncio.sleep(0.6)
+        assert inner.requests.count("/queue") == 3
+        inner.replies["/queue"] = OK
+        await transport.request("GET", "/queue")
+        inner.replies["/queue"] = too_large()
+        with pytest.raises(TooLargeError, match="asked again in 30 s"):
+            await transport.request("GET", "/queue")
+
+    run(scenario())
+
+
+def test_post_with_too_large_answer_is_not_withheld() -> None:
+    async def scenario() -> None:
+        inner = FakeTransport({"POST /prompt": too_large()})
+        transport = PacedTransport(inner, RequestPause(lambda: 2.0, lambda: 900.0))
+        for _ in range(2):
+            with pytest.raises(TooLargeError):
+                await transport.request("POST", "/prompt", b"{}")
+        assert inner.requests == ["POST /prompt"] * 2
 
     run(scenario())

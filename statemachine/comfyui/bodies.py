@@ -1,0 +1,163 @@
+"""Read the body of an answer within the bound of its route, without holding up the event loop."""
+
+import asyncio
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Protocol
+
+import aiohttp
+import orjson
+
+from statemachine.comfyui.bounds import SMALL, Bound, shown_size
+from statemachine.comfyui.charsets import as_utf8
+from statemachine.comfyui.errors import NotUnderstoodError, TooLargeError
+from statemachine.comfyui.splitting import Splitter, TooManyItemsError
+from statemachine.comfyui.unpacking import Unpacker, in_pieces
+from statemachine.core.messages import message
+
+TURN_S = 0.005
+"""Time for which an answer is handled before others, and the rest of the daemon, have their turn."""
+LARGE_AT_ONCE = 8
+"""Answers. Each keeps up to 8 MiB (splitting.py)."""
+
+OK = 200
+
+
+class LargeAnswers:
+    """What all answers beyond SMALL bytes share: places, and turns on the event loop. Both are given in order."""
+
+    def __init__(self) -> None:
+        self.places = asyncio.Semaphore(LARGE_AT_ONCE)
+        self._turns = asyncio.Lock()
+
+    async def handle(self, pieces: Iterator[bytes], receive: Callable[[bytes], None]) -> None:
+        """Pass the pieces to `receive`, in turn with the other answers."""
+        more = True
+        while more:
+            async with self._turns:
+                try:
+                    more = _handle_for(TURN_S, pieces, receive)
+                finally:
+                    await asyncio.sleep(0)
+
+
+def _handle_for(seconds: float, pieces: Iterator[bytes], receive: Callable[[bytes], None]) -> bool:
+    """Pass pieces to `receive` for about this time; return whether there may be more."""
+    until = time.perf_counter() + seconds
+    for piece in pieces:
+        receive(piece)
+        if time.perf_counter() > until:
+            return True
+    return False
+
+
+class BodyReader:
+    """Reads the body of one answer to `route`, such as `GET /queue`.
+
+    `mask` removes secrets from the text that an error quotes.
+    """
+
+    def __init__(self, route: str, bound: Bound, mask: Callable[[bytes], bytes]) -> None:
+        self._route = route
+        self._bound = bound
+        self._mask = mask
+        self._beginning = bytearray()
+        self._size = 0
+        self._status = OK
+        self.waits = False
+        """Whether it waits for the place of a large answer."""
+
+    async def read(self, response: aiohttp.ClientResponse, large: LargeAnswers) -> bytes:
+        """Return the body, in UTF-8 if it declares a charset; only what is needed of one that consists of entries.
+
+        Of an answer with an unexpected status, only the beginning is returned. Raises NotUnderstoodError.
+        """
+        self._status = response.status
+        try:
+            return await self._read(response, large)
+        except TooManyItemsError as error:
+            raise TooLargeError(message("answer_too_long", route=self._route), self._status, self._text) from error
+        except orjson.JSONDecodeError as error:
+            raise NotUnderstoodError(message("not_json", error=error.msg), self._status, self._text) from error
+        except zlib.error as error:
+            raise NotUnderstoodError(message("wrong_encoding")) from error
+
+    async def _read(self, response: aiohttp.ClientResponse, large: LargeAnswers) -> bytes:
+        unpacker = Unpacker(response.headers.get("Content-Encoding", ""))
+        content_type = response.headers.get("Content-Type", "")
+        async for chunk in response.content.iter_any():
+            pieces = unpacker.pieces(chunk)
+            if self._read_beginning(pieces) < SMALL:
+                continue
+            if self._is_unexpected:
+                break
+            if (announced := response.content_length or 0) > self._bound.size:
+                raise self._too_large(announced)
+            self.waits = True
+            async with large.places:
+                self.waits = False
+                body = await self._read_large(response, unpacker, pieces, large)
+                return as_utf8(body, content_type)
+        else:
+            unpacker.finish()
+        return as_utf8(bytes(self._beginning), content_type)
+
+    def _read_beginning(self, pieces: Iterator[bytes]) -> int:
+        """Add pieces to the beginning until it has SMALL bytes; return its size."""
+        for piece in pieces:
+            self._beginning += piece
+            if len(self._beginning) >= SMALL:
+                break
+        return len(self._beginning)
+
+    async def _read_large(
+        self, response: aiohttp.ClientResponse, unpacker: "Unpacker", pieces: Iterator[bytes], large: LargeAnswers
+    ) -> bytes:
+        entries = self._bound.entries
+        sink: _Sink = Splitter(entries.level, entries.reduce) if entries is not None else _Whole()
+
+        def receive(piece: bytes) -> None:
+            self._size += len(piece)
+            if self._size > self._bound.size:
+                raise self._too_large(self._size)
+            sink.feed(piece)
+
+        await large.handle(chain(in_pieces(bytes(self._beginning)), pieces), receive)
+        async for chunk in response.content.iter_any():
+            await large.handle(unpacker.pieces(chunk), receive)
+        unpacker.finish()
+        return sink.finish()
+
+    @property
+    def _is_unexpected(self) -> bool:
+        """Whether only the beginning of the answer matters. A refused workflow is a 400 with a long JSON object."""
+        return self._status not in (OK, self._bound.other_status)
+
+    @property
+    def _text(self) -> str:
+        return self._mask(bytes(self._beginning)).decode("utf-8", "replace")
+
+    def _too_large(self, size: int) -> TooLargeError:
+        limit, least = shown_size(self._bound.size), shown_size(size)
+        what = message("answer_too_large", route=self._route, size=least, limit=limit)
+        return TooLargeError(what, self._status, self._text)
+
+
+class _Sink(Protocol):
+    def feed(self, piece: bytes) -> None: ...
+    def finish(self) -> bytes: ...
+
+
+class _Whole:
+    """Keeps all pieces."""
+
+    def __init__(self) -> None:
+        self._kept = bytearray()
+
+    def feed(self, piece: bytes) -> None:
+        self._kept += piece
+
+    def finish(self) -> bytes:
+        return bytes(self._kept)

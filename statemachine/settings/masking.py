@@ -5,28 +5,40 @@ A proxy's error page may quote the request's headers, for example, and a library
 
 import base64
 import binascii
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from urllib.parse import quote, unquote
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretStr
+
+from statemachine.settings.escapes import STARTS, Escapes, Unescaped, unescape
 
 SHORTEST = 8
 """Characters. Shorter values may be part of ordinary text, and masking them would garble it."""
 
-_SHOWN = "***"
+LEVELS = 4
+"""How often a character of a secret may be escaped: twice in the settings' own form and twice by those who quote it."""
+
+_SHOWN = b"***"
+_STARTS = tuple(start.encode() for start in STARTS)
 _PLAIN = (str, int, float, type(None))
 """Types without secrets. Most values of a large fleet's settings have them; visiting each took 0.1 s."""
 
 
 class Mask:
-    """Replaces each secret, and the secret parts of header values and URLs, with three asterisks."""
+    """Replaces each secret, and the secret parts of header values and URLs, with three asterisks.
 
-    __slots__ = ("_words",)
+    A secret is also found where some or all of its characters are escaped, up to LEVELS times each, as in JSON, URLs,
+    HTML or logs. Escapes right before or after a secret that is escaped itself may hide it.
+    """
+
+    __slots__ = ("_escapes", "_folds", "_texts", "_words")
 
     def __init__(self, secrets: Iterable[SecretStr]) -> None:
-        words = {word for secret in secrets for word in _spellings(secret.get_secret_value())}
-        self._words = sorted((word for word in words if len(word) >= SHORTEST), key=len, reverse=True)
+        words = {form for secret in secrets for part in _with_parts(secret.get_secret_value()) for form in _forms(part)}
+        self._texts = tuple(word.decode("utf-8", "surrogatepass") for word in words)
+        self._escapes = Escapes.in_any(words)
+        self._folds = any(b" " in word for word in words)
+        self._words = tuple(self._folded(word) for word in words)
 
     def __bool__(self) -> bool:
         """Whether there is anything to mask."""
@@ -34,15 +46,71 @@ class Mask:
 
     def text(self, text: str) -> str:
         """Return the text without secrets."""
-        for word in self._words:
-            text = text.replace(word, _SHOWN)
-        return text
+        if not (self._texts and self._may_have_any(text)):
+            return text
+        return self.data(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
     def data(self, data: bytes) -> bytes:
         """Return the bytes, in UTF-8 or any other form, without secrets."""
+        return _hidden(data, self._secrets_in(data)) if self._words else data
+
+    def _may_have_any(self, text: str) -> bool:
+        if any(start in text for start in STARTS) or (self._folds and "+" in text):
+            return True
+        return any(word in text for word in self._texts)
+
+    def _secrets_in(self, data: bytes) -> list[tuple[int, int]]:
+        """Return the places of secrets, and of what has too many escapes to be searched."""
+        spans, levels = list(self._words_in(data)), list[Unescaped]()
+        while len(levels) < LEVELS and any(start in data for start in _STARTS):
+            levels.append(unescape(data, self._escapes))
+            if not levels[-1].tokens:
+                break
+            unread = [(levels[-1].read_to, len(data))] if levels[-1].read_to < len(data) else []
+            spans += [_source(span, levels[:-1]) for span in unread]
+            data = levels[-1].data
+            spans += [_source(span, levels) for span in self._words_in(data)]
+        return spans
+
+    def _words_in(self, data: bytes) -> Iterator[tuple[int, int]]:
+        data = self._folded(data)
         for word in self._words:
-            data = data.replace(word.encode(), _SHOWN.encode())
-        return data
+            start = data.find(word)
+            while start >= 0:
+                yield start, start + len(word)
+                start = data.find(word, start + 1)
+
+    def _folded(self, data: bytes) -> bytes:
+        """Return the data with the plus signs that stand for spaces in form data."""
+        return data.replace(b"+", b" ") if self._folds else data
+
+
+def _source(span: tuple[int, int], levels: Sequence[Unescaped]) -> tuple[int, int]:
+    for level in reversed(levels):
+        span = level.source_of(*span)
+    return span
+
+
+def _hidden(data: bytes, spans: list[tuple[int, int]]) -> bytes:
+    """Return the data with one mark in place of each group of overlapping spans."""
+    pieces, end = list[bytes](), 0
+    for start, stop in sorted(spans):
+        if start >= end:
+            pieces += (data[end:start], _SHOWN)
+        end = max(end, stop)
+    return b"".join((*pieces, data[end:]))
+
+
+def _forms(part: str) -> Iterator[bytes]:
+    """Yield the secret as it is and without its escapes."""
+    if len(part) < SHORTEST:
+        return
+    data = part.encode("utf-8", "surrogatepass")
+    yield data
+    for _ in range(LEVELS):
+        data = unescape(data, Escapes()).data
+    if len(data) >= SHORTEST:
+        yield data
 
 
 def secrets_in(value: object) -> Iterator[SecretStr]:
@@ -62,10 +130,8 @@ def _children(value: object) -> Iterable[object]:
     return value.values() if isinstance(value, Mapping) else ()
 
 
-def _spellings(secret: str) -> Iterator[str]:
-    """Yield the secret and its secret parts, each also as encoded in JSON and in URLs."""
-    for part in {secret, *_parts(secret)}:
-        yield from (part, json.dumps(part)[1:-1], quote(part, safe=""))
+def _with_parts(secret: str) -> frozenset[str]:
+    return frozenset((secret, *_parts(secret)))
 
 
 def _parts(secret: str) -> Iterator[str]:

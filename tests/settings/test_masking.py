@@ -1,14 +1,21 @@
 """Secrets are masked in every encoding in which they may come back."""
 
 import base64
+import html
+import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
 import tests.alerts.loading  # noqa: F401 - imported for its side effect
 from statemachine.settings import parse_settings
+from statemachine.settings.escapes import MAX_ESCAPES
 from statemachine.settings.masking import Mask, secrets_in
 
 BASIC = base64.b64encode(b"operator:correct-horse").decode()
@@ -61,3 +68,63 @@ def test_secrets_in_settings_finds_all(tmp_path: Path) -> None:
         "http://127.0.0.1/hook-path",
         "signing-secret-of-16",
     }
+
+
+def _json(one: str) -> str:
+    return f"\\u{ord(one):04x}" if ord(one) < 0x10000 else json.dumps(one)[1:-1]
+
+
+def _octets(text: str, one: str) -> str:
+    return "".join(text.format(octet) for octet in one.encode())
+
+
+ENCODINGS: list[Callable[[str], str]] = [
+    _json,
+    lambda one: _json(one).upper().replace("\\U", "\\u"),
+    lambda one: _octets("%{:02x}", one),
+    lambda one: _octets("%{:02X}", one),
+    lambda one: _octets("\\x{:02x}", one),
+    lambda one: f"\\u{{{ord(one):x}}}",
+    lambda one: f"&#{ord(one)};",
+    lambda one: f"&#x{ord(one):X};",
+    html.escape,
+    lambda one: f"\\{one}" if one in "\\/\"'" else one,
+    lambda one: "+" if one == " " else one,
+]
+"""Ways to write one character of a secret."""
+
+SECRETS = st.lists(st.sampled_from("abcXYZ0189-_.~+/= :&<>\"'$ü漢😀"), min_size=8, max_size=24, unique=True).map(
+    "".join
+)
+SURROUNDINGS = st.text("ghijkl ,.;:{}[]\"'()漢\n", max_size=20)
+
+
+@st.composite
+def encoded(draw: st.DrawFn, secret: str) -> str:
+    """Return the secret with each character encoded up to two times. A backslash is always encoded."""
+
+    def written(one: str) -> str:
+        return draw(st.sampled_from(ENCODINGS))(one) if draw(st.booleans()) else one
+
+    text = secret
+    for _ in range(draw(st.integers(0, 2))):
+        text = "".join(changed if (changed := written(one)) != "\\" else "\\\\" for one in text)
+    return text
+
+
+@given(data=st.data(), secret=SECRETS, before=SURROUNDINGS, after=SURROUNDINGS)
+def test_mask_hides_secret_in_any_mixture_of_escapes(data: st.DataObject, secret: str, before: str, after: str) -> None:
+    assume(secret == secret.strip() and not re.search(r"(?<!^)[;]|://", secret))
+    echo = data.draw(encoded(secret))
+    assert Mask([SecretStr(secret)]).text(f"{before}{echo}{after}") == f"{before}***{after}"
+
+
+@given(text=st.text("abc\\u0041%4x2f&amp;#;漢\n\"'/+ ", max_size=200))
+def test_mask_leaves_a_text_without_the_secret(text: str) -> None:
+    assert Mask([SecretStr("zzzz-zzzz-zzzz")]).text(text) == text
+
+
+def test_mask_hides_what_has_too_many_escapes_to_search() -> None:
+    mask = Mask([SecretStr("the-secret-word")])
+    data = mask.data(b"%41" * (MAX_ESCAPES + 5) + b"%74he-secret-word")
+    assert data == b"%41" * MAX_ESCAPES + b"***"

@@ -1,0 +1,124 @@
+"""Escapes that JSON, URLs, HTML and programs' logs put in place of a character, in bytes of UTF-8."""
+
+import re
+import sys
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import lru_cache
+from html.entities import html5
+from operator import attrgetter
+from typing import NamedTuple
+
+MAX_ESCAPES = 200_000
+"""Escapes that `unescape` replaces: about 0.2 s of work. The rest of such a text counts as not readable."""
+
+STARTS = ("\\", "%", "&")
+"""Every escape begins with one of these."""
+
+_BACKSLASH = r"""\\(?:
+    u(?:{pair}(?P<unit>{unit})|\{{0*(?P<braced>{hex}{{1,6}})\}}) | x(?P<octet>{octet}) | (?P<itself>[\\{plain}])
+)"""
+_PAIR = r"(?P<high>[dD][89abAB]{hex}{{2}})\\u(?P<low>[dD][c-fC-F]{hex}{{2}})|"
+_PERCENT = r"%(?:(?P<percent>{octet})|u(?P<wide>{unit}))"
+_AMPERSAND = r"""&(?:
+    \#[xX]0*(?P<hex>{hex}{{1,6}});|\#0*(?P<decimal>[0-9]{{1,7}});|(?P<name>[A-Za-z]{{2,31}});
+)"""
+_HEX = "[0-9a-fA-F]"
+_ASCII_OCTET = f"[0-7]{_HEX}"
+
+
+class Escapes(NamedTuple):
+    """Which escapes to replace: those of ASCII or of all characters, and backslashes before which characters."""
+
+    only_ascii: bool = False
+    plain: str = "/\"'"
+
+    @classmethod
+    def in_any(cls, words: Collection[bytes]) -> "Escapes":
+        """Return the escapes that may be in one of these words."""
+        plain = "".join(one for one in cls().plain if any(one.encode() in word for word in words))
+        return cls(all(word.isascii() for word in words), plain)
+
+
+class Token(NamedTuple):
+    """An escape: where its character begins in the decoded text, and its place in the source."""
+
+    at: int
+    size: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Unescaped:
+    """A text without one level of escapes. `read_to` is where reading ended in the source."""
+
+    data: bytes
+    tokens: list[Token]
+    read_to: int
+
+    def source_of(self, start: int, end: int) -> tuple[int, int]:
+        """Return the place in the source that became `data[start:end]`."""
+        return self._place(bisect_right(self.tokens, start, key=_AT) - 1, start, 0), self._place(
+            bisect_left(self.tokens, end, key=_AT) - 1, end, 1
+        )
+
+    def _place(self, index: int, at: int, is_end: int) -> int:
+        if index < 0:
+            return at
+        token = self.tokens[index]
+        beyond = at - token.at - token.size
+        if beyond >= 0:
+            return token.end + beyond
+        return token.end if is_end else token.start
+
+
+_AT = attrgetter("at")
+
+
+def unescape(data: bytes, escapes: Escapes) -> Unescaped:
+    """Replace one level of escapes."""
+    pieces, tokens, read_to, size = list[bytes](), list[Token](), 0, 0
+    for found in _pattern(escapes).finditer(data):
+        if len(tokens) == MAX_ESCAPES:
+            return Unescaped(b"".join(pieces), tokens, read_to)
+        if (character := _character(found)) is None:
+            continue
+        plain = data[read_to : found.start()]
+        size += len(plain)
+        tokens.append(Token(size, len(character), found.start(), found.end()))
+        pieces += (plain, character)
+        size += len(character)
+        read_to = found.end()
+    pieces.append(data[read_to:])
+    return Unescaped(b"".join(pieces), tokens, len(data))
+
+
+@lru_cache
+def _pattern(escapes: Escapes) -> re.Pattern[bytes]:
+    unit, octet, pair = f"{_HEX}{{4}}", f"{_HEX}{{2}}", _PAIR.format(hex=_HEX)
+    if escapes.only_ascii:
+        unit, octet, pair = f"00{_ASCII_OCTET}", _ASCII_OCTET, ""
+    source = "|".join((_BACKSLASH, _PERCENT, _AMPERSAND))
+    source = source.format(hex=_HEX, unit=unit, octet=octet, pair=pair, plain=escapes.plain)
+    return re.compile(source.encode(), re.VERBOSE)
+
+
+def _character(found: re.Match[bytes]) -> bytes | None:
+    """Return the character of an escape, None if there is none."""
+    kind = found.lastgroup or ""
+    text = found[kind]
+    if kind == "itself":
+        return text
+    if kind in {"octet", "percent"}:
+        return bytes((int(text, 16),))
+    if kind == "low":
+        return _encoded(0x10000 + ((int(found["high"], 16) - 0xD800) << 10) + (int(text, 16) - 0xDC00))
+    if kind == "name":
+        return html5[name].encode() if (name := f"{text.decode()};") in html5 else None
+    return _encoded(int(text, 10 if kind == "decimal" else 16))
+
+
+def _encoded(code: int) -> bytes | None:
+    return chr(code).encode("utf-8", "surrogatepass") if code <= sys.maxunicode else None

@@ -1,7 +1,7 @@
 """Parts of a daemon with one fault each (see planted_faults.py)."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,12 +18,14 @@ from statemachine.comfyui.transport import Reply
 from statemachine.core import events
 from statemachine.core.messages import verbatim
 from statemachine.core.server import Attempt, Server, ServerView
+from statemachine.core.streak import NO_STREAK
 from statemachine.core.vocabulary import Source
 from statemachine.fleet.context import ServerContext
 from statemachine.fleet.fleet import Fleet
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.runner import ServerTask
 from statemachine.journal.journal import Journal
+from statemachine.journal.port import SavedState
 from statemachine.journal.store import JournalStore
 from statemachine.settings import ServerConfig
 
@@ -194,6 +196,15 @@ class LosesOpenAttempts(Journal[ServerView]):
     @override
     async def with_store(self, call: Callable[[JournalStore], Any]) -> Any:
         return [] if call is JournalStore.open_attempts else await super().with_store(call)
+
+
+class ForgetsFailures(Journal[ServerView]):
+    """Forget the failures in a row at a restart."""
+
+    @override
+    async def saved_states(self, servers: Collection[str]) -> dict[str, SavedState]:
+        states = await super().saved_states(servers)
+        return {name: replace(state, streak=NO_STREAK) for name, state in states.items()}
 
 
 class LeaksPermits(Permits):

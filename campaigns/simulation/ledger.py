@@ -11,6 +11,9 @@ from statemachine.cluster.records import Record
 from statemachine.core.vocabulary import Reason, State
 from statemachine.simulator.prompt_queue import Item
 
+KEPT_FAILURES = frozenset({"lost", "interrupted"})
+"""Failures that the next daemon counts too. It tries once more what fails at the first time."""
+
 
 @dataclass
 class SharedLedger:
@@ -66,17 +69,19 @@ class ServerLedger:
     granted: deque[float] = field(default_factory=deque)
 
     def reset(self, at: float) -> None:
-        """Forget what a new server task does not know."""
+        """Forget what a new server task does not know. The journal keeps some failures in a row."""
         self.link, self.remaining, self.own_decreases, self.auto_executing, self.failures = None, None, 0, False, 0
         self.missing_since, self.moved_at, self.was_linked = None, at, False
         self.companion = None
-        self.forget_failures()
+        self.granted.clear()
+        if self.failed_as not in KEPT_FAILURES:
+            self.forget_failures()
         self.verdicts.clear()
         self.dials.clear()
         self.requests.clear()
 
     def forget_failures(self) -> None:
-        """Forget earlier warm-ups, as a new daemon and an operator who orders one do."""
+        """Forget earlier warm-ups, as an operator who orders one does."""
         self.failed_as, self.failed_in_a_row = "", 0
         self.granted.clear()
 

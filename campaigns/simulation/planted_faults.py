@@ -153,6 +153,13 @@ PLANTED_FAULTS = (
         first=PROFILES["dying"],
     ),
     PlantedFault(
+        "forgets failures when the daemon restarts",
+        5,
+        ("repetition",),
+        Parts(journal=faulty.ForgetsFailures),
+        first=PROFILES["dying"],
+    ),
+    PlantedFault(
         "warms a contested server at once",
         1,
         ("contention",),

@@ -11,6 +11,7 @@ from server import PromptServer
 
 from . import starter
 from .check import BadQueryError, Verdict, as_text, judge, models_in_memory, requested_keys, wants_json
+from .origin import ForeignPageError, refuse_foreign_pages
 from .watcher import Watcher
 from .workflows import UnknownWorkflowError
 
@@ -32,9 +33,12 @@ class CheckRoute:
         self._lock = asyncio.Lock()
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Answer the check: 400 for an invalid query, 501 for an internal error."""
+        """Answer the check: 403 for a page of another site, 400 for an invalid query, 501 for an internal error."""
         try:
+            refuse_foreign_pages(request.headers)
             return await self._answer(request)
+        except ForeignPageError as error:
+            return web.json_response({"error": str(error)}, status=403)
         except (BadQueryError, UnknownWorkflowError) as error:
             return web.json_response({"error": str(error)}, status=400)
         except Exception as error:

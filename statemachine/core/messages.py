@@ -10,10 +10,21 @@ Param = Union[str, int, float, "Message", Sequence["Param"]]
 JOINED_LIMIT = 10
 """Messages that `joined` shows; it counts the others."""
 
+MAX_TEXT = 2_000
+"""Characters of all parameters of a message, those of nested messages included. What is beyond is cut."""
+
+_MAX_NUMBER = 2**63 - 1
+MAX_NESTED = 20
+"""Messages within messages that are read from JSON."""
+
+MAX_CODE = 100
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """A code of the catalogue in `statemachine.i18n`, and the values for the places in its text.
+
+    What goes beyond MAX_TEXT is cut here, because servers, libraries and clients send texts of any length.
 
     `text` is the sentence in the daemon's language. It is shown where the code is unknown: the code of a newer version,
     or "" for a sentence that an older version stored without a code.
@@ -23,6 +34,12 @@ class Message:
     params: Mapping[str, Param] = field(default_factory=lambda: MappingProxyType({}))
     text: str = field(default="", compare=False)
     _json: list[dict[str, Any]] = field(default_factory=list, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if _size(self.params) > MAX_TEXT:
+            object.__setattr__(self, "params", _Cut(MAX_TEXT).mapping(self.params))
+        if len(self.text) > 2 * MAX_TEXT:
+            object.__setattr__(self, "text", _cut(self.text, MAX_TEXT))
 
     def __bool__(self) -> bool:
         return bool(self.code or self.text)
@@ -37,6 +54,54 @@ class Message:
     def with_text(self, text: str) -> "Message":
         """Return the same message with its sentence."""
         return Message(self.code, self.params, text)
+
+
+def _size(param: Param | Mapping[str, Param]) -> int:
+    """Return the characters of a parameter or of several; an item of a list counts for its separator as well."""
+    if isinstance(param, str):
+        return len(param)
+    if isinstance(param, Mapping):
+        return sum([_size(one) for one in param.values()])
+    if isinstance(param, Message):
+        return _size(param.params) + len(param.code)
+    if isinstance(param, int | float):
+        return 0 if isinstance(param, float) or abs(param) <= _MAX_NUMBER else MAX_TEXT + 1
+    return sum([_size(one) + 2 for one in param])
+
+
+class _Cut:
+    """Cuts parameters, the first ones last, so that all of them together have at most `left` characters."""
+
+    def __init__(self, left: int) -> None:
+        self._left = left
+
+    def mapping(self, params: Mapping[str, Param]) -> Mapping[str, Param]:
+        return {name: self._param(param) for name, param in params.items()}
+
+    def _param(self, param: Param) -> Param:
+        if isinstance(param, str):
+            shown = _cut(param, self._left)
+            self._left = max(0, self._left - len(shown))
+            return shown
+        if isinstance(param, Message):
+            return Message(param.code, self.mapping(param.params))
+        if isinstance(param, int | float):
+            return param if isinstance(param, float) else max(-_MAX_NUMBER, min(param, _MAX_NUMBER))
+        return self._items(param)
+
+    def _items(self, items: Sequence[Param]) -> Sequence[Param]:
+        """Return the first items, and how many are left out."""
+        shown = list[Param]()
+        for one in items:
+            if self._left <= 0:
+                return (*shown, message("more_items", count=len(items) - len(shown)))
+            self._left -= 2
+            shown.append(self._param(one))
+        return tuple(shown)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 NO_MESSAGE = Message()
@@ -77,20 +142,20 @@ def _jsonable(param: Param) -> Any:
 
 def message_from(code: str | None, params: Any, text: str) -> Message:
     """Return the message that `jsonable` parameters came from. Raise ValueError where `params` are not such."""
-    return Message(code, _params_from(params), text) if code else Message(text=text)
+    return _nested_message(code, params, 0, text) if code else Message(text=text)
 
 
-def _params_from(params: Any) -> dict[str, Param]:
-    if not isinstance(params, dict):
-        raise ValueError("message parameters are not an object")  # noqa: TRY004 - data, not a caller's mistake
-    return {str(name): _param_from(value) for name, value in params.items()}
+def _nested_message(code: str, params: Any, depth: int, text: str = "") -> Message:
+    if not isinstance(params, dict) or len(code) > MAX_CODE or depth > MAX_NESTED:
+        raise ValueError("message parameters are not an object, or too deeply nested")
+    return Message(code, {str(name): _param_from(value, depth) for name, value in params.items()}, text)
 
 
-def _param_from(value: Any) -> Param:
+def _param_from(value: Any, depth: int) -> Param:
     if isinstance(value, str | int | float):
         return value
     if isinstance(value, list):
-        return tuple(_param_from(one) for one in value)
+        return tuple(_param_from(one, depth + 1) for one in value)
     if isinstance(value, dict) and isinstance(value.get("code"), str):
-        return Message(value["code"], _params_from(value.get("params")))
+        return _nested_message(value["code"], value.get("params"), depth + 1)
     raise ValueError("a message parameter is not a text, a number, a list or a message")

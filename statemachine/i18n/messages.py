@@ -6,6 +6,7 @@ GENERAL: dict[str, Text] = {
     "verbatim": Text("{text}", "{text}"),
     "detailed": Text("{summary}: {details}", "{summary}：{details}"),
     "joined": Text("{first}; {rest}", "{first}；{rest}"),
+    "more_items": Text("and {count} more", "以及另外 {count} 项"),
     "and_more": Text("{last}; and {count} more", "{last}；以及另外 {count} 项"),
     "requested_by": Text("{what} (by {by})", "{what}（操作者：{by}）"),
     "notice_detail": Text("{notice}: {detail}", "{notice}：{detail}"),

@@ -1,13 +1,18 @@
 """Messages of transitions and notices, and their JSON form."""
 
+import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from statemachine.core import events as e
 from statemachine.core.log_entry import notice_message
 from statemachine.core.machine import Machine
 from statemachine.core.messages import (
     JOINED_LIMIT,
+    MAX_TEXT,
     Message,
+    Param,
     joined,
     jsonable,
     message,
@@ -87,3 +92,46 @@ def test_message_from_invalid_parameters_is_refused(params: object) -> None:
 def test_message_without_a_code_is_its_stored_text() -> None:
     assert message_from(None, {}, "a sentence") == Message(text="a sentence")
     assert render(Message(text="a sentence"), "zh") == "a sentence"
+
+
+PARAMS = st.recursive(
+    st.text(max_size=5000) | st.integers() | st.floats(allow_nan=False),
+    lambda inner: (
+        st.lists(inner, max_size=300).map(tuple)
+        | st.dictionaries(st.sampled_from(["a", "b"]), inner).map(lambda params: message("joined", **params))
+    ),
+    max_leaves=20,
+)
+
+
+def characters(data: object) -> int:
+    if isinstance(data, dict):
+        return sum(map(characters, data.values()))
+    return sum(map(characters, data)) if isinstance(data, list) else len(data) if isinstance(data, str) else 0
+
+
+@given(params=st.dictionaries(st.sampled_from(["first", "rest", "more"]), PARAMS))
+def test_message_of_any_parameters_is_bounded(params: dict[str, Param]) -> None:
+    found = message("joined", **params).as_json()["message_params"]
+    orjson.dumps(found)
+    assert characters(found) <= MAX_TEXT + 500, "codes and marks of what was cut are short"
+
+
+def test_message_within_the_bound_is_unchanged() -> None:
+    params = {"what": "x" * (MAX_TEXT - 100), "errors": (verbatim("y" * 50), "z")}
+    assert message("detailed", **params).params == params
+
+
+def test_huge_text_is_cut_where_it_enters() -> None:
+    found = render(message("joined", first=verbatim("x" * 20_000_000), rest=("k",) * 1_000_000), "en")
+    assert found.startswith("x" * 100)
+    assert "…; and 1000000 more" in found
+    assert len(found) < MAX_TEXT + 100
+
+
+def test_message_from_deeply_nested_parameters_is_refused() -> None:
+    params: dict[str, object] = {}
+    for _ in range(300):
+        params = {"first": {"code": "joined", "params": params}}
+    with pytest.raises(ValueError, match="nested"):
+        message_from("joined", params, "")

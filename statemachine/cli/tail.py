@@ -38,7 +38,7 @@ from statemachine.cli.log_reader import DaemonLog, FileLog, LogSource, Wanted, n
 from statemachine.cli.wording import heading, message_text, reader_language, reason_text, state_text
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES, LogFilter
 from statemachine.core.messages import message
-from statemachine.core.text import one_line, without_error_number
+from statemachine.core.text import harmless_json, one_line, without_error_number
 from statemachine.core.vocabulary import State
 from statemachine.i18n.render import MessageError, render
 from statemachine.i18n.text import Language
@@ -98,8 +98,8 @@ class LineMaker:
 
 
 def json_line(entry: Json) -> bytes:
-    """Return the entry as in the API, on one line in UTF-8 (RFC 8259, section 8.1)."""
-    return orjson.dumps(entry)
+    """Return the entry as in the API, on one line in UTF-8 (RFC 8259, section 8.1) that is safe on a terminal."""
+    return harmless_json(orjson.dumps(entry).decode()).encode()
 
 
 def _padding(width: int, wanted: int) -> str:

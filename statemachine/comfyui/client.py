@@ -34,17 +34,16 @@ from statemachine.comfyui.system import describe_system
 from statemachine.comfyui.text import shown
 from statemachine.comfyui.transport import OK, REDIRECTS, Reply, Transport
 from statemachine.core import events
-from statemachine.core.messages import Message, joined, message, verbatim
+from statemachine.core.messages import JOINED_LIMIT, Message, joined, message, verbatim
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Reason, Source
 
 SubmitResult = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
 
 REFUSED = 400
+MAX_ID = 200
+"""Characters of a prompt_id. Those that servers choose have 36, and we send such."""
 TOO_LARGE = 413
-
-MAX_ERRORS = 20
-"""Nodes of a refused workflow, and errors of a node, that a message lists."""
 
 RECENT_PROMPTS = (20,)
 EARLIER_PROMPTS = (20, 80, 320)
@@ -78,7 +77,7 @@ def parse_submit_reply(reply: Reply, prompt_id: str) -> SubmitResult:
 def _acceptance(answer: dict[str, Any], prompt_id: str, reply: Reply) -> SubmitResult:
     """Return the event of a 200. With `node_errors`, the server has dropped output nodes and runs the others."""
     given, errors = answer.get("prompt_id"), answer.get("node_errors")
-    if not isinstance(given, str):
+    if not isinstance(given, str) or len(given) > MAX_ID:
         incomplete = message("no_prompt_id", status=reply.status, raw=repr(reply.text[:RAW_SHOWN]))
         return events.SubmissionUnanswered(incomplete, answered=True)
     if errors:
@@ -103,12 +102,11 @@ def _node_errors(errors: object) -> Message | None:
     """Return `node 20 (CacheBackendData //Inspire): Required input is missing: tag; …`, None if there are none."""
     if not isinstance(errors, dict) or not errors:
         return None
-    return joined(
-        [
-            message("node_error", node=str(node_id), class_type=_class_of(entry), errors=_details(entry))
-            for node_id, entry in islice(errors.items(), MAX_ERRORS)
-        ]
-    )
+    first = [
+        message("node_error", node=shown(node_id), class_type=_class_of(entry), errors=_details(entry))
+        for node_id, entry in islice(errors.items(), JOINED_LIMIT)
+    ]
+    return joined(first, more=len(errors) - len(first))
 
 
 def _class_of(entry: object) -> str:
@@ -118,7 +116,7 @@ def _class_of(entry: object) -> str:
 def _details(entry: object) -> str:
     listed = entry.get("errors") if isinstance(entry, dict) else None
     errors = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    texts = (f"{shown(one.get('message', ''))}: {shown(one.get('details', ''))}" for one in errors[:MAX_ERRORS])
+    texts = (f"{shown(one.get('message', ''))}: {shown(one.get('details', ''))}" for one in errors[:JOINED_LIMIT])
     return ", ".join(texts)
 
 

@@ -4,6 +4,8 @@ from functools import lru_cache
 
 import orjson
 
+from statemachine.core.messages import MAX_TEXT
+
 INTERNED_TEXTS = 512
 """Distinct texts that `intern_text` keeps. A fleet has few versions, device names and check answers."""
 
@@ -18,9 +20,9 @@ def json_text(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """Return the value as text for a message; never raises."""
+    """Return the beginning of the value as text for a message; never raises."""
     try:
-        return json_text(value)
+        return json_text(value)[: MAX_TEXT + 1]
     except TypeError:
         return "(nested too deeply)"
 

@@ -117,11 +117,11 @@ def verbatim(text: str) -> Message:
     return Message("verbatim", {"text": text})
 
 
-def joined(messages: Sequence[Message]) -> Message:
-    """Return one message of several, separated by semicolons. `messages` is not empty."""
+def joined(messages: Sequence[Message], *, more: int = 0) -> Message:
+    """Return one message of several, separated by semicolons, and of `more` others. `messages` is not empty."""
     *others, last = messages[:JOINED_LIMIT]
-    if len(messages) > JOINED_LIMIT:
-        last = message("and_more", last=last, count=len(messages) - JOINED_LIMIT)
+    if count := max(0, len(messages) - JOINED_LIMIT) + more:
+        last = message("and_more", last=last, count=count)
     for one in reversed(others):
         last = message("joined", first=one, rest=last)
     return last

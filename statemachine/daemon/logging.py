@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 CONSOLE = "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> "
 FILE = "{time:YYYY-MM-DDTHH:mm:ss.SSSZ} {level: <7} "
 
+MAX_RECORD = 10_000
+"""Characters of a record, of which a traceback has most. An exception may quote what a server or a client sent."""
+
 _LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 
 
@@ -57,7 +60,7 @@ def configure_logging(settings: Logging, secrets: Iterable[SecretStr] = ()) -> N
 
 
 def redact(secrets: Iterable[SecretStr]) -> None:
-    """Mask these secrets from now on, in place of those given before, and escape terminal codes."""
+    """Mask these secrets from now on, in place of those given before; cut records and escape terminal codes."""
     mask = Mask(secrets)
 
     def clean(record: "Record") -> None:
@@ -65,7 +68,7 @@ def redact(secrets: Iterable[SecretStr]) -> None:
         if record["exception"] is not None:
             text = f"{text}\n{''.join(traceback.format_exception(record['exception'].value)).rstrip()}"
             record["exception"] = None
-        record["message"] = harmless(mask.text(text))
+        record["message"] = harmless(mask.text(text[: 2 * MAX_RECORD])[:MAX_RECORD])
 
     logger.configure(patcher=clean)
 

@@ -1,5 +1,6 @@
 """Lines of the event log: alignment, and escaping of control characters."""
 
+import orjson
 import pytest
 from rich.cells import cell_len
 
@@ -68,3 +69,13 @@ def test_line_control_characters_are_escaped(text: str, expected: str) -> None:
 
 def test_json_line_has_no_line_breaks() -> None:
     assert json_line(log_entry(transition_entry(COLD, "two\nlines"))).count(b"\n") == 0
+
+
+def test_json_line_is_safe_on_a_terminal_and_the_same_json() -> None:
+    text = "农场 \x1b[31m \x9b2J \u202e \u2066 \u2028 \x85 \u200f \U000e0041 \n é 😀"
+    entry = log_entry(transition_entry(COLD, text))
+    line = json_line(entry).decode()
+    assert line.isprintable()
+    assert orjson.loads(line) == orjson.loads(orjson.dumps(entry))
+    assert "农场" in line
+    assert "é 😀" in line

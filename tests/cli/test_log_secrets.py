@@ -8,7 +8,7 @@ from aiohttp.http_exceptions import BadHttpMessage
 from loguru import logger
 from pydantic import SecretStr
 
-from statemachine.daemon.logging import ToLoguru, redact
+from statemachine.daemon.logging import MAX_RECORD, ToLoguru, redact
 
 SECRET = "the-secret-4711"
 
@@ -66,3 +66,17 @@ def test_log_invalid_request_is_not_quoted(log: list[str]) -> None:
     assert "DEBUG" in log[0]
     assert "BadHttpMessage" in log[0]
     assert "his own" not in log[0]
+
+
+def test_log_record_of_any_length_is_cut(log: list[str]) -> None:
+    logger.info("beginning {}", "x" * 20_000_000)
+    assert "beginning xxx" in log[0]
+    assert len(log[0]) < MAX_RECORD + 200
+
+
+def test_log_traceback_of_any_length_is_cut(log: list[str]) -> None:
+    try:
+        int("y" * 1_000_000 + SECRET)
+    except ValueError as error:
+        logger.opt(exception=error).error("it failed")
+    assert len(log[0]) < MAX_RECORD + 200

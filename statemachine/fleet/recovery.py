@@ -37,7 +37,7 @@ async def restore_later(journal: JournalPort, contexts: Mapping[str, ServerConte
     for name in contexts.keys() & saved_states.keys():
         if contexts[name].server.open_attempt is None:
             _restore_attempt(contexts[name], saved_states[name].attempt)
-        if contexts[name].server.streak == NO_STREAK:
+        if contexts[name].server.streak == NO_STREAK and contexts[name].server.loaded_at is None:
             _restore_streak(contexts[name], saved_states[name].streak)
 
 

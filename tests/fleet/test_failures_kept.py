@@ -1,8 +1,21 @@
 """Failures in a row are kept over a restart of the daemon."""
 
+import asyncio
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import pytest
+
+from campaigns.simulation.loop import VirtualLoop
+from statemachine.core.server import Server
+from statemachine.core.streak import NO_STREAK, Streak
+from statemachine.core.vocabulary import Reason
+from statemachine.fleet.context import ServerContext
+from statemachine.fleet.recovery import restore_later
+from statemachine.journal.port import JournalPort, JournalUnavailableError, SavedState
 from statemachine.simulator import PROFILES, running_fleet
 from tests.fleet.event_recorder import daemon
 
@@ -24,3 +37,28 @@ async def test_deaths_under_warm_ups_count_over_restarts_of_the_daemon(tmp_path:
             _, failed = await recorder.reached("failed")
         assert failed["reason"] == "warm_up_ends_server"
         assert len(server.log) == 3
+
+
+class OpensLater:
+    """A journal that cannot be read at first."""
+
+    def __init__(self, saved: SavedState) -> None:
+        self._saved = saved
+        self._reads = 0
+
+    async def saved_states(self, servers: Collection[str]) -> Mapping[str, SavedState]:
+        self._reads += 1
+        if self._reads == 1:
+            raise JournalUnavailableError("not open")
+        return dict.fromkeys(servers, self._saved)
+
+
+@pytest.mark.parametrize("loaded_at", [None, 1.0])
+def test_failures_are_restored_later_unless_they_are_overcome(loaded_at: float | None) -> None:
+    died_twice = Streak(Reason.WARM_UP_ENDS_SERVER, 2)
+    server = Server("a", loaded_at=loaded_at)
+    context = SimpleNamespace(server=server, workflows={})
+    journal = cast(JournalPort, OpensLater(SavedState(streak=died_twice)))
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(restore_later(journal, {"a": cast(ServerContext, context)}))
+    assert server.streak == (died_twice if loaded_at is None else NO_STREAK)

@@ -25,9 +25,9 @@ from tests.support.service_manager import Listener
 
 TIMING = {
     "check_interval_s": 10,
-    "http_timeout_s": 5,
+    "http_timeout_s": 3,
     "busy_wait_s": 10,
-    "warm_timeout_s": 10,
+    "warm_timeout_s": 8,
     "failed_retry_s": 30,
     "lost_grace_s": 3,
 }

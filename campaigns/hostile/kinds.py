@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 from campaigns.hostile import bodies, sockets
-from campaigns.hostile.secrets import echoes
+from campaigns.hostile.secrets import echoes, interrupted
 from statemachine.simulator import PROFILES, Profile
 from statemachine.simulator.profiles import Failure
 from tests.faults.proxy import Responder, Responders
@@ -69,7 +69,7 @@ def _counting(count: str) -> Responder:
 
 _FOREIGN = [7, "another-servers-prompt", {}, {"comfywarm": {"workflow": "cache_models"}}, []]
 _TLS_ALERT = b"\x15\x03\x03\x00\x02\x02\x28" * 50
-_ECHO = "you sent " + " and ".join(echoes())
+_ECHO = "you sent " + " and ".join([*echoes(), *interrupted()])
 _BIG_NODE = '{"comfywarm": 1, "instance": "i", "sequence": 1, "loading": false, "auto_started": false, '
 _ENTRY = '"p%d": {"prompt": [1, "p", {}, {}, []], "outputs": {}, "status": {"completed": true, "messages": []}}'
 _QUEUE = '{"queue_running": [], "queue_pending": ['
@@ -112,7 +112,7 @@ BODIES: Mapping[str, Kind] = {
     "html": _all(respond_with("<html><body>Sign in</body></html>" * 1000, content_type="text/html")),
     "tls-garbage": _all(write_bytes(_TLS_ALERT)),
     "silent": _all(hang, copies=20),
-    "slow": _all(bodies.delayed(4.0), copies=50),
+    "slow": _all(bodies.delayed(2.4), copies=50),
 }  # fmt: skip
 SOCKETS: Mapping[str, Kind] = {
     "ws-large-texts": _ws(sockets.sending(sockets.FLOOD_OF_LARGE_TEXTS)),

@@ -3,8 +3,7 @@
 import html
 import json
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from urllib.parse import quote, unquote
 
 VARIABLE = "HOSTILE_SECRET"
@@ -16,8 +15,11 @@ ROUNDS = 4
 ESCAPES = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|([/\"\\]))")
 
 
+INVISIBLE = ("\u200b", "\x1b[0m", "\u202e", "\0")
+
+
 def echoes() -> list[str]:
-    """Return the secret as JSON, HTML and URLs may spell it, also nested and with invisible characters between."""
+    """Return the secret as JSON, HTML and URLs may spell it, also nested."""
     every = [f"%{byte:02x}" for byte in SECRET.encode()]
     return [
         SECRET,
@@ -33,10 +35,12 @@ def echoes() -> list[str]:
         "".join(f"&#{ord(one)};" for one in SECRET),
         "".join(f"&#x{ord(one):x};" for one in SECRET),
         json.dumps(json.dumps(html.escape(SECRET))),
-        "\u200b".join(SECRET),
-        "\x1b[0m".join(SECRET),
-        "\u202e".join(SECRET),
     ]
+
+
+def interrupted() -> list[str]:
+    """Return the secret with invisible characters, which must not come to light when they are removed."""
+    return [one.join(SECRET) for one in INVISIBLE]
 
 
 def leaks(output: Mapping[str, bytes]) -> list[str]:
@@ -48,20 +52,9 @@ def _decoded(data: bytes) -> Iterator[str]:
     text = data.decode("utf-8", "replace").lower()
     for _ in range(ROUNDS):
         yield text
-        yield _visible(text)
         text = html.unescape(unquote(ESCAPES.sub(_character, text))).lower()
 
 
 def _character(found: "re.Match[str]") -> str:
     four, two, plain = found.groups()
     return plain or chr(int(four or two, 16))
-
-
-def _visible(text: str) -> str:
-    """Return the text without terminal codes and invisible characters."""
-    text = re.sub("\x1b\\[[0-9;]*m", "", text)
-    return "".join(_shown(text))
-
-
-def _shown(text: str) -> Iterable[str]:
-    return (one for one in text if one in "\r\n\t" or unicodedata.category(one) not in ("Cc", "Cf"))

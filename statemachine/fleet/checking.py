@@ -30,6 +30,10 @@ FOREIGN_GAP_S = 0.25
 """Minimum time between two checks that foreign work causes. Users' jobs may end many times a second, and a server that
 waits for its check receives no traffic."""
 
+RESTARTS, RESTARTS_WITHIN_S = 6, 60.0
+"""Most checks that restarts cause within so many seconds. A companion node reports a restart with a frame. A faulty one
+may report many a second, each with three entries in the event log."""
+
 LOADING_LOOKS = 5
 """Looks for a prompt that loads our keys, before the check is asked although the queue does not show all prompts."""
 
@@ -110,7 +114,15 @@ def _prepare_delay(context: ServerContext) -> float:
         return backoff(server.recheck_failures - 1, timing.retry_s, timing.failed_retry_s, clock.uniform)
     if server.reason in CHANGED_BY_OTHERS and server.last_check is not None:
         return min(FOREIGN_GAP_S, max(0.0, server.last_check + FOREIGN_GAP_S - clock.now()))
-    return 0.0
+    return _restart_delay(context) if server.reason is Reason.SERVER_RESTARTED else 0.0
+
+
+def _restart_delay(context: ServerContext) -> float:
+    """Return the pause before the check after a restart: 0, except after many restarts in a short time."""
+    now, restarts = loop_time(), context.restarts
+    delay = max(0.0, restarts[0] + RESTARTS_WITHIN_S - now) if len(restarts) == RESTARTS else 0.0
+    context.restarts = (*restarts, now + delay)[-RESTARTS:]
+    return delay
 
 
 async def check(context: ServerContext) -> None:

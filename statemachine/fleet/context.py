@@ -86,8 +86,8 @@ class ServerContext:
     `post` puts an event into the mailbox. `pause` is the rest of the server's rate limit. `preflight_passed` has the
     digests of the workflows that this process of the server can run, each with the process's instance if a companion
     node reports one. `known_before`: the journal knows the server from an earlier run of the daemon. Loop times:
-    `cold_since`, `failed_at` (the streak of failures changed), `lost_at` (the contention changed) and `limited_at` (a
-    rate limit answered a POST).
+    `cold_since`, `failed_at` (the streak of failures changed), `lost_at` (the contention changed), `limited_at` (a
+    rate limit answered a POST) and `restarts` (the last checks that restarts caused).
     """
 
     config: ServerConfig
@@ -108,6 +108,7 @@ class ServerContext:
     failed_at: float = 0.0
     lost_at: float = 0.0
     limited_at: float = 0.0
+    restarts: tuple[float, ...] = ()
     known_before: bool = False
     _patience: Patience | None = None
 

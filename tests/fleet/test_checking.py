@@ -10,7 +10,9 @@ from campaigns.simulation.loop import VirtualLoop
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.core import events
 from statemachine.core.server import Server
-from statemachine.fleet.checking import auto_pace_s, prepare
+from statemachine.core.vocabulary import Reason
+from statemachine.fleet.checking import RESTARTS, RESTARTS_WITHIN_S, auto_pace_s, prepare
+from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 from statemachine.settings.model import Timing
 
@@ -59,3 +61,30 @@ def test_prepare_unanswered_queue_of_loading_server_asks_no_check(*, auto_execut
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(prepare(cast(ServerContext, context)))
     assert [type(event) for event in posted] == [started]
+
+
+def test_prepare_after_many_restarts_is_bounded() -> None:
+    """A faulty companion node may report another instance with each frame."""
+    started: list[float] = []
+    fleet = SimpleNamespace(settings=SimpleNamespace(timing=Timing()), clock=SimpleNamespace(now=loop_time))
+    context = SimpleNamespace(
+        server=Server("a", reason=Reason.SERVER_RESTARTED),
+        fleet=fleet,
+        broken=(),
+        known_before=False,
+        restarts=(),
+        post=lambda _: started.append(loop_time()),
+        wait_for_limit=no_limit,
+        sleep=asyncio.sleep,
+    )
+
+    async def restart_ten_times_a_second() -> None:
+        for _ in range(5 * RESTARTS):
+            await prepare(cast(ServerContext, context))
+            await asyncio.sleep(0.1)
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(restart_ten_times_a_second())
+    assert started[RESTARTS - 1] - started[0] < 1.0
+    gaps = [later - earlier for earlier, later in zip(started, started[RESTARTS:], strict=False)]
+    assert min(gaps) > RESTARTS_WITHIN_S - 0.01

@@ -56,7 +56,7 @@ PATCHED: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 PLANTED_FAULTS = (
-    PlantedFault("requests the check while auto-executing", 22, ("auto-executing",), patches=PATCHED["duties"]),
+    PlantedFault("requests the check while auto-executing", 36, ("auto-executing",), patches=PATCHED["duties"]),
     PlantedFault(
         "reports a busy queue as empty", 11, ("auto-executing", "busy queue"), faulty.with_client(faulty.EmptyQueues)
     ),
@@ -67,12 +67,12 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "has no grace period for a late POST",
-        24,
+        27,
         ("duplicate warm-up",),
         Parts(settings=faulty_functions.no_lost_grace),
     ),
     PlantedFault("writes the attempt after its POST", 1, ("duplicate warm-up",), Parts(journal=faulty.WritesLater)),
-    PlantedFault("loses the open attempts", 26, ("duplicate warm-up",), Parts(journal=faulty.LosesOpenAttempts)),
+    PlantedFault("loses the open attempts", 37, ("duplicate warm-up",), Parts(journal=faulty.LosesOpenAttempts)),
     PlantedFault("posts to the wrong route", 1, ("forbidden request",), Parts(transport=faulty.WrongRoute)),
     PlantedFault(
         "trusts a success without a check",
@@ -100,7 +100,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "treats an unusable check as cold",
-        1,
+        3,
         ("unconfirmed cold",),
         faulty.with_check(faulty_functions.unusable_is_cold),
     ),
@@ -124,7 +124,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "takes an incomplete list for absence",
-        2,
+        13,
         ("duplicate warm-up",),
         faulty.with_client(faulty.TrustsEveryList),
         first=UNLISTING,
@@ -138,7 +138,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "does not wait for a restored queue",
-        29,
+        6,
         ("duplicate warm-up",),
         patches=PATCHED["no_restore"],
         first=RESTORING,
@@ -168,7 +168,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "takes an eviction for a warm-up without effect",
-        26,
+        8,
         ("contention",),
         faulty.with_mailbox(faulty_functions.sees_no_foreign_work),
         first=PROFILES["evicting"],

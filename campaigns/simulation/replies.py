@@ -1,4 +1,4 @@
-"""What a reply tells the daemon about a server, parsed independently of the client."""
+"""What a reply shows of a server, parsed independently of the client."""
 
 from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.observations import (
@@ -14,7 +14,7 @@ from statemachine.comfyui.transport import Reply
 
 
 def read_reply(ledger: ServerLedger, path: str, reply: Reply, *, genuine: bool, ticket: int, tick: int) -> None:
-    """Record what a reply tells the daemon; a distorted one tells only that a check was of no use."""
+    """Record what a reply shows; a distorted one shows only that a check was unusable."""
     if genuine:
         ledger.failures = 0
         _read_records(ledger, path, reply.body)

@@ -66,7 +66,7 @@ class Simulation:
         self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self._invariants)
         self._crashes = self._rng("crashes")
         # The name seeds the stream: with another one the seeds of known violations would change.
-        self._actions = Actions(self, self._faults, self._rng("deeds"), self._scenario.actions_every_s, self.note)
+        self._actions = Actions(self, self._faults, self._rng("actions"), self._scenario.actions_every_s, self.note)
         self._tasks: set[asyncio.Task[None]] = set()
         self._daemon: SimDaemon | None = None
         self._violation: str | None = None

@@ -100,7 +100,7 @@ class SoakSimulation(Simulation):
             # The name seeds the stream: with another one the seeds of known violations would change.
             self,
             self._faults,
-            self._rng("deeds"),
+            self._rng("actions"),
             scenario.actions_every_s,
             self.note,
         )

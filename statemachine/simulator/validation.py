@@ -137,8 +137,8 @@ class _Validation:
         try:
             return self.of_node(link[0])[0]
         except RAISED as cause:
-            said = {"exception_message": str(cause), "exception_type": type(cause).__name__, "traceback": []}
-            extra = {"input_name": name, "input_config": spec, **said, "linked_node": link}
+            raised = {"exception_message": str(cause), "exception_type": type(cause).__name__, "traceback": []}
+            extra = {"input_name": name, "input_config": spec, **raised, "linked_node": link}
             message = "Exception when validating inner node"
             error = _error("exception_during_inner_validation", message, str(cause), extra)
             self.done[link[0]] = False, [error]

@@ -139,9 +139,9 @@ async def test_tail_notes_are_not_on_stdout(daemon: SmallDaemon) -> None:
         await json_lines(process, 1)
         await daemon.stop()
         assert process.stderr is not None
-        said = await asyncio.wait_for(process.stderr.readline(), PATIENCE_S)
+        line = await asyncio.wait_for(process.stderr.readline(), PATIENCE_S)
         await daemon.start()
         await daemon.write(COLD, ["two"])
         (entry,) = await json_lines(process, 1)
-    assert "等待" in said.decode()
+    assert "等待" in line.decode()
     assert entry["message"] == "two"

@@ -35,10 +35,10 @@ def test_language_of_an_unusable_file_is_the_locales(tmp_path: Path, content: st
 
 
 def test_message_text_renders_the_code_or_falls_back() -> None:
-    said = {"message": "no such route", "message_code": "no_route", "message_params": {}}
-    assert message_text(said, "zh") == "没有该接口（HTTP 404）"
-    assert message_text({**said, "message_code": "of_tomorrow"}, "zh") == "no such route"
-    assert message_text({**said, "message_params": 7}, "zh") == "no such route"
+    error = {"message": "no such route", "message_code": "no_route", "message_params": {}}
+    assert message_text(error, "zh") == "没有该接口（HTTP 404）"
+    assert message_text({**error, "message_code": "of_tomorrow"}, "zh") == "no such route"
+    assert message_text({**error, "message_params": 7}, "zh") == "no such route"
     assert message_text({"message": "of an older daemon"}, "zh") == "of an older daemon"
 
 

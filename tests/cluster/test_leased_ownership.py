@@ -143,7 +143,7 @@ async def test_hand_over_waits_for_a_prompt_in_flight(tmp_path: Path) -> None:
 
 @in_virtual_time
 async def test_hand_over_lost_write_is_repeated(tmp_path: Path) -> None:
-    """The write that frees a server is lost. Its node lives on, so no other node could take it."""
+    """The write that frees a server is lost. Its node keeps running, so no other node could take it."""
     shared = engine()
     one, two = make_nodes(shared, tmp_path, "one", "two")
     async with running(one):

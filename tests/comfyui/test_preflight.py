@@ -100,7 +100,7 @@ async def test_preflight_replaced_class_is_posted(server: RealServer, keys: Iter
 async def test_preflight_class_replaced_by_comfyui_itself_is_posted(
     server: RealServer, keys: Iterator[str], tmp_path: Path
 ) -> None:
-    """The new loader lists the old loader's file. It is no model, so the node raises."""
+    """The new loader lists the old loader's file. It is not a model, so the node raises."""
     if version() < (0, 14):
         pytest.skip("ComfyUI replaces node classes since 0.14")
     listed = flow_of(next(keys), "T2IAdapterLoader", t2i_adapter_name=ADAPTER)

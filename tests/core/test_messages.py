@@ -58,9 +58,9 @@ def test_transition_messages_render_in_either_language() -> None:
 def test_verbatim_text_is_rendered_unchanged(language: Language) -> None:
     server, machine = Server("a"), Machine()
     machine.apply(server, e.CheckStarted(), 1.0)
-    said = "cache check: {missing} {0} 100%"
-    (one,) = machine.apply(server, e.CheckUnusable(Reason.CHECK_UNRECOGNISED, verbatim(said)), 2.0)
-    assert render(one.message, language) == said
+    text = "cache check: {missing} {0} 100%"
+    (one,) = machine.apply(server, e.CheckUnusable(Reason.CHECK_UNRECOGNISED, verbatim(text)), 2.0)
+    assert render(one.message, language) == text
 
 
 def test_keys_with_braces_are_rendered_unchanged() -> None:

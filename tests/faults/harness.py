@@ -75,8 +75,8 @@ class Harness(DaemonClient):
     def shows(self, detail: Json, expected: Row) -> bool:
         """Return whether the detail shows the state, the reason and the words of a row."""
         now = {"to": detail["state"], "reason": detail["reason"], "message": detail["message"]}
-        said = [now, *detail["transitions"]]
-        at = [one for one in said if (one["to"], one["reason"]) == (expected.state, expected.reason)]
+        shown = [now, *detail["transitions"]]
+        at = [one for one in shown if (one["to"], one["reason"]) == (expected.state, expected.reason)]
         text = "\n".join([*(one["message"] for one in at), detail["link"]["trouble"] or "", *self.log])
         return bool(at) and all(word in text for word in expected.words)
 

@@ -62,12 +62,12 @@ async def plain(bytes_said: bytes, *, closes: bool) -> AsyncIterator[str]:
             writer.transport.abort()
 
 
-LISTENERS = {"mute": (b"", False), "closes": (b"", True), "speaks-first": (b"220 mail.example ESMTP\r\n", False)}
+LISTENERS = {"mute": (b"", False), "closes": (b"", True), "sends-first": (b"220 mail.example ESMTP\r\n", False)}
 
 
-@pytest.mark.parametrize(("said", "closes"), LISTENERS.values(), ids=LISTENERS)
-async def test_another_service_is_unreachable(tmp_path: Path, expected: Row, said: bytes, closes: bool) -> None:
-    async with plain(said, closes=closes) as url, watched(tmp_path, url, timing={"http_timeout_s": 0.4}) as harness:
+@pytest.mark.parametrize(("greeting", "closes"), LISTENERS.values(), ids=LISTENERS)
+async def test_another_service_is_unreachable(tmp_path: Path, expected: Row, greeting: bytes, closes: bool) -> None:
+    async with plain(greeting, closes=closes) as url, watched(tmp_path, url, timing={"http_timeout_s": 0.4}) as harness:
         await harness.until_read(expected)
 
 

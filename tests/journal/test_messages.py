@@ -28,7 +28,7 @@ def older_file(path: Path) -> None:
         db.executescript("".join(MIGRATIONS[:BEFORE_CODES]) + f"PRAGMA user_version = {BEFORE_CODES};")
         db.execute("INSERT INTO log (at, kind, reason, message) VALUES (1.0, 'notice', 'node_back', 'a sentence')")
         db.execute(
-            "INSERT INTO attempts VALUES ('p', 'a', 'w', 1.0, NULL, 'p', 'accepted', NULL, NULL, NULL, 0, 'said', NULL)"
+            "INSERT INTO attempts VALUES ('p', 'a', 'w', 1.0, NULL, 'p', 'accepted', NULL, NULL, NULL, 0, 'text', NULL)"
         )
         db.execute(
             "INSERT INTO told_alerts VALUES ('r', 'a', 'i', 1.0, 'failed', 'prompt_failed', 'g', 'u', 'a sentence')"
@@ -44,7 +44,7 @@ def test_journal_of_sentences_only_is_read(tmp_path: Path, read_only: bool) -> N
     (entry,) = store.page_after(0, 9).entries
     assert (entry.message.code, render(entry.message, "zh")) == ("", "a sentence")
     (one,) = store.open_attempts()
-    assert one.message.text == "said"
+    assert one.message.text == "text"
     (alert,) = store.sent_alerts()
     assert (alert.message, alert.message_code) == ("a sentence", None)
     store.close()
@@ -62,14 +62,14 @@ def test_migrated_journal_stores_codes_beside_old_sentences(tmp_path: Path) -> N
 
 def test_entry_and_attempt_keep_code_and_parameters(tmp_path: Path) -> None:
     store = JournalStore(tmp_path / "j.sqlite3")
-    what = message("workflow_unfit", workflow="w", problems=joined([message("no_nodes"), verbatim("as it was said")]))
+    what = message("workflow_unfit", workflow="w", problems=joined([message("no_nodes"), verbatim("as it was sent")]))
     one = attempt()
     one.message = what
     written(store, notice(what), one)
     (entry,) = store.page_after(0, 9).entries
     (kept,) = store.newest_attempts("a", 9)
     assert entry.message == kept.message == what
-    assert render(entry.message, "zh") == "工作流 w：工作流没有节点；as it was said"
+    assert render(entry.message, "zh") == "工作流 w：工作流没有节点；as it was sent"
     store.close()
 
 

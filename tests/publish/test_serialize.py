@@ -180,8 +180,14 @@ def test_stream_messages_include_view_only_if_live() -> None:
 def test_notice_message_has_no_states() -> None:
     message = entry_message(LogEntry(NEW_YEAR, EntryKind.NOTICE, "journal_unavailable", verbatim("full"), seq=8))
     assert (message.topic, message.server) == (Topic.NOTICE, None)
-    said = message.render()
-    assert [said[key] for key in ("event", "from", "to", "server", "proved_by")] == ["notice", None, None, None, None]
+    rendered = message.render()
+    assert [rendered[key] for key in ("event", "from", "to", "server", "proved_by")] == [
+        "notice",
+        None,
+        None,
+        None,
+        None,
+    ]
 
 
 @pytest.mark.parametrize(

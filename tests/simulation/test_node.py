@@ -64,7 +64,7 @@ class NodeSimulation(Simulation):
         self._faults = Faults(self._rng("faults"), without)
         self._invariants: NodeInvariants = NodeInvariants(scenario, self)
         self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self._invariants)
-        self._actions = Actions(self, self._faults, self._rng("deeds"), scenario.actions_every_s, self.note)
+        self._actions = Actions(self, self._faults, self._rng("actions"), scenario.actions_every_s, self.note)
 
     @property
     def invariants(self) -> NodeInvariants:

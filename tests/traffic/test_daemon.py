@@ -40,16 +40,16 @@ async def test_agent_and_route_follow_server_states(tmp_path: Path) -> None:
         }
         async with running_daemon(parse_settings(data, tmp_path, {})) as daemon:
 
-            async def says(name: str, begin: str) -> bool:
+            async def answers(name: str, begin: str) -> bool:
                 return (await agent_says(daemon, name)).startswith(begin)
 
-            await wait_for(lambda: says("warm", "up ready\n"))
-            await wait_for(lambda: says("stalled", "down #warming: prompt_accepted\n"))
+            await wait_for(lambda: answers("warm", "up ready\n"))
+            await wait_for(lambda: answers("stalled", "down #warming: prompt_accepted\n"))
             status, body = await route(daemon, "?workflow=cache_models")
             assert (status, body["server"], body["url"]) == (200, "warm", warm.url)
             assert (await route(daemon, "?group=lab"))[0] == 503
             await daemon.fleet.act("warm", Action.PAUSE)
-            await wait_for(lambda: says("warm", "drain\n"))
+            await wait_for(lambda: answers("warm", "drain\n"))
             assert (await route(daemon))[0] == 503
             await daemon.fleet.act("warm", Action.RESUME)
-            await wait_for(lambda: says("warm", "up ready\n"))
+            await wait_for(lambda: answers("warm", "up ready\n"))

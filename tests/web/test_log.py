@@ -39,8 +39,8 @@ async def ids(site: Site, query: list[tuple[str, str]]) -> list[int]:
 
 
 async def test_log_entries_equal_stream_events_newest_first(site: Site) -> None:
-    for said in ("older", "newer"):
-        await site.transition(COLD, said)
+    for text in ("older", "newer"):
+        await site.transition(COLD, text)
     _, body = await site.get("/api/log")
     async with site.client.get("/api/events?since=0") as response:
         streamed = [orjson.loads(event.data) for event in await next_events(response, 2)]
@@ -49,8 +49,8 @@ async def test_log_entries_equal_stream_events_newest_first(site: Site) -> None:
 
 
 async def test_log_entry_names_the_client_that_acted(site: Site) -> None:
-    said = message("requested_by", what=message("reason.pause_requested"), by="alice")
-    await site.publish(transition_entry(COLD, "")._replace(message=said, proved_by=Source.OPERATOR))
+    requested = message("requested_by", what=message("reason.pause_requested"), by="alice")
+    await site.publish(transition_entry(COLD, "")._replace(message=requested, proved_by=Source.OPERATOR))
     await site.transition(COLD, "no client")
     _, body = await site.get("/api/log")
     assert [entry["by"] for entry in body["entries"]] == [None, "alice"]

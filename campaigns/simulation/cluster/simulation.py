@@ -68,7 +68,7 @@ class ClusterSimulation(Simulation):
             # The name seeds the stream: with another one the seeds of known violations would change.
             self,
             self._faults,
-            self._rng("deeds"),
+            self._rng("actions"),
             self._scenario.actions_every_s,
             self.note,
         )

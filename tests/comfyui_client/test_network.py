@@ -1,12 +1,9 @@
 """NetworkTransport against real servers on the loopback interface."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
 
 import pytest
 from aiohttp import web
-from pydantic import SecretStr
 
 from statemachine.comfyui.errors import (
     AccessDeniedError,
@@ -16,50 +13,9 @@ from statemachine.comfyui.errors import (
     NotUnderstoodError,
     RateLimitedError,
 )
-from statemachine.comfyui.network import NetworkTransport, new_session
 from statemachine.comfyui.node_answers import check_paths
 from statemachine.version import version
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-HOST = "127.0.0.1"
-
-
-@asynccontextmanager
-async def serving(handler: Handler) -> AsyncIterator[str]:
-    """Yield the URL of a server that answers every request with `handler`."""
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", handler)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    site = web.TCPSite(runner, HOST, 0)
-    await site.start()
-    try:
-        yield f"http://{HOST}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
-
-
-@asynccontextmanager
-async def serving_bytes(answer: bytes) -> AsyncIterator[str]:
-    """Yield the URL of a server that answers a request with these bytes and closes the connection."""
-
-    async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
-
-    server = await asyncio.start_server(respond, HOST, 0)
-    async with server:
-        yield f"http://{HOST}:{server.sockets[0].getsockname()[1]}"
-
-
-@asynccontextmanager
-async def transport_to(url: str, timeout_s: float = 5.0, **headers: str) -> AsyncIterator[NetworkTransport]:
-    async with new_session() as session:
-        secrets = {name: SecretStr(value) for name, value in headers.items()}
-        yield NetworkTransport(session, url, secrets, lambda: timeout_s)
+from tests.comfyui_client.servers import HOST, serving, serving_bytes, transport_to
 
 
 @pytest.fixture
@@ -70,9 +26,6 @@ async def closed_url() -> str:
     server.close()
     await server.wait_closed()
     return f"http://{HOST}:{port}"
-
-
-# HTTP.
 
 
 async def test_request_sends_accept_header_and_encoded_query() -> None:
@@ -272,98 +225,3 @@ async def test_request_location_not_utf8_is_encodable() -> None:
     async with serving_bytes(answer) as url, transport_to(url) as transport:
         reply = await transport.request("GET", "/prompt")
     assert reply.location.encode("utf-8").startswith(b"/")
-
-
-# /ws.
-
-
-@asynccontextmanager
-async def serving_ws(talk: Callable[[web.WebSocketResponse], Awaitable[None]]) -> AsyncIterator[str]:
-    """Yield the URL of a server that sends the client id and the Authorization header on /ws, then calls `talk`."""
-
-    async def handler(request: web.Request) -> web.StreamResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        await socket.send_str(f"{request.query['clientId']} {request.headers.get('Authorization')}")
-        await talk(socket)
-        return socket
-
-    async with serving(handler) as url:
-        yield url
-
-
-async def test_listen_receives_texts_until_server_closes() -> None:
-    async def talk(socket: web.WebSocketResponse) -> None:
-        await socket.send_bytes(b"\x00\x01")
-        await socket.send_str("last")
-        await socket.close()
-
-    async with serving_ws(talk) as url, transport_to(url, Authorization="Basic x") as transport:
-        socket = await transport.connect("me")
-        received: list[str] = []
-        with pytest.raises(NotAnsweringError, match="closed"):
-            await socket.listen(received.append)
-        await socket.close()
-    assert received == ["me Basic x", "last"]
-
-
-async def test_listen_large_preview_is_skipped() -> None:
-    async def talk(socket: web.WebSocketResponse) -> None:
-        await socket.send_bytes(bytes(8 * 2**20))
-        await socket.send_str("after it")
-        await socket.close()
-
-    async with serving_ws(talk) as url, transport_to(url) as transport:
-        socket = await transport.connect("me")
-        received: list[str] = []
-        with pytest.raises(NotAnsweringError, match="closed"):
-            await socket.listen(received.append)
-        await socket.close()
-    assert received == ["me None", "after it"]
-
-
-async def test_close_sends_close_frame() -> None:
-    closed = asyncio.Event()
-
-    async def talk(socket: web.WebSocketResponse) -> None:
-        await socket.receive()
-        closed.set()
-
-    async with serving_ws(talk) as url, transport_to(url) as transport:
-        socket = await transport.connect("me")
-        await socket.close()
-        async with asyncio.timeout(5):
-            await closed.wait()
-
-
-@pytest.mark.parametrize(
-    ("status", "location", "error"),
-    [
-        (401, None, AccessDeniedError),
-        (403, None, AccessDeniedError),
-        (302, "/login", AccessDeniedError),
-        (302, "http://192.0.2.1/login", AccessDeniedError),
-        (302, "https://auth.example/?rd=x", AccessDeniedError),
-        (302, "http://192.0.2.1/ws", NotAnsweringError),
-        (407, None, AccessDeniedError),
-        (429, None, RateLimitedError),
-        (404, None, NotAnsweringError),
-        (500, None, NotAnsweringError),
-        (502, None, NotAnsweringError),
-        (524, None, NotAnsweringError),
-        (530, None, NotAnsweringError),
-        (200, None, NotAnsweringError),
-    ],
-)
-async def test_connect_refused_raises_matching_error(status: int, location: str | None, error: type[Exception]) -> None:
-    paths: list[str] = []
-
-    async def handler(request: web.Request) -> web.Response:
-        paths.append(request.path)
-        return web.Response(status=status, headers={"Location": location} if location else {})
-
-    async with serving(handler) as url, transport_to(url) as transport:
-        with pytest.raises(error) as caught:
-            await transport.connect("me")
-    assert type(caught.value) is error
-    assert paths == ["/ws"]

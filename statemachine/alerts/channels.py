@@ -67,7 +67,7 @@ class Webhook:
         timeout = ClientTimeout(total=SEND_TIMEOUT_S)
         try:
             async with (
-                ClientSession(timeout=timeout) as session,
+                ClientSession(timeout=timeout, auto_decompress=False) as session,
                 session.post(
                     self._url.get_secret_value(), data=body, headers=headers, allow_redirects=False
                 ) as response,

@@ -24,6 +24,8 @@ from statemachine.settings.masking import Mask
 from statemachine.settings.tls import fingerprint
 
 ANSWER_S = 20.0
+MAX_ANSWER = 256 * 2**20
+"""Bytes. The status of 10,000 servers has some 20 MB."""
 CONNECT_S = 5.0
 SILENCE_S = 60.0
 """Timeout of a stream; the daemon sends something every 15 s."""
@@ -123,7 +125,7 @@ class DaemonApi:
     async def _json(self, method: str, path: str, query: Query = ()) -> Json:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
         async with self._exchange(method, path, timeout, query) as response:
-            answer = orjson.loads(await response.read())
+            answer = orjson.loads(await _body(response))
         if not isinstance(answer, dict):
             raise DaemonUnavailableError(message("cli.not_comfywarm", url=self._url))
         return answer
@@ -145,12 +147,22 @@ class DaemonApi:
                 method, self._url + path, params=query, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status not in (200, 202):
-                    raise _error_answer(response.status, self._mask.data(await response.read()), self._url)
+                    raise _error_answer(response.status, self._mask.data(await _body(response)), self._url)
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise DaemonUnavailableError(message("cli.daemon_away", url=self._url, cause=self._cause(error))) from error
         except ValueError as error:
             raise DaemonUnavailableError(message("cli.not_comfywarm", url=self._url)) from error
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body of an answer. Raises ValueError if it is larger than any of a daemon."""
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            raise ValueError("too large")
+    return bytes(body)
 
 
 @asynccontextmanager

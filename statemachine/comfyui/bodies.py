@@ -1,9 +1,7 @@
 """Read the body of an answer within the bound of its route, without holding up the event loop."""
 
-import asyncio
-import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from itertools import chain
 from typing import Protocol
 
@@ -13,44 +11,12 @@ import orjson
 from statemachine.comfyui.bounds import SMALL, Bound, shown_size
 from statemachine.comfyui.charsets import as_utf8
 from statemachine.comfyui.errors import NotUnderstoodError, TooLargeError
+from statemachine.comfyui.large_answers import LargeAnswers, TooSlowError
 from statemachine.comfyui.splitting import Splitter, TooManyItemsError
 from statemachine.comfyui.unpacking import Unpacker, in_pieces
 from statemachine.core.messages import message
 
-TURN_S = 0.005
-"""Time for which an answer is handled before others, and the rest of the daemon, have their turn."""
-LARGE_AT_ONCE = 8
-"""Answers. Each keeps up to 8 MiB (splitting.py)."""
-
 OK = 200
-
-
-class LargeAnswers:
-    """What all answers beyond SMALL bytes share: places, and turns on the event loop. Both are given in order."""
-
-    def __init__(self) -> None:
-        self.places = asyncio.Semaphore(LARGE_AT_ONCE)
-        self._turns = asyncio.Lock()
-
-    async def handle(self, pieces: Iterator[bytes], receive: Callable[[bytes], None]) -> None:
-        """Pass the pieces to `receive`, in turn with the other answers."""
-        more = True
-        while more:
-            async with self._turns:
-                try:
-                    more = _handle_for(TURN_S, pieces, receive)
-                finally:
-                    await asyncio.sleep(0)
-
-
-def _handle_for(seconds: float, pieces: Iterator[bytes], receive: Callable[[bytes], None]) -> bool:
-    """Pass pieces to `receive` for about this time; return whether there may be more."""
-    until = time.perf_counter() + seconds
-    for piece in pieces:
-        receive(piece)
-        if time.perf_counter() > until:
-            return True
-    return False
 
 
 class BodyReader:
@@ -79,6 +45,8 @@ class BodyReader:
             return await self._read(response, large)
         except TooManyItemsError as error:
             raise TooLargeError(message("answer_too_long", route=self._route), self._status, self._text) from error
+        except TooSlowError as error:
+            raise TooLargeError(message("answer_too_slow", route=self._route), self._status, self._text) from error
         except orjson.JSONDecodeError as error:
             raise NotUnderstoodError(message("not_json", error=error.msg), self._status, self._text) from error
         except zlib.error as error:
@@ -96,9 +64,9 @@ class BodyReader:
             if (announced := response.content_length or 0) > self._bound.size:
                 raise self._too_large(announced)
             self.waits = True
-            async with large.places:
+            async with large.place() as place:
                 self.waits = False
-                body = await self._read_large(response, unpacker, pieces, large)
+                body = await self._read_large(place.chunks(response.content), unpacker, pieces, large)
                 return as_utf8(body, content_type)
         else:
             unpacker.finish()
@@ -113,7 +81,7 @@ class BodyReader:
         return len(self._beginning)
 
     async def _read_large(
-        self, response: aiohttp.ClientResponse, unpacker: "Unpacker", pieces: Iterator[bytes], large: LargeAnswers
+        self, chunks: AsyncIterator[bytes], unpacker: Unpacker, pieces: Iterator[bytes], large: LargeAnswers
     ) -> bytes:
         entries = self._bound.entries
         sink: _Sink = Splitter(entries.level, entries.reduce) if entries is not None else _Whole()
@@ -125,7 +93,7 @@ class BodyReader:
             sink.feed(piece)
 
         await large.handle(chain(in_pieces(bytes(self._beginning)), pieces), receive)
-        async for chunk in response.content.iter_any():
+        async for chunk in chunks:
             await large.handle(unpacker.pieces(chunk), receive)
         unpacker.finish()
         return sink.finish()

@@ -93,7 +93,7 @@ class NotUnderstoodError(ComfyError):
 
 
 class TooLargeError(NotUnderstoodError):
-    """The answer exceeds the bound of its route. It was not read to its end, so it proves nothing."""
+    """The answer exceeds the bound of its route, or is large and slow. It was not read to its end."""
 
     def __init__(self, what: Message, status: int = 200, raw: str = "") -> None:
         super().__init__(what, status, raw)

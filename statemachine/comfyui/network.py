@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from typing_extensions import override
 from websockets.asyncio.client import connect
 
-from statemachine.comfyui.bodies import BodyReader, LargeAnswers
+from statemachine.comfyui.bodies import BodyReader
 from statemachine.comfyui.bounds import SMALL, bound_of
 from statemachine.comfyui.errors import (
     RAW_SHOWN,
@@ -25,6 +25,7 @@ from statemachine.comfyui.errors import (
     NotUnderstoodError,
     RateLimitedError,
 )
+from statemachine.comfyui.large_answers import LargeAnswers
 from statemachine.comfyui.response_headers import retry_after_s
 from statemachine.comfyui.transport import REDIRECTS, Reply, Transport
 from statemachine.comfyui.unpacking import ACCEPT_ENCODING

@@ -15,8 +15,8 @@ from loguru import logger
 
 from statemachine.alerts.service import AlertService
 from statemachine.alerts.store import JournalAlertStore
-from statemachine.comfyui.bodies import LargeAnswers
 from statemachine.comfyui.fast_websocket import FastConnection
+from statemachine.comfyui.large_answers import LargeAnswers
 from statemachine.comfyui.network import NetworkTransport, TlsContexts, new_session
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.websocket import TextConnection

@@ -231,6 +231,10 @@ REQUESTS: dict[str, Text] = {
         "the answer to {route} is larger than its bound for items, so it was not read and is not understood",
         "{route} 的应答条目过多，未读完，无法识别",
     ),
+    "answer_too_slow": Text(
+        "the answer to {route} is large and came slowly while other servers' large answers waited, so it was not read",
+        "{route} 的应答较大且传输缓慢，而其他服务器的大型应答正在等待，因此未读完",
+    ),
     "asked_again_in": Text("{what}; asked again in {seconds} s", "{what}；{seconds} 秒后再次请求"),
     "large_answers_waiting": Text(
         "the answer to {route} is large and was not read in time, because other servers' large answers are being read",

@@ -230,6 +230,15 @@ async def test_queue_unreadable_before_the_post_is_unknown(tmp_path: Path, expec
         assert proxy.posts == []
 
 
+async def test_queue_too_large_before_the_post_is_unknown(tmp_path: Path, expected: Row) -> None:
+    body = b'{"queue_running": [], "queue_pending": [' + b"[]," * 2_000_000 + b"[]]}"
+    async with faulty(tmp_path, responders={"GET /queue": respond_with(body, content_type=JSON)}) as (harness, proxy):
+        await harness.until_read(expected)
+        asked = proxy.requests["GET /cache/check"]
+        await harness.until(lambda _: proxy.requests["GET /cache/check"] > asked)
+        assert (proxy.requests["GET /queue"], proxy.posts) == (1, [])
+
+
 async def test_workflow_is_posted_only_to_prompt(tmp_path: Path, expected: Row) -> None:
     """Servers respond 200 to a workflow on other routes, such as /queue, and ignore it."""
     async with faulty(tmp_path) as (harness, proxy):

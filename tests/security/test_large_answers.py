@@ -8,10 +8,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from statemachine.comfyui.bodies import LARGE_AT_ONCE, LargeAnswers
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import ComfyError, NotUnderstoodError
+from statemachine.comfyui.large_answers import LARGE_AT_ONCE, LargeAnswers
 from statemachine.comfyui.network import NetworkTransport, new_session
 from statemachine.comfyui.preflight import run_preflight
 from statemachine.comfyui.workflow import parse_workflow
@@ -156,10 +156,10 @@ async def test_thirty_large_answers_at_once_are_bounded() -> None:
 
 async def test_small_answers_do_not_wait_for_large_ones() -> None:
     """Large answers that never end hold every place."""
-    large, kinds = LargeAnswers(), ["small", *["stalled"] * 2 * LARGE_AT_ONCE]
+    large, kinds = LargeAnswers(), ["small", *["stalled"] * LARGE_AT_ONCE]
     async with large_answers() as url, clients(url, *kinds, large=large) as (small, *others):
         tasks = [asyncio.create_task(outcome_of(ask_history, client)) for client in others]
-        await wait_until(large.places.locked)
+        await wait_until(lambda: large.are_many)
         for _ in range(20):
             assert await small.queue_remaining() == 1
         assert not any(task.done() for task in tasks)
@@ -167,11 +167,25 @@ async def test_small_answers_do_not_wait_for_large_ones() -> None:
             task.cancel()
 
 
-async def test_large_answer_without_a_place_is_not_understood_and_says_why() -> None:
+async def test_slow_large_answers_make_way_for_others() -> None:
+    """Three times as many as there are places never end; each is dropped for the next, and for the honest one."""
+    large, kinds = LargeAnswers(), ["busy-history", *["stalled"] * 3 * LARGE_AT_ONCE]
+    async with large_answers() as url, clients(url, *kinds, large=large) as (honest, *others):
+        tasks = [asyncio.create_task(outcome_of(ask_history, client)) for client in others]
+        await wait_until(lambda: large.are_many)
+        assert await outcome_of(ask_history, honest) == "301 entries"
+        dropped = [task.result() for task in tasks if task.done()]
+        assert len(dropped) >= LARGE_AT_ONCE
+        assert all("GET /history is large and came slowly" in outcome for outcome in dropped)
+        for task in tasks:
+            task.cancel()
+
+
+async def test_large_answer_without_a_place_is_not_understood() -> None:
     large = LargeAnswers()
     async with large_answers() as url, new_session() as session, AsyncExitStack() as stack:
         for _ in range(LARGE_AT_ONCE):
-            await stack.enter_async_context(large.places)
+            await stack.enter_async_context(large.place())
         client = ComfyClient(NetworkTransport(session, f"{url}/stalled", {}, lambda: 0.3, large=large))
         with pytest.raises(NotUnderstoodError, match="GET /history is large and was not read in time"):
             await client.newest_history(2)

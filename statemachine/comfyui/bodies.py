@@ -17,6 +17,8 @@ from statemachine.comfyui.unpacking import Unpacker, in_pieces
 from statemachine.core.messages import message
 
 OK = 200
+QUOTED_FROM = 8 * 1024
+"""Bytes of an answer of which an error quotes 2,000 characters."""
 
 
 class BodyReader:
@@ -105,7 +107,7 @@ class BodyReader:
 
     @property
     def _text(self) -> str:
-        return self._mask(bytes(self._beginning)).decode("utf-8", "replace")
+        return self._mask(bytes(self._beginning[:QUOTED_FROM])).decode("utf-8", "replace")
 
     def _too_large(self, size: int) -> TooLargeError:
         limit, least = shown_size(self._bound.size), shown_size(size)

@@ -37,7 +37,7 @@ class Bound:
     other_status: int | None = None
 
 
-PROMPT_REPLY = Bound(MIB, other_status=400)
+PROMPT_REPLY = Bound(256 * KIB, other_status=400)
 """The reply to POST /prompt, which has the errors of each node of a refused workflow."""
 
 CHECK = Bound(256 * KIB)
@@ -52,7 +52,7 @@ _EXACT = {
     "/prompt": Bound(SMALL),
     "/queue": _QUEUE,
     "/system_stats": Bound(256 * KIB),
-    "/node_replacements": Bound(MIB),
+    "/node_replacements": Bound(256 * KIB),
 }
 
 

@@ -15,7 +15,7 @@ from typing_extensions import override
 from websockets.asyncio.client import connect
 
 from statemachine.comfyui.bodies import BodyReader
-from statemachine.comfyui.bounds import SMALL, bound_of
+from statemachine.comfyui.bounds import bound_of
 from statemachine.comfyui.errors import (
     RAW_SHOWN,
     AccessDeniedError,
@@ -53,6 +53,9 @@ as much memory as the /ws connection."""
 
 DNS_CACHE_S = 60
 """A server's new address is used after at most this time."""
+
+MASKED_AT_ONCE = 8 * 1024
+"""Bytes of a body that are searched for secrets on the event loop, which takes up to 10 ms."""
 
 _NO_TIMEOUT = aiohttp.ClientTimeout()
 """Its timers do not cover the wait of a large answer; one around the whole request does."""
@@ -122,7 +125,7 @@ class NetworkTransport(Transport):
                     ssl=self._tls or True,
                 ) as response,
             ):
-                content = await reader.read(response, self._large)
+                content = await self._masked_body(await reader.read(response, self._large))
                 return self._reply(self._url + path, response.status, response.headers, content)
         except TimeoutError as error:
             if reader.waits:
@@ -157,7 +160,8 @@ class NetworkTransport(Transport):
             )
         except websockets.InvalidStatus as error:
             response = error.response
-            reply = self._reply(url, response.status_code, response.headers, bytes(response.body or b"")[:SMALL])
+            content = self._mask.data(bytes(response.body or b"")[:MASKED_AT_ONCE])
+            reply = self._reply(url, response.status_code, response.headers, content)
             raise _handshake_error(reply) from error
         except OSError as error:
             raise _connect_error(error) from error
@@ -168,18 +172,24 @@ class NetworkTransport(Transport):
         return WebSocket(connection, self._mask)
 
     def _reply(self, url: str, status: int, headers: "_Headers", body: bytes) -> Reply:
-        """Return the reply with the values of the configured headers masked."""
+        """Return the reply with the values of the configured headers masked, as they are in the body."""
         challenges = ", ".join(_all(headers, "WWW-Authenticate") + _all(headers, "Proxy-Authenticate"))
         wait = ", ".join(_all(headers, "Retry-After")[:1])
         date = ", ".join(_all(headers, "Date")[:1])
         return Reply(
             status,
-            self._mask.data(body),
+            body,
             self._mask.text(", ".join(_all(headers, "Location")[:1])),
             self._mask.text(challenges),
             retry_after_s(wait, date, datetime.now(UTC)) if wait else None,
             url,
         )
+
+    async def _masked_body(self, body: bytes) -> bytes:
+        """Return the body without secrets. A large one is searched in a thread, because it may be full of escapes."""
+        if not self._mask or len(body) <= MASKED_AT_ONCE:
+            return self._mask.data(body)
+        return await asyncio.to_thread(self._mask.data, body)
 
     def _masked(self, error: Exception) -> str:
         """Return the text of a library's exception, which may quote what the server has sent."""

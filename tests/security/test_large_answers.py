@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
+from pydantic import SecretStr
 
 from statemachine.comfyui.checks import CacheCheck
 from statemachine.comfyui.client import ComfyClient
@@ -32,6 +33,8 @@ KEYED = workflow("keyed", "k1", "k2")
 LORA = parse_workflow(
     "lora", b'{"1": {"class_type": "LoraStacker", "inputs": {"lora_0": "a.safetensors", "a": "a.safetensors"}}}'
 )
+
+SECRETS = {"Authorization": SecretStr("Bearer of-a-long-secret")}
 
 Ask = Callable[[ComfyClient], Awaitable[Message]]
 """Sends the request and returns what is known of its answer."""
@@ -111,7 +114,7 @@ async def clients(url: str, *kinds: str, large: LargeAnswers | None = None) -> A
     large = large or LargeAnswers()
     async with new_session() as session:
         yield [
-            ComfyClient(NetworkTransport(session, f"{url}/{kind}", {}, lambda: TIMEOUT_S, large=large))
+            ComfyClient(NetworkTransport(session, f"{url}/{kind}", SECRETS, lambda: TIMEOUT_S, large=large))
             for kind in kinds
         ]
 

@@ -4,13 +4,14 @@ import asyncio
 import os
 import select
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.text import Text
 from typing_extensions import override
 
@@ -27,20 +28,33 @@ PIPE_WIDTH = 200
 """Columns if the output is not a terminal, so that tables are not folded at 80."""
 
 
-def console() -> Console:
+class SafeConsole(Console):
+    """A console without highlighting that escapes control characters in whatever is printed."""
+
+    def __init__(self, *, stderr: bool = False, width: int | None = None, soft_wrap: bool = False) -> None:
+        super().__init__(highlight=False, stderr=stderr, width=width, soft_wrap=soft_wrap)
+
+    @override
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Yield the segments; those that move the cursor are rich's own."""
+        for one in super().render(renderable, options):
+            yield one if one.control else Segment(harmless(one.text), one.style)
+
+
+def console() -> SafeConsole:
     """Return the console for a command's output."""
     is_fixed = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(highlight=False, width=None if is_fixed else PIPE_WIDTH)
+    return SafeConsole(width=None if is_fixed else PIPE_WIDTH)
 
 
 def print_error(text: str) -> None:
     """Print an error on stderr."""
-    Console(stderr=True, highlight=False).print(harmless(text), style="red", markup=False, soft_wrap=True)
+    SafeConsole(stderr=True).print(text, style="red", markup=False, soft_wrap=True)
 
 
 def print_note(text: str) -> None:
     """Print on stderr a note that is not part of the output."""
-    Console(stderr=True, highlight=False).print(harmless(text), style="dim", markup=False, soft_wrap=True)
+    SafeConsole(stderr=True).print(text, style="dim", markup=False, soft_wrap=True)
 
 
 def fail(what: Message, language: Language) -> NoReturn:
@@ -95,11 +109,11 @@ def run_until_interrupted(work: Coroutine[Any, Any, None], language: Language) -
 LOOK_S = 0.5
 
 
-class LineScreen(Console):
+class LineScreen(SafeConsole):
     """A console for lines: coloured on a terminal, not folded or cut, and raising BrokenPipeError."""
 
     def __init__(self) -> None:
-        super().__init__(highlight=False, soft_wrap=True)
+        super().__init__(soft_wrap=True)
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a character that the locale lacks must not end the program
 

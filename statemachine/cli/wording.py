@@ -9,6 +9,7 @@ import orjson
 from rich.text import Text
 
 from statemachine.core.messages import message, message_from
+from statemachine.core.text import one_line
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.i18n.reasons import NOTICES, REASONS
 from statemachine.i18n.render import render
@@ -49,17 +50,17 @@ def state_text(value: str, language: Language) -> Text:
     try:
         state = State(value)
     except ValueError:
-        return Text(value)
+        return Text(one_line(value))
     return Text(STATES[state].zh if language == "zh" else value, style=STYLES[state])
 
 
 def reason_text(value: str, language: Language) -> str:
     """Return a reason code or a notice of the API. English keeps the public name."""
     if language == "en":
-        return value
+        return one_line(value)
     if value in set(Reason):
         return REASONS[Reason(value)].zh
-    return NOTICES[Notice(value)].zh if value in set(Notice) else value
+    return NOTICES[Notice(value)].zh if value in set(Notice) else one_line(value)
 
 
 def heading(name: str, language: Language) -> str:

@@ -4,14 +4,15 @@ from pathlib import Path
 
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from statemachine.core.messages import verbatim
 from statemachine.simulator import PROFILES
 from tests.cli.rig import cli, small_daemon, write_settings
 from tests.faults.proxy import Exchange, FaultProxy
 
-ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e"
-CONTROL_CHARACTERS = {"\x1b", "\x07", "\x9b", "\u202e"}
+ESCAPES = "\x1b[2J\x1b]0;owned\x07\x9b31m\u202e\u2028\x85"
+CONTROL_CHARACTERS = {"\x1b", "\x07", "\x9b", "\u202e", "\u2028", "\x85"}
 
 
 async def hostile(_: Exchange) -> web.StreamResponse:
@@ -37,3 +38,47 @@ async def test_status_escapes_control_characters_in_message(tmp_path: Path) -> N
         ended = await cli(daemon.settings(), "status")
     assert "\\x1b[2J" in ended.stdout
     assert not CONTROL_CHARACTERS & set(ended.stdout)
+
+
+def other_daemon() -> web.Application:
+    """Return another program at the daemon's address, which answers with control characters in every text."""
+    entry: dict[str, object] = {
+        **dict.fromkeys(("name", "group", "state", "reason", "message"), ESCAPES),
+        "server": f"a{ESCAPES}",
+    }
+    entry |= {
+        "cache_loaded": False,
+        "progress": None,
+        "queue_remaining": ESCAPES,
+        "kind": "transition",
+        "from": ESCAPES,
+        "to": ESCAPES,
+    }
+    entry |= {"id": 1, "at": "2026-01-01T00:00:00Z"}
+
+    async def answer(request: web.Request) -> web.Response:
+        if request.method == "POST":
+            if request.path.startswith("/api/groups"):
+                return web.json_response({"servers": [ESCAPES, ESCAPES]})
+            return web.json_response({"error": {"code": "x", "message": ESCAPES}}, status=409)
+        whole = {"servers": [entry], "states": {ESCAPES: 1, "loaded": 0}, "total": 1}
+        return web.json_response({**whole, "entries": [entry], "next": None})
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    return app
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+@pytest.mark.parametrize(
+    "command",
+    [["status"], ["warm", "a"], ["pause", "--group", "g"], ["tail"], ["tail", "--json"]],
+    ids=" ".join,
+)
+async def test_command_escapes_what_another_program_answers(tmp_path: Path, command: list[str], language: str) -> None:
+    async with TestServer(other_daemon(), host="127.0.0.1") as server:
+        settings = write_settings(tmp_path, listen={"port": server.port}, language=language)
+        ended = await cli(settings, *command)
+    output = ended.stdout + ended.stderr
+    assert "1b[2J" in output
+    assert not CONTROL_CHARACTERS & set(output)

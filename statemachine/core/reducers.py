@@ -255,10 +255,9 @@ def _restarted(server: Server) -> None:
     """
     _note_cut_off(server)
     server.disconnect_count += 1
-    server.process_ended = True
+    server.process_ended, server.auto_executing = True, False
     _count_own_loading(server)
     _count_unconfirmed_success(server)
-    server.auto_executing = False
     _reset_failures(server)
 
 
@@ -279,8 +278,7 @@ def _count_unconfirmed_success(server: Server) -> None:
 
 def _reset_failures(server: Server) -> None:
     """Forget the results of earlier attempts."""
-    server.failures, server.ineffective_warmups = 0, 0
-    server.succeeded = None
+    server.failures, server.ineffective_warmups, server.succeeded = 0, 0, None
 
 
 REDUCERS: Mapping[type, Reducer] = {

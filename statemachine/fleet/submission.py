@@ -30,13 +30,7 @@ async def submit(context: ServerContext) -> None:
 
 async def _post_once(context: ServerContext, attempt: Attempt) -> bool:
     """Post the attempt; return whether its result is known, or nothing was sent."""
-    try:
-        await context.fleet.journal.append_durably(attempt)
-    except JournalUnavailableError as error:
-        context.post(events.SubmissionWithheld(message("nothing_submitted", cause=error.message)))
-        return True
-    if not context.fleet.ownership.may_submit(context.config.name):
-        context.post(events.SubmissionWithheld(message("other_daemon_may_own")))
+    if not await _record(context, attempt):
         return True
     workflow = context.workflows[attempt.workflow]
     graph = with_varied_tag(workflow, attempt.prompt_id[:8]) if attempt.varied_tag else workflow.graph
@@ -60,6 +54,19 @@ async def _post_once(context: ServerContext, attempt: Attempt) -> bool:
         context.check.exclude(attempt.prompt_id)
     context.post(answer)
     return not isinstance(answer, events.SubmissionUnanswered)
+
+
+async def _record(context: ServerContext, attempt: Attempt) -> bool:
+    """Commit the attempt; return whether it may be posted, else report that it is withheld."""
+    try:
+        await context.fleet.journal.append_durably(attempt)
+    except JournalUnavailableError as error:
+        context.post(events.SubmissionWithheld(message("nothing_submitted", cause=error.message)))
+        return False
+    if not context.fleet.ownership.may_submit(context.config.name):
+        context.post(events.SubmissionWithheld(message("other_daemon_may_own")))
+        return False
+    return True
 
 
 def _goes_in_front(context: ServerContext) -> bool:

@@ -55,6 +55,14 @@ Behaviours = Callable[["ServerModel"], Iterable[Coroutine[Any, Any, None]]]
 class ServerModel:
     """A server of one profile whose routes and behaviours are injected."""
 
+    log: deque[ReceivedPost]
+    """Each POST /prompt, newest last, across restarts."""
+    died: asyncio.Event
+    """Set when the process has ended by itself."""
+    unrestored: list[Item]
+    """Prompts of the last process that a plug-in has saved and not yet queued again."""
+    process: Process
+    """The current process; a restart creates a new one."""
     own_workflows = 0
     """Number of times that the server started its own cache workflow."""
     listener: Listener | None = None
@@ -80,20 +88,16 @@ class ServerModel:
         self.profile = profile
         self.rng = rng
         self.scale = scale
-        self.log: deque[ReceivedPost] = deque(maxlen=LOG_LIMIT)
-        """Each POST /prompt, newest last, across restarts."""
+        self.log = deque(maxlen=LOG_LIMIT)
         self.died = asyncio.Event()
-        """Set when the process has ended by itself."""
         self.sockets: dict[str, Sink] = {}
         self._open: set[Sink] = set()
         self._clock = clock
         self._respond = respond
         self._behaviours = behaviours
         self._behaviour_tasks: list[asyncio.Task[None]] = []
-        self.unrestored: list[Item] = []
-        """Prompts of the last process that a plug-in has saved and not yet queued again."""
+        self.unrestored = []
         self.process = self._new_process()
-        """The current process; a restart creates a new one."""
         if profile.loaded:
             self.process.load_everything()
 

@@ -5,7 +5,7 @@ import pytest
 from statemachine.core import events as e
 from statemachine.core.log_entry import Transition
 from statemachine.core.messages import verbatim
-from statemachine.core.streak import MOST_IN_A_ROW, Streak, streak_of_failed
+from statemachine.core.streak import MOST_IN_A_ROW, Streak
 from statemachine.core.vocabulary import Reason, State
 from statemachine.i18n.render import sentence
 from tests.core.builders import (
@@ -198,11 +198,6 @@ def test_deaths_before_the_next_daemon_count(count: int) -> None:
         warm_until(driver, RESTARTED)
         check_again(driver)
     assert (driver.state, driver.server.reason) == (S.FAILED, R.WARM_UP_ENDS_SERVER)
-
-
-@pytest.mark.parametrize(("reason", "gave_up"), [(R.PROMPT_LOST, True), (R.PROMPT_FAILED, False), (R.RETRY_DUE, False)])
-def test_failure_of_an_older_version_is_resumed(reason: Reason, *, gave_up: bool) -> None:
-    assert streak_of_failed(reason).gave_up is gave_up
 
 
 def test_end_of_the_process_seen_once_names_the_row() -> None:

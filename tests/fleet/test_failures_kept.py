@@ -11,7 +11,7 @@ import pytest
 
 from campaigns.simulation.loop import VirtualLoop
 from statemachine.core.server import Server
-from statemachine.core.streak import NO_STREAK, Streak
+from statemachine.core.streak import NO_STREAK, Streak, streak_of_failed
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.context import ServerContext
 from statemachine.fleet.recovery import restore_later
@@ -62,3 +62,10 @@ def test_failures_are_restored_later_unless_they_are_overcome(loaded_at: float |
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(restore_later(journal, {"a": cast(ServerContext, context)}))
     assert server.streak == (died_twice if loaded_at is None else NO_STREAK)
+
+
+@pytest.mark.parametrize(
+    ("reason", "gave_up"), [(Reason.PROMPT_LOST, True), (Reason.PROMPT_FAILED, False), (Reason.RETRY_DUE, False)]
+)
+def test_failure_of_an_older_version_is_resumed(reason: Reason, *, gave_up: bool) -> None:
+    assert streak_of_failed(reason).gave_up is gave_up

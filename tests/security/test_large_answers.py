@@ -145,14 +145,14 @@ async def test_large_answer_is_handled_in_short_turns(ask: Ask, kind: str, expec
 
 
 async def test_thirty_large_answers_at_once_are_bounded() -> None:
-    kinds = ["busy-queue", "lists", "brackets", "not-json", "numbers"] * 6
+    kinds = [*["busy-queue"] * 3, *["lists", "brackets", "not-json"] * 8, *["numbers"] * 3]
     async with large_answers() as url, clients(url, *kinds) as several:
         gc.collect()
         with Memory() as memory:
             async with LoopTurns() as turns:
                 outcomes = await asyncio.gather(*(outcome_of(ask_queue, client) for client in several))
         print(f"longest turn {turns.longest_s * 1000:.0f} ms, {memory.growth / MIB:.0f} MiB more")
-    assert outcomes[::5] == ["300 prompts, 0 unreadable"] * 6
+    assert outcomes[:3] == ["300 prompts, 0 unreadable"] * 3
     assert turns.longest_s < LONGEST_TURN_S
     assert memory.growth < 3 * MOST_MEMORY
 

@@ -85,7 +85,7 @@ def body(kind: str) -> Iterator[bytes]:
         "options": lambda: _members(("LoraStacker", {"input": {"required": {"a": [LORAS * 1_000]}}}) for _ in "a"),
         "stalled": lambda: iter([b'{"a":{"b":"' + bytes(2 * BLOCK)]),
         "small": lambda: iter([b'{"exec_info": {"queue_remaining": 1}}']),
-        "gzip": lambda: iter([zlib.compress(bytes(10 * SIZE), 9, 31)]),
+        "gzip": lambda: iter([zlib.compress(bytes(2 * SIZE), 9, 31)]),
     }[kind]()
 
 

@@ -26,9 +26,9 @@ run: $(VENV)/runtime  ## run the service over the servers in settings.json
 	@echo "Starting the service with settings.json; press Ctrl-C to stop it."
 	@$(BIN)/python run.py --settings settings.json serve
 
-WORKERS ?= 6
+WORKERS ?= 5
 
-test: $(VENV)/ready  ## run the tests: pure, in virtual time, over real sockets; WORKERS=6 in parallel
+test: $(VENV)/ready  ## run the tests: pure, in virtual time, over real sockets; WORKERS=5 in parallel
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 4
 	$(BIN)/python -m pytest -m "alone and not comfyui"
 

@@ -17,10 +17,11 @@ def sample(number: int, objects: int) -> VirtualSample:
     return VirtualSample(float(number), 100.0, 12, 600, number * 9, 1.0, objects, number * 9)
 
 
+@pytest.mark.timeout(180)
 def test_virtual_soak_of_one_day_has_no_violation_or_growth() -> None:
     """The soak runs in a process with the fixed hash seed that makes it repeatable."""
     command = [sys.executable, "-m", "campaigns.soak.virtual", "--servers", "5", "--days", "1", "--seed", "2"]
-    process = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=50, check=False)
+    process = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=170, check=False)
     assert "violations: none" in process.stdout, process.stdout + process.stderr
     assert process.stdout.count("day ") == LEAST_SAMPLES
     assert "day  1.00: " in process.stdout
@@ -28,6 +29,7 @@ def test_virtual_soak_of_one_day_has_no_violation_or_growth() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.timeout(180)
 def test_virtual_soak_with_small_keep_prunes_the_journal() -> None:
     result, samples = run(3, 40, 2.0, lambda _: None, keep=1000)
     assert result.violation is None, "\n".join(result.trace)

@@ -1,5 +1,6 @@
 """The invariants of the machine, checked on random histories of a server."""
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -280,4 +281,4 @@ class ServerHistory(RuleBasedStateMachine):
 
 
 ServerHistory.TestCase.settings = settings(max_examples=1000, stateful_step_count=30, deadline=None)
-TestServerHistory = ServerHistory.TestCase
+TestServerHistory = pytest.mark.timeout(180)(ServerHistory.TestCase)

@@ -148,6 +148,7 @@ def test_detailed_server_extends_status_of_server() -> None:
                 "to": "warming",
                 "reason": "prompt_accepted",
                 "proved_by": "reply",
+                "by": None,
                 "prompt_id": "p",
                 "message": "the server accepted workflow w",
                 "message_code": "workflow_accepted",

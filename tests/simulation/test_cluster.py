@@ -30,6 +30,7 @@ def test_simulation_of_twelve_clusters_has_no_violation() -> None:
     assert run.stdout.startswith("12 seeds, ")
 
 
+@pytest.mark.timeout(240)
 def test_simulation_of_one_cluster_repeats_its_trace() -> None:
     first, second = (simulate("--cluster", "--seed", "3", "--trace").stdout.splitlines() for _ in range(2))
     events = [line for line in first if line.startswith("    ")]

@@ -27,6 +27,7 @@ def test_simulation_of_twelve_seeds_has_no_violation() -> None:
     assert "violations: 0" in run.stdout
 
 
+@pytest.mark.timeout(240)
 def test_simulation_of_one_seed_repeats_its_trace() -> None:
     first, second = (simulate("--seed", "4", "--trace").stdout.splitlines() for _ in range(2))
     events = [line for line in first if line.startswith("    ")]

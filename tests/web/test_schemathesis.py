@@ -74,6 +74,7 @@ def failed_checks(event: events.ScenarioFinished) -> list[str]:
     return [f"{event.label} {one.name}: {one.failure_info}" for one in found]
 
 
+@pytest.mark.timeout(180)
 async def test_api_conforms_to_its_description(address: str) -> None:
     document = await description(address)
     asked, failures = await asyncio.to_thread(ask, document, address)
@@ -81,6 +82,7 @@ async def test_api_conforms_to_its_description(address: str) -> None:
     assert asked == {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
 
 
+@pytest.mark.timeout(180)
 async def test_wrong_description_is_detected(address: str) -> None:
     document = await description(address)
     document["paths"] = {path: document["paths"][path] for path in ("/healthz", "/api/servers/{name}")}

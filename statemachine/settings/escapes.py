@@ -10,14 +10,15 @@ from html.entities import html5
 from operator import attrgetter
 from typing import NamedTuple
 
-MAX_ESCAPES = 200_000
-"""Escapes that `unescape` replaces: about 0.2 s of work. The rest of such a text counts as not readable."""
+MAX_ESCAPES = 30_000
+"""Escapes of a text that are replaced: about 50 ms of work. The rest of such a text counts as not readable."""
 
 STARTS = ("\\", "%", "&")
 """Every escape begins with one of these."""
 
 _BACKSLASH = r"""\\(?:
-    u(?:{pair}(?P<unit>{unit})|\{{0*(?P<braced>{hex}{{1,6}})\}}) | x(?P<octet>{octet}) | (?P<itself>[\\{plain}])
+    u(?:{pair}(?P<unit>{unit})|\{{0*(?P<braced>{hex}{{1,6}})\}}) | U(?P<long>{long}) | x(?P<octet>{octet}) |
+    (?P<octal>{octal}) | (?P<itself>[\\{plain}])
 )"""
 _PAIR = r"(?P<high>[dD][89abAB]{hex}{{2}})\\u(?P<low>[dD][c-fC-F]{hex}{{2}})|"
 _PERCENT = r"%(?:(?P<percent>{octet})|u(?P<wide>{unit}))"
@@ -77,14 +78,14 @@ class Unescaped:
 _AT = attrgetter("at")
 
 
-def unescape(data: bytes, escapes: Escapes) -> Unescaped:
-    """Replace one level of escapes."""
+def unescape(data: bytes, escapes: Escapes, limit: int = MAX_ESCAPES) -> Unescaped:
+    """Replace one level of escapes, up to `limit`."""
     pieces, tokens, read_to, size = list[bytes](), list[Token](), 0, 0
     for found in _pattern(escapes).finditer(data):
-        if len(tokens) == MAX_ESCAPES:
-            return Unescaped(b"".join(pieces), tokens, read_to)
         if (character := _character(found)) is None:
             continue
+        if len(tokens) == limit:
+            return Unescaped(b"".join(pieces), tokens, read_to)
         plain = data[read_to : found.start()]
         size += len(plain)
         tokens.append(Token(size, len(character), found.start(), found.end()))
@@ -97,11 +98,12 @@ def unescape(data: bytes, escapes: Escapes) -> Unescaped:
 
 @lru_cache
 def _pattern(escapes: Escapes) -> re.Pattern[bytes]:
-    unit, octet, pair = f"{_HEX}{{4}}", f"{_HEX}{{2}}", _PAIR.format(hex=_HEX)
+    parts = {"unit": f"{_HEX}{{4}}", "octet": f"{_HEX}{{2}}", "octal": "[0-3][0-7]{2}", "pair": _PAIR.format(hex=_HEX)}
     if escapes.only_ascii:
-        unit, octet, pair = f"00{_ASCII_OCTET}", _ASCII_OCTET, ""
+        parts = {"unit": f"00{_ASCII_OCTET}", "octet": _ASCII_OCTET, "octal": "[01][0-7]{2}", "pair": ""}
+    long = f"0000{parts['unit']}" if escapes.only_ascii else f"{_HEX}{{8}}"
     source = "|".join((_BACKSLASH, _PERCENT, _AMPERSAND))
-    source = source.format(hex=_HEX, unit=unit, octet=octet, pair=pair, plain=escapes.plain)
+    source = source.format(hex=_HEX, long=long, plain=escapes.plain, **parts)
     return re.compile(source.encode(), re.VERBOSE)
 
 
@@ -113,6 +115,8 @@ def _character(found: re.Match[bytes]) -> bytes | None:
         return text
     if kind in {"octet", "percent"}:
         return bytes((int(text, 16),))
+    if kind == "octal":
+        return bytes((int(text, 8),))
     if kind == "low":
         return _encoded(0x10000 + ((int(found["high"], 16) - 0xD800) << 10) + (int(text, 16) - 0xDC00))
     if kind == "name":

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretStr
 
-from statemachine.settings.escapes import STARTS, Escapes, Unescaped, unescape
+from statemachine.settings.escapes import MAX_ESCAPES, STARTS, Escapes, Unescaped, unescape
 
 SHORTEST = 8
 """Characters. Shorter values may be part of ordinary text, and masking them would garble it."""
@@ -61,13 +61,15 @@ class Mask:
 
     def _secrets_in(self, data: bytes) -> list[tuple[int, int]]:
         """Return the places of secrets, and of what has too many escapes to be searched."""
-        spans, levels = list(self._words_in(data)), list[Unescaped]()
+        spans, levels, left = list(self._words_in(data)), list[Unescaped](), MAX_ESCAPES
         while len(levels) < LEVELS and any(start in data for start in _STARTS):
-            levels.append(unescape(data, self._escapes))
-            if not levels[-1].tokens:
-                break
-            unread = [(levels[-1].read_to, len(data))] if levels[-1].read_to < len(data) else []
+            levels.append(unescape(data, self._escapes, left))
+            tokens, read_to = levels[-1].tokens, levels[-1].read_to
+            unread = [(read_to, len(data))] if read_to < len(data) else []
             spans += [_source(span, levels[:-1]) for span in unread]
+            if not tokens:
+                break
+            left -= len(tokens)
             data = levels[-1].data
             spans += [_source(span, levels) for span in self._words_in(data)]
         return spans
@@ -137,7 +139,8 @@ def _with_parts(secret: str) -> frozenset[str]:
 def _parts(secret: str) -> Iterator[str]:
     """Yield the secret parts.
 
-    `Bearer TOKEN` → TOKEN, `Basic …` → user:password and password, `a=b; c=d` → b and d, a URL → path and login.
+    `Bearer TOKEN` → TOKEN, `Basic …` → user:password and password, `a=b; c=d` → b and d, a URL → path and login,
+    which `Basic` has in base64.
     """
     scheme, _, credentials = secret.partition(" ")
     yield credentials
@@ -147,6 +150,7 @@ def _parts(secret: str) -> Iterator[str]:
     yield secret.partition("://")[2].partition("/")[2]
     login = secret.partition("://")[2].rpartition("@")[0]
     yield from (part for text in (login, unquote(login)) for part in (text, text.partition(":")[2]))
+    yield base64.b64encode(unquote(login).encode()).decode().rstrip("=")
     yield from (cookie.partition("=")[2].strip() for cookie in secret.split(";"))
 
 

@@ -29,6 +29,7 @@ ECHOES = [
     ('a "quoted" secret', '{"got": "a \\"quoted\\" secret"}', '{"got": "***"}'),
     ("with/slash+plus", f"?next={quote('with/slash+plus', safe='')}", "?next=***"),
     ("nats://user:correct%20horse@192.0.2.1", "not correct horse, nor correct%20horse", "not ***, nor ***"),
+    ("nats://user:correct%20horse@192.0.2.1", f"sent {base64.b64encode(b'user:correct horse').decode()}", "sent ***"),
     ("nats://tok-1234567@192.0.2.1", "no token tok-1234567", "no token ***"),
     ("https://192.0.2.1/hooks/abcdef", "404 for /hooks/abcdef", "404 for /***"),
 ]
@@ -87,6 +88,8 @@ ENCODINGS: list[Callable[[str], str]] = [
     lambda one: f"\\u{{{ord(one):x}}}",
     lambda one: f"&#{ord(one)};",
     lambda one: f"&#x{ord(one):X};",
+    lambda one: f"\\U{ord(one):08x}",
+    lambda one: _octets("\\{:03o}", one),
     html.escape,
     lambda one: f"\\{one}" if one in "\\/\"'" else one,
     lambda one: "+" if one == " " else one,
@@ -128,3 +131,12 @@ def test_mask_hides_what_has_too_many_escapes_to_search() -> None:
     mask = Mask([SecretStr("the-secret-word")])
     data = mask.data(b"%41" * (MAX_ESCAPES + 5) + b"%74he-secret-word")
     assert data == b"%41" * MAX_ESCAPES + b"***"
+
+
+def test_mask_hides_what_has_too_many_escapes_on_several_levels() -> None:
+    secret = "the-secret-word"
+    twice = quote(quote(f"{secret}/")).replace("t", "%2574", 1)
+    for count in (MAX_ESCAPES - 1, MAX_ESCAPES, MAX_ESCAPES + 1, 10 * MAX_ESCAPES):
+        hidden = Mask([SecretStr(secret)]).text("%2541" * count + twice)
+        assert hidden.endswith(("***", "***%252F"))
+        assert "he-secret" not in hidden

@@ -5,7 +5,7 @@ Both parsers raise NotUnderstoodError for any other text, which makes the server
 
 import re
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +24,9 @@ NOT_IN_KEYS = re.compile(r"[。；;\n\ufffd]|执行|后台|工作流")
 
 MAX_KEYS = 1_000
 """Keys that an answer names. A server has tens."""
+
+MAX_OTHER_KEYS = 2_000
+"""Characters of all named keys that no workflow of ours sets."""
 
 END_MARKS = " \t\r\n。.!！"
 MAX_TEXT = 65_536
@@ -53,6 +56,16 @@ def parse_text(text: str) -> TextAnswer:
         if answer is not None:
             return answer
     raise NotUnderstoodError(message("check_not_understood"), 200, text)
+
+
+def bounded_keys(keys: Iterable[str], own: Collection[str]) -> tuple[str, ...]:
+    """Return the keys of `own` and the first others, of which a server may name any: MAX_OTHER_KEYS characters."""
+    kept, left = list[str](), MAX_OTHER_KEYS
+    for key in keys:
+        shown = key if key in own else key[:left]
+        left -= 0 if key in own else len(shown)
+        kept += [shown] if shown else []
+    return tuple(kept)
 
 
 def _parse_sentence(text: str) -> TextAnswer | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from statemachine.comfyui.check_texts import parse_inspire_list, parse_text
+from statemachine.comfyui.check_texts import bounded_keys, parse_inspire_list, parse_text
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import (
     RAW_LIMIT,
@@ -211,7 +211,8 @@ class CacheCheck:
         if answer.loaded:
             return _Finding(reply.text, (), ())
         needed = _workflows_with(self._workflows, answer.missing) or [workflow.name for workflow in self._workflows]
-        return _Finding(reply.text, answer.missing, tuple(needed), answer.auto_executing)
+        missing = bounded_keys(answer.missing, frozenset(self._keys))
+        return _Finding(reply.text, missing, tuple(needed), answer.auto_executing)
 
     async def _find_by_inspire(self) -> _Finding:
         reply = await self._get_inspire_list()

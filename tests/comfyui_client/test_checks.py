@@ -168,6 +168,14 @@ async def test_text_without_known_key_needs_every_workflow(text: str) -> None:
     assert (await answer_of(check)).needed == ("a", "b")
 
 
+@pytest.mark.parametrize("others", [["x" * 60_000], [f"other-{number}" for number in range(900)]], ids=["long", "many"])
+async def test_text_keys_of_others_are_bounded(others: list[str]) -> None:
+    check, _ = check_of({TEXT: text_reply(f"未查询到缓存{','.join([*others, 'k3'])}。")}, workflows=(A, B))
+    event = await answer_of(check)
+    assert (event.missing[-1], event.needed) == ("k3", ("b",))
+    assert 1_900 < sum(map(len, event.missing)) <= 2_002
+
+
 async def test_text_auto_executing_is_reported_with_raw() -> None:
     text = f"未查询到缓存k1,k2{AUTO_STARTED}"
     check, _ = check_of({TEXT: text_reply(text)})

@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.log import server_logger
 from loguru import logger
 from pydantic import SecretStr
 from typing_extensions import override
@@ -24,6 +26,8 @@ from statemachine.settings.model import Logging
 
 if TYPE_CHECKING:
     from loguru import Record
+
+_CLIENT_ERRORS = (HttpProcessingError, web.PayloadAccessError, web.RequestPayloadError, ConnectionError)
 
 CONSOLE = "<dim>{time:HH:mm:ss.SSS}</dim> <level>{level: <7}</level> "
 FILE = "{time:YYYY-MM-DDTHH:mm:ss.SSSZ} {level: <7} "
@@ -64,7 +68,7 @@ def redact(secrets: Iterable[SecretStr]) -> None:
     mask = Mask(secrets)
 
     def clean(record: "Record") -> None:
-        text = record["message"]
+        text = record["message"].replace("\n", "\\n")
         if record["exception"] is not None:
             text = f"{text}\n{''.join(traceback.format_exception(record['exception'].value)).rstrip()}"
             record["exception"] = None
@@ -109,9 +113,14 @@ class ToLoguru(logging.Handler):
     @override
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
+        if isinstance(error, _CLIENT_ERRORS):
             # A client sent something that is not HTTP. The error quotes its headers, which may hold a secret.
             logger.debug("{}: {}", record.getMessage(), type(error).__name__)
+            return
+        if error is not None and record.name == server_logger.name:
+            # Outside of the handlers, which log their errors themselves, only requests and responses are handled.
+            places = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+            logger.error("{}: {} at {}", record.getMessage(), type(error).__name__, places[-1:])
             return
         level = record.levelname if record.levelname in _LEVELS else "WARNING"
         logger.opt(exception=error).log(level, "{}: {}", record.name, record.getMessage())

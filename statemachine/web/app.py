@@ -17,7 +17,9 @@ from statemachine.web.page import STATIC_DIR, PageHandler
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import errors_as_json
 from statemachine.web.route import Route, RouteSource
+from statemachine.web.runner import PageRunner
 from statemachine.web.servers import ServersHandler
+from statemachine.web.static_files import only_own_files
 from statemachine.web.stats import StatsHandler
 from statemachine.web.status import StatusHandler
 from statemachine.web.stream import EventStream
@@ -52,7 +54,7 @@ def build_app(
     `language` is the page's language if the browser accepts neither English nor Chinese. `hosts` are the host names
     under which the application is served, in addition to IP addresses and localhost.
     """
-    app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts)])
+    app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts), only_own_files()])
     stream = EventStream(ports)
     metrics = MetricsHandler(ports, stream)
     handlers: tuple[RouteSource, ...] = (
@@ -76,7 +78,7 @@ def build_app(
 
 def build_runner(app: web.Application) -> web.AppRunner:
     """Return a runner without an access log; at shutdown it waits a few seconds for running requests."""
-    return web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+    return PageRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
 
 
 def _add_routes(app: web.Application, routes: list[Route]) -> None:

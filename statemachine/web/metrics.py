@@ -2,9 +2,10 @@
 
 import asyncio
 import platform
+import re
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Sized
+from collections.abc import AsyncIterator, Callable, Iterable, Sized
 
 from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -22,6 +23,9 @@ from statemachine.web.server_metrics import ServerCollector
 from statemachine.web.warmth_metrics import WarmthCollector
 
 LAG_INTERVAL_S = 0.5
+
+
+_PLAIN_TEXT = re.compile(r"[ -~]{1,200}")
 
 
 class MetricsHandler:
@@ -45,7 +49,7 @@ class MetricsHandler:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Handle GET /metrics, in OpenMetrics if the client prefers it, else in the text format."""
-        encode, content_type = choose_encoder(request.headers.get(hdrs.ACCEPT, ""))
+        encode, content_type = _encoder_for(request.headers.get(hdrs.ACCEPT, ""))
         self._program.tasks = len(asyncio.all_tasks())
         self._ports.counters.add_groups(view.group for view in self._ports.snapshot)
         await self._warmth.refresh(self._ports.warmth)
@@ -115,6 +119,15 @@ class FleetCollector(Collector):
         yield servers
         in_flight = sum(count for (_, state), count in counts.items() if state in IN_FLIGHT)
         yield _gauge("warmups_in_flight", "Warm-ups that are being submitted or are running on a server.", in_flight)
+
+
+def _encoder_for(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+    """Return the encoder that the client prefers, and its content type; a malformed preference does not count."""
+    try:
+        encode, content_type = choose_encoder(accept)
+    except (TypeError, ValueError):
+        return choose_encoder("")
+    return (encode, content_type) if _PLAIN_TEXT.fullmatch(content_type) else choose_encoder("")
 
 
 def _gauge(name: str, help_text: str, value: float) -> GaugeMetricFamily:

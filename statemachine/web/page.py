@@ -100,8 +100,8 @@ class PageHandler:
         ]
 
     async def redirect(self, request: web.Request) -> web.Response:
-        """Handle GET /. The location is relative, to work behind a proxy that adds a path."""
-        query = f"?{request.query_string}" if request.query_string else ""
+        """Handle GET /. The location is relative, to work behind a proxy that adds a path, and encoded as the URL."""
+        query = f"?{request.rel_url.raw_query_string}" if request.rel_url.raw_query_string else ""
         return web.Response(status=302, headers={"Location": f"status{query}"})
 
     async def handle(self, request: web.Request) -> web.Response:

@@ -10,6 +10,7 @@ from loguru import logger
 
 from statemachine.core.ports import NotOwnedError
 from statemachine.core.server import ServerView
+from statemachine.core.text import harmless
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.serialize import Json
 from statemachine.publish.snapshot import Snapshot
@@ -37,8 +38,9 @@ class ApiError(Exception):
 
 
 def quoted(value: str) -> str:
-    """Return a value of the request in double quotes for an error message, cut to 100 characters."""
-    return f'"{value[:_MAX_QUOTED]}"'
+    """Return a value of the request in double quotes, on one line and cut to 100 characters."""
+    text = harmless(value[:_MAX_QUOTED]).replace("\n", "\\n")
+    return f'"{text}"'
 
 
 def unknown_server(name: str) -> ApiError:
@@ -102,11 +104,11 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
     except NotOwnedError as error:
         return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "owner_away", str(error))
     except JournalUnavailableError as error:
-        logger.error("cannot read the journal for {}: {}", request.path, error)
+        logger.error("cannot read the journal for {}: {}", quoted(request.path), error)
         message = "the journal cannot be read at the moment; try again later"
         return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "journal_unavailable", message)
     except Exception:
-        logger.exception("internal error in {} {}", request.method, request.path)
+        logger.exception("internal error in {} {}", quoted(request.method), quoted(request.path))
         message = "internal error; see the daemon's log"
         return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", message)
 
@@ -118,7 +120,8 @@ def _from_aiohttp(request: web.Request, error: web.HTTPException) -> web.Respons
     status = HTTPStatus(error.status)
     if isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
-        message = f"method {request.method} is not allowed for {request.path}; allowed: {allowed}"
+        method, path = quoted(request.method), quoted(request.path)
+        message = f"method {method} is not allowed for {path}; allowed: {allowed}"
         return error_response(status, "method_not_allowed", message, {"Allow": allowed})
     message = f"path {quoted(request.path)} not found" if status is HTTPStatus.NOT_FOUND else error.reason
     return error_response(status, status.phrase.lower().replace(" ", "_"), message)

@@ -41,11 +41,17 @@ class EventStream:
     """Handle GET /api/events, and keep track of all open streams."""
 
     def __init__(
-        self, ports: WebPorts, keep_alive_s: float = KEEP_ALIVE_S, write_timeout_s: float = WRITE_TIMEOUT_S
+        self,
+        ports: WebPorts,
+        keep_alive_s: float = KEEP_ALIVE_S,
+        write_timeout_s: float = WRITE_TIMEOUT_S,
+        max_streams: int = MAX_STREAMS,
     ) -> None:
         self._ports = ports
         self._write_timeout_s = write_timeout_s
         self._keep_alive_s = keep_alive_s
+        self._max_streams = max_streams
+        self._places = 0
         self._senders: set[asyncio.Task[None]] = set()
 
     def routes(self) -> list[Route]:
@@ -63,14 +69,24 @@ class EventStream:
         return [Route("GET", "/api/events", self.handle, "Stream events", responses, parameters)]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Send the stream until the client leaves or reads too slowly, or the daemon stops."""
+        """Send the stream until the client leaves or reads too slowly, or the daemon stops.
+
+        Its place is reserved before anything is awaited, or a burst of requests would exceed the limit.
+        """
+        if self._places >= self._max_streams:
+            message = f"{self._max_streams} streams are already open; close some, or try again later"
+            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "too_many_streams", message)
+        self._places += 1
+        try:
+            return await self._serve(request)
+        finally:
+            self._places -= 1
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
         wanted = await requested_filter(request, self._ports)
         since = _requested_since(request)
         if request.method == hdrs.METH_HEAD:
             return _response()
-        if len(self._senders) >= MAX_STREAMS:
-            message = f"{MAX_STREAMS} streams are already open; close some, or try again later"
-            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "too_many_streams", message)
         subscription = self._ports.bus.subscribe(wanted)
         try:
             return await self._stream(request, subscription, wanted, since)

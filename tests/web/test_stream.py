@@ -20,6 +20,7 @@ from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import QUEUE_LIMIT
 from statemachine.publish.serialize import StreamMessage, Topic, progress_message
 from statemachine.web import WebPorts
+from statemachine.web.responses import errors_as_json
 from statemachine.web.stream import REPLAY_PAGE, EventStream
 from tests.support.polling import wait_until
 from tests.web.site import COLD, LOADED, Client, Event, Site, next_event, next_events, running_site, transition_entry
@@ -205,6 +206,17 @@ async def test_client_that_does_not_read_is_disconnected(tmp_path: Path) -> None
             writer.close()
 
 
+async def test_burst_of_streams_does_not_exceed_the_limit(tmp_path: Path) -> None:
+    async with running_site(tmp_path) as site, stream_alone(EventStream(site.ports, max_streams=3)) as client:
+        burst = [await one for one in asyncio.as_completed([client.get("/") for _ in range(12)])]
+        assert sorted(response.status for response in burst) == [200] * 3 + [503] * 9
+        for response in burst:
+            response.close()
+        await wait_until(lambda: len(site.bus) == 0)
+        async with client.get("/") as response:
+            assert response.status == 200
+
+
 async def test_client_that_disconnects_is_unsubscribed(site: Site) -> None:
     async with site.client.get("/api/events") as response:
         await next_event(response)
@@ -219,7 +231,7 @@ async def test_client_that_disconnects_is_unsubscribed(site: Site) -> None:
 @asynccontextmanager
 async def stream_alone(stream: EventStream) -> AsyncIterator[Client]:
     """Serve a stream with its own timeouts at /."""
-    app = Application()
+    app = Application(middlewares=[errors_as_json])
     app.router.add_get("/", stream.handle)
     app.on_shutdown.append(stream.end_all)
     async with TestClient(TestServer(app)) as client:

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import aiohttp
 import websockets
@@ -64,10 +64,15 @@ _UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
 """OpenSSL's X509_V_ERR codes: self-signed (also in the chain), issuer not found, chain of one certificate."""
 
 
-def new_session() -> aiohttp.ClientSession:
-    """Return the HTTP session for all servers. It stores no cookies and ignores proxy environment variables."""
+def new_session(requests: int = 0, *, keep_alive: bool = True) -> aiohttp.ClientSession:
+    """Return the HTTP session for all servers. It stores no cookies and ignores proxy environment variables.
+
+    At most `requests` are sent at a time; 0 means any number.
+    """
+    reuse: dict[str, Any] = {"keepalive_timeout": KEEP_ALIVE_S} if keep_alive else {"force_close": True}
+    connector = aiohttp.TCPConnector(limit=requests, ttl_dns_cache=DNS_CACHE_S, **reuse)
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=DNS_CACHE_S, keepalive_timeout=KEEP_ALIVE_S),
+        connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": user_agent(), "Accept-Encoding": ACCEPT_ENCODING},
         trust_env=False,

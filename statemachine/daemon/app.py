@@ -15,6 +15,7 @@ from loguru import logger
 
 from statemachine.alerts.service import AlertService
 from statemachine.alerts.store import JournalAlertStore
+from statemachine.comfyui.descriptors import BoundedTransport, SocketPlaces
 from statemachine.comfyui.fast_websocket import FastConnection
 from statemachine.comfyui.large_answers import LargeAnswers
 from statemachine.comfyui.network import NetworkTransport, TlsContexts, new_session
@@ -92,10 +93,11 @@ async def running_daemon(
     async with AsyncExitStack() as stack:
         lock = stack.enter_context(hold_lock(settings.data_dir))
         backend = await stack.enter_async_context(_backend(settings, clock, lock))
-        session = await stack.enter_async_context(new_session())
         config = _first_config(settings)
+        descriptors = allow_descriptors(len(config.servers))
+        session = await stack.enter_async_context(new_session(descriptors.requests, keep_alive=descriptors.fits))
         redact(config.all_secrets)
-        daemon = Daemon(config, clock, backend, session)
+        daemon = Daemon(config, clock, backend, session, SocketPlaces(descriptors.sockets))
         await daemon.start(stack, source)
         yield daemon
 
@@ -107,11 +109,14 @@ class Daemon:
     agent: tuple[str, int] | None
     reload: Callable[[], None]
 
-    def __init__(self, config: LoadedConfig, clock: Clock, backend: Backend, session: ClientSession) -> None:
+    def __init__(
+        self, config: LoadedConfig, clock: Clock, backend: Backend, session: ClientSession, places: SocketPlaces
+    ) -> None:
         self._started_with = settings = config.settings
         self._clock = clock
         self._backend = backend
         self._session = session
+        self._places = places
         self._large_answers = LargeAnswers()
         self._tls = TlsContexts()
         self._tls.load(config.servers)
@@ -178,7 +183,7 @@ class Daemon:
         return changes
 
     def _transport_for(self, server: ServerConfig) -> Transport:
-        return NetworkTransport(
+        transport = NetworkTransport(
             self._session,
             server.url,
             server.headers,
@@ -188,6 +193,7 @@ class Daemon:
             self.config.secrets(server),
             self._large_answers,
         )
+        return BoundedTransport(transport, self._places)
 
     def _read_certificates(self, config: LoadedConfig) -> None:
         """Read those of the servers, which may be new, and the page's own, which may have been renewed."""
@@ -242,7 +248,6 @@ def _first_config(settings: Settings) -> LoadedConfig:
     config = load_config(settings)
     for broken in config.broken:
         logger.error("{}; the servers that need it will be failed", broken)
-    allow_descriptors(len(config.servers))
     return config
 
 

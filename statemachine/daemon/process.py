@@ -1,4 +1,4 @@
-"""The process: background tasks, random numbers and ids, the lock of the data folder, file descriptors."""
+"""The process: background tasks, random numbers and ids, the lock of the data folder."""
 
 import asyncio
 import fcntl
@@ -8,6 +8,7 @@ import resource
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,21 +50,47 @@ FDS_PER_SERVER = 3
 """The /ws connection, a request, and a new /ws connection while the old one closes."""
 OTHER_FDS = 200
 """For readers of the event stream, the journal and the log."""
+LEAST_RESERVE = 44
+"""Of them for a low limit: the process itself needs about 30."""
+LEAST_FOR_SERVERS = 6
 
 
-def allow_descriptors(servers: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Descriptors:
+    """Bounds for the connections to all servers. `fits`: no server waits for a connection."""
+
+    requests: int
+    sockets: int
+    fits: bool
+
+
+def allow_descriptors(servers: int) -> Descriptors:
     """Raise the limit of open files as far as allowed, and warn if that is too low for so many servers."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     needed = servers * FDS_PER_SERVER + OTHER_FDS
-    if hard != resource.RLIM_INFINITY and hard < needed:
+    limit = needed if hard == resource.RLIM_INFINITY else hard
+    shared = share_descriptors(limit, needed)
+    if not shared.fits:
         logger.warning(
-            "{} servers may need {} file descriptors, but the limit is {}; raise it with ulimit -n or LimitNOFILE",
+            "{} servers may need {} file descriptors, but the limit is {}; at most {} requests and {} /ws connections "
+            "are open at a time, and the rest is reserved for the page; raise the limit with ulimit -n or LimitNOFILE",
             servers,
             needed,
-            hard,
+            limit,
+            shared.requests,
+            shared.sockets,
         )
+    return shared
+
+
+def share_descriptors(limit: int, needed: int) -> Descriptors:
+    """Divide the limit: a reserve for the page and the journal, a third of the rest for requests, two for /ws."""
+    reserve = min(OTHER_FDS, max(limit // 2, LEAST_RESERVE))
+    for_servers = max(LEAST_FOR_SERVERS, limit - reserve)
+    requests = for_servers // 3
+    return Descriptors(requests, for_servers - requests, fits=limit >= needed)
 
 
 def new_id() -> str:

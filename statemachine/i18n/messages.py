@@ -272,6 +272,10 @@ REQUESTS: dict[str, Text] = {
     "ws_status": Text("/ws answers HTTP {status}", "/ws 返回 HTTP {status}"),
     "ws_closed": Text("the connection was closed ({error})", "连接已关闭（{error}）"),
     "ws_failed": Text("/ws: {error}", "/ws：{error}"),
+    "no_descriptor": Text(
+        "no file descriptor is free for /ws; raise the limit with ulimit -n or LimitNOFILE",
+        "没有可用于 /ws 的文件描述符；请用 ulimit -n 或 LimitNOFILE 提高上限",
+    ),
     "ws_silent": Text("/ws opened but sent nothing for {seconds} s", "/ws 已连接，但 {seconds} 秒内没有任何消息"),
 }
 

@@ -10,22 +10,27 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
-import orjson
-from loguru import logger
 from typing_extensions import override
 
 from statemachine.cluster.membership import Membership
 from statemachine.cluster.ownership import LeasedOwnership
-from statemachine.cluster.records import (
-    DECODE_ERRORS,
-    Record,
-    encode_json,
-    message_from_json,
-    message_json,
-    view_from,
-    view_json,
-)
+from statemachine.cluster.records import Record, message_json, view_from, view_json
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
+from statemachine.cluster.values import (
+    DECODE_ERRORS,
+    Unreadable,
+    count,
+    encode_json,
+    flag,
+    instant,
+    mapping,
+    maybe,
+    message_from_json,
+    number,
+    parse,
+    text,
+    whole_text,
+)
 from statemachine.core.messages import message
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
@@ -63,6 +68,7 @@ class SharedBus(Bus):
         self._sender: dict[str, str] = {}
         """Server → session of the node whose view is shown."""
         self._is_subscribed = False
+        self._unreadable = Unreadable("the live values")
 
     async def run(self) -> None:
         """Send changed live values until cancelled."""
@@ -134,14 +140,23 @@ class SharedBus(Bus):
 
     def _receive(self, value: bytes) -> None:
         try:
-            session, servers = orjson.loads(value)
-            for data, detail in servers:
-                view = view_from(data, detail.get("message"))
-                if view is not None and self.accepts(session, view):
-                    self._snapshot.attach(view.name, _detail_from(detail))
-                    self._show(view)
+            session, servers = parse(value)
+            for one in servers:
+                self._receive_one(text(session), one)
         except DECODE_ERRORS as error:
-            logger.debug("live values of another node were not understood: {}", error)
+            self._unreadable.report("of a node", error)
+
+    def _receive_one(self, session: str, server: Any) -> None:
+        """Use the values of one server; those of the others do not depend on them."""
+        try:
+            data, detail = server
+            view, read = view_from(data, mapping(detail).get("message")), _detail_from(detail)
+        except DECODE_ERRORS as error:
+            self._unreadable.report("of a server", error)
+            return
+        if view is not None and self.accepts(session, view):
+            self._snapshot.attach(view.name, read)
+            self._show(view)
 
     def on_record(self, name: str, record: Record) -> None:
         """Show the view in the record if it differs. Records arrive in order, even if the owner's clock is set back."""
@@ -173,7 +188,17 @@ def _detail_json(view: ServerView, detail: ServerDetail) -> dict[str, Any]:
 
 
 def _detail_from(data: dict[str, Any]) -> ServerDetail:
-    text = data["link"]["trouble"]
-    trouble = message_from_json(text, data.get("trouble")) if text is not None else None
-    link, check = LinkDetail(**{**data["link"], "trouble": trouble}), CheckDetail(**data["check"])
-    return ServerDetail(link, check, data["system"], data["counters"])
+    """Decode a `_detail_json`, also of a version with more fields."""
+    link, check, said = mapping(data["link"]), mapping(data["check"]), data["link"]["trouble"]
+    trouble = message_from_json(said, data.get("trouble")) if said is not None else None
+    return ServerDetail(
+        LinkDetail(flag(link["connected"]), maybe(instant, link["since"]), count(link["connects"]), trouble),
+        CheckDetail(
+            kind=maybe(text, check["kind"]),
+            at=maybe(instant, check["at"]),
+            ms=maybe(number, check["ms"]),
+            raw=maybe(whole_text, check["raw"]),
+        ),
+        mapping(data["system"]),
+        {name: count(value) for name, value in mapping(data["counters"]).items()},
+    )

@@ -18,8 +18,9 @@ from statemachine.cluster.membership import Membership
 from statemachine.cluster.outbox import Outbox, publish_safely
 from statemachine.cluster.owned_records import OwnershipLostError
 from statemachine.cluster.ownership import LeasedOwnership
-from statemachine.cluster.records import DECODE_ERRORS, Record, SharedEntry, shared_entry_from
+from statemachine.cluster.records import Record, SharedEntry, shared_entry_from
 from statemachine.cluster.store import Dataset, SharedStore, StoredValue, StoreUnavailableError
+from statemachine.cluster.values import DECODE_ERRORS, Unreadable
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import Message, message
 from statemachine.core.server import Attempt, ServerView
@@ -90,6 +91,7 @@ class SharedJournal(JournalPort):
         self._other_attempts: dict[str, Row] = {}
         self._uncopied_attempts: dict[str, Row] = {}
         self._was_healthy = True
+        self._unreadable = Unreadable("the shared log's entry")
 
     async def open(self) -> None:
         """Open the copy."""
@@ -243,7 +245,7 @@ class SharedJournal(JournalPort):
         try:
             shared = shared_entry_from(stored.value)
         except DECODE_ERRORS as error:
-            logger.warning("entry {} of the shared log was not understood: {!r}", stored.revision, error)
+            self._unreadable.report(str(stored.revision), error)
             return
         received = self._to_publish(shared) if stored.revision > self._received_seq else None
         self._received_seq = max(self._received_seq, stored.revision)

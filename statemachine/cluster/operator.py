@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import orjson
-from loguru import logger
 from typing_extensions import override
 
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
+from statemachine.cluster.values import DECODE_ERRORS, Unreadable, parse, text
 from statemachine.core.ports import Action, NotOwnedError, Operator
 from statemachine.core.text import one_line
 from statemachine.settings.values import MAX_NAME_LENGTH
@@ -26,6 +26,7 @@ class ForwardingOperator(Operator):
         self._node = node
         self._local = local
         self._exists = exists
+        self._unreadable = Unreadable("the action")
 
     async def listen(self) -> None:
         """Start to carry out actions that other nodes forward."""
@@ -52,10 +53,10 @@ class ForwardingOperator(Operator):
         """Respond to a forwarded action; another version may send one that is unknown here."""
         try:
             server, action, by = _requested(value)
-            return DONE if await self._local.act(server, action, by) else b"not mine"
-        except (ValueError, TypeError, KeyError) as error:
-            logger.warning("an action that another node forwarded was not understood: {!r}", error)
+        except DECODE_ERRORS as error:
+            self._unreadable.report("of another node", error)
             return b"not understood"
+        return DONE if await self._local.act(server, action, by) else b"not mine"
 
 
 def _request(server: str, action: Action, by: str | None) -> bytes:
@@ -64,10 +65,10 @@ def _request(server: str, action: Action, by: str | None) -> bytes:
 
 
 def _requested(value: bytes) -> tuple[str, Action, str | None]:
-    """Return the server, the action and the client's name. Raises ValueError or TypeError."""
-    server, action, *names = orjson.loads(value)
+    """Return the server, the action and the client's name. Raises one of `DECODE_ERRORS`."""
+    server, action, *names = parse(value)
     by = one_line(names[0])[:MAX_NAME_LENGTH] if names and isinstance(names[0], str) else None
-    return server, Action(action), by
+    return text(server), Action(action), by
 
 
 def _subject(node: str) -> str:

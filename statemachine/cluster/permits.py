@@ -12,11 +12,14 @@ import orjson
 from loguru import logger
 
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
+from statemachine.cluster.values import DECODE_ERRORS, Unreadable, parse_object
 from statemachine.core.backoff import Budget
 from statemachine.core.ports import Ownership
 
 LEDGER = "permits"
 RETRY_S = 0.5
+REPAIR_S = 0.1
+"""The pause before an unreadable ledger is written again, so that two versions cannot do so without end."""
 
 Ledger = dict[str, str]
 """Server → host, for the servers that hold a permit."""
@@ -39,6 +42,9 @@ class SharedPermits:
         self._limits = (total, per_host)
         self._ledger: Ledger = {}
         self._revision = 0
+        self._is_damaged = False
+        """The stored ledger was not understood, so it is written again from what is known."""
+        self._unreadable = Unreadable("the shared value")
         self._wanted: dict[str, str | None] = {}
         """What the ledger should have for our servers: the host of one that holds a permit, or None."""
         self._groups: dict[str, str] = {}
@@ -98,7 +104,19 @@ class SharedPermits:
                     self._caught_up.set()
 
     def _observe(self, stored: StoredValue) -> None:
-        self._update(orjson.loads(stored.value), stored.revision)
+        """Use the ledger; in place of one that cannot be read, write the last known one with our own permits."""
+        if stored.revision <= self._revision:
+            return
+        ledger, self._is_damaged = self._ledger, True
+        try:
+            data = parse_object(stored.value)
+            ledger = {name: host for name, host in data.items() if isinstance(host, str)}
+            if len(ledger) < len(data):
+                raise TypeError("a permit names no host")
+            self._is_damaged = False
+        except DECODE_ERRORS as error:
+            self._unreadable.report(LEDGER, error)
+        self._update(ledger, stored.revision)
 
     def _update(self, ledger: Ledger, revision: int) -> None:
         """Use the ledger unless a newer one is known: another node's next write may arrive before our answer."""
@@ -130,8 +148,11 @@ class SharedPermits:
         ledger = {name: host for name, host in self._ledger.items() if name not in writable}
         ledger |= {name: host for name in writable if (host := self._wanted[name]) is not None}
         granted = self._admit(ledger)
-        if ledger != self._ledger:
+        if ledger != self._ledger or self._is_damaged:
+            if self._is_damaged:
+                await asyncio.sleep(REPAIR_S)
             revision = await self._store.put(Dataset.SHARED, LEDGER, orjson.dumps(ledger), self._revision)
+            self._is_damaged = False
             self._update(ledger, revision)
         for waiter in granted:
             self._grant(waiter)
@@ -170,5 +191,7 @@ class SharedPermits:
             return False
         if stored is not None:
             self._observe(stored)
+        else:  # it was deleted by hand
+            self._revision, self._is_damaged = 0, True
         self._wake.set()
         return True

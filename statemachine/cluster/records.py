@@ -1,16 +1,31 @@
 """The JSON in the shared store: a node's lease, a server's record, an entry of the log."""
 
-import json
-from dataclasses import asdict, dataclass, is_dataclass, replace
-from enum import Enum
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any, TypeVar
 
-import orjson
 from loguru import logger
 
+from statemachine.cluster.values import (
+    DECODE_ERRORS,
+    Json,
+    Unreadable,
+    count,
+    encode_json,
+    flag,
+    instant,
+    mapping,
+    maybe,
+    message_from_json,
+    parse_object,
+    share,
+    text,
+    texts,
+)
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message
-from statemachine.core.server import ServerView
+from statemachine.core.server import Attempt, Outcome, ServerView
 from statemachine.core.streak import NO_STREAK, Streak, streak_of_failed
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
@@ -19,19 +34,22 @@ from statemachine.journal.rows import (
     ATTEMPT_COLUMNS,
     Row,
     attempt_from,
-    message_of,
+    attempt_row,
     message_row,
     storable,
     streak_from,
 )
 
-Json = dict[str, Any]
+T = TypeVar("T")
+U = TypeVar("U")
+
+_LEASES, _RECORDS = Unreadable("the lease"), Unreadable("the record")
+
+MOST_FAILURES = 1_000
+"""A larger count of failures in a row means nothing more."""
 
 MESSAGE_COLUMNS = 2
 """The last columns of an attempt, which are stored separately because older versions know only the others."""
-
-DECODE_ERRORS = (ValueError, TypeError, KeyError, AttributeError)
-"""What decoding raises for data that another version, or a person, has written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +72,19 @@ class Lease:
         )
 
 
+def read_lease(value: bytes) -> Lease:
+    """Decode a lease, also of a later version. Raises one of `DECODE_ERRORS`."""
+    data = parse_object(value)
+    node, session, fleet = text(data["node"]), text(data["session"]), text(data["fleet"])
+    return Lease(node, session, fleet, count(data["beat"]), flag(data["over"]))
+
+
 def lease_from(value: bytes) -> Lease:
-    """Decode a lease, also of a later version. An unreadable one counts as over, so its node starts a new session."""
+    """Decode a lease; an unreadable one counts as over."""
     try:
-        data = orjson.loads(value)
-        return Lease(str(data["node"]), str(data["session"]), str(data["fleet"]), int(data["beat"]), bool(data["over"]))
+        return read_lease(value)
     except DECODE_ERRORS as error:
-        logger.warning("the lease of a node was not understood: {!r}", error)
+        _LEASES.report("of a node", error)
         return Lease("", "", over=True)
 
 
@@ -105,14 +129,11 @@ class Record:
         )
 
 
-def record_from(value: bytes) -> Record:
-    """Decode a record. An unreadable one counts as empty; of a later version's, the view may be left out."""
-    try:
-        data = orjson.loads(value)
-        record = Record(data["session"], data["node"], _attempt_row(data), bool(data["paused"]))
-    except DECODE_ERRORS as error:
-        logger.warning("the record of a server was not understood: {!r}", error)
-        return Record()
+def read_record(value: bytes) -> Record:
+    """Decode a record. Raises one of `DECODE_ERRORS`; of a later version's, the view may be left out."""
+    data = parse_object(value)
+    session, node = maybe(text, data["session"]), maybe(text, data["node"])
+    record = Record(session, node, _attempt_row(data), flag(data["paused"]))
     try:
         record = replace(record, view=view_from(data["view"], data.get("message")))
     except DECODE_ERRORS as error:
@@ -120,11 +141,20 @@ def record_from(value: bytes) -> Record:
     return replace(record, streak=_streak(data, record.view))
 
 
+def record_from(value: bytes) -> Record:
+    """Decode a record; an unreadable one counts as empty."""
+    try:
+        return read_record(value)
+    except DECODE_ERRORS as error:
+        _RECORDS.report("of a server", error)
+        return Record()
+
+
 def _streak(data: Json, view: ServerView | None) -> Streak:
     """Return the failures in a row; older versions store the reason of the last one, or only that in the view."""
     match data:
-        case {"streak": [str() | None as reason, int(count)]}:
-            return streak_from(reason, count)
+        case {"streak": [str() | None as reason, int(failures)]}:
+            return streak_from(reason, max(0, min(failures, MOST_FAILURES)))
         case {"failed_for": str(reason)} if reason in set(Reason):
             return streak_of_failed(Reason(reason))
         case {"failed_for": _}:
@@ -133,9 +163,42 @@ def _streak(data: Json, view: ServerView | None) -> Streak:
 
 
 def _attempt_row(data: Json) -> Row | None:
-    """Return the attempt; older versions write no code and parameters of its message."""
+    """Return the attempt; older versions write no code and parameters of its message, later ones more columns.
+
+    An attempt with an unknown outcome, or a wrong type in a column that nothing depends on, is still looked up before
+    anything is sent.
+    """
     row = data["attempt"]
-    return (*row, *(data.get("attempt_message") or (None,) * MESSAGE_COLUMNS)) if row is not None else None
+    if row is None:
+        return None
+    columns = dict(zip(ATTEMPT_COLUMNS[:-MESSAGE_COLUMNS], row, strict=False))
+    said = data.get("attempt_message") or (None,) * MESSAGE_COLUMNS
+    code, params, *_ = said
+    message = message_from_json(_or(text, columns.get("message"), ""), {"code": code, "params": params})
+    attempt = Attempt(
+        server=text(columns["server"]),
+        workflow=text(columns["workflow"]),
+        prompt_id=text(columns["prompt_id"]),
+        created_at=_or(instant, columns.get("created_at"), 0.0),
+        client_id=_or(text, columns.get("client_id"), None),
+        server_prompt_id=_or(text, columns.get("server_prompt_id"), columns["prompt_id"]),
+        outcome=_or(Outcome, columns.get("outcome"), Outcome.RECORDED),
+        accepted_at=_or(instant, columns.get("accepted_at"), None),
+        ended_at=_or(instant, columns.get("ended_at"), None),
+        confirmed_by=_or(Source, columns.get("confirmed_by"), None),
+        varied_tag=_or(flag, columns.get("varied_tag"), False),
+        instance=_or(text, columns.get("instance"), None),
+        message=message,
+    )
+    return attempt_row(attempt)
+
+
+def _or(read: Callable[[Any], T], value: Any, otherwise: U) -> T | U:
+    """Return what `read` returns, or another value if it does not understand this one."""
+    try:
+        return read(value)
+    except DECODE_ERRORS:
+        return otherwise
 
 
 def view_json(view: ServerView | None) -> list[Any] | None:
@@ -146,50 +209,38 @@ def view_json(view: ServerView | None) -> list[Any] | None:
     return list({**fields, "message": storable(sentence(view.message)) or ""}.values())
 
 
-def view_from(data: list[Any] | None, message: Json | None) -> ServerView | None:
-    """Decode a `view_json` and the `message_json` of its message."""
+_VIEW: dict[str, Callable[[Any], Any]] = {
+    "name": text,
+    "url": text,
+    "group": text,
+    "state": State,
+    "since": instant,
+    "reason": Reason,
+    "auto_executing": flag,
+    "missing": texts,
+    "prompt_id": partial(maybe, text),
+    "progress": partial(maybe, share),
+    "queue_remaining": partial(maybe, count),
+    "last_check": partial(maybe, instant),
+    "next_action_at": partial(maybe, instant),
+    "workflows": texts,
+}
+"""How the fields of a view are read. The first six, and the message, have no default."""
+
+
+def view_from(data: Any, message: Any) -> ServerView | None:
+    """Decode a `view_json` and the `message_json` of its message. Raises one of `DECODE_ERRORS`."""
     if data is None:
         return None
-    fields = dict(zip(ServerView._fields, data, strict=False))
-    view = ServerView(**{**fields, "message": message_from_json(fields["message"], message)})
-    return view._replace(
-        state=State(view.state),
-        reason=Reason(view.reason),
-        missing=tuple(view.missing),
-        workflows=tuple(view.workflows),
-    )
+    given = dict(zip(ServerView._fields, data, strict=False))
+    fields = {name: read(given[name]) for name, read in _VIEW.items() if name in given}
+    return ServerView(**fields, message=message_from_json(given["message"], message))
 
 
 def message_json(message: Message) -> Json | None:
     """Return code and parameters of a message, stored beside the sentence that older versions read."""
     _, code, params = message_row(message)
     return {"code": code, "params": params} if code else None
-
-
-def message_from_json(text: str, data: Json | None) -> Message:
-    """Decode a stored sentence and its `message_json`."""
-    data = data or {}
-    return message_of({"message": text, "message_code": data.get("code"), "message_params": data.get("params")})
-
-
-def encode_json(data: Any) -> bytes:
-    """Encode data of any server: text that UTF-8 cannot encode gets question marks, huge integers become floats."""
-    try:
-        return orjson.dumps(data, default=repr)
-    except TypeError:
-        text = json.dumps(data, ensure_ascii=False, default=_plain)
-        return orjson.dumps(json.loads(text.encode("utf-8", "replace"), parse_int=_number), default=repr)
-
-
-def _number(digits: str) -> int | float:
-    number = int(digits)
-    return number if abs(number) < 2**63 else float(digits)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Enum):
-        return value.value
-    return asdict(value) if is_dataclass(value) and not isinstance(value, type) else repr(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +268,10 @@ class SharedEntry:
 
 def shared_entry_from(value: bytes) -> SharedEntry:
     """Decode an entry of the shared log. Raises one of `DECODE_ERRORS`."""
-    data = orjson.loads(value)
-    entry = _entry_from(data["entry"], data.get("message"))
-    return SharedEntry(data["id"], data["session"], entry, view_from(data["view"], data.get("view_message")))
+    data = parse_object(value)
+    entry = _entry_from(mapping(data["entry"]), data.get("message"))
+    view = view_from(data["view"], data.get("view_message"))
+    return SharedEntry(text(data["id"]), text(data["session"]), entry, view)
 
 
 def _entry_json(entry: LogEntry) -> Json:
@@ -229,8 +281,17 @@ def _entry_json(entry: LogEntry) -> Json:
     return {**fields, "witness": source, "message": text, "prompt_id": storable(entry.prompt_id)}
 
 
-def _entry_from(data: Json, message: Json | None) -> LogEntry:
-    for key, word in (("kind", EntryKind), ("source", State), ("dest", State), ("witness", Source)):
-        data[key] = word(data[key]) if data[key] is not None else None
-    data["proved_by"] = data.pop("witness")
-    return LogEntry(**{**data, "message": message_from_json(data["message"], message)})
+def _entry_from(data: Json, message: Any) -> LogEntry:
+    return LogEntry(
+        at=instant(data["at"]),
+        kind=EntryKind(data["kind"]),
+        reason=text(data["reason"]),
+        message=message_from_json(data["message"], message),
+        server=maybe(text, data["server"]),
+        group=maybe(text, data["group"]),
+        source=maybe(State, data["source"]),
+        dest=maybe(State, data["dest"]),
+        proved_by=maybe(Source, data["witness"]),
+        prompt_id=maybe(text, data["prompt_id"]),
+        seq=data["seq"] if isinstance(data.get("seq"), int) else None,
+    )

@@ -9,12 +9,12 @@ from statemachine.cluster.records import (
     Lease,
     Record,
     SharedEntry,
-    encode_json,
     lease_from,
     record_from,
     shared_entry_from,
     view_from,
 )
+from statemachine.cluster.values import encode_json
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.core.server import Attempt, Outcome, ServerView

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import orjson
+import pytest
 
 from statemachine.cluster.permits import LEDGER, SharedPermits
 from statemachine.cluster.store import Dataset
@@ -102,3 +103,35 @@ async def test_acquire_while_resized_repeatedly_is_granted() -> None:
             one.resize(1, 1)
             await asyncio.sleep(0)
         assert waiting.done()
+
+
+GARBAGE = [
+    b"",
+    b"\xff",
+    b"[]",
+    b"7",
+    b"null",
+    b'{"a": 1}',
+    b'{"a": ["h"]}',
+    b"[" * 5000,
+    b'"' + b"x" * 2_000_000 + b'"',
+]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE, ids=range(len(GARBAGE)))
+@in_virtual_time
+async def test_unreadable_ledger_is_rebuilt_with_every_permit(garbage: bytes) -> None:
+    shared = engine()
+    async with permits(shared, "one", 2) as one, permits(shared, "two", 2) as two:
+        await one.acquire("a", "h")
+        stored = shared.get(Dataset.SHARED, LEDGER)
+        assert stored is not None
+        shared.put(Dataset.SHARED, LEDGER, garbage, stored.revision)
+        await asyncio.wait_for(two.acquire("b", "i"), 5)
+        await settled()
+        assert held(shared) == {"a": "h", "b": "i"}
+        waiting = asyncio.ensure_future(two.acquire("c", "j"))
+        await settled()
+        assert not waiting.done()
+        one.release("a")
+        await asyncio.wait_for(waiting, 5)

@@ -32,8 +32,11 @@ class OutageGuard:
         return self._detector.engaged
 
     def observe(self, server: Server, *, answered: bool) -> None:
-        """Observe an answer or its absence. The silence of an unreachable server is not a sign of an outage."""
-        if server.state is State.UNREACHABLE and not answered:
+        """Observe an answer or its absence.
+
+        The silence of a server that is unreachable, or that has not answered a check yet, is not a sign of an outage.
+        """
+        if not answered and (server.state is State.UNREACHABLE or server.last_check is None):
             return
         change = self._detector.observe(server.name, loop_time(), answered=answered)
         if not answered and server.consecutive_failures >= server.reachability.fall - 2:

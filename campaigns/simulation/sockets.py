@@ -6,7 +6,7 @@ from collections import deque
 from campaigns.simulation.faults import Fault
 from campaigns.simulation.wire import Daemon, Wire
 from statemachine.comfyui.errors import ConnectRefusedError, NotAnsweringError
-from statemachine.comfyui.transport import Receive
+from statemachine.comfyui.transport import Receive, Report, no_report
 
 SILENCE_S = (30.0, 150.0)
 """Range of the time after which keepalive pings detect a dead connection."""
@@ -82,7 +82,7 @@ class SimSocket:
     def __init__(self, pipe: Pipe, daemon: Daemon) -> None:
         self._pipe, self._daemon = pipe, daemon
 
-    async def listen(self, receive: Receive) -> None:
+    async def listen(self, receive: Receive, report: Report = no_report) -> None:
         pipe, watcher = self._pipe, self._pipe.wire.watcher
         while True:
             frame = await self._next()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing_extensions import override
 
 from statemachine.comfyui.errors import NotAnsweringError
-from statemachine.comfyui.transport import Receive, Reply, Socket, Transport
+from statemachine.comfyui.transport import Receive, Reply, Report, Socket, Transport, no_report
 from statemachine.core.messages import message
 
 
@@ -61,8 +61,8 @@ class _PlacedSocket(Socket):
         self._release: Callable[[], None] | None = release
 
     @override
-    async def listen(self, receive: Receive) -> None:
-        await self._inner.listen(receive)
+    async def listen(self, receive: Receive, report: Report = no_report) -> None:
+        await self._inner.listen(receive, report)
 
     @override
     async def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from statemachine.comfyui import server_json
 from statemachine.comfyui.out_of_memory import is_out_of_memory
+from statemachine.comfyui.short_frames import shortened
 from statemachine.comfyui.text import json_text, shown
 from statemachine.core import events
 from statemachine.core.messages import message
@@ -25,6 +26,9 @@ MAX_EXCEPTION_TEXT = 2_000
 MAX_SHOWN = 500
 """Characters of an exception that a message quotes; the server's history keeps the whole text."""
 
+LONG_FRAME, MOST_ITEMS = 32 * 1024, 20_000
+"""Characters and values of a frame that is parsed as a whole. The progress of 1,000 nodes has 9,000 values."""
+
 _FRAME_START = '{"type": "'
 """The start of every frame that ComfyUI sends: `json.dumps` of a dict whose first member is `type`."""
 
@@ -37,6 +41,8 @@ def decode(frame: str, *, in_flight: bool = True) -> events.Event | None:
     """
     if _is_irrelevant(frame, _DECODERS if in_flight else _IDLE_TYPES):
         return None
+    if len(frame) > LONG_FRAME and frame.count(",") > MOST_ITEMS:
+        frame = shortened(frame[:LONG_FRAME]) or ""
     try:
         parsed = server_json.loads(frame)
         return _DECODERS[parsed["type"]](parsed["data"])

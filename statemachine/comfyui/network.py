@@ -5,6 +5,7 @@ import errno
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -25,9 +26,11 @@ from statemachine.comfyui.errors import (
     NotUnderstoodError,
     RateLimitedError,
 )
+from statemachine.comfyui.framed_connection import MAX_MESSAGE
 from statemachine.comfyui.large_answers import LargeAnswers
 from statemachine.comfyui.response_headers import retry_after_s
 from statemachine.comfyui.transport import REDIRECTS, Reply, Transport
+from statemachine.comfyui.turns import Turns
 from statemachine.comfyui.unpacking import ACCEPT_ENCODING
 from statemachine.comfyui.websocket import TextConnection, WebSocket
 from statemachine.core.messages import message
@@ -36,9 +39,6 @@ from statemachine.settings import ServerConfig
 from statemachine.settings.masking import Mask
 from statemachine.settings.tls import client_context
 from statemachine.version import user_agent
-
-MAX_FRAME = 32 * 1024 * 1024
-"""Bytes. Previews have many MB, and websockets closes the connection at a larger frame (default: 1 MiB)."""
 
 PING_INTERVAL_S = 30.0
 PONG_TIMEOUT_S = 120.0
@@ -87,7 +87,7 @@ class NetworkTransport(Transport):
     received text, in case a server echoes them. `large` is shared by all servers.
     """
 
-    __slots__ = ("_connection", "_headers", "_large", "_mask", "_session", "_timeout_s", "_tls", "_url")
+    __slots__ = ("_connection", "_headers", "_large", "_mask", "_session", "_timeout_s", "_tls", "_turns", "_url")
 
     def __init__(
         self,
@@ -99,6 +99,7 @@ class NetworkTransport(Transport):
         connection: type[TextConnection] = TextConnection,
         secrets: Iterable[SecretStr] = (),
         large: LargeAnswers | None = None,
+        turns: Turns | None = None,
     ) -> None:
         self._session = session
         self._url = url
@@ -107,6 +108,7 @@ class NetworkTransport(Transport):
         self._tls = tls
         self._connection = connection
         self._large = large or LargeAnswers()
+        self._turns = turns
         self._mask = Mask([*headers.values(), *secrets])
 
     @override
@@ -148,14 +150,15 @@ class NetworkTransport(Transport):
     @override
     async def connect(self, client_id: str) -> WebSocket:
         url = f"ws{self._url.removeprefix('http')}/ws?clientId={client_id}"
+        new_connection: Any = partial(self._connection, turns=self._turns)
         try:
             connection = await _Connect(
                 url,
-                create_connection=self._connection,
+                create_connection=new_connection,
                 additional_headers=self._headers,
                 user_agent_header=user_agent(),
                 compression=None,
-                max_size=MAX_FRAME,
+                max_size=MAX_MESSAGE,
                 open_timeout=self._timeout_s(),
                 close_timeout=CLOSE_TIMEOUT_S,
                 ping_interval=PING_INTERVAL_S,

@@ -6,6 +6,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum, auto
 from typing import Any, Protocol
 
 import orjson
@@ -141,14 +142,29 @@ Receive = Callable[[str], None]
 """Takes the text of a frame."""
 
 
+class StreamTrouble(Enum):
+    """What is noteworthy about the stream of a /ws connection."""
+
+    FLOOD = auto()  # the server sends more than is read at once
+    CALM = auto()  # the flood has ended
+    CUT = auto()  # a text was too long and was cut
+
+
+Report = Callable[[StreamTrouble], None]
+
+
+def no_report(_: StreamTrouble) -> None:
+    """Report nothing."""
+
+
 class Socket(Protocol):
     """One /ws connection. It is not reopened."""
 
-    async def listen(self, receive: Receive) -> None:
+    async def listen(self, receive: Receive, report: Report = no_report) -> None:
         """Pass every text frame to `receive`, in order and as soon as it is read, until the connection ends.
 
         Raises NotAnsweringError with the cause of the end, or what `receive` raised; no frame is passed after that.
-        Binary frames, which are previews, are skipped. May be called once.
+        Binary frames, which are previews, are skipped. `report` gets troubles of the stream. May be called once.
         """
         ...
 

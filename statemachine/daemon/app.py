@@ -20,6 +20,7 @@ from statemachine.comfyui.fast_websocket import FastConnection
 from statemachine.comfyui.large_answers import LargeAnswers
 from statemachine.comfyui.network import NetworkTransport, TlsContexts, new_session
 from statemachine.comfyui.transport import Transport
+from statemachine.comfyui.turns import Turns
 from statemachine.comfyui.websocket import TextConnection
 from statemachine.core.ports import Clock
 from statemachine.daemon.clustered import clustered
@@ -119,6 +120,7 @@ class Daemon:
         self._places = places
         self._large_answers = LargeAnswers()
         self._tls = TlsContexts()
+        self._turns = Turns()
         self._tls.load(config.servers)
         self._page_tls = page_context(settings.listen.tls) if settings.listen.tls else None
         self._manager = ServiceManager.of(os.environ)
@@ -192,6 +194,7 @@ class Daemon:
             FastConnection if self._started_with.fast_frames else TextConnection,
             self.config.secrets(server),
             self._large_answers,
+            self._turns,
         )
         return BoundedTransport(transport, self._places)
 

@@ -9,16 +9,23 @@ import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 
+from loguru import logger
+
 from statemachine.comfyui.errors import ComfyError, ConnectRefusedError, NotAnsweringError
 from statemachine.comfyui.frames import decode
-from statemachine.comfyui.transport import Socket
+from statemachine.comfyui.transport import Socket, StreamTrouble
 from statemachine.core import events
 from statemachine.core.backoff import backoff
 from statemachine.core.messages import message
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
+from statemachine.i18n.render import sentence
 
 FIRST_DELAY_S = 0.25
+
+FLOOD_CODE = "ws_flood"
+TROUBLES = {StreamTrouble.FLOOD: FLOOD_CODE, StreamTrouble.CUT: "ws_text_cut"}
+"""The messages of troubles, which are also the names of their counters."""
 
 
 async def keep_link(context: ServerContext) -> None:
@@ -59,7 +66,8 @@ async def _listen(context: ServerContext, socket: Socket, client_id: str, *, ref
     timeout_s = context.fleet.settings.timing.http_timeout_s
     try:
         async with asyncio.timeout(timeout_s) as patience:
-            await socket.listen(_Receiver(context, client_id, refused_before, patience).receive)
+            receiver = _Receiver(context, client_id, refused_before, patience)
+            await socket.listen(receiver.receive, receiver.report)
     except TimeoutError as error:
         raise NotAnsweringError(message("ws_silent", seconds=timeout_s)) from error
 
@@ -83,6 +91,17 @@ class _Receiver:
                 return
             self._open()
         self.context.post(event)
+
+    def report(self, trouble: StreamTrouble) -> None:
+        """Count and show a trouble of the stream; log the first one of a kind, and then ever fewer."""
+        context, code = self.context, TROUBLES.get(trouble)
+        if code is not None:
+            context.note_trouble(message(code))
+            times = context.detail.count(code)
+            if times & (times - 1) == 0:
+                logger.warning("{}: {}", context.config.name, sentence(context.detail.link.trouble or message(code)))
+        elif context.detail.link.trouble is not None and context.detail.link.trouble.code == FLOOD_CODE:
+            context.detail.link.trouble = None
 
     def _open(self) -> None:
         self.patience.reschedule(None)

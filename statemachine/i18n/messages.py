@@ -270,6 +270,13 @@ REQUESTS: dict[str, Text] = {
     ),
     "ws_redirected": Text("/ws redirects to {location} (HTTP {status})", "/ws 重定向到 {location}（HTTP {status}）"),
     "ws_status": Text("/ws answers HTTP {status}", "/ws 返回 HTTP {status}"),
+    "ws_flood": Text(
+        "the server sends more on /ws than is read at once, so its frames are read late",
+        "服务器在 /ws 上发送的数据过多，其消息会延迟读取",
+    ),
+    "ws_text_cut": Text(
+        "a text on /ws was too long, and only its beginning was read", "/ws 上的一条文本过长，只读取了开头部分"
+    ),
     "ws_closed": Text("the connection was closed ({error})", "连接已关闭（{error}）"),
     "ws_failed": Text("/ws: {error}", "/ws：{error}"),
     "no_descriptor": Text(

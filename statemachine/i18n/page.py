@@ -165,6 +165,8 @@ LABELS: dict[str, Text] = {
     "counter_checks_unanswered": Text("Checks without an answer", "无应答的检查"),
     "counter_submissions": Text("Warm-ups submitted", "已提交的预热"),
     "counter_ends_unheard": Text("Ends found by asking", "经查询得知的结束"),
+    "counter_ws_flood": Text("Floods on /ws", "/ws 消息过多"),
+    "counter_ws_text_cut": Text("Texts cut on /ws", "/ws 文本截断"),
     # Warmth
     "warmth": Text("Warmth", "就绪统计"),
     "scope": Text("Scope", "范围"),

@@ -42,9 +42,10 @@ class ServerDetail:
     system: Mapping[str, Any] = field(default_factory=dict)
     counters: dict[str, int] = field(default_factory=dict)
 
-    def count(self, counter: str) -> None:
-        """Add 1 to a counter."""
-        self.counters[counter] = self.counters.get(counter, 0) + 1
+    def count(self, counter: str) -> int:
+        """Add 1 to a counter; return its new value."""
+        self.counters[counter] = value = self.counters.get(counter, 0) + 1
+        return value
 
 
 class Snapshot:

@@ -1,7 +1,7 @@
 """A /ws connection without a network: the test passes on the bytes that the server sends."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 import pytest
@@ -12,6 +12,7 @@ from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
 from statemachine.comfyui.fast_websocket import FastConnection
+from statemachine.comfyui.turns import Turns
 from statemachine.comfyui.websocket import TextConnection
 
 ConnectionType = type[TextConnection]
@@ -41,9 +42,10 @@ class FakeByteTransport:
 class Stream:
     """A connection over a FakeByteTransport, and the handshake that the server sends on it."""
 
-    def __init__(self, connection_type: ConnectionType) -> None:
+    def __init__(self, connection_type: ConnectionType, now: Callable[[], float] = lambda: 0.0) -> None:
+        """`now` is the clock of the connection's turns. While it stands still, every frame is handled at once."""
         client = ClientProtocol(parse_uri("ws://127.0.0.1/"))
-        self.connection = connection_type(client, ping_interval=None)
+        self.connection = connection_type(client, turns=Turns(now), ping_interval=None)
         self.transport = FakeByteTransport()
         self.connection.connection_made(cast("asyncio.Transport", self.transport))
         self.handshake = handshake_for(client)

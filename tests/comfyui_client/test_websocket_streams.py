@@ -1,8 +1,11 @@
 """What a /ws connection reads from streams that are cut into pieces of any size."""
 
 import asyncio
+import json
+import tracemalloc
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -13,6 +16,8 @@ from websockets.frames import Frame, Opcode
 from websockets.protocol import Event
 
 from statemachine.comfyui.fast_websocket import FastConnection
+from statemachine.comfyui.frames import decode
+from statemachine.core import events
 from tests.comfyui_client.byte_streams import ConnectionType, Stream, both_connections, wire
 
 LENGTHS = st.sampled_from([0, 1, 125, 126, 127, 65_535, 65_536, 70_000])
@@ -51,11 +56,23 @@ MESSAGES = st.lists(
 )
 
 
+async def until_reading(stream: Stream) -> None:
+    """Wait until the connection reads: on a busy machine its frames may have to wait for a turn."""
+    for _ in range(2_000):
+        if not stream.transport.paused:
+            return
+        await asyncio.sleep(0.001)
+    raise AssertionError("the connection does not read")
+
+
 async def received_from(
     connection_type: ConnectionType, frames: Sequence[Frame], cuts: Sequence[int], turns: Sequence[bool]
 ) -> list[str]:
-    """Return the texts of a stream in pieces of the sizes `cuts`; the event loop runs after a piece with a turn."""
-    stream = Stream(connection_type)
+    """Return the texts of a stream in pieces of the sizes `cuts`; the event loop runs after a piece with a turn.
+
+    The clock of the connection's turns is so fast that most frames have to wait.
+    """
+    stream = Stream(connection_type, count(0.0, 0.0008).__next__)
     data = stream.handshake + wire(frames)
     received: list[str] = []
     listening = asyncio.create_task(stream.connection.listen(received.append))
@@ -103,7 +120,7 @@ async def test_connection_without_listener_pauses_reading(connection_type: Conne
     received: list[str] = []
     listening = asyncio.create_task(stream.connection.listen(received.append))
     await asyncio.sleep(0)
-    assert not stream.transport.paused
+    await until_reading(stream)
     assert len(received) == 100
     listening.cancel()
 
@@ -127,11 +144,11 @@ async def test_fast_connection_parses_whole_texts_itself(in_handshake: bytes) ->
     stream.connection.data_received(stream.handshake + in_handshake)
     listening = asyncio.create_task(stream.connection.listen(received.append))
     await asyncio.sleep(0)
-    before = stream.connection.parsed
+    before, read_before = stream.connection.parsed, len(received)
     for length in (10, 200, 65_535):
         stream.connection.data_received(wire([Frame(Opcode.TEXT, b"x" * length)] * 3))
     assert stream.connection.parsed == before
-    assert len(received) == before + 9
+    assert len(received) == read_before + 9
     listening.cancel()
 
 
@@ -164,3 +181,66 @@ async def test_fast_connection_masked_frame_closes() -> None:
     with pytest.raises(ConnectionClosed, match="1002"):
         await listening
     assert received == []
+
+
+@both_connections
+@pytest.mark.parametrize("fragments", [1, 40])
+async def test_listen_long_error_keeps_what_matters(connection_type: ConnectionType, fragments: int) -> None:
+    """ComfyUI quotes the inputs of the node that raised, which may have many MB."""
+    data = {"prompt_id": "ours", "node_id": "3", "exception_message": "x", "current_inputs": {"image": "y" * 2_000_000}}
+    whole = json.dumps({"type": "execution_error", "data": data}).encode()
+    size = len(whole) // fragments + 1
+    parts = [whole[at : at + size] for at in range(0, len(whole), size)]
+    frames = [
+        Frame(Opcode.CONT if number else Opcode.TEXT, part, fin=number == len(parts) - 1)
+        for number, part in enumerate(parts)
+    ]
+    [text] = await received_from(connection_type, frames, [], [True])
+    event = decode(text)
+    assert isinstance(event, events.PromptFailed)
+    assert event.prompt_id == "ours"
+
+
+@both_connections
+async def test_connection_keeps_little_of_long_messages(connection_type: ConnectionType) -> None:
+    stream = Stream(connection_type)
+    stream.connection.data_received(stream.handshake)
+    listening = asyncio.create_task(stream.connection.listen(lambda _: None))
+    await asyncio.sleep(0)
+    for opcode in (Opcode.TEXT, Opcode.BINARY):
+        tracemalloc.start()
+        data = wire([Frame(opcode, b'{"type": "x"' + b"x" * 8_000_000)])
+        before, at = tracemalloc.get_traced_memory()[0], 0
+        while at < len(data) - 1:
+            stream.connection.data_received(data[at : at + 100_000])
+            at += 100_000
+            await until_reading(stream)
+        grown = tracemalloc.get_traced_memory()[0] - before
+        tracemalloc.stop()
+        assert grown < 1_000_000
+    listening.cancel()
+
+
+@both_connections
+async def test_connection_that_cannot_send_pongs_reads_no_more(connection_type: ConnectionType) -> None:
+    stream = Stream(connection_type)
+    stream.connection.data_received(stream.handshake)
+    received: list[str] = []
+    all_received = asyncio.Event()
+
+    def receive(text: str) -> None:
+        received.append(text)
+        if len(received) == 10:
+            all_received.set()
+
+    listening = asyncio.create_task(stream.connection.listen(receive))
+    await asyncio.sleep(0)
+    stream.connection.pause_writing()
+    for _ in range(10):
+        stream.connection.data_received(wire([Frame(Opcode.PING, b"x" * 125)] * 100 + [Frame(Opcode.TEXT, b"last")]))
+    assert stream.transport.paused
+    assert received == []
+    stream.connection.resume_writing()
+    await asyncio.wait_for(all_received.wait(), 5.0)
+    await until_reading(stream)
+    listening.cancel()

@@ -119,6 +119,8 @@ const COUNTER_LABELS = {
   checks_unanswered: "counter_checks_unanswered",
   submissions: "counter_submissions",
   ends_unheard: "counter_ends_unheard",
+  ws_flood: "counter_ws_flood",
+  ws_text_cut: "counter_ws_text_cut",
 };
 
 /** Name a counter; "to_STATE" counts the transitions to that state. */

@@ -82,7 +82,7 @@ async def _is_loading(context: ServerContext) -> bool:
     keys = {key for workflow in context.workflows.values() for key in workflow.keys}
     for _ in range(LOADING_LOOKS):
         try:
-            async with context.fleet.check_slots:
+            async with context.fleet.check_slots.slot(context.pace):
                 if context.server.auto_executing:
                     return await context.client.queue_remaining() > 0
                 queue = await context.client.queue()
@@ -165,7 +165,7 @@ async def ask(context: ServerContext) -> after_success.CheckEvent | None:
     await context.wait_for_limit()
     epoch, started = context.server.epoch, loop_time()
     try:
-        async with context.fleet.check_slots:
+        async with context.fleet.check_slots.slot(context.pace):
             started = loop_time()
             result = await context.check.ask(epoch)
     except NotAnsweringError:

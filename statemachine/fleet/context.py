@@ -16,6 +16,7 @@ from statemachine.core.events import Event, PromptStuck
 from statemachine.core.messages import Message
 from statemachine.core.ports import Clock, Ownership, SoleOwner
 from statemachine.core.server import Attempt, Server
+from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.clock import Wakeup, loop_time
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.patience import Patience
@@ -61,7 +62,7 @@ class FleetContext:
     ownership: Ownership
     counters: Counters
     outage: OutageGuard
-    check_slots: asyncio.Semaphore
+    check_slots: CheckSlots
     system_info: SystemInfoQueue = field(default_factory=SystemInfoQueue)
 
     @property
@@ -73,7 +74,7 @@ class FleetContext:
         """Make `config` the active one. What is under way ends under the old settings."""
         limits = config.settings.limits
         if limits.max_checks != self.settings.limits.max_checks:
-            self.check_slots = asyncio.Semaphore(limits.max_checks)
+            self.check_slots = CheckSlots(limits.max_checks)
         self.permits.resize(limits.max_warming, limits.max_warming_per_host)
         self.counters.set_warm_up_limit(limits.max_warming)
         self.config = config
@@ -100,6 +101,7 @@ class ServerContext:
     fleet: FleetContext
     post: Callable[[Event], None]
     pause: RequestPause
+    pace: Pace = field(default_factory=Pace)
     detail: ServerDetail = field(default_factory=ServerDetail)
     nudge: Wakeup = field(default_factory=Wakeup)
     redial: Wakeup = field(default_factory=Wakeup)

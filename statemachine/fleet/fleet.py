@@ -16,6 +16,7 @@ from statemachine.core.outage import OutageDetector
 from statemachine.core.ports import Action
 from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State
+from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.context import FleetContext, FleetPorts, ServerContext
 from statemachine.fleet.diff import Changes, LoadedConfig, compare
 from statemachine.fleet.reachability import OutageGuard, WatchedTransport
@@ -60,7 +61,7 @@ class Fleet:
             ownership=ports.ownership,
             counters=ports.counters,
             outage=OutageGuard(OutageDetector(), ports.recorder.notice, self._probe_others),
-            check_slots=asyncio.Semaphore(config.settings.limits.max_checks),
+            check_slots=CheckSlots(config.settings.limits.max_checks),
         )
         self._context.counters.set_warm_up_limit(config.settings.limits.max_warming)
         self._servers: dict[str, ServerTask] = {}
@@ -186,7 +187,7 @@ class Fleet:
     async def _wait_for_check_slot(self) -> None:
         await asyncio.sleep(0)
         with suppress(TimeoutError):
-            async with asyncio.timeout(START_PATIENCE_S), self._context.check_slots:
+            async with asyncio.timeout(START_PATIENCE_S), self._context.check_slots.slot(Pace()):
                 return
 
     def _replace(self, config: ServerConfig) -> ServerTask:

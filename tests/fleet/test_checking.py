@@ -11,6 +11,7 @@ from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.core import events
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Reason
+from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.checking import RESTARTS, RESTARTS_WITHIN_S, auto_pace_s, prepare
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
@@ -43,7 +44,7 @@ async def no_limit() -> None:
 def test_prepare_unanswered_queue_of_loading_server_asks_no_check(*, auto_executing: bool, started: type) -> None:
     posted: list[events.Event] = []
     fleet = SimpleNamespace(
-        check_slots=asyncio.Semaphore(1),
+        check_slots=CheckSlots(1),
         settings=SimpleNamespace(timing=Timing()),
         clock=SimpleNamespace(uniform=lambda: 0.5),
     )
@@ -52,6 +53,7 @@ def test_prepare_unanswered_queue_of_loading_server_asks_no_check(*, auto_execut
         server=server,
         client=Silent(),
         fleet=fleet,
+        pace=Pace(),
         workflows={},
         broken=(),
         known_before=True,

@@ -1,12 +1,24 @@
-"""The report of the campaign of hostile servers, and its search for secrets."""
+"""A short campaign of hostile servers, its report, and its search for secrets."""
+
+from pathlib import Path
 
 import pytest
 
+from campaigns.hostile.campaign import Plan, campaign
 from campaigns.hostile.kinds import KINDS
 from campaigns.hostile.report import Report, Run
 from campaigns.hostile.secrets import SECRET, echoes, leaks
 
 LEAST_KINDS = 20
+SHORT = Plan(honest=24, seconds=40.0)
+
+
+@pytest.mark.ratios
+@pytest.mark.timeout(400)
+async def test_hostile_campaign_keeps_every_figure_within_its_limit(tmp_path: Path) -> None:
+    report = await campaign(tmp_path, SHORT)
+    print(*report.figures, *report.notes, *report.details, sep="\n")
+    assert [str(figure) for figure in report.figures if not figure.good] == []
 
 
 def test_hostile_kinds_are_many() -> None:

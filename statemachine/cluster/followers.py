@@ -97,6 +97,13 @@ class RecordFollower:
             self._seen[stored.key] = record_from(stored.value), stored.revision
             self.notify(stored.key)
 
+    def correct(self, server: str, stored: StoredValue | None) -> None:
+        """Use what the store's leader has; None if the record was deleted, as an operator may do."""
+        if stored is None:
+            self._seen.pop(server, None)
+        else:
+            self.observe(stored)
+
     def notify(self, server: str) -> None:
         """Pass the latest record to the listeners, perhaps again."""
         for listener in self._listeners:

@@ -184,9 +184,7 @@ class LeasedOwnership(Ownership):
         try:
             revision = await self._store.put(Dataset.SERVERS, server, record.encoded(), revision)
         except ConflictError:
-            stored = await self._store.get(Dataset.SERVERS, server)
-            if stored is not None:
-                self._seen.observe(stored)
+            self._seen.correct(server, await self._store.get(Dataset.SERVERS, server))
             return False
         self.records.add(server, record, revision)
         return True

@@ -18,6 +18,7 @@ MAX_NESTED = 20
 """Messages within messages that are read from JSON."""
 
 MAX_CODE = 100
+"""Characters of a code, and of a parameter's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +147,11 @@ def message_from(code: str | None, params: Any, text: str) -> Message:
 
 
 def _nested_message(code: str, params: Any, depth: int, text: str = "") -> Message:
-    if not isinstance(params, dict) or len(code) > MAX_CODE or depth > MAX_NESTED:
+    if not isinstance(params, dict) or depth > MAX_NESTED:
         raise ValueError("message parameters are not an object, or too deeply nested")
-    return Message(code, {str(name): _param_from(value, depth) for name, value in params.items()}, text)
+    if any(len(name) > MAX_CODE for name in (code, *params)):
+        raise ValueError("the code or the name of a parameter is too long")
+    return Message(code, {name: _param_from(value, depth) for name, value in params.items()}, text)
 
 
 def _param_from(value: Any, depth: int) -> Param:

@@ -60,6 +60,18 @@ async def test_crash_frees_servers_when_the_lease_ends(tmp_path: Path) -> None:
 
 
 @in_virtual_time
+async def test_server_whose_record_was_deleted_is_acquired(tmp_path: Path) -> None:
+    shared = engine()
+    one, two = make_nodes(shared, tmp_path, "one", "two")
+    async with running(one, two):
+        for server in two.host.acquired:
+            del shared.datasets[Dataset.SERVERS].keys[server]
+        await two.die()
+        await asyncio.sleep(2 * LEASE_S)
+        assert one.host.acquired == set(SERVERS)
+
+
+@in_virtual_time
 async def test_may_submit_cut_off_node_stops_before_others_start(tmp_path: Path) -> None:
     shared = engine()
     one, two = make_nodes(shared, tmp_path, "one", "two")

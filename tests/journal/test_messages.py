@@ -16,7 +16,8 @@ from tests.journal.samples import attempt, written
 BEFORE_CODES = 4
 """The schema of the files that have sentences only."""
 
-LONG = message("check_failed", error=message("answer_raw", what=verbatim("x" * PARAMS_LIMIT), status=500, raw="y"))
+LONG = message("node_omits_keys", keys=(2**62,) * (PARAMS_LIMIT // 20))
+"""Numbers do not count for the bound of a message."""
 
 
 def notice(what: Message) -> LogEntry:
@@ -73,7 +74,7 @@ def test_entry_and_attempt_keep_code_and_parameters(tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("what", [LONG, verbatim("half a \ud83d"), message("no_answer_in", seconds=2**70)])
+@pytest.mark.parametrize("what", [LONG, verbatim("half a \ud83d")])
 def test_message_that_cannot_be_stored_becomes_its_sentence(what: Message) -> None:
     text, code, params = message_row(what)
     assert (code, params) == (None, None)

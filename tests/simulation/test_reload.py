@@ -86,6 +86,8 @@ class ReloadSimulation(Simulation):
             self.reloads[kind] += len(getattr(changes, kind))
         for name in changes.removed:
             self._invariants.ledgers[name].state = State.UNKNOWN
+        for name in (*changes.removed, *changes.changed):
+            self._invariants.ledgers[name].failed_in_a_row = 0  # new settings deserve new warm-ups
 
 
 def run(seed: int, folder: Path) -> ReloadSimulation:

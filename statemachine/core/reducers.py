@@ -27,6 +27,8 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     server.auto_executing = event.auto_executing
     server.auto_rounds = server.auto_rounds + 1 if event.auto_executing else 0
     server.own_loading_lost = False
+    link_lost_meanwhile = not server.verdict_fresh and server.links > 0 and server.client_id is None
+    server.loading_in_doubt = event.auto_executing and link_lost_meanwhile
     if event.needed:
         _judge_success(event, server)
         _count_loss(event, server, lost_at)

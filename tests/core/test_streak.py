@@ -243,6 +243,18 @@ def test_own_loading_that_vanishes_with_the_link_ends_the_process() -> None:
     assert driver.server.check_ends_it
 
 
+def test_own_loading_whose_process_ends_before_the_answer_counts() -> None:
+    driver = MachineDriver()
+    driver.apply(e.LinkOpened("first", refused_before=False))
+    for _ in range(MOST_IN_A_ROW):
+        assert not driver.server.check_ends_it
+        driver.apply(e.CheckStarted(), e.LinkLost(verbatim("closed")), driver.answer("k1", auto=True, age=1))
+        assert driver.state is S.AUTO_EXECUTING
+        driver.apply(e.LinkOpened("next", refused_before=False), queue(0))
+        driver.apply(e.PauseRequested(), e.ResumeRequested())
+    assert driver.server.check_ends_it
+
+
 @pytest.mark.parametrize(("unsent", "reason"), [(False, R.WARM_UP_ENDS_SERVER), (True, R.PROMPT_LOST)])
 def test_process_that_ends_before_the_answer_to_the_post_counts(*, unsent: bool, reason: Reason) -> None:
     driver = driver_in(S.COLD)

@@ -54,9 +54,13 @@ class JournalStore(JournalDatabase):
     def __init__(self, path: Path, *, read_only: bool = False, lock: OpenFile | None = None) -> None:
         """Open the file. Unless `read_only`, create or migrate it. `lock` is that of the folder, if it is held."""
         super().__init__(path, read_only=read_only, lock=lock)
-        self._run = 0 if read_only else self.last_seq()
-        """The last sequence number of the runs before this one."""
         self._run_is_recorded = False
+        try:
+            self._run = 0 if read_only else self.last_seq()
+            """The last sequence number of the runs before this one."""
+        except BaseException:
+            self.close()
+            raise
 
     def set_first_seq(self, first: int) -> None:
         """Start the sequence numbers of an empty file at `first`."""

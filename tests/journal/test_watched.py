@@ -145,6 +145,7 @@ def test_journal_used_by_another_daemon_meanwhile_needs_a_restart(tmp_path: Path
                 store.verify()
             with pytest.raises(DataFolderError, match="no longer the file"):
                 other.verify()
+            other.close()
 
 
 def test_truncated_index_is_rebuilt(tmp_path: Path) -> None:

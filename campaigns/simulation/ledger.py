@@ -66,6 +66,7 @@ class ServerLedger:
     failed_as: str = ""
     failed_in_a_row: int = 0
     failed_at: float = -1e9
+    failed_prompt: str | None = None
     granted: deque[float] = field(default_factory=deque)
 
     def reset(self, at: float) -> None:
@@ -85,10 +86,14 @@ class ServerLedger:
         self.failed_as, self.failed_in_a_row = "", 0
         self.granted.clear()
 
-    def warm_up_failed(self, kind: str, at: float) -> None:
-        """Count warm-ups in a row that failed in the same way."""
-        self.failed_in_a_row = self.failed_in_a_row + 1 if kind == self.failed_as else 1
-        self.failed_as, self.failed_at = kind, at
+    def warm_up_failed(self, kind: str, at: float, prompt_id: str | None) -> None:
+        """Count warm-ups in a row that failed in the same way.
+
+        A daemon that could not record the end of a warm-up leaves it to the next one, which finds the same end.
+        """
+        if kind != self.failed_as or prompt_id != self.failed_prompt:
+            self.failed_in_a_row = self.failed_in_a_row + 1 if kind == self.failed_as else 1
+        self.failed_as, self.failed_at, self.failed_prompt = kind, at, prompt_id
 
 
 def _items_of_ours(ledger: ServerLedger) -> list[Item]:

@@ -129,7 +129,7 @@ class TransitionRules:
         if transition.dest is State.LOADED or reason is Reason.PROMPT_SUCCEEDED:
             ledger.failed_in_a_row = 0
         elif transition.source in IN_FLIGHT and reason in FAILURES:
-            ledger.warm_up_failed(FAILURES[reason], now())
+            ledger.warm_up_failed(FAILURES[reason], now(), transition.prompt_id or ledger.prompt)
         elif reason is Reason.PERMIT_GRANTED:
             self._check_another_warm_up(name, ledger)
 

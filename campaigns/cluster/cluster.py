@@ -71,8 +71,11 @@ class Cluster:
         late = [f"{one:.2f} s" for one in took if one > bound]
         self.report.violation(f"servers of {node} acquired later than {bound:g} s", late)
         self.report.violation(f"servers of {node} not acquired", ["?"] * (len(servers) - len(took)))
-        left = [server for server in self.fleet.urls if self.owners.now(server).session in dead]
-        self.report.violation(f"servers still owned by the dead {node}", left)
+
+        async def none_is_left() -> bool:
+            return not any(self.owners.now(server).session in dead for server in self.fleet.urls)
+
+        await self.until(f"no server is owned by the dead {node}", none_is_left, bound)
         return took
 
     async def described(self) -> str:

@@ -12,8 +12,9 @@ IN_FLIGHT = (State.SUBMITTING, State.WARMING)
 MISSING_IS_NEW_S = 25.0
 """Maximum age of a `missing` result. A check may consist of two requests."""
 
-RECOVERY_IS_NEW_S = 25.0
-"""A recovered prompt counts against the budget only after this time; permits may precede it."""
+RECOVERY_IS_NEW_S = 90.0
+"""A recovered prompt counts against the budget only after this time. A permit that was acquired before it stays valid,
+and its holder may wait for the answer of a slow queue."""
 
 NEVER_TRUE_HERE = {Reason.CHECK_ABSENT, Reason.ACCESS_DENIED, Reason.CACHE_DISABLED, Reason.WORKFLOW_NOT_API_FORMAT}
 """No simulated server and no network fault causes these reasons."""

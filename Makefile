@@ -58,7 +58,7 @@ test-cluster: $(VENV)/ready  ## test three daemons over three real NATS servers,
 	$(BIN)/python -m pytest -n 2 -m cluster --timeout 300 tests/campaigns tests/cluster
 
 test-ratios: $(VENV)/ready  ## test performance against baselines, on small fleets
-	$(BIN)/python -m pytest -m ratios --timeout 180 tests/ratios
+	$(BIN)/python -m pytest -m ratios --timeout 180 tests/ratios tests/campaigns/test_hostile.py
 
 programs: chromium deploy-programs comfyui  ## install the programs that the tests above run
 

@@ -29,7 +29,7 @@ PIPE_WIDTH = 200
 
 
 class SafeConsole(Console):
-    """A console without highlighting that escapes control characters in whatever is printed."""
+    """A console without highlighting that escapes control characters in all output."""
 
     def __init__(self, *, stderr: bool = False, width: int | None = None, soft_wrap: bool = False) -> None:
         super().__init__(highlight=False, stderr=stderr, width=width, soft_wrap=soft_wrap)

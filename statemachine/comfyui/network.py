@@ -55,7 +55,7 @@ DNS_CACHE_S = 60
 """A server's new address is used after at most this time."""
 
 MASKED_AT_ONCE = 8 * 1024
-"""Bytes of a body that are searched for secrets on the event loop, which takes up to 10 ms."""
+"""Bytes of a body that are searched for secrets on the event loop, for at most 10 ms."""
 
 _NO_TIMEOUT = aiohttp.ClientTimeout()
 """Its timers do not cover the wait of a large answer; one around the whole request does."""

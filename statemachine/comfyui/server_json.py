@@ -14,8 +14,8 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 MAX_ITEMS = 100_000
-"""Weight of a text that is parsed at once: 1 for a comma and 2 for an opening bracket, also within texts. It takes up
-to 30 ms."""
+"""Weight of a text that is parsed at once: 1 for a comma and 2 for an opening bracket, also within texts. Parsing takes
+at most 30 ms."""
 
 MAX_LENIENT_ITEMS = 20_000
 """The same for a text that is not valid JSON, whose parser is slower."""

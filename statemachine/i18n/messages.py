@@ -169,7 +169,7 @@ WARM_UPS: dict[str, Text] = {
         "no progress of our prompt for {seconds} s: {cause}", "我们的任务已 {seconds} 秒没有进展：{cause}"
     ),
     "never_ends": Text(
-        "our prompt has not ended within {seconds} s, whatever progress it reports",
+        "our prompt has not ended within {seconds} s, despite the progress that it reports",
         "无论我们的任务报告了什么进展，它在 {seconds} 秒内都没有结束",
     ),
     "stuck_unreadable": Text("its place in the queue is not known ({cause})", "它在队列中的位置不明（{cause}）"),

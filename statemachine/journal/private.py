@@ -1,4 +1,4 @@
-"""Files and folders that only the daemon's own user can read, whatever the umask, and links that are not followed."""
+"""Private files and folders, independent of the umask, and links that are not followed."""
 
 import errno
 import os

@@ -86,8 +86,13 @@ class TextConnection(FramedConnection):
 
     @override
     async def close(self, code: CloseCode | int = 1000, reason: str = "") -> None:
+        """Close within `close_timeout`. The library also waits, without a limit, until the server reads."""
         self._drop_rest()
-        await super().close(code, reason)
+        end = self.loop.call_later(self.close_timeout or 0.0, self._abort)
+        try:
+            await super().close(code, reason)
+        finally:
+            end.cancel()
 
     # What the transport calls
 

@@ -24,6 +24,7 @@ class FakeByteTransport:
     """A transport that drops what is written, and records whether reading is paused."""
 
     paused = False
+    on_abort: Callable[[], None] = staticmethod(lambda: None)
 
     def write(self, data: Any) -> None: ...
     def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None: ...
@@ -37,6 +38,9 @@ class FakeByteTransport:
         self.paused = False
 
     def close(self) -> None: ...
+
+    def abort(self) -> None:
+        self.on_abort()
 
 
 class Stream:

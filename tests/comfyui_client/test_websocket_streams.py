@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from typing_extensions import override
 from websockets import ConnectionClosed
 from websockets.frames import Frame, Opcode
-from websockets.protocol import Event
+from websockets.protocol import Event, State
 
 from statemachine.comfyui.fast_websocket import FastConnection
 from statemachine.comfyui.frames import decode
 from statemachine.core import events
 from tests.comfyui_client.byte_streams import ConnectionType, Stream, both_connections, wire
+from tests.support.polling import PATIENCE_S
 
 LENGTHS = st.sampled_from([0, 1, 125, 126, 127, 65_535, 65_536, 70_000])
 
@@ -244,3 +245,14 @@ async def test_connection_that_cannot_send_pongs_reads_no_more(connection_type: 
     await asyncio.wait_for(all_received.wait(), 5.0)
     await until_reading(stream)
     listening.cancel()
+
+
+@both_connections
+async def test_close_does_not_wait_for_server_that_reads_nothing(connection_type: ConnectionType) -> None:
+    stream = Stream(connection_type)
+    stream.transport.on_abort = lambda: stream.connection.connection_lost(None)
+    stream.connection.data_received(stream.handshake)
+    stream.connection.close_timeout = 0.01
+    stream.connection.pause_writing()
+    await asyncio.wait_for(stream.connection.close(), PATIENCE_S)
+    assert stream.connection.state is State.CLOSED

@@ -51,6 +51,11 @@ class ModelCache:
         with self._lock:
             return list(self._data)
 
+    def items(self) -> dict[str, Any]:
+        """Return the data under each key."""
+        with self._lock:
+            return dict(self._data)
+
 
 OWN = ModelCache()
 
@@ -59,3 +64,8 @@ def present_keys() -> list[str] | None:
     """Return every cached text key, sorted, or None while Inspire-Pack's cache is being modified."""
     inspire = comfy.inspire_keys()
     return None if inspire is None else sorted({*OWN.keys(), *inspire})
+
+
+def cached_data() -> dict[str, Any]:
+    """Return the data under every cached text key."""
+    return {**comfy.inspire_data(), **OWN.items()}

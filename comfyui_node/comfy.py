@@ -20,7 +20,7 @@ Graph = Mapping[str, Any]
 log = logging.getLogger("comfywarm")
 
 
-def _guarded(read: Callable[[], T], default: T) -> T:
+def guarded(read: Callable[[], T], default: T) -> T:
     """Return `read()`, or `default` if it raises."""
     try:
         return read()
@@ -30,7 +30,7 @@ def _guarded(read: Callable[[], T], default: T) -> T:
 
 def send(event: str, data: Mapping[str, Any]) -> None:
     """Send one frame to every /ws client. PromptServer.send_sync may be called from any thread."""
-    _guarded(lambda: PromptServer.instance.send_sync(event, dict(data)), None)
+    guarded(lambda: PromptServer.instance.send_sync(event, dict(data)), None)
 
 
 @functools.lru_cache(maxsize=1)
@@ -68,6 +68,25 @@ def _text_keys(cache: Any) -> list[str]:
     return [key for part in parts for key in list(part) if isinstance(key, str)]
 
 
+def inspire_data() -> dict[str, Any]:
+    """Return the data under each text key of Inspire-Pack's cache, without counting as a use of it."""
+    module = _inspire_module(len(sys.modules))
+    return {} if module is None else guarded(lambda: _text_entries(module.cache), {})
+
+
+def _text_entries(cache: Any) -> dict[str, Any]:
+    tagged = getattr(cache, "_data", None)
+    parts = [cache] if tagged is None else list(tagged.values())
+    stores = [getattr(part, "_Cache__data", part) for part in parts]  # the mapping within a cachetools cache
+    return {
+        key: data
+        for store in stores
+        if isinstance(store, dict)
+        for key, data in list(store.items())
+        if isinstance(key, str)
+    }
+
+
 @functools.lru_cache(maxsize=8)
 def _warn_once(text: str) -> None:
     log.warning(text)
@@ -76,7 +95,7 @@ def _warn_once(text: str) -> None:
 def loaded_models() -> list[Any]:
     """Return the entries of comfy.model_management.current_loaded_models."""
     management = sys.modules.get("comfy.model_management")
-    return _guarded(lambda: list(management.current_loaded_models), [])  # type: ignore[union-attr]
+    return guarded(lambda: list(management.current_loaded_models), [])  # type: ignore[union-attr]
 
 
 def loaded_bytes() -> dict[int, int]:
@@ -84,7 +103,7 @@ def loaded_bytes() -> dict[int, int]:
 
     ComfyUI may replace the entry of a model, so the model identifies it.
     """
-    pairs = (_guarded(functools.partial(_identity_and_bytes, entry), None) for entry in loaded_models())
+    pairs = (guarded(functools.partial(_identity_and_bytes, entry), None) for entry in loaded_models())
     return dict(pair for pair in pairs if pair)
 
 
@@ -95,16 +114,16 @@ def _identity_and_bytes(entry: Any) -> tuple[int, int] | None:
 
 def describe_model(entry: Any) -> tuple[str, int, int]:
     """Return (name, bytes in VRAM, bytes in RAM) of an entry of `loaded_models`; 0 where unknown."""
-    name = _guarded(lambda: type(entry.model.model).__name__, "model")
-    loaded = _guarded(lambda: int(entry.model_loaded_memory()), 0)
-    offloaded = _guarded(lambda: int(entry.model_offloaded_memory()), 0)
-    on_cpu = _guarded(lambda: entry.device.type == "cpu", False)
+    name = guarded(lambda: type(entry.model.model).__name__, "model")
+    loaded = guarded(lambda: int(entry.model_loaded_memory()), 0)
+    offloaded = guarded(lambda: int(entry.model_offloaded_memory()), 0)
+    on_cpu = guarded(lambda: entry.device.type == "cpu", False)
     return (name, 0, loaded + offloaded) if on_cpu else (name, loaded, offloaded)
 
 
 def graphs_in_queue() -> list[Graph]:
     """Return the graphs of the running and pending prompts."""
-    items: list[Any] = _guarded(_queue_items, [])
+    items: list[Any] = guarded(_queue_items, [])
     graphs = (item[GRAPH] for item in items if isinstance(item, (tuple, list)) and len(item) > GRAPH)
     return [graph for graph in graphs if isinstance(graph, Mapping)]
 

@@ -50,6 +50,7 @@ class CheckRoute:
         peek = request.query.get("peek") == "1"
         wanted = await asyncio.to_thread(requested_keys, names, keys, peek=peek)
         async with self._lock:
+            self._watcher.look_at_levels()
             self._watcher.poll()
             verdict, sequence = judge(wanted, self._watcher.keys), self._watcher.sequence
             started = bool(verdict.missing) and not peek and await self._start(names, verdict)
@@ -79,6 +80,7 @@ class CheckRoute:
             "instance": self._watcher.instance,
             "sequence": sequence,
             "keys": {"present": verdict.present, "missing": verdict.missing},
+            "levels": self._watcher.levels_of(verdict.present),
             "held": models_in_memory(),
             "loading": verdict.loading or auto_started,
             "auto_started": auto_started,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from . import levels
 from .caches import OWN
 
 
@@ -91,13 +92,37 @@ class DropModel:
         return ()
 
 
+class LoadModel:
+    """Outputs its input after ComfyUI has loaded the models in it. comfywarm adds it to its own prompts."""
+
+    CATEGORY = "comfywarm"
+    FUNCTION = "load"
+    RETURN_TYPES = (ANY,)
+    RETURN_NAMES = ("data",)
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"data": (ANY,), "warm": (list(levels.WORDS[1:]),)}}
+
+    @classmethod
+    def IS_CHANGED(cls, **_inputs: Any) -> float:
+        """Return NaN, so that this node and those that use its output run in every prompt."""
+        return float("nan")
+
+    def load(self, data: Any, warm: str) -> tuple[Any]:
+        levels.load(data, warm)
+        return (data,)
+
+
 CLASSES: dict[str, type] = {
     "CacheModel //comfywarm": CacheModel,
     "CachedModel //comfywarm": CachedModel,
     "DropModel //comfywarm": DropModel,
+    "LoadModel //comfywarm": LoadModel,
 }
 NAMES = {
     "CacheModel //comfywarm": "Cache Model",
     "CachedModel //comfywarm": "Cached Model",
     "DropModel //comfywarm": "Drop Cached Model",
+    "LoadModel //comfywarm": "Load Model into Memory",
 }

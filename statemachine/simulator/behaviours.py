@@ -16,6 +16,8 @@ def behaviours(server: ServerModel) -> Iterator[Coroutine[Any, Any, None]]:
         yield _submit_user_jobs(server, profile.users_every)
     if profile.evict_every:
         yield _evict(server, profile.evict_every)
+    if profile.unload_every:
+        yield _unload(server, profile.unload_every)
     if profile.restart_every:
         yield _restart(server, profile.restart_every)
     if profile.dies_loading:
@@ -37,6 +39,13 @@ async def _evict(server: ServerModel, every: float) -> None:
         if server.up:
             server.start_foreign_job(_jittered(server, server.profile.users_seconds))
             server.drop_keys(keep_executor=False)
+
+
+async def _unload(server: ServerModel, every: float) -> None:
+    while True:
+        await asyncio.sleep(_jittered(server, every))
+        if server.up:
+            server.unload_models()
 
 
 async def _restart(server: ServerModel, every: float) -> None:

@@ -6,11 +6,11 @@ immediately after each change.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Protocol
 
-from statemachine.simulator.nodes import CACHE_KEYS, CACHE_NODE, DROP_NODE, KEEP_NODE, RIG, Graph
+from statemachine.simulator.nodes import CACHE_KEYS, CACHE_NODE, DROP_NODE, KEEP_NODE, LOAD_NODE, RIG, Graph
 from statemachine.simulator.prompt_queue import PromptQueue
 
 FRAME = "comfywarm.cache"
@@ -29,6 +29,9 @@ class NodeHost(Protocol):
 
     keys: dict[str, str]
     queue: PromptQueue
+
+    @property
+    def best_level(self) -> str: ...
 
     def send(self, event: str, data: dict[str, Any], client_id: str | None, /) -> None: ...
 
@@ -49,6 +52,8 @@ class SimulatedNode:
         self.losses: Counter[str] = Counter()
         self.models: list[str] = []
         """Models that ComfyUI's model management has loaded."""
+        self.levels: dict[str, str] = {}
+        """Where the model of each key is: `key` is neither RAM nor VRAM. Keys without a managed model are left out."""
         self._host = host
         self._starts = starts
         self._present: list[str] = []
@@ -65,10 +70,14 @@ class SimulatedNode:
             lost = set(before) - set(self._present)
             self._send("evicted" if lost and self._present else "cleared" if lost else "loaded")
 
-    def node_worked(self, class_type: str, inputs: Mapping[str, Any], *, loads_model: bool) -> None:
-        """Record that a node of a prompt has run."""
+    def node_worked(
+        self, class_type: str, inputs: Mapping[str, Any], *, loads_model: bool, sources: Sequence[str] = ()
+    ) -> None:
+        """Record that a node of a prompt has run. `sources` are the classes that its `data` has come through."""
         if class_type == KEEP_NODE:
             self.kept[str(inputs["key"])] = str(inputs["tag"])
+        if class_type in {CACHE_NODE, KEEP_NODE} and sources and sources[-1] != RIG:
+            self.levels[str(inputs["key"])] = self._host.best_level if LOAD_NODE in sources else "ram"
         if class_type == DROP_NODE:
             self.drop(list(self.kept) if inputs["key"] == "*" else [inputs["key"]])
         if loads_model and class_type != RIG and class_type not in self.models:
@@ -80,18 +89,30 @@ class SimulatedNode:
             if self.kept.pop(key, None) is not None:
                 self.losses[key] += 1
 
-    def unload(self) -> None:
-        """Unload the models from VRAM; the keys stay."""
-        if self.models:
+    def unload(self, level: str = "ram") -> None:
+        """Move the models out of memory, down to `level`; the keys stay."""
+        if self.models or any(found != level for found in self.levels.values()):
             self.models.clear()
+            self.levels = dict.fromkeys(self.levels, level)
             self._send("unloaded")
+
+    def reload(self) -> None:
+        """Move the models back into memory, as a job that uses them does."""
+        self.levels = dict.fromkeys(self.levels, self._host.best_level)
+        self._send("levels")
+
+    def _levels_of(self, keys: list[str]) -> dict[str, dict[str, str]]:
+        return {key: {"level": self.levels[key], "highest": "vram"} for key in keys if key in self.levels}
 
     def _send(self, change: str) -> None:
         self.sequence += 1
-        data = {"comfywarm": 1, "instance": self.instance, "sequence": self.sequence, "change": change}
+        data: dict[str, Any] = {"comfywarm": 1, "instance": self.instance, "sequence": self.sequence, "change": change}
         data["present"] = self._present[:MAX_SENT_KEYS]
-        truncated = {"truncated": True} if len(self._present) > MAX_SENT_KEYS else {}
-        self._host.send(FRAME, {**data, **truncated}, None)
+        if len(self._present) > MAX_SENT_KEYS:
+            data["truncated"] = True
+        if levels := self._levels_of(self._present[:MAX_SENT_KEYS]):
+            data["levels"] = levels
+        self._host.send(FRAME, data, None)
 
     # GET /cache/check
 
@@ -112,6 +133,7 @@ class SimulatedNode:
             "instance": self.instance,
             "sequence": sequence,
             "keys": {"present": [key for key in wanted if key in self._present], "missing": missing},
+            "levels": self._levels_of([key for key in wanted if key in self._present]),
             "held": {"vram": [{"name": name, "bytes": MODEL_BYTES} for name in self.models], "ram": []},
             "loading": loading or started,
             "auto_started": started,

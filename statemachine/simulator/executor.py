@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from statemachine.simulator.nodes import DROP_NODE, IMAGE_OUTPUTS, KEEP_NODE, RIG, Graph, NodeClass
+from statemachine.simulator.nodes import DROP_NODE, IMAGE_OUTPUTS, KEEP_NODE, LOAD_NODE, RIG, Graph, NodeClass
 from statemachine.simulator.profiles import Failure, Profile
 from statemachine.simulator.prompt_queue import Item
 
@@ -42,7 +42,7 @@ class ExecutorHost(Protocol):
     @property
     def losses(self) -> Mapping[str, int]: ...
 
-    def node_worked(self, node: NodeClass, inputs: Mapping[str, Any]) -> None: ...
+    def node_worked(self, node: NodeClass, inputs: Mapping[str, Any], sources: list[str]) -> None: ...
 
     def now_ms(self) -> int: ...
 
@@ -104,6 +104,7 @@ class Executor:
             node_id
             for node_id, node in item.graph.items()
             if signatures[node_id] in self.cache and node["class_type"] != DROP_NODE
+            if LOAD_NODE not in sources_of(item.graph, node_id)
         ]
         self._message(run, "execution_cached", {"nodes": cached})
         try:
@@ -140,7 +141,7 @@ class Executor:
             raise NodeError(RIG_FAILURES[inputs["name"]])
         if node.loads_model:
             await self._load(run, node, inputs)
-        self._host.node_worked(node, inputs)
+        self._host.node_worked(node, inputs, sources_of(run.item.graph, run.node_id)[1:])
         if node.name in IMAGE_OUTPUTS:
             self._show_image(run, node)
 
@@ -240,6 +241,16 @@ def signature(graph: Graph, node_id: str, losses: Mapping[str, int] = MappingPro
         linked = isinstance(value, list) and len(value) == 2 and value[0] in graph  # noqa: PLR2004 - [node, slot]
         inputs.append((name, f"{signature(graph, value[0], losses)}#{value[1]}" if linked else repr(value)))
     return f"{node['class_type']}{inputs}"
+
+
+def sources_of(graph: Graph, node_id: str) -> list[str]:
+    """Return the class of the node and of those that its input `data` comes through, nearest first."""
+    found: list[str] = []
+    while node_id in graph and len(found) < len(graph):
+        found.append(graph[node_id]["class_type"])
+        data = graph[node_id]["inputs"].get("data")
+        node_id = data[0] if isinstance(data, list) and data else ""
+    return found
 
 
 def execution_order(item: Item, cached: list[str], is_output: Callable[[str], bool]) -> list[str]:

@@ -14,6 +14,7 @@ RIG = "RigSlowModel"
 CACHE_NODE = "CacheBackendData //Inspire"
 KEEP_NODE = "CacheModel //comfywarm"
 DROP_NODE = "DropModel //comfywarm"
+LOAD_NODE = "LoadModel //comfywarm"
 IMAGE_OUTPUTS = frozenset({"PreviewImage", "SaveImage"})
 CACHE_KEYS = ("pulid_eva_clip", "pulid_face_analysis", "pulid_model", "ben2_base")
 PULID_CLASSES = frozenset({"PulidFluxModelLoader", "PulidFluxEvaClipLoader", "PulidFluxInsightFaceLoader"})
@@ -163,6 +164,7 @@ def _companion_classes() -> list[NodeClass]:
     return [
         NodeClass(KEEP_NODE, "comfywarm", keep, ("*",), is_output=True, output_names=("data",), module=module),
         NodeClass(DROP_NODE, "comfywarm", {"key": text}, is_output=True, module=module),
+        NodeClass(LOAD_NODE, "comfywarm", {"data": ["*"], "warm": [["ram", "vram"]]}, ("*",), module=module),
     ]
 
 

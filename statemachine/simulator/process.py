@@ -50,8 +50,15 @@ class Process:
         """Set the caches as after a successful cache workflow."""
         graph = cache_workflow()
         self.keys = dict.fromkeys(CACHE_KEYS, "model")
+        if self.companion:
+            self.companion.levels = dict.fromkeys(CACHE_KEYS, "ram")
         self.executor.cache = {signature(graph, node_id) for node_id in graph}
         self._keys_changed()
+
+    @property
+    def best_level(self) -> str:
+        """Where ComfyUI puts a model that it is to load: its memory may be too small for VRAM."""
+        return "ram" if self.profile.small_memory else "vram"
 
     @property
     def losses(self) -> Mapping[str, int]:
@@ -93,11 +100,11 @@ class Process:
         self._unload_wanted = self._unload_wanted or models or executor_cache
         self.queue.wake.set()
 
-    def node_worked(self, node: NodeClass, inputs: Mapping[str, Any]) -> None:
+    def node_worked(self, node: NodeClass, inputs: Mapping[str, Any], sources: list[str]) -> None:
         if node.name == CACHE_NODE:
             self.keys[str(inputs["key"])] = str(inputs["tag"])
         if self.companion:
-            self.companion.node_worked(node.name, inputs, loads_model=node.loads_model)
+            self.companion.node_worked(node.name, inputs, loads_model=node.loads_model, sources=sources)
         self._keys_changed()
 
     def _keys_changed(self) -> None:

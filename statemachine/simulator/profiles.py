@@ -77,6 +77,10 @@ class Profile:
     """This many warm-ups end without their keys, while the executor still has the nodes cached."""
     evict_every: float | None = None
     """Mean interval of users' jobs that evict all keys and all cached nodes."""
+    unload_every: float | None = None
+    """Mean interval at which the models are moved out of RAM and VRAM while their keys stay; with comfywarm's node."""
+    small_memory: bool = False
+    """VRAM is too small for the models, so that they stay in RAM."""
     restart_every: float | None = None
     down_seconds: float = 8.0
 
@@ -111,6 +115,7 @@ ALL = (
     Profile("chatty", loaded=True, monitor_frames=True),
     Profile("unrecognisable", text_check="html", inspire=False),
     Profile("node", companion=True),
+    Profile("unloading", companion=True, loaded=True, unload_every=30.0),
     Profile("node_starting", text_check="starts", companion=True),
 )
 PROFILES = {profile.name: profile for profile in ALL}

@@ -177,6 +177,11 @@ class ServerModel:
         """Drop every cached key. With `keep_executor` the nodes stay cached: the trap in docs/comfyui.md."""
         self.process.drop_keys(keep_executor=keep_executor)
 
+    def unload_models(self, level: str = "key") -> None:
+        """Move the models of comfywarm's node out of memory, down to `level`; the keys stay."""
+        if self.process.companion:
+            self.process.companion.unload(level)
+
     def start_foreign_job(self, seconds: float) -> str:
         """Queue a user's prompt from a client without a socket; return its prompt_id."""
         name = f"user-{self.process.number}"

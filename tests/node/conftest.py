@@ -17,7 +17,14 @@ from aiohttp.test_utils import TestClient, TestServer
 
 FAKES = Path(__file__).with_name("fakes")
 JSON = {"Accept": "application/json"}
-FAKE_MODULES = ("server", "execution", "comfy", "comfy.model_management", "pack.inspire.backend_support")
+FAKE_MODULES = (
+    "server",
+    "execution",
+    "comfy",
+    "comfy.model_management",
+    "comfy.model_patcher",
+    "pack.inspire.backend_support",
+)
 
 
 class FakeComfyUI:

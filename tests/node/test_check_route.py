@@ -31,6 +31,7 @@ async def test_check_json_lists_present_and_missing_keys(comfyui: FakeComfyUI) -
         "instance": answer["instance"],
         "sequence": 1,
         "keys": {"present": ["c", "b"], "missing": ["z", "a"]},
+        "levels": {},
         "held": {"vram": [], "ram": []},
         "loading": False,
         "auto_started": False,

@@ -11,7 +11,7 @@ def node_class(comfyui: FakeComfyUI, name: str) -> Any:
     return comfyui.package.NODE_CLASS_MAPPINGS[f"{name} //comfywarm"]
 
 
-@pytest.mark.parametrize("name", ["CacheModel", "CachedModel", "DropModel"])
+@pytest.mark.parametrize("name", ["CacheModel", "CachedModel", "DropModel", "LoadModel"])
 async def test_node_function_exists(comfyui: FakeComfyUI, name: str) -> None:
     cls = node_class(comfyui, name)
     assert callable(getattr(cls, cls.FUNCTION))

@@ -1,6 +1,7 @@
 """The watcher's frames, and the caches that it reads, over a fake ComfyUI."""
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -97,7 +98,8 @@ async def test_poll_treats_unknown_cache_type_as_empty_and_logs_once(
 async def test_poll_sends_unloaded_when_model_memory_shrinks(comfyui: FakeComfyUI) -> None:
     flux = entry(Flux, "cuda", 700, 300)
     models = comfyui.add_module("comfy.model_management", current_loaded_models=[flux])
-    watcher = comfyui.module("watcher").Watcher()
+    now = itertools.count()
+    watcher = comfyui.module("watcher").Watcher(lambda: float(next(now)))
     flux.model_loaded_memory = lambda: 200
     watcher.poll()
     grown = SimpleNamespace(model=flux.model, model_loaded_memory=lambda: 800)

@@ -10,6 +10,7 @@ from multidict import MultiDict
 
 from statemachine.simulator import PROFILES
 from statemachine.simulator.http import Request
+from statemachine.simulator.nodes import CACHE_KEYS, cache_workflow
 from statemachine.simulator.profiles import RAISES
 from tests.simulator.harness import LOADED, MISSING, RecordingSocket, ServerHarness, running_server
 
@@ -38,6 +39,48 @@ async def test_node_sends_each_change_and_responds_in_json() -> None:
         assert [data["sequence"] for data in sent] == [1, 2, 3, 4, 5, 6]
         assert len(sent[4]["present"]) == 4
         assert {data["instance"] for data in sent} == {before["instance"]}
+
+
+def with_load_nodes(level: str) -> dict[str, Any]:
+    """Return the cache workflow with comfywarm's node that loads models between each loader and its cache node."""
+    graph = cache_workflow()
+    for number in range(1, 5):
+        graph[f"load-{number}"] = {
+            "class_type": "LoadModel //comfywarm",
+            "inputs": {"data": [f"{number}", 0], "warm": level},
+        }
+        graph[f"{number + 10}"]["inputs"]["data"] = [f"load-{number}", 0]
+    return graph
+
+
+async def levels_of(harness: ServerHarness) -> set[str]:
+    levels = (await _check_by_node(harness, *CACHE_KEYS))["levels"]
+    assert set(levels) == set(CACHE_KEYS)
+    return {place["level"] for place in levels.values()}
+
+
+async def test_unloading_moves_models_out_of_memory_and_keeps_keys() -> None:
+    async with running_server("unloading") as harness:
+        harness.server.connect("me", socket := RecordingSocket())
+        assert await levels_of(harness) == {"ram"}
+        await harness.until(lambda: any(frame["type"] == "comfywarm.cache" for frame in socket.frames))
+        frame = socket.last("comfywarm.cache")
+        assert (frame["change"], len(frame["present"])) == ("unloaded", 4)
+        assert frame["levels"]["ben2_base"] == {"level": "key", "highest": "vram"}
+        assert await levels_of(harness) == {"key"}
+        assert await harness.get("/cache/check") == LOADED
+
+
+@pytest.mark.parametrize(("small", "expected"), [(False, "vram"), (True, "ram")])
+async def test_node_loads_models_by_prompt_with_load_nodes(small: bool, expected: str) -> None:
+    async with running_server(replace(PROFILES["node"], loaded=True, small_memory=small)) as harness:
+        harness.server.unload_models()
+        await harness.run()
+        assert await levels_of(harness) == {"key"}
+        status = await harness.run(with_load_nodes("vram"))
+        assert await levels_of(harness) == {expected}
+        cached = next(data["nodes"] for kind, data in status["messages"] if kind == "execution_cached")
+        assert sorted(cached) == ["1", "2", "3", "4"]
 
 
 async def test_node_after_a_restart_has_another_instance() -> None:

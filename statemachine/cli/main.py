@@ -13,6 +13,7 @@ from statemachine.cli.alert_test import alert_test
 from statemachine.cli.check import check
 from statemachine.cli.docs import diagram, schema
 from statemachine.cli.doctor import doctor
+from statemachine.cli.gateway import gateway
 from statemachine.cli.haproxy import haproxy
 from statemachine.cli.help import SETTINGS_FILE, LocalizedCommand, LocalizedGroup
 from statemachine.cli.serve import serve
@@ -59,6 +60,7 @@ for command in (
     schema,
     diagram,
     haproxy,
+    gateway,
     simulate,
 ):
     app.command(cls=LocalizedCommand)(command)

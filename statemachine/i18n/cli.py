@@ -153,6 +153,11 @@ OTHERS: dict[str, Text] = {
         "traffic.agent_host {host} is not an address to connect to; use --agent-addr",
         "traffic.agent_host {host} 不是可连接的地址；请使用 --agent-addr",
     ),
+    "cli.no_gateway": Text(
+        "the settings have no `gateway`; docs/gateway.md shows how to write it",
+        "设置中没有 `gateway`；写法见 docs/gateway.md",
+    ),
+    "cli.gateway_cannot_run": Text("the gateway cannot run: {error}", "网关无法运行：{error}"),
     "cli.cannot_run": Text("the daemon cannot run: {error}", "服务无法运行：{error}"),
     "cli.address_in_use": Text(
         "the daemon cannot run: {error}; set another listen.port or stop the program that uses this one",

@@ -59,6 +59,12 @@ COMMANDS: dict[str, Text] = {
         "Print an HAProxy backend whose servers follow warmth by agent-check. See docs/traffic.md.",
         "打印 HAProxy backend，其服务器通过 agent-check 跟随就绪状态。见 docs/traffic.md。",
     ),
+    "help.gateway": Text(
+        "Serve ComfyUI's API for the whole fleet at one address, as `gateway` in the settings says.\n\n"
+        "Each prompt goes to a warm server. See docs/gateway.md.",
+        "按设置中的 `gateway`，在一个地址上为整个集群提供 ComfyUI 的 API。\n\n"
+        "每个任务都会发往已就绪的服务器。见 docs/gateway.md。",
+    ),
     "help.simulate": Text(
         "Run simulated ComfyUI servers, well-behaved and misbehaving ones, until Ctrl-C.",
         "运行模拟的 ComfyUI 服务器，有正常的也有异常的，按 Ctrl-C 结束。",
@@ -105,6 +111,11 @@ PARAMETERS: dict[str, Text] = {
     "help.haproxy.agent_addr": Text(
         "The address at which HAProxy reaches this daemon. Default: traffic.agent_host.",
         "HAProxy 访问本服务的地址。默认：traffic.agent_host。",
+    ),
+    "help.gateway.port": Text("Port instead of gateway.port.", "代替 gateway.port 的端口。"),
+    "help.gateway.data_dir": Text(
+        "Directory instead of gateway.data_dir; each gateway needs its own.",
+        "代替 gateway.data_dir 的目录；每个网关需要自己的目录。",
     ),
     "help.simulate.count": Text("Number of servers.", "服务器数量。"),
     "help.simulate.seed": Text("The same seed gives the same fleet.", "相同的种子得到相同的集群。"),

@@ -113,6 +113,9 @@ VALUES: dict[str, Text] = {
     "settings.exposed_without_token": Text(
         "not set, although {key} lets other machines reach the page", "未设置，但 {key} 使其他机器可以访问页面"
     ),
+    "settings.gateway_without_token": Text(
+        "not set, although {key} lets other machines reach the gateway", "未设置，但 {key} 使其他机器可以访问网关"
+    ),
     "settings.set_token": Text(
         "add one, for example {example}; `openssl rand -hex 32` prints a random token",
         "请添加，例如 {example}；`openssl rand -hex 32` 可生成随机令牌",

@@ -11,6 +11,7 @@ from statemachine.core.messages import Message, message, verbatim
 from statemachine.settings.checks import check_alerts, check_certificates, check_fleet
 from statemachine.settings.encodings import not_utf8_at, wrong_encoding
 from statemachine.settings.explain import explain
+from statemachine.settings.gateway import check_gateway_tokens, missing_gateway_token
 from statemachine.settings.listen import check_tokens, missing_token
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import Problem, SettingsError, SettingsFileError, wrong_value
@@ -23,7 +24,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     Relative paths start at the folder of `path` itself, even if it is a symbolic link.
     """
     settings = parse_settings(_read_json(path), path.absolute().parent, environ)
-    if problems := missing_token(settings.listen):
+    if problems := [*missing_token(settings.listen), *missing_gateway_token(settings.gateway)]:
         raise SettingsError(tuple(problems))
     return settings
 
@@ -70,10 +71,11 @@ def _validate(source: SettingsSource) -> tuple[Settings | None, list[Problem]]:
     except ValidationError as error:
         return None, explain(error, source)
     problems = check_fleet(settings, source) + check_alerts(settings, source) + check_tokens(settings.listen, source)
-    return settings, problems
+    return settings, problems + check_gateway_tokens(settings.gateway, source)
 
 
 def _with_absolute_paths(settings: Settings, base_dir: Path) -> Settings:
+    gateway = settings.gateway
     log_file = settings.logging.file and base_dir / settings.logging.file
     page = settings.listen.tls and settings.listen.tls.below(base_dir)
     servers = tuple(
@@ -87,6 +89,7 @@ def _with_absolute_paths(settings: Settings, base_dir: Path) -> Settings:
             "logging": settings.logging.model_copy(update={"file": log_file}),
             "listen": settings.listen.model_copy(update={"tls": page}),
             "tls": settings.tls.below(base_dir),
+            "gateway": gateway and gateway.model_copy(update={"data_dir": base_dir / gateway.data_dir}),
             "cluster": settings.cluster and settings.cluster.below(base_dir),
             "servers": servers,
         }

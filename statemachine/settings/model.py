@@ -14,6 +14,7 @@ from statemachine.core.messages import message
 from statemachine.settings.alerting import Alerts
 from statemachine.settings.cluster import Cluster
 from statemachine.settings.expand import MAX_SERVERS, ServerUrl
+from statemachine.settings.gateway import GatewaySettings
 from statemachine.settings.listen import Listen
 from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.servers import (
@@ -152,6 +153,8 @@ class Settings(Section):
     journal: JournalSettings = JournalSettings()
     alerts: Alerts = Alerts()
     traffic: TrafficSettings = TrafficSettings()
+    gateway: GatewaySettings | None = None
+    """One address with ComfyUI's API for the whole fleet, served by `comfywarm gateway`; null disables it."""
     cluster: Cluster | None = None
     """Lets several daemons share the fleet; with null this daemon manages all of it."""
 

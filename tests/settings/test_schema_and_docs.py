@@ -37,13 +37,14 @@ SETTINGS = (
     | dict(leaves(SCHEMA["$defs"]["AlertRule"], "alerts.rules[]."))
     | dict(leaves(SCHEMA["$defs"]["AlertChannel"], "alerts.channels.NAME."))
     | dict(leaves(SCHEMA["$defs"]["Cluster"], "cluster."))
+    | dict(leaves(SCHEMA["$defs"]["GatewaySettings"], "gateway."))
 )
 PAGE = (DOCS / "settings.md").read_text(encoding="utf-8")
 ROWS = {key: (default, allowed) for key, default, allowed, _ in ROW.findall(PAGE)}
 
 
 def default_of(key: str, field: dict[str, Any]) -> str:
-    if key in {"servers[].headers", "listen.tokens"}:
+    if key in {"servers[].headers", "listen.tokens", "gateway.tokens"}:
         return "`{}`"
     return f"`{json.dumps(field['default'])}`" if "default" in field else "required"
 

@@ -1,0 +1,74 @@
+"""The web application of the gateway: ComfyUI's routes, with and without the prefix /api."""
+
+from collections.abc import Collection
+
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from statemachine.gateway.clients import MAX_REQUESTS, Clients
+from statemachine.gateway.errors import JSON, bad_request, errors_as_json, not_allowed
+from statemachine.gateway.json_text import loads_any
+from statemachine.gateway.requests import admit, client_of, read_body
+from statemachine.gateway.submission import Submission, read_request
+from statemachine.web.auth import only_own_sites
+
+MAX_PROMPT = 64 * 1024 * 1024
+"""Bytes of a POST /prompt, whose graph may have inlined images."""
+SOCKET_PATHS = frozenset({"/ws", "/api/ws"})
+
+
+def build_app(
+    clients: Clients, submission: Submission, routes: Collection[web.RouteDef], hosts: Collection[str]
+) -> web.Application:
+    """Build the web application. `routes` are those of the other handlers, without the prefix."""
+    app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts), _only_clients(clients)])
+    prompts = _Prompts(submission)
+    own = [
+        *routes,
+        web.post("/prompt", prompts.post),
+        web.post("/free", _refuse_free),
+        web.get("/healthz", _healthz),
+    ]
+    for route in own:
+        app.router.add_route(route.method, route.path, route.handler)
+        app.router.add_route(route.method, f"/api{route.path}", route.handler)
+    return app
+
+
+class _Prompts:
+    def __init__(self, submission: Submission) -> None:
+        self._submission = submission
+
+    async def post(self, request: web.Request) -> web.Response:
+        """Send a prompt to a server, and answer with the server's answer."""
+        text = await read_body(request, MAX_PROMPT)
+        try:
+            body = await loads_any(text)
+        except ValueError:
+            raise bad_request("invalid_json", "the body is not valid JSON") from None
+        answer = await self._submission.submit(read_request(client_of(), body))
+        content_type = answer.content_type or JSON
+        return web.Response(body=answer.body, status=answer.status, content_type=content_type)
+
+
+async def _refuse_free(_request: web.Request) -> web.Response:
+    raise not_allowed("freeing the memory of a server")
+
+
+async def _healthz(_request: web.Request) -> web.Response:
+    return web.Response(text="ok\n")
+
+
+def _only_clients(clients: Clients) -> Middleware:
+    """Return middleware that admits known clients, each with a bounded number of requests at a time."""
+
+    @web.middleware
+    async def only_known(request: web.Request, handler: Handler) -> web.StreamResponse:
+        client = clients.identify(request)
+        admit(client)
+        if request.path in SOCKET_PATHS:
+            return await handler(request)
+        with clients.request(client, MAX_REQUESTS):
+            return await handler(request)
+
+    return only_known

@@ -1,0 +1,87 @@
+"""Follow the daemon: its status once, then its events. While it is away the last knowledge stays."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Any, Protocol
+
+from loguru import logger
+
+from statemachine.core.log_entry import EVERYTHING, LogFilter
+from statemachine.gateway.fleet_view import FleetView
+from statemachine.gateway.json_text import loads
+from statemachine.i18n.render import MessageError
+
+RETRY_S = 2.0
+NEWEST = 10**18 - 1
+"""An event id above all others: the stream begins with what happens next."""
+
+
+class Event(Protocol):
+    """One event of the daemon's stream."""
+
+    @property
+    def data(self) -> str: ...
+
+
+class DaemonSource(Protocol):
+    """The daemon's API. Both methods raise MessageError while it is away."""
+
+    async def get(self, path: str) -> dict[str, Any]: ...
+
+    def blocks(self, since: int, wanted: LogFilter) -> Any: ...
+
+
+OpenSource = Callable[[], AbstractAsyncContextManager[DaemonSource]]
+
+
+class DaemonFeed:
+    """Keeps the view of the fleet as the daemon publishes it."""
+
+    def __init__(self, open_source: OpenSource, view: FleetView) -> None:
+        self._open_source = open_source
+        self._view = view
+        self._is_away = False
+
+    async def run(self) -> None:
+        """Follow the daemon until cancelled."""
+        while True:
+            try:
+                async with self._open_source() as source:
+                    await self._follow(source)
+            except MessageError as error:
+                self._note_away(str(error))
+            await asyncio.sleep(RETRY_S)
+
+    async def _follow(self, source: DaemonSource) -> None:
+        """Read the status once the stream has begun, so that no change between the two is missed."""
+        has_begun = False
+        async with aclosing(source.blocks(NEWEST, EVERYTHING)) as events:
+            async for event in events:
+                if not has_begun:
+                    await self._read_status(source)
+                has_begun = True
+                self._note(event)
+
+    async def _read_status(self, source: DaemonSource) -> None:
+        status = await source.get("/api/status")
+        self._view.note_status([one for one in status.get("servers", ()) if isinstance(one, dict)])
+        if self._is_away:
+            logger.info("the daemon is back")
+        self._is_away = False
+
+    def _note(self, event: Event) -> None:
+        """Note a transition, which has the server as `view`, or the server's live figures."""
+        try:
+            data = loads(event.data.encode()) if event.data else None
+        except ValueError:
+            return
+        if isinstance(data, Mapping):
+            server = data.get("view", data)
+            if isinstance(server, dict) and "state" in server:
+                self._view.note_status([server])
+
+    def _note_away(self, error: str) -> None:
+        if not self._is_away:
+            logger.warning("{}; prompts go on with the last knowledge of the fleet", error)
+        self._is_away = True

@@ -1,0 +1,122 @@
+"""Where a client's prompt is, also one that was sent through another gateway.
+
+A prompt that this gateway does not know is looked for on all servers by the marker in its extra_data, and then kept
+in the ledger like an own one.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from statemachine.gateway.fleet_view import Candidate, FleetView
+from statemachine.gateway.ledger import Ledger
+from statemachine.gateway.records import PromptRecord, Stage, files_in, marker_in
+from statemachine.gateway.tracking import queue_items
+from statemachine.gateway.upstream import NoAnswerError, NotSentError, Upstream
+
+AT_A_TIME = 16
+ASKED_AGAIN_S = 2.0
+ADOPTED_AGAIN_S = 5.0
+MAX_UNKNOWN = 10_000
+MAX_ID = 200
+EXTRA_DATA = 3
+
+
+class Finder:
+    """Finds prompts by their ids."""
+
+    def __init__(self, ledger: Ledger, view: FleetView, upstream: Upstream) -> None:
+        self._ledger = ledger
+        self._view = view
+        self._upstream = upstream
+        self._places = asyncio.Semaphore(AT_A_TIME)
+        self._unknown: dict[tuple[str, str], float] = {}
+        """When a prompt was not found."""
+        self._adopted_at: dict[str, float] = {}
+
+    async def find(self, client: str, prompt_id: str) -> PromptRecord | None:
+        """Return a prompt of the client, None if there is none with this id."""
+        record = self._ledger.get(prompt_id)
+        if record is not None:
+            return record if record.client == client else None
+        key = (client, prompt_id)
+        if not 0 < len(prompt_id) <= MAX_ID or time.monotonic() - self._unknown.get(key, -math.inf) < ASKED_AGAIN_S:
+            return None
+        for found in await self._on_servers(lambda server: self._in_history(server, client, prompt_id)):
+            return found
+        self._note_unknown(key)
+        return None
+
+    async def adopt(self, client: str) -> None:
+        """Find the prompts of a client that wait or run on any server, unless that was done just now."""
+        if time.monotonic() - self._adopted_at.get(client, -math.inf) < ADOPTED_AGAIN_S:
+            return
+        self._adopted_at[client] = time.monotonic()
+        await self._on_servers(lambda server: self._in_queue(server, client))
+
+    async def _on_servers(self, ask: Any) -> list[PromptRecord]:
+        async def one(server: Candidate) -> PromptRecord | None:
+            async with self._places:
+                try:
+                    found: PromptRecord | None = await ask(server)
+                except (NotSentError, NoAnswerError):
+                    return None
+                return found
+
+        found = await asyncio.gather(*(one(server) for server in self._view))
+        return [record for record in found if record is not None]
+
+    async def _in_history(self, server: Candidate, client: str, prompt_id: str) -> PromptRecord | None:
+        answer = await self._upstream.json(server.config, f"/history/{quote(prompt_id, safe='')}")
+        entry = answer.get(prompt_id) if isinstance(answer, dict) else None
+        if isinstance(entry, dict) and isinstance(item := entry.get("prompt"), list):
+            record = self._adopted(server, item, client, Stage.ENDED)
+            if record is not None:
+                record.files.update(files_in(entry.get("outputs")))
+                self._ledger.put(record)
+            return record
+        return await self._in_queue(server, client, prompt_id) if server.queued != 0 else None
+
+    async def _in_queue(self, server: Candidate, client: str, prompt_id: str | None = None) -> PromptRecord | None:
+        """Adopt the prompts of the client in a server's queue; return the one with this id."""
+        items = queue_items(await self._upstream.json(server.config, "/queue"))
+        for item in items.values():
+            self._adopted(server, item, client, Stage.ACCEPTED)
+        record = self._ledger.get(prompt_id) if prompt_id else None
+        return record if record is not None and record.client == client else None
+
+    def _adopted(self, server: Candidate, item: list[Any], client: str, stage: Stage) -> PromptRecord | None:
+        """Return the prompt of a queue item, noted in the ledger, None if it is another client's."""
+        marker = marker_in(item[EXTRA_DATA]) if len(item) > EXTRA_DATA else {}
+        prompt_id = str(item[1]) if len(item) > 1 else ""
+        if marker.get("client") != client or not prompt_id:
+            return None
+        known = self._ledger.get(prompt_id) or self._ledger.get(str(marker.get("prompt")))
+        if known is not None:
+            return known if known.client == client else None
+        record = _record(server.name, item, marker, stage)
+        self._ledger.put(record)
+        return record
+
+    def _note_unknown(self, key: tuple[str, str]) -> None:
+        if len(self._unknown) >= MAX_UNKNOWN:
+            self._unknown.clear()
+        self._unknown[key] = time.monotonic()
+
+
+def _record(server: str, item: list[Any], marker: Mapping[str, Any], stage: Stage) -> PromptRecord:
+    client_id = marker.get("client_id")
+    number = float(item[0]) if isinstance(item[0], int | float) else 0.0
+    return PromptRecord(
+        str(item[1]),
+        str(marker["client"]),
+        None if client_id is None else str(client_id),
+        server,
+        "",
+        time.time(),
+        stage=stage,
+        number=number,
+    )

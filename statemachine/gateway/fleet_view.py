@@ -1,0 +1,89 @@
+"""What the gateway knows of the servers: from the settings, the daemon, and its own connections to them."""
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from typing_extensions import override
+
+from statemachine.core.vocabulary import State
+from statemachine.settings import ServerConfig
+
+_RANKS = {
+    State.LOADED.value: 0,
+    State.UNKNOWN.value: 1,
+    State.CHECKING.value: 1,
+    State.COLD.value: 2,
+    State.AUTO_EXECUTING.value: 2,
+    State.SUBMITTING.value: 2,
+    State.WARMING.value: 2,
+    State.FAILED.value: 3,
+}
+"""Lower is better. A server that is in none of these states gets no prompts."""
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A server that may get a prompt. `queued` is the length of its queue, None if unknown."""
+
+    config: ServerConfig
+    state: str = State.UNKNOWN.value
+    queued: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The server's name."""
+        return self.config.name
+
+
+class Chooser(Protocol):
+    """Orders the servers for a prompt."""
+
+    def choose(self, graph: Mapping[str, Any], candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Return the servers that may run the graph, the best first."""
+        ...
+
+
+class WarmestShortestQueue(Chooser):
+    """Prefers warm servers, then those with the shortest queue. Ties are random."""
+
+    @override
+    def choose(self, graph: Mapping[str, Any], candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Return the servers in that order, without those that are away or paused."""
+        usable = [one for one in candidates if one.state in _RANKS]
+        return sorted(usable, key=lambda one: (_RANKS[one.state], one.queued or 0, random.random()))  # noqa: S311
+
+
+class FleetView:
+    """The servers of the settings, with what is known of each."""
+
+    def __init__(self, servers: Sequence[ServerConfig], chooser: Chooser) -> None:
+        self._servers = {server.name: Candidate(server) for server in servers}
+        self._chooser = chooser
+
+    def __iter__(self) -> Any:
+        return iter(self._servers.values())
+
+    def get(self, name: str) -> Candidate | None:
+        """Return a server, None if it is not in the settings."""
+        return self._servers.get(name)
+
+    def note_status(self, servers: Sequence[Mapping[str, Any]]) -> None:
+        """Note what the daemon publishes: entries of /api/status or of its event stream."""
+        for one in servers:
+            candidate = self._servers.get(str(one.get("name")))
+            if candidate is None:
+                continue
+            candidate.state = str(one.get("state"))
+            if isinstance(queued := one.get("queue_remaining"), int):
+                candidate.queued = queued
+
+    def note_queue(self, name: str, queued: int) -> None:
+        """Note the length of a server's queue."""
+        if (candidate := self._servers.get(name)) is not None:
+            candidate.queued = queued
+
+    def choose(self, graph: Mapping[str, Any]) -> Sequence[Candidate]:
+        """Return the servers for a graph, the best first."""
+        return self._chooser.choose(graph, list(self._servers.values()))

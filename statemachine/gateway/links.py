@@ -1,0 +1,81 @@
+"""The gateway's own /ws connection to each server, on which the frames of all its prompts arrive."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import aiohttp
+from loguru import logger
+
+from statemachine.gateway.json_text import loads
+from statemachine.gateway.upstream import Upstream
+from statemachine.settings import ServerConfig
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+
+OnText = Callable[[str, str, dict[str, Any], str], None]
+"""Takes the server's name, the kind of the frame, its data, and its text."""
+OnBinary = Callable[[str, bytes], None]
+
+
+class Links:
+    """One connection to each server. `on_up` is called with the server's name when one is open."""
+
+    def __init__(
+        self, upstream: Upstream, link_id: str, on_text: OnText, on_binary: OnBinary, on_up: Callable[[str], None]
+    ) -> None:
+        self._upstream = upstream
+        self._link_id = link_id
+        self._on_text = on_text
+        self._on_binary = on_binary
+        self._on_up = on_up
+        self._open: dict[str, aiohttp.ClientWebSocketResponse] = {}
+
+    def is_open(self, server: str) -> bool:
+        """Return whether frames of this server arrive."""
+        return server in self._open
+
+    async def reopen(self, server: str) -> None:
+        """Close a connection on which frames were missed; it is opened again."""
+        if (ws := self._open.get(server)) is not None:
+            await ws.close()
+
+    async def run(self, servers: Iterable[ServerConfig]) -> None:
+        """Keep a connection to each server until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for server in servers:
+                group.create_task(self._keep(server))
+
+    async def _keep(self, server: ServerConfig) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            with suppress(aiohttp.ClientError, OSError, TimeoutError, ValueError):
+                await self._listen(server)
+                pause_s = FIRST_PAUSE_S
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # noqa: S311
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+
+    async def _listen(self, server: ServerConfig) -> None:
+        ws = await self._upstream.connect(server, self._link_id)
+        self._open[server.name] = ws
+        try:
+            self._on_up(server.name)
+            async for message in ws:
+                self._receive(server.name, message)
+        finally:
+            del self._open[server.name]
+            await ws.close()
+
+    def _receive(self, server: str, message: aiohttp.WSMessage) -> None:
+        try:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                self._on_binary(server, message.data)
+            elif message.type is aiohttp.WSMsgType.TEXT:
+                frame = loads(message.data.encode("utf-8", "replace"))
+                if isinstance(frame, dict) and isinstance(data := frame.get("data"), dict):
+                    self._on_text(server, str(frame.get("type")), data, message.data)
+        except Exception:
+            logger.exception("a frame of {} could not be handled", server)

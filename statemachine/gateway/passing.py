@@ -1,0 +1,52 @@
+"""Routes that any server of the fleet can answer: they go to the best one, and stay there while it is usable."""
+
+from urllib.parse import quote
+
+from aiohttp import web
+
+from statemachine.gateway.errors import GatewayError
+from statemachine.gateway.fleet_view import FleetView
+from statemachine.gateway.relay import relay
+from statemachine.gateway.upstream import Upstream
+from statemachine.settings import ServerConfig
+
+_PATHS = (
+    "/object_info",
+    "/object_info/{name}",
+    "/features",
+    "/system_stats",
+    "/embeddings",
+    "/models",
+    "/models/{name}",
+    "/extensions",
+    "/node_replacements",
+)
+
+
+class Passing:
+    """Passes these requests to one server."""
+
+    def __init__(self, view: FleetView, upstream: Upstream) -> None:
+        self._view = view
+        self._upstream = upstream
+        self._server: ServerConfig | None = None
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the routes that this object handles."""
+        return [web.get(path, self.answer) for path in _PATHS]
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer with the server's answer."""
+        path = request.path.removeprefix("/api")
+        if (name := request.match_info.get("name")) is not None:
+            path = f"{path.rpartition('/')[0]}/{quote(name, safe='')}"
+        query = {key: value for key, value in request.query.items() if key != "token"}
+        return await relay(request, self._upstream, self._usable(), path, query)
+
+    def _usable(self) -> ServerConfig:
+        usable = [one.config for one in self._view.choose({})]
+        if not usable:
+            raise GatewayError(web.HTTPServiceUnavailable.status_code, "no_server", "no server of the fleet is usable")  # type: ignore[arg-type]
+        if self._server not in usable:
+            self._server = usable[0]
+        return self._server

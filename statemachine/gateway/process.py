@@ -1,0 +1,129 @@
+"""The gateway's composition root: build its parts, start them in order, and stop them in the opposite order."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvloop
+from aiohttp import web
+from loguru import logger
+
+from statemachine.comfyui.network import tls_contexts
+from statemachine.daemon.logging import configure_logging
+from statemachine.daemon.process import hold_lock, in_background
+from statemachine.gateway.app import build_app
+from statemachine.gateway.client_ws import ClientWs
+from statemachine.gateway.clients import Clients
+from statemachine.gateway.daemon_feed import DaemonFeed, OpenSource
+from statemachine.gateway.delivery import FrameDelivery
+from statemachine.gateway.files import Files
+from statemachine.gateway.finder import Finder
+from statemachine.gateway.fleet_view import FleetView, WarmestShortestQueue
+from statemachine.gateway.ledger import Ledger
+from statemachine.gateway.links import Links
+from statemachine.gateway.passing import Passing
+from statemachine.gateway.results import Results
+from statemachine.gateway.sockets import Sockets
+from statemachine.gateway.submission import Submission
+from statemachine.gateway.tracking import USUAL_TIMES, Tracker, TrackingTimes
+from statemachine.gateway.uploads import Uploads
+from statemachine.gateway.upstream import Upstream, new_session
+from statemachine.settings import Settings, resolve_servers
+from statemachine.settings.expand import bracketed
+from statemachine.settings.gateway import GatewaySettings
+from statemachine.settings.masking import secrets_in
+from statemachine.web.app import build_runner
+
+UPLOADS = "uploads"
+MIB = 1024 * 1024
+
+
+def serve(settings: Settings, gateway: GatewaySettings, daemon: OpenSource) -> None:
+    """Run the gateway until SIGINT or SIGTERM.
+
+    Raises AlreadyRunningError, DataFolderError or OSError if it cannot.
+    """
+    configure_logging(settings.logging.model_copy(update={"file": None}), secrets_in(settings))
+    uvloop.run(_until_stopped(settings, gateway, daemon))
+
+
+async def _until_stopped(settings: Settings, gateway: GatewaySettings, daemon: OpenSource) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    async with running_gateway(settings, gateway, daemon) as running:
+        logger.info("the gateway is at {}", running.address)
+        await stop.wait()
+        logger.info("stopping")
+
+
+@asynccontextmanager
+async def running_gateway(
+    settings: Settings, gateway: GatewaySettings, daemon: OpenSource, times: TrackingTimes = USUAL_TIMES
+) -> AsyncIterator["RunningGateway"]:
+    """Run a gateway within the block. `daemon` opens the API of the daemon."""
+    async with AsyncExitStack() as stack:
+        stack.enter_context(hold_lock(gateway.data_dir))
+        running = RunningGateway(settings, gateway)
+        await running.start(stack, daemon, times)
+        yield running
+
+
+class RunningGateway:
+    """All parts of a gateway. `address` is its own, without a trailing slash."""
+
+    address: str
+
+    def __init__(self, settings: Settings, gateway: GatewaySettings) -> None:
+        self._gateway = gateway
+        self._servers = resolve_servers(settings)
+        self.view = FleetView(self._servers, WarmestShortestQueue())
+        self.ledger = Ledger(gateway.data_dir)
+        self.sockets = Sockets()
+
+    async def start(self, stack: AsyncExitStack, daemon: OpenSource, times: TrackingTimes) -> None:
+        """Start every part; `stack` stops them in the opposite order."""
+        stack.callback(self.ledger.close)
+        session = await stack.enter_async_context(new_session())
+        upstream = Upstream(session, tls_contexts(self._servers))
+        soon: set[str] = set()
+        delivery = FrameDelivery(self.ledger, self.view, self.sockets, soon.add)
+        links = Links(upstream, self.ledger.link_id, delivery.receive, delivery.receive_binary, soon.add)
+        tracker = Tracker(self.ledger, self.view, upstream, delivery, links.is_open, links.reopen, soon, times)
+        app = self._app(upstream, delivery, tracker)
+        feed = DaemonFeed(daemon, self.view)
+        for work in (links.run(self._servers), feed.run(), tracker.run()):
+            await stack.enter_async_context(in_background(work))
+        self.address = await stack.enter_async_context(self._listening(app))
+
+    def _app(self, upstream: Upstream, delivery: FrameDelivery, tracker: Tracker) -> web.Application:
+        gateway = self._gateway
+        clients = Clients(gateway.tokens)
+        uploads = Uploads(gateway.data_dir / UPLOADS, gateway.max_upload_mb * MIB)
+        finder = Finder(self.ledger, self.view, upstream)
+        results = Results(self.ledger, self.view, upstream, finder, tracker, delivery)
+        submission = Submission(self.ledger, self.view, upstream, tracker, delivery, uploads, gateway.max_prompts)
+        handlers = (
+            results,
+            Files(self.view, upstream, finder, results, uploads),
+            Passing(self.view, upstream),
+            ClientWs(clients, self.sockets, delivery, finder),
+        )
+        routes = [route for handler in handlers for route in handler.routes()]
+        return build_app(clients, submission, routes, (gateway.host, *gateway.hosts))
+
+    @asynccontextmanager
+    async def _listening(self, app: web.Application) -> AsyncIterator[str]:
+        async def end_sockets(_app: web.Application) -> None:
+            self.sockets.close_all()
+
+        app.on_shutdown.append(end_sockets)
+        runner = build_runner(app)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, self._gateway.host, self._gateway.port).start()
+            host, port = runner.addresses[0][:2]
+            yield f"http://{bracketed(host)}:{port}"
+        finally:
+            await runner.cleanup()

@@ -1,0 +1,105 @@
+"""What the gateway knows of one prompt, and the files that a prompt has written."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+MARKER = "comfywarm_gateway"
+"""The marker's name in extra_data, which ComfyUI keeps in queue and history."""
+FILE_TYPES = frozenset({"input", "output", "temp"})
+
+
+class Stage(StrEnum):
+    """How far a prompt is."""
+
+    POSTING = "posting"  # committed; the server may have it
+    ACCEPTED = "accepted"
+    ENDED = "ended"
+
+
+class File(NamedTuple):
+    """A file on a server, as /view names it."""
+
+    filename: str
+    subfolder: str
+    type: str
+
+
+@dataclass(slots=True, eq=False)
+class PromptRecord:
+    """One prompt. `client` is the name of its client's token, `client_id` the id of its /ws connection.
+
+    `node` is the id and the class of one of its nodes, which an error names. `number` is its place in the server's
+    queue. `error` is why it was lost.
+    """
+
+    prompt_id: str
+    client: str
+    client_id: str | None
+    server: str
+    digest: str
+    at: float
+    node: tuple[str, str] = ("", "")
+    stage: Stage = Stage.POSTING
+    number: float = 0.0
+    error: str = ""
+    files: set[File] = field(default_factory=set)
+    is_deleted: bool = False
+    in_flight: bool = False
+    """Its POST has been sent and not been answered."""
+    absent_since: float | None = None
+    looks: int = 0
+    """Complete looks that did not find it, in a row."""
+    sent: set[str] = field(default_factory=set)
+    """The kinds of terminal frames, and the nodes of `executed` frames, that its client was sent."""
+
+    @property
+    def is_adopted(self) -> bool:
+        """Whether another gateway posted it, which receives its frames."""
+        return not self.digest
+
+    @property
+    def marker(self) -> dict[str, Any]:
+        """The marker in its extra_data."""
+        return {"prompt": self.prompt_id, "client": self.client, "client_id": self.client_id}
+
+
+def marker_in(extra_data: object) -> Mapping[str, Any]:
+    """Return the gateway's marker in a prompt's extra_data, empty without one."""
+    found = extra_data.get(MARKER) if isinstance(extra_data, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def tagged(value: Any, prompt_id: str) -> Any:
+    """Return outputs of a prompt with its id before the subfolder of each file, which /view then finds by it."""
+    if isinstance(value, list):
+        return [tagged(one, prompt_id) for one in value]
+    if not isinstance(value, dict):
+        return value
+    changed = {key: tagged(one, prompt_id) for key, one in value.items()}
+    if (file := _file(value)) is not None:
+        changed["subfolder"] = f"{prompt_id}/{file.subfolder}" if file.subfolder else prompt_id
+    return changed
+
+
+def files_in(value: Any) -> Iterator[File]:
+    """Yield the files that a prompt's outputs name."""
+    if isinstance(value, dict) and (file := _file(value)) is not None:
+        yield file
+    if isinstance(value, dict | list):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from files_in(one)
+
+
+def split_tag(subfolder: str) -> tuple[str, str]:
+    """Return the prompt_id before a subfolder, and the rest."""
+    prompt_id, _, rest = subfolder.partition("/")
+    return prompt_id, rest
+
+
+def _file(value: Mapping[str, Any]) -> File | None:
+    name, kind, subfolder = value.get("filename"), value.get("type"), value.get("subfolder", "")
+    if isinstance(name, str) and isinstance(subfolder, str) and isinstance(kind, str) and kind in FILE_TYPES:
+        return File(name, subfolder, kind)
+    return None

@@ -1,0 +1,65 @@
+"""Passing an answer of a server on to a client, piece by piece and no faster than the client reads."""
+
+import asyncio
+from collections.abc import Mapping
+
+import aiohttp
+from aiohttp import hdrs, web
+
+from statemachine.gateway.upstream import Upstream
+from statemachine.settings import ServerConfig
+
+WRITE_TIMEOUT_S = 60.0
+"""How long a client may leave its socket full."""
+
+_ASKED: tuple[str, ...] = (
+    hdrs.RANGE,
+    hdrs.IF_NONE_MATCH,
+    hdrs.IF_MODIFIED_SINCE,
+    hdrs.IF_RANGE,
+    hdrs.ACCEPT,
+    hdrs.ACCEPT_ENCODING,
+)
+_ANSWERED: tuple[str, ...] = (
+    hdrs.CONTENT_TYPE,
+    hdrs.CONTENT_LENGTH,
+    hdrs.CONTENT_ENCODING,
+    hdrs.CONTENT_DISPOSITION,
+    hdrs.CONTENT_RANGE,
+    hdrs.ACCEPT_RANGES,
+    hdrs.ETAG,
+    hdrs.LAST_MODIFIED,
+)
+_SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox", "Vary": "Accept-Encoding"}
+"""A server's answer must not run scripts at the gateway's address, which has other clients' files."""
+
+
+async def relay(
+    request: web.Request, upstream: Upstream, server: ServerConfig, path: str, query: Mapping[str, str]
+) -> web.StreamResponse:
+    """Answer a GET with a server's answer."""
+    asked: dict[str, str] = {name: request.headers[name] for name in _ASKED if name in request.headers}
+    asked.setdefault(hdrs.ACCEPT_ENCODING, "identity")
+    async with upstream.stream(server, path, query, asked) as answer:
+        response = _response(answer)
+        await response.prepare(request)
+        if request.method != hdrs.METH_HEAD:
+            await _copy(answer, response, request)
+        return response
+
+
+async def _copy(answer: aiohttp.ClientResponse, response: web.StreamResponse, request: web.Request) -> None:
+    """Copy the body. Where it ends early the connection is closed, so that the client does not take it for whole."""
+    try:
+        async for chunk in answer.content.iter_any():
+            async with asyncio.timeout(WRITE_TIMEOUT_S):
+                await response.write(chunk)
+        await response.write_eof()
+    except (aiohttp.ClientError, TimeoutError, OSError):
+        if request.transport is not None:
+            request.transport.abort()
+
+
+def _response(answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    headers: dict[str, str] = {name: answer.headers[name] for name in _ANSWERED if name in answer.headers}
+    return web.StreamResponse(status=answer.status, headers={**_SAFE, **headers})

@@ -1,0 +1,255 @@
+"""POST /prompt: choose a server, commit the prompt, post it once, and pass the server's answer through."""
+
+import asyncio
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from http import HTTPStatus
+from typing import Any
+from uuid import UUID, uuid4
+
+from loguru import logger
+
+from statemachine.gateway.delivery import FrameDelivery
+from statemachine.gateway.errors import GatewayError, bad_request
+from statemachine.gateway.fairness import fair_number
+from statemachine.gateway.fleet_view import Candidate, FleetView
+from statemachine.gateway.json_text import dumps, loads
+from statemachine.gateway.ledger import Ledger
+from statemachine.gateway.records import MARKER, PromptRecord, Stage
+from statemachine.gateway.tracking import Tracker, accept
+from statemachine.gateway.uploads import Upload, Uploads
+from statemachine.gateway.upstream import Answer, NoAnswerError, NotSentError, Upstream
+
+MAX_SERVERS = 5
+"""Servers that are tried for one prompt while none has received it."""
+MAX_REFUSALS = 3
+"""Servers that may refuse a graph before the first refusal is passed to the client: they may have different models."""
+NOT_ACCEPTED = frozenset({400, 401, 403, 404, 405, 413})
+"""Statuses that show that the prompt was not queued."""
+ANSWERED = 500
+"""ComfyUI's answer to a graph that it cannot read. One complete look shows whether the prompt was queued."""
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRequest:
+    """A POST /prompt of a client. `body` is what it sent."""
+
+    client: str
+    body: Json
+    graph: Json
+    prompt_id: str
+    client_id: str | None
+    digest: str
+
+
+def read_request(client: str, body: object) -> PromptRequest:
+    """Return the request of a JSON body. Raises GatewayError."""
+    if not isinstance(body, dict):
+        raise bad_request("invalid_prompt", "the body is not a JSON object")
+    graph = body.get("prompt")
+    if not isinstance(graph, dict):
+        raise bad_request("no_prompt", "No prompt provided: `prompt` is missing or not an object in API format")
+    if not isinstance(body.get("extra_data") or {}, dict):
+        raise bad_request("invalid_prompt", "`extra_data` is not an object")
+    client_id = body.get("client_id")
+    digest = sha256(dumps(graph)).hexdigest()
+    return PromptRequest(client, body, graph, _prompt_id(body), None if client_id is None else str(client_id), digest)
+
+
+def _prompt_id(body: Mapping[str, Any]) -> str:
+    given = body.get("prompt_id")
+    if given is None:
+        return str(uuid4())
+    try:
+        if isinstance(given, str) and str(UUID(given)) == given:
+            return given
+    except ValueError:
+        pass
+    raise bad_request("invalid_prompt_id", "prompt_id must be a UUID in canonical lower-case form, or be omitted")
+
+
+class Submission:
+    """Posts prompts. No prompt is posted to a server after another one may have received it."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        view: FleetView,
+        upstream: Upstream,
+        tracker: Tracker,
+        delivery: FrameDelivery,
+        uploads: Uploads,
+        max_prompts: int,
+    ) -> None:
+        self._ledger = ledger
+        self._view = view
+        self._upstream = upstream
+        self._tracker = tracker
+        self._delivery = delivery
+        self._uploads = uploads
+        self._max_prompts = max_prompts
+        self._entering: dict[str, str] = {}
+        """The prompts whose POST is being answered, and their clients."""
+
+    async def submit(self, request: PromptRequest) -> Answer:
+        """Return the answer of the server that accepted or refused the prompt. Raises GatewayError."""
+        known = self._ledger.get(request.prompt_id)
+        if known is not None:
+            return _repeated(known, request)
+        entering = {prompt_id for prompt_id, client in self._entering.items() if client == request.client}
+        if len(entering.union(one.prompt_id for one in self._ledger.open_of(request.client))) >= self._max_prompts:
+            message = f"{self._max_prompts} prompts of this client are waiting or running; wait for one to end"
+            raise GatewayError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_prompts", message, {"Retry-After": "5"})
+        if request.prompt_id in self._entering:
+            raise bad_request("invalid_prompt_id", "prompt_id is used by another prompt")
+        self._entering[request.prompt_id] = request.client
+        try:
+            uploads = self._uploads.insert(request.client, request.graph)
+            return await self._submit(request, _new_record(request), self._view.choose(request.graph), uploads)
+        finally:
+            del self._entering[request.prompt_id]
+
+    async def _submit(
+        self, request: PromptRequest, record: PromptRecord, servers: Sequence[Candidate], uploads: Sequence[Upload]
+    ) -> Answer:
+        refusals: list[Answer] = []
+        for server in servers[:MAX_SERVERS]:
+            try:
+                answer = await self._post(request, record, server, uploads)
+            except NotSentError as error:
+                logger.warning("{}; the prompt goes to another server", error)
+                continue
+            if answer.status == HTTPStatus.OK:
+                return answer
+            refusals.append(answer)
+            if len(refusals) >= MAX_REFUSALS or answer.status == ANSWERED:
+                break
+        if refusals:
+            return refusals[0]
+        message = "no server of the fleet can take prompts at the moment; try again later"
+        raise GatewayError(HTTPStatus.SERVICE_UNAVAILABLE, "no_server", message, {"Retry-After": "10"})
+
+    async def _post(
+        self, request: PromptRequest, record: PromptRecord, server: Candidate, uploads: Sequence[Upload]
+    ) -> Answer:
+        """Commit the prompt for this server and post it. Raises NotSentError if the server has not received it."""
+        for upload in uploads:
+            await self._uploads.hand_over(upload, server.config, self._upstream)
+        record.server, record.in_flight = server.name, True
+        body = self._body(request, record)
+        self._ledger.put(record)
+        try:
+            answer = await self._upstream.post_prompt(server.config, body)
+        except NotSentError:
+            self._withdraw(record)
+            raise
+        except NoAnswerError as error:
+            answer = Answer(0, "", str(error).encode())
+        finally:
+            record.in_flight = False
+        return await self._settle(record, server, answer, uploads)
+
+    async def _settle(
+        self, record: PromptRecord, server: Candidate, answer: Answer, uploads: Sequence[Upload]
+    ) -> Answer:
+        """Note what the answer shows. The status 0 stands for none, with the reason as body."""
+        if not answer.status:
+            return await self._in_doubt(record, answer.body.decode())
+        if answer.status == HTTPStatus.OK:
+            return await self._accepted(record, answer)
+        if answer.status == ANSWERED:
+            return await self._failed(record, answer)
+        if answer.status not in NOT_ACCEPTED:
+            return await self._in_doubt(record, f"{server.name} answered with HTTP {answer.status}")
+        self._withdraw(record)
+        self._uploads.forget_handed(server.name, uploads)
+        return answer
+
+    def _body(self, request: PromptRequest, record: PromptRecord) -> bytes:
+        """Return the body for the server: our client id, our marker, and the prompt's place in the queue."""
+        body = {key: value for key, value in request.body.items() if key not in {"front", "number"}}
+        body["prompt_id"] = record.prompt_id
+        body["client_id"] = self._ledger.link_id
+        body["extra_data"] = {**(body.get("extra_data") or {}), MARKER: record.marker}
+        body["extra_data"].pop("client_id", None)
+        waiting = [one for one in self._ledger.open_on(record.server) if one.stage is Stage.ACCEPTED]
+        number = fair_number(waiting, record.client)
+        return dumps(body if number is None else {**body, "number": number})
+
+    async def _accepted(self, record: PromptRecord, answer: Answer) -> Answer:
+        """Note what a 200 says. One without a prompt_id, as of a portal page, leaves the prompt in doubt."""
+        try:
+            reply = loads(answer.body)
+        except ValueError:
+            reply = None
+        match reply:
+            case {"prompt_id": str() as prompt_id}:
+                accept(self._ledger, record, prompt_id, reply.get("number"))
+                self._announce(record)
+                return answer
+        return await self._in_doubt(record, f"{record.server} answered without a prompt_id")
+
+    async def _failed(self, record: PromptRecord, answer: Answer) -> Answer:
+        """Return a 500 once the server was seen not to have the prompt."""
+        await self._tracker.look(record.server)
+        if record.stage is Stage.POSTING and record.looks:
+            self._withdraw(record)
+            return answer
+        return await self._in_doubt(record, f"{record.server} answered with HTTP {answer.status}")
+
+    async def _in_doubt(self, record: PromptRecord, why: str) -> Answer:
+        """Look for the prompt until it is found or lost. It is never posted again."""
+        logger.warning("{}; looking for the prompt {}", why, record.prompt_id)
+        self._ledger.put(record)
+        deadline = time.monotonic() + self._tracker.times.in_doubt_s
+        while record.stage is Stage.POSTING and time.monotonic() < deadline:
+            await asyncio.sleep(self._tracker.times.anxious_s)
+            await self._tracker.look(record.server)
+        if record.error:
+            raise GatewayError(HTTPStatus.BAD_GATEWAY, "prompt_lost", record.error)
+        if record.stage is Stage.POSTING:
+            message = f"{why}; the prompt {record.prompt_id} may run; its history will say"
+            raise GatewayError(HTTPStatus.GATEWAY_TIMEOUT, "prompt_in_doubt", message)
+        self._announce(record)
+        return _acceptance(record)
+
+    def _withdraw(self, record: PromptRecord) -> None:
+        """Remove a prompt that its server certainly does not have."""
+        self._ledger.forget(record)
+
+    def _announce(self, record: PromptRecord) -> None:
+        if record.client_id is not None:
+            self._delivery.send_status(record.client, record.client_id)
+
+
+def _new_record(request: PromptRequest) -> PromptRecord:
+    node_id, node = next(iter(request.graph.items()), ("", {}))
+    node_type = str(node.get("class_type", "")) if isinstance(node, dict) else ""
+    return PromptRecord(
+        request.prompt_id,
+        request.client,
+        request.client_id,
+        "",
+        request.digest,
+        time.time(),
+        (node_id, node_type),
+    )
+
+
+def _repeated(known: PromptRecord, request: PromptRequest) -> Answer:
+    """Answer a POST that repeats one: it runs once."""
+    if (known.client, known.digest) != (request.client, request.digest):
+        raise bad_request("invalid_prompt_id", "prompt_id is used by another prompt")
+    if known.stage is Stage.POSTING:
+        message = "the prompt is being posted; its history will say how it ends"
+        raise GatewayError(HTTPStatus.CONFLICT, "prompt_in_doubt", message, {"Retry-After": "5"})
+    return _acceptance(known)
+
+
+def _acceptance(record: PromptRecord) -> Answer:
+    body = {"prompt_id": record.prompt_id, "number": record.number, "node_errors": {}}
+    return Answer(int(HTTPStatus.OK), "application/json", dumps(body))

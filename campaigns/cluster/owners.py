@@ -88,9 +88,8 @@ class Owners:
         return next((owned for owned in alive if owned.session not in dead), None)
 
     def _see(self, stored: StoredValue) -> None:
-        record = record_from(stored.value)
-        past = self.history.setdefault(stored.key, [])
-        if not past or past[-1].session != record.session:
+        record, past = record_from(stored), self.history.setdefault(stored.key, [])
+        if record is not None and (not past or past[-1].session != record.session):
             past.append(Owned(time.monotonic(), record.node, record.session))
 
 

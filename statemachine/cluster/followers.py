@@ -1,4 +1,8 @@
-"""The latest leases and records in the shared store, as this node has seen them."""
+"""The latest leases and records in the shared store, as this node has seen them.
+
+A value that cannot be read may have replaced one that this node has never seen. The last readable one stays in use, and
+nobody's ownership ends before a lease's length has passed.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -13,24 +17,43 @@ FREE = Record()
 OnRecord = Callable[[str, Record], None]
 """Receive a server's name and its record."""
 
+OnUnreadable = Callable[[str], None]
+"""Receive the key of a value that cannot be read, or that was deleted."""
+
 
 @dataclass(frozen=True, slots=True)
 class SeenLease:
-    """A lease at its revision. `seen_at` is our steady clock's time when we first saw it."""
+    """A lease at its revision. `seen_at` is our steady clock's time when we first saw that revision.
+
+    While `is_readable` is false, `lease` is the last readable one, and its node may have begun another session.
+    """
 
     lease: Lease
     revision: int
     seen_at: float
+    is_readable: bool = True
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the node is known to have no session."""
+        return self.is_readable and self.lease.over
 
 
 class LeaseFollower:
     """Follow the leases of all nodes. `on_change` is called when some have changed."""
 
-    def __init__(self, store: SharedStore, steady: Callable[[], float], on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: SharedStore,
+        steady: Callable[[], float],
+        on_change: Callable[[], None],
+        on_unreadable: OnUnreadable,
+    ) -> None:
         self.caught_up = asyncio.Event()
         self._store = store
         self._steady = steady
         self._on_change = on_change
+        self._on_unreadable = on_unreadable
         self._seen: dict[str, SeenLease] = {}
 
     async def run(self) -> None:
@@ -45,37 +68,67 @@ class LeaseFollower:
 
     def observe(self, stored: StoredValue) -> None:
         """Use the lease if it is newer than the one seen before."""
-        before = self._seen.get(stored.key)
-        if before is None or stored.revision > before.revision:
-            self._seen[stored.key] = SeenLease(lease_from(stored.value), stored.revision, self._steady())
+        node, before = stored.key, self._seen.get(stored.key)
+        if before is not None and stored.revision <= before.revision:
+            return
+        lease = lease_from(stored)
+        last = lease or (before.lease if before is not None else Lease(node, ""))
+        self._seen[node] = SeenLease(last, stored.revision, self._steady(), lease is not None)
+        if lease is None:
+            self._on_unreadable(node)
 
     def all(self) -> list[SeenLease]:
         """Return the leases of all nodes."""
         return list(self._seen.values())
 
     async def look_up(self, node: str) -> SeenLease | None:
-        """Read the lease from the store's leader, because what we follow may be late."""
-        stored = await self._store.get(Dataset.NODES, node)
+        """Read the lease from the store's leader, because what we follow may be late.
+
+        One that was deleted by hand is kept at revision 0.
+        """
+        stored, before = await self._store.get(Dataset.NODES, node), self._seen.get(node)
         if stored is not None:
             self.observe(stored)
+        elif before is not None and before.revision:
+            self._seen[node] = SeenLease(before.lease, 0, self._steady(), is_readable=False)
         return self._seen.get(node)
 
     async def has_ended(self, node: str, session: str) -> bool:
-        """Return whether that session no longer owns anything. Raises StoreUnavailableError."""
+        """Return whether that session no longer owns anything. Raises StoreUnavailableError.
+
+        A node whose lease was deleted before we saw it gets the time to write it again.
+        """
         seen = self._seen.get(node)
         if seen is None or seen.lease.session != session:
             seen = await self.look_up(node)
-        return seen is None or seen.lease.session != session or seen.lease.over
+        if seen is None:
+            self._seen[node] = seen = SeenLease(Lease(node, ""), 0, self._steady(), is_readable=False)
+        return seen.has_ended or (seen.is_readable and seen.lease.session != session)
+
+    def lives(self, node: str, session: str) -> bool:
+        """Return whether that session may own servers, as far as we have seen."""
+        seen = self._seen.get(node)
+        return seen is not None and not seen.has_ended and (seen.lease.session == session or not seen.is_readable)
 
 
 class RecordFollower:
     """Follow the records of all servers. `on_change` is called when some have changed."""
 
-    def __init__(self, store: SharedStore, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: SharedStore,
+        steady: Callable[[], float],
+        on_change: Callable[[], None],
+        on_unreadable: OnUnreadable,
+    ) -> None:
         self.is_caught_up = False
         self._store = store
+        self._steady = steady
         self._on_change = on_change
+        self._on_unreadable = on_unreadable
         self._seen: dict[str, tuple[Record, int]] = {}
+        self._unread_since: dict[str, float] = {}
+        """When we saw the latest record, of servers whose latest record cannot be read."""
         self._listeners: list[OnRecord] = []
 
     def add_listener(self, listener: OnRecord) -> None:
@@ -93,16 +146,24 @@ class RecordFollower:
 
     def observe(self, stored: StoredValue) -> None:
         """Use the record if it is newer than the one seen before, and pass it to the listeners."""
-        if stored.revision > self.latest(stored.key)[1]:
-            self._seen[stored.key] = record_from(stored.value), stored.revision
-            self.notify(stored.key)
+        server, (last, revision) = stored.key, self.latest(stored.key)
+        if stored.revision <= revision:
+            return
+        record = record_from(stored)
+        self._seen[server] = record or last, stored.revision
+        if record is not None:
+            self._unread_since.pop(server, None)
+            self.notify(server)
+            return
+        self._unread_since[server] = self._steady()
+        self._on_unreadable(server)
 
     def correct(self, server: str, stored: StoredValue | None) -> None:
-        """Use what the store's leader has; None if the record was deleted, as an operator may do."""
-        if stored is None:
-            self._seen.pop(server, None)
-        else:
+        """Use what the store's leader has; a record that was deleted by hand is kept at revision 0."""
+        if stored is not None:
             self.observe(stored)
+        elif server in self._seen:
+            self._seen[server] = self._seen[server][0], 0
 
     def notify(self, server: str) -> None:
         """Pass the latest record to the listeners, perhaps again."""
@@ -110,8 +171,13 @@ class RecordFollower:
             listener(server, self.latest(server)[0])
 
     def latest(self, server: str) -> tuple[Record, int]:
-        """Return the record and its revision; a server without a record is free at revision 0."""
+        """Return the last readable record, and the revision to write at; a server without a record is free at 0."""
         return self._seen.get(server, (FREE, 0))
+
+    def unread_for(self, server: str) -> float | None:
+        """Return the seconds since we saw that the latest record cannot be read; None if it can."""
+        since = self._unread_since.get(server)
+        return None if since is None else self._steady() - since
 
     def of_session(self, session: str) -> list[str]:
         """Return the servers whose records name this session."""

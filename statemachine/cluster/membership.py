@@ -27,6 +27,9 @@ RENEWALS = 5
 POLLS_PER_LEASE = 20
 """How often per lease we look for leases to end. The servers of an ended node wait for this."""
 
+REPAIR_S = 0.1
+"""The shortest time between two renewals, so that two writers of one key do not write it without a pause."""
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
@@ -50,13 +53,14 @@ class Membership:
         identity: Identity,
         on_change: Callable[[], None],
     ) -> None:
-        self.leases = LeaseFollower(store, identity.steady, on_change)
+        self.leases = LeaseFollower(store, identity.steady, on_change, self._on_unreadable)
         self._store = store
-        self._lease_s = identity.lease_s
-        self._steady = identity.steady
+        self.lease_s = identity.lease_s
+        self.steady = identity.steady
         self.new_id = identity.new_id
         self._lease = Lease(identity.node, identity.new_id())
-        self._revision = 0
+        self._revision: int | None = None
+        """The revision of our lease, None while the name may be another daemon's."""
         self._ends_at = float("-inf")
         self._member_since = float("-inf")
         self._renewing = asyncio.Lock()
@@ -78,14 +82,14 @@ class Membership:
     @property
     def holds_lease(self) -> bool:
         """Whether no other node can have ended our lease yet."""
-        return self._steady() < self._ends_at
+        return self.steady() < self._ends_at
 
     def members(self) -> list[str]:
         """Return the living nodes with the same servers as ours, including this node if it holds its lease."""
         others = [
             seen.lease.node
             for seen in self.leases.all()
-            if seen.lease.node != self.node and not seen.lease.over and seen.lease.fleet == self._lease.fleet
+            if seen.lease.node != self.node and not seen.has_ended and seen.lease.fleet == self._lease.fleet
         ]
         return [*others, self.node] if self.holds_lease else others
 
@@ -106,12 +110,12 @@ class Membership:
         self._has_left = True
         async with self._renewing:
             self._ends_at = float("-inf")
-            if self._revision:
-                await self._end_own_lease()
+            if self._revision is not None:
+                await self._end_own_lease(self._revision)
 
-    async def _end_own_lease(self) -> None:
+    async def _end_own_lease(self, revision: int) -> None:
         try:
-            await self._store.put(Dataset.NODES, self.node, replace(self._lease, over=True).encoded(), self._revision)
+            await self._store.put(Dataset.NODES, self.node, replace(self._lease, over=True).encoded(), revision)
         except (ConflictError, StoreUnavailableError) as error:
             logger.debug("the lease of this node could not be ended and will expire: {}", error)
 
@@ -119,7 +123,7 @@ class Membership:
 
     async def _end_leases_repeatedly(self) -> None:
         while True:
-            await asyncio.sleep(self._lease_s / POLLS_PER_LEASE)
+            await asyncio.sleep(self.lease_s / POLLS_PER_LEASE)
             try:
                 await self._end_expired_leases()
             except StoreUnavailableError as error:
@@ -127,12 +131,12 @@ class Membership:
 
     async def _end_expired_leases(self) -> None:
         """End the leases that were not renewed for their length while this node was a member."""
-        now = self._steady()
+        now = self.steady()
         if not self.holds_lease:
             return
         for seen in self.leases.all():
             silent_s = now - max(seen.seen_at, self._member_since)
-            if seen.lease.node != self.node and not seen.lease.over and silent_s > self._lease_s:
+            if seen.lease.node != self.node and not seen.has_ended and silent_s > self.lease_s:
                 await self._end_lease(seen, silent_s)
 
     async def _end_lease(self, seen: SeenLease, silent_s: float) -> None:
@@ -160,15 +164,20 @@ class Membership:
 
     async def _wait_until_due(self) -> None:
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._lease_s / RENEWALS):
+            async with asyncio.timeout(self.lease_s / RENEWALS):
+                await asyncio.sleep(min(REPAIR_S, self.lease_s / POLLS_PER_LEASE))
                 await self._renew_now.wait()
         self._renew_now.clear()
 
     async def _renew(self) -> None:
         """Write our lease again, or for the first time once the name is free."""
-        if self._has_left or (not self._revision and not await self._is_name_free()):
+        if self._has_left:
             return
-        renewed, sent_at = replace(self._lease, beat=self._lease.beat + 1), self._steady()
+        if self._revision is None:
+            self._revision = await self._free_revision()
+        if self._revision is None:
+            return
+        renewed, sent_at = replace(self._lease, beat=self._lease.beat + 1), self.steady()
         try:
             revision = await self._store.put(Dataset.NODES, self.node, renewed.encoded(), self._revision)
         except ConflictError:
@@ -179,38 +188,48 @@ class Membership:
 
     def _on_renewed(self, revision: int, sent_at: float) -> None:
         held_lease, self._revision = self.holds_lease, revision
-        self._ends_at = sent_at + self._lease_s * (1 - MARGIN)
+        self._ends_at = sent_at + self.lease_s * (1 - MARGIN)
         if not held_lease:
-            self._member_since = self._steady()
+            self._member_since = self.steady()
             logger.info("node {} is a member of the cluster", self.node)
             self._on_change()
 
-    async def _is_name_free(self) -> bool:
-        """Return whether no lease has our name, or its lease has ended or was not renewed for its length."""
+    async def _free_revision(self) -> int | None:
+        """Return where to write our lease if the name is free: no lease has it, or its lease has ended or is old."""
         seen = await self.leases.look_up(self.node)
         if seen is None:
-            return True
-        if seen.lease.over or self._steady() - seen.seen_at > self._lease_s:
-            self._revision = seen.revision
-            return True
+            return 0
+        if seen.has_ended or self.steady() - seen.seen_at > self.lease_s:
+            return seen.revision
         if not self._waits_for_name:
             logger.warning(
                 "another daemon runs, or ran until just now, as node {}; waiting for its lease to end", self.node
             )
         self._waits_for_name = True
-        return False
+        return None
 
     async def _recover(self) -> None:
-        """After a conflict: keep the session if the answer to our renewal was lost, or start a new one."""
+        """After a conflict: keep the session if no other node has ended it, or start a new one."""
         stored = await self._store.get(Dataset.NODES, self.node)
-        lease = lease_from(stored.value) if stored is not None else None
-        if stored is not None and lease is not None and lease.session == self.session and not lease.over:
-            self._revision = stored.revision
+        lease = lease_from(stored) if stored is not None else None
+        if self._is_ours(lease):
+            self._revision = stored.revision if stored is not None else 0
+            self._renew_now.set()
             return
         logger.warning("another node ended the lease of node {}; starting a new session", self.node)
-        self._ends_at, self._revision = float("-inf"), 0
+        self._ends_at, self._revision = float("-inf"), None
         self._lease = replace(self._lease, session=self.new_id(), beat=0)
         self._on_change()
+
+    def _is_ours(self, lease: Lease | None) -> bool:
+        """Return whether our session goes on; None stands for a lease that was deleted or cannot be read."""
+        if lease is None:
+            return self.holds_lease
+        return lease.session == self.session and not lease.over
+
+    def _on_unreadable(self, node: str) -> None:
+        if node == self.node:
+            self._renew_now.set()
 
 
 def node_for(key: str, nodes: Collection[str]) -> str | None:

@@ -1,6 +1,8 @@
 """The records of the servers that this node owns. Each has one writer, which writes one revision after the other.
 
-After another node has taken a server its record has another revision, so this node's writes fail.
+After another node has taken a server its record has another revision, so this node's writes fail. While this node holds
+its lease, no other node takes a server that it has not given up, so a record that was deleted or cannot be read is
+written again.
 """
 
 import asyncio
@@ -15,6 +17,8 @@ from statemachine.cluster.store import ConflictError, Dataset, SharedStore, Stor
 
 RETRY_S = 0.5
 TRIES = 5
+REPAIR_S = 0.1
+"""The pause before a damaged record is written again, so that two writers do not write it without a pause."""
 
 
 class OwnershipLostError(Exception):
@@ -23,11 +27,15 @@ class OwnershipLostError(Exception):
 
 @dataclass(slots=True, eq=False)
 class _OwnedRecord:
-    """`record` is the wanted content, `written` the one in the store; `waiters` are resolved by the next write."""
+    """`record` is the wanted content, `written` the one in the store; `waiters` are resolved by the next write.
+
+    `is_damaged`: what is in the store cannot be read.
+    """
 
     record: Record
     written: Record
     revision: int
+    is_damaged: bool = False
     waiters: list["asyncio.Future[None]"] = field(default_factory=list)
     writer: asyncio.Task[None] | None = None
 
@@ -41,9 +49,13 @@ class _OwnedRecord:
 class OwnedRecords:
     """`on_lost` receives the name of each server that another node has taken."""
 
-    def __init__(self, store: SharedStore, on_lost: Callable[[str], None]) -> None:
+    def __init__(
+        self, store: SharedStore, on_lost: Callable[[str], None], holds_lease: Callable[[], bool] = lambda: False
+    ) -> None:
+        """`holds_lease` returns whether the session that owns these servers goes on for certain."""
         self._store = store
         self._on_lost = on_lost
+        self._holds_lease = holds_lease
         self._owned: dict[str, _OwnedRecord] = {}
         self._leaving: dict[str, _OwnedRecord] = {}
 
@@ -113,6 +125,13 @@ class OwnedRecords:
             owned.writer = asyncio.get_running_loop().create_task(self._write(server, owned))
         return future
 
+    def rewrite(self, server: str) -> None:
+        """Write the record again, because what is in the store cannot be read."""
+        owned = self._owned.get(server)
+        if owned is not None:
+            owned.is_damaged = True
+            self.change(server)
+
     async def _write(self, server: str, owned: _OwnedRecord) -> None:
         """Write until the store has the wanted content or the server is lost."""
         try:
@@ -137,25 +156,36 @@ class OwnedRecords:
                 del self._leaving[server]
 
     async def _write_once(self, server: str, owned: _OwnedRecord, record: Record) -> None:
-        if record == owned.written:
+        if record == owned.written and not owned.is_damaged:
             return
+        if owned.is_damaged:
+            await asyncio.sleep(REPAIR_S)
         for _ in range(TRIES):
             try:
                 owned.revision = await self._store.put(Dataset.SERVERS, server, record.encoded(), owned.revision)
             except ConflictError:
                 owned.revision = await self._revision_if_ours(server, owned)
             else:
-                owned.written = record
+                owned.written, owned.is_damaged = record, False
                 return
         raise StoreUnavailableError(f"the record of {server} still conflicts after {TRIES} writes")
 
     async def _revision_if_ours(self, server: str, owned: _OwnedRecord) -> int:
-        """Return the revision of our write whose answer was lost. Raises OwnershipLostError if another node wrote."""
+        """Return the revision to write at after a conflict. Raises OwnershipLostError if another node may have written.
+
+        What is stored is our write whose answer was lost, or was damaged by another writer.
+        """
         stored = await self._store.get(Dataset.SERVERS, server)
-        if stored is None or record_from(stored.value).session != owned.written.session:
+        record = record_from(stored) if stored is not None else None
+        is_ours = self._keeps(server, owned) if record is None else record.session == owned.written.session
+        if not is_ours:
             logger.info("another node has taken {}", server)
             raise OwnershipLostError(f"another node has taken {server}")
-        return stored.revision
+        return stored.revision if stored is not None else 0
+
+    def _keeps(self, server: str, owned: _OwnedRecord) -> bool:
+        """Return whether the server is still ours, although the store does not say so."""
+        return self._owned.get(server) is owned and owned.record.session is not None and self._holds_lease()
 
 
 def _ignore_exception(future: "asyncio.Future[None]") -> None:

@@ -34,7 +34,7 @@ class LeasedOwnership(Ownership):
     """
 
     def __init__(self, store: SharedStore, membership: Membership, wake: asyncio.Event) -> None:
-        self.records = OwnedRecords(store, self._on_lost)
+        self.records = OwnedRecords(store, self._on_lost, self._holds_lease)
         self._store = store
         self._membership = membership
         self._session = membership.session
@@ -44,7 +44,7 @@ class LeasedOwnership(Ownership):
         self._host: ServerHost | None = None
         self._lost: set[str] = set()
         self._wake = wake
-        self._seen = RecordFollower(store, wake.set)
+        self._seen = RecordFollower(store, membership.steady, wake.set, self.records.rewrite)
 
     def add_listener(self, listener: OnRecord) -> None:
         """Call `listener` whenever the record of a server has changed, also of our own servers."""
@@ -69,7 +69,17 @@ class LeasedOwnership(Ownership):
 
     @override
     def may_submit(self, server: str) -> bool:
-        return server in self.records and self._session == self._membership.session and self._membership.holds_lease
+        return server in self.records and self._holds_lease()
+
+    def has_owner(self, server: str) -> bool:
+        """Return whether a node that may be alive owns the server."""
+        record = self.record(server)
+        if server in self.records or record.node is None or record.session is None:
+            return server in self.records
+        return self._membership.leases.lives(record.node, record.session)
+
+    def _holds_lease(self) -> bool:
+        return self._session == self._membership.session and self._membership.holds_lease
 
     def record(self, server: str) -> Record:
         """Return the server's record: for our own servers the wanted content, for others the latest seen."""
@@ -178,7 +188,7 @@ class LeasedOwnership(Ownership):
     async def _claim(self, server: str) -> bool:
         """Write our session to the server's record."""
         record, revision = self._seen.latest(server)
-        if not await self._is_free(record):
+        if not self._is_old_enough(server) or not await self._is_free(record):
             return False
         record = record.owned_by(self._membership.node, self._session)
         try:
@@ -194,6 +204,11 @@ class LeasedOwnership(Ownership):
         if record.session is None or record.node is None or record.session == self._session:
             return True
         return await self._membership.leases.has_ended(record.node, record.session)
+
+    def _is_old_enough(self, server: str) -> bool:
+        """Return false while a living owner may still write a record again that cannot be read."""
+        unread_s = self._seen.unread_for(server)
+        return unread_s is None or unread_s > self._membership.lease_s
 
     async def _free_unclaimed(self) -> None:
         """Free servers whose record still names our session although we gave them up: that write was lost."""

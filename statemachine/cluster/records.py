@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from loguru import logger
 
+from statemachine.cluster.store import StoredValue
 from statemachine.cluster.values import (
     DECODE_ERRORS,
     Json,
@@ -79,13 +80,16 @@ def read_lease(value: bytes) -> Lease:
     return Lease(node, session, fleet, count(data["beat"]), flag(data["over"]))
 
 
-def lease_from(value: bytes) -> Lease:
-    """Decode a lease; an unreadable one counts as over."""
+def lease_from(stored: StoredValue) -> Lease | None:
+    """Decode the lease of the node that the key names; None if it cannot be read or is another node's."""
     try:
-        return read_lease(value)
+        lease = read_lease(stored.value)
+        if lease.node != stored.key:
+            raise ValueError(f"it is a lease of {lease.node}")
     except DECODE_ERRORS as error:
-        _LEASES.report("of a node", error)
-        return Lease("", "", over=True)
+        _LEASES.report(f"of {stored.key}", error)
+        return None
+    return lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,12 @@ class Record:
         """What the server's next owner resumes."""
         attempt = attempt_from(dict(zip(ATTEMPT_COLUMNS, self.attempt, strict=True))) if self.attempt else None
         return SavedState(attempt if attempt is not None and attempt.is_open else None, self.paused, self.streak)
+
+    @property
+    def servers(self) -> set[str]:
+        """The names of the servers that attempt and view are of: at most one, unless the record is damaged."""
+        names = set() if self.attempt is None else {str(self.attempt[ATTEMPT_COLUMNS.index("server")])}
+        return names if self.view is None else names | {self.view.name}
 
     def owned_by(self, node: str | None, session: str | None) -> "Record":
         """Return the same record with another owner."""
@@ -141,13 +151,16 @@ def read_record(value: bytes) -> Record:
     return replace(record, streak=_streak(data, record.view))
 
 
-def record_from(value: bytes) -> Record:
-    """Decode a record; an unreadable one counts as empty."""
+def record_from(stored: StoredValue) -> Record | None:
+    """Decode the record of the server that the key names; None if it cannot be read or is another server's."""
     try:
-        return read_record(value)
+        record = read_record(stored.value)
+        for name in record.servers - {stored.key}:
+            raise ValueError(f"it is a record of {name}")
     except DECODE_ERRORS as error:
-        _RECORDS.report("of a server", error)
-        return Record()
+        _RECORDS.report(f"of {stored.key}", error)
+        return None
+    return record
 
 
 def _streak(data: Json, view: ServerView | None) -> Streak:

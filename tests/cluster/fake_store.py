@@ -119,6 +119,15 @@ class FakeEngine:
     def get(self, bucket: Dataset, key: str) -> StoredValue | None:
         return self.datasets[bucket].keys.get(key)
 
+    def overwrite(self, bucket: Dataset, key: str, value: bytes) -> None:
+        """Write at any revision, as a person may do."""
+        self.datasets[bucket].add(key, value)
+        self.change()
+
+    def delete(self, bucket: Dataset, key: str) -> None:
+        """Delete a key, of which the nodes are not informed."""
+        self.datasets[bucket].keys.pop(key, None)
+
     def others(self, node: str) -> "Iterable[FakeStore]":
         return [store for name, store in self.stores.items() if name != node and self.reaches(name)]
 

@@ -4,13 +4,17 @@ import asyncio
 from pathlib import Path
 from random import Random
 
+import pytest
+
 from statemachine.cluster.membership import node_for
 from statemachine.cluster.owned_records import OwnedRecords
 from statemachine.cluster.records import Record, record_from
 from statemachine.cluster.store import Dataset
+from statemachine.journal.rows import attempt_row
 from tests.cluster.fake_store import FakeEngine
-from tests.cluster.nodes import LEASE_S, Node, engine, running, settled
+from tests.cluster.nodes import LEASE_S, Node, engine, make_view, running, settled
 from tests.cluster.virtual import in_virtual_time
+from tests.journal.samples import attempt as make_attempt
 
 SERVERS = tuple(f"s{number}" for number in range(30))
 
@@ -94,8 +98,8 @@ async def test_may_submit_after_a_stop_waits_for_the_renewal(tmp_path: Path) -> 
     """The clock runs while the process is stopped."""
     one, *_ = make_nodes(engine(), tmp_path, "one")
     stopped_s = 0.0
-    steady = one.node.membership._steady
-    one.node.membership._steady = lambda: steady() + stopped_s
+    steady = one.node.membership.steady
+    one.node.membership.steady = lambda: steady() + stopped_s
     async with running(one):
         assert one.node.ownership.may_submit("s0")
         stopped_s = LEASE_S * 0.81
@@ -127,7 +131,8 @@ async def test_hand_over_releases_before_freeing_the_record(tmp_path: Path) -> N
 
     def note_owner(server: str) -> None:
         stored = shared.get(Dataset.SERVERS, server)
-        owners.append(record_from(stored.value).node if stored else None)
+        record = record_from(stored) if stored is not None else None
+        owners.append(record.node if record is not None else None)
 
     async with running(one):
         one.host.on_release = note_owner
@@ -218,13 +223,66 @@ async def test_acquire_failing_host_is_retried(tmp_path: Path) -> None:
 
 
 @in_virtual_time
-async def test_unreadable_records_are_treated_as_free(tmp_path: Path) -> None:
+async def test_unreadable_record_is_free_after_a_lease(tmp_path: Path) -> None:
+    """A living owner that this node has not seen yet writes it again in that time."""
     shared = engine()
     shared.put(Dataset.SERVERS, "s0", b"garbage", 0)
     shared.put(Dataset.NODES, "two", b"[]", 0)
     one, two = make_nodes(shared, tmp_path, "one", "two")
     async with running(one, two):
+        await asyncio.sleep(0.5 * LEASE_S)
+        assert one.host.acquired | two.host.acquired == set(SERVERS) - {"s0"}
+        await asyncio.sleep(2 * LEASE_S)
         assert one.host.acquired | two.host.acquired == set(SERVERS)
+
+
+OTHERS_VIEW = make_view("another server")
+
+
+@in_virtual_time
+@pytest.mark.parametrize("garbage", [b"garbage", b"{}", Record(view=OTHERS_VIEW).encoded(), None])
+async def test_record_that_others_damage_keeps_owner_and_attempt(tmp_path: Path, garbage: bytes | None) -> None:
+    shared = engine()
+    one, two = make_nodes(shared, tmp_path, "one", "two")
+    async with running(one, two):
+        before = {"one": set(one.host.acquired), "two": set(two.host.acquired)}
+        owner, server = (one, "s0") if "s0" in before["one"] else (two, "s0")
+        attempt = attempt_row(make_attempt(server=server))
+        await owner.node.ownership.records.change(server, attempt=attempt)
+        for number in range(40):
+            for name in SERVERS:
+                if garbage is None:
+                    shared.delete(Dataset.SERVERS, name)
+                else:
+                    shared.overwrite(Dataset.SERVERS, name, garbage)
+            await owner.node.ownership.records.change(server, paused=bool(number % 2))
+            await asyncio.sleep(0.5)
+            assert {"one": one.host.acquired, "two": two.host.acquired} == before
+        await settled()
+        stored = shared.get(Dataset.SERVERS, server)
+        record = record_from(stored) if stored is not None else None
+        assert record is not None
+        assert (record.attempt, record.node) == (attempt, owner.node.membership.node)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("garbage", [b"garbage", None])
+async def test_damaged_record_of_dead_node_keeps_its_attempt(tmp_path: Path, garbage: bytes | None) -> None:
+    shared = engine()
+    one, two = make_nodes(shared, tmp_path, "one", "two")
+    async with running(one, two):
+        server = next(iter(two.host.acquired))
+        attempt = attempt_row(make_attempt(server=server))
+        await two.node.ownership.records.change(server, attempt=attempt)
+        await settled()
+        await two.die()
+        if garbage is None:
+            shared.delete(Dataset.SERVERS, server)
+        else:
+            shared.overwrite(Dataset.SERVERS, server, garbage)
+        await asyncio.sleep(2.5 * LEASE_S)
+        assert server in one.host.acquired
+        assert one.node.ownership.record(server).attempt == attempt
 
 
 @in_virtual_time
@@ -264,4 +322,4 @@ async def test_release_while_cut_off_frees_the_record_later() -> None:
     await settled()
     stored = await store.get(Dataset.SERVERS, "s0")
     assert stored is not None
-    assert record_from(stored.value) == Record()
+    assert record_from(stored) == Record()

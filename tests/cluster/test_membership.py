@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
+
 from statemachine.cluster.membership import MARGIN, RENEWALS, Identity, Membership
 from statemachine.cluster.records import Lease, lease_from
 from statemachine.cluster.store import Dataset
@@ -38,7 +40,9 @@ async def member(shared: FakeEngine, name: str, clock: Clock | None = None) -> A
 def lease_of(shared: FakeEngine, name: str) -> Lease:
     stored = shared.get(Dataset.NODES, name)
     assert stored is not None
-    return lease_from(stored.value)
+    lease = lease_from(stored)
+    assert lease is not None
+    return lease
 
 
 @in_virtual_time
@@ -201,8 +205,19 @@ async def test_members_lists_only_nodes_with_the_same_servers() -> None:
 async def test_has_ended_unknown_session_is_true() -> None:
     shared = engine()
     async with member(shared, "one") as one:
-        assert await one.leases.has_ended("unknown", "s")
         assert await one.leases.has_ended("one", "another session")
+
+
+@in_virtual_time
+async def test_has_ended_session_without_lease_is_true_after_a_lease() -> None:
+    """The lease may have been deleted; a living node writes it again."""
+    shared = engine()
+    async with member(shared, "one") as one:
+        assert not await one.leases.has_ended("unknown", "s")
+        await asyncio.sleep(0.9 * LEASE_S)
+        assert not await one.leases.has_ended("unknown", "s")
+        await asyncio.sleep(0.2 * LEASE_S)
+        assert await one.leases.has_ended("unknown", "s")
 
 
 @in_virtual_time
@@ -215,3 +230,71 @@ async def test_leave_during_a_renewal_still_ends_the_lease() -> None:
         await until(lambda: two.members() == ["two"])
         await settled()
         assert two.members() == ["two"]
+
+
+GARBAGE = (
+    b"",
+    b"garbage",
+    b"[]",
+    b"{}",
+    b"[" * 50_000,
+    Lease("three", "s").encoded(),
+    Lease("one", "s").encoded()[:-1],
+)
+
+
+@in_virtual_time
+@pytest.mark.parametrize("garbage", [*GARBAGE, None], ids=[*map(str, range(len(GARBAGE))), "deleted"])
+async def test_lease_that_others_damage_is_written_again(garbage: bytes | None) -> None:
+    shared = engine()
+    async with member(shared, "one") as one, member(shared, "two") as two:
+        session = one.session
+        for _ in range(100):
+            damage(shared, "one", garbage)
+            for _ in range(4):
+                await asyncio.sleep(0.1)
+                assert one.holds_lease
+                assert not await two.leases.has_ended("one", session)
+                assert sorted(two.members()) == ["one", "two"]
+        assert one.session == session
+        await settled()
+        assert lease_of(shared, "one").session == session
+
+
+@in_virtual_time
+@pytest.mark.parametrize("garbage", [b"garbage", None])
+async def test_damaged_lease_of_dead_node_ends_after_a_lease(garbage: bytes | None) -> None:
+    shared = engine()
+    async with member(shared, "two") as two:
+        async with member(shared, "one") as one:
+            session = one.session
+        damage(shared, "one", garbage)
+        await asyncio.sleep(0.7 * LEASE_S)
+        assert not await two.leases.has_ended("one", session)
+        await asyncio.sleep(1.5 * LEASE_S)
+        assert await two.leases.has_ended("one", session)
+        assert two.members() == ["two"]
+
+
+@in_virtual_time
+async def test_damaged_lease_does_not_hide_that_it_has_ended() -> None:
+    """A node that was cut off for too long begins a new session, though it cannot read that its lease was ended."""
+    shared = engine()
+    async with member(shared, "one") as one, member(shared, "two") as two:
+        session = one.session
+        shared.cut("one")
+        await until(lambda: two.members() == ["two"])
+        damage(shared, "one", b"garbage")
+        shared.heal("one")
+        await asyncio.sleep(2 * LEASE_S)
+        assert one.session != session
+        assert one.holds_lease
+        assert await two.leases.has_ended("one", session)
+
+
+def damage(shared: FakeEngine, node: str, garbage: bytes | None) -> None:
+    """Overwrite a lease, or delete it."""
+    if garbage is None:
+        shared.delete(Dataset.NODES, node)
+    else:
+        shared.overwrite(Dataset.NODES, node, garbage)

@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from statemachine.cluster.records import Lease, Record, SharedEntry, lease_from, record_from, shared_entry_from
+from statemachine.cluster.records import (
+    Lease,
+    Record,
+    SharedEntry,
+    lease_from,
+    read_record,
+    record_from,
+    shared_entry_from,
+)
+from statemachine.cluster.store import StoredValue
 from statemachine.cluster.values import DECODE_ERRORS, MAX_BYTES, parse
 from statemachine.core.messages import verbatim
 from statemachine.core.server import ServerView
@@ -33,8 +42,8 @@ JSON = st.recursive(
 
 def use(value: bytes) -> None:
     """Read the value in every way, and use what was read as the daemon does."""
-    lease_from(value)
-    record = record_from(value)
+    lease_from(StoredValue("n", value, 1))
+    record = record_from(StoredValue("a", value, 1)) or Record()
     assert record.saved_state.attempt is None or record.saved_state.attempt.is_open
     record.encoded()
     with suppress(*DECODE_ERRORS):
@@ -80,7 +89,7 @@ def test_entry_with_a_wrong_type_is_refused(change: Callable[[Any], Any]) -> Non
 def test_attempt_with_an_unknown_outcome_is_looked_up() -> None:
     data = orjson.loads(VALUES[1])
     data["attempt"][6] = "a later outcome"
-    saved = record_from(orjson.dumps(data)).saved_state
+    saved = read_record(orjson.dumps(data)).saved_state
     assert saved.attempt is not None
     assert saved.attempt.prompt_id == "p"
 

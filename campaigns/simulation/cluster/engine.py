@@ -27,6 +27,7 @@ class WatchedEngine(FakeEngine):
         """Server → the node that owns it or owned it last."""
         self._rng, self._lease_s, self._on_record = rng, lease_s, on_record
         self._leases: dict[str, tuple[Lease, float]] = {}
+        self._records: dict[str, Record] = {}
 
     def _latency(self) -> float:
         least, more = QUICK_S
@@ -35,18 +36,18 @@ class WatchedEngine(FakeEngine):
     @override
     def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
         number = super().put(bucket, key, value, revision)
-        if bucket is Dataset.NODES:
-            self._leases[key] = lease_from(value), asyncio.get_running_loop().time()
-        elif bucket is Dataset.SERVERS:
-            record = record_from(value)
+        stored = StoredValue(key, value, number)
+        if bucket is Dataset.NODES and (lease := lease_from(stored)) is not None:
+            self._leases[key] = lease, asyncio.get_running_loop().time()
+        elif bucket is Dataset.SERVERS and (record := record_from(stored)) is not None:
             self._on_record(key, record)
+            self._records[key] = record
             self.last_owner[key] = record.node or self.last_owner.get(key, "")
         return number
 
     def record(self, server: str) -> Record:
-        """Return the current record of a server."""
-        stored: StoredValue | None = self.get(Dataset.SERVERS, server)
-        return record_from(stored.value) if stored is not None else Record()
+        """Return the last record that a node has written for a server."""
+        return self._records.get(server, Record())
 
     def submission_error(self, node: str, server: str) -> str | None:
         """Return why the node must not submit to the server now, or None if it may."""

@@ -1,11 +1,13 @@
 """Permits for warm-ups across all nodes: one ledger of the servers that hold one, changed by compare-and-set.
 
 A permit belongs to a server, not to a node, so a new owner finds the permit of a prompt in flight. Only the owner of a
-server changes its permit; what a node wants for a server is dropped once it no longer owns it.
+server changes its permit; what a node wants for a server is dropped once it no longer owns it. The permit of a server
+that no living node has owned for `UNOWNED_S` is removed.
 """
 
 import asyncio
-from contextlib import aclosing
+from collections.abc import Callable
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
 import orjson
@@ -20,6 +22,11 @@ LEDGER = "permits"
 RETRY_S = 0.5
 REPAIR_S = 0.1
 """The pause before an unreadable ledger is written again, so that two versions cannot do so without end."""
+
+UNOWNED_S = 120.0
+"""Longer than it takes to take over the servers of a dead node."""
+LOOK_S = 10.0
+"""The longest time between two looks at the owners of the servers with permits."""
 
 Ledger = dict[str, str]
 """Server → host, for the servers that hold a permit."""
@@ -36,9 +43,13 @@ class _SlotWaiter:
 class SharedPermits:
     """Implement the fleet's PermitsPort: first come, first served on each node. `run` writes the changes."""
 
-    def __init__(self, store: SharedStore, ownership: Ownership, total: int, per_host: int) -> None:
+    def __init__(
+        self, store: SharedStore, ownership: Ownership, has_owner: Callable[[str], bool], total: int, per_host: int
+    ) -> None:
+        """`has_owner` returns whether a node that may be alive owns the server."""
         self._store = store
         self._ownership = ownership
+        self._has_owner = has_owner
         self._limits = (total, per_host)
         self._ledger: Ledger = {}
         self._revision = 0
@@ -47,6 +58,8 @@ class SharedPermits:
         self._unreadable = Unreadable("the shared value")
         self._wanted: dict[str, str | None] = {}
         """What the ledger should have for our servers: the host of one that holds a permit, or None."""
+        self._unowned_since: dict[str, float] = {}
+        """Servers with permits that no node owns, and when we first saw that."""
         self._groups: dict[str, str] = {}
         """The groups of servers that were ours; the ledger has none."""
         self._waiters: list[_SlotWaiter] = []
@@ -127,7 +140,9 @@ class SharedPermits:
     async def _write_repeatedly(self) -> None:
         await self._caught_up.wait()
         while True:
-            await self._wake.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    await self._wake.wait()
             self._wake.clear()
             try:
                 if not await self._write_once():
@@ -145,7 +160,7 @@ class SharedPermits:
         """Write the wanted permits and grant waiters that fit. Return False if we may not write for all our servers."""
         self._wanted = {name: host for name, host in self._wanted.items() if self._ownership.owns(name)}
         writable = {name for name in self._wanted if self._ownership.may_submit(name)}
-        ledger = {name: host for name, host in self._ledger.items() if name not in writable}
+        ledger = {name: host for name, host in self._ledger.items() if name not in writable | self._abandoned()}
         ledger |= {name: host for name in writable if (host := self._wanted[name]) is not None}
         granted = self._admit(ledger)
         if ledger != self._ledger or self._is_damaged:
@@ -157,6 +172,13 @@ class SharedPermits:
         for waiter in granted:
             self._grant(waiter)
         return len(writable) == len(self._wanted)
+
+    def _abandoned(self) -> set[str]:
+        """Return the servers with permits that no living node has owned for a while."""
+        now = asyncio.get_running_loop().time()
+        since = self._unowned_since
+        self._unowned_since = {name: since.get(name, now) for name in self._ledger if not self._has_owner(name)}
+        return {name for name, at in self._unowned_since.items() if now - at > UNOWNED_S}
 
     def _admit(self, ledger: Ledger) -> list[_SlotWaiter]:
         """Add the waiters that fit to the ledger."""

@@ -1,13 +1,13 @@
 """Permits over a store that delays, loses and reorders answers."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 import orjson
 import pytest
 
-from statemachine.cluster.permits import LEDGER, SharedPermits
+from statemachine.cluster.permits import LEDGER, LOOK_S, UNOWNED_S, SharedPermits
 from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import OwnsEverything, engine, settled
@@ -22,8 +22,10 @@ def held(shared: FakeEngine) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def permits(shared: FakeEngine, name: str, total: int = 1) -> AsyncIterator[SharedPermits]:
-    made = SharedPermits(shared.store(name, 1.0), OwnsEverything(), total, 1)
+async def permits(
+    shared: FakeEngine, name: str, total: int = 1, unowned: Collection[str] = ()
+) -> AsyncIterator[SharedPermits]:
+    made = SharedPermits(shared.store(name, 1.0), OwnsEverything(), lambda server: server not in unowned, total, 1)
     running = asyncio.ensure_future(made.run())
     await settled()
     yield made
@@ -135,3 +137,17 @@ async def test_unreadable_ledger_is_rebuilt_with_every_permit(garbage: bytes) ->
         assert not waiting.done()
         one.release("a")
         await asyncio.wait_for(waiting, 5)
+
+
+@in_virtual_time
+async def test_permits_of_servers_that_no_node_owns_end() -> None:
+    shared = engine()
+    ghosts = {f"ghost{number}": "h" for number in range(3)}
+    async with permits(shared, "one", 2, ghosts) as one, permits(shared, "two", 2, ghosts):
+        shared.overwrite(Dataset.SHARED, LEDGER, orjson.dumps(ghosts | {"other": "i"}))
+        waiting = asyncio.ensure_future(one.acquire("a", "h"))
+        await asyncio.sleep(0.9 * UNOWNED_S)
+        assert held(shared) == ghosts | {"other": "i"}
+        await asyncio.sleep(0.1 * UNOWNED_S + 2 * LOOK_S)
+        assert held(shared) == {"other": "i", "a": "h"}
+        assert waiting.done()

@@ -51,7 +51,8 @@ async def alone() -> AsyncIterator[Clients]:
 async def shared() -> AsyncIterator[Clients]:
     shared_engine = engine()
     here, there = (
-        SharedPermits(shared_engine.store(name, 1.0), OwnsEverything(), TOTAL, PER_HOST) for name in ("here", "there")
+        SharedPermits(shared_engine.store(name, 1.0), OwnsEverything(), lambda _: True, TOTAL, PER_HOST)
+        for name in ("here", "there")
     )
     running = [asyncio.ensure_future(one.run()) for one in (here, there)]
     await settled()

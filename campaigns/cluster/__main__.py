@@ -18,6 +18,7 @@ def main() -> int:
     parser.add_argument("--kills", type=int, default=50, help="number of kills of a daemon")
     parser.add_argument("--freezes", type=int, default=10, help="number of freezes for twice the lease")
     parser.add_argument("--brokers", type=int, default=3, help="number of nats-servers to kill in turn")
+    parser.add_argument("--damage", type=float, default=60.0, help="seconds in which shared values are damaged")
     parser.add_argument("--away", type=float, default=60.0, help="seconds without any nats-server")
     parser.add_argument("--joins", type=int, default=1, help="0: no fourth daemon joins and leaves")
     parser.add_argument("--servers", type=int, default=SERVERS, help="number of simulated servers")
@@ -30,6 +31,7 @@ def main() -> int:
         kills=options.kills,
         freezes=options.freezes,
         brokers=options.brokers,
+        damage_s=options.damage,
         away_s=options.away,
         joins=bool(options.joins),
         servers=options.servers,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from campaigns.cluster.brokers import kill_brokers
 from campaigns.cluster.cluster import Cluster, clustered
+from campaigns.cluster.damage import damage
 from campaigns.cluster.failures import freeze_repeatedly, kill_repeatedly
 from campaigns.cluster.joining import join_and_leave
 from campaigns.cluster.ledger import Post
@@ -28,6 +29,7 @@ class Plan:
     kills: int = 0
     freezes: int = 0
     brokers: int = 0
+    damage_s: float = 0.0
     away_s: float = 0.0
     joins: bool = False
     servers: int = SERVERS
@@ -55,6 +57,8 @@ async def _faults(cluster: Cluster, plan: Plan) -> None:
         await freeze_repeatedly(cluster, plan.freezes)
     if plan.brokers:
         await kill_brokers(cluster, plan.brokers)
+    if plan.damage_s:
+        await damage(cluster, plan.damage_s)
     if plan.away_s:
         cluster.report.figure(f"all nats-servers down for {plan.away_s:g} s:")
         await cut_off(cluster, plan.away_s)

@@ -38,6 +38,8 @@ class Cluster:
     nodes: dict[str, Node] = field(default_factory=dict)
     resumes: list[tuple[str, float]] = field(default_factory=list)
     """(node, time) of each SIGCONT."""
+    garbage: set[int] = field(default_factory=set)
+    """Numbers in the log that were used for garbage, and that no entry has."""
 
     def new_node(self, name: str) -> Node:
         """Create a node without starting it."""

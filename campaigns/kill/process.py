@@ -125,8 +125,12 @@ class DaemonProcess:
 
     def faults(self) -> list[str]:
         """Return the lines of the log that mean an internal error."""
+        return self.lines_with(*FAULTS)
+
+    def lines_with(self, *texts: str) -> list[str]:
+        """Return the lines of the log that contain one of these texts."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
-        return [line for line in lines if any(fault in line for fault in FAULTS)]
+        return [line for line in lines if any(text in line for text in texts)]
 
     def log_tail(self) -> str:
         """Return the last lines of the log."""

@@ -8,7 +8,7 @@ from campaigns.cluster.campaign import Plan, campaign
 
 pytestmark = pytest.mark.cluster
 
-SHORT = Plan(kills=5, freezes=1, brokers=3, away_s=15.0, joins=True, servers=400, seed=7)
+SHORT = Plan(kills=5, freezes=1, brokers=3, damage_s=15.0, away_s=15.0, joins=True, servers=400, seed=7)
 
 
 @pytest.mark.timeout(400)

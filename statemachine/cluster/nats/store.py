@@ -85,7 +85,7 @@ class NatsStore(SharedStore):
     async def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
         try:
             return await self._call(_write(self._bucket(bucket), encode(key), value, revision))
-        except KeyWrongLastSequenceError as error:
+        except (KeyWrongLastSequenceError, KeyNotFoundError) as error:  # not found: it was purged meanwhile
             raise ConflictError(f"{key} in {bucket} is not at revision {revision}") from error
 
     @override

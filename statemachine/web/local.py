@@ -41,8 +41,11 @@ _PROXY_PREFIXES = (
 """Headers of proxies, load balancers, content delivery networks and tunnels, in lower case."""
 
 
-def is_local(request: web.Request) -> bool:
-    """Return whether nothing suggests that another machine sent the request."""
+def is_local(request: web.Request, *, may_close: bool = False) -> bool:
+    """Return whether nothing suggests that another machine sent the request.
+
+    With `may_close` also one with `Connection: close` counts, which Python's urllib sends like some proxies.
+    """
     hosts = request.headers.getall(hdrs.HOST, [])
     return (
         _is_loopback_client(request)
@@ -50,7 +53,7 @@ def is_local(request: web.Request) -> bool:
         and len(hosts) == 1
         and is_loopback_name(host_name(hosts[0]))
         and request.raw_path.startswith("/")
-        and "close" not in _connection_options(request)
+        and (may_close or "close" not in _connection_options(request))
         and not any(is_proxy_header(name) for name in request.headers)
     )
 

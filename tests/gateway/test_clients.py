@@ -45,6 +45,11 @@ async def test_request_through_proxy_or_foreign_page_is_refused(tmp_path: Path) 
         assert await status_of(site, "GET", "/queue", headers={"Host": "example.com"}) == 421
 
 
+async def test_client_that_closes_its_connections_is_served(tmp_path: Path) -> None:
+    async with running_site(tmp_path, count=1) as site:
+        assert await status_of(site, "GET", "/queue", headers={"Connection": "close"}) == 200
+
+
 async def test_prompts_of_other_clients_are_out_of_reach(tmp_path: Path) -> None:
     async with running_site(tmp_path, count=1, tokens=TOKENS) as site, listening(site, "x", headers=BOB) as bob:
         answer = await site.try_post(image_graph("a", 0.3), headers=ALICE, client_id="x")

@@ -12,6 +12,7 @@ from campaigns.simulation.ledger import ServerLedger, SharedLedger, workflows_of
 from campaigns.simulation.observations import (
     ENDS,
     has_keys,
+    is_canonical_uuid,
     latest_position,
     position_in,
     remaining_in,
@@ -28,7 +29,7 @@ from statemachine.journal.store import Write
 from statemachine.settings import Settings
 
 ALLOWED_GETS = ("/prompt", "/queue", "/system_stats", "/node_replacements", "/cache/check", "/inspire/cache/list")
-ALLOWED_FOLDERS = ("/history", "/object_info/")
+ALLOWED_FOLDERS = ("/history", "/api/jobs/", "/object_info/")
 DIALS_PER_MINUTE = 30
 REQUESTS_PER_MINUTE = 600
 FAILED_WRITES_PER_SECOND = 20
@@ -107,6 +108,8 @@ class Invariants:
         prompt_id, workflow = prompt_of(body)
         self._note(name, "POST", prompt_id, workflow)
         self.warm_ups[name] += 1
+        if not is_canonical_uuid(prompt_id):
+            self._fail(name, f"prompt_id {prompt_id} is not a UUID in canonical lower case")
         self._mark_submission()
         ledger.prompt, ledger.moved_at = prompt_id, now()
         if prompt_id not in self._committed:

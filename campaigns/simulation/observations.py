@@ -1,6 +1,7 @@
 """Parse replies and frames for the invariants, independently of the client."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +37,23 @@ def ended_prompts(body: bytes) -> Iterator[tuple[str, str]]:
         for message, _ in entry["status"]["messages"]:
             if message in ENDS:
                 yield prompt_id, ENDS[message]
+
+
+def job_in(body: bytes) -> tuple[str, str] | None:
+    """Return the prompt_id and what became of it in a reply of /api/jobs/ID, None if the server does not have it."""
+    job: Any = json.loads(body) if body.startswith(b"{") else {}
+    if "id" not in job:
+        return None
+    ends = [ENDS[kind] for kind, _ in job.get("execution_status", {}).get("messages", ()) if kind in ENDS]
+    return job["id"], ends[-1] if ends else "accepted"
+
+
+def is_canonical_uuid(prompt_id: str) -> bool:
+    """Return whether ComfyUI 0.25 and later accepts the prompt_id."""
+    try:
+        return str(uuid.UUID(prompt_id)) == prompt_id
+    except ValueError:
+        return False
 
 
 def reports_cached(kind: str, reply: Reply) -> bool | None:

@@ -4,6 +4,7 @@ from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.observations import (
     ended_prompts,
     history_is_warm,
+    job_in,
     latest_position,
     position_in,
     remaining_in,
@@ -27,6 +28,8 @@ def _read_records(ledger: ServerLedger, path: str, body: bytes) -> None:
     if path.startswith("/history"):
         for prompt_id, end in ended_prompts(body):
             ledger.confirmed.setdefault(prompt_id, set()).add(end)
+    elif path.startswith("/api/jobs/") and (job := job_in(body)):
+        ledger.confirmed.setdefault(job[0], set()).add(job[1])
     elif path in ("/queue", "/prompt") and ledger.prompt and ledger.prompt.encode() in body:
         ledger.confirmed.setdefault(ledger.prompt, set()).add("accepted")
 

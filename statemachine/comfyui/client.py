@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
@@ -11,15 +10,13 @@ from urllib.parse import quote
 import orjson
 
 from statemachine.comfyui.errors import (
-    RAW_SHOWN,
     AbsentError,
     AccessDeniedError,
     ComfyError,
-    NotAnsweringError,
     NotUnderstoodError,
-    RateLimitedError,
 )
 from statemachine.comfyui.frames import queue_length
+from statemachine.comfyui.jobs import JobRoute
 from statemachine.comfyui.records import (
     MARKER,
     HistoryEntry,
@@ -30,20 +27,14 @@ from statemachine.comfyui.records import (
     history_entries,
     queue_listing,
 )
+from statemachine.comfyui.submit_replies import SubmitResult, parse_submit_reply
 from statemachine.comfyui.system import describe_system
 from statemachine.comfyui.text import shown
-from statemachine.comfyui.transport import OK, REDIRECTS, Reply, Transport
+from statemachine.comfyui.transport import OK, Reply, Transport
 from statemachine.core import events
-from statemachine.core.messages import JOINED_LIMIT, Message, joined, message, verbatim
+from statemachine.core.messages import message
 from statemachine.core.server import Attempt
-from statemachine.core.vocabulary import Reason, Source
-
-SubmitResult = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
-
-REFUSED = 400
-MAX_ID = 200
-"""Characters of a prompt_id. Those that servers choose have 36, and we send such."""
-TOO_LARGE = 413
+from statemachine.core.vocabulary import Source
 
 RECENT_PROMPTS = (20,)
 EARLIER_PROMPTS = (20, 80, 320)
@@ -51,82 +42,18 @@ EARLIER_PROMPTS = (20, 80, 320)
 given up, because others may have run since. The graphs make entries large, so the whole history is never read."""
 
 
-def parse_submit_reply(reply: Reply, prompt_id: str) -> SubmitResult:
-    """Return the event of a reply to the POST /prompt of the prompt `prompt_id`.
-
-    Only 200 with a string `prompt_id` and no `node_errors` means accepted (transcripts 01 and 07). Raises
-    NotAnsweringError for a proxy's error and RateLimitedError for a 429: the prompt may be queued nevertheless.
-    """
-    if reply.is_denial:
-        return events.PromptRefused(Reason.ACCESS_DENIED, message("post_failed", error=reply.denial))
-    if reply.status in REDIRECTS:
-        location = reply.location[:RAW_SHOWN]
-        return events.PromptRefused(Reason.PROMPT_REFUSED, message("post_redirected", location=location))
-    if reply.status == TOO_LARGE:
-        return events.PromptRefused(Reason.PROMPT_REFUSED, message("workflow_too_large"))
-    try:
-        if reply.status == REFUSED and "error" in (answer := reply.json_object()):
-            return _refusal(answer)
-        return _acceptance(reply.raise_for_status().json_object(), prompt_id, reply)
-    except (NotAnsweringError, RateLimitedError):
-        raise
-    except ComfyError as error:
-        return events.SubmissionUnanswered(message("post_failed", error=error.message), answered=True)
-
-
-def _acceptance(answer: dict[str, Any], prompt_id: str, reply: Reply) -> SubmitResult:
-    """Return the event of a 200. With `node_errors`, the server has dropped output nodes and runs the others."""
-    given, errors = answer.get("prompt_id"), answer.get("node_errors")
-    if not isinstance(given, str) or len(given) > MAX_ID:
-        incomplete = message("no_prompt_id", status=reply.status, raw=repr(reply.text[:RAW_SHOWN]))
-        return events.SubmissionUnanswered(incomplete, answered=True)
-    if errors:
-        partly = message("partly_refused", errors=_node_errors(errors) or shown(errors)[:RAW_SHOWN])
-        return events.PromptRefused(Reason.PROMPT_REFUSED, partly, still_runs=True)
-    return events.PromptAccepted(prompt_id, given, Source.REPLY)
-
-
-def _refusal(answer: dict[str, Any]) -> events.PromptRefused:
-    error = answer["error"]
-    error = error if isinstance(error, dict) else {"message": error}
-    summary, details = shown(error.get("message") or ""), shown(error.get("details") or "")
-    node_errors = _node_errors(answer.get("node_errors"))
-    if node_errors is not None:
-        errors = message("detailed", summary=summary, details=node_errors) if summary else node_errors
-    else:
-        errors = verbatim(": ".join(part for part in (summary, details) if part))
-    return events.PromptRefused(Reason.PROMPT_REFUSED, message("workflow_refused", errors=errors))
-
-
-def _node_errors(errors: object) -> Message | None:
-    """Return `node 20 (CacheBackendData //Inspire): Required input is missing: tag; …`, None if there are none."""
-    if not isinstance(errors, dict) or not errors:
-        return None
-    first = [
-        message("node_error", node=shown(node_id), class_type=_class_of(entry), errors=_details(entry))
-        for node_id, entry in islice(errors.items(), JOINED_LIMIT)
-    ]
-    return joined(first, more=len(errors) - len(first))
-
-
-def _class_of(entry: object) -> str:
-    return shown(entry.get("class_type")) if isinstance(entry, dict) else "?"
-
-
-def _details(entry: object) -> str:
-    listed = entry.get("errors") if isinstance(entry, dict) else None
-    errors = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
-    texts = (f"{shown(one.get('message', ''))}: {shown(one.get('details', ''))}" for one in errors[:JOINED_LIMIT])
-    return ", ".join(texts)
-
-
 class ComfyClient:
     """The requests to one server. Every method raises ComfyError if no usable answer comes."""
 
-    __slots__ = ("_transport",)
+    __slots__ = ("_jobs", "_transport")
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
+        self._jobs = JobRoute(self.get)
+
+    def forget_offers(self) -> None:
+        """Forget which routes the server lacks, because another version may run at its address now."""
+        self._jobs.forget()
 
     async def get(self, path: str, accept: str | None = None) -> Reply:
         """Send a GET and return ComfyUI's reply with any status."""
@@ -201,11 +128,14 @@ class ComfyClient:
     ) -> events.PromptEnd | events.PromptAccepted | None:
         """Return how the attempt's prompt ended or that it is queued or running, None if the server does not have it.
 
-        Read history, the queue, and history again: ComfyUI moves a prompt from pending to running to history under one
+        Ask for the prompt itself where the server has a route for that. Otherwise, and if that finds nothing, read
+        history, the queue, and history again: ComfyUI moves a prompt from pending to running to history under one
         lock (execution.py, PromptQueue), so a prompt that moves meanwhile is in one of the answers. The last step also
         finds a prompt to which an older server gave its own id; if `thorough`, behind hundreds of later ones. Raises
         IncompleteQueueError if the prompt is not found and the queue may hold prompts that it does not list.
         """
+        if found := await self._jobs.find(attempt):
+            return found
         entry = await self.history_entry(attempt.server_prompt_id)
         if entry is None:
             listing = await self.queue()

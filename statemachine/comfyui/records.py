@@ -164,6 +164,14 @@ def end_of(attempt: Attempt, entries: Iterable[HistoryEntry | UnreadableEntry]) 
     return None
 
 
+def end_of_status(prompt_id: str, status: Mapping[str, Any]) -> events.PromptEnd:
+    """Return how a prompt ended, by the status that ComfyUI keeps with it. Raises NotUnderstoodError."""
+    try:
+        return _end(prompt_id, status)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise NotUnderstoodError(message("not_history", error=repr(error))) from error
+
+
 def _item(entry: Any) -> QueueItem | None:
     """Return a prompt of the queue, None if it is not understood."""
     try:

@@ -110,6 +110,7 @@ class _Receiver:
         link.connected, link.since, link.trouble = True, self.context.fleet.clock.now(), None
         link.connects += 1
         self.context.check.forget_cache_mode()
+        self.context.client.forget_offers()
         if self.refused_before:
             self.context.preflight_passed = frozenset()
             self.context.check.forget()

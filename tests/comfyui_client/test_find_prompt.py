@@ -72,10 +72,11 @@ async def test_find_prompt_moving_to_history_is_found(given: str, known: str, mo
     )
 
 
-async def test_find_prompt_in_history_needs_one_request() -> None:
+async def test_find_prompt_without_jobs_route_reads_history_first() -> None:
     client, transport = client_of({"/history/ours": json_reply(history_of(W, "ours"))})
-    assert isinstance(await client.find_prompt(attempt()), e.PromptSucceeded)
-    assert transport.requests == ["/history/ours"]
+    for _ in range(2):
+        assert isinstance(await client.find_prompt(attempt()), e.PromptSucceeded)
+    assert transport.requests == ["/api/jobs/ours", "/history/ours", "/history/ours"]
 
 
 async def test_find_prompt_unknown_is_none_after_history_queue_history() -> None:
@@ -88,7 +89,7 @@ async def test_find_prompt_unknown_is_none_after_history_queue_history() -> None
         }
     )
     assert await client.find_prompt(attempt()) is None
-    assert transport.requests == ["/history/ours", "/prompt", "/queue", "/history/ours", NEWEST]
+    assert transport.requests[1:] == ["/history/ours", "/prompt", "/queue", "/history/ours", NEWEST]
 
 
 @pytest.mark.parametrize("part", ["queue_running", "queue_pending"])

@@ -51,6 +51,12 @@ async def test_history_success_counts_until_foreign_prompt() -> None:
     assert await needed_after(history_of(A, "p"), FOREIGN) == ("a",)
 
 
+async def test_history_success_counts_though_the_server_replaced_nodes() -> None:
+    replaced = {node: {**A.graph[node], "class_type": "New"} for node in A.graph}
+    prompt = queue_entry("p", A.graph, marker_of(A, "p"))
+    assert await needed_after({"p": history_entry([*prompt[:2], replaced, *prompt[3:]])}) == ()
+
+
 async def test_history_empty_needs_every_workflow() -> None:
     check, _ = check_of({HISTORY: json_reply({})}, "history")
     assert await answer_of(check) == e.CheckAnswered("history", ("k1", "k2"), ("a",), auto_executing=False, epoch=0)

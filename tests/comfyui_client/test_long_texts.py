@@ -3,10 +3,10 @@
 import orjson
 import pytest
 
-from statemachine.comfyui.client import parse_submit_reply
 from statemachine.comfyui.errors import AccessDeniedError, ComfyError
 from statemachine.comfyui.frames import decode
 from statemachine.comfyui.records import HistoryEntry, UnreadableEntry, history_entries
+from statemachine.comfyui.submit_replies import parse_submit_reply
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events
 from statemachine.core.messages import MAX_TEXT, Message

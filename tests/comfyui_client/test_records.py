@@ -84,6 +84,15 @@ def test_marker_is_read_from_queue_and_history() -> None:
     assert item.marker == past.marker == MARKER
 
 
+def test_prompt_with_replaced_nodes_is_identified_by_its_marker() -> None:
+    """ComfyUI 0.14 and later keeps the graph with other classes and inputs than those that were posted."""
+    replaced = {node: {"class_type": "New", "inputs": {}} for node in workflow("w", "k1").graph}
+    entry = queue_entry("theirs", replaced, MARKER)
+    (item,) = queue_listing({"queue_running": [], "queue_pending": [entry]}, 1).items
+    assert item.is_of(OURS)
+    assert end_of(OURS, history_entries({"theirs": history_entry(entry)})) is not None
+
+
 @pytest.mark.parametrize("extra", [None, {}, {"comfywarm": None}, {"comfywarm": "x"}, {"comfywarm": {"attempt": 1}}])
 def test_marker_malformed_is_ignored(extra: object) -> None:
     (item,) = queue_listing({"queue_running": [], "queue_pending": [[1, "x", {}, extra, []]]}).items

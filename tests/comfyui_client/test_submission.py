@@ -5,9 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from statemachine.comfyui.client import ComfyClient, parse_submit_reply
+from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import NotAnsweringError, RateLimitedError
 from statemachine.comfyui.records import Marker
+from statemachine.comfyui.submit_replies import parse_submit_reply
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events as e
 from statemachine.core.vocabulary import Reason, Source
@@ -88,6 +89,59 @@ def test_parse_submit_reply_refusal_quotes_server(number: int, expected: str) ->
     answer = parse_submit_reply(recorded_reply(POSTS[number]), "ours")
     assert isinstance(answer, e.PromptRefused)
     assert sentence(answer.message) == expected
+
+
+def refusal(kind: str, text: str, details: str, **more: object) -> dict[str, object]:
+    error = {"type": kind, "message": text, "details": details, "extra_info": more}
+    return {"error": error, "node_errors": {}}
+
+
+CYCLE = "10 (A) -> 11 (B) -> 10 (A)"
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (
+            refusal(
+                "missing_node_type",
+                "Node 'Fast sampler' not found. The custom node may not be installed.",
+                "Node ID '#3'",
+                node_id="3",
+                class_type="FastSampler",
+                node_title="Fast sampler",
+            ),
+            "node 3 (FastSampler): Node 'Fast sampler' not found. The custom node may not be installed.",
+        ),
+        (
+            refusal("missing_node_type", "Node 'x' has no class_type.", "Node ID '#3'", node_id="3", class_type=None),
+            "Node 'x' has no class_type.: Node ID '#3'",
+        ),
+        (
+            refusal("invalid_prompt_id", "prompt_id must be a valid UUID", "omit it"),
+            "prompt_id must be a valid UUID: omit it",
+        ),
+        (
+            refusal("prompt_outputs_failed_validation", "Prompt outputs failed validation", "")
+            | {
+                "node_errors": {
+                    "10": {
+                        "class_type": "A",
+                        "errors": [{"type": "dependency_cycle", "message": "Dependency cycle", "details": CYCLE}],
+                    }
+                }
+            },
+            f"Prompt outputs failed validation: node 10 (A): Dependency cycle: {CYCLE}",
+        ),
+        ({"error": "no_prompt"}, "no_prompt"),
+        ({"error": "no prompt", "node_errors": []}, "no prompt"),
+    ],
+)
+def test_parse_submit_reply_refusals_of_other_versions(answer: dict[str, object], expected: str) -> None:
+    event = parse_submit_reply(json_reply(answer, 400), "ours")
+    assert isinstance(event, e.PromptRefused)
+    assert event.reason is Reason.PROMPT_REFUSED
+    assert sentence(event.message) == f"the server refused the workflow: {expected}"
 
 
 DEEP = "[" * 800 + "]" * 800

@@ -5,9 +5,9 @@ from contextlib import suppress
 
 import orjson
 
-from statemachine.comfyui.client import parse_submit_reply
 from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.records import history_entries, queue_listing
+from statemachine.comfyui.submit_replies import parse_submit_reply
 from statemachine.comfyui.transport import Reply
 from statemachine.core.server import Attempt
 from tests.transcript import NAMES, recorded

@@ -183,7 +183,7 @@ class Membership:
         except ConflictError:
             await self._recover()
         else:
-            self._lease = renewed
+            self._lease = replace(self._lease, beat=renewed.beat)  # set_fleet may have been called meanwhile
             self._on_renewed(revision, sent_at)
 
     def _on_renewed(self, revision: int, sent_at: float) -> None:

@@ -202,6 +202,17 @@ async def test_members_lists_only_nodes_with_the_same_servers() -> None:
 
 
 @in_virtual_time
+async def test_fleet_set_during_a_renewal_is_published() -> None:
+    shared = engine()
+    shared.latency = lambda: 0.1
+    async with member(shared, "one") as one:
+        await until(one._renewing.locked)
+        one.set_fleet("fleet")
+        await asyncio.sleep(LEASE_S)
+        assert lease_of(shared, "one").fleet == "fleet"
+
+
+@in_virtual_time
 async def test_has_ended_unknown_session_is_true() -> None:
     shared = engine()
     async with member(shared, "one") as one:

@@ -1,16 +1,16 @@
 """The latest leases and records in the shared store, as this node has seen them.
 
 A value that cannot be read may have replaced one that this node has never seen. The last readable one stays in use, and
-nobody's ownership ends before a lease's length has passed.
+nobody's ownership ends before a lease's length has passed, unless every revision in between was seen.
 """
 
 import asyncio
 from collections.abc import Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from statemachine.cluster.records import Lease, Record, lease_from, record_from
-from statemachine.cluster.store import Dataset, SharedStore, StoredValue
+from statemachine.cluster.store import Batch, Dataset, SharedStore, StoredValue
 
 FREE = Record()
 
@@ -55,27 +55,42 @@ class LeaseFollower:
         self._on_change = on_change
         self._on_unreadable = on_unreadable
         self._seen: dict[str, SeenLease] = {}
+        self._unbroken = _UnbrokenRun()
 
     async def run(self) -> None:
         """Follow the leases until cancelled."""
         async with aclosing(self._store.follow(Dataset.NODES)) as batches:
             async for batch in batches:
+                self._unbroken.extend(batch)
                 for stored in batch.values:
                     self.observe(stored)
+                for removed in batch.removed:
+                    self._keep(removed.key, removed.revision)
                 if batch.caught_up:
                     self.caught_up.set()
                 self._on_change()
 
     def observe(self, stored: StoredValue) -> None:
         """Use the lease if it is newer than the one seen before."""
-        node, before = stored.key, self._seen.get(stored.key)
+        before = self._seen.get(stored.key)
         if before is not None and stored.revision <= before.revision:
             return
         lease = lease_from(stored)
-        last = lease or (before.lease if before is not None else Lease(node, ""))
-        self._seen[node] = SeenLease(last, stored.revision, self._steady(), lease is not None)
         if lease is None:
-            self._on_unreadable(node)
+            self._keep(stored.key, stored.revision)
+        else:
+            self._seen[stored.key] = SeenLease(lease, stored.revision, self._steady())
+
+    def _keep(self, node: str, revision: int) -> None:
+        """Keep the last readable lease of a key that was damaged or deleted, and what follows if it was the last."""
+        before = self._seen.get(node, SeenLease(Lease(node, ""), 0, 0.0))
+        if revision <= before.revision:
+            return
+        if self._unbroken.includes(before.revision, revision):
+            self._seen[node] = replace(before, revision=revision)
+        else:
+            self._seen[node] = SeenLease(before.lease, revision, self._steady(), is_readable=False)
+        self._on_unreadable(node)
 
     def all(self) -> list[SeenLease]:
         """Return the leases of all nodes."""
@@ -111,6 +126,21 @@ class LeaseFollower:
         return seen is not None and not seen.has_ended and (seen.lease.session == session or not seen.is_readable)
 
 
+class _UnbrokenRun:
+    """The revisions of a dataset that were followed without a gap. A gap may hide a value that was overwritten."""
+
+    def __init__(self) -> None:
+        self._first, self._last = 0, -1
+
+    def extend(self, batch: Batch) -> None:
+        for revision in sorted(stored.revision for stored in (*batch.values, *batch.removed)):
+            self._first = self._first if revision == self._last + 1 else revision
+            self._last = revision
+
+    def includes(self, first: int, last: int) -> bool:
+        return 0 < self._first <= first and last <= self._last
+
+
 class RecordFollower:
     """Follow the records of all servers. `on_change` is called when some have changed."""
 
@@ -128,7 +158,8 @@ class RecordFollower:
         self._on_unreadable = on_unreadable
         self._seen: dict[str, tuple[Record, int]] = {}
         self._unread_since: dict[str, float] = {}
-        """When we saw the latest record, of servers whose latest record cannot be read."""
+        """When we saw the latest record, of servers where it cannot be read and may have replaced an unseen one."""
+        self._unbroken = _UnbrokenRun()
         self._listeners: list[OnRecord] = []
 
     def add_listener(self, listener: OnRecord) -> None:
@@ -139,23 +170,34 @@ class RecordFollower:
         """Follow the records until cancelled."""
         async with aclosing(self._store.follow(Dataset.SERVERS)) as batches:
             async for batch in batches:
+                self._unbroken.extend(batch)
                 for stored in batch.values:
                     self.observe(stored)
+                for removed in batch.removed:
+                    self._keep(removed.key, removed.revision)
                 self.is_caught_up = self.is_caught_up or batch.caught_up
                 self._on_change()
 
     def observe(self, stored: StoredValue) -> None:
         """Use the record if it is newer than the one seen before, and pass it to the listeners."""
-        server, (last, revision) = stored.key, self.latest(stored.key)
-        if stored.revision <= revision:
+        if stored.revision <= self.latest(stored.key)[1]:
             return
         record = record_from(stored)
-        self._seen[server] = record or last, stored.revision
-        if record is not None:
-            self._unread_since.pop(server, None)
-            self.notify(server)
+        if record is None:
+            self._keep(stored.key, stored.revision)
+        else:
+            self._seen[stored.key] = record, stored.revision
+            self._unread_since.pop(stored.key, None)
+            self.notify(stored.key)
+
+    def _keep(self, server: str, revision: int) -> None:
+        """Keep the last readable record of a key that was damaged or deleted. If it may not be the last, wait."""
+        record, before = self.latest(server)
+        if revision <= before:
             return
-        self._unread_since[server] = self._steady()
+        self._seen[server] = record, revision
+        if not self._unbroken.includes(before, revision):
+            self._unread_since[server] = self._steady()
         self._on_unreadable(server)
 
     def correct(self, server: str, stored: StoredValue | None) -> None:
@@ -175,7 +217,7 @@ class RecordFollower:
         return self._seen.get(server, (FREE, 0))
 
     def unread_for(self, server: str) -> float | None:
-        """Return the seconds since we saw that the latest record cannot be read; None if it can."""
+        """Return the seconds since we saw that the latest record is not known; None if it is."""
         since = self._unread_since.get(server)
         return None if since is None else self._steady() - since
 

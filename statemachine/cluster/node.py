@@ -57,7 +57,7 @@ class ClusterNode:
         listeners = JournalListeners(self.publisher.on_committed, self.bus.accepts, self._on_journal_health)
         self.journal = SharedJournal(store, self.membership, self.ownership, copy, listeners)
         self.recorder = Recorder(self.journal, publication.now, publication.language)
-        self.permits = SharedPermits(store, self.ownership, self.ownership.has_owner, *limits)
+        self.permits = SharedPermits(store, self.ownership, self.ownership.is_warming, *limits)
         self.ownership.add_listener(self.journal.on_record)
         self.ownership.add_listener(self.bus.on_record)
 

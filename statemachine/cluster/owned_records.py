@@ -162,7 +162,7 @@ class OwnedRecords:
             await asyncio.sleep(REPAIR_S)
         for _ in range(TRIES):
             try:
-                owned.revision = await self._store.put(Dataset.SERVERS, server, record.encoded(), owned.revision)
+                owned.revision = await self._store.put(Dataset.SERVERS, server, record.encoded(server), owned.revision)
             except ConflictError:
                 owned.revision = await self._revision_if_ours(server, owned)
             else:

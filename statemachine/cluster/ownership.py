@@ -71,11 +71,11 @@ class LeasedOwnership(Ownership):
     def may_submit(self, server: str) -> bool:
         return server in self.records and self._holds_lease()
 
-    def has_owner(self, server: str) -> bool:
-        """Return whether a node that may be alive owns the server."""
+    def is_warming(self, server: str) -> bool:
+        """Return whether another node that may be alive owns the server and has a warm-up in flight on it."""
         record = self.record(server)
-        if server in self.records or record.node is None or record.session is None:
-            return server in self.records
+        if record.node is None or record.session is None or record.saved_state.attempt is None:
+            return False
         return self._membership.leases.lives(record.node, record.session)
 
     def _holds_lease(self) -> bool:
@@ -192,11 +192,13 @@ class LeasedOwnership(Ownership):
             return False
         record = record.owned_by(self._membership.node, self._session)
         try:
-            revision = await self._store.put(Dataset.SERVERS, server, record.encoded(), revision)
+            revision = await self._store.put(Dataset.SERVERS, server, record.encoded(server), revision)
         except ConflictError:
             self._seen.correct(server, await self._store.get(Dataset.SERVERS, server))
             return False
         self.records.add(server, record, revision)
+        if self._seen.latest(server)[1] > revision:  # it was damaged before the answer arrived
+            self.records.rewrite(server)
         return True
 
     async def _is_free(self, record: Record) -> bool:
@@ -220,8 +222,8 @@ class LeasedOwnership(Ownership):
         record, revision = self._seen.latest(server)
         with suppress(ConflictError, StoreUnavailableError):
             free = record.owned_by(None, None)
-            revision = await self._store.put(Dataset.SERVERS, server, free.encoded(), revision)
-            self._seen.observe(StoredValue(server, free.encoded(), revision))
+            revision = await self._store.put(Dataset.SERVERS, server, free.encoded(server), revision)
+            self._seen.observe(StoredValue(server, free.encoded(server), revision))
 
     async def _hand_over(self, host: ServerHost) -> None:
         leaving = [name for name in self.records if name not in self._assigned and name not in host.in_flight]

@@ -1,13 +1,13 @@
 """Permits for warm-ups across all nodes: one ledger of the servers that hold one, changed by compare-and-set.
 
 A permit belongs to a server, not to a node, so a new owner finds the permit of a prompt in flight. Only the owner of a
-server changes its permit; what a node wants for a server is dropped once it no longer owns it. The permit of a server
-that no living node has owned for `UNOWNED_S` is removed.
+server changes its permit; what a node wants for a server is dropped once it no longer owns it. A permit without a
+warm-up, as far as a node has seen for `IDLE_S`, is removed by that node; an owner that still wants it writes it again.
 """
 
 import asyncio
 from collections.abc import Callable
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 from dataclasses import dataclass
 
 import orjson
@@ -23,10 +23,12 @@ RETRY_S = 0.5
 REPAIR_S = 0.1
 """The pause before an unreadable ledger is written again, so that two versions cannot do so without end."""
 
-UNOWNED_S = 120.0
-"""Longer than it takes to take over the servers of a dead node."""
-LOOK_S = 10.0
-"""The longest time between two looks at the owners of the servers with permits."""
+FIRST_REPAIR_S = 1.0
+"""The same for a node that has never read the ledger, so that the others, which know it, come first."""
+IDLE_S = 60.0
+"""Longer than it takes to record a warm-up that has a permit, or to take over the servers of a dead node."""
+LOOK_S = 1.0
+"""The time between two looks at the servers with permits."""
 
 Ledger = dict[str, str]
 """Server → host, for the servers that hold a permit."""
@@ -44,12 +46,12 @@ class SharedPermits:
     """Implement the fleet's PermitsPort: first come, first served on each node. `run` writes the changes."""
 
     def __init__(
-        self, store: SharedStore, ownership: Ownership, has_owner: Callable[[str], bool], total: int, per_host: int
+        self, store: SharedStore, ownership: Ownership, is_warming: Callable[[str], bool], total: int, per_host: int
     ) -> None:
-        """`has_owner` returns whether a node that may be alive owns the server."""
+        """`is_warming` returns whether another node has a warm-up in flight on the server."""
         self._store = store
         self._ownership = ownership
-        self._has_owner = has_owner
+        self._is_warming = is_warming
         self._limits = (total, per_host)
         self._ledger: Ledger = {}
         self._revision = 0
@@ -58,8 +60,9 @@ class SharedPermits:
         self._unreadable = Unreadable("the shared value")
         self._wanted: dict[str, str | None] = {}
         """What the ledger should have for our servers: the host of one that holds a permit, or None."""
-        self._unowned_since: dict[str, float] = {}
-        """Servers with permits that no node owns, and when we first saw that."""
+        self._idle_s: dict[str, float] = {}
+        """Servers with permits but without a warm-up, and for how long, not counting time in which we were stopped."""
+        self._was_read = False
         self._groups: dict[str, str] = {}
         """The groups of servers that were ours; the ledger has none."""
         self._waiters: list[_SlotWaiter] = []
@@ -102,6 +105,7 @@ class SharedPermits:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._write_repeatedly())
+            tasks.create_task(self._look_repeatedly())
 
     def _want(self, server: str, host: str | None) -> None:
         self._wanted[server] = host
@@ -113,6 +117,9 @@ class SharedPermits:
                 for stored in batch.values:
                     if stored.key == LEDGER:
                         self._observe(stored)
+                for removed in batch.removed:
+                    if removed.key == LEDGER and removed.revision > self._revision:
+                        self._on_removed(removed.revision)
                 if batch.caught_up:
                     self._caught_up.set()
 
@@ -126,7 +133,7 @@ class SharedPermits:
             ledger = {name: host for name, host in data.items() if isinstance(host, str)}
             if len(ledger) < len(data):
                 raise TypeError("a permit names no host")
-            self._is_damaged = False
+            self._is_damaged, self._was_read = False, True
         except DECODE_ERRORS as error:
             self._unreadable.report(LEDGER, error)
         self._update(ledger, stored.revision)
@@ -135,14 +142,19 @@ class SharedPermits:
         """Use the ledger unless a newer one is known: another node's next write may arrive before our answer."""
         if revision > self._revision:
             self._ledger, self._revision = ledger, revision
+            self._idle_s = {name: idle_s for name, idle_s in self._idle_s.items() if name in ledger}
             self._wake.set()
+
+    def _on_removed(self, revision: int) -> None:
+        """Write the ledger again at this revision, after someone has deleted it."""
+        logger.warning("the shared value {} was deleted and is written again", LEDGER)
+        self._revision, self._is_damaged = revision, True
+        self._wake.set()
 
     async def _write_repeatedly(self) -> None:
         await self._caught_up.wait()
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await self._wake.wait()
+            await self._wake.wait()
             self._wake.clear()
             try:
                 if not await self._write_once():
@@ -160,12 +172,13 @@ class SharedPermits:
         """Write the wanted permits and grant waiters that fit. Return False if we may not write for all our servers."""
         self._wanted = {name: host for name, host in self._wanted.items() if self._ownership.owns(name)}
         writable = {name for name in self._wanted if self._ownership.may_submit(name)}
-        ledger = {name: host for name, host in self._ledger.items() if name not in writable | self._abandoned()}
+        dropped = writable | set(filter(self._is_ghost, self._ledger))
+        ledger = {name: host for name, host in self._ledger.items() if name not in dropped}
         ledger |= {name: host for name in writable if (host := self._wanted[name]) is not None}
         granted = self._admit(ledger)
         if ledger != self._ledger or self._is_damaged:
             if self._is_damaged:
-                await asyncio.sleep(REPAIR_S)
+                await asyncio.sleep(REPAIR_S if self._was_read else FIRST_REPAIR_S)
             revision = await self._store.put(Dataset.SHARED, LEDGER, orjson.dumps(ledger), self._revision)
             self._is_damaged = False
             self._update(ledger, revision)
@@ -173,12 +186,24 @@ class SharedPermits:
             self._grant(waiter)
         return len(writable) == len(self._wanted)
 
-    def _abandoned(self) -> set[str]:
-        """Return the servers with permits that no living node has owned for a while."""
-        now = asyncio.get_running_loop().time()
-        since = self._unowned_since
-        self._unowned_since = {name: since.get(name, now) for name in self._ledger if not self._has_owner(name)}
-        return {name for name, at in self._unowned_since.items() if now - at > UNOWNED_S}
+    async def _look_repeatedly(self) -> None:
+        """Count how long each permit has been without a warm-up."""
+        await self._caught_up.wait()
+        while True:
+            await asyncio.sleep(LOOK_S)
+            self._idle_s = {name: self._idle_s.get(name, 0.0) + LOOK_S for name in self._ledger if self._is_idle(name)}
+            ghosts = sum(map(self._is_ghost, self._idle_s))
+            if ghosts:
+                logger.warning("{} permits without a warm-up are removed", ghosts)
+                self._wake.set()
+
+    def _is_idle(self, server: str) -> bool:
+        if self._ownership.owns(server):
+            return self._wanted.get(server) is None
+        return not self._is_warming(server)
+
+    def _is_ghost(self, server: str) -> bool:
+        return self._idle_s.get(server, 0.0) > IDLE_S
 
     def _admit(self, ledger: Ledger) -> list[_SlotWaiter]:
         """Add the waiters that fit to the ledger."""
@@ -213,7 +238,7 @@ class SharedPermits:
             return False
         if stored is not None:
             self._observe(stored)
-        else:  # it was deleted by hand
-            self._revision, self._is_damaged = 0, True
+        elif self._revision:
+            self._on_removed(0)
         self._wake.set()
         return True

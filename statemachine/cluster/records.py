@@ -19,10 +19,12 @@ from statemachine.cluster.values import (
     mapping,
     maybe,
     message_from_json,
+    node_name,
     parse_object,
     share,
     text,
     texts,
+    whole_text,
 )
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message
@@ -76,7 +78,7 @@ class Lease:
 def read_lease(value: bytes) -> Lease:
     """Decode a lease, also of a later version. Raises one of `DECODE_ERRORS`."""
     data = parse_object(value)
-    node, session, fleet = text(data["node"]), text(data["session"]), text(data["fleet"])
+    node, session, fleet = node_name(data["node"]), text(data["session"]), text(data["fleet"])
     return Lease(node, session, fleet, count(data["beat"]), flag(data["over"]))
 
 
@@ -123,10 +125,11 @@ class Record:
         """Return the same record with another owner."""
         return replace(self, node=node, session=session)
 
-    def encoded(self) -> bytes:
-        """Return the JSON that `record_from` reads."""
+    def encoded(self, server: str | None = None) -> bytes:
+        """Return the JSON that `record_from` reads. It names its server, so that a copy at another key is noticed."""
         return encode_json(
             {
+                "server": server,
                 "session": self.session,
                 "node": self.node,
                 "attempt": self.attempt and self.attempt[:-MESSAGE_COLUMNS],
@@ -142,7 +145,7 @@ class Record:
 def read_record(value: bytes) -> Record:
     """Decode a record. Raises one of `DECODE_ERRORS`; of a later version's, the view may be left out."""
     data = parse_object(value)
-    session, node = maybe(text, data["session"]), maybe(text, data["node"])
+    session, node = maybe(text, data["session"]), maybe(node_name, data["node"])
     record = Record(session, node, _attempt_row(data), flag(data["paused"]))
     try:
         record = replace(record, view=view_from(data["view"], data.get("message")))
@@ -154,9 +157,10 @@ def read_record(value: bytes) -> Record:
 def record_from(stored: StoredValue) -> Record | None:
     """Decode the record of the server that the key names; None if it cannot be read or is another server's."""
     try:
-        record = read_record(stored.value)
-        for name in record.servers - {stored.key}:
-            raise ValueError(f"it is a record of {name}")
+        record, server = read_record(stored.value), parse_object(stored.value).get("server")
+        names = record.servers if server is None else {*record.servers, whole_text(server)}
+        if names - {stored.key}:
+            raise ValueError("it is a record of another server")
     except DECODE_ERRORS as error:
         _RECORDS.report(f"of {stored.key}", error)
         return None

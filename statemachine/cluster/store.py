@@ -43,10 +43,14 @@ class StoredValue:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """New values in order of revision. `caught_up`: no more were stored when the last one was read."""
+    """New values in order of revision. `caught_up`: no more were stored when the last one was read.
+
+    `removed` has the keys that were deleted, with the revision of the deletion, which `put` replaces.
+    """
 
     values: Sequence[StoredValue]
     caught_up: bool
+    removed: Sequence[StoredValue] = ()
 
 
 class SharedStore(Protocol):

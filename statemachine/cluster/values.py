@@ -14,7 +14,9 @@ import orjson
 from loguru import logger
 
 from statemachine.core.messages import Message
+from statemachine.core.text import one_line
 from statemachine.journal.rows import PARAMS_LIMIT, TEXT_LIMIT, message_of
+from statemachine.settings.values import MAX_NAME_LENGTH
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -30,6 +32,8 @@ LATEST = 253_402_300_800.0
 
 LARGEST_COUNT = 2**53
 REPORT_EVERY = 1_000
+REPORTED_PLACES = 10
+"""Keys of one kind whose first unreadable value is reported."""
 
 DECODE_ERRORS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 """What decoding raises for data that another version, or a person, has written."""
@@ -108,6 +112,14 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(text(one) for one in value)
 
 
+def node_name(value: Any) -> str:
+    """Return the name of a node. A longer one than settings allow would not fit into a subject of NATS."""
+    name = whole_text(value)
+    if len(name) > MAX_NAME_LENGTH:
+        raise ValueError(f"a node's name has at most {MAX_NAME_LENGTH} characters, not {len(name)}")
+    return name
+
+
 def maybe(read: Callable[[Any], T], value: Any) -> T | None:
     """Return None, or what `read` returns."""
     return None if value is None else read(value)
@@ -149,15 +161,19 @@ def _plain(value: Any) -> Any:
 
 
 class Unreadable:
-    """Report values of one kind that were not understood: the first, and then every thousandth."""
+    """Report values of one kind that were not understood: the first of some keys, and then every thousandth."""
 
     def __init__(self, kind: str) -> None:
         self._kind = kind
         self._count = 0
+        self._reported: set[str] = set()
 
     def report(self, where: str, error: Exception) -> None:
         """Log a value that is not used."""
-        if self._count % REPORT_EVERY == 0:
+        is_new = where not in self._reported and len(self._reported) < REPORTED_PLACES
+        if is_new or self._count % REPORT_EVERY == 0:
+            self._reported |= {where} if is_new else set()
             so_far = f" ({self._count} others before it)" if self._count else ""
-            logger.warning("{} {} was not understood and is not used: {!r}{}", self._kind, where, error, so_far)
+            found = one_line(repr(error)[:TEXT_LIMIT])
+            logger.warning("{} {} was not understood and is not used: {}{}", self._kind, where, found, so_far)
         self._count += 1

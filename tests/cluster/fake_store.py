@@ -33,16 +33,28 @@ class FakeDataset:
     last: int = 0
     log: list[StoredValue] = field(default_factory=list)
     keys: dict[str, StoredValue] = field(default_factory=dict)
+    removed: dict[str, StoredValue] = field(default_factory=dict)
+    """The marker of each key that was deleted and not written since."""
 
     def add(self, key: str, value: bytes) -> int:
         self.last += 1
         stored = StoredValue(key, value, self.last)
         if key:
             self.keys.pop(key, None)
+            self.removed.pop(key, None)
             self.keys[key] = stored
         else:
             self.log.append(stored)
         return self.last
+
+    def remove(self, key: str) -> None:
+        """Delete the key, which leaves a marker."""
+        self.last += 1
+        self.keys.pop(key, None)
+        self.removed[key] = StoredValue(key, b"", self.last)
+
+    def removed_above(self, revision: int) -> tuple[StoredValue, ...]:
+        return tuple(stored for stored in self.removed.values() if stored.revision > revision)
 
     def above(self, revision: int) -> list[StoredValue]:
         newest_first = reversed(self.log) if self.log else reversed(self.keys.values())
@@ -109,8 +121,8 @@ class FakeEngine:
         return number
 
     def put(self, bucket: Dataset, key: str, value: bytes, revision: int) -> int:
-        present = self.get(bucket, key)
-        if (present.revision if present else 0) != revision:
+        present, marker = self.get(bucket, key), self.datasets[bucket].removed.get(key)
+        if revision not in {one.revision for one in (present, marker) if one} | (set() if present else {0}):
             raise ConflictError(f"{bucket} {key} is not at {revision}")
         number = self.datasets[bucket].add(key, value)
         self.change()
@@ -123,6 +135,16 @@ class FakeEngine:
         """Write at any revision, as a person may do."""
         self.datasets[bucket].add(key, value)
         self.change()
+
+    def remove(self, bucket: Dataset, key: str) -> None:
+        """Delete the key as an operator does."""
+        self.datasets[bucket].remove(key)
+        self.change()
+
+    def purge(self, bucket: Dataset) -> None:
+        """Remove all keys of the bucket, of which the nodes are not informed."""
+        self.datasets[bucket].keys.clear()
+        self.datasets[bucket].removed.clear()
 
     def delete(self, bucket: Dataset, key: str) -> None:
         """Delete a key, of which the nodes are not informed."""
@@ -179,14 +201,17 @@ class FakeStore(SharedStore):
         has_started = False
         while True:
             await self._wait_connected()
-            stored = self._engine.datasets[dataset].above(after)
-            if has_started and not stored:
+            data = self._engine.datasets[dataset]
+            stored, removed = data.above(after), data.removed_above(after)
+            if has_started and not stored and not removed:
                 await self._engine.changed()
                 continue
             await asyncio.sleep(self._engine.latency())
             if self.connected:
-                yield Batch(stored[:BATCH_SIZE], len(stored) <= BATCH_SIZE)
-                has_started, after = True, stored[:BATCH_SIZE][-1].revision if stored else after
+                is_all, stored = len(stored) <= BATCH_SIZE, stored[:BATCH_SIZE]
+                removed = removed if is_all else ()
+                yield Batch(stored, is_all, removed)
+                has_started, after = True, max([after, *(one.revision for one in (*stored, *removed))])
 
     @override
     def publish(self, subject: str, value: bytes) -> None:

@@ -5,13 +5,11 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from loguru import logger
 from nats.aio.client import Client
 
 from statemachine.cluster.nats import NatsOptions, connected
@@ -23,14 +21,6 @@ from tests.support.ports import free_port
 
 def options(rig: NatsRig, **others: Any) -> NatsOptions:
     return NatsOptions(urls=rig.urls, **{"replicas": 1, "timeout_s": 1.0, **others})
-
-
-@pytest.fixture
-def log_lines() -> Iterator[list[str]]:
-    lines: list[str] = []
-    sink = logger.add(lines.append, level="DEBUG")
-    yield lines
-    logger.remove(sink)
 
 
 async def wait_until_log_is_empty(rig: NatsRig) -> None:

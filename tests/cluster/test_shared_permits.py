@@ -1,17 +1,27 @@
 """Permits over a store that delays, loses and reorders answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import orjson
 import pytest
+from typing_extensions import override
 
-from statemachine.cluster.permits import LEDGER, LOOK_S, UNOWNED_S, SharedPermits
+from statemachine.cluster.permits import IDLE_S, LEDGER, SharedPermits
 from statemachine.cluster.store import Dataset
+from statemachine.core.ports import Ownership
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import OwnsEverything, engine, settled
 from tests.cluster.virtual import in_virtual_time
+
+
+class OwnsNothing(OwnsEverything):
+    """Own no server."""
+
+    @override
+    def owns(self, server: str) -> bool:
+        return False
 
 
 def held(shared: FakeEngine) -> dict[str, str]:
@@ -23,9 +33,13 @@ def held(shared: FakeEngine) -> dict[str, str]:
 
 @asynccontextmanager
 async def permits(
-    shared: FakeEngine, name: str, total: int = 1, unowned: Collection[str] = ()
+    shared: FakeEngine,
+    name: str,
+    total: int = 1,
+    is_warming: Callable[[str], bool] = lambda _: False,
+    ownership: Ownership = OwnsEverything(),  # noqa: B008
 ) -> AsyncIterator[SharedPermits]:
-    made = SharedPermits(shared.store(name, 1.0), OwnsEverything(), lambda server: server not in unowned, total, 1)
+    made = SharedPermits(shared.store(name, 1.0), ownership, is_warming, total, 1)
     running = asyncio.ensure_future(made.run())
     await settled()
     yield made
@@ -140,14 +154,58 @@ async def test_unreadable_ledger_is_rebuilt_with_every_permit(garbage: bytes) ->
 
 
 @in_virtual_time
-async def test_permits_of_servers_that_no_node_owns_end() -> None:
+async def test_permits_without_a_warm_up_are_removed_after_a_while() -> None:
+    """One is of a server that nobody knows, the other of a server whose warm-up has ended."""
     shared = engine()
-    ghosts = {f"ghost{number}": "h" for number in range(3)}
-    async with permits(shared, "one", 2, ghosts) as one, permits(shared, "two", 2, ghosts):
-        shared.overwrite(Dataset.SHARED, LEDGER, orjson.dumps(ghosts | {"other": "i"}))
-        waiting = asyncio.ensure_future(one.acquire("a", "h"))
-        await asyncio.sleep(0.9 * UNOWNED_S)
-        assert held(shared) == ghosts | {"other": "i"}
-        await asyncio.sleep(0.1 * UNOWNED_S + 2 * LOOK_S)
-        assert held(shared) == {"other": "i", "a": "h"}
-        assert waiting.done()
+    shared.put(Dataset.SHARED, LEDGER, orjson.dumps({"ghost": "h", "ended": "i", "warming": "j"}), 0)
+    async with permits(shared, "one", 9, lambda server: server == "warming", OwnsNothing()):
+        await asyncio.sleep(IDLE_S - 5)
+        assert set(held(shared)) == {"ghost", "ended", "warming"}
+        await asyncio.sleep(10)
+        assert held(shared) == {"warming": "j"}
+
+
+@in_virtual_time
+async def test_ghosts_do_not_keep_a_waiter_waiting() -> None:
+    shared = engine()
+    shared.put(Dataset.SHARED, LEDGER, orjson.dumps({f"ghost{i}": "h" for i in range(2_000)}), 0)
+    async with permits(shared, "one") as one:
+        await asyncio.wait_for(one.acquire("a", "h"), 2 * IDLE_S)
+        assert held(shared) == {"a": "h"}
+
+
+@in_virtual_time
+async def test_permit_that_its_owner_wants_is_never_missing_for_long() -> None:
+    """Another node cannot see the warm-up; its owner writes the permit again."""
+    shared = engine()
+    async with permits(shared, "one", 1) as one, permits(shared, "two", 1, ownership=OwnsNothing()):
+        one.take("a", "h")
+        missing = 0
+        for _ in range(int(5 * IDLE_S)):
+            await asyncio.sleep(1.0)
+            missing += held(shared) != {"a": "h"}
+        assert missing == 0
+
+
+@in_virtual_time
+async def test_permit_with_a_warm_up_meanwhile_is_kept() -> None:
+    shared = engine()
+    shared.put(Dataset.SHARED, LEDGER, orjson.dumps({"a": "h"}), 0)
+    async with permits(shared, "one", ownership=OwnsNothing()) as one:
+        await asyncio.sleep(IDLE_S - 5)
+        one._is_warming = lambda _: True
+        await asyncio.sleep(2)
+        one._is_warming = lambda _: False
+        await asyncio.sleep(IDLE_S - 5)
+        assert held(shared) == {"a": "h"}
+
+
+@in_virtual_time
+async def test_deleted_ledger_is_written_again_at_once() -> None:
+    shared = engine()
+    async with permits(shared, "one", 2) as one, permits(shared, "two", 2) as two:
+        await one.acquire("a", "h")
+        await two.acquire("b", "i")
+        shared.remove(Dataset.SHARED, LEDGER)
+        await asyncio.sleep(1.0)
+        assert held(shared) == {"a": "h", "b": "i"}

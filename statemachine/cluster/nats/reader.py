@@ -49,7 +49,7 @@ async def follow(connection: Connection, stream: DatasetStream, after: int) -> A
             async with _reading(connection, stream, position) as reader:
                 while True:
                     batch = await reader.read()
-                    if batch.values or (batch.caught_up and not is_caught_up):
+                    if batch.values or batch.removed or (batch.caught_up and not is_caught_up):
                         is_caught_up, pause_s = batch.caught_up, FIRST_PAUSE_S
                         yield batch
                     position = reader.position
@@ -102,16 +102,17 @@ class Reader:
     async def read(self) -> Batch:
         """Return what has arrived. The batch is empty if the stream is, and may be empty at any later time."""
         await self._wait()
-        stored = []
+        stored: list[StoredValue] = []
+        removed: list[StoredValue] = []
         for _ in range(min(len(self._messages), BATCH_SIZE)):
             message = self._messages.popleft()
             if message.headers and Header.STATUS in message.headers:
                 await self._on_control(message, message.headers)
-            elif (value := self._accept(message)) is not None:
-                stored.append(value)
+            else:
+                (removed if _is_removal(message) else stored).append(self._accept(message))
         if not self._messages:
             self._wake.clear()
-        return Batch(stored, self._is_caught_up)
+        return Batch(stored, self._is_caught_up, tuple(removed))
 
     async def stop(self) -> None:
         if self._subscription is not None and self._client.is_connected:
@@ -152,16 +153,14 @@ class Reader:
         if not self._client.is_connected:
             raise StoreUnavailableError("the connection was lost")
 
-    def _accept(self, message: Msg) -> StoredValue | None:
-        """Return the message's value; None for the marker of a key that was deleted by hand."""
+    def _accept(self, message: Msg) -> StoredValue:
+        """Return the message's value, which is empty for a removal."""
         about = message.metadata
         self._delivered += 1
         if about.sequence.consumer != self._delivered:
             raise StoreUnavailableError(f"expected message {self._delivered}, received {about.sequence.consumer}")
         self._pending = about.num_pending
         self.position = about.sequence.stream
-        if message.headers and (KV_OP in message.headers or KV_MARKER_REASON in message.headers):
-            return None
         return StoredValue(self._stream.key_of(message.subject), message.data, self.position)
 
     async def _on_control(self, message: Msg, headers: dict[str, str]) -> None:
@@ -174,3 +173,8 @@ class Reader:
             raise StoreUnavailableError("messages were lost")
         else:
             self._pending = self._newest = 0  # it is idle, so values it still counted as pending were removed
+
+
+def _is_removal(message: Msg) -> bool:
+    """Return whether the message marks a key as deleted, as an operator may do."""
+    return bool(message.headers and (KV_OP in message.headers or KV_MARKER_REASON in message.headers))

@@ -16,6 +16,8 @@ from statemachine.i18n.render import render
 from statemachine.i18n.states import STATES
 from statemachine.i18n.text import LANGUAGES, Language, locale_language
 from statemachine.settings import Settings
+from statemachine.settings.files import read_limited
+from statemachine.settings.load import MAX_BYTES
 
 STYLES = {
     State.UNKNOWN: "dim",
@@ -39,7 +41,7 @@ def reader_language(settings: Settings) -> Language:
 def language_of_file(path: Path) -> Language:
     """Return the same for a settings file that may be missing or invalid."""
     try:
-        written = orjson.loads(path.read_bytes().removeprefix(codecs.BOM_UTF8))["language"]
+        written = orjson.loads(read_limited(path, MAX_BYTES).removeprefix(codecs.BOM_UTF8))["language"]
     except (OSError, ValueError, LookupError, TypeError):
         written = None
     return next((one for one in LANGUAGES if one == written), locale_language(os.environ))

@@ -19,6 +19,7 @@ from statemachine.comfyui.extra_data import credentials, reusable
 from statemachine.core.messages import Message, Param, message
 from statemachine.i18n.render import MessageError
 from statemachine.settings.encodings import not_utf8_at, wrong_encoding
+from statemachine.settings.files import read_limited
 
 Graph = dict[str, Any]
 """Node id → {"class_type": str, "inputs": {name: literal or ["node id", output index]}, ...}."""
@@ -79,8 +80,7 @@ class Workflow:
 def load_workflow(path: Path) -> Workflow:
     """Return the workflow in a file, with the file's name. Raises WorkflowError, also for an unreadable file."""
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
+        data = read_limited(path, MAX_BYTES)
     except OSError as error:
         raise WorkflowError(str(path), _unreadable(error)) from error
     except ValueError as error:  # a NUL in the name

@@ -180,6 +180,8 @@ class Daemon:
         """Make `config` the active one. Raises OSError, before anything changes, if a certificate cannot be read."""
         redact([*secrets_in(self._started_with), *self.config.all_secrets, *config.all_secrets])
         await asyncio.to_thread(self._read_certificates, config)
+        if len(config.servers) > len(self.config.servers):
+            allow_descriptors(len(config.servers))
         changes = await self.fleet.apply(config)
         self._alerts.apply(config.settings)
         return changes

@@ -35,6 +35,12 @@ FILE = "{time:YYYY-MM-DDTHH:mm:ss.SSSZ} {level: <7} "
 MAX_RECORD = 10_000
 """Characters of a record, of which a traceback has most. An exception may quote what a server or a client sent."""
 
+_READ = 10 * MAX_RECORD
+"""Characters of a record that are searched for secrets."""
+
+_CUT = 3 * MAX_RECORD
+"""Characters that a secret of the settings may have once it is escaped."""
+
 _LEVELS = frozenset({"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"})
 
 
@@ -72,9 +78,18 @@ def redact(secrets: Iterable[SecretStr]) -> None:
         if record["exception"] is not None:
             text = f"{text}\n{''.join(traceback.format_exception(record['exception'].value)).rstrip()}"
             record["exception"] = None
-        record["message"] = harmless(mask.text(text[: 2 * MAX_RECORD])[:MAX_RECORD])
+        record["message"] = harmless(_masked(mask, text)[:MAX_RECORD])
 
     logger.configure(patcher=clean)
+
+
+def _masked(mask: Mask, text: str) -> str:
+    """Return the beginning of the text without secrets.
+
+    A secret that the end of what is searched divides is not found, so the last characters are dropped there.
+    """
+    masked = mask.text(text[:_READ])
+    return masked if len(text) <= _READ else masked[:-_CUT] or "***"
 
 
 def is_entry(record: "Record") -> bool:

@@ -53,6 +53,8 @@ OTHER_FDS = 200
 LEAST_RESERVE = 44
 """Of them for a low limit: the process itself needs about 30."""
 LEAST_FOR_SERVERS = 6
+UNLIMITED_FDS = 1_000_000
+"""The limit in place of none: more than any fleet needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,15 @@ class Descriptors:
 
 
 def allow_descriptors(servers: int) -> Descriptors:
-    """Raise the limit of open files as far as allowed, and warn if that is too low for so many servers."""
+    """Raise the limit of open files as far as allowed, and warn if that is too low for so many servers.
+
+    The bounds do not depend on the number of servers, so those of the start also hold after the fleet has grown.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     needed = servers * FDS_PER_SERVER + OTHER_FDS
-    limit = needed if hard == resource.RLIM_INFINITY else hard
+    limit = UNLIMITED_FDS if hard == resource.RLIM_INFINITY else hard
     shared = share_descriptors(limit, needed)
     if not shared.fits:
         logger.warning(

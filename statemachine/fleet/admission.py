@@ -85,7 +85,7 @@ async def _decide(context: ServerContext, obstacle: Obstacle) -> events.Event | 
     """
     if context.server.open_attempt is not None:
         return events.SubmissionUncertain()
-    if context.fleet.outage.holds or not context.fleet.journal.healthy:
+    if _are_held(context, obstacle):
         return None
     workflow = context.workflows[context.server.needed[0]]
     with asking("/object_info"):
@@ -103,6 +103,14 @@ async def _decide(context: ServerContext, obstacle: Obstacle) -> events.Event | 
     config = context.config
     await context.fleet.permits.acquire(config.name, config.host, config.group)
     return await _look_at_queue(context, workflow, wait)
+
+
+def _are_held(context: ServerContext, obstacle: Obstacle) -> bool:
+    """Return whether submissions are held at the moment."""
+    if not context.fleet.journal.healthy:
+        obstacle.journal_met()
+        return True
+    return context.fleet.outage.holds
 
 
 async def _look_at_queue(context: ServerContext, workflow: Workflow, wait: Wait) -> events.Event | None:

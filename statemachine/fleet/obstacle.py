@@ -1,4 +1,4 @@
-"""What delays the warm-up of a cold server, apart from users' work: no answer, or an incomplete list."""
+"""What delays the warm-up of a cold server, apart from users' work: no answer, an incomplete list, or no journal."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +11,8 @@ from statemachine.fleet.context import ServerContext
 
 FAILURES_PUBLISHED = 2
 """Failures in a row after which the state names the obstacle. A single lost answer is not worth an entry."""
+
+_OBSTACLES = (Reason.QUEUE_UNANSWERED, Reason.JOURNAL_UNAVAILABLE)
 
 
 class DelayError(ComfyError):
@@ -44,8 +46,13 @@ class Obstacle:
         if self._failures >= FAILURES_PUBLISHED:
             self._context.post(events.SubmissionDelayed(Reason.QUEUE_UNANSWERED, cause))
 
+    def journal_met(self) -> None:
+        """Publish that the journal cannot be written, and why."""
+        cause = message("nothing_submitted", cause=self._context.fleet.journal.trouble)
+        self._context.post(events.SubmissionDelayed(Reason.JOURNAL_UNAVAILABLE, cause))
+
     def passed(self) -> None:
         """Publish the reason for which the server is cold, if an obstacle was published."""
         self._failures = 0
-        if self._context.server.reason is Reason.QUEUE_UNANSWERED:
+        if self._context.server.reason in _OBSTACLES:
             self._context.post(events.SubmissionDelayed(*self._before))

@@ -7,10 +7,11 @@ from pathlib import Path
 from statemachine.core.messages import NO_MESSAGE, Message, Param, message, verbatim
 from statemachine.settings.encodings import wide_encoding
 from statemachine.settings.expand import check_count, count_servers
+from statemachine.settings.files import read_limited, require_regular
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import KeyPath, NotAllowedError, Problem, describe, os_error_text
 from statemachine.settings.source import SettingsSource
-from statemachine.settings.tls import ListenTls, page_context
+from statemachine.settings.tls import MAX_BYTES, ListenTls, page_context
 
 _CERTIFICATES = message("settings.certificates")
 _KEY = message("settings.certificate_key")
@@ -122,6 +123,7 @@ def _certificate_files(settings: Settings) -> Iterator[tuple[KeyPath, Path]]:
 def _certificates_fault(certificates: Path) -> Message:
     """Return why the file's certificates cannot be used, or NO_MESSAGE."""
     try:
+        require_regular(certificates)
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificates)
     except OSError as error:
         return _tls_fault(error, certificates)
@@ -143,7 +145,7 @@ def _tls_fault(error: OSError, file: Path) -> Message:
     """
     if not isinstance(error, ssl.SSLError):
         return verbatim(os_error_text(error).lower())
-    if encoding := wide_encoding(file.read_bytes()):
+    if encoding := wide_encoding(read_limited(file, MAX_BYTES)):
         return encoding
     return verbatim(error.reason.replace("_", " ").lower()) if error.reason else message("settings.not_pem")
 

@@ -27,12 +27,15 @@ _ALLOWED = {
     "bool_type": message("settings.true_or_false"),
     "bool_parsing": message("settings.true_or_false"),
 }
+MAX_EXPLAINED = 1_000
+"""Each takes some 100 µs, and only the first ones are shown."""
+
 _CHOICE = re.compile(r", | or ")
 
 
 def explain(error: ValidationError, source: SettingsSource) -> list[Problem]:
-    """Return one problem for each of pydantic's errors."""
-    return [_problem(details, source) for details in error.errors(include_url=False)]
+    """Return one problem for each of pydantic's errors, up to MAX_EXPLAINED."""
+    return [_problem(details, source) for details in error.errors(include_url=False)[:MAX_EXPLAINED]]
 
 
 def _problem(details: ErrorDetails, source: SettingsSource) -> Problem:

@@ -1,6 +1,7 @@
 """Load settings: return `Settings` or raise `SettingsError` for any input."""
 
 import codecs
+import errno
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,11 +12,15 @@ from statemachine.core.messages import Message, message, verbatim
 from statemachine.settings.checks import check_alerts, check_certificates, check_fleet
 from statemachine.settings.encodings import not_utf8_at, wrong_encoding
 from statemachine.settings.explain import explain
+from statemachine.settings.files import read_limited
 from statemachine.settings.gateway import check_gateway_tokens, missing_gateway_token
 from statemachine.settings.listen import check_tokens, missing_token
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import Problem, SettingsError, SettingsFileError, wrong_value
 from statemachine.settings.source import SettingsSource, expand_environment
+
+MAX_BYTES = 16 * 2**20
+"""20,000 servers with long headers have some megabytes."""
 
 
 def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
@@ -46,9 +51,12 @@ def parse_settings(data: object, base_dir: Path, environ: Mapping[str, str]) -> 
 def _read_json(path: Path) -> object:
     """Raise outside of `except`: an exception's context would hold the file's text with its secrets."""
     try:
-        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        data = read_limited(path, MAX_BYTES)
+        if len(data) > MAX_BYTES:
+            raise OSError(errno.EFBIG, f"larger than {MAX_BYTES} bytes")  # noqa: TRY301 - like other files
     except OSError as error:
         raise SettingsFileError(path, error) from None
+    data = data.removeprefix(codecs.BOM_UTF8)
     if encoding := wrong_encoding(data):
         raise SettingsError((Problem(str(path), encoding, message("save_as_utf8")),))
     if place := not_utf8_at(data):

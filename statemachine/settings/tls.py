@@ -9,7 +9,11 @@ import ssl
 from pathlib import Path
 from typing import Self
 
+from statemachine.settings.files import read_limited, require_regular
 from statemachine.settings.values import Folder, Section
+
+MAX_BYTES = 2**20
+"""Far more than a certificate with its intermediate ones needs."""
 
 
 class Tls(Section):
@@ -41,6 +45,7 @@ def client_context(ca_file: Path | None) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if ca_file is not None:
+        require_regular(ca_file)
         context.load_verify_locations(ca_file)
     return context
 
@@ -65,12 +70,13 @@ def load_pair(context: ssl.SSLContext, tls: ListenTls) -> None:
 def fingerprint(tls: ListenTls) -> bytes:
     """Return the SHA-256 of the page's certificate, which is the first one in its file. Raises OSError."""
     end = "-----END CERTIFICATE-----"
-    _, begin, rest = tls.certificate.read_text(encoding="ascii", errors="replace").partition(
-        "-----BEGIN CERTIFICATE-----"
-    )
+    text = read_limited(tls.certificate, MAX_BYTES).decode("ascii", "replace")
+    _, begin, rest = text.partition("-----BEGIN CERTIFICATE-----")
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(begin + rest.partition(end)[0] + end)).digest()
 
 
 def _load(context: ssl.SSLContext, tls: ListenTls) -> None:
+    require_regular(tls.certificate)
+    require_regular(tls.key)
     # Without a password OpenSSL would ask for one at the terminal and wait.
     context.load_cert_chain(tls.certificate, tls.key, password="")

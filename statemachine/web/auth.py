@@ -9,7 +9,6 @@ from collections.abc import Collection
 from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Handler, Middleware
@@ -27,6 +26,7 @@ REFUSALS = (
 """Responses of `only_own_sites`, which any route may give."""
 
 _OWN_PAGE = frozenset({"same-origin", "none"})
+_PAGE_SCHEMES = frozenset({"http", "https"})
 
 
 def only_own_sites(hosts: Collection[str]) -> Middleware:
@@ -54,23 +54,21 @@ def _refuse_foreign_host(request: web.Request, names: frozenset[str]) -> None:
 
 
 def _refuse_foreign_page(request: web.Request, names: frozenset[str]) -> None:
-    origin = request.headers.get(hdrs.ORIGIN)
-    if origin is not None and not _is_own_origin(origin, request, names):
-        message = f"origin {quoted(origin)} is not allowed; add its host to listen.hosts"
-        raise ApiError(HTTPStatus.FORBIDDEN, "foreign_origin", message)
-    site = request.headers.get("Sec-Fetch-Site", "none")
-    if site not in _OWN_PAGE and not _is_followed_link(request):
+    """Refuse the request if any of its headers is one of a foreign page: a header that is repeated may hide another."""
+    for origin in request.headers.getall(hdrs.ORIGIN, []):
+        if not _is_own_origin(origin, request, names):
+            message = f"origin {quoted(origin)} is not allowed; add its host to listen.hosts"
+            raise ApiError(HTTPStatus.FORBIDDEN, "foreign_origin", message)
+    sites = request.headers.getall("Sec-Fetch-Site", [])
+    if not _OWN_PAGE.issuperset(sites) and not _is_followed_link(request):
         message = "requests from pages of other sites are not allowed"
         raise ApiError(HTTPStatus.FORBIDDEN, "foreign_origin", message)
 
 
 def _is_own_origin(origin: str, request: web.Request, names: frozenset[str]) -> bool:
     """Compare with `names` too, since a reverse proxy may replace `Host` while `Origin` stays as it was."""
-    try:
-        netloc = urlsplit(origin).netloc.lower()
-    except ValueError:
-        return False
-    return netloc in names or netloc == request.headers.get(hdrs.HOST, "").lower() != ""
+    scheme, _, host = origin.lower().partition("://")
+    return scheme in _PAGE_SCHEMES and (host in names or host == request.headers.get(hdrs.HOST, "").lower() != "")
 
 
 def _is_followed_link(request: web.Request) -> bool:

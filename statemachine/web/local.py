@@ -5,40 +5,24 @@ or send the Host that the stranger asked for. nginx's plain `proxy_pass` does ne
 Host, over HTTP/1.0 or with `Connection: close`.
 """
 
+import re
 from functools import lru_cache
-from urllib.parse import urlsplit
 
 from aiohttp import HttpVersion11, hdrs, web
 
 from statemachine.settings.listen import is_loopback_address, is_loopback_name
 
-_PROXY_HEADERS = frozenset({"forwarded", "via", "x-scheme", "x-url-scheme", "front-end-https", "max-forwards"})
-_PROXY_PREFIXES = (
-    "x-forward",
-    "x-original-",
-    "x-real-",
-    "x-remote-",
-    "x-client-",
-    "x-cluster-",
-    "x-proxy",
-    "x-envoy-",
-    "x-nginx-",
-    "x-varnish",
-    "x-amz",
-    "x-arr-",
-    "x-azure-",
-    "x-appengine-",
-    "x-ssl-",
-    "proxy-",
-    "wl-proxy-",
-    "true-client-",
-    "fastly-",
-    "fly-",
-    "cf-",
-    "cdn-",
-    "tailscale-",
+_PROXY_NAMES = frozenset({"max-forwards", "x-host", "x-scheme", "x-url-scheme", "front-end-https"})
+_PROXY_PREFIXES = ("x-client-", "x-cluster-", "cluster-client-", "ssl-client-", "true-client-")
+_PROXY_WORD = re.compile(
+    "(?:^|-)(?:akamai|amzn?|appengine|arr|azure|bluecoat|cdn|cf|clientip|cloud|edge|edgescape|envoy|fastly|fly|"
+    "forward(?:ed|er)?|incap|ip|lb|nginx|ngrok|original|originating|prox(?:y|ied)|real|realip|remote|ssl|sucuri|"
+    "surrogate|tailscale|traefik|varnish|vercel|via|wap|wl)(?:-|$)"
 )
-"""Headers of proxies, load balancers, content delivery networks and tunnels, in lower case."""
+"""Words in headers of proxies, load balancers, content delivery networks and tunnels. Browsers send none of them."""
+
+_HOST = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9._-]+))(?::[0-9]*)?")
+"""A name or an address with a port. A login, a path or anything else beside them belongs in no `Host`."""
 
 
 def is_local(request: web.Request, *, may_close: bool = False) -> bool:
@@ -58,19 +42,18 @@ def is_local(request: web.Request, *, may_close: bool = False) -> bool:
     )
 
 
+@lru_cache(maxsize=256)
 def is_proxy_header(name: str) -> bool:
-    """Return whether only proxies send the header."""
-    name = name.lower()
-    return name in _PROXY_HEADERS or name.startswith(_PROXY_PREFIXES)
+    """Return whether only proxies send the header. Some write an underscore in place of the hyphen."""
+    name = name.lower().replace("_", "-")
+    return name in _PROXY_NAMES or name.startswith(_PROXY_PREFIXES) or _PROXY_WORD.search(name) is not None
 
 
 @lru_cache(maxsize=64)
 def host_name(host: str) -> str:
-    """Return the host name in a `Host` header without port and brackets, or an empty string if there is none."""
-    try:
-        return (urlsplit(f"//{host}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
+    """Return the host name in a `Host` header without port and brackets, or an empty string if it is not a host."""
+    found = _HOST.fullmatch(host)
+    return (found["ipv6"] or found["name"]).lower().rstrip(".") if found else ""
 
 
 def _connection_options(request: web.Request) -> list[str]:

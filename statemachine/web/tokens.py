@@ -61,8 +61,10 @@ class Tokens:
 
 
 def _given(request: web.Request) -> bytes:
-    scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-    return _digest(given.strip() if scheme.lower() == "bearer" else "")
+    """Return the token's hash. Two headers have none: the daemon and a proxy before it might read different ones."""
+    values = request.headers.getall(hdrs.AUTHORIZATION, [])
+    scheme, _, given = values[0].partition(" ") if len(values) == 1 else ("", "", "")
+    return _digest(given.strip(" ") if scheme.lower() == "bearer" else "")
 
 
 def _digest(text: str) -> bytes:

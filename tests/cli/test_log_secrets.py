@@ -1,7 +1,7 @@
 """The program log, including records of libraries, does not contain secrets of the settings."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from aiohttp.http_exceptions import BadHttpMessage
@@ -80,3 +80,18 @@ def test_log_traceback_of_any_length_is_cut(log: list[str]) -> None:
     except ValueError as error:
         logger.opt(exception=error).error("it failed")
     assert len(log[0]) < MAX_RECORD + 200
+
+
+@pytest.mark.parametrize("secrets_before", [0, 1, 500, 900])
+@pytest.mark.parametrize("spell", [str, lambda text: text.replace("-", "%252D").replace("s", r"\\u0073")])
+def test_log_cut_within_a_secret_shows_no_part_of_it(
+    log: list[str], secrets_before: int, spell: Callable[[str], str]
+) -> None:
+    """Masked secrets shorten the text, so that its end may come from beyond what is searched."""
+    secret = spell(SECRET)
+    for end in (MAX_RECORD, 2 * MAX_RECORD, 10 * MAX_RECORD):
+        for part in range(1, len(secret), 3):
+            text = secret * secrets_before
+            logger.info("{}{}{}", text, "x" * (end - len(text) - part), secret)
+    messages = [line.partition(" - ")[2] for line in log]
+    assert [text[-40:] for text in messages if "t" in text or text in ("", "\n")] == []

@@ -64,7 +64,8 @@ async def test_data_folder_that_comes_back_is_used_again(tmp_path: Path, expecte
         (tmp_path / "data").rename(tmp_path / "moved")
         await harness.until(lambda _: "journal_unavailable" in harness.notices)
         proxy.server.drop_keys(keep_executor=False)
-        await harness.until_state("cold")
+        await harness.until(lambda detail: detail["reason"] == "journal_unavailable")
+        assert (await harness.detail("faulty"))["state"] == "cold"
         assert proxy.posts == []
         (tmp_path / "moved").rename(tmp_path / "data")
         await harness.until_read(expected)

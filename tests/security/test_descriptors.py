@@ -18,6 +18,9 @@ from tests.support.paths import RUN_SCRIPT
 SERVERS = 60
 VISITORS = 6
 CROWD = 80
+GROWN = SERVERS + 1
+NEW = "http://127.0.0.1:1"
+"""A server that a reload adds. Nothing listens there."""
 
 
 @pytest.mark.parametrize("limit", [64, 128, 256, 1024, 4096, 65_536, 1_048_576])
@@ -57,9 +60,12 @@ async def test_page_with_64_descriptors_answers_while_the_fleet_is_larger(tmp_pa
                 stream.close()
             await crowd(int(daemon.address.rpartition(":")[2]))
             await daemon.wait_for_states({"loaded": SERVERS})
+            path.write_text(json.dumps({**settings, "servers": [*settings["servers"], NEW]}), encoding="utf-8")
+            await daemon.wait_for("/api/status", lambda status: status["total"] == GROWN)
         finally:
             process.terminate()
             _, errors = await process.communicate()
     assert b"Traceback" not in errors
+    assert f"{GROWN} servers may need {GROWN * 3 + 200} file descriptors, but the limit is 64".encode() in errors
     assert errors.count(b"file descriptor") <= 5
     assert len(errors.splitlines()) < SERVERS * 10

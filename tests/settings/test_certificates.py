@@ -1,5 +1,6 @@
 """Unusable certificate files are reported before anything starts, with the setting and the cause."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ def files(tmp_path: Path) -> Path:
     own = (tmp_path / "private-ca.pem").read_text(encoding="ascii")
     (tmp_path / "wide.pem").write_text(own, encoding="utf-16")  # as PowerShell writes it
     (tmp_path / "no.pem").write_text("s3cret, not PEM", encoding="ascii")
+    os.mkfifo(tmp_path / "pipe")
     locked = ["openssl", "ec", "-aes128", "-passout", "pass:abc", "-out", str(tmp_path / "locked.key")]
     subprocess.run([*locked, "-in", str(tmp_path / "private-warm.example.org.key")], check=True, capture_output=True)
     return tmp_path
@@ -41,6 +43,8 @@ def files(tmp_path: Path) -> Path:
         ("absent.pem", "no such file"),
         ("no.pem", "no certificate or crl found"),
         (".", "is a directory"),
+        ("pipe", "not a regular file"),
+        ("/dev/zero", "not a regular file"),
         ("wide.pem", "(this file is UTF-16)"),
         ("private-warm.example.org.key", "no certificate"),
     ],
@@ -55,6 +59,8 @@ def test_ca_file_unusable_names_setting_and_cause(files: Path, name: str, found:
 
 
 PAIRS = [
+    ("private-warm.example.org.pem", "pipe", "listen.tls.key", "not a regular file"),
+    ("pipe", "private-warm.example.org.key", "listen.tls.certificate", "not a regular file"),
     ("private-warm.example.org.pem", "other-warm.example.org.key", "listen.tls.key", "key values mismatch"),
     ("private-warm.example.org.pem", "absent.key", "listen.tls.key", "no such file"),
     ("private-warm.example.org.pem", "no.pem", "listen.tls.key", "not readable as PEM"),

@@ -57,6 +57,19 @@ OF_PROXIES = [
     "Proxy-Connection",
     "Max-Forwards",
     "X-Scheme",
+    "X_Forwarded_For",
+    "HTTP-X-Forwarded-For",
+    "Client-IP",
+    "HTTP_CLIENT_IP",
+    "X-From-IP",
+    "X-Host",
+    "Remote-User",
+    "Ali-CDN-Real-IP",
+    "Incap-Client-IP",
+    "Akamai-Origin-Hop",
+    "X-Cloud-Trace-Context",
+    "X-BlueCoat-Via",
+    "Surrogate-Capability",
 ]
 
 
@@ -85,6 +98,7 @@ NOT_LOCAL = {
     "haproxy-ipv6": PLAIN.replace(ADDRESS, "[2001:db8::7]:8799"),
     "any-address": PLAIN.replace(ADDRESS, "0.0.0.0"),
     "no-host": PLAIN.replace(f"Host: {ADDRESS}\r\n", "").replace("HTTP/1.1", "HTTP/1.0"),
+    "zero": PLAIN.replace(ADDRESS, "[::]:8799"),
     "whole-url": PLAIN.replace("/api", f"http://{ADDRESS}/api"),
 }
 
@@ -108,6 +122,26 @@ async def test_action_of_this_machine_without_token_is_accepted(site: Site, kind
 async def test_action_like_a_proxy_without_token_is_refused(site: Site, kind: str) -> None:
     assert await status_of(site, NOT_LOCAL[kind]) == 403
     assert site.operator.actions == []
+
+
+OF_PROGRAMS = [
+    "User-Agent",
+    "Accept-Language",
+    "Sec-CH-UA-Platform",
+    "Upgrade-Insecure-Requests",
+    "X-Requested-With",
+    "X-Request-ID",
+    "Traceparent",
+    "Comfy-User",
+    "DNT",
+    "Priority",
+    "Pragma",
+]
+
+
+@pytest.mark.parametrize("header", OF_PROGRAMS)
+async def test_action_with_header_of_local_programs_is_accepted(site: Site, header: str) -> None:
+    assert await post(site, **{header: "x"}) == (202, "warm")
 
 
 async def test_action_with_two_hosts_is_refused(site: Site) -> None:
@@ -142,6 +176,14 @@ async def test_action_with_token_that_may_not_act_is_refused(tmp_path: Path, tok
         assert site.operator.actions == []
         for read in ("", "Bearer token-of-bob", "Bearer wrong"):
             assert (await site.get("/api/status", headers={"Authorization": read}))[0] == 200
+
+
+@pytest.mark.parametrize("order", [1, -1])
+async def test_action_with_two_tokens_is_refused(tmp_path: Path, order: int) -> None:
+    async with running_site(tmp_path, token=TOKEN) as site:
+        first, second = [f"Bearer {TOKEN}", "Bearer wrong"][::order]
+        assert await status_of(site, f"{PLAIN}Authorization: {first}\r\nAuthorization: {second}\r\n") == 401
+        assert site.operator.actions == []
 
 
 @pytest.mark.parametrize(

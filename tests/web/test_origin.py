@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from multidict import CIMultiDict
 
 from tests.web.site import COLD, Site, running_site
 
@@ -39,7 +40,25 @@ async def test_request_with_address_or_localhost_is_served(site: Site, host: str
     assert await asked(site, "/api/status", Host=host) == (200, "")
 
 
-@pytest.mark.parametrize("host", ["localhost.evil.example", "127.0.0.1.evil.example", "notlocalhost", "[::1", "", "1"])
+ODD = [
+    "evil.example@localhost",
+    "localhost/evil.example",
+    "localhost?evil",
+    "localhost#evil",
+    "127.0.0.1:80:80",
+    "127.0.0.1:evil",
+    "[::1]evil.example",
+    "[::1%25evil]",
+    "127.0.0.1,evil.example",
+    "2130706433",
+    "0x7f.1",
+]
+"""Texts that are not the host and port of any URL, and other spellings of addresses."""
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost.evil.example", "127.0.0.1.evil.example", "notlocalhost", "[::1", "", "1", *ODD]
+)
 async def test_request_with_similar_host_is_refused(site: Site, host: str) -> None:
     assert (await asked(site, "/api/status", Host=host))[0] == 421
 
@@ -64,6 +83,28 @@ async def test_request_without_host_is_served(site: Site) -> None:
 @pytest.mark.parametrize("path", ["/api/status", "/api/events", "/metrics"])
 async def test_read_from_foreign_origin_is_refused(site: Site, path: str, origin: str) -> None:
     assert await asked(site, path, Origin=origin) == (403, "foreign_origin")
+
+
+REPEATED = [
+    [("Origin", "{own}"), ("Origin", "http://evil.example")],
+    [("Origin", "http://evil.example"), ("Origin", "{own}")],
+    [("Sec-Fetch-Site", "same-origin"), ("Sec-Fetch-Site", "cross-site")],
+    [("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-origin")],
+]
+
+
+@pytest.mark.parametrize("headers", REPEATED)
+async def test_repeated_header_hides_no_foreign_page(site: Site, headers: list[tuple[str, str]]) -> None:
+    own = str(site.client.make_url("/").origin())
+    sent = CIMultiDict([(name, value.format(own=own)) for name, value in headers])
+    async with site.client.get("/api/status", headers=sent) as response:
+        assert response.status == 403
+
+
+@pytest.mark.parametrize("spelling", ["ftp://{host}", "//{host}", "{host}", "http://{host}/evil", "http://x@{host}"])
+async def test_own_host_in_what_is_not_an_origin_is_refused(site: Site, spelling: str) -> None:
+    origin = spelling.format(host=site.client.make_url("/").authority)
+    assert await asked(site, "/api/status", Origin=origin) == (403, "foreign_origin")
 
 
 @pytest.mark.parametrize("site_word", ["cross-site", "same-site"])

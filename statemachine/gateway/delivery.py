@@ -6,7 +6,7 @@ from typing import Any
 from statemachine.gateway import frames
 from statemachine.gateway.fleet_view import FleetView
 from statemachine.gateway.ledger import Ledger
-from statemachine.gateway.records import PromptRecord, Stage, files_in, tagged
+from statemachine.gateway.records import PromptRecord, Stage, tagged
 from statemachine.gateway.sockets import Sockets
 
 
@@ -35,6 +35,10 @@ class FrameDelivery:
         elif kind == frames.EXECUTED:
             self._pass_outputs(record, data)
         else:
+            if kind == frames.START:
+                self._view.chooser.note_started(server, record.prompt_id)
+            if kind in frames.ENDS:
+                record.keep_end(kind, data)
             self._send(record, kind, text)
 
     def receive_binary(self, server: str, data: bytes) -> None:
@@ -53,6 +57,8 @@ class FrameDelivery:
             return
         record.stage = Stage.ENDED
         self._ledger.put(record)
+        success = record.end[:1] == [frames.SUCCESS]
+        self._view.chooser.note_ended(record.server, record.prompt_id, success=success)
         if record.client_id is not None:
             self.send_status(record.client, record.client_id)
             if not record.is_deleted:
@@ -64,7 +70,7 @@ class FrameDelivery:
 
     def finish_from(self, record: PromptRecord, entry: Mapping[str, Any]) -> None:
         """Note the end of a prompt that is in the server's history, and send the frames that did not arrive."""
-        record.files.update(files_in(entry.get("outputs")))
+        keep_entry(record, entry)
         for key, text in frames.missed(record, entry):
             if key not in record.sent:
                 self._send(record, key, text)
@@ -74,11 +80,14 @@ class FrameDelivery:
     def lose(self, record: PromptRecord, why: str) -> None:
         """End a prompt with an error."""
         record.error = why
-        self._send(record, frames.ERROR, frames.frame(frames.ERROR, frames.loss(record)))
+        self._view.chooser.note_lost(record.server)
+        data = frames.loss(record)
+        record.keep_end(frames.ERROR, data)
+        self._send(record, frames.ERROR, frames.frame(frames.ERROR, data))
         self.finish(record)
 
     def _pass_outputs(self, record: PromptRecord, data: Mapping[str, Any]) -> None:
-        record.files.update(files_in(data.get("output")))
+        record.keep_output(str(data.get("node")), data.get("output"))
         changed = {**data, "output": tagged(data.get("output"), record.prompt_id)}
         self._send(record, frames.node_key(data.get("node")), frames.frame(frames.EXECUTED, changed))
 
@@ -96,6 +105,16 @@ class FrameDelivery:
                 self._view.note_queue(server, queued)
                 if queued == 0:
                     self._on_idle(server)
+
+
+def keep_entry(record: PromptRecord, entry: Mapping[str, Any]) -> None:
+    """Keep outputs and end of a prompt from its entry in the server's history."""
+    outputs = entry.get("outputs")
+    for node, output in (outputs if isinstance(outputs, dict) else {}).items():
+        record.keep_output(node, output)
+    for kind, data in frames.messages(entry):
+        if kind in frames.ENDS:
+            record.keep_end(kind, data)
 
 
 def _key(record: PromptRecord) -> tuple[str, str]:

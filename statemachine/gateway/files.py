@@ -81,10 +81,11 @@ class Files:
 
     async def _has(self, record: PromptRecord, file: File) -> bool:
         """Return whether the prompt has written the file: a client must not see those of others."""
-        if file not in record.files:
-            with suppress(GatewayError):
-                await self._results.entry_files(record)
-        return file in record.files
+        if record.has_written(file):
+            return True
+        with suppress(GatewayError):
+            return file in await self._results.files_of(record)
+        return False
 
 
 async def _read_form(request: web.Request, received: Receiving) -> dict[str, str]:

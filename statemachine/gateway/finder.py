@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from statemachine.gateway.delivery import keep_entry
 from statemachine.gateway.fleet_view import Candidate, FleetView
 from statemachine.gateway.ledger import Ledger
-from statemachine.gateway.records import PromptRecord, Stage, files_in, marker_in
+from statemachine.gateway.records import PromptRecord, Stage, marker_in
 from statemachine.gateway.tracking import queue_items
 from statemachine.gateway.upstream import NoAnswerError, NotSentError, Upstream
 
@@ -75,7 +76,7 @@ class Finder:
         if isinstance(entry, dict) and isinstance(item := entry.get("prompt"), list):
             record = self._adopted(server, item, client, Stage.ENDED)
             if record is not None:
-                record.files.update(files_in(entry.get("outputs")))
+                keep_entry(record, entry)
                 self._ledger.put(record)
             return record
         return await self._in_queue(server, client, prompt_id) if server.queued != 0 else None

@@ -1,11 +1,9 @@
 """What the gateway knows of the servers: from the settings, the daemon, and its own connections to them."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
-
-from typing_extensions import override
 
 from statemachine.core.vocabulary import State
 from statemachine.settings import ServerConfig
@@ -44,15 +42,36 @@ class Chooser(Protocol):
         """Return the servers that may run the graph, the best first."""
         ...
 
+    def note(self, candidate: Candidate) -> None:
+        """Note a new state or queue length of a server."""
+        ...
 
-class WarmestShortestQueue(Chooser):
-    """Prefers warm servers, then those with the shortest queue. Ties are random."""
+    def note_sent(self, server: str, prompt_id: str, graph: Mapping[str, Any]) -> None:
+        """Note that a prompt is on its way to a server."""
+        ...
 
-    @override
-    def choose(self, graph: Mapping[str, Any], candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return the servers in that order, without those that are away or paused."""
-        usable = [one for one in candidates if one.state in _RANKS]
-        return sorted(usable, key=lambda one: (_RANKS[one.state], one.queued or 0, random.random()))  # noqa: S311
+    def note_started(self, server: str, prompt_id: str) -> None:
+        """Note that a prompt has begun."""
+        ...
+
+    def note_ended(self, server: str, prompt_id: str, *, success: bool) -> None:
+        """Note the end of a prompt."""
+        ...
+
+    def note_lost(self, server: str) -> None:
+        """Note that a server has lost its prompts, as after a restart."""
+        ...
+
+
+def rank(candidate: Candidate) -> int | None:
+    """Return how warm a server is: lower is better. None: it gets no prompts."""
+    return _RANKS.get(candidate.state)
+
+
+def warmest_first(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the usable servers, the warmest first, among equals that with the shortest queue. Ties are random."""
+    usable = [one for one in candidates if one.state in _RANKS]
+    return sorted(usable, key=lambda one: (_RANKS[one.state], one.queued or 0, random.random()))  # noqa: S311
 
 
 class FleetView:
@@ -60,7 +79,9 @@ class FleetView:
 
     def __init__(self, servers: Sequence[ServerConfig], chooser: Chooser) -> None:
         self._servers = {server.name: Candidate(server) for server in servers}
-        self._chooser = chooser
+        self.chooser = chooser
+        for candidate in self._servers.values():
+            chooser.note(candidate)
 
     def __iter__(self) -> Any:
         return iter(self._servers.values())
@@ -78,12 +99,14 @@ class FleetView:
             candidate.state = str(one.get("state"))
             if isinstance(queued := one.get("queue_remaining"), int):
                 candidate.queued = queued
+            self.chooser.note(candidate)
 
     def note_queue(self, name: str, queued: int) -> None:
         """Note the length of a server's queue."""
         if (candidate := self._servers.get(name)) is not None:
             candidate.queued = queued
+            self.chooser.note(candidate)
 
     def choose(self, graph: Mapping[str, Any]) -> Sequence[Candidate]:
         """Return the servers for a graph, the best first."""
-        return self._chooser.choose(graph, list(self._servers.values()))
+        return self.chooser.choose(graph, list(self._servers.values()))

@@ -45,14 +45,15 @@ def loss(record: PromptRecord) -> dict[str, Any]:
     }
 
 
-def lost_entry(record: PromptRecord) -> dict[str, Any]:
-    """Return the history entry of a prompt that was lost."""
+def kept_entry(record: PromptRecord) -> dict[str, Any]:
+    """Return the history entry of a prompt whose server has none, from what was kept of it."""
     extra_data = {"client_id": record.client_id} if record.client_id else {}
-    messages = [[ERROR, loss(record)]]
+    success = record.end[0] == SUCCESS
+    status_str = "success" if success else "error"
     return {
         "prompt": [record.number, record.prompt_id, {}, extra_data, []],
-        "outputs": {},
-        "status": {"status_str": "error", "completed": False, "messages": messages},
+        "outputs": tagged(record.outputs, record.prompt_id),
+        "status": {"status_str": status_str, "completed": success, "messages": [record.end]},
         "meta": {},
     }
 
@@ -63,7 +64,7 @@ def missed(record: PromptRecord, entry: Mapping[str, Any]) -> Iterator[tuple[str
     for node, output in (outputs if isinstance(outputs, dict) else {}).items():
         data = {"node": node, "display_node": node, "output": tagged(output, record.prompt_id)}
         yield node_key(node), frame(EXECUTED, {**data, "prompt_id": record.prompt_id})
-    for kind, data in _messages(entry):
+    for kind, data in messages(entry):
         if kind in ENDS:
             yield kind, frame(kind, {**data, "prompt_id": record.prompt_id})
 
@@ -73,10 +74,11 @@ def node_key(node: object) -> str:
     return f"{EXECUTED} {node}"
 
 
-def _messages(entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+def messages(entry: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield kind and data of each frame that a history entry keeps."""
     found = entry.get("status")
-    messages = found.get("messages") if isinstance(found, dict) else None
-    for one in messages if isinstance(messages, list) else ():
+    kept = found.get("messages") if isinstance(found, dict) else None
+    for one in kept if isinstance(kept, list) else ():
         match one:
             case [str() as kind, dict() as data]:
                 yield kind, data

@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from statemachine.gateway.json_text import dumps, loads
-from statemachine.gateway.records import File, PromptRecord, Stage
+from statemachine.gateway.records import PromptRecord, Stage
 from statemachine.journal.private import private_file
 
 LEDGER_FILE = "gateway.db"
@@ -22,11 +22,11 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS prompts (
     prompt_id TEXT PRIMARY KEY, client TEXT NOT NULL, client_id TEXT, server TEXT NOT NULL, digest TEXT NOT NULL,
     at REAL NOT NULL, node TEXT NOT NULL, stage TEXT NOT NULL, number REAL NOT NULL, error TEXT NOT NULL,
-    files TEXT NOT NULL, is_deleted INTEGER NOT NULL
+    outputs TEXT NOT NULL, end_frame TEXT NOT NULL, is_deleted INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE IF NOT EXISTS identity (link_id TEXT NOT NULL) STRICT;
 """
-_PUT = "INSERT OR REPLACE INTO prompts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_PUT = "INSERT OR REPLACE INTO prompts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 class Ledger:
@@ -123,13 +123,14 @@ def _row(record: PromptRecord) -> tuple[object, ...]:
         record.stage.value,
         record.number,
         record.error,
-        dumps([list(file) for file in record.files]).decode(),
+        dumps(record.outputs).decode(),
+        dumps(record.end).decode(),
         int(record.is_deleted),
     )
 
 
 def _record(row: tuple[str, ...]) -> PromptRecord:
-    prompt_id, client, client_id, server, digest, at, node, stage, number, error, files, deleted = row
+    prompt_id, client, client_id, server, digest, at, node, stage, number, error, outputs, end, deleted = row
     node_id, class_type = loads(node.encode())
     return PromptRecord(
         prompt_id,
@@ -142,6 +143,7 @@ def _record(row: tuple[str, ...]) -> PromptRecord:
         Stage(stage),
         float(number),
         error,
-        {File(*file) for file in loads(files.encode())},
+        loads(outputs.encode()),
+        loads(end.encode()),
         bool(deleted),
     )

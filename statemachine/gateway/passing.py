@@ -1,5 +1,6 @@
 """Routes that any server of the fleet can answer: they go to the best one, and stay there while it is usable."""
 
+from http import HTTPStatus
 from urllib.parse import quote
 
 from aiohttp import web
@@ -46,7 +47,7 @@ class Passing:
     def _usable(self) -> ServerConfig:
         usable = [one.config for one in self._view.choose({})]
         if not usable:
-            raise GatewayError(web.HTTPServiceUnavailable.status_code, "no_server", "no server of the fleet is usable")  # type: ignore[arg-type]
+            raise GatewayError(HTTPStatus.SERVICE_UNAVAILABLE, "no_server", "no server of the fleet is usable")
         if self._server not in usable:
             self._server = usable[0]
         return self._server

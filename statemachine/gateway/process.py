@@ -19,12 +19,14 @@ from statemachine.gateway.daemon_feed import DaemonFeed, OpenSource
 from statemachine.gateway.delivery import FrameDelivery
 from statemachine.gateway.files import Files
 from statemachine.gateway.finder import Finder
-from statemachine.gateway.fleet_view import FleetView, WarmestShortestQueue
+from statemachine.gateway.fleet_view import FleetView
+from statemachine.gateway.learned_choice import LearnedChoice
 from statemachine.gateway.ledger import Ledger
 from statemachine.gateway.links import Links
 from statemachine.gateway.passing import Passing
 from statemachine.gateway.results import Results
 from statemachine.gateway.sockets import Sockets
+from statemachine.gateway.stopping import Stopping
 from statemachine.gateway.submission import Submission
 from statemachine.gateway.tracking import USUAL_TIMES, Tracker, TrackingTimes
 from statemachine.gateway.uploads import Uploads
@@ -78,7 +80,7 @@ class RunningGateway:
     def __init__(self, settings: Settings, gateway: GatewaySettings) -> None:
         self._gateway = gateway
         self._servers = resolve_servers(settings)
-        self.view = FleetView(self._servers, WarmestShortestQueue())
+        self.view = FleetView(self._servers, LearnedChoice())
         self.ledger = Ledger(gateway.data_dir)
         self.sockets = Sockets()
 
@@ -102,10 +104,11 @@ class RunningGateway:
         clients = Clients(gateway.tokens)
         uploads = Uploads(gateway.data_dir / UPLOADS, gateway.max_upload_mb * MIB)
         finder = Finder(self.ledger, self.view, upstream)
-        results = Results(self.ledger, self.view, upstream, finder, tracker, delivery)
+        results = Results(self.ledger, self.view, upstream, finder)
         submission = Submission(self.ledger, self.view, upstream, tracker, delivery, uploads, gateway.max_prompts)
         handlers = (
             results,
+            Stopping(self.ledger, self.view, upstream, finder, tracker),
             Files(self.view, upstream, finder, results, uploads),
             Passing(self.view, upstream),
             ClientWs(clients, self.sockets, delivery, finder),

@@ -5,8 +5,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from statemachine.gateway.json_text import dumps
+
 MARKER = "comfywarm_gateway"
 """The marker's name in extra_data, which ComfyUI keeps in queue and history."""
+MAX_KEPT = 16 * 1024
+"""Bytes of a prompt's outputs, and of the frame of its end, that are kept."""
 FILE_TYPES = frozenset({"input", "output", "temp"})
 
 
@@ -44,7 +48,10 @@ class PromptRecord:
     stage: Stage = Stage.POSTING
     number: float = 0.0
     error: str = ""
-    files: set[File] = field(default_factory=set)
+    outputs: dict[str, Any] = field(default_factory=dict)
+    """What its output nodes have written, by node, as the server sent it."""
+    end: list[Any] = field(default_factory=list)
+    """Kind and data of the frame of its end, none before."""
     is_deleted: bool = False
     in_flight: bool = False
     """Its POST has been sent and not been answered."""
@@ -53,6 +60,20 @@ class PromptRecord:
     """Complete looks that did not find it, in a row."""
     sent: set[str] = field(default_factory=set)
     """The kinds of terminal frames, and the nodes of `executed` frames, that its client was sent."""
+
+    def keep_output(self, node: str, output: Any) -> None:
+        """Keep what a node has written, unless it is too large."""
+        if isinstance(output, dict) and len(dumps({**self.outputs, node: output})) <= MAX_KEPT:
+            self.outputs[node] = output
+
+    def keep_end(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Keep the frame of the end; of one that is too large only its kind."""
+        is_large = len(dumps(data)) > MAX_KEPT
+        self.end = [kind, {"prompt_id": self.prompt_id} if is_large else dict(data)]
+
+    def has_written(self, file: File) -> bool:
+        """Return whether the file is among the kept outputs."""
+        return file in files_in(self.outputs)
 
     @property
     def is_adopted(self) -> bool:

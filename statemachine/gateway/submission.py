@@ -142,6 +142,7 @@ class Submission:
         record.server, record.in_flight = server.name, True
         body = self._body(request, record)
         self._ledger.put(record)
+        self._view.chooser.note_sent(server.name, record.prompt_id, request.graph)
         try:
             answer = await self._upstream.post_prompt(server.config, body)
         except NotSentError:
@@ -219,6 +220,7 @@ class Submission:
 
     def _withdraw(self, record: PromptRecord) -> None:
         """Remove a prompt that its server certainly does not have."""
+        self._view.chooser.note_ended(record.server, record.prompt_id, success=False)
         self._ledger.forget(record)
 
     def _announce(self, record: PromptRecord) -> None:

@@ -59,6 +59,18 @@ async def test_prompts_of_a_restarted_server_end_with_errors(tmp_path: Path) -> 
     assert posted == ids
 
 
+async def test_result_stays_in_the_history_after_a_restart_of_the_server(tmp_path: Path) -> None:
+    async with running_site(tmp_path, count=1) as site:
+        prompt_id = (await site.post(image_graph(), client_id="c"))["prompt_id"]
+        before = await site.wait_entry(prompt_id)
+        await site.servers[0].restart()
+        after = await site.wait_entry(prompt_id)
+        await site.servers[0].go_down()
+        without_server = await site.wait_entry(prompt_id)
+    assert after == without_server
+    assert (after["outputs"], after["status"]["status_str"]) == (before["outputs"], "success")
+
+
 async def test_frames_missed_while_the_connection_was_lost_are_sent(tmp_path: Path) -> None:
     async with running_site(tmp_path, count=1) as site, listening(site) as client:
         prompt_id = (await site.post(image_graph(seconds=0.3), client_id=client.client_id))["prompt_id"]

@@ -31,6 +31,7 @@ class FrameDelivery:
             return
         self._current[server] = record.prompt_id
         if kind == frames.EXECUTING and data.get("node") is None:
+            record.is_deleted = False  # it ran when it was to be deleted
             self.finish(record)
         elif kind == frames.EXECUTED:
             self._pass_outputs(record, data)

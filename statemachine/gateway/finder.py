@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from statemachine.core.vocabulary import State
 from statemachine.gateway.delivery import keep_entry
 from statemachine.gateway.fleet_view import Candidate, FleetView
 from statemachine.gateway.ledger import Ledger
@@ -19,6 +20,7 @@ from statemachine.gateway.tracking import queue_items
 from statemachine.gateway.upstream import NoAnswerError, NotSentError, Upstream
 
 AT_A_TIME = 16
+ASK_S = 1.0
 ASKED_AGAIN_S = 2.0
 ADOPTED_AGAIN_S = 5.0
 MAX_UNKNOWN = 10_000
@@ -46,10 +48,15 @@ class Finder:
         key = (client, prompt_id)
         if not 0 < len(prompt_id) <= MAX_ID or time.monotonic() - self._unknown.get(key, -math.inf) < ASKED_AGAIN_S:
             return None
-        for found in await self._on_servers(lambda server: self._in_history(server, client, prompt_id)):
-            return found
-        self._note_unknown(key)
-        return None
+        found = await self.search(client, prompt_id)
+        if found is None:
+            self._note_unknown(key)
+        return found
+
+    async def search(self, client: str, prompt_id: str) -> PromptRecord | None:
+        """Look for a prompt of the client on all servers. One that does not answer in time is left out."""
+        found = await self._on_servers(lambda server: self._in_history(server, client, prompt_id))
+        return next(iter(found), None)
 
     async def adopt(self, client: str) -> None:
         """Find the prompts of a client that wait or run on any server, unless that was done just now."""
@@ -62,12 +69,13 @@ class Finder:
         async def one(server: Candidate) -> PromptRecord | None:
             async with self._places:
                 try:
-                    found: PromptRecord | None = await ask(server)
-                except (NotSentError, NoAnswerError):
+                    async with asyncio.timeout(ASK_S):
+                        found: PromptRecord | None = await ask(server)
+                except (NotSentError, NoAnswerError, TimeoutError):
                     return None
                 return found
 
-        found = await asyncio.gather(*(one(server) for server in self._view))
+        found = await asyncio.gather(*(one(server) for server in self._view if server.state != State.UNREACHABLE))
         return [record for record in found if record is not None]
 
     async def _in_history(self, server: Candidate, client: str, prompt_id: str) -> PromptRecord | None:

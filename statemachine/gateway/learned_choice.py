@@ -65,6 +65,8 @@ class LearnedChoice(Chooser):
 
     @override
     def note_ended(self, server: str, prompt_id: str, *, success: bool) -> None:
+        if server not in self._foreign:  # it is no longer in the settings
+            return
         if success:
             self._fleet.finished(server, prompt_id, self._now())
         else:
@@ -72,8 +74,9 @@ class LearnedChoice(Chooser):
 
     @override
     def note_lost(self, server: str) -> None:
-        self._fleet.restarted(server, self._now())
-        self._foreign[server] = 0
+        if server in self._foreign:
+            self._fleet.restarted(server, self._now())
+            self._foreign[server] = 0
 
 
 def _model_files(graph: Mapping[str, Any]) -> Iterator[str]:

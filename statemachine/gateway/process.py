@@ -105,7 +105,9 @@ class RunningGateway:
         uploads = Uploads(gateway.data_dir / UPLOADS, gateway.max_upload_mb * MIB)
         finder = Finder(self.ledger, self.view, upstream)
         results = Results(self.ledger, self.view, upstream, finder)
-        submission = Submission(self.ledger, self.view, upstream, tracker, delivery, uploads, gateway.max_prompts)
+        submission = Submission(
+            self.ledger, self.view, upstream, finder, tracker, delivery, uploads, gateway.max_prompts
+        )
         handlers = (
             results,
             Stopping(self.ledger, self.view, upstream, finder, tracker),

@@ -1,6 +1,7 @@
 """Stopping prompts: of each client only its own."""
 
 from aiohttp import web
+from loguru import logger
 
 from statemachine.gateway.asking import ids_in, json_answer, post_to, queue_of
 from statemachine.gateway.errors import not_allowed
@@ -58,17 +59,17 @@ class Stopping:
 
     async def cancel(self, request: web.Request) -> web.Response:
         """Stop one prompt of the client, whether it waits or runs."""
-        return json_answer({"cancelled": await self._cancel(request, request.match_info["prompt_id"])})
+        return json_answer({"cancelled": await self._cancel(request.match_info["prompt_id"])})
 
     async def cancel_several(self, request: web.Request) -> web.Response:
         """Stop several prompts of the client."""
         body = await json_body(request)
         if not isinstance(body.get("job_ids"), list):
             return web.json_response({"error": "job_ids must be a list"}, status=400)
-        cancelled = [await self._cancel(request, one) for one in ids_in(body["job_ids"])]
+        cancelled = [await self._cancel(one) for one in ids_in(body["job_ids"])]
         return json_answer({"cancelled": any(cancelled)})
 
-    async def _cancel(self, request: web.Request, prompt_id: str) -> bool:
+    async def _cancel(self, prompt_id: str) -> bool:
         record = await self._finder.find(client_of(), prompt_id)
         if record is None or record.stage is Stage.ENDED:
             return False
@@ -78,6 +79,7 @@ class Stopping:
 
     async def _delete(self, record: PromptRecord) -> None:
         """Delete a waiting prompt from its server's queue; one that runs goes on."""
+        logger.info("{} is deleted from the queue of {} for {}", record.prompt_id, record.server, _shown(record))
         await post_to(self._view, self._upstream, record.server, "/queue", {"delete": [record.prompt_id]})
         record.is_deleted = True
         await self._tracker.look(record.server)
@@ -86,4 +88,9 @@ class Stopping:
         """Interrupt a prompt if it runs. Older servers ignore the id and stop any prompt, so look first."""
         running, _ = await queue_of(self._view, self._upstream, record.server)
         if any(item[1] == record.prompt_id for item in running):
+            logger.info("{} is interrupted on {} for {}", record.prompt_id, record.server, _shown(record))
             await post_to(self._view, self._upstream, record.server, "/interrupt", {"prompt_id": record.prompt_id})
+
+
+def _shown(record: PromptRecord) -> str:
+    return f"client {record.client}" if record.client else "a local client"

@@ -14,6 +14,7 @@ from loguru import logger
 from statemachine.gateway.delivery import FrameDelivery
 from statemachine.gateway.errors import GatewayError, bad_request
 from statemachine.gateway.fairness import fair_number
+from statemachine.gateway.finder import Finder
 from statemachine.gateway.fleet_view import Candidate, FleetView
 from statemachine.gateway.json_text import dumps, loads
 from statemachine.gateway.ledger import Ledger
@@ -44,6 +45,11 @@ class PromptRequest:
     prompt_id: str
     client_id: str | None
     digest: str
+
+    @property
+    def is_id_chosen(self) -> bool:
+        """Whether the client has chosen the id, so that it may repeat a POST that another gateway has sent."""
+        return self.body.get("prompt_id") is not None
 
 
 def read_request(client: str, body: object) -> PromptRequest:
@@ -80,6 +86,7 @@ class Submission:
         ledger: Ledger,
         view: FleetView,
         upstream: Upstream,
+        finder: Finder,
         tracker: Tracker,
         delivery: FrameDelivery,
         uploads: Uploads,
@@ -88,6 +95,7 @@ class Submission:
         self._ledger = ledger
         self._view = view
         self._upstream = upstream
+        self._finder = finder
         self._tracker = tracker
         self._delivery = delivery
         self._uploads = uploads
@@ -108,6 +116,8 @@ class Submission:
             raise bad_request("invalid_prompt_id", "prompt_id is used by another prompt")
         self._entering[request.prompt_id] = request.client
         try:
+            if request.is_id_chosen and (known := await self._finder.search(request.client, request.prompt_id)):
+                return _repeated(known, request)
             uploads = self._uploads.insert(request.client, request.graph)
             return await self._submit(request, _new_record(request), self._view.choose(request.graph), uploads)
         finally:
@@ -244,7 +254,7 @@ def _new_record(request: PromptRequest) -> PromptRecord:
 
 def _repeated(known: PromptRecord, request: PromptRequest) -> Answer:
     """Answer a POST that repeats one: it runs once."""
-    if (known.client, known.digest) != (request.client, request.digest):
+    if known.client != request.client or known.digest not in {"", request.digest}:
         raise bad_request("invalid_prompt_id", "prompt_id is used by another prompt")
     if known.stage is Stage.POSTING:
         message = "the prompt is being posted; its history will say how it ends"

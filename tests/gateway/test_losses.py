@@ -2,6 +2,7 @@
 
 from contextlib import AsyncExitStack
 from pathlib import Path
+from uuid import uuid4
 
 from tests.gateway.rig import FakeDaemon, image_graph, listening, running_servers, running_site, start_site
 from tests.support.polling import wait_until
@@ -100,6 +101,31 @@ async def test_restarted_gateway_knows_its_prompts(tmp_path: Path) -> None:
     assert "progress" in kinds
     assert [entry["status"]["status_str"] for entry in entries] == ["success", "success"]
     assert servers[0].posted == [running, waiting]
+
+
+async def test_prompts_of_a_server_taken_from_the_settings_end_with_errors(tmp_path: Path) -> None:
+    async with running_servers(2) as (servers, names):
+        daemon = FakeDaemon(dict.fromkeys(names, "loaded"))
+        async with AsyncExitStack() as stack:
+            site = await start_site(stack, tmp_path, servers[:1], names[:1], daemon)
+            prompt_id = (await site.post(image_graph("a", 9.0)))["prompt_id"]
+        async with AsyncExitStack() as stack:
+            site = await start_site(stack, tmp_path, servers[1:], names[1:], daemon)
+            entry = await site.wait_entry(prompt_id)
+    assert "no longer in the settings" in entry["status"]["messages"][0][1]["exception_message"]
+
+
+async def test_post_repeated_through_another_gateway_runs_once(tmp_path: Path) -> None:
+    prompt_id = str(uuid4())
+    async with running_servers(2) as (servers, names), AsyncExitStack() as stack:
+        daemon = FakeDaemon(dict.fromkeys(names, "loaded"))
+        one = await start_site(stack, tmp_path / "one", servers, names, daemon)
+        two = await start_site(stack, tmp_path / "two", servers, names, daemon)
+        answers = [await site.post(image_graph("a", 0.3), prompt_id=prompt_id) for site in (one, two)]
+        await two.wait_entry(prompt_id)
+        answers.append(await two.post(image_graph("a", 0.3), prompt_id=prompt_id))
+        posted = [one for server in servers for one in server.posted]
+    assert ({answer["prompt_id"] for answer in answers}, posted) == ({prompt_id}, [prompt_id])
 
 
 async def test_gateway_without_daemon_goes_on_with_last_knowledge(tmp_path: Path) -> None:

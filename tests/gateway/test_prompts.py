@@ -167,3 +167,17 @@ async def test_history_lists_and_forgets_own_prompts(tmp_path: Path) -> None:
         await site.session.post(f"{site.url}/history", json={"delete": [ids[0]]})
         left = await site.get("/history")
     assert (list(whole), list(newest), list(left)) == (ids, ids[2:], ids[1:])
+
+
+async def test_running_prompt_that_is_deleted_or_cancelled_still_ends(tmp_path: Path) -> None:
+    async with running_site(tmp_path, count=1) as site, listening(site) as client:
+        first = (await site.post(image_graph("a", 0.3), client_id=client.client_id))["prompt_id"]
+        await client.until("progress", first)
+        await site.session.post(f"{site.url}/queue", json={"delete": [first]})
+        kinds = await client.until_end(first)
+        second = (await site.post(image_graph("b", 9.0), client_id=client.client_id))["prompt_id"]
+        await client.until("progress", second)
+        response = await site.session.post(f"{site.url}/api/jobs/{second}/cancel")
+        cancelled = await response.json()
+        await client.until_end(second)
+    assert (kinds[-1], cancelled) == ("executing", {"cancelled": True})

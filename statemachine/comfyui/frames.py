@@ -29,6 +29,9 @@ MAX_SHOWN = 500
 LONG_FRAME, MOST_ITEMS = 32 * 1024, 20_000
 """Characters and values of a frame that is parsed as a whole. The progress of 1,000 nodes has 9,000 values."""
 
+_BLOCKED_PREFIX = "Execution Blocked: "
+"""What ComfyUI writes before the text of an ExecutionBlocker."""
+
 _FRAME_START = '{"type": "'
 """The start of every frame that ComfyUI sends: `json.dumps` of a dict whose first member is `type`."""
 
@@ -106,7 +109,14 @@ def _success(data: Data) -> events.Event:
 
 
 def _error(data: Data) -> events.Event | None:
-    return None if is_blocked(data) else parse_failure(data, Source.WS)
+    return _blocked(data) if is_blocked(data) else parse_failure(data, Source.WS)
+
+
+def _blocked(data: Data) -> events.Event:
+    node, class_type, text = (_one_line(data.get(name)) for name in ("node_id", "node_type", "exception_message"))
+    shown_text = text.removeprefix(_BLOCKED_PREFIX)[:MAX_SHOWN]
+    blocked = message("node_blocked", node=node[:MAX_SHOWN], class_type=class_type[:MAX_SHOWN], text=shown_text)
+    return events.PromptNodeBlocked(_prompt_id(data), blocked)
 
 
 def is_blocked(data: Mapping[str, Any]) -> bool:

@@ -222,6 +222,14 @@ class PromptNodeStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptNodeBlocked:
+    """A node of the prompt was skipped, because another one has blocked it. The prompt goes on."""
+
+    prompt_id: str
+    blocked: Message
+
+
+@dataclass(frozen=True, slots=True)
 class PromptProgress:
     """`done` nodes of the prompt are finished; fractions count, cached nodes do not."""
 
@@ -320,6 +328,7 @@ class SettingsChanged:
 
 
 PromptEnd = PromptSucceeded | PromptFailed | PromptInterrupted
+EarlyEvent = PromptCached | PromptNodeBlocked | PromptEnd
 OperatorEvent = CheckRequested | WarmRequested | PauseRequested | ResumeRequested
 
 Event = (
@@ -345,6 +354,7 @@ Event = (
     | PromptRefused
     | PromptCached
     | PromptNodeStarted
+    | PromptNodeBlocked
     | PromptProgress
     | PromptEnd
     | PromptAbsent

@@ -93,14 +93,22 @@ def _prompt_node_started(event: events.PromptNodeStarted, server: Server, at: fl
         attempt.start_node(event.node, at)
 
 
+def _prompt_node_blocked(event: events.PromptNodeBlocked, server: Server, at: float) -> None:
+    if attempt := server.attempt_about(event.prompt_id):
+        attempt.block(event.blocked)
+    else:
+        _keep_early(event, server)
+
+
 def _prompt_progress(event: events.PromptProgress, server: Server, at: float) -> None:
     if attempt := server.attempt_about(event.prompt_id):
         attempt.advance(event.done, at)
 
 
 def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) -> None:
+    blocked = server.attempt.blocked_message if server.attempt is not None else NO_MESSAGE
     if (
-        _end_attempt(server, event, event.prompt_id, Outcome.SUCCEEDED, at, event.proved_by)
+        _end_attempt(server, event, event.prompt_id, Outcome.SUCCEEDED, at, event.proved_by, blocked)
         and server.attempt is not None
     ):
         if event.cached_nodes is not None:
@@ -169,7 +177,7 @@ def _end_attempt(
     return True
 
 
-def _keep_early(event: events.PromptCached | events.PromptEnd, server: Server) -> None:
+def _keep_early(event: events.EarlyEvent, server: Server) -> None:
     """Keep an event of an unknown prompt until the POST is answered.
 
     Before 0.3.45 ComfyUI chooses the prompt's id, and its frames may overtake the answer that names it.
@@ -218,6 +226,7 @@ PROMPT_REDUCERS: Mapping[type, Reducer] = {
     events.PromptRefused: _prompt_refused,
     events.PromptCached: _prompt_cached,
     events.PromptNodeStarted: _prompt_node_started,
+    events.PromptNodeBlocked: _prompt_node_blocked,
     events.PromptProgress: _prompt_progress,
     events.PromptSucceeded: _prompt_succeeded,
     events.PromptFailed: _prompt_failed,

@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from statemachine.core.contention import NO_CONTENTION, Contention
-from statemachine.core.events import NodeCursor, PromptCached, PromptEnd
-from statemachine.core.messages import NO_MESSAGE, Message
+from statemachine.core.events import EarlyEvent, NodeCursor
+from statemachine.core.messages import NO_MESSAGE, Message, joined
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
 
@@ -26,6 +26,9 @@ class Outcome(StrEnum):
     WITHHELD = "withheld"
 
 
+MOST_BLOCKED = 5
+"""Texts of blocked nodes that are kept of one prompt."""
+
 MOST_STARTED = 5_000
 LONGEST_NODE_ID = 200
 """Nodes of a prompt that are remembered, and characters of an id: more than graphs and their expansions have."""
@@ -41,7 +44,8 @@ class Attempt:
     that arrived before the answer to the POST and wait for it; `early_queue` was the queue's length at the last one.
     `unsent`: the POST's connection was refused. `cut_off`: a connection to the server ended or was refused since.
     `last_progress_at` is the time of the last event that shows work: repeated and falling figures do not count.
-    `stuck`: its time limit has passed, so that it holds no permit.
+    `stuck`: its time limit has passed, so that it holds no permit. `blocked`: what an ExecutionBlocker said of skipped
+    nodes.
     """
 
     server: str
@@ -64,7 +68,7 @@ class Attempt:
     done_nodes: float = 0.0
     progress: float = 0.0
     last_progress_at: float = 0.0
-    early: tuple[PromptCached | PromptEnd, ...] = ()
+    early: tuple[EarlyEvent, ...] = ()
     early_queue: int | None = None
     posted: bool = False
     unsent: bool = False
@@ -74,6 +78,7 @@ class Attempt:
     fall_expected: bool = False
     judged: bool = False
     stuck: bool = False
+    blocked: tuple[Message, ...] = ()
     disconnect_count_before: int = 0
 
     @property
@@ -94,6 +99,16 @@ class Attempt:
     def unrun_keys(self) -> frozenset[str]:
         """Keys whose cache node the executor took from its own cache, so that it did not set them again."""
         return frozenset(self.cache_nodes[node] for node in self.cached_nodes if node in self.cache_nodes)
+
+    @property
+    def blocked_message(self) -> Message:
+        """What an ExecutionBlocker said of nodes that were skipped, if any."""
+        return joined(self.blocked) if self.blocked else NO_MESSAGE
+
+    def block(self, what: Message) -> None:
+        """Keep what a blocker said, each text once and a few of them."""
+        if what not in self.blocked and len(self.blocked) < MOST_BLOCKED:
+            self.blocked = (*self.blocked, what)
 
     def start_node(self, node: str, at: float) -> None:
         """Count a node that started; one that starts again is not progress."""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from statemachine.core import events
-from statemachine.core.messages import Message, message
-from statemachine.core.server import CacheChange, Server
+from statemachine.core.messages import Message, joined, message
+from statemachine.core.server import CacheChange, Outcome, Server
 from statemachine.core.vocabulary import Reason
 
 _MEANINGS: Mapping[Reason, Message] = {reason: message(f"reason.{reason.value}") for reason in Reason}
@@ -28,8 +28,15 @@ def _complete(event: events.CheckAnswered) -> Message:
 
 
 def _check_answered(event: events.CheckAnswered, server: Server, reason: Reason) -> Message:
-    if not event.needed:
-        return _complete(event)
+    """Return the verdict, with the nodes that were blocked in our last success if it is about that workflow."""
+    verdict = _missing(event, server, reason) if event.needed else _complete(event)
+    attempt = server.attempt
+    if attempt is None or (event.needed and attempt.workflow not in event.needed):
+        return verdict
+    return joined([verdict, *attempt.blocked]) if attempt.outcome is Outcome.SUCCEEDED else verdict
+
+
+def _missing(event: events.CheckAnswered, server: Server, reason: Reason) -> Message:
     missing = event.missing or event.needed
     if reason is Reason.SERVER_AUTO_EXECUTING:
         return message("server_loading", missing=missing)
@@ -54,6 +61,11 @@ def _submission_started(event: events.SubmissionStarted, _server: Server, _reaso
 
 def _prompt_accepted(_event: events.PromptAccepted, server: Server, _reason: Reason) -> Message:
     return message("workflow_accepted", workflow=server.attempt.workflow if server.attempt else "?")
+
+
+def _prompt_succeeded(_event: events.PromptSucceeded, server: Server, reason: Reason) -> Message:
+    blocked = server.attempt.blocked if server.attempt is not None else ()
+    return joined([_MEANINGS[reason], *blocked])
 
 
 def _prompt_absent(event: events.PromptAbsent, server: Server, reason: Reason) -> Message:
@@ -102,6 +114,7 @@ _MESSAGES: Mapping[type, Callable[[Any, Server, Reason], Message | None]] = {
     events.PromptAccepted: _prompt_accepted,
     events.CheckWithheld: _check_withheld,
     events.CheckPostponed: _check_postponed,
+    events.PromptSucceeded: _prompt_succeeded,
     events.PromptAbsent: _prompt_absent,
     events.PromptInterrupted: _prompt_interrupted,
     events.CacheReported: _cache_reported,

@@ -148,6 +148,10 @@ WARM_UPS: dict[str, Text] = {
     "node_raised": Text(
         "node {node} ({class_type}) raised {exception}: {text}", "节点 {node}（{class_type}）抛出 {exception}：{text}"
     ),
+    "node_blocked": Text(
+        "node {node} ({class_type}) was skipped, because it was blocked: {text}",
+        "节点 {node}（{class_type}）被阻止执行并跳过：{text}",
+    ),
     "prompt_absent": Text(
         "our prompt is neither queued, nor running, nor in the history",
         "我们的任务既不在队列中，也不在运行，也不在历史里",

@@ -109,9 +109,17 @@ def test_decode_failure_recognises_out_of_memory(kind: str, text: str, expected:
     assert event.out_of_memory is expected
 
 
-def test_decode_failure_of_blocked_node_is_none() -> None:
-    blocked = {"exception_type": "ExecutionBlocked", "exception_message": "Execution Blocked: out of memory"}
-    assert decode(frame("execution_error", prompt_id="p", **blocked)) is None
+def test_decode_failure_of_blocked_node_keeps_its_text() -> None:
+    blocked = {
+        "exception_type": "ExecutionBlocked",
+        "exception_message": "Execution Blocked: out of memory",
+        "node_id": "20",
+        "node_type": "Save",
+    }
+    event = decode(frame("execution_error", prompt_id="p", **blocked))
+    assert isinstance(event, e.PromptNodeBlocked)
+    assert event.prompt_id == "p"
+    assert sentence(event.blocked) == "node 20 (Save) was skipped, because it was blocked: out of memory"
 
 
 def test_decode_recorded_progress_grows_to_node_count() -> None:

@@ -1,12 +1,15 @@
 """Ends of prompts: early, uncertain, late, and of foreign prompts."""
 
+from dataclasses import replace
+
 import pytest
 
 from statemachine.core import events as e
 from statemachine.core.messages import verbatim
 from statemachine.core.prompt_reducers import MOST_EARLY
-from statemachine.core.server import Outcome
+from statemachine.core.server import MOST_BLOCKED, Outcome
 from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.i18n.render import sentence
 from tests.core.builders import (
     FOREIGN,
     OURS,
@@ -184,3 +187,49 @@ def test_late_frame_does_not_change_closed_attempt() -> None:
     driver = driver_in(S.WARMING)
     driver.apply(succeeded(), e.PromptCached(OURS, ("20", "21")))
     assert driver.attempt.cached_nodes == ()
+
+
+# Nodes that an ExecutionBlocker skips.
+
+BLOCKED = e.PromptNodeBlocked(OURS, verbatim("node 20 was blocked: no licence"))
+AGAIN = replace(BLOCKED, blocked=verbatim("node 21 was blocked: no licence"))
+
+
+def test_prompt_with_blocked_nodes_succeeds_and_keeps_their_texts() -> None:
+    driver = driver_in(S.WARMING)
+    assert not driver.apply(BLOCKED, BLOCKED, AGAIN)
+    (ended,) = driver.apply(succeeded())
+    assert (ended.dest, driver.attempt.outcome) == (S.CHECKING, Outcome.SUCCEEDED)
+    texts = "node 20 was blocked: no licence; node 21 was blocked: no licence"
+    assert sentence(ended.message).endswith(texts)
+    assert sentence(driver.attempt.message) == texts
+    (loaded,) = driver.apply(driver.answer())
+    assert loaded.dest is S.LOADED
+    assert sentence(loaded.message).endswith(texts)
+
+
+def test_prompt_without_effect_names_its_blocked_nodes() -> None:
+    driver = driver_in(S.WARMING)
+    driver.apply(BLOCKED, succeeded())
+    (cold,) = driver.apply(driver.answer("k1"))
+    assert cold.reason is R.STILL_COLD_AFTER_SUCCESS
+    assert sentence(cold.message).endswith("node 20 was blocked: no licence")
+
+
+def test_blocked_node_of_prompt_that_raises_later_fails_with_its_own_text() -> None:
+    driver = driver_in(S.WARMING)
+    (ended,) = driver.apply(BLOCKED, failed())
+    assert (ended.dest, sentence(ended.message)) == (S.FAILED, "node 10 raised")
+
+
+def test_blocked_node_with_minted_id_before_reply_is_kept() -> None:
+    driver = driver_in(S.SUBMITTING)
+    assert not driver.apply(replace(BLOCKED, prompt_id="minted"), replace(BLOCKED, prompt_id=FOREIGN))
+    driver.apply(accepted(OURS, "minted"))
+    assert driver.attempt.blocked == (BLOCKED.blocked,)
+
+
+def test_blocked_nodes_that_are_kept_are_few() -> None:
+    driver = driver_in(S.WARMING)
+    driver.apply(*(replace(BLOCKED, blocked=verbatim(str(number))) for number in range(100)))
+    assert len(driver.attempt.blocked) == MOST_BLOCKED

@@ -7,66 +7,27 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from enum import Enum
+from typing import Any
 
-from rich.text import Text
-
+from statemachine.cli.findings import Finding, Mark, bad, care, good
+from statemachine.cli.server_flags import explain
 from statemachine.cli.server_handle import ServerHandle
 from statemachine.comfyui.checks import AUTO_STEPS
-from statemachine.comfyui.errors import AccessDeniedError, ComfyError, NotAnsweringError, RateLimitedError
+from statemachine.comfyui.connect_errors import speaks_tls
+from statemachine.comfyui.errors import (
+    AccessDeniedError,
+    ComfyError,
+    ConnectRefusedError,
+    NotAnsweringError,
+    RateLimitedError,
+)
 from statemachine.comfyui.frames import is_session_start
 from statemachine.comfyui.preflight import PreflightResult, run_preflight
 from statemachine.comfyui.transport import Socket
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
 from statemachine.core.messages import Message, Param, message, verbatim
-from statemachine.core.text import one_line
 from statemachine.core.vocabulary import Reason
-from statemachine.i18n.render import render
-from statemachine.i18n.text import Language
-
-
-class Mark(Enum):
-    """The sign before a finding. Only BAD makes the doctor fail."""
-
-    GOOD = ("✓", "green")
-    BAD = ("✗", "red")
-    CARE = ("!", "yellow")
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What was found, and what to do about it."""
-
-    mark: Mark
-    what: Message
-    advice: Message | None = None
-
-
-def good(code: str, /, **params: Param) -> Finding:
-    """Return a finding that needs no action."""
-    return Finding(Mark.GOOD, Message(code, params))
-
-
-def bad(code: str, advice: str = "", /, **params: Param) -> Finding:
-    """Return a finding that keeps comfywarm from working."""
-    return Finding(Mark.BAD, Message(code, params), Message(advice, params) if advice else None)
-
-
-def care(code: str, advice: str = "", /, **params: Param) -> Finding:
-    """Return a finding that works but that the operator should know."""
-    return Finding(Mark.CARE, Message(code, params), Message(advice, params) if advice else None)
-
-
-def line(finding: Finding, language: Language) -> Text:
-    """Return the finding with its mark and its advice."""
-    sign, style = finding.mark.value
-    text = Text.assemble((f"  {sign} ", style), one_line(render(finding.what, language)))
-    if finding.advice is not None:
-        text.append(f"\n      → {one_line(render(finding.advice, language))}", style="dim")
-    return text
-
 
 RAW_SHOWN = 300
 GIB = 1024**3
@@ -78,7 +39,7 @@ async def examine(server: ServerHandle, files: Mapping[str, Workflow | WorkflowE
     found = [reached, *(_file_finding(name, file) for name, file in files.items())]
     if reached.mark is Mark.BAD:
         return found
-    found.append(await _version(server))
+    found += await _system(server)
     found += [finding async for finding in _checks(server)]
     found.append(await _websocket(server))
     found += [finding async for finding in _fitness(server)]
@@ -92,14 +53,41 @@ async def _reach(server: ServerHandle) -> Finding:
     try:
         await server.client.queue_remaining()
     except NotAnsweringError as error:
-        return bad("doctor.no_answer", "doctor.no_answer.advice", url=url, error=error.message)
+        return await _no_answer(server, error)
     except AccessDeniedError as error:
         return _denied(server, error.message)
     except RateLimitedError as error:
         return bad("doctor.rate_limited", "doctor.rate_limited.advice", url=url, error=error.message)
     except ComfyError as error:
+        if await _needs_https(server):
+            return bad("doctor.https", "doctor.https.advice", url=url)
         return bad("doctor.not_comfyui", "doctor.not_comfyui.advice", url=url, error=error.message)
     return good("doctor.comfyui", url=url)
+
+
+EXPLAINED = frozenset({"plain_http", "certificate_expired", "certificate_not_yet_valid", "certificate_wrong_name"})
+"""Messages that name the remedy themselves. A connection was made, so neither ComfyUI nor a firewall is in doubt."""
+
+UNTRUSTED = frozenset({"certificate_self_signed", "private_authority", "certificate_not_trusted"})
+
+
+async def _no_answer(server: ServerHandle, error: NotAnsweringError) -> Finding:
+    """Return the finding with the advice that fits the cause."""
+    values: dict[str, Param] = {"url": server.config.url, "error": error.message}
+    if error.message.code in EXPLAINED:
+        return bad("doctor.no_answer", **values)
+    if error.message.code in UNTRUSTED:
+        return bad("doctor.no_answer", "doctor.untrusted.advice", **values)
+    if error.message.code == "name_not_resolved":
+        return bad("doctor.no_answer", "doctor.no_name.advice", **values)
+    if not isinstance(error, ConnectRefusedError) and await _needs_https(server):
+        return bad("doctor.https", "doctor.https.advice", **values)
+    return bad("doctor.no_answer", "doctor.no_answer.advice", **values)
+
+
+async def _needs_https(server: ServerHandle) -> bool:
+    """Return whether the server of an http URL speaks TLS."""
+    return server.config.url.startswith("http:") and await speaks_tls(server.config.url, server.timeout_s)
 
 
 def _denied(server: ServerHandle, error: Message) -> Finding:
@@ -107,15 +95,29 @@ def _denied(server: ServerHandle, error: Message) -> Finding:
     return bad("doctor.denied", "doctor.denied.advice", **values)
 
 
-async def _version(server: ServerHandle) -> Finding:
+async def _system(server: ServerHandle) -> list[Finding]:
+    """Return the version with its devices, and what the server's arguments mean."""
     try:
         stats = await server.client.system_stats()
+    except ComfyError as error:
+        return [_no_version(error.message)]
+    match stats:
+        case {"system": {"argv": [_, *arguments]}}:
+            return [_version(stats), *explain(arguments)]
+    return [_version(stats)]
+
+
+def _version(stats: Mapping[str, Any]) -> Finding:
+    try:
         version = str(stats["system"]["comfyui_version"])
         devices = [_device(device) for device in stats["devices"]]
-    except (ComfyError, LookupError, TypeError) as error:
-        cause = error.message if isinstance(error, ComfyError) else repr(error)
-        return care("doctor.no_version", "doctor.no_version.advice", error=cause)
+    except (LookupError, TypeError) as error:
+        return _no_version(repr(error))
     return good("doctor.version", version=version, devices=devices or message("doctor.no_device"))
+
+
+def _no_version(cause: Message | str) -> Finding:
+    return care("doctor.no_version", "doctor.no_version.advice", error=cause)
 
 
 def _device(device: Mapping[str, object]) -> Message:

@@ -1,7 +1,6 @@
 """The Transport over real connections: aiohttp for HTTP, websockets for /ws."""
 
 import asyncio
-import errno
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
@@ -17,11 +16,11 @@ from websockets.asyncio.client import connect
 
 from statemachine.comfyui.bodies import BodyReader
 from statemachine.comfyui.bounds import bound_of
+from statemachine.comfyui.connect_errors import connect_error, one_line, reason_of
 from statemachine.comfyui.errors import (
     RAW_SHOWN,
     AccessDeniedError,
     ComfyError,
-    ConnectRefusedError,
     NotAnsweringError,
     NotUnderstoodError,
     RateLimitedError,
@@ -59,9 +58,6 @@ MASKED_AT_ONCE = 8 * 1024
 
 _NO_TIMEOUT = aiohttp.ClientTimeout()
 """Its timers do not cover the wait of a large answer; one around the whole request does."""
-
-_UNKNOWN_AUTHORITY = frozenset({18, 19, 20, 21})
-"""OpenSSL's X509_V_ERR codes: self-signed (also in the chain), issuer not found, chain of one certificate."""
 
 
 def new_session(requests: int = 0, *, keep_alive: bool = True) -> aiohttp.ClientSession:
@@ -140,10 +136,10 @@ class NetworkTransport(Transport):
             raise NotAnsweringError(message("no_answer_in", seconds=timeout_s)) from error
         except aiohttp.ClientConnectorDNSError as error:
             raise NotAnsweringError(
-                message("name_not_resolved", host=error.host, error=_reason(error.os_error))
+                message("name_not_resolved", host=error.host, error=reason_of(error.os_error))
             ) from error
         except aiohttp.ClientConnectorError as error:
-            raise _connect_error(error.os_error) from error
+            raise connect_error(error.os_error) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NotAnsweringError(self._masked(error)) from error
 
@@ -172,7 +168,7 @@ class NetworkTransport(Transport):
             reply = self._reply(url, response.status_code, response.headers, content)
             raise _handshake_error(reply) from error
         except OSError as error:
-            raise _connect_error(error) from error
+            raise connect_error(error) from error
         except (websockets.WebSocketException, ValueError) as error:
             raise NotAnsweringError(self._masked(error)) from error
         assert isinstance(connection, TextConnection)  # noqa: S101 - set by create_connection
@@ -201,7 +197,7 @@ class NetworkTransport(Transport):
 
     def _masked(self, error: Exception) -> str:
         """Return the text of a library's exception, which may quote what the server has sent."""
-        return self._mask.text(without_error_number(_one_line(error)))
+        return self._mask.text(without_error_number(one_line(error)))
 
 
 def _drop_handshake_headers(connection: TextConnection) -> None:
@@ -235,21 +231,6 @@ def _encodable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def _connect_error(error: OSError) -> NotAnsweringError:
-    """Return the error for a failed connection.
-
-    asyncio raises one error for all addresses of a host. The connection was refused if every address refused it.
-    """
-    if isinstance(error, ssl.SSLCertVerificationError):
-        code = "private_authority" if error.verify_code in _UNKNOWN_AUTHORITY else "certificate_not_trusted"
-        return NotAnsweringError(message(code, error=error.verify_message))
-    text = _one_line(error)
-    refusals = text.count(f"[Errno {errno.ECONNREFUSED}]")
-    if isinstance(error, ConnectionRefusedError) or 0 < refusals == text.count("[Errno "):
-        return ConnectRefusedError(message("connection_refused"))
-    return NotAnsweringError(message("connection_failed", error=_reason(error)))
-
-
 def _handshake_error(reply: Reply) -> ComfyError:
     """Return the error for a reply to the handshake. Without the connection, /ws is always "not answering"."""
     try:
@@ -263,15 +244,6 @@ def _handshake_error(reply: Reply) -> ComfyError:
     if reply.status in REDIRECTS:
         return NotAnsweringError(message("ws_redirected", status=reply.status, location=reply.location[:RAW_SHOWN]))
     return NotAnsweringError(message("ws_status", status=reply.status))
-
-
-def _reason(error: OSError) -> str:
-    """Return the operating system's text without the error number."""
-    return without_error_number(error.strerror or _one_line(error))
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 class TlsContexts:

@@ -10,6 +10,7 @@ from statemachine.i18n.help import HELP
 from statemachine.i18n.messages import DAEMON, GENERAL, REQUESTS, TRANSITIONS, WARM_UPS
 from statemachine.i18n.page import LABELS
 from statemachine.i18n.reasons import NOTICE_MEANINGS, NOTICES, REASON_MEANINGS, REASONS
+from statemachine.i18n.server_flags import SERVER_FLAGS
 from statemachine.i18n.settings import SETTINGS
 from statemachine.i18n.states import OUTCOMES, SOURCES, STATES
 from statemachine.i18n.text import LANGUAGES, Language, Text
@@ -28,7 +29,7 @@ PUBLISHED: Mapping[str, Text] = {
 }
 """The messages that reach the page and the journal."""
 
-MESSAGES: Mapping[str, Text] = {**PUBLISHED, **ALERTS, **CLI, **DOCTOR, **HELP}
+MESSAGES: Mapping[str, Text] = {**PUBLISHED, **ALERTS, **CLI, **DOCTOR, **SERVER_FLAGS, **HELP}
 """Every message."""
 
 

@@ -13,6 +13,16 @@ DOCTOR: dict[str, Text] = {
         "check that ComfyUI runs there with --listen on this port and that no firewall blocks it",
         "请确认 ComfyUI 已在该端口以 --listen 启动，且没有防火墙阻挡",
     ),
+    "doctor.no_name.advice": Text(
+        "correct the host name in the URL, or the name server's entry for it",
+        "请更正 URL 中的主机名，或域名服务器中的记录",
+    ),
+    "doctor.untrusted.advice": Text(
+        'add the certificate of the authority, or the self-signed one, for example "tls": {"ca_file": "lab-ca.pem"}',
+        '请在设置中提供签发机构的证书或该自签名证书，例如 "tls": {"ca_file": "lab-ca.pem"}',
+    ),
+    "doctor.https": Text("{url} speaks only https", "{url} 只接受 https"),
+    "doctor.https.advice": Text("use https:// in the URL", "请在 URL 中使用 https://"),
     "doctor.denied": Text("{url} requires credentials: {error}", "{url} 需要身份验证：{error}"),
     "doctor.denied.advice": Text(
         'add them to the settings, for example "headers": {"Authorization": "Bearer {variable}"}',

@@ -272,6 +272,23 @@ REQUESTS: dict[str, Text] = {
         "the certificate is not trusted: {error}; for a private authority, set tls.ca_file to its certificate",
         "证书不受信任：{error}；如由私有机构签发，请将 tls.ca_file 设为该机构的证书",
     ),
+    "certificate_self_signed": Text(
+        "the certificate is not trusted: it is self-signed ({error}); set tls.ca_file to this certificate",
+        "证书不受信任：证书为自签名（{error}）；请将 tls.ca_file 设为该证书",
+    ),
+    "certificate_expired": Text(
+        "the certificate has expired ({error}); renew it on the server", "证书已过期（{error}）；请在服务器上更新证书"
+    ),
+    "certificate_not_yet_valid": Text(
+        "the certificate is not valid yet ({error}); correct the clocks", "证书尚未生效（{error}）；请校正时钟"
+    ),
+    "certificate_wrong_name": Text(
+        "the certificate is for another name: {error}; use its name in the URL, or have one issued for this name",
+        "证书属于其他名称：{error}；请在 URL 中使用证书上的名称，或为该名称签发证书",
+    ),
+    "plain_http": Text(
+        "the server answers without TLS; use http:// in the URL", "服务器未使用 TLS；请在 URL 中使用 http://"
+    ),
     "ws_redirected": Text("/ws redirects to {location} (HTTP {status})", "/ws 重定向到 {location}（HTTP {status}）"),
     "ws_status": Text("/ws answers HTTP {status}", "/ws 返回 HTTP {status}"),
     "ws_flood": Text(

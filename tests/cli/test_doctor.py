@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from statemachine.cli.diagnostics import Finding, examine
+from statemachine.cli.diagnostics import examine
+from statemachine.cli.findings import Finding
 from statemachine.cli.server_handle import server_handle
 from statemachine.comfyui.network import new_session, tls_contexts
 from statemachine.comfyui.workflow import load_workflow

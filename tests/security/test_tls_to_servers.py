@@ -54,6 +54,6 @@ async def test_server_with_certificate_for_other_name_is_unreachable(tmp_path: P
     tls = authority.certify("other.example").server_context()
     async with proxy.listening(tls), watched(tmp_path, proxy.url, tls={"ca_file": authority.file.name}) as scene:
         detail = await scene.until_state("unreachable")
-        assert "the certificate is not trusted: IP address mismatch" in detail["message"]
+        assert "the certificate is for another name: IP address mismatch" in detail["message"]
         assert "tls.ca_file" not in detail["message"]
         assert proxy.requests == {}

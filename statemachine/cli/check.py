@@ -94,7 +94,13 @@ def _answered(server: ServerConfig, event: events.CheckAnswered) -> CheckReport:
     if not event.needed:
         return CheckReport(server, State.LOADED, event.kind, NO_MESSAGE)
     state = State.AUTO_EXECUTING if event.auto_executing else State.COLD
-    return CheckReport(server, state, event.kind, message("cli.missing", keys=event.missing or event.needed))
+    return CheckReport(server, state, event.kind, _why(event))
+
+
+def _why(event: events.CheckAnswered) -> Message:
+    if event.below and not event.missing:
+        return message("reported_below", keys=event.below)
+    return message("cli.missing", keys=event.missing or event.needed)
 
 
 def _table(reports: list[CheckReport], language: Language) -> Table:

@@ -142,6 +142,7 @@ async def _checks(server: ServerHandle) -> AsyncIterator[Finding]:
             return
         if isinstance(result.event, events.CheckAnswered):
             yield _answered(result.event, result.raw)
+            yield _levels(server, result.event)
             return
         yield _unusable(server, kind, result.event)
         if result.event.reason is not Reason.CHECK_ABSENT:
@@ -150,13 +151,27 @@ async def _checks(server: ServerHandle) -> AsyncIterator[Finding]:
 
 def _answered(event: events.CheckAnswered, raw: str) -> Finding:
     values: dict[str, Param] = {"kind": event.kind, "missing": event.missing or event.needed, "raw": _shown(raw)}
-    if event.caveat is not None and not event.needed:
+    if event.below and not event.missing:
+        return good("doctor.check_below", keys=event.below, **values)
+    if event.caveat is not None and event.caveat.code != "level_not_observed" and not event.needed:
         return care("doctor.check_complete_but", "doctor.check_complete_but.advice", caveat=event.caveat, **values)
     if not event.needed:
         return good("doctor.check_complete", **values)
     if event.auto_executing:
         return care("doctor.check_loading", "doctor.check_loading.advice", **values)
     return good("doctor.check_missing", **values)
+
+
+def _levels(server: ServerHandle, event: events.CheckAnswered) -> Finding:
+    """Return where the models of the keys are, or that nothing observes it."""
+    if event.places is None:
+        wanted = max(server.config.warm.values(), default=None)
+        if wanted is None:
+            return good("doctor.level_not_observed", kind=event.kind)
+        return care("doctor.wanted_not_observed", "doctor.wanted_not_observed.advice", wanted=wanted.word)
+    if not event.places:
+        return good("doctor.no_levels")
+    return good("doctor.levels", levels=[f"{key}: {place.level.word}" for key, place in event.places.items()])
 
 
 def _unusable(server: ServerHandle, kind: str, event: events.CheckUnusable) -> Finding:

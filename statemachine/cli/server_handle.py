@@ -10,6 +10,7 @@ from statemachine.comfyui.network import NetworkTransport, TlsContexts
 from statemachine.comfyui.pacing import PacedTransport, RequestPause
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow
+from statemachine.fleet.diff import wanted_workflows
 from statemachine.settings import ServerConfig
 
 
@@ -40,4 +41,5 @@ def server_handle(
     secrets = [secret for workflow in workflows for secret in workflow.secrets()]
     network = NetworkTransport(session, config.url, config.headers, lambda: timeout_s, context, secrets=secrets)
     transport = PacedTransport(network, RequestPause(lambda: timeout_s, lambda: timeout_s))
-    return ServerHandle(config, transport, ComfyClient(transport), workflows, timeout_s)
+    wanted = tuple(wanted_workflows(config, workflows).values())
+    return ServerHandle(config, transport, ComfyClient(transport), wanted, timeout_s)

@@ -16,6 +16,7 @@ from statemachine.cluster.values import (
     encode_json,
     flag,
     instant,
+    levels,
     mapping,
     maybe,
     message_from_json,
@@ -222,7 +223,8 @@ def view_json(view: ServerView | None) -> list[Any] | None:
     """Return the view as a list, which `view_from` reads together with the view's `message_json`."""
     if view is None:
         return None
-    fields: dict[str, Any] = view._asdict()
+    levels = None if view.levels is None else {storable(key) or "": level for key, level in view.levels.items()}
+    fields: dict[str, Any] = {**view._asdict(), "levels": levels}
     return list({**fields, "message": storable(sentence(view.message)) or ""}.values())
 
 
@@ -241,6 +243,7 @@ _VIEW: dict[str, Callable[[Any], Any]] = {
     "last_check": partial(maybe, instant),
     "next_action_at": partial(maybe, instant),
     "workflows": texts,
+    "levels": partial(maybe, levels),
 }
 """How the fields of a view are read. The first six, and the message, have no default."""
 

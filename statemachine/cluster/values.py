@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import orjson
 from loguru import logger
 
+from statemachine.core.levels import Level
 from statemachine.core.messages import Message
 from statemachine.core.text import one_line
 from statemachine.journal.rows import PARAMS_LIMIT, TEXT_LIMIT, message_of
@@ -118,6 +119,11 @@ def node_name(value: Any) -> str:
     if len(name) > MAX_NAME_LENGTH:
         raise ValueError(f"a node's name has at most {MAX_NAME_LENGTH} characters, not {len(name)}")
     return name
+
+
+def levels(value: Any) -> dict[str, Level]:
+    """Return the level of each key."""
+    return {text(key): Level(level) for key, level in mapping(value).items()}
 
 
 def maybe(read: Callable[[Any], T], value: Any) -> T | None:

@@ -4,7 +4,7 @@ A check returns an event and the raw text of the answer. It raises NotAnsweringE
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -24,6 +24,7 @@ from statemachine.comfyui.node_answers import JSON, NodeAnswer, check_paths, mer
 from statemachine.comfyui.transport import OK, Reply
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
+from statemachine.core.levels import NO_PLACES, Level, Places, keys_below, places_of
 from statemachine.core.messages import Message, message
 
 INSPIRE_LIST = "/inspire/cache/list"
@@ -56,6 +57,8 @@ class _Finding:
     auto_executing: bool = False
     node_cursor: events.NodeCursor | None = None
     caveat: Message | None = None
+    places: Places | None = None
+    below: tuple[str, ...] = ()
 
 
 def kinds_of(configured: str) -> tuple[str, ...]:
@@ -75,6 +78,7 @@ class CacheCheck:
         "_offered",
         "_path",
         "_path_reply",
+        "_wanted",
         "_workflows",
     )
 
@@ -83,6 +87,7 @@ class CacheCheck:
         self._path = path
         self._workflows = workflows
         self._keys = tuple(dict.fromkeys(key for workflow in workflows for key in workflow.keys))
+        self._wanted = _wanted(workflows)
         self._keyless = tuple(workflow for workflow in workflows if not workflow.keys)
         self._configured = kinds
         self._offered: str | None = None
@@ -128,9 +133,18 @@ class CacheCheck:
             finding.auto_executing,
             epoch,
             finding.node_cursor,
-            caveat=finding.caveat,
+            caveat=finding.caveat or self._unobserved(finding),
+            places=finding.places,
+            below=finding.below,
         )
         return CheckResult(event, finding.raw[:RAW_LIMIT])
+
+    def _unobserved(self, finding: _Finding) -> Message | None:
+        """Return that nothing observes the levels that the settings ask for."""
+        if not self._wanted or finding.places is not None:
+            return None
+        level = max(self._wanted.values())
+        return message("level_not_observed", wanted=level.word)
 
     async def instance(self) -> str | None:
         """Return the instance id that the companion node reports, None if another plug-in answers.
@@ -189,12 +203,16 @@ class CacheCheck:
             raise AbsentError(message("plugin_instead_of_node"))
         answer = merged([answer, *[await self._ask_node(path) for path in check_paths(self._path, self._keys)[1:]]])
         missing = answer.missing_of(self._keys)
-        node_cursor = events.NodeCursor(answer.instance, answer.sequence, self._keys)
+        places = None if answer.places is None else places_of(self._keys, answer.places)
+        node_cursor = events.NodeCursor(answer.instance, answer.sequence, self._keys, wanted=self._wanted)
         if answer.loading and missing:
             # Do not read the history here: if that failed, the check would be repeated while the server loads.
             needed = tuple(_workflows_with(self._workflows, missing))
-            return _Finding(reply.text, missing, needed, auto_executing=True, node_cursor=node_cursor)
-        return replace(await self._with_keyless(reply.text, missing), node_cursor=node_cursor)
+            return _Finding(reply.text, missing, needed, auto_executing=True, node_cursor=node_cursor, places=places)
+        needed = _workflows_to_run(self._workflows, missing, places or NO_PLACES)
+        finding = await self._with_keyless(reply.text, missing, needed)
+        below = keys_below(places or NO_PLACES, self._wanted)
+        return replace(finding, node_cursor=node_cursor, places=places, below=below)
 
     async def _ask_node(self, path: str) -> NodeAnswer:
         """Check further keys of a server whose companion node has answered the first request."""
@@ -216,14 +234,14 @@ class CacheCheck:
 
     async def _find_by_inspire(self) -> _Finding:
         reply = await self._get_inspire_list()
-        return await self._with_keyless(reply.text, parse_inspire_list(reply.text).missing(self._keys))
+        missing = parse_inspire_list(reply.text).missing(self._keys)
+        return await self._with_keyless(reply.text, missing, tuple(_workflows_with(self._workflows, missing)))
 
-    async def _with_keyless(self, raw: str, missing: tuple[str, ...]) -> _Finding:
+    async def _with_keyless(self, raw: str, missing: tuple[str, ...], needed: tuple[str, ...]) -> _Finding:
         """Check the workflows without cache nodes by history, because they have no keys.
 
         On a server that keeps nothing they must not hide that keys are missing, which a warm-up can bring back.
         """
-        needed = tuple(_workflows_with(self._workflows, missing))
         if not self._keyless:
             return _Finding(raw, missing, needed)
         try:
@@ -248,3 +266,22 @@ class CacheCheck:
 def _workflows_with(workflows: Iterable[Workflow], keys: Iterable[str]) -> list[str]:
     wanted = set(keys)
     return [workflow.name for workflow in workflows if not wanted.isdisjoint(workflow.keys)]
+
+
+def _workflows_to_run(workflows: Iterable[Workflow], missing: Iterable[str], places: Places) -> tuple[str, ...]:
+    """Return the workflows that lack a key, or whose models are below the level that is wanted for them."""
+    lacking = set(missing)
+    return tuple(
+        workflow.name
+        for workflow in workflows
+        if not lacking.isdisjoint(workflow.keys) or keys_below(places, workflow.wanted)
+    )
+
+
+def _wanted(workflows: Iterable[Workflow]) -> Mapping[str, Level]:
+    """Return the highest level that a workflow wants for each key."""
+    wanted: dict[str, Level] = {}
+    for workflow in workflows:
+        for key, level in workflow.wanted.items():
+            wanted[key] = max(level, wanted.get(key, level))
+    return wanted

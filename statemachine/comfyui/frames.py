@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from typing import Any
 
 from statemachine.comfyui import server_json
+from statemachine.comfyui.level_reports import parse_places
 from statemachine.comfyui.out_of_memory import is_out_of_memory
 from statemachine.comfyui.short_frames import shortened
 from statemachine.comfyui.text import json_text, shown
@@ -134,7 +135,8 @@ def _cache_reported(data: Data) -> events.Event | None:
         return None
     instance, sequence = parse_position(data)
     present = frozenset(parse_texts(data["present"]))
-    return events.CacheReported(instance, sequence, present, data.get("truncated") is True)
+    places = parse_places(data.get("levels"))
+    return events.CacheReported(instance, sequence, present, data.get("truncated") is True, places)
 
 
 def parse_position(data: Data) -> tuple[str, int]:

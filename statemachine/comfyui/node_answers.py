@@ -14,7 +14,9 @@ import orjson
 from statemachine.comfyui import server_json
 from statemachine.comfyui.errors import NotUnderstoodError
 from statemachine.comfyui.frames import parse_position, parse_texts
+from statemachine.comfyui.level_reports import parse_places
 from statemachine.comfyui.text import shown
+from statemachine.core.levels import Places
 from statemachine.core.messages import message
 
 JSON = "application/json"
@@ -38,6 +40,8 @@ class NodeAnswer:
     missing: frozenset[str]
     loading: bool
     raw: str
+    places: Places | None = None
+    """Where the models of the present keys are, None if the node does not report it."""
 
     def missing_of(self, keys: Sequence[str]) -> tuple[str, ...]:
         """Return the missing ones of `keys`. Raises NotUnderstoodError if the answer omits one of them."""
@@ -86,7 +90,8 @@ def _parse(answer: dict[str, Any], raw: str) -> NodeAnswer:
         raise TypeError("loading or auto_started is not true or false")
     present, missing = (frozenset(parse_texts(answer["keys"][name])) for name in ("present", "missing"))
     loading = answer["loading"] or answer["auto_started"]
-    return NodeAnswer(*parse_position(answer), present, missing, loading=loading, raw=raw)
+    places = parse_places(answer.get("levels"))
+    return NodeAnswer(*parse_position(answer), present, missing, loading=loading, raw=raw, places=places)
 
 
 def merged(answers: Iterable[NodeAnswer]) -> NodeAnswer:
@@ -104,4 +109,11 @@ def merged(answers: Iterable[NodeAnswer]) -> NodeAnswer:
         first.missing.union(*(other.missing for other in others)),
         loading=any(answer.loading for answer in (first, *others)),
         raw=first.raw,
+        places=_merged_places(first, *others),
     )
+
+
+def _merged_places(*answers: NodeAnswer) -> Places | None:
+    """Return the places of all answers, None if one of them reports none."""
+    known = [answer.places for answer in answers if answer.places is not None]
+    return {key: place for places in known for key, place in places.items()} if len(known) == len(answers) else None

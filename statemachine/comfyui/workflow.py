@@ -7,7 +7,7 @@ place and the remedy instead. The cache nodes of a workflow define the keys that
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import orjson
 from pydantic import SecretStr
 
 from statemachine.comfyui.extra_data import credentials, reusable
+from statemachine.core.levels import NO_LEVELS, Level
 from statemachine.core.messages import Message, Param, message
 from statemachine.i18n.render import MessageError
 from statemachine.settings.encodings import not_utf8_at, wrong_encoding
@@ -66,11 +67,22 @@ class Workflow:
     """16 hex digits, which do not depend on white space, the order of members, or extra_data."""
     extra_data: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What the file adds to the POST beside the graph. It may have credentials; never show it."""
+    warm: Level = Level.KEY
+    """Where the settings want the models of its keys on a server."""
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The keys that a warm server has cached, each once, in the order of the file."""
         return tuple(dict.fromkeys(node.key for node in self.cache_nodes))
+
+    @property
+    def wanted(self) -> Mapping[str, Level]:
+        """The keys whose models are wanted in memory."""
+        return NO_LEVELS if self.warm is Level.KEY else dict.fromkeys(self.keys, self.warm)
+
+    def wanted_at(self, level: Level) -> "Workflow":
+        """Return the same workflow with its models wanted at this level."""
+        return self if level is self.warm else replace(self, warm=level)
 
     def secrets(self) -> Iterator[SecretStr]:
         """Yield the credentials in `extra_data`, such as `api_key_comfy_org`."""

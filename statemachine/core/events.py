@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from statemachine.core.levels import NO_LEVELS, Level, Places
 from statemachine.core.messages import Message
 from statemachine.core.vocabulary import Reason, Source
 
@@ -21,13 +22,15 @@ class NodeCursor:
     """The last change of the cache that a companion node reported.
 
     `instance` is a new one after each start of the server. `sequence` numbers the changes; None if some may have been
-    missed. `keys` are the keys that were asked for. `truncated`: its last frame did not list all of them.
+    missed. `keys` are the keys that were asked for. `truncated`: its last frame did not list all of them. `wanted` has
+    the keys whose models are wanted in memory.
     """
 
     instance: str
     sequence: int | None
     keys: tuple[str, ...]
     truncated: bool = False
+    wanted: Mapping[str, Level] = field(default_factory=lambda: NO_LEVELS)
 
     def lacks(self, present: frozenset[str]) -> tuple[str, ...]:
         """Return the keys that were asked for and are not among `present`."""
@@ -41,7 +44,8 @@ class CheckAnswered:
     `missing` lists keys, `needed` the workflows that must run to bring them back. `epoch` is the server's epoch when
     the check was asked; an answer from an older epoch is stale. `node_cursor` is set if a companion node answered.
     `evicted`: foreign work has run since our last success, so it may have evicted the keys. `caveat`: what the server's
-    cache may have dropped although the check cannot see it.
+    cache may have dropped although the check cannot see it. `places`: where the models of the keys are, None if the
+    source reports no levels; `below` lists the keys whose models are below the level that is wanted.
     """
 
     kind: str
@@ -52,6 +56,8 @@ class CheckAnswered:
     node_cursor: NodeCursor | None = None
     evicted: bool = False
     caveat: Message | None = None
+    places: Places | None = None
+    below: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +111,16 @@ class QueueSeen:
 
 @dataclass(frozen=True, slots=True)
 class CacheReported:
-    """The companion node reported a change. `present` are the cached keys; `truncated`: not all of them."""
+    """The companion node reported a change. `present` are the cached keys; `truncated`: not all of them.
+
+    `places`: where their models are, None if the frame has no levels.
+    """
 
     instance: str
     sequence: int
     present: frozenset[str]
     truncated: bool
+    places: Places | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from statemachine.core import events
+from statemachine.core.cache_changes import cache_change
 from statemachine.core.contention import NO_CONTENTION
+from statemachine.core.levels import places_of
 from statemachine.core.prompt_reducers import PROMPT_REDUCERS, Reducer
 from statemachine.core.server import NOT_WARMED, Attempt, CacheChange, Server
 from statemachine.core.streak import NO_STREAK
@@ -24,6 +26,7 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     lost_at = _lost_at(server, at)
     server.check_kind, server.last_check = event.kind, at
     server.missing, server.needed = event.missing, event.needed
+    server.places, server.below = event.places, event.below
     server.auto_executing = event.auto_executing
     server.auto_rounds = server.auto_rounds + 1 if event.auto_executing else 0
     server.own_loading_lost = False
@@ -124,7 +127,7 @@ def _not_answering(event: events.NotAnswering, server: Server, at: float) -> Non
     server.consecutive_failures += 1
     if server.consecutive_failures == server.reachability.fall:
         server.disconnect_count += 1
-        server.process_ended = True
+        server.process_ended, server.places = True, None
         server.recheck_failures += server.state is State.CHECKING
         _count_own_loading(server)
         _count_unconfirmed_success(server)
@@ -169,22 +172,15 @@ def _cache_reported(event: events.CacheReported, server: Server, at: float) -> N
     restarted = event.instance != known.instance
     if not restarted and known.sequence is not None and event.sequence <= known.sequence:
         return
-    server.cache_change = CacheChange.RESTARTED if restarted else _cache_change(event, known)
+    server.cache_change = CacheChange.RESTARTED if restarted else cache_change(event, known, server)
     truncated = event.truncated and bool(known.lacks(event.present))
     server.node_cursor = replace(known, instance=event.instance, sequence=event.sequence, truncated=truncated)
     if server.cache_change in (CacheChange.RESTARTED, CacheChange.MAYBE_LOST):
         server.epoch += 1
     if restarted:
         _restarted(server)
-
-
-def _cache_change(event: events.CacheReported, known: events.NodeCursor) -> CacheChange:
-    """Return what a newer frame means. A gap in the numbers is a lost frame, except after a reconnect."""
-    if known.sequence is not None and event.sequence > known.sequence + 1:
-        return CacheChange.MAYBE_LOST
-    if not known.lacks(event.present):
-        return CacheChange.COMPLETE
-    return CacheChange.NOTHING if event.truncated else CacheChange.MAYBE_LOST
+    elif server.places is not None and event.places is not None:
+        server.places = {**server.places, **places_of(known.keys, event.places)}
 
 
 def _queue_seen(event: events.QueueSeen, server: Server, at: float) -> None:
@@ -233,6 +229,7 @@ def _settings_changed(event: events.SettingsChanged, server: Server, at: float) 
     server.epoch += 1
     server.links, server.client_id, server.queue_remaining = 0, None, None
     server.check_kind, server.node_cursor, server.missing, server.needed = None, None, (), ()
+    server.places, server.below = None, ()
     server.auto_executing = False
     server.streak, server.contention, server.limited_posts = NO_STREAK, NO_CONTENTION, 0
     server.loaded_at, server.warmed_at = None, NOT_WARMED
@@ -257,7 +254,7 @@ def _restarted(server: Server) -> None:
     """
     _note_cut_off(server)
     server.disconnect_count += 1
-    server.process_ended, server.auto_executing = True, False
+    server.process_ended, server.auto_executing, server.places = True, False, None
     _count_own_loading(server)
     _count_unconfirmed_success(server)
     _reset_failures(server)

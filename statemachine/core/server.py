@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from statemachine.core.contention import NO_CONTENTION, Contention
 from statemachine.core.events import EarlyEvent, NodeCursor
+from statemachine.core.levels import Level, Places, lowest
 from statemachine.core.messages import NO_MESSAGE, Message, joined
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
@@ -158,7 +159,8 @@ class Server:
     `process_ended` whether it has. `foreign_work_ended`: the queue has become shorter since our last success, and not
     by ours. `loading_in_doubt`: the connection was lost while it loaded by itself, or while the check was asked that
     reported the loading, and its queue was not seen since.
-    `limited_posts` is the number of POSTs in a row that a rate limit answered.
+    `limited_posts` is the number of POSTs in a row that a rate limit answered. `places`: where the models of the keys
+    are, None where nothing observes it; `below` lists the keys whose models are below the wanted level.
     """
 
     name: str
@@ -170,6 +172,8 @@ class Server:
     message: Message = NO_MESSAGE
     missing: tuple[str, ...] = ()
     needed: tuple[str, ...] = ()
+    places: Places | None = None
+    below: tuple[str, ...] = ()
     check_kind: str | None = None
     node_cursor: NodeCursor | None = None
     cache_change: CacheChange = CacheChange.NOTHING
@@ -248,12 +252,14 @@ class LiveFigures(NamedTuple):
     progress: float | None
     queue_remaining: int | None
     last_check: float | None
+    levels: Mapping[str, Level] | None = None
 
 
 class ServerView(NamedTuple):
     """The line of /api/status. Times are epoch seconds; `progress` is 0 to 1 while warming, else None.
 
-    `workflows` names the workflows that warm it. They are not part of the line; the router uses them.
+    `workflows` names the workflows that warm it. They are not part of the line; the router uses them. `levels`: where
+    the models of its keys are, by key, as far as the server reports them; None if nothing observes it.
     """
 
     name: str
@@ -271,6 +277,12 @@ class ServerView(NamedTuple):
     last_check: float | None = None
     next_action_at: float | None = None
     workflows: tuple[str, ...] = ()
+    levels: Mapping[str, Level] | None = None
+
+    @property
+    def level(self) -> Level | None:
+        """The lowest level of its keys, None if it is not observed."""
+        return lowest((self.levels or {}).values())
 
     @property
     def cache_loaded(self) -> bool:

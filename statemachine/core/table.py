@@ -40,25 +40,35 @@ def loads_by_itself(server: Server, event: e.CheckAnswered) -> bool:
     return event.auto_executing
 
 
-def something_missing(server: Server, event: e.CheckAnswered) -> bool:
+def something_needed(server: Server, event: e.CheckAnswered) -> bool:
     """A workflow must run."""
     return bool(event.needed)
+
+
+def models_unloaded(server: Server, event: e.CheckAnswered) -> bool:
+    """Every key is cached, and models are below the level that the settings want."""
+    return something_needed(server, event) and bool(event.below) and not event.missing
+
+
+def something_missing(server: Server, event: e.CheckAnswered) -> bool:
+    """A workflow must run, and not only to bring models back into memory."""
+    return something_needed(server, event) and not models_unloaded(server, event)
 
 
 def not_run_again(server: Server, event: e.CheckAnswered) -> bool:
     """The executor did not run the cache nodes although the tag was varied."""
     varied = server.succeeded is not None and server.succeeded.varied_tag
-    return something_missing(server, event) and server.cached_by_executor and varied
+    return something_needed(server, event) and server.cached_by_executor and varied
 
 
 def not_run(server: Server, event: e.CheckAnswered) -> bool:
     """The executor took the cache nodes from its own cache and did not run them."""
-    return something_missing(server, event) and server.cached_by_executor
+    return something_needed(server, event) and server.cached_by_executor
 
 
 def still_cold(server: Server, event: e.CheckAnswered) -> bool:
     """The workflow ran and succeeded, but its keys are missing; the first time that may be an eviction."""
-    return something_missing(server, event) and server.still_cold
+    return something_needed(server, event) and server.still_cold
 
 
 def still_cold_again(server: Server, event: e.CheckAnswered) -> bool:
@@ -68,14 +78,14 @@ def still_cold_again(server: Server, event: e.CheckAnswered) -> bool:
 
 def contested(server: Server, event: e.CheckAnswered) -> bool:
     """Other work has evicted the models again, soon after they were loaded."""
-    return something_missing(server, event) and server.contention.is_contested
+    return something_needed(server, event) and server.contention.is_contested
 
 
 def gave_up_for(reason: Reason) -> Guard:
     """Return the guard of a server that must not be warmed before the long backoff has ended."""
 
     def gave_up_warming(server: Server, event: e.CheckAnswered) -> bool:
-        return something_missing(server, event) and server.streak.gave_up and server.streak.reason is reason
+        return something_needed(server, event) and server.streak.gave_up and server.streak.reason is reason
 
     return gave_up_warming
 
@@ -142,7 +152,7 @@ def may_have_lost_keys(server: Server, event: e.CacheReported) -> bool:
 
 def has_all_keys(server: Server, event: e.CacheReported) -> bool:
     """The companion node reports that the missing keys are cached; a check must confirm it."""
-    return server.cache_change is CacheChange.COMPLETE and bool(server.missing)
+    return server.cache_change is CacheChange.COMPLETE and bool(server.missing or server.below)
 
 
 def ended(server: Server, event: e.PromptEnd) -> bool:
@@ -213,6 +223,7 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.CheckAnswered, (S.CHECKING,), S.COLD, Reason.STILL_COLD_AFTER_SUCCESS, Source.CHECK, still_cold),
     *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.CONTESTED, Source.CHECK, contested),
     *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.KEYS_MISSING, Source.CHECK, something_missing),
+    *_rows(e.CheckAnswered, (S.CHECKING, S.LOADED), S.COLD, Reason.MODELS_UNLOADED, Source.CHECK, models_unloaded),
     *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.UNKNOWN, Reason.CHECK_UNRECOGNISED, Source.CHECK,
            not_understood),
     *_rows(e.CheckUnusable, (*VERDICTS, S.AUTO_EXECUTING), S.UNKNOWN, Reason.RATE_LIMITED, Source.CHECK,

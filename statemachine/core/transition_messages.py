@@ -1,9 +1,10 @@
 """The message of a transition."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from statemachine.core import events
+from statemachine.core.levels import NO_LEVELS, NO_PLACES, keys_below
 from statemachine.core.messages import Message, joined, message
 from statemachine.core.server import CacheChange, Outcome, Server
 from statemachine.core.vocabulary import Reason
@@ -37,18 +38,35 @@ def _check_answered(event: events.CheckAnswered, server: Server, reason: Reason)
 
 
 def _missing(event: events.CheckAnswered, server: Server, reason: Reason) -> Message:
-    missing = event.missing or event.needed
+    missing = event.missing or event.below or event.needed
     if reason is Reason.SERVER_AUTO_EXECUTING:
         return message("server_loading", missing=missing)
     if reason is Reason.CACHED_WITHOUT_LOADING:
         varied = server.succeeded is not None and server.succeeded.varied_tag
         return message("nodes_not_run_again" if varied else "nodes_not_run", missing=missing)
     if reason is Reason.CONTESTED:
-        code = "ended_again" if server.contention.by_end else "evicted_again"
-        return message(code, missing=missing, count=server.contention.losses)
+        return message(_lost_code(event, server), missing=missing, count=server.contention.losses)
     if reason in _CHECK_CODES:
-        return Message(_CHECK_CODES[reason], {"kind": event.kind, "missing": missing})
+        return _still_lacking(event, server, reason, missing)
     return message("gave_up", count=server.streak.count, failure=_MEANINGS[reason])
+
+
+def _lost_code(event: events.CheckAnswered, server: Server) -> str:
+    if server.contention.by_end:
+        return "ended_again"
+    return "unloaded_again" if event.below and not event.missing else "evicted_again"
+
+
+def _still_lacking(event: events.CheckAnswered, server: Server, reason: Reason, missing: Sequence[str]) -> Message:
+    """Return which keys are missing; if none is, which models are below the wanted level, and where they are."""
+    keys_code, below_code = _CHECK_CODES[reason]
+    if event.missing or not event.below:
+        return message(keys_code, kind=event.kind, missing=missing)
+    wanted, places = event.node_cursor.wanted if event.node_cursor else NO_LEVELS, event.places or NO_PLACES
+    models = [
+        message("model_below", key=key, level=places[key].level.word, wanted=wanted[key].word) for key in event.below
+    ]
+    return message(below_code, kind=event.kind, models=models)
 
 
 def _not_answering(event: events.NotAnswering, server: Server, _reason: Reason) -> Message:
@@ -93,7 +111,11 @@ def _cache_reported(event: events.CacheReported, server: Server, reason: Reason)
     """Name the missing keys, unless a frame was lost: it may have reported others."""
     if server.cache_change is CacheChange.COMPLETE:
         return message("reported_complete")
-    lacking = server.node_cursor.lacks(event.present) if server.node_cursor is not None else ()
+    cursor = server.node_cursor
+    lacking = cursor.lacks(event.present) if cursor is not None else ()
+    below = keys_below(event.places or NO_PLACES, cursor.wanted) if cursor is not None else ()
+    if reason is Reason.CACHE_CHANGED and below and not lacking:
+        return message("reported_below", keys=below)
     known = reason is Reason.CACHE_CHANGED and lacking and not event.truncated
     return message("reported_missing", missing=lacking) if known else None
 
@@ -102,10 +124,12 @@ def _operator_requested(event: events.OperatorEvent, _server: Server, reason: Re
     return message("requested_by", what=_MEANINGS[reason], by=event.by) if event.by is not None else None
 
 
-_CHECK_CODES: Mapping[Reason, str] = {
-    Reason.KEYS_MISSING: "check_missing",
-    Reason.STILL_COLD_AFTER_SUCCESS: "still_missing",
+_CHECK_CODES: Mapping[Reason, tuple[str, str]] = {
+    Reason.KEYS_MISSING: ("check_missing", "check_below"),
+    Reason.MODELS_UNLOADED: ("check_missing", "check_below"),
+    Reason.STILL_COLD_AFTER_SUCCESS: ("still_missing", "still_below"),
 }
+"""The messages of missing keys and of models below the wanted level."""
 
 _MESSAGES: Mapping[type, Callable[[Any, Server, Reason], Message | None]] = {
     events.CheckAnswered: _check_answered,

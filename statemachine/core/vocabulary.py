@@ -34,6 +34,7 @@ class Reason(StrEnum):
     CHECK_STARTED = "check_started"
     ALL_CACHED = "all_cached"
     KEYS_MISSING = "keys_missing"
+    MODELS_UNLOADED = "models_unloaded"
     SERVER_AUTO_EXECUTING = "server_auto_executing"
     CHECK_ABSENT = "check_absent"
     CHECK_UNRECOGNISED = "check_unrecognised"

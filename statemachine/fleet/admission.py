@@ -8,11 +8,13 @@ from enum import Enum, auto
 from types import MappingProxyType
 
 from statemachine.comfyui.errors import AbsentError, ComfyError
+from statemachine.comfyui.load_nodes import load_node_count
 from statemachine.comfyui.preflight import run_preflight
 from statemachine.comfyui.records import QueueItem
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
 from statemachine.core.backoff import backoff
+from statemachine.core.levels import Level
 from statemachine.core.messages import Message, joined, message
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import IN_FLIGHT, Reason
@@ -177,12 +179,18 @@ def _already_loading(
     return None
 
 
+def loads_models(server: Server, workflow: Workflow) -> bool:
+    """Return whether the warm-up must bring models into memory, and the server's companion node can do that."""
+    return workflow.warm > Level.KEY and server.places is not None
+
+
 def _submission(context: ServerContext, workflow: Workflow) -> events.SubmissionStarted:
+    added = load_node_count(workflow) if loads_models(context.server, workflow) else 0
     return events.SubmissionStarted(
         workflow=workflow.name,
         prompt_id=context.fleet.clock.new_id(),
         client_id=context.server.client_id,
         varied_tag=context.server.cached_by_executor,
-        total_nodes=len(workflow.graph),
+        total_nodes=len(workflow.graph) + added,
         cache_nodes=MappingProxyType({node.node_id: node.key for node in workflow.cache_nodes}),
     )

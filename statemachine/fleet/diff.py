@@ -1,11 +1,12 @@
 """The loaded configuration of a fleet, and what differs between two of them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import SecretStr
 
 from statemachine.comfyui.workflow import Workflow, WorkflowError
+from statemachine.core.levels import Level
 from statemachine.settings.masking import secrets_in
 from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
@@ -39,6 +40,12 @@ class LoadedConfig:
         """Every secret in the settings and in the workflow files."""
         workflows = (one for one in self.workflows.values() if isinstance(one, Workflow))
         return [*secrets_in(self.settings), *(secret for one in workflows for secret in one.secrets())]
+
+
+def wanted_workflows(config: ServerConfig, files: Iterable[Workflow | WorkflowError]) -> dict[str, Workflow]:
+    """Return the usable ones of a server's workflows by name, each with the level that the settings want for it."""
+    usable = (one for one in files if isinstance(one, Workflow))
+    return {one.name: one.wanted_at(config.warm.get(one.name, Level.KEY)) for one in usable}
 
 
 @dataclass(frozen=True, slots=True)

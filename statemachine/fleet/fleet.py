@@ -9,7 +9,7 @@ from statemachine.comfyui.checks import CacheCheck, kinds_of
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.pacing import PacedTransport, RequestPause
-from statemachine.comfyui.workflow import Workflow, WorkflowError
+from statemachine.comfyui.workflow import WorkflowError
 from statemachine.core import events
 from statemachine.core.machine import Machine
 from statemachine.core.outage import OutageDetector
@@ -18,7 +18,7 @@ from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State
 from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.context import FleetContext, FleetPorts, ServerContext
-from statemachine.fleet.diff import Changes, LoadedConfig, compare
+from statemachine.fleet.diff import Changes, LoadedConfig, compare, wanted_workflows
 from statemachine.fleet.reachability import OutageGuard, WatchedTransport
 from statemachine.fleet.recovery import restore, restore_later
 from statemachine.fleet.runner import Mailbox, ServerTask
@@ -206,7 +206,7 @@ class Fleet:
 
     def _new_context(self, config: ServerConfig, server: Server, mailbox: Mailbox) -> ServerContext:
         named = [self.config.workflows[name] for name in config.workflows]
-        usable = {one.name: one for one in named if isinstance(one, Workflow)}
+        usable = wanted_workflows(config, named)
         timing = self._timing
         pause = RequestPause(lambda: timing().retry_s, lambda: timing().failed_retry_s)
         paced = PacedTransport(self._transport_for(config), pause)

@@ -3,12 +3,14 @@
 import asyncio
 
 from statemachine.comfyui.errors import ComfyError, ConnectRefusedError, RateLimitedError
+from statemachine.comfyui.load_nodes import with_load_nodes
 from statemachine.comfyui.records import Marker
 from statemachine.comfyui.workflow import with_varied_tag
 from statemachine.core import events
 from statemachine.core.messages import Message, message
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Reason
+from statemachine.fleet.admission import loads_models
 from statemachine.fleet.context import ServerContext
 from statemachine.fleet.lookup import Lookup, receives_frames
 from statemachine.fleet.patience import MOST_EXTENDED, Patience
@@ -34,6 +36,8 @@ async def _post_once(context: ServerContext, attempt: Attempt) -> bool:
         return True
     workflow = context.workflows[attempt.workflow]
     graph = with_varied_tag(workflow, attempt.prompt_id[:8]) if attempt.varied_tag else workflow.graph
+    if loads_models(context.server, workflow):
+        graph = with_load_nodes(graph, workflow, workflow.warm)
     marker = Marker(attempt.prompt_id, workflow.name, workflow.digest)
     context.detail.count("submissions")
     attempt.posted = True

@@ -70,6 +70,27 @@ DOCTOR: dict[str, Text] = {
     "doctor.check_missing": Text(
         "cache check {kind}: missing {missing}; raw answer: {raw}", "缓存检查 {kind}：缺少 {missing}；原文：{raw}"
     ),
+    "doctor.check_below": Text(
+        "cache check {kind}: the models of {keys} are below the level that the settings want; raw answer: {raw}",
+        "缓存检查 {kind}：{keys} 的模型低于设置要求的级别；原文：{raw}",
+    ),
+    "doctor.levels": Text("where the models are: {levels}", "模型所在级别：{levels}"),
+    "doctor.no_levels": Text(
+        "where the models are: no present key has a model that ComfyUI counts",
+        "模型所在级别：现有的缓存键中没有由 ComfyUI 统计的模型",
+    ),
+    "doctor.level_not_observed": Text(
+        "where the models are: level not observed, because the cache check {kind} reports only keys",
+        "模型所在级别：无法观测，因为缓存检查 {kind} 只报告缓存键",
+    ),
+    "doctor.wanted_not_observed": Text(
+        'the settings want models at level "{wanted}", and nothing observes the level; only the keys decide',
+        "设置要求模型处于级别“{wanted}”，但级别无法观测；只按缓存键判断",
+    ),
+    "doctor.wanted_not_observed.advice": Text(
+        "install comfywarm's companion node (docs/node.md), or its current version",
+        "请安装 comfywarm 的伴随节点（docs/node.md）或更新到当前版本",
+    ),
     "doctor.check_unusable": Text("cache check {kind} cannot be used: {error}", "缓存检查 {kind} 无法使用：{error}"),
     "doctor.check_unusable.advice": Text(
         "correct cache_check.path, or set cache_check.kind to auto, node, text, inspire or history",

@@ -15,6 +15,15 @@ GENERAL: dict[str, Text] = {
 
 TRANSITIONS: dict[str, Text] = {
     "check_complete": Text("{kind} check: everything is cached", "{kind} 检查：所需内容已全部缓存"),
+    "check_below": Text("{kind} check: everything is cached, but {models}", "{kind} 检查：缓存键齐全，但{models}"),
+    "model_below": Text(
+        'the models of {key} are at level "{level}", below "{wanted}"', "{key} 的模型处于级别“{level}”，低于“{wanted}”"
+    ),
+    "level_not_observed": Text(
+        'the level "{wanted}" is wanted and nothing observes it: only the keys are known; install comfywarm\'s '
+        "companion node",
+        "设置要求级别“{wanted}”，但无法观测：只知道缓存键是否存在；请安装 comfywarm 的伴随节点",
+    ),
     "check_missing": Text("{kind} check: missing {missing}", "{kind} 检查：缺少 {missing}"),
     "check_complete_but": Text("{kind} check: everything is cached; {caveat}", "{kind} 检查：全部已缓存；{caveat}"),
     "keeps_nothing": Text(
@@ -57,6 +66,16 @@ TRANSITIONS: dict[str, Text] = {
         "the prompt succeeded, but the {kind} check still misses {missing}",
         "任务已运行成功，但 {kind} 检查仍缺少 {missing}",
     ),
+    "still_below": Text(
+        "the prompt succeeded, but in the {kind} check {models}; the server's memory is probably too small for all "
+        "models that are wanted there",
+        "任务已运行成功，但 {kind} 检查显示{models}；服务器的内存可能不足以容纳要求驻留的全部模型",
+    ),
+    "unloaded_again": Text(
+        "the models of {missing} were moved out of memory {count} times in a row, soon after they were loaded; "
+        "warm-ups become less frequent",
+        "{missing} 的模型加载后不久就被移出内存，已连续 {count} 次；预热频率将逐步降低",
+    ),
     "evicted_again": Text(
         "missing {missing}: evicted {count} times in a row, soon after it was loaded; warm-ups become less frequent",
         "缺少 {missing}：加载后不久就被其他任务挤出，已连续 {count} 次；预热频率将逐步降低",
@@ -90,6 +109,9 @@ TRANSITIONS: dict[str, Text] = {
     "no_answers": Text("no answer {count} times in a row: {cause}", "连续 {count} 次没有应答：{cause}"),
     "reported_missing": Text(
         "the server reports that {missing} is no longer cached", "服务器通知：{missing} 已不在缓存中"
+    ),
+    "reported_below": Text(
+        "the models of {keys} are below the level that the settings want", "{keys} 的模型低于设置要求的级别"
     ),
     "reported_complete": Text("the server reports that everything is cached", "服务器通知：所需内容现已全部缓存"),
     "paused_before_start": Text("paused before the daemon started", "在守护进程启动之前已停用"),

@@ -8,6 +8,7 @@ REASONS: dict[Reason, Text] = {
     Reason.CHECK_STARTED: Text("Check started", "正在检查缓存"),
     Reason.ALL_CACHED: Text("Everything cached", "全部已缓存"),
     Reason.KEYS_MISSING: Text("Keys missing", "缺少缓存键"),
+    Reason.MODELS_UNLOADED: Text("Models unloaded", "模型已移出内存"),
     Reason.SERVER_AUTO_EXECUTING: Text("Server loads by itself", "服务器正在后台自行加载"),
     Reason.CHECK_ABSENT: Text("No cache check", "没有缓存检查接口"),
     Reason.CHECK_UNRECOGNISED: Text("Check not understood", "检查结果无法识别"),
@@ -59,6 +60,10 @@ REASON_MEANINGS: dict[Reason, Text] = {
     Reason.KEYS_MISSING: Text(
         "the check reports missing keys, and nothing is loading them",
         "检查结果：缺少缓存，且没有人在加载",
+    ),
+    Reason.MODELS_UNLOADED: Text(
+        "every key is cached, but models are below the level that the settings want",
+        "缓存键齐全，但有模型低于设置要求的级别",
     ),
     Reason.SERVER_AUTO_EXECUTING: Text(
         "keys are missing, and the server has started its own cache workflow",

@@ -146,6 +146,9 @@ SERVERS: dict[str, Text] = {
         "http://HOST:PORT or https://HOST:PORT, optionally with a path prefix, without ? and #",
         "http://HOST:PORT 或 https://HOST:PORT，可带路径前缀，不含 ? 和 #",
     ),
+    "settings.workflow": Text(
+        'a workflow\'s name, or an object with "name" and "warm"', '工作流的名称，或含 "name" 与 "warm" 的对象'
+    ),
     "settings.url_without_login": Text(
         'a URL without a user name or password: put them into "headers", as "{variable}"',
         '不含用户名和密码的 URL：请写入 "headers"，例如 "{variable}"',

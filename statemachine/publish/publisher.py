@@ -1,10 +1,11 @@
 """The publisher, which passes each change to the snapshot, then the bus, then the program's log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 
 from loguru import logger
 
+from statemachine.core.levels import Level
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.server import LiveFigures, Server, ServerView
 from statemachine.core.vocabulary import Reason, State
@@ -87,7 +88,7 @@ class Publisher:
 
     def progress(self, server: Server) -> None:
         """Publish live figures if they changed visibly. They are not transitions and are not stored."""
-        live = LiveFigures(_progress(server), server.queue_remaining, server.last_check)
+        live = LiveFigures(_progress(server), server.queue_remaining, server.last_check, _levels(server))
         if self._snapshot.update(server.name, server.state, live):
             self._bus.publish_live(server.name, partial(self._snapshot.get, server.name))
 
@@ -120,7 +121,13 @@ def view_of(config: ServerConfig, server: Server, language: Language) -> ServerV
         queue_remaining=server.queue_remaining,
         last_check=server.last_check,
         workflows=config.workflows,
+        levels=_levels(server),
     )
+
+
+def _levels(server: Server) -> Mapping[str, Level] | None:
+    """Return where the models of the server's keys are, None if nothing observes it."""
+    return None if server.places is None else {key: place.level for key, place in server.places.items()}
 
 
 def _progress(server: Server) -> float | None:

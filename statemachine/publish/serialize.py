@@ -96,6 +96,7 @@ def server(view: ServerView) -> Json:
         "cache_loaded": view.cache_loaded,
         "auto_executing": view.auto_executing,
         "missing": list(view.missing),
+        **level_fields(view),
         "reason": view.reason.value,
         **message_fields(view.message),
         "prompt_id": view.prompt_id,
@@ -104,6 +105,12 @@ def server(view: ServerView) -> Json:
         "last_check": rfc3339(view.last_check),
         "next_action_at": rfc3339(view.next_action_at),
     }
+
+
+def level_fields(view: ServerView) -> Json:
+    """Return the lowest level of the server's keys, and each key's; null where nothing observes them."""
+    levels = None if view.levels is None else {key: level.word for key, level in view.levels.items()}
+    return {"level": view.level.word if view.level is not None else None, "levels": levels}
 
 
 def server_line(view: ServerView) -> bytes:

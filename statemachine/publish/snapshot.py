@@ -79,7 +79,7 @@ class Snapshot:
     def update(self, name: str, state: State, live: LiveFigures) -> bool:
         """Store live figures of a server in this state; return False if they change nothing."""
         view = self._views.get(name)
-        shown = self._live.get(name) or (view and (view.progress, view.queue_remaining, view.last_check))
+        shown = self._live.get(name) or (view and (view.progress, view.queue_remaining, view.last_check, view.levels))
         if view is None or view.state is not state or live == shown:
             return False
         self._live[name] = live

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 from pydantic.json_schema import GenerateJsonSchema
 
+from statemachine.core.levels import Level
 from statemachine.core.messages import message
 from statemachine.settings.alerting import Alerts
 from statemachine.settings.cluster import Cluster
@@ -32,8 +33,8 @@ from statemachine.settings.values import (
     Seconds,
     Section,
     Whole,
-    WorkflowNames,
 )
+from statemachine.settings.workflows import WorkflowEntry, Workflows
 
 
 class TrafficSettings(Section):
@@ -132,8 +133,11 @@ class Settings(Section):
     """Directory of the workflow files; a relative path starts at the settings file's folder."""
     language: Literal["en", "zh"] = "en"
     """Default language of messages: the page, the API, alerts and the command line."""
-    workflows: WorkflowNames = ("cache_models",)
-    """Workflows that warm a server. NAME is NAME.json in `workflows_dir`, in ComfyUI's API format."""
+    workflows: Annotated[Workflows, Field(json_schema_extra={"default": ["cache_models"]})] = (
+        WorkflowEntry(name="cache_models"),
+    )
+    """Workflows that warm a server: names, or objects with a name. NAME is NAME.json in `workflows_dir`, in ComfyUI's
+    API format."""
     cache_check: CacheCheckSettings = CacheCheckSettings()
     servers: Annotated[
         tuple[UrlOrEntry, ...],
@@ -171,12 +175,14 @@ def resolve_servers(settings: Settings) -> tuple[ServerConfig, ...]:
 
 
 def _server_config(settings: Settings, entry: ServerEntry, address: ServerUrl) -> ServerConfig:
+    workflows = entry.workflows or settings.workflows
     return ServerConfig(
         name=entry.name or address.host_and_port,
         url=address.url,
         group=entry.group,
         host=address.host,
-        workflows=entry.workflows or settings.workflows,
+        workflows=tuple(workflow.name for workflow in workflows),
+        warm=MappingProxyType({one.name: one.level for one in workflows if one.level > Level.KEY}),
         cache_check=merge_cache_check(settings.cache_check, entry.cache_check),
         headers=MappingProxyType(entry.headers),
         tls=entry.tls or settings.tls,

@@ -7,11 +7,13 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
+from statemachine.core.levels import NO_LEVELS, Level
 from statemachine.core.messages import message
 from statemachine.settings.expand import ServerUrl, expand_url, parse_template
 from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.tls import Tls
-from statemachine.settings.values import Headers, Name, Route, Section, WorkflowNames
+from statemachine.settings.values import Headers, Name, Route, Section
+from statemachine.settings.workflows import Workflows
 
 
 class CacheCheckSettings(Section):
@@ -34,7 +36,7 @@ class ServerEntry(Section):
     """Group under which the servers are shown and counted."""
     name: Name | None = None
     """The server's name, only if the URL stands for one server. Default: host:port."""
-    workflows: WorkflowNames | None = None
+    workflows: Workflows | None = None
     """Workflows for these servers, instead of the top-level `workflows`."""
     cache_check: CacheCheckSettings | None = None
     """Cache check for these servers; the top-level `cache_check` provides the defaults."""
@@ -67,7 +69,10 @@ UrlOrEntry = Annotated[ServerEntry, BeforeValidator(_entry_of, json_schema_input
 
 @dataclass(frozen=True, slots=True)
 class ServerConfig:
-    """The complete configuration of one server. `url` has no trailing slash; `host` has no port."""
+    """The complete configuration of one server. `url` has no trailing slash; `host` has no port.
+
+    `warm` has the workflows whose models are wanted in memory.
+    """
 
     name: str
     url: str
@@ -77,6 +82,7 @@ class ServerConfig:
     cache_check: CacheCheckSettings
     headers: Mapping[str, SecretStr] = field(hash=False)
     tls: Tls
+    warm: Mapping[str, Level] = field(default_factory=lambda: NO_LEVELS, hash=False)
 
 
 def merge_cache_check(common: CacheCheckSettings, own: CacheCheckSettings | None) -> CacheCheckSettings:

@@ -15,7 +15,6 @@ from statemachine.core.messages import Message, message
 from statemachine.settings.problems import NotAllowedError
 
 MAX_NAME_LENGTH = 100
-MAX_WORKFLOWS = 100
 MAX_HEADERS = 100
 MAX_HOST_NAMES = 100
 
@@ -42,10 +41,10 @@ def _check_workflow(name: str) -> str:
     return _check_name(name)
 
 
-def _check_distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+def check_distinct(names: tuple[str, ...]) -> None:
+    """Raise NotAllowedError if there are no names, or equal ones."""
     if not names or len(set(names)) < len(names):
         raise NotAllowedError(message("settings.distinct_names"))
-    return names
 
 
 def _check_folder(path: object) -> object:
@@ -100,11 +99,6 @@ Whole = Annotated[int, Strict()]
 Seconds = Annotated[float, Strict()]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), AfterValidator(_check_name)]
 WorkflowName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), AfterValidator(_check_workflow)]
-WorkflowNames = Annotated[
-    tuple[WorkflowName, ...],
-    Field(max_length=MAX_WORKFLOWS, json_schema_extra={"minItems": 1}),
-    AfterValidator(_check_distinct),
-]
 Folder = Annotated[Path, BeforeValidator(_check_folder)]
 Route = Annotated[str, Field(max_length=1000), AfterValidator(_check_route)]
 BindHost = Annotated[str, AfterValidator(_matches(_BIND_HOST, message("settings.bind_host")))]

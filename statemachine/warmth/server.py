@@ -5,7 +5,7 @@ from bisect import bisect_right
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.vocabulary import IN_FLIGHT, Reason, Source, State
-from statemachine.warmth.timeline import Level, Timeline
+from statemachine.warmth.timeline import Period, Timeline
 
 INEFFECTIVE = frozenset({Reason.CACHED_WITHOUT_LOADING.value, Reason.STILL_COLD_AFTER_SUCCESS.value})
 """Verdicts that turn a successful prompt into a failed attempt."""
@@ -81,7 +81,7 @@ class ServerWarmth:
 
     def set_unknown(self, at: float) -> None:
         """Make the server's state unknown from `at` until the next entry."""
-        self.timeline.set_level(max(at, self.last_at), Level.UNWATCHED)
+        self.timeline.set_level(max(at, self.last_at), Period.UNWATCHED)
         self.state = None
         self._reset()
 
@@ -136,7 +136,7 @@ class ServerWarmth:
             del times[: bisect_right(times, horizon)]
 
 
-def _level(state: State | None) -> Level:
+def _level(state: State | None) -> Period:
     if state is State.PAUSED:
-        return Level.UNWATCHED
-    return Level.WARM if state is State.LOADED else Level.NOT_WARM
+        return Period.UNWATCHED
+    return Period.WARM if state is State.LOADED else Period.NOT_WARM

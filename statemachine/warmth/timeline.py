@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from enum import IntEnum
 
 
-class Level(IntEnum):
+class Period(IntEnum):
     """What a period of time counts as."""
 
     UNWATCHED = 0
@@ -30,11 +30,11 @@ class Timeline:
         self._watched = array("d")
 
     @property
-    def level(self) -> Level:
+    def level(self) -> Period:
         """Return the level after the last edge."""
-        return Level(self._levels[-1]) if self._levels else Level.UNWATCHED
+        return Period(self._levels[-1]) if self._levels else Period.UNWATCHED
 
-    def set_level(self, at: float, level: Level) -> None:
+    def set_level(self, at: float, level: Period) -> None:
         """Change the level from `at` on; `at` must not be before the last edge."""
         if level == self.level:
             return
@@ -62,7 +62,7 @@ class Timeline:
         edge -= 1
         level = self._levels[edge]
         lasted = at - self._times[edge] if level else 0.0
-        return self._warm[edge] + (lasted if level == Level.WARM else 0.0), self._watched[edge] + lasted
+        return self._warm[edge] + (lasted if level == Period.WARM else 0.0), self._watched[edge] + lasted
 
     def prune(self, horizon: float) -> None:
         """Drop edges that integrals between points after `horizon` do not need."""

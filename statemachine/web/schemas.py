@@ -3,7 +3,7 @@
 The models of other routes are declared beside their handlers. Tests validate real responses against all of them.
 """
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -15,6 +15,10 @@ from statemachine.core.vocabulary import Reason, Source, State
 def component_name(model: type[Any]) -> str:
     """Return the name of a model in /openapi.json: its class name without the suffix `Schema`."""
     return model.__name__.removesuffix("Schema")
+
+
+LevelWord = Literal["key", "ram", "vram"]
+"""Where models are: the key is cached and they are in neither RAM nor VRAM, they are in RAM, or in VRAM."""
 
 
 class ApiModel(BaseModel):
@@ -55,6 +59,10 @@ class ServerSchema(ApiModel):
     """Whether the server is loading its cache by itself; comfywarm then submits nothing."""
     missing: list[str]
     """Keys that were missing in the latest check."""
+    level: LevelWord | None
+    """The lowest level of its keys; null if it is not observed."""
+    levels: dict[str, LevelWord] | None
+    """Where the models of the keys are; keys whose level is not observed are left out. Null if no level is observed."""
     reason: Reason
     message: str
     """In the daemon's language."""
@@ -177,6 +185,8 @@ class ReadySchema(ApiModel):
     ready: bool
     state: State
     reason: Reason
+    level: LevelWord | None
+    """The lowest level of the server's keys; null if it is not observed."""
     message: str
     """In the daemon's language."""
     message_code: str | None

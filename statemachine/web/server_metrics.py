@@ -58,6 +58,7 @@ def _gauges(servers: list[Server]) -> Iterator[Metric]:
 _GAUGES = (
     ("loaded", "1 while every requested key is cached."),
     ("missing_keys", "Keys that were missing in the latest check."),
+    ("level", "Lowest level of its keys: 1 key only, 2 RAM, 3 VRAM; no sample if it is not observed."),
     ("state_since_timestamp_seconds", "Time at which the server entered its state."),
     ("last_check_timestamp_seconds", "Time of the latest cache check."),
     ("check_duration_seconds", "Duration of the latest cache check."),
@@ -72,6 +73,7 @@ def _values(view: ServerView, detail: ServerDetail) -> tuple[float | None, ...]:
     return (
         int(view.cache_loaded),
         len(view.missing),
+        view.level,
         view.since,
         view.last_check,
         None if detail.check.ms is None else detail.check.ms / 1000,

@@ -98,6 +98,7 @@ class ServersHandler:
             "ready": view.cache_loaded,
             "state": view.state.value,
             "reason": view.reason.value,
+            "level": serialize.level_fields(view)["level"],
             **serialize.message_fields(view.message),
         }
         return json_response(body, HTTPStatus.OK if view.cache_loaded else HTTPStatus.SERVICE_UNAVAILABLE)

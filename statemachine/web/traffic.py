@@ -8,13 +8,14 @@ from aiohttp import web
 from pydantic import ConfigDict, RootModel
 
 from statemachine.core.server import ServerView
+from statemachine.publish import serialize
 from statemachine.publish.serialize import Json
 from statemachine.settings.expand import host_and_port
 from statemachine.traffic.router import Router
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import ApiError, json_response, quoted, unknown_group
 from statemachine.web.route import ApiResponse, Parameter, Route
-from statemachine.web.schemas import ApiModel, ErrorSchema, component_name
+from statemachine.web.schemas import ApiModel, ErrorSchema, LevelWord, component_name
 
 RETRY_AFTER_S = 1
 
@@ -27,6 +28,8 @@ class RoutedServerSchema(ApiModel):
     group: str
     queue_remaining: int | None
     """Number of prompts queued or running on the server; null if unknown."""
+    level: LevelWord | None
+    """The lowest level of its keys; null if it is not observed."""
 
 
 class TargetSchema(ApiModel):
@@ -99,6 +102,7 @@ def _routed(view: ServerView) -> Json:
         "url": view.url,
         "group": view.group,
         "queue_remaining": view.queue_remaining,
+        "level": serialize.level_fields(view)["level"],
     }
 
 

@@ -35,6 +35,8 @@ async def simulated(profile: str) -> AsyncIterator[Member]:
         ("cold", 0, ["version 0.3.75", "cache check text: missing pulid_eva_clip", "✓ a warm-up would be accepted"]),
         ("auto_executing", 0, ["! cache check text: missing pulid_eva_clip", "is loading by itself"]),
         ("inspire", 0, ["! the server has no text cache check at /cache/check", "✓ cache check inspire: "]),
+        ("loaded", 0, ["✓ where the models are: level not observed, because the cache check text reports only keys"]),
+        ("unloading", 0, ["✓ where the models are: pulid_eva_clip: ram, "]),
         ("missing_nodes", 1, ["✗ workflow cache_models: node class", "✗ a warm-up would fail"]),
         ("missing_models", 1, ["the server lacks BEN2_Base.pth", "✗ a warm-up would fail"]),
         ("stock", 1, ["! the server has no cache check inspire", "✓ cache check history: "]),
@@ -53,6 +55,25 @@ async def test_doctor_reports_findings_of_each_profile(
     for text in expected:
         assert text in result.stdout
     assert ("✗" in result.stdout) == bool(code)
+
+
+@pytest.mark.parametrize(
+    ("profile", "expected"),
+    [
+        ("loaded", ['! the settings want models at level "vram", and nothing observes the level', "companion node"]),
+        (
+            "unloading",
+            ["✓ cache check node: the models of pulid_eva_clip", "are below the level that the settings want"],
+        ),
+    ],
+)
+async def test_doctor_compares_levels_with_settings(tmp_path: Path, profile: str, expected: list[str]) -> None:
+    wanted = [{"name": "cache_models", "warm": "vram"}]
+    async with simulated(profile) as member:
+        result = await cli(write_settings(tmp_path, servers=[member.url], workflows=wanted), "doctor")
+    assert result.exit_code == 0, result.stdout
+    for text in expected:
+        assert text in result.stdout
 
 
 async def test_doctor_warns_before_text_checks(tmp_path: Path) -> None:

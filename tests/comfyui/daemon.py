@@ -46,16 +46,16 @@ def _name(server: RealServer) -> str:
 
 @asynccontextmanager
 async def running_over(
-    folder: Path, servers: list[RealServer], workflows: Mapping[str, Graph], **settings: object
+    folder: Path, servers: list[RealServer], workflows: Mapping[str, Graph], *, warm: str = "key", **settings: object
 ) -> AsyncIterator[RealServersClient]:
-    """Run a daemon that keeps `workflows` warm on these servers; yield a client of its API."""
+    """Run a daemon that keeps `workflows` at the level `warm` on these servers; yield a client of its API."""
     directory = folder / "workflows"
     directory.mkdir(exist_ok=True)
     for name, graph in workflows.items():
         (directory / f"{name}.json").write_text(json.dumps(graph), encoding="utf-8")
     data = {
         "servers": [server.url for server in servers],
-        "workflows": list(workflows),
+        "workflows": [{"name": name, "warm": warm} for name in workflows],
         "workflows_dir": str(directory),
         "data_dir": str(folder / "data"),
         "timing": SHORT_TIMING,

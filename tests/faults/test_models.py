@@ -1,10 +1,13 @@
 """Faults of a server's models: loaded by others, lost, and prompts that cannot load them."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typing_extensions import override
 
+from statemachine.simulator import PROFILES
 from statemachine.simulator.nodes import cache_workflow
 from tests.faults.harness import faulty
 from tests.faults.proxy import FaultProxy
@@ -113,3 +116,53 @@ async def test_models_evicted_soon_after_loading_are_contested(tmp_path: Path, e
         contested = len(proxy.posts)
         detail = await harness.until(lambda detail: detail["state"] == "loaded" and len(proxy.posts) > contested)
         assert "to_failed" not in detail["counters"]
+
+
+WITH_NODE = replace(PROFILES["node"], loaded=True, load_seconds=0.0)
+WARM_VRAM: dict[str, Any] = {
+    "workflows": [{"name": "cache_models", "warm": "vram"}],
+    "cache_check": {"kind": "auto"},
+}
+
+
+async def test_models_out_of_memory_are_loaded_again(tmp_path: Path, expected: Row) -> None:
+    async with faulty(tmp_path, WITH_NODE, prepare=models_out_of_memory, **WARM_VRAM) as (harness, proxy):
+        await harness.until_read(expected)
+        detail = await harness.until_state("loaded")
+        assert (detail["level"], len(proxy.posts)) == ("vram", 1)
+
+
+async def test_models_that_leave_memory_soon_are_contested(tmp_path: Path, expected: Row) -> None:
+    """The models are moved out after every warm-up; the server is loaded in between, and never failed."""
+    unloading = replace(WITH_NODE, unload_every=30.0)
+    async with faulty(tmp_path, unloading, **WARM_VRAM) as (harness, proxy):
+        await harness.until_read(expected)
+        contested = len(proxy.posts)
+        detail = await harness.until(lambda detail: detail["state"] == "loaded" and len(proxy.posts) > contested)
+        assert "to_failed" not in detail["counters"]
+
+
+async def test_memory_too_small_for_level_ends_as_failed(tmp_path: Path, expected: Row) -> None:
+    small = replace(WITH_NODE, small_memory=True)
+    async with faulty(tmp_path, small, **WARM_VRAM) as (harness, proxy):
+        detail = await harness.until_read(expected)
+        assert (detail["level"], len(proxy.posts)) == ("ram", 2)
+
+
+HOSTILE_LEVELS: dict[str, object] = {"text": "vram", "list": [["ben2_base", "vram"]], "number": 2**63}
+
+
+@pytest.mark.parametrize("levels", HOSTILE_LEVELS.values(), ids=HOSTILE_LEVELS)
+async def test_levels_not_understood_decide_nothing(tmp_path: Path, expected: Row, levels: object) -> None:
+    def report_oddly(proxy: FaultProxy) -> None:
+        node = proxy.server.process.companion
+        assert node is not None
+        vars(node)["_levels_of"] = lambda _keys: levels
+
+    async with faulty(tmp_path, WITH_NODE, prepare=report_oddly, **WARM_VRAM) as (harness, proxy):
+        detail = await harness.until_read(expected)
+        assert (detail["level"], detail["levels"], proxy.posts) == (None, None, [])
+
+
+def models_out_of_memory(proxy: FaultProxy) -> None:
+    proxy.server.unload_models()

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from statemachine.core.levels import Level
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import message, verbatim
 from statemachine.core.server import Attempt, Outcome, ServerView
@@ -37,6 +38,7 @@ WARMING = ServerView(
     progress=0.42,
     queue_remaining=1,
     last_check=NEW_YEAR + 0.5,
+    levels={"pulid_eva_clip": Level.RAM, "ben2_base": Level.VRAM},
 )
 ENTRY = LogEntry(
     NEW_YEAR,
@@ -60,6 +62,8 @@ LINE = {
     "cache_loaded": False,
     "auto_executing": False,
     "missing": ["pulid_model"],
+    "level": "ram",
+    "levels": {"pulid_eva_clip": "ram", "ben2_base": "vram"},
     "reason": "prompt_accepted",
     "message": "the server accepted workflow w",
     "message_code": "workflow_accepted",

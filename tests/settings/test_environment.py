@@ -12,7 +12,7 @@ SECRET = "s3cr3t-value"
 def test_reference_in_any_string_is_replaced() -> None:
     settings = parse({"HOST": "192.0.2.7", "N": "a"}, servers=["http://${HOST}:8188"], workflows=["${N}-${N}"])
     assert resolve_servers(settings)[0].url == "http://192.0.2.7:8188"
-    assert settings.workflows == ("a-a",)
+    assert resolve_servers(settings)[0].workflows == ("a-a",)
 
 
 def test_header_values_from_file_or_environment_are_secrets() -> None:
@@ -25,7 +25,8 @@ def test_header_values_from_file_or_environment_are_secrets() -> None:
 
 
 def test_reference_escaped_is_literal_text() -> None:
-    assert parse(workflows=["$${X}", "$5", "a$"]).workflows == ("${X}", "$5", "a$")
+    settings = parse(workflows=["$${X}", "$5", "a$"])
+    assert [workflow.name for workflow in settings.workflows] == ["${X}", "$5", "a$"]
 
 
 def test_reference_unset_variable_names_path_and_variable() -> None:

@@ -6,6 +6,7 @@ from urllib.parse import quote
 import pytest
 from yarl import URL
 
+from statemachine.core.levels import Level
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Reason, State
 from tests.web.site import COLD, LOADED, NOW, Site, running_site, transition_entry, view
@@ -19,6 +20,8 @@ SERVER_KEYS = {
     "cache_loaded",
     "auto_executing",
     "missing",
+    "level",
+    "levels",
     "reason",
     "message",
     "message_code",
@@ -48,6 +51,8 @@ async def test_status_has_documented_keys(site: Site) -> None:
         "cache_loaded": False,
         "auto_executing": False,
         "missing": ["pulid_model"],
+        "level": None,
+        "levels": None,
         "reason": "keys_missing",
         "message": "a sentence",
         "message_code": "verbatim",
@@ -95,7 +100,18 @@ async def test_ready_is_200_only_if_loaded(site: Site, name: str, status: int, r
     answered, body = await site.get(f"/api/servers/{name}/ready")
     assert answered == status
     assert (body["name"], body["ready"]) == (name, ready)
-    assert set(body) == {"name", "ready", "state", "reason", "message", "message_code", "message_params"}
+    assert set(body) == {"name", "ready", "state", "reason", "level", "message", "message_code", "message_params"}
+
+
+async def test_levels_are_shown_where_observed(site: Site) -> None:
+    known = site.snapshot.get(LOADED)
+    assert known is not None
+    site.snapshot.put(known._replace(levels={"a": Level.VRAM, "b": Level.KEY}))
+    (line,) = [server for server in (await site.get("/api/status"))[1]["servers"] if server["name"] == LOADED]
+    assert (line["level"], line["levels"]) == ("key", {"a": "vram", "b": "key"})
+    assert (await site.get(f"/api/servers/{LOADED}/ready"))[1]["level"] == "key"
+    assert (await site.get("/api/route"))[1]["level"] == "key"
+    assert (await site.get(f"/api/servers/{COLD}/ready"))[1]["level"] is None
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
+from statemachine.core.levels import Level
 from statemachine.core.log_entry import notice_entry
 from statemachine.core.server import Attempt, Outcome
 from statemachine.core.vocabulary import Notice, Reason, State
@@ -58,6 +59,15 @@ async def test_metrics_include_snapshot(site: Site) -> None:
     assert values[key("comfywarm_server_state", **labels)] == 1
     assert values[key("comfywarm_journal_healthy")] == 1
     assert values[key("comfywarm_ready")] == 1
+
+
+async def test_metrics_include_lowest_level_where_observed(site: Site) -> None:
+    known = site.snapshot.get(LOADED)
+    assert known is not None
+    site.snapshot.put(known._replace(levels={"a": Level.VRAM, "b": Level.RAM}))
+    values = await scrape(site)
+    assert values[key("comfywarm_server_level", server=LOADED, group="default")] == 2
+    assert key("comfywarm_server_level", server=COLD, group="default") not in values
 
 
 async def test_metrics_omit_unknown_values(site: Site) -> None:

@@ -3,6 +3,7 @@
 import time
 import uuid
 
+import comfy.model_management  # type: ignore[import-not-found]
 import execution
 from aiohttp import web
 from server import PromptServer
@@ -71,6 +72,12 @@ async def rig_break(request: web.Request) -> web.Response:
     return web.Response()
 
 
+async def rig_unload(request: web.Request) -> web.Response:
+    """Unload every model as ComfyUI does for POST /free, but at once: its worker does so before its next prompt."""
+    comfy.model_management.unload_all_models()
+    return web.Response()
+
+
 async def rig_state(request: web.Request) -> web.Response:
     flags = list(server.prompt_queue.get_flags(reset=False))
     return web.json_response({"keys": keys(), "checks": check_count, "started": started, "flags": flags})
@@ -81,6 +88,7 @@ def add() -> None:
     server.routes.post("/rig/drop")(rig_drop)
     server.routes.post("/rig/put")(rig_put)
     server.routes.post("/rig/break")(rig_break)
+    server.routes.post("/rig/unload")(rig_unload)
     server.routes.get("/rig/state")(rig_state)
     if config.CACHE_CHECK != "none":
         server.routes.get("/cache/check")(check)

@@ -6,6 +6,7 @@ import { label, messageText, outcomeText, reasonText, sourceText, stateText } fr
 import { daemonNow, setRelativeTime } from "../ui/time.js";
 
 const OPEN_OUTCOMES = new Set(["recorded", "accepted"]);
+const LEVELS = { key: "level_key", ram: "level_ram", vram: "level_vram" };
 const VERSIONS = ["version", "pytorch_version", "python_version", "os"];
 
 export function nowFacts(view) {
@@ -14,6 +15,7 @@ export function nowFacts(view) {
     progressBar(view.progress),
     factList([
       ["missing", view.missing.length > 0 && chips(view.missing)],
+      ["level", levelsText(view)],
       ["queue", view.queue_remaining !== null && formatNumber(view.queue_remaining)],
       ["last_check", view.last_check && time(view.last_check)],
       ["next_action", view.next_action_at && time(view.next_action_at, true)],
@@ -22,6 +24,13 @@ export function nowFacts(view) {
       ["url", link(view.url)],
     ]),
   ];
+}
+
+/** Name the level of each key whose models are observed. */
+function levelsText({ levels }) {
+  if (levels === null || levels === undefined) return label("level_not_observed");
+  const known = Object.entries(levels).map(([key, level]) => `${key}: ${label(LEVELS[level])}`);
+  return known.length > 0 ? chips(known) : label("level_not_observed");
 }
 
 function link(url) {

@@ -30,6 +30,9 @@ from statemachine.core.messages import Message, Param, message, verbatim
 from statemachine.core.vocabulary import Reason
 
 RAW_SHOWN = 300
+LEVEL_CAVEATS = ("level_not_observed", "level_not_counted")
+"""Messages that say for what no level is observed."""
+
 GIB = 1024**3
 
 
@@ -142,7 +145,7 @@ async def _checks(server: ServerHandle) -> AsyncIterator[Finding]:
             return
         if isinstance(result.event, events.CheckAnswered):
             yield _answered(result.event, result.raw)
-            yield _levels(server, result.event)
+            yield _levels(result.event)
             return
         yield _unusable(server, kind, result.event)
         if result.event.reason is not Reason.CHECK_ABSENT:
@@ -153,7 +156,7 @@ def _answered(event: events.CheckAnswered, raw: str) -> Finding:
     values: dict[str, Param] = {"kind": event.kind, "missing": event.missing or event.needed, "raw": _shown(raw)}
     if event.below and not event.missing:
         return good("doctor.check_below", keys=event.below, **values)
-    if event.caveat is not None and event.caveat.code != "level_not_observed" and not event.needed:
+    if event.caveat is not None and event.caveat.code not in LEVEL_CAVEATS and not event.needed:
         return care("doctor.check_complete_but", "doctor.check_complete_but.advice", caveat=event.caveat, **values)
     if not event.needed:
         return good("doctor.check_complete", **values)
@@ -162,13 +165,12 @@ def _answered(event: events.CheckAnswered, raw: str) -> Finding:
     return good("doctor.check_missing", **values)
 
 
-def _levels(server: ServerHandle, event: events.CheckAnswered) -> Finding:
+def _levels(event: events.CheckAnswered) -> Finding:
     """Return where the models of the keys are, or that nothing observes it."""
+    if event.caveat is not None and event.caveat.code in LEVEL_CAVEATS:
+        return care("doctor.wanted_not_observed", "doctor.wanted_not_observed.advice", caveat=event.caveat)
     if event.places is None:
-        wanted = max(server.config.warm.values(), default=None)
-        if wanted is None:
-            return good("doctor.level_not_observed", kind=event.kind)
-        return care("doctor.wanted_not_observed", "doctor.wanted_not_observed.advice", wanted=wanted.word)
+        return good("doctor.level_not_observed", kind=event.kind)
     if not event.places:
         return good("doctor.no_levels")
     return good("doctor.levels", levels=[f"{key}: {place.level.word}" for key, place in event.places.items()])

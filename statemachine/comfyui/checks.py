@@ -140,11 +140,13 @@ class CacheCheck:
         return CheckResult(event, finding.raw[:RAW_LIMIT])
 
     def _unobserved(self, finding: _Finding) -> Message | None:
-        """Return that nothing observes the levels that the settings ask for."""
-        if not self._wanted or finding.places is not None:
+        """Return for which keys, and workflows without keys, nothing observes the level that the settings want."""
+        places = finding.places or NO_PLACES
+        keyless = [workflow.name for workflow in self._keyless if workflow.warm > Level.KEY]
+        unseen = [*keyless, *(key for key in self._wanted if key not in places)]
+        if not unseen:
             return None
-        level = max(self._wanted.values())
-        return message("level_not_observed", wanted=level.word)
+        return message("level_not_observed" if finding.places is None else "level_not_counted", names=unseen)
 
     async def instance(self) -> str | None:
         """Return the instance id that the companion node reports, None if another plug-in answers.

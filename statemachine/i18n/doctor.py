@@ -84,12 +84,11 @@ DOCTOR: dict[str, Text] = {
         "模型所在级别：无法观测，因为缓存检查 {kind} 只报告缓存键",
     ),
     "doctor.wanted_not_observed": Text(
-        'the settings want models at level "{wanted}", and nothing observes the level; only the keys decide',
-        "设置要求模型处于级别“{wanted}”，但级别无法观测；只按缓存键判断",
+        "the settings want models in memory; {caveat}", "设置要求模型驻留内存；{caveat}"
     ),
     "doctor.wanted_not_observed.advice": Text(
-        "install comfywarm's companion node (docs/node.md), or its current version",
-        "请安装 comfywarm 的伴随节点（docs/node.md）或更新到当前版本",
+        "levels need comfywarm's current companion node, and models that ComfyUI itself manages (docs/node.md)",
+        "级别需要当前版本的 comfywarm 伴随节点，以及由 ComfyUI 自身管理的模型（docs/node.md）",
     ),
     "doctor.check_unusable": Text("cache check {kind} cannot be used: {error}", "缓存检查 {kind} 无法使用：{error}"),
     "doctor.check_unusable.advice": Text(

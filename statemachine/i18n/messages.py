@@ -20,9 +20,12 @@ TRANSITIONS: dict[str, Text] = {
         'the models of {key} are at level "{level}", below "{wanted}"', "{key} 的模型处于级别“{level}”，低于“{wanted}”"
     ),
     "level_not_observed": Text(
-        'the level "{wanted}" is wanted and nothing observes it: only the keys are known; install comfywarm\'s '
-        "companion node",
-        "设置要求级别“{wanted}”，但无法观测：只知道缓存键是否存在；请安装 comfywarm 的伴随节点",
+        "level not observed for {names}: only the keys decide; install comfywarm's companion node",
+        "无法观测 {names} 的级别：只按缓存键判断；请安装 comfywarm 的伴随节点",
+    ),
+    "level_not_counted": Text(
+        "level not observed for {names}: ComfyUI counts no model there; only the keys decide",
+        "无法观测 {names} 的级别：ComfyUI 未统计其中的模型；只按缓存键判断",
     ),
     "check_missing": Text("{kind} check: missing {missing}", "{kind} 检查：缺少 {missing}"),
     "check_complete_but": Text("{kind} check: everything is cached; {caveat}", "{kind} 检查：全部已缓存；{caveat}"),

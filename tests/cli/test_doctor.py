@@ -60,7 +60,7 @@ async def test_doctor_reports_findings_of_each_profile(
 @pytest.mark.parametrize(
     ("profile", "expected"),
     [
-        ("loaded", ['! the settings want models at level "vram", and nothing observes the level', "companion node"]),
+        ("loaded", ["! the settings want models in memory; level not observed for pulid_eva_clip", "companion node"]),
         (
             "unloading",
             ["✓ cache check node: the models of pulid_eva_clip", "are below the level that the settings want"],

@@ -11,8 +11,10 @@ from statemachine.comfyui.load_nodes import load_node_count, with_load_nodes
 from statemachine.comfyui.workflow import Workflow, parse_workflow, with_varied_tag
 from statemachine.core import events as e
 from statemachine.core.levels import KeyPlace, Level
+from statemachine.core.messages import message
 from tests.comfyui_client.check_builders import (
     INSPIRE,
+    KEYLESS,
     NODE,
     TEXT,
     A,
@@ -91,7 +93,21 @@ async def test_check_compares_levels_with_wanted(
     check, _ = check_of({NODE: node_reply(levels=levels)}, workflows=(wanted(warm),))
     answer = await answer_of(check)
     assert (answer.below, answer.needed, answer.missing) == (below, needed, ())
-    assert answer.caveat is None
+
+
+@pytest.mark.parametrize(
+    ("levels", "names"),
+    [({"k1": AT_RAM, "k2": AT_RAM}, None), ({"k1": AT_VRAM}, ("k2",)), ({"k1": 5}, ("k1", "k2"))],
+)
+async def test_keys_whose_level_is_not_counted_are_named(levels: object, names: tuple[str, ...] | None) -> None:
+    check, _ = check_of({NODE: node_reply(levels=levels)}, workflows=(wanted(RAM),))
+    expected = None if names is None else message("level_not_counted", names=list(names))
+    assert (await answer_of(check)).caveat == expected
+
+
+async def test_wanted_level_of_workflow_without_keys_is_not_observed() -> None:
+    check, _ = check_of({TEXT: text_reply("缓存已加载。")}, "text", workflows=(wanted(VRAM, KEYLESS),))
+    assert (await answer_of(check)).caveat == message("level_not_observed", names=["plain"])
 
 
 async def test_level_of_a_key_is_the_highest_that_a_workflow_wants() -> None:

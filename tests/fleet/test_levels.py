@@ -79,5 +79,5 @@ async def test_level_is_not_observed_without_companion_node(tmp_path: Path, prof
         daemon(tmp_path, fleet.urls, timing=QUICK, workflows=WARM_VRAM) as recorder,
     ):
         _, loaded = await recorder.reached("loaded")
-        assert "nothing observes it" in loaded["message"]
+        assert "level not observed for pulid_eva_clip" in loaded["message"]
         assert await levels_of(recorder, fleet.members[0].name) == (None, None)

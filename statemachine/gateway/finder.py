@@ -7,6 +7,7 @@ in the ledger like an own one.
 import asyncio
 import math
 import time
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -35,7 +36,8 @@ class Finder:
         self._ledger = ledger
         self._view = view
         self._upstream = upstream
-        self._places = asyncio.Semaphore(AT_A_TIME)
+        self._places: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_A_TIME))
+        """Of each client: one that asks for many ids delays no other."""
         self._unknown: dict[tuple[str, str], float] = {}
         """When a prompt was not found."""
         self._adopted_at: dict[str, float] = {}
@@ -55,7 +57,7 @@ class Finder:
 
     async def search(self, client: str, prompt_id: str) -> PromptRecord | None:
         """Look for a prompt of the client on all servers. One that does not answer in time is left out."""
-        found = await self._on_servers(lambda server: self._in_history(server, client, prompt_id))
+        found = await self._on_servers(client, lambda server: self._in_history(server, client, prompt_id))
         return next(iter(found), None)
 
     async def adopt(self, client: str) -> None:
@@ -63,11 +65,11 @@ class Finder:
         if time.monotonic() - self._adopted_at.get(client, -math.inf) < ADOPTED_AGAIN_S:
             return
         self._adopted_at[client] = time.monotonic()
-        await self._on_servers(lambda server: self._in_queue(server, client))
+        await self._on_servers(client, lambda server: self._in_queue(server, client))
 
-    async def _on_servers(self, ask: Any) -> list[PromptRecord]:
+    async def _on_servers(self, client: str, ask: Any) -> list[PromptRecord]:
         async def one(server: Candidate) -> PromptRecord | None:
-            async with self._places:
+            async with self._places[client]:
                 try:
                     async with asyncio.timeout(ASK_S):
                         found: PromptRecord | None = await ask(server)

@@ -77,7 +77,11 @@ class Ledger:
 
     def rename(self, record: PromptRecord, prompt_id: str) -> None:
         """Use the id that an older server has chosen itself."""
-        self.forget(record)
+        self._db.execute(
+            "UPDATE OR REPLACE prompts SET prompt_id = ? WHERE prompt_id = ?", (prompt_id, record.prompt_id)
+        )
+        self._records.pop(record.prompt_id, None)
+        self._open.pop(record.prompt_id, None)
         record.prompt_id = prompt_id
         self.put(record)
 

@@ -5,6 +5,8 @@ import json
 import re
 from asyncio.subprocess import Process
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -30,53 +32,91 @@ async def address_of(process: Process) -> str:
     raise AssertionError("the gateway ended before it listened")
 
 
-def settings_file(folder: Path, names: list[str]) -> Path:
-    section = {"port": free_port(), "data_dir": str(folder / "gateway")}
-    path = folder / "settings.json"
-    servers = [f"http://{name}" for name in names]
+def settings_file(folder: Path, names: list[str], name: str) -> tuple[Path, str]:
+    """Write the settings of a gateway; return their path and the gateway's address."""
+    section = {"port": free_port(), "data_dir": str(folder / name), "max_prompts": 1000}
+    path = folder / f"{name}.json"
+    servers = [f"http://{server}" for server in names]
     path.write_text(json.dumps({"servers": servers, "listen": {"port": 0}, "gateway": section}), encoding="utf-8")
-    return path
+    return path, f"http://127.0.0.1:{section['port']}"
 
 
-async def post_until(address: str, killed: asyncio.Event, ids: list[str], accepted: list[str]) -> None:
-    """Post prompts one after another until the gateway is killed."""
-    async with aiohttp.ClientSession() as session:
-        while not killed.is_set():
-            ids.append(prompt_id := str(uuid4()))
-            body = {"prompt": image_graph(prompt_id, 0.01), "prompt_id": prompt_id}
-            try:
-                async with session.post(f"{address}/prompt", json=body) as response:
-                    if response.status == 200:
-                        accepted.append(prompt_id)
-            except aiohttp.ClientError:
-                return
+class Load:
+    """Clients that post prompts to two gateways in turn. `accepted` are the gateways that accepted them, by id."""
+
+    def __init__(self, addresses: list[str]) -> None:
+        self.addresses = addresses
+        self.tried: set[str] = set()
+        self.accepted: dict[str, str] = {}
+        self.is_over = False
+
+    async def post(self) -> None:
+        """Post prompts one after another until the load is over."""
+        async with aiohttp.ClientSession() as session:
+            while not self.is_over:
+                prompt_id = str(uuid4())
+                address = self.addresses[len(self.tried) % len(self.addresses)]
+                self.tried.add(prompt_id)
+                body = {"prompt": image_graph(prompt_id, 0.01), "prompt_id": prompt_id}
+                with suppress(aiohttp.ClientError):
+                    async with session.post(f"{address}/prompt", json=body) as response:
+                        if response.status == 200:
+                            self.accepted[prompt_id] = address
+                await asyncio.sleep(0.01)
+
+    async def more(self, count: int) -> None:
+        """Wait until so many more prompts were accepted."""
+        wanted = len(self.accepted) + count
+        await wait_until(lambda: len(self.accepted) >= wanted)
+
+
+@asynccontextmanager
+async def gateway_process(path: Path) -> AsyncIterator[Process]:
+    """Run a gateway as a process that listens, and read its log to the end."""
+    async with command(path, "gateway") as process:
+        await address_of(process)
+        assert process.stderr is not None
+        reading = asyncio.create_task(process.stderr.read())
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+            await reading
 
 
 @pytest.mark.timeout(120)
-async def test_killed_gateway_loses_and_repeats_no_prompt(tmp_path: Path) -> None:
-    ids: list[str] = []
-    accepted: list[str] = []
-    async with running_servers(2) as (servers, names):
-        path = settings_file(tmp_path, names)
+async def test_killed_gateway_and_lost_answers_repeat_no_prompt(tmp_path: Path) -> None:
+    async with running_servers(3) as (servers, names), AsyncExitStack() as stack:
+        (killed, one), (other, two) = (settings_file(tmp_path, names, name) for name in ("one", "two"))
+        await stack.enter_async_context(gateway_process(other))
+        load = Load([one, two])
+        clients = [asyncio.create_task(load.post()) for _ in range(6)]
         for kill in range(KILLS):
-            async with command(path, "gateway") as process:
-                address, killed = await address_of(process), asyncio.Event()
-                clients = [asyncio.create_task(post_until(address, killed, ids, accepted)) for _ in range(8)]
-                await wait_until(lambda wanted=20 * (kill + 1): len(accepted) >= wanted)  # type: ignore[misc]
+            async with gateway_process(killed) as process:
+                await load.more(15)
+                servers[kill].cut_after = True
+                await load.more(15)
                 process.kill()
-                killed.set()
-                await asyncio.gather(*clients)
-        async with command(path, "gateway") as process, aiohttp.ClientSession() as session:
-            address = await address_of(process)
-            for prompt_id in accepted:
-                await wait_for(lambda one=prompt_id: entry_of(session, address, one))  # type: ignore[misc]
-            process.terminate()
-            assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
-    posts = Counter(one for server in servers for one in server.posted)
-    assert set(accepted) <= set(posts) <= set(ids)
+        load.is_over = True
+        await asyncio.gather(*clients)
+        await stack.enter_async_context(gateway_process(killed))
+        async with aiohttp.ClientSession() as session:
+            for prompt_id, address in load.accepted.items():
+                url = f"{address}/history/{prompt_id}"
+                await wait_for(lambda url=url: read(session, url), timeout_s=60)  # type: ignore[misc]
+        posts = Counter(one for server in servers for one in server.posted)
+    assert set(posts) <= load.tried
     assert set(posts.values()) == {1}
 
 
-async def entry_of(session: aiohttp.ClientSession, address: str, prompt_id: str) -> object:
-    async with session.get(f"{address}/history/{prompt_id}") as response:
+async def test_gateway_process_ends_on_sigterm(tmp_path: Path) -> None:
+    path, _ = settings_file(tmp_path, ["127.0.0.1:9"], "one")
+    async with gateway_process(path) as process:
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
+
+
+async def read(session: aiohttp.ClientSession, url: str) -> object:
+    async with session.get(url) as response:
         return await response.json()

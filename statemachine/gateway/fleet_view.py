@@ -28,6 +28,8 @@ class Candidate:
     config: ServerConfig
     state: str = State.UNKNOWN.value
     queued: int | None = None
+    is_counted: bool = False
+    """Whether the length is from our own connection. The daemon's is older."""
 
     @property
     def name(self) -> str:
@@ -97,15 +99,20 @@ class FleetView:
             if candidate is None:
                 continue
             candidate.state = str(one.get("state"))
-            if isinstance(queued := one.get("queue_remaining"), int):
+            if isinstance(queued := one.get("queue_remaining"), int) and not candidate.is_counted:
                 candidate.queued = queued
             self.chooser.note(candidate)
 
     def note_queue(self, name: str, queued: int) -> None:
-        """Note the length of a server's queue."""
+        """Note the length of a server's queue, from our own connection to it."""
         if (candidate := self._servers.get(name)) is not None:
-            candidate.queued = queued
+            candidate.queued, candidate.is_counted = queued, True
             self.chooser.note(candidate)
+
+    def note_disconnected(self, name: str) -> None:
+        """Note that our own connection to a server has ended."""
+        if (candidate := self._servers.get(name)) is not None:
+            candidate.is_counted = False
 
     def choose(self, graph: Mapping[str, Any]) -> Sequence[Candidate]:
         """Return the servers for a graph, the best first."""

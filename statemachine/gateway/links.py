@@ -22,16 +22,23 @@ OnBinary = Callable[[str, bytes], None]
 
 
 class Links:
-    """One connection to each server. `on_up` is called with the server's name when one is open."""
+    """One connection to each server. `on_up` and `on_down` are called with its name when one opens and ends."""
 
     def __init__(
-        self, upstream: Upstream, link_id: str, on_text: OnText, on_binary: OnBinary, on_up: Callable[[str], None]
+        self,
+        upstream: Upstream,
+        link_id: str,
+        on_text: OnText,
+        on_binary: OnBinary,
+        on_up: Callable[[str], None],
+        on_down: Callable[[str], None],
     ) -> None:
         self._upstream = upstream
         self._link_id = link_id
         self._on_text = on_text
         self._on_binary = on_binary
         self._on_up = on_up
+        self._on_down = on_down
         self._open: dict[str, aiohttp.ClientWebSocketResponse] = {}
 
     def is_open(self, server: str) -> bool:
@@ -67,6 +74,7 @@ class Links:
                 self._receive(server.name, message)
         finally:
             del self._open[server.name]
+            self._on_down(server.name)
             await ws.close()
 
     def _receive(self, server: str, message: aiohttp.WSMessage) -> None:

@@ -91,7 +91,14 @@ class RunningGateway:
         upstream = Upstream(session, tls_contexts(self._servers))
         soon: set[str] = set()
         delivery = FrameDelivery(self.ledger, self.view, self.sockets, soon.add)
-        links = Links(upstream, self.ledger.link_id, delivery.receive, delivery.receive_binary, soon.add)
+        links = Links(
+            upstream,
+            self.ledger.link_id,
+            delivery.receive,
+            delivery.receive_binary,
+            soon.add,
+            self.view.note_disconnected,
+        )
         tracker = Tracker(self.ledger, self.view, upstream, delivery, links.is_open, links.reopen, soon, times)
         app = self._app(upstream, delivery, tracker)
         feed = DaemonFeed(daemon, self.view)

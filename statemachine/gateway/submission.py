@@ -147,12 +147,16 @@ class Submission:
         self, request: PromptRequest, record: PromptRecord, server: Candidate, uploads: Sequence[Upload]
     ) -> Answer:
         """Commit the prompt for this server and post it. Raises NotSentError if the server has not received it."""
-        for upload in uploads:
-            await self._uploads.hand_over(upload, server.config, self._upstream)
+        self._view.chooser.note_sent(server.name, record.prompt_id, request.graph)
+        try:
+            for upload in uploads:
+                await self._uploads.hand_over(upload, server.config, self._upstream)
+        except NotSentError:
+            self._view.chooser.note_ended(server.name, record.prompt_id, success=False)
+            raise
         record.server, record.in_flight = server.name, True
         body = self._body(request, record)
         self._ledger.put(record)
-        self._view.chooser.note_sent(server.name, record.prompt_id, request.graph)
         try:
             answer = await self._upstream.post_prompt(server.config, body)
         except NotSentError:

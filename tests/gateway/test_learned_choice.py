@@ -64,6 +64,18 @@ def test_choose_leaves_a_server_with_much_work_of_others() -> None:
     assert rig.chosen("a.ckpt") == rig.names[0]
 
 
+def test_queue_that_the_daemon_publishes_later_does_not_count() -> None:
+    rig = Rig(2)
+    stale = {"name": rig.names[0], "state": "loaded", "queue_remaining": 3}
+    rig.run(rig.names[0], "a.ckpt", 10.0)
+    rig.view.note_queue(rig.names[0], 0)
+    rig.view.note_status([stale])
+    assert rig.chosen("a.ckpt") == rig.names[0]
+    rig.view.note_disconnected(rig.names[0])
+    rig.view.note_status([stale])
+    assert rig.chosen("a.ckpt") == rig.names[1]
+
+
 def test_choose_after_loss_knows_nothing_of_the_models() -> None:
     rig = Rig(2)
     rig.run(rig.names[0], "a.ckpt", 30.0)

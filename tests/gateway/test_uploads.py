@@ -1,5 +1,6 @@
 """Uploads: kept by the gateway, and handed to a server before the first prompt that uses them."""
 
+import asyncio
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -66,6 +67,13 @@ async def test_upload_is_handed_over_once(tmp_path: Path) -> None:
         for _ in range(3):
             await site.post(graph_with(kept["name"]))
         assert site.servers[0].requests.count(("POST", "/upload/image")) == 1
+
+
+async def test_prompts_that_wait_for_their_uploads_go_to_different_servers(tmp_path: Path) -> None:
+    async with running_site(tmp_path, count=3) as site:
+        kept = [(await upload(site, form(bytes([number]))))[1]["name"] for number in range(6)]
+        await asyncio.gather(*(site.post(graph_with(name)) for name in kept))
+        assert [len(server.posted) for server in site.servers] == [2, 2, 2]
 
 
 async def test_mask_is_handed_over_after_its_image(tmp_path: Path) -> None:

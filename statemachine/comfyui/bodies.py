@@ -60,11 +60,11 @@ class BodyReader:
         async for chunk in response.content.iter_any():
             pieces = unpacker.pieces(chunk)
             if self._read_beginning(pieces) < SMALL:
+                self._limit(unpacker.received)
                 continue
             if self._is_unexpected:
                 break
-            if (announced := response.content_length or 0) > self._bound.size:
-                raise self._too_large(announced)
+            self._limit(response.content_length or 0)
             self.waits = True
             async with large.place() as place:
                 self.waits = False
@@ -90,13 +90,13 @@ class BodyReader:
 
         def receive(piece: bytes) -> None:
             self._size += len(piece)
-            if self._size > self._bound.size:
-                raise self._too_large(self._size)
+            self._limit(self._size)
             sink.feed(piece)
 
         await large.handle(chain(in_pieces(bytes(self._beginning)), pieces), receive)
         async for chunk in chunks:
             await large.handle(unpacker.pieces(chunk), receive)
+            self._limit(unpacker.received)
         unpacker.finish()
         return sink.finish()
 
@@ -108,6 +108,10 @@ class BodyReader:
     @property
     def _text(self) -> str:
         return self._mask(bytes(self._beginning[:QUOTED_FROM])).decode("utf-8", "replace")
+
+    def _limit(self, size: int) -> None:
+        if size > self._bound.size:
+            raise self._too_large(size)
 
     def _too_large(self, size: int) -> TooLargeError:
         limit, least = shown_size(self._bound.size), shown_size(size)

@@ -26,6 +26,7 @@ from statemachine.comfyui.errors import (
     RateLimitedError,
 )
 from statemachine.comfyui.framed_connection import MAX_MESSAGE
+from statemachine.comfyui.http_framing import FramingError, bounded_connector
 from statemachine.comfyui.large_answers import LargeAnswers
 from statemachine.comfyui.response_headers import retry_after_s
 from statemachine.comfyui.transport import REDIRECTS, Reply, Transport
@@ -66,7 +67,7 @@ def new_session(requests: int = 0, *, keep_alive: bool = True) -> aiohttp.Client
     At most `requests` are sent at a time; 0 means any number.
     """
     reuse: dict[str, Any] = {"keepalive_timeout": KEEP_ALIVE_S} if keep_alive else {"force_close": True}
-    connector = aiohttp.TCPConnector(limit=requests, ttl_dns_cache=DNS_CACHE_S, **reuse)
+    connector = bounded_connector(limit=requests, ttl_dns_cache=DNS_CACHE_S, **reuse)
     return aiohttp.ClientSession(
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
@@ -134,6 +135,8 @@ class NetworkTransport(Transport):
             if reader.waits:
                 raise NotUnderstoodError(message("large_answers_waiting", route=route)) from error
             raise NotAnsweringError(message("no_answer_in", seconds=timeout_s)) from error
+        except FramingError as error:
+            raise NotAnsweringError(message("answer_only_framing")) from error
         except aiohttp.ClientConnectorDNSError as error:
             raise NotAnsweringError(
                 message("name_not_resolved", host=error.host, error=reason_of(error.os_error))

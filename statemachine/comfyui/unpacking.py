@@ -23,14 +23,17 @@ class Unpacker:
     def __init__(self, encoding: str) -> None:
         self._encoding = encoding.strip().lower()
         self._decoder: zlib._Decompress | None = None
+        self.received = 0
+        """Bytes of the chunks. A packed body may be endless and have no content."""
 
     def pieces(self, chunk: bytes) -> Iterator[bytes]:
         """Yield the content of the next chunk in pieces of limited size."""
+        self.received += len(chunk)
         if self._encoding in ("", "identity"):
             yield from in_pieces(chunk)
         elif chunk:
             decoder = self._decoder = self._decoder or self._new_decoder(chunk)
-            while piece := decoder.decompress(chunk, PIECE):
+            while not decoder.eof and (piece := decoder.decompress(chunk, PIECE)):
                 yield piece
                 chunk = decoder.unconsumed_tail
 

@@ -13,6 +13,7 @@ from websockets.protocol import State
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.flood_meter import CALM_S, FloodMeter
 from statemachine.comfyui.framed_connection import FramedConnection
+from statemachine.comfyui.handshake import HandshakeReader
 from statemachine.comfyui.short_frames import shortened
 from statemachine.comfyui.transport import Receive, Report, Socket, StreamTrouble, no_report
 from statemachine.comfyui.turns import AT_ONCE_S, NOISY_S, Turns
@@ -21,9 +22,6 @@ from statemachine.settings.masking import Mask
 
 MOST_UNREAD = 64 * 1024
 """Bytes that wait for a turn before reading pauses; one more read of the same size may follow."""
-
-HANDSHAKE_LINES = 300
-"""Lines of the handshake that are passed to the library one by one: more than the headers that it allows."""
 
 
 def _ignore(_: str) -> None:
@@ -39,6 +37,7 @@ class TextConnection(FramedConnection):
 
     __slots__ = (
         "_ended",
+        "_handshake",
         "_is_finished",
         "_is_listening",
         "_is_paused",
@@ -63,6 +62,7 @@ class TextConnection(FramedConnection):
         self._receive: Receive = _ignore
         self._report: Report = no_report
         self._ended: asyncio.Future[None] | None = None
+        self._handshake: HandshakeReader | None = None
         self._unread = b""
         self._waiting: list[bytes] = []
         """What was read while the connection waits for its turn. It follows `_unread`."""
@@ -112,7 +112,9 @@ class TextConnection(FramedConnection):
 
     @override
     def eof_received(self) -> None:
-        if not self.has_more:
+        if self._handshake is not None and self._handshake.in_body:
+            self._end_refusal(self._handshake.body(b"", has_ended=True))
+        elif not self.has_more:
             super().eof_received()
 
     @override
@@ -225,19 +227,29 @@ class TextConnection(FramedConnection):
         super()._discard()
 
     def _pass_handshake(self, data: bytes) -> bytes:
-        """Pass the server's response to the library line by line; return what follows it."""
-        at = 0
-        for _ in range(HANDSHAKE_LINES):
-            if at == len(data) or self.response is not None:
-                break
-            end = data.find(b"\n", at) + 1 or len(data)
-            super().data_received(data[at:end])
-            at = end
+        """Pass the server's response to the library; return what follows it. Drop a connection that has failed."""
+        reader = self._handshake = self._handshake or HandshakeReader()
+        lines, rest = ([], data) if reader.in_body else reader.lines(data)
+        for line in lines:
+            if line and self.protocol.handshake_exc is None:
+                super().data_received(line)
         if self.response is not None and self.state is State.OPEN:
-            return data[at:]
-        if at < len(data):
-            super().data_received(data[at:])
+            self._handshake = None
+            return rest
+        if reader.in_body:
+            self._end_refusal(reader.body(rest))
+        elif self.protocol.handshake_exc is not None:
+            self._abort()
         return b""
+
+    def _end_refusal(self, body: bytes | None) -> None:
+        """Pass a refusal's body to the library once it has been read."""
+        if body is None or self.response is not None:
+            return
+        if body:
+            super().data_received(body)
+        super().eof_received()
+        self._pause_reading()
 
     def _end(self, error: Exception) -> None:
         """End `listen` with this error."""

@@ -264,6 +264,10 @@ REQUESTS: dict[str, Text] = {
         "the answer to {route} is large and came slowly while other servers' large answers waited, so it was not read",
         "{route} 的应答较大且传输缓慢，而其他服务器的大型应答正在等待，因此未读完",
     ),
+    "answer_only_framing": Text(
+        "the server sends headers, interim responses or chunk sizes without end",
+        "服务器发来的标头、临时响应或分块大小没有尽头",
+    ),
     "asked_again_in": Text("{what}; asked again in {seconds} s", "{what}；{seconds} 秒后再次请求"),
     "large_answers_waiting": Text(
         "the answer to {route} is large and was not read in time, because other servers' large answers are being read",

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -37,13 +38,20 @@ may report many a second, each with three entries in the event log."""
 LOADING_LOOKS = 5
 """Looks for a prompt that loads our keys, before the check is asked although the queue does not show all prompts."""
 
-CHANGED_BY_OTHERS = frozenset({Reason.FOREIGN_WORK_FINISHED, Reason.CACHE_CHANGED})
 
 AUTO_ROUNDS_AT_PACE = 4
 """Rounds at the configured pace; then it doubles, for a server whose own loading keeps failing."""
 
 MOST_DOUBLINGS = 32
 """More than any pace needs. A float can be doubled 1,023 times, which such a server reaches within days."""
+
+
+CHANGES: Mapping[Reason, tuple[int, float]] = {
+    Reason.FOREIGN_WORK_FINISHED: (60, 1.0),
+    Reason.CACHE_CHANGED: (12, 10.0),
+}
+"""Checks that changes of a kind may cause: so many at once, and then one in so many seconds. Users' jobs may end each
+second; models that are gone and back without a warm-up, each second, are a server that contradicts itself."""
 
 
 async def prepare(context: ServerContext) -> None:
@@ -112,9 +120,19 @@ def _prepare_delay(context: ServerContext) -> float:
         return backoff(server.failures, timing.retry_s, timing.failed_retry_s, clock.uniform)
     if server.reason is Reason.ANSWERING_AGAIN and server.recheck_failures > 1:
         return backoff(server.recheck_failures - 1, timing.retry_s, timing.failed_retry_s, clock.uniform)
-    if server.reason in CHANGED_BY_OTHERS and server.last_check is not None:
-        return min(FOREIGN_GAP_S, max(0.0, server.last_check + FOREIGN_GAP_S - clock.now()))
+    if server.reason in CHANGES and server.last_check is not None:
+        gap_s = min(FOREIGN_GAP_S, max(0.0, server.last_check + FOREIGN_GAP_S - clock.now()))
+        return max(gap_s, _change_delay(context))
     return _restart_delay(context) if server.reason is Reason.SERVER_RESTARTED else 0.0
+
+
+def _change_delay(context: ServerContext) -> float:
+    """Return the pause before the check after a change that the server has reported: 0, except after many."""
+    most, interval_s = CHANGES[context.server.reason]
+    now = loop_time()
+    allowed_at = max(now, context.changes_allowed_at)
+    context.changes_allowed_at = min(allowed_at + interval_s, now + (most + 1) * interval_s)
+    return max(0.0, allowed_at - now - (most - 1) * interval_s)
 
 
 def _restart_delay(context: ServerContext) -> float:
@@ -131,6 +149,8 @@ async def check(context: ServerContext) -> None:
         context.post(events.CheckWithheld())
         return
     await after_success.wait_for_history(context)
+    if context.server.reason in CHANGES and (delay := _change_delay(context)):
+        await context.sleep(delay)
     while True:
         event = await ask(context)
         if event is not None:

@@ -88,7 +88,8 @@ class ServerContext:
     digests of the workflows that this process of the server can run, each with the process's instance if a companion
     node reports one. `known_before`: the journal knows the server from an earlier run of the daemon. Loop times:
     `cold_since`, `failed_at` (the streak of failures changed), `lost_at` (the contention changed), `limited_at` (a
-    rate limit answered a POST) and `restarts` (the last checks that restarts caused).
+    rate limit answered a POST), `restarts` (the last checks that restarts caused) and `changes_allowed_at` (when the
+    next check after a change would be due at the slowest pace).
     """
 
     config: ServerConfig
@@ -111,6 +112,7 @@ class ServerContext:
     lost_at: float = 0.0
     limited_at: float = 0.0
     restarts: tuple[float, ...] = ()
+    changes_allowed_at: float = 0.0
     known_before: bool = False
     _patience: Patience | None = None
 

@@ -95,6 +95,10 @@ class SimSocket:
             if isinstance(frame, str):
                 receive(frame)
 
+    def hide(self, text: str) -> str:
+        """Return the text: simulated servers are sent no secrets."""
+        return text
+
     async def _next(self) -> str | bytes | None:
         pipe, loop = self._pipe, asyncio.get_running_loop()
         while not pipe.waiting:

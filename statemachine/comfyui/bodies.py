@@ -1,7 +1,7 @@
 """Read the body of an answer within the bound of its route, without holding up the event loop."""
 
 import zlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import chain
 from typing import Protocol
 
@@ -15,10 +15,15 @@ from statemachine.comfyui.large_answers import LargeAnswers, TooSlowError
 from statemachine.comfyui.splitting import Splitter, TooManyItemsError
 from statemachine.comfyui.unpacking import Unpacker, in_pieces
 from statemachine.core.messages import message
+from statemachine.settings.masking import Mask
 
 OK = 200
 QUOTED_FROM = 8 * 1024
 """Bytes of an answer of which an error quotes 2,000 characters."""
+
+
+EXAMINED_END = 4 * 1024
+"""Bytes before a cut that are searched for the beginning of a secret."""
 
 
 class BodyReader:
@@ -27,7 +32,7 @@ class BodyReader:
     `mask` removes secrets from the text that an error quotes.
     """
 
-    def __init__(self, route: str, bound: Bound, mask: Callable[[bytes], bytes]) -> None:
+    def __init__(self, route: str, bound: Bound, mask: Mask) -> None:
         self._route = route
         self._bound = bound
         self._mask = mask
@@ -36,6 +41,8 @@ class BodyReader:
         self._status = OK
         self.waits = False
         """Whether it waits for the place of a large answer."""
+        self.is_cut = False
+        """Whether only the beginning of the body was read."""
 
     async def read(self, response: aiohttp.ClientResponse, large: LargeAnswers) -> bytes:
         """Return the body, in UTF-8 if it declares a charset; only what is needed of one that consists of entries.
@@ -63,6 +70,7 @@ class BodyReader:
                 self._limit(unpacker.received)
                 continue
             if self._is_unexpected:
+                self.is_cut = True
                 break
             self._limit(response.content_length or 0)
             self.waits = True
@@ -86,7 +94,7 @@ class BodyReader:
         self, chunks: AsyncIterator[bytes], unpacker: Unpacker, pieces: Iterator[bytes], large: LargeAnswers
     ) -> bytes:
         entries = self._bound.entries
-        sink: _Sink = Splitter(entries.level, entries.reduce) if entries is not None else _Whole()
+        sink: _Sink = Splitter(entries.level, entries.reduce, self._hide_end) if entries is not None else _Whole()
 
         def receive(piece: bytes) -> None:
             self._size += len(piece)
@@ -107,7 +115,11 @@ class BodyReader:
 
     @property
     def _text(self) -> str:
-        return self._mask(bytes(self._beginning[:QUOTED_FROM])).decode("utf-8", "replace")
+        return self._mask.data(bytes(self._beginning[:QUOTED_FROM]), is_cut=True).decode("utf-8", "replace")
+
+    def _hide_end(self, text: bytes) -> bytes:
+        """Return a text that was cut without what may be the beginning of a secret."""
+        return text[:-EXAMINED_END] + self._mask.data(text[-EXAMINED_END:], is_cut=True)
 
     def _limit(self, size: int) -> None:
         if size > self._bound.size:

@@ -65,6 +65,10 @@ class _PlacedSocket(Socket):
         await self._inner.listen(receive, report)
 
     @override
+    def hide(self, text: str) -> str:
+        return self._inner.hide(text)
+
+    @override
     async def close(self) -> None:
         try:
             await self._inner.close()

@@ -37,8 +37,18 @@ _FRAME_START = '{"type": "'
 """The start of every frame that ComfyUI sends: `json.dumps` of a dict whose first member is `type`."""
 
 
-def decode(frame: str, *, in_flight: bool = True) -> events.Event | None:
-    """Return the event of a frame, None for a frame without one. Never raises.
+Hide = Callable[[str], str]
+"""Returns a text without secrets that the server may echo."""
+
+_SHOWN = {
+    "execution_error": ("exception_type", "exception_message", "node_id", "node_type"),
+    "comfywarm.cache": ("instance",),
+}
+"""The members of frames that messages or records quote."""
+
+
+def decode(frame: str, *, in_flight: bool = True, hide: Hide = str) -> events.Event | None:
+    """Return the event of a frame, None for a frame without one. Never raises. `hide` gets the texts that are quoted.
 
     Most frames come from plug-ins or are the progress of users' prompts. A frame of an unknown type is therefore
     skipped before it is parsed, and so is a frame about a prompt unless a warm-up is `in_flight`.
@@ -49,9 +59,16 @@ def decode(frame: str, *, in_flight: bool = True) -> events.Event | None:
         frame = shortened(frame[:LONG_FRAME]) or ""
     try:
         parsed = server_json.loads(frame)
-        return _DECODERS[parsed["type"]](parsed["data"])
+        return _DECODERS[parsed["type"]](_without_secrets(parsed["type"], parsed["data"], hide))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _without_secrets(kind: str, data: Data, hide: Hide) -> Data:
+    if kind not in _SHOWN:
+        return data
+    quoted = {name: data[name] for name in _SHOWN[kind] if name in data}
+    return {**data, **{name: hide(shown(value)) if value is not None else None for name, value in quoted.items()}}
 
 
 def _is_irrelevant(frame: str, types: Container[str]) -> bool:

@@ -4,8 +4,11 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from typing import TypeVar
 
 import aiohttp
+
+T = TypeVar("T")
 
 TURN_S = 0.005
 """Time for which an answer is handled before others, and the rest of the daemon, have their turn."""
@@ -56,6 +59,7 @@ class LargeAnswers:
         self._waiting = 0
         self._looks: asyncio.TimerHandle | None = None
         self._turns = asyncio.Lock()
+        self._thread = asyncio.Lock()
 
     @property
     def are_many(self) -> bool:
@@ -89,6 +93,11 @@ class LargeAnswers:
                     more = _handle_for(TURN_S, pieces, receive)
                 finally:
                     await asyncio.sleep(0)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Return the result of long work in a thread, one at a time: each more would take the interpreter as often."""
+        async with self._thread:
+            return await asyncio.to_thread(work)
 
     async def _acquire(self) -> None:
         self._waiting += 1

@@ -114,7 +114,7 @@ class NetworkTransport(Transport):
         more = {"Content-Type": "application/json" if body is not None else None, "Accept": accept}
         headers = self._headers | {name: value for name, value in more.items() if value is not None}
         route = self._mask.text(f"{method} {path.partition('?')[0]}")
-        reader = BodyReader(route, bound_of(method, path), self._mask.data)
+        reader = BodyReader(route, bound_of(method, path), self._mask)
         try:
             async with (
                 asyncio.timeout(timeout_s),
@@ -129,8 +129,7 @@ class NetworkTransport(Transport):
                     ssl=self._tls or True,
                 ) as response,
             ):
-                content = await self._masked_body(await reader.read(response, self._large))
-                return self._reply(self._url + path, response.status, response.headers, content)
+                answer = await reader.read(response, self._large)
         except TimeoutError as error:
             if reader.waits:
                 raise NotUnderstoodError(message("large_answers_waiting", route=route)) from error
@@ -145,6 +144,8 @@ class NetworkTransport(Transport):
             raise connect_error(error.os_error) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise NotAnsweringError(self._masked(error)) from error
+        answer = await self._masked_body(answer, is_cut=reader.is_cut)
+        return self._reply(self._url + path, response.status, response.headers, answer)
 
     @override
     async def connect(self, client_id: str) -> WebSocket:
@@ -167,7 +168,7 @@ class NetworkTransport(Transport):
             )
         except websockets.InvalidStatus as error:
             response = error.response
-            content = self._mask.data(bytes(response.body or b"")[:MASKED_AT_ONCE])
+            content = self._mask.data(bytes(response.body or b""), is_cut=True)
             reply = self._reply(url, response.status_code, response.headers, content)
             raise _handshake_error(reply) from error
         except OSError as error:
@@ -192,11 +193,11 @@ class NetworkTransport(Transport):
             url,
         )
 
-    async def _masked_body(self, body: bytes) -> bytes:
-        """Return the body without secrets. A large one is searched in a thread, because it may be full of escapes."""
+    async def _masked_body(self, body: bytes, *, is_cut: bool) -> bytes:
+        """Return the body without secrets. A large one, which may be full of escapes, is searched in a thread."""
         if not self._mask or len(body) <= MASKED_AT_ONCE:
-            return self._mask.data(body)
-        return await asyncio.to_thread(self._mask.data, body)
+            return self._mask.data(body, is_cut=is_cut)
+        return await self._large.in_thread(partial(self._mask.data, body, is_cut=is_cut))
 
     def _masked(self, error: Exception) -> str:
         """Return the text of a library's exception, which may quote what the server has sent."""

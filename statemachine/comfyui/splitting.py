@@ -47,11 +47,13 @@ class TooManyItemsError(Exception):
 class Splitter:
     """Takes a JSON text in pieces and returns it with each entry reduced.
 
-    An entry is an object or a list within `level` others. `reduce` takes its value and the bytes before it.
+    An entry is an object or a list within `level` others. `reduce` takes its value and the bytes before it,
+    `cut` the beginning of a text that is too long.
     """
 
     __slots__ = (
         "_brackets",
+        "_cut",
         "_depth",
         "_dropping",
         "_entries",
@@ -63,7 +65,8 @@ class Splitter:
         "_text_at",
     )
 
-    def __init__(self, level: int, reduce: Callable[[Any, bytes], Any]) -> None:
+    def __init__(self, level: int, reduce: Callable[[Any, bytes], Any], cut: Callable[[bytes], bytes] = bytes) -> None:
+        self._cut = cut
         self._level = level
         self._reduce = reduce
         self._depth = self._brackets = self._entries = 0
@@ -140,7 +143,7 @@ class Splitter:
             self._dropping = True
             beginning = _WHOLE_ESCAPES.match(self._target, self._text_at + 1, self._text_at + LONG_TEXT)
             text = beginning[0].rstrip(_CONTINUATION) if beginning else b""
-            self._target[self._text_at + 1 :] = text[:-1] if text and text[-1] >= _FIRST_OF_SEVERAL else text
+            self._target[self._text_at + 1 :] = self._cut(text[:-1] if text and text[-1] >= _FIRST_OF_SEVERAL else text)
 
     def _keep(self, part: bytes) -> None:
         if self._target is not None:

@@ -163,9 +163,15 @@ class Socket(Protocol):
     async def listen(self, receive: Receive, report: Report = no_report) -> None:
         """Pass every text frame to `receive`, in order and as soon as it is read, until the connection ends.
 
+        The texts are as the server has sent them. Pass what is shown of them through `hide`.
+
         Raises NotAnsweringError with the cause of the end, or what `receive` raised; no frame is passed after that.
         Binary frames, which are previews, are skipped. `report` gets troubles of the stream. May be called once.
         """
+        ...
+
+    def hide(self, text: str) -> str:
+        """Return a text of a frame, or its beginning, without the secrets that the server was sent."""
         ...
 
     async def close(self) -> None:

@@ -274,7 +274,7 @@ class TextConnection(FramedConnection):
 
 
 class WebSocket(Socket):
-    """The Socket over a TextConnection. It hides the secrets that `mask` knows in everything received."""
+    """The Socket over a TextConnection. `mask` knows the secrets that the server may echo."""
 
     def __init__(self, connection: TextConnection, mask: Mask) -> None:
         self._connection = connection
@@ -282,12 +282,15 @@ class WebSocket(Socket):
 
     @override
     async def listen(self, receive: Receive, report: Report = no_report) -> None:
-        mask = self._mask
         try:
-            await self._connection.listen((lambda text: receive(mask.text(text))) if mask else receive, report)
+            await self._connection.listen(receive, report)
         except websockets.ConnectionClosed as error:
             reason = " ".join(str(error).split())
-            raise NotAnsweringError(message("ws_closed", error=mask.text(reason))) from error
+            raise NotAnsweringError(message("ws_closed", error=self._mask.text(reason))) from error
+
+    @override
+    def hide(self, text: str) -> str:
+        return self._mask.text(text, is_cut=True)
 
     @override
     async def close(self) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from statemachine.comfyui.errors import ComfyError, ConnectRefusedError, NotAnsweringError
-from statemachine.comfyui.frames import decode
+from statemachine.comfyui.frames import Hide, decode
 from statemachine.comfyui.transport import Socket, StreamTrouble
 from statemachine.core import events
 from statemachine.core.backoff import backoff
@@ -66,7 +66,7 @@ async def _listen(context: ServerContext, socket: Socket, client_id: str, *, ref
     timeout_s = context.fleet.settings.timing.http_timeout_s
     try:
         async with asyncio.timeout(timeout_s) as patience:
-            receiver = _Receiver(context, client_id, refused_before, patience)
+            receiver = _Receiver(context, client_id, refused_before, patience, socket.hide)
             await socket.listen(receiver.receive, receiver.report)
     except TimeoutError as error:
         raise NotAnsweringError(message("ws_silent", seconds=timeout_s)) from error
@@ -80,10 +80,11 @@ class _Receiver:
     client_id: str
     refused_before: bool
     patience: asyncio.Timeout
+    hide: Hide
     opened: bool = False
 
     def receive(self, frame: str) -> None:
-        event = decode(frame, in_flight=self.context.server.open_attempt is not None)
+        event = decode(frame, in_flight=self.context.server.open_attempt is not None, hide=self.hide)
         if event is None:
             return
         if not self.opened:

@@ -10,13 +10,27 @@ from urllib.parse import unquote
 
 from pydantic import BaseModel, SecretStr
 
-from statemachine.settings.escapes import MAX_ESCAPES, STARTS, Escapes, Unescaped, unescape
+from statemachine.settings.escapes import (
+    MAX_ESCAPES,
+    STARTS,
+    Escapes,
+    Unescaped,
+    partial_escape,
+    unescape,
+    unescaped,
+)
 
 SHORTEST = 8
 """Characters. Shorter values may be part of ordinary text, and masking them would garble it."""
 
 LEVELS = 4
 """How often a character of a secret may be escaped: twice in the settings' own form and twice by those who quote it."""
+
+SHORTEST_BEGINNING = 6
+"""Characters of a secret's beginning that are masked at the end of a text that was cut."""
+
+MOST_EXAMINED = 300_000
+"""Escapes of a text in which a secret is looked for, without its place: about 0.2 s of work."""
 
 _SHOWN = b"***"
 _STARTS = tuple(start.encode() for start in STARTS)
@@ -44,24 +58,27 @@ class Mask:
         """Whether there is anything to mask."""
         return bool(self._words)
 
-    def text(self, text: str) -> str:
-        """Return the text without secrets."""
-        if not (self._texts and self._may_have_any(text)):
+    def text(self, text: str, *, is_cut: bool = False) -> str:
+        """Return the text without secrets; without the beginning of one at the end of a text that was cut."""
+        if not (self._texts and (is_cut or self._may_have_any(text))):
             return text
-        return self.data(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+        return self.data(text.encode("utf-8", "surrogatepass"), is_cut=is_cut).decode("utf-8", "surrogatepass")
 
-    def data(self, data: bytes) -> bytes:
-        """Return the bytes, in UTF-8 or any other form, without secrets."""
-        return _hidden(data, self._secrets_in(data)) if self._words else data
+    def data(self, data: bytes, *, is_cut: bool = False) -> bytes:
+        """Return the bytes, in UTF-8 or any other form, without secrets, as `text` does."""
+        return _hidden(data, self._secrets_in(data, is_cut=is_cut)) if self._words else data
 
     def _may_have_any(self, text: str) -> bool:
         if any(start in text for start in STARTS) or (self._folds and "+" in text):
             return True
         return any(word in text for word in self._texts)
 
-    def _secrets_in(self, data: bytes) -> list[tuple[int, int]]:
+    def _secrets_in(self, data: bytes, *, is_cut: bool) -> list[tuple[int, int]]:
         """Return the places of secrets, and of what has too many escapes to be searched."""
-        spans, levels, left = list(self._words_in(data)), list[Unescaped](), MAX_ESCAPES
+        find = self._words_and_beginning_in if is_cut else self._words_in
+        spans, levels, left = list(find(data)), list[Unescaped](), MAX_ESCAPES
+        if data.count(b"\\") + data.count(b"%") + data.count(b"&") > MAX_ESCAPES and not self._is_anywhere_in(data):
+            return spans
         while len(levels) < LEVELS and any(start in data for start in _STARTS):
             levels.append(unescape(data, self._escapes, left))
             tokens, read_to = levels[-1].tokens, levels[-1].read_to
@@ -71,8 +88,20 @@ class Mask:
                 break
             left -= len(tokens)
             data = levels[-1].data
-            spans += [_source(span, levels) for span in self._words_in(data)]
+            spans += [_source(span, levels) for span in find(data)]
         return spans
+
+    def _is_anywhere_in(self, data: bytes) -> bool:
+        """Return whether any secret is in the data, or it has too many escapes to be sure. Positions take longer."""
+        left = MOST_EXAMINED
+        for _ in range(LEVELS):
+            data, replaced = unescaped(data, self._escapes, left)
+            left -= replaced
+            if left <= 0 or any(True for _ in self._words_in(data)):
+                return True
+            if not replaced:
+                break
+        return False
 
     def _words_in(self, data: bytes) -> Iterator[tuple[int, int]]:
         data = self._folded(data)
@@ -82,9 +111,25 @@ class Mask:
                 yield start, start + len(word)
                 start = data.find(word, start + 1)
 
+    def _words_and_beginning_in(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield the places of words, and that of the beginning of one at the end of the data."""
+        yield from self._words_in(data)
+        folded = self._folded(data)
+        for end in (len(data), partial_escape(folded)):
+            tail = folded[:end]
+            begun = max((_overlap(tail, word) for word in self._words), default=0)
+            if begun >= SHORTEST_BEGINNING:
+                yield end - begun, len(data)
+
     def _folded(self, data: bytes) -> bytes:
         """Return the data with the plus signs that stand for spaces in form data."""
         return data.replace(b"+", b" ") if self._folds else data
+
+
+def _overlap(data: bytes, word: bytes) -> int:
+    """Return how many bytes of the word's beginning the data ends with."""
+    longest = min(len(data), len(word) - 1)
+    return next((size for size in range(longest, SHORTEST_BEGINNING - 1, -1) if data.endswith(word[:size])), 0)
 
 
 def _source(span: tuple[int, int], levels: Sequence[Unescaped]) -> tuple[int, int]:

@@ -274,3 +274,18 @@ def test_decode_cache_frame_has_all_present_keys() -> None:
 )
 def test_decode_malformed_cache_frame_is_none(more: dict[str, object]) -> None:
     assert cache_frame(**more) is None
+
+
+def test_decode_hides_what_is_quoted() -> None:
+    """The texts of errors are quoted and the companion node's instance is kept; ids and nodes are only compared."""
+
+    def hide(text: str) -> str:
+        return text.replace("secret", "***")
+
+    texts = dict.fromkeys(("exception_type", "exception_message", "node_id", "node_type"), "a secret")
+    failed = decode(frame("execution_error", prompt_id="p", **texts), hide=hide)
+    reported = decode(json.dumps({"type": "comfywarm.cache", "data": {**CHANGE, "instance": "secret"}}), hide=hide)
+    assert isinstance(failed, e.PromptFailed)
+    assert set(failed.message.params.values()) == {"a ***"}
+    assert isinstance(reported, e.CacheReported)
+    assert reported.instance == "***"

@@ -15,6 +15,9 @@ MONITOR = b'{"type": "crystools.monitor", "data": {"cpu_utilization": 5, "gpus":
 LISTS = b'{"type":"status","data":[' + b"[]," * 80_000 + b"[]]}"
 
 
+ERROR = b'{"type": "execution_error", "data": {"prompt_id": "p", "exception_message": "%s"}}'
+
+
 def frame(first: int, payload: bytes) -> bytes:
     """Build a frame with this first byte."""
     size = len(payload)
@@ -38,6 +41,7 @@ FLOODS = {
     "previews": frame(0x82, bytes(8 * MIB)),
     "long-texts": frame(0x81, b'{"type": "plugin", "data": "' + b"x" * (31 * MIB) + b'"}'),
     "many-values": frame(0x81, LISTS),
+    "escapes": frame(0x81, ERROR % (b"%25" * 40_000)),
 }
 
 

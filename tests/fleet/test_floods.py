@@ -19,6 +19,8 @@ OBSERVED_S = 0.5
 MOST_LATER_S = 0.05
 MOST_MEMORY = 64 * MIB
 SAMPLE_S = 0.005
+SECRET = {"Authorization": "Bearer of-a-long-secret"}
+"""Texts are searched for it."""
 FAST = ("texts", "empty-texts")
 """Kinds that are read with `fast_frames`; the others are read alike with and without."""
 
@@ -77,7 +79,10 @@ async def observed(client: DaemonClient) -> Delays:
 async def test_flood_on_ws_delays_nothing(tmp_path: Path, kind: str) -> None:
     with flooding(FLOODS[kind]) as flooder:
         async with running_fleet([PROFILES["loaded"]]) as fleet:
-            servers = [{"url": flooder.url, "name": "flooder"}, {"url": fleet.urls[0], "name": "honest"}]
+            servers = [
+                {"url": flooder.url, "name": "flooder", "headers": SECRET},
+                {"url": fleet.urls[0], "name": "honest"},
+            ]
             timing = {"check_interval_s": 0.2}
             settings = {"servers": servers, "timing": timing, "fast_frames": kind in FAST}
             async with daemon_in_process(tmp_path, settings) as client:

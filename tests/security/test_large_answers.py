@@ -144,6 +144,13 @@ async def test_large_answer_is_handled_in_short_turns(ask: Ask, kind: str, expec
     assert memory.growth < MOST_MEMORY
 
 
+def test_memory_that_grows_is_measured() -> None:
+    with Memory() as memory:
+        block = bytearray(2 * MOST_MEMORY)
+    assert memory.growth > MOST_MEMORY
+    assert block
+
+
 async def test_thirty_large_answers_at_once_are_bounded() -> None:
     kinds = [*["busy-queue"] * 3, *["lists", "brackets", "not-json"] * 8, *["numbers"] * 3]
     async with large_answers() as url, clients(url, *kinds) as several:

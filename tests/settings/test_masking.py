@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import assume, given
@@ -140,3 +140,41 @@ def test_mask_hides_what_has_too_many_escapes_on_several_levels() -> None:
         hidden = Mask([SecretStr(secret)]).text("%2541" * count + twice)
         assert hidden.endswith(("***", "***%252F"))
         assert "he-secret" not in hidden
+
+
+@pytest.mark.parametrize(
+    "echo",
+    [
+        "s3cret&amp;of&lt;kinds&gt;",
+        "s3cret&ampof&ltkinds&gt",
+        "s3cret&AMPof&LTkinds&GT",
+        "s3cret&#38of&#x3Ckinds&#62",
+        "s3cret&amp&#x6F&#x66&lt;&#107inds&gt;",
+    ],
+)
+def test_mask_hides_secret_with_entities_without_semicolon(echo: str) -> None:
+    assert Mask([SecretStr("s3cret&of<kinds>")]).text(f"({echo})") == "(***)"
+
+
+CUT_SECRET = "Bearer the-secret/word-of-many-characters"
+
+
+@pytest.mark.parametrize("written", [str, quote, lambda text: quote(quote(text)), html.escape, json.dumps])
+def test_mask_hides_beginning_of_secret_at_a_cut(written: Callable[[str], str]) -> None:
+    """A text that is cut anywhere shows at most five characters of the secret."""
+    mask, text = Mask([SecretStr(CUT_SECRET)]), written(f"(sent: {CUT_SECRET}")
+    for size in range(text.index("the-sec") + 6, len(text)):
+        shown = unquote(unquote(mask.text(text[:size], is_cut=True)))
+        assert "the-sec" not in shown, text[:size]
+
+
+def test_mask_of_cut_text_leaves_other_ends() -> None:
+    mask = Mask([SecretStr(CUT_SECRET)])
+    for text in ("", "%", "\\", "it has no Bear", "the", "&am", "x" * 20_000):
+        assert mask.text(text, is_cut=True) == text
+
+
+def test_mask_leaves_many_escapes_without_secret() -> None:
+    """A Windows server lists some ten thousand files with backslashes."""
+    data = b'"loras\\\\sub\\\\file.safetensors", ' * MAX_ESCAPES
+    assert Mask([SecretStr("the-secret-word")]).data(data) == data

@@ -57,6 +57,23 @@ def endless(piece: bytes, content_type: str = "text/plain") -> Responder:
     return responder
 
 
+def endless_bytes(head: bytes, piece: bytes) -> Responder:
+    """Send raw bytes: the head, and the piece without an end."""
+    block = piece * (PIECE // len(piece))
+
+    async def responder(exchange: Exchange) -> web.StreamResponse:
+        transport = exchange.request.transport
+        if transport is not None:
+            transport.write(head)
+            while not transport.is_closing():
+                if transport.get_write_buffer_size() < PIECE:
+                    transport.write(block)
+                await asyncio.sleep(0.001)
+        return web.Response(status=500)
+
+    return responder
+
+
 def gzip_bomb(size: int = 2000 * MIB) -> Responder:
     """Send zeros, compressed twenty times a hundredfold."""
     block = gzip.compress(b"[" * (20 * MIB))

@@ -19,6 +19,11 @@ ENDLESS = replace(COLD, load_seconds=1e9)
 ERROR = "CUDA error " * 2_000_000
 """About 20 MB."""
 CONTROL = "".join(map(chr, range(1, 32))) + "\x7f\x85\x9b31m\u2028\u2029\u202e\u2066\u200b\ufeff\ud800"
+CHUNKED = bodies.OK_HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+REFUSED = b"HTTP/1.1 403 Forbidden\r\nTransfer-Encoding: chunked\r\n\r\n"
+PACKED = bodies.OK_HEAD + b"Content-Encoding: deflate\r\n\r\n\x78\x9c"
+NOTHING = b"\0\0\0\xff\xff"
+"""A block of packed data without content."""
 CHECKS = ("GET /cache/check", "GET /inspire/cache/list")
 
 
@@ -103,6 +108,11 @@ BODIES: Mapping[str, Kind] = {
     "many-items": Kind(COLD, {"GET /queue": bodies.large(_QUEUE, "[]", "]}", bodies.MIB)}),
     "nested": Kind(COLD, {"GET /queue": bodies.nested(), "GET /history*": bodies.nested()}),
     "gzip-bomb": Kind(COLD, {"GET /cache/check": bodies.gzip_bomb(), "GET /queue": bodies.gzip_bomb()}),
+    "interim": _all(bodies.endless_bytes(b"", b"HTTP/1.1 100 Continue\r\n\r\n")),
+    "empty-lines": _all(bodies.endless_bytes(b"", b"\r\n")),
+    "chunk-sizes": _all(bodies.endless_bytes(CHUNKED, b"0")),
+    "packed-nothing": _all(bodies.endless_bytes(PACKED, NOTHING)),
+    "escapes-check": Kind(COLD, dict.fromkeys(CHECKS, respond_with("%25" * 80_000))),
     "slow-body": _all(bodies.slowly(bodies.OK_HEAD + b"\r\n", b"x" * 1000)),
     "slow-headers": _all(bodies.slowly(bodies.OK_HEAD + b"X-A: b\r\n" * 100)),
     "huge-header": _all(bodies.huge_header()),
@@ -119,6 +129,8 @@ SOCKETS: Mapping[str, Kind] = {
     "ws-flood-of-texts": _ws(sockets.sending(sockets.FLOOD_OF_TEXTS)),
     "ws-flood-of-previews": _ws(sockets.sending(sockets.FLOOD_OF_PREVIEWS)),
     "ws-flood-of-pings": _ws(sockets.sending(sockets.FLOOD_OF_PINGS)),
+    "escapes-frames": _ws(sockets.sending(sockets.FLOOD_OF_ESCAPES)),
+    "chunked-refusal": _ws(bodies.endless_bytes(REFUSED, b"1\r\nx\r\n")),
     "ws-endless-message": _ws(sockets.sending(sockets.endless_message)),
     "ws-accept-and-close": _ws(sockets.accept_and_close),
     "ws-silent": _ws(sockets.silent),

@@ -32,6 +32,7 @@ def echoes() -> list[str]:
         quote(quote(SECRET, safe=""), safe=""),
         "".join(every),
         html.escape(SECRET),
+        html.escape(SECRET).replace(";", ""),
         "".join(f"&#{ord(one)};" for one in SECRET),
         "".join(f"&#x{ord(one):x};" for one in SECRET),
         json.dumps(json.dumps(html.escape(SECRET))),

@@ -72,6 +72,8 @@ LARGE_TEXT = json.dumps({"type": "status", "data": "x" * (31 * MB)})
 FLOOD_OF_TEXTS = flood(*CHATTER)
 FLOOD_OF_PREVIEWS = flood(b"\0\0\0\1\0\0\0\1" + b"p" * 1000, opcode=BINARY)
 FLOOD_OF_PINGS = flood(b"ping", opcode=PING)
+ESCAPES = json.dumps({"type": "execution_error", "data": {"prompt_id": "p", "exception_message": "%25" * 40_000}})
+FLOOD_OF_ESCAPES = flood(ESCAPES)
 FLOOD_OF_LARGE_TEXTS = flood(LARGE_TEXT)
 
 

@@ -1,17 +1,23 @@
 """The charset that an answer's Content-Type declares. Check APIs of Windows servers may answer in GBK, for example."""
 
 import codecs
+import encodings
+import pkgutil
 import re
+from encodings.aliases import aliases
 
 _PARAMETER = re.compile(r";\s*charset\s*=\s*[\"']?(?:x-)?([\w.:+-]+)", re.IGNORECASE)
 _SUPERSETS = {"gb2312": "gb18030", "gbk": "gb18030", "big5": "big5hkscs"}
 """As browsers do: texts that are declared as the older charset have characters of the newer one."""
 
-_WINDOWS = re.compile(r"^windows-(?=9\d\d$)")
+_WINDOWS = re.compile(r"^windows-(?=9\d\d$)", re.IGNORECASE)
 """The East Asian code pages, which Python knows as `cp936`."""
 
 _CHARSET = re.compile(r"utf-16|utf-32|gb|hz$|big5|cp\d|euc_|shift_jis|iso2022|iso8859|koi8|tis-620|ptcp154|johab")
 """Python's codecs for text on the web. Others are not charsets (`idna`) or take quadratic time (`punycode`)."""
+
+_CODECS = frozenset((*aliases, *(module.name for module in pkgutil.iter_modules(encodings.__path__))))
+"""Names that may be looked up. Python keeps every unknown name that it was asked for."""
 
 _SEVEN_BIT = re.compile(r"hz|iso2022")
 """Charsets in which every text is also valid UTF-8."""
@@ -35,9 +41,14 @@ def as_utf8(body: bytes, content_type: str) -> bytes:
 def _charset(content_type: str) -> str | None:
     """Return the codec of a declared charset, None for UTF-8 or an unknown one."""
     declared = _PARAMETER.search(content_type)
+    if declared is None:
+        return None
+    module = encodings.normalize_encoding(_WINDOWS.sub("cp", declared[1])).lower()
+    if module not in _CODECS:
+        return None
     try:
-        name = codecs.lookup(_WINDOWS.sub("cp", declared[1].lower())).name if declared else "utf-8"
-    except (LookupError, ValueError):
+        name = codecs.lookup(module).name
+    except LookupError:
         return None
     return _SUPERSETS.get(name, name) if _CHARSET.match(name) else None
 

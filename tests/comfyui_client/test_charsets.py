@@ -1,5 +1,6 @@
 """Answers in the charset that their Content-Type declares."""
 
+import encodings
 import time
 
 import pytest
@@ -72,3 +73,11 @@ def test_as_utf8_hostile_declaration_costs_little() -> None:
     began = time.perf_counter()
     as_utf8(b"a" * 100_000 + b"-" + b"z" * 100_000, "text/plain; charset=punycode")
     assert time.perf_counter() - began < 1.0
+
+
+def test_as_utf8_unknown_charsets_fill_no_memory() -> None:
+    """Python keeps each unknown name that it was asked for; a server may declare another one with each answer."""
+    known = len(encodings._cache)
+    for number in range(100):
+        assert as_utf8(b"text", f"text/plain; charset=gb{number}{'x' * 1000}") == b"text"
+    assert len(encodings._cache) == known

@@ -126,6 +126,23 @@ async def test_frames_of_a_plugin_delay_nothing(tmp_path: Path, expected: Row) -
         assert detail["link"]["connects"] == 1
 
 
+async def test_flood_of_frames_is_shown(tmp_path: Path, expected: Row) -> None:
+    monitor = json.dumps({"type": "crystools.monitor", "data": {"cpu_utilization": 5, "gpus": [{"vram": 1}] * 4}})
+    burst = Raw(wire(TEXT, monitor.encode()).data * 2_000)
+
+    async def flood(proxy: FaultProxy) -> None:
+        while True:
+            proxy.send(burst)
+            await asyncio.sleep(0.01)
+
+    async with faulty(tmp_path, "loaded") as (harness, proxy):
+        await harness.until(lambda detail: detail["link"]["connected"])
+        flooding = asyncio.create_task(flood(proxy))
+        detail = await harness.until_read(expected)
+        flooding.cancel()
+        assert detail["link"]["connects"] == 1
+
+
 async def test_frequent_status_frames_cause_few_checks(tmp_path: Path, expected: Row) -> None:
     """A queue that changes a thousand times is checked a few dozen times at most."""
     async with faulty(tmp_path, "loaded") as (harness, proxy):

@@ -2,15 +2,20 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 
 
 class LoopTurns:
-    """Measures, within the block, the processor time of this thread between two turns of the loop."""
+    """Measures, within the block, the time between two turns of the loop on a clock of processor time.
 
-    def __init__(self) -> None:
+    The default is that of this thread; `time.process_time` counts what other threads do meanwhile.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.thread_time) -> None:
         self.longest_s = 0.0
+        self._clock = clock
 
     async def __aenter__(self) -> "LoopTurns":
         self._task = asyncio.create_task(self._watch())
@@ -25,9 +30,9 @@ class LoopTurns:
             await self._task
 
     async def _watch(self) -> None:
-        before = time.thread_time()
+        before = self._clock()
         while True:
             await asyncio.sleep(0)
-            now = time.thread_time()
+            now = self._clock()
             self.longest_s = max(self.longest_s, now - before)
             before = now

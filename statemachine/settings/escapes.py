@@ -23,11 +23,17 @@ _BACKSLASH = r"""\\(?:
 _PAIR = r"(?P<high>[dD][89abAB]{hex}{{2}})\\u(?P<low>[dD][c-fC-F]{hex}{{2}})|"
 _PERCENT = r"%(?:(?P<percent>{octet})|u(?P<wide>{unit}))"
 _AMPERSAND = r"""&(?:
-    \#[xX]0*(?P<hex>{hex}{{1,6}});?|\#0*(?P<decimal>[0-9]{{1,7}});?|
-    (?P<name>[A-Za-z]{{2,31}});|(?P<open>amp|AMP|lt|LT|gt|GT|quot|QUOT)
+    \#[xX]0*(?P<hex>{hex}{{1,6}}+){end}|\#0*(?P<decimal>[0-9]{{1,7}}+){end}|
+    (?P<name>[A-Za-z]{{2,31}});|(?P<open>amp|AMP|lt|LT|gt|GT|quot|QUOT)(?!{semicolon})
 )"""
 LONGEST_PARTIAL = 12
 _PARTIAL = re.compile(rb"[\\%&][A-Za-z0-9#{]*\Z")
+_SEMICOLON = r"""(?:
+    \\(?:u003[bB]|U0000003[bB]|u\{0*3[bB]\}|x3[bB]|073) | %(?:25)*(?:3[bB]|u003[bB]) |
+    &(?:\#0*59|\#[xX]0*3[bB]|semi)
+)"""
+_END = rf"(?:;|(?!{_SEMICOLON}))"
+"""The semicolon of an entity may be missing, but not where it is only escaped: it is replaced first."""
 _HEX = "[0-9a-fA-F]"
 _ASCII_OCTET = f"[0-7]{_HEX}"
 
@@ -122,7 +128,7 @@ def _pattern(escapes: Escapes) -> re.Pattern[bytes]:
         parts = {"unit": f"00{_ASCII_OCTET}", "octet": _ASCII_OCTET, "octal": "[01][0-7]{2}", "pair": ""}
     long = f"0000{parts['unit']}" if escapes.only_ascii else f"{_HEX}{{8}}"
     source = "|".join((_BACKSLASH, _PERCENT, _AMPERSAND))
-    source = source.format(hex=_HEX, long=long, plain=escapes.plain, **parts)
+    source = source.format(hex=_HEX, long=long, plain=escapes.plain, end=_END, semicolon=_SEMICOLON, **parts)
     return re.compile(source.encode(), re.VERBOSE)
 
 

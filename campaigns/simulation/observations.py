@@ -80,6 +80,13 @@ def history_is_warm(body: bytes, workflows: frozenset[str]) -> bool:
     return workflows <= warm
 
 
+def history_displaced(kind: str, body: bytes, keyless: frozenset[str]) -> bool:
+    """Return whether a history shows a workflow without cache nodes and a later one of ours."""
+    entries = json.loads(body).values() if kind == "history" else ()
+    ran = [entry["prompt"][3].get("comfywarm", {}).get("workflow") for entry in entries]
+    return bool(keyless & set(ran)) and ran[-1] not in keyless
+
+
 Position = tuple[str, int | None]
 """The companion node's instance and the sequence number of its last known change."""
 

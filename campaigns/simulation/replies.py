@@ -3,6 +3,7 @@
 from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.observations import (
     ended_prompts,
+    history_displaced,
     history_is_warm,
     job_in,
     latest_position,
@@ -11,6 +12,7 @@ from campaigns.simulation.observations import (
     reports_cached,
 )
 from campaigns.simulation.rules import now
+from campaigns.simulation.scenario import KEYLESS
 from statemachine.comfyui.transport import Reply
 
 
@@ -66,8 +68,14 @@ def _read_check(ledger: ServerLedger, path: str, reply: Reply, *, genuine: bool,
         ledger.auto_executing = True
     if kind == "node":
         _read_companion(ledger, reply.body, cached=cached, fresh=ticket >= ledger.last_change)
-    if not cached:
+    _note_missing(ledger, cached=cached, displaced=history_displaced(kind, reply.body, KEYLESS), tick=tick)
+
+
+def _note_missing(ledger: ServerLedger, *, cached: bool, displaced: bool, tick: int) -> None:
+    """Record what may make the daemon warm the server; a displaced workflow need not, if the cache mode is unknown."""
+    if not cached or displaced:
         ledger.missing, ledger.missing_at = tick, now()
+    if not cached:
         ledger.missing_since = now() if ledger.missing_since is None else ledger.missing_since
 
 

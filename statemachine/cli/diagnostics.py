@@ -162,6 +162,8 @@ def _answered(event: events.CheckAnswered, raw: str) -> Finding:
         return good("doctor.check_complete", **values)
     if event.auto_executing:
         return care("doctor.check_loading", "doctor.check_loading.advice", **values)
+    if event.caveat is not None:
+        return care("doctor.check_displaced", "doctor.check_complete_but.advice", caveat=event.caveat, **values)
     return good("doctor.check_missing", **values)
 
 

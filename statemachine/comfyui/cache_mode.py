@@ -4,10 +4,12 @@ The executor's cache (comfy_execution/caching.py) holds the outputs of nodes, mo
 holds is freed. Keys of a cache node are not affected: the node's plug-in holds their models.
 """
 
+import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 from statemachine.comfyui.system import release_of
@@ -16,6 +18,8 @@ RAM_BY_DEFAULT_SINCE = (0, 23)
 """Version of ComfyUI; earlier ones use the classic cache by default (main.py)."""
 
 FLAG = "--cache-"
+
+_LIMIT = re.compile(r"[0-9]{1,9}(\.[0-9]{0,9})?")
 
 
 class CacheKind(StrEnum):
@@ -29,15 +33,19 @@ class CacheKind(StrEnum):
     LRU = "lru"
     """The most recent results stay, and all of the last prompt."""
     RAM = "ram"
-    """What the last prompt used stays; with the default thresholds each node that runs evicts the rest."""
+    """What the last prompt used stays. By default each node that runs evicts the rest, as memory is never all free."""
 
 
 @dataclass(frozen=True, slots=True)
 class CacheMode:
-    """`size`: the number of results that an LRU cache keeps."""
+    """`size`: the number of results that an LRU cache keeps.
+
+    `may_keep_more`: results of earlier prompts stay as long as memory is free.
+    """
 
     kind: CacheKind = CacheKind.UNKNOWN
     size: int = 0
+    may_keep_more: bool = False
 
     def keeps_all(self, node_count: int) -> bool:
         """Return whether the results of several workflows with this many nodes stay, or may stay for all we know."""
@@ -48,21 +56,43 @@ def cache_mode(stats: Mapping[str, Any]) -> CacheMode:
     """Return the mode that an answer of GET /system_stats implies: by the arguments, else by the version."""
     match stats:
         case {"system": {"argv": [*arguments], **system}}:
-            named = next(_named([text for text in arguments if isinstance(text, str)]), None)
+            named = next(_named([text for text in arguments if isinstance(text, str)], _memory_gib(system)), None)
             return named or CacheMode(_default_of(system.get("comfyui_version")))
     return CacheMode()
 
 
-def _named(arguments: list[str]) -> Iterator[CacheMode]:
+def _named(arguments: list[str], memory_gib: float) -> Iterator[CacheMode]:
     """Yield the modes that the arguments select. argparse accepts `--flag=value` and beginnings of flags."""
-    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for index, (argument, following) in enumerate(zip(arguments, [*arguments[1:], ""], strict=True)):
         flag, _, value = argument.partition("=")
         if flag == "--high-ram":
             yield CacheMode(CacheKind.CLASSIC)
         kind = next((kind for kind in CacheKind if _selects(flag, kind)), None)
         size = _number(value or following)
-        if kind in (CacheKind.NONE, CacheKind.CLASSIC, CacheKind.RAM) or (kind is CacheKind.LRU and size > 0):
+        if kind is CacheKind.RAM:
+            yield _under_pressure([value] if value else arguments[index + 1 : index + 3], memory_gib)
+        elif kind in (CacheKind.NONE, CacheKind.CLASSIC) or (kind is CacheKind.LRU and size > 0):
             yield CacheMode(kind, size if kind is CacheKind.LRU else 0)
+
+
+def _under_pressure(values: Sequence[str], memory_gib: float) -> CacheMode:
+    """Return the mode of `--cache-ram ACTIVE INACTIVE`: results are dropped while less memory is free.
+
+    ACTIVE is for the results of the running prompt, INACTIVE for earlier ones and by default all memory, up to 128 GiB
+    (main.py). A threshold that is never reached drops everything after each node.
+    """
+    limits = [float(text) for text in takewhile(_LIMIT.fullmatch, values)]
+    if limits and limits[0] >= memory_gib:
+        return CacheMode(CacheKind.NONE)
+    return CacheMode(CacheKind.RAM, may_keep_more=len(limits) > 1 and limits[1] < memory_gib)
+
+
+def _memory_gib(system: Mapping[Any, object]) -> float:
+    """Return the memory of the server's machine, infinite if it is not known."""
+    total = system.get("ram_total")
+    if isinstance(total, bool) or not isinstance(total, int | float) or total <= 0:
+        return math.inf
+    return total / 2**30
 
 
 def _selects(flag: str, kind: CacheKind) -> bool:

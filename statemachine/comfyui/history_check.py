@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 from statemachine.comfyui.cache_mode import CacheKind, CacheMode, cache_mode
 from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import CacheDisabledError, ComfyError, NotAnsweringError, RateLimitedError
+from statemachine.comfyui.graph_overlap import contains_nodes
 from statemachine.comfyui.records import HistoryEntry, UnreadableEntry
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
@@ -14,7 +16,7 @@ from statemachine.core.messages import Message, message
 
 @dataclass(frozen=True, slots=True)
 class HistoryFinding:
-    """What history shows. `caveat`: what the server's cache may have dropped nevertheless."""
+    """What history shows. `caveat` names workflows that ran, but whose results the server may not have kept."""
 
     raw: str
     missing: tuple[str, ...]
@@ -48,6 +50,7 @@ class HistoryCheck:
     async def find(self, workflows: Sequence[Workflow]) -> HistoryFinding:
         """Return which workflows must run: one is warm until a prompt of another client follows its success.
 
+        A workflow without cache nodes is also lost to another one of ours, if the server keeps the last one's results.
         Raises CacheDisabledError if the server keeps nothing between prompts.
         """
         entries = await self._client.newest_history(self._count)
@@ -55,11 +58,23 @@ class HistoryCheck:
         if mode.kind is CacheKind.NONE:
             raise CacheDisabledError(message("keeps_nothing", workflows=[workflow.name for workflow in workflows]))
         valid = list(_run_that_keeps_cache(entries))
-        needed = [workflow for workflow in workflows if not any(self._confirms(entry, workflow) for entry in valid)]
+        keeps_all = mode.keeps_all(sum(len(workflow.graph) for workflow in workflows))
+        ran = [workflow for workflow in workflows if any(self._confirms(entry, workflow) for entry in valid)]
+        displaced = [] if keeps_all else [workflow for workflow in ran if not self._is_last(workflow, valid)]
+        warm = ran if mode.may_keep_more else [workflow for workflow in ran if workflow not in displaced]
+        needed = [workflow for workflow in workflows if workflow not in warm]
         raw = "\n".join(_line(entry) for entry in entries) or "(history is empty)"
         missing = dict.fromkeys(key for workflow in needed for key in workflow.keys)
-        caveat = _caveat(mode, workflows, valid)
+        caveat = _caveat(mode, displaced)
         return HistoryFinding(raw, tuple(missing), tuple(workflow.name for workflow in needed), caveat)
+
+    def _is_last(self, workflow: Workflow, newest: Iterable[HistoryEntry]) -> bool:
+        """Return whether a cache of the last results still has the workflow's: what ran since has the same nodes.
+
+        The plug-in of a workflow with cache nodes holds the models itself.
+        """
+        later = takewhile(lambda entry: not self._confirms(entry, workflow), newest)
+        return bool(workflow.keys) or all(contains_nodes(entry.graph, workflow.graph) for entry in later)
 
     def _confirms(self, entry: HistoryEntry, workflow: Workflow) -> bool:
         """Return whether the entry is a success of this whole workflow with its current content."""
@@ -81,13 +96,12 @@ class HistoryCheck:
         return self._mode
 
 
-def _caveat(mode: CacheMode, workflows: Sequence[Workflow], valid: Sequence[HistoryEntry]) -> Message | None:
-    """Return which of several workflows may load again, because the server ran another one of ours after them."""
-    last = next((entry.marker.workflow for entry in valid if entry.marker is not None), None)
-    older = [workflow.name for workflow in workflows if workflow.name != last]
-    if not older or mode.keeps_all(sum(len(workflow.graph) for workflow in workflows)):
+def _caveat(mode: CacheMode, displaced: Sequence[Workflow]) -> Message | None:
+    """Return which workflows a later one has displaced, or may have."""
+    if not displaced:
         return None
-    return message("keeps_last_only", kind=mode.kind.value, workflows=older)
+    code = "keeps_last_only" if mode.may_keep_more else "dropped_older"
+    return message(code, kind=mode.kind.value, workflows=[workflow.name for workflow in displaced])
 
 
 def _line(entry: HistoryEntry | UnreadableEntry) -> str:

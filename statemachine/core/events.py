@@ -44,8 +44,8 @@ class CheckAnswered:
     `missing` lists keys, `needed` the workflows that must run to bring them back. `epoch` is the server's epoch when
     the check was asked; an answer from an older epoch is stale. `node_cursor` is set if a companion node answered.
     `evicted`: foreign work has run since our last success, so it may have evicted the keys. `caveat`: what the server's
-    cache may have dropped although the check cannot see it. `places`: where the models of the keys are, None if the
-    source reports no levels; `below` lists the keys whose models are below the level that is wanted.
+    cache has dropped, or may have unseen. `places`: where the models of the keys are, None if the source reports no
+    levels; `below` lists the keys whose models are below the level that is wanted.
     """
 
     kind: str

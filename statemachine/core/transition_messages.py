@@ -30,11 +30,16 @@ def _complete(event: events.CheckAnswered) -> Message:
 
 def _check_answered(event: events.CheckAnswered, server: Server, reason: Reason) -> Message:
     """Return the verdict, with the nodes that were blocked in our last success if it is about that workflow."""
-    verdict = _missing(event, server, reason) if event.needed else _complete(event)
+    verdict = _incomplete(event, server, reason) if event.needed else _complete(event)
     attempt = server.attempt
     if attempt is None or (event.needed and attempt.workflow not in event.needed):
         return verdict
     return joined([verdict, *attempt.blocked]) if attempt.outcome is Outcome.SUCCEEDED else verdict
+
+
+def _incomplete(event: events.CheckAnswered, server: Server, reason: Reason) -> Message:
+    missing = _missing(event, server, reason)
+    return joined([missing, event.caveat]) if event.caveat is not None else missing
 
 
 def _missing(event: events.CheckAnswered, server: Server, reason: Reason) -> Message:

@@ -59,14 +59,18 @@ DOCTOR: dict[str, Text] = {
     ),
     "doctor.cache_disabled": Text("cache check {kind}: {error}", "缓存检查 {kind}：{error}"),
     "doctor.cache_disabled.advice": Text(
-        "nothing is submitted for these workflows while the server runs with --cache-none",
-        "服务器以 --cache-none 运行期间，不会为这些工作流提交任务",
+        "nothing is submitted for these workflows while the server runs with this argument",
+        "服务器以该参数运行期间，不会为这些工作流提交任务",
     ),
     "doctor.check_loading": Text(
         "cache check {kind}: missing {missing}, the server is loading by itself; raw answer: {raw}",
         "缓存检查 {kind}：缺少 {missing}，服务器正在后台自行加载；原文：{raw}",
     ),
     "doctor.check_loading.advice": Text("comfywarm waits until it has finished", "comfywarm 会等待其完成"),
+    "doctor.check_displaced": Text(
+        "cache check {kind}: missing {missing}; {caveat}; raw answer: {raw}",
+        "缓存检查 {kind}：缺少 {missing}；{caveat}；原文：{raw}",
+    ),
     "doctor.check_missing": Text(
         "cache check {kind}: missing {missing}; raw answer: {raw}", "缓存检查 {kind}：缺少 {missing}；原文：{raw}"
     ),

@@ -30,14 +30,20 @@ TRANSITIONS: dict[str, Text] = {
     "check_missing": Text("{kind} check: missing {missing}", "{kind} 检查：缺少 {missing}"),
     "check_complete_but": Text("{kind} check: everything is cached; {caveat}", "{kind} 检查：全部已缓存；{caveat}"),
     "keeps_nothing": Text(
-        "the server runs with --cache-none and keeps nothing between prompts, so {workflows} cannot stay loaded; "
-        "start ComfyUI without --cache-none, or give the workflow cache nodes",
-        "服务器以 --cache-none 运行，任务之间不保留任何结果，因此 {workflows} 无法保持已加载；"
-        "请去掉 --cache-none 启动 ComfyUI，或为工作流添加缓存节点",
+        "the server keeps nothing between prompts (--cache-none, or --cache-ram with more than its memory), "
+        "so {workflows} cannot stay loaded; start ComfyUI without it, or give the workflow cache nodes",
+        "服务器在任务之间不保留任何结果（--cache-none，或 --cache-ram 的值大于其内存），"
+        "因此 {workflows} 无法保持已加载；请去掉该参数启动 ComfyUI，或为工作流添加缓存节点",
     ),
     "keeps_last_only": Text(
         "but this server's cache ({kind}) keeps what its last workflow used, so {workflows} may load again",
         "但该服务器的缓存（{kind}）只保留最后一个工作流用到的内容，因此 {workflows} 可能会重新加载",
+    ),
+    "dropped_older": Text(
+        "this server's cache ({kind}) keeps what its last workflow used and has dropped {workflows}; start ComfyUI "
+        "with --cache-lru and a number of at least the workflows' nodes, or add cache nodes",
+        "该服务器的缓存（{kind}）只保留最后一个工作流用到的内容，已丢弃 {workflows}；请以 --cache-lru 启动 ComfyUI，"
+        "数值不小于这些工作流的节点总数，或添加缓存节点",
     ),
     "check_failed": Text("cache check: {error}", "缓存检查：{error}"),
     "server_loading": Text(

@@ -135,7 +135,7 @@ async def test_doctor_server_that_keeps_nothing_is_bad(tmp_path: Path) -> None:
     proxy.responders["GET /system_stats"] = respond_with(json.dumps(stats), content_type="application/json")
     async with proxy.listening():
         result = await cli(write_settings(tmp_path, servers=[proxy.url], cache_check={"kind": "history"}), "doctor")
-    assert "✗ cache check history: cache check: the server runs with --cache-none and keeps nothing" in result.stdout
+    assert "✗ cache check history: cache check: the server keeps nothing between prompts (--cache-none" in result.stdout
     assert "nothing is submitted for these workflows" in result.stdout
     assert result.exit_code == 1
 

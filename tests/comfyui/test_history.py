@@ -106,14 +106,26 @@ async def cached_nodes(server: RealServer, graph: Graph) -> list[str]:
     return list(nodes)
 
 
-async def test_history_displaced_workflow_is_named(rig: Rig, tmp_path: Path) -> None:
+def without_cache_nodes(name: str) -> Graph:
+    model = {"class_type": "RigSlowModel", "inputs": {"name": name, "seconds": 0.1}}
+    return {"10": model, "30": {"class_type": "PreviewAny", "inputs": {"source": ["10", 0]}}}
+
+
+async def test_history_displaced_workflow_is_not_loaded(rig: Rig, tmp_path: Path) -> None:
     server = stock_server(rig)
     await server.start()
-    async with running_over(tmp_path, [server], {"first": FIRST, "second": SECOND}) as daemon:
-        detail = await daemon.wait_state(server, LOADED)
+    plain = {"first": without_cache_nodes("a"), "second": without_cache_nodes("b")}
+    async with running_over(tmp_path, [server], plain) as daemon:
+        detail = await daemon.wait_until(server, lambda detail: detail["reason"] == Reason.CONTESTED)
         kind = "classic" if expected().version == "0.3.75" else "ram"
-        assert (
-            f"this server's cache ({kind}) keeps what its last workflow used, so first may load again"
-            in (detail["message"])
-        )
+        assert f"this server's cache ({kind}) keeps what its last workflow used" in detail["message"]
+        assert LOADED not in {state for state, _ in await daemon.path_of(server)}
+
+
+async def test_history_workflows_kept_together_are_loaded_once(rig: Rig, tmp_path: Path) -> None:
+    server = stock_server(rig, "--cache-lru", "50")
+    await server.start()
+    plain = {"first": without_cache_nodes("a"), "second": without_cache_nodes("b")}
+    async with running_over(tmp_path, [server], plain) as daemon:
+        await daemon.wait_state(server, LOADED)
         assert len(warm_ups_in(await server.history())) == 2

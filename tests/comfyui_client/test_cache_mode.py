@@ -21,7 +21,7 @@ def mode(*arguments: object, version: object = "0.33.0") -> CacheMode:
         (["--cache-classic", "--port", "8188"], CacheKind.CLASSIC),
         (["--high-ram"], CacheKind.CLASSIC),
         (["--cache-ram"], CacheKind.RAM),
-        (["--cache-ram", "4.5", "64"], CacheKind.RAM),
+        (["--cache-ram", "4.5", "--port", "64"], CacheKind.RAM),
         (["--cache-ram=4"], CacheKind.RAM),
         (["--cache-lru", "0"], CacheKind.RAM),
         (["--cache-", "--cachet", "--cache-dir", "/cache-none"], CacheKind.RAM),
@@ -30,6 +30,22 @@ def mode(*arguments: object, version: object = "0.33.0") -> CacheMode:
 )
 def test_cache_mode_is_selected_by_arguments(arguments: list[object], kind: CacheKind) -> None:
     assert mode(*arguments) == CacheMode(kind)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["1000"], CacheMode(CacheKind.NONE)),
+        (["24"], CacheMode(CacheKind.NONE)),
+        (["23.9"], CacheMode(CacheKind.RAM)),
+        (["2", "64"], CacheMode(CacheKind.RAM)),
+        (["2", "8"], CacheMode(CacheKind.RAM, may_keep_more=True)),
+        (["nan"], CacheMode(CacheKind.RAM)),
+    ],
+)
+def test_cache_mode_under_pressure_depends_on_the_memory(values: list[str], expected: CacheMode) -> None:
+    system = {"comfyui_version": "0.33.0", "ram_total": 24 * 2**30, "argv": ["main.py", "--cache-ram", *values]}
+    assert cache_mode({"system": system}) == expected
 
 
 @pytest.mark.parametrize("arguments", [["--cache-lru", "30"], ["--cache-lru=30"], ["--cache-l", "30", "--cpu"]])

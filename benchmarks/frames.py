@@ -29,7 +29,7 @@ SETTINGS = {"workflows_dir": str(WORKFLOW.parent), "limits": {"max_warming": SOC
             "fast_frames": True}  # fmt: skip
 NO_CHECKS = {"timing": {"check_interval_s": 3_600}, "fast_frames": True}
 """No check is due while frames are measured, as in the baseline. The fleet's case measures the cost of checks."""
-RECORDED = REPOSITORY / "tests/transcripts/01_success_with_progress.jsonl"
+RECORDED = REPOSITORY / "tests/transcripts/0.3.75/01_success_with_progress.jsonl"
 MONITOR = {
     "cpu_utilization": 13.4, "ram_total": 67_300_000_000, "ram_used": 23_300_000_000, "ram_used_percent": 34.7,
     "hdd_total": 1_000_000_000_000, "hdd_used": 500_000_000_000, "hdd_used_percent": 50.0, "device_type": "cuda",

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 
 import aiohttp
 
+from tests.edge_scenarios import EDGE_SCENARIOS
 from tests.stage import Hold, Stage, Watcher, cache_node, drop_node, keep_node, no_hold
 from tests.transcript import Line
 
@@ -24,10 +25,13 @@ async def play(scenario_name: str, base_url: str, scale: float = 1.0, hold: Hold
     `scale` multiplies the seconds that models take to load. `hold` stops a server that can be held while requests
     are sent that must arrive while a model loads.
     """
-    async with aiohttp.ClientSession(base_url) as session, asyncio.timeout(PATIENCE_S):
+    async with aiohttp.ClientSession(base_url) as session:
         stage = Stage(session, scale, hold)
         try:
-            await {**SCENARIOS, **WITH_COMPANION}[scenario_name](stage)
+            async with asyncio.timeout(PATIENCE_S):
+                await {**SCENARIOS, **WITH_COMPANION, **EDGE_SCENARIOS}[scenario_name](stage)
+        except TimeoutError:
+            raise AssertionError(f"{scenario_name} did not end; it recorded {stage.lines[-3:]}") from None
         finally:
             await stage.close()
         return stage.lines
@@ -36,6 +40,11 @@ async def play(scenario_name: str, base_url: str, scale: float = 1.0, hold: Hold
 async def play_all(base_url: str, scale: float = 1.0, hold: Hold = no_hold) -> dict[str, list[Line]]:
     """Play every scenario in order against one fresh server and return the transcripts by name."""
     return {name: await play(name, base_url, scale, hold) for name in SCENARIOS}
+
+
+async def play_edge_cases(base_url: str) -> dict[str, list[Line]]:
+    """Play the scenarios of `edge_scenarios.py` in order against one fresh server."""
+    return {name: await play(name, base_url) for name in EDGE_SCENARIOS}
 
 
 async def success_with_progress(stage: Stage) -> None:
@@ -119,8 +128,7 @@ async def refused_and_misdirected(stage: Stage) -> None:
     prompt_id = await stage.submit(prompt=half_good, client_id="own-7")
     await owner.until_over(prompt_id)
     await stage.get(f"/history/{prompt_id}")
-    await stage.submit(prompt=stage.graph("i", 0.1), client_id="own-7", prompt_id=None)
-    await owner.until_over("None")
+    await owner.until_over(await stage.submit(prompt=stage.graph("i", 0.1), client_id="own-7", prompt_id=None))
 
 
 async def second_socket_same_client_id(stage: Stage) -> None:

@@ -109,6 +109,7 @@ class Watcher:
     def __init__(self, stage: Stage, conn: str, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.frames: list[Frame] = []
         self.pongs = 0
+        self._ends: dict[str, int] = {}
         self._stage, self._conn, self._socket = stage, conn, socket
         self._received = asyncio.Condition()
         self._task = asyncio.create_task(self._listen())
@@ -131,6 +132,16 @@ class Watcher:
     async def until_over(self, prompt_id: str) -> None:
         """Wait for the last frame that a prompt's owner receives: success, failure or interruption."""
         await self.until(lambda frame: _is_executing(frame, prompt_id) and frame["data"]["node"] is None)
+
+    async def until_ended(self, prompt_id: str) -> None:
+        """Wait for one more end of a prompt, whose id may have been used before."""
+        ends = self._ends.get(prompt_id, 0) + 1
+        self._ends[prompt_id] = ends
+        async with self._received:
+            await self._received.wait_for(lambda: self._count_ends(prompt_id) >= ends)
+
+    def _count_ends(self, prompt_id: str) -> int:
+        return sum(_is_executing(frame, prompt_id) and frame["data"]["node"] is None for frame in self.frames)
 
     async def until_node_runs(self, prompt_id: str) -> None:
         await self.until(lambda frame: _is_executing(frame, prompt_id) and frame["data"]["node"] is not None)

@@ -1,10 +1,12 @@
 """Transcripts of conversations with ComfyUI servers, and the comparison of two of them.
 
-`tests/transcripts/NAME.jsonl` was recorded from a real ComfyUI 0.3.75: one scenario in each file, one JSON object
-in each line. An object has `t` (seconds), `conn` (the connection) and a /ws `frame`, an `event`, a note's `text`, or
-an HTTP `request` with its answer. `tests/scenarios.py` plays the same scenarios against any server. Compare with:
+`python -m tests.comfyui.record` recorded `tests/transcripts/VERSION/NAME.jsonl` from a real ComfyUI of that version,
+one scenario in each file, one JSON object in each line. An object has `t` (seconds), `conn` (the connection) and a /ws
+`frame`, an `event`, a note's `text`, or an HTTP `request` with its answer. `tests/scenarios.py` plays the same
+scenarios against any server. Compare with:
 
-    differences("05_interrupted", await play("05_interrupted", "http://127.0.0.1:8188"))  # [] if they agree
+    name = "05_interrupted"
+    differences(name, await play(name, "http://127.0.0.1:8188"), "0.3.75")  # [] if they agree
 
 Normalisation removes only what differs between two runs of one server: ids, clocks, durations, the start of the
 `number` counter, the text of tracebacks, the interleaving of connections, and the order of output ids, which ComfyUI
@@ -20,30 +22,70 @@ from typing import Any
 
 Line = dict[str, Any]
 
+REFERENCE = "0.3.75"
+"""The version of the recordings that tests read if they name none."""
 FOLDER = Path(__file__).parent / "transcripts"
-NAMES = sorted(path.stem for path in FOLDER.glob("*.jsonl"))
-INTERRUPTED = "05_interrupted"
-"""The interrupt races with the progress of its node, so the number of steps is not compared."""
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """Return the parts of a version as numbers."""
+    return tuple(int(part) for part in version.split("."))
+
+
+VERSIONS = sorted((path.name for path in FOLDER.iterdir()), key=numbers)
+RECORDINGS = [(version, path.stem) for version in VERSIONS for path in sorted((FOLDER / version).glob("*.jsonl"))]
+NAMES = [name for version, name in RECORDINGS if version == REFERENCE]
+INTERRUPTED = {
+    "05_interrupted",
+    "11_jobs_in_every_state",
+    "14_order_of_the_queue",
+    "21_a_socket_that_joins_late",
+}
+"""An interrupt races with the progress of its node, so the number of steps is not compared."""
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{32}")
 """Ids of prompts, and without hyphens the instance that comfywarm's node reports."""
-CLOCKS = {"timestamp", "create_time", "seconds", "traceback"}
+CLOCKS = {"timestamp", "create_time", "execution_start_time", "execution_end_time", "seconds", "traceback"}
+NUMBERS = {"number", "priority"}
+"""Numbers of prompts in the queue, the second in /api/jobs."""
 UNORDERED = {"nodes", "executed", "current_outputs"}
+THROTTLED_SINCE = (0, 9, 2)
+"""The first version that sends not every step of a node, so that the number of steps is not compared."""
 QUEUE_ITEM_LENGTH = 5
+HTTP_OK = 200
 
 
-def recorded(name: str) -> list[Line]:
+def file_of(version: str, name: str) -> Path:
+    return FOLDER / version / f"{name}.jsonl"
+
+
+def recorded(name: str, version: str = REFERENCE) -> list[Line]:
     """Return the recorded lines of the scenario `name`."""
-    lines = (FOLDER / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = file_of(version, name).read_text(encoding="utf-8").splitlines()
     return [json.loads(line) for line in lines if line]
 
 
-def differences(name: str, played: Iterable[Line]) -> list[str]:
+def write(version: str, name: str, lines: Iterable[Line]) -> None:
+    """Write a recording, without tracebacks, which have the server's paths and code."""
+    file = file_of(version, name)
+    file.parent.mkdir(exist_ok=True)
+    texts = [json.dumps(without_tracebacks(line), ensure_ascii=False) for line in lines]
+    file.write_text("".join(f"{text}\n" for text in texts), encoding="utf-8")
+
+
+def without_tracebacks(value: Any) -> Any:
+    """Return the value with every traceback empty."""
+    if isinstance(value, dict):
+        return {key: [] if key == "traceback" else without_tracebacks(item) for key, item in value.items()}
+    return [without_tracebacks(item) for item in value] if isinstance(value, list) else value
+
+
+def differences(name: str, played: Iterable[Line], version: str = REFERENCE) -> list[str]:
     """Return a unified diff of the recorded scenario and a played one; [] if they agree."""
-    steps = name != INTERRUPTED
+    steps = name not in INTERRUPTED and numbers(version) < THROTTLED_SINCE
     texts = [
         [json.dumps(line, sort_keys=True, ensure_ascii=False) for line in normalise(lines, progress_steps=steps)]
-        for lines in (recorded(name), list(played))
+        for lines in (recorded(name, version), list(played))
     ]
     return list(difflib.unified_diff(texts[0], texts[1], "recorded", "played", lineterm="", n=1))
 
@@ -83,8 +125,9 @@ class _Names:
             self._collect_branches(line.get("frame", {}).get("data", {}))
 
     def line(self, line: Line) -> Line:
-        """Return the line without its clock, and without the length of an answer with ids and clocks."""
-        dropped = {"t", "length"} if line.get("status") == 200 and line["length"] else {"t"}
+        """Return the line without its clock, and without the length of an answer with ids, clocks or a traceback."""
+        varies = line.get("length") and (line["status"] == HTTP_OK or '"traceback"' in json.dumps(line.get("json")))
+        dropped = {"t", "length"} if varies else {"t"}
         kept = {key: value for key, value in line.items() if key not in dropped}
         return {key: self._value(value) for key, value in self._with_branches(kept).items()}
 
@@ -125,7 +168,7 @@ class _Names:
             return [self._with_branches(item) for item in value]
         if not isinstance(value, dict):
             return value
-        branches = self.branches.get(value.get("prompt_id", ""), [])
+        branches = self.branches.get(str(value.get("prompt_id", "")), [])
         if branches and "prompt" not in value:
             return _rename_branches(value, branches)
         return {key: self._with_branches(item) for key, item in value.items()}
@@ -133,7 +176,7 @@ class _Names:
     def _field(self, key: str, value: Any) -> Any:
         if key in CLOCKS:
             return f"<{key}>"
-        if key == "number" and isinstance(value, int):
+        if key in NUMBERS and isinstance(value, int):
             return value - self.first_number
         if key in UNORDERED and isinstance(value, list):
             return sorted(self._value(value))

@@ -11,7 +11,7 @@ from statemachine.cli.context import fail, language_of, print_note, run_until_in
 from statemachine.core.messages import message
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
-from statemachine.simulator import PROFILES, SimFleet, SimulateOptions, serve_fleet
+from statemachine.simulator import PROFILES, SimFleet, SimulateOptions, dialect_of, serve_fleet
 
 DEFAULTS = SimulateOptions()
 
@@ -23,13 +23,14 @@ def simulate(
     host: str = DEFAULTS.host,
     base_port: Annotated[int, typer.Option(min=0, max=65535)] = DEFAULTS.base_port,
     scale: Annotated[float, typer.Option(min=0.001, max=1000)] = DEFAULTS.scale,
+    comfyui: Annotated[str, typer.Option(metavar="VERSION")] = DEFAULTS.comfyui,
     persona: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None,
     as_settings: Annotated[bool, typer.Option("--as-settings")] = False,
 ) -> None:
     """Run simulated ComfyUI servers, well-behaved and misbehaving ones, until Ctrl-C."""
     language = language_of(context)
     profiles = tuple(_profile(name, language) for name in persona or DEFAULTS.profiles)
-    options = SimulateOptions(count, seed, host, base_port, scale, profiles)
+    options = SimulateOptions(count, seed, host, base_port, scale, _version(comfyui, language), profiles)
     show = _show_settings if as_settings else _show_list
     try:
         run_until_interrupted(serve_fleet(options, partial(show, language)), language)
@@ -42,6 +43,14 @@ def _profile(name: str, language: Language) -> str:
         return name
     error = message("cli.unknown_persona", name=name, names=sorted(PROFILES))
     raise typer.BadParameter(render(error, language), param_hint="--persona")
+
+
+def _version(text: str, language: Language) -> str:
+    try:
+        return dialect_of(text).version
+    except ValueError:
+        error = message("cli.unknown_comfyui", version=text, example=DEFAULTS.comfyui)
+        raise typer.BadParameter(render(error, language), param_hint="--comfyui") from None
 
 
 def _show_list(language: Language, fleet: SimFleet) -> None:

@@ -167,6 +167,9 @@ OTHERS: dict[str, Text] = {
         "{error}; see --host and --base-port",
         "模拟服务器无法监听（{error}）；见 --host 和 --base-port",
     ),
+    "cli.unknown_comfyui": Text(
+        'unknown version "{version}"; write it as in {example}', "未知的版本“{version}”；请写成 {example} 这样的形式"
+    ),
     "cli.unknown_persona": Text(
         'unknown persona "{name}"; available: {names}', "没有名为“{name}”的 persona；可用：{names}"
     ),

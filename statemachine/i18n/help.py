@@ -124,6 +124,10 @@ PARAMETERS: dict[str, Text] = {
         "Port of the first server; 0 takes any free ports.", "第一台服务器的端口；0 表示任意空闲端口。"
     ),
     "help.simulate.scale": Text("Factor for every duration.", "所有时长乘以该系数。"),
+    "help.simulate.comfyui": Text(
+        "Version of ComfyUI whose answers and frames the servers imitate.",
+        "服务器所模仿的 ComfyUI 版本（应答与消息帧）。",
+    ),
     "help.simulate.persona": Text(
         "Behaviour of the servers, in turn; repeatable. One of {personas}.",
         "依次分配的服务器行为；可重复。可选：{personas}。",

@@ -5,6 +5,7 @@ that it cannot repeat the client's mistakes.
 """
 
 from statemachine.simulator.comfyui import SimServer
+from statemachine.simulator.dialects import dialect_of
 from statemachine.simulator.fleet import (
     Member,
     SimFleet,
@@ -23,6 +24,7 @@ __all__ = [
     "SimServer",
     "SimulateOptions",
     "demo_fleet",
+    "dialect_of",
     "running_fleet",
     "serve_fleet",
 ]

@@ -6,14 +6,16 @@ Follows `PromptExecutor` of ComfyUI 0.3.75 with its classic cache, which keeps o
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Protocol
 
-from statemachine.simulator.nodes import DROP_NODE, IMAGE_OUTPUTS, KEEP_NODE, LOAD_NODE, RIG, Graph, NodeClass
+from statemachine.simulator.dialects import Dialect, Feature
+from statemachine.simulator.graphs import execution_order, signature, sources_of
+from statemachine.simulator.nodes import DROP_NODE, IMAGE_OUTPUTS, LOAD_NODE, RIG, Graph, NodeClass
 from statemachine.simulator.profiles import Failure, Profile
 from statemachine.simulator.prompt_queue import Item
 
 Messages = list[list[Any]]
+THROTTLE_S = 0.1
 RIG_FAILURES = {
     "explode": Failure("RuntimeError", "CUDA out of memory (rig)\n"),
     "raise": Failure("ValueError", "rig: asked to raise\n"),
@@ -36,6 +38,7 @@ class ExecutorHost(Protocol):
     """The process that the executor runs in."""
 
     profile: Profile
+    dialect: Dialect
     scale: float
     classes: Mapping[str, NodeClass]
 
@@ -67,6 +70,7 @@ class Run:
     outputs: dict[str, Any] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
     node_id: str = ""
+    last_step_at: float = 0.0
 
     def result(self) -> dict[str, Any]:
         """Return the history entry.
@@ -153,12 +157,27 @@ class Executor:
         steps = node.progress_steps or 1
         for step in range(1, steps + 1):
             await self._pause(run, seconds / steps)
-            if node.progress_steps:
+            if node.progress_steps and self._shows_step(run, step, steps):
                 self._progress(run, step, steps, "running")
-                data = {"value": step, "max": steps, "prompt_id": run.item.prompt_id, "node": run.node_id}
-                self._host.send("progress", data, run.client_id)
+                self._send_step(run, step, steps)
         if profile.failure:
             raise NodeError(profile.failure)
+
+    def _shows_step(self, run: Run, step: int, steps: int) -> bool:
+        """Return whether the version sends this step: newer ones skip most between the first and the last."""
+        now = asyncio.get_running_loop().time()
+        every = THROTTLE_S if self._host.dialect.has(Feature.THROTTLED_PROGRESS) else 0.0
+        if step not in {1, steps} and now - run.last_step_at < every:
+            return False
+        run.last_step_at = now
+        return True
+
+    def _send_step(self, run: Run, step: int, steps: int) -> None:
+        """Send one step of a node. Old versions do not name the node of a prompt without an owner."""
+        named = run.client_id is not None or self._host.dialect.has(Feature.PROGRESS_STATE)
+        node = run.node_id if named else None
+        data = {"value": step, "max": steps, "prompt_id": run.item.prompt_id, "node": node}
+        self._host.send("progress", data, run.client_id)
 
     async def _pause(self, run: Run, seconds: float) -> None:
         """Sleep, then wait while the worker is stalled.
@@ -167,7 +186,7 @@ class Executor:
         """
         await asyncio.sleep(seconds)
         while (talks_every := self._host.profile.talks_every) is not None and not self.may_run.is_set():
-            self._host.send("progress_state", {"prompt_id": run.item.prompt_id, "nodes": run.progress}, run.client_id)
+            self._send_progress(run)
             await asyncio.sleep(talks_every * self._host.scale)
         await self.may_run.wait()
         if self.interrupting:
@@ -195,13 +214,18 @@ class Executor:
             "parent_node_id": None,
             "real_node_id": run.node_id,
         }
-        data = {"prompt_id": run.item.prompt_id, "nodes": run.progress}
-        self._host.send("progress_state", data, run.client_id)
+        self._send_progress(run)
+
+    def _send_progress(self, run: Run) -> None:
+        if self._host.dialect.has(Feature.PROGRESS_STATE):
+            data = {"prompt_id": run.item.prompt_id, "nodes": run.progress}
+            self._host.send("progress_state", data, run.client_id)
 
     def _fail(self, run: Run, failure: Failure) -> None:
         inputs = run.item.graph[run.node_id]["inputs"]
+        tips = self._host.dialect.has(Feature.ERROR_TIPS)
         details = {
-            "exception_message": failure.message,
+            "exception_message": failure.message if tips else failure.message.partition("\n")[0],
             "exception_type": failure.exception_type,
             "traceback": ['  File "execution.py", line 286, in process_inputs\n    result = f(**inputs)\n'],
             "current_inputs": {name: [value] for name, value in inputs.items() if not isinstance(value, list)},
@@ -228,54 +252,3 @@ class Executor:
 
     def _is_output(self, graph: Graph) -> Callable[[str], bool]:
         return lambda node_id: self._host.classes[graph[node_id]["class_type"]].is_output
-
-
-def signature(graph: Graph, node_id: str, losses: Mapping[str, int] = MappingProxyType({})) -> str:
-    """Return the node's cache key: its class, its inputs and those of its ancestors, without ids.
-
-    comfywarm's node that keeps a key adds how often that key was lost, like its IS_CHANGED.
-    """
-    node = graph[node_id]
-    inputs = [("", str(losses.get(node["inputs"]["key"], 0)))] if node["class_type"] == KEEP_NODE else []
-    for name, value in sorted(node.get("inputs", {}).items()):
-        linked = isinstance(value, list) and len(value) == 2 and value[0] in graph  # noqa: PLR2004 - [node, slot]
-        inputs.append((name, f"{signature(graph, value[0], losses)}#{value[1]}" if linked else repr(value)))
-    return f"{node['class_type']}{inputs}"
-
-
-def sources_of(graph: Graph, node_id: str) -> list[str]:
-    """Return the class of the node and of those that its input `data` comes through, nearest first."""
-    found: list[str] = []
-    while node_id in graph and len(found) < len(graph):
-        found.append(graph[node_id]["class_type"])
-        data = graph[node_id]["inputs"].get("data")
-        node_id = data[0] if isinstance(data, list) and data else ""
-    return found
-
-
-def execution_order(item: Item, cached: list[str], is_output: Callable[[str], bool]) -> list[str]:
-    """Return the ids of the outputs and their ancestors in run order.
-
-    Nodes that only feed a cached node are left out.
-    Of the ready nodes, ComfyUI runs an output first, then one that feeds an output, then the oldest.
-    """
-    needs: dict[str, set[str]] = {}
-    to_visit = list(reversed(item.outputs))
-    while to_visit:
-        node_id = to_visit.pop()
-        if node_id in needs:
-            continue
-        links = () if node_id in cached else _links(item.graph, node_id)
-        needs[node_id] = {link for link in links if link not in cached}
-        to_visit += needs[node_id]
-    order: list[str] = []
-    while len(order) < len(needs):
-        ready = [each for each in needs if each not in order and needs[each].issubset(order)]
-        feeds = [each for each in ready if any(each in needs[o] for o in filter(is_output, needs))]
-        order.append(next(filter(is_output, ready), (feeds or ready)[0]))
-    return order
-
-
-def _links(graph: Graph, node_id: str) -> list[str]:
-    values = graph[node_id]["inputs"].values()
-    return [value[0] for value in values if isinstance(value, list)]

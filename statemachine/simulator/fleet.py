@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import cycle, islice
 from random import Random
 
 from statemachine.simulator.comfyui import SimServer
+from statemachine.simulator.dialects import DEFAULT
 from statemachine.simulator.profiles import PROFILES, Profile
 from statemachine.simulator.sockets import Gateway
 
@@ -66,6 +67,8 @@ class SimulateOptions:
     host: str = "127.0.0.1"
     base_port: int = 18188
     scale: float = 1.0
+    comfyui: str = DEFAULT
+    """The version of ComfyUI whose dialect the servers speak."""
     profiles: Sequence[str] = field(default_factory=lambda: tuple(sum(DEMO.values(), ())))
 
 
@@ -113,7 +116,9 @@ async def serve_fleet(options: SimulateOptions, ready: Callable[[SimFleet], None
     unknown = sorted(set(options.profiles) - set(PROFILES))
     if unknown:
         raise ValueError(f"unknown persona {', '.join(unknown)}; available: {', '.join(sorted(PROFILES))}")
-    profiles = [PROFILES[name] for name in islice(cycle(options.profiles), options.count)]
+    profiles = [
+        replace(PROFILES[name], comfyui=options.comfyui) for name in islice(cycle(options.profiles), options.count)
+    ]
     async with running_fleet(
         profiles,
         base_port=options.base_port,

@@ -6,7 +6,10 @@ from functools import lru_cache
 from typing import Any
 
 from statemachine.simulator.companion import SimulatedNode
-from statemachine.simulator.executor import Executor, signature
+from statemachine.simulator.dialects import Feature, dialect_of
+from statemachine.simulator.executor import Executor
+from statemachine.simulator.graphs import signature
+from statemachine.simulator.jobs import Jobs
 from statemachine.simulator.nodes import CACHE_KEYS, CACHE_NODE, Graph, NodeClass, cache_workflow, catalogue
 from statemachine.simulator.profiles import Profile
 from statemachine.simulator.prompt_queue import Item, PromptQueue
@@ -29,6 +32,7 @@ class Process:
     ) -> None:
         """`instance` is the id that comfywarm's node gives this process; None where it is not installed."""
         self.profile = profile
+        self.dialect = dialect_of(profile.comfyui)
         self.scale = scale
         self.send = send
         self.classes: Mapping[str, NodeClass] = _classes(profile)
@@ -36,6 +40,7 @@ class Process:
         self.keys: dict[str, str] = {}
         """Inspire-Pack's cache: key → tag."""
         self.queue = PromptQueue(lambda: send("status", self.status(), None))
+        self.jobs = Jobs(self.queue, self.dialect)
         self.executor = Executor(self)
         starts = profile.text_check == "starts"
         self.companion = SimulatedNode(self, instance, starts=starts) if instance else None
@@ -78,9 +83,12 @@ class Process:
     def enqueue(self, graph: Graph, prompt_id: str, extra: dict[str, Any]) -> str:
         """Queue a graph with all its outputs, without HTTP; return the prompt_id."""
         outputs = [node_id for node_id, node in graph.items() if self.classes[node["class_type"]].is_output]
-        extra = {**extra, "create_time": self.now_ms()}
-        self.queue.put(Item(self.take_number(), prompt_id, graph, extra, outputs))
+        self.queue.put(Item(self.take_number(), prompt_id, graph, self.stamped(extra), outputs))
         return prompt_id
+
+    def stamped(self, extra: dict[str, Any]) -> dict[str, Any]:
+        """Return extra_data as the queue keeps it."""
+        return {**extra, "create_time": self.now_ms()} if self.dialect.has(Feature.CREATE_TIME) else dict(extra)
 
     def drop_keys(self, *, keep_executor: bool) -> None:
         if self.companion:

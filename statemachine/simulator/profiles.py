@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from statemachine.simulator.dialects import DEFAULT
 from statemachine.simulator.nodes import PLUGIN_CLASSES, PULID_CLASSES
 
 TextCheck = Literal["reports", "starts", "html", "absent"]
@@ -33,6 +34,8 @@ class Profile:
     name: str
 
     # What is installed
+    comfyui: str = DEFAULT
+    """The version of ComfyUI whose dialect the server speaks."""
     text_check: TextCheck = "reports"
     """GET /cache/check only reports, also starts the own workflow, returns an HTML page, or is absent."""
     inspire: bool = True

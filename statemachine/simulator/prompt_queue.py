@@ -79,13 +79,14 @@ class PromptQueue:
         self.pending = []
         self._on_change()
 
-    def delete(self, prompt_id: str) -> None:
-        """Delete one pending prompt. Deleting the last one sends `status` twice [transcript 06]."""
+    def delete(self, prompt_id: str) -> bool:
+        """Delete one pending prompt; return whether it was found. The last one sends `status` twice [transcript 06]."""
         for item in self.pending:
             if item.prompt_id == prompt_id:
                 self._remove(item)
                 self._on_change()
-                return
+                return True
+        return False
 
     def _remove(self, item: Item) -> None:
         if len(self.pending) == 1:

@@ -14,6 +14,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, NamedTuple, Protocol
 
+from statemachine.simulator.dialects import Feature
 from statemachine.simulator.http import Request, Response
 from statemachine.simulator.nodes import CACHE_KEYS, cache_workflow, users_job
 from statemachine.simulator.process import Process
@@ -21,7 +22,6 @@ from statemachine.simulator.profiles import Profile
 from statemachine.simulator.prompt_queue import Item
 
 LOG_LIMIT = 1_000
-SERVER_FEATURES = {"supports_preview_metadata": True, "max_upload_size": 104_857_600}
 
 
 class Sink(Protocol):
@@ -220,8 +220,8 @@ class ServerModel:
 
     def receive(self, sid: str, text: str) -> None:
         """Process a message from a client; only `feature_flags` gets a response."""
-        if '"feature_flags"' in text:
-            self.send("feature_flags", SERVER_FEATURES, sid)
+        if '"feature_flags"' in text and self.process.dialect.has(Feature.FEATURES):
+            self.send("feature_flags", self.process.dialect.features, sid)
 
     def send(self, event: str, data: dict[str, Any], client_id: str | None = None) -> None:
         """Send a frame to the owner of `client_id` if it is connected; to all clients for None."""

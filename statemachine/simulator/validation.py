@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from statemachine.simulator.dialects import Dialect, Feature
 from statemachine.simulator.nodes import Graph, NodeClass
 
 Error = dict[str, Any]
@@ -28,18 +29,19 @@ class ValidationResult:
     node_errors: dict[str, Any] = field(default_factory=dict)
 
 
-def validate_prompt(graph: Graph, classes: Mapping[str, NodeClass]) -> ValidationResult:
+def validate_prompt(graph: Graph, classes: Mapping[str, NodeClass], dialect: Dialect) -> ValidationResult:
     """Validate every output of a graph in ComfyUI's API format."""
     outputs = []
+    unknown_class = _missing_node_type if dialect.has(Feature.MISSING_NODE_TYPE) else _unknown_class
     for node_id in graph:
-        error = _unknown_class(node_id, graph[node_id], classes)
+        error = unknown_class(node_id, graph[node_id], classes)
         if error:
             return ValidationResult(error)
         if classes[graph[node_id]["class_type"]].is_output:
             outputs.append(node_id)
     if not outputs:
         return ValidationResult(_error("prompt_no_outputs", "Prompt has no outputs", "", {}))
-    return _validate_outputs(graph, outputs, classes)
+    return _validate_outputs(outputs, _Validation(graph, classes, names_cycles=dialect.has(Feature.DEPENDENCY_CYCLE)))
 
 
 def _unknown_class(node_id: str, node: Any, classes: Mapping[str, NodeClass]) -> Error | None:
@@ -52,9 +54,23 @@ def _unknown_class(node_id: str, node: Any, classes: Mapping[str, NodeClass]) ->
     return _error("invalid_prompt", message, f"Node ID '#{node_id}'", {})
 
 
-def _validate_outputs(graph: Graph, outputs: list[str], classes: Mapping[str, NodeClass]) -> ValidationResult:
+def _missing_node_type(node_id: str, node: Any, classes: Mapping[str, NodeClass]) -> Error | None:
+    """Return the error of newer versions, which name the node's title."""
+    if "class_type" not in node:
+        title = node.get("_meta", {}).get("title")
+        name = title or f"ID #{node_id}"
+        message = f"Node '{name}' has no class_type. The workflow may be corrupted or a custom node is missing."
+    elif node["class_type"] not in classes:
+        title = node.get("_meta", {}).get("title", node["class_type"])
+        message = f"Node '{title}' not found. The custom node may not be installed."
+    else:
+        return None
+    extra = {"node_id": node_id, "class_type": node.get("class_type"), "node_title": title}
+    return _error("missing_node_type", message, f"Node ID '#{node_id}'", extra)
+
+
+def _validate_outputs(outputs: list[str], validation: "_Validation") -> ValidationResult:
     result = ValidationResult()
-    validation = _Validation(graph, classes)
     details = []
     for output in outputs:
         errors = validation.of_output(output)
@@ -73,8 +89,9 @@ def _validate_outputs(graph: Graph, outputs: list[str], classes: Mapping[str, No
 class _Validation:
     """Validate each node of one graph once. `done`: node id → (valid, its own errors)."""
 
-    def __init__(self, graph: Graph, classes: Mapping[str, NodeClass]) -> None:
-        self.graph, self.classes = graph, classes
+    def __init__(self, graph: Graph, classes: Mapping[str, NodeClass], *, names_cycles: bool) -> None:
+        self.graph, self.classes, self._names_cycles = graph, classes, names_cycles
+        self._path: list[str] = []
         self.done: dict[str, tuple[bool, list[Error]]] = {}
 
     def of_output(self, output: str) -> list[Error] | None:
@@ -100,15 +117,34 @@ class _Validation:
             entry["dependent_outputs"].append(output)
 
     def of_node(self, node_id: str) -> tuple[bool, list[Error]]:
-        if node_id not in self.done:
-            node = self.graph[node_id]
-            ancestors_valid, errors = True, []
-            for name, spec in self.classes[node["class_type"]].required.items():
-                error, ancestor_valid = self._input(node["inputs"], name, [spec[0], *(spec[1:] or [{}])])
-                ancestors_valid &= ancestor_valid
-                errors += [error] if error else []
-            self.done[node_id] = (ancestors_valid and not errors, errors)
-        return self.done[node_id]
+        if node_id in self.done:
+            return self.done[node_id]
+        if node_id in self._path:
+            self._refuse_cycle([*self._path[self._path.index(node_id) :], node_id])
+            return self.done[node_id]
+        self._path.append(node_id)
+        try:
+            of_inputs = self._of_inputs(self.graph[node_id])
+        finally:
+            self._path.pop()
+        return self.done.setdefault(node_id, of_inputs)
+
+    def _of_inputs(self, node: dict[str, Any]) -> tuple[bool, list[Error]]:
+        ancestors_valid, errors = True, []
+        for name, spec in self.classes[node["class_type"]].required.items():
+            error, ancestor_valid = self._input(node["inputs"], name, [spec[0], *(spec[1:] or [{}])])
+            ancestors_valid &= ancestor_valid
+            errors += [error] if error else []
+        return ancestors_valid and not errors, errors
+
+    def _refuse_cycle(self, path: list[str]) -> None:
+        """Refuse every node of a cycle, with the same error. Older versions recurse too deeply, and name nothing."""
+        named = " -> ".join(f"{node_id} ({self.graph[node_id]['class_type']})" for node_id in path)
+        cycle = list(dict.fromkeys(path))
+        for node_id in cycle:
+            extra = {"node_id": node_id, "cycle_nodes": cycle}
+            error = _error("dependency_cycle", "Dependency cycle detected", named, extra)
+            self.done[node_id] = False, [error] if self._names_cycles else []
 
     def _input(self, inputs: dict[str, Any], name: str, spec: list[Any]) -> tuple[Error | None, bool]:
         """Return this input's error, if any, and whether the node that feeds it is valid."""

@@ -67,6 +67,13 @@ async def test_simulate_as_settings_prints_usable_settings(tmp_path: Path) -> No
     assert checked.stdout.count("loaded") == 3
 
 
+@pytest.mark.parametrize("version", ["newest", "0.28.2-dev", "1", "-1.2", ""])
+async def test_simulate_unknown_version_of_comfyui_exits_2(tmp_path: Path, version: str) -> None:
+    result = await cli(tmp_path / "none.json", "simulate", f"--comfyui={version}")
+    assert result.exit_code == 2
+    assert "0.3.75" in result.stderr
+
+
 async def test_simulate_unknown_persona_exits_2(tmp_path: Path) -> None:
     result = await cli(tmp_path / "none.json", "simulate", "--persona", "unknown")
     assert result.exit_code == 2

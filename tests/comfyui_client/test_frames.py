@@ -11,7 +11,7 @@ from statemachine.comfyui.frames import decode, is_session_start
 from statemachine.core import events as e
 from statemachine.core.vocabulary import Source
 from statemachine.i18n.render import sentence
-from tests.transcript import NAMES, recorded
+from tests.transcript import NAMES, REFERENCE, VERSIONS, recorded
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
@@ -24,17 +24,18 @@ TYPES = [
 ]  # fmt: skip
 
 
-def events_of(name: str, conn: str) -> list[e.Event]:
+def events_of(name: str, conn: str, version: str = REFERENCE) -> list[e.Event]:
     """Return the events of one connection in a recording."""
-    frames = [json.dumps(line["frame"]) for line in recorded(name) if line["conn"] == conn and "frame" in line]
+    lines = recorded(name, version)
+    frames = [json.dumps(line["frame"]) for line in lines if line["conn"] == conn and "frame" in line]
     return [event for event in map(decode, frames) if event is not None]
 
 
-def summary(name: str, conn: str) -> list[str]:
+def summary(name: str, conn: str, version: str) -> list[str]:
     """Return the queue's length or the event's class for each event other than progress."""
     texts = (
         f"queue {one.remaining}" if isinstance(one, e.QueueSeen) else type(one).__name__
-        for one in events_of(name, conn)
+        for one in events_of(name, conn, version)
     )
     return [one for one in texts if one != "PromptProgress"]
 
@@ -42,6 +43,7 @@ def summary(name: str, conn: str) -> list[str]:
 START, CACHED, NODE = ["queue 1", "queue 1"], "PromptCached", "PromptNodeStarted"
 
 
+@pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("name", "conn", "expected"),
     [
@@ -62,8 +64,8 @@ START, CACHED, NODE = ["queue 1", "queue 1"], "PromptCached", "PromptNodeStarted
         ("08_second_socket_same_client_id", "second", ["queue 0"]),
     ],
 )
-def test_decode_recording_gives_expected_events(name: str, conn: str, expected: list[str]) -> None:
-    assert summary(name, conn) == expected
+def test_decode_recording_gives_expected_events(name: str, conn: str, expected: list[str], version: str) -> None:
+    assert summary(name, conn, version) == expected
 
 
 def test_decode_recording_without_client_id_has_no_success() -> None:

@@ -15,7 +15,7 @@ from statemachine.core.vocabulary import Source
 from statemachine.i18n.render import sentence
 from tests.comfyui_client.fakes import history_entry, history_of, marker_of, queue_entry, workflow
 from tests.comfyui_client.test_frames import JSON
-from tests.transcript import NAMES, recorded
+from tests.transcript import RECORDINGS, recorded
 
 MARKER = Marker("ours", "w", "d")
 OURS = Attempt("a", "w", "ours", 0.0, server_prompt_id="theirs")
@@ -23,8 +23,8 @@ OURS = Attempt("a", "w", "ours", 0.0, server_prompt_id="theirs")
 
 def answers(path: str) -> list[dict[str, Any]]:
     """Return every recorded answer of a route."""
-    lines = (line for name in NAMES for line in recorded(name))
-    return [line["json"] for line in lines if line.get("request", "").startswith(f"GET {path}")]
+    lines = (line for version, name in RECORDINGS for line in recorded(name, version))
+    return [line["json"] for line in lines if "json" in line and line["request"].startswith(f"GET {path}")]
 
 
 def readable(answer: dict[str, Any]) -> list[HistoryEntry]:
@@ -40,7 +40,7 @@ def recorded_end(name: str) -> e.PromptEnd:
 
 def test_history_entries_recorded_answers_are_parsed() -> None:
     entries = [entry for answer in answers("/history") for entry in readable(answer)]
-    assert len(entries) >= 8
+    assert len(entries) >= 50
     assert all(entry.end.prompt_id == entry.prompt_id for entry in entries)
     assert all(entry.end.proved_by is Source.HISTORY for entry in entries)
     assert not any(entry.marker for entry in entries)
@@ -48,8 +48,9 @@ def test_history_entries_recorded_answers_are_parsed() -> None:
 
 def test_queue_listing_recorded_answers_are_parsed() -> None:
     items = [item for answer in answers("/queue") for item in queue_listing(answer).items]
-    assert [item.cache_keys for item in items] == [{"a-0", "a-1"}, {"k-0"}, {"k-0"}]
-    assert items[1].prompt_id == items[2].prompt_id == "3f0c9b9e-51c0-4a34-9a25-6d2c7f4ab009"
+    assert {key for item in items for key in item.cache_keys} >= {"a-0", "a-1", "k-0", "q-1", "q-5"}
+    twice = [item.prompt_id for item in items if item.prompt_id == "3f0c9b9e-51c0-4a34-9a25-6d2c7f4ab009"]
+    assert len(twice) % 2 == 0
 
 
 def test_history_entries_distinguish_failure_from_interrupt() -> None:

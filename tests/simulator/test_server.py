@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from statemachine.simulator import PROFILES
+from statemachine.simulator.dialects import Dialect
 from statemachine.simulator.nodes import CACHE_NODE, cache_workflow, catalogue
 from statemachine.simulator.prompt_queue import MAXIMUM_HISTORY_SIZE, Item, PromptQueue
 from statemachine.simulator.validation import validate_prompt
@@ -213,7 +214,7 @@ CHECKPOINT = "CheckpointLoaderSimple"
     ],
 )
 def test_validate_prompt_with_a_bad_graph_reports_the_error(graph: Any, kind: str, details: str) -> None:
-    result = validate_prompt(graph, catalogue())
+    result = validate_prompt(graph, catalogue(), Dialect())
     assert result.error
     assert result.error["type"] == "prompt_outputs_failed_validation"
     errors = [error for node in result.node_errors.values() for error in node["errors"]]
@@ -223,14 +224,14 @@ def test_validate_prompt_with_a_bad_graph_reports_the_error(graph: Any, kind: st
 
 def test_validate_prompt_with_a_cycle_reports_no_details() -> None:
     """As in ComfyUI 0.3.75: the recursion error belongs to no node."""
-    result = validate_prompt(_cached(data=["20", 0]), catalogue())
+    result = validate_prompt(_cached(data=["20", 0]), catalogue(), Dialect())
     assert result.error
     assert result.error["details"] == ""
     assert not result.node_errors
 
 
 def test_validate_prompt_with_the_cache_workflow_reports_no_error() -> None:
-    result = validate_prompt(cache_workflow(), catalogue())
+    result = validate_prompt(cache_workflow(), catalogue(), Dialect())
     assert result.error is None
     assert len(result.outputs) == 4
     assert not result.node_errors

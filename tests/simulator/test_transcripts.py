@@ -1,42 +1,58 @@
-"""Compare the simulator over real sockets with transcripts of a real ComfyUI."""
+"""Compare the simulator, speaking each version's dialect over real sockets, with transcripts of a real ComfyUI."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
 
 from statemachine.simulator import PROFILES, SimServer, running_fleet
-from tests.scenarios import WITH_COMPANION, play, play_all
+from tests.scenarios import WITH_COMPANION, play, play_all, play_edge_cases
 from tests.stage import Hold
-from tests.transcript import NAMES, Line, differences, normalise, recorded
+from tests.transcript import NAMES, RECORDINGS, VERSIONS, Line, differences, normalise, recorded
 
 SCALE = 0.25
 
+Played = dict[tuple[str, str], list[Line]]
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def played() -> AsyncIterator[dict[str, list[Line]]]:
-    async with running_fleet([PROFILES["cold"], PROFILES["node"]]) as fleet:
-        without, with_node = fleet.members
-        scenes = await play_all(without.url, SCALE, holding(without.server))
+async def played() -> AsyncIterator[Played]:
+    scenes = await asyncio.gather(*map(play_version, VERSIONS))
+    yield {
+        (version, name): lines for version, each in zip(VERSIONS, scenes, strict=True) for name, lines in each.items()
+    }
+
+
+async def play_version(version: str) -> dict[str, list[Line]]:
+    """Play every scenario with servers that speak this version's dialect."""
+    profiles = [replace(PROFILES[name], comfyui=version) for name in ("cold", "cold", "node")]
+    async with running_fleet(profiles) as fleet:
+        plain, edge, with_node = fleet.members
+        scenes, edge_scenes = await asyncio.gather(
+            play_all(plain.url, SCALE, holding(plain.server)), play_edge_cases(edge.url)
+        )
         for name in WITH_COMPANION:
             scenes[name] = await play(name, with_node.url, SCALE, holding(with_node.server))
-        yield scenes
+    return scenes | edge_scenes
 
 
 def holding(server: SimServer) -> Hold:
     return lambda held: server.stall() if held else server.resume()
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("version", "name"), RECORDINGS)
 @pytest.mark.asyncio(loop_scope="module")
-async def test_simulator_repeats_the_transcript(name: str, played: dict[str, list[Line]]) -> None:
-    assert not differences(name, played[name])
+async def test_simulator_repeats_the_transcript(version: str, name: str, played: Played) -> None:
+    assert not differences(name, played[version, name], version)
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_transcript_in_another_interleaving_has_no_differences(name: str) -> None:
-    assert not differences(name, sorted(recorded(name), key=lambda line: str(line["conn"])))
+    lines = recorded(name)
+    assert not differences(name, sorted(lines, key=lambda line: str(line["conn"])))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,12 +64,14 @@ def test_transcript_without_one_frame_has_a_difference(name: str) -> None:
 
 
 def test_transcript_with_swapped_branches_has_no_differences() -> None:
-    swapped = json.dumps(recorded("03_submitted_without_client_id"))
+    name = "03_submitted_without_client_id"
+    lines = recorded(name)
+    swapped = json.dumps(lines)
     for old, new in (("10", "X0"), ("20", "Y0"), ("11", "10"), ("21", "20"), ("X0", "11"), ("Y0", "21")):
         swapped = swapped.replace(f'"{old}"', f'"{new}"')
     frames = [line for line in json.loads(swapped) if "frame" in line]
-    others = [line for line in recorded("03_submitted_without_client_id") if "frame" not in line]
-    assert not differences("03_submitted_without_client_id", others + frames)
+    others = [line for line in lines if "frame" not in line]
+    assert not differences(name, others + frames)
 
 
 def test_normalise_removes_ids_times_and_the_first_number() -> None:

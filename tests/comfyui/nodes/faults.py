@@ -5,7 +5,7 @@ import signal
 import time
 from typing import Any
 
-from comfy_execution.graph_utils import ExecutionBlocker  # type: ignore[import-not-found]
+from comfy_execution.graph import ExecutionBlocker  # type: ignore[import-not-found]
 
 from .slow import ANY
 

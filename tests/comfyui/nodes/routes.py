@@ -1,7 +1,9 @@
 """Routes added to ComfyUI's: the cache check of a plug-in, Inspire-Pack's list, and the rig's own."""
 
+import inspect
 import time
 import uuid
+from typing import Any
 
 import comfy.model_management  # type: ignore[import-not-found]
 import execution
@@ -15,20 +17,31 @@ from .inspire import backend_support
 server = PromptServer.instance
 check_count = 0
 started: list[str] = []
+has_sensitive_data = hasattr(execution, "SENSITIVE_EXTRA_DATA_KEYS")
+"""Whether an item of the queue has a sixth part: data that is kept out of answers."""
 
 
 async def start_own_workflow() -> None:
     """Put the server's own workflow directly into the PromptQueue without a client_id, as a plug-in does."""
     prompt_id = str(uuid.uuid4())
     graph = config.workflow()
-    valid, error, outputs, _ = await execution.validate_prompt(prompt_id, graph, None)
+    valid, error, outputs, _ = await validated(prompt_id, graph)
     if not valid:
         raise web.HTTPInternalServerError(text=f"rig: the server's own workflow is invalid: {error}")
     number = server.number
     server.number += 1
     extra = {"create_time": int(time.time() * 1000)}
-    server.prompt_queue.put((number, prompt_id, graph, extra, outputs, {}))
+    item = (number, prompt_id, graph, extra, outputs)
+    server.prompt_queue.put((*item, {}) if has_sensitive_data else item)
     started.append(prompt_id)
+
+
+async def validated(prompt_id: str, graph: dict[str, Any]) -> tuple[bool, Any, list[str], Any]:
+    """Validate as the version of ComfyUI does: older ones take only the graph, and answer at once."""
+    parameters = inspect.signature(execution.validate_prompt).parameters
+    answer = execution.validate_prompt(*(graph,) if len(parameters) == 1 else (prompt_id, graph, None))
+    result: tuple[bool, Any, list[str], Any] = await answer if inspect.isawaitable(answer) else answer
+    return result
 
 
 async def check(request: web.Request) -> web.Response:

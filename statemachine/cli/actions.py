@@ -50,7 +50,7 @@ def _act(context: typer.Context, action: str, name: str | None, group: str | Non
         done = message(f"cli.{action}", name=name)
     elif group is not None and name is None:
         answer = run(_send(settings, group_path(group), action, groups=[group]), language)
-        done = message(f"cli.group.{action}", name=group, servers=answer["servers"])
+        done = message(f"cli.group.{action}", name=group, servers=str(answer.get("servers")))
     else:
         raise typer.BadParameter(render(message("cli.name_or_group"), language))
     console().print(Text(render(done, language)), soft_wrap=True)

@@ -6,15 +6,17 @@ DaemonError
 """
 
 import os
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
 import aiohttp
 import orjson
 
+from statemachine.cli.answers import require_answer
 from statemachine.core.log_entry import LogFilter
 from statemachine.core.messages import Message, message
 from statemachine.i18n.render import MessageError
@@ -94,7 +96,8 @@ class DaemonRefusedError(DaemonError):
 class DaemonApi:
     """Requests to the daemon at `url`. `mask` hides the token in answers, which may be another program's."""
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, mask: Mask) -> None:
+    def __init__(self, session: aiohttp.ClientSession, url: str, mask: Mask, max_answer: int = MAX_ANSWER) -> None:
+        self._max_answer = max_answer
         self._session = session
         self._url = url
         self._mask = mask
@@ -125,10 +128,19 @@ class DaemonApi:
     async def _json(self, method: str, path: str, query: Query = ()) -> Json:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
         async with self._exchange(method, path, timeout, query) as response:
-            answer = orjson.loads(await _body(response))
+            answer = orjson.loads(await _body(response, self._max_answer))
         if not isinstance(answer, dict):
             raise DaemonUnavailableError(message("cli.not_comfywarm", url=self._url))
+        if method == "GET":
+            self._require(partial(require_answer, path, answer))
         return answer
+
+    def _require(self, check: Callable[[], None]) -> None:
+        """Raise DaemonUnavailableError if the check finds the answer of another program."""
+        try:
+            check()
+        except ValueError:
+            raise DaemonUnavailableError(message("cli.not_comfywarm", url=self._url)) from None
 
     def _cause(self, error: Exception) -> Message | str:
         if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
@@ -147,7 +159,9 @@ class DaemonApi:
                 method, self._url + path, params=query, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status not in (200, 202):
-                    raise _error_answer(response.status, self._mask.data(await _body(response)), self._url)
+                    raise _error_answer(
+                        response.status, self._mask.data(await _body(response, self._max_answer)), self._url
+                    )
                 yield response
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise DaemonUnavailableError(message("cli.daemon_away", url=self._url, cause=self._cause(error))) from error
@@ -155,12 +169,12 @@ class DaemonApi:
             raise DaemonUnavailableError(message("cli.not_comfywarm", url=self._url)) from error
 
 
-async def _body(response: aiohttp.ClientResponse) -> bytes:
+async def _body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Return the body of an answer. Raises ValueError if it is larger than any of a daemon."""
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
-        if len(body) > MAX_ANSWER:
+        if len(body) > limit:
             raise ValueError("too large")
     return bytes(body)
 

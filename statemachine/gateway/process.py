@@ -131,7 +131,7 @@ class RunningGateway:
             self.sockets.close_all()
 
         app.on_shutdown.append(end_sockets)
-        runner = build_runner(app)
+        runner = build_runner(app, reads_bodies=True)
         await runner.setup()
         try:
             await web.TCPSite(runner, self._gateway.host, self._gateway.port).start()

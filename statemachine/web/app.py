@@ -27,6 +27,9 @@ from statemachine.web.tokens import Tokens
 from statemachine.web.traffic import TrafficHandler
 
 SHUTDOWN_TIMEOUT_S = 5.0
+LINGERING_S = 10.0
+BODY_TIMEOUT_S = 1.0
+"""How long the rest of a body is read after the response. A client that still writes might lose the response."""
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": (
@@ -76,9 +79,18 @@ def build_app(
     return app
 
 
-def build_runner(app: web.Application) -> web.AppRunner:
-    """Return a runner without an access log; at shutdown it waits a few seconds for running requests."""
-    return PageRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+def build_runner(app: web.Application, *, reads_bodies: bool = False) -> web.AppRunner:
+    """Return a runner without an access log; at shutdown it waits a few seconds for running requests.
+
+    Unless a route reads bodies, they are neither unpacked nor read for long.
+    """
+    return PageRunner(
+        app,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_TIMEOUT_S,
+        lingering_time=LINGERING_S if reads_bodies else BODY_TIMEOUT_S,
+        auto_decompress=reads_bodies,
+    )
 
 
 def _add_routes(app: web.Application, routes: list[Route]) -> None:

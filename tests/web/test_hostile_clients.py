@@ -100,3 +100,25 @@ def test_requested_paths_are_quoted_on_one_line(tmp_path: Path) -> None:
     assert r"path \"/x\\ny\\x1b\" not found" in one
     assert r"for \"/api/servers/\\n/ready\"" in two
     assert len(long) < 200
+
+
+async def send_without_end(writer: asyncio.StreamWriter) -> None:
+    for _ in range(1_000):
+        writer.write(b"1\r\nx\r\n" * 10)
+        await writer.drain()
+        await asyncio.sleep(0.01)
+
+
+async def test_endless_body_ends_the_connection(tmp_path: Path) -> None:
+    async with running_site(tmp_path) as site:
+        runner = build_runner(site.client.app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        reader, writer = await asyncio.open_connection("127.0.0.1", runner.addresses[0][1])
+        writer.write(b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+        assert b" 405 " in await reader.readline()
+        with pytest.raises(ConnectionError):
+            await send_without_end(writer)
+        writer.close()
+        await asyncio.gather(writer.wait_closed(), return_exceptions=True)
+        await runner.cleanup()

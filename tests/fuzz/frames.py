@@ -53,5 +53,5 @@ def run_input(data: bytes) -> None:
     if (reduce := REDUCERS.get(type(event))) is not None:
         reduce(event, server, 1.0)
     orjson.dumps([server.queue_remaining, attempt.progress, *message_row(getattr(event, "message", attempt.message))])
-    orjson.dumps(server.node_cursor)
+    orjson.dumps(server.node_cursor, default=dict)  # `wanted` is a read-only mapping
     assert 0.0 <= attempt.progress <= 1.0, attempt.progress

@@ -21,7 +21,8 @@ MAX_NAME = 500
 """Characters of a file's name or of a key. Longer ones are not models."""
 
 MODEL_SUFFIXES = frozenset({
-    ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft", ".engine", ".gguf", ".onnx", ".trt", ".tflite",
+    ".ckpt", ".pt", ".pt2", ".bin", ".pth", ".safetensors", ".pkl", ".sft", ".engine", ".gguf", ".onnx", ".trt",
+    ".tflite",
 })  # fmt: skip
 """Suffixes that only models have. A server may list other files, which only its list shows to be models."""
 

@@ -163,6 +163,7 @@ class Daemon:
             warmth=self._warmth,
             counters=self._counters,
             owns=backend.ownership.owns,
+            workflows=lambda: self.config.workflows,
         )
         self.fleet.show()
         self.address = await stack.enter_async_context(_web_side(settings, ports, self._page_tls))

@@ -10,6 +10,7 @@ from statemachine.i18n.help import HELP
 from statemachine.i18n.messages import DAEMON, GENERAL, REQUESTS, TRANSITIONS, WARM_UPS
 from statemachine.i18n.page import LABELS
 from statemachine.i18n.reasons import NOTICE_MEANINGS, NOTICES, REASON_MEANINGS, REASONS
+from statemachine.i18n.routing import ROUTING
 from statemachine.i18n.server_flags import SERVER_FLAGS
 from statemachine.i18n.settings import SETTINGS
 from statemachine.i18n.states import OUTCOMES, SOURCES, STATES
@@ -22,6 +23,7 @@ PUBLISHED: Mapping[str, Text] = {
     **WARM_UPS,
     **REQUESTS,
     **WORKFLOWS,
+    **ROUTING,
     **DAEMON,
     **SETTINGS,
     **{f"reason.{reason.value}": text for reason, text in REASON_MEANINGS.items()},

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from statemachine.core.messages import Message
 from statemachine.core.server import LiveFigures, ServerView
@@ -48,6 +48,22 @@ class ServerDetail:
         return value
 
 
+class Follower(Protocol):
+    """Follows the snapshot, one call for each visible change. Calls must be quick and must not raise."""
+
+    def on_view(self, view: ServerView) -> None:
+        """Apply the new view of a server."""
+        ...
+
+    def on_live(self, name: str, live: LiveFigures) -> None:
+        """Apply new live figures of a server."""
+        ...
+
+    def on_order(self, names: Sequence[str]) -> None:
+        """Apply that these are the servers of the fleet."""
+        ...
+
+
 class Snapshot:
     """The latest view of each server, in the order of the settings. The fleet writes it, many components read it.
 
@@ -60,8 +76,13 @@ class Snapshot:
         self._details: dict[str, ServerDetail] = {}
         self._counts: Counter[State] = Counter()
         self._without_verdict: set[str] = set()
+        self._followers: list[Follower] = []
         self.changes = 0
         """Incremented with each visible change."""
+
+    def add_follower(self, follower: Follower) -> None:
+        """Call the follower at each change from now on."""
+        self._followers.append(follower)
 
     def put(self, view: ServerView) -> None:
         """Replace the view of one server."""
@@ -75,6 +96,8 @@ class Snapshot:
             self._counts[view.state] += 1
             if before is not None:
                 self._counts[before.state] -= 1
+        for follower in self._followers:
+            follower.on_view(view)
 
     def update(self, name: str, state: State, live: LiveFigures) -> bool:
         """Store live figures of a server in this state; return False if they change nothing."""
@@ -84,6 +107,8 @@ class Snapshot:
             return False
         self._live[name] = live
         self.changes += 1
+        for follower in self._followers:
+            follower.on_live(name, live)
         return True
 
     def attach(self, name: str, detail: ServerDetail) -> None:
@@ -98,6 +123,8 @@ class Snapshot:
         self._counts = Counter(view.state for view in self._views.values())
         self._without_verdict.intersection_update(self._views)
         self.changes += 1
+        for follower in self._followers:
+            follower.on_order(names)
 
     def get(self, name: str) -> ServerView | None:
         """Return the view of a server, with its live figures merged in; None if it is unknown."""

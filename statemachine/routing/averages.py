@@ -20,22 +20,23 @@ PRIOR_WEIGHT = 3.0
 
 
 class Average:
-    """A mean that forgets: each observation weighs 1/n, at least RATE."""
+    """A mean that forgets: each observation weighs 1/n, at least `rate`."""
 
-    __slots__ = ("count", "mean")
+    __slots__ = ("_rate", "count", "mean")
 
-    def __init__(self) -> None:
+    def __init__(self, rate: float = RATE) -> None:
+        self._rate = rate
         self.count = 0
         self.mean = 0.0
 
     def observe(self, value: float) -> None:
         """Include a value."""
         self.count += 1
-        self.mean += (value - self.mean) * max(1.0 / self.count, RATE)
+        self.mean += (value - self.mean) * max(1.0 / self.count, self._rate)
 
     def expected(self, prior: float, weight: float = PRIOR_WEIGHT) -> float:
         """Return the mean, drawn to `prior` while there are few observations."""
-        count = min(self.count, 1.0 / RATE)
+        count = min(self.count, 1.0 / self._rate)
         return (self.mean * count + prior * weight) / (count + weight)
 
 

@@ -117,12 +117,15 @@ class RoutedFleet:
             self._learn(server.holdings.retention, job, at, load_s)
             self._place(server)
 
-    def ended(self, name: str, job_id: str, at: float) -> None:
-        """Apply any other end of a prompt, from which nothing is learned; one that never started loaded nothing."""
+    def ended(self, name: str, job_id: str, at: float, *, arrived: bool = True) -> None:
+        """Apply any other end of a prompt, from which nothing is learned.
+
+        A prompt that never started, or never arrived, has loaded nothing.
+        """
         server = self._servers[name]
         if (job := server.remove(job_id, at)) is not None:
-            if job.started_at is None:
-                server.holdings.unrun(job.models)
+            if job.started_at is None or not arrived:
+                server.holdings.unrun(job.models, job.distance)
             self._place(server)
 
     def _job(self, holdings: Holdings, job_id: str, models: frozenset[str] | None, at: float) -> Job:

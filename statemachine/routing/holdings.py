@@ -71,12 +71,14 @@ class Holdings:
         if len(self._uses) > MAX_DISTANCE:
             del self._uses[MAX_DISTANCE:]
 
-    def unrun(self, models: frozenset[str] | None) -> None:
-        """Undo the latest use of a set, because its prompt did not run."""
+    def unrun(self, models: frozenset[str] | None, distance: int | None) -> None:
+        """Undo the latest use of a set, because its prompt did not run. `distance` is the one before it was sent."""
         self._derived_from = None
         latest = next((one for one, use in enumerate(self._uses) if use.models == models), None)
         if latest is not None:
-            del self._uses[latest]
+            use = self._uses.pop(latest)
+            if distance is not None:
+                self._uses.insert(latest + distance, use)
 
     def distance(self, model: str) -> int | None:
         """Return the number of other sets that ran since this model was used; None if it was not."""

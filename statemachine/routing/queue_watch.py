@@ -73,7 +73,7 @@ class QueueWatch:
 
     def _drop_late(self, name: str, queue: _Queue, at: float) -> None:
         while queue.under_way and at - queue.under_way[0][1] >= PICK_LIFETIME_S:
-            self._fleet.ended(name, queue.under_way.popleft()[0], at)
+            self._fleet.ended(name, queue.under_way.popleft()[0], at, arrived=False)
 
     def _queue(self, name: str) -> _Queue:
         return self._queues.setdefault(name, _Queue())

@@ -15,6 +15,9 @@ MAX_DISTANCE: Final = 16
 PRIOR_KEPT: Final = (1.0, 0.6, 0.3, 0.1)
 """Probabilities at the first distances before anything is learned, 0 beyond. The last set is always ready."""
 
+RATE: Final = 0.01
+"""Least weight of an observation. Run times vary by more than a load takes, and the room of a server hardly changes."""
+
 FLEET_WEIGHT: Final = 8.0
 """How many observations of one server the fleet's average counts for: servers of a fleet are mostly alike."""
 
@@ -30,7 +33,7 @@ class Retention:
 
     def __init__(self, fleet: "Retention | None" = None) -> None:
         self._fleet = fleet
-        self._kept: list[Average] = [Average() for _ in range(MAX_DISTANCE)]
+        self._kept: list[Average] = [Average(RATE) for _ in range(MAX_DISTANCE)]
         self._observed = 0
         self._probabilities: tuple[float, ...] = ()
         self._valid_until = 0

@@ -17,6 +17,7 @@ from statemachine.web.page import STATIC_DIR, PageHandler
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import errors_as_json
 from statemachine.web.route import Route, RouteSource
+from statemachine.web.route_choice import RouteChoiceHandler
 from statemachine.web.runner import PageRunner
 from statemachine.web.servers import ServersHandler
 from statemachine.web.static_files import only_own_files
@@ -70,6 +71,7 @@ def build_app(
         StatsHandler(ports),
         metrics,
         TrafficHandler(ports),
+        RouteChoiceHandler(ports, language),
     )
     _add_routes(app, [route for handler in handlers for route in handler.routes()])
     app.router.add_static("/static", STATIC_DIR)

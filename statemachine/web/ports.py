@@ -1,7 +1,7 @@
 """All that the web side sees of the rest of the program."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from statemachine.core.backoff import Uniform
@@ -17,7 +17,8 @@ from statemachine.warmth import Warmth
 class WebPorts:
     """`now` gives epoch seconds, `uniform` a number in [0, 1).
 
-    `owns` says of a server whether this daemon looks after it: each is counted by one daemon's metrics.
+    `owns` says of a server whether this daemon looks after it: each is counted by one daemon's metrics. `workflows`
+    gives the workflow files by name, with an error in place of a file that cannot be read.
     """
 
     snapshot: Snapshot
@@ -29,3 +30,4 @@ class WebPorts:
     counters: Counters = field(default_factory=Counters)
     uniform: Uniform = random.random
     owns: Callable[[str], bool] = lambda _: True
+    workflows: Callable[[], Mapping[str, object]] = dict

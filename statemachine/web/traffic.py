@@ -10,6 +10,7 @@ from pydantic import ConfigDict, RootModel
 from statemachine.core.server import ServerView
 from statemachine.publish import serialize
 from statemachine.publish.serialize import Json
+from statemachine.publish.snapshot import Snapshot
 from statemachine.settings.expand import host_and_port
 from statemachine.traffic.router import Router
 from statemachine.web.ports import WebPorts
@@ -72,31 +73,38 @@ class TrafficHandler:
 
     async def route(self, request: web.Request) -> web.Response:
         """Handle GET /api/route."""
-        candidates = self._candidates(request.query.get("workflow"), request.query.get("group"))
-        chosen = self._router.choose(candidates, asyncio.get_running_loop().time())
+        found = candidates(self._ports.snapshot, request.query.get("workflow"), request.query.get("group"))
+        chosen = self._router.choose(found, asyncio.get_running_loop().time())
         if chosen is None:
-            message = f"0 of {len(candidates)} matching servers are loaded; try again later"
-            raise ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "none_warm", message, {"Retry-After": str(RETRY_AFTER_S)})
-        return json_response(_routed(chosen))
+            raise none_warm(len(found))
+        return json_response(routed(chosen))
 
     async def http_sd(self, _request: web.Request) -> web.Response:
         """Handle GET /api/http_sd."""
         return json_response([_target(view) for view in self._ports.snapshot])
 
-    def _candidates(self, workflow: str | None, group: str | None) -> list[ServerView]:
-        """Return the servers of the group with the workflow; raise ApiError 404 if there are none."""
-        grouped = [view for view in self._ports.snapshot if group is None or view.group == group]
-        if group is not None and not grouped:
-            raise unknown_group(self._ports.snapshot, group)
-        candidates = [view for view in grouped if workflow is None or workflow in view.workflows]
-        if workflow is not None and not candidates:
-            where = "" if group is None else f" in group {quoted(group)}"
-            message = f"no server{where} has workflow {quoted(workflow)}"
-            raise ApiError(HTTPStatus.NOT_FOUND, "unknown_workflow", message)
-        return candidates
+
+def candidates(snapshot: Snapshot, workflow: str | None, group: str | None) -> list[ServerView]:
+    """Return the servers of the group with the workflow; raise ApiError 404 if there are none."""
+    grouped = [view for view in snapshot if group is None or view.group == group]
+    if group is not None and not grouped:
+        raise unknown_group(snapshot, group)
+    found = [view for view in grouped if workflow is None or workflow in view.workflows]
+    if workflow is not None and not found:
+        where = "" if group is None else f" in group {quoted(group)}"
+        message = f"no server{where} has workflow {quoted(workflow)}"
+        raise ApiError(HTTPStatus.NOT_FOUND, "unknown_workflow", message)
+    return found
 
 
-def _routed(view: ServerView) -> Json:
+def none_warm(count: int) -> ApiError:
+    """Return the error 503 for a request that none of `count` matching servers is loaded for."""
+    message = f"0 of {count} matching servers are loaded; try again later"
+    return ApiError(HTTPStatus.SERVICE_UNAVAILABLE, "none_warm", message, {"Retry-After": str(RETRY_AFTER_S)})
+
+
+def routed(view: ServerView) -> Json:
+    """Return the server that a request is routed to."""
     return {
         "server": view.name,
         "url": view.url,

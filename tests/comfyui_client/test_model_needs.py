@@ -61,7 +61,7 @@ KEYS = keys_of([parse_workflow("cache_models", orjson.dumps(WORKFLOW))])
 
 
 def test_keys_of_workflow_files_have_the_models_behind_them() -> None:
-    assert KEYS == {"sdxl": {"base.safetensors"}, "vae": {"vae.pt"}, "latent": frozenset()}
+    assert dict(KEYS) == {"sdxl": {"base.safetensors"}, "vae": {"vae.pt"}, "latent": frozenset()}
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ BUILT = (
     "help.",
     "cli.error.",
     "reason.",
+    "route.",
     "notice.",
     "alert.state.",
     "cli.heading.",

@@ -77,9 +77,17 @@ def test_holdings_prompt_that_did_not_run_is_undone() -> None:
     holdings = keeping(2)
     holdings.run(A, 1.0)
     holdings.run(B, 2.0)
-    holdings.unrun(B)
+    holdings.unrun(B, None)
     assert holdings.kept("B") is None
     assert holdings.distance("A") == 0
+
+
+def test_holdings_undone_prompt_leaves_set_where_it_was() -> None:
+    holdings = keeping(2)
+    for at, models in enumerate((A, B, A)):
+        holdings.run(models, at)
+    holdings.unrun(A, 1)
+    assert [holdings.distance(one) for one in "AB"] == [1, 0]
 
 
 def test_holdings_prompt_without_models_changes_nothing() -> None:

@@ -126,6 +126,7 @@ async def running_site(
     wrap: Callable[[Journal[ServerView]], Journal[ServerView]] = lambda journal: journal,
     hosts: Collection[str] = (),
     tokens: Mapping[str, ListenToken] = MappingProxyType({}),
+    workflows: Mapping[str, object] = MappingProxyType({}),
 ) -> AsyncIterator[Site]:
     """Run a site on loopback. `wrap` may replace the journal that the web side sees."""
     thread = WriterThread()
@@ -146,7 +147,7 @@ async def running_site(
         snapshot.put(one)
     operator = RecordingOperator()
     warmth = Warmth(journal, snapshot, lambda: NOW, max_age_s=0)
-    ports = WebPorts(snapshot, bus, wrap(journal), operator, lambda: NOW, warmth)
+    ports = WebPorts(snapshot, bus, wrap(journal), operator, lambda: NOW, warmth, workflows=lambda: workflows)
     secret = SecretStr(token) if token else None
     app = build_app(ports, token=secret, tokens=tokens, language="en", hosts=hosts)
     try:

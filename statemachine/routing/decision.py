@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
+WORK_WEIGHT = 1.25
+"""Weight of a second of queued work beside one of loading: run times vary more, so long waits come from queues."""
+
 
 class Prospect(StrEnum):
     """What a request finds on a server. The value is public; `statemachine.i18n` has its text."""
@@ -35,7 +38,7 @@ class ServerCost:
     @property
     def cost_s(self) -> float:
         """The number that the choice minimizes."""
-        return self.wait_s + self.price_s
+        return WORK_WEIGHT * self.work_s + self.load_s + self.price_s
 
     @property
     def prospect(self) -> Prospect:

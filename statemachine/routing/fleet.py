@@ -11,7 +11,7 @@ from heapq import nsmallest
 from itertools import islice
 
 from statemachine.routing.averages import Durations
-from statemachine.routing.decision import Decision, ServerCost
+from statemachine.routing.decision import WORK_WEIGHT, Decision, ServerCost
 from statemachine.routing.holdings import Holdings, Use
 from statemachine.routing.ordered import Entry, OrderedServers
 from statemachine.routing.retention import READY, Retention
@@ -177,7 +177,7 @@ class RoutedFleet:
     ) -> tuple[float, float]:
         """Return the cost, and the time since the models were used there, negated to be ordered."""
         known, holdings = server.holdings.known, server.holdings
-        cost, is_missing = server.work_s(at), False
+        cost, is_missing = WORK_WEIGHT * server.work_s(at), False
         for model, load_s in loads.items():
             kept = known.get(model, 0.0)
             cost += (1.0 - kept) * load_s

@@ -18,7 +18,7 @@ PRIOR_KEPT: Final = (1.0, 0.6, 0.3, 0.1)
 RATE: Final = 0.01
 """Least weight of an observation. Run times vary by more than a load takes, and the room of a server hardly changes."""
 
-FLEET_WEIGHT: Final = 8.0
+FLEET_WEIGHT: Final = 40.0
 """How many observations of one server the fleet's average counts for: servers of a fleet are mostly alike."""
 
 REFRESH_AFTER: Final = 1.05

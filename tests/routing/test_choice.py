@@ -51,7 +51,9 @@ def test_choose_never_returns_server_that_is_not_ready_or_allowed() -> None:
 
 def test_choose_prefers_models_over_a_short_queue_and_not_at_any_price() -> None:
     fleet = fleet_of("cold", "warm")
-    at = run(fleet, "warm", A, 0.0)
+    at = 0.0
+    for _ in range(4):
+        at = run(fleet, "warm", A, at)
     fleet.sent("warm", "1", A, at)
     assert chosen(fleet, A, at).prospect is Prospect.WARM_BUSY
     for number in range(2, 6):

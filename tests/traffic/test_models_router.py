@@ -65,7 +65,7 @@ def test_router_server_that_became_cold_is_not_chosen() -> None:
 
 def test_router_follows_queues_between_choices() -> None:
     fleet = Fleet(a="sdxl", b="sdxl")
-    first = fleet.chosen(SDXL)
+    first, other = fleet.chosen(SDXL), None
     assert first is not None
     fleet.queue(first, 1)
     for _ in range(2):

@@ -11,7 +11,7 @@ from typing_extensions import override
 from statemachine.publish.serialize import Json
 from statemachine.version import version
 from statemachine.web.responses import json_response
-from statemachine.web.route import ApiResponse, Parameter, Route
+from statemachine.web.route import JSON_TYPE, ApiResponse, Parameter, Route
 from statemachine.web.schemas import component_name
 
 _SCHEMAS = "#/components/schemas/"
@@ -68,6 +68,8 @@ def _operation(route: Route) -> Json:
     }
     if route.parameters:
         operation["parameters"] = [_parameter(parameter) for parameter in route.parameters]
+    if route.body is not None:
+        operation["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": route.body}}}
     if route.protected:
         operation["security"] = [{"token": []}, {}]
     return operation

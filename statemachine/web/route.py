@@ -35,7 +35,10 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A path with its handler and its description. `protected` routes need the token or a loopback client."""
+    """A path with its handler and its description. `protected` routes need the token or a loopback client.
+
+    `body` is the JSON Schema of the body that the route requires, if any.
+    """
 
     method: str
     path: str
@@ -44,6 +47,7 @@ class Route:
     responses: tuple[ApiResponse, ...]
     parameters: tuple[Parameter, ...] = ()
     protected: bool = False
+    body: Json | None = None
 
 
 class RouteSource(Protocol):

@@ -22,6 +22,28 @@ from statemachine.web.route import ApiResponse, Route
 from statemachine.web.schemas import ApiModel, ErrorSchema
 from statemachine.web.traffic import RoutedServerSchema, candidates, none_warm, routed
 
+_NODE: Json = {"type": "object", "properties": {"class_type": {"type": "string"}}, "required": ["class_type"]}
+_FORMS: dict[str, Json] = {
+    "graph": {"type": "object", "minProperties": 1, "additionalProperties": _NODE},
+    "models": {
+        "type": "array",
+        "maxItems": MAX_MODELS,
+        "items": {"type": "string", "minLength": 1, "maxLength": MAX_NAME},
+    },
+    "workflow": {"type": "string"},
+}
+BODY: Json = {
+    "oneOf": [
+        {
+            "type": "object",
+            "properties": {form: schema, "group": {"type": "string"}},
+            "required": [form],
+            "additionalProperties": False,
+        }
+        for form, schema in _FORMS.items()
+    ]
+}
+
 
 class RouteRequest(BaseModel):
     """The body: what the request needs, in one of three forms, and optionally a group."""
@@ -78,7 +100,8 @@ class RouteChoiceHandler:
             ApiResponse(413, "The body is larger than 1 MiB.", ErrorSchema),
             ApiResponse(503, "No matching server is loaded.", ErrorSchema),
         )
-        return [Route("POST", "/api/route", self.choose, "Choose a server for a graph or models", responses)]
+        summary = "Choose a server for a graph or models"
+        return [Route("POST", "/api/route", self.choose, summary, responses, body=BODY)]
 
     async def choose(self, request: web.Request) -> web.Response:
         """Handle POST /api/route."""
@@ -128,15 +151,18 @@ def _parse(body: bytes) -> RouteRequest:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(str(one) for one in first["loc"]) or "the body"
         raise _invalid(f"{quoted(place)}: {first['msg']}") from error
-    forms = [wanted.graph, wanted.models, wanted.workflow]
-    if sum(form is not None for form in forms) != 1:
+    for name in wanted.model_fields_set:
+        if getattr(wanted, name) is None:
+            raise _invalid(f"{name} is null; leave it out")
+    if len(wanted.model_fields_set & _FORMS.keys()) != 1:
         raise _invalid("send one of graph (in API format), models (names of files) or workflow (the name of a file)")
     if any(not name or len(name) > MAX_NAME for name in wanted.models or ()):
         raise _invalid(f"models: a name has 1 to {MAX_NAME} characters")
-    if wanted.graph is not None and not any(
-        isinstance(node, dict) and "class_type" in node for node in wanted.graph.values()
+    nodes = (wanted.graph or {}).values()
+    if wanted.graph == {} or not all(
+        isinstance(node, dict) and isinstance(node.get("class_type"), str) for node in nodes
     ):
-        raise _invalid("graph: no node has a class_type; export the workflow in API format")
+        raise _invalid("graph: a node has no class_type; export the workflow in API format")
     return wanted
 
 

@@ -20,6 +20,8 @@ from statemachine.core.ports import Ownership
 
 LEDGER = "permits"
 RETRY_S = 0.5
+SETTLE_S = 0.4
+"""Time without new permits after the ledger was damaged: the permits that it has lost are added again meanwhile."""
 REPAIR_S = 0.1
 """The pause before an unreadable ledger is written again, so that two versions cannot do so without end."""
 
@@ -63,6 +65,8 @@ class SharedPermits:
         self._idle_s: dict[str, float] = {}
         """Servers with permits but without a warm-up, and for how long, not counting time in which we were stopped."""
         self._was_read = False
+        self._settled_at = 0.0
+        """The event loop's time from which permits are granted again."""
         self._groups: dict[str, str] = {}
         """The groups of servers that were ours; the ledger has none."""
         self._waiters: list[_SlotWaiter] = []
@@ -127,7 +131,7 @@ class SharedPermits:
         """Use the ledger; in place of one that cannot be read, write the last known one with our own permits."""
         if stored.revision <= self._revision:
             return
-        ledger, self._is_damaged = self._ledger, True
+        ledger = self._ledger
         try:
             data = parse_object(stored.value)
             ledger = {name: host for name, host in data.items() if isinstance(host, str)}
@@ -135,6 +139,7 @@ class SharedPermits:
                 raise TypeError("a permit names no host")
             self._is_damaged, self._was_read = False, True
         except DECODE_ERRORS as error:
+            self._note_damage()
             self._unreadable.report(LEDGER, error)
         self._update(ledger, stored.revision)
 
@@ -148,8 +153,17 @@ class SharedPermits:
     def _on_removed(self, revision: int) -> None:
         """Write the ledger again at this revision, after someone has deleted it."""
         logger.warning("the shared value {} was deleted and is written again", LEDGER)
-        self._revision, self._is_damaged = revision, True
+        self._revision = revision
+        self._note_damage()
         self._wake.set()
+
+    def _note_damage(self) -> None:
+        """Grant nothing until every node has seen the ledger that is written next, and has added its permits to it."""
+        self._is_damaged = True
+        self._settled_at = asyncio.get_running_loop().time() + SETTLE_S
+
+    def _is_settling(self) -> bool:
+        return asyncio.get_running_loop().time() < self._settled_at
 
     async def _write_repeatedly(self) -> None:
         await self._caught_up.wait()
@@ -184,7 +198,7 @@ class SharedPermits:
             self._update(ledger, revision)
         for waiter in granted:
             self._grant(waiter)
-        return len(writable) == len(self._wanted)
+        return len(writable) == len(self._wanted) and not (self._waiters and self._is_settling())
 
     async def _look_repeatedly(self) -> None:
         """Count how long each permit has been without a warm-up."""
@@ -211,7 +225,7 @@ class SharedPermits:
         waiting = [one for one in self._waiters if not one.granted.done() and self._ownership.may_submit(one.server)]
         granted = [one for one in waiting if one.server in ledger]
         waiting = [one for one in waiting if one.server not in ledger]
-        while waiter := budget.next_of(waiting):
+        while not self._is_settling() and (waiter := budget.next_of(waiting)):
             budget.take(waiter.server, waiter.host, waiter.group)
             ledger[waiter.server] = waiter.host
             granted.append(waiter)

@@ -14,6 +14,19 @@ from campaigns.simulation.cluster.faults import ClusterFault, ClusterFaults
 from campaigns.simulation.cluster.node import SimNode
 from campaigns.simulation.cluster.scenario import LEASE_S
 from campaigns.simulation.wire import Wire
+from statemachine.cluster.records import Lease, Record
+
+GARBAGE = (
+    None,
+    b"",
+    b"[]",
+    b"{}",
+    b"[" * 10_000,
+    b'{"version": 99}',
+    Lease("z", "another session", over=True).encoded(),
+    Record("another session", "z").encoded("another server"),
+)
+"""What replaces a shared value; None deletes its key."""
 
 
 class ClusterTarget(ActionTarget, Protocol):
@@ -97,6 +110,16 @@ class ClusterActions(Actions):
         await asyncio.sleep(self._log_uniform(1.0, 30.0))
         self._cluster.engine.slow_s = 0.0
 
+    async def damage_values(self) -> None:
+        """Overwrite or delete some of the shared keys, several times, often while a node is about to submit."""
+        await self._victim()
+        for _ in range(self._rng.choice((1, 3, 10))):
+            for bucket, keys in self._cluster.engine.shared_keys().items():
+                for key in keys:
+                    if self._rng.random() < 0.5:
+                        self._cluster.engine.damage(bucket, key, self._rng.choice(GARBAGE))
+            await asyncio.sleep(self._log_uniform(0.01, LEASE_S))
+
 
 CLUSTER_ACTIONS: Mapping[ClusterFault, Callable[[ClusterActions], Coroutine[Any, Any, None]]] = {
     ClusterFault.NODE_STOPPED: ClusterActions.stop_node,
@@ -105,4 +128,5 @@ CLUSTER_ACTIONS: Mapping[ClusterFault, Callable[[ClusterActions], Coroutine[Any,
     ClusterFault.NODE_LEFT: ClusterActions.leave_node,
     ClusterFault.ENGINE_AWAY: ClusterActions.engine_away,
     ClusterFault.ENGINE_SLOW: ClusterActions.engine_slow,
+    ClusterFault.VALUE_DAMAGED: ClusterActions.damage_values,
 }

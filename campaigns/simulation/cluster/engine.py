@@ -45,6 +45,17 @@ class WatchedEngine(FakeEngine):
             self.last_owner[key] = record.node or self.last_owner.get(key, "")
         return number
 
+    def shared_keys(self) -> dict[Dataset, list[str]]:
+        """Return the keys of each bucket."""
+        return {bucket: list(self.datasets[bucket].keys) for bucket in Dataset if bucket is not Dataset.LOG}
+
+    def damage(self, bucket: Dataset, key: str, garbage: bytes | None) -> None:
+        """Overwrite the key, or delete it if `garbage` is None."""
+        if garbage is None:
+            self.remove(bucket, key)
+        else:
+            self.overwrite(bucket, key, garbage)
+
     def record(self, server: str) -> Record:
         """Return the last record that a node has written for a server."""
         return self._records.get(server, Record())

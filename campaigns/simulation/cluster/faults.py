@@ -18,13 +18,14 @@ class ClusterFault(StrEnum):
     NODE_LEFT = "node_left"
     ENGINE_AWAY = "engine_away"
     ENGINE_SLOW = "engine_slow"
+    VALUE_DAMAGED = "value_damaged"
 
 
 C = ClusterFault
 
 WEIGHTS = {
     C.NODE_STOPPED: 3.0, C.NODE_CUT_OFF: 2.0, C.NODE_BLIND: 1.0, C.NODE_LEFT: 1.0, C.ENGINE_AWAY: 1.0,
-    C.ENGINE_SLOW: 0.7,
+    C.ENGINE_SLOW: 0.7, C.VALUE_DAMAGED: 2.0,
 }  # fmt: skip
 
 

@@ -1,13 +1,15 @@
 """Parts of a node with one fault each (see planted_faults.py)."""
 
 import asyncio
+from dataclasses import replace
 
 from typing_extensions import override
 
+from statemachine.cluster.followers import LeaseFollower
 from statemachine.cluster.journal import SharedJournal
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import Ledger, SharedPermits, _SlotWaiter
-from statemachine.cluster.records import Record
+from statemachine.cluster.records import Lease, Record
 from statemachine.core.server import Attempt
 
 
@@ -25,6 +27,15 @@ class AcquiresOwnedServers(LeasedOwnership):
     @override
     async def _is_free(self, record: Record) -> bool:
         return True
+
+
+class BelievesGarbage(LeaseFollower):
+    """Treat a lease that cannot be read as ended."""
+
+    @override
+    def _keep(self, node: str, revision: int) -> None:
+        super()._keep(node, revision)
+        self._seen[node] = replace(self._seen[node], lease=Lease(node, "", over=True), is_readable=True)
 
 
 class WritesLater(SharedJournal):

@@ -31,6 +31,12 @@ PLANTED_FAULTS = (
         ("duplicate warm-up",),
         patches={f"{NODE}SharedJournal": faulty.WritesLater},
     ),
+    PlantedFault(
+        "takes a lease that cannot be read for ended",
+        1,
+        ("ownership", "agreement", "liveness", "duplicate warm-up"),
+        patches={f"{MEMBERSHIP}LeaseFollower": faulty.BelievesGarbage},
+    ),
     PlantedFault("does not share permits", 2, ("budget",), patches={f"{NODE}SharedPermits": faulty.LocalPermits}),
 )
 

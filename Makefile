@@ -79,9 +79,11 @@ bench: $(VENV)/ready  ## measure every figure and write it to benchmarks/; FLEET
 
 SEEDS ?= 200
 
-simulate-days: $(VENV)/ready  ## simulate days of a fleet in virtual time, with faults; SEEDS=10000 for a long run
+simulate-days: $(VENV)/ready  ## simulate days of a fleet in virtual time, with faults, and planted faults; SEEDS=10000 for a long run
 	$(BIN)/python -m campaigns.simulation --seeds $(SEEDS)
-	$(BIN)/python -m campaigns.simulation --cluster --first 13 --seeds $$(($(SEEDS) / 100))
+	$(BIN)/python -m campaigns.simulation --cluster --first 5 --seeds $$(($(SEEDS) / 100))
+	$(BIN)/python -m campaigns.simulation --planted-faults
+	$(BIN)/python -m campaigns.simulation --planted-faults --cluster
 
 format: $(VENV)/ready  ## format the code and apply safe lint fixes
 	$(BIN)/ruff format .

@@ -1,4 +1,4 @@
-"""A few simulated clusters, the faults planted in their nodes, and the effects of a join and a leave."""
+"""A few simulated clusters, and the effects of a join and a leave."""
 
 import asyncio
 from pathlib import Path
@@ -8,7 +8,6 @@ import pytest
 from typing_extensions import override
 
 from campaigns.simulation.cluster.node import SimNode
-from campaigns.simulation.cluster.planted_faults import PLANTED_FAULTS
 from campaigns.simulation.cluster.processes import Process, ProcessLoop
 from campaigns.simulation.cluster.scenario import LEASE_S, NODES, cluster_scenario_of
 from campaigns.simulation.cluster.simulation import ClusterSimulation
@@ -24,10 +23,10 @@ SERVERS = 24
 
 
 @pytest.mark.timeout(240)
-def test_simulation_of_twelve_clusters_has_no_violation() -> None:
-    run = simulate("--cluster", "--seeds", "12", "--jobs", "2")
+def test_simulation_of_four_clusters_has_no_violation() -> None:
+    run = simulate("--cluster", "--seeds", "4", "--jobs", "2")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.startswith("12 seeds, ")
+    assert run.stdout.startswith("4 seeds, ")
 
 
 @pytest.mark.timeout(240)
@@ -36,13 +35,6 @@ def test_simulation_of_one_cluster_repeats_its_trace() -> None:
     events = [line for line in first if line.startswith("    ")]
     assert len(events) > 500
     assert events == [line for line in second if line.startswith("    ")]
-
-
-@pytest.mark.timeout(240)
-def test_simulation_of_faults_planted_in_nodes_catches_each() -> None:
-    run = simulate("--cluster", "--planted-faults", "--jobs", "2")
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.count(": caught in seed ") == len(PLANTED_FAULTS)
 
 
 def _calm() -> Scenario:

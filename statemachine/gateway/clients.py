@@ -61,8 +61,11 @@ class Clients:
 
 
 def _given(request: web.Request) -> str:
-    """Return the token in the Authorization header or, since browsers set none on /ws, in the query."""
-    scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    """Return the token in the only Authorization header or, since browsers set none on /ws, in the query."""
+    headers = request.headers.getall(hdrs.AUTHORIZATION, [""])
+    if len(headers) > 1:
+        return ""
+    scheme, _, given = headers[0].partition(" ")
     if scheme.lower() == "bearer":
         return given.strip()
     if scheme.lower() == "basic":

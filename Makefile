@@ -57,8 +57,8 @@ test-deploy: $(VENV)/ready deploy-programs  ## test with a real HAProxy, nginx a
 test-cluster: $(VENV)/ready  ## test three daemons over three real NATS servers, with crashes and partitions
 	$(BIN)/python -m pytest -n 2 -m cluster --timeout 300 tests/campaigns tests/cluster
 
-test-ratios: $(VENV)/ready  ## test performance against baselines, on small fleets
-	$(BIN)/python -m pytest -m ratios --timeout 180 tests/ratios tests/campaigns/test_hostile.py
+test-ratios: $(VENV)/ready  ## test performance against baselines, on small fleets, and beside hostile servers
+	$(BIN)/python -m pytest -m ratios --timeout 180
 
 programs: chromium deploy-programs comfyui  ## install the programs that the tests above run
 

@@ -74,7 +74,7 @@ async def observed(client: DaemonClient) -> Delays:
     return delays
 
 
-@pytest.mark.alone
+@pytest.mark.ratios
 @pytest.mark.parametrize("kind", FLOODS)
 async def test_flood_on_ws_delays_nothing(tmp_path: Path, kind: str) -> None:
     with flooding(FLOODS[kind]) as flooder:

@@ -44,7 +44,7 @@ async def hostile_servers() -> AsyncIterator[list[dict[str, Any]]]:
         await process.wait()
 
 
-@pytest.mark.alone
+@pytest.mark.ratios
 async def test_hostile_servers_cause_no_long_turn_of_the_daemon(tmp_path: Path) -> None:
     """A turn is measured as the processor time of all threads, because one that works keeps the loop waiting."""
     async with running_fleet([PROFILES["loaded"]]) as fleet, hostile_servers() as hostile:

@@ -71,7 +71,10 @@ class DaemonFeed:
         self._is_away = False
 
     def _note(self, event: Event) -> None:
-        """Note a transition, which has the server as `view`, or the server's live figures."""
+        """Note a transition, or the server's live figures.
+
+        A transition has the server as `view`, but not if it was recorded just before the stream began.
+        """
         try:
             data = loads(event.data.encode()) if event.data else None
         except ValueError:
@@ -80,6 +83,8 @@ class DaemonFeed:
             server = data.get("view", data)
             if isinstance(server, dict) and "state" in server:
                 self._view.note_status([server])
+            elif "to" in data:
+                self._view.note_status([{"name": data.get("server"), "state": data["to"]}])
 
     def _note_away(self, error: str) -> None:
         if not self._is_away:

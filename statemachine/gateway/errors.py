@@ -9,7 +9,7 @@ from aiohttp.typedefs import Handler
 from loguru import logger
 
 from statemachine.gateway.json_text import dumps
-from statemachine.web.responses import ApiError, quoted
+from statemachine.web.responses import ApiError, error_code, quoted
 
 JSON = "application/json"
 
@@ -55,7 +55,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         if error.status < HTTPStatus.BAD_REQUEST:
             raise
         status = HTTPStatus(error.status)
-        found = GatewayError(status, status.phrase.lower().replace(" ", "_"), error.reason)
+        found = GatewayError(status, error_code(status), error.reason)
     except (ConnectionError, asyncio.CancelledError):
         raise
     except (ClientError, TimeoutError, OSError) as error:

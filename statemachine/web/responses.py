@@ -113,6 +113,20 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", message)
 
 
+_RENAMED = {
+    HTTPStatus(413): "request_entity_too_large",
+    HTTPStatus(414): "request_uri_too_long",
+    HTTPStatus(416): "requested_range_not_satisfiable",
+    HTTPStatus(422): "unprocessable_entity",
+}
+"""Statuses with another phrase since Python 3.13; the codes of errors stay."""
+
+
+def error_code(status: HTTPStatus) -> str:
+    """Return the code of an error that has none of its own."""
+    return _RENAMED.get(status, status.phrase.lower().replace(" ", "_"))
+
+
 def _from_aiohttp(request: web.Request, error: web.HTTPException) -> web.Response:
     """Convert an error raised by aiohttp: an unknown path, a wrong method, a body that is too large."""
     if error.status < HTTPStatus.BAD_REQUEST:
@@ -124,4 +138,4 @@ def _from_aiohttp(request: web.Request, error: web.HTTPException) -> web.Respons
         message = f"method {method} is not allowed for {path}; allowed: {allowed}"
         return error_response(status, "method_not_allowed", message, {"Allow": allowed})
     message = f"path {quoted(request.path)} not found" if status is HTTPStatus.NOT_FOUND else error.reason
-    return error_response(status, status.phrase.lower().replace(" ", "_"), message)
+    return error_response(status, error_code(status), message)

@@ -19,8 +19,8 @@ from statemachine.cluster.records import Lease, Record, lease_from, record_from
 from statemachine.cluster.store import Dataset, SharedStore, StoredValue
 
 ROUND_S = 0.5
-MOST_REPORTS = 10
-"""Lines of a daemon's log about garbage."""
+MOST_REPORTS = 50
+"""Lines of a daemon's log about garbage: the first value of at most ten keys of each kind."""
 SERVERS_A_ROUND = 40
 READABLE_S = 3 * LEASE_S
 LIVE, LONG, DEEP = "live", b'"' + b"x" * 900_000 + b'"', b"[" * 100_000

@@ -18,7 +18,8 @@ from tests.comfyui.daemon import RealServersClient, running_over
 from tests.comfyui.rig import RealServer, Rig, cache_workflow
 
 LOADED = State.LOADED.value
-EVICTION_COUNT = 50
+EVICTION_COUNT = 10
+"""Fewer than the checks that such changes may cause at once (`CHANGES` in statemachine/fleet/checking.py)."""
 TAG_LIMIT = 50
 TRANSITION_TIMEOUT_S = 10.0
 

@@ -41,7 +41,7 @@ class Replay:
 
 
 class Policy:
-    """Chooses servers. It is told what a daemon sees: which prompt was sent where, and when it ended."""
+    """Chooses servers. It sees what a daemon sees: which prompt was sent where, and when it ended."""
 
     def choose(self, request: Request) -> str:
         """Return the server for a request, which is sent there at once."""

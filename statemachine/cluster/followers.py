@@ -1,7 +1,7 @@
 """The latest leases and records in the shared store, as this node has seen them.
 
 A value that cannot be read may have replaced one that this node has never seen. The last readable one stays in use, and
-nobody's ownership ends before a lease's length has passed, unless every revision in between was seen.
+no ownership ends before a lease's length has passed, unless every revision in between was seen.
 """
 
 import asyncio

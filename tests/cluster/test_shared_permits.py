@@ -155,7 +155,7 @@ async def test_unreadable_ledger_is_rebuilt_with_every_permit(garbage: bytes) ->
 
 @in_virtual_time
 async def test_permits_without_a_warm_up_are_removed_after_a_while() -> None:
-    """One is of a server that nobody knows, the other of a server whose warm-up has ended."""
+    """One is of an unknown server, the other of a server whose warm-up has ended."""
     shared = engine()
     shared.put(Dataset.SHARED, LEDGER, orjson.dumps({"ghost": "h", "ended": "i", "warming": "j"}), 0)
     async with permits(shared, "one", 9, lambda server: server == "warming", OwnsNothing()):

@@ -33,7 +33,7 @@ class StreamMessage:
 
     `render` returns its data. `seq` is the id in the journal, None for live-only messages. The other fields are for
     filters; those of an entry come from the entry, those of live figures from the server's current state. `content` is
-    the message of an entry.
+    the message of an entry, `view` the server after it.
     """
 
     topic: Topic
@@ -44,6 +44,7 @@ class StreamMessage:
     state: State | None = None
     reason: str | None = None
     content: Message | None = None
+    view: ServerView | None = None
     _frame: bytes | None = field(default=None, init=False, repr=False)
 
     @property
@@ -178,7 +179,9 @@ def entry_message(entry: LogEntry, view: ServerView | None = None) -> StreamMess
     """Return the stream's message of a log entry. A live one includes the server's view, to save clients a request."""
     topic = Topic.TRANSITION if entry.kind is EntryKind.TRANSITION else Topic.NOTICE
     render = partial(_entry_json, entry, view)
-    return StreamMessage(topic, render, entry.seq, entry.server, entry.group, entry.dest, entry.reason, entry.message)
+    return StreamMessage(
+        topic, render, entry.seq, entry.server, entry.group, entry.dest, entry.reason, entry.message, view
+    )
 
 
 def _entry_json(entry: LogEntry, view: ServerView | None) -> Json:

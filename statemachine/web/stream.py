@@ -3,7 +3,8 @@
 A client is subscribed to the bus first, then receives what it missed from the journal, then the live messages with a
 higher id than the last replayed one. The journal publishes an entry only after committing it, so every entry is either
 in the replay or in the subscription. A message without an id (progress, or an entry that could not be written) is sent
-live only.
+live only. It may be older than the replay, so an entry that is in both is sent again as the view of its server: the
+last message on a server always has its state.
 
 A client that reads too slowly is disconnected. It can reconnect with its last id without losing entries.
 """
@@ -18,7 +19,7 @@ from loguru import logger
 
 from statemachine.core.log_entry import LogFilter
 from statemachine.publish.bus import Subscription
-from statemachine.publish.serialize import entry_message
+from statemachine.publish.serialize import StreamMessage, entry_message, progress_message
 from statemachine.web.log import BAD_QUERY, FILTERS, ID_SCHEMA, event_id, requested_filter
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import ApiError
@@ -133,7 +134,7 @@ class EventStream:
                 continue
             if not messages:
                 return
-            await send(b"".join(one.frame for one in messages if one.seq is None or one.seq > after))
+            await send(b"".join(_live_frame(one, after) for one in messages))
 
     async def _replay(self, send: Send, wanted: LogFilter, after: int) -> int:
         """Send the journal's entries with an id above `after`; return the id up to which it has been read."""
@@ -143,6 +144,13 @@ class EventStream:
             after = page.reached
             if not page.more:
                 return after
+
+
+def _live_frame(one: StreamMessage, replayed: int) -> bytes:
+    """Return a message's frame; of an entry that was replayed, the frame of the view alone."""
+    if one.seq is None or one.seq > replayed:
+        return one.frame
+    return b"" if one.view is None else progress_message(one.view).frame
 
 
 def _requested_since(request: web.Request) -> int | None:

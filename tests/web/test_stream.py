@@ -14,6 +14,7 @@ from aiohttp.web import Application
 from typing_extensions import override
 
 from statemachine.core.server import ServerView
+from statemachine.core.vocabulary import State
 from statemachine.journal.file import JournalFile
 from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
@@ -102,10 +103,34 @@ async def test_transitions_during_replay_arrive_once_and_in_order(tmp_path: Path
         await site.transition(COLD, "first")
         async with site.client.get("/api/events?since=0") as response:
             # One read returns the head and one replays, with two transitions around each.
-            events = await next_events(response, 5)
+            events = await entries_of(response, 5)
             await site.transition(COLD, "last")
-            events += await next_events(response, 1)
+            events += await entries_of(response, 1)
     assert [event.id for event in events] == [1, 2, 3, 4, 5, 6]
+
+
+async def test_last_message_has_the_state_in_spite_of_older_progress(
+    tmp_path: Path,
+) -> None:
+    sites: list[Site] = []
+
+    async def meddle(when: str) -> None:
+        if when == "before":
+            cold = sites[0].snapshot.get(COLD)
+            assert cold is not None
+            sites[0].bus.publish(progress_message(cold._replace(state=State.CHECKING)))
+            await sites[0].transition(COLD, "to cold")
+
+    async with running_site(tmp_path, wrap=lambda journal: MeddlingJournal(journal, meddle)) as site:
+        sites.append(site)
+        async with site.client.get("/api/events?since=0") as response:
+            await next_events(response, 1)
+            await site.transition(LOADED, "the last")
+            states: list[str] = []
+            while LOADED not in (event := (await next_events(response, 1))[0]).data:
+                data = orjson.loads(event.data)
+                states.append(data.get("view", data).get("state") or data["to"])
+    assert states[-1] == "cold"
 
 
 async def test_live_stream_sends_everything_after_its_first_id(tmp_path: Path) -> None:
@@ -120,7 +145,7 @@ async def test_live_stream_sends_everything_after_its_first_id(tmp_path: Path) -
             first = await next_event(response)
             assert first is not None
             assert first.id == 1
-            assert [event.id for event in await next_events(response, 3)] == [2, 3, 4]
+            assert [event.id for event in await entries_of(response, 3)] == [2, 3, 4]
 
 
 async def test_progress_event_has_no_id(site: Site) -> None:
@@ -226,6 +251,14 @@ async def test_client_that_disconnects_is_unsubscribed(site: Site) -> None:
         while len(site.bus) > 0:
             site.bus.publish(message)
             await asyncio.sleep(0.01)
+
+
+async def entries_of(response: ClientResponse, count: int) -> list[Event]:
+    """Return the next `count` log entries, without progress."""
+    entries: list[Event] = []
+    while len(entries) < count:
+        entries += [event for event in await next_events(response, 1) if event.topic != "progress"]
+    return entries
 
 
 @asynccontextmanager

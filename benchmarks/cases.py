@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from benchmarks import fleet, frames, journal, latency, readers, scaling, stalls, status
+from benchmarks import fleet, frames, gateway, journal, latency, readers, scaling, stalls, status
 from benchmarks.figures import Case
 
 CASES: Mapping[str, Case] = {
@@ -14,5 +14,7 @@ CASES: Mapping[str, Case] = {
     "readers": readers.CASE,
     "journal": journal.CASE,
     "stalls": stalls.CASE,
+    "gateway_prompt": gateway.PROMPT_CASE,
+    "gateway_view": gateway.VIEW_CASE,
     "scaling": scaling.CASE,
 }

@@ -86,7 +86,7 @@ async def baseline(name: str, options: Mapping[str, Any]) -> AsyncIterator[Child
 
 @dataclass(frozen=True, slots=True)
 class Daemon:
-    """The daemon, listening at `host` and `port`."""
+    """The daemon or the gateway, listening at `host` and `port`."""
 
     child: Child
     host: str
@@ -107,18 +107,34 @@ async def daemon(
     `settings` are added to the usual ones. `launcher` is what Python runs instead of `run.py`.
     """
     host, port = "127.0.0.1", free_port()
+    content = {"listen": {"host": host, "port": port}, "servers": list(urls), **(settings or {})}
+    async with _serving("serve", host, port, content, launcher) as ours:
+        yield ours
+
+
+@asynccontextmanager
+async def gateway(urls: Sequence[str]) -> AsyncIterator[Daemon]:
+    """Run the gateway for these servers, without a daemon; yield it when its port is open."""
+    host, port = "127.0.0.1", free_port()
+    content = {"servers": list(urls), "gateway": {"host": host, "port": port}}
+    async with _serving("gateway", host, port, content) as ours:
+        yield ours
+
+
+@asynccontextmanager
+async def _serving(
+    command: str, host: str, port: int, settings: Mapping[str, Any], launcher: Sequence[str] = ("run.py",)
+) -> AsyncIterator[Daemon]:
+    """Run a command of the CLI with these settings; yield it when its port is open."""
     with tempfile.TemporaryDirectory(prefix="comfywarm-bench-") as folder:
         path = Path(folder, "settings.json")
-        content = {
-            "listen": {"host": host, "port": port},
+        usual = {
             "data_dir": folder,
             "workflows_dir": str(REPOSITORY / "workflows"),
-            "servers": list(urls),
             "logging": {"level": "WARNING"},
-            **(settings or {}),
         }
-        path.write_bytes(orjson.dumps(content))  # noqa: ASYNC240 - nothing is measured yet
-        async with started(*launcher, "--settings", str(path), "serve") as child:
+        path.write_bytes(orjson.dumps({**usual, **settings}))  # noqa: ASYNC240 - nothing is measured yet
+        async with started(*launcher, "--settings", str(path), command) as child:
             await _wait_open(child, host, port)
             yield Daemon(child, host, port)
 
@@ -141,4 +157,4 @@ async def _wait_open(child: Child, host: str, port: int) -> None:
             else:
                 writer.close()
                 return
-    raise RuntimeError("the daemon ended before its port was open; see its messages on stderr")
+    raise RuntimeError("the process ended before its port was open; see its messages on stderr")

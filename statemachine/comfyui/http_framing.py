@@ -9,11 +9,13 @@ from functools import partial
 from typing import Any
 
 import aiohttp
+from aiohttp import hdrs
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.streams import EMPTY_PAYLOAD
 from typing_extensions import override
 
 SLICE = 4 * 1024
-"""Bytes that are parsed between two looks at the bounds."""
+"""Bytes that are parsed between two looks at the bounds, unless more of them certainly belong to a body."""
 
 MOST_MESSAGES = 16
 """Responses to one request, interim ones included, that have arrived and are not read yet."""
@@ -33,19 +35,31 @@ class BoundedResponses(ResponseHandler):
     _received = 0
     _body_before: Any = None
     """The body of an earlier response."""
+    _announced = 0
+    """Bytes of the body that the response has announced; 0 if it has not."""
 
     @override
     def set_response_params(self, **params: Any) -> None:
-        self._received, self._body_before = 0, self._payload
+        self._received, self._body_before, self._announced = 0, self._payload, 0
         super().set_response_params(**params)
+
+    @override
+    def feed_data(self, data: Any, size: int = 0) -> None:
+        message, body = data
+        length = message.headers.get(hdrs.CONTENT_LENGTH, "")
+        is_plain = body is not EMPTY_PAYLOAD and not message.chunked and not message.compression
+        self._announced = int(length) if is_plain and length.isdecimal() else 0
+        super().feed_data(data, size)
 
     @override
     def data_received(self, data: bytes) -> None:
         at = 0
         while at < len(data) - SLICE and not self._reading_paused and self.transport is not None:
-            self._parse(data[at : at + SLICE])
-            at += SLICE
-        self._parse(data[at:])
+            size = max(SLICE, self._announced - self._body_size)
+            self._parse(data[at : at + size])
+            at += size
+        if at < len(data) or not data:
+            self._parse(data[at:])
 
     def _parse(self, data: bytes) -> None:
         if self.transport is None or self.transport.is_closing():

@@ -30,8 +30,8 @@ def build_app(
         web.get("/healthz", _healthz),
     ]
     for route in own:
-        app.router.add_route(route.method, route.path, route.handler)
-        app.router.add_route(route.method, f"/api{route.path}", route.handler)
+        for prefix in ("", "/api"):
+            web.RouteDef(route.method, prefix + route.path, route.handler, route.kwargs).register(app.router)
     return app
 
 

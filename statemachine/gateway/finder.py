@@ -57,7 +57,7 @@ class Finder:
 
     async def search(self, client: str, prompt_id: str) -> PromptRecord | None:
         """Look for a prompt of the client on all servers. One that does not answer in time is left out."""
-        found = await self._on_servers(client, lambda server: self._in_history(server, client, prompt_id))
+        found = await self._on_servers(client, lambda server: self._on_server(server, client, prompt_id))
         return next(iter(found), None)
 
     async def adopt(self, client: str) -> None:
@@ -80,16 +80,21 @@ class Finder:
         found = await asyncio.gather(*(one(server) for server in self._view if server.state != State.UNREACHABLE))
         return [record for record in found if record is not None]
 
+    async def _on_server(self, server: Candidate, client: str, prompt_id: str) -> PromptRecord | None:
+        """Look in the queue first: a prompt that ends meanwhile is then in the history."""
+        found = await self._in_queue(server, client, prompt_id)
+        return found or await self._in_history(server, client, prompt_id)
+
     async def _in_history(self, server: Candidate, client: str, prompt_id: str) -> PromptRecord | None:
         answer = await self._upstream.json(server.config, f"/history/{quote(prompt_id, safe='')}")
         entry = answer.get(prompt_id) if isinstance(answer, dict) else None
-        if isinstance(entry, dict) and isinstance(item := entry.get("prompt"), list):
-            record = self._adopted(server, item, client, Stage.ENDED)
-            if record is not None:
-                keep_entry(record, entry)
-                self._ledger.put(record)
-            return record
-        return await self._in_queue(server, client, prompt_id) if server.queued != 0 else None
+        if not isinstance(entry, dict) or not isinstance(item := entry.get("prompt"), list):
+            return None
+        record = self._adopted(server, item, client, Stage.ENDED)
+        if record is not None:
+            keep_entry(record, entry)
+            self._ledger.put(record)
+        return record
 
     async def _in_queue(self, server: Candidate, client: str, prompt_id: str | None = None) -> PromptRecord | None:
         """Adopt the prompts of the client in a server's queue; return the one with this id."""

@@ -37,14 +37,13 @@ _SAFE = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbo
 async def relay(
     request: web.Request, upstream: Upstream, server: ServerConfig, path: str, query: Mapping[str, str]
 ) -> web.StreamResponse:
-    """Answer a GET with a server's answer."""
+    """Answer a GET or HEAD with a server's answer."""
     asked: dict[str, str] = {name: request.headers[name] for name in _ASKED if name in request.headers}
     asked.setdefault(hdrs.ACCEPT_ENCODING, "identity")
-    async with upstream.stream(server, path, query, asked) as answer:
+    async with upstream.stream(server, request.method, path, query, asked) as answer:
         response = _response(answer)
         await response.prepare(request)
-        if request.method != hdrs.METH_HEAD:
-            await _copy(answer, response, request)
+        await _copy(answer, response, request)
         return response
 
 

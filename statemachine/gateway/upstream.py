@@ -8,6 +8,7 @@ from typing import Any
 
 import aiohttp
 
+from statemachine.comfyui.http_framing import bounded_connector
 from statemachine.comfyui.network import TlsContexts
 from statemachine.gateway.json_text import loads_any
 from statemachine.settings import ServerConfig
@@ -74,11 +75,12 @@ class Upstream:
 
     @asynccontextmanager
     async def stream(
-        self, server: ServerConfig, path: str, query: Mapping[str, str], headers: Mapping[str, str]
+        self, server: ServerConfig, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str]
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Provide the answer to a GET, whose body the caller reads piece by piece as it was sent."""
+        """Provide the answer to a GET or HEAD, whose body the caller reads piece by piece as it was sent."""
         timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S, sock_read=SILENCE_S)
-        async with self._session.get(
+        async with self._session.request(
+            method,
             server.url + path,
             params=query,
             headers={**headers, **_headers(server)},
@@ -129,7 +131,7 @@ class Upstream:
 def new_session() -> aiohttp.ClientSession:
     """Return the HTTP session for all servers. It stores no cookies and ignores proxy environment variables."""
     return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0, ttl_dns_cache=60),
+        connector=bounded_connector(limit=0, keepalive_timeout=30.0, ttl_dns_cache=60),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": user_agent()},
         trust_env=False,

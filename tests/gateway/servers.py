@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from statemachine.simulator import PROFILES, SimServer
 from statemachine.simulator.http import Request, Response
+from tests.support.polling import wait_until
 
 FOUND = 200
 CUT = ConnectionResetError("cut by the test")
@@ -16,7 +17,8 @@ class FilesServer(SimServer):
     """A server with /view, uploads and jobs.
 
     A file's content is the id of the prompt that wrote it. `cut_before` and `cut_after`: the next POST /prompt is not
-    handled, or is handled but not answered.
+    handled, or is handled but not answered. `answers_once_idle`: the next GET is answered with what holds now, but only
+    once the queue is empty.
     """
 
     def __init__(self, seed: int, profile: str = "loaded") -> None:
@@ -25,6 +27,7 @@ class FilesServer(SimServer):
         self.requests: list[tuple[str, str]] = []
         self.cut_before = False
         self.cut_after = False
+        self.answers_once_idle = False
 
     @override
     async def handle(self, request: Request) -> Response:
@@ -37,7 +40,11 @@ class FilesServer(SimServer):
             return self._upload(request)
         if (request.method, path) == ("POST", "/prompt"):
             return await self._post(request)
-        return await super().handle(request)
+        response = await super().handle(request)
+        if self.answers_once_idle:
+            self.answers_once_idle = False
+            await wait_until(lambda: not self.process.queue.remaining)
+        return response
 
     async def _post(self, request: Request) -> Response:
         if self.cut_before:

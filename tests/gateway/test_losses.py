@@ -128,6 +128,18 @@ async def test_post_repeated_through_another_gateway_runs_once(tmp_path: Path) -
     assert ({answer["prompt_id"] for answer in answers}, posted) == ({prompt_id}, [prompt_id])
 
 
+async def test_prompt_that_ends_while_another_gateway_looks_runs_once(tmp_path: Path) -> None:
+    prompt_id = str(uuid4())
+    async with running_servers(1) as (servers, names), AsyncExitStack() as stack:
+        daemon = FakeDaemon(dict.fromkeys(names, "loaded"))
+        one = await start_site(stack, tmp_path / "one", servers, names, daemon)
+        two = await start_site(stack, tmp_path / "two", servers, names, daemon)
+        await one.post(image_graph("a", 0.3), prompt_id=prompt_id)
+        servers[0].answers_once_idle = True
+        await two.post(image_graph("a", 0.3), prompt_id=prompt_id)
+    assert servers[0].posted == [prompt_id]
+
+
 async def test_gateway_without_daemon_goes_on_with_last_knowledge(tmp_path: Path) -> None:
     async with running_site(tmp_path) as site:
         assert site.daemon.states is not None

@@ -129,6 +129,16 @@ async def test_any_server_answers_what_all_have(tmp_path: Path) -> None:
     assert (stats["system"]["comfyui_version"], features["supports_preview_metadata"]) == ("0.3.75", True)
 
 
+async def test_head_of_a_file_is_answered_without_its_content(tmp_path: Path) -> None:
+    async with running_site(tmp_path, count=1) as site:
+        prompt_id = (await site.post(image_graph()))["prompt_id"]
+        image = (await site.wait_entry(prompt_id))["outputs"]["2"]["images"][0]
+        async with site.session.head(f"{site.url}/api/view", params=image) as response:
+            headers = response.headers
+        requests = [one for one in site.servers[0].requests if one[1] == "/view"]
+    assert (response.status, headers["Content-Type"], requests) == (200, "image/png", [("HEAD", "/view")])
+
+
 async def test_interrupt_and_delete_stop_own_prompts(tmp_path: Path) -> None:
     async with running_site(tmp_path, count=1) as site, listening(site) as client:
         ids = [(await site.post(image_graph(name, 5.0), client_id=client.client_id))["prompt_id"] for name in "ab"]

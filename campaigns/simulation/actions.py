@@ -8,7 +8,10 @@ from typing import Any, Protocol
 
 from campaigns.simulation.disk import Disk
 from campaigns.simulation.faults import Fault, Faults
+from campaigns.simulation.scenario import COMFYUI_VERSIONS
 from campaigns.simulation.wire import Wire
+
+INSTALLS_SHARE = 0.3
 
 
 class ActionTarget(Protocol):
@@ -80,14 +83,23 @@ class Actions:
         if wire.server.up and profile.model_files and not (profile.missing_classes or profile.strict_cache_node):
             wire.server.start_own_workflow()
 
+    def _maybe_install(self, wire: Wire) -> None:
+        """Install another version of ComfyUI in some of the restarts, a newer or an older one."""
+        if self._rng.random() < INSTALLS_SHARE:
+            version = self._rng.choice(COMFYUI_VERSIONS)
+            self._note(wire.name, "installs ComfyUI", version)
+            wire.server.install(version)
+
     async def restart(self, wire: Wire) -> None:
         """Stop the server process and start it again after a while."""
+        self._maybe_install(wire)
         await wire.server.go_down()
         await asyncio.sleep(self._log_uniform(0.5, 120.0))
         await wire.server.come_back()
 
     async def quick_restart(self, wire: Wire) -> None:
         """Restart the server so quickly that no connection is refused."""
+        self._maybe_install(wire)
         await wire.server.restart()
 
     async def outage(self, wire: Wire) -> None:

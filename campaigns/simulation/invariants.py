@@ -4,19 +4,12 @@
 and the network. Replies and frames are parsed independently of the client.
 """
 
-import asyncio
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 
+from campaigns.simulation.frame_rules import FrameRules
 from campaigns.simulation.ledger import ServerLedger, SharedLedger, workflows_of_ours
-from campaigns.simulation.observations import (
-    ENDS,
-    has_keys,
-    is_canonical_uuid,
-    latest_position,
-    position_in,
-    remaining_in,
-)
+from campaigns.simulation.observations import is_canonical_uuid
 from campaigns.simulation.replies import read_reply
 from campaigns.simulation.rules import IN_FLIGHT, TransitionRules, now
 from campaigns.simulation.wire import prompt_of
@@ -33,7 +26,6 @@ ALLOWED_FOLDERS = ("/history", "/api/jobs/", "/object_info/")
 DIALS_PER_MINUTE = 30
 REQUESTS_PER_MINUTE = 600
 FAILED_WRITES_PER_SECOND = 20
-PROGRESS = tuple(f'{{"type": "{kind}"' for kind in ("executing", "progress_state", "execution_cached"))
 
 
 class Invariants:
@@ -57,6 +49,7 @@ class Invariants:
         self._fail, self._note = fail, note
         shared_ledger = shared_ledger or SharedLedger(self.ledgers.values)
         self._rules = TransitionRules(settings, shared_ledger.fleet, fail)
+        self._frames = FrameRules(fail, note, self._next)
         self._tick = 0
         self.submission = shared_ledger.submission
         self._committed, self._posted = shared_ledger.committed, shared_ledger.posted
@@ -111,7 +104,8 @@ class Invariants:
         if not is_canonical_uuid(prompt_id):
             self._fail(name, f"prompt_id {prompt_id} is not a UUID in canonical lower case")
         self._mark_submission()
-        ledger.prompt, ledger.moved_at = prompt_id, now()
+        ledger.prompt, ledger.server_prompt, ledger.moved_at = prompt_id, "", now()
+        ledger.knows_server_prompt = False
         if prompt_id not in self._committed:
             self._fail(name, f"duplicate warm-up: {prompt_id} was posted before it was in the journal")
         if prompt_id in self._posted:
@@ -127,7 +121,10 @@ class Invariants:
     def post_processed(self, name: str, prompt_id: str, status: int) -> None:
         """Record the server's response to a POST."""
         self._note(name, "server responds to POST", prompt_id, status)
-        ours = workflows_of_ours(self.ledgers[name])
+        ledger = self.ledgers[name]
+        if prompt_id == ledger.prompt:
+            ledger.server_prompt = next(reversed(ledger.wire.server.log)).prompt_id or ""
+        ours = workflows_of_ours(ledger)
         if len(ours) != len(set(ours)):
             self._fail(name, f"duplicate warm-up: the server has prompts for {ours}")
 
@@ -164,74 +161,13 @@ class Invariants:
         if ledger.link == client_id:
             ledger.link, ledger.auto_executing, ledger.remaining = None, False, None
             ledger.companion = ledger.companion and (ledger.companion[0], None)
-            self._note_change(name, ledger, "the link was lost")
+            self._frames.note_change(name, ledger, "the link was lost")
 
     def frame_delivered(self, name: str, client_id: str, frame: str | bytes) -> None:
         """Record a frame to the daemon."""
         self._tick += 1
-        ledger = self.ledgers[name]
-        if isinstance(frame, bytes):
-            return
-        if frame.startswith('{"type": "status"'):
-            self._status(name, ledger, client_id, frame)
-        elif frame.startswith('{"type": "comfywarm.cache"'):
-            self._cache_frame(name, ledger, frame)
-        elif ledger.prompt and ledger.prompt in frame:
-            self._frame_of_ours(name, ledger, frame)
-
-    def _status(self, name: str, ledger: ServerLedger, client_id: str, frame: str) -> None:
-        remaining = remaining_in("/ws", frame)
-        if remaining is None:
-            return
-        self._note(name, "status frame", remaining)
-        before, ledger.remaining = ledger.remaining, remaining
-        if remaining == 0:
-            ledger.auto_executing = False
-        if ledger.link != client_id:
-            ledger.link, ledger.own_decreases, ledger.auto_executing = client_id, 0, False
-            if ledger.was_linked:
-                self._note_change(name, ledger, "the link was opened")
-            ledger.was_linked = True
-        elif before is not None and remaining < before:
-            foreign = before - remaining - ledger.own_decreases
-            ledger.own_decreases = max(0, -foreign)
-            if foreign > 0:
-                self._note_change(name, ledger, f"the queue fell from {before} to {remaining}")
-
-    def _cache_frame(self, name: str, ledger: ServerLedger, frame: str) -> None:
-        """Record a change if a frame of the companion node may mean a lost key."""
-        self._note(name, "frame", frame[27:])
-        known, received = ledger.companion, position_in(frame)
-        if known is None or latest_position(known, received) == known:
-            return
-        ledger.companion = received
-        gap = known[0] != received[0] or (known[1] is not None and received[1] != known[1] + 1)
-        if has_keys(frame):
-            ledger.auto_executing = False
-        if gap or not has_keys(frame):
-            self._note_change(name, ledger, f"the companion node sent {received} after {known}")
-
-    def _frame_of_ours(self, name: str, ledger: ServerLedger, frame: str) -> None:
-        if frame.startswith(PROGRESS):
-            ledger.moved_at = now()
-        for mark, end in ENDS.items():
-            if frame.startswith(f'{{"type": "{mark}"'):
-                self._note(name, "frame", mark, ledger.prompt)
-                ledger.confirmed.setdefault(ledger.prompt, set()).add(end)
-                if ledger.prompt not in ledger.ended:
-                    ledger.ended.add(ledger.prompt)
-                    ledger.own_decreases += 1
-
-    def _note_change(self, name: str, ledger: ServerLedger, what: str) -> None:
-        """Invalidate earlier checks; the daemon must leave `loaded` immediately."""
-        self._note(name, "change:", what)
-        change = ledger.last_change = self._next()
-
-        def check_not_loaded() -> None:
-            if ledger.state is State.LOADED and ledger.loaded < change:
-                self._fail(name, f"unconfirmed loaded: still loaded although {what}")
-
-        asyncio.get_running_loop().call_soon(check_not_loaded)
+        if isinstance(frame, str):
+            self._frames.delivered(name, self.ledgers[name], client_id, frame)
 
     # Transitions
 

@@ -57,6 +57,10 @@ class ServerLedger:
     moved_at: float = 0.0
     recovered_at: float = -1e9
     prompt: str = ""
+    server_prompt: str = ""
+    """The id that the server gave the prompt, which old versions choose themselves."""
+    knows_server_prompt: bool = False
+    """Whether a reply has told the daemon this id."""
     stuck_prompt: str | None = None
     confirmed: dict[str, set[str]] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
@@ -73,13 +77,17 @@ class ServerLedger:
         """Forget what a new server task does not know. The journal keeps some failures in a row."""
         self.link, self.remaining, self.own_decreases, self.auto_executing, self.failures = None, None, 0, False, 0
         self.missing_since, self.moved_at, self.was_linked = None, at, False
-        self.companion = None
+        self.companion, self.knows_server_prompt = None, False
         self.granted.clear()
         if self.failed_as not in KEPT_FAILURES:
             self.forget_failures()
         self.verdicts.clear()
         self.dials.clear()
         self.requests.clear()
+
+    def mentions_prompt(self, text: str) -> bool:
+        """Return whether a frame or a reply has the id of the prompt in flight."""
+        return any(one in text for one in (self.prompt, self.server_prompt) if one)
 
     def forget_failures(self) -> None:
         """Forget earlier warm-ups, as an operator who orders one does."""
@@ -109,5 +117,5 @@ def workflows_of_ours(ledger: ServerLedger) -> list[str]:
 
 
 def prompts_of_ours(ledger: ServerLedger) -> list[str]:
-    """Return the id of each of the daemon's prompts in the server's queue, or to be restored to it."""
-    return [item.prompt_id for item in _items_of_ours(ledger)]
+    """Return the daemon's id of each of its prompts in the server's queue, or to be restored to it."""
+    return [str(item.extra_data["comfywarm"]["attempt"]) for item in _items_of_ours(ledger)]

@@ -30,13 +30,13 @@ def remaining_in(path: str, text: bytes | str) -> int | None:
 
 
 def ended_prompts(body: bytes) -> Iterator[tuple[str, str]]:
-    """Yield (prompt_id, how it ended) of each entry in a reply of /history."""
+    """Yield (the daemon's prompt_id or the server's, how it ended) of each entry in a reply of /history."""
     if body == b"{}":
         return
     for prompt_id, entry in json.loads(body).items():
         for message, _ in entry["status"]["messages"]:
             if message in ENDS:
-                yield prompt_id, ENDS[message]
+                yield entry["prompt"][3].get("comfywarm", {}).get("attempt", prompt_id), ENDS[message]
 
 
 def job_in(body: bytes) -> tuple[str, str] | None:

@@ -20,6 +20,7 @@ def read_reply(ledger: ServerLedger, path: str, reply: Reply, *, genuine: bool, 
     """Record what a reply shows; a distorted one shows only that a check was unusable."""
     if genuine:
         ledger.failures = 0
+        ledger.knows_server_prompt = ledger.knows_server_prompt or ledger.mentions_prompt(reply.text)
         _read_records(ledger, path, reply.body)
         _read_queue(ledger, path, reply.body)
     _read_check(ledger, path, reply, genuine=genuine, ticket=ticket, tick=tick)
@@ -32,7 +33,7 @@ def _read_records(ledger: ServerLedger, path: str, body: bytes) -> None:
             ledger.confirmed.setdefault(prompt_id, set()).add(end)
     elif path.startswith("/api/jobs/") and (job := job_in(body)):
         ledger.confirmed.setdefault(job[0], set()).add(job[1])
-    elif path in ("/queue", "/prompt") and ledger.prompt and ledger.prompt.encode() in body:
+    elif path in ("/queue", "/prompt") and ledger.mentions_prompt(body.decode(errors="replace")):
         ledger.confirmed.setdefault(ledger.prompt, set()).add("accepted")
 
 

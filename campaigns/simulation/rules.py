@@ -119,7 +119,7 @@ class TransitionRules:
     def _check_still_cold(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         """Check that a success is not judged before its entry is in the history."""
         running = ledger.wire.server.process.queue.running
-        is_ours = running is not None and running.prompt_id == ledger.prompt
+        is_ours = running is not None and running.prompt_id in {ledger.prompt, ledger.server_prompt}
         by_history = "history" in ledger.plan.check_kinds
         if transition.reason is Reason.STILL_COLD_AFTER_SUCCESS and is_ours and by_history:
             self._fail(name, "premature check: the history does not have our prompt yet")

@@ -32,6 +32,9 @@ RARE_KINDS = (PROFILES["evicting"], PROFILES["dying"], STOCK_LAGGING, UNLISTING,
 
 RARE_SHARE = 0.16
 
+COMFYUI_VERSIONS = ("0.2.2", "0.3.30", "0.3.75", "0.12.3", "0.20.3", "0.28.2", "0.33.0")
+"""The versions of ComfyUI that servers imitate: the recorded ones. The first two create their own prompt ids."""
+
 EXPECTED: dict[str, frozenset[Reason]] = {
     "auto_executing": frozenset({Reason.ALL_CACHED, Reason.SERVER_AUTO_EXECUTING}),
     "raising": frozenset({Reason.PROMPT_FAILED}),
@@ -119,10 +122,11 @@ class Scenario:
 
 def scenario_of(seed: int, first: Profile | None = None) -> Scenario:
     """Return the scenario of a seed; its first server has the profile `first`, if one is given."""
-    rng, rare = Random(f"{seed}/scenario"), Random(f"{seed}/rare")
+    rng, rare, versions = (Random(f"{seed}/{use}") for use in ("scenario", "rare", "versions"))
     plans = tuple(_sometimes_rare(rare, drawn_plan(rng, index)) for index in range(rng.randint(3, 6)))
     if first is not None:
         plans = (replace(plans[0], profile=first), *plans[1:])
+    plans = tuple(of_any_version(plan, versions) for plan in plans)
     settings = drawn_settings(rng, plans)
     return Scenario(
         plans=plans,
@@ -157,6 +161,12 @@ def _sometimes_rare(rare: Random, plan: Plan) -> Plan:
     """Return the plan, now and then with one of the rare kinds."""
     chosen = rare.choice(RARE_KINDS)
     return replace(plan, profile=chosen, workflows=BOTH[:1]) if rare.random() < RARE_SHARE else plan
+
+
+def of_any_version(plan: Plan, rng: Random) -> Plan:
+    """Return the plan with a random version of ComfyUI."""
+    version = rng.choice(COMFYUI_VERSIONS)
+    return replace(plan, profile=replace(plan.profile, comfyui=version))
 
 
 def drawn_settings(rng: Random, plans: tuple[Plan, ...]) -> Settings:

@@ -156,7 +156,12 @@ class ServerModel:
         await asyncio.sleep((self.profile.restore_after or 0.0) * self.scale)
         items, self.unrestored = self.unrestored, []
         for item in items:
-            self.process.queue.put(replace(item, number=self.process.take_number()))
+            extra = self.process.stamped(item.extra_data)
+            self.process.queue.put(replace(item, number=self.process.take_number(), extra_data=extra))
+
+    def install(self, version: str) -> None:
+        """Install another version of ComfyUI, which the next process runs."""
+        self.profile = replace(self.profile, comfyui=version)
 
     async def restart(self) -> None:
         await self.go_down()

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from campaigns.simulation.scenario import Scenario, drawn_plan, drawn_settings
+from campaigns.simulation.scenario import Scenario, drawn_plan, drawn_settings, of_any_version
 
 NODES = ("a", "b", "c")
 LEASE_S = 5.0
@@ -11,7 +11,8 @@ LEASE_S = 5.0
 def cluster_scenario_of(seed: int) -> Scenario:
     """Return the scenario of a seed. Its durations are shorter because idle nodes still cause events."""
     rng = Random(f"{seed}/cluster")
-    plans = tuple(drawn_plan(rng, index) for index in range(rng.randint(4, 8)))
+    versions = Random(f"{seed}/versions")
+    plans = tuple(of_any_version(drawn_plan(rng, index), versions) for index in range(rng.randint(4, 8)))
     settings = drawn_settings(rng, plans)
     interval_s = rng.choice((20, 60, 300))
     shorter = {"check_interval_s": interval_s, "busy_wait_s": rng.choice((30, 120))}

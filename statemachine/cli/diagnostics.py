@@ -197,6 +197,8 @@ def _answered_otherwise(server: ServerHandle, event: events.CheckUnusable, value
         return bad("doctor.rate_limited", "doctor.rate_limited.advice", url=url, error=event.message)
     if event.reason is Reason.CACHE_DISABLED:
         return bad("doctor.cache_disabled", "doctor.cache_disabled.advice", **values)
+    if event.reason is Reason.CACHE_TOO_SMALL:
+        return bad("doctor.cache_disabled", "doctor.cache_too_small.advice", **values)
     return bad("doctor.check_unusable", "doctor.check_unusable.advice", **values)
 
 

@@ -13,7 +13,7 @@ from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.errors import (
     RAW_LIMIT,
     AbsentError,
-    CacheDisabledError,
+    CacheTooSmallError,
     ComfyError,
     NotAnsweringError,
     NotUnderstoodError,
@@ -242,13 +242,13 @@ class CacheCheck:
     async def _with_keyless(self, raw: str, missing: tuple[str, ...], needed: tuple[str, ...]) -> _Finding:
         """Check the workflows without cache nodes by history, because they have no keys.
 
-        On a server that keeps nothing they must not hide that keys are missing, which a warm-up can bring back.
+        On a server that cannot keep them they must not hide that keys are missing, which a warm-up can bring back.
         """
         if not self._keyless:
             return _Finding(raw, missing, needed)
         try:
             found = await self._history.find(self._keyless)
-        except CacheDisabledError:
+        except CacheTooSmallError:
             if not needed:
                 raise
             return _Finding(raw, missing, needed)

@@ -6,7 +6,8 @@ ComfyError
 ├── AccessDeniedError        401, 403, or a redirect to a sign-in page
 ├── RateLimitedError         429: too many requests
 ├── AbsentError              404: the server has no such route
-├── CacheDisabledError      the server keeps nothing between prompts, so no check can be true
+├── CacheTooSmallError       the server cannot keep the workflows loaded together that only history could confirm
+│   └── CacheDisabledError   it keeps nothing between prompts
 ├── IncompleteQueueError     the queue's list does not account for all prompts that the server counts
 └── NotUnderstoodError       an answer that ComfyUI does not give; `raw` keeps its text
     └── TooLargeError        an answer beyond the bound of its route (bounds.py), which was not read to its end
@@ -70,7 +71,13 @@ class AbsentError(ComfyError):
     reason = Reason.CHECK_ABSENT
 
 
-class CacheDisabledError(ComfyError):
+class CacheTooSmallError(ComfyError):
+    """The server's cache does not hold these workflows together, so that they displace one another."""
+
+    reason = Reason.CACHE_TOO_SMALL
+
+
+class CacheDisabledError(CacheTooSmallError):
     """The server keeps nothing between prompts, so a workflow that only history could confirm is never loaded."""
 
     reason = Reason.CACHE_DISABLED

@@ -1,6 +1,6 @@
 """Nodes that two graphs have in common, as ComfyUI's executor compares them: by class, inputs and the nodes before."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from statemachine.comfyui.text import json_text
@@ -9,13 +9,28 @@ from statemachine.comfyui.workflow import is_link
 MOST_ROUNDS = 1_000
 """More than the longest chain of nodes."""
 
+MALFORMED = (KeyError, TypeError, AttributeError, RecursionError)
+"""What a graph raises that no server could have run."""
+
 
 def contains_nodes(graph: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Return whether the results of all `wanted` nodes stay after the graph has run; False if that is not clear."""
     try:
         return set(_signatures(wanted).values()) <= set(_signatures(graph).values())
-    except (KeyError, TypeError, AttributeError, RecursionError):
+    except MALFORMED:
         return False
+
+
+def distinct_nodes(graphs: Iterable[Mapping[str, Any]]) -> int:
+    """Return how many different results the graphs have together; those of a malformed graph count as its own."""
+    found: set[int] = set()
+    unclear = 0
+    for graph in graphs:
+        try:
+            found.update(_signatures(graph).values())
+        except MALFORMED:
+            unclear += len(graph)
+    return len(found) + unclear
 
 
 def _signatures(graph: Mapping[str, Any]) -> dict[str, int]:

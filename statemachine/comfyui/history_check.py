@@ -1,13 +1,19 @@
 """The cache check `history`: what a server's own history shows of our warm-ups."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from typing import Any, NamedTuple
 
 from statemachine.comfyui.cache_mode import CacheKind, CacheMode, cache_mode
 from statemachine.comfyui.client import ComfyClient
-from statemachine.comfyui.errors import CacheDisabledError, ComfyError, NotAnsweringError, RateLimitedError
-from statemachine.comfyui.graph_overlap import contains_nodes
+from statemachine.comfyui.errors import (
+    CacheDisabledError,
+    CacheTooSmallError,
+    ComfyError,
+    NotAnsweringError,
+    RateLimitedError,
+)
+from statemachine.comfyui.graph_overlap import contains_nodes, distinct_nodes
 from statemachine.comfyui.records import HistoryEntry, UnreadableEntry
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
@@ -50,39 +56,47 @@ class HistoryCheck:
     async def find(self, workflows: Sequence[Workflow]) -> HistoryFinding:
         """Return which workflows must run: one is warm until a prompt of another client follows its success.
 
-        A workflow without cache nodes is also lost to another one of ours, if the server keeps the last one's results.
-        Raises CacheDisabledError if the server keeps nothing between prompts.
+        A workflow without cache nodes is also lost to another one of ours, if the server does not keep both.
+        Raises CacheTooSmallError if it never will, and all of them have run: then no further run could help.
         """
         entries = await self._client.newest_history(self._count)
         mode = await self._cache_mode()
         if mode.kind is CacheKind.NONE:
             raise CacheDisabledError(message("keeps_nothing", workflows=[workflow.name for workflow in workflows]))
         valid = list(_run_that_keeps_cache(entries))
-        keeps_all = mode.keeps_all(sum(len(workflow.graph) for workflow in workflows))
-        ran = [workflow for workflow in workflows if any(self._confirms(entry, workflow) for entry in valid)]
-        displaced = [] if keeps_all else [workflow for workflow in ran if not self._is_last(workflow, valid)]
-        warm = ran if mode.may_keep_more else [workflow for workflow in ran if workflow not in displaced]
-        needed = [workflow for workflow in workflows if workflow not in warm]
+        runs = [(workflow, self._newest_run(workflow, valid)) for workflow in workflows]
+        displaced = [workflow for workflow, run in runs if run is not None and not run.is_kept(mode)]
+        lost = () if mode.may_keep_more else displaced
+        needed = _in_order([workflow for workflow, run in runs if run is None or workflow in lost])
+        conflict = _conflict(mode, [workflow for workflow in workflows if not workflow.keys])
+        if conflict is not None and all(run is not None for _, run in runs):
+            raise CacheTooSmallError(conflict)
         raw = "\n".join(_line(entry) for entry in entries) or "(history is empty)"
         missing = dict.fromkeys(key for workflow in needed for key in workflow.keys)
-        caveat = _caveat(mode, displaced)
-        return HistoryFinding(raw, tuple(missing), tuple(workflow.name for workflow in needed), caveat)
+        names = tuple(workflow.name for workflow in needed)
+        return HistoryFinding(raw, tuple(missing), names, conflict or _caveat(mode, displaced))
 
-    def _is_last(self, workflow: Workflow, newest: Iterable[HistoryEntry]) -> bool:
-        """Return whether a cache of the last results still has the workflow's: what ran since has the same nodes.
-
-        The plug-in of a workflow with cache nodes holds the models itself.
-        """
-        later = takewhile(lambda entry: not self._confirms(entry, workflow), newest)
-        return bool(workflow.keys) or all(contains_nodes(entry.graph, workflow.graph) for entry in later)
+    def _newest_run(self, workflow: Workflow, newest: Sequence[HistoryEntry]) -> "_Run | None":
+        """Return the newest success of the workflow, or of another one with all its nodes if it has no cache nodes."""
+        for index, entry in enumerate(newest):
+            later = [one.graph for one in newest[:index]]
+            if self._confirms(entry, workflow):
+                return _Run(entry.graph, () if workflow.keys else later)
+            if not workflow.keys and self._is_success(entry) and contains_nodes(entry.graph, workflow.graph):
+                return _Run(workflow.graph, later)
+        return None
 
     def _confirms(self, entry: HistoryEntry, workflow: Workflow) -> bool:
         """Return whether the entry is a success of this whole workflow with its current content."""
         marker = entry.marker
-        if marker is None or marker.attempt in self._excluded or not isinstance(entry.end, events.PromptSucceeded):
-            return False
-        same = marker.workflow == workflow.name and marker.digest == workflow.digest
-        return same and entry.outputs.issuperset(node.node_id for node in workflow.cache_nodes)
+        same = marker is not None and (marker.workflow, marker.digest) == (workflow.name, workflow.digest)
+        whole = entry.outputs.issuperset(node.node_id for node in workflow.cache_nodes)
+        return same and whole and self._is_success(entry)
+
+    def _is_success(self, entry: HistoryEntry) -> bool:
+        """Return whether the entry is a warm-up that has run completely."""
+        of_us = entry.marker is not None and entry.marker.attempt not in self._excluded
+        return of_us and isinstance(entry.end, events.PromptSucceeded)
 
     async def _cache_mode(self) -> CacheMode:
         """Return the server's cache mode, unknown if its answer is not understood."""
@@ -94,6 +108,46 @@ class HistoryCheck:
             except ComfyError:
                 self._mode = CacheMode()
         return self._mode
+
+
+class _Run(NamedTuple):
+    """A run of `graph`, and the graphs that have run since and may have displaced its results.
+
+    The plug-in of a workflow with cache nodes holds the models itself.
+    """
+
+    graph: Mapping[str, Any]
+    later: Sequence[Mapping[str, Any]]
+
+    def is_kept(self, mode: CacheMode) -> bool:
+        """Return whether the executor still has the results. What ran since keeps those of nodes that it has too."""
+        if mode.keeps_all(distinct_nodes([self.graph, *self.later])):
+            return True
+        return all(contains_nodes(graph, self.graph) for graph in self.later)
+
+
+def _conflict(mode: CacheMode, keyless: Sequence[Workflow]) -> Message | None:
+    """Return that the server cannot keep these workflows together, if that is so.
+
+    It can if all fit into its cache, or if one of them has the nodes of all the others.
+    """
+    if len(keyless) <= 1 or mode.may_keep_more:
+        return None
+    count = distinct_nodes(workflow.graph for workflow in keyless)
+    if mode.keeps_all(count) or max(_contained(workflow, keyless) for workflow in keyless) == len(keyless):
+        return None
+    names = [workflow.name for workflow in keyless]
+    return message("displace_one_another", kind=mode.kind.value, workflows=names, count=count)
+
+
+def _in_order(needed: Sequence[Workflow]) -> list[Workflow]:
+    """Return the workflows so that few must run: with cache nodes first, then those that have others' nodes."""
+    return sorted(needed, key=lambda workflow: (not workflow.keys, -_contained(workflow, needed)))
+
+
+def _contained(workflow: Workflow, others: Sequence[Workflow]) -> int:
+    """Return how many of the workflows without cache nodes have no nodes but this one's."""
+    return sum(contains_nodes(workflow.graph, other.graph) for other in others if not other.keys)
 
 
 def _caveat(mode: CacheMode, displaced: Sequence[Workflow]) -> Message | None:

@@ -41,6 +41,7 @@ class Reason(StrEnum):
     ACCESS_DENIED = "access_denied"
     RATE_LIMITED = "rate_limited"
     CACHE_DISABLED = "cache_disabled"
+    CACHE_TOO_SMALL = "cache_too_small"
     PERMIT_GRANTED = "permit_granted"
     PROMPT_IN_DOUBT = "prompt_in_doubt"
     PROMPT_ACCEPTED = "prompt_accepted"

@@ -62,6 +62,10 @@ DOCTOR: dict[str, Text] = {
         "nothing is submitted for these workflows while the server runs with this argument",
         "服务器以该参数运行期间，不会为这些工作流提交任务",
     ),
+    "doctor.cache_too_small.advice": Text(
+        "each of these workflows runs once after a restart or other work; only the last one stays loaded",
+        "服务器重启或执行其他任务后，这些工作流各运行一次；只有最后一个保持已加载",
+    ),
     "doctor.check_loading": Text(
         "cache check {kind}: missing {missing}, the server is loading by itself; raw answer: {raw}",
         "缓存检查 {kind}：缺少 {missing}，服务器正在后台自行加载；原文：{raw}",

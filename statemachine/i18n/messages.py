@@ -45,6 +45,12 @@ TRANSITIONS: dict[str, Text] = {
         "该服务器的缓存（{kind}）只保留最后一个工作流用到的内容，已丢弃 {workflows}；请以 --cache-lru 启动 ComfyUI，"
         "数值不小于这些工作流的节点总数，或添加缓存节点",
     ),
+    "displace_one_another": Text(
+        "this server's cache ({kind}) does not hold {workflows} together, so they displace one another; start ComfyUI "
+        "with --cache-lru {count} or more, add cache nodes, or give each workflow a server of its own",
+        "该服务器的缓存（{kind}）无法同时保留 {workflows}，它们会互相挤出；请以 --cache-lru {count} 或更大的值启动 "
+        "ComfyUI，或添加缓存节点，或让它们各用一台服务器",
+    ),
     "check_failed": Text("cache check: {error}", "缓存检查：{error}"),
     "server_loading": Text(
         "missing {missing}; the server is loading it by itself, so nothing is submitted",

@@ -15,6 +15,7 @@ REASONS: dict[Reason, Text] = {
     Reason.ACCESS_DENIED: Text("Access denied", "访问被拒绝"),
     Reason.RATE_LIMITED: Text("Rate limited", "请求过于频繁"),
     Reason.CACHE_DISABLED: Text("Server keeps nothing", "服务器不保留缓存"),
+    Reason.CACHE_TOO_SMALL: Text("Server keeps too little", "服务器保留的缓存不足"),
     Reason.PERMIT_GRANTED: Text("Permit granted", "获准预热"),
     Reason.PROMPT_IN_DOUBT: Text("Earlier prompt in doubt", "先前任务去向待查"),
     Reason.PROMPT_ACCEPTED: Text("Prompt accepted", "任务已被接受"),
@@ -85,6 +86,11 @@ REASON_MEANINGS: dict[Reason, Text] = {
     Reason.CACHE_DISABLED: Text(
         "the server keeps nothing between prompts (--cache-none), so a workflow without cache keys cannot stay loaded",
         "服务器在任务之间不保留任何结果（--cache-none），没有缓存键的工作流无法保持已加载",
+    ),
+    Reason.CACHE_TOO_SMALL: Text(
+        "the server does not keep the results of all its workflows without cache keys, so they displace one another;"
+        " each has run, and none is repeated",
+        "服务器无法同时保留所有没有缓存键的工作流的结果，它们会互相挤出；每个都已运行过，不再重复",
     ),
     Reason.PERMIT_GRANTED: Text(
         "the limits allow another warm-up, and the queue is idle",

@@ -23,6 +23,7 @@ DIAGNOSES = (
     Reason.CHECK_ABSENT,
     Reason.ACCESS_DENIED,
     Reason.CACHE_DISABLED,
+    Reason.CACHE_TOO_SMALL,
     Reason.PROMPT_REFUSED,
     Reason.MISSING_NODES,
     Reason.MISSING_MODELS,

@@ -2,16 +2,17 @@
 
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from statemachine.core.vocabulary import Reason, State
 from tests.comfyui.daemon import SHORT_TIMING, running_over, warm_ups_in
-from tests.comfyui.install import expected
 from tests.comfyui.rig import CheckMode, Graph, RealServer, Rig, cache_workflow
 from tests.support.daemon import Json
 
 LOADED = State.LOADED.value
+CALM_CHECKS = 4
 USER_PROMPTS = 30
 FIRST, SECOND = cache_workflow("a", seconds=0.1), cache_workflow("b", seconds=0.1)
 
@@ -108,18 +109,43 @@ async def cached_nodes(server: RealServer, graph: Graph) -> list[str]:
 
 def without_cache_nodes(name: str) -> Graph:
     model = {"class_type": "RigSlowModel", "inputs": {"name": name, "seconds": 0.1}}
-    return {"10": model, "30": {"class_type": "PreviewAny", "inputs": {"source": ["10", 0]}}}
+    return {"10": model, "30": preview("10")}
 
 
-async def test_history_displaced_workflow_is_not_loaded(rig: Rig, tmp_path: Path) -> None:
+def preview(node_id: str) -> dict[str, Any]:
+    return {"class_type": "PreviewAny", "inputs": {"source": [node_id, 0]}}
+
+
+async def test_history_workflows_that_displace_one_another_run_once(rig: Rig, tmp_path: Path) -> None:
+    """The executor has dropped the first one's results, as the last run shows; nothing is run in turn."""
     server = stock_server(rig)
     await server.start()
     plain = {"first": without_cache_nodes("a"), "second": without_cache_nodes("b")}
-    async with running_over(tmp_path, [server], plain) as daemon:
-        detail = await daemon.wait_until(server, lambda detail: detail["reason"] == Reason.CONTESTED)
-        kind = "classic" if expected().version == "0.3.75" else "ram"
-        assert f"this server's cache ({kind}) keeps what its last workflow used" in detail["message"]
+    timing = {**SHORT_TIMING, "failed_retry_s": 0.5}
+    async with running_over(tmp_path, [server], plain, timing=timing) as daemon:
+        detail = await daemon.wait_until(server, lambda detail: detail["counters"].get("to_failed", 0) >= CALM_CHECKS)
+        assert detail["reason"] == Reason.CACHE_TOO_SMALL
+        assert "does not hold first, second together" in detail["message"]
+        assert "--cache-lru 4 or more" in detail["message"]
+        assert len(warm_ups_in(await server.history())) == 2
         assert LOADED not in {state for state, _ in await daemon.path_of(server)}
+        assert await cached_nodes(server, plain["first"]) == []
+        await server.kill()
+        server.arguments = ["--cache-lru", "4"]
+        await server.start()
+        await daemon.wait_state(server, LOADED)
+        assert len(warm_ups_in(await server.history())) == 2
+
+
+async def test_history_workflow_with_the_nodes_of_others_keeps_them(rig: Rig, tmp_path: Path) -> None:
+    server = stock_server(rig)
+    await server.start()
+    part = without_cache_nodes("a")
+    whole = {**part, "11": without_cache_nodes("b")["10"], "31": preview("11")}
+    async with running_over(tmp_path, [server], {"part": part, "whole": whole}) as daemon:
+        await daemon.wait_state(server, LOADED)
+        assert len(warm_ups_in(await server.history())) == 1
+        assert sorted(await cached_nodes(server, part)) == sorted(part)
 
 
 async def test_history_workflows_kept_together_are_loaded_once(rig: Rig, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from statemachine.comfyui.transport import Reply
-from statemachine.comfyui.workflow import Workflow, parse_workflow
+from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events as e
 from statemachine.core.vocabulary import Reason
 from statemachine.i18n.render import sentence
@@ -134,7 +134,7 @@ async def test_history_request_is_limited() -> None:
     assert transport.requests[0] == "/history?max_items=6"
 
 
-# Servers that keep nothing, or only what their last workflow used.
+# Servers that keep nothing.
 
 
 def stats(*arguments: str, version: str = "0.33.0") -> Reply:
@@ -193,65 +193,7 @@ async def test_missing_keys_are_brought_back_before_cache_disabled() -> None:
     assert (await unusable_answer_of(check))[0] is Reason.CACHE_DISABLED
 
 
-C, D = workflow("c", seed=3), workflow("d", seed=4)
-"""Workflows without cache nodes."""
-
-
-async def asked_after(arguments: tuple[str, ...], version: str, *runs: Workflow) -> e.CheckAnswered:
-    """Return the answer for A, C and D after these runs, oldest first, on a server with 24 GiB of memory."""
-    history = {key: one for n, run in enumerate(runs) for key, one in history_of(run, f"p{n}").items()}
-    system = {"comfyui_version": version, "ram_total": 24 * 2**30, "argv": ["main.py", *arguments]}
-    replies = {"/history": json_reply(history), "/system_stats": json_reply({"system": system})}
-    return await answer_of(check_of(replies, "history", (A, C, D))[0])
-
-
-LAST_ONLY = [
-    ((), "0.33.0", "ram"),
-    (("--cache-ram", "4"), "0.3.75", "ram"),
-    (("--cache-ram", "4", "64"), "0.33.0", "ram"),
-    ((), "0.3.75", "classic"),
-    (("--cache-lru", "1"), "0.33.0", "lru"),
-    (("--disable-smart-memory",), "0.33.0", "ram"),
-]
-
-
-@pytest.mark.parametrize(("arguments", "version", "kind"), LAST_ONLY)
-async def test_history_workflow_displaced_by_a_later_one_is_needed(
-    arguments: tuple[str, ...], version: str, kind: str
-) -> None:
-    """A has cache nodes, whose plug-in holds its models."""
-    event = await asked_after(arguments, version, A, C, D)
-    assert event.needed == ("c",)
-    assert event.caveat is not None
-    assert f"cache ({kind}) keeps what its last workflow used and has dropped c" in sentence(event.caveat)
-    event = await asked_after(arguments, version, C, D, A)
-    assert event.needed == ("c", "d")
-    assert (await asked_after(arguments, version, C, D, C, A)).needed == ("c", "d")
-
-
-@pytest.mark.parametrize(
-    ("arguments", "version"), [(("--cache-lru", "100"), "0.33.0"), ((), "unknown"), (("--cache-lru", "100"), "0.3.75")]
-)
-async def test_history_workflows_kept_together_are_loaded(arguments: tuple[str, ...], version: str) -> None:
-    event = await asked_after(arguments, version, A, C, D)
-    assert (event.needed, event.caveat) == ((), None)
-
-
-async def test_history_workflows_kept_while_memory_is_free_are_named() -> None:
-    event = await asked_after(("--cache-ram", "1", "2.5"), "0.33.0", A, C, D)
-    assert event.needed == ()
-    assert event.caveat is not None
-    assert "so c may load again" in sentence(event.caveat)
-
-
-async def test_history_workflow_whose_nodes_a_later_one_has_stays_loaded() -> None:
-    both = parse_workflow("both", orjson.dumps({"10": C.graph["10"], "11": D.graph["10"]}))
-    history = history_of(C, "p") | history_of(both, "q")
-    check, _ = check_of({"/history": json_reply(history), "/system_stats": stats()}, "history", (C, both))
-    assert (await answer_of(check)).needed == ()
-
-
 async def test_history_under_memory_pressure_without_end_is_cache_disabled() -> None:
     system = {"comfyui_version": "0.33.0", "ram_total": 24 * 2**30, "argv": ["main.py", "--cache-ram", "1000"]}
-    replies = {"/history": json_reply(history_of(C, "p")), "/system_stats": json_reply({"system": system})}
-    assert (await unusable_answer_of(check_of(replies, "history", (C,))[0]))[0] is Reason.CACHE_DISABLED
+    replies = {"/history": json_reply(history_of(KEYLESS, "p")), "/system_stats": json_reply({"system": system})}
+    assert (await unusable_answer_of(check_of(replies, "history", (KEYLESS,))[0]))[0] is Reason.CACHE_DISABLED

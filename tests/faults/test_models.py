@@ -1,5 +1,6 @@
 """Faults of a server's models: loaded by others, lost, and prompts that cannot load them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,29 @@ async def test_models_evicted_soon_after_loading_are_contested(tmp_path: Path, e
         contested = len(proxy.posts)
         detail = await harness.until(lambda detail: detail["state"] == "loaded" and len(proxy.posts) > contested)
         assert "to_failed" not in detail["counters"]
+
+
+async def test_workflows_that_displace_one_another_run_once(tmp_path: Path, expected: Row) -> None:
+    """Neither checks nor retries run them in turn; after a user's prompt each runs once more."""
+    for color, name in enumerate(("first", "second")):
+        (tmp_path / f"{name}.json").write_text(json.dumps(plain_workflow(color)), encoding="utf-8")
+    plain: dict[str, Any] = {"workflows_dir": str(tmp_path), "workflows": ["first", "second"]}
+    kind, timing = {"kind": "auto"}, {"failed_retry_s": 0.5}
+    async with faulty(tmp_path, "stock", cache_check=kind, timing=timing, **plain) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until(lambda detail: detail["counters"]["to_failed"] >= 2)
+        assert len(proxy.posts) == 2
+        proxy.queue_foreign(plain_workflow(color=9))
+        await harness.until(lambda _: len(proxy.posts) == 4)
+        failed = (await harness.detail("faulty"))["counters"]["to_failed"]
+        await harness.until(lambda detail: detail["counters"]["to_failed"] >= failed + 2)
+        assert len(proxy.posts) == 4
+
+
+def plain_workflow(color: int) -> dict[str, Any]:
+    """Return a workflow without cache nodes."""
+    image = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": color}}
+    return {"1": image, "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}}}
 
 
 WITH_NODE = replace(PROFILES["node"], loaded=True, load_seconds=0.0)

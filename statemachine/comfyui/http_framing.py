@@ -53,6 +53,9 @@ class BoundedResponses(ResponseHandler):
 
     @override
     def data_received(self, data: bytes) -> None:
+        if self._upgraded:
+            super().data_received(data)
+            return
         at = 0
         while at < len(data) - SLICE and not self._reading_paused and self.transport is not None:
             size = max(SLICE, self._announced - self._body_size)

@@ -94,6 +94,17 @@ async def test_prompts_go_to_warm_servers_and_shortest_queues(tmp_path: Path) ->
     assert counts == [0, 2, 2]
 
 
+async def test_frame_of_any_size_reaches_the_client(tmp_path: Path) -> None:
+    async with running_site(tmp_path, count=1) as site, listening(site) as client:
+        prompt_id = (await site.post(image_graph(seconds=0.3), client_id=client.client_id))["prompt_id"]
+        await client.until("progress", prompt_id)
+        for size in (5_000, 300_000):
+            text = {"prompt_id": prompt_id, "text": "x" * size}
+            site.servers[0].send("progress_text", text, site.gateway.ledger.link_id)
+        await client.until_end(prompt_id)
+    assert [len(one["data"]["text"]) for one in client.frames if one["type"] == "progress_text"] == [5_000, 300_000]
+
+
 async def test_status_counts_own_prompts_of_each_client(tmp_path: Path) -> None:
     async with running_site(tmp_path, count=1) as site, listening(site) as busy, listening(site) as other:
         ids = [(await site.post(image_graph(name, 0.1), client_id=busy.client_id))["prompt_id"] for name in "abc"]

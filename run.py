@@ -2,10 +2,10 @@
 
 import sys
 
-try:
-    from statemachine.cli.main import main
-except ModuleNotFoundError as error:
-    sys.exit(f"run.py: {error}; run `make setup` once, then use .venv/bin/python run.py")
+from comfywarm import main
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except ModuleNotFoundError as error:
+        sys.exit(f"run.py: {error}; run `make setup` once, then use .venv/bin/python run.py")

@@ -1,0 +1,1 @@
+"""comfywarm keeps fleets of ComfyUI servers warm."""

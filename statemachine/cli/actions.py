@@ -1,7 +1,6 @@
 """`warm`, `pause`, `resume`: an operator's action on a server or a group, sent to the running daemon."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Annotated
 
@@ -17,14 +16,16 @@ from statemachine.cli.api_client import (
     group_path,
     server_path,
 )
+from statemachine.cli.choices import unknown
+from statemachine.cli.completion import group_names, server_names
 from statemachine.cli.context import console, run, settings_of
 from statemachine.cli.wording import reader_language
 from statemachine.core.messages import message
 from statemachine.i18n.render import render
 from statemachine.settings import Settings
 
-Name = Annotated[str | None, typer.Argument(metavar="NAME")]
-Group = Annotated[str | None, typer.Option("--group", metavar="NAME")]
+Name = Annotated[str | None, typer.Argument(metavar="NAME", autocompletion=server_names)]
+Group = Annotated[str | None, typer.Option("--group", metavar="NAME", autocompletion=group_names)]
 
 
 def warm(context: typer.Context, name: Name = None, group: Group = None) -> None:
@@ -82,10 +83,8 @@ def first_unknown(
     """Return an error for the first unknown name, with the names that may be meant, or None."""
     for name in servers:
         if name not in names:
-            close = get_close_matches(name, names, n=3)
-            known = message("cli.unknown_server_close", name=name, close=close)
-            return DaemonError(known if close else message("cli.unknown_server", name=name))
+            return DaemonError(unknown("server", name, names))
     for name in groups:
         if name not in known_groups:
-            return DaemonError(message("cli.unknown_group", name=name, names=sorted(known_groups)))
+            return DaemonError(unknown("group", name, known_groups))
     return None

@@ -11,6 +11,7 @@ from rich.text import Text
 from statemachine.alerts.channels import Channel, SendError
 from statemachine.alerts.dispatcher import channels_for
 from statemachine.alerts.notification import trial_notification
+from statemachine.cli.choices import unknown
 from statemachine.cli.context import console, fail, run, settings_of
 from statemachine.cli.wording import reader_language
 from statemachine.core.messages import message
@@ -41,7 +42,7 @@ def _names(settings: Settings, wanted: str | None) -> list[str]:
     if not channels:
         fail(message("cli.no_channels"), reader_language(settings))
     if wanted is not None and wanted not in channels:
-        fail(message("cli.unknown_channel", name=wanted, names=channels), reader_language(settings))
+        fail(unknown("channel", wanted, channels), reader_language(settings))
     return channels if wanted is None else [wanted]
 
 

@@ -10,20 +10,17 @@ from tempfile import TemporaryDirectory
 import uvloop
 from loguru import logger
 
+from statemachine.comfyui.bundled import WORKFLOWS
 from statemachine.core.ports import Action
 from statemachine.daemon.app import Daemon, running_daemon, until_stopped
 from statemachine.daemon.logging import configure_logging
 from statemachine.i18n.text import locale_language
 from statemachine.settings import Settings, parse_settings
-from statemachine.settings.listen import Listen
 from statemachine.settings.model import Logging
 from statemachine.simulator import Member, SimFleet, demo_fleet
 
 PAUSED_PROFILE = "inspire"
 PAUSE_AFTER_S = 5.0
-WORKFLOWS = Path(__file__).parents[2] / "workflows"
-BUNDLED_WORKFLOWS = Path(__file__).parents[1] / "bundled_workflows"
-"""The workflows of an installed package; a checkout has them in its root."""
 
 
 @asynccontextmanager
@@ -39,10 +36,10 @@ async def running_demo(port: int) -> AsyncIterator[Daemon]:
                 pausing.cancel()
 
 
-def serve_demo() -> None:
-    """Run the demo on the default port until SIGINT or SIGTERM."""
+def serve_demo(port: int) -> None:
+    """Run the demo with its page at `port` until SIGINT or SIGTERM."""
     configure_logging(Logging(file=None))
-    uvloop.run(until_stopped(running_demo(Listen().port)))
+    uvloop.run(until_stopped(running_demo(port)))
 
 
 def _settings(fleet: SimFleet, folder: Path, port: int) -> Settings:
@@ -51,7 +48,7 @@ def _settings(fleet: SimFleet, folder: Path, port: int) -> Settings:
         "listen": {"port": port},
         "language": locale_language(os.environ),
         "data_dir": str(folder),
-        "workflows_dir": str(WORKFLOWS if WORKFLOWS.is_dir() else BUNDLED_WORKFLOWS),
+        "workflows_dir": str(WORKFLOWS),
         "servers": [{"url": one.url, "group": one.group, "name": name} for name, one in _named(fleet).items()],
         "timing": {"check_interval_s": 15, "busy_wait_s": 30, "failed_retry_s": 60, "warm_timeout_s": 60},
         "limits": {"max_warming": 4, "max_warming_per_host": 4},

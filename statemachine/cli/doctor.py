@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import re
+from difflib import get_close_matches
 from typing import Annotated
 
 import aiohttp
@@ -9,6 +11,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from statemachine.cli.choices import unknown
+from statemachine.cli.completion import server_names
 from statemachine.cli.context import console, run, settings_of, settings_path
 from statemachine.cli.diagnostics import examine
 from statemachine.cli.findings import Finding, Mark, care, line
@@ -31,7 +35,7 @@ def doctor(
     context: typer.Context,
     urls: Annotated[
         list[str] | None,
-        typer.Argument(metavar="URL"),
+        typer.Argument(metavar="URL", autocompletion=server_names),
     ] = None,
 ) -> None:
     """Examine servers and report what works, what does not, and what to do. Submits nothing.
@@ -66,6 +70,9 @@ def _chosen(settings: Settings, urls: list[str]) -> tuple[ServerConfig, ...]:
 def _find(settings: Settings, known: tuple[ServerConfig, ...], url: str) -> list[ServerConfig]:
     if by_name := [server for server in known if server.name == url]:
         return by_name
+    names = [server.name for server in known]
+    if not re.search(r"[:./]", url) and get_close_matches(url, names):
+        raise typer.BadParameter(render(unknown("server", url, names), reader_language(settings)))
     full = url if "://" in url else f"http://{url}"
     try:
         addresses = [address.url for address in expand_url(full)]

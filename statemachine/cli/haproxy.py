@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from statemachine.cli.choices import unknown
+from statemachine.cli.completion import group_names
 from statemachine.cli.context import fail, settings_of
 from statemachine.cli.wording import reader_language
 from statemachine.core.messages import message
@@ -15,7 +17,7 @@ WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 def haproxy(
     context: typer.Context,
-    group: str | None = None,
+    group: Annotated[str | None, typer.Option(metavar="NAME", autocompletion=group_names)] = None,
     backend: Annotated[str, typer.Option(metavar="NAME")] = "comfyui",
     agent_addr: Annotated[
         str | None,
@@ -31,7 +33,7 @@ def haproxy(
     wanted = [server for server in servers if group in {None, server.group}]
     if group is not None and not wanted:
         groups = sorted({server.group for server in servers})
-        fail(message("cli.unknown_group", name=group, names=groups), reader_language(settings))
+        fail(unknown("group", group, groups), reader_language(settings))
     typer.echo(backend_text(wanted, backend, agent_addr or _bound_address(settings), port), nl=False)
 
 

@@ -24,6 +24,7 @@ SETTINGS_FILE = Path("settings.json")
 VALUES: Mapping[str, Mapping[str, Param]] = {
     "help.tail.count": {"count": DEFAULT_COUNT},
     "help.tail.state": {"states": STATE_NAMES},
+    "help.status.state": {"states": STATE_NAMES},
     "help.simulate.persona": {"personas": sorted(PROFILES)},
 }
 
@@ -45,6 +46,8 @@ class LocalizedGroup(TyperGroup):
 
     @override
     def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        if parent is not None:
+            return super().make_context(info_name, args, parent, **extra)
         language = language_of_file(_settings_file(args))
         translate(self, "comfywarm", language)
         for name, command in self.commands.items():
@@ -77,6 +80,8 @@ def translate(command: Any, name: str, language: Language) -> None:
         parameter.show_default = False
         panel = "help.arguments" if parameter.param_type_name == "argument" else "help.options"
         parameter.rich_help_panel = _text(panel, language)
+    for inner, one in getattr(command, "commands", {}).items() if name != "comfywarm" else ():
+        translate(one, f"{name}-{inner}", language)
 
 
 def _with_default(parameter: Any, text: str, language: Language) -> str:

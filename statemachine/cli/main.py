@@ -16,7 +16,9 @@ from statemachine.cli.doctor import doctor
 from statemachine.cli.gateway import gateway
 from statemachine.cli.haproxy import haproxy
 from statemachine.cli.help import SETTINGS_FILE, LocalizedCommand, LocalizedGroup
+from statemachine.cli.node import node
 from statemachine.cli.serve import serve
+from statemachine.cli.settings_edit import add, init
 from statemachine.cli.simulate import simulate
 from statemachine.cli.status import status
 from statemachine.cli.tail import tail
@@ -25,7 +27,6 @@ from statemachine.version import version
 app = typer.Typer(
     name="comfywarm",
     cls=LocalizedGroup,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -44,10 +45,12 @@ def _root(
     show_version: Annotated[bool, typer.Option("--version", callback=_print_version, is_eager=True)] = False,
 ) -> None:
     if context.invoked_subcommand is None:
-        serve(context, demo=False)
+        serve(context)
 
 
 for command in (
+    init,
+    add,
     serve,
     status,
     tail,
@@ -64,6 +67,9 @@ for command in (
     simulate,
 ):
     app.command(cls=LocalizedCommand)(command)
+
+
+app.add_typer(node, name="node")
 
 
 def main() -> None:

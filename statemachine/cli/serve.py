@@ -14,26 +14,36 @@ from statemachine.daemon.process import AlreadyRunningError
 from statemachine.journal.private import DataFolderError
 from statemachine.journal.schema import SchemaTooNewError
 from statemachine.settings import Settings, SettingsError
+from statemachine.settings.listen import Listen
 
 
 def serve(
     context: typer.Context,
     demo: Annotated[bool, typer.Option("--demo")] = False,
+    port: Annotated[int | None, typer.Option("--port", min=0, max=65535, metavar="PORT")] = None,
 ) -> None:
     """Keep the fleet warm, and serve the page and the API. This is the default command."""
-    settings = None if demo else settings_of(context)
+    settings = None if demo else _listening_at(port, settings_of(context))
     language = language_of(context)
     try:
         if settings is None:
-            _serve_demo()
+            _serve_demo(port)
         else:
-            _serve(settings, SettingsFile(settings_path(context), lambda: read_settings(context)))
+            source = SettingsFile(settings_path(context), lambda: _listening_at(port, read_settings(context)))
+            _serve(settings, source)
     except OSError as error:
         fail(_cannot_run(error), language)
     except SettingsError as error:
         fail(message("cli.cannot_run", error=error.message), language)
     except (AlreadyRunningError, DataFolderError, SchemaTooNewError, ClusterUnavailableError) as error:
         fail(message("cli.cannot_run", error=error.message), language)
+
+
+def _listening_at(port: int | None, settings: Settings) -> Settings:
+    """Return the settings with the port of the command line."""
+    if port is None:
+        return settings
+    return settings.model_copy(update={"listen": settings.listen.model_copy(update={"port": port})})
 
 
 def _cannot_run(error: OSError) -> Message:
@@ -48,7 +58,7 @@ def _serve(settings: Settings, source: SettingsFile) -> None:
     app.serve(settings, source)
 
 
-def _serve_demo() -> None:
+def _serve_demo(port: int | None) -> None:
     from statemachine.cli import demo  # noqa: PLC0415
 
-    demo.serve_demo()
+    demo.serve_demo(Listen().port if port is None else port)

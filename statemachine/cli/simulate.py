@@ -7,6 +7,7 @@ from typing import Annotated
 import orjson
 import typer
 
+from statemachine.cli.choices import unknown
 from statemachine.cli.context import fail, language_of, print_note, run_until_interrupted
 from statemachine.core.messages import message
 from statemachine.i18n.render import render
@@ -41,8 +42,7 @@ def simulate(
 def _profile(name: str, language: Language) -> str:
     if name in PROFILES:
         return name
-    error = message("cli.unknown_persona", name=name, names=sorted(PROFILES))
-    raise typer.BadParameter(render(error, language), param_hint="--persona")
+    raise typer.BadParameter(render(unknown("persona", name, PROFILES), language), param_hint="--persona")
 
 
 def _version(text: str, language: Language) -> str:

@@ -1,100 +1,119 @@
 """`status`: the fleet as the running daemon sees it."""
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 
+import orjson
 import typer
-from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
+from statemachine.cli.actions import first_unknown
 from statemachine.cli.api_client import DaemonApi, DaemonError, Json, daemon_api
-from statemachine.cli.context import console, run, run_until_interrupted, settings_of
-from statemachine.cli.wording import heading, message_text, reader_language, reason_text, state_text
+from statemachine.cli.choices import known_state
+from statemachine.cli.completion import group_names, state_names
+from statemachine.cli.context import (
+    SafeConsole,
+    console,
+    run,
+    run_until_interrupted,
+    settings_of,
+    show_bytes,
+)
+from statemachine.cli.status_lines import status_lines
+from statemachine.cli.wording import reader_language
 from statemachine.core.messages import message
-from statemachine.core.text import one_line
+from statemachine.core.text import harmless_json
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.settings import Settings
 
 REDRAW_S = 1.0
+FRAME_LINES = 4
+"""Lines of a screen without a server: the summary, the heading, what is hidden, and the next prompt."""
+LEAST_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which servers to show. An empty list selects all."""
+
+    groups: Sequence[str]
+    states: Sequence[str]
+
+    def of(self, answer: Json) -> Json:
+        """Return the answer with only the selected servers. Raises DaemonError for an unknown group."""
+        known = {server["group"] for server in answer["servers"]}
+        if unknown := first_unknown((), [], self.groups, known):
+            raise unknown
+        return {**answer, "servers": [server for server in answer["servers"] if self._selects(server)]}
+
+    def _selects(self, server: Json) -> bool:
+        in_group = not self.groups or server["group"] in self.groups
+        return in_group and (not self.states or server["state"] in self.states)
 
 
 def status(
     context: typer.Context,
+    group: Annotated[list[str] | None, typer.Option(metavar="NAME", autocompletion=group_names)] = None,
+    state: Annotated[list[str] | None, typer.Option(metavar="STATE", autocompletion=state_names)] = None,
+    show_all: Annotated[bool, typer.Option("--all")] = False,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
     watch: Annotated[bool, typer.Option("--watch")] = False,
 ) -> None:
-    """Show every server as the running daemon sees it, those that are not loaded first.
+    """Show the fleet as the running daemon sees it: a summary, then a line for each server, trouble first.
 
-    Exit code 0 if all are loaded, 1 if not or if no daemon answers.
+    On a terminal, only as many servers as fit are shown. Exit code 0 if all selected servers are loaded, 1 if not, or
+    if no daemon answers.
     """
     settings = settings_of(context)
     language = reader_language(settings)
+    selection = Selection(group or (), [known_state(name, language).value for name in state or ()])
+    if watch and as_json:
+        raise typer.BadParameter(render(message("cli.watch_or_json"), language))
     if watch:
-        run_until_interrupted(_watch(settings), language)
+        run_until_interrupted(_watch(settings, selection), language)
         return
-    answer = run(_ask(settings), language)
-    console().print(status_table(answer, language))
+    answer = run(_ask(settings, selection), language)
+    if as_json:
+        show_bytes(harmless_json(orjson.dumps(answer).decode()).encode())
+    else:
+        _show(answer, language, show_all=show_all)
     raise typer.Exit(0 if all(server["cache_loaded"] for server in answer["servers"]) else 1)
 
 
-async def _ask(settings: Settings) -> Json:
+async def _ask(settings: Settings, selection: Selection) -> Json:
     async with daemon_api(settings) as api:
-        return await api.get("/api/status")
+        return selection.of(await api.get("/api/status"))
 
 
-async def _watch(settings: Settings) -> None:
+def _show(answer: Json, language: Language, *, show_all: bool) -> None:
     screen = console()
+    width = screen.width if screen.is_terminal else None
+    rows = None if show_all or not screen.is_terminal else _rows(screen)
+    screen.print(status_lines(answer, language, width, rows), soft_wrap=True)
+
+
+def _rows(screen: SafeConsole) -> int:
+    """Return how many servers fit on the screen."""
+    return max(screen.height - FRAME_LINES, LEAST_ROWS)
+
+
+async def _watch(settings: Settings, selection: Selection) -> None:
+    screen, language = console(), reader_language(settings)
     async with daemon_api(settings) as api:
         with Live(console=screen, screen=screen.is_terminal, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
-                live.update(await _table_or_error(api, reader_language(settings)), refresh=True)
+                live.update(await _lines_or_error(api, selection, language, screen), refresh=True)
                 await asyncio.sleep(REDRAW_S)
 
 
-async def _table_or_error(api: DaemonApi, language: Language) -> RenderableType:
-    """Return the table or the error, so that a restart of the daemon does not end `--watch`."""
+async def _lines_or_error(api: DaemonApi, selection: Selection, language: Language, screen: SafeConsole) -> Text:
+    """Return the lines or the error, so that a restart of the daemon does not end `--watch`."""
     try:
-        return status_table(await api.get("/api/status"), language)
+        answer = selection.of(await api.get("/api/status"))
     except DaemonError as error:
         return Text(render(error.message, language), style="red")
-
-
-def status_table(answer: Json, language: Language) -> RenderableType:
-    """Return the answer of /api/status as a table."""
-    servers = sorted(answer["servers"], key=lambda server: server["cache_loaded"])
-    table = Table(pad_edge=False)
-    for key in ("server", "group", "state", "why", "queue"):
-        table.add_column(heading(key, language), overflow="fold", no_wrap=key == "state")
-    for server in servers:
-        table.add_row(*_row(server, language))
-    return Group(table, _summary(answer, language))
-
-
-def _row(server: Json, language: Language) -> tuple[RenderableType, ...]:
-    why = Text.assemble(
-        (reason_text(server["reason"], language), "bold"), f"  {one_line(message_text(server, language))}"
-    )
-    queue = server["queue_remaining"]
-    return (
-        Text(server["name"]),
-        Text(server["group"]),
-        _state(server, language),
-        why,
-        "" if queue is None else str(queue),
-    )
-
-
-def _state(server: Json, language: Language) -> Text:
-    text = state_text(server["state"], language)
-    if server["progress"] is not None:
-        text.append(f" {server['progress']:.0%}")
-    return text
-
-
-def _summary(answer: Json, language: Language) -> Text:
-    counted = [state_text(state, language).append(f" {count}") for state, count in answer["states"].items()]
-    loaded = answer["states"].get("loaded", 0)
-    total = render(message("cli.summary", loaded=loaded, total=answer["total"]), language)
-    return Text(total).append_text(Text(", ").join(counted))
+    return status_lines(answer, language, screen.width, _rows(screen))

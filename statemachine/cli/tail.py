@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime, timedelta
-from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Annotated
 
@@ -24,6 +23,8 @@ from statemachine.cli.api_client import (
     daemon_api,
     filter_query,
 )
+from statemachine.cli.choices import known_reason, known_state
+from statemachine.cli.completion import group_names, reason_codes, server_names, state_names
 from statemachine.cli.context import (
     LineScreen,
     discard_output,
@@ -36,10 +37,9 @@ from statemachine.cli.context import (
 )
 from statemachine.cli.log_reader import DaemonLog, FileLog, LogSource, Wanted, newest, newest_number
 from statemachine.cli.wording import heading, message_text, reader_language, reason_text, state_text
-from statemachine.core.log_entry import REASON_CODES, STATE_NAMES, LogFilter
+from statemachine.core.log_entry import STATE_NAMES, LogFilter
 from statemachine.core.messages import message
 from statemachine.core.text import harmless_json, one_line, without_error_number
-from statemachine.core.vocabulary import State
 from statemachine.i18n.render import MessageError, render
 from statemachine.i18n.text import Language
 from statemachine.journal.private import DataFolderError
@@ -118,18 +118,18 @@ def tail(
         typer.Option("-n", min=0, metavar="N"),
     ] = None,
     since: Annotated[str | None, typer.Option(metavar="T")] = None,
-    server: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None,
-    group: Annotated[list[str] | None, typer.Option(metavar="NAME")] = None,
-    state: Annotated[list[str] | None, typer.Option(metavar="STATE")] = None,
-    reason: Annotated[list[str] | None, typer.Option(metavar="CODE")] = None,
+    server: Annotated[list[str] | None, typer.Option(metavar="NAME", autocompletion=server_names)] = None,
+    group: Annotated[list[str] | None, typer.Option(metavar="NAME", autocompletion=group_names)] = None,
+    state: Annotated[list[str] | None, typer.Option(metavar="STATE", autocompletion=state_names)] = None,
+    reason: Annotated[list[str] | None, typer.Option(metavar="CODE", autocompletion=reason_codes)] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Show the event log: what happened to the servers, and why."""
     settings = settings_of(context)
     language = reader_language(settings)
     start = _start(since, language)
-    states = frozenset(_state(name, language) for name in state or ())
-    reasons = frozenset(_reason(code, language) for code in reason or ())
+    states = frozenset(known_state(name, language) for name in state or ())
+    reasons = frozenset(known_reason(code, language) for code in reason or ())
     chosen = LogFilter(frozenset(server or ()), frozenset(group or ()), states, reasons)
     wanted = Wanted(DEFAULT_COUNT if count is None and start is None else count, start, chosen)
     show = _show_json if as_json else _line_printer(settings)
@@ -148,23 +148,6 @@ def _start(since: str | None, language: Language) -> float | None:
         return None if since is None else parse_since(since, datetime.now(UTC))
     except MessageError as error:
         raise typer.BadParameter(render(error.message, language), param_hint="--since") from None
-
-
-def _state(name: str, language: Language) -> State:
-    if name in STATE_NAMES:
-        return State(name)
-    error = message("cli.unknown_state", name=name, names=STATE_NAMES)
-    raise typer.BadParameter(render(error, language), param_hint="--state")
-
-
-def _reason(code: str, language: Language) -> str:
-    if code in REASON_CODES:
-        return code
-    close = get_close_matches(code, REASON_CODES, n=3)
-    hint = message("cli.unknown_reason", code=code, codes=REASON_CODES)
-    if close:
-        hint = message("cli.unknown_reason_close", code=code, codes=close)
-    raise typer.BadParameter(render(hint, language), param_hint="--reason")
 
 
 def _show_json(entry: Json) -> None:

@@ -46,6 +46,13 @@ class WorkflowError(MessageError):
         super().__init__(message("workflow_error", where=where, problem=problem))
 
 
+class WorkflowMissingError(WorkflowError):
+    """There is no such file."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), message("file_not_found"))
+
+
 @dataclass(frozen=True, slots=True)
 class CacheNode:
     """A node that stores its `data` in the server's cache under `key`."""
@@ -69,6 +76,8 @@ class Workflow:
     """What the file adds to the POST beside the graph. It may have credentials; never show it."""
     warm: Level = Level.KEY
     """Where the settings want the models of its keys on a server."""
+    is_bundled: bool = False
+    """Whether the file comes with comfywarm and not from the operator's folder."""
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -89,10 +98,22 @@ class Workflow:
         return credentials(self.extra_data)
 
 
+def find_workflow(folder: Path, name: str, bundled: Path) -> Workflow:
+    """Return the workflow of this name in the folder, else the bundled one. Raises WorkflowError."""
+    try:
+        return load_workflow(folder / f"{name}.json")
+    except WorkflowMissingError:
+        if not (bundled / f"{name}.json").is_file():
+            raise
+        return replace(load_workflow(bundled / f"{name}.json"), is_bundled=True)
+
+
 def load_workflow(path: Path) -> Workflow:
     """Return the workflow in a file, with the file's name. Raises WorkflowError, also for an unreadable file."""
     try:
         data = read_limited(path, MAX_BYTES)
+    except FileNotFoundError as error:
+        raise WorkflowMissingError(path) from error
     except OSError as error:
         raise WorkflowError(str(path), _unreadable(error)) from error
     except ValueError as error:  # a NUL in the name
@@ -260,8 +281,6 @@ def _serialised(where: str, value: object) -> bytes:
 
 
 def _unreadable(error: OSError) -> Message:
-    if isinstance(error, FileNotFoundError):
-        return message("file_not_found")
     return message("file_unreadable", error=error.strerror or type(error).__name__)
 
 

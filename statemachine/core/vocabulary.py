@@ -49,6 +49,7 @@ class Reason(StrEnum):
     MISSING_NODES = "missing_nodes"
     MISSING_MODELS = "missing_models"
     WORKFLOW_NOT_API_FORMAT = "workflow_not_api_format"
+    WORKFLOW_MISSING = "workflow_missing"
     PROMPT_SUCCEEDED = "prompt_succeeded"
     PROMPT_FAILED = "prompt_failed"
     OUT_OF_MEMORY = "out_of_memory"

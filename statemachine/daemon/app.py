@@ -250,10 +250,12 @@ def _backend(settings: Settings, clock: Clock, lock: OpenFile) -> AbstractAsyncC
 
 
 def _first_config(settings: Settings) -> LoadedConfig:
-    """Read the files. A workflow file that cannot be used only stops the servers that need it."""
+    """Read the files. A workflow file that cannot be used stops only the servers that need it."""
     config = load_config(settings)
     for broken in config.broken:
         logger.error("{}; the servers that need it will be failed", broken)
+    for name in config.bundled:
+        logger.info("workflow {}: {} has no {}.json, so the bundled one is used", name, settings.workflows_dir, name)
     return config
 
 

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from statemachine.comfyui.workflow import Workflow, WorkflowError, load_workflow
+from statemachine.comfyui.bundled import WORKFLOWS
+from statemachine.comfyui.workflow import Workflow, WorkflowError, WorkflowMissingError, find_workflow
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.settings import ServerConfig, Settings, resolve_servers
 
@@ -33,18 +34,24 @@ async def reload_config(source: SettingsFile) -> LoadedConfig:
 
 
 def load_workflows(settings: Settings, servers: Sequence[ServerConfig]) -> dict[str, Workflow | WorkflowError]:
-    """Read each workflow that a server names; return the workflow, or the error of its file."""
+    """Read each workflow that a server names, or the bundled one; return it, or the error of its file."""
     names = dict.fromkeys(name for server in servers for name in server.workflows)
-    return {name: _load_workflow(settings.workflows_dir / f"{name}.json") for name in names}
+    return {name: _load_workflow(settings.workflows_dir, name) for name in names}
 
 
 def newly_broken(before: LoadedConfig, after: LoadedConfig) -> list[WorkflowError]:
-    """Return the errors of workflow files that could still be used before."""
-    return [
-        one
-        for name, one in after.workflows.items()
-        if isinstance(one, WorkflowError) and not isinstance(before.workflows.get(name), WorkflowError)
-    ]
+    """Return the errors of workflow files that could still be used before.
+
+    An operator's file that is gone is one, too: a running daemon does not replace it by the bundled one.
+    """
+    errors: list[WorkflowError] = []
+    for name, one in after.workflows.items():
+        known = before.workflows.get(name)
+        if isinstance(one, WorkflowError) and not isinstance(known, WorkflowError):
+            errors.append(one)
+        elif isinstance(one, Workflow) and one.is_bundled and isinstance(known, Workflow) and not known.is_bundled:
+            errors.append(WorkflowMissingError(after.settings.workflows_dir / f"{name}.json"))
+    return errors
 
 
 def waiting_for_restart(before: Settings, after: Settings) -> list[str]:
@@ -52,8 +59,8 @@ def waiting_for_restart(before: Settings, after: Settings) -> list[str]:
     return [key for key in AT_START_ONLY if getattr(before, key, None) != getattr(after, key, None)]
 
 
-def _load_workflow(path: Path) -> Workflow | WorkflowError:
+def _load_workflow(folder: Path, name: str) -> Workflow | WorkflowError:
     try:
-        return load_workflow(path)
+        return find_workflow(folder, name, WORKFLOWS)
     except WorkflowError as error:
         return error

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
@@ -15,6 +15,7 @@ from statemachine.comfyui.errors import (
     TooLargeError,
 )
 from statemachine.comfyui.text import intern_text
+from statemachine.comfyui.workflow import WorkflowError, WorkflowMissingError
 from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
 from statemachine.core.messages import joined, message
@@ -61,8 +62,7 @@ async def prepare(context: ServerContext) -> None:
         context.post(events.SubmissionUncertain())
         return
     if context.broken:
-        broken = joined([error.message for error in context.broken])
-        context.post(events.PreflightFailed(Reason.WORKFLOW_NOT_API_FORMAT, broken))
+        context.post(_unusable_workflows(context.broken))
         return
     if _may_be_loading(context) and await _is_loading(context):
         context.post(events.ForeignLoadDetected(message("still_loading")))
@@ -74,6 +74,13 @@ async def prepare(context: ServerContext) -> None:
     if delay:
         await context.sleep(delay)
     context.post(events.CheckStarted())
+
+
+def _unusable_workflows(broken: Sequence[WorkflowError]) -> events.PreflightFailed:
+    """Return the event for a server whose workflow files cannot be read; a missing one is named as such."""
+    missing = all(isinstance(error, WorkflowMissingError) for error in broken)
+    reason = Reason.WORKFLOW_MISSING if missing else Reason.WORKFLOW_NOT_API_FORMAT
+    return events.PreflightFailed(reason, joined([error.message for error in broken]))
 
 
 def _may_be_loading(context: ServerContext) -> bool:

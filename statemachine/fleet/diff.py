@@ -25,6 +25,11 @@ class LoadedConfig:
         """The errors of workflow files that cannot be used."""
         return [one for one in self.workflows.values() if isinstance(one, WorkflowError)]
 
+    @property
+    def bundled(self) -> list[str]:
+        """The names of workflows that are not in the operator's folder."""
+        return [name for name, one in self.workflows.items() if isinstance(one, Workflow) and one.is_bundled]
+
     def identities(self) -> dict[str, object]:
         """Return for each server what must stay equal for its task to keep running."""
         contents = {name: _content(workflow) for name, workflow in self.workflows.items()}

@@ -37,6 +37,59 @@ ACTIONS: dict[str, Text] = {
     "cli.unknown_group": Text(
         'unknown group "{name}"; available: {names}', "没有名为“{name}”的分组；现有分组：{names}"
     ),
+    "cli.unknown_group_close": Text(
+        'unknown group "{name}"; did you mean {close}?', "没有名为“{name}”的分组；是否指 {close}？"
+    ),
+}
+
+SETTINGS_FILE: dict[str, Text] = {
+    "cli.settings_exist": Text(
+        "{path} already exists and is not changed; `comfywarm add URL` adds servers to it",
+        "{path} 已存在，未作改动；用 `comfywarm add URL` 向其中加入服务器",
+    ),
+    "cli.initialised": Text(
+        "{path} written; `comfywarm doctor` examines the servers, `comfywarm serve` keeps them warm",
+        "已写入 {path}；用 `comfywarm doctor` 诊断服务器，用 `comfywarm serve` 使其保持预热",
+    ),
+    "cli.initialised_empty": Text(
+        "{path} written; add the servers with `comfywarm add http://HOST:8188`",
+        "已写入 {path}；用 `comfywarm add http://HOST:8188` 加入服务器",
+    ),
+    "cli.added": Text(
+        "added to {path}: {urls}; a running daemon takes this over by itself, otherwise start it: `comfywarm serve`",
+        "已加入 {path}：{urls}；运行中的服务会自动接管，否则请启动：`comfywarm serve`",
+    ),
+    "cli.no_server_list": Text(
+        "{path} must be an object whose `servers` is a list", "{path} 应为对象，其中 `servers` 应为列表"
+    ),
+    "cli.cannot_write": Text("cannot write {path}: {error}", "无法写入 {path}：{error}"),
+}
+
+NODE: dict[str, Text] = {
+    "cli.node_installed": Text(
+        "companion node installed in {path}; restart ComfyUI", "配套节点已安装到 {path}；请重启 ComfyUI"
+    ),
+    "cli.not_comfyui_folder": Text(
+        "{path} is not a folder of ComfyUI: it has no folder custom_nodes",
+        "{path} 不是 ComfyUI 的目录：其中没有 custom_nodes 目录",
+    ),
+    "cli.node_is_link": Text(
+        "{path} is a link to {source}, which ComfyUI uses; remove the link to install a copy",
+        "{path} 是指向 {source} 的链接，ComfyUI 使用的是后者；若要安装副本，请先删除该链接",
+    ),
+    "cli.node_not_ours": Text(
+        "{path} exists and is not the companion node; move it away",
+        "{path} 已存在，但不是配套节点；请将其移走",
+    ),
+}
+
+STATUS: dict[str, Text] = {
+    "cli.summary": Text("{loaded}/{total} servers loaded: ", "{loaded}/{total} 台服务器已加载: "),
+    "cli.more_servers": Text(
+        "{count} more servers (--all shows them; --group and --state select): ",
+        "另有 {count} 台服务器（--all 显示全部；--group、--state 可筛选）：",
+    ),
+    "cli.watch_or_json": Text("give either --watch or --json", "--watch 与 --json 只能指定一个"),
 }
 
 DAEMON_ACCESS: dict[str, Text] = {
@@ -66,11 +119,14 @@ DAEMON_ACCESS: dict[str, Text] = {
         "“{text}”不是时间；请使用 2026-01-31T08:00:00Z，或多久以前：30s、10m、2h、1d",
     ),
     "cli.unknown_state": Text('unknown state "{name}"; available: {names}', "没有状态“{name}”；可用：{names}"),
+    "cli.unknown_state_close": Text(
+        'unknown state "{name}"; did you mean {close}?', "没有状态“{name}”；是否指 {close}？"
+    ),
     "cli.unknown_reason": Text(
-        'unknown reason code "{code}"; available: {codes}', "没有原因代码“{code}”；可用：{codes}"
+        'unknown reason code "{name}"; available: {names}', "没有原因代码“{name}”；可用：{names}"
     ),
     "cli.unknown_reason_close": Text(
-        'unknown reason code "{code}"; did you mean {codes}?', "没有原因代码“{code}”；是否指 {codes}？"
+        'unknown reason code "{name}"; did you mean {close}?', "没有原因代码“{name}”；是否指 {close}？"
     ),
 }
 
@@ -126,7 +182,7 @@ HEADINGS: dict[str, Text] = {
     "cli.heading.why": Text("Why", "原因"),
     "cli.heading.queue": Text("Queue", "队列"),
     "cli.heading.notice": Text("notice", "通知"),
-    "cli.summary": Text("{loaded}/{total} servers loaded: ", "{loaded}/{total} 台服务器已加载: "),
+    "cli.heading.since": Text("For", "时长"),
 }
 
 OTHERS: dict[str, Text] = {
@@ -139,6 +195,9 @@ OTHERS: dict[str, Text] = {
     ),
     "cli.unknown_channel": Text(
         'unknown channel "{name}"; available: {names}', "没有名为“{name}”的通道；现有通道：{names}"
+    ),
+    "cli.unknown_channel_close": Text(
+        'unknown channel "{name}"; did you mean {close}?', "没有名为“{name}”的通道；是否指 {close}？"
     ),
     "cli.sent": Text(
         "{place}: accepted; check that it arrives, for some services accept what they do not deliver",
@@ -173,9 +232,21 @@ OTHERS: dict[str, Text] = {
     "cli.unknown_persona": Text(
         'unknown persona "{name}"; available: {names}', "没有名为“{name}”的 persona；可用：{names}"
     ),
+    "cli.unknown_persona_close": Text(
+        'unknown persona "{name}"; did you mean {close}?', "没有名为“{name}”的 persona；是否指 {close}？"
+    ),
     "cli.simulating": Text(
         "{count} simulated servers are running; stop them with Ctrl-C", "{count} 台模拟服务器正在运行；按 Ctrl-C 结束"
     ),
 }
 
-CLI: dict[str, Text] = {**ACTIONS, **DAEMON_ACCESS, **DAEMON_ERRORS, **HEADINGS, **OTHERS}
+CLI: dict[str, Text] = {
+    **ACTIONS,
+    **SETTINGS_FILE,
+    **NODE,
+    **STATUS,
+    **DAEMON_ACCESS,
+    **DAEMON_ERRORS,
+    **HEADINGS,
+    **OTHERS,
+}

@@ -3,6 +3,7 @@
 from statemachine.i18n.text import Text
 
 _SERVER = Text("The server's name, by default HOST:PORT.", "服务器名称，默认为 HOST:PORT。")
+_URLS = Text("Servers, such as http://HOST:8188 or HOST:8188.", "服务器，例如 http://HOST:8188 或 HOST:8188。")
 _GROUP = Text("Every server of this group.", "该分组的全部服务器。")
 
 COMMANDS: dict[str, Text] = {
@@ -10,15 +11,31 @@ COMMANDS: dict[str, Text] = {
         "Keep fleets of ComfyUI servers warm. Without a command: serve.",
         "使 ComfyUI 集群保持预热。不带命令时即 serve。",
     ),
+    "help.init": Text(
+        "Write a new settings file with these servers. An existing file is not changed.",
+        "写一个包含这些服务器的新设置文件。不会改动已有的文件。",
+    ),
+    "help.add": Text(
+        "Add servers to the settings file. A running daemon takes them over by itself.",
+        "将服务器加入设置文件。运行中的服务会自动接管。",
+    ),
+    "help.node": Text(
+        "Install the companion node in ComfyUI. See docs/node.md.", "在 ComfyUI 中安装配套节点。见 docs/node.md。"
+    ),
+    "help.node-install": Text(
+        "Copy the companion node into the ComfyUI folder DIR, or renew the copy there. Then restart ComfyUI.",
+        "将配套节点复制到 ComfyUI 目录 DIR 中，或更新其中的副本。之后请重启 ComfyUI。",
+    ),
     "help.serve": Text(
         "Keep the fleet warm, and serve the page and the API. This is the default command.",
         "使集群保持预热，并提供页面和 API。这是默认命令。",
     ),
     "help.status": Text(
-        "Show every server as the running daemon sees it, those that are not loaded first.\n\n"
-        "Exit code 0 if all are loaded, 1 if not or if no daemon answers.",
-        "显示运行中的服务所看到的每台服务器，尚未加载的排在前面。\n\n"
-        "全部已加载时退出码为 0；否则，或没有服务响应时为 1。",
+        "Show the fleet as the running daemon sees it: a summary, then a line for each server, trouble first.\n\n"
+        "On a terminal, only as many servers as fit are shown. Exit code 0 if all selected servers are loaded, "
+        "1 if not, or if no daemon answers.",
+        "显示运行中的服务所看到的集群：先是汇总，然后每台服务器一行，有问题的排在前面。\n\n"
+        "在终端上只显示屏幕容得下的服务器。所选服务器全部已加载时退出码为 0；否则，或没有服务响应时为 1。",
     ),
     "help.tail": Text(
         "Show the event log: what happened to the servers, and why.", "显示事件日志：服务器发生了什么，原因是什么。"
@@ -74,9 +91,33 @@ COMMANDS: dict[str, Text] = {
 PARAMETERS: dict[str, Text] = {
     "help.comfywarm.settings": Text("The settings file.", "设置文件。"),
     "help.comfywarm.show_version": Text("Print the version and exit.", "打印版本并退出。"),
+    "help.comfywarm.install_completion": Text(
+        "Install completion for the current shell.", "为当前 shell 安装自动补全。"
+    ),
+    "help.comfywarm.show_completion": Text(
+        "Print the completion script for the current shell.", "打印当前 shell 的自动补全脚本。"
+    ),
     "help.help": Text("Show this message and exit.", "显示本帮助并退出。"),
+    "help.init.urls": _URLS,
+    "help.add.urls": _URLS,
+    "help.add.name": Text("The server's name, instead of HOST:PORT.", "服务器名称，代替 HOST:PORT。"),
+    "help.add.group": Text("The servers' group.", "服务器所属的分组。"),
+    "help.node-install.folder": Text(
+        "The folder of ComfyUI, or its custom_nodes.", "ComfyUI 的目录，或其中的 custom_nodes。"
+    ),
+    "help.serve.port": Text("Port instead of listen.port.", "代替 listen.port 的端口。"),
     "help.serve.demo": Text(
         "Run over an embedded simulated fleet; needs no settings.", "在内置的模拟集群上运行；不需要设置文件。"
+    ),
+    "help.status.group": Text("Only servers of this group; repeatable.", "仅该分组的服务器；可重复。"),
+    "help.status.state": Text(
+        "Only servers in this state; repeatable: {states}.", "仅处于该状态的服务器；可重复：{states}。"
+    ),
+    "help.status.show_all": Text(
+        "Every server, also if they do not fit on the screen.", "显示全部服务器，不受屏幕大小限制。"
+    ),
+    "help.status.as_json": Text(
+        "The answer of /api/status, with the selected servers.", "/api/status 的应答，仅含所选服务器。"
     ),
     "help.status.watch": Text("Redraw every second until Ctrl-C.", "每秒刷新，按 Ctrl-C 结束。"),
     "help.tail.follow": Text("Continue with new entries until Ctrl-C.", "持续显示新条目，按 Ctrl-C 结束。"),

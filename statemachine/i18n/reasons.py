@@ -23,6 +23,7 @@ REASONS: dict[Reason, Text] = {
     Reason.MISSING_NODES: Text("Nodes missing", "缺少节点"),
     Reason.MISSING_MODELS: Text("Model files missing", "缺少模型文件"),
     Reason.WORKFLOW_NOT_API_FORMAT: Text("Workflow file unusable", "工作流文件不可用"),
+    Reason.WORKFLOW_MISSING: Text("Workflow file missing", "缺少工作流文件"),
     Reason.PROMPT_SUCCEEDED: Text("Prompt succeeded", "任务已成功"),
     Reason.PROMPT_FAILED: Text("Prompt failed", "任务执行出错"),
     Reason.OUT_OF_MEMORY: Text("Out of memory", "显存或内存不足"),
@@ -116,6 +117,10 @@ REASON_MEANINGS: dict[Reason, Text] = {
     Reason.WORKFLOW_NOT_API_FORMAT: Text(
         "the workflow file cannot be used; nothing was submitted",
         "工作流文件无法使用；没有提交",
+    ),
+    Reason.WORKFLOW_MISSING: Text(
+        "no workflow file has this name; nothing was submitted",
+        "没有该名称的工作流文件；没有提交",
     ),
     Reason.PROMPT_SUCCEEDED: Text(
         "our prompt succeeded; a check confirms next that the keys are cached",

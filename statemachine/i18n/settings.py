@@ -22,8 +22,8 @@ PROBLEMS: dict[str, Text] = {
     "settings.file_not_found": Text("{path} not found", "找不到 {path}"),
     "settings.file_unreadable": Text("cannot read {path}: {cause}", "无法读取 {path}：{cause}"),
     "settings.file_advice": Text(
-        "{fault}; pass --settings FILE or try `comfywarm serve --demo`",
-        "{fault}；请用 --settings FILE 指定，或用 `comfywarm serve --demo` 试用",
+        "{fault}; `comfywarm init` writes one, --settings FILE names another, `comfywarm serve --demo` needs none",
+        "{fault}；`comfywarm init` 可新建，--settings FILE 可另行指定，`comfywarm serve --demo` 无需设置文件",
     ),
     "settings.readable_file": Text("pass the path of a readable settings file", "请指定可读取的设置文件"),
 }
@@ -135,7 +135,9 @@ VALUES: dict[str, Text] = {
 
 SERVERS: dict[str, Text] = {
     "settings.server": Text('a URL, or an object with a "url"', 'URL，或带有 "url" 的对象'),
-    "settings.some_server": Text("at least one server", "至少一台服务器"),
+    "settings.some_server": Text(
+        "at least one server; `comfywarm add URL` adds one", "至少一台服务器；`comfywarm add URL` 可加入"
+    ),
     "settings.distinct_urls": Text("each url only once", "每个 url 只出现一次"),
     "settings.distinct_server_names": Text("each name only once", "每个名称只出现一次"),
     "settings.name_for_one": Text("a name only if the url is one server's", "仅当 url 为一台服务器时可有名称"),

@@ -28,6 +28,7 @@ DIAGNOSES = (
     Reason.MISSING_NODES,
     Reason.MISSING_MODELS,
     Reason.WORKFLOW_NOT_API_FORMAT,
+    Reason.WORKFLOW_MISSING,
 )
 """Reasons for `failed` that the event determines, and not the table."""
 

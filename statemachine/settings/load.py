@@ -28,7 +28,7 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
 
     Relative paths start at the folder of `path` itself, even if it is a symbolic link.
     """
-    settings = parse_settings(_read_json(path), path.absolute().parent, environ)
+    settings = parse_settings(read_json(path), path.absolute().parent, environ)
     if problems := [*missing_token(settings.listen), *missing_gateway_token(settings.gateway)]:
         raise SettingsError(tuple(problems))
     return settings
@@ -48,8 +48,11 @@ def parse_settings(data: object, base_dir: Path, environ: Mapping[str, str]) -> 
     return settings
 
 
-def _read_json(path: Path) -> object:
-    """Raise outside of `except`: an exception's context would hold the file's text with its secrets."""
+def read_json(path: Path) -> object:
+    """Return the decoded JSON of a settings file. Raises SettingsError.
+
+    It raises outside of `except`: an exception's context would hold the file's text with its secrets.
+    """
     try:
         data = read_limited(path, MAX_BYTES)
         if len(data) > MAX_BYTES:

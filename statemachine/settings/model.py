@@ -137,7 +137,7 @@ class Settings(Section):
         WorkflowEntry(name="cache_models"),
     )
     """Workflows that warm a server: names, or objects with a name. NAME is NAME.json in `workflows_dir`, in ComfyUI's
-    API format."""
+    API format; without such a file, `cache_models` and `smoke` are those that come with comfywarm."""
     cache_check: CacheCheckSettings = CacheCheckSettings()
     servers: Annotated[
         tuple[UrlOrEntry, ...],

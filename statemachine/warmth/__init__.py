@@ -11,7 +11,7 @@ docs/warmth.md defines the figures. In short:
 * An **eviction** is a verdict `cold` or `auto_executing` on a server that was `loaded`, with only `unknown` and
   `checking` in between, and no restart, lost connection (which may hide a restart) or change of the settings.
 * An **attempt** is counted when it ends. It is **failed** by the reason of that end, also if it succeeded and left keys
-  missing, or was given up before its POST.
+  missing. What was given up before its POST is no attempt.
 
 Windows end now. The snapshot decides which servers exist, and in which group.
 """

@@ -4,7 +4,7 @@ from array import array
 from bisect import bisect_right
 
 from statemachine.core.log_entry import LogEntry
-from statemachine.core.vocabulary import IN_FLIGHT, Reason, Source, State
+from statemachine.core.vocabulary import IN_FLIGHT, Reason, State
 from statemachine.warmth.timeline import Period, Timeline
 
 INEFFECTIVE = frozenset({Reason.CACHED_WITHOUT_LOADING.value, Reason.STILL_COLD_AFTER_SUCCESS.value})
@@ -12,11 +12,7 @@ INEFFECTIVE = frozenset({Reason.CACHED_WITHOUT_LOADING.value, Reason.STILL_COLD_
 
 FAILED_ENDS = frozenset(
     {
-        Reason.JOURNAL_UNAVAILABLE.value,
         Reason.PROMPT_REFUSED.value,
-        Reason.MISSING_NODES.value,
-        Reason.MISSING_MODELS.value,
-        Reason.WORKFLOW_NOT_API_FORMAT.value,
         Reason.PROMPT_FAILED.value,
         Reason.OUT_OF_MEMORY.value,
         Reason.PROMPT_INTERRUPTED.value,
@@ -97,9 +93,6 @@ class ServerWarmth:
             self.attempts.append(at)
             if entry.reason in FAILED_ENDS:
                 self._fail(entry.reason, at)
-        elif entry.proved_by is Source.PREFLIGHT:
-            self.attempts.append(at)
-            self._fail(entry.reason, at)
         elif entry.reason in INEFFECTIVE and self._succeeded_at is not None:
             self._fail(entry.reason, self._succeeded_at)
         if entry.reason == Reason.PROMPT_SUCCEEDED:

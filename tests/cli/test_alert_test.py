@@ -41,7 +41,9 @@ async def test_alert_test_failure_names_cause_without_url(tmp_path: Path) -> Non
 async def test_alert_test_unknown_channel_lists_channels(tmp_path: Path) -> None:
     path = write_settings(tmp_path, alerts={"channels": {"ops": {"webhook": "http://127.0.0.1:9", "secret": SECRET}}})
     ended = await cli(path, "alert-test", "opps")
-    assert (ended.exit_code, ended.stderr.strip()) == (1, 'unknown channel "opps"; available: ops')
+    assert (ended.exit_code, ended.stderr.strip()) == (1, 'unknown channel "opps"; did you mean ops?')
+    ended = await cli(path, "alert-test", "night")
+    assert (ended.exit_code, ended.stderr.strip()) == (1, 'unknown channel "night"; available: ops')
 
 
 async def test_alert_test_without_channels_fails(tmp_path: Path) -> None:

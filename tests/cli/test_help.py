@@ -21,13 +21,16 @@ def help_of(arguments: list[str], **environ: str) -> str:
 
 
 def test_help_texts_are_those_of_the_commands_and_parameters() -> None:
-    named = {"comfywarm": GROUP, **GROUP.commands}
+    inner = {f"node-{name}": command for name, command in GROUP.commands["node"].commands.items()}
+    named = {"comfywarm": GROUP, **GROUP.commands, **inner}
     assert COMMANDS.keys() == {f"help.{name}" for name in named}
     parameters = {f"help.{name}.{one.name}" for name, command in named.items() for one in command.params}
     assert PARAMETERS.keys() - {"help.help"} == parameters
 
 
-@pytest.mark.parametrize("arguments", [["--help"], *([name, "--help"] for name in GROUP.commands)])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["node", "install", "--help"], *([name, "--help"] for name in GROUP.commands)]
+)
 def test_help_follows_the_locale(arguments: list[str]) -> None:
     english, chinese = help_of(arguments, LANG="en_GB.UTF-8"), help_of(arguments, LANG="zh_CN.UTF-8")
     assert english.isascii() or "✗" in english or "╭" in english

@@ -9,7 +9,7 @@ from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 
 CASES = {
-    "nope": ('unknown command "nope"', "没有命令“nope”"),
+    "other": ('unknown command "other"', "没有命令“other”"),
     "statu": ("unknown command \"statu\"; did you mean 'status'?", "没有命令“statu”；是否指 'status'？"),
     "status extra": ("unexpected arguments: extra", "多余的参数：extra"),
     "warm": ("give either a server's NAME or --group NAME", "请指定服务器名称 NAME 或 --group NAME"),

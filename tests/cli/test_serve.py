@@ -41,5 +41,5 @@ async def test_serve_missing_workflow_file_fails_only_its_servers(tmp_path: Path
     async with running_daemon(load_settings(path, {})) as daemon, aiohttp.ClientSession() as session:
         broken = await DaemonClient(daemon.address, session).wait_for_state("127.0.0.1:9", "failed")
         await DaemonClient(daemon.address, session).wait_for_state("127.0.0.1:10", "unreachable")
-    assert broken["reason"] == "workflow_not_api_format"
+    assert broken["reason"] == "workflow_missing"
     assert "nothing_here.json" in broken["message"]

@@ -104,9 +104,9 @@ async def test_tail_follow_of_journal_file_switches_to_new_file(fleet: SmallDaem
 
 async def test_tail_unknown_group_lists_groups(fleet: SmallDaemon) -> None:
     settings = fleet.settings(servers=SERVERS)
-    asked = await cli(settings, "tail", "--group", "leb")
+    asked = await cli(settings, "tail", "--group", "videos")
     await fleet.stop()
-    alone = await cli(settings, "tail", "--group", "leb")
+    alone = await cli(settings, "tail", "--group", "videos")
     await fleet.start()
     assert (asked.exit_code, alone.exit_code) == (1, 1)
     assert "default, lab" in asked.stderr

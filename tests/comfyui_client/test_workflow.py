@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from statemachine.comfyui.workflow import (
     MAX_BYTES,
     WorkflowError,
+    WorkflowMissingError,
+    find_workflow,
     load_workflow,
     parse_workflow,
     with_varied_tag,
@@ -21,6 +23,26 @@ from tests.comfyui_client.workflow_builders import INSPIRE, LOADER, cache_node, 
 from tests.support.paths import WORKFLOWS
 
 BUNDLED = WORKFLOWS
+
+
+def test_workflow_of_the_folder_precedes_the_bundled_one(tmp_path: Path) -> None:
+    assert find_workflow(tmp_path, "smoke", BUNDLED).is_bundled
+    (tmp_path / "smoke.json").write_bytes(orjson.dumps({"1": {"class_type": "Own", "inputs": {}}}))
+    own = find_workflow(tmp_path, "smoke", BUNDLED)
+    assert (own.is_bundled, own.graph["1"]["class_type"]) == (False, "Own")
+
+
+def test_invalid_workflow_of_the_folder_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "smoke.json").write_text("{")
+    with pytest.raises(WorkflowError) as refused:
+        find_workflow(tmp_path, "smoke", BUNDLED)
+    assert not isinstance(refused.value, WorkflowMissingError)
+
+
+@pytest.mark.parametrize("name", ["other", "../smoke", "nothing/smoke"])
+def test_workflow_without_a_file_of_its_name_is_missing(tmp_path: Path, name: str) -> None:
+    with pytest.raises(WorkflowMissingError, match="file not found"):
+        find_workflow(tmp_path / "workflows", name, BUNDLED / "none")
 
 
 def test_load_workflow_cache_models_has_four_keys() -> None:

@@ -84,13 +84,13 @@ def test_load_settings_in_another_encoding_names_it(tmp_path: Path, encoding: st
 def test_load_settings_without_file_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(tmp_path / "none.json", {})
-    remedy = "pass --settings FILE or try `comfywarm serve --demo`"
+    remedy = "`comfywarm init` writes one, --settings FILE names another, `comfywarm serve --demo` needs none"
     assert str(caught.value) == f"{tmp_path / 'none.json'} not found; {remedy}"
     assert render(caught.value.message, "en") == f"{tmp_path / 'none.json'} not found"
 
 
 def test_load_settings_with_unreadable_file_names_the_cause(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"^cannot read .*: is a directory; pass --settings FILE"):
+    with pytest.raises(SettingsError, match=r"^cannot read .*: is a directory; `comfywarm init` writes one"):
         load_settings(tmp_path, {})
 
 

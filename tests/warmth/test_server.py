@@ -127,7 +127,6 @@ def test_eviction_is_not_counted_across_daemon_restart(log: LogBuilder) -> None:
         (S.UNKNOWN, R.PROMPT_INTERRUPTED),
         (S.UNKNOWN, R.PROMPT_LOST),
         (S.UNKNOWN, R.SERVER_RESTARTED),
-        (S.COLD, R.JOURNAL_UNAVAILABLE),
     ],
 )
 def test_attempt_with_failed_end_counts_by_reason(log: LogBuilder, dest: State, reason: Reason) -> None:
@@ -135,10 +134,15 @@ def test_attempt_with_failed_end_counts_by_reason(log: LogBuilder, dest: State, 
     assert (figures(log).attempts, figures(log).failed_attempts) == (1, {reason.value: 1})
 
 
-@pytest.mark.parametrize("reason", [R.MISSING_NODES, R.MISSING_MODELS, R.WORKFLOW_NOT_API_FORMAT])
-def test_attempt_given_up_before_post_counts_as_failed(log: LogBuilder, reason: Reason) -> None:
+@pytest.mark.parametrize("reason", [R.MISSING_NODES, R.MISSING_MODELS, R.WORKFLOW_NOT_API_FORMAT, R.WORKFLOW_MISSING])
+def test_what_the_preflight_stops_is_no_attempt(log: LogBuilder, reason: Reason) -> None:
     log.cold().go(S.FAILED, reason, by=Source.PREFLIGHT)
-    assert (figures(log).attempts, figures(log).failed_attempts) == (1, {reason.value: 1})
+    assert (figures(log).attempts, figures(log).failed_attempts) == (0, {})
+
+
+def test_what_the_journal_stops_before_its_post_is_no_attempt(log: LogBuilder) -> None:
+    log.cold().submitted().go(S.COLD, R.JOURNAL_UNAVAILABLE, prompt="p")
+    assert (figures(log).attempts, figures(log).failed_attempts) == (0, {})
 
 
 @pytest.mark.parametrize("reason", [R.STILL_COLD_AFTER_SUCCESS, R.CACHED_WITHOUT_LOADING])

@@ -1,0 +1,47 @@
+"""What a shell completes after a command: names from the settings file, states and reason codes.
+
+A completion must never fail or print: with a missing or invalid settings file it offers nothing.
+"""
+
+import os
+from collections.abc import Iterable
+
+import typer
+
+from statemachine.cli.context import settings_path
+from statemachine.core.log_entry import REASON_CODES, STATE_NAMES
+from statemachine.settings import ServerConfig, SettingsError, load_settings, resolve_servers
+
+MOST_OFFERED = 500
+"""A shell shows the candidates in columns; more do not help."""
+
+
+def server_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the names of the servers."""
+    return _starting_with(incomplete, (server.name for server in _servers(context)))
+
+
+def group_names(context: typer.Context, incomplete: str) -> list[str]:
+    """Offer the names of the groups."""
+    return _starting_with(incomplete, dict.fromkeys(server.group for server in _servers(context)))
+
+
+def state_names(incomplete: str) -> list[str]:
+    """Offer the states."""
+    return _starting_with(incomplete, STATE_NAMES)
+
+
+def reason_codes(incomplete: str) -> list[str]:
+    """Offer the reason codes."""
+    return _starting_with(incomplete, REASON_CODES)
+
+
+def _servers(context: typer.Context) -> tuple[ServerConfig, ...]:
+    try:
+        return resolve_servers(load_settings(settings_path(context), os.environ))
+    except SettingsError:
+        return ()
+
+
+def _starting_with(incomplete: str, names: Iterable[str]) -> list[str]:
+    return [name for name in names if name.startswith(incomplete)][:MOST_OFFERED]

@@ -1,0 +1,113 @@
+"""`init` and `add`: write the settings file, so that a new operator needs no editor."""
+
+import os
+from pathlib import Path
+from tempfile import mkstemp
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.text import Text
+
+from statemachine.cli.completion import group_names
+from statemachine.cli.context import console, fail, language_of, settings_path
+from statemachine.core.messages import Message, message, verbatim
+from statemachine.core.text import without_error_number
+from statemachine.i18n.render import render
+from statemachine.i18n.text import Language
+from statemachine.settings import SettingsError, parse_settings
+from statemachine.settings.load import read_json
+
+NEW_FILE_MODE = 0o600
+"""The file may hold tokens."""
+
+Urls = Annotated[list[str] | None, typer.Argument(metavar="[URL]...")]
+
+
+def init(context: typer.Context, urls: Urls = None) -> None:
+    """Write a new settings file with these servers. An existing file is not changed."""
+    path, language = settings_path(context), language_of(context)
+    if os.path.lexists(path):
+        fail(message("cli.settings_exist", path=str(path)), language)
+    data: dict[str, Any] = {"servers": [with_scheme(url) for url in urls or ()]}
+    if urls:
+        _require_valid(path, data, language)
+    _save(path, data, NEW_FILE_MODE, language)
+    _say(message("cli.initialised" if urls else "cli.initialised_empty", path=str(path)), language)
+
+
+def add(
+    context: typer.Context,
+    urls: Annotated[list[str], typer.Argument(metavar="URL...")],
+    name: Annotated[str | None, typer.Option("--name", metavar="NAME")] = None,
+    group: Annotated[str | None, typer.Option("--group", metavar="NAME", autocompletion=group_names)] = None,
+) -> None:
+    """Add servers to the settings file. A running daemon takes them over by itself."""
+    path, language = settings_path(context), language_of(context)
+    data = _read(path, language)
+    entries = [_entry(with_scheme(url), name, group) for url in urls]
+    data["servers"] = [*data["servers"], *entries]
+    _require_valid(path, data, language)
+    _save(path, data, path.stat().st_mode & 0o777, language)
+    _say(message("cli.added", urls=[entry_url(one) for one in entries], path=str(path)), language)
+
+
+def with_scheme(url: str) -> str:
+    """Return the URL; HOST:PORT stands for http."""
+    return url if "://" in url else f"http://{url}"
+
+
+def entry_url(entry: str | dict[str, str]) -> str:
+    """Return the URL of an entry of `servers`."""
+    return entry if isinstance(entry, str) else entry["url"]
+
+
+def _entry(url: str, name: str | None, group: str | None) -> str | dict[str, str]:
+    given = {key: value for key, value in {"name": name, "group": group}.items() if value is not None}
+    return {"url": url, **given} if given else url
+
+
+def _read(path: Path, language: Language) -> dict[str, Any]:
+    try:
+        data = read_json(path)
+    except SettingsError as error:
+        fail(verbatim(error.text(language)), language)
+    if not isinstance(data, dict) or not isinstance(data.setdefault("servers", []), list):
+        fail(message("cli.no_server_list", path=str(path)), language)
+    return data
+
+
+def _require_valid(path: Path, data: dict[str, Any], language: Language) -> None:
+    """Fail with the problems that the file would have. Nothing has been written then."""
+    try:
+        parse_settings(data, path.absolute().parent, os.environ)
+    except SettingsError as error:
+        fail(verbatim(f"{path}: {error.text(language)}"), language)
+
+
+def _save(path: Path, data: dict[str, Any], mode: int, language: Language) -> None:
+    text = orjson.dumps(data, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+    try:
+        replace_file(path, text, mode)
+    except OSError as error:
+        fail(message("cli.cannot_write", path=str(path), error=without_error_number(str(error))), language)
+
+
+def replace_file(path: Path, content: bytes, mode: int) -> None:
+    """Replace the file in one step, so that a daemon never reads half of it. A link stays a link."""
+    target = path.resolve()
+    descriptor, name = mkstemp(dir=target.parent, prefix=f".{target.name}.")
+    fresh = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fchmod(file.fileno(), mode)
+            os.fsync(file.fileno())
+        fresh.replace(target)
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def _say(what: Message, language: Language) -> None:
+    console().print(Text(render(what, language)), soft_wrap=True)

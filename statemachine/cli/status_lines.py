@@ -1,0 +1,111 @@
+"""The lines of `status`: a summary, then one line for each server, trouble first."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.cells import cell_len
+from rich.text import Text
+
+from statemachine.cli.api_client import Json
+from statemachine.cli.wording import heading, message_text, reason_text, state_text
+from statemachine.core.messages import message
+from statemachine.core.text import one_line
+from statemachine.core.vocabulary import State
+from statemachine.i18n.render import render
+from statemachine.i18n.text import Language
+
+TROUBLE_FIRST = (
+    State.FAILED,
+    State.UNREACHABLE,
+    State.COLD,
+    State.WARMING,
+    State.SUBMITTING,
+    State.AUTO_EXECUTING,
+    State.UNKNOWN,
+    State.CHECKING,
+    State.PAUSED,
+    State.LOADED,
+)
+_RANKS = {state.value: rank for rank, state in enumerate(TROUBLE_FIRST)}
+GAP = "  "
+LEAST_WHY_WIDTH = 16
+"""A reason that has fewer cells than this continues on the next line instead of being cut."""
+
+
+def sorted_servers(servers: Sequence[Json]) -> list[Json]:
+    """Return the servers with the most severe state first; equals stay in the order of the settings."""
+    return sorted(servers, key=lambda server: _RANKS.get(server["state"], len(_RANKS)))
+
+
+def status_lines(answer: Json, language: Language, width: int | None = None, rows: int | None = None) -> Text:
+    """Return the summary and at most `rows` servers, cut to `width` cells. None: no limit."""
+    servers = sorted_servers(answer["servers"])
+    shown = servers[:rows]
+    lines = [summary_line(servers, language), *_table(shown, answer, language, width)]
+    if hidden := servers[len(shown) :]:
+        lines.append(_hidden_line(hidden, language))
+    return Text("\n").join(lines)
+
+
+def summary_line(servers: Sequence[Json], language: Language) -> Text:
+    """Return how many servers are loaded, and how many are in each state."""
+    loaded = sum(server["cache_loaded"] for server in servers)
+    total = message("cli.summary", loaded=loaded, total=len(servers))
+    return Text(render(total, language)).append_text(_counts(servers, language))
+
+
+def _counts(servers: Sequence[Json], language: Language) -> Text:
+    counts = Counter(server["state"] for server in servers)
+    return Text(", ").join(state_text(state, language).append(f" {count}") for state, count in counts.items())
+
+
+def _hidden_line(hidden: Sequence[Json], language: Language) -> Text:
+    more = render(message("cli.more_servers", count=len(hidden)), language)
+    return Text(more, style="dim").append_text(_counts(hidden, language))
+
+
+def _table(servers: Sequence[Json], answer: Json, language: Language, width: int | None) -> list[Text]:
+    """Return a heading and a line for each server. The last column is cut, never a name."""
+    has_groups = len({server["group"] for server in servers}) > 1
+    names = ("server", *(("group",) if has_groups else ()), "state", "since", "queue", "why")
+    rows = [[Text(heading(name, language), style="bold") for name in names]]
+    rows += [_cells(server, answer["generated_at"], language, has_groups=has_groups) for server in servers]
+    widths = [max(cell.cell_len for cell in column) for column in list(zip(*rows, strict=True))[:-1]]
+    return [_line(row, widths, width) for row in rows]
+
+
+def _cells(server: Json, now: str, language: Language, *, has_groups: bool) -> list[Text]:
+    state = state_text(server["state"], language)
+    if server["progress"] is not None:
+        state.append(f" {server['progress']:.0%}")
+    queue = server["queue_remaining"]
+    return [
+        Text(one_line(server["name"])),
+        *([Text(one_line(server["group"]))] if has_groups else []),
+        state,
+        Text(age(server["since"], now), style="dim"),
+        Text("" if queue is None else str(queue)),
+        Text.assemble((reason_text(server["reason"], language), "bold"), GAP, one_line(message_text(server, language))),
+    ]
+
+
+def _line(cells: Sequence[Text], widths: Sequence[int], width: int | None) -> Text:
+    line = Text()
+    for cell, wanted in zip(cells, widths, strict=False):
+        line.append_text(cell).append(" " * (wanted - cell.cell_len) + GAP)
+    why = cells[-1].copy()
+    if width is not None:
+        why.truncate(max(width - cell_len(line.plain), LEAST_WHY_WIDTH), overflow="ellipsis")
+    return line.append_text(why)
+
+
+def age(since: str | None, now: str) -> str:
+    """Return how long ago that was, such as 45s, 12m, 3h or 2d. Both times are of the daemon's clock."""
+    if since is None:
+        return ""
+    seconds = max(0, int((datetime.fromisoformat(now) - datetime.fromisoformat(since)).total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"

@@ -280,5 +280,5 @@ class ServerHistory(RuleBasedStateMachine):
         assert attempt is None or attempt.prompt_id != "not cold"
 
 
-ServerHistory.TestCase.settings = settings(max_examples=1000, stateful_step_count=30, deadline=None)
+ServerHistory.TestCase.settings = settings(max_examples=400, stateful_step_count=30, deadline=None)
 TestServerHistory = pytest.mark.timeout(180)(ServerHistory.TestCase)

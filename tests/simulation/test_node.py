@@ -25,7 +25,7 @@ from statemachine.core.log_entry import Transition
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.simulator.profiles import PROFILES, Profile
 
-SEEDS = range(20)
+SEEDS = range(10)
 KINDS = (
     *(PROFILES[name] for name in ("node", "node", "node_starting", "node_starting", "auto_executing")),
     *(replace(PROFILES[name], companion=True) for name in ("loaded", "slow", "trapped", "raising", "stalling")),
@@ -125,7 +125,7 @@ def test_servers_with_the_companion_node_cause_no_violation(tmp_path: Path) -> N
             run(simulation, runner)
         transitions += simulation.invariants.transitions
     print({f"{reason.value} by {proved_by.value}": count for (reason, proved_by), count in transitions.most_common()})
-    assert transitions[Reason.CACHE_CHANGED, Source.WS] > 50
+    assert transitions[Reason.CACHE_CHANGED, Source.WS] > 20
     assert transitions[Reason.SERVER_RESTARTED, Source.HISTORY] > 5
 
 

@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run test check test-browser test-deploy test-cluster test-comfyui test-ratios programs chromium deploy-programs comfyui comfyui-together comfyui-alone simulate-days bench format lock docs docs-site clean
+.PHONY: help setup demo run test check test-browser test-deploy test-cluster test-comfyui test-ratios programs chromium deploy-programs comfyui comfyui-together comfyui-alone comfyui-matrix simulate-days bench format lock docs docs-site clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ comfyui-together: comfyui
 
 comfyui-alone: comfyui
 	$(BIN)/python -m pytest -m "comfyui and alone" --timeout 300 tests/comfyui
+
+comfyui-matrix: $(VENV)/ready  ## measure ComfyUI versions for the table in docs/comfyui.md; COMFYUI="FOLDER …" INSPIRE=FOLDER
+	$(BIN)/python -m tests.comfyui.matrix --write $(if $(INSPIRE),--inspire $(INSPIRE)) $(COMFYUI)
 
 test-browser: $(VENV)/ready chromium  ## test the page in a real Chromium, which it installs
 	$(BIN)/python -m pytest -m browser --timeout 180 tests/browser

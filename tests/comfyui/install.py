@@ -119,6 +119,12 @@ class GivenInstallation(Installation):
     def comfyui(self) -> Path:
         return self.root
 
+    def deficiency(self) -> str:
+        """Return what is missing, and what to do."""
+        if not (self.comfyui / "main.py").is_file():
+            return f"{self.comfyui} has no main.py; set COMFYWARM_COMFYUI_DIR to the folder of a ComfyUI"
+        return f"{self.python} not found; set COMFYWARM_COMFYUI_PYTHON to a Python with ComfyUI's requirements"
+
 
 def expected() -> Installation:
     """Return the installation that the tests use, whether or not it exists."""
@@ -137,7 +143,7 @@ def installed() -> Installation:
     if installation.complete:
         return installation
     if isinstance(installation, GivenInstallation):
-        raise InstallError(f"{installation.comfyui} has no main.py, or {installation.python} does not exist")
+        raise InstallError(installation.deficiency())
     raise InstallError(f"ComfyUI is not installed in {installation.root}; run `python -m tests.comfyui.install`")
 
 

@@ -70,8 +70,10 @@ class RealServer(RigClient):
 
     `workflow` is what the server starts itself with CheckMode.START. `keys` are the keys that its check requires, by
     default those of `workflow`. `preload` are keys that are cached at every start. `inspire=False` removes the routes
-    of Inspire-Pack. ComfyUI keeps output ids and input names in sets, so `hash_seed` decides which of two independent
-    branches runs first.
+    of Inspire-Pack. `pack` is a folder with the real Inspire-Pack, which replaces the rig's stand-in.
+
+    ComfyUI keeps output ids and input names in sets, so `hash_seed` decides which of two independent branches runs
+    first.
 
     With `node`, the companion node is installed, has `workflow` as its file `cache`, and answers the check instead of
     the rig. `auto_start` lets it start that workflow. `arguments` are further ones for ComfyUI's command line.
@@ -86,6 +88,7 @@ class RealServer(RigClient):
         preload: Iterable[str] = (),
         workflow: Graph | None = None,
         inspire: bool = True,
+        pack: Path | None = None,
         hash_seed: int = 0,
         node: bool = False,
         auto_start: bool = False,
@@ -99,6 +102,7 @@ class RealServer(RigClient):
         self.required_keys = keys_of(self.workflow) if keys is None else list(keys)
         self.preload = list(preload)
         self.inspire = inspire
+        self.pack = pack
         self.hash_seed = hash_seed
         self.node = node
         self.auto_start = auto_start
@@ -143,6 +147,8 @@ class RealServer(RigClient):
         self._install(NODES, "rig")
         if self.node:
             self._install(COMPANION, "comfywarm")
+        if self.pack:
+            self._install(self.pack, "inspire-pack")
         self._workflow_file.parent.mkdir(exist_ok=True)
         self._workflow_file.write_text(json.dumps(self.workflow), encoding="utf-8")
 
@@ -162,7 +168,7 @@ class RealServer(RigClient):
     def _environment(self) -> dict[str, str]:
         return environment(self.folder) | {
             "RIG_CACHE_CHECK": self.check_mode,
-            "RIG_INSPIRE": str(int(self.inspire)),
+            "RIG_INSPIRE": "pack" if self.pack else "stand-in" if self.inspire else "node",
             "RIG_KEYS": json.dumps(self.required_keys),
             "RIG_PRELOAD": json.dumps(self.preload),
             "RIG_WORKFLOW": str(self._workflow_file),
@@ -197,6 +203,7 @@ class Rig:
         preload: Iterable[str] = (),
         workflow: Graph | None = None,
         inspire: bool = True,
+        pack: Path | None = None,
         hash_seed: int = 0,
         node: bool = False,
         auto_start: bool = False,
@@ -211,6 +218,7 @@ class Rig:
             preload=preload,
             workflow=workflow,
             inspire=inspire,
+            pack=pack,
             hash_seed=hash_seed,
             node=node,
             auto_start=auto_start,

@@ -1,19 +1,19 @@
 """Custom nodes for the tests. Only ComfyUI imports them, from a copy in its `custom_nodes`."""
 
+import importlib
 import os
 import sys
 import threading
 
-from . import routes
+from . import config, routes
 from .cache import preload
 from .choices import RigComboChoice, RigFileChoice, RigFilledChoice, RigPlaceholderChoice, register_replacement
 from .faults import RigBlocks, RigEndsServer
-from .slow import CacheBackendData, RigSlowModel
+from .slow import RigSlowModel
 from .work import RigTorchModel, RigWork
 
 NODE_CLASS_MAPPINGS = {
     "RigSlowModel": RigSlowModel,
-    "CacheBackendData //Inspire": CacheBackendData,
     "RigFilledChoice": RigFilledChoice,
     "RigPlaceholderChoice": RigPlaceholderChoice,
     "RigFileChoice": RigFileChoice,
@@ -31,6 +31,11 @@ def end_with_parent() -> None:
     os._exit(1)
 
 
+if config.INSPIRE != "pack":
+    stand_in = importlib.import_module(".stand_in", __name__)
+    NODE_CLASS_MAPPINGS["CacheBackendData //Inspire"] = stand_in.CacheBackendData
+    if config.INSPIRE == "stand-in":
+        stand_in.add_routes()
 preload()
 register_replacement()
 routes.add()

@@ -1,42 +1,46 @@
-"""Access to the stand-in for Inspire-Pack's cache, for the rig's routes."""
+"""Access to the cache of Inspire-Pack or of the stand-in for it, for the rig's routes."""
+
+import sys
+from typing import Any
 
 from . import config
-from .inspire import backend_support
+
+
+def inspire() -> Any:
+    """Return the module whose `cache` has the keys, of the pack or of the stand-in: a server has one of them."""
+    return next(module for name, module in sys.modules.items() if name.endswith("inspire.backend_support"))
 
 
 def preload() -> None:
     for key in config.PRELOAD:
-        backend_support.cache[key] = ("preloaded", None)
+        inspire().cache[key] = ("preloaded", None)
 
 
 def keys() -> list[str]:
-    return [key for key, _ in backend_support.cache.items()]
+    return [key for key, _ in inspire().cache.items()]
 
 
 def missing() -> list[str]:
     """Return the required keys that are not cached, in the order of the setting."""
-    return [key for key in config.KEYS if key not in backend_support.cache]
+    return [key for key in config.KEYS if key not in inspire().cache]
 
 
-def listing() -> str:
-    """Return Inspire-Pack's list: three sections of `name: value` lines, the first with keys, the last with tags."""
-    entries = dict(backend_support.cache.items())
-    lines = "".join(f"{key}: {tag or 'N/A(tag)'}\n" for key, (tag, _) in entries.items())
-    settings = "".join(
-        f"{tag}: {backend_support.TAG_LIMIT}\n" for tag in dict.fromkeys(tag for tag, _ in entries.values())
-    )
-    return (
-        f"---- [String Key Caches] ----\n{lines}\n"
-        f"---- [Number Key Caches] ----\n\n"
-        f"---- [TagCache Settings] ----\n{settings}"
-    )
+def put(names: list[str]) -> None:
+    for key in names:
+        inspire().cache[key] = ("put", None)
+
+
+def replace_unreadable() -> None:
+    """Replace the cache by None, which cannot be read; at the next call by an empty cache."""
+    module = inspire()
+    module.cache = module.TaggedCache() if module.cache is None else None
 
 
 def drop(names: list[str]) -> None:
     """Drop these keys while the executor still caches their nodes ("Success without loading" in docs/comfyui.md)."""
     if names == ["*"]:
-        backend_support.replace_by_empty()
+        inspire().replace_by_empty()
         return
     for key in names:
-        if key in backend_support.cache:
-            del backend_support.cache[key]
+        if key in inspire().cache:
+            del inspire().cache[key]

@@ -8,8 +8,8 @@ from typing import Any
 CACHE_CHECK = os.environ.get("RIG_CACHE_CHECK", "none")
 """A CheckMode of tests/comfyui/rig.py."""
 
-INSPIRE = os.environ.get("RIG_INSPIRE", "1") == "1"
-"""Whether the server answers Inspire-Pack's routes."""
+INSPIRE = os.environ.get("RIG_INSPIRE", "stand-in")
+"""`pack`: the server has Inspire-Pack itself; `stand-in`: the rig's node and routes; `node`: only the rig's node."""
 
 KEYS: list[str] = json.loads(os.environ.get("RIG_KEYS", "[]"))
 """The keys that the check requires."""

@@ -1,4 +1,4 @@
-"""Routes added to ComfyUI's: the cache check of a plug-in, Inspire-Pack's list, and the rig's own."""
+"""Routes added to ComfyUI's: the cache check of a plug-in, and the rig's own."""
 
 import inspect
 import time
@@ -11,8 +11,7 @@ from aiohttp import web
 from server import PromptServer
 
 from . import config
-from .cache import drop, keys, listing, missing
-from .inspire import backend_support
+from .cache import drop, keys, missing, put, replace_unreadable
 
 server = PromptServer.instance
 check_count = 0
@@ -57,15 +56,6 @@ async def check(request: web.Request) -> web.Response:
     return web.Response(text=f"未查询到缓存{','.join(absent)}，已经自动在后台执行缓存模型工作流。")
 
 
-async def inspire_list(request: web.Request) -> web.Response:
-    return web.Response(text=listing())
-
-
-async def inspire_clear(request: web.Request) -> web.Response:
-    backend_support.cache.clear()
-    return web.Response()
-
-
 async def rig_drop(request: web.Request) -> web.Response:
     """Drop keys. The answer has the time of the change on the monotonic clock that all processes share."""
     drop((await request.json())["keys"])
@@ -73,15 +63,13 @@ async def rig_drop(request: web.Request) -> web.Response:
 
 
 async def rig_put(request: web.Request) -> web.Response:
-    for key in (await request.json())["keys"]:
-        backend_support.cache[key] = ("put", None)
+    put((await request.json())["keys"])
     return web.json_response({"at": time.monotonic()})
 
 
 async def rig_break(request: web.Request) -> web.Response:
     """Replace the cache by None, which cannot be read; at the next call by an empty cache."""
-    broken = backend_support.cache is None
-    backend_support.cache = backend_support.TaggedCache() if broken else None  # type: ignore[assignment]
+    replace_unreadable()
     return web.Response()
 
 
@@ -105,6 +93,3 @@ def add() -> None:
     server.routes.get("/rig/state")(rig_state)
     if config.CACHE_CHECK != "none":
         server.routes.get("/cache/check")(check)
-    if config.INSPIRE:
-        server.routes.get("/inspire/cache/list")(inspire_list)
-        server.routes.get("/inspire/cache/clear")(inspire_clear)

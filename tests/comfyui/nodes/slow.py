@@ -1,12 +1,10 @@
-"""The node classes of the recorded transcripts: a model that loads slowly, and the node that caches it."""
+"""A model that loads slowly, in the recorded transcripts."""
 
 import time
 from typing import Any
 
 import comfy.utils  # type: ignore[import-not-found]
 from typing_extensions import override
-
-from .inspire import backend_support
 
 STEPS = 10
 
@@ -47,21 +45,3 @@ class RigSlowModel:
             time.sleep(seconds / STEPS)
             progress.update(1)
         return (f"model {name}",)
-
-
-class CacheBackendData:
-    """Like Inspire-Pack's node of this name: puts `data` into the process-wide cache under `key`."""
-
-    RETURN_TYPES = (ANY,)
-    RETURN_NAMES = ("data opt",)
-    FUNCTION = "store"
-    CATEGORY = "rig"
-    OUTPUT_NODE = True
-
-    @classmethod
-    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - ComfyUI's name
-        return {"required": {"key": ("STRING", {}), "tag": ("STRING", {}), "data": (ANY,)}}
-
-    def store(self, key: str, tag: str, data: object) -> tuple[object]:
-        backend_support.cache[key] = (tag, data)
-        return (data,)

@@ -1,0 +1,1 @@
+"""A table of what the daemon does on real ComfyUI servers: version by kind of check by situation."""

@@ -132,9 +132,13 @@ def expected() -> Installation:
         return GivenInstallation(Path(folder).resolve())
     digest = hashlib.sha256(REQUIREMENTS.read_bytes() + COMFYUI.read_bytes())
     digest.update(f"{sys.version_info[:2]} {platform.machine()}".encode())
+    return Installation(cache_folder() / f"comfyui-{VERSION}-{digest.hexdigest()[:12]}")
+
+
+def cache_folder() -> Path:
+    """Return the folder outside the repository in which everything is installed."""
     xdg = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    cache = Path(os.environ.get("COMFYWARM_CACHE") or xdg / "comfywarm")
-    return Installation(cache.resolve() / f"comfyui-{VERSION}-{digest.hexdigest()[:12]}")
+    return Path(os.environ.get("COMFYWARM_CACHE") or xdg / "comfywarm").resolve()
 
 
 def installed() -> Installation:

@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import struct
-import zlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -17,31 +15,11 @@ from statemachine.cli.api_client import daemon_api
 from statemachine.gateway.process import RunningGateway, running_gateway
 from statemachine.settings import parse_settings
 from tests.comfyui.daemon import running_over
+from tests.comfyui.pictures import png, shade
 from tests.comfyui.rig import Graph, RealServer, Rig, cache_workflow
 from tests.support.polling import wait_until
 
 CLIENTS = 50
-PNG = b"\x89PNG\r\n\x1a\n"
-
-
-def png(red: int) -> bytes:
-    """Return a picture of 8 by 8 pixels in this shade of red."""
-    rows = (b"\0" + bytes([red, 0, 0]) * 8) * 8
-    header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
-    parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    return PNG + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
-    )
-
-
-def shade(data: bytes) -> int:
-    """Return the red of the first pixel of a picture, which no filter of PNG changes."""
-    at, pixels = len(PNG), b""
-    while at < len(data):
-        size, kind = struct.unpack(">I4s", data[at : at + 8])
-        pixels += data[at + 8 : at + 8 + size] if kind == b"IDAT" else b""
-        at += size + 12
-    return zlib.decompress(pixels)[1]
 
 
 def graph(image: str) -> Graph:

@@ -109,11 +109,11 @@ async def cached_nodes(server: RealServer, graph: Graph) -> list[str]:
 
 def without_cache_nodes(name: str) -> Graph:
     model = {"class_type": "RigSlowModel", "inputs": {"name": name, "seconds": 0.1}}
-    return {"10": model, "30": preview("10")}
+    return {"10": model, "30": end("10")}
 
 
-def preview(node_id: str) -> dict[str, Any]:
-    return {"class_type": "PreviewAny", "inputs": {"source": [node_id, 0]}}
+def end(node_id: str) -> dict[str, Any]:
+    return {"class_type": "RigAfter", "inputs": {"data": [node_id, 0], "after": [node_id, 0]}}
 
 
 async def test_history_workflows_that_displace_one_another_run_once(rig: Rig, tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ async def test_history_workflow_with_the_nodes_of_others_keeps_them(rig: Rig, tm
     server = stock_server(rig)
     await server.start()
     part = without_cache_nodes("a")
-    whole = {**part, "11": without_cache_nodes("b")["10"], "31": preview("11")}
+    whole = {**part, "11": without_cache_nodes("b")["10"], "31": end("11")}
     async with running_over(tmp_path, [server], {"part": part, "whole": whole}) as daemon:
         await daemon.wait_state(server, LOADED)
         assert len(warm_ups_in(await server.history())) == 1

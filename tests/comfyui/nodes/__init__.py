@@ -9,7 +9,7 @@ from . import config, routes
 from .cache import preload
 from .choices import RigComboChoice, RigFileChoice, RigFilledChoice, RigPlaceholderChoice, register_replacement
 from .faults import RigBlocks, RigEndsServer
-from .slow import RigSlowModel
+from .slow import RigAfter, RigSlowModel
 from .work import RigTorchModel, RigWork
 
 NODE_CLASS_MAPPINGS = {
@@ -22,6 +22,7 @@ NODE_CLASS_MAPPINGS = {
     "RigBlocks": RigBlocks,
     "RigTorchModel": RigTorchModel,
     "RigWork": RigWork,
+    "RigAfter": RigAfter,
 }
 
 

@@ -45,3 +45,19 @@ class RigSlowModel:
             time.sleep(seconds / STEPS)
             progress.update(1)
         return (f"model {name}",)
+
+
+class RigAfter:
+    """Passes `data` on once `after` is there."""
+
+    RETURN_TYPES = (ANY,)
+    FUNCTION = "pass_on"
+    CATEGORY = "rig"
+    OUTPUT_NODE = True
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - ComfyUI's name
+        return {"required": {"data": (ANY,), "after": (ANY,)}}
+
+    def pass_on(self, data: object, after: object) -> tuple[object]:
+        return (data,)

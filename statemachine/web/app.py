@@ -8,8 +8,11 @@ from pydantic import SecretStr
 
 from statemachine.i18n.text import Language
 from statemachine.settings.listen import ListenToken
+from statemachine.traffic.decisions import DecisionLog
 from statemachine.web.actions import ActionsHandler
 from statemachine.web.auth import REFUSALS, only_own_sites
+from statemachine.web.decision_metrics import DecisionCounters
+from statemachine.web.decisions import DecisionsHandler
 from statemachine.web.log import LogHandler
 from statemachine.web.metrics import MetricsHandler
 from statemachine.web.openapi import openapi_route
@@ -60,18 +63,21 @@ def build_app(
     """
     app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts), only_own_files()])
     stream = EventStream(ports)
-    metrics = MetricsHandler(ports, stream)
+    decisions = DecisionLog(ports.now)
+    metrics = MetricsHandler(ports, stream, DecisionCounters(decisions).collectors)
+    actors = Tokens(token, tokens)
     handlers: tuple[RouteSource, ...] = (
         PageHandler(ports, language),
         StatusHandler(ports),
         ServersHandler(ports),
-        ActionsHandler(ports, Tokens(token, tokens)),
+        ActionsHandler(ports, actors),
         LogHandler(ports),
         stream,
         StatsHandler(ports),
         metrics,
         TrafficHandler(ports),
-        RouteChoiceHandler(ports, language),
+        RouteChoiceHandler(ports, decisions, language),
+        DecisionsHandler(ports, decisions, actors, language),
     )
     _add_routes(app, [route for handler in handlers for route in handler.routes()])
     app.router.add_static("/static", STATIC_DIR)

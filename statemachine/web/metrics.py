@@ -29,13 +29,19 @@ _PLAIN_TEXT = re.compile(r"[ -~]{1,200}")
 
 
 class MetricsHandler:
-    """Handle GET /metrics. `streams` are the open event streams."""
+    """Handle GET /metrics. `streams` are the open event streams, `more` other collectors."""
 
-    def __init__(self, ports: WebPorts, streams: Sized) -> None:
+    def __init__(self, ports: WebPorts, streams: Sized, more: Iterable[Collector]) -> None:
         self._ports = ports
         self._program = ProgramCollector(ports, streams)
         self._registry = CollectorRegistry(auto_describe=False)
-        for collector in (self._program, FleetCollector(ports), ServerCollector(ports), *ports.counters.collectors):
+        for collector in (
+            self._program,
+            FleetCollector(ports),
+            ServerCollector(ports),
+            *ports.counters.collectors,
+            *more,
+        ):
             self._registry.register(collector)
         self._warmth = WarmthCollector()
         self._registry.register(self._warmth)

@@ -15,6 +15,8 @@ from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.publish.serialize import Json
 from statemachine.routing.decision import Decision, Prospect, ServerCost
+from statemachine.routing.explanation import Origin, explain
+from statemachine.traffic.decisions import DecisionLog
 from statemachine.traffic.models_router import ModelsRouter
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import ApiError, json_response, quoted
@@ -84,10 +86,11 @@ class RouteChoiceSchema(RoutedServerSchema, RouteCostSchema):
 
 
 class RouteChoiceHandler:
-    """Handle POST /api/route. `language` is that of the messages."""
+    """Handle POST /api/route and note the choices in `log`. `language` is that of the messages."""
 
-    def __init__(self, ports: WebPorts, language: Language) -> None:
+    def __init__(self, ports: WebPorts, log: DecisionLog, language: Language) -> None:
         self._ports = ports
+        self._log = log
         self._language = language
         self._router = ModelsRouter(ports.snapshot, ports.workflows, _monotonic)
 
@@ -107,9 +110,11 @@ class RouteChoiceHandler:
         """Handle POST /api/route."""
         wanted = _parse(await request.read())
         found = candidates(self._ports.snapshot, wanted.workflow, wanted.group)
-        decision = self._router.choose(self._models(wanted), found)
+        models = self._models(wanted)
+        decision = self._router.choose(models, found)
         if decision is None:
             raise none_warm(len(found))
+        self._log.note(Origin.ROUTE, explain(decision.chosen.server, models, decision))
         view = next(one for one in found if one.name == decision.chosen.server)
         return json_response(self._answer(view, decision))
 

@@ -33,6 +33,7 @@ MAX_TEXT = 65_536
 """Characters. A real answer has a few hundred."""
 
 STRING_SECTION = "[String Key Caches]"
+HEADING = re.compile(r"---- \[.+\] ----\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +104,18 @@ def _texts_in(value: Any) -> Iterable[str]:
 
 @dataclass(frozen=True, slots=True)
 class InspireList:
-    """The sorted lines `key: tag` of Inspire-Pack's string keys."""
+    """The sorted lines `key: tag` of Inspire-Pack's string keys, and the same lines as a text that begins with LF."""
 
     lines: tuple[str, ...]
+    section: str
 
     def missing(self, keys: Iterable[str]) -> tuple[str, ...]:
         """Return the keys that are not listed. A key may contain ": ", so lines are compared with it, not split."""
         return tuple(key for key in keys if not self._lists(f"{key}: "))
 
     def _lists(self, beginning: str) -> bool:
+        if "\n" in beginning:
+            return f"\n{beginning}" in self.section
         at = bisect_left(self.lines, beginning)
         return at < len(self.lines) and self.lines[at].startswith(beginning)
 
@@ -119,16 +123,17 @@ class InspireList:
 def parse_inspire_list(text: str) -> InspireList:
     """Parse the answer of GET /inspire/cache/list, whose sections begin with `---- [Name] ----`.
 
-    Only the section of the string keys is read (ltdrdata/ComfyUI-Inspire-Pack, inspire/backend_support.py).
+    Only the section of the string keys is read (ltdrdata/ComfyUI-Inspire-Pack, inspire/backend_support.py). The pack
+    writes keys as they are: with spaces at either end, line breaks other than LF, or dashes like those of a heading.
     """
     lines: list[str] = []
     found = inside = False
-    for line in text.splitlines():
-        if line.startswith("----"):
+    for line in text.split("\n"):
+        if HEADING.fullmatch(line):
             inside = STRING_SECTION in line
             found = found or inside
-        elif inside and line.strip():
-            lines.append(line.strip())
+        elif inside:
+            lines.append(line)
     if not found:
         raise NotUnderstoodError(message("not_inspire_list"), 200, text)
-    return InspireList(tuple(sorted(lines)))
+    return InspireList(tuple(sorted(filter(None, lines))), "\n".join(["", *lines]))

@@ -6,6 +6,7 @@ place and the remedy instead. The cache nodes of a workflow define the keys that
 
 import copy
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
@@ -30,6 +31,8 @@ MAX_BYTES = 5_000_000
 COMPANION_CLASS = "CacheModel //comfywarm"
 INSPIRE_CLASS_PREFIX = "CacheBackendData"
 NUMBER_KEY_CLASS_PREFIX = "CacheBackendDataNumberKey"
+SMALLEST_STORE = 5
+"""Keys in the store of a new tag of Inspire-Pack, if the tag contains `ckpt` (inspire/libs/utils.py); else 20."""
 RESERVED_KEY = "*"
 """Inspire-Pack refuses this key, which stands for all keys (inspire/backend_support.py)."""
 
@@ -141,11 +144,15 @@ def with_varied_tag(workflow: Workflow, salt: str) -> Graph:
     """Return a copy of the graph whose cache nodes have the tag `tag#salt`, so that the executor runs only them again.
 
     This brings back keys that were lost while the executor still caches the nodes ("Success without loading" in
-    docs/comfyui.md). `tag` is always the tag in the file.
+    docs/comfyui.md). `tag` is always the tag in the file. Inspire-Pack gives a new tag a store of its default size, not
+    of the size that the file's tag has, so that further keys of a tag have `tag#salt.1`, `tag#salt.2`, ….
     """
     graph = copy.deepcopy(dict(workflow.graph))
+    seen: Counter[str] = Counter()
     for node in workflow.cache_nodes:
-        graph[node.node_id]["inputs"]["tag"] = f"{node.tag}#{salt}"
+        number = seen[node.tag] // SMALLEST_STORE
+        seen[node.tag] += 1
+        graph[node.node_id]["inputs"]["tag"] = f"{node.tag}#{salt}" + (f".{number}" if number else "")
     return graph
 
 

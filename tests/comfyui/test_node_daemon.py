@@ -82,7 +82,7 @@ async def test_daemon_eviction_is_published_within_100_ms(rig: Rig, tmp_path: Pa
 
 @pytest.mark.alone
 async def test_daemon_eviction_by_other_prompt_is_published_at_once(rig: Rig, tmp_path: Path) -> None:
-    """Inspire-Pack keeps 50 entries per tag, so 50 keys of a user under the same tag evict comfywarm's.
+    """The server keeps 50 entries per tag, so 50 keys of a user under the same tag evict comfywarm's.
 
     The end of the user's prompt also causes a check, so either event may be the first.
     """

@@ -140,6 +140,13 @@ def test_inspire_list_missing_considers_string_keys_only(key: str, is_listed: bo
     assert parse_inspire_list(LIST).missing([key]) == (() if is_listed else (key,))
 
 
+@pytest.mark.parametrize("key", [" a", "a ", "a\u2028b", "a\x0bb", "a\rb", "---- a", "----[x]", "a\nb", "\na", "a\n"])
+def test_inspire_list_keys_of_any_characters_are_found(key: str) -> None:
+    """Inspire-Pack writes a key as it is."""
+    text = f"---- [String Key Caches] ----\nfirst: t\n{key}: t\nlast: t\n\n---- [Number Key Caches] ----\n"
+    assert parse_inspire_list(text).missing(["first", key, "last", "other"]) == ("other",)
+
+
 def test_inspire_list_empty_misses_all_keys() -> None:
     listed = parse_inspire_list("---- [String Key Caches] ----\n\n---- [Number Key Caches] ----\n")
     assert listed.missing(["a", "b"]) == ("a", "b")

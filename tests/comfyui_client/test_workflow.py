@@ -1,6 +1,7 @@
 """Workflow files: valid and invalid ones, the error texts, and the varied tag."""
 
 import json
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -231,6 +232,15 @@ def test_with_varied_tag_changes_only_tags_of_cache_nodes() -> None:
     assert varied == workflow.graph
     varied["1"]["inputs"]["tag"] = "changed"
     assert json.dumps(workflow.graph) == before
+
+
+def test_with_varied_tag_no_new_tag_has_more_keys_than_its_store() -> None:
+    """Inspire-Pack keeps five keys of a new tag with `ckpt`; the operator may have set more for the file's tag."""
+    nodes = {str(number): cache_node(key=f"k{number}", tag="ckpt") for number in range(2, 100)}
+    workflow = parse({"1": LOADER, **nodes})
+    tags = [with_varied_tag(workflow, "s")[node]["inputs"]["tag"] for node in nodes]
+    assert max(Counter(tags).values()) == 5
+    assert tags[:6] == ["ckpt#s"] * 5 + ["ckpt#s.1"]
 
 
 def test_with_varied_tag_accepts_deepest_valid_graph() -> None:

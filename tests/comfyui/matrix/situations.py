@@ -11,6 +11,8 @@ from tests.comfyui.rig import RealServer
 from tests.support.daemon import Json
 
 TIMEOUT_S = 90.0
+RESOLUTION_S = 0.001
+"""Of the times in the API."""
 
 
 def is_loaded(detail: Json) -> bool:
@@ -41,16 +43,15 @@ async def eviction(daemon: RealServersClient, server: RealServer, kind: Kind) ->
     """Remove the keys, or run another client's prompt where there are none; wait until all is loaded again."""
     before = len(warm_ups_in(await server.history()))
     evicted_at = await (remove_keys(server) if kind.has_keys else run_beside(server))
-    detail = await daemon.wait_until(server, lambda detail: became_cold(detail, evicted_at), TIMEOUT_S)
-    noticed = became_cold(detail, evicted_at)
-    assert noticed is not None
+    detail = await daemon.wait_until(server, lambda detail: exits_from_loaded(detail, evicted_at), TIMEOUT_S)
+    noticed_after = min(exits_from_loaded(detail, evicted_at)) - evicted_at
     detail = await daemon.wait_until(server, is_loaded, TIMEOUT_S)
     if kind.has_keys:
         assert sorted(await server.cached_keys()) == ["a", "b"], "keys are missing"
     prompts = len(warm_ups_in(await server.history())) - before
     assert detail["check"]["kind"] == kind.name, f"checked by {detail['check']['kind']}"
     assert prompts == (2 if kind.has_keys else 1), counted(prompts, "prompt")
-    return f"noticed after {noticed - evicted_at:.2f} s; {counted(prompts, 'prompt')}"
+    return f"noticed after {milliseconds(noticed_after)}; {counted(prompts, 'prompt')}"
 
 
 async def remove_keys(server: RealServer) -> float:
@@ -59,10 +60,14 @@ async def remove_keys(server: RealServer) -> float:
     return time.time() - (time.monotonic() - float(answer["at"]))
 
 
-def became_cold(detail: Json, since: float) -> float | None:
-    """Return when the server became cold after `since`, in seconds since the epoch."""
-    times = [seconds(one["at"]) for one in detail["transitions"] if one["to"] == State.COLD.value]
-    return min((at for at in times if at >= since), default=None)
+def exits_from_loaded(detail: Json, since: float) -> list[float]:
+    """Return when the server ceased to be loaded after `since`, in seconds since the epoch."""
+    times = [seconds(one["at"]) for one in detail["transitions"] if one["from"] == State.LOADED.value]
+    return [at for at in times if at >= since - RESOLUTION_S]
+
+
+def milliseconds(duration_s: float) -> str:
+    return f"{max(duration_s, RESOLUTION_S) * 1000:.0f} ms"
 
 
 def seconds(moment: str) -> float:
@@ -90,7 +95,7 @@ async def foreign_client(daemon: RealServersClient, server: RealServer, kind: Ki
 
 def saw_foreign_work(detail: Json, since: float) -> bool:
     """Return whether the daemon has noticed that foreign work ended after `since`, in seconds since the epoch."""
-    reasons = {one["reason"] for one in detail["transitions"] if seconds(one["at"]) >= since}
+    reasons = {one["reason"] for one in detail["transitions"] if seconds(one["at"]) >= since - RESOLUTION_S}
     return Reason.FOREIGN_WORK_FINISHED in reasons
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
@@ -110,6 +111,10 @@ class DaemonApi:
         """Send an operator's action on a server or a group and return the answer."""
         return await self._json("POST", f"{path}/{action}")
 
+    async def send(self, path: str, body: Json) -> Json:
+        """POST a JSON body and return the answer."""
+        return await self._json("POST", path, body=body)
+
     async def blocks(self, since: int, wanted: LogFilter) -> AsyncGenerator[Block, None]:
         """Yield the matching events after that number; the first block has only the number before them.
 
@@ -125,9 +130,9 @@ class DaemonApi:
                     yield block
         raise DaemonUnavailableError(message("cli.stream_ended", url=self._url))
 
-    async def _json(self, method: str, path: str, query: Query = ()) -> Json:
+    async def _json(self, method: str, path: str, query: Query = (), body: Json | None = None) -> Json:
         timeout = aiohttp.ClientTimeout(total=ANSWER_S, sock_connect=CONNECT_S)
-        async with self._exchange(method, path, timeout, query) as response:
+        async with self._exchange(method, path, timeout, query, body) as response:
             answer = orjson.loads(await _body(response, self._max_answer))
         if not isinstance(answer, dict):
             raise DaemonUnavailableError(message("cli.not_comfywarm", url=self._url))
@@ -151,12 +156,13 @@ class DaemonApi:
 
     @asynccontextmanager
     async def _exchange(
-        self, method: str, path: str, timeout: aiohttp.ClientTimeout, query: Query
+        self, method: str, path: str, timeout: aiohttp.ClientTimeout, query: Query, body: Json | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Provide a successful answer. Raises DaemonError, also while the answer is read."""
+        data = None if body is None else BytesIO(orjson.dumps(body))
         try:
             async with self._session.request(
-                method, self._url + path, params=query, timeout=timeout, allow_redirects=False
+                method, self._url + path, params=query, data=data, timeout=timeout, allow_redirects=False
             ) as response:
                 if response.status not in (200, 202):
                     raise _error_answer(

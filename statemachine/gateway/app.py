@@ -8,19 +8,26 @@ from aiohttp.typedefs import Handler, Middleware
 from statemachine.gateway.clients import MAX_REQUESTS, Clients
 from statemachine.gateway.errors import JSON, bad_request, errors_as_json, not_allowed
 from statemachine.gateway.json_text import loads_any
+from statemachine.gateway.metrics_route import GatewayMetricsHandler
 from statemachine.gateway.requests import admit, client_of, read_body
 from statemachine.gateway.submission import Submission, read_request
 from statemachine.web.auth import only_own_sites
 
 MAX_PROMPT = 64 * 1024 * 1024
 """Bytes of a POST /prompt, whose graph may have inlined images."""
+METRICS_PATH = "/metrics"
+"""For the operator, who is none of the clients."""
 SOCKET_PATHS = frozenset({"/ws", "/api/ws"})
 
 
 def build_app(
-    clients: Clients, submission: Submission, routes: Collection[web.RouteDef], hosts: Collection[str]
+    clients: Clients,
+    submission: Submission,
+    routes: Collection[web.RouteDef],
+    metrics: GatewayMetricsHandler,
+    hosts: Collection[str],
 ) -> web.Application:
-    """Build the web application. `routes` are those of the other handlers, without the prefix."""
+    """Build the web application. `routes` are those of the other handlers, without the prefix, for clients."""
     app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts), _only_clients(clients)])
     prompts = _Prompts(submission)
     own = [
@@ -32,6 +39,7 @@ def build_app(
     for route in own:
         for prefix in ("", "/api"):
             web.RouteDef(route.method, prefix + route.path, route.handler, route.kwargs).register(app.router)
+    app.router.add_get(METRICS_PATH, metrics.handle)
     return app
 
 
@@ -64,6 +72,8 @@ def _only_clients(clients: Clients) -> Middleware:
 
     @web.middleware
     async def only_known(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path == METRICS_PATH:
+            return await handler(request)
         client = clients.identify(request)
         admit(client)
         if request.path in SOCKET_PATHS:

@@ -11,6 +11,7 @@ from aiohttp import hdrs, web
 from pydantic import SecretStr
 
 from statemachine.gateway.errors import GatewayError
+from statemachine.gateway.metrics import GatewayMetrics
 from statemachine.web.local import is_local
 
 LOCAL = ""
@@ -27,8 +28,9 @@ _LOOPBACK_ONLY = "without tokens the gateway serves only this machine, and not t
 class Clients:
     """The clients of the settings, by their tokens."""
 
-    def __init__(self, tokens: Mapping[str, SecretStr]) -> None:
-        self._names = {_digest(token.get_secret_value()): name for name, token in tokens.items()}
+    def __init__(self, tokens: Mapping[str, SecretStr], metrics: GatewayMetrics) -> None:
+        self._metrics = metrics
+        self._names = {digest(token.get_secret_value()): name for name, token in tokens.items()}
         self._busy: Counter[tuple[str, int]] = Counter()
 
     def identify(self, request: web.Request) -> str:
@@ -40,7 +42,7 @@ class Clients:
             if not is_local(request, may_close=True):
                 raise GatewayError(HTTPStatus.FORBIDDEN, "loopback_only", _LOOPBACK_ONLY)
             return LOCAL
-        name = self._names.get(_digest(_given(request)))
+        name = self._names.get(digest(given_token(request)))
         if name is None:
             challenge = {"WWW-Authenticate": "Bearer"}
             raise GatewayError(HTTPStatus.UNAUTHORIZED, "token_required", _TOKEN_REQUIRED, challenge)
@@ -51,6 +53,7 @@ class Clients:
         """Count a request within the block, of a kind that has this limit. Raises GatewayError above it."""
         kind = (client, limit)
         if self._busy[kind] >= limit:
+            self._metrics.limit_reached(client, "connections" if limit == MAX_SOCKETS else "requests")
             message = f"{limit} requests or connections of this client are already open; close some"
             raise GatewayError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_requests", message, {"Retry-After": "1"})
         self._busy[kind] += 1
@@ -60,7 +63,7 @@ class Clients:
             self._busy[kind] -= 1
 
 
-def _given(request: web.Request) -> str:
+def given_token(request: web.Request) -> str:
     """Return the token in the only Authorization header or, since browsers set none on /ws, in the query."""
     headers = request.headers.getall(hdrs.AUTHORIZATION, [""])
     if len(headers) > 1:
@@ -74,5 +77,6 @@ def _given(request: web.Request) -> str:
     return request.query.get("token", "")
 
 
-def _digest(text: str) -> bytes:
+def digest(text: str) -> bytes:
+    """Return a hash of a token, which is looked up in its place."""
     return sha256(text.encode("utf-8", "surrogateescape")).digest()

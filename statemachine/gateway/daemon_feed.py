@@ -25,9 +25,11 @@ class Event(Protocol):
 
 
 class DaemonSource(Protocol):
-    """The daemon's API. Both methods raise MessageError while it is away."""
+    """The daemon's API. The methods raise MessageError while it is away, or if it refuses."""
 
     async def get(self, path: str) -> dict[str, Any]: ...
+
+    async def send(self, path: str, body: dict[str, Any]) -> dict[str, Any]: ...
 
     def blocks(self, since: int, wanted: LogFilter) -> Any: ...
 

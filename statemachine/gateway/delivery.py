@@ -6,6 +6,7 @@ from typing import Any
 from statemachine.gateway import frames
 from statemachine.gateway.fleet_view import FleetView
 from statemachine.gateway.ledger import Ledger
+from statemachine.gateway.metrics import GatewayMetrics
 from statemachine.gateway.records import PromptRecord, Stage, tagged
 from statemachine.gateway.sockets import Sockets
 
@@ -13,11 +14,14 @@ from statemachine.gateway.sockets import Sockets
 class FrameDelivery:
     """A server's frames reach only the clients whose prompts it runs. `on_idle` gets servers whose queue is empty."""
 
-    def __init__(self, ledger: Ledger, view: FleetView, sockets: Sockets, on_idle: Callable[[str], None]) -> None:
+    def __init__(
+        self, ledger: Ledger, view: FleetView, sockets: Sockets, on_idle: Callable[[str], None], metrics: GatewayMetrics
+    ) -> None:
         self._ledger = ledger
         self._view = view
         self._sockets = sockets
         self._on_idle = on_idle
+        self._metrics = metrics
         self._current: dict[str, str] = {}
         """The prompt of the last frame of each server. Binary frames belong to it: a server runs one at a time."""
 
@@ -38,6 +42,7 @@ class FrameDelivery:
         else:
             if kind == frames.START:
                 self._view.chooser.note_started(server, record.prompt_id)
+                self._metrics.started(record)
             if kind in frames.ENDS:
                 record.keep_end(kind, data)
             self._send(record, kind, text)
@@ -58,6 +63,7 @@ class FrameDelivery:
             return
         record.stage = Stage.ENDED
         self._ledger.put(record)
+        self._metrics.ended(record)
         success = record.end[:1] == [frames.SUCCESS]
         self._view.chooser.note_ended(record.server, record.prompt_id, success=success)
         if record.client_id is not None:

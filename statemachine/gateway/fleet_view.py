@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from statemachine.core.vocabulary import State
+from statemachine.routing.decision import Decision
+from statemachine.routing.explanation import Explanation, explain
 from statemachine.settings import ServerConfig
 
 _RANKS = {
@@ -37,11 +39,24 @@ class Candidate:
         return self.config.name
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The servers for a prompt, the best first, and why: what it needs and what it would find there."""
+
+    servers: Sequence[Candidate]
+    models: frozenset[str] | None = None
+    decision: Decision | None = None
+
+    def explain(self, server: str) -> Explanation:
+        """Explain why the prompt went to this server."""
+        return explain(server, self.models, self.decision)
+
+
 class Chooser(Protocol):
     """Orders the servers for a prompt."""
 
-    def choose(self, graph: Mapping[str, Any], candidates: Sequence[Candidate]) -> Sequence[Candidate]:
-        """Return the servers that may run the graph, the best first."""
+    def choose(self, graph: Mapping[str, Any], candidates: Sequence[Candidate]) -> Choice:
+        """Return the servers that may run the graph."""
         ...
 
     def note(self, candidate: Candidate) -> None:
@@ -114,6 +129,6 @@ class FleetView:
         if (candidate := self._servers.get(name)) is not None:
             candidate.is_counted = False
 
-    def choose(self, graph: Mapping[str, Any]) -> Sequence[Candidate]:
-        """Return the servers for a graph, the best first."""
+    def choose(self, graph: Mapping[str, Any]) -> Choice:
+        """Return the servers for a graph."""
         return self.chooser.choose(graph, list(self._servers.values()))

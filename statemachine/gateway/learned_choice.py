@@ -6,7 +6,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from statemachine.gateway.fleet_view import Candidate, Chooser, rank, warmest_first
+from statemachine.gateway.fleet_view import Candidate, Choice, Chooser, rank, warmest_first
 from statemachine.routing.fleet import RoutedFleet
 
 MODEL_FILES = (".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".gguf", ".onnx")
@@ -31,16 +31,17 @@ class LearnedChoice(Chooser):
         """How many prompts of others are counted on each server."""
 
     @override
-    def choose(self, graph: Mapping[str, Any], candidates: Sequence[Candidate]) -> Sequence[Candidate]:
+    def choose(self, graph: Mapping[str, Any], candidates: Sequence[Candidate]) -> Choice:
         ordered = warmest_first(candidates)
         if not ordered:
-            return ordered
+            return Choice(ordered)
+        models = models_in(graph)
         best = {one.name: one for one in ordered if rank(one) == rank(ordered[0])}
-        decision = self._fleet.choose(models_in(graph), self._now(), best.__contains__)
+        decision = self._fleet.choose(models, self._now(), best.__contains__)
         if decision is None:
-            return ordered
+            return Choice(ordered, models)
         first = [best[one.server] for one in (decision.chosen, *decision.others)]
-        return [*first, *(one for one in ordered if one not in first)]
+        return Choice([*first, *(one for one in ordered if one not in first)], models, decision)
 
     @override
     def note(self, candidate: Candidate) -> None:

@@ -97,6 +97,10 @@ class Ledger:
         """Return the open prompts of a server, oldest first."""
         return [one for one in self._open.values() if one.server == server]
 
+    def open_count(self, stage: Stage) -> int:
+        """Return how many open prompts are at this stage."""
+        return sum(one.stage is stage for one in self._open.values())
+
     def open_servers(self) -> set[str]:
         """Return the servers that have open prompts."""
         return {one.server for one in self._open.values()}

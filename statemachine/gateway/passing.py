@@ -45,7 +45,7 @@ class Passing:
         return await relay(request, self._upstream, self._usable(), path, query)
 
     def _usable(self) -> ServerConfig:
-        usable = [one.config for one in self._view.choose({})]
+        usable = [one.config for one in self._view.choose({}).servers]
         if not usable:
             raise GatewayError(HTTPStatus.SERVICE_UNAVAILABLE, "no_server", "no server of the fleet is usable")
         if self._server not in usable:

@@ -14,8 +14,9 @@ from statemachine.daemon.logging import configure_logging
 from statemachine.daemon.process import hold_lock, in_background
 from statemachine.gateway.app import build_app
 from statemachine.gateway.client_ws import ClientWs
-from statemachine.gateway.clients import Clients
+from statemachine.gateway.clients import LOCAL, Clients
 from statemachine.gateway.daemon_feed import DaemonFeed, OpenSource
+from statemachine.gateway.decisions import Decisions
 from statemachine.gateway.delivery import FrameDelivery
 from statemachine.gateway.files import Files
 from statemachine.gateway.finder import Finder
@@ -23,7 +24,10 @@ from statemachine.gateway.fleet_view import FleetView
 from statemachine.gateway.learned_choice import LearnedChoice
 from statemachine.gateway.ledger import Ledger
 from statemachine.gateway.links import Links
+from statemachine.gateway.metrics import GatewayCollector, GatewayMetrics, build_registry
+from statemachine.gateway.metrics_route import GatewayMetricsHandler
 from statemachine.gateway.passing import Passing
+from statemachine.gateway.reporting import Reporting
 from statemachine.gateway.results import Results
 from statemachine.gateway.sockets import Sockets
 from statemachine.gateway.stopping import Stopping
@@ -34,7 +38,7 @@ from statemachine.gateway.upstream import Upstream, new_session
 from statemachine.settings import Settings, resolve_servers
 from statemachine.settings.expand import bracketed
 from statemachine.settings.gateway import GatewaySettings
-from statemachine.settings.masking import secrets_in
+from statemachine.settings.masking import Mask, secrets_in
 from statemachine.web.app import build_runner
 
 UPLOADS = "uploads"
@@ -80,9 +84,12 @@ class RunningGateway:
     def __init__(self, settings: Settings, gateway: GatewaySettings) -> None:
         self._gateway = gateway
         self._servers = resolve_servers(settings)
+        self._settings = settings
         self.view = FleetView(self._servers, LearnedChoice())
         self.ledger = Ledger(gateway.data_dir)
         self.sockets = Sockets()
+        self._decisions = Decisions(Mask(secrets_in(settings)))
+        self._metrics = GatewayMetrics(gateway.tokens or (LOCAL,), [server.name for server in self._servers])
 
     async def start(self, stack: AsyncExitStack, daemon: OpenSource, times: TrackingTimes) -> None:
         """Start every part; `stack` stops them in the opposite order."""
@@ -90,30 +97,44 @@ class RunningGateway:
         session = await stack.enter_async_context(new_session())
         upstream = Upstream(session, tls_contexts(self._servers))
         soon: set[str] = set()
-        delivery = FrameDelivery(self.ledger, self.view, self.sockets, soon.add)
+        delivery = FrameDelivery(self.ledger, self.view, self.sockets, soon.add, self._metrics)
         links = Links(
             upstream,
             self.ledger.link_id,
             delivery.receive,
             delivery.receive_binary,
             soon.add,
-            self.view.note_disconnected,
+            self._note_disconnected,
         )
         tracker = Tracker(self.ledger, self.view, upstream, delivery, links.is_open, links.reopen, soon, times)
         app = self._app(upstream, delivery, tracker)
         feed = DaemonFeed(daemon, self.view)
-        for work in (links.run(self._servers), feed.run(), tracker.run()):
+        reporting = Reporting(daemon, self._decisions)
+        for work in (links.run(self._servers), feed.run(), tracker.run(), reporting.run()):
             await stack.enter_async_context(in_background(work))
         self.address = await stack.enter_async_context(self._listening(app))
 
+    def _note_disconnected(self, server: str) -> None:
+        self.view.note_disconnected(server)
+        self._metrics.server_lost(server)
+
     def _app(self, upstream: Upstream, delivery: FrameDelivery, tracker: Tracker) -> web.Application:
         gateway = self._gateway
-        clients = Clients(gateway.tokens)
+        clients = Clients(gateway.tokens, self._metrics)
         uploads = Uploads(gateway.data_dir / UPLOADS, gateway.max_upload_mb * MIB)
         finder = Finder(self.ledger, self.view, upstream)
         results = Results(self.ledger, self.view, upstream, finder)
         submission = Submission(
-            self.ledger, self.view, upstream, finder, tracker, delivery, uploads, gateway.max_prompts
+            self.ledger,
+            self.view,
+            upstream,
+            finder,
+            tracker,
+            delivery,
+            uploads,
+            gateway.max_prompts,
+            self._decisions,
+            self._metrics,
         )
         handlers = (
             results,
@@ -123,7 +144,9 @@ class RunningGateway:
             ClientWs(clients, self.sockets, delivery, finder),
         )
         routes = [route for handler in handlers for route in handler.routes()]
-        return build_app(clients, submission, routes, (gateway.host, *gateway.hosts))
+        registry = build_registry(self._metrics, GatewayCollector(self.ledger, self.view, self.sockets))
+        figures = GatewayMetricsHandler(registry, self._settings.listen.secrets)
+        return build_app(clients, submission, routes, figures, (gateway.host, *gateway.hosts))
 
     @asynccontextmanager
     async def _listening(self, app: web.Application) -> AsyncIterator[str]:

@@ -68,6 +68,9 @@ class Sockets:
     def __init__(self) -> None:
         self._by_key: defaultdict[Key, set[ClientSocket]] = defaultdict(set)
 
+    def __len__(self) -> int:
+        return sum(map(len, self._by_key.values()))
+
     def add(self, key: Key, socket: ClientSocket) -> None:
         """Send frames for this client id to the connection, too."""
         self._by_key[key].add(socket)

@@ -11,17 +11,20 @@ from uuid import UUID, uuid4
 
 from loguru import logger
 
+from statemachine.gateway.decisions import Decisions
 from statemachine.gateway.delivery import FrameDelivery
 from statemachine.gateway.errors import GatewayError, bad_request
 from statemachine.gateway.fairness import fair_number
 from statemachine.gateway.finder import Finder
-from statemachine.gateway.fleet_view import Candidate, FleetView
+from statemachine.gateway.fleet_view import Candidate, Choice, FleetView
 from statemachine.gateway.json_text import dumps, loads
 from statemachine.gateway.ledger import Ledger
+from statemachine.gateway.metrics import GatewayMetrics
 from statemachine.gateway.records import MARKER, PromptRecord, Stage
 from statemachine.gateway.tracking import Tracker, accept
 from statemachine.gateway.uploads import Upload, Uploads
 from statemachine.gateway.upstream import Answer, NoAnswerError, NotSentError, Upstream
+from statemachine.routing.explanation import Explanation
 
 MAX_SERVERS = 5
 """Servers that are tried for one prompt while none has received it."""
@@ -91,6 +94,8 @@ class Submission:
         delivery: FrameDelivery,
         uploads: Uploads,
         max_prompts: int,
+        decisions: Decisions,
+        metrics: GatewayMetrics,
     ) -> None:
         self._ledger = ledger
         self._view = view
@@ -100,6 +105,8 @@ class Submission:
         self._delivery = delivery
         self._uploads = uploads
         self._max_prompts = max_prompts
+        self._decisions = decisions
+        self._metrics = metrics
         self._entering: dict[str, str] = {}
         """The prompts whose POST is being answered, and their clients."""
 
@@ -110,6 +117,7 @@ class Submission:
             return _repeated(known, request)
         entering = {prompt_id for prompt_id, client in self._entering.items() if client == request.client}
         if len(entering.union(one.prompt_id for one in self._ledger.open_of(request.client))) >= self._max_prompts:
+            self._metrics.limit_reached(request.client, "prompts")
             message = f"{self._max_prompts} prompts of this client are waiting or running; wait for one to end"
             raise GatewayError(HTTPStatus.TOO_MANY_REQUESTS, "too_many_prompts", message, {"Retry-After": "5"})
         if request.prompt_id in self._entering:
@@ -124,12 +132,13 @@ class Submission:
             del self._entering[request.prompt_id]
 
     async def _submit(
-        self, request: PromptRequest, record: PromptRecord, servers: Sequence[Candidate], uploads: Sequence[Upload]
+        self, request: PromptRequest, record: PromptRecord, choice: Choice, uploads: Sequence[Upload]
     ) -> Answer:
         refusals: list[Answer] = []
-        for server in servers[:MAX_SERVERS]:
+        for server in choice.servers[:MAX_SERVERS]:
+            explanation = choice.explain(server.name)
             try:
-                answer = await self._post(request, record, server, uploads)
+                answer = await self._post(request, record, server, uploads, explanation)
             except NotSentError as error:
                 logger.warning("{}; the prompt goes to another server", error)
                 continue
@@ -144,7 +153,12 @@ class Submission:
         raise GatewayError(HTTPStatus.SERVICE_UNAVAILABLE, "no_server", message, {"Retry-After": "10"})
 
     async def _post(
-        self, request: PromptRequest, record: PromptRecord, server: Candidate, uploads: Sequence[Upload]
+        self,
+        request: PromptRequest,
+        record: PromptRecord,
+        server: Candidate,
+        uploads: Sequence[Upload],
+        explanation: Explanation,
     ) -> Answer:
         """Commit the prompt for this server and post it. Raises NotSentError if the server has not received it."""
         self._view.chooser.note_sent(server.name, record.prompt_id, request.graph)
@@ -166,6 +180,9 @@ class Submission:
             answer = Answer(0, "", str(error).encode())
         finally:
             record.in_flight = False
+        if answer.status not in NOT_ACCEPTED and answer.status != ANSWERED:
+            self._decisions.note(explanation)
+            self._metrics.decided(explanation)
         return await self._settle(record, server, answer, uploads)
 
     async def _settle(

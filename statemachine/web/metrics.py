@@ -55,7 +55,7 @@ class MetricsHandler:
 
     async def handle(self, request: web.Request) -> web.Response:
         """Handle GET /metrics, in OpenMetrics if the client prefers it, else in the text format."""
-        encode, content_type = _encoder_for(request.headers.get(hdrs.ACCEPT, ""))
+        encode, content_type = encoder_for(request.headers.get(hdrs.ACCEPT, ""))
         self._program.tasks = len(asyncio.all_tasks())
         self._ports.counters.add_groups(view.group for view in self._ports.snapshot)
         await self._warmth.refresh(self._ports.warmth)
@@ -127,7 +127,7 @@ class FleetCollector(Collector):
         yield _gauge("warmups_in_flight", "Warm-ups that are being submitted or are running on a server.", in_flight)
 
 
-def _encoder_for(accept: str) -> tuple[Callable[[Collector], bytes], str]:
+def encoder_for(accept: str) -> tuple[Callable[[Collector], bytes], str]:
     """Return the encoder that the client prefers, and its content type; a malformed preference does not count."""
     try:
         encode, content_type = choose_encoder(accept)

@@ -15,20 +15,26 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.deploy import promql
 from tests.deploy.promql import CONFIGURATION, DASHBOARD, NAME, RULES, RULES_TESTS, STRING, Expression
-from tests.web.metrics_page import PAGE
+from tests.support.paths import DOCS
+from tests.web.metrics_page import PAGE, documented
 from tests.web.site import running_site
 
 COLUMNS = 24
 SUFFIXES = {"histogram": ("_bucket", "_sum", "_count"), "counter": ("_total",)}
+WITHOUT_TOTAL = {"histogram": SUFFIXES["histogram"]}
+"""The docs name counters with their suffix."""
 LOCAL = ("127.0.0.0/8", "192.0.2.0/24")
 
 
 @pytest.fixture
 async def series_names(tmp_path: Path) -> AsyncIterator[set[str]]:
-    """The names of the series that Prometheus would store from /metrics."""
+    """The names of the series that Prometheus would store from /metrics of the daemon and of a gateway."""
+    gateways = documented(DOCS / "gateway.md").items()
+    of_gateways = {name + part for name, row in gateways for part in WITHOUT_TOTAL.get(row.kind, ("",))}
     async with running_site(tmp_path) as site, site.client.get("/metrics") as response:
         families = text_string_to_metric_families(await response.text())
-        yield {family.name + suffix for family in families for suffix in SUFFIXES.get(family.type, ("",))}
+        of_daemon = {family.name + suffix for family in families for suffix in SUFFIXES.get(family.type, ("",))}
+        yield of_daemon | of_gateways
 
 
 async def test_dashboard_names_existing_metrics(series_names: set[str]) -> None:

@@ -32,6 +32,7 @@ class FakeDaemon:
     def __init__(self, states: dict[str, str] | None) -> None:
         self.states = states
         self.changed = asyncio.Event()
+        self.reports: list[Json] = []
 
     async def __aenter__(self) -> "FakeDaemon":
         return self
@@ -42,6 +43,13 @@ class FakeDaemon:
     async def get(self, path: str) -> Json:
         assert path == "/api/status"
         return {"servers": [self._server(name) for name in self.states or {}]}
+
+    async def send(self, path: str, body: Json) -> Json:
+        assert path == "/api/decisions"
+        if self.states is None:
+            raise MessageError("no daemon")
+        self.reports.append(body)
+        return {"next": body["first"] + len(body["decisions"])}
 
     async def blocks(self, since: int, wanted: LogFilter) -> AsyncIterator["Block"]:
         assert (since > 0, wanted) == (True, LogFilter())
@@ -149,8 +157,14 @@ async def start_site(
     **gateway: Any,
 ) -> Site:
     """Run a gateway over running servers."""
+    listen = gateway.pop("listen", {})
     section = {"port": 0, "data_dir": str(folder / "gateway"), **gateway}
-    data = {"servers": [f"http://{name}" for name in names], "gateway": section, "logging": {"file": None}}
+    data = {
+        "listen": listen,
+        "servers": [f"http://{name}" for name in names],
+        "gateway": section,
+        "logging": {"file": None},
+    }
     settings = parse_settings(data, folder, {})
     assert settings.gateway is not None
     running = await stack.enter_async_context(running_gateway(settings, settings.gateway, lambda: daemon, SOON))

@@ -29,7 +29,7 @@ class Rig:
         self.choice.note_ended(server, f"{server} {began}", success=True)
 
     def chosen(self, model: str) -> str:
-        return self.view.choose(graph(model))[0].name
+        return self.view.choose(graph(model)).servers[0].name
 
 
 def graph(model: str) -> dict[str, Any]:
@@ -89,5 +89,5 @@ def test_choose_takes_warm_servers_first_and_none_that_is_away() -> None:
     states = (State.COLD, State.LOADED, State.PAUSED, State.UNREACHABLE)
     for name, state in zip(rig.names, states, strict=True):
         rig.view.note_status([{"name": name, "state": state.value}])
-    chosen: list[Candidate] = list(rig.view.choose(graph("a.ckpt")))
+    chosen: list[Candidate] = list(rig.view.choose(graph("a.ckpt")).servers)
     assert [one.name for one in chosen] == [rig.names[1], rig.names[0]]

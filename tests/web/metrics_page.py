@@ -1,6 +1,7 @@
-"""Parser of the tables in docs/metrics.md."""
+"""Parser of the tables of metrics in the docs."""
 
 import re
+from pathlib import Path
 from typing import NamedTuple
 
 from tests.support.paths import DOCS
@@ -16,10 +17,10 @@ class Row(NamedTuple):
     labels: frozenset[str]
 
 
-def documented() -> dict[str, Row]:
-    """Return every documented metric by name."""
+def documented(page: Path = PAGE) -> dict[str, Row]:
+    """Return every metric that the page documents, by name."""
     rows = {}
-    for line in PAGE.read_text(encoding="utf-8").splitlines():
+    for line in page.read_text(encoding="utf-8").splitlines():
         cells = [cell.strip() for cell in line.split("|")]
         name = NAME.fullmatch(cells[1]) if len(cells) > 1 else None
         if name is not None:

@@ -5,7 +5,6 @@ import os
 import select
 import sys
 from collections.abc import Coroutine, Iterator
-from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -114,8 +113,6 @@ class LineScreen(SafeConsole):
 
     def __init__(self) -> None:
         super().__init__(soft_wrap=True)
-        if isinstance(sys.stdout, TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")  # a character that the locale lacks must not end the program
 
     def show(self, line: Text) -> None:
         """Print a line immediately."""

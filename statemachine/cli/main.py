@@ -3,6 +3,7 @@
 Exit codes: 0 success, 1 "no" (a server is not loaded, a setting is invalid), 2 misuse.
 """
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from statemachine.cli.alert_test import alert_test
 from statemachine.cli.check import check
 from statemachine.cli.docs import diagram, schema
 from statemachine.cli.doctor import doctor
+from statemachine.cli.encoding import write_in_any_locale
 from statemachine.cli.gateway import gateway
 from statemachine.cli.haproxy import haproxy
 from statemachine.cli.help import SETTINGS_FILE, LocalizedCommand, LocalizedGroup
@@ -74,4 +76,5 @@ app.add_typer(node, name="node")
 
 def main() -> None:
     """Run the command line."""
+    write_in_any_locale((sys.stdout, sys.stderr))
     app()

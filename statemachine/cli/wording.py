@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from rich.text import Text
 
+from statemachine.cli.encoding import readable
 from statemachine.core.messages import message, message_from
 from statemachine.core.text import one_line
 from statemachine.core.vocabulary import Notice, Reason, State
@@ -34,8 +35,8 @@ STYLES = {
 
 
 def reader_language(settings: Settings) -> Language:
-    """Return the language of the settings, or the locale's if it is not set."""
-    return settings.language if "language" in settings.model_fields_set else locale_language(os.environ)
+    """Return the language of the settings, or the locale's if it is not set; English if the locale cannot show it."""
+    return readable(settings.language if "language" in settings.model_fields_set else locale_language(os.environ))
 
 
 def language_of_file(path: Path) -> Language:
@@ -44,7 +45,7 @@ def language_of_file(path: Path) -> Language:
         written = orjson.loads(read_limited(path, MAX_BYTES).removeprefix(codecs.BOM_UTF8))["language"]
     except (OSError, ValueError, LookupError, TypeError):
         written = None
-    return next((one for one in LANGUAGES if one == written), locale_language(os.environ))
+    return readable(next((one for one in LANGUAGES if one == written), locale_language(os.environ)))
 
 
 def state_text(value: str, language: Language) -> Text:

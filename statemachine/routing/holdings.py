@@ -17,6 +17,16 @@ class Use:
     at: float
 
 
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """What follows from the uses and the report. `victim` is the set that the next other one pushes out."""
+
+    basis: tuple[float, ...]
+    kept: Mapping[str, float]
+    used_at: Mapping[str, float]
+    victim: Use | None
+
+
 class Holdings:
     """The sets that ran on one server, newest first, and its latest report.
 
@@ -29,14 +39,11 @@ class Holdings:
         self._present: frozenset[str] = frozenset()
         self._absent: frozenset[str] = frozenset()
         self._known_from_start = False
-        self._derived_from: tuple[float, ...] | None = None
-        self._kept: dict[str, float] = {}
-        self._used: dict[str, float] = {}
-        self._capacity = 1
+        self._derived: Derived | None = None
 
     def report(self, present: Collection[str], absent: Collection[str], at: float) -> None:
         """Apply a statement of the server, or a check: these models are ready, and those are not."""
-        self._derived_from = None
+        self._derived = None
         self._present = frozenset(sorted(present)[:MAX_REPORTED])
         self._absent = frozenset(sorted(absent)[:MAX_REPORTED]) - self._present
         gone = self._absent
@@ -47,7 +54,7 @@ class Holdings:
 
     def restart(self) -> None:
         """Apply a new process of the server, which has nothing ready."""
-        self._derived_from = None
+        self._derived = None
         self._uses.clear()
         self._present = self._absent = frozenset()
         self._known_from_start = True
@@ -61,7 +68,7 @@ class Holdings:
         """Apply a prompt that was sent to the server; `models` is None if they are unknown."""
         if models is not None and not models:
             return
-        self._derived_from = None
+        self._derived = None
         if models is None or not models <= self._present:
             self._present = frozenset()
         if models is not None:
@@ -73,7 +80,7 @@ class Holdings:
 
     def unrun(self, models: frozenset[str] | None, distance: int | None) -> None:
         """Undo the latest use of a set, because its prompt did not run. `distance` is the one before it was sent."""
-        self._derived_from = None
+        self._derived = None
         latest = next((one for one, use in enumerate(self._uses) if use.models == models), None)
         if latest is not None:
             use = self._uses.pop(latest)
@@ -83,11 +90,6 @@ class Holdings:
     def distance(self, model: str) -> int | None:
         """Return the number of other sets that ran since this model was used; None if it was not."""
         return next((one for one, use in enumerate(self._uses) if use.models and model in use.models), None)
-
-    def used_at(self, models: frozenset[str]) -> float:
-        """Return when any of these models was used last; 0 if none was."""
-        self._derive()
-        return max((self._used.get(model, 0.0) for model in models), default=0.0)
 
     def kept(self, model: str) -> float | None:
         """Return how likely the model is ready; None if that is unknown."""
@@ -103,28 +105,32 @@ class Holdings:
     @property
     def known(self) -> Mapping[str, float]:
         """How likely each model that ran or was reported is ready."""
-        self._derive()
-        return self._kept
+        return self.derived.kept
 
     @property
     def ready(self) -> dict[str, float]:
         """The models that are probably ready, with the time of their latest use, 0 if they did not run."""
-        return {model: self._used.get(model, 0.0) for model, kept in self.known.items() if kept >= READY}
+        derived = self.derived
+        return {model: derived.used_at.get(model, 0.0) for model, kept in derived.kept.items() if kept >= READY}
 
     def victim(self) -> Use | None:
         """Return the set that the next other one pushes out; None if there is probably room."""
-        self._derive()
-        return self._uses[self._capacity - 1] if self._capacity <= len(self._uses) else None
+        return self.derived.victim
 
-    def _derive(self) -> None:
-        """Compute what follows from the uses, the report and the retention, if one of them changed."""
+    @property
+    def derived(self) -> Derived:
+        """What follows from the uses, the report and the retention, computed again if one of them has changed."""
         probabilities = self.retention.probabilities
-        if self._derived_from is probabilities:
-            return
-        self._derived_from, self._capacity = probabilities, self.retention.capacity
-        self._kept, self._used = {}, {}
+        if self._derived is None or self._derived.basis is not probabilities:
+            self._derived = self._derive(probabilities)
+        return self._derived
+
+    def _derive(self, probabilities: tuple[float, ...]) -> Derived:
+        kept, used_at = dict[str, float](), dict[str, float]()
         for use, probability in zip(self._uses, probabilities, strict=False):
             for model in use.models or ():
-                self._kept.setdefault(model, probability)
-                self._used.setdefault(model, use.at)
-        self._kept |= dict.fromkeys(self._absent, 0.0) | dict.fromkeys(self._present, 1.0)
+                kept.setdefault(model, probability)
+                used_at.setdefault(model, use.at)
+        kept |= dict.fromkeys(self._absent, 0.0) | dict.fromkeys(self._present, 1.0)
+        room = self.retention.capacity
+        return Derived(probabilities, kept, used_at, self._uses[room - 1] if room <= len(self._uses) else None)

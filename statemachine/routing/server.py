@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from statemachine.routing.holdings import Holdings
 from statemachine.routing.ordered import Entry, OrderedServers
 
-OVERDUE_SHARE = 0.5
+OVERDUE_SHARE = 0.3
 """A prompt still needs at least this share of the time that it has run: long ones are longer than expected."""
 
 
@@ -39,7 +39,10 @@ class Job:
 
 @dataclass(slots=True, eq=False)
 class RoutedServer:
-    """Prompts in the order in which the server runs them. `number` makes orders total; `entries` are its places."""
+    """Prompts in the order in which the server runs them. `number` makes orders total.
+
+    `entries` are its places in the orders, and `held` the models in whose orders it is.
+    """
 
     name: str
     number: int
@@ -48,6 +51,7 @@ class RoutedServer:
     jobs: dict[str, Job] = field(default_factory=dict)
     total_s: float = 0.0
     entries: list[tuple[OrderedServers, Entry]] = field(default_factory=list)
+    held: tuple[str, ...] = ()
 
     def add(self, job: Job) -> None:
         """Append a prompt; the first one starts at once."""

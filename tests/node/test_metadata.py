@@ -1,0 +1,25 @@
+"""The companion node's metadata for the ComfyUI registry."""
+
+import re
+import tomllib
+from typing import Any
+
+from tests.support.paths import REPOSITORY
+
+
+def metadata(path: str) -> Any:
+    return tomllib.loads((REPOSITORY / path).read_text(encoding="utf-8"))
+
+
+def test_node_has_the_version_of_comfywarm() -> None:
+    node, whole = metadata("comfyui_node/pyproject.toml"), metadata("pyproject.toml")
+    assert node["project"]["version"] == whole["project"]["version"]
+    assert re.fullmatch(r"\d+\.\d+\.\d+", node["project"]["version"])
+
+
+def test_node_has_what_the_registry_requires() -> None:
+    node = metadata("comfyui_node/pyproject.toml")
+    assert re.fullmatch(r"[a-z][a-z0-9._-]{0,98}", node["project"]["name"])
+    assert node["project"]["dependencies"] == []
+    assert node["project"]["urls"]["Repository"]
+    assert {"PublisherId", "DisplayName", "Icon"} <= node["tool"]["comfy"].keys()

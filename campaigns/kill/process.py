@@ -31,6 +31,9 @@ class DaemonDiedError(Exception):
 class DaemonProcess:
     """A daemon with one settings file and one port. All its runs write to `folder/daemon.log`."""
 
+    verb = "serve"
+    """The command that it runs."""
+
     def __init__(self, folder: Path, settings: dict[str, Any], **environment: str) -> None:
         self.folder = folder
         self.port = free_port()
@@ -55,7 +58,7 @@ class DaemonProcess:
         """Start the daemon; return before it responds."""
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self.command("serve"), stdin=DEVNULL, stdout=log, stderr=log, env=self._environment
+                *self.command(self.verb), stdin=DEVNULL, stdout=log, stderr=log, env=self._environment
             )
 
     async def until_answering(self) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import math
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
@@ -22,11 +22,17 @@ from statemachine.gateway.upstream import NoAnswerError, NotSentError, Upstream
 
 AT_A_TIME = 16
 ASK_S = 1.0
+PATIENT_S = 10.0
+"""The same before a POST: a server that is busy may have the prompt."""
+PAUSE_S = 0.2
 ASKED_AGAIN_S = 2.0
 ADOPTED_AGAIN_S = 5.0
 MAX_UNKNOWN = 10_000
 MAX_ID = 200
 EXTRA_DATA = 3
+
+
+Question = Callable[[], Awaitable[PromptRecord | None]]
 
 
 class Finder:
@@ -41,6 +47,8 @@ class Finder:
         self._unknown: dict[tuple[str, str], float] = {}
         """When a prompt was not found."""
         self._adopted_at: dict[str, float] = {}
+        self._silent: set[str] = set()
+        """Servers that did not answer in time last; the next POST waits less for them."""
 
     async def find(self, client: str, prompt_id: str) -> PromptRecord | None:
         """Return a prompt of the client, None if there is none with this id."""
@@ -50,35 +58,54 @@ class Finder:
         key = (client, prompt_id)
         if not 0 < len(prompt_id) <= MAX_ID or time.monotonic() - self._unknown.get(key, -math.inf) < ASKED_AGAIN_S:
             return None
-        found = await self.search(client, prompt_id)
+        found = await self._search(client, prompt_id, self._ask)
         if found is None:
             self._note_unknown(key)
         return found
 
     async def search(self, client: str, prompt_id: str) -> PromptRecord | None:
-        """Look for a prompt of the client on all servers. One that does not answer in time is left out."""
-        found = await self._on_servers(client, lambda server: self._on_server(server, client, prompt_id))
-        return next(iter(found), None)
+        """Look for a prompt of the client on all servers, before it is posted: wait for servers that are busy."""
+        return await self._search(client, prompt_id, self._ask_patiently)
 
     async def adopt(self, client: str) -> None:
         """Find the prompts of a client that wait or run on any server, unless that was done just now."""
         if time.monotonic() - self._adopted_at.get(client, -math.inf) < ADOPTED_AGAIN_S:
             return
         self._adopted_at[client] = time.monotonic()
-        await self._on_servers(client, lambda server: self._in_queue(server, client))
+        await self._on_servers(client, lambda server: self._ask(server, lambda: self._in_queue(server, client)))
 
-    async def _on_servers(self, client: str, ask: Any) -> list[PromptRecord]:
+    async def _search(self, client: str, prompt_id: str, ask: Any) -> PromptRecord | None:
+        found = await self._on_servers(
+            client, lambda server: ask(server, lambda: self._on_server(server, client, prompt_id))
+        )
+        return next((record for record in found if record is not None), None)
+
+    async def _on_servers(self, client: str, ask: Any) -> list[PromptRecord | None]:
         async def one(server: Candidate) -> PromptRecord | None:
             async with self._places[client]:
-                try:
-                    async with asyncio.timeout(ASK_S):
-                        found: PromptRecord | None = await ask(server)
-                except (NotSentError, NoAnswerError, TimeoutError):
-                    return None
+                found: PromptRecord | None = await ask(server)
                 return found
 
-        found = await asyncio.gather(*(one(server) for server in self._view if server.state != State.UNREACHABLE))
-        return [record for record in found if record is not None]
+        return await asyncio.gather(*(one(server) for server in self._view if server.state != State.UNREACHABLE))
+
+    async def _ask(self, _server: Candidate, question: Question) -> PromptRecord | None:
+        """Ask once. A server that does not answer in time is left out."""
+        try:
+            async with asyncio.timeout(ASK_S):
+                return await question()
+        except (NotSentError, NoAnswerError, TimeoutError):
+            return None
+
+    async def _ask_patiently(self, server: Candidate, question: Question) -> PromptRecord | None:
+        """Ask until the server answers. One that was silent for long is waited for no longer than others."""
+        try:
+            async with asyncio.timeout(ASK_S if server.name in self._silent else PATIENT_S):
+                found = await _answered(question)
+        except TimeoutError:
+            self._silent.add(server.name)
+            return None
+        self._silent.discard(server.name)
+        return found
 
     async def _on_server(self, server: Candidate, client: str, prompt_id: str) -> PromptRecord | None:
         """Look in the queue first: a prompt that ends meanwhile is then in the history."""
@@ -121,6 +148,17 @@ class Finder:
         if len(self._unknown) >= MAX_UNKNOWN:
             self._unknown.clear()
         self._unknown[key] = time.monotonic()
+
+
+async def _answered(question: Question) -> PromptRecord | None:
+    """Ask until there is an answer, or no server at the address."""
+    while True:
+        try:
+            return await question()
+        except NotSentError:
+            return None
+        except NoAnswerError:
+            await asyncio.sleep(PAUSE_S)
 
 
 def _record(server: str, item: list[Any], marker: Mapping[str, Any], stage: Stage) -> PromptRecord:

@@ -1,26 +1,45 @@
-"""Small pictures whose shade tells them apart."""
+"""Pictures of one colour, written and read without a library."""
 
 import struct
 import zlib
+from collections.abc import Iterator
 
-PNG = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIDE = 8
+
+Colour = tuple[int, int, int]
 
 
-def png(red: int) -> bytes:
-    """Return a picture of 8 by 8 pixels in this shade of red."""
-    rows = (b"\0" + bytes([red, 0, 0]) * 8) * 8
-    header = struct.pack(">IIBBBBB", 8, 8, 8, 2, 0, 0, 0)
+def picture(colour: Colour) -> bytes:
+    """Return a PNG file of 8 by 8 pixels."""
+    rows = (b"\0" + bytes(colour) * SIDE) * SIDE
+    header = struct.pack(">IIBBBBB", SIDE, SIDE, 8, 2, 0, 0, 0)
     parts = [(b"IHDR", header), (b"IDAT", zlib.compress(rows)), (b"IEND", b"")]
-    return PNG + b"".join(
+    return SIGNATURE + b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in parts
     )
 
 
-def shade(data: bytes) -> int:
-    """Return the red of the first pixel of a picture, which no filter of PNG changes."""
-    at, pixels = len(PNG), b""
-    while at < len(data):
-        size, kind = struct.unpack(">I4s", data[at : at + 8])
-        pixels += data[at + 8 : at + 8 + size] if kind == b"IDAT" else b""
+def colour_of(png: bytes) -> Colour:
+    """Return the colour of the first pixel of a PNG file, which no filter of PNG changes."""
+    pixels = zlib.decompress(b"".join(data for kind, data in _parts(png) if kind == b"IDAT"))
+    return pixels[1], pixels[2], pixels[3]
+
+
+def inverted(colour: Colour) -> Colour:
+    """Return what ComfyUI's node ImageInvert makes of a colour."""
+    red, green, blue = colour
+    return 255 - red, 255 - green, 255 - blue
+
+
+def is_close(one: Colour, other: Colour) -> bool:
+    """Return whether the colours differ by no more than ComfyUI's rounding down."""
+    return all(abs(left - right) <= 1 for left, right in zip(one, other, strict=True))
+
+
+def _parts(png: bytes) -> Iterator[tuple[bytes, bytes]]:
+    at = len(SIGNATURE)
+    while at < len(png):
+        size, kind = struct.unpack(">I4s", png[at : at + 8])
+        yield kind, png[at + 8 : at + 8 + size]
         at += size + 12
-    return zlib.decompress(pixels)[1]

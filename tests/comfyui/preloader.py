@@ -71,7 +71,11 @@ class Preloader:
 
     def end(self) -> None:
         """End the process and with it all servers."""
-        self._process.communicate(timeout=END_S)
+        try:
+            self._process.communicate(timeout=END_S)
+        except subprocess.TimeoutExpired:  # the machine is busy
+            self._process.kill()
+            self._process.wait()
 
 
 @functools.cache

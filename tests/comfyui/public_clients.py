@@ -25,9 +25,10 @@ SCRIPTS = HERE / "clients"
 PACKAGES: Mapping[str, Sequence[str]] = {
     "comfy-cli": ("comfy-cli==1.23.0",),
     "comfy-api-simplified": ("comfy-api-simplified==1.6.0",),
+    "comfy-script": ("comfy-script[runtime]==0.6.1", "requests==2.32.5"),
     "comfy-sdk": ("comfy-sdk==0.5.0", "comfy-api-proxy==0.1.6"),
 }
-RUN_S = 90.0
+RUN_S = 180.0
 START_S = 30.0
 
 
@@ -41,7 +42,9 @@ def programs(client: str) -> Path:
 
 
 def is_installed(client: str) -> bool:
-    return (programs(client).parent / "installed").exists()
+    """Return whether the client is installed with the versions above."""
+    marker = programs(client).parent / "installed"
+    return marker.exists() and marker.read_text(encoding="utf-8") == " ".join(PACKAGES[client])
 
 
 @dataclass(frozen=True)
@@ -137,19 +140,37 @@ async def start(client: str, command: Sequence[str], folder: Path) -> Process:
     )
 
 
+def install(client: str) -> None:
+    """Install a client, unless these versions of it are installed. Raises ClientError."""
+    folder, packages = programs(client).parent, PACKAGES[client]
+    if is_installed(client):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    _run([sys.executable, "-m", "venv", str(folder)])
+    pip = [
+        str(folder / "bin" / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+    ]
+    _run([*pip, *packages])
+    (folder / "installed").write_text(" ".join(packages), encoding="utf-8")
+
+
+def _run(command: Sequence[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ClientError((done.stderr or done.stdout).strip())
+
+
 def main() -> None:
     """Install every client that is not installed."""
     for client, packages in PACKAGES.items():
-        folder = programs(client).parent
-        if is_installed(client):
-            print(f"{client} is installed in {folder}")
-            continue
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        pip = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "--no-input"]
-        subprocess.run([*pip, *packages], check=True)
-        (folder / "installed").touch()
-        print(f"installed {', '.join(packages)} in {folder}")
+        install(client)
+        print(f"{', '.join(packages)}: {programs(client).parent}")
 
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ __all__ = ["CheckMode", "Graph", "RealServer", "Rig", "RigError", "cache_workflo
 
 NODES = HERE / "nodes"
 COMPANION = HERE.parent.parent / "comfyui_node"
+PREVIEWS = "websocket_image_save.py"
+"""ComfyUI's own node that sends pictures as binary frames; it is not found below another base folder."""
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 10.0
@@ -149,6 +151,7 @@ class RealServer(RigClient):
             self._install(COMPANION, "comfywarm")
         if self.pack:
             self._install(self.pack, "inspire-pack")
+        shutil.copy(installed().comfyui / "custom_nodes" / PREVIEWS, self.folder / "custom_nodes")
         self._workflow_file.parent.mkdir(exist_ok=True)
         self._workflow_file.write_text(json.dumps(self.workflow), encoding="utf-8")
 

@@ -4,8 +4,9 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import aiohttp
@@ -15,11 +16,14 @@ from statemachine.cli.api_client import daemon_api
 from statemachine.gateway.process import RunningGateway, running_gateway
 from statemachine.settings import parse_settings
 from tests.comfyui.daemon import running_over
-from tests.comfyui.pictures import png, shade
+from tests.comfyui.pictures import Colour, colour_of, inverted, is_close, picture
 from tests.comfyui.rig import Graph, RealServer, Rig, cache_workflow
 from tests.support.polling import wait_until
 
 CLIENTS = 50
+TOKENS = {f"client{number}": f"token-{number}-of-a-client" for number in range(CLIENTS)}
+PREVIEW_HEADER = 8
+"""Bytes before the picture of a binary frame."""
 
 
 def graph(image: str) -> Graph:
@@ -27,6 +31,7 @@ def graph(image: str) -> Graph:
         "1": {"class_type": "LoadImage", "inputs": {"image": image}},
         "2": {"class_type": "ImageInvert", "inputs": {"image": ["1", 0]}},
         "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "same"}},
+        "4": {"class_type": "SaveImageWebsocket", "inputs": {"images": ["2", 0]}},
     }
 
 
@@ -38,7 +43,11 @@ async def gateway_over(folder: Path, servers: list[RealServer]) -> AsyncIterator
         for server in servers:
             await daemon.wait_state(server, "loaded")
         port = int(daemon.address.rpartition(":")[2])
-        data = {"servers": [one.url for one in servers], "listen": {"port": port}, "gateway": {"port": 0}}
+        data = {
+            "servers": [one.url for one in servers],
+            "listen": {"port": port},
+            "gateway": {"port": 0, "tokens": TOKENS},
+        }
         settings = parse_settings(data, folder, {})
         assert settings.gateway is not None
         opened = running_gateway(settings, settings.gateway, lambda: daemon_api(settings))
@@ -47,34 +56,63 @@ async def gateway_over(folder: Path, servers: list[RealServer]) -> AsyncIterator
         yield gateway
 
 
-async def image_to_image(session: aiohttp.ClientSession, url: str, red: int) -> tuple[int, set[str]]:
-    """Invert a picture as a client; return the result's shade and the prompts of the frames."""
-    client_id = str(uuid4())
-    form = aiohttp.FormData()
-    form.add_field("image", png(red), filename="input.png", content_type="image/png")
-    async with session.post(f"{url}/upload/image", data=form) as response:
-        name = (await response.json())["name"]
-    async with session.ws_connect(f"{url}/ws?clientId={client_id}") as ws:
-        body = {"prompt": graph(name), "client_id": client_id}
-        async with session.post(f"{url}/prompt", json=body) as response:
-            answer = await response.json()
-            assert response.status == 200, answer
-        frames = await until_end(ws, answer["prompt_id"])
-    async with session.get(f"{url}/history/{answer['prompt_id']}") as response:
-        [image] = (await response.json())[answer["prompt_id"]]["outputs"]["3"]["images"]
-    async with session.get(f"{url}/view", params=image) as response:
-        return shade(await response.read()), {one["prompt_id"] for one in frames if "prompt_id" in one}
+@dataclass
+class Client:
+    """A client with its own token and picture. `previews` are the pictures of its binary frames."""
 
+    session: aiohttp.ClientSession
+    url: str
+    colour: Colour
+    image: dict[str, str] = field(default_factory=dict)
+    prompts: set[str] = field(default_factory=set)
+    previews: list[Colour] = field(default_factory=list)
 
-async def until_end(ws: aiohttp.ClientWebSocketResponse, prompt_id: str) -> list[dict[str, Any]]:
-    frames = []
-    async for message in ws:
-        if message.type is aiohttp.WSMsgType.TEXT:
+    async def invert(self) -> Colour:
+        """Have the picture inverted; return the colour of the result."""
+        client_id = str(uuid4())
+        form = aiohttp.FormData()
+        form.add_field("image", picture(self.colour), filename="input.png", content_type="image/png")
+        async with self.session.post(f"{self.url}/upload/image", data=form) as response:
+            name = (await response.json())["name"]
+        async with self.session.ws_connect(f"{self.url}/ws?clientId={client_id}") as ws:
+            body = {"prompt": graph(name), "client_id": client_id}
+            async with self.session.post(f"{self.url}/prompt", json=body) as response:
+                answer = await response.json()
+                assert response.status == 200, answer
+            await self._until_end(ws, answer["prompt_id"])
+        async with self.session.get(f"{self.url}/history/{answer['prompt_id']}") as response:
+            [self.image] = (await response.json())[answer["prompt_id"]]["outputs"]["3"]["images"]
+        status, content = await self.view(self.image)
+        assert status == 200
+        return colour_of(content)
+
+    async def view(self, image: dict[str, str]) -> tuple[int, bytes]:
+        """Return status and content of a picture."""
+        async with self.session.get(f"{self.url}/view", params=image) as response:
+            return response.status, await response.read()
+
+    async def _until_end(self, ws: aiohttp.ClientWebSocketResponse, prompt_id: str) -> None:
+        async for message in ws:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                self.previews.append(colour_of(message.data[PREVIEW_HEADER:]))
+                continue
             frame = json.loads(message.data)
-            frames.append(frame["data"])
+            self.prompts |= {frame["data"]["prompt_id"]} if "prompt_id" in frame["data"] else set()
             if frame["type"] == "executing" and frame["data"] == {"node": None, "prompt_id": prompt_id}:
-                return frames
-    raise AssertionError("the connection ended")
+                return
+        raise AssertionError("the connection ended")
+
+
+@asynccontextmanager
+async def clients_of(url: str) -> AsyncIterator[list[Client]]:
+    """Open a session with its own token for each client."""
+    async with AsyncExitStack() as stack:
+        clients = []
+        for number, token in enumerate(TOKENS.values()):
+            headers = {"Authorization": f"Bearer {token}"}
+            session = await stack.enter_async_context(aiohttp.ClientSession(headers=headers))
+            clients.append(Client(session, url, (5 * number, 250 - 5 * number, 7)))
+        yield clients
 
 
 @pytest.mark.timeout(300)
@@ -82,10 +120,13 @@ async def test_fifty_clients_over_three_servers_get_their_own_images(rig: Rig, t
     for _ in range(3):
         rig.server()
     servers = await rig.start_all()
-    async with gateway_over(tmp_path, servers) as gateway, aiohttp.ClientSession() as session:
-        clients = [image_to_image(session, gateway.address, red) for red in range(CLIENTS)]
-        results = await asyncio.gather(*clients)
-        used = {record.server for record in gateway.ledger.of_client("")}
-    assert [found for found, _ in results] == [255 - red for red in range(CLIENTS)]
-    assert [len(prompts) for _, prompts in results] == [1] * CLIENTS
+    async with gateway_over(tmp_path, servers) as gateway, clients_of(gateway.address) as clients:
+        results = await asyncio.gather(*(one.invert() for one in clients))
+        others = [await one.view(other.image) for one, other in pairwise(clients)]
+        used = {record.server for name in TOKENS for record in gateway.ledger.of_client(name)}
+    expected = [inverted(one.colour) for one in clients]
+    assert all(map(is_close, results, expected))
+    assert [[len(one.previews), *one.prompts] for one in clients] == [[1, one.image["subfolder"]] for one in clients]
+    assert all(map(is_close, (one.previews[0] for one in clients), expected))
+    assert {status for status, _ in others} == {404}
     assert len(used) == len(servers)

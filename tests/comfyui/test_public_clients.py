@@ -8,7 +8,7 @@ import pytest
 
 from statemachine.core.vocabulary import Reason, State
 from tests.comfyui.daemon import RealServersClient, running_over, warm_ups_in
-from tests.comfyui.pictures import shade
+from tests.comfyui.pictures import colour_of
 from tests.comfyui.public_clients import CLIENTS, Run, is_installed
 from tests.comfyui.rig import CheckMode, Graph, RealServer, Rig, cache_workflow
 
@@ -42,7 +42,7 @@ async def run_all(folder: Path, server: RealServer) -> None:
         runs[client] = Run(server, folder / client, list(files))
         shades |= files
     await asyncio.gather(*(CLIENTS[client](run) for client, run in runs.items()))
-    assert {file: shade(file.with_suffix(".png").read_bytes()) for file in shades} == shades
+    assert {file: colour_of(file.with_suffix(".png").read_bytes())[0] for file in shades} == shades
 
 
 async def end_of(daemon: RealServersClient, server: RealServer) -> list[tuple[str, str]]:

@@ -134,9 +134,9 @@ async def test_prompt_that_ends_while_another_gateway_looks_runs_once(tmp_path: 
         daemon = FakeDaemon(dict.fromkeys(names, "loaded"))
         one = await start_site(stack, tmp_path / "one", servers, names, daemon)
         two = await start_site(stack, tmp_path / "two", servers, names, daemon)
-        await one.post(image_graph("a", 0.3), prompt_id=prompt_id)
+        await one.post(image_graph("a", 1.5), prompt_id=prompt_id)
         servers[0].answers_once_idle = True
-        await two.post(image_graph("a", 0.3), prompt_id=prompt_id)
+        await two.post(image_graph("a", 1.5), prompt_id=prompt_id)
     assert servers[0].posted == [prompt_id]
 
 

@@ -13,7 +13,7 @@ LOOKS = 20
 PAUSE_S = 0.2
 
 os.environ["COMFY_BASE_URL"] = sys.argv[1]
-from comfy_sdk import Comfy  # type: ignore[import-not-found]  # noqa: E402 - it reads the environment
+from comfy_sdk import Comfy  # noqa: E402 - it reads the environment
 
 client = Comfy()
 for name in sys.argv[2:]:

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from comfy_api_simplified import ComfyApiWrapper, ComfyWorkflowWrapper  # type: ignore[import-not-found]
+from comfy_api_simplified import ComfyApiWrapper, ComfyWorkflowWrapper
 
 client = ComfyApiWrapper(sys.argv[1])
 for name in sys.argv[2:]:

@@ -64,6 +64,7 @@ class SharedBus(Bus):
         self._ownership = ownership
         self._membership = membership
         self._cut_off = worded(message(f"reason.{Reason.NODE_CUT_OFF.value}"), language)
+        self._waiting_for = worded(message("wait.cluster"), language)
         self._changed: dict[str, None] = {}
         self._sender: dict[str, str] = {}
         """Server → session of the node whose view is shown."""
@@ -131,7 +132,8 @@ class SharedBus(Bus):
         self._sender.clear()
         for view in self._snapshot:
             if not self._ownership.owns(view.name):
-                self._show(view._replace(state=State.UNKNOWN, reason=Reason.NODE_CUT_OFF, message=self._cut_off))
+                hidden = view._replace(state=State.UNKNOWN, reason=Reason.NODE_CUT_OFF, message=self._cut_off)
+                self._show(hidden._replace(waiting_for=self._waiting_for, next_action_at=None))
 
     def restore_others(self) -> None:
         """Show the servers of other nodes as in their records, until newer values arrive."""

@@ -6,7 +6,7 @@ warm-up, as far as a node has seen for `IDLE_S`, is removed by that node; an own
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ from loguru import logger
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable, parse_object
 from statemachine.core.backoff import Budget
+from statemachine.core.permit_line import Place, places
 from statemachine.core.ports import Ownership
 
 LEDGER = "permits"
@@ -46,6 +47,8 @@ class _SlotWaiter:
 
 class SharedPermits:
     """Implement the fleet's PermitsPort: first come, first served on each node. `run` writes the changes."""
+
+    line = "node_permit"
 
     def __init__(
         self, store: SharedStore, ownership: Ownership, is_warming: Callable[[str], bool], total: int, per_host: int
@@ -87,6 +90,10 @@ class SharedPermits:
             raise
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
+
+    def places(self) -> Sequence[Place]:
+        """Return the places of this node's servers that wait for a permit; the ledger counts those of all nodes."""
+        return places(self._budget(self._ledger), self._waiters)
 
     def take(self, server: str, host: str, group: str = "") -> None:
         """Count a warm-up that is already in flight, even if no permit is free."""

@@ -224,7 +224,7 @@ def view_json(view: ServerView | None) -> list[Any] | None:
     if view is None:
         return None
     levels = None if view.levels is None else {storable(key) or "": level for key, level in view.levels.items()}
-    fields: dict[str, Any] = {**view._asdict(), "levels": levels}
+    fields: dict[str, Any] = {**view._asdict(), "levels": levels, "waiting_for": _waiting_json(view.waiting_for)}
     return list({**fields, "message": storable(sentence(view.message)) or ""}.values())
 
 
@@ -244,6 +244,8 @@ _VIEW: dict[str, Callable[[Any], Any]] = {
     "next_action_at": partial(maybe, instant),
     "workflows": texts,
     "levels": partial(maybe, levels),
+    "waiting_for": lambda said: message_from_json(*said),
+    "next_action_at_most": flag,
 }
 """How the fields of a view are read. The first six, and the message, have no default."""
 
@@ -255,6 +257,10 @@ def view_from(data: Any, message: Any) -> ServerView | None:
     given = dict(zip(ServerView._fields, data, strict=False))
     fields = {name: read(given[name]) for name, read in _VIEW.items() if name in given}
     return ServerView(**fields, message=message_from_json(given["message"], message))
+
+
+def _waiting_json(message: Message) -> list[Any]:
+    return [storable(sentence(message)) or "", message_json(message)]
 
 
 def message_json(message: Message) -> Json | None:

@@ -50,6 +50,20 @@ class Budget:
         self._hosts: Counter[str] = Counter()
         self._groups: Counter[str] = Counter()
 
+    @property
+    def total(self) -> int:
+        """The number of permits."""
+        return self._total
+
+    @property
+    def per_host(self) -> int:
+        """The number of permits on each host."""
+        return self._per_host
+
+    def on_host(self, host: str) -> int:
+        """Return how many servers of the host hold a permit."""
+        return self._hosts[host]
+
     def resize(self, total: int, per_host: int) -> None:
         """Change the limits; servers that hold a permit keep it."""
         self._total, self._per_host = total, per_host

@@ -21,6 +21,7 @@ from statemachine.core.server import Attempt, Server
 from statemachine.core.table import TABLE, Row
 from statemachine.core.transition_messages import transition_message
 from statemachine.core.vocabulary import IN_FLIGHT, Source, State
+from statemachine.core.waiting import WAITS
 
 ROWS: Mapping[type, Mapping[State, tuple[Row, ...]]] = {
     event: {state: tuple(row for row in TABLE if row.event is event and row.source is state) for state in State}
@@ -75,7 +76,8 @@ def _record(row: Row, data: EventData) -> None:
     event, at, made = data.args
     reason = row.reason or event.reason
     proved_by: Source = row.proved_by or event.proved_by
-    server.since = server.since if row.dest is row.source else at
+    if row.dest is not row.source:
+        server.since, server.waiting = at, WAITS[row.dest]
     server.reason, server.proved_by = reason, proved_by
     server.message = transition_message(event, server, reason)
     attempt = server.attempt

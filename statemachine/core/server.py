@@ -12,6 +12,7 @@ from statemachine.core.levels import Level, Places, lowest
 from statemachine.core.messages import NO_MESSAGE, Message, joined
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.core.waiting import WAITS, Waiting
 
 
 class Outcome(StrEnum):
@@ -204,6 +205,7 @@ class Server:
     process_ended: bool = False
     foreign_work_ended: bool = False
     verdict_fresh: bool = False
+    waiting: Waiting = WAITS[State.UNKNOWN]
 
     @property
     def open_attempt(self) -> Attempt | None:
@@ -253,13 +255,17 @@ class LiveFigures(NamedTuple):
     queue_remaining: int | None
     last_check: float | None
     levels: Mapping[str, Level] | None = None
+    waiting_for: Message = NO_MESSAGE
+    next_action_at: float | None = None
+    next_action_at_most: bool = False
 
 
 class ServerView(NamedTuple):
     """The line of /api/status. Times are epoch seconds; `progress` is 0 to 1 while warming, else None.
 
     `workflows` names the workflows that warm it. They are not part of the line; the router uses them. `levels`: where
-    the models of its keys are, by key, as far as the server reports them; None if nothing observes it.
+    the models of its keys are, by key, as far as the server reports them; None if nothing observes it. The daemon next acts on the server
+    at `next_action_at`, or, if `next_action_at_most`, at that time at the latest.
     """
 
     name: str
@@ -278,6 +284,21 @@ class ServerView(NamedTuple):
     next_action_at: float | None = None
     workflows: tuple[str, ...] = ()
     levels: Mapping[str, Level] | None = None
+    waiting_for: Message = NO_MESSAGE
+    next_action_at_most: bool = False
+
+    @property
+    def live(self) -> LiveFigures:
+        """The figures that change without a transition."""
+        return LiveFigures(
+            self.progress,
+            self.queue_remaining,
+            self.last_check,
+            self.levels,
+            self.waiting_for,
+            self.next_action_at,
+            self.next_action_at_most,
+        )
 
     @property
     def level(self) -> Level | None:

@@ -3,7 +3,6 @@
 Users' work comes first, then the permits. Nothing is sent here.
 """
 
-import asyncio
 from enum import Enum, auto
 from types import MappingProxyType
 
@@ -39,10 +38,11 @@ async def wait_for_slot(context: ServerContext) -> None:
     obstacle = Obstacle(context)
     try:
         await _wait_backoff(context)
+        context.waits(message("wait.idle_queue"))
         while True:
             if await _try_to_start(context, obstacle):
                 return
-            await asyncio.sleep(context.fleet.settings.timing.retry_s)
+            await context.sleep(_what_holds_it(context), context.fleet.settings.timing.retry_s)
     finally:
         if context.server.state not in IN_FLIGHT:
             context.fleet.permits.release(context.config.name)
@@ -51,16 +51,25 @@ async def wait_for_slot(context: ServerContext) -> None:
 async def _wait_backoff(context: ServerContext) -> None:
     """Wait for the backoff after failures and rate limits, and for the pause after repeated losses."""
     server, clock, timing = context.server, context.fleet.clock, context.fleet.settings.timing
-    pause_s = 0.0
+    pauses: list[tuple[float, str]] = []
     if server.failures:
-        pause_s = backoff(server.failures - 1, timing.retry_s, timing.failed_retry_s, clock.uniform)
+        after_failure = backoff(server.failures - 1, timing.retry_s, timing.failed_retry_s, clock.uniform)
+        pauses.append((after_failure, "wait.after_failures"))
     if server.limited_posts:
         after_limit = backoff(server.limited_posts - 1, timing.retry_s, timing.failed_retry_s, clock.uniform)
-        pause_s = max(pause_s, after_limit - (loop_time() - context.limited_at))
+        pauses.append((after_limit - (loop_time() - context.limited_at), "wait.rate_limit"))
     if server.contention.is_contested:
-        pause_s = max(pause_s, context.contention_left_s)
+        pauses.append((context.contention_left_s, "wait.contested"))
+    pause_s, code = max(pauses, default=(0.0, ""))
     if pause_s > 0.0:
-        await context.sleep(pause_s)
+        await context.sleep(message(code), pause_s)
+
+
+def _what_holds_it(context: ServerContext) -> Message:
+    """Return what keeps a cold server from its next attempt."""
+    if not context.fleet.journal.healthy:
+        return message("wait.journal")
+    return message("wait.outage" if context.fleet.outage.holds else "wait.attempt")
 
 
 async def _try_to_start(context: ServerContext, obstacle: Obstacle) -> bool:
@@ -103,7 +112,8 @@ async def _decide(context: ServerContext, obstacle: Obstacle) -> events.Event | 
         return event
     await _wait_for_link(context)
     config = context.config
-    await context.fleet.permits.acquire(config.name, config.host, config.group)
+    with context.fleet.permit_line.joined(context):
+        await context.fleet.permits.acquire(config.name, config.host, config.group)
     return await _look_at_queue(context, workflow, wait)
 
 
@@ -151,14 +161,17 @@ async def _wait_for_idle_queue(context: ServerContext) -> Wait:
         left = context.cold_since + timing.busy_wait_s - loop_time()
         if left <= 0:
             return Wait.OVERDUE
+        if not waited:
+            context.waits(message("wait.busy_queue"), left, at_most=True)
         waited = True
-        context.announce(context.fleet.clock.now() + left)
         await context.wait(min(left, timing.auto_recheck_s))
     return Wait.DRAINED if waited else Wait.NONE
 
 
 async def _wait_for_link(context: ServerContext) -> None:
     until = loop_time() + LINK_WAIT_S
+    if context.server.client_id is None:
+        context.waits(message("wait.link"), LINK_WAIT_S, at_most=True)
     while context.server.client_id is None and loop_time() < until:
         await context.wait(until - loop_time())
 

@@ -23,6 +23,10 @@ class CheckSlots:
         self._fast = asyncio.Semaphore(slots)
         self._slow = asyncio.Semaphore(slots)
 
+    def is_full(self, pace: Pace) -> bool:
+        """Return whether a server has to wait for a slot."""
+        return (self._slow if pace.is_slow else self._fast).locked()
+
     @asynccontextmanager
     async def slot(self, pace: Pace) -> AsyncIterator[None]:
         """Hold a slot for a server within the block."""

@@ -19,7 +19,7 @@ from statemachine.comfyui.workflow import WorkflowError, WorkflowMissingError
 from statemachine.core import events
 from statemachine.core.backoff import backoff, spread
 from statemachine.core.messages import joined, message
-from statemachine.core.vocabulary import Reason, Source
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.fleet import after_success
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
@@ -67,12 +67,12 @@ async def prepare(context: ServerContext) -> None:
     if _may_be_loading(context) and await _is_loading(context):
         context.post(events.ForeignLoadDetected(message("still_loading")))
         return
-    delay = _prepare_delay(context)
+    delay, code = _prepare_delay(context), "wait.check"
     if _waits_for_models_to_stay(context) and (left_s := context.contention_left_s) > delay:
         context.post(events.CheckPostponed())
-        delay = left_s
+        delay, code = left_s, "wait.contested_check"
     if delay:
-        await context.sleep(delay)
+        await context.sleep(message(code), delay)
     context.post(events.CheckStarted())
 
 
@@ -157,7 +157,7 @@ async def check(context: ServerContext) -> None:
         return
     await after_success.wait_for_history(context)
     if context.server.reason in CHANGES and (delay := _change_delay(context)):
-        await context.sleep(delay)
+        await context.sleep(message("wait.check"), delay)
     while True:
         event = await ask(context)
         if event is not None:
@@ -170,14 +170,24 @@ async def check(context: ServerContext) -> None:
 async def recheck(context: ServerContext) -> None:
     """Ask at the interval; ask again soon if there is no answer."""
     clock = context.fleet.clock
-    await asyncio.sleep(_interval_s(context) * (0.1 + 0.9 * clock.uniform()))
+    pause_s = _interval_s(context) * (0.1 + 0.9 * clock.uniform())
+    _plan_check(context, pause_s)
+    context.fleet.publisher.progress(context.server)
     while True:
+        await asyncio.sleep(pause_s)
         event = await ask(context)
-        if event is not None:
-            context.post(event)
-        await asyncio.sleep(
+        pause_s = (
             _pause_s(context) if context.server.consecutive_failures else spread(_interval_s(context), clock.uniform)
         )
+        _plan_check(context, pause_s)
+        if event is not None:
+            context.post(event)
+
+
+def _plan_check(context: ServerContext, pause_s: float) -> None:
+    """Name the next check, to be published with the figures of the last one. A cold server waits for something else."""
+    if context.server.state is State.LOADED:
+        context.plan(message("wait.check"), pause_s)
 
 
 def _interval_s(context: ServerContext) -> float:
@@ -191,6 +201,8 @@ async def ask(context: ServerContext) -> after_success.CheckEvent | None:
     """Ask the check once, as soon as a rate limit allows it; return the result, None if no answer came."""
     await context.wait_for_limit()
     epoch, started = context.server.epoch, loop_time()
+    if context.server.state is State.CHECKING and context.fleet.check_slots.is_full(context.pace):
+        context.waits(message("wait.check_slot", limit=context.fleet.settings.limits.max_checks))
     try:
         async with context.fleet.check_slots.slot(context.pace):
             started = loop_time()
@@ -254,7 +266,7 @@ async def _wait_to_look(context: ServerContext) -> None:
     server, timing = context.server, context.fleet.settings.timing
     pace = auto_pace_s(server.auto_rounds, timing)
     until, epoch = loop_time() + spread(pace, context.fleet.clock.uniform), server.epoch
-    context.announce(context.fleet.clock.now() + until - loop_time())
+    context.waits(message("wait.own_loading"), until - loop_time())
     while (left := until - loop_time()) > 0:
         await context.wait(left)
         is_empty = server.epoch != epoch and server.queue_fell and server.queue_remaining == 0
@@ -269,7 +281,7 @@ async def probe(context: ServerContext) -> None:
     while True:
         base = backoff(tries, timing.retry_s, timing.link_backoff_max_s, clock.uniform)
         delay = _pause_s(context) if context.server.answers else base
-        context.announce(clock.now() + delay)
+        context.waits(message("wait.probe"), delay)
         await context.wait(delay)
         tries += 1
         with suppress(ComfyError):
@@ -282,7 +294,7 @@ async def back_off(context: ServerContext) -> None:
     pause_s = spread(context.fleet.settings.timing.failed_retry_s, clock.uniform)
     elapsed_s = loop_time() - context.failed_at if server.streak.reason is server.reason else 0.0
     until = loop_time() + max(0.0, pause_s - elapsed_s)
-    context.announce(clock.now() + until - loop_time())
+    context.waits(message("wait.retry"), until - loop_time())
     while (left := until - loop_time()) > 0:
         await context.wait(min(left, _look_after_s(context)))
         if server.client_id is None and loop_time() < until:

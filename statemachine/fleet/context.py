@@ -13,13 +13,15 @@ from statemachine.comfyui.pacing import RequestPause
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.events import Event, PromptStuck
-from statemachine.core.messages import Message
+from statemachine.core.messages import Message, message
 from statemachine.core.ports import Clock, Ownership, SoleOwner
 from statemachine.core.server import Attempt, Server
+from statemachine.core.waiting import Waiting
 from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.clock import Wakeup, loop_time
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.patience import Patience
+from statemachine.fleet.permit_line import PermitLine
 from statemachine.fleet.permits import PermitsPort
 from statemachine.fleet.reachability import OutageGuard
 from statemachine.fleet.system_info import SystemInfoQueue
@@ -31,6 +33,9 @@ from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import ServerDetail
 from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
+
+UNTIL_DIGITS = 1
+"""Digits of a second in the end of a wait, so that a wait that is computed again is published once."""
 
 TransportFactory = Callable[[ServerConfig], Transport]
 
@@ -63,6 +68,7 @@ class FleetContext:
     counters: Counters
     outage: OutageGuard
     check_slots: CheckSlots
+    permit_line: PermitLine
     system_info: SystemInfoQueue = field(default_factory=SystemInfoQueue)
 
     @property
@@ -134,9 +140,15 @@ class ServerContext:
         pause_s = self.server.contention.pause_s(timing.retry_s, timing.failed_retry_s, clock.uniform)
         return pause_s - (loop_time() - self.lost_at)
 
-    def announce(self, at: float) -> None:
-        """Publish when the daemon will next act on the server (epoch seconds)."""
-        self.fleet.publisher.next_action(self.server, at)
+    def waits(self, what: Message, seconds: float | None = None, *, at_most: bool = False) -> None:
+        """Publish what the server waits for now, and for how long, or how long `at_most`."""
+        self.plan(what, seconds, at_most=at_most)
+        self.fleet.publisher.progress(self.server)
+
+    def plan(self, what: Message, seconds: float | None, *, at_most: bool = False) -> None:
+        """Set what the server waits for, to be published with its next figures."""
+        until = None if seconds is None else round(self.fleet.clock.now() + seconds, UNTIL_DIGITS)
+        self.server.waiting = Waiting(worded(what, self.fleet.settings.language), until, at_most)
 
     def note_trouble(self, trouble: Message) -> None:
         """Show this as the newest trouble of the /ws connection."""
@@ -149,9 +161,9 @@ class ServerContext:
     async def wait_for_limit(self) -> None:
         """Wait until a rate limit allows requests again. Call it before acquiring a slot or a permit."""
         while (left_s := self.pause.left_s) > 0:
-            await self.sleep(left_s * (1.0 + 0.1 * self.fleet.clock.uniform()))
+            await self.sleep(message("wait.rate_limit"), left_s * (1.0 + 0.1 * self.fleet.clock.uniform()))
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait, and publish until when."""
-        self.announce(self.fleet.clock.now() + seconds)
+    async def sleep(self, what: Message, seconds: float) -> None:
+        """Wait, and publish for what and until when."""
+        self.waits(what, seconds)
         await asyncio.sleep(seconds)

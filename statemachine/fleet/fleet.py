@@ -12,16 +12,20 @@ from statemachine.comfyui.pacing import PacedTransport, RequestPause
 from statemachine.comfyui.workflow import WorkflowError
 from statemachine.core import events
 from statemachine.core.machine import Machine
+from statemachine.core.messages import message
 from statemachine.core.outage import OutageDetector
 from statemachine.core.ports import Action
 from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State
+from statemachine.core.waiting import Waiting
 from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.context import FleetContext, FleetPorts, ServerContext
 from statemachine.fleet.diff import Changes, LoadedConfig, compare, wanted_workflows
+from statemachine.fleet.permit_line import PermitLine
 from statemachine.fleet.reachability import OutageGuard, WatchedTransport
 from statemachine.fleet.recovery import restore, restore_later
 from statemachine.fleet.runner import Mailbox, ServerTask
+from statemachine.i18n.render import worded
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.settings.model import Timing
 from statemachine.settings.servers import ServerConfig
@@ -62,6 +66,7 @@ class Fleet:
             counters=ports.counters,
             outage=OutageGuard(OutageDetector(), ports.recorder.notice, self._probe_others),
             check_slots=CheckSlots(config.settings.limits.max_checks),
+            permit_line=PermitLine(ports.permits),
         )
         self._context.counters.set_warm_up_limit(config.settings.limits.max_warming)
         self._servers: dict[str, ServerTask] = {}
@@ -229,7 +234,8 @@ class Fleet:
         return self._context.settings.timing
 
     def _new_server(self, config: ServerConfig) -> Server:
-        return Server(config.name, self._reachability)
+        what = worded(message("wait.start"), self._context.settings.language)
+        return Server(config.name, self._reachability, waiting=Waiting(what))
 
     @property
     def _reachability(self) -> Reachability:

@@ -36,9 +36,13 @@ class Patience:
 
     def is_over(self, timeout_s: float) -> bool:
         """Return whether the last progress is older than `timeout_s`, or the warm-up too long in all."""
+        return self.left_s(timeout_s) <= 0.0
+
+    def left_s(self, timeout_s: float) -> float:
+        """Return the time until the warm-up is given up, unless there is progress."""
         if self.attempt.last_progress_at != self._moved:
             self._moved, self._moved_at = self.attempt.last_progress_at, loop_time()
-        return loop_time() - self._moved_at >= timeout_s or self.is_used_up(timeout_s)
+        return min(self._moved_at + timeout_s, self._began + MOST_EXTENDED * timeout_s) - loop_time()
 
     def is_used_up(self, timeout_s: float) -> bool:
         """Return whether not even progress extends the warm-up any more."""

@@ -4,14 +4,23 @@ A full host does not hold up the others, and a host or group with half of all pe
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from statemachine.core.backoff import Budget
+from statemachine.core.permit_line import Place, places
 
 
 class PermitsPort(Protocol):
     """Permits for warm-ups. Releasing is idempotent, so that a server's state alone can decide whether it holds one."""
+
+    line: str
+    """The kind of the line, as `Place.shown` knows it."""
+
+    def places(self) -> Sequence[Place]:
+        """Return the places of the servers that wait for a permit of this daemon, first come, first."""
+        ...
 
     async def acquire(self, server: str, host: str, group: str = "") -> None:
         """Return once the server holds a permit."""
@@ -41,6 +50,8 @@ class _Waiter:
 class Permits:
     """The permits of a daemon that has the fleet to itself."""
 
+    line = "permit"
+
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
         self._waiters: list[_Waiter] = []
@@ -59,6 +70,10 @@ class Permits:
             raise
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
+
+    def places(self) -> Sequence[Place]:
+        """Return the places of the servers that wait for a permit, first come, first."""
+        return places(self._budget, self._waiters)
 
     def take(self, server: str, host: str, group: str = "") -> None:
         """Count a warm-up that is already in flight, for example after a restart of the daemon."""

@@ -22,6 +22,7 @@ from statemachine.fleet import admission, checking, submission
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.connection import keep_link
 from statemachine.fleet.context import ServerContext
+from statemachine.i18n.render import worded
 from statemachine.publish.publisher import view_of
 
 DUTY_CALLS: Mapping[Duty, Callable[[ServerContext], Awaitable[None]]] = {
@@ -137,10 +138,9 @@ class ServerTask:
         if made:
             self._sync_permit()
             self._reconcile_tasks()
-        else:
-            if changed is not None:
-                fleet.recorder.attempt(changed)
-            fleet.publisher.progress(context.server)
+        elif changed is not None:
+            fleet.recorder.attempt(changed)
+        fleet.publisher.progress(context.server)
         if isinstance(event, NUDGING):
             context.nudge.notify()
         if isinstance(event, events.LinkOpened):
@@ -167,7 +167,10 @@ class ServerTask:
             context.cold_since = None
         if transition.source is State.UNREACHABLE:
             context.redial.notify()
-        view = view_of(context.config, context.server, context.fleet.config.settings.language)
+        language = context.fleet.settings.language
+        waiting = context.server.waiting
+        context.server.waiting = waiting._replace(what=worded(waiting.what, language))
+        view = view_of(context.config, context.server, language)
         context.fleet.recorder.transition(transition, view, attempt)
 
     def _changed_attempt(self) -> Attempt | None:

@@ -84,8 +84,10 @@ async def _resolve(context: ServerContext, attempt: Attempt) -> None:
     """
     lookup, patience = Lookup(context, attempt), context.patience_with(attempt)
     with patience.running():
+        timeout_s = context.fleet.settings.timing.warm_timeout_s
+        context.waits(message("wait.lookup"), patience.left_s(timeout_s), at_most=True)
         while (result := await lookup.look()) is None:
-            if patience.is_over(context.fleet.settings.timing.warm_timeout_s):
+            if patience.is_over(timeout_s):
                 context.give_up(events.PromptStuck(message("fate_unknown", cause=lookup.trouble)))
                 return
             await asyncio.sleep(lookup.pause_s)
@@ -101,6 +103,7 @@ async def track(context: ServerContext) -> None:
     lookup, patience = Lookup(context, attempt), context.patience_with(attempt)
     with patience.running():
         while attempt.is_open:
+            context.waits(message("wait.warm_up"), patience.left_s(timeout_s), at_most=True)
             await _wait_to_look(context, lookup)
             await _look_while_warming(context, lookup)
             if lookup.absent_since is None and patience.is_over(timeout_s):

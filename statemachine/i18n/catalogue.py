@@ -15,6 +15,7 @@ from statemachine.i18n.server_flags import SERVER_FLAGS
 from statemachine.i18n.settings import SETTINGS
 from statemachine.i18n.states import OUTCOMES, SOURCES, STATES
 from statemachine.i18n.text import LANGUAGES, Language, Text
+from statemachine.i18n.waits import WAITS
 from statemachine.i18n.workflows import WORKFLOWS
 
 PUBLISHED: Mapping[str, Text] = {
@@ -25,6 +26,7 @@ PUBLISHED: Mapping[str, Text] = {
     **WORKFLOWS,
     **ROUTING,
     **DAEMON,
+    **WAITS,
     **SETTINGS,
     **{f"reason.{reason.value}": text for reason, text in REASON_MEANINGS.items()},
     **{f"notice.{notice.value}": text for notice, text in NOTICE_MEANINGS.items()},

@@ -80,23 +80,16 @@ class Publisher:
 
     def on_committed(self, entry: LogEntry, view: ServerView | None) -> None:
         """Publish a committed entry. `view` is the server's view after it, None for a notice."""
-        message = entry_message(entry, view)
         if view is not None and self._snapshot.get(view.name) is not None:  # it may have been removed since
-            self._snapshot.put(view)
-        self._bus.publish(message)
+            view = self._snapshot.put_committed(view)
+        self._bus.publish(entry_message(entry, view))
         self._log.write(entry)
 
     def progress(self, server: Server) -> None:
         """Publish live figures if they changed visibly. They are not transitions and are not stored."""
-        live = LiveFigures(_progress(server), server.queue_remaining, server.last_check, _levels(server))
-        if self._snapshot.update(server.name, server.state, live):
+        live = _live(server)
+        if self._snapshot.update(server.name, server.state, server.since, live):
             self._bus.publish_live(server.name, partial(self._snapshot.get, server.name))
-
-    def next_action(self, server: Server, at: float | None) -> None:
-        """Publish when the daemon will next act on the server (epoch seconds)."""
-        published = self._snapshot.get(server.name)
-        if published is not None and published.next_action_at != at and published.state is server.state:
-            self._publish_live(published._replace(next_action_at=at))
 
     def _publish_live(self, view: ServerView) -> None:
         self._snapshot.put(view)
@@ -120,9 +113,19 @@ def view_of(config: ServerConfig, server: Server, language: Language) -> ServerV
         progress=_progress(server),
         queue_remaining=server.queue_remaining,
         last_check=server.last_check,
+        next_action_at=server.waiting.until,
         workflows=config.workflows,
         levels=_levels(server),
+        waiting_for=worded(server.waiting.what, language),
+        next_action_at_most=server.waiting.at_most,
     )
+
+
+def _live(server: Server) -> LiveFigures:
+    """Return the figures that change without a transition."""
+    what, until, at_most = server.waiting
+    figures = _progress(server), server.queue_remaining, server.last_check, _levels(server)
+    return LiveFigures(*figures, what, until, at_most)
 
 
 def _levels(server: Server) -> Mapping[str, Level] | None:

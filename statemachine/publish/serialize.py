@@ -104,7 +104,9 @@ def server(view: ServerView) -> Json:
         "progress": view.progress,
         "queue_remaining": view.queue_remaining,
         "last_check": rfc3339(view.last_check),
+        **message_fields(view.waiting_for, "waiting_for"),
         "next_action_at": rfc3339(view.next_action_at),
+        "next_action_at_most": view.next_action_at_most,
     }
 
 

@@ -68,11 +68,13 @@ class Snapshot:
     """The latest view of each server, in the order of the settings. The fleet writes it, many components read it.
 
     Live figures change with most frames, but views are read rarely, so they are merged into a view when it is read.
+    Figures of a state whose view has not arrived yet, because it is being committed, wait for it.
     """
 
     def __init__(self) -> None:
         self._views: dict[str, ServerView] = {}
         self._live: dict[str, LiveFigures] = {}
+        self._early: dict[str, tuple[State, float, LiveFigures]] = {}
         self._details: dict[str, ServerDetail] = {}
         self._counts: Counter[State] = Counter()
         self._without_verdict: set[str] = set()
@@ -84,10 +86,21 @@ class Snapshot:
         """Call the follower at each change from now on."""
         self._followers.append(follower)
 
+    def put_committed(self, view: ServerView) -> ServerView:
+        """Replace the view of one server by an entry's, which may have waited to be committed; return what is shown.
+
+        Figures of the same state that were published meanwhile stay.
+        """
+        shown = self.get(view.name)
+        if shown is not None and (shown.state, shown.since) == (view.state, view.since):
+            view = view._replace(**shown.live._asdict())
+        self.put(view)
+        return self._views[view.name]
+
     def put(self, view: ServerView) -> None:
         """Replace the view of one server."""
         before = self._views.get(view.name)
-        self._views[view.name] = view
+        view = self._views[view.name] = self._with_early(view)
         self._live.pop(view.name, None)
         self.changes += 1
         if before is None or before.last_check is None or view.last_check is None:
@@ -99,17 +112,29 @@ class Snapshot:
         for follower in self._followers:
             follower.on_view(view)
 
-    def update(self, name: str, state: State, live: LiveFigures) -> bool:
-        """Store live figures of a server in this state; return False if they change nothing."""
+    def update(self, name: str, state: State, since: float, live: LiveFigures) -> bool:
+        """Store live figures of a server that is in this state since then; return False if they change nothing yet."""
         view = self._views.get(name)
-        shown = self._live.get(name) or (view and (view.progress, view.queue_remaining, view.last_check, view.levels))
-        if view is None or view.state is not state or live == shown:
+        if view is None:
+            return False
+        if view.state is not state or view.since != since:
+            self._early[name] = state, since, live
+            return False
+        if live == (self._live.get(name) or view.live):
             return False
         self._live[name] = live
         self.changes += 1
         for follower in self._followers:
             follower.on_live(name, live)
         return True
+
+    def _with_early(self, view: ServerView) -> ServerView:
+        """Return the view with the figures that waited for it."""
+        early = self._early.get(view.name)
+        if early is None or (view.state, view.since) != early[:2]:
+            return view
+        del self._early[view.name]
+        return view._replace(**early[2]._asdict())
 
     def attach(self, name: str, detail: ServerDetail) -> None:
         """Register the detail of a server, which its task continues to update."""
@@ -120,6 +145,7 @@ class Snapshot:
         self.flush_live()
         self._views = {name: self._views[name] for name in names if name in self._views}
         self._details = {name: self._details[name] for name in names if name in self._details}
+        self._early = {name: self._early[name] for name in names if name in self._early}
         self._counts = Counter(view.state for view in self._views.values())
         self._without_verdict.intersection_update(self._views)
         self.changes += 1

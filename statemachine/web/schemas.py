@@ -74,7 +74,14 @@ class ServerSchema(ApiModel):
     """Progress of the warm-up, 0 to 1; null unless the server is warming."""
     queue_remaining: int | None
     last_check: AwareDatetime | None
+    waiting_for: str
+    """What the server waits for, in the daemon's language."""
+    waiting_for_code: str | None
+    waiting_for_params: dict[str, Any]
     next_action_at: AwareDatetime | None
+    """Time at which the daemon next acts on the server, or at which its wait ends; null if it is not known."""
+    next_action_at_most: bool
+    """Whether `next_action_at` is the latest time: what the server waits for may come sooner."""
 
 
 class StatusSchema(ApiModel):

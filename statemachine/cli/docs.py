@@ -10,7 +10,13 @@ from statemachine.core.table import TABLE
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.reasons import NOTICE_MEANINGS, REASON_MEANINGS
 from statemachine.i18n.states import STATE_MEANINGS
+from statemachine.i18n.waits import WAITS
 from statemachine.settings import json_schema
+
+WAITING = """What a server waits for: the fields `waiting_for` and `waiting_for_code`. `next_action_at` is the time at
+which the daemon acts on it next, or, if `next_action_at_most`, at the latest; null if it is not known. A change of
+these is not a transition.
+"""
 
 
 def mermaid() -> str:
@@ -61,6 +67,8 @@ def states_page() -> str:
             *_table("state", {state.value: meaning for state, meaning in STATE_MEANINGS.items()}),
             *_table("reason", {reason.value: text.en for reason, text in REASON_MEANINGS.items()}),
             *_table("notice", {notice.value: text.en for notice, text in NOTICE_MEANINGS.items()}),
+            WAITING,
+            *_table("waiting_for_code", {code: text.en for code, text in WAITS.items()}),
             "Sources (`proved_by`): " + ", ".join(f"`{source.value}`" for source in Source) + ".",
         ]
     )

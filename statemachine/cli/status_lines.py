@@ -8,6 +8,7 @@ from rich.cells import cell_len
 from rich.text import Text
 
 from statemachine.cli.api_client import Json
+from statemachine.cli.waiting import waiting_text
 from statemachine.cli.wording import heading, message_text, reason_text, state_text
 from statemachine.core.messages import message
 from statemachine.core.text import one_line
@@ -86,8 +87,17 @@ def _cells(server: Json, now: str, language: Language, *, has_groups: bool) -> l
         state,
         Text(age(server["since"], now), style="dim"),
         Text("" if queue is None else str(queue)),
-        Text.assemble((reason_text(server["reason"], language), "bold"), GAP, one_line(message_text(server, language))),
+        _why(server, now, language),
     ]
+
+
+def _why(server: Json, now: str, language: Language) -> Text:
+    """Return the reason, what a server that is not loaded waits for, and the message."""
+    parts = [Text(reason_text(server["reason"], language), style="bold")]
+    if not server["cache_loaded"]:
+        parts.append(Text(waiting_text(server, now, language)))
+    parts.append(Text(one_line(message_text(server, language))))
+    return Text(GAP).join(parts)
 
 
 def _line(cells: Sequence[Text], widths: Sequence[int], width: int | None) -> Text:

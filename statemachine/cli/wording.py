@@ -71,10 +71,10 @@ def heading(name: str, language: Language) -> str:
     return render(message(f"cli.heading.{name}"), language)
 
 
-def message_text(entry: dict[str, Any], language: Language) -> str:
-    """Return the message of an entry or a server of the API."""
-    text = str(entry["message"])
+def message_text(entry: dict[str, Any], language: Language, field: str = "message") -> str:
+    """Return a message of an entry or a server of the API; "" if the daemon is older and has no such field."""
+    text = str(entry.get(field, ""))
     try:
-        return render(message_from(entry.get("message_code"), entry.get("message_params"), text), language)
+        return render(message_from(entry.get(f"{field}_code"), entry.get(f"{field}_params"), text), language)
     except ValueError:
         return text

@@ -16,7 +16,7 @@ from loguru import logger
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable, parse_object
 from statemachine.core.backoff import Budget
-from statemachine.core.permit_line import Place, places
+from statemachine.core.permit_line import LinePlace, places
 from statemachine.core.ports import Ownership
 
 LEDGER = "permits"
@@ -48,7 +48,7 @@ class _SlotWaiter:
 class SharedPermits:
     """Implement the fleet's PermitsPort: first come, first served on each node. `run` writes the changes."""
 
-    line = "node_permit"
+    line_code = "wait.node_permit"
 
     def __init__(
         self, store: SharedStore, ownership: Ownership, is_warming: Callable[[str], bool], total: int, per_host: int
@@ -91,7 +91,7 @@ class SharedPermits:
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
 
-    def places(self) -> Sequence[Place]:
+    def places(self) -> Sequence[LinePlace]:
         """Return the places of this node's servers that wait for a permit; the ledger counts those of all nodes."""
         return places(self._budget(self._ledger), self._waiters)
 

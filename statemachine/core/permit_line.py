@@ -20,7 +20,7 @@ class Waiter(Applicant, Protocol):
         ...
 
 
-class Place(NamedTuple):
+class LinePlace(NamedTuple):
     """A server's place among those that wait: for any permit, or for one on `host` if that alone is full."""
 
     server: str
@@ -29,8 +29,8 @@ class Place(NamedTuple):
     number: int
     host: str = ""
 
-    def shown(self, line: str) -> Message:
-        """Return the place as people read it. `line`: "permit", or "node_permit" where each node has its own line."""
+    def shown(self, code: str) -> Message:
+        """Return the place as people read it: `code` is that of a line of all servers, or of a node's own."""
         if self.running < self.limit:
             return message("wait.permit_granted")
         if self.host:
@@ -40,17 +40,17 @@ class Place(NamedTuple):
         if self.number > EXACT_PLACES:
             before = (self.number - 1) // EXACT_PLACES * EXACT_PLACES
             return message("wait.permit_far", running=self.running, limit=self.limit, before=before)
-        return message(f"wait.{line}", running=self.running, limit=self.limit, place=self.number)
+        return message(code, running=self.running, limit=self.limit, place=self.number)
 
 
-def places(budget: Budget, waiting: Iterable[Waiter]) -> list[Place]:
+def places(budget: Budget, waiting: Iterable[Waiter]) -> list[LinePlace]:
     """Return the places of servers, given in the order in which they came."""
     running, limit, on_hosts = len(budget), budget.total, Counter[str]()
-    line = list[Place]()
+    line = list[LinePlace]()
     for number, one in enumerate(waiting, start=1):
         on_hosts[one.host] += 1
         if running < limit and not budget.has_room(one.host):
-            line.append(Place(one.server, budget.on_host(one.host), budget.per_host, on_hosts[one.host], one.host))
+            line.append(LinePlace(one.server, budget.on_host(one.host), budget.per_host, on_hosts[one.host], one.host))
         else:
-            line.append(Place(one.server, running, limit, number))
+            line.append(LinePlace(one.server, running, limit, number))
     return line

@@ -264,8 +264,8 @@ class ServerView(NamedTuple):
     """The line of /api/status. Times are epoch seconds; `progress` is 0 to 1 while warming, else None.
 
     `workflows` names the workflows that warm it. They are not part of the line; the router uses them. `levels`: where
-    the models of its keys are, by key, as far as the server reports them; None if nothing observes it. The daemon next acts on the server
-    at `next_action_at`, or, if `next_action_at_most`, at that time at the latest.
+    the models of its keys are, by key, as far as the server reports them; None if nothing observes it. The daemon next
+    acts on the server at `next_action_at`, or, if `next_action_at_most`, at that time at the latest.
     """
 
     name: str

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from statemachine.core.permit_line import Place
+from statemachine.core.permit_line import LinePlace
 from statemachine.fleet.permits import PermitsPort
 
 if TYPE_CHECKING:
@@ -49,8 +49,8 @@ class PermitLine:
                     await asyncio.sleep(0)
             await asyncio.sleep(REFRESH_S * max(1.0, len(self._waiting) / PLACES_PER_S))
 
-    def _show(self, place: Place) -> None:
+    def _show(self, place: LinePlace) -> None:
         """Publish the place, unless the server no longer waits."""
         context = self._waiting.get(place.server)
         if context is not None:
-            context.waits(place.shown(self._permits.line))
+            context.waits(place.shown(self._permits.line_code))

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from statemachine.core.backoff import Budget
-from statemachine.core.permit_line import Place, places
+from statemachine.core.permit_line import LinePlace, places
 
 
 class PermitsPort(Protocol):
     """Permits for warm-ups. Releasing is idempotent, so that a server's state alone can decide whether it holds one."""
 
-    line: str
-    """The kind of the line, as `Place.shown` knows it."""
+    line_code: str
+    """The code of the message that shows a place in the line."""
 
-    def places(self) -> Sequence[Place]:
+    def places(self) -> Sequence[LinePlace]:
         """Return the places of the servers that wait for a permit of this daemon, first come, first."""
         ...
 
@@ -50,7 +50,7 @@ class _Waiter:
 class Permits:
     """The permits of a daemon that has the fleet to itself."""
 
-    line = "permit"
+    line_code = "wait.permit"
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -71,7 +71,7 @@ class Permits:
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
 
-    def places(self) -> Sequence[Place]:
+    def places(self) -> Sequence[LinePlace]:
         """Return the places of the servers that wait for a permit, first come, first."""
         return places(self._budget, self._waiters)
 

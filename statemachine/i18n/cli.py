@@ -84,6 +84,9 @@ NODE: dict[str, Text] = {
 }
 
 STATUS: dict[str, Text] = {
+    "cli.wait_in": Text("{what} in {duration}", "{what}：{duration}后"),
+    "cli.wait_due": Text("{what} now", "{what}：即将"),
+    "cli.wait_at_most": Text("{what}, at most until {time}", "{what}，最迟到 {time}"),
     "cli.summary": Text("{loaded}/{total} servers loaded: ", "{loaded}/{total} 台服务器已加载: "),
     "cli.more_servers": Text(
         "{count} more servers (--all shows them; --group and --state select): ",

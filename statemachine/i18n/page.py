@@ -50,6 +50,8 @@ LABELS: dict[str, Text] = {
     "level_vram": Text("VRAM", "显存"),
     "level_not_observed": Text("level not observed", "无法观测级别"),
     "last_check": Text("Last check", "上次检查"),
+    "waiting_for": Text("Waits for", "等待"),
+    "at_most_until": Text("at most until {time}", "最迟到 {time}"),
     "next_action": Text("Next action", "下次动作"),
     "actions": Text("Actions", "操作"),
     "progress": Text("Warm-up progress", "预热进度"),

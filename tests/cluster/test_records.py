@@ -48,6 +48,8 @@ VIEWS = st.builds(
     MAYBE_TIMES,
     MAYBE_TIMES,
     st.lists(TEXTS, max_size=3).map(tuple),
+    waiting_for=MESSAGES,
+    next_action_at_most=st.booleans(),
 )
 ATTEMPTS = st.builds(
     Attempt,

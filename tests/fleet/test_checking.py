@@ -10,6 +10,7 @@ import pytest
 from campaigns.simulation.loop import VirtualLoop
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.core import events
+from statemachine.core.messages import Message
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.check_slots import CheckSlots, Pace
@@ -78,7 +79,7 @@ def test_prepare_after_many_restarts_is_bounded() -> None:
         restarts=(),
         post=lambda _: started.append(loop_time()),
         wait_for_limit=no_limit,
-        sleep=asyncio.sleep,
+        sleep=wait_for,
     )
 
     async def restart_ten_times_a_second() -> None:
@@ -91,6 +92,10 @@ def test_prepare_after_many_restarts_is_bounded() -> None:
     assert started[RESTARTS - 1] - started[0] < 1.0
     gaps = [later - earlier for earlier, later in zip(started, started[RESTARTS:], strict=False)]
     assert min(gaps) > RESTARTS_WITHIN_S - 0.01
+
+
+async def wait_for(_: Message, seconds: float) -> None:
+    await asyncio.sleep(seconds)
 
 
 def changing_server(reason: Reason, started: list[float]) -> ServerContext:
@@ -110,7 +115,7 @@ def changing_server(reason: Reason, started: list[float]) -> ServerContext:
         changes_allowed_at=0.0,
         post=post,
         wait_for_limit=no_limit,
-        sleep=asyncio.sleep,
+        sleep=wait_for,
     )
     return cast(ServerContext, context)
 

@@ -38,6 +38,9 @@ WARMING = ServerView(
     progress=0.42,
     queue_remaining=1,
     last_check=NEW_YEAR + 0.5,
+    waiting_for=message("wait.warm_up"),
+    next_action_at=NEW_YEAR + 600.0,
+    next_action_at_most=True,
     levels={"pulid_eva_clip": Level.RAM, "ben2_base": Level.VRAM},
 )
 ENTRY = LogEntry(
@@ -72,7 +75,11 @@ LINE = {
     "progress": 0.42,
     "queue_remaining": 1,
     "last_check": "2026-01-01T00:00:00.500Z",
-    "next_action_at": None,
+    "waiting_for": "warm-up running",
+    "waiting_for_code": "wait.warm_up",
+    "waiting_for_params": {},
+    "next_action_at": "2026-01-01T00:10:00.000Z",
+    "next_action_at_most": True,
 }
 
 

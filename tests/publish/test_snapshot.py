@@ -2,14 +2,10 @@
 
 import pytest
 
-from statemachine.core.messages import verbatim
+from statemachine.core.messages import message, verbatim
 from statemachine.core.server import LiveFigures, ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.snapshot import ServerDetail, Snapshot
-
-
-def live_of(view: ServerView) -> LiveFigures:
-    return LiveFigures(view.progress, view.queue_remaining, view.last_check)
 
 
 def view(name: str, state: State = State.UNKNOWN) -> ServerView:
@@ -43,8 +39,8 @@ def test_snapshot_update_is_in_next_view() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a", State.LOADED))
     snapshot.put(other := view("b", State.LOADED))
-    assert snapshot.update("a", State.LOADED, LIVE)
-    assert [live_of(one) for one in snapshot] == [LIVE, live_of(other)]
+    assert snapshot.update("a", State.LOADED, 0.0, LIVE)
+    assert [one.live for one in snapshot] == [LIVE, other.live]
     assert snapshot.get("a") == view("a", State.LOADED)._replace(queue_remaining=2, last_check=5.0)
     assert snapshot.get("b") is other
 
@@ -52,34 +48,54 @@ def test_snapshot_update_is_in_next_view() -> None:
 def test_snapshot_update_with_same_figures_changes_nothing() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a", State.LOADED))
-    assert snapshot.update("a", State.LOADED, LIVE)
+    assert snapshot.update("a", State.LOADED, 0.0, LIVE)
     before = snapshot.changes
-    assert not snapshot.update("a", State.LOADED, LIVE)
+    assert not snapshot.update("a", State.LOADED, 0.0, LIVE)
     assert snapshot.get("a") is snapshot.get("a")
-    assert not snapshot.update("a", State.LOADED, LIVE)
+    assert not snapshot.update("a", State.LOADED, 0.0, LIVE)
     assert snapshot.changes == before
 
 
 def test_snapshot_update_for_other_state_is_ignored() -> None:
     snapshot = Snapshot()
     snapshot.put(one := view("a", State.LOADED))
-    assert not snapshot.update("a", State.COLD, LIVE)
-    assert not snapshot.update("b", State.LOADED, LIVE)
+    assert not snapshot.update("a", State.COLD, 0.0, LIVE)
+    assert not snapshot.update("b", State.LOADED, 0.0, LIVE)
     assert list(snapshot) == [one]
 
 
 def test_snapshot_put_discards_older_live_figures() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a", State.LOADED))
-    snapshot.update("a", State.LOADED, LIVE)
+    snapshot.update("a", State.LOADED, 0.0, LIVE)
     snapshot.put(newer := view("a", State.COLD))
     assert snapshot.get("a") is newer
+
+
+COLD = ServerView("a", "http://a", "default", State.COLD, 7.0, Reason.KEYS_MISSING, verbatim(""))
+WAITING = LiveFigures(None, 0, 5.0, waiting_for=message("wait.permit", running=8, limit=8, place=3), next_action_at=9.0)
+
+
+def test_snapshot_update_before_its_view_is_shown_with_it() -> None:
+    snapshot = Snapshot()
+    snapshot.put(view("a"))
+    assert not snapshot.update("a", State.COLD, 7.0, WAITING)
+    assert snapshot.put_committed(COLD).live == WAITING
+    assert [one.live for one in snapshot] == [WAITING]
+
+
+def test_snapshot_update_survives_an_older_entry_of_its_state() -> None:
+    snapshot = Snapshot()
+    snapshot.put(COLD)
+    assert snapshot.update("a", State.COLD, 7.0, WAITING)
+    assert snapshot.put_committed(COLD._replace(reason=Reason.QUEUE_UNANSWERED)).live == WAITING
+    assert snapshot.put_committed(COLD._replace(since=8.0)).live == COLD.live
 
 
 def test_snapshot_set_order_discards_removed_servers() -> None:
     snapshot = Snapshot()
     snapshot.put(view("a", State.LOADED))
-    snapshot.update("a", State.LOADED, LIVE)
+    snapshot.update("a", State.LOADED, 0.0, LIVE)
     snapshot.set_order([])
     assert list(snapshot) == []
 

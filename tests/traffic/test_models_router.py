@@ -45,7 +45,9 @@ class Fleet:
         return decision.chosen.server if decision else None
 
     def queue(self, name: str, length: int) -> None:
-        self.snapshot.update(name, State.LOADED, LiveFigures(None, length, NOW - 5))
+        shown = self.snapshot.get(name)
+        assert shown is not None
+        self.snapshot.update(name, State.LOADED, shown.since, LiveFigures(None, length, NOW - 5))
 
 
 def test_router_knows_models_of_confirmed_warm_ups() -> None:

@@ -14,7 +14,7 @@ from aiohttp.web import Application, Request
 from pydantic import SecretStr
 
 from statemachine.core.log_entry import EntryKind, LogEntry
-from statemachine.core.messages import verbatim
+from statemachine.core.messages import message, verbatim
 from statemachine.core.ports import Action
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
@@ -113,7 +113,9 @@ def two_servers() -> list[ServerView]:
     cold = view(COLD, State.COLD, Reason.KEYS_MISSING)
     return [
         view(LOADED, State.LOADED, Reason.ALL_CACHED),
-        cold._replace(missing=("pulid_model",), queue_remaining=2, next_action_at=NOW + 9),
+        cold._replace(
+            missing=("pulid_model",), queue_remaining=2, waiting_for=message("wait.attempt"), next_action_at=NOW + 9
+        ),
     ]
 
 

@@ -30,7 +30,11 @@ SERVER_KEYS = {
     "progress",
     "queue_remaining",
     "last_check",
+    "waiting_for",
+    "waiting_for_code",
+    "waiting_for_params",
     "next_action_at",
+    "next_action_at_most",
 }
 DETAIL_KEYS = {"link", "server", "check", "attempts", "transitions", "counters"}
 
@@ -61,7 +65,11 @@ async def test_status_has_documented_keys(site: Site) -> None:
         "progress": None,
         "queue_remaining": 2,
         "last_check": "2025-12-31T23:59:55.000Z",
+        "waiting_for": "next attempt",
+        "waiting_for_code": "wait.attempt",
+        "waiting_for_params": {},
         "next_action_at": "2026-01-01T00:00:09.000Z",
+        "next_action_at_most": False,
     }
 
 

@@ -4,6 +4,7 @@ import { make } from "../ui/dom.js";
 import { formatDuration, formatGibibytes, formatMilliseconds, formatNumber, formatPercent } from "../ui/format.js";
 import { label, messageText, outcomeText, reasonText, sourceText, stateText } from "../ui/i18n.js";
 import { daemonNow, setRelativeTime } from "../ui/time.js";
+import { setWaiting } from "../ui/waiting.js";
 
 const OPEN_OUTCOMES = new Set(["recorded", "accepted"]);
 const LEVELS = { key: "level_key", ram: "level_ram", vram: "level_vram" };
@@ -18,12 +19,18 @@ export function nowFacts(view) {
       ["level", levelsText(view)],
       ["queue", view.queue_remaining !== null && formatNumber(view.queue_remaining)],
       ["last_check", view.last_check && time(view.last_check)],
-      ["next_action", view.next_action_at && time(view.next_action_at, true)],
+      ["waiting_for", waiting(view)],
       ["prompt", view.prompt_id && make("code", "prompt", view.prompt_id)],
       ["group", view.group],
       ["url", link(view.url)],
     ]),
   ];
+}
+
+function waiting(view) {
+  const node = make("span", "waiting");
+  setWaiting(node, view);
+  return node;
 }
 
 /** Name the level of each key whose models are observed. */

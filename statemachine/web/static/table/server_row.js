@@ -6,6 +6,7 @@ import { cloneTemplate, setBadge, setText, stateBadge } from "../ui/dom.js";
 import { formatNumber, formatPercent } from "../ui/format.js";
 import { label, messageText, reasonText } from "../ui/i18n.js";
 import { setRelativeTime } from "../ui/time.js";
+import { setWaiting } from "../ui/waiting.js";
 
 const HIGHLIGHT_MS = 1500;
 
@@ -57,9 +58,12 @@ export class ServerRow {
   }
 
   #showWhy(view) {
-    const [reason, message, progress] = this.#cells.get("why").children;
+    const [reasonLine, message, progress] = this.#cells.get("why").children;
+    const [reason, waiting] = reasonLine.children;
     const text = messageText(view);
     setText(reason, reasonText(view.reason));
+    waiting.hidden = view.state === "loaded";
+    setWaiting(waiting, view);
     setText(message, text);
     message.title = text;
     message.hidden = view.progress !== null;

@@ -41,8 +41,8 @@ export function setRelativeTime(node, at, future = false) {
   if (node.dateTime !== (at ?? "")) {
     node.dateTime = at ?? "";
     node.toggleAttribute("data-future", future);
-    node.toggleAttribute("data-relative", true);
   }
+  node.toggleAttribute("data-relative", true);
   const title = at ? formatDateTime(at) : "";
   if (node.title !== title) node.title = title;
   update(node);

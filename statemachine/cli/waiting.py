@@ -1,0 +1,38 @@
+"""What a server waits for and until when, as text."""
+
+from datetime import datetime
+
+from statemachine.cli.api_client import Json
+from statemachine.cli.wording import message_text
+from statemachine.core.messages import message, verbatim
+from statemachine.core.text import one_line
+from statemachine.i18n.render import render
+from statemachine.i18n.text import Language
+
+
+def waiting_text(server: Json, now: str, language: Language) -> str:
+    """Return what a server of /api/status waits for, with the time. `now` is the daemon's time."""
+    what = one_line(message_text(server, language, "waiting_for"))
+    if not what or server["next_action_at"] is None:
+        return what
+    at, present = datetime.fromisoformat(server["next_action_at"]), datetime.fromisoformat(now)
+    if server.get("next_action_at_most"):
+        said = message("cli.wait_at_most", what=verbatim(what), time=_clock(at, present))
+    elif at <= present:
+        said = message("cli.wait_due", what=verbatim(what))
+    else:
+        said = message("cli.wait_in", what=verbatim(what), duration=_duration((at - present).total_seconds()))
+    return render(said, language)
+
+
+def _clock(at: datetime, present: datetime) -> str:
+    """Return the time of day here, with the date unless it is today."""
+    here = at.astimezone()
+    is_today = here.date() == present.astimezone().date()
+    return here.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:  # noqa: PLR2004 - two minutes
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min"

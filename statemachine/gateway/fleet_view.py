@@ -1,7 +1,6 @@
 """What the gateway knows of the servers: from the settings, the daemon, and its own connections to them."""
 
-import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -9,6 +8,9 @@ from statemachine.core.vocabulary import State
 from statemachine.routing.decision import Decision
 from statemachine.routing.explanation import Explanation, explain
 from statemachine.settings import ServerConfig
+
+MAX_SERVERS = 5
+"""Servers that are tried for one prompt while none has received it."""
 
 _RANKS = {
     State.LOADED.value: 0,
@@ -55,12 +57,12 @@ class Choice:
 class Chooser(Protocol):
     """Orders the servers for a prompt."""
 
-    def choose(self, graph: Mapping[str, Any], candidates: Sequence[Candidate]) -> Choice:
-        """Return the servers that may run the graph."""
+    def choose(self, graph: Mapping[str, Any]) -> Choice:
+        """Return the noted servers that may run the graph."""
         ...
 
     def note(self, candidate: Candidate) -> None:
-        """Note a new state or queue length of a server."""
+        """Note a server, or its new state or queue length."""
         ...
 
     def note_sent(self, server: str, prompt_id: str, graph: Mapping[str, Any]) -> None:
@@ -75,6 +77,10 @@ class Chooser(Protocol):
         """Note the end of a prompt."""
         ...
 
+    def note_withdrawn(self, server: str, prompt_id: str) -> None:
+        """Note that a prompt that was on its way to a server has not been queued there."""
+        ...
+
     def note_lost(self, server: str) -> None:
         """Note that a server has lost its prompts, as after a restart."""
         ...
@@ -83,12 +89,6 @@ class Chooser(Protocol):
 def rank(candidate: Candidate) -> int | None:
     """Return how warm a server is: lower is better. None: it gets no prompts."""
     return _RANKS.get(candidate.state)
-
-
-def warmest_first(candidates: Iterable[Candidate]) -> list[Candidate]:
-    """Return the usable servers, the warmest first, among equals that with the shortest queue. Ties are random."""
-    usable = [one for one in candidates if one.state in _RANKS]
-    return sorted(usable, key=lambda one: (_RANKS[one.state], one.queued or 0, random.random()))  # noqa: S311
 
 
 class FleetView:
@@ -131,4 +131,4 @@ class FleetView:
 
     def choose(self, graph: Mapping[str, Any]) -> Choice:
         """Return the servers for a graph."""
-        return self.chooser.choose(graph, list(self._servers.values()))
+        return self.chooser.choose(graph)

@@ -26,8 +26,6 @@ from statemachine.gateway.uploads import Upload, Uploads
 from statemachine.gateway.upstream import Answer, NoAnswerError, NotSentError, Upstream
 from statemachine.routing.explanation import Explanation
 
-MAX_SERVERS = 5
-"""Servers that are tried for one prompt while none has received it."""
 MAX_REFUSALS = 3
 """Servers that may refuse a graph before the first refusal is passed to the client: they may have different models."""
 NOT_ACCEPTED = frozenset({400, 401, 403, 404, 405, 413})
@@ -135,7 +133,7 @@ class Submission:
         self, request: PromptRequest, record: PromptRecord, choice: Choice, uploads: Sequence[Upload]
     ) -> Answer:
         refusals: list[Answer] = []
-        for server in choice.servers[:MAX_SERVERS]:
+        for server in choice.servers:
             explanation = choice.explain(server.name)
             try:
                 answer = await self._post(request, record, server, uploads, explanation)
@@ -166,7 +164,7 @@ class Submission:
             for upload in uploads:
                 await self._uploads.hand_over(upload, server.config, self._upstream)
         except NotSentError:
-            self._view.chooser.note_ended(server.name, record.prompt_id, success=False)
+            self._view.chooser.note_withdrawn(server.name, record.prompt_id)
             raise
         record.server, record.in_flight = server.name, True
         body = self._body(request, record)
@@ -251,7 +249,7 @@ class Submission:
 
     def _withdraw(self, record: PromptRecord) -> None:
         """Remove a prompt that its server certainly does not have."""
-        self._view.chooser.note_ended(record.server, record.prompt_id, success=False)
+        self._view.chooser.note_withdrawn(record.server, record.prompt_id)
         self._ledger.forget(record)
 
     def _announce(self, record: PromptRecord) -> None:

@@ -5,8 +5,8 @@ servers by how long the models are unused that a load would push out, and busy s
 cost hardly grows with the fleet. It is deterministic: equal costs go to the server that used the models last.
 """
 
-from collections.abc import Callable, Collection, Iterator
-from itertools import islice
+from collections.abc import Collection, Iterable, Set
+from itertools import chain, islice
 
 from statemachine.routing.averages import Durations
 from statemachine.routing.costs import RequestCosts
@@ -20,10 +20,11 @@ from statemachine.routing.server import Job, RoutedServer
 LOOK = 5
 """Servers that the choice looks at in each order."""
 
+FEW = 16
+"""Servers that are all looked at if the choice is limited to so few."""
+
 SHOWN = 4
 """Servers in a decision: the chosen one and the runners-up."""
-
-Allowed = Callable[[str], bool]
 
 
 class RoutedFleet:
@@ -142,18 +143,20 @@ class RoutedFleet:
 
     # The choice.
 
-    def choose(self, models: frozenset[str] | None, at: float, allowed: Allowed | None = None) -> Decision | None:
-        """Return the server with the least expected finish, or None if no allowed server is ready.
+    def choose(
+        self, models: frozenset[str] | None, at: float, among: Set[str] | None = None, shown: int = SHOWN
+    ) -> Decision | None:
+        """Return the server with the least expected finish and the next best ones; None if no server is ready.
 
-        `models` is None if what the request needs is unknown.
+        `models` is None if what the request needs is unknown. With `among`, only these servers may be chosen.
         """
         costs = self._costs(models, at)
-        servers = {server.number: server for server in self._looked_at(models or frozenset(), allowed)}
+        servers = {server.number: server for server in self._looked_at(models or frozenset(), among)}
         best: list[tuple[float, float, int]] = []
         for cost, unused, number in sorted(map(costs.least, servers.values())):
-            if len(best) == SHOWN and cost > best[-1][0]:  # the price is not negative
+            if len(best) == shown and cost > best[-1][0]:  # the price is not negative
                 break
-            best = sorted([*best, (cost + costs.price_s(servers[number]), unused, number)])[:SHOWN]
+            best = sorted([*best, (cost + costs.price_s(servers[number]), unused, number)])[:shown]
         found = [costs.of(servers[number]) for *_, number in best]
         return Decision(found[0], tuple(found[1:])) if found else None
 
@@ -164,6 +167,10 @@ class RoutedFleet:
     def _costs(self, models: frozenset[str] | None, at: float) -> RequestCosts:
         return RequestCosts(models, at, self.durations, self.demand, self._orders)
 
-    def _looked_at(self, models: frozenset[str], allowed: Allowed | None) -> Iterator[RoutedServer]:
-        for order in self._orders.orders_for(models):
-            yield from islice((one for one in order if allowed is None or allowed(one.name)), LOOK)
+    def _looked_at(self, models: frozenset[str], among: Set[str] | None) -> Iterable[RoutedServer]:
+        if among is not None and len(among) <= FEW:
+            return [one for name in among if (one := self._servers.get(name)) is not None and one.is_ready]
+        orders = self._orders.orders_for(models)
+        return chain.from_iterable(
+            islice((one for one in order if among is None or one.name in among), LOOK) for order in orders
+        )

@@ -51,6 +51,6 @@ class ServerOrders:
 
     def orders_for(self, models: Iterable[str]) -> Iterator[Iterator[RoutedServer]]:
         """Return the orders for a request, each with its first server first. A server may be in several."""
-        held = [self._holders[model] for model in models if model in self._holders]
+        held = [self._holders[model] for model in sorted(models) if model in self._holders]
         for order in (*sorted(held, key=len)[:RAREST], self._idle, self._busy):
             yield (self._by_number[number] for *_, number in order)

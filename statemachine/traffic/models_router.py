@@ -47,7 +47,7 @@ class ModelsRouter:
         """Return the best loaded candidate, and count the request as under way there; None if none is loaded."""
         at, names = self._clock(), {view.name for view in candidates}
         self._watch.expire(at)
-        decision = self._fleet.choose(models, at, None if len(names) == len(self._views) else names.__contains__)
+        decision = self._fleet.choose(models, at, None if len(names) == len(self._views) else names)
         if decision is not None:
             self._watch.picked(decision.chosen.server, models, at)
         return decision

@@ -4,7 +4,7 @@ from typing import Any
 
 from statemachine.core.vocabulary import State
 from statemachine.gateway.fleet_view import Candidate, FleetView
-from statemachine.gateway.learned_choice import LearnedChoice, models_in
+from statemachine.gateway.learned_choice import LearnedChoice
 from statemachine.settings import parse_settings, resolve_servers
 from tests.support.paths import REPOSITORY
 
@@ -39,12 +39,12 @@ def graph(model: str) -> dict[str, Any]:
     }
 
 
-def test_models_in_a_graph_are_the_model_files_that_it_names() -> None:
-    assert models_in(graph("sdxl/base.safetensors")) == frozenset({"sdxl/base.safetensors"})
-    assert models_in(graph("none")) is None
-    assert models_in({"1": None, "2": {"inputs": ["x.ckpt"]}, "3": {"inputs": {"unet": "A.GGUF"}}}) == frozenset(
-        {"A.GGUF"}
-    )
+def test_choose_knows_the_models_of_a_graph_by_their_files() -> None:
+    rig = Rig(2)
+    chosen = rig.view.choose(graph("SDXL\\base.safetensors"))
+    assert chosen.models == frozenset({"sdxl/base.safetensors"})
+    assert rig.view.choose(graph("none")).models is None
+    assert [one.name for one in rig.view.choose({"1": None, "2": {"inputs": ["x.ckpt"]}}).servers] == rig.names
 
 
 def test_choose_prefers_the_server_that_ran_the_model() -> None:
@@ -91,3 +91,23 @@ def test_choose_takes_warm_servers_first_and_none_that_is_away() -> None:
         rig.view.note_status([{"name": name, "state": state.value}])
     chosen: list[Candidate] = list(rig.view.choose(graph("a.ckpt")).servers)
     assert [one.name for one in chosen] == [rig.names[1], rig.names[0]]
+
+
+def test_choose_fills_up_with_less_warm_servers() -> None:
+    rig = Rig(8)
+    for name, state in zip(rig.names, [State.COLD] * 5 + [State.LOADED] * 2 + [State.FAILED], strict=True):
+        rig.view.note_status([{"name": name, "state": state.value}])
+    choice = rig.view.choose(graph("a.ckpt"))
+    assert [one.name for one in choice.servers] == [*rig.names[5:7], *rig.names[:3]]
+    assert choice.decision is not None
+    assert choice.decision.chosen.server == rig.names[5]
+
+
+def test_prompt_that_was_withdrawn_has_loaded_nothing() -> None:
+    rig = Rig(1)
+    rig.choice.note_sent(rig.names[0], "1", graph("a.ckpt"))
+    rig.choice.note_withdrawn(rig.names[0], "1")
+    decision = rig.view.choose(graph("a.ckpt")).decision
+    assert decision is not None
+    assert (decision.chosen.missing, decision.chosen.work_s) == (("a.ckpt",), 0.0)
+    rig.choice.note_withdrawn("removed", "2")

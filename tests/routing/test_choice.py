@@ -44,7 +44,7 @@ def test_choose_never_returns_server_that_is_not_ready_or_allowed() -> None:
     assert chosen(fleet, A, 20.0).server == "warm"
     fleet.put("warm", is_ready=False)
     assert chosen(fleet, A, 20.0).server != "warm"
-    decision = fleet.choose(A, 20.0, lambda name: name == "third")
+    decision = fleet.choose(A, 20.0, {"third", "unknown"})
     assert decision is not None
     assert (decision.chosen.server, decision.others) == ("third", ())
 

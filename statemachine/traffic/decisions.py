@@ -3,9 +3,11 @@
 It is kept in memory. What it holds is bounded by the hours and the servers, not by the requests.
 """
 
-from collections import Counter, deque
+from bisect import insort
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from statemachine.routing.explanation import Explanation, Origin, Why
 
@@ -71,14 +73,15 @@ class DecisionLog:
         self._hours: dict[int, _Hour] = {}
         self._total = Tally()
         self._servers: dict[str, Tally] = {}
-        self._newest: deque[Decided] = deque(maxlen=NEWEST)
+        self._newest: list[Decided] = []
         self._listeners: list[Callable[[Decided], None]] = []
-        self._started_at = now()
+        self._began_at = now()
+        """When counting began; a gateway may report what is older."""
 
     @property
     def since(self) -> float:
         """The time since which decisions are counted."""
-        return max(self._started_at, float(self._first_hour() * HOUR_S))
+        return max(self._began_at, float(self._first_hour() * HOUR_S))
 
     def add_listener(self, listener: Callable[[Decided], None]) -> None:
         """Call `listener` with every decision, however old it is."""
@@ -97,7 +100,9 @@ class DecisionLog:
         places = (hour.servers, self._servers)
         for tally in (hour.fleet, self._total, *(place.setdefault(server, Tally()) for place in places)):
             tally.add(explanation)
-        self._newest.append(decided)
+        self._began_at = min(self._began_at, decided.at)
+        insort(self._newest, decided, key=attrgetter("at"))
+        del self._newest[:-NEWEST]
 
     def trend(self) -> list[tuple[float, Tally]]:
         """Return the start and the counts of each hour, oldest first; the last one is still in progress."""
@@ -116,8 +121,8 @@ class DecisionLog:
         return self._servers
 
     def newest(self) -> Sequence[Decided]:
-        """Return the newest decisions, the newest first. Reports of gateways arrive later than they were made."""
-        return sorted(self._newest, key=lambda one: one.at, reverse=True)
+        """Return the newest decisions, the newest first."""
+        return self._newest[::-1]
 
     def _first_hour(self) -> int:
         return int(self._now() // HOUR_S) - HOURS + 1

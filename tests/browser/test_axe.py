@@ -25,10 +25,10 @@ async def test_axe_in_each_language_and_theme_finds_nothing_serious(
     options: dict[str, Any] = {"locale": locale, "color_scheme": theme, "reduced_motion": "reduce"}
     async with visiting(browser, shared.address, **options) as visit:
         await visit.open()
-        assert await _violations(visit.page) == [], "without the drawer"
+        assert await violations(visit.page) == [], "without the drawer"
         await visit.link("field-broken").click()
         await expect(visit.drawer("field-broken")).to_be_visible()
-        assert await _violations(visit.page) == [], "with the drawer"
+        assert await violations(visit.page) == [], "with the drawer"
 
 
 @pytest.mark.parametrize(("locale", "theme"), list(zip(LOCALES, THEMES, strict=True)))
@@ -40,10 +40,10 @@ async def test_axe_on_a_phone_finds_nothing_serious(
         await visit.open()
         for view in ("warmth", "log", "fleet"):
             await visit.page.locator(f"button[data-view-choice={view}]").click()
-            assert await _violations(visit.page) == [], view
+            assert await violations(visit.page) == [], view
         await (await visit.find("field-broken")).click()
         await expect(visit.drawer("field-broken")).to_be_visible()
-        assert await _violations(visit.page) == [], "with the drawer"
+        assert await violations(visit.page) == [], "with the drawer"
 
 
 async def test_axe_with_a_dialog_open_finds_nothing_serious(browser: Browser, shared: Deployment) -> None:
@@ -51,7 +51,7 @@ async def test_axe_with_a_dialog_open_finds_nothing_serious(browser: Browser, sh
         await visit.open()
         await visit.button("Pause group public").click()
         await expect(visit.page.get_by_role("dialog")).to_be_visible()
-        assert await _violations(visit.page) == []
+        assert await violations(visit.page) == []
 
 
 async def test_axe_while_disconnected_finds_nothing_serious(browser: Browser, tmp_path: Path) -> None:
@@ -62,17 +62,17 @@ async def test_axe_while_disconnected_finds_nothing_serious(browser: Browser, tm
         await visit.open()
         await daemon.end()
         await expect(visit.page.get_by_role("alert")).to_be_visible()
-        assert await _violations(visit.page) == []
+        assert await violations(visit.page) == []
 
 
 async def test_axe_with_an_unnamed_button_reports_it(browser: Browser, shared: Deployment) -> None:
     async with visiting(browser, shared.address) as visit:
         await visit.open()
         await visit.page.evaluate("document.body.append(document.createElement('button'))")
-        assert any("button-name" in violation for violation in await _violations(visit.page))
+        assert any("button-name" in violation for violation in await violations(visit.page))
 
 
-async def _violations(page: Page) -> list[str]:
+async def violations(page: Page) -> list[str]:
     """Return the serious violations that axe finds. `evaluate` is not subject to the Content-Security-Policy."""
     results = (await Axe().run(page)).response["violations"]
     return [

@@ -57,20 +57,20 @@ def test_log_forgets_what_is_older_than_its_hours() -> None:
     assert [tally.total for _, tally in rig.log.trend()] == [0] * HOURS
 
 
-def test_log_since_is_the_start_or_the_first_hour() -> None:
+def test_log_since_is_the_start_or_the_oldest_that_counts() -> None:
     rig = Rig()
     assert rig.log.since == rig.now
+    rig.note(WARM, age_s=2 * HOUR)
+    assert rig.log.since == rig.now - 2 * HOUR, "a gateway has reported what is older"
     rig.now += 2 * HOURS * HOUR
     assert rig.log.since == rig.log.trend()[0][0]
 
 
 def test_log_keeps_the_newest_in_the_order_of_their_time() -> None:
     rig = Rig()
-    for _ in range(NEWEST):
-        rig.note(WARM)
-    rig.now += 60
     rig.note(COLD)
     rig.note(UNKNOWN, age_s=30)
+    rig.note(*[WARM] * 2 * NEWEST, age_s=60)
     newest = rig.log.newest()
     assert len(newest) == NEWEST
     assert [one.explanation for one in newest[:3]] == [COLD, UNKNOWN, WARM]

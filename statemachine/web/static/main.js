@@ -4,6 +4,7 @@ import { watchActions } from "./actions/actions.js";
 import { Drawer } from "./drawer/drawer.js";
 import { EventLog } from "./log/log.js";
 import { FleetMap } from "./map/map.js";
+import { RequestsPanel } from "./requests/panel.js";
 import { Fleet } from "./state/fleet.js";
 import { openStream } from "./state/stream.js";
 import { Sync } from "./state/sync.js";
@@ -36,6 +37,7 @@ const log = new EventLog();
 const map = new FleetMap(fleet, (view) => query.matches(view));
 const drawer = new Drawer((name) => fleet.views.get(name), (name) => table.focusServer(name) || byId("search").focus());
 const warmth = new WarmthPanel(() => table.updateGroups());
+const requests = new RequestsPanel();
 const table = new Table(fleet, query, (group) => warmth.lastDay(group), drawSoon);
 const sync = new Sync(fleet, { onReplaced: showFleet, onChange: updateServer });
 
@@ -99,6 +101,7 @@ function markDrawn() {
     document.documentElement.dataset.ready = "";
     performance.mark("first-rows");
     warmth.refresh();
+    requests.refresh();
   }
   if (performance.getEntriesByName("keystroke").length === 0) return;
   performance.measure("filter", "keystroke");
@@ -112,6 +115,7 @@ function relabel() {
   drawer.show();
   map.relabel();
   warmth.show();
+  requests.show();
   relabelConnection();
   refilter();
 }

@@ -1,10 +1,10 @@
 // One group's row: its states, the warmth of its last day, and its actions.
 
 import { updateGroupButtons } from "../actions/buttons.js";
-import { trendBars } from "../ui/charts.js";
 import { cloneTemplate, make, setText } from "../ui/dom.js";
 import { formatNumber, formatPercent } from "../ui/format.js";
 import { label, locale } from "../ui/i18n.js";
+import { warmthTrend } from "../warmth/trend.js";
 
 export class GroupRow {
   node = cloneTemplate("group-template");
@@ -51,6 +51,6 @@ export class GroupRow {
     this.#warmth.replaceChildren();
     if (!stats || stats.share === null) return;
     const caption = make("span", "unit", label("warm_24h"));
-    this.#warmth.append(trendBars(stats.trend, "spark"), make("b", "", formatPercent(stats.share)), " ", caption);
+    this.#warmth.append(warmthTrend(stats.trend, "spark"), make("b", "", formatPercent(stats.share)), " ", caption);
   }
 }

@@ -10,29 +10,27 @@ const BAR_WIDTH = 8;
 const HEIGHT = 40;
 const MIN_BAR_HEIGHT = 1.5;
 
-/** Draw hourly shares (0 to 1) as bars; an hour without data is a dash at the bottom. */
-export function trendBars(points, className) {
+/**
+ * Draw hourly shares (0 to 1) as bars; an hour without data is a dash at the bottom.
+ * `points`: {at, share, note}; the note is added to the hour's title. `text`: what the chart shows, in words.
+ */
+export function trendBars(points, className, text) {
   const bars = points.map((point, index) => bar(point, index * BAR_PITCH));
   const viewBox = `0 0 ${points.length * BAR_PITCH - (BAR_PITCH - BAR_WIDTH)} ${HEIGHT}`;
   return makeSvg(
     "svg",
-    { class: className, viewBox, preserveAspectRatio: "none", role: "img", "aria-label": description(points) },
+    { class: className, viewBox, preserveAspectRatio: "none", role: "img", "aria-label": text },
     ...bars,
   );
 }
 
-function bar({ at, warm_share: share }, x) {
+function bar({ at, share, note }, x) {
   const height = share === null ? MIN_BAR_HEIGHT : Math.max(MIN_BAR_HEIGHT, share * HEIGHT);
   const title = makeSvg("title", {});
-  title.textContent = `${formatTime(at)} · ${share === null ? label("not_known") : formatPercent(share)}`;
+  const parts = [formatTime(at), share === null ? label("not_known") : formatPercent(share), note];
+  title.textContent = parts.filter(Boolean).join(" · ");
   const track = makeSvg("rect", { class: "track", x, y: 0, width: BAR_WIDTH, height: HEIGHT });
   const kind = share === null ? "unknown" : "share";
   const filled = makeSvg("rect", { class: kind, x, y: HEIGHT - height, width: BAR_WIDTH, height });
   return makeSvg("g", {}, title, track, filled);
-}
-
-function description(points) {
-  const shares = points.map((point) => point.warm_share).filter((share) => share !== null);
-  if (shares.length === 0) return `${label("trend")} · ${label("not_known")}`;
-  return label("trend_says", { lowest: formatPercent(Math.min(...shares)), newest: formatPercent(shares.at(-1)) });
 }

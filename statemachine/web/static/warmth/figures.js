@@ -1,9 +1,9 @@
 // The warmth of a server, a group or the fleet: a trend, a table of figures, and the reasons of failed warm-ups.
 
-import { trendBars } from "../ui/charts.js";
 import { make } from "../ui/dom.js";
 import { formatDuration, formatNumber, formatPercent } from "../ui/format.js";
 import { label, reasonText } from "../ui/i18n.js";
+import { warmthTrend } from "./trend.js";
 
 const WINDOWS = ["1h", "24h", "7d"];
 const sum = (counts) => Object.values(counts).reduce((total, count) => total + count, 0);
@@ -20,7 +20,7 @@ const ROWS = [
 export function warmthFigures(windows, trend) {
   return [
     make("p", "caption", label("trend")),
-    trendBars(trend ?? [], "trend"),
+    warmthTrend(trend ?? [], "trend"),
     figuresTable(windows),
     ...failures(windows["7d"].failed_attempts),
   ];

@@ -17,7 +17,6 @@ from statemachine.comfyui.connect_errors import speaks_tls
 from statemachine.comfyui.errors import (
     AccessDeniedError,
     ComfyError,
-    ConnectRefusedError,
     NotAnsweringError,
     RateLimitedError,
 )
@@ -83,7 +82,7 @@ async def _no_answer(server: ServerHandle, error: NotAnsweringError) -> Finding:
         return bad("doctor.no_answer", "doctor.untrusted.advice", **values)
     if error.message.code == "name_not_resolved":
         return bad("doctor.no_answer", "doctor.no_name.advice", **values)
-    if not isinstance(error, ConnectRefusedError) and await _needs_https(server):
+    if error.message.code == "https_only":
         return bad("doctor.https", "doctor.https.advice", **values)
     return bad("doctor.no_answer", "doctor.no_answer.advice", **values)
 

@@ -5,6 +5,9 @@ import errno
 import ssl
 from urllib.parse import urlsplit
 
+import aiohttp
+import websockets
+
 from statemachine.comfyui.errors import ConnectRefusedError, NotAnsweringError
 from statemachine.core.messages import Message, message
 from statemachine.core.text import without_error_number
@@ -57,6 +60,39 @@ def reason_of(error: OSError) -> str:
 def one_line(error: BaseException) -> str:
     """Return the error's text on one line, or its class's name."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+PROBE_S = 2.0
+"""Time for a TLS handshake that only explains a failure."""
+
+
+class HttpsOnly:
+    """Whether the server at an http URL speaks TLS. It is asked once, until the server answers again."""
+
+    __slots__ = ("_found", "_url")
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._found: bool | None = None if url.startswith("http:") else False
+
+    def answered(self) -> None:
+        """Forget what was found, because the server has answered by http."""
+        self._found = None if self._url.startswith("http:") else False
+
+    async def explains(self, error: Exception, timeout_s: float) -> bool:
+        """Return whether TLS is why a connection ended before an answer."""
+        if not _is_silent_end(error):
+            return False
+        if self._found is None:
+            self._found = await speaks_tls(self._url, min(timeout_s, PROBE_S))
+        return self._found
+
+
+def _is_silent_end(error: Exception) -> bool:
+    """Return whether the server closed a connection without a byte."""
+    if isinstance(error, websockets.InvalidMessage):
+        return isinstance(error.__cause__, EOFError)
+    return isinstance(error, aiohttp.ServerDisconnectedError | ConnectionResetError)
 
 
 async def speaks_tls(url: str, timeout_s: float) -> bool:

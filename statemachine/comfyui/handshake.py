@@ -5,6 +5,16 @@ The library reads up to 1 MiB of a refusal's body in one turn of the event loop,
 
 import re
 
+from statemachine.comfyui.errors import (
+    RAW_SHOWN,
+    AccessDeniedError,
+    ComfyError,
+    NotAnsweringError,
+    RateLimitedError,
+)
+from statemachine.comfyui.transport import REDIRECTS, Reply
+from statemachine.core.messages import message
+
 MOST_LINE = 8 * 1024
 """Bytes of a line that are kept together. The library refuses longer ones."""
 MOST_BODY = 8 * 1024
@@ -78,3 +88,18 @@ def _unchunked(data: bytes) -> tuple[bytes, bool]:
         content.append(data[chunk.end() : chunk.end() + size])
         at = chunk.end() + size
     return b"".join(content), False
+
+
+def handshake_error(reply: Reply) -> ComfyError:
+    """Return the error for a reply to the handshake. Without the connection, /ws is always "not answering"."""
+    try:
+        reply.raise_for_gateway("GET", "/ws")
+    except RateLimitedError as error:
+        return RateLimitedError(message("ws_failed", error=error.message), error.retry_after_s, error.raw)
+    except NotAnsweringError as error:
+        return NotAnsweringError(message("ws_failed", error=error.message))
+    if reply.is_denial:
+        return AccessDeniedError(message("ws_failed", error=reply.denial), reply.text)
+    if reply.status in REDIRECTS:
+        return NotAnsweringError(message("ws_redirected", status=reply.status, location=reply.location[:RAW_SHOWN]))
+    return NotAnsweringError(message("ws_status", status=reply.status))

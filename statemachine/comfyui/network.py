@@ -16,20 +16,14 @@ from websockets.asyncio.client import connect
 
 from statemachine.comfyui.bodies import BodyReader
 from statemachine.comfyui.bounds import bound_of
-from statemachine.comfyui.connect_errors import connect_error, one_line, reason_of
-from statemachine.comfyui.errors import (
-    RAW_SHOWN,
-    AccessDeniedError,
-    ComfyError,
-    NotAnsweringError,
-    NotUnderstoodError,
-    RateLimitedError,
-)
+from statemachine.comfyui.connect_errors import HttpsOnly, connect_error, one_line, reason_of
+from statemachine.comfyui.errors import NotAnsweringError, NotUnderstoodError
 from statemachine.comfyui.framed_connection import MAX_MESSAGE
+from statemachine.comfyui.handshake import handshake_error
 from statemachine.comfyui.http_framing import FramingError, bounded_connector
 from statemachine.comfyui.large_answers import LargeAnswers
 from statemachine.comfyui.response_headers import retry_after_s
-from statemachine.comfyui.transport import REDIRECTS, Reply, Transport
+from statemachine.comfyui.transport import Reply, Transport
 from statemachine.comfyui.turns import Turns
 from statemachine.comfyui.unpacking import ACCEPT_ENCODING
 from statemachine.comfyui.websocket import TextConnection, WebSocket
@@ -84,7 +78,18 @@ class NetworkTransport(Transport):
     received text, in case a server echoes them. `large` is shared by all servers.
     """
 
-    __slots__ = ("_connection", "_headers", "_large", "_mask", "_session", "_timeout_s", "_tls", "_turns", "_url")
+    __slots__ = (
+        "_connection",
+        "_headers",
+        "_https_only",
+        "_large",
+        "_mask",
+        "_session",
+        "_timeout_s",
+        "_tls",
+        "_turns",
+        "_url",
+    )
 
     def __init__(
         self,
@@ -100,6 +105,7 @@ class NetworkTransport(Transport):
     ) -> None:
         self._session = session
         self._url = url
+        self._https_only = HttpsOnly(url)
         self._headers = {name: value.get_secret_value() for name, value in headers.items()}
         self._timeout_s = timeout_s
         self._tls = tls
@@ -143,7 +149,8 @@ class NetworkTransport(Transport):
         except aiohttp.ClientConnectorError as error:
             raise connect_error(error.os_error) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NotAnsweringError(self._masked(error)) from error
+            raise await self._broken_off(error) from error
+        self._https_only.answered()
         answer = await self._masked_body(answer, is_cut=reader.is_cut)
         return self._reply(self._url + path, response.status, response.headers, answer)
 
@@ -170,11 +177,13 @@ class NetworkTransport(Transport):
             response = error.response
             content = self._mask.data(bytes(response.body or b""), is_cut=True)
             reply = self._reply(url, response.status_code, response.headers, content)
-            raise _handshake_error(reply) from error
+            raise handshake_error(reply) from error
+        except ConnectionResetError as error:
+            raise await self._broken_off(error) from error
         except OSError as error:
             raise connect_error(error) from error
         except (websockets.WebSocketException, ValueError) as error:
-            raise NotAnsweringError(self._masked(error)) from error
+            raise await self._broken_off(error) from error
         assert isinstance(connection, TextConnection)  # noqa: S101 - set by create_connection
         _drop_handshake_headers(connection)
         return WebSocket(connection, self._mask)
@@ -198,6 +207,12 @@ class NetworkTransport(Transport):
         if not self._mask or len(body) <= MASKED_AT_ONCE:
             return self._mask.data(body, is_cut=is_cut)
         return await self._large.in_thread(partial(self._mask.data, body, is_cut=is_cut))
+
+    async def _broken_off(self, error: Exception) -> NotAnsweringError:
+        """Return the error for a connection that was opened and ended before an answer."""
+        if await self._https_only.explains(error, self._timeout_s()):
+            return NotAnsweringError(message("https_only"))
+        return NotAnsweringError(self._masked(error))
 
     def _masked(self, error: Exception) -> str:
         """Return the text of a library's exception, which may quote what the server has sent."""
@@ -233,21 +248,6 @@ def _all(headers: _Headers, name: str) -> list[str]:
 def _encodable(text: str) -> str:
     """Replace the surrogates that aiohttp decodes non-ASCII header bytes to, because they cannot be encoded."""
     return text.encode("utf-8", "replace").decode()
-
-
-def _handshake_error(reply: Reply) -> ComfyError:
-    """Return the error for a reply to the handshake. Without the connection, /ws is always "not answering"."""
-    try:
-        reply.raise_for_gateway("GET", "/ws")
-    except RateLimitedError as error:
-        return RateLimitedError(message("ws_failed", error=error.message), error.retry_after_s, error.raw)
-    except NotAnsweringError as error:
-        return NotAnsweringError(message("ws_failed", error=error.message))
-    if reply.is_denial:
-        return AccessDeniedError(message("ws_failed", error=reply.denial), reply.text)
-    if reply.status in REDIRECTS:
-        return NotAnsweringError(message("ws_redirected", status=reply.status, location=reply.location[:RAW_SHOWN]))
-    return NotAnsweringError(message("ws_status", status=reply.status))
 
 
 class TlsContexts:

@@ -330,6 +330,9 @@ REQUESTS: dict[str, Text] = {
     "plain_http": Text(
         "the server answers without TLS; use http:// in the URL", "服务器未使用 TLS；请在 URL 中使用 http://"
     ),
+    "https_only": Text(
+        "the server speaks only https; use https:// in the URL", "服务器只接受 https；请在 URL 中使用 https://"
+    ),
     "ws_redirected": Text("/ws redirects to {location} (HTTP {status})", "/ws 重定向到 {location}（HTTP {status}）"),
     "ws_status": Text("/ws answers HTTP {status}", "/ws 返回 HTTP {status}"),
     "ws_flood": Text(

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.cli.rig import cli
 from tests.comfyui.rig import Graph, RealServer
 from tests.support.daemon import DaemonClient, Json, daemon_in_process
 
@@ -40,13 +41,34 @@ class RealServersClient(DaemonClient):
         return await self.transitions(_name(server))
 
 
+async def doctor(
+    folder: Path, server: RealServer, workflows: Mapping[str, Graph], /, **settings: object
+) -> tuple[int, str]:
+    """Return the exit code and the output of `doctor`, on one line."""
+    directory = folder / "doctor"
+    directory.mkdir()
+    for name, graph in workflows.items():
+        (directory / f"{name}.json").write_text(json.dumps(graph), encoding="utf-8")
+    data = {"servers": [server.url], "workflows": list(workflows), "workflows_dir": str(directory), **settings}
+    file = directory / "settings.json"
+    file.write_text(json.dumps(data), encoding="utf-8")
+    result = await cli(file, "doctor")
+    return result.exit_code, " ".join(result.stdout.split())
+
+
 def _name(server: RealServer) -> str:
     return f"127.0.0.1:{server.port}"
 
 
 @asynccontextmanager
 async def running_over(
-    folder: Path, servers: list[RealServer], workflows: Mapping[str, Graph], *, warm: str = "key", **settings: object
+    folder: Path,
+    servers: list[RealServer],
+    workflows: Mapping[str, Graph],
+    /,
+    *,
+    warm: str = "key",
+    **settings: object,
 ) -> AsyncIterator[RealServersClient]:
     """Run a daemon that keeps `workflows` at the level `warm` on these servers; yield a client of its API."""
     directory = folder / "workflows"

@@ -89,11 +89,14 @@ class Installation:
         """The output of pip and of ComfyUI's first start."""
         return self.root / "install.log"
 
+    def knows(self, flag: str) -> bool:
+        """Return whether this version has the argument."""
+        return f'"{flag}"' in (self.comfyui / "comfy" / "cli_args.py").read_text(encoding="utf-8")
+
     def arguments(self, base: Path, *more: str) -> list[str]:
         """Return ComfyUI's main file and arguments to run it in `base`, without a display, GPU or internet."""
-        known = (self.comfyui / "comfy" / "cli_args.py").read_text(encoding="utf-8")
-        options = [argument for name in OPTIONS if f'"{name[0]}"' in known for argument in name]
-        if '"--base-directory"' in known:
+        options = [argument for name in OPTIONS if self.knows(name[0]) for argument in name]
+        if self.knows("--base-directory"):
             options += ["--base-directory", str(base)]
         else:
             options += folders_one_by_one(base)

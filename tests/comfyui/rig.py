@@ -24,6 +24,7 @@ import aiohttp
 from tests.comfyui.client import POLL_S, Graph, RigClient, RigError
 from tests.comfyui.install import HERE, environment, installed, prepare_base
 from tests.comfyui.preloader import ServerProcess, preloader
+from tests.security.authority import Pair
 from tests.support.ports import free_port
 
 __all__ = ["CheckMode", "Graph", "RealServer", "Rig", "RigError", "cache_workflow", "keys_of"]
@@ -67,6 +68,11 @@ def keys_of(graph: Graph) -> list[str]:
     return [node["inputs"]["key"] for node in graph.values() if node["class_type"].startswith("CacheBackendData")]
 
 
+def tls_arguments(tls: Pair | None) -> list[str]:
+    """Return the arguments with which ComfyUI presents a certificate."""
+    return [] if tls is None else ["--tls-certfile", str(tls.certificate), "--tls-keyfile", str(tls.key)]
+
+
 class RealServer(RigClient):
     """One ComfyUI process on 127.0.0.1. It keeps its port over all starts.
 
@@ -78,7 +84,8 @@ class RealServer(RigClient):
     first.
 
     With `node`, the companion node is installed, has `workflow` as its file `cache`, and answers the check instead of
-    the rig. `auto_start` lets it start that workflow. `arguments` are further ones for ComfyUI's command line.
+    the rig. `auto_start` lets it start that workflow. `arguments` are further ones for ComfyUI's command line. With
+    `tls` it speaks only https, with this certificate.
     """
 
     def __init__(
@@ -95,9 +102,10 @@ class RealServer(RigClient):
         node: bool = False,
         auto_start: bool = False,
         arguments: Sequence[str] = (),
+        tls: Pair | None = None,
     ) -> None:
         self.port = free_port()
-        super().__init__(f"http://{HOST}:{self.port}", folder / "comfyui.log")
+        super().__init__(f"{'https' if tls else 'http'}://{HOST}:{self.port}", folder / "comfyui.log")
         self.folder = folder
         self.check_mode = CheckMode.NONE if node else check_mode
         self.workflow = workflow or {}
@@ -108,7 +116,7 @@ class RealServer(RigClient):
         self.hash_seed = hash_seed
         self.node = node
         self.auto_start = auto_start
-        self.arguments = arguments
+        self.arguments = [*arguments, *tls_arguments(tls)]
         self.process: ServerProcess | None = None
 
     @property
@@ -211,6 +219,7 @@ class Rig:
         node: bool = False,
         auto_start: bool = False,
         arguments: Sequence[str] = (),
+        tls: Pair | None = None,
     ) -> RealServer:
         """Create a server on a free port with its own folder, without starting it. Arguments: see RealServer."""
         folder = self.folder / f"server-{len(self.servers)}"
@@ -226,6 +235,7 @@ class Rig:
             node=node,
             auto_start=auto_start,
             arguments=arguments,
+            tls=tls,
         )
         self.servers.append(server)
         return server

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from statemachine.core.vocabulary import Reason, State
 from tests.comfyui.daemon import running_over, warm_ups_in
-from tests.comfyui.rig import CheckMode, Rig, cache_workflow
+from tests.comfyui.rig import CheckMode, Graph, Rig, cache_workflow
 
 LOADED = State.LOADED.value
 
@@ -71,21 +71,38 @@ async def test_daemon_node_raises_message_names_node(rig: Rig, tmp_path: Path) -
         assert len(await server.history()) == 1
 
 
+BLOCKED: Graph = {
+    "1": {"class_type": "RigBlocks", "inputs": {"text": "no input image"}},
+    "2": {"class_type": "CacheBackendData //Inspire", "inputs": {"key": "z", "tag": "model", "data": ["1", 0]}},
+}
+"""Cache node 2 is skipped: an ExecutionBlocker sends `execution_error`, and the prompt goes on to success."""
+
+
 async def test_daemon_blocked_node_does_not_end_the_prompt(rig: Rig, tmp_path: Path) -> None:
-    """An ExecutionBlocker sends `execution_error`, and the prompt goes on to success."""
-    blocked = {
-        "1": {"class_type": "RigBlocks", "inputs": {"text": "no input image"}},
-        "2": {"class_type": "CacheBackendData //Inspire", "inputs": {"key": "z", "tag": "model", "data": ["1", 0]}},
-    }
+    """Its text follows the verdict and stays with the attempt."""
     flow = cache_workflow("a", seconds=1.0)
     server = rig.server(keys=["a"], workflow=flow)
     await server.start()
-    async with running_over(tmp_path, [server], {"flow": {**blocked, **flow}}) as daemon:
+    async with running_over(tmp_path, [server], {"flow": {**BLOCKED, **flow}}) as daemon:
         await daemon.wait_state(server, LOADED)
         detail = await daemon.server(server)
         assert [one["outcome"] for one in detail["attempts"]] == ["succeeded"]
         assert "failed" not in {state for state, _ in await daemon.path_of(server)}
         assert len(await server.history()) == 1
+        for message in (detail["message"], detail["attempts"][0]["message"]):
+            assert "no input image" in message
+
+
+async def test_daemon_blocked_cache_node_is_named_where_its_key_is_missing(rig: Rig, tmp_path: Path) -> None:
+    flow = {**BLOCKED, **cache_workflow("a", seconds=0.1)}
+    server = rig.server(workflow=flow)
+    await server.start()
+    async with running_over(tmp_path, [server], {"flow": flow}) as daemon:
+        detail = await daemon.wait_state(server, State.FAILED.value)
+        assert detail["reason"] == Reason.STILL_COLD_AFTER_SUCCESS
+        assert detail["missing"] == ["z"]
+        assert "no input image" in detail["message"]
+        assert len(await server.history()) == len(detail["attempts"]) <= 3
 
 
 async def test_daemon_out_of_memory_is_the_reason(rig: Rig, tmp_path: Path) -> None:

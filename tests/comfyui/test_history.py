@@ -2,13 +2,14 @@
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from statemachine.core.vocabulary import Reason, State
 from tests.comfyui.daemon import SHORT_TIMING, running_over, warm_ups_in
-from tests.comfyui.rig import CheckMode, Graph, RealServer, Rig, cache_workflow
+from tests.comfyui.install import expected
+from tests.comfyui.keyless import cached_nodes, end, is_checked_again, without_cache_nodes
+from tests.comfyui.rig import CheckMode, RealServer, Rig, cache_workflow
 from tests.support.daemon import Json
 
 LOADED = State.LOADED.value
@@ -36,9 +37,12 @@ async def test_history_thirty_user_prompts_cause_thirty_more_warm_ups(rig: Rig, 
         for number in range(USER_PROMPTS):
             await server.submit(cache_workflow(f"user-{number}", seconds=0.02))
             await daemon.wait_until(server, partial(is_warm_again, number + 2))
+        counters = (await daemon.server(server))["counters"]
         path = await daemon.path_of(server)
     history = await server.history()
-    assert len(warm_ups_in(history)) == USER_PROMPTS + 1
+    figures = {name: counters[name] for name in ("to_cold", "submissions", "to_loaded")}
+    print(f"{USER_PROMPTS} user prompts on ComfyUI {expected().version}: {figures}")
+    assert set(figures.values()) == {len(warm_ups_in(history))} == {USER_PROMPTS + 1}
     assert len(history) == 2 * USER_PROMPTS + 1
     assert Reason.STILL_COLD_AFTER_SUCCESS not in {reason for _, reason in path}
 
@@ -53,7 +57,7 @@ async def test_history_of_server_that_keeps_nothing_is_cache_disabled(rig: Rig, 
         await server.wait_idle()
         assert warm_ups_in(await server.history()) == []
         await server.kill()
-        server.arguments = ()
+        server.arguments = []
         await server.start()
         await daemon.wait_state(server, LOADED)
         assert len(warm_ups_in(await server.history())) == 1
@@ -72,10 +76,6 @@ async def test_keys_of_servers_that_keep_nothing_stay_loaded(rig: Rig, tmp_path:
             assert (detail["state"], detail["check"]["kind"]) == (LOADED, kind)
             assert len(warm_ups_in(await server.history())) == 1
             assert "a" in await server.cached_keys()
-
-
-def is_checked_again(checks: int, detail: Json) -> bool:
-    return bool(detail["counters"]["checks"] > checks and detail["state"] == LOADED)
 
 
 KEPT_AFTER_SAME_AND_OTHER = {
@@ -98,22 +98,6 @@ async def test_executor_keeps_results_by_its_cache_mode(rig: Rig) -> None:
         await server.run(SECOND)
         found[tuple(server.arguments)] = (bool(after_same), bool(await cached_nodes(server, FIRST)))
     assert found == KEPT_AFTER_SAME_AND_OTHER
-
-
-async def cached_nodes(server: RealServer, graph: Graph) -> list[str]:
-    """Run the graph and return the nodes whose results the executor had."""
-    entry = await server.run(graph)
-    (nodes,) = [data["nodes"] for kind, data in entry["status"]["messages"] if kind == "execution_cached"]
-    return list(nodes)
-
-
-def without_cache_nodes(name: str) -> Graph:
-    model = {"class_type": "RigSlowModel", "inputs": {"name": name, "seconds": 0.1}}
-    return {"10": model, "30": end("10")}
-
-
-def end(node_id: str) -> dict[str, Any]:
-    return {"class_type": "RigAfter", "inputs": {"data": [node_id, 0], "after": [node_id, 0]}}
 
 
 async def test_history_workflows_that_displace_one_another_run_once(rig: Rig, tmp_path: Path) -> None:

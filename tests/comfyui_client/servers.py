@@ -30,12 +30,16 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
 
 @asynccontextmanager
 async def serving_bytes(answer: bytes) -> AsyncIterator[str]:
-    """Yield the URL of a server that answers a request with these bytes and closes the connection."""
+    """Yield the URL of a server that answers a request with these bytes and closes the connection.
+
+    It closes the connection of a TLS handshake without an answer.
+    """
 
     async def respond(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(answer)
-        await writer.drain()
+        if (await reader.read(1)).isalpha():
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+            await writer.drain()
         writer.close()
         await writer.wait_closed()
 

@@ -5,10 +5,21 @@ from pathlib import Path
 import pytest
 
 from tests.comfyui.matrix.__main__ import parsed
-from tests.comfyui.matrix.table import HEAD, RULE, SITUATIONS, with_rows
+from tests.comfyui.matrix.kinds import KINDS
+from tests.comfyui.matrix.table import FAILED, HEAD, PAGE, RULE, SITUATIONS, with_rows
+from tests.support.doc_tables import table_rows
+from tests.support.paths import REPOSITORY
 
 SEEN = ["seen"] * len(SITUATIONS)
 PAGE_BEFORE = f"text\n\n{HEAD}\n{RULE}\n| 0.12.3 | text | {' | '.join(SEEN)} |\n\n## Next\n"
+
+
+def test_table_has_every_recorded_version_and_kind_without_failure() -> None:
+    """Each version that has recordings was measured, and every cell was right."""
+    versions = [folder.name for folder in (REPOSITORY / "tests" / "transcripts").iterdir() if folder.is_dir()]
+    rows = table_rows(PAGE, "### Measured")
+    assert sorted(row[:2] for row in rows) == sorted((version, kind.name) for version in versions for kind in KINDS)
+    assert FAILED not in str(rows)
 
 
 def test_with_rows_sorts_by_version_and_replaces_earlier_rows() -> None:

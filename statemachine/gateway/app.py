@@ -9,7 +9,7 @@ from statemachine.gateway.clients import MAX_REQUESTS, Clients
 from statemachine.gateway.errors import JSON, bad_request, errors_as_json, not_allowed
 from statemachine.gateway.json_text import loads_any
 from statemachine.gateway.metrics_route import GatewayMetricsHandler
-from statemachine.gateway.requests import admit, client_of, read_body
+from statemachine.gateway.requests import Bodies, admit, client_of
 from statemachine.gateway.submission import Submission, read_request
 from statemachine.web.auth import only_own_sites
 
@@ -28,7 +28,7 @@ def build_app(
     hosts: Collection[str],
 ) -> web.Application:
     """Build the web application. `routes` are those of the other handlers, without the prefix, for clients."""
-    app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts), _only_clients(clients)])
+    app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts, "gateway.hosts"), _only_clients(clients)])
     prompts = _Prompts(submission)
     own = [
         *routes,
@@ -46,15 +46,16 @@ def build_app(
 class _Prompts:
     def __init__(self, submission: Submission) -> None:
         self._submission = submission
+        self._bodies = Bodies()
 
     async def post(self, request: web.Request) -> web.Response:
         """Send a prompt to a server, and answer with the server's answer."""
-        text = await read_body(request, MAX_PROMPT)
-        try:
-            body = await loads_any(text)
-        except ValueError:
-            raise bad_request("invalid_json", "the body is not valid JSON") from None
-        answer = await self._submission.submit(read_request(client_of(), body))
+        async with self._bodies.read(request, MAX_PROMPT) as text:
+            try:
+                body = await loads_any(text)
+            except ValueError:
+                raise bad_request("invalid_json", "the body is not valid JSON") from None
+            answer = await self._submission.submit(read_request(client_of(), body))
         content_type = answer.content_type or JSON
         return web.Response(body=answer.body, status=answer.status, content_type=content_type)
 

@@ -48,6 +48,10 @@ class Clients:
             raise GatewayError(HTTPStatus.UNAUTHORIZED, "token_required", _TOKEN_REQUIRED, challenge)
         return name
 
+    def busy(self, client: str) -> int:
+        """Return how many requests and connections of a client are open."""
+        return sum(count for (name, _), count in self._busy.items() if name == client)
+
     @contextmanager
     def request(self, client: str, limit: int) -> Iterator[None]:
         """Count a request within the block, of a kind that has this limit. Raises GatewayError above it."""

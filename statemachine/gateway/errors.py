@@ -56,6 +56,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
             raise
         status = HTTPStatus(error.status)
         found = GatewayError(status, error_code(status), error.reason)
+    except RecursionError:
+        found = bad_request("invalid_json", "the JSON is nested too deeply")
     except (ConnectionError, asyncio.CancelledError):
         raise
     except (ClientError, TimeoutError, OSError) as error:

@@ -5,7 +5,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from aiohttp import BodyPartReader, web
+from aiohttp import BodyPartReader, MultipartReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from typing_extensions import override
 
 from statemachine.gateway.errors import GatewayError, bad_request
 from statemachine.gateway.finder import Finder
@@ -20,6 +22,8 @@ from statemachine.gateway.upstream import Upstream
 
 MAX_FIELD = 64 * 1024
 MAX_FIELDS = 20
+MAX_LINES = 1_000
+"""Lines of a form outside of its fields: the boundaries, and what precedes the first one."""
 CHUNK = 256 * 1024
 
 
@@ -88,11 +92,24 @@ class Files:
         return False
 
 
+class _FormReader(MultipartReader):
+    """Refuses a form that consists of lines without end. aiohttp reads them without a pause."""
+
+    _lines = 0
+
+    @override
+    async def _readline(self) -> bytes:
+        self._lines += 1
+        if self._lines > MAX_LINES:
+            raise ValueError("too many lines")
+        return await super()._readline()
+
+
 async def _read_form(request: web.Request, received: Receiving) -> dict[str, str]:
     """Write the file of the form to disk as it arrives; return the other fields, and the file's name as `image`."""
     fields: dict[str, str] = {}
     try:
-        reader = await request.multipart()
+        reader = _FormReader(request.headers, request.content)
         while (part := await _in_time(reader.next())) is not None:
             if not isinstance(part, BodyPartReader) or len(fields) >= MAX_FIELDS:
                 raise bad_request("invalid_form", "the form is nested or has too many fields")
@@ -102,7 +119,7 @@ async def _read_form(request: web.Request, received: Receiving) -> dict[str, str
                     received.write(chunk)
             else:
                 fields[part.name or ""] = await _field(part)
-    except (ValueError, AssertionError, KeyError) as error:
+    except (ValueError, AssertionError, KeyError, RuntimeError, HttpProcessingError) as error:
         raise bad_request("invalid_form", "the body is not a valid multipart form") from error
     return fields
 

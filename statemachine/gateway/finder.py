@@ -18,7 +18,7 @@ from statemachine.gateway.fleet_view import Candidate, FleetView
 from statemachine.gateway.ledger import Ledger
 from statemachine.gateway.records import PromptRecord, Stage, marker_in
 from statemachine.gateway.tracking import queue_items
-from statemachine.gateway.upstream import NoAnswerError, NotSentError, Upstream
+from statemachine.gateway.upstream import NoAnswerError, NotSentError, Upstream, is_name
 
 AT_A_TIME = 16
 ASK_S = 1.0
@@ -56,7 +56,9 @@ class Finder:
         if record is not None:
             return record if record.client == client else None
         key = (client, prompt_id)
-        if not 0 < len(prompt_id) <= MAX_ID or time.monotonic() - self._unknown.get(key, -math.inf) < ASKED_AGAIN_S:
+        if len(prompt_id) > MAX_ID or not is_name(prompt_id):
+            return None
+        if time.monotonic() - self._unknown.get(key, -math.inf) < ASKED_AGAIN_S:
             return None
         found = await self._search(client, prompt_id, self._ask)
         if found is None:

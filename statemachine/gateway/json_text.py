@@ -30,7 +30,7 @@ async def loads_any(data: bytes) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """Return the JSON text of a value."""
+    """Return the JSON text of a value. Raises RecursionError if it is nested too deeply."""
     try:
         return orjson.dumps(value)
     except (TypeError, orjson.JSONEncodeError):

@@ -8,7 +8,7 @@ from aiohttp import web
 from statemachine.gateway.errors import GatewayError
 from statemachine.gateway.fleet_view import FleetView
 from statemachine.gateway.relay import relay
-from statemachine.gateway.upstream import Upstream
+from statemachine.gateway.upstream import Upstream, is_name
 from statemachine.settings import ServerConfig
 
 _PATHS = (
@@ -38,9 +38,12 @@ class Passing:
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer with the server's answer."""
-        path = request.path.removeprefix("/api")
+        resource = request.match_info.route.resource
+        path = (resource.canonical if resource is not None else request.path).removeprefix("/api")
         if (name := request.match_info.get("name")) is not None:
-            path = f"{path.rpartition('/')[0]}/{quote(name, safe='')}"
+            if not is_name(name):
+                raise web.HTTPNotFound
+            path = path.replace("{name}", quote(name, safe=""))
         query = {key: value for key, value in request.query.items() if key != "token"}
         return await relay(request, self._upstream, self._usable(), path, query)
 

@@ -90,6 +90,8 @@ class RunningGateway:
         self.sockets = Sockets()
         self._decisions = Decisions(Mask(secrets_in(settings)))
         self._metrics = GatewayMetrics(gateway.tokens or (LOCAL,), [server.name for server in self._servers])
+        self.clients = Clients(gateway.tokens, self._metrics)
+        self.uploads = Uploads(gateway.data_dir / UPLOADS, gateway.max_upload_mb * MIB)
 
     async def start(self, stack: AsyncExitStack, daemon: OpenSource, times: TrackingTimes) -> None:
         """Start every part; `stack` stops them in the opposite order."""
@@ -120,8 +122,7 @@ class RunningGateway:
 
     def _app(self, upstream: Upstream, delivery: FrameDelivery, tracker: Tracker) -> web.Application:
         gateway = self._gateway
-        clients = Clients(gateway.tokens, self._metrics)
-        uploads = Uploads(gateway.data_dir / UPLOADS, gateway.max_upload_mb * MIB)
+        clients, uploads = self.clients, self.uploads
         finder = Finder(self.ledger, self.view, upstream)
         results = Results(self.ledger, self.view, upstream, finder)
         submission = Submission(

@@ -1,16 +1,20 @@
 """What the handlers read from a request."""
 
 import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from http import HTTPStatus
 from typing import Any
 
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from statemachine.gateway.errors import GatewayError, bad_request
 from statemachine.gateway.json_text import loads_any
 
 MAX_SMALL_BODY = 1024 * 1024
+LARGE_BODY = 1024 * 1024
 READ_TIMEOUT_S = 30.0
 """How long a client may send nothing while its request is read."""
 
@@ -26,6 +30,23 @@ def admit(client: str) -> None:
 def client_of() -> str:
     """Return the name of the client that sent the request that this task handles."""
     return _CLIENT.get()
+
+
+class Bodies:
+    """Reads bodies that may be large: of each client one at a time, so that many of them do not fill the memory."""
+
+    def __init__(self) -> None:
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    @asynccontextmanager
+    async def read(self, request: web.Request, limit: int) -> AsyncIterator[bytes]:
+        """Provide the body until the end of the block. Raises GatewayError as `read_body` does."""
+        size = None if hdrs.CONTENT_ENCODING in request.headers else request.content_length
+        if size is not None and size <= LARGE_BODY:
+            yield await read_body(request, limit)
+            return
+        async with self._turns[client_of()]:
+            yield await read_body(request, limit)
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:

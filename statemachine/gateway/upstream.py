@@ -128,6 +128,11 @@ class Upstream:
             raise NoAnswerError(f"{server.name} did not answer {path}: {str(error) or type(error).__name__}") from error
 
 
+def is_name(text: str) -> bool:
+    """Return whether the text can be one part of a path. `.` and `..` would lead to another route."""
+    return bool(text.strip("."))
+
+
 def new_session() -> aiohttp.ClientSession:
     """Return the HTTP session for all servers. It stores no cookies and ignores proxy environment variables."""
     return aiohttp.ClientSession(

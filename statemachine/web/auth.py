@@ -29,35 +29,35 @@ _OWN_PAGE = frozenset({"same-origin", "none"})
 _PAGE_SCHEMES = frozenset({"http", "https"})
 
 
-def only_own_sites(hosts: Collection[str]) -> Middleware:
+def only_own_sites(hosts: Collection[str], setting: str = "listen.hosts") -> Middleware:
     """Return middleware that refuses foreign hosts and pages.
 
-    `hosts` are the allowed host names without port; IP addresses and localhost are always allowed.
+    `hosts` are the allowed host names without port, from this setting; IP addresses and localhost are always allowed.
     """
     names = frozenset(host.lower().rstrip(".") for host in hosts)
 
     @web.middleware
     async def refuse_others(request: web.Request, handler: Handler) -> web.StreamResponse:
-        _refuse_foreign_host(request, names)
-        _refuse_foreign_page(request, names)
+        _refuse_foreign_host(request, names, setting)
+        _refuse_foreign_page(request, names, setting)
         return await handler(request)
 
     return refuse_others
 
 
-def _refuse_foreign_host(request: web.Request, names: frozenset[str]) -> None:
+def _refuse_foreign_host(request: web.Request, names: frozenset[str], setting: str) -> None:
     for host in request.headers.getall(hdrs.HOST, []):
         name = host_name(host)
         if not (name in names or is_loopback_name(name) or _is_address(name)):
-            message = f"host {quoted(host)} is not allowed; add it to listen.hosts"
+            message = f"host {quoted(host)} is not allowed; add it to {setting}"
             raise ApiError(HTTPStatus.MISDIRECTED_REQUEST, "unknown_host", message)
 
 
-def _refuse_foreign_page(request: web.Request, names: frozenset[str]) -> None:
+def _refuse_foreign_page(request: web.Request, names: frozenset[str], setting: str) -> None:
     """Refuse the request if any of its headers is one of a foreign page: a header that is repeated may hide another."""
     for origin in request.headers.getall(hdrs.ORIGIN, []):
         if not _is_own_origin(origin, request, names):
-            message = f"origin {quoted(origin)} is not allowed; add its host to listen.hosts"
+            message = f"origin {quoted(origin)} is not allowed; add its host to {setting}"
             raise ApiError(HTTPStatus.FORBIDDEN, "foreign_origin", message)
     sites = request.headers.getall("Sec-Fetch-Site", [])
     if not _OWN_PAGE.issuperset(sites) and not _is_followed_link(request):

@@ -113,9 +113,9 @@ class Site:
         known = self.daemon.states is None or all(one.state == self.daemon.states[one.name] for one in views)
         return known and all(server.sockets for server in self.servers if server.up)
 
-    async def wait_entry(self, prompt_id: str) -> Json:
+    async def wait_entry(self, prompt_id: str, headers: dict[str, str] | None = None) -> Json:
         """Wait for the history entry of a prompt and return it."""
-        found = await wait_for(lambda: self.get(f"/history/{prompt_id}"))
+        found = await wait_for(lambda: self.get(f"/history/{prompt_id}", headers))
         entry: Json = found[prompt_id]
         return entry
 

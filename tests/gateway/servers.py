@@ -16,9 +16,9 @@ CUT = ConnectionResetError("cut by the test")
 class FilesServer(SimServer):
     """A server with /view, uploads and jobs.
 
-    A file's content is the id of the prompt that wrote it. `cut_before` and `cut_after`: the next POST /prompt is not
-    handled, or is handled but not answered. `answers_once_idle`: the next GET is answered with what holds now, but only
-    once the queue is empty.
+    A file's content is the id of the prompt that wrote it, and the `padding`. `cut_before` and `cut_after`: the next
+    POST /prompt is not handled, or is handled but not answered. `answers_once_idle`: the next GET is answered with what
+    holds now, but only once the queue is empty.
     """
 
     def __init__(self, seed: int, profile: str = "loaded") -> None:
@@ -28,6 +28,7 @@ class FilesServer(SimServer):
         self.cut_before = False
         self.cut_after = False
         self.answers_once_idle = False
+        self.padding = b""
 
     @override
     async def handle(self, request: Request) -> Response:
@@ -61,7 +62,7 @@ class FilesServer(SimServer):
         for prompt_id, entry in self.process.queue.history.items():
             images = [image for output in entry["outputs"].values() for image in output["images"]]
             if wanted in images:
-                return Response(FOUND, "image/png", prompt_id.encode())
+                return Response(FOUND, "image/png", prompt_id.encode() + self.padding)
         return Response(404, None, b"")
 
     def _upload(self, request: Request) -> Response:

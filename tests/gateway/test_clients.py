@@ -44,7 +44,10 @@ async def test_request_through_proxy_or_foreign_page_is_refused(tmp_path: Path) 
     async with running_site(tmp_path, count=1) as site:
         for headers in ({"X-Forwarded-For": "192.0.2.1"}, {"Origin": "http://example.com"}):
             assert await status_of(site, "POST", "/prompt", json={}, headers=headers) == 403
-        assert await status_of(site, "GET", "/queue", headers={"Host": "example.com"}) == 421
+        async with site.session.get(f"{site.url}/queue", headers={"Host": "example.com"}) as response:
+            error = (await response.json())["error"]
+    assert (response.status, error["type"]) == (421, "unknown_host")
+    assert "gateway.hosts" in error["message"]
 
 
 async def test_client_that_closes_its_connections_is_served(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from statemachine.gateway.records import File, PromptRecord, split_tag
 from statemachine.gateway.relay import relay
 from statemachine.gateway.requests import READ_TIMEOUT_S, client_of, too_large
 from statemachine.gateway.results import Results
+from statemachine.gateway.shared_uploads import SharedUploads
 from statemachine.gateway.uploads import IMAGE, MASK, Receiving, Upload, Uploads, checked_path, reference_path
 from statemachine.gateway.upstream import Upstream
 
@@ -30,12 +31,21 @@ CHUNK = 256 * 1024
 class Files:
     """Serves the files of a client's prompts, and receives its uploads."""
 
-    def __init__(self, view: FleetView, upstream: Upstream, finder: Finder, results: Results, uploads: Uploads) -> None:
+    def __init__(
+        self,
+        view: FleetView,
+        upstream: Upstream,
+        finder: Finder,
+        results: Results,
+        uploads: Uploads,
+        shared: SharedUploads,
+    ) -> None:
         self._view = view
         self._upstream = upstream
         self._finder = finder
         self._results = results
         self._uploads = uploads
+        self._shared = shared
 
     def routes(self) -> list[web.RouteDef]:
         """Return the routes that this object handles."""
@@ -45,8 +55,9 @@ class Files:
         """Answer with a file of one of the client's prompts, or with one of its uploads."""
         query = dict(request.query)
         filename, subfolder = query.get("filename", ""), query.get("subfolder", "")
-        upload = self._uploads.find(client_of(), reference_path(query))
-        if query.get("type", "output") == "input" and upload is not None:
+        is_input = query.get("type", "output") == "input"
+        upload = await self._shared.find(client_of(), reference_path(query)) if is_input else None
+        if upload is not None:
             headers = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox"}
             return web.FileResponse(self._uploads.file_of(upload), headers=headers)
         prompt_id, rest = split_tag(subfolder)
@@ -59,15 +70,16 @@ class Files:
 
     async def upload(self, request: web.Request) -> web.Response:
         """Keep an uploaded file, and answer with the name that it has on the servers."""
-        received = self._uploads.receive()
+        received = self._uploads.receive(client_of())
         try:
             fields = await _read_form(request, received)
-            upload = self._keep(request, fields, received)
+            upload = await self._keep(request, fields, received)
         finally:
             received.discard()
+        await self._shared.share(upload)
         return web.json_response({"name": upload.name, "subfolder": upload.subfolder, "type": "input"})
 
-    def _keep(self, request: web.Request, fields: Mapping[str, str], received: Receiving) -> Upload:
+    async def _keep(self, request: web.Request, fields: Mapping[str, str], received: Receiving) -> Upload:
         if "image" not in fields:
             raise bad_request("no_image", "the form has no file with the name `image`")
         if fields.get("type", "input") != "input":
@@ -77,7 +89,7 @@ class Files:
         if not request.path.endswith(MASK):
             return self._uploads.keep(client, original, received)
         reference = _reference(fields.get("original_ref", ""))
-        if self._uploads.find(client, reference_path(reference)) is None:
+        if await self._shared.find(client, reference_path(reference)) is None:
             raise bad_request(
                 "unknown_image", "the gateway keeps masks for uploaded images only; upload the image first"
             )

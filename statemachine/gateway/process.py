@@ -29,6 +29,7 @@ from statemachine.gateway.metrics_route import GatewayMetricsHandler
 from statemachine.gateway.passing import Passing
 from statemachine.gateway.reporting import Reporting
 from statemachine.gateway.results import Results
+from statemachine.gateway.shared_uploads import SharedUploads
 from statemachine.gateway.sockets import Sockets
 from statemachine.gateway.stopping import Stopping
 from statemachine.gateway.submission import Submission
@@ -124,6 +125,7 @@ class RunningGateway:
         gateway = self._gateway
         clients, uploads = self.clients, self.uploads
         finder = Finder(self.ledger, self.view, upstream)
+        shared = SharedUploads(uploads, self.view, upstream)
         results = Results(self.ledger, self.view, upstream, finder)
         submission = Submission(
             self.ledger,
@@ -133,6 +135,7 @@ class RunningGateway:
             tracker,
             delivery,
             uploads,
+            shared,
             gateway.max_prompts,
             self._decisions,
             self._metrics,
@@ -140,7 +143,7 @@ class RunningGateway:
         handlers = (
             results,
             Stopping(self.ledger, self.view, upstream, finder, tracker),
-            Files(self.view, upstream, finder, results, uploads),
+            Files(self.view, upstream, finder, results, uploads, shared),
             Passing(self.view, upstream),
             ClientWs(clients, self.sockets, delivery, finder),
         )

@@ -21,6 +21,7 @@ from statemachine.gateway.json_text import dumps, loads
 from statemachine.gateway.ledger import Ledger
 from statemachine.gateway.metrics import GatewayMetrics
 from statemachine.gateway.records import MARKER, PromptRecord, Stage
+from statemachine.gateway.shared_uploads import SharedUploads
 from statemachine.gateway.tracking import Tracker, accept
 from statemachine.gateway.uploads import Upload, Uploads
 from statemachine.gateway.upstream import Answer, NoAnswerError, NotSentError, Upstream
@@ -91,6 +92,7 @@ class Submission:
         tracker: Tracker,
         delivery: FrameDelivery,
         uploads: Uploads,
+        shared: SharedUploads,
         max_prompts: int,
         decisions: Decisions,
         metrics: GatewayMetrics,
@@ -102,6 +104,7 @@ class Submission:
         self._tracker = tracker
         self._delivery = delivery
         self._uploads = uploads
+        self._shared = shared
         self._max_prompts = max_prompts
         self._decisions = decisions
         self._metrics = metrics
@@ -124,6 +127,7 @@ class Submission:
         try:
             if request.is_id_chosen and (known := await self._finder.search(request.client, request.prompt_id)):
                 return _repeated(known, request)
+            await self._shared.find_all(request.client, request.graph)
             uploads = self._uploads.insert(request.client, request.graph)
             return await self._submit(request, _new_record(request), self._view.choose(request.graph), uploads)
         finally:

@@ -1,13 +1,13 @@
 """Uploaded files: kept on disk, bounded for each client, and handed to a server before the first prompt that uses them.
 
-The name that a client gets back contains a digest of the content, so that equal names do not collide on a server. A
-graph may use the original name, too; it stands for the client's latest upload under that name.
+The name that a client gets back contains a digest of its name and the content, so names do not collide on a server.
+A graph may use the original name, too; it stands for the client's latest upload under that name.
 """
 
 import asyncio
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
@@ -29,6 +29,8 @@ MAX_FILES = 5_000
 """Files of one client; the oldest are removed first."""
 MAX_NAME = 150
 MAX_DEPTH = 8
+DIGEST_LENGTH = 16
+"""Characters of the digest in a name."""
 INDEX_FILE = "uploads.json"
 IMAGE, MASK = "/upload/image", "/upload/mask"
 
@@ -63,14 +65,14 @@ class Upload:
 
 
 class Receiving:
-    """A file that is being received. The bytes go to disk as they arrive."""
+    """A file of a client that is being received. The bytes go to disk as they arrive."""
 
-    def __init__(self, folder: Path, limit: int = MAX_FILE) -> None:
+    def __init__(self, folder: Path, client: str, limit: int = MAX_FILE) -> None:
         self._limit = limit
         descriptor, name = mkstemp(dir=folder, prefix="receiving-")
         self.path = Path(name)
         self._file: BinaryIO = os.fdopen(descriptor, "wb")
-        self._sha = sha256()
+        self._sha = sha256(f"{client}\0".encode())
         self.size = 0
 
     def write(self, chunk: bytes) -> None:
@@ -83,7 +85,7 @@ class Receiving:
         self._file.write(chunk)
 
     def close(self) -> str:
-        """Return the digest of the whole file."""
+        """Return the digest of the client's name and the whole file, so that it is the same at every gateway."""
         self._file.close()
         return self._sha.hexdigest()
 
@@ -106,9 +108,9 @@ class Uploads:
         self._latest = {(one.client, one.original): one for one in self._by_path.values()}
         self._handed: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    def receive(self) -> Receiving:
-        """Return a new file to write to."""
-        return Receiving(self._folder)
+    def receive(self, client: str) -> Receiving:
+        """Return a new file of a client to write to."""
+        return Receiving(self._folder, client)
 
     def keep(
         self, client: str, original: str, received: Receiving, route: str = IMAGE, of: Mapping[str, Any] | None = None
@@ -116,8 +118,18 @@ class Uploads:
         """Keep a received file. Raises GatewayError if its name is not allowed."""
         path = checked_path(original)
         digest = received.close()
-        unique = path.with_name(f"{path.stem[:MAX_NAME]}-{digest[:16]}{path.suffix}")
-        upload = Upload(client, str(path), str(unique), digest, received.size, route, of)
+        unique = path.with_name(f"{path.stem[:MAX_NAME]}-{digest[:DIGEST_LENGTH]}{path.suffix}")
+        return self._keep(Upload(client, str(path), str(unique), digest, received.size, route, of), received)
+
+    def keep_copy(self, client: str, path: str, received: Receiving) -> Upload | None:
+        """Keep a file that was copied from a server, None if its content does not have the digest in its name."""
+        name, digest = checked_path(path), received.close()
+        if not name.stem.endswith(f"-{digest[:DIGEST_LENGTH]}"):
+            return None
+        return self._keep(Upload(client, path, path, digest, received.size), received)
+
+    def _keep(self, upload: Upload, received: Receiving) -> Upload:
+        client = upload.client
         received.path.replace(self._file(upload))
         self._by_path.pop((client, upload.path), None)
         self._by_path[client, upload.path] = upload
@@ -136,18 +148,12 @@ class Uploads:
 
     def insert(self, client: str, graph: dict[str, Any]) -> list[Upload]:
         """Return the uploads that a graph uses, after original names in it are replaced by those on the servers."""
-        if not any(key[0] == client for key in self._by_path):
-            return []
         found: dict[str, Upload] = {}
-        for node in graph.values():
-            inputs = node.get("inputs") if isinstance(node, dict) else None
-            if not isinstance(inputs, dict):
-                continue
-            for key, value in inputs.items():
-                text, mark = _split_annotation(value) if isinstance(value, str) else ("", "")
-                if text and (upload := self.find(client, text)) is not None:
-                    inputs[key] = upload.path + mark
-                    found[upload.path] = upload
+        for inputs, key, value in texts_in(graph):
+            text, mark = split_annotation(value)
+            if text and (upload := self.find(client, text)) is not None:
+                inputs[key] = upload.path + mark
+                found[upload.path] = upload
         return [*self._originals(client, found.values()), *found.values()]
 
     async def hand_over(self, upload: Upload, server: ServerConfig, upstream: Upstream) -> None:
@@ -233,12 +239,21 @@ def checked_path(original: str) -> PurePosixPath:
 
 def reference_path(reference: Mapping[str, Any]) -> str:
     """Return the path in an `original_ref`."""
-    name, _ = _split_annotation(str(reference.get("filename", "")))
+    name, _ = split_annotation(str(reference.get("filename", "")))
     subfolder = str(reference.get("subfolder") or "")
     return f"{subfolder}/{name}" if subfolder else name
 
 
-def _split_annotation(text: str) -> tuple[str, str]:
+def texts_in(graph: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Yield the inputs of each node, with the name and the value of each that is a text."""
+    for node in graph.values():
+        inputs = node.get("inputs") if isinstance(node, dict) else None
+        for key, value in list(inputs.items()) if isinstance(inputs, dict) else ():
+            if isinstance(inputs, dict) and isinstance(value, str):
+                yield inputs, key, value
+
+
+def split_annotation(text: str) -> tuple[str, str]:
     """Return a file name without ComfyUI's mark of the input folder, and the mark."""
     mark = " [input]"
     return (text.removesuffix(mark), mark) if text.endswith(mark) else (text, "")

@@ -58,6 +58,10 @@ class FilesServer(SimServer):
         return response
 
     def _view(self, request: Request) -> Response:
+        if request.query.get("type") == "input":
+            place = (request.query.get("subfolder", ""), request.query.get("filename", ""))
+            content = self.uploads.get("/".join(filter(None, place)))
+            return Response(404, None, b"") if content is None else Response(FOUND, "image/png", content)
         wanted = {name: request.query.get(name, "") for name in ("filename", "subfolder", "type")}
         for prompt_id, entry in self.process.queue.history.items():
             images = [image for output in entry["outputs"].values() for image in output["images"]]

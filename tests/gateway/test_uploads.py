@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import AsyncExitStack
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,11 @@ import pytest
 
 from statemachine.gateway.errors import GatewayError
 from statemachine.gateway.uploads import Receiving
-from tests.gateway.rig import Site, image_graph, running_site
+from tests.gateway.rig import FakeDaemon, Site, image_graph, running_servers, running_site, start_site
 
 CONTENT = b"\x89PNG content"
+TOKENS = {"alice": "a-token-of-alice", "bob": "the-token-of-bob"}
+ALICE, BOB = ({"Authorization": f"Bearer {token}"} for token in TOKENS.values())
 
 
 def form(content: bytes = CONTENT, name: str = "cat.png", **fields: str) -> aiohttp.FormData:
@@ -58,7 +61,7 @@ async def test_original_name_in_a_graph_means_the_latest_upload(tmp_path: Path) 
         [server] = site.servers
         body = server.log[-1].body
     assert body["prompt"]["2"]["inputs"]["filename_prefix"] == kept["name"]
-    assert server.uploads == {kept["name"]: b"new"}
+    assert server.uploads[kept["name"]] == b"new"
 
 
 async def test_upload_is_handed_over_once(tmp_path: Path) -> None:
@@ -74,6 +77,39 @@ async def test_prompts_that_wait_for_their_uploads_go_to_different_servers(tmp_p
         kept = [(await upload(site, form(bytes([number]))))[1]["name"] for number in range(6)]
         await asyncio.gather(*(site.post(graph_with(name)) for name in kept))
         assert [len(server.posted) for server in site.servers] == [2, 2, 2]
+
+
+async def test_upload_through_one_gateway_works_through_another(tmp_path: Path) -> None:
+    async with running_servers(2) as (servers, names), AsyncExitStack() as stack:
+        daemon = FakeDaemon(dict.fromkeys(names, "loaded"))
+        one, two = [
+            await start_site(stack, tmp_path / name, servers, names, daemon, tokens=TOKENS) for name in ("one", "two")
+        ]
+        _, kept = await upload(one, form(subfolder="pets"), headers=ALICE)
+        path = f"{kept['subfolder']}/{kept['name']}"
+        shown = [await view(site, path, who) for site in (one, two) for who in (ALICE, BOB)]
+        for number in range(4):
+            graph = {**graph_with(path), "3": {"class_type": "RigSlowModel", "inputs": {"name": str(number)}}}
+            await two.try_post(graph, headers=ALICE)
+    assert shown == [(200, CONTENT), (404, b"")] * 2
+    assert all(server.posted for server in servers)
+    assert [server.uploads for server in servers] == [{path: CONTENT}] * 2
+
+
+async def view(site: Site, path: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    params = {"filename": path, "type": "input"}
+    async with site.session.get(f"{site.url}/view", params=params, headers=headers) as response:
+        return response.status, await response.read()
+
+
+async def test_file_of_a_server_with_another_content_is_no_upload(tmp_path: Path) -> None:
+    async with running_site(tmp_path, count=1) as site:
+        name = f"cat-{'0' * 16}.png"
+        site.servers[0].uploads[name] = b"of the operator"
+        status, _ = await view(site, name, {})
+        await site.post(graph_with(name))
+        posted = site.servers[0].log[-1].body["prompt"]["2"]["inputs"]["filename_prefix"]
+    assert (status, posted, list(site.gateway.uploads)) == (404, name, [])
 
 
 async def test_mask_is_handed_over_after_its_image(tmp_path: Path) -> None:
@@ -101,11 +137,11 @@ async def test_upload_outside_of_the_folder_is_refused(tmp_path: Path, name: str
         by_subfolder = await upload(site, form(subfolder=f"{name}/.."))
     assert by_name[0] == 400 or "/" not in by_name[1]["name"]
     assert by_subfolder[0] == 400
-    assert names_in(tmp_path / "gateway" / "uploads") <= {"uploads.json", sha256(CONTENT).hexdigest()}
+    assert names_in(tmp_path / "gateway" / "uploads") <= {"uploads.json", sha256(b"\0" + CONTENT).hexdigest()}
 
 
 def test_upload_that_is_too_large_is_refused_and_removed(tmp_path: Path) -> None:
-    received = Receiving(tmp_path, limit=1000)
+    received = Receiving(tmp_path, "", limit=1000)
     received.write(bytes(1000))
     with pytest.raises(GatewayError, match="larger"):
         received.write(b"x")
@@ -123,8 +159,5 @@ async def test_oldest_uploads_of_a_client_make_room(tmp_path: Path) -> None:
     megabyte = 1024 * 1024
     async with running_site(tmp_path, count=1, max_upload_mb=2) as site:
         kept = [(await upload(site, form(bytes([number]) * megabyte)))[1]["name"] for number in range(3)]
-        found = []
-        for name in kept:
-            async with site.session.get(f"{site.url}/view", params={"filename": name, "type": "input"}) as response:
-                found.append(response.status)
-    assert found == [404, 200, 200]
+        found = [one.name for one in site.gateway.uploads]
+    assert found == kept[1:]

@@ -92,6 +92,7 @@ async def test_state_column_sorts_the_worst_first(browser: Browser, shared: Depl
     async with visiting(browser, shared.address) as visit:
         await visit.open()
         await visit.button("Grouped").click()
+        await visit.button("Server").click()
         await visit.button("State").click()
         servers = {server["name"]: server["state"] for server in (await shared.get("/api/status"))["servers"]}
         await expect(visit.page.get_by_role("row").nth(1)).not_to_contain_text("Loaded")

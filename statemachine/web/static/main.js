@@ -17,6 +17,7 @@ import { byId, setGroupOptions } from "./ui/dom.js";
 import { restoreLanguage, watchLanguage } from "./ui/i18n.js";
 import { watchTheme } from "./ui/theme.js";
 import { oncePerFrame, throttle } from "./ui/throttle.js";
+import { showTrouble } from "./ui/trouble.js";
 import { watchViews } from "./ui/views.js";
 import { WarmthPanel } from "./warmth/panel.js";
 
@@ -77,7 +78,10 @@ function drawFleet() {
   else table.render();
   for (const name of changed) drawServer(name);
   if (stale.cells) map.draw();
-  if (stale.rows || changed.size > 0) showCounts(fleet.counts, fleet.views.size);
+  if (stale.rows || changed.size > 0) {
+    showCounts(fleet.counts, fleet.views.size);
+    showTrouble(fleet.counts);
+  }
   stale.rows = stale.cells = false;
   changed.clear();
 }

@@ -1,17 +1,24 @@
 // The controls above the table, which change the query.
 
-import { byId, setText } from "../ui/dom.js";
+import { byId, preselect, setText } from "../ui/dom.js";
 import { formatNumber } from "../ui/format.js";
 import { label, setLabel } from "../ui/i18n.js";
-import { clearTiles, watchTiles } from "./summary.js";
+import { rememberQuery, restoreQuery } from "./query_address.js";
+import { clearTiles, selectedStates, selectTiles, watchTiles } from "./summary.js";
 
 const search = byId("search");
 const group = byId("group-filter");
 const grouped = byId("grouped");
 const headers = [...document.querySelectorAll("#table th")];
 
-/** Call `onChange()` after each change of the query, and `onGroup(name)` when a group is selected ("" for all). */
-export function watchFilters(query, onChange, onGroup) {
+/** Restore the query of the address. Call `onQuery()` after each change of the query, and `onGroup(name)` when a group is selected ("" for all). */
+export function watchFilters(query, onQuery, onGroup) {
+  restore(query, onGroup);
+  const onChange = () => {
+    rememberQuery(query, search.value);
+    onQuery();
+  };
+  window.addEventListener("popstate", () => rememberQuery(query, search.value));
   watchSearch(query, onChange);
   watchTiles((states) => {
     query.states = states;
@@ -32,10 +39,21 @@ export function watchFilters(query, onChange, onGroup) {
   watchCollapsing(query, onChange);
 }
 
+/** Show the query of the address in the controls. The groups are not known yet. */
+function restore(query, onGroup) {
+  search.value = restoreQuery(query);
+  selectTiles(query.states);
+  query.states = selectedStates(); // the address may name others
+  grouped.setAttribute("aria-pressed", String(query.grouped));
+  if (!query.group) return;
+  preselect(group, query.group);
+  onGroup(query.group);
+}
+
 function watchSearch(query, onChange) {
   search.addEventListener("input", () => {
     performance.mark("keystroke");
-    query.words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+    query.text = search.value;
     onChange();
   });
   document.addEventListener("keydown", (event) => {
@@ -47,7 +65,7 @@ function watchSearch(query, onChange) {
 
 function clear(query, onChange, onGroup) {
   search.value = group.value = query.group = "";
-  query.words = [];
+  query.text = "";
   query.states = new Set();
   clearTiles();
   onGroup("");

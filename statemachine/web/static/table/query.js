@@ -1,14 +1,11 @@
 // Which servers the table shows, and in which order: search, filters, sorting, groups.
 
+import { severityOf, troubleIn, worstIn } from "../state/severity.js";
 import { messageText, reasonText, stateText } from "../ui/i18n.js";
 
-/** From healthy to failed, so that a descending sort starts with what needs attention. */
-const BY_SEVERITY = [
-  "paused", "loaded", "checking", "auto_executing", "warming", "submitting", "cold", "unknown", "unreachable", "failed",
-];
 const SORT_VALUES = {
   name: () => 0,
-  state: (view) => BY_SEVERITY.indexOf(view.state),
+  state: (view) => severityOf(view.state),
   since: (view) => view.since,
   queue: (view) => view.queue_remaining ?? -1,
   last_check: (view) => view.last_check ?? "",
@@ -16,13 +13,15 @@ const SORT_VALUES = {
 /** The direction of the first click on a column. */
 const FIRST_DIRECTION = { name: 1, state: -1, since: -1, queue: -1, last_check: 1 };
 
+const TROUBLE_FIRST = { key: "state", direction: FIRST_DIRECTION.state };
+
 export class Query {
   words = [];
   states = new Set();
   group = "";
   grouped = true;
   collapsed = new Set();
-  sort = { key: "name", direction: 1 };
+  sort = TROUBLE_FIRST;
   #searchTexts = new WeakMap();
 
   get filtered() {
@@ -33,6 +32,20 @@ export class Query {
   sortBy(key) {
     const direction = this.sort.key === key ? -this.sort.direction : FIRST_DIRECTION[key];
     this.sort = { key, direction };
+  }
+
+  set text(text) {
+    this.words = text.toLowerCase().split(/\s+/).filter(Boolean);
+  }
+
+  /** Return whether the most severe states come first, as they do before the reader sorts. */
+  get sortedByTrouble() {
+    return this.sort.key === TROUBLE_FIRST.key && this.sort.direction === TROUBLE_FIRST.direction;
+  }
+
+  /** Sort by a column of the address; another text is ignored. */
+  sortAs(key, direction) {
+    if (Object.hasOwn(SORT_VALUES, key)) this.sort = { key, direction };
   }
 
   /** Drop the cached search texts after a switch of language. */
@@ -68,7 +81,9 @@ export class Query {
 
   #sections(fleet) {
     if (!this.grouped) return [[null, [...fleet.views.keys()]]];
-    return [...fleet.groups.values()].map(({ name, names }) => [name, names]);
+    const groups = [...fleet.groups.values()];
+    if (this.sortedByTrouble) groups.sort(byTrouble);
+    return groups.map(({ name, names }) => [name, names]);
   }
 
   #sorted(names, fleet) {
@@ -83,6 +98,11 @@ export class Query {
     if (!this.#searchTexts.has(view)) this.#searchTexts.set(view, searchText(view));
     return this.#searchTexts.get(view);
   }
+}
+
+/** Groups with the worst state come first, of equals that with more trouble; the others keep their order. */
+function byTrouble(a, b) {
+  return worstIn(b.counts) - worstIn(a.counts) || troubleIn(b.counts) - troubleIn(a.counts);
 }
 
 function searchText(view) {

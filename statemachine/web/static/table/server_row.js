@@ -10,6 +10,12 @@ import { setWaiting } from "../ui/waiting.js";
 
 const HIGHLIGHT_MS = 1500;
 
+/** Widths of a name, in letters, from which it takes two, three and four lines. Wide characters count twice. */
+const LONGER = [18, 38, 60];
+const WIDE = /[\u2e80-\uffff]/gu;
+
+const lengthOf = (name) => LONGER.filter((width) => name.length + (name.match(WIDE)?.length ?? 0) > width).length + 1;
+
 export class ServerRow {
   node = cloneTemplate("row-template");
   #view = null;
@@ -53,6 +59,7 @@ export class ServerRow {
   #showName(view) {
     const link = this.#cells.get("server").firstElementChild;
     setText(link, view.name);
+    link.dataset.length = lengthOf(view.name);
     link.href = serverHash(view.name);
     link.title = view.name;
   }

@@ -33,12 +33,16 @@ export function watchTiles(onChange) {
     const tile = event.target.closest("button");
     if (!tile) return;
     tile.setAttribute("aria-pressed", String(!isPressed(tile)));
-    onChange(new Set(tiles.filter(isPressed).map(({ dataset }) => dataset.state)));
+    onChange(selectedStates());
   });
 }
 
-export function clearTiles() {
-  for (const tile of tiles) tile.setAttribute("aria-pressed", "false");
+export const selectedStates = () => new Set(tiles.filter(isPressed).map(({ dataset }) => dataset.state));
+
+export const clearTiles = () => selectTiles(new Set());
+
+export function selectTiles(states) {
+  for (const tile of tiles) tile.setAttribute("aria-pressed", String(states.has(tile.dataset.state)));
 }
 
 const isPressed = (tile) => tile.getAttribute("aria-pressed") === "true";

@@ -53,6 +53,12 @@ export function replaceContent(node, children) {
   if (focused) node.querySelector(focused.id ? `#${focused.id}` : focused.localName)?.focus({ preventScroll: true });
 }
 
+/** Select a value of a <select> whose options are not known yet. */
+export function preselect(select, value) {
+  select.append(Object.assign(make("option", "", value), { value }));
+  select.value = value;
+}
+
 /** Set the groups of a <select> whose first option means "all"; keep the selection if it still exists. */
 export function setGroupOptions(select, groups) {
   const current = [...select.options].slice(1).map((option) => option.value);

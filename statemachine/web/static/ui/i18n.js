@@ -84,7 +84,6 @@ function chooseLanguage(chosen) {
 function setLanguage(chosen) {
   language = chosen;
   document.documentElement.lang = locale();
-  document.title = `comfywarm · ${label("title")}`;
   translate(document);
   for (const button of document.querySelectorAll("button[data-language]")) {
     button.setAttribute("aria-pressed", String(button.dataset.language === language));

@@ -1,7 +1,7 @@
 // The warmth of the fleet or of one group, refreshed once a minute.
 
 import { fetchStats } from "../state/api.js";
-import { byId, replaceContent } from "../ui/dom.js";
+import { byId, preselect, replaceContent } from "../ui/dom.js";
 import { warmthFigures } from "./figures.js";
 
 const REFRESH_MS = 60000;
@@ -36,6 +36,7 @@ export class WarmthPanel {
 
   /** Show a group, or the whole fleet (""). */
   select(group) {
+    if (this.#stats === null && group) preselect(scope, group);
     scope.value = group;
     this.show();
   }

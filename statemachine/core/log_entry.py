@@ -93,21 +93,25 @@ REASON_CODES = tuple(sorted({*(reason.value for reason in Reason), *(notice.valu
 class LogFilter:
     """A choice of entries. An empty field allows every value; an entry must pass all fields.
 
-    `states` are the destinations of transitions. A notice has no group or state, and usually no server.
+    `states` are the destinations of transitions. A notice has no group or state, and usually no server. `words` are in
+    lower case; each must be part of the server's or the group's name.
     """
 
     servers: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
     states: frozenset[State] = frozenset()
     reasons: frozenset[str] = frozenset()
+    words: frozenset[str] = frozenset()
 
     def passes(self, server: str | None, group: str | None, state: State | None, reason: str | None) -> bool:
         """Return whether an entry with these values passes."""
+        names = f"{server or ''} {group or ''}".lower() if self.words else ""
         return (
             (not self.servers or server in self.servers)
             and (not self.groups or group in self.groups)
             and (not self.states or state in self.states)
             and (not self.reasons or reason in self.reasons)
+            and all(word in names for word in self.words)
         )
 
 

@@ -124,6 +124,7 @@ LABELS: dict[str, Text] = {
     # The event log
     "log": Text("Event log", "事件日志"),
     "log_empty": Text("Nothing to show.", "暂无事件。"),
+    "log_searching": Text("Searching…", "正在搜索…"),
     "log_search": Text("Server or group", "服务器或分组"),
     "state_reached": Text("State reached", "进入的状态"),
     "any_state": Text("Any state", "任意状态"),

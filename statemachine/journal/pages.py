@@ -13,6 +13,8 @@ from statemachine.journal.rows import Row, entry_from
 SCAN_ROWS = 5_000
 """Takes a few milliseconds."""
 
+_NAMES_CONTAIN = " AND instr(lower(coalesce(server, '') || ' ' || coalesce(grp, '')), ?) > 0"
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -82,4 +84,6 @@ def _condition(wanted: LogFilter) -> tuple[str, Row]:
         "reason": sorted(wanted.reasons),
     }
     text = "".join(f" AND {column} IN ({', '.join('?' * len(choice))})" for column, choice in choices.items() if choice)
-    return text, tuple(value for choice in choices.values() for value in choice)
+    words = sorted(wanted.words)
+    values = (*(value for choice in choices.values() for value in choice), *words)
+    return text + _NAMES_CONTAIN * len(words), values

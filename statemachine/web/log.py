@@ -1,5 +1,6 @@
 """GET /api/log, and the query parameters that it shares with the event stream."""
 
+from dataclasses import replace
 from http import HTTPStatus
 
 from aiohttp import web
@@ -19,6 +20,9 @@ MAX_READS = 400
 
 _MAX_ID_DIGITS = 18
 MAX_ID = 10**_MAX_ID_DIGITS - 1
+
+MAX_SEARCH = 200
+"""Characters of a search."""
 
 ID_SCHEMA: Json = {"type": "integer", "minimum": 0, "maximum": MAX_ID}
 
@@ -68,6 +72,12 @@ class LogHandler:
             ),
             Parameter("query", "since", "Only entries with a higher id.", schema=ID_SCHEMA),
             *FILTERS,
+            Parameter(
+                "query",
+                "q",
+                "Only entries whose server or group has each of these words in its name.",
+                schema={"type": "string", "maxLength": MAX_SEARCH},
+            ),
         )
         entries = ApiResponse(200, "Entries, newest first", LogSchema)
         responses = (entries, *BAD_QUERY, JOURNAL_UNAVAILABLE)
@@ -78,7 +88,7 @@ class LogHandler:
         limit = _limit(request)
         before = event_id(request.query.get("before", str(MAX_ID)), "before")
         since = event_id(request.query.get("since", "0"), "since")
-        wanted = await requested_filter(request, self._ports)
+        wanted = replace(await requested_filter(request, self._ports), words=_words(request))
         entries, rest = await self._newest(before, since, limit, wanted)
         return json_response({"entries": [log_entry(entry) for entry in entries], "next": rest})
 
@@ -109,6 +119,15 @@ async def requested_filter(request: web.Request, ports: WebPorts) -> LogFilter:
     for name in sorted(servers):
         await _check_server(name, ports)
     return LogFilter(servers, groups, frozenset(map(State, states)), frozenset(reasons))
+
+
+def _words(request: web.Request) -> frozenset[str]:
+    """Return the words of `q` in lower case; raise ApiError if they are too long."""
+    text = request.query.get("q", "")
+    if len(text) > MAX_SEARCH:
+        message = f"invalid q {quoted(text)}; pass at most {MAX_SEARCH} characters"
+        raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_q", message)
+    return frozenset(text.lower().split())
 
 
 async def _check_server(name: str, ports: WebPorts) -> None:

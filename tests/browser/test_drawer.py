@@ -1,9 +1,10 @@
 """The drawer: a server's timeline, transitions, attempts, devices and the raw response of its check."""
 
+import asyncio
 import re
 
 import pytest
-from playwright.async_api import Browser, expect
+from playwright.async_api import Browser, Route, expect
 
 from tests.browser.fleets import Deployment
 from tests.browser.visit import visiting
@@ -79,3 +80,27 @@ async def test_drawer_with_an_invalid_escape_in_the_address_shows_not_found(
         await visit.open("/status#server=100%")
         await expect(visit.drawer("100%")).to_contain_text("There is no such server.")
         await expect(visit.page.locator("#connection")).to_contain_text("Live")
+
+
+async def test_drawer_of_an_unknown_name_shows_nothing_of_the_last_server(browser: Browser, shared: Deployment) -> None:
+    async with visiting(browser, shared.address, expected="404") as visit:
+        await visit.open("/status#server=field-broken")
+        await expect(visit.drawer("field-broken")).to_contain_text("PulidFluxEvaClipLoader")
+        await expect(visit.drawer("field-broken").get_by_role("region", name="Its warmth")).to_be_visible()
+        await visit.page.route("**/api/servers/unknown", _slowly)
+        await visit.page.evaluate("location.hash = '#server=unknown'")
+        drawer = visit.drawer("unknown")
+        for _ in range(2):  # before and after the answer
+            text = await drawer.inner_text()
+            assert not re.search("Pulid|Failed|field-broken|ComfyUI|lowest", text), text
+            await expect(drawer.get_by_role("button", name=re.compile("unknown$"))).to_have_count(0)
+            await visit.page.unroute_all(behavior="wait")
+            await expect(drawer).to_contain_text("There is no such server.")
+        await visit.page.evaluate("location.hash = '#server=lab-1'")
+        await expect(visit.drawer("lab-1").get_by_role("button", name="Pause lab-1")).to_be_visible()
+        await expect(visit.drawer("lab-1").get_by_role("region", name="Transitions")).to_be_visible()
+
+
+async def _slowly(route: Route) -> None:
+    await asyncio.sleep(0.5)
+    await route.continue_()

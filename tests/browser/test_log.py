@@ -1,11 +1,12 @@
 """The live event log: order, filters and pause."""
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
-from tests.browser.fleets import Deployment
+from tests.browser.fleets import Deployment, twelve
 from tests.browser.visit import visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -58,3 +59,19 @@ async def test_log_paused_keeps_new_entries_until_resumed(browser: Browser, depl
         for index, name in enumerate(("public-3", "public-2", "public-1")):
             await expect(visit.log().filter(has_text="Pause requested").nth(index)).to_contain_text(name)
         await expect(region.get_by_text("waiting")).to_be_hidden()
+
+
+async def test_log_filter_finds_entries_that_are_not_on_the_page(browser: Browser, tmp_path: Path) -> None:
+    async with twelve(tmp_path, with_history=True) as deployment, visiting(browser, deployment.address) as visit:
+        log = (await deployment.get("/api/log?reason=out_of_memory&limit=1000"))["entries"]
+        head = (await deployment.get("/api/log?limit=1"))["entries"][0]["id"]
+        old = next(one for one in log if one["id"] < head - 500)
+        await visit.open()
+        region = visit.region("Event log")
+        await region.get_by_role("combobox", name="Reason").select_option("out_of_memory")
+        await region.get_by_role("searchbox", name="Server or group").fill(old["server"].upper())
+        await expect(visit.log().first).to_contain_text(old["server"])
+        found = [one["id"] for one in log if one["server"] == old["server"]]
+        await expect(visit.log().first).to_have_attribute("data-id", str(found[0]))
+        await region.get_by_role("searchbox", name="Server or group").fill("no such name")
+        await expect(region.get_by_text("Nothing to show.")).to_be_visible()

@@ -60,6 +60,9 @@ def mixed() -> list[LogEntry]:
         (LogFilter(groups=frozenset("g")), [1, 2, 3, 6]),
         (LogFilter(reasons=frozenset({"journal_unavailable"})), [4, 5]),
         (LogFilter(servers=frozenset("c")), []),
+        (LogFilter(words=frozenset({"b"})), [2, 6]),
+        (LogFilter(words=frozenset({"a", "g"})), [1, 3]),
+        (LogFilter(words=frozenset({"%"})), []),
     ],
 )
 def test_pages_in_both_directions_return_all_wanted_entries(

@@ -96,6 +96,14 @@ async def test_log_with_filter_returns_matching_entries(
     assert await ids(site, query) == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"), [("LAB", [4]), ("192.0.2.2 default", [5, 1]), ("", [5, 4, 3, 2, 1]), ("%", []), ("'", [])]
+)
+async def test_log_search_finds_names_of_servers_and_groups(site: Site, text: str, expected: list[int]) -> None:
+    await mixed(site)
+    assert await ids(site, [("q", text)]) == expected
+
+
 @pytest.mark.parametrize(("query", "expected"), [one for one in FILTERS if "before" not in dict(one[0])])
 async def test_stream_with_filter_replays_matching_entries(
     site: Site, query: list[tuple[str, str]], expected: list[int]
@@ -142,6 +150,7 @@ BAD: list[tuple[str, str, str]] = [
     ("state", "warm", "invalid_state"),
     ("state", "", "invalid_state"),
     ("reason", "no_reason", "invalid_reason"),
+    ("q", "x" * 201, "invalid_q"),
 ]
 
 

@@ -65,10 +65,12 @@ export class Drawer {
   show() {
     if (!this.#server) return;
     const { name, missing, detail } = this.#server;
-    const view = this.#viewOf(name) ?? detail;
+    const view = missing ? null : (this.#viewOf(name) ?? detail);
     setText(byId("drawer-title"), name);
     byId("drawer-title").title = name;
     updateServerButtons(buttons, name, view?.state);
+    byId("drawer-actions").hidden = !view;
+    byId("drawer-body").hidden = missing;
     showState(view, missing);
     showParts(this.#server, view);
     older.hidden = !this.#server.hasOlder;

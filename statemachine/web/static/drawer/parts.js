@@ -11,7 +11,7 @@ const shown = new Map();
 
 /** `server`: a ServerDetail. `view`: its current view, or null. */
 export function showParts(server, view) {
-  if (view) fill("now", view, () => nowFacts(view).filter(Boolean));
+  fill("now", view, () => (view ? nowFacts(view).filter(Boolean) : []));
   const { detail, entries } = server;
   const minute = Math.floor(daemonNow() / 60000);
   fill("timeline", [detail !== null, entries, minute], () => (detail ? timeline(entries, daemonNow()) : []));

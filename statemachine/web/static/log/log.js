@@ -4,7 +4,7 @@ import { fetchLog } from "../state/api.js";
 import { VirtualList } from "../table/virtual_list.js";
 import { byId, setText } from "../ui/dom.js";
 import { formatNumber } from "../ui/format.js";
-import { label } from "../ui/i18n.js";
+import { label, setLabel } from "../ui/i18n.js";
 import { LogEntry } from "./entry.js";
 import { LogStore } from "./store.js";
 
@@ -15,8 +15,11 @@ const body = byId("log");
 const [search, state, reason] = ["log-search", "log-state", "log-reason"].map(byId);
 const [pause, older] = [byId("log-pause"), byId("log-older")];
 
+const SEARCH_MS = 250;
+
 export class EventLog {
   #store = new LogStore();
+  #timer = 0;
   #added = 0;
   #entryHeight = 0;
   #list = new VirtualList({
@@ -62,14 +65,18 @@ export class EventLog {
   #updateItems() {
     this.#list.setItems(this.#store.matching(filters()));
     byId("log-empty").hidden = this.#list.items.length > 0;
+    setLabel(byId("log-empty"), isFiltered() && !this.#store.isSearched ? "log_searching" : "log_empty");
     older.hidden = this.#store.before === null;
   }
 
+  /** Show the entries of the stream that match, and soon those of the daemon's store. */
   #filter() {
     this.#store.dropOlder();
     this.#updateItems();
     scroller.scrollTop = 0;
     this.#list.render();
+    clearTimeout(this.#timer);
+    if (isFiltered()) this.#timer = setTimeout(() => this.#loadOlder(), SEARCH_MS);
   }
 
   #togglePause() {
@@ -84,14 +91,14 @@ export class EventLog {
     setText(byId("log-waiting"), paused ? label("waiting", { count: formatNumber(waiting.length) }) : "");
   }
 
-  /** Load pages until one has an entry that matches, at most a few per click. */
+  /** Load pages until one has an entry, at most a few per click: the daemon ends its search after a while. */
   async #loadOlder() {
     older.disabled = true;
     const before = this.#list.items.length;
     try {
       for (let page = 0; page < MAX_PAGES_PER_CLICK && this.#list.items.length === before; page += 1) {
         if (this.#store.before === null) break;
-        await this.#loadPage();
+        if (!(await this.#loadPage())) return;
       }
     } catch {
       // The button remains for another attempt.
@@ -101,13 +108,18 @@ export class EventLog {
     }
   }
 
+  /** Return whether the page was added: the filters may have changed meanwhile. */
   async #loadPage() {
+    const { older: list } = this.#store;
     const query = { before: this.#store.before, limit: PAGE_SIZE };
     if (state.value) query.state = state.value;
     if (reason.value) query.reason = reason.value;
+    if (search.value.trim()) query.q = search.value;
     const { entries, next } = await fetchLog(query);
+    if (this.#store.older !== list || this.#store.before !== query.before) return false;
     this.#store.addOlder(entries.map((entry) => ({ ...entry, key: `older/${entry.id}` })), next);
     this.#updateItems();
+    return true;
   }
 }
 
@@ -115,6 +127,8 @@ function filters() {
   const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
   return { words, state: state.value, reason: reason.value };
 }
+
+const isFiltered = () => Boolean(search.value.trim() || state.value || reason.value);
 
 function createEntry() {
   const entry = new LogEntry();

@@ -35,6 +35,11 @@ export class LogStore {
     this.#next = next;
   }
 
+  /** Whether older entries were requested for the current filters, or there are none. */
+  get isSearched() {
+    return this.#next !== undefined || this.before === null;
+  }
+
   /** Drop the older entries when the filters change or a gap opens before them. */
   dropOlder() {
     this.older = [];

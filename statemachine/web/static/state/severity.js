@@ -2,12 +2,14 @@
 
 /** From healthy to failed, so that a descending sort starts with what needs attention. */
 const BY_SEVERITY = [
-  "paused", "loaded", "checking", "auto_executing", "warming", "submitting", "cold", "unknown", "unreachable", "failed",
+  "paused", "loaded", "auto_executing", "warming", "submitting", "cold", "unknown", "unreachable", "failed",
 ];
+/** A server that cannot be judged alternates between the two; its row must not jump. */
+const SAME = { checking: "unknown" };
 /** States that last until someone or something repairs the server. */
 const TROUBLE = ["failed", "unreachable"];
 
-export const severityOf = (state) => BY_SEVERITY.indexOf(state);
+export const severityOf = (state) => BY_SEVERITY.indexOf(SAME[state] ?? state);
 
 /** `counts`: state → number of servers. */
 export const troubleIn = (counts) => TROUBLE.reduce((sum, state) => sum + (counts[state] ?? 0), 0);

@@ -8,6 +8,7 @@ from typing_extensions import override
 
 from statemachine.comfyui.model_needs import models_of
 from statemachine.gateway.fleet_view import MAX_SERVERS, Candidate, Choice, Chooser, rank
+from statemachine.gateway.loader_classes import LoaderClasses
 from statemachine.routing.decision import Decision
 from statemachine.routing.fleet import RoutedFleet
 
@@ -18,8 +19,9 @@ MAX_FOREIGN = 200
 class LearnedChoice(Chooser):
     """Orders the warmest servers by expected finish, then less warm ones. `now` returns seconds."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic, classes: LoaderClasses | None = None) -> None:
         self._now = now
+        self._classes = classes or LoaderClasses()
         self._fleet = RoutedFleet()
         self._groups: dict[int, dict[str, Candidate]] = {}
         """The usable servers in groups of equal warmth."""
@@ -28,7 +30,8 @@ class LearnedChoice(Chooser):
 
     @override
     def choose(self, graph: Mapping[str, Any]) -> Choice:
-        models, at = _models_of(graph), self._now()
+        self._classes.note(graph)
+        models, at = self._models_of(graph), self._now()
         servers, decisions = list[Candidate](), list[Decision]()
         for _, group in sorted(self._groups.items()):
             wanted = MAX_SERVERS - len(servers)
@@ -56,7 +59,7 @@ class LearnedChoice(Chooser):
 
     @override
     def note_sent(self, server: str, prompt_id: str, graph: Mapping[str, Any]) -> None:
-        self._fleet.sent(server, prompt_id, _models_of(graph), self._now())
+        self._fleet.sent(server, prompt_id, self._models_of(graph), self._now())
 
     @override
     def note_started(self, server: str, prompt_id: str) -> None:
@@ -82,6 +85,5 @@ class LearnedChoice(Chooser):
             self._fleet.restarted(server, self._now())
             self._foreign[server] = 0
 
-
-def _models_of(graph: Mapping[str, Any]) -> frozenset[str] | None:
-    return models_of(graph) or None
+    def _models_of(self, graph: Mapping[str, Any]) -> frozenset[str] | None:
+        return models_of(graph, self._classes.descriptions) or None

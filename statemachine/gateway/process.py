@@ -24,6 +24,7 @@ from statemachine.gateway.fleet_view import FleetView
 from statemachine.gateway.learned_choice import LearnedChoice
 from statemachine.gateway.ledger import Ledger
 from statemachine.gateway.links import Links
+from statemachine.gateway.loader_classes import LoaderClasses
 from statemachine.gateway.metrics import GatewayCollector, GatewayMetrics, build_registry
 from statemachine.gateway.metrics_route import GatewayMetricsHandler
 from statemachine.gateway.passing import Passing
@@ -86,7 +87,8 @@ class RunningGateway:
         self._gateway = gateway
         self._servers = resolve_servers(settings)
         self._settings = settings
-        self.view = FleetView(self._servers, LearnedChoice())
+        self.classes = LoaderClasses()
+        self.view = FleetView(self._servers, LearnedChoice(classes=self.classes))
         self.ledger = Ledger(gateway.data_dir)
         self.sockets = Sockets()
         self._decisions = Decisions(Mask(secrets_in(settings)))
@@ -113,7 +115,13 @@ class RunningGateway:
         app = self._app(upstream, delivery, tracker)
         feed = DaemonFeed(daemon, self.view)
         reporting = Reporting(daemon, self._decisions)
-        for work in (links.run(self._servers), feed.run(), tracker.run(), reporting.run()):
+        for work in (
+            links.run(self._servers),
+            feed.run(),
+            tracker.run(),
+            reporting.run(),
+            self.classes.run(self.view, upstream),
+        ):
             await stack.enter_async_context(in_background(work))
         self.address = await stack.enter_async_context(self._listening(app))
 

@@ -107,9 +107,9 @@ class DaemonApi:
         """Return the JSON object at that path."""
         return await self._json("GET", path, query)
 
-    async def act(self, path: str, action: str) -> Json:
-        """Send an operator's action on a server or a group and return the answer."""
-        return await self._json("POST", f"{path}/{action}")
+    async def act(self, path: str, action: str, body: Json | None = None) -> Json:
+        """Send an operator's action on a server or a group, with the terms of a pause, and return the answer."""
+        return await self._json("POST", f"{path}/{action}", body=body or None)
 
     async def send(self, path: str, body: Json) -> Json:
         """POST a JSON body and return the answer."""

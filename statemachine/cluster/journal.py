@@ -23,6 +23,7 @@ from statemachine.cluster.store import Dataset, SharedStore, StoredValue, StoreU
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import Message, message
+from statemachine.core.pause import Pause
 from statemachine.core.server import Attempt, ServerView
 from statemachine.core.streak import Streak
 from statemachine.core.vocabulary import State
@@ -150,6 +151,10 @@ class SharedJournal(JournalPort):
     @override
     def save_streak(self, server: str, streak: Streak) -> None:
         self._records.change(server, streak=streak)
+
+    @override
+    def save_pause(self, server: str, pause: Pause) -> None:
+        self._records.change(server, pause=pause)
 
     @override
     async def append_durably(self, attempt: Attempt) -> None:

@@ -1,13 +1,15 @@
 """Forward operator actions to the node that owns the server."""
 
 from collections.abc import Callable
+from typing import Any
 
 import orjson
 from typing_extensions import override
 
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
-from statemachine.cluster.values import DECODE_ERRORS, Unreadable, parse, text
+from statemachine.cluster.values import DECODE_ERRORS, Unreadable, instant, maybe, parse, text
+from statemachine.core.pause import LONGEST_NOTE, NO_TERMS, PauseTerms
 from statemachine.core.ports import Action, NotOwnedError, Operator
 from statemachine.core.text import one_line
 from statemachine.settings.values import MAX_NAME_LENGTH
@@ -33,8 +35,8 @@ class ForwardingOperator(Operator):
         await self._store.respond(_subject(self._node), self._on_request)
 
     @override
-    async def act(self, server: str, action: Action, by: str | None = None) -> bool:
-        if await self._local.act(server, action, by):
+    async def act(self, server: str, action: Action, by: str | None = None, terms: PauseTerms = NO_TERMS) -> bool:
+        if await self._local.act(server, action, by, terms):
             return True
         if not self._exists(server):
             return False
@@ -42,7 +44,7 @@ class ForwardingOperator(Operator):
         if owner is None or owner == self._node:
             raise NotOwnedError(f"no node owns {server} at the moment; try again in a few seconds")
         try:
-            response = await self._store.request(_subject(owner), _request(server, action, by))
+            response = await self._store.request(_subject(owner), _request(server, action, by, terms))
         except StoreUnavailableError as error:
             raise NotOwnedError(f"node {owner}, which owns {server}, does not respond") from error
         if response != DONE:
@@ -52,23 +54,30 @@ class ForwardingOperator(Operator):
     async def _on_request(self, value: bytes) -> bytes:
         """Respond to a forwarded action; another version may send one that is unknown here."""
         try:
-            server, action, by = _requested(value)
+            server, action, by, terms = _requested(value)
         except DECODE_ERRORS as error:
             self._unreadable.report("of another node", error)
             return b"not understood"
-        return DONE if await self._local.act(server, action, by) else b"not mine"
+        return DONE if await self._local.act(server, action, by, terms) else b"not mine"
 
 
-def _request(server: str, action: Action, by: str | None) -> bytes:
-    """Leave out a missing name, so that a node of an older version understands the request."""
+def _request(server: str, action: Action, by: str | None, terms: PauseTerms) -> bytes:
+    """Leave out what is not given, so that a node of an older version understands the request."""
+    if terms != NO_TERMS:
+        return orjson.dumps([server, action, by, list(terms)])
     return orjson.dumps([server, action] if by is None else [server, action, by])
 
 
-def _requested(value: bytes) -> tuple[str, Action, str | None]:
-    """Return the server, the action and the client's name. Raises one of `DECODE_ERRORS`."""
-    server, action, *names = parse(value)
-    by = one_line(names[0])[:MAX_NAME_LENGTH] if names and isinstance(names[0], str) else None
-    return text(server), Action(action), by
+def _requested(value: bytes) -> tuple[str, Action, str | None, PauseTerms]:
+    """Return the server, the action, the client's name and the terms of a pause. Raises one of `DECODE_ERRORS`."""
+    server, action, *more = parse(value)
+    by = one_line(more[0])[:MAX_NAME_LENGTH] if more and isinstance(more[0], str) else None
+    return text(server), Action(action), by, _terms(more[1]) if len(more) > 1 else NO_TERMS
+
+
+def _terms(data: Any) -> PauseTerms:
+    until, note, *_ = data
+    return PauseTerms(maybe(instant, until), one_line(text(note))[:LONGEST_NOTE])
 
 
 def _subject(node: str) -> str:

@@ -29,6 +29,7 @@ from statemachine.cluster.values import (
 )
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message
+from statemachine.core.pause import NO_PAUSE, Pause
 from statemachine.core.server import Attempt, Outcome, ServerView
 from statemachine.core.streak import NO_STREAK, Streak, streak_of_failed
 from statemachine.core.vocabulary import Reason, Source, State
@@ -109,12 +110,15 @@ class Record:
     paused: bool = False
     view: ServerView | None = None
     streak: Streak = NO_STREAK
+    pause: Pause = NO_PAUSE
 
     @property
     def saved_state(self) -> SavedState:
         """What the server's next owner resumes."""
         attempt = attempt_from(dict(zip(ATTEMPT_COLUMNS, self.attempt, strict=True))) if self.attempt else None
-        return SavedState(attempt if attempt is not None and attempt.is_open else None, self.paused, self.streak)
+        return SavedState(
+            attempt if attempt is not None and attempt.is_open else None, self.paused, self.streak, self.pause
+        )
 
     @property
     def servers(self) -> set[str]:
@@ -137,6 +141,7 @@ class Record:
                 "attempt_message": self.attempt and self.attempt[-MESSAGE_COLUMNS:],
                 "paused": self.paused,
                 "streak": [self.streak.reason, self.streak.count],
+                "pause": list(self.pause),
                 "view": view_json(self.view),
                 "message": message_json(self.view.message) if self.view is not None else None,
             }
@@ -152,7 +157,7 @@ def read_record(value: bytes) -> Record:
         record = replace(record, view=view_from(data["view"], data.get("message")))
     except DECODE_ERRORS as error:
         logger.debug("the view in a server's record was not understood: {!r}", error)
-    return replace(record, streak=_streak(data, record.view))
+    return replace(record, streak=_streak(data, record.view), pause=_or(pause_from, data.get("pause"), NO_PAUSE))
 
 
 def record_from(stored: StoredValue) -> Record | None:
@@ -225,6 +230,7 @@ def view_json(view: ServerView | None) -> list[Any] | None:
         return None
     levels = None if view.levels is None else {storable(key) or "": level for key, level in view.levels.items()}
     fields: dict[str, Any] = {**view._asdict(), "levels": levels, "waiting_for": _waiting_json(view.waiting_for)}
+    fields["pause"] = None if view.pause is None else list(view.pause)
     return list({**fields, "message": storable(sentence(view.message)) or ""}.values())
 
 
@@ -246,6 +252,7 @@ _VIEW: dict[str, Callable[[Any], Any]] = {
     "levels": partial(maybe, levels),
     "waiting_for": lambda said: message_from_json(*said),
     "next_action_at_most": flag,
+    "pause": lambda given: maybe(pause_from, given),
 }
 """How the fields of a view are read. The first six, and the message, have no default."""
 
@@ -257,6 +264,12 @@ def view_from(data: Any, message: Any) -> ServerView | None:
     given = dict(zip(ServerView._fields, data, strict=False))
     fields = {name: read(given[name]) for name, read in _VIEW.items() if name in given}
     return ServerView(**fields, message=message_from_json(given["message"], message))
+
+
+def pause_from(data: Any) -> Pause:
+    """Decode the terms of a pause, also of a version with more of them. Raises one of `DECODE_ERRORS`."""
+    until, note, by, *_ = data
+    return Pause(maybe(instant, until), text(note), maybe(text, by))
 
 
 def _waiting_json(message: Message) -> list[Any]:

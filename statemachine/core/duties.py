@@ -18,6 +18,7 @@ class Duty(Enum):
     TRACK = auto()  # look our prompt up over HTTP, slowly, in case /ws missed its end
     PROBE = auto()  # send the cheapest request to an unreachable server
     BACK_OFF = auto()  # wait for the long backoff of a failure
+    END_PAUSE = auto()  # end a pause at its time
 
 
 DUTIES: Mapping[State, frozenset[Duty]] = {
@@ -30,5 +31,5 @@ DUTIES: Mapping[State, frozenset[Duty]] = {
     State.WARMING: frozenset({Duty.TRACK}),
     State.UNREACHABLE: frozenset({Duty.PROBE}),
     State.FAILED: frozenset({Duty.BACK_OFF}),
-    State.PAUSED: frozenset(),
+    State.PAUSED: frozenset({Duty.END_PAUSE}),
 }

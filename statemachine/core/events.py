@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from statemachine.core.levels import NO_LEVELS, Level, Places
 from statemachine.core.messages import Message
+from statemachine.core.pause import NO_TERMS, Pause, PauseTerms
 from statemachine.core.vocabulary import Reason, Source
 
 
@@ -323,6 +324,17 @@ class PauseRequested:
     """The operator paused the server. `by` is the client's name, if it has one."""
 
     by: str | None = None
+    terms: PauseTerms = NO_TERMS
+
+    @property
+    def pause(self) -> Pause:
+        """The pause that is requested."""
+        return Pause(*self.terms, self.by)
+
+
+@dataclass(frozen=True, slots=True)
+class PauseEnded:
+    """The end of the pause has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,5 +385,6 @@ Event = (
     | CheckPostponed
     | RetryDue
     | OperatorEvent
+    | PauseEnded
     | SettingsChanged
 )

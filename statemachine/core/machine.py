@@ -15,13 +15,14 @@ from transitions import Machine as TransitionsMachine
 
 from statemachine.core import events
 from statemachine.core.log_entry import Transition
+from statemachine.core.pause import NO_PAUSE
 from statemachine.core.prompt_reducers import take_early
 from statemachine.core.reducers import REDUCERS
 from statemachine.core.server import Attempt, Server
 from statemachine.core.table import TABLE, Row
 from statemachine.core.transition_messages import transition_message
 from statemachine.core.vocabulary import IN_FLIGHT, Source, State
-from statemachine.core.waiting import WAITS
+from statemachine.core.waiting import WAITS, waiting_of
 
 ROWS: Mapping[type, Mapping[State, tuple[Row, ...]]] = {
     event: {state: tuple(row for row in TABLE if row.event is event and row.source is state) for state in State}
@@ -78,6 +79,10 @@ def _record(row: Row, data: EventData) -> None:
     proved_by: Source = row.proved_by or event.proved_by
     if row.dest is not row.source:
         server.since, server.waiting = at, WAITS[row.dest]
+        server.pause = NO_PAUSE
+    if isinstance(event, events.PauseRequested):
+        server.pause = event.pause
+        server.waiting = waiting_of(server.pause)
     server.reason, server.proved_by = reason, proved_by
     server.message = transition_message(event, server, reason)
     attempt = server.attempt

@@ -8,6 +8,7 @@ from typing import Protocol
 from typing_extensions import override
 
 from statemachine.core.backoff import Uniform
+from statemachine.core.pause import NO_TERMS, PauseTerms
 
 
 class NotOwnedError(Exception):
@@ -66,10 +67,10 @@ class Action(StrEnum):
 class Operator(Protocol):
     """Pass operator actions to the servers."""
 
-    async def act(self, server: str, action: Action, by: str | None = None) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None, terms: PauseTerms = NO_TERMS) -> bool:
         """Post the action and return at once; return False if no such server exists.
 
-        `by` is the name of the client that requested it, if it has one.
+        `by` is the name of the client that requested it, if it has one. `terms` are those of a pause.
         Raises NotOwnedError if the node that looks after the server cannot be reached.
         """
         ...

@@ -10,6 +10,7 @@ from statemachine.core.contention import NO_CONTENTION, Contention
 from statemachine.core.events import EarlyEvent, NodeCursor
 from statemachine.core.levels import Level, Places, lowest
 from statemachine.core.messages import NO_MESSAGE, Message, joined
+from statemachine.core.pause import NO_PAUSE, Pause
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.core.waiting import WAITS, Waiting
@@ -206,6 +207,7 @@ class Server:
     foreign_work_ended: bool = False
     verdict_fresh: bool = False
     waiting: Waiting = WAITS[State.UNKNOWN]
+    pause: Pause = NO_PAUSE
 
     @property
     def open_attempt(self) -> Attempt | None:
@@ -286,6 +288,7 @@ class ServerView(NamedTuple):
     levels: Mapping[str, Level] | None = None
     waiting_for: Message = NO_MESSAGE
     next_action_at_most: bool = False
+    pause: Pause | None = None
 
     @property
     def live(self) -> LiveFigures:

@@ -191,6 +191,11 @@ def waits_for_another_cause(server: Server, event: e.SubmissionDelayed) -> bool:
     return (event.reason, event.message) != (server.reason, server.message)
 
 
+def changes_pause(server: Server, event: e.PauseRequested) -> bool:
+    """The paused server is given another end or another note."""
+    return event.terms != server.pause.terms
+
+
 def attempt_was_opened(server: Server, event: e.SubmissionStarted) -> bool:
     """The submission opened an attempt, because nothing else was in flight."""
     return server.attempt_about(event.prompt_id) is not None
@@ -270,5 +275,7 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.WarmRequested, RESTING, S.UNKNOWN, Reason.WARM_REQUESTED, Source.OPERATOR),
     *_rows(e.PauseRequested, [s for s in S if s is not S.PAUSED], S.PAUSED, Reason.PAUSE_REQUESTED, Source.OPERATOR),
     *_rows(e.SettingsChanged, ACTING, S.UNKNOWN, Reason.SETTINGS_CHANGED, Source.DAEMON),
+    *_rows(e.PauseRequested, (S.PAUSED,), S.PAUSED, Reason.PAUSE_REQUESTED, Source.OPERATOR, changes_pause),
+    *_rows(e.PauseEnded, (S.PAUSED,), S.UNKNOWN, Reason.PAUSE_ENDED, Source.DAEMON),
     *_rows(e.ResumeRequested, (S.PAUSED,), S.UNKNOWN, Reason.RESUME_REQUESTED, Source.OPERATOR),
 )  # fmt: skip

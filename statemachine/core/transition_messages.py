@@ -129,6 +129,11 @@ def _operator_requested(event: events.OperatorEvent, _server: Server, reason: Re
     return message("requested_by", what=_MEANINGS[reason], by=event.by) if event.by is not None else None
 
 
+def _pause_requested(event: events.PauseRequested, _server: Server, reason: Reason) -> Message:
+    paused = event.pause.described(_MEANINGS[reason])
+    return message("requested_by", what=paused, by=event.by) if event.by is not None else paused
+
+
 _CHECK_CODES: Mapping[Reason, tuple[str, str]] = {
     Reason.KEYS_MISSING: ("check_missing", "check_below"),
     Reason.MODELS_UNLOADED: ("check_missing", "check_below"),
@@ -149,6 +154,6 @@ _MESSAGES: Mapping[type, Callable[[Any, Server, Reason], Message | None]] = {
     events.CacheReported: _cache_reported,
     events.CheckRequested: _operator_requested,
     events.WarmRequested: _operator_requested,
-    events.PauseRequested: _operator_requested,
+    events.PauseRequested: _pause_requested,
     events.ResumeRequested: _operator_requested,
 }

@@ -73,6 +73,7 @@ class Reason(StrEnum):
     CHECK_REQUESTED = "check_requested"
     WARM_REQUESTED = "warm_requested"
     PAUSE_REQUESTED = "pause_requested"
+    PAUSE_ENDED = "pause_ended"
     RESUME_REQUESTED = "resume_requested"
     SETTINGS_CHANGED = "settings_changed"
     NODE_CUT_OFF = "node_cut_off"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from statemachine.core.messages import Message, message
+from statemachine.core.pause import Pause
 from statemachine.core.vocabulary import State
 
 
@@ -31,3 +32,8 @@ WAITS: Mapping[State, Waiting] = {
     State.PAUSED: Waiting(message("wait.resume")),
 }
 """What a server waits for in each state, until its tasks know more."""
+
+
+def waiting_of(pause: Pause) -> Waiting:
+    """Return what a paused server waits for."""
+    return WAITS[State.PAUSED] if pause.until is None else Waiting(message("wait.pause_end"), pause.until)

@@ -14,6 +14,7 @@ from statemachine.core import events
 from statemachine.core.machine import Machine
 from statemachine.core.messages import message
 from statemachine.core.outage import OutageDetector
+from statemachine.core.pause import NO_TERMS, PauseTerms
 from statemachine.core.ports import Action
 from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State
@@ -44,7 +45,6 @@ AWAY = frozenset({State.UNREACHABLE, State.PAUSED})
 OPERATOR_EVENTS: Mapping[Action, type[events.OperatorEvent]] = {
     Action.CHECK: events.CheckRequested,
     Action.WARM: events.WarmRequested,
-    Action.PAUSE: events.PauseRequested,
     Action.RESUME: events.ResumeRequested,
 }
 
@@ -126,11 +126,12 @@ class Fleet:
         """The servers that may have a prompt of ours."""
         return frozenset(name for name, task in self._servers.items() if task.context.server.open_attempt is not None)
 
-    async def act(self, server: str, action: Action, by: str | None = None) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None, terms: PauseTerms = NO_TERMS) -> bool:
         """Post an operator's action to a server; return False if this daemon does not look after it."""
         task = self._servers.get(server)
         if task is not None:
-            task.context.post(OPERATOR_EVENTS[action](by))
+            paused = events.PauseRequested(by, terms)
+            task.context.post(paused if action is Action.PAUSE else OPERATOR_EVENTS[action](by))
         return task is not None
 
     async def apply(self, config: LoadedConfig) -> Changes:

@@ -4,9 +4,11 @@ import asyncio
 from collections.abc import Mapping
 
 from statemachine.core.messages import message
+from statemachine.core.pause import Pause
 from statemachine.core.server import Attempt, Server
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.core.waiting import waiting_of
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 from statemachine.journal.port import JournalPort, JournalUnavailableError, SavedState
@@ -22,7 +24,7 @@ async def restore(journal: JournalPort, contexts: Mapping[str, ServerContext]) -
         _restore_streak(contexts[name], saved_states[name].streak)
         _restore_attempt(contexts[name], saved_states[name].attempt)
         if saved_states[name].paused:
-            _restore_pause(contexts[name].server)
+            _restore_pause(contexts[name].server, saved_states[name].pause)
 
 
 async def restore_later(journal: JournalPort, contexts: Mapping[str, ServerContext]) -> None:
@@ -57,6 +59,8 @@ def _restore_streak(context: ServerContext, streak: Streak) -> None:
     context.server.streak, context.failed_at = streak.resumed, loop_time()
 
 
-def _restore_pause(server: Server) -> None:
+def _restore_pause(server: Server, pause: Pause) -> None:
     server.state, server.reason, server.proved_by = State.PAUSED, Reason.PAUSE_REQUESTED, Source.OPERATOR
-    server.message = message("paused_before_start")
+    server.pause, server.waiting = pause, waiting_of(pause)
+    paused = pause.described(message("paused_before_start"))
+    server.message = message("requested_by", what=paused, by=pause.by) if pause.by is not None else paused

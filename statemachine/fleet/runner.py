@@ -18,7 +18,7 @@ from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import IN_FLIGHT, State
-from statemachine.fleet import admission, checking, submission
+from statemachine.fleet import admission, checking, pausing, submission
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.connection import keep_link
 from statemachine.fleet.context import ServerContext
@@ -32,12 +32,13 @@ DUTY_CALLS: Mapping[Duty, Callable[[ServerContext], Awaitable[None]]] = {
     Duty.WATCH_QUEUE: checking.watch_queue,
     Duty.PROBE: checking.probe,
     Duty.BACK_OFF: checking.back_off,
+    Duty.END_PAUSE: pausing.end_pause,
     Duty.WAIT_FOR_SLOT: admission.wait_for_slot,
     Duty.SUBMIT: submission.submit,
     Duty.TRACK: submission.track,
 }
 
-NUDGING = (events.LinkOpened, events.LinkLost, events.QueueSeen)
+NUDGING = (events.LinkOpened, events.LinkLost, events.QueueSeen, events.PauseRequested)
 """Events after which a waiting task looks again."""
 
 WAITING_OVER = frozenset({State.LOADED, State.SUBMITTING, State.PAUSED})

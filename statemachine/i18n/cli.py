@@ -18,6 +18,14 @@ ACTIONS: dict[str, Text] = {
         "group {name}: {servers} servers will be warmed; follow them with `comfywarm tail -f --group {name}`",
         "分组 {name}：将预热 {servers} 台服务器；用 `comfywarm tail -f --group {name}` 查看进展",
     ),
+    "cli.pause.for": Text(
+        "{name} paused for {duration}; `comfywarm resume {name}` ends it earlier",
+        "{name} 已停用 {duration}；可用 `comfywarm resume {name}` 提前恢复",
+    ),
+    "cli.group.pause.for": Text(
+        "group {name}: {servers} servers paused for {duration}; `comfywarm resume --group {name}` ends it earlier",
+        "分组 {name}：{servers} 台服务器已停用 {duration}；可用 `comfywarm resume --group {name}` 提前恢复",
+    ),
     "cli.group.pause": Text(
         "group {name}: {servers} servers paused; nothing is submitted to them until `comfywarm resume --group {name}`",
         "分组 {name}：{servers} 台服务器已停用：在 `comfywarm resume --group {name}` 之前不会再向它们提交任务",

@@ -143,6 +143,10 @@ PARAMETERS: dict[str, Text] = {
     "help.warm.group": _GROUP,
     "help.pause.name": _SERVER,
     "help.pause.group": _GROUP,
+    "help.pause.duration": Text(
+        "End the pause by itself, after 45m, 2h or 1d12h.", "到时自动恢复，例如 45m、2h 或 1d12h。"
+    ),
+    "help.pause.note": Text("Show a note on the page and in the log.", "在页面和日志中显示的备注。"),
     "help.resume.name": _SERVER,
     "help.resume.group": _GROUP,
     "help.alert-test.channel": Text("The channel. Default: all channels.", "通道。默认：全部通道。"),

@@ -8,6 +8,13 @@ GENERAL: dict[str, Text] = {
     "joined": Text("{first}; {rest}", "{first}；{rest}"),
     "more_items": Text("and {count} more", "以及另外 {count} 项"),
     "and_more": Text("{last}; and {count} more", "{last}；以及另外 {count} 项"),
+    "duration_form": Text(
+        '"{found}" is not a duration; write one such as 45m, 2h, 1d12h or 1w',
+        "“{found}”不是时长；请写成 45m、2h、1d12h 或 1w",
+    ),
+    "duration_range": Text(
+        '"{found}" is too short or too long; allowed: 1s to 366d', "“{found}”过短或过长；允许范围：1s 到 366d"
+    ),
     "requested_by": Text("{what} (by {by})", "{what}（操作者：{by}）"),
     "notice_detail": Text("{notice}: {detail}", "{notice}：{detail}"),
     "internal_error": Text("internal error ({error}); see the log", "内部错误（{error}）；详见程序日志"),
@@ -129,6 +136,8 @@ TRANSITIONS: dict[str, Text] = {
         "the models of {keys} are below the level that the settings want", "{keys} 的模型低于设置要求的级别"
     ),
     "reported_complete": Text("the server reports that everything is cached", "服务器通知：所需内容现已全部缓存"),
+    "paused_until": Text("{what} until {until}", "{what}，直到 {until}"),
+    "paused_note": Text("{what}: {note}", "{what}：{note}"),
     "paused_before_start": Text("paused before the daemon started", "在守护进程启动之前已停用"),
     "queue_unreadable": Text("cannot read the queue: {error}", "无法读取队列：{error}"),
     "own_loading_stuck": Text(

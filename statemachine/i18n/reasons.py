@@ -47,6 +47,7 @@ REASONS: dict[Reason, Text] = {
     Reason.CHECK_REQUESTED: Text("Check requested", "人工请求检查"),
     Reason.WARM_REQUESTED: Text("Warm-up requested", "人工请求预热"),
     Reason.PAUSE_REQUESTED: Text("Pause requested", "人工暂停"),
+    Reason.PAUSE_ENDED: Text("Pause ended", "暂停到期"),
     Reason.RESUME_REQUESTED: Text("Resume requested", "人工恢复"),
     Reason.SETTINGS_CHANGED: Text("Settings changed", "设置已更改"),
     Reason.NODE_CUT_OFF: Text("Node cut off", "节点失联"),
@@ -185,6 +186,7 @@ REASON_MEANINGS: dict[Reason, Text] = {
     Reason.CHECK_REQUESTED: Text("the operator requested a check", "操作员要求检查"),
     Reason.WARM_REQUESTED: Text("the operator requested a warm-up", "操作员要求预热"),
     Reason.PAUSE_REQUESTED: Text("the operator paused the server", "操作员将服务器停用"),
+    Reason.PAUSE_ENDED: Text("the time of the pause is over", "停用时间已到"),
     Reason.RESUME_REQUESTED: Text("the operator resumed the server", "操作员将服务器恢复"),
     Reason.SETTINGS_CHANGED: Text(
         "the settings or a workflow of the server changed, so it is checked again",

@@ -46,5 +46,6 @@ WAITS: dict[str, Text] = {
     "wait.warm_up": Text("warm-up running", "预热任务运行中"),
     "wait.probe": Text("next attempt to reach it", "下次尝试连接"),
     "wait.retry": Text("next attempt", "下次尝试"),
+    "wait.pause_end": Text("paused, resumes", "停用中，自动恢复"),
     "wait.resume": Text("waits until an operator resumes it", "等待人工恢复"),
 }

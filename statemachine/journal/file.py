@@ -5,6 +5,7 @@ from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
+from statemachine.core.pause import Pause
 from statemachine.core.server import Attempt
 from statemachine.core.streak import Streak
 from statemachine.journal.pages import Page
@@ -69,6 +70,10 @@ class JournalFile:
     async def streaks(self) -> dict[str, Streak]:
         """Return each server's failures in a row."""
         return await self._with_store(JournalStore.streaks)
+
+    async def pauses(self) -> dict[str, Pause]:
+        """Return the terms of each server's latest pause, which may be over."""
+        return await self._with_store(JournalStore.pauses)
 
     async def page_and_runs(self, after: int, limit: int, after_run: int) -> tuple[Page, list[DaemonRun]]:
         """Return a page of entries, and at least the runs after `after_run` to which they belong."""

@@ -15,6 +15,7 @@ from loguru import logger
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import NO_MESSAGE, Message, message
+from statemachine.core.pause import NO_PAUSE, Pause
 from statemachine.core.server import Attempt
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import State
@@ -22,7 +23,7 @@ from statemachine.journal.file import JournalFile
 from statemachine.journal.pending import OnPublished, PendingWrite, message_of_error
 from statemachine.journal.port import JournalUnavailableError, OnHealth, SavedState
 from statemachine.journal.private import DataFolderError
-from statemachine.journal.rows import Row, attempt_row, streak_row
+from statemachine.journal.rows import Row, attempt_row, pause_row, streak_row
 from statemachine.journal.store import JournalStore, Write
 
 T = TypeVar("T")
@@ -93,6 +94,10 @@ class Journal(Generic[V]):
         """Write the server's failures in a row, with the entries that are pending."""
         self._enqueue(PendingWrite(Write(streak=streak_row(server, streak))))
 
+    def save_pause(self, server: str, pause: Pause) -> None:
+        """Write the terms of the server's pause, with the entries that are pending."""
+        self._enqueue(PendingWrite(Write(pause=pause_row(server, pause))))
+
     async def append_durably(self, attempt: Attempt) -> None:
         """Return once the attempt is on disk. Raise JournalUnavailableError if it cannot be written."""
         if not self.healthy:
@@ -104,9 +109,14 @@ class Journal(Generic[V]):
     async def saved_states(self, servers: Collection[str]) -> dict[str, SavedState]:
         """Return what an earlier run has saved of these servers."""
         in_flight = {one.server: one for one in await self.file.open_attempts()}
-        states, streaks = await self.file.last_states(), await self.file.streaks()
+        states, streaks, pauses = await self.file.last_states(), await self.file.streaks(), await self.file.pauses()
         return {
-            name: SavedState(in_flight.get(name), states.get(name) == State.PAUSED.value, streaks.get(name, NO_STREAK))
+            name: SavedState(
+                in_flight.get(name),
+                states.get(name) == State.PAUSED.value,
+                streaks.get(name, NO_STREAK),
+                pauses.get(name, NO_PAUSE),
+            )
             for name in servers
             if name in states or name in in_flight
         }

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import Message
+from statemachine.core.pause import NO_PAUSE, Pause
 from statemachine.core.server import Attempt, ServerView
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.i18n.render import MessageError
@@ -29,6 +30,7 @@ class SavedState:
     attempt: Attempt | None = None
     paused: bool = False
     streak: Streak = NO_STREAK
+    pause: Pause = NO_PAUSE
 
 
 class JournalPort(Protocol):
@@ -66,6 +68,10 @@ class JournalPort(Protocol):
 
     def save_streak(self, server: str, streak: Streak) -> None:
         """Write the server's failures in a row, which its next run or owner resumes."""
+        ...
+
+    def save_pause(self, server: str, pause: Pause) -> None:
+        """Write the terms of the server's pause, which its next run or owner resumes."""
         ...
 
     async def append_durably(self, attempt: Attempt) -> None:

@@ -22,6 +22,8 @@ class Recorder:
     def transition(self, transition: Transition, view: ServerView, attempt: Attempt | None) -> None:
         """Record a transition, the server's view after it, and the attempt if it changed too."""
         message = worded(transition.message, self._language)
+        if view.pause is not None:
+            self._journal.save_pause(view.name, view.pause)
         self._journal.append(entry_of(transition, view.group, message), attempt and self._worded(attempt), view)
 
     def attempt(self, attempt: Attempt) -> None:

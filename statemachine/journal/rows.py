@@ -9,6 +9,7 @@ import orjson
 
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, jsonable, message_from
+from statemachine.core.pause import Pause
 from statemachine.core.server import Attempt, Outcome
 from statemachine.core.streak import GIVE_UP_REASONS, NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
@@ -179,6 +180,14 @@ def streak_row(server: str, streak: Streak) -> Row:
 def streak_from(reason: str | None, count: int) -> Streak:
     """Return a stored streak, none for a reason of another version."""
     return Streak(Reason(reason), count) if reason in set(GIVE_UP_REASONS) else NO_STREAK
+
+
+UPSERT_PAUSE = "INSERT OR REPLACE INTO pauses VALUES (?, ?, ?, ?)"
+
+
+def pause_row(server: str, pause: Pause) -> Row:
+    """Return the values of UPSERT_PAUSE."""
+    return (server, pause.until, storable(pause.note), storable(pause.by))
 
 
 INSERT_SENT_ALERT = "INSERT INTO told_alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

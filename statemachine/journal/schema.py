@@ -85,6 +85,14 @@ MIGRATIONS: tuple[str, ...] = (
             GROUP BY server
         );
     """,
+    """
+    CREATE TABLE pauses (
+        server       TEXT PRIMARY KEY,
+        until        REAL,
+        note         TEXT NOT NULL,
+        requested_by TEXT
+    );
+    """,
 )
 """One script for each version. `PRAGMA user_version` counts those applied. Never change a script, only add one."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
+from statemachine.core.pause import Pause
 from statemachine.core.server import Attempt
 from statemachine.core.streak import Streak
 from statemachine.journal.database import JournalDatabase
@@ -21,6 +22,7 @@ from statemachine.journal.rows import (
     PRUNE_RUNS,
     UPSERT_ATTEMPT,
     UPSERT_HEARTBEAT,
+    UPSERT_PAUSE,
     UPSERT_STREAK,
     DaemonRun,
     Row,
@@ -35,17 +37,19 @@ from statemachine.journal.watched import OpenFile
 JOURNAL_FILE = "journal.sqlite3"
 """Name of the file in the data folder."""
 
+PAUSES = "SELECT server, until, note, requested_by FROM pauses"
 STREAKS = "SELECT server, reason, count FROM streaks"
 NEWEST_TRANSITIONS = "SELECT max(seq) FROM log WHERE dest IS NOT NULL GROUP BY server"
 
 
 class Write(NamedTuple):
-    """An entry, an attempt's row and a streak's row, or some of them. `durable` writes must survive a power cut."""
+    """An entry, and rows of an attempt, a streak and a pause, or some of them. A `durable` one survives a power cut."""
 
     entry: LogEntry | None = None
     attempt: Row | None = None
     durable: bool = False
     streak: Row | None = None
+    pause: Row | None = None
 
 
 class JournalStore(JournalDatabase):
@@ -87,6 +91,8 @@ class JournalStore(JournalDatabase):
             self._db.executemany(UPSERT_ATTEMPT, attempts)
         if streaks := [write.streak for write in batch if write.streak is not None]:
             self._db.executemany(UPSERT_STREAK, streaks)
+        if pauses := [write.pause for write in batch if write.pause is not None]:
+            self._db.executemany(UPSERT_PAUSE, pauses)
         rows = [(number, *entry_row(write.entry)) for number, write in zip(numbers, batch, strict=True) if write.entry]
         self._db.executemany(INSERT_ENTRY, rows)
         return numbers
@@ -155,6 +161,10 @@ class JournalStore(JournalDatabase):
     def streaks(self) -> dict[str, Streak]:
         """Return each server's failures in a row."""
         return {server: streak_from(reason, count) for server, reason, count in self._db.execute(STREAKS)}
+
+    def pauses(self) -> dict[str, Pause]:
+        """Return the terms of each server's latest pause, which may be over."""
+        return {server: Pause(*terms) for server, *terms in self._db.execute(PAUSES)}
 
     def sent_alerts(self) -> list[SentAlertRow]:
         """Return the alerts that were saved last."""

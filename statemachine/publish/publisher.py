@@ -118,6 +118,7 @@ def view_of(config: ServerConfig, server: Server, language: Language) -> ServerV
         levels=_levels(server),
         waiting_for=worded(server.waiting.what, language),
         next_action_at_most=server.waiting.at_most,
+        pause=server.pause if server.state is State.PAUSED else None,
     )
 
 

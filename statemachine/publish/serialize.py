@@ -107,7 +107,13 @@ def server(view: ServerView) -> Json:
         **message_fields(view.waiting_for, "waiting_for"),
         "next_action_at": rfc3339(view.next_action_at),
         "next_action_at_most": view.next_action_at_most,
+        "pause": _pause(view),
     }
+
+
+def _pause(view: ServerView) -> Json | None:
+    pause = view.pause
+    return None if pause is None else {"until": rfc3339(pause.until), "note": pause.note, "by": pause.by}
 
 
 def level_fields(view: ServerView) -> Json:

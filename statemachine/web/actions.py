@@ -9,7 +9,9 @@ from aiohttp import web
 from loguru import logger
 from pydantic import Field
 
+from statemachine.core.pause import NO_TERMS, PauseTerms
 from statemachine.core.ports import Action
+from statemachine.web.pause_body import PAUSE_BODY, pause_terms
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import existing_server, json_response, unknown_group, unknown_server
 from statemachine.web.route import SERVER_NAME, UNKNOWN_SERVER, ApiResponse, Parameter, Route
@@ -31,6 +33,11 @@ _GROUP_SUMMARIES = {
 _NOT_ALLOWED = (
     ApiResponse(401, "The token is missing or wrong.", ErrorSchema),
     ApiResponse(403, "The client or its token may not act, or a page of another site sent the request.", ErrorSchema),
+)
+
+_BAD_PAUSE = (
+    ApiResponse(400, "The body does not say how long to pause, or why.", ErrorSchema),
+    ApiResponse(413, "The body is larger than 1 MiB.", ErrorSchema),
 )
 
 
@@ -75,24 +82,28 @@ class ActionsHandler:
 
     async def act_on_server(self, action: Action, request: web.Request) -> web.Response:
         """Handle POST /api/servers/{name}/{action}."""
-        by = self._tokens.authorize(request)
+        by, terms = self._tokens.authorize(request), await self._terms(action, request)
         name = existing_server(self._ports.snapshot, request.match_info["name"]).name
-        if not await self._ports.operator.act(name, action, by):
+        if not await self._ports.operator.act(name, action, by, terms):
             raise unknown_server(name)
         _log(action, name, by)
         return json_response({"server": name, "action": action.value}, HTTPStatus.ACCEPTED)
 
     async def act_on_group(self, action: Action, request: web.Request) -> web.Response:
         """Handle POST /api/groups/{group}/{action}."""
-        by = self._tokens.authorize(request)
+        by, terms = self._tokens.authorize(request), await self._terms(action, request)
         group = request.match_info["group"]
         names = [view.name for view in self._ports.snapshot if view.group == group]
-        accepted = sum(await asyncio.gather(*(self._ports.operator.act(name, action, by) for name in names)))
+        accepted = sum(await asyncio.gather(*(self._ports.operator.act(name, action, by, terms) for name in names)))
         if accepted == 0:
             raise unknown_group(self._ports.snapshot, group)
         _log(action, f"group {group}", by)
         body = {"group": group, "action": action.value, "servers": accepted}
         return json_response(body, HTTPStatus.ACCEPTED)
+
+    async def _terms(self, action: Action, request: web.Request) -> PauseTerms:
+        """Return the terms of a pause. Other actions need no body."""
+        return pause_terms(await request.read(), self._ports.now()) if action is Action.PAUSE else NO_TERMS
 
 
 def _log(action: Action, target: str, by: str | None) -> None:
@@ -110,6 +121,17 @@ def _route(
     parameter: Parameter,
 ) -> Route:
     accepted = ApiResponse(202, "Accepted; the action runs in the background", model)
-    responses = (accepted, *_NOT_ALLOWED, unknown)
+    body = PAUSE_BODY if action is Action.PAUSE else None
+    responses = (accepted, *_NOT_ALLOWED, unknown, *(_BAD_PAUSE if body is not None else ()))
     handler = partial(act, action)
-    return Route("POST", f"{path}/{action.value}", handler, summary, responses, (parameter,), protected=True)
+    return Route(
+        "POST",
+        f"{path}/{action.value}",
+        handler,
+        summary,
+        responses,
+        (parameter,),
+        protected=True,
+        body=body,
+        requires_body=False,
+    )

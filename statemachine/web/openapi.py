@@ -69,7 +69,7 @@ def _operation(route: Route) -> Json:
     if route.parameters:
         operation["parameters"] = [_parameter(parameter) for parameter in route.parameters]
     if route.body is not None:
-        operation["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": route.body}}}
+        operation["requestBody"] = {"required": route.requires_body, "content": {JSON_TYPE: {"schema": route.body}}}
     if route.protected:
         operation["security"] = [{"token": []}, {}]
     return operation

@@ -37,7 +37,7 @@ class Parameter:
 class Route:
     """A path with its handler and its description. `protected` routes need the token or a loopback client.
 
-    `body` is the JSON Schema of the body that the route requires, if any.
+    `body` is the JSON Schema of the body that the route requires, or allows unless `requires_body`, if any.
     """
 
     method: str
@@ -48,6 +48,7 @@ class Route:
     parameters: tuple[Parameter, ...] = ()
     protected: bool = False
     body: Json | None = None
+    requires_body: bool = True
 
 
 class RouteSource(Protocol):

@@ -44,6 +44,15 @@ class ErrorSchema(ApiModel):
     error: ErrorBodySchema
 
 
+class PauseSchema(ApiModel):
+    """The pause of a server: its end, the operator's note and the client that asked for it."""
+
+    until: AwareDatetime | None
+    """Null if the pause does not end by itself."""
+    note: str
+    by: str | None
+
+
 class ServerSchema(ApiModel):
     """The state of one server. Times are RFC 3339 UTC."""
 
@@ -82,6 +91,8 @@ class ServerSchema(ApiModel):
     """Time at which the daemon next acts on the server, or at which its wait ends; null if it is not known."""
     next_action_at_most: bool
     """Whether `next_action_at` is the latest time: what the server waits for may come sooner."""
+    pause: PauseSchema | None
+    """Null unless the server is paused."""
 
 
 class StatusSchema(ApiModel):

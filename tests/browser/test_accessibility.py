@@ -88,6 +88,7 @@ async def test_keyboard_alone_reaches_every_control(browser: Browser, deployment
         await expect(visit.link("lab-2")).to_be_focused()
         await _tab_to(visit.page, visit.button("Pause lab-2"))
         await keyboard.press("Enter")
+        await visit.page.keyboard.press("Enter")
         await expect(visit.row("lab-2")).to_contain_text("Paused")
         await _tab_to(visit.page, visit.button("Resume lab-2"))
         await keyboard.press("Space")

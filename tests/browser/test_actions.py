@@ -28,7 +28,7 @@ async def test_server_buttons_check_and_warm_reach_the_daemon(browser: Browser, 
 async def test_server_buttons_pause_and_resume_change_the_state(browser: Browser, deployment: Deployment) -> None:
     async with visiting(browser, deployment.address) as visit:
         await visit.open()
-        await visit.button("Pause lab-1").click()
+        await visit.pause("lab-1")
         await expect(visit.row("lab-1")).to_contain_text("Paused")
         assert (await deployment.get("/api/servers/lab-1"))["state"] == "paused"
         await visit.button("Resume lab-1").click()
@@ -42,6 +42,13 @@ async def test_drawer_buttons_pause_and_resume_change_the_state(browser: Browser
         await visit.link("lab-2").click()
         drawer = visit.drawer("lab-2")
         await drawer.get_by_role("button", name="Pause").click()
+        asked = visit.page.get_by_role("dialog", name="Pause lab-2")
+        await asked.get_by_label("Ends").select_option("after 2 hours")
+        await asked.get_by_label("Note").fill("driver update")
+        await asked.get_by_role("button", name="Pause").click()
+        await expect(drawer.locator("#drawer-now")).to_contain_text("driver update")
+        await expect(drawer.locator("#drawer-now .waiting")).to_contain_text("paused, resumes in 1")
+        assert (await deployment.get("/api/servers/lab-2"))["pause"]["note"] == "driver update"
         await expect(drawer.locator("#drawer-state")).to_contain_text("Paused")
         await drawer.get_by_role("button", name="Resume").click()
         await expect(drawer.locator("#drawer-state")).to_contain_text("Loaded")
@@ -56,8 +63,7 @@ async def test_group_pause_waits_for_confirmation(browser: Browser, deployment: 
         await dialog.get_by_role("button", name="Cancel").click()
         await expect(dialog).to_be_hidden()
         assert "paused" not in (await deployment.get("/api/status"))["states"]
-        await visit.button("Pause group public").click()
-        await dialog.get_by_role("button", name="Continue").click()
+        await visit.pause("group public")
         await _expect_all(visit, PUBLIC, "Paused")
         await expect(visit.button("Paused 4")).to_be_visible()
         await visit.button("Resume group public").click()
@@ -86,7 +92,7 @@ async def test_token_once_accepted_is_kept_for_the_tab(browser: Browser, tmp_pat
         visiting(browser, deployment.address, expected=UNAUTHORIZED) as visit,
     ):
         await visit.open()
-        await visit.button("Pause lab-1").click()
+        await visit.pause("lab-1")
         dialog = visit.page.get_by_role("dialog", name="Token needed")
         await dialog.get_by_label("Token", exact=True).fill("wrong")
         await dialog.get_by_role("button", name="Continue").click()
@@ -108,8 +114,7 @@ async def test_token_dialog_cancelled_changes_nothing(browser: Browser, tmp_path
         visiting(browser, deployment.address, expected=UNAUTHORIZED) as visit,
     ):
         await visit.open()
-        await visit.button("Pause group public").click()
-        await visit.page.get_by_role("dialog").get_by_role("button", name="Continue").click()
+        await visit.pause("group public")
         dialog = visit.page.get_by_role("dialog", name="Token needed")
         await dialog.get_by_role("button", name="Cancel").click()
         await expect(dialog).to_be_hidden()

@@ -92,7 +92,7 @@ async def test_two_thousand_servers_row_follows_a_change(browser: Browser, many_
         await visit.page.get_by_role("searchbox", name="Search servers").fill("gpu-1500")
         row = visit.row("gpu-1500")
         await expect(row).to_contain_text("Loaded")
-        await visit.button("Pause gpu-1500").click()
+        await visit.pause("gpu-1500")
         await expect(row).to_contain_text("Paused")
         await visit.button("Resume gpu-1500").click()
         await expect(row).to_contain_text("Loaded")

@@ -56,6 +56,11 @@ class Visit:
         await self.page.locator("#search").fill(server)
         return self.link(server)
 
+    async def pause(self, target: str) -> None:
+        """Pause a server, or a group, until it is resumed."""
+        await self.button(f"Pause {target}").click()
+        await self.page.get_by_role("dialog", name=f"Pause {target}").get_by_role("button", name="Pause").click()
+
     def button(self, name: str | Pattern[str]) -> Locator:
         """Return the button of that name."""
         return self.page.get_by_role("button", name=name, exact=True)

@@ -82,3 +82,26 @@ async def test_api_client_prefers_the_callers_own_token(
     async with small_daemon(tmp_path, token=sent) as daemon:
         named = {"port": daemon.port, "tokens": {"alice": "a", "bob": "b"}}
         assert (await cli(write_settings(tmp_path, listen=named), "warm", COLD)).exit_code == 0
+
+
+@pytest.mark.parametrize("target", [[COLD], ["--group", "default"]])
+async def test_pause_sends_its_length_and_note(daemon: SmallDaemon, target: list[str]) -> None:
+    result = await cli(daemon.settings(), "pause", *target, "--for", "2h", "--note", "driver update")
+    assert result.exit_code == 0, result.stderr
+    assert "2h" in result.stdout
+    assert {terms.note for terms in daemon.operator.terms} == {"driver update"}
+    assert all(terms.until is not None for terms in daemon.operator.terms)
+
+
+@pytest.mark.parametrize("duration", ["soon", "", "-2h", "0s", "400d"])
+async def test_pause_with_a_bad_length_is_misuse(daemon: SmallDaemon, duration: str) -> None:
+    result = await cli(daemon.settings(), "pause", COLD, "--for", duration)
+    assert result.exit_code == 2
+    assert "--for" in result.stderr
+    assert not daemon.operator.actions
+
+
+async def test_pause_with_a_bad_note_names_it(daemon: SmallDaemon) -> None:
+    result = await cli(daemon.settings(), "pause", COLD, "--note", "n" * 201)
+    assert result.exit_code == 1
+    assert "at most 200" in result.stderr

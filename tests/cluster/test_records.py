@@ -20,6 +20,7 @@ from statemachine.cluster.store import StoredValue
 from statemachine.cluster.values import encode_json
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, message, verbatim
+from statemachine.core.pause import Pause
 from statemachine.core.server import Attempt, Outcome, ServerView
 from statemachine.core.streak import GIVE_UP_REASONS, NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
@@ -31,6 +32,7 @@ ANY_TEXTS = st.text(st.characters(), max_size=20)
 MESSAGES = TEXTS.map(lambda text: message("check_failed", error=verbatim(text)))
 TIMES = st.floats(0, 4e9)
 MAYBE_TIMES = st.none() | TIMES
+PAUSES = st.builds(Pause, MAYBE_TIMES, TEXTS, st.none() | TEXTS)
 VIEWS = st.builds(
     ServerView,
     TEXTS,
@@ -50,6 +52,7 @@ VIEWS = st.builds(
     st.lists(TEXTS, max_size=3).map(tuple),
     waiting_for=MESSAGES,
     next_action_at_most=st.booleans(),
+    pause=st.none() | PAUSES,
 )
 ATTEMPTS = st.builds(
     Attempt,
@@ -75,6 +78,7 @@ RECORDS = st.builds(
     st.booleans(),
     st.none() | VIEWS,
     st.just(NO_STREAK) | st.builds(Streak, st.sampled_from(GIVE_UP_REASONS), st.integers(1, 99)),
+    PAUSES,
 )
 ENTRIES = st.builds(
     LogEntry,

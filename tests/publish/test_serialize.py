@@ -80,6 +80,7 @@ LINE = {
     "waiting_for_params": {},
     "next_action_at": "2026-01-01T00:10:00.000Z",
     "next_action_at_most": True,
+    "pause": None,
 }
 
 

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import message, verbatim
+from statemachine.core.pause import NO_TERMS, PauseTerms
 from statemachine.core.ports import Action
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
@@ -43,9 +44,11 @@ class RecordingOperator:
     actions: list[tuple[str, Action]] = field(default_factory=list)
     callers: list[str | None] = field(default_factory=list)
     missing: frozenset[str] = frozenset()
+    terms: list[PauseTerms] = field(default_factory=list)
 
-    async def act(self, server: str, action: Action, by: str | None = None) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None, terms: PauseTerms = NO_TERMS) -> bool:
         """Record the action; return False if the server is missing."""
+        self.terms.append(terms)
         self.actions.append((server, action))
         self.callers.append(by)
         return server not in self.missing

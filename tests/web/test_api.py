@@ -35,6 +35,7 @@ SERVER_KEYS = {
     "waiting_for_params",
     "next_action_at",
     "next_action_at_most",
+    "pause",
 }
 DETAIL_KEYS = {"link", "server", "check", "attempts", "transitions", "counters"}
 
@@ -70,6 +71,7 @@ async def test_status_has_documented_keys(site: Site) -> None:
         "waiting_for_params": {},
         "next_action_at": "2026-01-01T00:00:09.000Z",
         "next_action_at_most": False,
+        "pause": None,
     }
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from statemachine.cluster.operator import ForwardingOperator
+from statemachine.core.pause import NO_TERMS, PauseTerms
 from statemachine.core.ports import Action, NotOwnedError, Operator
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, running, settled
@@ -23,9 +24,11 @@ class FakeOperator:
     servers: set[str]
     done: list[tuple[str, str]] = field(default_factory=list)
     callers: set[str | None] = field(default_factory=set)
+    terms: set[PauseTerms] = field(default_factory=set)
 
-    async def act(self, server: str, action: Action, by: str | None = None) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None, terms: PauseTerms = NO_TERMS) -> bool:
         if server in self.servers:
+            self.terms.add(terms)
             self.done.append((server, action))
             self.callers.add(by)
         return server in self.servers
@@ -88,6 +91,17 @@ async def test_act_passes_on_who_requested_it(cluster: Operators, by: str | None
     for operator in cluster.operators:
         for server in SERVERS:
             await operator.act(server, Action.PAUSE, by)
+    assert {one for fleet in cluster.fleets for one in fleet.callers} == {by}
+
+
+@in_virtual_time
+@pytest.mark.parametrize("by", [None, "alice"])
+async def test_act_passes_on_the_terms_of_a_pause(cluster: Operators, by: str | None) -> None:
+    terms = PauseTerms(1_767_225_600.0, "驱动升级 🔧")
+    for operator in cluster.operators:
+        for server in SERVERS:
+            await operator.act(server, Action.PAUSE, by, terms)
+    assert {one for fleet in cluster.fleets for one in fleet.terms} == {terms}
     assert {one for fleet in cluster.fleets for one in fleet.callers} == {by}
 
 

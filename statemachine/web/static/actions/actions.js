@@ -3,9 +3,7 @@
 import { groupTarget, postAction, serverTarget } from "../state/api.js";
 import { formatNumber } from "../ui/format.js";
 import { errorText, label } from "../ui/i18n.js";
-import { askToken, confirmAction, showToast } from "./dialogs.js";
-
-const NEEDS_CONFIRMATION = new Set(["warm", "pause"]);
+import { askPause, askToken, confirmAction, showToast } from "./dialogs.js";
 
 /** Handle clicks on action buttons. `groupSize(group)` returns the number of its servers. */
 export function watchActions(groupSize) {
@@ -13,25 +11,28 @@ export function watchActions(groupSize) {
     const button = event.target.closest("button.act");
     if (!button || button.ariaBusy === "true") return;
     const { action, server, group } = button.dataset;
-    if (server !== undefined) await run(button, serverTarget(server), action, actionText("act_on", action, { server }));
-    else if (await isConfirmed(action, group, groupSize)) {
-      await run(button, groupTarget(group), action, actionText("act_on_group", action, { group }));
-    }
+    const what = server === undefined ? actionText("act_on_group", action, { group }) : actionText("act_on", action, { server });
+    const body = await termsOf(action, what, server, group, groupSize);
+    if (body === null) return;
+    await run(button, server === undefined ? groupTarget(group) : serverTarget(server), action, what, body);
   });
 }
 
 const actionText = (key, action, values) => label(key, { action: label(action), ...values });
 
-async function isConfirmed(action, group, groupSize) {
-  if (!NEEDS_CONFIRMATION.has(action)) return true;
-  const servers = formatNumber(groupSize(group));
-  return confirmAction(actionText("confirm_title", action, { group }), label(`confirm_${action}`, { servers }));
+/** Return the body of the request, empty if it has none; null if the reader cancels. A pause, and a group, is asked about. */
+async function termsOf(action, what, server, group, groupSize) {
+  const servers = server === undefined ? formatNumber(groupSize(group)) : null;
+  const title = server === undefined ? actionText("confirm_title", action, { group }) : what;
+  if (action === "pause") return askPause(title, servers === null ? label("pause_hint") : label("confirm_pause", { servers }));
+  if (action !== "warm" || servers === null) return {};
+  return (await confirmAction(title, label("confirm_warm", { servers }))) ? {} : null;
 }
 
-async function run(button, target, action, what) {
+async function run(button, target, action, what, body) {
   button.ariaBusy = "true";
   try {
-    const result = await postAction(target, action, askToken);
+    const result = await postAction(target, action, askToken, Object.keys(body).length > 0 ? body : null);
     if (result.ok) showToast(requestedText(what, result.servers), "good");
     else if (result.error) showToast(label("refused", { what, message: errorText(result.error) }), "bad");
   } catch {

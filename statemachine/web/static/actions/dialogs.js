@@ -18,6 +18,16 @@ export function confirmAction(title, text) {
   return isAccepted(byId("confirm-dialog"));
 }
 
+/** Ask how long to pause, and why; return the body of the request, or null if the reader cancels. */
+export async function askPause(title, text) {
+  setText(byId("pause-title"), title);
+  setText(byId("pause-text"), text);
+  const [length, note] = [byId("pause-for"), byId("pause-note")];
+  length.value = note.value = "";
+  if (!(await isAccepted(byId("pause-dialog")))) return null;
+  return { ...(length.value && { for: length.value }), ...(note.value.trim() && { note: note.value.trim() }) };
+}
+
 function isAccepted(dialog) {
   dialog.returnValue = "";
   dialog.showModal();

@@ -20,6 +20,8 @@ export function nowFacts(view) {
       ["queue", view.queue_remaining !== null && formatNumber(view.queue_remaining)],
       ["last_check", view.last_check && time(view.last_check)],
       ["waiting_for", waiting(view)],
+      ["pause_note", view.pause?.note],
+      ["pause_by", view.pause?.by],
       ["prompt", view.prompt_id && make("code", "prompt", view.prompt_id)],
       ["group", view.group],
       ["url", link(view.url)],

@@ -20,16 +20,16 @@ export const serverTarget = (name) => `api/servers/${encodeURIComponent(name)}`;
 export const groupTarget = (name) => `api/groups/${encodeURIComponent(name)}`;
 
 /**
- * Post an action; call `askToken()` while the daemon rejects the token.
+ * Post an action, with `terms` as its body; call `askToken()` while the daemon rejects the token.
  * Return {ok, servers, error}; `error` is {code, message}, or null where the reader gave no token.
  */
-export async function postAction(target, action, askToken) {
-  let response = await post(target, action);
+export async function postAction(target, action, askToken, terms = null) {
+  let response = await post(target, action, terms);
   while (response.status === 401) {
     const token = await askToken();
     if (token === null) return { ok: false, error: null };
     sessionStorage.setItem(TOKEN_KEY, token);
-    response = await post(target, action);
+    response = await post(target, action, terms);
   }
   const body = await response.json().catch(() => ({}));
   if (response.ok) return { ok: true, servers: body.servers };
@@ -37,8 +37,8 @@ export async function postAction(target, action, askToken) {
   return { ok: false, error: body.error ?? { code: "", message: `HTTP ${response.status}` } };
 }
 
-function post(target, action) {
+function post(target, action, terms) {
   const token = sessionStorage.getItem(TOKEN_KEY);
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
-  return fetch(`${target}/${action}`, { method: "POST", headers });
+  return fetch(`${target}/${action}`, { method: "POST", headers, body: terms && JSON.stringify(terms) });
 }

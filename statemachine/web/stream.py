@@ -6,6 +6,9 @@ in the replay or in the subscription. A message without an id (progress, or an e
 live only. It may be older than the replay, so an entry that is in both is sent again as the view of its server: the
 last message on a server always has its state.
 
+While the journal cannot be read, a client that wants no replay receives the live messages, the first block without an
+id; others receive an error.
+
 A client that reads too slowly is disconnected. It can reconnect with its last id without losing entries.
 """
 
@@ -18,6 +21,7 @@ from aiohttp import hdrs, web
 from loguru import logger
 
 from statemachine.core.log_entry import LogFilter
+from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Subscription
 from statemachine.publish.serialize import StreamMessage, entry_message, progress_message
 from statemachine.web.log import BAD_QUERY, FILTERS, ID_SCHEMA, event_id, requested_filter
@@ -60,7 +64,7 @@ class EventStream:
         responses = (
             ApiResponse(200, "Server-Sent Events: transition, progress, notice", media_type="text/event-stream"),
             *BAD_QUERY,
-            ApiResponse(503, "The journal cannot be read, or too many streams are open.", ErrorSchema),
+            ApiResponse(503, "The journal cannot be read for a replay, or too many streams are open.", ErrorSchema),
         )
         parameters = (
             Parameter("query", "since", "Replay events with a higher id, then continue live.", schema=ID_SCHEMA),
@@ -106,9 +110,7 @@ class EventStream:
     async def _stream(
         self, request: web.Request, subscription: Subscription, wanted: LogFilter, since: int | None
     ) -> web.StreamResponse:
-        head = await self._ports.journal.file.last_seq()
-        # An id above the head belongs to another journal; continue from the head.
-        after = head if since is None else min(since, head)
+        after = await self._begin(since)
         response = _response()
         await response.prepare(request)
         send = partial(_send, response, self._write_timeout_s)
@@ -122,9 +124,26 @@ class EventStream:
             self._senders.discard(sender)
         return response
 
-    async def _send_events(self, send: Send, subscription: Subscription, wanted: LogFilter, after: int) -> None:
-        await send(b"retry: %d\nid: %d\n\n" % (RETRY_MS, after))
-        after = await self._replay(send, wanted, after)
+    async def _begin(self, since: int | None) -> int | None:
+        """Return the id after which the stream begins, None if the journal cannot tell and no replay is wanted.
+
+        An id above the journal's head belongs to another journal; the stream continues from the head.
+        """
+        try:
+            head = await self._ports.journal.file.last_seq()
+        except JournalUnavailableError:
+            if since is not None:
+                raise
+            return None
+        return head if since is None else min(since, head)
+
+    async def _send_events(self, send: Send, subscription: Subscription, wanted: LogFilter, after: int | None) -> None:
+        if after is None:
+            await send(b"retry: %d\n\n" % RETRY_MS)
+            after = 0
+        else:
+            await send(b"retry: %d\nid: %d\n\n" % (RETRY_MS, after))
+            after = await self._replay(send, wanted, after)
         while True:
             try:
                 async with asyncio.timeout(self._keep_alive_s):

@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from campaigns.kill.process import DaemonProcess
-from tests.browser.fleets import Deployment, restartable
+from tests.browser.fleets import Deployment, restartable, twelve
 from tests.browser.visit import DISCONNECTED, Visit, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
@@ -116,3 +116,23 @@ async def _expect_ids_without_gap(visit: Visit, newest: int) -> None:
 async def _ids_seen(visit: Visit, newest: int) -> list[int]:
     """Return the ids up to `newest`, in order; later ones may have arrived meanwhile."""
     return sorted(number for number in await visit.page.evaluate("[...window.idsSeen]") if number <= newest)
+
+
+async def test_page_without_a_readable_journal_shows_the_fleet_live(browser: Browser, tmp_path: Path) -> None:
+    async with (
+        twelve(tmp_path) as deployment,
+        visiting(browser, deployment.address, expected="503") as before,
+        visiting(browser, deployment.address, expected="503") as visit,
+    ):
+        await before.open()
+        for file in (tmp_path / "data").glob("journal.sqlite3*"):
+            file.write_bytes(b"not a database" * 1000)
+        await deployment.wait_for_json("/healthz", lambda health: health["journal"] is False)
+        await visit.open()
+        await before.page.evaluate("window.dispatchEvent(new Event('online'))")  # the stream is opened again
+        for one in (visit, before):
+            await expect(one.page.get_by_role("status").filter(has_text="Live")).to_be_visible(timeout=BACK_MS)
+            await deployment.servers["public-1"].go_down()
+            await expect(one.row("public-1")).to_contain_text("Unreachable", timeout=BACK_MS)
+        await visit.link("lab-busy").click()
+        await expect(visit.drawer("lab-busy").get_by_role("region", name="Now")).to_contain_text("Keys missing")

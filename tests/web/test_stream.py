@@ -275,3 +275,18 @@ async def ended(response: ClientResponse) -> None:
     """Read until the stream ends."""
     while await next_event(response) is not None:
         pass
+
+
+async def test_stream_without_journal_sends_live_messages(site: Site) -> None:
+    await site.journal.close()
+    async with site.client.get("/api/events") as response:
+        assert response.status == 200
+        first = await next_event(response)
+        assert first == Event(None, "", "")
+        cold = site.snapshot.get(COLD)
+        assert cold is not None
+        site.bus.publish(progress_message(cold))
+        (event,) = await next_events(response, 1)
+        assert (event.topic, event.id) == ("progress", None)
+    async with site.client.get("/api/events?since=0") as response:
+        assert response.status == 503

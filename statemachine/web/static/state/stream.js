@@ -7,6 +7,11 @@ const SILENCE_MS = 20000;
 const PROBE_TIMEOUT_MS = 8000;
 const TOPICS = ["transition", "progress", "notice"];
 
+const fetchHealth = async () => {
+  const response = await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+  return response.json();
+};
+
 /** Open the stream and keep it open; replay the entries after number `since`. Calls `onEvent(topic, data)`. */
 export function openStream({ since, onOpen, onLost, onEvent }) {
   let lastId = since;
@@ -38,8 +43,15 @@ export function openStream({ since, onOpen, onLost, onEvent }) {
     onLost();
     if (source.readyState !== EventSource.CLOSED) return;
     clearTimeout(timer);
-    timer = setTimeout(open, retryMs * (0.75 + Math.random() / 2));
+    timer = setTimeout(reopen, retryMs * (0.75 + Math.random() / 2));
     retryMs = Math.min(retryMs * 2, MAX_RETRY_MS);
+  }
+
+  /** Without its journal the daemon cannot replay entries, but sends live ones. */
+  async function reopen() {
+    const health = await fetchHealth().catch(() => null);
+    if (health?.journal === false) lastId = "";
+    open();
   }
 
   /** After a silence, check that the daemon is reachable: an idle stream and a dead one look alike. */
@@ -47,7 +59,7 @@ export function openStream({ since, onOpen, onLost, onEvent }) {
     if (source.readyState !== EventSource.OPEN || performance.now() - lastEventAt < SILENCE_MS) return;
     lastEventAt = performance.now();
     try {
-      await fetch("healthz", { cache: "no-store", signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+      await fetchHealth();
     } catch {
       onLost();
       open();

@@ -6,15 +6,15 @@ The trace itself is not written anywhere. Without --trace, synthetic requests ar
 import argparse
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from typing_extensions import override
-
 from benchmarks.routing.chart import draw
+from benchmarks.routing.cost import SERVERS, seconds_of_choice
 from benchmarks.routing.policies import POLICIES
-from benchmarks.routing.servers import Replay, bound, replay
+from benchmarks.routing.report import BOUND, HEAD, OURS, TRIED, Row, distance
+from benchmarks.routing.servers import bound, replay
 from benchmarks.routing.trace import Request, halves, read_trace, synthetic_trace
+from benchmarks.routing.variants import VARIANTS
 
 RESULTS = Path(__file__).parent.parent / "results"
 ROOM = 2
@@ -23,37 +23,14 @@ FLEETS = (8, 16)
 TARGETS = {8: (0.10, 4.8, 30.0), 16: (0.04, 2.1, 30.0)}
 """Cold share, mean and p99 of the wait that comfywarm has to reach on the trace, by number of servers."""
 
-HEAD = (
-    "| requests | servers | policy | cold share | mean wait | p50 | p99 | GPU hours |\n"
-    "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: |"
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """The result of a policy. Without a replay it is the bound, of which only the cold share is known."""
-
-    part: str
-    servers: int
-    policy: str
-    cold_share: float
-    result: Replay | None = None
-
-    @override
-    def __str__(self) -> str:
-        head = f"| {self.part} | {self.servers} | {self.policy} | {self.cold_share:.2%} |"
-        if (result := self.result) is None:
-            return f"{head} | | | |"
-        p50, p99 = result.quantile_s(0.5), result.quantile_s(0.99)
-        return f"{head} {result.mean_s:.2f} s | {p50:.0f} s | {p99:.0f} s | {result.gpu_s / 3600:.1f} |"
-
 
 def rows_of(part: str, requests: Sequence[Request], servers: int) -> list[Row]:
     """Return the results of all policies and the bound."""
     names = [f"s{number}" for number in range(servers)]
-    results = {name: replay(requests, names, build(names), ROOM, LOAD_S) for name, build in POLICIES.items()}
+    policies = {**POLICIES, **VARIANTS}
+    results = {name: replay(requests, names, build(names), ROOM, LOAD_S) for name, build in policies.items()}
     found = [Row(part, servers, name, result.cold_share, result) for name, result in results.items()]
-    return [*found, Row(part, servers, "bound: clairvoyant, pooled, no queues", bound(requests, servers * ROOM))]
+    return [*found, Row(part, servers, BOUND, bound(requests, servers * ROOM))]
 
 
 def main() -> int:
@@ -67,22 +44,24 @@ def main() -> int:
     for part, some in zip(("all", "first half", "second half"), (requests, *halves(requests)), strict=True):
         for servers in FLEETS:
             rows += rows_of(part, some, servers)
-            print("\n".join(map(str, rows[-len(POLICIES) - 1 :])), flush=True)
+            print("\n".join(map(str, rows[-len(POLICIES) - len(VARIANTS) - 1 :])), flush=True)
     _write(name, len(requests), rows)
     return 0 if name == "synthetic" or all(_reached(row) for row in rows if row.part == "all") else 1
 
 
 def _write(name: str, count: int, rows: Sequence[Row]) -> None:
     RESULTS.mkdir(exist_ok=True)
+    whole = [row for row in rows if row.part == "all"]
     title = f"{count:,} requests ({name}), {ROOM} models a server, {LOAD_S:.0f} s a load, knowledge learned on the way."
+    cost = f"A choice among {SERVERS:,} servers took {1e6 * seconds_of_choice():.0f} µs where this was written."
+    distances = "\n".join(distance([row for row in whole if row.servers == servers]) for servers in FLEETS)
     table = "\n".join([HEAD, *map(str, rows)])
-    (RESULTS / f"routing-{name}.md").write_text(f"{title}\n\n{table}\n")
-    replays = [(row.servers, row.policy, row.cold_share, row.result) for row in rows if row.part == "all"]
-    draw(replays, RESULTS / f"routing-{name}.svg")
+    (RESULTS / f"routing-{name}.md").write_text(f"{title}\n\n{table}\n\n{distances}\n\n{cost}\n\n{TRIED}\n")
+    draw([(row.servers, row.policy, row.cold_share, row.result) for row in whole], RESULTS / f"routing-{name}.svg")
 
 
 def _reached(row: Row) -> bool:
-    if row.policy != "comfywarm" or row.result is None:
+    if row.policy != OURS or row.result is None:
         return True
     cold, mean, p99 = TARGETS[row.servers]
     return row.cold_share <= cold and row.result.mean_s <= mean and row.result.quantile_s(0.99) <= p99

@@ -51,7 +51,7 @@ class ShortestQueue(Policy):
         return name
 
     @override
-    def ended(self, server: str, job_id: str, at: float) -> None:
+    def ended(self, server: str, number: int, at: float) -> None:
         self.lengths[server] -= 1
 
 
@@ -82,19 +82,21 @@ class Learning(Policy):
         self._count = 0
 
     @override
-    def choose(self, request: Request) -> str:
-        models = frozenset({request.model})
-        decision = self.fleet.choose(models, request.at_s)
-        if decision is None:
-            raise ValueError("no server is ready")
-        name = decision.chosen.server
-        self.fleet.sent(name, str(self._count), models, request.at_s)
+    def choose(self, request: Request) -> str | None:
+        name = self._best(request, request.at_s)
+        self.fleet.sent(name, str(self._count), frozenset({request.model}), request.at_s)
         self._count += 1
         return name
 
     @override
-    def ended(self, server: str, job_id: str, at: float) -> None:
-        self.fleet.finished(server, job_id, at)
+    def ended(self, server: str, number: int, at: float) -> None:
+        self.fleet.finished(server, str(number), at)
+
+    def _best(self, request: Request, at: float) -> str:
+        decision = self.fleet.choose(frozenset({request.model}), at)
+        if decision is None:
+            raise ValueError("no server is ready")
+        return decision.chosen.server
 
 
 POLICIES: Mapping[str, Callable[[Sequence[str]], Policy]] = {

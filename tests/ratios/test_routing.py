@@ -1,46 +1,16 @@
 """The cost of the choice at 1,000 servers, beside a plain min() over a list of queue lengths of as many servers."""
 
-import random
-import time
-from collections.abc import Callable
-
 import pytest
 
+from benchmarks.routing.cost import SERVERS, busy_fleet, seconds_each
 from statemachine.gateway.fleet_view import FleetView
 from statemachine.gateway.learned_choice import LearnedChoice
-from statemachine.routing.fleet import RoutedFleet
 from statemachine.settings import parse_settings, resolve_servers
 from tests.support.paths import REPOSITORY
 
 pytestmark = [pytest.mark.ratios, pytest.mark.timeout(150)]
 
-SERVERS = 1_000
-CHOICES = 500
 LIMIT_S = 200e-6
-
-
-def busy_fleet() -> tuple[RoutedFleet, list[frozenset[str]]]:
-    """Return a fleet in which every server ran prompts of several models and a third has prompts now."""
-    chance, fleet = random.Random(1), RoutedFleet()
-    needs = [frozenset({f"m{number}", f"vae{number % 5}"}) for number in range(80)]
-    for number in range(SERVERS):
-        fleet.put(f"s{number}", is_ready=True)
-        for place in range(4):
-            fleet.sent(f"s{number}", f"{number}-{place}", chance.choice(needs[: 4 + 20 * place]), float(place))
-            if place or number % 3:
-                fleet.finished(f"s{number}", f"{number}-{place}", place + 20.0)
-    return fleet, needs
-
-
-def seconds_each(act: Callable[[int], object]) -> float:
-    """Return the least time of a call, in blocks, so that other work of the machine counts little."""
-    blocks = []
-    for _ in range(10):
-        began = time.perf_counter()
-        for number in range(CHOICES // 10):
-            act(number)
-        blocks.append((time.perf_counter() - began) / (CHOICES // 10))
-    return min(blocks)
 
 
 def test_choice_among_1000_servers_costs_at_most_200_us() -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.routing.policies import POLICIES, Learning, RoundRobin
+from benchmarks.routing.report import BASELINE, BOUND, OURS, Row, distance
 from benchmarks.routing.servers import bound, replay
 from benchmarks.routing.trace import Request, halves, read_trace, synthetic_trace
+from benchmarks.routing.variants import PATIENCE_S, WARM_UP_GPU_S_PER_HOUR, DecidingLate, WarmingAhead
 
 REQUESTS = synthetic_trace(requests=1_500)
 NAMES = [f"s{number}" for number in range(8)]
@@ -35,9 +37,45 @@ def test_choice_beats_baselines_and_not_the_bound() -> None:
     assert ours.cold_share >= bound(REQUESTS, 16)
 
 
-def test_replay_is_deterministic() -> None:
-    runs = [replay(REQUESTS[:400], NAMES, Learning(NAMES), 2, 30.0).waits for _ in range(2)]
+@pytest.mark.parametrize("policy", [Learning, DecidingLate, WarmingAhead])
+def test_replay_is_deterministic(policy: type[Learning]) -> None:
+    runs = [replay(REQUESTS[:400], NAMES, policy(NAMES), 2, 30.0).waits for _ in range(2)]
     assert runs[0] == runs[1]
+    assert len(runs[0]) == 400
+
+
+def test_request_decided_late_waits_for_the_better_server() -> None:
+    requests = [Request(at, "a", 10.0) for at in (0.0, 100.0, 200.0, 300.0, 400.0, 401.0)]
+    late = replay(requests, ["s", "t"], DecidingLate(["s", "t"]), room=1, load_s=30.0)
+    assert (late.waits, late.cold) == ([30.0, 0.0, 0.0, 0.0, 0.0, 9.0], 1)
+
+
+def test_request_is_held_no_longer_than_patience() -> None:
+    policy = DecidingLate(["s"])
+    policy.fleet.sent("s", "stuck", None, 0.0)
+    policy.choose(Request(0.0, "a", 1.0))
+    assert list(policy.held(PATIENCE_S - 1.0)) == []
+    assert [job.id for job in policy.fleet.jobs("s")] == ["stuck"]
+    assert list(policy.held(PATIENCE_S)) == [(0, "s")]
+    assert list(policy.held(PATIENCE_S + 2.0)) == []
+
+
+def test_warm_ups_load_what_no_server_has_within_their_bound() -> None:
+    ahead = replay(REQUESTS, NAMES[:2], WarmingAhead(NAMES[:2]), 2, 30.0)
+    plain = replay(REQUESTS, NAMES[:2], Learning(NAMES[:2]), 2, 30.0)
+    hours = (REQUESTS[-1].at_s - REQUESTS[0].at_s) / 3600
+    runs_s = sum(request.run_s for request in REQUESTS)
+    warmed_s = ahead.gpu_s - runs_s - 30.0 * ahead.cold
+    assert 0.0 < warmed_s <= (hours + 1) * WARM_UP_GPU_S_PER_HOUR
+    assert plain.gpu_s == pytest.approx(runs_s + 30.0 * plain.cold)
+
+
+def test_distance_states_how_near_the_bound_is() -> None:
+    rows = [Row("all", 8, policy, share) for policy, share in ((BASELINE, 0.5), (OURS, 0.2), (BOUND, 0.1))]
+    assert distance(rows) == (
+        "8 servers: 20.00% cold requests are 10.00% above the bound of 10.00%, "
+        "75.0% of the way to it from the shortest queue."
+    )
 
 
 def test_synthetic_trace_has_the_published_statistics() -> None:

@@ -18,7 +18,7 @@ REPEAT_S = 1.0
 POLL_S = 0.25
 REQUEST_S = 60.0
 DEADLINE_S = 150.0
-OK, CONFLICT, LOST, UNAVAILABLE, IN_DOUBT = 200, 409, 502, 503, 504
+OK, CONFLICT, TOO_MANY, LOST, UNAVAILABLE, IN_DOUBT = 200, 409, 429, 502, 503, 504
 GONE = aiohttp.ClientError, TimeoutError, OSError
 
 
@@ -102,7 +102,7 @@ class Clients:
                 if status == LOST:
                     one.end = End.LOST
                     return None
-                if status != UNAVAILABLE:
+                if status not in {TOO_MANY, UNAVAILABLE}:
                     one.wrong = f"POST answered with {status} {answer:.300}"
                     return None
             await asyncio.sleep(REPEAT_S)

@@ -10,7 +10,6 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import quote
 
 from statemachine.core.vocabulary import State
 from statemachine.gateway.delivery import keep_entry
@@ -115,9 +114,8 @@ class Finder:
         return found or await self._in_history(server, client, prompt_id)
 
     async def _in_history(self, server: Candidate, client: str, prompt_id: str) -> PromptRecord | None:
-        answer = await self._upstream.json(server.config, f"/history/{quote(prompt_id, safe='')}")
-        entry = answer.get(prompt_id) if isinstance(answer, dict) else None
-        if not isinstance(entry, dict) or not isinstance(item := entry.get("prompt"), list):
+        entry = await self._upstream.history_entry(server.config, prompt_id)
+        if entry is None or not isinstance(item := entry.get("prompt"), list):
             return None
         record = self._adopted(server, item, client, Stage.ENDED)
         if record is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
@@ -40,10 +41,11 @@ class Links:
         self._on_up = on_up
         self._on_down = on_down
         self._open: dict[str, aiohttp.ClientWebSocketResponse] = {}
+        self._opened_at: dict[str, float] = {}
 
-    def is_open(self, server: str) -> bool:
-        """Return whether frames of this server arrive."""
-        return server in self._open
+    def open_since(self, server: str) -> float | None:
+        """Return since when frames of this server arrive, on the monotonic clock, None if they do not."""
+        return self._opened_at[server] if server in self._open else None
 
     async def reopen(self, server: str) -> None:
         """Close a connection on which frames were missed; it is opened again."""
@@ -67,7 +69,7 @@ class Links:
 
     async def _listen(self, server: ServerConfig) -> None:
         ws = await self._upstream.connect(server, self._link_id)
-        self._open[server.name] = ws
+        self._open[server.name], self._opened_at[server.name] = ws, time.monotonic()
         try:
             self._on_up(server.name)
             async for message in ws:

@@ -111,7 +111,7 @@ class RunningGateway:
             soon.add,
             self._note_disconnected,
         )
-        tracker = Tracker(self.ledger, self.view, upstream, delivery, links.is_open, links.reopen, soon, times)
+        tracker = Tracker(self.ledger, self.view, upstream, delivery, links.open_since, links.reopen, soon, times)
         app = self._app(upstream, delivery, tracker)
         feed = DaemonFeed(daemon, self.view)
         reporting = Reporting(daemon, self._decisions)

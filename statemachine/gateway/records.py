@@ -55,6 +55,8 @@ class PromptRecord:
     is_deleted: bool = False
     in_flight: bool = False
     """Its POST has been sent and not been answered."""
+    alive_at: float | None = None
+    """When the server was last known to have it, on the monotonic clock of this process."""
     absent_since: float | None = None
     looks: int = 0
     """Complete looks that did not find it, in a row."""

@@ -131,12 +131,12 @@ class Results:
     async def files_of(self, record: PromptRecord) -> set[File]:
         """Return the files that a prompt's history names."""
         entry = await self._server_entry(record)
-        return set(files_in(entry.get("outputs"))) if isinstance(entry, dict) else set()
+        return set() if entry is None else set(files_in(entry.get("outputs")))
 
     async def _entry(self, record: PromptRecord) -> Json | None:
         """Return a prompt's history entry as its client sees it."""
         entry = None if record.error or record.in_flight else await self._server_entry(record)
-        if not isinstance(entry, dict):
+        if entry is None:
             return frames.kept_entry(record) if record.stage is Stage.ENDED and record.end else None
         if record.stage is Stage.ENDED and not record.end:
             keep_entry(record, entry)
@@ -148,19 +148,17 @@ class Results:
     async def _queue(self, name: str) -> tuple[list[Any], list[Any]]:
         return await queue_of(self._view, self._upstream, name)
 
-    async def _server_entry(self, record: PromptRecord) -> Any:
+    async def _server_entry(self, record: PromptRecord) -> Json | None:
         """Return the entry in the server's history, None without one. What was kept stands in for a server away."""
         server = self._view.get(record.server)
         if server is None:
             return None
-        path = f"/history/{quote(record.prompt_id, safe='')}"
         try:
-            answer = await self._upstream.json(server.config, path)
+            return await self._upstream.history_entry(server.config, record.prompt_id)
         except (NotSentError, NoAnswerError) as error:
             if record.end:
                 return None
             raise unavailable(error) from error
-        return answer.get(record.prompt_id) if isinstance(answer, dict) else None
 
     async def _entry_text(self, record: PromptRecord) -> bytes | None:
         try:

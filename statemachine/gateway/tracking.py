@@ -6,10 +6,9 @@ from pending to running to history under one lock.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from loguru import logger
 
@@ -52,6 +51,7 @@ USUAL_TIMES = TrackingTimes()
 class Tracker:
     """Looks at each server that has open prompts.
 
+    `connected_since` returns when the connection to a server was opened, on the monotonic clock, None without one.
     `reopen` is called for a connection on which frames were missed. Others add servers to `soon` that it looks at next.
     """
 
@@ -61,7 +61,7 @@ class Tracker:
         view: FleetView,
         upstream: Upstream,
         delivery: FrameDelivery,
-        is_connected: Callable[[str], bool],
+        connected_since: Callable[[str], float | None],
         reopen: Callable[[str], Awaitable[None]],
         soon: set[str],
         times: TrackingTimes,
@@ -70,7 +70,7 @@ class Tracker:
         self._view = view
         self._upstream = upstream
         self._delivery = delivery
-        self._is_connected = is_connected
+        self._connected_since = connected_since
         self._reopen = reopen
         self._soon = soon
         self._times = times
@@ -131,6 +131,7 @@ class Tracker:
 
     async def _look_at(self, server: ServerConfig) -> None:
         wanted = [one for one in self._ledger.open_on(server.name) if not one.in_flight]
+        ended = list[tuple[PromptRecord, Mapping[str, Any]]]()
         items, complete = await self._queue(server)
         by_marker = {str(marker_in(item[3]).get("prompt")): item for item in items.values() if len(item) > 3}  # noqa: PLR2004
         for record in wanted:
@@ -140,9 +141,11 @@ class Tracker:
             if item is not None:
                 self._found(record, item)
             elif (entry := await self._entry(server, record)) is not None:
-                await self._ended(record, entry)
+                ended.append((record, entry))
             elif complete:
                 self._absent(record)
+        if ended:
+            await self._ended(server.name, ended)
 
     async def _queue(self, server: ServerConfig) -> tuple[Items, bool]:
         """Return the prompts in the server's queue, and whether it lists all that it counts."""
@@ -155,8 +158,8 @@ class Tracker:
 
     async def _entry(self, server: ServerConfig, record: PromptRecord) -> Mapping[str, Any] | None:
         """Return the prompt's history entry; that of one whose id the server may have chosen is found by its marker."""
-        found = await self._upstream.json(server, f"/history/{quote(record.prompt_id, safe='')}")
-        if isinstance(found, dict) and isinstance(entry := found.get(record.prompt_id), dict):
+        entry: Mapping[str, Any] | None = await self._upstream.history_entry(server, record.prompt_id)
+        if entry is not None:
             return entry
         if record.stage is not Stage.POSTING:
             return None
@@ -165,23 +168,29 @@ class Tracker:
             match entry:
                 case {"prompt": [_, _, _, extra, *_]} if marker_in(extra).get("prompt") == record.prompt_id:
                     self._ledger.rename(record, prompt_id)
-                    return entry  # type: ignore[no-any-return]
+                    return entry
         return None
 
     def _found(self, record: PromptRecord, item: list[Any]) -> None:
-        record.absent_since, record.looks = None, 0
+        record.absent_since, record.looks, record.alive_at = None, 0, time.monotonic()
         if record.stage is Stage.POSTING and not record.in_flight:
             accept(self._ledger, record, str(item[1]), item[0])
 
-    async def _ended(self, record: PromptRecord, entry: Mapping[str, Any]) -> None:
-        """Announce the end, unless its frames arrive meanwhile. If they do not, the connection is deaf."""
-        if self._is_connected(record.server) and not record.is_adopted:
+    async def _ended(self, server: str, found: Sequence[tuple[PromptRecord, Mapping[str, Any]]]) -> None:
+        """Announce the ends, unless their frames arrive meanwhile. If those that were due do not, the link is deaf."""
+        since = self._connected_since(server)
+        due = [record for record, _ in found if since is not None and (record.alive_at or 0.0) > since]
+        if due:
             await asyncio.sleep(self._times.lead_s)
+        if any(record.stage is not Stage.ENDED and not record.is_adopted for record in due):
+            logger.info("frames of {} did not arrive; its connection is opened again", server)
+            await self._reopen(server)
+        for record, entry in found:
             if record.stage is not Stage.ENDED:
-                logger.info("frames of {} did not arrive; its connection is opened again", record.server)
-                await self._reopen(record.server)
-        if record.stage is not Stage.ENDED:
-            self._delivery.finish_from(record, entry)
+                self._delivery.finish_from(record, entry)
+
+    def _is_connected(self, server: str) -> bool:
+        return self._connected_since(server) is not None
 
     def _absent(self, record: PromptRecord) -> None:
         now = time.monotonic()
@@ -212,6 +221,7 @@ class Tracker:
 
 def accept(ledger: Ledger, record: PromptRecord, prompt_id: str, number: object) -> None:
     """Note that the server has accepted the prompt, under an id of its own if it is an older one."""
+    record.alive_at = time.monotonic()
     if isinstance(number, int | float):
         record.number = float(number)
     if record.stage is Stage.POSTING:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 
@@ -72,6 +73,12 @@ class Upstream:
             return await loads_any(answer.body)
         except ValueError as error:
             raise NoAnswerError(f"{server.name} answered {path} without JSON") from error
+
+    async def history_entry(self, server: ServerConfig, prompt_id: str) -> dict[str, Any] | None:
+        """Return the entry of a prompt in the server's history, None without one. Raises as `json` does."""
+        answer = await self.json(server, f"/history/{quote(prompt_id, safe='')}")
+        entry = answer.get(prompt_id) if isinstance(answer, dict) else None
+        return entry if isinstance(entry, dict) else None
 
     @asynccontextmanager
     async def stream(

@@ -7,6 +7,7 @@ from typing_extensions import override
 
 from statemachine.simulator import PROFILES, SimServer
 from statemachine.simulator.http import Request, Response
+from statemachine.simulator.server import Sink
 from tests.support.polling import wait_until
 
 FOUND = 200
@@ -29,6 +30,13 @@ class FilesServer(SimServer):
         self.cut_after = False
         self.answers_once_idle = False
         self.padding = b""
+        self.connections = 0
+        """How often /ws was opened."""
+
+    @override
+    def connect(self, client_id: str, sink: Sink) -> str:
+        self.connections += 1
+        return super().connect(client_id, sink)
 
     @override
     async def handle(self, request: Request) -> Response:

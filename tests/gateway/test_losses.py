@@ -103,6 +103,21 @@ async def test_restarted_gateway_knows_its_prompts(tmp_path: Path) -> None:
     assert servers[0].posted == [running, waiting]
 
 
+async def test_prompts_that_ended_without_the_gateway_end_at_once(tmp_path: Path) -> None:
+    async with running_servers(1) as (servers, names):
+        daemon = FakeDaemon(dict.fromkeys(names, "loaded"))
+        async with AsyncExitStack() as stack:
+            site = await start_site(stack, tmp_path, servers, names, daemon)
+            ids = [(await site.post(image_graph(str(number), 0.05)))["prompt_id"] for number in range(20)]
+        await wait_until(lambda: not servers[0].process.queue.remaining)
+        async with AsyncExitStack() as stack:
+            site = await start_site(stack, tmp_path, servers, names, daemon)
+            await wait_until(lambda: not site.gateway.ledger.open_of(""))
+            entries = [await site.wait_entry(one) for one in ids]
+    assert {entry["status"]["status_str"] for entry in entries} == {"success"}
+    assert servers[0].connections == 2
+
+
 async def test_prompts_of_a_server_taken_from_the_settings_end_with_errors(tmp_path: Path) -> None:
     async with running_servers(2) as (servers, names):
         daemon = FakeDaemon(dict.fromkeys(names, "loaded"))

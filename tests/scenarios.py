@@ -14,7 +14,8 @@ from tests.edge_scenarios import EDGE_SCENARIOS
 from tests.stage import Hold, Stage, Watcher, cache_node, drop_node, keep_node, no_hold
 from tests.transcript import Line
 
-PATIENCE_S = 30.0
+PATIENCE_S = 90.0
+"""A bound for a frame that never comes. A scenario takes some seconds, and many times that on a busy machine."""
 INTERRUPTED_MODEL_S = 6.0
 """Long enough that the interrupt arrives during the node's first steps even on a busy machine."""
 

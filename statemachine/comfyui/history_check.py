@@ -37,13 +37,16 @@ class HistoryCheck:
     executor keeps results is asked once for each process of the server.
     """
 
-    __slots__ = ("_client", "_count", "_excluded", "_mode")
+    __slots__ = ("_client", "_count", "_dropped", "_excluded", "_mode", "_newest")
 
     def __init__(self, client: ComfyClient, count: int) -> None:
         self._client = client
         self._count = count
         self._excluded: frozenset[str] = frozenset()
         self._mode: CacheMode | None = None
+        self._newest = ""
+        self._dropped = ""
+        """The newest prompt whose results, like all earlier ones, were dropped because memory was short."""
 
     def exclude(self, prompt_id: str) -> None:
         """Ignore this warm-up's success, because the server accepted only a part of its workflow."""
@@ -57,10 +60,11 @@ class HistoryCheck:
         """Return which workflows must run: one is warm until a prompt of another client follows its success.
 
         A workflow without cache nodes is also lost to another one of ours, if the server does not keep both.
-        Raises CacheTooSmallError if it never will, and all of them have run: then no further run could help.
+        Raises CacheTooSmallError if it never will, and all of them have run: then no further run could help. The same
+        holds while memory is so short that the server has dropped the results of the newest run.
         """
         entries = await self._client.newest_history(self._count)
-        mode = await self._cache_mode()
+        mode = await self._cache_mode(entries[0].prompt_id if entries else "")
         if mode.kind is CacheKind.NONE:
             raise CacheDisabledError(message("keeps_nothing", workflows=[workflow.name for workflow in workflows]))
         valid = list(_run_that_keeps_cache(entries))
@@ -71,6 +75,9 @@ class HistoryCheck:
         conflict = _conflict(mode, [workflow for workflow in workflows if not workflow.keys])
         if conflict is not None and all(run is not None for _, run in runs):
             raise CacheTooSmallError(conflict)
+        drops_all = bool(mode.lacks_gib and valid and valid[0].prompt_id == self._dropped)
+        if needed and drops_all and not any(workflow.keys for workflow in needed):
+            raise CacheDisabledError(_short_of_memory(mode, needed))
         raw = "\n".join(_line(entry) for entry in entries) or "(history is empty)"
         missing = dict.fromkeys(key for workflow in needed for key in workflow.keys)
         names = tuple(workflow.name for workflow in needed)
@@ -79,6 +86,8 @@ class HistoryCheck:
     def _newest_run(self, workflow: Workflow, newest: Sequence[HistoryEntry]) -> "_Run | None":
         """Return the newest success of the workflow, or of another one with all its nodes if it has no cache nodes."""
         for index, entry in enumerate(newest):
+            if entry.prompt_id == self._dropped and not workflow.keys:
+                return None
             later = [one.graph for one in newest[:index]]
             if self._confirms(entry, workflow):
                 return _Run(entry.graph, () if workflow.keys else later)
@@ -98,16 +107,29 @@ class HistoryCheck:
         of_us = entry.marker is not None and entry.marker.attempt not in self._excluded
         return of_us and isinstance(entry.end, events.PromptSucceeded)
 
-    async def _cache_mode(self) -> CacheMode:
-        """Return the server's cache mode, unknown if its answer is not understood."""
-        if self._mode is None:
-            try:
-                self._mode = cache_mode(await self._client.system_stats())
-            except (NotAnsweringError, RateLimitedError):
-                raise
-            except ComfyError:
-                self._mode = CacheMode()
-        return self._mode
+    async def _cache_mode(self, newest: str) -> CacheMode:
+        """Return the server's cache mode, unknown if its answer is not understood.
+
+        Where free memory matters, it is asked again after each prompt, and while it is short.
+        """
+        known, is_new = self._mode, newest != self._newest
+        if known is not None and not (known.kind is CacheKind.RAM and (is_new or known.lacks_gib)):
+            return known
+        try:
+            mode = cache_mode(await self._client.system_stats())
+        except (NotAnsweringError, RateLimitedError):
+            raise
+        except ComfyError:
+            mode = known or CacheMode()
+        if is_new and mode.lacks_gib:
+            self._dropped = newest
+        self._mode, self._newest = mode, newest
+        return mode
+
+
+def _short_of_memory(mode: CacheMode, workflows: Sequence[Workflow]) -> Message:
+    names = [workflow.name for workflow in workflows]
+    return message("memory_short", limit=f"{mode.lacks_gib:.1f}", workflows=names)
 
 
 class _Run(NamedTuple):

@@ -59,8 +59,8 @@ DOCTOR: dict[str, Text] = {
     ),
     "doctor.cache_disabled": Text("cache check {kind}: {error}", "缓存检查 {kind}：{error}"),
     "doctor.cache_disabled.advice": Text(
-        "nothing is submitted for these workflows while the server runs with this argument",
-        "服务器以该参数运行期间，不会为这些工作流提交任务",
+        "nothing is submitted for these workflows until this has changed",
+        "在此情况改变之前，不会为这些工作流提交任务",
     ),
     "doctor.cache_too_small.advice": Text(
         "each of these workflows runs once after a restart or other work; only the last one stays loaded",

@@ -52,6 +52,12 @@ TRANSITIONS: dict[str, Text] = {
         "该服务器的缓存（{kind}）只保留最后一个工作流用到的内容，已丢弃 {workflows}；请以 --cache-lru 启动 ComfyUI，"
         "数值不小于这些工作流的节点总数，或添加缓存节点",
     ),
+    "memory_short": Text(
+        "less than {limit} GiB of the server's memory are free, so it drops all results, and {workflows} cannot stay "
+        "loaded; free memory, start ComfyUI with a smaller --cache-ram or with --cache-lru, or add cache nodes",
+        "服务器可用内存不足 {limit} GiB，因此会丢弃所有结果，{workflows} 无法保持已加载；请释放内存，或以更小的 "
+        "--cache-ram 或以 --cache-lru 启动 ComfyUI，或添加缓存节点",
+    ),
     "displace_one_another": Text(
         "this server's cache ({kind}) does not hold {workflows} together, so they displace one another; start ComfyUI "
         "with --cache-lru {count} or more, add cache nodes, or give each workflow a server of its own",

@@ -86,8 +86,9 @@ REASON_MEANINGS: dict[Reason, Text] = {
         "服务器或其前面的代理限制了请求频率（429）；在其要求的等待时间结束前不发送任何请求",
     ),
     Reason.CACHE_DISABLED: Text(
-        "the server keeps nothing between prompts (--cache-none), so a workflow without cache keys cannot stay loaded",
-        "服务器在任务之间不保留任何结果（--cache-none），没有缓存键的工作流无法保持已加载",
+        "the server keeps nothing between prompts (--cache-none, or too little free memory), so a workflow without"
+        " cache keys cannot stay loaded",
+        "服务器在任务之间不保留任何结果（--cache-none，或可用内存过少），没有缓存键的工作流无法保持已加载",
     ),
     Reason.CACHE_TOO_SMALL: Text(
         "the server does not keep the results of all its workflows without cache keys, so they displace one another;"

@@ -48,6 +48,29 @@ def test_cache_mode_under_pressure_depends_on_the_memory(values: list[str], expe
     assert cache_mode({"system": system}) == expected
 
 
+@pytest.mark.parametrize(
+    ("values", "total", "free", "lacks"),
+    [
+        (["--cache-ram", "20"], 24, 19.9, 20.0),
+        (["--cache-ram", "20"], 24, 20.1, 0.0),
+        (["--cache-ram", "20", "22"], 24, 3, 20.0),
+        ([], 24, 2.3, 2.4),
+        ([], 24, 2.5, 0.0),
+        ([], 8, 1.9, 2.0),
+        ([], 256, 9.9, 10.0),
+        ([], 256, 0, 0.0),
+        (["--cache-classic"], 24, 0.1, 0.0),
+        (["--cache-lru", "9"], 24, 0.1, 0.0),
+    ],
+)
+def test_cache_mode_under_pressure_lacks_memory(values: list[str], total: int, free: float, lacks: float) -> None:
+    sizes = {"ram_total": total * 2**30, "ram_free": int(free * 2**30)}
+    system = {"comfyui_version": "0.33.0", "os": "linux", **sizes, "argv": ["main.py", *values]}
+    assert cache_mode({"system": system}).lacks_gib == pytest.approx(lacks)
+    for windows in ("nt", "win32"):
+        assert cache_mode({"system": {**system, "os": windows}}).lacks_gib == 0.0
+
+
 @pytest.mark.parametrize("arguments", [["--cache-lru", "30"], ["--cache-lru=30"], ["--cache-l", "30", "--cpu"]])
 def test_cache_mode_lru_has_its_size(arguments: list[object]) -> None:
     assert mode(*arguments) == CacheMode(CacheKind.LRU, 30)

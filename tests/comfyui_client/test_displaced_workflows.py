@@ -141,6 +141,43 @@ async def test_missing_keys_are_brought_back_before_cache_too_small() -> None:
     assert event.reason is Reason.CACHE_TOO_SMALL
 
 
+def with_memory(free_gib: float) -> Scripted:
+    sizes = {"ram_total": 24 * 2**30, "ram_free": int(free_gib * 2**30)}
+    return json_reply({"system": {"comfyui_version": "0.33.0", "argv": ["main.py"], **sizes}})
+
+
+async def test_workflow_run_while_memory_is_short_is_not_loaded() -> None:
+    """It runs once; then nothing more while memory is short, and again when it is free, until that run is seen."""
+    replies: dict[str, Scripted | list[Scripted]] = {"/history": json_reply({}), "/system_stats": with_memory(1)}
+    check, transport = check_of(replies, "history", (C,))
+
+    async def asked() -> tuple[str, ...] | Reason:
+        event = (await check.ask(0)).event
+        return event.needed if isinstance(event, e.CheckAnswered) else event.reason
+
+    assert await asked() == ("c",)
+    transport.replies["/history"] = json_reply(history_of(C, "p"))
+    assert [await asked(), await asked()] == [Reason.CACHE_DISABLED] * 2
+    transport.replies["/system_stats"] = with_memory(12)
+    assert [await asked(), await asked()] == [("c",)] * 2
+    transport.replies["/history"] = json_reply(history_of(C, "p") | history_of(C, "q"))
+    assert await asked() == ()
+    transport.replies["/system_stats"] = with_memory(1)
+    transport.requests.clear()
+    assert await asked() == ()
+    assert len(transport.requests) == 1, "memory that becomes short later has dropped nothing"
+
+
+async def test_keys_do_not_depend_on_free_memory() -> None:
+    replies: dict[str, Scripted | list[Scripted]] = {
+        "/history": json_reply(history_of(A, "p")),
+        "/system_stats": with_memory(1),
+    }
+    event = (await check_of(replies, "history", (A,))[0].ask(0)).event
+    assert isinstance(event, e.CheckAnswered)
+    assert event.needed == ()
+
+
 POOL = (A, C, D, BOTH, workflow("e", "k9", seed=5), having("ac", dict(A.graph), dict(C.graph)))
 
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import zlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -204,6 +205,27 @@ async def test_history_of_server_that_keeps_nothing_is_failed(tmp_path: Path, ex
         proxy.responders.clear()
         await harness.until_state("loaded")
         assert len(proxy.posts) == 1
+
+
+async def short_of_memory(exchange: Exchange) -> web.Response:
+    """Report a ComfyUI that drops all results while less than 4 GiB are free, and that 1 GiB is."""
+    stats = json.loads((await exchange.forward()).text or "")
+    stats["system"]["argv"] += ["--cache-ram", "4"]
+    stats["system"]["ram_free"] = 2**30
+    return web.json_response(stats)
+
+
+async def test_history_of_server_short_of_memory_is_failed(tmp_path: Path, expected: Row) -> None:
+    """One run shows it; the next one waits until memory is free."""
+    responders = {"GET /system_stats": short_of_memory}
+    more: dict[str, Any] = {"workflows": ["smoke"], "cache_check": {"kind": "auto"}, "timing": {"failed_retry_s": 0.5}}
+    async with faulty(tmp_path, "stock", responders, **more) as (harness, proxy):
+        await harness.until_read(expected)
+        await harness.until(lambda detail: detail["counters"]["to_failed"] >= 3)
+        assert len(proxy.posts) == 1
+        proxy.responders.clear()
+        await harness.until_state("loaded")
+        assert len(proxy.posts) == 2
 
 
 async def test_keys_of_server_that_keeps_nothing_are_loaded(tmp_path: Path, expected: Row) -> None:

@@ -41,7 +41,7 @@ class Dispatcher:
         self._senders: dict[str, list[Sender]] = {}
         self._tasks: dict[Sender, asyncio.Task[None]] = {}
 
-    def apply(self, alerts: Alerts, language: Language) -> None:
+    def apply(self, alerts: Alerts, language: Language, page: str = "") -> None:
         """Keep the senders of unchanged channels. What waits for a changed channel goes to its new addresses."""
         before, self._configured = self._configured, dict(alerts.channels)
         limit = RateLimit(alerts.max_messages, alerts.window_s)
@@ -49,7 +49,7 @@ class Dispatcher:
             if before.get(name) != self._configured.get(name):
                 self._replace(name, self._configured.get(name), limit, language)
         for sender in self._tasks:
-            sender.configure(limit, language)
+            sender.configure(limit, language, page)
 
     def send(self, announcement: Announcement) -> int:
         """Queue an announcement at all addresses of its channels; return their number."""

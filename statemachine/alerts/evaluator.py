@@ -13,11 +13,13 @@ import heapq
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from statemachine.alerts.alert import ENDED_STATES, Alert, Announcement, matches, subject_of
-from statemachine.alerts.incidents import Incidents, Key, SentAlert
+from statemachine.alerts.incidents import SILENCE_LOOK_S, Incidents, Key, SentAlert
 from statemachine.core.vocabulary import Notice, State
 from statemachine.settings.alerting import AlertRule
+from statemachine.settings.maintenance import MaintenanceWindow, silenced_by
 
 END_DELAY_S = 120.0
 """Delay between `fleet_back` and its check, because that notice also comes while the network is still down."""
@@ -49,6 +51,7 @@ class _PendingAlert:
 class _Group:
     due_at: float
     latest_at: float
+    was_silent: bool = False
     members: dict[str, Alert] = field(default_factory=dict)
 
 
@@ -58,6 +61,7 @@ class AlertEvaluator:
     def __init__(self, new_id: Callable[[], str]) -> None:
         self.incidents = Incidents(new_id)
         self._gather_s = 0.0
+        self._windows: tuple[MaintenanceWindow, ...] = ()
         self._rules: dict[str, AlertRule] = {}
         self._current: dict[str, Alert] = {}
         self._pending: dict[Key, _PendingAlert] = {}
@@ -66,9 +70,14 @@ class AlertEvaluator:
         self._groups: dict[Cause, _Group] = {}
         self._end_checks: dict[str, float] = {}
 
-    def apply(self, rules: Iterable[AlertRule], gather_s: float, now: float) -> None:
-        """Replace the rules. An unchanged rule keeps its alerts, a changed one those that were announced."""
-        self._gather_s = gather_s
+    def apply(
+        self, rules: Iterable[AlertRule], gather_s: float, now: float, windows: tuple[MaintenanceWindow, ...] = ()
+    ) -> None:
+        """Replace the rules and the windows in which no alert is announced.
+
+        An unchanged rule keeps its alerts, a changed one those that were announced.
+        """
+        self._gather_s, self._windows = gather_s, windows
         before, self._rules = self._rules, {rule.name: rule for rule in rules}
         changed = {name for name, rule in before.items() if self._rules.get(name) != rule}
         self._pending = {key: one for key, one in self._pending.items() if key[0] not in changed}
@@ -124,7 +133,7 @@ class AlertEvaluator:
         """Return the announcements that are due."""
         self._check_ends(now)
         self._group_pending(now)
-        recoveries = self.incidents.recoveries(now, at, self._fleet_size)
+        recoveries = self.incidents.recoveries(now, at, self._fleet_size, partial(self._is_silent, at=at))
         return [*recoveries, *self._firings(now, at)]
 
     def next_due(self) -> float | None:
@@ -186,8 +195,25 @@ class AlertEvaluator:
                 elif now < group.latest_at and self._expects_more(cause, now):
                     group.due_at = min(now + self._gather_s, group.latest_at)
                 else:
-                    del self._groups[cause]
-                    yield self.incidents.open(rule, group.members.values(), at, self._fleet_size)
+                    yield from self._fire(rule, cause, group, now, at)
+
+    def _fire(self, rule: AlertRule, cause: Cause, group: _Group, now: float, at: float) -> Iterator[Announcement]:
+        """Announce the group; keep the members that a window silences, until it ends or their state changes."""
+        if group.was_silent:
+            self._regroup_changed(rule, cause, group, now)
+        silent = {subject: alert for subject, alert in group.members.items() if self._is_silent(alert, at)}
+        loud = [alert for subject, alert in group.members.items() if subject not in silent]
+        if silent:
+            group.members, group.was_silent = silent, True
+            group.due_at = group.latest_at = now + SILENCE_LOOK_S
+        else:
+            del self._groups[cause]
+        if loud:
+            yield self.incidents.open(rule, loud, at, self._fleet_size)
+
+    def _is_silent(self, alert: Alert, at: float) -> bool:
+        """Return whether a maintenance window silences the alert."""
+        return silenced_by(self._windows, alert.group, at) is not None
 
     def _is_explained_by_outage(self, rule: AlertRule, cause: Cause) -> bool:
         """Hold unreachable servers back while all channels of the rule know that the fleet has vanished."""

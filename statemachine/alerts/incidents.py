@@ -13,6 +13,10 @@ Key = tuple[str, str]
 """Rule and subject."""
 
 
+SILENCE_LOOK_S = 5.0
+"""The time between two looks whether a maintenance window has ended."""
+
+
 @dataclass(slots=True)
 class Incident:
     """The alerts of one announcement, by subject.
@@ -28,6 +32,7 @@ class Incident:
     recovered: dict[str, Alert] = field(default_factory=dict)
     announced: dict[str, Alert] = field(default_factory=dict)
     changed_at: float = 0.0
+    silent_until: float = 0.0
     is_delivered: bool = False
 
     @property
@@ -91,10 +96,19 @@ class Incidents:
             if recovered:
                 incident.recovered[key[1]] = alert
 
-    def recoveries(self, now: float, at: float, fleet: int) -> Iterator[Announcement]:
-        """Yield the recovery of each incident that has no open alert, or whose open alerts seem to stay."""
+    def recoveries(
+        self, now: float, at: float, fleet: int, is_silent: Callable[[Alert], bool] = lambda _: False
+    ) -> Iterator[Announcement]:
+        """Yield the recovery of each incident that has no open alert, or whose open alerts seem to stay.
+
+        A recovery that a maintenance window silences waits for its end.
+        """
         for incident in list(self._incidents.values()):
-            if incident.recovered and (not incident.open or incident.changed_at + STRAGGLERS_S <= now):
+            if incident.silent_until > now:
+                continue
+            if any(map(is_silent, incident.recovered.values())):
+                incident.silent_until = now + SILENCE_LOOK_S
+            elif incident.recovered and (not incident.open or incident.changed_at + STRAGGLERS_S <= now):
                 recovered, incident.recovered = incident.recovered, {}
                 incident.announced |= recovered
                 yield self._announcement(Kind.RECOVERED, incident, recovered, at, fleet)
@@ -105,7 +119,7 @@ class Incidents:
         """Yield when each recovery is due."""
         for incident in self._incidents.values():
             if incident.recovered:
-                yield incident.changed_at + (STRAGGLERS_S if incident.open else 0.0)
+                yield max(incident.silent_until, incident.changed_at + (STRAGGLERS_S if incident.open else 0.0))
 
     def forget_rule(self, name: str) -> None:
         """Drop the incidents of a removed rule; their recovery is not announced."""

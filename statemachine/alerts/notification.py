@@ -3,10 +3,11 @@
 Texts are limited, because services refuse long ones (WeCom bots accept 2048 bytes). What is left out is counted.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from statemachine.alerts.alert import Alert, Announcement, Kind
 from statemachine.alerts.queue import NotificationBatch
@@ -46,11 +47,26 @@ class Notification:
     data: Mapping[str, Any]
 
 
-def notification_for(batch: NotificationBatch, language: Language, at: float) -> Notification:
-    """Return the message for a batch (`at` in epoch seconds)."""
+def notification_for(batch: NotificationBatch, language: Language, at: float, page: str = "") -> Notification:
+    """Return the message for a batch (`at` in epoch seconds), with a link to the page if its address is known."""
     if len(batch.announcements) == 1 and not batch.omitted:
-        return _single(batch.announcements[0], language)
-    return _digest(batch, language, at)
+        return _linked(_single(batch.announcements[0], language), _link(page, batch.announcements), language)
+    return _linked(_digest(batch, language, at), _link(page, batch.announcements), language)
+
+
+def _link(page: str, ones: Sequence[Announcement]) -> str:
+    """Return the address of the server on the page, or of the whole page for several."""
+    names = {alert.subject for one in ones for alert in one.alerts if alert.state is not None}
+    hash_ = f"#server={quote(min(names), safe='')}" if len(names) == 1 else ""
+    return f"{page}/status{hash_}" if page else ""
+
+
+def _linked(notification: Notification, link: str, language: Language) -> Notification:
+    if not link:
+        return notification
+    line = render(message("alert.link", link=link), language)
+    body = f"{notification.body}\n{line}"
+    return replace(notification, body=body, data={**notification.data, "text": body, "link": link})
 
 
 def trial_notification(channel: str, notification_id: str, language: Language, at: float) -> Notification:

@@ -58,14 +58,15 @@ class Sender:
         self._language = language
         self._clock = clock
         self._on_delivery = on_delivery
+        self._page = ""
         self._sending: NotificationBatch | None = None
         self._wake = asyncio.Event()
         self._finishing = asyncio.Event()
 
-    def configure(self, limit: RateLimit, language: Language) -> None:
-        """Change the rate limit and the language."""
+    def configure(self, limit: RateLimit, language: Language, page: str) -> None:
+        """Change the rate limit, the language and the page's address."""
         self._queue.limit = limit
-        self._language = language
+        self._language, self._page = language, page
 
     def put(self, announcement: Announcement) -> None:
         """Queue an announcement."""
@@ -106,7 +107,7 @@ class Sender:
 
     async def _deliver(self, batch: NotificationBatch) -> None:
         self._sending = batch
-        outcome = await self._send_with_retries(notification_for(batch, self._language, self._clock.now()))
+        outcome = await self._send_with_retries(notification_for(batch, self._language, self._clock.now(), self._page))
         if outcome is Delivery.SENT and len(batch.announcements) > 1:
             outcome = Delivery.DIGESTED
         self._sending = None

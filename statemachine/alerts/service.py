@@ -103,8 +103,8 @@ class AlertService:
         now = _loop_time()
         alerts = settings.alerts
         self._announces_recovery = alerts.recovery
-        self._dispatcher.apply(alerts, settings.language)
-        self._evaluator.apply(alerts.rules if alerts.channels else (), alerts.gather_s, now)
+        self._dispatcher.apply(alerts, settings.language, settings.listen.public_url or "")
+        self._evaluator.apply(alerts.rules if alerts.channels else (), alerts.gather_s, now, settings.maintenance)
         self._servers = frozenset(config.name for config in resolve_servers(settings))
         self._evaluator.keep_only(self._servers, now)
         self._wake.set()

@@ -46,6 +46,7 @@ ALERTS: dict[str, Text] = {
     "alert.since": Text("since {time}", "自 {time} 起"),
     "alert.groups": Text("group {groups}", "分组 {groups}"),
     "alert.was": Text("was {state}: {cause}", "此前{state}：{cause}"),
+    "alert.link": Text("page: {link}", "页面：{link}"),
     "alert.item": Text("- {text}", "- {text}"),
     # Durations
     "alert.seconds": Text("{count} s", "{count} 秒"),

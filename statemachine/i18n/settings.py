@@ -210,6 +210,21 @@ CLUSTER_AND_ALERTS: dict[str, Text] = {
     "settings.distinct_rules": Text("each rule's name only once", "每个规则名只出现一次"),
     "settings.known_channels": Text("a key of alerts.channels: {names}", "alerts.channels 的键：{names}"),
     "settings.known_groups": Text("a group of servers: {names}", "服务器的分组：{names}"),
+    "settings.distinct_windows": Text("a name that no other window has", "与其他维护时段不同的名称"),
+    "settings.time_of_day": Text(
+        "a time of day from 00:00 to 23:59, such as 02:30", "一天中的时间，00:00 到 23:59，例如 02:30"
+    ),
+    "settings.window_duration": Text(
+        "a duration from 1s to 1w, such as 45m, 2h or 1d12h", "1s 到 1w 的时长，例如 45m、2h 或 1d12h"
+    ),
+    "settings.time_zone": Text(
+        "a time zone such as Europe/Berlin, UTC or +08:00; names need the system's tzdata",
+        "时区，例如 Asia/Shanghai、UTC 或 +08:00；名称需要系统的 tzdata",
+    ),
+    "settings.public_url": Text(
+        "an http or https URL of the page, without user, query and fragment: https://comfywarm.example.com/path",
+        "页面的 http 或 https 地址，不含用户名、查询和片段：https://comfywarm.example.com/path",
+    ),
     "settings.none_defined": Text("none defined", "尚未定义"),
 }
 

@@ -45,6 +45,18 @@ def check_alerts(settings: Settings, source: SettingsSource) -> list[Problem]:
     return problems
 
 
+def check_maintenance(settings: Settings, source: SettingsSource) -> list[Problem]:
+    """Check that the windows' names are unique and that their groups exist."""
+    groups, names = {entry.group for entry in settings.servers}, [one.name for one in settings.maintenance]
+    problems = list[Problem]()
+    for place, window in enumerate(settings.maintenance):
+        path = ("maintenance", place)
+        if window.name in names[:place]:
+            problems.append(source.problem((*path, "name"), message("settings.distinct_windows")))
+        problems += _unknown(window.groups, groups, source, (*path, "groups"), "settings.known_groups")
+    return problems
+
+
 def check_certificates(settings: Settings, source: SettingsSource) -> list[Problem]:
     """Check the certificate files at the absolute paths in `settings`.
 

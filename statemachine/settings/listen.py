@@ -3,8 +3,9 @@
 from collections import Counter
 from ipaddress import ip_address
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from statemachine.core.messages import message
 from statemachine.settings.problems import NotAllowedError, Problem, dotted
@@ -32,6 +33,18 @@ def _token_of(value: object) -> object:
     return {"token": value} if isinstance(value, str) else value
 
 
+def _check_public_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or "@" in url or "?" in url or "#" in url or not url.isascii() or " " in url or not url.isprintable():
+        raise NotAllowedError(message("settings.public_url"))
+    return url.rstrip("/")
+
+
+PublicUrl = Annotated[str, Field(max_length=1_000), AfterValidator(_check_public_url)]
 TokenOrEntry = Annotated[ListenToken, BeforeValidator(_token_of, json_schema_input_type=str | ListenToken)]
 
 
@@ -49,6 +62,9 @@ class Listen(Section):
     hosts: HostNames = ()
     """Host names, without port, that clients may send, for example behind a reverse proxy. IP addresses, localhost
     and `host` are always allowed; requests for other names are refused. With any name a token is required."""
+    public_url: PublicUrl | None = None
+    """Address at which people open the page, for links in alerts: https://comfywarm.example.com, with the path of a
+    reverse proxy if it has one."""
     tls: ListenTls | None = None
     """Certificate for https; with null the page and the API are served over http."""
 

@@ -9,7 +9,7 @@ import orjson
 from pydantic import ValidationError
 
 from statemachine.core.messages import Message, message, verbatim
-from statemachine.settings.checks import check_alerts, check_certificates, check_fleet
+from statemachine.settings.checks import check_alerts, check_certificates, check_fleet, check_maintenance
 from statemachine.settings.encodings import not_utf8_at, wrong_encoding
 from statemachine.settings.explain import explain
 from statemachine.settings.files import read_limited
@@ -81,7 +81,12 @@ def _validate(source: SettingsSource) -> tuple[Settings | None, list[Problem]]:
         settings = Settings.model_validate(source.data)
     except ValidationError as error:
         return None, explain(error, source)
-    problems = check_fleet(settings, source) + check_alerts(settings, source) + check_tokens(settings.listen, source)
+    problems = (
+        check_fleet(settings, source)
+        + check_alerts(settings, source)
+        + check_maintenance(settings, source)
+        + check_tokens(settings.listen, source)
+    )
     return settings, problems + check_gateway_tokens(settings.gateway, source)
 
 

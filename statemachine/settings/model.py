@@ -17,6 +17,7 @@ from statemachine.settings.cluster import Cluster
 from statemachine.settings.expand import MAX_SERVERS, ServerUrl
 from statemachine.settings.gateway import GatewaySettings
 from statemachine.settings.listen import Listen
+from statemachine.settings.maintenance import MAX_WINDOWS, MaintenanceWindow
 from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.servers import (
     CacheCheckSettings,
@@ -156,6 +157,8 @@ class Settings(Section):
     logging: Logging = Logging()
     journal: JournalSettings = JournalSettings()
     alerts: Alerts = Alerts()
+    maintenance: Annotated[tuple[MaintenanceWindow, ...], Field(max_length=MAX_WINDOWS)] = ()
+    """Recurring windows in which no alert is sent."""
     traffic: TrafficSettings = TrafficSettings()
     gateway: GatewaySettings | None = None
     """One address with ComfyUI's API for the whole fleet, served by `comfywarm gateway`; null disables it."""

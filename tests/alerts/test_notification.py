@@ -149,3 +149,18 @@ def test_notification_of_any_text_is_limited_and_printable(servers: list[tuple[i
     assert one.title.isprintable()
     assert len(one.body.encode("utf-8", "replace")) <= BODY_LIMIT + 100
     assert len((one.title + one.body).encode("utf-8", "replace")) <= 2048
+
+
+@pytest.mark.parametrize(
+    ("count", "link"),
+    [
+        (1, "https://warm.example.com/fleet/status#server=192.0.2.1%3A8188"),
+        (2, "https://warm.example.com/fleet/status"),
+    ],
+)
+def test_notification_links_to_the_page(count: int, link: str) -> None:
+    batch = NotificationBatch((announcement(count=count),), 0)
+    linked = notification_for(batch, "en", EPOCH + 125, "https://warm.example.com/fleet")
+    assert linked.body.splitlines()[-1] == f"page: {link}"
+    assert (linked.data["link"], linked.data["text"]) == (link, linked.body)
+    assert "link" not in notification_for(batch, "en", EPOCH + 125).data

@@ -36,6 +36,7 @@ SETTINGS = (
     | dict(leaves(SCHEMA["$defs"]["ListenToken"], "listen.tokens.NAME."))
     | dict(leaves(SCHEMA["$defs"]["AlertRule"], "alerts.rules[]."))
     | dict(leaves(SCHEMA["$defs"]["AlertChannel"], "alerts.channels.NAME."))
+    | dict(leaves(SCHEMA["$defs"]["MaintenanceWindow"], "maintenance[]."))
     | dict(leaves(SCHEMA["$defs"]["Cluster"], "cluster."))
     | dict(leaves(SCHEMA["$defs"]["GatewaySettings"], "gateway."))
 )

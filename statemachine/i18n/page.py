@@ -155,6 +155,7 @@ LABELS: dict[str, Text] = {
     "drawer_transitions": Text("Transitions", "状态变化与依据"),
     "drawer_attempts": Text("Attempts", "预热记录"),
     "drawer_warmth": Text("Its warmth", "本机就绪统计"),
+    "drawer_requests": Text("Requests sent here", "分配到本机的请求"),
     "drawer_server": Text("Server", "服务器"),
     "drawer_check": Text("Newest check", "最近一次检查"),
     "drawer_counters": Text("Counters", "计数"),

@@ -102,7 +102,7 @@ async def test_warmth_panel_shows_the_figures_of_the_api(browser: Browser, tmp_p
             shares = warmth.get_by_role("row").filter(has_text="Share of time warm")
             evictions = warmth.get_by_role("row").filter(has_text="Evictions")
             for window in ("24h", "7d"):
-                await expect(shares).to_contain_text(f"{math.floor(1000 * figures[window]['warm_share']) / 10}%")
+                await expect(shares).to_contain_text(f"{math.floor(1000 * figures[window]['warm_share']) / 10:g}%")
                 await expect(evictions).to_contain_text(f"{figures[window]['evictions']:,}")
         await expect(warmth.get_by_text("Out of memory")).to_be_visible()
         await expect(visit.table().get_by_role("img")).to_have_count(3)

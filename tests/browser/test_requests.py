@@ -61,7 +61,7 @@ async def overflows(page: Page) -> bool:
 
 async def test_requests_are_hidden_where_none_is_routed(browser: Browser, shared: Deployment) -> None:
     async with visiting(browser, shared.address) as visit:
-        async with visit.page.expect_response("**/api/decisions"):
+        async with visit.page.expect_response("**/api/decisions*"):
             await visit.open()
         await expect(section(visit)).to_be_hidden()
         await visit.page.set_viewport_size({"width": 390, "height": 800})
@@ -84,7 +84,13 @@ async def test_requests_show_counts_reasons_and_runners_up(browser: Browser, dep
         await visit.page.reload()
         await expect(newest).to_be_visible()
         await newest.get_by_role("link", name="public-1").first.click()
-        await expect(visit.drawer("public-1")).to_be_visible()
+        part = visit.drawer("public-1").get_by_role("region", name="Requests sent here")
+        await expect(part).to_contain_text("in the last 24 h")
+        await expect(part.get_by_role("list", name="Newest decisions").locator("> li")).to_have_count(5)
+        assert await violations(visit.page) == []
+        await visit.page.evaluate("location.hash = '#server=lab-busy'")
+        await expect(visit.drawer("lab-busy").get_by_role("region", name="Now")).to_be_visible()
+        await expect(visit.drawer("lab-busy").get_by_role("region", name="Requests sent here")).to_be_hidden()
 
 
 async def test_requests_follow_the_language(browser: Browser, deployment: Deployment) -> None:

@@ -1,6 +1,6 @@
 // Everything the daemon knows about one server, refreshed while the drawer is open.
 
-import { fetchLog, fetchServer, fetchStats } from "../state/api.js";
+import { fetchDecisions, fetchLog, fetchServer, fetchStats } from "../state/api.js";
 
 const REFRESH_MS = 10000;
 const REFRESH_AFTER_CHANGE_MS = 700;
@@ -11,6 +11,8 @@ export class ServerDetail {
   detail = null;
   /** The response of /api/stats, or null before the first one. */
   stats = null;
+  /** The response of /api/decisions, or null before the first one. */
+  decisions = null;
   /** Transitions, newest first, without gaps. */
   entries = [];
   missing = false;
@@ -54,12 +56,14 @@ export class ServerDetail {
 
   async #refresh() {
     this.#refreshIn(REFRESH_MS);
-    const [detail, stats] = await Promise.all([
+    const [detail, stats, decisions] = await Promise.all([
       fetchServer(this.name).catch((error) => error),
       fetchStats({ server: this.name }).catch(() => this.stats),
+      fetchDecisions({ server: this.name }).catch(() => this.decisions),
     ]);
     this.missing = detail.status === 404;
     this.stats = stats;
+    this.decisions = decisions;
     if (!(detail instanceof Error)) {
       this.detail = detail;
       this.#merge(detail.transitions);

@@ -21,6 +21,12 @@ function description(points) {
   return label("cold_trend_says", { highest, newest });
 }
 
+/** How many requests there were, and how many of them were cold. */
+export function requestsSummary({ requests, cold_share: share }) {
+  const counted = label("requests_counted", { count: formatNumber(requests) });
+  return share === null ? counted : `${counted} · ${label("requests_cold", { share: formatPercent(share) })}`;
+}
+
 /** `reasons`: reason → count. */
 export function reasonBars(reasons) {
   const entries = sorted(reasons);

@@ -2,10 +2,9 @@
 
 import { fetchDecisions } from "../state/api.js";
 import { byId, make, replaceContent, setText } from "../ui/dom.js";
-import { formatNumber, formatPercent } from "../ui/format.js";
 import { label } from "../ui/i18n.js";
 import { formatDateTime } from "../ui/time.js";
-import { coldTrend, reasonBars } from "./figures.js";
+import { coldTrend, reasonBars, requestsSummary } from "./figures.js";
 import { newestDecisions } from "./newest.js";
 import { serverCounts } from "./servers.js";
 
@@ -41,7 +40,7 @@ export class RequestsPanel {
     section.hidden = !used;
     byId("requests-view").hidden = !used;
     if (!used) return;
-    setText(byId("requests-summary"), summary(decisions));
+    setText(byId("requests-summary"), requestsSummary(decisions.fleet));
     const parts = decisions.fleet.requests > 0 ? figures(decisions) : [make("p", "empty", label("no_requests"))];
     replaceContent(byId("requests-figures"), parts);
   }
@@ -59,12 +58,6 @@ export class RequestsPanel {
 }
 
 const isUsed = ({ fleet, gateways }) => fleet.requests > 0 || gateways > 0;
-
-function summary({ fleet }) {
-  const counted = label("requests_counted", { count: formatNumber(fleet.requests) });
-  if (fleet.cold_share === null) return counted;
-  return `${counted} · ${label("requests_cold", { share: formatPercent(fleet.cold_share) })}`;
-}
 
 function figures(decisions) {
   const { fleet, trend, servers, server_count: count, newest, since } = decisions;

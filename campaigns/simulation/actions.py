@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from campaigns.simulation.disk import Disk
 from campaigns.simulation.faults import Fault, Faults
-from campaigns.simulation.scenario import COMFYUI_VERSIONS
+from campaigns.simulation.plans import COMFYUI_VERSIONS
 from campaigns.simulation.wire import Wire
 
 INSTALLS_SHARE = 0.3
@@ -124,6 +124,14 @@ class Actions:
             wire.server.start_foreign_job(self._log_uniform(0.2, 20.0))
         wire.server.drop_keys(keep_executor=False)
 
+    async def page(self, wire: Wire) -> None:
+        """Move the models out of memory, now and then back again."""
+        for _ in range(self._rng.choice((1, 1, 2, 6))):
+            wire.server.unload_models(self._rng.choice(("key", "ram")))
+            await asyncio.sleep(self._log_uniform(0.01, 60.0))
+            if self._rng.random() < 0.5:
+                wire.server.reload_models()
+
     async def interrupt(self, wire: Wire) -> None:
         """Interrupt the running prompt."""
         wire.server.interrupt()
@@ -171,6 +179,7 @@ ACTIONS: dict[Fault, Callable[[Actions, Wire], Coroutine[Any, Any, None]]] = {
     Fault.STALL: Actions.stall,
     Fault.KEYS_DROPPED: Actions.drop_keys,
     Fault.EVICTED: Actions.evict,
+    Fault.PAGED: Actions.page,
     Fault.INTERRUPTED: Actions.interrupt,
     Fault.CLOCK_STEP: Actions.step_clock,
     Fault.DISK_SLOW: Actions.slow_disk,

@@ -38,6 +38,7 @@ class Fault(StrEnum):
     STALL = "stall"
     KEYS_DROPPED = "keys_dropped"
     EVICTED = "evicted"
+    PAGED = "paged"
     INTERRUPTED = "interrupted"
     CLOCK_STEP = "clock_step"
     DISK_SLOW = "disk_slow"
@@ -63,8 +64,8 @@ FRAME_RATES = {
 DIAL_RATES = {F.SOCKET_MUTE: 0.1, F.ACCEPT_AND_CLOSE: 0.2, F.DIAL_LOST: 0.1}
 ACTION_WEIGHTS = {
     F.USERS_JOB: 5.0, F.USERS_LOADING: 1.0, F.RESTART: 1.0, F.QUICK_RESTART: 0.7, F.OUTAGE: 0.5, F.STALL: 0.7,
-    F.KEYS_DROPPED: 1.5, F.EVICTED: 1.5, F.INTERRUPTED: 1.0, F.CLOCK_STEP: 0.5, F.DISK_SLOW: 0.3, F.DISK_FULL: 0.4,
-    F.CRASH: 1.2, F.OPERATOR: 1.0,
+    F.KEYS_DROPPED: 1.5, F.EVICTED: 1.5, F.PAGED: 1.5, F.INTERRUPTED: 1.0, F.CLOCK_STEP: 0.5, F.DISK_SLOW: 0.3,
+    F.DISK_FULL: 0.4, F.CRASH: 1.2, F.OPERATOR: 1.0,
 }  # fmt: skip
 
 

@@ -4,9 +4,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from statemachine.comfyui.checks import CheckResult
+from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
 from statemachine.core.backoff import Uniform, backoff
 from statemachine.core.contention import NO_CONTENTION
+from statemachine.core.levels import Level
+from statemachine.core.server import Server
 from statemachine.core.streak import NO_STREAK
 from statemachine.fleet.context import ServerContext
 from statemachine.settings import Settings
@@ -51,6 +54,36 @@ def claims_foreign_success(context: ServerContext, event: events.Event) -> Seque
     if isinstance(event, events.PromptSucceeded) and attempt is not None:
         return (replace(event, prompt_id=attempt.prompt_id),)
     return (event,)
+
+
+def counts_talk(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
+    """Treat repeated progress of the open attempt as new progress."""
+    attempt = context.server.open_attempt
+    if isinstance(event, events.PromptProgress) and attempt is not None:
+        attempt.last_progress_at = context.fleet.clock.now()
+    return (event,)
+
+
+def ignores_levels(_context: ServerContext, result: CheckResult) -> CheckResult:
+    """Treat a server whose keys are cached as loaded, wherever the models are."""
+    event = result.event
+    if isinstance(event, events.CheckAnswered) and event.below and not event.missing:
+        return replace(result, event=replace(event, below=(), needed=()))
+    return result
+
+
+def wants_memory(context: ServerContext, result: CheckResult) -> CheckResult:
+    """Warm a server whose models have left memory, although the key is enough."""
+    event, workflows = result.event, tuple(context.workflows)
+    if isinstance(event, events.CheckAnswered) and event.places and not event.needed:
+        below = tuple(key for key, place in event.places.items() if place.is_below(Level.RAM))
+        return replace(result, event=replace(event, below=below, needed=workflows if below else ()))
+    return result
+
+
+def loads_no_models(_server: Server, _workflow: Workflow) -> bool:
+    """Set the keys only, also where the models are wanted in memory."""
+    return False
 
 
 def ignores_epoch(context: ServerContext, result: CheckResult) -> CheckResult:

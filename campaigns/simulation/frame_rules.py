@@ -4,7 +4,15 @@ import asyncio
 from collections.abc import Callable
 
 from campaigns.simulation.ledger import ServerLedger
-from campaigns.simulation.observations import ENDS, has_keys, latest_position, position_in, remaining_in
+from campaigns.simulation.observations import (
+    ENDS,
+    figures_in,
+    has_keys,
+    latest_position,
+    position_in,
+    remaining_in,
+    shows_below,
+)
 from campaigns.simulation.rules import now
 from statemachine.core.vocabulary import State
 
@@ -48,7 +56,7 @@ class FrameRules:
                 self.note_change(name, ledger, f"the queue fell from {before} to {remaining}")
 
     def _cache_frame(self, name: str, ledger: ServerLedger, frame: str) -> None:
-        """Record a change if a frame of the companion node may mean a lost key."""
+        """Record a change if a frame of the companion node may mean a lost key or models below the wanted level."""
         self._note(name, "frame", frame[27:])
         known, received = ledger.companion, position_in(frame)
         if known is None or latest_position(known, received) == known:
@@ -57,12 +65,12 @@ class FrameRules:
         gap = known[0] != received[0] or (known[1] is not None and received[1] != known[1] + 1)
         if has_keys(frame):
             ledger.auto_executing = False
-        if gap or not has_keys(frame):
+        if gap or not has_keys(frame) or shows_below(frame, ledger.plan.warm):
             self.note_change(name, ledger, f"the companion node sent {received} after {known}")
 
     def _frame_of_ours(self, name: str, ledger: ServerLedger, frame: str) -> None:
         if frame.startswith(PROGRESS) and (ledger.knows_server_prompt or ledger.prompt in frame):
-            ledger.moved_at = now()
+            ledger.note_figures(figures_in(frame), now())
         for mark, end in ENDS.items():
             if frame.startswith(f'{{"type": "{mark}"'):
                 self._note(name, "frame", mark, ledger.prompt)

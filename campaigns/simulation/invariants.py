@@ -11,11 +11,11 @@ from campaigns.simulation.frame_rules import FrameRules
 from campaigns.simulation.ledger import ServerLedger, SharedLedger, workflows_of_ours
 from campaigns.simulation.observations import is_canonical_uuid
 from campaigns.simulation.replies import read_reply
-from campaigns.simulation.rules import IN_FLIGHT, TransitionRules, now
+from campaigns.simulation.rules import TransitionRules, now
 from campaigns.simulation.wire import prompt_of
 from statemachine.comfyui.transport import Reply
 from statemachine.core.log_entry import Transition
-from statemachine.core.vocabulary import Reason, State
+from statemachine.core.vocabulary import IN_FLIGHT, Reason, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.rows import Row
 from statemachine.journal.store import Write
@@ -105,7 +105,7 @@ class Invariants:
             self._fail(name, f"prompt_id {prompt_id} is not a UUID in canonical lower case")
         self._mark_submission()
         ledger.prompt, ledger.server_prompt, ledger.moved_at = prompt_id, "", now()
-        ledger.knows_server_prompt = False
+        ledger.knows_server_prompt, ledger.figures = False, {}
         if prompt_id not in self._committed:
             self._fail(name, f"duplicate warm-up: {prompt_id} was posted before it was in the journal")
         if prompt_id in self._posted:
@@ -185,6 +185,7 @@ class Invariants:
         ledger.state = transition.dest
         ledger.reached.add(reason)
         if transition.dest in IN_FLIGHT:
+            ledger.note_in_flight(transition, now())
             ledger.recovered_at = now() if transition.reason is Reason.PROMPT_IN_DOUBT else ledger.recovered_at
         if transition.reason is Reason.QUEUE_STUCK:
             ledger.stuck_prompt = ledger.prompt

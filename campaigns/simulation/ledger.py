@@ -5,10 +5,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from campaigns.simulation.scenario import Plan
+from campaigns.simulation.plans import Plan
 from campaigns.simulation.wire import Wire
 from statemachine.cluster.records import Record
-from statemachine.core.vocabulary import Reason, State
+from statemachine.core.log_entry import Transition
+from statemachine.core.vocabulary import IN_FLIGHT, Reason, State
 from statemachine.simulator.prompt_queue import Item
 
 KEPT_FAILURES = frozenset({"lost", "interrupted"})
@@ -55,6 +56,17 @@ class ServerLedger:
     failures: int = 0
     last_queue: int = 0
     moved_at: float = 0.0
+    """When the prompt in flight made its last progress that reached the daemon."""
+    progressed_at: float = 0.0
+    """As `moved_at`, but not before this daemon began to wait for the prompt, or after it was away."""
+    figures: dict[str, float] = field(default_factory=dict)
+    """How far each node of the prompt in flight was at most."""
+    below_since: float | None = None
+    """When the server's models were first seen below the wanted level."""
+    calm_since: float = 0.0
+    calm_losses: int = 0
+    calm_warm_ups: int = 0
+    """Losses on the server and warm-ups when the faults ended."""
     recovered_at: float = -1e9
     prompt: str = ""
     server_prompt: str = ""
@@ -76,7 +88,7 @@ class ServerLedger:
     def reset(self, at: float) -> None:
         """Forget what a new server task does not know. The journal keeps some failures in a row."""
         self.link, self.remaining, self.own_decreases, self.auto_executing, self.failures = None, None, 0, False, 0
-        self.missing_since, self.moved_at, self.was_linked = None, at, False
+        self.missing_since, self.moved_at, self.progressed_at, self.was_linked = None, at, at, False
         self.companion, self.knows_server_prompt = None, False
         self.granted.clear()
         if self.failed_as not in KEPT_FAILURES:
@@ -88,6 +100,22 @@ class ServerLedger:
     def mentions_prompt(self, text: str) -> bool:
         """Return whether a frame or a reply has the id of the prompt in flight."""
         return any(one in text for one in (self.prompt, self.server_prompt) if one)
+
+    def calm_from(self, at: float, warm_ups: int) -> None:
+        """Count from the end of the faults."""
+        self.reached.clear()
+        self.calm_since, self.calm_losses, self.calm_warm_ups = at, self.wire.server.losses, warm_ups
+
+    def note_in_flight(self, transition: Transition, at: float) -> None:
+        """Note when the daemon began to wait for a prompt, or received the answer to its POST."""
+        if transition.source not in IN_FLIGHT or transition.reason is Reason.PROMPT_ACCEPTED:
+            self.progressed_at = at
+
+    def note_figures(self, figures: dict[str, float], at: float) -> None:
+        """Note progress: a node that starts, or is farther than before."""
+        if any(value > self.figures.get(node, -1.0) for node, value in figures.items()):
+            self.moved_at = self.progressed_at = at
+        self.figures |= {node: max(value, self.figures.get(node, -1.0)) for node, value in figures.items()}
 
     def forget_failures(self) -> None:
         """Forget earlier warm-ups, as an operator who orders one does."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from statemachine.comfyui.transport import Reply
+from statemachine.simulator.companion import LEVELS
 from statemachine.simulator.nodes import CACHE_KEYS
 
 ENDS = {
@@ -56,13 +57,13 @@ def is_canonical_uuid(prompt_id: str) -> bool:
         return False
 
 
-def reports_cached(kind: str, reply: Reply) -> bool | None:
-    """Return whether a check's reply reports all keys as present; None for any other reply."""
+def reports_cached(kind: str, reply: Reply, warm: str) -> bool | None:
+    """Return whether a check's reply reports all keys, at the level `warm`; None for any other reply."""
     if reply.status != 200:
         return None
     text = reply.text
     if kind == "node":
-        return json.loads(text)["keys"]["missing"] == [] if text.startswith('{"comfywarm": 1') else None
+        return has_keys(text) and not shows_below(text, warm) if text.startswith('{"comfywarm": 1') else None
     if kind == "text":
         return True if text == "缓存已加载。" else False if text.startswith("未查询到缓存") else None
     return all(f"\n{key}: " in text for key in CACHE_KEYS)
@@ -105,6 +106,29 @@ def latest_position(known: Position | None, received: Position) -> Position:
     return max(known, received, key=lambda position: position[1] or 0)
 
 
-def has_keys(frame: str) -> bool:
-    """Return whether a frame of the companion node lists all keys as present."""
-    return set(CACHE_KEYS) <= set(json.loads(frame)["data"]["present"])
+def has_keys(text: str) -> bool:
+    """Return whether a reply or a frame of the companion node lists all keys as present."""
+    data: Any = json.loads(text)
+    present = data["data"]["present"] if "data" in data else data["keys"]["present"]
+    return set(CACHE_KEYS) <= set(present)
+
+
+def shows_below(text: str, warm: str) -> bool:
+    """Return whether a reply or a frame of the companion node shows a key's models below the level `warm`."""
+    data: Any = json.loads(text)
+    places = data.get("data", data).get("levels", {}).values()
+    return any(is_below(place["level"], min(warm, place["highest"], key=LEVELS.index)) for place in places)
+
+
+def is_below(level: str, wanted: str) -> bool:
+    """Return whether a level is below the wanted one."""
+    return LEVELS.index(level) < LEVELS.index(wanted)
+
+
+def figures_in(frame: str) -> dict[str, float]:
+    """Return how far a frame of progress says that each node is; 0 for one that has started."""
+    data: Any = json.loads(frame)["data"]
+    nodes = data.get("nodes", ())
+    if isinstance(nodes, dict):
+        return {node: float(entry["value"]) for node, entry in nodes.items()}
+    return dict.fromkeys([*nodes, *([data["node"]] if data.get("node") else ())], float(data.get("value", 0)))

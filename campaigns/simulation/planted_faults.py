@@ -13,8 +13,8 @@ from unittest import mock
 from campaigns.simulation import faulty_functions
 from campaigns.simulation import faulty_parts as faulty
 from campaigns.simulation.daemon import REAL_PARTS, Parts
+from campaigns.simulation.plans import PAGING, RESTORING, STOCK_LAGGING, TALKING, UNLISTING, UNLOADING
 from campaigns.simulation.run import run_seed
-from campaigns.simulation.scenario import RESTORING, STOCK_LAGGING, UNLISTING
 from campaigns.simulation.simulation import Result
 from statemachine.core import events
 from statemachine.core.duties import DUTIES, Duty
@@ -52,11 +52,12 @@ PATCHED: dict[str, dict[str, Any]] = {
         "statemachine.fleet.after_success.STALE_HISTORY_S": 0.3,
     },
     "no_restore": {"statemachine.fleet.lookup.RESTORE_S": 0.0},
+    "no_load_nodes": {"statemachine.fleet.submission.loads_models": faulty_functions.loads_no_models},
     "find_prompt": {"statemachine.comfyui.client.ComfyClient.find_prompt": faulty_functions.never_found},
 }  # fmt: skip
 
 PLANTED_FAULTS = (
-    PlantedFault("requests the check while auto-executing", 36, ("auto-executing",), patches=PATCHED["duties"]),
+    PlantedFault("requests the check while auto-executing", 11, ("auto-executing",), patches=PATCHED["duties"]),
     PlantedFault(
         "reports a busy queue as empty", 11, ("auto-executing", "busy queue"), faulty.with_client(faulty.EmptyQueues)
     ),
@@ -72,7 +73,7 @@ PLANTED_FAULTS = (
         Parts(settings=faulty_functions.no_lost_grace),
     ),
     PlantedFault("writes the attempt after its POST", 1, ("duplicate warm-up",), Parts(journal=faulty.WritesLater)),
-    PlantedFault("loses the open attempts", 37, ("duplicate warm-up",), Parts(journal=faulty.LosesOpenAttempts)),
+    PlantedFault("loses the open attempts", 59, ("duplicate warm-up",), Parts(journal=faulty.LosesOpenAttempts)),
     PlantedFault("posts to the wrong route", 1, ("forbidden request",), Parts(transport=faulty.WrongRoute)),
     PlantedFault(
         "trusts a success without a check",
@@ -81,7 +82,7 @@ PLANTED_FAULTS = (
         faulty.with_mailbox(faulty_functions.trusts_success),
     ),
     PlantedFault(
-        "ignores the epoch of a check", 4, ("unconfirmed loaded",), faulty.with_check(faulty_functions.ignores_epoch)
+        "ignores the epoch of a check", 2, ("unconfirmed loaded",), faulty.with_check(faulty_functions.ignores_epoch)
     ),
     PlantedFault(
         "reports every server as loaded", 1, ("unconfirmed loaded",), faulty.with_check(faulty_functions.always_cached)
@@ -112,13 +113,13 @@ PLANTED_FAULTS = (
     PlantedFault("accepts any reply", 3, ("prompt_accepted",), faulty.with_client(faulty.AcceptsAnyReply)),
     PlantedFault(
         "claims the success of a foreign prompt",
-        3,
+        1,
         ("prompt_succeeded",),
         faulty.with_mailbox(faulty_functions.claims_foreign_success),
     ),
     PlantedFault(
         "reports an interrupt as a failure",
-        21,
+        1,
         ("prompt_failed",),
         faulty.with_client(faulty.ReportsInterruptAsFailure),
     ),
@@ -168,12 +169,47 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "takes an eviction for a warm-up without effect",
-        8,
+        9,
         ("contention",),
         faulty.with_mailbox(faulty_functions.sees_no_foreign_work),
         first=PROFILES["evicting"],
     ),
-    PlantedFault("reconnects without backoff", 1, ("rate limit",), patches=PATCHED["backoff"]),
+    PlantedFault(
+        "misses that models leave memory",
+        1,
+        ("unconfirmed loaded",),
+        faulty.with_mailbox(faulty_functions.without(events.CacheReported)),
+        first=PAGING,
+    ),
+    PlantedFault(
+        "ignores the levels of a check",
+        1,
+        ("unconfirmed loaded",),
+        faulty.with_check(faulty_functions.ignores_levels),
+        first=PAGING,
+    ),
+    PlantedFault(
+        "warms paged models where the key is enough",
+        70,
+        ("unconfirmed cold",),
+        faulty.with_check(faulty_functions.wants_memory),
+    ),
+    PlantedFault("sets only the keys", 45, ("liveness",), patches=PATCHED["no_load_nodes"], first=PAGING),
+    PlantedFault(
+        "warms unloaded models at once",
+        1,
+        ("contention",),
+        faulty.with_mailbox(faulty_functions.forgets_losses),
+        first=UNLOADING,
+    ),
+    PlantedFault(
+        "lets talk postpone the end of a warm-up",
+        9,
+        ("endless warm-up",),
+        faulty.with_mailbox(faulty_functions.counts_talk),
+        first=TALKING,
+    ),
+    PlantedFault("reconnects without backoff", 2, ("rate limit",), patches=PATCHED["backoff"]),
 )
 
 

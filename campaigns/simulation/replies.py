@@ -3,6 +3,7 @@
 from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.observations import (
     ended_prompts,
+    has_keys,
     history_displaced,
     history_is_warm,
     job_in,
@@ -11,8 +12,8 @@ from campaigns.simulation.observations import (
     remaining_in,
     reports_cached,
 )
+from campaigns.simulation.plans import KEYLESS
 from campaigns.simulation.rules import now
-from campaigns.simulation.scenario import KEYLESS
 from statemachine.comfyui.transport import Reply
 
 
@@ -60,7 +61,7 @@ def _read_check(ledger: ServerLedger, path: str, reply: Reply, *, genuine: bool,
     if kind == "history":
         cached: bool | None = history_is_warm(reply.body, ledger.plan.checked_by_history)
     else:
-        cached = reports_cached(kind, reply)
+        cached = reports_cached(kind, reply, ledger.plan.warm)
     if cached is None:
         ledger.unusable = tick
         return
@@ -76,12 +77,11 @@ def _note_missing(ledger: ServerLedger, *, cached: bool, displaced: bool, tick: 
     """Record what may make the daemon warm the server; a displaced workflow need not, if the cache mode is unknown."""
     if not cached or displaced:
         ledger.missing, ledger.missing_at = tick, now()
-    if not cached:
         ledger.missing_since = now() if ledger.missing_since is None else ledger.missing_since
 
 
 def _read_companion(ledger: ServerLedger, body: bytes, *, cached: bool, fresh: bool) -> None:
     """Update the position with which the next frames of the companion node are compared."""
-    ledger.auto_executing = not cached and b'"loading": true' in body
+    ledger.auto_executing = not has_keys(body.decode()) and b'"loading": true' in body
     if fresh or not cached:
         ledger.companion = latest_position(ledger.companion, position_in(body))

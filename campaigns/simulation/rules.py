@@ -5,10 +5,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from campaigns.simulation.ledger import ServerLedger, prompts_of_ours
 from statemachine.core.log_entry import Transition
-from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.core.vocabulary import IN_FLIGHT, Reason, Source, State
 from statemachine.settings import Settings
 
-IN_FLIGHT = (State.SUBMITTING, State.WARMING)
 MISSING_IS_NEW_S = 25.0
 """Maximum age of a `missing` result. A check may consist of two requests."""
 
@@ -26,6 +25,7 @@ SHORTEST_SHARE = 0.85
 
 CONTENTION_WINDOW_S = 600.0
 MOST_WHEN_CONTESTED = 12
+"""Of each workflow: on a server that keeps the last workflow's results, each loss of one takes the others with it."""
 
 FAILURES: Mapping[Reason, str] = {
     Reason.SERVER_RESTARTED: "lost",
@@ -144,7 +144,8 @@ class TransitionRules:
         ledger.granted.append(now())
         while ledger.granted[0] < now() - CONTENTION_WINDOW_S:
             ledger.granted.popleft()
-        if ledger.plan.profile.evict_every and len(ledger.granted) > MOST_WHEN_CONTESTED:
+        loses = ledger.plan.profile.evict_every or ledger.plan.profile.unload_every
+        if loses and len(ledger.granted) > MOST_WHEN_CONTESTED * len(ledger.plan.workflows):
             self._fail(name, f"contention: {len(ledger.granted)} warm-ups within {CONTENTION_WINDOW_S:.0f} s")
 
 

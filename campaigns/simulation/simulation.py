@@ -17,8 +17,10 @@ from campaigns.simulation.daemon import Parts, SimDaemon
 from campaigns.simulation.disk import Disk
 from campaigns.simulation.faults import Faults
 from campaigns.simulation.invariants import Invariants
+from campaigns.simulation.lasting_rules import LastingRules
 from campaigns.simulation.ledger import ServerLedger
-from campaigns.simulation.scenario import EXPECTED, Plan, Scenario, scenario_of
+from campaigns.simulation.plans import Plan
+from campaigns.simulation.scenario import Scenario, scenario_of
 from campaigns.simulation.wire import Wire
 from statemachine.core.ports import Action, Clock
 from statemachine.core.vocabulary import Reason, State
@@ -179,6 +181,7 @@ class Simulation:
         for plan in scenario.plans:
             await self._set_up(plan)
         self._start_daemon()
+        self.spawn(self._check_lasting_rules(lasting := LastingRules(scenario.settings, self.fail)))
         actions = asyncio.create_task(self._actions.run())
         await asyncio.sleep(scenario.adverse_s)
         actions.cancel()
@@ -186,7 +189,7 @@ class Simulation:
         await self._stop_faults()
         await self._settle()
         await asyncio.sleep(scenario.calm_s)
-        self._check_calm()
+        self._check_calm(lasting)
 
     async def _set_up(self, plan: Plan) -> None:
         server = SimServer(plan.profile, self._rng(plan.name), clock=lambda: EPOCH + asyncio.get_running_loop().time())
@@ -221,7 +224,13 @@ class Simulation:
         for name in self.wires:
             self.act(name, "resume")
         for ledger in self._invariants.ledgers.values():
-            ledger.reached.clear()
+            ledger.calm_from(asyncio.get_running_loop().time(), self._invariants.warm_ups[ledger.plan.name])
+
+    async def _check_lasting_rules(self, lasting: LastingRules) -> None:
+        while True:
+            await asyncio.sleep(POLL_S)
+            for ledger in self._ledgers():
+                lasting.check(ledger, calm=not self._faults.active)
 
     async def _settle(self) -> None:
         """Wait until every server has reached an expected state; fail after the time limit."""
@@ -239,13 +248,14 @@ class Simulation:
             if not (loaded or ledger.reached & ledger.plan.expected):
                 yield ledger
 
-    def _check_calm(self) -> None:
+    def _check_calm(self, lasting: LastingRules) -> None:
         for ledger in self._ledgers():
             if ledger.plan.profile.evict_every and Reason.STILL_COLD_AFTER_SUCCESS in ledger.reached:
                 self.fail(ledger.plan.name, "contention: an eviction was taken for a warm-up without effect")
-            must_load = ledger.plan.profile.name not in EXPECTED or loads_itself_well(ledger)
+            must_load = ledger.plan.stays_loaded or loads_itself_well(ledger)
             if must_load and ledger.state is not State.LOADED:
                 self.fail(ledger.plan.name, f"liveness: {ledger.state.value} after the calm period, expected loaded")
+            lasting.check_calm(ledger, self._invariants.warm_ups[ledger.plan.name])
 
     def _on_loop_error(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.fail("-", f"unhandled exception: {context['message']}: {context.get('exception')!r}")

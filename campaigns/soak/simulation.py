@@ -18,7 +18,8 @@ from campaigns.simulation.daemon import Parts
 from campaigns.simulation.disk import Disk, InlineRunner
 from campaigns.simulation.faults import ACTION_WEIGHTS, Fault, Faults
 from campaigns.simulation.invariants import Invariants
-from campaigns.simulation.scenario import Plan, Scenario
+from campaigns.simulation.plans import Plan
+from campaigns.simulation.scenario import Scenario
 from campaigns.simulation.simulation import TAIL, Simulation
 from campaigns.soak.samples import Sample, descriptors, resident_mib
 from statemachine.core.server import ServerView

@@ -21,8 +21,9 @@ from statistics import median
 
 from campaigns.simulation.loop import VirtualLoop
 from campaigns.simulation.network import LATE_S
+from campaigns.simulation.plans import Plan
 from campaigns.simulation.run import fail_on_logged_errors, scratch_folder
-from campaigns.simulation.scenario import Plan, Scenario
+from campaigns.simulation.scenario import Scenario
 from campaigns.simulation.simulation import Result
 from campaigns.soak.samples import Row, Sample, quarters
 from campaigns.soak.simulation import DAY_S, HOUR_S, SoakSimulation, VirtualSample

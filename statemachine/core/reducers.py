@@ -58,6 +58,7 @@ def _update_cursor(answered: events.NodeCursor | None, server: Server) -> None:
 def _judge_success(event: events.CheckAnswered, server: Server) -> None:
     """Count a success without effect once, however often it is checked afterwards.
 
+    A success with effect ends the pauses after earlier failures, so that the next workflow follows at once.
     Foreign work that has run since may have evicted the keys, unless the executor did not run the cache nodes.
     """
     succeeded = server.succeeded
@@ -65,7 +66,7 @@ def _judge_success(event: events.CheckAnswered, server: Server) -> None:
         return
     succeeded.judged = True
     if not server.still_cold:
-        server.ineffective_warmups = 0
+        server.failures, server.ineffective_warmups = 0, 0
     elif (event.evicted or server.foreign_work_seen) and not server.cached_by_executor:
         server.succeeded = None
     else:
@@ -94,13 +95,15 @@ def _lost_at(server: Server, at: float) -> float:
 
 
 def _count_loss(event: events.CheckAnswered, server: Server, lost_at: float) -> None:
-    """Count models that were loaded and are missing now."""
-    since = [server.warmed_at[workflow] for workflow in event.needed if workflow in server.warmed_at]
-    since += [server.loaded_at] if server.loaded_at is not None else []
-    server.loaded_at, server.warmed_at = None, _without(server.warmed_at, event.needed)
-    if since:
-        stayed_s = max(0.0, lost_at - max(since))
-        lost = server.contention.after_loss(stayed_s)
+    """Count models that were loaded and are missing now, once for each round of warm-ups.
+
+    A workflow that this round has not warmed yet is the next to run: another one of ours may have displaced it. Before
+    everything was loaded nothing has stayed: a long time was the wait for another workflow.
+    """
+    loaded_at = server.loaded_at
+    if loaded_at is not None or not server.warmed_at.keys().isdisjoint(event.needed):
+        server.loaded_at, server.warmed_at = None, NOT_WARMED
+        lost = server.contention.after_loss(max(0.0, lost_at - loaded_at) if loaded_at is not None else 0.0)
         server.contention = replace(
             lost, by_end=server.gone_at is not None or server.process_ended, reloading=event.auto_executing
         )

@@ -156,13 +156,13 @@ NOT_WARMED: Mapping[str, float] = MappingProxyType({})
 class Server:
     """The memory of one server. Two servers are equal only if they are the same object.
 
-    `loaded_at` is the time since which everything is cached, `warmed_at` the time of each workflow's last success, both
-    until keys are missing. `gone_at` is the first sign since the last check that its process may have ended, and
-    `process_ended` whether it has. `foreign_work_ended`: the queue has become shorter since our last success, and not
-    by ours. `loading_in_doubt`: the connection was lost while it loaded by itself, or while the check was asked that
-    reported the loading, and its queue was not seen since.
-    `limited_posts` is the number of POSTs in a row that a rate limit answered. `places`: where the models of the keys
-    are, None where nothing observes it; `below` lists the keys whose models are below the wanted level.
+    `loaded_at` is the time since which everything is cached, `warmed_at` the time of each workflow's last success,
+    both until models are lost that had been loaded. `gone_at` is the first sign since the last check that its process
+    may have ended, and `process_ended` whether it has. `foreign_work_ended`: the queue has become shorter since our
+    last success, and not by ours. `loading_in_doubt`: the connection was lost while it loaded by itself, or while the
+    check was asked that reported the loading, and its queue was not seen since. `limited_posts` is the number of
+    POSTs in a row that a rate limit answered. `places`: where the models of the keys are, None where nothing observes
+    it; `below` lists the keys whose models are below the wanted level.
     """
 
     name: str

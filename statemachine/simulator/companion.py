@@ -20,6 +20,8 @@ MAX_SENT_KEYS = 500
 """Keys in one frame; a longer list is cut and marked `truncated`."""
 MODEL_BYTES = 1_500_000_000
 """Assumed size of each model."""
+LEVELS = ("key", "ram", "vram")
+"""Where a model may be, slowest first."""
 WORKFLOW = "cache"
 """The only file in the node's folder: the cache workflow."""
 
@@ -91,9 +93,10 @@ class SimulatedNode:
 
     def unload(self, level: str = "ram") -> None:
         """Move the models out of memory, down to `level`; the keys stay."""
-        if self.models or any(found != level for found in self.levels.values()):
+        lowered = {key: min(found, level, key=LEVELS.index) for key, found in self.levels.items()}
+        if self.models or lowered != self.levels:
             self.models.clear()
-            self.levels = dict.fromkeys(self.levels, level)
+            self.levels = lowered
             self._send("unloaded")
 
     def reload(self) -> None:

@@ -63,6 +63,8 @@ class ServerModel:
     """Prompts of the last process that a plug-in has saved and not yet queued again."""
     process: Process
     """The current process; a restart creates a new one."""
+    losses = 0
+    """Number of times that keys were dropped or models moved out of memory."""
     own_workflows = 0
     """Number of times that the server started its own cache workflow."""
     listener: Listener | None = None
@@ -180,12 +182,19 @@ class ServerModel:
 
     def drop_keys(self, *, keep_executor: bool) -> None:
         """Drop every cached key. With `keep_executor` the nodes stay cached: the trap in docs/comfyui.md."""
+        self.losses += 1
         self.process.drop_keys(keep_executor=keep_executor)
 
     def unload_models(self, level: str = "key") -> None:
         """Move the models of comfywarm's node out of memory, down to `level`; the keys stay."""
+        self.losses += 1
         if self.process.companion:
             self.process.companion.unload(level)
+
+    def reload_models(self) -> None:
+        """Move the models of comfywarm's node back into memory, as a job that uses them does."""
+        if self.process.companion:
+            self.process.companion.reload()
 
     def start_foreign_job(self, seconds: float) -> str:
         """Queue a user's prompt from a client without a socket; return its prompt_id."""

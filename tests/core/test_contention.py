@@ -106,11 +106,40 @@ def test_success_without_effect_and_without_foreign_work_fails() -> None:
 def test_workflows_that_evict_each_other_are_contested() -> None:
     driver = driver_in(S.COLD)
     reasons = []
-    for number in range(4):
+    for number in range(6):
         driver.warm(workflow=("one", "other")[number % 2])
         missing = ("other", "one")[number % 2]
         reasons += [t.reason for t in driver.apply(succeeded(), driver.answer("k1", needed=(missing,)))][1:]
-    assert reasons == [R.KEYS_MISSING, R.KEYS_MISSING, R.CONTESTED, R.CONTESTED]
+    assert reasons == [R.KEYS_MISSING] * 3 + [R.CONTESTED, R.KEYS_MISSING, R.CONTESTED]
+
+
+def test_workflow_that_a_repair_displaces_runs_without_a_pause() -> None:
+    """Models of one workflow are lost soon, and its warm-up displaces the other's results: one loss each time."""
+    driver = driver_in(S.LOADED)
+    for losses in range(1, 5):
+        driver.now += 1
+        driver.server.failures = 3
+        (cold,) = driver.apply(driver.answer("k1", needed=("one",)))
+        driver.warm(workflow="one")
+        displaced = driver.apply(succeeded(), driver.answer("k2", needed=("other",)))[-1]
+        assert not driver.server.failures
+        driver.warm(workflow="other")
+        driver.apply(succeeded())
+        driver.apply(driver.answer())
+        assert (cold.reason, displaced.reason) == (R.KEYS_MISSING if losses == 1 else R.CONTESTED, R.KEYS_MISSING)
+        assert (driver.server.contention.losses, driver.state) == (losses, S.LOADED)
+
+
+def test_pause_between_workflows_does_not_end_contention() -> None:
+    """The results of one workflow are there while the warm-up of the other one waits, but never both."""
+    driver = driver_in(S.COLD)
+    driver.apply(e.LinkOpened("client", refused_before=False))
+    for number in range(6):
+        driver.now += SOON_S + 10
+        driver.warm(workflow=("one", "other")[number % 2])
+        driver.apply(succeeded(), driver.answer("k1", needed=(("other", "one")[number % 2],)))
+    assert driver.server.contention.losses == 3
+    assert driver.server.reason is R.CONTESTED
 
 
 RESTART = e.LinkOpened("c", refused_before=True)

@@ -11,8 +11,9 @@ from campaigns.simulation.cluster.node import SimNode
 from campaigns.simulation.cluster.processes import Process, ProcessLoop
 from campaigns.simulation.cluster.scenario import LEASE_S, NODES, cluster_scenario_of
 from campaigns.simulation.cluster.simulation import ClusterSimulation
+from campaigns.simulation.plans import Plan
 from campaigns.simulation.run import run_simulation
-from campaigns.simulation.scenario import Plan, Scenario, drawn_settings
+from campaigns.simulation.scenario import Scenario, drawn_settings
 from campaigns.simulation.simulation import TAIL
 from statemachine.cluster.membership import node_for
 from statemachine.core.vocabulary import State

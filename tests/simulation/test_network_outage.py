@@ -21,8 +21,9 @@ from campaigns.simulation.disk import Disk
 from campaigns.simulation.faults import Faults
 from campaigns.simulation.invariants import Invariants
 from campaigns.simulation.loop import VirtualLoop
+from campaigns.simulation.plans import Plan
 from campaigns.simulation.run import fail_on_logged_errors
-from campaigns.simulation.scenario import Plan, Scenario
+from campaigns.simulation.scenario import Scenario
 from campaigns.simulation.simulation import TAIL, Simulation
 from campaigns.simulation.wire import Wire
 from statemachine.comfyui.transport import Reply

@@ -18,8 +18,9 @@ from campaigns.simulation.disk import Disk
 from campaigns.simulation.faults import Fault, Faults
 from campaigns.simulation.invariants import Invariants
 from campaigns.simulation.loop import VirtualLoop
+from campaigns.simulation.plans import BOTH, Plan
 from campaigns.simulation.run import fail_on_logged_errors
-from campaigns.simulation.scenario import BOTH, Plan, Scenario, drawn_calm_s, drawn_settings, scenario_of
+from campaigns.simulation.scenario import Scenario, drawn_calm_s, drawn_settings, scenario_of
 from campaigns.simulation.simulation import TAIL, Simulation
 from statemachine.core.log_entry import Transition
 from statemachine.core.vocabulary import Reason, Source, State

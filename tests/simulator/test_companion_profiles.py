@@ -71,6 +71,16 @@ async def test_unloading_moves_models_out_of_memory_and_keeps_keys() -> None:
         assert await harness.get("/cache/check") == LOADED
 
 
+async def test_unloading_to_ram_leaves_models_that_are_lower() -> None:
+    async with running_server(replace(PROFILES["node"], loaded=True)) as harness:
+        harness.server.unload_models("key")
+        harness.server.unload_models("ram")
+        assert await levels_of(harness) == {"key"}
+        harness.server.reload_models()
+        harness.server.unload_models("ram")
+        assert await levels_of(harness) == {"ram"}
+
+
 @pytest.mark.parametrize(("small", "expected"), [(False, "vram"), (True, "ram")])
 async def test_node_loads_models_by_prompt_with_load_nodes(small: bool, expected: str) -> None:
     async with running_server(replace(PROFILES["node"], loaded=True, small_memory=small)) as harness:

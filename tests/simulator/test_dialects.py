@@ -6,6 +6,7 @@ import pytest
 
 from statemachine.simulator import PROFILES
 from statemachine.simulator.dialects import Dialect, Feature, dialect_of
+from statemachine.simulator.profiles import Profile
 from tests.simulator.harness import RecordingSocket, running_server, slow_model
 from tests.support.paths import DOCS
 
@@ -42,3 +43,16 @@ async def test_progress_is_throttled_in_newer_versions(version: str, seconds: fl
 def test_docs_have_the_table_of_features() -> None:
     rows = [f"| {'.'.join(map(str, feature.since))} | {feature.meaning} |" for feature in Feature]
     assert "\n".join(rows) in (DOCS / "comfyui.md").read_text(encoding="utf-8")
+
+
+async def test_installed_version_runs_after_restart_with_restored_queue() -> None:
+    async with running_server(Profile("restoring", comfyui="0.2.2", restore_after=0.1)) as harness:
+        harness.server.stall()
+        harness.server.start_foreign_job(1.0)
+        harness.server.install("0.28.2")
+        assert harness.server.process.dialect.version == "0.2.2"
+        await harness.server.restart()
+        await harness.until(lambda: harness.server.process.queue.history)
+        assert harness.server.process.dialect.version == "0.28.2"
+        jobs = await harness.get("/api/jobs")
+        assert [job["status"] for job in jobs["jobs"]] == ["completed"]

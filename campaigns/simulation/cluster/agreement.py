@@ -7,10 +7,10 @@ import orjson
 from campaigns.simulation.cluster.engine import WatchedEngine
 from campaigns.simulation.cluster.node import SimNode
 from campaigns.simulation.ledger import ServerLedger
-from campaigns.simulation.rules import IN_FLIGHT
 from statemachine.cluster.permits import LEDGER
 from statemachine.cluster.records import shared_entry_from
 from statemachine.cluster.store import Dataset
+from statemachine.core.vocabulary import IN_FLIGHT
 
 Row = tuple[int, str | None, str | None]
 

@@ -2,7 +2,8 @@
 
 from random import Random
 
-from campaigns.simulation.scenario import Scenario, drawn_plan, drawn_settings, of_any_version
+from campaigns.simulation.plans import drawn_plan, of_any_version
+from campaigns.simulation.scenario import Scenario, drawn_settings
 
 NODES = ("a", "b", "c")
 LEASE_S = 5.0

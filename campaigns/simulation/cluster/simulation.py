@@ -23,8 +23,9 @@ from campaigns.simulation.cluster.scenario import LEASE_S, NODES, cluster_scenar
 from campaigns.simulation.daemon import REAL_PARTS
 from campaigns.simulation.disk import Disk
 from campaigns.simulation.ledger import ServerLedger, SharedLedger
+from campaigns.simulation.plans import Plan
 from campaigns.simulation.run import run_simulation
-from campaigns.simulation.scenario import Plan, Scenario
+from campaigns.simulation.scenario import Scenario
 from campaigns.simulation.simulation import EPOCH, TAIL, Result, Simulation
 from campaigns.simulation.wire import Wire
 from statemachine.cluster.records import Record

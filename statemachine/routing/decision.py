@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-WORK_WEIGHT = 1.2
+WORK_WEIGHT = 1.25
 """Weight of a second of queued work beside one of loading: run times vary more, so long waits come from queues."""
 
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from loguru import logger
 
+from statemachine.comfyui.records import MARKER as WARM_UP_MARKER
 from statemachine.gateway.decisions import Decisions
 from statemachine.gateway.delivery import FrameDelivery
 from statemachine.gateway.errors import GatewayError, bad_request
@@ -33,6 +34,9 @@ NOT_ACCEPTED = frozenset({400, 401, 403, 404, 405, 413})
 """Statuses that show that the prompt was not queued."""
 ANSWERED = 500
 """ComfyUI's answer to a graph that it cannot read. One complete look shows whether the prompt was queued."""
+
+NOT_PASSED_ON = frozenset({"client_id", WARM_UP_MARKER})
+"""Keys of extra_data that a client may not choose."""
 
 Json = dict[str, Any]
 
@@ -208,8 +212,8 @@ class Submission:
         body = {key: value for key, value in request.body.items() if key not in {"front", "number"}}
         body["prompt_id"] = record.prompt_id
         body["client_id"] = self._ledger.link_id
-        body["extra_data"] = {**(body.get("extra_data") or {}), MARKER: record.marker}
-        body["extra_data"].pop("client_id", None)
+        extra = {key: value for key, value in (body.get("extra_data") or {}).items() if key not in NOT_PASSED_ON}
+        body["extra_data"] = {**extra, MARKER: record.marker}
         waiting = [one for one in self._ledger.open_on(record.server) if one.stage is Stage.ACCEPTED]
         number = fair_number(waiting, record.client)
         return dumps(body if number is None else {**body, "number": number})

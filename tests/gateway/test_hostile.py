@@ -73,6 +73,14 @@ async def test_name_in_a_path_leads_to_no_other_route(tmp_path: Path, path: str)
     assert [one for one in asked if not one.startswith(routes)] == []
 
 
+async def test_markers_of_a_client_are_not_passed_on(tmp_path: Path) -> None:
+    forged = {"comfywarm": {"workflow": "w"}, "comfywarm_gateway": {"client": "alice"}, "client_id": "x", "own": 1}
+    async with running_site(tmp_path, count=1, tokens=TOKENS) as site:
+        await site.try_post(image_graph(), headers=BOB, extra_data=forged)
+        passed = site.servers[0].log[-1].body["extra_data"]
+    assert (passed.pop("comfywarm_gateway")["client"], passed) == ("bob", {"own": 1})
+
+
 @pytest.mark.parametrize("field", ["filename", "subfolder", "original_ref"])
 async def test_upload_never_leaves_its_folder(tmp_path: Path, field: str) -> None:
     async with running_site(tmp_path, count=1, tokens=TOKENS) as site:

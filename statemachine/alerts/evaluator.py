@@ -17,6 +17,7 @@ from functools import partial
 
 from statemachine.alerts.alert import ENDED_STATES, Alert, Announcement, matches, subject_of
 from statemachine.alerts.incidents import SILENCE_LOOK_S, Incidents, Key, SentAlert
+from statemachine.alerts.overview import ActiveAlert
 from statemachine.core.vocabulary import Notice, State
 from statemachine.settings.alerting import AlertRule
 from statemachine.settings.maintenance import MaintenanceWindow, silenced_by
@@ -135,6 +136,13 @@ class AlertEvaluator:
         self._group_pending(now)
         recoveries = self.incidents.recoveries(now, at, self._fleet_size, partial(self._is_silent, at=at))
         return [*recoveries, *self._firings(now, at)]
+
+    def active(self) -> Iterator[ActiveAlert]:
+        """Yield every alert that was announced, or waits for others or for the end of a maintenance window."""
+        for rule, alert in self.incidents.open_alerts():
+            yield ActiveAlert(rule, alert, is_announced=True)
+        for cause, group in self._groups.items():
+            yield from (ActiveAlert(cause[0], alert, is_announced=False) for alert in group.members.values())
 
     def next_due(self) -> float | None:
         """Return when `due` must be called next, or None if nothing is pending."""

@@ -79,6 +79,11 @@ class Incidents:
         """Yield the channels of each rule that has announced the subject."""
         return (frozenset(one.channels) for (_, announced), one in self._by_key.items() if announced == subject)
 
+    def open_alerts(self) -> Iterator[tuple[str, Alert]]:
+        """Yield each open alert with its rule."""
+        for (rule, subject), incident in self._by_key.items():
+            yield rule, incident.open[subject]
+
     def open(self, rule: AlertRule, alerts: Iterable[Alert], at: float, fleet: int) -> Announcement:
         """Open an incident and return its announcement."""
         incident = Incident(self._new_id(), rule.name, rule.to)

@@ -14,6 +14,7 @@ from loguru import logger
 from statemachine.alerts.alert import Alert, Announcement, Kind, alert_of, subject_of
 from statemachine.alerts.dispatcher import ChannelsFor, Dispatcher, channels_for
 from statemachine.alerts.evaluator import ENDED_NOTICES, AlertEvaluator
+from statemachine.alerts.overview import alert_overview
 from statemachine.alerts.sender import Delivery
 from statemachine.alerts.store import AlertStore
 from statemachine.core.log_entry import notice_message
@@ -23,9 +24,10 @@ from statemachine.core.vocabulary import Notice
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters
-from statemachine.publish.serialize import StreamMessage, Topic
+from statemachine.publish.serialize import Json, StreamMessage, Topic
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings, resolve_servers
+from statemachine.settings.maintenance import MaintenanceWindow
 
 TICK_S = 0.25
 """Interval between evaluations; changes within it are evaluated together."""
@@ -64,6 +66,7 @@ class AlertService:
         self._in_flight: Counter[str] = Counter()
         self._dropped: set[str] = set()
         self._announces_recovery = True
+        self._windows: tuple[MaintenanceWindow, ...] = ()
         self._servers: frozenset[str] = frozenset()
         self._is_restored = False
         self._saved_version = -1
@@ -102,12 +105,16 @@ class AlertService:
         """Apply new settings. Alerts that were announced stay open unless their rule was removed."""
         now = _loop_time()
         alerts = settings.alerts
-        self._announces_recovery = alerts.recovery
+        self._announces_recovery, self._windows = alerts.recovery, settings.maintenance
         self._dispatcher.apply(alerts, settings.language, settings.listen.public_url or "")
         self._evaluator.apply(alerts.rules if alerts.channels else (), alerts.gather_s, now, settings.maintenance)
         self._servers = frozenset(config.name for config in resolve_servers(settings))
         self._evaluator.keep_only(self._servers, now)
         self._wake.set()
+
+    def overview(self) -> Json:
+        """Return the active alerts and what silences them."""
+        return alert_overview(self._evaluator.active(), self._windows, self._clock.now())
 
     def on_message(self, message: StreamMessage) -> None:
         """Receive a message of the bus, after the snapshot was updated. Log errors instead of raising them."""

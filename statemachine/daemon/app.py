@@ -164,6 +164,7 @@ class Daemon:
             counters=self._counters,
             owns=backend.ownership.owns,
             workflows=lambda: self.config.workflows,
+            alerts=self._alerts.overview,
         )
         self.fleet.show()
         self.address = await stack.enter_async_context(_web_side(settings, ports, self._page_tls))

@@ -74,6 +74,18 @@ LABELS: dict[str, Text] = {
         "Servers in this group: {servers}. Until they are resumed, nothing is submitted to them, and no traffic sent.",
         "该分组共有 {servers} 台服务器。恢复之前，不再向它们提交任务，也不再分配流量。",
     ),
+    "alerts": Text("Alerts", "告警"),
+    "alerts_counted": Text("{count} active", "{count} 条进行中"),
+    "alerts_more": Text("and {count} more", "另有 {count} 项"),
+    "alert_sent": Text("sent", "已发送"),
+    "alert_pending": Text("not sent yet", "尚未发送"),
+    "alert_silenced": Text("silenced by {window} until {time}", "被 {window} 静默至 {time}"),
+    "window_open": Text(
+        "Maintenance window {name} until {time}: no alert is sent", "维护时段 {name}，至 {time}：不发送告警"
+    ),
+    "paused_until": Text("paused until {time}", "停用至 {time}"),
+    "paused_open": Text("paused", "已停用"),
+    "paused_by": Text("by {by}", "操作者 {by}"),
     "pause_hint": Text(
         "Until then, nothing is submitted to it, and no traffic or alert is sent.",
         "在此期间不提交任务，不分配流量，也不发送告警。",

@@ -10,6 +10,7 @@ from statemachine.i18n.text import Language
 from statemachine.settings.listen import ListenToken
 from statemachine.traffic.decisions import DecisionLog
 from statemachine.web.actions import ActionsHandler
+from statemachine.web.alerts import AlertsHandler
 from statemachine.web.auth import REFUSALS, only_own_sites
 from statemachine.web.decision_metrics import DecisionCounters
 from statemachine.web.decisions import DecisionsHandler
@@ -78,6 +79,7 @@ def build_app(
         TrafficHandler(ports),
         RouteChoiceHandler(ports, decisions, language),
         DecisionsHandler(ports, decisions, actors, language),
+        AlertsHandler(ports),
     )
     _add_routes(app, [route for handler in handlers for route in handler.routes()])
     app.router.add_static("/static", STATIC_DIR)

@@ -9,13 +9,18 @@ import orjson
 
 from statemachine.core.pause import LONGEST_NOTE, PauseTerms
 from statemachine.publish.serialize import Json
-from statemachine.settings.durations import LONGEST_S, DurationError, parse_duration
+from statemachine.settings.durations import LONGEST_S, LONGEST_TEXT, DurationError, parse_duration
 from statemachine.web.responses import ApiError, quoted
 
 PAUSE_BODY: Json = {
     "type": "object",
     "properties": {
-        "for": {"type": "string", "description": "A duration such as 45m, 2h or 1d12h."},
+        "for": {
+            "type": "string",
+            "minLength": 2,
+            "maxLength": LONGEST_TEXT,
+            "description": "A duration such as 45m, 2h or 1d12h.",
+        },
         "until": {"type": "string", "format": "date-time", "description": "The end, instead of `for`."},
         "note": {"type": "string", "maxLength": LONGEST_NOTE},
     },

@@ -9,6 +9,7 @@ from statemachine.core.ports import Operator
 from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters
+from statemachine.publish.serialize import Json
 from statemachine.publish.snapshot import Snapshot
 from statemachine.warmth import Warmth
 
@@ -18,7 +19,8 @@ class WebPorts:
     """`now` gives epoch seconds, `uniform` a number in [0, 1).
 
     `owns` says of a server whether this daemon looks after it: each is counted by one daemon's metrics. `workflows`
-    gives the workflow files by name, with an error in place of a file that cannot be read.
+    gives the workflow files by name, with an error in place of a file that cannot be read. `alerts` gives the active
+    alerts and what silences them.
     """
 
     snapshot: Snapshot
@@ -31,3 +33,4 @@ class WebPorts:
     uniform: Uniform = random.random
     owns: Callable[[str], bool] = lambda _: True
     workflows: Callable[[], Mapping[str, object]] = dict
+    alerts: Callable[[], Json] = lambda: {"total": 0, "alerts": [], "windows": []}

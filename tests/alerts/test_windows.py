@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from statemachine.alerts.incidents import SILENCE_LOOK_S
+from statemachine.alerts.overview import MOST_LISTED, alert_overview
 from statemachine.core.vocabulary import Notice, State
 from statemachine.settings.maintenance import MaintenanceWindow
 from tests.alerts.samples import EPOCH, EvaluatorHarness, rule, summary
@@ -66,3 +67,30 @@ def test_evaluator_is_asked_rarely_in_a_window() -> None:
     harness.set_state(State.FAILED, "a:1")
     harness.due()
     assert harness.evaluator.next_due() == SILENCE_LOOK_S
+
+
+def test_overview_shows_alerts_with_their_silence_and_the_windows() -> None:
+    harness = in_window(groups=["lab"])
+    harness.set_state(State.FAILED, "a:1", group="lab")
+    harness.set_state(State.FAILED, "b:1", group="public")
+    harness.due()
+    shown = alert_overview(harness.evaluator.active(), (window_now(groups=["lab"]),), EPOCH)
+    assert [(one["server"], one["announced"], one["silenced_by"]) for one in shown["alerts"]] == [
+        ("b:1", True, None),
+        ("a:1", False, "now"),
+    ]
+    assert shown["total"] == 2
+    (window,) = shown["windows"]
+    assert window["open_until"] == shown["alerts"][1]["silenced_until"] is not None
+    closed = alert_overview([], (window_now(),), EPOCH + HOUR_S)
+    assert closed["windows"][0]["open_until"] is None
+
+
+def test_overview_lists_notices_and_a_bounded_number() -> None:
+    harness = EvaluatorHarness(rule(), rule("network", notices=["fleet_vanished"]))
+    harness.notice(Notice.FLEET_VANISHED)
+    harness.set_state(State.FAILED, *(f"a:{port}" for port in range(1, MOST_LISTED + 2)))
+    harness.due()
+    shown = alert_overview(harness.evaluator.active(), (), EPOCH)
+    assert (shown["total"], len(shown["alerts"])) == (MOST_LISTED + 2, MOST_LISTED)
+    assert [one["reason"] for one in shown["alerts"] if one["server"] is None] == ["fleet_vanished"]

@@ -45,6 +45,7 @@ BUILT = (
     "cli.pause",
     "cli.resume",
     "cli.group.",
+    "cli.unknown_",
 )
 """Codes that the source puts together."""
 

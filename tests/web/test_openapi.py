@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from statemachine.core.server import Attempt
 from statemachine.web.actions import AcceptedSchema, GroupAcceptedSchema
+from statemachine.web.alerts import AlertsSchema
 from statemachine.web.decisions import DecisionsSchema
 from statemachine.web.schemas import (
     DetailedServerSchema,
@@ -79,6 +80,7 @@ ANSWERS: list[tuple[str, int, type[BaseModel]]] = [
     (f"/api/stats?server={COLD}", 200, StatsSchema),
     ("/api/stats?servers=maybe", 400, ErrorSchema),
     ("/api/stats?server=unknown", 404, ErrorSchema),
+    ("/api/alerts", 200, AlertsSchema),
     ("/api/decisions", 200, DecisionsSchema),
     (f"/api/decisions?server={COLD}", 200, DecisionsSchema),
     ("/api/decisions?server=unknown", 404, ErrorSchema),

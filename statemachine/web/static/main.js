@@ -1,6 +1,7 @@
 // The page's entry point: creates its parts and connects them.
 
 import { watchActions } from "./actions/actions.js";
+import { AlertsPanel } from "./alerts/panel.js";
 import { Drawer } from "./drawer/drawer.js";
 import { EventLog } from "./log/log.js";
 import { FleetMap } from "./map/map.js";
@@ -39,6 +40,7 @@ const map = new FleetMap(fleet, (view) => query.matches(view));
 const drawer = new Drawer((name) => fleet.views.get(name), (name) => table.focusServer(name) || byId("search").focus());
 const warmth = new WarmthPanel(() => table.updateGroups());
 const requests = new RequestsPanel();
+const alerts = new AlertsPanel(() => fleet.views.values());
 const table = new Table(fleet, query, (group) => warmth.lastDay(group), drawSoon);
 const sync = new Sync(fleet, { onReplaced: showFleet, onChange: updateServer });
 
@@ -106,6 +108,7 @@ function markDrawn() {
     performance.mark("first-rows");
     warmth.refresh();
     requests.refresh();
+    alerts.refresh();
   }
   if (performance.getEntriesByName("keystroke").length === 0) return;
   performance.measure("filter", "keystroke");
@@ -120,6 +123,7 @@ function relabel() {
   map.relabel();
   warmth.show();
   requests.show();
+  alerts.show();
   relabelConnection();
   refilter();
 }

@@ -6,6 +6,7 @@ export const fetchStatus = () => getJson("api/status");
 export const fetchServer = (name) => getJson(`api/servers/${encodeURIComponent(name)}`);
 export const fetchLog = (query) => getJson(`api/log?${new URLSearchParams(query)}`);
 export const fetchDecisions = (query = {}) => getJson(`api/decisions?${new URLSearchParams(query)}`);
+export const fetchAlerts = () => getJson("api/alerts");
 export const fetchStats = (query) => getJson(`api/stats?${new URLSearchParams(query)}`);
 
 /** Return the JSON of a GET; throw an Error with the response's `status` if it is not successful. */

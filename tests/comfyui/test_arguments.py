@@ -6,13 +6,11 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from statemachine.comfyui.cache_mode import RAM_BY_DEFAULT_SINCE
 from statemachine.core.vocabulary import Reason, State
 from tests.comfyui.daemon import SHORT_TIMING, doctor, running_over, warm_ups_in
 from tests.comfyui.install import expected
 from tests.comfyui.keyless import cached_nodes, is_checked_again, without_cache_nodes
 from tests.comfyui.rig import CheckMode, Graph, RealServer, Rig, cache_workflow
-from tests.transcript import numbers
 
 LOADED, FAILED = State.LOADED.value, State.FAILED.value
 KEYS = cache_workflow("a", seconds=0.1)
@@ -46,8 +44,6 @@ async def test_server_that_keeps_nothing_gets_no_warm_up(rig: Rig, tmp_path: Pat
 
 async def test_server_short_of_memory_gets_one_warm_up(rig: Rig, tmp_path: Path) -> None:
     """Its threshold is nearly all memory, so it drops the results of the running prompt."""
-    if numbers(expected().version) < RAM_BY_DEFAULT_SINCE:
-        pytest.skip("the cache under pressure keeps more before 0.23")
     limit = f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 2**30 - 0.2:.1f}"
     server = server_with(rig, "--cache-ram", limit)
     await server.start()

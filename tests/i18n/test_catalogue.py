@@ -36,6 +36,7 @@ ACTION_ERRORS = sorted({
 BUILT = (
     "help.",
     "cli.error.",
+    "cli.unknown_",
     "reason.",
     "route.",
     "notice.",

@@ -1,7 +1,7 @@
 // One entry of the event log.
 
 import { serverHash } from "../ui/address.js";
-import { cloneTemplate, make, setText, stateBadge } from "../ui/dom.js";
+import { cloneTemplate, make, setName, setText, stateBadge } from "../ui/dom.js";
 import { label, messageText, reasonText } from "../ui/i18n.js";
 import { formatDateTime, formatTime } from "../ui/time.js";
 
@@ -17,7 +17,7 @@ export class LogEntry {
     time.title = formatDateTime(entry.at);
     setText(time, formatTime(entry.at));
     const server = node.querySelector(".entry-server");
-    setText(server, entry.server ?? label("notice"));
+    setName(server, entry.server ?? label("notice"));
     if (entry.server) server.href = serverHash(entry.server);
     node.querySelector(".change").replaceChildren(...stateChange(entry));
     setText(node.querySelector(".reason"), reasonText(entry.reason));

@@ -2,19 +2,13 @@
 
 import { updateServerButtons } from "../actions/buttons.js";
 import { serverHash } from "../ui/address.js";
-import { cloneTemplate, setBadge, setText, stateBadge } from "../ui/dom.js";
+import { cloneTemplate, setBadge, setName, setText, stateBadge } from "../ui/dom.js";
 import { formatNumber, formatPercent } from "../ui/format.js";
 import { label, messageText, reasonText } from "../ui/i18n.js";
 import { setRelativeTime } from "../ui/time.js";
 import { setWaiting } from "../ui/waiting.js";
 
 const HIGHLIGHT_MS = 1500;
-
-/** Widths of a name, in letters, from which it takes two, three and four lines. Wide characters count twice. */
-const LONGER = [18, 38, 60];
-const WIDE = /[\u2e80-\uffff]/gu;
-
-const lengthOf = (name) => LONGER.filter((width) => name.length + (name.match(WIDE)?.length ?? 0) > width).length + 1;
 
 export class ServerRow {
   node = cloneTemplate("row-template");
@@ -58,8 +52,7 @@ export class ServerRow {
 
   #showName(view) {
     const link = this.#cells.get("server").firstElementChild;
-    setText(link, view.name);
-    link.dataset.length = lengthOf(view.name);
+    setName(link, view.name);
     link.href = serverHash(view.name);
     link.title = view.name;
   }

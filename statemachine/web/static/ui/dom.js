@@ -30,6 +30,17 @@ export function setText(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
 
+/** Widths of a name, in letters, from which it is shown smaller or in more lines. Wide characters count twice. */
+const LONGER = [18, 26, 38, 60];
+const WIDE = /[\u2e80-\uffff]/gu;
+
+/** Show a server's name, which is never cut: the style sheets fit it in by its `data-length`, 1 to 5. */
+export function setName(node, name) {
+  setText(node, name);
+  const letters = name.length + (name.match(WIDE)?.length ?? 0);
+  node.dataset.length = LONGER.filter((width) => letters > width).length + 1;
+}
+
 /** Set the colour, icon and text of a state badge. */
 export function setBadge(badge, state) {
   badge.dataset.state = state;

@@ -109,13 +109,19 @@ def loaded_bytes() -> dict[int, int]:
 
 def _identity_and_bytes(entry: Any) -> tuple[int, int] | None:
     patcher = entry.model
-    return None if patcher is None else (id(patcher.model), int(entry.model_loaded_memory()))
+    return None if patcher is None else (id(patcher.model), _loaded_memory(entry))
+
+
+def _loaded_memory(entry: Any) -> int:
+    """Return the model's bytes on its compute device. Releases of 2024 have the figure only at the patcher."""
+    read = getattr(entry, "model_loaded_memory", None) or entry.model.loaded_size
+    return int(read())
 
 
 def describe_model(entry: Any) -> tuple[str, int, int]:
     """Return (name, bytes in VRAM, bytes in RAM) of an entry of `loaded_models`; 0 where unknown."""
     name = guarded(lambda: type(entry.model.model).__name__, "model")
-    loaded = guarded(lambda: int(entry.model_loaded_memory()), 0)
+    loaded = guarded(lambda: _loaded_memory(entry), 0)
     offloaded = guarded(lambda: int(entry.model_offloaded_memory()), 0)
     on_cpu = guarded(lambda: entry.device.type == "cpu", False)
     return (name, 0, loaded + offloaded) if on_cpu else (name, loaded, offloaded)

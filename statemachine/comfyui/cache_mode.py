@@ -7,7 +7,7 @@ holds is freed. Keys of a cache node are not affected: the node's plug-in holds 
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import takewhile
 from typing import Any, Self
@@ -47,17 +47,20 @@ class CacheMode:
     """`size`: the number of results that an LRU cache keeps.
 
     `may_keep_more`: results of earlier prompts stay as long as memory is free. `lacks_gib`: the results of the running
-    prompt are dropped too, because less than so much memory is free; 0 if enough is.
+    prompt are dropped too, because less than so much memory is free; 0 if enough is. `is_default`: no argument selects
+    a cache. Each default keeps at most what the last prompt used, also where the version and so the kind is not known.
     """
 
     kind: CacheKind = CacheKind.UNKNOWN
     size: int = 0
     may_keep_more: bool = False
     lacks_gib: float = 0.0
+    is_default: bool = field(default=False, compare=False)
 
     def keeps_all(self, node_count: int) -> bool:
         """Return whether the results of several workflows with this many nodes stay, or may stay for all we know."""
-        return self.kind is CacheKind.UNKNOWN or (self.kind is CacheKind.LRU and self.size >= node_count)
+        unknown = self.kind is CacheKind.UNKNOWN and not self.is_default
+        return unknown or (self.kind is CacheKind.LRU and self.size >= node_count)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,8 @@ def cache_mode(stats: Mapping[str, Any]) -> CacheMode:
             memory = Memory.of(system)
             named = next(_named([text for text in arguments if isinstance(text, str)], memory), None)
             kind = _default_of(system.get("comfyui_version"))
-            return named or (_under_pressure((), memory) if kind is CacheKind.RAM else CacheMode(kind))
+            by_default = _under_pressure((), memory) if kind is CacheKind.RAM else CacheMode(kind, is_default=True)
+            return named or by_default
     return CacheMode()
 
 

@@ -88,6 +88,12 @@ async def running_over(
         yield RealServersClient(client.address, client.session)
 
 
+def attempts_in(history: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of comfywarm's prompts by the id that comfywarm chose; old servers choose another."""
+    ours = [entry for entry in history.values() if "comfywarm" in entry["prompt"][3]]
+    return {entry["prompt"][3]["comfywarm"]["attempt"]: entry for entry in ours}
+
+
 def warm_ups_in(history: Mapping[str, Any]) -> list[str]:
     """Return the ids of comfywarm's prompts in a server's history, by the marker in their extra_data."""
     return [prompt_id for prompt_id, entry in history.items() if "comfywarm" in entry["prompt"][3]]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from statemachine.core.vocabulary import Reason, State
-from tests.comfyui.daemon import running_over, warm_ups_in
+from tests.comfyui.daemon import attempts_in, running_over, warm_ups_in
 from tests.comfyui.rig import CheckMode, Graph, Rig, cache_workflow
 
 LOADED = State.LOADED.value
@@ -20,7 +20,7 @@ async def test_daemon_cold_automatic_and_loaded_servers_end_loaded(rig: Rig, tmp
             await daemon.wait_state(server, LOADED)
         detail = await daemon.server(cold)
         assert [(one["outcome"], one["confirmed_by"]) for one in detail["attempts"]] == [("succeeded", "ws")]
-        assert warm_ups_in(await cold.history()) == [detail["attempts"][0]["prompt_id"]]
+        assert list(attempts_in(await cold.history())) == [detail["attempts"][0]["prompt_id"]]
         assert len(await cold.history()) == 1
         assert ("auto_executing", Reason.SERVER_AUTO_EXECUTING) in await daemon.path_of(automatic)
         assert warm_ups_in(await automatic.history()) == []
@@ -40,7 +40,7 @@ async def test_daemon_server_killed_while_warming_is_warmed_again(rig: Rig, tmp_
         await server.start()
         detail = await daemon.wait_state(server, LOADED)
         assert [one["outcome"] for one in detail["attempts"]] == ["succeeded", "lost"]
-        assert warm_ups_in(await server.history()) == [detail["attempts"][0]["prompt_id"]]
+        assert list(attempts_in(await server.history())) == [detail["attempts"][0]["prompt_id"]]
         assert (State.UNKNOWN.value, Reason.SERVER_RESTARTED) in await daemon.path_of(server)
 
 
@@ -161,8 +161,9 @@ async def test_daemon_pending_prompt_deleted_by_user_is_lost(rig: Rig, tmp_path:
     timing = {"check_interval_s": 2, "busy_wait_s": 0, "retry_s": 0.5}
     await server.submit(cache_workflow("users", seconds=6.0))
     async with running_over(tmp_path, [server], {"flow": flow}, timing=timing) as daemon:
-        detail = await daemon.wait_state(server, State.WARMING.value)
-        await server.post("/queue", {"delete": [detail["prompt_id"]]})
+        await daemon.wait_state(server, State.WARMING.value)
+        (ours,) = (await server.queue())["queue_pending"]
+        await server.post("/queue", {"delete": [ours[1]]})
         await daemon.wait_until(server, lambda detail: detail["attempts"][-1]["outcome"] == "lost", timeout_s=15)
-        detail = await daemon.wait_state(server, LOADED)
+        await daemon.wait_state(server, LOADED)
         assert len(warm_ups_in(await server.history())) == 1

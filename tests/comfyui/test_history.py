@@ -14,12 +14,28 @@ from tests.support.daemon import Json
 
 LOADED = State.LOADED.value
 CALM_CHECKS = 4
+CACHE_NONE = "--cache-none"
 USER_PROMPTS = 30
 FIRST, SECOND = cache_workflow("a", seconds=0.1), cache_workflow("b", seconds=0.1)
 
 
+def is_known(argument: str) -> bool:
+    return expected().knows(argument)
+
+
+def require(argument: str) -> None:
+    """Skip the test if the version does not have the argument."""
+    if not is_known(argument):
+        pytest.skip(f"ComfyUI {expected().version} has no {argument}")
+
+
 def stock_server(rig: Rig, *arguments: str) -> RealServer:
     return rig.server(check_mode=CheckMode.NONE, inspire=False, arguments=arguments)
+
+
+def is_calmly_failed(detail: Json) -> bool:
+    """Return whether the server is failed, for several checks already."""
+    return bool(detail["state"] == State.FAILED.value and detail["counters"]["to_failed"] >= CALM_CHECKS)
 
 
 def is_warm_again(warm_ups: int, detail: Json) -> bool:
@@ -48,7 +64,8 @@ async def test_history_thirty_user_prompts_cause_thirty_more_warm_ups(rig: Rig, 
 
 
 async def test_history_of_server_that_keeps_nothing_is_cache_disabled(rig: Rig, tmp_path: Path) -> None:
-    server = stock_server(rig, "--cache-none")
+    require(CACHE_NONE)
+    server = stock_server(rig, CACHE_NONE)
     await server.start()
     async with running_over(tmp_path, [server], {"flow": FIRST}) as daemon:
         detail = await daemon.wait_state(server, State.FAILED.value)
@@ -64,8 +81,9 @@ async def test_history_of_server_that_keeps_nothing_is_cache_disabled(rig: Rig, 
 
 
 async def test_keys_of_servers_that_keep_nothing_stay_loaded(rig: Rig, tmp_path: Path) -> None:
+    require(CACHE_NONE)
     for node in (False, True):
-        rig.server(check_mode=CheckMode.NONE, node=node, workflow=FIRST, arguments=["--cache-none"])
+        rig.server(check_mode=CheckMode.NONE, node=node, workflow=FIRST, arguments=[CACHE_NONE])
     await rig.start_all()
     async with running_over(tmp_path, rig.servers, {"flow": FIRST}) as daemon:
         for server, kind in zip(rig.servers, ("inspire", "node"), strict=True):
@@ -82,14 +100,15 @@ KEPT_AFTER_SAME_AND_OTHER = {
     (): (True, False),
     ("--cache-classic",): (True, False),
     ("--cache-lru", "50"): (True, True),
-    ("--cache-none",): (False, False),
+    (CACHE_NONE,): (False, False),
 }
 """Arguments → whether the executor has a workflow's results after that workflow, and after another one."""
 
 
 async def test_executor_keeps_results_by_its_cache_mode(rig: Rig) -> None:
     """The facts behind the table in docs/comfyui.md."""
-    for arguments in KEPT_AFTER_SAME_AND_OTHER:
+    kept = {flags: both for flags, both in KEPT_AFTER_SAME_AND_OTHER.items() if all(map(is_known, flags[:1]))}
+    for arguments in kept:
         stock_server(rig, *arguments)
     found = {}
     for server in await rig.start_all():
@@ -97,7 +116,7 @@ async def test_executor_keeps_results_by_its_cache_mode(rig: Rig) -> None:
         after_same = await cached_nodes(server, FIRST)
         await server.run(SECOND)
         found[tuple(server.arguments)] = (bool(after_same), bool(await cached_nodes(server, FIRST)))
-    assert found == KEPT_AFTER_SAME_AND_OTHER
+    assert found == kept
 
 
 async def test_history_workflows_that_displace_one_another_run_once(rig: Rig, tmp_path: Path) -> None:
@@ -107,7 +126,7 @@ async def test_history_workflows_that_displace_one_another_run_once(rig: Rig, tm
     plain = {"first": without_cache_nodes("a"), "second": without_cache_nodes("b")}
     timing = {**SHORT_TIMING, "failed_retry_s": 0.5}
     async with running_over(tmp_path, [server], plain, timing=timing) as daemon:
-        detail = await daemon.wait_until(server, lambda detail: detail["counters"].get("to_failed", 0) >= CALM_CHECKS)
+        detail = await daemon.wait_until(server, is_calmly_failed)
         assert detail["reason"] == Reason.CACHE_TOO_SMALL
         assert "does not hold first, second together" in detail["message"]
         assert "--cache-lru 4 or more" in detail["message"]

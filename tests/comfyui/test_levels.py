@@ -6,7 +6,7 @@ from typing import Any
 from statemachine.core.vocabulary import Reason, State
 from tests.comfyui.client import Graph
 from tests.comfyui.companion import get_json
-from tests.comfyui.daemon import running_over, warm_ups_in
+from tests.comfyui.daemon import attempts_in, running_over, warm_ups_in
 from tests.comfyui.rig import RealServer, Rig
 
 KEYS = ("ours", "inspire")
@@ -41,7 +41,7 @@ async def test_daemon_loads_models_again_that_have_left_memory(rig: Rig, tmp_pat
         detail = await daemon.wait_state(server, State.LOADED.value)
         assert (detail["level"], await levels_of(server)) == ("ram", IN_RAM)
         history = await server.history()
-        again = history[detail["attempts"][0]["prompt_id"]]
+        again = attempts_in(history)[detail["attempts"][0]["prompt_id"]]
         cached = next(data["nodes"] for kind, data in again["status"]["messages"] if kind == "execution_cached")
         assert cached == ["10"]
         assert len(warm_ups_in(history)) == 2

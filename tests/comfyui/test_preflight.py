@@ -52,6 +52,11 @@ def version() -> tuple[int, ...]:
     return tuple(int(part) for part in expected().version.split("."))
 
 
+async def knows_its_version(server: RealServer) -> bool:
+    """Return whether the preflight can learn the version: 0.2.2 says `unknown`, which counts as the newest."""
+    return bool((await server.get("/system_stats"))["system"]["comfyui_version"] != "unknown")
+
+
 async def outcome(folder: Path, server: RealServer, flow: Graph) -> tuple[str, str, int]:
     """Return the state, the message and the number of prompts that the daemon posted."""
     posted = len(await server.history())
@@ -77,7 +82,7 @@ async def test_preflight_agrees_with_the_server_about_files(
     await server.wait_idle()
     assert accepts == (class_type == "RigComboChoice" and version() < (0, 8))
     state, message, posted = await outcome(tmp_path, server, flow_of(next(keys), class_type, file=FILE))
-    if accepts:
+    if accepts and await knows_its_version(server):
         assert (state, posted) == (LOADED, 1), message
     else:
         assert (state, posted) == (FAILED, 0)

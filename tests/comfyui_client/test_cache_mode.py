@@ -94,6 +94,13 @@ def test_cache_mode_without_arguments_follows_the_version(version: object, kind:
     assert mode("--listen", version=version).kind is kind
 
 
+@pytest.mark.parametrize("version", ["unknown", "nightly", "", None, 7, "0.2.2", "0.33.0"])
+def test_default_cache_keeps_only_the_last_prompt_in_every_version(version: object) -> None:
+    """ComfyUI 0.2.2 does not know its own version unless it runs in a git checkout."""
+    assert not mode("--listen", version=version).keeps_all(1)
+    assert mode("--cache-lru", "9", version=version).keeps_all(9)
+
+
 @pytest.mark.parametrize(
     "stats", [{}, {"system": None}, {"system": {}}, {"system": {"argv": None, "comfyui_version": "0.33.0"}}]
 )

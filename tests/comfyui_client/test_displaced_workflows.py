@@ -34,6 +34,7 @@ LAST_ONLY = [
     (("--cache-ram", "4"), "0.3.75", "ram"),
     (("--cache-ram", "4", "64"), "0.33.0", "ram"),
     (STOCK, "0.3.75", "classic"),
+    (STOCK, "unknown", "unknown"),
     (("--cache-classic",), "0.33.0", "classic"),
     (("--cache-lru", "1"), "0.33.0", "lru"),
     (("--disable-smart-memory",), "0.33.0", "ram"),
@@ -103,7 +104,7 @@ async def test_workflow_with_all_nodes_of_the_others_keeps_them(version: str) ->
 
 
 @pytest.mark.parametrize(
-    ("arguments", "version"), [(("--cache-lru", "2"), "0.33.0"), (STOCK, "unknown"), (("--cache-lru", "100"), "0.3.75")]
+    ("arguments", "version"), [(("--cache-lru", "2"), "0.33.0"), (("--cache-lru", "100"), "0.3.75")]
 )
 async def test_workflows_that_the_cache_holds_are_loaded(arguments: tuple[str, ...], version: str) -> None:
     event = await checked((C, D), C, D, arguments=arguments, version=version)

@@ -95,6 +95,19 @@ async def test_poll_treats_unknown_cache_type_as_empty_and_logs_once(
     assert caplog.text.count("cannot read the cache of this Inspire-Pack release") == 1
 
 
+async def test_poll_reads_memory_at_the_patcher_in_old_releases(comfyui: FakeComfyUI) -> None:
+    """The entries of ComfyUI 0.2.2 have no `model_loaded_memory`."""
+    flux = entry(Flux, "cuda", 0, 300)
+    del flux.model_loaded_memory
+    flux.model.loaded_size = lambda: 700
+    comfyui.add_module("comfy.model_management", current_loaded_models=[flux])
+    watcher = comfyui.module("watcher").Watcher(lambda: 0.0)
+    assert (await comfyui.check_json("?key=a"))["held"]["vram"] == [{"name": "Flux", "bytes": 700}]
+    flux.model.loaded_size = lambda: 200
+    watcher.poll()
+    assert [frame["change"] for frame in comfyui.frames if frame["instance"] == watcher.instance] == ["unloaded"]
+
+
 async def test_poll_sends_unloaded_when_model_memory_shrinks(comfyui: FakeComfyUI) -> None:
     flux = entry(Flux, "cuda", 700, 300)
     models = comfyui.add_module("comfy.model_management", current_loaded_models=[flux])

@@ -9,8 +9,8 @@ from typing_extensions import override
 from .slow import ANY
 
 
-class RigFilledChoice:
-    """A choice without values, which the class validates itself, as nodes do whose JavaScript fills the list."""
+class RigFileChoice:
+    """A choice of files that the server validates."""
 
     RETURN_TYPES = (ANY,)
     FUNCTION = "load"
@@ -18,14 +18,32 @@ class RigFilledChoice:
 
     @classmethod
     def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - ComfyUI's name
+        return {"required": {"file": (["installed.safetensors"],)}}
+
+    def load(self, file: str) -> tuple[str]:
+        return (f"model {file}",)
+
+
+class RigComboChoice(RigFileChoice):
+    """The same in the newer form, which ComfyUI validates since 0.8."""
+
+    @classmethod
+    @override
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"file": ("COMBO", {"options": ["installed.safetensors"]})}}
+
+
+class RigFilledChoice(RigFileChoice):
+    """A choice without values, which the class validates itself, as nodes do whose JavaScript fills the list."""
+
+    @classmethod
+    @override
+    def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"file": ([], {"tooltip": "filled by JavaScript"})}}
 
     @classmethod
     def VALIDATE_INPUTS(cls, file: str) -> bool:  # noqa: N802 - ComfyUI's name
         return file.endswith(".safetensors")
-
-    def load(self, file: str) -> tuple[str]:
-        return (f"model {file}",)
 
 
 class RigPlaceholderChoice(RigFilledChoice):
@@ -35,28 +53,6 @@ class RigPlaceholderChoice(RigFilledChoice):
     @override
     def INPUT_TYPES(cls) -> dict[str, Any]:
         return {"required": {"file": (["None"],)}}
-
-
-class RigFileChoice(RigFilledChoice):
-    """A choice of files that the server validates."""
-
-    VALIDATE_INPUTS = None  # type: ignore[assignment]
-
-    @classmethod
-    @override
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"file": (["installed.safetensors"],)}}
-
-
-class RigComboChoice(RigFilledChoice):
-    """The same in the newer form, which ComfyUI validates since 0.8."""
-
-    VALIDATE_INPUTS = None  # type: ignore[assignment]
-
-    @classmethod
-    @override
-    def INPUT_TYPES(cls) -> dict[str, Any]:
-        return {"required": {"file": ("COMBO", {"options": ["installed.safetensors"]})}}
 
 
 class Replacement:

@@ -6,7 +6,7 @@ warm-up, as far as a node has seen for `IDLE_S`, is removed by that node; an own
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -91,8 +91,8 @@ class SharedPermits:
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
 
-    def places(self) -> Sequence[LinePlace]:
-        """Return the places of this node's servers that wait for a permit; the ledger counts those of all nodes."""
+    def places(self) -> Iterator[LinePlace]:
+        """Yield the places of this node's servers that wait for a permit; the ledger counts those of all nodes."""
         return places(self._budget(self._ledger), self._waiters)
 
     def take(self, server: str, host: str, group: str = "") -> None:

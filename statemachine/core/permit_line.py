@@ -1,7 +1,7 @@
 """The places of servers that wait for a permit."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from statemachine.core.backoff import Applicant, Budget
@@ -43,14 +43,12 @@ class LinePlace(NamedTuple):
         return message(code, running=self.running, limit=self.limit, place=self.number)
 
 
-def places(budget: Budget, waiting: Iterable[Waiter]) -> list[LinePlace]:
-    """Return the places of servers, given in the order in which they came."""
+def places(budget: Budget, waiting: Iterable[Waiter]) -> Iterator[LinePlace]:
+    """Yield the places of servers, given in the order in which they came. Many may take several turns of a loop."""
     running, limit, on_hosts = len(budget), budget.total, Counter[str]()
-    line = list[LinePlace]()
     for number, one in enumerate(waiting, start=1):
         on_hosts[one.host] += 1
         if running < limit and not budget.has_room(one.host):
-            line.append(LinePlace(one.server, budget.on_host(one.host), budget.per_host, on_hosts[one.host], one.host))
+            yield LinePlace(one.server, budget.on_host(one.host), budget.per_host, on_hosts[one.host], one.host)
         else:
-            line.append(LinePlace(one.server, running, limit, number))
-    return line
+            yield LinePlace(one.server, running, limit, number)

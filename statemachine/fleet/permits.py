@@ -4,7 +4,7 @@ A full host does not hold up the others, and a host or group with half of all pe
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,8 +18,8 @@ class PermitsPort(Protocol):
     line_code: str
     """The code of the message that shows a place in the line."""
 
-    def places(self) -> Sequence[LinePlace]:
-        """Return the places of the servers that wait for a permit of this daemon, first come, first."""
+    def places(self) -> Iterator[LinePlace]:
+        """Yield the places of the servers that wait for a permit of this daemon, first come, first."""
         ...
 
     async def acquire(self, server: str, host: str, group: str = "") -> None:
@@ -71,8 +71,8 @@ class Permits:
         finally:
             self._waiters = [one for one in self._waiters if one is not waiter]
 
-    def places(self) -> Sequence[LinePlace]:
-        """Return the places of the servers that wait for a permit, first come, first."""
+    def places(self) -> Iterator[LinePlace]:
+        """Yield the places of the servers that wait for a permit, first come, first."""
         return places(self._budget, self._waiters)
 
     def take(self, server: str, host: str, group: str = "") -> None:

@@ -24,13 +24,13 @@ def budget_of(total: int, per_host: int, *hosts: str) -> Budget:
 
 def test_places_of_a_full_budget_are_in_order_of_arrival() -> None:
     budget = budget_of(2, 2, "h", "i")
-    line = places(budget, [Waiter("a", "j"), Waiter("b", "h"), Waiter("c", "j")])
+    line = list(places(budget, [Waiter("a", "j"), Waiter("b", "h"), Waiter("c", "j")]))
     assert line == [LinePlace("a", 2, 2, 1), LinePlace("b", 2, 2, 2), LinePlace("c", 2, 2, 3)]
 
 
 def test_place_of_a_full_host_counts_its_servers_alone() -> None:
     budget = budget_of(8, 1, "h", "i")
-    line = places(budget, [Waiter("a", "h"), Waiter("b", "i"), Waiter("c", "h")])
+    line = list(places(budget, [Waiter("a", "h"), Waiter("b", "i"), Waiter("c", "h")]))
     assert line == [LinePlace("a", 1, 1, 1, "h"), LinePlace("b", 1, 1, 1, "i"), LinePlace("c", 1, 1, 2, "h")]
 
 

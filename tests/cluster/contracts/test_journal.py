@@ -8,6 +8,7 @@ import pytest
 
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import verbatim
+from statemachine.core.pause import Pause
 from statemachine.core.server import Attempt, Outcome
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, State
@@ -119,6 +120,18 @@ async def test_saved_states_has_failures_in_a_row(harness: JournalHarness) -> No
         await settled()
     saved_states = await (await harness.successor(harness)).saved_states(["a"])
     assert saved_states["a"] == SavedState(None, streak=Streak(Reason.WARM_UP_ENDS_SERVER, 2))
+
+
+@in_virtual_time
+async def test_saved_states_has_the_terms_of_a_pause(harness: JournalHarness) -> None:
+    """Another daemon, or another node, ends the pause at its time."""
+    terms = Pause(1_767_225_600.0, "driver update", "ops")
+    for one in (Pause(), terms):
+        harness.journal.save_pause("a", one)
+        harness.journal.append(entry("paused", server="a", dest=State.PAUSED), None, make_view("a", State.PAUSED))
+        await settled()
+    saved_states = await (await harness.successor(harness)).saved_states(["a"])
+    assert saved_states["a"] == SavedState(None, paused=True, pause=terms)
 
 
 @in_virtual_time

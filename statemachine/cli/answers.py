@@ -14,10 +14,14 @@ def _require_time(text: str) -> str:
     return text
 
 
+Time = Annotated[str, AfterValidator(_require_time)]
+
+
 class ServerAnswer(TypedDict):
     name: str
     group: str
     state: str
+    since: Time | None
     reason: str
     message: str
     cache_loaded: bool
@@ -26,6 +30,7 @@ class ServerAnswer(TypedDict):
 
 
 class StatusAnswer(TypedDict):
+    generated_at: Time
     servers: list[ServerAnswer]
     states: dict[str, Scalar]
     total: Scalar
@@ -35,7 +40,7 @@ EntryAnswer = TypedDict(
     "EntryAnswer",
     {
         "id": int | None,
-        "at": Annotated[str, AfterValidator(_require_time)],
+        "at": Time,
         "server": str | None,
         "from": str | None,
         "to": str | None,

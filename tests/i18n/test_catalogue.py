@@ -46,7 +46,6 @@ BUILT = (
     "cli.pause",
     "cli.resume",
     "cli.group.",
-    "cli.unknown_",
 )
 """Codes that the source puts together."""
 

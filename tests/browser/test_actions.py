@@ -47,7 +47,7 @@ async def test_drawer_buttons_pause_and_resume_change_the_state(browser: Browser
         await asked.get_by_label("Note").fill("driver update")
         await asked.get_by_role("button", name="Pause").click()
         await expect(drawer.locator("#drawer-now")).to_contain_text("driver update")
-        await expect(drawer.locator("#drawer-now .waiting")).to_contain_text("paused, resumes in 1")
+        await expect(drawer.locator("#drawer-now .waits-for")).to_contain_text("paused, resumes in 1")
         assert (await deployment.get("/api/servers/lab-2"))["pause"]["note"] == "driver update"
         await expect(drawer.locator("#drawer-state")).to_contain_text("Paused")
         await drawer.get_by_role("button", name="Resume").click()

@@ -5,7 +5,7 @@ import { serverHash } from "../ui/address.js";
 import { byId, make, replaceContent, setText } from "../ui/dom.js";
 import { formatNumber } from "../ui/format.js";
 import { label, messageText, reasonText } from "../ui/i18n.js";
-import { formatTime, setRelativeTime } from "../ui/time.js";
+import { formatClock, setRelativeTime } from "../ui/time.js";
 
 const REFRESH_MS = 10000;
 const MOST = 20;
@@ -44,12 +44,12 @@ function limited(ones, item, total = ones.length) {
 }
 
 function windowItem({ name, open_until: until, groups }) {
-  const text = label("window_open", { name, time: formatTime(until) });
+  const text = label("window_open", { name, time: formatClock(until) });
   return make("li", "silence", groups.length > 0 ? `${text} (${groups.join(", ")})` : text);
 }
 
 function pauseItem({ name, pause }) {
-  const until = pause.until ? label("paused_until", { time: formatTime(pause.until) }) : label("paused_open");
+  const until = pause.until ? label("paused_until", { time: formatClock(pause.until) }) : label("paused_open");
   const said = [until, pause.note, pause.by && label("paused_by", { by: pause.by })].filter(Boolean).join(" · ");
   return make("li", "silence", serverLink(name), " ", said);
 }
@@ -58,7 +58,7 @@ function alertItem(alert) {
   const since = make("time", "");
   setRelativeTime(since, alert.since);
   const status = alert.silenced_by
-    ? label("alert_silenced", { window: alert.silenced_by, time: formatTime(alert.silenced_until) })
+    ? label("alert_silenced", { window: alert.silenced_by, time: formatClock(alert.silenced_until) })
     : label(alert.announced ? "alert_sent" : "alert_pending");
   const what = make("span", "message", `${reasonText(alert.reason)}: ${messageText(alert)}`);
   const subject = alert.server === null ? null : serverLink(alert.server);

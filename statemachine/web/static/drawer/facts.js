@@ -30,7 +30,7 @@ export function nowFacts(view) {
 }
 
 function waiting(view) {
-  const node = make("span", "waiting");
+  const node = make("span", "waits-for");
   setWaiting(node, view);
   return node;
 }

@@ -6,6 +6,8 @@ import { label } from "./i18n.js";
 const NARROW = { style: "narrow" };
 const DATE_AND_TIME = { dateStyle: "medium", timeStyle: "medium" };
 const TIME = { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" };
+const CLOCK = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+const DAY_AND_CLOCK = { month: "short", day: "numeric", ...CLOCK };
 const DAY_AND_TIME = { month: "short", day: "numeric", ...TIME };
 
 let offsetMs = 0;
@@ -30,10 +32,15 @@ function formatRelative(at) {
 export const formatDateTime = (at) => formatter(Intl.DateTimeFormat, DATE_AND_TIME).format(new Date(at));
 
 /** Format the time of day, with the date unless it is today. */
-export function formatTime(at) {
+export const formatTime = (at) => timeText(at, TIME, DAY_AND_TIME);
+
+/** Format the time of day without seconds, with the date unless it is today. */
+export const formatClock = (at) => timeText(at, CLOCK, DAY_AND_CLOCK);
+
+function timeText(at, today, otherDay) {
   const moment = new Date(at);
-  const today = moment.toDateString() === new Date(daemonNow()).toDateString();
-  return formatter(Intl.DateTimeFormat, today ? TIME : DAY_AND_TIME).format(moment);
+  const isToday = moment.toDateString() === new Date(daemonNow()).toDateString();
+  return formatter(Intl.DateTimeFormat, isToday ? today : otherDay).format(moment);
 }
 
 /** Show a relative time in a <time> element; null empties it. `future`: a time that has passed is "due". */

@@ -2,7 +2,7 @@
 
 import { make, setText } from "./dom.js";
 import { label, messageText } from "./i18n.js";
-import { formatTime, setRelativeTime } from "./time.js";
+import { formatClock, setRelativeTime } from "./time.js";
 
 /** Show what the server waits for in an element, and the time of the next action, which follows the clock. */
 export function setWaiting(node, view) {
@@ -20,5 +20,5 @@ function showLatest(node, at) {
   node.dateTime = at;
   node.toggleAttribute("data-relative", false);
   node.toggleAttribute("data-future", false);
-  setText(node, label("at_most_until", { time: formatTime(at) }));
+  setText(node, label("at_most_until", { time: formatClock(at) }));
 }

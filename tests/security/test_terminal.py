@@ -61,7 +61,12 @@ def other_daemon() -> web.Application:
             if request.path.startswith("/api/groups"):
                 return web.json_response({"servers": [ESCAPES, ESCAPES]})
             return web.json_response({"error": {"code": "x", "message": ESCAPES}}, status=409)
-        whole = {"generated_at": "2026-01-01T00:00:00Z", "servers": [entry], "states": {ESCAPES: 1, "loaded": 0}, "total": 1}
+        whole = {
+            "generated_at": "2026-01-01T00:00:00Z",
+            "servers": [entry],
+            "states": {ESCAPES: 1, "loaded": 0},
+            "total": 1,
+        }
         return web.json_response({**whole, "entries": [entry], "next": None})
 
     app = web.Application()

@@ -1,7 +1,7 @@
 """What commands read in the daemon's answers. Another program at its address may answer anything."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NotRequired
 
 from pydantic import AfterValidator, TypeAdapter
 from typing_extensions import TypedDict
@@ -10,7 +10,8 @@ Scalar = str | int | float | None
 
 
 def _require_time(text: str) -> str:
-    datetime.fromisoformat(text)
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("the time has no zone")
     return text
 
 
@@ -27,6 +28,7 @@ class ServerAnswer(TypedDict):
     cache_loaded: bool
     progress: float | None
     queue_remaining: Scalar
+    next_action_at: NotRequired[Time | None]
 
 
 class StatusAnswer(TypedDict):

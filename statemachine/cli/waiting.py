@@ -13,7 +13,7 @@ from statemachine.i18n.text import Language
 def waiting_text(server: Json, now: str, language: Language) -> str:
     """Return what a server of /api/status waits for, with the time. `now` is the daemon's time."""
     what = one_line(message_text(server, language, "waiting_for"))
-    if not what or server["next_action_at"] is None:
+    if not what or server.get("next_action_at") is None:
         return what
     at, present = datetime.fromisoformat(server["next_action_at"]), datetime.fromisoformat(now)
     if server.get("next_action_at_most"):

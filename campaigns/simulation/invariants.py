@@ -105,7 +105,7 @@ class Invariants:
             self._fail(name, f"prompt_id {prompt_id} is not a UUID in canonical lower case")
         self._mark_submission()
         ledger.prompt, ledger.server_prompt, ledger.moved_at = prompt_id, "", now()
-        ledger.knows_server_prompt, ledger.figures = False, {}
+        ledger.knows_server_prompt, ledger.figures, ledger.posted_at = False, {}, now()
         if prompt_id not in self._committed:
             self._fail(name, f"duplicate warm-up: {prompt_id} was posted before it was in the journal")
         if prompt_id in self._posted:
@@ -183,7 +183,7 @@ class Invariants:
                 name, f"transition from {transition.source.value}, but the last one ended in {ledger.state.value}"
             )
         ledger.state = transition.dest
-        ledger.reached.add(reason)
+        ledger.note_reached(reason)
         if transition.dest in IN_FLIGHT:
             ledger.note_in_flight(transition, now())
             ledger.recovered_at = now() if transition.reason is Reason.PROMPT_IN_DOUBT else ledger.recovered_at

@@ -15,6 +15,9 @@ from statemachine.simulator.prompt_queue import Item
 KEPT_FAILURES = frozenset({"lost", "interrupted"})
 """Failures that the next daemon counts too. It tries once more what fails at the first time."""
 
+STAYED_S = 60.0
+"""Models that are loaded for this long have stayed."""
+
 
 @dataclass
 class SharedLedger:
@@ -57,6 +60,7 @@ class ServerLedger:
     last_queue: int = 0
     moved_at: float = 0.0
     """When the prompt in flight made its last progress that reached the daemon."""
+    posted_at: float = 0.0
     progressed_at: float = 0.0
     """As `moved_at`, but not before this daemon began to wait for the prompt, or after it was away."""
     figures: dict[str, float] = field(default_factory=dict)
@@ -84,6 +88,7 @@ class ServerLedger:
     failed_at: float = -1e9
     failed_prompt: str | None = None
     granted: deque[float] = field(default_factory=deque)
+    loaded_since: float | None = None
 
     def reset(self, at: float) -> None:
         """Forget what a new server task does not know. The journal keeps some failures in a row."""
@@ -91,6 +96,7 @@ class ServerLedger:
         self.missing_since, self.moved_at, self.progressed_at, self.was_linked = None, at, at, False
         self.companion, self.knows_server_prompt = None, False
         self.granted.clear()
+        self.loaded_since = None
         if self.failed_as not in KEPT_FAILURES:
             self.forget_failures()
         self.verdicts.clear()
@@ -110,6 +116,20 @@ class ServerLedger:
         """Note when the daemon began to wait for a prompt, or received the answer to its POST."""
         if transition.source not in IN_FLIGHT or transition.reason is Reason.PROMPT_ACCEPTED:
             self.progressed_at = at
+
+    def note_reached(self, reason: Reason) -> None:
+        """Note the reason of a transition, unless it judges a warm-up from the time of the faults once more."""
+        if reason is not Reason.STILL_COLD_AFTER_SUCCESS or self.posted_at >= self.calm_since:
+            self.reached.add(reason)
+
+    def note_stay(self, state: State, at: float) -> None:
+        """Forget earlier warm-ups when models are lost that have stayed: those to come belong to another series."""
+        if state is State.LOADED:
+            self.loaded_since = at if self.loaded_since is None else self.loaded_since
+        elif state is State.COLD:
+            if self.loaded_since is not None and at - self.loaded_since > STAYED_S:
+                self.granted.clear()
+            self.loaded_since = None
 
     def note_figures(self, figures: dict[str, float], at: float) -> None:
         """Note progress: a node that starts, or is farther than before."""

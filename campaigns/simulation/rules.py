@@ -127,6 +127,7 @@ class TransitionRules:
     def _check_repetition(self, name: str, ledger: ServerLedger, transition: Transition) -> None:
         """Check that failures do not repeat without end, and that evictions make warm-ups less frequent."""
         reason = transition.reason
+        ledger.note_stay(transition.dest, now())
         if transition.dest is State.LOADED or reason is Reason.PROMPT_SUCCEEDED:
             ledger.failed_in_a_row = 0
         elif transition.source in IN_FLIGHT and reason in FAILURES:

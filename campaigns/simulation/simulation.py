@@ -252,7 +252,8 @@ class Simulation:
         for ledger in self._ledgers():
             if ledger.plan.profile.evict_every and Reason.STILL_COLD_AFTER_SUCCESS in ledger.reached:
                 self.fail(ledger.plan.name, "contention: an eviction was taken for a warm-up without effect")
-            must_load = ledger.plan.stays_loaded or loads_itself_well(ledger)
+            stays = ledger.plan.stays_loaded and not ledger.plan.profile.unload_every
+            must_load = stays or loads_itself_well(ledger)
             if must_load and ledger.state is not State.LOADED:
                 self.fail(ledger.plan.name, f"liveness: {ledger.state.value} after the calm period, expected loaded")
             lasting.check_calm(ledger, self._invariants.warm_ups[ledger.plan.name])

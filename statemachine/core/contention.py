@@ -16,9 +16,9 @@ PAUSE_PER_LOAD = 2.0
 class Contention:
     """Losses in a row, each soon after the models were loaded.
 
-    `load_s` is the duration of the last warm-up. `waiting`: no warm-up has started since the last loss. `by_end`: the
-    last loss came with the end of a connection or of the process. `reloading`: the check that found it started the
-    server's own loading.
+    `load_s` is the duration of the longest warm-up since the last loss. `waiting`: no warm-up has started since the
+    last loss. `by_end`: the last loss came with the end of a connection or of the process. `reloading`: the check
+    that found it started the server's own loading.
     """
 
     losses: int = 0
@@ -43,7 +43,7 @@ class Contention:
         return Contention(self.losses + 1 if soon else 1, self.load_s, waiting=True)
 
     def after_load(self, load_s: float) -> "Contention":
-        """Return the contention after a warm-up of `load_s` seconds."""
+        """Return the contention after a warm-up; the longest one since the last loss took `load_s` seconds."""
         return replace(self, load_s=load_s)
 
     def pause_s(self, base_s: float, limit_s: float, uniform: Uniform) -> float:

@@ -115,8 +115,9 @@ def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) 
             server.attempt.cached_nodes = event.cached_nodes
         server.attempt.progress = 1.0
         server.succeeded, server.foreign_work_ended = server.attempt, False
+        before_s = server.contention.load_s if server.warmed_at else 0.0
         server.warmed_at = {**server.warmed_at, server.attempt.workflow: at}
-        server.contention = server.contention.after_load(at - (server.attempt.accepted_at or at))
+        server.contention = server.contention.after_load(max(before_s, at - (server.attempt.accepted_at or at)))
 
 
 def _prompt_failed(event: events.PromptFailed, server: Server, at: float) -> None:

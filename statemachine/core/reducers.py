@@ -15,6 +15,9 @@ from statemachine.core.server import NOT_WARMED, Attempt, CacheChange, Server
 from statemachine.core.streak import NO_STREAK
 from statemachine.core.vocabulary import Reason, State
 
+OWN_FALL_S = 10.0
+"""A prompt leaves the queue within this time after the frame of its success."""
+
 
 def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> None:
     """Use a stale answer only if it says that something is missing; `loaded` must rest on a fresh one."""
@@ -195,17 +198,22 @@ def _queue_seen(event: events.QueueSeen, server: Server, at: float) -> None:
     server.queue_fell = before is not None and event.remaining < before
     if before is not None and server.queue_fell:
         server.epoch += 1
-        is_ours = _takes_own_fall(server) and event.remaining == before - 1
+        is_ours = _takes_own_fall(server, at) and event.remaining == before - 1
         server.foreign_work_ended = server.foreign_work_ended or not is_ours
+    if server.succeeded is not None and not event.remaining:
+        server.succeeded.fall_expected = True
 
 
-def _takes_own_fall(server: Server) -> bool:
-    """Return once whether our own prompt may have made the queue shorter: history may overtake the frames."""
+def _takes_own_fall(server: Server, at: float) -> bool:
+    """Return once whether our own prompt may have made the queue shorter: history may overtake the frames.
+
+    It may have left the queue while there was no connection. What leaves long after its success is foreign.
+    """
     succeeded = server.succeeded
     if succeeded is None or succeeded.fall_expected:
         return False
     succeeded.fall_expected = True
-    return True
+    return succeeded.ended_at is None or at - succeeded.ended_at <= OWN_FALL_S
 
 
 def _preflight_failed(event: events.PreflightFailed, server: Server, at: float) -> None:

@@ -95,6 +95,19 @@ def test_foreign_work_after_success_in_history_is_seen() -> None:
     assert (one.dest, one.reason) == (S.COLD, R.KEYS_MISSING)
 
 
+@pytest.mark.parametrize("after_s", [1.0, 60.0])
+def test_foreign_work_after_a_reconnect_is_not_our_own_prompt(after_s: float) -> None:
+    """Our prompt left the queue while there was no connection."""
+    driver = driver_in(S.COLD)
+    driver.apply(e.LinkOpened("a", refused_before=False))
+    driver.warm()
+    driver.apply(queue(1), succeeded(), e.LinkLost(verbatim("closed")))
+    driver.now += after_s
+    driver.apply(e.LinkOpened("b", refused_before=False), *([queue(0)] if after_s < 10 else []), queue(1), queue(0))
+    driver.apply(driver.answer("k1"))
+    assert (driver.state, driver.server.failures) == (S.COLD, 0)
+
+
 def test_success_without_effect_and_without_foreign_work_fails() -> None:
     driver = driver_in(S.COLD)
     driver.warm()
@@ -128,6 +141,21 @@ def test_workflow_that_a_repair_displaces_runs_without_a_pause() -> None:
         driver.apply(driver.answer())
         assert (cold.reason, displaced.reason) == (R.KEYS_MISSING if losses == 1 else R.CONTESTED, R.KEYS_MISSING)
         assert (driver.server.contention.losses, driver.state) == (losses, S.LOADED)
+
+
+def test_pause_follows_the_longest_warm_up_of_a_round() -> None:
+    driver = driver_in(S.COLD)
+    for workflow, seconds, needed in (("one", 40.0, ("other",)), ("other", 1.0, ())):
+        driver.warm(workflow=workflow)
+        driver.now += seconds
+        driver.apply(succeeded())
+        driver.apply(driver.answer(*needed, needed=needed))
+    assert driver.server.contention.load_s >= 40.0
+    evict(driver)
+    driver.warm()
+    driver.now += 3.0
+    driver.apply(succeeded())
+    assert 3.0 <= driver.server.contention.load_s < 40.0
 
 
 def test_pause_between_workflows_does_not_end_contention() -> None:

@@ -194,7 +194,7 @@ PLANTED_FAULTS = (
         ("unconfirmed cold",),
         faulty.with_check(faulty_functions.wants_memory),
     ),
-    PlantedFault("sets only the keys", 45, ("liveness",), patches=PATCHED["no_load_nodes"], first=PAGING),
+    PlantedFault("sets only the keys", 45, ("levels", "liveness"), patches=PATCHED["no_load_nodes"], first=PAGING),
     PlantedFault(
         "warms unloaded models at once",
         1,

@@ -108,8 +108,9 @@ async def test_server_that_ends_soon_after_each_loading_is_contested(tmp_path: P
 
 
 async def test_server_that_ends_when_it_loads_by_itself_is_failed(tmp_path: Path, expected: Row) -> None:
-    """A check makes the server load; the daemon stops checking after three times."""
-    async with faulty(tmp_path, "dying_by_itself", scale=0.05) as (harness, proxy):
+    """A check makes the server load; the daemon stops checking after three ends that its probes have seen."""
+    profile = replace(PROFILES["dying_by_itself"], down_seconds=30.0)
+    async with faulty(tmp_path, profile, scale=0.05) as (harness, proxy):
         await harness.until_read(expected)
         assert await harness.post("/api/servers/faulty/check") == HTTPStatus.ACCEPTED
         await harness.until(lambda detail: detail["counters"]["to_failed"] >= 2)

@@ -16,7 +16,7 @@ def files_below(folder: Path) -> set[str]:
     }
 
 
-def test_wheel_contains_code_page_and_workflows(tmp_path: Path) -> None:
+def test_wheel_contains_code_page_workflows_and_node(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, timeout=50)
     (wheel,) = tmp_path.glob("*.whl")
@@ -24,5 +24,7 @@ def test_wheel_contains_code_page_and_workflows(tmp_path: Path) -> None:
         names = set(archive.namelist())
     expected = {f"statemachine/{name}" for name in files_below(REPOSITORY / "statemachine")}
     expected |= {f"statemachine/bundled_workflows/{name}" for name in files_below(WORKFLOWS)}
+    expected |= {f"statemachine/bundled_node/{name}" for name in files_below(REPOSITORY / "comfyui_node")}
+    expected |= {"comfywarm.py"}
     assert expected - names == set()
-    assert {name.split("/")[0].split("-")[0] for name in names} == {"statemachine", "comfywarm"}
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"statemachine", "comfywarm", "comfywarm.py"}

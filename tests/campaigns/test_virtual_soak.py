@@ -31,7 +31,7 @@ def test_virtual_soak_of_one_day_has_no_violation_or_growth() -> None:
 
 @pytest.mark.timeout(180)
 def test_virtual_soak_with_small_keep_prunes_the_journal() -> None:
-    result, samples = run(3, 40, 2.0, lambda _: None, keep=1000)
+    result, samples = run(3, 40, 1.0, lambda _: None, keep=1000)
     assert result.violation is None, "\n".join(result.trace)
     assert samples[-1].rows < samples[-1].entries / 2
 

@@ -11,7 +11,7 @@ import pytest
 from statemachine.simulator import PROFILES, running_fleet
 from tests.fleet.event_recorder import daemon
 
-EVICTIONS = 15
+EVICTIONS = 6
 TARGET_S = 0.1
 BETWEEN_S = 0.3
 """Longer than the shortest interval between two checks caused by foreign work; a sooner check would be delayed."""

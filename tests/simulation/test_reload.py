@@ -22,7 +22,7 @@ from statemachine.core.vocabulary import State
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.settings import ServerConfig, resolve_servers
 
-SEEDS = 12
+SEEDS = 8
 PAUSES_S = (1.0, 7.0, 30.0, 90.0)
 
 

@@ -1,9 +1,12 @@
 """Compare the simulator, speaking each version's dialect over real sockets, with transcripts of a real ComfyUI."""
 
 import asyncio
+import fcntl
 import json
-from collections.abc import AsyncIterator
+import os
+import pickle
 from dataclasses import replace
+from typing import cast
 
 import pytest
 import pytest_asyncio
@@ -19,9 +22,20 @@ Played = dict[tuple[str, str], list[Line]]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def played() -> AsyncIterator[Played]:
+async def played(tmp_path_factory: pytest.TempPathFactory) -> Played:
+    """Play every version once, although the tests may run in several processes."""
+    folder = tmp_path_factory.getbasetemp()
+    kept = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "played.pickle"
+    with kept.with_suffix(".lock").open("w") as lock:
+        await asyncio.to_thread(fcntl.flock, lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            kept.write_bytes(pickle.dumps(await play_versions()))
+        return cast("Played", pickle.loads(kept.read_bytes()))
+
+
+async def play_versions() -> Played:
     scenes = await asyncio.gather(*map(play_version, VERSIONS))
-    yield {
+    return {
         (version, name): lines for version, each in zip(VERSIONS, scenes, strict=True) for name, lines in each.items()
     }
 

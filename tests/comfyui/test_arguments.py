@@ -50,7 +50,9 @@ async def test_server_short_of_memory_gets_one_warm_up(rig: Rig, tmp_path: Path)
     flows = {"plain": without_cache_nodes("a")}
     timing = {**SHORT_TIMING, "failed_retry_s": 0.5}
     async with running_over(tmp_path, [server], flows, timing=timing) as daemon:
-        detail = await daemon.wait_until(server, lambda detail: detail["counters"].get("to_failed", 0) >= 3)
+        detail = await daemon.wait_until(
+            server, lambda detail: detail["counters"].get("to_failed", 0) >= 3 and detail["state"] == "failed"
+        )
         assert detail["reason"] == Reason.CACHE_DISABLED
         assert f"less than {limit} GiB of the server's memory are free" in detail["message"]
     assert len(warm_ups_in(await server.history())) == 1

@@ -84,7 +84,7 @@ SEEDS ?= 200
 
 simulate-days: $(VENV)/ready  ## simulate days of a fleet in virtual time, with faults, and planted faults; SEEDS=10000 for a long run
 	$(BIN)/python -m campaigns.simulation --seeds $(SEEDS)
-	$(BIN)/python -m campaigns.simulation --cluster --first 5 --seeds $$(($(SEEDS) / 100))
+	$(BIN)/python -m campaigns.simulation --cluster --first 5 --seeds $$((($(SEEDS) + 99) / 100))
 	$(BIN)/python -m campaigns.simulation --planted-faults
 	$(BIN)/python -m campaigns.simulation --planted-faults --cluster
 

@@ -1,4 +1,4 @@
-"""Real ComfyUI servers. A prompt that ran twice has written two files, whatever became of the server's history."""
+"""Real ComfyUI servers. A prompt that ran twice has written two files, even if the server's history is lost."""
 
 import asyncio
 import json

@@ -50,6 +50,7 @@ def _alert(one: ActiveAlert, windows: tuple[MaintenanceWindow, ...], at: float) 
 def _window(window: MaintenanceWindow, at: float) -> Json:
     return {
         "name": window.name,
+        "cron": window.cron,
         "days": list(window.days),
         "at": window.at,
         "duration": window.duration,

@@ -214,6 +214,36 @@ CLUSTER_AND_ALERTS: dict[str, Text] = {
     "settings.time_of_day": Text(
         "a time of day from 00:00 to 23:59, such as 02:30", "一天中的时间，00:00 到 23:59，例如 02:30"
     ),
+    "settings.time_of_day_or_cron": Text(
+        "a time of day from 00:00 to 23:59, such as 02:30, or `cron` instead",
+        "一天中的时间，00:00 到 23:59，例如 02:30；或改用 cron",
+    ),
+    "settings.without_cron": Text("only without `cron`", "仅在没有 cron 时"),
+    "settings.cron_fields": Text(
+        "five fields (minute, hour, day of the month, month, day of the week), such as 30 2 * * sat",
+        "五个字段（分钟、小时、日、月、星期），例如 30 2 * * sat",
+    ),
+    "settings.cron_minute": Text(
+        "a first field (minute) of numbers from 0 to 59, such as 30, */15 or 0,30",
+        "第一个字段（分钟）为 0 到 59 的数，例如 30、*/15 或 0,30",
+    ),
+    "settings.cron_hour": Text(
+        "a second field (hour) of numbers from 0 to 23, such as 2, */6 or 8-18",
+        "第二个字段（小时）为 0 到 23 的数，例如 2、*/6 或 8-18",
+    ),
+    "settings.cron_day": Text(
+        "a third field (day of the month) of numbers from 1 to 31 that its months have, such as 1, 1-7 or L (the last)",
+        "第三个字段（日）为 1 到 31 且当月存在的数，例如 1、1-7，或表示最后一天的 L",
+    ),
+    "settings.cron_month": Text(
+        "a fourth field (month) of numbers from 1 to 12 or names, such as *, 1-3 or jan",
+        "第四个字段（月）为 1 到 12 的数或英文缩写，例如 *、1-3 或 jan",
+    ),
+    "settings.cron_weekday": Text(
+        "a fifth field (day of the week) of numbers from 0 (Sunday) to 7 or names, such as sat, mon-fri or sun#1",
+        "第五个字段（星期）为 0（周日）到 7 的数或英文缩写，例如 sat、mon-fri 或 sun#1",
+    ),
+    "settings.cron_never": Text("an expression that some day matches", "至少有一天符合的表达式"),
     "settings.window_duration": Text(
         "a duration from 1s to 1w, such as 45m, 2h or 1d12h", "1s 到 1w 的时长，例如 45m、2h 或 1d12h"
     ),

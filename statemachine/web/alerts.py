@@ -37,8 +37,11 @@ class WindowSchema(ApiModel):
     """A maintenance window of the settings."""
 
     name: str
+    cron: str | None
+    """Null if `days` and `at` say when it starts."""
     days: list[Weekday]
-    at: str
+    at: str | None
+    """Null if `cron` says when it starts."""
     duration: str
     zone: str
     groups: list[str]

@@ -84,6 +84,8 @@ def test_overview_shows_alerts_with_their_silence_and_the_windows() -> None:
     assert window["open_until"] == shown["alerts"][1]["silenced_until"] is not None
     closed = alert_overview([], (window_now(),), EPOCH + HOUR_S)
     assert closed["windows"][0]["open_until"] is None
+    cron = alert_overview([], (window_now(at=None, cron="*/5 * * * *"),), EPOCH)["windows"][0]
+    assert (cron["cron"], cron["at"], window["cron"]) == ("*/5 * * * *", None, None)
 
 
 def test_overview_lists_notices_and_a_bounded_number() -> None:

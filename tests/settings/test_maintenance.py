@@ -13,6 +13,9 @@ from statemachine.settings.maintenance import MaintenanceWindow, silenced_by
 WINDOW = {"name": "nightly", "at": "02:00", "duration": "2h", "zone": "UTC"}
 
 
+CRON = {"at": None, "cron": "30 2 * * sat"}
+
+
 def window(**keys: Any) -> MaintenanceWindow:
     return MaintenanceWindow.model_validate({**WINDOW, **keys})
 
@@ -52,6 +55,23 @@ def test_window_lasts_as_long_where_clocks_change() -> None:
         assert berlin.end_at(epoch(start) + 7_200) is None
 
 
+def test_window_of_a_cron_expression_opens_at_its_starts() -> None:
+    """2026-01-03 is a Saturday."""
+    saturdays = window(**CRON, duration="1h")
+    assert saturdays.next_start(epoch("2026-01-01T00:00:00Z")) == epoch("2026-01-03T02:30:00Z")
+    assert saturdays.next_start(epoch("2026-01-03T02:30:00Z")) == epoch("2026-01-10T02:30:00Z")
+    ends = {"02:29:59": None, "02:30:00": "03:30:00", "03:29:59": "03:30:00", "03:30:00": None}
+    for time, end in ends.items():
+        assert saturdays.end_at(epoch(f"2026-01-03T{time}Z")) == (epoch(f"2026-01-03T{end}Z") if end else None)
+
+
+def test_window_whose_starts_overlap_stays_open() -> None:
+    quarters = window(at=None, cron="*/15 8-9 * * *", duration="20m")
+    assert quarters.end_at(epoch("2026-01-03T08:16:00Z")) == epoch("2026-01-03T08:35:00Z")
+    assert quarters.end_at(epoch("2026-01-03T10:04:59Z")) == epoch("2026-01-03T10:05:00Z")
+    assert quarters.end_at(epoch("2026-01-03T10:05:00Z")) is None
+
+
 def test_window_covers_its_groups_or_everything() -> None:
     lab, at = window(groups=["lab"]), epoch("2026-01-01T03:00:00Z")
     assert silenced_by((lab,), "lab", at) is lab
@@ -72,7 +92,9 @@ def test_window_covers_its_groups_or_everything() -> None:
         ({"days": ["monday"]}, "days", "mon"),
         ({"groups": ["no such group"]}, "groups", "a group of servers"),
         ({"name": ""}, "name", ""),
-        ({"cron": "0 2 * * *"}, "cron", ""),
+        ({"cron": "0 2 * * *"}, "at", "only without `cron`"),
+        ({"cron": "0 2 * * *", "at": None, "days": ["sat"]}, "days", "only without `cron`"),
+        ({"cron": "0 2 * * * *", "at": None}, "cron", "five fields"),
     ],
 )
 def test_bad_window_is_refused_with_its_place(keys: dict[str, Any], path: str, said: str) -> None:
@@ -81,6 +103,13 @@ def test_bad_window_is_refused_with_its_place(keys: dict[str, Any], path: str, s
         parse_settings(settings, Path("/"), {})
     assert f"maintenance[0].{path}" in str(caught.value)
     assert said in str(caught.value)
+
+
+def test_window_of_a_failed_cron_reports_only_that() -> None:
+    settings = {"servers": ["http://192.0.2.1:8188"], "maintenance": [{**WINDOW, "at": None, "cron": "61 2 * * *"}]}
+    with pytest.raises(SettingsError, match="first field") as caught:
+        parse_settings(settings, Path("/"), {})
+    assert len(caught.value.problems) == 1
 
 
 @pytest.mark.parametrize("key", ["at", "duration", "zone", "name"])

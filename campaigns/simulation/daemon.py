@@ -19,7 +19,7 @@ from statemachine.core.ports import Clock
 from statemachine.core.server import Attempt, Server, ServerView
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import LoadedConfig
-from statemachine.fleet.fleet import Fleet
+from statemachine.fleet.fleet import ManagedFleet
 from statemachine.fleet.permits import Permits
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalPort, OnCommitted, OnHealth
@@ -77,7 +77,7 @@ class Parts:
     transport: Callable[[Wire, "SimDaemon"], Transport] = SimTransport
     journal: Callable[[Callable[[], JournalStore], InlineRunner, OnCommitted, OnHealth], Journal[ServerView]] = Journal
     permits: Callable[[Budget], Permits] = Permits
-    fleet: Callable[[LoadedConfig, FleetPorts], Fleet] = Fleet
+    fleet: Callable[[LoadedConfig, FleetPorts], ManagedFleet] = ManagedFleet
     settings: Callable[[Settings], Settings] = lambda settings: settings
 
 

@@ -21,7 +21,7 @@ from statemachine.core.server import Attempt, Server, ServerView
 from statemachine.core.streak import NO_STREAK
 from statemachine.core.vocabulary import Source
 from statemachine.fleet.context import ServerContext
-from statemachine.fleet.fleet import Fleet
+from statemachine.fleet.fleet import ManagedFleet
 from statemachine.fleet.permits import Permits
 from statemachine.fleet.runner import ServerTask
 from statemachine.journal.journal import Journal
@@ -35,7 +35,7 @@ Outcome = events.PromptAccepted | events.PromptRefused | events.SubmissionUnansw
 def with_contexts(change: Callable[[ServerContext], None]) -> Parts:
     """Return parts whose fleet changes the context of each server before its task starts."""
 
-    class Changed(Fleet):
+    class Changed(ManagedFleet):
         @override
         def _new_task(self, config: ServerConfig, server: Server) -> ServerTask:
             task = super()._new_task(config, server)

@@ -24,7 +24,7 @@ from campaigns.simulation.scenario import Scenario, scenario_of
 from campaigns.simulation.wire import Wire
 from statemachine.core.ports import Action, Clock
 from statemachine.core.vocabulary import Reason, State
-from statemachine.fleet.fleet import Fleet
+from statemachine.fleet.fleet import ManagedFleet
 from statemachine.simulator import Profile, SimServer
 
 EPOCH = 1_767_225_600.0
@@ -293,5 +293,5 @@ def loads_itself_well(ledger: ServerLedger) -> bool:
     return ledger.plan.profile.text_check == "starts" and not ledger.wire.server.missing_keys()
 
 
-async def _act(fleet: Fleet, name: str, action: Action) -> None:
+async def _act(fleet: ManagedFleet, name: str, action: Action) -> None:
     await fleet.act(name, action)

@@ -8,7 +8,8 @@ import os
 import sys
 from pathlib import Path
 
-from statemachine.cli.api_client import DaemonError, daemon_api
+from statemachine.client import DaemonError
+from statemachine.client.access import daemon_api
 from statemachine.settings import SettingsError, load_settings
 
 

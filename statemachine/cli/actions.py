@@ -1,25 +1,14 @@
 """`warm`, `pause`, `resume`: an operator's action on a server or a group, sent to the running daemon."""
 
-from collections.abc import Iterable
-from http import HTTPStatus
 from typing import Annotated
 
 import typer
 from rich.text import Text
 
-from statemachine.cli.api_client import (
-    DaemonApi,
-    DaemonError,
-    DaemonRefusedError,
-    Json,
-    daemon_api,
-    group_path,
-    server_path,
-)
-from statemachine.cli.choices import unknown
 from statemachine.cli.completion import group_names, server_names
 from statemachine.cli.context import console, run, settings_of
 from statemachine.cli.wording import reader_language
+from statemachine.client import AcceptedAnswer, Fleet
 from statemachine.core.messages import message
 from statemachine.i18n.render import render
 from statemachine.settings import Settings
@@ -70,47 +59,22 @@ def _act(
 ) -> None:
     settings = settings_of(context)
     language = reader_language(settings)
-    body = {key: value for key, value in (("for", duration), ("note", note)) if value is not None}
-    code, said = (f"{action}.for", {"duration": duration}) if duration is not None else (action, {})
-    if name is not None and group is None:
-        run(_send(settings, server_path(name), action, body, servers=[name]), language)
-        done = message(f"cli.{code}", name=name, **said)
-    elif group is not None and name is None:
-        answer = run(_send(settings, group_path(group), action, body, groups=[group]), language)
-        done = message(f"cli.group.{code}", name=group, servers=str(answer.get("servers")), **said)
-    else:
+    if (name is None) == (group is None):
         raise typer.BadParameter(render(message("cli.name_or_group"), language))
+    code, said = (f"{action}.for", {"duration": duration}) if duration is not None else (action, {})
+    answer = run(_send(settings, action, name, group, duration, note), language)
+    if name is not None:
+        done = message(f"cli.{code}", name=name, **said)
+    else:
+        done = message(f"cli.group.{code}", name=group or "", servers=str(answer.get("servers")), **said)
     console().print(Text(render(done, language)), soft_wrap=True)
 
 
 async def _send(
-    settings: Settings, path: str, action: str, body: Json, *, servers: Iterable[str] = (), groups: Iterable[str] = ()
-) -> Json:
-    async with daemon_api(settings) as api:
-        try:
-            return await api.act(path, action, body)
-        except DaemonRefusedError as error:
-            if error.status != HTTPStatus.NOT_FOUND:
-                raise
-            raise await unknown_target(api, servers, groups) or error from error
-
-
-async def unknown_target(api: DaemonApi, servers: Iterable[str], groups: Iterable[str]) -> DaemonError | None:
-    """Return an error for the first name that the daemon does not know, or None."""
-    answer = await api.get("/api/status")
-    names = [server["name"] for server in answer["servers"]]
-    known_groups = {server["group"] for server in answer["servers"]}
-    return first_unknown(servers, names, groups, known_groups)
-
-
-def first_unknown(
-    servers: Iterable[str], names: list[str], groups: Iterable[str], known_groups: set[str]
-) -> DaemonError | None:
-    """Return an error for the first unknown name, with the names that may be meant, or None."""
-    for name in servers:
-        if name not in names:
-            return DaemonError(unknown("server", name, names))
-    for name in groups:
-        if name not in known_groups:
-            return DaemonError(unknown("group", name, known_groups))
-    return None
+    settings: Settings, action: str, name: str | None, group: str | None, duration: str | None, note: str | None
+) -> AcceptedAnswer:
+    async with Fleet.from_settings(settings) as fleet:
+        if action == "pause":
+            return await fleet.pause(name, group=group, duration=duration, note=note)
+        act = fleet.warm if action == "warm" else fleet.resume
+        return await act(name, group=group)

@@ -1,24 +1,12 @@
 """Names that a command accepts. Unknown ones are refused, with those that may be meant."""
 
-from collections.abc import Collection
-from difflib import get_close_matches
-
 import typer
 
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES
-from statemachine.core.messages import Message
 from statemachine.core.vocabulary import State
+from statemachine.i18n.names import unknown
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
-
-MOST_CLOSE = 3
-
-
-def unknown(what: str, name: str, known: Collection[str]) -> Message:
-    """Return the error for a name that is not known; `what` is server, group, state, reason, channel or persona."""
-    if close := get_close_matches(name, known, n=MOST_CLOSE):
-        return Message(f"cli.unknown_{what}_close", {"name": name, "close": close})
-    return Message(f"cli.unknown_{what}", {"name": name, "names": sorted(known)})
 
 
 def known_state(name: str, language: Language) -> State:

@@ -14,8 +14,8 @@ from rich.segment import Segment
 from rich.text import Text
 from typing_extensions import override
 
-from statemachine.cli.api_client import DaemonError
 from statemachine.cli.wording import language_of_file
+from statemachine.client import DaemonError
 from statemachine.core.messages import Message, verbatim
 from statemachine.core.text import harmless
 from statemachine.i18n.render import render

@@ -11,7 +11,6 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from statemachine.cli.choices import unknown
 from statemachine.cli.completion import server_names
 from statemachine.cli.context import console, run, settings_of, settings_path
 from statemachine.cli.diagnostics import examine
@@ -22,6 +21,7 @@ from statemachine.comfyui.network import TlsContexts, new_session, tls_contexts
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.messages import message
 from statemachine.daemon.config import load_workflows
+from statemachine.i18n.names import unknown
 from statemachine.i18n.render import render
 from statemachine.settings import ServerConfig, Settings, parse_settings, resolve_servers
 from statemachine.settings.expand import expand_url

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from statemachine.cli.api_client import daemon_api
 from statemachine.cli.context import fail, language_of, settings_of
+from statemachine.client.access import daemon_api
 from statemachine.core.messages import message
 from statemachine.core.text import without_error_number
 from statemachine.daemon.process import AlreadyRunningError

@@ -4,11 +4,11 @@ from typing import Annotated
 
 import typer
 
-from statemachine.cli.choices import unknown
 from statemachine.cli.completion import group_names
 from statemachine.cli.context import fail, settings_of
 from statemachine.cli.wording import reader_language
 from statemachine.core.messages import message
+from statemachine.i18n.names import unknown
 from statemachine.settings import Settings, resolve_servers
 from statemachine.traffic.haproxy import backend_text
 

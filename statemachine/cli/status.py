@@ -10,8 +10,6 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from statemachine.cli.actions import first_unknown
-from statemachine.cli.api_client import DaemonApi, DaemonError, Json, daemon_api
 from statemachine.cli.choices import known_state
 from statemachine.cli.completion import group_names, state_names
 from statemachine.cli.context import (
@@ -24,6 +22,8 @@ from statemachine.cli.context import (
 )
 from statemachine.cli.status_lines import status_lines
 from statemachine.cli.wording import reader_language
+from statemachine.client import DaemonError, Fleet, ServerAnswer, StatusAnswer
+from statemachine.client.errors import first_unknown
 from statemachine.core.messages import message
 from statemachine.core.text import harmless_json
 from statemachine.i18n.render import render
@@ -43,14 +43,14 @@ class Selection:
     groups: Sequence[str]
     states: Sequence[str]
 
-    def of(self, answer: Json) -> Json:
+    def of(self, answer: StatusAnswer) -> StatusAnswer:
         """Return the answer with only the selected servers. Raises DaemonError for an unknown group."""
         known = {server["group"] for server in answer["servers"]}
         if unknown := first_unknown((), [], self.groups, known):
             raise unknown
         return {**answer, "servers": [server for server in answer["servers"] if self._selects(server)]}
 
-    def _selects(self, server: Json) -> bool:
+    def _selects(self, server: ServerAnswer) -> bool:
         in_group = not self.groups or server["group"] in self.groups
         return in_group and (not self.states or server["state"] in self.states)
 
@@ -84,12 +84,12 @@ def status(
     raise typer.Exit(0 if all(server["cache_loaded"] for server in answer["servers"]) else 1)
 
 
-async def _ask(settings: Settings, selection: Selection) -> Json:
-    async with daemon_api(settings) as api:
-        return selection.of(await api.get("/api/status"))
+async def _ask(settings: Settings, selection: Selection) -> StatusAnswer:
+    async with Fleet.from_settings(settings) as fleet:
+        return selection.of(await fleet.status())
 
 
-def _show(answer: Json, language: Language, *, show_all: bool) -> None:
+def _show(answer: StatusAnswer, language: Language, *, show_all: bool) -> None:
     screen = console()
     width = screen.width if screen.is_terminal else None
     rows = None if show_all or not screen.is_terminal else _rows(screen)
@@ -103,17 +103,17 @@ def _rows(screen: SafeConsole) -> int:
 
 async def _watch(settings: Settings, selection: Selection) -> None:
     screen, language = console(), reader_language(settings)
-    async with daemon_api(settings) as api:
+    async with Fleet.from_settings(settings) as fleet:
         with Live(console=screen, screen=screen.is_terminal, auto_refresh=False, vertical_overflow="crop") as live:
             while True:
-                live.update(await _lines_or_error(api, selection, language, screen), refresh=True)
+                live.update(await _lines_or_error(fleet, selection, language, screen), refresh=True)
                 await asyncio.sleep(REDRAW_S)
 
 
-async def _lines_or_error(api: DaemonApi, selection: Selection, language: Language, screen: SafeConsole) -> Text:
+async def _lines_or_error(fleet: Fleet, selection: Selection, language: Language, screen: SafeConsole) -> Text:
     """Return the lines or the error, so that a restart of the daemon does not end `--watch`."""
     try:
-        answer = selection.of(await api.get("/api/status"))
+        answer = selection.of(await fleet.status())
     except DaemonError as error:
         return Text(render(error.message, language), style="red")
     return status_lines(answer, language, screen.width, _rows(screen))

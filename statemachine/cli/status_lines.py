@@ -7,9 +7,9 @@ from datetime import datetime
 from rich.cells import cell_len
 from rich.text import Text
 
-from statemachine.cli.api_client import Json
 from statemachine.cli.waiting import waiting_text
 from statemachine.cli.wording import heading, message_text, reason_text, state_text
+from statemachine.client import ServerAnswer, StatusAnswer
 from statemachine.core.messages import message
 from statemachine.core.text import one_line
 from statemachine.core.vocabulary import State
@@ -34,12 +34,12 @@ LEAST_WHY_WIDTH = 16
 """A reason that has fewer cells than this continues on the next line instead of being cut."""
 
 
-def sorted_servers(servers: Sequence[Json]) -> list[Json]:
+def sorted_servers(servers: Sequence[ServerAnswer]) -> list[ServerAnswer]:
     """Return the servers with the most severe state first; equals stay in the order of the settings."""
     return sorted(servers, key=lambda server: _RANKS.get(server["state"], len(_RANKS)))
 
 
-def status_lines(answer: Json, language: Language, width: int | None = None, rows: int | None = None) -> Text:
+def status_lines(answer: StatusAnswer, language: Language, width: int | None = None, rows: int | None = None) -> Text:
     """Return the summary and at most `rows` servers, cut to `width` cells. None: no limit."""
     servers = sorted_servers(answer["servers"])
     shown = servers[:rows]
@@ -49,24 +49,24 @@ def status_lines(answer: Json, language: Language, width: int | None = None, row
     return Text("\n").join(lines)
 
 
-def summary_line(servers: Sequence[Json], language: Language) -> Text:
+def summary_line(servers: Sequence[ServerAnswer], language: Language) -> Text:
     """Return how many servers are loaded, and how many are in each state."""
     loaded = sum(server["cache_loaded"] for server in servers)
     total = message("cli.summary", loaded=loaded, total=len(servers))
     return Text(render(total, language)).append_text(_counts(servers, language))
 
 
-def _counts(servers: Sequence[Json], language: Language) -> Text:
+def _counts(servers: Sequence[ServerAnswer], language: Language) -> Text:
     counts = Counter(server["state"] for server in servers)
     return Text(", ").join(state_text(state, language).append(f" {count}") for state, count in counts.items())
 
 
-def _hidden_line(hidden: Sequence[Json], language: Language) -> Text:
+def _hidden_line(hidden: Sequence[ServerAnswer], language: Language) -> Text:
     more = render(message("cli.more_servers", count=len(hidden)), language)
     return Text(more, style="dim").append_text(_counts(hidden, language))
 
 
-def _table(servers: Sequence[Json], answer: Json, language: Language, width: int | None) -> list[Text]:
+def _table(servers: Sequence[ServerAnswer], answer: StatusAnswer, language: Language, width: int | None) -> list[Text]:
     """Return a heading and a line for each server. The last column is cut, never a name."""
     has_groups = len({server["group"] for server in servers}) > 1
     names = ("server", *(("group",) if has_groups else ()), "state", "since", "queue", "why")
@@ -76,7 +76,7 @@ def _table(servers: Sequence[Json], answer: Json, language: Language, width: int
     return [_line(row, widths, width) for row in rows]
 
 
-def _cells(server: Json, now: str, language: Language, *, has_groups: bool) -> list[Text]:
+def _cells(server: ServerAnswer, now: str, language: Language, *, has_groups: bool) -> list[Text]:
     state = state_text(server["state"], language)
     if server["progress"] is not None:
         state.append(f" {server['progress']:.0%}")
@@ -91,7 +91,7 @@ def _cells(server: Json, now: str, language: Language, *, has_groups: bool) -> l
     ]
 
 
-def _why(server: Json, now: str, language: Language) -> Text:
+def _why(server: ServerAnswer, now: str, language: Language) -> Text:
     """Return the reason, what a server that is not loaded waits for, and the message."""
     parts = [Text(reason_text(server["reason"], language), style="bold")]
     if not server["cache_loaded"]:

@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack, aclosing
 from datetime import UTC, datetime, timedelta
-from http import HTTPStatus
 from typing import Annotated
 
 import orjson
@@ -13,16 +12,6 @@ import typer
 from rich.cells import cell_len
 from rich.text import Text
 
-from statemachine.cli.actions import first_unknown, unknown_target
-from statemachine.cli.api_client import (
-    DaemonApi,
-    DaemonError,
-    DaemonRefusedError,
-    DaemonUnavailableError,
-    Json,
-    daemon_api,
-    filter_query,
-)
 from statemachine.cli.choices import known_reason, known_state
 from statemachine.cli.completion import group_names, reason_codes, server_names, state_names
 from statemachine.cli.context import (
@@ -37,6 +26,8 @@ from statemachine.cli.context import (
 )
 from statemachine.cli.log_reader import DaemonLog, FileLog, LogSource, Wanted, newest, newest_number
 from statemachine.cli.wording import heading, message_text, reader_language, reason_text, state_text
+from statemachine.client import DaemonError, DaemonUnavailableError, EventAnswer, Fleet
+from statemachine.client.errors import first_unknown
 from statemachine.core.log_entry import STATE_NAMES, LogFilter
 from statemachine.core.messages import message
 from statemachine.core.text import harmless_json, one_line, without_error_number
@@ -73,7 +64,7 @@ class LineMaker:
         self._name_width = min(max(map(cell_len, names), default=0), MAX_NAME_WIDTH)
         self._state_width = max(state_text(name, language).cell_len for name in STATE_NAMES)
 
-    def line(self, entry: Json) -> Text:
+    def line(self, entry: EventAnswer) -> Text:
         """Return local time, server, transition, reason and message on one line."""
         name = one_line(entry["server"] or "-")
         when = datetime.fromisoformat(entry["at"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
@@ -86,7 +77,7 @@ class LineMaker:
             f"  {one_line(message_text(entry, self._language))}",
         )
 
-    def _what(self, entry: Json) -> tuple[Text | str, ...]:
+    def _what(self, entry: EventAnswer) -> tuple[Text | str, ...]:
         """Return source and destination, padded so that the arrows are aligned."""
         if not entry["to"]:
             notice = Text(heading("notice", self._language), style="bold yellow")
@@ -97,7 +88,7 @@ class LineMaker:
         return before, source, ARROW, dest, after
 
 
-def json_line(entry: Json) -> bytes:
+def json_line(entry: EventAnswer) -> bytes:
     """Return the entry as in the API, on one line in UTF-8 (RFC 8259, section 8.1) that is safe on a terminal."""
     return harmless_json(orjson.dumps(entry).decode()).encode()
 
@@ -107,7 +98,7 @@ def _padding(width: int, wanted: int) -> str:
 
 
 DEFAULT_COUNT = 20
-Show = Callable[[Json], None]
+Show = Callable[[EventAnswer], None]
 
 
 def tail(
@@ -150,7 +141,7 @@ def _start(since: str | None, language: Language) -> float | None:
         raise typer.BadParameter(render(error.message, language), param_hint="--since") from None
 
 
-def _show_json(entry: Json) -> None:
+def _show_json(entry: EventAnswer) -> None:
     show_bytes(json_line(entry))
 
 
@@ -177,29 +168,23 @@ async def _follow(source: LogSource, cursor: int, wanted: LogFilter, show: Show)
 
 
 async def _source(stack: AsyncExitStack, settings: Settings, wanted: LogFilter) -> LogSource:
-    """Return the daemon's log, or the journal's file if no daemon answers."""
+    """Return the daemon's log, or the journal's file if no daemon answers.
+
+    Names are checked by the daemon, which also knows servers that are no longer in the fleet.
+    """
     try:
-        api = await stack.enter_async_context(daemon_api(settings))
-        await _check_known(api, wanted)
+        fleet = await stack.enter_async_context(Fleet.from_settings(settings))
+        source = DaemonLog(fleet, lambda note: print_note(render(note, reader_language(settings))))
+        await source.page(None, 1, wanted)
     except DaemonUnavailableError as error:
         return _file_log(stack, settings, wanted, error)
-    return DaemonLog(api, lambda note: print_note(render(note, reader_language(settings))))
-
-
-async def _check_known(api: DaemonApi, wanted: LogFilter) -> None:
-    """Ask the daemon, which also knows servers that are no longer in the fleet."""
-    try:
-        await api.get("/api/log", [("limit", "1"), *filter_query(wanted)])
-    except DaemonRefusedError as error:
-        if error.status != HTTPStatus.NOT_FOUND:
-            raise
-        raise await unknown_target(api, wanted.servers, wanted.groups) or error from error
+    return source
 
 
 def _file_log(stack: AsyncExitStack, settings: Settings, wanted: LogFilter, why: DaemonError) -> FileLog:
     path = settings.data_dir / JOURNAL_FILE
     if not path.exists():
-        raise DaemonError(message("cli.no_journal", cause=why.message, path=str(path)))
+        raise DaemonError(message("cli.no_journal", cause=why.what, path=str(path)))
     log = FileLog(path)
     stack.callback(log.close)
     servers = resolve_servers(settings)
@@ -207,5 +192,5 @@ def _file_log(stack: AsyncExitStack, settings: Settings, wanted: LogFilter, why:
     unknown = first_unknown(unrecorded, [one.name for one in servers], wanted.groups, {one.group for one in servers})
     if unknown is not None:
         raise unknown
-    print_note(render(message("cli.from_journal", cause=why.message, path=str(path)), reader_language(settings)))
+    print_note(render(message("cli.from_journal", cause=why.what, path=str(path)), reader_language(settings)))
     return log

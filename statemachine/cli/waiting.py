@@ -2,20 +2,21 @@
 
 from datetime import datetime
 
-from statemachine.cli.api_client import Json
 from statemachine.cli.wording import message_text
+from statemachine.client import ServerAnswer
 from statemachine.core.messages import message, verbatim
 from statemachine.core.text import one_line
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 
 
-def waiting_text(server: Json, now: str, language: Language) -> str:
+def waiting_text(server: ServerAnswer, now: str, language: Language) -> str:
     """Return what a server of /api/status waits for, with the time. `now` is the daemon's time."""
     what = one_line(message_text(server, language, "waiting_for"))
-    if not what or server.get("next_action_at") is None:
+    next_action_at = server.get("next_action_at")
+    if not what or next_action_at is None:
         return what
-    at, present = datetime.fromisoformat(server["next_action_at"]), datetime.fromisoformat(now)
+    at, present = datetime.fromisoformat(next_action_at), datetime.fromisoformat(now)
     if server.get("next_action_at_most"):
         said = message("cli.wait_at_most", what=verbatim(what), time=_clock(at, present))
     elif at <= present:

@@ -2,6 +2,7 @@
 
 import codecs
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,7 @@ def heading(name: str, language: Language) -> str:
     return render(message(f"cli.heading.{name}"), language)
 
 
-def message_text(entry: dict[str, Any], language: Language, field: str = "message") -> str:
+def message_text(entry: Mapping[str, Any], language: Language, field: str = "message") -> str:
     """Return a message of an entry or a server of the API; "" if the daemon is older and has no such field."""
     text = str(entry.get(field, ""))
     try:

@@ -33,7 +33,7 @@ from statemachine.daemon.standalone import Backend, standalone
 from statemachine.daemon.systemd import ServiceManager, supervised
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import Changes, LoadedConfig
-from statemachine.fleet.fleet import Fleet
+from statemachine.fleet.fleet import ManagedFleet
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.watched import OpenFile
 from statemachine.publish.counters import Counters
@@ -129,7 +129,7 @@ class Daemon:
         self._alerts = AlertService(
             backend.snapshot, JournalAlertStore(backend.journal), self._counters, clock, backend.is_alert_leader
         )
-        self.fleet = Fleet(
+        self.fleet = ManagedFleet(
             config,
             FleetPorts(
                 clock=clock,

@@ -49,7 +49,7 @@ OPERATOR_EVENTS: Mapping[Action, type[events.OperatorEvent]] = {
 }
 
 
-class Fleet:
+class ManagedFleet:
     """Own a task for each server. It is the Operator of its own servers and the ServerHost of its Ownership."""
 
     def __init__(self, config: LoadedConfig, ports: FleetPorts) -> None:

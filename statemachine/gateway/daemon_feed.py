@@ -7,7 +7,6 @@ from typing import Any, Protocol
 
 from loguru import logger
 
-from statemachine.core.log_entry import EVERYTHING, LogFilter
 from statemachine.gateway.fleet_view import FleetView
 from statemachine.gateway.json_text import loads
 from statemachine.i18n.render import MessageError
@@ -31,7 +30,7 @@ class DaemonSource(Protocol):
 
     async def send(self, path: str, body: dict[str, Any]) -> dict[str, Any]: ...
 
-    def blocks(self, since: int, wanted: LogFilter) -> Any: ...
+    def blocks(self, since: int | None) -> Any: ...
 
 
 OpenSource = Callable[[], AbstractAsyncContextManager[DaemonSource]]
@@ -58,7 +57,7 @@ class DaemonFeed:
     async def _follow(self, source: DaemonSource) -> None:
         """Read the status once the stream has begun, so that no change between the two is missed."""
         has_begun = False
-        async with aclosing(source.blocks(NEWEST, EVERYTHING)) as events:
+        async with aclosing(source.blocks(NEWEST)) as events:
             async for event in events:
                 if not has_begun:
                     await self._read_status(source)

@@ -116,6 +116,34 @@ DAEMON_ACCESS: dict[str, Text] = {
         "listen.port is 0, so the daemon cannot be found; set a port",
         "listen.port 为 0，即任意空闲端口，因此找不到服务；请设置一个端口",
     ),
+    "client.start_it": Text(
+        "start it with `comfywarm serve`, or correct the address (listen.host and listen.port of its settings)",
+        "请用 `comfywarm serve` 启动服务，或更正地址（其设置中的 listen.host 与 listen.port）",
+    ),
+    "client.no_answer_in_time": Text("it did not answer in time", "未及时响应"),
+    "client.untrusted_certificate": Text(
+        "its certificate is not trusted; pass certificate=FILE, or use its settings",
+        "其证书不受信任；请传入 certificate=FILE，或使用其设置文件",
+    ),
+    "client.certificate": Text(
+        "cannot read the certificate {path}: {error}; pass a PEM file", "无法读取证书 {path}：{error}；请传入 PEM 文件"
+    ),
+    "client.not_a_url": Text(
+        '"{url}" is not the address of a daemon; use http://HOST:PORT', "“{url}”不是服务地址；请使用 http://HOST:PORT"
+    ),
+    "client.login_in_url": Text(
+        "the address has a login, which may show up in logs; pass token=TOKEN instead",
+        "地址中含有登录信息，可能出现在日志中；请改用 token=TOKEN",
+    ),
+    "client.token_refused": Text(
+        "the daemon does not accept the token; pass token=TOKEN, or set COMFYWARM_TOKEN, with one of its listen.tokens",
+        "服务不接受该令牌；请用 token=TOKEN 或环境变量 COMFYWARM_TOKEN 提供其 listen.tokens 中的令牌",
+    ),
+    "client.server_or_group": Text("give either a server or a group", "请指定服务器或分组，二者只能选一"),
+    "client.not_warm": Text(
+        "{count} servers are not loaded after {seconds} s: {servers}",
+        "{seconds} 秒后仍有 {count} 台服务器未加载：{servers}",
+    ),
     "cli.refused": Text("connection refused", "连接被拒绝"),
     "cli.other_certificate": Text(
         "its certificate is not that of listen.tls.certificate", "其证书与 listen.tls.certificate 不同"

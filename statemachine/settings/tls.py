@@ -67,10 +67,10 @@ def load_pair(context: ssl.SSLContext, tls: ListenTls) -> None:
     _load(context, tls)
 
 
-def fingerprint(tls: ListenTls) -> bytes:
-    """Return the SHA-256 of the page's certificate, which is the first one in its file. Raises OSError."""
+def fingerprint(certificate: Path) -> bytes:
+    """Return the SHA-256 of the first certificate in a PEM file. Raises OSError, or ValueError if it has none."""
     end = "-----END CERTIFICATE-----"
-    text = read_limited(tls.certificate, MAX_BYTES).decode("ascii", "replace")
+    text = read_limited(certificate, MAX_BYTES).decode("ascii", "replace")
     _, begin, rest = text.partition("-----BEGIN CERTIFICATE-----")
     return hashlib.sha256(ssl.PEM_cert_to_DER_cert(begin + rest.partition(end)[0] + end)).digest()
 

@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from statemachine.cli.api_client import DaemonApi, DaemonUnavailableError
+from statemachine.client.api import DaemonApi
+from statemachine.client.errors import DaemonUnavailableError
 from statemachine.settings.masking import Mask
 from tests.cli.rig import cli, write_settings
 

@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from statemachine.cli.api_client import Block, EventParser
 from statemachine.cli.tail import parse_since
+from statemachine.client.event_blocks import Block, EventParser
 from statemachine.i18n.render import MessageError
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.cli.api_client import daemon_url
 from statemachine.cli.status_lines import age
+from statemachine.client.access import daemon_url
 from statemachine.core.vocabulary import Reason, State
 from statemachine.settings import parse_settings
 from tests.cli.rig import SmallDaemon, cli, interrupt, small_daemon, write_settings

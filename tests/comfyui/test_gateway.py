@@ -12,7 +12,7 @@ from uuid import uuid4
 import aiohttp
 import pytest
 
-from statemachine.cli.api_client import daemon_api
+from statemachine.client.access import daemon_api
 from statemachine.gateway.process import RunningGateway, running_gateway
 from statemachine.settings import parse_settings
 from tests.comfyui.daemon import running_over

@@ -7,7 +7,7 @@ from statemachine.core.backoff import Budget
 from statemachine.core.ports import Action, Clock
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import LoadedConfig
-from statemachine.fleet.fleet import Fleet
+from statemachine.fleet.fleet import ManagedFleet
 from statemachine.fleet.permits import Permits
 from statemachine.journal.recorder import Recorder
 from statemachine.publish.bus import Bus
@@ -35,7 +35,7 @@ async def test_stopped_fleet_acquires_no_server(tmp_path: Path) -> None:
         transport_for=refuse_to_connect,
     )
     servers = resolve_servers(settings)
-    fleet = Fleet(LoadedConfig(settings, servers, {}), ports)
+    fleet = ManagedFleet(LoadedConfig(settings, servers, {}), ports)
     await fleet.stop()
     await fleet.acquire([servers[0].name])
     assert not await fleet.act(servers[0].name, Action.CHECK)

@@ -11,7 +11,6 @@ from uuid import uuid4
 
 import aiohttp
 
-from statemachine.core.log_entry import LogFilter
 from statemachine.gateway.process import RunningGateway, running_gateway
 from statemachine.gateway.tracking import TrackingTimes
 from statemachine.i18n.render import MessageError
@@ -51,8 +50,8 @@ class FakeDaemon:
         self.reports.append(body)
         return {"next": body["first"] + len(body["decisions"])}
 
-    async def blocks(self, since: int, wanted: LogFilter) -> AsyncIterator["Block"]:
-        assert (since > 0, wanted) == (True, LogFilter())
+    async def blocks(self, since: int | None) -> AsyncIterator["Block"]:
+        assert since
         if self.states is None:
             raise MessageError("no daemon")
         yield Block("")

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from statemachine.cli.api_client import daemon_api
+from statemachine.client.access import daemon_api
 from statemachine.gateway.process import running_gateway
 from statemachine.settings import parse_settings
 from tests.gateway.rig import running_servers

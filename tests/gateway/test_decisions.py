@@ -11,7 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 from typing_extensions import override
 
-from statemachine.cli.api_client import daemon_api
+from statemachine.client.access import daemon_api
 from statemachine.gateway.decisions import BATCH, KEPT, Decisions
 from statemachine.gateway.json_text import dumps
 from statemachine.gateway.process import running_gateway

@@ -6,7 +6,7 @@ from types import ModuleType
 
 import pytest
 
-from statemachine.cli.api_client import DaemonUnavailableError
+from statemachine.client import DaemonUnavailableError
 from tests.cli.rig import small_daemon
 from tests.support.paths import DEPLOY
 

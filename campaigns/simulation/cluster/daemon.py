@@ -26,7 +26,7 @@ from statemachine.core.ports import Action, Clock, NotOwnedError
 from statemachine.daemon.clustered import LEAVES_WITHIN_S
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import LoadedConfig
-from statemachine.fleet.fleet import Fleet
+from statemachine.fleet.fleet import ManagedFleet
 from statemachine.publish.snapshot import Snapshot
 from statemachine.settings import Settings, resolve_servers
 
@@ -85,7 +85,7 @@ class NodeDaemon:
             transport_for=lambda config: OutsideTransport(wires[config.name], process),
             ownership=node.ownership,
         )
-        self.fleet = Fleet(LoadedConfig(settings, resolve_servers(settings), workflows()), ports)
+        self.fleet = ManagedFleet(LoadedConfig(settings, resolve_servers(settings), workflows()), ports)
         self._operator = ForwardingOperator(store, node.ownership, invariants.node, self.fleet, node.bus.has_server)
         self._running: asyncio.Task[None] | None = None
 

@@ -124,9 +124,7 @@ def view_of(config: ServerConfig, server: Server, language: Language) -> ServerV
 
 def _live(server: Server) -> LiveFigures:
     """Return the figures that change without a transition."""
-    what, until, at_most = server.waiting
-    figures = _progress(server), server.queue_remaining, server.last_check, _levels(server)
-    return LiveFigures(*figures, what, until, at_most)
+    return LiveFigures(_progress(server), server.queue_remaining, server.last_check, _levels(server), *server.waiting)
 
 
 def _levels(server: Server) -> Mapping[str, Level] | None:

@@ -18,6 +18,8 @@ Workflows = Mapping[str, object]
 class ModelsRouter:
     """Follows the snapshot and chooses servers. Only loaded servers are chosen.
 
+    Queues are followed from the first choice on: their lengths change with most frames of a busy fleet.
+
     `workflows` returns the active workflow files, `clock` seconds of a monotonic clock.
     """
 
@@ -26,6 +28,8 @@ class ModelsRouter:
         self._read: Workflows | None = None
         self._keys: dict[str, frozenset[str]] = {}
         self._clock = clock
+        self._snapshot = snapshot
+        self._follows_queues = False
         self._fleet = RoutedFleet()
         self._watch = QueueWatch(self._fleet)
         self._views: dict[str, ServerView] = {}
@@ -45,6 +49,7 @@ class ModelsRouter:
 
     def choose(self, models: frozenset[str] | None, candidates: Iterable[ServerView]) -> Decision | None:
         """Return the best loaded candidate, and count the request as under way there; None if none is loaded."""
+        self._follow_queues()
         at, names = self._clock(), {view.name for view in candidates}
         self._watch.expire(at)
         decision = self._fleet.choose(models, at, None if len(names) == len(self._views) else names)
@@ -60,21 +65,29 @@ class ModelsRouter:
         self._fleet.put(view.name, is_ready=view.cache_loaded)
         if view.reason is Reason.SERVER_RESTARTED and (before is None or before.since != view.since):
             self._watch.restarted(view.name, self._clock())
-        if view.queue_remaining is not None:
-            self._watch.seen(view.name, view.queue_remaining, self._clock())
+        self._see_queue(view.name, view.queue_remaining)
         if view.state in {State.LOADED, State.COLD} and (before is None or before.last_check != view.last_check):
             self._report(view)
 
     def on_live(self, name: str, live: LiveFigures) -> None:
         """Apply live figures of a server."""
-        if live.queue_remaining is not None and name in self._views:
-            self._watch.seen(name, live.queue_remaining, self._clock())
+        self._see_queue(name, live.queue_remaining)
 
     def on_order(self, names: Sequence[str]) -> None:
         """Forget the servers that are not in the fleet any more."""
         for name in self._views.keys() - set(names):
             del self._views[name]
             self._watch.forget(name)
+
+    def _follow_queues(self) -> None:
+        if not self._follows_queues:
+            self._follows_queues = True
+            for view in self._snapshot:
+                self._see_queue(view.name, view.queue_remaining)
+
+    def _see_queue(self, name: str, length: int | None) -> None:
+        if self._follows_queues and length is not None and name in self._views:
+            self._watch.seen(name, length, self._clock())
 
     def _report(self, view: ServerView) -> None:
         """Apply a verdict: the models behind the keys of its workflows are ready, but for those that are missing."""

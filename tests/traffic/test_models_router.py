@@ -79,6 +79,16 @@ def test_router_follows_queues_between_choices() -> None:
     assert fleet.chosen(SDXL) == first
 
 
+def test_router_counts_prompts_queued_before_the_first_choice() -> None:
+    fleet = Fleet(a="sdxl", b="sdxl")
+    fleet.queue("a", 3)
+    assert fleet.chosen(SDXL) == "b"
+    fleet.at += 10.0
+    fleet.queue("b", 4)
+    fleet.queue("a", 0)
+    assert fleet.chosen(SDXL) == "a"
+
+
 def test_router_learns_where_models_were_run() -> None:
     fleet = Fleet(a="sdxl", b="sdxl")
     other = frozenset({"other.pt"})

@@ -8,6 +8,9 @@ from typing import Any
 
 from . import comfy, workflows
 
+RELEASE = "0.1.0"
+"""The release of this package, which the daemon compares with its own."""
+
 MAX_KEYS = 200
 MAX_KEY_LENGTH = 500
 

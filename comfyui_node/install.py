@@ -10,7 +10,7 @@ from aiohttp import web  # a dependency of ComfyUI itself
 from server import PromptServer
 
 from . import starter
-from .check import BadQueryError, Verdict, as_text, judge, models_in_memory, requested_keys, wants_json
+from .check import RELEASE, BadQueryError, Verdict, as_text, judge, models_in_memory, requested_keys, wants_json
 from .origin import ForeignPageError, refuse_foreign_pages
 from .watcher import Watcher
 from .workflows import UnknownWorkflowError
@@ -77,6 +77,7 @@ class CheckRoute:
         """Render the verdict as JSON. Frames after `sequence` are newer than the verdict."""
         return {
             "comfywarm": 1,
+            "release": RELEASE,
             "instance": self._watcher.instance,
             "sequence": sequence,
             "keys": {"present": verdict.present, "missing": verdict.missing},

@@ -27,6 +27,7 @@ from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
 from statemachine.core.messages import Message, Param, message, verbatim
 from statemachine.core.vocabulary import Reason
+from statemachine.version import version
 
 RAW_SHOWN = 300
 LEVEL_CAVEATS = ("level_not_observed", "level_not_counted")
@@ -144,6 +145,8 @@ async def _checks(server: ServerHandle) -> AsyncIterator[Finding]:
             return
         if isinstance(result.event, events.CheckAnswered):
             yield _answered(result.event, result.raw)
+            if result.event.kind == "node":
+                yield _release(result.node_release)
             yield _levels(result.event)
             return
         yield _unusable(server, kind, result.event)
@@ -164,6 +167,14 @@ def _answered(event: events.CheckAnswered, raw: str) -> Finding:
     if event.caveat is not None:
         return care("doctor.check_displaced", "doctor.check_complete_but.advice", caveat=event.caveat, **values)
     return good("doctor.check_missing", **values)
+
+
+def _release(found: str | None) -> Finding:
+    """Compare the companion node's release with this one."""
+    if found == version():
+        return good("doctor.node_release", found=found)
+    named = message("doctor.no_release") if found is None else found
+    return care("doctor.node_differs", "doctor.node_differs.advice", found=named, own=version())
 
 
 def _levels(event: events.CheckAnswered) -> Finding:

@@ -43,10 +43,14 @@ ENTRIES_PER_WORKFLOW = 2
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The event of a check. `raw` is the server's answer, for people to read."""
+    """The event of a check. `raw` is the server's answer, for people to read.
+
+    `node_release` is the companion node's release, None if none answered or it does not name it.
+    """
 
     event: events.CheckAnswered | events.CheckUnusable
     raw: str
+    node_release: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class _Finding:
     caveat: Message | None = None
     places: Places | None = None
     below: tuple[str, ...] = ()
+    node_release: str | None = None
 
 
 def kinds_of(configured: str) -> tuple[str, ...]:
@@ -137,7 +142,7 @@ class CacheCheck:
             places=finding.places,
             below=finding.below,
         )
-        return CheckResult(event, finding.raw[:RAW_LIMIT])
+        return CheckResult(event, finding.raw[:RAW_LIMIT], finding.node_release)
 
     def _unobserved(self, finding: _Finding) -> Message | None:
         """Return for which keys, and workflows without keys, nothing observes the level that the settings want."""
@@ -210,11 +215,12 @@ class CacheCheck:
         if answer.loading and missing:
             # Do not read the history here: if that failed, the check would be repeated while the server loads.
             needed = tuple(_workflows_with(self._workflows, missing))
-            return _Finding(reply.text, missing, needed, auto_executing=True, node_cursor=node_cursor, places=places)
+            found = _Finding(reply.text, missing, needed, auto_executing=True)
+            return replace(found, node_cursor=node_cursor, places=places, node_release=answer.release)
         needed = _workflows_to_run(self._workflows, missing, places or NO_PLACES)
         finding = await self._with_keyless(reply.text, missing, needed)
         below = keys_below(places or NO_PLACES, self._wanted)
-        return replace(finding, node_cursor=node_cursor, places=places, below=below)
+        return replace(finding, node_cursor=node_cursor, places=places, below=below, node_release=answer.release)
 
     async def _ask_node(self, path: str) -> NodeAnswer:
         """Check further keys of a server whose companion node has answered the first request."""

@@ -42,6 +42,8 @@ class NodeAnswer:
     raw: str
     places: Places | None = None
     """Where the models of the present keys are, None if the node does not report it."""
+    release: str | None = None
+    """The node's release, None if it does not name it, as before 0.1.0."""
 
     def missing_of(self, keys: Sequence[str]) -> tuple[str, ...]:
         """Return the missing ones of `keys`. Raises NotUnderstoodError if the answer omits one of them."""
@@ -90,8 +92,16 @@ def _parse(answer: dict[str, Any], raw: str) -> NodeAnswer:
         raise TypeError("loading or auto_started is not true or false")
     present, missing = (frozenset(parse_texts(answer["keys"][name])) for name in ("present", "missing"))
     loading = answer["loading"] or answer["auto_started"]
-    places = parse_places(answer.get("levels"))
-    return NodeAnswer(*parse_position(answer), present, missing, loading=loading, raw=raw, places=places)
+    places, release = parse_places(answer.get("levels")), answer.get("release")
+    return NodeAnswer(
+        *parse_position(answer),
+        present,
+        missing,
+        loading=loading,
+        raw=raw,
+        places=places,
+        release=shown(release) if release is not None else None,
+    )
 
 
 def merged(answers: Iterable[NodeAnswer]) -> NodeAnswer:
@@ -110,6 +120,7 @@ def merged(answers: Iterable[NodeAnswer]) -> NodeAnswer:
         loading=any(answer.loading for answer in (first, *others)),
         raw=first.raw,
         places=_merged_places(first, *others),
+        release=first.release,
     )
 
 

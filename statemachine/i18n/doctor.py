@@ -82,6 +82,18 @@ DOCTOR: dict[str, Text] = {
         "cache check {kind}: the models of {keys} are below the level that the settings want; raw answer: {raw}",
         "缓存检查 {kind}：{keys} 的模型低于设置要求的级别；原文：{raw}",
     ),
+    "doctor.node_release": Text(
+        "the companion node has release {found}, as comfywarm", "伴随节点版本为 {found}，与 comfywarm 一致"
+    ),
+    "doctor.no_release": Text("an older release without a number", "未标明版本号的旧版本"),
+    "doctor.node_differs": Text(
+        "the companion node has another release than comfywarm: {found} instead of {own}",
+        "伴随节点与 comfywarm 的版本不一致：{found}，应为 {own}",
+    ),
+    "doctor.node_differs.advice": Text(
+        "install its present release with `comfywarm node install DIR` and restart ComfyUI; until then it works",
+        "请用 `comfywarm node install DIR` 安装与此版本一致的节点并重启 ComfyUI；在此之前它仍照常工作",
+    ),
     "doctor.levels": Text("where the models are: {levels}", "模型所在级别：{levels}"),
     "doctor.no_levels": Text(
         "where the models are: no present key has a model that ComfyUI counts",

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from statemachine.simulator.nodes import CACHE_KEYS, CACHE_NODE, DROP_NODE, KEEP_NODE, LOAD_NODE, RIG, Graph
 from statemachine.simulator.prompt_queue import PromptQueue
 
+RELEASE = "0.1.0"
 FRAME = "comfywarm.cache"
 MAX_KEYS = 200
 MAX_KEY_LENGTH = 500
@@ -133,6 +134,7 @@ class SimulatedNode:
             return int(HTTPStatus.OK), _as_text(missing, started), False
         report = {
             "comfywarm": 1,
+            "release": RELEASE,
             "instance": self.instance,
             "sequence": sequence,
             "keys": {"present": [key for key in wanted if key in self._present], "missing": missing},

@@ -16,6 +16,7 @@ from statemachine.comfyui.workflow import load_workflow
 from statemachine.i18n.render import render
 from statemachine.settings import load_settings, resolve_servers
 from statemachine.simulator import PROFILES, Member, running_fleet
+from statemachine.version import version
 from tests.cli.rig import cli, write_settings
 from tests.faults.proxy import FaultProxy, Responder
 from tests.faults.responses import respond_with
@@ -37,6 +38,7 @@ async def simulated(profile: str) -> AsyncIterator[Member]:
         ("inspire", 0, ["! the server has no text cache check at /cache/check", "✓ cache check inspire: "]),
         ("loaded", 0, ["✓ where the models are: level not observed, because the cache check text reports only keys"]),
         ("unloading", 0, ["✓ where the models are: pulid_eva_clip: ram, "]),
+        ("unloading", 0, [f"✓ the companion node has release {version()}"]),
         ("missing_nodes", 1, ["✗ workflow cache_models: node class", "✗ a warm-up would fail"]),
         ("missing_models", 1, ["the server lacks BEN2_Base.pth", "✗ a warm-up would fail"]),
         ("stock", 1, ["! the server has no cache check inspire", "✓ cache check history: "]),
@@ -244,3 +246,23 @@ async def test_doctor_output_is_in_the_settings_language(tmp_path: Path) -> None
     assert "全部已缓存" in result.stdout
     assert "/ws 正常" in result.stdout
     assert "answers" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ({}, f"another release than comfywarm: an older release without a number instead of {version()}"),
+        ({"release": "0.0.9"}, f"another release than comfywarm: 0.0.9 instead of {version()}"),
+    ],
+)
+async def test_doctor_names_another_release_of_the_node(tmp_path: Path, named: dict[str, str], expected: str) -> None:
+    keys = ["pulid_eva_clip", "pulid_face_analysis", "pulid_model", "ben2_base"]
+    answer = {"comfywarm": 1, "instance": "a", "sequence": 1, "keys": {"present": keys, "missing": []}}
+    proxy = FaultProxy(PROFILES["unloading"])
+    body = json.dumps({**answer, **named, "loading": False, "auto_started": False})
+    proxy.responders["GET /cache/check"] = respond_with(body, content_type="application/json")
+    async with proxy.listening():
+        result = await cli(write_settings(tmp_path, servers=[proxy.url]), "doctor")
+    assert f"! the companion node has {expected}" in result.stdout
+    assert "comfywarm node install DIR" in result.stdout
+    assert result.exit_code == 0, result.stdout

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
 
+from statemachine.version import version
 from tests.node.conftest import FakeComfyUI
 
 LOADED = "缓存已加载。"
@@ -28,6 +29,7 @@ async def test_check_json_lists_present_and_missing_keys(comfyui: FakeComfyUI) -
     answer = await comfyui.check_json("?key=z&workflow=cache&key=z&key=c")
     assert answer == {
         "comfywarm": 1,
+        "release": version(),
         "instance": answer["instance"],
         "sequence": 1,
         "keys": {"present": ["c", "b"], "missing": ["z", "a"]},

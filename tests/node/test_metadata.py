@@ -6,6 +6,8 @@ from typing import Any
 
 from tests.support.paths import REPOSITORY
 
+RELEASES = ("comfyui_node/check.py", "statemachine/simulator/companion.py")
+
 
 def metadata(path: str) -> Any:
     return tomllib.loads((REPOSITORY / path).read_text(encoding="utf-8"))
@@ -14,6 +16,8 @@ def metadata(path: str) -> Any:
 def test_node_has_the_version_of_comfywarm() -> None:
     node, whole = metadata("comfyui_node/pyproject.toml"), metadata("pyproject.toml")
     assert node["project"]["version"] == whole["project"]["version"]
+    for path in RELEASES:
+        assert f'\nRELEASE = "{whole["project"]["version"]}"\n' in (REPOSITORY / path).read_text("utf-8")
     assert re.fullmatch(r"\d+\.\d+\.\d+", node["project"]["version"])
 
 

@@ -85,6 +85,7 @@ class CheckRoute:
             "held": models_in_memory(),
             "loading": verdict.loading or auto_started,
             "auto_started": auto_started,
+            "worker_alive": self._watcher.worker.is_alive,
         }
 
 

@@ -18,6 +18,7 @@ from . import comfy
 from .caches import cached_data, present_keys
 from .levels import places_of
 from .settling import SettledLevels
+from .worker import Worker
 
 FRAME = "comfywarm.cache"
 POLL_INTERVAL_S = 0.02
@@ -43,6 +44,7 @@ class Watcher:
         self.keys: list[str] = present_keys() or []
         self._models = comfy.loaded_bytes()
         self._levels = SettledLevels()
+        self.worker = Worker()
         self._looked_at = self._memory_sent_at = -math.inf
         self._unsent: str | None = None
 
@@ -60,6 +62,7 @@ class Watcher:
 
     def poll(self) -> None:
         """Compare the caches with the last poll and send a frame if they differ. Call in the event loop only."""
+        self.worker.look()
         keys = present_keys()
         if keys is None:
             return

@@ -13,6 +13,9 @@ from statemachine.settings.alerting import AlertRule
 ENDED_STATES = frozenset({State.LOADED, State.PAUSED})
 """States that end an alert. A paused server raises no alerts."""
 
+WANTED_STATES = frozenset({State.DRAINING, State.RESTARTING})
+"""States of a restart in progress, which somebody has asked for. Only a rule that names them matches."""
+
 
 @dataclass(frozen=True)
 class Alert:
@@ -63,7 +66,7 @@ def matches(rule: AlertRule, alert: Alert) -> bool:
     return (
         rule.is_about_servers
         and alert.state not in ENDED_STATES
-        and (not rule.states or alert.state.value in rule.states)
+        and (alert.state.value in rule.states if rule.states else alert.state not in WANTED_STATES)
         and (not rule.reasons or alert.reason in rule.reasons)
         and (not rule.groups or alert.group in rule.groups)
     )

@@ -1,4 +1,4 @@
-"""`warm`, `pause`, `resume`: an operator's action on a server or a group, sent to the running daemon."""
+"""`warm`, `pause`, `resume`, `restart`: an operator's action on a server or a group, sent to the running daemon."""
 
 from typing import Annotated
 
@@ -47,6 +47,13 @@ def _require_duration(context: typer.Context, duration: str) -> None:
 def resume(context: typer.Context, name: Name = None, group: Group = None) -> None:
     """Resume a paused server, or a whole group."""
     _act(context, "resume", name, group)
+
+
+def restart(
+    context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=server_names)]
+) -> None:
+    """Restart a server with its hook: it finishes its prompts, restarts, and is warmed."""
+    _act(context, "restart", name, None)
 
 
 def _act(

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from statemachine.cli.actions import pause, resume, warm
+from statemachine.cli.actions import pause, restart, resume, warm
 from statemachine.cli.alert_test import alert_test
 from statemachine.cli.check import check
 from statemachine.cli.docs import diagram, schema
@@ -61,6 +61,7 @@ for command in (
     warm,
     pause,
     resume,
+    restart,
     alert_test,
     schema,
     diagram,

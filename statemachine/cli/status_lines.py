@@ -20,6 +20,8 @@ TROUBLE_FIRST = (
     State.FAILED,
     State.UNREACHABLE,
     State.COLD,
+    State.RESTARTING,
+    State.DRAINING,
     State.WARMING,
     State.SUBMITTING,
     State.AUTO_EXECUTING,

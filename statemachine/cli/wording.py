@@ -32,6 +32,8 @@ STYLES = {
     State.UNREACHABLE: "red",
     State.FAILED: "bold red",
     State.PAUSED: "dim",
+    State.DRAINING: "cyan",
+    State.RESTARTING: "magenta",
 }
 
 

@@ -24,12 +24,14 @@ from statemachine.cluster.values import DECODE_ERRORS, Unreadable
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import Message, message
 from statemachine.core.pause import Pause
+from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt, ServerView
 from statemachine.core.streak import Streak
 from statemachine.core.vocabulary import State
 from statemachine.journal.file import JournalFile
 from statemachine.journal.journal import Journal, ThreadRunner
 from statemachine.journal.port import JournalPort, JournalUnavailableError, OnCommitted, OnHealth, SavedState
+from statemachine.journal.restart_rows import restart_row
 from statemachine.journal.rows import Row, attempt_row
 from statemachine.journal.store import JournalStore
 
@@ -157,17 +159,29 @@ class SharedJournal(JournalPort):
         self._records.change(server, pause=pause)
 
     @override
+    def save_restart(self, restart: Restart) -> None:
+        self._records.change(restart.server, restart=restart_row(restart))
+
+    @override
+    async def record_restart(self, restart: Restart) -> None:
+        await self._change_durably(restart.server, restart=restart_row(restart))
+
+    @override
     async def append_durably(self, attempt: Attempt) -> None:
+        await self._change_durably(attempt.server, attempt=attempt_row(attempt))
+        self._copy_own(attempt)
+
+    async def _change_durably(self, server: str, **changes: Row) -> None:
+        """Return once the server's record is written. Raises JournalUnavailableError."""
         await self._copy.ping()
         if not self.healthy:
             raise JournalUnavailableError(self.trouble)
         try:
-            await self._records.change(attempt.server, attempt=attempt_row(attempt))
+            await self._records.change(server, **changes)
         except OwnershipLostError as error:
-            raise JournalUnavailableError(message("server_lost", server=attempt.server)) from error
+            raise JournalUnavailableError(message("server_lost", server=server)) from error
         except StoreUnavailableError as error:
             raise JournalUnavailableError(message("cluster_not_answering", error=str(error))) from error
-        self._copy_own(attempt)
 
     @override
     async def saved_states(self, servers: Collection[str]) -> Mapping[str, SavedState]:

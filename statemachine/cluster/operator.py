@@ -10,7 +10,8 @@ from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable, instant, maybe, parse, text
 from statemachine.core.pause import LONGEST_NOTE, NO_TERMS, PauseTerms
-from statemachine.core.ports import Action, NotOwnedError, Operator
+from statemachine.core.ports import Action, NotOwnedError, Operator, Terms
+from statemachine.core.restart import RestartCause, RestartTerms
 from statemachine.core.text import one_line
 from statemachine.settings.values import MAX_NAME_LENGTH
 
@@ -35,7 +36,7 @@ class ForwardingOperator(Operator):
         await self._store.respond(_subject(self._node), self._on_request)
 
     @override
-    async def act(self, server: str, action: Action, by: str | None = None, terms: PauseTerms = NO_TERMS) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None, terms: Terms = NO_TERMS) -> bool:
         if await self._local.act(server, action, by, terms):
             return True
         if not self._exists(server):
@@ -61,21 +62,24 @@ class ForwardingOperator(Operator):
         return DONE if await self._local.act(server, action, by, terms) else b"not mine"
 
 
-def _request(server: str, action: Action, by: str | None, terms: PauseTerms) -> bytes:
+def _request(server: str, action: Action, by: str | None, terms: Terms) -> bytes:
     """Leave out what is not given, so that a node of an older version understands the request."""
     if terms != NO_TERMS:
         return orjson.dumps([server, action, by, list(terms)])
     return orjson.dumps([server, action] if by is None else [server, action, by])
 
 
-def _requested(value: bytes) -> tuple[str, Action, str | None, PauseTerms]:
-    """Return the server, the action, the client's name and the terms of a pause. Raises one of `DECODE_ERRORS`."""
+def _requested(value: bytes) -> tuple[str, Action, str | None, Terms]:
+    """Return the server, the action, the client's name and the action's terms. Raises one of `DECODE_ERRORS`."""
     server, action, *more = parse(value)
     by = one_line(more[0])[:MAX_NAME_LENGTH] if more and isinstance(more[0], str) else None
-    return text(server), Action(action), by, _terms(more[1]) if len(more) > 1 else NO_TERMS
+    return text(server), Action(action), by, _terms(Action(action), more[1]) if len(more) > 1 else NO_TERMS
 
 
-def _terms(data: Any) -> PauseTerms:
+def _terms(action: Action, data: Any) -> Terms:
+    if action is Action.RESTART:
+        cause, restart_id, *_ = data
+        return RestartTerms(RestartCause(cause), text(restart_id))
     until, note, *_ = data
     return PauseTerms(maybe(instant, until), one_line(text(note))[:LONGEST_NOTE])
 

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from loguru import logger
 
+from statemachine.cluster.restart_json import read_restart, restart_json, restart_row_from
 from statemachine.cluster.store import StoredValue
 from statemachine.cluster.values import (
     DECODE_ERRORS,
@@ -35,6 +36,7 @@ from statemachine.core.streak import NO_STREAK, Streak, streak_of_failed
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.port import SavedState
+from statemachine.journal.restart_rows import RESTART_COLUMNS
 from statemachine.journal.rows import (
     ATTEMPT_COLUMNS,
     Row,
@@ -111,19 +113,25 @@ class Record:
     view: ServerView | None = None
     streak: Streak = NO_STREAK
     pause: Pause = NO_PAUSE
+    restart: Row | None = None
 
     @property
     def saved_state(self) -> SavedState:
         """What the server's next owner resumes."""
         attempt = attempt_from(dict(zip(ATTEMPT_COLUMNS, self.attempt, strict=True))) if self.attempt else None
         return SavedState(
-            attempt if attempt is not None and attempt.is_open else None, self.paused, self.streak, self.pause
+            attempt if attempt is not None and attempt.is_open else None,
+            self.paused,
+            self.streak,
+            self.pause,
+            read_restart(self.restart),
         )
 
     @property
     def servers(self) -> set[str]:
-        """The names of the servers that attempt and view are of: at most one, unless the record is damaged."""
+        """The names of the servers that its parts are of: at most one, unless the record is damaged."""
         names = set() if self.attempt is None else {str(self.attempt[ATTEMPT_COLUMNS.index("server")])}
+        names |= set() if self.restart is None else {str(self.restart[RESTART_COLUMNS.index("server")])}
         return names if self.view is None else names | {self.view.name}
 
     def owned_by(self, node: str | None, session: str | None) -> "Record":
@@ -142,6 +150,7 @@ class Record:
                 "paused": self.paused,
                 "streak": [self.streak.reason, self.streak.count],
                 "pause": list(self.pause),
+                "restart": self.restart,
                 "view": view_json(self.view),
                 "message": message_json(self.view.message) if self.view is not None else None,
             }
@@ -157,7 +166,12 @@ def read_record(value: bytes) -> Record:
         record = replace(record, view=view_from(data["view"], data.get("message")))
     except DECODE_ERRORS as error:
         logger.debug("the view in a server's record was not understood: {!r}", error)
-    return replace(record, streak=_streak(data, record.view), pause=_or(pause_from, data.get("pause"), NO_PAUSE))
+    return replace(
+        record,
+        streak=_streak(data, record.view),
+        pause=_or(pause_from, data.get("pause"), NO_PAUSE),
+        restart=_or(restart_row_from, data.get("restart"), None),
+    )
 
 
 def record_from(stored: StoredValue) -> Record | None:
@@ -231,6 +245,7 @@ def view_json(view: ServerView | None) -> list[Any] | None:
     levels = None if view.levels is None else {storable(key) or "": level for key, level in view.levels.items()}
     fields: dict[str, Any] = {**view._asdict(), "levels": levels, "waiting_for": _waiting_json(view.waiting_for)}
     fields["pause"] = None if view.pause is None else list(view.pause)
+    fields["restart"] = restart_json(view.restart)
     return list({**fields, "message": storable(sentence(view.message)) or ""}.values())
 
 
@@ -253,6 +268,7 @@ _VIEW: dict[str, Callable[[Any], Any]] = {
     "waiting_for": lambda said: message_from_json(*said),
     "next_action_at_most": flag,
     "pause": lambda given: maybe(pause_from, given),
+    "restart": read_restart,
 }
 """How the fields of a view are read. The first six, and the message, have no default."""
 

@@ -159,8 +159,19 @@ class CacheCheck:
         Raises ComfyError. Call this only for a server whose companion node has answered before: at the same path,
         another plug-in's check may start a workflow.
         """
-        answer = parse_node((await self._client.get(peek_path(self._path), JSON)).raise_for_status().text)
+        answer = await self._peek()
         return answer.instance if answer is not None else None
+
+    async def worker_alive(self) -> bool | None:
+        """Return whether the companion node reports that ComfyUI's worker lives, None if it does not say.
+
+        Raises ComfyError. Call it only where `instance` may be called.
+        """
+        answer = await self._peek()
+        return answer.worker_alive if answer is not None else None
+
+    async def _peek(self) -> NodeAnswer | None:
+        return parse_node((await self._client.get(peek_path(self._path), JSON)).raise_for_status().text)
 
     def _kinds(self) -> tuple[str, ...]:
         """Return the kinds to try, first the one that the server offered last."""

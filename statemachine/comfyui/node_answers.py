@@ -44,6 +44,8 @@ class NodeAnswer:
     """Where the models of the present keys are, None if the node does not report it."""
     release: str | None = None
     """The node's release, None if it does not name it, as before 0.1.0."""
+    worker_alive: bool | None = None
+    """Whether the thread that runs prompts lives, None if the node does not report it."""
 
     def missing_of(self, keys: Sequence[str]) -> tuple[str, ...]:
         """Return the missing ones of `keys`. Raises NotUnderstoodError if the answer omits one of them."""
@@ -93,6 +95,7 @@ def _parse(answer: dict[str, Any], raw: str) -> NodeAnswer:
     present, missing = (frozenset(parse_texts(answer["keys"][name])) for name in ("present", "missing"))
     loading = answer["loading"] or answer["auto_started"]
     places, release = parse_places(answer.get("levels")), answer.get("release")
+    alive = answer.get("worker_alive")
     return NodeAnswer(
         *parse_position(answer),
         present,
@@ -101,6 +104,7 @@ def _parse(answer: dict[str, Any], raw: str) -> NodeAnswer:
         raw=raw,
         places=places,
         release=shown(release) if release is not None else None,
+        worker_alive=alive if isinstance(alive, bool) else None,
     )
 
 

@@ -19,6 +19,8 @@ class Duty(Enum):
     PROBE = auto()  # send the cheapest request to an unreachable server
     BACK_OFF = auto()  # wait for the long backoff of a failure
     END_PAUSE = auto()  # end a pause at its time
+    DRAIN = auto()  # wait until a server that is to be restarted has finished its prompts, and record the hook
+    RESTART = auto()  # run the hook once, and wait until another process of the server answers
 
 
 DUTIES: Mapping[State, frozenset[Duty]] = {
@@ -32,4 +34,6 @@ DUTIES: Mapping[State, frozenset[Duty]] = {
     State.UNREACHABLE: frozenset({Duty.PROBE}),
     State.FAILED: frozenset({Duty.BACK_OFF}),
     State.PAUSED: frozenset({Duty.END_PAUSE}),
+    State.DRAINING: frozenset({Duty.DRAIN}),
+    State.RESTARTING: frozenset({Duty.RESTART}),
 }

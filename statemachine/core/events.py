@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from statemachine.core.levels import NO_LEVELS, Level, Places
-from statemachine.core.messages import Message
+from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.core.pause import NO_TERMS, Pause, PauseTerms
+from statemachine.core.restart import ASKED_BY_PERSONS, Restart, RestartCause
 from statemachine.core.vocabulary import Reason, Source
 
 
@@ -345,13 +346,67 @@ class ResumeRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class RestartRequested:
+    """A restart of the server was requested, by a client (`by` is its name, if it has one) or by a trigger.
+
+    `id` is the restart's; `message` says what the trigger has seen.
+    """
+
+    id: str
+    cause: RestartCause = RestartCause.OPERATOR
+    by: str | None = None
+    message: Message = NO_MESSAGE
+
+    @property
+    def proved_by(self) -> Source:
+        """Whether a person or the daemon asked for it."""
+        return Source.OPERATOR if self.cause in ASKED_BY_PERSONS else Source.DAEMON
+
+
+@dataclass(frozen=True, slots=True)
+class HookStarted:
+    """The restart's hook is recorded durably and starts now."""
+
+    restart: Restart
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class RestartWithheld:
+    """The hook has not been run, and will not be. The server goes on as before."""
+
+    reason: Reason
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class ServerReturned:
+    """After the hook another process of the server answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestartFailed:
+    """The hook failed, or the server has not restarted or not returned in time, or must not be restarted again."""
+
+    reason: Reason
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class RestartLimitReached:
+    """A trigger wants a restart, and the server was restarted as often as the settings allow."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
 class SettingsChanged:
     """The settings or a workflow file of the server changed while the daemon runs."""
 
 
 PromptEnd = PromptSucceeded | PromptFailed | PromptInterrupted
 EarlyEvent = PromptCached | PromptNodeBlocked | PromptEnd
-OperatorEvent = CheckRequested | WarmRequested | PauseRequested | ResumeRequested
+OperatorEvent = CheckRequested | WarmRequested | PauseRequested | ResumeRequested | RestartRequested
 
 Event = (
     CheckStarted
@@ -386,5 +441,10 @@ Event = (
     | RetryDue
     | OperatorEvent
     | PauseEnded
+    | HookStarted
+    | RestartWithheld
+    | ServerReturned
+    | RestartFailed
+    | RestartLimitReached
     | SettingsChanged
 )

@@ -85,6 +85,8 @@ def _record(row: Row, data: EventData) -> None:
         server.waiting = waiting_of(server.pause)
     server.reason, server.proved_by = reason, proved_by
     server.message = transition_message(event, server, reason)
+    if server.restart is not None:
+        server.restart = server.restart.after(row.dest, reason, server.message, at)
     attempt = server.attempt
     prompt_id = attempt.prompt_id if attempt is not None and _concerns(attempt, row, event) else None
     made.append(Transition(server.name, at, row.source, row.dest, reason, proved_by, prompt_id, server.message))

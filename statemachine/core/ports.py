@@ -8,7 +8,9 @@ from typing import Protocol
 from typing_extensions import override
 
 from statemachine.core.backoff import Uniform
+from statemachine.core.messages import Message
 from statemachine.core.pause import NO_TERMS, PauseTerms
+from statemachine.core.restart import RestartTerms
 
 
 class NotOwnedError(Exception):
@@ -62,16 +64,29 @@ class Action(StrEnum):
     WARM = "warm"
     PAUSE = "pause"
     RESUME = "resume"
+    RESTART = "restart"
+
+
+Terms = PauseTerms | RestartTerms
+"""The terms of a pause or of a restart."""
+
+
+class ActionRefusedError(Exception):
+    """The action cannot be carried out; `message` says why."""
+
+    def __init__(self, said: Message) -> None:
+        super().__init__(said.code)
+        self.message = said
 
 
 class Operator(Protocol):
     """Pass operator actions to the servers."""
 
-    async def act(self, server: str, action: Action, by: str | None = None, terms: PauseTerms = NO_TERMS) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None, terms: Terms = NO_TERMS) -> bool:
         """Post the action and return at once; return False if no such server exists.
 
-        `by` is the name of the client that requested it, if it has one. `terms` are those of a pause.
-        Raises NotOwnedError if the node that looks after the server cannot be reached.
+        `by` is the name of the client that requested it, if it has one. `terms` are those of a pause or a restart.
+        Raises NotOwnedError if the node that looks after the server cannot be reached, and ActionRefusedError.
         """
         ...
 

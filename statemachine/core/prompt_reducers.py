@@ -134,10 +134,10 @@ def _prompt_interrupted(event: events.PromptInterrupted, server: Server, at: flo
 
 
 def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> None:
-    """Count the loss. If the server restarted with the prompt, the prompt may have ended its process."""
+    """Count the loss. If the server restarted with the prompt and not by us, the prompt may have ended its process."""
     started = server.open_attempt is not None and server.open_attempt.may_have_started
     restarted = event.reason is Reason.SERVER_RESTARTED
-    if restarted or event.reason is Reason.PROMPT_LOST:
+    if (restarted or event.reason is Reason.PROMPT_LOST) and not server.ended_by_hook:
         lost = Reason.WARM_UP_ENDS_SERVER if restarted and started else Reason.PROMPT_LOST
         server.streak = server.streak.extended(lost)
     server.failures += 1

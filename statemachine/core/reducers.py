@@ -11,6 +11,7 @@ from statemachine.core.cache_changes import cache_change
 from statemachine.core.contention import NO_CONTENTION
 from statemachine.core.levels import places_of
 from statemachine.core.prompt_reducers import PROMPT_REDUCERS, Reducer
+from statemachine.core.restart_reducers import RESTART_REDUCERS
 from statemachine.core.server import NOT_WARMED, Attempt, CacheChange, Server
 from statemachine.core.streak import NO_STREAK
 from statemachine.core.vocabulary import Reason, State
@@ -125,7 +126,7 @@ def _not_answering(event: events.NotAnswering, server: Server, at: float) -> Non
     server.answers = 0
     _note_sign_of_end(server, at)
     if event.refused:
-        server.process_ended = True
+        server.process_ended = server.process_went = True
         _note_cut_off(server)
     if event.held:
         server.consecutive_failures = min(server.consecutive_failures + 1, server.reachability.fall - 1)
@@ -133,7 +134,7 @@ def _not_answering(event: events.NotAnswering, server: Server, at: float) -> Non
     server.consecutive_failures += 1
     if server.consecutive_failures == server.reachability.fall:
         server.disconnect_count += 1
-        server.process_ended, server.places = True, None
+        server.process_ended, server.process_went, server.places = True, True, None
         server.recheck_failures += server.state is State.CHECKING
         _count_own_loading(server)
         _count_unconfirmed_success(server)
@@ -265,7 +266,8 @@ def _restarted(server: Server) -> None:
     """
     _note_cut_off(server)
     server.disconnect_count += 1
-    server.process_ended, server.auto_executing, server.places = True, False, None
+    server.process_ended, server.process_went = True, True
+    server.auto_executing, server.places = False, None
     _count_own_loading(server)
     _count_unconfirmed_success(server)
     _reset_failures(server)
@@ -293,6 +295,7 @@ def _reset_failures(server: Server) -> None:
 
 REDUCERS: Mapping[type, Reducer] = {
     **PROMPT_REDUCERS,
+    **RESTART_REDUCERS,
     events.CheckAnswered: _check_answered,
     events.CheckUnusable: _check_unusable,
     events.NotAnswering: _not_answering,

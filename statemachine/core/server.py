@@ -11,6 +11,7 @@ from statemachine.core.events import EarlyEvent, NodeCursor
 from statemachine.core.levels import Level, Places, lowest
 from statemachine.core.messages import NO_MESSAGE, Message, joined
 from statemachine.core.pause import NO_PAUSE, Pause
+from statemachine.core.restart import Restart
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.core.waiting import WAITS, Waiting
@@ -162,7 +163,8 @@ class Server:
     last success, and not by ours. `loading_in_doubt`: the connection was lost while it loaded by itself, or while the
     check was asked that reported the loading, and its queue was not seen since. `limited_posts` is the number of
     POSTs in a row that a rate limit answered. `places`: where the models of the keys are, None where nothing observes
-    it; `below` lists the keys whose models are below the wanted level.
+    it; `below` lists the keys whose models are below the wanted level. `restart` is the latest restart, open or ended,
+    and `process_went` whether a connection has ended or was refused since its hook began.
     """
 
     name: str
@@ -208,6 +210,13 @@ class Server:
     verdict_fresh: bool = False
     waiting: Waiting = WAITS[State.UNKNOWN]
     pause: Pause = NO_PAUSE
+    restart: Restart | None = None
+    process_went: bool = False
+
+    @property
+    def open_restart(self) -> Restart | None:
+        """The restart that has not ended."""
+        return self.restart if self.restart is not None and self.restart.is_open else None
 
     @property
     def open_attempt(self) -> Attempt | None:
@@ -223,6 +232,12 @@ class Server:
     def still_cold(self) -> bool:
         """Whether our prompt succeeded and the check still needs the same workflow."""
         return self.succeeded is not None and self.succeeded.workflow in self.needed
+
+    @property
+    def ended_by_hook(self) -> bool:
+        """Whether a hook of ours has ended the process since the open attempt began."""
+        hook_at = self.restart.hook_started_at if self.restart is not None else None
+        return hook_at is not None and self.open_attempt is not None and self.open_attempt.created_at <= hook_at
 
     @property
     def receives_changes(self) -> bool:
@@ -267,7 +282,8 @@ class ServerView(NamedTuple):
 
     `workflows` names the workflows that warm it. They are not part of the line; the router uses them. `levels`: where
     the models of its keys are, by key, as far as the server reports them; None if nothing observes it. The daemon next
-    acts on the server at `next_action_at`, or, if `next_action_at_most`, at that time at the latest.
+    acts on the server at `next_action_at`, or, if `next_action_at_most`, at that time at the latest. `restart` is its
+    latest restart, open or ended.
     """
 
     name: str
@@ -289,6 +305,7 @@ class ServerView(NamedTuple):
     waiting_for: Message = NO_MESSAGE
     next_action_at_most: bool = False
     pause: Pause | None = None
+    restart: Restart | None = None
 
     @property
     def live(self) -> LiveFigures:

@@ -196,6 +196,21 @@ def changes_pause(server: Server, event: e.PauseRequested) -> bool:
     return event.terms != server.pause.terms
 
 
+def restart_was_opened(server: Server, event: e.RestartRequested) -> bool:
+    """The request opened a restart: none was open, and the last one was another."""
+    return server.open_restart is not None and server.open_restart.id == event.id
+
+
+def not_said_before(server: Server, event: e.RestartLimitReached) -> bool:
+    """The server has not failed for this reason yet."""
+    return server.reason is not Reason.RESTART_LIMIT
+
+
+def returned_before(server: Server, event: e.RestartFailed) -> bool:
+    """The server had returned from a restart that is still open."""
+    return server.open_restart is not None
+
+
 def attempt_was_opened(server: Server, event: e.SubmissionStarted) -> bool:
     """The submission opened an attempt, because nothing else was in flight."""
     return server.attempt_about(event.prompt_id) is not None
@@ -210,6 +225,7 @@ VERDICTS = (S.CHECKING, S.LOADED, S.COLD)
 ANSWERING = (S.UNKNOWN, S.CHECKING, S.LOADED, S.COLD, S.AUTO_EXECUTING, S.SUBMITTING, S.WARMING, S.FAILED)
 RESTING = (S.LOADED, S.COLD, S.FAILED)
 ACTING = (*ANSWERING[1:], S.UNREACHABLE)
+RESTARTABLE = (*ANSWERING, S.UNREACHABLE)
 
 TABLE: tuple[Row, ...] = (
     # Checks. `loaded` and `cold` keep their verdict while the periodic check is asked.
@@ -278,4 +294,14 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.PauseRequested, (S.PAUSED,), S.PAUSED, Reason.PAUSE_REQUESTED, Source.OPERATOR, changes_pause),
     *_rows(e.PauseEnded, (S.PAUSED,), S.UNKNOWN, Reason.PAUSE_ENDED, Source.DAEMON),
     *_rows(e.ResumeRequested, (S.PAUSED,), S.UNKNOWN, Reason.RESUME_REQUESTED, Source.OPERATOR),
+    # Restarts: drained, the hook recorded and run once, and the server back as another process.
+    *_rows(e.RestartRequested, RESTARTABLE, S.DRAINING, Reason.RESTART_REQUESTED, None, restart_was_opened),
+    *_rows(e.RestartLimitReached, (*RESTING, S.AUTO_EXECUTING), S.FAILED, Reason.RESTART_LIMIT, Source.DAEMON,
+           not_said_before),
+    *_rows(e.ResumeRequested, (S.DRAINING,), S.UNKNOWN, Reason.RESTART_CANCELLED, Source.OPERATOR),
+    *_rows(e.RestartWithheld, (S.DRAINING,), S.UNKNOWN, None, Source.DAEMON),
+    *_rows(e.HookStarted, (S.DRAINING,), S.RESTARTING, Reason.HOOK_STARTED, Source.DAEMON),
+    *_rows(e.ServerReturned, (S.RESTARTING,), S.UNKNOWN, Reason.SERVER_RETURNED, Source.PROBE),
+    *_rows(e.RestartFailed, (S.RESTARTING,), S.FAILED, None, Source.DAEMON),
+    *_rows(e.RestartFailed, (S.UNREACHABLE,), S.FAILED, None, Source.DAEMON, returned_before),
 )  # fmt: skip

@@ -129,6 +129,11 @@ def _operator_requested(event: events.OperatorEvent, _server: Server, reason: Re
     return message("requested_by", what=_MEANINGS[reason], by=event.by) if event.by is not None else None
 
 
+def _restart_requested(event: events.RestartRequested, _server: Server, reason: Reason) -> Message:
+    asked = event.message or _MEANINGS[reason]
+    return message("requested_by", what=asked, by=event.by) if event.by is not None else asked
+
+
 def _pause_requested(event: events.PauseRequested, _server: Server, reason: Reason) -> Message:
     paused = event.pause.described(_MEANINGS[reason])
     return message("requested_by", what=paused, by=event.by) if event.by is not None else paused
@@ -156,4 +161,5 @@ _MESSAGES: Mapping[type, Callable[[Any, Server, Reason], Message | None]] = {
     events.WarmRequested: _operator_requested,
     events.PauseRequested: _pause_requested,
     events.ResumeRequested: _operator_requested,
+    events.RestartRequested: _restart_requested,
 }

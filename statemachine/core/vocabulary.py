@@ -21,6 +21,8 @@ class State(Enum):
     UNREACHABLE = "unreachable"
     FAILED = "failed"
     PAUSED = "paused"
+    DRAINING = "draining"
+    RESTARTING = "restarting"
 
 
 IN_FLIGHT = (State.SUBMITTING, State.WARMING)
@@ -77,6 +79,16 @@ class Reason(StrEnum):
     RESUME_REQUESTED = "resume_requested"
     SETTINGS_CHANGED = "settings_changed"
     NODE_CUT_OFF = "node_cut_off"
+    RESTART_REQUESTED = "restart_requested"
+    DRAIN_TIMED_OUT = "drain_timed_out"
+    RESTART_CANCELLED = "restart_cancelled"
+    RESTART_LIMIT = "restart_limit"
+    HOOK_STARTED = "hook_started"
+    HOOK_FAILED = "hook_failed"
+    HOOK_MISSING = "hook_missing"
+    SERVER_RETURNED = "server_returned"
+    NOT_RETURNED = "not_returned"
+    NOT_RESTARTED = "not_restarted"
 
 
 class Notice(StrEnum):

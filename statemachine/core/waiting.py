@@ -30,6 +30,8 @@ WAITS: Mapping[State, Waiting] = {
     State.UNREACHABLE: Waiting(message("wait.probe")),
     State.FAILED: Waiting(message("wait.retry")),
     State.PAUSED: Waiting(message("wait.resume")),
+    State.DRAINING: Waiting(message("wait.drain")),
+    State.RESTARTING: Waiting(message("wait.hook")),
 }
 """What a server waits for in each state, until its tasks know more."""
 

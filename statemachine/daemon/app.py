@@ -37,6 +37,7 @@ from statemachine.fleet.fleet import ManagedFleet
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.watched import OpenFile
 from statemachine.publish.counters import Counters
+from statemachine.repair.hooks import Hooks
 from statemachine.settings import ServerConfig, Settings
 from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import secrets_in
@@ -140,6 +141,7 @@ class Daemon:
                 transport_for=self._transport_for,
                 ownership=backend.ownership,
                 counters=self._counters,
+                hooks=Hooks(session, self._tls.context, lambda: self.config.all_secrets),
             ),
         )
 

@@ -31,6 +31,7 @@ from statemachine.journal.recorder import Recorder
 from statemachine.publish.counters import Counters
 from statemachine.publish.publisher import Publisher
 from statemachine.publish.snapshot import ServerDetail
+from statemachine.repair.port import HookRunner, NoHooks
 from statemachine.settings.model import Settings
 from statemachine.settings.servers import ServerConfig
 
@@ -52,6 +53,7 @@ class FleetPorts:
     transport_for: TransportFactory
     ownership: Ownership = field(default_factory=SoleOwner)
     counters: Counters = field(default_factory=Counters)
+    hooks: HookRunner = field(default_factory=NoHooks)
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +71,7 @@ class FleetContext:
     outage: OutageGuard
     check_slots: CheckSlots
     permit_line: PermitLine
+    hooks: HookRunner
     system_info: SystemInfoQueue = field(default_factory=SystemInfoQueue)
 
     @property
@@ -95,7 +98,8 @@ class ServerContext:
     node reports one. `known_before`: the journal knows the server from an earlier run of the daemon. Loop times:
     `cold_since`, `failed_at` (the streak of failures changed), `lost_at` (the contention changed), `limited_at` (a
     rate limit answered a POST), `restarts` (the last checks that restarts caused) and `changes_allowed_at` (when the
-    next check after a change would be due at the slowest pace).
+    next check after a change would be due at the slowest pace). `hook_due` is the id of the restart whose hook this
+    task has recorded and not begun: no other hook is run.
     """
 
     config: ServerConfig
@@ -120,6 +124,7 @@ class ServerContext:
     restarts: tuple[float, ...] = ()
     changes_allowed_at: float = 0.0
     known_before: bool = False
+    hook_due: str | None = None
     _patience: Patience | None = None
 
     def patience_with(self, attempt: Attempt) -> Patience:

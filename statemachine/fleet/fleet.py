@@ -15,7 +15,8 @@ from statemachine.core.machine import Machine
 from statemachine.core.messages import message
 from statemachine.core.outage import OutageDetector
 from statemachine.core.pause import NO_TERMS, PauseTerms
-from statemachine.core.ports import Action
+from statemachine.core.ports import Action, ActionRefusedError, Terms
+from statemachine.core.restart import NO_RESTART_TERMS, RestartTerms
 from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State
 from statemachine.core.waiting import Waiting
@@ -40,9 +41,9 @@ START_BATCH = 20
 START_PATIENCE_S = 0.2
 """How long a batch waits for the one before it, of which some servers may never answer."""
 
-AWAY = frozenset({State.UNREACHABLE, State.PAUSED})
+AWAY = frozenset({State.UNREACHABLE, State.PAUSED, State.RESTARTING})
 
-OPERATOR_EVENTS: Mapping[Action, type[events.OperatorEvent]] = {
+OPERATOR_EVENTS: Mapping[Action, type[events.CheckRequested | events.WarmRequested | events.ResumeRequested]] = {
     Action.CHECK: events.CheckRequested,
     Action.WARM: events.WarmRequested,
     Action.RESUME: events.ResumeRequested,
@@ -67,6 +68,7 @@ class ManagedFleet:
             outage=OutageGuard(OutageDetector(), ports.recorder.notice, self._probe_others),
             check_slots=CheckSlots(config.settings.limits.max_checks),
             permit_line=PermitLine(ports.permits),
+            hooks=ports.hooks,
         )
         self._context.counters.set_warm_up_limit(config.settings.limits.max_warming)
         self._servers: dict[str, ServerTask] = {}
@@ -126,13 +128,32 @@ class ManagedFleet:
         """The servers that may have a prompt of ours."""
         return frozenset(name for name, task in self._servers.items() if task.context.server.open_attempt is not None)
 
-    async def act(self, server: str, action: Action, by: str | None = None, terms: PauseTerms = NO_TERMS) -> bool:
-        """Post an operator's action to a server; return False if this daemon does not look after it."""
+    async def act(self, server: str, action: Action, by: str | None = None, terms: Terms = NO_TERMS) -> bool:
+        """Post an operator's action to a server; return False if this daemon does not look after it.
+
+        Raises ActionRefusedError for the restart of a server without a hook, also of one that another node owns.
+        """
+        if action is Action.RESTART:
+            self._require_hook(server)
         task = self._servers.get(server)
         if task is not None:
-            paused = events.PauseRequested(by, terms)
-            task.context.post(paused if action is Action.PAUSE else OPERATOR_EVENTS[action](by))
+            task.context.post(self._event(task, action, by, terms))
         return task is not None
+
+    def _event(self, task: ServerTask, action: Action, by: str | None, terms: Terms) -> events.OperatorEvent:
+        if action is Action.RESTART:
+            if task.context.server.state is State.PAUSED:
+                raise ActionRefusedError(message("restart_paused", server=task.context.config.name))
+            cause, restart_id = terms if isinstance(terms, RestartTerms) else NO_RESTART_TERMS
+            return events.RestartRequested(restart_id or self._context.clock.new_id(), cause, by)
+        if action is Action.PAUSE:
+            return events.PauseRequested(by, terms if isinstance(terms, PauseTerms) else NO_TERMS)
+        return OPERATOR_EVENTS[action](by)
+
+    def _require_hook(self, server: str) -> None:
+        named = [config for config in self.config.servers if config.name == server]
+        if named and named[0].restart.hook is None:
+            raise ActionRefusedError(message("restart_no_hook", server=server))
 
     async def apply(self, config: LoadedConfig) -> Changes:
         """Make `config` the active one. Servers for which nothing changes keep their tasks.

@@ -14,6 +14,8 @@ from statemachine.core.server import Server
 from statemachine.core.vocabulary import IN_FLIGHT, Notice, State
 from statemachine.fleet.clock import loop_time
 
+EXPECTED_SILENCE = frozenset({State.UNREACHABLE, State.RESTARTING})
+
 
 class OutageGuard:
     """The outage detector of the fleet, and its notices."""
@@ -34,9 +36,10 @@ class OutageGuard:
     def observe(self, server: Server, *, answered: bool) -> None:
         """Observe an answer or its absence.
 
-        The silence of a server that is unreachable, or that has not answered a check yet, is not a sign of an outage.
+        The silence of a server that is unreachable or being restarted, or that has not answered a check yet, is not a
+        sign of an outage.
         """
-        if not answered and (server.state is State.UNREACHABLE or server.last_check is None):
+        if not answered and (server.state in EXPECTED_SILENCE or server.last_check is None):
             return
         change = self._detector.observe(server.name, loop_time(), answered=answered)
         if not answered and server.consecutive_failures >= server.reachability.fall - 2:

@@ -1,14 +1,15 @@
-"""Restore what was saved of a server: its prompt in flight, the operator's pause, and why it had failed."""
+"""Restore what was saved of a server: its prompt in flight, the operator's pause, why it had failed, its restart."""
 
 import asyncio
 from collections.abc import Mapping
 
 from statemachine.core.messages import message
 from statemachine.core.pause import Pause
+from statemachine.core.restart import RESTART_STATES, Restart, RestartStage
 from statemachine.core.server import Attempt, Server
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
-from statemachine.core.waiting import waiting_of
+from statemachine.core.waiting import WAITS, waiting_of
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 from statemachine.journal.port import JournalPort, JournalUnavailableError, SavedState
@@ -23,6 +24,7 @@ async def restore(journal: JournalPort, contexts: Mapping[str, ServerContext]) -
         contexts[name].known_before = True
         _restore_streak(contexts[name], saved_states[name].streak)
         _restore_attempt(contexts[name], saved_states[name].attempt)
+        _restore_restart(contexts[name].server, saved_states[name].restart)
         if saved_states[name].paused:
             _restore_pause(contexts[name].server, saved_states[name].pause)
 
@@ -39,6 +41,9 @@ async def restore_later(journal: JournalPort, contexts: Mapping[str, ServerConte
     for name in contexts.keys() & saved_states.keys():
         if contexts[name].server.open_attempt is None:
             _restore_attempt(contexts[name], saved_states[name].attempt)
+        restart = saved_states[name].restart
+        if restart is not None and contexts[name].server.restart is None:
+            contexts[name].server.restart = restart.abandoned(contexts[name].fleet.clock.now())
         if contexts[name].server.streak == NO_STREAK and contexts[name].server.loaded_at is None:
             _restore_streak(contexts[name], saved_states[name].streak)
 
@@ -57,6 +62,17 @@ def _restore_attempt(context: ServerContext, attempt: Attempt | None) -> None:
 
 def _restore_streak(context: ServerContext, streak: Streak) -> None:
     context.server.streak, context.failed_at = streak.resumed, loop_time()
+
+
+def _restore_restart(server: Server, restart: Restart | None) -> None:
+    """Resume an open restart. Its hook is never run again once it was recorded."""
+    server.restart = restart
+    if restart is None or restart.stage not in RESTART_STATES:
+        return
+    server.state, server.proved_by = RESTART_STATES[restart.stage], Source.DAEMON
+    began = restart.stage is RestartStage.HOOK
+    server.reason = Reason.HOOK_STARTED if began else Reason.RESTART_REQUESTED
+    server.waiting, server.message = WAITS[server.state], message("restart_before_start")
 
 
 def _restore_pause(server: Server, pause: Pause) -> None:

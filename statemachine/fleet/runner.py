@@ -18,7 +18,7 @@ from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import IN_FLIGHT, State
-from statemachine.fleet import admission, checking, pausing, submission
+from statemachine.fleet import admission, checking, draining, pausing, restarting, submission, triggers
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.connection import keep_link
 from statemachine.fleet.context import ServerContext
@@ -36,12 +36,17 @@ DUTY_CALLS: Mapping[Duty, Callable[[ServerContext], Awaitable[None]]] = {
     Duty.WAIT_FOR_SLOT: admission.wait_for_slot,
     Duty.SUBMIT: submission.submit,
     Duty.TRACK: submission.track,
+    Duty.DRAIN: draining.drain,
+    Duty.RESTART: restarting.restart,
 }
 
 NUDGING = (events.LinkOpened, events.LinkLost, events.QueueSeen, events.PauseRequested)
 """Events after which a waiting task looks again."""
 
-WAITING_OVER = frozenset({State.LOADED, State.SUBMITTING, State.PAUSED})
+MAY_RESTORE = frozenset({State.UNKNOWN, State.DRAINING})
+"""States besides those in flight in which a prompt of ours holds a permit."""
+
+WAITING_OVER = frozenset({State.LOADED, State.SUBMITTING, State.PAUSED, State.DRAINING})
 """States that end a cold server's wait for an idle queue."""
 
 CRASH_PAUSE_S = 5.0
@@ -87,7 +92,16 @@ class Mailbox:
 class ServerTask:
     """Runs one server from `start` to `stop`."""
 
-    __slots__ = ("_context", "_duties", "_is_stopped", "_link", "_machine", "_mailbox", "_saved")
+    __slots__ = (
+        "_context",
+        "_duties",
+        "_is_stopped",
+        "_lasting",
+        "_machine",
+        "_mailbox",
+        "_saved",
+        "_saved_restart",
+    )
 
     def __init__(self, machine: Machine, context: ServerContext, mailbox: Mailbox) -> None:
         self._machine = machine
@@ -95,8 +109,9 @@ class ServerTask:
         self._mailbox = mailbox
         self._is_stopped = False
         self._duties: dict[Duty, asyncio.Task[None]] = {}
-        self._link: asyncio.Task[None] | None = None
+        self._lasting: list[asyncio.Task[None]] = []
         self._saved: object = None
+        self._saved_restart = context.server.restart
 
     @property
     def context(self) -> ServerContext:
@@ -113,7 +128,9 @@ class ServerTask:
         """Start the tasks of the present state, unless the server was stopped before."""
         if self._is_stopped:
             return
-        self._link = asyncio.get_running_loop().create_task(self._run(keep_link, "the /ws connection"))
+        self._lasting = [self._started(keep_link, "the /ws connection")]
+        if self._context.config.restart.hook is not None and self._context.config.restart.triggers:
+            self._lasting.append(self._started(triggers.watch, "the watch for restarts"))
         self._reconcile_tasks()
         self._mailbox.open(self._handle)
 
@@ -121,7 +138,7 @@ class ServerTask:
         """Cancel everything and wait for it to end. Events that arrive later are dropped."""
         self._is_stopped = True
         self._mailbox.close()
-        tasks = [*self._duties.values(), *([self._link] if self._link is not None else [])]
+        tasks = [*self._duties.values(), *self._lasting]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -172,7 +189,18 @@ class ServerTask:
         waiting = context.server.waiting
         context.server.waiting = waiting._replace(what=worded(waiting.what, language))
         view = view_of(context.config, context.server, language)
+        self._record_restart()
         context.fleet.recorder.transition(transition, view, attempt)
+
+    def _record_restart(self) -> None:
+        """Record the restart if it has changed, before the entry that shows it."""
+        restart, fleet = self._context.server.restart, self._context.fleet
+        if restart is None or restart is self._saved_restart:
+            return
+        self._saved_restart = restart
+        fleet.recorder.restart(restart)
+        if not restart.is_open:
+            fleet.counters.restart_ended(self._context.config.group, restart)
 
     def _changed_attempt(self) -> Attempt | None:
         """Return the attempt if what the journal stores of it has changed since it was last recorded."""
@@ -191,7 +219,7 @@ class ServerTask:
         """
         config, permits, server = self._context.config, self._context.fleet.permits, self._context.server
         attempt = server.open_attempt
-        restored = server.state is State.UNKNOWN and attempt is not None and not attempt.rate_limited
+        restored = server.state in MAY_RESTORE and attempt is not None and not attempt.rate_limited
         is_stuck = attempt is not None and attempt.stuck
         if (restored or server.state in IN_FLIGHT) and not is_stuck:
             permits.take(config.name, config.host, config.group)
@@ -204,8 +232,10 @@ class ServerTask:
             self._duties.pop(duty).cancel()
         for duty in wanted:
             if duty not in self._duties or self._duties[duty].done():
-                work = self._run(DUTY_CALLS[duty], duty.name.lower())
-                self._duties[duty] = asyncio.get_running_loop().create_task(work)
+                self._duties[duty] = self._started(DUTY_CALLS[duty], duty.name.lower())
+
+    def _started(self, work: Callable[[ServerContext], Awaitable[None]], name: str) -> "asyncio.Task[None]":
+        return asyncio.get_running_loop().create_task(self._run(work, name))
 
     async def _run(self, work: Callable[[ServerContext], Awaitable[None]], name: str) -> None:
         """Run a task to its end. An unexpected exception must not stop it: log it and retry."""

@@ -12,6 +12,8 @@ ALERTS: dict[str, Text] = {
     "alert.state.warming": Text("still warming", "仍在预热"),
     "alert.state.unreachable": Text("unreachable", "无法连接"),
     "alert.state.failed": Text("failed", "失败"),
+    "alert.state.draining": Text("draining", "排空中"),
+    "alert.state.restarting": Text("restarting", "重启中"),
     # Titles
     "alert.title": Text("comfywarm: {text}", "comfywarm: {text}"),
     "alert.one_server": Text("1 server", "1 台服务器"),

@@ -7,6 +7,10 @@ ACTIONS: dict[str, Text] = {
         "{name} will be warmed; follow it with `comfywarm tail -f --server {name}`",
         "将预热 {name}；用 `comfywarm tail -f --server {name}` 查看进展",
     ),
+    "cli.restart": Text(
+        "{name} will be restarted once it has finished its prompts; `comfywarm resume {name}` cancels that until then",
+        "{name} 完成其任务后将被重启；在钩子运行之前可用 `comfywarm resume {name}` 取消",
+    ),
     "cli.pause": Text(
         "{name} paused; nothing is submitted to it until `comfywarm resume {name}`",
         "{name} 已停用：在 `comfywarm resume {name}` 之前不会再向它提交任务",
@@ -188,6 +192,13 @@ DAEMON_ERRORS: dict[str, Text] = {
     ),
     "cli.error.unknown_server": Text("the daemon does not know this server", "服务中没有这台服务器"),
     "cli.error.unknown_group": Text("the daemon does not know this group", "服务中没有这个分组"),
+    "cli.error.restart_no_hook": Text(
+        "this server has no restart hook; set restart.command or restart.http (docs/repair.md)",
+        "该服务器没有重启钩子；请设置 restart.command 或 restart.http（见 docs/repair.md）",
+    ),
+    "cli.error.restart_paused": Text(
+        "this server is paused; resume it before you restart it", "该服务器已停用；请先恢复再重启"
+    ),
     "cli.error.owner_away": Text(
         "the node that owns this server does not answer; try again shortly",
         "负责这台服务器的节点没有应答；请稍后再试",

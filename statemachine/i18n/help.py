@@ -62,6 +62,10 @@ COMMANDS: dict[str, Text] = {
         "停用一台服务器或整个分组：服务不再向其提交任务。",
     ),
     "help.resume": Text("Resume a paused server, or a whole group.", "恢复已停用的服务器或整个分组。"),
+    "help.restart": Text(
+        "Restart a server with its hook: it finishes its prompts, restarts, and is warmed. See docs/repair.md.",
+        "用钩子重启一台服务器：先完成其任务，再重启并预热。见 docs/repair.md。",
+    ),
     "help.alert-test": Text(
         "Send a test message to the channels of the settings and report the result.\n\n"
         "Exit code 0 if every address accepted it.",
@@ -149,6 +153,7 @@ PARAMETERS: dict[str, Text] = {
     "help.pause.note": Text("Show a note on the page and in the log.", "在页面和日志中显示的备注。"),
     "help.resume.name": _SERVER,
     "help.resume.group": _GROUP,
+    "help.restart.name": _SERVER,
     "help.alert-test.channel": Text("The channel. Default: all channels.", "通道。默认：全部通道。"),
     "help.diagram.markdown": Text("Print the whole page docs/states.md.", "打印整个 docs/states.md 页面。"),
     "help.haproxy.group": Text("Only the servers of this group.", "仅该分组的服务器。"),

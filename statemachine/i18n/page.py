@@ -117,6 +117,11 @@ LABELS: dict[str, Text] = {
     "error_journal_unavailable": Text("The journal cannot be read at the moment.", "暂时无法读取日志库。"),
     "error_unknown_server": Text("There is no such server.", "没有这台服务器。"),
     "error_unknown_group": Text("There is no such group.", "没有这个分组。"),
+    "error_restart_no_hook": Text(
+        "This server has no restart hook; set restart.command or restart.http.",
+        "该服务器没有重启钩子；请设置 restart.command 或 restart.http。",
+    ),
+    "error_restart_paused": Text("This server is paused; resume it first.", "该服务器已停用；请先恢复。"),
     "error_owner_away": Text(
         "The node responsible for this server cannot be reached; try again shortly.",
         "暂时联系不上负责这台服务器的节点，请稍后再试。",

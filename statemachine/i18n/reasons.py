@@ -51,6 +51,16 @@ REASONS: dict[Reason, Text] = {
     Reason.RESUME_REQUESTED: Text("Resume requested", "人工恢复"),
     Reason.SETTINGS_CHANGED: Text("Settings changed", "设置已更改"),
     Reason.NODE_CUT_OFF: Text("Node cut off", "节点失联"),
+    Reason.RESTART_REQUESTED: Text("Restart requested", "请求重启"),
+    Reason.DRAIN_TIMED_OUT: Text("Not drained in time", "未能按时排空"),
+    Reason.RESTART_CANCELLED: Text("Restart cancelled", "重启已取消"),
+    Reason.RESTART_LIMIT: Text("Restart limit reached", "达到重启上限"),
+    Reason.HOOK_STARTED: Text("Restart hook started", "重启钩子已启动"),
+    Reason.HOOK_FAILED: Text("Restart hook failed", "重启钩子失败"),
+    Reason.HOOK_MISSING: Text("No restart hook", "没有重启钩子"),
+    Reason.SERVER_RETURNED: Text("Server returned", "服务器已重新上线"),
+    Reason.NOT_RETURNED: Text("Server did not return", "服务器未恢复"),
+    Reason.NOT_RESTARTED: Text("Server did not restart", "服务器未重启"),
 }
 
 REASON_MEANINGS: dict[Reason, Text] = {
@@ -196,6 +206,32 @@ REASON_MEANINGS: dict[Reason, Text] = {
     Reason.NODE_CUT_OFF: Text(
         "this node has lost contact with the node that owns the server, and does not know its state",
         "本节点与负责该服务器的节点失去联系，不了解其状况",
+    ),
+    Reason.RESTART_REQUESTED: Text(
+        "a restart was requested; the server finishes its prompts first", "已请求重启；服务器先完成队列中的任务"
+    ),
+    Reason.DRAIN_TIMED_OUT: Text(
+        "the server did not finish its prompts in time, so it was not restarted", "服务器未能按时完成任务，因此没有重启"
+    ),
+    Reason.RESTART_CANCELLED: Text(
+        "the operator cancelled the restart before its hook was run", "操作员在钩子运行之前取消了重启"
+    ),
+    Reason.RESTART_LIMIT: Text(
+        "the server needs another restart, but was restarted as often as the settings allow within a day",
+        "服务器需要再次重启，但一天内的重启次数已达到设置的上限",
+    ),
+    Reason.HOOK_STARTED: Text("the restart hook is running", "重启钩子正在运行"),
+    Reason.HOOK_FAILED: Text("the restart hook failed", "重启钩子运行失败"),
+    Reason.HOOK_MISSING: Text("the settings no longer say how to restart the server", "设置中不再说明如何重启该服务器"),
+    Reason.SERVER_RETURNED: Text(
+        "the server answers again as another process, and is warmed", "服务器已以新进程恢复应答，开始预热"
+    ),
+    Reason.NOT_RETURNED: Text(
+        "the server did not answer in time after the restart hook", "重启钩子运行之后，服务器未能按时恢复应答"
+    ),
+    Reason.NOT_RESTARTED: Text(
+        "the restart hook succeeded, but the same process of the server goes on answering",
+        "重启钩子运行成功，但仍是同一个服务器进程在应答",
     ),
 }
 

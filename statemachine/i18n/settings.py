@@ -195,6 +195,22 @@ CLUSTER_AND_ALERTS: dict[str, Text] = {
         "a URL that apprise understands, such as {variable} with feishu://TOKEN; see docs/alerts.md",
         "apprise 能识别的 URL，例如值为 feishu://TOKEN 的 {variable}；见 docs/alerts.md",
     ),
+    "settings.hook_url": Text(
+        "an http or https URL with a host, or a path of the server that starts with /",
+        "含主机的 http 或 https URL，或以 / 开头的服务器路径",
+    ),
+    "settings.hook_command": Text(
+        "a list with the program and its arguments, without zero bytes", "由程序及其参数组成的列表，不含零字节"
+    ),
+    "settings.one_hook": Text("either command or http", "command 与 http 只能二选一"),
+    "settings.trigger_hook": Text(
+        "a trigger only with restart.command or restart.http, which say how to restart",
+        "仅在设置了 restart.command 或 restart.http（说明如何重启）时才可使用触发条件",
+    ),
+    "settings.argument_without_secret": Text(
+        "an argument without ${variable}: every process list shows arguments; read the variable in the command",
+        "不含 ${variable} 的参数：本机所有用户都能列出进程参数；请在命令内部读取该环境变量",
+    ),
     "settings.webhook_url": Text("an http or https URL with a host", "含主机的 http 或 https URL"),
     "settings.webhook_secret": Text(
         "at least {count} characters, preferably random", "至少 {count} 个字符，最好随机生成"

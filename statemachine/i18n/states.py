@@ -15,6 +15,8 @@ STATES: dict[State, Text] = {
     State.UNREACHABLE: Text("Unreachable", "无法连接"),
     State.FAILED: Text("Failed", "失败"),
     State.PAUSED: Text("Paused", "已暂停"),
+    State.DRAINING: Text("Draining", "排空中"),
+    State.RESTARTING: Text("Restarting", "重启中"),
 }
 
 STATE_MEANINGS: dict[State, str] = {
@@ -28,6 +30,8 @@ STATE_MEANINGS: dict[State, str] = {
     State.UNREACHABLE: "the server does not answer",
     State.FAILED: "a warm-up cannot succeed at the moment; the reason says why",
     State.PAUSED: "the operator paused the server",
+    State.DRAINING: "the server is to be restarted and finishes its prompts; it gets no new ones from comfywarm",
+    State.RESTARTING: "the restart hook has begun; waiting until the server answers as another process",
 }
 
 SOURCES: dict[Source, Text] = {

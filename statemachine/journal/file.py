@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.core.pause import Pause
+from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt
 from statemachine.core.streak import Streak
 from statemachine.journal.pages import Page
@@ -74,6 +75,10 @@ class JournalFile:
     async def pauses(self) -> dict[str, Pause]:
         """Return the terms of each server's latest pause, which may be over."""
         return await self._with_store(JournalStore.pauses)
+
+    async def restarts(self) -> dict[str, Restart]:
+        """Return the latest restart of each server, open or ended."""
+        return await self._with_store(JournalStore.restarts)
 
     async def page_and_runs(self, after: int, limit: int, after_run: int) -> tuple[Page, list[DaemonRun]]:
         """Return a page of entries, and at least the runs after `after_run` to which they belong."""

@@ -16,6 +16,7 @@ from loguru import logger
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import NO_MESSAGE, Message, message
 from statemachine.core.pause import NO_PAUSE, Pause
+from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import State
@@ -23,6 +24,7 @@ from statemachine.journal.file import JournalFile
 from statemachine.journal.pending import OnPublished, PendingWrite, message_of_error
 from statemachine.journal.port import JournalUnavailableError, OnHealth, SavedState
 from statemachine.journal.private import DataFolderError
+from statemachine.journal.restart_rows import restart_row
 from statemachine.journal.rows import Row, attempt_row, pause_row, streak_row
 from statemachine.journal.store import JournalStore, Write
 
@@ -98,24 +100,37 @@ class Journal(Generic[V]):
         """Write the terms of the server's pause, with the entries that are pending."""
         self._enqueue(PendingWrite(Write(pause=pause_row(server, pause))))
 
+    def save_restart(self, restart: Restart) -> None:
+        """Write the server's latest restart, with the entries that are pending."""
+        self._enqueue(PendingWrite(Write(restart=restart_row(restart))))
+
     async def append_durably(self, attempt: Attempt) -> None:
         """Return once the attempt is on disk. Raise JournalUnavailableError if it cannot be written."""
+        await self._write_durably(Write(None, attempt_row(attempt), durable=True))
+
+    async def record_restart(self, restart: Restart) -> None:
+        """Return once the restart is on disk. Raise JournalUnavailableError if it cannot be written."""
+        await self._write_durably(Write(restart=restart_row(restart), durable=True))
+
+    async def _write_durably(self, write: Write) -> None:
         if not self.healthy:
             raise JournalUnavailableError(self.trouble)
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._enqueue(PendingWrite(Write(None, attempt_row(attempt), durable=True), committed=committed))
+        self._enqueue(PendingWrite(write, committed=committed))
         await committed
 
     async def saved_states(self, servers: Collection[str]) -> dict[str, SavedState]:
         """Return what an earlier run has saved of these servers."""
         in_flight = {one.server: one for one in await self.file.open_attempts()}
         states, streaks, pauses = await self.file.last_states(), await self.file.streaks(), await self.file.pauses()
+        restarts = await self.file.restarts()
         return {
             name: SavedState(
                 in_flight.get(name),
                 states.get(name) == State.PAUSED.value,
                 streaks.get(name, NO_STREAK),
                 pauses.get(name, NO_PAUSE),
+                restarts.get(name),
             )
             for name in servers
             if name in states or name in in_flight

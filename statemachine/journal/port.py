@@ -7,6 +7,7 @@ from typing import Protocol
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import Message
 from statemachine.core.pause import NO_PAUSE, Pause
+from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt, ServerView
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.i18n.render import MessageError
@@ -25,12 +26,15 @@ class JournalUnavailableError(MessageError):
 
 @dataclass(frozen=True, slots=True)
 class SavedState:
-    """What an earlier run has left for a server: an open prompt, the operator's pause, and its failures in a row."""
+    """What an earlier run has left for a server: an open prompt, the operator's pause, its failures in a row, and its
+    latest restart.
+    """
 
     attempt: Attempt | None = None
     paused: bool = False
     streak: Streak = NO_STREAK
     pause: Pause = NO_PAUSE
+    restart: Restart | None = None
 
 
 class JournalPort(Protocol):
@@ -72,6 +76,14 @@ class JournalPort(Protocol):
 
     def save_pause(self, server: str, pause: Pause) -> None:
         """Write the terms of the server's pause, which its next run or owner resumes."""
+        ...
+
+    def save_restart(self, restart: Restart) -> None:
+        """Write the server's latest restart, which its next run or owner resumes."""
+        ...
+
+    async def record_restart(self, restart: Restart) -> None:
+        """Return once the restart would survive a power cut. Raise JournalUnavailableError if it cannot be written."""
         ...
 
     async def append_durably(self, attempt: Attempt) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from statemachine.core.log_entry import Transition, entry_of, notice_entry, notice_message
 from statemachine.core.messages import Message
+from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt, Server, ServerView
 from statemachine.core.vocabulary import Notice
 from statemachine.i18n.render import worded
@@ -33,6 +34,10 @@ class Recorder:
     def streak(self, server: Server) -> None:
         """Record the server's failures in a row."""
         self._journal.save_streak(server.name, server.streak)
+
+    def restart(self, restart: Restart) -> None:
+        """Record how far the server's restart is."""
+        self._journal.save_restart(restart)
 
     def notice(self, notice: Notice, detail: Message | str = "") -> None:
         """Record a notice. `detail` completes its sentence."""

@@ -93,6 +93,26 @@ MIGRATIONS: tuple[str, ...] = (
         requested_by TEXT
     );
     """,
+    """
+    CREATE TABLE restarts (
+        server          TEXT PRIMARY KEY,
+        id              TEXT NOT NULL,
+        cause           TEXT NOT NULL,
+        requested_at    REAL NOT NULL,
+        requested_by    TEXT,
+        stage           TEXT NOT NULL,
+        instance        TEXT,
+        mark            TEXT,
+        hook_started_at REAL,
+        returned_at     REAL,
+        ended_at        REAL,
+        reason          TEXT,
+        message         TEXT NOT NULL,
+        message_code    TEXT,
+        message_params  TEXT,
+        hooks           TEXT NOT NULL
+    );
+    """,
 )
 """One script for each version. `PRAGMA user_version` counts those applied. Never change a script, only add one."""
 

@@ -11,10 +11,12 @@ from typing import NamedTuple
 
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.core.pause import Pause
+from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt
 from statemachine.core.streak import Streak
 from statemachine.journal.database import JournalDatabase
 from statemachine.journal.pages import Page, page_after, page_before
+from statemachine.journal.restart_rows import RESTARTS, UPSERT_RESTART, restart_from
 from statemachine.journal.rows import (
     INSERT_ENTRY,
     INSERT_RUN,
@@ -43,13 +45,17 @@ NEWEST_TRANSITIONS = "SELECT max(seq) FROM log WHERE dest IS NOT NULL GROUP BY s
 
 
 class Write(NamedTuple):
-    """An entry, and rows of an attempt, a streak and a pause, or some of them. A `durable` one survives a power cut."""
+    """An entry, and rows of an attempt, a streak, a pause and a restart, or some of them.
+
+    A `durable` one survives a power cut.
+    """
 
     entry: LogEntry | None = None
     attempt: Row | None = None
     durable: bool = False
     streak: Row | None = None
     pause: Row | None = None
+    restart: Row | None = None
 
 
 class JournalStore(JournalDatabase):
@@ -93,6 +99,8 @@ class JournalStore(JournalDatabase):
             self._db.executemany(UPSERT_STREAK, streaks)
         if pauses := [write.pause for write in batch if write.pause is not None]:
             self._db.executemany(UPSERT_PAUSE, pauses)
+        if restarts := [write.restart for write in batch if write.restart is not None]:
+            self._db.executemany(UPSERT_RESTART, restarts)
         rows = [(number, *entry_row(write.entry)) for number, write in zip(numbers, batch, strict=True) if write.entry]
         self._db.executemany(INSERT_ENTRY, rows)
         return numbers
@@ -165,6 +173,10 @@ class JournalStore(JournalDatabase):
     def pauses(self) -> dict[str, Pause]:
         """Return the terms of each server's latest pause, which may be over."""
         return {server: Pause(*terms) for server, *terms in self._db.execute(PAUSES)}
+
+    def restarts(self) -> dict[str, Restart]:
+        """Return the latest restart of each server, open or ended."""
+        return {row["server"]: restart_from(row) for row in self._db.execute(RESTARTS)}
 
     def sent_alerts(self) -> list[SentAlertRow]:
         """Return the alerts that were saved last."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
 
+from statemachine.core.restart import OPEN_STAGES, Restart, RestartCause, RestartStage
 from statemachine.core.server import OPEN_OUTCOMES, Attempt, Outcome
 from statemachine.core.table import TABLE
 from statemachine.core.vocabulary import Notice, Reason, State
@@ -36,9 +37,12 @@ EXPECTED = frozenset(
     {(row.dest, row.reason) for row in TABLE if row.reason is not None}
     | {(State.FAILED, reason) for reason in DIAGNOSES}
     | {(State.UNKNOWN, reason) for reason in (Reason.PROMPT_LOST, Reason.SERVER_RESTARTED)}
+    | {(State.UNKNOWN, reason) for reason in (Reason.DRAIN_TIMED_OUT, Reason.JOURNAL_UNAVAILABLE, Reason.HOOK_MISSING)}
+    | {(State.FAILED, reason) for reason in (Reason.HOOK_FAILED, Reason.NOT_RETURNED, Reason.NOT_RESTARTED)}
 )
 """Every state and reason that a transition may lead to."""
 
+ENDED_STAGES = tuple(stage for stage in RestartStage if stage not in OPEN_STAGES)
 ENDED_OUTCOMES = tuple(outcome for outcome in Outcome if outcome not in OPEN_OUTCOMES)
 
 
@@ -65,6 +69,7 @@ class Counters:
             WARM_UP_BUCKETS_S,
             "group",
         )
+        self._restarts = _counter("restarts", "Restarts that ended, by cause and outcome.", "group", "cause", "outcome")
         self._warm_up_limit = _gauge("warmup_limit", "Maximum number of warm-ups in flight.")
         self._held = _gauge(
             "verdicts_held", "1 while verdicts are held because most servers became unreachable at once."
@@ -92,6 +97,9 @@ class Counters:
                 self._transitions.labels(group, state.value, reason.value)
             for outcome in ENDED_OUTCOMES:
                 self._warm_ups.labels(group, outcome.value)
+            for cause in RestartCause:
+                for stage in ENDED_STAGES:
+                    self._restarts.labels(group, cause.value, stage.value)
             for family in (self._checks, self._unanswered, self._warm_up_durations):
                 family.labels(group)
 
@@ -123,6 +131,10 @@ class Counters:
         self._warm_ups.labels(group, attempt.outcome.value).inc()
         if attempt.outcome is Outcome.SUCCEEDED and attempt.ended_at is not None:
             self._warm_up_durations.labels(group).observe(max(0.0, attempt.ended_at - attempt.created_at))
+
+    def restart_ended(self, group: str, restart: Restart) -> None:
+        """Count a restart that has ended."""
+        self._restarts.labels(group, restart.cause.value, restart.stage.value).inc()
 
     def set_warm_up_limit(self, limit: int) -> None:
         """Set the maximum number of warm-ups in flight."""

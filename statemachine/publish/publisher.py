@@ -74,6 +74,10 @@ class Publisher:
         self._publish_live(view_of(config, server, self._language))
         self._snapshot.attach(config.name, detail)
 
+    def is_restarting(self, group: str) -> bool:
+        """Return whether a server of the group is being restarted, by any daemon."""
+        return any(view.group == group and view.restart is not None and view.restart.is_open for view in self._snapshot)
+
     def set_order(self, names: Sequence[str]) -> None:
         """Keep only these servers, in this order."""
         self._snapshot.set_order(names)
@@ -119,6 +123,7 @@ def view_of(config: ServerConfig, server: Server, language: Language) -> ServerV
         waiting_for=worded(server.waiting.what, language),
         next_action_at_most=server.waiting.at_most,
         pause=server.pause if server.state is State.PAUSED else None,
+        restart=server.restart,
     )
 
 

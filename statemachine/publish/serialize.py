@@ -108,12 +108,31 @@ def server(view: ServerView) -> Json:
         "next_action_at": rfc3339(view.next_action_at),
         "next_action_at_most": view.next_action_at_most,
         "pause": _pause(view),
+        "restart": _restart(view),
     }
 
 
 def _pause(view: ServerView) -> Json | None:
     pause = view.pause
     return None if pause is None else {"until": rfc3339(pause.until), "note": pause.note, "by": pause.by}
+
+
+def _restart(view: ServerView) -> Json | None:
+    restart = view.restart
+    if restart is None:
+        return None
+    return {
+        "id": restart.id,
+        "cause": restart.cause.value,
+        "by": restart.by,
+        "stage": restart.stage.value,
+        "requested_at": rfc3339(restart.requested_at),
+        "hook_started_at": rfc3339(restart.hook_started_at),
+        "returned_at": rfc3339(restart.returned_at),
+        "ended_at": rfc3339(restart.ended_at),
+        "reason": restart.reason.value if restart.reason is not None else None,
+        **message_fields(restart.message or None),
+    }
 
 
 def level_fields(view: ServerView) -> Json:

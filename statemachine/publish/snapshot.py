@@ -202,4 +202,14 @@ class Snapshot:
             self._without_verdict.add(view.name)
 
 
-_STATES_WITH_VERDICT = frozenset({State.UNREACHABLE, State.FAILED, State.PAUSED, State.SUBMITTING, State.WARMING})
+_STATES_WITH_VERDICT = frozenset(
+    {
+        State.UNREACHABLE,
+        State.FAILED,
+        State.PAUSED,
+        State.SUBMITTING,
+        State.WARMING,
+        State.DRAINING,
+        State.RESTARTING,
+    }
+)

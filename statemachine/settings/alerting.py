@@ -13,7 +13,18 @@ from statemachine.core.vocabulary import Reason
 from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.values import Name, Seconds, Section, Whole
 
-AlertState = Literal["unknown", "checking", "cold", "auto_executing", "submitting", "warming", "unreachable", "failed"]
+AlertState = Literal[
+    "unknown",
+    "checking",
+    "cold",
+    "auto_executing",
+    "submitting",
+    "warming",
+    "unreachable",
+    "failed",
+    "draining",
+    "restarting",
+]
 """All states except `loaded` and `paused`."""
 
 AlertNotice = Literal["fleet_vanished", "journal_unavailable", "settings_refused", "node_cut_off"]
@@ -66,7 +77,7 @@ class AlertRule(Section):
     name: Name
     """Name in messages; unique. Sent alerts are recorded under it, so a renamed rule sends again."""
     states: Annotated[tuple[AlertState, ...], Field(max_length=MAX_ITEMS)] = ()
-    """Server states to alert about. Empty: all except loaded and paused."""
+    """Server states to alert about. Empty: all except loaded, paused, draining and restarting."""
     reasons: Annotated[tuple[Reason, ...], Field(max_length=MAX_ITEMS)] = ()
     """Reason codes of these states. Empty: all."""
     groups: Annotated[tuple[Name, ...], Field(max_length=MAX_ITEMS)] = ()

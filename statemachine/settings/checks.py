@@ -10,6 +10,7 @@ from statemachine.settings.expand import check_count, count_servers
 from statemachine.settings.files import read_limited, require_regular
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import KeyPath, NotAllowedError, Problem, describe, os_error_text
+from statemachine.settings.restarts import RestartSettings, hookless
 from statemachine.settings.source import SettingsSource
 from statemachine.settings.tls import MAX_BYTES, ListenTls, page_context
 
@@ -54,6 +55,20 @@ def check_maintenance(settings: Settings, source: SettingsSource) -> list[Proble
         if window.name in names[:place]:
             problems.append(source.problem((*path, "name"), message("settings.distinct_windows")))
         problems += _unknown(window.groups, groups, source, (*path, "groups"), "settings.known_groups")
+    return problems
+
+
+def check_restarts(settings: Settings, source: SettingsSource) -> list[Problem]:
+    """Check that triggers have a hook, and that no secret would be an argument, which every process list shows."""
+    own = [entry.restart for entry in settings.servers]
+    problems = [source.problem(path, message("settings.trigger_hook")) for path in hookless(settings.restart, own)]
+    sections: list[tuple[KeyPath, RestartSettings | None]] = [(("restart",), settings.restart)]
+    sections += [(("servers", place, "restart"), one) for place, one in enumerate(own)]
+    for path, section in sections:
+        for number in range(len(section.command or ()) if section is not None else 0):
+            place = (*path, "command", number)
+            if source.is_secret(place):
+                problems.append(source.problem(place, message("settings.argument_without_secret", variable="{NAME}")))
     return problems
 
 

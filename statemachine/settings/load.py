@@ -9,7 +9,13 @@ import orjson
 from pydantic import ValidationError
 
 from statemachine.core.messages import Message, message, verbatim
-from statemachine.settings.checks import check_alerts, check_certificates, check_fleet, check_maintenance
+from statemachine.settings.checks import (
+    check_alerts,
+    check_certificates,
+    check_fleet,
+    check_maintenance,
+    check_restarts,
+)
 from statemachine.settings.encodings import not_utf8_at, wrong_encoding
 from statemachine.settings.explain import explain
 from statemachine.settings.files import read_limited
@@ -85,6 +91,7 @@ def _validate(source: SettingsSource) -> tuple[Settings | None, list[Problem]]:
         check_fleet(settings, source)
         + check_alerts(settings, source)
         + check_maintenance(settings, source)
+        + check_restarts(settings, source)
         + check_tokens(settings.listen, source)
     )
     return settings, problems + check_gateway_tokens(settings.gateway, source)

@@ -19,6 +19,7 @@ from statemachine.settings.gateway import GatewaySettings
 from statemachine.settings.listen import Listen
 from statemachine.settings.maintenance import MAX_WINDOWS, MaintenanceWindow
 from statemachine.settings.problems import NotAllowedError
+from statemachine.settings.restarts import RestartSettings, merge_restart
 from statemachine.settings.servers import (
     CacheCheckSettings,
     ServerConfig,
@@ -147,6 +148,7 @@ class Settings(Section):
     ]
     """The fleet: URLs, or objects with a URL. At most 20,000 servers after ranges are expanded."""
     tls: Tls = Tls()
+    restart: RestartSettings = RestartSettings()
     timing: Timing = Timing()
     reachability: ReachabilitySettings = ReachabilitySettings()
     limits: Limits = Limits()
@@ -189,4 +191,5 @@ def _server_config(settings: Settings, entry: ServerEntry, address: ServerUrl) -
         cache_check=merge_cache_check(settings.cache_check, entry.cache_check),
         headers=MappingProxyType(entry.headers),
         tls=entry.tls or settings.tls,
+        restart=merge_restart(settings.restart, entry.restart),
     )

@@ -11,6 +11,7 @@ from statemachine.core.levels import NO_LEVELS, Level
 from statemachine.core.messages import message
 from statemachine.settings.expand import ServerUrl, expand_url, parse_template
 from statemachine.settings.problems import NotAllowedError
+from statemachine.settings.restarts import RestartSettings
 from statemachine.settings.tls import Tls
 from statemachine.settings.values import Headers, Name, Route, Section
 from statemachine.settings.workflows import Workflows
@@ -44,6 +45,8 @@ class ServerEntry(Section):
     """HTTP headers for every request to these servers. Keep secrets in the environment: "Bearer ${NAME}"."""
     tls: Tls | None = None
     """How the certificates of these servers are verified, instead of the top-level `tls`."""
+    restart: RestartSettings | None = None
+    """How these servers are restarted; the top-level `restart` provides the keys that are not set."""
 
     @field_validator("url")
     @classmethod
@@ -83,6 +86,7 @@ class ServerConfig:
     headers: Mapping[str, SecretStr] = field(hash=False)
     tls: Tls
     warm: Mapping[str, Level] = field(default_factory=lambda: NO_LEVELS, hash=False)
+    restart: RestartSettings = field(default_factory=RestartSettings, hash=False)
 
 
 def merge_cache_check(common: CacheCheckSettings, own: CacheCheckSettings | None) -> CacheCheckSettings:

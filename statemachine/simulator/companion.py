@@ -32,6 +32,7 @@ class NodeHost(Protocol):
 
     keys: dict[str, str]
     queue: PromptQueue
+    worker_alive: bool
 
     @property
     def best_level(self) -> str: ...
@@ -142,6 +143,7 @@ class SimulatedNode:
             "held": {"vram": [{"name": name, "bytes": MODEL_BYTES} for name in self.models], "ram": []},
             "loading": loading or started,
             "auto_started": started,
+            "worker_alive": self._host.worker_alive,
         }
         return int(HTTPStatus.OK), json.dumps(report), True
 

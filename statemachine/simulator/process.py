@@ -37,6 +37,8 @@ class Process:
         self.send = send
         self.classes: Mapping[str, NodeClass] = _classes(profile)
         self.number = 0
+        self.worker_alive = True
+        """Whether the thread that runs prompts is alive; HTTP does not depend on it."""
         self.keys: dict[str, str] = {}
         """Inspire-Pack's cache: key → tag."""
         self.queue = PromptQueue(lambda: send("status", self.status(), None))
@@ -75,6 +77,12 @@ class Process:
 
     def now_ms(self) -> int:
         return int(self._clock() * 1000)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Memory of the device that the running prompt uses at the moment; it changes all the time."""
+        runs = self.worker_alive and self.executor.current_run is not None and self.executor.may_run.is_set()
+        return 1 + self.now_ms() % 1_000_000 if runs else 0
 
     def take_number(self) -> int:
         self.number += 1

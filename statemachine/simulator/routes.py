@@ -186,7 +186,7 @@ def _get_system_stats(server: ServerModel, _request: Request) -> Response:
     system = {
         "os": "posix",
         "ram_total": 128 * GIB,
-        "ram_free": 96 * GIB,
+        "ram_free": server.ram_free,
         "comfyui_version": server.process.dialect.version,
         "required_frontend_version": "1.32.9",
         "python_version": "3.12.3 (main) [GCC 13.2.0]",
@@ -194,7 +194,8 @@ def _get_system_stats(server: ServerModel, _request: Request) -> Response:
         "embedded_python": False,
         "argv": ["main.py", "--listen"],
     }
-    memory = {"vram_total": 24 * GIB, "vram_free": 20 * GIB, "torch_vram_total": 2 * GIB, "torch_vram_free": GIB}
+    free = GIB - server.process.scratch_bytes
+    memory = {"vram_total": 24 * GIB, "vram_free": 20 * GIB, "torch_vram_total": 2 * GIB, "torch_vram_free": free}
     device = {"name": "cuda:0 Simulated GPU : cudaMallocAsync", "type": "cuda", "index": 0, **memory}
     return json_response({"system": system, "devices": [device]})
 

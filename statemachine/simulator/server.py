@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from statemachine.simulator.dialects import Feature
 from statemachine.simulator.http import Request, Response
-from statemachine.simulator.nodes import CACHE_KEYS, cache_workflow, users_job
+from statemachine.simulator.nodes import CACHE_KEYS, PLUGIN_CLASSES, cache_workflow, users_job
 from statemachine.simulator.process import Process
 from statemachine.simulator.profiles import Profile
 from statemachine.simulator.prompt_queue import Item
@@ -65,6 +65,8 @@ class ServerModel:
     """The current process; a restart creates a new one."""
     losses = 0
     """Number of times that keys were dropped or models moved out of memory."""
+    ram_free = 96 * 2**30
+    """Bytes of the host's memory that are free, of 128 GiB."""
     own_workflows = 0
     """Number of times that the server started its own cache workflow."""
     listener: Listener | None = None
@@ -168,6 +170,18 @@ class ServerModel:
     async def restart(self) -> None:
         await self.go_down()
         await self.come_back()
+
+    def lose_plugins(self) -> None:
+        """Remove all plug-ins, which the next process notices."""
+        self.profile = replace(
+            self.profile, companion=False, inspire=False, text_check="absent", missing_classes=PLUGIN_CLASSES
+        )
+
+    def lose_worker(self) -> None:
+        """End the prompt worker, as a node does that ends its thread: the running prompt stays where it is."""
+        self.process.worker_alive = False
+        if self._worker is not None:
+            self._worker.cancel()
 
     def stall(self) -> None:
         """Stop the prompt worker; HTTP and sockets keep working."""

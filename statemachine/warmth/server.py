@@ -27,7 +27,7 @@ FAILED_ENDS = frozenset(
 KEEPS_VERDICT = frozenset({State.LOADED, State.UNKNOWN, State.CHECKING})
 """States in which `loaded` is still the last verdict."""
 
-AWAY = frozenset({State.UNREACHABLE, State.PAUSED})
+AWAY = frozenset({State.UNREACHABLE, State.PAUSED, State.RESTARTING})
 
 NOT_EVICTED = frozenset({Reason.SERVER_RESTARTED.value, Reason.LINK_LOST.value, Reason.SETTINGS_CHANGED.value})
 """Reasons other than an eviction for missing keys. A lost connection may hide a restart of the server."""

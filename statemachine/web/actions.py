@@ -23,6 +23,7 @@ _SERVER_SUMMARIES = {
     Action.WARM: "Warm up the server now",
     Action.PAUSE: "Pause the server",
     Action.RESUME: "Resume the server",
+    Action.RESTART: "Restart the server: drain it, run its hook, warm it",
 }
 _GROUP_SUMMARIES = {
     Action.CHECK: "Check the cache of every server of the group now",
@@ -34,6 +35,8 @@ _NOT_ALLOWED = (
     ApiResponse(401, "The token is missing or wrong.", ErrorSchema),
     ApiResponse(403, "The client or its token may not act, or a page of another site sent the request.", ErrorSchema),
 )
+
+_NOT_RESTARTABLE = ApiResponse(409, "The server has no restart hook, or is paused.", ErrorSchema)
 
 _BAD_PAUSE = (
     ApiResponse(400, "The body does not say how long to pause, or why.", ErrorSchema),
@@ -122,7 +125,8 @@ def _route(
 ) -> Route:
     accepted = ApiResponse(202, "Accepted; the action runs in the background", model)
     body = PAUSE_BODY if action is Action.PAUSE else None
-    responses = (accepted, *_NOT_ALLOWED, unknown, *(_BAD_PAUSE if body is not None else ()))
+    refused = (_NOT_RESTARTABLE,) if action is Action.RESTART else _BAD_PAUSE if body is not None else ()
+    responses = (accepted, *_NOT_ALLOWED, unknown, *refused)
     handler = partial(act, action)
     return Route(
         "POST",

@@ -32,6 +32,8 @@ DISPLAY_ORDER = (
     State.UNKNOWN,
     State.UNREACHABLE,
     State.FAILED,
+    State.DRAINING,
+    State.RESTARTING,
     State.PAUSED,
 )
 """States in the order of the page: healthy first, the operator's own choice last."""
@@ -53,6 +55,8 @@ ICONS: dict[str, str] = {
     "unreachable": _CROSS,
     "failed": "M8 2.4 14.4 13.4H1.6ZM8 6.8v2.8M8 11.6v.1",
     "paused": _BARS,
+    "draining": "M3 3.4h10L9.4 8v4.6L6.6 11V8Z",
+    "restarting": "M12.6 9.8A5 5 0 1 1 11.8 4.6M12.6 2.2v3.2H9.4",
     # Actions and controls
     "check": _LENS,
     "warm": _FLAME,

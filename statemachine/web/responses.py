@@ -8,9 +8,10 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from loguru import logger
 
-from statemachine.core.ports import NotOwnedError
+from statemachine.core.ports import ActionRefusedError, NotOwnedError
 from statemachine.core.server import ServerView
 from statemachine.core.text import harmless
+from statemachine.i18n.render import render
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.serialize import Json
 from statemachine.publish.snapshot import Snapshot
@@ -101,8 +102,8 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _from_aiohttp(request, error)
     except ConnectionError:
         raise
-    except NotOwnedError as error:
-        return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "owner_away", str(error))
+    except (NotOwnedError, ActionRefusedError) as error:
+        return _not_carried_out(error)
     except JournalUnavailableError as error:
         logger.error("cannot read the journal for {}: {}", quoted(request.path), error)
         message = "the journal cannot be read at the moment; try again later"
@@ -111,6 +112,15 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         logger.exception("internal error in {} {}", quoted(request.method), quoted(request.path))
         message = "internal error; see the daemon's log"
         return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", message)
+
+
+def _not_carried_out(error: NotOwnedError | ActionRefusedError) -> web.Response:
+    """Return the response to an action that no daemon carries out now, or that is not possible."""
+    if isinstance(error, NotOwnedError):
+        return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "owner_away", str(error))
+    if error.message.code == "restart_paused":
+        return error_response(HTTPStatus.CONFLICT, "restart_paused", render(error.message, "en"))
+    return error_response(HTTPStatus.CONFLICT, "restart_no_hook", render(error.message, "en"))
 
 
 _RENAMED = {

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from statemachine.core.log_entry import EntryKind
+from statemachine.core.restart import RestartCause, RestartStage
 from statemachine.core.server import Outcome
 from statemachine.core.vocabulary import Reason, Source, State
 
@@ -53,6 +54,27 @@ class PauseSchema(ApiModel):
     by: str | None
 
 
+class RestartSchema(ApiModel):
+    """The latest restart of a server."""
+
+    id: str
+    cause: RestartCause
+    by: str | None
+    """Name of the client that asked for it, if it has one."""
+    stage: RestartStage
+    """The first three are open, the others ended."""
+    requested_at: AwareDatetime
+    hook_started_at: AwareDatetime | None
+    returned_at: AwareDatetime | None
+    """Time at which another process of the server answered."""
+    ended_at: AwareDatetime | None
+    reason: Reason | None
+    """Reason of its end; null while it is open."""
+    message: str | None
+    message_code: str | None
+    message_params: dict[str, Any]
+
+
 class ServerSchema(ApiModel):
     """The state of one server. Times are RFC 3339 UTC."""
 
@@ -93,6 +115,8 @@ class ServerSchema(ApiModel):
     """Whether `next_action_at` is the latest time: what the server waits for may come sooner."""
     pause: PauseSchema | None
     """Null unless the server is paused."""
+    restart: RestartSchema | None
+    """The latest restart, open or ended; null if the server was never restarted by comfywarm."""
 
 
 class StatusSchema(ApiModel):

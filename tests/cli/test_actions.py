@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from statemachine.core.pause import PauseTerms
 from statemachine.core.ports import Action
 from tests.cli.rig import SmallDaemon, cli, small_daemon, write_settings
 from tests.web.site import COLD, LOADED
@@ -89,8 +90,9 @@ async def test_pause_sends_its_length_and_note(daemon: SmallDaemon, target: list
     result = await cli(daemon.settings(), "pause", *target, "--for", "2h", "--note", "driver update")
     assert result.exit_code == 0, result.stderr
     assert "2h" in result.stdout
-    assert {terms.note for terms in daemon.operator.terms} == {"driver update"}
-    assert all(terms.until is not None for terms in daemon.operator.terms)
+    pauses = [terms for terms in daemon.operator.terms if isinstance(terms, PauseTerms)]
+    assert {pause.note for pause in pauses} == {"driver update"}
+    assert all(pause.until is not None for pause in pauses)
 
 
 @pytest.mark.parametrize("duration", ["soon", "", "-2h", "0s", "400d"])

@@ -21,10 +21,12 @@ from statemachine.cluster.values import encode_json
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.core.pause import Pause
+from statemachine.core.restart import Restart, RestartCause, RestartStage
 from statemachine.core.server import Attempt, Outcome, ServerView
 from statemachine.core.streak import GIVE_UP_REASONS, NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
+from statemachine.journal.restart_rows import restart_row
 from statemachine.journal.rows import attempt_row, storable
 
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=20)
@@ -33,6 +35,23 @@ MESSAGES = TEXTS.map(lambda text: message("check_failed", error=verbatim(text)))
 TIMES = st.floats(0, 4e9)
 MAYBE_TIMES = st.none() | TIMES
 PAUSES = st.builds(Pause, MAYBE_TIMES, TEXTS, st.none() | TEXTS)
+RESTARTS = st.builds(
+    Restart,
+    TEXTS,
+    TEXTS,
+    st.sampled_from(RestartCause),
+    TIMES,
+    st.none() | TEXTS,
+    st.sampled_from(RestartStage),
+    st.none() | TEXTS,
+    st.none() | TEXTS,
+    MAYBE_TIMES,
+    MAYBE_TIMES,
+    MAYBE_TIMES,
+    st.none() | st.sampled_from(Reason),
+    MESSAGES,
+    st.lists(TIMES, max_size=3).map(tuple),
+)
 VIEWS = st.builds(
     ServerView,
     TEXTS,
@@ -53,6 +72,7 @@ VIEWS = st.builds(
     waiting_for=MESSAGES,
     next_action_at_most=st.booleans(),
     pause=st.none() | PAUSES,
+    restart=st.none() | RESTARTS,
 )
 ATTEMPTS = st.builds(
     Attempt,
@@ -79,6 +99,7 @@ RECORDS = st.builds(
     st.none() | VIEWS,
     st.just(NO_STREAK) | st.builds(Streak, st.sampled_from(GIVE_UP_REASONS), st.integers(1, 99)),
     PAUSES,
+    st.none() | RESTARTS.map(restart_row),
 )
 ENTRIES = st.builds(
     LogEntry,

@@ -8,6 +8,7 @@ from statemachine.core import events as e
 from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine
 from statemachine.core.messages import verbatim
+from statemachine.core.restart import Restart, RestartCause
 from statemachine.core.server import Attempt, Reachability, Server
 from statemachine.core.vocabulary import Reason, Source, State
 
@@ -43,6 +44,15 @@ def queue(remaining: int) -> e.QueueSeen:
 
 def cache_frame(*present: str, sequence: int, instance: str = "i1", truncated: bool = False) -> e.CacheReported:
     return e.CacheReported(instance, sequence, frozenset(present), truncated)
+
+
+def restart(server: str = "a:8188", restart_id: str = "r1") -> Restart:
+    """Return a restart that has just been requested."""
+    return Restart(restart_id, server, RestartCause.OPERATOR, 1_000.0)
+
+
+def hook_started(instance: str | None = None, mark: str | None = None, at: float = 1_000.0) -> e.HookStarted:
+    return e.HookStarted(restart().hook_begun(instance, mark, at), verbatim("drained"))
 
 
 class MachineDriver:
@@ -114,6 +124,8 @@ def driver_in(state: State) -> MachineDriver:
         driver.apply(*[e.NotAnswering(verbatim("timed out"))] * 3)
     elif state is State.PAUSED:
         driver.apply(e.PauseRequested())
+    elif state in (State.DRAINING, State.RESTARTING):
+        driver.apply(e.RestartRequested("r1"), *([hook_started()] if state is State.RESTARTING else []))
     assert driver.state is state
     return driver
 

@@ -91,7 +91,9 @@ def test_warm_request_resets_failures() -> None:
         (e.PauseRequested, "the operator paused the server (by alice)"),
     ],
 )
-def test_operator_event_message_names_the_client(request_of: type[e.OperatorEvent], text: str) -> None:
+def test_operator_event_message_names_the_client(
+    request_of: type[e.CheckRequested | e.WarmRequested | e.PauseRequested], text: str
+) -> None:
     (transition,) = driver_in(S.COLD).apply(request_of("alice"))
     assert sentence(transition.message) == text
     assert entry_of(transition, "default", transition.message).by == "alice"

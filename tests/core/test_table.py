@@ -104,7 +104,7 @@ def test_public_vocabulary_is_complete() -> None:
     assert {proved_by.value for proved_by in Source} >= {"ws", "history", "queue", "check", "operator"}
     assert {state.value for state in State} == {
         "unknown", "checking", "loaded", "cold", "auto_executing", "submitting", "warming", "unreachable", "failed",
-        "paused",
+        "paused", "draining", "restarting",
     }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from tests.core.builders import (
     accepted,
     cache_frame,
     failed,
+    hook_started,
     interrupted,
     queue,
     succeeded,
@@ -77,12 +78,20 @@ SCENARIOS: dict[str, Scenario] = {
     "paused": lambda _: [e.PauseRequested()],
     "resumed": lambda _: [e.ResumeRequested()],
     "settings changed": lambda _: [e.SettingsChanged()],
+    "restart requested": lambda _: [e.RestartRequested("r1")],
+    "hook started": lambda _: [hook_started()],
+    "restart withheld": lambda _: [e.RestartWithheld(R.DRAIN_TIMED_OUT, verbatim("busy"))],
+    "server returned": lambda _: [e.ServerReturned()],
+    "restart failed": lambda _: [e.RestartFailed(R.HOOK_FAILED, verbatim("status 1"))],
+    "restart limit": lambda _: [e.RestartLimitReached(verbatim("3 times"))],
 }
 
 Expected = dict[str, tuple[State, Reason, Source]]
 
 UNREACHABLE: Expected = {"three misses": (S.UNREACHABLE, R.NOT_ANSWERING, W.PROBE)}
 PAUSE: Expected = {"paused": (S.PAUSED, R.PAUSE_REQUESTED, W.OPERATOR)}
+DRAIN: Expected = {"restart requested": (S.DRAINING, R.RESTART_REQUESTED, W.OPERATOR)}
+LIMIT: Expected = {"restart limit": (S.FAILED, R.RESTART_LIMIT, W.DAEMON)}
 RESTARTED: Expected = {"restarted": (S.UNKNOWN, R.SERVER_RESTARTED, W.LINK)}
 OPERATOR: Expected = {
     "check requested": (S.UNKNOWN, R.CHECK_REQUESTED, W.OPERATOR),
@@ -115,15 +124,18 @@ EXPECTED: dict[State, Expected] = {
     S.UNKNOWN: {
         **UNREACHABLE,
         **PAUSE,
+        **DRAIN,
         "check started": (S.CHECKING, R.CHECK_STARTED, W.DAEMON),
         "foreign load": (S.AUTO_EXECUTING, R.SERVER_AUTO_EXECUTING, W.QUEUE),
         "preflight failed": (S.FAILED, R.MISSING_MODELS, W.PREFLIGHT),
     },
-    S.CHECKING: {**UNREACHABLE, **CHANGED, **PAUSE, **USELESS_CHECK, **LOADED, **COLD, **AUTO},
+    S.CHECKING: {**UNREACHABLE, **CHANGED, **PAUSE, **DRAIN, **USELESS_CHECK, **LOADED, **COLD, **AUTO},
     S.LOADED: {
         **UNREACHABLE,
+        **LIMIT,
         **CHANGED,
         **PAUSE,
+        **DRAIN,
         **USELESS_CHECK,
         **COLD,
         **AUTO,
@@ -136,8 +148,10 @@ EXPECTED: dict[State, Expected] = {
     },
     S.COLD: {
         **UNREACHABLE,
+        **LIMIT,
         **CHANGED,
         **PAUSE,
+        **DRAIN,
         **USELESS_CHECK,
         **LOADED,
         **AUTO,
@@ -151,8 +165,10 @@ EXPECTED: dict[State, Expected] = {
     },
     S.AUTO_EXECUTING: {
         **UNREACHABLE,
+        **LIMIT,
         **CHANGED,
         **PAUSE,
+        **DRAIN,
         **RESTARTED,
         **USELESS_CHECK,
         "stuck": (S.FAILED, R.QUEUE_STUCK, W.QUEUE),
@@ -162,6 +178,7 @@ EXPECTED: dict[State, Expected] = {
         **UNREACHABLE,
         **CHANGED,
         **PAUSE,
+        **DRAIN,
         **ENDS_BY_HISTORY,
         "withheld": (S.COLD, R.JOURNAL_UNAVAILABLE, W.DAEMON),
         "accepted": (S.WARMING, R.PROMPT_ACCEPTED, W.REPLY),
@@ -174,20 +191,34 @@ EXPECTED: dict[State, Expected] = {
         **UNREACHABLE,
         **CHANGED,
         **PAUSE,
+        **DRAIN,
         **ENDS_BY_HISTORY,
         "succeeded by ws": (S.CHECKING, R.PROMPT_SUCCEEDED, W.WS),
         "failed by ws": (S.FAILED, R.PROMPT_FAILED, W.WS),
         "out of memory by ws": (S.FAILED, R.OUT_OF_MEMORY, W.WS),
         "interrupted by ws": (S.UNKNOWN, R.PROMPT_INTERRUPTED, W.WS),
     },
-    S.UNREACHABLE: {**CHANGED, **PAUSE, "two answers": (S.UNKNOWN, R.ANSWERING_AGAIN, W.PROBE)},
+    S.UNREACHABLE: {**CHANGED, **PAUSE, **DRAIN, "two answers": (S.UNKNOWN, R.ANSWERING_AGAIN, W.PROBE)},
     S.FAILED: {
         **UNREACHABLE,
+        **LIMIT,
         **CHANGED,
         **PAUSE,
+        **DRAIN,
         **RESTARTED,
         **OPERATOR,
         "retry due": (S.UNKNOWN, R.RETRY_DUE, W.DAEMON),
     },
     S.PAUSED: {"resumed": (S.UNKNOWN, R.RESUME_REQUESTED, W.OPERATOR)},
+    S.DRAINING: {
+        **PAUSE,
+        "resumed": (S.UNKNOWN, R.RESTART_CANCELLED, W.OPERATOR),
+        "hook started": (S.RESTARTING, R.HOOK_STARTED, W.DAEMON),
+        "restart withheld": (S.UNKNOWN, R.DRAIN_TIMED_OUT, W.DAEMON),
+    },
+    S.RESTARTING: {
+        **PAUSE,
+        "server returned": (S.UNKNOWN, R.SERVER_RETURNED, W.PROBE),
+        "restart failed": (S.FAILED, R.HOOK_FAILED, W.DAEMON),
+    },
 }

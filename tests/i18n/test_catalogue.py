@@ -45,6 +45,7 @@ BUILT = (
     "cli.warm",
     "cli.pause",
     "cli.resume",
+    "cli.restart",
     "cli.group.",
 )
 """Codes that the source puts together."""

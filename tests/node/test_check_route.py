@@ -37,6 +37,7 @@ async def test_check_json_lists_present_and_missing_keys(comfyui: FakeComfyUI) -
         "held": {"vram": [], "ram": []},
         "loading": False,
         "auto_started": False,
+        "worker_alive": None,
     }
     assert len(answer["instance"]) == 32
 

@@ -81,6 +81,7 @@ LINE = {
     "next_action_at": "2026-01-01T00:10:00.000Z",
     "next_action_at_most": True,
     "pause": None,
+    "restart": None,
 }
 
 

@@ -15,8 +15,8 @@ from pydantic import SecretStr
 
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import message, verbatim
-from statemachine.core.pause import NO_TERMS, PauseTerms
-from statemachine.core.ports import Action
+from statemachine.core.pause import NO_TERMS
+from statemachine.core.ports import Action, Terms
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.journal import Journal, WriterThread
@@ -44,9 +44,9 @@ class RecordingOperator:
     actions: list[tuple[str, Action]] = field(default_factory=list)
     callers: list[str | None] = field(default_factory=list)
     missing: frozenset[str] = frozenset()
-    terms: list[PauseTerms] = field(default_factory=list)
+    terms: list[Terms] = field(default_factory=list)
 
-    async def act(self, server: str, action: Action, by: str | None = None, terms: PauseTerms = NO_TERMS) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None, terms: Terms = NO_TERMS) -> bool:
         """Record the action; return False if the server is missing."""
         self.terms.append(terms)
         self.actions.append((server, action))

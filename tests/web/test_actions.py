@@ -230,7 +230,7 @@ def add_lab(site: Site) -> list[str]:
     return names
 
 
-@pytest.mark.parametrize("action", list(Action))
+@pytest.mark.parametrize("action", [action for action in Action if action is not Action.RESTART])
 async def test_group_action_reaches_exactly_its_servers(site: Site, action: Action) -> None:
     names = add_lab(site)
     async with site.client.post(f"/api/groups/{LAB}/{action.value}") as response:

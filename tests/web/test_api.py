@@ -36,6 +36,7 @@ SERVER_KEYS = {
     "next_action_at",
     "next_action_at_most",
     "pause",
+    "restart",
 }
 DETAIL_KEYS = {"link", "server", "check", "attempts", "transitions", "counters"}
 
@@ -72,6 +73,7 @@ async def test_status_has_documented_keys(site: Site) -> None:
         "next_action_at": "2026-01-01T00:00:09.000Z",
         "next_action_at_most": False,
         "pause": None,
+        "restart": None,
     }
 
 

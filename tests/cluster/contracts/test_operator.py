@@ -9,7 +9,7 @@ import pytest
 
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.core.pause import NO_TERMS, PauseTerms
-from statemachine.core.ports import Action, NotOwnedError, Operator
+from statemachine.core.ports import Action, NotOwnedError, Operator, Terms
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, running, settled
 from tests.cluster.virtual import in_virtual_time
@@ -24,9 +24,9 @@ class FakeOperator:
     servers: set[str]
     done: list[tuple[str, str]] = field(default_factory=list)
     callers: set[str | None] = field(default_factory=set)
-    terms: set[PauseTerms] = field(default_factory=set)
+    terms: set[Terms] = field(default_factory=set)
 
-    async def act(self, server: str, action: Action, by: str | None = None, terms: PauseTerms = NO_TERMS) -> bool:
+    async def act(self, server: str, action: Action, by: str | None = None, terms: Terms = NO_TERMS) -> bool:
         if server in self.servers:
             self.terms.add(terms)
             self.done.append((server, action))

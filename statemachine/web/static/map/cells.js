@@ -99,5 +99,10 @@ const SHAPES = {
   unknown: (context, side) => dot(context, side, 0.6),
   unreachable: (context, side) => lines(context, side, [0, 0], [1, 1], [1, 0], [0, 1]),
   failed: (context, side) => polygon(context, side, [0.5, 0], [1, 1], [0, 1]),
+  draining: (context, side) => polygon(context, side, [0, 0], [1, 0], [0.5, 1]),
+  restarting: (context, side) => {
+    context.arc(side / 2, side / 2, side / 2 - context.lineWidth / 2, 0, 1.5 * Math.PI);
+    context.stroke();
+  },
   paused: (context, side) => lines(context, side, [0.28, 0.05], [0.28, 0.95], [0.72, 0.05], [0.72, 0.95]),
 };

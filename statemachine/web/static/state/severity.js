@@ -2,7 +2,8 @@
 
 /** From healthy to failed, so that a descending sort starts with what needs attention. */
 const BY_SEVERITY = [
-  "paused", "loaded", "auto_executing", "warming", "submitting", "cold", "unknown", "unreachable", "failed",
+  "paused", "loaded", "auto_executing", "warming", "submitting", "draining", "restarting", "cold", "unknown",
+  "unreachable", "failed",
 ];
 /** A server that cannot be judged alternates between the two; its row must not jump. */
 const SAME = { checking: "unknown" };

@@ -1,0 +1,123 @@
+"""One restart of a server: who asked for it, how far it is, and how it ended."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from statemachine.core.messages import NO_MESSAGE, Message, message
+from statemachine.core.vocabulary import Reason, State
+
+
+class RestartCause(StrEnum):
+    """Who or what asked for a restart."""
+
+    OPERATOR = "operator"
+    STUCK = "queue_stuck"
+    MEMORY = "memory"
+    AGE = "age"
+    SCHEDULE = "schedule"
+    ROLLOUT = "rollout"
+
+
+ASKED_BY_PERSONS = (RestartCause.OPERATOR, RestartCause.ROLLOUT)
+
+
+class RestartStage(StrEnum):
+    """How far a restart is, or how it ended. The first three are open."""
+
+    DRAINING = "draining"
+    HOOK = "hook"
+    RETURNED = "returned"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+DAY_S = 86_400.0
+MOST_HOOKS = 100
+"""Times that are kept. Persons and rolling restarts are not limited, only triggers."""
+
+OPEN_STAGES = (RestartStage.DRAINING, RestartStage.HOOK, RestartStage.RETURNED)
+
+RESTART_STATES: Mapping[RestartStage, State] = {
+    RestartStage.DRAINING: State.DRAINING,
+    RestartStage.HOOK: State.RESTARTING,
+}
+"""The state of a server while a restart is in a stage. In the others it is warmed like any other server."""
+
+
+class RestartTerms(NamedTuple):
+    """What asks for a restart, and the restart's id if the caller has chosen it: a repeated request changes nothing."""
+
+    cause: RestartCause = RestartCause.OPERATOR
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """Times are epoch seconds. `by` is the name of the client that asked, if it has one.
+
+    `instance` and `mark` identify the server's process before the hook: the instance that a companion node reported,
+    and the newest prompt of its history. `returned_at` is the time at which another process answered. `hooks` are the
+    times of the server's hooks within a day, oldest first, this restart's included.
+    """
+
+    id: str
+    server: str
+    cause: RestartCause
+    requested_at: float
+    by: str | None = None
+    stage: RestartStage = RestartStage.DRAINING
+    instance: str | None = None
+    mark: str | None = None
+    hook_started_at: float | None = None
+    returned_at: float | None = None
+    ended_at: float | None = None
+    reason: Reason | None = None
+    message: Message = NO_MESSAGE
+    hooks: tuple[float, ...] = ()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the restart has not ended."""
+        return self.stage in OPEN_STAGES
+
+    def hook_begun(self, instance: str | None, mark: str | None, at: float) -> "Restart":
+        """Return the restart whose hook is about to be run."""
+        hooks = (*recent(self.hooks, at), at)[-MOST_HOOKS:]
+        return replace(self, stage=RestartStage.HOOK, instance=instance, mark=mark, hook_started_at=at, hooks=hooks)
+
+    def ended(self, stage: RestartStage, reason: Reason, message: Message, at: float) -> "Restart":
+        """Return the restart with its end."""
+        return replace(self, stage=stage, reason=reason, message=message, ended_at=at)
+
+    def returned(self, at: float) -> "Restart":
+        """Return the restart after another process of the server has answered."""
+        return replace(self, stage=RestartStage.RETURNED, returned_at=at)
+
+    def abandoned(self, at: float) -> "Restart":
+        """Return the restart of a server whose state could not be restored, so that nothing of it is resumed."""
+        if not self.is_open:
+            return self
+        return self.ended(RestartStage.FAILED, Reason.JOURNAL_UNAVAILABLE, message("restart_not_restored"), at)
+
+    def after(self, dest: State, reason: Reason, message: Message, at: float) -> "Restart":
+        """Return the restart after a transition of its server to `dest`, which may end it."""
+        stage = self._end(dest, reason) if self.is_open else None
+        return self if stage is None else self.ended(stage, reason, message, at)
+
+    def _end(self, dest: State, reason: Reason) -> RestartStage | None:
+        if dest is State.PAUSED or reason is Reason.RESTART_CANCELLED:
+            return RestartStage.CANCELLED
+        if dest is State.FAILED or (self.stage is RestartStage.DRAINING and dest is not State.DRAINING):
+            return RestartStage.FAILED
+        return RestartStage.SUCCEEDED if dest is State.LOADED else None
+
+
+def recent(hooks: tuple[float, ...], at: float) -> tuple[float, ...]:
+    """Return the times that are less than a day before `at`. A clock that was set back makes none of them old."""
+    return tuple(time for time in hooks if at - time < DAY_S)
+
+
+NO_RESTART_TERMS = RestartTerms()

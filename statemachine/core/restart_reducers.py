@@ -1,0 +1,43 @@
+"""How the events of a restart change a server's memory."""
+
+from collections.abc import Mapping
+
+from statemachine.core import events
+from statemachine.core.prompt_reducers import Reducer
+from statemachine.core.restart import Restart, recent
+from statemachine.core.server import NOT_WARMED, Server
+from statemachine.core.vocabulary import State
+
+NOT_RESTARTABLE = frozenset({State.PAUSED, State.DRAINING, State.RESTARTING})
+
+
+def _restart_requested(event: events.RestartRequested, server: Server, at: float) -> None:
+    """Open a restart, unless one is open or the request is an earlier one again."""
+    before = server.restart
+    if server.state in NOT_RESTARTABLE or server.open_restart is not None or (before and before.id == event.id):
+        return
+    hooks = recent(before.hooks, at) if before is not None else ()
+    server.restart = Restart(event.id, server.name, event.cause, at, event.by, hooks=hooks)
+
+
+def _hook_started(event: events.HookStarted, server: Server, at: float) -> None:
+    """Forget what the end of the process would be counted against: this end is wanted."""
+    server.restart, server.process_went = event.restart, False
+    server.succeeded, server.loaded_at, server.warmed_at = None, None, NOT_WARMED
+
+
+def _server_returned(event: events.ServerReturned, server: Server, at: float) -> None:
+    if server.restart is not None:
+        server.restart = server.restart.returned(at)
+    server.epoch += 1
+    server.disconnect_count += 1
+    server.process_ended, server.gone_at, server.places = True, None, None
+    server.node_cursor, server.check_kind, server.auto_executing = None, None, False
+    server.failures, server.ineffective_warmups, server.recheck_failures = 0, 0, 0
+
+
+RESTART_REDUCERS: Mapping[type, Reducer] = {
+    events.RestartRequested: _restart_requested,
+    events.HookStarted: _hook_started,
+    events.ServerReturned: _server_returned,
+}

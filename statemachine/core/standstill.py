@@ -1,0 +1,79 @@
+"""Whether a server has stopped to run its prompts, although it accepts them and answers.
+
+ComfyUI's worker is one thread. When it dies, HTTP goes on answering: the queue grows, and nothing runs. A paused queue,
+a long video and a dead worker look alike for a while, so only what lasts, or what the companion node says, counts.
+"""
+
+from collections.abc import Hashable
+from dataclasses import dataclass, replace
+
+from statemachine.core.messages import Message, message
+
+LOOKS_OF_DEAD_WORKER = 2
+"""Looks in a row at which the companion node must report a dead worker."""
+
+HANG_PER_TIMEOUT = 3.0
+"""A running prompt of others, of which no progress is seen, may take this many times `warm_timeout_s`."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLook:
+    """One look at a server's queue. `at` is in seconds of a steady clock.
+
+    `running` and `pending` are prompt ids in order. `worker_alive` is what the companion node reports of the worker,
+    None without it. `devices` are the devices' memory figures, which change while one computes. `ours_progress_at` is
+    the time of the last progress of our own prompt, if that is the one that runs.
+    """
+
+    at: float
+    running: tuple[str, ...] = ()
+    pending: tuple[str, ...] = ()
+    worker_alive: bool | None = None
+    devices: Hashable = None
+    ours_progress_at: float | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no prompt."""
+        return not self.running and not self.pending
+
+    def shows_same(self, earlier: "QueueLook") -> bool:
+        """Return whether nothing has moved since an earlier look: no prompt started or ended, no device computed."""
+        first = self.pending[:1] == earlier.pending[:1]
+        return self.running == earlier.running and first and self.devices == earlier.devices
+
+
+@dataclass(frozen=True, slots=True)
+class Standstill:
+    """The looks since anything moved: the first and the last of them, and those that showed a dead worker in a row."""
+
+    first: QueueLook | None = None
+    last: QueueLook | None = None
+    dead_looks: int = 0
+
+    def after(self, look: QueueLook) -> "Standstill":
+        """Return the standstill after one more look, a new one if something has moved."""
+        dead = self.dead_looks + 1 if look.worker_alive is False and not look.is_empty else 0
+        if self.last is None or look.is_empty or not look.shows_same(self.last):
+            return Standstill(look, look, dead)
+        return replace(self, last=look, dead_looks=dead)
+
+    def diagnosis(self, warm_timeout_s: float) -> Message | None:
+        """Return why the server runs nothing any more, None if it may be working."""
+        first, last = self.first, self.last
+        if first is None or last is None or last.is_empty:
+            return None
+        if self.dead_looks >= LOOKS_OF_DEAD_WORKER:
+            return message("standstill_worker")
+        lasted_s = last.at - first.at
+        if last.running and last.ours_progress_at is not None:
+            idle_s = min(lasted_s, last.at - last.ours_progress_at)
+            return message("standstill_ours", seconds=idle_s) if idle_s >= warm_timeout_s else None
+        if not last.running and lasted_s >= warm_timeout_s:
+            return message("standstill_idle", count=len(last.pending), seconds=lasted_s)
+        if last.running and last.devices is not None and lasted_s >= HANG_PER_TIMEOUT * warm_timeout_s:
+            return message("standstill_hang", seconds=lasted_s)
+        return None
+
+
+NO_STANDSTILL = Standstill()

@@ -1,0 +1,153 @@
+"""The task of a server that is to be restarted: let it finish its prompts, record the hook, and start it."""
+
+import asyncio
+from dataclasses import dataclass
+
+from statemachine.comfyui.errors import AbsentError, ComfyError
+from statemachine.core import events
+from statemachine.core.messages import NO_MESSAGE, Message, message
+from statemachine.core.restart import Restart, RestartCause
+from statemachine.core.vocabulary import Reason
+from statemachine.fleet.clock import loop_time
+from statemachine.fleet.context import ServerContext
+from statemachine.fleet.lookup import Lookup
+from statemachine.journal.port import JournalUnavailableError
+
+SETTLE_S = 3.0
+"""How long the queue must be empty: load balancers ask once a second, and clients still fetch their results."""
+
+LOOK_S = 1.0
+"""Pause between two looks at the queue."""
+
+
+@dataclass(slots=True)
+class _Queue:
+    """What the looks at the queue have shown. `empty_since` is loop time, `count` the length in the last answer."""
+
+    empty_since: float | None = None
+    count: int | None = None
+    trouble: Message = NO_MESSAGE
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether the queue has been empty for long enough."""
+        return self.empty_since is not None and loop_time() - self.empty_since >= SETTLE_S
+
+
+async def drain(context: ServerContext) -> None:
+    """Wait until the server has finished its prompts, at most for the time limit, and start the hook.
+
+    A server that has died, or does not answer, finishes nothing, so it is not waited for.
+    """
+    restart = context.server.open_restart
+    if restart is None:
+        return
+    if context.config.restart.hook is None:
+        context.post(events.RestartWithheld(Reason.HOOK_MISSING, message("reason.hook_missing")))
+        return
+    until, queue = loop_time() + _left_s(context, restart), _Queue()
+    context.waits(message("wait.drain"), until - loop_time(), at_most=True)
+    why: Message | events.RestartWithheld | None
+    while (why := await _ready(context, restart, queue)) is None:
+        if loop_time() >= until:
+            why = _after_timeout(context, queue)
+            break
+        await asyncio.sleep(min(LOOK_S, context.fleet.settings.timing.retry_s))
+    if isinstance(why, events.RestartWithheld):
+        context.post(why)
+    else:
+        await _start_hook(context, restart, why, until)
+
+
+def _left_s(context: ServerContext, restart: Restart) -> float:
+    """Return the rest of the time limit, which a restart of the daemon does not extend."""
+    limit_s = context.config.restart.drain_timeout_s
+    return min(limit_s, max(0.0, restart.requested_at + limit_s - context.fleet.clock.now()))
+
+
+async def _ready(context: ServerContext, restart: Restart, queue: _Queue) -> Message | None:
+    """Look once. Return why the hook may start, None if it has to wait."""
+    await _look(context, queue)
+    server = context.server
+    if restart.cause is RestartCause.STUCK:
+        return message("drained_dead", count=queue.count or 0)
+    if queue.trouble and server.consecutive_failures >= server.reachability.fall:
+        return message("drained_away")
+    return message("drained") if queue.is_drained else None
+
+
+async def _look(context: ServerContext, queue: _Queue) -> None:
+    """Look at the queue, and at our own prompt if it may be there. Only an answer with its count shows it empty."""
+    try:
+        listing = await context.client.queue()
+        attempt = context.server.open_attempt
+        if attempt is not None and not listing.length:
+            await _settle_attempt(context)
+    except ComfyError as error:
+        queue.empty_since, queue.trouble = None, error.message
+        return
+    queue.count, queue.trouble = listing.length, NO_MESSAGE
+    attempt = context.server.open_attempt
+    is_empty = listing.length == 0 and (attempt is None or attempt.stuck)
+    queue.empty_since = (queue.empty_since or loop_time()) if is_empty else None
+
+
+async def _settle_attempt(context: ServerContext) -> None:
+    """Look our own prompt up once, and report its end."""
+    attempt = context.server.open_attempt
+    if attempt is not None and (found := await Lookup(context, attempt).look()) is not None:
+        context.post(found)
+
+
+def _after_timeout(context: ServerContext, queue: _Queue) -> Message | events.RestartWithheld:
+    """Return why the hook may start although prompts are left, or that it may not. An unknown queue is left alone."""
+    settings = context.config.restart
+    seconds, count = settings.drain_timeout_s, queue.count
+    if settings.when_not_drained == "go_on":
+        return message("not_drained_restart", seconds=seconds, count=count if count is not None else "?")
+    if count is None or queue.trouble:
+        why = message("queue_not_seen", seconds=seconds, cause=queue.trouble)
+    else:
+        why = message("not_drained", seconds=seconds, count=count)
+    return events.RestartWithheld(Reason.DRAIN_TIMED_OUT, why)
+
+
+async def _start_hook(context: ServerContext, restart: Restart, why: Message, until: float) -> None:
+    """Record the hook durably, and then report that it starts. While it cannot be recorded, it is not run."""
+    instance, mark = await _instance(context), await _newest_prompt(context)
+    while True:
+        recorded = restart.hook_begun(instance, mark, context.fleet.clock.now())
+        try:
+            await context.fleet.journal.record_restart(recorded)
+        except JournalUnavailableError as error:
+            cause = error.message
+        else:
+            if context.fleet.ownership.may_submit(context.config.name):
+                context.hook_due = restart.id
+                context.post(events.HookStarted(recorded, why))
+                return
+            cause = message("other_daemon_may_own")
+        if loop_time() >= until:
+            unrecorded = message("hook_unrecorded", cause=cause)
+            context.post(events.RestartWithheld(Reason.JOURNAL_UNAVAILABLE, unrecorded))
+            return
+        await asyncio.sleep(context.fleet.settings.timing.retry_s)
+
+
+async def _instance(context: ServerContext) -> str | None:
+    """Return the instance that the companion node reports, None where there is none."""
+    if context.server.node_cursor is None:
+        return None
+    try:
+        return await context.check.instance()
+    except ComfyError:
+        return context.server.node_cursor.instance
+
+
+async def _newest_prompt(context: ServerContext) -> str | None:
+    """Return the newest prompt of the history, which is gone when the process is; None if there is none."""
+    try:
+        newest = await context.client.newest_history(1)
+    except (AbsentError, ComfyError):
+        return None
+    return newest[0].prompt_id if newest else None

@@ -1,0 +1,138 @@
+"""The task of a server whose restart hook is recorded: run it once, and wait until another process answers."""
+
+import asyncio
+from dataclasses import dataclass
+
+from loguru import logger
+
+from statemachine.comfyui.errors import AbsentError, ComfyError
+from statemachine.core import events
+from statemachine.core.messages import joined, message
+from statemachine.core.restart import Restart
+from statemachine.core.vocabulary import Reason
+from statemachine.fleet.clock import loop_time
+from statemachine.fleet.context import ServerContext
+from statemachine.repair.port import HookError
+
+LOOK_S = 0.5
+"""Pause between two looks while the server may be going: one that returns quickly is away for a second."""
+
+
+async def restart(context: ServerContext) -> None:
+    """Run the hook if this task has recorded it, and look for another process of the server until the time limit."""
+    pending = context.server.open_restart
+    if pending is None:
+        return
+    is_due, context.hook_due = context.hook_due == pending.id, None
+    hook = asyncio.ensure_future(_run_hook(context, pending)) if is_due else None
+    try:
+        result = await _watch(context, _Return(context, pending, is_resumed=not is_due), hook)
+    finally:
+        if hook is not None:
+            hook.cancel()
+            await asyncio.wait((hook,))
+    context.post(result)
+
+
+async def _run_hook(context: ServerContext, pending: Restart) -> events.RestartFailed | None:
+    """Run the hook; return its failure. An unexpected exception is one too: the hook may have run."""
+    context.detail.count("restart_hooks")
+    try:
+        await context.fleet.hooks.run(context.config, pending)
+    except HookError as error:
+        return events.RestartFailed(Reason.HOOK_FAILED, error.message)
+    except Exception as error:
+        logger.exception("{}: the restart hook failed", context.config.name)
+        cause = message("internal_error", error=type(error).__name__)
+        return events.RestartFailed(Reason.HOOK_FAILED, cause)
+    return None
+
+
+async def _watch(
+    context: ServerContext, returning: "_Return", hook: "asyncio.Future[events.RestartFailed | None] | None"
+) -> events.ServerReturned | events.RestartFailed:
+    """Return how the restart went: the hook failed, the server is back, or the time is over."""
+    settings = context.config.restart
+    context.waits(message("wait.hook"), settings.hook_timeout_s, at_most=True)
+    if hook is not None:
+        while not hook.done():
+            await returning.look()
+            await asyncio.wait((hook,), timeout=LOOK_S)
+        if (failure := hook.result()) is not None:
+            return failure
+    until = loop_time() + (settings.return_timeout_s if hook is not None else returning.left_s)
+    context.waits(message("wait.return"), until - loop_time(), at_most=True)
+    while True:
+        await returning.look()
+        if returning.is_back:
+            context.preflight_passed = frozenset()
+            context.check.forget()
+            context.client.forget_offers()
+            return events.ServerReturned()
+        if loop_time() >= until:
+            return returning.failure()
+        await asyncio.sleep(min(LOOK_S, context.fleet.settings.timing.retry_s))
+
+
+@dataclass(slots=True)
+class _Return:
+    """The looks for another process of the server.
+
+    `is_resumed`: an earlier run of the daemon recorded the hook, and may have run it or not. `answers`: the last
+    request was answered. `same`: the last look has shown the process from before the hook, or another one; None if
+    nothing shows it.
+    """
+
+    context: ServerContext
+    restart: Restart
+    is_resumed: bool = False
+    answers: bool = False
+    same: bool | None = None
+
+    @property
+    def left_s(self) -> float:
+        """The rest of the time limit for a hook that an earlier run of the daemon recorded."""
+        settings, now = self.context.config.restart, self.context.fleet.clock.now()
+        limit_s = settings.hook_timeout_s + settings.return_timeout_s
+        return min(limit_s, max(0.0, (self.restart.hook_started_at or now) + limit_s - now))
+
+    @property
+    def is_back(self) -> bool:
+        """Whether another process answers. Where neither instance nor history shows it, the server must have gone."""
+        if not self.answers or self.same:
+            return False
+        return self.same is False or self.context.server.process_went
+
+    async def look(self) -> None:
+        """Ask the cheapest route, and if it answers, whether this is the same process."""
+        try:
+            await self.context.client.queue_remaining()
+            self.same = await self._is_same()
+        except ComfyError:
+            self.answers = False
+        else:
+            self.answers = True
+
+    async def _is_same(self) -> bool | None:
+        instance = await self._instance() if self.restart.instance is not None else None
+        if instance is not None:
+            return instance == self.restart.instance
+        if self.restart.mark is None:
+            return None
+        return await self.context.client.history_entry(self.restart.mark) is not None
+
+    async def _instance(self) -> str | None:
+        """Return the instance of the companion node, None if the server has come back without the node."""
+        try:
+            return await self.context.check.instance()
+        except AbsentError:
+            return None
+
+    def failure(self) -> events.RestartFailed:
+        """Return why the server is not back."""
+        seconds = self.context.config.restart.return_timeout_s
+        if not self.answers:
+            return events.RestartFailed(Reason.NOT_RETURNED, message("not_returned_in", seconds=seconds))
+        seen = message("not_restarted_in" if self.same else "restart_unconfirmed", seconds=seconds)
+        why = joined([seen, message("hook_interrupted")]) if self.is_resumed else seen
+        return events.RestartFailed(Reason.NOT_RESTARTED, why)

@@ -1,0 +1,1 @@
+"""Restart hooks: the command or the request that restarts a server."""

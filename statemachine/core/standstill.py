@@ -68,11 +68,11 @@ class Standstill:
         lasted_s = last.at - first.at
         if last.running and last.ours_progress_at is not None:
             idle_s = min(lasted_s, last.at - last.ours_progress_at)
-            return message("standstill_ours", seconds=idle_s) if idle_s >= warm_timeout_s else None
+            return message("standstill_ours", seconds=round(idle_s)) if idle_s >= warm_timeout_s else None
         if not last.running and lasted_s >= warm_timeout_s:
-            return message("standstill_idle", count=len(last.pending), seconds=lasted_s)
+            return message("standstill_idle", count=len(last.pending), seconds=round(lasted_s))
         if last.running and last.devices is not None and lasted_s >= HANG_PER_TIMEOUT * warm_timeout_s:
-            return message("standstill_hang", seconds=lasted_s)
+            return message("standstill_hang", seconds=round(lasted_s))
         return None
 
 

@@ -21,7 +21,7 @@ LOOK_S = 1.0
 
 
 @dataclass(slots=True)
-class _Queue:
+class _DrainLooks:
     """What the looks at the queue have shown. `empty_since` is loop time, `count` the length in the last answer."""
 
     empty_since: float | None = None
@@ -45,7 +45,7 @@ async def drain(context: ServerContext) -> None:
     if context.config.restart.hook is None:
         context.post(events.RestartWithheld(Reason.HOOK_MISSING, message("reason.hook_missing")))
         return
-    until, queue = loop_time() + _left_s(context, restart), _Queue()
+    until, queue = loop_time() + _left_s(context, restart), _DrainLooks()
     context.waits(message("wait.drain"), until - loop_time(), at_most=True)
     why: Message | events.RestartWithheld | None
     while (why := await _ready(context, restart, queue)) is None:
@@ -65,7 +65,7 @@ def _left_s(context: ServerContext, restart: Restart) -> float:
     return min(limit_s, max(0.0, restart.requested_at + limit_s - context.fleet.clock.now()))
 
 
-async def _ready(context: ServerContext, restart: Restart, queue: _Queue) -> Message | None:
+async def _ready(context: ServerContext, restart: Restart, queue: _DrainLooks) -> Message | None:
     """Look once. Return why the hook may start, None if it has to wait."""
     await _look(context, queue)
     server = context.server
@@ -76,7 +76,7 @@ async def _ready(context: ServerContext, restart: Restart, queue: _Queue) -> Mes
     return message("drained") if queue.is_drained else None
 
 
-async def _look(context: ServerContext, queue: _Queue) -> None:
+async def _look(context: ServerContext, queue: _DrainLooks) -> None:
     """Look at the queue, and at our own prompt if it may be there. Only an answer with its count shows it empty."""
     try:
         listing = await context.client.queue()
@@ -99,7 +99,7 @@ async def _settle_attempt(context: ServerContext) -> None:
         context.post(found)
 
 
-def _after_timeout(context: ServerContext, queue: _Queue) -> Message | events.RestartWithheld:
+def _after_timeout(context: ServerContext, queue: _DrainLooks) -> Message | events.RestartWithheld:
     """Return why the hook may start although prompts are left, or that it may not. An unknown queue is left alone."""
     settings = context.config.restart
     seconds, count = settings.drain_timeout_s, queue.count

@@ -12,6 +12,7 @@ from statemachine.core.standstill import NO_STANDSTILL, QueueLook, Standstill
 from statemachine.core.vocabulary import State
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
+from statemachine.settings.cron import last_start
 from statemachine.settings.restarts import RestartSettings
 
 LOOK_S = 30.0
@@ -28,12 +29,16 @@ Finding = tuple[RestartCause, Message]
 
 @dataclass(slots=True)
 class _Watch:
-    """What the looks at one server have shown. Times are loop times."""
+    """What the looks at one server have shown. `began_at` is loop time, `followed_since` epoch seconds."""
 
     context: ServerContext
     began_at: float = field(default_factory=loop_time)
+    followed_since: float = field(init=False)
     standstill: Standstill = NO_STANDSTILL
     memory_looks: int = 0
+
+    def __post_init__(self) -> None:
+        self.followed_since = self.context.fleet.clock.now()
 
     @property
     def settings(self) -> RestartSettings:
@@ -46,6 +51,7 @@ class _Watch:
             (self.settings.when_stuck, self._stuck),
             (self.settings.max_ram_percent, self._memory),
             (self.settings.max_age, self._age),
+            (self.settings.schedule, self._schedule),
         )
         for wanted, look in looks:
             if wanted:
@@ -117,6 +123,17 @@ class _Watch:
         if limit_s is None or age_s < limit_s:
             return None
         return RestartCause.AGE, message("restart_for_age", age=self.settings.max_age or "")
+
+    async def _schedule(self) -> Finding | None:
+        """Return the finding if a time of the schedule has come since the last restart, and since this watch began."""
+        settings, restart = self.settings, self.context.server.restart
+        if settings.schedule is None:
+            return None
+        since = max(self.followed_since, restart.requested_at if restart is not None else 0.0)
+        if last_start(settings.schedule, settings.time_zone, self.context.fleet.clock.now()) <= since:
+            return None
+        why = message("restart_for_schedule", cron=settings.schedule, zone=settings.time_zone)
+        return RestartCause.SCHEDULE, why
 
 
 async def watch(context: ServerContext) -> None:

@@ -230,6 +230,9 @@ TRANSITIONS: dict[str, Text] = {
         "{used} % of the memory of its host are in use, at most {limit} % are allowed (restart.max_ram_percent)",
         "主机内存已使用 {used} %，上限为 {limit} %（restart.max_ram_percent）",
     ),
+    "restart_for_schedule": Text(
+        "its schedule asks for it: {cron} ({zone}, restart.schedule)", "按计划重启：{cron}（{zone}，restart.schedule）"
+    ),
     "restart_for_age": Text(
         "its last restart is longer ago than {age} (restart.max_age)", "距上次重启已超过 {age}（restart.max_age）"
     ),

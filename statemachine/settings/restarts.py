@@ -7,11 +7,13 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from statemachine.core.messages import message
+from statemachine.settings.cron import CronExpression, ZoneName
 from statemachine.settings.durations import DurationError, parse_duration
 from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.values import Headers, Seconds, Section, Whole
 
 MAX_ARGUMENTS = 200
+TRIGGERS = ("when_stuck", "max_ram_percent", "max_age", "schedule")
 
 
 def _check_url(text: str) -> str:
@@ -82,6 +84,10 @@ class RestartSettings(Section):
     """Restart the server when so much of its host's memory is in use, in percent."""
     max_age: Duration | None = None
     """Restart the server so long after its last restart, such as 12h or 1d."""
+    schedule: CronExpression | None = None
+    """Restart the server at these times: five fields, minute, hour, day of the month, month and day of the week."""
+    time_zone: ZoneName = "UTC"
+    """Time zone of `schedule`: an IANA name, UTC, or an offset such as +08:00."""
     min_pause: Duration = "1h"
     """Shortest time between two restarts of a server that these triggers ask for."""
     max_per_day: Annotated[Whole, Field(ge=1, le=100)] = 3
@@ -101,8 +107,7 @@ class RestartSettings(Section):
     @property
     def triggers(self) -> tuple[str, ...]:
         """The keys of the triggers that are set."""
-        wanted = {"when_stuck": self.when_stuck, "max_ram_percent": self.max_ram_percent, "max_age": self.max_age}
-        return tuple(key for key, value in wanted.items() if value)
+        return tuple(key for key in TRIGGERS if getattr(self, key))
 
     @property
     def min_pause_s(self) -> float:

@@ -17,6 +17,7 @@ from statemachine.client import (
     TokenError,
     UnknownNameError,
 )
+from statemachine.core.pause import PauseTerms
 from statemachine.core.ports import Action
 from statemachine.core.vocabulary import Reason, State
 from tests.cli.rig import SmallDaemon, small_daemon, write_settings
@@ -41,7 +42,7 @@ async def test_pause_sends_duration_end_and_note(daemon: SmallDaemon, fleet: Fle
     await fleet.pause(COLD, duration="2h", note="driver update")
     await fleet.pause(COLD, until=end)
     await fleet.pause(COLD)
-    first, second, third = daemon.operator.terms
+    first, second, third = (terms for terms in daemon.operator.terms if isinstance(terms, PauseTerms))
     assert (first.until, first.note) == (7200.0, "driver update")
     assert second.until == end.timestamp()
     assert third.until is None

@@ -1,0 +1,70 @@
+"""Restarts as the rest of the program sees them: refused without a hook, and resumed by the next run of the daemon."""
+
+from http import HTTPStatus
+from pathlib import Path
+
+from statemachine.simulator import PROFILES, running_fleet
+from tests.faults.hooks import HookProgram
+from tests.support.daemon import DaemonClient, daemon_in_process
+from tests.support.polling import wait_until
+
+
+async def request(running: DaemonClient, name: str, expected: HTTPStatus) -> str:
+    """Request a restart; return the code of the error, if any."""
+    async with running.session.post(f"{running.address}/api/servers/{name}/restart") as response:
+        assert response.status == expected
+        body = await response.json()
+    code: str = body.get("error", {}).get("code", "")
+    return code
+
+
+async def test_restart_needs_a_hook_and_a_server_that_is_not_paused(tmp_path: Path) -> None:
+    hook = HookProgram(tmp_path)
+    async with running_fleet([PROFILES["loaded"], PROFILES["loaded"]]) as fleet:
+        servers = [fleet.urls[0], {"url": fleet.urls[1], "restart": hook.settings()}]
+        async with daemon_in_process(tmp_path, {"servers": servers}) as running:
+            without, with_hook = (url.removeprefix("http://") for url in fleet.urls)
+            assert await request(running, without, HTTPStatus.CONFLICT) == "restart_no_hook"
+            assert await running.post(f"/api/servers/{with_hook}/pause") == HTTPStatus.ACCEPTED
+            await running.wait_for_state(with_hook, "paused")
+            assert await request(running, with_hook, HTTPStatus.CONFLICT) == "restart_paused"
+            await request(running, "unknown", HTTPStatus.NOT_FOUND)
+            assert (await running.detail(with_hook))["restart"] is None
+    assert hook.servers == []
+
+
+async def test_hook_is_not_run_again_by_the_next_run_of_the_daemon(tmp_path: Path) -> None:
+    """The daemon ends while the server is away; the next one waits for its return, warms it and ends the restart."""
+    hook = HookProgram(tmp_path)
+    async with running_fleet([PROFILES["cold"]], scale=0.01) as fleet:
+        name, settings = fleet.members[0].name, {"servers": fleet.urls, "restart": hook.settings()}
+        async with daemon_in_process(tmp_path, settings) as running:
+            await running.wait_for_state(name, "loaded")
+            await request(running, name, HTTPStatus.ACCEPTED)
+            await wait_until(lambda: hook.servers)
+            await fleet.servers[0].go_down()
+            assert (await running.wait_for_state(name, "restarting"))["restart"]["stage"] == "hook"
+        async with daemon_in_process(tmp_path, settings) as running:
+            assert (await running.wait_for_state(name, "restarting"))["reason"] == "hook_started"
+            await fleet.servers[0].come_back()
+            detail = await running.wait_for_state(name, "loaded")
+            assert detail["restart"]["stage"] == "succeeded"
+        async with daemon_in_process(tmp_path, settings) as running:
+            assert (await running.wait_for_state(name, "loaded"))["restart"] == detail["restart"]
+    assert hook.servers == [name]
+
+
+async def test_draining_goes_on_in_the_next_run_of_the_daemon(tmp_path: Path) -> None:
+    hook = HookProgram(tmp_path)
+    async with running_fleet([PROFILES["loaded"]]) as fleet:
+        name, settings = fleet.members[0].name, {"servers": fleet.urls, "restart": hook.settings()}
+        async with daemon_in_process(tmp_path, settings) as running:
+            await running.wait_for_state(name, "loaded")
+            fleet.servers[0].start_foreign_job(2.0)
+            await request(running, name, HTTPStatus.ACCEPTED)
+            await running.wait_for_state(name, "draining")
+        async with daemon_in_process(tmp_path, settings) as running:
+            await wait_until(lambda: hook.servers)
+            await fleet.servers[0].restart()
+            await running.wait_for_detail(name, lambda one: one["restart"]["stage"] == "succeeded")
+    assert hook.servers == [name]

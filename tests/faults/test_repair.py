@@ -149,7 +149,11 @@ async def test_draining_is_cancelled_by_resume(tmp_path: Path, expected: Row) ->
 async def test_dead_worker_is_diagnosed_and_repaired(tmp_path: Path, expected: Row) -> None:
     """The server needs no warm-up; a user's prompt is accepted and never run."""
     hook = HookProgram(tmp_path)
-    settings: dict[str, Any] = {"cache_check": AUTO, "timing": {"warm_timeout_s": 2}, "restart": hook.settings(when_stuck=True)}
+    settings: dict[str, Any] = {
+        "cache_check": AUTO,
+        "timing": {"warm_timeout_s": 2},
+        "restart": hook.settings(when_stuck=True),
+    }
     async with faulty(tmp_path, "node", **settings) as (harness, proxy):
         await harness.until_state("loaded")
         async with restarting(hook, proxy.server):

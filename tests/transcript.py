@@ -48,6 +48,8 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 CLOCKS = {"timestamp", "create_time", "execution_start_time", "execution_end_time", "seconds", "traceback"}
 NUMBERS = {"number", "priority"}
 """Numbers of prompts in the queue, the second in /api/jobs."""
+NOT_RECORDED = {"release", "worker_alive"}
+"""Members that the companion node's answer has only since these recordings."""
 UNORDERED = {"nodes", "executed", "current_outputs"}
 THROTTLED_SINCE = (0, 9, 2)
 """The first version that sends not every step of a node, so that the number of steps is not compared."""
@@ -160,7 +162,8 @@ class _Names:
         return [self._value(item) for item in value]
 
     def _dict(self, value: dict[str, Any]) -> dict[str, Any]:
-        return {self._value(key): self._field(key, item) for key, item in value.items()}
+        known = {key: item for key, item in value.items() if key not in NOT_RECORDED}
+        return {self._value(key): self._field(key, item) for key, item in known.items()}
 
     def _with_branches(self, value: Any) -> Any:
         """Return the value with branches renamed, except in the graph of a request."""

@@ -15,7 +15,7 @@ from tests.support.paths import DEPLOY, REPOSITORY
 
 DOCKER = DEPLOY / "docker"
 UNIT = DEPLOY / "systemd" / "comfywarm.service"
-DOCKERFILE = (DOCKER / "Dockerfile").read_text(encoding="utf-8")
+CONTAINERFILE = (DOCKER / "Containerfile").read_text(encoding="utf-8")
 
 
 def unit_options() -> dict[str, list[str]]:
@@ -73,14 +73,15 @@ def test_unit_passes_systemd_analyze(tmp_path: Path) -> None:
 
 def instructions(name: str) -> list[str]:
     """Return the arguments of every instruction with this name, with continued lines joined."""
-    joined = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", DOCKERFILE, flags=re.MULTILINE))
+    joined = re.sub(r"\\\n\s*", "", re.sub(r"^#.*\n", "", CONTAINERFILE, flags=re.MULTILINE))
     return [line.partition(" ")[2] for line in joined.splitlines() if line.startswith(f"{name} ")]
 
 
 def test_image_has_one_base_and_runs_unprivileged() -> None:
-    assert {one.split()[0] for one in instructions("FROM")} == {"python:3.12-slim"}
+    assert instructions("ARG") == ["BASE=python:3.12-slim"]
+    assert {one.split()[0] for one in instructions("FROM")} == {"${BASE}"}
     assert instructions("USER") == ["10001:10001"]
-    assert "://" not in DOCKERFILE
+    assert "://" not in CONTAINERFILE
     assert len(instructions("HEALTHCHECK")) == 1
 
 
@@ -91,11 +92,11 @@ def test_image_installs_only_hash_pinned_packages() -> None:
 
 
 def test_image_pins_every_build_package() -> None:
-    found = re.search(r"keep = /\^\((.+?)\)==/", DOCKERFILE)
+    found = re.search(r"keep = /\^\((.+?)\)==/", CONTAINERFILE)
     assert found is not None
     installed = set(found[1].split("|"))
-    (backend,) = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
-    needed, new = set[str](), {backend}
+    backends = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]["requires"]
+    needed, new = set[str](), {*backends, "setuptools"}
     while new:
         needed |= new
         new = {_name(one) for name in new for one in requires(name) or [] if ";" not in one} - needed
@@ -109,13 +110,23 @@ def _name(requirement: str) -> str:
 
 
 def test_image_copies_only_existing_and_unignored_files() -> None:
-    ignored = (DOCKER / "Dockerfile.dockerignore").read_text(encoding="utf-8").splitlines()
+    ignored = (DOCKER / "Containerfile.dockerignore").read_text(encoding="utf-8").splitlines()
     assert ignored[1] == "*"
     for copied in instructions("COPY"):
         if not copied.startswith("--from="):
             for source in copied.split()[:-1]:
                 assert (REPOSITORY / source).exists(), source
                 assert f"!{source}" in ignored, source
+
+
+def test_image_copies_every_file_of_the_wheel() -> None:
+    """The wheel's build names its files; a missing one ends the build, or leaves a command that cannot start."""
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    needed = {*wheel["only-include"], *wheel["force-include"], project["project"]["readme"]}
+    needed |= set(project["project"]["license-files"])
+    copied = {source for one in instructions("COPY") if not one.startswith("--from=") for source in one.split()[:-1]}
+    assert needed - copied == set()
 
 
 def test_container_mounts_are_read_only() -> None:

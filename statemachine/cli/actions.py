@@ -83,5 +83,7 @@ async def _send(
     async with Fleet.from_settings(settings) as fleet:
         if action == "pause":
             return await fleet.pause(name, group=group, duration=duration, note=note)
-        act = fleet.warm if action == "warm" else fleet.resume
-        return await act(name, group=group)
+        if action == "restart" and name is not None:
+            return await fleet.restart(name)
+        acts = {"warm": fleet.warm, "resume": fleet.resume}
+        return await acts[action](name, group=group)

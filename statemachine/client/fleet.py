@@ -172,6 +172,10 @@ class Fleet:
         """Resume a paused server or group."""
         return await self._act("resume", server, group)
 
+    async def restart(self, server: str) -> AcceptedAnswer:
+        """Restart a server with its hook: it finishes its prompts, restarts, and is warmed."""
+        return await self._act("restart", server, None)
+
     async def _act(
         self, action: str, server: str | None, group: str | None, body: Json | None = None
     ) -> AcceptedAnswer:

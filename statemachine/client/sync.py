@@ -166,6 +166,10 @@ class SyncFleet:
         """Resume a paused server or group."""
         return self._run(self._fleet.resume(server, group=group))
 
+    def restart(self, server: str) -> AcceptedAnswer:
+        """Restart a server with its hook: it finishes its prompts, restarts, and is warmed."""
+        return self._run(self._fleet.restart(server))
+
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         if self._thread is None:
             self._thread = LoopThread()

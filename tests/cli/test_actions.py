@@ -11,7 +11,7 @@ from tests.cli.rig import SmallDaemon, cli, small_daemon, write_settings
 from tests.web.site import COLD, LOADED
 
 
-@pytest.mark.parametrize("action", ["warm", "pause", "resume"])
+@pytest.mark.parametrize("action", ["warm", "pause", "resume", "restart"])
 async def test_action_on_server_is_sent_to_the_daemon(daemon: SmallDaemon, action: str) -> None:
     result = await cli(daemon.settings(), action, COLD)
     assert result.exit_code == 0, result.stderr

@@ -37,6 +37,15 @@ async def test_action_is_sent_for_a_server_and_a_group(daemon: SmallDaemon, flee
     assert daemon.operator.actions == [(name, Action(action)) for name in (COLD, LOADED, COLD)]
 
 
+def test_fleet_has_a_method_for_each_action() -> None:
+    assert [action.value for action in Action if not callable(getattr(Fleet, action.value, None))] == []
+
+
+async def test_restart_is_sent_for_a_server(daemon: SmallDaemon, fleet: Fleet) -> None:
+    assert await fleet.restart(COLD) == {"server": COLD, "action": "restart"}
+    assert daemon.operator.actions == [(COLD, Action.RESTART)]
+
+
 async def test_pause_sends_duration_end_and_note(daemon: SmallDaemon, fleet: Fleet) -> None:
     end = datetime(1970, 3, 1, tzinfo=UTC)
     await fleet.pause(COLD, duration="2h", note="driver update")

@@ -14,6 +14,7 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from typing_extensions import override
 
 from statemachine.settings import parse_settings, resolve_servers
 from tests.support.paths import DEPLOY, DOCS
@@ -129,6 +130,7 @@ class ReadyAnswer(http.server.BaseHTTPRequestHandler):
         self.send_response(self.status)
         self.end_headers()
 
+    @override
     def log_message(self, *_: object) -> None:
         """Print nothing."""
 

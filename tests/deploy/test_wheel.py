@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tarfile
 import venv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
@@ -26,7 +26,7 @@ def files_below(folder: Path) -> set[str]:
     }
 
 
-def run(*command: str | Path, cwd: Path = REPOSITORY, **environment: str) -> str:
+def run(*command: str | Path, cwd: Path = REPOSITORY, environment: Mapping[str, str] | None = None) -> str:
     """Run a command to its end and return its output. Fail with all of it if the command fails."""
     ended = subprocess.run(
         command,
@@ -35,7 +35,7 @@ def run(*command: str | Path, cwd: Path = REPOSITORY, **environment: str) -> str
         capture_output=True,
         text=True,
         timeout=SECONDS,
-        env={**os.environ, **environment},
+        env={**os.environ, **(environment or {})},
     )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
@@ -88,12 +88,12 @@ def test_sdist_contains_tests_docs_and_deploy_but_no_results(tmp_path: Path) -> 
 
 
 @contextmanager
-def demo(command: Path, folder: Path, environment: dict[str, str]) -> Iterator[str]:
+def demo(command: Path, folder: Path) -> Iterator[str]:
     """Run `serve --demo` of an installed command in an empty folder; yield its address."""
     port = free_port()
     arguments = (command, "serve", "--demo", "--port", str(port))
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=log, env={**os.environ, **environment})
+        process = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=log)
     try:
         yield f"http://127.0.0.1:{port}"
     finally:
@@ -117,24 +117,24 @@ with SyncFleet(sys.argv[1]) as fleet:
 """
 
 
-def check_installed(command: Path, python: Path, folder: Path, **environment: str) -> None:
+def check_installed(command: Path, python: Path, folder: Path) -> None:
     """Check that the command works in an empty folder: version, settings, workflows, node, demo, page and client."""
     folder.mkdir()
-    assert run(command, "--version", cwd=folder, **environment).startswith("comfywarm ")
-    run(command, "init", cwd=folder, **environment)
-    run(command, "add", "http://127.0.0.1:9", cwd=folder, **environment)
+    assert run(command, "--version", cwd=folder).startswith("comfywarm ")
+    run(command, "init", cwd=folder)
+    run(command, "add", "http://127.0.0.1:9", cwd=folder)
     (folder / "ComfyUI" / "custom_nodes").mkdir(parents=True)
-    run(command, "node", "install", folder / "ComfyUI", cwd=folder, **environment)
+    run(command, "node", "install", folder / "ComfyUI", cwd=folder)
     assert (folder / "ComfyUI" / "custom_nodes" / "comfywarm" / "nodes.py").exists()
     demo_folder = folder / "demo"
     demo_folder.mkdir()
-    with demo(command, demo_folder, environment) as address:
-        run(python, "-c", WAIT, address, cwd=demo_folder, **environment)
-        run(python, "-c", f"import urllib.request as u; u.urlopen('{address}/status')", cwd=demo_folder, **environment)
+    with demo(command, demo_folder) as address:
+        run(python, "-c", WAIT, address, cwd=demo_folder)
+        run(python, "-c", f"import urllib.request as u; u.urlopen('{address}/status')", cwd=demo_folder)
 
 
-def uv(*arguments: str | Path, **environment: str) -> None:
-    run(sys.executable, "-m", "uv", *arguments, **environment)
+def uv(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> None:
+    run(sys.executable, "-m", "uv", *arguments, environment=environment)
 
 
 def settings_of_uv(folder: Path) -> dict[str, str]:
@@ -154,7 +154,7 @@ def test_wheel_with_pinned_packages_works_in_a_clean_venv(wheel: Path, tmp_path:
 @pytest.mark.deploy
 @pytest.mark.timeout(SECONDS)
 def test_wheel_works_as_a_tool_of_uv(wheel: Path, tmp_path: Path) -> None:
-    uv("tool", "install", wheel, **settings_of_uv(tmp_path))
+    uv("tool", "install", wheel, environment=settings_of_uv(tmp_path))
     python = tmp_path / "tools" / "comfywarm" / "bin" / "python"
     check_installed(tmp_path / "bin" / "comfywarm", python, tmp_path / "empty")
 
@@ -163,6 +163,6 @@ def test_wheel_works_as_a_tool_of_uv(wheel: Path, tmp_path: Path) -> None:
 @pytest.mark.timeout(SECONDS)
 def test_wheel_works_with_pipx(wheel: Path, tmp_path: Path) -> None:
     places = {"PIPX_HOME": str(tmp_path / "pipx"), "PIPX_BIN_DIR": str(tmp_path / "bin"), "PIPX_DEFAULT_BACKEND": "pip"}
-    run(sys.executable, "-m", "pipx", "install", "--python", sys.executable, str(wheel), **places)
+    run(sys.executable, "-m", "pipx", "install", "--python", sys.executable, wheel, environment=places)
     python = tmp_path / "pipx" / "venvs" / "comfywarm" / "bin" / "python"
     check_installed(tmp_path / "bin" / "comfywarm", python, tmp_path / "empty")

@@ -7,7 +7,7 @@ the file catches up from the shared log.
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ from statemachine.cluster.store import Dataset, SharedStore, StoredValue, StoreU
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import Message, message
-from statemachine.core.pause import Pause
+from statemachine.core.pause import Pause, described_pause
 from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt, ServerView
 from statemachine.core.streak import Streak
@@ -38,6 +38,9 @@ from statemachine.journal.store import JournalStore
 COPY_QUEUE_LIMIT = 1_000
 """Writes that may wait for the file before reading pauses; the file's own limit would drop some."""
 COPY_QUEUE_POLL_S = 0.01
+COPY_PATIENCE_S = 5.0
+ENTRIES_READ = 20
+"""Entries of a server among which its last transition is; the others are notices."""
 ATTEMPTS_INTERVAL_S = 0.25
 
 Accepts = Callable[[str, ServerView], bool]
@@ -185,9 +188,32 @@ class SharedJournal(JournalPort):
 
     @override
     async def saved_states(self, servers: Collection[str]) -> Mapping[str, SavedState]:
-        records = {name: self._records[name] for name in servers if name in self._records}
+        await self._restore_terms([name for name in self._owned(servers) if self._records[name].has_lost_terms])
+        records = {name: self._records[name] for name in self._owned(servers)}
         used = {name: record for name, record in records.items() if record.view is not None or record.attempt}
         return {name: record.saved_state for name, record in used.items()}
+
+    def _owned(self, servers: Collection[str]) -> list[str]:
+        return [name for name in servers if name in self._records]
+
+    async def _restore_terms(self, servers: Sequence[str]) -> None:
+        """Take the terms of pauses that a node of an older version has dropped from the records from the log."""
+        if not servers:
+            return
+        await self._wait_copied()
+        with suppress(JournalUnavailableError):
+            histories = await self._copy.file.histories(servers, max_attempts=0, max_entries=ENTRIES_READ)
+            for name, history in zip(servers, histories, strict=True):
+                last = next((entry for entry in history.entries if entry.dest is not None), None)
+                if last is not None and last.dest is State.PAUSED and name in self._records:
+                    self._records.change(name, pause=described_pause(last.message))
+
+    async def _wait_copied(self) -> None:
+        """Wait until the copy has what was in the shared log, but not for long."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COPY_PATIENCE_S):
+                while not self._is_caught_up or self._copy.waiting:  # noqa: ASYNC110
+                    await asyncio.sleep(COPY_QUEUE_POLL_S)
 
     @override
     async def ping(self) -> None:

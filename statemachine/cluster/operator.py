@@ -10,12 +10,14 @@ from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable, instant, maybe, parse, text
 from statemachine.core.pause import LONGEST_NOTE, NO_TERMS, PauseTerms
-from statemachine.core.ports import Action, NotOwnedError, Operator, Terms
+from statemachine.core.ports import Action, NotOwnedError, Operator, Terms, TermsIgnoredError
 from statemachine.core.restart import RestartCause, RestartTerms
 from statemachine.core.text import one_line
 from statemachine.settings.values import MAX_NAME_LENGTH
 
 DONE = b"done"
+DONE_WITH_TERMS = b"done, with its terms"
+"""The response to a request with terms. An older version ignores them and responds `DONE`."""
 
 
 class ForwardingOperator(Operator):
@@ -48,7 +50,9 @@ class ForwardingOperator(Operator):
             response = await self._store.request(_subject(owner), _request(server, action, by, terms))
         except StoreUnavailableError as error:
             raise NotOwnedError(f"node {owner}, which owns {server}, does not respond") from error
-        if response != DONE:
+        if response == DONE and action is Action.PAUSE and terms != NO_TERMS:
+            raise TermsIgnoredError(f"node {owner}, of an older version, has paused {server} without end and note")
+        if response not in {DONE, DONE_WITH_TERMS}:
             raise NotOwnedError(f"node {owner} has just handed {server} over; try again in a few seconds")
         return True
 
@@ -59,7 +63,8 @@ class ForwardingOperator(Operator):
         except DECODE_ERRORS as error:
             self._unreadable.report("of another node", error)
             return b"not understood"
-        return DONE if await self._local.act(server, action, by, terms) else b"not mine"
+        done = DONE if terms == NO_TERMS else DONE_WITH_TERMS
+        return done if await self._local.act(server, action, by, terms) else b"not mine"
 
 
 def _request(server: str, action: Action, by: str | None, terms: Terms) -> bytes:

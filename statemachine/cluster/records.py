@@ -1,7 +1,7 @@
 """The JSON in the shared store: a node's lease, a server's record, an entry of the log."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -9,6 +9,7 @@ from loguru import logger
 
 from statemachine.cluster.restart_json import read_restart, restart_json, restart_row_from
 from statemachine.cluster.store import StoredValue
+from statemachine.cluster.unknown_fields import MOST_BYTES, NOTHING_UNKNOWN, UnknownFields, unknown_fields
 from statemachine.cluster.values import (
     DECODE_ERRORS,
     Json,
@@ -71,19 +72,23 @@ class Lease:
     fleet: str = ""
     beat: int = 0
     over: bool = False
+    unknown: UnknownFields = field(default=NOTHING_UNKNOWN, compare=False, repr=False)
+
+    def known_fields(self) -> Json:
+        """Return what this version knows, as JSON."""
+        return {"node": self.node, "session": self.session, "fleet": self.fleet, "beat": self.beat, "over": self.over}
 
     def encoded(self) -> bytes:
         """Return the JSON that `lease_from` reads."""
-        return encode_json(
-            {"node": self.node, "session": self.session, "fleet": self.fleet, "beat": self.beat, "over": self.over}
-        )
+        return encode_json(self.unknown.added_to(self.known_fields()))
 
 
 def read_lease(value: bytes) -> Lease:
     """Decode a lease, also of a later version. Raises one of `DECODE_ERRORS`."""
     data = parse_object(value)
     node, session, fleet = node_name(data["node"]), text(data["session"]), text(data["fleet"])
-    return Lease(node, session, fleet, count(data["beat"]), flag(data["over"]))
+    lease = Lease(node, session, fleet, count(data["beat"]), flag(data["over"]))
+    return replace(lease, unknown=_unknown(value, data, lease.known_fields()))
 
 
 def lease_from(stored: StoredValue) -> Lease | None:
@@ -103,7 +108,7 @@ class Record:
     """What all nodes know about one server: its owner, the latest attempt as a journal row, a pause, its view.
 
     `session` and `node` are the owner's, or None. Only the owner writes the record, at the revision that it knows, so a
-    node that has lost the server cannot write.
+    node that has lost the server cannot write. `pause` is None in a record of an older version, which knows no terms.
     """
 
     session: str | None = None
@@ -112,8 +117,9 @@ class Record:
     paused: bool = False
     view: ServerView | None = None
     streak: Streak = NO_STREAK
-    pause: Pause = NO_PAUSE
+    pause: Pause | None = NO_PAUSE
     restart: Row | None = None
+    unknown: UnknownFields = field(default=NOTHING_UNKNOWN, compare=False, repr=False)
 
     @property
     def saved_state(self) -> SavedState:
@@ -123,9 +129,14 @@ class Record:
             attempt if attempt is not None and attempt.is_open else None,
             self.paused,
             self.streak,
-            self.pause,
+            self.pause or NO_PAUSE,
             read_restart(self.restart),
         )
+
+    @property
+    def has_lost_terms(self) -> bool:
+        """Return whether the server is paused and an older version wrote its record, without the pause's terms."""
+        return self.paused and self.pause is None
 
     @property
     def servers(self) -> set[str]:
@@ -138,28 +149,41 @@ class Record:
         """Return the same record with another owner."""
         return replace(self, node=node, session=session)
 
+    def known_fields(self, server: str | None) -> Json:
+        """Return what this version knows, as JSON. It names its server, so that a copy at another key is noticed."""
+        return {
+            "server": server,
+            "session": self.session,
+            "node": self.node,
+            "attempt": self.attempt and self.attempt[:-MESSAGE_COLUMNS],
+            "attempt_message": self.attempt and self.attempt[-MESSAGE_COLUMNS:],
+            "paused": self.paused,
+            "streak": [self.streak.reason, self.streak.count],
+            "pause": None if self.pause is None else list(self.pause),
+            "restart": self.restart,
+            "view": view_json(self.view),
+            "message": message_json(self.view.message) if self.view is not None else None,
+        }
+
     def encoded(self, server: str | None = None) -> bytes:
-        """Return the JSON that `record_from` reads. It names its server, so that a copy at another key is noticed."""
-        return encode_json(
-            {
-                "server": server,
-                "session": self.session,
-                "node": self.node,
-                "attempt": self.attempt and self.attempt[:-MESSAGE_COLUMNS],
-                "attempt_message": self.attempt and self.attempt[-MESSAGE_COLUMNS:],
-                "paused": self.paused,
-                "streak": [self.streak.reason, self.streak.count],
-                "pause": list(self.pause),
-                "restart": self.restart,
-                "view": view_json(self.view),
-                "message": message_json(self.view.message) if self.view is not None else None,
-            }
-        )
+        """Return the JSON that `record_from` reads."""
+        return encode_json(self.unknown.added_to(self.known_fields(server)))
 
 
 def read_record(value: bytes) -> Record:
     """Decode a record. Raises one of `DECODE_ERRORS`; of a later version's, the view may be left out."""
     data = parse_object(value)
+    record = _known_record(data)
+    return replace(record, unknown=_unknown(value, data, record.known_fields(data.get("server"))))
+
+
+def _unknown(value: bytes, data: Json, known: Json) -> UnknownFields:
+    """Return the unknown fields of a value. The values of this version have none and are equal byte by byte."""
+    own = encode_json(known)
+    return NOTHING_UNKNOWN if own == value or len(value) - len(own) > MOST_BYTES else unknown_fields(data, known)
+
+
+def _known_record(data: Json) -> Record:
     session, node = maybe(text, data["session"]), maybe(node_name, data["node"])
     record = Record(session, node, _attempt_row(data), flag(data["paused"]))
     try:
@@ -169,7 +193,7 @@ def read_record(value: bytes) -> Record:
     return replace(
         record,
         streak=_streak(data, record.view),
-        pause=_or(pause_from, data.get("pause"), NO_PAUSE),
+        pause=None if data.get("pause") is None else _or(pause_from, data["pause"], NO_PAUSE),
         restart=_or(restart_row_from, data.get("restart"), None),
     )
 
@@ -190,7 +214,7 @@ def record_from(stored: StoredValue) -> Record | None:
 def _streak(data: Json, view: ServerView | None) -> Streak:
     """Return the failures in a row; older versions store the reason of the last one, or only that in the view."""
     match data:
-        case {"streak": [str() | None as reason, int(failures)]}:
+        case {"streak": [str() | None as reason, int(failures), *_]}:
             return streak_from(reason, max(0, min(failures, MOST_FAILURES)))
         case {"failed_for": str(reason)} if reason in set(Reason):
             return streak_of_failed(Reason(reason))

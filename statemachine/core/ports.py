@@ -17,6 +17,10 @@ class NotOwnedError(Exception):
     """No daemon looks after the server at the moment, or the one that does cannot be reached."""
 
 
+class TermsIgnoredError(Exception):
+    """The server is paused, but the daemon that looks after it is of a version that knows no end and no note."""
+
+
 class ServerHost(Protocol):
     """The fleet as its Ownership sees it. Each call returns when it has been carried out."""
 
@@ -86,7 +90,8 @@ class Operator(Protocol):
         """Post the action and return at once; return False if no such server exists.
 
         `by` is the name of the client that requested it, if it has one. `terms` are those of a pause or a restart.
-        Raises NotOwnedError if the node that looks after the server cannot be reached, and ActionRefusedError.
+        Raises NotOwnedError if the node that looks after the server cannot be reached, ActionRefusedError, and
+        TermsIgnoredError if that node has paused the server without the terms.
         """
         ...
 

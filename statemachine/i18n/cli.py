@@ -203,6 +203,10 @@ DAEMON_ERRORS: dict[str, Text] = {
         "the node that owns this server does not answer; try again shortly",
         "负责这台服务器的节点没有应答；请稍后再试",
     ),
+    "cli.error.terms_ignored": Text(
+        "the server is paused, but without end and note: the node that owns it runs an older version",
+        "服务器已停用，但没有结束时间和备注：负责它的节点运行的是旧版本",
+    ),
     "cli.error.foreign_origin": Text(
         "the daemon does not accept the request's origin; add its host to listen.hosts",
         "服务不接受该请求的来源；请将其主机名加入 listen.hosts",

@@ -126,6 +126,10 @@ LABELS: dict[str, Text] = {
         "The node responsible for this server cannot be reached; try again shortly.",
         "暂时联系不上负责这台服务器的节点，请稍后再试。",
     ),
+    "error_terms_ignored": Text(
+        "The server is paused, but without end and note: the node responsible for it runs an older version.",
+        "服务器已停用，但没有结束时间和备注：负责它的节点运行的是旧版本。",
+    ),
     "error_foreign_origin": Text(
         "Actions are not allowed from this page's address; add its host to listen.hosts.",
         "不允许从本页面所在的地址执行操作；请将其主机名加入 listen.hosts。",

@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from loguru import logger
 
-from statemachine.core.ports import ActionRefusedError, NotOwnedError
+from statemachine.core.ports import ActionRefusedError, NotOwnedError, TermsIgnoredError
 from statemachine.core.server import ServerView
 from statemachine.core.text import harmless
 from statemachine.i18n.render import render
@@ -102,7 +102,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _from_aiohttp(request, error)
     except ConnectionError:
         raise
-    except (NotOwnedError, ActionRefusedError) as error:
+    except (NotOwnedError, TermsIgnoredError, ActionRefusedError) as error:
         return _not_carried_out(error)
     except JournalUnavailableError as error:
         logger.error("cannot read the journal for {}: {}", quoted(request.path), error)
@@ -114,10 +114,11 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", message)
 
 
-def _not_carried_out(error: NotOwnedError | ActionRefusedError) -> web.Response:
-    """Return the response to an action that no daemon carries out now, or that is not possible."""
-    if isinstance(error, NotOwnedError):
-        return error_response(HTTPStatus.SERVICE_UNAVAILABLE, "owner_away", str(error))
+def _not_carried_out(error: NotOwnedError | TermsIgnoredError | ActionRefusedError) -> web.Response:
+    """Return the response to an action that no daemon carries out as requested, or that is not possible."""
+    if isinstance(error, NotOwnedError | TermsIgnoredError):
+        code = "owner_away" if isinstance(error, NotOwnedError) else "terms_ignored"
+        return error_response(HTTPStatus.SERVICE_UNAVAILABLE, code, str(error))
     if error.message.code == "restart_paused":
         return error_response(HTTPStatus.CONFLICT, "restart_paused", render(error.message, "en"))
     return error_response(HTTPStatus.CONFLICT, "restart_no_hook", render(error.message, "en"))

@@ -5,11 +5,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import orjson
 import pytest
 
 from statemachine.cluster.operator import ForwardingOperator
 from statemachine.core.pause import NO_TERMS, PauseTerms
-from statemachine.core.ports import Action, NotOwnedError, Operator, Terms
+from statemachine.core.ports import Action, NotOwnedError, Operator, Terms, TermsIgnoredError
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, running, settled
 from tests.cluster.virtual import in_virtual_time
@@ -155,3 +156,23 @@ async def test_respond_unknown_request_returns_not_understood(tmp_path: Path, ga
     async with two_nodes(tmp_path) as (_, one, two):
         await operator_of(two)
         assert await one.store.request(f"act.{b'two'.hex()}", garbage) == b"not understood"
+
+
+@in_virtual_time
+async def test_act_reports_terms_that_an_older_owner_ignores(tmp_path: Path) -> None:
+    """An older version takes the first three items of a request and responds that it is done."""
+    async with two_nodes(tmp_path) as (_, one, two):
+        operator, _ = await operator_of(one)
+        done: list[object] = []
+
+        async def respond(value: bytes) -> bytes:
+            server, action, *_by = orjson.loads(value)
+            done.append((server, action))
+            return b"done"
+
+        await two.store.respond(f"act.{b'two'.hex()}", respond)
+        theirs = min(two.host.acquired)
+        with pytest.raises(TermsIgnoredError, match="without end and note"):
+            await operator.act(theirs, Action.PAUSE, "alice", PauseTerms(None, "driver update"))
+        assert await operator.act(theirs, Action.PAUSE, "alice")
+        assert done == [(theirs, "pause")] * 2

@@ -55,10 +55,20 @@ def notification_for(batch: NotificationBatch, language: Language, at: float, pa
 
 
 def _link(page: str, ones: Sequence[Announcement]) -> str:
-    """Return the address of the server on the page, or of the whole page for several."""
-    names = {alert.subject for one in ones for alert in one.alerts if alert.state is not None}
-    hash_ = f"#server={quote(min(names), safe='')}" if len(names) == 1 else ""
-    return f"{page}/status{hash_}" if page else ""
+    """Return the address of the server on the page, or of the page that shows the servers of their host or group."""
+    servers = {alert.subject: alert for one in ones for alert in one.alerts if alert.state is not None}
+    if len(servers) == 1:
+        return f"{page}/status#server={quote(min(servers), safe='')}" if page else ""
+    return f"{page}/status{_narrowed(list(servers.values()))}" if page else ""
+
+
+def _narrowed(alerts: list[Alert]) -> str:
+    """Return the query of the page that shows the servers of the alerts' one host, else of their one group, or ""."""
+    hosts, groups = {alert.host for alert in alerts}, {alert.group for alert in alerts}
+    if len(hosts) == 1 and all(alert.subject.startswith(f"{alert.host}:") for alert in alerts):
+        return f"?q={quote(min(hosts), safe='')}:"
+    group = groups.pop() if len(groups) == 1 else None
+    return f"?group={quote(group, safe='')}" if group else ""
 
 
 def _linked(notification: Notification, link: str, language: Language) -> Notification:

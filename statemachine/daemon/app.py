@@ -7,6 +7,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 from ssl import SSLContext
 
 import uvloop
@@ -24,7 +25,7 @@ from statemachine.comfyui.turns import Turns
 from statemachine.comfyui.websocket import TextConnection
 from statemachine.core.ports import Clock
 from statemachine.daemon.clustered import clustered
-from statemachine.daemon.config import SettingsFile, load_config
+from statemachine.daemon.config import SettingsFile, in_effect, load_config
 from statemachine.daemon.gc_tuning import short_collections
 from statemachine.daemon.logging import configure_logging, redact
 from statemachine.daemon.process import allow_descriptors, hold_lock, in_background, new_id, random_source
@@ -181,8 +182,12 @@ class Daemon:
         await stack.enter_async_context(supervised(self._manager, backend.journal.ping, backend.snapshot.summary))
 
     async def apply(self, config: LoadedConfig) -> Changes:
-        """Make `config` the active one. Raises OSError, before anything changes, if a certificate cannot be read."""
+        """Make `config` the active one, but for what only a start changes.
+
+        Raises OSError, before anything changes, if a certificate cannot be read.
+        """
         redact([*secrets_in(self._started_with), *self.config.all_secrets, *config.all_secrets])
+        config = replace(config, settings=in_effect(self._started_with, config.settings))
         await asyncio.to_thread(self._read_certificates, config)
         if len(config.servers) > len(self.config.servers):
             allow_descriptors(len(config.servers))

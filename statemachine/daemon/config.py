@@ -9,9 +9,14 @@ from statemachine.comfyui.bundled import WORKFLOWS
 from statemachine.comfyui.workflow import Workflow, WorkflowError, WorkflowMissingError, find_workflow
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.settings import ServerConfig, Settings, resolve_servers
+from statemachine.settings.problems import KeyPath, dotted
+from statemachine.settings.values import Section
 
 AT_START_ONLY = ("listen", "data_dir", "language", "fast_frames", "logging", "traffic", "cluster")
-"""Settings that a running daemon cannot change."""
+"""Sections and settings that a running daemon cannot change."""
+
+CHANGEABLE = frozenset({("listen", "public_url")})
+"""Settings of these sections that it can change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,32 @@ def newly_broken(before: LoadedConfig, after: LoadedConfig) -> list[WorkflowErro
     return errors
 
 
-def waiting_for_restart(before: Settings, after: Settings) -> list[str]:
+def in_effect(started: Settings, fresh: Settings) -> Settings:
+    """Return the settings that a daemon started with `started` uses after it has read `fresh`."""
+    kept = {key: getattr(started, key) for key in AT_START_ONLY}
+    for section, key in CHANGEABLE:
+        kept[section] = kept[section].model_copy(update={key: getattr(getattr(fresh, section), key)})
+    return fresh.model_copy(update=kept)
+
+
+def waiting_for_restart(started: Settings, fresh: Settings) -> list[str]:
     """Return the keys of changed settings that take effect at the next start."""
-    return [key for key in AT_START_ONLY if getattr(before, key, None) != getattr(after, key, None)]
+    used = in_effect(started, fresh)
+    return [
+        dotted(path)
+        for section in AT_START_ONLY
+        for path in _changed((section,), getattr(used, section), getattr(fresh, section))
+    ]
+
+
+def _changed(path: KeyPath, used: object, fresh: object) -> list[KeyPath]:
+    """Return the keys of a section that differ, or the path itself if it is not a section in both settings."""
+    if used == fresh:
+        return []
+    if not isinstance(used, Section) or not isinstance(fresh, Section):
+        return [path]
+    names = type(used).model_fields
+    return [one for name in names for one in _changed((*path, name), getattr(used, name), getattr(fresh, name))]
 
 
 def _load_workflow(folder: Path, name: str) -> Workflow | WorkflowError:

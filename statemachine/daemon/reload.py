@@ -17,7 +17,7 @@ from statemachine.core.vocabulary import Notice
 from statemachine.daemon.config import SettingsFile, newly_broken, reload_config, waiting_for_restart
 from statemachine.daemon.systemd import ServiceManager
 from statemachine.fleet.diff import Changes, LoadedConfig
-from statemachine.settings import SettingsError
+from statemachine.settings import Settings, SettingsError
 
 SETTLE_MS = 300
 """Editors write, rename and touch files; all changes within this time are one."""
@@ -45,6 +45,7 @@ class Reloader:
         self._source = source
         self._manager = manager
         self._active, self._started_with = active, active().settings
+        self._read = self._started_with
         self._apply = apply
         self._notify = notify
         self._wanted = asyncio.Event()
@@ -93,9 +94,9 @@ class Reloader:
             self._refuse(verbatim(without_error_number(str(error))))
             return
         was_refused, self._refused = bool(self._refused), NO_MESSAGE
-        if changes or was_refused or before.settings != fresh.settings:
-            later = waiting_for_restart(self._started_with, fresh.settings)
-            self._notify(Notice.SETTINGS_RELOADED, _summary(changes, later))
+        last_read, self._read = self._read, fresh.settings
+        if changes or was_refused or last_read != fresh.settings:
+            self._notify(Notice.SETTINGS_RELOADED, _summary(changes, self._started_with, fresh.settings))
 
     def _refuse(self, why: Message) -> None:
         """Record a refusal once: a file that stays invalid is read again with every change beside it."""
@@ -136,7 +137,12 @@ class Reloader:
         return name.endswith(".json") or name.startswith("..") or name == self._source.path.name
 
 
-def _summary(changes: Changes, later: list[str]) -> Message:
+def _summary(changes: Changes, started: Settings, fresh: Settings) -> Message:
+    """Return what has changed, and which settings wait for another start, of the daemon or of the gateway."""
     added, removed, changed = len(changes.added), len(changes.removed), len(changes.changed)
-    summary = message("servers_reconfigured", added=added, removed=removed, changed=changed)
-    return joined([summary, message("restart_needed", keys=later)]) if later else summary
+    summary = [message("servers_reconfigured", added=added, removed=removed, changed=changed)]
+    if later := waiting_for_restart(started, fresh):
+        summary.append(message("restart_needed", keys=later))
+    if started.gateway != fresh.gateway:
+        summary.append(message("gateway_restart_needed"))
+    return joined(summary)

@@ -153,11 +153,11 @@ async def _failed_preflight(context: ServerContext, workflow: Workflow) -> event
 
 async def _wait_for_idle_queue(context: ServerContext) -> Wait:
     """Wait for an idle queue, at most `busy_wait_s` from the time the server became cold."""
-    timing = context.fleet.settings.timing
     if context.cold_since is None:
         context.cold_since = loop_time()
     waited = False
     while await context.client.queue_remaining() > 0:
+        timing = context.fleet.settings.timing
         left = context.cold_since + timing.busy_wait_s - loop_time()
         if left <= 0:
             return Wait.OVERDUE

@@ -276,13 +276,13 @@ async def _wait_to_look(context: ServerContext) -> None:
 
 async def probe(context: ServerContext) -> None:
     """Probe an unreachable server with a growing backoff; after a first answer, soon again."""
-    timing, clock = context.fleet.settings.timing, context.fleet.clock
     tries, until = 0, loop_time() + context.config.restart.return_timeout_s
     while True:
         if context.server.open_restart is not None and loop_time() >= until:
             seconds = context.config.restart.return_timeout_s
             context.post(events.RestartFailed(Reason.NOT_RETURNED, message("away_after_restart", seconds=seconds)))
             return
+        timing, clock = context.fleet.settings.timing, context.fleet.clock
         base = backoff(tries, timing.retry_s, timing.link_backoff_max_s, clock.uniform)
         delay = _pause_s(context) if context.server.answers else base
         context.waits(message("wait.probe"), delay)

@@ -32,7 +32,6 @@ async def keep_link(context: ServerContext) -> None:
     """Keep /ws connected until cancelled."""
     tries, refused = 0, False
     while True:
-        timing = context.fleet.settings.timing
         opened = loop_time()
         try:
             await _one_connection(context, refused_before=refused)
@@ -43,6 +42,7 @@ async def keep_link(context: ServerContext) -> None:
             refused = refused and not context.detail.link.connected
             context.note_trouble(error.message)
         context.detail.link.connected = False
+        timing = context.fleet.settings.timing
         tries = 0 if loop_time() - opened >= timing.link_stable_s else tries + 1
         await context.redial.wait(backoff(tries, FIRST_DELAY_S, timing.link_backoff_max_s, context.fleet.clock.uniform))
 

@@ -84,10 +84,9 @@ async def _resolve(context: ServerContext, attempt: Attempt) -> None:
     """
     lookup, patience = Lookup(context, attempt), context.patience_with(attempt)
     with patience.running():
-        timeout_s = context.fleet.settings.timing.warm_timeout_s
-        context.waits(message("wait.lookup"), patience.left_s(timeout_s), at_most=True)
+        context.waits(message("wait.lookup"), patience.left_s(_warm_timeout_s(context)), at_most=True)
         while (result := await lookup.look()) is None:
-            if patience.is_over(timeout_s):
+            if patience.is_over(_warm_timeout_s(context)):
                 context.give_up(events.PromptStuck(message("fate_unknown", cause=lookup.trouble)))
                 return
             await asyncio.sleep(lookup.pause_s)
@@ -99,18 +98,22 @@ async def track(context: ServerContext) -> None:
     attempt = context.server.open_attempt
     if attempt is None:
         return
-    timeout_s = context.fleet.settings.timing.warm_timeout_s
     lookup, patience = Lookup(context, attempt), context.patience_with(attempt)
     with patience.running():
         while attempt.is_open:
-            context.waits(message("wait.warm_up"), patience.left_s(timeout_s), at_most=True)
+            context.waits(message("wait.warm_up"), patience.left_s(_warm_timeout_s(context)), at_most=True)
             await _wait_to_look(context, lookup)
             await _look_while_warming(context, lookup)
-            if lookup.absent_since is None and patience.is_over(timeout_s):
+            if lookup.absent_since is None and patience.is_over(_warm_timeout_s(context)):
                 stuck = await _stuck(context, attempt, patience)
-                if patience.is_over(timeout_s):
+                if patience.is_over(_warm_timeout_s(context)):
                     context.give_up(stuck)
                     return
+
+
+def _warm_timeout_s(context: ServerContext) -> float:
+    """Return the time limit, which a reload may change during a warm-up."""
+    return context.fleet.settings.timing.warm_timeout_s
 
 
 async def _wait_to_look(context: ServerContext, lookup: Lookup) -> None:
@@ -143,7 +146,7 @@ def _note_missed_end(context: ServerContext) -> None:
 
 async def _stuck(context: ServerContext, attempt: Attempt, patience: Patience) -> events.PromptStuck:
     """Return the event with its cause: a node that hangs, foreign work that does not end, or a queue that stands."""
-    waited_s = context.fleet.settings.timing.warm_timeout_s
+    waited_s = _warm_timeout_s(context)
     if patience.is_used_up(waited_s):
         return events.PromptStuck(message("never_ends", seconds=MOST_EXTENDED * waited_s))
     return events.PromptStuck(message("no_progress", seconds=waited_s, cause=await _why_stuck(context, attempt)))

@@ -1,5 +1,6 @@
 """Notifications: titles in both languages, bodies, data and limits."""
 
+from dataclasses import replace
 from typing import get_args
 
 import orjson
@@ -155,7 +156,7 @@ def test_notification_of_any_text_is_limited_and_printable(servers: list[tuple[i
     ("count", "link"),
     [
         (1, "https://warm.example.com/fleet/status#server=192.0.2.1%3A8188"),
-        (2, "https://warm.example.com/fleet/status"),
+        (2, "https://warm.example.com/fleet/status?q=192.0.2.1:"),
     ],
 )
 def test_notification_links_to_the_page(count: int, link: str) -> None:
@@ -164,3 +165,20 @@ def test_notification_links_to_the_page(count: int, link: str) -> None:
     assert linked.body.splitlines()[-1] == f"page: {link}"
     assert (linked.data["link"], linked.data["text"]) == (link, linked.body)
     assert "link" not in notification_for(batch, "en", EPOCH + 125).data
+
+
+@pytest.mark.parametrize(
+    ("servers", "query"),
+    [
+        ([("192.0.2.1:8188", "lab"), ("192.0.2.1:8288", "public")], "?q=192.0.2.1:"),
+        ([("192.0.2.1:8188", "lab"), ("192.0.2.2:8188", "lab")], "?group=lab"),
+        ([("one", "实验 室&1"), ("two", "实验 室&1")], "?group=%E5%AE%9E%E9%AA%8C%20%E5%AE%A4%261"),
+        ([("192.0.2.1:8188", "lab"), ("192.0.2.2:8188", "public")], ""),
+    ],
+)
+def test_link_of_several_servers_shows_their_host_or_group(servers: list[tuple[str, str]], query: str) -> None:
+    one = announcement()
+    alerts = tuple(replace(one.alerts[0], subject=name, group=group, url=f"http://{name}") for name, group in servers)
+    batch = NotificationBatch((replace(one, alerts=alerts),), 0)
+    linked = notification_for(batch, "en", EPOCH + 125, "https://warm.example.com")
+    assert linked.data["link"] == f"https://warm.example.com/status{query}"

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from loguru import logger
@@ -16,6 +17,7 @@ from statemachine.daemon.process import in_background
 from statemachine.daemon.reload import Reloader
 from statemachine.daemon.systemd import ServiceManager
 from statemachine.fleet.diff import Changes, LoadedConfig
+from statemachine.i18n.render import render
 from statemachine.settings import Settings, load_settings
 from tests.support.paths import WORKFLOWS
 from tests.support.polling import wait_until
@@ -28,6 +30,7 @@ class Site:
         self.path = path
         self.intervals: list[float] = []
         self.notices: list[Notice] = []
+        self.details: list[str] = []
         self.faults: list[Exception] = []
         self.config = load_config(self._load())
         self.reloader = Reloader(self._source, lambda: self.config, self._apply, self._notify, ServiceManager())
@@ -46,8 +49,9 @@ class Site:
         self.intervals.append(fresh.settings.timing.check_interval_s)
         return Changes((), (), ())
 
-    def _notify(self, notice: Notice, _detail: Message) -> None:
+    def _notify(self, notice: Notice, detail: Message) -> None:
         self.notices.append(notice)
+        self.details.append(render(detail, "en"))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -57,13 +61,14 @@ class Site:
             yield
 
 
-def write(path: Path, interval_s: float) -> Path:
+def write(path: Path, interval_s: float, **more: Any) -> Path:
     """Write a settings file with this check interval; return its path."""
     path.parent.mkdir(exist_ok=True)
     settings = {
         "servers": ["http://127.0.0.1:8188"],
         "workflows_dir": str(WORKFLOWS),
         "timing": {"check_interval_s": interval_s},
+        **more,
     }
     path.write_text(json.dumps(settings))
     return path
@@ -83,6 +88,24 @@ async def test_reloader_unchanged_files_send_no_notice(tmp_path: Path) -> None:
         site.reloader.request()
         await wait_until(lambda: len(site.intervals) == 2)
         assert site.notices == []
+
+
+async def test_reloader_names_waiting_settings_once_for_each_change(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    site = Site(write(path, 60))
+    later = {"listen": {"port": 8800, "public_url": "https://a.example"}, "logging": {"level": "DEBUG"}, "gateway": {}}
+    async with site.running():
+        write(path, 60, **later)
+        await wait_until(lambda: len(site.notices) == 1)
+        site.reloader.request()
+        await wait_until(lambda: len(site.intervals) == 3)
+        assert len(site.notices) == 1
+        write(path, 70)
+        await wait_until(lambda: len(site.notices) == 2)
+    assert site.details[0].endswith(
+        "restart the daemon to change listen.port, logging.level; restart the gateway to change gateway"
+    )
+    assert "restart" not in site.details[1]
 
 
 async def test_reloader_continues_after_internal_error(tmp_path: Path) -> None:

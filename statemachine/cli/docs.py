@@ -64,7 +64,7 @@ def states_page() -> str:
             "",
             f"Not in the diagram: `{Reason.PAUSE_REQUESTED.value}`, from every other state to `{State.PAUSED.value}`.",
             "",
-            *_table("state", {state.value: meaning for state, meaning in STATE_MEANINGS.items()}),
+            *_table("state", {state.value: text.en for state, text in STATE_MEANINGS.items()}),
             *_table("reason", {reason.value: text.en for reason, text in REASON_MEANINGS.items()}),
             *_table("notice", {notice.value: text.en for notice, text in NOTICE_MEANINGS.items()}),
             WAITING,

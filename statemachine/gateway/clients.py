@@ -21,7 +21,8 @@ MAX_REQUESTS = 64
 MAX_SOCKETS = 200
 """/ws connections of one client."""
 
-_TOKEN_REQUIRED = "missing or wrong token; send the header 'Authorization: Bearer TOKEN', or ?token=TOKEN"  # noqa: S105
+_MISSING = "missing token; send the header 'Authorization: Bearer TOKEN', or ?token=TOKEN"
+_WRONG = "wrong token; it equals no token of gateway.tokens"
 _LOOPBACK_ONLY = "without tokens the gateway serves only this machine, and not through a proxy; set gateway.tokens"
 
 
@@ -44,8 +45,7 @@ class Clients:
             return LOCAL
         name = self._names.get(digest(given_token(request)))
         if name is None:
-            challenge = {"WWW-Authenticate": "Bearer"}
-            raise GatewayError(HTTPStatus.UNAUTHORIZED, "token_required", _TOKEN_REQUIRED, challenge)
+            raise refusal(request, _MISSING, _WRONG)
         return name
 
     def busy(self, client: str) -> int:
@@ -79,6 +79,13 @@ def given_token(request: web.Request) -> str:
         with suppress(ValueError):
             return base64.b64decode(given).decode().partition(":")[2]
     return request.query.get("token", "")
+
+
+def refusal(request: web.Request, missing: str, wrong: str) -> GatewayError:
+    """Return the error 401. The challenge of a wrong token says so (RFC 6750, section 3.1)."""
+    is_wrong = given_token(request) != ""
+    headers = {"WWW-Authenticate": 'Bearer error="invalid_token"' if is_wrong else "Bearer"}
+    return GatewayError(HTTPStatus.UNAUTHORIZED, "token_required", wrong if is_wrong else missing, headers)
 
 
 def digest(text: str) -> bytes:

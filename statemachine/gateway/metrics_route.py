@@ -7,12 +7,13 @@ from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
-from statemachine.gateway.clients import digest, given_token
+from statemachine.gateway.clients import digest, given_token, refusal
 from statemachine.gateway.errors import GatewayError
 from statemachine.web.local import is_local
 from statemachine.web.metrics import encoder_for
 
-_TOKEN_REQUIRED = "missing or wrong token; /metrics needs one of listen.token or listen.tokens"  # noqa: S105
+_MISSING = "missing token; /metrics needs one of listen.token or listen.tokens"
+_WRONG = "wrong token; /metrics needs one of listen.token or listen.tokens"
 _LOOPBACK_ONLY = "without a token /metrics serves only this machine, and not through a proxy; set listen.tokens"
 
 
@@ -36,5 +37,4 @@ class GatewayMetricsHandler:
             if not is_local(request):
                 raise GatewayError(HTTPStatus.FORBIDDEN, "loopback_only", _LOOPBACK_ONLY)
         elif digest(given_token(request)) not in self._known:
-            challenge = {"WWW-Authenticate": "Bearer"}
-            raise GatewayError(HTTPStatus.UNAUTHORIZED, "token_required", _TOKEN_REQUIRED, challenge)
+            raise refusal(request, _MISSING, _WRONG)

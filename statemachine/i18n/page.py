@@ -1,8 +1,10 @@
 """The page's labels. The page's script fills the places."""
 
+from statemachine.i18n.page_controls import CONTROLS
 from statemachine.i18n.text import Text
 
 LABELS: dict[str, Text] = {
+    **CONTROLS,
     # The top
     "title": Text("Fleet status", "集群状态"),
     "language": Text("Language", "语言"),
@@ -147,13 +149,6 @@ LABELS: dict[str, Text] = {
     ),
     "error_internal_error": Text("Internal error; see the daemon's log.", "服务内部错误，详情见服务日志。"),
     "no_answer": Text("The daemon does not answer.", "服务没有响应。"),
-    "token_title": Text("Token needed", "需要令牌"),
-    "token_hint": Text(
-        "This daemon asks for a token of its settings (listen.token, listen.tokens). "
-        "It is kept until this tab is closed.",
-        "该服务要求提供设置中的令牌（listen.token、listen.tokens）。令牌仅保存到本标签页关闭为止。",
-    ),
-    "token": Text("Token", "令牌"),
     "go_on": Text("Continue", "继续"),
     "cancel": Text("Cancel", "取消"),
     "close": Text("Close", "关闭"),

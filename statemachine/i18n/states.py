@@ -19,19 +19,40 @@ STATES: dict[State, Text] = {
     State.RESTARTING: Text("Restarting", "重启中"),
 }
 
-STATE_MEANINGS: dict[State, str] = {
-    State.UNKNOWN: "the cache content is not known, or what was known is out of date",
-    State.CHECKING: "a cache check is running; there is no current result",
-    State.LOADED: "everything the settings ask for is cached",
-    State.COLD: "something is missing and nothing is loading it; waiting for a permit, an idle queue or a backoff",
-    State.AUTO_EXECUTING: "something is missing and the server is loading it by itself (后台执行中)",
-    State.SUBMITTING: "a POST /prompt is in progress, or its result is being looked up",
-    State.WARMING: "our prompt is queued or running",
-    State.UNREACHABLE: "the server does not answer",
-    State.FAILED: "a warm-up cannot succeed at the moment; the reason says why",
-    State.PAUSED: "the operator paused the server",
-    State.DRAINING: "the server is to be restarted and finishes its prompts; it gets no new ones from comfywarm",
-    State.RESTARTING: "the restart hook has begun; waiting until the server answers as another process",
+STATE_MEANINGS: dict[State, Text] = {
+    State.UNKNOWN: Text(
+        "the cache content is not known, or what was known is out of date",
+        "缓存内容未知，或已知内容已过时",
+    ),
+    State.CHECKING: Text("a cache check is running; there is no current result", "正在检查缓存，尚无当前结果"),
+    State.LOADED: Text("everything the settings ask for is cached", "设置要求的内容已全部缓存"),
+    State.COLD: Text(
+        "something is missing and nothing is loading it; waiting for a permit, an idle queue or a backoff",
+        "缺少内容且没有加载在进行；正在等待预热名额、空闲队列或退避时间",
+    ),
+    State.AUTO_EXECUTING: Text(
+        "something is missing and the server is loading it by itself (后台执行中)",
+        "缺少内容，服务器正在后台自行加载",
+    ),
+    State.SUBMITTING: Text(
+        "a POST /prompt is in progress, or its result is being looked up",
+        "POST /prompt 正在进行，或正在查询其结果",
+    ),
+    State.WARMING: Text("our prompt is queued or running", "我们的任务正在排队或运行"),
+    State.UNREACHABLE: Text("the server does not answer", "服务器没有应答"),
+    State.FAILED: Text(
+        "a warm-up cannot succeed at the moment; the reason says why",
+        "目前无法预热成功，原因见原因代码",
+    ),
+    State.PAUSED: Text("the operator paused the server", "操作员已暂停这台服务器"),
+    State.DRAINING: Text(
+        "the server is to be restarted and finishes its prompts; it gets no new ones from comfywarm",
+        "服务器即将重启，正在完成已有任务；comfywarm 不再向它提交新任务",
+    ),
+    State.RESTARTING: Text(
+        "the restart hook has begun; waiting until the server answers as another process",
+        "重启钩子已开始执行，正在等待服务器以新进程应答",
+    ),
 }
 
 SOURCES: dict[Source, Text] = {

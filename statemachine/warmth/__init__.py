@@ -17,6 +17,6 @@ Windows end now. The snapshot decides which servers exist, and in which group.
 """
 
 from statemachine.warmth.service import Survey, Warmth, WarmthUnknownError
-from statemachine.warmth.stats import Figures, Point, Scope
+from statemachine.warmth.stats import Figures, Moments, Point, Scope
 
-__all__ = ["Figures", "Point", "Scope", "Survey", "Warmth", "WarmthUnknownError"]
+__all__ = ["Figures", "Moments", "Point", "Scope", "Survey", "Warmth", "WarmthUnknownError"]

@@ -123,8 +123,12 @@ class Warmth:
     def _is_fresh(self, survey: Survey, at: float) -> bool:
         return 0 <= at - survey.moments.now < self._max_age_s
 
+    async def moments(self) -> Moments:
+        """Return the bounds of windows that end now. Raise WarmthUnknownError while the journal is not read yet."""
+        return Moments(await self._read_until())
+
     def server(self, name: str, moments: Moments) -> Scope:
-        """Return the figures of one server in the windows of a survey; empty figures for an unknown server."""
+        """Return the figures of one server in these windows; empty figures for an unknown server."""
         known = self._history.server(name)
         return scope_of([known] if known else [], moments)
 

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from aiohttp import hdrs, web
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from pydantic import SecretStr
 
 from statemachine.i18n.text import Language
@@ -14,6 +15,7 @@ from statemachine.web.alerts import AlertsHandler
 from statemachine.web.auth import REFUSALS, only_own_sites
 from statemachine.web.decision_metrics import DecisionCounters
 from statemachine.web.decisions import DecisionsHandler
+from statemachine.web.docs import DocsHandler
 from statemachine.web.log import LogHandler
 from statemachine.web.metrics import MetricsHandler
 from statemachine.web.openapi import openapi_route
@@ -30,6 +32,7 @@ from statemachine.web.status import StatusHandler
 from statemachine.web.stream import EventStream
 from statemachine.web.tokens import Tokens
 from statemachine.web.traffic import TrafficHandler
+from statemachine.web.trends import TrendsHandler
 
 SHUTDOWN_TIMEOUT_S = 5.0
 LINGERING_S = 10.0
@@ -67,14 +70,19 @@ def build_app(
     decisions = DecisionLog(ports.now)
     metrics = MetricsHandler(ports, stream, DecisionCounters(decisions).collectors)
     actors = Tokens(token, tokens)
+    templates = Environment(
+        loader=PackageLoader("statemachine.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
     handlers: tuple[RouteSource, ...] = (
-        PageHandler(ports, language),
+        PageHandler(ports, templates, language),
+        DocsHandler(templates, language),
         StatusHandler(ports),
         ServersHandler(ports),
         ActionsHandler(ports, actors),
         LogHandler(ports),
         stream,
         StatsHandler(ports),
+        TrendsHandler(ports),
         metrics,
         TrafficHandler(ports),
         RouteChoiceHandler(ports, decisions, language),

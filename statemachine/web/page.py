@@ -2,15 +2,17 @@
 
 from pathlib import Path
 
-from aiohttp import hdrs, web
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from aiohttp import web
+from jinja2 import Environment
 
 from statemachine.core.vocabulary import State
 from statemachine.i18n.catalogue import page_texts
-from statemachine.i18n.text import LANGUAGES, Language
+from statemachine.i18n.text import Language
 from statemachine.journal.port import JournalUnavailableError
+from statemachine.version import version
+from statemachine.web.language import LANGUAGE, requested_language
 from statemachine.web.ports import WebPorts
-from statemachine.web.route import ApiResponse, Parameter, Route
+from statemachine.web.route import ApiResponse, Route
 
 STATIC_DIR = Path(__file__).with_name("static")
 LOG_ENTRIES = 100
@@ -21,6 +23,9 @@ SORTS = {"server": "name", "state": "state", "since": "since", "queue": "queue",
 
 CLASSIC_SCRIPTS = frozenset({"ui/theme_boot.js"})
 """Scripts that run before the first paint, which a module cannot do."""
+
+DOCS_SHEET = "docs.css"
+"""The style sheet of /docs only."""
 
 DISPLAY_ORDER = (
     State.LOADED,
@@ -62,6 +67,8 @@ ICONS: dict[str, str] = {
     "warm": _FLAME,
     "pause": _BARS,
     "resume": "M5 3.2v9.6L12.6 8Z",
+    "visit": "M7 3.4H3.4v9.2h9.2V9M9.4 2.6h4v4M13.2 2.8 7.6 8.4",
+    "copy": "M5.6 5.6h7.8v7.8H5.6ZM10.4 3.4V2.6H2.6v7.8h.8",
     "open": "m6 4 4 4-4 4",
     "close": _CROSS,
     "theme-auto": "M2.4 3.4h11.2v7.2H2.4ZM5.6 13.2h4.8",
@@ -75,32 +82,29 @@ ICONS: dict[str, str] = {
 class PageHandler:
     """Handle the routes of the web page. `language` is used if the browser accepts neither English nor Chinese."""
 
-    def __init__(self, ports: WebPorts, language: Language) -> None:
+    def __init__(self, ports: WebPorts, environment: Environment, language: Language) -> None:
         self._ports = ports
         self._language = language
         self._texts = page_texts()
-        environment = Environment(
-            loader=PackageLoader("statemachine.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-        )
         self._template = environment.get_template("status.html")
         self._fixed = {
             "texts": self._texts,
             "states": DISPLAY_ORDER,
             "shapes": ICONS,
             "sorts": SORTS,
-            "sheets": static_files(".css"),
+            "version": version(),
+            "sheets": [name for name in static_files(".css") if name != DOCS_SHEET],
             # Preloaded, or the browser would discover each module only after parsing its importer.
             "modules": [name for name in static_files(".js") if name not in CLASSIC_SCRIPTS],
         }
 
     def routes(self) -> list[Route]:
         """Return the routes that this object handles."""
-        lang = Parameter("query", "lang", "en or zh; by default Accept-Language decides, then the settings.")
         to_page = ApiResponse(302, "Redirect to /status", media_type=None)
         html = ApiResponse(200, "The live page", media_type="text/html")
         return [
             Route("GET", "/", self.redirect, "Redirect to the page", (to_page,)),
-            Route("GET", "/status", self.handle, "Get the page", (html,), (lang,)),
+            Route("GET", "/status", self.handle, "Get the page", (html,), (LANGUAGE,)),
         ]
 
     async def redirect(self, request: web.Request) -> web.Response:
@@ -132,31 +136,3 @@ class PageHandler:
 def static_files(suffix: str) -> list[str]:
     """Return the page's files with this suffix as sorted paths below /static/."""
     return sorted(path.relative_to(STATIC_DIR).as_posix() for path in STATIC_DIR.rglob(f"*{suffix}"))
-
-
-def requested_language(request: web.Request, default: Language) -> Language:
-    """Return the language of `?lang=`, else the preferred one of Accept-Language, else the default."""
-    asked = request.query.get("lang", "")
-    accepted = _by_quality(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
-    for tag in (asked, *accepted):
-        for language in LANGUAGES:
-            if tag.lower().split("-")[0] == language:
-                return language
-    return default
-
-
-def _by_quality(header: str) -> list[str]:
-    """Return the tags of an Accept-Language header (RFC 9110, section 12.5.4), preferred first, without q=0."""
-    ranked = [_tag_and_quality(part) for part in header.split(",")]
-    ranked.sort(key=lambda pair: -pair[1])
-    return [tag for tag, quality in ranked if quality > 0]
-
-
-def _tag_and_quality(part: str) -> tuple[str, float]:
-    tag, _, parameter = part.partition(";")
-    name, _, value = parameter.partition("=")
-    try:
-        quality = float(value) if name.strip() == "q" else 1.0
-    except ValueError:
-        quality = 0.0
-    return tag.strip(), quality

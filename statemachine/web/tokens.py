@@ -13,7 +13,8 @@ from statemachine.settings.listen import ListenToken
 from statemachine.web.local import is_local
 from statemachine.web.responses import ApiError, quoted
 
-_TOKEN_REQUIRED = "missing or wrong token; send the header 'Authorization: Bearer TOKEN' with a token of the settings"  # noqa: S105
+_MISSING = "missing token; send the header 'Authorization: Bearer TOKEN' with a token of the settings"
+_WRONG = "wrong token; it equals neither listen.token nor a token of listen.tokens"
 _LOOPBACK_ONLY = (
     "without a token, actions are allowed only from this machine and not through a proxy; "
     "set listen.tokens to allow them from elsewhere"
@@ -48,23 +49,29 @@ class Tokens:
         return None
 
     def _require_token(self, request: web.Request) -> str | None:
-        given = _given(request)
+        given = _digest(_given(request))
         # Compare all, each in constant time.
         matching = [known for known in self._known if hmac.compare_digest(known.digest, given)]
         if not matching:
-            challenge = {"WWW-Authenticate": "Bearer"}
-            raise ApiError(HTTPStatus.UNAUTHORIZED, "token_required", _TOKEN_REQUIRED, challenge)
+            raise _refusal(is_wrong=_given(request) != "")
         if not matching[0].may_act:
             message = f"the token of {quoted(matching[0].name or '')} may only read"
             raise ApiError(HTTPStatus.FORBIDDEN, "token_may_not_act", message)
         return matching[0].name
 
 
-def _given(request: web.Request) -> bytes:
-    """Return the token's hash. Two headers have none: the daemon and a proxy before it might read different ones."""
+def _refusal(*, is_wrong: bool) -> ApiError:
+    """Return the error 401. The challenge of a wrong token says so (RFC 6750, section 3.1)."""
+    challenge = 'Bearer error="invalid_token"' if is_wrong else "Bearer"
+    headers = {"WWW-Authenticate": challenge}
+    return ApiError(HTTPStatus.UNAUTHORIZED, "token_required", _WRONG if is_wrong else _MISSING, headers)
+
+
+def _given(request: web.Request) -> str:
+    """Return the token, if any. Two headers have none: the daemon and a proxy before it might read different ones."""
     values = request.headers.getall(hdrs.AUTHORIZATION, [])
     scheme, _, given = values[0].partition(" ") if len(values) == 1 else ("", "", "")
-    return _digest(given.strip(" ") if scheme.lower() == "bearer" else "")
+    return given.strip(" ") if scheme.lower() == "bearer" else ""
 
 
 def _digest(text: str) -> bytes:

@@ -104,12 +104,14 @@ class Deployment:
 
 
 @asynccontextmanager
-async def twelve(folder: Path, token: str | None = None, *, with_history: bool = False) -> AsyncIterator[Deployment]:
+async def twelve(
+    folder: Path, token: str | None = None, tokens: Json | None = None, *, with_history: bool = False
+) -> AsyncIterator[Deployment]:
     """Run the twelve under a daemon in this process; `with_history`: with a journal of the last week."""
     if with_history:
         write_history(folder / "data", {name: group for name, (group, _) in TWELVE.items()}, time.time())
     async with simulated(TWELVE) as (fleet, servers):
-        data = settings_over(fleet, TWELVE, listen={"port": 0, "token": token})
+        data = settings_over(fleet, TWELVE, listen={"port": 0, "token": token, "tokens": tokens or {}})
         servers["lab-busy"].start_foreign_job(VERY_LONG_S)
         async with running_daemon(parse_settings(data, folder, {})) as daemon:
             deployment = Deployment(daemon.address, servers, token)

@@ -1,16 +1,24 @@
 """Actions requested on the page reach the daemon, for one server and for a group."""
 
+import re
 from pathlib import Path
 
 import pytest
 from playwright.async_api import Browser, expect
 
 from tests.browser.fleets import Deployment, twelve
-from tests.browser.visit import UNAUTHORIZED, Visit, visiting
+from tests.browser.visit import REFUSED_STATUS, UNAUTHORIZED, Visit, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 TOKEN = "let-me-in-please"
+READERS = {"screen": {"token": "only-read-please", "may": "read"}}
+REFUSED = {
+    "wrong": re.compile("^Wrong token"),
+    "错误 ✗": re.compile("^Wrong token"),
+    "only-read-please": re.compile("^This token may only read"),
+}
+"""Token that may not act → what the page says about it."""
 PUBLIC = [f"public-{number}" for number in range(1, 5)]
 
 
@@ -88,16 +96,19 @@ async def test_group_buttons_check_and_warm_reach_all_its_servers(browser: Brows
 
 async def test_token_once_accepted_is_kept_for_the_tab(browser: Browser, tmp_path: Path) -> None:
     async with (
-        twelve(tmp_path, TOKEN) as deployment,
-        visiting(browser, deployment.address, expected=UNAUTHORIZED) as visit,
+        twelve(tmp_path, TOKEN, READERS) as deployment,
+        visiting(browser, deployment.address, expected=REFUSED_STATUS) as visit,
     ):
         await visit.open()
         await visit.pause("lab-1")
         dialog = visit.page.get_by_role("dialog", name="Token needed")
-        await dialog.get_by_label("Token", exact=True).fill("wrong")
-        await dialog.get_by_role("button", name="Continue").click()
-        await expect(dialog.get_by_label("Token", exact=True)).to_have_value("")
-        await expect(visit.row("lab-1")).to_contain_text("Loaded")
+        await expect(dialog).to_contain_text("asks for a token")
+        for token, refusal in REFUSED.items():
+            await dialog.get_by_label("Token", exact=True).fill(token)
+            await dialog.get_by_role("button", name="Continue").click()
+            await expect(dialog.get_by_label("Token", exact=True)).to_have_value("")
+            await expect(dialog.get_by_label("Token", exact=True)).to_have_accessible_description(refusal)
+            await expect(visit.row("lab-1")).to_contain_text("Loaded")
         await dialog.get_by_label("Token", exact=True).fill(TOKEN)
         await dialog.get_by_label("Token", exact=True).press("Enter")
         await expect(visit.row("lab-1")).to_contain_text("Paused")

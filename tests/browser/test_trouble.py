@@ -110,7 +110,7 @@ async def test_names_are_never_cut(browser: Browser, named: Deployment, locale: 
     async with visiting(browser, named.address, locale=locale) as visit:
         await visit.open()
         for width in WIDTHS:
-            await visit.page.set_viewport_size({"width": width, "height": 1200})
+            await visit.page.set_viewport_size({"width": width, "height": 1800})
             await expect(visit.servers()).to_have_count(len(NAMES))
             assert await visit.page.evaluate(CUT, ".server .open") == [], width
             if await visit.page.locator("button[data-view-choice=log]").is_visible():

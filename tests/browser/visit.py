@@ -21,7 +21,8 @@ TIMEOUT_MS = 15_000
 TABLE = re.compile("^(Servers|服务器)$")
 DISCONNECTED = "net::ERR_"
 UNAUTHORIZED = "status of 401"
-"""Console errors of Chromium when the daemon is unreachable or requires a token; no page can prevent them."""
+REFUSED_STATUS = "status of 40"
+"""Console errors of Chromium when the daemon is unreachable, requires a token or refuses; no page can prevent them."""
 
 
 @dataclass

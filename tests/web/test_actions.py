@@ -196,6 +196,28 @@ async def test_action_with_wrong_token_is_refused(tmp_path: Path, headers: dict[
         assert site.operator.actions == []
 
 
+@pytest.mark.parametrize(
+    ("headers", "says", "challenge"),
+    [
+        ({}, "missing token", "Bearer"),
+        ({"Authorization": "Bearer "}, "missing token", "Bearer"),
+        ({"Authorization": f"Basic {TOKEN}"}, "missing token", "Bearer"),
+        ({"Authorization": "Bearer wrong"}, "wrong token", 'Bearer error="invalid_token"'),
+    ],
+)
+async def test_refused_action_tells_a_wrong_token_from_a_missing_one(
+    tmp_path: Path, headers: dict[str, str], says: str, challenge: str
+) -> None:
+    async with (
+        running_site(tmp_path, token=TOKEN) as site,
+        site.client.post(f"/api/servers/{COLD}/warm", headers=headers) as response,
+    ):
+        error = (await response.json())["error"]
+        assert (response.status, error["code"]) == (401, "token_required")
+        assert error["message"].startswith(says)
+        assert response.headers["WWW-Authenticate"] == challenge
+
+
 async def test_action_with_token_through_proxy_is_accepted(tmp_path: Path) -> None:
     async with running_site(tmp_path, token=TOKEN) as site:
         assert await post(site, **RIGHT, X_Forwarded_For="192.0.2.9") == (202, "warm")

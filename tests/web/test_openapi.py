@@ -21,6 +21,7 @@ from statemachine.web.schemas import (
 )
 from statemachine.web.servers import AliveSchema, FleetReadySchema
 from statemachine.web.stats import StatsSchema
+from statemachine.web.trends import MAX_SERVERS, TrendsSchema
 from tests.web.site import COLD, LOADED, NOW, Site, transition_entry
 
 
@@ -80,6 +81,8 @@ ANSWERS: list[tuple[str, int, type[BaseModel]]] = [
     (f"/api/stats?server={COLD}", 200, StatsSchema),
     ("/api/stats?servers=maybe", 400, ErrorSchema),
     ("/api/stats?server=unknown", 404, ErrorSchema),
+    (f"/api/trends?server={COLD}", 200, TrendsSchema),
+    ("/api/trends?" + "&".join(f"server={number}" for number in range(MAX_SERVERS + 1)), 400, ErrorSchema),
     ("/api/alerts", 200, AlertsSchema),
     ("/api/decisions", 200, DecisionsSchema),
     (f"/api/decisions?server={COLD}", 200, DecisionsSchema),

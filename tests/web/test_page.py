@@ -29,13 +29,13 @@ SCRIPTS = [STATIC_DIR / name for name in static_files(".js")]
 SHEETS = [STATIC_DIR / name for name in static_files(".css")]
 TEMPLATE = (WEB / "templates/status.html").read_text(encoding="utf-8")
 SOURCE = TEMPLATE + "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
-MADE_UP = r"theme_\w+|why_\w+|source_\w+|drawer_\w+|window_\w+|confirm_\w+|error_\w+|pause_\w+"
+MADE_UP = r"theme_\w+|why_\w+|source_\w+|drawer_\w+|window_\w+|confirm_\w+|error_\w+|pause_\w+|token_\w+"
 """Labels whose keys are composed where they are used."""
 
 
-async def page(site: Site, query: str = "", accept: str | None = None) -> str:
+async def page(site: Site, query: str = "", accept: str | None = None, path: str = "/status") -> str:
     headers = {"Accept-Language": accept} if accept else {}
-    async with site.client.get(f"/status{query}", headers=headers) as response:
+    async with site.client.get(f"{path}{query}", headers=headers) as response:
         assert response.status == 200
         assert response.content_type == "text/html"
         return await response.text()
@@ -148,13 +148,22 @@ async def test_page_has_no_inline_or_external_code(site: Site) -> None:
     assert "built-in method" not in html
 
 
+@pytest.mark.parametrize(("language", "says"), [("en", "the server does not answer"), ("zh", "服务器没有应答")])
+async def test_docs_have_every_word_with_its_meaning(site: Site, language: str, says: str) -> None:
+    html = await page(site, f"?lang={language}", path="/docs")
+    words = {word.value for words in (State, Reason, Notice) for word in words}
+    assert words <= set(re.findall(r'<div id="(\w+)">', html))
+    assert says in html
+    assert not re.search(r"<style|\sstyle=|\son\w+=|https?://|src=\"//", html)
+
+
 def test_scripts_write_no_markup_or_styles_as_text() -> None:
     scripts = "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|cssText|\"style\"", scripts)
 
 
 async def test_every_page_file_is_served(site: Site) -> None:
-    html = await page(site)
+    html = await page(site) + await page(site, path="/docs")
     wanted = set(re.findall(r'(?:src|href)="(static/[^"]+)"', html))
     wanted |= {f"static/{path.relative_to(STATIC_DIR).as_posix()}" for path in imported(SCRIPTS)}
     assert wanted >= {f"static/{path.relative_to(STATIC_DIR).as_posix()}" for path in (*SCRIPTS, *SHEETS)}

@@ -1,14 +1,16 @@
-// Dialogs that ask the reader, and toasts that report a result.
+// Dialogs that ask the reader.
 
-import { byId, make, setText } from "../ui/dom.js";
+import { byId, setText } from "../ui/dom.js";
+import { setLabel } from "../ui/i18n.js";
 
-const TOAST_MS = 6000;
-
-/** Ask for the access token; return null if the reader cancels. */
-export async function askToken() {
+/** Ask for the access token; return null if the reader cancels. `refusal`: what is the matter with the present one. */
+export async function askToken(refusal) {
   const field = byId("token");
   field.value = "";
-  return (await isAccepted(byId("token-dialog"))) ? field.value : null;
+  field.ariaInvalid = String(refusal !== "missing");
+  byId("token-refusal").classList.toggle("bad", refusal !== "missing");
+  setLabel(byId("token-refusal"), `token_${refusal}`);
+  return (await isAccepted(byId("token-dialog"))) ? field.value.trim() : null;
 }
 
 /** Ask whether to continue. */
@@ -34,11 +36,4 @@ function isAccepted(dialog) {
   return new Promise((resolve) => {
     dialog.addEventListener("close", () => resolve(dialog.returnValue === "ok"), { once: true });
   });
-}
-
-/** Show a short message for a few seconds. `kind`: "good" or "bad". */
-export function showToast(text, kind) {
-  const toast = make("p", `toast ${kind}`, text);
-  byId("toasts").append(toast);
-  setTimeout(() => toast.remove(), TOAST_MS);
 }

@@ -3,6 +3,7 @@
 
 import { updateServerButtons } from "../actions/buttons.js";
 import { serverInAddress } from "../ui/address.js";
+import { setCopyText } from "../ui/copy.js";
 import { byId, make, setText, stateBadge } from "../ui/dom.js";
 import { label, locale } from "../ui/i18n.js";
 import { updateRelativeTimes } from "../ui/time.js";
@@ -68,6 +69,7 @@ export class Drawer {
     const view = missing ? null : (this.#viewOf(name) ?? detail);
     setText(byId("drawer-title"), name);
     byId("drawer-title").title = name;
+    showCopy(name);
     updateServerButtons(buttons, name, view?.state);
     byId("drawer-actions").hidden = !view;
     byId("drawer-body").hidden = missing;
@@ -98,6 +100,12 @@ export class Drawer {
     await this.#server.loadOlder().catch(() => null); // the button remains for another attempt
     older.disabled = false;
   }
+}
+
+function showCopy(name) {
+  const button = byId("drawer-copy");
+  button.ariaLabel = button.title = label("copy_name");
+  setCopyText(button, name);
 }
 
 let shownState = "";

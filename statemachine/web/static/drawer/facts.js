@@ -1,5 +1,7 @@
 // What is known about a server now: its state, its warm-ups, its devices, its last check and its counters.
 
+import { setOwnPage } from "../ui/address.js";
+import { copyButton } from "../ui/copy.js";
 import { make } from "../ui/dom.js";
 import { formatDuration, formatGibibytes, formatMilliseconds, formatNumber, formatPercent } from "../ui/format.js";
 import { label, messageText, outcomeText, reasonText, sourceText, stateText } from "../ui/i18n.js";
@@ -22,9 +24,9 @@ export function nowFacts(view) {
       ["waiting_for", waiting(view)],
       ["pause_note", view.pause?.note],
       ["pause_by", view.pause?.by],
-      ["prompt", view.prompt_id && make("code", "prompt", view.prompt_id)],
+      ["prompt", view.prompt_id && promptId(view.prompt_id)],
       ["group", view.group],
-      ["url", link(view.url)],
+      ["url", ownPage(view.url)],
     ]),
   ];
 }
@@ -42,11 +44,13 @@ function levelsText({ levels }) {
   return known.length > 0 ? chips(known) : label("level_not_observed");
 }
 
-function link(url) {
-  const node = Object.assign(make("a", "", url), { target: "_blank", rel: "noopener noreferrer", id: "drawer-url" });
-  if (/^https?:/.test(url)) node.href = url;
-  return node;
+function ownPage(url) {
+  const link = Object.assign(make("a", "", url), { id: "drawer-url" });
+  setOwnPage(link, url);
+  return make("span", "with-copy", link, copyButton("copy_url", url));
 }
+
+const promptId = (id) => make("span", "with-copy", make("code", "prompt", id), copyButton("copy_prompt", id));
 
 function progressBar(share) {
   if (share === null) return null;
@@ -88,7 +92,7 @@ function attemptItem(attempt) {
     make("p", "attempt-head", outcome, make("b", "", attempt.workflow), time(attempt.created_at)),
     make("p", "facts", details.join(" · ")),
     message ? make("p", "message", message) : null,
-    make("p", "facts", make("code", "prompt", attempt.prompt_id)),
+    make("p", "facts", promptId(attempt.prompt_id)),
   );
 }
 
@@ -129,7 +133,7 @@ export function checkFacts({ check }) {
   if (check.raw === null) return [facts];
   const raw = Object.assign(make("pre", "", check.raw), { id: "drawer-raw", tabIndex: 0, ariaLabel: label("raw") });
   raw.setAttribute("role", "group");
-  return [facts, raw];
+  return [facts, make("div", "with-copy", raw, copyButton("copy_raw", check.raw))];
 }
 
 const COUNTER_LABELS = {

@@ -1,6 +1,7 @@
 // A server's states over the last day as a strip, and its transitions as a list.
 
-import { stateChange } from "../log/entry.js";
+import { entryLine, stateChange } from "../log/entry.js";
+import { copyButton } from "../ui/copy.js";
 import { make, makeSvg } from "../ui/dom.js";
 import { formatDuration } from "../ui/format.js";
 import { joinList, label, messageText, reasonText, sourceText, stateText } from "../ui/i18n.js";
@@ -82,10 +83,11 @@ export function transitionItem(entry) {
   time.title = formatDateTime(entry.at);
   const source = entry.proved_by && make("span", "", label("proved_by", { source: sourceText(entry.proved_by) }));
   const prompt = entry.prompt_id && make("code", "prompt", entry.prompt_id);
+  const copy = copyButton("copy_entry", entryLine(entry));
   const item = make(
     "li",
     "",
-    make("p", "transition-head", time, make("span", "change", ...stateChange(entry))),
+    make("p", "transition-head", time, make("span", "change", ...stateChange(entry)), copy),
     make("p", "why", make("b", "", reasonText(entry.reason)), " ", make("span", "message", messageText(entry))),
     source || prompt ? make("p", "facts", source, prompt) : null,
   );

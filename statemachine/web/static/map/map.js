@@ -14,6 +14,7 @@ const context = canvas.getContext("2d");
 const HEIGHT = { wide: 236, narrow: 280 };
 const NARROW_BELOW = 600;
 const LABEL_RISE = 7;
+const LABEL_SIZES = [12, 10];
 
 export class FleetMap {
   #fleet;
@@ -41,8 +42,8 @@ export class FleetMap {
   updateLayout() {
     const width = frame.clientWidth;
     if (width === 0 || this.#fleet.views.size === 0) return;
-    const groups = [...this.#fleet.groups.values()].map(({ name, names }) => ({ name, count: names.length }));
-    this.#layout = computeLayout(groups, width, width < NARROW_BELOW ? HEIGHT.narrow : HEIGHT.wide);
+    const maxHeight = width < NARROW_BELOW ? HEIGHT.narrow : HEIGHT.wide;
+    this.#layout = computeLayout([...this.#fleet.groups.values()], width, maxHeight);
     this.#ratio = window.devicePixelRatio;
     this.#images.reset(this.#layout.pitch, this.#ratio);
     canvas.width = width * this.#ratio;
@@ -90,8 +91,7 @@ export class FleetMap {
   #placeCells() {
     this.#positions.clear();
     for (const block of this.#layout.blocks) {
-      const names = this.#fleet.groups.get(block.name).names;
-      names.forEach((name, index) => this.#positions.set(name, positionOf(block, this.#layout.pitch, index)));
+      block.names.forEach((name, index) => this.#positions.set(name, positionOf(block, this.#layout.pitch, index)));
     }
   }
 
@@ -105,16 +105,16 @@ export class FleetMap {
   #drawLabels() {
     const style = getComputedStyle(canvas);
     context.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
-    context.font = `12px ${style.fontFamily}`;
     context.fillStyle = style.color;
     for (const { name, x, y, width } of this.#layout.blocks) {
-      context.fillText(shortened(name, width), x, y - LABEL_RISE);
+      const size = LABEL_SIZES.find((px) => fits(name, `${px}px ${style.fontFamily}`, width));
+      context.fillText(size ? name : shortened(name, width), x, y - LABEL_RISE);
     }
   }
 
   #viewAt({ offsetX, offsetY }) {
     const cell = this.#layout && cellAt(this.#layout, offsetX, offsetY);
-    return cell ? this.#fleet.views.get(this.#fleet.groups.get(cell.block.name).names[cell.index]) : null;
+    return cell ? this.#fleet.views.get(cell.block.names[cell.index]) : null;
   }
 
   #hover(event) {
@@ -125,8 +125,18 @@ export class FleetMap {
   }
 }
 
+/** Set the font, and return whether the text fits. */
+function fits(text, font, width) {
+  context.font = font;
+  return context.measureText(text).width <= width;
+}
+
+/** Cut a text in its middle: the names of groups differ mostly in their ends. */
 function shortened(text, width) {
-  let short = text;
-  while (short.length > 1 && context.measureText(short).width > width) short = `${short.slice(0, -2)}…`;
-  return short;
+  for (let cut = 1; cut < text.length; cut += 1) {
+    const start = Math.floor((text.length - cut) / 2);
+    const short = `${text.slice(0, start)}…${text.slice(start + cut)}`;
+    if (context.measureText(short).width <= width) return short;
+  }
+  return "";
 }

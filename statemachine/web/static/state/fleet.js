@@ -32,6 +32,12 @@ export class Fleet {
     if (known && !isOlder(view, known)) this.put(view);
   }
 
+  /** Return the views of a server or, without its name, of a group. */
+  viewsOf({ server, group }) {
+    const names = server === undefined ? (this.groups.get(group)?.names ?? []) : [server];
+    return names.map((name) => this.views.get(name)).filter(Boolean);
+  }
+
   /** Return a server's position in the order of names. */
   rank(name) {
     return this.#ranks.get(name);

@@ -3,6 +3,7 @@
 import { byId, preselect, setText } from "../ui/dom.js";
 import { formatNumber } from "../ui/format.js";
 import { label, setLabel } from "../ui/i18n.js";
+import { onShortcut } from "../ui/shortcuts.js";
 import { rememberQuery, restoreQuery } from "./query_address.js";
 import { clearTiles, selectedStates, selectTiles, watchTiles } from "./summary.js";
 
@@ -56,11 +57,7 @@ function watchSearch(query, onChange) {
     query.text = search.value;
     onChange();
   });
-  document.addEventListener("keydown", (event) => {
-    if (event.key !== "/" || event.target.closest("input, select, dialog[open]:modal")) return;
-    event.preventDefault();
-    search.focus();
-  });
+  onShortcut("/", () => search.focus());
 }
 
 function clear(query, onChange, onGroup) {

@@ -1,12 +1,13 @@
 // One server's row.
 
 import { updateServerButtons } from "../actions/buttons.js";
-import { serverHash } from "../ui/address.js";
+import { serverHash, setOwnPage } from "../ui/address.js";
 import { cloneTemplate, setBadge, setName, setText, stateBadge } from "../ui/dom.js";
 import { formatNumber, formatPercent } from "../ui/format.js";
-import { label, messageText, reasonText } from "../ui/i18n.js";
+import { label, locale, messageText, reasonText } from "../ui/i18n.js";
 import { setRelativeTime } from "../ui/time.js";
 import { setWaiting } from "../ui/waiting.js";
+import { showRowTrend } from "../warmth/trend.js";
 
 const HIGHLIGHT_MS = 1500;
 
@@ -16,14 +17,17 @@ export class ServerRow {
   #cells = new Map();
   #badge = stateBadge("unknown");
   #buttons = [...this.node.querySelectorAll("button.act")];
+  #ownPage = this.node.querySelector(".own-page");
+  #history = this.node.querySelector(".history");
+  #shown = {};
 
   constructor() {
     for (const cell of this.node.children) this.#cells.set(cell.dataset.column, cell);
-    this.#cells.get("state").append(this.#badge);
+    this.#cells.get("state").prepend(this.#badge);
   }
 
-  /** `index`: the row's position; aria-rowindex counts from 1 and includes the header. */
-  show(view, index) {
+  /** `points`: the hours of its last day, or null. `index`: its position; aria-rowindex counts the header, too. */
+  show(view, points, index) {
     this.node.setAttribute("aria-rowindex", index + 2);
     this.#highlightChange(view);
     this.#view = view;
@@ -36,7 +40,9 @@ export class ServerRow {
     this.#showQueue(view);
     setRelativeTime(this.#timeOf("last_check"), view.last_check);
     setRelativeTime(this.#timeOf("next_action"), view.next_action_at, true);
+    this.#showOwnPage(view);
     updateServerButtons(this.#buttons, view.name, view.state);
+    this.#showHistory(points);
   }
 
   /** Highlight the row briefly if its state has changed while it is shown. */
@@ -73,6 +79,17 @@ export class ServerRow {
     bar.ariaLabel = label("progress");
     bar.value = view.progress;
     setText(percent, formatPercent(view.progress));
+  }
+
+  #showOwnPage(view) {
+    setOwnPage(this.#ownPage, view.url);
+    this.#ownPage.title = this.#ownPage.ariaLabel = label("own_page", { server: view.name });
+  }
+
+  #showHistory(points) {
+    if (this.#shown.points === points && this.#shown.locale === locale()) return;
+    this.#shown = { points, locale: locale() };
+    showRowTrend(this.#history, points);
   }
 
   #showQueue(view) {

@@ -3,10 +3,12 @@
 import { byId } from "../ui/dom.js";
 import { updateRelativeTimes } from "../ui/time.js";
 import { GroupRow } from "./group_row.js";
+import { History } from "./history.js";
 import { RovingTabindex } from "./roving_tabindex.js";
 import { ServerRow } from "./server_row.js";
 import { VirtualList } from "./virtual_list.js";
 
+const SERVER_KEY = "server/";
 const table = byId("table");
 const body = byId("rows");
 
@@ -14,6 +16,7 @@ export class Table {
   #fleet;
   #query;
   #statsOf;
+  #history = new History(() => this.#shownNames(), (name) => this.#list.update(`server/${name}`));
   #heights = { server: 0, group: 0 };
   #list;
   #roving;
@@ -56,6 +59,7 @@ export class Table {
   render(all = false) {
     this.#list.render(all);
     this.#roving.update();
+    this.#history.wantSoon();
   }
 
   /** Update a server's row and its group's. */
@@ -76,9 +80,15 @@ export class Table {
     updateRelativeTimes(body);
   }
 
+  #shownNames() {
+    const keys = this.#list.renderedKeys.filter((key) => key.startsWith(SERVER_KEY));
+    return keys.map((key) => key.slice(SERVER_KEY.length));
+  }
+
   #createServerRow() {
     const row = new ServerRow();
-    return { node: row.node, show: ({ name }, index) => row.show(this.#fleet.views.get(name), index) };
+    const show = ({ name }, index) => row.show(this.#fleet.views.get(name), this.#history.of(name), index);
+    return { node: row.node, show };
   }
 
   #createGroupRow() {

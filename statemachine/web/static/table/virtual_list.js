@@ -1,7 +1,7 @@
 // A list that keeps only the visible items in the document. The item that has the focus stays in it even when it is
 // scrolled out of view, so the focus is never lost.
 
-const OVERSCAN_PX = 320;
+const OVERSCAN_PX = 480;
 
 export class VirtualList {
   #body;

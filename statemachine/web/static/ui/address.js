@@ -17,3 +17,10 @@ function decoded(text) {
     return text;
   }
 }
+
+/** Point a link at a server's own page, if its address is one for browsers. */
+export function setOwnPage(link, url) {
+  if (/^https?:/.test(url)) link.href = url;
+  else link.removeAttribute("href");
+  Object.assign(link, { target: "_blank", rel: "noopener noreferrer" });
+}

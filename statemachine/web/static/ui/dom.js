@@ -58,10 +58,12 @@ export function stateBadge(state) {
 /** Replace an element's children; keep the focus and whether its <details> is open. */
 export function replaceContent(node, children) {
   const focused = node.contains(document.activeElement) ? document.activeElement : null;
+  const like = focused && (focused.id ? `#${focused.id}` : focused.localName);
+  const place = focused && [...node.querySelectorAll(like)].indexOf(focused);
   const open = node.querySelector("details")?.open ?? true;
   node.replaceChildren(...children);
   node.querySelector("details")?.toggleAttribute("open", open);
-  if (focused) node.querySelector(focused.id ? `#${focused.id}` : focused.localName)?.focus({ preventScroll: true });
+  if (focused) [...node.querySelectorAll(like)].at(place)?.focus({ preventScroll: true });
 }
 
 /** Select a value of a <select> whose options are not known yet. */

@@ -1,6 +1,7 @@
 // The warm share by the hour.
 
-import { trendBars } from "../ui/charts.js";
+import { compactBars, trendBars } from "../ui/charts.js";
+import { make } from "../ui/dom.js";
 import { formatPercent } from "../ui/format.js";
 import { label } from "../ui/i18n.js";
 
@@ -8,6 +9,13 @@ import { label } from "../ui/i18n.js";
 export function warmthTrend(hours, className) {
   const points = hours.map(({ at, warm_share: share }) => ({ at, share }));
   return trendBars(points, className, description(points));
+}
+
+/** Show a server's hours, {at, share} each, in its row; null empties it. */
+export function showRowTrend(node, points) {
+  node.title = points ? description(points) : "";
+  const text = make("span", "for-readers", node.title);
+  node.replaceChildren(...(points ? [compactBars(points, "history-bars"), text] : []));
 }
 
 function description(points) {

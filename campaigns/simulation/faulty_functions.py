@@ -40,6 +40,14 @@ def forgets_losses(context: ServerContext, event: events.Event) -> Sequence[even
     return (event,)
 
 
+def judges_refused_part(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
+    """Judge the rest of a partly refused warm-up by its models, as if it were the whole."""
+    attempt = context.server.open_attempt
+    if isinstance(event, events.PromptSucceeded) and attempt is not None:
+        attempt.partly_refused = False
+    return (event,)
+
+
 def sees_no_foreign_work(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
     """Hold a missing key against the warm-up, even if foreign work has run since."""
     if isinstance(event, events.CheckAnswered):

@@ -184,6 +184,7 @@ class Invariants:
             )
         ledger.state = transition.dest
         ledger.note_reached(reason)
+        ledger.note_round(transition)
         if transition.dest in IN_FLIGHT:
             ledger.note_in_flight(transition, now())
             ledger.recovered_at = now() if transition.reason is Reason.PROMPT_IN_DOUBT else ledger.recovered_at

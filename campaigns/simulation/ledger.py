@@ -71,6 +71,10 @@ class ServerLedger:
     calm_losses: int = 0
     calm_warm_ups: int = 0
     """Losses on the server and warm-ups when the faults ended."""
+    in_round: bool = False
+    """Whether a workflow was warmed since the server was last loaded, so that the others may follow."""
+    calm_rest: int = 0
+    """How many warm-ups may be left of the round in which the faults ended."""
     recovered_at: float = -1e9
     prompt: str = ""
     server_prompt: str = ""
@@ -111,6 +115,7 @@ class ServerLedger:
         """Count from the end of the faults."""
         self.reached.clear()
         self.calm_since, self.calm_losses, self.calm_warm_ups = at, self.wire.server.losses, warm_ups
+        self.calm_rest = len(self.plan.workflows) - 1 if self.in_round else 0
 
     def note_in_flight(self, transition: Transition, at: float) -> None:
         """Note when the daemon began to wait for a prompt, or received the answer to its POST."""
@@ -121,6 +126,11 @@ class ServerLedger:
         """Note the reason of a transition, unless it judges a warm-up from the time of the faults once more."""
         if reason is not Reason.STILL_COLD_AFTER_SUCCESS or self.posted_at >= self.calm_since:
             self.reached.add(reason)
+
+    def note_round(self, transition: Transition) -> None:
+        """Note that a warm-up begins or continues a round, which ends when the server is loaded."""
+        if transition.reason is Reason.PERMIT_GRANTED or transition.dest is State.LOADED:
+            self.in_round = transition.dest is not State.LOADED
 
     def note_stay(self, state: State, at: float) -> None:
         """Forget earlier warm-ups when models are lost that have stayed: those to come belong to another series."""

@@ -41,12 +41,16 @@ def ended_prompts(body: bytes) -> Iterator[tuple[str, str]]:
 
 
 def job_in(body: bytes) -> tuple[str, str] | None:
-    """Return the prompt_id and what became of it in a reply of /api/jobs/ID, None if the server does not have it."""
+    """Return the prompt_id and what became of it in a reply of /api/jobs/ID, None if the server does not have it.
+
+    The prompt_id is the daemon's if the prompt has ended, else the server's: a queued one is shown without its marker.
+    """
     job: Any = json.loads(body) if body.startswith(b"{") else {}
     if "id" not in job:
         return None
     ends = [ENDS[kind] for kind, _ in job.get("execution_status", {}).get("messages", ()) if kind in ENDS]
-    return job["id"], ends[-1] if ends else "accepted"
+    marker = job.get("workflow", {}).get("extra_data", {}).get("comfywarm", {})
+    return marker.get("attempt", job["id"]), ends[-1] if ends else "accepted"
 
 
 def is_canonical_uuid(prompt_id: str) -> bool:

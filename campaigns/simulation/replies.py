@@ -33,7 +33,8 @@ def _read_records(ledger: ServerLedger, path: str, body: bytes) -> None:
         for prompt_id, end in ended_prompts(body):
             ledger.confirmed.setdefault(prompt_id, set()).add(end)
     elif path.startswith("/api/jobs/") and (job := job_in(body)):
-        ledger.confirmed.setdefault(job[0], set()).add(job[1])
+        prompt_id = ledger.prompt if job[0] == ledger.server_prompt else job[0]
+        ledger.confirmed.setdefault(prompt_id, set()).add(job[1])
     elif path in ("/queue", "/prompt") and ledger.mentions_prompt(body.decode(errors="replace")):
         ledger.confirmed.setdefault(ledger.prompt, set()).add("accepted")
 

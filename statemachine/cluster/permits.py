@@ -22,7 +22,10 @@ from statemachine.core.ports import Ownership
 LEDGER = "permits"
 RETRY_S = 0.5
 SETTLE_S = 0.4
-"""Time without new permits after the ledger was damaged: the permits that it has lost are added again meanwhile."""
+"""Time without new permits after the ledger was damaged: the permits that it has lost are added again meanwhile.
+
+A permit that another node removes counts for this time too: a valid ledger may have lost it just as well.
+"""
 REPAIR_S = 0.1
 """The pause before an unreadable ledger is written again, so that two versions cannot do so without end."""
 
@@ -65,6 +68,8 @@ class SharedPermits:
         self._unreadable = Unreadable("the shared value")
         self._wanted: dict[str, str | None] = {}
         """What the ledger should have for our servers: the host of one that holds a permit, or None."""
+        self._vanished: Ledger = {}
+        """Permits of other nodes' servers that the ledger had a moment ago."""
         self._idle_s: dict[str, float] = {}
         """Servers with permits but without a warm-up, and for how long, not counting time in which we were stopped."""
         self._was_read = False
@@ -153,9 +158,17 @@ class SharedPermits:
     def _update(self, ledger: Ledger, revision: int) -> None:
         """Use the ledger unless a newer one is known: another node's next write may arrive before our answer."""
         if revision > self._revision:
+            for server in [name for name in self._ledger if name not in ledger and not self._ownership.owns(name)]:
+                self._vanished[server] = self._ledger[server]
+                asyncio.get_running_loop().call_later(SETTLE_S, self._forget, server)
             self._ledger, self._revision = ledger, revision
             self._idle_s = {name: idle_s for name, idle_s in self._idle_s.items() if name in ledger}
             self._wake.set()
+
+    def _forget(self, server: str) -> None:
+        """Stop to count a permit that its node did not add again."""
+        self._vanished.pop(server, None)
+        self._wake.set()
 
     def _on_removed(self, revision: int) -> None:
         """Write the ledger again at this revision, after someone has deleted it."""
@@ -247,7 +260,7 @@ class SharedPermits:
 
     def _budget(self, ledger: Ledger) -> Budget:
         budget = Budget(*self._limits)
-        for server, host in ledger.items():
+        for server, host in {**self._vanished, **ledger}.items():
             budget.take(server, host, self._groups.get(server, ""))
         return budget
 

@@ -7,7 +7,7 @@ from typing import Any
 from statemachine.core import events
 from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.core.server import Attempt, Outcome, Server
-from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.core.vocabulary import IN_FLIGHT, Reason, Source, State
 
 Reducer = Callable[[Any, Server, float], None]
 """Apply an event, observed at a time (epoch seconds), to a server's memory."""
@@ -70,13 +70,15 @@ def _prompt_accepted(event: events.PromptAccepted, server: Server, at: float) ->
 
 
 def _prompt_refused(event: events.PromptRefused, server: Server, at: float) -> None:
+    """Count the refusal, also of a part: the end of the rest is then not counted."""
     server.failures += 1
-    if event.still_runs and server.open_attempt is not None:
-        server.open_attempt.outcome, server.open_attempt.message = Outcome.ACCEPTED, event.message
+    if event.reason is not Reason.RATE_LIMITED:
+        server.limited_posts = 0
+        server.streak = server.streak.extended(event.reason)
+    attempt = server.open_attempt
+    if event.still_runs and attempt is not None:
+        attempt.outcome, attempt.message, attempt.partly_refused = Outcome.ACCEPTED, event.message, True
     else:
-        if event.reason is not Reason.RATE_LIMITED:
-            server.limited_posts = 0
-            server.streak = server.streak.extended(event.reason)
         _close_attempt(server, Outcome.REFUSED, at, Source.REPLY, event.message)
 
 
@@ -106,47 +108,54 @@ def _prompt_progress(event: events.PromptProgress, server: Server, at: float) ->
 
 
 def _prompt_succeeded(event: events.PromptSucceeded, server: Server, at: float) -> None:
-    blocked = server.attempt.blocked_message if server.attempt is not None else NO_MESSAGE
-    if (
-        _end_attempt(server, event, event.prompt_id, Outcome.SUCCEEDED, at, event.proved_by, blocked)
-        and server.attempt is not None
-    ):
-        if event.cached_nodes is not None:
-            server.attempt.cached_nodes = event.cached_nodes
-        server.attempt.progress = 1.0
-        server.succeeded, server.foreign_work_ended = server.attempt, False
+    """Note the success for the next check, unless a part was refused: what is missing then is no surprise."""
+    attempt = server.attempt
+    blocked = attempt.blocked_message if attempt is not None else NO_MESSAGE
+    ended = _end_attempt(server, event, event.prompt_id, Outcome.SUCCEEDED, at, event.proved_by, blocked)
+    if not ended or attempt is None:
+        return
+    if event.cached_nodes is not None:
+        attempt.cached_nodes = event.cached_nodes
+    attempt.progress = 1.0
+    if not attempt.partly_refused:
+        server.succeeded, server.foreign_work_ended = attempt, False
         before_s = server.contention.load_s if server.warmed_at else 0.0
-        server.warmed_at = {**server.warmed_at, server.attempt.workflow: at}
-        server.contention = server.contention.after_load(max(before_s, at - (server.attempt.accepted_at or at)))
+        server.warmed_at = {**server.warmed_at, attempt.workflow: at}
+        server.contention = server.contention.after_load(max(before_s, at - (attempt.accepted_at or at)))
 
 
 def _prompt_failed(event: events.PromptFailed, server: Server, at: float) -> None:
     if _end_attempt(server, event, event.prompt_id, Outcome.FAILED, at, event.proved_by, event.message):
-        reason = Reason.OUT_OF_MEMORY if event.out_of_memory else Reason.PROMPT_FAILED
-        server.streak = server.streak.extended(reason)
         server.failures += 1
+        _count_end(server, Reason.OUT_OF_MEMORY if event.out_of_memory else Reason.PROMPT_FAILED)
 
 
 def _prompt_interrupted(event: events.PromptInterrupted, server: Server, at: float) -> None:
     if _end_attempt(server, event, event.prompt_id, Outcome.INTERRUPTED, at, event.proved_by):
-        server.streak = server.streak.extended(Reason.PROMPT_INTERRUPTED)
         server.failures += 1
+        _count_end(server, Reason.PROMPT_INTERRUPTED)
 
 
 def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> None:
     """Count the loss. If the server restarted with the prompt and not by us, the prompt may have ended its process."""
     started = server.open_attempt is not None and server.open_attempt.may_have_started
     restarted = event.reason is Reason.SERVER_RESTARTED
-    if (restarted or event.reason is Reason.PROMPT_LOST) and not server.ended_by_hook:
-        lost = Reason.WARM_UP_ENDS_SERVER if restarted and started else Reason.PROMPT_LOST
-        server.streak = server.streak.extended(lost)
     server.failures += 1
+    if not server.ended_by_hook:
+        _count_end(server, Reason.WARM_UP_ENDS_SERVER if restarted and started else Reason.PROMPT_LOST)
     server.epoch += 1
     _close_attempt(server, Outcome.LOST, at, Source.HISTORY, event.message)
 
 
+def _count_end(server: Server, reason: Reason) -> None:
+    """Count the failure of our prompt, unless the refusal of a part was counted: one warm-up counts once."""
+    if server.attempt is None or not server.attempt.partly_refused:
+        server.streak = server.streak.extended(reason)
+
+
 def _prompt_stuck(event: events.PromptStuck, server: Server, at: float) -> None:
-    if server.open_attempt is not None:
+    """Let the prompt hold no permit, unless the server went away with the last look and nothing reports it as stuck."""
+    if server.open_attempt is not None and server.state in IN_FLIGHT:
         server.open_attempt.stuck = True
 
 

@@ -48,6 +48,7 @@ class Attempt:
     that arrived before the answer to the POST and wait for it; `early_queue` was the queue's length at the last one.
     `unsent`: the POST's connection was refused. `cut_off`: a connection to the server ended or was refused since.
     `last_progress_at` is the time of the last event that shows work: repeated and falling figures do not count.
+    `partly_refused`: the server has dropped a part of the workflow and runs the rest.
     `stuck`: its time limit has passed, so that it holds no permit. `blocked`: what an ExecutionBlocker said of skipped
     nodes.
     """
@@ -78,6 +79,7 @@ class Attempt:
     unsent: bool = False
     cut_off: bool = False
     answered: bool = False
+    partly_refused: bool = False
     rate_limited: bool = False
     fall_expected: bool = False
     judged: bool = False

@@ -92,7 +92,7 @@ def gave_up_for(reason: Reason) -> Guard:
 
 def lost_repeatedly(server: Server, event: e.PromptAbsent) -> bool:
     """Several warm-ups in a row were lost."""
-    return server.streak.gave_up
+    return server.streak.gave_up and server.streak.reason is Reason.PROMPT_LOST
 
 
 def ends_server_repeatedly(server: Server, event: e.PromptAbsent) -> bool:
@@ -102,7 +102,7 @@ def ends_server_repeatedly(server: Server, event: e.PromptAbsent) -> bool:
 
 def interrupted_repeatedly(server: Server, event: e.PromptInterrupted) -> bool:
     """Several warm-ups in a row were interrupted."""
-    return ended(server, event) and server.streak.gave_up
+    return ended(server, event) and server.streak.gave_up and server.streak.reason is Reason.PROMPT_INTERRUPTED
 
 
 def not_understood(server: Server, event: e.CheckUnusable) -> bool:

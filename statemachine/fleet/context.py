@@ -16,6 +16,7 @@ from statemachine.core.events import Event, PromptStuck
 from statemachine.core.messages import Message, message
 from statemachine.core.ports import Clock, Ownership, SoleOwner
 from statemachine.core.server import Attempt, Server
+from statemachine.core.vocabulary import IN_FLIGHT
 from statemachine.core.waiting import Waiting
 from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.clock import Wakeup, loop_time
@@ -134,9 +135,13 @@ class ServerContext:
         return self._patience
 
     def give_up(self, stuck: PromptStuck) -> None:
-        """Report that the time limit is over. A later look at the prompt has a limit of its own."""
-        self._patience = None
-        self.post(stuck)
+        """Report that the time limit is over. A later look at the prompt has a limit of its own.
+
+        A server that went away with the last look is not reported: its limit is still over when it is back.
+        """
+        if self.server.state in IN_FLIGHT:
+            self._patience = None
+            self.post(stuck)
 
     @property
     def contention_left_s(self) -> float:

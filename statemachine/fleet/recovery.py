@@ -56,6 +56,7 @@ def _restore_attempt(context: ServerContext, attempt: Attempt | None) -> None:
     if workflow is not None:
         attempt.total_nodes = len(workflow.graph)
         attempt.cache_nodes = {node.node_id: node.key for node in workflow.cache_nodes}
+    attempt.partly_refused = attempt.message.code == "partly_refused"
     attempt.last_progress_at = context.fleet.clock.now()
     context.server.attempt = attempt
 

@@ -8,7 +8,7 @@ import orjson
 import pytest
 from typing_extensions import override
 
-from statemachine.cluster.permits import IDLE_S, LEDGER, SharedPermits
+from statemachine.cluster.permits import IDLE_S, LEDGER, SETTLE_S, SharedPermits
 from statemachine.cluster.store import Dataset
 from statemachine.core.ports import Ownership
 from tests.cluster.fake_store import FakeEngine
@@ -22,6 +22,17 @@ class OwnsNothing(OwnsEverything):
     @override
     def owns(self, server: str) -> bool:
         return False
+
+
+class Owns(OwnsEverything):
+    """Own some servers."""
+
+    def __init__(self, *servers: str) -> None:
+        self._servers = servers
+
+    @override
+    def owns(self, server: str) -> bool:
+        return server in self._servers
 
 
 def held(shared: FakeEngine) -> dict[str, str]:
@@ -209,3 +220,36 @@ async def test_deleted_ledger_is_written_again_at_once() -> None:
         shared.remove(Dataset.SHARED, LEDGER)
         await asyncio.sleep(1.0)
         assert held(shared) == {"a": "h", "b": "i"}
+
+
+@in_virtual_time
+@pytest.mark.parametrize("left", [{}, {"b": "i"}, {"c": "j"}], ids=["nothing", "other", "foreign"])
+async def test_valid_ledger_without_a_permit_grants_it_to_no_other_server(left: dict[str, str]) -> None:
+    """Anything may write a valid ledger; the node whose permit it lacks adds it again."""
+    shared = engine()
+    async with (
+        permits(shared, "two", 2, ownership=Owns("d")) as two,
+        permits(shared, "one", 2, ownership=Owns("a", "b")) as one,
+    ):
+        await one.acquire("a", "h")
+        await one.acquire("b", "i")
+        waiting = asyncio.ensure_future(two.acquire("d", "k"))
+        await settled()
+        shared.overwrite(Dataset.SHARED, LEDGER, orjson.dumps(left))
+        await asyncio.sleep(2 * SETTLE_S)
+        assert held(shared).items() >= {"a": "h", "b": "i"}.items()
+        assert not waiting.done()
+        waiting.cancel()
+
+
+@in_virtual_time
+async def test_permit_released_by_one_node_is_granted_by_the_other() -> None:
+    shared = engine()
+    async with permits(shared, "one", ownership=Owns("a")) as one, permits(shared, "two", ownership=Owns("b")) as two:
+        await one.acquire("a", "h")
+        waiting = asyncio.ensure_future(two.acquire("b", "i"))
+        await settled()
+        one.release("a")
+        await asyncio.sleep(1.1 * SETTLE_S)
+        assert waiting.done()
+        assert held(shared) == {"b": "i"}

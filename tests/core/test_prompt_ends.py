@@ -133,6 +133,16 @@ def test_refused_prompt_still_running_keeps_attempt_open() -> None:
     assert dests(driver, e.SubmissionUncertain()) == [S.SUBMITTING]
 
 
+@pytest.mark.parametrize("state", [S.SUBMITTING, S.WARMING])
+@pytest.mark.parametrize("away", [False, True])
+def test_only_prompt_reported_as_stuck_counts_as_stuck(state: State, *, away: bool) -> None:
+    """The last look at a prompt may make its server unreachable; then nothing reports that its time is over."""
+    driver = driver_in(state)
+    driver.apply(*([MISS] * 3 if away else ()))
+    assert dests(driver, e.PromptStuck(verbatim("no progress"))) == ([] if away else [S.FAILED])
+    assert driver.attempt.stuck is not away
+
+
 def test_withheld_submission_is_not_in_flight() -> None:
     driver = driver_in(S.SUBMITTING)
     driver.apply(e.SubmissionWithheld(verbatim("disk full")))

@@ -1,12 +1,14 @@
 """The same failure several times in a row: the daemon stops trying, despite any events in between."""
 
+from collections.abc import Callable
+
 import pytest
 
 from statemachine.core import events as e
 from statemachine.core.log_entry import Transition
 from statemachine.core.messages import verbatim
-from statemachine.core.streak import MOST_IN_A_ROW, Streak
-from statemachine.core.vocabulary import Reason, State
+from statemachine.core.streak import MOST_IN_A_ROW, NO_STREAK, Streak
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 from tests.core.builders import (
     MachineDriver,
@@ -154,6 +156,35 @@ def test_refusal_three_times_is_not_repeated_after_restart(reason: Reason) -> No
         driver.apply(submission(), e.PromptRefused(reason, verbatim("no")))
         check_again(driver)
     assert (driver.state, driver.server.reason) == (S.FAILED, reason)
+
+
+PART = e.PromptRefused(R.PROMPT_REFUSED, verbatim("a part"), still_runs=True)
+LATER_LOOK = (e.CheckRequested(), e.SubmissionUncertain())
+
+
+@pytest.mark.parametrize("look", [(), LATER_LOOK], ids=["frame", "look-up"])
+@pytest.mark.parametrize(
+    "end",
+    [succeeded, failed, interrupted, lambda **_: LOST, lambda **_: RESTARTED],
+    ids=["succeeded", "failed", "interrupted", "lost", "restarted"],
+)
+def test_refused_part_counts_whatever_the_rest_does(end: Callable[..., e.Event], look: tuple[e.Event, ...]) -> None:
+    driver = driver_in(S.COLD)
+    for _ in range(MOST_IN_A_ROW):
+        assert driver.state is S.COLD
+        assert dests(driver, submission(), PART) == [S.SUBMITTING, S.FAILED]
+        driver.apply(*look, end(proved_by=Source.HISTORY))
+        assert driver.server.open_attempt is None
+        check_again(driver)
+    assert (driver.state, driver.server.reason) == (S.FAILED, R.PROMPT_REFUSED)
+    assert driver.server.contention.losses == 0
+
+
+def test_refused_part_does_not_matter_if_everything_is_cached() -> None:
+    driver = driver_in(S.SUBMITTING)
+    driver.apply(PART, succeeded(), e.CheckRequested())
+    assert driver.check()[-1].dest is S.LOADED
+    assert driver.server.streak == NO_STREAK
 
 
 def test_success_without_effect_three_times_is_not_repeated_after_restart() -> None:

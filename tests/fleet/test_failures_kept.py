@@ -10,7 +10,8 @@ from typing import cast
 import pytest
 
 from campaigns.simulation.loop import VirtualLoop
-from statemachine.core.server import Server
+from statemachine.core.messages import Message
+from statemachine.core.server import Attempt, Outcome, Server
 from statemachine.core.streak import NO_STREAK, Streak, streak_of_failed
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.context import ServerContext
@@ -62,6 +63,18 @@ def test_failures_are_restored_later_unless_they_are_overcome(loaded_at: float |
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(restore_later(journal, {"a": cast(ServerContext, context)}))
     assert server.streak == (died_twice if loaded_at is None else NO_STREAK)
+
+
+@pytest.mark.parametrize("code", ["partly_refused", "post_failed"])
+def test_open_prompt_of_which_a_part_was_refused_stays_refused(code: str) -> None:
+    attempt = Attempt("a", "w", "ours", 0.0, outcome=Outcome.ACCEPTED, message=Message(code))
+    clock = SimpleNamespace(now=lambda: 1.0)
+    context = SimpleNamespace(server=Server("a"), workflows={}, fleet=SimpleNamespace(clock=clock))
+    journal = cast(JournalPort, OpensLater(SavedState(attempt)))
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(restore_later(journal, {"a": cast(ServerContext, context)}))
+    assert context.server.open_attempt is attempt
+    assert attempt.partly_refused is (code == "partly_refused")
 
 
 @pytest.mark.parametrize(

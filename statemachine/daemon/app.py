@@ -142,7 +142,7 @@ class Daemon:
                 transport_for=self._transport_for,
                 ownership=backend.ownership,
                 counters=self._counters,
-                hooks=Hooks(session, self._tls.context, lambda: self.config.all_secrets),
+                hooks=Hooks(self._tls.context, lambda: self.config.all_secrets),
             ),
         )
 

@@ -3,8 +3,9 @@
 import asyncio
 import os
 import signal
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import IO
 
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.core.text import harmless, without_error_number
@@ -17,6 +18,9 @@ OUTPUT_LIMIT = 2_000
 KILL_WAIT_S = 2.0
 """How long a killed command may take to end; a process in a system call may not end at once."""
 
+REST_S = 0.5
+"""How long the rest of the output is read after the command has ended."""
+
 _READ_BYTES = 16_384
 
 
@@ -25,49 +29,63 @@ async def run_command(command: Sequence[str], variables: Mapping[str, str], time
 
     It runs in its own process group, which is killed at the time limit or when the call is cancelled.
     """
-    process = await _started(command, variables)
     tail = _Tail(mask)
-    try:
-        async with asyncio.timeout(timeout_s):
-            await _followed(process, tail)
-    except TimeoutError:
-        raise HookError(message("hook_timed_out", seconds=timeout_s, output=tail.text)) from None
-    finally:
-        await _killed(process)
+    async with _read_into(tail) as (output, reading):
+        process = await _started(command, variables, output)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await process.wait()
+                await asyncio.wait((reading,), timeout=REST_S)
+        except TimeoutError:
+            raise HookError(message("hook_timed_out", seconds=timeout_s, output=tail.text)) from None
+        finally:
+            await _killed(process)
     _raise_for_status(process.returncode or 0, tail)
 
 
-async def _started(command: Sequence[str], variables: Mapping[str, str]) -> asyncio.subprocess.Process:
+@asynccontextmanager
+async def _read_into(tail: "_Tail") -> AsyncIterator[tuple[IO[bytes], "asyncio.Future[None]"]]:
+    """Yield the writing end of a pipe, to be closed here once a process has it, and the reading of the other end.
+
+    A program that the command has left behind may keep the pipe open, so reading ends with the block.
+    """
+    read_end, write_end = os.pipe()
+    reader = asyncio.StreamReader()
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
+    )
+    reading = asyncio.ensure_future(_read(reader, tail))
     try:
-        return await asyncio.create_subprocess_exec(
+        with os.fdopen(write_end, "wb", buffering=0) as output:
+            yield output, reading
+    finally:
+        reading.cancel()
+        await asyncio.wait((reading,))
+        transport.close()
+
+
+async def _read(reader: asyncio.StreamReader, tail: "_Tail") -> None:
+    while data := await reader.read(_READ_BYTES):
+        tail.add(data)
+
+
+async def _started(
+    command: Sequence[str], variables: Mapping[str, str], output: IO[bytes]
+) -> asyncio.subprocess.Process:
+    try:
+        process = await asyncio.create_subprocess_exec(
             *command,
             env={**os.environ, **variables},
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
         raise HookError(message("hook_not_started", cause=without_error_number(str(error)))) from error
-
-
-async def _followed(process: asyncio.subprocess.Process, tail: "_Tail") -> None:
-    """Return when the command has ended. A process that it has left behind may keep the output open."""
-    reading = asyncio.ensure_future(_read(process, tail))
-    try:
-        await process.wait()
-        await asyncio.wait((reading,), timeout=KILL_WAIT_S)
-    finally:
-        reading.cancel()
-        with suppress(asyncio.CancelledError):
-            await reading
-
-
-async def _read(process: asyncio.subprocess.Process, tail: "_Tail") -> None:
-    if process.stdout is None:
-        return
-    while data := await process.stdout.read(_READ_BYTES):
-        tail.add(data)
+    output.close()
+    return process
 
 
 async def _killed(process: asyncio.subprocess.Process) -> None:

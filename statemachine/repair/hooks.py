@@ -3,7 +3,6 @@
 import ssl
 from collections.abc import Callable, Sequence
 
-import aiohttp
 from pydantic import SecretStr
 from typing_extensions import override
 
@@ -22,8 +21,7 @@ SecretsOf = Callable[[], Sequence[SecretStr]]
 class Hooks(HookRunner):
     """Run hooks. `tls_of` returns the context for a server's own routes, `secrets_of` all secrets of the settings."""
 
-    def __init__(self, session: aiohttp.ClientSession, tls_of: TlsOf, secrets_of: SecretsOf) -> None:
-        self._session = session
+    def __init__(self, tls_of: TlsOf, secrets_of: SecretsOf) -> None:
         self._tls_of = tls_of
         self._secrets_of = secrets_of
 
@@ -34,7 +32,7 @@ class Hooks(HookRunner):
         if isinstance(hook, HttpHook):
             own = [*secrets_in(hook), *server.headers.values(), SecretStr(secret_parts(hook.url))]
             mask = Mask([*self._secrets_of(), *own])
-            await send_request(self._session, hook, server, timeout_s, self._tls_of(server), mask)
+            await send_request(hook, server, timeout_s, self._tls_of(server), mask)
         elif hook is not None:
             await run_command(hook, hook_variables(server, restart), timeout_s, Mask(self._secrets_of()))
 

@@ -3,9 +3,11 @@
 import asyncio
 import ssl
 from collections.abc import Mapping
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import aiohttp
+from typing_extensions import override
 
 from statemachine.core.messages import message
 from statemachine.core.text import without_error_number
@@ -14,6 +16,7 @@ from statemachine.repair.port import HookError
 from statemachine.settings.masking import Mask
 from statemachine.settings.restarts import HttpHook
 from statemachine.settings.servers import ServerConfig
+from statemachine.version import user_agent
 
 
 def hook_url(hook: HttpHook, server: ServerConfig) -> str:
@@ -32,8 +35,20 @@ def hook_headers(hook: HttpHook, server: ServerConfig) -> dict[str, str]:
     return {**own, **{name: value.get_secret_value() for name, value in hook.headers.items()}}
 
 
+class OneConnection(aiohttp.TCPConnector):
+    """Connects once. aiohttp sends a GET, PUT or DELETE again if its connection ends without an answer."""
+
+    _is_used = False
+
+    @override
+    async def connect(self, req: Any, traces: Any, timeout: Any) -> Any:
+        if self._is_used:
+            raise aiohttp.ServerDisconnectedError
+        self._is_used = True
+        return await super().connect(req, traces, timeout)
+
+
 async def send_request(
-    session: aiohttp.ClientSession,
     hook: HttpHook,
     server: ServerConfig,
     timeout_s: float,
@@ -49,6 +64,12 @@ async def send_request(
     try:
         async with (
             asyncio.timeout(timeout_s),
+            aiohttp.ClientSession(
+                connector=OneConnection(),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                headers={"User-Agent": user_agent()},
+                trust_env=False,
+            ) as session,
             session.request(
                 hook.method,
                 hook_url(hook, server),

@@ -92,6 +92,12 @@ def _warn_once(text: str) -> None:
     log.warning(text)
 
 
+def serves_https() -> bool:
+    """Return whether ComfyUI was started with a certificate."""
+    args = guarded(lambda: sys.modules["comfy.cli_args"].args, None)
+    return bool(getattr(args, "tls_keyfile", None) and getattr(args, "tls_certfile", None))
+
+
 def loaded_models() -> list[Any]:
     """Return the entries of comfy.model_management.current_loaded_models."""
     management = sys.modules.get("comfy.model_management")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import Sequence
 
 from aiohttp import web  # a dependency of ComfyUI itself
@@ -12,6 +13,7 @@ from server import PromptServer
 from . import starter
 from .check import RELEASE, BadQueryError, Verdict, as_text, judge, models_in_memory, requested_keys, wants_json
 from .origin import ForeignPageError, refuse_foreign_pages
+from .registration import Registration, daemons
 from .watcher import Watcher
 from .workflows import UnknownWorkflowError
 
@@ -95,4 +97,5 @@ def install() -> None:
     watcher = Watcher()
     server.routes.get(PATTERN)(CheckRoute(watcher).handle)
     _tasks.append(server.loop.create_task(watcher.watch()))
+    _tasks.extend(server.loop.create_task(Registration(daemon, os.environ).run()) for daemon in daemons())
     log.info("comfywarm: GET %s, instance %s", PATH, watcher.instance)

@@ -33,6 +33,7 @@ ENDED_NOTICES = {
     Notice.JOURNAL_AVAILABLE: Notice.JOURNAL_UNAVAILABLE,
     Notice.NODE_BACK: Notice.NODE_CUT_OFF,
     Notice.SETTINGS_RELOADED: Notice.SETTINGS_REFUSED,
+    Notice.DISCOVERY_RECOVERED: Notice.DISCOVERY_FAILED,
 }
 """The notice that each of these notices ends."""
 

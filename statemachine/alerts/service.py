@@ -5,7 +5,7 @@ Messages of the bus are handled at once and never block. Everything else runs in
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -67,6 +67,7 @@ class AlertService:
         self._dropped: set[str] = set()
         self._announces_recovery = True
         self._windows: tuple[MaintenanceWindow, ...] = ()
+        self._own: frozenset[str] = frozenset()
         self._servers: frozenset[str] = frozenset()
         self._is_restored = False
         self._saved_version = -1
@@ -75,17 +76,17 @@ class AlertService:
         self._task: asyncio.Task[None] | None = None
 
     @asynccontextmanager
-    async def running(self, settings: Settings, bus: Bus) -> AsyncIterator[None]:
+    async def running(self, settings: Settings, bus: Bus, discovered: Iterable[str] = ()) -> AsyncIterator[None]:
         """Run within the block."""
-        await self.start(settings, bus)
+        await self.start(settings, bus, discovered)
         try:
             yield
         finally:
             await self.close()
 
-    async def start(self, settings: Settings, bus: Bus) -> None:
+    async def start(self, settings: Settings, bus: Bus, discovered: Iterable[str] = ()) -> None:
         """Restore what an earlier run has sent, and follow the bus."""
-        self.apply(settings)
+        self.apply(settings, discovered)
         bus.add_listener(self.on_message)
         try:
             await self._restore()
@@ -101,15 +102,23 @@ class AlertService:
         await self._dispatcher.close()
         await self._save()
 
-    def apply(self, settings: Settings) -> None:
-        """Apply new settings. Alerts that were announced stay open unless their rule was removed."""
+    def apply(self, settings: Settings, discovered: Iterable[str] = ()) -> None:
+        """Apply new settings. Alerts that were announced stay open unless their rule was removed.
+
+        `discovered` names the servers that are not in the settings.
+        """
         now = _loop_time()
         alerts = settings.alerts
         self._announces_recovery, self._windows = alerts.recovery, settings.maintenance
         self._dispatcher.apply(alerts, settings.language, settings.listen.public_url or "")
         self._evaluator.apply(alerts.rules if alerts.channels else (), alerts.gather_s, now, settings.maintenance)
-        self._servers = frozenset(config.name for config in resolve_servers(settings))
-        self._evaluator.keep_only(self._servers, now)
+        self._own = frozenset(config.name for config in resolve_servers(settings))
+        self.set_discovered(discovered)
+
+    def set_discovered(self, names: Iterable[str]) -> None:
+        """Have these servers besides those of the settings; alerts of others end."""
+        self._servers = self._own.union(names)
+        self._evaluator.keep_only(self._servers, _loop_time())
         self._wake.set()
 
     def overview(self) -> Json:

@@ -19,9 +19,10 @@ from statemachine.core.messages import NO_MESSAGE, Message, message, verbatim
 from statemachine.core.text import one_line
 from statemachine.core.vocabulary import Reason, State
 from statemachine.daemon.config import load_workflows
+from statemachine.discovery.known import known_servers
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
-from statemachine.settings import ServerConfig, Settings, resolve_servers
+from statemachine.settings import ServerConfig, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def check(context: typer.Context) -> None:
     Exit code 0 if every server is loaded.
     """
     settings = settings_of(context)
-    servers = resolve_servers(settings)
+    servers = known_servers(settings)
     language = reader_language(settings)
     reports = run(_ask_all(settings, servers, _usable_workflows(settings, servers)), language)
     console().print(_table(reports, language))

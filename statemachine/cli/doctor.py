@@ -21,6 +21,7 @@ from statemachine.comfyui.network import TlsContexts, new_session, tls_contexts
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.messages import message
 from statemachine.daemon.config import load_workflows
+from statemachine.discovery.known import known_servers
 from statemachine.i18n.names import unknown
 from statemachine.i18n.render import render
 from statemachine.settings import ServerConfig, Settings, parse_settings, resolve_servers
@@ -43,7 +44,7 @@ def doctor(
     A server that is not in the settings is examined with the default settings. Exit code 1 if anything is ✗.
     """
     settings, notes = _settings(context, has_urls=bool(urls))
-    servers = _chosen(settings, urls) if urls else resolve_servers(settings)
+    servers = _chosen(settings, urls) if urls else known_servers(settings)
     if any(server.cache_check.kind in {"auto", "text"} for server in servers):
         notes.append(care("doctor.text_check"))
     screen, language = console(), reader_language(settings)
@@ -63,7 +64,7 @@ def _settings(context: typer.Context, *, has_urls: bool) -> tuple[Settings, list
 
 
 def _chosen(settings: Settings, urls: list[str]) -> tuple[ServerConfig, ...]:
-    known = resolve_servers(settings)
+    known = known_servers(settings)
     return tuple(server for url in urls for server in _find(settings, known, url))
 
 

@@ -1,4 +1,4 @@
-"""`haproxy`: print an HAProxy backend for the servers of the settings."""
+"""`haproxy`: print an HAProxy backend for the servers of the settings and the discovered ones."""
 
 from typing import Annotated
 
@@ -8,8 +8,9 @@ from statemachine.cli.completion import group_names
 from statemachine.cli.context import fail, settings_of
 from statemachine.cli.wording import reader_language
 from statemachine.core.messages import message
+from statemachine.discovery.known import known_servers
 from statemachine.i18n.names import unknown
-from statemachine.settings import Settings, resolve_servers
+from statemachine.settings import Settings
 from statemachine.traffic.haproxy import backend_text
 
 WILDCARDS = frozenset({"0.0.0.0", "::"})  # noqa: S104 - compared, not bound
@@ -29,7 +30,7 @@ def haproxy(
     port = settings.traffic.agent_port
     if not port:
         fail(message("cli.no_agent_port"), reader_language(settings))
-    servers = resolve_servers(settings)
+    servers = known_servers(settings)
     wanted = [server for server in servers if group in {None, server.group}]
     if group is not None and not wanted:
         groups = sorted({server.group for server in servers})

@@ -31,11 +31,12 @@ from statemachine.client.errors import first_unknown
 from statemachine.core.log_entry import STATE_NAMES, LogFilter
 from statemachine.core.messages import message
 from statemachine.core.text import harmless_json, one_line, without_error_number
+from statemachine.discovery.known import known_servers
 from statemachine.i18n.render import MessageError, render
 from statemachine.i18n.text import Language
 from statemachine.journal.private import DataFolderError
 from statemachine.journal.store import JOURNAL_FILE
-from statemachine.settings import Settings, resolve_servers
+from statemachine.settings import Settings
 
 UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _AGO = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
@@ -146,7 +147,7 @@ def _show_json(entry: EventAnswer) -> None:
 
 
 def _line_printer(settings: Settings) -> Show:
-    maker = LineMaker(reader_language(settings), [server.name for server in resolve_servers(settings)])
+    maker = LineMaker(reader_language(settings), [server.name for server in known_servers(settings)])
     screen = LineScreen()
     return lambda entry: screen.show(maker.line(entry))
 
@@ -187,7 +188,7 @@ def _file_log(stack: AsyncExitStack, settings: Settings, wanted: LogFilter, why:
         raise DaemonError(message("cli.no_journal", cause=why.what, path=str(path)))
     log = FileLog(path)
     stack.callback(log.close)
-    servers = resolve_servers(settings)
+    servers = known_servers(settings)
     unrecorded = [name for name in wanted.servers if not log.has_server(name)]
     unknown = first_unknown(unrecorded, [one.name for one in servers], wanted.groups, {one.group for one in servers})
     if unknown is not None:

@@ -102,6 +102,11 @@ class Notice(StrEnum):
     SETTINGS_REFUSED = "settings_refused"
     NODE_CUT_OFF = "node_cut_off"
     NODE_BACK = "node_back"
+    DISCOVERY_CHANGED = "discovery_changed"
+    DISCOVERY_FAILED = "discovery_failed"
+    DISCOVERY_RECOVERED = "discovery_recovered"
+    DISCOVERY_REFUSED = "discovery_refused"
+    DISCOVERY_HELD = "discovery_held"
 
 
 class Source(StrEnum):

@@ -26,12 +26,16 @@ from statemachine.comfyui.websocket import TextConnection
 from statemachine.core.ports import Clock
 from statemachine.daemon.clustered import clustered
 from statemachine.daemon.config import SettingsFile, in_effect, load_config
+from statemachine.daemon.discovered import DiscoveredFleet
 from statemachine.daemon.gc_tuning import short_collections
 from statemachine.daemon.logging import configure_logging, redact
 from statemachine.daemon.process import allow_descriptors, hold_lock, in_background, new_id, random_source
 from statemachine.daemon.reload import Reloader
 from statemachine.daemon.standalone import Backend, standalone
 from statemachine.daemon.systemd import ServiceManager, supervised
+from statemachine.discovery.service import Discovery
+from statemachine.discovery.sources import new_source
+from statemachine.discovery.store import FileStore
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import Changes, LoadedConfig
 from statemachine.fleet.fleet import ManagedFleet
@@ -96,11 +100,14 @@ async def running_daemon(
     async with AsyncExitStack() as stack:
         lock = stack.enter_context(hold_lock(settings.data_dir))
         backend = await stack.enter_async_context(_backend(settings, clock, lock))
-        config = _first_config(settings)
-        descriptors = allow_descriptors(len(config.servers))
+        loaded = _first_config(settings)
+        discovery = Discovery(new_source, backend.recorder.notice, FileStore(settings.data_dir), clock)
+        await discovery.load()
+        discovered = DiscoveredFleet(loaded, discovery)
+        descriptors = allow_descriptors(len(discovered.config.servers))
         session = await stack.enter_async_context(new_session(descriptors.requests, keep_alive=descriptors.fits))
-        redact(config.all_secrets)
-        daemon = Daemon(config, clock, backend, session, SocketPlaces(descriptors.sockets))
+        redact(loaded.all_secrets)
+        daemon = Daemon(discovered, clock, backend, session, SocketPlaces(descriptors.sockets))
         await daemon.start(stack, source)
         yield daemon
 
@@ -113,8 +120,10 @@ class Daemon:
     reload: Callable[[], None]
 
     def __init__(
-        self, config: LoadedConfig, clock: Clock, backend: Backend, session: ClientSession, places: SocketPlaces
+        self, discovered: DiscoveredFleet, clock: Clock, backend: Backend, session: ClientSession, places: SocketPlaces
     ) -> None:
+        config = discovered.config
+        self._discovered = discovered
         self._started_with = settings = config.settings
         self._clock = clock
         self._backend = backend
@@ -123,6 +132,8 @@ class Daemon:
         self._large_answers = LargeAnswers()
         self._tls = TlsContexts()
         self._turns = Turns()
+        self._applying = asyncio.Lock()
+        self._allowed_for = len(config.servers)
         self._tls.load(config.servers)
         self._page_tls = page_context(settings.listen.tls) if settings.listen.tls else None
         self._manager = ServiceManager.of(os.environ)
@@ -155,7 +166,7 @@ class Daemon:
         """Start every part; `stack` stops them in the opposite order."""
         settings, backend = self._started_with, self._backend
         await stack.enter_async_context(self._warmth.following())
-        await stack.enter_async_context(self._alerts.running(settings, backend.bus))
+        await stack.enter_async_context(self._alerts.running(settings, backend.bus, self._discovered.names))
         operator = await backend.operator_over(self.fleet)
         ports = WebPorts(
             snapshot=backend.snapshot,
@@ -168,6 +179,7 @@ class Daemon:
             owns=backend.ownership.owns,
             workflows=lambda: self.config.workflows,
             alerts=self._alerts.overview,
+            discovery=self._discovered.discovery,
         )
         self.fleet.show()
         self.address = await stack.enter_async_context(_web_side(settings, ports, self._page_tls))
@@ -178,22 +190,43 @@ class Daemon:
         )
         await stack.enter_async_context(in_background(self._prune_journal()))
         await stack.enter_async_context(in_background(self._verify_journal()))
+        await stack.enter_async_context(in_background(self._discover()))
         self.reload = await stack.enter_async_context(self._reloading(source))
         await stack.enter_async_context(supervised(self._manager, backend.journal.ping, backend.snapshot.summary))
 
     async def apply(self, config: LoadedConfig) -> Changes:
-        """Make `config` the active one, but for what only a start changes.
+        """Make `config` the active one, but for what only a start changes, with the servers that its sources make.
 
         Raises OSError, before anything changes, if a certificate cannot be read.
         """
         redact([*secrets_in(self._started_with), *self.config.all_secrets, *config.all_secrets])
         config = replace(config, settings=in_effect(self._started_with, config.settings))
-        await asyncio.to_thread(self._read_certificates, config)
-        if len(config.servers) > len(self.config.servers):
-            allow_descriptors(len(config.servers))
-        changes = await self.fleet.apply(config)
-        self._alerts.apply(config.settings)
-        return changes
+        async with self._applying:
+            await asyncio.to_thread(self._read_certificates, config)
+            self._discovered.reload(config)
+            changes = await self._apply_fleet()
+            self._alerts.apply(config.settings, self._discovered.names)
+            return changes
+
+    async def _discover(self) -> None:
+        """Follow the sources, once the servers of the start have been started."""
+        await self.fleet.wait_started()
+        await self._discovered.discovery.run(self._apply_discovered)
+
+    async def _apply_discovered(self) -> None:
+        """Make the servers of the sources, which have changed, part of the fleet."""
+        async with self._applying:
+            await self._apply_fleet()
+            self._alerts.set_discovered(self._discovered.names)
+
+    async def _apply_fleet(self) -> Changes:
+        config, before = self._discovered.config, self.config
+        known = {one.name: one for one in before.servers}
+        await asyncio.to_thread(self._tls.load, [one for one in config.servers if known.get(one.name) is not one])
+        if len(config.servers) > self._allowed_for:
+            self._allowed_for = round(len(config.servers) * 1.1)
+            allow_descriptors(self._allowed_for)
+        return await self.fleet.apply(config)
 
     def _transport_for(self, server: ServerConfig) -> Transport:
         transport = NetworkTransport(

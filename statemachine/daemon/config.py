@@ -1,7 +1,7 @@
 """Reading the settings file and the workflow files into a LoadedConfig."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,9 +28,14 @@ class SettingsFile:
 
 
 def load_config(settings: Settings) -> LoadedConfig:
-    """Resolve the servers and read the workflow files of these settings. Blocks."""
+    """Resolve the servers and read the workflow files of these settings. Blocks.
+
+    The files that servers of a source need are among them, because such servers come later.
+    """
     servers = resolve_servers(settings)
-    return LoadedConfig(settings, servers, load_workflows(settings, servers))
+    later = [one.workflows or settings.workflows for one in settings.discovery]
+    names = [*_names_of(servers), *(entry.name for entries in later for entry in entries)]
+    return LoadedConfig(settings, servers, _load_files(settings, names))
 
 
 async def reload_config(source: SettingsFile) -> LoadedConfig:
@@ -40,8 +45,15 @@ async def reload_config(source: SettingsFile) -> LoadedConfig:
 
 def load_workflows(settings: Settings, servers: Sequence[ServerConfig]) -> dict[str, Workflow | WorkflowError]:
     """Read each workflow that a server names, or the bundled one; return it, or the error of its file."""
-    names = dict.fromkeys(name for server in servers for name in server.workflows)
-    return {name: _load_workflow(settings.workflows_dir, name) for name in names}
+    return _load_files(settings, _names_of(servers))
+
+
+def _names_of(servers: Sequence[ServerConfig]) -> Iterable[str]:
+    return dict.fromkeys(name for server in servers for name in server.workflows)
+
+
+def _load_files(settings: Settings, names: Iterable[str]) -> dict[str, Workflow | WorkflowError]:
+    return {name: _load_workflow(settings.workflows_dir, name) for name in dict.fromkeys(names)}
 
 
 def newly_broken(before: LoadedConfig, after: LoadedConfig) -> list[WorkflowError]:

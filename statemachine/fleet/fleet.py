@@ -86,6 +86,7 @@ class ManagedFleet:
         """Publish every server as unknown, so that a reader sees the whole fleet or none of it."""
         for config in self.config.servers:
             self._context.publisher.publish_initial(config, self._new_server(config))
+        self._context.publisher.set_order([config.name for config in self.config.servers])
 
     async def start(self) -> None:
         """Look after the servers that this daemon owns, from now on."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from statemachine.i18n.alerts import ALERTS
 from statemachine.i18n.cli import CLI
+from statemachine.i18n.discovery import DISCOVERY
 from statemachine.i18n.doctor import DOCTOR
 from statemachine.i18n.help import HELP
 from statemachine.i18n.messages import DAEMON, GENERAL, REQUESTS, TRANSITIONS, WARM_UPS
@@ -26,6 +27,7 @@ PUBLISHED: Mapping[str, Text] = {
     **WORKFLOWS,
     **ROUTING,
     **DAEMON,
+    **DISCOVERY,
     **WAITS,
     **SETTINGS,
     **{f"reason.{reason.value}": text for reason, text in REASON_MEANINGS.items()},

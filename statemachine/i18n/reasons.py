@@ -245,6 +245,11 @@ NOTICES: dict[Notice, Text] = {
     Notice.SETTINGS_REFUSED: Text("Settings refused", "设置有误，未采用"),
     Notice.NODE_CUT_OFF: Text("Node cut off", "节点失联"),
     Notice.NODE_BACK: Text("Node back", "节点恢复"),
+    Notice.DISCOVERY_CHANGED: Text("Discovered servers changed", "发现的服务器有变动"),
+    Notice.DISCOVERY_FAILED: Text("Discovery failed", "服务器发现失败"),
+    Notice.DISCOVERY_RECOVERED: Text("Discovery recovered", "服务器发现恢复"),
+    Notice.DISCOVERY_REFUSED: Text("Discovered servers refused", "发现的服务器未采用"),
+    Notice.DISCOVERY_HELD: Text("Removal held back", "暂缓移除服务器"),
 }
 
 NOTICE_MEANINGS: dict[Notice, Text] = {
@@ -271,4 +276,19 @@ NOTICE_MEANINGS: dict[Notice, Text] = {
         "本节点与集群失去联系：继续跟踪进行中的任务，但不提交任何新任务",
     ),
     Notice.NODE_BACK: Text("this node has rejoined the cluster", "本节点已重新加入集群"),
+    Notice.DISCOVERY_CHANGED: Text(
+        "a source of servers has new ones, or no longer has others", "来源新增了服务器，或不再包含某些服务器"
+    ),
+    Notice.DISCOVERY_FAILED: Text(
+        "a source of servers gives no usable answer: the servers that it named before stay",
+        "服务器来源没有给出可用的应答：保留其之前列出的服务器",
+    ),
+    Notice.DISCOVERY_RECOVERED: Text("every source of servers answers again", "所有服务器来源均已恢复应答"),
+    Notice.DISCOVERY_REFUSED: Text(
+        "some servers of a source cannot be used, the others are", "来源中的某些服务器无法采用，其余照常采用"
+    ),
+    Notice.DISCOVERY_HELD: Text(
+        "many servers of a source vanished at once, which may be the source's fault: they are removed gradually",
+        "某来源的大量服务器同时消失，可能是来源出错：逐步移除",
+    ),
 }

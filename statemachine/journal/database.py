@@ -12,6 +12,8 @@ from statemachine.journal.schema import migrate
 from statemachine.journal.watched import SIDE_FILES, JournalFiles, OpenFile, overwritten
 
 LOCK_FILE = "lock"
+DISCOVERED_FILE = "discovered.json"
+"""The last known servers of the sources; the discovery writes it."""
 
 BUSY_MS = 500
 """How long to wait for a lock held by another program. All reads and writes wait meanwhile."""
@@ -21,8 +23,8 @@ EntryKey = tuple[int, float]
 
 
 def belongs_to(journal: str, name: str) -> bool:
-    """Return whether a name in the data folder is one of ours: the lock, or the journal with all that is beside it."""
-    return name == LOCK_FILE or name.startswith(journal)
+    """Return whether a name in the data folder is one of ours: the journal with all that is beside it, or another."""
+    return name == LOCK_FILE or name.startswith((journal, DISCOVERED_FILE))
 
 
 class JournalDatabase:

@@ -8,7 +8,7 @@ from loguru import logger
 from statemachine.core.levels import Level
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.server import LiveFigures, Server, ServerView
-from statemachine.core.vocabulary import Reason, State
+from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.i18n.render import sentence, worded
 from statemachine.i18n.text import Language
 from statemachine.publish.bus import Bus
@@ -37,7 +37,7 @@ class TransitionLog:
 
     def _level(self, entry: LogEntry) -> str:
         if entry.server is None:
-            return "WARNING"
+            return "INFO" if entry.reason == Notice.DISCOVERY_CHANGED else "WARNING"
         bad = entry.dest in BAD or entry.reason in (Reason.CHECK_UNRECOGNISED, Reason.RATE_LIMITED)
         if entry.dest in PASSING and not bad:
             routine = entry.reason in (Reason.CHECK_STARTED, Reason.FOREIGN_WORK_FINISHED)

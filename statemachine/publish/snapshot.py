@@ -78,6 +78,7 @@ class Snapshot:
         self._details: dict[str, ServerDetail] = {}
         self._counts: Counter[State] = Counter()
         self._without_verdict: set[str] = set()
+        self._is_shown = False
         self._followers: list[Follower] = []
         self.changes = 0
         """Incremented with each visible change."""
@@ -99,6 +100,7 @@ class Snapshot:
 
     def put(self, view: ServerView) -> None:
         """Replace the view of one server."""
+        self._is_shown = True
         before = self._views.get(view.name)
         view = self._views[view.name] = self._with_early(view)
         self._live.pop(view.name, None)
@@ -142,6 +144,7 @@ class Snapshot:
 
     def set_order(self, names: Sequence[str]) -> None:
         """Keep these servers, in this order, and remove all others."""
+        self._is_shown = True
         self.flush_live()
         self._views = {name: self._views[name] for name in names if name in self._views}
         self._details = {name: self._details[name] for name in names if name in self._details}
@@ -189,10 +192,10 @@ class Snapshot:
 
     @property
     def has_first_verdicts(self) -> bool:
-        """Whether every server has had a verdict since the start."""
+        """Whether the fleet is shown, and every server has had a verdict since the start."""
         for name in self._live.keys() & self._without_verdict:
             self.get(name)
-        return bool(self._views) and not self._without_verdict
+        return self._is_shown and not self._without_verdict
 
     def _record_verdict(self, view: ServerView) -> None:
         """Update at each change, because callers that wait for a large fleet poll `has_first_verdicts`."""

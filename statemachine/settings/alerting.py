@@ -27,7 +27,7 @@ AlertState = Literal[
 ]
 """All states except `loaded` and `paused`."""
 
-AlertNotice = Literal["fleet_vanished", "journal_unavailable", "settings_refused", "node_cut_off"]
+AlertNotice = Literal["fleet_vanished", "journal_unavailable", "settings_refused", "node_cut_off", "discovery_failed"]
 """The notices that start a condition; each has another notice that ends it."""
 
 MAX_ITEMS = 100

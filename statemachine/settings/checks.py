@@ -1,22 +1,39 @@
 """Rules that involve several settings, and the certificate files that the settings name."""
 
 import ssl
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from statemachine.core.messages import NO_MESSAGE, Message, Param, message, verbatim
+from statemachine.settings.discovery import check_sources
 from statemachine.settings.encodings import wide_encoding
 from statemachine.settings.expand import check_count, count_servers
 from statemachine.settings.files import read_limited, require_regular
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import KeyPath, NotAllowedError, Problem, describe, os_error_text
-from statemachine.settings.restarts import RestartSettings, hookless
+from statemachine.settings.restarts import hookless
 from statemachine.settings.source import SettingsSource
 from statemachine.settings.tls import MAX_BYTES, ListenTls, page_context
 
 _CERTIFICATES = message("settings.certificates")
 _KEY = message("settings.certificate_key")
 _ONCE = {"url": message("settings.distinct_urls"), "name": message("settings.distinct_server_names")}
+
+
+def without_servers(source: SettingsSource) -> Iterator[Problem]:
+    """Yield the problem of a file that has neither servers nor a source of them."""
+    data = source.data
+    if not isinstance(data, Mapping) or data.get("discovery"):
+        return
+    if "servers" not in data:
+        yield Problem("servers", message("settings.missing_key"), message("settings.add_key"))
+    elif data["servers"] == []:
+        yield source.problem(("servers",), message("settings.some_server"))
+
+
+def check_discovery(settings: Settings, source: SettingsSource) -> list[Problem]:
+    """Check that there is any server or source, and that the sources fit together."""
+    return [*without_servers(source), *check_sources(settings.discovery, source)]
 
 
 def check_fleet(settings: Settings, source: SettingsSource) -> list[Problem]:
@@ -36,35 +53,36 @@ def check_fleet(settings: Settings, source: SettingsSource) -> list[Problem]:
 
 def check_alerts(settings: Settings, source: SettingsSource) -> list[Problem]:
     """Check that the rules' names are unique and that their channels and groups exist."""
-    groups = {entry.group for entry in settings.servers}
-    channels = settings.alerts.channels
+    groups, channels = _groups(settings), settings.alerts.channels
     problems = list(_repeated_rules(settings, source))
     for place, rule in enumerate(settings.alerts.rules):
         path = ("alerts", "rules", place)
         problems += _unknown(rule.to, channels, source, (*path, "to"), "settings.known_channels")
-        problems += _unknown(rule.groups, groups, source, (*path, "groups"), "settings.known_groups")
+        problems += _unknown(rule.groups, groups or rule.groups, source, (*path, "groups"), "settings.known_groups")
     return problems
 
 
 def check_maintenance(settings: Settings, source: SettingsSource) -> list[Problem]:
     """Check that the windows' names are unique and that their groups exist."""
-    groups, names = {entry.group for entry in settings.servers}, [one.name for one in settings.maintenance]
+    groups, names = _groups(settings), [one.name for one in settings.maintenance]
     problems = list[Problem]()
     for place, window in enumerate(settings.maintenance):
         path = ("maintenance", place)
         if window.name in names[:place]:
             problems.append(source.problem((*path, "name"), message("settings.distinct_windows")))
-        problems += _unknown(window.groups, groups, source, (*path, "groups"), "settings.known_groups")
+        known = groups or window.groups
+        problems += _unknown(window.groups, known, source, (*path, "groups"), "settings.known_groups")
     return problems
 
 
 def check_restarts(settings: Settings, source: SettingsSource) -> list[Problem]:
     """Check that triggers have a hook, and that no secret would be an argument, which every process list shows."""
-    own = [entry.restart for entry in settings.servers]
+    lists = {"servers": settings.servers, "discovery": settings.discovery}
+    own = [
+        ((key, place, "restart"), one.restart) for key, entries in lists.items() for place, one in enumerate(entries)
+    ]
     problems = [source.problem(path, message("settings.trigger_hook")) for path in hookless(settings.restart, own)]
-    sections: list[tuple[KeyPath, RestartSettings | None]] = [(("restart",), settings.restart)]
-    sections += [(("servers", place, "restart"), one) for place, one in enumerate(own)]
-    for path, section in sections:
+    for path, section in [(("restart",), settings.restart), *own]:
         for number in range(len(section.command or ()) if section is not None else 0):
             place = (*path, "command", number)
             if source.is_secret(place):
@@ -87,6 +105,13 @@ def check_certificates(settings: Settings, source: SettingsSource) -> list[Probl
     if tls is not None and not causes[tls.certificate] and (cause := _pair_fault(tls)):
         problems.append(_file_problem(source, ("listen", "tls", "key"), tls.key, cause, _KEY))
     return problems
+
+
+def _groups(settings: Settings) -> set[str]:
+    """Return the groups of the fleet; none if labels name them, which only the sources know."""
+    if any(one.group_label for one in settings.discovery):
+        return set()
+    return {one.group for one in (*settings.servers, *settings.discovery)}
 
 
 def _names_for_many(settings: Settings, source: SettingsSource, counts: list[int]) -> Iterator[Problem]:
@@ -145,6 +170,9 @@ def _certificate_files(settings: Settings) -> Iterator[tuple[KeyPath, Path]]:
     for place, entry in enumerate(settings.servers):
         if entry.tls is not None and entry.tls.ca_file is not None:
             yield ("servers", place, "tls", "ca_file"), entry.tls.ca_file
+    for place, one in enumerate(settings.discovery):
+        if one.tls is not None and one.tls.ca_file is not None:
+            yield ("discovery", place, "tls", "ca_file"), one.tls.ca_file
 
 
 def _certificates_fault(certificates: Path) -> Message:

@@ -112,6 +112,20 @@ def expand_url(text: str) -> tuple[ServerUrl, ...]:
 
 def _template(text: str) -> UrlTemplate:
     """Return the template without checking its first and last server."""
+    scheme, authority, prefix = _split_url(text)
+    texts, ranges = _split_ranges(authority)
+    template = UrlTemplate(scheme, texts, ranges, prefix)
+    check_count(len(template))
+    return template
+
+
+def parse_url(text: str) -> ServerUrl:
+    """Return the address of one server from its URL, in which ranges are not allowed. Raises NotAllowedError."""
+    return parse_address(*_split_url(text))
+
+
+def _split_url(text: str) -> tuple[str, str, str]:
+    """Return the scheme, the authority and the prefix of a URL. Raises NotAllowedError."""
     found = _PARTS.fullmatch(text)
     if found is None:
         raise NotAllowedError(message("settings.server_url"))
@@ -120,10 +134,7 @@ def _template(text: str) -> UrlTemplate:
     prefix = (found["prefix"] or "").rstrip("/")
     if not _PREFIX.fullmatch(prefix):
         raise NotAllowedError(message("settings.url_prefix"))
-    texts, ranges = _split_ranges(found["authority"])
-    template = UrlTemplate(found["scheme"].lower(), texts, ranges, prefix)
-    check_count(len(template))
-    return template
+    return found["scheme"].lower(), found["authority"], prefix
 
 
 def check_count(count: int) -> None:

@@ -2,6 +2,7 @@
 
 import difflib
 import re
+from collections.abc import Iterator
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -43,11 +44,19 @@ def _problem(details: ErrorDetails, source: SettingsSource) -> Problem:
     if kind == "extra_forbidden":
         return Problem(dotted(source.path_in_file(path)), message("settings.unknown_key"), _suggestion(path))
     if kind == "missing":
-        fault, remedy = message("settings.missing_key"), message("settings.add_key")
-        return Problem(dotted(source.path_in_file(path)), fault, remedy)
+        return _problem_of_missing(source.path_in_file(path))
+    if kind == "union_tag_not_found":
+        return _problem_of_missing(source.path_in_file((*path, "kind")))
+    if kind == "union_tag_invalid":
+        kinds = _CHOICE.split(details["ctx"]["expected_tags"])
+        return source.problem((*path, "kind"), message("settings.one_of", values=kinds))
     if path[-1:] == (_KEY_MARK,):
         return source.problem(path[:-1], _allowed(details), found=message("settings.this_name"))
     return source.problem(path, _allowed(details))
+
+
+def _problem_of_missing(path: KeyPath) -> Problem:
+    return Problem(dotted(path), message("settings.missing_key"), message("settings.add_key"))
 
 
 def _allowed(details: ErrorDetails) -> Message:
@@ -79,16 +88,23 @@ def _suggestion(path: KeyPath) -> Message:
 
 def _known_keys(path: KeyPath) -> list[str]:
     """Return the keys of the section that holds the last step of `path`."""
-    model: type[BaseModel] = Settings
+    models: list[type[BaseModel]] = [Settings]
     for part in path[:-1]:
-        if part in model.model_fields:  # not so for list indices and the names of channels
-            model = _model_in(model.model_fields[str(part)].annotation) or model
-    return [field.alias or name for name, field in model.model_fields.items()]
+        field = models[0].model_fields.get(str(part))  # none for list indices and the names of channels
+        inner = list(_models_in(field.annotation)) if field is not None else _of_kind(models, part)
+        models = inner or models
+    return [field.alias or name for name, field in models[0].model_fields.items()]
 
 
-def _model_in(annotation: Any) -> type[BaseModel] | None:
-    """Return the section that a field holds, directly, optionally or in a list."""
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    """Yield the sections that a field holds, directly, optionally, in a list, or by their kinds."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    found = (_model_in(inner) for inner in get_args(annotation))
-    return next((model for model in found if model is not None), None)
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)
+
+
+def _of_kind(models: list[type[BaseModel]], kind: object) -> list[type[BaseModel]]:
+    """Return the one of several sections that has this kind."""
+    fields = ((model, model.model_fields.get("kind")) for model in models)
+    return [model for model, field in fields if field is not None and kind in get_args(field.annotation)]

@@ -12,10 +12,13 @@ from statemachine.core.messages import Message, message, verbatim
 from statemachine.settings.checks import (
     check_alerts,
     check_certificates,
+    check_discovery,
     check_fleet,
     check_maintenance,
     check_restarts,
+    without_servers,
 )
+from statemachine.settings.discovery import FileSource, Source
 from statemachine.settings.encodings import not_utf8_at, wrong_encoding
 from statemachine.settings.explain import explain
 from statemachine.settings.files import read_limited
@@ -86,9 +89,10 @@ def _validate(source: SettingsSource) -> tuple[Settings | None, list[Problem]]:
     try:
         settings = Settings.model_validate(source.data)
     except ValidationError as error:
-        return None, explain(error, source)
+        return None, [*without_servers(source), *explain(error, source)]
     problems = (
-        check_fleet(settings, source)
+        check_discovery(settings, source)
+        + check_fleet(settings, source)
         + check_alerts(settings, source)
         + check_maintenance(settings, source)
         + check_restarts(settings, source)
@@ -115,5 +119,13 @@ def _with_absolute_paths(settings: Settings, base_dir: Path) -> Settings:
             "gateway": gateway and gateway.model_copy(update={"data_dir": base_dir / gateway.data_dir}),
             "cluster": settings.cluster and settings.cluster.below(base_dir),
             "servers": servers,
+            "discovery": tuple(_source_below(one, base_dir) for one in settings.discovery),
         }
     )
+
+
+def _source_below(source: Source, folder: Path) -> Source:
+    paths: dict[str, object] = {"tls": source.tls.below(folder)} if source.tls else {}
+    if isinstance(source, FileSource):
+        paths["path"] = folder / source.path
+    return source.model_copy(update=paths) if paths else source

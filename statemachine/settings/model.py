@@ -7,23 +7,22 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema
 
 from statemachine.core.levels import Level
-from statemachine.core.messages import message
 from statemachine.settings.alerting import Alerts
 from statemachine.settings.cluster import Cluster
+from statemachine.settings.discovery import Sources
 from statemachine.settings.expand import MAX_SERVERS, ServerUrl
 from statemachine.settings.gateway import GatewaySettings
 from statemachine.settings.listen import Listen
 from statemachine.settings.maintenance import MAX_WINDOWS, MaintenanceWindow
-from statemachine.settings.problems import NotAllowedError
 from statemachine.settings.restarts import RestartSettings, merge_restart
 from statemachine.settings.servers import (
     CacheCheckSettings,
     ServerConfig,
-    ServerEntry,
+    ServerOptions,
     UrlOrEntry,
     merge_cache_check,
 )
@@ -117,14 +116,10 @@ class JournalSettings(Section):
     """Number of transitions that the journal keeps."""
 
 
-def _check_not_empty(servers: tuple[ServerEntry, ...]) -> tuple[ServerEntry, ...]:
-    if not servers:
-        raise NotAllowedError(message("settings.some_server"))
-    return servers
-
-
 class Settings(Section):
-    """A settings file. Only `servers` is required. ${NAME} in a string is an environment variable."""
+    """A settings file. Only `servers` or `discovery` is required. ${NAME} in a string is an environment variable."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"required": ["servers"]}, {"required": ["discovery"]}]})
 
     json_schema_uri: str | None = Field(default=None, alias="$schema")
     """For editors: the location of the JSON Schema."""
@@ -141,12 +136,10 @@ class Settings(Section):
     """Workflows that warm a server: names, or objects with a name. NAME is NAME.json in `workflows_dir`, in ComfyUI's
     API format; without such a file, `cache_models` and `smoke` are those that come with comfywarm."""
     cache_check: CacheCheckSettings = CacheCheckSettings()
-    servers: Annotated[
-        tuple[UrlOrEntry, ...],
-        Field(max_length=MAX_SERVERS, json_schema_extra={"minItems": 1}),
-        AfterValidator(_check_not_empty),
-    ]
+    servers: Annotated[tuple[UrlOrEntry, ...], Field(max_length=MAX_SERVERS)] = ()
     """The fleet: URLs, or objects with a URL. At most 20,000 servers after ranges are expanded."""
+    discovery: Sources = ()
+    """Sources of more servers, which come and go. A server that `servers` lists too is only that of `servers`."""
     tls: Tls = Tls()
     restart: RestartSettings = RestartSettings()
     timing: Timing = Timing()
@@ -175,21 +168,26 @@ def json_schema() -> dict[str, Any]:
 
 
 def resolve_servers(settings: Settings) -> tuple[ServerConfig, ...]:
-    """Return every server of the fleet, in the order of the file, with ranges expanded."""
-    return tuple(_server_config(settings, entry, address) for entry in settings.servers for address in entry.addresses)
+    """Return every server of `servers`, in the order of the file, with ranges expanded."""
+    return tuple(
+        server_config(settings, entry, address, entry.name or address.host_and_port)
+        for entry in settings.servers
+        for address in entry.addresses
+    )
 
 
-def _server_config(settings: Settings, entry: ServerEntry, address: ServerUrl) -> ServerConfig:
-    workflows = entry.workflows or settings.workflows
+def server_config(settings: Settings, options: ServerOptions, address: ServerUrl, name: str) -> ServerConfig:
+    """Return the configuration of one server, whose options take precedence over the top level."""
+    workflows = options.workflows or settings.workflows
     return ServerConfig(
-        name=entry.name or address.host_and_port,
+        name=name,
         url=address.url,
-        group=entry.group,
+        group=options.group,
         host=address.host,
         workflows=tuple(workflow.name for workflow in workflows),
         warm=MappingProxyType({one.name: one.level for one in workflows if one.level > Level.KEY}),
-        cache_check=merge_cache_check(settings.cache_check, entry.cache_check),
-        headers=MappingProxyType(entry.headers),
-        tls=entry.tls or settings.tls,
-        restart=merge_restart(settings.restart, entry.restart),
+        cache_check=merge_cache_check(settings.cache_check, options.cache_check),
+        headers=MappingProxyType(options.headers),
+        tls=options.tls or settings.tls,
+        restart=merge_restart(settings.restart, options.restart),
     )

@@ -1,6 +1,6 @@
 """The section `restart`: how servers are restarted, and what asks for it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from statemachine.core.messages import message
 from statemachine.settings.cron import CronExpression, ZoneName
 from statemachine.settings.durations import DurationError, parse_duration
-from statemachine.settings.problems import NotAllowedError
+from statemachine.settings.problems import KeyPath, NotAllowedError
 from statemachine.settings.values import Headers, Seconds, Section, Whole
 
 MAX_ARGUMENTS = 200
@@ -130,11 +130,13 @@ def merge_restart(common: RestartSettings, own: RestartSettings | None) -> Resta
     return common.model_copy(update=update)
 
 
-def hookless(common: RestartSettings, own: list[RestartSettings | None]) -> Iterator[tuple[str | int, ...]]:
-    """Yield the path of each section whose triggers have no hook to run."""
-    merged = [merge_restart(common, one) for one in own]
+def hookless(
+    common: RestartSettings, own: Sequence[tuple[KeyPath, RestartSettings | None]]
+) -> Iterator[tuple[str | int, ...]]:
+    """Yield the path of each section whose triggers have no hook to run. `own` has those of servers and sources."""
+    merged = [merge_restart(common, one) for _, one in own]
     if common.triggers and not any(one.hook for one in merged):
         yield ("restart", common.triggers[0])
-    for place, (one, whole) in enumerate(zip(own, merged, strict=True)):
+    for (path, one), whole in zip(own, merged, strict=True):
         if one is not None and one.triggers and not whole.hook:
-            yield ("servers", place, "restart", one.triggers[0])
+            yield (*path, one.triggers[0])

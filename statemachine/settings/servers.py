@@ -28,15 +28,11 @@ class CacheCheckSettings(Section):
     """Route for the kinds node and text, including when auto tries them."""
 
 
-class ServerEntry(Section):
-    """One server, or several by ranges."""
+class ServerOptions(Section):
+    """What the servers of an entry, or of a source, have in common."""
 
-    url: Annotated[str, Field(max_length=2000)]
-    """http or https URL. [a-b] and [a-b:step] in the host and the port stand for many servers."""
     group: Name = "default"
     """Group under which the servers are shown and counted."""
-    name: Name | None = None
-    """The server's name, only if the URL stands for one server. Default: host:port."""
     workflows: Workflows | None = None
     """Workflows for these servers, instead of the top-level `workflows`."""
     cache_check: CacheCheckSettings | None = None
@@ -47,6 +43,15 @@ class ServerEntry(Section):
     """How the certificates of these servers are verified, instead of the top-level `tls`."""
     restart: RestartSettings | None = None
     """How these servers are restarted; the top-level `restart` provides the keys that are not set."""
+
+
+class ServerEntry(ServerOptions):
+    """One server, or several by ranges."""
+
+    url: Annotated[str, Field(max_length=2000)]
+    """http or https URL. [a-b] and [a-b:step] in the host and the port stand for many servers."""
+    name: Name | None = None
+    """The server's name, only if the URL stands for one server. Default: host:port."""
 
     @field_validator("url")
     @classmethod

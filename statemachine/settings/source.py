@@ -37,9 +37,14 @@ class SettingsSource:
         return not SECRET_KEYS.isdisjoint(path) or not self.secret_paths.isdisjoint(prefixes)
 
     def path_in_file(self, path: KeyPath) -> KeyPath:
-        """Return the path as in the file, where a server that is a plain string has no key `url`."""
-        is_short_form = len(path) > 1 and isinstance(self._value(path[:-1]), str)
-        return path[:-1] if is_short_form else path
+        """Return the path as in the file, where a plain string has no key `url`, and no key is an object's kind."""
+        steps: KeyPath = ()
+        for part in path:
+            value = self._value(steps)
+            is_kind = isinstance(value, Mapping) and part not in value and value.get("kind") == part
+            steps = steps if is_kind else (*steps, part)
+        is_short_form = len(steps) > 1 and isinstance(self._value(steps[:-1]), str)
+        return steps[:-1] if is_short_form else steps
 
     def _value(self, path: KeyPath) -> object:
         value: Any = self.data

@@ -26,7 +26,8 @@ _BIND_HOST = re.compile(r"[A-Za-z0-9.:_-]+")
 _DESTRUCTIVE = re.compile(r"/(remove|clear)/?$", re.IGNORECASE)
 
 
-def _check_name(name: str) -> str:
+def check_name(name: str) -> str:
+    """Return the name. Raises NotAllowedError if it cannot be one."""
     usable = name.isprintable() and name == name.strip() and name not in {"", ".", ".."}
     if not usable or len(name) > MAX_NAME_LENGTH or set(name) & set("/\\?#%"):
         raise NotAllowedError(message("settings.name", max=MAX_NAME_LENGTH))
@@ -38,7 +39,7 @@ def _check_workflow(name: str) -> str:
         raise NotAllowedError(message("settings.workflow_without_suffix"))
     if name.startswith("."):
         raise NotAllowedError(message("settings.no_leading_dot"))
-    return _check_name(name)
+    return check_name(name)
 
 
 def check_distinct(names: tuple[str, ...]) -> None:
@@ -86,7 +87,9 @@ def _check_token(code: str) -> Callable[[SecretStr], SecretStr]:
     return check
 
 
-def _matches(pattern: re.Pattern[str], allowed: Message) -> Callable[[str], str]:
+def matches(pattern: re.Pattern[str], allowed: Message) -> Callable[[str], str]:
+    """Return a validator that accepts only what the whole pattern matches."""
+
     def check(text: str) -> str:
         if not pattern.fullmatch(text):
             raise NotAllowedError(allowed)
@@ -97,26 +100,22 @@ def _matches(pattern: re.Pattern[str], allowed: Message) -> Callable[[str], str]
 
 Whole = Annotated[int, Strict()]
 Seconds = Annotated[float, Strict()]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), AfterValidator(_check_name)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), AfterValidator(check_name)]
 WorkflowName = Annotated[str, Field(min_length=1, max_length=MAX_NAME_LENGTH), AfterValidator(_check_workflow)]
 Folder = Annotated[Path, BeforeValidator(_check_folder)]
 Route = Annotated[str, Field(max_length=1000), AfterValidator(_check_route)]
-BindHost = Annotated[str, AfterValidator(_matches(_BIND_HOST, message("settings.bind_host")))]
+BindHost = Annotated[str, AfterValidator(matches(_BIND_HOST, message("settings.bind_host")))]
 RotationSize = Annotated[
     str,
-    AfterValidator(_matches(re.compile(r"[1-9][0-9]{0,5} ?(KB|MB|GB)"), message("settings.size"))),
+    AfterValidator(matches(re.compile(r"[1-9][0-9]{0,5} ?(KB|MB|GB)"), message("settings.size"))),
 ]
-HostNames = Annotated[
-    tuple[
-        Annotated[str, Field(max_length=253), AfterValidator(_matches(_HOST_NAME, message("settings.host_name")))], ...
-    ],
-    Field(max_length=MAX_HOST_NAMES),
-]
+HostName = Annotated[str, Field(max_length=253), AfterValidator(matches(_HOST_NAME, message("settings.host_name")))]
+HostNames = Annotated[tuple[HostName, ...], Field(max_length=MAX_HOST_NAMES)]
 Token = Annotated[SecretStr, AfterValidator(_check_token("settings.token"))]
 NamedToken = Annotated[SecretStr, Field(max_length=8000), AfterValidator(_check_token("settings.named_token"))]
 HeaderName = Annotated[
     str,
-    AfterValidator(_matches(_HEADER_NAME, message("settings.header_name"))),
+    AfterValidator(matches(_HEADER_NAME, message("settings.header_name"))),
 ]
 HeaderValue = Annotated[SecretStr, Field(max_length=8000), AfterValidator(_check_header_value)]
 Headers = Annotated[dict[HeaderName, HeaderValue], Field(max_length=MAX_HEADERS), AfterValidator(_check_header_names)]

@@ -15,6 +15,7 @@ from statemachine.web.alerts import AlertsHandler
 from statemachine.web.auth import REFUSALS, only_own_sites
 from statemachine.web.decision_metrics import DecisionCounters
 from statemachine.web.decisions import DecisionsHandler
+from statemachine.web.discovery import DiscoveryHandler
 from statemachine.web.docs import DocsHandler
 from statemachine.web.log import LogHandler
 from statemachine.web.metrics import MetricsHandler
@@ -88,6 +89,7 @@ def build_app(
         RouteChoiceHandler(ports, decisions, language),
         DecisionsHandler(ports, decisions, actors, language),
         AlertsHandler(ports),
+        DiscoveryHandler(ports, actors),
     )
     _add_routes(app, [route for handler in handlers for route in handler.routes()])
     app.router.add_static("/static", STATIC_DIR)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from statemachine.core.backoff import Uniform
 from statemachine.core.ports import Operator
+from statemachine.discovery.service import Discovery
 from statemachine.journal.port import JournalPort
 from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters
@@ -20,7 +21,7 @@ class WebPorts:
 
     `owns` says of a server whether this daemon looks after it: each is counted by one daemon's metrics. `workflows`
     gives the workflow files by name, with an error in place of a file that cannot be read. `alerts` gives the active
-    alerts and what silences them.
+    alerts and what silences them. `discovery` has the sources of servers, and registers servers.
     """
 
     snapshot: Snapshot
@@ -34,3 +35,4 @@ class WebPorts:
     owns: Callable[[str], bool] = lambda _: True
     workflows: Callable[[], Mapping[str, object]] = dict
     alerts: Callable[[], Json] = lambda: {"total": 0, "alerts": [], "windows": []}
+    discovery: Discovery | None = None

@@ -42,6 +42,7 @@ class ServersHandler:
 
     def __init__(self, ports: WebPorts) -> None:
         self._ports = ports
+        self._was_ready = False
 
     def routes(self) -> list[Route]:
         """Return the routes that this object handles."""
@@ -108,8 +109,8 @@ class ServersHandler:
         return json_response({"alive": True, "journal": self._ports.journal.healthy})
 
     async def readyz(self, _request: web.Request) -> web.Response:
-        """Handle GET /readyz."""
-        ready = self._ports.snapshot.has_first_verdicts
+        """Handle GET /readyz. Servers that come later do not make a daemon unready."""
+        ready = self._was_ready = self._was_ready or self._ports.snapshot.has_first_verdicts
         message = "every server has a first verdict" if ready else "waiting for the first verdict of some server"
         body = {"ready": ready, "message": message}
         return json_response(body, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE)

@@ -37,6 +37,11 @@ SETTINGS = (
     | dict(leaves(SCHEMA["$defs"]["AlertRule"], "alerts.rules[]."))
     | dict(leaves(SCHEMA["$defs"]["AlertChannel"], "alerts.channels.NAME."))
     | dict(leaves(SCHEMA["$defs"]["MaintenanceWindow"], "maintenance[]."))
+    | dict(leaves(SCHEMA["$defs"]["FileSource"], "discovery[]."))
+    | dict(leaves(SCHEMA["$defs"]["HttpSource"], "discovery[]."))
+    | dict(leaves(SCHEMA["$defs"]["DnsSource"], "discovery[]."))
+    | dict(leaves(SCHEMA["$defs"]["KubernetesSource"], "discovery[]."))
+    | dict(leaves(SCHEMA["$defs"]["RegisterSource"], "discovery[]."))
     | dict(leaves(SCHEMA["$defs"]["Cluster"], "cluster."))
     | dict(leaves(SCHEMA["$defs"]["GatewaySettings"], "gateway."))
 )
@@ -45,7 +50,7 @@ ROWS = {key: (default, allowed) for key, default, allowed, _ in ROW.findall(PAGE
 
 
 def default_of(key: str, field: dict[str, Any]) -> str:
-    if key in {"servers[].headers", "listen.tokens", "gateway.tokens"}:
+    if key in {"servers[].headers", "discovery[].headers", "listen.tokens", "gateway.tokens"}:
         return "`{}`"
     return f"`{json.dumps(field['default'])}`" if "default" in field else "required"
 

@@ -1,0 +1,29 @@
+"""The configuration of the files, completed by the servers that their sources make."""
+
+from dataclasses import replace
+
+from statemachine.discovery.service import Discovery
+from statemachine.fleet.diff import LoadedConfig
+
+
+class DiscoveredFleet:
+    """The loaded configuration and its discovery."""
+
+    def __init__(self, loaded: LoadedConfig, discovery: Discovery) -> None:
+        self.discovery = discovery
+        self.reload(loaded)
+
+    def reload(self, loaded: LoadedConfig) -> None:
+        """Use another configuration of the files."""
+        self._loaded = loaded
+        self.discovery.configure(loaded.settings, loaded.servers)
+
+    @property
+    def config(self) -> LoadedConfig:
+        """The configuration of the whole fleet."""
+        return replace(self._loaded, servers=(*self._loaded.servers, *self.discovery.servers))
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the servers that are not in the settings."""
+        return [one.name for one in self.discovery.servers]

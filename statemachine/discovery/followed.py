@@ -1,0 +1,38 @@
+"""A source that is being followed, and how it does."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from statemachine.core.messages import NO_MESSAGE, Message
+from statemachine.discovery.source import TargetSource
+from statemachine.discovery.target import Refusal
+from statemachine.settings.discovery import Source
+
+
+@dataclass(slots=True, eq=False)
+class Followed:
+    """A source of the settings with its task. `failures` counts those in a row; `answered_at` is epoch seconds."""
+
+    source: Source
+    target_source: TargetSource
+    task: asyncio.Task[None] | None = None
+    failures: int = 0
+    trouble: Message = NO_MESSAGE
+    refusals: Sequence[Refusal] = ()
+    answered_at: float | None = None
+    is_held: bool = False
+
+    def succeed(self, refusals: Sequence[Refusal], now: float) -> None:
+        """Note a usable answer."""
+        self.failures, self.trouble, self.refusals, self.answered_at = 0, NO_MESSAGE, refusals, now
+
+    def fail(self, why: Message) -> None:
+        """Note that there is no usable answer."""
+        self.failures += 1
+        self.trouble = why
+
+    def stop(self) -> None:
+        """Stop following. The source closes its connections soon."""
+        if self.task is not None:
+            self.task.cancel()

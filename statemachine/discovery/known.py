@@ -1,0 +1,31 @@
+"""The servers that a daemon knew last, for the commands."""
+
+from loguru import logger
+
+from statemachine.discovery.configs import DiscoveredConfigs
+from statemachine.discovery.reconciler import Reconciler, SourceRules
+from statemachine.discovery.store import read_targets
+from statemachine.discovery.target import address_key
+from statemachine.journal.private import DataFolderError
+from statemachine.settings import ServerConfig, Settings, resolve_servers
+from statemachine.settings.expand import MAX_SERVERS
+
+
+def known_servers(settings: Settings, *, warns: bool = True) -> tuple[ServerConfig, ...]:
+    """Return the servers of the settings, and those that the daemon with this data folder has discovered. Blocks."""
+    own = resolve_servers(settings)
+    if not settings.discovery:
+        return own
+    reconciler, configs = Reconciler(), DiscoveredConfigs()
+    configs.configure(settings)
+    reconciler.set_sources([SourceRules.of(one) for one in settings.discovery])
+    try:
+        known = read_targets(settings.data_dir)
+    except (OSError, ValueError, DataFolderError) as error:
+        if warns:
+            logger.warning("cannot read the discovered servers in {}: {}", settings.data_dir, error)
+        return own
+    for name, targets in known.items():
+        reconciler.restore(name, targets)
+    keys, names = {address_key(one.url) for one in own}, {one.name for one in own}
+    return (*own, *configs.build(reconciler.fleet(keys, names, MAX_SERVERS - len(own)).servers))

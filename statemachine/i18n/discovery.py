@@ -1,0 +1,52 @@
+"""What the discovery of servers reports."""
+
+from statemachine.i18n.text import Text
+
+DISCOVERY: dict[str, Text] = {
+    "servers_added": Text("added: {names}", "新增：{names}"),
+    "servers_removed": Text("removed: {names}", "移除：{names}"),
+    "source_fails": Text("source {source}: {why}", "来源 {source}：{why}"),
+    "source_answers": Text("source {source} answers", "来源 {source} 已有应答"),
+    "source_refuses": Text("source {source}: {why}", "来源 {source}：{why}"),
+    "source_name_taken": Text(
+        "source {source}: {target} would have the name {name}, which another server has",
+        "来源 {source}：{target} 的名称 {name} 已被其他服务器使用",
+    ),
+    "source_beyond": Text(
+        "{count} servers beyond the {max} that a fleet may have", "超出集群上限 {max} 台的服务器有 {count} 台"
+    ),
+    "source_held": Text(
+        "source {source}: {vanished} of {known} servers are missing", "来源 {source}：{known} 台中有 {vanished} 台缺失"
+    ),
+    "source_held_limit": Text("at most {count} are removed within {seconds} s", "{seconds} 秒内最多移除 {count} 台"),
+    "source_not_a_list": Text(
+        'not a list of objects with "targets"',
+        '不是带有 "targets" 的对象列表',
+    ),
+    "source_file": Text("{path}: {error}", "{path}：{error}"),
+    "source_too_large": Text("the answer is larger than {bytes} bytes", "应答超过 {bytes} 字节"),
+    "source_invalid_json": Text("invalid JSON: {error}", "无效的 JSON：{error}"),
+    "source_invalid_yaml": Text("invalid YAML: {error}", "无效的 YAML：{error}"),
+    "source_status": Text("HTTP status {status}; 200 is expected", "HTTP 状态 {status}，应为 200"),
+    "source_no_answer": Text("no answer: {error}", "没有应答：{error}"),
+    "source_dns": Text("{record} records of {host}: {error}", "{host} 的 {record} 记录：{error}"),
+    "source_not_in_cluster": Text(
+        "not in a pod of Kubernetes: KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set",
+        "不在 Kubernetes 的 Pod 中：未设置 KUBERNETES_SERVICE_HOST 和 KUBERNETES_SERVICE_PORT",
+    ),
+    "source_not_kubernetes": Text("not an answer of Kubernetes' API", "不是 Kubernetes API 的应答"),
+    "slice_unknown": Text("not an EndpointSlice of discovery.k8s.io/v1", "不是 discovery.k8s.io/v1 的 EndpointSlice"),
+    "slice_without_port": Text("has no port {port}", "没有端口 {port}"),
+    "endpoint_without_address": Text("has no address", "没有地址"),
+    "target_refused": Text("{where}: {why}", "{where}：{why}"),
+    "target_at": Text("{where} {text}", "{where} {text}"),
+    "target_group": Text('not an object with a list of "targets"', '不是带有 "targets" 列表的对象'),
+    "target_not_text": Text("not a text such as host:port", "不是 主机:端口 形式的文本"),
+    "target_scheme": Text("the label {label} is neither http nor https", "标签 {label} 既不是 http 也不是 https"),
+    "target_labels": Text("not an object with at most {max} labels", "不是最多含 {max} 个标签的对象"),
+    "target_label": Text("a label that is not a text of at most {max} characters", "标签不是最多 {max} 个字符的文本"),
+    "target_label_value": Text(
+        'label {label} is "{value}"; allowed: {allowed}', "标签 {label} 的值为“{value}”；允许：{allowed}"
+    ),
+    "too_many_targets": Text("more than {max} servers", "服务器超过 {max} 台"),
+}

@@ -1,0 +1,150 @@
+"""A whole daemon whose servers come from sources: they join, are warmed, vanish and are removed."""
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+from statemachine.daemon.config import SettingsFile
+from statemachine.journal.database import DISCOVERED_FILE
+from statemachine.settings import parse_settings
+from statemachine.simulator import PROFILES, Profile, running_fleet
+from tests.discovery.http_sd import http_sd
+from tests.support.daemon import COMMON, DaemonClient, daemon_in_process
+
+QUICK: dict[str, Any] = {"grace_s": 0.2, "cache_check": {"kind": "text"}}
+QUICKLY = Profile("quick", load_seconds=0.05)
+TIMING = {"retry_s": 0.1, "lost_grace_s": 0.5, "link_backoff_max_s": 0.5}
+
+
+def name_of(url: str) -> str:
+    return url.removeprefix("http://")
+
+
+async def names(client: DaemonClient) -> set[str]:
+    return {one["name"] for one in (await client.get("/api/status"))["servers"]}
+
+
+async def wait_for_names(client: DaemonClient, *expected: str) -> None:
+    await client.wait_for("/api/status", lambda status: {one["name"] for one in status["servers"]} == set(expected))
+
+
+async def keep_registering(client: DaemonClient, address: str, **labels: str) -> None:
+    while True:
+        body = {"address": address, "labels": labels}
+        async with client.session.post(f"{client.address}/api/register", json=body) as response:
+            assert await response.json() == {"heartbeat_s": 0.2}
+        await asyncio.sleep(0.2)
+
+
+async def notices(client: DaemonClient) -> list[str]:
+    log = await client.get("/api/log?limit=200")
+    return [one["reason"] for one in log["entries"] if one["reason"].startswith("discovery")]
+
+
+async def test_servers_of_a_file_are_warmed_and_removed(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    path.write_text("[]")
+    settings = {"discovery": [{"kind": "file", "name": "rack", "path": str(path), **QUICK}], "timing": TIMING}
+    async with running_fleet([QUICKLY, QUICKLY]) as fleet:
+        first, second = map(name_of, fleet.urls)
+        async with daemon_in_process(tmp_path, settings) as client:
+            assert await names(client) == set()
+            assert (await client.wait_for("/readyz", lambda one: one["ready"]))["ready"]
+            path.write_text(json.dumps([{"targets": [first, second], "labels": {"zone": "a"}}]))
+            await client.wait_for_states({"loaded": 2})
+            assert (await client.get("/readyz"))["ready"], "a server that comes later does not make it unready"
+            origin = await client.get(f"/api/servers/{first}/origin")
+            assert origin == {"server": first, "source": "rack", "labels": {"zone": "a"}}
+            path.write_text(json.dumps([{"targets": [second]}]))
+            await wait_for_names(client, second)
+            shown = await client.get("/api/discovery")
+            transitions = await client.transitions(second)
+            assert await notices(client) == ["discovery_changed"] * 2
+    assert [(one["name"], one["servers"], one["error"]) for one in shown["sources"]] == [("rack", 1, None)]
+    assert [one for one, _ in transitions].count("loaded") == 1, "the other server was left alone"
+    assert [len(server.log) for server in fleet.servers] == [1, 1]
+
+
+async def test_servers_of_http_sd_survive_its_failure_and_a_restart(tmp_path: Path) -> None:
+    async with running_fleet([PROFILES["loaded"]]) as fleet, http_sd() as sd:
+        source = {"kind": "http", "name": "cloud", "url": sd.url, "interval_s": 0.1, **QUICK}
+        sd.answer = [{"targets": [name_of(fleet.urls[0]), "not an address"]}]
+        async with daemon_in_process(tmp_path, {"discovery": [source], "timing": TIMING}) as client:
+            await client.wait_for_states({"loaded": 1})
+            sd.status = 500
+            failing = await client.wait_for("/api/discovery", lambda one: one["sources"][0]["failures"] >= 3)
+            assert len(await names(client)) == 1
+        assert failing["sources"][0]["error"] == "HTTP status 500; 200 is expected"
+        assert (tmp_path / "data" / DISCOVERED_FILE).exists()
+        async with daemon_in_process(tmp_path, {"discovery": [source], "timing": TIMING}) as client:
+            await client.wait_for_states({"loaded": 1})
+            recorded = await notices(client)
+    assert sorted(recorded) == ["discovery_changed", "discovery_failed", "discovery_refused"], "the server was known"
+
+
+async def test_server_registers_and_vanishes(tmp_path: Path) -> None:
+    source = {"kind": "register", "name": "nodes", "heartbeat_s": 0.2, "group_label": "group", **QUICK}
+    settings = {"discovery": [source], "timing": TIMING}
+    async with running_fleet([QUICKLY]) as fleet, daemon_in_process(tmp_path, settings) as client:
+        beating = asyncio.ensure_future(keep_registering(client, fleet.urls[0], group="rented"))
+        detail = await client.wait_for_detail(name_of(fleet.urls[0]), lambda one: one.get("state") == "loaded")
+        origin = await client.get(f"/api/servers/{name_of(fleet.urls[0])}/origin")
+        assert (detail["group"], origin["source"]) == ("rented", "nodes")
+        beating.cancel()
+        await wait_for_names(client)
+
+
+async def test_registration_without_a_source_is_refused(tmp_path: Path) -> None:
+    async with (
+        daemon_in_process(tmp_path, {"servers": ["http://127.0.0.1:1"]}) as client,
+        client.session.post(f"{client.address}/api/register", json={"address": "gpu:8188"}) as response,
+    ):
+        assert (response.status, (await response.json())["error"]["code"]) == (404, "no_registration")
+
+
+async def test_wrong_registration_is_refused(tmp_path: Path) -> None:
+    source = {"kind": "register", "name": "nodes", "group_label": "group"}
+    bodies: list[Any] = [
+        {"address": "gpu:99999"},
+        {"address": "http://user:pw@gpu:8188"},
+        {"address": "gpu:8188", "labels": {"group": "a/b"}},
+        {"address": "gpu:8188", "labels": {"group": 3}},
+        {"address": "gpu:8188", "more": 1},
+        {},
+        [],
+    ]
+    async with daemon_in_process(tmp_path, {"discovery": [source]}) as client:
+        for body in bodies:
+            async with client.session.post(f"{client.address}/api/register", json=body) as response:
+                assert (response.status, (await response.json())["error"]["code"]) == (400, "invalid_registration")
+        assert await names(client) == set()
+
+
+async def test_registration_needs_the_token(tmp_path: Path) -> None:
+    settings = {"discovery": [{"kind": "register", "name": "nodes"}], "listen": {"port": 0, "token": "geheim"}}
+    async with daemon_in_process(tmp_path, settings) as client:
+        url = f"{client.address}/api/register"
+        async with client.session.post(url, json={"address": "gpu:8188"}) as response:
+            assert response.status == 401
+        headers = {"Authorization": "Bearer geheim"}
+        async with client.session.post(url, json={"address": "127.0.0.1:1"}, headers=headers) as response:
+            assert response.status == 200
+
+
+async def test_reload_adds_and_removes_a_source(tmp_path: Path) -> None:
+    (tmp_path / "targets.json").write_text("[]")
+    async with running_fleet([PROFILES["loaded"], PROFILES["loaded"]]) as fleet:
+        first, second = map(name_of, fleet.urls)
+        (tmp_path / "targets.json").write_text(json.dumps([{"targets": [second]}]))
+        path = tmp_path / "settings.json"
+        own = {**COMMON, "servers": [fleet.urls[0]]}
+        both = {**own, "discovery": [{"kind": "file", "name": "rack", "path": "targets.json", **QUICK}]}
+        path.write_text(json.dumps(own))
+        source = SettingsFile(path, lambda: parse_settings(json.loads(path.read_text()), tmp_path, {}))
+        async with daemon_in_process(tmp_path, own, source=source) as client:
+            await wait_for_names(client, first)
+            path.write_text(json.dumps(both))
+            await wait_for_names(client, first, second)
+            path.write_text(json.dumps(own))
+            await wait_for_names(client, first)

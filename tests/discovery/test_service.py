@@ -1,0 +1,268 @@
+"""The discovery over sources that the test controls, in virtual time: what is applied, recorded and stored."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from random import Random
+
+import pytest
+
+from statemachine.core.messages import Message, message
+from statemachine.core.ports import Clock
+from statemachine.core.vocabulary import Notice
+from statemachine.discovery.errors import NoRegistrationError, SourceError
+from statemachine.discovery.registration import Registrations
+from statemachine.discovery.service import Discovery
+from statemachine.discovery.source import Report, TargetSource
+from statemachine.discovery.store import KnownTargets
+from statemachine.discovery.target import Listing, Refusal, Target
+from statemachine.i18n.render import render
+from statemachine.settings import Settings, resolve_servers
+from statemachine.settings.discovery import RegisterSource, Source
+from tests.discovery.samples import target, targets, with_sources
+
+pytestmark = pytest.mark.looptime
+FILE = {"kind": "file", "path": "unused.json", "grace_s": 100}
+
+
+class ManualSource:
+    """Reports what the test passes to `answers`; an exception is raised."""
+
+    def __init__(self) -> None:
+        self.answers = asyncio.Queue[Listing | Exception]()
+
+    async def run(self, report: Report) -> None:
+        while True:
+            answer = await self.answers.get()
+            if isinstance(answer, Exception):
+                raise answer
+            report(answer)
+
+    def answer(self, *found: Target, refusals: tuple[Refusal, ...] = ()) -> None:
+        self.answers.put_nowait(Listing(found, refusals))
+
+    def fail(self) -> None:
+        self.answers.put_nowait(SourceError(message("source_status", status=500)))
+
+
+class MemoryStore:
+    """Keeps the targets in memory."""
+
+    def __init__(self, known: KnownTargets | None = None) -> None:
+        self.known: KnownTargets = known or {}
+
+    async def load(self) -> KnownTargets:
+        return self.known
+
+    async def save(self, known: KnownTargets) -> None:
+        self.known = known
+
+
+class Rig:
+    """A discovery, its sources by name, the names that were applied and the notices."""
+
+    def __init__(self, known: KnownTargets | None = None) -> None:
+        self.sources: dict[str, ManualSource] = {}
+        self.applied: list[list[str]] = []
+        self.notices: list[tuple[Notice, str]] = []
+        self.store = MemoryStore(known)
+        self.broken = 0
+        clock = Clock(now=lambda: 0.0, uniform=Random(1).random, new_id=lambda: "id")
+        self.discovery = Discovery(self._new_source, self._notice, self.store, clock)
+
+    def configure(self, settings: Settings) -> None:
+        self.discovery.configure(settings, resolve_servers(settings))
+
+    def _new_source(self, source: Source, _settings: Settings) -> TargetSource:
+        if isinstance(source, RegisterSource):
+            return Registrations(source.heartbeat_s)
+        self.sources[source.name] = ManualSource()
+        return self.sources[source.name]
+
+    def _notice(self, notice: Notice, detail: Message) -> None:
+        self.notices.append((notice, render(detail, "en")))
+
+    async def apply(self) -> None:
+        if self.broken:
+            self.broken -= 1
+            raise OSError("the certificate cannot be read")
+        self.applied.append([one.name for one in self.discovery.servers])
+
+    def noticed(self, notice: Notice) -> list[str]:
+        return [text for one, text in self.notices if one is notice]
+
+
+@asynccontextmanager
+async def running(rig: Rig, settings: Settings) -> AsyncIterator[Rig]:
+    await rig.discovery.load()
+    rig.configure(settings)
+    task = asyncio.create_task(rig.discovery.run(rig.apply))
+    try:
+        await asyncio.sleep(1)
+        yield rig
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_answers_are_applied_and_recorded() -> None:
+    async with running(Rig(), with_sources({"name": "a", "group": "rented", **FILE})) as rig:
+        rig.sources["a"].answer(*targets("gpu1:8188", "gpu2:8188"))
+        await asyncio.sleep(5)
+        rig.sources["a"].answer(*targets("gpu2:8188"))
+        await asyncio.sleep(99)
+        assert rig.applied == [["gpu1:8188", "gpu2:8188"]]
+        await asyncio.sleep(5)
+        assert rig.applied[1:] == [["gpu2:8188"]]
+        assert rig.discovery.servers[0].group == "rented"
+    assert rig.noticed(Notice.DISCOVERY_CHANGED) == [
+        "servers added 2, removed 0, changed 0; added: gpu1:8188, gpu2:8188",
+        "servers added 0, removed 1, changed 0; removed: gpu1:8188",
+    ]
+
+
+async def test_unchanged_servers_keep_their_configuration() -> None:
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        await asyncio.sleep(5)
+        before = rig.discovery.servers[0]
+        rig.sources["a"].answer(*targets("gpu2:8188", "gpu1:8188"))
+        await asyncio.sleep(5)
+        assert rig.discovery.servers[0] is before
+
+
+async def test_labels_name_and_group_servers() -> None:
+    source = {"name": "a", **FILE, "name_label": "id", "group_label": "pool"}
+    async with running(Rig(), with_sources(source)) as rig:
+        rig.sources["a"].answer(
+            target("gpu1:8188", id="one", pool="big"), target("gpu2:8188"), target("gpu3:8188", id="a/b")
+        )
+        await asyncio.sleep(5)
+        assert [(one.name, one.group) for one in rig.discovery.servers] == [("one", "big"), ("gpu2:8188", "default")]
+    (refused,) = rig.noticed(Notice.DISCOVERY_REFUSED)
+    assert refused.startswith('source a: gpu3:8188: label id is "a/b"; allowed: ')
+
+
+async def test_failing_source_is_recorded_once_and_removes_nothing() -> None:
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        for _ in range(8):
+            rig.sources["a"].fail()
+        await asyncio.sleep(2000)
+        assert rig.applied == [["gpu1:8188"]]
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        await asyncio.sleep(100)
+    assert rig.noticed(Notice.DISCOVERY_FAILED) == ["source a: HTTP status 500; 200 is expected"]
+    assert rig.noticed(Notice.DISCOVERY_RECOVERED) == ["source a answers"]
+
+
+async def test_recovery_is_recorded_when_no_source_fails() -> None:
+    async with running(Rig(), with_sources({"name": "a", **FILE}, {"name": "b", **FILE})) as rig:
+        for _ in range(4):
+            rig.sources["a"].fail()
+            rig.sources["b"].fail()
+        await asyncio.sleep(100)
+        rig.sources["a"].answer()
+        await asyncio.sleep(10)
+        assert rig.noticed(Notice.DISCOVERY_RECOVERED) == []
+        rig.sources["b"].answer()
+        await asyncio.sleep(100)
+    assert rig.noticed(Notice.DISCOVERY_RECOVERED) == ["source b answers"]
+
+
+async def test_empty_answer_is_recorded_and_removes_a_share() -> None:
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        found = [target(f"gpu{i}:8188") for i in range(10)]
+        rig.sources["a"].answer(*found)
+        await asyncio.sleep(5)
+        rig.sources["a"].answer()
+        await asyncio.sleep(120)
+        assert len(rig.applied[-1]) == 8
+        rig.sources["a"].answer(*found)
+        await asyncio.sleep(500)
+        assert len(rig.applied) == 3, "those that returned stay, those that had gone came again"
+    assert rig.noticed(Notice.DISCOVERY_HELD) == [
+        "source a: 10 of 10 servers are missing; at most 2 are removed within 100 s"
+    ]
+
+
+async def test_refused_targets_are_recorded_once() -> None:
+    refusal = Refusal("[0].targets[0]", message("target_not_text"))
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        for _ in range(3):
+            rig.sources["a"].answer(*targets("gpu1:8188"), refusals=(refusal,))
+            await asyncio.sleep(5)
+        assert rig.applied == [["gpu1:8188"]]
+    assert rig.noticed(Notice.DISCOVERY_REFUSED) == ["source a: [0].targets[0]: not a text such as host:port"]
+
+
+async def test_server_of_the_settings_is_not_discovered_again() -> None:
+    settings = with_sources({"name": "a", **FILE}, servers=["http://gpu1:8188"])
+    async with running(Rig(), settings) as rig:
+        rig.sources["a"].answer(*targets("gpu1:8188", "gpu2:8188"))
+        await asyncio.sleep(5)
+        assert rig.applied == [["gpu2:8188"]]
+
+
+async def test_last_known_servers_are_there_while_the_source_is_down() -> None:
+    rig = Rig({"a": targets("gpu1:8188"), "gone": targets("gpu9:8188")})
+    async with running(rig, with_sources({"name": "a", **FILE})):
+        assert [one.name for one in rig.discovery.servers] == ["gpu1:8188"]
+        rig.sources["a"].answer(*targets("gpu1:8188", "gpu2:8188"))
+        await asyncio.sleep(30)
+    assert rig.store.known == {"a": targets("gpu1:8188", "gpu2:8188")}
+
+
+async def test_servers_that_cannot_be_applied_are_tried_again() -> None:
+    rig = Rig()
+    rig.broken = 2
+    async with running(rig, with_sources({"name": "a", **FILE})):
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        await asyncio.sleep(60)
+    assert rig.applied == [["gpu1:8188"]]
+
+
+async def test_new_settings_keep_the_sources_that_do_not_change() -> None:
+    async with running(Rig(), with_sources({"name": "a", **FILE}, {"name": "b", **FILE})) as rig:
+        kept = rig.sources["a"]
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        rig.sources["b"].answer(*targets("gpu2:8188"))
+        await asyncio.sleep(5)
+        rig.configure(with_sources({"name": "a", **FILE}, {"name": "c", **FILE}))
+        assert rig.sources["a"] is kept
+        assert [one.name for one in rig.discovery.servers] == ["gpu1:8188"]
+        rig.sources["c"].answer(*targets("gpu3:8188"))
+        await asyncio.sleep(5)
+        assert rig.applied[-1] == ["gpu1:8188", "gpu3:8188"]
+
+
+async def test_changed_source_keeps_its_servers_until_it_answers() -> None:
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        await asyncio.sleep(5)
+        rig.configure(with_sources({"name": "a", **FILE, "path": "other.json", "group": "new"}))
+        assert [(one.name, one.group) for one in rig.discovery.servers] == [("gpu1:8188", "new")]
+
+
+async def test_registered_servers_join_and_leave() -> None:
+    source = {"kind": "register", "name": "nodes", "heartbeat_s": 10, "grace_s": 60}
+    async with running(Rig(), with_sources(source)) as rig:
+        assert rig.discovery.register(target("gpu1:8188")) == 10
+        await asyncio.sleep(5)
+        assert rig.applied == [["gpu1:8188"]]
+        await asyncio.sleep(10 * 3 + 60 + 5)
+        assert rig.applied[-1] == []
+
+
+async def test_registration_needs_a_source() -> None:
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        with pytest.raises(NoRegistrationError):
+            rig.discovery.register(target("gpu1:8188"))
+
+
+async def test_stopped_discovery_leaves_no_task() -> None:
+    before = len(asyncio.all_tasks())
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        await asyncio.sleep(5)
+    assert len(asyncio.all_tasks()) == before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import socket
@@ -75,10 +76,19 @@ class Registration:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=TIMEOUT_S)) as session:
             url = f"{self._daemon}/api/register"
             async with session.post(url, json=body, headers=headers, allow_redirects=False) as response:
-                answer = await response.content.read(MAX_ANSWER)
+                answer = await _body(response)
                 if response.status != OK:
                     raise RefusedError(f"status {response.status}: {answer[:300].decode('utf-8', 'replace')}")
-                return _heartbeat_s(await response.json())
+                return _heartbeat_s(json.loads(answer))
+
+
+async def _body(response: aiohttp.ClientResponse) -> bytes:
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            raise RefusedError(f"the answer is larger than {MAX_ANSWER} bytes")
+    return bytes(body)
 
 
 def _listens() -> bool:

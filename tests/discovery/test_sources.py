@@ -1,9 +1,7 @@
 """The sources over real files and sockets."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,42 +12,10 @@ from statemachine.discovery import http_source
 from statemachine.discovery.errors import SourceError
 from statemachine.discovery.file_source import FileTargets
 from statemachine.discovery.http_source import HttpTargets
-from statemachine.discovery.source import TargetSource
-from statemachine.discovery.target import Listing
+from tests.discovery.following import following
 from tests.discovery.http_sd import HttpSd, http_sd
 from tests.discovery.samples import with_sources
 from tests.support.ports import free_port
-
-
-class Reports:
-    """The answers of a running source, one after another."""
-
-    def __init__(self) -> None:
-        self._queue = asyncio.Queue[Listing]()
-        self.task: asyncio.Task[None]
-
-    def put(self, listing: Listing) -> None:
-        self._queue.put_nowait(listing)
-
-    async def next(self) -> list[str]:
-        """Wait for the next answer, or raise the source's error."""
-        waiting = asyncio.ensure_future(self._queue.get())
-        await asyncio.wait({waiting, self.task}, timeout=20, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
-            waiting.cancel()
-            self.task.result()
-        return [target.address.host_and_port for target in waiting.result().targets]
-
-
-@asynccontextmanager
-async def following(source: TargetSource) -> AsyncIterator[Reports]:
-    reports = Reports()
-    reports.task = asyncio.ensure_future(source.run(reports.put))
-    try:
-        yield reports
-    finally:
-        reports.task.cancel()
-        await asyncio.gather(reports.task, return_exceptions=True)
 
 
 def groups(*addresses: str) -> list[dict[str, Any]]:

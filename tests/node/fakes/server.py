@@ -26,6 +26,7 @@ class PromptServer:
     """Records the frames that it is asked to send."""
 
     instance: ClassVar["PromptServer"]
+    port: int  # set when the server listens
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop

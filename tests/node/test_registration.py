@@ -1,0 +1,105 @@
+"""The node registers its server at the daemons that the environment names."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from tests.node.conftest import FakeComfyUI
+from tests.support.polling import wait_until
+
+
+class FakeDaemon:
+    """Records registrations and answers with `status` and `answer`."""
+
+    def __init__(self) -> None:
+        self.bodies: list[Any] = []
+        self.tokens: list[str | None] = []
+        self.status = 200
+        self.answer: Any = {"heartbeat_s": 0.05}
+        self.url = ""
+
+    async def handle(self, request: web.Request) -> web.Response:
+        self.bodies.append(await request.json())
+        self.tokens.append(request.headers.get("Authorization"))
+        return web.json_response(self.answer, status=self.status)
+
+
+@asynccontextmanager
+async def fake_daemon() -> AsyncIterator[FakeDaemon]:
+    daemon = FakeDaemon()
+    app = web.Application()
+    app.router.add_post("/api/register", daemon.handle)
+    async with TestServer(app) as server:
+        daemon.url = str(server.make_url("/"))
+        yield daemon
+
+
+@asynccontextmanager
+async def registering(comfyui: FakeComfyUI, daemon: FakeDaemon, **environ: str) -> AsyncIterator[None]:
+    comfyui.server.port = 8188
+    one = comfyui.module("registration").Registration(daemon.url, environ)
+    task = asyncio.ensure_future(one.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_server_registers_at_every_heartbeat(comfyui: FakeComfyUI) -> None:
+    async with fake_daemon() as daemon, registering(comfyui, daemon, COMFYWARM_LABELS="pool=large, zone=a"):
+        await wait_until(lambda: len(daemon.bodies) >= 3)
+    expected = {"address": "http://127.0.0.1:8188", "labels": {"pool": "large", "zone": "a"}}
+    assert all(body == expected for body in daemon.bodies)
+    assert daemon.tokens[0] is None
+
+
+async def test_address_and_token_come_from_the_environment(comfyui: FakeComfyUI) -> None:
+    environ = {"COMFYWARM_ADDRESS": "https://gpu.example.com/comfy", "COMFYWARM_TOKEN": "geheim"}
+    async with fake_daemon() as daemon, registering(comfyui, daemon, **environ):
+        await wait_until(lambda: daemon.bodies)
+    assert daemon.bodies[0] == {"address": "https://gpu.example.com/comfy", "labels": {}}
+    assert daemon.tokens[0] == "Bearer geheim"
+
+
+async def test_refused_server_tries_again_and_logs_once(comfyui: FakeComfyUI, caplog: pytest.LogCaptureFixture) -> None:
+    comfyui.module("registration").RETRY_BASE_S = 0.01
+    caplog.set_level("INFO", "comfywarm")
+    async with fake_daemon() as daemon:
+        daemon.status, daemon.answer = 401, {"error": {"code": "token_required"}}
+        async with registering(comfyui, daemon, COMFYWARM_TOKEN="geheim"):
+            await wait_until(lambda: len(daemon.bodies) >= 3)
+            daemon.status, daemon.answer = 200, {"heartbeat_s": 0.05}
+            await wait_until(lambda: any("registered at" in line for line in caplog.messages))
+    warnings = [line for line in caplog.messages if "cannot register" in line]
+    assert len(warnings) == 1
+    assert "status 401" in warnings[0]
+    assert "geheim" not in "".join(caplog.messages)
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"heartbeat_s": "soon"}, {"heartbeat_s": -5}])
+async def test_strange_answer_keeps_a_bounded_heartbeat(comfyui: FakeComfyUI, answer: Any) -> None:
+    module = comfyui.module("registration")
+    assert 0.05 <= module._heartbeat_s(answer) <= module.HEARTBEAT_S
+
+
+async def test_server_that_does_not_listen_yet_does_not_register(comfyui: FakeComfyUI) -> None:
+    async with fake_daemon() as daemon:
+        one = comfyui.module("registration").Registration(daemon.url, {})
+        task = asyncio.ensure_future(one.run())
+        await asyncio.sleep(0.5)
+        assert daemon.bodies == []
+        comfyui.server.port = 8188
+        await wait_until(lambda: daemon.bodies)
+        task.cancel()
+
+
+async def test_environment_names_the_daemons(comfyui: FakeComfyUI) -> None:
+    daemons = comfyui.module("registration").daemons
+    assert daemons({}) == []
+    assert daemons({"COMFYWARM_DAEMON": "http://a:8799, https://b"}) == ["http://a:8799", "https://b"]

@@ -1,6 +1,14 @@
 """Ask a running comfywarm daemon from Python: `Fleet` in asyncio programs, `SyncFleet` in others."""
 
-from statemachine.client.answers import AcceptedAnswer, EventAnswer, LogAnswer, RouteAnswer, ServerAnswer, StatusAnswer
+from statemachine.client.answers import (
+    AcceptedAnswer,
+    EventAnswer,
+    LogAnswer,
+    RouteAnswer,
+    ServerAnswer,
+    StatusAnswer,
+    WantedAnswer,
+)
 from statemachine.client.errors import (
     DaemonError,
     DaemonRefusedError,
@@ -29,4 +37,5 @@ __all__ = [
     "SyncFleet",
     "TokenError",
     "UnknownNameError",
+    "WantedAnswer",
 ]

@@ -129,6 +129,30 @@ class RouteAnswer(TypedDict):
     others: NotRequired[list[CostAnswer]]
 
 
+class WantedGroupAnswer(TypedDict):
+    """How many servers a group needs. `wanted` and `change` are None while that is unknown; `reason` says why."""
+
+    group: str
+    servers: int
+    loaded: int
+    wanted: int | None
+    change: int | None
+    reason: str
+    message: str
+    waiting: int
+    arrivals_per_s: float | None
+    run_s: float | None
+    expected_wait_s: float | None
+
+
+class WantedAnswer(TypedDict):
+    """How many servers each group needs, by name."""
+
+    generated_at: Time
+    target_wait_s: float
+    groups: list[WantedGroupAnswer]
+
+
 class AcceptedAnswer(TypedDict):
     """An action that was accepted, for one server, or for this number of servers of a group."""
 
@@ -142,6 +166,7 @@ _ROUTE = TypeAdapter[Any](RouteAnswer)
 _SHAPES: dict[tuple[str, str], TypeAdapter[Any]] = {
     ("GET", "/api/status"): TypeAdapter(StatusAnswer),
     ("GET", "/api/log"): TypeAdapter(LogAnswer),
+    ("GET", "/api/wanted"): TypeAdapter(WantedAnswer),
     ("GET", "/api/route"): _ROUTE,
     ("POST", "/api/route"): _ROUTE,
 }

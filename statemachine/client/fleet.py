@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self, TypeVar, cast
 
 from statemachine.client.access import Access, access_of_settings, access_to, open_api
-from statemachine.client.answers import AcceptedAnswer, EventAnswer, LogAnswer, RouteAnswer, StatusAnswer
+from statemachine.client.answers import AcceptedAnswer, EventAnswer, LogAnswer, RouteAnswer, StatusAnswer, WantedAnswer
 from statemachine.client.api import ANSWER_S, DaemonApi, Json, Names, as_names, filter_query, group_path, server_path
 from statemachine.client.errors import DaemonError, UnknownNameError, first_unknown
 from statemachine.client.following import Absence, follow
@@ -146,6 +146,12 @@ class Fleet:
         else:
             answer = await api.get("/api/route", [] if group is None else [("group", group)])
         return cast("RouteAnswer", answer)
+
+    async def wanted(self, *, group: str | None = None) -> WantedAnswer:
+        """Return how many servers the group, or each group, needs."""
+        query = [] if group is None else [("group", group)]
+        answer = (await self._api()).get("/api/wanted", query)
+        return cast("WantedAnswer", await self._named(answer, (), group or ()))
 
     async def check(self, server: str | None = None, *, group: str | None = None) -> AcceptedAnswer:
         """Have the caches of a server or a group checked now."""

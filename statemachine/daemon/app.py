@@ -178,6 +178,7 @@ class Daemon:
             counters=self._counters,
             owns=backend.ownership.owns,
             workflows=lambda: self.config.workflows,
+            target_wait_s=settings.traffic.target_wait_s,
             alerts=self._alerts.overview,
             discovery=self._discovered.discovery,
         )

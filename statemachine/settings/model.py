@@ -39,12 +39,14 @@ from statemachine.settings.workflows import WorkflowEntry, Workflows
 
 
 class TrafficSettings(Section):
-    """HAProxy's agent check: a TCP port on which a load balancer asks about one server at a time."""
+    """What load balancers and autoscalers ask: HAProxy's agent check on a TCP port, and how many servers are wanted."""
 
     agent_host: BindHost = "127.0.0.1"
     """Address to bind for agent checks. Clients that reach it can read the servers' states and nothing else."""
     agent_port: Annotated[Whole, Field(ge=0, le=65535)] | None = None
     """TCP port for agent checks; 0 selects a free port, null disables them."""
+    target_wait_s: Annotated[Seconds, Field(ge=1, le=86400)] = 30
+    """How long a prompt should wait on average, for the number of servers that each group wants."""
 
 
 class Timing(Section):

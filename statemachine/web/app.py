@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from statemachine.i18n.text import Language
 from statemachine.settings.listen import ListenToken
 from statemachine.traffic.decisions import DecisionLog
+from statemachine.traffic.group_loads import GroupLoads
 from statemachine.web.actions import ActionsHandler
 from statemachine.web.alerts import AlertsHandler
 from statemachine.web.auth import REFUSALS, only_own_sites
@@ -21,7 +22,7 @@ from statemachine.web.log import LogHandler
 from statemachine.web.metrics import MetricsHandler
 from statemachine.web.openapi import openapi_route
 from statemachine.web.page import STATIC_DIR, PageHandler
-from statemachine.web.ports import WebPorts
+from statemachine.web.ports import WebPorts, loop_time
 from statemachine.web.responses import errors_as_json
 from statemachine.web.route import Route, RouteSource
 from statemachine.web.route_choice import RouteChoiceHandler
@@ -34,6 +35,7 @@ from statemachine.web.stream import EventStream
 from statemachine.web.tokens import Tokens
 from statemachine.web.traffic import TrafficHandler
 from statemachine.web.trends import TrendsHandler
+from statemachine.web.wanted import WantedCollector, WantedHandler
 
 SHUTDOWN_TIMEOUT_S = 5.0
 LINGERING_S = 10.0
@@ -69,7 +71,8 @@ def build_app(
     app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts), only_own_files()])
     stream = EventStream(ports)
     decisions = DecisionLog(ports.now)
-    metrics = MetricsHandler(ports, stream, DecisionCounters(decisions).collectors)
+    loads = GroupLoads(ports.snapshot, loop_time, ports.target_wait_s)
+    metrics = MetricsHandler(ports, stream, WantedCollector(loads), DecisionCounters(decisions).collectors)
     actors = Tokens(token, tokens)
     templates = Environment(
         loader=PackageLoader("statemachine.web"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -86,6 +89,7 @@ def build_app(
         TrendsHandler(ports),
         metrics,
         TrafficHandler(ports),
+        WantedHandler(ports, loads, language),
         RouteChoiceHandler(ports, decisions, language),
         DecisionsHandler(ports, decisions, actors, language),
         AlertsHandler(ports),

@@ -20,6 +20,7 @@ from statemachine.version import version
 from statemachine.web.ports import WebPorts
 from statemachine.web.route import ApiResponse, Route
 from statemachine.web.server_metrics import ServerCollector
+from statemachine.web.wanted import WantedCollector
 from statemachine.web.warmth_metrics import WarmthCollector
 
 LAG_INTERVAL_S = 0.5
@@ -31,7 +32,7 @@ _PLAIN_TEXT = re.compile(r"[ -~]{1,200}")
 class MetricsHandler:
     """Handle GET /metrics. `streams` are the open event streams, `more` other collectors."""
 
-    def __init__(self, ports: WebPorts, streams: Sized, more: Iterable[Collector]) -> None:
+    def __init__(self, ports: WebPorts, streams: Sized, wanted: WantedCollector, more: Iterable[Collector]) -> None:
         self._ports = ports
         self._program = ProgramCollector(ports, streams)
         self._registry = CollectorRegistry(auto_describe=False)
@@ -43,6 +44,8 @@ class MetricsHandler:
             *more,
         ):
             self._registry.register(collector)
+        self._wanted = wanted
+        self._registry.register(wanted)
         self._warmth = WarmthCollector()
         self._registry.register(self._warmth)
         ProcessCollector(registry=self._registry)
@@ -59,6 +62,7 @@ class MetricsHandler:
         self._program.tasks = len(asyncio.all_tasks())
         self._ports.counters.add_groups(view.group for view in self._ports.snapshot)
         await self._warmth.refresh(self._ports.warmth)
+        self._wanted.refresh()
         # In a thread, because thousands of servers would block the event loop for too long.
         body = await asyncio.to_thread(encode, self._registry)
         return web.Response(body=body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})

@@ -1,5 +1,6 @@
 """All that the web side sees of the rest of the program."""
 
+import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -20,8 +21,9 @@ class WebPorts:
     """`now` gives epoch seconds, `uniform` a number in [0, 1).
 
     `owns` says of a server whether this daemon looks after it: each is counted by one daemon's metrics. `workflows`
-    gives the workflow files by name, with an error in place of a file that cannot be read. `alerts` gives the active
-    alerts and what silences them. `discovery` has the sources of servers, and registers servers.
+    gives the workflow files by name, with an error in place of a file that cannot be read. `target_wait_s` is how long
+    a prompt should wait on average. `alerts` gives the active alerts and what silences them. `discovery` has the
+    sources of servers, and registers servers.
     """
 
     snapshot: Snapshot
@@ -34,5 +36,11 @@ class WebPorts:
     uniform: Uniform = random.random
     owns: Callable[[str], bool] = lambda _: True
     workflows: Callable[[], Mapping[str, object]] = dict
+    target_wait_s: float = 30.0
     alerts: Callable[[], Json] = lambda: {"total": 0, "alerts": [], "windows": []}
     discovery: Discovery | None = None
+
+
+def loop_time() -> float:
+    """Return the seconds of the event loop's clock."""
+    return asyncio.get_running_loop().time()

@@ -66,6 +66,11 @@ def existing_server(snapshot: Snapshot, name: str) -> ServerView:
     return view
 
 
+def rounded(value: float | None, digits: int) -> float | None:
+    """Return a figure with this many digits; None stays None."""
+    return None if value is None else round(value, digits)
+
+
 def json_response(
     data: Json | list[Json], status: HTTPStatus = HTTPStatus.OK, headers: Mapping[str, str] | None = None
 ) -> web.Response:

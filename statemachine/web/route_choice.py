@@ -1,6 +1,5 @@
 """POST /api/route: choose a server for the models that a request needs."""
 
-import asyncio
 from http import HTTPStatus
 
 import orjson
@@ -18,7 +17,7 @@ from statemachine.routing.decision import Decision, Prospect, ServerCost
 from statemachine.routing.explanation import Origin, explain
 from statemachine.traffic.decisions import DecisionLog
 from statemachine.traffic.models_router import ModelsRouter
-from statemachine.web.ports import WebPorts
+from statemachine.web.ports import WebPorts, loop_time
 from statemachine.web.responses import ApiError, json_response, quoted
 from statemachine.web.route import ApiResponse, Route
 from statemachine.web.schemas import ApiModel, ErrorSchema
@@ -92,7 +91,7 @@ class RouteChoiceHandler:
         self._ports = ports
         self._log = log
         self._language = language
-        self._router = ModelsRouter(ports.snapshot, ports.workflows, _monotonic)
+        self._router = ModelsRouter(ports.snapshot, ports.workflows, loop_time)
 
     def routes(self) -> list[Route]:
         """Return the routes that this object handles."""
@@ -173,7 +172,3 @@ def _parse(body: bytes) -> RouteRequest:
 
 def _invalid(message: str) -> ApiError:
     return ApiError(HTTPStatus.BAD_REQUEST, "invalid_route_request", message)
-
-
-def _monotonic() -> float:
-    return asyncio.get_running_loop().time()

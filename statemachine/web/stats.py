@@ -10,7 +10,7 @@ from statemachine.core.vocabulary import Reason
 from statemachine.publish.serialize import Json, rfc3339
 from statemachine.warmth import Figures, Scope, Survey, WarmthUnknownError
 from statemachine.web.ports import WebPorts
-from statemachine.web.responses import ApiError, existing_server, json_response, quoted
+from statemachine.web.responses import ApiError, existing_server, json_response, quoted, rounded
 from statemachine.web.route import UNKNOWN_SERVER, ApiResponse, Parameter, Route
 from statemachine.web.schemas import ApiModel, ErrorSchema
 
@@ -156,11 +156,11 @@ def _windows(scope: Scope) -> Json:
 
 def _figures(figures: Figures) -> Json:
     return {
-        "warm_share": _rounded(figures.warm_share, 6),
+        "warm_share": rounded(figures.warm_share, 6),
         "time_to_warm_s": {
             "count": figures.warmed,
-            "p50": _rounded(figures.time_to_warm_p50_s, 3),
-            "p99": _rounded(figures.time_to_warm_p99_s, 3),
+            "p50": rounded(figures.time_to_warm_p50_s, 3),
+            "p99": rounded(figures.time_to_warm_p99_s, 3),
         },
         "evictions": figures.evictions,
         "attempts": figures.attempts,
@@ -169,8 +169,4 @@ def _figures(figures: Figures) -> Json:
 
 
 def _trend(scope: Scope) -> list[Json]:
-    return [{"at": rfc3339(point.at), "warm_share": _rounded(point.warm_share, 6)} for point in scope.trend]
-
-
-def _rounded(value: float | None, digits: int) -> float | None:
-    return None if value is None else round(value, digits)
+    return [{"at": rfc3339(point.at), "warm_share": rounded(point.warm_share, 6)} for point in scope.trend]

@@ -39,6 +39,7 @@ BUILT = (
     "cli.unknown_",
     "reason.",
     "route.",
+    "wanted.",
     "notice.",
     "alert.state.",
     "cli.heading.",

@@ -7,6 +7,7 @@ from rich.text import Text
 
 from statemachine.cli.completion import group_names, server_names
 from statemachine.cli.context import console, run, settings_of
+from statemachine.cli.rollout import RolloutLimit, restart_group
 from statemachine.cli.wording import reader_language
 from statemachine.client import AcceptedAnswer, Fleet
 from statemachine.core.messages import message
@@ -50,10 +51,21 @@ def resume(context: typer.Context, name: Name = None, group: Group = None) -> No
 
 
 def restart(
-    context: typer.Context, name: Annotated[str, typer.Argument(metavar="NAME", autocompletion=server_names)]
+    context: typer.Context,
+    name: Name = None,
+    group: Group = None,
+    max_unavailable: RolloutLimit = None,
+    abort_after: RolloutLimit = None,
 ) -> None:
-    """Restart a server with its hook: it finishes its prompts, restarts, and is warmed."""
-    _act(context, "restart", name, None)
+    """Restart a server with its hook, or every server of a group, a few at a time."""
+    limits = {"--max-unavailable": max_unavailable, "--abort-after": abort_after}
+    language = reader_language(settings_of(context))
+    if group is None or name is not None:
+        for option in (option for option, value in limits.items() if value is not None):
+            raise typer.BadParameter(render(message("cli.rollout.only_group"), language), param_hint=option)
+        _act(context, "restart", name, group)
+    else:
+        restart_group(context, group, max_unavailable, abort_after)
 
 
 def _act(

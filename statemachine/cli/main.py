@@ -19,6 +19,7 @@ from statemachine.cli.gateway import gateway
 from statemachine.cli.haproxy import haproxy
 from statemachine.cli.help import SETTINGS_FILE, LocalizedCommand, LocalizedGroup
 from statemachine.cli.node import node
+from statemachine.cli.rollout import rollout
 from statemachine.cli.serve import serve
 from statemachine.cli.settings_edit import add, init
 from statemachine.cli.simulate import simulate
@@ -73,6 +74,7 @@ for command in (
 
 
 app.add_typer(node, name="node")
+app.add_typer(rollout, name="rollout")
 
 
 def main() -> None:

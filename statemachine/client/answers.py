@@ -162,6 +162,34 @@ class AcceptedAnswer(TypedDict):
     servers: NotRequired[int]
 
 
+class MemberAnswer(TypedDict):
+    """A server of a rolling restart."""
+
+    server: str
+    stage: str
+    reason: str | None
+
+
+class RunAnswer(TypedDict):
+    """A rolling restart. docs/repair.md lists its words."""
+
+    group: str
+    state: str
+    reason: str | None
+    by: str | None
+    changed_by: str | None
+    max_unavailable: int
+    abort_after: int
+    counts: dict[str, int]
+    servers: list[MemberAnswer]
+
+
+class RolloutAnswer(TypedDict):
+    """The rolling restart that is going on, or the last one."""
+
+    rollout: RunAnswer | None
+
+
 _ROUTE = TypeAdapter[Any](RouteAnswer)
 _SHAPES: dict[tuple[str, str], TypeAdapter[Any]] = {
     ("GET", "/api/status"): TypeAdapter(StatusAnswer),
@@ -169,6 +197,7 @@ _SHAPES: dict[tuple[str, str], TypeAdapter[Any]] = {
     ("GET", "/api/wanted"): TypeAdapter(WantedAnswer),
     ("GET", "/api/route"): _ROUTE,
     ("POST", "/api/route"): _ROUTE,
+    ("GET", "/api/rollout"): TypeAdapter(RolloutAnswer),
 }
 _EVENT = TypeAdapter[Any](EventAnswer)
 

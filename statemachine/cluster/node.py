@@ -12,6 +12,7 @@ from statemachine.cluster.journal import CopyFile, JournalListeners, SharedJourn
 from statemachine.cluster.membership import Identity, Membership, node_for
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import SharedPermits
+from statemachine.cluster.rollouts import SharedRollouts
 from statemachine.cluster.store import SharedStore
 from statemachine.core.vocabulary import Notice
 from statemachine.i18n.text import Language
@@ -58,6 +59,7 @@ class ClusterNode:
         self.journal = SharedJournal(store, self.membership, self.ownership, copy, listeners)
         self.recorder = Recorder(self.journal, publication.now, publication.language)
         self.permits = SharedPermits(store, self.ownership, self.ownership.is_warming, *limits)
+        self.rollouts = SharedRollouts(store, self.membership)
         self.ownership.add_listener(self.journal.on_record)
         self.ownership.add_listener(self.bus.on_record)
 

@@ -107,6 +107,12 @@ class Notice(StrEnum):
     DISCOVERY_RECOVERED = "discovery_recovered"
     DISCOVERY_REFUSED = "discovery_refused"
     DISCOVERY_HELD = "discovery_held"
+    ROLLOUT_STARTED = "rollout_started"
+    ROLLOUT_PAUSED = "rollout_paused"
+    ROLLOUT_RESUMED = "rollout_resumed"
+    ROLLOUT_DONE = "rollout_done"
+    ROLLOUT_ABORTED = "rollout_aborted"
+    ROLLOUT_CANCELLED = "rollout_cancelled"
 
 
 class Source(StrEnum):

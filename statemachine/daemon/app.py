@@ -31,6 +31,7 @@ from statemachine.daemon.gc_tuning import short_collections
 from statemachine.daemon.logging import configure_logging, redact
 from statemachine.daemon.process import allow_descriptors, hold_lock, in_background, new_id, random_source
 from statemachine.daemon.reload import Reloader
+from statemachine.daemon.rollouts import rollouts_of
 from statemachine.daemon.standalone import Backend, standalone
 from statemachine.daemon.systemd import ServiceManager, supervised
 from statemachine.discovery.service import Discovery
@@ -168,6 +169,7 @@ class Daemon:
         await stack.enter_async_context(self._warmth.following())
         await stack.enter_async_context(self._alerts.running(settings, backend.bus, self._discovered.names))
         operator = await backend.operator_over(self.fleet)
+        rollouts = rollouts_of(backend, operator, self._clock, lambda: self.config.servers)
         ports = WebPorts(
             snapshot=backend.snapshot,
             bus=backend.bus,
@@ -175,6 +177,7 @@ class Daemon:
             operator=operator,
             now=self._clock.now,
             warmth=self._warmth,
+            rollouts=rollouts,
             counters=self._counters,
             owns=backend.ownership.owns,
             workflows=lambda: self.config.workflows,
@@ -186,6 +189,7 @@ class Daemon:
         self.address = await stack.enter_async_context(_web_side(settings, ports, self._page_tls))
         stack.push_async_callback(self.fleet.stop)
         await self.fleet.start()
+        await stack.enter_async_context(in_background(rollouts.run()))
         self.agent = await stack.enter_async_context(
             answering_agent_checks(settings.traffic, backend.snapshot, self._clock.now)
         )

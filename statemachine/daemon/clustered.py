@@ -61,6 +61,7 @@ async def clustered(settings: Settings, cluster: Cluster, clock: Clock, lock: Op
                         permits=node.permits,
                         operator_over=operator_over,
                         is_alert_leader=lambda: node.is_alert_leader,
+                        rollouts=node.rollouts,
                     )
             finally:
                 await node.journal.close()

@@ -17,6 +17,7 @@ from statemachine.journal.watched import OpenFile
 from statemachine.publish.bus import Bus
 from statemachine.publish.publisher import Publisher, TransitionLog
 from statemachine.publish.snapshot import Snapshot
+from statemachine.rollouts.store import JournalRollouts, RolloutStore
 from statemachine.settings import Settings
 
 
@@ -37,6 +38,7 @@ class Backend:
     permits: PermitsPort
     operator_over: Callable[[Operator], Awaitable[Operator]]
     is_alert_leader: Callable[[], bool]
+    rollouts: RolloutStore
 
 
 @asynccontextmanager
@@ -65,6 +67,7 @@ async def standalone(settings: Settings, clock: Clock, lock: OpenFile) -> AsyncI
                 permits=Permits(Budget(settings.limits.max_warming, settings.limits.max_warming_per_host)),
                 operator_over=_unchanged,
                 is_alert_leader=lambda: True,
+                rollouts=JournalRollouts(journal),
             )
         finally:
             await journal.close()

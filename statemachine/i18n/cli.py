@@ -38,6 +38,18 @@ ACTIONS: dict[str, Text] = {
         "group {name}: {servers} servers resumed; they are checked and, if necessary, warmed",
         "分组 {name}：{servers} 台服务器已恢复：将检查缓存，需要时重新预热",
     ),
+    "cli.rollout.started": Text(
+        "group {name}: {servers} servers will be restarted, at most {limit} at a time; "
+        "follow them with `comfywarm rollout status`",
+        "分组 {name}：将重启 {servers} 台服务器，同时最多 {limit} 台；用 `comfywarm rollout status` 查看进展",
+    ),
+    "cli.rollout.only_group": Text("only with --group", "仅可与 --group 一起使用"),
+    "cli.rollout.head": Text("rolling restart of group {group}: {state}", "分组 {group} 的滚动重启：{state}"),
+    "cli.rollout.limits": Text(
+        "at most {max_unavailable} not warm at a time; aborted after {abort_after} failures in a row",
+        "同时最多 {max_unavailable} 台未就绪；连续失败 {abort_after} 次后中止",
+    ),
+    "cli.rollout.changed_by": Text("last changed by {by}", "最后操作者 {by}"),
     "cli.name_or_group": Text("give either a server's NAME or --group NAME", "请指定服务器名称 NAME 或 --group NAME"),
     "cli.unknown_server": Text(
         'unknown server "{name}"; `comfywarm status` lists all servers',
@@ -206,6 +218,22 @@ DAEMON_ERRORS: dict[str, Text] = {
     "cli.error.terms_ignored": Text(
         "the server is paused, but without end and note: the node that owns it runs an older version",
         "服务器已停用，但没有结束时间和备注：负责它的节点运行的是旧版本",
+    ),
+    "cli.error.rollout_open": Text(
+        "a rolling restart has not ended; see `comfywarm rollout status`",
+        "已有滚动重启尚未结束；见 `comfywarm rollout status`",
+    ),
+    "cli.error.no_rollout": Text(
+        "there has been no rolling restart; start one with `comfywarm restart --group NAME`",
+        "还没有滚动重启；可用 `comfywarm restart --group NAME` 开始",
+    ),
+    "cli.error.rollout_over": Text(
+        "the rolling restart is over; see `comfywarm rollout status`",
+        "滚动重启已结束；见 `comfywarm rollout status`",
+    ),
+    "cli.error.rollouts_unavailable": Text(
+        "the daemon cannot read or write rolling restarts at the moment; try again in a few seconds",
+        "服务暂时无法读写滚动重启；请稍后再试",
     ),
     "cli.error.foreign_origin": Text(
         "the daemon does not accept the request's origin; add its host to listen.hosts",

@@ -63,8 +63,23 @@ COMMANDS: dict[str, Text] = {
     ),
     "help.resume": Text("Resume a paused server, or a whole group.", "恢复已停用的服务器或整个分组。"),
     "help.restart": Text(
-        "Restart a server with its hook: it finishes its prompts, restarts, and is warmed. See docs/repair.md.",
-        "用钩子重启一台服务器：先完成其任务，再重启并预热。见 docs/repair.md。",
+        "Restart a server with its hook: it finishes its prompts, restarts, and is warmed.\n\n"
+        "With --group, every server of the group, a few at a time. See docs/repair.md.",
+        "用钩子重启一台服务器：先完成其任务，再重启并预热。\n\n"
+        "使用 --group 时，分批重启该分组的全部服务器。见 docs/repair.md。",
+    ),
+    "help.rollout": Text("Show or change the rolling restart.", "查看或操作滚动重启。"),
+    "help.rollout-status": Text(
+        "Show the rolling restart that is going on, or the last one.\n\n"
+        "Exit code 1 if there has been none, or if it was aborted or a restart has failed.",
+        "显示正在进行的或最近一次的滚动重启。\n\n没有滚动重启、已中止或有重启失败时退出码为 1。",
+    ),
+    "help.rollout-pause": Text(
+        "Pause it: restarts that are under way go on, no other begins.", "暂停：正在进行的重启继续，不再开始新的重启。"
+    ),
+    "help.rollout-resume": Text("Resume it.", "继续。"),
+    "help.rollout-cancel": Text(
+        "Cancel it: restarts that are under way go on, no other begins.", "取消：正在进行的重启继续，不再开始新的重启。"
     ),
     "help.alert-test": Text(
         "Send a test message to the channels of the settings and report the result.\n\n"
@@ -154,6 +169,15 @@ PARAMETERS: dict[str, Text] = {
     "help.resume.name": _SERVER,
     "help.resume.group": _GROUP,
     "help.restart.name": _SERVER,
+    "help.restart.group": Text("Every server of this group, a few at a time.", "该分组的全部服务器，分批进行。"),
+    "help.restart.max_unavailable": Text(
+        "How many servers of the group may be not warm at a time, whatever the cause. Default: 1.",
+        "该分组同时最多有多少台服务器未就绪（不论原因）。默认：1。",
+    ),
+    "help.restart.abort_after": Text(
+        "How many failures in a row end it. Default: 1.", "连续失败多少次后中止。默认：1。"
+    ),
+    "help.rollout-status.as_json": Text("The answer of /api/rollout.", "/api/rollout 的应答。"),
     "help.alert-test.channel": Text("The channel. Default: all channels.", "通道。默认：全部通道。"),
     "help.diagram.markdown": Text("Print the whole page docs/states.md.", "打印整个 docs/states.md 页面。"),
     "help.haproxy.group": Text("Only the servers of this group.", "仅该分组的服务器。"),

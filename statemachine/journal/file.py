@@ -100,6 +100,14 @@ class JournalFile:
         """Replace the saved alerts with these."""
         await self._with_store(lambda store: store.save_sent_alerts(alerts))
 
+    async def newest_rollout(self) -> str | None:
+        """Return the document of the newest rolling restart, None before the first."""
+        return await self._with_store(JournalStore.newest_rollout)
+
+    async def save_rollout(self, run: str, started_at: float, document: str) -> None:
+        """Write a rolling restart; it survives a power cut."""
+        await self._with_store(lambda store: store.save_rollout(run, started_at, document))
+
 
 def _histories(names: Sequence[str], max_attempts: int, max_entries: int, store: JournalStore) -> list[ServerHistory]:
     return [

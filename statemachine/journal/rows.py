@@ -190,6 +190,12 @@ def pause_row(server: str, pause: Pause) -> Row:
     return (server, pause.until, storable(pause.note), storable(pause.by))
 
 
+NEWEST_ROLLOUT = "SELECT document FROM rollouts ORDER BY started_at DESC, rowid DESC LIMIT 1"
+PRUNE_ROLLOUTS = "DELETE FROM rollouts WHERE started_at < ? AND started_at < (SELECT max(started_at) FROM rollouts)"
+UPSERT_ROLLOUT = """
+    INSERT INTO rollouts VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document
+"""
+
 INSERT_SENT_ALERT = "INSERT INTO told_alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 

@@ -113,6 +113,13 @@ MIGRATIONS: tuple[str, ...] = (
         hooks           TEXT NOT NULL
     );
     """,
+    """
+    CREATE TABLE rollouts (
+        id         TEXT PRIMARY KEY,
+        started_at REAL NOT NULL,
+        document   TEXT NOT NULL
+    );
+    """,
 )
 """One script for each version. `PRAGMA user_version` counts those applied. Never change a script, only add one."""
 

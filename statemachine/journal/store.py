@@ -21,10 +21,13 @@ from statemachine.journal.rows import (
     INSERT_ENTRY,
     INSERT_RUN,
     INSERT_SENT_ALERT,
+    NEWEST_ROLLOUT,
+    PRUNE_ROLLOUTS,
     PRUNE_RUNS,
     UPSERT_ATTEMPT,
     UPSERT_HEARTBEAT,
     UPSERT_PAUSE,
+    UPSERT_ROLLOUT,
     UPSERT_STREAK,
     DaemonRun,
     Row,
@@ -188,11 +191,22 @@ class JournalStore(JournalDatabase):
             self._db.execute("DELETE FROM told_alerts")
             self._db.executemany(INSERT_SENT_ALERT, alerts)
 
+    def newest_rollout(self) -> str | None:
+        """Return the document of the newest rolling restart, None before the first."""
+        row = self._db.execute(NEWEST_ROLLOUT).fetchone()
+        return row["document"] if row else None
+
+    def save_rollout(self, run: str, started_at: float, document: str) -> None:
+        """Write a rolling restart."""
+        with self._writing("FULL"), self._transaction():
+            self._db.execute(UPSERT_ROLLOUT, (run, started_at, document))
+
     def prune(self, older_than: float, keep: int) -> int:
         """Delete entries before `older_than` (epoch seconds) and all but the newest `keep`; return how many.
 
         The newest transition of each server stays, because it shows whether the server is paused. Attempts and runs are
-        deleted by age, except open attempts and the newest old run, which may have entries that stay.
+        deleted by age, except open attempts and the newest old run, which may have entries that stay. Rolling restarts
+        are deleted by age, except the newest.
         """
         with self._writing():
             deleted = self._db.execute(
@@ -201,5 +215,6 @@ class JournalStore(JournalDatabase):
             ).rowcount
             self._db.execute("DELETE FROM attempts WHERE ended_at < ?", (older_than,))
             self._db.execute(PRUNE_RUNS, (older_than,))
+            self._db.execute(PRUNE_ROLLOUTS, (older_than,))
             self._newest = self._newest_entry()
         return deleted

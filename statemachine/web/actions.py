@@ -31,7 +31,7 @@ _GROUP_SUMMARIES = {
     Action.PAUSE: "Pause every server of the group",
     Action.RESUME: "Resume every server of the group",
 }
-_NOT_ALLOWED = (
+NOT_ALLOWED = (
     ApiResponse(401, "The token is missing or wrong.", ErrorSchema),
     ApiResponse(403, "The client or its token may not act, or a page of another site sent the request.", ErrorSchema),
 )
@@ -126,7 +126,7 @@ def _route(
     accepted = ApiResponse(202, "Accepted; the action runs in the background", model)
     body = PAUSE_BODY if action is Action.PAUSE else None
     refused = (_NOT_RESTARTABLE,) if action is Action.RESTART else _BAD_PAUSE if body is not None else ()
-    responses = (accepted, *_NOT_ALLOWED, unknown, *refused)
+    responses = (accepted, *NOT_ALLOWED, unknown, *refused)
     handler = partial(act, action)
     return Route(
         "POST",

@@ -24,6 +24,7 @@ from statemachine.web.openapi import openapi_route
 from statemachine.web.page import STATIC_DIR, PageHandler
 from statemachine.web.ports import WebPorts, loop_time
 from statemachine.web.responses import errors_as_json
+from statemachine.web.rollouts import RolloutsHandler
 from statemachine.web.route import Route, RouteSource
 from statemachine.web.route_choice import RouteChoiceHandler
 from statemachine.web.runner import PageRunner
@@ -94,6 +95,7 @@ def build_app(
         DecisionsHandler(ports, decisions, actors, language),
         AlertsHandler(ports),
         DiscoveryHandler(ports, actors),
+        RolloutsHandler(ports, actors),
     )
     _add_routes(app, [route for handler in handlers for route in handler.routes()])
     app.router.add_static("/static", STATIC_DIR)

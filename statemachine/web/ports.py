@@ -13,6 +13,7 @@ from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters
 from statemachine.publish.serialize import Json
 from statemachine.publish.snapshot import Snapshot
+from statemachine.rollouts.service import Rollouts
 from statemachine.warmth import Warmth
 
 
@@ -32,6 +33,7 @@ class WebPorts:
     operator: Operator
     now: Callable[[], float]
     warmth: Warmth
+    rollouts: Rollouts
     counters: Counters = field(default_factory=Counters)
     uniform: Uniform = random.random
     owns: Callable[[str], bool] = lambda _: True

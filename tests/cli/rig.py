@@ -28,7 +28,7 @@ from tests.journal.samples import quiet_journal
 from tests.support.paths import WORKFLOWS
 from tests.support.polling import PATIENCE_S, wait_until
 from tests.support.ports import free_port
-from tests.web.site import RecordingOperator, transition_entry, two_servers
+from tests.web.site import RecordingOperator, rollouts_of, transition_entry, two_servers
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,8 @@ class SmallDaemon:
         for view in self.views:
             self._snapshot.put(view)
         warmth = Warmth(self._journal, self._snapshot, lambda: 0.0)
-        ports = WebPorts(self._snapshot, self._bus, self._journal, self.operator, lambda: 0.0, warmth)
+        rollouts = rollouts_of(self._journal, self._snapshot, self.operator)
+        ports = WebPorts(self._snapshot, self._bus, self._journal, self.operator, lambda: 0.0, warmth, rollouts)
         application = build_app(ports, token=SecretStr(self._token) if self._token else None, language="en")
         application.middlewares.append(self._remember)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1)

@@ -13,6 +13,7 @@ from statemachine.cli.main import app
 from statemachine.i18n.help import COMMANDS, PARAMETERS
 
 GROUP: Any = typer.main.get_command(app)
+NESTED = ("node", "rollout")
 
 
 def help_of(arguments: list[str], **environ: str) -> str:
@@ -21,7 +22,7 @@ def help_of(arguments: list[str], **environ: str) -> str:
 
 
 def test_help_texts_are_those_of_the_commands_and_parameters() -> None:
-    inner = {f"node-{name}": command for name, command in GROUP.commands["node"].commands.items()}
+    inner = {f"{group}-{name}": one for group in NESTED for name, one in GROUP.commands[group].commands.items()}
     named = {"comfywarm": GROUP, **GROUP.commands, **inner}
     assert COMMANDS.keys() == {f"help.{name}" for name in named}
     parameters = {f"help.{name}.{one.name}" for name, command in named.items() for one in command.params}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from uuid import uuid4
 
 from aiohttp import ClientResponse
 from aiohttp.test_utils import TestClient, TestServer
@@ -16,7 +17,7 @@ from pydantic import SecretStr
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import message, verbatim
 from statemachine.core.pause import NO_TERMS
-from statemachine.core.ports import Action, Terms
+from statemachine.core.ports import Action, Clock, Operator, Terms
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.journal import Journal, WriterThread
@@ -25,6 +26,8 @@ from statemachine.publish.bus import Bus
 from statemachine.publish.counters import Counters
 from statemachine.publish.serialize import entry_message
 from statemachine.publish.snapshot import Snapshot
+from statemachine.rollouts.service import RolloutPorts, Rollouts
+from statemachine.rollouts.store import JournalRollouts
 from statemachine.settings.listen import ListenToken
 from statemachine.warmth import Warmth
 from statemachine.web import WebPorts, build_app
@@ -66,11 +69,12 @@ class Site:
     warmth: Warmth
     counters: Counters
     waiting: list[tuple[LogEntry, asyncio.Future[int]]]
+    rollouts: Rollouts
 
     @property
     def ports(self) -> WebPorts:
         """The ports, for a handler that is tested alone."""
-        return WebPorts(self.snapshot, self.bus, self.journal, self.operator, lambda: NOW, self.warmth)
+        return WebPorts(self.snapshot, self.bus, self.journal, self.operator, lambda: NOW, self.warmth, self.rollouts)
 
     async def transition(self, server: str, message: str) -> int:
         """Append a transition, publish it as the fleet does, and return its id."""
@@ -132,8 +136,12 @@ async def running_site(
     hosts: Collection[str] = (),
     tokens: Mapping[str, ListenToken] = MappingProxyType({}),
     workflows: Mapping[str, object] = MappingProxyType({}),
+    hookless: Collection[str] = (),
 ) -> AsyncIterator[Site]:
-    """Run a site on loopback. `wrap` may replace the journal that the web side sees."""
+    """Run a site on loopback. `wrap` may replace the journal that the web side sees.
+
+    Every server has a restart hook but those in `hookless`. Rolling restarts are stored, but not carried out.
+    """
     thread = WriterThread()
     snapshot, bus = Snapshot(), Bus()
     waiting: list[tuple[LogEntry, asyncio.Future[int]]] = []
@@ -152,15 +160,27 @@ async def running_site(
         snapshot.put(one)
     operator = RecordingOperator()
     warmth = Warmth(journal, snapshot, lambda: NOW, max_age_s=0)
-    ports = WebPorts(snapshot, bus, wrap(journal), operator, lambda: NOW, warmth, workflows=lambda: workflows)
+    rollouts = rollouts_of(journal, snapshot, operator, hookless)
+    ports = WebPorts(snapshot, bus, wrap(journal), operator, lambda: NOW, warmth, rollouts, workflows=lambda: workflows)
     secret = SecretStr(token) if token else None
     app = build_app(ports, token=secret, tokens=tokens, language="en", hosts=hosts)
     try:
         async with TestClient(TestServer(app)) as client:
-            yield Site(client, snapshot, bus, journal, operator, warmth, ports.counters, waiting)
+            yield Site(client, snapshot, bus, journal, operator, warmth, ports.counters, waiting, rollouts)
     finally:
         await journal.close()
         thread.close()
+
+
+def rollouts_of(
+    journal: Journal[ServerView], snapshot: Snapshot, operator: Operator, hookless: Collection[str] = ()
+) -> Rollouts:
+    """Return rolling restarts that are stored in the journal."""
+    clock = Clock(lambda: NOW, lambda: 0.5, lambda: str(uuid4()))
+    hooked: Callable[[], Collection[str]] = lambda: {view.name for view in snapshot} - set(hookless)  # noqa: E731
+    return Rollouts(
+        RolloutPorts(JournalRollouts(journal), lambda: snapshot, hooked, operator, clock, lambda _notice, _what: None)
+    )
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import gzip
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
@@ -13,7 +13,6 @@ from aiohttp.test_utils import TestClient, TestServer
 from aiohttp.web import Application
 
 from statemachine.core.vocabulary import Reason, State
-from statemachine.web import WebPorts
 from statemachine.web.status import MAX_AGE_S, StatusHandler
 from tests.web.site import COLD, LOADED, NOW, Client, Site, running_site, view
 
@@ -104,9 +103,7 @@ class Clock:
 @asynccontextmanager
 async def status_alone(site: Site, clock: Clock) -> AsyncIterator[Client]:
     app = Application()
-    app.router.add_get(
-        "/", StatusHandler(WebPorts(site.snapshot, site.bus, site.journal, site.operator, clock, site.warmth)).handle
-    )
+    app.router.add_get("/", StatusHandler(replace(site.ports, now=clock)).handle)
     async with TestClient(TestServer(app)) as client:
         yield client
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -20,7 +21,6 @@ from statemachine.journal.journal import Journal
 from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import QUEUE_LIMIT
 from statemachine.publish.serialize import StreamMessage, Topic, progress_message
-from statemachine.web import WebPorts
 from statemachine.web.responses import errors_as_json
 from statemachine.web.stream import REPLAY_PAGE, EventStream
 from tests.support.polling import wait_until
@@ -211,7 +211,7 @@ async def test_shutdown_ends_streams_immediately(tmp_path: Path) -> None:
 
 async def test_idle_stream_sends_keep_alive(tmp_path: Path) -> None:
     async with running_site(tmp_path) as site:
-        ports = WebPorts(site.snapshot, site.bus, site.journal, site.operator, lambda: 0.0, site.warmth)
+        ports = replace(site.ports, now=lambda: 0.0)
         async with stream_alone(EventStream(ports, keep_alive_s=0.01)) as client, client.get("/") as response:
             lines = [await response.content.readline() for _ in range(5)]
     assert lines[3] == b": keep-alive\n"
@@ -219,7 +219,7 @@ async def test_idle_stream_sends_keep_alive(tmp_path: Path) -> None:
 
 async def test_client_that_does_not_read_is_disconnected(tmp_path: Path) -> None:
     async with running_site(tmp_path) as site:
-        ports = WebPorts(site.snapshot, site.bus, site.journal, site.operator, lambda: 0.0, site.warmth)
+        ports = replace(site.ports, now=lambda: 0.0)
         async with stream_alone(EventStream(ports, write_timeout_s=0.05)) as client:
             assert client.port is not None
             _reader, writer = await asyncio.open_connection("127.0.0.1", client.port, limit=1)

@@ -6,6 +6,7 @@ import { Drawer } from "./drawer/drawer.js";
 import { EventLog } from "./log/log.js";
 import { FleetMap } from "./map/map.js";
 import { RequestsPanel } from "./requests/panel.js";
+import { RolloutPanel } from "./rollout/panel.js";
 import { Fleet } from "./state/fleet.js";
 import { openStream } from "./state/stream.js";
 import { Sync } from "./state/sync.js";
@@ -43,6 +44,7 @@ const map = new FleetMap(fleet, (view) => query.matches(view));
 const drawer = new Drawer((name) => fleet.views.get(name), (name) => table.focusServer(name) || byId("search").focus());
 const warmth = new WarmthPanel(() => table.updateGroups());
 const requests = new RequestsPanel();
+const rollout = new RolloutPanel();
 const alerts = new AlertsPanel(() => fleet.views.values());
 const table = new Table(fleet, query, (group) => warmth.lastDay(group), drawSoon);
 const sync = new Sync(fleet, { onReplaced: showFleet, onChange: updateServer });
@@ -112,6 +114,7 @@ function markDrawn() {
     warmth.refresh();
     requests.refresh();
     alerts.refresh();
+    rollout.refresh();
   }
   if (performance.getEntriesByName("keystroke").length === 0) return;
   performance.measure("filter", "keystroke");
@@ -127,6 +130,7 @@ function relabel() {
   warmth.show();
   requests.show();
   alerts.show();
+  rollout.show();
   relabelConnection();
   refilter();
 }
@@ -135,6 +139,7 @@ function receive(topic, data) {
   if (topic !== "progress") {
     log.add(data);
     drawer.addEntry(data);
+    rollout.receive(data);
   }
   sync.receive(topic, data);
   updateSoon();

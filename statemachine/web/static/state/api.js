@@ -11,6 +11,7 @@ export const fetchDecisions = (query = {}) => getJson(`api/decisions?${new URLSe
 export const fetchAlerts = () => getJson("api/alerts");
 export const fetchTrends = (names) =>
   getJson(`api/trends?${new URLSearchParams(names.map((name) => ["server", name]))}`);
+export const fetchRollout = () => getJson("api/rollout");
 export const fetchStats = (query) => getJson(`api/stats?${new URLSearchParams(query)}`);
 
 /** Return the JSON of a GET; throw an Error with the response's `status` if it is not successful. */

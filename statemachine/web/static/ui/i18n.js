@@ -20,6 +20,8 @@ export const stateText = (state) => find("state", state) ?? state;
 export const reasonText = (reason) => find("reason", reason) ?? find("notice", reason) ?? reason;
 export const sourceText = (source) => find("source", source) ?? source;
 export const whyText = (why) => find("message", `route.why.${why}`) ?? why;
+/** Return the text of a message without parameters, or undefined. */
+export const messageOf = (code) => find("message", code);
 export const outcomeText = (outcome) => find("outcome", outcome) ?? outcome;
 /** Return the text for an error code of the API, or the message that came with it. */
 export const errorText = ({ code, message }) => find("label", `error_${code}`) ?? message;

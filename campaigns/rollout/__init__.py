@@ -1,0 +1,1 @@
+"""A rolling restart of six servers under the steady load of a client."""

@@ -1,0 +1,187 @@
+"""A rolling restart: one run over the servers of a group, and what its client asks of it."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from statemachine.core.vocabulary import State
+
+MOST_SERVERS = 100_000
+"""The highest number of servers that may be away, or failures in a row, that a client may set."""
+
+
+class RunState(StrEnum):
+    """Whether a run restarts servers, or how it ended. The value is public."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    DONE = "done"
+    ABORTED = "aborted"
+    CANCELLED = "cancelled"
+
+
+class MemberStage(StrEnum):
+    """Where a server of a run stands. The value is public."""
+
+    WAITING = "waiting"
+    RESTARTING = "restarting"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class RunReason(StrEnum):
+    """Why a server waits or was skipped, why its restart failed, or why the run ended. The value is public.
+
+    A failed restart has its own reason, one of `Reason`, instead.
+    """
+
+    LIMIT_REACHED = "limit_reached"
+    LAST_WARM_SERVER = "last_warm_server"
+    ANOTHER_RESTART = "another_restart"
+    SERVER_PAUSED = "server_paused"
+    SERVER_UNREACHABLE = "server_unreachable"
+    ONLY_SERVER = "only_server"
+    NO_HOOK = "no_hook"
+    SERVER_REMOVED = "server_removed"
+    REQUEST_REFUSED = "request_refused"
+    RESTART_CANCELLED = "restart_cancelled"
+    RESTARTED_MEANWHILE = "restarted_meanwhile"
+    NOT_STARTED = "not_started"
+    NOT_WARM_IN_TIME = "not_warm_in_time"
+    RUN_ENDED = "run_ended"
+    FAILURES_IN_A_ROW = "failures_in_a_row"
+    NO_PROGRESS = "no_progress"
+
+
+class RestartSeen(NamedTuple):
+    """The latest restart of a server. `succeeded` is None unless it ended by itself. Times are epoch seconds."""
+
+    id: str
+    requested_at: float
+    is_open: bool
+    succeeded: bool | None = None
+    reason: str | None = None
+    returned_at: float | None = None
+
+
+class ServerFacts(NamedTuple):
+    """What a run knows of a server of the fleet. `is_renewed`: it was loaded, and its check is being repeated."""
+
+    name: str
+    group: str
+    state: State
+    workflows: tuple[str, ...] = ()
+    has_hook: bool = True
+    restart: RestartSeen | None = None
+    is_renewed: bool = False
+
+
+Facts = Mapping[str, ServerFacts]
+"""Every server of the fleet by name, in the order of the settings."""
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutLimits:
+    """How many servers of the group may be away, and how many failures in a row end the run."""
+
+    max_unavailable: int = 1
+    abort_after: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutMember:
+    """A server of a run. `at`: since when it is in its stage, epoch seconds. `was_failed`: before its restart."""
+
+    server: str
+    number: int
+    stage: MemberStage = MemberStage.WAITING
+    at: float | None = None
+    reason: str | None = None
+    was_failed: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the run is through with the server."""
+        return self.stage not in (MemberStage.WAITING, MemberStage.RESTARTING)
+
+    def moved(self, stage: MemberStage, now: float, reason: str | None = None) -> "RolloutMember":
+        """Return the member in its next stage."""
+        return replace(self, stage=stage, at=now, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One rolling restart. It has ended once `ended_at` is set: no restart of it is under way any more.
+
+    `by` is the client that asked for it, `changed_by` the one that paused, resumed or cancelled it last. `moved_at` is
+    the time of its last step. Times are epoch seconds.
+    """
+
+    id: str
+    group: str
+    limits: RolloutLimits
+    members: tuple[RolloutMember, ...]
+    started_at: float
+    moved_at: float
+    by: str | None = None
+    state: RunState = RunState.RUNNING
+    reason: RunReason | None = None
+    failures_in_a_row: int = 0
+    changed_by: str | None = None
+    ended_at: float | None = None
+
+    @property
+    def is_going_on(self) -> bool:
+        """Whether the run may still restart servers."""
+        return self.state in (RunState.RUNNING, RunState.PAUSED)
+
+    def restart_id(self, member: RolloutMember) -> str:
+        """Return the id of the server's restart: a repeated request for it changes nothing."""
+        return f"{self.id}-{member.number}"
+
+    def counts(self) -> dict[MemberStage, int]:
+        """Return the number of servers in each stage."""
+        found = dict.fromkeys(MemberStage, 0)
+        for member in self.members:
+            found[member.stage] += 1
+        return found
+
+    def with_members(self, changed: Iterable[RolloutMember], now: float) -> "Rollout":
+        """Return the run with these members in place of those of the same servers."""
+        by_server = {one.server: one for one in changed}
+        if not by_server:
+            return self
+        members = tuple(by_server.get(one.server, one) for one in self.members)
+        return replace(self, members=members, moved_at=now)
+
+
+def new_rollout(run: str, group: str, limits: RolloutLimits, facts: Facts, by: str | None, now: float) -> Rollout:
+    """Return a run over the servers that the group has now, in the order of the settings."""
+    names = [one.name for one in facts.values() if one.group == group]
+    members = tuple(RolloutMember(name, number) for number, name in enumerate(names, start=1))
+    return Rollout(run, group, limits, members, started_at=now, moved_at=now, by=by)
+
+
+class RolloutAction(StrEnum):
+    """What a client may ask of a run. The value is the last part of its API route."""
+
+    PAUSE = "pause"
+    RESUME = "resume"
+    CANCEL = "cancel"
+
+
+_STATE_AFTER = {
+    RolloutAction.PAUSE: RunState.PAUSED,
+    RolloutAction.RESUME: RunState.RUNNING,
+    RolloutAction.CANCEL: RunState.CANCELLED,
+}
+
+
+def acted(run: Rollout, action: RolloutAction, by: str | None, now: float) -> Rollout | None:
+    """Return the run after the action, the same one if it changes nothing, or None if the run is over."""
+    state = _STATE_AFTER[action]
+    if not run.is_going_on:
+        return run if state is run.state else None
+    return run if state is run.state else replace(run, state=state, changed_by=by, moved_at=now)

@@ -1,0 +1,65 @@
+"""The body that starts a rolling restart. Without one, a server at a time is restarted, and a failure ends the run."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from statemachine.core.rollout import MOST_SERVERS, RolloutLimits
+from statemachine.publish.serialize import Json
+from statemachine.web.responses import ApiError
+
+
+def _whole(value: object) -> object:
+    """Return 3.0 as 3, which is an integer in JSON."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+Servers = Annotated[int, BeforeValidator(_whole), Field(ge=1, le=MOST_SERVERS)]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    max_unavailable: Servers = 1
+    abort_after: Servers = 1
+
+
+def _number(description: str) -> Json:
+    return {"type": "integer", "minimum": 1, "maximum": MOST_SERVERS, "default": 1, "description": description}
+
+
+LIMITS_BODY: Json = {
+    "type": "object",
+    "properties": {
+        "max_unavailable": _number("How many servers of the group may be not warm, whatever the cause."),
+        "abort_after": _number("How many failures in a row end the run."),
+    },
+    "additionalProperties": False,
+}
+
+
+def limits_of(body: bytes) -> RolloutLimits:
+    """Return the limits of a request's body. Raises ApiError 400."""
+    try:
+        given = _Body.model_validate(orjson.loads(body) if body.strip() else {})
+    except orjson.JSONDecodeError as error:
+        raise _invalid(f"the body is not JSON: {error}") from error
+    except ValidationError as error:
+        raise _invalid(_problem(error)) from error
+    return RolloutLimits(given.max_unavailable, given.abort_after)
+
+
+def _problem(error: ValidationError) -> str:
+    first: Any = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part)[:100] for part in first["loc"])
+    if not where:
+        return 'the body is not an object; send {"max_unavailable": 2, "abort_after": 1}, or nothing'
+    if first["type"] == "extra_forbidden":
+        return f"{where}: unknown; allowed: max_unavailable, abort_after"
+    return f"{where}: not a whole number from 1 to {MOST_SERVERS}"
+
+
+def _invalid(what: str) -> ApiError:
+    return ApiError(HTTPStatus.BAD_REQUEST, "invalid_rollout", what)

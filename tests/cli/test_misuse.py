@@ -10,7 +10,7 @@ from statemachine.i18n.text import Language
 
 CASES = {
     "other": ('unknown command "other"', "没有命令“other”"),
-    "statuses": ("unknown command \"statuses\"; did you mean 'status'?", "没有命令“statuses”；是否指 'status'？"),
+    "stattus": ("unknown command \"stattus\"; did you mean 'status'?", "没有命令“stattus”；是否指 'status'？"),
     "status extra": ("unexpected arguments: extra", "多余的参数：extra"),
     "warm": ("give either a server's NAME or --group NAME", "请指定服务器名称 NAME 或 --group NAME"),
     "tail -n": ("option -n requires a value", "选项 -n 需要一个值"),

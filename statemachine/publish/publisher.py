@@ -1,6 +1,6 @@
 """The publisher, which passes each change to the snapshot, then the bus, then the program's log."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 
 from loguru import logger
@@ -34,6 +34,11 @@ class TransitionLog:
         dest = entry.dest.value if entry.dest else "-"
         line = f"{entry.server or '-'}: {source} -> {dest} ({entry.reason}) {sentence(entry.message)}"
         logger.bind(seq=entry.seq).log(self._level(entry), "{}", line)
+
+    def keep_only(self, names: Collection[str]) -> None:
+        """Forget the verdicts of all other servers."""
+        self._verdicts = {name: verdict for name, verdict in self._verdicts.items() if name in names}
+        self._failing.intersection_update(names)
 
     def _level(self, entry: LogEntry) -> str:
         if entry.server is None:
@@ -81,6 +86,7 @@ class Publisher:
     def set_order(self, names: Sequence[str]) -> None:
         """Keep only these servers, in this order."""
         self._snapshot.set_order(names)
+        self._log.keep_only(frozenset(names))
 
     def on_committed(self, entry: LogEntry, view: ServerView | None) -> None:
         """Publish a committed entry. `view` is the server's view after it, None for a notice."""

@@ -101,3 +101,15 @@ def test_log_file_is_private(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "logs" / "c.log").stat().st_mode & 0o777 == 0o600
+
+
+def test_log_forgets_servers_that_left_the_fleet(capsys: pytest.CaptureFixture[str]) -> None:
+    """Servers come and go with ever new names. One that comes again is logged like a new one."""
+    configure_logging(Logging(level="INFO"))
+    log, entry = TransitionLog(), transition_entry(COLD, "cold")
+    log.write(entry)
+    log.write(entry)
+    log.keep_only(())
+    log.write(entry)
+    logger.complete()
+    assert capsys.readouterr().err.count("-> cold") == 2

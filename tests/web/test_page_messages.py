@@ -111,3 +111,15 @@ def test_message_in_another_field_is_rendered_too() -> None:
     link = {"trouble": "what the daemon wrote", "trouble_code": "http", "trouble_params": {"status": 502}}
     script = HARNESS.replace("messageText(entry)", 'messageText(entry, "trouble")')
     assert rendered("en", link, harness=script) == ["HTTP 502"]
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "Nov 29, 04:11"), ("zh", "11月29日 04:11")])
+def test_time_with_its_epoch_seconds_is_the_readers_local_time(language: str, said: str) -> None:
+    """The sentence of the daemon has it in UTC. The reader of this test is in Berlin."""
+    catalogue = {"en": {"until": "paused until {until}"}, "zh": {"until": "paused until {until}"}}
+    at = 1_795_921_860.0
+    one = entry("until", {"until": "2026-11-29 03:11 UTC", "until_at": at})
+    older = entry("until", {"until": "2026-11-29 03:11 UTC"})
+    harness = 'process.env.TZ = "Europe/Berlin";' + HARNESS
+    shown = rendered(language, one, older, catalogue=catalogue, harness=harness)
+    assert shown == [f"paused until {said}", "paused until 2026-11-29 03:11 UTC"]

@@ -34,7 +34,7 @@ const REORDER_MS = 700;
 const fleet = new Fleet();
 const query = new Query();
 const changed = new Set();
-const stale = { rows: false, cells: false };
+const stale = { rows: false, cells: false, pauses: false };
 const drawSoon = oncePerFrame(draw);
 const updateSoon = throttle(UPDATE_MS, drawSoon);
 const reorderSoon = throttle(REORDER_MS, reorder);
@@ -62,6 +62,7 @@ function refilter() {
 
 function updateServer(before, view) {
   changed.add(view.name);
+  stale.pauses ||= before.pause !== null || view.pause !== null;
   if (query.isAffectedBy(before, view)) reorderSoon();
   updateSoon();
 }
@@ -89,7 +90,8 @@ function drawFleet() {
     showCounts(fleet.counts, fleet.views.size);
     showTrouble(fleet.counts);
   }
-  stale.rows = stale.cells = false;
+  if (stale.pauses) alerts.show();
+  stale.rows = stale.cells = stale.pauses = false;
   changed.clear();
 }
 

@@ -3,6 +3,7 @@
 const texts = JSON.parse(document.getElementById("texts").textContent);
 const STORAGE_KEY = "comfywarm.language";
 const PLACE = /\{(\w+)\}/g;
+const DAY_AND_CLOCK = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const LIST_SEPARATOR = { en: ", ", zh: "、" };
 
 let language = document.body.dataset.language;
@@ -38,9 +39,15 @@ function render(code, params) {
   const template = find("message", code);
   if (template === undefined) return null;
   const names = [...template.matchAll(PLACE)].map(([, name]) => name);
-  const values = Object.fromEntries(names.map((name) => [name, paramText(params?.[name])]));
+  const values = Object.fromEntries(names.map((name) => [name, timeOf(name, params) ?? paramText(params?.[name])]));
   if (Object.values(values).includes(null)) return null;
   return template.replace(PLACE, (_, name) => values[name]);
+}
+
+/** Return the reader's local time for a parameter that comes with its epoch seconds, as `until` does with `until_at`. */
+function timeOf(name, params) {
+  const seconds = params?.[`${name}_at`];
+  return typeof seconds === "number" ? new Intl.DateTimeFormat(locale(), DAY_AND_CLOCK).format(seconds * 1000) : null;
 }
 
 function paramText(param) {

@@ -7,17 +7,23 @@ import orjson
 from typing_extensions import override
 
 from statemachine.cluster.ownership import LeasedOwnership
+from statemachine.cluster.records import message_json
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
-from statemachine.cluster.values import DECODE_ERRORS, Unreadable, instant, maybe, parse, text
+from statemachine.cluster.values import DECODE_ERRORS, Unreadable, instant, maybe, message_from_json, parse, text
+from statemachine.core.messages import Message, verbatim
 from statemachine.core.pause import LONGEST_NOTE, NO_TERMS, PauseTerms
-from statemachine.core.ports import Action, NotOwnedError, Operator, Terms, TermsIgnoredError
+from statemachine.core.ports import Action, ActionRefusedError, NotOwnedError, Operator, Terms, TermsIgnoredError
 from statemachine.core.restart import RestartCause, RestartTerms
 from statemachine.core.text import one_line
+from statemachine.i18n.render import sentence
 from statemachine.settings.values import MAX_NAME_LENGTH
 
 DONE = b"done"
 DONE_WITH_TERMS = b"done, with its terms"
 """The response to a request with terms. An older version ignores them and responds `DONE`."""
+NOT_UNDERSTOOD = b"not understood"
+REFUSED = b"refused "
+"""What the response begins with if the owner refuses the action; its message follows."""
 
 
 class ForwardingOperator(Operator):
@@ -52,8 +58,7 @@ class ForwardingOperator(Operator):
             raise NotOwnedError(f"node {owner}, which owns {server}, does not respond") from error
         if response == DONE and action is Action.PAUSE and terms != NO_TERMS:
             raise TermsIgnoredError(f"node {owner}, of an older version, has paused {server} without end and note")
-        if response not in {DONE, DONE_WITH_TERMS}:
-            raise NotOwnedError(f"node {owner} has just handed {server} over; try again in a few seconds")
+        _require_done(response, server, owner)
         return True
 
     async def _on_request(self, value: bytes) -> bytes:
@@ -62,9 +67,31 @@ class ForwardingOperator(Operator):
             server, action, by, terms = _requested(value)
         except DECODE_ERRORS as error:
             self._unreadable.report("of another node", error)
-            return b"not understood"
+            return NOT_UNDERSTOOD
         done = DONE if terms == NO_TERMS else DONE_WITH_TERMS
-        return done if await self._local.act(server, action, by, terms) else b"not mine"
+        try:
+            return done if await self._local.act(server, action, by, terms) else b"not mine"
+        except ActionRefusedError as error:
+            return REFUSED + orjson.dumps([sentence(error.message), message_json(error.message)])
+
+
+def _require_done(response: bytes, server: str, owner: str) -> None:
+    """Raise ActionRefusedError or NotOwnedError unless the owner has carried the action out."""
+    if response.startswith(REFUSED):
+        raise ActionRefusedError(_refusal(response))
+    if response == NOT_UNDERSTOOD:
+        raise NotOwnedError(f"node {owner}, which owns {server}, is of a version that does not know this action")
+    if response not in {DONE, DONE_WITH_TERMS}:
+        raise NotOwnedError(f"node {owner} has just handed {server} over; try again in a few seconds")
+
+
+def _refusal(response: bytes) -> Message:
+    """Return why the owner refuses the action; what another version says otherwise stays verbatim."""
+    try:
+        said, coded, *_ = parse(response.removeprefix(REFUSED))
+        return message_from_json(said, coded)
+    except DECODE_ERRORS:
+        return verbatim(one_line(response.decode("utf-8", "replace")))
 
 
 def _request(server: str, action: Action, by: str | None, terms: Terms) -> bytes:

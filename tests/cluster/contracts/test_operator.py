@@ -9,8 +9,9 @@ import orjson
 import pytest
 
 from statemachine.cluster.operator import ForwardingOperator
+from statemachine.core.messages import Message, message
 from statemachine.core.pause import NO_TERMS, PauseTerms
-from statemachine.core.ports import Action, NotOwnedError, Operator, Terms, TermsIgnoredError
+from statemachine.core.ports import Action, ActionRefusedError, NotOwnedError, Operator, Terms, TermsIgnoredError
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, running, settled
 from tests.cluster.virtual import in_virtual_time
@@ -23,12 +24,15 @@ class FakeOperator:
     """An operator that accepts actions for its servers."""
 
     servers: set[str]
+    refusal: Message | None = None
     done: list[tuple[str, str]] = field(default_factory=list)
     callers: set[str | None] = field(default_factory=set)
     terms: set[Terms] = field(default_factory=set)
 
     async def act(self, server: str, action: Action, by: str | None = None, terms: Terms = NO_TERMS) -> bool:
         if server in self.servers:
+            if self.refusal is not None:
+                raise ActionRefusedError(self.refusal)
             self.terms.add(terms)
             self.done.append((server, action))
             self.callers.add(by)
@@ -107,6 +111,18 @@ async def test_act_passes_on_the_terms_of_a_pause(cluster: Operators, by: str | 
 
 
 @in_virtual_time
+async def test_act_that_the_owner_refuses_says_why_on_any_node(cluster: Operators) -> None:
+    for fleet in cluster.fleets:
+        fleet.refusal = message("restart_paused", server="停用 🔧")
+    for operator in cluster.operators:
+        for server in SERVERS:
+            with pytest.raises(ActionRefusedError) as refused:
+                await operator.act(server, Action.RESTART)
+            assert refused.value.message == message("restart_paused", server="停用 🔧")
+    assert cluster.done == []
+
+
+@in_virtual_time
 async def test_act_unknown_server_returns_false(cluster: Operators) -> None:
     for operator in cluster.operators:
         assert not await operator.act("unknown", Action.WARM)
@@ -176,3 +192,31 @@ async def test_act_reports_terms_that_an_older_owner_ignores(tmp_path: Path) -> 
             await operator.act(theirs, Action.PAUSE, "alice", PauseTerms(None, "driver update"))
         assert await operator.act(theirs, Action.PAUSE, "alice")
         assert done == [(theirs, "pause")] * 2
+
+
+@in_virtual_time
+@pytest.mark.parametrize(("answer", "said"), [(b"not understood", "does not know this action"), (b"?", "try again")])
+async def test_act_answer_of_another_version_is_explained(tmp_path: Path, answer: bytes, said: str) -> None:
+    async with two_nodes(tmp_path) as (_, one, two):
+        operator, _ = await operator_of(one)
+
+        async def respond(_: bytes) -> bytes:
+            return answer
+
+        await two.store.respond(f"act.{b'two'.hex()}", respond)
+        with pytest.raises(NotOwnedError, match=said):
+            await operator.act(min(two.host.acquired), Action.RESTART)
+
+
+@in_virtual_time
+async def test_act_refusal_in_other_words_is_shown_verbatim(tmp_path: Path) -> None:
+    async with two_nodes(tmp_path) as (_, one, two):
+        operator, _ = await operator_of(one)
+
+        async def respond(_: bytes) -> bytes:
+            return b"refused [\xff"
+
+        await two.store.respond(f"act.{b'two'.hex()}", respond)
+        with pytest.raises(ActionRefusedError) as refused:
+            await operator.act(min(two.host.acquired), Action.RESTART)
+        assert refused.value.message.code == "verbatim"

@@ -54,7 +54,7 @@ comfyui-matrix: $(VENV)/ready  ## measure ComfyUI versions for the table in docs
 test-browser: $(VENV)/ready chromium  ## test the page in a real Chromium, which it installs
 	$(BIN)/python -m pytest -m browser --timeout 180 tests/browser
 
-test-deploy: $(VENV)/ready deploy-programs  ## test with a real HAProxy, nginx and Prometheus, which it installs
+test-deploy: $(VENV)/ready deploy-programs  ## test with a real HAProxy, nginx, Prometheus and dnsmasq, which it installs
 	$(BIN)/python -m pytest -m deploy --timeout 180 tests/deploy tests/security
 
 test-cluster: $(VENV)/ready  ## test three daemons over three real NATS servers, with crashes and partitions
@@ -69,8 +69,8 @@ chromium:
 	command -v chromium >/dev/null || apt-get install --yes --no-install-recommends chromium
 
 deploy-programs:
-	which haproxy nginx promtool prometheus systemd-analyze >/dev/null || \
-		apt-get install --yes --no-install-recommends haproxy nginx-light prometheus systemd
+	which dnsmasq haproxy nginx promtool prometheus systemd-analyze >/dev/null || \
+		apt-get install --yes --no-install-recommends dnsmasq-base haproxy nginx-light prometheus systemd
 
 comfyui: $(VENV)/ready
 	$(BIN)/python -m tests.comfyui.install

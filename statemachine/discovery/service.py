@@ -33,7 +33,8 @@ REST = 10.0
 
 RETRY_BASE_S, RETRY_LIMIT_S = 1.0, 60.0
 APPLY_RETRY_S = 5.0
-SAVE_PAUSE_S = 10.0
+SAVE_PAUSE_S = 5.0
+"""Least time between two writes of the last known targets."""
 
 NOTED_FAILURES = 3
 """Failures in a row after which a notice is recorded; a source that fails once is asked again soon."""
@@ -70,7 +71,7 @@ class Discovery:
         self._origins: dict[str, Assigned] = {}
         self._changed = asyncio.Event()
         self._is_running = False
-        self._is_saved = True
+        self._unsaved = asyncio.Event()
 
     @property
     def servers(self) -> tuple[ServerConfig, ...]:
@@ -192,8 +193,9 @@ class Discovery:
         self._origins = {one.name: one for one in self._fleet.servers}
         self._per_source = Counter(one.source for one in self._fleet.servers)
         known = {name: self._reconciler.targets(name) for name in self._followed}
-        self._is_saved &= known == self._known
-        self._known = known
+        if known != self._known:
+            self._known = known
+            self._unsaved.set()
 
     def _follow(self, source: Source, settings: Settings, *, is_new: bool) -> Followed:
         followed = Followed(source, self._new_source(source, settings))
@@ -243,12 +245,13 @@ class Discovery:
 
     async def _keep_saved(self) -> None:
         while True:
-            await asyncio.sleep(SAVE_PAUSE_S)
+            await self._unsaved.wait()
             await self._save()
+            await asyncio.sleep(SAVE_PAUSE_S)
 
     async def _save(self) -> None:
-        if not self._is_saved:
-            self._is_saved = True
+        if self._unsaved.is_set():
+            self._unsaved.clear()
             await self._store.save(self._known)
 
 

@@ -12,6 +12,7 @@ from loguru import logger
 from statemachine.comfyui.network import tls_contexts
 from statemachine.daemon.logging import configure_logging
 from statemachine.daemon.process import hold_lock, in_background
+from statemachine.discovery.known import known_servers
 from statemachine.gateway.app import build_app
 from statemachine.gateway.client_ws import ClientWs
 from statemachine.gateway.clients import LOCAL, Clients
@@ -37,7 +38,7 @@ from statemachine.gateway.submission import Submission
 from statemachine.gateway.tracking import USUAL_TIMES, Tracker, TrackingTimes
 from statemachine.gateway.uploads import Uploads
 from statemachine.gateway.upstream import Upstream, new_session
-from statemachine.settings import Settings, resolve_servers
+from statemachine.settings import Settings
 from statemachine.settings.expand import bracketed
 from statemachine.settings.gateway import GatewaySettings
 from statemachine.settings.masking import Mask, secrets_in
@@ -85,7 +86,7 @@ class RunningGateway:
 
     def __init__(self, settings: Settings, gateway: GatewaySettings) -> None:
         self._gateway = gateway
-        self._servers = resolve_servers(settings)
+        self._servers = known_servers(settings)
         self._settings = settings
         self.classes = LoaderClasses()
         self.view = FleetView(self._servers, LearnedChoice(classes=self.classes))

@@ -117,6 +117,8 @@ class RealServer(RigClient):
         self.node = node
         self.auto_start = auto_start
         self.arguments = [*arguments, *tls_arguments(tls)]
+        self.variables: dict[str, str] = {}
+        """More environment variables of the process, from its next start on."""
         self.process: ServerProcess | None = None
 
     @property
@@ -177,15 +179,19 @@ class RealServer(RigClient):
         return self.folder / "own_workflows" / "cache.json"
 
     def _environment(self) -> dict[str, str]:
-        return environment(self.folder) | {
-            "RIG_CACHE_CHECK": self.check_mode,
-            "RIG_INSPIRE": "pack" if self.pack else "stand-in" if self.inspire else "node",
-            "RIG_KEYS": json.dumps(self.required_keys),
-            "RIG_PRELOAD": json.dumps(self.preload),
-            "RIG_WORKFLOW": str(self._workflow_file),
-            "COMFYWARM_WORKFLOWS": str(self._workflow_file.parent),
-            "COMFYWARM_AUTO_START": str(int(self.auto_start)),
-        }
+        return (
+            environment(self.folder)
+            | self.variables
+            | {
+                "RIG_CACHE_CHECK": self.check_mode,
+                "RIG_INSPIRE": "pack" if self.pack else "stand-in" if self.inspire else "node",
+                "RIG_KEYS": json.dumps(self.required_keys),
+                "RIG_PRELOAD": json.dumps(self.preload),
+                "RIG_WORKFLOW": str(self._workflow_file),
+                "COMFYWARM_WORKFLOWS": str(self._workflow_file.parent),
+                "COMFYWARM_AUTO_START": str(int(self.auto_start)),
+            }
+        )
 
     async def _wait_for_answer(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S

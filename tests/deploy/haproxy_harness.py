@@ -209,7 +209,7 @@ async def deployed(count: int, edit: Callable[[str], str] = lambda text: text) -
         stack.push_async_callback(deployment.stop_daemon)
         agent_port = await deployment.start_daemon()
         text = edit(_configuration(folder, list(servers), agent_port, listener.fileno()))
-        await stack.enter_async_context(_haproxy(folder, text, listener.fileno()))
+        await stack.enter_async_context(haproxy(folder, text, listener.fileno()))
         yield deployment
 
 
@@ -238,7 +238,8 @@ def _configuration(folder: Path, names: list[str], agent_port: int, fd: int) -> 
 
 
 @asynccontextmanager
-async def _haproxy(folder: Path, text: str, fd: int) -> AsyncIterator[None]:
+async def haproxy(folder: Path, text: str, fd: int) -> AsyncIterator[None]:
+    """Run HAProxy with this configuration and the listener `fd` within the block."""
     path = folder / "haproxy.cfg"
     path.write_text(text, encoding="utf-8")
     process = await asyncio.create_subprocess_exec(

@@ -164,11 +164,11 @@ def _advanced(run: Rollout, facts: Facts, time: _Instant) -> Rollout:
 
 def _given_up(run: Rollout, facts: Facts, time: _Instant) -> Rollout:
     """Skip servers that are held back once nothing else is left; end a run that cannot go on."""
-    waits_for = obstacles(run, facts)
-    if not waits_for or any(one.stage is MemberStage.RESTARTING for one in run.members):
-        return run
     quiet_s = time.passed(run.moved_at)
-    if all(reason in _HELD_BACK.values() for reason in waits_for.values()) and quiet_s >= SKIP_AFTER_S:
+    if quiet_s < SKIP_AFTER_S or any(one.stage is MemberStage.RESTARTING for one in run.members):
+        return run
+    waits_for = obstacles(run, facts)
+    if all(reason in _HELD_BACK.values() for reason in waits_for.values()):
         return _skipped(run, waits_for, time.now)
     if quiet_s >= NO_PROGRESS_S:
         return replace(run, state=RunState.ABORTED, reason=RunReason.NO_PROGRESS, moved_at=time.now)
@@ -195,16 +195,16 @@ class _Room:
     def __init__(self, run: Rollout, facts: Facts) -> None:
         self._run = run
         self._facts = facts
-        self._taken = {one.server for one in run.members if one.stage is MemberStage.RESTARTING}
-        warm = [one for one in facts.values() if self.is_warm(one.name)]
-        self._away = Counter(one.group for one in facts.values() if not self.is_warm(one.name))
-        self._warm_for = _count(warm)
+        taken = {one.server for one in run.members if one.stage is MemberStage.RESTARTING}
+        warm = [one for one in facts.values() if one.state is State.LOADED or one.is_renewed]
+        self._warm = {one.name for one in warm} - taken
+        self._away = Counter(one.group for one in facts.values() if one.name not in self._warm)
+        self._warm_for = _count(one for one in warm if one.name in self._warm)
         self._servers_for = _count(facts.values())
 
     def is_warm(self, server: str) -> bool:
         """Return whether the server is warm and stays so."""
-        seen = self._facts.get(server)
-        return seen is not None and (seen.state is State.LOADED or seen.is_renewed) and server not in self._taken
+        return server in self._warm
 
     def has_failed(self, server: str) -> bool:
         """Return whether the server has failed."""
@@ -216,7 +216,7 @@ class _Room:
         if self.is_warm(server):
             self._away[seen.group] += 1
             self._warm_for.subtract(set(seen.workflows))
-        self._taken.add(server)
+        self._warm.discard(server)
 
     def obstacle(self, member: RolloutMember) -> RunReason | None:
         """Return what keeps a waiting server from being restarted now, None if nothing does."""
@@ -242,4 +242,9 @@ class _Room:
 
 
 def _count(servers: Iterable[ServerFacts]) -> Counter[str]:
-    return Counter(workflow for one in servers for workflow in set(one.workflows))
+    each = Counter(one.workflows for one in servers)
+    found = Counter[str]()
+    for workflows, count in each.items():
+        for workflow in set(workflows):
+            found[workflow] += count
+    return found

@@ -8,6 +8,7 @@ from axe_playwright_python.async_playwright import Axe  # type: ignore[import-un
 from playwright.async_api import Browser, Page, expect
 
 from tests.browser.fleets import Deployment, restartable
+from tests.browser.test_rollout import RUN, FakeRun
 from tests.browser.visit import DISCONNECTED, PHONE, visiting
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -51,6 +52,18 @@ async def test_axe_with_a_dialog_open_finds_nothing_serious(browser: Browser, sh
         await visit.open()
         await visit.button("Pause group public").click()
         await expect(visit.page.get_by_role("dialog")).to_be_visible()
+        assert await violations(visit.page) == []
+
+
+@pytest.mark.parametrize(("locale", "theme"), list(zip(LOCALES, THEMES, strict=True)))
+async def test_axe_with_a_rolling_restart_finds_nothing_serious(
+    browser: Browser, shared: Deployment, locale: str, theme: str
+) -> None:
+    options: dict[str, Any] = {"locale": locale, "color_scheme": theme, "reduced_motion": "reduce"}
+    async with visiting(browser, shared.address, **options) as visit:
+        await FakeRun({**RUN, "reason": "no_progress"}).install(visit.page)
+        await visit.open()
+        await expect(visit.page.locator("#rollout")).to_be_visible()
         assert await violations(visit.page) == []
 
 

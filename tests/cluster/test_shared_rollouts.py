@@ -127,6 +127,19 @@ async def test_value_that_is_not_understood_is_no_run_and_is_replaced() -> None:
         assert (await until_ended(rollouts["a"])).state is RunState.DONE
 
 
+async def test_run_of_ten_thousand_failed_servers_fits_into_a_value() -> None:
+    shared, fleet = engine(), warm_fleet(10_000)
+    async with member(shared, "a") as store:
+        run = await rollouts_over(fleet, store).start("g", ONE, None)
+        over = [one.moved(MemberStage.FAILED, 1_767_225_600.123, "still_cold_after_success") for one in run.members]
+        run = run.with_members(over, 1_767_225_600.123)
+        await store.save(run, 1)
+        assert (await store.load()).run == run
+        stored = await shared.store("x").get(Dataset.SHARED, KEY)
+    assert stored is not None
+    assert len(stored.value) < 500_000
+
+
 async def test_write_at_an_old_revision_conflicts() -> None:
     shared, fleet = engine(), warm_fleet(2)
     async with member(shared, "a") as store:

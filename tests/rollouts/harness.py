@@ -59,7 +59,8 @@ class FakeFleet(Operator):
     """Servers that restart when they are asked to. `hooks` counts the restarts that were carried out, by their ids.
 
     `fails` gives the reason why a server's restart fails, `refuses` has servers whose requests are refused, and
-    `away` those that nobody owns. `most_away` is the highest number of servers that were not warm at once.
+    `away` those that nobody owns. `most_away` is the highest number of servers that were not warm at once. `too_many`
+    has the restarts that began although `limit` servers were away already.
     """
 
     views: dict[str, ServerView]
@@ -70,6 +71,8 @@ class FakeFleet(Operator):
     hookless: set[str] = field(default_factory=set)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     most_away: int = 0
+    limit: int | None = None
+    too_many: list[str] = field(default_factory=list)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @override
@@ -84,9 +87,15 @@ class FakeFleet(Operator):
         known = self.views[server].restart
         if known is None or not (known.is_open or known.id == terms.id):
             self.hooks[terms.id] += 1
+            self._check_limit(server)
             task = asyncio.create_task(self._restart(Restart(terms.id, server, terms.cause, now(), by)))
             self._tasks.add(task)
         return True
+
+    def _check_limit(self, server: str) -> None:
+        away = {name for name, one in self.views.items() if one.state is not State.LOADED or name == server}
+        if self.limit is not None and len(away) > self.limit:
+            self.too_many.append(f"{server}: {sorted(away)} of at most {self.limit}")
 
     async def _restart(self, restart: Restart) -> None:
         name = restart.server

@@ -11,7 +11,7 @@ from tests.rollouts.model import RuleBrokenError, play
 
 FAULTS = {
     "max_unavailable": ("others_away >= self._run", "others_away > self._run", "never more than max_unavailable"),
-    "own_only": ("if not self.is_warm(one.name))", "if one.name in self._taken)", "never more than max_unavailable"),
+    "own_only": ("if one.name not in self._warm)", "if one.name in taken)", "never more than max_unavailable"),
     "take": ("            room.take(member.server)\n", "", "never more than max_unavailable"),
     "last_warm": ("<= is_warm for one", "< is_warm for one", "the last warm server stays"),
     "taken_workflows": ("            self._warm_for.subtract(set(seen.workflows))\n", "", "the last warm server stays"),

@@ -1,6 +1,7 @@
-"""Output in any locale: a character that its encoding lacks is replaced, and never ends the program."""
+"""Input and output in any locale: a character that its encoding lacks never ends the program."""
 
 import codecs
+import os
 import sys
 from collections.abc import Iterable
 from io import TextIOWrapper
@@ -28,6 +29,12 @@ def write_in_any_locale(streams: Iterable[TextIO]) -> None:
     for stream in streams:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors=HANDLER)
+
+
+def argument_text(text: str) -> str:
+    """Return an argument of which the locale left bytes undecoded, read as UTF-8. Raises UnicodeDecodeError."""
+    is_whole = not any("\ud800" <= character <= "\udfff" for character in text)
+    return text if is_whole else os.fsencode(text).decode()
 
 
 def readable(language: Language) -> Language:

@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 from typing_extensions import override
 
+from statemachine.cli.encoding import argument_text
 from statemachine.cli.misuse import misuse_reported
 from statemachine.cli.tail import DEFAULT_COUNT
 from statemachine.cli.wording import language_of_file
@@ -21,6 +23,9 @@ from statemachine.simulator import PROFILES
 
 SETTINGS_FILE = Path("settings.json")
 
+PATHS = frozenset({"FILE", "DIR"})
+"""The placeholders of paths, which keep the bytes that the system gave them."""
+
 VALUES: Mapping[str, Mapping[str, Param]] = {
     "help.tail.count": {"count": DEFAULT_COUNT},
     "help.tail.state": {"states": STATE_NAMES},
@@ -31,6 +36,13 @@ VALUES: Mapping[str, Mapping[str, Param]] = {
 
 class LocalizedCommand(TyperCommand):
     """A command that shows `--help` and its usage in the reader's language, the `obj` of the root context."""
+
+    @override
+    def invoke(self, ctx: Any) -> Any:
+        for parameter in self.params:
+            if parameter.metavar not in PATHS and parameter.name in ctx.params:
+                ctx.params[parameter.name] = _decoded(ctx.params[parameter.name], parameter, ctx)
+        return super().invoke(ctx)
 
     @override
     def format_usage(self, ctx: Any, formatter: Any) -> None:
@@ -67,6 +79,17 @@ class LocalizedGroup(TyperGroup):
     @override
     def get_help_option(self, ctx: Any) -> Any:
         return _described(super().get_help_option(ctx), ctx)
+
+
+def _decoded(value: Any, parameter: Any, ctx: Any) -> Any:
+    """Return the texts of a parameter, of which an ASCII locale has left the bytes."""
+    if isinstance(value, list | tuple):
+        return type(value)(_decoded(one, parameter, ctx) for one in value)
+    try:
+        return argument_text(value) if isinstance(value, str) else value
+    except UnicodeDecodeError:
+        problem = render(message("misuse.not_utf8"), ctx.find_root().obj)
+        raise typer.BadParameter(problem, ctx=ctx, param=parameter) from None
 
 
 def translate(command: Any, name: str, language: Language) -> None:

@@ -124,7 +124,10 @@ PARAMETERS: dict[str, Text] = {
     "help.node-install.folder": Text(
         "The folder of ComfyUI, or its custom_nodes.", "ComfyUI 的目录，或其中的 custom_nodes。"
     ),
-    "help.serve.port": Text("Port instead of listen.port.", "代替 listen.port 的端口。"),
+    "help.serve.port": Text(
+        "Port instead of listen.port, at which the other commands look for the daemon.",
+        "代替 listen.port 的端口；其他命令仍按 listen.port 查找服务。",
+    ),
     "help.serve.demo": Text(
         "Run over an embedded simulated fleet; needs no settings.", "在内置的模拟集群上运行；不需要设置文件。"
     ),
@@ -239,6 +242,7 @@ MISUSE: dict[str, Text] = {
     "misuse.problem": Text("{problem}", "{problem}"),
     "misuse.integer": Text("must be an integer", "必须是整数"),
     "misuse.number": Text("must be a number", "必须是数字"),
+    "misuse.not_utf8": Text("must be text in UTF-8", "必须是 UTF-8 编码的文本"),
     "misuse.least": Text("must be at least {least}", "不得小于 {least}"),
     "misuse.most": Text("must be at most {most}", "不得大于 {most}"),
     "misuse.range": Text("must be in the range {range}", "必须在 {range} 范围内"),

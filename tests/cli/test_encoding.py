@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.cli.encoding import readable, write_in_any_locale
+from statemachine.cli.encoding import argument_text, readable, write_in_any_locale
 from tests.cli.rig import write_settings
 from tests.support.paths import RUN_SCRIPT
 
@@ -48,3 +48,28 @@ def test_doctor_in_ascii_locale_has_its_marks(tmp_path: Path) -> None:
     assert ended.returncode == 1
     assert b"\n  x http://127.0.0.1:9 does not answer" in ended.stdout
     assert ended.stderr == b""
+
+
+def test_argument_in_ascii_locale_is_read_as_utf_8(tmp_path: Path) -> None:
+    """Port 1 of loopback answers nothing, so the command ends where it would send the name."""
+    program = [sys.executable, str(RUN_SCRIPT), "--settings", str(write_settings(tmp_path, listen={"port": 1}))]
+    cases = {"机器".encode(): (1, b"no comfywarm daemon answers"), b"\xfc": (2, b"text in UTF-8")}
+    for argument, (code, said) in cases.items():
+        ended = subprocess.run(
+            [*program, "pause", argument, "--note", "ü".encode()],
+            env={"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+            capture_output=True,
+            check=False,
+            timeout=50,
+        )
+        assert (ended.returncode, said in ended.stderr) == (code, True), ended.stderr
+
+
+@pytest.mark.parametrize("text", ["plain", "机器 ü", "机器 ü".encode().decode("ascii", "surrogateescape")])
+def test_argument_text_is_the_text_that_was_typed(text: str) -> None:
+    assert argument_text(text) in {"plain", "机器 ü"}
+
+
+def test_argument_text_refuses_bytes_that_are_not_utf_8() -> None:
+    with pytest.raises(UnicodeDecodeError):
+        argument_text(b"\xfc".decode("ascii", "surrogateescape"))

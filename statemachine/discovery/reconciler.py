@@ -225,7 +225,7 @@ class Reconciler:
     def _named(one: tuple[_SourceState, _Entry]) -> Assigned:
         rules, target = one[0].rules, one[1].target
         own = target.labels.get(rules.name_label) if rules.name_label is not None else None
-        return Assigned(rules.name, own or target.address.host_and_port, target)
+        return Assigned(rules.name, own or target.name, target)
 
     @staticmethod
     def _is_listed(one: tuple[_SourceState, _Entry]) -> bool:

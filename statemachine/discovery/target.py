@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from urllib.parse import urlsplit
 
 from statemachine.core.messages import Message, Param, message
 from statemachine.settings.expand import MAX_SERVERS, ServerUrl, host_and_port, parse_address, parse_url
@@ -30,11 +29,17 @@ class Target:
 
     address: ServerUrl
     labels: Mapping[str, str] = field(default_factory=lambda: NO_LABELS, hash=False)
+    key: str = field(init=False, compare=False)
+    """The address without its scheme: equal keys are one server."""
+
+    def __post_init__(self) -> None:
+        """Compute the key once: sources list the same targets with every answer."""
+        object.__setattr__(self, "key", f"{self.address.host_and_port}{_prefix(self.address.url)}")
 
     @property
-    def key(self) -> str:
-        """The address without its scheme: equal keys are one server."""
-        return f"{self.address.host_and_port}{_prefix(self.address.url)}"
+    def name(self) -> str:
+        """The name of the server, unless a label says another one: host:port."""
+        return self.key.partition("/")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +79,5 @@ def address_key(url: str) -> str:
 
 
 def _prefix(url: str) -> str:
-    return urlsplit(url).path
+    _, slash, path = url.partition("://")[2].partition("/")
+    return slash + path

@@ -9,6 +9,7 @@ from statemachine.daemon.config import SettingsFile
 from statemachine.journal.database import DISCOVERED_FILE
 from statemachine.settings import parse_settings
 from statemachine.simulator import PROFILES, Profile, running_fleet
+from tests.cli.rig import cli
 from tests.discovery.http_sd import http_sd
 from tests.support.daemon import COMMON, DaemonClient, daemon_in_process
 
@@ -148,3 +149,53 @@ async def test_reload_adds_and_removes_a_source(tmp_path: Path) -> None:
             await wait_for_names(client, first, second)
             path.write_text(json.dumps(own))
             await wait_for_names(client, first)
+
+
+async def test_prompt_in_flight_of_a_removed_server_is_not_sent_again(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    settings = {"discovery": [{"kind": "file", "name": "rack", "path": str(path), **QUICK}], "timing": TIMING}
+    async with running_fleet([Profile("slow", load_seconds=0.7)]) as fleet:
+        name = name_of(fleet.urls[0])
+        path.write_text(json.dumps([{"targets": [name]}]))
+        async with daemon_in_process(tmp_path, settings) as client:
+            await client.wait_for("/api/status", lambda one: one["states"].get("warming"))
+            path.write_text("[]")
+            await wait_for_names(client)
+            path.write_text(json.dumps([{"targets": [name]}]))
+            await client.wait_for_states({"loaded": 1})
+    assert len(fleet.servers[0].log) == 1
+
+
+async def test_other_server_at_the_same_address_is_warmed(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    settings = {"discovery": [{"kind": "file", "name": "rack", "path": str(path), **QUICK}], "timing": TIMING}
+    async with running_fleet([QUICKLY]) as fleet:
+        name, server = name_of(fleet.urls[0]), fleet.servers[0]
+        path.write_text(json.dumps([{"targets": [name]}]))
+        async with daemon_in_process(tmp_path, settings) as client:
+            await client.wait_for_states({"loaded": 1})
+            path.write_text("[]")
+            await wait_for_names(client)
+            await server.go_down()
+            await server.come_back()  # another process, with nothing cached
+            path.write_text(json.dumps([{"targets": [name]}]))
+            await client.wait_for_states({"loaded": 1})
+    assert len(server.log) == 2
+
+
+async def test_commands_know_the_discovered_servers(tmp_path: Path) -> None:
+    path, settings = tmp_path / "targets.json", tmp_path / "settings.json"
+    source = {"kind": "file", "name": "rack", "path": "targets.json", "group": "rented", **QUICK}
+    data = {**COMMON, "discovery": [source], "traffic": {"agent_port": 9000}}
+    settings.write_text(json.dumps(data))
+    async with running_fleet([PROFILES["loaded"]]) as fleet:
+        name = name_of(fleet.urls[0])
+        path.write_text(json.dumps([{"targets": [name]}]))
+        assert name not in (await cli(settings, "haproxy")).stdout
+        async with daemon_in_process(tmp_path, data) as client:
+            await client.wait_for_states({"loaded": 1})
+        check, doctor = await cli(settings, "check"), await cli(settings, "doctor")
+        assert (check.exit_code, doctor.exit_code) == (0, 0), check.stdout + doctor.stdout
+        assert name in check.stdout
+        assert name in doctor.stdout
+        assert f"server {name} {name}" in (await cli(settings, "haproxy")).stdout

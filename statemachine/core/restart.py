@@ -60,7 +60,7 @@ class Restart:
 
     `instance` and `mark` identify the server's process before the hook: the instance that a companion node reported,
     and the newest prompt of its history. `returned_at` is the time at which another process answered. `hooks` are the
-    times of the server's hooks within a day, oldest first, this restart's included.
+    times of the server's hooks within a day, oldest first, this restart's included; the last one stays if it is older.
     """
 
     id: str

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from statemachine.core import events
 from statemachine.core.prompt_reducers import Reducer
-from statemachine.core.restart import Restart, recent
+from statemachine.core.restart import Restart
 from statemachine.core.server import NOT_WARMED, Server
 from statemachine.core.vocabulary import State
 
@@ -16,7 +16,7 @@ def _restart_requested(event: events.RestartRequested, server: Server, at: float
     before = server.restart
     if server.state in NOT_RESTARTABLE or server.open_restart is not None or (before and before.id == event.id):
         return
-    hooks = recent(before.hooks, at) if before is not None else ()
+    hooks = before.hooks if before is not None else ()
     server.restart = Restart(event.id, server.name, event.cause, at, event.by, hooks=hooks)
 
 

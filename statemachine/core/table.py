@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from statemachine.core import events as e
+from statemachine.core.restart import RestartStage
 from statemachine.core.server import CacheChange, Server
 from statemachine.core.streak import GIVE_UP_REASONS
 from statemachine.core.vocabulary import IN_FLIGHT, Reason, Source, State
@@ -198,7 +199,8 @@ def changes_pause(server: Server, event: e.PauseRequested) -> bool:
 
 def restart_was_opened(server: Server, event: e.RestartRequested) -> bool:
     """The request opened a restart: none was open, and the last one was another."""
-    return server.open_restart is not None and server.open_restart.id == event.id
+    restart = server.restart
+    return restart is not None and restart.id == event.id and restart.stage is RestartStage.DRAINING
 
 
 def not_said_before(server: Server, event: e.RestartLimitReached) -> bool:

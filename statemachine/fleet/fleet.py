@@ -168,8 +168,9 @@ class ManagedFleet:
         changed = [self._replace(configs[name]) for name in changes.changed if name in self._servers]
         for name in (*changes.added, *(name for name in changes.changed if name not in self._servers)):
             self._context.publisher.publish_initial(configs[name], self._new_server(configs[name]))
-        for task in self._servers.values():
+        for name, task in self._servers.items():
             task.context.server.reachability = self._reachability
+            task.configure(configs[name])
         await self._stop_removed()
         await self._start(changed)
         await self._rebalance()

@@ -16,6 +16,7 @@ from statemachine.core import events
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.log_entry import Transition
 from statemachine.core.machine import Machine
+from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import IN_FLIGHT, State
 from statemachine.fleet import admission, checking, draining, pausing, restarting, submission, triggers
@@ -24,6 +25,7 @@ from statemachine.fleet.connection import keep_link
 from statemachine.fleet.context import ServerContext
 from statemachine.i18n.render import worded
 from statemachine.publish.publisher import view_of
+from statemachine.settings.servers import ServerConfig
 
 DUTY_CALLS: Mapping[Duty, Callable[[ServerContext], Awaitable[None]]] = {
     Duty.PREPARE: checking.prepare,
@@ -101,6 +103,7 @@ class ServerTask:
         "_mailbox",
         "_saved",
         "_saved_restart",
+        "_watch",
     )
 
     def __init__(self, machine: Machine, context: ServerContext, mailbox: Mailbox) -> None:
@@ -111,7 +114,8 @@ class ServerTask:
         self._duties: dict[Duty, asyncio.Task[None]] = {}
         self._lasting: list[asyncio.Task[None]] = []
         self._saved: object = None
-        self._saved_restart = context.server.restart
+        self._saved_restart: Restart | None = None
+        self._watch: asyncio.Task[None] | None = None
 
     @property
     def context(self) -> ServerContext:
@@ -128,9 +132,9 @@ class ServerTask:
         """Start the tasks of the present state, unless the server was stopped before."""
         if self._is_stopped:
             return
+        self._saved_restart = self._context.server.restart
         self._lasting = [self._started(keep_link, "the /ws connection")]
-        if self._context.config.restart.hook is not None and self._context.config.restart.triggers:
-            self._lasting.append(self._started(triggers.watch, "the watch for restarts"))
+        self._reconcile_watch()
         self._reconcile_tasks()
         self._mailbox.open(self._handle)
 
@@ -138,10 +142,26 @@ class ServerTask:
         """Cancel everything and wait for it to end. Events that arrive later are dropped."""
         self._is_stopped = True
         self._mailbox.close()
-        tasks = [*self._duties.values(), *self._lasting]
+        tasks = [*self._duties.values(), *self._lasting, *([self._watch] if self._watch is not None else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    def configure(self, config: ServerConfig) -> None:
+        """Apply how the server is restarted; everything else in its configuration is the same."""
+        self._context.config = config
+        if self._lasting and not self._is_stopped:
+            self._reconcile_watch()
+
+    def _reconcile_watch(self) -> None:
+        """Let the watch for restarts run if the settings have a hook and something that triggers it."""
+        settings = self._context.config.restart
+        wanted = settings.hook is not None and bool(settings.triggers)
+        if wanted and self._watch is None:
+            self._watch = self._started(triggers.watch, "the watch for restarts")
+        elif not wanted and self._watch is not None:
+            self._watch.cancel()
+            self._watch = None
 
     def _handle(self, event: events.Event) -> None:
         context, fleet = self._context, self._context.fleet
@@ -197,9 +217,9 @@ class ServerTask:
         restart, fleet = self._context.server.restart, self._context.fleet
         if restart is None or restart is self._saved_restart:
             return
-        self._saved_restart = restart
+        before, self._saved_restart = self._saved_restart, restart
         fleet.recorder.restart(restart)
-        if not restart.is_open:
+        if before is not None and before.is_open and not restart.is_open:
             fleet.counters.restart_ended(self._context.config.group, restart)
 
     def _changed_attempt(self) -> Attempt | None:

@@ -118,8 +118,8 @@ class _Watch:
         """Return the finding if the last restart, or the begin of this watch, is long ago."""
         limit_s, restart = self.settings.max_age_s, self.context.server.restart
         age_s = loop_time() - self.began_at
-        if restart is not None and restart.hook_started_at is not None:
-            age_s = self.context.fleet.clock.now() - restart.hook_started_at
+        if restart is not None and restart.hooks:
+            age_s = self.context.fleet.clock.now() - restart.hooks[-1]
         if limit_s is None or age_s < limit_s:
             return None
         return RestartCause.AGE, message("restart_for_age", age=self.settings.max_age or "")
@@ -156,7 +156,7 @@ def _request(context: ServerContext, cause: RestartCause, why: Message) -> None:
     A server that works waits until no other of its group is being restarted.
     """
     settings, restart, now = context.config.restart, context.server.restart, context.fleet.clock.now()
-    if restart is not None and 0 <= now - (restart.ended_at or restart.requested_at) < settings.min_pause_s:
+    if restart is not None and now - (restart.ended_at or restart.requested_at) < settings.min_pause_s:
         return
     hooks = recent(restart.hooks, now) if restart is not None else ()
     if len(hooks) >= settings.max_per_day:

@@ -4,10 +4,13 @@ In WAL mode, `synchronous=NORMAL` keeps every committed entry through a SIGKILL.
 survive a power cut, so it is committed with `synchronous=FULL`.
 """
 
+import sqlite3
 from collections.abc import Sequence
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
+
+from loguru import logger
 
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.core.pause import Pause
@@ -178,8 +181,9 @@ class JournalStore(JournalDatabase):
         return {server: Pause(*terms) for server, *terms in self._db.execute(PAUSES)}
 
     def restarts(self) -> dict[str, Restart]:
-        """Return the latest restart of each server, open or ended."""
-        return {row["server"]: restart_from(row) for row in self._db.execute(RESTARTS)}
+        """Return the latest restart of each server, open or ended. One that cannot be read is not resumed."""
+        found = (_restart_or_none(row) for row in self._db.execute(RESTARTS))
+        return {restart.server: restart for restart in found if restart is not None}
 
     def sent_alerts(self) -> list[SentAlertRow]:
         """Return the alerts that were saved last."""
@@ -218,3 +222,11 @@ class JournalStore(JournalDatabase):
             self._db.execute(PRUNE_ROLLOUTS, (older_than,))
             self._newest = self._newest_entry()
         return deleted
+
+
+def _restart_or_none(row: sqlite3.Row) -> Restart | None:
+    try:
+        return restart_from(row)
+    except (ValueError, TypeError) as error:  # of a later version, or damaged
+        logger.error("{}: its last restart cannot be read and is not resumed: {}", row["server"], error)
+        return None

@@ -41,7 +41,7 @@ def hook_variables(server: ServerConfig, restart: Restart) -> dict[str, str]:
     """Return the environment variables that name the server and the restart."""
     return {
         "COMFYWARM_SERVER": server.name,
-        "COMFYWARM_URL": server.url,
+        "COMFYWARM_SERVER_URL": server.url,
         "COMFYWARM_GROUP": server.group,
         "COMFYWARM_RESTART_ID": restart.id,
     }

@@ -66,7 +66,7 @@ class RestartSettings(Section):
     """How a server is restarted. Off by default: without `command` or `http` no server is ever restarted."""
 
     command: Command | None = None
-    """Program and arguments that restart the server, without a shell. COMFYWARM_SERVER, COMFYWARM_URL,
+    """Program and arguments that restart the server, without a shell. COMFYWARM_SERVER, COMFYWARM_SERVER_URL,
     COMFYWARM_GROUP and COMFYWARM_RESTART_ID are in its environment."""
     http: HttpHook | None = None
     """HTTP request that restarts the server, instead of `command`."""

@@ -79,7 +79,8 @@ UrlOrEntry = Annotated[ServerEntry, BeforeValidator(_entry_of, json_schema_input
 class ServerConfig:
     """The complete configuration of one server. `url` has no trailing slash; `host` has no port.
 
-    `warm` has the workflows whose models are wanted in memory.
+    `warm` has the workflows whose models are wanted in memory. How it is restarted does not count when two
+    configurations are compared: a server keeps its connection, state and timers when that changes.
     """
 
     name: str
@@ -91,7 +92,7 @@ class ServerConfig:
     headers: Mapping[str, SecretStr] = field(hash=False)
     tls: Tls
     warm: Mapping[str, Level] = field(default_factory=lambda: NO_LEVELS, hash=False)
-    restart: RestartSettings = field(default_factory=RestartSettings, hash=False)
+    restart: RestartSettings = field(default_factory=RestartSettings, compare=False)
 
 
 def merge_cache_check(common: CacheCheckSettings, own: CacheCheckSettings | None) -> CacheCheckSettings:

@@ -5,6 +5,7 @@ import signal
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import pytest
 
 from statemachine.simulator import SimFleet, running_fleet
 from statemachine.simulator.profiles import PROFILES
+from tests.faults.hooks import HookProgram
 from tests.support.daemon import DaemonClient, Json, command, page_address
 from tests.support.paths import WORKFLOWS
+from tests.support.polling import wait_until
 
 COUNT = 4
 
@@ -167,3 +170,18 @@ async def test_reload_restored_file_ends_the_refusal(tmp_path: Path) -> None:
         refused = await here.until_notice("settings_refused")
         (tmp_path / "settings.json").write_text(right)
         assert (await here.until_notice("settings_reloaded"))["id"] > refused["id"]
+
+
+async def test_reload_of_restart_settings_leaves_servers_alone(tmp_path: Path) -> None:
+    """How servers are restarted is applied at once: servers keep their states, and the next restart has the hook."""
+    hook = HookProgram(tmp_path)
+    async with site(tmp_path) as here:
+        await here.wait_for_states({"loaded": 3})
+        before, name = await here.entries(), here.names[0]
+        here.write(servers=[member.url for member in here.fleet.members[:3]], restart=hook.settings())
+        await here.until_notice("settings_reloaded")
+        after = await here.entries()
+        assert [one["reason"] for one in after[len(before) :]] == ["settings_reloaded"]
+        assert await here.post(f"/api/servers/{name}/restart") == HTTPStatus.ACCEPTED
+        await wait_until(lambda: hook.servers)
+    assert hook.servers == [name]

@@ -163,3 +163,29 @@ def test_restart_that_could_not_be_restored_is_given_up() -> None:
     assert (given_up.stage, given_up.reason, given_up.ended_at) == (RS.FAILED, R.JOURNAL_UNAVAILABLE, 5.0)
     ended: Restart = given_up.abandoned(9.0)
     assert ended is given_up
+
+
+def test_request_repeated_after_the_return_runs_no_second_hook() -> None:
+    driver = returned()
+    opened = driver.server.restart
+    assert opened is not None
+    driver.apply(e.RestartRequested(opened.id, RestartCause.ROLLOUT))
+    assert (driver.state, driver.server.restart) == (State.UNKNOWN, opened)
+    driver.apply(e.CheckStarted())
+    driver.apply(e.RestartRequested(opened.id, RestartCause.ROLLOUT))
+    assert (driver.state, driver.server.restart) == (State.CHECKING, opened)
+
+
+def test_restart_without_a_hook_keeps_the_time_of_the_last_hook() -> None:
+    driver = driver_in(State.RESTARTING)
+    assert driver.server.restart is not None
+    last = driver.server.restart.hooks
+    driver.apply(e.ServerReturned())
+    driver.apply(e.CheckStarted())
+    driver.apply(driver.answer())
+    driver.now += 7 * DAY_S
+    driver.apply(e.RestartRequested("r2", RestartCause.OPERATOR))
+    driver.apply(e.ResumeRequested())
+    assert driver.server.restart is not None
+    assert (driver.server.restart.stage, driver.server.restart.hooks) == (RS.CANCELLED, last)
+    assert last

@@ -51,6 +51,9 @@ async def test_hook_is_not_run_again_by_the_next_run_of_the_daemon(tmp_path: Pat
             assert detail["restart"]["stage"] == "succeeded"
         async with daemon_in_process(tmp_path, settings) as running:
             assert (await running.wait_for_state(name, "loaded"))["restart"] == detail["restart"]
+            await running.wait_for_detail(name, lambda one: one["counters"].get("to_loaded"))
+            async with running.session.get(f"{running.address}/metrics") as response:
+                assert 'outcome="succeeded"} 1.0' not in await response.text()
     assert hook.servers == [name]
 
 

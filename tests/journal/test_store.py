@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statemachine.core.messages import verbatim
+from statemachine.core.restart import Restart, RestartCause
 from statemachine.core.server import Attempt, Outcome
 from statemachine.core.vocabulary import Source, State
 from statemachine.i18n.render import sentence
-from statemachine.journal.store import JournalStore
+from statemachine.journal.restart_rows import restart_row
+from statemachine.journal.store import JournalStore, Write
 from tests.journal.samples import attempt, entry, notice, written
 
 NO_TIME = entry(at=float("nan"))
@@ -174,3 +176,19 @@ def test_prune_keeps_open_and_recent_attempts(store: JournalStore) -> None:
     written(store, old, fresh, attempt("open", at=1.0))
     store.prune(older_than=400.0, keep=0)
     assert {one.prompt_id for one in store.newest_attempts("a", 9)} == {"fresh", "open"}
+
+
+@pytest.mark.parametrize(
+    ("column", "value"), [("cause", "by a later version"), ("stage", "?"), ("hooks", "{"), ("hooks", "7")]
+)
+def test_restart_that_cannot_be_read_hides_no_other(path: Path, column: str, value: str) -> None:
+    store = JournalStore(path)
+    for server in ("a", "b"):
+        store.write([Write(restart=restart_row(Restart("r1", server, RestartCause.OPERATOR, 1_000.0)))])
+    store.close()
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE restarts SET {column} = ? WHERE server = 'a'", (value,))
+    db.close()
+    store = JournalStore(path)
+    assert list(store.restarts()) == ["b"]
+    store.close()

@@ -16,6 +16,8 @@ from campaigns.simulation.cluster.planted_faults import run_planted_fault as run
 from campaigns.simulation.cluster.simulation import run_cluster_seed
 from campaigns.simulation.faults import Fault
 from campaigns.simulation.planted_faults import PLANTED_FAULTS, run_planted_fault
+from campaigns.simulation.restart_faults import RESTART_FAULTS, run_restart_plant
+from campaigns.simulation.restarts import run_restart_seed
 from campaigns.simulation.run import run_seed
 from campaigns.simulation.simulation import Result
 
@@ -53,6 +55,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="number of processes")
     parser.add_argument("--trace", action="store_true", help="print every event")
     parser.add_argument("--cluster", action="store_true", help="simulate clusters of three daemons")
+    parser.add_argument("--restarts", action="store_true", help="simulate servers that hooks restart")
     parser.add_argument("--planted-faults", action="store_true", help="check that each planted fault is caught")
     parser.add_argument("--stop-after", type=int, default=5, help="stop after this number of violations")
     parser.add_argument(
@@ -70,6 +73,8 @@ def _run_planted_faults(options: argparse.Namespace) -> int:
     missed = 0
     if options.cluster:
         run, count = run_planted_cluster_fault, len(CLUSTER_FAULTS)
+    elif options.restarts:
+        run, count = run_restart_plant, len(RESTART_FAULTS)
     else:
         run, count = run_planted_fault, len(PLANTED_FAULTS)
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
@@ -82,7 +87,7 @@ def _run_planted_faults(options: argparse.Namespace) -> int:
 
 
 def _results(seeds: list[int], options: argparse.Namespace) -> Iterator[Result]:
-    run_one = run_cluster_seed if options.cluster else run_seed
+    run_one = run_cluster_seed if options.cluster else run_restart_seed if options.restarts else run_seed
     run = partial(run_one, without=tuple(options.without), full_trace=options.trace)
     if len(seeds) == 1 or options.jobs == 1:
         yield from map(run, seeds)

@@ -28,6 +28,7 @@ from statemachine.journal.store import JournalStore
 from statemachine.publish.bus import Bus
 from statemachine.publish.publisher import Publisher, TransitionLog
 from statemachine.publish.snapshot import ServerDetail, Snapshot
+from statemachine.repair.port import HookRunner, NoHooks
 from statemachine.settings import ServerConfig, Settings, resolve_servers
 
 
@@ -96,6 +97,7 @@ class SimDaemon:
         disk: Disk,
         wires: Mapping[str, Wire],
         invariants: Invariants,
+        hooks: Callable[["SimDaemon"], HookRunner] = lambda _: NoHooks(),
     ) -> None:
         self.dead = False
         settings = parts.settings(settings)
@@ -113,6 +115,7 @@ class SimDaemon:
             permits=parts.permits(Budget(limits.max_warming, limits.max_warming_per_host)),
             publisher=publisher,
             transport_for=lambda config: parts.transport(wires[config.name], self),
+            hooks=hooks(self),
         )
         self.fleet = parts.fleet(LoadedConfig(settings, resolve_servers(settings), workflows()), ports)
         self._starting: asyncio.Task[None] | None = None

@@ -130,6 +130,8 @@ class TransitionRules:
         ledger.note_stay(transition.dest, now())
         if transition.dest is State.LOADED or reason is Reason.PROMPT_SUCCEEDED:
             ledger.failed_in_a_row = 0
+        elif (transition.prompt_id or ledger.prompt) in ledger.excused:
+            return
         elif transition.source in IN_FLIGHT and reason in FAILURES:
             ledger.warm_up_failed(FAILURES[reason], now(), transition.prompt_id or ledger.prompt)
         elif reason is Reason.PERMIT_GRANTED:

@@ -25,6 +25,7 @@ from campaigns.simulation.wire import Wire
 from statemachine.core.ports import Action, Clock
 from statemachine.core.vocabulary import Reason, State
 from statemachine.fleet.fleet import ManagedFleet
+from statemachine.repair.port import HookRunner, NoHooks
 from statemachine.simulator import Profile, SimServer
 
 EPOCH = 1_767_225_600.0
@@ -210,8 +211,14 @@ class Simulation:
     def _start_daemon(self) -> None:
         self.note("-", "a daemon starts")
         settings = self._scenario.settings
-        self._daemon = SimDaemon(self._parts, settings, self._clock, self.disk, self.wires, self._invariants)
+        self._daemon = SimDaemon(
+            self._parts, settings, self._clock, self.disk, self.wires, self._invariants, self._hooks
+        )
         self._daemon.start()
+
+    def _hooks(self, _: SimDaemon) -> HookRunner:
+        """Return what runs the restart hooks of a daemon."""
+        return NoHooks()
 
     async def _stop_faults(self) -> None:
         """Stop all faults and start what is down."""

@@ -141,7 +141,7 @@ def _prompt_absent(event: events.PromptAbsent, server: Server, at: float) -> Non
     started = server.open_attempt is not None and server.open_attempt.may_have_started
     restarted = event.reason is Reason.SERVER_RESTARTED
     server.failures += 1
-    if not server.ended_by_hook:
+    if server.open_attempt is None or not server.open_attempt.ended_by_hook:
         _count_end(server, Reason.WARM_UP_ENDS_SERVER if restarted and started else Reason.PROMPT_LOST)
     server.epoch += 1
     _close_attempt(server, Outcome.LOST, at, Source.HISTORY, event.message)

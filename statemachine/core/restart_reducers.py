@@ -23,6 +23,8 @@ def _restart_requested(event: events.RestartRequested, server: Server, at: float
 def _hook_started(event: events.HookStarted, server: Server, at: float) -> None:
     """Forget what the end of the process would be counted against: this end is wanted."""
     server.restart, server.process_went = event.restart, False
+    if server.open_attempt is not None:
+        server.open_attempt.ended_by_hook = True
     server.succeeded, server.loaded_at, server.warmed_at = None, None, NOT_WARMED
 
 

@@ -49,7 +49,8 @@ class Attempt:
     `unsent`: the POST's connection was refused. `cut_off`: a connection to the server ended or was refused since.
     `last_progress_at` is the time of the last event that shows work: repeated and falling figures do not count.
     `partly_refused`: the server has dropped a part of the workflow and runs the rest.
-    `stuck`: its time limit has passed, so that it holds no permit. `blocked`: what an ExecutionBlocker said of skipped
+    `stuck`: its time limit has passed, so that it holds no permit. `ended_by_hook`: a restart hook of ours ends the
+    process under it. `blocked`: what an ExecutionBlocker said of skipped
     nodes.
     """
 
@@ -84,6 +85,7 @@ class Attempt:
     fall_expected: bool = False
     judged: bool = False
     stuck: bool = False
+    ended_by_hook: bool = False
     blocked: tuple[Message, ...] = ()
     disconnect_count_before: int = 0
 
@@ -234,12 +236,6 @@ class Server:
     def still_cold(self) -> bool:
         """Whether our prompt succeeded and the check still needs the same workflow."""
         return self.succeeded is not None and self.succeeded.workflow in self.needed
-
-    @property
-    def ended_by_hook(self) -> bool:
-        """Whether a hook of ours has ended the process since the open attempt began."""
-        hook_at = self.restart.hook_started_at if self.restart is not None else None
-        return hook_at is not None and self.open_attempt is not None and self.open_attempt.created_at <= hook_at
 
     @property
     def receives_changes(self) -> bool:

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from statemachine.comfyui.errors import AbsentError, ComfyError
+from statemachine.comfyui.errors import AbsentError, ComfyError, ConnectRefusedError
 from statemachine.core import events
 from statemachine.core.messages import NO_MESSAGE, Message, message
 from statemachine.core.restart import Restart, RestartCause
@@ -22,8 +22,14 @@ LOOK_S = 1.0
 
 @dataclass(slots=True)
 class _DrainLooks:
-    """What the looks at the queue have shown. `empty_since` is loop time, `count` the length in the last answer."""
+    """What the looks at the queue have shown. `empty_since` is loop time, `count` the length in the last answer.
 
+    `was_away`: the server did not answer before the restart was requested, nor since. `refused`: connections in a row
+    that were refused, because no process listens.
+    """
+
+    was_away: bool
+    refused: int = 0
     empty_since: float | None = None
     count: int | None = None
     trouble: Message = NO_MESSAGE
@@ -37,7 +43,7 @@ class _DrainLooks:
 async def drain(context: ServerContext) -> None:
     """Wait until the server has finished its prompts, at most for the time limit, and start the hook.
 
-    A server that has died, or does not answer, finishes nothing, so it is not waited for.
+    A server whose worker or process has died, or that did not answer before, finishes nothing, so it is not waited for.
     """
     restart = context.server.open_restart
     if restart is None:
@@ -45,7 +51,9 @@ async def drain(context: ServerContext) -> None:
     if context.config.restart.hook is None:
         context.post(events.RestartWithheld(Reason.HOOK_MISSING, message("reason.hook_missing")))
         return
-    until, queue = loop_time() + _left_s(context, restart), _DrainLooks()
+    server = context.server
+    queue = _DrainLooks(was_away=server.consecutive_failures >= server.reachability.fall)
+    until = loop_time() + _left_s(context, restart)
     context.waits(message("wait.drain"), until - loop_time(), at_most=True)
     why: Message | events.RestartWithheld | None
     while (why := await _ready(context, restart, queue)) is None:
@@ -68,10 +76,9 @@ def _left_s(context: ServerContext, restart: Restart) -> float:
 async def _ready(context: ServerContext, restart: Restart, queue: _DrainLooks) -> Message | None:
     """Look once. Return why the hook may start, None if it has to wait."""
     await _look(context, queue)
-    server = context.server
     if restart.cause is RestartCause.STUCK:
         return message("drained_dead", count=queue.count or 0)
-    if queue.trouble and server.consecutive_failures >= server.reachability.fall:
+    if queue.was_away or queue.refused >= context.server.reachability.fall:
         return message("drained_away")
     return message("drained") if queue.is_drained else None
 
@@ -85,8 +92,9 @@ async def _look(context: ServerContext, queue: _DrainLooks) -> None:
             await _settle_attempt(context)
     except ComfyError as error:
         queue.empty_since, queue.trouble = None, error.message
+        queue.refused = queue.refused + 1 if isinstance(error, ConnectRefusedError) else 0
         return
-    queue.count, queue.trouble = listing.length, NO_MESSAGE
+    queue.count, queue.trouble, queue.refused, queue.was_away = listing.length, NO_MESSAGE, 0, False
     attempt = context.server.open_attempt
     is_empty = listing.length == 0 and (attempt is None or attempt.stuck)
     queue.empty_since = (queue.empty_since or loop_time()) if is_empty else None
@@ -114,7 +122,8 @@ def _after_timeout(context: ServerContext, queue: _DrainLooks) -> Message | even
 
 async def _start_hook(context: ServerContext, restart: Restart, why: Message, until: float) -> None:
     """Record the hook durably, and then report that it starts. While it cannot be recorded, it is not run."""
-    instance, mark = await _instance(context), await _newest_prompt(context)
+    cursor, mark = context.server.node_cursor, await _newest_prompt(context)
+    instance = cursor.instance if cursor is not None else None
     while True:
         recorded = restart.hook_begun(instance, mark, context.fleet.clock.now())
         try:
@@ -132,16 +141,6 @@ async def _start_hook(context: ServerContext, restart: Restart, why: Message, un
             context.post(events.RestartWithheld(Reason.JOURNAL_UNAVAILABLE, unrecorded))
             return
         await asyncio.sleep(context.fleet.settings.timing.retry_s)
-
-
-async def _instance(context: ServerContext) -> str | None:
-    """Return the instance that the companion node reports, None where there is none."""
-    if context.server.node_cursor is None:
-        return None
-    try:
-        return await context.check.instance()
-    except ComfyError:
-        return context.server.node_cursor.instance
 
 
 async def _newest_prompt(context: ServerContext) -> str | None:

@@ -72,6 +72,8 @@ def _restore_restart(server: Server, restart: Restart | None) -> None:
         return
     server.state, server.proved_by = RESTART_STATES[restart.stage], Source.DAEMON
     began = restart.stage is RestartStage.HOOK
+    if server.attempt is not None:
+        server.attempt.ended_by_hook = began
     server.reason = Reason.HOOK_STARTED if began else Reason.RESTART_REQUESTED
     server.waiting, server.message = WAITS[server.state], message("restart_before_start")
 

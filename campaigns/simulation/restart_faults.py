@@ -1,0 +1,62 @@
+"""Faults planted in restarts by a hook. The rules of `restarts` must catch each of them."""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+from campaigns.simulation.restarts import run_restart_seed
+from campaigns.simulation.simulation import Result
+from statemachine.core.restart import RestartStage
+from statemachine.core.vocabulary import State
+
+SEEDS = 60
+"""Each fault must be caught within this number of seeds."""
+
+
+@dataclass(frozen=True)
+class RestartPlant:
+    """One fault: names that are replaced during the run. `caught_by` is a part of the violation's text."""
+
+    name: str
+    seed: int
+    caught_by: str
+    patches: Mapping[str, Any]
+
+
+DRAINS_AGAIN = {RestartStage.DRAINING: State.DRAINING, RestartStage.HOOK: State.DRAINING}
+
+RESTART_FAULTS = (
+    RestartPlant(
+        "runs the hook again after a crash",
+        1,
+        "hook repeated",
+        {"statemachine.fleet.recovery.RESTART_STATES": DRAINS_AGAIN},
+    ),
+    RestartPlant(
+        "forgets the open restarts",
+        1,
+        "restart forgotten",
+        {"statemachine.fleet.recovery._restore_restart": lambda *_: None},
+    ),
+    RestartPlant(
+        "does not wait for the users' prompts",
+        1,
+        "hook over prompts",
+        {"statemachine.fleet.draining._DrainLooks.is_drained": True},
+    ),
+)
+
+
+def run_restart_plant(place: int) -> tuple[str, Result | None]:
+    """Plant the fault at this place of RESTART_FAULTS; return its name and the run that catches it, None if none does."""
+    fault = RESTART_FAULTS[place]
+    with ExitStack() as stack:
+        for name, replacement in fault.patches.items():
+            stack.enter_context(mock.patch(name, replacement))
+        for seed in range(fault.seed, fault.seed + SEEDS):
+            result = run_restart_seed(seed)
+            if result.violation is not None and fault.caught_by in result.violation:
+                return fault.name, result
+    return fault.name, None

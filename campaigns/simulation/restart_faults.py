@@ -49,9 +49,9 @@ RESTART_FAULTS = (
 )
 
 
-def run_restart_plant(place: int) -> tuple[str, Result | None]:
-    """Plant the fault at this place of RESTART_FAULTS; return its name and the run that catches it, None if none does."""
-    fault = RESTART_FAULTS[place]
+def run_restart_plant(index: int) -> tuple[str, Result | None]:
+    """Plant the fault at this index of RESTART_FAULTS; return its name and the run that catches it, if one does."""
+    fault = RESTART_FAULTS[index]
     with ExitStack() as stack:
         for name, replacement in fault.patches.items():
             stack.enter_context(mock.patch(name, replacement))

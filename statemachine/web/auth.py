@@ -57,7 +57,10 @@ def _refuse_foreign_page(request: web.Request, names: frozenset[str], setting: s
     """Refuse the request if any of its headers is one of a foreign page: a header that is repeated may hide another."""
     for origin in request.headers.getall(hdrs.ORIGIN, []):
         if not _is_own_origin(origin, request, names):
-            message = f"origin {quoted(origin)} is not allowed; add its host to {setting}"
+            remedy = f"add its host to {setting}"
+            if host_name(origin.rpartition("/")[2].lower()) in names:
+                remedy = "let the proxy forward Host with its port"
+            message = f"origin {quoted(origin)} is not allowed; {remedy}"
             raise ApiError(HTTPStatus.FORBIDDEN, "foreign_origin", message)
     sites = request.headers.getall("Sec-Fetch-Site", [])
     if not _OWN_PAGE.issuperset(sites) and not _is_followed_link(request):

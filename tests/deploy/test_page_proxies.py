@@ -94,8 +94,9 @@ class Stranger:
         self._url = url
         self._host = host
 
-    async def status(self, method: str, path: str, token: str = "") -> int:
-        headers = {"Host": self._host, **({"Authorization": f"Bearer {token}"} if token else {})}
+    async def status(self, method: str, path: str, token: str = "", origin: str = "") -> int:
+        given = {"Authorization": f"Bearer {token}" if token else "", "Origin": origin}
+        headers = {"Host": self._host, **{name: value for name, value in given.items() if value}}
         async with self._session.request(method, self._url + path, headers=headers) as response:
             return response.status
 
@@ -116,8 +117,10 @@ async def test_stranger_behind_plain_proxy_reads_but_does_not_act(tmp_path: Path
         assert await Stranger(session, page.address, "localhost").pause() == 202
 
 
-@pytest.mark.parametrize("file", ["nginx/comfywarm.conf", "haproxy/page.cfg"])
-async def test_shipped_proxy_lets_clients_act_by_name(tmp_path: Path, file: str) -> None:
+@pytest.mark.parametrize(
+    ("file", "path"), [("nginx/comfywarm.conf", ""), ("nginx/sub-path.conf", "/comfywarm"), ("haproxy/page.cfg", "")]
+)
+async def test_shipped_proxy_lets_clients_act_by_name(tmp_path: Path, file: str, path: str) -> None:
     authority = Authority(tmp_path)
     pair = authority.certify("127.0.0.1")
     context = ssl.create_default_context(cafile=authority.file)
@@ -128,10 +131,14 @@ async def test_shipped_proxy_lets_clients_act_by_name(tmp_path: Path, file: str)
         proxied(tmp_path, (DEPLOY / file).read_text(encoding="utf-8"), page) as port,
         aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=context)) as session,
     ):
-        stranger = Stranger(session, f"https://127.0.0.1:{port}", NAME)
+        host = f"{NAME}:{port}"
+        stranger = Stranger(session, f"https://127.0.0.1:{port}{path}", host)
         assert await stranger.status("GET", "/status") == 200
+        assert await stranger.status("GET", "/") == 200
+        assert await stranger.status("GET", "/static/main.js", origin=f"https://{host}") == 200
+        assert await stranger.status("GET", "/static/main.js", origin="https://example.com") == 403
         assert [await stranger.pause(), await stranger.pause("token-of-bob-22")] == [401, 403]
-        async with session.get(f"https://127.0.0.1:{port}/api/events", headers={"Host": NAME}) as stream:
+        async with session.get(f"https://127.0.0.1:{port}{path}/api/events", headers={"Host": host}) as stream:
             assert await stranger.pause("token-of-alice-1") == 202
             async with asyncio.timeout(PATIENCE_S):
                 while b'"by":"alice"' not in await stream.content.readline():

@@ -85,6 +85,23 @@ async def test_read_from_foreign_origin_is_refused(site: Site, path: str, origin
     assert await asked(site, path, Origin=origin) == (403, "foreign_origin")
 
 
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        ("https://warm.example.org:8443", "let the proxy forward Host with its port"),
+        ("https://other.example.org", "add its host to listen.hosts"),
+        ("http://[", "add its host to listen.hosts"),
+    ],
+)
+async def test_refused_origin_is_answered_with_its_remedy(tmp_path: Path, origin: str, said: str) -> None:
+    """A proxy that forwards Host without its port refuses its own page on any port but the default one."""
+    async with running_site(tmp_path, hosts=["warm.example.org"]) as site:
+        headers = {"Host": "warm.example.org", "Origin": origin}
+        async with site.client.get("/api/status", headers=headers) as response:
+            assert response.status == 403
+            assert said in (await response.json())["error"]["message"]
+
+
 REPEATED = [
     [("Origin", "{own}"), ("Origin", "http://evil.example")],
     [("Origin", "http://evil.example"), ("Origin", "{own}")],

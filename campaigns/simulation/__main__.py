@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from functools import partial
 
@@ -18,6 +18,7 @@ from campaigns.simulation.faults import Fault
 from campaigns.simulation.planted_faults import PLANTED_FAULTS, run_planted_fault
 from campaigns.simulation.restart_faults import RESTART_FAULTS, run_restart_plant
 from campaigns.simulation.restarts import run_restart_seed
+from campaigns.simulation.rollouts import run_rollout_seed
 from campaigns.simulation.run import run_seed
 from campaigns.simulation.simulation import Result
 
@@ -55,6 +56,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="number of processes")
     parser.add_argument("--trace", action="store_true", help="print every event")
     parser.add_argument("--cluster", action="store_true", help="simulate clusters of three daemons")
+    parser.add_argument("--rollouts", action="store_true", help="simulate rolling restarts by such hooks")
     parser.add_argument("--restarts", action="store_true", help="simulate servers that hooks restart")
     parser.add_argument("--planted-faults", action="store_true", help="check that each planted fault is caught")
     parser.add_argument("--stop-after", type=int, default=5, help="stop after this number of violations")
@@ -87,13 +89,20 @@ def _run_planted_faults(options: argparse.Namespace) -> int:
 
 
 def _results(seeds: list[int], options: argparse.Namespace) -> Iterator[Result]:
-    run_one = run_cluster_seed if options.cluster else run_restart_seed if options.restarts else run_seed
-    run = partial(run_one, without=tuple(options.without), full_trace=options.trace)
+    run = partial(_seed_runner(options), without=tuple(options.without), full_trace=options.trace)
     if len(seeds) == 1 or options.jobs == 1:
         yield from map(run, seeds)
         return
     with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
         yield from pool.imap_unordered(run, seeds, chunksize=4)
+
+
+def _seed_runner(options: argparse.Namespace) -> Callable[..., Result]:
+    if options.cluster:
+        return run_cluster_seed
+    if options.rollouts:
+        return run_rollout_seed
+    return run_restart_seed if options.restarts else run_seed
 
 
 class Report:

@@ -103,15 +103,17 @@ class SimDaemon:
         settings = parts.settings(settings)
         self._invariants, self._disk = invariants, disk
         self._stores: list[WatchedStore] = []
-        publisher = WatchedPublisher(invariants, Snapshot(), Bus())
-        self._journal = journal = parts.journal(
+        self.snapshot, self.bus = Snapshot(), Bus()
+        publisher = WatchedPublisher(invariants, self.snapshot, self.bus)
+        self.journal = journal = parts.journal(
             self._open_store, InlineRunner(disk, self), publisher.on_committed, lambda _: None
         )
+        self.recorder = WatchedRecorder(invariants, journal, clock.now)
         limits = settings.limits
         ports = FleetPorts(
             clock=clock,
             journal=journal,
-            recorder=WatchedRecorder(invariants, journal, clock.now),
+            recorder=self.recorder,
             permits=parts.permits(Budget(limits.max_warming, limits.max_warming_per_host)),
             publisher=publisher,
             transport_for=lambda config: parts.transport(wires[config.name], self),
@@ -137,7 +139,7 @@ class SimDaemon:
     async def _start(self) -> None:
         """Start the fleet; log an exception, which the simulation reports as a violation."""
         try:
-            await self._journal.open()
+            await self.journal.open()
             await self.fleet.start()
         except Exception:
             logger.exception("the fleet cannot start")

@@ -1,0 +1,158 @@
+"""Simulated days with rolling restarts, over hooks that fail or hang and crashes of the daemon at each step."""
+
+import asyncio
+from collections.abc import Collection
+from contextlib import suppress
+from enum import StrEnum
+from pathlib import Path
+
+from typing_extensions import override
+
+from campaigns.simulation.daemon import REAL_PARTS, Parts, SimDaemon
+from campaigns.simulation.lasting_rules import LastingRules
+from campaigns.simulation.loop import VirtualLoop
+from campaigns.simulation.restarts import RestartFault, RestartSimulation
+from campaigns.simulation.run import run_simulation
+from campaigns.simulation.simulation import TAIL, Result
+from statemachine.core.restart import Restart, RestartCause
+from statemachine.core.rollout import MemberStage, Rollout, RolloutAction, RolloutLimits
+from statemachine.core.rollout_step import obstacles
+from statemachine.core.vocabulary import State
+from statemachine.rollouts.renewals import Renewals
+from statemachine.rollouts.service import RolloutPorts, RolloutRefusedError, Rollouts
+from statemachine.rollouts.store import JournalRollouts, RolloutsUnavailableError
+
+GROUP = "default"
+ROLLED_EVERY_S = 120.0
+AWAY = frozenset({State.LOADED.value, State.FAILED.value, State.PAUSED.value})
+"""States in which a restart has ended."""
+
+
+class RolloutFault(StrEnum):
+    """What clients do with rolling restarts."""
+
+    STARTED = "rolling restart started"
+    CHANGED = "rolling restart paused, resumed or cancelled"
+
+
+class RolloutSimulation(RestartSimulation):
+    """A simulation whose group is restarted a few servers at a time."""
+
+    def __init__(
+        self, seed: int, folder: Path, parts: Parts, without: Collection[StrEnum], *, keep: int | None
+    ) -> None:
+        super().__init__(seed, folder, parts, without, keep=keep)
+        self._under_way: set[str] = set()
+        """Servers whose hook was run for a rolling restart, and that are not warm again."""
+        self._rollouts: Rollouts | None = None
+        self._run: Rollout | None = None
+
+    @override
+    async def _run_scenario(self) -> None:
+        self.spawn(self._roll())
+        await super()._run_scenario()
+
+    @override
+    def _start_daemon(self) -> None:
+        super()._start_daemon()
+        assert self._daemon is not None
+        self._rollouts = self._rollouts_of(self._daemon)
+        self.spawn(self._carry_out(self._daemon, self._rollouts))
+
+    def _rollouts_of(self, daemon: SimDaemon) -> Rollouts:
+        renewals = Renewals(asyncio.get_running_loop().time)
+        daemon.bus.add_listener(renewals.receive)
+        return Rollouts(
+            RolloutPorts(
+                store=JournalRollouts(daemon.journal),
+                views=lambda: daemon.snapshot,
+                hooked=lambda: set(self.wires),
+                operator=daemon.fleet,
+                clock=self._clock,
+                notify=daemon.recorder.notice,
+                is_renewed=renewals.__contains__,
+            )
+        )
+
+    async def _carry_out(self, daemon: SimDaemon, rollouts: Rollouts) -> None:
+        """Carry runs out until the daemon crashes."""
+        task = asyncio.create_task(rollouts.run())
+        try:
+            while not daemon.dead:
+                with suppress(RolloutsUnavailableError):
+                    self._run = await rollouts.latest() or self._run
+                await asyncio.sleep(0.25)
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _roll(self) -> None:
+        """Start runs, and change them, until the faults end."""
+        while self._faults.active:
+            await asyncio.sleep(self._chance.expovariate(1.0 / ROLLED_EVERY_S))
+            if self._rollouts is not None:
+                with suppress(RolloutRefusedError, RolloutsUnavailableError, asyncio.CancelledError):
+                    await self._act_on(self._rollouts)
+
+    async def _act_on(self, rollouts: Rollouts) -> None:
+        is_open = self._run is not None and self._run.ended_at is None
+        if not is_open:
+            limits = RolloutLimits(self._chance.randint(1, 3), self._chance.randint(1, 3))
+            run = await rollouts.start(GROUP, limits, None)
+            self._faults.counts[RolloutFault.STARTED] += 1
+            self.note("-", "rolling restart:", run.id, str(limits))
+            self._run = run
+        elif self._chance.random() < 0.3:
+            action = self._chance.choice((RolloutAction.PAUSE, RolloutAction.RESUME, RolloutAction.CANCEL))
+            await rollouts.act(action, None)
+            self._faults.counts[RolloutFault.CHANGED] += 1
+            self.note("-", "rolling restart:", action.value)
+
+    @override
+    def note(self, server: str, *what: object) -> None:
+        """Note servers whose restart has ended."""
+        super().note(server, *what)
+        if len(what) > 2 and what[1] == "->" and what[2] in AWAY:
+            self._under_way.discard(server)
+
+    @override
+    def hook_runs(self, name: str, restart: Restart) -> RestartFault:
+        """Check that no more restarts of the run are under way than it may have."""
+        if restart.cause is RestartCause.ROLLOUT:
+            self._under_way.add(name)
+            limit = self._run.limits.max_unavailable if self._run is not None else 0
+            if len(self._under_way) > limit:
+                self.fail(name, f"max unavailable: {sorted(self._under_way)} are restarted, at most {limit} may be")
+            if self._run is None or not restart.id.startswith(self._run.id):
+                self.fail(name, f"run forgotten: restart {restart.id} belongs to no run")
+        return super().hook_runs(name, restart)
+
+    @override
+    async def _stop_faults(self) -> None:
+        await super()._stop_faults()
+        if self._rollouts is not None:
+            with suppress(RolloutRefusedError):
+                await self._rollouts.act(RolloutAction.RESUME, None)
+
+    @override
+    def _check_calm(self, lasting: LastingRules) -> None:
+        super()._check_calm(lasting)
+        run, rollouts = self._run, self._rollouts
+        if run is None or rollouts is None or run.ended_at is not None:
+            return
+        facts = rollouts.facts()
+        for member in run.members:
+            seen = facts[member.server].restart
+            if member.stage is MemberStage.RESTARTING and (seen is None or not seen.is_open):
+                self.fail(member.server, f"run forgotten: {member} without a restart")
+        for name, reason in obstacles(run, facts).items():
+            if reason is None:
+                self.fail(name, "run forgotten: nothing keeps the server from being restarted")
+
+
+def run_rollout_seed(
+    seed: int, *, parts: Parts = REAL_PARTS, without: Collection[StrEnum] = (), full_trace: bool = False
+) -> Result:
+    """Run one seed with rolling restarts. With the same PYTHONHASHSEED, the same seed gives the same run."""
+    keep = None if full_trace else TAIL
+    return run_simulation(VirtualLoop, lambda folder: RolloutSimulation(seed, folder, parts, without, keep=keep))

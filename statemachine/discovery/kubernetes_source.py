@@ -17,7 +17,7 @@ import aiohttp
 
 from statemachine.core.messages import message
 from statemachine.core.text import one_line, without_error_number
-from statemachine.discovery.endpoint_slices import EndpointSlices
+from statemachine.discovery.endpoint_slices import MAX_SLICES, EndpointSlices
 from statemachine.discovery.errors import SourceError
 from statemachine.discovery.file_source import from_json
 from statemachine.discovery.http_source import TIMEOUT_S, limited_body, new_session, trusting
@@ -113,7 +113,7 @@ class KubernetesTargets:
             found += page.get("items") or ()
             metadata = page.get("metadata") or {}
             token = str(metadata.get("continue") or "")
-            if not token:
+            if not token or len(found) >= MAX_SLICES:
                 break
         self._slices.clear()
         for one in found:

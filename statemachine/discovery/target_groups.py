@@ -17,6 +17,9 @@ from statemachine.discovery.target import (
 )
 from statemachine.settings.problems import NotAllowedError, describe
 
+MAX_EXAMINED = 2 * MAX_TARGETS
+"""Targets that are examined, refused ones included: in YAML a few bytes may stand for a long list, again and again."""
+
 MAX_REFUSALS = 100
 """Refused targets that are kept with their reasons."""
 
@@ -44,6 +47,7 @@ class _Reader:
         self.targets: list[Target] = []
         self.refusals: list[Refusal] = []
         self.is_full = False
+        self._examined = 0
 
     def read_group(self, where: str, group: Any) -> None:
         if not isinstance(group, dict) or not isinstance(targets := group.get("targets"), list):
@@ -54,7 +58,8 @@ class _Reader:
             self._refuse(f"{where}.labels", labels)
             return
         for place, text in enumerate(targets):
-            if len(self.targets) >= MAX_TARGETS:
+            self._examined += 1
+            if len(self.targets) >= MAX_TARGETS or self._examined > MAX_EXAMINED:
                 self._refuse(where, message("too_many_targets", max=MAX_TARGETS))
                 self.is_full = True
                 return

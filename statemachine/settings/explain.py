@@ -16,6 +16,7 @@ from statemachine.settings.source import SettingsSource
 _KEY_MARK = "[key]"  # pydantic's last step if the key of an object is invalid, not its value
 _ALLOWED = {
     "model_type": message("settings.object"),
+    "model_attributes_type": message("settings.object"),
     "dict_type": message("settings.object"),
     "tuple_type": message("settings.list"),
     "path_type": message("settings.text_path"),

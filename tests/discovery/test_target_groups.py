@@ -60,6 +60,12 @@ def test_answer_that_is_not_a_list_is_an_error(data: Any) -> None:
         parse_groups(data, "http")
 
 
+def test_refused_targets_are_bounded_too() -> None:
+    group = {"targets": ["not an address"] * MAX_TARGETS}
+    urls, refusals = parsed([group] * 100_000)
+    assert (urls, len(refusals)) == ([], 100)
+
+
 def test_targets_are_bounded() -> None:
     urls, refusals = parsed([{"targets": [f"gpu{i}:8188" for i in range(MAX_TARGETS + 5)]}])
     assert len(urls) == MAX_TARGETS

@@ -143,3 +143,13 @@ def test_container_example_settings_are_valid() -> None:
     settings = parse_settings(data, Path("/etc/comfywarm"), {"COMFYWARM_TOKEN": "x" * 32})
     assert settings.listen.token is not None
     assert str(settings.data_dir) == "/var/lib/comfywarm"
+
+
+def test_check_of_the_image_builds_the_shipped_file_and_runs_its_user() -> None:
+    script = (DOCKER / "check.sh").read_text(encoding="utf-8")
+    subprocess.run(["bash", "-n", str(DOCKER / "check.sh")], check=True, timeout=20)
+    assert "-f deploy/docker/Containerfile" in script
+    assert f"--userspec={instructions('USER')[0]}" in script
+    assert (
+        json.loads(script.partition("<<'SETTINGS'\n")[2].partition("\nSETTINGS")[0])["data_dir"] == "/var/lib/comfywarm"
+    )

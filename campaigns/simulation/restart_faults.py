@@ -1,12 +1,13 @@
-"""Faults planted in restarts by a hook. The rules of `restarts` must catch each of them."""
+"""Faults planted in restarts by a hook. The rules of `restarts` and `rollouts` must catch each of them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 from unittest import mock
 
 from campaigns.simulation.restarts import run_restart_seed
+from campaigns.simulation.rollouts import run_rollout_seed
 from campaigns.simulation.simulation import Result
 from statemachine.core.restart import RestartStage
 from statemachine.core.vocabulary import State
@@ -23,6 +24,7 @@ class RestartPlant:
     seed: int
     caught_by: str
     patches: Mapping[str, Any]
+    run: Callable[[int], Result] = run_restart_seed
 
 
 DRAINS_AGAIN = {RestartStage.DRAINING: State.DRAINING, RestartStage.HOOK: State.DRAINING}
@@ -46,6 +48,20 @@ RESTART_FAULTS = (
         "hook over prompts",
         {"statemachine.fleet.draining._DrainLooks.is_drained": True},
     ),
+    RestartPlant(
+        "restarts more servers of a group than it may",
+        1,
+        "max unavailable",
+        {"statemachine.core.rollout_step._Room._lack": lambda *_: None},
+        run_rollout_seed,
+    ),
+    RestartPlant(
+        "forgets the rolling restart at a crash",
+        1,
+        "run forgotten",
+        {"statemachine.journal.store.JournalStore.newest_rollout": lambda _: None},
+        run_rollout_seed,
+    ),
 )
 
 
@@ -56,7 +72,7 @@ def run_restart_plant(index: int) -> tuple[str, Result | None]:
         for name, replacement in fault.patches.items():
             stack.enter_context(mock.patch(name, replacement))
         for seed in range(fault.seed, fault.seed + SEEDS):
-            result = run_restart_seed(seed)
+            result = fault.run(seed)
             if result.violation is not None and fault.caught_by in result.violation:
                 return fault.name, result
     return fault.name, None

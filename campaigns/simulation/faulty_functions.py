@@ -48,6 +48,14 @@ def judges_refused_part(context: ServerContext, event: events.Event) -> Sequence
     return (event,)
 
 
+def looks_up_without_permit(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
+    """Take a prompt that has to be looked up for stuck, without a report, so that it holds no permit."""
+    attempt = context.server.open_attempt
+    if isinstance(event, events.SubmissionUncertain) and attempt is not None:
+        attempt.stuck = True
+    return (event,)
+
+
 def sees_no_foreign_work(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
     """Hold a missing key against the warm-up, even if foreign work has run since."""
     if isinstance(event, events.CheckAnswered):

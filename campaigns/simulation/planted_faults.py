@@ -145,6 +145,12 @@ PLANTED_FAULTS = (
         first=RESTORING,
     ),
     PlantedFault("leaks permits", 1, ("liveness", "budget"), Parts(permits=faulty.LeaksPermits)),
+    PlantedFault(
+        "looks prompts up without a permit",
+        27,
+        ("budget",),
+        faulty.with_mailbox(faulty_functions.looks_up_without_permit),
+    ),
     PlantedFault("ignores the budget", 4, ("budget",), Parts(permits=faulty.IgnoresBudget)),
     PlantedFault(
         "forgets failures when the server restarts",

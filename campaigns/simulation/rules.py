@@ -7,6 +7,7 @@ from campaigns.simulation.ledger import ServerLedger, prompts_of_ours
 from statemachine.core.log_entry import Transition
 from statemachine.core.vocabulary import IN_FLIGHT, Reason, Source, State
 from statemachine.settings import Settings
+from statemachine.settings.model import Timing
 
 MISSING_IS_NEW_S = 25.0
 """Maximum age of a `missing` result. A check may consist of two requests."""
@@ -24,8 +25,8 @@ SHORTEST_SHARE = 0.85
 """The long backoff is spread by a tenth, and begins with the failure."""
 
 CONTENTION_WINDOW_S = 600.0
-MOST_WHEN_CONTESTED = 12
-"""Of each workflow: on a server that keeps the last workflow's results, each loss of one takes the others with it."""
+UNDELAYED = 3
+"""Warm-ups before the first pause: one at first, one after a single loss, and a second try of one without effect."""
 
 FAILURES: Mapping[Reason, str] = {
     Reason.SERVER_RESTARTED: "lost",
@@ -148,8 +149,19 @@ class TransitionRules:
         while ledger.granted[0] < now() - CONTENTION_WINDOW_S:
             ledger.granted.popleft()
         loses = ledger.plan.profile.evict_every or ledger.plan.profile.unload_every
-        if loses and len(ledger.granted) > MOST_WHEN_CONTESTED * len(ledger.plan.workflows):
+        if loses and len(ledger.granted) > most_when_contested(self._settings.timing) * len(ledger.plan.workflows):
             self._fail(name, f"contention: {len(ledger.granted)} warm-ups within {CONTENTION_WINDOW_S:.0f} s")
+
+
+def most_when_contested(timing: Timing) -> int:
+    """Return how many warm-ups of a workflow the shortest pauses allow within the window, however soon models are lost.
+
+    On a server that keeps the last workflow's results, each loss of one takes the others with it: this holds for each.
+    """
+    count, pause_s, at = UNDELAYED, timing.retry_s / 2.0, 0.0
+    while (at := at + pause_s) <= CONTENTION_WINDOW_S:
+        count, pause_s = count + 1, min(2.0 * pause_s, timing.failed_retry_s / 2.0)
+    return count
 
 
 def now() -> float:

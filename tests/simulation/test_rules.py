@@ -11,12 +11,14 @@ from campaigns.simulation.lasting_rules import LastingRules
 from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.plans import BOTH, PAGING, Plan
 from campaigns.simulation.replies import read_reply
+from campaigns.simulation.rules import most_when_contested
 from campaigns.simulation.wire import Wire
 from statemachine.comfyui.transport import Reply
 from statemachine.core.log_entry import Transition
 from statemachine.core.messages import NO_MESSAGE
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.settings import Settings
+from statemachine.settings.model import Timing
 from statemachine.simulator.profiles import PROFILES
 
 OURS, THEIRS = "ours", "theirs"
@@ -85,3 +87,9 @@ def test_calm_warm_ups_complete_the_round_before_and_one_more(
     assert not found
     rules.check_calm(ledger, 20 + most + 1)
     assert found == [f"oscillation: {most + 1} warm-ups after 0 losses"]
+
+
+@pytest.mark.parametrize(("failed_retry_s", "most"), [(900, 12), (120, 17)])
+def test_most_contested_warm_ups_follow_the_longest_pause(failed_retry_s: float, most: int) -> None:
+    """Pauses of at least 1, 2, 4 and more seconds grow to half of the long backoff."""
+    assert most_when_contested(Timing(failed_retry_s=failed_retry_s)) == most

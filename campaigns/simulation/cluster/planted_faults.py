@@ -37,6 +37,12 @@ PLANTED_FAULTS = (
         ("ownership", "agreement", "liveness", "duplicate warm-up"),
         patches={f"{MEMBERSHIP}LeaseFollower": faulty.BelievesGarbage},
     ),
+    PlantedFault(
+        "takes permits that vanish for released",
+        22,
+        ("budget",),
+        patches={"statemachine.cluster.permits.SETTLE_S": 0.0},
+    ),
     PlantedFault("does not share permits", 2, ("budget",), patches={f"{NODE}SharedPermits": faulty.LocalPermits}),
 )
 

@@ -21,8 +21,12 @@ def _restart_requested(event: events.RestartRequested, server: Server, at: float
 
 
 def _hook_started(event: events.HookStarted, server: Server, at: float) -> None:
-    """Forget what the end of the process would be counted against: this end is wanted."""
-    server.restart, server.process_went = event.restart, False
+    """Forget what the end of the process would be counted against: this end is wanted.
+
+    A server that did not answer when its hook began is back once it answers.
+    """
+    server.restart = event.restart
+    server.process_went = server.consecutive_failures >= server.reachability.fall
     if server.open_attempt is not None:
         server.open_attempt.ended_by_hook = True
     server.succeeded, server.loaded_at, server.warmed_at = None, None, NOT_WARMED

@@ -7,6 +7,7 @@ from statemachine.comfyui.errors import AbsentError, ComfyError, ConnectRefusedE
 from statemachine.core import events
 from statemachine.core.messages import NO_MESSAGE, Message, message
 from statemachine.core.restart import Restart, RestartCause
+from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
@@ -15,6 +16,9 @@ from statemachine.journal.port import JournalUnavailableError
 
 SETTLE_S = 3.0
 """How long the queue must be empty: load balancers ask once a second, and clients still fetch their results."""
+
+FRESH_S = 60.0
+"""How long a diagnosis counts: a server may have been repaired while no daemon looked."""
 
 LOOK_S = 1.0
 """Pause between two looks at the queue."""
@@ -25,7 +29,7 @@ class _DrainLooks:
     """What the looks at the queue have shown. `empty_since` is loop time, `count` the length in the last answer.
 
     `was_away`: the server did not answer before the restart was requested, nor since. `refused`: connections in a row
-    that were refused, because no process listens.
+    that were refused, because no process listens. `lookup` looks our own prompt up: its absence takes several looks.
     """
 
     was_away: bool
@@ -33,6 +37,12 @@ class _DrainLooks:
     empty_since: float | None = None
     count: int | None = None
     trouble: Message = NO_MESSAGE
+    lookup: Lookup | None = None
+
+    @property
+    def is_settling(self) -> bool:
+        """Whether the queue was empty at the last look, so that the rest of `SETTLE_S` is worth waiting for."""
+        return self.empty_since is not None and not self.is_drained
 
     @property
     def is_drained(self) -> bool:
@@ -57,14 +67,14 @@ async def drain(context: ServerContext) -> None:
     context.waits(message("wait.drain"), until - loop_time(), at_most=True)
     why: Message | events.RestartWithheld | None
     while (why := await _ready(context, restart, queue)) is None:
-        if loop_time() >= until:
+        if loop_time() >= until and not queue.is_settling:
             why = _after_timeout(context, queue)
             break
         await asyncio.sleep(min(LOOK_S, context.fleet.settings.timing.retry_s))
     if isinstance(why, events.RestartWithheld):
         context.post(why)
     else:
-        await _start_hook(context, restart, why, until)
+        await _start_hook(context, restart, why)
 
 
 def _left_s(context: ServerContext, restart: Restart) -> float:
@@ -76,7 +86,8 @@ def _left_s(context: ServerContext, restart: Restart) -> float:
 async def _ready(context: ServerContext, restart: Restart, queue: _DrainLooks) -> Message | None:
     """Look once. Return why the hook may start, None if it has to wait."""
     await _look(context, queue)
-    if restart.cause is RestartCause.STUCK:
+    is_fresh = abs(context.fleet.clock.now() - restart.requested_at) <= FRESH_S
+    if restart.cause is RestartCause.STUCK and is_fresh:
         return message("drained_dead", count=queue.count or 0)
     if queue.was_away or queue.refused >= context.server.reachability.fall:
         return message("drained_away")
@@ -89,7 +100,7 @@ async def _look(context: ServerContext, queue: _DrainLooks) -> None:
         listing = await context.client.queue()
         attempt = context.server.open_attempt
         if attempt is not None and not listing.length:
-            await _settle_attempt(context)
+            await _settle_attempt(context, attempt, queue)
     except ComfyError as error:
         queue.empty_since, queue.trouble = None, error.message
         queue.refused = queue.refused + 1 if isinstance(error, ConnectRefusedError) else 0
@@ -100,10 +111,11 @@ async def _look(context: ServerContext, queue: _DrainLooks) -> None:
     queue.empty_since = (queue.empty_since or loop_time()) if is_empty else None
 
 
-async def _settle_attempt(context: ServerContext) -> None:
-    """Look our own prompt up once, and report its end."""
-    attempt = context.server.open_attempt
-    if attempt is not None and (found := await Lookup(context, attempt).look()) is not None:
+async def _settle_attempt(context: ServerContext, attempt: Attempt, queue: _DrainLooks) -> None:
+    """Look our own prompt up once more, and report its end."""
+    if queue.lookup is None or queue.lookup.attempt is not attempt:
+        queue.lookup = Lookup(context, attempt)
+    if (found := await queue.lookup.look()) is not None:
         context.post(found)
 
 
@@ -120,27 +132,26 @@ def _after_timeout(context: ServerContext, queue: _DrainLooks) -> Message | even
     return events.RestartWithheld(Reason.DRAIN_TIMED_OUT, why)
 
 
-async def _start_hook(context: ServerContext, restart: Restart, why: Message, until: float) -> None:
-    """Record the hook durably, and then report that it starts. While it cannot be recorded, it is not run."""
+async def _start_hook(context: ServerContext, restart: Restart, why: Message) -> None:
+    """Record the hook durably, and then report that it starts.
+
+    A hook that cannot be recorded now is not run at all: the queue may be full again when it can be.
+    """
     cursor, mark = context.server.node_cursor, await _newest_prompt(context)
     instance = cursor.instance if cursor is not None else None
-    while True:
-        recorded = restart.hook_begun(instance, mark, context.fleet.clock.now())
-        try:
-            await context.fleet.journal.record_restart(recorded)
-        except JournalUnavailableError as error:
-            cause = error.message
-        else:
-            if context.fleet.ownership.may_submit(context.config.name):
-                context.hook_due = restart.id
-                context.post(events.HookStarted(recorded, why))
-                return
-            cause = message("other_daemon_may_own")
-        if loop_time() >= until:
-            unrecorded = message("hook_unrecorded", cause=cause)
-            context.post(events.RestartWithheld(Reason.JOURNAL_UNAVAILABLE, unrecorded))
+    recorded = restart.hook_begun(instance, mark, context.fleet.clock.now())
+    try:
+        await context.fleet.journal.record_restart(recorded)
+    except JournalUnavailableError as error:
+        cause = error.message
+    else:
+        if context.fleet.ownership.may_submit(context.config.name):
+            context.hook_due = restart.id
+            context.post(events.HookStarted(recorded, why))
             return
-        await asyncio.sleep(context.fleet.settings.timing.retry_s)
+        cause = message("other_daemon_may_own")
+    unrecorded = message("hook_unrecorded", cause=cause)
+    context.post(events.RestartWithheld(Reason.JOURNAL_UNAVAILABLE, unrecorded))
 
 
 async def _newest_prompt(context: ServerContext) -> str | None:

@@ -126,8 +126,8 @@ class ManagedFleet:
 
     @property
     def in_flight(self) -> frozenset[str]:
-        """The servers that may have a prompt of ours."""
-        return frozenset(name for name, task in self._servers.items() if task.context.server.open_attempt is not None)
+        """The servers that may have a prompt of ours, or whose restart hook has begun: no other node takes them now."""
+        return frozenset(name for name, task in self._servers.items() if _is_in_flight(task.context.server))
 
     async def act(self, server: str, action: Action, by: str | None = None, terms: Terms = NO_TERMS) -> bool:
         """Post an operator's action to a server; return False if this daemon does not look after it.
@@ -282,6 +282,10 @@ class ManagedFleet:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _is_in_flight(server: Server) -> bool:
+    return server.open_attempt is not None or server.state is State.RESTARTING
 
 
 async def _probe(context: ServerContext) -> None:

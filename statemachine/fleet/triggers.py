@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statemachine.comfyui.errors import ComfyError
 from statemachine.core import events
 from statemachine.core.messages import Message, message
-from statemachine.core.restart import RestartCause, recent
+from statemachine.core.restart import DAY_S, Restart, RestartCause, recent
 from statemachine.core.standstill import NO_STANDSTILL, QueueLook, Standstill
 from statemachine.core.vocabulary import State
 from statemachine.fleet.clock import loop_time
@@ -156,7 +156,7 @@ def _request(context: ServerContext, cause: RestartCause, why: Message) -> None:
     A server that works waits until no other of its group is being restarted.
     """
     settings, restart, now = context.config.restart, context.server.restart, context.fleet.clock.now()
-    if restart is not None and now - (restart.ended_at or restart.requested_at) < settings.min_pause_s:
+    if restart is not None and now - (restart.ended_at or restart.requested_at) < _pause_s(settings, restart):
         return
     hooks = recent(restart.hooks, now) if restart is not None else ()
     if len(hooks) >= settings.max_per_day:
@@ -165,6 +165,12 @@ def _request(context: ServerContext, cause: RestartCause, why: Message) -> None:
         return
     if cause is RestartCause.STUCK or not context.fleet.publisher.is_restarting(context.config.group):
         context.post(events.RestartRequested(context.fleet.clock.new_id(), cause, message=why))
+
+
+def _pause_s(settings: RestartSettings, restart: Restart) -> float:
+    """Return the pause after the last restart. It is longer if no hook was run: drains must not repeat all day."""
+    ran = restart.hook_started_at is not None
+    return settings.min_pause_s if ran else max(settings.min_pause_s, DAY_S / settings.max_per_day)
 
 
 LASTING = (RestartCause.STUCK, RestartCause.MEMORY)

@@ -118,6 +118,13 @@ def test_refused_connection_shows_that_the_process_went() -> None:
     assert driver.server.process_went
 
 
+def test_server_that_was_away_when_its_hook_began_is_back_once_it_answers() -> None:
+    driver = driver_in(State.UNREACHABLE)
+    driver.apply(e.RestartRequested("r1"), hook_started())
+    assert driver.server.process_went
+    assert not driver_in(State.RESTARTING).server.process_went
+
+
 def test_our_restart_is_not_counted_against_the_warm_up() -> None:
     """Neither a success before it, nor models that were just loaded, nor our own prompt that was stuck."""
     driver = driver_in(State.COLD)

@@ -8,18 +8,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from statemachine.simulator import SimServer
 from statemachine.simulator.nodes import users_job
 from tests.faults.harness import Harness, faulty
 from tests.faults.hooks import HookProgram
-from tests.faults.proxy import FaultProxy
+from tests.faults.proxy import Exchange, FaultProxy
+from tests.faults.responses import times
 from tests.faults.table import Row
 from tests.support.daemon import Json
 from tests.support.polling import wait_until
 
 RESTART = "/api/servers/faulty/restart"
 AUTO = {"kind": "auto"}
+AWAY_S = 1.0
+"""Longer than the requests that notice it take."""
 
 
 @asynccontextmanager
@@ -28,7 +32,9 @@ async def restarting(hook: HookProgram, server: SimServer) -> AsyncIterator[None
 
     async def follow() -> None:
         await wait_until(lambda: hook.servers)
-        await server.restart()
+        await server.go_down()
+        await asyncio.sleep(AWAY_S)
+        await server.come_back()
 
     task = asyncio.create_task(follow())
     try:
@@ -131,6 +137,34 @@ async def test_server_that_is_not_drained_in_time_is_put_back(tmp_path: Path, ex
         await harness.until_read(expected)
         assert (await until_ended(harness))["reason"] == "drain_timed_out"
     assert hook.servers == []
+
+
+async def hang(exchange: Exchange) -> web.StreamResponse:
+    """Receive the prompt, and never answer nor queue it."""
+    return await exchange.hang()
+
+
+async def test_warm_up_that_never_arrived_does_not_hold_up_draining(tmp_path: Path, expected: Row) -> None:
+    """The prompt is neither in the queue nor in the history; several looks confirm that."""
+    hook = HookProgram(tmp_path)
+    responders = {"POST /prompt": times(1, hang)}
+    async with faulty(tmp_path, responders=responders, restart=hook.settings(drain_timeout_s=5)) as (harness, proxy):
+        await harness.until_state("submitting")
+        async with restarting(hook, proxy.server):
+            assert await harness.post(RESTART) == HTTPStatus.ACCEPTED
+            await harness.until_read(expected)
+            assert (await until_ended(harness))["stage"] == "succeeded"
+    assert hook.servers == ["faulty"]
+
+
+async def test_idle_server_is_drained_however_short_the_limit(tmp_path: Path, expected: Row) -> None:
+    hook = HookProgram(tmp_path)
+    async with faulty(tmp_path, "loaded", restart=hook.settings(drain_timeout_s=0)) as (harness, proxy):
+        await harness.until_state("loaded")
+        async with restarting(hook, proxy.server):
+            assert await harness.post(RESTART) == HTTPStatus.ACCEPTED
+            await harness.until_read(expected)
+    assert hook.servers == ["faulty"]
 
 
 async def test_draining_is_cancelled_by_resume(tmp_path: Path, expected: Row) -> None:

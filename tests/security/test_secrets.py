@@ -27,7 +27,14 @@ UNPARSED = "unparsed-secret-31337"
 """A secret in a request that is not valid HTTP. It must not reach the log either."""
 NEVER = [*SECRETS.values(), BASIC, UNPARSED]
 ROUTES = ["/status", "/api/status", "/api/detailed_status", "/api/log", "/api/stats", "/api/route", "/api/http_sd"]
-PROBES = ["/metrics", "/healthz", "/readyz", "/openapi.json", *(f"/api/servers/{name}" for name in SERVERS)]
+PROBES = [
+    "/metrics",
+    "/healthz",
+    "/readyz",
+    "/openapi.json",
+    "/api/discovery",
+    *(f"/api/servers/{name}" for name in SERVERS),
+]
 COMMANDS = [["status"], ["tail", "-n", "500"], ["check"], ["doctor"], ["warm", "no-such-server"]]
 
 Output = dict[str, bytes]

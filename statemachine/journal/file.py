@@ -1,6 +1,6 @@
 """Asynchronous access to the journal's file, query by query."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -64,9 +64,9 @@ class JournalFile:
         """Return every attempt whose prompt may still be on its server, oldest first."""
         return await self._with_store(JournalStore.open_attempts)
 
-    async def last_states(self) -> dict[str, str]:
-        """Return the state that each server's newest transition led to."""
-        return await self._with_store(JournalStore.last_states)
+    async def last_states(self, servers: Collection[str] | None = None) -> dict[str, str]:
+        """Return the state that each server's newest transition led to; of these servers, if they are given."""
+        return await self._with_store(lambda store: store.last_states(servers))
 
     async def streaks(self) -> dict[str, Streak]:
         """Return each server's failures in a row."""

@@ -121,8 +121,11 @@ class Journal(Generic[V]):
 
     async def saved_states(self, servers: Collection[str]) -> dict[str, SavedState]:
         """Return what an earlier run has saved of these servers."""
+        if not servers:
+            return {}
         in_flight = {one.server: one for one in await self.file.open_attempts()}
-        states, streaks, pauses = await self.file.last_states(), await self.file.streaks(), await self.file.pauses()
+        states = await self.file.last_states(servers)
+        streaks, pauses = await self.file.streaks(), await self.file.pauses()
         restarts = await self.file.restarts()
         return {
             name: SavedState(

@@ -5,7 +5,7 @@ survive a power cut, so it is committed with `synchronous=FULL`.
 """
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import count
 from pathlib import Path
 from typing import NamedTuple
@@ -47,6 +47,8 @@ JOURNAL_FILE = "journal.sqlite3"
 
 PAUSES = "SELECT server, until, note, requested_by FROM pauses"
 STREAKS = "SELECT server, reason, count FROM streaks"
+NEWEST_STATE = "SELECT dest FROM log WHERE server = ? AND dest IS NOT NULL ORDER BY seq DESC LIMIT 1"
+FEW_SERVERS = 200
 NEWEST_TRANSITIONS = "SELECT max(seq) FROM log WHERE dest IS NOT NULL GROUP BY server"
 
 
@@ -167,8 +169,14 @@ class JournalStore(JournalDatabase):
         )
         return [attempt_from(row) for row in rows]
 
-    def last_states(self) -> dict[str, str]:
-        """Return the state that each server's newest transition led to."""
+    def last_states(self, servers: Collection[str] | None = None) -> dict[str, str]:
+        """Return the state that each server's newest transition led to; of these servers, if they are given.
+
+        A few are looked up one by one: servers join every few seconds, and the log may have a million entries.
+        """
+        if servers is not None and len(servers) <= FEW_SERVERS:
+            found = {name: self._db.execute(NEWEST_STATE, (name,)).fetchone() for name in servers}
+            return {name: row["dest"] for name, row in found.items() if row is not None}
         rows = self._db.execute(f"SELECT server, dest FROM log WHERE seq IN ({NEWEST_TRANSITIONS})")  # noqa: S608
         return {row["server"]: row["dest"] for row in rows}
 

@@ -14,7 +14,7 @@ from statemachine.core.server import Attempt, Outcome
 from statemachine.core.vocabulary import Source, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.restart_rows import restart_row
-from statemachine.journal.store import JournalStore, Write
+from statemachine.journal.store import NEWEST_STATE, JournalStore, Write
 from tests.journal.samples import attempt, entry, notice, written
 
 NO_TIME = entry(at=float("nan"))
@@ -148,6 +148,16 @@ def test_open_attempt_is_read_without_progress(store: JournalStore) -> None:
 def test_last_states_returns_newest_of_each_server(store: JournalStore) -> None:
     written(store, entry(server="a"), entry(server="b", dest=State.PAUSED), entry(server="a", dest=State.LOADED))
     assert store.last_states() == {"a": "loaded", "b": "paused"}
+
+
+def test_last_states_of_a_few_servers_does_not_read_the_log(store: JournalStore) -> None:
+    written(store, entry(server="a"), entry(server="b", dest=State.PAUSED), entry(server="a", dest=State.LOADED))
+    written(store, notice(server="a"))
+    assert store.last_states(["a", "never seen"]) == {"a": "loaded"}
+    assert store.last_states([]) == {}
+    assert store.last_states([*map(str, range(1000)), "b"]).items() >= {("b", "paused")}
+    plan = store._db.execute(f"EXPLAIN QUERY PLAN {NEWEST_STATE}", ("a",)).fetchall()
+    assert "USING INDEX log_by_server" in plan[0]["detail"]
 
 
 def test_last_states_ignores_notices(store: JournalStore) -> None:

@@ -23,6 +23,8 @@ REASONS = {
     State.CHECKING: Reason.CHECK_STARTED,
     State.WARMING: Reason.PROMPT_ACCEPTED,
     State.UNKNOWN: Reason.RETRY_DUE,
+    State.DRAINING: Reason.RESTART_REQUESTED,
+    State.RESTARTING: Reason.HOOK_STARTED,
 }
 """A typical reason of each state."""
 

@@ -6,7 +6,7 @@ import pytest
 
 from statemachine.alerts.alert import Alert, alert_of, matches
 from statemachine.core.messages import verbatim
-from statemachine.core.vocabulary import Notice, State
+from statemachine.core.vocabulary import Notice, Reason, State
 from tests.alerts.samples import rule, server
 
 
@@ -57,3 +57,15 @@ def test_alert_host_and_label() -> None:
         ("192.0.2.7", "studio"),
         ("2001:db8::1", "8188"),
     ]
+
+
+@pytest.mark.parametrize("state", [State.DRAINING, State.RESTARTING])
+def test_restart_in_progress_matches_only_a_rule_that_names_it(state: State) -> None:
+    restarting = alert_of(server(state=state))
+    assert not matches(rule(), restarting)
+    assert not matches(rule(states=["unreachable", "failed"]), restarting)
+    assert matches(rule(states=[state.value]), restarting)
+
+
+def test_failed_restart_matches_like_any_failure() -> None:
+    assert matches(rule(), alert_of(server(state=State.FAILED, reason=Reason.NOT_RETURNED)))

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from statemachine.core.vocabulary import State
 from statemachine.gateway.fleet_view import Candidate, FleetView
 from statemachine.gateway.learned_choice import LearnedChoice
@@ -111,3 +113,13 @@ def test_prompt_that_was_withdrawn_has_loaded_nothing() -> None:
     assert decision is not None
     assert (decision.chosen.missing, decision.chosen.work_s) == (("a.ckpt",), 0.0)
     rig.choice.note_withdrawn("removed", "2")
+
+
+@pytest.mark.parametrize("state", [State.DRAINING, State.RESTARTING])
+def test_choose_sends_nothing_to_a_server_that_is_restarted(state: State) -> None:
+    """Not even what it has run before, nor if no other server is warm."""
+    rig = Rig(2)
+    first, second = rig.names
+    rig.run(first, "a.safetensors", 5.0)
+    rig.view.note_status([{"name": first, "state": state.value}, {"name": second, "state": "failed"}])
+    assert [one.name for one in rig.view.choose(graph("a.safetensors")).servers] == [second]

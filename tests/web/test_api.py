@@ -181,3 +181,11 @@ async def test_long_response_is_compressed_if_accepted(tmp_path: Path) -> None:
             assert (await response.json())["total"] == 250
         async with site.client.get("/api/status", headers={"Accept-Encoding": "identity"}) as response:
             assert "Content-Encoding" not in response.headers
+
+
+@pytest.mark.parametrize("state", [State.DRAINING, State.RESTARTING])
+async def test_server_that_is_restarted_is_neither_ready_nor_chosen(site: Site, state: State) -> None:
+    site.snapshot.put(site.snapshot.get(LOADED)._replace(state=state))  # type: ignore[union-attr]
+    assert (await site.get(f"/api/servers/{LOADED}/ready"))[0] == 503
+    async with site.client.post("/api/route", json={"models": ["a"]}) as response:
+        assert response.status == 503

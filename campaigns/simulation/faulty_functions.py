@@ -40,14 +40,6 @@ def forgets_losses(context: ServerContext, event: events.Event) -> Sequence[even
     return (event,)
 
 
-def judges_refused_part(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
-    """Judge the rest of a partly refused warm-up by its models, as if it were the whole."""
-    attempt = context.server.open_attempt
-    if isinstance(event, events.PromptSucceeded) and attempt is not None:
-        attempt.partly_refused = False
-    return (event,)
-
-
 def looks_up_without_permit(context: ServerContext, event: events.Event) -> Sequence[events.Event]:
     """Take a prompt that has to be looked up for stuck, without a report, so that it holds no permit."""
     attempt = context.server.open_attempt

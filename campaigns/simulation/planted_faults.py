@@ -167,12 +167,6 @@ PLANTED_FAULTS = (
         first=PROFILES["dying"],
     ),
     PlantedFault(
-        "counts no refusal of a part",
-        939,
-        ("repetition",),
-        faulty.with_mailbox(faulty_functions.judges_refused_part),
-    ),
-    PlantedFault(
         "warms a contested server at once",
         1,
         ("contention",),

@@ -16,7 +16,6 @@ from campaigns.simulation.run import run_simulation
 from campaigns.simulation.simulation import TAIL, Result
 from statemachine.core.restart import Restart, RestartCause
 from statemachine.core.rollout import MemberStage, Rollout, RolloutAction, RolloutLimits
-from statemachine.core.rollout_step import obstacles
 from statemachine.core.vocabulary import State
 from statemachine.rollouts.renewals import Renewals
 from statemachine.rollouts.service import RolloutPorts, RolloutRefusedError, Rollouts
@@ -88,11 +87,14 @@ class RolloutSimulation(RestartSimulation):
 
     async def _roll(self) -> None:
         """Start runs, and change them, until the faults end."""
-        while self._faults.active:
+        while self._may_act():
             await asyncio.sleep(self._chance.expovariate(1.0 / ROLLED_EVERY_S))
-            if self._rollouts is not None:
+            if self._may_act() and self._rollouts is not None:
                 with suppress(RolloutRefusedError, RolloutsUnavailableError, asyncio.CancelledError):
                     await self._act_on(self._rollouts)
+
+    def _may_act(self) -> bool:
+        return self._faults.active
 
     async def _act_on(self, rollouts: Rollouts) -> None:
         is_open = self._run is not None and self._run.ended_at is None
@@ -132,7 +134,7 @@ class RolloutSimulation(RestartSimulation):
         await super()._stop_faults()
         if self._rollouts is not None:
             with suppress(RolloutRefusedError):
-                await self._rollouts.act(RolloutAction.RESUME, None)
+                await self._rollouts.act(RolloutAction.CANCEL, None)  # the calm period is for servers at rest
 
     @override
     def _check_calm(self, lasting: LastingRules) -> None:
@@ -145,9 +147,8 @@ class RolloutSimulation(RestartSimulation):
             seen = facts[member.server].restart
             if member.stage is MemberStage.RESTARTING and (seen is None or not seen.is_open):
                 self.fail(member.server, f"run forgotten: {member} without a restart")
-        for name, reason in obstacles(run, facts).items():
-            if reason is None:
-                self.fail(name, "run forgotten: nothing keeps the server from being restarted")
+            if member.stage is MemberStage.WAITING:
+                self.fail(member.server, f"run forgotten: {member} waits, and the run was cancelled")
 
 
 def run_rollout_seed(

@@ -8,7 +8,7 @@ import threading
 from . import config, routes
 from .cache import preload
 from .choices import RigComboChoice, RigFileChoice, RigFilledChoice, RigPlaceholderChoice, register_replacement
-from .faults import RigBlocks, RigEndsServer
+from .faults import RigBlocks, RigEndsServer, RigEndsWorker
 from .slow import RigAfter, RigSlowModel
 from .work import RigTorchModel, RigWork
 
@@ -19,6 +19,7 @@ NODE_CLASS_MAPPINGS = {
     "RigFileChoice": RigFileChoice,
     "RigComboChoice": RigComboChoice,
     "RigEndsServer": RigEndsServer,
+    "RigEndsWorker": RigEndsWorker,
     "RigBlocks": RigBlocks,
     "RigTorchModel": RigTorchModel,
     "RigWork": RigWork,

@@ -40,3 +40,19 @@ class RigBlocks:
 
     def block(self, text: str) -> tuple[Any]:
         return (ExecutionBlocker(text),)
+
+
+class RigEndsWorker:
+    """Ends the thread in which ComfyUI runs prompts after `seconds`; HTTP goes on answering."""
+
+    RETURN_TYPES = (ANY,)
+    FUNCTION = "load"
+    CATEGORY = "rig"
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:  # noqa: N802 - ComfyUI's name
+        return {"required": {"seconds": ("FLOAT", {"default": 1.0, "min": 0.0})}}
+
+    def load(self, seconds: float) -> tuple[str]:
+        time.sleep(seconds)
+        raise SystemExit

@@ -20,11 +20,11 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "acquires servers of running nodes",
-        2,
+        46,
         ("ownership", "agreement", "liveness", "budget", "duplicate warm-up"),
         patches={f"{NODE}LeasedOwnership": faulty.AcquiresOwnedServers},
     ),
-    PlantedFault("assumes a longer lease", 4, ("ownership",), patches={f"{MEMBERSHIP}MARGIN": -0.6}),
+    PlantedFault("assumes a longer lease", 22, ("ownership",), patches={f"{MEMBERSHIP}MARGIN": -0.6}),
     PlantedFault(
         "writes the attempt after its POST",
         1,

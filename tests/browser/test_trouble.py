@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 import pytest_asyncio
@@ -24,6 +23,8 @@ NAMES = [
     *(pattern.format(number) for pattern in (LONG, VERY_LONG) for number in (11, 12)),
 ]
 
+GROUPS = ["public", *(f"{length}-{number}" for length in ("production-eu-central", "x" * 60) for number in (11, 12))]
+
 CUT = """(selector) => [...document.querySelectorAll(selector)].filter((one) => {
   const box = one.getBoundingClientRect();
   const text = document.createRange();
@@ -35,13 +36,13 @@ CUT = """(selector) => [...document.querySelectorAll(selector)].filter((one) => 
 """Returns the texts of elements whose text does not fit into them or into the paragraph or the cell around them."""
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def named(tmp_path: Path) -> AsyncIterator[Deployment]:
-    """Run servers with names like addresses."""
-    specs: Specs = dict.fromkeys(NAMES, ("public", LOADED))
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def named(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Deployment]:
+    """Run servers with names like addresses, in groups of which some have long names."""
+    specs: Specs = {name: (GROUPS[number % len(GROUPS)], LOADED) for number, name in enumerate(NAMES)}
     async with simulated(specs) as (fleet, servers):
         data = settings_over(fleet, specs, listen={"port": 0})
-        async with running_daemon(parse_settings(data, tmp_path, {})) as daemon:
+        async with running_daemon(parse_settings(data, tmp_path_factory.mktemp("named"), {})) as daemon:
             yield Deployment(daemon.address, servers)
 
 
@@ -112,7 +113,8 @@ async def test_names_are_never_cut(browser: Browser, named: Deployment, locale: 
         for width in WIDTHS:
             await visit.page.set_viewport_size({"width": width, "height": 1800})
             await expect(visit.servers()).to_have_count(len(NAMES))
-            assert await visit.page.evaluate(CUT, ".server .open") == [], width
+            for names in (".server .open", ".group-name"):
+                assert await visit.page.evaluate(CUT, names) == [], width
             if await visit.page.locator("button[data-view-choice=log]").is_visible():
                 await visit.page.locator("button[data-view-choice=log]").click()
             await expect(visit.page.locator(".entry-server").first).to_be_visible()

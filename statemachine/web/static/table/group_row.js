@@ -1,7 +1,7 @@
 // One group's row: its states, the warmth of its last day, and its actions.
 
 import { updateGroupButtons } from "../actions/buttons.js";
-import { cloneTemplate, make, setText } from "../ui/dom.js";
+import { cloneTemplate, make, setName, setText } from "../ui/dom.js";
 import { formatNumber, formatPercent } from "../ui/format.js";
 import { label, locale } from "../ui/i18n.js";
 import { warmthTrend } from "../warmth/trend.js";
@@ -21,7 +21,7 @@ export class GroupRow {
     this.node.setAttribute("aria-rowindex", index + 2);
     this.node.dataset.group = group.name;
     this.#toggle.setAttribute("aria-expanded", String(!collapsed));
-    setText(this.#toggle.querySelector(".group-name"), group.name);
+    setName(this.#toggle.querySelector(".group-name"), group.name);
     setText(this.#count, `${formatNumber(group.counts.loaded ?? 0)} / ${formatNumber(group.names.length)}`);
     this.#showStates(group.counts);
     updateGroupButtons(this.#buttons, group.name);

@@ -34,7 +34,7 @@ export function setText(node, text) {
 const LONGER = [18, 26, 38, 60];
 const WIDE = /[\u2e80-\uffff]/gu;
 
-/** Show a server's name, which is never cut: the style sheets fit it in by its `data-length`, 1 to 5. */
+/** Show the name of a server or group, which is never cut: the style sheets fit it in by its `data-length`, 1 to 5. */
 export function setName(node, name) {
   setText(node, name);
   const letters = name.length + (name.match(WIDE)?.length ?? 0);

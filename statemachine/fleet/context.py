@@ -59,7 +59,11 @@ class FleetPorts:
 
 @dataclass(slots=True, eq=False)
 class FleetContext:
-    """What all servers share. `config` is the one holder of the active settings; a reload replaces it."""
+    """What all servers share. `config` is the one holder of the active settings; a reload replaces it.
+
+    `restarting` has the servers of this daemon with an open restart, and their groups. It is known before it is
+    published.
+    """
 
     config: LoadedConfig
     clock: Clock
@@ -74,11 +78,16 @@ class FleetContext:
     permit_line: PermitLine
     hooks: HookRunner
     system_info: SystemInfoQueue = field(default_factory=SystemInfoQueue)
+    restarting: dict[str, str] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:
         """The active settings."""
         return self.config.settings
+
+    def is_restarting(self, group: str) -> bool:
+        """Return whether a server of the group is being restarted, by any daemon."""
+        return group in self.restarting.values() or self.publisher.is_restarting(group)
 
     def apply(self, config: LoadedConfig) -> None:
         """Make `config` the active one. What is under way ends under the old settings."""

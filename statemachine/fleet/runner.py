@@ -127,6 +127,7 @@ class ServerTask:
         context = self._context
         context.fleet.publisher.publish_current(context.config, context.server, context.detail)
         self._sync_permit()
+        self._sync_restart()
 
     def start(self) -> None:
         """Start the tasks of the present state, unless the server was stopped before."""
@@ -142,6 +143,7 @@ class ServerTask:
         """Cancel everything and wait for it to end. Events that arrive later are dropped."""
         self._is_stopped = True
         self._mailbox.close()
+        self._context.fleet.restarting.pop(self._context.config.name, None)
         tasks = [*self._duties.values(), *self._lasting, *([self._watch] if self._watch is not None else [])]
         for task in tasks:
             task.cancel()
@@ -175,6 +177,7 @@ class ServerTask:
             changed = None  # the first entry carries it
         if made:
             self._sync_permit()
+            self._sync_restart()
             self._reconcile_tasks()
         elif changed is not None:
             fleet.recorder.attempt(changed)
@@ -245,6 +248,14 @@ class ServerTask:
             permits.take(config.name, config.host, config.group)
         else:
             permits.release(config.name)
+
+    def _sync_restart(self) -> None:
+        """Note at once whether a restart is open, so that no other server of the group is restarted meanwhile."""
+        config, restarting = self._context.config, self._context.fleet.restarting
+        if self._context.server.open_restart is not None:
+            restarting[config.name] = config.group
+        else:
+            restarting.pop(config.name, None)
 
     def _reconcile_tasks(self) -> None:
         wanted = DUTIES[self._context.server.state]

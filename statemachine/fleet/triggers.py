@@ -163,7 +163,7 @@ def _request(context: ServerContext, cause: RestartCause, why: Message) -> None:
         if cause in LASTING:
             context.post(events.RestartLimitReached(message("restart_limit", why=why, count=len(hooks))))
         return
-    if cause is RestartCause.STUCK or not context.fleet.publisher.is_restarting(context.config.group):
+    if cause is RestartCause.STUCK or not context.fleet.is_restarting(context.config.group):
         context.post(events.RestartRequested(context.fleet.clock.new_id(), cause, message=why))
 
 

@@ -81,7 +81,7 @@ class Publisher:
 
     def is_restarting(self, group: str) -> bool:
         """Return whether a server of the group is being restarted, by any daemon."""
-        return any(view.group == group and view.restart is not None and view.restart.is_open for view in self._snapshot)
+        return self._snapshot.is_restarting(group)
 
     def set_order(self, names: Sequence[str]) -> None:
         """Keep only these servers, in this order."""

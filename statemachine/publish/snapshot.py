@@ -77,6 +77,7 @@ class Snapshot:
         self._early: dict[str, tuple[State, float, LiveFigures]] = {}
         self._details: dict[str, ServerDetail] = {}
         self._counts: Counter[State] = Counter()
+        self._restarting: dict[str, str] = {}
         self._without_verdict: set[str] = set()
         self._is_shown = False
         self._followers: list[Follower] = []
@@ -111,6 +112,10 @@ class Snapshot:
             self._counts[view.state] += 1
             if before is not None:
                 self._counts[before.state] -= 1
+        if view.restart is not None and view.restart.is_open:
+            self._restarting[view.name] = view.group
+        else:
+            self._restarting.pop(view.name, None)
         for follower in self._followers:
             follower.on_view(view)
 
@@ -150,10 +155,15 @@ class Snapshot:
         self._details = {name: self._details[name] for name in names if name in self._details}
         self._early = {name: self._early[name] for name in names if name in self._early}
         self._counts = Counter(view.state for view in self._views.values())
+        self._restarting = {name: group for name, group in self._restarting.items() if name in self._views}
         self._without_verdict.intersection_update(self._views)
         self.changes += 1
         for follower in self._followers:
             follower.on_order(names)
+
+    def is_restarting(self, group: str) -> bool:
+        """Return whether a server of the group is being restarted."""
+        return group in self._restarting.values()
 
     def get(self, name: str) -> ServerView | None:
         """Return the view of a server, with its live figures merged in; None if it is unknown."""

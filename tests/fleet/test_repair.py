@@ -71,3 +71,17 @@ async def test_draining_goes_on_in_the_next_run_of_the_daemon(tmp_path: Path) ->
             await fleet.servers[0].restart()
             await running.wait_for_detail(name, lambda one: one["restart"]["stage"] == "succeeded")
     assert hook.servers == [name]
+
+
+async def test_triggers_restart_one_server_of_a_group_at_a_time(tmp_path: Path) -> None:
+    """All servers are seen to be short of memory before the first restart is published."""
+    hook = HookProgram(tmp_path)
+    async with running_fleet([PROFILES["loaded"]] * 3) as fleet:
+        for server in fleet.servers:
+            server.ram_free = 2**30
+        limits = {"timing": {"warm_timeout_s": 2}, "restart": hook.settings(max_ram_percent=50)}
+        async with daemon_in_process(tmp_path, {"servers": fleet.urls, **limits}) as running:
+            await wait_until(lambda: hook.servers)
+            status = await running.get("/api/status")
+            assert sorted(one["state"] for one in status["servers"]) == ["loaded", "loaded", "restarting"]
+    assert len(hook.servers) == 1

@@ -2,7 +2,8 @@
 
 import pytest
 
-from statemachine.core.messages import message, verbatim
+from statemachine.core.messages import NO_MESSAGE, message, verbatim
+from statemachine.core.restart import Restart, RestartCause
 from statemachine.core.server import LiveFigures, ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.snapshot import ServerDetail, Snapshot
@@ -145,3 +146,16 @@ def test_first_verdicts_ignore_removed_server() -> None:
 @pytest.mark.parametrize("state", State)
 def test_cache_loaded_is_true_only_if_loaded(state: State) -> None:
     assert view("a", state).cache_loaded is (state is State.LOADED)
+
+
+def test_snapshot_knows_groups_with_an_open_restart() -> None:
+    snapshot, opened = Snapshot(), Restart("r1", "a", RestartCause.OPERATOR, 1_000.0)
+    snapshot.put(view("a", State.DRAINING)._replace(restart=opened))
+    assert [snapshot.is_restarting(group) for group in ("default", "other")] == [True, False]
+    snapshot.put(
+        view("a", State.LOADED)._replace(restart=opened.after(State.LOADED, Reason.ALL_CACHED, NO_MESSAGE, 1_001.0))
+    )
+    assert not snapshot.is_restarting("default")
+    snapshot.put(view("a", State.DRAINING)._replace(restart=opened))
+    snapshot.set_order([])
+    assert not snapshot.is_restarting("default")

@@ -14,7 +14,7 @@ ENDED_STATES = frozenset({State.LOADED, State.PAUSED})
 """States that end an alert. A paused server raises no alerts."""
 
 WANTED_STATES = frozenset({State.DRAINING, State.RESTARTING})
-"""States of a restart in progress, which somebody has asked for. Only a rule that names them matches."""
+"""States of a restart in progress, which a person or a trigger has asked for. Only a rule that names them matches."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from statemachine.core import events
 from statemachine.core.prompt_reducers import Reducer
-from statemachine.core.restart import Restart
+from statemachine.core.restart import Restart, RestartCause
 from statemachine.core.server import NOT_WARMED, Server
 from statemachine.core.vocabulary import State
 
@@ -12,9 +12,14 @@ NOT_RESTARTABLE = frozenset({State.PAUSED, State.DRAINING, State.RESTARTING})
 
 
 def _restart_requested(event: events.RestartRequested, server: Server, at: float) -> None:
-    """Open a restart, unless one is open or the request is an earlier one again."""
+    """Open a restart, unless one is open or the request is an earlier one again.
+
+    A person's request also replaces a restart whose server has returned, and may never be warm.
+    """
     before = server.restart
-    if server.state in NOT_RESTARTABLE or server.open_restart is not None or (before and before.id == event.id):
+    if server.state in NOT_RESTARTABLE or (before and before.id == event.id):
+        return
+    if server.open_restart is not None and event.cause is not RestartCause.OPERATOR:
         return
     hooks = before.hooks if before is not None else ()
     server.restart = Restart(event.id, server.name, event.cause, at, event.by, hooks=hooks)

@@ -12,7 +12,7 @@ from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.pacing import RequestPause
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
-from statemachine.core.events import Event, PromptStuck
+from statemachine.core.events import Event, PromptStuck, RestartFailed
 from statemachine.core.messages import Message, message
 from statemachine.core.ports import Clock, Ownership, SoleOwner
 from statemachine.core.server import Attempt, Server
@@ -62,7 +62,8 @@ class FleetContext:
     """What all servers share. `config` is the one holder of the active settings; a reload replaces it.
 
     `restarting` has the servers of this daemon with an open restart, and their groups. It is known before it is
-    published.
+    published. `running_hooks` has the restart hooks that have begun, by the restart's id; only the end of the
+    fleet ends them early.
     """
 
     config: LoadedConfig
@@ -79,6 +80,7 @@ class FleetContext:
     hooks: HookRunner
     system_info: SystemInfoQueue = field(default_factory=SystemInfoQueue)
     restarting: dict[str, str] = field(default_factory=dict)
+    running_hooks: dict[str, asyncio.Task[RestartFailed | None]] = field(default_factory=dict)
 
     @property
     def settings(self) -> Settings:

@@ -97,18 +97,25 @@ async def _ready(context: ServerContext, restart: Restart, queue: _DrainLooks) -
 async def _look(context: ServerContext, queue: _DrainLooks) -> None:
     """Look at the queue, and at our own prompt if it may be there. Only an answer with its count shows it empty."""
     try:
-        listing = await context.client.queue()
+        length = await _queue_length(context, queue)
         attempt = context.server.open_attempt
-        if attempt is not None and not listing.length:
+        if attempt is not None and not length:
             await _settle_attempt(context, attempt, queue)
     except ComfyError as error:
         queue.empty_since, queue.trouble = None, error.message
         queue.refused = queue.refused + 1 if isinstance(error, ConnectRefusedError) else 0
         return
-    queue.count, queue.trouble, queue.refused, queue.was_away = listing.length, NO_MESSAGE, 0, False
+    queue.count, queue.trouble, queue.refused, queue.was_away = length, NO_MESSAGE, 0, False
     attempt = context.server.open_attempt
-    is_empty = listing.length == 0 and (attempt is None or attempt.stuck)
+    is_empty = length == 0 and (attempt is None or attempt.stuck)
     queue.empty_since = (queue.empty_since or loop_time()) if is_empty else None
+
+
+async def _queue_length(context: ServerContext, queue: _DrainLooks) -> int:
+    """Return the queue's length. The whole queue, which may be large, is read only if it was not seen to be long."""
+    if queue.count and (remaining := await context.client.queue_remaining()):
+        return remaining
+    return (await context.client.queue()).length
 
 
 async def _settle_attempt(context: ServerContext, attempt: Attempt, queue: _DrainLooks) -> None:

@@ -123,6 +123,10 @@ class ManagedFleet:
             task.cancel()
         self._leaving += self._servers.values()
         await self._stop_removed()
+        hooks = list(self._context.running_hooks.values())
+        for hook in hooks:
+            hook.cancel()
+        await asyncio.gather(*hooks, return_exceptions=True)
 
     @property
     def in_flight(self) -> frozenset[str]:
@@ -225,6 +229,7 @@ class ManagedFleet:
         self._leaving.append(old)
         task = self._servers[config.name] = self._new_task(config, old.context.server)
         task.context.known_before = True
+        task.context.hook_due, old.context.hook_due = old.context.hook_due, None
         task.context.post(events.SettingsChanged())
         return task
 

@@ -14,24 +14,27 @@ from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 from statemachine.repair.port import HookError
 
+Hook = asyncio.Task[events.RestartFailed | None]
+
 LOOK_S = 0.5
 """Pause between two looks while the server may be going: one that returns quickly is away for a second."""
 
 
 async def restart(context: ServerContext) -> None:
-    """Run the hook if this task has recorded it, and look for another process of the server until the time limit."""
+    """Run the hook if this task has recorded it, and look for another process of the server until the time limit.
+
+    A hook that has begun is not ended with this task: a reload, a pause or a removal must not leave a server stopped.
+    """
     pending = context.server.open_restart
     if pending is None:
         return
     is_due, context.hook_due = context.hook_due == pending.id, None
-    hook = asyncio.ensure_future(_run_hook(context, pending)) if is_due else None
-    try:
-        result = await _watch(context, _Return(context, pending, is_resumed=not is_due), hook)
-    finally:
-        if hook is not None:
-            hook.cancel()
-            await asyncio.wait((hook,))
-    context.post(result)
+    hooks = context.fleet.running_hooks
+    if is_due:
+        hooks[pending.id] = asyncio.create_task(_run_hook(context, pending))
+        hooks[pending.id].add_done_callback(lambda _: hooks.pop(pending.id, None))
+    hook = hooks.get(pending.id)
+    context.post(await _watch(context, _Return(context, pending, is_resumed=hook is None), hook))
 
 
 async def _run_hook(context: ServerContext, pending: Restart) -> events.RestartFailed | None:
@@ -49,7 +52,7 @@ async def _run_hook(context: ServerContext, pending: Restart) -> events.RestartF
 
 
 async def _watch(
-    context: ServerContext, returning: "_Return", hook: "asyncio.Future[events.RestartFailed | None] | None"
+    context: ServerContext, returning: "_Return", hook: Hook | None
 ) -> events.ServerReturned | events.RestartFailed:
     """Return how the restart went: the hook failed, the server is back, or the time is over."""
     settings = context.config.restart

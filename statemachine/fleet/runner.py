@@ -46,7 +46,7 @@ NUDGING = (events.LinkOpened, events.LinkLost, events.QueueSeen, events.PauseReq
 """Events after which a waiting task looks again."""
 
 MAY_RESTORE = frozenset({State.UNKNOWN, State.DRAINING})
-"""States besides those in flight in which a prompt of ours holds a permit."""
+"""States other than those in flight in which a prompt of ours holds a permit."""
 
 WAITING_OVER = frozenset({State.LOADED, State.SUBMITTING, State.PAUSED, State.DRAINING})
 """States that end a cold server's wait for an idle queue."""

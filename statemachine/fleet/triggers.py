@@ -151,8 +151,10 @@ async def watch(context: ServerContext) -> None:
 
 
 def _request(context: ServerContext, cause: RestartCause, why: Message) -> None:
-    """Request a restart unless the last one is too recent; report it if there were too many within a day.
+    """Request a restart unless the last one is too recent, or there were too many within a day.
 
+    Only a stuck server is failed then. One that works goes on, and waits for the next day: much memory in use may be
+    another program's.
     A server that works waits until no other of its group is being restarted.
     """
     settings, restart, now = context.config.restart, context.server.restart, context.fleet.clock.now()
@@ -160,7 +162,7 @@ def _request(context: ServerContext, cause: RestartCause, why: Message) -> None:
         return
     hooks = recent(restart.hooks, now) if restart is not None else ()
     if len(hooks) >= settings.max_per_day:
-        if cause in LASTING:
+        if cause is RestartCause.STUCK:
             context.post(events.RestartLimitReached(message("restart_limit", why=why, count=len(hooks))))
         return
     if cause is RestartCause.STUCK or not context.fleet.is_restarting(context.config.group):
@@ -171,10 +173,6 @@ def _pause_s(settings: RestartSettings, restart: Restart) -> float:
     """Return the pause after the last restart. It is longer if no hook was run: drains must not repeat all day."""
     ran = restart.hook_started_at is not None
     return settings.min_pause_s if ran else max(settings.min_pause_s, DAY_S / settings.max_per_day)
-
-
-LASTING = (RestartCause.STUCK, RestartCause.MEMORY)
-"""Causes that last until a restart. The others only wait for the next day."""
 
 
 def _ram_percent(stats: dict[str, object]) -> float | None:

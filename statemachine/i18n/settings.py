@@ -199,12 +199,16 @@ CLUSTER_AND_ALERTS: dict[str, Text] = {
         "an http or https URL with a host, or a path of the server that starts with /",
         "含主机的 http 或 https URL，或以 / 开头的服务器路径",
     ),
+    "settings.hook_url_login": Text(
+        "a URL without user name and password; put them into restart.http.headers, as Authorization",
+        "不含用户名和密码的 URL；请将其放入 restart.http.headers 的 Authorization 中",
+    ),
     "settings.hook_command": Text(
         "a list with the program and its arguments, without zero bytes", "由程序及其参数组成的列表，不含零字节"
     ),
     "settings.one_hook": Text("either command or http", "command 与 http 只能二选一"),
     "settings.trigger_hook": Text(
-        "a trigger only with restart.command or restart.http, which say how to restart",
+        "restart.command or restart.http as well, which say how to restart: a trigger needs one of them",
         "仅在设置了 restart.command 或 restart.http（说明如何重启）时才可使用触发条件",
     ),
     "settings.argument_without_secret": Text(

@@ -25,7 +25,7 @@ _READ_BYTES = 16_384
 
 
 async def run_command(command: Sequence[str], variables: Mapping[str, str], timeout_s: float, mask: Mask) -> None:
-    """Run the command without a shell and wait for its end. Raises HookError unless its status is 0.
+    """Run the command without a shell, with these variables. Raises HookError unless its status is 0.
 
     It runs in its own process group, which is killed at the time limit or when the call is cancelled.
     """
@@ -76,7 +76,7 @@ async def _started(
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
-            env={**os.environ, **variables},
+            env=dict(variables),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,

@@ -1,7 +1,8 @@
 """Run the hook that the settings name for a server."""
 
+import os
 import ssl
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pydantic import SecretStr
 from typing_extensions import override
@@ -34,7 +35,15 @@ class Hooks(HookRunner):
             mask = Mask([*self._secrets_of(), *own])
             await send_request(hook, server, timeout_s, self._tls_of(server), mask)
         elif hook is not None:
-            await run_command(hook, hook_variables(server, restart), timeout_s, Mask(self._secrets_of()))
+            secrets = self._secrets_of()
+            variables = {**without_secrets(os.environ, secrets), **hook_variables(server, restart)}
+            await run_command(hook, variables, timeout_s, Mask(secrets))
+
+
+def without_secrets(variables: Mapping[str, str], secrets: Iterable[SecretStr]) -> dict[str, str]:
+    """Return the variables that hold no secret of the settings: a hook and its children do not need them."""
+    values = {secret.get_secret_value() for secret in secrets} - {""}
+    return {name: value for name, value in variables.items() if value not in values}
 
 
 def hook_variables(server: ServerConfig, restart: Restart) -> dict[str, str]:

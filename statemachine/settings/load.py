@@ -106,7 +106,14 @@ def _with_absolute_paths(settings: Settings, base_dir: Path) -> Settings:
     log_file = settings.logging.file and base_dir / settings.logging.file
     page = settings.listen.tls and settings.listen.tls.below(base_dir)
     servers = tuple(
-        entry.model_copy(update={"tls": entry.tls.below(base_dir)}) if entry.tls else entry
+        entry.model_copy(
+            update={
+                "tls": entry.tls and entry.tls.below(base_dir),
+                "restart": entry.restart and entry.restart.below(base_dir),
+            }
+        )
+        if entry.tls or entry.restart
+        else entry
         for entry in settings.servers
     )
     return settings.model_copy(
@@ -119,6 +126,7 @@ def _with_absolute_paths(settings: Settings, base_dir: Path) -> Settings:
             "gateway": gateway and gateway.model_copy(update={"data_dir": base_dir / gateway.data_dir}),
             "cluster": settings.cluster and settings.cluster.below(base_dir),
             "servers": servers,
+            "restart": settings.restart.below(base_dir),
             "discovery": tuple(_source_below(one, base_dir) for one in settings.discovery),
         }
     )
@@ -126,6 +134,8 @@ def _with_absolute_paths(settings: Settings, base_dir: Path) -> Settings:
 
 def _source_below(source: Source, folder: Path) -> Source:
     paths: dict[str, object] = {"tls": source.tls.below(folder)} if source.tls else {}
+    if source.restart:
+        paths["restart"] = source.restart.below(folder)
     if isinstance(source, FileSource):
         paths["path"] = folder / source.path
     return source.model_copy(update=paths) if paths else source

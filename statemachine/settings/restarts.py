@@ -1,6 +1,7 @@
 """The section `restart`: how servers are restarted, and what asks for it."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
@@ -20,8 +21,11 @@ def _check_url(text: str) -> str:
     try:
         parts = urlsplit(text)
         absolute = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        has_login = "@" in parts.netloc
     except ValueError:
-        absolute = False
+        absolute = has_login = False
+    if has_login:
+        raise NotAllowedError(message("settings.hook_url_login"))
     on_server = text.startswith("/") and not text.startswith("//")
     if not (absolute or on_server) or not text.isprintable() or not text.isascii() or set(text) & set(" #"):
         raise NotAllowedError(message("settings.hook_url"))
@@ -66,8 +70,8 @@ class RestartSettings(Section):
     """How a server is restarted. Off by default: without `command` or `http` no server is ever restarted."""
 
     command: Command | None = None
-    """Program and arguments that restart the server, without a shell. COMFYWARM_SERVER, COMFYWARM_SERVER_URL,
-    COMFYWARM_GROUP and COMFYWARM_RESTART_ID are in its environment."""
+    """Program and arguments that restart the server, without a shell. A program with a / is relative to the settings
+    file. COMFYWARM_SERVER, COMFYWARM_SERVER_URL, COMFYWARM_GROUP and COMFYWARM_RESTART_ID are in its environment."""
     http: HttpHook | None = None
     """HTTP request that restarts the server, instead of `command`."""
     hook_timeout_s: Annotated[Seconds, Field(ge=0.05, le=3600)] = 120
@@ -103,6 +107,13 @@ class RestartSettings(Section):
     def hook(self) -> "tuple[str, ...] | HttpHook | None":
         """What restarts the server: a command, a request, or nothing."""
         return self.command or self.http
+
+    def below(self, folder: Path) -> Self:
+        """Return a copy whose program, if it is a relative path, is below the folder. A bare name is found in PATH."""
+        if self.command is None or "/" not in self.command[0]:
+            return self
+        program = str(folder / self.command[0])
+        return self.model_copy(update={"command": (program, *self.command[1:])})
 
     @property
     def triggers(self) -> tuple[str, ...]:

@@ -47,6 +47,15 @@ def test_request_while_a_restart_is_open_changes_nothing(state: State) -> None:
     assert driver.server.restart is before
 
 
+def test_only_a_person_replaces_a_restart_whose_server_has_returned() -> None:
+    for cause in set(RestartCause) - {RestartCause.OPERATOR}:
+        driver = returned()
+        assert driver.apply(e.RestartRequested("r2", cause)) == []
+    (made,) = returned().apply(e.RestartRequested("r2"))
+    assert made.dest is State.DRAINING
+    assert returned().apply(e.RestartRequested("r1")) == []
+
+
 def test_request_with_the_id_of_the_last_restart_changes_nothing() -> None:
     driver = returned()
     driver.check()

@@ -1,11 +1,16 @@
 """Restarts as the rest of the program sees them: refused without a hook, and resumed by the next run of the daemon."""
 
+import json
 from http import HTTPStatus
 from pathlib import Path
 
+import pytest
+
+from statemachine.daemon.config import SettingsFile
+from statemachine.settings import parse_settings
 from statemachine.simulator import PROFILES, running_fleet
 from tests.faults.hooks import HookProgram
-from tests.support.daemon import DaemonClient, daemon_in_process
+from tests.support.daemon import COMMON, DaemonClient, daemon_in_process
 from tests.support.polling import wait_until
 
 
@@ -85,3 +90,36 @@ async def test_triggers_restart_one_server_of_a_group_at_a_time(tmp_path: Path) 
             status = await running.get("/api/status")
             assert sorted(one["state"] for one in status["servers"]) == ["loaded", "loaded", "restarting"]
     assert len(hook.servers) == 1
+
+
+WAITS = """
+import pathlib
+while not pathlib.Path(sys.argv[1] + ".go").exists():
+    time.sleep(0.02)
+pathlib.Path(sys.argv[1] + ".ended").touch()
+"""
+"""Lines of a hook that ends once it may."""
+
+
+@pytest.mark.parametrize("action", ["pause", "reload"])
+async def test_hook_that_has_begun_is_not_ended_by_a_pause_or_reload(tmp_path: Path, action: str) -> None:
+    hook, path = HookProgram(tmp_path, WAITS), tmp_path / "settings.json"
+    async with running_fleet([PROFILES["loaded"]]) as fleet:
+        name, url, restart = fleet.members[0].name, fleet.urls[0], {"restart": hook.settings()}
+        settings = {**COMMON, **restart, "servers": [url]}
+        path.write_text(json.dumps(settings))
+        source = SettingsFile(path, lambda: parse_settings(json.loads(path.read_text()), tmp_path, {}))
+        async with daemon_in_process(tmp_path, settings, source=source) as running:
+            await running.wait_for_state(name, "loaded")
+            await request(running, name, HTTPStatus.ACCEPTED)
+            await wait_until(lambda: hook.servers)
+            if action == "pause":
+                assert await running.post(f"/api/servers/{name}/pause") == HTTPStatus.ACCEPTED
+                await running.wait_for_state(name, "paused")
+            else:
+                path.write_text(json.dumps({**settings, "servers": [{"url": url, "group": "other"}]}))
+                await running.wait_for_detail(name, lambda one: one["group"] == "other")
+                assert (await running.detail(name))["state"] == "restarting"
+            (tmp_path / "hook.runs.go").touch()
+            await wait_until((tmp_path / "hook.runs.ended").exists)
+    assert hook.servers == [name]

@@ -46,7 +46,7 @@ def python(code: str, *arguments: str) -> list[str]:
 
 
 async def test_command_gets_server_and_restart_in_its_environment(tmp_path: Path) -> None:
-    names = ("SERVER", "URL", "GROUP", "RESTART_ID")
+    names = ("SERVER", "SERVER_URL", "GROUP", "RESTART_ID")
     code = f"import os,sys; open(sys.argv[1],'w').write('|'.join(os.environ['COMFYWARM_'+n] for n in {names}))"
     await run(server("http://127.0.0.1:1", command=python(code, str(tmp_path / "seen"))))
     assert (tmp_path / "seen").read_text() == "gpu 1|http://127.0.0.1:1|lab-1|r1"
@@ -217,3 +217,11 @@ async def test_fleet_without_hooks_refuses() -> None:
 
 async def test_server_without_hook_runs_nothing() -> None:
     await run(replace(server(), restart=RestartSettings()))
+
+
+async def test_command_gets_no_variable_that_holds_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OF_THE_SETTINGS", SECRET.get_secret_value())
+    monkeypatch.setenv("OF_THE_HOOK", "kept")
+    await run(
+        server(command=python("import os; assert 'OF_THE_SETTINGS' not in os.environ; os.environ['OF_THE_HOOK']"))
+    )

@@ -44,6 +44,7 @@ def test_hook_of_an_entry_replaces_the_common_one() -> None:
         ({"command": ["a"], "http": {"url": "/b"}}, "restart", "either command or http"),
         ({"command": ["reboot", "${SECRET}"]}, "restart.command[1]", "every process list"),
         ({"http": {"url": "ftp://h/x"}}, "restart.http.url", "http or https URL"),
+        ({"http": {"url": "https://me:secret@h/x"}}, "restart.http.url", "without user name and password"),
         ({"http": {"url": "//other/x"}}, "restart.http.url", "http or https URL"),
         ({"http": {"url": "reboot"}}, "restart.http.url", "http or https URL"),
         ({"http": {"url": "http://h/a b"}}, "restart.http.url", "http or https URL"),
@@ -54,8 +55,8 @@ def test_hook_of_an_entry_replaces_the_common_one() -> None:
         ({"command": ["a"], "schedule": "0 4 * * *", "time_zone": "Mars"}, "restart.time_zone", "zone"),
         ({"command": ["a"], "max_ram_percent": 101}, "restart.max_ram_percent", "at most 100"),
         ({"command": ["a"], "max_per_day": 0}, "restart.max_per_day", "at least 1"),
-        ({"when_stuck": True}, "restart.when_stuck", "only with restart.command or restart.http"),
-        ({"schedule": "0 4 * * *"}, "restart.schedule", "only with restart.command or restart.http"),
+        ({"when_stuck": True}, "restart.when_stuck", "restart.command or restart.http as well"),
+        ({"schedule": "0 4 * * *"}, "restart.schedule", "restart.command or restart.http as well"),
     ],
 )
 def test_bad_section_is_refused_by_key_with_what_is_allowed(section: dict[str, Any], path: str, said: str) -> None:
@@ -77,3 +78,13 @@ def test_secret_in_a_header_of_the_hook_is_accepted() -> None:
     hook = restart_of({"http": {"url": "/x", "headers": {"Authorization": "Bearer ${T}"}}}, T="hook-token").hook
     assert isinstance(hook, HttpHook)
     assert "hook-token" not in repr(hook)
+
+
+@pytest.mark.parametrize(
+    ("program", "found"), [("./a", "/etc/a"), ("b/a", "/etc/b/a"), ("/usr/a", "/usr/a"), ("a", "a")]
+)
+def test_program_with_a_slash_is_relative_to_the_settings(program: str, found: str) -> None:
+    hook = {"restart": {"command": [program, "./b"]}}
+    for data in ({"servers": [URL], **hook}, {"servers": [{"url": URL, **hook}]}):
+        (server,) = resolve_servers(parse_settings(data, Path("/etc"), {}))
+        assert server.restart.command == (found, "./b")

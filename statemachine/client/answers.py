@@ -188,6 +188,8 @@ class RolloutAnswer(TypedDict):
     """The rolling restart that is going on, or the last one."""
 
     rollout: RunAnswer | None
+    groups: NotRequired[list[str]]
+    """Groups that can be restarted."""
 
 
 _ROUTE = TypeAdapter[Any](RouteAnswer)

@@ -1,10 +1,12 @@
 """The page's labels. The page's script fills the places."""
 
 from statemachine.i18n.page_controls import CONTROLS
+from statemachine.i18n.page_restarts import RESTARTS
 from statemachine.i18n.text import Text
 
 LABELS: dict[str, Text] = {
     **CONTROLS,
+    **RESTARTS,
     # The top
     "title": Text("Fleet status", "集群状态"),
     "language": Text("Language", "语言"),
@@ -76,40 +78,6 @@ LABELS: dict[str, Text] = {
         "Servers in this group: {servers}. Until they are resumed, nothing is submitted to them, and no traffic sent.",
         "该分组共有 {servers} 台服务器。恢复之前，不再向它们提交任务，也不再分配流量。",
     ),
-    "rollout": Text("Rolling restart", "滚动重启"),
-    "rollout_summary": Text(
-        "group {group}: {state}, {over} of {total} servers over",
-        "分组 {group}：{state}，已处理 {over}/{total} 台服务器",
-    ),
-    "rollout_limits": Text(
-        "at most {limit} not warm at a time, aborted after {failures} failures in a row",
-        "同时最多 {limit} 台未就绪，连续失败 {failures} 次后中止",
-    ),
-    "rollout_by": Text("requested by {by}", "发起者 {by}"),
-    "rollout_changed_by": Text("last changed by {by}", "最后操作者 {by}"),
-    "rollout_started": Text("started", "开始于"),
-    "rollout_ended": Text("ended", "结束于"),
-    "rollout_more": Text("and {count} more", "另有 {count} 台"),
-    "rollout_cancel": Text("Cancel restart", "取消重启"),
-    "rollout_hide": Text("Hide", "隐藏"),
-    "rollout_act": Text("{action}: rolling restart of group {group}", "{action}：分组 {group} 的滚动重启"),
-    "confirm_rollout_pause": Text(
-        "Restarts that are under way go on; no other begins until it is resumed.",
-        "正在进行的重启会继续；恢复之前不再开始新的重启。",
-    ),
-    "confirm_rollout_resume": Text(
-        "The servers that wait are restarted within the limits.", "等待中的服务器将在限制内依次重启。"
-    ),
-    "confirm_rollout_cancel": Text(
-        "Restarts that are under way go on; the servers that wait are not restarted.",
-        "正在进行的重启会继续；等待中的服务器不再重启。",
-    ),
-    "error_rollout_open": Text("A rolling restart has not ended.", "已有滚动重启尚未结束。"),
-    "error_no_rollout": Text("There is no rolling restart.", "没有滚动重启。"),
-    "error_rollout_over": Text("The rolling restart is over.", "滚动重启已结束。"),
-    "error_rollouts_unavailable": Text(
-        "Rolling restarts cannot be read or written at the moment.", "暂时无法读写滚动重启。"
-    ),
     "alerts": Text("Alerts", "告警"),
     "alerts_counted": Text("{count} active", "{count} 条进行中"),
     "alerts_more": Text("and {count} more", "另有 {count} 项"),
@@ -153,11 +121,6 @@ LABELS: dict[str, Text] = {
     "error_journal_unavailable": Text("The journal cannot be read at the moment.", "暂时无法读取日志库。"),
     "error_unknown_server": Text("There is no such server.", "没有这台服务器。"),
     "error_unknown_group": Text("There is no such group.", "没有这个分组。"),
-    "error_restart_no_hook": Text(
-        "This server has no restart hook; set restart.command or restart.http.",
-        "该服务器没有重启钩子；请设置 restart.command 或 restart.http。",
-    ),
-    "error_restart_paused": Text("This server is paused; resume it first.", "该服务器已停用；请先恢复。"),
     "error_owner_away": Text(
         "The node responsible for this server cannot be reached; try again shortly.",
         "暂时联系不上负责这台服务器的节点，请稍后再试。",
@@ -201,6 +164,7 @@ LABELS: dict[str, Text] = {
     "notice": Text("Notice", "通知"),
     # One server
     "drawer_now": Text("Now", "当前"),
+    "drawer_restart": Text("Latest restart", "最近一次重启"),
     "drawer_timeline": Text("Timeline", "时间线"),
     "drawer_transitions": Text("Transitions", "状态变化与依据"),
     "drawer_attempts": Text("Attempts", "预热记录"),

@@ -34,6 +34,8 @@ CONTROLS: dict[str, Text] = {
     "key_rows": Text("Move between rows", "在各行之间移动"),
     "key_open": Text("Open the server of the row", "打开该行的服务器"),
     "key_close": Text("Close the server, or clear the search", "关闭服务器详情，或清空搜索"),
-    "key_undo": Text("Undo a pause or a resume while its message is shown", "提示仍显示时，撤销暂停或恢复"),
+    "key_undo": Text(
+        "Undo a pause, resume or restart while its message is shown", "提示仍显示时，撤销暂停、恢复或重启"
+    ),
     "docs": Text("Documentation", "文档"),
 }

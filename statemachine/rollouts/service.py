@@ -97,6 +97,10 @@ class Rollouts:
         """Return the latest run, which may have ended. Raises RolloutsUnavailableError."""
         return (await self._ports.store.load()).run
 
+    def hooked(self) -> Collection[str]:
+        """Return the names of the servers whose settings have a restart hook."""
+        return self._ports.hooked()
+
     def facts(self) -> Facts:
         """Return what is seen of the fleet now."""
         hooked, is_renewed = self._ports.hooked(), self._ports.is_renewed

@@ -5,6 +5,7 @@ from pathlib import Path
 from aiohttp import web
 from jinja2 import Environment
 
+from statemachine.core.rollout import MOST_SERVERS
 from statemachine.core.vocabulary import State
 from statemachine.i18n.catalogue import page_texts
 from statemachine.i18n.text import Language
@@ -46,6 +47,7 @@ DISPLAY_ORDER = (
 _LENS = "M10.8 7a3.8 3.8 0 1 1-7.6 0 3.8 3.8 0 0 1 7.6 0ZM9.8 9.8l3.4 3.4"
 _FLAME = "M8 14c-2.6 0-4.4-1.8-4.4-4.2C3.6 6.6 7.4 5.8 7.2 2c2.8 1.2 5.2 4.4 5.2 7.6C12.4 12.2 10.6 14 8 14Z"
 _BARS = "M5.6 3.6v8.8M10.4 3.6v8.8"
+_TURN = "M12.6 9.8A5 5 0 1 1 11.8 4.6M12.6 2.2v3.2H9.4"
 _CROSS = "m4 4 8 8M12 4l-8 8"
 
 ICONS: dict[str, str] = {
@@ -61,11 +63,12 @@ ICONS: dict[str, str] = {
     "failed": "M8 2.4 14.4 13.4H1.6ZM8 6.8v2.8M8 11.6v.1",
     "paused": _BARS,
     "draining": "M3 3.4h10L9.4 8v4.6L6.6 11V8Z",
-    "restarting": "M12.6 9.8A5 5 0 1 1 11.8 4.6M12.6 2.2v3.2H9.4",
+    "restarting": _TURN,
     # Actions and controls
     "check": _LENS,
     "warm": _FLAME,
     "pause": _BARS,
+    "restart": _TURN,
     "resume": "M5 3.2v9.6L12.6 8Z",
     "visit": "M7 3.4H3.4v9.2h9.2V9M9.4 2.6h4v4M13.2 2.8 7.6 8.4",
     "copy": "M5.6 5.6h7.8v7.8H5.6ZM10.4 3.4V2.6H2.6v7.8h.8",
@@ -92,6 +95,7 @@ class PageHandler:
             "states": DISPLAY_ORDER,
             "shapes": ICONS,
             "sorts": SORTS,
+            "most_servers": MOST_SERVERS,
             "version": version(),
             "sheets": [name for name in static_files(".css") if name != DOCS_SHEET],
             # Preloaded, or the browser would discover each module only after parsing its importer.

@@ -73,6 +73,13 @@ class LatestRolloutSchema(ApiModel):
     rollout: RolloutSchema | None
 
 
+class RolloutStatusSchema(LatestRolloutSchema):
+    """The latest rolling restart, and where one can be started."""
+
+    groups: list[str]
+    """Groups whose servers all have a restart hook, sorted."""
+
+
 class RolloutsHandler:
     """Handle the rolling restart, which clients that `tokens` allows may start and change."""
 
@@ -82,7 +89,7 @@ class RolloutsHandler:
 
     def routes(self) -> list[Route]:
         """Return the routes that this object handles."""
-        latest = ApiResponse(200, "The run that is going on, or the last one", LatestRolloutSchema)
+        latest = ApiResponse(200, "The run that is going on, or the last one", RolloutStatusSchema)
         return [
             Route("GET", "/api/rollout", self.latest, "Get the rolling restart", (latest, _AWAY)),
             _start_route(self),
@@ -95,7 +102,9 @@ class RolloutsHandler:
             run = await self._rollouts.latest()
         except RolloutsUnavailableError as error:
             raise _unavailable(error) from error
-        return json_response({"rollout": None if run is None else rollout_json(run, self._rollouts.facts())})
+        facts = self._rollouts.facts()
+        rollout = None if run is None else rollout_json(run, facts)
+        return json_response({"rollout": rollout, "groups": _restartable_groups(facts)})
 
     async def start(self, request: web.Request) -> web.Response:
         """Handle POST /api/groups/{group}/restart."""
@@ -150,6 +159,12 @@ def rollout_json(run: Rollout, facts: Facts) -> Json:
         "counts": {stage.value: count for stage, count in run.counts().items()},
         "servers": [_member_json(one, facts, waits_for) for one in run.members],
     }
+
+
+def _restartable_groups(facts: Facts) -> list[str]:
+    """Return the groups of which a rolling restart can be started."""
+    servers = facts.values()
+    return sorted({one.group for one in servers} - {one.group for one in servers if not one.has_hook})
 
 
 def _member_json(member: RolloutMember, facts: Facts, waits_for: Mapping[str, RunReason | None]) -> Json:

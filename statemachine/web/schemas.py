@@ -209,6 +209,8 @@ class DetailedServerSchema(ServerSchema):
     attempts: list[AttemptSchema]
     transitions: list[LogEntrySchema]
     counters: dict[str, int]
+    has_restart_hook: bool
+    """Whether its settings have a restart hook, so that it can be restarted."""
 
 
 class DetailedStatusSchema(ApiModel):

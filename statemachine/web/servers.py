@@ -120,9 +120,12 @@ class ServersHandler:
 
     async def _details(self, views: list[ServerView]) -> list[Json]:
         histories = await self._histories([view.name for view in views])
-        detail = self._ports.snapshot.detail
+        detail, hooked = self._ports.snapshot.detail, self._ports.rollouts.hooked()
         return [
-            serialize.detailed_server(view, detail(view.name), *history)
+            {
+                **serialize.detailed_server(view, detail(view.name), *history),
+                "has_restart_hook": view.name in hooked,
+            }
             for view, history in zip(views, histories, strict=True)
         ]
 

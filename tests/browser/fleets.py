@@ -43,6 +43,8 @@ TWELVE: Mapping[str, tuple[str, Profile]] = {
     "field-odd": ("field", PROFILES["unrecognisable"]),
 }
 """Name → (group, profile). `lab-busy` stays cold because its queue has a user's prompt."""
+HOOKS = {"lab-busy": ["/bin/true"], "lab-2": ["/bin/false"]}
+"""Name → restart hook; the others have none."""
 SETTLED = {"loaded": 6, "warming": 1, "cold": 1, "auto_executing": 1, "failed": 1, "unreachable": 1, "unknown": 1}
 """The number of the twelve in each lasting state."""
 
@@ -112,6 +114,8 @@ async def twelve(
         write_history(folder / "data", {name: group for name, (group, _) in TWELVE.items()}, time.time())
     async with simulated(TWELVE) as (fleet, servers):
         data = settings_over(fleet, TWELVE, listen={"port": 0, "token": token, "tokens": tokens or {}})
+        for one in data["servers"]:
+            one["restart"] = {"command": HOOKS.get(one["name"])}
         servers["lab-busy"].start_foreign_job(VERY_LONG_S)
         async with running_daemon(parse_settings(data, folder, {})) as daemon:
             deployment = Deployment(daemon.address, servers, token)

@@ -1,5 +1,6 @@
 """The section on the rolling restart: how far it is, why, and its buttons, which ask."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -47,13 +48,31 @@ AFTER = {"pause": "paused", "resume": "running", "cancel": "cancelled"}
 class FakeRun:
     """The answers of /api/rollout. An action changes the state, as a daemon does."""
 
-    def __init__(self, run: dict[str, Any] | None) -> None:
+    def __init__(self, run: dict[str, Any] | None, groups: Sequence[str] = ()) -> None:
         self.run = run
+        self.groups = groups
+        self.started: list[tuple[str, Any]] = []
         self.actions: list[str] = []
 
     async def install(self, page: Page) -> None:
-        await page.route("**/api/rollout", lambda route: route.fulfill(json={"rollout": self.run}))
+        await page.route("**/api/rollout", lambda route: route.fulfill(json=self._latest()))
         await page.route("**/api/rollout/*", self._act)
+
+        await page.route("**/api/groups/*/restart", self._start)
+
+    def _latest(self) -> dict[str, Any]:
+        return {"rollout": self.run, "groups": list(self.groups)}
+
+    async def _start(self, route: Route) -> None:
+        """Start the run, or refuse it while one goes on."""
+        group = route.request.url.split("/")[-2]
+        self.started.append((group, route.request.post_data_json))
+        if self.run is not None:
+            error = {"code": "rollout_open", "message": "a rolling restart has not ended"}
+            await route.fulfill(status=409, json={"error": error})
+        else:
+            self.run = {**RUN, "group": group}
+            await route.fulfill(status=202, json={"rollout": self.run})
 
     async def _act(self, route: Route) -> None:
         action = route.request.url.rsplit("/", 1)[-1]

@@ -38,7 +38,7 @@ SERVER_KEYS = {
     "pause",
     "restart",
 }
-DETAIL_KEYS = {"link", "server", "check", "attempts", "transitions", "counters"}
+DETAIL_KEYS = {"link", "server", "check", "attempts", "transitions", "counters", "has_restart_hook"}
 
 
 async def test_status_has_documented_keys(site: Site) -> None:

@@ -29,7 +29,7 @@ SCRIPTS = [STATIC_DIR / name for name in static_files(".js")]
 SHEETS = [STATIC_DIR / name for name in static_files(".css")]
 TEMPLATE = (WEB / "templates/status.html").read_text(encoding="utf-8")
 SOURCE = TEMPLATE + "".join(script.read_text(encoding="utf-8") for script in SCRIPTS)
-MADE_UP = r"theme_\w+|why_\w+|source_\w+|drawer_\w+|window_\w+|confirm_\w+|error_\w+|pause_\w+|token_\w+"
+MADE_UP = r"theme_\w+|why_\w+|source_\w+|drawer_\w+|window_\w+|confirm_\w+|error_\w+|pause_\w+|token_\w+|restart_\w+"
 """Labels whose keys are composed where they are used."""
 
 

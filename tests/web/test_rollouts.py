@@ -23,7 +23,7 @@ async def post(site: Site, path: str, body: Any = None, **headers: str) -> tuple
 
 
 async def test_run_is_null_before_the_first(site: Site) -> None:
-    assert await site.get("/api/rollout") == (200, {"rollout": None})
+    assert await site.get("/api/rollout") == (200, {"rollout": None, "groups": ["default"]})
 
 
 async def test_start_without_a_body_restarts_one_server_at_a_time(site: Site) -> None:
@@ -70,7 +70,7 @@ async def test_body_sets_the_limits(site: Site) -> None:
 )
 async def test_bad_body_is_refused_and_nothing_starts(site: Site, body: Any) -> None:
     assert await post(site, START, body) == (400, "invalid_rollout")
-    assert await site.get("/api/rollout") == (200, {"rollout": None})
+    assert await site.get("/api/rollout") == (200, {"rollout": None, "groups": ["default"]})
 
 
 async def test_bad_body_names_the_key_and_the_range(site: Site) -> None:
@@ -115,7 +115,7 @@ async def test_client_that_may_not_act_is_refused(tmp_path: Path, path: str) -> 
     async with running_site(tmp_path, tokens=tokens) as site:
         assert await post(site, path) == (401, "token_required")
         assert await post(site, path, Authorization="Bearer reads") == (403, "token_may_not_act")
-        assert await site.get("/api/rollout") == (200, {"rollout": None})
+        assert await site.get("/api/rollout") == (200, {"rollout": None, "groups": ["default"]})
         _, run = await post(site, START, Authorization="Bearer acts")
         assert run["by"] == "ann"
 

@@ -20,19 +20,25 @@ export function watchActions(viewsOf) {
 }
 
 function targetOf({ server, group }) {
-  if (server !== undefined) return { url: serverTarget(server), text: (action) => label("act_on", { action, server }) };
+  if (server !== undefined) return { server, url: serverTarget(server), text: (action) => label("act_on", { action, server }) };
   const text = (action) => label("act_on_group", { action, group });
   return { url: groupTarget(group), text, question: (action) => label("confirm_title", { action, group }) };
 }
 
-/** Return the body of the request, {} if it has none; null if the reader cancels. A pause, and a group, is asked about. */
+/** Return the body of the request, {} if it has none; null if the reader cancels. A pause, a restart and a group are asked about. */
 async function termsOf({ action, target }, count) {
   const isGroup = target.question !== undefined;
   const title = (target.question ?? target.text)(label(action));
   const servers = formatNumber(count);
+  if (action === "restart") return askRestart(target);
   if (action === "pause") return askPause(title, isGroup ? label("confirm_pause", { servers }) : label("pause_hint"));
   if (action !== "warm" || !isGroup) return {};
   return (await confirmAction(title, label("confirm_warm", { servers }))) ? {} : null;
+}
+
+async function askRestart({ server }) {
+  const title = label("confirm_restart_title", { server });
+  return (await confirmAction(title, label("confirm_restart"))) ? {} : null;
 }
 
 /** Post the request. `undo`: {action, terms} of the one that takes it back, or null. */

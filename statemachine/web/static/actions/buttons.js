@@ -3,9 +3,11 @@
 import { setText } from "../ui/dom.js";
 import { label } from "../ui/i18n.js";
 
-/** Point the buttons at a server. The third pauses, or resumes a paused server. */
+const RESUMABLE = new Set(["paused", "draining"]);
+
+/** Point the buttons at a server. The third pauses; it resumes a paused server, and one that is to be restarted. */
 export function updateServerButtons(buttons, server, state) {
-  buttons[2].dataset.action = state === "paused" ? "resume" : "pause";
+  buttons[2].dataset.action = RESUMABLE.has(state) ? "resume" : "pause";
   for (const button of buttons) {
     button.dataset.server = server;
     updateButton(button, label("act_on", { action: label(button.dataset.action), server }));

@@ -1,6 +1,6 @@
 // Dialogs that ask the reader.
 
-import { byId, setText } from "../ui/dom.js";
+import { byId, make, setText } from "../ui/dom.js";
 import { setLabel } from "../ui/i18n.js";
 
 /** Ask for the access token; return null if the reader cancels. `refusal`: what is the matter with the present one. */
@@ -28,6 +28,15 @@ export async function askPause(title, text) {
   length.value = note.value = "";
   if (!(await isAccepted(byId("pause-dialog")))) return null;
   return { ...(length.value && { for: length.value }), ...(note.value.trim() && { note: note.value.trim() }) };
+}
+
+/** Ask which of the groups to restart, and how; return {group, terms}, or null if the reader cancels. */
+export async function askRollout(groups) {
+  const [group, limit] = [byId("rollout-group"), byId("rollout-limit")];
+  group.replaceChildren(...groups.map((name) => Object.assign(make("option", "", name), { value: name })));
+  limit.value = "1";
+  if (!(await isAccepted(byId("rollout-dialog")))) return null;
+  return { group: group.value, terms: { max_unavailable: limit.valueAsNumber } };
 }
 
 function isAccepted(dialog) {

@@ -6,7 +6,8 @@
  */
 export function undoOf(action, views) {
   if (action === "pause" && views.every((view) => view.state !== "paused")) return { action: "resume", terms: {} };
-  if (action === "resume" && views.length === 1) return { action: "pause", terms: termsOf(views[0].pause) };
+  if (action === "restart") return { action: "resume", terms: {} };
+  if (action === "resume" && views.length === 1 && views[0].state === "paused") return { action: "pause", terms: termsOf(views[0].pause) };
   return null;
 }
 

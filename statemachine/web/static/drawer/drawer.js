@@ -72,6 +72,7 @@ export class Drawer {
     showCopy(name);
     updateServerButtons(buttons, name, view?.state);
     byId("drawer-actions").hidden = !view;
+    byId("drawer-restart-button").hidden = !detail?.has_restart_hook;
     byId("drawer-body").hidden = missing;
     showState(view, missing);
     showParts(this.#server, view);

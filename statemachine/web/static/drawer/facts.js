@@ -60,14 +60,14 @@ function progressBar(share) {
 
 const chips = (keys) => make("ul", "chips", ...keys.map((key) => make("li", "", key)));
 
-function time(at, future = false) {
+export function time(at, future = false) {
   const node = document.createElement("time");
   setRelativeTime(node, at, future);
   return node;
 }
 
 /** Render [label key, value] pairs; pairs without a value are skipped. */
-function factList(pairs) {
+export function factList(pairs) {
   const known = pairs.filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "");
   const nodes = known.flatMap(([key, value]) => [make("dt", "", label(key)), make("dd", "", value)]);
   return make("dl", "fact-list", ...nodes);

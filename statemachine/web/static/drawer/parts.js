@@ -7,6 +7,7 @@ import { locale } from "../ui/i18n.js";
 import { daemonNow } from "../ui/time.js";
 import { warmthFigures } from "../warmth/figures.js";
 import { attemptItems, checkFacts, counterFacts, nowFacts, serverFacts } from "./facts.js";
+import { restartFacts } from "./restart.js";
 import { timeline, transitionItem } from "./timeline.js";
 
 const SHOWN_DECISIONS = 5;
@@ -16,6 +17,7 @@ const shown = new Map();
 /** `server`: a ServerDetail. `view`: its current view, or null. */
 export function showParts(server, view) {
   fill("now", view, () => (view ? nowFacts(view).filter(Boolean) : []));
+  showRestart(view?.restart);
   const { detail, entries } = server;
   const minute = Math.floor(daemonNow() / 60000);
   fill("timeline", [detail !== null, entries, minute], () => (detail ? timeline(entries, daemonNow()) : []));
@@ -27,6 +29,11 @@ export function showParts(server, view) {
   fill("server", [info, link], () => (info ? serverFacts(detail) : []));
   fill("check", check, () => (check ? checkFacts(detail) : []));
   fill("counters", counters, () => (counters ? counterFacts(detail) : []));
+}
+
+function showRestart(restart) {
+  byId("drawer-restart").hidden = !restart;
+  if (restart) fill("restart", restart, () => restartFacts(restart));
 }
 
 function showWarmth({ name, stats }) {

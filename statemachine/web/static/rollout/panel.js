@@ -1,4 +1,5 @@
-// The rolling restart: shown while one is going on, and afterwards until the reader hides it.
+// The rolling restart: shown while one is going on, and afterwards until the reader hides it. Without one, the section
+// only has the button that starts one, where a group can be restarted.
 
 import { fetchRollout } from "../state/api.js";
 import { byId, replaceContent, setText } from "../ui/dom.js";
@@ -15,17 +16,18 @@ const STORAGE_KEY = "comfywarm.rollout.hidden";
 
 export class RolloutPanel {
   #run = null;
+  #groups = [];
   #skipped = 0;
 
   constructor() {
-    watchButtons(() => this.#run, () => this.refresh());
+    watchButtons({ current: () => this.#run, groups: () => this.#groups, onDone: () => this.refresh() });
     byId("rollout-hide").addEventListener("click", () => this.#hide());
     setInterval(() => this.#tick(), REFRESH_MS);
   }
 
   async refresh() {
     try {
-      this.#run = (await fetchRollout()).rollout;
+      ({ rollout: this.#run, groups: this.#groups } = await fetchRollout());
     } catch {
       return; // keep the previous run
     }
@@ -39,10 +41,14 @@ export class RolloutPanel {
 
   show() {
     const run = this.#run;
-    byId("rollout").hidden = run === null || localStorage.getItem(STORAGE_KEY) === run.id;
-    if (byId("rollout").hidden) return;
-    setText(byId("rollout-summary"), summary(run));
-    showButtons(run);
+    const isShown = run !== null && localStorage.getItem(STORAGE_KEY) !== run.id;
+    const canStart = this.#groups.length > 0 && !isOpen(run);
+    byId("rollout").hidden = !isShown && !canStart;
+    byId("rollout-body").hidden = !isShown;
+    byId("rollout-start").hidden = !canStart;
+    setText(byId("rollout-summary"), isShown ? summary(run) : label("rollout_not_running"));
+    showButtons(isShown ? run : null);
+    if (!isShown) return;
     replaceContent(byId("rollout-facts"), [stageBar(run), ...facts(run)]);
     replaceContent(byId("rollout-list"), serverList(run));
   }
@@ -66,9 +72,12 @@ function summary(run) {
   return label("rollout_summary", { group: run.group, state: rolloutState(run.state), ...counted });
 }
 
+const isOpen = (run) => ["running", "paused"].includes(run?.state);
+
+/** `run`: the run that is shown, or null. */
 function showButtons(run) {
-  byId("rollout-pause").hidden = run.state !== "running";
-  byId("rollout-resume").hidden = run.state !== "paused";
-  byId("rollout-cancel").hidden = !["running", "paused"].includes(run.state);
-  byId("rollout-hide").hidden = run.ended_at === null;
+  byId("rollout-pause").hidden = run?.state !== "running";
+  byId("rollout-resume").hidden = run?.state !== "paused";
+  byId("rollout-cancel").hidden = !isOpen(run);
+  byId("rollout-hide").hidden = !run?.ended_at;
 }

@@ -1,0 +1,87 @@
+"""The page's labels for restarts and rolling restarts."""
+
+from statemachine.i18n.text import Text
+
+RESTARTS: dict[str, Text] = {
+    "restart": Text("Restart", "重启"),
+    "confirm_restart_title": Text("Restart {server}?", "重启 {server}？"),
+    "confirm_restart": Text(
+        "It gets no new prompts and finishes those it has (drain). Then its restart hook runs once. When the server is "
+        "back, it is warmed, and gets traffic again once a check has confirmed that it is loaded. Resume cancels the "
+        "restart while the server drains.",
+        "服务器不再接收新任务，先完成已有的任务（排空），随后运行一次重启钩子。服务器恢复后进行预热，检查确认已加载后重新分配流量。"
+        "排空期间可用“恢复”取消重启。",
+    ),
+    "restart_cause": Text("Cause", "起因"),
+    "restart_by": Text("Requested by", "发起者"),
+    "restart_stage": Text("Stage", "阶段"),
+    "restart_requested": Text("Requested", "请求时间"),
+    "restart_hook_started": Text("Hook started", "钩子开始"),
+    "restart_returned": Text("Returned", "恢复应答"),
+    "restart_ended": Text("Ended", "结束时间"),
+    "restart_end": Text("How it ended", "结果"),
+    "restart_stage_draining": Text("draining", "排空中"),
+    "restart_stage_hook": Text("hook started, not back yet", "钩子已开始，尚未恢复"),
+    "restart_stage_returned": Text("back, being warmed", "已恢复，预热中"),
+    "restart_stage_succeeded": Text("succeeded", "成功"),
+    "restart_stage_failed": Text("failed", "失败"),
+    "restart_stage_cancelled": Text("cancelled", "已取消"),
+    "restart_cause_operator": Text("an operator", "操作者"),
+    "restart_cause_queue_stuck": Text("it ran none of its prompts", "不运行任务"),
+    "restart_cause_memory": Text("memory in use", "内存占用"),
+    "restart_cause_age": Text("time since its last restart", "距上次重启过久"),
+    "restart_cause_schedule": Text("schedule", "计划"),
+    "restart_cause_rollout": Text("rolling restart", "滚动重启"),
+    "rollout_start": Text("Start…", "开始…"),
+    "rollout_start_title": Text("Start a rolling restart", "开始滚动重启"),
+    "rollout_start_hint": Text(
+        "Every server of the group is drained, restarted by its hook, and warmed, a few at a time. The first failure "
+        "ends the run; the last warm server of a workflow is left alone.",
+        "该分组的每台服务器将分批排空、由钩子重启并预热。首次失败即结束；不会动某个工作流最后一台就绪的服务器。",
+    ),
+    "rollout_max_unavailable": Text("At most not warm at a time", "同时未就绪上限"),
+    "rollout_not_running": Text("none is going on", "当前没有进行"),
+    "error_no_restart_hook": Text(
+        "Servers of this group have no restart hook; set restart.command or restart.http.",
+        "该分组中有服务器没有重启钩子；请设置 restart.command 或 restart.http。",
+    ),
+    "rollout": Text("Rolling restart", "滚动重启"),
+    "rollout_summary": Text(
+        "group {group}: {state}, {over} of {total} servers over",
+        "分组 {group}：{state}，已处理 {over}/{total} 台服务器",
+    ),
+    "rollout_limits": Text(
+        "at most {limit} not warm at a time, aborted after {failures} failures in a row",
+        "同时最多 {limit} 台未就绪，连续失败 {failures} 次后中止",
+    ),
+    "rollout_by": Text("requested by {by}", "发起者 {by}"),
+    "rollout_changed_by": Text("last changed by {by}", "最后操作者 {by}"),
+    "rollout_started": Text("started", "开始于"),
+    "rollout_ended": Text("ended", "结束于"),
+    "rollout_more": Text("and {count} more", "另有 {count} 台"),
+    "rollout_cancel": Text("Cancel restart", "取消重启"),
+    "rollout_hide": Text("Hide", "隐藏"),
+    "rollout_act": Text("{action}: rolling restart of group {group}", "{action}：分组 {group} 的滚动重启"),
+    "confirm_rollout_pause": Text(
+        "Restarts that are under way go on; no other begins until it is resumed.",
+        "正在进行的重启会继续；恢复之前不再开始新的重启。",
+    ),
+    "confirm_rollout_resume": Text(
+        "The servers that wait are restarted within the limits.", "等待中的服务器将在限制内依次重启。"
+    ),
+    "confirm_rollout_cancel": Text(
+        "Restarts that are under way go on; the servers that wait are not restarted.",
+        "正在进行的重启会继续；等待中的服务器不再重启。",
+    ),
+    "error_rollout_open": Text("A rolling restart has not ended.", "已有滚动重启尚未结束。"),
+    "error_no_rollout": Text("There is no rolling restart.", "没有滚动重启。"),
+    "error_rollout_over": Text("The rolling restart is over.", "滚动重启已结束。"),
+    "error_rollouts_unavailable": Text(
+        "Rolling restarts cannot be read or written at the moment.", "暂时无法读写滚动重启。"
+    ),
+    "error_restart_no_hook": Text(
+        "This server has no restart hook; set restart.command or restart.http.",
+        "该服务器没有重启钩子；请设置 restart.command 或 restart.http。",
+    ),
+    "error_restart_paused": Text("This server is paused; resume it first.", "该服务器已停用；请先恢复。"),
+}

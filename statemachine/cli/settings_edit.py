@@ -1,6 +1,8 @@
 """`init` and `add`: write the settings file, so that a new operator needs no editor."""
 
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Annotated, Any
@@ -21,6 +23,8 @@ from statemachine.settings.load import read_json
 NEW_FILE_MODE = 0o600
 """The file may hold tokens."""
 
+COMFYUI_PORT = 8188
+
 Urls = Annotated[list[str] | None, typer.Argument(metavar="[URL]...")]
 
 
@@ -34,6 +38,7 @@ def init(context: typer.Context, urls: Urls = None) -> None:
         _require_valid(path, data, language)
     _save(path, data, NEW_FILE_MODE, language)
     _say(message("cli.initialised" if urls else "cli.initialised_empty", path=str(path)), language)
+    _say_ports(urls or (), language)
 
 
 def add(
@@ -44,17 +49,44 @@ def add(
 ) -> None:
     """Add servers to the settings file. A running daemon takes them over by itself."""
     path, language = settings_path(context), language_of(context)
+    if name is not None and len(urls) > 1:
+        fail(message("cli.one_name", name=name), language)
     data = _read(path, language)
     entries = [_entry(with_scheme(url), name, group) for url in urls]
     data["servers"] = [*data["servers"], *entries]
     _require_valid(path, data, language)
     _save(path, data, path.stat().st_mode & 0o777, language)
     _say(message("cli.added", urls=[entry_url(one) for one in entries], path=str(path)), language)
+    _say_ports(urls, language)
 
 
 def with_scheme(url: str) -> str:
-    """Return the URL; HOST:PORT stands for http."""
-    return url if "://" in url else f"http://{url}"
+    """Return the URL; HOST:PORT stands for http, and HOST for ComfyUI's default port."""
+    if "://" in url:
+        return url
+    authority, rest = _split_authority(url)
+    port = "" if _has_port(authority) else f":{COMFYUI_PORT}"
+    return f"http://{authority}{port}{rest}"
+
+
+def _split_authority(url: str) -> tuple[str, str]:
+    end = re.search(r"[/?#]", url)
+    return (url[: end.start()], url[end.start() :]) if end else (url, "")
+
+
+def _has_port(authority: str) -> bool:
+    """Tell whether there is a port, outside of ranges and IPv6 addresses. A variable may hold one."""
+    return "$" in authority or ":" in re.sub(r"\[[^\]]*\]", "", authority)
+
+
+def _say_ports(urls: Sequence[str], language: Language) -> None:
+    """Name the ports that were chosen for the operator."""
+    bare = [url for url in urls if "://" not in url and with_scheme(url) != f"http://{url}"]
+    if bare:
+        _say(message("cli.comfyui_port", urls=bare, port=COMFYUI_PORT), language)
+    plain = [url for url in urls if url.lower().startswith("http://") and not _has_port(_split_authority(url[7:])[0])]
+    if plain:
+        _say(message("cli.http_port", urls=plain, port=COMFYUI_PORT), language)
 
 
 def entry_url(entry: str | dict[str, str]) -> str:

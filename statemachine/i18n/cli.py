@@ -83,6 +83,18 @@ SETTINGS_FILE: dict[str, Text] = {
         "added to {path}: {urls}; a running daemon takes this over by itself, otherwise start it: `comfywarm serve`",
         "已加入 {path}：{urls}；运行中的服务会自动接管，否则请启动：`comfywarm serve`",
     ),
+    "cli.comfyui_port": Text(
+        "no port given for {urls}: ComfyUI's default port {port} is used",
+        "{urls} 未指定端口：使用 ComfyUI 的默认端口 {port}",
+    ),
+    "cli.http_port": Text(
+        "warning: {urls} has no port, so port 80 is used; ComfyUI's default is {port}",
+        "注意：{urls} 未指定端口，因此使用端口 80；ComfyUI 的默认端口为 {port}",
+    ),
+    "cli.one_name": Text(
+        'the name "{name}" is for one server; run `comfywarm add URL --name NAME` once for each server',
+        "名称“{name}”只能用于一台服务器；请对每台服务器分别运行 `comfywarm add URL --name NAME`",
+    ),
     "cli.no_server_list": Text(
         "{path} must be an object whose `servers` is a list", "{path} 应为对象，其中 `servers` 应为列表"
     ),

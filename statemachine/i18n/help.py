@@ -3,7 +3,10 @@
 from statemachine.i18n.text import Text
 
 _SERVER = Text("The server's name, by default HOST:PORT.", "服务器名称，默认为 HOST:PORT。")
-_URLS = Text("Servers, such as http://HOST:8188 or HOST:8188.", "服务器，例如 http://HOST:8188 或 HOST:8188。")
+_URLS = Text(
+    "Servers, such as http://HOST:8188, HOST:8188 or HOST (port 8188).",
+    "服务器，例如 http://HOST:8188、HOST:8188 或 HOST（端口 8188）。",
+)
 _GROUP = Text("Every server of this group.", "该分组的全部服务器。")
 
 COMMANDS: dict[str, Text] = {

@@ -21,6 +21,10 @@ PASSING = frozenset({State.UNKNOWN, State.CHECKING, State.SUBMITTING})
 """Short-lived states on the way to a verdict."""
 
 
+ROUTINE_NOTICES = frozenset({Notice.DISCOVERY_CHANGED, Notice.SETTINGS_RELOADED})
+"""Notices that report no trouble."""
+
+
 class TransitionLog:
     """Logs transitions and remembers the last logged verdict of each server."""
 
@@ -30,10 +34,7 @@ class TransitionLog:
 
     def write(self, entry: LogEntry) -> None:
         """Log an entry at the level of its importance."""
-        source = entry.source.value if entry.source else "-"
-        dest = entry.dest.value if entry.dest else "-"
-        line = f"{entry.server or '-'}: {source} -> {dest} ({entry.reason}) {sentence(entry.message)}"
-        logger.bind(seq=entry.seq).log(self._level(entry), "{}", line)
+        logger.bind(seq=entry.seq).log(self._level(entry), "{}", _line(entry))
 
     def keep_only(self, names: Collection[str]) -> None:
         """Forget the verdicts of all other servers."""
@@ -42,7 +43,7 @@ class TransitionLog:
 
     def _level(self, entry: LogEntry) -> str:
         if entry.server is None:
-            return "INFO" if entry.reason == Notice.DISCOVERY_CHANGED else "WARNING"
+            return "INFO" if entry.reason in ROUTINE_NOTICES else "WARNING"
         bad = entry.dest in BAD or entry.reason in (Reason.CHECK_UNRECOGNISED, Reason.RATE_LIMITED)
         if entry.dest in PASSING and not bad:
             routine = entry.reason in (Reason.CHECK_STARTED, Reason.FOREIGN_WORK_FINISHED)
@@ -59,6 +60,15 @@ class TransitionLog:
         known, self._verdicts[server] = self._verdicts.get(server), verdict
         self._failing.discard(server)
         return "DEBUG" if known == verdict else "INFO"
+
+
+def _line(entry: LogEntry) -> str:
+    """Return the line of a transition, or of a notice, which may have neither a server nor states."""
+    if entry.server is None and entry.source is None and entry.dest is None:
+        return f"notice ({entry.reason}) {sentence(entry.message)}"
+    source = entry.source.value if entry.source else "-"
+    dest = entry.dest.value if entry.dest else "-"
+    return f"{entry.server or '-'}: {source} -> {dest} ({entry.reason}) {sentence(entry.message)}"
 
 
 class Publisher:

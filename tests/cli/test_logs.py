@@ -44,8 +44,10 @@ def test_log_file_has_every_entry_with_its_number(tmp_path: Path, capsys: pytest
     """The file also has entries that the terminal does not show."""
     entries = [transition_entry(COLD, "cold"), ROUTINE, ROUTINE, notice_entry(Notice.FLEET_VANISHED, NOW)]
     log_all([entry.numbered(number) for number, entry in enumerate(entries, 7)], level="INFO", file=tmp_path / "a.log")
-    found = [ENTRY.fullmatch(line) for line in written(tmp_path / "a.log")]
-    assert [match and match[1] for match in found] == ["7", "8", "9", "10"]
+    *lines, notice = written(tmp_path / "a.log")
+    found = [ENTRY.fullmatch(line) for line in lines]
+    assert [match and match[1] for match in found] == ["7", "8", "9"]
+    assert "#10 notice (fleet_vanished) " in notice
     assert found[1] is not None
     assert found[1].groups() == ("8", COLD, "checking", "checking", "check_started", "routine")
     assert "routine" not in capsys.readouterr().err
@@ -113,3 +115,13 @@ def test_log_forgets_servers_that_left_the_fleet(capsys: pytest.CaptureFixture[s
     log.write(entry)
     logger.complete()
     assert capsys.readouterr().err.count("-> cold") == 2
+
+
+def test_log_line_of_notice_has_no_empty_states(capsys: pytest.CaptureFixture[str]) -> None:
+    log_all([notice_entry(Notice.SETTINGS_RELOADED, NOW), notice_entry(Notice.FLEET_VANISHED, NOW)], level="INFO")
+    logger.complete()
+    reloaded, vanished = capsys.readouterr().err.splitlines()
+    assert "INFO" in reloaded
+    assert "notice (settings_reloaded)" in reloaded
+    assert "WARNING" in vanished
+    assert "- -> -" not in reloaded + vanished

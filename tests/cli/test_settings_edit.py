@@ -76,7 +76,7 @@ async def test_add_keeps_all_other_settings_mode_and_link(tmp_path: Path) -> Non
         (
             '{"servers": ["http://192.0.2.1:8188"]}',
             ["192.0.2.8:1", "192.0.2.9:1", "--name", "x"],
-            "each name only once",
+            "is for one server",
         ),
         ('{"servers": {}}', ["192.0.2.9:8188"], "list"),
         ("[]", ["192.0.2.9:8188"], "object"),
@@ -105,3 +105,42 @@ async def test_init_in_missing_folder_names_it(tmp_path: Path) -> None:
     assert result.exit_code == 1
     assert "none" in result.stderr
     assert "Errno" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("192.0.2.1", "http://192.0.2.1:8188"),
+        ("gpu.example/comfy", "http://gpu.example:8188/comfy"),
+        ("[2001:db8::1]", "http://[2001:db8::1]:8188"),
+        ("192.0.2.[1-9:2]", "http://192.0.2.[1-9:2]:8188"),
+        ("192.0.2.1:80", "http://192.0.2.1:80"),
+        ("192.0.2.1:[8188-8190]", "http://192.0.2.1:[8188-8190]"),
+        ("[2001:db8::1]:9000", "http://[2001:db8::1]:9000"),
+        ("https://192.0.2.1", "https://192.0.2.1"),
+    ],
+)
+@pytest.mark.parametrize("command", ["init", "add"])
+async def test_address_without_port_gets_port_of_comfyui(tmp_path: Path, command: str, given: str, url: str) -> None:
+    path = tmp_path / "settings.json"
+    if command == "add":
+        path.write_text('{"servers": []}')
+    result = await cli(path, command, given)
+    assert (result.exit_code, read(path)["servers"]) == (0, [url])
+    assert ("default port 8188 is used" in result.stdout) == (url.replace(":8188", "") == f"http://{given}")
+
+
+async def test_add_of_http_without_port_warns(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"language": "zh", "servers": []}')
+    result = await cli(path, "add", "http://192.0.2.1")
+    assert read(path)["servers"] == ["http://192.0.2.1"]
+    assert "使用端口 80" in result.stdout
+
+
+async def test_add_of_two_servers_with_one_name_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"servers": []}')
+    result = await cli(path, "add", "192.0.2.1", "192.0.2.2", "--name", "a")
+    assert (result.exit_code, 'the name "a" is for one server' in result.stderr) == (1, True)
+    assert read(path) == {"servers": []}

@@ -229,8 +229,8 @@ class Daemon:
         known = {one.name: one for one in before.servers}
         await asyncio.to_thread(self._tls.load, [one for one in config.servers if known.get(one.name) is not one])
         if len(config.servers) > self._allowed_for:
-            self._allowed_for = round(len(config.servers) * 1.1)
-            allow_descriptors(self._allowed_for)
+            self._allowed_for = round(len(config.servers) * 1.1)  # warn of a tenth more, not of each server
+            allow_descriptors(len(config.servers))
         return await self.fleet.apply(config)
 
     def _transport_for(self, server: ServerConfig) -> Transport:

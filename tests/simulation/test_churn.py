@@ -1,11 +1,11 @@
-"""Servers come and go for some hours, from sources in trouble: the short form of `python -m campaigns.churn`."""
+"""Servers come and go for an hour, from sources in trouble: the short form of `python -m campaigns.churn`."""
 
 import pytest
 
 from campaigns.churn.__main__ import run
 
-HOURS = 3.0
-PER_HOUR = 100.0
+HOURS = 1.5
+PER_HOUR = 60.0
 
 
 @pytest.mark.timeout(300)

@@ -127,7 +127,7 @@ async def test_address_without_port_gets_port_of_comfyui(tmp_path: Path, command
         path.write_text('{"servers": []}')
     result = await cli(path, command, given)
     assert (result.exit_code, read(path)["servers"]) == (0, [url])
-    assert ("default port 8188 is used" in result.stdout) == (url.replace(":8188", "") == f"http://{given}")
+    assert ("default port 8188 is used" in result.stdout) == (":8188" in url and ":8188" not in given)
 
 
 async def test_add_of_http_without_port_warns(tmp_path: Path) -> None:

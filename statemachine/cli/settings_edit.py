@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Annotated, Any
@@ -18,7 +19,9 @@ from statemachine.core.text import without_error_number
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.settings import SettingsError, parse_settings
+from statemachine.settings.expand import expand_url
 from statemachine.settings.load import read_json
+from statemachine.settings.problems import NotAllowedError
 
 NEW_FILE_MODE = 0o600
 """The file may hold tokens."""
@@ -53,6 +56,8 @@ def add(
         fail(message("cli.one_name", name=name), language)
     data = _read(path, language)
     entries = [_entry(with_scheme(url), name, group) for url in urls]
+    if known := _addresses(entries) & _addresses(data["servers"]):
+        fail(message("cli.already_added", urls=sorted(known), path=str(path)), language)
     data["servers"] = [*data["servers"], *entries]
     _require_valid(path, data, language)
     _save(path, data, path.stat().st_mode & 0o777, language)
@@ -92,6 +97,16 @@ def _say_ports(urls: Sequence[str], language: Language) -> None:
 def entry_url(entry: str | dict[str, str]) -> str:
     """Return the URL of an entry of `servers`."""
     return entry if isinstance(entry, str) else entry["url"]
+
+
+def _addresses(entries: Sequence[Any]) -> set[str]:
+    """Return the URLs of these entries of `servers`, ranges expanded. Invalid entries have none."""
+    found: set[str] = set()
+    for entry in entries:
+        url = entry.get("url") if isinstance(entry, dict) else entry
+        with suppress(NotAllowedError):
+            found.update(server.url for server in expand_url(url if isinstance(url, str) else ""))
+    return found
 
 
 def _entry(url: str, name: str | None, group: str | None) -> str | dict[str, str]:

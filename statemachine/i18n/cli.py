@@ -83,6 +83,9 @@ SETTINGS_FILE: dict[str, Text] = {
         "added to {path}: {urls}; a running daemon takes this over by itself, otherwise start it: `comfywarm serve`",
         "已加入 {path}：{urls}；运行中的服务会自动接管，否则请启动：`comfywarm serve`",
     ),
+    "cli.already_added": Text(
+        "already in {path}: {urls}; nothing was added", "{path} 中已有：{urls}；未加入任何服务器"
+    ),
     "cli.comfyui_port": Text(
         "no port given for {urls}: ComfyUI's default port {port} is used",
         "{urls} 未指定端口：使用 ComfyUI 的默认端口 {port}",

@@ -71,7 +71,7 @@ async def test_add_keeps_all_other_settings_mode_and_link(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "arguments", "words"),
     [
-        ('{"servers": ["http://192.0.2.1:8188"]}', ["192.0.2.1:8188"], "each url only once"),
+        ('{"servers": ["http://192.0.2.1:8188"]}', ["192.0.2.1"], "already in"),
         ('{"servers": ["http://192.0.2.1:8188"]}', ["ftp://192.0.2.9"], "servers[1]"),
         (
             '{"servers": ["http://192.0.2.1:8188"]}',
@@ -144,3 +144,12 @@ async def test_add_of_two_servers_with_one_name_is_refused(tmp_path: Path) -> No
     result = await cli(path, "add", "192.0.2.1", "192.0.2.2", "--name", "a")
     assert (result.exit_code, 'the name "a" is for one server' in result.stderr) == (1, True)
     assert read(path) == {"servers": []}
+
+
+async def test_add_of_range_names_servers_that_are_there(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text('{"servers": [{"url": "http://192.0.2.[1-2]:8188/"}]}')
+    result = await cli(path, "add", "192.0.2.[2-4]", "192.0.2.9")
+    assert (result.exit_code, "already in" in result.stderr) == (1, True)
+    assert "http://192.0.2.2:8188;" in result.stderr
+    assert len(read(path)["servers"]) == 1

@@ -40,12 +40,12 @@ class FileTargets:
     async def run(self, report: Report) -> None:
         """Report the file's targets whenever it changes, until cancelled. Raises SourceError."""
         try:
-            seen = self._signature()
+            seen = await asyncio.to_thread(self._signature)
             report(await self._read())
             async for _ in awatch(
                 self._path.parent, debounce=SETTLE_MS, rust_timeout=LOOK_MS, recursive=False, yield_on_timeout=True
             ):
-                found = self._signature()
+                found = await asyncio.to_thread(self._signature)
                 if found != seen:
                     report(await self._read())
                     seen = found
@@ -56,7 +56,7 @@ class FileTargets:
         return await asyncio.to_thread(read_target_file, self._path, self._scheme)
 
     def _signature(self) -> Signature:
-        """Return what changes with the file's content, also where the path is a link."""
+        """Return what changes with the file's content, also where the path is a link. Blocks."""
         found = self._path.stat()
         return found.st_ino, found.st_mtime_ns, found.st_size
 

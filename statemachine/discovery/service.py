@@ -227,13 +227,13 @@ class Discovery:
     def _answered(self, followed: Followed, listing: Listing) -> None:
         """Apply a usable answer."""
         listing = only_usable(followed.source, listing)
-        recovers = followed.failures >= NOTED_FAILURES
+        failed_before, recovers = followed.failures > 0, followed.failures >= NOTED_FAILURES
         followed.succeed(listing.refusals, self._clock.now())
         if recovers and not any(one.failures >= NOTED_FAILURES for one in self._followed.values()):
             self._notices.recovered(followed.source.name)
         if self._reconciler.update(followed.source.name, listing.targets, _loop_time()) or listing.refusals:
             self._changed.set()
-        elif recovers:
+        elif failed_before:
             self._changed.set()  # what had vanished before the failure may be due by now
 
     def _failed(self, followed: Followed, why: Message) -> None:

@@ -104,7 +104,7 @@ def _targets_of(data: Any) -> KnownTargets:
 def _read(ones: list[Any]) -> list[Target]:
     targets = list[Target]()
     for one in ones[:MAX_TARGETS]:
-        with suppress(NotAllowedError, KeyError, TypeError):
+        with suppress(NotAllowedError, KeyError, TypeError, AttributeError):
             labels = {str(name): str(value) for name, value in one["labels"].items()}
             targets.append(Target(parse_url(one["url"]), labels))
     return targets

@@ -170,6 +170,23 @@ async def test_recovery_is_recorded_when_no_source_fails() -> None:
     assert rig.noticed(Notice.DISCOVERY_RECOVERED) == ["source b answers"]
 
 
+@pytest.mark.parametrize("failures", [1, 2, 3])
+async def test_vanished_server_is_removed_though_its_source_failed_then(failures: int) -> None:
+    """Nothing else changes, so that only the source's next answer can show that the server is due."""
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        source = rig.sources["a"]
+        source.answer(*targets("gpu1:8188", "gpu2:8188"))
+        await asyncio.sleep(5)
+        source.answer(*targets("gpu1:8188"))
+        await asyncio.sleep(97)
+        for _ in range(failures):
+            source.fail()
+        await asyncio.sleep(60)
+        source.answer(*targets("gpu1:8188"))
+        await asyncio.sleep(300)
+        assert rig.applied[-1] == ["gpu1:8188"]
+
+
 async def test_empty_answer_is_recorded_and_removes_a_share() -> None:
     async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
         found = [target(f"gpu{i}:8188") for i in range(10)]

@@ -33,6 +33,7 @@ async def test_damaged_file_has_no_targets(tmp_path: Path, text: str) -> None:
 def test_damaged_target_is_left_out(tmp_path: Path) -> None:
     good = '{"url": "http://gpu1:8188", "labels": {}}'
     bad = ['{"url": "http://gpu[1-9]:8188", "labels": {}}', '{"url": 3, "labels": {}}', "null", "{}"]
+    bad += ['{"url": "http://gpu2:8188", "labels": []}', '{"url": "http://gpu3:8188", "labels": "a"}']
     text = f'{{"version": 1, "sources": {{"a": [{", ".join([*bad, good])}]}}}}'
     (tmp_path / DISCOVERED_FILE).write_text(text)
     assert [one.address.host for one in read_targets(tmp_path)["a"]] == ["gpu1"]

@@ -63,6 +63,7 @@ async def proxied(folder: Path, text: str, page: Daemon) -> AsyncIterator[int]:
     front, back = free_port(), page.address.rpartition(":")[2]
     text = text.replace("192.0.2.1:443", f"127.0.0.1:{front}").replace("FRONT", str(front))
     text = text.replace("127.0.0.1:8799", f"127.0.0.1:{back}").replace("/etc/comfywarm", str(folder))
+    text = text.replace("/etc/ssl/warm", str(folder / "page"))
     path = folder / "proxy.conf"
     if "proxy_pass" in text:
         path.write_text(NGINX_FRAME.format(server=text).replace("FOLDER", str(folder)), encoding="utf-8")

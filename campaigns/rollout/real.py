@@ -1,4 +1,4 @@
-"""Six real ComfyUI servers, every other one with the companion node. Each prompt writes a file, whatever happens."""
+"""Six real ComfyUI servers, every other one with the companion node. Each prompt writes a file in any case."""
 
 import json
 from collections import Counter

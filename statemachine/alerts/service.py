@@ -116,7 +116,7 @@ class AlertService:
         self.set_discovered(discovered)
 
     def set_discovered(self, names: Iterable[str]) -> None:
-        """Have these servers besides those of the settings; alerts of others end."""
+        """Have these servers in addition to those of the settings; alerts of others end."""
         self._servers = self._own.union(names)
         self._evaluator.keep_only(self._servers, _loop_time())
         self._wake.set()

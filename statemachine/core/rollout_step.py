@@ -1,8 +1,8 @@
 """What a rolling restart does next: a pure function of the run, of what is seen of the fleet, and of the time.
 
-A server is restarted only while its group has room for one more server that is not warm, whatever keeps the others from
-being warm, and while another server is warm for each of its workflows. A server that was loaded and has no verdict for
-a moment counts as warm, or a busy fleet would never have room.
+A server is restarted only while its group has room for one more server that is not warm, for any cause, and while
+another server is warm for each of its workflows. A server that was loaded and has no verdict for a moment counts as
+warm, or a busy fleet would never have room.
 """
 
 from collections import Counter

@@ -177,7 +177,7 @@ PARAMETERS: dict[str, Text] = {
     "help.restart.name": _SERVER,
     "help.restart.group": Text("Every server of this group, a few at a time.", "该分组的全部服务器，分批进行。"),
     "help.restart.max_unavailable": Text(
-        "How many servers of the group may be not warm at a time, whatever the cause. Default: 1.",
+        "How many servers of the group may be not warm at a time, for any cause. Default: 1.",
         "该分组同时最多有多少台服务器未就绪（不论原因）。默认：1。",
     ),
     "help.restart.abort_after": Text(

@@ -33,7 +33,7 @@ def _number(description: str) -> Json:
 LIMITS_BODY: Json = {
     "type": "object",
     "properties": {
-        "max_unavailable": _number("How many servers of the group may be not warm, whatever the cause."),
+        "max_unavailable": _number("How many servers of the group may be not warm, for any cause."),
         "abort_after": _number("How many failures in a row end the run."),
     },
     "additionalProperties": False,

@@ -59,7 +59,7 @@ class FakeFleet(Operator):
     """Servers that restart when they are asked to. `hooks` counts the restarts that were carried out, by their ids.
 
     `fails` gives the reason why a server's restart fails, `refuses` has servers whose requests are refused, and
-    `away` those that nobody owns. `most_away` is the highest number of servers that were not warm at once. `too_many`
+    `away` those without an owner. `most_away` is the highest number of servers that were not warm at once. `too_many`
     has the restarts that began although `limit` servers were away already.
     """
 

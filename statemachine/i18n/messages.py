@@ -267,8 +267,8 @@ WARM_UPS: dict[str, Text] = {
         "服务器没有节点类 {name}；请安装相应插件",
     ),
     "model_missing": Text(
-        "node {node} ({class_type}, input {input}): the server lacks {wanted}; it has {available} other files",
-        "节点 {node}（{class_type}，输入 {input}）：服务器没有 {wanted}，另有 {available} 个其他文件",
+        "node {node} ({class_type}, input {input}): the server lacks {wanted}; other files it has there: {available}",
+        "节点 {node}（{class_type}，输入 {input}）：服务器没有 {wanted}；该处现有的其他文件：{available} 个",
     ),
     "class_unexamined": Text("could not examine {name}: {cause}", "无法检查 {name}：{cause}"),
     "classes_too_large": Text(

@@ -47,7 +47,7 @@ def test_compare_unlisted_file_is_missing(shape: str, group: str) -> None:
     result = compare(workflow(model="c.safetensors"), info)
     assert result.missing_models == (MissingModel("1", "Loader", "model", "c.safetensors", 2),)
     assert "server lacks c.safetensors" in sentence(result.messages[0])
-    assert "2 other files" in sentence(result.messages[0])
+    assert "other files it has there: 2" in sentence(result.messages[0])
 
 
 @pytest.mark.parametrize("shape", [OLD_SHAPE, NEW_SHAPE])

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from statemachine.cluster.membership import Membership
 from statemachine.cluster.ownership import LeasedOwnership
-from statemachine.cluster.records import Record, message_json, view_from, view_json
+from statemachine.cluster.records import Record
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.cluster.values import (
     DECODE_ERRORS,
@@ -31,6 +31,7 @@ from statemachine.cluster.values import (
     text,
     whole_text,
 )
+from statemachine.cluster.view_json import message_json, view_from, view_json
 from statemachine.core.messages import message
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State

@@ -7,9 +7,9 @@ import orjson
 from typing_extensions import override
 
 from statemachine.cluster.ownership import LeasedOwnership
-from statemachine.cluster.records import message_json
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable, instant, maybe, message_from_json, parse, text
+from statemachine.cluster.view_json import message_json
 from statemachine.core.messages import Message, verbatim
 from statemachine.core.pause import LONGEST_NOTE, NO_TERMS, PauseTerms
 from statemachine.core.ports import Action, ActionRefusedError, NotOwnedError, Operator, Terms, TermsIgnoredError

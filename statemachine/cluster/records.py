@@ -1,13 +1,12 @@
 """The JSON in the shared store: a node's lease, a server's record, an entry of the log."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from loguru import logger
 
-from statemachine.cluster.restart_json import read_restart, restart_json, restart_row_from
+from statemachine.cluster.record_parts import MESSAGE_COLUMNS, read_attempt_row, read_or, read_pause, read_streak
+from statemachine.cluster.restart_json import read_restart, restart_row_from
 from statemachine.cluster.store import StoredValue
 from statemachine.cluster.unknown_fields import MOST_BYTES, NOTHING_UNKNOWN, UnknownFields, unknown_fields
 from statemachine.cluster.values import (
@@ -18,46 +17,29 @@ from statemachine.cluster.values import (
     encode_json,
     flag,
     instant,
-    levels,
     mapping,
     maybe,
     message_from_json,
     node_name,
     parse_object,
-    share,
     text,
-    texts,
     whole_text,
 )
+from statemachine.cluster.view_json import message_json, view_from, view_json
 from statemachine.core.log_entry import EntryKind, LogEntry
-from statemachine.core.messages import Message
 from statemachine.core.pause import NO_PAUSE, Pause
-from statemachine.core.server import Attempt, Outcome, ServerView
-from statemachine.core.streak import NO_STREAK, Streak, streak_of_failed
-from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.core.server import ServerView
+from statemachine.core.streak import NO_STREAK, Streak
+from statemachine.core.vocabulary import Source, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.port import SavedState
 from statemachine.journal.restart_rows import RESTART_COLUMNS
-from statemachine.journal.rows import (
-    ATTEMPT_COLUMNS,
-    Row,
-    attempt_from,
-    attempt_row,
-    message_row,
-    storable,
-    streak_from,
-)
-
-T = TypeVar("T")
-U = TypeVar("U")
+from statemachine.journal.rows import ATTEMPT_COLUMNS, Row, attempt_from, storable
 
 _LEASES, _RECORDS = Unreadable("the lease"), Unreadable("the record")
 
-MOST_FAILURES = 1_000
-"""A larger count of failures in a row means nothing more."""
-
-MESSAGE_COLUMNS = 2
-"""The last columns of an attempt, which are stored separately because older versions know only the others."""
+KEPT_WHOLE = {"view": None, "restart": None}
+"""Parts of a record that are also None if they are not understood. They are written as they were until they change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +70,7 @@ def read_lease(value: bytes) -> Lease:
     data = parse_object(value)
     node, session, fleet = node_name(data["node"]), text(data["session"]), text(data["fleet"])
     lease = Lease(node, session, fleet, count(data["beat"]), flag(data["over"]))
-    return replace(lease, unknown=_unknown(value, data, lease.known_fields()))
+    return replace(lease, unknown=_unknown(value, data, lease.known_fields(), {}))
 
 
 def lease_from(stored: StoredValue) -> Lease | None:
@@ -171,30 +153,31 @@ class Record:
 
 
 def read_record(value: bytes) -> Record:
-    """Decode a record. Raises one of `DECODE_ERRORS`; of a later version's, the view may be left out."""
+    """Decode a record. Raises one of `DECODE_ERRORS`; parts that are not understood are left out."""
     data = parse_object(value)
     record = _known_record(data)
-    return replace(record, unknown=_unknown(value, data, record.known_fields(data.get("server"))))
+    return replace(record, unknown=_unknown(value, data, record.known_fields(data.get("server")), KEPT_WHOLE))
 
 
-def _unknown(value: bytes, data: Json, known: Json) -> UnknownFields:
+def _unknown(value: bytes, data: Json, known: Json, nothing: Json) -> UnknownFields:
     """Return the unknown fields of a value. The values of this version have none and are equal byte by byte."""
     own = encode_json(known)
-    return NOTHING_UNKNOWN if own == value or len(value) - len(own) > MOST_BYTES else unknown_fields(data, known)
+    is_own = own == value or len(value) - len(own) > MOST_BYTES
+    return NOTHING_UNKNOWN if is_own else unknown_fields(data, known, nothing)
 
 
 def _known_record(data: Json) -> Record:
     session, node = maybe(text, data["session"]), maybe(node_name, data["node"])
-    record = Record(session, node, _attempt_row(data), flag(data["paused"]))
+    record = Record(session, node, read_attempt_row(data), flag(data["paused"]))
     try:
         record = replace(record, view=view_from(data["view"], data.get("message")))
     except DECODE_ERRORS as error:
         logger.debug("the view in a server's record was not understood: {!r}", error)
     return replace(
         record,
-        streak=_streak(data, record.view),
-        pause=None if data.get("pause") is None else _or(pause_from, data["pause"], NO_PAUSE),
-        restart=_or(restart_row_from, data.get("restart"), None),
+        streak=read_streak(data, record.view),
+        pause=read_pause(data),
+        restart=read_or(restart_row_from, data.get("restart"), None),
     )
 
 
@@ -209,117 +192,6 @@ def record_from(stored: StoredValue) -> Record | None:
         _RECORDS.report(f"of {stored.key}", error)
         return None
     return record
-
-
-def _streak(data: Json, view: ServerView | None) -> Streak:
-    """Return the failures in a row; older versions store the reason of the last one, or only that in the view."""
-    match data:
-        case {"streak": [str() | None as reason, int(failures), *_]}:
-            return streak_from(reason, max(0, min(failures, MOST_FAILURES)))
-        case {"failed_for": str(reason)} if reason in set(Reason):
-            return streak_of_failed(Reason(reason))
-        case {"failed_for": _}:
-            return NO_STREAK
-    return streak_of_failed(view.reason) if view is not None and view.state is State.FAILED else NO_STREAK
-
-
-def _attempt_row(data: Json) -> Row | None:
-    """Return the attempt; older versions write no code and parameters of its message, later ones more columns.
-
-    An attempt with an unknown outcome, or a wrong type in a column that nothing depends on, is still looked up before
-    anything is sent.
-    """
-    row = data["attempt"]
-    if row is None:
-        return None
-    columns = dict(zip(ATTEMPT_COLUMNS[:-MESSAGE_COLUMNS], row, strict=False))
-    said = data.get("attempt_message") or (None,) * MESSAGE_COLUMNS
-    code, params, *_ = said
-    message = message_from_json(_or(text, columns.get("message"), ""), {"code": code, "params": params})
-    attempt = Attempt(
-        server=text(columns["server"]),
-        workflow=text(columns["workflow"]),
-        prompt_id=text(columns["prompt_id"]),
-        created_at=_or(instant, columns.get("created_at"), 0.0),
-        client_id=_or(text, columns.get("client_id"), None),
-        server_prompt_id=_or(text, columns.get("server_prompt_id"), columns["prompt_id"]),
-        outcome=_or(Outcome, columns.get("outcome"), Outcome.RECORDED),
-        accepted_at=_or(instant, columns.get("accepted_at"), None),
-        ended_at=_or(instant, columns.get("ended_at"), None),
-        confirmed_by=_or(Source, columns.get("confirmed_by"), None),
-        varied_tag=_or(flag, columns.get("varied_tag"), False),
-        instance=_or(text, columns.get("instance"), None),
-        message=message,
-    )
-    return attempt_row(attempt)
-
-
-def _or(read: Callable[[Any], T], value: Any, otherwise: U) -> T | U:
-    """Return what `read` returns, or another value if it does not understand this one."""
-    try:
-        return read(value)
-    except DECODE_ERRORS:
-        return otherwise
-
-
-def view_json(view: ServerView | None) -> list[Any] | None:
-    """Return the view as a list, which `view_from` reads together with the view's `message_json`."""
-    if view is None:
-        return None
-    levels = None if view.levels is None else {storable(key) or "": level for key, level in view.levels.items()}
-    fields: dict[str, Any] = {**view._asdict(), "levels": levels, "waiting_for": _waiting_json(view.waiting_for)}
-    fields["pause"] = None if view.pause is None else list(view.pause)
-    fields["restart"] = restart_json(view.restart)
-    return list({**fields, "message": storable(sentence(view.message)) or ""}.values())
-
-
-_VIEW: dict[str, Callable[[Any], Any]] = {
-    "name": text,
-    "url": text,
-    "group": text,
-    "state": State,
-    "since": instant,
-    "reason": Reason,
-    "auto_executing": flag,
-    "missing": texts,
-    "prompt_id": partial(maybe, text),
-    "progress": partial(maybe, share),
-    "queue_remaining": partial(maybe, count),
-    "last_check": partial(maybe, instant),
-    "next_action_at": partial(maybe, instant),
-    "workflows": texts,
-    "levels": partial(maybe, levels),
-    "waiting_for": lambda said: message_from_json(*said),
-    "next_action_at_most": flag,
-    "pause": lambda given: maybe(pause_from, given),
-    "restart": read_restart,
-}
-"""How the fields of a view are read. The first six, and the message, have no default."""
-
-
-def view_from(data: Any, message: Any) -> ServerView | None:
-    """Decode a `view_json` and the `message_json` of its message. Raises one of `DECODE_ERRORS`."""
-    if data is None:
-        return None
-    given = dict(zip(ServerView._fields, data, strict=False))
-    fields = {name: read(given[name]) for name, read in _VIEW.items() if name in given}
-    return ServerView(**fields, message=message_from_json(given["message"], message))
-
-
-def pause_from(data: Any) -> Pause:
-    """Decode the terms of a pause, also of a version with more of them. Raises one of `DECODE_ERRORS`."""
-    until, note, by, *_ = data
-    return Pause(maybe(instant, until), text(note), maybe(text, by))
-
-
-def _waiting_json(message: Message) -> list[Any]:
-    return [storable(sentence(message)) or "", message_json(message)]
-
-
-def message_json(message: Message) -> Json | None:
-    """Return code and parameters of a message, stored beside the sentence that older versions read."""
-    _, code, params = message_row(message)
-    return {"code": code, "params": params} if code else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Shared values that nodes of different versions write in turn: unknown fields stay, and a pause keeps its terms."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +16,13 @@ from statemachine.core.log_entry import entry_of
 from statemachine.core.machine import Machine
 from statemachine.core.messages import message
 from statemachine.core.pause import NO_PAUSE, Pause, PauseTerms, described_pause
+from statemachine.core.restart import Restart, RestartCause, RestartStage
 from statemachine.core.server import Outcome, Server, ServerView
 from statemachine.core.streak import Streak
 from statemachine.core.vocabulary import Reason, State
 from statemachine.i18n.render import worded
 from statemachine.journal.port import SavedState
+from statemachine.journal.restart_rows import restart_row
 from statemachine.journal.rows import attempt_row
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, make_view, running, settled
@@ -66,6 +70,51 @@ def test_record_with_an_unknown_outcome_keeps_the_other_fields() -> None:
     written = orjson.loads(read_record(orjson.dumps(data)).encoded("a"))
     assert written["attempt"][6] == Outcome.RECORDED.value
     assert written["attempt"][-1] == "more of attempt"
+
+
+RESTART = Restart("r1", "a", RestartCause.OPERATOR, 100.0, "alice", RestartStage.DRAINING)
+
+
+def record_with_restart(later: Callable[[list[Any]], Any]) -> bytes:
+    """Return a record whose restart is as a later version writes it."""
+    view = make_view("a", State.DRAINING, restart=RESTART)
+    data = orjson.loads(Record("s", "n", view=view, restart=restart_row(RESTART)).encoded("a"))
+    return orjson.dumps({**data, "restart": later(data["restart"])})
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        lambda row: [*row[:5], "a stage of a later version", *row[6:]],
+        lambda row: [*row[:2], "a cause of a later version", *row[3:]],
+        lambda row: [*row[:3], "2027-01-01", *row[4:]],
+        lambda row: {str(number): one for number, one in enumerate(row)},
+        lambda row: "all in one text",
+        lambda row: row[:2],
+    ],
+    ids=["stage", "cause", "time", "object", "text", "short"],
+)
+def test_restart_of_a_later_version_is_written_as_it_was(later: Callable[[list[Any]], Any]) -> None:
+    stored = orjson.loads(record_with_restart(later))
+    record = read_record(orjson.dumps(stored))
+    written = orjson.loads(record.owned_by("m", "t").encoded("a"))
+    assert record.saved_state.restart is None
+    assert written == {**stored, "node": "m", "session": "t"}
+
+
+def test_restart_of_a_later_version_is_replaced_by_another_one() -> None:
+    record = read_record(record_with_restart(lambda _: "of a later version"))
+    changed = replace(record, restart=restart_row(RESTART))
+    assert read_record(changed.encoded("a")).saved_state.restart == RESTART
+
+
+def test_view_of_a_later_version_stays_until_there_is_another_one() -> None:
+    data = orjson.loads(Record("s", "n", view=make_view("a")).encoded("a"))
+    data["view"][3] = "a state of a later version"
+    record = read_record(orjson.dumps(data))
+    assert orjson.loads(record.owned_by("m", "t").encoded("a"))["view"] == data["view"]
+    changed = replace(record, view=make_view("a", State.COLD))
+    assert read_record(changed.encoded("a")).view == make_view("a", State.COLD)
 
 
 def test_lease_of_a_later_version_that_is_ended_keeps_its_fields() -> None:

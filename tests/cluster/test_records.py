@@ -14,10 +14,10 @@ from statemachine.cluster.records import (
     read_record,
     record_from,
     shared_entry_from,
-    view_from,
 )
 from statemachine.cluster.store import StoredValue
 from statemachine.cluster.values import encode_json
+from statemachine.cluster.view_json import view_from
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.core.pause import Pause

@@ -23,6 +23,8 @@ MAX_ENTRIES = 5_000
 """Entries of an answer that are read. A busy queue has hundreds."""
 MARKER = "comfywarm"
 """The marker's name in extra_data, which ComfyUI keeps in the queue and in history (transcripts 01 and 09)."""
+GATEWAY_MARKER = "comfywarm_gateway"
+"""The same of prompts that a gateway has sent for its clients."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,13 +68,14 @@ class QueueListing:
     """The prompts that GET /queue lists. `counted` is the number of prompts that GET /prompt counts.
 
     A queue plug-in or a gateway may hold prompts that it does not list. `unreadable` is the number of listed prompts
-    that were not understood.
+    that were not understood, and `of_gateways` that of pending ones that gateways have sent.
     """
 
     running: tuple[QueueItem, ...]
     pending: tuple[QueueItem, ...]
     unreadable: int = 0
     counted: int = 0
+    of_gateways: int = 0
 
     @property
     def items(self) -> tuple[QueueItem, ...]:
@@ -133,7 +136,7 @@ def queue_listing(answer: Mapping[str, Any], counted: int = 0) -> QueueListing:
         raise NotUnderstoodError(message("not_queue", error=f"{length} entries, more than {MAX_ENTRIES}"))
     running, pending = (tuple(item for entry in part if (item := _item(entry))) for part in parts)
     unreadable = sum(map(len, parts)) - len(running) - len(pending)
-    return QueueListing(running, pending, unreadable, counted)
+    return QueueListing(running, pending, unreadable, counted, sum(map(_is_of_gateway, parts[1])))
 
 
 def history_entries(answer: Mapping[str, Any]) -> tuple[HistoryEntry | UnreadableEntry, ...]:
@@ -228,6 +231,13 @@ def _list(value: Any) -> list[Any]:
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _is_of_gateway(entry: Any) -> bool:
+    match entry:
+        case [_, _, _, dict() as extra, *_]:
+            return GATEWAY_MARKER in extra
+    return False
 
 
 def _marker(entry: Any) -> Marker | None:

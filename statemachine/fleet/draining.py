@@ -20,6 +20,9 @@ SETTLE_S = 3.0
 FRESH_S = 60.0
 """How long a diagnosis counts: a server may have been repaired while no daemon looked."""
 
+TAKE_BACK_S = 15.0
+"""How long gateways may take to move their waiting prompts from a server that runs none to other servers."""
+
 LOOK_S = 1.0
 """Pause between two looks at the queue."""
 
@@ -27,6 +30,8 @@ LOOK_S = 1.0
 @dataclass(slots=True)
 class _DrainLooks:
     """What the looks at the queue have shown. `empty_since` is loop time, `count` the length in the last answer.
+
+    `of_gateways` is the number of waiting prompts that gateways have sent.
 
     `was_away`: the server did not answer before the restart was requested, nor since. `refused`: connections in a row
     that were refused, because no process listens. `lookup` looks our own prompt up: its absence takes several looks.
@@ -36,6 +41,7 @@ class _DrainLooks:
     refused: int = 0
     empty_since: float | None = None
     count: int | None = None
+    of_gateways: int = 0
     trouble: Message = NO_MESSAGE
     lookup: Lookup | None = None
 
@@ -85,19 +91,20 @@ def _left_s(context: ServerContext, restart: Restart) -> float:
 
 async def _ready(context: ServerContext, restart: Restart, queue: _DrainLooks) -> Message | None:
     """Look once. Return why the hook may start, None if it has to wait."""
-    await _look(context, queue)
-    is_fresh = abs(context.fleet.clock.now() - restart.requested_at) <= FRESH_S
-    if restart.cause is RestartCause.STUCK and is_fresh:
-        return message("drained_dead", count=queue.count or 0)
+    await _look(context, restart, queue)
+    age_s = abs(context.fleet.clock.now() - restart.requested_at)
+    if restart.cause is RestartCause.STUCK and age_s <= FRESH_S:
+        waits = queue.of_gateways and age_s < TAKE_BACK_S
+        return None if waits else message("drained_dead", count=queue.count or 0)
     if queue.was_away or queue.refused >= context.server.reachability.fall:
         return message("drained_away")
     return message("drained") if queue.is_drained else None
 
 
-async def _look(context: ServerContext, queue: _DrainLooks) -> None:
+async def _look(context: ServerContext, restart: Restart, queue: _DrainLooks) -> None:
     """Look at the queue, and at our own prompt if it may be there. Only an answer with its count shows it empty."""
     try:
-        length = await _queue_length(context, queue)
+        length = await _queue_length(context, restart, queue)
         attempt = context.server.open_attempt
         if attempt is not None and not length:
             await _settle_attempt(context, attempt, queue)
@@ -111,11 +118,14 @@ async def _look(context: ServerContext, queue: _DrainLooks) -> None:
     queue.empty_since = (queue.empty_since or loop_time()) if is_empty else None
 
 
-async def _queue_length(context: ServerContext, queue: _DrainLooks) -> int:
+async def _queue_length(context: ServerContext, restart: Restart, queue: _DrainLooks) -> int:
     """Return the queue's length. The whole queue, which may be large, is read only if it was not seen to be long."""
-    if queue.count and (remaining := await context.client.queue_remaining()):
+    is_stuck = restart.cause is RestartCause.STUCK
+    if queue.count and not is_stuck and (remaining := await context.client.queue_remaining()):
         return remaining
-    return (await context.client.queue()).length
+    listing = await context.client.queue()
+    queue.of_gateways = listing.of_gateways
+    return listing.length
 
 
 async def _settle_attempt(context: ServerContext, attempt: Attempt, queue: _DrainLooks) -> None:

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from statemachine.core.vocabulary import State
+from statemachine.core.restart import RestartCause
+from statemachine.core.vocabulary import Reason, State
 from statemachine.routing.decision import Decision
 from statemachine.routing.explanation import Explanation, explain
 from statemachine.settings import ServerConfig
@@ -34,6 +35,8 @@ class Candidate:
     queued: int | None = None
     is_counted: bool = False
     """Whether the length is from our own connection. The daemon's is older."""
+    is_stuck: bool = False
+    """Whether the daemon has diagnosed that it runs none of its prompts."""
 
     @property
     def name(self) -> str:
@@ -88,7 +91,15 @@ class Chooser(Protocol):
 
 def rank(candidate: Candidate) -> int | None:
     """Return how warm a server is: lower is better. None: it gets no prompts."""
-    return _RANKS.get(candidate.state)
+    return None if candidate.is_stuck else _RANKS.get(candidate.state)
+
+
+def _is_stuck(server: Mapping[str, Any]) -> bool:
+    """Return whether a server is restarted because it runs none of its prompts, or needs that and may not be."""
+    match server:
+        case {"state": State.DRAINING.value, "restart": {"cause": RestartCause.STUCK.value}}:
+            return True
+    return server.get("reason") == Reason.RESTART_LIMIT.value
 
 
 class FleetView:
@@ -113,7 +124,7 @@ class FleetView:
             candidate = self._servers.get(str(one.get("name")))
             if candidate is None:
                 continue
-            candidate.state = str(one.get("state"))
+            candidate.state, candidate.is_stuck = str(one.get("state")), _is_stuck(one)
             if isinstance(queued := one.get("queue_remaining"), int) and not candidate.is_counted:
                 candidate.queued = queued
             self.chooser.note(candidate)

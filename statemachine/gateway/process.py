@@ -28,6 +28,7 @@ from statemachine.gateway.links import Links
 from statemachine.gateway.loader_classes import LoaderClasses
 from statemachine.gateway.metrics import GatewayCollector, GatewayMetrics, build_registry
 from statemachine.gateway.metrics_route import GatewayMetricsHandler
+from statemachine.gateway.moving import Moving
 from statemachine.gateway.passing import Passing
 from statemachine.gateway.reporting import Reporting
 from statemachine.gateway.results import Results
@@ -113,13 +114,14 @@ class RunningGateway:
             self._note_disconnected,
         )
         tracker = Tracker(self.ledger, self.view, upstream, delivery, links.open_since, links.reopen, soon, times)
-        app = self._app(upstream, delivery, tracker)
+        app, moving = self._app(upstream, delivery, tracker, links)
         feed = DaemonFeed(daemon, self.view)
         reporting = Reporting(daemon, self._decisions)
         for work in (
             links.run(self._servers),
             feed.run(),
             tracker.run(),
+            moving.run(),
             reporting.run(),
             self.classes.run(self.view, upstream),
         ):
@@ -130,7 +132,10 @@ class RunningGateway:
         self.view.note_disconnected(server)
         self._metrics.server_lost(server)
 
-    def _app(self, upstream: Upstream, delivery: FrameDelivery, tracker: Tracker) -> web.Application:
+    def _app(
+        self, upstream: Upstream, delivery: FrameDelivery, tracker: Tracker, links: Links
+    ) -> tuple[web.Application, Moving]:
+        """Return the web application, and what moves the prompts that it has accepted."""
         gateway = self._gateway
         clients, uploads = self.clients, self.uploads
         finder = Finder(self.ledger, self.view, upstream)
@@ -159,7 +164,8 @@ class RunningGateway:
         routes = [route for handler in handlers for route in handler.routes()]
         registry = build_registry(self._metrics, GatewayCollector(self.ledger, self.view, self.sockets))
         figures = GatewayMetricsHandler(registry, self._settings.listen.secrets)
-        return build_app(clients, submission, routes, figures, (gateway.host, *gateway.hosts))
+        moving = Moving(self.ledger, self.view, upstream, tracker, delivery, submission, links.open_since)
+        return build_app(clients, submission, routes, figures, (gateway.host, *gateway.hosts)), moving
 
     @asynccontextmanager
     async def _listening(self, app: web.Application) -> AsyncIterator[str]:

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from statemachine.comfyui.records import GATEWAY_MARKER
 from statemachine.gateway.json_text import dumps
 
-MARKER = "comfywarm_gateway"
-"""The marker's name in extra_data, which ComfyUI keeps in queue and history."""
 MAX_KEPT = 16 * 1024
 """Bytes of a prompt's outputs, and of the frame of its end, that are kept."""
 FILE_TYPES = frozenset({"input", "output", "temp"})
@@ -60,6 +59,8 @@ class PromptRecord:
     absent_since: float | None = None
     looks: int = 0
     """Complete looks that did not find it, in a row."""
+    credentials: Mapping[str, str] = field(default_factory=dict)
+    """What its client has sent for ComfyUI's API nodes. It is kept in no file."""
     sent: set[str] = field(default_factory=set)
     """The kinds of terminal frames, and the nodes of `executed` frames, that its client was sent."""
 
@@ -90,7 +91,7 @@ class PromptRecord:
 
 def marker_in(extra_data: object) -> Mapping[str, Any]:
     """Return the gateway's marker in a prompt's extra_data, empty without one."""
-    found = extra_data.get(MARKER) if isinstance(extra_data, dict) else None
+    found = extra_data.get(GATEWAY_MARKER) if isinstance(extra_data, dict) else None
     return found if isinstance(found, dict) else {}
 
 

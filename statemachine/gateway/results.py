@@ -6,6 +6,7 @@ from urllib.parse import quote
 
 from aiohttp import web
 
+from statemachine.comfyui.records import GATEWAY_MARKER
 from statemachine.gateway import frames
 from statemachine.gateway.asking import (
     AT_A_TIME,
@@ -24,7 +25,7 @@ from statemachine.gateway.finder import EXTRA_DATA, Finder
 from statemachine.gateway.fleet_view import FleetView
 from statemachine.gateway.json_text import dumps
 from statemachine.gateway.ledger import Ledger
-from statemachine.gateway.records import MARKER, File, PromptRecord, Stage, files_in, marker_in, tagged
+from statemachine.gateway.records import File, PromptRecord, Stage, files_in, marker_in, tagged
 from statemachine.gateway.requests import client_of, json_body
 from statemachine.gateway.upstream import NoAnswerError, NotSentError, Upstream
 
@@ -191,7 +192,7 @@ def _own_item(item: list[Any]) -> list[Any]:
     if not is_item(item) or not isinstance(extra := item[EXTRA_DATA], dict):
         return item
     client_id = marker_in(extra).get("client_id")
-    own = {key: value for key, value in extra.items() if key not in {MARKER, "client_id"}}
+    own = {key: value for key, value in extra.items() if key not in {GATEWAY_MARKER, "client_id"}}
     return [*item[:EXTRA_DATA], own if client_id is None else {**own, "client_id": client_id}, *item[EXTRA_DATA + 1 :]]
 
 

@@ -11,6 +11,7 @@ from uuid import UUID, uuid4
 
 from loguru import logger
 
+from statemachine.comfyui.records import GATEWAY_MARKER
 from statemachine.comfyui.records import MARKER as WARM_UP_MARKER
 from statemachine.gateway.decisions import Decisions
 from statemachine.gateway.delivery import FrameDelivery
@@ -21,19 +22,23 @@ from statemachine.gateway.fleet_view import Candidate, Choice, FleetView
 from statemachine.gateway.json_text import dumps, loads
 from statemachine.gateway.ledger import Ledger
 from statemachine.gateway.metrics import GatewayMetrics
-from statemachine.gateway.records import MARKER, PromptRecord, Stage
+from statemachine.gateway.records import MAX_KEPT, PromptRecord, Stage
 from statemachine.gateway.shared_uploads import SharedUploads
 from statemachine.gateway.tracking import Tracker, accept
 from statemachine.gateway.uploads import Upload, Uploads
 from statemachine.gateway.upstream import Answer, NoAnswerError, NotSentError, Upstream
 from statemachine.routing.explanation import Explanation
 
+NO_SERVER = "no_server"
 MAX_REFUSALS = 3
 """Servers that may refuse a graph before the first refusal is passed to the client: they may have different models."""
 NOT_ACCEPTED = frozenset({400, 401, 403, 404, 405, 413})
 """Statuses that show that the prompt was not queued."""
 ANSWERED = 500
 """ComfyUI's answer to a graph that it cannot read. One complete look shows whether the prompt was queued."""
+
+CREDENTIALS = ("auth_token_comfy_org", "api_key_comfy_org")
+"""Keys of extra_data that ComfyUI does not show in its queue (`SENSITIVE_EXTRA_DATA_KEYS` in its execution.py)."""
 
 NOT_PASSED_ON = frozenset({"client_id", WARM_UP_MARKER})
 """Keys of extra_data that a client may not choose."""
@@ -137,6 +142,19 @@ class Submission:
         finally:
             del self._entering[request.prompt_id]
 
+    async def post_again(self, request: PromptRequest, record: PromptRecord) -> bool:
+        """Post a prompt that certainly no server has. Return False if no server can be reached now."""
+        await self._shared.find_all(request.client, request.graph)
+        uploads = self._uploads.insert(request.client, request.graph)
+        record.stage = Stage.POSTING
+        try:
+            answer = await self._submit(request, record, self._view.choose(request.graph), uploads)
+        except GatewayError as error:
+            return error.code != NO_SERVER
+        if answer.status != HTTPStatus.OK:
+            self._delivery.lose(record, f"no server has accepted this prompt: HTTP {answer.status}")
+        return True
+
     async def _submit(
         self, request: PromptRequest, record: PromptRecord, choice: Choice, uploads: Sequence[Upload]
     ) -> Answer:
@@ -156,7 +174,7 @@ class Submission:
         if refusals:
             return refusals[0]
         message = "no server of the fleet can take prompts at the moment; try again later"
-        raise GatewayError(HTTPStatus.SERVICE_UNAVAILABLE, "no_server", message, {"Retry-After": "10"})
+        raise GatewayError(HTTPStatus.SERVICE_UNAVAILABLE, NO_SERVER, message, {"Retry-After": "10"})
 
     async def _post(
         self,
@@ -213,7 +231,7 @@ class Submission:
         body["prompt_id"] = record.prompt_id
         body["client_id"] = self._ledger.link_id
         extra = {key: value for key, value in (body.get("extra_data") or {}).items() if key not in NOT_PASSED_ON}
-        body["extra_data"] = {**extra, MARKER: record.marker}
+        body["extra_data"] = {**extra, GATEWAY_MARKER: record.marker}
         waiting = [one for one in self._ledger.open_on(record.server) if one.stage is Stage.ACCEPTED]
         number = fair_number(waiting, record.client)
         return dumps(body if number is None else {**body, "number": number})
@@ -276,7 +294,13 @@ def _new_record(request: PromptRequest) -> PromptRecord:
         request.digest,
         time.time(),
         (node_id, node_type),
+        credentials=_credentials(request.body.get("extra_data")),
     )
+
+
+def _credentials(extra_data: object) -> dict[str, str]:
+    found = extra_data if isinstance(extra_data, dict) else {}
+    return {key: value for key in CREDENTIALS if isinstance(value := found.get(key), str) and len(value) <= MAX_KEPT}
 
 
 def _repeated(known: PromptRecord, request: PromptRequest) -> Answer:

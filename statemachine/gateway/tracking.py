@@ -132,7 +132,7 @@ class Tracker:
     async def _look_at(self, server: ServerConfig) -> None:
         wanted = [one for one in self._ledger.open_on(server.name) if not one.in_flight]
         ended = list[tuple[PromptRecord, Mapping[str, Any]]]()
-        items, complete = await self._queue(server)
+        items, complete = await self.listing(server)
         by_marker = {str(marker_in(item[3]).get("prompt")): item for item in items.values() if len(item) > 3}  # noqa: PLR2004
         for record in wanted:
             if record.stage is Stage.ENDED:
@@ -147,8 +147,11 @@ class Tracker:
         if ended:
             await self._ended(server.name, ended)
 
-    async def _queue(self, server: ServerConfig) -> tuple[Items, bool]:
-        """Return the prompts in the server's queue, and whether it lists all that it counts."""
+    async def listing(self, server: ServerConfig) -> tuple[Items, bool]:
+        """Return the prompts in the server's queue, and whether it lists all that it counts.
+
+        Raises NotSentError or NoAnswerError.
+        """
         before = _counted(await self._upstream.json(server, "/prompt"))
         listing = await self._upstream.json(server, "/queue")
         items = queue_items(listing)

@@ -127,9 +127,9 @@ class FaultProxy:
         history = self.server.process.queue.history
         return [prompt_id for prompt_id, entry in history.items() if MARKER in entry["prompt"][3]]
 
-    def queue_foreign(self, graph: Graph) -> None:
-        """Queue a user's prompt."""
-        self.server.process.enqueue(graph, self.server.new_prompt_id(), {"client_id": "a-user"})
+    def queue_foreign(self, graph: Graph, **extra_data: Any) -> str:
+        """Queue a user's prompt; return its id."""
+        return self.server.process.enqueue(graph, self.server.new_prompt_id(), {"client_id": "a-user", **extra_data})
 
     def send(self, *frames: Frame) -> None:
         """Send frames to every open socket without the filter."""

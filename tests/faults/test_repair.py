@@ -197,6 +197,23 @@ async def test_dead_worker_is_diagnosed_and_repaired(tmp_path: Path, expected: R
     assert (restart["stage"], restart["cause"], hook.servers) == ("succeeded", "queue_stuck", ["faulty"])
 
 
+async def test_restart_of_a_dead_worker_waits_for_gateways(tmp_path: Path, expected: Row) -> None:
+    """A gateway deletes its waiting prompt from the queue, to send it to another server; then the hook runs."""
+    hook = HookProgram(tmp_path)
+    settings: dict[str, Any] = {"cache_check": AUTO, "timing": {"warm_timeout_s": 2}}
+    async with faulty(tmp_path, "node", **settings, restart=hook.settings(when_stuck=True)) as (harness, proxy):
+        await harness.until_state("loaded")
+        lose_worker(proxy)
+        waiting = proxy.queue_foreign(users_job("waiting", 0.1), comfywarm_gateway={"prompt": "waiting"})
+        await harness.until_read(expected)
+        looks = proxy.requests["GET /queue"]
+        await wait_until(lambda: proxy.requests["GET /queue"] > looks + 2)
+        assert hook.servers == []
+        proxy.server.process.queue.delete(waiting)
+        await wait_until(lambda: hook.servers)
+        assert proxy.server.process.queue.remaining
+
+
 def lose_worker(proxy: FaultProxy) -> None:
     """End the worker and let a user send prompts."""
     proxy.server.lose_worker()

@@ -30,6 +30,8 @@ class FakeDaemon:
 
     def __init__(self, states: dict[str, str] | None) -> None:
         self.states = states
+        self.more: dict[str, Json] = {}
+        """More fields of each server."""
         self.changed = asyncio.Event()
         self.reports: list[Json] = []
 
@@ -63,8 +65,14 @@ class FakeDaemon:
             for name in self.states:
                 yield Block(json.dumps({"id": 1, "view": self._server(name)}))
 
+    def publish(self, name: str, state: str, **more: object) -> None:
+        """Publish a new state of a server, with other fields."""
+        assert self.states is not None
+        self.states[name], self.more[name] = state, dict(more)
+        self.changed.set()
+
     def _server(self, name: str) -> Json:
-        return {"name": name, "state": (self.states or {})[name], "queue_remaining": None}
+        return {"name": name, "state": (self.states or {})[name], "queue_remaining": None, **self.more.get(name, {})}
 
 
 @dataclass(frozen=True)

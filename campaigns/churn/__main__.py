@@ -15,10 +15,9 @@ from statistics import median
 from loguru import logger
 
 from campaigns.churn.churn import Churn, ChurnReport
+from campaigns.churn.growth import ChurnSample, growths
 from campaigns.simulation.loop import VirtualLoop
 from campaigns.simulation.run import scratch_folder
-
-GROWTH = 1.1
 
 
 def run(seed: int, per_hour: float, hours: float) -> ChurnReport:
@@ -27,22 +26,20 @@ def run(seed: int, per_hour: float, hours: float) -> ChurnReport:
         tempfile.TemporaryDirectory(dir=scratch_folder()) as folder,
         asyncio.Runner(loop_factory=VirtualLoop) as runner,
     ):
-        return runner.run(Churn(seed, Path(folder), per_hour, hours * 3600.0).run())
+        return runner.run(_churn(seed, Path(folder), per_hour, hours * 3600.0))
 
 
-def growths(report: ChurnReport) -> list[str]:
-    """Return what has grown from the second to the last quarter, for each server that is present."""
-    count = len(report.samples) // 4
-    if not count:
-        return []
-    early, late = report.samples[count : 2 * count], report.samples[-count:]
-    grown = []
-    for figure in ("tasks", "objects"):
-        first = median(getattr(one, figure) / one.present for one in early)
-        last = median(getattr(one, figure) / one.present for one in late)
-        if last > GROWTH * first:
-            grown.append(f"{figure} for each server: {first:.1f} → {last:.1f}")
-    return grown
+async def _churn(seed: int, folder: Path, per_hour: float, duration_s: float) -> ChurnReport:
+    """Build the churn on the loop, whose time is its clock."""
+    return await Churn(seed, folder, per_hour, duration_s).run()
+
+
+def line_of(one: ChurnSample) -> str:
+    """Return a line on the size of the daemon at a time."""
+    rows = ", ".join(f"{count:,} {table}" for table, count in one.rows.items() if count)
+    size = f"{one.present} present, {one.tasks:,} tasks, {one.objects:,} objects, {one.blocks:,} blocks of memory"
+    entries = sum(one.containers.values())
+    return f"{one.at_s / 3600:5.1f} h: {size}, {one.peak_mb:.0f} MB at most, {entries:,} entries; rows: {rows}"
 
 
 def main() -> int:
@@ -54,15 +51,18 @@ def main() -> int:
     options = parser.parse_args()
     logger.remove()
     logger.add(sys.stderr, level="ERROR")
-    started = time.monotonic()
+    started = time.process_time()
     report = run(options.seed, options.per_hour, options.hours)
-    grown = growths(report)
-    present = median(one.present for one in report.samples)
-    print(f"{report.joined:,} servers joined, {report.left:,} left, {report.removed:,} removed; {present:.0f} present")
+    grown = growths(report.samples)
+    present = median([one.present for one in report.samples] or [0])
+    print(*map(line_of, report.samples), sep="\n")
+    came = f"{report.joined:,} servers joined, {report.left:,} left, {report.removed:,} removed"
+    print(f"{came}, {report.paused:,} paused; {present:.0f} present")
     print("; ".join(f"{name}: {count:,}" for name, count in sorted(report.troubles.items())))
     times = sorted(report.warm_after_s)
     print(f"warm after listing: median {median(times):.1f} s, longest {times[-1]:.1f} s, of {len(times):,}")
-    print(f"growth: {'; '.join(grown) or 'none'}; took {time.monotonic() - started:.0f} s")
+    print("growth:", *grown or ("none",), sep="\n  ")
+    print(f"processor time: {time.process_time() - started:.0f} s")
     print(f"violations: {len(report.violations)}", *report.violations[:20], sep="\n  ")
     return 1 if report.violations or grown else 0
 

@@ -1,21 +1,22 @@
 """One churn: machines join and leave, and what the fleet must make of it is checked every minute."""
 
 import asyncio
-import gc
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from campaigns.churn.growth import ChurnSample, measured, rows_of
+from campaigns.churn.readers import Readers
 from campaigns.churn.sources import TroubledSource
 from campaigns.churn.world import Machine, World
 from campaigns.simulation.network import SimTransport
 from campaigns.simulation.scenario import workflows
 from statemachine.core.backoff import Budget
-from statemachine.core.ports import Clock
+from statemachine.core.ports import Action, Clock
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.discovery.errors import NoRegistrationError
@@ -46,16 +47,15 @@ CHECK_S = 60.0
 SETTLE_S = 5 * GRACE_S
 STAY_S = (600.0, 3000.0)
 SOURCES = ("cloud", "dns", "nodes")
+PAUSED = 0.1
+"""Share of the machines that an operator pauses for a minute, before they leave."""
 
+PAUSE_S, PAUSED_BEFORE_S = 60.0, 500.0
+HOUR_S = 3600.0
+KEPT_S = 2 * HOUR_S
+"""Age at which the journal deletes what is old: the least setting, a day, is the whole churn."""
 
-@dataclass(frozen=True)
-class ChurnSample:
-    """The size of the daemon at a time."""
-
-    at_s: float
-    present: int
-    tasks: int
-    objects: int
+SAMPLES = 24
 
 
 @dataclass
@@ -65,6 +65,7 @@ class ChurnReport:
     joined: int = 0
     left: int = 0
     removed: int = 0
+    paused: int = 0
     troubles: Counter[str] = field(default_factory=Counter)
     warm_after_s: list[float] = field(default_factory=list)
     samples: list[ChurnSample] = field(default_factory=list)
@@ -100,12 +101,13 @@ class Churn:
         self._per_hour, self._duration_s = per_hour, duration_s
         self.world = World(Random(f"{seed}/world"))
         self._sources: list[TroubledSource] = []
-        self._settings = _settings()
+        self._settings, self._file = _settings(), folder / "journal.sqlite3"
         self._snapshot = Snapshot()
-        publisher = Publisher(self._snapshot, Bus(), TransitionLog())
+        bus = Bus()
+        publisher = Publisher(self._snapshot, bus, TransitionLog())
         clock = Clock(now=_now, uniform=Random(f"{seed}/chance").random, new_id=self._new_id)
         self._journal = Journal[ServerView](
-            lambda: JournalStore(folder / "journal.sqlite3"), InlineThread(), publisher.on_committed, lambda _: None
+            lambda: JournalStore(self._file), InlineThread(), publisher.on_committed, lambda _: None
         )
         recorder = Recorder(self._journal, clock.now)
         limits = self._settings.limits
@@ -119,6 +121,7 @@ class Churn:
         )
         self.fleet = ManagedFleet(LoadedConfig(self._settings, (), workflows()), ports)
         self.discovery = Discovery(self._new_source, recorder.notice, MemoryStore(), clock)
+        self._readers = Readers(self._snapshot, bus, self._journal, clock, self._settings)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_settling = False
 
@@ -126,18 +129,21 @@ class Churn:
         """Run the churn, then a calm time in which the fleet must become what the sources list."""
         await self._journal.open()
         self.discovery.configure(self._settings, ())
+        await self._readers.start()
         await self.fleet.start()
-        running = asyncio.ensure_future(self.discovery.run(self._apply))
-        checking = asyncio.ensure_future(self._keep_checking())
+        lasting = [asyncio.ensure_future(one) for one in (self.discovery.run(self._apply), self._keep_checking(),
+                   self._keep_measuring(), self._keep_pruning())]  # fmt: skip
         ends_at = _now() + self._duration_s
         while _now() < ends_at:
             await self._join()
             await asyncio.sleep(self._rng.expovariate(self._per_hour / 3600.0))
         await self._settle()
-        for task in (checking, running, *self._tasks):
+        for task in (*lasting, *self._tasks):
             task.cancel()
-        await asyncio.gather(checking, running, *self._tasks, return_exceptions=True)
+        ends = await asyncio.gather(*lasting, *self._tasks, return_exceptions=True)
+        self.report.violations += [repr(end) for end in ends if isinstance(end, Exception)]
         await self.fleet.stop()
+        await self._readers.close()
         for machine in list(self.world):
             await self.world.leave(machine)
         await self._journal.close()
@@ -146,20 +152,37 @@ class Churn:
     async def _join(self) -> None:
         machine = await self.world.join(self._rng.choice(SOURCES))
         self.report.joined += 1
-        task = asyncio.get_running_loop().create_task(self._live(machine, self._rng.uniform(*STAY_S)))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._spawn(self._live(machine, self._rng.uniform(*STAY_S)))
 
     async def _live(self, machine: Machine, stay_s: float) -> None:
         """Send heartbeats, if the machine registers itself, until it leaves."""
         leaves_at = _now() + stay_s
+        if self._rng.random() < PAUSED:
+            self._spawn(self._pause(machine, stay_s - PAUSED_BEFORE_S))
         while _now() < leaves_at or self._is_settling:
             if machine.source == "nodes" and self._rng.random() < HEARD:
                 self._beat(machine)
-            await asyncio.sleep(HEARTBEAT_S)
+            is_silent = machine.source != "nodes" and not self._is_settling
+            await asyncio.sleep(leaves_at - _now() if is_silent else HEARTBEAT_S)
         self._check_leaving(machine)
         self.report.left += 1
         await self.world.leave(machine)
+
+    async def _pause(self, machine: Machine, after_s: float) -> None:
+        """Pause the machine for a while; the pause is a row of the journal."""
+        await asyncio.sleep(after_s)
+        if not await self.fleet.act(machine.address, Action.PAUSE):
+            return
+        machine.is_paused = True
+        self.report.paused += 1
+        await asyncio.sleep(PAUSE_S)
+        await self.fleet.act(machine.address, Action.RESUME)
+        machine.is_paused, machine.listed_at = False, _now()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _beat(self, machine: Machine) -> None:
         try:
@@ -172,6 +195,7 @@ class Churn:
         before = {view.name for view in self._snapshot}
         await self.fleet.apply(LoadedConfig(self._settings, self.discovery.servers, workflows()))
         names = [one.name for one in self.discovery.servers]
+        self._readers.alerts.set_discovered(names)
         if len(set(names)) < len(names):
             self._violate("a name is in the fleet twice")
         for name in before - set(names):
@@ -181,21 +205,28 @@ class Churn:
         self.world.forget(frozenset(names))
 
     async def _keep_checking(self) -> None:
-        samples = max(8.0, self._duration_s / 48)
-        next_sample = samples
         while True:
             await asyncio.sleep(CHECK_S)
             self._check_warmth()
-            if _now() >= next_sample and not self._is_settling:
-                next_sample += samples
-                gc.collect()
-                tasks, objects = len(asyncio.all_tasks()), len(gc.get_objects())
-                self.report.samples.append(ChurnSample(_now(), len(self.world.machines), tasks, objects))
+
+    async def _keep_measuring(self) -> None:
+        while not self._is_settling:
+            await asyncio.sleep(max(CHECK_S, self._duration_s / SAMPLES))
+            await self._readers.ask()
+            rows = rows_of(self._file)
+            self.report.samples.append(measured(_now(), len(self.world.machines), rows))
+
+    async def _keep_pruning(self) -> None:
+        """Prune as the daemon does."""
+        while True:
+            await asyncio.sleep(HOUR_S)
+            names = frozenset(one.name for one in self.fleet.config.servers)
+            await self._journal.file.prune(_now() - KEPT_S, self._settings.journal.max_transitions, names)
 
     def _check_warmth(self) -> None:
         """Check that every machine that has been listed for five minutes is warm."""
         for machine in self.world:
-            if machine.listed_at is None:
+            if machine.listed_at is None or machine.is_paused:
                 continue
             view = self._snapshot.get(machine.address)
             is_loaded = view is not None and view.state is State.LOADED and machine.warm_ups > 0
@@ -245,7 +276,10 @@ def _settings() -> Settings:
         ],
         "timing": {"check_interval_s": 600, "http_timeout_s": 5},
         "limits": {"max_warming": 32, "max_warming_per_host": 4},
-        "journal": {"max_transitions": 50_000},
+        "alerts": {
+            "channels": {"inbox": {"webhook": "http://127.0.0.1:1/", "secret": "a secret that is never used"}},
+            "rules": [{"name": "gone", "states": ["unreachable"], "for_s": 60, "to": ["inbox"]}],
+        },
     })  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from random import Random
 from typing import Any
 
@@ -37,8 +38,9 @@ class Machine:
     listed_at: float | None = None
     loaded_at: float | None = None
     is_present: bool = True
+    is_paused: bool = False
 
-    @property
+    @cached_property
     def target(self) -> Target:
         return parse_target(self.address, "http", {"pool": self.source})
 

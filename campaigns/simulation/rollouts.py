@@ -60,7 +60,7 @@ class RolloutSimulation(RestartSimulation):
 
     def _rollouts_of(self, daemon: SimDaemon) -> Rollouts:
         renewals = Renewals(asyncio.get_running_loop().time)
-        daemon.bus.add_listener(renewals.receive)
+        daemon.snapshot.add_follower(renewals)
         return Rollouts(
             RolloutPorts(
                 store=JournalRollouts(daemon.journal),

@@ -91,9 +91,10 @@ class Budget:
         """Stop counting the server; return whether it was counted."""
         place = self._place_of.pop(server, None)
         if place is not None:
-            host, group = place
-            self._hosts[host] -= 1
-            self._groups[group] -= 1
+            for counts, key in zip((self._hosts, self._groups), place, strict=True):
+                counts[key] -= 1
+                if not counts[key]:
+                    del counts[key]  # hosts come and go
         return place is not None
 
     def __contains__(self, server: str) -> bool:

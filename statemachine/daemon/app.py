@@ -261,14 +261,15 @@ class Daemon:
                 await self._backend.journal.ping()
 
     async def _prune_journal(self) -> None:
-        """Keep the journal within its limits."""
-        journal = self._backend.journal
+        """Keep the journal within its limits. At the start, sources may not have named all servers yet."""
+        journal, present = self._backend.journal, None
         while True:
             limits = self.config.settings.journal
             oldest = self._clock.now() - limits.max_age_days * 86_400.0
             with suppress(JournalUnavailableError):
-                await journal.file.prune(oldest, keep=limits.max_transitions)
+                await journal.file.prune(oldest, limits.max_transitions, present)
             await asyncio.sleep(PRUNE_EVERY_S)
+            present = frozenset(one.name for one in self.config.servers)
 
     @asynccontextmanager
     async def _reloading(self, source: SettingsFile | None) -> AsyncIterator[Callable[[], None]]:

@@ -6,12 +6,14 @@ of 600,000 objects that the start of 4,000 servers created, 2,000 were. So the o
 without a visit, and later those that survive a full collection; the next collection visits only newer objects.
 
 A frozen object is still freed when its reference count drops to zero; only cycles of frozen objects stay. Whenever
-the process has grown by a quarter, one full collection visits everything, so garbage is bounded. Counting the frozen
-objects would be more exact, but walks through all of them: 150 ms at 10,000 servers.
+the memory in use has grown by a quarter since everything was visited, one full collection visits everything again, so
+garbage is bounded. The size of the process would not do: it does not shrink with the garbage, so where servers come and
+go each such collection would wait longer than the last. Counting the frozen objects would be more exact, but walks
+through all of them: 150 ms at 10,000 servers.
 """
 
 import gc
-import resource
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,16 +30,11 @@ START_S = 60.0
 GROWTH = 1.25
 
 
-def largest_size() -> int:
-    """Return the largest memory that this process has had, in the operating system's unit."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
 @contextmanager
 def short_collections(
-    clock: Callable[[], float] = time.monotonic, size: Callable[[], int] = largest_size
+    clock: Callable[[], float] = time.monotonic, size: Callable[[], int] = sys.getallocatedblocks
 ) -> Iterator[None]:
-    """Keep collections short within the block. `clock` returns seconds, `size` the size of the process."""
+    """Keep collections short within the block. `clock` returns seconds, `size` the memory in use, in any unit."""
     before, collector = gc.get_threshold(), _Collector(clock, size)
     gc.set_threshold(*THRESHOLDS)
     gc.callbacks.append(collector.on_gc)
@@ -57,12 +54,15 @@ class _Collector:
         self._size = size
         self._started_at = clock() + START_S
         self._size_at_full: int | None = None
+        self._visits_all = False
 
     def on_gc(self, phase: str, info: dict[str, int]) -> None:
         """Handle a call of `gc.callbacks`; `phase` is `start` or `stop`."""
         is_full = info["generation"] == OLDEST
         if self._clock() < self._started_at or (is_full and phase == "stop"):
             gc.freeze()
+            if self._visits_all:
+                self._visits_all, self._size_at_full = False, self._size()
         elif is_full:
             self._unfreeze_if_grown()
 
@@ -72,4 +72,4 @@ class _Collector:
             self._size_at_full = size
         elif size > self._size_at_full * GROWTH:
             gc.unfreeze()
-            self._size_at_full = size
+            self._visits_all = True

@@ -15,7 +15,7 @@ def rollouts_of(
 ) -> Rollouts:
     """Return rolling restarts over the backend. `servers` returns those of the active settings."""
     renewals = Renewals(time.monotonic)
-    backend.bus.add_listener(renewals.receive)
+    backend.snapshot.add_follower(renewals)
     return Rollouts(
         RolloutPorts(
             store=backend.rollouts,

@@ -5,10 +5,7 @@ from functools import partial
 from typing import NamedTuple, Protocol, TypeVar
 
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
-from statemachine.core.pause import Pause
-from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt
-from statemachine.core.streak import Streak
 from statemachine.journal.pages import Page
 from statemachine.journal.rows import DaemonRun, SentAlertRow
 from statemachine.journal.store import JournalStore
@@ -64,22 +61,6 @@ class JournalFile:
         """Return every attempt whose prompt may still be on its server, oldest first."""
         return await self._with_store(JournalStore.open_attempts)
 
-    async def last_states(self, servers: Collection[str] | None = None) -> dict[str, str]:
-        """Return the state that each server's newest transition led to; of these servers, if they are given."""
-        return await self._with_store(lambda store: store.last_states(servers))
-
-    async def streaks(self) -> dict[str, Streak]:
-        """Return each server's failures in a row."""
-        return await self._with_store(JournalStore.streaks)
-
-    async def pauses(self) -> dict[str, Pause]:
-        """Return the terms of each server's latest pause, which may be over."""
-        return await self._with_store(JournalStore.pauses)
-
-    async def restarts(self) -> dict[str, Restart]:
-        """Return the latest restart of each server, open or ended."""
-        return await self._with_store(JournalStore.restarts)
-
     async def page_and_runs(self, after: int, limit: int, after_run: int) -> tuple[Page, list[DaemonRun]]:
         """Return a page of entries, and at least the runs after `after_run` to which they belong."""
         return await self._with_store(lambda store: (store.page_after(after, limit), store.runs(after_run)))
@@ -88,9 +69,12 @@ class JournalFile:
         """Record that this run of the daemon was alive at `at` (epoch seconds)."""
         await self._with_store(lambda store: store.heartbeat(at))
 
-    async def prune(self, older_than: float, keep: int) -> int:
-        """Delete entries before `older_than` (epoch seconds) and all but the newest `keep`; return how many."""
-        return await self._with_store(lambda store: store.prune(older_than, keep))
+    async def prune(self, older_than: float, keep: int, present: Collection[str] | None = None) -> int:
+        """Delete entries before `older_than` (epoch seconds) and all but the newest `keep`; return how many.
+
+        With `present`, the names in the fleet, what is kept of other servers is deleted by age, too.
+        """
+        return await self._with_store(lambda store: store.prune(older_than, keep, present))
 
     async def sent_alerts(self) -> list[SentAlertRow]:
         """Return the alerts that were saved last."""

@@ -9,6 +9,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 from loguru import logger
@@ -121,23 +122,7 @@ class Journal(Generic[V]):
 
     async def saved_states(self, servers: Collection[str]) -> dict[str, SavedState]:
         """Return what an earlier run has saved of these servers."""
-        if not servers:
-            return {}
-        in_flight = {one.server: one for one in await self.file.open_attempts()}
-        states = await self.file.last_states(servers)
-        streaks, pauses = await self.file.streaks(), await self.file.pauses()
-        restarts = await self.file.restarts()
-        return {
-            name: SavedState(
-                in_flight.get(name),
-                states.get(name) == State.PAUSED.value,
-                streaks.get(name, NO_STREAK),
-                pauses.get(name, NO_PAUSE),
-                restarts.get(name),
-            )
-            for name in servers
-            if name in states or name in in_flight
-        }
+        return await self.with_store(partial(_saved_states, servers)) if servers else {}
 
     @property
     def waiting(self) -> int:
@@ -300,6 +285,23 @@ class WriterThread:
 def _with_index(store: JournalStore, call: Callable[[JournalStore], T]) -> T:
     store.restore_index()
     return call(store)
+
+
+def _saved_states(servers: Collection[str], store: JournalStore) -> dict[str, SavedState]:
+    in_flight = {one.server: one for one in store.open_attempts(servers)}
+    states, streaks = store.last_states(servers), store.streaks(servers)
+    pauses, restarts = store.pauses(servers), store.restarts(servers)
+    return {
+        name: SavedState(
+            in_flight.get(name),
+            states.get(name) == State.PAUSED.value,
+            streaks.get(name, NO_STREAK),
+            pauses.get(name, NO_PAUSE),
+            restarts.get(name),
+        )
+        for name in servers
+        if name in states or name in in_flight
+    }
 
 
 def _verify(store: JournalStore) -> None:

@@ -152,8 +152,6 @@ def attempt_from(row: sqlite3.Row | Mapping[str, Any]) -> Attempt:
 INSERT_RUN = "INSERT OR IGNORE INTO lives VALUES (?, 0)"
 UPSERT_HEARTBEAT = "INSERT INTO lives VALUES (?, ?) ON CONFLICT (after_seq) DO UPDATE SET seen_at = excluded.seen_at"
 
-PRUNE_RUNS = "DELETE FROM lives WHERE after_seq < (SELECT max(after_seq) FROM lives WHERE seen_at > 0 AND seen_at < ?)"
-
 
 @dataclass(frozen=True, slots=True)
 class DaemonRun:
@@ -191,7 +189,6 @@ def pause_row(server: str, pause: Pause) -> Row:
 
 
 NEWEST_ROLLOUT = "SELECT document FROM rollouts ORDER BY started_at DESC, rowid DESC LIMIT 1"
-PRUNE_ROLLOUTS = "DELETE FROM rollouts WHERE started_at < ? AND started_at < (SELECT max(started_at) FROM rollouts)"
 UPSERT_ROLLOUT = """
     INSERT INTO rollouts VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document
 """

@@ -19,14 +19,13 @@ from statemachine.core.server import Attempt
 from statemachine.core.streak import Streak
 from statemachine.journal.database import JournalDatabase
 from statemachine.journal.pages import Page, page_after, page_before
+from statemachine.journal.pruning import NEWEST_TRANSITIONS, prune_absent, prune_by_age, prune_log
 from statemachine.journal.restart_rows import RESTARTS, UPSERT_RESTART, restart_from
 from statemachine.journal.rows import (
     INSERT_ENTRY,
     INSERT_RUN,
     INSERT_SENT_ALERT,
     NEWEST_ROLLOUT,
-    PRUNE_ROLLOUTS,
-    PRUNE_RUNS,
     UPSERT_ATTEMPT,
     UPSERT_HEARTBEAT,
     UPSERT_PAUSE,
@@ -47,9 +46,9 @@ JOURNAL_FILE = "journal.sqlite3"
 
 PAUSES = "SELECT server, until, note, requested_by FROM pauses"
 STREAKS = "SELECT server, reason, count FROM streaks"
+OPEN_ATTEMPTS = "SELECT * FROM attempts WHERE outcome IN ('recorded', 'accepted')"
 NEWEST_STATE = "SELECT dest FROM log WHERE server = ? AND dest IS NOT NULL ORDER BY seq DESC LIMIT 1"
 FEW_SERVERS = 200
-NEWEST_TRANSITIONS = "SELECT max(seq) FROM log WHERE dest IS NOT NULL GROUP BY server"
 
 
 class Write(NamedTuple):
@@ -162,11 +161,9 @@ class JournalStore(JournalDatabase):
         )
         return [attempt_from(row) for row in rows]
 
-    def open_attempts(self) -> list[Attempt]:
-        """Return every attempt whose prompt may still be on its server, oldest first."""
-        rows = self._db.execute(
-            "SELECT * FROM attempts WHERE outcome IN ('recorded', 'accepted') ORDER BY created_at, rowid"
-        )
+    def open_attempts(self, servers: Collection[str] | None = None) -> list[Attempt]:
+        """Return every attempt whose prompt may still be on its server, oldest first; of these servers, if given."""
+        rows = self._db.execute(*_among(OPEN_ATTEMPTS, servers, " ORDER BY created_at, rowid"))
         return [attempt_from(row) for row in rows]
 
     def last_states(self, servers: Collection[str] | None = None) -> dict[str, str]:
@@ -180,17 +177,21 @@ class JournalStore(JournalDatabase):
         rows = self._db.execute(f"SELECT server, dest FROM log WHERE seq IN ({NEWEST_TRANSITIONS})")  # noqa: S608
         return {row["server"]: row["dest"] for row in rows}
 
-    def streaks(self) -> dict[str, Streak]:
-        """Return each server's failures in a row."""
-        return {server: streak_from(reason, count) for server, reason, count in self._db.execute(STREAKS)}
+    def streaks(self, servers: Collection[str] | None = None) -> dict[str, Streak]:
+        """Return each server's failures in a row; of these servers, if they are given."""
+        rows = self._db.execute(*_among(STREAKS, servers))
+        return {server: streak_from(reason, count) for server, reason, count in rows}
 
-    def pauses(self) -> dict[str, Pause]:
-        """Return the terms of each server's latest pause, which may be over."""
-        return {server: Pause(*terms) for server, *terms in self._db.execute(PAUSES)}
+    def pauses(self, servers: Collection[str] | None = None) -> dict[str, Pause]:
+        """Return the terms of each server's latest pause, which may be over; of these servers, if they are given."""
+        return {server: Pause(*terms) for server, *terms in self._db.execute(*_among(PAUSES, servers))}
 
-    def restarts(self) -> dict[str, Restart]:
-        """Return the latest restart of each server, open or ended. One that cannot be read is not resumed."""
-        found = (_restart_or_none(row) for row in self._db.execute(RESTARTS))
+    def restarts(self, servers: Collection[str] | None = None) -> dict[str, Restart]:
+        """Return the latest restart of each server, open or ended; of these servers, if they are given.
+
+        One that cannot be read is not resumed.
+        """
+        found = (_restart_or_none(row) for row in self._db.execute(*_among(RESTARTS, servers)))
         return {restart.server: restart for restart in found if restart is not None}
 
     def sent_alerts(self) -> list[SentAlertRow]:
@@ -213,23 +214,28 @@ class JournalStore(JournalDatabase):
         with self._writing("FULL"), self._transaction():
             self._db.execute(UPSERT_ROLLOUT, (run, started_at, document))
 
-    def prune(self, older_than: float, keep: int) -> int:
+    def prune(self, older_than: float, keep: int, present: Collection[str] | None = None) -> int:
         """Delete entries before `older_than` (epoch seconds) and all but the newest `keep`; return how many.
 
-        The newest transition of each server stays, because it shows whether the server is paused. Attempts and runs are
-        deleted by age, except open attempts and the newest old run, which may have entries that stay. Rolling restarts
-        are deleted by age, except the newest.
+        The newest transition of each server stays, because it shows whether the server is paused. With `present`, the
+        names in the fleet, that of a server that left stays only as long as entries do, as do its pause, its failures
+        in a row and its last restart. Open attempts stay.
         """
-        with self._writing():
-            deleted = self._db.execute(
-                f"DELETE FROM log WHERE (at < ? OR seq <= ?) AND seq NOT IN ({NEWEST_TRANSITIONS})",  # noqa: S608
-                (older_than, self.last_seq() - keep),
-            ).rowcount
-            self._db.execute("DELETE FROM attempts WHERE ended_at < ?", (older_than,))
-            self._db.execute(PRUNE_RUNS, (older_than,))
-            self._db.execute(PRUNE_ROLLOUTS, (older_than,))
+        with self._writing(), self._transaction():
+            deleted = prune_log(self._db, older_than, self.last_seq() - keep)
+            prune_by_age(self._db, older_than)
+            if present is not None:
+                deleted += prune_absent(self._db, older_than, present)
             self._newest = self._newest_entry()
         return deleted
+
+
+def _among(query: str, servers: Collection[str] | None, order: str = "") -> tuple[str, Sequence[str]]:
+    """Return the query for these servers, as long as they are few, else for all, and its parameters."""
+    if servers is None or len(servers) > FEW_SERVERS:
+        return query + order, ()
+    marks = ", ".join("?" * len(servers))
+    return f"{query} {'AND' if ' WHERE ' in query else 'WHERE'} server IN ({marks}){order}", tuple(servers)
 
 
 def _restart_or_none(row: sqlite3.Row) -> Restart | None:

@@ -1,35 +1,47 @@
 """Which servers have no verdict for a moment because foreign work has finished: most of them are still loaded."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
+from typing_extensions import override
+
+from statemachine.core.server import LiveFigures, ServerView
 from statemachine.core.vocabulary import Reason, State
-from statemachine.publish.serialize import StreamMessage
+from statemachine.publish.snapshot import Follower
 
 PRESUMED_S = 10.0
 """How long a server counts as loaded without a verdict."""
 
 
-class Renewals:
-    """Follows transitions. `now` returns seconds of any steady clock."""
+class Renewals(Follower):
+    """Follows the snapshot. `now` returns seconds of any steady clock."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
-        self._loaded: set[str] = set()
+        self._states: dict[str, State] = {}
         self._since: dict[str, float] = {}
 
-    def receive(self, message: StreamMessage) -> None:
-        """Note the transition of a server."""
-        server, state = message.server, message.state
-        if server is None or state is None:
-            return
-        if state is State.UNKNOWN and message.reason == Reason.FOREIGN_WORK_FINISHED and server in self._loaded:
-            self._since[server] = self._now()
-        elif state is not State.CHECKING:
-            self._since.pop(server, None)
-        if state is State.LOADED:
-            self._loaded.add(server)
-        else:
-            self._loaded.discard(server)
+    @override
+    def on_view(self, view: ServerView) -> None:
+        before, self._states[view.name] = self._states.get(view.name), view.state
+        if view.state is not State.UNKNOWN or view.reason is not Reason.FOREIGN_WORK_FINISHED:
+            if view.state is not State.CHECKING:
+                self._since.pop(view.name, None)
+        elif before is State.LOADED:
+            self._since[view.name] = self._now()
+
+    @override
+    def on_live(self, name: str, live: LiveFigures) -> None:
+        """Do nothing: live figures change no state."""
+
+    @override
+    def on_order(self, names: Sequence[str]) -> None:
+        kept = frozenset(names)
+        self._states = {name: state for name, state in self._states.items() if name in kept}
+        self._since = {name: since for name, since in self._since.items() if name in kept}
+
+    def __len__(self) -> int:
+        """Return the number of servers that are followed."""
+        return len(self._states)
 
     def __contains__(self, server: str) -> bool:
         """Return whether the server was loaded, and its check is being repeated."""

@@ -9,6 +9,9 @@ from statemachine.warmth.server import ServerWarmth
 BEFORE_FIRST_RUN = -1
 """The run of entries that are older than every known run; the end of it is not known."""
 
+MOST_ABSENT = 1_000
+"""Servers outside the fleet of which the history is kept, in case that they come back."""
+
 
 class WarmthHistory:
     """`cursor` is the id of the newest entry. Add each entry once, in the order of ids.
@@ -75,8 +78,12 @@ class WarmthHistory:
     def prune(self, horizon: float, present: Collection[str]) -> Iterator[None]:
         """Drop what is older than `horizon` (epoch seconds), and servers not `present` without later entries.
 
-        Yield after each server, so that the caller can let other tasks run.
+        Of those not present, at most MOST_ABSENT stay. Yield after each server, so that the caller can let other tasks
+        run.
         """
+        absent = sorted((server.last_at, name) for name, server in self._servers.items() if name not in present)
+        for _, name in absent[: max(0, len(absent) - MOST_ABSENT)]:
+            del self._servers[name]
         for name, server in list(self._servers.items()):
             if name not in present and server.last_at < horizon:
                 del self._servers[name]

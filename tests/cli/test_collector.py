@@ -73,6 +73,20 @@ def test_gc_old_cycle_is_collected_after_growth(process: Process) -> None:
     assert cycle() is None
 
 
+def test_gc_garbage_is_bounded_where_objects_come_and_go(process: Process) -> None:
+    """Each round leaves a quarter of the live memory as garbage, which the next collection of everything frees."""
+    live = process.size
+    for _ in range(20):
+        old = Node()
+        gc.collect()
+        cycle = weakref.ref(old, lambda _: setattr(process, "size", live))
+        del old
+        process.size = int(live * GROWTH) + 1
+        gc.collect()
+        assert cycle() is None
+        assert process.size == live
+
+
 def test_gc_settings_are_restored_afterwards() -> None:
     thresholds, callbacks = gc.get_threshold(), list(gc.callbacks)
     with Process().collections():

@@ -53,6 +53,7 @@ def test_budget_counts_each_server_once_within_limits(steps: list[Step], total: 
         assert len(budget) == len(holders) <= total
         assert budget.has_room(host) is (len(holders) < total and here < per_host)
         assert (server in budget) is (server in holders)
+        assert set(budget._hosts) == {HOSTS[one] for one in holders}  # hosts come and go, so none may stay
 
 
 def test_budget_counts_in_flight_servers_beyond_limits() -> None:

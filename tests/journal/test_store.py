@@ -9,14 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from statemachine.core.messages import verbatim
+from statemachine.core.pause import Pause
 from statemachine.core.restart import Restart, RestartCause
 from statemachine.core.server import Attempt, Outcome
-from statemachine.core.vocabulary import Source, State
+from statemachine.core.streak import Streak
+from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
+from statemachine.journal.pruning import TABLES_BY_SERVER
 from statemachine.journal.restart_rows import restart_row
+from statemachine.journal.rows import pause_row, streak_row
 from statemachine.journal.store import NEWEST_STATE, JournalStore, Write
 from tests.journal.samples import attempt, entry, notice, written
 
+TABLES = ("log", *TABLES_BY_SERVER)
 NO_TIME = entry(at=float("nan"))
 """SQLite stores NaN as NULL, which the table does not allow."""
 
@@ -186,6 +191,58 @@ def test_prune_keeps_open_and_recent_attempts(store: JournalStore) -> None:
     written(store, old, fresh, attempt("open", at=1.0))
     store.prune(older_than=400.0, keep=0)
     assert {one.prompt_id for one in store.newest_attempts("a", 9)} == {"fresh", "open"}
+
+
+def kept_rows(store: JournalStore) -> set[str]:
+    """Return the servers of which the file keeps a state, a streak, a pause or a restart."""
+    return {*store.last_states(), *store.streaks(), *store.pauses(), *store.restarts()}
+
+
+def write_terms(store: JournalStore, server: str, at: float) -> None:
+    """Write a transition, and a row in each table that has one for each server."""
+    store.write([
+        Write(entry(server=server, at=at, dest=State.PAUSED)),
+        Write(streak=streak_row(server, Streak(Reason.PROMPT_LOST, 2))),
+        Write(pause=pause_row(server, Pause(None, "", None))),
+        Write(restart=restart_row(Restart("r1", server, RestartCause.OPERATOR, at))),
+    ])  # fmt: skip
+
+
+def test_prune_forgets_old_servers_that_left_the_fleet(store: JournalStore) -> None:
+    for server, at in (("present", 100.0), ("left", 100.0), ("left lately", 500.0)):
+        write_terms(store, server, at)
+    written(store, attempt("in flight", server="left", at=1.0))
+    store.prune(older_than=400.0, keep=1_000)
+    assert kept_rows(store) == {"present", "left", "left lately"}
+    assert store.prune(older_than=400.0, keep=0, present={"present"}) == 1
+    assert kept_rows(store) == {"present", "left lately"}
+    assert [one.prompt_id for one in store.open_attempts(["left"])] == ["in flight"]
+    assert not store.has_server("left")
+
+
+def test_prune_leaves_as_many_rows_however_many_servers_came(store: JournalStore) -> None:
+    sizes = list[int]()
+    for hour in range(6):
+        for number in range(20):
+            write_terms(store, f"{hour}-{number}", at=float(hour))
+        store.prune(older_than=hour - 1.5, keep=1_000_000, present={f"{hour}-0"})
+        sizes.append(sum(store._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES))
+    assert sizes[2:] == [sizes[1]] * 4
+
+
+@pytest.mark.parametrize("others", [0, 1_000])
+def test_saved_terms_are_read_of_the_servers_that_are_asked_for(store: JournalStore, others: int) -> None:
+    """Of many servers, all are read."""
+    for server in ("a", "b"):
+        write_terms(store, server, at=100.0)
+        written(store, attempt(server, server=server))
+    names = ["a", *map(str, range(others))]
+    expected = ["a", "b"] if others else ["a"]
+    assert sorted(store.last_states(names)) == expected
+    assert sorted(store.streaks(names)) == expected
+    assert sorted(store.pauses(names)) == expected
+    assert sorted(store.restarts(names)) == expected
+    assert [one.server for one in store.open_attempts(names)] == expected
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 import pytest
 
 from statemachine.core.vocabulary import Reason, State
-from statemachine.publish.serialize import StreamMessage, Topic
+from statemachine.publish.snapshot import Snapshot
 from statemachine.rollouts.renewals import PRESUMED_S, Renewals
+from tests.traffic.samples import view
 
 
 class Time:
@@ -17,7 +18,7 @@ class Time:
 def received(*transitions: tuple[State, Reason], time: Time | None = None) -> Renewals:
     renewals = Renewals(time or Time())
     for state, reason in transitions:
-        renewals.receive(StreamMessage(Topic.TRANSITION, dict, server="a", state=state, reason=reason))
+        renewals.on_view(view("a", state, reason=reason))
     return renewals
 
 
@@ -54,3 +55,17 @@ def test_verdict_that_takes_long_is_not_presumed() -> None:
     renewals = received(LOADED, FINISHED, CHECKING, time=time)
     time.now = PRESUMED_S
     assert "a" not in renewals
+
+
+def test_view_that_is_published_again_keeps_the_renewal() -> None:
+    assert "a" in received(LOADED, FINISHED, FINISHED, CHECKING, CHECKING)
+
+
+def test_server_that_left_the_fleet_is_forgotten() -> None:
+    snapshot, renewals = Snapshot(), Renewals(Time())
+    snapshot.add_follower(renewals)
+    for name in ("a", "b"):
+        snapshot.put(view(name, State.LOADED))
+        snapshot.put(view(name, State.UNKNOWN, reason=Reason.FOREIGN_WORK_FINISHED))
+    snapshot.set_order(["b"])
+    assert (len(renewals), "a" in renewals, "b" in renewals) == (1, False, True)

@@ -10,7 +10,7 @@ from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import verbatim
 from statemachine.core.table import TABLE, Row
 from statemachine.core.vocabulary import Reason, State
-from statemachine.warmth.history import WarmthHistory
+from statemachine.warmth.history import MOST_ABSENT, WarmthHistory
 from statemachine.warmth.stats import WINDOWS, Moments, Scope, scope_of
 from tests.warmth import brute_force
 from tests.warmth.log_builder import BEGIN, DAY, HOUR, LogBuilder
@@ -183,6 +183,17 @@ def test_prune_drops_removed_server_with_old_entries() -> None:
         pass
     assert (history.server("a") is not None, history.server("b"), history.server("c") is not None) == (True, None, True)
     assert scope(history, log.now, "a").windows["7d"].warm_share == 1.0
+
+
+def test_prune_keeps_the_latest_of_many_servers_that_left() -> None:
+    log = LogBuilder().start_run().loaded("present")
+    for number in range(MOST_ABSENT + 5):
+        log.loaded(f"left {number}").wait(1.0)
+    history = log.history()
+    for _ in history.prune(log.now - 7 * DAY, {"present"}):
+        pass
+    assert len(history) == MOST_ABSENT + 1
+    assert [history.server(name) is not None for name in ("present", "left 4", "left 5")] == [True, False, True]
 
 
 def test_prune_drops_edges_and_events_before_horizon() -> None:

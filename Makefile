@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 
-.PHONY: help setup demo run test check test-browser test-deploy test-cluster test-comfyui test-ratios programs chromium deploy-programs comfyui comfyui-together comfyui-alone comfyui-matrix simulate-days bench format lock docs docs-site clean
+.PHONY: help setup demo run test check test-browser test-campaigns test-deploy test-cluster test-comfyui test-ratios programs chromium deploy-programs comfyui comfyui-together comfyui-alone comfyui-matrix simulate-days bench format lock docs docs-site clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ WORKERS ?= 5
 
 test: $(VENV)/ready  ## run the tests: pure, in virtual time, over real sockets; WORKERS=5 in parallel
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 4
-	$(BIN)/python -m pytest -m "alone and not comfyui"
+	$(BIN)/python -m pytest -m "alone and not comfyui and not browser"
 
 check: $(VENV)/ready  ## check format, lint, strict types, import contracts, class names and names of tests
 	$(BIN)/ruff format --check .
@@ -52,10 +52,14 @@ comfyui-matrix: $(VENV)/ready  ## measure ComfyUI versions for the table in docs
 	$(BIN)/python -m tests.comfyui.matrix --write $(if $(INSPIRE),--inspire $(INSPIRE)) $(COMFYUI)
 
 test-browser: $(VENV)/ready chromium  ## test the page in a real Chromium, which it installs
-	$(BIN)/python -m pytest -m browser --timeout 180 tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "browser and not alone" --timeout 180 tests/browser
+	$(BIN)/python -m pytest -m "browser and alone" --timeout 180 tests/browser
 
 test-deploy: $(VENV)/ready deploy-programs  ## test with a real HAProxy, nginx, Prometheus and dnsmasq, which it installs
 	$(BIN)/python -m pytest -m deploy --timeout 180 tests/deploy tests/security
+
+test-campaigns: $(VENV)/ready  ## run short campaigns: processes killed at any instant, simulated days, a soak
+	$(BIN)/python -m pytest -n 3 -m campaign --timeout 300 tests/campaigns tests/simulation
 
 test-cluster: $(VENV)/ready  ## test three daemons over three real NATS servers, with crashes and partitions
 	$(BIN)/python -m pytest -n 2 -m cluster --timeout 300 tests/campaigns tests/cluster

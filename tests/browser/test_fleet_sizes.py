@@ -16,7 +16,12 @@ from tests.browser.test_trouble import CUT
 from tests.browser.visit import Visit, visiting
 from tests.web.site import running_site
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.alone,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(90),
+]
 
 HEIGHTS = {390: 844, 1280: 800, 1440: 900, 1920: 1080}
 LOOKS: tuple[tuple[str, Literal["light", "dark"]], ...] = (("en", "light"), ("zh", "dark"))

@@ -12,7 +12,12 @@ from statemachine.publish.serialize import progress_message
 from tests.browser.visit import visiting
 from tests.web.site import Site, running_site, view
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.alone,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(120),
+]
 
 FEW, MANY = 1_000, 10_000
 SCROLL_SPEED = 3_000

@@ -11,7 +11,12 @@ from playwright.async_api import Browser, expect
 from tests.browser.fleets import GROUP_OF_MANY, MANY, MANY_SETTLED, Deployment, many
 from tests.browser.visit import PHONE, Visit, visiting
 
-pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.alone,
+    pytest.mark.asyncio(loop_scope="session"),
+    pytest.mark.timeout(90),
+]
 
 FIRST_ROWS_MS = 3_000.0
 FILTER_MS = 250.0

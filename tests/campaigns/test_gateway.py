@@ -18,6 +18,7 @@ KILLS = [
 ]
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(180)
 async def test_gateway_campaign_of_three_kills_has_no_violation(tmp_path: Path) -> None:
     happened = Moments()

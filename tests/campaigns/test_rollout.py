@@ -10,6 +10,7 @@ from campaigns.rollout.simulated import simulated_fleet
 INTERVAL_S = 0.2
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(180)
 async def test_rollout_campaign_has_no_violation(tmp_path: Path) -> None:
     async with simulated_fleet(1) as fleet:

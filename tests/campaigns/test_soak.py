@@ -34,6 +34,7 @@ def test_tasks_in_metrics_are_read_if_present() -> None:
     assert tasks_in("comfywarm_event_streams 1.0\n") is None
 
 
+@pytest.mark.campaign
 async def test_soak_of_four_seconds_samples_the_daemon(tmp_path: Path) -> None:
     counts: list[dict[str, int]] = []
     samples = await soak(tmp_path, len(FAULTY_SERVERS), 4.0, 0.4, lambda _, states: counts.append(states))

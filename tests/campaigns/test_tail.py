@@ -85,6 +85,7 @@ async def kill_repeatedly(daemon: DaemonProcess, rng: Random) -> None:
         await daemon.until_answering()
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(120)
 async def test_tail_across_kills_prints_each_matching_entry_once(tmp_path: Path) -> None:
     rng = Random(11)

@@ -17,6 +17,7 @@ def sample(number: int, objects: int) -> VirtualSample:
     return VirtualSample(float(number), 100.0, 12, 600, number * 9, 1.0, objects, number * 9)
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(180)
 def test_virtual_soak_of_one_day_has_no_violation_or_growth() -> None:
     """The soak runs in a process with the fixed hash seed that makes it repeatable."""
@@ -29,6 +30,7 @@ def test_virtual_soak_of_one_day_has_no_violation_or_growth() -> None:
     assert process.returncode == 0
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(180)
 def test_virtual_soak_with_small_keep_prunes_the_journal() -> None:
     result, samples = run(3, 40, 1.0, lambda _: None, keep=1000)

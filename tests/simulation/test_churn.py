@@ -8,6 +8,7 @@ HOURS = 1.5
 PER_HOUR = 60.0
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(300)
 def test_churn_warms_every_server_and_removes_none_wrongly() -> None:
     report = run(3, PER_HOUR, HOURS)

@@ -23,6 +23,7 @@ from tests.simulation.test_simulation import simulate
 SERVERS = 24
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(240)
 def test_simulation_of_two_clusters_has_no_violation() -> None:
     run = simulate("--cluster", "--seeds", "2", "--jobs", "2")
@@ -30,6 +31,7 @@ def test_simulation_of_two_clusters_has_no_violation() -> None:
     assert run.stdout.startswith("2 seeds, ")
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(240)
 def test_simulation_of_one_cluster_repeats_its_trace() -> None:
     first, second = (simulate("--cluster", "--seed", "3", "--trace").stdout.splitlines() for _ in range(2))

@@ -116,6 +116,7 @@ def run(simulation: NodeSimulation, runner: asyncio.Runner) -> None:
     assert result.violation is None, "\n".join([str(result.violation), *result.trace])
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(300)
 def test_servers_with_the_companion_node_cause_no_violation(tmp_path: Path) -> None:
     transitions: Counter[tuple[Reason, Source]] = Counter()

@@ -101,6 +101,7 @@ def run(seed: int, folder: Path) -> ReloadSimulation:
         return simulation
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(300)
 def test_reloads_at_any_moment_cause_no_violation(tmp_path: Path) -> None:
     reloads: Counter[str] = Counter()

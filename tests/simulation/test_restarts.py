@@ -5,6 +5,7 @@ import pytest
 from tests.simulation.test_simulation import simulate
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(240)
 def test_simulation_of_restarts_has_no_violation() -> None:
     run = simulate("--restarts", "--first", "3", "--seeds", "2", "--jobs", "2")

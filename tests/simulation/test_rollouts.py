@@ -5,6 +5,7 @@ import pytest
 from tests.simulation.test_simulation import simulate
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(240)
 def test_simulation_of_rolling_restarts_has_no_violation() -> None:
     run = simulate("--rollouts", "--first", "7", "--seeds", "1", "--jobs", "2")

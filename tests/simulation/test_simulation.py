@@ -19,13 +19,15 @@ def simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.timeout(240)
-def test_simulation_of_twelve_seeds_has_no_violation() -> None:
-    run = simulate("--seeds", "12", "--jobs", "2")
+@pytest.mark.parametrize("seeds", [3, pytest.param(12, marks=pytest.mark.campaign)])
+def test_simulation_of_some_seeds_has_no_violation(seeds: int) -> None:
+    run = simulate("--seeds", str(seeds), "--jobs", "2")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert run.stdout.startswith("12 seeds, ")
+    assert run.stdout.startswith(f"{seeds} seeds, ")
     assert "violations: 0" in run.stdout
 
 
+@pytest.mark.campaign
 @pytest.mark.timeout(240)
 def test_simulation_of_one_seed_repeats_its_trace() -> None:
     first, second = (simulate("--seed", "4", "--trace").stdout.splitlines() for _ in range(2))

@@ -5,7 +5,7 @@ no ownership ends before a lease's length has passed, unless every revision in b
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -92,6 +92,10 @@ class LeaseFollower:
             self._seen[node] = SeenLease(before.lease, revision, self._steady(), is_readable=False)
         self._on_unreadable(node)
 
+    def latest(self, node: str) -> SeenLease | None:
+        """Return the lease of a node, None if there is none."""
+        return self._seen.get(node)
+
     def all(self) -> list[SeenLease]:
         """Return the leases of all nodes."""
         return list(self._seen.values())
@@ -141,6 +145,42 @@ class _UnbrokenRun:
         return 0 < self._first <= first and last <= self._last
 
 
+Owner = tuple[str, str]
+"""The node and the session that a record names."""
+
+
+class OwnerIndex:
+    """The servers by the owner that their record names; those without one, and those without a record, by None."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, Owner | None] = {}
+        self._servers: dict[Owner | None, dict[str, None]] = {}
+
+    def set(self, server: str, record: Record) -> None:
+        """Note the latest record of a server."""
+        owner = (record.node, record.session) if record.node is not None and record.session is not None else None
+        if server not in self._owners or self._owners[server] != owner:
+            self.remove(server)
+            self._owners[server] = owner
+            self._servers.setdefault(owner, {})[server] = None
+
+    def remove(self, server: str) -> None:
+        """Forget a server."""
+        if server in self._owners:
+            owner = self._owners.pop(server)
+            del self._servers[owner][server]
+            if not self._servers[owner]:
+                del self._servers[owner]
+
+    def of(self, owner: Owner | None) -> Collection[str]:
+        """Return the servers of an owner."""
+        return self._servers.get(owner, {}).keys()
+
+    def owners(self) -> list[Owner]:
+        """Return all owners that records name."""
+        return [owner for owner in self._servers if owner is not None]
+
+
 class RecordFollower:
     """Follow the records of all servers. `on_change` is called when some have changed."""
 
@@ -157,6 +197,8 @@ class RecordFollower:
         self._on_change = on_change
         self._on_unreadable = on_unreadable
         self._seen: dict[str, tuple[Record, int]] = {}
+        self._owned = OwnerIndex()
+        self._listed: frozenset[str] = frozenset()
         self._unread_since: dict[str, float] = {}
         """When we saw the latest record, of servers where it cannot be read and may have replaced an unseen one."""
         self._unbroken = _UnbrokenRun()
@@ -186,7 +228,7 @@ class RecordFollower:
         if record is None:
             self._keep(stored.key, stored.revision)
         else:
-            self._seen[stored.key] = record, stored.revision
+            self._set(stored.key, record, stored.revision)
             self._unread_since.pop(stored.key, None)
             self.notify(stored.key)
 
@@ -195,7 +237,7 @@ class RecordFollower:
         record, before = self.latest(server)
         if revision <= before:
             return
-        self._seen[server] = record, revision
+        self._set(server, record, revision)
         if not self._unbroken.includes(before, revision):
             self._unread_since[server] = self._steady()
         self._on_unreadable(server)
@@ -221,6 +263,24 @@ class RecordFollower:
         since = self._unread_since.get(server)
         return None if since is None else self._steady() - since
 
-    def of_session(self, session: str) -> list[str]:
+    def set_listed(self, servers: frozenset[str]) -> None:
+        """Set the servers of the fleet. Those without a record are free."""
+        for name in servers - self._listed:
+            self._owned.set(name, self.latest(name)[0])
+        for name in self._listed - servers:
+            if name not in self._seen:
+                self._owned.remove(name)
+        self._listed = servers
+
+    def free(self, lives: Callable[[str, str], bool]) -> list[str]:
+        """Return the listed servers without an owner that lives."""
+        ended = [owner for owner in self._owned.owners() if not lives(*owner)]
+        return [name for owner in (None, *ended) for name in self._owned.of(owner) if name in self._listed]
+
+    def owned_by(self, node: str, session: str) -> Collection[str]:
         """Return the servers whose records name this session."""
-        return [name for name, (record, _) in self._seen.items() if record.session == session]
+        return self._owned.of((node, session))
+
+    def _set(self, server: str, record: Record, revision: int) -> None:
+        self._seen[server] = record, revision
+        self._owned.set(server, record)

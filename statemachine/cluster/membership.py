@@ -27,6 +27,12 @@ RENEWALS = 5
 POLLS_PER_LEASE = 20
 """How often per lease we look for leases to end. The servers of an ended node wait for this."""
 
+LOOK_S = 1.0
+"""The time that a node has to see which servers are free, before a renewal of its lease counts for them."""
+
+STARTING = 1
+"""The pending servers of a node that has not listed any yet."""
+
 REPAIR_S = 0.1
 """The shortest time between two renewals, so that two writers of one key do not write it without a pause."""
 
@@ -58,7 +64,7 @@ class Membership:
         self.lease_s = identity.lease_s
         self.steady = identity.steady
         self.new_id = identity.new_id
-        self._lease = Lease(identity.node, identity.new_id())
+        self._lease = Lease(identity.node, identity.new_id(), pending=STARTING)
         self._revision: int | None = None
         """The revision of our lease, None while the name may be another daemon's."""
         self._ends_at = float("-inf")
@@ -85,18 +91,37 @@ class Membership:
         return self.steady() < self._ends_at
 
     def members(self) -> list[str]:
-        """Return the living nodes with the same servers as ours, including this node if it holds its lease."""
-        others = [
-            seen.lease.node
-            for seen in self.leases.all()
-            if seen.lease.node != self.node and not seen.has_ended and seen.lease.fleet == self._lease.fleet
-        ]
+        """Return the living nodes, including this node if it holds its lease."""
+        others = [seen.lease.node for seen in self._others() if seen.lease.session]  # the others were never readable
         return [*others, self.node] if self.holds_lease else others
+
+    def silent_members(self) -> frozenset[str]:
+        """Return the other living nodes that claim no servers: those of an older version with the same servers."""
+        return frozenset(seen.lease.node for seen in self._others() if self._is_like_us(seen.lease))
+
+    def has_passed_over(self, node: str, since: float) -> bool:
+        """Return whether that node, when it could see a server that is free since then, wanted no more servers."""
+        seen = self.leases.latest(node)
+        if seen is None or seen.has_ended:
+            return True
+        wants_more = bool(seen.lease.pending) or self._is_like_us(seen.lease)
+        return seen.seen_at > since + LOOK_S and not wants_more
 
     def set_fleet(self, fleet: str) -> None:
         """Publish which servers this node lists, as soon as possible. `fleet` is a digest of them."""
         self._lease = replace(self._lease, fleet=fleet)
         self._renew_now.set()
+
+    def set_pending(self, pending: int) -> None:
+        """Publish with the next renewal how many free servers this node will acquire."""
+        if pending != self._lease.pending:
+            self._lease = replace(self._lease, pending=pending)
+
+    def _others(self) -> list[SeenLease]:
+        return [seen for seen in self.leases.all() if seen.lease.node != self.node and not seen.has_ended]
+
+    def _is_like_us(self, lease: Lease) -> bool:
+        return lease.pending is None and lease.fleet == self._lease.fleet
 
     async def run(self) -> None:
         """Keep the lease and watch the others until cancelled."""
@@ -134,9 +159,9 @@ class Membership:
         now = self.steady()
         if not self.holds_lease:
             return
-        for seen in self.leases.all():
+        for seen in self._others():
             silent_s = now - max(seen.seen_at, self._member_since)
-            if seen.lease.node != self.node and not seen.has_ended and silent_s > self.lease_s:
+            if silent_s > self.lease_s:
                 await self._end_lease(seen, silent_s)
 
     async def _end_lease(self, seen: SeenLease, silent_s: float) -> None:
@@ -183,7 +208,7 @@ class Membership:
         except ConflictError:
             await self._recover()
         else:
-            self._lease = replace(self._lease, beat=renewed.beat)  # set_fleet may have been called meanwhile
+            self._lease = replace(self._lease, beat=renewed.beat)  # another field may have changed meanwhile
             self._on_renewed(revision, sent_at)
 
     def _on_renewed(self, revision: int, sent_at: float) -> None:
@@ -238,6 +263,12 @@ def node_for(key: str, nodes: Collection[str]) -> str | None:
     When a node joins, only keys that now belong to it move; when one leaves, only its own.
     """
     return max(nodes, key=lambda node: (_weight(key, node), node), default=None)
+
+
+def nodes_before(node: str, key: str, nodes: Collection[str]) -> list[str]:
+    """Return the nodes that the key belongs to before this one."""
+    own = _weight(key, node), node
+    return [one for one in nodes if (_weight(key, one), one) > own]
 
 
 def _weight(key: str, node: str) -> int:

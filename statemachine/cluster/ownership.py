@@ -1,22 +1,25 @@
 """Distribute the fleet's servers among the living nodes by rendezvous hashing.
 
 A node acquires a server by writing its session to the server's record at the revision at which the server was free, so
-of two nodes only one succeeds. A server is free if its record has no owner or the owner's session has ended. Servers
-that belong to another node are handed over a few at a time, never with a prompt of ours in flight.
+of two nodes only one succeeds. A server is free if its record has no owner or the owner's session has ended. Nodes may
+list different servers: one that stays free although the nodes before this one have looked is adopted by this one, and a
+server of another node's share is handed over once that node claims it, a few at a time, never with a prompt in flight.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
 
 from loguru import logger
 from typing_extensions import override
 
+from statemachine.cluster.claims import Claims
 from statemachine.cluster.followers import OnRecord, RecordFollower
-from statemachine.cluster.membership import Membership, node_for
+from statemachine.cluster.membership import Membership
 from statemachine.cluster.owned_records import OwnedRecords
 from statemachine.cluster.records import Record
+from statemachine.cluster.share import Share
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.core.ports import Ownership, ServerHost
 
@@ -25,6 +28,12 @@ ACQUIRE_BATCH = 64
 """Servers that are acquired and started together; each takes one write."""
 HANDOVER_BATCH = 20
 """Servers that are handed over per tick."""
+REVIEW_S = 1.0
+"""The time between two looks at the servers that are not where they belong."""
+STEP_S = 0.5
+"""How much longer each node waits before it adopts a server than the one before it."""
+PATIENCE_S = 120.0
+"""After this time a free server is adopted although a node before this one has not looked."""
 
 
 class LeasedOwnership(Ownership):
@@ -39,8 +48,12 @@ class LeasedOwnership(Ownership):
         self._membership = membership
         self._session = membership.session
         self._servers: Sequence[str] = ()
-        self._assigned: frozenset[str] = frozenset()
-        self._assigned_for: tuple[object, ...] = ()
+        self._share = Share(membership.node)
+        self._claims = Claims(store, membership, self.owns)
+        self._free_since: dict[str, float] = {}
+        """Free servers of other nodes' shares, and since when we have seen that."""
+        self._adopted: frozenset[str] = frozenset()
+        self._reviewed_at = float("-inf")
         self._host: ServerHost | None = None
         self._lost: set[str] = set()
         self._wake = wake
@@ -54,6 +67,7 @@ class LeasedOwnership(Ownership):
     async def set_servers(self, servers: Sequence[str], host: ServerHost) -> None:
         added = set(servers) - set(self._servers)
         self._servers, self._host = servers, host
+        self._seen.set_listed(frozenset(servers))
         self._notify_of_others(added)
         await asyncio.gather(*(self.records.release(name) for name in set(self.records) - set(servers)))
         self._membership.set_fleet(blake2b("\n".join(sorted(servers)).encode(), digest_size=8).hexdigest())
@@ -62,6 +76,7 @@ class LeasedOwnership(Ownership):
     @override
     def close(self) -> None:
         self._host = None
+        self._membership.set_pending(0)
 
     @override
     def owns(self, server: str) -> bool:
@@ -87,12 +102,14 @@ class LeasedOwnership(Ownership):
 
     async def run(self) -> None:
         """Follow the records and balance the servers until cancelled."""
+        await self._claims.subscribe()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._seen.run())
             tasks.create_task(self._balance_repeatedly())
 
     async def leave(self) -> None:
         """Free all our servers, so that other nodes can acquire them at once. The fleet has stopped."""
+        self.close()
         await asyncio.gather(*(self.records.release(name) for name in self.records))
 
     # Balancing
@@ -125,8 +142,8 @@ class LeasedOwnership(Ownership):
         await self._release_lost(self._host)
         if self._seen.is_caught_up and self._membership.holds_lease:
             self._assign()
-            await self._acquire(self._host)
-            await self._free_unclaimed()
+            in_doubt = self._review()
+            await self._acquire(self._host, in_doubt)
             if self._host is not None:
                 await self._hand_over(self._host)
 
@@ -144,22 +161,52 @@ class LeasedOwnership(Ownership):
 
     def _assign(self) -> None:
         """Compute our share again if the nodes or the servers have changed."""
-        members = sorted(self._membership.members())
-        assigned_for = (members, self._servers)
-        if assigned_for != self._assigned_for:
-            ours = (name for name in self._servers if node_for(name, members) == self._membership.node)
-            self._assigned, self._assigned_for = frozenset(ours), assigned_for
-            logger.info(
-                "{} of {} servers are assigned to this node; nodes: {}",
-                len(self._assigned),
-                len(self._servers),
-                members,
-            )
+        if self._share.update(sorted(self._membership.members()), self._servers):
+            assigned, servers, nodes = len(self._share.assigned), len(self._servers), self._share.nodes
+            logger.info("{} of {} servers are assigned to this node; nodes: {}", assigned, servers, nodes)
 
-    async def _acquire(self, host: ServerHost) -> None:
-        """Acquire the free servers of our share. If the host fails, the next round releases them and tries again."""
+    def _review(self) -> Collection[str]:
+        """From time to time, adopt and claim servers; return those whose records name us although we gave them up."""
+        now = self._membership.steady()
+        if now - self._reviewed_at < REVIEW_S:
+            return ()
+        self._reviewed_at = now
+        self._adopt(now)
+        free = set(self._free())
+        self._claims.send([name for name in self._share.assigned if name not in self.records and name not in free])
+        return set(self._seen.owned_by(self._membership.node, self._session)).difference(self.records)
+
+    def _free(self) -> list[str]:
+        return self._seen.free(self._membership.leases.lives)
+
+    def _adopt(self, now: float) -> None:
+        """Adopt the servers that stay free, because the nodes that they belong to do not list them."""
+        free = (name for name in self._free() if name not in self._share.assigned and name not in self.records)
+        self._free_since = {name: self._free_since.get(name, now) for name in free}
+        self._adopted = frozenset(
+            name for name, since in self._free_since.items() if self._is_left(name, since, now - since)
+        )
+
+    def _is_left(self, server: str, since: float, free_s: float) -> bool:
+        """Return whether no node before this one acquires a server that has been free for some time."""
+        before = self._share.before(server)
+        if free_s <= STEP_S * len(before):
+            return False
+        return free_s > PATIENCE_S or all(self._membership.has_passed_over(node, since) for node in before)
+
+    def _is_wanted(self, server: str) -> bool:
+        return server in self._share.assigned or server in self._adopted
+
+    async def _acquire(self, host: ServerHost, in_doubt: Collection[str]) -> None:
+        """Acquire the free servers of our share. If the host fails, the next round releases them and tries again.
+
+        `in_doubt` are those whose records name us: their acquisition or their release was lost.
+        """
+        await self._free_unclaimed([name for name in in_doubt if not self._is_wanted(name)])
         held, servers = {*self.records, *self._lost}, self._servers
-        for batch in _batches([name for name in servers if name in self._assigned and name not in held]):
+        wanted = [name for name in (*self._free(), *in_doubt) if self._is_wanted(name) and name not in held]
+        self._membership.set_pending(len(wanted))
+        for batch in _batches(wanted):
             if servers is not self._servers:
                 return
             try:
@@ -212,13 +259,11 @@ class LeasedOwnership(Ownership):
         unread_s = self._seen.unread_for(server)
         return unread_s is None or unread_s > self._membership.lease_s
 
-    async def _free_unclaimed(self) -> None:
+    async def _free_unclaimed(self, servers: Sequence[str]) -> None:
         """Free servers whose record still names our session although we gave them up: that write was lost."""
-        named = self._seen.of_session(self._session)
-        unclaimed = [name for name in named if name not in self.records and name not in self._assigned]
-        await asyncio.gather(*(self._free(name) for name in unclaimed[:HANDOVER_BATCH]))
+        await asyncio.gather(*(self._write_free(name) for name in servers[:HANDOVER_BATCH]))
 
-    async def _free(self, server: str) -> None:
+    async def _write_free(self, server: str) -> None:
         record, revision = self._seen.latest(server)
         with suppress(ConflictError, StoreUnavailableError):
             free = record.owned_by(None, None)
@@ -226,13 +271,22 @@ class LeasedOwnership(Ownership):
             self._seen.observe(StoredValue(server, free.encoded(server), revision))
 
     async def _hand_over(self, host: ServerHost) -> None:
-        leaving = [name for name in self.records if name not in self._assigned and name not in host.in_flight]
-        batch = leaving[:HANDOVER_BATCH]
+        leaving = self._leaving()
+        if not leaving:
+            return
+        in_flight = host.in_flight
+        batch = [name for name in leaving if name not in in_flight][:HANDOVER_BATCH]
         if batch:
             await host.release(batch)
             await asyncio.gather(*(self.records.release(name) for name in batch))
             self._notify_of_others(batch)
             await asyncio.sleep(TICK_S)
+
+    def _leaving(self) -> list[str]:
+        """Return our servers that belong to nodes which want them."""
+        silent = self._membership.silent_members()
+        claimed = [name for name, node in self._claims.received() if self._share.belongs_to(name) == node]
+        return [*claimed, *(name for name in self.records if silent and self._share.belongs_to(name) in silent)]
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

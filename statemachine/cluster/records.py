@@ -44,9 +44,10 @@ KEPT_WHOLE = {"view": None, "restart": None}
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """The lease of a node. `beat` rises with each renewal; nodes with the same servers have the same `fleet`.
+    """The lease of a node. `beat` rises with each renewal; `pending` counts the free servers that it will acquire.
 
-    Once it is `over`, because its node has left or another node has ended it, its session owns nothing.
+    Once it is `over`, because its node has left or another node has ended it, its session owns nothing. Nodes of older
+    versions have no `pending`, and share servers only among those that list the same ones, which have the same `fleet`.
     """
 
     node: str
@@ -54,11 +55,13 @@ class Lease:
     fleet: str = ""
     beat: int = 0
     over: bool = False
+    pending: int | None = None
     unknown: UnknownFields = field(default=NOTHING_UNKNOWN, compare=False, repr=False)
 
     def known_fields(self) -> Json:
         """Return what this version knows, as JSON."""
-        return {"node": self.node, "session": self.session, "fleet": self.fleet, "beat": self.beat, "over": self.over}
+        known = {"node": self.node, "session": self.session, "fleet": self.fleet, "beat": self.beat, "over": self.over}
+        return known if self.pending is None else {**known, "pending": self.pending}
 
     def encoded(self) -> bytes:
         """Return the JSON that `lease_from` reads."""
@@ -69,7 +72,8 @@ def read_lease(value: bytes) -> Lease:
     """Decode a lease, also of a later version. Raises one of `DECODE_ERRORS`."""
     data = parse_object(value)
     node, session, fleet = node_name(data["node"]), text(data["session"]), text(data["fleet"])
-    lease = Lease(node, session, fleet, count(data["beat"]), flag(data["over"]))
+    pending = read_or(count, data.get("pending"), None)
+    lease = Lease(node, session, fleet, count(data["beat"]), flag(data["over"]), pending)
     return replace(lease, unknown=_unknown(value, data, lease.known_fields(), {}))
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from statemachine.cluster.membership import MARGIN, RENEWALS, Identity, Membership
+from statemachine.cluster.membership import LOOK_S, MARGIN, RENEWALS, Identity, Membership
 from statemachine.cluster.records import Lease, lease_from
 from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
@@ -190,15 +190,45 @@ async def test_second_node_of_the_same_name_never_holds_a_lease() -> None:
 
 
 @in_virtual_time
-async def test_members_lists_only_nodes_with_the_same_servers() -> None:
+async def test_node_that_lists_other_servers_is_a_member() -> None:
     shared = engine()
     async with member(shared, "one") as one, member(shared, "two") as two:
         two.set_fleet("others")
         await settled()
-        assert one.members() == ["one"]
-        one.set_fleet("others")
-        await settled()
         assert sorted(one.members()) == ["one", "two"]
+
+
+@in_virtual_time
+async def test_passed_over_after_a_renewal_without_pending_servers() -> None:
+    shared = engine()
+    async with member(shared, "one") as one, member(shared, "two") as two:
+        two.set_pending(3)
+        await asyncio.sleep(LEASE_S / RENEWALS + 0.5)
+        since = loop_time()
+        two.set_pending(0)
+        assert not one.has_passed_over("two", since)
+        await asyncio.sleep(2 * LEASE_S / RENEWALS + LOOK_S)
+        assert one.has_passed_over("two", since)
+        two.set_pending(1)
+        await asyncio.sleep(LEASE_S / RENEWALS + 0.5)
+        assert not one.has_passed_over("two", since)
+        await two.leave()
+        await settled()
+        assert one.has_passed_over("two", loop_time())
+
+
+@in_virtual_time
+async def test_older_node_with_the_same_servers_is_silent() -> None:
+    """A node of a version that claims nothing takes its share as soon as it is free."""
+    shared = engine()
+    async with member(shared, "one") as one:
+        one.set_fleet("f")
+        for name, fleet in (("old", "f"), ("older", "g")):
+            shared.put(Dataset.NODES, name, Lease(name, "s", fleet).encoded(), 0)
+        await settled()
+        assert one.silent_members() == {"old"}
+        assert not one.has_passed_over("old", 0.0)
+        assert one.has_passed_over("older", 0.0)
 
 
 @in_virtual_time

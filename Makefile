@@ -29,7 +29,7 @@ run: $(VENV)/runtime  ## run the service over the servers in settings.json
 WORKERS ?= 5
 
 test: $(VENV)/ready  ## run the tests: pure, in virtual time, over real sockets; WORKERS=5 in parallel
-	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 4
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 	$(BIN)/python -m pytest -m "alone and not comfyui and not browser"
 
 check: $(VENV)/ready  ## check format, lint, strict types, import contracts, class names and names of tests

@@ -20,14 +20,3 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 def _no_implicit_event_loop() -> None:
     """Prevent an unclosed loop: Python 3.11 creates one when pytest-asyncio asks for the current one."""
     asyncio.set_event_loop(None)
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Order tests by timeout, longest first, so that no worker starts a long test at the end."""
-    if hasattr(config, "workerinput"):
-        items.sort(key=_timeout_s, reverse=True)
-
-
-def _timeout_s(item: pytest.Item) -> float:
-    marker = item.get_closest_marker("timeout")
-    return float(marker.args[0]) if marker else 0.0

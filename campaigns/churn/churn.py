@@ -76,7 +76,7 @@ class MemoryStore:
     """A store of the last known targets without a file."""
 
     async def load(self) -> KnownTargets:
-        return {}
+        return KnownTargets()
 
     async def save(self, _known: KnownTargets) -> None:
         pass

@@ -45,7 +45,8 @@ class Access:
 def access_of_settings(settings: Settings, timeout_s: float = ANSWER_S) -> Access:
     """Return the access to the daemon of these settings."""
     tokens = settings.listen.secrets
-    token = _own_token([one.get_secret_value() for one in tokens], os.environ.get(OWN_TOKEN))
+    own = [one.get_secret_value() for one in settings.listen.reading]
+    token = _own_token(own, os.environ.get(OWN_TOKEN))
     tls = settings.listen.tls
     return Access(daemon_url(settings), token, tokens, None if tls is None else tls.certificate, timeout_s)
 

@@ -259,15 +259,35 @@ class TlsContexts:
     def load(self, servers: Iterable[ServerConfig]) -> None:
         """Read the CA files of these servers, also files that were read before. Blocks. Raises OSError."""
         for ca_file in {server.tls.ca_file for server in servers if _is_encrypted(server)}:
-            known = self._contexts.get(ca_file)
-            if known is None:
-                self._contexts[ca_file] = client_context(ca_file)
-            elif ca_file is not None:
-                known.load_verify_locations(ca_file)
+            self._read(ca_file)
+
+    def trust(self, ca_files: Iterable[Path]) -> None:
+        """Read these CA files, also ones that were read before. Blocks. Raises OSError."""
+        for ca_file in ca_files:
+            self._read(ca_file)
+
+    def renew(self, servers: Iterable[ServerConfig]) -> None:
+        """Read the CA files of these servers again. One that cannot be read now stays trusted as it was. Blocks.
+
+        Raises OSError if one was never read.
+        """
+        for ca_file in {server.tls.ca_file for server in servers if _is_encrypted(server)}:
+            try:
+                self._read(ca_file)
+            except OSError:
+                if ca_file not in self._contexts:
+                    raise
 
     def context(self, server: ServerConfig) -> ssl.SSLContext | None:
         """Return the context for a server that was loaded, None if its URL is plain http."""
         return self._contexts[server.tls.ca_file] if _is_encrypted(server) else None
+
+    def _read(self, ca_file: Path | None) -> None:
+        known = self._contexts.get(ca_file)
+        if known is None:
+            self._contexts[ca_file] = client_context(ca_file)
+        elif ca_file is not None:
+            known.load_verify_locations(ca_file)
 
 
 def tls_contexts(servers: Iterable[ServerConfig]) -> TlsContexts:

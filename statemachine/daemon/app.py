@@ -26,7 +26,7 @@ from statemachine.comfyui.websocket import TextConnection
 from statemachine.core.ports import Clock
 from statemachine.daemon.clustered import clustered
 from statemachine.daemon.config import SettingsFile, in_effect, load_config
-from statemachine.daemon.discovered import DiscoveredFleet
+from statemachine.daemon.discovered import DiscoveredFleet, source_ca_files
 from statemachine.daemon.gc_tuning import short_collections
 from statemachine.daemon.logging import configure_logging, redact
 from statemachine.daemon.process import allow_descriptors, hold_lock, in_background, new_id, random_source
@@ -135,6 +135,7 @@ class Daemon:
         self._turns = Turns()
         self._applying = asyncio.Lock()
         self._allowed_for = len(config.servers)
+        self._tls.trust(source_ca_files(settings))
         self._tls.load(config.servers)
         self._page_tls = page_context(settings.listen.tls) if settings.listen.tls else None
         self._manager = ServiceManager.of(os.environ)
@@ -208,8 +209,8 @@ class Daemon:
         config = replace(config, settings=in_effect(self._started_with, config.settings))
         async with self._applying:
             await asyncio.to_thread(self._read_certificates, config)
-            self._discovered.reload(config)
-            changes = await self._apply_fleet()
+            with self._discovered.reloading(config):
+                changes = await self._apply_fleet()
             self._alerts.apply(config.settings, self._discovered.names)
             return changes
 
@@ -227,7 +228,7 @@ class Daemon:
     async def _apply_fleet(self) -> Changes:
         config, before = self._discovered.config, self.config
         known = {one.name: one for one in before.servers}
-        await asyncio.to_thread(self._tls.load, [one for one in config.servers if known.get(one.name) is not one])
+        await asyncio.to_thread(self._tls.renew, [one for one in config.servers if known.get(one.name) is not one])
         if len(config.servers) > self._allowed_for:
             self._allowed_for = round(len(config.servers) * 1.1)  # warn of a tenth more, not of each server
             allow_descriptors(len(config.servers))
@@ -250,6 +251,7 @@ class Daemon:
     def _read_certificates(self, config: LoadedConfig) -> None:
         """Read those of the servers, which may be new, and the page's own, which may have been renewed."""
         self._tls.load(config.servers)
+        self._tls.trust(source_ca_files(config.settings))
         if self._page_tls is not None and self._started_with.listen.tls is not None:
             load_pair(self._page_tls, self._started_with.listen.tls)
 

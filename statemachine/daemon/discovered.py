@@ -1,9 +1,13 @@
 """The configuration of the files, completed by the servers that their sources make."""
 
+from collections.abc import Iterator, Set
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from statemachine.discovery.service import Discovery
 from statemachine.fleet.diff import LoadedConfig
+from statemachine.settings import Settings
 
 
 class DiscoveredFleet:
@@ -11,10 +15,20 @@ class DiscoveredFleet:
 
     def __init__(self, loaded: LoadedConfig, discovery: Discovery) -> None:
         self.discovery = discovery
-        self.reload(loaded)
+        self._use(loaded)
 
-    def reload(self, loaded: LoadedConfig) -> None:
-        """Use another configuration of the files."""
+    @contextmanager
+    def reloading(self, loaded: LoadedConfig) -> Iterator[None]:
+        """Use another configuration of the files. If the block fails, it is refused: use the one of before."""
+        before = self._loaded
+        self._use(loaded)
+        try:
+            yield
+        except Exception:
+            self._use(before)
+            raise
+
+    def _use(self, loaded: LoadedConfig) -> None:
         self._loaded = loaded
         self.discovery.configure(loaded.settings, loaded.servers)
 
@@ -27,3 +41,9 @@ class DiscoveredFleet:
     def names(self) -> list[str]:
         """The names of the servers that are not in the settings."""
         return [one.name for one in self.discovery.servers]
+
+
+def source_ca_files(settings: Settings) -> Set[Path]:
+    """Return the CA files of the servers that sources may name."""
+    found = {(one.tls or settings.tls).ca_file for one in settings.discovery}
+    return {one for one in found if one is not None}

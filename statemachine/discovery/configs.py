@@ -1,11 +1,11 @@
 """The configurations of the servers that sources name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from statemachine.core.messages import message
 from statemachine.discovery.reconciler import Assigned
-from statemachine.discovery.target import Listing, Refusal, Target
+from statemachine.discovery.target import Listing, Refusal, Refusals, Target
 from statemachine.settings import ServerConfig, Settings
 from statemachine.settings.discovery import Source
 from statemachine.settings.expand import ServerUrl
@@ -49,17 +49,36 @@ class DiscoveredConfigs:
         return tuple(self._built.values())
 
 
-def only_usable(source: Source, listing: Listing) -> Listing:
-    """Return the answer without the targets whose labels cannot be the name or the group of a server."""
+def only_usable(source: Source, listing: Listing, is_https: Callable[[str], bool]) -> Listing:
+    """Return the answer without the targets that cannot be servers of this source.
+
+    Labels must be usable as the name and the group of a server. Headers never go to a weaker scheme than that of the
+    settings or the one before: `is_https` returns whether the server of a key is reached by https now.
+    """
     labels = [one for one in (source.name_label, source.group_label) if one is not None]
-    if not labels:
+    if not labels and not source.headers:
         return listing
-    checked = [(target, _refusal(target, labels)) for target in listing.targets]
-    refused = [refusal for _, refusal in checked if refusal is not None]
-    return Listing(tuple(one for one, refusal in checked if refusal is None), (*listing.refusals, *refused))
+    targets, refusals = list[Target](), Refusals()
+    refusals.add(*listing.refusals, unnamed=listing.unnamed)
+    for target in listing.targets:
+        refusal = _scheme_refusal(target, source, is_https) or _label_refusal(target, labels)
+        if refusal is None:
+            targets.append(target)
+        else:
+            refusals.add(refusal)
+    return refusals.beside(targets)
 
 
-def _refusal(target: Target, labels: Sequence[str]) -> Refusal | None:
+def _scheme_refusal(target: Target, source: Source, is_https: Callable[[str], bool]) -> Refusal | None:
+    """Return why the headers of the source must not be sent to the target."""
+    if not source.headers or target.is_https:
+        return None
+    if source.scheme != "https" and not is_https(target.key):
+        return None
+    return Refusal(target.address.host_and_port, message("target_weaker_scheme"))
+
+
+def _label_refusal(target: Target, labels: Sequence[str]) -> Refusal | None:
     for label in labels:
         if value := target.labels.get(label):
             try:

@@ -13,7 +13,7 @@ from statemachine.core.messages import message
 from statemachine.core.text import one_line
 from statemachine.discovery.errors import SourceError
 from statemachine.discovery.source import PolledSource, Report
-from statemachine.discovery.target import Listing, Refusal, Target, parse_target
+from statemachine.discovery.target import Listing, Refusal, Refusals, Target, parse_target
 from statemachine.settings.discovery import DnsSource
 from statemachine.settings.expand import bracketed
 from statemachine.settings.problems import NotAllowedError
@@ -81,13 +81,13 @@ def _is_offered(record: SRV) -> bool:
 
 
 def _listing(addresses: Iterable[str], scheme: str) -> Listing:
-    targets, refusals = list[Target](), list[Refusal]()
+    targets, refusals = list[Target](), Refusals()
     for address in addresses:
         try:
             targets.append(parse_target(address, scheme))
         except NotAllowedError as error:
-            refusals.append(Refusal(repr(address), error.message))
-    return Listing(tuple(targets), tuple(refusals))
+            refusals.add(Refusal(repr(address), error.message))
+    return refusals.beside(targets)
 
 
 def _error(settings: DnsSource, error: Exception) -> SourceError:

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from statemachine.core.messages import message
-from statemachine.discovery.target import MAX_LABEL_CHARACTERS, MAX_TARGETS, Listing, Refusal, Target, parse_target
+from statemachine.discovery.target import (
+    MAX_LABEL_CHARACTERS,
+    MAX_TARGETS,
+    Listing,
+    Refusal,
+    Refusals,
+    Target,
+    parse_target,
+)
 from statemachine.settings.expand import bracketed
 from statemachine.settings.problems import NotAllowedError
 
@@ -13,7 +21,6 @@ FAMILIES = ("IPv4", "IPv6", "FQDN")
 """Types of addresses. A pod that has several is reached at the first."""
 
 MAX_SLICES = 10_000
-MAX_REFUSALS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +67,10 @@ class EndpointSlices:
             known = chosen.get(one.pod)
             if known is None or one.family < known.family:
                 chosen[one.pod] = one
-        refusals = [refusal for one in self._slices.values() for refusal in one.refusals]
-        return Listing(tuple(one.target for one in chosen.values())[:MAX_TARGETS], tuple(refusals[:MAX_REFUSALS]))
+        refusals = Refusals()
+        for found in self._slices.values():
+            refusals.add(*found.refusals)
+        return refusals.beside([endpoint.target for endpoint in chosen.values()][:MAX_TARGETS])
 
 
 def _name(found: Any) -> str:

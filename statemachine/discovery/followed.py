@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.discovery.source import TargetSource
-from statemachine.discovery.target import Refusal
+from statemachine.discovery.target import Listing, Refusal
 from statemachine.settings.discovery import Source
 
 
 @dataclass(slots=True, eq=False)
 class Followed:
-    """A source of the settings with its task. `failures` counts those in a row; `answered_at` is epoch seconds."""
+    """A source of the settings with its task. `failures` counts those in a row; `answered_at` is epoch seconds.
+
+    `refusals` are those of the last answer, and `unnamed` counts the ones beyond them. `placeless` has the reasons why
+    listed targets are not in the fleet.
+    """
 
     source: Source
     target_source: TargetSource
@@ -20,12 +24,19 @@ class Followed:
     failures: int = 0
     trouble: Message = NO_MESSAGE
     refusals: Sequence[Refusal] = ()
+    unnamed: int = 0
     answered_at: float | None = None
-    is_held: bool = False
+    placeless: Sequence[Message] = ()
 
-    def succeed(self, refusals: Sequence[Refusal], now: float) -> None:
+    def succeed(self, listing: Listing, now: float) -> None:
         """Note a usable answer."""
-        self.failures, self.trouble, self.refusals, self.answered_at = 0, NO_MESSAGE, refusals, now
+        self.failures, self.trouble, self.answered_at = 0, NO_MESSAGE, now
+        self.refusals, self.unnamed = listing.refusals, listing.unnamed
+
+    @property
+    def refused_codes(self) -> frozenset[str]:
+        """The kinds of the refusals."""
+        return frozenset(one.why.code for one in self.refusals)
 
     def fail(self, why: Message) -> None:
         """Note that there is no usable answer."""

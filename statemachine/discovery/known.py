@@ -3,7 +3,8 @@
 from loguru import logger
 
 from statemachine.discovery.configs import DiscoveredConfigs
-from statemachine.discovery.reconciler import Reconciler, SourceRules
+from statemachine.discovery.reconciler import Reconciler
+from statemachine.discovery.source_state import SourceRules
 from statemachine.discovery.store import read_targets
 from statemachine.discovery.target import address_key
 from statemachine.journal.private import DataFolderError
@@ -25,7 +26,7 @@ def known_servers(settings: Settings, *, warns: bool = True) -> tuple[ServerConf
         if warns:
             logger.warning("cannot read the discovered servers in {}: {}", settings.data_dir, error)
         return own
-    for name, targets in known.items():
-        reconciler.restore(name, targets)
+    for name, targets in known.targets.items():
+        reconciler.restore(name, targets, known.members[name])
     keys, names = {address_key(one.url) for one in own}, {one.name for one in own}
     return (*own, *configs.build(reconciler.fleet(keys, names, MAX_SERVERS - len(own)).servers))

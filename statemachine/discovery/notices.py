@@ -1,15 +1,19 @@
 """What the discovery records in the event log."""
 
-from collections.abc import Callable, Iterable, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from statemachine.core.messages import Message, joined, message
 from statemachine.core.vocabulary import Notice
 from statemachine.discovery.followed import Followed
-from statemachine.discovery.reconciler import Held, ReconciledFleet
+from statemachine.discovery.reconciler import Assigned, Held, ReconciledFleet
 from statemachine.settings import ServerConfig
 from statemachine.settings.expand import MAX_SERVERS
 
 Notify = Callable[[Notice, Message], None]
+
+REFUSED_PAUSE_S = 60.0
+"""Least time between two notices about the refused servers of a source."""
 
 
 class DiscoveryNotices:
@@ -17,7 +21,10 @@ class DiscoveryNotices:
 
     def __init__(self, notify: Notify) -> None:
         self._notify = notify
-        self._refused: Message | None = None
+        self._refused: dict[str, tuple[frozenset[str], float]] = {}
+        self._pending: dict[str, float] = {}
+        self._held = frozenset[str]()
+        self._held_until: dict[str, float] = {}
         self._is_applied = True
 
     def changed(self, before: Sequence[ServerConfig], after: Sequence[ServerConfig]) -> None:
@@ -45,33 +52,66 @@ class DiscoveryNotices:
         if was_applied:
             self._notify(Notice.DISCOVERY_REFUSED, message("internal_error", error=type(error).__name__))
 
-    def held(self, one: Followed, held: Held | None) -> None:
-        """Record that more targets of a source have vanished than may be removed."""
-        if held is not None and not one.is_held:
+    def held(self, source: str, held: Held | None, now: float) -> None:
+        """Record that more targets of a source have vanished than may be removed, not again within its window."""
+        was_held, self._held = source in self._held, self._held - {source}
+        if held is None:
+            return
+        self._held |= {source}
+        if not was_held and now >= self._held_until.get(source, -math.inf):
+            self._held_until[source] = now + held.window_s
             vanished = message("source_held", source=held.source, vanished=held.vanished, known=held.known)
             limit = message("source_held_limit", count=held.allowed, seconds=held.window_s)
             self._notify(Notice.DISCOVERY_HELD, joined([vanished, limit]))
-        one.is_held = held is not None
 
-    def refused(self, sources: Iterable[Followed], fleet: ReconciledFleet) -> None:
-        """Record the targets that cannot be used."""
-        found = [*_refused_targets(sources), *_refused_servers(fleet)]
-        text = joined(found) if found else None
-        if text is not None and text != self._refused:
-            self._notify(Notice.DISCOVERY_REFUSED, text)
-        self._refused = text
+    def refused(self, sources: Iterable[Followed], now: float) -> None:
+        """Record why servers of sources cannot be used: at first, and when there are other reasons than before.
+
+        What changes sooner than the least pause is recorded after it.
+        """
+        self._pending = {}
+        for one in sources:
+            name, kinds = one.source.name, frozenset(_kinds(one))
+            known, due = self._refused.get(name, (frozenset(), -math.inf))
+            if kinds == known or not kinds:
+                continue
+            if now < due:
+                self._pending[name] = due
+                continue
+            self._refused[name] = kinds, now + REFUSED_PAUSE_S
+            self._notify(Notice.DISCOVERY_REFUSED, joined([*_refused_targets(one), *one.placeless]))
+
+    @property
+    def next_due(self) -> float | None:
+        """The loop time at which `refused` may record what it has not recorded yet."""
+        return min(self._pending.values(), default=None)
+
+    def forget(self, sources: Collection[str]) -> None:
+        """Forget sources that are not in the settings now."""
+        for known in (self._refused, self._held_until, self._pending):
+            for name in [one for one in known if one not in sources]:
+                known.pop(name)
 
 
-def _refused_targets(sources: Iterable[Followed]) -> Iterable[Message]:
-    for one in sources:
-        if one.refusals:
-            why = joined([refusal.message for refusal in one.refusals])
-            yield message("source_refuses", source=one.source.name, why=why)
+def placeless(one: Followed, fleet: ReconciledFleet, nameless: Iterable[Assigned]) -> Iterator[Message]:
+    """Yield why listed targets of a source have no place in the fleet. `nameless` are its targets without a name."""
+    name = one.source.name
+    for other in nameless:
+        address = other.target.address.host_and_port
+        yield message("source_name_taken", source=name, target=address, name=other.name)
+    if name in fleet.excess:
+        yield message("source_excess", source=name, count=fleet.excess[name], max=one.source.max_servers)
+    if name in fleet.beyond:
+        yield message("source_beyond", count=fleet.beyond[name], max=MAX_SERVERS)
 
 
-def _refused_servers(fleet: ReconciledFleet) -> Iterable[Message]:
-    for one in fleet.nameless:
-        address = one.target.address.host_and_port
-        yield message("source_name_taken", source=one.source, target=address, name=one.name)
-    if fleet.beyond:
-        yield message("source_beyond", count=fleet.beyond, max=MAX_SERVERS)
+def _refused_targets(one: Followed) -> Iterator[Message]:
+    if one.refusals:
+        why = joined([refusal.message for refusal in one.refusals])
+        yield message("source_refuses", source=one.source.name, why=why)
+
+
+def _kinds(one: Followed) -> Iterator[str]:
+    """Yield what stays equal while only the details of the reasons change."""
+    yield from (refusal.why.code for refusal in one.refusals)
+    yield from (f"{reason.code} {reason.params.get('name', '')}" for reason in one.placeless)

@@ -3,38 +3,19 @@
 A target that its source no longer lists is kept for a grace period. Then it is removed, if the source's last answer was
 usable, and if not too many of that source's targets were removed lately: an answer that is suddenly almost empty is
 more often a fault of the source than the end of its servers. A source that fails removes nothing.
+
+No source takes another one's servers: while it is listed, a server of the fleet keeps its source, name and place.
 """
 
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
+from statemachine.discovery.source_state import Entry, SourceRules, SourceState
 from statemachine.discovery.target import Target
-from statemachine.settings.discovery import Source
 
-SHARE = 0.2
-"""Share of a source's targets that may be removed within one window; at least one target."""
-
-LEAST_WINDOW_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRules:
-    """How the targets of one source are treated. Loop times and durations are in seconds."""
-
-    name: str
-    grace_s: float
-    name_label: str | None = None
-
-    @classmethod
-    def of(cls, source: Source) -> "SourceRules":
-        """Return the rules of a section of the settings."""
-        return cls(source.name, source.grace_s, source.name_label)
-
-    @property
-    def window_s(self) -> float:
-        """The time within which at most a share of the targets is removed."""
-        return max(self.grace_s, LEAST_WINDOW_S)
+NOTHING_RENAMED: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,99 +44,34 @@ class ReconciledFleet:
 
     servers: tuple[Assigned, ...]
     nameless: tuple[Assigned, ...] = ()
-    beyond: int = 0
-    """Targets beyond the bound of the fleet."""
-
-
-@dataclass(slots=True)
-class _Entry:
-    target: Target
-    missing_since: float | None = None
-
-
-@dataclass(slots=True)
-class _SourceState:
-    """The targets of one source by their keys, in the order in which it first listed them."""
-
-    rules: SourceRules
-    entries: dict[str, _Entry] = field(default_factory=dict)
-    is_usable: bool = False
-    removed_at: deque[float] = field(default_factory=deque)
-
-    def update(self, targets: Iterable[Target], now: float) -> bool:
-        """Apply a usable answer; return whether the targets have changed."""
-        self.is_usable = True
-        listed: dict[str, Target] = {}
-        for target in targets:
-            listed.setdefault(target.key, target)
-        changed = False
-        for key, target in listed.items():
-            changed |= self._list(key, target)
-        for key, entry in self.entries.items():
-            if key not in listed and entry.missing_since is None:
-                entry.missing_since, changed = now, True
-        return changed
-
-    def _list(self, key: str, target: Target) -> bool:
-        entry = self.entries.get(key)
-        if entry is None:
-            self.entries[key] = _Entry(target)
-            return True
-        changed = entry.missing_since is not None or entry.target != target
-        entry.target, entry.missing_since = target, None
-        return changed
-
-    def missing(self) -> list[tuple[float, str]]:
-        """Return the targets that the source no longer lists, those that vanished first before the others."""
-        return sorted((one.missing_since, key) for key, one in self.entries.items() if one.missing_since is not None)
-
-    def allowed(self, now: float) -> int:
-        """Return how many targets may be removed now."""
-        while self.removed_at and now - self.removed_at[0] >= self.rules.window_s:
-            self.removed_at.popleft()
-        return self.share - len(self.removed_at)
-
-    @property
-    def share(self) -> int:
-        """The number of targets that may be removed within one window."""
-        return max(1, int(SHARE * (len(self.entries) + len(self.removed_at))))
-
-    def expire(self, now: float) -> bool:
-        """Remove the targets whose grace has passed, as far as it is allowed; return whether any was removed."""
-        due = [key for since, key in self.missing() if now - since >= self.rules.grace_s] if self.is_usable else []
-        chosen = due[: max(0, self.allowed(now))] if due else []
-        for key in chosen:
-            del self.entries[key]
-            self.removed_at.append(now)
-        return bool(chosen)
-
-    def next_due(self, now: float) -> float | None:
-        """Return the loop time at which a target may be removed next, None if nothing is to be removed."""
-        missing = self.missing() if self.is_usable else []
-        if not missing:
-            return None
-        due = missing[0][0] + self.rules.grace_s
-        return due if self.allowed(now) > 0 else max(due, self.removed_at[0] + self.rules.window_s)
+    beyond: Mapping[str, int] = field(default_factory=dict)
+    """Listed targets beyond the bound of the fleet, by their source."""
+    excess: Mapping[str, int] = field(default_factory=dict)
+    """Listed targets beyond the bound of their source, by its name."""
 
 
 class Reconciler:
-    """What every source has listed. The order of the sources decides where several list the same address."""
+    """What every source has listed. Among new targets the order of the sources decides."""
 
     def __init__(self) -> None:
-        self._sources: dict[str, _SourceState] = {}
+        self._sources: dict[str, SourceState] = {}
 
-    def set_sources(self, rules: Sequence[SourceRules]) -> None:
-        """Have these sources, in this order. Known ones keep their targets; those of removed ones are dropped."""
+    def set_sources(self, rules: Sequence[SourceRules], renamed: Mapping[str, str] = NOTHING_RENAMED) -> None:
+        """Have these sources, in this order. Known ones keep their targets; those of removed ones are dropped.
+
+        `renamed` has the earlier names of sources by their new names.
+        """
         known = self._sources
-        self._sources = {one.name: known.get(one.name) or _SourceState(one) for one in rules}
+        found = {one.name: known.get(renamed.get(one.name, one.name)) for one in rules}
+        self._sources = {one.name: found[one.name] or SourceState(one) for one in rules}
         for one in rules:
             self._sources[one.name].rules = one
 
-    def restore(self, source: str, targets: Iterable[Target]) -> None:
-        """Have the targets of an earlier run until the source answers."""
+    def restore(self, source: str, targets: Iterable[Target], members: Mapping[str, str]) -> None:
+        """Have the targets of an earlier run until the source answers. `members` names its servers by their keys."""
         state = self._sources.get(source)
         if state is not None:
-            state.entries = {target.key: _Entry(target) for target in targets}
+            state.entries, state.members = {target.key: Entry(target) for target in targets}, members
 
     def update(self, source: str, targets: Iterable[Target], now: float) -> bool:
         """Apply a usable answer of a source; return whether its targets have changed."""
@@ -192,56 +108,108 @@ class Reconciler:
         state = self._sources.get(source)
         return tuple(one.target for one in state.entries.values()) if state is not None else ()
 
+    def members(self, source: str) -> Mapping[str, str]:
+        """Return the names of the servers that a source makes, by their keys."""
+        state = self._sources.get(source)
+        return state.members if state is not None else {}
+
+    def name_of(self, source: str, target: Target) -> str:
+        """Return the name that a target of a source would have."""
+        return self._sources[source].name_of(target)
+
+    def is_listed(self, one: Assigned) -> bool:
+        """Return whether the source of a server lists it now."""
+        return self._sources[one.source].entries[one.target.key].missing_since is None
+
     def missing(self, source: str) -> int:
         """Return how many targets a source no longer lists."""
         state = self._sources.get(source)
         return len(state.missing()) if state is not None else 0
 
     def fleet(self, keys: Collection[str], names: Collection[str], most: int) -> ReconciledFleet:
-        """Return the servers that the sources make, at most so many.
+        """Return the servers that the sources make, at most so many, and remember them.
 
         `keys` and `names` are taken: those of the servers in the settings. A target that is listed now is named before
         one that has vanished, so that a new server may have the name of an old one.
         """
-        chosen = self._chosen(keys)
-        named = {key: self._named(one) for key, one in chosen.items()}
-        owners = _owners(chosen, named, names)
-        servers = tuple(one for key, one in named.items() if owners.get(one.name) == key)
-        nameless = tuple(
-            one for key, one in named.items() if owners.get(one.name) != key and self._is_listed(chosen[key])
-        )
-        return ReconciledFleet(servers[:most], nameless, max(0, len(servers) - most))
+        named = self._named(self._chosen(keys))
+        owners = self._owners(named, names)
+        wanted = [one for one in named if owners[one.name] == one.target.key]
+        nameless = [one for one in named if owners[one.name] != one.target.key and self.is_listed(one)]
+        limited = self._limited(wanted)
+        servers = self._placed(limited, most)
+        excess = self._listed(wanted) - self._listed(limited)
+        beyond = self._listed(limited) - self._listed(servers)
+        self._remember(servers)
+        return ReconciledFleet(tuple(servers), tuple(nameless), beyond, excess)
 
-    def _chosen(self, taken: Collection[str]) -> Mapping[str, tuple[_SourceState, _Entry]]:
-        """Return for each address the first source that has it."""
-        chosen: dict[str, tuple[_SourceState, _Entry]] = {}
+    def _chosen(self, taken: Collection[str]) -> Mapping[str, SourceState]:
+        """Return for each address the source whose server it is."""
+        chosen: dict[str, SourceState] = {}
         for state in self._sources.values():
-            for key, entry in state.entries.items():
+            for key in state.entries:
                 if key not in taken:
-                    chosen.setdefault(key, (state, entry))
+                    other = chosen.setdefault(key, state)
+                    if other is not state and state.precedence(key) < other.precedence(key):
+                        chosen[key] = state
         return chosen
 
-    @staticmethod
-    def _named(one: tuple[_SourceState, _Entry]) -> Assigned:
-        rules, target = one[0].rules, one[1].target
-        own = target.labels.get(rules.name_label) if rules.name_label is not None else None
-        return Assigned(rules.name, own or target.name, target)
+    def _named(self, chosen: Mapping[str, SourceState]) -> list[Assigned]:
+        """Return these targets with their names, in the order of the sources."""
+        return [
+            Assigned(state.rules.name, state.name_of(entry.target), entry.target)
+            for state in self._sources.values()
+            for key, entry in state.entries.items()
+            if chosen.get(key) is state
+        ]
 
-    @staticmethod
-    def _is_listed(one: tuple[_SourceState, _Entry]) -> bool:
-        return one[1].missing_since is None
+    def _owners(self, named: Sequence[Assigned], taken: Collection[str]) -> Mapping[str, str | None]:
+        """Return for each name the address that has it, None if it is a server of the settings."""
+        owners: dict[str, str | None] = {}
+        claims: dict[str, tuple[bool, bool]] = {}
+        for one in named:
+            claim = self._sources[one.source].claim(one.target.key, one.name)
+            if one.name not in claims or claim < claims[one.name]:
+                owners[one.name], claims[one.name] = one.target.key, claim
+        return {**owners, **dict.fromkeys(taken)}
 
+    def _limited(self, servers: Sequence[Assigned]) -> Sequence[Assigned]:
+        """Return the servers without those beyond the bounds of their sources."""
+        bounds = {name: state.rules.max_servers for name, state in self._sources.items()}
+        counts = Counter(one.source for one in servers)
+        is_exceeded = any(count > bounds[name] for name, count in counts.items())
+        return self._first(servers, bounds) if is_exceeded else servers
 
-def _owners(
-    chosen: Mapping[str, tuple[_SourceState, _Entry]], named: Mapping[str, Assigned], taken: Collection[str]
-) -> Mapping[str, str | None]:
-    """Return for each name the address that has it, None if it is a server of the settings."""
-    owners: dict[str, str | None] = dict.fromkeys(taken)
-    for key in _listed_first(chosen):
-        owners.setdefault(named[key].name, key)
-    return owners
+    def _listed(self, servers: Sequence[Assigned]) -> Counter[str]:
+        """Return how many of these servers each source lists."""
+        return Counter(one.source for one in servers if self.is_listed(one))
 
+    def _placed(self, servers: Sequence[Assigned], most: int) -> Sequence[Assigned]:
+        """Return at most so many. A source has room for its servers of the fleet; what is left is for new ones."""
+        if len(servers) <= most:
+            return servers
+        wanted = Counter(one.source for one in servers)
+        held = Counter(one.source for one in servers if one.target.key in self._sources[one.source].members)
+        free, rooms = most - held.total(), dict[str, int]()
+        for name in self._sources:
+            added = max(0, min(free, wanted[name] - held[name]))
+            rooms[name], free = held[name] + added, free - added
+        return self._first(servers, rooms)[:most]
 
-def _listed_first(chosen: Mapping[str, tuple[_SourceState, _Entry]]) -> Iterator[str]:
-    yield from (key for key, (_, entry) in chosen.items() if entry.missing_since is None)
-    yield from (key for key, (_, entry) in chosen.items() if entry.missing_since is not None)
+    def _first(self, servers: Sequence[Assigned], rooms: Mapping[str, int]) -> Sequence[Assigned]:
+        """Return so many servers of each source, in the present order: listed ones first, of these known ones."""
+        by_source: dict[str, list[Assigned]] = {}
+        for one in servers:
+            by_source.setdefault(one.source, []).append(one)
+        kept = set[str]()
+        for name, ones in by_source.items():
+            ranked = sorted((one.target.key for one in ones), key=self._sources[name].precedence)
+            kept.update(ranked[: rooms[name]])
+        return [one for one in servers if one.target.key in kept]
+
+    def _remember(self, servers: Sequence[Assigned]) -> None:
+        members: dict[str, dict[str, str]] = {name: {} for name in self._sources}
+        for one in servers:
+            members[one.source][one.target.key] = one.name
+        for name, state in self._sources.items():
+            state.set_members(members[name])

@@ -1,10 +1,8 @@
 """The discovery: follows every source of the settings, and publishes the servers that their answers make."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 
 from loguru import logger
@@ -12,27 +10,29 @@ from loguru import logger
 from statemachine.core.backoff import backoff
 from statemachine.core.messages import Message, message
 from statemachine.core.ports import Clock
-from statemachine.discovery.configs import DiscoveredConfigs, only_usable
-from statemachine.discovery.errors import NoRegistrationError, SourceError
+from statemachine.discovery.assembly import Assembly, Counts, renamed_sources
+from statemachine.discovery.configs import only_usable
+from statemachine.discovery.errors import NoPlaceError, NoRegistrationError, SourceError
 from statemachine.discovery.followed import Followed
 from statemachine.discovery.notices import DiscoveryNotices, Notify
-from statemachine.discovery.reconciler import Assigned, ReconciledFleet, Reconciler, SourceRules
+from statemachine.discovery.reconciler import Assigned, Reconciler
 from statemachine.discovery.registration import Registrations
 from statemachine.discovery.source import TargetSource
 from statemachine.discovery.store import KnownTargets, TargetStore
-from statemachine.discovery.target import Listing, Target, address_key
+from statemachine.discovery.target import MAX_TARGETS, Listing, Target
 from statemachine.settings import ServerConfig, Settings
-from statemachine.settings.discovery import Source
-from statemachine.settings.expand import MAX_SERVERS
+from statemachine.settings.discovery import RegisterSource, Source
 
 SETTLE_S = 0.2
 """Changes within this time are one change of the fleet."""
 
-REST = 10.0
-"""After a change, none is applied for this many times as long as it took: large fleets take longer."""
+REST, MOST_REST_S = 10.0, 5.0
+"""After a change, none is applied for this many times as long as it took, within a limit: large fleets take longer."""
 
 RETRY_BASE_S, RETRY_LIMIT_S = 1.0, 60.0
-APPLY_RETRY_S = 5.0
+AGAIN_S, AGAIN_LIMIT_S = 5.0, 60.0
+"""Pause before changes are applied again after a failure; it doubles with each failure."""
+
 SAVE_PAUSE_S = 5.0
 """Least time between two writes of the last known targets."""
 
@@ -41,14 +41,6 @@ NOTED_FAILURES = 3
 
 NewSource = Callable[[Source, Settings], TargetSource]
 Apply = Callable[[], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """Servers of the fleet that come from a source, and targets that it no longer lists."""
-
-    servers: int
-    missing: int
 
 
 class Discovery:
@@ -60,15 +52,11 @@ class Discovery:
         self._store = store
         self._clock = clock
         self._reconciler = Reconciler()
-        self._configs = DiscoveredConfigs()
+        self._assembly = Assembly(self._reconciler)
         self._followed: dict[str, Followed] = {}
-        self._per_source = Counter[str]()
-        self._taken: tuple[frozenset[str], frozenset[str]] = frozenset(), frozenset()
-        self._room = MAX_SERVERS
-        self._fleet = ReconciledFleet(())
-        self._known: KnownTargets = {}
+        self._known = KnownTargets()
         self._servers: tuple[ServerConfig, ...] = ()
-        self._origins: dict[str, Assigned] = {}
+        self._unapplied = 0
         self._changed = asyncio.Event()
         self._is_running = False
         self._unsaved = asyncio.Event()
@@ -85,7 +73,7 @@ class Discovery:
 
     def origin(self, server: str) -> Assigned | None:
         """Return where a server comes from, None if it is in the settings."""
-        return self._origins.get(server)
+        return self._assembly.origin(server)
 
     async def load(self) -> None:
         """Read the last known targets. Call it before the first `configure`."""
@@ -93,19 +81,20 @@ class Discovery:
 
     def configure(self, settings: Settings, servers: Sequence[ServerConfig]) -> None:
         """Use these settings, whose own servers are `servers`. Sources that do not change keep running."""
-        self._taken = frozenset(address_key(one.url) for one in servers), frozenset(one.name for one in servers)
-        self._room = MAX_SERVERS - len(servers)
-        self._configs.configure(settings)
-        self._reconciler.set_sources([SourceRules.of(one) for one in settings.discovery])
+        sources = settings.discovery
+        renamed = renamed_sources([one.source for one in self._followed.values()], sources)
+        self._assembly.configure(settings, servers, renamed)
         before, self._followed = self._followed, {}
-        for source in settings.discovery:
+        for source in sources:
             known = before.get(source.name)
             if known is not None and known.source == source:
                 self._followed[source.name] = before.pop(source.name)
             else:
-                self._followed[source.name] = self._follow(source, settings, is_new=known is None)
+                is_new = known is None and source.name not in renamed
+                self._followed[source.name] = self._follow(source, settings, is_new=is_new)
         for one in before.values():
             one.stop()
+        self._notices.forget(self._followed)
         self._recompute()
 
     async def run(self, apply: Apply) -> None:
@@ -117,7 +106,7 @@ class Discovery:
         try:
             while True:
                 await self._wait()
-                await asyncio.sleep(REST * await self._advance(apply))
+                await asyncio.sleep(min(MOST_REST_S, REST * await self._advance(apply)))
         finally:
             self._is_running = False
             saving.cancel()
@@ -135,25 +124,43 @@ class Discovery:
                 return one
         raise NoRegistrationError
 
+    @property
+    def register_settings(self) -> RegisterSource:
+        """The section of that source. Raises NoRegistrationError without one."""
+        source = self.register_source.source
+        if not isinstance(source, RegisterSource):
+            raise NoRegistrationError
+        return source
+
     def register(self, target: Target) -> float:
         """Note that a server has registered; return the seconds until it is to do so again.
 
-        Raises NoRegistrationError if no source accepts it.
+        Raises NoRegistrationError if no source accepts it, NameTakenError and NoPlaceError if it cannot be a server of
+        the fleet now. It then becomes one when it can.
         """
-        registrations = self.register_source.target_source
-        if not isinstance(registrations, Registrations) or not registrations.register(target):
+        followed = self.register_source
+        registrations = followed.target_source
+        if not isinstance(registrations, Registrations):
             raise NoRegistrationError
+        is_noted = registrations.register(target)
+        self._assembly.require_place(followed.source, target)
+        if not is_noted:
+            raise NoPlaceError(MAX_TARGETS)
         return registrations.heartbeat_s
 
     def counts(self, source: str) -> Counts:
         """Return how many servers of the fleet come from a source."""
-        return Counts(self._per_source[source], self._reconciler.missing(source))
+        return self._assembly.counts(source)
+
+    def is_https(self, key: str) -> bool:
+        """Return whether the server of a key is reached by https."""
+        return self._assembly.is_https(key)
 
     async def _wait(self) -> None:
-        """Wait for a change, or until a vanished target is due."""
-        due = self._reconciler.next_due(_loop_time())
+        """Wait for a change, or until a vanished target, or a notice is due."""
+        due = [one for one in (self._reconciler.next_due(_loop_time()), self._notices.next_due) if one is not None]
         with suppress(TimeoutError):
-            async with asyncio.timeout_at(due):
+            async with asyncio.timeout_at(min(due, default=None)):
                 await self._changed.wait()
         await asyncio.sleep(SETTLE_S)
 
@@ -164,43 +171,49 @@ class Discovery:
         self._reconciler.expire(_loop_time())
         before = self._servers
         self._recompute()
-        for one in self._followed.values():
-            self._notices.held(one, self._reconciler.held(one.source.name))
-        self._notices.refused(self._followed.values(), self._fleet)
+        self._record(_loop_time())
         if self._servers == before or not await self._is_applied(apply, before):
             return 0.0
         self._notices.changed(before, self._servers)
         return _loop_time() - started
+
+    def _record(self, now: float) -> None:
+        """Record what is held back and what cannot be used."""
+        self._assembly.place(self._followed.values())
+        for name in self._followed:
+            self._notices.held(name, self._reconciler.held(name), now)
+        self._notices.refused(self._followed.values(), now)
 
     async def _is_applied(self, apply: Apply, before: tuple[ServerConfig, ...]) -> bool:
         """Apply the servers; if that fails, have those of before, to try again after a pause."""
         try:
             await apply()
         except Exception as error:
-            logger.exception("the discovered servers cannot be applied; retrying in {:.0f} s", APPLY_RETRY_S)
             self._servers = before
+            pause_s = backoff(self._unapplied, AGAIN_S, AGAIN_LIMIT_S, self._clock.uniform)
+            self._unapplied += 1
+            logger.opt(exception=self._unapplied == 1).error(
+                "the discovered servers cannot be applied ({!r}); retrying in {:.0f} s", error, pause_s
+            )
             self._notices.not_applied(error)
-            await asyncio.sleep(APPLY_RETRY_S)
+            await asyncio.sleep(pause_s)
             self._changed.set()
             return False
+        self._unapplied = 0
         return True
 
     def _recompute(self) -> None:
-        self._fleet = self._reconciler.fleet(*self._taken, self._room)
-        servers = self._configs.build(self._fleet.servers)
-        if servers != self._servers:
-            self._servers = servers
-        self._origins = {one.name: one for one in self._fleet.servers}
-        self._per_source = Counter(one.source for one in self._fleet.servers)
-        known = {name: self._reconciler.targets(name) for name in self._followed}
-        if known != self._known:
-            self._known = known
+        self._assembly.recompute(self._followed)
+        if self._assembly.known != self._known:
+            self._known = self._assembly.known
             self._unsaved.set()
+        self._servers = self._assembly.servers
 
     def _follow(self, source: Source, settings: Settings, *, is_new: bool) -> Followed:
         followed = Followed(source, self._new_source(source, settings))
         if is_new:
-            self._reconciler.restore(source.name, self._known.get(source.name, ()))
+            targets, members = self._known.targets, self._known.members
+            self._reconciler.restore(source.name, targets.get(source.name, ()), members.get(source.name, {}))
         if isinstance(followed.target_source, Registrations):
             followed.target_source.restore(self._reconciler.targets(source.name))
         if self._is_running:
@@ -226,12 +239,14 @@ class Discovery:
 
     def _answered(self, followed: Followed, listing: Listing) -> None:
         """Apply a usable answer."""
-        listing = only_usable(followed.source, listing)
+        listing = only_usable(followed.source, listing, self.is_https)
         failed_before, recovers = followed.failures > 0, followed.failures >= NOTED_FAILURES
-        followed.succeed(listing.refusals, self._clock.now())
+        refused_before = followed.refused_codes
+        followed.succeed(listing, self._clock.now())
         if recovers and not any(one.failures >= NOTED_FAILURES for one in self._followed.values()):
             self._notices.recovered(followed.source.name)
-        if self._reconciler.update(followed.source.name, listing.targets, _loop_time()) or listing.refusals:
+        has_changed = self._reconciler.update(followed.source.name, listing.targets, _loop_time())
+        if has_changed or followed.refused_codes != refused_before:
             self._changed.set()
         elif failed_before:
             self._changed.set()  # what had vanished before the failure may be due by now

@@ -5,8 +5,9 @@ With it a daemon that starts while a source is down has the servers of before, a
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,9 +23,16 @@ from statemachine.settings.problems import NotAllowedError
 
 MAX_BYTES = 256 * 2**20
 VERSION = 1
+MAX_STORED = 2 * MAX_TARGETS
+"""Targets of a source that are read back: those that it lists, and as many that have vanished."""
 
-KnownTargets = Mapping[str, tuple[Target, ...]]
-"""The targets of every source by its name."""
+
+@dataclass(frozen=True, slots=True)
+class KnownTargets:
+    """The targets of every source by its name, and the names of those that are servers of the fleet, by their keys."""
+
+    targets: Mapping[str, tuple[Target, ...]] = field(default_factory=dict)
+    members: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 class TargetStore(Protocol):
@@ -52,7 +60,7 @@ class FileStore:
             return await asyncio.to_thread(read_targets, self._folder)
         except (OSError, ValueError, DataFolderError) as error:
             logger.warning("cannot read the last known servers, so only the sources name them: {}", error)
-            return {}
+            return KnownTargets()
 
     async def save(self, known: KnownTargets) -> None:
         """Store the targets. The first of several errors is logged."""
@@ -72,7 +80,7 @@ def read_targets(folder: Path) -> KnownTargets:
     try:
         data = read_limited(path, MAX_BYTES)
     except FileNotFoundError:
-        return {}
+        return KnownTargets()
     if len(data) > MAX_BYTES:
         raise ValueError(f"{path} is larger than {MAX_BYTES} bytes")
     return _targets_of(orjson.loads(data))
@@ -84,27 +92,41 @@ def write_targets(folder: Path, known: KnownTargets) -> None:
     descriptor = open_private(fresh)
     with os.fdopen(descriptor, "wb") as file:
         file.truncate()
-        file.write(orjson.dumps({"version": VERSION, "sources": {name: _as_json(one) for name, one in known.items()}}))
+        file.write(orjson.dumps(_as_json(known)))
         file.flush()
         os.fsync(file.fileno())
     fresh.replace(folder / DISCOVERED_FILE)
 
 
-def _as_json(targets: tuple[Target, ...]) -> list[dict[str, Any]]:
-    return [{"url": one.address.url, "labels": dict(one.labels)} for one in targets]
+def _as_json(known: KnownTargets) -> dict[str, Any]:
+    sources = {
+        name: [_target_as_json(one, known.members.get(name, {}).get(one.key)) for one in ones]
+        for name, ones in known.targets.items()
+    }
+    return {"version": VERSION, "sources": sources}
+
+
+def _target_as_json(one: Target, server: str | None) -> dict[str, Any]:
+    named = {} if server is None else {"server": server}
+    return {"url": one.address.url, "labels": dict(one.labels), **named}
 
 
 def _targets_of(data: Any) -> KnownTargets:
     """Return the targets; raise ValueError if the file is not ours. Targets that cannot be used are left out."""
     if not isinstance(data, dict) or data.get("version") != VERSION or not isinstance(data.get("sources"), dict):
         raise ValueError("not a list of servers of this version")
-    return {str(name): tuple(_read(ones)) for name, ones in data["sources"].items() if isinstance(ones, list)}
+    read = {str(name): dict(_read(ones)) for name, ones in data["sources"].items() if isinstance(ones, list)}
+    members = {
+        name: {target.key: server for target, server in ones.items() if server is not None}
+        for name, ones in read.items()
+    }
+    return KnownTargets({name: tuple(ones) for name, ones in read.items()}, members)
 
 
-def _read(ones: list[Any]) -> list[Target]:
-    targets = list[Target]()
-    for one in ones[:MAX_TARGETS]:
+def _read(ones: list[Any]) -> Iterator[tuple[Target, str | None]]:
+    """Yield the targets that can be used, and the names of those that were servers."""
+    for one in ones[:MAX_STORED]:
         with suppress(NotAllowedError, KeyError, TypeError, AttributeError):
             labels = {str(name): str(value) for name, value in one["labels"].items()}
-            targets.append(Target(parse_url(one["url"]), labels))
-    return targets
+            target, server = Target(parse_url(one["url"]), labels), one.get("server")
+            yield target, server if isinstance(server, str) else None

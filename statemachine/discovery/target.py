@@ -1,7 +1,7 @@
 """A server that a source names: its address and its labels."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -11,6 +11,9 @@ from statemachine.settings.problems import NotAllowedError
 
 MAX_TARGETS = MAX_SERVERS
 """Targets in one answer; the others are refused."""
+
+MAX_REFUSALS = 100
+"""Refused targets of an answer that are kept with their reasons; the others are counted."""
 
 MAX_LABELS = 64
 MAX_LABEL_CHARACTERS = 256
@@ -37,6 +40,11 @@ class Target:
         object.__setattr__(self, "key", f"{self.address.host_and_port}{_prefix(self.address.url)}")
 
     @property
+    def is_https(self) -> bool:
+        """Whether the server is reached by https."""
+        return self.address.url.startswith("https:")
+
+    @property
     def name(self) -> str:
         """The name of the server, unless a label says another one: host:port."""
         return self.key.partition("/")[0]
@@ -57,10 +65,29 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A usable answer of a source."""
+    """A usable answer of a source. `unnamed` counts refusals beyond those that are kept."""
 
     targets: tuple[Target, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+    unnamed: int = 0
+
+
+class Refusals:
+    """Refusals, of which only the first are kept."""
+
+    def __init__(self) -> None:
+        self._kept: list[Refusal] = []
+        self._unnamed = 0
+
+    def add(self, *refusals: Refusal, unnamed: int = 0) -> None:
+        """Add refusals, and the count of others that were not kept."""
+        room = MAX_REFUSALS - len(self._kept)
+        self._kept += refusals[:room]
+        self._unnamed += unnamed + len(refusals[room:])
+
+    def beside(self, targets: Iterable[Target]) -> Listing:
+        """Return the answer with these targets."""
+        return Listing(tuple(targets), tuple(self._kept), self._unnamed)
 
 
 def parse_target(text: str, scheme: str, labels: Mapping[str, str] = NO_LABELS) -> Target:

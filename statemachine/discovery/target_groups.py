@@ -12,16 +12,14 @@ from statemachine.discovery.target import (
     NO_LABELS,
     Listing,
     Refusal,
+    Refusals,
     Target,
     parse_target,
 )
 from statemachine.settings.problems import NotAllowedError, describe
 
 MAX_EXAMINED = 2 * MAX_TARGETS
-"""Targets that are examined, refused ones included: in YAML a few bytes may stand for a long list, again and again."""
-
-MAX_REFUSALS = 100
-"""Refused targets that are kept with their reasons."""
+"""Targets that are examined, refused ones included: in YAML a few bytes may stand for a long list, repeatedly."""
 
 
 def parse_groups(data: object, scheme: str) -> Listing:
@@ -36,7 +34,7 @@ def parse_groups(data: object, scheme: str) -> Listing:
         reader.read_group(f"[{place}]", group)
         if reader.is_full:
             break
-    return Listing(tuple(reader.targets), tuple(reader.refusals))
+    return reader.refusals.beside(reader.targets)
 
 
 class _Reader:
@@ -45,7 +43,7 @@ class _Reader:
     def __init__(self, scheme: str) -> None:
         self._scheme = scheme
         self.targets: list[Target] = []
-        self.refusals: list[Refusal] = []
+        self.refusals = Refusals()
         self.is_full = False
         self._examined = 0
 
@@ -75,8 +73,7 @@ class _Reader:
             self._refuse(message("target_at", where=where, text=describe(text)), error.message)
 
     def _refuse(self, where: Param, why: Message) -> None:
-        if len(self.refusals) < MAX_REFUSALS:
-            self.refusals.append(Refusal(where, why))
+        self.refusals.add(Refusal(where, why))
 
 
 def _labels(value: object) -> Mapping[str, str] | Message:

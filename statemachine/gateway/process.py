@@ -163,7 +163,7 @@ class RunningGateway:
         )
         routes = [route for handler in handlers for route in handler.routes()]
         registry = build_registry(self._metrics, GatewayCollector(self.ledger, self.view, self.sockets))
-        figures = GatewayMetricsHandler(registry, self._settings.listen.secrets)
+        figures = GatewayMetricsHandler(registry, self._settings.listen.reading)
         moving = Moving(self.ledger, self.view, upstream, tracker, delivery, submission, links.open_since)
         return build_app(clients, submission, routes, figures, (gateway.host, *gateway.hosts)), moving
 

@@ -15,6 +15,10 @@ DISCOVERY: dict[str, Text] = {
     "source_beyond": Text(
         "{count} servers beyond the {max} that a fleet may have", "超出集群上限 {max} 台的服务器有 {count} 台"
     ),
+    "source_excess": Text(
+        "source {source}: servers beyond its max_servers of {max}: {count}",
+        "来源 {source}：超出其 max_servers（{max}）的服务器有 {count} 台",
+    ),
     "source_held": Text(
         "source {source}: {vanished} of {known} servers are missing", "来源 {source}：{known} 台中有 {vanished} 台缺失"
     ),
@@ -43,6 +47,9 @@ DISCOVERY: dict[str, Text] = {
     "target_group": Text('not an object with a list of "targets"', '不是带有 "targets" 列表的对象'),
     "target_not_text": Text("not a text such as host:port", "不是 主机:端口 形式的文本"),
     "target_scheme": Text("the label {label} is neither http nor https", "标签 {label} 既不是 http 也不是 https"),
+    "target_weaker_scheme": Text(
+        "http; the headers of the source are only sent over https there", "http；该来源的请求头在此只通过 https 发送"
+    ),
     "target_labels": Text("not an object with at most {max} labels", "不是最多含 {max} 个标签的对象"),
     "target_label": Text("a label that is not a text of at most {max} characters", "标签不是最多 {max} 个字符的文本"),
     "target_label_value": Text(

@@ -241,6 +241,10 @@ CLUSTER_AND_ALERTS: dict[str, Text] = {
         "a label: letters, digits and _, at most 100, not beginning with a digit",
         "标签名：字母、数字和 _，最多 100 个字符，不以数字开头",
     ),
+    "settings.network": Text(
+        "a network such as 10.0.0.0/8, a host name, or a domain such as .example.com",
+        "网络（如 10.0.0.0/8）、主机名，或域（如 .example.com）",
+    ),
     "settings.nameserver": Text(
         "IP address and port of a DNS server: 127.0.0.1:53", "DNS 服务器的 IP 地址和端口，例如 127.0.0.1:53"
     ),

@@ -2,23 +2,25 @@
 
 import re
 from collections.abc import Iterator
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from statemachine.core.messages import message
-from statemachine.settings.expand import MAX_PORT
+from statemachine.settings.expand import MAX_PORT, MAX_SERVERS
 from statemachine.settings.problems import NotAllowedError, Problem
 from statemachine.settings.servers import ServerOptions
 from statemachine.settings.source import SettingsSource
 from statemachine.settings.values import Folder, HostName, Name, Seconds, Token, Whole, matches
 
 MAX_SOURCES = 100
+MAX_NETWORKS = 100
 
 _LABEL = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _PORT = re.compile(r"[0-9]{1,5}|[a-z0-9]([a-z0-9-]{0,13}[a-z0-9])?")
+_DOMAIN = re.compile(r"\.?[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*")
 _KUBERNETES_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
@@ -46,11 +48,23 @@ def _check_nameserver(address: str) -> str:
     return address
 
 
+def _check_network(text: str) -> str:
+    try:
+        ip_network(text, strict=False)
+    except ValueError:
+        if not _DOMAIN.fullmatch(text) or text.rpartition(".")[2].isdecimal():
+            raise NotAllowedError(message("settings.network")) from None
+    return text
+
+
 SourceUrl = Annotated[SecretStr, Field(max_length=4000), AfterValidator(_check_url)]
 LabelName = Annotated[str, AfterValidator(matches(_LABEL, message("settings.label_name")))]
 Nameserver = Annotated[str, Field(max_length=300), AfterValidator(_check_nameserver)]
 PortName = Annotated[str, AfterValidator(matches(_PORT, message("settings.kubernetes_port")))]
 KubernetesName = Annotated[str, AfterValidator(matches(_KUBERNETES_NAME, message("settings.kubernetes_name")))]
+
+
+NetworkName = Annotated[str, Field(max_length=300), AfterValidator(_check_network)]
 
 
 class SourceOptions(ServerOptions):
@@ -66,6 +80,8 @@ class SourceOptions(ServerOptions):
     """Label whose value is the name of a server; without it host:port."""
     grace_s: Annotated[Seconds, Field(ge=0, le=604_800)] = 300
     """How long a server that the source no longer lists is kept, in seconds."""
+    max_servers: Annotated[Whole, Field(ge=1, le=MAX_SERVERS)] = MAX_SERVERS
+    """At most so many servers of the source are in the fleet; others are refused."""
 
 
 class FileSource(SourceOptions):
@@ -125,6 +141,9 @@ class RegisterSource(SourceOptions):
     """ComfyUI servers register themselves, through the companion node."""
     heartbeat_s: Annotated[Seconds, Field(ge=0.05, le=3600)] = 15
     """How often a server registers; it counts as vanished after three times this."""
+    networks: Annotated[tuple[NetworkName, ...], Field(max_length=MAX_NETWORKS)] = ()
+    """Addresses that servers may register: networks, host names, and domains such as .example.com. Default: only the
+    address from which a server registers."""
 
 
 Source = FileSource | HttpSource | DnsSource | KubernetesSource | RegisterSource

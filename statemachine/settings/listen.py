@@ -22,8 +22,8 @@ class ListenToken(Section):
 
     token: NamedToken
     """Bearer token, different from all others."""
-    may: Literal["act", "read"] = "act"
-    """act: send POST requests. read: none, which needs no token either."""
+    may: Literal["act", "read", "register"] = "act"
+    """act: send POST requests. register: only register servers. read: none, which needs no token either."""
 
 
 def _token_of(value: object) -> object:
@@ -71,7 +71,12 @@ class Listen(Section):
     @property
     def secrets(self) -> list[SecretStr]:
         """Return all tokens, the ones that may act first."""
-        named = sorted(self.tokens.values(), key=lambda one: one.may)
+        return [*self.reading, *(one.token for one in self.tokens.values() if one.may == "register")]
+
+    @property
+    def reading(self) -> list[SecretStr]:
+        """Return the tokens of people and programs that may read, the ones that may act first."""
+        named = sorted((one for one in self.tokens.values() if one.may != "register"), key=lambda one: one.may)
         return [*([self.token] if self.token is not None else []), *(one.token for one in named)]
 
 

@@ -8,13 +8,16 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from statemachine.core.messages import joined
 from statemachine.discovery.configs import only_usable
-from statemachine.discovery.errors import NoRegistrationError
+from statemachine.discovery.errors import NameTakenError, NoPlaceError, NoRegistrationError
 from statemachine.discovery.followed import Followed
+from statemachine.discovery.permitted import may_register
 from statemachine.discovery.service import Discovery
-from statemachine.discovery.target import MAX_LABEL_CHARACTERS, MAX_LABELS, Listing, Target, parse_target
+from statemachine.discovery.target import MAX_LABEL_CHARACTERS, MAX_LABELS, MAX_REFUSALS, Listing, Target, parse_target
 from statemachine.i18n.render import sentence
 from statemachine.publish.serialize import Json, rfc3339
+from statemachine.settings.discovery import RegisterSource
 from statemachine.settings.problems import NotAllowedError
+from statemachine.web.local import is_proxy_header
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import ApiError, existing_server, json_response, quoted
 from statemachine.web.route import SERVER_NAME, UNKNOWN_SERVER, ApiResponse, Route
@@ -42,7 +45,9 @@ class SourceSchema(ApiModel):
     error: str | None
     """Why it gives no usable answer."""
     refused: list[str]
-    """Why targets of the last answer cannot be used, at most 100."""
+    """Why targets of the last answer are not servers of the fleet, at most 100."""
+    refused_total: int
+    """The number of such targets; a reason of several targets counts once."""
 
 
 class DiscoverySchema(ApiModel):
@@ -106,9 +111,11 @@ class DiscoveryHandler:
             ApiResponse(200, "Registered", RegisteredSchema),
             ApiResponse(400, "The body is not a registration.", ErrorSchema),
             ApiResponse(401, "The token is missing or wrong.", ErrorSchema),
-            ApiResponse(403, "The client or its token may not act.", ErrorSchema),
-            ApiResponse(404, "The settings have no source of the kind register, or it is full.", ErrorSchema),
+            ApiResponse(403, "The client may not register servers, or not this one.", ErrorSchema),
+            ApiResponse(404, "The settings have no source of the kind register.", ErrorSchema),
+            ApiResponse(409, "Another server has the name.", ErrorSchema),
             ApiResponse(413, "The body is larger than 1 MiB.", ErrorSchema),
+            ApiResponse(507, "The fleet, or the source, has as many servers as it may have.", ErrorSchema),
         )
         path, summary = "/api/register", "Register a ComfyUI server, again at every heartbeat"
         return [
@@ -138,25 +145,27 @@ class DiscoveryHandler:
 
     async def register(self, request: web.Request) -> web.Response:
         """Handle POST /api/register."""
-        self._tokens.authorize(request)
+        self._tokens.authorize(request, registers=True)
         body = await request.read()
-        try:
-            discovery, source = self._open_source()
-            heartbeat_s = discovery.register(_usable(source, _target(body, source.source.scheme)))
-        except NoRegistrationError as error:
-            message = "no source of the kind register in the settings, or it is full; see the section discovery"
-            raise ApiError(HTTPStatus.NOT_FOUND, "no_registration", message) from error
-        return json_response({"heartbeat_s": heartbeat_s})
+        discovery, source = self._open_source()
+        target = _usable(discovery, source, _target(body, source.scheme))
+        _require_permitted(request, source, target)
+        return json_response({"heartbeat_s": _register(discovery, source, target)})
 
-    def _open_source(self) -> tuple[Discovery, Followed]:
-        """Return the discovery and the source at which servers register. Raises NoRegistrationError without one."""
-        if self._discovery is None:
-            raise NoRegistrationError
-        return self._discovery, self._discovery.register_source
+    def _open_source(self) -> tuple[Discovery, RegisterSource]:
+        """Return the discovery and the source at which servers register. Raise ApiError 404 without one."""
+        try:
+            if self._discovery is not None:
+                return self._discovery, self._discovery.register_settings
+        except NoRegistrationError:
+            pass
+        message = "no source of the kind register in the settings; add one to the section discovery"
+        raise ApiError(HTTPStatus.NOT_FOUND, "no_registration", message)
 
 
 def _source(discovery: Discovery, one: Followed) -> Json:
     counts = discovery.counts(one.source.name)
+    shown = [*one.placeless, *(refusal.message for refusal in one.refusals)]
     return {
         "name": one.source.name,
         "kind": one.source.kind,
@@ -165,7 +174,8 @@ def _source(discovery: Discovery, one: Followed) -> Json:
         "answered_at": None if one.answered_at is None else rfc3339(one.answered_at),
         "failures": one.failures,
         "error": sentence(one.trouble) if one.trouble else None,
-        "refused": [sentence(refusal.message) for refusal in one.refusals],
+        "refused": [sentence(refused) for refused in shown[:MAX_REFUSALS]],
+        "refused_total": len(shown) + one.unnamed,
     }
 
 
@@ -183,12 +193,35 @@ def _target(body: bytes, scheme: str) -> Target:
         raise _invalid(f"address {quoted(given.address)}; allowed: {error}") from error
 
 
-def _usable(one: Followed, target: Target) -> Target:
-    """Return the target; raise ApiError 400 if its labels cannot be the name or the group of a server."""
-    listing = only_usable(one.source, Listing((target,)))
+def _usable(discovery: Discovery, source: RegisterSource, target: Target) -> Target:
+    """Return the target; raise ApiError 400 if it cannot be a server of the source."""
+    listing = only_usable(source, Listing((target,)), discovery.is_https)
     if not listing.targets:
         raise _invalid(sentence(joined([refusal.message for refusal in listing.refusals])))
     return target
+
+
+def _require_permitted(request: web.Request, source: RegisterSource, target: Target) -> None:
+    """Raise ApiError 403 unless the client may register a server at this address."""
+    peer = None if any(map(is_proxy_header, request.headers)) else request.remote
+    if not may_register(target.address.host, peer, source.networks):
+        own = "is not in" if source.networks else f"is not the client's own ({peer or 'hidden by a proxy'}); add it to"
+        message = f"address {quoted(target.address.host)} {own} networks of the source {quoted(source.name)}"
+        raise ApiError(HTTPStatus.FORBIDDEN, "address_not_permitted", message)
+
+
+def _register(discovery: Discovery, source: RegisterSource, target: Target) -> float:
+    """Return the seconds until the next heartbeat; raise ApiError if the server cannot be in the fleet now."""
+    try:
+        return discovery.register(target)
+    except NameTakenError as error:
+        label = source.name_label
+        remedy = f"give it another value of the label {quoted(label)}" if label else "set name_label in the source"
+        message = f"another server has the name {quoted(str(error))}; {remedy}"
+        raise ApiError(HTTPStatus.CONFLICT, "name_taken", message) from error
+    except NoPlaceError as error:
+        message = f"there is no place for another server: {error}; see max_servers of {quoted(source.name)}"
+        raise ApiError(HTTPStatus.INSUFFICIENT_STORAGE, "no_place", message) from error
 
 
 def _invalid(message: str) -> ApiError:

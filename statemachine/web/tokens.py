@@ -1,7 +1,7 @@
 """Which clients may act: those with a token that may act or, if no token is set, those on this machine."""
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from hashlib import sha256
 from http import HTTPStatus
@@ -27,35 +27,39 @@ class _Known:
 
     name: str | None
     digest: bytes
-    may_act: bool
+    may: str
 
 
 class Tokens:
     """The tokens of the settings."""
 
     def __init__(self, token: SecretStr | None, named: Mapping[str, ListenToken]) -> None:
-        unnamed = [] if token is None else [_Known(None, _digest(token.get_secret_value()), may_act=True)]
+        unnamed = [] if token is None else [_Known(None, _digest(token.get_secret_value()), "act")]
         self._known = [
             *unnamed,
-            *(_Known(name, _digest(one.token.get_secret_value()), one.may == "act") for name, one in named.items()),
+            *(_Known(name, _digest(one.token.get_secret_value()), one.may) for name, one in named.items()),
         ]
 
-    def authorize(self, request: web.Request) -> str | None:
-        """Return the name of the client's token, if it has one. Raise ApiError if the client may not act."""
+    def authorize(self, request: web.Request, *, registers: bool = False) -> str | None:
+        """Return the name of the client's token, if it has one. Raise ApiError if the client may not act.
+
+        With `registers` also a token that may only register servers is accepted.
+        """
         if self._known:
-            return self._require_token(request)
+            return self._require_token(request, {"act", "register"} if registers else {"act"})
         if not is_local(request):
             raise ApiError(HTTPStatus.FORBIDDEN, "loopback_only", _LOOPBACK_ONLY)
         return None
 
-    def _require_token(self, request: web.Request) -> str | None:
+    def _require_token(self, request: web.Request, rights: Set[str]) -> str | None:
         given = _digest(_given(request))
         # Compare all, each in constant time.
         matching = [known for known in self._known if hmac.compare_digest(known.digest, given)]
         if not matching:
             raise _refusal(is_wrong=_given(request) != "")
-        if not matching[0].may_act:
-            message = f"the token of {quoted(matching[0].name or '')} may only read"
+        if matching[0].may not in rights:
+            only = "register servers" if matching[0].may == "register" else "read"
+            message = f"the token of {quoted(matching[0].name or '')} may only {only}"
             raise ApiError(HTTPStatus.FORBIDDEN, "token_may_not_act", message)
         return matching[0].name
 

@@ -133,6 +133,58 @@ async def test_registration_needs_the_token(tmp_path: Path) -> None:
             assert response.status == 200
 
 
+async def register(client: DaemonClient, address: str, token: str = "", **labels: str) -> tuple[int, str]:
+    """Register a server; return the status and the code of the error."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    body = {"address": address, "labels": labels}
+    async with client.session.post(f"{client.address}/api/register", json=body, headers=headers) as response:
+        return response.status, (await response.json()).get("error", {}).get("code", "")
+
+
+async def test_token_that_may_only_register_registers(tmp_path: Path) -> None:
+    tokens = {
+        "nodes": {"token": "token-of-nodes", "may": "register"},
+        "wall": {"token": "token-of-wall", "may": "read"},
+    }
+    settings = {"discovery": [{"kind": "register", "name": "nodes"}], "listen": {"port": 0, "tokens": tokens}}
+    async with daemon_in_process(tmp_path, settings) as client:
+        assert await register(client, "127.0.0.1:1", "token-of-nodes") == (200, "")
+        assert await register(client, "127.0.0.1:1", "token-of-wall") == (403, "token_may_not_act")
+        headers = {"Authorization": "Bearer token-of-nodes"}
+        paths = (await client.get("/openapi.json"))["paths"]
+        protected = [path for path, one in paths.items() if "401" in one.get("post", {}).get("responses", {})]
+        assert len(protected) > 5
+        for path in (
+            one.format(name="a", group="default", action="pause") for one in protected if one != "/api/register"
+        ):
+            async with client.session.post(f"{client.address}{path}", json={}, headers=headers) as response:
+                assert (path, response.status) == (path, 403)
+
+
+async def test_server_registers_only_its_own_address(tmp_path: Path) -> None:
+    source: dict[str, Any] = {"kind": "register", "name": "nodes"}
+    async with daemon_in_process(tmp_path, {"discovery": [source]}) as client:
+        for address in ("192.0.2.1:8188", "gpu.example.com:8188", "http://127.0.0.1.example.com:8188"):
+            assert await register(client, address) == (403, "address_not_permitted")
+        assert await names(client) == set()
+    source |= {"networks": ["192.0.2.0/24"]}
+    async with daemon_in_process(tmp_path, {"discovery": [source]}) as client:
+        assert await register(client, "192.0.2.1:8188") == (200, "")
+        assert await register(client, "127.0.0.1:8188") == (403, "address_not_permitted")
+
+
+async def test_registration_that_joins_no_fleet_says_why(tmp_path: Path) -> None:
+    source = {"kind": "register", "name": "nodes", "name_label": "id", "max_servers": 1}
+    settings = {"discovery": [source], "servers": [{"url": "http://127.0.0.1:1", "name": "own"}]}
+    async with daemon_in_process(tmp_path, settings) as client:
+        assert await register(client, "127.0.0.1:2", id="own") == (409, "name_taken")
+        assert await register(client, "127.0.0.1:2", id="one") == (200, "")
+        await wait_for_names(client, "own", "one")
+        assert await register(client, "127.0.0.1:3", id="two") == (507, "no_place")
+        shown = await client.wait_for("/api/discovery", lambda one: one["sources"][0]["refused_total"] == 1)
+        assert shown["sources"][0]["refused"] == ["source nodes: servers beyond its max_servers of 1: 1"]
+
+
 async def test_reload_adds_and_removes_a_source(tmp_path: Path) -> None:
     (tmp_path / "targets.json").write_text("[]")
     async with running_fleet([PROFILES["loaded"], PROFILES["loaded"]]) as fleet:

@@ -1,11 +1,14 @@
 """Targets come at once, and go only after a grace period, in bounded shares, and never because a source fails."""
 
+from collections import Counter
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from statemachine.discovery.reconciler import Reconciler, SourceRules
+from statemachine.discovery.reconciler import Reconciler
+from statemachine.discovery.source_state import SourceRules
 from statemachine.discovery.target import Target
 from tests.discovery.samples import target, targets
 
@@ -141,12 +144,102 @@ def test_fleet_is_bounded() -> None:
     one = reconciler("a")
     one.update("a", [target(f"gpu{i}:8188") for i in range(10)], 0.0)
     fleet = one.fleet((), (), 4)
-    assert (len(fleet.servers), fleet.beyond) == (4, 6)
+    assert (len(fleet.servers), fleet.beyond) == (4, {"a": 6})
+
+
+def sources_of(one: Reconciler, most: int = MOST) -> dict[str, str]:
+    """Return the source of each server by its name."""
+    return {server.name: server.source for server in one.fleet((), (), most).servers}
+
+
+def test_flood_of_one_source_takes_no_place_of_another() -> None:
+    one = reconciler("a", "b")
+    one.update("b", targets("gpu1:8188", "gpu2:8188"), 0.0)
+    assert len(names_of(one)) == 2
+    one.update("a", [target(f"flood{i}:8188") for i in range(10)], 1.0)
+    fleet = one.fleet((), (), 5)
+    assert Counter(server.source for server in fleet.servers) == {"a": 3, "b": 2}
+    assert fleet.beyond == {"a": 7}
+
+
+def test_vanished_server_keeps_its_place_from_another_source() -> None:
+    one = reconciler("a", "b")
+    one.update("b", targets("gpu1:8188"), 0.0)
+    names_of(one)
+    one.update("b", (), 1.0)
+    one.update("a", [target(f"flood{i}:8188") for i in range(10)], 1.0)
+    assert Counter(sources_of(one, most=5).values()) == {"a": 4, "b": 1}
+
+
+def test_new_server_has_the_place_of_a_vanished_one_of_its_source() -> None:
+    one = reconciler("a")
+    one.update("a", targets("old:8188", "gpu1:8188"), 0.0)
+    assert set(sources_of(one, most=2)) == {"old:8188", "gpu1:8188"}
+    one.update("a", targets("gpu1:8188", "new:8188"), 1.0)
+    assert set(sources_of(one, most=2)) == {"gpu1:8188", "new:8188"}
+
+
+def test_source_has_at_most_its_own_number_of_servers() -> None:
+    one = Reconciler()
+    one.set_sources([SourceRules("a", GRACE_S, max_servers=2), SourceRules("b", GRACE_S)])
+    one.update("a", [target(f"gpu{i}:8188") for i in range(5)], 0.0)
+    one.update("b", targets("gpu9:8188"), 0.0)
+    fleet = one.fleet((), (), MOST)
+    assert [server.name for server in fleet.servers] == ["gpu0:8188", "gpu1:8188", "gpu9:8188"]
+    assert (fleet.excess, fleet.beyond) == ({"a": 3}, {})
+
+
+def test_earlier_source_takes_no_address_of_a_listed_server() -> None:
+    one = reconciler("a", "b")
+    one.update("b", targets("gpu1:8188"), 0.0)
+    assert sources_of(one) == {"gpu1:8188": "b"}
+    one.update("a", targets("gpu1:8188"), 1.0)
+    assert sources_of(one) == {"gpu1:8188": "b"}
+    one.update("b", (), 2.0)
+    assert sources_of(one) == {"gpu1:8188": "a"}, "only one of them lists it now"
+
+
+@pytest.mark.parametrize("first", ["a", "b"])
+def test_other_target_takes_no_name_of_a_listed_server(first: str) -> None:
+    one = reconciler("a", "b", label="name")
+    second = "b" if first == "a" else "a"
+    one.update(first, [target("gpu1:8188", name="one")], 0.0)
+    assert sources_of(one) == {"one": first}
+    one.update(second, [target("gpu2:8188", name="one")], 1.0)
+    fleet = one.fleet((), (), MOST)
+    assert [server.target.address.host for server in fleet.servers] == ["gpu1"]
+    assert [server.target.address.host for server in fleet.nameless] == ["gpu2"]
+
+
+def test_restored_server_keeps_its_name_and_source() -> None:
+    one = reconciler("a", "b", label="name")
+    one.restore("a", [target("gpu2:8188", name="one"), target("gpu3:8188")], {})
+    one.restore(
+        "b", [target("gpu1:8188", name="one"), target("gpu3:8188")], {"gpu1:8188": "one", "gpu3:8188": "gpu3:8188"}
+    )
+    assert sources_of(one) == {"one": "b", "gpu3:8188": "b"}
+
+
+def test_addresses_that_change_with_each_answer_leave_nothing() -> None:
+    one = reconciler("a")
+    for round_ in range(100):
+        one.update("a", [target(f"gpu{round_}-{i}:8188") for i in range(10)], float(round_))
+        one.fleet((), (), 10)
+    assert len(one.targets("a")) <= 20
+
+
+def test_renamed_source_keeps_its_servers() -> None:
+    one = reconciler("a", "b")
+    one.update("a", targets("gpu1:8188"), 0.0)
+    names_of(one)
+    one.set_sources([SourceRules("b", GRACE_S), SourceRules("new", GRACE_S)], {"new": "a"})
+    assert sources_of(one) == {"gpu1:8188": "new"}
+    assert one.members("new") == {"gpu1:8188": "gpu1:8188"}
 
 
 def test_restored_targets_stay_until_the_source_answers() -> None:
     one = reconciler("a")
-    one.restore("a", targets("gpu1:8188"))
+    one.restore("a", targets("gpu1:8188"), {})
     assert not one.expire(10_000.0)
     assert names_of(one) == ["gpu1:8188"]
     one.update("a", (), 10_000.0)

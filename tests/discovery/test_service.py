@@ -10,7 +10,7 @@ import pytest
 from statemachine.core.messages import Message, message
 from statemachine.core.ports import Clock
 from statemachine.core.vocabulary import Notice
-from statemachine.discovery.errors import NoRegistrationError, SourceError
+from statemachine.discovery.errors import NameTakenError, NoPlaceError, NoRegistrationError, SourceError
 from statemachine.discovery.registration import Registrations
 from statemachine.discovery.service import Discovery
 from statemachine.discovery.source import Report, TargetSource
@@ -49,7 +49,7 @@ class MemoryStore:
     """Keeps the targets in memory."""
 
     def __init__(self, known: KnownTargets | None = None) -> None:
-        self.known: KnownTargets = known or {}
+        self.known = known or KnownTargets()
 
     async def load(self) -> KnownTargets:
         return self.known
@@ -67,6 +67,7 @@ class Rig:
         self.notices: list[tuple[Notice, str]] = []
         self.store = MemoryStore(known)
         self.broken = 0
+        self.takes_s = 0.0
         clock = Clock(now=lambda: 0.0, uniform=Random(1).random, new_id=lambda: "id")
         self.discovery = Discovery(self._new_source, self._notice, self.store, clock)
 
@@ -83,6 +84,7 @@ class Rig:
         self.notices.append((notice, render(detail, "en")))
 
     async def apply(self) -> None:
+        await asyncio.sleep(self.takes_s)
         if self.broken:
             self.broken -= 1
             raise OSError("the certificate cannot be read")
@@ -222,12 +224,12 @@ async def test_server_of_the_settings_is_not_discovered_again() -> None:
 
 
 async def test_last_known_servers_are_there_while_the_source_is_down() -> None:
-    rig = Rig({"a": targets("gpu1:8188"), "gone": targets("gpu9:8188")})
+    rig = Rig(KnownTargets({"a": targets("gpu1:8188"), "gone": targets("gpu9:8188")}))
     async with running(rig, with_sources({"name": "a", **FILE})):
         assert [one.name for one in rig.discovery.servers] == ["gpu1:8188"]
         rig.sources["a"].answer(*targets("gpu1:8188", "gpu2:8188"))
         await asyncio.sleep(30)
-    assert rig.store.known == {"a": targets("gpu1:8188", "gpu2:8188")}
+    assert rig.store.known.targets == {"a": targets("gpu1:8188", "gpu2:8188")}
 
 
 async def test_servers_that_cannot_be_applied_are_tried_again() -> None:
@@ -245,7 +247,7 @@ async def test_new_settings_keep_the_sources_that_do_not_change() -> None:
         rig.sources["a"].answer(*targets("gpu1:8188"))
         rig.sources["b"].answer(*targets("gpu2:8188"))
         await asyncio.sleep(5)
-        rig.configure(with_sources({"name": "a", **FILE}, {"name": "c", **FILE}))
+        rig.configure(with_sources({"name": "a", **FILE}, {"name": "c", **FILE, "path": "other.json"}))
         assert rig.sources["a"] is kept
         assert [one.name for one in rig.discovery.servers] == ["gpu1:8188"]
         rig.sources["c"].answer(*targets("gpu3:8188"))
@@ -259,6 +261,91 @@ async def test_changed_source_keeps_its_servers_until_it_answers() -> None:
         await asyncio.sleep(5)
         rig.configure(with_sources({"name": "a", **FILE, "path": "other.json", "group": "new"}))
         assert [(one.name, one.group) for one in rig.discovery.servers] == [("gpu1:8188", "new")]
+
+
+async def test_renamed_source_keeps_its_servers() -> None:
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        await asyncio.sleep(5)
+        before = rig.discovery.servers
+        rig.configure(with_sources({"name": "rented", **FILE}))
+        assert rig.discovery.servers is before
+        await asyncio.sleep(5)
+        assert (len(rig.applied), rig.discovery.counts("rented").servers) == (1, 1)
+
+
+async def test_notices_about_refusals_that_change_constantly_are_bounded() -> None:
+    """Two kinds of refusals alternate with each answer, with another text each time."""
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        for round_ in range(600):
+            code = "target_not_text" if round_ % 2 else "target_group"
+            refusal = Refusal(f"[{round_}]", message(code))
+            rig.sources["a"].answer(*targets("gpu1:8188"), refusals=(refusal,))
+            await asyncio.sleep(1)
+        assert rig.applied == [["gpu1:8188"]]
+    assert 2 <= len(rig.noticed(Notice.DISCOVERY_REFUSED)) <= 11
+
+
+async def test_new_reason_is_recorded_after_the_pause_without_another_answer() -> None:
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        for code in ("target_not_text", "target_group"):
+            rig.sources["a"].answer(refusals=(Refusal("[0]", message(code)),))
+            await asyncio.sleep(2)
+        assert len(rig.noticed(Notice.DISCOVERY_REFUSED)) == 1
+        await asyncio.sleep(60)
+        assert len(rig.noticed(Notice.DISCOVERY_REFUSED)) == 2
+
+
+async def test_source_that_flaps_is_recorded_as_held_once_within_its_window() -> None:
+    found = [target(f"gpu{i}:8188") for i in range(10)]
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        for _ in range(45):
+            rig.sources["a"].answer(*found)
+            await asyncio.sleep(1)
+            rig.sources["a"].answer()
+            await asyncio.sleep(1)
+    assert len(rig.noticed(Notice.DISCOVERY_HELD)) == 1
+
+
+async def test_slow_change_delays_the_next_one_a_little() -> None:
+    rig = Rig()
+    rig.takes_s = 30.0
+    async with running(rig, with_sources({"name": "a", **FILE})):
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        await asyncio.sleep(31)
+        rig.sources["a"].answer(*targets("gpu1:8188", "gpu2:8188"))
+        rig.takes_s = 0.0
+        await asyncio.sleep(6)
+        assert rig.applied[-1] == ["gpu1:8188", "gpu2:8188"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_headers_are_not_sent_to_a_weaker_scheme(scheme: str) -> None:
+    """Neither where the settings want https, nor at an address that was reached by https."""
+    headers = {"headers": {"Authorization": "Bearer geheim"}, "scheme": scheme}
+    async with running(Rig(), with_sources({"name": "a", **FILE, **headers})) as rig:
+        rig.sources["a"].answer(*targets("https://gpu1:8188"))
+        await asyncio.sleep(5)
+        rig.sources["a"].answer(*targets("http://gpu1:8188", "https://gpu2:8188"))
+        await asyncio.sleep(5)
+        assert [one.url for one in rig.discovery.servers] == ["https://gpu1:8188", "https://gpu2:8188"]
+    assert rig.noticed(Notice.DISCOVERY_REFUSED) == [
+        "source a: gpu1:8188: http; the headers of the source are only sent over https there"
+    ]
+
+
+async def test_registration_says_why_a_server_is_not_in_the_fleet() -> None:
+    source = {"kind": "register", "name": "nodes", "name_label": "id", "max_servers": 2}
+    async with running(Rig(), with_sources(source)) as rig:
+        rig.discovery.register(target("gpu1:8188", id="one"))
+        await asyncio.sleep(5)
+        with pytest.raises(NameTakenError):
+            rig.discovery.register(target("gpu2:8188", id="one"))
+        rig.discovery.register(target("gpu2:8188", id="two"))
+        await asyncio.sleep(5)
+        with pytest.raises(NoPlaceError):
+            rig.discovery.register(target("gpu3:8188", id="three"))
+        assert rig.discovery.register(target("gpu2:8188", id="two")) > 0
 
 
 async def test_registered_servers_join_and_leave() -> None:

@@ -152,6 +152,7 @@ async def test_action_with_two_hosts_is_refused(site: Site) -> None:
 NAMED = {
     "alice": ListenToken(token=SecretStr("token-of-alice")),
     "bob": ListenToken(token=SecretStr("token-of-bob"), may="read"),
+    "node": ListenToken(token=SecretStr("token-of-node"), may="register"),
 }
 
 
@@ -168,10 +169,10 @@ async def test_action_names_the_client_of_the_token(
     assert log_lines == [f"{name} requested warm of {COLD}", f"{name} requested pause of group default"]
 
 
-@pytest.mark.parametrize("token", ["token-of-bob", "token-of-ali", "token-of-alice2", "alice", ""])
+@pytest.mark.parametrize("token", ["token-of-bob", "token-of-node", "token-of-ali", "token-of-alice2", "alice", ""])
 async def test_action_with_token_that_may_not_act_is_refused(tmp_path: Path, token: str) -> None:
     async with running_site(tmp_path, tokens=NAMED) as site:
-        refused = (403, "token_may_not_act") if token == "token-of-bob" else (401, "token_required")
+        refused = (403, "token_may_not_act") if token in {"token-of-bob", "token-of-node"} else (401, "token_required")
         assert await post(site, Authorization=f"Bearer {token}") == refused
         assert site.operator.actions == []
         for read in ("", "Bearer token-of-bob", "Bearer wrong"):

@@ -17,6 +17,7 @@ from statemachine.core.text import without_error_number
 from statemachine.settings import Settings
 from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import Mask
+from statemachine.settings.running_port import running_port
 from statemachine.settings.tls import fingerprint
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, never bound
@@ -78,10 +79,11 @@ async def daemon_api(settings: Settings) -> AsyncIterator[DaemonApi]:
 
 def daemon_url(settings: Settings) -> str:
     """Return the URL of the daemon of these settings, as seen from this machine."""
-    if settings.listen.port == 0:
-        raise DaemonUnavailableError(message("cli.any_port"))
+    port = running_port(settings.data_dir) or settings.listen.port
+    if port == 0:
+        raise DaemonUnavailableError(message("cli.any_port", folder=str(settings.data_dir)))
     host = WILDCARDS.get(settings.listen.host, settings.listen.host)
-    return f"{'https' if settings.listen.tls else 'http'}://{bracketed(host)}:{settings.listen.port}"
+    return f"{'https' if settings.listen.tls else 'http'}://{bracketed(host)}:{port}"
 
 
 def _own_token(tokens: Sequence[str], own: str | None) -> str | None:

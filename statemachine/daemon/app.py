@@ -47,6 +47,7 @@ from statemachine.repair.hooks import Hooks
 from statemachine.settings import ServerConfig, Settings
 from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import secrets_in
+from statemachine.settings.running_port import showing_port
 from statemachine.settings.tls import load_pair, page_context
 from statemachine.traffic.agent import answering_agent_checks
 from statemachine.warmth import Warmth
@@ -109,7 +110,7 @@ async def running_daemon(
         session = await stack.enter_async_context(new_session(descriptors.requests, keep_alive=descriptors.fits))
         redact(loaded.all_secrets)
         daemon = Daemon(discovered, clock, backend, session, SocketPlaces(descriptors.sockets))
-        await daemon.start(stack, source)
+        await daemon.start(stack, source, lock)
         yield daemon
 
 
@@ -164,7 +165,7 @@ class Daemon:
         """The active configuration."""
         return self.fleet.config
 
-    async def start(self, stack: AsyncExitStack, source: SettingsFile | None) -> None:
+    async def start(self, stack: AsyncExitStack, source: SettingsFile | None, lock: OpenFile) -> None:
         """Start every part; `stack` stops them in the opposite order."""
         settings, backend = self._started_with, self._backend
         await stack.enter_async_context(self._warmth.following())
@@ -187,7 +188,7 @@ class Daemon:
             discovery=self._discovered.discovery,
         )
         self.fleet.show()
-        self.address = await stack.enter_async_context(_web_side(settings, ports, self._page_tls))
+        self.address = await stack.enter_async_context(_web_side(settings, ports, self._page_tls, lock))
         stack.push_async_callback(self.fleet.stop)
         await self.fleet.start()
         await stack.enter_async_context(in_background(rollouts.run()))
@@ -309,8 +310,8 @@ def _first_config(settings: Settings) -> LoadedConfig:
 
 
 @asynccontextmanager
-async def _web_side(settings: Settings, ports: WebPorts, tls: SSLContext | None) -> AsyncIterator[str]:
-    """Listen for HTTP within the block; yield the address."""
+async def _web_side(settings: Settings, ports: WebPorts, tls: SSLContext | None, lock: OpenFile) -> AsyncIterator[str]:
+    """Listen for HTTP within the block, and show the port in the lock; yield the address."""
     listen = settings.listen
     hosts = (listen.host, *listen.hosts)
     app = build_app(ports, token=listen.token, tokens=listen.tokens, language=settings.language, hosts=hosts)
@@ -319,6 +320,7 @@ async def _web_side(settings: Settings, ports: WebPorts, tls: SSLContext | None)
     try:
         await web.TCPSite(runner, listen.host, listen.port, ssl_context=tls).start()
         host, port = runner.addresses[0][:2]
-        yield f"{'https' if tls else 'http'}://{bracketed(host)}:{port}"
+        with showing_port(lock.descriptor, port):
+            yield f"{'https' if tls else 'http'}://{bracketed(host)}:{port}"
     finally:
         await runner.cleanup()

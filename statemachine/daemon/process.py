@@ -17,10 +17,11 @@ from loguru import logger
 
 from statemachine.core.messages import message
 from statemachine.i18n.render import MessageError
-from statemachine.journal.database import LOCK_FILE, belongs_to
+from statemachine.journal.database import belongs_to
 from statemachine.journal.private import open_private, private_folder
 from statemachine.journal.store import JOURNAL_FILE
 from statemachine.journal.watched import OpenFile
+from statemachine.settings.running_port import LOCK_FILE
 
 
 class AlreadyRunningError(MessageError):

@@ -144,8 +144,8 @@ DAEMON_ACCESS: dict[str, Text] = {
         "{url} is not a comfywarm daemon (HTTP {status})", "{url} 有响应，但不是 comfywarm 服务（HTTP {status}）"
     ),
     "cli.any_port": Text(
-        "listen.port is 0, so the daemon cannot be found; set a port",
-        "listen.port 为 0，即任意空闲端口，因此找不到服务；请设置一个端口",
+        "no daemon runs in {folder}; while listen.port is 0, its port is known only while it runs",
+        "没有服务使用 {folder}；listen.port 为 0 时，只有在服务运行期间才能得知其端口",
     ),
     "client.start_it": Text(
         "start it with `comfywarm serve`, or correct the address (listen.host and listen.port of its settings)",

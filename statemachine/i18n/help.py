@@ -128,8 +128,8 @@ PARAMETERS: dict[str, Text] = {
         "The folder of ComfyUI, or its custom_nodes.", "ComfyUI 的目录，或其中的 custom_nodes。"
     ),
     "help.serve.port": Text(
-        "Port instead of listen.port, at which the other commands look for the daemon.",
-        "代替 listen.port 的端口；其他命令仍按 listen.port 查找服务。",
+        "Port instead of listen.port. The other commands on this machine find the daemon there.",
+        "代替 listen.port 的端口；本机上的其他命令会在该端口找到服务。",
     ),
     "help.serve.demo": Text(
         "Run over an embedded simulated fleet; needs no settings.", "在内置的模拟集群上运行；不需要设置文件。"

@@ -10,8 +10,8 @@ from pathlib import Path
 from statemachine.journal.private import DataFolderError, narrow_file, private_file, private_folder, require_readable
 from statemachine.journal.schema import migrate
 from statemachine.journal.watched import SIDE_FILES, JournalFiles, OpenFile, overwritten
+from statemachine.settings.running_port import LOCK_FILE
 
-LOCK_FILE = "lock"
 DISCOVERED_FILE = "discovered.json"
 """The last known servers of the sources; the discovery writes it."""
 

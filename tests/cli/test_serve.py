@@ -1,6 +1,7 @@
 """Errors of `serve` that keep the daemon from running."""
 
 import asyncio
+import json
 from pathlib import Path
 
 import aiohttp
@@ -8,7 +9,7 @@ import aiohttp
 from statemachine.daemon.app import running_daemon
 from statemachine.daemon.process import hold_lock
 from statemachine.settings import load_settings
-from tests.cli.rig import SmallDaemon, write_settings
+from tests.cli.rig import SmallDaemon, cli, write_settings
 from tests.support.daemon import DaemonClient, command
 from tests.support.polling import PATIENCE_S
 
@@ -33,6 +34,16 @@ async def test_serve_data_folder_in_use_fails(tmp_path: Path) -> None:
     with hold_lock(tmp_path / "data"):
         text = await refusal(write_settings(tmp_path, listen={"port": 0}))
     assert "another daemon is already running" in text
+
+
+async def test_commands_find_the_daemon_at_its_own_port(tmp_path: Path) -> None:
+    path = write_settings(tmp_path, listen={"port": 0}, logging={"file": None})
+    async with running_daemon(load_settings(path, {})):
+        found = await cli(path, "status", "--json")
+        assert json.loads(found.stdout)["total"] == 1
+    gone = await cli(path, "status")
+    assert gone.exit_code == 1
+    assert f"no daemon runs in {tmp_path / 'data'}" in gone.stderr
 
 
 async def test_serve_missing_workflow_file_fails_only_its_servers(tmp_path: Path) -> None:

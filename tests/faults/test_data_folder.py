@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.journal.database import LOCK_FILE
 from statemachine.journal.store import JOURNAL_FILE
+from statemachine.settings.running_port import LOCK_FILE
 from statemachine.simulator import PROFILES
 from tests.faults.harness import Harness, assert_no_duplicate_posts, watched
 from tests.faults.process import Program

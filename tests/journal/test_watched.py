@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from statemachine.daemon.process import hold_lock
-from statemachine.journal.database import LOCK_FILE
 from statemachine.journal.opening import open_store
 from statemachine.journal.private import DataFolderError
 from statemachine.journal.store import JOURNAL_FILE, JournalStore
+from statemachine.settings.running_port import LOCK_FILE
 from tests.journal.samples import attempt, entry, written
 
 WAL, INDEX = f"{JOURNAL_FILE}-wal", f"{JOURNAL_FILE}-shm"

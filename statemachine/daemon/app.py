@@ -26,7 +26,7 @@ from statemachine.comfyui.websocket import TextConnection
 from statemachine.core.ports import Clock
 from statemachine.daemon.clustered import clustered
 from statemachine.daemon.config import SettingsFile, in_effect, load_config
-from statemachine.daemon.discovered import DiscoveredFleet, source_ca_files
+from statemachine.daemon.discovered import DiscoveredFleet
 from statemachine.daemon.gc_tuning import short_collections
 from statemachine.daemon.logging import configure_logging, redact
 from statemachine.daemon.process import allow_descriptors, hold_lock, in_background, new_id, random_source
@@ -34,6 +34,7 @@ from statemachine.daemon.reload import Reloader
 from statemachine.daemon.rollouts import rollouts_of
 from statemachine.daemon.standalone import Backend, standalone
 from statemachine.daemon.systemd import ServiceManager, supervised
+from statemachine.discovery.known import source_ca_files
 from statemachine.discovery.service import Discovery
 from statemachine.discovery.sources import new_source
 from statemachine.discovery.store import FileStore

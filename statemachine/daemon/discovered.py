@@ -1,13 +1,11 @@
 """The configuration of the files, completed by the servers that their sources make."""
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from pathlib import Path
 
 from statemachine.discovery.service import Discovery
 from statemachine.fleet.diff import LoadedConfig
-from statemachine.settings import Settings
 
 
 class DiscoveredFleet:
@@ -41,9 +39,3 @@ class DiscoveredFleet:
     def names(self) -> list[str]:
         """The names of the servers that are not in the settings."""
         return [one.name for one in self.discovery.servers]
-
-
-def source_ca_files(settings: Settings) -> Set[Path]:
-    """Return the CA files of the servers that sources may name."""
-    found = {(one.tls or settings.tls).ca_file for one in settings.discovery}
-    return {one for one in found if one is not None}

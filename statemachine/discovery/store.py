@@ -86,6 +86,15 @@ def read_targets(folder: Path) -> KnownTargets:
     return _targets_of(orjson.loads(data))
 
 
+def known_version(folder: Path) -> tuple[int, int, int] | None:
+    """Return what changes with the stored targets, None if there are none. Blocks. Raises OSError."""
+    try:
+        found = (folder / DISCOVERED_FILE).stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
+
+
 def write_targets(folder: Path, known: KnownTargets) -> None:
     """Replace the file at once. Blocks. Raises OSError or DataFolderError."""
     fresh = folder / f"{DISCOVERED_FILE}.new"

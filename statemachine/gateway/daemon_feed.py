@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from typing import Any, Protocol
 
 from loguru import logger
@@ -53,6 +53,12 @@ class DaemonFeed:
             except MessageError as error:
                 self._note_away(str(error))
             await asyncio.sleep(RETRY_S)
+
+    async def read(self) -> None:
+        """Read the status now, as for servers that are new. While the daemon is away nothing is known of them."""
+        with suppress(MessageError):
+            async with self._open_source() as source:
+                await self._read_status(source)
 
     async def _follow(self, source: DaemonSource) -> None:
         """Read the status once the stream has begun, so that no change between the two is missed."""

@@ -53,6 +53,10 @@ class FrameDelivery:
         if record is not None:
             self._sockets.send(_key(record), data)
 
+    def forget(self, server: str) -> None:
+        """Forget a server that has left."""
+        self._current.pop(server, None)
+
     def remaining(self, client: str, client_id: str) -> int:
         """Return the number of open prompts of a client id."""
         return sum(one.client_id == client_id for one in self._ledger.open_of(client))

@@ -108,6 +108,10 @@ class Finder:
         self._silent.discard(server.name)
         return found
 
+    def forget(self, server: str) -> None:
+        """Forget a server that has left."""
+        self._silent.discard(server)
+
     async def _on_server(self, server: Candidate, client: str, prompt_id: str) -> PromptRecord | None:
         """Look in the queue first: a prompt that ends meanwhile is then in the history."""
         found = await self._in_queue(server, client, prompt_id)

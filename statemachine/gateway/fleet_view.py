@@ -1,6 +1,6 @@
 """What the gateway knows of the servers: from the settings, the daemon, and its own connections to them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,6 +12,9 @@ from statemachine.settings import ServerConfig
 
 MAX_SERVERS = 5
 """Servers that are tried for one prompt while none has received it."""
+
+LEFT = "left"
+"""The state of a server that has left the fleet, but has prompts that have not ended."""
 
 _RANKS = {
     State.LOADED.value: 0,
@@ -68,6 +71,10 @@ class Chooser(Protocol):
         """Note a server, or its new state or queue length."""
         ...
 
+    def forget(self, server: str) -> None:
+        """Forget a server that has left."""
+        ...
+
     def note_sent(self, server: str, prompt_id: str, graph: Mapping[str, Any]) -> None:
         """Note that a prompt is on its way to a server."""
         ...
@@ -103,19 +110,40 @@ def _is_stuck(server: Mapping[str, Any]) -> bool:
 
 
 class FleetView:
-    """The servers of the settings, with what is known of each."""
+    """The servers of the settings and the discovered ones, with what is known of each."""
 
     def __init__(self, servers: Sequence[ServerConfig], chooser: Chooser) -> None:
-        self._servers = {server.name: Candidate(server) for server in servers}
+        self._servers: dict[str, Candidate] = {}
+        self._all: tuple[Candidate, ...] = ()
         self.chooser = chooser
-        for candidate in self._servers.values():
-            chooser.note(candidate)
+        self.set_servers(servers)
 
     def __iter__(self) -> Any:
-        return iter(self._servers.values())
+        return iter(self._all)
+
+    def set_servers(self, servers: Sequence[ServerConfig], left: Collection[str] = ()) -> None:
+        """Have these servers, of which those that have `left` get no prompts.
+
+        What is known of a server stays while its configuration is the same.
+        """
+        before, self._servers = self._servers, {}
+        for server in servers:
+            known = before.pop(server.name, None)
+            if known is None or known.config != server:
+                self.chooser.forget(server.name)
+                known = Candidate(server)
+            self._servers[server.name] = known
+            if server.name in left:
+                known.state = LEFT
+            elif known.state == LEFT:
+                known.state = State.UNKNOWN.value
+            self.chooser.note(known)
+        for name in before:
+            self.chooser.forget(name)
+        self._all = tuple(self._servers.values())
 
     def get(self, name: str) -> Candidate | None:
-        """Return a server, None if it is not in the settings."""
+        """Return a server, None if it is not in the fleet."""
         return self._servers.get(name)
 
     def note_status(self, servers: Sequence[Mapping[str, Any]]) -> None:

@@ -58,16 +58,25 @@ class LearnedChoice(Chooser):
         self._foreign[name] = wanted
 
     @override
+    def forget(self, server: str) -> None:
+        self._fleet.remove(server)
+        self._foreign.pop(server, None)
+        for group in self._groups.values():
+            group.pop(server, None)
+
+    @override
     def note_sent(self, server: str, prompt_id: str, graph: Mapping[str, Any]) -> None:
-        self._fleet.sent(server, prompt_id, self._models_of(graph), self._now())
+        if server in self._foreign:
+            self._fleet.sent(server, prompt_id, self._models_of(graph), self._now())
 
     @override
     def note_started(self, server: str, prompt_id: str) -> None:
-        self._fleet.started(server, prompt_id, self._now())
+        if server in self._foreign:
+            self._fleet.started(server, prompt_id, self._now())
 
     @override
     def note_ended(self, server: str, prompt_id: str, *, success: bool) -> None:
-        if server not in self._foreign:  # it is no longer in the settings
+        if server not in self._foreign:  # it has left the fleet
             return
         if success:
             self._fleet.finished(server, prompt_id, self._now())

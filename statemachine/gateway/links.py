@@ -42,10 +42,12 @@ class Links:
         self._on_down = on_down
         self._open: dict[str, aiohttp.ClientWebSocketResponse] = {}
         self._opened_at: dict[str, float] = {}
+        self._kept: dict[str, tuple[ServerConfig, asyncio.Task[None]]] = {}
+        self._group = asyncio.TaskGroup()
 
     def open_since(self, server: str) -> float | None:
         """Return since when frames of this server arrive, on the monotonic clock, None if they do not."""
-        return self._opened_at[server] if server in self._open else None
+        return self._opened_at.get(server)
 
     async def reopen(self, server: str) -> None:
         """Close a connection on which frames were missed; it is opened again."""
@@ -54,9 +56,20 @@ class Links:
 
     async def run(self, servers: Iterable[ServerConfig]) -> None:
         """Keep a connection to each server until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for server in servers:
-                group.create_task(self._keep(server))
+        async with self._group:
+            self.set_servers(servers)
+            await asyncio.Event().wait()
+
+    def set_servers(self, servers: Iterable[ServerConfig]) -> None:
+        """Keep connections to these servers instead. Those to servers that do not change stay open."""
+        wanted = {server.name: server for server in servers}
+        for name, (server, task) in list(self._kept.items()):
+            if wanted.get(name) != server:
+                task.cancel()
+                del self._kept[name]
+        for name, server in wanted.items():
+            if name not in self._kept:
+                self._kept[name] = server, self._group.create_task(self._keep(server))
 
     async def _keep(self, server: ServerConfig) -> None:
         pause_s = FIRST_PAUSE_S
@@ -75,7 +88,7 @@ class Links:
             async for message in ws:
                 self._receive(server.name, message)
         finally:
-            del self._open[server.name]
+            del self._open[server.name], self._opened_at[server.name]
             self._on_down(server.name)
             await ws.close()
 

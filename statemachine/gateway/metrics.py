@@ -39,7 +39,9 @@ class GatewayMetrics:
             buckets=WAIT_BUCKETS_S,
             registry=None,
         )
-        self._start_at_zero(clients, servers)
+        self._servers: set[str] = set()
+        self._start_at_zero(clients)
+        self.set_servers(servers)
 
     @property
     def collectors(self) -> Iterable[Collector]:
@@ -68,10 +70,20 @@ class GatewayMetrics:
         self._limits.labels(client, limit).inc()
 
     def server_lost(self, server: str) -> None:
-        """Count the end of the connection to a server."""
-        self._losses.labels(server).inc()
+        """Count the end of the connection to a server, unless it has left."""
+        if server in self._servers:
+            self._losses.labels(server).inc()
 
-    def _start_at_zero(self, clients: Collection[str], servers: Collection[str]) -> None:
+    def set_servers(self, servers: Iterable[str]) -> None:
+        """Have a counter for each of these servers, and none for those that have left."""
+        present = set(servers)
+        for name in self._servers - present:
+            self._losses.remove(name)
+        for name in present - self._servers:
+            self._losses.labels(name)
+        self._servers = present
+
+    def _start_at_zero(self, clients: Collection[str]) -> None:
         """Start every counter at 0, because `rate()` ignores the first value of a series."""
         for why in Why:
             self._prompts.labels(why.value)
@@ -82,8 +94,6 @@ class GatewayMetrics:
         for client in clients:
             for limit in LIMITS:
                 self._limits.labels(client, limit)
-        for server in servers:
-            self._losses.labels(server)
 
 
 class GatewayCollector(Collector):

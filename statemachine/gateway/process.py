@@ -2,17 +2,18 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence, Set
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
 import uvloop
 from aiohttp import web
 from loguru import logger
 
-from statemachine.comfyui.network import tls_contexts
+from statemachine.comfyui.network import TlsContexts, tls_contexts
 from statemachine.daemon.logging import configure_logging
 from statemachine.daemon.process import hold_lock, in_background
-from statemachine.discovery.known import known_servers
+from statemachine.discovery.known import known_servers, source_ca_files
 from statemachine.gateway.app import build_app
 from statemachine.gateway.client_ws import ClientWs
 from statemachine.gateway.clients import LOCAL, Clients
@@ -21,6 +22,7 @@ from statemachine.gateway.decisions import Decisions
 from statemachine.gateway.delivery import FrameDelivery
 from statemachine.gateway.files import Files
 from statemachine.gateway.finder import Finder
+from statemachine.gateway.fleet_follower import FleetFollower
 from statemachine.gateway.fleet_view import FleetView
 from statemachine.gateway.learned_choice import LearnedChoice
 from statemachine.gateway.ledger import Ledger
@@ -39,7 +41,7 @@ from statemachine.gateway.submission import Submission
 from statemachine.gateway.tracking import USUAL_TIMES, Tracker, TrackingTimes
 from statemachine.gateway.uploads import Uploads
 from statemachine.gateway.upstream import Upstream, new_session
-from statemachine.settings import Settings
+from statemachine.settings import ServerConfig, Settings
 from statemachine.settings.expand import bracketed
 from statemachine.settings.gateway import GatewaySettings
 from statemachine.settings.masking import Mask, secrets_in
@@ -80,6 +82,14 @@ async def running_gateway(
         yield running
 
 
+class Forgetful(Protocol):
+    """Knows something of each server."""
+
+    def forget(self, server: str) -> None:
+        """Forget a server that has left."""
+        ...
+
+
 class RunningGateway:
     """All parts of a gateway. `address` is its own, without a trailing slash."""
 
@@ -102,7 +112,9 @@ class RunningGateway:
         """Start every part; `stack` stops them in the opposite order."""
         stack.callback(self.ledger.close)
         session = await stack.enter_async_context(new_session())
-        upstream = Upstream(session, tls_contexts(self._servers))
+        tls = tls_contexts(self._servers)
+        tls.trust(source_ca_files(self._settings))
+        upstream = Upstream(session, tls)
         soon: set[str] = set()
         delivery = FrameDelivery(self.ledger, self.view, self.sockets, soon.add, self._metrics)
         links = Links(
@@ -114,12 +126,15 @@ class RunningGateway:
             self._note_disconnected,
         )
         tracker = Tracker(self.ledger, self.view, upstream, delivery, links.open_since, links.reopen, soon, times)
-        app, moving = self._app(upstream, delivery, tracker, links)
+        finder = Finder(self.ledger, self.view, upstream)
+        app, moving = self._app(upstream, delivery, tracker, links, finder)
         feed = DaemonFeed(daemon, self.view)
+        follower = self._follower(tls, links, feed, (delivery, tracker, finder))
         reporting = Reporting(daemon, self._decisions)
         for work in (
             links.run(self._servers),
             feed.run(),
+            follower.run(),
             tracker.run(),
             moving.run(),
             reporting.run(),
@@ -128,17 +143,34 @@ class RunningGateway:
             await stack.enter_async_context(in_background(work))
         self.address = await stack.enter_async_context(self._listening(app))
 
+    def _follower(self, tls: TlsContexts, links: Links, feed: DaemonFeed, parts: Sequence[Forgetful]) -> FleetFollower:
+        """Return what makes servers that the daemon discovers servers of the gateway."""
+
+        async def use(servers: Sequence[ServerConfig], left: Set[str]) -> None:
+            names = {one.name for one in servers}
+            gone = [one.name for one in self.view if one.name not in names]
+            self.view.set_servers(servers, left)
+            links.set_servers(servers)
+            self._metrics.set_servers(names)
+            for part in parts:
+                for name in gone:
+                    part.forget(name)
+            await feed.read()
+
+        return FleetFollower(
+            self._settings, tls, lambda: [one.config for one in self.view], self.ledger.open_servers, use
+        )
+
     def _note_disconnected(self, server: str) -> None:
         self.view.note_disconnected(server)
         self._metrics.server_lost(server)
 
     def _app(
-        self, upstream: Upstream, delivery: FrameDelivery, tracker: Tracker, links: Links
+        self, upstream: Upstream, delivery: FrameDelivery, tracker: Tracker, links: Links, finder: Finder
     ) -> tuple[web.Application, Moving]:
         """Return the web application, and what moves the prompts that it has accepted."""
         gateway = self._gateway
         clients, uploads = self.clients, self.uploads
-        finder = Finder(self.ledger, self.view, upstream)
         shared = SharedUploads(uploads, self.view, upstream)
         results = Results(self.ledger, self.view, upstream, finder)
         submission = Submission(

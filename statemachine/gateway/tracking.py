@@ -108,6 +108,11 @@ class Tracker:
             except (NotSentError, NoAnswerError) as error:
                 self._note_away(server, error)
 
+    def forget(self, server: str) -> None:
+        """Forget a server that has left without open prompts."""
+        for known in (self._looked_at, self._away_since, self._locks, self._tasks):
+            known.pop(server, None)
+
     @property
     def times(self) -> TrackingTimes:
         """The durations."""

@@ -21,7 +21,7 @@ from statemachine.cli.help import SETTINGS_FILE, LocalizedCommand, LocalizedGrou
 from statemachine.cli.node import node
 from statemachine.cli.rollout import rollout
 from statemachine.cli.serve import serve
-from statemachine.cli.settings_edit import add, init
+from statemachine.cli.settings_edit import add, init, remove
 from statemachine.cli.simulate import simulate
 from statemachine.cli.status import status
 from statemachine.cli.tail import tail
@@ -54,6 +54,7 @@ def _root(
 for command in (
     init,
     add,
+    remove,
     serve,
     status,
     tail,

@@ -1,4 +1,4 @@
-"""`init` and `add`: write the settings file, so that a new operator needs no editor."""
+"""`init`, `add` and `remove`: write the settings file, so that a new operator needs no editor."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import orjson
 import typer
 from rich.text import Text
 
-from statemachine.cli.completion import group_names
+from statemachine.cli.completion import group_names, server_names
 from statemachine.cli.context import console, fail, language_of, settings_path
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.core.text import without_error_number
@@ -63,6 +63,41 @@ def add(
     _save(path, data, path.stat().st_mode & 0o777, language)
     _say(message("cli.added", urls=[entry_url(one) for one in entries], path=str(path)), language)
     _say_ports(urls, language)
+
+
+def remove(
+    context: typer.Context,
+    servers: Annotated[list[str], typer.Argument(metavar="SERVER...", autocompletion=server_names)],
+) -> None:
+    """Remove servers from the settings file, by name or URL. A running daemon lets go of them by itself."""
+    path, language = settings_path(context), language_of(context)
+    data = _read(path, language)
+    named = {name: url for entry in data["servers"] for name, url in _servers(entry).items()}
+    wanted = {name: _addresses([named.get(name) or with_scheme(name)]) for name in servers}
+    if absent := sorted(name for name, urls in wanted.items() if not urls or urls - set(named.values())):
+        fail(message("cli.not_in_settings", servers=absent, path=str(path)), language)
+    gone = set[str]().union(*wanted.values())
+    data["servers"] = [entry for entry in data["servers"] if not _is_removed(entry, gone, path, language)]
+    if data["servers"]:  # without servers the file is one that `init` has just written
+        _require_valid(path, data, language)
+    _save(path, data, path.stat().st_mode & 0o777, language)
+    _say(message("cli.removed", urls=sorted(gone), path=str(path)), language)
+
+
+def _servers(entry: Any) -> dict[str, str]:
+    """Return the URLs of the servers of an entry by their names. An invalid entry has none."""
+    given = entry if isinstance(entry, dict) else {"url": entry}
+    with suppress(NotAllowedError, TypeError):
+        return {given.get("name") or one.host_and_port: one.url for one in expand_url(given.get("url", ""))}
+    return {}
+
+
+def _is_removed(entry: Any, gone: set[str], path: Path, language: Language) -> bool:
+    """Tell whether all servers of the entry are to go; fail if it is a range of which others stay."""
+    urls = _addresses([entry])
+    if urls & gone and urls - gone:
+        fail(message("cli.part_of_range", urls=sorted(urls & gone), range=entry_url(entry), path=str(path)), language)
+    return bool(urls & gone)
 
 
 def with_scheme(url: str) -> str:

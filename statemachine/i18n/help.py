@@ -22,6 +22,10 @@ COMMANDS: dict[str, Text] = {
         "Add servers to the settings file. A running daemon takes them over by itself.",
         "将服务器加入设置文件。运行中的服务会自动接管。",
     ),
+    "help.remove": Text(
+        "Remove servers from the settings file. A running daemon lets go of them by itself.",
+        "从设置文件中移除服务器。运行中的服务会自动放开它们。",
+    ),
     "help.node": Text(
         "Install the companion node in ComfyUI. See docs/node.md.", "在 ComfyUI 中安装配套节点。见 docs/node.md。"
     ),
@@ -124,6 +128,7 @@ PARAMETERS: dict[str, Text] = {
     "help.add.urls": _URLS,
     "help.add.name": Text("The server's name, instead of HOST:PORT.", "服务器名称，代替 HOST:PORT。"),
     "help.add.group": Text("The servers' group.", "服务器所属的分组。"),
+    "help.remove.servers": Text("Names or URLs of servers.", "服务器的名称或 URL。"),
     "help.node-install.folder": Text(
         "The folder of ComfyUI, or its custom_nodes.", "ComfyUI 的目录，或其中的 custom_nodes。"
     ),

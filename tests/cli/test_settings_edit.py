@@ -153,3 +153,37 @@ async def test_add_of_range_names_servers_that_are_there(tmp_path: Path) -> None
     assert (result.exit_code, "already in" in result.stderr) == (1, True)
     assert "http://192.0.2.2:8188;" in result.stderr
     assert len(read(path)["servers"]) == 1
+
+
+async def test_remove_by_name_and_url_keeps_the_others(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    kept, named = "http://192.0.2.3:8188", {"url": "http://192.0.2.2:8188/comfy", "name": "two"}
+    servers = ["http://192.0.2.1:8188/", named, kept, "http://192.0.2.[4-5]:8188", "http://192.0.2.9"]
+    path.write_text(json.dumps({"servers": servers, "language": "en"}))
+    result = await cli(path, "remove", "192.0.2.1:8188", "two", "192.0.2.[4-5]", "192.0.2.9:80")
+    assert result.exit_code == 0
+    assert "http://192.0.2.2:8188/comfy" in result.stdout
+    assert read(path) == {"servers": [kept], "language": "en"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        (["192.0.2.1", "192.0.2.7"], "not in"),
+        (["three"], "three"),
+        (["192.0.2.2"], "part of the range http://192.0.2.[2-3]:8188"),
+        (["ftp://192.0.2.1:8188"], "not in"),
+    ],
+)
+async def test_remove_that_cannot_be_done_changes_nothing(tmp_path: Path, given: list[str], words: str) -> None:
+    path = tmp_path / "settings.json"
+    path.write_text(text := '{"servers": ["http://192.0.2.1:8188", {"url": "http://192.0.2.[2-3]:8188"}]}')
+    result = await cli(path, "remove", *given)
+    assert (result.exit_code, words in result.stderr, path.read_text()) == (1, True, text), result.stderr
+
+
+async def test_remove_of_the_last_server_leaves_an_empty_list(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    await cli(path, "init", "192.0.2.1")
+    assert (await cli(path, "remove", "192.0.2.1")).exit_code == 0
+    assert read(path) == {"servers": []}

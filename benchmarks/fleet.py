@@ -107,9 +107,9 @@ async def ready_daemon(urls: Sequence[str], check_interval_s: float = 60.0) -> A
         yield ours.child
 
 
-async def wait_ready(url: str) -> None:
+async def wait_ready(url: str, timeout_s: float = START_TIMEOUT_S) -> None:
     """Wait until the daemon at `url` has checked every server."""
-    async with asyncio.timeout(START_TIMEOUT_S), aiohttp.ClientSession() as session:
+    async with asyncio.timeout(timeout_s), aiohttp.ClientSession() as session:
         while True:
             async with session.get(f"{url}/readyz") as answer:
                 if answer.ok:

@@ -23,7 +23,7 @@ from campaigns.simulation.scenario import Scenario
 from campaigns.simulation.simulation import TAIL, Simulation
 from campaigns.soak.samples import Sample, descriptors, resident_mib
 from statemachine.core.server import ServerView
-from statemachine.daemon.app import PRUNE_EVERY_S
+from statemachine.daemon.upkeep import PRUNE_EVERY_S
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import JournalUnavailableError, OnCommitted, OnHealth
 from statemachine.journal.store import JournalStore

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import sqlite3
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
@@ -34,6 +33,7 @@ from statemachine.daemon.reload import Reloader
 from statemachine.daemon.rollouts import rollouts_of
 from statemachine.daemon.standalone import Backend, standalone
 from statemachine.daemon.systemd import ServiceManager, supervised
+from statemachine.daemon.upkeep import keep_pruned, keep_verified
 from statemachine.discovery.known import source_ca_files
 from statemachine.discovery.service import Discovery
 from statemachine.discovery.sources import new_source
@@ -41,24 +41,19 @@ from statemachine.discovery.store import FileStore
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import Changes, LoadedConfig
 from statemachine.fleet.fleet import ManagedFleet
-from statemachine.journal.port import JournalUnavailableError
 from statemachine.journal.watched import OpenFile
 from statemachine.publish.counters import Counters
 from statemachine.repair.hooks import Hooks
 from statemachine.settings import ServerConfig, Settings
 from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import secrets_in
+from statemachine.settings.model import source_groups
 from statemachine.settings.running_port import showing_port
 from statemachine.settings.tls import load_pair, page_context
 from statemachine.traffic.agent import answering_agent_checks
 from statemachine.warmth import Warmth
 from statemachine.web.app import build_app, build_runner
 from statemachine.web.ports import WebPorts
-
-PRUNE_EVERY_S = 3600.0
-
-BEAT_S = 1.0
-"""How often the files of the data folder are verified, also while nothing is written."""
 
 START_PATIENCE_S = 10.0
 """How long reloading waits for the first verdicts: reading the files of a large fleet takes a second."""
@@ -185,6 +180,7 @@ class Daemon:
             owns=backend.ownership.owns,
             workflows=lambda: self.config.workflows,
             target_wait_s=settings.traffic.target_wait_s,
+            groups=lambda: source_groups(self.config.settings),
             alerts=self._alerts.overview,
             discovery=self._discovered.discovery,
         )
@@ -196,8 +192,9 @@ class Daemon:
         self.agent = await stack.enter_async_context(
             answering_agent_checks(settings.traffic, backend.snapshot, self._clock.now)
         )
-        await stack.enter_async_context(in_background(self._prune_journal()))
-        await stack.enter_async_context(in_background(self._verify_journal()))
+        pruning = keep_pruned(backend.journal, lambda: self.config, self._clock.now)
+        for work in (pruning, keep_verified(backend.journal)):
+            await stack.enter_async_context(in_background(work))
         await stack.enter_async_context(in_background(self._discover()))
         self.reload = await stack.enter_async_context(self._reloading(source))
         await stack.enter_async_context(supervised(self._manager, backend.journal.ping, backend.snapshot.summary))
@@ -256,24 +253,6 @@ class Daemon:
         self._tls.trust(source_ca_files(config.settings))
         if self._page_tls is not None and self._started_with.listen.tls is not None:
             load_pair(self._page_tls, self._started_with.listen.tls)
-
-    async def _verify_journal(self) -> None:
-        """Notice soon that a file of the data folder was taken away or overwritten."""
-        while True:
-            await asyncio.sleep(BEAT_S)
-            with suppress(sqlite3.Error, OSError):
-                await self._backend.journal.ping()
-
-    async def _prune_journal(self) -> None:
-        """Keep the journal within its limits. At the start, sources may not have named all servers yet."""
-        journal, present = self._backend.journal, None
-        while True:
-            limits = self.config.settings.journal
-            oldest = self._clock.now() - limits.max_age_days * 86_400.0
-            with suppress(JournalUnavailableError):
-                await journal.file.prune(oldest, limits.max_transitions, present)
-            await asyncio.sleep(PRUNE_EVERY_S)
-            present = frozenset(one.name for one in self.config.servers)
 
     @asynccontextmanager
     async def _reloading(self, source: SettingsFile | None) -> AsyncIterator[Callable[[], None]]:

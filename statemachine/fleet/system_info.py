@@ -1,12 +1,18 @@
 """Version and devices of the servers, read slowly after the first verdicts.
 
-Reading them as soon as each connection opened doubled the requests of a start.
+Reading them as soon as each connection opened doubled the requests of a start. Without a bound on those in flight, a
+busy machine had thousands of them: each round of the event loop then took seconds, and so did the page.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
 from loguru import logger
+
+from statemachine.fleet.check_slots import CheckSlots, Pace
+
+AT_ONCE = 32
+"""Servers that are read at a time, not counting those that are slow to answer."""
 
 PACE_S = 0.002
 """Pause between two servers: 10,000 are read within half a minute."""
@@ -20,6 +26,7 @@ class SystemInfoQueue:
     def __init__(self) -> None:
         self._wanted: dict[str, Ask] = {}
         self._some = asyncio.Event()
+        self._slots = CheckSlots(AT_ONCE)
 
     def want(self, server: str, ask: Ask) -> None:
         """Call `ask` soon."""
@@ -36,15 +43,20 @@ class SystemInfoQueue:
             while True:
                 await self._some.wait()
                 while self._wanted:
-                    server = next(iter(self._wanted))
-                    asking.create_task(_ask(server, self._wanted.pop(server)))
+                    await self._wait_for_slot()
+                    if server := next(iter(self._wanted), None):
+                        asking.create_task(self._ask(server, self._wanted.pop(server)))
                     await asyncio.sleep(PACE_S)
                 self._some.clear()
 
+    async def _wait_for_slot(self) -> None:
+        async with self._slots.slot(Pace()):
+            return
 
-async def _ask(server: str, ask: Ask) -> None:
-    """An unexpected exception must not stop the queue; log it."""
-    try:
-        await ask()
-    except Exception:
-        logger.exception("{}: its system information could not be read", server)
+    async def _ask(self, server: str, ask: Ask) -> None:
+        """An unexpected exception must not stop the queue; log it."""
+        async with self._slots.slot(Pace()):
+            try:
+                await ask()
+            except Exception:
+                logger.exception("{}: its system information could not be read", server)

@@ -178,6 +178,16 @@ def resolve_servers(settings: Settings) -> tuple[ServerConfig, ...]:
     )
 
 
+def source_groups(settings: Settings) -> dict[str, list[tuple[str, ...]]]:
+    """Return the groups that sources give all their servers, which may be none yet, with the servers' workflows."""
+    groups = dict[str, list[tuple[str, ...]]]()
+    for source in settings.discovery:
+        if source.group_label is None:
+            workflows = source.workflows or settings.workflows
+            groups.setdefault(source.group, []).append(tuple(one.name for one in workflows))
+    return groups
+
+
 def server_config(settings: Settings, options: ServerOptions, address: ServerUrl, name: str) -> ServerConfig:
     """Return the configuration of one server, whose options take precedence over the top level."""
     workflows = options.workflows or settings.workflows

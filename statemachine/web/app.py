@@ -72,7 +72,7 @@ def build_app(
     app = web.Application(middlewares=[errors_as_json, only_own_sites(hosts), only_own_files()])
     stream = EventStream(ports)
     decisions = DecisionLog(ports.now)
-    loads = GroupLoads(ports.snapshot, loop_time, ports.target_wait_s)
+    loads = GroupLoads(ports.snapshot, loop_time, ports.target_wait_s, ports.groups, ports.is_discovered)
     metrics = MetricsHandler(ports, stream, WantedCollector(loads), DecisionCounters(decisions).collectors)
     actors = Tokens(token, tokens)
     templates = Environment(

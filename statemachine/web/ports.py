@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from statemachine.core.backoff import Uniform
@@ -23,8 +23,9 @@ class WebPorts:
 
     `owns` says of a server whether this daemon looks after it: each is counted by one daemon's metrics. `workflows`
     gives the workflow files by name, with an error in place of a file that cannot be read. `target_wait_s` is how long
-    a prompt should wait on average. `alerts` gives the active alerts and what silences them. `discovery` has the
-    sources of servers, and registers servers.
+    a prompt should wait on average. `groups` gives the groups that may have no server yet, with the workflows of those
+    to come. `alerts` gives the active alerts and what silences them. `discovery` has the sources of servers, and
+    registers servers.
     """
 
     snapshot: Snapshot
@@ -39,8 +40,13 @@ class WebPorts:
     owns: Callable[[str], bool] = lambda _: True
     workflows: Callable[[], Mapping[str, object]] = dict
     target_wait_s: float = 30.0
+    groups: Callable[[], Mapping[str, Sequence[Collection[str]]]] = dict
     alerts: Callable[[], Json] = lambda: {"total": 0, "alerts": [], "windows": []}
     discovery: Discovery | None = None
+
+    def is_discovered(self, server: str) -> bool:
+        """Return whether a source has named the server."""
+        return self.discovery is not None and self.discovery.origin(server) is not None
 
 
 def loop_time() -> float:

@@ -7,6 +7,7 @@ import pytest
 
 from statemachine.settings import SettingsError, parse_settings
 from statemachine.settings.masking import secrets_in
+from statemachine.settings.model import source_groups
 from tests.settings.samples import BASE_DIR, parse, problems
 
 FILE: dict[str, Any] = {"kind": "file", "name": "rack", "path": "targets.json"}
@@ -101,3 +102,15 @@ def test_groups_of_rules_may_come_from_sources() -> None:
 def test_certificate_of_a_source_is_verified(tmp_path: Path) -> None:
     source = {**FILE, "tls": {"ca_file": str(tmp_path / "missing.pem")}}
     assert list(problems(discovery=[source])) == ["discovery[0].tls.ca_file"]
+
+
+def test_source_groups_are_those_that_every_server_of_a_source_has() -> None:
+    sources = [
+        {**FILE, "group": "gpu", "workflows": ["portrait", "video"]},
+        {**DNS, "group": "gpu"},
+        {**HTTP, "group_label": "pool"},
+        NODES,
+    ]
+    settings = parse_settings({"discovery": sources}, BASE_DIR, {})
+    usual = tuple(one.name for one in settings.workflows)
+    assert source_groups(settings) == {"gpu": [("portrait", "video"), usual], "default": [usual]}

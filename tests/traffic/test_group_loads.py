@@ -5,8 +5,8 @@ import pytest
 from statemachine.core.server import LiveFigures
 from statemachine.core.vocabulary import Reason, State
 from statemachine.publish.snapshot import Snapshot
-from statemachine.routing.wanted import HOLD_S, OBSERVED_S
-from statemachine.traffic.group_loads import GroupDemand, GroupLoads, least_cover
+from statemachine.routing.wanted import HOLD_S, OBSERVED_S, RATE_SPAN_S
+from statemachine.traffic.group_loads import MOST_EMPTY, GroupDemand, GroupLoads, least_cover
 from tests.traffic.samples import NOW, view
 
 Shown = tuple[int | None, str]
@@ -15,12 +15,12 @@ Shown = tuple[int | None, str]
 class Watched:
     """Servers of one group, and what is known of their demand at the time that a test sets."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, discovered: bool = False) -> None:
         self.at = 1_000.0
         self.snapshot = Snapshot()
         for name in names:
             self.state(name, State.LOADED)
-        self.loads = GroupLoads(self.snapshot, lambda: self.at, 30.0)
+        self.loads = GroupLoads(self.snapshot, lambda: self.at, 30.0, is_discovered=lambda _: discovered)
         self.loads.demands()
 
     def state(self, name: str, state: State, queue: int | None = 0, reason: Reason = Reason.ALL_CACHED) -> None:
@@ -155,3 +155,47 @@ def test_group_of_removed_servers_is_forgotten() -> None:
 )
 def test_least_cover_keeps_every_workflow(workflows: list[tuple[str, ...]], expected: int) -> None:
     assert least_cover(workflows) == expected
+
+
+# Groups without servers.
+
+
+def test_group_of_a_source_wants_a_server_before_it_has_any() -> None:
+    at, snapshot = [0.0], Snapshot()
+    loads = GroupLoads(snapshot, lambda: at[0], 30.0, lambda: {"gpu": [("portrait",), ("video",)]})
+    for at[0] in (0.0, 3 * HOLD_S):
+        (found,) = loads.demands()
+        assert (found.group, found.servers, found.loaded, found.wait_s) == ("gpu", 0, 0, None)
+        assert (found.wanted.count, found.wanted.reason.value) == (2, "workflows")
+    snapshot.put(view("a", group="gpu", workflows=("portrait", "video"), queue_remaining=0))
+    (found,) = loads.demands()
+    assert (found.servers, found.load.least) == (1, 1)
+
+
+def test_group_whose_servers_left_still_wants_what_it_needs() -> None:
+    fleet = Watched("a", "b", discovered=True)
+    fleet.run_prompts("a", 40, 20.0, 25.0)
+    assert fleet.demand().load.run_s == pytest.approx(20.0)
+    wanted = fleet.shown()[0]
+    fleet.snapshot.set_order([])
+    assert fleet.shown()[0] == wanted
+    fleet.at += 20 * RATE_SPAN_S
+    assert (fleet.shown(), fleet.demand().servers) == ((1, "workflows"), 0)
+
+
+def test_group_that_was_never_observed_for_long_wants_a_server() -> None:
+    fleet = Watched("a", discovered=True)
+    assert fleet.shown() == (None, "observing")
+    fleet.snapshot.set_order([])
+    assert fleet.shown() == (1, "workflows")
+
+
+def test_empty_groups_that_are_remembered_are_bounded() -> None:
+    fleet = Watched(discovered=True)
+    for number in range(2 * MOST_EMPTY):
+        fleet.snapshot.put(view("a", group=f"g{number}"))
+        fleet.snapshot.set_order(["a"])
+    found = [one.group for one in fleet.loads.demands()]
+    assert len(found) == MOST_EMPTY + 1
+    assert f"g{2 * MOST_EMPTY - 1}" in found
+    assert "g0" not in found

@@ -38,6 +38,17 @@ async def test_wanted_of_an_unknown_group_is_an_error(site: Site) -> None:
     assert (status, body["error"]["code"]) == (404, "unknown_group")
 
 
+async def test_group_without_servers_is_listed_and_has_a_sample(site: Site) -> None:
+    loads = GroupLoads(site.snapshot, lambda: 0.0, 30.0, lambda: {"gpu": [("portrait",)]})
+    handler = WantedHandler(site.ports, loads, "en")
+    group = next(handler.group(one) for one in loads.demands() if one.group == "gpu")
+    assert (group["servers"], group["wanted"], group["change"], group["reason"]) == (0, 1, 1, "workflows")
+    collector = WantedCollector(loads)
+    collector.refresh()
+    (family,) = collector.collect()
+    assert [(one.labels, one.value) for one in family.samples] == [({"group": "gpu"}, 1.0)]
+
+
 async def test_wanted_metric_is_the_number_of_the_route(site: Site) -> None:
     at = [0.0]
     loads = GroupLoads(site.snapshot, lambda: at[0], 30.0)

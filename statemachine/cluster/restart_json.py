@@ -7,7 +7,7 @@ from statemachine.core.restart import Restart
 from statemachine.journal.restart_rows import RESTART_COLUMNS, restart_from, restart_row
 from statemachine.journal.rows import Row
 
-_TIMES = frozenset({"requested_at", "hook_started_at", "returned_at", "ended_at"})
+_NUMBERS = frozenset({"requested_at", "hook_started_at", "returned_at", "ended_at", "drains_timed_out"})
 
 
 def restart_json(restart: Restart | None) -> list[Any] | None:
@@ -25,5 +25,5 @@ def read_restart(data: Any) -> Restart | None:
     """Decode a `restart_json`. Raises one of `DECODE_ERRORS`."""
     if data is None:
         return None
-    columns = dict(zip(RESTART_COLUMNS, data, strict=False))
-    return restart_from({name: maybe(instant if name in _TIMES else text, value) for name, value in columns.items()})
+    columns = {**dict.fromkeys(RESTART_COLUMNS), **dict(zip(RESTART_COLUMNS, data, strict=False))}
+    return restart_from({name: maybe(instant if name in _NUMBERS else text, value) for name, value in columns.items()})

@@ -109,6 +109,22 @@ class Clock:
     new_id: Callable[[], str]
 
 
+class RestartClaims(Protocol):
+    """Lets one server of a group at a time be restarted by triggers, also by those of other daemons."""
+
+    async def claim(self, server: str, scopes: Sequence[str]) -> bool:
+        """Return whether no server of another daemon may have begun a restart in any of these scopes."""
+        ...
+
+
+class SoleClaims(RestartClaims):
+    """The claims of a single daemon, which knows of all its restarts."""
+
+    @override
+    async def claim(self, server: str, scopes: Sequence[str]) -> bool:
+        return True
+
+
 class SoleOwner(Ownership):
     """Own every server."""
 

@@ -61,6 +61,8 @@ class Restart:
     `instance` and `mark` identify the server's process before the hook: the instance that a companion node reported,
     and the newest prompt of its history. `returned_at` is the time at which another process answered. `hooks` are the
     times of the server's hooks within a day, oldest first, this restart's included; the last one stays if it is older.
+    `drains_timed_out` counts the restarts in a row, since the last hook, that triggers have asked for and that ended
+    because the server did not finish its prompts.
     """
 
     id: str
@@ -77,20 +79,28 @@ class Restart:
     reason: Reason | None = None
     message: Message = NO_MESSAGE
     hooks: tuple[float, ...] = ()
+    drains_timed_out: int = 0
 
     @property
     def is_open(self) -> bool:
         """Whether the restart has not ended."""
         return self.stage in OPEN_STAGES
 
+    def following(self, before: "Restart") -> "Restart":
+        """Return the restart with what counts on from the server's last one."""
+        return replace(self, hooks=before.hooks, drains_timed_out=before.drains_timed_out)
+
     def hook_begun(self, instance: str | None, mark: str | None, at: float) -> "Restart":
         """Return the restart whose hook is about to be run."""
         hooks = (*recent(self.hooks, at), at)[-MOST_HOOKS:]
-        return replace(self, stage=RestartStage.HOOK, instance=instance, mark=mark, hook_started_at=at, hooks=hooks)
+        begun = replace(self, stage=RestartStage.HOOK, hook_started_at=at, hooks=hooks, drains_timed_out=0)
+        return replace(begun, instance=instance, mark=mark)
 
     def ended(self, stage: RestartStage, reason: Reason, message: Message, at: float) -> "Restart":
         """Return the restart with its end."""
-        return replace(self, stage=stage, reason=reason, message=message, ended_at=at)
+        timed_out = reason is Reason.DRAIN_TIMED_OUT and self.cause not in ASKED_BY_PERSONS
+        drains = self.drains_timed_out + timed_out
+        return replace(self, stage=stage, reason=reason, message=message, ended_at=at, drains_timed_out=drains)
 
     def returned(self, at: float) -> "Restart":
         """Return the restart after another process of the server has answered."""

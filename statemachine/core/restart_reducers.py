@@ -21,8 +21,8 @@ def _restart_requested(event: events.RestartRequested, server: Server, at: float
         return
     if server.open_restart is not None and event.cause is not RestartCause.OPERATOR:
         return
-    hooks = before.hooks if before is not None else ()
-    server.restart = Restart(event.id, server.name, event.cause, at, event.by, hooks=hooks)
+    opened = Restart(event.id, server.name, event.cause, at, event.by)
+    server.restart = opened if before is None else opened.following(before)
 
 
 def _hook_started(event: events.HookStarted, server: Server, at: float) -> None:

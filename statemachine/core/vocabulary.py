@@ -113,6 +113,7 @@ class Notice(StrEnum):
     ROLLOUT_DONE = "rollout_done"
     ROLLOUT_ABORTED = "rollout_aborted"
     ROLLOUT_CANCELLED = "rollout_cancelled"
+    RESTART_WITHHELD = "restart_withheld"
 
 
 class Source(StrEnum):

@@ -304,6 +304,9 @@ async def back_off(context: ServerContext) -> None:
         if server.client_id is None and loop_time() < until:
             with suppress(ComfyError):
                 await context.client.queue_remaining()
+    while context.stands_still and server.reason is Reason.RESTART_LIMIT:
+        timing = context.fleet.settings.timing
+        await context.sleep(message("wait.standstill"), min(timing.check_interval_s, timing.failed_retry_s))
     context.post(events.RetryDue())
 
 

@@ -14,10 +14,11 @@ from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.events import Event, PromptStuck, RestartFailed
 from statemachine.core.messages import Message, message
-from statemachine.core.ports import Clock, Ownership, SoleOwner
+from statemachine.core.ports import Clock, Ownership, RestartClaims, SoleClaims, SoleOwner
 from statemachine.core.server import Attempt, Server
 from statemachine.core.vocabulary import IN_FLIGHT
 from statemachine.core.waiting import Waiting
+from statemachine.fleet.begun_turns import BegunTurns
 from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.clock import Wakeup, loop_time
 from statemachine.fleet.diff import LoadedConfig
@@ -55,14 +56,15 @@ class FleetPorts:
     ownership: Ownership = field(default_factory=SoleOwner)
     counters: Counters = field(default_factory=Counters)
     hooks: HookRunner = field(default_factory=NoHooks)
+    claims: RestartClaims = field(default_factory=SoleClaims)
 
 
 @dataclass(slots=True, eq=False)
 class FleetContext:
     """What all servers share. `config` is the one holder of the active settings; a reload replaces it.
 
-    `restarting` has the servers of this daemon with an open restart, and their groups. It is known before it is
-    published. `running_hooks` has the restart hooks that have begun, by the restart's id; only the end of the
+    `restarting` has the servers of this daemon with an open restart, and their groups and hosts. It is known before it
+    is published. `running_hooks` has the restart hooks that have begun, by the restart's id; only the end of the
     fleet ends them early.
     """
 
@@ -78,9 +80,15 @@ class FleetContext:
     check_slots: CheckSlots
     permit_line: PermitLine
     hooks: HookRunner
+    claims: RestartClaims
     system_info: SystemInfoQueue = field(default_factory=SystemInfoQueue)
-    restarting: dict[str, str] = field(default_factory=dict)
+    restarting: dict[str, tuple[str, str]] = field(default_factory=dict)
     running_hooks: dict[str, asyncio.Task[RestartFailed | None]] = field(default_factory=dict)
+
+    turns: BegunTurns = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.turns = BegunTurns(lambda: self.config.servers, self.publisher.restarts)
 
     @property
     def settings(self) -> Settings:
@@ -89,7 +97,11 @@ class FleetContext:
 
     def is_restarting(self, group: str) -> bool:
         """Return whether a server of the group is being restarted, by any daemon."""
-        return group in self.restarting.values() or self.publisher.is_restarting(group)
+        return any(one == group for one, _ in self.restarting.values()) or self.publisher.is_restarting(group)
+
+    def is_host_restarting(self, host: str) -> bool:
+        """Return whether a server of the host is being restarted, by any daemon."""
+        return any(one == host for _, one in self.restarting.values()) or self.publisher.is_host_restarting(host)
 
     def apply(self, config: LoadedConfig) -> None:
         """Make `config` the active one. What is under way ends under the old settings."""
@@ -111,7 +123,8 @@ class ServerContext:
     `cold_since`, `failed_at` (the streak of failures changed), `lost_at` (the contention changed), `limited_at` (a
     rate limit answered a POST), `restarts` (the last checks that restarts caused) and `changes_allowed_at` (when the
     next check after a change would be due at the slowest pace). `hook_due` is the id of the restart whose hook this
-    task has recorded and not begun: no other hook is run.
+    task has recorded and not begun: no other hook is run. `stands_still`: by the last look the server runs none of the
+    prompts that it has accepted.
     """
 
     config: ServerConfig
@@ -137,6 +150,7 @@ class ServerContext:
     changes_allowed_at: float = 0.0
     known_before: bool = False
     hook_due: str | None = None
+    stands_still: bool = False
     _patience: Patience | None = None
 
     def patience_with(self, attempt: Attempt) -> Patience:

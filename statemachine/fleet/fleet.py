@@ -69,6 +69,7 @@ class ManagedFleet:
             check_slots=CheckSlots(config.settings.limits.max_checks),
             permit_line=PermitLine(ports.permits),
             hooks=ports.hooks,
+            claims=ports.claims,
         )
         self._context.counters.set_warm_up_limit(config.settings.limits.max_warming)
         self._servers: dict[str, ServerTask] = {}

@@ -253,7 +253,7 @@ class ServerTask:
         """Note at once whether a restart is open, so that no other server of the group is restarted meanwhile."""
         config, restarting = self._context.config, self._context.fleet.restarting
         if self._context.server.open_restart is not None:
-            restarting[config.name] = config.group
+            restarting[config.name] = config.group, config.host
         else:
             restarting.pop(config.name, None)
 

@@ -240,6 +240,16 @@ TRANSITIONS: dict[str, Text] = {
         "{why}; it was restarted {count} times within a day (restart.max_per_day)",
         "{why}；一天内已重启 {count} 次（restart.max_per_day）",
     ),
+    "restart_in_vain": Text(
+        "{why}; {count} restarts in a row were given up because its prompts did not end (restart.drain_timeout_s); "
+        "restart it yourself",
+        "{why}；连续 {count} 次因任务未按时完成而放弃重启（restart.drain_timeout_s）；请手动重启",
+    ),
+    "restart_too_soon": Text(
+        "{why}; its last restart is too recent for another one (restart.min_pause)",
+        "{why}；距上次重启太近，暂不再次重启（restart.min_pause）",
+    ),
+    "notice_of_server": Text("{server}: {what}", "{server}：{what}"),
     "paused_before_start": Text("paused before the daemon started", "在守护进程启动之前已停用"),
     "queue_unreadable": Text("cannot read the queue: {error}", "无法读取队列：{error}"),
     "own_loading_stuck": Text(

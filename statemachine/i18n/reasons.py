@@ -217,8 +217,8 @@ REASON_MEANINGS: dict[Reason, Text] = {
         "the operator cancelled the restart before its hook was run", "操作员在钩子运行之前取消了重启"
     ),
     Reason.RESTART_LIMIT: Text(
-        "the server needs another restart, but was restarted as often as the settings allow within a day",
-        "服务器需要再次重启，但一天内的重启次数已达到设置的上限",
+        "the server runs none of its prompts and needs another restart, but its settings allow none now",
+        "服务器不运行任务，需要再次重启，但设置目前不允许再次重启",
     ),
     Reason.HOOK_STARTED: Text("the restart hook is running", "重启钩子正在运行"),
     Reason.HOOK_FAILED: Text("the restart hook failed", "重启钩子运行失败"),
@@ -256,6 +256,7 @@ NOTICES: dict[Notice, Text] = {
     Notice.ROLLOUT_DONE: Text("Rolling restart done", "滚动重启已完成"),
     Notice.ROLLOUT_ABORTED: Text("Rolling restart aborted", "滚动重启已中止"),
     Notice.ROLLOUT_CANCELLED: Text("Rolling restart cancelled", "滚动重启已取消"),
+    Notice.RESTART_WITHHELD: Text("Restart withheld", "暂不重启"),
 }
 
 NOTICE_MEANINGS: dict[Notice, Text] = {
@@ -311,5 +312,9 @@ NOTICE_MEANINGS: dict[Notice, Text] = {
     Notice.ROLLOUT_CANCELLED: Text(
         "the rolling restart was cancelled: restarts under way go on, no other begins",
         "滚动重启已取消：正在进行的重启继续，不再开始新的重启",
+    ),
+    Notice.RESTART_WITHHELD: Text(
+        "a trigger asks for a restart that its limits forbid; the server stays in service",
+        "触发条件要求重启，但已达到上限；服务器继续提供服务",
     ),
 }

@@ -47,6 +47,7 @@ WAITS: dict[str, Text] = {
     "wait.probe": Text("next attempt to reach it", "下次尝试连接"),
     "wait.retry": Text("next attempt", "下次尝试"),
     "wait.pause_end": Text("paused, resumes", "停用中，自动恢复"),
+    "wait.standstill": Text("runs none of its prompts; next look", "未运行任何任务；下次查看"),
     "wait.drain": Text("finishes its prompts before the restart", "重启前先完成队列中的任务"),
     "wait.hook": Text("restart hook running", "重启钩子运行中"),
     "wait.return": Text("waits until the server is back after the restart", "等待服务器重启后恢复"),

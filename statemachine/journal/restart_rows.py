@@ -12,11 +12,11 @@ from statemachine.journal.rows import Row, message_of, message_row, storable
 
 RESTART_COLUMNS = (
     "server", "id", "cause", "requested_at", "requested_by", "stage", "instance", "mark", "hook_started_at",
-    "returned_at", "ended_at", "reason", "message", "message_code", "message_params", "hooks",
+    "returned_at", "ended_at", "reason", "message", "message_code", "message_params", "hooks", "drains_timed_out",
 )  # fmt: skip
 """Columns of the table and values of `restart_row`, in order."""
 
-UPSERT_RESTART = "INSERT OR REPLACE INTO restarts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+UPSERT_RESTART = "INSERT OR REPLACE INTO restarts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 RESTARTS = "SELECT * FROM restarts"
 
 
@@ -37,6 +37,7 @@ def restart_row(restart: Restart) -> Row:
         restart.reason.value if restart.reason is not None else None,
         *message_row(restart.message),
         orjson.dumps(restart.hooks).decode(),
+        restart.drains_timed_out,
     )
 
 
@@ -58,6 +59,7 @@ def restart_from(row: sqlite3.Row | Mapping[str, Any]) -> Restart:
         reason=Reason(reason) if reason in set(Reason) else None,
         message=message_of(row),
         hooks=_times(row["hooks"]),
+        drains_timed_out=int(row["drains_timed_out"] or 0),
     )
 
 

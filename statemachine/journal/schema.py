@@ -120,6 +120,7 @@ MIGRATIONS: tuple[str, ...] = (
         document   TEXT NOT NULL
     );
     """,
+    "ALTER TABLE restarts ADD COLUMN drains_timed_out INTEGER NOT NULL DEFAULT 0;",
 )
 """One script for each version. `PRAGMA user_version` counts those applied. Never change a script, only add one."""
 

@@ -1,12 +1,13 @@
 """The publisher, which passes each change to the snapshot, then the bus, then the program's log."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 
 from loguru import logger
 
 from statemachine.core.levels import Level
 from statemachine.core.log_entry import LogEntry
+from statemachine.core.restart import Restart
 from statemachine.core.server import LiveFigures, Server, ServerView
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.i18n.render import sentence, worded
@@ -92,6 +93,14 @@ class Publisher:
     def is_restarting(self, group: str) -> bool:
         """Return whether a server of the group is being restarted, by any daemon."""
         return self._snapshot.is_restarting(group)
+
+    def is_host_restarting(self, host: str) -> bool:
+        """Return whether a server of the host is being restarted, by any daemon."""
+        return self._snapshot.is_host_restarting(host)
+
+    def restarts(self, group: str) -> Iterator[Restart]:
+        """Yield the latest restart of each server of the group that was restarted, by any daemon."""
+        return self._snapshot.restarts(group)
 
     def set_order(self, names: Sequence[str]) -> None:
         """Keep only these servers, in this order."""

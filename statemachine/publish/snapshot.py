@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from urllib.parse import urlsplit
 
 from statemachine.core.messages import Message
+from statemachine.core.restart import Restart
 from statemachine.core.server import LiveFigures, ServerView
 from statemachine.core.vocabulary import State
 
@@ -77,7 +79,8 @@ class Snapshot:
         self._early: dict[str, tuple[State, float, LiveFigures]] = {}
         self._details: dict[str, ServerDetail] = {}
         self._counts: Counter[State] = Counter()
-        self._restarting: dict[str, str] = {}
+        self._restarting: dict[str, tuple[str, str | None]] = {}
+        """The servers that are being restarted, with their groups and hosts."""
         self._without_verdict: set[str] = set()
         self._is_shown = False
         self._followers: list[Follower] = []
@@ -113,7 +116,7 @@ class Snapshot:
             if before is not None:
                 self._counts[before.state] -= 1
         if view.restart is not None and view.restart.is_open:
-            self._restarting[view.name] = view.group
+            self._restarting[view.name] = view.group, urlsplit(view.url).hostname
         else:
             self._restarting.pop(view.name, None)
         for follower in self._followers:
@@ -155,7 +158,7 @@ class Snapshot:
         self._details = {name: self._details[name] for name in names if name in self._details}
         self._early = {name: self._early[name] for name in names if name in self._early}
         self._counts = Counter(view.state for view in self._views.values())
-        self._restarting = {name: group for name, group in self._restarting.items() if name in self._views}
+        self._restarting = {name: place for name, place in self._restarting.items() if name in self._views}
         self._without_verdict.intersection_update(self._views)
         self.changes += 1
         for follower in self._followers:
@@ -163,7 +166,16 @@ class Snapshot:
 
     def is_restarting(self, group: str) -> bool:
         """Return whether a server of the group is being restarted."""
-        return group in self._restarting.values()
+        return any(one == group for one, _ in self._restarting.values())
+
+    def is_host_restarting(self, host: str) -> bool:
+        """Return whether a server of the host is being restarted."""
+        return any(one == host for _, one in self._restarting.values())
+
+    def restarts(self, group: str) -> Iterator[Restart]:
+        """Yield the latest restart of each server of the group that was restarted."""
+        views = self._views.values()
+        return (view.restart for view in views if view.restart is not None and view.group == group)
 
     def get(self, name: str) -> ServerView | None:
         """Return the view of a server, with its live figures merged in; None if it is unknown."""

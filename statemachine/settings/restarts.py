@@ -95,7 +95,7 @@ class RestartSettings(Section):
     min_pause: Duration = "1h"
     """Shortest time between two restarts of a server that these triggers ask for."""
     max_per_day: Annotated[Whole, Field(ge=1, le=100)] = 3
-    """Restarts of a server within 24 hours, after which a trigger makes it `failed` instead."""
+    """Restarts of a server within 24 hours, after which triggers ask for no other: a stuck server is `failed` then."""
 
     @model_validator(mode="after")
     def _check_one_hook(self) -> Self:

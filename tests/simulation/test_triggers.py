@@ -1,0 +1,262 @@
+"""What asks for restarts by itself, over days in virtual time: its limits, and what is no reason for a restart."""
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from itertools import pairwise
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+import pytest
+from typing_extensions import override
+
+from campaigns.simulation.daemon import REAL_PARTS, SimDaemon
+from campaigns.simulation.disk import Disk
+from campaigns.simulation.faults import Faults
+from campaigns.simulation.invariants import Invariants
+from campaigns.simulation.loop import VirtualLoop
+from campaigns.simulation.plans import Plan
+from campaigns.simulation.run import run_simulation
+from campaigns.simulation.scenario import Scenario
+from campaigns.simulation.simulation import TAIL, Simulation
+from statemachine.core.restart import Restart, RestartCause
+from statemachine.core.vocabulary import State
+from statemachine.repair.port import HookRunner
+from statemachine.settings import Settings
+from statemachine.settings.servers import ServerConfig
+from statemachine.simulator import SimServer
+from statemachine.simulator.profiles import PROFILES
+
+MINUTE, HOUR = 60.0, 3600.0
+AWAY_S = 20.0
+HANG_S = 30 * MINUTE
+"""How long a prompt of others may run on idle devices."""
+
+Story = Callable[["Days"], Awaitable[None]]
+
+
+class Entry(NamedTuple):
+    """An entry of the event log."""
+
+    at: float
+    reason: str
+
+
+class Days(Simulation):
+    """Servers that are well, with a hook that restarts them. `hooks` are the times, servers and causes of its runs."""
+
+    def __init__(
+        self, folder: Path, profiles: Sequence[str], story: Story, groups: Sequence[str], restart: dict[str, Any]
+    ) -> None:
+        super().__init__(1, folder, REAL_PARTS, (), keep=TAIL)
+        plans = tuple(
+            Plan("127.0.0.1", 8188 + n, PROFILES[name], ("cache_models",), 0.0) for n, name in enumerate(profiles)
+        )
+        settings = Settings.model_validate({
+            "servers": [
+                {"url": f"http://{plan.name}", "group": group}
+                for plan, group in zip(plans, groups or ["all"] * len(plans), strict=True)
+            ],
+            "workflows": ["cache_models"],
+            "timing": {"warm_timeout_s": HANG_S / 3, "check_interval_s": HOUR},
+            "restart": {"command": ["restart"], **restart},
+        })  # fmt: skip
+        self._scenario = Scenario(plans, settings, adverse_s=0.0, calm_s=0.0, actions_every_s=1.0)
+        self._faults = Faults(Random(1))
+        self._faults.active = False
+        self._invariants = Invariants(settings, self.fail, self.note)
+        self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self._invariants)
+        self._story = story
+        self.names = [plan.name for plan in plans]
+        self.hooks: list[tuple[float, str, RestartCause]] = []
+        self.log: list[Entry] = []
+
+    @property
+    def servers(self) -> list[SimServer]:
+        return [self.wires[name].server for name in self.names]
+
+    @property
+    def states(self) -> list[State]:
+        return [self._invariants.ledgers[name].state for name in self.names]
+
+    @override
+    async def _run_scenario(self) -> None:
+        for plan in self._scenario.plans:
+            await self._set_up(plan)
+        self._start_daemon()
+        await self._story(self)
+        with closing(sqlite3.connect(self.disk.path)) as file:
+            self.log = [Entry(*row) for row in file.execute("SELECT at, reason FROM log ORDER BY seq")]
+
+    @override
+    def _hooks(self, daemon: SimDaemon) -> HookRunner:
+        return DaysHook(self, daemon)
+
+    async def until(self, state: State, within_s: float = HOUR) -> None:
+        """Wait until all servers are in this state."""
+        async with asyncio.timeout(within_s):
+            while set(self.states) != {state}:  # noqa: ASYNC110
+                await asyncio.sleep(1.0)
+
+    def entries(self, reason: str) -> int:
+        """Return how many entries of the event log have this reason."""
+        return sum(one.reason == reason for one in self.log)
+
+
+class DaysHook(HookRunner):
+    """Restarts its server."""
+
+    def __init__(self, days: Days, daemon: SimDaemon) -> None:
+        self._days, self._daemon = days, daemon
+
+    @override
+    async def run(self, server: ServerConfig, restart: Restart) -> None:
+        if self._daemon.dead:
+            await asyncio.Event().wait()
+        self._days.hooks.append((asyncio.get_running_loop().time(), server.name, restart.cause))
+        self._days.spawn(self._restart(self._days.wires[server.name].server))
+
+    async def _restart(self, server: SimServer) -> None:
+        await server.go_down()
+        await asyncio.sleep(AWAY_S)
+        await server.come_back()
+
+
+def told(story: Story, *profiles: str, groups: Sequence[str] = (), **restart: object) -> Days:
+    """Run a story over servers with these profiles; return how it went."""
+    made: list[Days] = []
+
+    def make(folder: Path) -> Days:
+        made.append(Days(folder, profiles, story, groups, restart))
+        return made[-1]
+
+    result = run_simulation(VirtualLoop, make)
+    assert result.violation is None, "\n".join(result.trace)
+    return made[0]
+
+
+def test_host_short_of_memory_keeps_its_servers_in_service() -> None:
+    """Another program uses the memory: restarts do not help, and are given up one server at a time."""
+
+    async def story(days: Days) -> None:
+        await days.until(State.LOADED)
+        for server in days.servers:
+            server.ram_free = 0
+        await asyncio.sleep(3 * HOUR)
+        assert days.states == [State.LOADED] * 2
+
+    days = told(story, "loaded", "loaded", max_ram_percent=90, max_per_day=2, groups=["a", "b"])
+    assert sorted(name for _, name, _ in days.hooks) == sorted(days.names * 2)
+    assert all(later - earlier >= AWAY_S for (earlier, *_), (later, *_) in pairwise(days.hooks))
+    assert (days.entries("restart_withheld"), days.entries("restart_limit")) == (2, 0)
+
+
+def test_dead_worker_at_its_limit_stays_failed_until_it_is_repaired() -> None:
+    async def story(days: Days) -> None:
+        await days.until(State.LOADED)
+        for _ in range(2):
+            lose_worker(days.servers[0])
+            await asyncio.sleep(2 * HOUR)
+        assert days.states == [State.FAILED]
+        await days.servers[0].restart()
+        await days.until(State.LOADED)
+
+    days = told(story, "node", when_stuck=True, max_per_day=1)
+    limit = [one.reason for one in days.log].index("restart_limit")
+    assert len(days.hooks) == 1
+    assert days.log[limit + 1].at - days.log[limit].at > HOUR
+
+
+def test_dead_worker_is_out_of_service_until_the_pause_is_over() -> None:
+    async def story(days: Days) -> None:
+        await days.until(State.LOADED)
+        lose_worker(days.servers[0])
+        await asyncio.sleep(10 * MINUTE)
+        lose_worker(days.servers[0])
+        await asyncio.sleep(10 * MINUTE)
+        assert (days.states, len(days.hooks)) == ([State.FAILED], 1)
+        await asyncio.sleep(HOUR)
+        assert days.states == [State.LOADED]
+
+    days = told(story, "node", when_stuck=True)
+    assert [cause for *_, cause in days.hooks] == [RestartCause.STUCK] * 2
+
+
+def lose_worker(server: SimServer) -> None:
+    server.lose_worker()
+    server.start_foreign_job(1.0)
+
+
+def test_drains_that_fail_end_at_the_limit() -> None:
+    """A server that is never idle is drained twice, and then left alone."""
+
+    async def story(days: Days) -> None:
+        await days.until(State.LOADED)
+        days.servers[0].process.queue.pause()
+        days.servers[0].start_foreign_job(1.0)
+        await asyncio.sleep(36 * HOUR)
+        assert days.states == [State.LOADED]
+
+    days = told(story, "loaded", max_age="2h", drain_timeout_s=60, max_per_day=2)
+    assert (days.hooks, days.entries("drain_timed_out"), days.entries("restart_withheld")) == ([], 2, 1)
+
+
+def test_turn_of_a_schedule_goes_on_after_a_crash_of_the_daemon() -> None:
+    async def story(days: Days) -> None:
+        await days.until(State.LOADED)
+        while not days.hooks:  # noqa: ASYNC110
+            await asyncio.sleep(1.0)
+        await days.crash(10 * MINUTE)
+        await asyncio.sleep(10 * MINUTE)
+        assert days.states == [State.LOADED] * 3
+
+    days = told(story, *["node"] * 3, schedule="5 0 * * *")
+    assert sorted(name for _, name, _ in days.hooks) == sorted(days.names)
+    assert {cause for *_, cause in days.hooks} == {RestartCause.SCHEDULE}
+
+
+def test_time_that_passes_without_a_daemon_is_not_made_up_for() -> None:
+    async def story(days: Days) -> None:
+        await days.until(State.LOADED)
+        await days.crash(10 * MINUTE)
+        await asyncio.sleep(10 * MINUTE)
+
+    assert told(story, *["loaded"] * 2, schedule="5 0 * * *").hooks == []
+
+
+def test_server_that_each_warm_up_ends_is_not_restarted() -> None:
+    async def story(days: Days) -> None:
+        await asyncio.sleep(2 * HOUR)
+        assert days.states == [State.FAILED]
+
+    days = told(story, "dying", when_stuck=True)
+    assert (days.hooks, days.entries("warm_up_ends_server") > 0) == ([], True)
+
+
+@pytest.mark.parametrize(("profile", "minutes"), [("node", 40), ("loaded", 40), ("node", 120)])
+def test_long_video_is_not_restarted(profile: str, minutes: int) -> None:
+    async def story(days: Days) -> None:
+        await days.until(State.LOADED)
+        for _ in range(2):
+            days.servers[0].start_foreign_job(minutes * MINUTE)
+        await asyncio.sleep(minutes * MINUTE * 2.1)
+        assert days.servers[0].process.queue.remaining == 0
+
+    assert told(story, profile, when_stuck=True).hooks == []
+
+
+@pytest.mark.parametrize("profile", ["node", "loaded"])
+def test_prompt_that_hangs_on_idle_devices_is_restarted(profile: str) -> None:
+    async def story(days: Days) -> None:
+        await days.until(State.LOADED)
+        days.servers[0].start_foreign_job(MINUTE)
+        await asyncio.sleep(1.0)
+        days.servers[0].stall()
+        await asyncio.sleep(20 * MINUTE)
+        assert days.hooks == []
+        await asyncio.sleep(20 * MINUTE)
+        assert days.states == [State.LOADED]
+
+    assert [cause for *_, cause in told(story, profile, when_stuck=True).hooks] == [RestartCause.STUCK]

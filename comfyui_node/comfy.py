@@ -6,6 +6,7 @@ If a release differs, these functions return an empty value instead of raising.
 from __future__ import annotations
 
 import functools
+import ipaddress
 import logging
 import sys
 from collections.abc import Callable, Mapping
@@ -96,6 +97,18 @@ def serves_https() -> bool:
     """Return whether ComfyUI was started with a certificate."""
     args = guarded(lambda: sys.modules["comfy.cli_args"].args, None)
     return bool(getattr(args, "tls_keyfile", None) and getattr(args, "tls_certfile", None))
+
+
+def listens_on_loopback_only() -> bool:
+    """Return whether ComfyUI was started so that only programs of its machine reach it, which is its default."""
+    args = guarded(lambda: sys.modules["comfy.cli_args"].args, None)
+    hosts = str(getattr(args, "listen", None) or "").split(",")
+    return all(is_loopback(host.strip()) for host in hosts)
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether this is the name or an address of this machine for itself."""
+    return host == "localhost" or guarded(lambda: ipaddress.ip_address(host).is_loopback, False)
 
 
 def loaded_models() -> list[Any]:

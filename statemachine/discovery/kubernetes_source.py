@@ -6,15 +6,18 @@ changes one to a line; bookmarks report only how far it is. A version that is to
 
 import asyncio
 import os
+import random
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlencode
 
 import aiohttp
+from loguru import logger
 
+from statemachine.core.backoff import backoff
 from statemachine.core.messages import message
 from statemachine.core.text import one_line, without_error_number
 from statemachine.discovery.endpoint_slices import MAX_SLICES, EndpointSlices
@@ -29,14 +32,24 @@ from statemachine.settings.files import read_limited
 FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod has its credentials. The token is read for each request, because it is replaced before it expires."""
 
-OK, GONE = 200, 410
+OK, FORBIDDEN, GONE = 200, 403, 410
 PAGE = 500
 WATCH_S = 290
 """How long the API is asked to keep a watch open; clients that ask for no end are cut off at random."""
 
 SILENCE_S = 330.0
 PAUSE_S = 1.0
-"""Least time between two watches."""
+"""Time between two watches. It doubles with each one that ends soon, up to the longest pause."""
+
+MOST_PAUSE_S = 60.0
+CALM_S = 10.0
+"""A watch that stays open for so long has not ended soon."""
+
+NOTED_SHORT = 3
+"""Watches in a row that end soon before the log says so."""
+
+SETTLE_S = 0.2
+"""Changes within this time are reported together: a rollout of many pods makes thousands of them."""
 
 MAX_LINE = 16 * 2**20
 MAX_CREDENTIAL = 2**16
@@ -67,6 +80,53 @@ class PodCredentials:
             raise SourceError(message("source_file", path=str(path), error=text)) from None
 
 
+class WatchPauses:
+    """The pauses between watches: longer the more of them in a row have ended soon and without a change."""
+
+    def __init__(self, base_s: float) -> None:
+        self._base_s = base_s
+        self._began = -CALM_S
+        self._short = 0
+
+    def note_change(self) -> None:
+        """Note that a watch has reported a change."""
+        self._short = 0
+
+    def next_s(self, now: float) -> float:
+        """Return the pause after a watch that has ended now."""
+        self._short = 0 if now - self._began >= CALM_S else self._short + 1
+        if self._short == NOTED_SHORT:
+            logger.warning("Kubernetes' API ends each watch at once; the endpoints are asked for less and less often")
+        pause_s = backoff(self._short, self._base_s, MOST_PAUSE_S, random.random)
+        self._began = now + pause_s
+        return pause_s
+
+
+class _Coalesced:
+    """Calls `report` once for all changes within a short time, and at the end of the block."""
+
+    def __init__(self, report: Callable[[], None]) -> None:
+        self._report = report
+        self._due: asyncio.TimerHandle | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        if self._due is not None:
+            self._due.cancel()
+            self._call()
+
+    def note(self) -> None:
+        """Note a change."""
+        if self._due is None:
+            self._due = asyncio.get_running_loop().call_later(SETTLE_S, self._call)
+
+    def _call(self) -> None:
+        self._due = None
+        self._report()
+
+
 class _GoneError(Exception):
     """The version is too old for a watch."""
 
@@ -74,10 +134,13 @@ class _GoneError(Exception):
 class KubernetesTargets:
     """Follows the EndpointSlices of a service."""
 
-    def __init__(self, settings: KubernetesSource, cluster: PodCredentials | None = None) -> None:
+    def __init__(
+        self, settings: KubernetesSource, cluster: PodCredentials | None = None, pause_s: float = PAUSE_S
+    ) -> None:
         self._settings = settings
         self._cluster = cluster or PodCredentials()
         self._slices = EndpointSlices(settings.scheme, settings.service_port)
+        self._pauses = WatchPauses(pause_s)
 
     async def run(self, report: Report) -> None:
         """Report the service's endpoints after every change until cancelled. Raises SourceError."""
@@ -89,7 +152,7 @@ class KubernetesTargets:
             api = _Api(session, url, tls, cluster, f"kubernetes.io/service-name={self._settings.service}")
             while True:
                 await self._list_and_watch(api, report)
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(self._pauses.next_s(_loop_time()))
 
     async def _list_and_watch(self, api: "_Api", report: Report) -> None:
         """List the slices and follow them until the version is too old. Raises SourceError."""
@@ -97,13 +160,20 @@ class KubernetesTargets:
             version = await self._list(api)
             report(self._slices.listing())
             while True:
-                async for event in api.watch(version):
-                    version = _version(event.get("object")) or version
-                    if self._apply(event):
-                        report(self._slices.listing())
-                await asyncio.sleep(PAUSE_S)
+                version = await self._watch(api, version, report)
+                await asyncio.sleep(self._pauses.next_s(_loop_time()))
         except _GoneError:
             return
+
+    async def _watch(self, api: "_Api", version: str, report: Report) -> str:
+        """Follow the slices until the API ends the watch; return how far it came."""
+        with _Coalesced(lambda: report(self._slices.listing())) as changes:
+            async for event in api.watch(version):
+                version = _version(event.get("object")) or version
+                if self._apply(event):
+                    self._pauses.note_change()
+                    changes.note()
+        return version
 
     async def _list(self, api: "_Api") -> str:
         """Read all pages of the list; return its version."""
@@ -184,9 +254,15 @@ class _Api:
         return await self.session.get(url, headers=headers, ssl=self.tls, allow_redirects=False, timeout=timeout)
 
 
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
 def _usable(response: aiohttp.ClientResponse) -> aiohttp.ClientResponse:
     if response.status == GONE:
         raise _GoneError
+    if response.status == FORBIDDEN:
+        raise SourceError(message("source_forbidden"))
     if response.status != OK:
         raise SourceError(message("source_status", status=response.status))
     return response

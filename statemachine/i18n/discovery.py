@@ -32,6 +32,10 @@ DISCOVERY: dict[str, Text] = {
     "source_invalid_json": Text("invalid JSON: {error}", "无效的 JSON：{error}"),
     "source_invalid_yaml": Text("invalid YAML: {error}", "无效的 YAML：{error}"),
     "source_status": Text("HTTP status {status}; 200 is expected", "HTTP 状态 {status}，应为 200"),
+    "source_forbidden": Text(
+        "HTTP status 403; allow the service account to list and watch endpointslices (discovery.k8s.io) by a Role",
+        "HTTP 状态 403；请用 Role 允许服务账号对 endpointslices（discovery.k8s.io）执行 list 和 watch",
+    ),
     "source_no_answer": Text("no answer: {error}", "没有应答：{error}"),
     "source_dns": Text("{record} records of {host}: {error}", "{host} 的 {record} 记录：{error}"),
     "source_not_in_cluster": Text(

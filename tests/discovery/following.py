@@ -15,8 +15,10 @@ class Reports:
     def __init__(self) -> None:
         self._queue = asyncio.Queue[Listing]()
         self.task: asyncio.Task[None]
+        self.count = 0
 
     def put(self, listing: Listing) -> None:
+        self.count += 1
         self._queue.put_nowait(listing)
 
     async def next_listing(self) -> Listing:

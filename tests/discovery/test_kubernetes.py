@@ -1,5 +1,6 @@
 """The endpoints of a service, from a Kubernetes API that is played from its documented messages."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest_asyncio
 
 from statemachine.discovery.endpoint_slices import EndpointSlices
 from statemachine.discovery.errors import SourceError
-from statemachine.discovery.kubernetes_source import KubernetesTargets, PodCredentials
+from statemachine.discovery.kubernetes_source import KubernetesTargets, PodCredentials, WatchPauses
 from statemachine.i18n.render import render
 from tests.discovery.following import following
 from tests.discovery.kubernetes_api import KubernetesApi, endpoint, endpoint_slice, kubernetes_api, status_object
@@ -23,11 +24,11 @@ async def api(tmp_path: Path) -> AsyncIterator[KubernetesApi]:
         yield one
 
 
-def source_of(credentials: PodCredentials, **keys: Any) -> KubernetesTargets:
+def source_of(credentials: PodCredentials, pause_s: float = 1.0, **keys: Any) -> KubernetesTargets:
     section = {"kind": "kubernetes", "name": "pods", "service": "comfyui", "service_port": "http", **keys}
     (one,) = with_sources(section).discovery
     assert one.kind == "kubernetes"
-    return KubernetesTargets(one, credentials)
+    return KubernetesTargets(one, credentials, pause_s)
 
 
 async def test_list_and_watch_follow_the_service(api: KubernetesApi) -> None:
@@ -90,6 +91,38 @@ async def test_version_that_is_gone_leads_to_a_new_list(api: KubernetesApi, *, i
             api.end_watches()
         assert await reports.next() == ["10.0.0.9:8188"]
         await wait_until(lambda: api.watches[-1]["resourceVersion"] == str(api.version))
+
+
+async def test_burst_of_changes_is_reported_once(api: KubernetesApi) -> None:
+    api.put(endpoint_slice("a", endpoint("10.0.0.1", "pod-1")))
+    async with following(source_of(api.credentials)) as reports:
+        await reports.next()
+        await wait_until(lambda: api.watches)
+        for number in range(200):
+            api.put(endpoint_slice("b", endpoint(f"10.0.1.{number}", f"pod-{number}")))
+        await reports.until("10.0.0.1:8188", "10.0.1.199:8188")
+    assert reports.count <= 10
+
+
+async def test_watch_that_is_always_gone_is_asked_less_and_less_often(api: KubernetesApi) -> None:
+    api.put(endpoint_slice("a", endpoint("10.0.0.1", "pod-1")))
+    api.oldest = 10_000
+    async with following(source_of(api.credentials, pause_s=0.02)) as reports:
+        await asyncio.sleep(1.0)
+        assert await reports.next() == ["10.0.0.1:8188"]
+    assert 2 <= len(api.watches) <= 8
+
+
+def test_pauses_between_watches_grow_until_one_lasts_or_changes() -> None:
+    pauses, now, found = WatchPauses(1.0), 0.0, list[float]()
+    for _ in range(12):
+        found.append(pauses.next_s(now))
+        now += found[-1]
+    assert found[0] <= 1.0
+    assert found[-1] >= 30.0
+    pauses.note_change()
+    assert pauses.next_s(now) <= 2.0
+    assert pauses.next_s(now + 300.0) <= 1.0
 
 
 @pytest.mark.parametrize("status", [401, 403, 500])

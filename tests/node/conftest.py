@@ -21,6 +21,7 @@ FAKE_MODULES = (
     "server",
     "execution",
     "comfy",
+    "comfy.cli_args",
     "comfy.model_management",
     "comfy.model_patcher",
     "pack.inspire.backend_support",

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from tests.node.conftest import FakeComfyUI
+from tests.security.authority import Authority
 from tests.support.polling import wait_until
 
 
@@ -103,3 +106,51 @@ async def test_environment_names_the_daemons(comfyui: FakeComfyUI) -> None:
     daemons = comfyui.module("registration").daemons
     assert daemons({}) == []
     assert daemons({"COMFYWARM_DAEMON": "http://a:8799, https://b"}) == ["http://a:8799", "https://b"]
+
+
+@pytest.mark.parametrize("daemon", ["gpu-master:8799", "10.0.0.5:8799", "ftp://master", "http://", "http://a:99999"])
+async def test_daemon_that_is_not_a_url_is_logged(
+    comfyui: FakeComfyUI, caplog: pytest.LogCaptureFixture, daemon: str
+) -> None:
+    comfyui.server.port = 8188
+    await asyncio.wait_for(comfyui.module("registration").Registration(daemon, {}).run(), 5)
+    assert "is not a URL such as http://" in caplog.messages[0]
+
+
+async def test_message_of_the_daemon_is_logged(comfyui: FakeComfyUI, caplog: pytest.LogCaptureFixture) -> None:
+    async with fake_daemon() as daemon:
+        daemon.status, daemon.answer = 409, {"error": {"code": "name_taken", "message": "another server has the name"}}
+        async with registering(comfyui, daemon):
+            await wait_until(lambda: any("status 409: another server has the name" in one for one in caplog.messages))
+
+
+@pytest.mark.parametrize(
+    ("listen", "expected"),
+    [("127.0.0.1", True), ("127.0.0.1,::1", True), ("0.0.0.0,::", False), ("127.0.0.1,192.0.2.1", False), ("", False)],
+)
+async def test_server_that_only_its_machine_reaches_is_not_registered_elsewhere(
+    comfyui: FakeComfyUI, listen: str, *, expected: bool
+) -> None:
+    comfyui.add_module("comfy.cli_args", args=SimpleNamespace(listen=listen))
+    module = comfyui.module("registration")
+    assert module.comfy.listens_on_loopback_only() is expected
+    module.require_listening("127.0.0.1")
+    with pytest.raises(module.RefusedError, match="--listen, or set COMFYWARM_ADDRESS") if expected else nullcontext():
+        module.require_listening("192.0.2.1")
+
+
+async def test_daemon_with_a_private_certificate_is_trusted_by_its_file(comfyui: FakeComfyUI, tmp_path: Path) -> None:
+    ca = Authority(tmp_path)
+    daemon, app = FakeDaemon(), web.Application()
+    app.router.add_post("/api/register", daemon.handle)
+    server = TestServer(app, scheme="https")
+    await server.start_server(ssl=ca.certify("127.0.0.1").server_context())
+    try:
+        daemon.url = str(server.make_url("/"))
+        async with registering(comfyui, daemon):
+            await asyncio.sleep(0.3)
+            assert daemon.bodies == []
+        async with registering(comfyui, daemon, COMFYWARM_CA_FILE=str(ca.file)):
+            await wait_until(lambda: daemon.bodies)
+    finally:
+        await server.close()

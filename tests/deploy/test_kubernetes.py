@@ -16,7 +16,8 @@ import pytest
 import yaml
 from typing_extensions import override
 
-from statemachine.settings import parse_settings, resolve_servers
+from statemachine.settings import parse_settings
+from statemachine.settings.discovery import KubernetesSource
 from tests.support.paths import DEPLOY, DOCS
 
 MANIFESTS = DEPLOY / "kubernetes"
@@ -81,7 +82,7 @@ def test_daemon_pod_is_hardened_and_mounts_what_settings_name(name: str) -> None
         "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
-    assert (pod["securityContext"]["runAsNonRoot"], pod["automountServiceAccountToken"]) == (True, False)
+    assert (pod["securityContext"]["runAsNonRoot"], pod["automountServiceAccountToken"]) == (True, True)
     (settings,) = of_kind(file, "ConfigMap")
     parsed = parse_settings(json.loads(settings["data"]["settings.json"]), Path("/etc/comfywarm"), SECRETS)
     mounts = {one["mountPath"]: one.get("readOnly", False) for one in container["volumeMounts"]}
@@ -93,13 +94,29 @@ def test_daemon_pod_is_hardened_and_mounts_what_settings_name(name: str) -> None
 
 
 @pytest.mark.parametrize("name", ["comfywarm", "cluster"])
-def test_settings_name_the_pods_of_the_example(name: str) -> None:
+def test_settings_find_the_pods_of_the_example(name: str) -> None:
     (settings,) = of_kind(MANIFESTS / f"{name}.yaml", "ConfigMap")
     parsed = parse_settings(json.loads(settings["data"]["settings.json"]), Path("/etc/comfywarm"), SECRETS)
-    (servers,) = of_kind(MANIFESTS / "comfyui.yaml", "StatefulSet")
-    domain = servers["spec"]["serviceName"]
-    pods = {f"comfyui-{number}.{domain}:8188" for number in range(servers["spec"]["replicas"])}
-    assert {one.name for one in resolve_servers(parsed)} == pods
+    (source,) = parsed.discovery
+    assert isinstance(source, KubernetesSource)
+    services = {one["metadata"]["name"]: one["spec"] for one in of_kind(MANIFESTS / "comfyui.yaml", "Service")}
+    found = services[source.service]
+    assert found["publishNotReadyAddresses"], "a pod is ready only once comfywarm has warmed it"
+    assert source.service_port in {port["name"] for port in found["ports"]}
+    assert (source.namespace, source.name_label) == (None, "pod"), "the gate asks for the pod's name"
+
+
+@pytest.mark.parametrize("name", ["comfywarm", "cluster"])
+def test_daemon_may_only_follow_endpoint_slices(name: str) -> None:
+    file = MANIFESTS / f"{name}.yaml"
+    (workload,) = of_kind(file, "Deployment", "StatefulSet")
+    (account,), (role,), (binding,) = (of_kind(file, kind) for kind in ("ServiceAccount", "Role", "RoleBinding"))
+    rule = {"apiGroups": ["discovery.k8s.io"], "resources": ["endpointslices"], "verbs": ["list", "watch"]}
+    assert role["rules"] == [rule]
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    (subject,) = binding["subjects"]
+    accounts = (subject["name"], workload["spec"]["template"]["spec"]["serviceAccountName"])
+    assert accounts == (account["metadata"]["name"],) * 2
 
 
 def test_example_image_has_the_version_of_the_package() -> None:
@@ -163,7 +180,7 @@ def test_gate_follows_the_daemon_and_keeps_its_answer_without_it(tmp_path: Path)
     assert gate_ends_with("127.0.0.1:1", state) == 1
     with answering(200) as (address, asked):
         assert gate_ends_with(address, state) == 0
-    assert re.fullmatch(r"/api/servers/[^/]+\.comfyui-all:8188/ready", asked[0])
+    assert re.fullmatch(r"/api/servers/[^/.:]+/ready", asked[0])
     assert gate_ends_with("127.0.0.1:1", state) == 0
     with answering(503) as (address, _):
         assert gate_ends_with(address, state) == 1

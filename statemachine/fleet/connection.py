@@ -74,7 +74,10 @@ async def _listen(context: ServerContext, socket: Socket, client_id: str, *, ref
 
 @dataclass(slots=True, eq=False)
 class _Receiver:
-    """Post the events of the frames, from the first `status` frame on."""
+    """Post the events of the frames. The first `status` frame opens the connection.
+
+    A sign of a change counts on a connection whose first frame was lost, too.
+    """
 
     context: ServerContext
     client_id: str
@@ -87,11 +90,10 @@ class _Receiver:
         event = decode(frame, in_flight=self.context.server.open_attempt is not None, hide=self.hide)
         if event is None:
             return
-        if not self.opened:
-            if self.patience.expired() or not isinstance(event, events.QueueSeen):
-                return
+        if not self.opened and isinstance(event, events.QueueSeen) and not self.patience.expired():
             self._open()
-        self.context.post(event)
+        if self.opened or isinstance(event, events.CacheReported):
+            self.context.post(event)
 
     def report(self, trouble: StreamTrouble) -> None:
         """Count and show a trouble of the stream; log the first one of a kind, and then ever fewer."""

@@ -16,7 +16,7 @@ from benchmarks import fleet
 from benchmarks.processes import Daemon, allow_descriptors, daemon
 from benchmarks.stand_in import StandIn
 
-PATIENCE_S = 600.0
+PATIENCE_S = 900.0
 STATUS_FOR_S = 60.0
 """How long /api/status is asked for after the first verdicts, while version and devices of every server are read."""
 
@@ -91,10 +91,12 @@ def table(columns: Mapping[int, Figures]) -> str:
 
 
 def main() -> None:
-    """Measure one size after the other, and print the table."""
+    """Measure one size after the other, and print the table so far."""
     allow_descriptors()
-    sizes = [int(size) for size in sys.argv[1:]] or [10_000, 20_000]
-    print(table({servers: asyncio.run(figures(servers)) for servers in sizes}))
+    columns = dict[int, Figures]()
+    for servers in [int(size) for size in sys.argv[1:]] or [10_000, 20_000]:
+        columns[servers] = asyncio.run(figures(servers))
+        print(table(columns), flush=True)
 
 
 if __name__ == "__main__":

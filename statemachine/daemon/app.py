@@ -33,7 +33,7 @@ from statemachine.daemon.reload import Reloader
 from statemachine.daemon.rollouts import rollouts_of
 from statemachine.daemon.standalone import Backend, standalone
 from statemachine.daemon.systemd import ServiceManager, supervised
-from statemachine.daemon.upkeep import keep_pruned, keep_verified
+from statemachine.daemon.upkeep import keep_pruned, keep_series_of_groups, keep_verified
 from statemachine.discovery.known import source_ca_files
 from statemachine.discovery.service import Discovery
 from statemachine.discovery.sources import new_source
@@ -192,8 +192,11 @@ class Daemon:
         self.agent = await stack.enter_async_context(
             answering_agent_checks(settings.traffic, backend.snapshot, self._clock.now)
         )
-        pruning = keep_pruned(backend.journal, lambda: self.config, self._clock.now)
-        for work in (pruning, keep_verified(backend.journal)):
+        for work in (
+            keep_pruned(backend.journal, lambda: self.config, self._clock.now),
+            keep_series_of_groups(self._counters, lambda: self.config),
+            keep_verified(backend.journal),
+        ):
             await stack.enter_async_context(in_background(work))
         await stack.enter_async_context(in_background(self._discover()))
         self.reload = await stack.enter_async_context(self._reloading(source))

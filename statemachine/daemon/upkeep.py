@@ -1,4 +1,4 @@
-"""What a daemon does to its journal all the time: keep it within its limits, and verify that it is still there."""
+"""What a daemon does all the time: keep journal and counters within their limits, and verify the journal's files."""
 
 import asyncio
 import sqlite3
@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.journal.port import JournalPort, JournalUnavailableError
+from statemachine.publish.counters import Counters
 
 PRUNE_EVERY_S = 3600.0
 
@@ -35,3 +36,10 @@ async def keep_verified(journal: JournalPort) -> None:
         await asyncio.sleep(BEAT_S)
         with suppress(sqlite3.Error, OSError):
             await journal.ping()
+
+
+async def keep_series_of_groups(counters: Counters, config: Callable[[], LoadedConfig]) -> None:
+    """Drop the series of groups that have had no server for an hour or two."""
+    while True:
+        await asyncio.sleep(PRUNE_EVERY_S)
+        counters.forget_groups(frozenset(one.group for one in config().servers))

@@ -36,7 +36,7 @@ def prune_absent(db: sqlite3.Connection, older_than: float, present: Collection[
     gone = [(server, older_than) for (server,) in old if server not in present]
     deleted = db.executemany("DELETE FROM log WHERE server = ? AND at < ?", gone).rowcount
     for table in TABLES_BY_SERVER:
-        query = f"SELECT server FROM {table} WHERE server NOT IN (SELECT server FROM log WHERE server IS NOT NULL)"  # noqa: S608
+        query = f"SELECT server FROM {table} WHERE NOT EXISTS (SELECT 1 FROM log WHERE log.server = {table}.server)"  # noqa: S608
         without_entries = [(server,) for (server,) in db.execute(query).fetchall() if server not in present]
         db.executemany(f"DELETE FROM {table} WHERE server = ?", without_entries)  # noqa: S608
     return max(0, deleted)

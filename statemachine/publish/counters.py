@@ -3,7 +3,7 @@
 They belong to groups and not to servers, so that removing a server from the settings never lowers a counter.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from prometheus_client import Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics import MetricWrapperBase
@@ -54,6 +54,7 @@ class Counters:
 
     def __init__(self) -> None:
         self._groups: set[str] = set()
+        self._empty: frozenset[str] = frozenset()
         self._transitions = _counter(
             "transitions", "Changes of state, by new state and reason.", "group", "state", "reason"
         )
@@ -103,6 +104,29 @@ class Counters:
             for family in (self._checks, self._unanswered, self._warm_up_durations):
                 family.labels(group)
 
+    def forget_groups(self, present: Collection[str]) -> None:
+        """Drop the series of groups without servers, also at the last call: groups of labels come and go."""
+        families = self._by_group
+        known = {values[0] for family in families for values in _label_values(family)}
+        gone = (known & self._empty).difference(present)
+        for family in families:
+            for values in [values for values in _label_values(family) if values[0] in gone]:
+                family.remove(*values)
+        self._groups -= gone
+        self._empty = frozenset(known.difference(present, gone))
+
+    @property
+    def _by_group(self) -> tuple[MetricWrapperBase, ...]:
+        """The families whose first label is the group."""
+        return (
+            self._transitions,
+            self._checks,
+            self._unanswered,
+            self._warm_ups,
+            self._warm_up_durations,
+            self._restarts,
+        )
+
     def count_message(self, message: StreamMessage) -> None:
         """Count the message of a log entry."""
         if message.topic is Topic.TRANSITION and message.state is not None:
@@ -151,6 +175,12 @@ class Counters:
     def observe_loop_lag(self, seconds: float) -> None:
         """Record by how much a timer was late."""
         self._lag.observe(seconds)
+
+
+def _label_values(family: MetricWrapperBase) -> set[tuple[str, ...]]:
+    """Return the labels of each series; the buckets of a histogram are one."""
+    samples = (sample for metric in family.collect() for sample in metric.samples)
+    return {tuple(value for label, value in one.labels.items() if label != "le") for one in samples}
 
 
 def _counter(name: str, help_text: str, *labels: str) -> Counter:

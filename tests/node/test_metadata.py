@@ -29,6 +29,7 @@ def test_node_has_what_the_registry_requires() -> None:
     assert node["project"]["license"].keys() <= {"text", "file"}
     assert node["project"]["description"]
     assert node["project"]["dependencies"] == []
+    assert node["project"]["classifiers"] == ["Operating System :: OS Independent"]
     assert node["project"]["urls"]["Repository"]
     assert {"PublisherId", "DisplayName", "Icon"} <= node["tool"]["comfy"].keys()
 

@@ -5,7 +5,7 @@ import sqlite3
 import uuid
 from collections import Counter, deque
 from collections.abc import Collection, Coroutine, Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -22,7 +22,7 @@ from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.plans import Plan
 from campaigns.simulation.scenario import Scenario, scenario_of
 from campaigns.simulation.wire import Wire
-from statemachine.core.ports import Action, Clock
+from statemachine.core.ports import Action, ActionRefusedError, Clock, NotStoredError
 from statemachine.core.vocabulary import Reason, State
 from statemachine.fleet.fleet import ManagedFleet
 from statemachine.repair.port import HookRunner, NoHooks
@@ -301,4 +301,6 @@ def loads_itself_well(ledger: ServerLedger) -> bool:
 
 
 async def _act(fleet: ManagedFleet, name: str, action: Action) -> None:
-    await fleet.act(name, action)
+    """Act, and leave it at that if the daemon refuses: the server is paused, or the disk is full."""
+    with suppress(ActionRefusedError, NotStoredError):
+        await fleet.act(name, action)

@@ -12,7 +12,15 @@ from statemachine.cluster.values import DECODE_ERRORS, Unreadable, instant, mayb
 from statemachine.cluster.view_json import message_json
 from statemachine.core.messages import Message, verbatim
 from statemachine.core.pause import LONGEST_NOTE, NO_TERMS, PauseTerms
-from statemachine.core.ports import Action, ActionRefusedError, NotOwnedError, Operator, Terms, TermsIgnoredError
+from statemachine.core.ports import (
+    Action,
+    ActionRefusedError,
+    NotOwnedError,
+    NotStoredError,
+    Operator,
+    Terms,
+    TermsIgnoredError,
+)
 from statemachine.core.restart import RestartCause, RestartTerms
 from statemachine.core.text import one_line
 from statemachine.i18n.render import sentence
@@ -23,7 +31,8 @@ DONE_WITH_TERMS = b"done, with its terms"
 """The response to a request with terms. An older version ignores them and responds `DONE`."""
 NOT_UNDERSTOOD = b"not understood"
 REFUSED = b"refused "
-"""What the response begins with if the owner refuses the action; its message follows."""
+NOT_STORED = b"not stored "
+"""What the response begins with if the owner refuses the action, or could not store it; its message follows."""
 
 
 class ForwardingOperator(Operator):
@@ -72,23 +81,31 @@ class ForwardingOperator(Operator):
         try:
             return done if await self._local.act(server, action, by, terms) else b"not mine"
         except ActionRefusedError as error:
-            return REFUSED + orjson.dumps([sentence(error.message), message_json(error.message)])
+            return REFUSED + _said(error.message)
+        except NotStoredError as error:
+            return NOT_STORED + _said(error.message)
 
 
 def _require_done(response: bytes, server: str, owner: str) -> None:
-    """Raise ActionRefusedError or NotOwnedError unless the owner has carried the action out."""
+    """Raise ActionRefusedError, NotStoredError or NotOwnedError unless the owner has carried the action out."""
     if response.startswith(REFUSED):
-        raise ActionRefusedError(_refusal(response))
+        raise ActionRefusedError(_refusal(response.removeprefix(REFUSED)))
+    if response.startswith(NOT_STORED):
+        raise NotStoredError(_refusal(response.removeprefix(NOT_STORED)))
     if response == NOT_UNDERSTOOD:
         raise NotOwnedError(f"node {owner}, which owns {server}, is of a version that does not know this action")
     if response not in {DONE, DONE_WITH_TERMS}:
         raise NotOwnedError(f"node {owner} has just handed {server} over; try again in a few seconds")
 
 
+def _said(said: Message) -> bytes:
+    return orjson.dumps([sentence(said), message_json(said)])
+
+
 def _refusal(response: bytes) -> Message:
     """Return why the owner refuses the action; what another version says otherwise stays verbatim."""
     try:
-        said, coded, *_ = parse(response.removeprefix(REFUSED))
+        said, coded, *_ = parse(response)
         return message_from_json(said, coded)
     except DECODE_ERRORS:
         return verbatim(one_line(response.decode("utf-8", "replace")))

@@ -19,6 +19,7 @@ class Duty(Enum):
     PROBE = auto()  # send the cheapest request to an unreachable server
     BACK_OFF = auto()  # wait for the long backoff of a failure
     END_PAUSE = auto()  # end a pause at its time
+    AWAIT_HOOK = auto()  # wait for the end of the restart hook that was running when the server was paused
     DRAIN = auto()  # wait until a server that is to be restarted has finished its prompts, and record the hook
     RESTART = auto()  # run the hook once, and wait until another process of the server answers
 
@@ -33,7 +34,7 @@ DUTIES: Mapping[State, frozenset[Duty]] = {
     State.WARMING: frozenset({Duty.TRACK}),
     State.UNREACHABLE: frozenset({Duty.PROBE}),
     State.FAILED: frozenset({Duty.BACK_OFF}),
-    State.PAUSED: frozenset({Duty.END_PAUSE}),
+    State.PAUSED: frozenset({Duty.END_PAUSE, Duty.AWAIT_HOOK}),
     State.DRAINING: frozenset({Duty.DRAIN}),
     State.RESTARTING: frozenset({Duty.RESTART}),
 }

@@ -393,6 +393,20 @@ class RestartFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class PausedHookEnded:
+    """The hook has not failed, and its server was paused while it ran: the pause ends the restart."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class RestartOverdue:
+    """The server returned from its restart `seconds` ago, and is not loaded yet."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class RestartLimitReached:
     """A trigger wants a restart, and the server was restarted as often as the settings allow."""
 
@@ -445,6 +459,8 @@ Event = (
     | RestartWithheld
     | ServerReturned
     | RestartFailed
+    | PausedHookEnded
+    | RestartOverdue
     | RestartLimitReached
     | SettingsChanged
 )

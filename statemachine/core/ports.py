@@ -83,15 +83,24 @@ class ActionRefusedError(Exception):
         self.message = said
 
 
+class NotStoredError(Exception):
+    """The journal has not stored a restart or its cancellation, so that a crash would undo it; `message` says why."""
+
+    def __init__(self, said: Message) -> None:
+        super().__init__(said.code)
+        self.message = said
+
+
 class Operator(Protocol):
     """Pass operator actions to the servers."""
 
     async def act(self, server: str, action: Action, by: str | None = None, terms: Terms = NO_TERMS) -> bool:
-        """Post the action and return at once; return False if no such server exists.
+        """Post the action and return; return False if no such server exists.
 
-        `by` is the name of the client that requested it, if it has one. `terms` are those of a pause or a restart.
-        Raises NotOwnedError if the node that looks after the server cannot be reached, ActionRefusedError, and
-        TermsIgnoredError if that node has paused the server without the terms.
+        A restart and its cancellation return once they are stored, so that a crash does not undo them. `by` is the name
+        of the client that requested the action, if it has one. `terms` are those of a pause or a restart.
+        Raises NotOwnedError if the node that looks after the server cannot be reached, ActionRefusedError,
+        NotStoredError, and TermsIgnoredError if that node has paused the server without the terms.
         """
         ...
 

@@ -40,6 +40,9 @@ MOST_HOOKS = 100
 
 OPEN_STAGES = (RestartStage.DRAINING, RestartStage.HOOK, RestartStage.RETURNED)
 
+FAILED_FOR = frozenset({Reason.HOOK_FAILED, Reason.NOT_WARMED})
+"""Reasons for which a restart has failed in every state of its server."""
+
 RESTART_STATES: Mapping[RestartStage, State] = {
     RestartStage.DRAINING: State.DRAINING,
     RestartStage.HOOK: State.RESTARTING,
@@ -86,6 +89,11 @@ class Restart:
         """Whether the restart has not ended."""
         return self.stage in OPEN_STAGES
 
+    @property
+    def has_hook_begun(self) -> bool:
+        """Whether the hook is recorded, and the server has not returned: the hook may be running."""
+        return self.stage is RestartStage.HOOK
+
     def following(self, before: "Restart") -> "Restart":
         """Return the restart with what counts on from the server's last one."""
         return replace(self, hooks=before.hooks, drains_timed_out=before.drains_timed_out)
@@ -118,9 +126,11 @@ class Restart:
         return self if stage is None else self.ended(stage, reason, message, at)
 
     def _end(self, dest: State, reason: Reason) -> RestartStage | None:
-        if dest is State.PAUSED or reason is Reason.RESTART_CANCELLED:
+        if reason in FAILED_FOR or dest is State.FAILED:
+            return RestartStage.FAILED
+        if reason is Reason.RESTART_CANCELLED or (dest is State.PAUSED and not self.has_hook_begun):
             return RestartStage.CANCELLED
-        if dest is State.FAILED or (self.stage is RestartStage.DRAINING and dest is not State.DRAINING):
+        if self.stage is RestartStage.DRAINING and dest is not State.DRAINING:
             return RestartStage.FAILED
         return RestartStage.SUCCEEDED if dest is State.LOADED else None
 

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 from statemachine.core import events
 from statemachine.core.prompt_reducers import Reducer
-from statemachine.core.restart import Restart, RestartCause
+from statemachine.core.restart import Restart, RestartCause, RestartStage
 from statemachine.core.server import NOT_WARMED, Server
-from statemachine.core.vocabulary import State
+from statemachine.core.vocabulary import Reason, State
 
 NOT_RESTARTABLE = frozenset({State.PAUSED, State.DRAINING, State.RESTARTING})
 
@@ -47,8 +47,15 @@ def _server_returned(event: events.ServerReturned, server: Server, at: float) ->
     server.failures, server.ineffective_warmups, server.recheck_failures = 0, 0, 0
 
 
+def _paused_hook_ended(event: events.PausedHookEnded, server: Server, at: float) -> None:
+    if server.open_restart is not None:
+        cancelled = RestartStage.CANCELLED
+        server.restart = server.open_restart.ended(cancelled, Reason.PAUSE_REQUESTED, event.message, at)
+
+
 RESTART_REDUCERS: Mapping[type, Reducer] = {
     events.RestartRequested: _restart_requested,
     events.HookStarted: _hook_started,
     events.ServerReturned: _server_returned,
+    events.PausedHookEnded: _paused_hook_ended,
 }

@@ -208,9 +208,19 @@ def not_said_before(server: Server, event: e.RestartLimitReached) -> bool:
     return server.reason is not Reason.RESTART_LIMIT
 
 
-def returned_before(server: Server, event: e.RestartFailed) -> bool:
-    """The server had returned from a restart that is still open."""
+def restart_is_open(server: Server, event: e.RestartFailed) -> bool:
+    """The restart of the server has not ended: it had returned, or its hook ran while it was paused."""
     return server.open_restart is not None
+
+
+def has_hook_begun(server: Server, event: e.ResumeRequested | e.PauseEnded) -> bool:
+    """The hook of the paused server may be running, so that its restart goes on."""
+    return server.open_restart is not None and server.open_restart.has_hook_begun
+
+
+def returned_from_restart(server: Server, event: e.RestartOverdue) -> bool:
+    """The restart's server has returned, and is not loaded yet."""
+    return server.open_restart is not None and server.open_restart.stage is RestartStage.RETURNED
 
 
 def attempt_was_opened(server: Server, event: e.SubmissionStarted) -> bool:
@@ -294,7 +304,9 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.PauseRequested, [s for s in S if s is not S.PAUSED], S.PAUSED, Reason.PAUSE_REQUESTED, Source.OPERATOR),
     *_rows(e.SettingsChanged, ACTING, S.UNKNOWN, Reason.SETTINGS_CHANGED, Source.DAEMON),
     *_rows(e.PauseRequested, (S.PAUSED,), S.PAUSED, Reason.PAUSE_REQUESTED, Source.OPERATOR, changes_pause),
+    *_rows(e.PauseEnded, (S.PAUSED,), S.RESTARTING, Reason.HOOK_STARTED, Source.DAEMON, has_hook_begun),
     *_rows(e.PauseEnded, (S.PAUSED,), S.UNKNOWN, Reason.PAUSE_ENDED, Source.DAEMON),
+    *_rows(e.ResumeRequested, (S.PAUSED,), S.RESTARTING, Reason.HOOK_STARTED, Source.OPERATOR, has_hook_begun),
     *_rows(e.ResumeRequested, (S.PAUSED,), S.UNKNOWN, Reason.RESUME_REQUESTED, Source.OPERATOR),
     # Restarts: drained, the hook recorded and run once, and the server back as another process.
     *_rows(e.RestartRequested, RESTARTABLE, S.DRAINING, Reason.RESTART_REQUESTED, None, restart_was_opened),
@@ -305,5 +317,9 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.HookStarted, (S.DRAINING,), S.RESTARTING, Reason.HOOK_STARTED, Source.DAEMON),
     *_rows(e.ServerReturned, (S.RESTARTING,), S.UNKNOWN, Reason.SERVER_RETURNED, Source.PROBE),
     *_rows(e.RestartFailed, (S.RESTARTING,), S.FAILED, None, Source.DAEMON),
-    *_rows(e.RestartFailed, (S.UNREACHABLE,), S.FAILED, None, Source.DAEMON, returned_before),
+    *_rows(e.RestartFailed, (S.UNREACHABLE,), S.FAILED, None, Source.DAEMON, restart_is_open),
+    *_rows(e.RestartFailed, (S.PAUSED,), S.PAUSED, Reason.HOOK_FAILED, Source.DAEMON, restart_is_open),
+    *_rows(e.PausedHookEnded, (S.PAUSED,), S.PAUSED, Reason.PAUSE_REQUESTED, Source.DAEMON),
+    *(Row(e.RestartOverdue, state, state, Reason.NOT_WARMED, Source.DAEMON, returned_from_restart)
+      for state in (S.UNKNOWN, S.CHECKING, S.COLD, S.AUTO_EXECUTING, S.UNREACHABLE)),
 )  # fmt: skip

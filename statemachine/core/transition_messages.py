@@ -134,6 +134,10 @@ def _restart_requested(event: events.RestartRequested, _server: Server, reason: 
     return message("requested_by", what=asked, by=event.by) if event.by is not None else asked
 
 
+def _restart_overdue(event: events.RestartOverdue, server: Server, _reason: Reason) -> Message:
+    return message("not_warmed_in", seconds=event.seconds, cause=server.message)
+
+
 def _pause_requested(event: events.PauseRequested, _server: Server, reason: Reason) -> Message:
     paused = event.pause.described(_MEANINGS[reason])
     return message("requested_by", what=paused, by=event.by) if event.by is not None else paused
@@ -162,4 +166,5 @@ _MESSAGES: Mapping[type, Callable[[Any, Server, Reason], Message | None]] = {
     events.PauseRequested: _pause_requested,
     events.ResumeRequested: _operator_requested,
     events.RestartRequested: _restart_requested,
+    events.RestartOverdue: _restart_overdue,
 }

@@ -89,6 +89,7 @@ class Reason(StrEnum):
     SERVER_RETURNED = "server_returned"
     NOT_RETURNED = "not_returned"
     NOT_RESTARTED = "not_restarted"
+    NOT_WARMED = "not_warmed"
 
 
 class Notice(StrEnum):

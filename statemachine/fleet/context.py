@@ -64,7 +64,7 @@ class FleetContext:
     """What all servers share. `config` is the one holder of the active settings; a reload replaces it.
 
     `restarting` has the servers of this daemon with an open restart, and their groups and hosts. It is known before it
-    is published. `running_hooks` has the restart hooks that have begun, by the restart's id; only the end of the
+    is published. `running_hooks` has the restart hooks that have begun, by the server's name; only the end of the
     fleet ends them early.
     """
 

@@ -18,7 +18,7 @@ SETTLE_S = 3.0
 """How long the queue must be empty: load balancers ask once a second, and clients still fetch their results."""
 
 FRESH_S = 60.0
-"""How long a diagnosis counts: a server may have been repaired while no daemon looked."""
+"""How long a diagnosis counts, and a request after its time limit: perhaps no daemon looked at the server meanwhile."""
 
 TAKE_BACK_S = 15.0
 """How long gateways may take to move their waiting prompts from a server that runs none to other servers."""
@@ -60,27 +60,55 @@ async def drain(context: ServerContext) -> None:
     """Wait until the server has finished its prompts, at most for the time limit, and start the hook.
 
     A server whose worker or process has died, or that did not answer before, finishes nothing, so it is not waited for.
+    A hook that an earlier restart has left running ends first.
     """
     restart = context.server.open_restart
     if restart is None:
         return
-    if context.config.restart.hook is None:
-        context.post(events.RestartWithheld(Reason.HOOK_MISSING, message("reason.hook_missing")))
+    if (hook := context.fleet.running_hooks.get(context.config.name)) is not None:
+        await asyncio.wait((hook,))
+    if (withheld := _withheld(context, restart)) is not None:
+        context.post(withheld)
         return
     server = context.server
     queue = _DrainLooks(was_away=server.consecutive_failures >= server.reachability.fall)
     until = loop_time() + _left_s(context, restart)
     context.waits(message("wait.drain"), until - loop_time(), at_most=True)
-    why: Message | events.RestartWithheld | None
-    while (why := await _ready(context, restart, queue)) is None:
-        if loop_time() >= until and not queue.is_settling:
-            why = _after_timeout(context, queue)
-            break
+    while not await _has_ended(context, restart, queue, until):  # noqa: ASYNC110 - a pause between looks
         await asyncio.sleep(min(LOOK_S, context.fleet.settings.timing.retry_s))
-    if isinstance(why, events.RestartWithheld):
-        context.post(why)
-    else:
-        await _start_hook(context, restart, why)
+
+
+async def _has_ended(context: ServerContext, restart: Restart, queue: _DrainLooks, until: float) -> bool:
+    """Look once; start the hook or report that it is not run. Return False if the server is still waited for."""
+    verdict, mark = await _verdict(context, restart, queue, until), None
+    if isinstance(verdict, Message):
+        mark = await _newest_prompt(context)
+        verdict = await _verdict(context, restart, queue, until)  # the last look, right before the record
+    if isinstance(verdict, Message):
+        await _start_hook(context, restart, mark, verdict)
+    elif verdict is not None:
+        context.post(verdict)
+    return verdict is not None
+
+
+async def _verdict(
+    context: ServerContext, restart: Restart, queue: _DrainLooks, until: float
+) -> Message | events.RestartWithheld | None:
+    """Look once. Return why the hook may start, or that it is not run; None if the server is still waited for."""
+    why = await _ready(context, restart, queue)
+    if why is None and loop_time() >= until and not queue.is_settling:
+        return _after_timeout(context, queue)
+    return why
+
+
+def _withheld(context: ServerContext, restart: Restart) -> events.RestartWithheld | None:
+    """Return why the hook may not be run at all: there is none any more, or its request is an old one."""
+    if context.config.restart.hook is None:
+        return events.RestartWithheld(Reason.HOOK_MISSING, message("reason.hook_missing"))
+    age_s = context.fleet.clock.now() - restart.requested_at
+    if age_s <= context.config.restart.drain_timeout_s + FRESH_S:
+        return None
+    return events.RestartWithheld(Reason.DRAIN_TIMED_OUT, message("restart_too_old", seconds=round(age_s)))
 
 
 def _left_s(context: ServerContext, restart: Restart) -> float:
@@ -119,9 +147,12 @@ async def _look(context: ServerContext, restart: Restart, queue: _DrainLooks) ->
 
 
 async def _queue_length(context: ServerContext, restart: Restart, queue: _DrainLooks) -> int:
-    """Return the queue's length. The whole queue, which may be large, is read only if it was not seen to be long."""
+    """Return the queue's length. The whole queue, which may be large, is read only if the count shows no prompt.
+
+    That of a server that runs none is read for the prompts of gateways.
+    """
     is_stuck = restart.cause is RestartCause.STUCK
-    if queue.count and not is_stuck and (remaining := await context.client.queue_remaining()):
+    if (remaining := await context.client.queue_remaining()) and not is_stuck:
         return remaining
     listing = await context.client.queue()
     queue.of_gateways = listing.of_gateways
@@ -149,12 +180,12 @@ def _after_timeout(context: ServerContext, queue: _DrainLooks) -> Message | even
     return events.RestartWithheld(Reason.DRAIN_TIMED_OUT, why)
 
 
-async def _start_hook(context: ServerContext, restart: Restart, why: Message) -> None:
+async def _start_hook(context: ServerContext, restart: Restart, mark: str | None, why: Message) -> None:
     """Record the hook durably, and then report that it starts.
 
     A hook that cannot be recorded now is not run at all: the queue may be full again when it can be.
     """
-    cursor, mark = context.server.node_cursor, await _newest_prompt(context)
+    cursor = context.server.node_cursor
     instance = cursor.instance if cursor is not None else None
     recorded = restart.hook_begun(instance, mark, context.fleet.clock.now())
     try:

@@ -26,6 +26,7 @@ from statemachine.fleet.diff import Changes, LoadedConfig, compare, wanted_workf
 from statemachine.fleet.permit_line import PermitLine
 from statemachine.fleet.reachability import OutageGuard, WatchedTransport
 from statemachine.fleet.recovery import restore, restore_later
+from statemachine.fleet.restart_requests import post_stored
 from statemachine.fleet.runner import Mailbox, ServerTask
 from statemachine.i18n.render import worded
 from statemachine.journal.port import JournalUnavailableError
@@ -137,13 +138,14 @@ class ManagedFleet:
     async def act(self, server: str, action: Action, by: str | None = None, terms: Terms = NO_TERMS) -> bool:
         """Post an operator's action to a server; return False if this daemon does not look after it.
 
-        Raises ActionRefusedError for the restart of a server without a hook, also of one that another node owns.
+        Raises ActionRefusedError for the restart of a server without a hook, also of one that another node owns, and
+        NotStoredError.
         """
         if action is Action.RESTART:
             self._require_hook(server)
         task = self._servers.get(server)
         if task is not None:
-            task.context.post(self._event(task, action, by, terms))
+            await post_stored(task.context, self._event(task, action, by, terms))
         return task is not None
 
     def _event(self, task: ServerTask, action: Action, by: str | None, terms: Terms) -> events.OperatorEvent:
@@ -291,7 +293,8 @@ class ManagedFleet:
 
 
 def _is_in_flight(server: Server) -> bool:
-    return server.open_attempt is not None or server.state is State.RESTARTING
+    restart = server.open_restart
+    return server.open_attempt is not None or (restart is not None and restart.has_hook_begun)
 
 
 async def _probe(context: ServerContext) -> None:

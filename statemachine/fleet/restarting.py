@@ -7,7 +7,7 @@ from loguru import logger
 
 from statemachine.comfyui.errors import AbsentError, ComfyError
 from statemachine.core import events
-from statemachine.core.messages import joined, message
+from statemachine.core.messages import NO_MESSAGE, Message, joined, message
 from statemachine.core.restart import Restart
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.clock import loop_time
@@ -15,6 +15,9 @@ from statemachine.fleet.context import ServerContext
 from statemachine.repair.port import HookError
 
 Hook = asyncio.Task[events.RestartFailed | None]
+
+WARM_LIMITS = 4
+"""Time limits of a warm-up, `warm_timeout_s`, within which a server that has returned must be loaded."""
 
 LOOK_S = 0.5
 """Pause between two looks while the server may be going: one that returns quickly is away for a second."""
@@ -29,12 +32,38 @@ async def restart(context: ServerContext) -> None:
     if pending is None:
         return
     is_due, context.hook_due = context.hook_due == pending.id, None
-    hooks = context.fleet.running_hooks
+    name, hooks = context.config.name, context.fleet.running_hooks
     if is_due:
-        hooks[pending.id] = asyncio.create_task(_run_hook(context, pending))
-        hooks[pending.id].add_done_callback(lambda _: hooks.pop(pending.id, None))
-    hook = hooks.get(pending.id)
+        hooks[name] = asyncio.create_task(_run_hook(context, pending))
+        hooks[name].add_done_callback(lambda _: hooks.pop(name, None))
+    hook = hooks.get(name)
     context.post(await _watch(context, _Return(context, pending, is_resumed=hook is None), hook))
+
+
+def warm_limit_s(context: ServerContext) -> float:
+    """Return how long a server that has returned may take to be loaded: its longest warm-up, and a wait before it."""
+    return WARM_LIMITS * context.fleet.settings.timing.warm_timeout_s
+
+
+def warm_left_s(context: ServerContext) -> float | None:
+    """Return the rest of this time limit, which a restart of the daemon does not extend. None if nothing returned."""
+    restart, limit_s = context.server.open_restart, warm_limit_s(context)
+    if restart is None or restart.has_hook_begun or restart.returned_at is None:
+        return None
+    return min(limit_s, max(0.0, restart.returned_at + limit_s - context.fleet.clock.now()))
+
+
+async def await_hook(context: ServerContext) -> None:
+    """Wait for the end of the hook that was running when the server was paused, and report it."""
+    if context.server.open_restart is None:
+        return
+    is_due, context.hook_due = context.hook_due is not None, None
+    hook = context.fleet.running_hooks.get(context.config.name)
+    if hook is not None:
+        await asyncio.wait((hook,))
+        context.post(hook.result() or events.PausedHookEnded(message("paused_hook_ended")))
+    else:
+        context.post(events.PausedHookEnded(message("paused_hook_not_run" if is_due else "hook_interrupted")))
 
 
 async def _run_hook(context: ServerContext, pending: Restart) -> events.RestartFailed | None:
@@ -83,7 +112,7 @@ class _Return:
 
     `is_resumed`: an earlier run of the daemon recorded the hook, and may have run it or not. `answers`: the last
     request was answered. `same`: the last look has shown the process from before the hook, or another one; None if
-    nothing shows it.
+    nothing shows it. `trouble` is why the last request was not answered as ComfyUI answers it.
     """
 
     context: ServerContext
@@ -91,6 +120,7 @@ class _Return:
     is_resumed: bool = False
     answers: bool = False
     same: bool | None = None
+    trouble: Message = NO_MESSAGE
 
     @property
     def left_s(self) -> float:
@@ -111,8 +141,8 @@ class _Return:
         try:
             await self.context.client.queue_remaining()
             self.same = await self._is_same()
-        except ComfyError:
-            self.answers = False
+        except ComfyError as error:
+            self.answers, self.trouble = False, error.message
         else:
             self.answers = True
 
@@ -135,7 +165,8 @@ class _Return:
         """Return why the server is not back."""
         seconds = self.context.config.restart.return_timeout_s
         if not self.answers:
-            return events.RestartFailed(Reason.NOT_RETURNED, message("not_returned_in", seconds=seconds))
+            silent = message("not_returned_in", seconds=seconds, cause=self.trouble)
+            return events.RestartFailed(Reason.NOT_RETURNED, silent)
         seen = message("not_restarted_in" if self.same else "restart_unconfirmed", seconds=seconds)
         why = joined([seen, message("hook_interrupted")]) if self.is_resumed else seen
         return events.RestartFailed(Reason.NOT_RESTARTED, why)

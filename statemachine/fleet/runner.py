@@ -23,6 +23,7 @@ from statemachine.fleet import admission, checking, draining, pausing, restartin
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.connection import keep_link
 from statemachine.fleet.context import ServerContext
+from statemachine.fleet.restarting import warm_left_s, warm_limit_s
 from statemachine.i18n.render import worded
 from statemachine.publish.publisher import view_of
 from statemachine.settings.servers import ServerConfig
@@ -35,6 +36,7 @@ DUTY_CALLS: Mapping[Duty, Callable[[ServerContext], Awaitable[None]]] = {
     Duty.PROBE: checking.probe,
     Duty.BACK_OFF: checking.back_off,
     Duty.END_PAUSE: pausing.end_pause,
+    Duty.AWAIT_HOOK: restarting.await_hook,
     Duty.WAIT_FOR_SLOT: admission.wait_for_slot,
     Duty.SUBMIT: submission.submit,
     Duty.TRACK: submission.track,
@@ -101,6 +103,7 @@ class ServerTask:
         "_lasting",
         "_machine",
         "_mailbox",
+        "_overdue",
         "_saved",
         "_saved_restart",
         "_watch",
@@ -116,6 +119,7 @@ class ServerTask:
         self._saved: object = None
         self._saved_restart: Restart | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._overdue: asyncio.TimerHandle | None = None
 
     @property
     def context(self) -> ServerContext:
@@ -144,6 +148,7 @@ class ServerTask:
         self._is_stopped = True
         self._mailbox.close()
         self._context.fleet.restarting.pop(self._context.config.name, None)
+        self._end_warm_limit()
         tasks = [*self._duties.values(), *self._lasting, *([self._watch] if self._watch is not None else [])]
         for task in tasks:
             task.cancel()
@@ -256,6 +261,15 @@ class ServerTask:
             restarting[config.name] = config.group, config.host
         else:
             restarting.pop(config.name, None)
+        self._end_warm_limit()
+        if not self._is_stopped and (left_s := warm_left_s(self._context)) is not None:
+            overdue = events.RestartOverdue(warm_limit_s(self._context))
+            self._overdue = asyncio.get_running_loop().call_later(left_s, self._mailbox.post, overdue)
+
+    def _end_warm_limit(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+        self._overdue = None
 
     def _reconcile_tasks(self) -> None:
         wanted = DUTIES[self._context.server.state]

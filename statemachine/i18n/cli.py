@@ -237,6 +237,14 @@ DAEMON_ERRORS: dict[str, Text] = {
         "this server has no restart hook; set restart.command or restart.http (docs/repair.md)",
         "该服务器没有重启钩子；请设置 restart.command 或 restart.http（见 docs/repair.md）",
     ),
+    "cli.error.restart_not_stored": Text(
+        "the daemon's journal cannot store the request at the moment, so the server is not restarted; try again later",
+        "服务的日志库暂时无法保存请求，因此不重启；请稍后再试",
+    ),
+    "cli.error.cancellation_not_stored": Text(
+        "the restart is cancelled, but the daemon's journal cannot store that; it may go on if the daemon ends now",
+        "重启已取消，但服务的日志库无法保存；如果服务此时结束，重启可能会继续",
+    ),
     "cli.error.restart_paused": Text(
         "this server is paused; resume it before you restart it", "该服务器已停用；请先恢复再重启"
     ),

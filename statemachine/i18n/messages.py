@@ -189,10 +189,26 @@ TRANSITIONS: dict[str, Text] = {
         "the daemon ended while the hook was running or about to run; it is never run twice",
         "钩子运行期间或即将运行时守护进程结束；钩子不会运行第二次",
     ),
+    "paused_hook_ended": Text(
+        "the restart hook that was running has ended; the server stays paused", "运行中的重启钩子已结束；服务器保持停用"
+    ),
+    "paused_hook_not_run": Text(
+        "the server was paused before the restart hook was run; it stays paused",
+        "服务器在重启钩子运行之前被停用；服务器保持停用",
+    ),
+    "restart_too_old": Text(
+        "the restart was requested {seconds} s ago, longer than restart.drain_timeout_s, and no daemon looked after it "
+        "meanwhile, so the server is not restarted",
+        "重启请求已过去 {seconds} 秒，超过 restart.drain_timeout_s，期间没有守护进程处理，因此不重启",
+    ),
+    "not_warmed_in": Text(
+        "the server returned from its restart {seconds} s ago and is not loaded: {cause}",
+        "服务器重启恢复已 {seconds} 秒，仍未就绪：{cause}",
+    ),
     "hook_no_output": Text("no output", "没有输出"),
     "not_returned_in": Text(
-        "the server did not answer within {seconds} s after the restart hook",
-        "重启钩子之后 {seconds} 秒内服务器没有应答",
+        "the server did not answer as ComfyUI does within {seconds} s after the restart hook: {cause}",
+        "重启钩子之后 {seconds} 秒内服务器没有给出 ComfyUI 的应答：{cause}",
     ),
     "not_restarted_in": Text(
         "{seconds} s after the restart hook the same process of the server still answers; does the hook restart "
@@ -224,6 +240,16 @@ TRANSITIONS: dict[str, Text] = {
         "{server} has no restart hook; set restart.command or restart.http",
         "{server} 没有重启钩子；请设置 restart.command 或 restart.http",
     ),
+    "restart_not_stored": Text(
+        "{server} is not restarted, because the journal cannot store the request: {cause}",
+        "日志库无法保存请求，因此不重启 {server}：{cause}",
+    ),
+    "cancellation_not_stored": Text(
+        "the restart of {server} is cancelled, but the journal cannot store that, so it may go on if the daemon ends "
+        "now: {cause}",
+        "{server} 的重启已取消，但日志库无法保存；如果守护进程此时结束，重启可能会继续：{cause}",
+    ),
+    "journal_slow": Text("it takes longer than {seconds} s", "耗时超过 {seconds} 秒"),
     "restart_paused": Text("{server} is paused; resume it first", "{server} 已停用；请先恢复"),
     "restart_for_stuck": Text("it accepts prompts and runs none: {cause}", "接受任务但不运行：{cause}"),
     "restart_for_memory": Text(

@@ -83,5 +83,13 @@ RESTARTS: dict[str, Text] = {
         "This server has no restart hook; set restart.command or restart.http.",
         "该服务器没有重启钩子；请设置 restart.command 或 restart.http。",
     ),
+    "error_restart_not_stored": Text(
+        "The journal cannot store the request at the moment, so the server is not restarted.",
+        "日志库暂时无法保存请求，因此不重启该服务器。",
+    ),
+    "error_cancellation_not_stored": Text(
+        "The restart is cancelled, but the journal cannot store that; it may go on if the daemon ends now.",
+        "重启已取消，但日志库无法保存；如果守护进程此时结束，重启可能会继续。",
+    ),
     "error_restart_paused": Text("This server is paused; resume it first.", "该服务器已停用；请先恢复。"),
 }

@@ -61,6 +61,7 @@ REASONS: dict[Reason, Text] = {
     Reason.SERVER_RETURNED: Text("Server returned", "服务器已重新上线"),
     Reason.NOT_RETURNED: Text("Server did not return", "服务器未恢复"),
     Reason.NOT_RESTARTED: Text("Server did not restart", "服务器未重启"),
+    Reason.NOT_WARMED: Text("Not warm in time after its restart", "重启后未能按时就绪"),
 }
 
 REASON_MEANINGS: dict[Reason, Text] = {
@@ -230,8 +231,12 @@ REASON_MEANINGS: dict[Reason, Text] = {
         "the server did not answer in time after the restart hook", "重启钩子运行之后，服务器未能按时恢复应答"
     ),
     Reason.NOT_RESTARTED: Text(
-        "the restart hook succeeded, but the same process of the server goes on answering",
-        "重启钩子运行成功，但仍是同一个服务器进程在应答",
+        "the restart hook succeeded, but no other process of the server answers than before",
+        "重启钩子运行成功，但没有迹象表明应答的是新的服务器进程",
+    ),
+    Reason.NOT_WARMED: Text(
+        "the server has returned from its restart, and was not loaded in time; it is checked and warmed as usual",
+        "服务器已从重启中恢复，但未能按时就绪；继续照常检查和预热",
     ),
 }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from loguru import logger
 
 from statemachine.core.messages import Message, message
-from statemachine.core.ports import Action, ActionRefusedError, Clock, NotOwnedError, Operator
+from statemachine.core.ports import Action, ActionRefusedError, Clock, NotOwnedError, NotStoredError, Operator
 from statemachine.core.restart import Restart, RestartCause, RestartStage, RestartTerms
 from statemachine.core.rollout import (
     Facts,
@@ -143,7 +143,7 @@ class Rollouts:
             try:
                 await self._look()
                 self._trouble = ""
-            except (RolloutsUnavailableError, RolloutConflictError, NotOwnedError) as error:
+            except (RolloutsUnavailableError, RolloutConflictError, NotOwnedError, NotStoredError) as error:
                 self._report(error)
             except Exception:
                 logger.exception("internal error in the rolling restart; it goes on")

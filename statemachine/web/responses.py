@@ -8,7 +8,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from loguru import logger
 
-from statemachine.core.ports import ActionRefusedError, NotOwnedError, TermsIgnoredError
+from statemachine.core.ports import ActionRefusedError, NotOwnedError, NotStoredError, TermsIgnoredError
 from statemachine.core.server import ServerView
 from statemachine.core.text import harmless
 from statemachine.i18n.render import render
@@ -25,6 +25,10 @@ _COMPRESS_IN_THREAD_FROM = 65_536
 _MAX_QUOTED = 100
 _MAX_NAMES = 20
 """Limits of what an error message repeats: characters of a value, and names of groups."""
+
+
+REFUSALS = frozenset({"restart_no_hook", "restart_paused", "restart_not_stored", "cancellation_not_stored"})
+"""Codes of the messages of refused actions. An owner of another version may refuse for another reason."""
 
 
 class ApiError(Exception):
@@ -107,7 +111,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return _from_aiohttp(request, error)
     except ConnectionError:
         raise
-    except (NotOwnedError, TermsIgnoredError, ActionRefusedError) as error:
+    except (NotOwnedError, TermsIgnoredError, NotStoredError, ActionRefusedError) as error:
         return _not_carried_out(error)
     except JournalUnavailableError as error:
         logger.error("cannot read the journal for {}: {}", quoted(request.path), error)
@@ -119,14 +123,17 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", message)
 
 
-def _not_carried_out(error: NotOwnedError | TermsIgnoredError | ActionRefusedError) -> web.Response:
+def _not_carried_out(
+    error: NotOwnedError | TermsIgnoredError | NotStoredError | ActionRefusedError,
+) -> web.Response:
     """Return the response to an action that no daemon carries out as requested, or that is not possible."""
     if isinstance(error, NotOwnedError | TermsIgnoredError):
         code = "owner_away" if isinstance(error, NotOwnedError) else "terms_ignored"
         return error_response(HTTPStatus.SERVICE_UNAVAILABLE, code, str(error))
-    if error.message.code == "restart_paused":
-        return error_response(HTTPStatus.CONFLICT, "restart_paused", render(error.message, "en"))
-    return error_response(HTTPStatus.CONFLICT, "restart_no_hook", render(error.message, "en"))
+    is_refused = isinstance(error, ActionRefusedError)
+    code = error.message.code if error.message.code in REFUSALS else "action_refused"
+    status = HTTPStatus.CONFLICT if is_refused else HTTPStatus.SERVICE_UNAVAILABLE
+    return error_response(status, code, render(error.message, "en"))
 
 
 _RENAMED = {

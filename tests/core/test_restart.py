@@ -6,6 +6,7 @@ import pytest
 
 from statemachine.core import events as e
 from statemachine.core.messages import verbatim
+from statemachine.core.pause import PauseTerms
 from statemachine.core.restart import DAY_S, MOST_HOOKS, Restart, RestartCause, RestartStage
 from statemachine.core.vocabulary import Reason, Source, State
 from tests.core.builders import MachineDriver, driver_in, hook_started, restart, submission
@@ -85,6 +86,56 @@ def test_draining_ends_without_hook(event: e.Event, ended: RestartStage) -> None
     assert stage(driver) is ended
     assert driver.server.restart is not None
     assert driver.server.restart.hook_started_at is None
+
+
+def test_pause_leaves_a_restart_open_whose_hook_has_begun() -> None:
+    driver = driver_in(State.RESTARTING)
+    driver.apply(e.PauseRequested())
+    assert (driver.state, stage(driver)) == (State.PAUSED, RS.HOOK)
+    driver.apply(e.PauseRequested(terms=PauseTerms(None, "night")))
+    assert stage(driver) is RS.HOOK
+    (made,) = driver.apply(e.ResumeRequested())
+    assert (made.dest, stage(driver)) == (State.RESTARTING, RS.HOOK)
+
+
+@pytest.mark.parametrize(
+    ("event", "ended", "reason"),
+    [
+        (e.RestartFailed(R.HOOK_FAILED, verbatim("status 3")), RS.FAILED, R.HOOK_FAILED),
+        (e.PausedHookEnded(verbatim("ended")), RS.CANCELLED, R.PAUSE_REQUESTED),
+    ],
+)
+def test_hook_that_ends_in_a_pause_ends_the_restart(event: e.Event, ended: RestartStage, reason: Reason) -> None:
+    driver = driver_in(State.RESTARTING)
+    driver.apply(e.PauseRequested())
+    (made,) = driver.apply(event)
+    restart = driver.server.restart
+    assert restart is not None
+    assert (made.dest, made.reason, restart.stage, restart.reason) == (State.PAUSED, reason, ended, reason)
+    driver.apply(e.PauseEnded())
+    assert driver.state is State.UNKNOWN
+
+
+def test_pause_cancels_a_restart_whose_server_has_returned() -> None:
+    driver = returned()
+    driver.apply(e.PauseRequested())
+    assert stage(driver) is RS.CANCELLED
+
+
+@pytest.mark.parametrize("state", [State.UNKNOWN, State.CHECKING, State.COLD, State.WARMING])
+def test_overdue_restart_is_failed_and_leaves_the_state(state: State) -> None:
+    """A warm-up in flight has a limit of its own."""
+    driver = returned()
+    if state is not State.UNKNOWN:
+        driver.apply(e.CheckStarted(), *([] if state is State.CHECKING else [driver.answer("k1")]))
+    if state is State.WARMING:
+        driver.warm()
+    made = driver.apply(e.RestartOverdue(60.0))
+    assert driver.state is state
+    assert (stage(driver), [one.reason for one in made]) == (
+        (RS.RETURNED, []) if state is State.WARMING else (RS.FAILED, [R.NOT_WARMED])
+    )  # fmt: skip
+    assert driver.apply(e.RestartOverdue(60.0)) == []
 
 
 @pytest.mark.parametrize("reason", [R.HOOK_FAILED, R.NOT_RETURNED, R.NOT_RESTARTED])

@@ -1,0 +1,189 @@
+"""One server and its daemon in virtual time, with the real journal and a hook that acts on the simulated server."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from random import Random
+
+from typing_extensions import override
+
+from campaigns.simulation.daemon import REAL_PARTS, SimDaemon
+from campaigns.simulation.disk import Disk, DiskWatcher
+from campaigns.simulation.faults import Faults
+from campaigns.simulation.invariants import Invariants
+from campaigns.simulation.ledger import ServerLedger
+from campaigns.simulation.loop import VirtualLoop
+from campaigns.simulation.plans import Plan
+from campaigns.simulation.run import run_simulation
+from campaigns.simulation.scenario import Scenario
+from campaigns.simulation.simulation import TAIL, Simulation
+from statemachine.core.messages import verbatim
+from statemachine.core.ports import Action
+from statemachine.core.restart import Restart
+from statemachine.core.server import ServerView
+from statemachine.core.vocabulary import State
+from statemachine.journal.store import Write
+from statemachine.repair.port import HookError, HookRunner
+from statemachine.settings import Settings
+from statemachine.settings.servers import ServerConfig
+from statemachine.simulator import SimServer
+from statemachine.simulator.profiles import PROFILES, Profile
+
+QUICK = replace(PROFILES["cold"], load_seconds=0.2)
+LIMITS = {"hook_timeout_s": 10, "drain_timeout_s": 60, "return_timeout_s": 15}
+LOOK_S = 0.25
+
+
+@dataclass
+class Hook:
+    """What the hook does. Its command goes on after a crash of the daemon, as one in a session of its own does."""
+
+    takes_s: float = 2.0
+    away_s: float = 5.0
+    fails: bool = False
+    acts: bool = True
+    runs: Counter[str] = field(default_factory=Counter)
+    most_at_once: int = 0
+    running: int = 0
+    moments: list[float] = field(default_factory=list)
+
+    async def act(self, server: SimServer) -> None:
+        """Restart the server, in the time that the hook takes."""
+        if self.acts:
+            await asyncio.sleep(self.takes_s / 2)
+            self.note_moment()
+            await server.go_down()
+            await asyncio.sleep(self.away_s)
+            self.note_moment()
+            await server.come_back()
+
+    def note_moment(self) -> None:
+        """Note that a step of a restart has happened now."""
+        self.moments.append(asyncio.get_running_loop().time())
+
+
+class WriteWatcher:
+    """Passes the writes on, and notes when they are committed."""
+
+    def __init__(self, inner: DiskWatcher, hook: Hook) -> None:
+        self._inner, self._hook = inner, hook
+
+    def committed(self, batch: Sequence[Write], numbers: Sequence[int | None]) -> None:
+        """Note the moment of the commit."""
+        self._hook.note_moment()
+        self._inner.committed(batch, numbers)
+
+    def write_failed(self) -> None:
+        """Pass a failed write on."""
+        self._inner.write_failed()
+
+
+class RigHooks(HookRunner):
+    """Runs the rig's hook, until the daemon is dead."""
+
+    def __init__(self, rig: "RestartRig", daemon: SimDaemon) -> None:
+        self._rig, self._daemon = rig, daemon
+
+    @override
+    async def run(self, server: ServerConfig, restart: Restart) -> None:
+        if self._daemon.dead:
+            await asyncio.Event().wait()
+        hook = self._rig.hook
+        hook.runs[restart.id] += 1
+        hook.running += 1
+        hook.note_moment()
+        hook.most_at_once = max(hook.most_at_once, hook.running)
+        self._rig.spawn(hook.act(self._rig.server))
+        try:
+            await asyncio.sleep(hook.takes_s)
+        finally:
+            hook.running -= 1
+            hook.note_moment()
+        if hook.fails:
+            raise HookError(verbatim("no such unit"))
+
+
+class RestartRig(Simulation):
+    """`story` is the run: it drives the rig and asserts. No fault happens by itself."""
+
+    def __init__(
+        self, folder: Path, story: Callable[["RestartRig"], Awaitable[None]], hook: Hook, profile: Profile
+    ) -> None:
+        super().__init__(1, folder, REAL_PARTS, (), keep=TAIL)
+        self.hook, self._story = hook, story
+        self.plan = Plan("127.0.0.1", 8188, profile, ("cache_models",), 0.0)
+        settings = Settings.model_validate({
+            "servers": [f"http://{self.plan.name}"],
+            "workflows": ["cache_models"],
+            "timing": {"warm_timeout_s": 60, "http_timeout_s": 5},
+            "restart": {"command": ["restart"], **LIMITS},
+        })  # fmt: skip
+        self._scenario = Scenario((self.plan,), settings, adverse_s=0.0, calm_s=0.0, actions_every_s=1.0)
+        self._faults = Faults(Random(1))
+        self._faults.active = False
+        self._invariants = Invariants(settings, self.fail, self.note)
+        self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), WriteWatcher(self._invariants, hook))
+
+    @override
+    def _hooks(self, _: SimDaemon) -> HookRunner:
+        return RigHooks(self, _)
+
+    @override
+    async def _run_scenario(self) -> None:
+        await self._set_up(self.plan)
+        self._start_daemon()
+        await self._story(self)
+
+    @property
+    def server(self) -> SimServer:
+        """The simulated server."""
+        return self.wires[self.plan.name].server
+
+    @property
+    def ledger(self) -> ServerLedger:
+        """What the rules have seen of the server."""
+        return self._invariants.ledgers[self.plan.name]
+
+    @property
+    def view(self) -> ServerView:
+        """The server's view as outsiders see it."""
+        view = self._view_or_none()
+        assert view is not None
+        return view
+
+    def _view_or_none(self) -> ServerView | None:
+        return None if self._daemon is None else self._daemon.snapshot.get(self.plan.name)
+
+    @property
+    def restart(self) -> Restart:
+        """The latest restart, as outsiders see it."""
+        assert self.view.restart is not None
+        return self.view.restart
+
+    async def ask(self, action: Action) -> None:
+        """Act as an operator, and return once the daemon has answered. Raises what the daemon refuses with."""
+        assert self._daemon is not None
+        assert await self._daemon.fleet.act(self.plan.name, action)
+
+    async def until(self, is_so: Callable[[ServerView], object], within_s: float = 600.0) -> None:
+        """Wait until the view is as it should be."""
+        try:
+            async with asyncio.timeout(within_s):
+                while (view := self._view_or_none()) is None or not is_so(view):  # noqa: ASYNC110
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            raise AssertionError(f"it stays so: {self._view_or_none()}") from None
+
+    async def until_state(self, state: State) -> None:
+        """Wait until the server is in this state."""
+        await self.until(lambda view: view.state is state)
+
+
+def run_story(
+    story: Callable[[RestartRig], Awaitable[None]], hook: Hook | None = None, profile: Profile = QUICK
+) -> None:
+    """Run the story in virtual time; raise what it asserts."""
+    result = run_simulation(VirtualLoop, lambda folder: RestartRig(folder, story, hook or Hook(), profile))
+    assert result.violation is None, "\n".join([*result.trace, result.violation])

@@ -1,0 +1,174 @@
+"""One restart in virtual time: what a pause, a full disk, a long absence of the daemon do to it."""
+
+import asyncio
+
+import pytest
+
+from statemachine.core.ports import Action, NotStoredError
+from statemachine.core.restart import RestartStage
+from statemachine.core.vocabulary import Reason, State
+from tests.simulation.restart_rig import LIMITS, Hook, RestartRig, run_story
+
+
+async def begun(rig: RestartRig) -> None:
+    """Request a restart of the loaded server, and wait until its hook runs."""
+    await rig.until_state(State.LOADED)
+    await rig.ask(Action.RESTART)
+    await rig.until_state(State.RESTARTING)
+
+
+def test_hook_of_paused_server_is_awaited_after_resume() -> None:
+    """The restart goes on where it was, and a second one is not begun beside it."""
+    hook = Hook(takes_s=8.0)
+
+    async def story(rig: RestartRig) -> None:
+        await begun(rig)
+        await rig.ask(Action.PAUSE)
+        await asyncio.sleep(1.0)
+        assert (rig.view.state, rig.restart.stage) == (State.PAUSED, RestartStage.HOOK)
+        await rig.ask(Action.RESUME)
+        await rig.until_state(State.RESTARTING)
+        await rig.ask(Action.RESTART)
+        await rig.until_state(State.LOADED)
+        assert rig.restart.stage is RestartStage.SUCCEEDED
+
+    run_story(story, hook)
+    assert (list(hook.runs.values()), hook.most_at_once) == ([1], 1)
+
+
+@pytest.mark.parametrize(
+    ("fails", "stage", "reason"),
+    [(True, RestartStage.FAILED, Reason.HOOK_FAILED), (False, RestartStage.CANCELLED, Reason.PAUSE_REQUESTED)],
+)
+def test_hook_that_ends_while_paused_is_shown(fails: bool, stage: RestartStage, reason: Reason) -> None:
+    async def story(rig: RestartRig) -> None:
+        await begun(rig)
+        await rig.ask(Action.PAUSE)
+        await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
+        assert (rig.view.state, rig.view.reason) == (State.PAUSED, reason)
+        assert (rig.restart.stage, rig.restart.reason) == (stage, reason)
+        await rig.ask(Action.RESUME)
+        await rig.until_state(State.LOADED)
+
+    run_story(story, Hook(fails=fails))
+
+
+def test_pause_outlasts_the_daemon_that_ran_the_hook() -> None:
+    async def story(rig: RestartRig) -> None:
+        await begun(rig)
+        await rig.ask(Action.PAUSE)
+        await asyncio.sleep(0.5)
+        await rig.crash(1.0)
+        await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
+        assert (rig.view.state, rig.restart.stage) == (State.PAUSED, RestartStage.CANCELLED)
+        await rig.ask(Action.RESUME)
+        await rig.until_state(State.LOADED)
+
+    run_story(story, hook := Hook(takes_s=8.0))
+    assert list(hook.runs.values()) == [1]
+
+
+def test_request_older_than_its_limit_is_not_resumed() -> None:
+    hook = Hook()
+
+    async def story(rig: RestartRig) -> None:
+        await rig.until_state(State.LOADED)
+        rig.server.start_foreign_job(5.0)
+        await rig.ask(Action.RESTART)
+        await rig.until_state(State.DRAINING)
+        await rig.crash(LIMITS["drain_timeout_s"] + 61.0)
+        await rig.until_state(State.LOADED)
+        assert (rig.restart.stage, rig.restart.reason) == (RestartStage.FAILED, Reason.DRAIN_TIMED_OUT)
+
+    run_story(story, hook)
+    assert not hook.runs
+
+
+def test_prompt_that_arrives_before_the_record_is_waited_for() -> None:
+    """The last look is right before the record, after the question for the newest prompt."""
+    hook = Hook()
+
+    async def story(rig: RestartRig) -> None:
+        await rig.until_state(State.LOADED)
+        await rig.ask(Action.RESTART)
+        handle = rig.server.handle
+
+        async def queued_meanwhile(request):  # type: ignore[no-untyped-def]
+            if request.path.startswith("/history") and not rig.server.process.queue.remaining and not job:
+                job.append(rig.server.start_foreign_job(10.0))
+            return await handle(request)
+
+        job: list[str] = []
+        rig.server.handle = queued_meanwhile  # type: ignore[method-assign]
+        await rig.until(lambda _: job)
+        await asyncio.sleep(5.0)
+        assert (rig.view.state, rig.server.process.queue.remaining) == (State.DRAINING, 1)
+        await rig.until(lambda view: view.restart and view.restart.stage is RestartStage.SUCCEEDED)
+
+    run_story(story, hook)
+
+
+def test_returned_server_that_stays_cold_ends_its_restart() -> None:
+    async def story(rig: RestartRig) -> None:
+        await begun(rig)
+        await rig.until(lambda view: view.restart is not None and view.restart.stage is RestartStage.RETURNED)
+        rig.server.start_foreign_job(3_000.0)
+        await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
+        assert (rig.view.state, rig.view.reason) == (State.COLD, Reason.NOT_WARMED)
+        assert (rig.restart.stage, rig.restart.reason) == (RestartStage.FAILED, Reason.NOT_WARMED)
+
+    run_story(story)
+
+
+def test_request_on_a_full_disk_is_refused_and_changes_nothing() -> None:
+    async def story(rig: RestartRig) -> None:
+        await rig.until_state(State.LOADED)
+        rig.disk.full = True
+        with pytest.raises(NotStoredError):
+            await rig.ask(Action.RESTART)
+        with pytest.raises(NotStoredError):
+            await rig.ask(Action.RESTART)
+        rig.disk.full = False
+        await rig.until_state(State.LOADED)
+        assert not rig.hook.runs
+
+    run_story(story)
+
+
+def test_cancellation_on_a_full_disk_says_so() -> None:
+    async def story(rig: RestartRig) -> None:
+        await rig.until_state(State.LOADED)
+        await rig.ask(Action.RESTART)
+        rig.disk.full = True
+        with pytest.raises(NotStoredError):
+            await rig.ask(Action.RESUME)
+        rig.disk.full = False
+        await asyncio.sleep(5.0)
+        await rig.until_state(State.LOADED)
+        assert rig.restart.stage is RestartStage.CANCELLED
+        assert not rig.hook.runs
+
+    run_story(story)
+
+
+def test_answered_request_survives_a_crash_at_once() -> None:
+    async def story(rig: RestartRig) -> None:
+        await rig.until_state(State.LOADED)
+        await rig.ask(Action.RESTART)
+        await rig.crash(1.0)
+        await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
+        assert rig.restart.stage is RestartStage.SUCCEEDED
+
+    run_story(story)
+
+
+def test_answered_cancellation_survives_a_crash_at_once() -> None:
+    async def story(rig: RestartRig) -> None:
+        await rig.until_state(State.LOADED)
+        await rig.ask(Action.RESTART)
+        await rig.ask(Action.RESUME)
+        await rig.crash(1.0)
+        await rig.until_state(State.LOADED)
+        assert not rig.hook.runs
+
+    run_story(story)

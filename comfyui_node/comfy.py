@@ -146,6 +146,18 @@ def describe_model(entry: Any) -> tuple[str, int, int]:
     return (name, 0, loaded + offloaded) if on_cpu else (name, loaded, offloaded)
 
 
+def running_step() -> str:
+    """Return the nodes that run, with their progress, as text; empty if nothing is known."""
+    registry = guarded(lambda: sys.modules["comfy_execution.progress"].global_progress_registry, None)
+    running = guarded(lambda: _running(registry), "")
+    return running or guarded(lambda: str(PromptServer.instance.last_node_id or ""), "")
+
+
+def _running(registry: Any) -> str:
+    states = [(node, state) for node, state in list(registry.nodes.items()) if state["state"].value == "running"]
+    return " ".join(f"{node}:{state['value']:g}/{state['max']:g}" for node, state in states)
+
+
 def graphs_in_queue() -> list[Graph]:
     """Return the graphs of the running and pending prompts."""
     items: list[Any] = guarded(_queue_items, [])

@@ -57,7 +57,8 @@ class CheckRoute:
             verdict, sequence = judge(wanted, self._watcher.keys), self._watcher.sequence
             started = bool(verdict.missing) and not peek and await self._start(names, verdict)
         if wants_json(request.headers.get("Accept", "")):
-            return web.json_response(self._as_json(verdict, sequence, auto_started=started))
+            activity = {"activity": self._watcher.worker.activity()} if peek else {}
+            return web.json_response({**self._as_json(verdict, sequence, auto_started=started), **activity})
         return web.Response(text=as_text(verdict, auto_started=started))
 
     async def _start(self, names: Sequence[str], verdict: Verdict) -> bool:

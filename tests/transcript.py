@@ -48,7 +48,7 @@ UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}
 CLOCKS = {"timestamp", "create_time", "execution_start_time", "execution_end_time", "seconds", "traceback"}
 NUMBERS = {"number", "priority"}
 """Numbers of prompts in the queue, the second in /api/jobs."""
-NOT_RECORDED = {"release", "worker_alive"}
+NOT_RECORDED = {"release", "worker_alive", "activity"}
 """Members that the companion node's answer has only since these recordings."""
 UNORDERED = {"nodes", "executed", "current_outputs"}
 THROTTLED_SINCE = (0, 9, 2)

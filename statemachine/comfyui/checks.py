@@ -20,7 +20,16 @@ from statemachine.comfyui.errors import (
     RateLimitedError,
 )
 from statemachine.comfyui.history_check import HistoryCheck
-from statemachine.comfyui.node_answers import JSON, NodeAnswer, check_paths, merged, parse_node, peek_path
+from statemachine.comfyui.node_answers import (
+    JSON,
+    NO_REPORT,
+    NodeAnswer,
+    WorkerReport,
+    check_paths,
+    merged,
+    parse_node,
+    peek_path,
+)
 from statemachine.comfyui.transport import OK, Reply
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
@@ -162,13 +171,13 @@ class CacheCheck:
         answer = await self._peek()
         return answer.instance if answer is not None else None
 
-    async def worker_alive(self) -> bool | None:
-        """Return whether the companion node reports that ComfyUI's worker lives, None if it does not say.
+    async def worker(self) -> WorkerReport:
+        """Return what the companion node reports of ComfyUI's worker.
 
         Raises ComfyError. Call it only where `instance` may be called.
         """
         answer = await self._peek()
-        return answer.worker_alive if answer is not None else None
+        return answer.worker if answer is not None else NO_REPORT
 
     async def _peek(self) -> NodeAnswer | None:
         return parse_node((await self._client.get(peek_path(self._path), JSON)).raise_for_status().text)

@@ -3,10 +3,11 @@
 Plug-ins that answer with a text at the same path ignore the query.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode
 
 import orjson
@@ -30,6 +31,26 @@ CACHED_QUERIES = 64
 """Most servers of a fleet have the same workflows, so there are few distinct queries."""
 
 
+class Activity(NamedTuple):
+    """What shows that ComfyUI's worker works: the processor time of its thread, and the step that it is at.
+
+    `cpu_s` is None where the system does not count it by thread.
+    """
+
+    cpu_s: float | None = None
+    step: str = ""
+
+
+class WorkerReport(NamedTuple):
+    """What the companion node reports of the thread that runs prompts. `alive` is None if it does not know."""
+
+    alive: bool | None = None
+    activity: Activity = Activity()
+
+
+NO_REPORT = WorkerReport()
+
+
 @dataclass(frozen=True, slots=True)
 class NodeAnswer:
     """One instance's answer about the requested keys. `loading`: the server loads the missing ones itself."""
@@ -44,8 +65,7 @@ class NodeAnswer:
     """Where the models of the present keys are, None if the node does not report it."""
     release: str | None = None
     """The node's release, None if it does not name it, as before 0.1.0."""
-    worker_alive: bool | None = None
-    """Whether the thread that runs prompts lives, None if the node does not report it."""
+    worker: WorkerReport = NO_REPORT
 
     def missing_of(self, keys: Sequence[str]) -> tuple[str, ...]:
         """Return the missing ones of `keys`. Raises NotUnderstoodError if the answer omits one of them."""
@@ -95,7 +115,6 @@ def _parse(answer: dict[str, Any], raw: str) -> NodeAnswer:
     present, missing = (frozenset(parse_texts(answer["keys"][name])) for name in ("present", "missing"))
     loading = answer["loading"] or answer["auto_started"]
     places, release = parse_places(answer.get("levels")), answer.get("release")
-    alive = answer.get("worker_alive")
     return NodeAnswer(
         *parse_position(answer),
         present,
@@ -104,7 +123,18 @@ def _parse(answer: dict[str, Any], raw: str) -> NodeAnswer:
         raw=raw,
         places=places,
         release=shown(release) if release is not None else None,
-        worker_alive=alive if isinstance(alive, bool) else None,
+        worker=_worker(answer),
+    )
+
+
+def _worker(answer: dict[str, Any]) -> WorkerReport:
+    """Return the report of the worker. What an older node leaves out, or what is not understood, is unknown."""
+    alive, activity = answer.get("worker_alive"), answer.get("activity")
+    cpu_s, step = (activity.get(name) for name in ("cpu_s", "step")) if isinstance(activity, dict) else (None, None)
+    is_time = isinstance(cpu_s, int | float) and not isinstance(cpu_s, bool) and math.isfinite(cpu_s)
+    return WorkerReport(
+        alive if isinstance(alive, bool) else None,
+        Activity(float(cpu_s) if is_time and cpu_s is not None else None, shown(step) if step is not None else ""),
     )
 
 

@@ -12,6 +12,9 @@ from statemachine.core.messages import Message, message
 LOOKS_OF_DEAD_WORKER = 2
 """Looks in a row at which the companion node must report a dead worker."""
 
+LEAST_SHARE = 0.01
+"""A worker that uses less of a processor waits: for a lock, a network, or another program."""
+
 HANG_PER_TIMEOUT = 3.0
 """A running prompt of others, of which no progress is seen, may take this many times `warm_timeout_s`."""
 
@@ -22,7 +25,8 @@ class QueueLook:
 
     `running` and `pending` are prompt ids in order. `worker_alive` is what the companion node reports of the worker,
     None without it. `devices` are the devices' memory figures, which change while one computes. `ours_progress_at` is
-    the time of the last progress of our own prompt, if that is the one that runs.
+    the time of the last progress of our own prompt, if that is the one that runs. `step` and `cpu_s` are the step that
+    the worker is at and its processor time, where the companion node reports them.
     """
 
     at: float
@@ -31,6 +35,8 @@ class QueueLook:
     worker_alive: bool | None = None
     devices: Hashable = None
     ours_progress_at: float | None = None
+    step: str = ""
+    cpu_s: float | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -38,9 +44,18 @@ class QueueLook:
         return not self.running and not self.pending
 
     def shows_same(self, earlier: "QueueLook") -> bool:
-        """Return whether nothing has moved since an earlier look: no prompt started or ended, no device computed."""
-        first = self.pending[:1] == earlier.pending[:1]
-        return self.running == earlier.running and first and self.devices == earlier.devices
+        """Return whether nothing has moved since an earlier look.
+
+        No prompt has started or ended, no step was made, and neither a device nor the worker has computed.
+        """
+        queue = self.running == earlier.running and self.pending[:1] == earlier.pending[:1]
+        same = self.devices == earlier.devices and self.step == earlier.step
+        return queue and same and not self._has_computed_since(earlier)
+
+    def _has_computed_since(self, earlier: "QueueLook") -> bool:
+        if self.cpu_s is None or earlier.cpu_s is None:
+            return False
+        return self.cpu_s - earlier.cpu_s >= LEAST_SHARE * (self.at - earlier.at) > 0.0
 
 
 @dataclass(frozen=True, slots=True)

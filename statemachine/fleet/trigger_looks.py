@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from statemachine.comfyui.errors import ComfyError
+from statemachine.comfyui.node_answers import NO_REPORT, WorkerReport
 from statemachine.core.messages import Message, message
 from statemachine.core.restart import RestartCause
 from statemachine.core.standstill import NO_STANDSTILL, QueueLook, Standstill
@@ -78,22 +79,24 @@ class TriggerLooks:
         listing.raise_if_incomplete()
         ours = attempt is not None and any(item.is_of(attempt) for item in listing.running)
         age_s = context.fleet.clock.now() - attempt.last_progress_at if ours and attempt is not None else None
+        worker = await self._worker()
         return QueueLook(
             loop_time(),
             tuple(item.prompt_id for item in listing.running),
             tuple(item.prompt_id for item in listing.pending),
-            await self._worker_alive(),
+            worker.alive,
             await self._devices() if listing.running and not ours else None,
             None if age_s is None else loop_time() - age_s,
+            worker.activity.step,
+            worker.activity.cpu_s,
         )
 
-    async def _worker_alive(self) -> bool | None:
-        """Return what the companion node reports of the worker, None without a node that does."""
-        if self.context.server.node_cursor is None:
-            return None
-        with suppress(ComfyError):
-            return await self.context.check.worker_alive()
-        return None
+    async def _worker(self) -> WorkerReport:
+        """Return what the companion node reports of the worker, nothing without a node."""
+        if self.context.server.node_cursor is not None:
+            with suppress(ComfyError):
+                return await self.context.check.worker()
+        return NO_REPORT
 
     async def _devices(self) -> tuple[tuple[int | None, ...], ...] | None:
         """Return the memory figures of the devices that compute, None if the server reports none."""

@@ -35,6 +35,9 @@ class NodeHost(Protocol):
     worker_alive: bool
 
     @property
+    def activity(self) -> dict[str, Any]: ...
+
+    @property
     def best_level(self) -> str: ...
 
     def send(self, event: str, data: dict[str, Any], client_id: str | None, /) -> None: ...
@@ -145,6 +148,8 @@ class SimulatedNode:
             "auto_started": started,
             "worker_alive": self._host.worker_alive,
         }
+        if peek:
+            report["activity"] = self._host.activity
         return int(HTTPStatus.OK), json.dumps(report), True
 
     def _start(self, loading: bool, start: Callable[[], object]) -> bool:

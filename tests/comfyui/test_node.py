@@ -53,6 +53,20 @@ async def test_check_reports_keys_as_text_and_json(servers: Servers) -> None:
     await server.clear_keys()
 
 
+async def test_peek_reports_that_the_worker_works(servers: Servers) -> None:
+    """The step changes with a node's progress, and the thread's processor time while it computes."""
+    server, looks = servers.node, list[Any]()
+    await server.submit(cache_workflow("slow", seconds=1.0))
+    work = await server.submit({"1": {"class_type": "RigWork", "inputs": {"rounds": 10_000_000, "seed": 1}}})
+    while work not in await server.history():
+        looks.append((await get_json(server, "?peek=1"))["activity"])
+        await asyncio.sleep(0.1)
+    steps = {one["step"] for one in looks if one["step"].startswith("10:")}
+    assert len(steps) > 2, looks
+    assert max(one["cpu_s"] for one in looks) - min(one["cpu_s"] for one in looks) > 0.2
+    await server.clear_keys()
+
+
 async def test_cache_model_lost_key_returns_with_same_prompt(servers: Servers) -> None:
     """The companion node's classes have no "success without loading" (docs/comfyui.md); keys survive other prompts."""
     server = servers.node

@@ -1,10 +1,12 @@
 """The check of the companion node: which keys are asked for, and what its answers mean."""
 
+from typing import Any
 from urllib.parse import parse_qsl
 
 import pytest
 
 from statemachine.comfyui.errors import AbsentError
+from statemachine.comfyui.node_answers import NO_REPORT, Activity, WorkerReport
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events as e
 from statemachine.core.vocabulary import Reason
@@ -41,6 +43,22 @@ async def test_node_loading_missing_keys_is_auto_executing(kind: str, member: st
     assert (await answer_of(check)).auto_executing
     check, _ = check_of({TEXT: node_reply(present=("k1", "k2"), **{member: True})}, kind)
     assert not (await answer_of(check)).auto_executing
+
+
+@pytest.mark.parametrize(
+    ("more", "report"),
+    [
+        ({}, NO_REPORT),
+        ({"worker_alive": True, "activity": {"cpu_s": 2, "step": "7:1/2"}}, WorkerReport(True, Activity(2.0, "7:1/2"))),
+        ({"worker_alive": None, "activity": {"cpu_s": None, "step": ""}}, NO_REPORT),
+        ({"worker_alive": 0, "activity": {"cpu_s": True, "step": None}}, NO_REPORT),
+        ({"worker_alive": False, "activity": [1]}, WorkerReport(False)),
+        ({"activity": {"cpu_s": "1"}}, NO_REPORT),
+    ],
+)
+async def test_node_report_of_the_worker_is_read(more: dict[str, Any], report: WorkerReport) -> None:
+    check, _ = check_of({f"{TEXT}?peek=1": node_reply(**more)})
+    assert await check.worker() == report
 
 
 async def test_node_workflow_without_keys_uses_history() -> None:

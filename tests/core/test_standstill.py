@@ -60,6 +60,22 @@ def test_running_prompt_on_idle_devices_is_a_hang_after_three_limits() -> None:
     assert diagnosed_after(every_minute(120, look)) == 3 * TIMEOUT_S
 
 
+@pytest.mark.parametrize(("share", "found"), [(0.02, None), (0.005, 3 * TIMEOUT_S)])
+def test_worker_that_computes_is_no_hang(share: float, found: float | None) -> None:
+    """The devices seem idle, but the companion node reports the worker's processor time."""
+    looks = every_minute(300, QueueLook(0.0, running=("video",), devices="idle"))
+    assert diagnosed_after([replace(one, cpu_s=share * one.at) for one in looks]) == found
+
+
+def test_steps_that_the_node_reports_are_progress() -> None:
+    looks = every_minute(300, QueueLook(0.0, running=("video",), devices="idle"))
+    assert diagnosed_after([replace(one, step=f"7:{n // 30}/20") for n, one in enumerate(looks)]) is None
+
+
+def test_looks_of_the_same_instant_show_no_work() -> None:
+    assert QueueLook(0.0, cpu_s=1.0).shows_same(QueueLook(0.0, cpu_s=1.0))
+
+
 def test_running_prompt_without_figures_of_devices_is_never_a_hang() -> None:
     assert diagnosed_after(every_minute(1_000, QueueLook(0.0, running=("video",)))) is None
 

@@ -1,6 +1,9 @@
 """GET /cache/check over a fake ComfyUI: texts, JSON and invalid queries."""
 
 import json
+import os
+import threading
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -40,6 +43,33 @@ async def test_check_json_lists_present_and_missing_keys(comfyui: FakeComfyUI) -
         "worker_alive": None,
     }
     assert len(answer["instance"]) == 32
+
+
+async def test_peek_reports_the_step_of_the_worker(comfyui: FakeComfyUI) -> None:
+    assert (await comfyui.check_json("?peek=1"))["activity"] == {"cpu_s": None, "step": ""}
+    comfyui.server.last_node_id = "7"
+    assert (await comfyui.check_json("?peek=1"))["activity"]["step"] == "7"
+    state = {"state": SimpleNamespace(value="running"), "value": 3.0, "max": 20.0}
+    registry = SimpleNamespace(nodes={"7": state, "8": {**state, "state": SimpleNamespace(value="finished")}})
+    comfyui.add_module("comfy_execution.progress", global_progress_registry=registry)
+    assert (await comfyui.check_json("?peek=1"))["activity"]["step"] == "7:3/20"
+
+
+async def test_peek_reports_the_processor_time_of_the_worker(comfyui: FakeComfyUI, tmp_path: Path) -> None:
+    """A thread that waits uses none, and one that has ended has none."""
+    may_end, threads = threading.Event(), list[threading.Thread]()
+    worker = comfyui.module("worker").Worker(lambda: threads)
+    threads.append(threading.Thread(target=may_end.wait, name="Thread-1 (prompt_worker)"))
+    threads[0].start()
+    worker.look()
+    folder = tmp_path / str(threads[0].native_id)
+    folder.mkdir()
+    ticks = os.sysconf("SC_CLK_TCK")
+    (folder / "stat").write_text(f"1 (a) b) S {' '.join('0' * 10)} {3 * ticks} {2 * ticks} 0")
+    times = [worker.activity(tmp_path)["cpu_s"], worker.activity(tmp_path / "missing")["cpu_s"]]
+    may_end.set()
+    threads[0].join()
+    assert [*times, worker.activity(tmp_path)["cpu_s"]] == [5.0, None, None]
 
 
 @pytest.mark.parametrize(

@@ -30,11 +30,6 @@ class LoadedConfig:
         """The names of workflows that are not in the operator's folder."""
         return [name for name, one in self.workflows.items() if isinstance(one, Workflow) and one.is_bundled]
 
-    def identities(self) -> dict[str, object]:
-        """Return for each server what must stay equal for its task to keep running."""
-        contents = {name: _content(workflow) for name, workflow in self.workflows.items()}
-        return {config.name: (config, [contents[name] for name in config.workflows]) for config in self.servers}
-
     def secrets(self, config: ServerConfig) -> list[SecretStr]:
         """Return the credentials in the workflow files of a server."""
         named = (self.workflows[name] for name in config.workflows)
@@ -66,12 +61,22 @@ class Changes:
 
 
 def compare(old: LoadedConfig, new: LoadedConfig) -> Changes:
-    """Return which servers must be added, removed or restarted to get from `old` to `new`."""
-    before, after = old.identities(), new.identities()
+    """Return which servers must be added, removed or restarted to get from `old` to `new`.
+
+    A server whose configuration is the same object is compared at once, because servers come and go often.
+    """
+    before, after = ({one.name: one for one in config.servers} for config in (old, new))
+    known = old.workflows.keys() & new.workflows.keys()
+    edited = {name for name in known if _content(old.workflows[name]) != _content(new.workflows[name])}
     return Changes(
         added=tuple(name for name in after if name not in before),
         removed=tuple(name for name in before if name not in after),
-        changed=tuple(name for name in after if name in before and before[name] != after[name]),
+        changed=tuple(
+            name
+            for name, config in after.items()
+            if (was := before.get(name)) is not None
+            and ((was is not config and was != config) or not edited.isdisjoint(config.workflows))
+        ),
     )
 
 

@@ -56,14 +56,13 @@ class RunReason(StrEnum):
 
 
 class RestartSeen(NamedTuple):
-    """The latest restart of a server. `succeeded` is None unless it ended by itself. Times are epoch seconds."""
+    """The latest restart of a server. `succeeded` is None unless it ended by itself."""
 
     id: str
-    requested_at: float
     is_open: bool
     succeeded: bool | None = None
     reason: str | None = None
-    returned_at: float | None = None
+    has_returned: bool = False
 
 
 class ServerFacts(NamedTuple):
@@ -92,7 +91,11 @@ class RolloutLimits:
 
 @dataclass(frozen=True, slots=True)
 class RolloutMember:
-    """A server of a run. `at`: since when it is in its stage, epoch seconds. `was_failed`: before its restart."""
+    """A server of a run. `at`: since when it is in its stage, epoch seconds. `was_failed`: before its restart.
+
+    `before` is the id of the server's latest restart when the run began, and then when its own was decided on. Ids are
+    compared, not times: those of another node's clock.
+    """
 
     server: str
     number: int
@@ -100,6 +103,7 @@ class RolloutMember:
     at: float | None = None
     reason: str | None = None
     was_failed: bool = False
+    before: str | None = None
 
     @property
     def is_over(self) -> bool:
@@ -159,9 +163,13 @@ class Rollout:
 
 def new_rollout(run: str, group: str, limits: RolloutLimits, facts: Facts, by: str | None, now: float) -> Rollout:
     """Return a run over the servers that the group has now, in the order of the settings."""
-    names = [one.name for one in facts.values() if one.group == group]
-    members = tuple(RolloutMember(name, number) for number, name in enumerate(names, start=1))
+    servers = [one for one in facts.values() if one.group == group]
+    members = tuple(_member(one, number) for number, one in enumerate(servers, start=1))
     return Rollout(run, group, limits, members, started_at=now, moved_at=now, by=by)
+
+
+def _member(seen: ServerFacts, number: int) -> RolloutMember:
+    return RolloutMember(seen.name, number, before=seen.restart.id if seen.restart is not None else None)
 
 
 class RolloutAction(StrEnum):

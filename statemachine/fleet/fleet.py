@@ -15,7 +15,7 @@ from statemachine.core.machine import Machine
 from statemachine.core.messages import message
 from statemachine.core.outage import OutageDetector
 from statemachine.core.pause import NO_TERMS, PauseTerms
-from statemachine.core.ports import Action, ActionRefusedError, Terms
+from statemachine.core.ports import Action, ActionRefusedError, NotOwnedError, Terms
 from statemachine.core.restart import NO_RESTART_TERMS, RestartTerms
 from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State
@@ -78,6 +78,8 @@ class ManagedFleet:
         self._tasks: set[asyncio.Task[None]] = set()
         self._starting: asyncio.Task[None] | None = None
         self._is_stopped = False
+        self._unrestored: set[str] = set()
+        """Servers whose saved state cannot be read yet: a restart of theirs may have run its hook already."""
 
     @property
     def config(self) -> LoadedConfig:
@@ -139,10 +141,11 @@ class ManagedFleet:
         """Post an operator's action to a server; return False if this daemon does not look after it.
 
         Raises ActionRefusedError for the restart of a server without a hook, also of one that another node owns, and
-        NotStoredError.
+        NotStoredError. Raises NotOwnedError for a restart while it is not known whether an earlier one is open.
         """
         if action is Action.RESTART:
             self._require_hook(server)
+            self._require_restored(server)
         task = self._servers.get(server)
         if task is not None:
             await post_stored(task.context, self._event(task, action, by, terms))
@@ -162,6 +165,10 @@ class ManagedFleet:
         named = [config for config in self.config.servers if config.name == server]
         if named and named[0].restart.hook is None:
             raise ActionRefusedError(message("restart_no_hook", server=server))
+
+    def _require_restored(self, server: str) -> None:
+        if server in self._unrestored:
+            raise NotOwnedError(f"what was saved of {server} cannot be read at the moment; try again in a few seconds")
 
     async def apply(self, config: LoadedConfig) -> Changes:
         """Make `config` the active one. Servers for which nothing changes keep their tasks.
@@ -200,10 +207,15 @@ class ManagedFleet:
         try:
             await restore(self._context.journal, contexts)
         except JournalUnavailableError:
-            self._spawn(restore_later(self._context.journal, contexts))
+            self._spawn(self._restore_later(contexts))
         for context in contexts.values():
             context.server.since = self._context.clock.now()
         return await self._start(tasks)
+
+    async def _restore_later(self, contexts: Mapping[str, ServerContext]) -> None:
+        self._unrestored |= contexts.keys()
+        await restore_later(self._context.journal, contexts)
+        self._unrestored -= contexts.keys()
 
     async def _start(self, tasks: Sequence[ServerTask]) -> asyncio.Task[None]:
         """Publish all of them now, with the prompts that they have in flight; start them in the background."""

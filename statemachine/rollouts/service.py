@@ -1,9 +1,9 @@
 """Carries the rolling restart out: looks at the fleet, stores each step, and then asks for the restarts."""
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from loguru import logger
 
@@ -27,6 +27,7 @@ from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Notice
 from statemachine.i18n.render import MessageError
 from statemachine.rollouts.store import RolloutConflictError, RolloutStore, RolloutsUnavailableError
+from statemachine.rollouts.watch import RunWatch
 
 LOOK_S = 1.0
 """The time between two looks at the fleet while a run goes on."""
@@ -74,15 +75,6 @@ class RolloutPorts:
     is_renewed: Callable[[str], bool] = lambda _: False
 
 
-@dataclass(slots=True)
-class _RunWatch:
-    """What this process remembers of the run that it carries out. `since` is epoch seconds, `asked` loop times."""
-
-    run: str
-    since: float
-    asked: dict[str, float] = field(default_factory=dict)
-
-
 class Rollouts:
     """The rolling restart of the fleet. Call all methods on the event loop."""
 
@@ -90,7 +82,7 @@ class Rollouts:
         self._ports = ports
         self._lock = asyncio.Lock()
         self._wake = asyncio.Event()
-        self._watch: _RunWatch | None = None
+        self._watch: RunWatch | None = None
         self._trouble = ""
 
     async def latest(self) -> Rollout | None:
@@ -173,14 +165,14 @@ class Rollouts:
                 self._watch = None
                 return
             facts, watch = self.facts(), self._watched(before)
-            run = step(before, facts, self._ports.clock.now(), watch.since)
+            waits = watch.look(before, facts, asyncio.get_running_loop().time())
+            run = step(before, facts, self._ports.clock.now(), waits)
             await self._save(before, run, revision, None)
-        for member in requests(run, facts):
-            await self._request(run, member, watch)
+        await self._request_all(requests(run, facts, watch.asked), watch)
 
-    def _watched(self, run: Rollout) -> _RunWatch:
+    def _watched(self, run: Rollout) -> RunWatch:
         if self._watch is None or self._watch.run != run.id:
-            self._watch = _RunWatch(run.id, self._ports.clock.now())
+            self._watch = RunWatch(run.id)
         return self._watch
 
     async def _save(self, before: Rollout, after: Rollout, revision: int, by: str | None) -> None:
@@ -190,24 +182,33 @@ class Rollouts:
         if after.state is not before.state:
             self._ports.notify(_NOTICES[after.state], _described(after, by))
 
-    async def _request(self, run: Rollout, member: RolloutMember, watch: _RunWatch) -> None:
-        """Ask for a restart whose decision is stored. It begins once, however often it is asked for."""
-        server, now = member.server, asyncio.get_running_loop().time()
-        if now - watch.asked.get(server, now - ASK_AGAIN_S) < ASK_AGAIN_S:
-            return
-        watch.asked[server] = now
-        try:
-            terms = RestartTerms(RestartCause.ROLLOUT, run.restart_id(member))
-            await self._ports.operator.act(server, Action.RESTART, run.by, terms)
-        except ActionRefusedError as error:
-            logger.warning("the restart of {} was refused: {}", server, error)
-            await self._skip(run.id, server)
+    async def _request_all(self, members: Sequence[RolloutMember], watch: RunWatch) -> None:
+        """Ask for restarts whose decision is stored; those of a server without an owner wait, and the others do not."""
+        unowned: NotOwnedError | None = None
+        for member in members:
+            now = asyncio.get_running_loop().time()
+            if now - watch.asked.get(member.server, now - ASK_AGAIN_S) < ASK_AGAIN_S:
+                continue
+            watch.asked[member.server] = now
+            try:
+                await self._request(member, watch.run)
+            except NotOwnedError as error:
+                unowned = error
+        if unowned is not None:
+            raise unowned
 
-    async def _skip(self, run: str, server: str) -> None:
+    async def _request(self, member: RolloutMember, run_id: str) -> None:
+        """Ask for a restart, unless a client has stopped the run meanwhile. A repeated request changes nothing."""
         async with self._lock:
-            before, revision = await self._ports.store.load()
-            if before is not None and before.id == run:
-                await self._save(before, refused(before, server, self._ports.clock.now()), revision, None)
+            run, revision = await self._ports.store.load()
+            if run is None or run.id != run_id or run.state is not RunState.RUNNING or member not in run.members:
+                return
+            terms = RestartTerms(RestartCause.ROLLOUT, run.restart_id(member))
+            try:
+                await self._ports.operator.act(member.server, Action.RESTART, run.by, terms)
+            except ActionRefusedError as error:
+                logger.warning("the restart of {} was refused: {}", member.server, error)
+                await self._save(run, refused(run, member.server, self._ports.clock.now()), revision, None)
 
     def _report(self, error: Exception) -> None:
         """Log trouble once, not each second."""
@@ -231,13 +232,9 @@ def _facts(view: ServerView, *, has_hook: bool, is_renewed: bool) -> ServerFacts
 
 def _seen(restart: Restart) -> RestartSeen:
     ended = {RestartStage.SUCCEEDED: True, RestartStage.FAILED: False}
+    reason = restart.reason.value if restart.reason is not None else None
     return RestartSeen(
-        restart.id,
-        restart.requested_at,
-        restart.is_open,
-        ended.get(restart.stage),
-        restart.reason.value if restart.reason is not None else None,
-        restart.returned_at,
+        restart.id, restart.is_open, ended.get(restart.stage), reason, has_returned=restart.returned_at is not None
     )
 
 

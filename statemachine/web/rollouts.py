@@ -9,7 +9,7 @@ from loguru import logger
 from pydantic import AwareDatetime
 
 from statemachine.core.rollout import Facts, MemberStage, Rollout, RolloutAction, RolloutMember, RunReason, RunState
-from statemachine.core.rollout_step import obstacles
+from statemachine.core.rollout_room import obstacles
 from statemachine.core.vocabulary import State
 from statemachine.i18n.render import render
 from statemachine.publish.serialize import Json, rfc3339

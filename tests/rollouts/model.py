@@ -1,6 +1,7 @@
 """A model of a fleet under a rolling restart, and the rules that hold at every instant."""
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
@@ -18,7 +19,9 @@ from statemachine.core.rollout import (
     acted,
     new_rollout,
 )
+from statemachine.core.rollout_step import Waits
 from statemachine.core.vocabulary import State
+from statemachine.rollouts.watch import RunWatch
 
 RUN = "run-1"
 FLAPS = (State.UNKNOWN, State.CHECKING, State.COLD, State.WARMING, State.UNREACHABLE, State.FAILED, State.PAUSED)
@@ -27,9 +30,9 @@ FLAPS = (State.UNKNOWN, State.CHECKING, State.COLD, State.WARMING, State.UNREACH
 class Steps(Protocol):
     """The functions of `statemachine.core.rollout_step`, or of a copy with a planted fault."""
 
-    def step(self, run: Rollout, facts: Facts, now: float, since: float = 0.0) -> Rollout: ...
+    def step(self, run: Rollout, facts: Facts, now: float, waits: Waits = ...) -> Rollout: ...
 
-    def requests(self, run: Rollout, facts: Facts) -> list[RolloutMember]: ...
+    def requests(self, run: Rollout, facts: Facts, asked: Collection[str] = ...) -> list[RolloutMember]: ...
 
 
 class RuleBrokenError(AssertionError):
@@ -57,7 +60,7 @@ class World:
         if seen is None or (seen.restart is not None and (seen.restart.is_open or seen.restart.id == restart)):
             return
         self.hooks[server, restart] += 1
-        begun = RestartSeen(restart, self.now, is_open=True)
+        begun = RestartSeen(restart, is_open=True)
         self.servers[server] = seen._replace(state=State.DRAINING, restart=begun, is_renewed=False)
 
     def pass_time(self) -> None:
@@ -75,8 +78,8 @@ class World:
         if not self.calm and luck > 0.9:
             ended = restart._replace(is_open=False, succeeded=self.random.choice((False, False, None)), reason="x")
             return seen._replace(state=State.FAILED, restart=ended)
-        if restart.returned_at is None:
-            return seen._replace(state=State.UNKNOWN, restart=restart._replace(returned_at=self.now))
+        if not restart.has_returned:
+            return seen._replace(state=State.UNKNOWN, restart=restart._replace(has_returned=True))
         return seen._replace(state=State.LOADED, restart=restart._replace(is_open=False, succeeded=True))
 
     def _trouble(self, seen: ServerFacts) -> None:
@@ -136,6 +139,21 @@ def check_starts(before: Rollout, after: Rollout, world: World) -> None:
             require(all(any(w in one for one in left) for w in seen.workflows), "the last warm server stays")
 
 
+def check_requests(run: Rollout, asked: Sequence[RolloutMember], before: Collection[str], world: World) -> None:
+    """Require the rules of every server that is asked to restart: much may have happened since the decision."""
+    require(not asked or run.state is RunState.RUNNING, "only a running run asks for restarts")
+    away = {name for name, one in world.servers.items() if not _is_warm(one) or name in before}
+    for member in asked:
+        seen = world.servers[member.server]
+        others = [one for one in away if one != seen.name and world.servers[one].group == seen.group]
+        require(len(others) < run.limits.max_unavailable, "no request without room")
+        require(seen.state not in (State.PAUSED, State.UNREACHABLE), "no request for a server that is held back")
+        if _is_warm(seen):
+            left = [set(one.workflows) for name, one in world.servers.items() if name not in {*away, seen.name}]
+            require(all(any(w in one for one in left) for w in seen.workflows), "no request for the last warm server")
+        away.add(seen.name)
+
+
 def _is_warm(seen: ServerFacts) -> bool:
     return seen.state is State.LOADED or seen.is_renewed
 
@@ -168,21 +186,36 @@ def play(steps: Steps, random: Random, rounds: int = 60, *, calm: bool = False) 
     world = new_world(random, calm=calm)
     limits = RolloutLimits(random.randint(1, 3), random.randint(1, 3))
     saved = new_rollout(RUN, "a", limits, world.servers, None, world.now)
+    watch = RunWatch(RUN)
     for _ in range(rounds):
         if not calm and random.random() < 0.05:
             action = random.choice(list(RolloutAction))
             saved = acted(saved, action, None, world.now) or saved
-        run = steps.step(saved, world.servers, world.now)
+        waits = watch.look(saved, world.servers, world.now)
+        run = steps.step(saved, world.servers, world.now, waits)
         check_starts(saved, run, world)
         check_order(saved, run)
         check_failures(run)
-        require(steps.step(run, world.servers, world.now) == run, "a step that is repeated changes nothing")
+        require(steps.step(run, world.servers, world.now, waits) == run, "a step that is repeated changes nothing")
         crash = 1.0 if calm else random.random()
         if crash > 0.05:
             saved = run
         if crash > 0.15:
-            for member in steps.requests(saved, world.servers):
-                world.request(member.server, saved.restart_id(member))
+            _request(steps, saved, watch, world)
+        else:
+            watch = RunWatch(RUN)
         require(all(count == 1 for count in world.hooks.values()), "a hook runs once")
         world.pass_time()
     return saved
+
+
+def _request(steps: Steps, run: Rollout, watch: RunWatch, world: World) -> None:
+    """Ask as the daemon does; some requests do not arrive, and clients stop the run while others are under way."""
+    known = set(watch.asked)
+    asked = steps.requests(run, world.servers, known)
+    unseen = {one.server for one in run.members if one.stage is MemberStage.RESTARTING and one.server in known}
+    check_requests(run, asked, unseen, world)
+    for member in asked:
+        watch.asked[member.server] = world.now
+        if world.calm or world.random.random() > 0.2:
+            world.request(member.server, run.restart_id(member))

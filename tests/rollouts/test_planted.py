@@ -6,19 +6,35 @@ from types import ModuleType
 
 import pytest
 
-from statemachine.core import rollout_step
+from statemachine.core import rollout_room, rollout_step
 from tests.rollouts.model import RuleBrokenError, play
 
 FAULTS = {
     "max_unavailable": ("others_away >= self._run", "others_away > self._run", "never more than max_unavailable"),
     "own_only": ("if one.name not in self._warm)", "if one.name in taken)", "never more than max_unavailable"),
-    "take": ("            room.take(member.server)\n", "", "never more than max_unavailable"),
+    "take": ("now))\n            room.take(member.server)\n", "now))\n", "never more than max_unavailable"),
     "last_warm": ("<= is_warm for one", "< is_warm for one", "the last warm server stays"),
     "taken_workflows": ("            self._warm_for.subtract(set(seen.workflows))\n", "", "the last warm server stays"),
     "paused_run": ("if run.state is RunState.RUNNING:", "if run.is_going_on:", "only a running run restarts servers"),
     "abort": ("run.failures_in_a_row >= run", "run.failures_in_a_row > run", "failures in a row end the run"),
+    "stopped": (
+        "run.state is RunState.RUNNING and room.obstacle",
+        "room.obstacle",
+        "only a running run asks for restarts",
+    ),
+    "no_look": ("room.obstacle(member) is None\n", "True\n", "no request without room"),
+    "asked_free": (
+        "free={one.server for one in unseen} - set(asked)",
+        "free={one.server for one in unseen}",
+        "no request without room",
+    ),
+    "untaken": (
+        "            room.take(member.server)\n    return found",
+        "            pass\n    return found",
+        "no request without room",
+    ),
     "hook": ("if not seen.has_hook:", "if False:", "no server without a hook is asked for"),
-    "held_back": ("_HELD_BACK.get(seen.state) or ", "", "no paused or unreachable server is asked for"),
+    "held_back": ("HELD_BACK.get(seen.state) or ", "", "no paused or unreachable server is asked for"),
     "other": (
         "if seen.restart is not None and seen.restart.is_open:",
         "if False:",
@@ -27,12 +43,21 @@ FAULTS = {
 }
 
 
+def _copy_of(module: ModuleType, source: str) -> ModuleType:
+    copy = ModuleType(f"{module.__name__}_with_a_fault")
+    exec(compile(source, copy.__name__, "exec"), copy.__dict__)
+    return copy
+
+
 def with_fault(name: str) -> ModuleType:
-    source, (before, after, _) = inspect.getsource(rollout_step), FAULTS[name]
-    assert source.count(before) == 1
-    module = ModuleType(f"rollout_step_with_{name}")
-    exec(compile(source.replace(before, after), module.__name__, "exec"), module.__dict__)
-    return module
+    """Return a copy of `rollout_step` with the fault, which may be one of its copy of `rollout_room`."""
+    before, after, _ = FAULTS[name]
+    room, step = inspect.getsource(rollout_room), inspect.getsource(rollout_step)
+    assert (room + step).count(before) == 1
+    copy = _copy_of(rollout_step, step.replace(before, after))
+    faulty_room = _copy_of(rollout_room, room.replace(before, after))
+    copy.__dict__.update({key: value for key, value in vars(faulty_room).items() if key in vars(copy)})
+    return copy
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -21,12 +21,14 @@ from statemachine.core.rollout import (
     acted,
     new_rollout,
 )
+from statemachine.core.rollout_room import Point, obstacles
 from statemachine.core.rollout_step import (
     NO_PROGRESS_S,
+    SEEN_WITHIN_S,
     SKIP_AFTER_S,
     START_PATIENCE_S,
     WARM_PATIENCE_S,
-    obstacles,
+    Waits,
     refused,
     requests,
     step,
@@ -58,9 +60,13 @@ def reasons(run: Rollout) -> list[str | None]:
     return [one.reason for one in run.members]
 
 
-def begin(servers: Servers, name: str, restart: str | None = None, at: float = NOW) -> None:
+def at_point(server: str, point: Point, seconds: float) -> Waits:
+    return Waits(at_point={server: (point, seconds)})
+
+
+def begin(servers: Servers, name: str, restart: str | None = None) -> None:
     """Begin a restart of the server: that of the run, whose members are numbered from 1, or another."""
-    seen = RestartSeen(restart or f"{RUN}-{int(name[1:]) + 1}", at, is_open=True)
+    seen = RestartSeen(restart or f"{RUN}-{int(name[1:]) + 1}", is_open=True)
     servers[name] = servers[name]._replace(state=State.DRAINING, restart=seen)
 
 
@@ -188,7 +194,7 @@ def test_held_back_server_is_skipped_once_nothing_else_is_left(state: State, rea
         end(servers, name)
     run = step(run, servers, NOW)
     assert stages(run) == "waiting done done done"
-    run = step(run, servers, NOW + SKIP_AFTER_S)
+    run = step(run, servers, NOW, Waits(SKIP_AFTER_S))
     assert (run.state, reasons(run)[0]) == (RunState.DONE, reason)
 
 
@@ -210,8 +216,8 @@ def test_server_without_a_hook_after_a_reload_is_skipped() -> None:
 
 def test_server_with_an_older_open_restart_waits_for_its_end() -> None:
     servers = warm(3)
+    begin(servers, "s0", restart="other")
     run = run_over(servers, 2)
-    begin(servers, "s0", restart="other", at=NOW - 5)
     run = step(run, servers, NOW)
     assert stages(run) == "waiting restarting waiting"
     end(servers, "s0")
@@ -222,7 +228,7 @@ def test_server_with_an_older_open_restart_waits_for_its_end() -> None:
 def test_server_that_another_restart_restarted_meanwhile_is_done() -> None:
     servers = warm(3)
     run = run_over(servers, 1)
-    begin(servers, "s2", restart="other", at=NOW + 1)
+    begin(servers, "s2", restart="other")
     end(servers, "s2")
     run = step(run, servers, NOW + 5)
     assert (stages(run), reasons(run)[2]) == ("restarting waiting done", RunReason.RESTARTED_MEANWHILE)
@@ -231,7 +237,7 @@ def test_server_that_another_restart_restarted_meanwhile_is_done() -> None:
 def test_restart_that_another_one_replaced_unseen_is_not_asked_for_again() -> None:
     servers = warm(3)
     run = step(run_over(servers), servers, NOW)
-    begin(servers, "s0", restart="other", at=NOW + 30)
+    begin(servers, "s0", restart="other")
     assert asked(step(run, servers, NOW + 31), servers) == []
     end(servers, "s0")
     assert stages(step(run, servers, NOW + 60)) == "done restarting waiting"
@@ -240,7 +246,7 @@ def test_restart_that_another_one_replaced_unseen_is_not_asked_for_again() -> No
 def test_failed_restart_of_others_before_ours_was_asked_for_is_not_ours() -> None:
     servers = warm(3)
     run = run_over(servers, 1)
-    begin(servers, "s2", restart="other", at=NOW + 1)
+    begin(servers, "s2", restart="other")
     end(servers, "s2", succeeded=False, state=State.FAILED)
     run = step(run, servers, NOW + 5)
     assert (stages(run), asked(run, servers)) == ("waiting waiting restarting", ["s2"])
@@ -313,17 +319,17 @@ def test_request_that_never_begins_is_a_failure_in_the_end() -> None:
     servers = warm(2)
     run = step(run_over(servers), servers, NOW)
     assert asked(run, servers) == ["s0"]
-    run = step(run, servers, NOW + START_PATIENCE_S)
+    run = step(run, servers, NOW, at_point("s0", Point.DUE, START_PATIENCE_S))
     assert (run.state, reasons(run)[0]) == (RunState.ABORTED, RunReason.NOT_STARTED)
 
 
 def test_returned_server_that_does_not_get_warm_is_a_failure() -> None:
     servers = warm(2)
     run = step(run_over(servers), servers, NOW)
-    restart = RestartSeen(f"{RUN}-1", NOW, is_open=True, returned_at=NOW + 5)
+    restart = RestartSeen(f"{RUN}-1", is_open=True, has_returned=True)
     servers["s0"] = servers["s0"]._replace(state=State.COLD, restart=restart)
-    assert step(run, servers, NOW + WARM_PATIENCE_S).state is RunState.RUNNING
-    run = step(run, servers, NOW + 5 + WARM_PATIENCE_S)
+    assert step(run, servers, NOW, at_point("s0", Point.RETURNED, WARM_PATIENCE_S - 1)).state is RunState.RUNNING
+    run = step(run, servers, NOW, at_point("s0", Point.RETURNED, WARM_PATIENCE_S))
     assert (run.state, reasons(run)[0]) == (RunState.ABORTED, RunReason.NOT_WARM_IN_TIME)
 
 
@@ -345,7 +351,112 @@ def test_refused_request_skips_the_server() -> None:
 def test_run_without_room_for_hours_is_aborted() -> None:
     servers = fleet(State.LOADED, State.LOADED)
     servers["c"] = ServerFacts("c", "a", State.FAILED, ("w",))
-    run = step(run_over(fleet(State.LOADED, State.LOADED)), servers, NOW + NO_PROGRESS_S - 1)
+    run = step(run_over(fleet(State.LOADED, State.LOADED)), servers, NOW, Waits(NO_PROGRESS_S - 1))
     assert run.state is RunState.RUNNING
-    run = step(run, servers, NOW + NO_PROGRESS_S)
+    run = step(run, servers, NOW, Waits(NO_PROGRESS_S))
     assert (run.state, run.reason) == (RunState.ABORTED, RunReason.NO_PROGRESS)
+
+
+@pytest.mark.parametrize("action", [RolloutAction.PAUSE, RolloutAction.CANCEL])
+def test_stopped_run_asks_for_no_restart_that_was_decided_on(action: RolloutAction) -> None:
+    servers = warm(3)
+    run = step(run_over(servers), servers, NOW)
+    stopped = acted(run, action, None, NOW)
+    assert stopped is not None
+    assert asked(stopped, servers) == []
+    assert stages(step(stopped, servers, NOW)).startswith("restarting ")
+
+
+def test_resumed_run_asks_for_the_restart_that_was_decided_on() -> None:
+    servers = warm(3)
+    run: Rollout | None = step(run_over(servers), servers, NOW)
+    for action in (RolloutAction.PAUSE, RolloutAction.RESUME):
+        assert run is not None
+        run = acted(run, action, None, NOW)
+    assert run is not None
+    assert asked(step(run, servers, NOW), servers) == ["s0"]
+
+
+def test_cancelled_run_skips_a_restart_that_has_not_begun() -> None:
+    servers = warm(3)
+    run = acted(step(run_over(servers), servers, NOW), RolloutAction.CANCEL, None, NOW)
+    assert run is not None
+    assert step(run, servers, NOW, at_point("s0", Point.HELD, SEEN_WITHIN_S - 1)).ended_at is None
+    run = step(run, servers, NOW, at_point("s0", Point.HELD, SEEN_WITHIN_S))
+    assert (stages(run), set(reasons(run)), run.ended_at) == ("skipped skipped skipped", {RunReason.RUN_ENDED}, NOW)
+
+
+def test_request_is_held_while_another_server_of_the_group_is_away() -> None:
+    servers = warm(3)
+    run = step(run_over(servers), servers, NOW)
+    servers["s1"] = servers["s1"]._replace(state=State.UNREACHABLE)
+    assert asked(step(run, servers, NOW), servers) == []
+    assert obstacles(run, servers)["s0"] is RunReason.LIMIT_REACHED
+    servers["s1"] = servers["s1"]._replace(state=State.LOADED)
+    assert asked(step(run, servers, NOW), servers) == ["s0"]
+
+
+def test_request_is_held_while_the_server_is_the_last_warm_one() -> None:
+    servers = warm(3)
+    servers["b"] = ServerFacts("b", "b", State.LOADED, ("v",))
+    servers["s0"] = servers["s0"]._replace(workflows=("v",))
+    run = step(run_over(servers, 2), servers, NOW)
+    assert asked(run, servers) == ["s0", "s1"]
+    servers["b"] = servers["b"]._replace(state=State.UNREACHABLE)
+    assert asked(run, servers) == ["s1"]
+
+
+def test_request_counts_servers_that_were_asked_and_are_not_seen() -> None:
+    servers = warm(4)
+    run = step(run_over(servers, 2), servers, NOW)
+    servers["s3"] = servers["s3"]._replace(state=State.FAILED)
+    assert [one.server for one in requests(run, servers)] == ["s0"]
+    assert requests(run, servers, {"s0", "s1"}) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [(State.PAUSED, RunReason.SERVER_PAUSED), (State.UNREACHABLE, RunReason.SERVER_UNREACHABLE)],
+)
+def test_server_held_back_after_the_decision_is_skipped_in_the_end(state: State, reason: RunReason) -> None:
+    servers = warm(2)
+    run = step(run_over(servers), servers, NOW)
+    begin(servers, "s1")
+    end(servers, "s1")
+    servers["s0"] = servers["s0"]._replace(state=state)
+    assert asked(run, servers) == []
+    waits = Waits(SKIP_AFTER_S, {"s0": (Point.HELD, SKIP_AFTER_S)})
+    run = step(step(run, servers, NOW), servers, NOW, waits)
+    assert (run.state, reasons(run)[0]) == (RunState.DONE, reason)
+
+
+def test_hook_removed_after_the_decision_skips_the_server() -> None:
+    servers = warm(3)
+    run = step(run_over(servers), servers, NOW)
+    servers["s0"] = servers["s0"]._replace(has_hook=False)
+    run = step(run, servers, NOW, at_point("s0", Point.HELD, SEEN_WITHIN_S))
+    assert (stages(run), reasons(run)[0]) == ("skipped waiting waiting", RunReason.NO_HOOK)
+
+
+def test_run_whose_decided_restart_never_has_room_is_aborted() -> None:
+    servers = warm(3)
+    run = step(run_over(servers), servers, NOW)
+    servers["s1"] = servers["s1"]._replace(state=State.FAILED)
+    waits = Waits(NO_PROGRESS_S, {"s0": (Point.HELD, NO_PROGRESS_S)})
+    run = step(run, servers, NOW, waits)
+    assert (run.state, run.reason, run.ended_at) == (RunState.ABORTED, RunReason.NO_PROGRESS, NOW)
+
+
+def test_restart_that_ended_before_the_run_counts_under_any_clock() -> None:
+    servers = warm(2)
+    begin(servers, "s0", restart="other")
+    end(servers, "s0")
+    assert stages(step(run_over(servers), servers, NOW - 90_000)) == "restarting waiting"
+
+
+def test_clock_that_is_set_forward_ends_no_patience() -> None:
+    servers = warm(3)
+    run = step(run_over(servers), servers, NOW)
+    assert step(run, servers, NOW + 1e6) == run
+    begin(servers, "s0")
+    assert step(run, servers, NOW + 1e6) == run

@@ -10,6 +10,7 @@ def held_back(latest: Restart | None, min_pause_s: float, max_per_day: int, why:
     """Return why no restart may be asked for although `why` holds, None if one may. `latest` is the server's last one.
 
     If it ended without its hook, the pause is longer, and after `max_per_day` of them in a row only a person may ask.
+    An end that is far in the future was noted before the system clock was set back, and causes no pause.
     """
     if latest is None:
         return None
@@ -18,7 +19,7 @@ def held_back(latest: Restart | None, min_pause_s: float, max_per_day: int, why:
     if (count := len(recent(latest.hooks, now))) >= max_per_day:
         return message("restart_limit", why=why, count=count)
     pause_s = min_pause_s if latest.hook_started_at is not None else max(min_pause_s, DAY_S / max_per_day)
-    if now - (latest.ended_at or latest.requested_at) < pause_s:
+    if abs(now - (latest.ended_at or latest.requested_at)) < pause_s:
         return message(TOO_SOON, why=why)
     return None
 

@@ -207,13 +207,13 @@ class ManagedFleet:
         try:
             await restore(self._context.journal, contexts)
         except JournalUnavailableError:
+            self._unrestored |= contexts.keys()
             self._spawn(self._restore_later(contexts))
         for context in contexts.values():
             context.server.since = self._context.clock.now()
         return await self._start(tasks)
 
     async def _restore_later(self, contexts: Mapping[str, ServerContext]) -> None:
-        self._unrestored |= contexts.keys()
         await restore_later(self._context.journal, contexts)
         self._unrestored -= contexts.keys()
 

@@ -8,7 +8,7 @@ TABLES_BY_SERVER = ("streaks", "pauses", "restarts")
 """Tables with one row for each server."""
 
 PRUNE_RUNS = "DELETE FROM lives WHERE after_seq < (SELECT max(after_seq) FROM lives WHERE seen_at > 0 AND seen_at < ?)"
-PRUNE_ROLLOUTS = "DELETE FROM rollouts WHERE started_at < ? AND started_at < (SELECT max(started_at) FROM rollouts)"
+PRUNE_ROLLOUTS = "DELETE FROM rollouts WHERE started_at < ? AND rowid < (SELECT max(rowid) FROM rollouts)"
 
 
 def prune_log(db: sqlite3.Connection, older_than: float, up_to: int) -> int:

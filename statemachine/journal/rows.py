@@ -188,7 +188,7 @@ def pause_row(server: str, pause: Pause) -> Row:
     return (server, pause.until, storable(pause.note), storable(pause.by))
 
 
-NEWEST_ROLLOUT = "SELECT document FROM rollouts ORDER BY started_at DESC, rowid DESC LIMIT 1"
+NEWEST_ROLLOUT = "SELECT document FROM rollouts ORDER BY rowid DESC LIMIT 1"
 UPSERT_ROLLOUT = """
     INSERT INTO rollouts VALUES (?, ?, ?) ON CONFLICT (id) DO UPDATE SET document = excluded.document
 """

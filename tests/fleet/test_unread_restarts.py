@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typing_extensions import override
 
+from campaigns.simulation.scenario import workflows
 from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.transport import Reply, Socket, Transport
 from statemachine.core.backoff import Budget
@@ -83,7 +84,7 @@ def fleet_over(journal: Journal[ServerView], hooks: HookRunner, folder: Path) ->
         transport_for=lambda _: SilentTransport(),
         hooks=hooks,
     )
-    return ManagedFleet(LoadedConfig(settings, resolve_servers(settings), {}), ports)
+    return ManagedFleet(LoadedConfig(settings, resolve_servers(settings), workflows()), ports)
 
 
 async def test_same_restart_is_refused_until_the_journal_was_read(tmp_path: Path) -> None:
@@ -105,6 +106,6 @@ async def test_same_restart_is_refused_until_the_journal_was_read(tmp_path: Path
     saved = (await journal.saved_states([config.name]))[config.name].restart
     assert hooks.ids == []
     assert saved is not None
-    assert (saved.id, saved.stage) == (TERMS.id, RestartStage.HOOK)
+    assert (saved.id, saved.stage) == (TERMS.id, RestartStage.FAILED)
     await fleet.stop()
     await journal.close()

@@ -199,7 +199,7 @@ async def test_stored_run_of_another_version_is_not_resumed(tmp_path: Path) -> N
     fleet = warm_fleet(2)
     async with journal_in(tmp_path) as store:
         await rollouts_over(fleet, store).start("g", ONE, None)
-        await store._journal.file.save_rollout("zzz", 2e12, '{"id": 7}')
+        await store._journal.file.save_rollout("zzz", 1.0, '{"id": 7}')
     async with journal_in(tmp_path) as store, running(rollouts_over(fleet, store)) as rollouts:
         await asyncio.sleep(10)
         assert await rollouts.latest() is None
@@ -213,3 +213,60 @@ async def test_first_step_is_taken_at_once(tmp_path: Path) -> None:
         await asyncio.sleep(5)
         await rollouts.start("g", ONE, None)
         await until(rollouts, lambda run: run.counts()[MemberStage.RESTARTING] == 1, seconds=1)
+
+
+@pytest.mark.parametrize("action", [RolloutAction.PAUSE, RolloutAction.CANCEL])
+async def test_restart_decided_by_a_killed_daemon_is_stopped(tmp_path: Path, action: RolloutAction) -> None:
+    fleet = warm_fleet(3)
+    fleet.away = set(fleet.views)
+    async with journal_in(tmp_path) as store, running(rollouts_over(fleet, store)) as rollouts:
+        await rollouts.start("g", ONE, None)
+        await until(rollouts, lambda run: run.counts()[MemberStage.RESTARTING] == 1)
+        await rollouts.act(action, "bob")
+    fleet.away.clear()
+    fleet.asked.clear()
+    async with journal_in(tmp_path) as store, running(rollouts_over(fleet, store)) as rollouts:
+        await asyncio.sleep(3_000)
+        run = await rollouts.latest()
+        assert run is not None
+        assert fleet.asked == []
+        assert (run.ended_at is not None) == (action is RolloutAction.CANCEL)
+        if action is RolloutAction.PAUSE:
+            await rollouts.act(RolloutAction.RESUME, "bob")
+            assert done(await until_ended(rollouts)) == 3
+
+
+async def test_next_daemon_looks_at_the_room_before_it_asks(tmp_path: Path) -> None:
+    fleet = warm_fleet(3)
+    fleet.away = set(fleet.views)
+    async with journal_in(tmp_path) as store, running(rollouts_over(fleet, store)) as rollouts:
+        await rollouts.start("g", ONE, None)
+        await until(rollouts, lambda run: run.counts()[MemberStage.RESTARTING] == 1)
+    fleet.away.clear()
+    fleet.views["s2"] = view_of("s2", state=State.FAILED)
+    fleet.limit = 1
+    async with journal_in(tmp_path) as store, running(rollouts_over(fleet, store)) as rollouts:
+        await asyncio.sleep(3_000)
+        assert not fleet.hooks
+        fleet.views["s2"] = view_of("s2")
+        run = await until_ended(rollouts)
+    assert (done(run), fleet.too_many) == (3, [])
+
+
+async def test_server_without_an_owner_does_not_delay_others(tmp_path: Path) -> None:
+    fleet = warm_fleet(4)
+    fleet.away = {"s0"}
+    async with journal_in(tmp_path) as store, running(rollouts_over(fleet, store)) as rollouts:
+        await rollouts.start("g", TWO, None)
+        run = await until(rollouts, lambda run: run.members[1].stage is MemberStage.DONE, seconds=60)
+    assert run.members[0].stage is MemberStage.RESTARTING
+
+
+async def test_run_started_after_the_clock_was_set_back_is_the_latest(tmp_path: Path) -> None:
+    fleet = warm_fleet(2)
+    async with journal_in(tmp_path) as store:
+        await store._journal.file.save_rollout("earlier", 2e12, "{}")
+        started = await rollouts_over(fleet, store).start("g", ONE, None)
+    async with journal_in(tmp_path) as store, running(rollouts_over(fleet, store)) as rollouts:
+        run = await until_ended(rollouts)
+    assert (run.id, done(run)) == (started.id, 2)

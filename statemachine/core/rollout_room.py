@@ -18,7 +18,7 @@ _NOT_WARM = frozenset({State.COLD, State.FAILED, State.AUTO_EXECUTING, State.SUB
 """States that a check has led to: the server serves none of its workflows. Others may be warm without a verdict."""
 
 
-class Point(Enum):
+class RestartPoint(Enum):
     """Where a restart is that was decided on and has not ended.
 
     DUE: to be requested. HELD: not seen either, and not to be requested now. OTHER: another restart of the server is
@@ -32,14 +32,14 @@ class Point(Enum):
     RETURNED = auto()
 
 
-def points(run: Rollout, facts: Facts, asked: Collection[str] = frozenset()) -> dict[str, Point]:
+def points(run: Rollout, facts: Facts, asked: Collection[str] = frozenset()) -> dict[str, RestartPoint]:
     """Return where the restart of each server is. Those that were `asked` may have begun although it is not seen."""
     unseen = _unseen(run, facts)
     room = Room(run, facts, free={one.server for one in unseen} - set(asked)) if unseen else None
     found = _seen_points(run, facts)
     for member in unseen:
         is_due = room is not None and run.state is RunState.RUNNING and room.obstacle(member) is None
-        found[member.server] = Point.DUE if is_due else Point.HELD
+        found[member.server] = RestartPoint.DUE if is_due else RestartPoint.HELD
         if room is not None and is_due:
             room.take(member.server)
     return found
@@ -67,16 +67,16 @@ def _unseen(run: Rollout, facts: Facts) -> list[RolloutMember]:
     return [one for one in _restarting(run) if one.server in facts and not has_begun(one, facts[one.server])]
 
 
-def _seen_points(run: Rollout, facts: Facts) -> dict[str, Point]:
+def _seen_points(run: Rollout, facts: Facts) -> dict[str, RestartPoint]:
     found = {}
     for member in _restarting(run):
         seen = facts.get(member.server)
         if seen is None or seen.restart is None or not seen.restart.is_open or not has_begun(member, seen):
             continue
         if seen.restart.id != run.restart_id(member):
-            found[member.server] = Point.OTHER
+            found[member.server] = RestartPoint.OTHER
         else:
-            found[member.server] = Point.RETURNED if seen.restart.has_returned else Point.UNDER_WAY
+            found[member.server] = RestartPoint.RETURNED if seen.restart.has_returned else RestartPoint.UNDER_WAY
     return found
 
 

@@ -14,7 +14,7 @@ from statemachine.core.rollout import (
     RunState,
     ServerFacts,
 )
-from statemachine.core.rollout_room import HELD_BACK, SKIPS, Point, Room, has_begun, obstacles, points
+from statemachine.core.rollout_room import HELD_BACK, SKIPS, RestartPoint, Room, has_begun, obstacles, points
 from statemachine.core.vocabulary import State
 
 START_PATIENCE_S = 300.0
@@ -37,9 +37,9 @@ class Waits(NamedTuple):
     """How long the daemon has seen the run as it is, and each restart at its point. Seconds of a steady clock."""
 
     quiet_s: float = 0.0
-    at_point: Mapping[str, tuple[Point, float]] = {}
+    at_point: Mapping[str, tuple[RestartPoint, float]] = {}
 
-    def is_over(self, server: str, point: Point, patience_s: float) -> bool:
+    def is_over(self, server: str, point: RestartPoint, patience_s: float) -> bool:
         """Return whether the server's restart has been at this point for longer than it may."""
         found, seconds = self.at_point.get(server, (None, 0.0))
         return found is point and seconds >= patience_s
@@ -66,7 +66,7 @@ def requests(run: Rollout, facts: Facts, asked: Collection[str] = frozenset()) -
 
     `asked` has the servers that were asked already: their restart may have begun.
     """
-    due = {server for server, point in points(run, facts, asked).items() if point is Point.DUE}
+    due = {server for server, point in points(run, facts, asked).items() if point is RestartPoint.DUE}
     return [one for one in run.members if one.server in due]
 
 
@@ -85,7 +85,7 @@ def _noted(run: Rollout, member: RolloutMember, seen: ServerFacts | None, now: f
         return _followed(run, member, seen.restart, now, waits)
     if seen.restart is not None and has_begun(member, seen):
         return _followed_other(run, member, seen.restart, now, waits)
-    if waits.is_over(member.server, Point.DUE, START_PATIENCE_S):
+    if waits.is_over(member.server, RestartPoint.DUE, START_PATIENCE_S):
         return _over(run, member, MemberStage.FAILED, RunReason.NOT_STARTED, now)
     return run
 
@@ -93,7 +93,7 @@ def _noted(run: Rollout, member: RolloutMember, seen: ServerFacts | None, now: f
 def _followed(run: Rollout, member: RolloutMember, restart: RestartSeen, now: float, waits: Waits) -> Rollout:
     if not restart.is_open:
         return _ended(run, member, restart, now)
-    if waits.is_over(member.server, Point.RETURNED, WARM_PATIENCE_S):
+    if waits.is_over(member.server, RestartPoint.RETURNED, WARM_PATIENCE_S):
         return _over(run, member, MemberStage.FAILED, RunReason.NOT_WARM_IN_TIME, now)
     if member.stage is MemberStage.WAITING:
         return run.with_members([member.moved(MemberStage.RESTARTING, now)], now)
@@ -114,7 +114,7 @@ def _followed_other(run: Rollout, member: RolloutMember, restart: RestartSeen, n
     A server that waits counts as restarted by one that succeeded.
     """
     if restart.is_open:
-        is_late = waits.is_over(member.server, Point.OTHER, WARM_PATIENCE_S)
+        is_late = waits.is_over(member.server, RestartPoint.OTHER, WARM_PATIENCE_S)
         return _over(run, member, MemberStage.FAILED, RunReason.NOT_STARTED, now) if is_late else run
     if restart.succeeded:
         return _over(run, member, MemberStage.DONE, RunReason.RESTARTED_MEANWHILE, now)
@@ -139,7 +139,7 @@ def _unbegun(run: Rollout, waits: Waits) -> list[RolloutMember]:
         one
         for one in run.members
         if one.stage is MemberStage.WAITING
-        or (one.stage is MemberStage.RESTARTING and waits.is_over(one.server, Point.HELD, SEEN_WITHIN_S))
+        or (one.stage is MemberStage.RESTARTING and waits.is_over(one.server, RestartPoint.HELD, SEEN_WITHIN_S))
     ]
 
 

@@ -1,7 +1,7 @@
 """What a daemon remembers of the run that it carries out: whom it has asked, and since when things are as they are."""
 
 from statemachine.core.rollout import Facts, Rollout
-from statemachine.core.rollout_room import Point, points
+from statemachine.core.rollout_room import RestartPoint, points
 from statemachine.core.rollout_step import Waits
 
 
@@ -15,7 +15,7 @@ class RunWatch:
         self.run = run
         self.asked: dict[str, float] = {}
         self._moved: tuple[float, float] | None = None
-        self._since: dict[str, tuple[Point, float]] = {}
+        self._since: dict[str, tuple[RestartPoint, float]] = {}
 
     def look(self, run: Rollout, facts: Facts, at: float) -> Waits:
         """Return the waits of the run, and note what has changed since the last look."""

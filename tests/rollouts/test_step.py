@@ -21,7 +21,7 @@ from statemachine.core.rollout import (
     acted,
     new_rollout,
 )
-from statemachine.core.rollout_room import Point, obstacles
+from statemachine.core.rollout_room import RestartPoint, obstacles
 from statemachine.core.rollout_step import (
     NO_PROGRESS_S,
     SEEN_WITHIN_S,
@@ -60,7 +60,7 @@ def reasons(run: Rollout) -> list[str | None]:
     return [one.reason for one in run.members]
 
 
-def at_point(server: str, point: Point, seconds: float) -> Waits:
+def at_point(server: str, point: RestartPoint, seconds: float) -> Waits:
     return Waits(at_point={server: (point, seconds)})
 
 
@@ -319,7 +319,7 @@ def test_request_that_never_begins_is_a_failure_in_the_end() -> None:
     servers = warm(2)
     run = step(run_over(servers), servers, NOW)
     assert asked(run, servers) == ["s0"]
-    run = step(run, servers, NOW, at_point("s0", Point.DUE, START_PATIENCE_S))
+    run = step(run, servers, NOW, at_point("s0", RestartPoint.DUE, START_PATIENCE_S))
     assert (run.state, reasons(run)[0]) == (RunState.ABORTED, RunReason.NOT_STARTED)
 
 
@@ -328,8 +328,8 @@ def test_returned_server_that_does_not_get_warm_is_a_failure() -> None:
     run = step(run_over(servers), servers, NOW)
     restart = RestartSeen(f"{RUN}-1", is_open=True, has_returned=True)
     servers["s0"] = servers["s0"]._replace(state=State.COLD, restart=restart)
-    assert step(run, servers, NOW, at_point("s0", Point.RETURNED, WARM_PATIENCE_S - 1)).state is RunState.RUNNING
-    run = step(run, servers, NOW, at_point("s0", Point.RETURNED, WARM_PATIENCE_S))
+    assert step(run, servers, NOW, at_point("s0", RestartPoint.RETURNED, WARM_PATIENCE_S - 1)).state is RunState.RUNNING
+    run = step(run, servers, NOW, at_point("s0", RestartPoint.RETURNED, WARM_PATIENCE_S))
     assert (run.state, reasons(run)[0]) == (RunState.ABORTED, RunReason.NOT_WARM_IN_TIME)
 
 
@@ -381,8 +381,8 @@ def test_cancelled_run_skips_a_restart_that_has_not_begun() -> None:
     servers = warm(3)
     run = acted(step(run_over(servers), servers, NOW), RolloutAction.CANCEL, None, NOW)
     assert run is not None
-    assert step(run, servers, NOW, at_point("s0", Point.HELD, SEEN_WITHIN_S - 1)).ended_at is None
-    run = step(run, servers, NOW, at_point("s0", Point.HELD, SEEN_WITHIN_S))
+    assert step(run, servers, NOW, at_point("s0", RestartPoint.HELD, SEEN_WITHIN_S - 1)).ended_at is None
+    run = step(run, servers, NOW, at_point("s0", RestartPoint.HELD, SEEN_WITHIN_S))
     assert (stages(run), set(reasons(run)), run.ended_at) == ("skipped skipped skipped", {RunReason.RUN_ENDED}, NOW)
 
 
@@ -425,7 +425,7 @@ def test_server_held_back_after_the_decision_is_skipped_in_the_end(state: State,
     end(servers, "s1")
     servers["s0"] = servers["s0"]._replace(state=state)
     assert asked(run, servers) == []
-    waits = Waits(SKIP_AFTER_S, {"s0": (Point.HELD, SKIP_AFTER_S)})
+    waits = Waits(SKIP_AFTER_S, {"s0": (RestartPoint.HELD, SKIP_AFTER_S)})
     run = step(step(run, servers, NOW), servers, NOW, waits)
     assert (run.state, reasons(run)[0]) == (RunState.DONE, reason)
 
@@ -434,7 +434,7 @@ def test_hook_removed_after_the_decision_skips_the_server() -> None:
     servers = warm(3)
     run = step(run_over(servers), servers, NOW)
     servers["s0"] = servers["s0"]._replace(has_hook=False)
-    run = step(run, servers, NOW, at_point("s0", Point.HELD, SEEN_WITHIN_S))
+    run = step(run, servers, NOW, at_point("s0", RestartPoint.HELD, SEEN_WITHIN_S))
     assert (stages(run), reasons(run)[0]) == ("skipped waiting waiting", RunReason.NO_HOOK)
 
 
@@ -442,7 +442,7 @@ def test_run_whose_decided_restart_never_has_room_is_aborted() -> None:
     servers = warm(3)
     run = step(run_over(servers), servers, NOW)
     servers["s1"] = servers["s1"]._replace(state=State.FAILED)
-    waits = Waits(NO_PROGRESS_S, {"s0": (Point.HELD, NO_PROGRESS_S)})
+    waits = Waits(NO_PROGRESS_S, {"s0": (RestartPoint.HELD, NO_PROGRESS_S)})
     run = step(run, servers, NOW, waits)
     assert (run.state, run.reason, run.ended_at) == (RunState.ABORTED, RunReason.NO_PROGRESS, NOW)
 

@@ -183,8 +183,8 @@ class Rollouts:
             self._ports.notify(_NOTICES[after.state], _described(after, by))
 
     async def _request_all(self, members: Sequence[RolloutMember], watch: RunWatch) -> None:
-        """Ask for restarts whose decision is stored; those of a server without an owner wait, and the others do not."""
-        unowned: NotOwnedError | None = None
+        """Ask for restarts whose decision is stored; one that cannot be asked delays no other."""
+        failure: NotOwnedError | NotStoredError | None = None
         for member in members:
             now = asyncio.get_running_loop().time()
             if now - watch.asked.get(member.server, now - ASK_AGAIN_S) < ASK_AGAIN_S:
@@ -192,10 +192,10 @@ class Rollouts:
             watch.asked[member.server] = now
             try:
                 await self._request(member, watch.run)
-            except NotOwnedError as error:
-                unowned = error
-        if unowned is not None:
-            raise unowned
+            except (NotOwnedError, NotStoredError) as error:
+                failure = error
+        if failure is not None:
+            raise failure
 
     async def _request(self, member: RolloutMember, run_id: str) -> None:
         """Ask for a restart, unless a client has stopped the run meanwhile. A repeated request changes nothing."""

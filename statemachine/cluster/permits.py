@@ -15,17 +15,13 @@ from loguru import logger
 
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable, parse_object
+from statemachine.cluster.vanished_permits import SETTLE_S, VanishedPermits
 from statemachine.core.backoff import Budget
 from statemachine.core.permit_line import LinePlace, places
 from statemachine.core.ports import Ownership
 
 LEDGER = "permits"
 RETRY_S = 0.5
-SETTLE_S = 0.4
-"""Time without new permits after the ledger was damaged: the permits that it has lost are added again meanwhile.
-
-A permit that another node removes counts for this time too: a valid ledger may have lost it just as well.
-"""
 REPAIR_S = 0.1
 """The pause before an unreadable ledger is written again, so that two versions cannot do so without end."""
 
@@ -68,8 +64,6 @@ class SharedPermits:
         self._unreadable = Unreadable("the shared value")
         self._wanted: dict[str, str | None] = {}
         """What the ledger should have for our servers: the host of one that holds a permit, or None."""
-        self._vanished: Ledger = {}
-        """Permits of other nodes' servers that the ledger had a moment ago."""
         self._idle_s: dict[str, float] = {}
         """Servers with permits but without a warm-up, and for how long, not counting time in which we were stopped."""
         self._was_read = False
@@ -79,6 +73,7 @@ class SharedPermits:
         """The groups of servers that were ours; the ledger has none."""
         self._waiters: list[_SlotWaiter] = []
         self._wake = asyncio.Event()
+        self._vanished = VanishedPermits(store, self._wake.set)
         self._caught_up = asyncio.Event()
 
     async def acquire(self, server: str, host: str, group: str = "") -> None:
@@ -118,6 +113,7 @@ class SharedPermits:
 
     async def run(self) -> None:
         """Follow and write the ledger until cancelled."""
+        await self._vanished.subscribe()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._write_repeatedly())
@@ -158,17 +154,12 @@ class SharedPermits:
     def _update(self, ledger: Ledger, revision: int) -> None:
         """Use the ledger unless a newer one is known: another node's next write may arrive before our answer."""
         if revision > self._revision:
-            for server in [name for name in self._ledger if name not in ledger and not self._ownership.owns(name)]:
-                self._vanished[server] = self._ledger[server]
-                asyncio.get_running_loop().call_later(SETTLE_S, self._forget, server)
+            gone = {name: host for name, host in self._ledger.items() if name not in ledger}
+            others = {name: host for name, host in gone.items() if not self._ownership.owns(name)}
+            self._vanished.note(others, self._revision, revision)
             self._ledger, self._revision = ledger, revision
             self._idle_s = {name: idle_s for name, idle_s in self._idle_s.items() if name in ledger}
             self._wake.set()
-
-    def _forget(self, server: str) -> None:
-        """Stop to count a permit that its node did not add again."""
-        self._vanished.pop(server, None)
-        self._wake.set()
 
     def _on_removed(self, revision: int) -> None:
         """Write the ledger again at this revision, after someone has deleted it."""
@@ -215,6 +206,7 @@ class SharedPermits:
                 await asyncio.sleep(REPAIR_S if self._was_read else FIRST_REPAIR_S)
             revision = await self._store.put(Dataset.SHARED, LEDGER, orjson.dumps(ledger), self._revision)
             self._is_damaged = False
+            self._vanished.announce([name for name in self._ledger if name not in ledger], revision)
             self._update(ledger, revision)
         for waiter in granted:
             self._grant(waiter)
@@ -260,7 +252,7 @@ class SharedPermits:
 
     def _budget(self, ledger: Ledger) -> Budget:
         budget = Budget(*self._limits)
-        for server, host in {**self._vanished, **ledger}.items():
+        for server, host in {**self._vanished.hosts(), **ledger}.items():
             budget.take(server, host, self._groups.get(server, ""))
         return budget
 

@@ -79,8 +79,14 @@ class SharedBus(Bus):
             await asyncio.sleep(SEND_INTERVAL_S)
             names = [name for name in self._changed if self._ownership.owns(name)]
             self._changed.clear()
+            self._forget_removed()
             for start in range(0, len(names), MESSAGE_BATCH):
                 self._send(names[start : start + MESSAGE_BATCH])
+
+    def _forget_removed(self) -> None:
+        """Forget the senders of servers that left the fleet."""
+        if len(self._sender) > len(self._snapshot):
+            self._sender = {name: sender for name, sender in self._sender.items() if self.has_server(name)}
 
     async def _subscribe(self) -> None:
         """Subscribe once; while cut off, the store subscribes as soon as it can."""

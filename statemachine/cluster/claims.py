@@ -51,10 +51,9 @@ class Claims:
     def received(self) -> Iterator[tuple[str, str]]:
         """Yield our servers that other nodes claim, with the node that does."""
         now = self._membership.steady()
-        self._claimed = {
-            name: (node, until) for name, (node, until) in self._claimed.items() if now < until and self._owns(name)
-        }
-        yield from ((name, node) for name, (node, _) in self._claimed.items())
+        while self._claimed and now >= next(iter(self._claimed.values()))[1]:
+            del self._claimed[next(iter(self._claimed))]
+        return ((name, node) for name, (node, _) in self._claimed.items() if self._owns(name))
 
     def _receive(self, value: bytes) -> None:
         try:
@@ -66,4 +65,6 @@ class Claims:
             self._unreadable.report("of a node", error)
             return
         until = self._membership.steady() + VALID_S
-        self._claimed |= {name: (node, until) for name in names if self._owns(name)}
+        for name in filter(self._owns, names):
+            self._claimed.pop(name, None)  # so that the oldest come first
+            self._claimed[name] = (node, until)

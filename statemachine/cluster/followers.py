@@ -5,10 +5,11 @@ no ownership ends before a lease's length has passed, unless every revision in b
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
+from statemachine.cluster.owner_index import OwnerIndex
 from statemachine.cluster.records import Lease, Record, lease_from, record_from
 from statemachine.cluster.store import Batch, Dataset, SharedStore, StoredValue
 
@@ -16,6 +17,9 @@ FREE = Record()
 
 OnRecord = Callable[[str, Record], None]
 """Receive a server's name and its record."""
+
+Lives = Callable[[str, str], bool]
+"""Return whether the session of a node may own servers."""
 
 OnUnreadable = Callable[[str], None]
 """Receive the key of a value that cannot be read, or that was deleted."""
@@ -145,42 +149,6 @@ class _UnbrokenRun:
         return 0 < self._first <= first and last <= self._last
 
 
-Owner = tuple[str, str]
-"""The node and the session that a record names."""
-
-
-class OwnerIndex:
-    """The servers by the owner that their record names; those without one, and those without a record, by None."""
-
-    def __init__(self) -> None:
-        self._owners: dict[str, Owner | None] = {}
-        self._servers: dict[Owner | None, dict[str, None]] = {}
-
-    def set(self, server: str, record: Record) -> None:
-        """Note the latest record of a server."""
-        owner = (record.node, record.session) if record.node is not None and record.session is not None else None
-        if server not in self._owners or self._owners[server] != owner:
-            self.remove(server)
-            self._owners[server] = owner
-            self._servers.setdefault(owner, {})[server] = None
-
-    def remove(self, server: str) -> None:
-        """Forget a server."""
-        if server in self._owners:
-            owner = self._owners.pop(server)
-            del self._servers[owner][server]
-            if not self._servers[owner]:
-                del self._servers[owner]
-
-    def of(self, owner: Owner | None) -> Collection[str]:
-        """Return the servers of an owner."""
-        return self._servers.get(owner, {}).keys()
-
-    def owners(self) -> list[Owner]:
-        """Return all owners that records name."""
-        return [owner for owner in self._servers if owner is not None]
-
-
 class RecordFollower:
     """Follow the records of all servers. `on_change` is called when some have changed."""
 
@@ -272,15 +240,31 @@ class RecordFollower:
                 self._owned.remove(name)
         self._listed = servers
 
-    def free(self, lives: Callable[[str, str], bool]) -> list[str]:
+    def free(self, lives: Lives) -> list[str]:
         """Return the listed servers without an owner that lives."""
+        return [name for name in self._unowned(lives) if name in self._listed]
+
+    def unlisted(self, lives: Lives) -> list[str]:
+        """Return the servers that are not listed and without an owner that lives, of which there are records."""
+        return [name for name in self._unowned(lives) if name not in self._listed]
+
+    def forget(self, server: str, revision: int) -> None:
+        """Forget the record of a server that is not listed, unless there is one after this revision."""
+        if server not in self._listed and self.latest(server)[1] <= revision:
+            self._seen.pop(server, None)
+            self._unread_since.pop(server, None)
+            self._owned.remove(server)
+            self.notify(server)
+
+    def _unowned(self, lives: Lives) -> Iterator[str]:
         ended = [owner for owner in self._owned.owners() if not lives(*owner)]
-        return [name for owner in (None, *ended) for name in self._owned.of(owner) if name in self._listed]
+        return (name for owner in (None, *ended) for name in self._owned.of(owner))
 
     def owned_by(self, node: str, session: str) -> Collection[str]:
         """Return the servers whose records name this session."""
         return self._owned.of((node, session))
 
     def _set(self, server: str, record: Record, revision: int) -> None:
-        self._seen[server] = record, revision
+        is_kept = record.session is None and server not in self._listed
+        self._seen[server] = replace(record, view=None) if is_kept else record, revision
         self._owned.set(server, record)

@@ -228,7 +228,9 @@ class SharedJournal(JournalPort):
     def on_record(self, server: str, record: Record) -> None:
         """Copy the latest attempt of another node's server soon, so that this node shows it."""
         row = record.attempt
-        if not self._ownership.owns(server) and row is not None and self._other_attempts.get(row[1]) != row:
+        if row is None:
+            self._other_attempts.pop(server, None)
+        elif not self._ownership.owns(server) and self._other_attempts.get(row[1]) != row:
             self._other_attempts[row[1]] = self._uncopied_attempts[row[1]] = row
 
     def _copy_own(self, attempt: Attempt) -> None:

@@ -7,9 +7,10 @@ server of another node's share is handed over once that node claims it, a few at
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
+from itertools import chain, islice
 
 from loguru import logger
 from typing_extensions import override
@@ -21,6 +22,7 @@ from statemachine.cluster.owned_records import OwnedRecords
 from statemachine.cluster.records import Record
 from statemachine.cluster.share import Share
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
+from statemachine.cluster.unlisted_records import UnlistedRecords
 from statemachine.core.ports import Ownership, ServerHost
 
 TICK_S = 0.25
@@ -58,6 +60,7 @@ class LeasedOwnership(Ownership):
         self._lost: set[str] = set()
         self._wake = wake
         self._seen = RecordFollower(store, membership.steady, wake.set, self.records.rewrite)
+        self._unlisted = UnlistedRecords(store, self._seen, membership.leases.lives, membership.steady)
 
     def add_listener(self, listener: OnRecord) -> None:
         """Call `listener` whenever the record of a server has changed, also of our own servers."""
@@ -106,6 +109,7 @@ class LeasedOwnership(Ownership):
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._seen.run())
             tasks.create_task(self._balance_repeatedly())
+            tasks.create_task(self._unlisted.run())
 
     async def leave(self) -> None:
         """Free all our servers, so that other nodes can acquire them at once. The fleet has stopped."""
@@ -165,7 +169,7 @@ class LeasedOwnership(Ownership):
             assigned, servers, nodes = len(self._share.assigned), len(self._servers), self._share.nodes
             logger.info("{} of {} servers are assigned to this node; nodes: {}", assigned, servers, nodes)
 
-    def _review(self) -> Collection[str]:
+    def _review(self) -> Sequence[str]:
         """From time to time, adopt and claim servers; return those whose records name us although we gave them up."""
         now = self._membership.steady()
         if now - self._reviewed_at < REVIEW_S:
@@ -174,7 +178,8 @@ class LeasedOwnership(Ownership):
         self._adopt(now)
         free = set(self._free())
         self._claims.send([name for name in self._share.assigned if name not in self.records and name not in free])
-        return set(self._seen.owned_by(self._membership.node, self._session)).difference(self.records)
+        named = self._seen.owned_by(self._membership.node, self._session)
+        return [name for name in named if name not in self.records]
 
     def _free(self) -> list[str]:
         return self._seen.free(self._membership.leases.lives)
@@ -194,17 +199,20 @@ class LeasedOwnership(Ownership):
             return False
         return free_s > PATIENCE_S or all(self._membership.has_passed_over(node, since) for node in before)
 
+    def _holds(self, server: str) -> bool:
+        return server in self.records or server in self._lost
+
     def _is_wanted(self, server: str) -> bool:
         return server in self._share.assigned or server in self._adopted
 
-    async def _acquire(self, host: ServerHost, in_doubt: Collection[str]) -> None:
+    async def _acquire(self, host: ServerHost, in_doubt: Sequence[str]) -> None:
         """Acquire the free servers of our share. If the host fails, the next round releases them and tries again.
 
         `in_doubt` are those whose records name us: their acquisition or their release was lost.
         """
         await self._free_unclaimed([name for name in in_doubt if not self._is_wanted(name)])
-        held, servers = {*self.records, *self._lost}, self._servers
-        wanted = [name for name in (*self._free(), *in_doubt) if self._is_wanted(name) and name not in held]
+        servers = self._servers
+        wanted = [name for name in (*self._free(), *in_doubt) if self._is_wanted(name) and not self._holds(name)]
         self._membership.set_pending(len(wanted))
         for batch in _batches(wanted):
             if servers is not self._servers:
@@ -272,21 +280,21 @@ class LeasedOwnership(Ownership):
 
     async def _hand_over(self, host: ServerHost) -> None:
         leaving = self._leaving()
-        if not leaving:
+        if (first := next(leaving, None)) is None:
             return
         in_flight = host.in_flight
-        batch = [name for name in leaving if name not in in_flight][:HANDOVER_BATCH]
+        batch = list(islice((name for name in chain((first,), leaving) if name not in in_flight), HANDOVER_BATCH))
         if batch:
             await host.release(batch)
             await asyncio.gather(*(self.records.release(name) for name in batch))
             self._notify_of_others(batch)
             await asyncio.sleep(TICK_S)
 
-    def _leaving(self) -> list[str]:
-        """Return our servers that belong to nodes which want them."""
-        silent = self._membership.silent_members()
-        claimed = [name for name, node in self._claims.received() if self._share.belongs_to(name) == node]
-        return [*claimed, *(name for name in self.records if silent and self._share.belongs_to(name) in silent)]
+    def _leaving(self) -> Iterator[str]:
+        """Yield our servers that belong to nodes which want them."""
+        yield from (name for name, node in self._claims.received() if self._share.belongs_to(name) == node)
+        if silent := self._membership.silent_members():
+            yield from (name for name in self.records if self._share.belongs_to(name) in silent)
 
 
 def _batches(names: Sequence[str]) -> Iterator[Sequence[str]]:

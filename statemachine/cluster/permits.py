@@ -196,17 +196,20 @@ class SharedPermits:
     async def _write_once(self) -> bool:
         """Write the wanted permits and grant waiters that fit. Return False if we may not write for all our servers."""
         self._wanted = {name: host for name, host in self._wanted.items() if self._ownership.owns(name)}
+        counted = self._wanted.keys() | self._ledger.keys()
+        self._groups = {name: group for name, group in self._groups.items() if name in counted}
         writable = {name for name in self._wanted if self._ownership.may_submit(name)}
         dropped = writable | set(filter(self._is_ghost, self._ledger))
         ledger = {name: host for name, host in self._ledger.items() if name not in dropped}
         ledger |= {name: host for name in writable if (host := self._wanted[name]) is not None}
-        granted = self._admit(ledger)
+        granted, revision = self._admit(ledger), self._revision
+        released = [name for name in self._ledger if name not in ledger]
         if ledger != self._ledger or self._is_damaged:
             if self._is_damaged:
                 await asyncio.sleep(REPAIR_S if self._was_read else FIRST_REPAIR_S)
-            revision = await self._store.put(Dataset.SHARED, LEDGER, orjson.dumps(ledger), self._revision)
+            revision = await self._store.put(Dataset.SHARED, LEDGER, orjson.dumps(ledger), revision)
             self._is_damaged = False
-            self._vanished.announce([name for name in self._ledger if name not in ledger], revision)
+            self._vanished.announce(released, revision)
             self._update(ledger, revision)
         for waiter in granted:
             self._grant(waiter)

@@ -79,6 +79,10 @@ class SharedStore(Protocol):
         """Return the latest value as the store's leader knows it, or None."""
         ...
 
+    async def forget(self, bucket: Dataset, key: str, revision: int) -> None:
+        """Delete the value without a trace, unless it was written after this revision. Followers are not informed."""
+        ...
+
     def follow(self, dataset: Dataset, after: int = 0) -> AsyncGenerator[Batch, None]:
         """Yield all values above revision `after`, then new ones indefinitely, across lost connections.
 

@@ -150,6 +150,12 @@ class FakeEngine:
         """Delete a key, of which the nodes are not informed."""
         self.datasets[bucket].keys.pop(key, None)
 
+    def forget(self, bucket: Dataset, key: str, revision: int) -> None:
+        data = self.datasets[bucket]
+        for values in (data.keys, data.removed):
+            if key in values and values[key].revision <= revision:
+                del values[key]
+
     def others(self, node: str) -> "Iterable[FakeStore]":
         return [store for name, store in self.stores.items() if name != node and self.reaches(name)]
 
@@ -195,6 +201,10 @@ class FakeStore(SharedStore):
     @override
     async def get(self, bucket: Dataset, key: str) -> StoredValue | None:
         return await self._round_trip(lambda: self._engine.get(bucket, key))
+
+    @override
+    async def forget(self, bucket: Dataset, key: str, revision: int) -> None:
+        await self._write(lambda: self._engine.forget(bucket, key, revision))
 
     @override
     async def follow(self, dataset: Dataset, after: int = 0) -> AsyncGenerator[Batch, None]:

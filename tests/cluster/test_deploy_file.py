@@ -50,6 +50,8 @@ async def test_nats_conf_permits_everything_a_node_does(conf: Path, tmp_path: Pa
                 async with following(b, bucket) as follower:
                     await follower.until(lambda one: one.values == [b"2"])
                 assert (await b.get(bucket, "192.0.2.1:8188")) is not None
+            await a.forget(Dataset.SERVERS, "192.0.2.1:8188", 2)
+            assert (await b.get(Dataset.SERVERS, "192.0.2.1:8188")) is None
             for i in range(2_000):
                 await a.append(b"x" * 500, str(i))
             async with following(b, Dataset.LOG) as log:
@@ -58,7 +60,13 @@ async def test_nats_conf_permits_everything_a_node_does(conf: Path, tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "subject", ["$JS.API.STREAM.PURGE.comfywarm_log", "$JS.API.STREAM.DELETE.KV_comfywarm_servers"]
+    "subject",
+    [
+        "$JS.API.STREAM.PURGE.comfywarm_log",
+        "$JS.API.STREAM.PURGE.KV_comfywarm_nodes",
+        "$JS.API.STREAM.PURGE.KV_comfywarm_shared",
+        "$JS.API.STREAM.DELETE.KV_comfywarm_servers",
+    ],
 )
 async def test_nats_conf_denies_purging_and_deleting(conf: Path, tmp_path: Path, subject: str) -> None:
     async with nats_rig(tmp_path, arguments=["-c", str(conf)]) as rig:

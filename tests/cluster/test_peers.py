@@ -160,3 +160,13 @@ async def test_subscribe_cut_off_at_start_works_once_connected(tmp_path: Path) -
         await settled()
         assert state_at(other) is State.LOADED
         assert len(other.store.subscribers[LIVE]) == 1
+
+
+@in_virtual_time
+async def test_node_forgets_the_senders_of_removed_servers(tmp_path: Path) -> None:
+    one = Node(engine(), "one", tmp_path, ("a", "b"))
+    async with running(one):
+        one.node.bus._sender = {"a": "session", "b": "session", "left": "session"}
+        one.snapshot.set_order(["a"])
+        await settled()
+        assert one.node.bus._sender == {"a": "session"}

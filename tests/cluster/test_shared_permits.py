@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 import orjson
 import pytest
@@ -265,7 +266,7 @@ async def test_permit_without_an_announced_release_counts_for_a_while(announceme
         await one.acquire("a", "h")
         waiting = asyncio.ensure_future(two.acquire("b", "i"))
         await settled()
-        shared.stores["one"].publish = lambda *_: None  # type: ignore[assignment, method-assign]
+        shared.stores["one"].publish = lambda *_: None  # type: ignore[method-assign]
         one.release("a")
         await asyncio.sleep(0.1)
         shared.stores["two"].deliver(SUBJECT, announcement)
@@ -323,3 +324,39 @@ async def test_announcements_are_kept_up_to_a_limit() -> None:
     assert len(vanished._announced) == MOST_ANNOUNCED
     vanished.note({}, 8, 9)
     assert not vanished._announced
+
+
+@in_virtual_time
+async def test_groups_of_servers_without_permit_are_forgotten() -> None:
+    ownership = Owns("a")
+    async with permits(engine(), "one", 9, ownership=ownership) as one:
+        for number in range(100):
+            ownership._servers = (str(number),)
+            one.take(str(number), "h", "g")
+            one.release(str(number))
+            await settled()
+        assert len(one._groups) <= 1
+
+
+@in_virtual_time
+async def test_write_announces_no_permit_that_others_have_got_meanwhile() -> None:
+    """The answer to our write arrives after that of another node which came later."""
+    shared = engine()
+    announced: list[bytes] = []
+    async with permits(shared, "one", 9, ownership=Owns("a")) as one, permits(shared, "two", 9) as two:
+        shared.stores["one"].publish = lambda _, value: announced.append(value)  # type: ignore[assignment, method-assign]
+        one.take("a", "h")
+        await settled()
+        put = one._store.put
+
+        async def late(*arguments: Any) -> int:
+            revision = await put(*arguments)
+            two.take("b", "i")
+            await settled()
+            return revision
+
+        one._store.put = late  # type: ignore[method-assign, assignment]
+        one.release("a")
+        await asyncio.sleep(10.0)
+        assert [orjson.loads(value)[1] for value in announced] == [["a"]]
+        assert held(shared) == {"b": "i"}

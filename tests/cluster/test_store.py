@@ -107,6 +107,21 @@ async def test_put_unknown_key_with_revision_raises_conflict(pair: StorePair) ->
         await pair.a.put(Dataset.NODES, "n", b"no", 7)
 
 
+async def test_forget_deletes_only_what_is_at_the_revision(pair: StorePair) -> None:
+    first = await pair.a.put(Dataset.SERVERS, "a.b c", b"1", 0)
+    second = await pair.a.put(Dataset.SERVERS, "a.b c", b"2", first)
+    other = await pair.a.put(Dataset.SERVERS, "a", b"3", 0)
+    await pair.b.forget(Dataset.SERVERS, "a.b c", first)
+    assert await pair.a.get(Dataset.SERVERS, "a.b c") == StoredValue("a.b c", b"2", second)
+    await pair.b.forget(Dataset.SERVERS, "a.b c", second)
+    await pair.b.forget(Dataset.SERVERS, "a.b c", second)
+    assert await pair.a.get(Dataset.SERVERS, "a.b c") is None
+    assert await pair.a.get(Dataset.SERVERS, "a") == StoredValue("a", b"3", other)
+    with pytest.raises(ConflictError):
+        await pair.a.put(Dataset.SERVERS, "a.b c", b"4", second)
+    assert await pair.a.put(Dataset.SERVERS, "a.b c", b"5", 0) > other
+
+
 async def test_put_concurrent_writes_let_one_win(pair: StorePair) -> None:
     stores = [pair.a, pair.b] * 5
     results = await asyncio.gather(

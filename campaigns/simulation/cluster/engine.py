@@ -92,6 +92,10 @@ class NodeStore(FakeStore):
         return await self._sent(super().get(bucket, key))
 
     @override
+    async def forget(self, bucket: Dataset, key: str, revision: int) -> None:
+        await self._sent(super().forget(bucket, key, revision))
+
+    @override
     def deliver(self, subject: str, value: bytes) -> None:
         if not self._process.dead:
             deliver = super().deliver

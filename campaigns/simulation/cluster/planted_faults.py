@@ -14,17 +14,17 @@ MEMBERSHIP = "statemachine.cluster.membership."
 PLANTED_FAULTS = (
     PlantedFault(
         "submits after its lease has expired",
-        4,
+        3,
         ("ownership",),
         patches={f"{NODE}LeasedOwnership": faulty.IgnoresLease},
     ),
     PlantedFault(
         "acquires servers of running nodes",
-        46,
+        16,
         ("ownership", "agreement", "liveness", "budget", "duplicate warm-up"),
         patches={f"{NODE}LeasedOwnership": faulty.AcquiresOwnedServers},
     ),
-    PlantedFault("assumes a longer lease", 22, ("ownership",), patches={f"{MEMBERSHIP}MARGIN": -0.6}),
+    PlantedFault("assumes a longer lease", 8, ("ownership",), patches={f"{MEMBERSHIP}MARGIN": -0.6}),
     PlantedFault(
         "writes the attempt after its POST",
         1,
@@ -41,7 +41,7 @@ PLANTED_FAULTS = (
         "takes permits that vanish for released",
         22,
         ("budget",),
-        patches={"statemachine.cluster.permits.SETTLE_S": 0.0},
+        patches={"statemachine.cluster.vanished_permits.SETTLE_S": 0.0},
     ),
     PlantedFault("does not share permits", 2, ("budget",), patches={f"{NODE}SharedPermits": faulty.LocalPermits}),
 )

@@ -97,6 +97,11 @@ class NatsStore(SharedStore):
         return StoredValue(key, entry.value or b"", entry.revision or 0)
 
     @override
+    async def forget(self, bucket: Dataset, key: str, revision: int) -> None:
+        stream, subject = self._streams[bucket].name, self._streams[bucket].key_prefix + encode(key)
+        await self._call(self._js().purge_stream(stream, seq=revision + 1, subject=subject))
+
+    @override
     def follow(self, dataset: Dataset, after: int = 0) -> AsyncGenerator[Batch, None]:
         return reader.follow(self._connection, self._streams[dataset], after)
 

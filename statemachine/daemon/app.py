@@ -224,17 +224,17 @@ class Daemon:
     async def _apply_discovered(self) -> None:
         """Make the servers of the sources, which have changed, part of the fleet."""
         async with self._applying:
-            await self._apply_fleet()
+            await self._apply_fleet(ends_pauses=True)
             self._alerts.set_discovered(self._discovered.names)
 
-    async def _apply_fleet(self) -> Changes:
+    async def _apply_fleet(self, *, ends_pauses: bool = False) -> Changes:
         config, before = self._discovered.config, self.config
         known = {one.name: one for one in before.servers}
         await asyncio.to_thread(self._tls.renew, [one for one in config.servers if known.get(one.name) is not one])
         if len(config.servers) > self._allowed_for:
             self._allowed_for = round(len(config.servers) * 1.1)  # warn of a tenth more, not of each server
             allow_descriptors(len(config.servers))
-        return await self.fleet.apply(config)
+        return await self.fleet.apply(config, ends_pauses=ends_pauses)
 
     def _transport_for(self, server: ServerConfig) -> Transport:
         transport = NetworkTransport(

@@ -170,12 +170,15 @@ class ManagedFleet:
         if server in self._unrestored:
             raise NotOwnedError(f"what was saved of {server} cannot be read at the moment; try again in a few seconds")
 
-    async def apply(self, config: LoadedConfig) -> Changes:
+    async def apply(self, config: LoadedConfig, *, ends_pauses: bool = False) -> Changes:
         """Make `config` the active one. Servers for which nothing changes keep their tasks.
 
-        A removed server keeps its prompt, as does the journal. A changed server keeps its open attempt.
+        A removed server keeps its prompt, as does the journal. A changed server keeps its open attempt. With
+        `ends_pauses` the pauses of removed servers end: what has their names later is another machine.
         """
         changes = compare(self.config, config)
+        if ends_pauses:
+            self._end_pauses(changes.removed)
         self._context.apply(config)
         configs = {server.name: server for server in config.servers}
         self._leaving += [self._servers.pop(name) for name in changes.removed if name in self._servers]
@@ -193,6 +196,11 @@ class ManagedFleet:
             self._context.permits.release(name)
             self._context.system_info.forget(name)
         return changes
+
+    def _end_pauses(self, names: Collection[str]) -> None:
+        for task in (self._servers[name] for name in names if name in self._servers):
+            if task.context.server.state is State.PAUSED:
+                task.context.post(events.PauseEnded())
 
     async def _rebalance(self) -> None:
         await self._context.ownership.set_servers([config.name for config in self.config.servers], self)

@@ -2,10 +2,12 @@
 
 from statemachine.i18n.page_controls import CONTROLS
 from statemachine.i18n.page_restarts import RESTARTS
+from statemachine.i18n.page_sources import SOURCE_LABELS
 from statemachine.i18n.text import Text
 
 LABELS: dict[str, Text] = {
     **CONTROLS,
+    **SOURCE_LABELS,
     **RESTARTS,
     # The top
     "title": Text("Fleet status", "集群状态"),

@@ -29,6 +29,14 @@ MAX_ADDRESS = 2_000
 Text = Annotated[str, Field(max_length=MAX_LABEL_CHARACTERS)]
 
 
+class RefusalSchema(ApiModel):
+    """Why targets of a source are not servers of the fleet."""
+
+    message: str
+    message_code: str | None
+    message_params: dict[str, Any]
+
+
 class SourceSchema(ApiModel):
     """A source of servers."""
 
@@ -44,8 +52,12 @@ class SourceSchema(ApiModel):
     """Failures in a row; 0 while it answers."""
     error: str | None
     """Why it gives no usable answer."""
+    error_code: str | None
+    error_params: dict[str, Any]
     refused: list[str]
     """Why targets of the last answer are not servers of the fleet, at most 100."""
+    refusals: list[RefusalSchema]
+    """The same with their codes."""
     refused_total: int
     """The number of such targets; a reason of several targets counts once."""
 
@@ -174,7 +186,10 @@ def _source(discovery: Discovery, one: Followed) -> Json:
         "answered_at": None if one.answered_at is None else rfc3339(one.answered_at),
         "failures": one.failures,
         "error": sentence(one.trouble) if one.trouble else None,
+        "error_code": one.trouble.code or None,
+        "error_params": one.trouble.as_json()["message_params"],
         "refused": [sentence(refused) for refused in shown[:MAX_REFUSALS]],
+        "refusals": [{**refused.as_json(), "message": sentence(refused)} for refused in shown[:MAX_REFUSALS]],
         "refused_total": len(shown) + one.unnamed,
     }
 

@@ -5,6 +5,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from statemachine.daemon.config import SettingsFile
 from statemachine.journal.database import DISCOVERED_FILE
 from statemachine.settings import parse_settings
@@ -203,7 +205,9 @@ async def test_reload_adds_and_removes_a_source(tmp_path: Path) -> None:
             await wait_for_names(client, first)
 
 
-async def test_prompt_in_flight_of_a_removed_server_is_not_sent_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_replaced", [False, True])
+async def test_prompt_in_flight_of_a_removed_server_is_not_sent_again(tmp_path: Path, *, is_replaced: bool) -> None:
+    """It is in the journal meanwhile. Another process at the address does not have it, and gets one of its own."""
     path = tmp_path / "targets.json"
     settings = {"discovery": [{"kind": "file", "name": "rack", "path": str(path), **QUICK}], "timing": TIMING}
     async with running_fleet([Profile("slow", load_seconds=0.7)]) as fleet:
@@ -213,12 +217,17 @@ async def test_prompt_in_flight_of_a_removed_server_is_not_sent_again(tmp_path: 
             await client.wait_for("/api/status", lambda one: one["states"].get("warming"))
             path.write_text("[]")
             await wait_for_names(client)
+            if is_replaced:
+                await fleet.servers[0].go_down()
+                await fleet.servers[0].come_back()
             path.write_text(json.dumps([{"targets": [name]}]))
             await client.wait_for_states({"loaded": 1})
-    assert len(fleet.servers[0].log) == 1
+    assert len(fleet.servers[0].log) == (2 if is_replaced else 1)
 
 
-async def test_other_server_at_the_same_address_is_warmed(tmp_path: Path) -> None:
+@pytest.mark.parametrize("is_paused", [False, True])
+async def test_other_server_at_the_same_address_is_warmed(tmp_path: Path, *, is_paused: bool) -> None:
+    """A pause ends when the server is removed: what comes under its name is another machine."""
     path = tmp_path / "targets.json"
     settings = {"discovery": [{"kind": "file", "name": "rack", "path": str(path), **QUICK}], "timing": TIMING}
     async with running_fleet([QUICKLY]) as fleet:
@@ -226,6 +235,9 @@ async def test_other_server_at_the_same_address_is_warmed(tmp_path: Path) -> Non
         path.write_text(json.dumps([{"targets": [name]}]))
         async with daemon_in_process(tmp_path, settings) as client:
             await client.wait_for_states({"loaded": 1})
+            if is_paused:
+                await client.session.post(f"{client.address}/api/servers/{name}/pause")
+                await client.wait_for_states({"paused": 1})
             path.write_text("[]")
             await wait_for_names(client)
             await server.go_down()

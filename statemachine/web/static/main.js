@@ -7,6 +7,7 @@ import { EventLog } from "./log/log.js";
 import { FleetMap } from "./map/map.js";
 import { RequestsPanel } from "./requests/panel.js";
 import { RolloutPanel } from "./rollout/panel.js";
+import { SourcesPanel } from "./sources/panel.js";
 import { Fleet } from "./state/fleet.js";
 import { openStream } from "./state/stream.js";
 import { Sync } from "./state/sync.js";
@@ -45,6 +46,7 @@ const drawer = new Drawer((name) => fleet.views.get(name), (name) => table.focus
 const warmth = new WarmthPanel(() => table.updateGroups());
 const requests = new RequestsPanel();
 const rollout = new RolloutPanel();
+const sources = new SourcesPanel();
 const alerts = new AlertsPanel(() => fleet.views.values());
 const table = new Table(fleet, query, (group) => warmth.lastDay(group), drawSoon);
 const sync = new Sync(fleet, { onReplaced: showFleet, onChange: updateServer });
@@ -117,6 +119,7 @@ function markDrawn() {
     requests.refresh();
     alerts.refresh();
     rollout.refresh();
+    sources.refresh();
   }
   if (performance.getEntriesByName("keystroke").length === 0) return;
   performance.measure("filter", "keystroke");
@@ -133,6 +136,7 @@ function relabel() {
   requests.show();
   alerts.show();
   rollout.show();
+  sources.show();
   relabelConnection();
   refilter();
 }
@@ -142,6 +146,7 @@ function receive(topic, data) {
     log.add(data);
     drawer.addEntry(data);
     rollout.receive(data);
+    sources.receive(data);
   }
   sync.receive(topic, data);
   updateSoon();

@@ -12,7 +12,7 @@ const OPEN_OUTCOMES = new Set(["recorded", "accepted"]);
 const LEVELS = { key: "level_key", ram: "level_ram", vram: "level_vram" };
 const VERSIONS = ["version", "pytorch_version", "python_version", "os"];
 
-export function nowFacts(view) {
+export function nowFacts(view, origin) {
   return [
     make("p", "why", make("b", "", reasonText(view.reason)), " ", make("span", "message", messageText(view))),
     progressBar(view.progress),
@@ -26,9 +26,16 @@ export function nowFacts(view) {
       ["pause_by", view.pause?.by],
       ["prompt", view.prompt_id && promptId(view.prompt_id)],
       ["group", view.group],
+      ["source", origin?.source],
+      ["labels", labelsText(origin)],
       ["url", ownPage(view.url)],
     ]),
   ];
+}
+
+function labelsText(origin) {
+  const known = Object.entries(origin?.labels ?? {}).map(([name, value]) => `${name}: ${value}`);
+  return known.length > 0 && chips(known);
 }
 
 function waiting(view) {

@@ -16,7 +16,7 @@ const shown = new Map();
 
 /** `server`: a ServerDetail. `view`: its current view, or null. */
 export function showParts(server, view) {
-  fill("now", view, () => (view ? nowFacts(view).filter(Boolean) : []));
+  fill("now", [view, server.origin], () => (view ? nowFacts(view, server.origin).filter(Boolean) : []));
   showRestart(view?.restart);
   const { detail, entries } = server;
   const minute = Math.floor(daemonNow() / 60000);

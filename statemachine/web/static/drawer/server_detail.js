@@ -1,6 +1,6 @@
 // Everything the daemon knows about one server, refreshed while the drawer is open.
 
-import { fetchDecisions, fetchLog, fetchServer, fetchStats } from "../state/api.js";
+import { fetchDecisions, fetchLog, fetchOrigin, fetchServer, fetchStats } from "../state/api.js";
 
 const REFRESH_MS = 10000;
 const REFRESH_AFTER_CHANGE_MS = 700;
@@ -9,6 +9,8 @@ const PAGE_SIZE = 50;
 export class ServerDetail {
   /** The response of /api/servers/NAME, or null before the first one. */
   detail = null;
+  /** The response of /api/servers/NAME/origin, or null before the first one. */
+  origin = null;
   /** The response of /api/stats, or null before the first one. */
   stats = null;
   /** The response of /api/decisions, or null before the first one. */
@@ -56,14 +58,16 @@ export class ServerDetail {
 
   async #refresh() {
     this.#refreshIn(REFRESH_MS);
-    const [detail, stats, decisions] = await Promise.all([
+    const [detail, stats, decisions, origin] = await Promise.all([
       fetchServer(this.name).catch((error) => error),
       fetchStats({ server: this.name }).catch(() => this.stats),
       fetchDecisions({ server: this.name }).catch(() => this.decisions),
+      fetchOrigin(this.name).catch(() => this.origin),
     ]);
     this.missing = detail.status === 404;
     this.stats = stats;
     this.decisions = decisions;
+    this.origin = origin;
     if (!(detail instanceof Error)) {
       this.detail = detail;
       this.#merge(detail.transitions);

@@ -8,6 +8,8 @@ export const fetchStatus = () => getJson("api/status");
 export const fetchServer = (name) => getJson(`api/servers/${encodeURIComponent(name)}`);
 export const fetchLog = (query) => getJson(`api/log?${new URLSearchParams(query)}`);
 export const fetchDecisions = (query = {}) => getJson(`api/decisions?${new URLSearchParams(query)}`);
+export const fetchOrigin = (name) => getJson(`api/servers/${encodeURIComponent(name)}/origin`);
+export const fetchSources = () => getJson("api/discovery");
 export const fetchAlerts = () => getJson("api/alerts");
 export const fetchTrends = (names) =>
   getJson(`api/trends?${new URLSearchParams(names.map((name) => ["server", name]))}`);

@@ -1,13 +1,13 @@
 // Keeps the fleet in sync with the daemon. The stream is open before the status is fetched, and events that arrive
 // meanwhile are applied after it, so none is missed. The status is fetched again when the stream reopens, when the
-// settings are reloaded, and when an event names an unknown server.
+// settings are reloaded, when discovered servers come or go, and when an event names an unknown server.
 
 import { syncClock } from "../ui/time.js";
 import { fetchStatus } from "./api.js";
 
 const RETRY_MS = 2000;
 const REFETCH_MS = 500;
-const RELOADED = "settings_reloaded";
+const RELOADED = new Set(["settings_reloaded", "discovery_changed"]);
 
 export class Sync {
   ready = false;
@@ -38,7 +38,7 @@ export class Sync {
 
   receive(topic, data) {
     const view = topic === "progress" ? data : data.view;
-    if (data.reason === RELOADED) this.#startIn(REFETCH_MS);
+    if (RELOADED.has(data.reason)) this.#startIn(REFETCH_MS);
     if (!view) return;
     if (this.#pending) this.#pending.set(view.name, view);
     else this.#change(view);

@@ -19,6 +19,17 @@ Name = Annotated[str | None, typer.Argument(metavar="NAME", autocompletion=serve
 Group = Annotated[str | None, typer.Option("--group", metavar="NAME", autocompletion=group_names)]
 
 
+UNDER_WAY = {
+    ("restart", "draining"): "restart.draining",
+    ("restart", "restarting"): "restart.restarting",
+    ("warm", "draining"): "warm.restarting",
+    ("warm", "restarting"): "warm.restarting",
+    ("resume", "draining"): "resume.draining",
+    ("resume", "restarting"): "resume.restarting",
+}
+"""What follows an action on a server that is being restarted, by the state in which the action found it."""
+
+
 def warm(context: typer.Context, name: Name = None, group: Group = None) -> None:
     """Ask the running daemon to warm a server, or a whole group, now."""
     _act(context, "warm", name, group)
@@ -83,6 +94,7 @@ def _act(
     code, said = (f"{action}.for", {"duration": duration}) if duration is not None else (action, {})
     answer = run(_send(settings, action, name, group, duration, note), language)
     if name is not None:
+        code = UNDER_WAY.get((action, answer.get("state", "")), code)
         done = message(f"cli.{code}", name=name, **said)
     else:
         done = message(f"cli.group.{code}", name=group or "", servers=str(answer.get("servers")), **said)

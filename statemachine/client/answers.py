@@ -154,10 +154,14 @@ class WantedAnswer(TypedDict):
 
 
 class AcceptedAnswer(TypedDict):
-    """An action that was accepted, for one server, or for this number of servers of a group."""
+    """An action that was accepted, for one server, or for this number of servers of a group.
+
+    `state` is `draining` or `restarting` if the action has found the server in a restart.
+    """
 
     action: str
     server: NotRequired[str]
+    state: NotRequired[str]
     group: NotRequired[str]
     servers: NotRequired[int]
 

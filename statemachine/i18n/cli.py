@@ -8,8 +8,29 @@ ACTIONS: dict[str, Text] = {
         "将预热 {name}；用 `comfywarm tail -f --server {name}` 查看进展",
     ),
     "cli.restart": Text(
-        "{name} will be restarted once it has finished its prompts; `comfywarm resume {name}` cancels that until then",
+        "{name} will be restarted once it has finished its prompts; `comfywarm resume {name}` cancels that until its "
+        "hook runs",
         "{name} 完成其任务后将被重启；在钩子运行之前可用 `comfywarm resume {name}` 取消",
+    ),
+    "cli.restart.draining": Text(
+        "{name} is being restarted already: it finishes its prompts first; `comfywarm resume {name}` cancels that "
+        "until its hook runs",
+        "{name} 已在重启过程中：正在完成其任务；在钩子运行之前可用 `comfywarm resume {name}` 取消",
+    ),
+    "cli.restart.restarting": Text(
+        "{name} is being restarted already: its hook has begun; it is warmed once it is back",
+        "{name} 已在重启过程中：钩子已开始运行；恢复后将预热",
+    ),
+    "cli.warm.restarting": Text(
+        "{name} is being restarted; it is checked and warmed once it is back", "{name} 正在重启；恢复后将检查并预热"
+    ),
+    "cli.resume.draining": Text(
+        "{name}: the restart is cancelled; it is checked and, if necessary, warmed",
+        "{name}：重启已取消；将检查缓存，需要时重新预热",
+    ),
+    "cli.resume.restarting": Text(
+        "{name}: the restart goes on, because its hook has begun; it is warmed once it is back",
+        "{name}：钩子已开始运行，重启继续；恢复后将预热",
     ),
     "cli.pause": Text(
         "{name} paused; nothing is submitted to it until `comfywarm resume {name}`",

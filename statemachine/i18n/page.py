@@ -108,6 +108,10 @@ LABELS: dict[str, Text] = {
     "pause_note": Text("Note", "备注"),
     "pause_by": Text("Paused by", "暂停者"),
     "requested": Text("{what}: passed on", "{what}：已提交"),
+    "requested_restarting": Text(
+        "{what}: the server is being restarted; it is checked and warmed once it is back",
+        "{what}：服务器正在重启；恢复后将检查并预热",
+    ),
     "requested_for": Text("{what}: passed on to {servers} of its servers", "{what}：已提交给其中 {servers} 台服务器"),
     "refused": Text("{what}: {message}", "{what}：{message}"),
     "error_loopback_only": Text(

@@ -31,7 +31,7 @@ class Hooks(HookRunner):
         """Run the hook once."""
         hook, timeout_s = server.restart.hook, server.restart.hook_timeout_s
         if isinstance(hook, HttpHook):
-            own = [*secrets_in(hook), *server.headers.values(), SecretStr(secret_parts(hook.url))]
+            own = [*secrets_in(hook), *server.headers.values(), *secret_parts(hook, server)]
             mask = Mask([*self._secrets_of(), *own])
             await send_request(hook, server, timeout_s, self._tls_of(server), mask)
         elif hook is not None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 import aiohttp
+from pydantic import SecretStr
 from typing_extensions import override
 
 from statemachine.core.messages import message
@@ -17,6 +18,9 @@ from statemachine.settings.masking import Mask
 from statemachine.settings.restarts import HttpHook
 from statemachine.settings.servers import ServerConfig
 from statemachine.version import user_agent
+
+LONG_WORD = 16
+"""Characters. A segment of a path that is at least so long may be a token."""
 
 
 def hook_url(hook: HttpHook, server: ServerConfig) -> str:
@@ -102,6 +106,19 @@ def _cause(error: Exception, mask: Mask) -> str:
     return mask.text(without_error_number(str(error)) or type(error).__name__)
 
 
-def secret_parts(url: str) -> str:
-    """Return what of an absolute URL may be a secret: its query."""
-    return urlsplit(url).query
+def secret_parts(hook: HttpHook, server: ServerConfig) -> Iterator[SecretStr]:
+    """Yield what of the URL may be a secret: its query, and the path of another program with its tokens.
+
+    A path of the server itself is a route of ComfyUI.
+    """
+    for url in (hook.url, hook_url(hook, server)):
+        parts = urlsplit(url)
+        path = "" if hook.url.startswith("/") else parts.path.removeprefix("/")
+        values = (one.partition("=")[2] for one in parts.query.split("&"))
+        tokens = (one for one in path.split("/") if _may_be_token(one))
+        yield from (SecretStr(one) for one in (parts.query, path, *values, *tokens))
+
+
+def _may_be_token(segment: str) -> bool:
+    """Return whether a segment of a path is long, or more than a plain word."""
+    return "{" not in segment and (len(segment) >= LONG_WORD or not (segment.isalpha() and segment.islower()))

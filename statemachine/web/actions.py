@@ -11,6 +11,8 @@ from pydantic import Field
 
 from statemachine.core.pause import NO_TERMS, PauseTerms
 from statemachine.core.ports import Action
+from statemachine.core.restart import RESTART_STATES
+from statemachine.core.vocabulary import State
 from statemachine.web.pause_body import PAUSE_BODY, pause_terms
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import existing_server, json_response, unknown_group, unknown_server
@@ -53,6 +55,9 @@ class AcceptedSchema(ApiModel):
 
     server: str
     action: Action
+    state: State | None = None
+    """`draining` or `restarting` if the request found the server so: it is checked and warmed once it is back, and not
+    restarted a second time. Else the field is missing."""
 
 
 class GroupAcceptedSchema(ApiModel):
@@ -90,11 +95,13 @@ class ActionsHandler:
     async def act_on_server(self, action: Action, request: web.Request) -> web.Response:
         """Handle POST /api/servers/{name}/{action}."""
         by, terms = self._tokens.authorize(request), await self._terms(action, request)
-        name = existing_server(self._ports.snapshot, request.match_info["name"]).name
+        view = existing_server(self._ports.snapshot, request.match_info["name"])
+        name = view.name
         if not await self._ports.operator.act(name, action, by, terms):
             raise unknown_server(name)
         _log(action, name, by)
-        return json_response({"server": name, "action": action.value}, HTTPStatus.ACCEPTED)
+        found = {"state": view.state.value} if view.state in RESTART_STATES.values() else {}
+        return json_response({"server": name, "action": action.value, **found}, HTTPStatus.ACCEPTED)
 
     async def act_on_group(self, action: Action, request: web.Request) -> web.Response:
         """Handle POST /api/groups/{group}/{action}."""

@@ -7,6 +7,7 @@ import pytest
 
 from statemachine.core.pause import PauseTerms
 from statemachine.core.ports import Action
+from statemachine.core.vocabulary import State
 from tests.cli.rig import SmallDaemon, cli, small_daemon, write_settings
 from tests.web.site import COLD, LOADED
 
@@ -107,3 +108,25 @@ async def test_pause_with_a_bad_note_names_it(daemon: SmallDaemon) -> None:
     result = await cli(daemon.settings(), "pause", COLD, "--note", "n" * 201)
     assert result.exit_code == 1
     assert "at most 200" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("action", "state", "words"),
+    [
+        ("restart", State.DRAINING, "already: it finishes its prompts"),
+        ("restart", State.RESTARTING, "already: its hook has begun"),
+        ("restart", State.COLD, "will be restarted"),
+        ("warm", State.RESTARTING, "warmed once it is back"),
+        ("resume", State.DRAINING, "the restart is cancelled"),
+        ("resume", State.RESTARTING, "the restart goes on"),
+        ("resume", State.PAUSED, "resumed"),
+    ],
+)
+async def test_action_during_a_restart_says_what_follows(
+    daemon: SmallDaemon, action: str, state: State, words: str
+) -> None:
+    daemon.views[1] = daemon.views[1]._replace(state=state)
+    await daemon.stop()
+    await daemon.start()
+    result = await cli(daemon.settings(), action, COLD)
+    assert words in " ".join(result.stdout.split())

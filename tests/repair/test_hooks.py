@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from statemachine.core.restart import Restart, RestartCause
 from statemachine.repair.hooks import Hooks
 from statemachine.repair.port import HookError, NoHooks
-from statemachine.settings import parse_settings, resolve_servers
+from statemachine.settings import SettingsError, parse_settings, resolve_servers
 from statemachine.settings.restarts import RestartSettings
 from statemachine.settings.servers import ServerConfig
 from tests.support.polling import wait_until
@@ -225,3 +225,35 @@ async def test_command_gets_no_variable_that_holds_a_secret(monkeypatch: pytest.
     await run(
         server(command=python("import os; assert 'OF_THE_SETTINGS' not in os.environ; os.environ['OF_THE_HOOK']"))
     )
+
+
+async def echo(request: web.Request) -> web.Response:
+    """Quote the request's path and query, as an error page does."""
+    return web.Response(status=404, text=f"no route {request.raw_path} for {request.match_info['path']}")
+
+
+@pytest.mark.parametrize(
+    ("path", "secret"),
+    [
+        ("/services/T0A1B2C3D/xoxbtokenoflettersonly", "xoxbtokenoflettersonly"),
+        ("/v1/abc123def456/{name}/reboot", "abc123def456"),
+        ("/hook?key=the-key-of-it&name={name}", "the-key-of-it"),
+    ],
+)
+async def test_secret_in_the_url_of_a_hook_is_masked(path: str, secret: str) -> None:
+    async with answering(echo) as (url, _):
+        said = await failure(server(http={"url": url + path}))
+    assert "404" in said
+    assert secret not in said
+
+
+async def test_route_of_the_server_itself_is_shown() -> None:
+    async with answering(echo) as (url, _):
+        assert "/manager/reboot" in await failure(server(url, http={"url": "/manager/reboot"}))
+
+
+def test_login_in_the_url_of_a_hook_is_refused_and_not_shown() -> None:
+    with pytest.raises(SettingsError) as caught:
+        server(http={"url": "https://user:pass-word-1@cloud.example/reboot"})
+    assert "restart.http.url" in str(caught.value)
+    assert "pass-word-1" not in str(caught.value)

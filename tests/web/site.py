@@ -42,18 +42,21 @@ Client = TestClient[Request, Application]
 
 @dataclass
 class RecordingOperator:
-    """Records actions and who requested them; `missing` are servers that it does not know."""
+    """Records actions and their clients. `missing` are servers that it does not know; `refusal` is raised by each."""
 
     actions: list[tuple[str, Action]] = field(default_factory=list)
     callers: list[str | None] = field(default_factory=list)
     missing: frozenset[str] = frozenset()
     terms: list[Terms] = field(default_factory=list)
+    refusal: Exception | None = None
 
     async def act(self, server: str, action: Action, by: str | None = None, terms: Terms = NO_TERMS) -> bool:
         """Record the action; return False if the server is missing."""
         self.terms.append(terms)
         self.actions.append((server, action))
         self.callers.append(by)
+        if self.refusal is not None:
+            raise self.refusal
         return server not in self.missing
 
 

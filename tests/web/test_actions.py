@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from statemachine.core.ports import Action
+from statemachine.core.messages import message, verbatim
+from statemachine.core.ports import Action, ActionRefusedError, NotStoredError
 from statemachine.core.vocabulary import Reason, State
 from statemachine.settings.listen import ListenToken
 from tests.web.site import COLD, LOADED, Site, running_site, view
@@ -287,3 +288,27 @@ async def test_group_action_needs_token_and_own_origin(tmp_path: Path, token: st
         async with site.client.post("/api/groups/default/warm", headers={"Origin": "http://192.0.2.66"}) as response:
             assert response.status in {401, 403}
         assert len(site.operator.actions) == (2 if status == 202 else 0)
+
+
+@pytest.mark.parametrize("state", [State.DRAINING, State.RESTARTING, State.COLD])
+async def test_accepted_action_names_a_restart_that_it_found(site: Site, state: State) -> None:
+    site.snapshot.put(view(COLD, state, Reason.RESTART_REQUESTED))
+    async with site.client.post(f"/api/servers/{COLD}/restart") as response:
+        assert response.status == 202
+        found = {} if state is State.COLD else {"state": state.value}
+        assert await response.json() == {"server": COLD, "action": "restart", **found}
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [
+        (ActionRefusedError(message("restart_no_hook", server=COLD)), 409, "restart_no_hook"),
+        (ActionRefusedError(message("restart_paused", server=COLD)), 409, "restart_paused"),
+        (ActionRefusedError(verbatim("not today")), 409, "action_refused"),
+        (NotStoredError(message("restart_not_stored", server=COLD, cause="full")), 503, "restart_not_stored"),
+        (NotStoredError(message("cancellation_not_stored", server=COLD, cause="full")), 503, "cancellation_not_stored"),
+    ],
+)
+async def test_refused_action_has_its_own_code(site: Site, error: Exception, status: int, code: str) -> None:
+    site.operator.refusal = error
+    assert await post(site, "restart") == (status, code)

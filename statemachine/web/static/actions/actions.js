@@ -4,6 +4,7 @@ import { groupTarget, postAction, serverTarget } from "../state/api.js";
 import { formatNumber } from "../ui/format.js";
 import { errorText, label } from "../ui/i18n.js";
 import { showToast } from "../ui/toasts.js";
+import { isWhileRestarting } from "./buttons.js";
 import { askPause, askToken, confirmAction } from "./dialogs.js";
 import { undoOf } from "./undo.js";
 
@@ -48,7 +49,7 @@ async function run(button, { action, target, terms, undo }) {
   try {
     const result = await postAction(target.url, action, askToken, Object.keys(terms).length > 0 ? terms : null);
     const options = { about: target.url, undo: result.ok && undo && (() => takeBack(button, target, undo)) };
-    if (result.ok) showToast(requestedText(what, result.servers), "good", options);
+    if (result.ok) showToast(requestedText(what, action, result), "good", options);
     else if (result.error) showToast(label("refused", { what, message: errorText(result.error) }), "bad", options);
   } catch {
     showToast(label("no_answer"), "bad");
@@ -62,7 +63,8 @@ function takeBack(button, target, undo) {
   return run(button, { ...undo, target, undo: null });
 }
 
-function requestedText(what, servers) {
+function requestedText(what, action, { servers, state }) {
+  if (isWhileRestarting(action, state)) return label("requested_restarting", { what });
   if (servers === undefined) return label("requested", { what });
   return label("requested_for", { what, servers: formatNumber(servers) });
 }

@@ -1,7 +1,7 @@
 // The drawer with one server's details. It is open while the page's address names a server, so it can be linked to and
 // closed with the browser's Back button.
 
-import { updateServerButtons } from "../actions/buttons.js";
+import { canRestart, updateServerButtons } from "../actions/buttons.js";
 import { serverInAddress } from "../ui/address.js";
 import { setCopyText } from "../ui/copy.js";
 import { byId, make, setText, stateBadge } from "../ui/dom.js";
@@ -72,7 +72,7 @@ export class Drawer {
     showCopy(name);
     updateServerButtons(buttons, name, view?.state);
     byId("drawer-actions").hidden = !view;
-    byId("drawer-restart-button").hidden = !detail?.has_restart_hook;
+    byId("drawer-restart-button").hidden = !(detail?.has_restart_hook && canRestart(view?.state));
     byId("drawer-body").hidden = missing;
     showState(view, missing);
     showParts(this.#server, view);

@@ -29,13 +29,13 @@ export const groupTarget = (name) => `api/groups/${encodeURIComponent(name)}`;
 
 /**
  * Post an action, with `terms` as its body. While the daemon wants another token, call `askToken(refusal)` for it.
- * Return {ok, servers, error}; `error` is {code, message}, or null where the reader gave no token.
+ * Return {ok, servers, state, error}: `state` is that of a server which is being restarted; `error` is {code, message}, or null where the reader gave no token.
  */
 export async function postAction(target, action, askToken, terms = null) {
   for (;;) {
     const response = await post(target, action, terms);
     const body = await response.json().catch(() => ({}));
-    if (response.ok) return { ok: true, servers: body.servers };
+    if (response.ok) return { ok: true, servers: body.servers, state: body.state };
     const refusal = tokenRefusal(response.status, body.error?.code);
     if (refusal === null) return { ok: false, error: body.error ?? { code: "", message: `HTTP ${response.status}` } };
     sessionStorage.removeItem(TOKEN_KEY);

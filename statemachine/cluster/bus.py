@@ -31,7 +31,7 @@ from statemachine.cluster.values import (
     text,
     whole_text,
 )
-from statemachine.cluster.view_json import message_json, view_from, view_json
+from statemachine.cluster.view_json import message_json, shown_view_from, view_json
 from statemachine.core.messages import message
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
@@ -159,7 +159,7 @@ class SharedBus(Bus):
         """Use the values of one server; those of the others do not depend on them."""
         try:
             data, detail = server
-            view, read = view_from(data, mapping(detail).get("message")), _detail_from(detail)
+            view, read = shown_view_from(data, mapping(detail).get("message")), _detail_from(detail)
         except DECODE_ERRORS as error:
             self._unreadable.report("of a server", error)
             return

@@ -25,7 +25,7 @@ from statemachine.cluster.values import (
     text,
     whole_text,
 )
-from statemachine.cluster.view_json import message_json, view_from, view_json
+from statemachine.cluster.view_json import message_json, shown_view_from, view_from, view_json
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.pause import NO_PAUSE, Pause
 from statemachine.core.server import ServerView
@@ -225,7 +225,7 @@ def shared_entry_from(value: bytes) -> SharedEntry:
     """Decode an entry of the shared log. Raises one of `DECODE_ERRORS`."""
     data = parse_object(value)
     entry = _entry_from(mapping(data["entry"]), data.get("message"))
-    view = view_from(data["view"], data.get("view_message"))
+    view = shown_view_from(data["view"], data.get("view_message"))
     return SharedEntry(text(data["id"]), text(data["session"]), entry, view)
 
 

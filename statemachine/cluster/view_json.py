@@ -4,7 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from statemachine.cluster.record_parts import pause_from
+from statemachine.cluster.record_parts import pause_from, read_or
 from statemachine.cluster.restart_json import read_restart, restart_json
 from statemachine.cluster.values import Json, count, flag, instant, levels, maybe, message_from_json, share, text, texts
 from statemachine.core.messages import Message
@@ -56,6 +56,20 @@ def view_from(data: Any, message: Any) -> ServerView | None:
     given = dict(zip(ServerView._fields, data, strict=False))
     fields = {name: read(given[name]) for name, read in _VIEW.items() if name in given}
     return ServerView(**fields, message=message_from_json(given["message"], message))
+
+
+def shown_view_from(data: Any, message: Any) -> ServerView | None:
+    """Decode a view to be shown: a restart of a later version is left out. Raises one of `DECODE_ERRORS`."""
+    if data is None:
+        return None
+    place = ServerView._fields.index("restart")
+    return view_from([*data[:place], read_or(_readable, data[place], None)] if len(data) > place else data, message)
+
+
+def _readable(restart: Any) -> Any:
+    """Return the restart as it is. Raises one of `DECODE_ERRORS` if it cannot be read."""
+    read_restart(restart)
+    return restart
 
 
 def _waiting_json(message: Message) -> list[Any]:

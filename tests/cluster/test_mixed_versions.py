@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from statemachine.cluster.records import Lease, Record, read_lease, read_record
+from statemachine.cluster.records import Lease, Record, SharedEntry, read_lease, read_record, shared_entry_from
 from statemachine.cluster.store import Dataset
 from statemachine.cluster.unknown_fields import MOST_BYTES
 from statemachine.core import events as e
@@ -209,3 +209,13 @@ def test_described_pause_is_the_pause_that_a_message_describes(pause: Pause) -> 
 def paused_message(pause: Pause) -> Any:
     what = pause.described(message("reason.pause_requested"))
     return message("requested_by", what=what, by=pause.by) if pause.by is not None else what
+
+
+@pytest.mark.parametrize("restart", ["of a later version", {"stage": "later"}, ["a", "r1", "a later cause"]])
+def test_entry_with_a_restart_of_a_later_version_is_read(restart: Any) -> None:
+    """The entry and the view are shown; only the restart is not."""
+    view = make_view("a", State.DRAINING, restart=RESTART)
+    data = orjson.loads(SharedEntry("1", "s", notice(), view).encoded())
+    data["view"][-1] = restart
+    read = shared_entry_from(orjson.dumps(data))
+    assert read.view == view._replace(restart=None)

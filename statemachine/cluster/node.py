@@ -12,6 +12,7 @@ from statemachine.cluster.journal import CopyFile, JournalListeners, SharedJourn
 from statemachine.cluster.membership import Identity, Membership, node_for
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import SharedPermits
+from statemachine.cluster.restart_claims import SharedClaims
 from statemachine.cluster.rollouts import SharedRollouts
 from statemachine.cluster.store import SharedStore
 from statemachine.core.vocabulary import Notice
@@ -60,6 +61,7 @@ class ClusterNode:
         self.recorder = Recorder(self.journal, publication.now, publication.language)
         self.permits = SharedPermits(store, self.ownership, self.ownership.is_warming, *limits)
         self.rollouts = SharedRollouts(store, self.membership)
+        self.claims = SharedClaims(store, snapshot.has_open_restart)
         self.ownership.add_listener(self.journal.on_record)
         self.ownership.add_listener(self.bus.on_record)
 

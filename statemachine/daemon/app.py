@@ -153,6 +153,7 @@ class Daemon:
                 ownership=backend.ownership,
                 counters=self._counters,
                 hooks=Hooks(self._tls.context, lambda: self.config.all_secrets),
+                claims=backend.claims,
             ),
         )
 

@@ -62,6 +62,7 @@ async def clustered(settings: Settings, cluster: Cluster, clock: Clock, lock: Op
                         operator_over=operator_over,
                         is_alert_leader=lambda: node.is_alert_leader,
                         rollouts=node.rollouts,
+                        claims=node.claims,
                     )
             finally:
                 await node.journal.close()

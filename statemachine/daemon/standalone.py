@@ -2,10 +2,10 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from statemachine.core.backoff import Budget
-from statemachine.core.ports import Clock, Operator, Ownership, SoleOwner
+from statemachine.core.ports import Clock, Operator, Ownership, RestartClaims, SoleClaims, SoleOwner
 from statemachine.core.server import ServerView
 from statemachine.fleet.permits import Permits, PermitsPort
 from statemachine.journal.journal import Journal, WriterThread
@@ -39,6 +39,7 @@ class Backend:
     operator_over: Callable[[Operator], Awaitable[Operator]]
     is_alert_leader: Callable[[], bool]
     rollouts: RolloutStore
+    claims: RestartClaims = field(default_factory=SoleClaims)
 
 
 @asynccontextmanager

@@ -9,8 +9,9 @@ from statemachine.gateway.clients import MAX_REQUESTS, Clients
 from statemachine.gateway.errors import JSON, bad_request, errors_as_json, not_allowed
 from statemachine.gateway.json_text import loads_any
 from statemachine.gateway.metrics_route import GatewayMetricsHandler
+from statemachine.gateway.prompt_request import read_request
 from statemachine.gateway.requests import Bodies, admit, client_of
-from statemachine.gateway.submission import Submission, read_request
+from statemachine.gateway.submission import Submission
 from statemachine.web.auth import only_own_sites
 
 MAX_PROMPT = 64 * 1024 * 1024

@@ -20,8 +20,9 @@ from statemachine.gateway.errors import GatewayError
 from statemachine.gateway.finder import EXTRA_DATA
 from statemachine.gateway.fleet_view import Candidate, FleetView, rank
 from statemachine.gateway.ledger import Ledger
+from statemachine.gateway.prompt_request import PromptRequest
 from statemachine.gateway.records import PromptRecord, Stage, marker_in
-from statemachine.gateway.submission import PromptRequest, Submission
+from statemachine.gateway.submission import Submission
 from statemachine.gateway.tracking import Tracker
 from statemachine.gateway.upstream import NoAnswerError, NotSentError, Upstream
 

@@ -2,12 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
-from uuid import UUID, uuid4
 
 from loguru import logger
 
@@ -22,7 +18,8 @@ from statemachine.gateway.fleet_view import Candidate, Choice, FleetView
 from statemachine.gateway.json_text import dumps, loads
 from statemachine.gateway.ledger import Ledger
 from statemachine.gateway.metrics import GatewayMetrics
-from statemachine.gateway.records import MAX_KEPT, PromptRecord, Stage
+from statemachine.gateway.prompt_request import PromptRequest, new_record
+from statemachine.gateway.records import PromptRecord, Stage
 from statemachine.gateway.shared_uploads import SharedUploads
 from statemachine.gateway.tracking import Tracker, accept
 from statemachine.gateway.uploads import Upload, Uploads
@@ -37,56 +34,8 @@ NOT_ACCEPTED = frozenset({400, 401, 403, 404, 405, 413})
 ANSWERED = 500
 """ComfyUI's answer to a graph that it cannot read. One complete look shows whether the prompt was queued."""
 
-CREDENTIALS = ("auth_token_comfy_org", "api_key_comfy_org")
-"""Keys of extra_data that ComfyUI does not show in its queue (`SENSITIVE_EXTRA_DATA_KEYS` in its execution.py)."""
-
 NOT_PASSED_ON = frozenset({"client_id", WARM_UP_MARKER})
 """Keys of extra_data that a client may not choose."""
-
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class PromptRequest:
-    """A POST /prompt of a client. `body` is what it sent."""
-
-    client: str
-    body: Json
-    graph: Json
-    prompt_id: str
-    client_id: str | None
-    digest: str
-
-    @property
-    def is_id_chosen(self) -> bool:
-        """Whether the client has chosen the id, so that it may repeat a POST that another gateway has sent."""
-        return self.body.get("prompt_id") is not None
-
-
-def read_request(client: str, body: object) -> PromptRequest:
-    """Return the request of a JSON body. Raises GatewayError."""
-    if not isinstance(body, dict):
-        raise bad_request("invalid_prompt", "the body is not a JSON object")
-    graph = body.get("prompt")
-    if not isinstance(graph, dict):
-        raise bad_request("no_prompt", "No prompt provided: `prompt` is missing or not an object in API format")
-    if not isinstance(body.get("extra_data") or {}, dict):
-        raise bad_request("invalid_prompt", "`extra_data` is not an object")
-    client_id = body.get("client_id")
-    digest = sha256(dumps(graph)).hexdigest()
-    return PromptRequest(client, body, graph, _prompt_id(body), None if client_id is None else str(client_id), digest)
-
-
-def _prompt_id(body: Mapping[str, Any]) -> str:
-    given = body.get("prompt_id")
-    if given is None:
-        return str(uuid4())
-    try:
-        if isinstance(given, str) and str(UUID(given)) == given:
-            return given
-    except ValueError:
-        pass
-    raise bad_request("invalid_prompt_id", "prompt_id must be a UUID in canonical lower-case form, or be omitted")
 
 
 class Submission:
@@ -138,7 +87,7 @@ class Submission:
                 return _repeated(known, request)
             await self._shared.find_all(request.client, request.graph)
             uploads = self._uploads.insert(request.client, request.graph)
-            return await self._submit(request, _new_record(request), self._view.choose(request.graph), uploads)
+            return await self._submit(request, new_record(request), self._view.choose(request.graph), uploads)
         finally:
             del self._entering[request.prompt_id]
 
@@ -281,26 +230,6 @@ class Submission:
     def _announce(self, record: PromptRecord) -> None:
         if record.client_id is not None:
             self._delivery.send_status(record.client, record.client_id)
-
-
-def _new_record(request: PromptRequest) -> PromptRecord:
-    node_id, node = next(iter(request.graph.items()), ("", {}))
-    node_type = str(node.get("class_type", "")) if isinstance(node, dict) else ""
-    return PromptRecord(
-        request.prompt_id,
-        request.client,
-        request.client_id,
-        "",
-        request.digest,
-        time.time(),
-        (node_id, node_type),
-        credentials=_credentials(request.body.get("extra_data")),
-    )
-
-
-def _credentials(extra_data: object) -> dict[str, str]:
-    found = extra_data if isinstance(extra_data, dict) else {}
-    return {key: value for key in CREDENTIALS if isinstance(value := found.get(key), str) and len(value) <= MAX_KEPT}
 
 
 def _repeated(known: PromptRecord, request: PromptRequest) -> Answer:

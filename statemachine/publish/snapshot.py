@@ -168,6 +168,10 @@ class Snapshot:
         """Return whether a server of the group is being restarted."""
         return any(one == group for one, _ in self._restarting.values())
 
+    def has_open_restart(self, server: str) -> bool:
+        """Return whether this server is being restarted."""
+        return server in self._restarting
+
     def is_host_restarting(self, host: str) -> bool:
         """Return whether a server of the host is being restarted."""
         return any(one == host for _, one in self._restarting.values())

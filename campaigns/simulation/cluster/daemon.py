@@ -84,6 +84,7 @@ class NodeDaemon:
             publisher=WatchedPublisher(invariants, self.snapshot, node.bus),
             transport_for=lambda config: OutsideTransport(wires[config.name], process),
             ownership=node.ownership,
+            claims=node.claims,
         )
         self.fleet = ManagedFleet(LoadedConfig(settings, resolve_servers(settings), workflows()), ports)
         self._operator = ForwardingOperator(store, node.ownership, invariants.node, self.fleet, node.bus.has_server)

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 REPOSITORY = Path(__file__).parent.parent
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 30.0
 
 

@@ -13,7 +13,6 @@ from campaigns.simulation.daemon import REAL_PARTS, SimDaemon
 from campaigns.simulation.disk import Disk, DiskWatcher
 from campaigns.simulation.faults import Faults
 from campaigns.simulation.invariants import Invariants
-from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.loop import VirtualLoop
 from campaigns.simulation.plans import Plan
 from campaigns.simulation.run import run_simulation
@@ -38,12 +37,16 @@ LOOK_S = 0.25
 
 @dataclass
 class Hook:
-    """What the hook does. Its command goes on after a crash of the daemon, as one in a session of its own does."""
+    """What the hook does. Its command goes on after a crash of the daemon, as one in a session of its own does.
+
+    `is_for_other`: the hook restarts another server.
+    """
 
     takes_s: float = 2.0
     away_s: float = 5.0
     fails: bool = False
     acts: bool = True
+    is_for_other: bool = False
     runs: Counter[str] = field(default_factory=Counter)
     most_at_once: int = 0
     running: int = 0
@@ -95,7 +98,7 @@ class RigHooks(HookRunner):
         hook.running += 1
         hook.note_moment()
         hook.most_at_once = max(hook.most_at_once, hook.running)
-        self._rig.spawn(hook.act(self._rig.server))
+        self._rig.spawn(hook.act(self._rig.other if hook.is_for_other else self._rig.server))
         try:
             await asyncio.sleep(hook.takes_s)
         finally:
@@ -109,18 +112,26 @@ class RestartRig(Simulation):
     """`story` is the run: it drives the rig and asserts. No fault happens by itself."""
 
     def __init__(
-        self, folder: Path, story: Callable[["RestartRig"], Awaitable[None]], hook: Hook, profile: Profile
+        self,
+        folder: Path,
+        story: Callable[["RestartRig"], Awaitable[None]],
+        hook: Hook,
+        profile: Profile,
+        *,
+        with_other: bool,
     ) -> None:
         super().__init__(1, folder, REAL_PARTS, (), keep=TAIL)
         self.hook, self._story = hook, story
         self.plan = Plan("127.0.0.1", 8188, profile, ("cache_models",), 0.0)
+        self._other = Plan("127.0.0.1", 8189, profile, ("cache_models",), 0.0)
+        plans = (self.plan, self._other) if with_other else (self.plan,)
         settings = Settings.model_validate({
-            "servers": [f"http://{self.plan.name}"],
+            "servers": [f"http://{plan.name}" for plan in plans],
             "workflows": ["cache_models"],
             "timing": {"warm_timeout_s": 60, "http_timeout_s": 5},
             "restart": {"command": ["restart"], **LIMITS},
         })  # fmt: skip
-        self._scenario = Scenario((self.plan,), settings, adverse_s=0.0, calm_s=0.0, actions_every_s=1.0)
+        self._scenario = Scenario(plans, settings, adverse_s=0.0, calm_s=0.0, actions_every_s=1.0)
         self._faults = Faults(Random(1))
         self._faults.active = False
         self._invariants = Invariants(settings, self.fail, self.note)
@@ -132,7 +143,8 @@ class RestartRig(Simulation):
 
     @override
     async def _run_scenario(self) -> None:
-        await self._set_up(self.plan)
+        for plan in self._scenario.plans:
+            await self._set_up(plan)
         self._start_daemon()
         await self._story(self)
 
@@ -142,9 +154,14 @@ class RestartRig(Simulation):
         return self.wires[self.plan.name].server
 
     @property
-    def ledger(self) -> ServerLedger:
-        """What the rules have seen of the server."""
-        return self._invariants.ledgers[self.plan.name]
+    def other(self) -> SimServer:
+        """The other simulated server."""
+        return self.wires[self._other.name].server
+
+    @property
+    def other_view(self) -> ServerView | None:
+        """The other server's view, once there is one."""
+        return None if self._daemon is None else self._daemon.snapshot.get(self._other.name)
 
     @property
     def view(self) -> ServerView:
@@ -182,8 +199,14 @@ class RestartRig(Simulation):
 
 
 def run_story(
-    story: Callable[[RestartRig], Awaitable[None]], hook: Hook | None = None, profile: Profile = QUICK
+    story: Callable[[RestartRig], Awaitable[None]],
+    hook: Hook | None = None,
+    profile: Profile = QUICK,
+    *,
+    with_other: bool = False,
 ) -> None:
     """Run the story in virtual time; raise what it asserts."""
-    result = run_simulation(VirtualLoop, lambda folder: RestartRig(folder, story, hook or Hook(), profile))
+    result = run_simulation(
+        VirtualLoop, lambda folder: RestartRig(folder, story, hook or Hook(), profile, with_other=with_other)
+    )
     assert result.violation is None, "\n".join([*result.trace, result.violation])

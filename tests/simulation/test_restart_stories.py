@@ -6,6 +6,7 @@ import pytest
 
 from statemachine.core.ports import Action, NotStoredError
 from statemachine.core.restart import RestartStage
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
 from tests.simulation.restart_rig import LIMITS, Hook, RestartRig, run_story
 
@@ -172,3 +173,39 @@ def test_answered_cancellation_survives_a_crash_at_once() -> None:
         assert not rig.hook.runs
 
     run_story(story)
+
+
+@pytest.mark.parametrize(
+    ("hook", "reason", "bound_s"),
+    [
+        (Hook(fails=True, acts=False), Reason.HOOK_FAILED, 2.0),
+        (Hook(takes_s=LIMITS["hook_timeout_s"], fails=True, acts=False), Reason.HOOK_FAILED, LIMITS["hook_timeout_s"]),
+        (Hook(is_for_other=True), Reason.NOT_RESTARTED, 2.0 + LIMITS["return_timeout_s"]),
+        (Hook(away_s=10_000.0), Reason.NOT_RETURNED, 2.0 + LIMITS["return_timeout_s"]),
+    ],
+    ids=["fails", "hangs", "another server", "no return"],
+)
+def test_failed_restart_ends_at_its_bound_and_says_why(hook: Hook, reason: Reason, bound_s: float) -> None:
+    """Nothing is repeated within the next minutes, and the other server stays as it is unless the hook restarts it."""
+    others: list[ServerView | None] = []
+
+    async def story(rig: RestartRig) -> None:
+        await rig.until(lambda _: rig.other_view is not None and rig.other_view.state is State.LOADED)
+        others.append(rig.other_view)
+        await begun(rig)
+        begun_at, warm_ups = rig.restart.hook_started_at or 0.0, len(rig.server.log)
+        await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
+        assert (rig.view.state, rig.restart.stage, rig.restart.reason) == (State.FAILED, RestartStage.FAILED, reason)
+        assert (rig.restart.ended_at or 0.0) - begun_at <= bound_s + 5.0
+        assert rig.restart.message.code
+        await asyncio.sleep(300.0)
+        assert len(rig.server.log) == warm_ups
+        others.append(rig.other_view)
+
+    run_story(story, hook, with_other=True)
+    before, after = others
+    assert before is not None
+    assert after is not None
+    assert hook.runs.total() == 1
+    assert (after.state, after.restart) == (State.LOADED, None)
+    assert (after.since == before.since) is not hook.is_for_other

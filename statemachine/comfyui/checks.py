@@ -86,6 +86,7 @@ class CacheCheck:
     __slots__ = (
         "_client",
         "_configured",
+        "_forgets",
         "_history",
         "_keyless",
         "_keys",
@@ -105,6 +106,7 @@ class CacheCheck:
         self._keyless = tuple(workflow for workflow in workflows if not workflow.keys)
         self._configured = kinds
         self._offered: str | None = None
+        self._forgets = 0
         self._history = HistoryCheck(client, ENTRIES_PER_WORKFLOW * len(workflows))
         self._path_reply: Reply | None = None
 
@@ -115,6 +117,7 @@ class CacheCheck:
     def forget(self) -> None:
         """Forget which kind the server offers, because another server may run at its address now."""
         self._offered = None
+        self._forgets += 1
         self.forget_cache_mode()
 
     def forget_cache_mode(self) -> None:
@@ -128,8 +131,11 @@ class CacheCheck:
         return "history" in kinds or (bool(self._keyless) and kinds != ("text",))
 
     async def ask(self, epoch: int) -> CheckResult:
-        """Check the cache once. `epoch` is the server's current epoch, for the event."""
-        self._path_reply = None
+        """Check the cache once. `epoch` is the server's current epoch, for the event.
+
+        What the server offered is not remembered if it was to be forgotten meanwhile.
+        """
+        self._path_reply, forgets = None, self._forgets
         try:
             kind, finding = await self._find_by_first_offered(self._kinds())
         except NotAnsweringError:
@@ -139,7 +145,7 @@ class CacheCheck:
                 self.forget()
             failed = message("check_failed", error=error.message)
             return CheckResult(events.CheckUnusable(error.reason, failed), error.raw)
-        self._offered = kind
+        self._offered = kind if forgets == self._forgets else None
         event = events.CheckAnswered(
             kind,
             finding.missing,

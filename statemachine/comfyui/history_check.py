@@ -37,13 +37,14 @@ class HistoryCheck:
     executor keeps results is asked once for each process of the server.
     """
 
-    __slots__ = ("_client", "_count", "_dropped", "_excluded", "_mode", "_newest")
+    __slots__ = ("_client", "_count", "_dropped", "_excluded", "_forgets", "_mode", "_newest")
 
     def __init__(self, client: ComfyClient, count: int) -> None:
         self._client = client
         self._count = count
         self._excluded: frozenset[str] = frozenset()
         self._mode: CacheMode | None = None
+        self._forgets = 0
         self._newest = ""
         self._dropped = ""
         """The newest prompt whose results, like all earlier ones, were dropped because memory was short."""
@@ -55,6 +56,7 @@ class HistoryCheck:
     def forget_cache_mode(self) -> None:
         """Ask for the cache mode again before the next check."""
         self._mode = None
+        self._forgets += 1
 
     async def find(self, workflows: Sequence[Workflow]) -> HistoryFinding:
         """Return which workflows must run: one is warm until a prompt of another client follows its success.
@@ -112,7 +114,7 @@ class HistoryCheck:
 
         Where free memory matters, it is asked again after each prompt, and while it is short.
         """
-        known, is_new = self._mode, newest != self._newest
+        known, is_new, forgets = self._mode, newest != self._newest, self._forgets
         if known is not None and not (known.kind is CacheKind.RAM and (is_new or known.lacks_gib)):
             return known
         try:
@@ -123,7 +125,7 @@ class HistoryCheck:
             mode = known or CacheMode()
         if is_new and mode.lacks_gib:
             self._dropped = newest
-        self._mode, self._newest = mode, newest
+        self._mode, self._newest = mode if forgets == self._forgets else None, newest
         return mode
 
 

@@ -141,9 +141,11 @@ async def _failed_preflight(context: ServerContext, workflow: Workflow) -> event
     process = (cursor.instance if cursor is not None else None, workflow.digest)
     if process in context.preflight_passed:
         return None
+    links = context.server.links
     preflight = await run_preflight(context.client, workflow)
     if preflight.passed:
-        context.preflight_passed |= {process}
+        if links == context.server.links:
+            context.preflight_passed |= {process}
         return None
     reason = Reason.MISSING_NODES if preflight.missing_nodes else Reason.MISSING_MODELS
     return events.PreflightFailed(

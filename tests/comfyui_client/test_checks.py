@@ -66,6 +66,20 @@ async def test_check_auto_after_forget_tries_all_kinds() -> None:
     assert (await answer_of(check)).kind == "text"
 
 
+async def test_check_auto_forgotten_while_it_is_asked_tries_all_kinds() -> None:
+    """The server may be restarted with its plug-ins between the request and the answer of a check by history."""
+    check, transport = check_of({})
+
+    def restarted() -> Reply:
+        check.forget()
+        return json_reply({})
+
+    transport.replies[HISTORY] = restarted
+    assert (await answer_of(check)).kind == "history"
+    transport.replies[TEXT] = LOADED
+    assert (await answer_of(check)).kind == "text"
+
+
 async def test_check_auto_after_lost_kind_tries_the_others() -> None:
     check, transport = check_of({TEXT: LOADED, HISTORY: json_reply({})})
     await answer_of(check)

@@ -166,6 +166,19 @@ async def test_history_cache_mode_is_asked_again_after_restart() -> None:
     assert (await answer_of(check)).needed == ()
 
 
+async def test_history_cache_mode_forgotten_while_it_is_asked_is_asked_again() -> None:
+    check, transport = check_of({HISTORY: json_reply(history_of(A, "p"))}, "history", (A,))
+
+    def restarted() -> Reply:
+        check.forget_cache_mode()
+        return stats()
+
+    transport.replies["/system_stats"] = restarted
+    assert (await answer_of(check)).needed == ()
+    transport.replies["/system_stats"] = stats("--cache-none")
+    assert (await unusable_answer_of(check))[0] is Reason.CACHE_DISABLED
+
+
 @pytest.mark.parametrize("reply", [text_reply("", 404), text_reply("", 403), text_reply("<html>"), json_reply({})])
 async def test_history_with_unknown_cache_mode_counts(reply: Reply) -> None:
     check, _ = check_of({HISTORY: json_reply(history_of(A, "p")), "/system_stats": reply}, "history", (A,))

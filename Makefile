@@ -89,7 +89,7 @@ SEEDS ?= 200
 simulate-days: $(VENV)/ready  ## simulate days of a fleet in virtual time, with faults, and planted faults; SEEDS=10000 for a long run
 	$(BIN)/python -m campaigns.simulation --seeds $(SEEDS)
 	$(BIN)/python -m campaigns.simulation --cluster --first 5 --seeds $$((($(SEEDS) + 99) / 100))
-	$(BIN)/python -m campaigns.simulation --restarts --first 3 --seeds $$((($(SEEDS) + 39) / 40))
+	$(BIN)/python -m campaigns.simulation --restarts --first 3 --seeds $$((($(SEEDS) + 19) / 20))
 	$(BIN)/python -m campaigns.simulation --rollouts --first 20 --seeds $$((($(SEEDS) + 79) / 80))
 	$(BIN)/python -m campaigns.simulation --planted-faults
 	$(BIN)/python -m campaigns.simulation --restarts --planted-faults

@@ -55,6 +55,7 @@ class WatchedRecorder(Recorder):
     @override
     def transition(self, transition: Transition, view: ServerView, attempt: Attempt | None) -> None:
         self._invariants.transition(transition)
+        self._invariants.on_view(view)
         super().transition(transition, view, attempt)
 
 

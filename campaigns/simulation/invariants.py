@@ -15,6 +15,7 @@ from campaigns.simulation.rules import TransitionRules, now
 from campaigns.simulation.wire import prompt_of
 from statemachine.comfyui.transport import Reply
 from statemachine.core.log_entry import Transition
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import IN_FLIGHT, Reason, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.rows import Row
@@ -43,6 +44,9 @@ class Invariants:
     ) -> None:
         self.ledgers: dict[str, ServerLedger] = {}
         self.warm_ups: Counter[str] = Counter()
+        self.on_started: Callable[[str, State], None] = lambda *_: None
+        self.on_view: Callable[[ServerView], None] = lambda _: None
+        """Further rules for a server's start and for its view after a transition."""
         self.last_seq = 0
         self.published: dict[int, tuple[str | None, str | None]] = {}
         self._settings = settings
@@ -68,6 +72,7 @@ class Invariants:
         """Record the start of a server task, at the daemon's start or after a reload."""
         self.ledgers[name].reset(now())
         self.ledgers[name].state = state
+        self.on_started(name, state)
 
     def entry_published(self, seq: int | None, server: str | None, dest: str | None) -> None:
         """Record a published log entry."""
@@ -185,6 +190,7 @@ class Invariants:
                 name, f"transition from {transition.source.value}, but the last one ended in {ledger.state.value}"
             )
         ledger.state = transition.dest
+        ledger.note_restart(transition, self._tick)
         ledger.note_reached(reason)
         ledger.note_round(transition)
         if transition.dest in IN_FLIGHT:

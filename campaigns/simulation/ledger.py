@@ -129,6 +129,11 @@ class ServerLedger:
         if reason is not Reason.STILL_COLD_AFTER_SUCCESS or self.posted_at >= self.calm_since:
             self.reached.add(reason)
 
+    def note_restart(self, transition: Transition, tick: int) -> None:
+        """Note that a hook begins, or that another process is back: earlier checks are about the process before."""
+        if transition.dest is State.RESTARTING or transition.reason is Reason.SERVER_RETURNED:
+            self.last_change = tick
+
     def note_round(self, transition: Transition) -> None:
         """Note that a warm-up begins or continues a round, which ends when the server is loaded."""
         if transition.reason is Reason.PERMIT_GRANTED or transition.dest is State.LOADED:

@@ -72,6 +72,8 @@ class Plan:
     quality: float
     warm: str = "key"
     """The level that the settings want for the cache workflow's models; only the companion node shows it."""
+    was_bare: bool = False
+    """Whether the server had no plug-ins for a while: the daemon may check by history once more."""
 
     @property
     def name(self) -> str:

@@ -53,6 +53,9 @@ def _read_queue(ledger: ServerLedger, path: str, body: bytes) -> None:
 
 
 def _read_check(ledger: ServerLedger, path: str, reply: Reply, *, genuine: bool, ticket: int, tick: int) -> None:
+    if genuine and ledger.plan.was_bare and path.startswith("/history?"):
+        cached_before = history_is_warm(reply.body, frozenset(ledger.plan.workflows))
+        _note_missing(ledger, cached=cached_before, displaced=False, tick=tick)
     kind = ledger.plan.kind_of(path)
     if kind is None:
         return

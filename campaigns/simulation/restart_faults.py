@@ -1,6 +1,7 @@
 """Faults planted in restarts by a hook. The rules of `restarts` and `rollouts` must catch each of them."""
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +10,14 @@ from unittest import mock
 from campaigns.simulation.restarts import run_restart_seed
 from campaigns.simulation.rollouts import run_rollout_seed
 from campaigns.simulation.simulation import Result
-from statemachine.core.restart import RestartStage
-from statemachine.core.vocabulary import State
+from statemachine.core.duties import Duty
+from statemachine.core.events import HookStarted, RestartRequested
+from statemachine.core.messages import Message
+from statemachine.core.restart import Restart, RestartCause
+from statemachine.core.restart_limits import held_back, is_limit
+from statemachine.fleet import restarting, triggers
+from statemachine.fleet.context import ServerContext
+from statemachine.fleet.runner import DUTY_CALLS
 
 SEEDS = 60
 """Each fault must be caught within this number of seeds."""
@@ -27,14 +34,63 @@ class RestartPlant:
     run: Callable[[int], Result] = run_restart_seed
 
 
-DRAINS_AGAIN = {RestartStage.DRAINING: State.DRAINING, RestartStage.HOOK: State.DRAINING}
+async def runs_hook_again(context: ServerContext) -> None:
+    """Run the hook of a restart that an earlier run of the daemon has recorded."""
+    pending = context.server.open_restart
+    context.hook_due = pending.id if pending is not None else None
+    await restarting.restart(context)
+
+
+async def runs_two_hooks(context: ServerContext) -> None:
+    """Start the hook twice."""
+    pending = context.server.open_restart
+    if pending is not None and context.hook_due == pending.id:
+        context.fleet.running_hooks["twice"] = asyncio.create_task(restarting._run_hook(context, pending))
+    await restarting.restart(context)
+
+
+async def starts_unrecorded(context: ServerContext, restart: Restart, mark: str | None, why: Message) -> None:
+    """Start the hook without a record of it."""
+    context.hook_due = restart.id
+    context.post(HookStarted(restart.hook_begun(None, mark, context.fleet.clock.now()), why))
+
+
+async def asks_as_operator(asking: triggers._Asking, cause: RestartCause, why: Message) -> None:
+    """Request a restart that a trigger asks for in the name of an operator."""
+    context = asking.context
+    context.post(RestartRequested(context.fleet.clock.new_id(), RestartCause.OPERATOR, message=why))
+
+
+def never_too_soon(latest: Restart | None, pause_s: float, most: int, why: Message, now: float) -> Message | None:
+    """Hold a restart back only for its limits."""
+    held = held_back(latest, pause_s, most, why, now)
+    return held if held is not None and is_limit(held) else None
+
+
+async def has_always_turn(*_: object) -> bool:
+    """Restart servers that work together."""
+    return True
+
+
+def with_restart(duty: Callable[[ServerContext], Awaitable[None]]) -> Mapping[str, Any]:
+    """Return the patch that replaces the task of a server whose hook is recorded."""
+    return {"statemachine.fleet.runner.DUTY_CALLS": {**DUTY_CALLS, Duty.RESTART: duty}}
+
 
 RESTART_FAULTS = (
+    RestartPlant("runs the hook again after a crash", 1, "hook repeated", with_restart(runs_hook_again)),
+    RestartPlant("runs two hooks of a server at once", 1, "two hooks", with_restart(runs_two_hooks)),
     RestartPlant(
-        "runs the hook again after a crash",
+        "runs a hook without a record",
         1,
-        "hook repeated",
-        {"statemachine.fleet.recovery.RESTART_STATES": DRAINS_AGAIN},
+        "hook unrecorded",
+        {"statemachine.fleet.draining._start_hook": starts_unrecorded},
+    ),
+    RestartPlant(
+        "restarts in an operator's name",
+        1,
+        "hook unasked",
+        {"statemachine.fleet.triggers._Asking.ask": asks_as_operator},
     ),
     RestartPlant(
         "forgets the open restarts",
@@ -48,9 +104,43 @@ RESTART_FAULTS = (
         "hook over prompts",
         {"statemachine.fleet.draining._DrainLooks.is_drained": True},
     ),
+    RestartPlant("drains without end", 4, "endless restart", {"statemachine.fleet.draining._left_s": lambda *_: 1e6}),
+    RestartPlant(
+        "leaves a restart open while its server cannot be warmed",
+        1,
+        "endless restart: returned",
+        {"statemachine.fleet.runner.warm_left_s": lambda *_: None},
+    ),
+    RestartPlant(
+        "puts a server back before its restart has ended",
+        2,
+        "rotation",
+        {"statemachine.core.restart.Restart._end": lambda *_: None},
+    ),
+    RestartPlant(
+        "takes the old process for a new one",
+        2,
+        "not restarted",
+        {"statemachine.fleet.restarting._Return.is_back": property(lambda looks: looks.answers)},
+    ),
+    RestartPlant(
+        "forgets the hooks of the day",
+        4,
+        "too many restarts",
+        {"statemachine.core.restart_limits.recent": lambda *_: ()},
+    ),
+    RestartPlant(
+        "asks again without a pause", 3, "no pause", {"statemachine.fleet.triggers.held_back": never_too_soon}
+    ),
+    RestartPlant(
+        "restarts the servers of a group together",
+        1,
+        "together",
+        {"statemachine.fleet.triggers._Asking._has_turn": has_always_turn},
+    ),
     RestartPlant(
         "restarts more servers of a group than it may",
-        1,
+        2,
         "max unavailable",
         {"statemachine.core.rollout_step._Room._lack": lambda *_: None},
         run_rollout_seed,

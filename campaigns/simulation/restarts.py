@@ -1,10 +1,7 @@
-"""Simulated days with restarts by a hook: hooks that fail, hang or restart another server, and crashes at each step."""
+"""Simulated days with restarts by a hook: hooks that do anything, crashes, reloads and operators at each step."""
 
 import asyncio
-import sqlite3
-from collections import Counter
 from collections.abc import Collection, Sequence
-from contextlib import closing
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,59 +14,65 @@ from campaigns.simulation.daemon import REAL_PARTS, Parts, SimDaemon
 from campaigns.simulation.disk import DiskWatcher
 from campaigns.simulation.lasting_rules import LastingRules
 from campaigns.simulation.loop import VirtualLoop
+from campaigns.simulation.reloads import edited, reload, sometimes_hookless
+from campaigns.simulation.restart_hooks import TRANSIT_S, HookFault, affect, come_back, drawn_effect, take_time
+from campaigns.simulation.restart_rules import RestartRules, SavedRestart
 from campaigns.simulation.run import run_simulation
-from campaigns.simulation.simulation import TAIL, Result, Simulation
-from statemachine.core.messages import verbatim
+from campaigns.simulation.simulation import CALM_POLL_S, POLL_S, TAIL, Result, Simulation, is_as_expected
 from statemachine.core.ports import Action
-from statemachine.core.restart import OPEN_STAGES, Restart, RestartCause, RestartStage
+from statemachine.core.restart import Restart, RestartCause, RestartStage
+from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import State
 from statemachine.journal.restart_rows import RESTART_COLUMNS
+from statemachine.journal.rows import Row
 from statemachine.journal.store import Write
-from statemachine.repair.port import HookError, HookRunner
+from statemachine.repair.port import HookRunner
+from statemachine.settings import ServerConfig, resolve_servers
 from statemachine.settings.restarts import RestartSettings
-from statemachine.settings.servers import ServerConfig
 
 EMPTY_WITHIN_S = 10.0
 """A hook may run only if the server's queue was empty so recently: a user's prompt may arrive after the last look."""
 
 ASKED_EVERY_S = 90.0
-LOOK_S = 0.5
-ID, STAGE = RESTART_COLUMNS.index("id"), RESTART_COLUMNS.index("stage")
+EDITED_EVERY_S = 150.0
+LOOK_S, CALM_LOOK_S = 0.5, 2.0
+"""Shorter than a queue must be empty before a hook."""
+
+LITTLE_RAM = 12 * 2**30
+"""Of 128 GiB: more than 90 % are in use. With less than 10 GiB, ComfyUI may drop cached results."""
+CALM_HOURS = (*(1.0,) * 11, 26.0)
+MOST_PER_DAY = 100
+WARM_LIMITS = 4.0
+"""Time limits of a warm-up within which a server must be loaded once it has returned."""
+
+RELOADS_SHARE = 0.5
+CRASH_SHARE = 0.15
+FOLLOWED_SHARE = 0.4
+
+
+AWAY = (State.DRAINING, State.RESTARTING)
 
 
 class RestartFault(StrEnum):
     """What happens around restarts."""
 
     ASKED = "restart asked for"
+    FOLLOWED = "operator acts on a restart"
     WORKER = "worker lost"
+    MEMORY = "memory in use"
+    RELOADED = "settings reloaded"
     CRASH = "crash at a restart"
-    HOOK_WELL = "hook restarts its server"
-    HOOK_QUICK = "hook restarts its server within an instant"
-    HOOK_FAILS = "hook fails"
-    HOOK_HANGS = "hook hangs"
-    HOOK_ELSEWHERE = "hook restarts another server"
-    HOOK_ENDS = "hook ends its server for good"
-
-
-EFFECTS: dict[RestartFault, float] = {
-    RestartFault.HOOK_WELL: 6.0,
-    RestartFault.HOOK_QUICK: 1.0,
-    RestartFault.HOOK_FAILS: 1.0,
-    RestartFault.HOOK_HANGS: 0.5,
-    RestartFault.HOOK_ELSEWHERE: 1.0,
-    RestartFault.HOOK_ENDS: 0.5,
-}
 
 
 @dataclass
 class RestartLedger:
-    """What hooks and the journal have shown. `step` is set when a hook is recorded, and when it runs."""
+    """What the servers have shown. `step` is set at each step of a restart."""
 
-    recorded: set[str] = field(default_factory=set)
-    runs: Counter[str] = field(default_factory=Counter)
     empty_at: dict[str, float] = field(default_factory=dict)
     away: set[str] = field(default_factory=set)
     """Servers that did not answer when their restart was requested."""
+    processes: dict[str, object] = field(default_factory=dict)
+    """Restart → the server's process when its hook began, if it was up."""
     step: asyncio.Event = field(default_factory=asyncio.Event)
 
     def take_step(self) -> None:
@@ -79,17 +82,17 @@ class RestartLedger:
 
 
 class RestartWatcher:
-    """Passes the writes on, and notes the hooks that are recorded."""
+    """Passes the writes on, and hands the restarts that are stored to the rules."""
 
-    def __init__(self, inner: DiskWatcher, ledger: RestartLedger) -> None:
-        self._inner, self._ledger = inner, ledger
+    def __init__(self, inner: DiskWatcher, ledger: RestartLedger, rules: RestartRules) -> None:
+        self._inner, self._ledger, self._rules = inner, ledger, rules
 
     def committed(self, batch: Sequence[Write], numbers: Sequence[int | None]) -> None:
-        """Note each restart that is stored with the hook as its stage."""
+        """Note each restart that is stored."""
         self._inner.committed(batch, numbers)
         for write in batch:
-            if write.restart is not None and write.restart[STAGE] == RestartStage.HOOK.value:
-                self._ledger.recorded.add(write.restart[ID])
+            if write.restart is not None:
+                self._rules.stored(saved_restart(write.restart), asyncio.get_running_loop().time())
                 self._ledger.take_step()
 
     def write_failed(self) -> None:
@@ -97,8 +100,22 @@ class RestartWatcher:
         self._inner.write_failed()
 
 
+def saved_restart(row: Row) -> SavedRestart:
+    """Return what the rules need of a row of the journal."""
+    values = dict(zip(RESTART_COLUMNS, row, strict=True))
+    return SavedRestart(
+        values["server"],
+        values["id"],
+        RestartCause(values["cause"]),
+        RestartStage(values["stage"]),
+        values["requested_at"],
+        values["hook_started_at"],
+        values["ended_at"],
+    )
+
+
 class SimHooks(HookRunner):
-    """Hooks that do something to the simulated servers; what they have begun goes on after the daemon's crash."""
+    """The hooks of one daemon."""
 
     def __init__(self, simulation: "RestartSimulation", daemon: SimDaemon) -> None:
         self._simulation, self._daemon = simulation, daemon
@@ -108,11 +125,10 @@ class SimHooks(HookRunner):
         if self._daemon.dead:
             await asyncio.Event().wait()
         effect = self._simulation.hook_runs(server.name, restart)
-        if effect is RestartFault.HOOK_HANGS:
-            await asyncio.sleep(server.restart.hook_timeout_s)
-        if effect in (RestartFault.HOOK_HANGS, RestartFault.HOOK_FAILS):
-            raise HookError(verbatim(effect.value))
-        await asyncio.sleep(1.0)
+        try:
+            await take_time(effect, server.restart.hook_timeout_s)
+        finally:
+            self._simulation.hook_ends(server.name, restart)
 
 
 class RestartSimulation(Simulation):
@@ -124,21 +140,38 @@ class RestartSimulation(Simulation):
         super().__init__(seed, folder, parts, without, keep=keep)
         self._ledger = RestartLedger()
         self._adverse: list[asyncio.Task[None]] = []
-        self.disk.watcher = RestartWatcher(self.disk.watcher, self._ledger)
         self._chance = self._rng("restarts")
         self._settings = drawn_settings(self._chance)
+        self._restart_rules = RestartRules(
+            self._settings, WARM_LIMITS * self._scenario.settings.timing.warm_timeout_s, self.fail
+        )
+        self.disk.watcher = RestartWatcher(self.disk.watcher, self._ledger, self._restart_rules)
+        self._invariants.on_view, self._invariants.on_started = self._view_recorded, self._server_started
+        self._started: set[str] = set()
         settings = self._scenario.settings.model_copy(update={"restart": self._settings})
-        self._scenario = replace(self._scenario, settings=settings)
+        calm_s = 3600.0 * self._chance.choice(CALM_HOURS)
+        self._scenario = replace(self._scenario, settings=settings, calm_s=calm_s)
+        self._servers = resolve_servers(settings)
+        self._reloads = self._chance.random() < RELOADS_SHARE
 
     @override
     def _hooks(self, daemon: SimDaemon) -> HookRunner:
         return SimHooks(self, daemon)
 
     @override
+    def _start_daemon(self) -> None:
+        self._started = set()
+        self._restart_rules.reloaded(list(self.wires), ())
+        super()._start_daemon()
+
+    @override
     async def _run_scenario(self) -> None:
         self.spawn(self._watch_queues())
+        self.spawn(self._watch_bounds())
         loop = asyncio.get_running_loop()
-        self._adverse = [loop.create_task(self._ask()), loop.create_task(self._crash_at_steps())]
+        self._adverse = [loop.create_task(work) for work in (self._ask(), self._crash_at_steps())]
+        if self._reloads:
+            self._adverse.append(loop.create_task(self._edit()))
         await super()._run_scenario()
 
     @override
@@ -147,29 +180,71 @@ class RestartSimulation(Simulation):
             task.cancel()
         await asyncio.gather(*self._adverse, return_exceptions=True)
         await super()._stop_faults()
+        assert self._daemon is not None
+        await self._daemon.started()
+        await self._reload(self._servers)
+        for ledger in self._ledgers():
+            await self._reinstall(ledger.plan.name)
+            self.act(ledger.plan.name, Action.RESUME.value)
 
     @override
     async def _clean_up(self, *tasks: asyncio.Task[Any]) -> None:
         await super()._clean_up(*tasks, *self._adverse)
 
+    @override
+    async def crash(self, away_s: float) -> None:
+        self._restart_rules.daemon_ended()
+        await super().crash(away_s)
+
     async def _watch_queues(self) -> None:
         """Note when each server's queue is empty."""
         while True:
+            at = asyncio.get_running_loop().time()
             for name, wire in self.wires.items():
                 if not wire.server.up or not wire.server.process.queue.remaining:
-                    self._ledger.empty_at[name] = asyncio.get_running_loop().time()
-            await asyncio.sleep(LOOK_S)
+                    self._ledger.empty_at[name] = at
+            await asyncio.sleep(LOOK_S if self._faults.active else CALM_LOOK_S)
+
+    async def _watch_bounds(self) -> None:
+        while True:
+            await asyncio.sleep(CALM_POLL_S)
+            self._restart_rules.check_bounds(asyncio.get_running_loop().time())
+
+    # What happens while there are faults
 
     async def _ask(self) -> None:
-        """Ask for restarts, and end workers, until the faults end."""
+        """Ask for restarts, end workers and fill memory."""
         while True:
             await asyncio.sleep(self._chance.expovariate(1.0 / ASKED_EVERY_S))
-            name = self._chance.choice(list(self.wires))
-            if self._chance.random() < 0.7:
+            name, kind = self._chance.choice(list(self.wires)), self._chance.random()
+            if kind < 0.6:
                 self._faults.counts[RestartFault.ASKED] += 1
                 self.act(name, Action.RESTART.value)
-            else:
+                if self._chance.random() < FOLLOWED_SHARE:
+                    self.spawn(self._follow(name))
+            elif kind < 0.8:
                 self._lose_worker(name)
+            else:
+                self._faults.counts[RestartFault.MEMORY] += 1
+                self.wires[name].server.ram_free = LITTLE_RAM
+
+    async def _follow(self, name: str) -> None:
+        """Act on a server while it is restarted: cancel, pause, or ask again."""
+        await asyncio.sleep(0.05 * 1200.0 ** self._chance.random())
+        action = self._chance.choice((Action.RESUME, Action.PAUSE, Action.PAUSE, Action.RESTART, Action.WARM))
+        self._faults.counts[RestartFault.FOLLOWED] += 1
+        self.act(name, action.value)
+        if action is Action.PAUSE:
+            await asyncio.sleep(0.05 * 1200.0 ** self._chance.random())
+            self.act(name, Action.RESUME.value)
+            if self._chance.random() < 0.5:
+                self.act(name, Action.RESTART.value)
+
+    @override
+    def act(self, name: str, action: str) -> None:
+        if action == Action.RESTART.value:
+            self._restart_rules.asked[name] += 1
+        super().act(name, action)
 
     def _lose_worker(self, name: str) -> None:
         server = self.wires[name].server
@@ -184,40 +259,106 @@ class RestartSimulation(Simulation):
         """Kill the daemon at some of the steps of restarts, or shortly afterwards."""
         while True:
             await self._ledger.step.wait()
-            if self._chance.random() < 0.3:
+            if self._chance.random() < CRASH_SHARE:
                 await asyncio.sleep(self._chance.choice((0.0, 0.0, 0.0005, 0.002, 0.3, 2.0, 20.0)))
                 self._faults.counts[RestartFault.CRASH] += 1
                 await self.crash(self._chance.choice((0.0, 0.1, 3.0, 40.0)))
 
-    @override
-    def note(self, server: str, *what: object) -> None:
-        """Note servers that did not answer when their restart was requested."""
-        super().note(server, *what)
-        if list(what[1:3]) == ["->", State.DRAINING.value]:
-            (self._ledger.away.add if what[0] == State.UNREACHABLE.value else self._ledger.away.discard)(server)
+    async def _edit(self) -> None:
+        """Reload the settings: servers go and come back, change, or lose their hook for a while."""
+        while True:
+            await asyncio.sleep(self._chance.expovariate(1.0 / EDITED_EVERY_S))
+            servers = [sometimes_hookless(config, self._chance) for config in edited(self._servers, self._chance)]
+            self._faults.counts[RestartFault.RELOADED] += 1
+            self.spawn(self._reload(servers))
 
-    # Called by the hooks
+    async def _reload(self, servers: Sequence[ServerConfig]) -> None:
+        daemon = self._daemon
+        if daemon is None or daemon.dead:
+            return
+        await daemon.started()
+        if daemon.dead:
+            return
+        changes = await reload(daemon, servers, self._invariants, self.note)
+        self._restart_rules.reloaded([one.name for one in servers], changes.removed)
 
-    def hook_runs(self, name: str, restart: Restart) -> RestartFault:
+    async def _set_plugins(self, name: str, has_them: bool) -> None:
+        """Take the plug-ins of a server away, or bring them back, while it is down."""
+        ledger, server = self._invariants.ledgers[name], self.wires[name].server
+        own = next(plan.profile for plan in self._scenario.plans if plan.name == name)
+        if own.name == "unrecognisable":  # the settings ask this one for a check of the plug-ins
+            return
+        server.profile = replace(own, comfyui=server.profile.comfyui)
+        if not has_them:
+            server.lose_plugins()
+        await server.go_down()
+        ledger.plan = replace(ledger.plan, profile=server.profile, was_bare=True)
+
+    async def _reinstall(self, name: str) -> None:
+        """Bring back the plug-ins of a server, free its memory, and start its worker if the daemon does not."""
+        wire = self.wires[name]
+        own = next(plan for plan in self._scenario.plans if plan.name == name)
+        if self._invariants.ledgers[name].plan.profile.missing_classes != own.profile.missing_classes:
+            await wire.server.go_down()
+            await asyncio.sleep(TRANSIT_S)
+            await self._set_plugins(name, has_them=True)
+        elif not wire.server.process.worker_alive and not self._repairs_any:
+            await wire.server.go_down()
+        await come_back(wire)
+
+    @property
+    def _repairs_any(self) -> bool:
+        """Whether the daemon restarts every server whose worker has died, however often."""
+        return self._settings.when_stuck and self._settings.max_per_day == MOST_PER_DAY
+
+    # Called by the daemon's parts
+
+    def _view_recorded(self, view: ServerView) -> None:
+        """Check a server's view after a transition."""
+        rules, restart, at = self._restart_rules, view.restart, asyncio.get_running_loop().time()
+        rules.server_in(view.name, view.state, at)
+        if view.state in AWAY:
+            self._ledger.take_step()
+        if restart is None or view.state is not State.LOADED:
+            return
+        if restart.is_open:
+            self.fail(view.name, f"rotation: loaded, but restart {restart.id} is {restart.stage}")
+        is_shown = restart.instance is not None or restart.mark is not None
+        same = self._ledger.processes.get(restart.id) is self.wires[view.name].server.process
+        if restart.stage is RestartStage.SUCCEEDED and is_shown and same:
+            self.fail(view.name, f"not restarted: restart {restart.id} succeeded on the same process")
+
+    def _server_started(self, name: str, state: State) -> None:
+        """Check the state with which the task of a server begins."""
+        at, is_new = asyncio.get_running_loop().time(), name not in self._started
+        self._started.add(name)
+        self._restart_rules.server_started(name, state, at, is_new=is_new)
+
+    def hook_runs(self, name: str, restart: Restart) -> HookFault:
         """Check that this hook may run, and begin its effect; without faults it is well."""
         self.note(name, "HOOK", restart.id, restart.cause.value)
-        self._ledger.runs[restart.id] += 1
-        if self._ledger.runs[restart.id] > 1:
-            self.fail(name, f"hook repeated: the hook of restart {restart.id} was run twice")
-        if restart.id not in self._ledger.recorded:
-            self.fail(name, f"hook unrecorded: restart {restart.id} was not in the journal")
+        self._restart_rules.hook_began(name, restart.id, restart.cause, self._now())
         self._check_drained(name, restart)
+        server = self.wires[name].server
+        if server.up:
+            self._ledger.processes[restart.id] = server.process
         ledger = self._invariants.ledgers[name]
         ledger.excused.add(ledger.prompt)
-        if restart.cause is RestartCause.STUCK:  # `max_per_day` limits these
+        if restart.cause is not RestartCause.OPERATOR:  # `max_per_day` limits these
             ledger.forget_failures()
+        if not self._faults.active:
+            ledger.calm_rest += len(ledger.plan.workflows) + 1
         self._ledger.take_step()
-        kinds, weights = list(EFFECTS), list(EFFECTS.values())
-        (effect,) = self._chance.choices(kinds, weights) if self._faults.active else (RestartFault.HOOK_WELL,)
+        effect = drawn_effect(self._chance, faulty=self._faults.active)
         self._faults.counts[effect] += 1
         self.note(name, "hook:", effect.value)
-        self.spawn(self._affect(name, effect))
+        self.spawn(affect(self.wires, name, effect, self._chance, self._set_plugins))
         return effect
+
+    def hook_ends(self, name: str, restart: Restart) -> None:
+        """Note the end of a hook's process."""
+        self._restart_rules.hook_ended(name, restart.id)
+        self._ledger.take_step()
 
     def _check_drained(self, name: str, restart: Restart) -> None:
         """Check that users' prompts have finished, unless the settings or the server's fault say otherwise."""
@@ -227,29 +368,30 @@ class RestartSimulation(Simulation):
         if not waived and not away and busy_s > EMPTY_WITHIN_S:
             self.fail(name, f"hook over prompts: the queue was last empty {busy_s:.0f} s ago")
 
-    async def _affect(self, name: str, effect: RestartFault) -> None:
-        server = self.wires[name].server
-        if effect is RestartFault.HOOK_ELSEWHERE:
-            server = self.wires[self._chance.choice(list(self.wires))].server
-        if effect in (RestartFault.HOOK_FAILS, RestartFault.HOOK_HANGS):
-            return
-        await asyncio.sleep(0.0 if effect is RestartFault.HOOK_QUICK else 0.5)
-        await server.go_down()
-        if effect is not RestartFault.HOOK_ENDS:
-            await asyncio.sleep(0.0 if effect is RestartFault.HOOK_QUICK else self._chance.uniform(2.0, 60.0))
-            await server.come_back()
+    @override
+    def note(self, server: str, *what: object) -> None:
+        """Note servers that did not answer when their restart was requested."""
+        super().note(server, *what)
+        if len(what) > 2 and what[1] == "->" and what[2] == State.DRAINING.value:
+            (self._ledger.away.add if what[0] == State.UNREACHABLE.value else self._ledger.away.discard)(server)
 
     # The end
 
     @override
+    async def _end_calm(self) -> None:
+        """Switch the triggers off, and wait until the last restarts are over."""
+        quiet = self._settings.model_copy(update=dict.fromkeys(("max_ram_percent", "max_age", "schedule")))
+        await self._reload([replace(config, restart=quiet) for config in self._servers])
+        for _ in range(int(self._scenario.settled_within_s / POLL_S)):
+            if all(is_as_expected(ledger) and ledger.state not in AWAY for ledger in self._ledgers()):
+                return
+            await asyncio.sleep(POLL_S)
+
+    @override
     def _check_calm(self, lasting: LastingRules) -> None:
         super()._check_calm(lasting)
-        with closing(sqlite3.connect(self.disk.path)) as file:
-            stages = dict(file.execute("SELECT server, stage FROM restarts").fetchall())
         for ledger in self._ledgers():
-            name, is_open = ledger.plan.name, stages.get(ledger.plan.name) in [stage.value for stage in OPEN_STAGES]
-            if ledger.state in (State.DRAINING, State.RESTARTING) or (is_open and ledger.state is State.LOADED):
-                self.fail(name, f"restart forgotten: {ledger.state.value}, and its restart is {stages.get(name)}")
+            self._restart_rules.check_end(ledger.plan.name, ledger.state)
 
 
 def drawn_settings(rng: Random) -> RestartSettings:
@@ -260,9 +402,12 @@ def drawn_settings(rng: Random) -> RestartSettings:
         drain_timeout_s=rng.choice((60, 600)),
         when_not_drained=rng.choice(("give_up", "give_up", "go_on")),
         return_timeout_s=180,
-        when_stuck=True,
-        min_pause="1m",
-        max_per_day=100,
+        when_stuck=rng.random() < 0.8,
+        max_ram_percent=rng.choice((None, 90)),
+        max_age=rng.choice((None, None, "5m", "2h")),
+        schedule=rng.choice((None, None, "*/10 * * * *")),
+        min_pause=rng.choice(("1m", "1m", "10m")),
+        max_per_day=rng.choice((2, 3, MOST_PER_DAY)),
     )
 
 

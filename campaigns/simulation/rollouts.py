@@ -11,7 +11,8 @@ from typing_extensions import override
 from campaigns.simulation.daemon import REAL_PARTS, Parts, SimDaemon
 from campaigns.simulation.lasting_rules import LastingRules
 from campaigns.simulation.loop import VirtualLoop
-from campaigns.simulation.restarts import RestartFault, RestartSimulation
+from campaigns.simulation.restart_hooks import HookFault
+from campaigns.simulation.restarts import CALM_LOOK_S, LOOK_S, RestartSimulation
 from campaigns.simulation.run import run_simulation
 from campaigns.simulation.simulation import TAIL, Result
 from statemachine.core.restart import Restart, RestartCause
@@ -65,7 +66,7 @@ class RolloutSimulation(RestartSimulation):
             RolloutPorts(
                 store=JournalRollouts(daemon.journal),
                 views=lambda: daemon.snapshot,
-                hooked=lambda: set(self.wires),
+                hooked=lambda: {one.name for one in daemon.fleet.config.servers if one.restart.hook is not None},
                 operator=daemon.fleet,
                 clock=self._clock,
                 notify=daemon.recorder.notice,
@@ -80,7 +81,7 @@ class RolloutSimulation(RestartSimulation):
             while not daemon.dead:
                 with suppress(RolloutsUnavailableError):
                     self._run = await rollouts.latest() or self._run
-                await asyncio.sleep(0.25)
+                await asyncio.sleep(LOOK_S if self._faults.active else CALM_LOOK_S)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -118,7 +119,7 @@ class RolloutSimulation(RestartSimulation):
             self._under_way.discard(server)
 
     @override
-    def hook_runs(self, name: str, restart: Restart) -> RestartFault:
+    def hook_runs(self, name: str, restart: Restart) -> HookFault:
         """Check that no more restarts of the run are under way than it may have."""
         if restart.cause is RestartCause.ROLLOUT:
             self._under_way.add(name)

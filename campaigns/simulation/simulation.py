@@ -30,7 +30,7 @@ from statemachine.simulator import Profile, SimServer
 
 EPOCH = 1_767_225_600.0
 TAIL = 150
-POLL_S = 5.0
+POLL_S, CALM_POLL_S = 5.0, 20.0
 Line = tuple[float, str, tuple[object, ...]]
 
 
@@ -190,6 +190,7 @@ class Simulation:
         await self._stop_faults()
         await self._settle()
         await asyncio.sleep(scenario.calm_s)
+        await self._end_calm()
         self._check_calm(lasting)
 
     async def _set_up(self, plan: Plan) -> None:
@@ -235,7 +236,7 @@ class Simulation:
 
     async def _check_lasting_rules(self, lasting: LastingRules) -> None:
         while True:
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(POLL_S if self._faults.active else CALM_POLL_S)
             for ledger in self._ledgers():
                 lasting.check(ledger, calm=not self._faults.active)
 
@@ -255,13 +256,14 @@ class Simulation:
             if not (loaded or ledger.reached & ledger.plan.expected):
                 yield ledger
 
+    async def _end_calm(self) -> None:
+        """End what may change a server without a fault."""
+
     def _check_calm(self, lasting: LastingRules) -> None:
         for ledger in self._ledgers():
             if ledger.plan.profile.evict_every and Reason.STILL_COLD_AFTER_SUCCESS in ledger.reached:
                 self.fail(ledger.plan.name, "contention: an eviction was taken for a warm-up without effect")
-            stays = ledger.plan.stays_loaded and not ledger.plan.profile.unload_every
-            must_load = stays or loads_itself_well(ledger)
-            if must_load and ledger.state is not State.LOADED:
+            if not is_as_expected(ledger):
                 self.fail(ledger.plan.name, f"liveness: {ledger.state.value} after the calm period, expected loaded")
             lasting.check_calm(ledger, self._invariants.warm_ups[ledger.plan.name])
 
@@ -293,6 +295,12 @@ class Simulation:
             self.fail("-", "log ids: the file has gaps")
         if not self._invariants.published.items() <= kept.items():
             self.fail("-", "log ids: a published entry is not in the file")
+
+
+def is_as_expected(ledger: ServerLedger) -> bool:
+    """Return whether this server is loaded, if it must be without faults."""
+    stays = ledger.plan.stays_loaded and not ledger.plan.profile.unload_every
+    return ledger.state is State.LOADED or not (stays or loads_itself_well(ledger))
 
 
 def loads_itself_well(ledger: ServerLedger) -> bool:

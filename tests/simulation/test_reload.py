@@ -6,20 +6,16 @@ The invariants hold: no duplicate prompts, no lost attempts, and no effect on un
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from typing_extensions import override
 
 from campaigns.simulation.daemon import REAL_PARTS
 from campaigns.simulation.loop import VirtualLoop
+from campaigns.simulation.reloads import edited, reload
 from campaigns.simulation.run import fail_on_logged_errors
-from campaigns.simulation.scenario import workflows
 from campaigns.simulation.simulation import TAIL, Simulation
-from statemachine.core.vocabulary import State
-from statemachine.fleet.diff import LoadedConfig
 from statemachine.settings import ServerConfig, resolve_servers
 
 SEEDS = 8
@@ -72,22 +68,14 @@ class ReloadSimulation(Simulation):
         await self._daemon.started()
         while not self._editing_ended:
             await asyncio.sleep(self._edits.choice(PAUSES_S))
-            await self._reload([self._edited(config) for config in self._all if self._edits.random() < 0.8])
+            await self._reload(edited(self._all, self._edits))
         await self._reload(self._all)
-
-    def _edited(self, config: ServerConfig) -> ServerConfig:
-        return replace(config, headers={"X-Edition": SecretStr(str(self._edits.randint(1, 3)))})
 
     async def _reload(self, servers: Sequence[ServerConfig]) -> None:
         assert self._daemon is not None
-        changes = await self._daemon.fleet.apply(LoadedConfig(self._scenario.settings, servers, workflows()))
-        self.note("-", "RELOADED", changes)
+        changes = await reload(self._daemon, servers, self._invariants, self.note)
         for kind in ("added", "removed", "changed"):
             self.reloads[kind] += len(getattr(changes, kind))
-        for name in changes.removed:
-            self._invariants.ledgers[name].state = State.UNKNOWN
-        for name in (*changes.removed, *changes.changed):
-            self._invariants.ledgers[name].failed_in_a_row = 0  # new settings deserve new warm-ups
 
 
 def run(seed: int, folder: Path) -> ReloadSimulation:

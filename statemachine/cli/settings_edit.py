@@ -69,7 +69,7 @@ def remove(
     context: typer.Context,
     servers: Annotated[list[str], typer.Argument(metavar="SERVER...", autocompletion=server_names)],
 ) -> None:
-    """Remove servers from the settings file, by name or URL. A running daemon lets go of them by itself."""
+    """Remove servers from the settings file, by name or URL. A running daemon follows by itself."""
     path, language = settings_path(context), language_of(context)
     data = _read(path, language)
     named = {name: url for entry in data["servers"] for name, url in _servers(entry).items()}
@@ -78,8 +78,9 @@ def remove(
         fail(message("cli.not_in_settings", servers=absent, path=str(path)), language)
     gone = set[str]().union(*wanted.values())
     data["servers"] = [entry for entry in data["servers"] if not _is_removed(entry, gone, path, language)]
-    if data["servers"]:  # without servers the file is one that `init` has just written
-        _require_valid(path, data, language)
+    if not data["servers"] and not data.get("discovery"):
+        fail(message("cli.last_server", path=str(path)), language)
+    _require_valid(path, data, language)
     _save(path, data, path.stat().st_mode & 0o777, language)
     _say(message("cli.removed", urls=sorted(gone), path=str(path)), language)
 

@@ -108,14 +108,18 @@ SETTINGS_FILE: dict[str, Text] = {
         "already in {path}: {urls}; nothing was added", "{path} 中已有：{urls}；未加入任何服务器"
     ),
     "cli.removed": Text(
-        "removed from {path}: {urls}; a running daemon lets go of them by itself",
-        "已从 {path} 中移除：{urls}；运行中的服务会自动放开它们",
+        "removed from {path}: {urls}; a running daemon follows by itself",
+        "已从 {path} 中移除：{urls}；运行中的服务会自动随之更新",
     ),
     "cli.not_in_settings": Text(
         "not in {path}: {servers}; nothing was removed. Servers found by `discovery` leave with their source; "
         "`comfywarm check` lists those of the file",
         "{path} 中没有：{servers}；未移除任何服务器。由 `discovery` 发现的服务器随其来源离开；"
         "`comfywarm check` 会列出该文件中的服务器",
+    ),
+    "cli.last_server": Text(
+        "{path} would have no server left; nothing was removed. Add another one first, or stop the daemon",
+        "{path} 将不再有任何服务器；未移除任何服务器。请先加入另一台，或停止服务",
     ),
     "cli.part_of_range": Text(
         "{urls} is part of the range {range} in {path}; nothing was removed. Edit the range in the file",

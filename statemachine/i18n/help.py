@@ -23,8 +23,8 @@ COMMANDS: dict[str, Text] = {
         "将服务器加入设置文件。运行中的服务会自动接管。",
     ),
     "help.remove": Text(
-        "Remove servers from the settings file. A running daemon lets go of them by itself.",
-        "从设置文件中移除服务器。运行中的服务会自动放开它们。",
+        "Remove servers from the settings file. A running daemon follows by itself.",
+        "从设置文件中移除服务器。运行中的服务会自动随之更新。",
     ),
     "help.node": Text(
         "Install the companion node in ComfyUI. See docs/node.md.", "在 ComfyUI 中安装配套节点。见 docs/node.md。"

@@ -182,8 +182,13 @@ async def test_remove_that_cannot_be_done_changes_nothing(tmp_path: Path, given:
     assert (result.exit_code, words in result.stderr, path.read_text()) == (1, True, text), result.stderr
 
 
-async def test_remove_of_the_last_server_leaves_an_empty_list(tmp_path: Path) -> None:
+async def test_last_server_is_removed_only_where_sources_name_others(tmp_path: Path) -> None:
+    """Without both, the daemon could not start again."""
     path = tmp_path / "settings.json"
     await cli(path, "init", "192.0.2.1")
+    refused = await cli(path, "remove", "192.0.2.1")
+    assert (refused.exit_code, "no server left" in refused.stderr) == (1, True)
+    assert read(path)["servers"] == ["http://192.0.2.1:8188"]
+    path.write_text(json.dumps({**read(path), "discovery": [{"kind": "file", "name": "rack", "path": "rack.json"}]}))
     assert (await cli(path, "remove", "192.0.2.1")).exit_code == 0
-    assert read(path) == {"servers": []}
+    assert read(path)["servers"] == []

@@ -282,8 +282,12 @@ DAEMON_ERRORS: dict[str, Text] = {
         "服务器已停用，但没有结束时间和备注：负责它的节点运行的是旧版本",
     ),
     "cli.error.rollout_open": Text(
-        "a rolling restart has not ended; see `comfywarm rollout status`",
-        "已有滚动重启尚未结束；见 `comfywarm rollout status`",
+        "a rolling restart, or the last restarts of one, have not ended; see `comfywarm rollout status`",
+        "已有滚动重启或其最后的重启尚未结束；见 `comfywarm rollout status`",
+    ),
+    "cli.error.another_rollout": Text(
+        "another rolling restart has replaced it; see `comfywarm rollout status`",
+        "它已被另一次滚动重启取代；见 `comfywarm rollout status`",
     ),
     "cli.error.no_rollout": Text(
         "there has been no rolling restart; start one with `comfywarm restart --group NAME`",

@@ -35,11 +35,16 @@ RESTARTS: dict[str, Text] = {
     "rollout_start": Text("Start…", "开始…"),
     "rollout_start_title": Text("Start a rolling restart", "开始滚动重启"),
     "rollout_start_hint": Text(
-        "Every server of the group is drained, restarted by its hook, and warmed, a few at a time. The first failure "
-        "ends the run; the last warm server of a workflow is left alone.",
-        "该分组的每台服务器将分批排空、由钩子重启并预热。首次失败即结束；不会动某个工作流最后一台就绪的服务器。",
+        "Every server of the group is drained, restarted by its hook, and warmed, a few at a time. "
+        "The last warm server of a workflow is left alone.",
+        "该分组的每台服务器将分批排空、由钩子重启并预热。不会动某个工作流最后一台就绪的服务器。",
     ),
     "rollout_max_unavailable": Text("At most not warm at a time", "同时未就绪上限"),
+    "rollout_abort_after": Text("Abort after failures in a row", "连续失败几次后中止"),
+    "rollout_ending": Text(
+        "The next one can be started once the restarts that are under way have ended.",
+        "待正在进行的重启结束后，才能开始下一次。",
+    ),
     "rollout_not_running": Text("none is going on", "当前没有进行"),
     "error_no_restart_hook": Text(
         "Servers of this group have no restart hook; set restart.command or restart.http.",
@@ -73,11 +78,19 @@ RESTARTS: dict[str, Text] = {
         "Restarts that are under way go on; the servers that wait are not restarted.",
         "正在进行的重启会继续；等待中的服务器不再重启。",
     ),
-    "error_rollout_open": Text("A rolling restart has not ended.", "已有滚动重启尚未结束。"),
-    "error_no_rollout": Text("There is no rolling restart.", "没有滚动重启。"),
-    "error_rollout_over": Text("The rolling restart is over.", "滚动重启已结束。"),
+    "error_rollout_open": Text(
+        "A rolling restart, or the last restarts of one, have not ended; wait for their end, or cancel it.",
+        "已有滚动重启或其最后的重启尚未结束；请等待其结束，或取消它。",
+    ),
+    "error_no_rollout": Text("There has been no rolling restart; start one first.", "还没有滚动重启；请先开始一次。"),
+    "error_rollout_over": Text("The rolling restart is over; start another.", "滚动重启已结束；请再开始一次。"),
     "error_rollouts_unavailable": Text(
-        "Rolling restarts cannot be read or written at the moment.", "暂时无法读写滚动重启。"
+        "Rolling restarts cannot be read or written at the moment; try again in a few seconds.",
+        "暂时无法读写滚动重启；请几秒后再试。",
+    ),
+    "error_another_rollout": Text(
+        "Another rolling restart has replaced the one that you saw; look at it first.",
+        "您看到的滚动重启已被另一次取代；请先查看它。",
     ),
     "error_restart_no_hook": Text(
         "This server has no restart hook; set restart.command or restart.http.",

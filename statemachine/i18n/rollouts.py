@@ -29,8 +29,8 @@ REASONS: dict[str, Text] = {
     "rollout.reason.server_paused": Text("it is paused", "该服务器已停用"),
     "rollout.reason.server_unreachable": Text("it cannot be reached", "无法连接该服务器"),
     "rollout.reason.only_server": Text("it is the only server of one of its workflows", "它是其某个工作流的唯一服务器"),
-    "rollout.reason.no_hook": Text("it has no restart hook", "未设置重启方式"),
-    "rollout.reason.server_removed": Text("it was removed from the settings", "已从设置中移除"),
+    "rollout.reason.no_hook": Text("it has no restart hook", "没有重启钩子"),
+    "rollout.reason.server_removed": Text("it is no longer in the fleet", "已不在服务器列表中"),
     "rollout.reason.request_refused": Text("its restart was refused; see the daemon's log", "重启被拒绝；详见服务日志"),
     "rollout.reason.restart_cancelled": Text("its restart was cancelled", "重启被取消"),
     "rollout.reason.restarted_meanwhile": Text("another restart came first", "期间已由另一次重启完成"),
@@ -49,10 +49,21 @@ SENTENCES: dict[str, Text] = {
         "等待中 {waiting}",
     ),
     "rollout.because": Text("{what}; {why}", "{what}；{why}"),
-    "rollout.by": Text("{what} (requested by {by})", "{what}（操作者 {by}）"),
+    "rollout.by": Text("{what} (requested by {by})", "{what}（发起者 {by}）"),
+    "rollout.changed_by": Text("{what} (by {by})", "{what}（操作者 {by}）"),
     "rollout.open": Text(
         "a rolling restart of group {group} has not ended; see `comfywarm rollout status`",
         "分组 {group} 的滚动重启尚未结束；见 `comfywarm rollout status`",
+    ),
+    "rollout.ending": Text(
+        "the rolling restart of group {group} is {state}, but {count} of its restarts have not ended; start the next "
+        "one once they have, see `comfywarm rollout status`",
+        "分组 {group} 的滚动重启{state}，但仍有 {count} 台服务器的重启尚未结束；待其结束后再开始，"
+        "见 `comfywarm rollout status`",
+    ),
+    "rollout.another": Text(
+        "another rolling restart, of group {group}, has replaced it; see `comfywarm rollout status`",
+        "它已被分组 {group} 的另一次滚动重启取代；见 `comfywarm rollout status`",
     ),
     "rollout.started_elsewhere": Text(
         "another client has just started a rolling restart; see `comfywarm rollout status`",
@@ -68,11 +79,11 @@ SENTENCES: dict[str, Text] = {
     ),
     "rollout.no_hooks": Text(
         "no server of group {group} has a restart hook; set restart.command or restart.http",
-        "分组 {group} 的服务器都没有设置重启方式；请设置 restart.command 或 restart.http",
+        "分组 {group} 的服务器都没有重启钩子；请设置 restart.command 或 restart.http",
     ),
     "rollout.no_hook": Text(
         "these servers of group {group} have no restart hook: {servers}; set restart.command or restart.http",
-        "分组 {group} 中这些服务器未设置重启方式：{servers}；请设置 restart.command 或 restart.http",
+        "分组 {group} 中这些服务器没有重启钩子：{servers}；请设置 restart.command 或 restart.http",
     ),
 }
 

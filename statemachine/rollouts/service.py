@@ -12,6 +12,7 @@ from statemachine.core.ports import Action, ActionRefusedError, Clock, NotOwnedE
 from statemachine.core.restart import Restart, RestartCause, RestartStage, RestartTerms
 from statemachine.core.rollout import (
     Facts,
+    MemberStage,
     RestartSeen,
     Rollout,
     RolloutAction,
@@ -84,6 +85,8 @@ class Rollouts:
         self._wake = asyncio.Event()
         self._watch: RunWatch | None = None
         self._trouble = ""
+        self.changes = 0
+        """How often this daemon has changed the run."""
 
     async def latest(self) -> Rollout | None:
         """Return the latest run, which may have ended. Raises RolloutsUnavailableError."""
@@ -109,20 +112,24 @@ class Rollouts:
         async with self._lock:
             before, revision = await self._ports.store.load()
             if before is not None and before.ended_at is None:
-                raise RolloutRefusedError("rollout_open", message("rollout.open", group=before.group))
+                raise RolloutRefusedError("rollout_open", _still_open(before))
             try:
                 await self._ports.store.save(run, revision)
+                self.changes += 1
             except RolloutConflictError as error:
                 raise RolloutRefusedError("rollout_open", message("rollout.started_elsewhere")) from error
         self._ports.notify(Notice.ROLLOUT_STARTED, _described(run, by))
         self._wake.set()
         return run
 
-    async def act(self, action: RolloutAction, by: str | None) -> Rollout:
-        """Pause, resume or cancel the run. Raises RolloutRefusedError or RolloutsUnavailableError."""
+    async def act(self, action: RolloutAction, by: str | None, run_id: str | None = None) -> Rollout:
+        """Pause, resume or cancel the run, if it is the one that the client has seen (None: any).
+
+        Raises RolloutRefusedError or RolloutsUnavailableError.
+        """
         for _ in range(RETRIES):
             try:
-                run = await self._act(action, by)
+                run = await self._act(action, by, run_id)
             except RolloutConflictError:
                 continue
             self._wake.set()
@@ -144,11 +151,13 @@ class Rollouts:
                 async with asyncio.timeout(LOOK_S if self._watch is not None else IDLE_S):
                     await self._wake.wait()
 
-    async def _act(self, action: RolloutAction, by: str | None) -> Rollout:
+    async def _act(self, action: RolloutAction, by: str | None, run_id: str | None) -> Rollout:
         async with self._lock:
             before, revision = await self._ports.store.load()
             if before is None:
                 raise RolloutRefusedError("no_rollout", message("rollout.none"))
+            if run_id not in (None, before.id):
+                raise RolloutRefusedError("another_rollout", message("rollout.another", group=before.group))
             run = acted(before, action, by, self._ports.clock.now())
             if run is None:
                 raise RolloutRefusedError("rollout_over", message("rollout.over", state=_state(before)))
@@ -179,8 +188,9 @@ class Rollouts:
         if after == before:
             return
         await self._ports.store.save(after, revision)
+        self.changes += 1
         if after.state is not before.state:
-            self._ports.notify(_NOTICES[after.state], _described(after, by))
+            self._ports.notify(_NOTICES[after.state], _described(after, by, "rollout.changed_by"))
 
     async def _request_all(self, members: Sequence[RolloutMember], watch: RunWatch) -> None:
         """Ask for restarts whose decision is stored; one that cannot be asked delays no other."""
@@ -238,12 +248,20 @@ def _seen(restart: Restart) -> RestartSeen:
     )
 
 
-def _described(run: Rollout, by: str | None) -> Message:
+def _still_open(run: Rollout) -> Message:
+    """Return why no run can be started: one goes on, or the restarts of one that was ended early do."""
+    if run.is_going_on:
+        return message("rollout.open", group=run.group)
+    count = run.counts()[MemberStage.RESTARTING]
+    return message("rollout.ending", group=run.group, state=_state(run), count=count)
+
+
+def _described(run: Rollout, by: str | None, code: str = "rollout.by") -> Message:
     counts = {stage.value: count for stage, count in run.counts().items()}
     what = message("rollout.progress", group=run.group, total=len(run.members), **counts)
     if run.reason is not None:
         what = message("rollout.because", what=what, why=message(f"rollout.reason.{run.reason.value}"))
-    return message("rollout.by", what=what, by=by) if by is not None else what
+    return message(code, what=what, by=by) if by is not None else what
 
 
 def _state(run: Rollout) -> Message:

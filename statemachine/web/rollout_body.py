@@ -1,4 +1,7 @@
-"""The body that starts a rolling restart. Without one, a server at a time is restarted, and a failure ends the run."""
+"""The bodies of requests for rolling restarts.
+
+Without one, a server at a time is restarted and a failure ends the run, and an action is for the run that goes on.
+"""
 
 from http import HTTPStatus
 from typing import Annotated, Any
@@ -38,6 +41,29 @@ LIMITS_BODY: Json = {
     },
     "additionalProperties": False,
 }
+
+
+class _Seen(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    run: str | None = None
+
+
+SEEN_BODY: Json = {
+    "type": "object",
+    "properties": {
+        "run": {"type": ["string", "null"], "description": "The run's id. An action on another run is refused."},
+    },
+    "additionalProperties": False,
+}
+
+
+def run_seen(body: bytes) -> str | None:
+    """Return the id of the run that the client has seen, None without one. Raises ApiError 400."""
+    try:
+        return _Seen.model_validate(orjson.loads(body) if body.strip() else {}).run
+    except (orjson.JSONDecodeError, ValidationError) as error:
+        raise _invalid('the body is not {"run": "the run\'s id"}; send that, or nothing') from error
 
 
 def limits_of(body: bytes) -> RolloutLimits:

@@ -1,14 +1,25 @@
 """GET /api/rollout: the rolling restart. POST starts one for a group, and pauses, resumes or cancels it."""
 
+import asyncio
 from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
+from typing import NamedTuple
 
 from aiohttp import web
 from loguru import logger
 from pydantic import AwareDatetime
 
-from statemachine.core.rollout import Facts, MemberStage, Rollout, RolloutAction, RolloutMember, RunReason, RunState
+from statemachine.core.rollout import (
+    MOST_SERVERS,
+    Facts,
+    MemberStage,
+    Rollout,
+    RolloutAction,
+    RolloutMember,
+    RunReason,
+    RunState,
+)
 from statemachine.core.rollout_room import obstacles
 from statemachine.core.vocabulary import State
 from statemachine.i18n.render import render
@@ -17,8 +28,8 @@ from statemachine.rollouts.service import RolloutRefusedError, Rollouts
 from statemachine.rollouts.store import RolloutsUnavailableError
 from statemachine.web.actions import NOT_ALLOWED
 from statemachine.web.ports import WebPorts
-from statemachine.web.responses import ApiError, json_response, unknown_group
-from statemachine.web.rollout_body import LIMITS_BODY, limits_of
+from statemachine.web.responses import ApiError, json_response, quoted, unknown_group
+from statemachine.web.rollout_body import LIMITS_BODY, SEEN_BODY, limits_of, run_seen
 from statemachine.web.route import ApiResponse, Parameter, Route
 from statemachine.web.schemas import ApiModel, ErrorSchema
 from statemachine.web.tokens import Tokens
@@ -28,6 +39,18 @@ _SUMMARIES = {
     RolloutAction.RESUME: "Resume the rolling restart",
     RolloutAction.CANCEL: "Cancel the rolling restart",
 }
+SHOWN_FIRST = (
+    MemberStage.RESTARTING,
+    MemberStage.FAILED,
+    MemberStage.WAITING,
+    MemberStage.SKIPPED,
+    MemberStage.DONE,
+)
+"""The order of servers if not all are asked for."""
+
+MAX_AGE_S = 1.0
+"""How long an answer stays: building it takes time with the size of the fleet, and many pages ask."""
+
 _AWAY = ApiResponse(503, "Rolling restarts cannot be read or written at the moment.", ErrorSchema)
 
 
@@ -41,7 +64,7 @@ class MemberSchema(ApiModel):
     reason: str | None
     """Why it waits or was skipped, or why its restart failed: a `RunReason` or a reason code of servers."""
     state: State | None
-    """The server's state now; null if it was removed from the settings."""
+    """The server's state now; null if it is no longer in the fleet."""
 
 
 class RolloutSchema(ApiModel):
@@ -80,31 +103,55 @@ class RolloutStatusSchema(LatestRolloutSchema):
     """Groups whose servers all have a restart hook, sorted."""
 
 
+class _Latest(NamedTuple):
+    """An answer: when it was built in loop time, at which change of the run, and its parts."""
+
+    at: float
+    changes: int
+    rollout: Json | None
+    groups: list[str]
+
+
 class RolloutsHandler:
     """Handle the rolling restart, which clients that `tokens` allows may start and change."""
 
     def __init__(self, ports: WebPorts, tokens: Tokens) -> None:
         self._ports = ports
         self._tokens = tokens
+        self._cached: _Latest | None = None
 
     def routes(self) -> list[Route]:
         """Return the routes that this object handles."""
         latest = ApiResponse(200, "The run that is going on, or the last one", RolloutStatusSchema)
         return [
-            Route("GET", "/api/rollout", self.latest, "Get the rolling restart", (latest, _AWAY)),
+            Route(
+                "GET", "/api/rollout", self.latest, "Get the rolling restart", (latest, _BAD_LIMIT, _AWAY), (_LIMIT,)
+            ),
             _start_route(self),
             *(_action_route(self, action, summary) for action, summary in _SUMMARIES.items()),
         ]
 
-    async def latest(self, _request: web.Request) -> web.Response:
+    async def latest(self, request: web.Request) -> web.Response:
         """Handle GET /api/rollout."""
+        limit = _limit_of(request)
         try:
-            run = await self._rollouts.latest()
+            found = await self._latest()
         except RolloutsUnavailableError as error:
             raise _unavailable(error) from error
-        facts = self._rollouts.facts()
+        rollout = found.rollout
+        if rollout is not None and limit is not None:
+            rollout = {**rollout, "servers": _first(rollout["servers"], limit)}
+        return json_response({"rollout": rollout, "groups": found.groups})
+
+    async def _latest(self) -> _Latest:
+        """Return the cached answer, or build it if it is too old or this daemon has changed the run."""
+        now, changes, cached = asyncio.get_running_loop().time(), self._rollouts.changes, self._cached
+        if cached is not None and cached.changes == changes and now - cached.at < MAX_AGE_S:
+            return cached
+        run, facts = await self._rollouts.latest(), self._rollouts.facts()
         rollout = None if run is None else rollout_json(run, facts)
-        return json_response({"rollout": rollout, "groups": _restartable_groups(facts)})
+        self._cached = _Latest(now, changes, rollout, _restartable_groups(facts))
+        return self._cached
 
     async def start(self, request: web.Request) -> web.Response:
         """Handle POST /api/groups/{group}/restart."""
@@ -124,7 +171,7 @@ class RolloutsHandler:
         """Handle POST /api/rollout/{action}."""
         by = self._tokens.authorize(request)
         try:
-            run = await self._rollouts.act(action, by)
+            run = await self._rollouts.act(action, by, run_seen(await request.read()))
         except RolloutRefusedError as error:
             raise _conflict(error) from error
         except RolloutsUnavailableError as error:
@@ -159,6 +206,32 @@ def rollout_json(run: Rollout, facts: Facts) -> Json:
         "counts": {stage.value: count for stage, count in run.counts().items()},
         "servers": [_member_json(one, facts, waits_for) for one in run.members],
     }
+
+
+_LIMIT = Parameter(
+    "query", "limit", "At most this many servers, those under way, failed or waiting first. All without it.", "integer"
+)
+_BAD_LIMIT = ApiResponse(400, "The limit is not a number of servers.", ErrorSchema)
+
+
+def _limit_of(request: web.Request) -> int | None:
+    text = request.query.get("limit")
+    if text is None:
+        return None
+    if text.isascii() and text.isdigit() and len(text) <= len(str(MOST_SERVERS)) and 1 <= int(text) <= MOST_SERVERS:
+        return int(text)
+    message = f"invalid limit {quoted(text)}; pass a number from 1 to {MOST_SERVERS}"
+    raise ApiError(HTTPStatus.BAD_REQUEST, "invalid_limit", message)
+
+
+def _first(servers: list[Json], limit: int) -> list[Json]:
+    """Return the servers that matter most."""
+    if len(servers) <= limit:
+        return servers
+    by_stage: dict[str, list[Json]] = {stage.value: [] for stage in SHOWN_FIRST}
+    for one in servers:
+        by_stage[one["stage"]].append(one)
+    return [one for ones in by_stage.values() for one in ones][:limit]
 
 
 def _restartable_groups(facts: Facts) -> list[str]:
@@ -209,11 +282,12 @@ def _start_route(handler: RolloutsHandler) -> Route:
 def _action_route(handler: RolloutsHandler, action: RolloutAction, summary: str) -> Route:
     responses = (
         ApiResponse(202, "Accepted", LatestRolloutSchema),
+        ApiResponse(400, "The body is not understood.", ErrorSchema),
         *NOT_ALLOWED,
         ApiResponse(404, "There has been no rolling restart.", ErrorSchema),
-        ApiResponse(409, "The run is over.", ErrorSchema),
+        ApiResponse(409, "The run is over, or it is not the one in the body.", ErrorSchema),
+        ApiResponse(413, "The body is larger than 1 MiB.", ErrorSchema),
         _AWAY,
     )
-    return Route(
-        "POST", f"/api/rollout/{action.value}", partial(handler.act, action), summary, responses, protected=True
-    )
+    path, handle = f"/api/rollout/{action.value}", partial(handler.act, action)
+    return Route("POST", path, handle, summary, responses, protected=True, body=SEEN_BODY, requires_body=False)

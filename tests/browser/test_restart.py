@@ -107,7 +107,7 @@ async def test_form_starts_a_rolling_restart_of_a_group(browser: Browser, shared
         await dialog.get_by_label("At most not warm at a time").fill("2")
         await dialog.get_by_role("button", name="Restart").click()
         await expect(section).to_contain_text("group public: running")
-        assert fake.started == [("public", {"max_unavailable": 2})]
+        assert fake.started == [("public", {"max_unavailable": 2, "abort_after": 1})]
         await expect(section.get_by_role("button", name="Start…")).to_be_hidden()
         await expect(visit.page.locator("#rollout-list")).to_be_focused()
 

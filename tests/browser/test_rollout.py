@@ -55,7 +55,7 @@ class FakeRun:
         self.actions: list[str] = []
 
     async def install(self, page: Page) -> None:
-        await page.route("**/api/rollout", lambda route: route.fulfill(json=self._latest()))
+        await page.route("**/api/rollout?*", lambda route: route.fulfill(json=self._latest()))
         await page.route("**/api/rollout/*", self._act)
 
         await page.route("**/api/groups/*/restart", self._start)
@@ -76,6 +76,7 @@ class FakeRun:
 
     async def _act(self, route: Route) -> None:
         action = route.request.url.rsplit("/", 1)[-1]
+        assert route.request.post_data_json == {"run": "run-1"}
         self.actions.append(action)
         self.run = {**(self.run or {}), "state": AFTER[action]}
         await route.fulfill(status=202, json={"rollout": self.run})
@@ -108,7 +109,7 @@ async def test_run_shows_who_asked_and_where_each_server_is(browser: Browser, sh
 
 async def test_buttons_ask_and_then_act(browser: Browser, shared: Deployment) -> None:
     async with visiting(browser, shared.address) as visit:
-        fake = FakeRun(RUN)
+        fake = FakeRun(RUN, ["public"])
         await fake.install(visit.page)
         await visit.open()
         section = visit.page.get_by_role("region", name="Rolling restart")
@@ -123,6 +124,10 @@ async def test_buttons_ask_and_then_act(browser: Browser, shared: Deployment) ->
             await expect(section).to_contain_text(f"group public: {state}")
         assert fake.actions == ["pause", "resume", "cancel"]
         await expect(section.get_by_role("button", name="Cancel restart")).to_be_hidden()
+        await expect(section).to_contain_text(
+            "The next one can be started once the restarts that are under way have ended"
+        )
+        await expect(section.get_by_role("button", name="Start…")).to_be_hidden()
 
 
 async def test_aborted_run_says_why_and_can_be_hidden(browser: Browser, shared: Deployment) -> None:

@@ -1,10 +1,13 @@
 """Rolling restarts over the API."""
 
+import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typing_extensions import override
 
 from statemachine.core.rollout import MemberStage, RunReason
 from statemachine.core.vocabulary import Reason, State
@@ -102,6 +105,49 @@ async def test_actions_pause_resume_and_cancel_the_run(site: Site) -> None:
         status, run = await post(site, f"/api/rollout/{action}")
         assert (status, run["state"]) == (202, state)
     assert await post(site, "/api/rollout/resume") == (409, "rollout_over")
+
+
+async def test_action_on_another_run_than_the_seen_one_is_refused(site: Site) -> None:
+    _, run = await post(site, START)
+    assert await post(site, "/api/rollout/cancel", {"run": "earlier"}) == (409, "another_rollout")
+    assert (await post(site, "/api/rollout/pause", {"run": run["id"]}))[1]["state"] == "paused"
+
+
+@pytest.mark.parametrize("body", [b"{", [], {"run": 1}, {"id": "x"}])
+async def test_action_with_a_bad_body_is_refused(site: Site, body: Any) -> None:
+    await post(site, START)
+    assert await post(site, "/api/rollout/cancel", body) == (400, "invalid_rollout")
+
+
+async def test_limit_leaves_out_the_servers_that_matter_least(site: Site) -> None:
+    await post(site, START)
+    for limit, expected in ((1, [LOADED]), (2, [LOADED, COLD]), (100_000, [LOADED, COLD])):
+        rollout = (await site.get(f"/api/rollout?limit={limit}"))[1]["rollout"]
+        assert [one["server"] for one in rollout["servers"]] == expected
+        assert rollout["counts"]["waiting"] == 2
+
+
+@pytest.mark.parametrize("limit", ["", "0", "-1", "1.5", "x", "9" * 5000, "²"])
+async def test_bad_limit_is_refused(site: Site, limit: str) -> None:
+    status, answer = await site.get(f"/api/rollout?limit={limit}")
+    assert (status, answer["error"]["code"]) == (400, "invalid_limit")
+
+
+async def test_many_readers_cost_one_look_at_the_fleet_a_second(tmp_path: Path) -> None:
+    class Counted(list[str]):
+        looks = 0
+
+        @override
+        def __iter__(self) -> Iterator[str]:
+            self.looks += 1
+            return super().__iter__()
+
+    hookless = Counted()
+    async with running_site(tmp_path, hookless=hookless) as site:
+        began, hookless.looks = asyncio.get_running_loop().time(), 0
+        for _ in range(50):
+            await site.get("/api/rollout?limit=60")
+        assert 1 <= hookless.looks <= 2 + asyncio.get_running_loop().time() - began
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "cancel"])

@@ -32,11 +32,11 @@ export async function askPause(title, text) {
 
 /** Ask which of the groups to restart, and how; return {group, terms}, or null if the reader cancels. */
 export async function askRollout(groups) {
-  const [group, limit] = [byId("rollout-group"), byId("rollout-limit")];
+  const [group, limit, failures] = [byId("rollout-group"), byId("rollout-limit"), byId("rollout-failures")];
   group.replaceChildren(...groups.map((name) => Object.assign(make("option", "", name), { value: name })));
-  limit.value = "1";
+  limit.value = failures.value = "1";
   if (!(await isAccepted(byId("rollout-dialog")))) return null;
-  return { group: group.value, terms: { max_unavailable: limit.valueAsNumber } };
+  return { group: group.value, terms: { max_unavailable: limit.valueAsNumber, abort_after: failures.valueAsNumber } };
 }
 
 function isAccepted(dialog) {

@@ -36,9 +36,9 @@ async function askStart(groups) {
   return { target: groupTarget(group), action: "restart", terms, what };
 }
 
-async function askChange(action, key, { group }) {
+async function askChange(action, key, { id, group }) {
   const what = label("rollout_act", { action: label(key), group });
-  return (await confirmAction(what, label(`confirm_rollout_${action}`))) ? { target: TARGET, action, what } : null;
+  return (await confirmAction(what, label(`confirm_rollout_${action}`))) ? { target: TARGET, action, terms: { run: id }, what } : null;
 }
 
 async function run(button, { target, action, terms = null, what }) {

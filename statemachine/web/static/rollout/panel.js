@@ -6,18 +6,18 @@ import { byId, replaceContent, setText } from "../ui/dom.js";
 import { formatNumber } from "../ui/format.js";
 import { label } from "../ui/i18n.js";
 import { watchButtons } from "./buttons.js";
-import { facts, serverList, stageBar } from "./parts.js";
+import { MOST, facts, serverList, stageBar, total } from "./parts.js";
 import { rolloutState } from "./texts.js";
 
 const REFRESH_MS = 2000;
-/** Refreshes that are skipped while no run is going on. */
-const SKIPPED = 4;
 const STORAGE_KEY = "comfywarm.rollout.hidden";
 
 export class RolloutPanel {
   #run = null;
   #groups = [];
-  #skipped = 0;
+  #shown = "";
+  #fetching = null;
+  #isStale = false;
 
   constructor() {
     watchButtons({ current: () => this.#run, groups: () => this.#groups, onDone: () => this.refresh() });
@@ -25,24 +25,42 @@ export class RolloutPanel {
     setInterval(() => this.#tick(), REFRESH_MS);
   }
 
-  async refresh() {
-    try {
-      ({ rollout: this.#run, groups: this.#groups } = await fetchRollout());
-    } catch {
-      return; // keep the previous run
-    }
-    this.show();
+  /** Fetch the run, once more at most if it is asked for meanwhile: notices come many at a time. */
+  refresh() {
+    this.#isStale = true;
+    this.#fetching ??= this.#fetch().finally(() => (this.#fetching = null));
+    return this.#fetching;
   }
 
-  /** Refresh at once after a notice about a run. */
+  async #fetch() {
+    while (this.#isStale) {
+      this.#isStale = false;
+      try {
+        ({ rollout: this.#run, groups: this.#groups } = await fetchRollout(MOST));
+      } catch {
+        return; // keep the previous run
+      }
+      this.#showChanges();
+    }
+  }
+
+  /** Refresh at once after a notice about a run, or about settings, which may add hooks and groups. */
   receive(entry) {
-    if (entry.reason.startsWith("rollout_")) this.refresh();
+    if (entry.reason.startsWith("rollout_") || entry.reason === "settings_reloaded") this.refresh();
+  }
+
+  /** Replace the section only if something is different: a reader may be within it. */
+  #showChanges() {
+    const seen = JSON.stringify([this.#run, this.#groups]);
+    if (seen === this.#shown) return;
+    this.#shown = seen;
+    this.show();
   }
 
   show() {
     const run = this.#run;
     const isShown = run !== null && localStorage.getItem(STORAGE_KEY) !== run.id;
-    const canStart = this.#groups.length > 0 && !isOpen(run);
+    const canStart = this.#groups.length > 0 && (run === null || run.ended_at !== null);
     byId("rollout").hidden = !isShown && !canStart;
     byId("rollout-body").hidden = !isShown;
     byId("rollout-start").hidden = !canStart;
@@ -54,9 +72,7 @@ export class RolloutPanel {
   }
 
   #tick() {
-    const isIdle = this.#run === null || this.#run.ended_at !== null;
-    this.#skipped = isIdle && this.#skipped < SKIPPED ? this.#skipped + 1 : 0;
-    if (this.#skipped === 0 && !document.hidden) this.refresh();
+    if (this.#run !== null && this.#run.ended_at === null && !document.hidden) this.refresh();
   }
 
   #hide() {
@@ -67,8 +83,7 @@ export class RolloutPanel {
 
 function summary(run) {
   const { waiting, restarting } = run.counts;
-  const total = run.servers.length;
-  const counted = { over: formatNumber(total - waiting - restarting), total: formatNumber(total) };
+  const counted = { over: formatNumber(total(run) - waiting - restarting), total: formatNumber(total(run)) };
   return label("rollout_summary", { group: run.group, state: rolloutState(run.state), ...counted });
 }
 

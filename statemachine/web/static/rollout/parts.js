@@ -10,7 +10,10 @@ import { rolloutReason, stageText } from "./texts.js";
 const STAGES = ["done", "failed", "skipped", "restarting", "waiting"];
 /** The servers that matter most come first. */
 const ORDER = ["restarting", "failed", "waiting", "skipped", "done"];
-const MOST = 60;
+/** How many servers are shown. */
+export const MOST = 60;
+
+export const total = (run) => STAGES.reduce((sum, stage) => sum + run.counts[stage], 0);
 
 /** Return a bar with a segment for each stage that has servers. */
 export function stageBar(run) {
@@ -31,7 +34,9 @@ export function facts(run) {
   const counted = STAGES.filter((stage) => run.counts[stage] > 0);
   const counts = counted.map((stage) => `${stageText(stage)} ${formatNumber(run.counts[stage])}`);
   const why = run.reason === null ? null : make("p", "rollout-why", rolloutReason(run.reason));
-  return [make("p", "rollout-counts", joinList(counts)), why, make("p", "rollout-terms", ...terms(run))].filter(Boolean);
+  const isEnding = run.ended_at === null && !["running", "paused"].includes(run.state);
+  const ending = isEnding ? make("p", "rollout-why", label("rollout_ending")) : null;
+  return [make("p", "rollout-counts", joinList(counts)), why, ending, make("p", "rollout-terms", ...terms(run))].filter(Boolean);
 }
 
 function terms(run) {
@@ -55,7 +60,7 @@ function moment(key, at) {
 export function serverList(run) {
   const servers = [...run.servers].sort((one, other) => ORDER.indexOf(one.stage) - ORDER.indexOf(other.stage));
   const items = servers.slice(0, MOST).map(serverItem);
-  const more = servers.length - items.length;
+  const more = total(run) - items.length;
   return more > 0 ? [...items, make("li", "unit", label("rollout_more", { count: formatNumber(more) }))] : items;
 }
 

@@ -13,7 +13,8 @@ export const fetchSources = () => getJson("api/discovery");
 export const fetchAlerts = () => getJson("api/alerts");
 export const fetchTrends = (names) =>
   getJson(`api/trends?${new URLSearchParams(names.map((name) => ["server", name]))}`);
-export const fetchRollout = () => getJson("api/rollout");
+/** `most`: how many servers of the run. */
+export const fetchRollout = (most) => getJson(`api/rollout?limit=${most}`);
 export const fetchStats = (query) => getJson(`api/stats?${new URLSearchParams(query)}`);
 
 /** Return the JSON of a GET; throw an Error with the response's `status` if it is not successful. */

@@ -95,7 +95,7 @@ async def test_form_starts_a_rolling_restart_of_a_group(browser: Browser, shared
             visit.page.get_by_role("dialog", name="Start a rolling restart"),
         )
         await section.get_by_role("button", name="Start…").press("Enter")
-        await expect(dialog).to_have_accessible_description(re.compile("The first failure ends the run"))
+        await expect(dialog).to_have_accessible_description(re.compile("a few at a time"))
         assert await violations(visit.page) == []
         await dialog.get_by_role("button", name="Cancel").click()
         assert fake.started == []
@@ -105,9 +105,10 @@ async def test_form_starts_a_rolling_restart_of_a_group(browser: Browser, shared
         await dialog.get_by_role("button", name="Restart").click()
         await expect(dialog).to_be_visible()
         await dialog.get_by_label("At most not warm at a time").fill("2")
+        await dialog.get_by_label("Abort after failures in a row").fill("3")
         await dialog.get_by_role("button", name="Restart").click()
         await expect(section).to_contain_text("group public: running")
-        assert fake.started == [("public", {"max_unavailable": 2, "abort_after": 1})]
+        assert fake.started == [("public", {"max_unavailable": 2, "abort_after": 3})]
         await expect(section.get_by_role("button", name="Start…")).to_be_hidden()
         await expect(visit.page.locator("#rollout-list")).to_be_focused()
 
@@ -118,4 +119,4 @@ async def test_refused_rolling_restart_shows_why(browser: Browser, shared: Deplo
         await visit.open()
         await visit.button("Start…").click()
         await visit.page.get_by_role("dialog").get_by_role("button", name="Restart").click()
-        await expect(visit.page.locator("#toasts")).to_contain_text("A rolling restart has not ended.")
+        await expect(visit.page.locator("#toasts")).to_contain_text("wait for their end, or cancel it")

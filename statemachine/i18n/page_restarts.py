@@ -52,7 +52,7 @@ RESTARTS: dict[str, Text] = {
     ),
     "rollout": Text("Rolling restart", "滚动重启"),
     "rollout_summary": Text(
-        "group {group}: {state}, {over} of {total} servers over",
+        "group {group}: {state}, {over} of {total} servers finished",
         "分组 {group}：{state}，已处理 {over}/{total} 台服务器",
     ),
     "rollout_limits": Text(

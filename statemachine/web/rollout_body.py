@@ -43,7 +43,7 @@ LIMITS_BODY: Json = {
 }
 
 
-class _Seen(BaseModel):
+class _RunSeen(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     run: str | None = None
@@ -61,7 +61,7 @@ SEEN_BODY: Json = {
 def run_seen(body: bytes) -> str | None:
     """Return the id of the run that the client has seen, None without one. Raises ApiError 400."""
     try:
-        return _Seen.model_validate(orjson.loads(body) if body.strip() else {}).run
+        return _RunSeen.model_validate(orjson.loads(body) if body.strip() else {}).run
     except (orjson.JSONDecodeError, ValidationError) as error:
         raise _invalid('the body is not {"run": "the run\'s id"}; send that, or nothing') from error
 

@@ -35,7 +35,7 @@ export function facts(run) {
   const counts = counted.map((stage) => `${stageText(stage)} ${formatNumber(run.counts[stage])}`);
   const why = run.reason === null ? null : make("p", "rollout-why", rolloutReason(run.reason));
   const isEnding = run.ended_at === null && !["running", "paused"].includes(run.state);
-  const ending = isEnding ? make("p", "rollout-why", label("rollout_ending")) : null;
+  const ending = isEnding ? make("p", "rollout-terms", label("rollout_ending")) : null;
   return [make("p", "rollout-counts", joinList(counts)), why, ending, make("p", "rollout-terms", ...terms(run))].filter(Boolean);
 }
 

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from statemachine.client.access import daemon_api
 from statemachine.gateway.process import running_gateway
@@ -82,6 +83,7 @@ async def fill_stuck(daemon: RealServersClient, client: Client, stuck: RealServe
     return ids
 
 
+@pytest.mark.timeout(300)
 async def test_dead_worker_is_repaired_and_no_prompt_is_lost(rig: Rig, tmp_path: Path) -> None:
     """By the histories, each prompt of the gateway's client runs once, on one of the servers."""
     flow, hook = cache_workflow("a", seconds=0.2), HookProgram(tmp_path)

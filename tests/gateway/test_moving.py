@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.gateway.rig import Json, Site, image_graph, listening, running_site
+from tests.gateway.rig import FakeDaemon, Json, Site, image_graph, listening, running_servers, running_site, start_site
 from tests.support.polling import wait_until
 
 STUCK: Json = {"restart": {"cause": "queue_stuck", "stage": "draining"}}
@@ -58,6 +58,23 @@ async def test_prompts_of_the_only_server_run_after_its_restart(tmp_path: Path) 
         site.daemon.publish(site.names[0], "cold")
         assert await ends(site, ids) == ["success"] * 2
         assert sorted(ran(site)) == sorted(ids)
+
+
+async def test_prompt_taken_back_when_the_gateway_ends_gets_an_error(tmp_path: Path) -> None:
+    """It was taken back and not posted again: its client gets an error, and nothing runs twice."""
+    async with running_servers(1) as (servers, names):
+        daemon = FakeDaemon(dict.fromkeys(names, "loaded"))
+        async with AsyncExitStack() as stack:
+            site = await start_site(stack, tmp_path, servers, names, daemon)
+            servers[0].lose_worker()
+            prompt_id = (await site.post(image_graph()))["prompt_id"]
+            daemon.publish(names[0], "draining", **STUCK)
+            await wait_until(lambda: not servers[0].process.queue.remaining)
+        daemon.publish(names[0], "loaded")
+        async with AsyncExitStack() as stack:
+            site = await start_site(stack, tmp_path, servers, names, daemon)
+            assert await ends(site, [prompt_id]) == ["error"]
+    assert servers[0].posted == [prompt_id]
 
 
 async def test_client_deletes_a_prompt_that_is_on_its_way_to_another_server(tmp_path: Path) -> None:

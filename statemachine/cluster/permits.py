@@ -196,8 +196,6 @@ class SharedPermits:
     async def _write_once(self) -> bool:
         """Write the wanted permits and grant waiters that fit. Return False if we may not write for all our servers."""
         self._wanted = {name: host for name, host in self._wanted.items() if self._ownership.owns(name)}
-        counted = self._wanted.keys() | self._ledger.keys()
-        self._groups = {name: group for name, group in self._groups.items() if name in counted}
         writable = {name for name in self._wanted if self._ownership.may_submit(name)}
         dropped = writable | set(filter(self._is_ghost, self._ledger))
         ledger = {name: host for name, host in self._ledger.items() if name not in dropped}
@@ -213,7 +211,16 @@ class SharedPermits:
             self._update(ledger, revision)
         for waiter in granted:
             self._grant(waiter)
-        return len(writable) == len(self._wanted) and not (self._waiters and self._is_settling())
+        is_complete = len(writable) == len(self._wanted) and not (self._waiters and self._is_settling())
+        self._forget_released()
+        return is_complete
+
+    def _forget_released(self) -> None:
+        """Forget the servers whose permits are released and not in the ledger."""
+        wanted = {name: host for name, host in self._wanted.items() if host is not None or name in self._ledger}
+        counted = {*wanted, *self._ledger, *(one.server for one in self._waiters)}
+        self._groups = {name: group for name, group in self._groups.items() if name in counted}
+        self._wanted = wanted
 
     async def _look_repeatedly(self) -> None:
         """Count how long each permit has been without a warm-up."""

@@ -73,6 +73,7 @@ class ManagedFleet:
             claims=ports.claims,
         )
         self._context.counters.set_warm_up_limit(config.settings.limits.max_warming)
+        self._configs = {server.name: server for server in config.servers}
         self._servers: dict[str, ServerTask] = {}
         self._leaving: list[ServerTask] = []
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,8 +102,8 @@ class ManagedFleet:
         """Restore what was in flight or paused, publish the servers, and start them in the background."""
         if self._is_stopped:
             return
-        configs = {config.name: config for config in self.config.servers if config.name in servers}
-        acquired = {name: self._new_task(config, self._new_server(config)) for name, config in configs.items()}
+        configs = [self._configs[name] for name in servers if name in self._configs]
+        acquired = {config.name: self._new_task(config, self._new_server(config)) for config in configs}
         self._servers |= acquired
         started = await self._restore_and_start(list(acquired.values()))
         self._starting = self._starting or started
@@ -162,8 +163,8 @@ class ManagedFleet:
         return OPERATOR_EVENTS[action](by)
 
     def _require_hook(self, server: str) -> None:
-        named = [config for config in self.config.servers if config.name == server]
-        if named and named[0].restart.hook is None:
+        config = self._configs.get(server)
+        if config is not None and config.restart.hook is None:
             raise ActionRefusedError(message("restart_no_hook", server=server))
 
     def _require_restored(self, server: str) -> None:
@@ -180,7 +181,7 @@ class ManagedFleet:
         if ends_pauses:
             self._end_pauses(changes.removed)
         self._context.apply(config)
-        configs = {server.name: server for server in config.servers}
+        self._configs = configs = {server.name: server for server in config.servers}
         self._leaving += [self._servers.pop(name) for name in changes.removed if name in self._servers]
         changed = [self._replace(configs[name]) for name in changes.changed if name in self._servers]
         for name in (*changes.added, *(name for name in changes.changed if name not in self._servers)):

@@ -1,7 +1,7 @@
 """A simulated daemon process of a cluster node."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 
 from loguru import logger
@@ -28,6 +28,7 @@ from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.fleet import ManagedFleet
 from statemachine.publish.snapshot import Snapshot
+from statemachine.repair.port import HookRunner, NoHooks
 from statemachine.settings import Settings, resolve_servers
 
 
@@ -59,6 +60,7 @@ class NodeDaemon:
         disk: Disk,
         wires: Mapping[str, Wire],
         invariants: ClusterInvariants,
+        hooks: Callable[[Process], HookRunner] = lambda _: NoHooks(),
     ) -> None:
         self.process = process = Process()
         self.leaving = False
@@ -85,6 +87,7 @@ class NodeDaemon:
             transport_for=lambda config: OutsideTransport(wires[config.name], process),
             ownership=node.ownership,
             claims=node.claims,
+            hooks=hooks(process),
         )
         self.fleet = ManagedFleet(LoadedConfig(settings, resolve_servers(settings), workflows()), ports)
         self._operator = ForwardingOperator(store, node.ownership, invariants.node, self.fleet, node.bus.has_server)

@@ -100,7 +100,7 @@ class ProcessLoop(VirtualLoop):
     @override
     def create_task(self, coro: Any, **options: Any) -> asyncio.Task[Any]:
         task = super().create_task(coro, **options)
-        context: Context = options.get("context") or copy_context()
+        context: Context = copy_context() if options.get("context") is None else options["context"]
         if (process := context.get(PROCESS)) is not None:
             process.tasks.add(task)
             task.add_done_callback(process.tasks.discard)

@@ -167,6 +167,7 @@ class RecordFollower:
         self._seen: dict[str, tuple[Record, int]] = {}
         self._owned = OwnerIndex()
         self._listed: frozenset[str] = frozenset()
+        self._is_listing = False
         self._unread_since: dict[str, float] = {}
         """When we saw the latest record, of servers where it cannot be read and may have replaced an unseen one."""
         self._unbroken = _UnbrokenRun()
@@ -238,7 +239,7 @@ class RecordFollower:
         for name in self._listed - servers:
             if name not in self._seen:
                 self._owned.remove(name)
-        self._listed = servers
+        self._listed, self._is_listing = servers, True
 
     def free(self, lives: Lives) -> list[str]:
         """Return the listed servers without an owner that lives."""
@@ -265,6 +266,6 @@ class RecordFollower:
         return self._owned.of((node, session))
 
     def _set(self, server: str, record: Record, revision: int) -> None:
-        is_kept = record.session is None and server not in self._listed
-        self._seen[server] = replace(record, view=None) if is_kept else record, revision
+        is_needless = self._is_listing and record.session is None and server not in self._listed
+        self._seen[server] = replace(record, view=None) if is_needless else record, revision
         self._owned.set(server, record)

@@ -190,8 +190,7 @@ class SharedJournal(JournalPort):
     async def saved_states(self, servers: Collection[str]) -> Mapping[str, SavedState]:
         await self._restore_terms([name for name in self._owned(servers) if self._records[name].has_lost_terms])
         records = {name: self._records[name] for name in self._owned(servers)}
-        used = {name: record for name, record in records.items() if record.view is not None or record.attempt}
-        return {name: record.saved_state for name, record in used.items()}
+        return {name: record.saved_state for name, record in records.items() if record.has_content}
 
     def _owned(self, servers: Collection[str]) -> list[str]:
         return [name for name in servers if name in self._records]

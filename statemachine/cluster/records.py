@@ -120,6 +120,11 @@ class Record:
         )
 
     @property
+    def has_content(self) -> bool:
+        """Return whether anything but its owner is known of the server."""
+        return self.owned_by(None, None) != Record()
+
+    @property
     def has_lost_terms(self) -> bool:
         """Return whether the server is paused and an older version wrote its record, without the pause's terms."""
         return self.paused and self.pause is None

@@ -3,12 +3,20 @@
 import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from statemachine.cluster.followers import RecordFollower
 from statemachine.cluster.records import Record, record_from
 from statemachine.cluster.store import Dataset
 from statemachine.cluster.unlisted_records import KEPT_S, UnlistedRecords
+from statemachine.core.pause import Pause
+from statemachine.core.restart import Restart, RestartCause, RestartStage
+from statemachine.core.streak import Streak
+from statemachine.core.vocabulary import Reason
+from statemachine.journal.restart_rows import restart_row
 from statemachine.journal.rows import attempt_row
 from tests.cluster.fake_store import FakeEngine, FakeStore
 from tests.cluster.nodes import LEASE_S, Node, engine, loop_time, make_view, running, settled
@@ -127,3 +135,39 @@ async def test_server_that_comes_again_is_acquired_with_what_its_record_has(tmp_
         record = record_from(shared.datasets[Dataset.SERVERS].keys["s0"])
         assert record is not None
         assert (record.attempt, record.paused, record.view) == (row, True, None)
+
+
+NOW = 1_767_225_600.0
+STREAK = Streak(Reason.PROMPT_FAILED, 2)
+RESTART = Restart("r1", "s0", RestartCause.OPERATOR, NOW, "alice", RestartStage.HOOK, hook_started_at=NOW)
+CONTENTS = {
+    "pause": Record(paused=True, pause=Pause(NOW, "driver update", "alice")),
+    "restart": Record(restart=restart_row(RESTART)),
+    "streak": Record(streak=STREAK),
+}
+
+
+@in_virtual_time
+@pytest.mark.parametrize("listed_before", [False, True], ids=["a node starts", "a server comes again"])
+@pytest.mark.parametrize("content", CONTENTS)
+async def test_server_without_attempt_is_resumed(tmp_path: Path, content: str, *, listed_before: bool) -> None:
+    """All nodes have left, and so has the server: nothing but what the record has is known of it."""
+    shared, record = engine(), CONTENTS[content]
+    shared.put(Dataset.SERVERS, "s0", replace(record, view=make_view("s0")).encoded("s0"), 0)
+    node = Node(shared, "one", tmp_path, ())
+    async with running(node):
+        if listed_before:
+            for servers in (("s0",), ()):
+                await node.node.ownership.set_servers(servers, node.host)
+                await settled()
+            await node.host.release(["s0"])
+        await node.node.ownership.set_servers(("s0",), node.host)
+        await settled()
+        assert (await node.node.journal.saved_states(["s0"]))["s0"] == record.saved_state
+
+
+@in_virtual_time
+async def test_new_server_has_no_saved_state(tmp_path: Path) -> None:
+    node = Node(engine(), "one", tmp_path, ("s0",))
+    async with running(node):
+        assert await node.node.journal.saved_states(["s0"]) == {}

@@ -1,5 +1,6 @@
 """A name in DNS, asked again when its records expire."""
 
+import asyncio
 import ipaddress
 from collections.abc import Iterable
 
@@ -35,7 +36,7 @@ class DnsTargets:
 
     async def run(self, report: Report) -> None:
         """Report every answer until cancelled. Raises SourceError."""
-        resolver = _resolver(self._settings.nameserver)
+        resolver = await asyncio.to_thread(_resolver, self._settings.nameserver)
         await PolledSource(lambda: self._ask(resolver)).run(report)
 
     async def _ask(self, resolver: dns.asyncresolver.Resolver) -> tuple[Listing, float]:

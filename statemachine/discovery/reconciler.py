@@ -133,13 +133,12 @@ class Reconciler:
         one that has vanished, so that a new server may have the name of an old one.
         """
         named = self._named(self._chosen(keys))
-        owners = self._owners(named, names)
-        wanted = [one for one in named if owners[one.name] == one.target.key]
-        nameless = [one for one in named if owners[one.name] != one.target.key and self.is_listed(one)]
+        owners = self._owners(named)
+        wanted = [one for one in named if owners[one.name] is one and one.name not in names]
         limited = self._limited(wanted)
         servers = self._placed(limited, most)
-        excess = self._listed(wanted) - self._listed(limited)
-        beyond = self._listed(limited) - self._listed(servers)
+        nameless = [one for one in without(named, wanted) if self.is_listed(one)]
+        excess, beyond = self._listed(without(wanted, limited)), self._listed(without(limited, servers))
         self._remember(servers)
         return ReconciledFleet(tuple(servers), tuple(nameless), beyond, excess)
 
@@ -163,15 +162,17 @@ class Reconciler:
             if chosen.get(key) is state
         ]
 
-    def _owners(self, named: Sequence[Assigned], taken: Collection[str]) -> Mapping[str, str | None]:
-        """Return for each name the address that has it, None if it is a server of the settings."""
-        owners: dict[str, str | None] = {}
-        claims: dict[str, tuple[bool, bool]] = {}
+    def _owners(self, named: Sequence[Assigned]) -> Mapping[str, Assigned]:
+        """Return for each name the target that has it."""
+        owners: dict[str, Assigned] = {}
         for one in named:
-            claim = self._sources[one.source].claim(one.target.key, one.name)
-            if one.name not in claims or claim < claims[one.name]:
-                owners[one.name], claims[one.name] = one.target.key, claim
-        return {**owners, **dict.fromkeys(taken)}
+            other = owners.setdefault(one.name, one)
+            if other is not one and self._claim(one) < self._claim(other):
+                owners[one.name] = one
+        return owners
+
+    def _claim(self, one: Assigned) -> tuple[bool, bool]:
+        return self._sources[one.source].claim(one.target.key, one.name)
 
     def _limited(self, servers: Sequence[Assigned]) -> Sequence[Assigned]:
         """Return the servers without those beyond the bounds of their sources."""
@@ -213,3 +214,11 @@ class Reconciler:
             members[one.source][one.target.key] = one.name
         for name, state in self._sources.items():
             state.set_members(members[name])
+
+
+def without(servers: Sequence[Assigned], others: Sequence[Assigned]) -> Sequence[Assigned]:
+    """Return those of the servers that are not among the others, which are a part of them."""
+    if len(servers) == len(others):
+        return ()
+    kept = {one.target.key for one in others}
+    return [one for one in servers if one.target.key not in kept]

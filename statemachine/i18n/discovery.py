@@ -1,4 +1,4 @@
-"""What the discovery of servers reports."""
+"""What the discovery of servers reports, and what its settings allow."""
 
 from statemachine.i18n.text import Text
 
@@ -60,4 +60,28 @@ DISCOVERY: dict[str, Text] = {
         'label {label} is "{value}"; allowed: {allowed}', "标签 {label} 的值为“{value}”；允许：{allowed}"
     ),
     "too_many_targets": Text("more than {max} servers", "服务器超过 {max} 台"),
+    "settings.distinct_sources": Text("a name that no other source has", "与其他来源不同的名称"),
+    "settings.one_register_source": Text("one source of the kind register", "仅一个 register 类型的来源"),
+    "settings.source_url": Text(
+        "an http or https URL without user and fragment: https://inventory.example.com/sd",
+        "http 或 https 地址，不含用户名和片段：https://inventory.example.com/sd",
+    ),
+    "settings.label_name": Text(
+        "a label: letters, digits and _, at most 100, not beginning with a digit",
+        "标签名：字母、数字和 _，最多 100 个字符，不以数字开头",
+    ),
+    "settings.network": Text(
+        "a network such as 10.0.0.0/8, a host name, or a domain such as .example.com",
+        "网络（如 10.0.0.0/8）、主机名，或域（如 .example.com）",
+    ),
+    "settings.nameserver": Text(
+        "IP address and port of a DNS server: 127.0.0.1:53", "DNS 服务器的 IP 地址和端口，例如 127.0.0.1:53"
+    ),
+    "settings.kubernetes_name": Text(
+        "a name in Kubernetes, of lower-case letters, digits, hyphens and dots",
+        "Kubernetes 名称，由小写字母、数字、连字符和点组成",
+    ),
+    "settings.kubernetes_port": Text(
+        'the name or the number of a port, as text: "http" or "8188"', '端口的名称或编号，以文本表示："http" 或 "8188"'
+    ),
 }

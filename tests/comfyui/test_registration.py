@@ -82,7 +82,7 @@ async def balanced(folder: Path) -> AsyncIterator[tuple[DaemonClient, Balancer]]
         "discovery": [{"kind": "register", "name": "nodes", "heartbeat_s": 0.5, "grace_s": 1, "group_label": "pool"}],
         "workflows": ["flow"],
         "workflows_dir": str(folder),
-        "listen": {"port": 0, "tokens": {"nodes": TOKEN}},
+        "listen": {"port": 0, "tokens": {"nodes": {"token": TOKEN, "may": "register"}}},
         "logging": {"file": None},
         "timing": SHORT_TIMING,
         "traffic": {"agent_port": 0},

@@ -225,7 +225,8 @@ class Daemon:
     async def _apply_discovered(self) -> None:
         """Make the servers of the sources, which have changed, part of the fleet."""
         async with self._applying:
-            await self._apply_fleet(ends_pauses=True)
+            # In a cluster another node's sources may still name the server.
+            await self._apply_fleet(ends_pauses=self.config.settings.cluster is None)
             self._alerts.set_discovered(self._discovered.names)
 
     async def _apply_fleet(self, *, ends_pauses: bool = False) -> Changes:

@@ -1,7 +1,7 @@
 """Follow the daemon: its status once, then its events. While it is away the last knowledge stays."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from contextlib import AbstractAsyncContextManager, aclosing, suppress
 from typing import Any, Protocol
 
@@ -54,11 +54,12 @@ class DaemonFeed:
                 self._note_away(str(error))
             await asyncio.sleep(RETRY_S)
 
-    async def read(self) -> None:
-        """Read the status now, as for servers that are new. While the daemon is away nothing is known of them."""
+    async def read(self) -> Set[str] | None:
+        """Read the status now, as for servers that are new; return their names, None while the daemon is away."""
         with suppress(MessageError):
             async with self._open_source() as source:
-                await self._read_status(source)
+                return await self._read_status(source)
+        return None
 
     async def _follow(self, source: DaemonSource) -> None:
         """Read the status once the stream has begun, so that no change between the two is missed."""
@@ -70,12 +71,14 @@ class DaemonFeed:
                 has_begun = True
                 self._note(event)
 
-    async def _read_status(self, source: DaemonSource) -> None:
+    async def _read_status(self, source: DaemonSource) -> Set[str]:
         status = await source.get("/api/status")
-        self._view.note_status([one for one in status.get("servers", ()) if isinstance(one, dict)])
+        servers = [one for one in status.get("servers", ()) if isinstance(one, dict)]
+        self._view.note_status(servers)
         if self._is_away:
             logger.info("the daemon is back")
         self._is_away = False
+        return {str(one.get("name")) for one in servers}
 
     def _note(self, event: Event) -> None:
         """Note a transition, or the server's live figures.

@@ -68,6 +68,11 @@ class Moving:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def forget(self, server: str) -> None:
+        """Forget a server that has left."""
+        if (task := self._servers.get(server)) is not None and task.done():
+            del self._servers[server]
+
     def _look_at(self, server: Candidate) -> None:
         task = self._servers.get(server.name)
         if (task is None or task.done()) and self._ours(server) and self._has_place(server):

@@ -129,7 +129,8 @@ class RunningGateway:
         finder = Finder(self.ledger, self.view, upstream)
         app, moving = self._app(upstream, delivery, tracker, links, finder)
         feed = DaemonFeed(daemon, self.view)
-        follower = self._follower(tls, links, feed, (delivery, tracker, finder))
+        parts = (delivery, tracker, finder, moving, self.uploads)
+        follower = self._follower(tls, links, feed, parts, times.follow_s)
         reporting = Reporting(daemon, self._decisions)
         for work in (
             links.run(self._servers),
@@ -143,22 +144,33 @@ class RunningGateway:
             await stack.enter_async_context(in_background(work))
         self.address = await stack.enter_async_context(self._listening(app))
 
-    def _follower(self, tls: TlsContexts, links: Links, feed: DaemonFeed, parts: Sequence[Forgetful]) -> FleetFollower:
+    def _follower(
+        self, tls: TlsContexts, links: Links, feed: DaemonFeed, parts: Sequence[Forgetful], pause_s: float
+    ) -> FleetFollower:
         """Return what makes servers that the daemon discovers servers of the gateway."""
 
         async def use(servers: Sequence[ServerConfig], left: Set[str]) -> None:
-            names = {one.name for one in servers}
+            names = {one.name: one for one in servers}
             gone = [one.name for one in self.view if one.name not in names]
+            replaced = [one.name for one in self.view if one.name in names and names[one.name] != one.config]
             self.view.set_servers(servers, left)
             links.set_servers(servers)
-            self._metrics.set_servers(names)
+            self._metrics.set_servers(names.keys())
             for part in parts:
                 for name in gone:
                     part.forget(name)
+            for name in replaced:
+                self.uploads.forget(name)
             await feed.read()
 
         return FleetFollower(
-            self._settings, tls, lambda: [one.config for one in self.view], self.ledger.open_servers, use
+            self._settings,
+            tls,
+            lambda: [one.config for one in self.view],
+            self.ledger.open_servers,
+            feed.read,
+            use,
+            pause_s,
         )
 
     def _note_disconnected(self, server: str) -> None:

@@ -43,6 +43,8 @@ class TrackingTimes:
     """How long a server may be away before its prompts end with an error."""
     in_doubt_s: float = 45.0
     """How long a client waits while its prompt is looked for."""
+    follow_s: float = 1.0
+    """Interval between looks at the list of discovered servers."""
 
 
 USUAL_TIMES = TrackingTimes()

@@ -168,6 +168,10 @@ class Uploads:
             self._handed.pop(key, None)
             raise NotSentError(f"{server.name} did not take the file {upload.name}: {error}") from error
 
+    def forget(self, server: str) -> None:
+        """Forget what was sent to a server that has left, or that is another one now."""
+        self._handed = {key: task for key, task in self._handed.items() if key[0] != server}
+
     def forget_handed(self, server: str, uploads: Sequence[Upload]) -> None:
         """Send these files again before the next prompt: the server refused one that uses them."""
         for upload in uploads:

@@ -21,7 +21,9 @@ from tests.support.polling import PATIENCE_S, wait_for
 
 Json = dict[str, Any]
 OK = 200
-SOON = TrackingTimes(tick_s=0.02, calm_s=0.3, anxious_s=0.05, lead_s=0.1, gone_s=0.3, restore_s=0.6, in_doubt_s=5.0)
+SOON = TrackingTimes(
+    tick_s=0.02, calm_s=0.3, anxious_s=0.05, lead_s=0.1, gone_s=0.3, restore_s=0.6, in_doubt_s=5.0, follow_s=0.05
+)
 """Shorter waits than a real fleet needs."""
 
 

@@ -14,11 +14,12 @@ from statemachine.gateway.fleet_follower import FleetFollower
 from statemachine.gateway.process import running_gateway
 from statemachine.journal.database import DISCOVERED_FILE
 from statemachine.settings import ServerConfig, parse_settings
-from tests.discovery.samples import targets
+from tests.discovery.samples import target, targets
 from tests.gateway.rig import SOON, FakeDaemon, Site, image_graph, running_servers
+from tests.gateway.test_uploads import CONTENT, form, graph_with, upload
 from tests.support.polling import wait_until
 
-SOURCE = {"kind": "file", "name": "rack", "path": "unused.json"}
+SOURCE = {"kind": "file", "name": "rack", "path": "unused.json", "name_label": "pod"}
 
 
 def discover(site: Site, names: Iterable[str]) -> None:
@@ -62,7 +63,7 @@ async def test_server_that_is_discovered_later_gets_prompts(site: Site) -> None:
 async def test_server_that_has_gone_gets_none_and_ends_its_prompts(site: Site) -> None:
     discover(site, site.names[:1])
     await wait_until(lambda: site.servers[0].sockets)
-    prompt_id = (await site.post(image_graph(seconds=1.5)))["prompt_id"]
+    prompt_id = (await site.post(image_graph(seconds=0.7)))["prompt_id"]
     discover(site, site.names[1:])
     await wait_until(lambda: states(site) == {site.names[0]: "left", site.names[1]: "loaded"})
     await site.post(image_graph("other"))
@@ -80,8 +81,11 @@ async def test_list_that_cannot_be_read_removes_no_server(tmp_path: Path) -> Non
     async def use(servers: Sequence[ServerConfig], _left: Set[str]) -> None:
         used.append([one.name for one in servers])
 
+    async def listed() -> Set[str]:
+        return set()
+
     write_targets(tmp_path, KnownTargets({"rack": targets("gpu1:8188")}))
-    follower = FleetFollower(settings, TlsContexts(), list, set[str], use, 0.01)
+    follower = FleetFollower(settings, TlsContexts(), list, set[str], listed, use, 0.01)
     running = asyncio.ensure_future(follower.run())
     await wait_until(lambda: used)
     (tmp_path / DISCOVERED_FILE).write_text("{")
@@ -90,3 +94,30 @@ async def test_list_that_cannot_be_read_removes_no_server(tmp_path: Path) -> Non
     await asyncio.sleep(0.2)
     running.cancel()
     assert all(names == ["gpu1:8188"] for names in used)
+
+
+async def test_source_that_is_renamed_in_the_settings_keeps_its_servers(site: Site) -> None:
+    """The gateway has the settings of its start, and the daemon still has the servers."""
+    discover(site, site.names)
+    await wait_until(lambda: states(site) == dict.fromkeys(site.names, "loaded"))
+    write_targets(site.settings.data_dir, KnownTargets({"renamed": targets(*site.names)}))
+    await asyncio.sleep(0.5)
+    assert states(site) == dict.fromkeys(site.names, "loaded")
+
+
+async def test_other_machine_under_the_name_gets_the_uploads_again(site: Site) -> None:
+    """As the next pod of a StatefulSet, whose disk is empty."""
+    discover_pod(site, site.names[0])
+    await wait_until(lambda: states(site) == {"pod-0": "loaded"})
+    _, kept = await upload(site, form())
+    await site.wait_entry((await site.post(graph_with(kept["name"])))["prompt_id"])
+    discover_pod(site, site.names[1])
+    await wait_until(lambda: [one.config.url for one in site.gateway.view] == [f"http://{site.names[1]}"])
+    await wait_until(lambda: states(site) == {"pod-0": "loaded"})
+    await site.post(graph_with(kept["name"]))
+    assert [list(server.uploads.values()) for server in site.servers] == [[CONTENT], [CONTENT]]
+
+
+def discover_pod(site: Site, name: str) -> None:
+    write_targets(site.settings.data_dir, KnownTargets({"rack": (target(name, pod="pod-0"),)}))
+    site.daemon.states = {"pod-0": "loaded"}

@@ -44,6 +44,7 @@ HEARD = 0.9
 
 WARM_WITHIN_S = 300.0
 CHECK_S = 60.0
+RECHECK_S = 5.0
 SETTLE_S = 5 * GRACE_S
 STAY_S = (600.0, 3000.0)
 SOURCES = ("cloud", "dns", "nodes")
@@ -229,13 +230,24 @@ class Churn:
             if machine.listed_at is None or machine.is_paused:
                 continue
             view = self._snapshot.get(machine.address)
-            is_loaded = view is not None and view.state is State.LOADED and machine.warm_ups > 0
+            is_loaded = self._is_warm(machine)
             if is_loaded and machine.loaded_at is None and view is not None:
                 machine.loaded_at = view.since
                 self.report.warm_after_s.append(max(0.0, view.since - machine.listed_at))
             if not is_loaded and _now() - machine.listed_at > WARM_WITHIN_S:
-                state = "not in the fleet" if view is None else f"{view.state.value}/{view.reason.value}"
-                self._violate(f"{machine.address} is {state} after {_now() - machine.listed_at:.0f} s")
+                self._spawn(self._look_again(machine))
+
+    def _is_warm(self, machine: Machine) -> bool:
+        view = self._snapshot.get(machine.address)
+        return view is not None and view.state is State.LOADED and machine.warm_ups > 0
+
+    async def _look_again(self, machine: Machine) -> None:
+        """Report a server that is still not warm: for a moment, its check may have been repeated."""
+        await asyncio.sleep(RECHECK_S)
+        if machine.is_present and not machine.is_paused and not self._is_warm(machine):
+            view = self._snapshot.get(machine.address)
+            state = "not in the fleet" if view is None else f"{view.state.value}/{view.reason.value}"
+            self._violate(f"{machine.address} is {state} after {_now() - (machine.listed_at or 0.0):.0f} s")
 
     def _check_leaving(self, machine: Machine) -> None:
         if machine.warm_ups > 1:

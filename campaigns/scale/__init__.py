@@ -1,0 +1,1 @@
+"""The size of a cluster: nodes over one large fleet in virtual time, and what each stage costs."""

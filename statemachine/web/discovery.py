@@ -16,8 +16,9 @@ from statemachine.discovery.target import MAX_LABEL_CHARACTERS, MAX_LABELS, MAX_
 from statemachine.i18n.render import sentence
 from statemachine.publish.serialize import Json, rfc3339
 from statemachine.settings.discovery import RegisterSource
+from statemachine.settings.listen import is_loopback_address
 from statemachine.settings.problems import NotAllowedError
-from statemachine.web.local import is_proxy_header
+from statemachine.web.local import is_local, is_proxy_header
 from statemachine.web.ports import WebPorts
 from statemachine.web.responses import ApiError, existing_server, json_response, quoted
 from statemachine.web.route import SERVER_NAME, UNKNOWN_SERVER, ApiResponse, Route
@@ -218,11 +219,19 @@ def _usable(discovery: Discovery, source: RegisterSource, target: Target) -> Tar
 
 def _require_permitted(request: web.Request, source: RegisterSource, target: Target) -> None:
     """Raise ApiError 403 unless the client may register a server at this address."""
-    peer = None if any(map(is_proxy_header, request.headers)) else request.remote
+    peer = _peer(request)
     if not may_register(target.address.host, peer, source.networks):
         own = "is not in" if source.networks else f"is not the client's own ({peer or 'hidden by a proxy'}); add it to"
         message = f"address {quoted(target.address.host)} {own} networks of the source {quoted(source.name)}"
         raise ApiError(HTTPStatus.FORBIDDEN, "address_not_permitted", message)
+
+
+def _peer(request: web.Request) -> str | None:
+    """Return the client's address, None if it may be that of a proxy."""
+    peer = request.remote
+    if any(map(is_proxy_header, request.headers)):
+        return None
+    return None if peer is not None and is_loopback_address(peer) and not is_local(request) else peer
 
 
 def _register(discovery: Discovery, source: RegisterSource, target: Target) -> float:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from tests.cli.rig import cli
 from tests.discovery.http_sd import http_sd
 from tests.support.daemon import COMMON, DaemonClient, daemon_in_process
 
+NO_HEADERS: Mapping[str, str] = {}
 QUICK: dict[str, Any] = {"grace_s": 0.2, "cache_check": {"kind": "text"}}
 QUICKLY = Profile("quick", load_seconds=0.05)
 TIMING = {"retry_s": 0.1, "lost_grace_s": 0.5, "link_backoff_max_s": 0.5}
@@ -135,9 +137,11 @@ async def test_registration_needs_the_token(tmp_path: Path) -> None:
             assert response.status == 200
 
 
-async def register(client: DaemonClient, address: str, token: str = "", **labels: str) -> tuple[int, str]:
+async def register(
+    client: DaemonClient, address: str, token: str = "", more: Mapping[str, str] = NO_HEADERS, **labels: str
+) -> tuple[int, str]:
     """Register a server; return the status and the code of the error."""
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {**more, **({"Authorization": f"Bearer {token}"} if token else {})}
     body = {"address": address, "labels": labels}
     async with client.session.post(f"{client.address}/api/register", json=body, headers=headers) as response:
         return response.status, (await response.json()).get("error", {}).get("code", "")
@@ -173,6 +177,15 @@ async def test_server_registers_only_its_own_address(tmp_path: Path) -> None:
     async with daemon_in_process(tmp_path, {"discovery": [source]}) as client:
         assert await register(client, "192.0.2.1:8188") == (200, "")
         assert await register(client, "127.0.0.1:8188") == (403, "address_not_permitted")
+
+
+@pytest.mark.parametrize("header", [{"Connection": "close"}, {"X-Forwarded-For": "192.0.2.9"}])
+async def test_proxy_registers_no_server_of_its_own_machine(tmp_path: Path, header: dict[str, str]) -> None:
+    """Behind a proxy every client has its address. nginx alone sends no header of its own, but closes."""
+    tokens = {"nodes": {"token": "token-of-nodes", "may": "register"}}
+    settings = {"discovery": [{"kind": "register", "name": "nodes"}], "listen": {"port": 0, "tokens": tokens}}
+    async with daemon_in_process(tmp_path, settings) as client:
+        assert await register(client, "127.0.0.1:1", "token-of-nodes", header) == (403, "address_not_permitted")
 
 
 async def test_registration_that_joins_no_fleet_says_why(tmp_path: Path) -> None:

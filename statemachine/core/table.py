@@ -321,5 +321,5 @@ TABLE: tuple[Row, ...] = (
     *_rows(e.RestartFailed, (S.PAUSED,), S.PAUSED, Reason.HOOK_FAILED, Source.DAEMON, restart_is_open),
     *_rows(e.PausedHookEnded, (S.PAUSED,), S.PAUSED, Reason.PAUSE_REQUESTED, Source.DAEMON),
     *(Row(e.RestartOverdue, state, state, Reason.NOT_WARMED, Source.DAEMON, returned_from_restart)
-      for state in (S.UNKNOWN, S.CHECKING, S.COLD, S.AUTO_EXECUTING, S.UNREACHABLE)),
+      for state in (S.UNKNOWN, S.COLD, S.AUTO_EXECUTING, S.UNREACHABLE)),
 )  # fmt: skip

@@ -26,7 +26,7 @@ from statemachine.fleet.diff import Changes, LoadedConfig, compare, wanted_workf
 from statemachine.fleet.permit_line import PermitLine
 from statemachine.fleet.reachability import OutageGuard, WatchedTransport
 from statemachine.fleet.recovery import restore, restore_later
-from statemachine.fleet.restart_requests import post_stored
+from statemachine.fleet.restart_requests import post_stored, wait_started
 from statemachine.fleet.runner import Mailbox, ServerTask
 from statemachine.i18n.render import worded
 from statemachine.journal.port import JournalUnavailableError
@@ -147,9 +147,11 @@ class ManagedFleet:
         if action is Action.RESTART:
             self._require_hook(server)
             self._require_restored(server)
+        if (known := self._servers.get(server)) is not None:
+            await wait_started(lambda: self._servers.get(server), known.context, action)
         task = self._servers.get(server)
         if task is not None:
-            await post_stored(task.context, self._event(task, action, by, terms))
+            await post_stored(task.context, action, self._event(task, action, by, terms))
         return task is not None
 
     def _event(self, task: ServerTask, action: Action, by: str | None, terms: Terms) -> events.OperatorEvent:

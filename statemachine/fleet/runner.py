@@ -126,6 +126,11 @@ class ServerTask:
         """The server's memory and client."""
         return self._context
 
+    @property
+    def has_started(self) -> bool:
+        """Whether events are handled as they are posted."""
+        return bool(self._lasting)
+
     def publish_current(self) -> None:
         """Publish the server as it stands now, and count the prompt that it may have in flight."""
         context = self._context

@@ -249,6 +249,10 @@ TRANSITIONS: dict[str, Text] = {
         "now: {cause}",
         "{server} 的重启已取消，但日志库无法保存；如果守护进程此时结束，重启可能会继续：{cause}",
     ),
+    "server_not_started": Text(
+        "the daemon has just started and has not begun with this server yet; try again in a few seconds",
+        "守护进程刚刚启动，尚未开始处理该服务器；请几秒后再试",
+    ),
     "journal_slow": Text("it takes longer than {seconds} s", "耗时超过 {seconds} 秒"),
     "restart_paused": Text("{server} is paused; resume it first", "{server} 已停用；请先恢复"),
     "restart_for_stuck": Text("it accepts prompts and runs none: {cause}", "接受任务但不运行：{cause}"),

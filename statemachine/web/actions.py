@@ -41,13 +41,20 @@ NOT_ALLOWED = (
 _NOT_RESTARTABLE = ApiResponse(409, "The server has no restart hook, or is paused.", ErrorSchema)
 
 _NOT_STORED = ApiResponse(
-    503, "The journal cannot store the restart, or the node that owns the server cannot be reached.", ErrorSchema
+    503,
+    "The journal cannot store the restart or its cancellation, or the node that owns the server cannot be reached.",
+    ErrorSchema,
 )
 
 _BAD_PAUSE = (
     ApiResponse(400, "The body does not say how long to pause, or why.", ErrorSchema),
     ApiResponse(413, "The body is larger than 1 MiB.", ErrorSchema),
 )
+
+
+_REFUSALS = {Action.RESTART: (_NOT_RESTARTABLE,), Action.PAUSE: _BAD_PAUSE}
+_ABOUT_RESTARTS = frozenset({Action.RESTART, Action.PAUSE, Action.RESUME})
+"""Actions that request or cancel a restart."""
 
 
 class AcceptedSchema(ApiModel):
@@ -136,7 +143,7 @@ def _route(
 ) -> Route:
     accepted = ApiResponse(202, "Accepted; the action runs in the background", model)
     body = PAUSE_BODY if action is Action.PAUSE else None
-    refused = (_NOT_RESTARTABLE, _NOT_STORED) if action is Action.RESTART else _BAD_PAUSE if body is not None else ()
+    refused = (*_REFUSALS.get(action, ()), *((_NOT_STORED,) if action in _ABOUT_RESTARTS else ()))
     responses = (accepted, *NOT_ALLOWED, unknown, *refused)
     handler = partial(act, action)
     return Route(

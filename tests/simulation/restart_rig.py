@@ -33,6 +33,7 @@ from statemachine.simulator.profiles import PROFILES, Profile
 QUICK = replace(PROFILES["cold"], load_seconds=0.2)
 LIMITS = {"hook_timeout_s": 10, "drain_timeout_s": 60, "return_timeout_s": 15}
 LOOK_S = 0.25
+INSTANT_S = 1e-4
 
 
 @dataclass
@@ -183,6 +184,12 @@ class RestartRig(Simulation):
         """Act as an operator, and return once the daemon has answered. Raises what the daemon refuses with."""
         assert self._daemon is not None
         assert await self._daemon.fleet.act(self.plan.name, action)
+
+    async def until_asked(self) -> None:
+        """Request a restart as soon as the daemon knows the server, before its task has started."""
+        assert self._daemon is not None
+        while not await self._daemon.fleet.act(self.plan.name, Action.RESTART):  # noqa: ASYNC110
+            await asyncio.sleep(INSTANT_S)
 
     async def until(self, is_so: Callable[[ServerView], object], within_s: float = 600.0) -> None:
         """Wait until the view is as it should be."""

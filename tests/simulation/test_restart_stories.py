@@ -152,9 +152,19 @@ def test_cancellation_on_a_full_disk_says_so() -> None:
     run_story(story)
 
 
-def test_answered_request_survives_a_crash_at_once() -> None:
+@pytest.mark.parametrize("is_at_start", [False, True])
+def test_answered_request_survives_a_crash_at_once(is_at_start: bool) -> None:
+    """A request that arrives before the server's task has started is answered once it is stored, too."""
+
     async def story(rig: RestartRig) -> None:
         await rig.until_state(State.LOADED)
+        if is_at_start:
+            await rig.crash(1.0)
+            await rig.until_asked()
+            await rig.crash(1.0)
+            await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
+            assert rig.restart.stage is RestartStage.SUCCEEDED
+            return
         await rig.ask(Action.RESTART)
         await rig.crash(1.0)
         await rig.until(lambda view: view.restart is not None and not view.restart.is_open)

@@ -1,12 +1,14 @@
 """The rules of simulated restarts: what each of them takes for a violation, and what it does not."""
 
 from collections.abc import Callable
+from pkgutil import resolve_name
 
 import pytest
 
 from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.plans import PAGING, Plan
 from campaigns.simulation.replies import read_reply
+from campaigns.simulation.restart_faults import RESTART_FAULTS
 from campaigns.simulation.restart_rules import RestartRules, SavedRestart
 from statemachine.comfyui.transport import Reply
 from statemachine.core.restart import RestartCause, RestartStage
@@ -105,3 +107,8 @@ async def test_history_check_counts_on_server_whose_plugins_came_back(was_bare: 
     ledger = ServerLedger(plan, wire=None)  # type: ignore[arg-type]
     read_reply(ledger, "/history?max_items=2", Reply(200, b"{}"), genuine=True, ticket=1, tick=7)
     assert (ledger.missing == 7) is is_missing
+
+
+@pytest.mark.parametrize("target", [target for fault in RESTART_FAULTS for target in fault.patches])
+def test_planted_fault_replaces_what_exists(target: str) -> None:
+    assert resolve_name(target) is not None

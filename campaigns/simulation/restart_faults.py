@@ -64,9 +64,11 @@ async def asks_as_operator(asking: triggers._Asking, cause: RestartCause, why: M
     context.post(RestartRequested(context.fleet.clock.new_id(), RestartCause.OPERATOR, message=why))
 
 
-def never_too_soon(latest: Restart | None, pause_s: float, most: int, why: Message, now: float) -> Message | None:
+def never_too_soon(
+    latest: Restart | None, pause_s: float, most: int, cause: RestartCause, why: Message, now: float
+) -> Message | None:
     """Hold a restart back only for its limits."""
-    held = held_back(latest, pause_s, most, why, now)
+    held = held_back(latest, pause_s, most, cause, why, now)
     return held if held is not None and is_limit(held) else None
 
 

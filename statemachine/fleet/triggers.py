@@ -52,7 +52,8 @@ class _Asking:
         be another program's. A server that works waits until no other of its group, or of its host, is being restarted.
         """
         context, fleet, settings = self.context, self.context.fleet, self.context.config.restart
-        held = held_back(context.server.restart, settings.min_pause_s, settings.max_per_day, why, fleet.clock.now())
+        latest, now = context.server.restart, fleet.clock.now()
+        held = held_back(latest, settings.min_pause_s, settings.max_per_day, cause, why, now)
         if held is None:
             if cause is RestartCause.STUCK or await self._has_turn(cause):
                 context.post(events.RestartRequested(fleet.clock.new_id(), cause, message=why))

@@ -154,7 +154,9 @@ class Moving:
             if await self._submission.post_again(request, record):
                 return
             if time.monotonic() >= until:
-                self._delivery.lose(record, f"the server {server} runs nothing, and no other could be reached")
+                self._delivery.lose(
+                    record, f"the server {server} has not run this prompt, and no other has accepted it"
+                )
                 return
             record.server, record.in_flight = server, True
             self._ledger.put(record)

@@ -61,6 +61,10 @@ class PromptRecord:
     """Complete looks that did not find it, in a row."""
     credentials: Mapping[str, str] = field(default_factory=dict)
     """What its client has sent for ComfyUI's API nodes. It is kept in no file."""
+    is_moving: bool = False
+    """It was taken back from a server, and no other has it yet."""
+    refused_by: set[str] = field(default_factory=set)
+    """Servers that have refused it while it was moved."""
     sent: set[str] = field(default_factory=set)
     """The kinds of terminal frames, and the nodes of `executed` frames, that its client was sent."""
 

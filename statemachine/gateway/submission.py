@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from http import HTTPStatus
 
 from loguru import logger
@@ -92,17 +93,19 @@ class Submission:
             del self._entering[request.prompt_id]
 
     async def post_again(self, request: PromptRequest, record: PromptRecord) -> bool:
-        """Post a prompt that certainly no server has. Return False if no server can be reached now."""
+        """Post a prompt that certainly no server has. Return False if none has accepted it now.
+
+        A server that has refused it is not asked again.
+        """
         await self._shared.find_all(request.client, request.graph)
         uploads = self._uploads.insert(request.client, request.graph)
-        record.stage = Stage.POSTING
+        record.stage, record.is_moving = Stage.POSTING, True
+        choice = self._view.choose(request.graph)
+        choice = replace(choice, servers=[one for one in choice.servers if one.name not in record.refused_by])
         try:
-            answer = await self._submit(request, record, self._view.choose(request.graph), uploads)
+            return (await self._submit(request, record, choice, uploads)).status == HTTPStatus.OK
         except GatewayError as error:
             return error.code != NO_SERVER
-        if answer.status != HTTPStatus.OK:
-            self._delivery.lose(record, f"no server has accepted this prompt: HTTP {answer.status}")
-        return True
 
     async def _submit(
         self, request: PromptRequest, record: PromptRecord, choice: Choice, uploads: Sequence[Upload]
@@ -118,6 +121,7 @@ class Submission:
             if answer.status == HTTPStatus.OK:
                 return answer
             refusals.append(answer)
+            record.refused_by.add(server.name)
             if len(refusals) >= MAX_REFUSALS or answer.status == ANSWERED:
                 break
         if refusals:
@@ -223,9 +227,12 @@ class Submission:
         return _acceptance(record)
 
     def _withdraw(self, record: PromptRecord) -> None:
-        """Remove a prompt that its server certainly does not have."""
+        """Remove a prompt that its server certainly does not have. One that was accepted before stays in the ledger."""
         self._view.chooser.note_withdrawn(record.server, record.prompt_id)
-        self._ledger.forget(record)
+        if record.is_moving:
+            record.in_flight = True  # the tracker would report it lost
+        else:
+            self._ledger.forget(record)
 
     def _announce(self, record: PromptRecord) -> None:
         if record.client_id is not None:

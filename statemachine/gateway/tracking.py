@@ -214,7 +214,7 @@ class Tracker:
         grace_s = self._times.gone_s if calm else self._times.restore_s
         if record.looks >= LEAST_LOOKS and now - record.absent_since >= grace_s:
             logger.warning("{} lost the prompt {}", record.server, record.prompt_id)
-            self._delivery.lose(record, f"the server {record.server} has lost this prompt; it was not run again")
+            self._lose(record, f"the server {record.server} has lost this prompt; it was not run again")
 
     def _note_away(self, server: str, error: Exception) -> None:
         since = self._away_since.setdefault(server, time.monotonic())
@@ -226,7 +226,14 @@ class Tracker:
     def _lose_all(self, server: str, why: str) -> None:
         for record in self._ledger.open_on(server):
             if not record.in_flight:
-                self._delivery.lose(record, why)
+                self._lose(record, why)
+
+    def _lose(self, record: PromptRecord, why: str) -> None:
+        """End a prompt with an error. One of another gateway, which may have moved it, is only forgotten."""
+        if record.is_adopted:
+            self._ledger.forget(record)
+        else:
+            self._delivery.lose(record, why)
 
 
 def accept(ledger: Ledger, record: PromptRecord, prompt_id: str, number: object) -> None:

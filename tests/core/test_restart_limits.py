@@ -38,9 +38,23 @@ def ended(ago_s: float, *hooks_ago_s: float, drains: int = 0) -> Restart:
     ],
 )
 def test_restart_is_held_back(latest: Restart | None, expected: str | None) -> None:
-    held = held_back(latest, HOUR, 3, WHY, NOW)
+    held = held_back(latest, HOUR, 3, RestartCause.MEMORY, WHY, NOW)
     assert (held.code if held is not None else None) == expected
     assert held is None or is_limit(held) == (expected != "restart_too_soon")
+
+
+@pytest.mark.parametrize(
+    ("latest", "expected"),
+    [
+        (ended(90 * DAY_S, drains=3), None),
+        (ended(2 * HOUR, drains=3), None),
+        (ended(0.5 * HOUR), "restart_too_soon"),
+        (ended(2 * HOUR, 9 * HOUR, 6 * HOUR, 2 * HOUR, drains=3), "restart_limit"),
+    ],
+)
+def test_drains_that_timed_out_do_not_hold_back_a_stuck_server(latest: Restart, expected: str | None) -> None:
+    held = held_back(latest, HOUR, 3, RestartCause.STUCK, WHY, NOW)
+    assert (held.code if held is not None else None) == expected
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Prompts that wait on a server whose worker has died: they go to another server, and none runs twice."""
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,36 @@ async def test_prompt_taken_back_when_the_gateway_ends_gets_an_error(tmp_path: P
             site = await start_site(stack, tmp_path, servers, names, daemon)
             assert await ends(site, [prompt_id]) == ["error"]
     assert servers[0].posted == [prompt_id]
+
+
+async def test_another_gateway_follows_a_prompt_that_was_moved(tmp_path: Path) -> None:
+    """It was asked for the prompt before, and does not report it lost."""
+    async with running_servers(2) as (servers, names), AsyncExitStack() as stack:
+        daemon = FakeDaemon({names[0]: "loaded", names[1]: "paused"})
+        one = await start_site(stack, tmp_path / "one", servers, names, daemon)
+        two = await start_site(stack, tmp_path / "two", servers, names, FakeDaemon(dict(daemon.states or {})))
+        servers[0].lose_worker()
+        prompt_id = (await one.post(image_graph()))["prompt_id"]
+        assert await two.get(f"/history/{prompt_id}") == {}
+        daemon.publish(names[1], "loaded")
+        daemon.publish(names[0], "draining", **STUCK)
+        assert [await ends(site, [prompt_id]) for site in (one, two)] == [["success"]] * 2
+    assert servers[1].posted == [prompt_id]
+
+
+async def test_prompt_that_others_refuse_waits_for_its_own_server(tmp_path: Path) -> None:
+    async with running_site(tmp_path) as site:
+        site.servers[0].lose_worker()
+        [prompt_id] = await post_to_first(site, 1)
+        site.servers[1].profile = replace(site.servers[1].profile, missing_classes=frozenset({"RigSlowModel"}))
+        await site.servers[1].restart()
+        site.daemon.publish(site.names[1], "loaded")
+        site.daemon.publish(site.names[0], "draining", **STUCK)
+        await wait_until(lambda: len(site.servers[1].log) == 1)
+        await site.servers[0].restart()
+        site.daemon.publish(site.names[0], "cold")
+        assert await ends(site, [prompt_id]) == ["success"]
+        assert site.servers[0].posted == [prompt_id, prompt_id]
 
 
 async def test_client_deletes_a_prompt_that_is_on_its_way_to_another_server(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""When no trigger may ask for another restart of a server: too soon, too often, or in vain."""
+"""When no trigger may ask for another restart of a server: too soon, too often, or after drains that timed out."""
 
 from statemachine.core.messages import Message, message
 from statemachine.core.restart import DAY_S, Restart, RestartCause, recent
@@ -18,7 +18,7 @@ def held_back(
         return None
     waits_for_prompts = cause is not RestartCause.STUCK
     if waits_for_prompts and latest.drains_timed_out >= max_per_day:
-        return message("restart_in_vain", why=why, count=latest.drains_timed_out)
+        return message("drains_limit", why=why, count=latest.drains_timed_out)
     if (count := len(recent(latest.hooks, now))) >= max_per_day:
         return message("restart_limit", why=why, count=count)
     is_longer = waits_for_prompts and latest.hook_started_at is None

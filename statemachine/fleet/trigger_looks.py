@@ -143,7 +143,8 @@ class TriggerLooks:
     def _schedule(self) -> Finding | None:
         """Return the finding if a time of the schedule has come since the last restart.
 
-        One that came before this watch began counts if a daemon has begun to restart the group for it.
+        One that came before this watch began counts if a daemon has begun to restart the group for it, and the server
+        was restarted before: it was in the group then, and has not replaced another one since.
         """
         settings, restart, fleet = self.settings, self.context.server.restart, self.context.fleet
         if settings.schedule is None:
@@ -151,7 +152,8 @@ class TriggerLooks:
         turn = last_start(settings.schedule, settings.time_zone, fleet.clock.now())
         if restart is not None and turn <= restart.requested_at:
             return None
-        if turn <= self.followed_since and not fleet.turns.has_begun(self.context.config, turn):
+        is_past = turn <= self.followed_since
+        if is_past and (restart is None or not fleet.turns.has_begun(self.context.config, turn)):
             return None
         why = message("restart_for_schedule", cron=settings.schedule, zone=settings.time_zone)
         return RestartCause.SCHEDULE, why

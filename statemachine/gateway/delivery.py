@@ -65,7 +65,7 @@ class FrameDelivery:
         """Note the end of a prompt, and send what ComfyUI sends last."""
         if record.stage is Stage.ENDED:
             return
-        record.stage = Stage.ENDED
+        record.stage, record.credentials = Stage.ENDED, {}
         self._ledger.put(record)
         self._metrics.ended(record)
         success = record.end[:1] == [frames.SUCCESS]

@@ -26,6 +26,8 @@ from statemachine.gateway.submission import Submission
 from statemachine.gateway.tracking import Tracker
 from statemachine.gateway.upstream import NoAnswerError, NotSentError, Upstream
 
+AT_A_TIME = 16
+"""Prompts that are taken back together, within a few requests."""
 GRAPH, OUTPUTS = 2, 4
 """Positions in an item of a queue."""
 
@@ -90,37 +92,41 @@ class Moving:
     async def _move_from(self, server: Candidate) -> None:
         """Take back what waits on a server, and post it again; then leave the server alone for a while."""
         try:
-            for record, item in await self._take_back(server):
-                logger.info(
-                    "{} has not begun on {}, which runs nothing; it is sent again", record.prompt_id, server.name
-                )
-                task = asyncio.create_task(self._post_safely(record, item))
-                self._posts.add(task)
-                task.add_done_callback(self._posts.discard)
+            while taken := await self._take_back(server):
+                for record, item in taken:
+                    self._send_again(record, item)
         except (GatewayError, NotSentError, NoAnswerError) as error:
             logger.warning("the prompts on {} cannot be moved now: {}", server.name, error)
         except Exception:
             logger.exception("internal error while prompts of {} were moved", server.name)
         await asyncio.sleep(self._tracker.times.anxious_s)
 
-    async def _take_back(self, server: Candidate) -> list[tuple[PromptRecord, Item]]:
-        """Delete our waiting prompts from the queue; return those that have certainly not begun.
+    def _send_again(self, record: PromptRecord, item: Item) -> None:
+        logger.info("{} has not begun on {}, which runs nothing; it is sent again", record.prompt_id, record.server)
+        task = asyncio.create_task(self._post_safely(record, item))
+        self._posts.add(task)
+        task.add_done_callback(self._posts.discard)
 
-        The others are left to the tracker, as is everything if another process of the server may have answered.
+    async def _take_back(self, server: Candidate) -> list[tuple[PromptRecord, Item]]:
+        """Delete some of our waiting prompts from the queue; return those that have certainly not begun.
+
+        The daemon restarts the server once none of ours waits there, so few are taken at a time. The others are left
+        to the tracker, as is everything if another process of the server may have answered.
         """
         since = self._connected_since(server.name)
         _, pending = await queue_of(self._view, self._upstream, server.name)
         items = {str(item[1]): item for item in pending if len(item) > OUTPUTS and _has_our_id(item)}
-        wanted = [(one, items[one.prompt_id]) for one in self._ours(server) if one.prompt_id in items]
-        if not wanted or since is None:
+        ours = [(one, items[one.prompt_id]) for one in self._ours(server) if one.prompt_id in items]
+        if not (wanted := ours[:AT_A_TIME]) or since is None:
             return []
         taken: list[tuple[PromptRecord, Item]] = []
         try:
             for record, _ in wanted:
                 record.in_flight = True  # the tracker would report it lost
             await self._delete(server, [record.prompt_id for record, _ in wanted])
-            absent = [one for one in wanted if await self._is_absent(server, one[0])]
-            taken = absent if self._connected_since(server.name) == since else []
+            gone = await self._not_begun(server, [record for record, _ in wanted])
+            if self._connected_since(server.name) == since:
+                taken = [one for one in wanted if one[0].prompt_id in gone]
         finally:
             for record, item in wanted:
                 record.in_flight = (record, item) in taken
@@ -131,12 +137,14 @@ class Moving:
         with suppress(GatewayError):
             await post_to(self._view, self._upstream, server.name, "/queue", {"delete": ids})
 
-    async def _is_absent(self, server: Candidate, record: PromptRecord) -> bool:
-        """Return whether a prompt is neither in the queue nor in the history."""
+    async def _not_begun(self, server: Candidate, records: list[PromptRecord]) -> set[str]:
+        """Return which of the prompts are neither in the queue nor in the history. What is not answered is left out."""
         items, complete = await self._tracker.listing(server.config)
-        if not complete or record.prompt_id in items:
-            return False
-        return await self._upstream.history_entry(server.config, record.prompt_id) is None
+        absent = [one.prompt_id for one in records if one.prompt_id not in items] if complete else []
+        entries = await asyncio.gather(
+            *(self._upstream.history_entry(server.config, prompt_id) for prompt_id in absent), return_exceptions=True
+        )
+        return {prompt_id for prompt_id, entry in zip(absent, entries, strict=True) if entry is None}
 
     async def _post_safely(self, record: PromptRecord, item: Item) -> None:
         try:

@@ -100,6 +100,7 @@ class Submission:
         await self._shared.find_all(request.client, request.graph)
         uploads = self._uploads.insert(request.client, request.graph)
         record.stage, record.is_moving = Stage.POSTING, True
+        record.absent_since, record.looks = None, 0
         choice = self._view.choose(request.graph)
         choice = replace(choice, servers=[one for one in choice.servers if one.name not in record.refused_by])
         try:

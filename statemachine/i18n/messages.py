@@ -270,7 +270,7 @@ TRANSITIONS: dict[str, Text] = {
         "{why}; it was restarted {count} times within a day (restart.max_per_day)",
         "{why}；一天内已重启 {count} 次（restart.max_per_day）",
     ),
-    "restart_in_vain": Text(
+    "drains_limit": Text(
         "{why}; {count} restarts in a row were given up because its prompts did not end (restart.drain_timeout_s); "
         "restart it yourself",
         "{why}；连续 {count} 次因任务未按时完成而放弃重启（restart.drain_timeout_s）；请手动重启",

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from statemachine.cluster.restart_claims import CLAIM_S, SharedClaims
+from statemachine.cluster.restart_claims import CLAIM_S, KEY, SharedClaims
 from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import engine
@@ -60,14 +60,22 @@ async def test_servers_of_a_host_share_a_claim_over_groups(nodes: Nodes) -> None
     first, second = nodes.claims
     assert await first.claim("a", ["group one", "host gpu-1"])
     assert not await second.claim("b", ["group two", "host gpu-1"])
-    assert await second.claim("c", ["group three", "host gpu-2"])
+    assert await second.claim("c", ["group two", "host gpu-2"])
+
+
+async def test_claims_of_past_restarts_are_removed(nodes: Nodes) -> None:
+    for number in range(50):
+        assert await nodes.claims[number % 2].claim(f"pod {number}", [f"host 10.0.0.{number}"])
+        await asyncio.sleep(CLAIM_S / 5)
+    stored = nodes.shared.get(Dataset.SHARED, KEY)
+    assert stored is not None
+    assert stored.value.count(b"pod") <= 12
 
 
 @pytest.mark.parametrize("value", [b"", b"[]", b'{"server": 7}', b"\xff"])
 async def test_damaged_claim_counts_for_its_time_only(nodes: Nodes, value: bytes) -> None:
     assert await nodes.claims[0].claim("a", GROUP)
-    [key] = nodes.shared.datasets[Dataset.SHARED].keys
-    nodes.shared.overwrite(Dataset.SHARED, key, value)
+    nodes.shared.overwrite(Dataset.SHARED, KEY, value)
     assert not await nodes.claims[1].claim("b", GROUP)
     await asyncio.sleep(CLAIM_S)
     assert await nodes.claims[1].claim("b", GROUP)

@@ -34,7 +34,7 @@ def ended(ago_s: float, *hooks_ago_s: float, drains: int = 0) -> Restart:
         (ended(2 * HOUR), "restart_too_soon"),
         (ended(9 * HOUR), None),
         (ended(9 * HOUR, drains=2), None),
-        (ended(90 * DAY_S, drains=3), "restart_in_vain"),
+        (ended(90 * DAY_S, drains=3), "drains_limit"),
     ],
 )
 def test_restart_is_held_back(latest: Restart | None, expected: str | None) -> None:

@@ -29,6 +29,8 @@ class FilesServer(SimServer):
         self.cut_before = False
         self.cut_after = False
         self.answers_once_idle = False
+        self.cut_history = ""
+        """A prompt whose history is not answered."""
         self.padding = b""
         self.connections = 0
         """How often /ws was opened."""
@@ -43,6 +45,8 @@ class FilesServer(SimServer):
         self._refuse_if_down()
         path = request.path.removeprefix("/api")
         self.requests.append((request.method, path))
+        if self.cut_history and path == f"/history/{self.cut_history}":
+            raise CUT
         if path == "/view":
             return self._view(request)
         if path in {"/upload/image", "/upload/mask"}:

@@ -78,6 +78,20 @@ async def test_prompt_taken_back_when_the_gateway_ends_gets_an_error(tmp_path: P
     assert servers[0].posted == [prompt_id]
 
 
+async def test_prompt_whose_history_is_not_answered_is_not_moved(tmp_path: Path) -> None:
+    """The others are moved all the same."""
+    async with running_site(tmp_path) as site:
+        site.servers[0].lose_worker()
+        doubtful, moved = await post_to_first(site, 2)
+        site.servers[0].cut_history = doubtful
+        site.daemon.publish(site.names[1], "loaded")
+        site.daemon.publish(site.names[0], "draining", **STUCK)
+        assert await ends(site, [moved]) == ["success"]
+        site.servers[0].cut_history = ""
+        assert await ends(site, [doubtful]) == ["error"]
+        assert site.servers[1].posted == [moved]
+
+
 async def test_another_gateway_follows_a_prompt_that_was_moved(tmp_path: Path) -> None:
     """It was asked for the prompt before, and does not report it lost."""
     async with running_servers(2) as (servers, names), AsyncExitStack() as stack:
@@ -134,13 +148,13 @@ async def test_prompts_of_a_server_at_its_restart_limit_go_elsewhere(tmp_path: P
     """It is not restarted again, and gets no new prompts either."""
     async with running_site(tmp_path) as site:
         site.servers[0].lose_worker()
-        ids = await post_to_first(site, 2)
+        ids = await post_to_first(site, 40)
         site.daemon.publish(site.names[0], "failed", reason="restart_limit")
         await wait_until(lambda: next(iter(site.gateway.view)).is_stuck)
-        assert site.servers[0].process.queue.remaining == 2
+        assert site.servers[0].process.queue.remaining == 40
         site.daemon.publish(site.names[1], "cold")
         ids.append((await site.post(image_graph("last")))["prompt_id"])
-        assert await ends(site, ids) == ["success"] * 3
+        assert await ends(site, ids) == ["success"] * 41
         assert sorted(site.servers[1].posted) == sorted(ids)
 
 

@@ -203,18 +203,31 @@ def test_drains_that_fail_end_at_the_limit() -> None:
     assert (days.hooks, days.entries("drain_timed_out"), days.entries("restart_withheld")) == ([], 2, 1)
 
 
+async def crash_after(days: Days, hooks: int) -> None:
+    """End the daemon for ten minutes once so many hooks have run; then wait until the rest may have followed."""
+    while len(days.hooks) < hooks:  # noqa: ASYNC110
+        await asyncio.sleep(1.0)
+    await days.crash(10 * MINUTE)
+    await asyncio.sleep(10 * MINUTE)
+    assert days.states == [State.LOADED] * 3
+
+
 def test_turn_of_a_schedule_goes_on_after_a_crash_of_the_daemon() -> None:
     async def story(days: Days) -> None:
-        await days.until(State.LOADED)
-        while not days.hooks:  # noqa: ASYNC110
-            await asyncio.sleep(1.0)
-        await days.crash(10 * MINUTE)
-        await asyncio.sleep(10 * MINUTE)
-        assert days.states == [State.LOADED] * 3
+        await crash_after(days, hooks=4)
 
-    days = told(story, *["node"] * 3, schedule="5 0 * * *")
-    assert sorted(name for _, name, _ in days.hooks) == sorted(days.names)
+    days = told(story, *["node"] * 3, schedule="5 0-1 * * *", min_pause="30m")
+    assert sorted(name for _, name, _ in days.hooks) == sorted(days.names * 2)
     assert {cause for *_, cause in days.hooks} == {RestartCause.SCHEDULE}
+
+
+def test_turn_of_a_schedule_is_not_that_of_a_server_that_may_be_new() -> None:
+    """A server without an earlier restart may have joined the group after that time."""
+
+    async def story(days: Days) -> None:
+        await crash_after(days, hooks=1)
+
+    assert len(told(story, *["node"] * 3, schedule="5 0 * * *").hooks) == 1
 
 
 def test_time_that_passes_without_a_daemon_is_not_made_up_for() -> None:

@@ -76,7 +76,7 @@ class RestartRules:
             return
         waited = restart.requested_at - (before.ended_at or before.requested_at)
         least = self.settings.min_pause_s
-        if before.hook_started_at is None:
+        if before.hook_started_at is None and restart.cause is not RestartCause.STUCK:
             least = max(least, DAY_S / self.settings.max_per_day)
         if abs(waited) < least - CLOCKS_S:
             self.fail(restart.server, f"no pause: {restart.cause} asks {waited:.0f} s after the last restart")

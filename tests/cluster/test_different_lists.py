@@ -122,6 +122,18 @@ async def test_adopted_servers_go_to_their_node_once_it_lists_them(tmp_path: Pat
 
 
 @in_virtual_time
+async def test_pause_stays_when_the_owner_no_longer_lists_the_server(tmp_path: Path) -> None:
+    one, two, three = nodes = make_nodes(engine(), tmp_path)
+    paused = belonging_to("two")[0]
+    async with running(*nodes):
+        await two.node.ownership.records.change(paused, paused=True)
+        await list_servers(two, [name for name in SERVERS if name != paused])
+        await asyncio.sleep(ADOPTED_S)
+        (owner,) = (node for node in (one, three) if paused in node.host.acquired)
+        assert (await owner.node.journal.saved_states([paused]))[paused].paused
+
+
+@in_virtual_time
 async def test_claims_are_lost_and_the_servers_move_anyway(tmp_path: Path) -> None:
     shared = engine()
     one, two, _ = make_nodes(shared, tmp_path)

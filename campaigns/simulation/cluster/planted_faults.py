@@ -41,7 +41,7 @@ PLANTED_FAULTS = (
         "takes permits that vanish for released",
         22,
         ("budget",),
-        patches={"statemachine.cluster.vanished_permits.SETTLE_S": 0.0},
+        patches={"statemachine.cluster.permits.SETTLE_S": 0.0, "statemachine.cluster.vanished_permits.SETTLE_S": 0.0},
     ),
     PlantedFault("does not share permits", 2, ("budget",), patches={f"{NODE}SharedPermits": faulty.LocalPermits}),
 )

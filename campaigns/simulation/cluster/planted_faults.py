@@ -39,7 +39,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "takes permits that vanish for released",
-        22,
+        21,
         ("budget",),
         patches={"statemachine.cluster.permits.SETTLE_S": 0.0, "statemachine.cluster.vanished_permits.SETTLE_S": 0.0},
     ),

@@ -33,7 +33,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "takes a lease that cannot be read for ended",
-        35,
+        17,
         ("ownership", "agreement", "liveness", "duplicate warm-up"),
         patches={f"{MEMBERSHIP}LeaseFollower": faulty.BelievesGarbage},
     ),

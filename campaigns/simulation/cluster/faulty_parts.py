@@ -28,6 +28,10 @@ class AcquiresOwnedServers(LeasedOwnership):
     async def _is_free(self, record: Record) -> bool:
         return True
 
+    @override
+    def _free(self) -> list[str]:
+        return list(self._servers)
+
 
 class BelievesGarbage(LeaseFollower):
     """Treat a lease that cannot be read as ended."""

@@ -20,7 +20,7 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "acquires servers of running nodes",
-        16,
+        46,
         ("ownership", "agreement", "liveness", "budget", "duplicate warm-up"),
         patches={f"{NODE}LeasedOwnership": faulty.AcquiresOwnedServers},
     ),

@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from statemachine.core.vocabulary import State
 from statemachine.gateway.delivery import keep_entry
 from statemachine.gateway.fleet_view import Candidate, FleetView
 from statemachine.gateway.ledger import Ledger
@@ -82,12 +81,14 @@ class Finder:
         return next((record for record in found if record is not None), None)
 
     async def _on_servers(self, client: str, ask: Any) -> list[PromptRecord | None]:
+        """Ask every server, also those that the daemon does not reach: they may have the prompt."""
+
         async def one(server: Candidate) -> PromptRecord | None:
             async with self._places[client]:
                 found: PromptRecord | None = await ask(server)
                 return found
 
-        return await asyncio.gather(*(one(server) for server in self._view if server.state != State.UNREACHABLE))
+        return await asyncio.gather(*(one(server) for server in self._view))
 
     async def _ask(self, _server: Candidate, question: Question) -> PromptRecord | None:
         """Ask once. A server that does not answer in time is left out."""

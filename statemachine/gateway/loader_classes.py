@@ -41,7 +41,7 @@ class LoaderClasses:
         while True:
             name = await self._waiting.get()
             for server in view:
-                if server.state == State.UNREACHABLE:
+                if server.state == State.UNREACHABLE.value:
                     continue
                 with suppress(NotSentError, NoAnswerError):
                     answer = await upstream.json(server.config, f"/object_info/{quote(name, safe='')}")

@@ -73,7 +73,7 @@ class SharedUploads:
         await asyncio.gather(*(self.find(client, name) for name in wanted[:MAX_NAMES]))
 
     async def _fetch(self, client: str, path: str) -> Upload | None:
-        usable = [one for one in self._view if one.state != State.UNREACHABLE]
+        usable = [one for one in self._view if one.state != State.UNREACHABLE.value]
         has = await asyncio.gather(*(self._has(server, path) for server in usable))
         for server, is_there in zip(usable, has, strict=True):
             if is_there and (upload := await self._copy(client, server, path)) is not None:

@@ -23,6 +23,16 @@ async def test_inputs_that_list_no_models_count_once_their_class_is_known(tmp_pa
     assert sorted(asked) == ["/object_info/CheckpointLoaderSimple", "/object_info/RigSlowModel"]
 
 
+async def test_class_is_not_asked_of_a_server_that_the_daemon_does_not_reach(tmp_path: Path) -> None:
+    async with running_site(tmp_path) as site:
+        away, other = site.servers
+        site.daemon.publish(site.names[0], "unreachable")
+        await wait_until(lambda: next(iter(site.gateway.view)).state == "unreachable")
+        site.gateway.view.choose({"1": GRAPH["1"]})
+        await wait_until(lambda: site.gateway.classes.descriptions)
+        assert [any("object_info" in path for _, path in server.requests) for server in (away, other)] == [False, True]
+
+
 def test_graphs_of_any_form_and_number_are_noted() -> None:
     classes = LoaderClasses()
     for number in range(2 * MAX_CLASSES):

@@ -6,7 +6,7 @@ import typer
 from rich.text import Text
 
 from statemachine.cli.completion import group_names, server_names
-from statemachine.cli.context import console, run, settings_of
+from statemachine.cli.context import client_settings_of, console, run
 from statemachine.cli.rollout import RolloutLimit, restart_group
 from statemachine.cli.wording import reader_language
 from statemachine.client import AcceptedAnswer, Fleet
@@ -52,7 +52,7 @@ def _require_duration(context: typer.Context, duration: str) -> None:
     try:
         parse_duration(duration)
     except DurationError as error:
-        language = reader_language(settings_of(context))
+        language = reader_language(client_settings_of(context))
         raise typer.BadParameter(render(error.message, language), param_hint="--for") from None
 
 
@@ -70,7 +70,7 @@ def restart(
 ) -> None:
     """Restart a server with its hook, or every server of a group, a few at a time."""
     limits = {"--max-unavailable": max_unavailable, "--abort-after": abort_after}
-    language = reader_language(settings_of(context))
+    language = reader_language(client_settings_of(context))
     if group is None or name is not None:
         for option in (option for option, value in limits.items() if value is not None):
             raise typer.BadParameter(render(message("cli.rollout.only_group"), language), param_hint=option)
@@ -87,7 +87,7 @@ def _act(
     duration: str | None = None,
     note: str | None = None,
 ) -> None:
-    settings = settings_of(context)
+    settings = client_settings_of(context)
     language = reader_language(settings)
     if (name is None) == (group is None):
         raise typer.BadParameter(render(message("cli.name_or_group"), language))

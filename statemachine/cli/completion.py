@@ -11,7 +11,7 @@ import typer
 from statemachine.cli.context import settings_path
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES
 from statemachine.discovery.known import known_servers
-from statemachine.settings import ServerConfig, SettingsError, load_settings
+from statemachine.settings import ServerConfig, SettingsError, load_client_settings
 
 MOST_OFFERED = 500
 """A shell shows the candidates in columns; more do not help."""
@@ -39,7 +39,7 @@ def reason_codes(incomplete: str) -> list[str]:
 
 def _servers(context: typer.Context) -> tuple[ServerConfig, ...]:
     try:
-        return known_servers(load_settings(settings_path(context), os.environ), warns=False)
+        return known_servers(load_client_settings(settings_path(context), os.environ), warns=False)
     except SettingsError:
         return ()
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import select
 import sys
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -20,7 +20,7 @@ from statemachine.core.messages import Message, verbatim
 from statemachine.core.text import harmless
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
-from statemachine.settings import Settings, SettingsError, SettingsFileError, load_settings
+from statemachine.settings import Settings, SettingsError, SettingsFileError, load_client_settings, load_settings
 
 T = TypeVar("T")
 PIPE_WIDTH = 200
@@ -79,8 +79,17 @@ def read_settings(context: typer.Context) -> Settings:
 
 def settings_of(context: typer.Context) -> Settings:
     """Return the settings of `--settings`, or fail with their problems."""
+    return _loaded(context, load_settings)
+
+
+def client_settings_of(context: typer.Context) -> Settings:
+    """Return them for a command that asks the daemon, which needs no secret of the settings."""
+    return _loaded(context, load_client_settings)
+
+
+def _loaded(context: typer.Context, load: Callable[[Path, Mapping[str, str]], Settings]) -> Settings:
     try:
-        return read_settings(context)
+        return load(settings_path(context), os.environ)
     except SettingsFileError as error:
         language = language_of(context)
         fail(verbatim(error.text(language)), language)

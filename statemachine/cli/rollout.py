@@ -7,7 +7,7 @@ import orjson
 import typer
 from rich.text import Text
 
-from statemachine.cli.context import console, fail, run, settings_of, show_bytes
+from statemachine.cli.context import client_settings_of, console, fail, run, show_bytes
 from statemachine.cli.help import LocalizedCommand, LocalizedGroup
 from statemachine.cli.wording import reader_language
 from statemachine.client.access import daemon_api
@@ -33,7 +33,7 @@ rollout = typer.Typer(cls=LocalizedGroup, no_args_is_help=True)
 @rollout.command("status", cls=LocalizedCommand)
 def status(context: typer.Context, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show the rolling restart that is going on, or the last one."""
-    settings = settings_of(context)
+    settings = client_settings_of(context)
     language = reader_language(settings)
     answer = run(_latest(settings), language)
     found = answer["rollout"]
@@ -66,7 +66,7 @@ def cancel(context: typer.Context) -> None:
 
 def restart_group(context: typer.Context, group: str, max_unavailable: int | None, abort_after: int | None) -> None:
     """Start a rolling restart of a group; the daemon has the defaults."""
-    settings = settings_of(context)
+    settings = client_settings_of(context)
     language = reader_language(settings)
     given = {"max_unavailable": max_unavailable, "abort_after": abort_after}
     body = {key: value for key, value in given.items() if value is not None}
@@ -77,7 +77,7 @@ def restart_group(context: typer.Context, group: str, max_unavailable: int | Non
 
 
 def _act(context: typer.Context, action: RolloutAction) -> None:
-    settings = settings_of(context)
+    settings = client_settings_of(context)
     language = reader_language(settings)
     found = run(_send(settings, action), language)
     console().print(_lines({**found, "servers": []}, language), soft_wrap=True)

@@ -14,10 +14,10 @@ from statemachine.cli.choices import known_state
 from statemachine.cli.completion import group_names, state_names
 from statemachine.cli.context import (
     SafeConsole,
+    client_settings_of,
     console,
     run,
     run_until_interrupted,
-    settings_of,
     show_bytes,
 )
 from statemachine.cli.status_lines import status_lines
@@ -68,7 +68,7 @@ def status(
     On a terminal, only as many servers as fit are shown. Exit code 0 if all selected servers are loaded, 1 if not, or
     if no daemon answers.
     """
-    settings = settings_of(context)
+    settings = client_settings_of(context)
     language = reader_language(settings)
     selection = Selection(group or (), [known_state(name, language).value for name in state or ()])
     if watch and as_json:

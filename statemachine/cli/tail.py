@@ -16,11 +16,11 @@ from statemachine.cli.choices import known_reason, known_state
 from statemachine.cli.completion import group_names, reason_codes, server_names, state_names
 from statemachine.cli.context import (
     LineScreen,
+    client_settings_of,
     discard_output,
     fail,
     print_note,
     run_until_interrupted,
-    settings_of,
     show_bytes,
     while_read,
 )
@@ -117,7 +117,7 @@ def tail(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Show the event log: what happened to the servers, and why."""
-    settings = settings_of(context)
+    settings = client_settings_of(context)
     language = reader_language(settings)
     start = _start(since, language)
     states = frozenset(known_state(name, language) for name in state or ())

@@ -44,12 +44,12 @@ class Access:
 
 
 def access_of_settings(settings: Settings, timeout_s: float = ANSWER_S) -> Access:
-    """Return the access to the daemon of these settings."""
+    """Return the access to the daemon of these settings: with COMFYWARM_TOKEN if it is set, else their first token."""
     tokens = settings.listen.secrets
-    own = [one.get_secret_value() for one in settings.listen.reading]
-    token = _own_token(own, os.environ.get(OWN_TOKEN))
+    token = os.environ.get(OWN_TOKEN) or next((one.get_secret_value() for one in settings.listen.reading), None)
     tls = settings.listen.tls
-    return Access(daemon_url(settings), token, tokens, None if tls is None else tls.certificate, timeout_s)
+    secrets = tokens if token is None else [*tokens, SecretStr(token)]
+    return Access(daemon_url(settings), token, secrets, None if tls is None else tls.certificate, timeout_s)
 
 
 def access_to(url: str | None, token: str | None, certificate: Path | None, timeout_s: float) -> Access:
@@ -84,11 +84,6 @@ def daemon_url(settings: Settings) -> str:
         raise DaemonUnavailableError(message("cli.any_port", folder=str(settings.data_dir)))
     host = WILDCARDS.get(settings.listen.host, settings.listen.host)
     return f"{'https' if settings.listen.tls else 'http'}://{bracketed(host)}:{port}"
-
-
-def _own_token(tokens: Sequence[str], own: str | None) -> str | None:
-    """Return the caller's own token if it is one of the settings, else the first of them."""
-    return own if own in tokens else next(iter(tokens), None)
 
 
 def _trusted(certificate: Path | None) -> aiohttp.Fingerprint | bool:

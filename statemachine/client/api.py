@@ -98,7 +98,9 @@ class DaemonApi:
     def _away(self, error: Exception) -> DaemonUnavailableError:
         what = message("cli.daemon_away", url=self._url, cause=self._cause(error))
         is_certificate = isinstance(error, aiohttp.ServerFingerprintMismatch | aiohttp.ClientConnectorCertificateError)
-        return DaemonUnavailableError(what, None if is_certificate else message("client.start_it"))
+        return DaemonUnavailableError(
+            what, None if is_certificate else message("client.start_it" if self._has_settings else "client.set_url")
+        )
 
     def _cause(self, error: Exception) -> Message | str:
         if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):

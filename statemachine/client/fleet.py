@@ -14,7 +14,7 @@ from statemachine.client.errors import DaemonError, UnknownNameError, first_unkn
 from statemachine.client.following import Absence, follow
 from statemachine.client.warm_wait import Goal, wait_until_warm
 from statemachine.core.messages import Message, message
-from statemachine.settings import Settings, load_settings
+from statemachine.settings import Settings, load_client_settings
 
 PATIENCE_S = 60.0
 WARM_S = 600.0
@@ -49,7 +49,7 @@ class Fleet:
     @classmethod
     def from_settings(cls, settings: Settings | str | Path, *, timeout_s: float = ANSWER_S) -> Self:
         """Return the fleet of the daemon of these settings, or of this settings file. Raises SettingsError."""
-        loaded = settings if isinstance(settings, Settings) else load_settings(Path(settings), os.environ)
+        loaded = settings if isinstance(settings, Settings) else load_client_settings(Path(settings), os.environ)
         fleet = cls(timeout_s=timeout_s)
         fleet._access = access_of_settings(loaded, timeout_s)
         return fleet

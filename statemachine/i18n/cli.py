@@ -190,6 +190,10 @@ DAEMON_ACCESS: dict[str, Text] = {
         "start it with `comfywarm serve`, or correct the address (listen.host and listen.port of its settings)",
         "请用 `comfywarm serve` 启动服务，或更正地址（其设置中的 listen.host 与 listen.port）",
     ),
+    "client.set_url": Text(
+        "start it with `comfywarm serve`, or give its address: url=URL, or the environment variable COMFYWARM_URL",
+        "请用 `comfywarm serve` 启动服务，或指定其地址：url=URL 或环境变量 COMFYWARM_URL",
+    ),
     "client.no_answer_in_time": Text("it did not answer in time", "未及时响应"),
     "client.untrusted_certificate": Text(
         "its certificate is not trusted; pass certificate=FILE, or use its settings",
@@ -241,12 +245,13 @@ DAEMON_ACCESS: dict[str, Text] = {
 
 DAEMON_ERRORS: dict[str, Text] = {
     "cli.error.token_required": Text(
-        "the daemon does not accept the token of listen.token or listen.tokens; use the settings of that daemon",
-        "服务不接受 listen.token 或 listen.tokens 中的令牌；请使用该服务的设置",
+        "the daemon does not accept the token; set COMFYWARM_TOKEN to one of its listen.tokens, "
+        "or use the settings of that daemon",
+        "服务不接受该令牌；请将 COMFYWARM_TOKEN 设为其 listen.tokens 之一，或使用该服务的设置",
     ),
     "cli.error.token_may_not_act": Text(
-        "this token may only read; set COMFYWARM_TOKEN to one of listen.tokens that may act",
-        "该令牌只能读取；请将 COMFYWARM_TOKEN 设为 listen.tokens 中可执行操作的令牌",
+        "this token may not act; set COMFYWARM_TOKEN to one of listen.tokens that may act",
+        "该令牌不能执行操作；请将 COMFYWARM_TOKEN 设为 listen.tokens 中可执行操作的令牌",
     ),
     "cli.error.loopback_only": Text(
         "without a token the daemon accepts actions only from its own machine and not through a proxy; "

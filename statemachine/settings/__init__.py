@@ -4,7 +4,7 @@ A file is validated completely before anything starts. `load` reads it, `source`
 `model` validates each value, `checks` validates what involves several values, and `servers` resolves the servers.
 """
 
-from statemachine.settings.load import load_settings, parse_settings
+from statemachine.settings.load import load_client_settings, load_settings, parse_settings
 from statemachine.settings.model import Settings, json_schema, resolve_servers
 from statemachine.settings.problems import Problem, SettingsError, SettingsFileError
 from statemachine.settings.servers import CacheCheckSettings, ServerConfig
@@ -17,6 +17,7 @@ __all__ = [
     "SettingsError",
     "SettingsFileError",
     "json_schema",
+    "load_client_settings",
     "load_settings",
     "parse_settings",
     "resolve_servers",

@@ -2,7 +2,7 @@
 
 import codecs
 import errno
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import orjson
@@ -26,7 +26,7 @@ from statemachine.settings.gateway import check_gateway_tokens, missing_gateway_
 from statemachine.settings.listen import check_tokens, missing_token
 from statemachine.settings.model import Settings
 from statemachine.settings.problems import Problem, SettingsError, SettingsFileError, wrong_value
-from statemachine.settings.source import SettingsSource, expand_environment
+from statemachine.settings.source import SettingsSource, expand_environment, references
 
 MAX_BYTES = 16 * 2**20
 """20,000 servers with long headers have some megabytes."""
@@ -41,6 +41,34 @@ def load_settings(path: Path, environ: Mapping[str, str]) -> Settings:
     if problems := [*missing_token(settings.listen), *missing_gateway_token(settings.gateway)]:
         raise SettingsError(tuple(problems))
     return settings
+
+
+def load_client_settings(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Return the settings of a daemon for its clients, which need no secret but their own. Raises SettingsError.
+
+    Variables that are not set stay as they are written, and tokens with such variables are left out.
+    """
+    data = read_json(path)
+    try:
+        unset = {name: f"${{{name}}}" for name in references(data) if name not in environ}
+    except RecursionError:
+        unset = {}  # parsing names the place that is nested too deeply
+    return parse_settings(_without_tokens(data, unset), path.absolute().parent, {**environ, **unset})
+
+
+def _without_tokens(data: object, unset: Collection[str]) -> object:
+    """Return the data without the tokens that need one of these variables."""
+    match data:
+        case {"listen": dict() as listen, **others}:
+            known = {key: value for key, value in listen.items() if key != "token" or not _needs(value, unset)}
+            if isinstance(tokens := listen.get("tokens"), dict):
+                known["tokens"] = {name: one for name, one in tokens.items() if not _needs(one, unset)}
+            return {**others, "listen": known}
+    return data
+
+
+def _needs(value: object, unset: Collection[str]) -> bool:
+    return not set(unset).isdisjoint(references(value))
 
 
 def parse_settings(data: object, base_dir: Path, environ: Mapping[str, str]) -> Settings:

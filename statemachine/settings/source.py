@@ -5,7 +5,7 @@ The paths of replaced values are recorded, because errors must not show them.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -61,6 +61,16 @@ def expand_environment(data: object, environ: Mapping[str, str]) -> tuple[Settin
     expansion = _Expansion(environ)
     expanded = expansion.expand(data)
     return SettingsSource(expanded, frozenset(expansion.secret_paths)), expansion.problems
+
+
+def references(value: object) -> Iterator[str]:
+    """Yield the names of the environment variables that the strings of the data refer to."""
+    if isinstance(value, str):
+        yield from (found["name"] for found in _REFERENCE.finditer(value) if not found["escape"])
+    elif isinstance(value, dict):
+        yield from (name for inner in value.values() for name in references(inner))
+    elif isinstance(value, list):
+        yield from (name for inner in value for name in references(inner))
 
 
 @dataclass(slots=True)

@@ -11,7 +11,7 @@ from statemachine.core.cache_changes import cache_change
 from statemachine.core.contention import NO_CONTENTION
 from statemachine.core.levels import places_of
 from statemachine.core.prompt_reducers import PROMPT_REDUCERS, Reducer
-from statemachine.core.restart_reducers import RESTART_REDUCERS
+from statemachine.core.restart_reducers import RESTART_REDUCERS, note_new_process
 from statemachine.core.server import NOT_WARMED, Attempt, CacheChange, Server
 from statemachine.core.streak import NO_STREAK
 from statemachine.core.vocabulary import Reason, State
@@ -26,7 +26,7 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     server.verdict_fresh = event.epoch == server.epoch
     if not server.verdict_fresh and not event.needed:
         return
-    _update_cursor(event.node_cursor, server)
+    _update_cursor(event.node_cursor, server, at)
     lost_at = _lost_at(server, at)
     server.check_kind, server.last_check = event.kind, at
     server.missing, server.needed = event.missing, event.needed
@@ -46,14 +46,14 @@ def _check_answered(event: events.CheckAnswered, server: Server, at: float) -> N
     server.gone_at, server.process_ended = None, False
 
 
-def _update_cursor(answered: events.NodeCursor | None, server: Server) -> None:
+def _update_cursor(answered: events.NodeCursor | None, server: Server, at: float) -> None:
     """Compare later frames with this answer. Frames that overtook the answer keep their effect."""
     known = server.node_cursor
     server.node_cursor = answered
     if answered is None or known is None:
         return
     if answered.instance != known.instance:
-        _restarted(server)
+        _restarted(server, at)
     else:
         sequence = max(answered.sequence or 0, known.sequence or 0)
         server.node_cursor = replace(answered, sequence=sequence, truncated=known.truncated)
@@ -128,6 +128,7 @@ def _not_answering(event: events.NotAnswering, server: Server, at: float) -> Non
     if event.refused:
         server.process_ended = server.process_went = True
         _note_cut_off(server)
+        note_new_process(server, at)
     if event.held:
         server.consecutive_failures = min(server.consecutive_failures + 1, server.reachability.fall - 1)
         return
@@ -151,7 +152,7 @@ def _link_opened(event: events.LinkOpened, server: Server, at: float) -> None:
     server.links += 1
     server.epoch += server.links > 1
     if event.refused_before:
-        _restarted(server)
+        _restarted(server, at)
 
 
 def _link_lost(event: events.LinkLost, server: Server, at: float) -> None:
@@ -185,7 +186,7 @@ def _cache_reported(event: events.CacheReported, server: Server, at: float) -> N
     if server.cache_change in (CacheChange.RESTARTED, CacheChange.MAYBE_LOST):
         server.epoch += 1
     if restarted:
-        _restarted(server)
+        _restarted(server, at)
     elif server.places is not None and event.places is not None:
         server.places = {**server.places, **places_of(known.keys, event.places)}
 
@@ -259,12 +260,13 @@ def _note_cut_off(server: Server) -> None:
         server.open_attempt.cut_off = True
 
 
-def _restarted(server: Server) -> None:
+def _restarted(server: Server, at: float) -> None:
     """Handle a new process of the server, with an empty queue and an empty cache.
 
     The next check counts the models that went with the earlier process.
     """
     _note_cut_off(server)
+    note_new_process(server, at)
     server.disconnect_count += 1
     server.process_ended, server.process_went = True, True
     server.auto_executing, server.places = False, None

@@ -37,9 +37,16 @@ def _hook_started(event: events.HookStarted, server: Server, at: float) -> None:
     server.succeeded, server.loaded_at, server.warmed_at = None, None, NOT_WARMED
 
 
+def note_new_process(server: Server, at: float) -> None:
+    """Count the time limit of our prompt from now on: a new process may have it from a restored queue."""
+    if server.open_attempt is not None:
+        server.open_attempt.last_progress_at = at
+
+
 def _server_returned(event: events.ServerReturned, server: Server, at: float) -> None:
     if server.restart is not None:
         server.restart = server.restart.returned(at)
+    note_new_process(server, at)
     server.epoch += 1
     server.disconnect_count += 1
     server.process_ended, server.gone_at, server.places = True, None, None

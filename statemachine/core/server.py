@@ -47,7 +47,8 @@ class Attempt:
     `instance` is the server's process in which the attempt began, if a companion node reports it. `early` are events
     that arrived before the answer to the POST and wait for it; `early_queue` was the queue's length at the last one.
     `unsent`: the POST's connection was refused. `cut_off`: a connection to the server ended or was refused since.
-    `last_progress_at` is the time of the last event that shows work: repeated and falling figures do not count.
+    `last_progress_at` is the time of the last event that shows work, or that another process has begun, which may have
+    the prompt from a restored queue: repeated and falling figures do not count.
     `partly_refused`: the server has dropped a part of the workflow and runs the rest.
     `stuck`: its time limit has passed, so that it holds no permit. `ended_by_hook`: a restart hook of ours ends the
     process under it. `blocked`: what an ExecutionBlocker said of skipped

@@ -152,6 +152,7 @@ class ServerContext:
     hook_due: str | None = None
     stands_still: bool = False
     _patience: Patience | None = None
+    _doubt: Patience | None = None
 
     def patience_with(self, attempt: Attempt) -> Patience:
         """Return the time limit of this attempt, which goes on after the server was away."""
@@ -159,13 +160,33 @@ class ServerContext:
             self._patience = Patience(attempt)
         return self._patience
 
+    def doubt_about(self, attempt: Attempt) -> Patience:
+        """Return the time limit of the lookups of this attempt, until one of them decides.
+
+        It is not what is left of the attempt's own limit: that may have passed before the server's process ended.
+        """
+        if self._doubt is None or self._doubt.attempt is not attempt:
+            self._doubt = Patience(attempt)
+        return self._doubt
+
+    def end_doubt(self) -> None:
+        """Let the next lookups have a time limit of their own."""
+        self._doubt = None
+
+    def forget_process(self) -> None:
+        """Forget what was true of the server's earlier process, the time limit of a prompt that it had included."""
+        self.preflight_passed = frozenset()
+        self.check.forget()
+        self.client.forget_offers()
+        self._patience = self._doubt = None
+
     def give_up(self, stuck: PromptStuck) -> None:
         """Report that the time limit is over. A later look at the prompt has a limit of its own.
 
         A server that went away with the last look is not reported: its limit is still over when it is back.
         """
         if self.server.state in IN_FLIGHT:
-            self._patience = None
+            self._patience = self._doubt = None
             self.post(stuck)
 
     @property

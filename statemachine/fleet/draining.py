@@ -47,8 +47,9 @@ class _DrainLooks:
 
     @property
     def is_settling(self) -> bool:
-        """Whether the queue was empty at the last look, so that the rest of `SETTLE_S` is worth waiting for."""
-        return self.empty_since is not None and not self.is_drained
+        """Whether the last look found the queue empty, or our prompt absent, and this is not confirmed yet."""
+        is_missing = self.lookup is not None and self.lookup.attempt.is_open and self.lookup.absent_since is not None
+        return is_missing or (self.empty_since is not None and not self.is_drained)
 
     @property
     def is_drained(self) -> bool:
@@ -136,8 +137,10 @@ async def _look(context: ServerContext, restart: Restart, queue: _DrainLooks) ->
         attempt = context.server.open_attempt
         if attempt is not None and not length:
             await _settle_attempt(context, attempt, queue)
+        else:
+            queue.lookup = None
     except ComfyError as error:
-        queue.empty_since, queue.trouble = None, error.message
+        queue.empty_since, queue.lookup, queue.trouble = None, None, error.message
         queue.refused = queue.refused + 1 if isinstance(error, ConnectRefusedError) else 0
         return
     queue.count, queue.trouble, queue.refused, queue.was_away = length, NO_MESSAGE, 0, False

@@ -97,9 +97,7 @@ async def _watch(
     while True:
         await returning.look()
         if returning.is_back:
-            context.preflight_passed = frozenset()
-            context.check.forget()
-            context.client.forget_offers()
+            context.forget_process()
             return events.ServerReturned()
         if loop_time() >= until:
             return returning.failure()

@@ -80,16 +80,18 @@ def _goes_in_front(context: ServerContext) -> bool:
 async def _resolve(context: ServerContext, attempt: Attempt) -> None:
     """Look the prompt up until it is found or has been absent for the grace period, or its time is over.
 
-    A server may accept a POST seconds after the client gave up, so one lookup confirms nothing.
+    A server may accept a POST seconds after the client gave up, so one lookup confirms nothing. An absence that is
+    being confirmed is decided within its grace period.
     """
-    lookup, patience = Lookup(context, attempt), context.patience_with(attempt)
-    with patience.running():
-        context.waits(message("wait.lookup"), patience.left_s(_warm_timeout_s(context)), at_most=True)
+    lookup, doubt = Lookup(context, attempt), context.doubt_about(attempt)
+    with context.patience_with(attempt).running(), doubt.running():
+        context.waits(message("wait.lookup"), doubt.left_s(_warm_timeout_s(context)), at_most=True)
         while (result := await lookup.look()) is None:
-            if patience.is_over(_warm_timeout_s(context)):
+            if lookup.absent_since is None and doubt.is_over(_warm_timeout_s(context)):
                 context.give_up(events.PromptStuck(message("fate_unknown", cause=lookup.trouble)))
                 return
             await asyncio.sleep(lookup.pause_s)
+        context.end_doubt()
         context.post(result)
 
 

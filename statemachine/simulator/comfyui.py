@@ -14,7 +14,13 @@ class SimServer(ServerModel):
     """A simulated ComfyUI server of one profile. `start` it inside a running loop, and `stop` it."""
 
     def __init__(
-        self, profile: Profile, rng: Random, *, scale: float = 1.0, clock: Callable[[], float] = time.time
+        self,
+        profile: Profile,
+        rng: Random,
+        *,
+        scale: float = 1.0,
+        clock: Callable[[], float] = time.time,
+        ids: Random | None = None,
     ) -> None:
-        """Create a stopped server. `scale` multiplies every duration of the profile."""
-        super().__init__(profile, rng, respond, behaviours, scale=scale, clock=clock)
+        """Create a stopped server. `scale` multiplies every duration of the profile; `ids` draws the ids."""
+        super().__init__(profile, rng, respond, behaviours, scale=scale, clock=clock, ids=ids)

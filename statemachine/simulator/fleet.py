@@ -85,12 +85,13 @@ async def running_fleet(
     """Run one listening server per profile, spread over `hosts`.
 
     `base_port` 0 takes free ports. `groups`, if not empty, has one group per profile. The same seed gives the same
-    fleet.
+    fleet, but each process of a server has ids of its own.
     """
     async with Gateway() as gateway:
         members = []
         for index, profile in enumerate(profiles):
-            server = SimServer(profile, Random(f"{seed}/{index}"), scale=scale)  # noqa: S311 - repeatable
+            rng = Random(f"{seed}/{index}")  # noqa: S311 - repeatable
+            server = SimServer(profile, rng, scale=scale, ids=Random())  # noqa: S311 - ids need only differ
             port = base_port + index // len(hosts) if base_port else 0
             address = gateway.add(server, hosts[index % len(hosts)], port)
             members.append(Member(server, *address, groups[index] if groups else "default"))

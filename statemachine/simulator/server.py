@@ -83,14 +83,17 @@ class ServerModel:
         *,
         scale: float = 1.0,
         clock: Callable[[], float] = time.time,
+        ids: Random | None = None,
     ) -> None:
         """Create a stopped server.
 
+        `ids` draws the ids of processes, prompts and sockets; without it `rng` does, repeatably.
         `respond` handles each HTTP request. `behaviours` returns the coroutines that run from `start` to `stop`.
         `scale` multiplies every duration of the profile.
         """
         self.profile = profile
         self.rng = rng
+        self._ids = ids or rng
         self.scale = scale
         self.log = deque(maxlen=LOG_LIMIT)
         self.died = asyncio.Event()
@@ -232,7 +235,7 @@ class ServerModel:
     def connect(self, client_id: str, sink: Sink) -> str:
         """Open /ws?clientId=…; return the sid. An older socket of the same id stays open without frames."""
         self._refuse_if_down()
-        sid = client_id or uuid.UUID(int=self.rng.getrandbits(128)).hex
+        sid = client_id or uuid.UUID(int=self._ids.getrandbits(128)).hex
         self._open.add(sink)
         self.sockets[sid] = sink
         self.send("status", {**self.process.status(), "sid": sid}, sid)
@@ -261,7 +264,7 @@ class ServerModel:
     # Used by the routes
 
     def new_prompt_id(self) -> str:
-        return str(uuid.UUID(int=self.rng.getrandbits(128), version=4))
+        return str(uuid.UUID(int=self._ids.getrandbits(128), version=4))
 
     def missing_keys(self) -> list[str]:
         """Return the missing keys of the cache workflow."""
@@ -272,7 +275,7 @@ class ServerModel:
         self.log.append(ReceivedPost(prompt_id, status, body))
 
     def _new_process(self) -> Process:
-        instance = uuid.UUID(int=self.rng.getrandbits(128), version=4).hex if self.profile.companion else None
+        instance = uuid.UUID(int=self._ids.getrandbits(128), version=4).hex if self.profile.companion else None
         return Process(self.profile, self.scale, self.send, self._clock, self.died.set, instance)
 
     def _refuse_if_down(self) -> None:

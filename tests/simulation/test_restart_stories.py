@@ -1,6 +1,7 @@
 """One restart in virtual time: what a pause, a full disk, a long absence of the daemon do to it."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from statemachine.core.ports import Action, NotStoredError
 from statemachine.core.restart import RestartStage
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
-from tests.simulation.restart_rig import LIMITS, Hook, RestartRig, run_story
+from tests.simulation.restart_rig import LIMITS, QUICK, Hook, RestartRig, run_story
 
 
 async def begun(rig: RestartRig) -> None:
@@ -83,6 +84,22 @@ def test_request_older_than_its_limit_is_not_resumed() -> None:
 
     run_story(story, hook)
     assert not hook.runs
+
+
+def test_absence_of_our_prompt_is_confirmed_past_the_drain_limit() -> None:
+    """A process that ended shortly before the limit of the drain has taken our prompt with it."""
+
+    async def story(rig: RestartRig) -> None:
+        await rig.until_state(State.WARMING)
+        await rig.ask(Action.RESTART)
+        await asyncio.sleep(LIMITS["drain_timeout_s"] - 5.0)
+        rig.server.profile = QUICK
+        await rig.server.restart()
+        await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
+        assert (rig.view.state, rig.restart.stage) == (State.LOADED, RestartStage.SUCCEEDED)
+
+    run_story(story, hook := Hook(), replace(QUICK, load_seconds=1_000.0))
+    assert hook.runs.total() == 1
 
 
 def test_prompt_that_arrives_before_the_record_is_waited_for() -> None:

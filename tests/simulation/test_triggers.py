@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from random import Random
@@ -27,6 +28,7 @@ from statemachine.repair.port import HookRunner
 from statemachine.settings import Settings
 from statemachine.settings.servers import ServerConfig
 from statemachine.simulator import SimServer
+from statemachine.simulator.http import Request, Response, text_response
 from statemachine.simulator.profiles import PROFILES
 
 MINUTE, HOUR = 60.0, 3600.0
@@ -48,8 +50,9 @@ class Days(Simulation):
     """Servers that are well, with a hook that restarts them. `hooks` are the times, servers and causes of its runs."""
 
     def __init__(
-        self, folder: Path, profiles: Sequence[str], story: Story, groups: Sequence[str], restart: dict[str, Any]
-    ) -> None:
+        self, folder: Path, profiles: Sequence[str], story: Story, groups: Sequence[str], warm_timeout_s: float,
+        restart: dict[str, Any],
+    ) -> None:  # fmt: skip
         super().__init__(1, folder, REAL_PARTS, (), keep=TAIL)
         plans = tuple(
             Plan("127.0.0.1", 8188 + n, PROFILES[name], ("cache_models",), 0.0) for n, name in enumerate(profiles)
@@ -60,7 +63,7 @@ class Days(Simulation):
                 for plan, group in zip(plans, groups or ["all"] * len(plans), strict=True)
             ],
             "workflows": ["cache_models"],
-            "timing": {"warm_timeout_s": HANG_S / 3, "check_interval_s": HOUR},
+            "timing": {"warm_timeout_s": warm_timeout_s, "check_interval_s": HOUR},
             "restart": {"command": ["restart"], **restart},
         })  # fmt: skip
         self._scenario = Scenario(plans, settings, adverse_s=0.0, calm_s=0.0, actions_every_s=1.0)
@@ -124,12 +127,18 @@ class DaysHook(HookRunner):
         await server.come_back()
 
 
-def told(story: Story, *profiles: str, groups: Sequence[str] = (), **restart: object) -> Days:
+def told(
+    story: Story,
+    *profiles: str,
+    groups: Sequence[str] = (),
+    warm_timeout_s: float = HANG_S / 3,
+    **restart: object,
+) -> Days:
     """Run a story over servers with these profiles; return how it went."""
     made: list[Days] = []
 
     def make(folder: Path) -> Days:
-        made.append(Days(folder, profiles, story, groups, restart))
+        made.append(Days(folder, profiles, story, groups, warm_timeout_s, restart))
         return made[-1]
 
     result = run_simulation(VirtualLoop, make)
@@ -273,3 +282,46 @@ def test_prompt_that_hangs_on_idle_devices_is_restarted(profile: str) -> None:
         assert days.states == [State.LOADED]
 
     assert [cause for *_, cause in told(story, profile, when_stuck=True).hooks] == [RestartCause.STUCK]
+
+
+@pytest.mark.parametrize("warm_timeout_s", [5, 20, 600])
+@pytest.mark.parametrize(
+    ("changes", "errors"),
+    [({}, 0), ({}, 4), ({"restore_after": 1.0}, 0)],
+    ids=["gone", "errors first", "restored queue"],
+)
+def test_warm_up_that_stalls_is_settled_after_the_restart(
+    warm_timeout_s: float, changes: dict[str, Any], errors: int
+) -> None:
+    """Its time limit has passed by then; the new process decides what became of its prompt."""
+
+    async def story(days: Days) -> None:
+        server = days.servers[0]
+        while days.states != [State.WARMING]:  # noqa: ASYNC110
+            await asyncio.sleep(0.1)
+        server.profile = replace(server.profile, stall_after_models=None, load_seconds=1.0, **changes)
+        fail_after_restart(server, errors)
+        await asyncio.sleep(warm_timeout_s)
+        await days.until(State.LOADED)
+
+    days = told(story, "stalling", when_stuck=True, warm_timeout_s=warm_timeout_s, min_pause="10s")
+    assert [cause for *_, cause in days.hooks] == [RestartCause.STUCK]
+    reasons = [one.reason for one in days.log]
+    after = reasons[reasons.index("server_returned") :]
+    assert {"prompt_in_doubt", "all_cached"} <= set(after)
+    assert ("queue_stuck" in after, "server_restarted" in after) == (False, not changes)
+
+
+def fail_after_restart(server: SimServer, errors: int) -> None:
+    """Let the first requests for the queue fail once another process of the server answers."""
+    handle, first = server.handle, server.process
+    left = errors
+
+    async def failing(request: Request) -> Response:
+        nonlocal left
+        if request.path == "/queue" and server.up and server.process is not first and left:
+            left -= 1
+            return text_response("starting", status=500)
+        return await handle(request)
+
+    server.handle = failing  # type: ignore[method-assign]

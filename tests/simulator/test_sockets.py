@@ -79,3 +79,13 @@ async def test_serve_fleet_serves_until_cancelled() -> None:
 async def test_serve_fleet_with_an_unknown_profile_raises_value_error() -> None:
     with pytest.raises(ValueError, match="unknown persona stranger; available: absent, auto_executing"):
         await serve_fleet(SimulateOptions(profiles=("stranger",)), lambda _fleet: None)
+
+
+async def test_simulated_fleet_started_again_has_ids_of_its_own() -> None:
+    """A hook that restarts `simulate` ends a process; the next one must not be taken for it."""
+    ids: list[str | None] = []
+    for _ in range(2):
+        async with running_fleet([PROFILES["node"]], seed=1) as fleet:
+            node = fleet.servers[0].process.companion
+            ids += [node.instance if node else None, fleet.servers[0].new_prompt_id()]
+    assert len(set(ids)) == 4

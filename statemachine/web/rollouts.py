@@ -209,7 +209,10 @@ def rollout_json(run: Rollout, facts: Facts) -> Json:
 
 
 _LIMIT = Parameter(
-    "query", "limit", "At most this many servers, those under way, failed or waiting first. All without it.", "integer"
+    "query",
+    "limit",
+    "At most this many servers, those under way, failed or waiting first. All without it.",
+    schema={"type": "integer", "minimum": 1, "maximum": MOST_SERVERS},
 )
 _BAD_LIMIT = ApiResponse(400, "The limit is not a number of servers.", ErrorSchema)
 

@@ -21,8 +21,10 @@ ADOPTED_S = 2 * LEASE_S / RENEWALS + 4.0
 """Longer than it takes to adopt a server that the nodes before this one do not list."""
 
 
-def make_nodes(shared: FakeEngine, folder: Path, servers: Sequence[str] = SERVERS) -> list[Node]:
-    return [Node(shared, name, folder, servers) for name in NAMES]
+def make_nodes(
+    shared: FakeEngine, folder: Path, servers: Sequence[str] = SERVERS, names: Sequence[str] = NAMES
+) -> list[Node]:
+    return [Node(shared, name, folder, servers) for name in names]
 
 
 def belonging_to(node: str) -> list[str]:
@@ -66,7 +68,7 @@ async def test_new_servers_are_listed_one_after_the_other_and_move_once(tmp_path
 
 @in_virtual_time
 async def test_joining_node_that_lists_fewer_servers_gets_those(tmp_path: Path) -> None:
-    one, two, _ = make_nodes(engine(), tmp_path)
+    one, two = make_nodes(engine(), tmp_path, names=NAMES[:2])
     two.servers = SERVERS[::2]
     async with running(one), running(two):
         await asyncio.sleep(ADOPTED_S)
@@ -136,7 +138,7 @@ async def test_pause_stays_when_the_owner_no_longer_lists_the_server(tmp_path: P
 @in_virtual_time
 async def test_claims_are_lost_and_the_servers_move_anyway(tmp_path: Path) -> None:
     shared = engine()
-    one, two, _ = make_nodes(shared, tmp_path)
+    one, two = make_nodes(shared, tmp_path, names=NAMES[:2])
     async with running(one):
         publish, lost = two.store.publish, 0
 
@@ -175,7 +177,7 @@ async def test_claim_that_is_not_due_moves_nothing(tmp_path: Path) -> None:
 async def test_older_node_gets_its_share_without_claims(tmp_path: Path) -> None:
     """Its lease has no `pending`, and it compares the names that nodes list."""
     shared = engine()
-    one, *_ = make_nodes(shared, tmp_path)
+    (one,) = make_nodes(shared, tmp_path, names=NAMES[:1])
     async with running(one):
         fleet = one.node.membership._lease.fleet
         shared.put(Dataset.NODES, "old", Lease("old", "s", fleet).encoded(), 0)
@@ -189,7 +191,7 @@ async def test_older_node_gets_its_share_without_claims(tmp_path: Path) -> None:
 
 @in_virtual_time
 async def test_claims_of_a_large_share_go_round_it(tmp_path: Path) -> None:
-    one, *_ = make_nodes(engine(), tmp_path)
+    (one,) = make_nodes(engine(), tmp_path, names=NAMES[:1])
     sent: list[bytes] = []
 
     def keep(subject: str, value: bytes) -> None:
@@ -201,6 +203,7 @@ async def test_claims_of_a_large_share_go_round_it(tmp_path: Path) -> None:
     names = [str(number) for number in range(2 * MOST + 1)]
     for _ in range(4):
         claims.send(names)
+    one.file.close()
     assert [value.count(b",") - 1 for value in sent] == [MOST, MOST, 1, MOST]
 
 

@@ -22,12 +22,13 @@ MAX_BYTES = 16 * 2**20
 SETTLE_MS = 300
 """Editors write, rename and touch files; all changes within this time are one."""
 
-LOOK_MS = 5_000
+LOOK_S = 0.4
 """How often the file is examined also without an event: some file systems report none, nor do links that move."""
 
 YAML_SUFFIXES = frozenset({".yml", ".yaml"})
 
 Signature = tuple[int, int, int]
+"""Inode, time of the last change in ns, and size."""
 
 
 class FileTargets:
@@ -36,28 +37,46 @@ class FileTargets:
     def __init__(self, path: Path, scheme: str) -> None:
         self._path = path
         self._scheme = scheme
+        self._seen: Signature | None = None
 
     async def run(self, report: Report) -> None:
         """Report the file's targets whenever it changes, until cancelled. Raises SourceError."""
         try:
-            seen = await asyncio.to_thread(self._signature)
+            self._seen = await self._signature()
             report(await self._read())
             async for _ in awatch(
-                self._path.parent, debounce=SETTLE_MS, rust_timeout=LOOK_MS, recursive=False, yield_on_timeout=True
+                self._path.parent,
+                debounce=SETTLE_MS,
+                rust_timeout=round(LOOK_S * 1000),
+                recursive=False,
+                yield_on_timeout=True,
             ):
-                found = await asyncio.to_thread(self._signature)
-                if found != seen:
+                found = await self._signature()
+                if found != self._seen:
+                    self._seen = found
                     report(await self._read())
-                    seen = found
         except (OSError, RuntimeError) as error:
             raise self._error(error) from None
+
+    async def changed(self) -> None:
+        """Return when the file differs from the one that was read last, and is not being written any more."""
+        last = self._seen
+        while True:
+            found = await self._signature()
+            if found is not None and found == last and found != self._seen:
+                return
+            last = found
+            await asyncio.sleep(LOOK_S)
 
     async def _read(self) -> Listing:
         return await asyncio.to_thread(read_target_file, self._path, self._scheme)
 
-    def _signature(self) -> Signature:
-        """Return what changes with the file's content, also where the path is a link. Blocks."""
-        found = self._path.stat()
+    async def _signature(self) -> Signature | None:
+        """Return what changes with the file's content, also where the path is a link; None without a file."""
+        try:
+            found = await asyncio.to_thread(self._path.stat)
+        except OSError:
+            return None
         return found.st_ino, found.st_mtime_ns, found.st_size
 
     def _error(self, error: Exception) -> SourceError:

@@ -17,7 +17,7 @@ from statemachine.discovery.followed import Followed
 from statemachine.discovery.notices import DiscoveryNotices, Notify
 from statemachine.discovery.reconciler import Assigned, Reconciler
 from statemachine.discovery.registration import Registrations
-from statemachine.discovery.source import TargetSource
+from statemachine.discovery.source import TargetSource, WatchedSource
 from statemachine.discovery.store import KnownTargets, TargetStore
 from statemachine.discovery.target import MAX_TARGETS, Listing, Target
 from statemachine.settings import ServerConfig, Settings
@@ -233,9 +233,8 @@ class Discovery:
             except Exception as error:
                 logger.exception("internal error in the source {}", followed.source.name)
                 self._failed(followed, message("internal_error", error=type(error).__name__))
-            await asyncio.sleep(
-                backoff(max(0, followed.failures - 1), RETRY_BASE_S, RETRY_LIMIT_S, self._clock.uniform)
-            )
+            pause_s = backoff(max(0, followed.failures - 1), RETRY_BASE_S, RETRY_LIMIT_S, self._clock.uniform)
+            await _pause(followed.target_source, pause_s)
 
     def _answered(self, followed: Followed, listing: Listing) -> None:
         """Apply a usable answer."""
@@ -268,6 +267,16 @@ class Discovery:
         if self._unsaved.is_set():
             self._unsaved.clear()
             await self._store.save(self._known)
+
+
+async def _pause(source: TargetSource, pause_s: float) -> None:
+    """Wait, but no longer than until the source knows that another answer is to be had."""
+    if not isinstance(source, WatchedSource):
+        await asyncio.sleep(pause_s)
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(pause_s):
+            await source.changed()
 
 
 def _loop_time() -> float:

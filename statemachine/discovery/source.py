@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from statemachine.discovery.target import Listing
 
@@ -17,6 +17,15 @@ class TargetSource(Protocol):
 
         Raises SourceError if there is no usable answer; the caller runs the source again after a pause.
         """
+        ...
+
+
+@runtime_checkable
+class WatchedSource(Protocol):
+    """A source that knows when another answer is to be had."""
+
+    async def changed(self) -> None:
+        """Return when it is worth running the source again, although it has failed."""
         ...
 
 

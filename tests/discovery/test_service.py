@@ -30,6 +30,7 @@ class ManualSource:
 
     def __init__(self) -> None:
         self.answers = asyncio.Queue[Listing | Exception]()
+        self.is_watched = False
 
     async def run(self, report: Report) -> None:
         while True:
@@ -37,6 +38,10 @@ class ManualSource:
             if isinstance(answer, Exception):
                 raise answer
             report(answer)
+
+    async def changed(self) -> None:
+        while self.answers.empty() or not self.is_watched:  # noqa: ASYNC110 - virtual time
+            await asyncio.sleep(0.1)
 
     def answer(self, *found: Target, refusals: tuple[Refusal, ...] = ()) -> None:
         self.answers.put_nowait(Listing(found, refusals))
@@ -156,6 +161,20 @@ async def test_failing_source_is_recorded_once_and_removes_nothing() -> None:
         await asyncio.sleep(100)
     assert rig.noticed(Notice.DISCOVERY_FAILED) == ["source a: HTTP status 500; 200 is expected"]
     assert rig.noticed(Notice.DISCOVERY_RECOVERED) == ["source a answers"]
+
+
+async def test_watched_source_that_fails_is_run_again_when_it_changes() -> None:
+    async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
+        source = rig.sources["a"]
+        for _ in range(8):
+            source.fail()
+        await asyncio.sleep(2000)
+        source.is_watched = True
+        source.fail()
+        await asyncio.sleep(2)
+        source.answer(*targets("gpu1:8188"))
+        await asyncio.sleep(1)
+        assert rig.applied == [["gpu1:8188"]]
 
 
 async def test_recovery_is_recorded_when_no_source_fails() -> None:

@@ -1,5 +1,6 @@
 """The sources over real files and sockets."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from statemachine.discovery.http_source import HttpTargets
 from tests.discovery.following import following
 from tests.discovery.http_sd import HttpSd, http_sd
 from tests.discovery.samples import with_sources
+from tests.support.polling import PATIENCE_S
 from tests.support.ports import free_port
 
 
@@ -46,6 +48,31 @@ async def test_file_behind_a_link_is_read_again_when_the_link_moves(tmp_path: Pa
         (tmp_path / "..new").symlink_to("two")
         (tmp_path / "..new").replace(tmp_path / "..data")
         assert await reports.next() == ["gpu2:8188"]
+
+
+@pytest.mark.parametrize("before", [None, "[{]"])
+async def test_failed_file_that_changes_is_worth_reading(tmp_path: Path, before: str | None) -> None:
+    path = tmp_path / "targets.json"
+    if before is not None:
+        path.write_text(before)
+    source = FileTargets(path, "http")
+    with pytest.raises(SourceError):
+        await source.run(lambda _: None)
+    changed = asyncio.ensure_future(source.changed())
+    await asyncio.sleep(0)
+    path.write_text(json.dumps(groups("gpu1:8188")))
+    async with asyncio.timeout(PATIENCE_S):
+        await changed
+
+
+async def test_removed_file_is_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "targets.json"
+    path.write_text(json.dumps(groups("gpu1:8188")))
+    async with following(FileTargets(path, "http")) as reports:
+        assert await reports.next() == ["gpu1:8188"]
+        path.unlink()
+        with pytest.raises(SourceError, match="no such file"):
+            await reports.next()
 
 
 async def test_yaml_file_has_the_same_format(tmp_path: Path) -> None:

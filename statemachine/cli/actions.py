@@ -6,12 +6,14 @@ import typer
 from rich.text import Text
 
 from statemachine.cli.completion import group_names, server_names
-from statemachine.cli.context import client_settings_of, console, run
+from statemachine.cli.context import client_settings_of, console, fail, run
 from statemachine.cli.rollout import RolloutLimit, restart_group
-from statemachine.cli.wording import reader_language
+from statemachine.cli.wording import reader_language, state_text
 from statemachine.client import AcceptedAnswer, Fleet
 from statemachine.core.messages import message
+from statemachine.core.vocabulary import State
 from statemachine.i18n.render import render
+from statemachine.i18n.text import Language
 from statemachine.settings import Settings
 from statemachine.settings.durations import DurationError, parse_duration
 
@@ -22,12 +24,13 @@ Group = Annotated[str | None, typer.Option("--group", metavar="NAME", autocomple
 UNDER_WAY = {
     ("restart", "draining"): "restart.draining",
     ("restart", "restarting"): "restart.restarting",
+    ("restart", "unreachable"): "restart.unreachable",
     ("warm", "draining"): "warm.restarting",
     ("warm", "restarting"): "warm.restarting",
     ("resume", "draining"): "resume.draining",
     ("resume", "restarting"): "resume.restarting",
 }
-"""What follows an action on a server that is being restarted, by the state in which the action found it."""
+"""What follows an action on a server that is being restarted or away, by the state in which the action found it."""
 
 
 def warm(context: typer.Context, name: Name = None, group: Group = None) -> None:
@@ -93,11 +96,23 @@ def _act(
         raise typer.BadParameter(render(message("cli.name_or_group"), language))
     code, said = (f"{action}.for", {"duration": duration}) if duration is not None else (action, {})
     answer = run(_send(settings, action, name, group, duration, note), language)
+    found = answer.get("state", "")
+    if name is not None and action == "resume" and (action, found) not in UNDER_WAY and found:
+        _not_paused(name, found, language)
+        return
     if name is not None:
-        code = UNDER_WAY.get((action, answer.get("state", "")), code)
+        code = UNDER_WAY.get((action, found), code)
         done = message(f"cli.{code}", name=name, **said)
     else:
         done = message(f"cli.group.{code}", name=group or "", servers=str(answer.get("servers")), **said)
+    console().print(Text(render(done, language)), soft_wrap=True)
+
+
+def _not_paused(name: str, state: str, language: Language) -> None:
+    """Say that nothing was resumed. A failed server needs another command, so that is an error."""
+    if state == State.FAILED.value:
+        fail(message("cli.resume.failed", name=name), language)
+    done = message("cli.resume.not_paused", name=name, state=state_text(state, language).plain)
     console().print(Text(render(done, language)), soft_wrap=True)
 
 

@@ -156,7 +156,8 @@ class WantedAnswer(TypedDict):
 class AcceptedAnswer(TypedDict):
     """An action that was accepted, for one server, or for this number of servers of a group.
 
-    `state` is `draining` or `restarting` if the action has found the server in a restart.
+    `state` is `draining` or `restarting` if the action has found the server in a restart, the state of a server that
+    was to be resumed and was not paused, or `unreachable` if it is to be restarted so.
     """
 
     action: str

@@ -21,6 +21,18 @@ ACTIONS: dict[str, Text] = {
         "{name} is being restarted already: its hook has begun; it is warmed once it is back",
         "{name} 已在重启过程中：钩子已开始运行；恢复后将预热",
     ),
+    "cli.restart.unreachable": Text(
+        "{name} does not answer; its hook is run now, without waiting for its prompts; follow it with "
+        "`comfywarm tail -f {name}`",
+        "{name} 没有响应：将立即运行钩子，不等待其任务；用 `comfywarm tail -f {name}` 查看进展",
+    ),
+    "cli.resume.failed": Text(
+        "{name} is not paused but failed; `comfywarm warm {name}` checks and warms it now",
+        "{name} 并未停用，而是失败：用 `comfywarm warm {name}` 立即检查并预热",
+    ),
+    "cli.resume.not_paused": Text(
+        "{name} is not paused (state: {state}); nothing changes", "{name} 未停用或早已恢复（状态：{state}）：无需操作"
+    ),
     "cli.warm.restarting": Text(
         "{name} is being restarted; it is checked and warmed once it is back", "{name} 正在重启；恢复后将检查并预热"
     ),

@@ -64,7 +64,8 @@ class AcceptedSchema(ApiModel):
     action: Action
     state: State | None = None
     """`draining` or `restarting` if the request found the server so: it is checked and warmed once it is back, and not
-    restarted a second time. Else the field is missing."""
+    restarted a second time. After `resume` the state of a server that was not paused, so that nothing changes; after
+    `restart` `unreachable`: no prompt is waited for. Else the field is missing."""
 
 
 class GroupAcceptedSchema(ApiModel):
@@ -107,7 +108,7 @@ class ActionsHandler:
         if not await self._ports.operator.act(name, action, by, terms):
             raise unknown_server(name)
         _log(action, name, by)
-        found = {"state": view.state.value} if view.state in RESTART_STATES.values() else {}
+        found = {"state": view.state.value} if _is_telling(action, view.state) else {}
         return json_response({"server": name, "action": action.value, **found}, HTTPStatus.ACCEPTED)
 
     async def act_on_group(self, action: Action, request: web.Request) -> web.Response:
@@ -125,6 +126,13 @@ class ActionsHandler:
     async def _terms(self, action: Action, request: web.Request) -> PauseTerms:
         """Return the terms of a pause. Other actions need no body."""
         return pause_terms(await request.read(), self._ports.now()) if action is Action.PAUSE else NO_TERMS
+
+
+def _is_telling(action: Action, found: State) -> bool:
+    """Return whether something else follows than usual, because the action has found the server in this state."""
+    if action is Action.RESUME:
+        return found is not State.PAUSED
+    return found in RESTART_STATES.values() or (action is Action.RESTART and found is State.UNREACHABLE)
 
 
 def _log(action: Action, target: str, by: str | None) -> None:

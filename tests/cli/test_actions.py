@@ -136,6 +136,8 @@ async def test_pause_with_a_bad_note_names_it(daemon: SmallDaemon) -> None:
         ("resume", State.DRAINING, "the restart is cancelled"),
         ("resume", State.RESTARTING, "the restart goes on"),
         ("resume", State.PAUSED, "resumed"),
+        ("resume", State.COLD, "is not paused (state: cold); nothing changes"),
+        ("restart", State.UNREACHABLE, "without waiting for its prompts"),
     ],
 )
 async def test_action_during_a_restart_says_what_follows(
@@ -146,3 +148,12 @@ async def test_action_during_a_restart_says_what_follows(
     await daemon.start()
     result = await cli(daemon.settings(), action, COLD)
     assert words in " ".join(result.stdout.split())
+
+
+async def test_resume_of_a_failed_server_names_the_command(daemon: SmallDaemon) -> None:
+    daemon.views[1] = daemon.views[1]._replace(state=State.FAILED)
+    await daemon.stop()
+    await daemon.start()
+    result = await cli(daemon.settings(), "resume", COLD)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert f"is not paused but failed; `comfywarm warm {COLD}`" in result.stderr

@@ -212,8 +212,8 @@ class Daemon:
         config = replace(config, settings=in_effect(self._started_with, config.settings))
         async with self._applying:
             await asyncio.to_thread(self._read_certificates, config)
-            with self._discovered.reloading(config):
-                changes = await self._apply_fleet()
+            with self._discovered.reloading(config) as changes:
+                await self._apply_fleet()
             self._alerts.apply(config.settings, self._discovered.names)
             return changes
 
@@ -229,14 +229,14 @@ class Daemon:
             await self._apply_fleet(ends_pauses=self.config.settings.cluster is None)
             self._alerts.set_discovered(self._discovered.names)
 
-    async def _apply_fleet(self, *, ends_pauses: bool = False) -> Changes:
+    async def _apply_fleet(self, *, ends_pauses: bool = False) -> None:
         config, before = self._discovered.config, self.config
         known = {one.name: one for one in before.servers}
         await asyncio.to_thread(self._tls.renew, [one for one in config.servers if known.get(one.name) is not one])
         if len(config.servers) > self._allowed_for:
             self._allowed_for = round(len(config.servers) * 1.1)  # warn of a tenth more, not of each server
             allow_descriptors(len(config.servers))
-        return await self.fleet.apply(config, ends_pauses=ends_pauses)
+        await self.fleet.apply(config, ends_pauses=ends_pauses)
 
     def _transport_for(self, server: ServerConfig) -> Transport:
         transport = NetworkTransport(

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from statemachine.discovery.service import Discovery
-from statemachine.fleet.diff import LoadedConfig
+from statemachine.fleet.diff import Changes, LoadedConfig, compare
 
 
 class DiscoveredFleet:
@@ -16,15 +16,20 @@ class DiscoveredFleet:
         self._use(loaded)
 
     @contextmanager
-    def reloading(self, loaded: LoadedConfig) -> Iterator[None]:
-        """Use another configuration of the files. If the block fails, it is refused: use the one of before."""
+    def reloading(self, loaded: LoadedConfig) -> Iterator[Changes]:
+        """Use another configuration of the files; yield what it changes, without what the sources have changed before.
+
+        If the block fails, the configuration is refused: use the one of before.
+        """
         before = self._loaded
-        self._use(loaded)
-        try:
-            yield
-        except Exception:
-            self._use(before)
-            raise
+        with self.discovery.reconfiguring():
+            whole = self.config
+            self._use(loaded)
+            try:
+                yield compare(whole, self.config)
+            except Exception:
+                self._use(before)
+                raise
 
     def _use(self, loaded: LoadedConfig) -> None:
         self._loaded = loaded

@@ -132,9 +132,11 @@ class Reloader:
         return sorted(folder for folder in wanted if folder.is_dir())
 
     def _is_read(self, _change: Change, path: str) -> bool:
-        """Return whether the path is a JSON file, or a link by which a container swaps a whole folder."""
-        name = Path(path).name
-        return name.endswith(".json") or name.startswith("..") or name == self._source.path.name
+        """Return whether it is the settings, a workflow file, or a link by which a container swaps a whole folder."""
+        found, settings = Path(path), self._source.path
+        if found.name.startswith("..") or found.name in (settings.name, settings.resolve().name):
+            return True
+        return found.suffix == ".json" and found.parent.resolve() == self._active().settings.workflows_dir.resolve()
 
 
 def _summary(changes: Changes, started: Settings, fresh: Settings) -> Message:

@@ -1,8 +1,8 @@
 """The discovery: follows every source of the settings, and publishes the servers that their answers make."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 
 from loguru import logger
@@ -17,7 +17,7 @@ from statemachine.discovery.followed import Followed
 from statemachine.discovery.notices import DiscoveryNotices, Notify
 from statemachine.discovery.reconciler import Assigned, Reconciler
 from statemachine.discovery.registration import Registrations
-from statemachine.discovery.source import TargetSource, WatchedSource
+from statemachine.discovery.source import TargetSource, pause_before_retry
 from statemachine.discovery.store import KnownTargets, TargetStore
 from statemachine.discovery.target import MAX_TARGETS, Listing, Target
 from statemachine.settings import ServerConfig, Settings
@@ -56,6 +56,7 @@ class Discovery:
         self._followed: dict[str, Followed] = {}
         self._known = KnownTargets()
         self._servers: tuple[ServerConfig, ...] = ()
+        self._applied: tuple[ServerConfig, ...] = ()
         self._unapplied = 0
         self._changed = asyncio.Event()
         self._is_running = False
@@ -96,6 +97,24 @@ class Discovery:
             one.stop()
         self._notices.forget(self._followed)
         self._recompute()
+        self._applied = self._servers
+
+    @contextmanager
+    def reconfiguring(self) -> Iterator[None]:
+        """Call `configure` within the block, and apply the fleet.
+
+        What the sources have changed before is recorded as theirs. If the block fails, it is to be applied again.
+        """
+        self._recompute()
+        before, after = self._applied, self._servers
+        try:
+            yield
+        except Exception:
+            self._applied = before
+            self._changed.set()
+            raise
+        if before != after:
+            self._notices.changed(before, after)
 
     async def run(self, apply: Apply) -> None:
         """Follow the sources until cancelled. `apply` makes the present `servers` those of the fleet."""
@@ -169,12 +188,10 @@ class Discovery:
         started = _loop_time()
         self._changed.clear()
         self._reconciler.expire(_loop_time())
-        before = self._servers
         self._recompute()
         self._record(_loop_time())
-        if self._servers == before or not await self._is_applied(apply, before):
+        if self._servers == self._applied or not await self._is_applied(apply):
             return 0.0
-        self._notices.changed(before, self._servers)
         return _loop_time() - started
 
     def _record(self, now: float) -> None:
@@ -184,12 +201,12 @@ class Discovery:
             self._notices.held(name, self._reconciler.held(name), now)
         self._notices.refused(self._followed.values(), now)
 
-    async def _is_applied(self, apply: Apply, before: tuple[ServerConfig, ...]) -> bool:
+    async def _is_applied(self, apply: Apply) -> bool:
         """Apply the servers; if that fails, have those of before, to try again after a pause."""
         try:
             await apply()
         except Exception as error:
-            self._servers = before
+            self._servers = self._applied
             pause_s = backoff(self._unapplied, AGAIN_S, AGAIN_LIMIT_S, self._clock.uniform)
             self._unapplied += 1
             logger.opt(exception=self._unapplied == 1).error(
@@ -200,6 +217,9 @@ class Discovery:
             self._changed.set()
             return False
         self._unapplied = 0
+        if self._servers != self._applied:  # a reload may have applied them
+            self._notices.changed(self._applied, self._servers)
+            self._applied = self._servers
         return True
 
     def _recompute(self) -> None:
@@ -234,7 +254,7 @@ class Discovery:
                 logger.exception("internal error in the source {}", followed.source.name)
                 self._failed(followed, message("internal_error", error=type(error).__name__))
             pause_s = backoff(max(0, followed.failures - 1), RETRY_BASE_S, RETRY_LIMIT_S, self._clock.uniform)
-            await _pause(followed.target_source, pause_s)
+            await pause_before_retry(followed.target_source, pause_s)
 
     def _answered(self, followed: Followed, listing: Listing) -> None:
         """Apply a usable answer."""
@@ -267,16 +287,6 @@ class Discovery:
         if self._unsaved.is_set():
             self._unsaved.clear()
             await self._store.save(self._known)
-
-
-async def _pause(source: TargetSource, pause_s: float) -> None:
-    """Wait, but no longer than until the source knows that another answer is to be had."""
-    if not isinstance(source, WatchedSource):
-        await asyncio.sleep(pause_s)
-        return
-    with suppress(TimeoutError):
-        async with asyncio.timeout(pause_s):
-            await source.changed()
 
 
 def _loop_time() -> float:

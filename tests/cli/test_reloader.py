@@ -14,7 +14,7 @@ from statemachine.core.messages import Message
 from statemachine.core.vocabulary import Notice
 from statemachine.daemon.config import SettingsFile, load_config
 from statemachine.daemon.process import in_background
-from statemachine.daemon.reload import Reloader
+from statemachine.daemon.reload import SETTLE_MS, Reloader
 from statemachine.daemon.systemd import ServiceManager
 from statemachine.fleet.diff import Changes, LoadedConfig
 from statemachine.i18n.render import render
@@ -137,6 +137,16 @@ async def test_reloader_watches_settings_behind_links(tmp_path: Path, swapped: s
             (tmp_path / "fresh").symlink_to(new if moved is link else new.parent)
             (tmp_path / "fresh").replace(moved)
         await wait_until(lambda: site.intervals[-1] == 70)
+
+
+async def test_reloader_ignores_other_files_beside_the_settings(tmp_path: Path) -> None:
+    site = Site(write(tmp_path / "settings.json", 60))
+    async with site.running():
+        (tmp_path / "targets.json").write_text("[]")
+        await asyncio.sleep(2 * SETTLE_MS / 1000)
+        write(tmp_path / "settings.json", 70)
+        await wait_until(lambda: site.intervals[-1] == 70)
+    assert site.intervals == [60, 70]
 
 
 async def test_background_task_failure_is_logged() -> None:

@@ -47,6 +47,10 @@ async def notices(client: DaemonClient) -> list[str]:
     return [one["reason"] for one in log["entries"] if one["reason"].startswith("discovery")]
 
 
+def reloads(log: Any) -> list[str]:
+    return [one["message"].rpartition(": ")[2] for one in log["entries"] if one["reason"] == "settings_reloaded"]
+
+
 async def test_servers_of_a_file_are_warmed_and_removed(tmp_path: Path) -> None:
     path = tmp_path / "targets.json"
     path.write_text("[]")
@@ -214,8 +218,15 @@ async def test_reload_adds_and_removes_a_source(tmp_path: Path) -> None:
             await wait_for_names(client, first)
             path.write_text(json.dumps(both))
             await wait_for_names(client, first, second)
+            (tmp_path / "targets.json").write_text("[]")
+            await wait_for_names(client, first)
+            (tmp_path / "targets.json").write_text(json.dumps([{"targets": [second]}]))
+            await wait_for_names(client, first, second)
             path.write_text(json.dumps(own))
             await wait_for_names(client, first)
+            log = await client.wait_for("/api/log?limit=200", lambda log: len(reloads(log)) == 2)
+            assert reloads(log) == [f"servers added 0, removed {count}, changed 0" for count in (1, 0)]
+            assert await notices(client) == ["discovery_changed"] * 3
 
 
 @pytest.mark.parametrize("is_replaced", [False, True])

@@ -274,6 +274,36 @@ async def test_new_settings_keep_the_sources_that_do_not_change() -> None:
         assert rig.applied[-1] == ["gpu1:8188", "gpu3:8188"]
 
 
+async def test_reload_records_what_sources_have_changed_as_theirs() -> None:
+    settings = with_sources({"name": "a", **FILE})
+    async with running(Rig(), settings) as rig:
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        await asyncio.sleep(0)
+        with rig.discovery.reconfiguring():
+            rig.configure(settings)
+        await asyncio.sleep(5)
+        assert rig.noticed(Notice.DISCOVERY_CHANGED) == ["servers added 1, removed 0, changed 0; added: gpu1:8188"]
+        assert rig.applied == []
+
+
+def refused_reload(rig: Rig, settings: Settings) -> None:
+    with rig.discovery.reconfiguring():
+        rig.configure(settings)
+        raise OSError("unreadable")
+
+
+async def test_refused_reload_leaves_changes_of_sources_to_be_applied() -> None:
+    settings = with_sources({"name": "a", **FILE})
+    async with running(Rig(), settings) as rig:
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        await asyncio.sleep(0)
+        with pytest.raises(OSError, match="unreadable"):
+            refused_reload(rig, settings)
+        await asyncio.sleep(5)
+        assert rig.noticed(Notice.DISCOVERY_CHANGED) == ["servers added 1, removed 0, changed 0; added: gpu1:8188"]
+        assert rig.applied == [["gpu1:8188"]]
+
+
 async def test_changed_source_keeps_its_servers_until_it_answers() -> None:
     async with running(Rig(), with_sources({"name": "a", **FILE})) as rig:
         rig.sources["a"].answer(*targets("gpu1:8188"))

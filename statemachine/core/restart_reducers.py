@@ -44,10 +44,12 @@ def note_new_process(server: Server, at: float) -> None:
 
 
 def _server_returned(event: events.ServerReturned, server: Server, at: float) -> None:
+    """Expect nothing of the process before. The next connection is the first one of this process."""
     if server.restart is not None:
         server.restart = server.restart.returned(at)
     note_new_process(server, at)
     server.epoch += 1
+    server.links = int(server.client_id is not None)
     server.disconnect_count += 1
     server.process_ended, server.gone_at, server.places = True, None, None
     server.node_cursor, server.check_kind, server.auto_executing = None, None, False

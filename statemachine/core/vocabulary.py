@@ -92,6 +92,10 @@ class Reason(StrEnum):
     NOT_WARMED = "not_warmed"
 
 
+NEW_PROCESS = frozenset({Reason.SERVER_RESTARTED, Reason.SERVER_RETURNED})
+"""Reasons that report another process of the server, which has no models and no prompts."""
+
+
 class Notice(StrEnum):
     """The reason code of a notice: an event that concerns the daemon or several servers."""
 

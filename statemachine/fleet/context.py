@@ -123,8 +123,8 @@ class ServerContext:
     `cold_since`, `failed_at` (the streak of failures changed), `lost_at` (the contention changed), `limited_at` (a
     rate limit answered a POST), `restarts` (the last checks that restarts caused) and `changes_allowed_at` (when the
     next check after a change would be due at the slowest pace). `hook_due` is the id of the restart whose hook this
-    task has recorded and not begun: no other hook is run. `stands_still`: by the last look the server runs none of the
-    prompts that it has accepted.
+    task has recorded and not begun: no other hook is run. `returns` counts the server's returns from restart hooks.
+    `stands_still`: by the last look the server runs none of the prompts that it has accepted.
     """
 
     config: ServerConfig
@@ -150,6 +150,7 @@ class ServerContext:
     changes_allowed_at: float = 0.0
     known_before: bool = False
     hook_due: str | None = None
+    returns: int = 0
     stands_still: bool = False
     _patience: Patience | None = None
     _doubt: Patience | None = None

@@ -97,6 +97,7 @@ async def _watch(
     while True:
         await returning.look()
         if returning.is_back:
+            context.returns += 1
             context.forget_process()
             return events.ServerReturned()
         if loop_time() >= until:

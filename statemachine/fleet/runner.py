@@ -216,7 +216,7 @@ class ServerTask:
         context.detail.count(f"to_{transition.dest.value}")
         if transition.dest in WAITING_OVER:
             context.cold_since = None
-        if transition.source is State.UNREACHABLE:
+        if transition.source in (State.UNREACHABLE, State.RESTARTING):
             context.redial.notify()
         language = context.fleet.settings.language
         waiting = context.server.waiting

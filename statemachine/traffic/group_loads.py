@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from statemachine.core.server import LiveFigures, ServerView
-from statemachine.core.vocabulary import IN_FLIGHT, Reason, State
+from statemachine.core.vocabulary import IN_FLIGHT, NEW_PROCESS, State
 from statemachine.publish.snapshot import Snapshot
 from statemachine.routing.wanted import (
     Arrivals,
@@ -150,7 +150,7 @@ class GroupLoads:
         if queue is None or queue.group != view.group:
             queue = self._queues[view.name] = _SeenQueue(view.group)
             self._observe(view.group).may_return |= self._is_discovered(view.name)
-        if view.state in _UNCOUNTED or view.reason is Reason.SERVER_RESTARTED:
+        if view.state in _UNCOUNTED or view.reason in NEW_PROCESS:
             queue.length, queue.started_at = None, None
         queue.has_own_work = view.state in _OWN_WORK or (queue.has_own_work and view.state is not State.LOADED)
         self._seen(queue, view.queue_remaining)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from statemachine.comfyui.model_needs import KEY_MARK, keys_of, models_of
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core.server import LiveFigures, ServerView
-from statemachine.core.vocabulary import Reason, State
+from statemachine.core.vocabulary import NEW_PROCESS, State
 from statemachine.publish.snapshot import Snapshot
 from statemachine.routing.decision import Decision
 from statemachine.routing.fleet import RoutedFleet
@@ -63,7 +63,7 @@ class ModelsRouter:
         """Apply the view of a server after a change."""
         before, self._views[view.name] = self._views.get(view.name), view
         self._fleet.put(view.name, is_ready=view.cache_loaded)
-        if view.reason is Reason.SERVER_RESTARTED and (before is None or before.since != view.since):
+        if view.reason in NEW_PROCESS and (before is None or before.since != view.since):
             self._watch.restarted(view.name, self._clock())
         self._see_queue(view.name, view.queue_remaining)
         if view.state in {State.LOADED, State.COLD} and (before is None or before.last_check != view.last_check):

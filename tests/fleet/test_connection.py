@@ -57,6 +57,7 @@ async def posted(frames: list[str]) -> list[type[Any]]:
         detail=SimpleNamespace(link=SimpleNamespace(connects=0)),
         check=SimpleNamespace(forget_cache_mode=lambda: None),
         client=SimpleNamespace(forget_offers=lambda: None),
+        returns=0,
         post=seen.append,
     )
     task = asyncio.create_task(keep_link(cast(ServerContext, context)))

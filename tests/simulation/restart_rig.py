@@ -1,8 +1,10 @@
 """One server and its daemon in virtual time, with the real journal and a hook that acts on the simulated server."""
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -22,7 +24,7 @@ from statemachine.core.messages import verbatim
 from statemachine.core.ports import Action
 from statemachine.core.restart import Restart
 from statemachine.core.server import ServerView
-from statemachine.core.vocabulary import State
+from statemachine.core.vocabulary import Reason, State
 from statemachine.journal.store import Write
 from statemachine.repair.port import HookError, HookRunner
 from statemachine.settings import Settings
@@ -179,6 +181,11 @@ class RestartRig(Simulation):
         """The latest restart, as outsiders see it."""
         assert self.view.restart is not None
         return self.view.restart
+
+    def noted(self, *reasons: Reason) -> list[Reason]:
+        """Return those of the journal's entries that have one of these reasons, in their order."""
+        with closing(sqlite3.connect(self.disk.path)) as file:
+            return [Reason(one) for (one,) in file.execute("SELECT reason FROM log ORDER BY seq") if one in reasons]
 
     async def ask(self, action: Action) -> None:
         """Act as an operator, and return once the daemon has answered. Raises what the daemon refuses with."""

@@ -4,11 +4,13 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from typing_extensions import override
 
 from statemachine.core.ports import Action, NotStoredError
 from statemachine.core.restart import RestartStage
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
+from statemachine.simulator import SimServer
 from tests.simulation.restart_rig import LIMITS, QUICK, Hook, RestartRig, run_story
 
 
@@ -126,16 +128,23 @@ def test_prompt_that_arrives_before_the_record_is_waited_for() -> None:
     run_story(story, hook)
 
 
+class BusyHook(Hook):
+    """Returns the server with a prompt of a user, which runs for a long time."""
+
+    @override
+    async def act(self, server: SimServer) -> None:
+        await super().act(server)
+        server.start_foreign_job(3_000.0)
+
+
 def test_returned_server_that_stays_cold_ends_its_restart() -> None:
     async def story(rig: RestartRig) -> None:
         await begun(rig)
-        await rig.until(lambda view: view.restart is not None and view.restart.stage is RestartStage.RETURNED)
-        rig.server.start_foreign_job(3_000.0)
         await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
         assert (rig.view.state, rig.view.reason) == (State.COLD, Reason.NOT_WARMED)
         assert (rig.restart.stage, rig.restart.reason) == (RestartStage.FAILED, Reason.NOT_WARMED)
 
-    run_story(story)
+    run_story(story, BusyHook())
 
 
 def test_request_on_a_full_disk_is_refused_and_changes_nothing() -> None:

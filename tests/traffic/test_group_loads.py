@@ -96,6 +96,7 @@ def test_own_warm_ups_and_own_loading_count_neither_as_arrivals_nor_runs() -> No
     [
         (State.UNREACHABLE, Reason.NOT_ANSWERING),
         (State.UNKNOWN, Reason.SERVER_RESTARTED),
+        (State.UNKNOWN, Reason.SERVER_RETURNED),
         (State.RESTARTING, Reason.ALL_CACHED),
     ],
 )

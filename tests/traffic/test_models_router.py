@@ -100,10 +100,11 @@ def test_router_learns_where_models_were_run() -> None:
     assert fleet.chosen(other) == first
 
 
-def test_router_restart_of_server_clears_it() -> None:
+@pytest.mark.parametrize("reason", [Reason.SERVER_RESTARTED, Reason.SERVER_RETURNED])
+def test_router_restart_of_server_clears_it(reason: Reason) -> None:
     fleet = Fleet(a="sdxl", b="sdxl")
     fleet.queue("a", 3)
-    away = view("a", State.UNKNOWN, reason=Reason.SERVER_RESTARTED, workflows=("sdxl",), since=NOW, queue_remaining=0)
+    away = view("a", State.UNKNOWN, reason=reason, workflows=("sdxl",), since=NOW, queue_remaining=0)
     fleet.snapshot.put(away)
     assert fleet.chosen(FLUX) == "b"
 

@@ -40,6 +40,8 @@ SAVE_PAUSE_S = 2.0
 """Minimum interval between writes of the sent alerts."""
 
 STARTING_NOTICES = frozenset(ENDED_NOTICES.values())
+PARTIAL_END = "source_answers_others_fail"
+"""The message of a notice that does not end an alert, because it goes on for other sources."""
 
 
 class AlertService:
@@ -145,7 +147,7 @@ class AlertService:
         notice = Notice(message.reason or "")
         if notice in STARTING_NOTICES:
             self._start_notice(notice, message.content or NO_MESSAGE)
-        elif notice in ENDED_NOTICES:
+        elif notice in ENDED_NOTICES and not _is_partial(message.content or NO_MESSAGE):
             self._evaluator.end_notice(notice, _loop_time())
         self._wake.set()
 
@@ -231,3 +233,9 @@ class AlertService:
 
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _is_partial(content: Message) -> bool:
+    """Return whether a notice that ends another one says that it goes on for other sources."""
+    detail = content.params.get("detail")
+    return isinstance(detail, Message) and detail.code == PARTIAL_END

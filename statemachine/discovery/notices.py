@@ -42,9 +42,12 @@ class DiscoveryNotices:
         """Record that a source gives no usable answer."""
         self._notify(Notice.DISCOVERY_FAILED, message("source_fails", source=source, why=why))
 
-    def recovered(self, source: str) -> None:
-        """Record that this source answers again, and that no other one fails."""
-        self._notify(Notice.DISCOVERY_RECOVERED, message("source_answers", source=source))
+    def recovered(self, source: str, failing: Sequence[str]) -> None:
+        """Record that this source answers again. `failing` names the sources that do not."""
+        detail = message("source_answers", source=source)
+        if failing:
+            detail = message("source_answers_others_fail", source=source, others=failing)
+        self._notify(Notice.DISCOVERY_RECOVERED, detail)
 
     def not_applied(self, error: Exception) -> None:
         """Record that the servers could not be applied, which is tried again."""

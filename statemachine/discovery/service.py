@@ -262,8 +262,9 @@ class Discovery:
         failed_before, recovers = followed.failures > 0, followed.failures >= NOTED_FAILURES
         refused_before = followed.refused_codes
         followed.succeed(listing, self._clock.now())
-        if recovers and not any(one.failures >= NOTED_FAILURES for one in self._followed.values()):
-            self._notices.recovered(followed.source.name)
+        if recovers:
+            failing = [name for name, one in self._followed.items() if one.failures >= NOTED_FAILURES]
+            self._notices.recovered(followed.source.name, failing)
         has_changed = self._reconciler.update(followed.source.name, listing.targets, _loop_time())
         if has_changed or followed.refused_codes != refused_before:
             self._changed.set()

@@ -7,6 +7,9 @@ DISCOVERY: dict[str, Text] = {
     "servers_removed": Text("removed: {names}", "移除：{names}"),
     "source_fails": Text("source {source}: {why}", "来源 {source}：{why}"),
     "source_answers": Text("source {source} answers", "来源 {source} 已有应答"),
+    "source_answers_others_fail": Text(
+        "source {source} answers; without an answer: {others}", "来源 {source} 已有应答；仍无应答：{others}"
+    ),
     "source_refuses": Text("source {source}: {why}", "来源 {source}：{why}"),
     "source_name_taken": Text(
         "source {source}: {target} would have the name {name}, which another server has",

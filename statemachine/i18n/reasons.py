@@ -295,7 +295,7 @@ NOTICE_MEANINGS: dict[Notice, Text] = {
         "a source of servers gives no usable answer: the servers that it named before stay",
         "服务器来源没有给出可用的应答：保留其之前列出的服务器",
     ),
-    Notice.DISCOVERY_RECOVERED: Text("every source of servers answers again", "所有服务器来源均已恢复应答"),
+    Notice.DISCOVERY_RECOVERED: Text("a source of servers answers again", "服务器来源已恢复应答"),
     Notice.DISCOVERY_REFUSED: Text(
         "some servers of a source cannot be used, the others are", "来源中的某些服务器无法采用，其余照常采用"
     ),

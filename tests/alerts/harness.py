@@ -12,7 +12,8 @@ from statemachine.alerts.incidents import SentAlert
 from statemachine.alerts.notification import Notification
 from statemachine.alerts.service import AlertService
 from statemachine.alerts.store import AlertStore
-from statemachine.core.log_entry import notice_entry
+from statemachine.core.log_entry import notice_entry, notice_message
+from statemachine.core.messages import NO_MESSAGE, Message
 from statemachine.core.ports import Clock
 from statemachine.core.vocabulary import Notice, State
 from statemachine.journal.port import JournalUnavailableError
@@ -129,9 +130,9 @@ class AlertHarness:
             self.snapshot.put(view)
             self.bus.publish(StreamMessage(Topic.TRANSITION, dict, 1, view.name, view.group, state, view.reason.value))
 
-    def notice(self, notice: Notice) -> None:
+    def notice(self, notice: Notice, detail: Message = NO_MESSAGE) -> None:
         """Publish a notice."""
-        entry = notice_entry(notice, EPOCH + loop_time())
+        entry = notice_entry(notice, EPOCH + loop_time(), notice_message(notice, detail or ""))
         self.bus.publish(entry_message(entry))
 
     def counts(self, channel: str) -> dict[str, float]:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from statemachine.alerts.service import SAVE_PAUSE_S
+from statemachine.core.messages import message
 from statemachine.core.vocabulary import Notice, State
 from tests.alerts.harness import AlertHarness, MemoryStore, Recorder, alert_settings, server_error
 
@@ -60,6 +61,19 @@ async def test_service_sends_notices() -> None:
         firing, recovered = harness.recorders["ops"].titles
         assert firing.startswith("comfywarm: most servers stopped answering at once")
         assert recovered.startswith("comfywarm: over after 3 min: most servers stopped answering at once")
+
+
+async def test_service_ends_failed_discovery_with_the_last_source() -> None:
+    partial = message("source_answers_others_fail", source="a", others=["b"])
+    async with AlertHarness().running(alert_settings({"notices": ["discovery_failed"]})) as harness:
+        harness.notice(Notice.DISCOVERY_FAILED)
+        await asyncio.sleep(60)
+        harness.notice(Notice.DISCOVERY_RECOVERED, partial)
+        await asyncio.sleep(200)
+        assert len(harness.recorders["ops"].titles) == 1
+        harness.notice(Notice.DISCOVERY_RECOVERED, message("source_answers", source="b"))
+        await asyncio.sleep(200)
+        assert len(harness.recorders["ops"].titles) == 2
 
 
 async def test_service_with_hanging_channel_serves_others() -> None:

@@ -40,8 +40,8 @@ SAVE_PAUSE_S = 2.0
 """Minimum interval between writes of the sent alerts."""
 
 STARTING_NOTICES = frozenset(ENDED_NOTICES.values())
-PARTIAL_END = "source_answers_others_fail"
-"""The message of a notice that does not end an alert, because it goes on for other sources."""
+PARTIAL_ENDS = {"source_answers_others_fail", "source_removed_others_fail"}
+"""Messages of a notice that does not end an alert, because it goes on for other sources."""
 
 
 class AlertService:
@@ -238,4 +238,4 @@ def _loop_time() -> float:
 def _is_partial(content: Message) -> bool:
     """Return whether a notice that ends another one says that it goes on for other sources."""
     detail = content.params.get("detail")
-    return isinstance(detail, Message) and detail.code == PARTIAL_END
+    return isinstance(detail, Message) and detail.code in PARTIAL_ENDS

@@ -23,6 +23,7 @@ class DiscoveryNotices:
         self._notify = notify
         self._refused: dict[str, tuple[frozenset[str], float]] = {}
         self._pending: dict[str, float] = {}
+        self._failing: set[str] = set()
         self._held = frozenset[str]()
         self._held_until: dict[str, float] = {}
         self._is_applied = True
@@ -40,13 +41,19 @@ class DiscoveryNotices:
 
     def failed(self, source: str, why: Message) -> None:
         """Record that a source gives no usable answer."""
+        self._failing.add(source)
         self._notify(Notice.DISCOVERY_FAILED, message("source_fails", source=source, why=why))
 
-    def recovered(self, source: str, failing: Sequence[str]) -> None:
-        """Record that this source answers again. `failing` names the sources that do not."""
-        detail = message("source_answers", source=source)
-        if failing:
-            detail = message("source_answers_others_fail", source=source, others=failing)
+    def answered(self, source: str) -> None:
+        """Record that a source whose failure was recorded answers again."""
+        if source in self._failing:
+            self._recovered(source, "source_answers")
+
+    def _recovered(self, source: str, code: str) -> None:
+        self._failing.remove(source)
+        detail = message(code, source=source)
+        if self._failing:
+            detail = message(f"{code}_others_fail", source=source, others=sorted(self._failing))
         self._notify(Notice.DISCOVERY_RECOVERED, detail)
 
     def not_applied(self, error: Exception) -> None:
@@ -90,7 +97,9 @@ class DiscoveryNotices:
         return min(self._pending.values(), default=None)
 
     def forget(self, sources: Collection[str]) -> None:
-        """Forget sources that are not in the settings now."""
+        """Forget sources that are not in the settings now; the failure of one that failed is over."""
+        for name in sorted(self._failing.difference(sources)):
+            self._recovered(name, "source_removed")
         for known in (self._refused, self._held_until, self._pending):
             for name in [one for one in known if one not in sources]:
                 known.pop(name)

@@ -259,12 +259,10 @@ class Discovery:
     def _answered(self, followed: Followed, listing: Listing) -> None:
         """Apply a usable answer."""
         listing = only_usable(followed.source, listing, self.is_https)
-        failed_before, recovers = followed.failures > 0, followed.failures >= NOTED_FAILURES
+        failed_before = followed.failures > 0
         refused_before = followed.refused_codes
         followed.succeed(listing, self._clock.now())
-        if recovers:
-            failing = [name for name, one in self._followed.items() if one.failures >= NOTED_FAILURES]
-            self._notices.recovered(followed.source.name, failing)
+        self._notices.answered(followed.source.name)
         has_changed = self._reconciler.update(followed.source.name, listing.targets, _loop_time())
         if has_changed or followed.refused_codes != refused_before:
             self._changed.set()

@@ -10,6 +10,11 @@ DISCOVERY: dict[str, Text] = {
     "source_answers_others_fail": Text(
         "source {source} answers; without an answer: {others}", "来源 {source} 已有应答；仍无应答：{others}"
     ),
+    "source_removed": Text("source {source} is no longer in the settings", "来源 {source} 已不在设置中"),
+    "source_removed_others_fail": Text(
+        "source {source} is no longer in the settings; without an answer: {others}",
+        "来源 {source} 已不在设置中；仍无应答：{others}",
+    ),
     "source_refuses": Text("source {source}: {why}", "来源 {source}：{why}"),
     "source_name_taken": Text(
         "source {source}: {target} would have the name {name}, which another server has",

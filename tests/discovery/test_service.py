@@ -191,6 +191,21 @@ async def test_recovery_is_recorded_for_each_source() -> None:
     assert rig.noticed(Notice.DISCOVERY_RECOVERED)[1:] == ["source b answers"]
 
 
+@pytest.mark.parametrize("change", ["removed", "changed"])
+async def test_failure_of_a_source_that_the_settings_change_is_over(change: str) -> None:
+    async with running(Rig(), with_sources({"name": "a", **FILE}, {"name": "b", **FILE})) as rig:
+        for _ in range(4):
+            rig.sources["a"].fail()
+        await asyncio.sleep(100)
+        assert len(rig.noticed(Notice.DISCOVERY_FAILED)) == 1
+        others = [] if change == "removed" else [{"name": "a", **FILE, "path": "other.json"}]
+        rig.configure(with_sources(*others, {"name": "b", **FILE}))
+        rig.sources["a"].answer()
+        await asyncio.sleep(100)
+    said = "is no longer in the settings" if change == "removed" else "answers"
+    assert rig.noticed(Notice.DISCOVERY_RECOVERED) == [f"source a {said}"]
+
+
 @pytest.mark.parametrize("failures", [1, 2, 3])
 async def test_vanished_server_is_removed_though_its_source_failed_then(failures: int) -> None:
     """Nothing else changes, so that only the source's next answer can show that the server is due."""

@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from statemachine.cli.context import console, fail, run, settings_of
+from statemachine.cli.context import console, fail, print_error, run, settings_of
 from statemachine.cli.server_handle import ServerHandle, server_handle
 from statemachine.cli.wording import heading, reader_language, state_text
 from statemachine.comfyui.checks import kinds_of
@@ -22,6 +22,7 @@ from statemachine.daemon.config import load_workflows
 from statemachine.discovery.known import known_servers
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
+from statemachine.repair.programs import missing_programs
 from statemachine.settings import ServerConfig, Settings
 
 
@@ -39,14 +40,17 @@ def check(context: typer.Context) -> None:
     """Validate settings and workflow files, then ask every server's cache check once.
 
     Nothing is submitted, but a text check may make a server start loading by itself.
-    Exit code 0 if every server is loaded.
+    Exit code 0 if every server is loaded, and the programs of restart hooks are there.
     """
     settings = settings_of(context)
     servers = known_servers(settings)
     language = reader_language(settings)
     reports = run(_ask_all(settings, servers, _usable_workflows(settings, servers)), language)
     console().print(_table(reports, language))
-    raise typer.Exit(0 if all(report.state is State.LOADED for report in reports) else 1)
+    missing = missing_programs(servers)
+    for trouble in missing:
+        print_error(render(trouble, language))
+    raise typer.Exit(0 if not missing and all(report.state is State.LOADED for report in reports) else 1)
 
 
 def _usable_workflows(settings: Settings, servers: tuple[ServerConfig, ...]) -> dict[str, Workflow]:

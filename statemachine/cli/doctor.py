@@ -24,6 +24,7 @@ from statemachine.daemon.config import load_workflows
 from statemachine.discovery.known import known_servers
 from statemachine.i18n.names import unknown
 from statemachine.i18n.render import render
+from statemachine.repair.programs import missing_programs
 from statemachine.settings import ServerConfig, Settings, parse_settings, resolve_servers
 from statemachine.settings.expand import expand_url
 from statemachine.settings.problems import NotAllowedError
@@ -47,11 +48,12 @@ def doctor(
     servers = _chosen(settings, urls) if urls else known_servers(settings)
     if any(server.cache_check.kind in {"auto", "text"} for server in servers):
         notes.append(care("doctor.text_check"))
+    notes += [Finding(Mark.BAD, trouble) for trouble in missing_programs(servers)]
     screen, language = console(), reader_language(settings)
     for note in notes:
         _print(screen, line(note, language))
     is_well = run(_examine_all(settings, servers, screen), language)
-    raise typer.Exit(0 if is_well else 1)
+    raise typer.Exit(0 if is_well and all(note.mark is not Mark.BAD for note in notes) else 1)
 
 
 def _settings(context: typer.Context, *, has_urls: bool) -> tuple[Settings, list[Finding]]:

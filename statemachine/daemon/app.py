@@ -44,6 +44,7 @@ from statemachine.fleet.fleet import ManagedFleet
 from statemachine.journal.watched import OpenFile
 from statemachine.publish.counters import Counters
 from statemachine.repair.hooks import Hooks
+from statemachine.repair.programs import warn_of_programs
 from statemachine.settings import ServerConfig, Settings
 from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import secrets_in
@@ -185,6 +186,7 @@ class Daemon:
             alerts=self._alerts.overview,
             discovery=self._discovered.discovery,
         )
+        warn_of_programs(self.config.servers)
         self.fleet.show()
         self.address = await stack.enter_async_context(_web_side(settings, ports, self._page_tls, lock))
         stack.push_async_callback(self.fleet.stop)
@@ -214,6 +216,7 @@ class Daemon:
             await asyncio.to_thread(self._read_certificates, config)
             with self._discovered.reloading(config) as changes:
                 await self._apply_fleet()
+            warn_of_programs(config.servers)
             self._alerts.apply(config.settings, self._discovered.names)
             return changes
 

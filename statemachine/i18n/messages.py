@@ -182,6 +182,23 @@ TRANSITIONS: dict[str, Text] = {
         "the hook did not end within {seconds} s and was stopped: {output}",
         "钩子在 {seconds} 秒内没有结束，已停止：{output}",
     ),
+    "hook_not_in_path": Text(
+        "restart.command ({count} servers, such as {server}): program {program} not found in PATH; correct it, or give "
+        "its path, absolute or relative to the settings file",
+        "restart.command（{count} 台服务器，例如 {server}）：PATH 中没有程序 {program}；请更正，"
+        "或给出其路径（绝对路径，或相对于设置文件）",
+    ),
+    "hook_not_found": Text(
+        "restart.command ({count} servers, such as {server}): program {program} not found; correct the path, which is "
+        "absolute or relative to the settings file",
+        "restart.command（{count} 台服务器，例如 {server}）：没有程序 {program}；"
+        "请更正路径（绝对路径，或相对于设置文件）",
+    ),
+    "hook_not_executable": Text(
+        "restart.command ({count} servers, such as {server}): {program} is not an executable file; "
+        "allow it with chmod +x",
+        "restart.command（{count} 台服务器，例如 {server}）：{program} 不是可执行文件；请用 chmod +x 赋予执行权限",
+    ),
     "hook_not_started": Text("the command cannot be started: {cause}", "无法启动命令：{cause}"),
     "hook_refused": Text("the request was answered with {status}: {output}", "请求的应答为 {status}：{output}"),
     "hook_unanswered": Text("the request was not answered: {cause}", "请求没有得到应答：{cause}"),

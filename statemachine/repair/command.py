@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import IO
 
 from statemachine.core.messages import Message, message, verbatim
-from statemachine.core.text import harmless, without_error_number
+from statemachine.core.text import harmless
 from statemachine.repair.port import HookError
 from statemachine.settings.masking import Mask
 
@@ -83,7 +83,8 @@ async def _started(
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
-        raise HookError(message("hook_not_started", cause=without_error_number(str(error)))) from error
+        cause = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise HookError(message("hook_not_started", cause=f"{command[0]}: {cause}")) from error
     output.close()
     return process
 

@@ -112,10 +112,10 @@ def alive(pid: int) -> bool:
     return state != "Z"
 
 
-@pytest.mark.parametrize("command", [["/no/such/program"], ["/"]])
+@pytest.mark.parametrize("command", [["/no/such/program"], ["/"], ["no-such-hook"]])
 async def test_command_that_cannot_be_started_says_so(command: list[str]) -> None:
     said = await failure(server(command=command))
-    assert "cannot be started" in said
+    assert f"cannot be started: {command[0]}: " in said
     assert "[Errno" not in said
 
 

@@ -1,6 +1,7 @@
 """`rollout`: the rolling restart of the running daemon, and its start by `restart --group`."""
 
-from functools import partial
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated
 
 import orjson
@@ -13,8 +14,8 @@ from statemachine.cli.wording import reader_language
 from statemachine.client.access import daemon_api
 from statemachine.client.api import DaemonApi, Json, group_path
 from statemachine.client.errors import DaemonError, UnknownNameError, first_unknown
-from statemachine.core.messages import Message, message, verbatim
-from statemachine.core.rollout import MOST_SERVERS, MemberStage, RolloutAction, RunState
+from statemachine.core.messages import Message, Param, message, verbatim
+from statemachine.core.rollout import MOST_SERVERS, MemberStage, RolloutAction, RunReason, RunState
 from statemachine.core.text import harmless_json
 from statemachine.core.vocabulary import Reason
 from statemachine.i18n.reasons import REASONS
@@ -24,6 +25,17 @@ from statemachine.i18n.text import Language
 from statemachine.settings import Settings
 
 PATH = "/api/rollout"
+
+GOING_ON = (RunState.RUNNING, RunState.PAUSED)
+
+_CHANGED = {
+    RunState.RUNNING.value: "cli.rollout.running_at",
+    RunState.PAUSED.value: "cli.rollout.paused_at",
+    RunState.CANCELLED.value: "cli.rollout.cancelled_at",
+}
+
+MOST_NAMES = 10
+"""The names that are listed of the servers that an ended run leaves."""
 
 RolloutLimit = Annotated[int | None, typer.Option(min=1, max=MOST_SERVERS, metavar="N")]
 
@@ -42,7 +54,8 @@ def status(context: typer.Context, as_json: Annotated[bool, typer.Option("--json
     elif found is None:
         fail(message("cli.error.no_rollout"), language)
     else:
-        console().print(_lines(found, language), soft_wrap=True)
+        servers = [_line(server, language) for server in found["servers"]]
+        console().print(Text("\n".join([*run_lines(found, language), *servers])), soft_wrap=True)
     raise typer.Exit(0 if found is not None and _is_well(found) else 1)
 
 
@@ -80,7 +93,7 @@ def _act(context: typer.Context, action: RolloutAction) -> None:
     settings = client_settings_of(context)
     language = reader_language(settings)
     found = run(_send(settings, action), language)
-    console().print(_lines({**found, "servers": []}, language), soft_wrap=True)
+    console().print(Text("\n".join(run_lines(found, language))), soft_wrap=True)
 
 
 async def _latest(settings: Settings) -> Json:
@@ -116,30 +129,61 @@ def _is_well(found: Json) -> bool:
     return not (found["state"] == RunState.ABORTED or found["counts"].get("failed"))
 
 
-def _lines(found: Json, language: Language) -> Text:
-    """Return the run in words: its state and progress, and then a line for each server."""
-    said = partial(render, language=language)
-    head = said(message("cli.rollout.head", group=found["group"], state=_word("state", found["state"])))
-    lines = [head, said(_progress(found))]
+def run_lines(found: Json, language: Language) -> list[str]:
+    """Return the run in words: its state and progress, when it began and ended, and what is left."""
     limits = {key: str(found[key]) for key in ("max_unavailable", "abort_after")}
-    lines.append(said(message("cli.rollout.limits", **limits)))
-    if found["changed_by"] is not None:
-        lines.append(said(message("cli.rollout.changed_by", by=found["changed_by"])))
-    return Text("\n".join([*lines, *(_line(server, language) for server in found["servers"])]))
+    said = [
+        message("cli.rollout.head", group=found["group"], state=_word("state", found["state"])),
+        _progress(found),
+        message("cli.rollout.limits", **limits),
+        *_times(found),
+        *(_rest(found) if found["state"] not in GOING_ON else ()),
+    ]
+    return [render(one, language) for one in said]
 
 
 def _progress(found: Json) -> Message:
-    counts = {stage.value: str(found["counts"].get(stage, 0)) for stage in MemberStage}
-    what = message("rollout.progress", group=found["group"], total=str(len(found["servers"])), **counts)
+    counts = {stage.value: found["counts"].get(stage, 0) for stage in MemberStage}
+    what = message("rollout.progress", group=found["group"], total=sum(counts.values()), **counts)
     if found["reason"] is not None:
         what = message("rollout.because", what=what, why=_word("reason", found["reason"]))
-    return message("rollout.by", what=what, by=found["by"]) if found["by"] is not None else what
+    return what
+
+
+def _times(found: Json) -> Iterator[Message]:
+    """Return when the run began and ended, and when and by which client it was changed last."""
+    yield _by("rollout.by", message("cli.rollout.started_at", time=_local(found["started_at"])), found["by"])
+    if (changed_at := found.get("changed_at")) is not None:
+        code = _CHANGED.get(found["state"], "cli.rollout.changed_at")
+        yield _by("rollout.changed_by", message(code, time=_local(changed_at)), found["changed_by"])
+    if found["ended_at"] is not None:
+        yield message("cli.rollout.ended_at", time=_local(found["ended_at"]))
+
+
+def _by(code: str, what: Message, client: str | None) -> Message:
+    return what if client is None else message(code, what=what, by=client)
+
+
+def _local(at: str) -> str:
+    return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _rest(found: Json) -> Iterator[Message]:
+    """Return which restarts an ended run leaves to their end, and which servers it has not restarted."""
+    servers = found["servers"]
+    if under_way := [one["server"] for one in servers if one["stage"] == MemberStage.RESTARTING]:
+        yield message("cli.rollout.under_way", count=len(under_way), servers=under_way[:MOST_NAMES])
+    waited = [one for one in servers if one["stage"] == MemberStage.WAITING or one["reason"] == RunReason.RUN_ENDED]
+    if left := [one["server"] for one in waited]:
+        yield message("cli.rollout.left", count=len(left), servers=left[:MOST_NAMES], group=found["group"])
 
 
 def _line(server: Json, language: Language) -> str:
-    stage = render(_word("stage", server["stage"]), language)
-    why = "" if server["reason"] is None else f": {_why(server['reason'], language)}"
-    return f"  {server['server']}  {stage}{why}"
+    shown: dict[str, Param] = {"server": verbatim(server["server"]), "stage": _word("stage", server["stage"])}
+    if server["reason"] is None:
+        return "  " + render(message("cli.rollout.member", **shown), language)
+    shown["why"] = verbatim(_why(server["reason"], language))
+    return "  " + render(message("cli.rollout.member_why", **shown), language)
 
 
 def _why(reason: str, language: Language) -> str:

@@ -22,7 +22,7 @@ def waiting_text(server: ServerAnswer, now: str, language: Language) -> str:
     elif at <= present:
         said = message("cli.wait_due", what=verbatim(what))
     else:
-        said = message("cli.wait_in", what=verbatim(what), duration=_duration((at - present).total_seconds()))
+        said = message("cli.wait_in", what=verbatim(what), duration=_duration((at - present).total_seconds(), language))
     return render(said, language)
 
 
@@ -33,7 +33,7 @@ def _clock(at: datetime, present: datetime) -> str:
     return here.strftime("%H:%M" if is_today else "%Y-%m-%d %H:%M")
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float, language: Language) -> str:
     if seconds < 120:  # noqa: PLR2004 - two minutes
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min"
+        return render(message("cli.seconds", count=f"{seconds:.0f}"), language)
+    return render(message("cli.minutes", count=f"{seconds / 60:.0f}"), language)

@@ -183,6 +183,9 @@ class RunAnswer(TypedDict):
     reason: str | None
     by: str | None
     changed_by: str | None
+    changed_at: NotRequired[str | None]
+    started_at: str
+    ended_at: str | None
     max_unavailable: int
     abort_after: int
     counts: dict[str, int]

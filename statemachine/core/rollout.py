@@ -50,6 +50,7 @@ class RunReason(StrEnum):
     RESTARTED_MEANWHILE = "restarted_meanwhile"
     NOT_STARTED = "not_started"
     NOT_WARM_IN_TIME = "not_warm_in_time"
+    RUN_PAUSED = "run_paused"
     RUN_ENDED = "run_ended"
     FAILURES_IN_A_ROW = "failures_in_a_row"
     NO_PROGRESS = "no_progress"
@@ -119,8 +120,8 @@ class RolloutMember:
 class Rollout:
     """One rolling restart. It has ended once `ended_at` is set: no restart of it is under way any more.
 
-    `by` is the client that asked for it, `changed_by` the one that paused, resumed or cancelled it last. `moved_at` is
-    the time of its last step. Times are epoch seconds.
+    `by` is the client that asked for it, `changed_by` the one that paused, resumed or cancelled it last, at
+    `changed_at`. `moved_at` is the time of its last step. Times are epoch seconds.
     """
 
     id: str
@@ -134,6 +135,7 @@ class Rollout:
     reason: RunReason | None = None
     failures_in_a_row: int = 0
     changed_by: str | None = None
+    changed_at: float | None = None
     ended_at: float | None = None
 
     @property
@@ -192,4 +194,4 @@ def acted(run: Rollout, action: RolloutAction, by: str | None, now: float) -> Ro
     state = _STATE_AFTER[action]
     if not run.is_going_on:
         return run if state is run.state else None
-    return run if state is run.state else replace(run, state=state, changed_by=by, moved_at=now)
+    return run if state is run.state else replace(run, state=state, changed_by=by, changed_at=now, moved_at=now)

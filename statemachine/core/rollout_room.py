@@ -48,7 +48,8 @@ def points(run: Rollout, facts: Facts, asked: Collection[str] = frozenset()) -> 
 def obstacles(run: Rollout, facts: Facts) -> dict[str, RunReason | None]:
     """Return what each waiting server waits for, and what holds a restart back that was decided on."""
     room = Room(run, facts)
-    waiting = {one.server: room.obstacle(one) for one in run.members if one.stage is MemberStage.WAITING}
+    paused = RunReason.RUN_PAUSED if run.state is RunState.PAUSED else None
+    waiting = {one.server: paused or room.obstacle(one) for one in run.members if one.stage is MemberStage.WAITING}
     held = {one.server: reason for one in _unseen(run, facts) if (reason := room.obstacle(one)) is not None}
     return waiting | held
 

@@ -82,7 +82,24 @@ ACTIONS: dict[str, Text] = {
         "at most {max_unavailable} not warm at a time; aborted after {abort_after} failures in a row",
         "同时最多 {max_unavailable} 台未就绪；连续失败 {abort_after} 次后中止",
     ),
-    "cli.rollout.changed_by": Text("last changed by {by}", "最后操作者 {by}"),
+    "cli.rollout.started_at": Text("started {time}", "开始于 {time}"),
+    "cli.rollout.ended_at": Text("ended {time}", "结束于 {time}"),
+    "cli.rollout.changed_at": Text("last changed {time}", "最后操作于 {time}"),
+    "cli.rollout.cancelled_at": Text("cancelled {time}", "取消于 {time}"),
+    "cli.rollout.paused_at": Text("paused {time}", "暂停于 {time}"),
+    "cli.rollout.running_at": Text("resumed {time}", "恢复于 {time}"),
+    "cli.rollout.member": Text("{server}  {stage}", "{server}  {stage}"),
+    "cli.rollout.member_why": Text("{server}  {stage}: {why}", "{server}  {stage}：{why}"),
+    "cli.rollout.under_way": Text(
+        "restarts that go on to their end, {count} in all: {servers}",
+        "仍会继续直至结束的重启（共 {count} 台）：{servers}",
+    ),
+    "cli.rollout.left": Text(
+        "not restarted, {count} in all: {servers}; restart one after another with `comfywarm restart NAME`, because "
+        "`comfywarm restart --group {group}` takes all servers of the group again",
+        "未重启（共 {count} 台）：{servers}；请用 `comfywarm restart NAME` 逐台重启，"
+        "因为 `comfywarm restart --group {group}` 会再次重启该分组的全部服务器",
+    ),
     "cli.name_or_group": Text("give either a server's NAME or --group NAME", "请指定服务器名称 NAME 或 --group NAME"),
     "cli.unknown_server": Text(
         'unknown server "{name}"; `comfywarm status` lists all servers',
@@ -174,10 +191,12 @@ NODE: dict[str, Text] = {
 }
 
 STATUS: dict[str, Text] = {
+    "cli.seconds": Text("{count} s", "{count} 秒"),
+    "cli.minutes": Text("{count} min", "{count} 分钟"),
     "cli.wait_in": Text("{what} in {duration}", "{what}：{duration}后"),
     "cli.wait_due": Text("{what} now", "{what}：即将"),
     "cli.wait_at_most": Text("{what}, at most until {time}", "{what}，最迟到 {time}"),
-    "cli.summary": Text("{loaded}/{total} servers loaded: ", "{loaded}/{total} 台服务器已加载: "),
+    "cli.summary": Text("{loaded}/{total} servers loaded: ", "{loaded}/{total} 台服务器已加载："),
     "cli.more_servers": Text(
         "{count} more servers (--all shows them; --group and --state select): ",
         "另有 {count} 台服务器（--all 显示全部；--group、--state 可筛选）：",

@@ -42,8 +42,8 @@ RESTARTS: dict[str, Text] = {
     "rollout_max_unavailable": Text("At most not warm at a time", "同时未就绪上限"),
     "rollout_abort_after": Text("Abort after failures in a row", "连续失败几次后中止"),
     "rollout_ending": Text(
-        "The next one can be started once the restarts that are under way have ended.",
-        "待正在进行的重启结束后，才能开始下一次。",
+        "These restarts go on to their end: {servers}. The next rolling restart can be started then.",
+        "这些重启会继续直至结束：{servers}。结束后才能开始下一次滚动重启。",
     ),
     "rollout_not_running": Text("none is going on", "当前没有进行"),
     "error_no_restart_hook": Text(
@@ -61,6 +61,7 @@ RESTARTS: dict[str, Text] = {
     ),
     "rollout_by": Text("requested by {by}", "发起者 {by}"),
     "rollout_changed_by": Text("last changed by {by}", "最后操作者 {by}"),
+    "rollout_changed": Text("last changed", "最后操作于"),
     "rollout_started": Text("started", "开始于"),
     "rollout_ended": Text("ended", "结束于"),
     "rollout_more": Text("and {count} more", "另有 {count} 台"),

@@ -36,7 +36,8 @@ REASONS: dict[str, Text] = {
     "rollout.reason.restarted_meanwhile": Text("another restart came first", "期间已由另一次重启完成"),
     "rollout.reason.not_started": Text("its restart did not begin in time", "重启未能及时开始"),
     "rollout.reason.not_warm_in_time": Text("it returned, but was not warm in time", "已恢复应答，但未能及时就绪"),
-    "rollout.reason.run_ended": Text("the run ended before", "滚动重启在此之前已结束"),
+    "rollout.reason.run_paused": Text("the run is paused", "滚动重启已暂停"),
+    "rollout.reason.run_ended": Text("the run was cancelled or aborted before", "滚动重启在此之前已取消或中止"),
     "rollout.reason.failures_in_a_row": Text("too many restarts failed in a row", "连续失败的重启过多"),
     "rollout.reason.no_progress": Text("no server could be restarted for hours", "数小时内没有可重启的服务器"),
 }

@@ -79,6 +79,8 @@ class RolloutSchema(ApiModel):
     """Name of the client that asked for it, if it has one."""
     changed_by: str | None
     """Name of the client that paused, resumed or cancelled it last."""
+    changed_at: AwareDatetime | None
+    """When that was."""
     started_at: AwareDatetime
     ended_at: AwareDatetime | None
     """Null while restarts of it are under way or to come."""
@@ -198,6 +200,7 @@ def rollout_json(run: Rollout, facts: Facts) -> Json:
         "reason": run.reason,
         "by": run.by,
         "changed_by": run.changed_by,
+        "changed_at": rfc3339(run.changed_at),
         "started_at": rfc3339(run.started_at),
         "ended_at": rfc3339(run.ended_at),
         "max_unavailable": run.limits.max_unavailable,

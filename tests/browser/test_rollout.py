@@ -124,9 +124,7 @@ async def test_buttons_ask_and_then_act(browser: Browser, shared: Deployment) ->
             await expect(section).to_contain_text(f"group public: {state}")
         assert fake.actions == ["pause", "resume", "cancel"]
         await expect(section.get_by_role("button", name="Cancel restart")).to_be_hidden()
-        await expect(section).to_contain_text(
-            "The next one can be started once the restarts that are under way have ended"
-        )
+        await expect(section).to_contain_text("These restarts go on to their end: public-2.")
         await expect(section.get_by_role("button", name="Start…")).to_be_hidden()
 
 

@@ -1,10 +1,12 @@
 """`restart --group` and `rollout`: what they send, and what they print."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from statemachine.cli.rollout import run_lines
 from tests.cli.rig import SmallDaemon, cli, write_settings
 from tests.support.ports import free_port
 from tests.web.site import COLD, LOADED
@@ -42,9 +44,49 @@ async def test_rollout_actions_change_the_run(daemon: SmallDaemon) -> None:
         result = await cli(daemon.settings(), "rollout", action)
         assert result.exit_code == 0, result.stderr
         assert f"rolling restart of group default: {state}" in result.stdout
+        assert "group default, 2 servers: 0 done" in result.stdout
     over = await cli(daemon.settings(), "rollout", "resume")
     assert over.exit_code == 1
     assert "is over" in over.stderr
+
+
+async def test_rollout_status_says_when_it_was_changed_and_what_is_left(daemon: SmallDaemon) -> None:
+    await cli(daemon.settings(), "restart", "--group", "default")
+    await cli(daemon.settings(), "rollout", "pause")
+    paused = (await cli(daemon.settings(), "rollout", "status")).stdout
+    assert f"{COLD}  waiting: the run is paused" in paused
+    assert re.search(r"^started \d{4}-\d\d-\d\d \d\d:\d\d:\d\d\npaused \d{4}-", paused, re.MULTILINE)
+    await cli(daemon.settings(), "rollout", "cancel")
+    cancelled = (await cli(daemon.settings(), "rollout", "status")).stdout
+    assert re.search(r"^cancelled \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", cancelled, re.MULTILINE)
+    assert f"not restarted, 2 in all: {LOADED}, {COLD}; restart one after another" in cancelled
+
+
+def test_run_that_was_cancelled_names_its_client_and_what_goes_on() -> None:
+    servers = [
+        {"server": "a", "stage": "restarting", "reason": None},
+        {"server": "b", "stage": "skipped", "reason": "run_ended"},
+        {"server": "c", "stage": "skipped", "reason": "server_paused"},
+    ]
+    run = {
+        "group": "farm",
+        "state": "cancelled",
+        "reason": None,
+        "by": "ann",
+        "changed_by": "bob",
+        "abort_after": 1,
+        "started_at": "2026-01-02T03:04:05Z",
+        "changed_at": "2026-01-02T04:04:05Z",
+        "ended_at": None,
+        "max_unavailable": 1,
+        "counts": {"restarting": 1, "skipped": 2},
+        "servers": servers,
+    }
+    said = run_lines(run, "en")
+    assert any(re.fullmatch(r"started .* \(requested by ann\)", one) for one in said)
+    assert any(re.fullmatch(r"cancelled .* \(by bob\)", one) for one in said)
+    assert "restarts that go on to their end, 1 in all: a" in said
+    assert any(one.startswith("not restarted, 1 in all: b;") for one in said)
 
 
 async def test_restart_of_an_unknown_group_names_a_similar_one(daemon: SmallDaemon) -> None:

@@ -35,8 +35,12 @@ export function facts(run) {
   const counts = counted.map((stage) => `${stageText(stage)} ${formatNumber(run.counts[stage])}`);
   const why = run.reason === null ? null : make("p", "rollout-why", rolloutReason(run.reason));
   const isEnding = run.ended_at === null && !["running", "paused"].includes(run.state);
-  const ending = isEnding ? make("p", "rollout-terms", label("rollout_ending")) : null;
+  const ending = isEnding ? make("p", "rollout-terms", label("rollout_ending", { servers: underWay(run) })) : null;
   return [make("p", "rollout-counts", joinList(counts)), why, ending, make("p", "rollout-terms", ...terms(run))].filter(Boolean);
+}
+
+function underWay(run) {
+  return joinList(run.servers.filter(({ stage }) => stage === "restarting").map(({ server }) => server));
 }
 
 function terms(run) {
@@ -47,7 +51,9 @@ function terms(run) {
     run.changed_by && label("rollout_changed_by", { by: run.changed_by }),
   ];
   const started = moment("rollout_started", run.started_at);
-  return [said.filter(Boolean).join(" · "), ...started, ...(run.ended_at === null ? [] : moment("rollout_ended", run.ended_at))];
+  const changed = run.changed_at ? moment("rollout_changed", run.changed_at) : [];
+  const ended = run.ended_at === null ? [] : moment("rollout_ended", run.ended_at);
+  return [said.filter(Boolean).join(" · "), ...started, ...changed, ...ended];
 }
 
 function moment(key, at) {

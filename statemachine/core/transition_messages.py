@@ -6,6 +6,7 @@ from typing import Any
 from statemachine.core import events
 from statemachine.core.levels import NO_LEVELS, NO_PLACES, keys_below
 from statemachine.core.messages import Message, joined, message
+from statemachine.core.restart import RestartStage
 from statemachine.core.server import CacheChange, Outcome, Server
 from statemachine.core.vocabulary import Reason
 
@@ -75,7 +76,14 @@ def _still_lacking(event: events.CheckAnswered, server: Server, reason: Reason, 
 
 
 def _not_answering(event: events.NotAnswering, server: Server, _reason: Reason) -> Message:
-    return message("no_answers", count=server.consecutive_failures, cause=event.message)
+    """Return the cause, with the failure of a restart since which no check was answered."""
+    silent = message("no_answers", count=server.consecutive_failures, cause=event.message)
+    restart = server.restart
+    if restart is None or restart.stage is not RestartStage.FAILED or restart.hook_started_at is None:
+        return silent
+    if server.last_check is not None and server.last_check >= (restart.ended_at or 0.0):
+        return silent
+    return joined([silent, message("latest_restart_failed", cause=restart.message)])
 
 
 def _submission_started(event: events.SubmissionStarted, _server: Server, _reason: Reason) -> Message:

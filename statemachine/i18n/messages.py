@@ -182,6 +182,7 @@ TRANSITIONS: dict[str, Text] = {
         "the hook did not end within {seconds} s and was stopped: {output}",
         "钩子在 {seconds} 秒内没有结束，已停止：{output}",
     ),
+    "latest_restart_failed": Text("its latest restart failed: {cause}", "上次重启失败：{cause}"),
     "hook_not_in_path": Text(
         "restart.command ({count} servers, such as {server}): program {program} not found in PATH; correct it, or give "
         "its path, absolute or relative to the settings file",

@@ -10,6 +10,7 @@ from statemachine.core.ports import Action, NotStoredError
 from statemachine.core.restart import RestartStage
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
+from statemachine.i18n.render import sentence
 from statemachine.simulator import SimServer
 from tests.simulation.restart_rig import LIMITS, QUICK, Hook, RestartRig, run_story
 
@@ -245,3 +246,16 @@ def test_failed_restart_ends_at_its_bound_and_says_why(hook: Hook, reason: Reaso
     assert hook.runs.total() == 1
     assert (after.state, after.restart) == (State.LOADED, None)
     assert (after.since == before.since) is not hook.is_for_other
+
+
+def test_failed_restart_of_unreachable_server_stays_in_its_message() -> None:
+    async def story(rig: RestartRig) -> None:
+        await rig.until_state(State.LOADED)
+        await rig.server.go_down()
+        await rig.until_state(State.UNREACHABLE)
+        await rig.ask(Action.RESTART)
+        await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
+        await rig.until_state(State.UNREACHABLE)
+        assert "its latest restart failed: no such unit" in sentence(rig.view.message)
+
+    run_story(story, Hook(fails=True, acts=False))

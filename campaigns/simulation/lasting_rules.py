@@ -45,7 +45,13 @@ class LastingRules:
             self._fail(ledger.plan.name, f"levels: {what}")
 
     def _check_warm_up(self, ledger: ServerLedger) -> None:
-        """Check that a warm-up without progress ends, however much its server talks."""
+        """Check that a warm-up without progress ends, however much its server talks.
+
+        A new process of the server may have the prompt from a restored queue, so the limit begins again with it.
+        """
+        process = ledger.wire.server.process
+        if process is not ledger.process:
+            ledger.process, ledger.progressed_at = process, now()
         lasted = now() - ledger.progressed_at
         if ledger.state in IN_FLIGHT and lasted > self._longest_s:
             self._fail(ledger.plan.name, f"endless warm-up: no progress for {lasted:.0f} s")

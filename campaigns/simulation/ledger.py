@@ -62,6 +62,8 @@ class ServerLedger:
     """When the prompt in flight made its last progress that reached the daemon."""
     posted_at: float = 0.0
     progressed_at: float = 0.0
+    process: object = None
+    """The server's process at the last check of what lasts."""
     """As `moved_at`, but not before this daemon began to wait for the prompt, or after it was away."""
     figures: dict[str, float] = field(default_factory=dict)
     """How far each node of the prompt in flight was at most."""

@@ -199,6 +199,7 @@ PLANTED_FAULTS = (
         70,
         ("unconfirmed cold",),
         faulty.with_check(faulty_functions.wants_memory),
+        first=PAGING,
     ),
     PlantedFault("sets only the keys", 45, ("levels", "liveness"), patches=PATCHED["no_load_nodes"], first=PAGING),
     PlantedFault(

@@ -96,7 +96,7 @@ class Reloader:
         was_refused, self._refused = bool(self._refused), NO_MESSAGE
         last_read, self._read = self._read, fresh.settings
         if changes or was_refused or last_read != fresh.settings:
-            self._notify(Notice.SETTINGS_RELOADED, _summary(changes, self._started_with, fresh.settings))
+            self._notify(Notice.SETTINGS_RELOADED, _summary(changes, last_read, self._started_with, fresh.settings))
 
     def _refuse(self, why: Message) -> None:
         """Record a refusal once: a file that stays invalid is read again with every change beside it."""
@@ -139,10 +139,13 @@ class Reloader:
         return found.suffix == ".json" and found.parent.resolve() == self._active().settings.workflows_dir.resolve()
 
 
-def _summary(changes: Changes, started: Settings, fresh: Settings) -> Message:
+def _summary(changes: Changes, last_read: Settings, started: Settings, fresh: Settings) -> Message:
     """Return what has changed, and which settings wait for another start, of the daemon or of the gateway."""
     added, removed, changed = len(changes.added), len(changes.removed), len(changes.changed)
     summary = [message("servers_reconfigured", added=added, removed=removed, changed=changed)]
+    keys = [key for key in Settings.model_fields if getattr(last_read, key) != getattr(fresh, key)]
+    if sections := [key for key in keys if key != "servers"]:
+        summary.append(message("sections_changed", keys=sections))
     if later := waiting_for_restart(started, fresh):
         summary.append(message("restart_needed", keys=later))
     if started.gateway != fresh.gateway:

@@ -569,6 +569,7 @@ DAEMON: dict[str, Text] = {
         "servers added {added}, removed {removed}, changed {changed}",
         "新增服务器 {added} 台，移除 {removed} 台，更改 {changed} 台",
     ),
+    "sections_changed": Text("settings changed: {keys}", "已更改的设置：{keys}"),
     "gateway_restart_needed": Text("restart the gateway to change gateway", "gateway 的设置在网关下次启动后生效"),
     "restart_needed": Text("restart the daemon to change {keys}", "以下设置在下次启动后生效：{keys}"),
     "nats_missing": Text(

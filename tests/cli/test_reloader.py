@@ -90,6 +90,15 @@ async def test_reloader_unchanged_files_send_no_notice(tmp_path: Path) -> None:
         assert site.notices == []
 
 
+async def test_reloader_names_the_settings_that_changed(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    site = Site(write(path, 60))
+    async with site.running():
+        write(path, 70, restart={"command": ["restart-comfyui"]})
+        await wait_until(lambda: len(site.notices) == 1)
+    assert site.details == ["servers added 0, removed 0, changed 0; settings changed: restart, timing"]
+
+
 async def test_reloader_names_waiting_settings_once_for_each_change(tmp_path: Path) -> None:
     path = tmp_path / "settings.json"
     site = Site(write(path, 60))

@@ -48,7 +48,7 @@ async def notices(client: DaemonClient) -> list[str]:
 
 
 def reloads(log: Any) -> list[str]:
-    return [one["message"].rpartition(": ")[2] for one in log["entries"] if one["reason"] == "settings_reloaded"]
+    return [one["message"].partition(": ")[2] for one in log["entries"] if one["reason"] == "settings_reloaded"]
 
 
 async def test_servers_of_a_file_are_warmed_and_removed(tmp_path: Path) -> None:

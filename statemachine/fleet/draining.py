@@ -31,7 +31,7 @@ LOOK_S = 1.0
 class _DrainLooks:
     """What the looks at the queue have shown. `empty_since` is loop time, `count` the length in the last answer.
 
-    `of_gateways` is the number of waiting prompts that gateways have sent.
+    `gateways_at` is when prompts that gateways have sent last waited there.
 
     `was_away`: the server did not answer before the restart was requested, nor since. `refused`: connections in a row
     that were refused, because no process listens. `lookup` looks our own prompt up: its absence takes several looks.
@@ -41,7 +41,7 @@ class _DrainLooks:
     refused: int = 0
     empty_since: float | None = None
     count: int | None = None
-    of_gateways: int = 0
+    gateways_at: float | None = None
     trouble: Message = NO_MESSAGE
     lookup: Lookup | None = None
 
@@ -50,6 +50,11 @@ class _DrainLooks:
         """Whether the last look found the queue empty, or our prompt absent, and this is not confirmed yet."""
         is_missing = self.lookup is not None and self.lookup.attempt.is_open and self.lookup.absent_since is not None
         return is_missing or (self.empty_since is not None and not self.is_drained)
+
+    @property
+    def is_of_gateways(self) -> bool:
+        """Whether gateways still take prompts back, and confirm then that none of them had begun."""
+        return self.gateways_at is not None and loop_time() - self.gateways_at < SETTLE_S
 
     @property
     def is_drained(self) -> bool:
@@ -123,7 +128,7 @@ async def _ready(context: ServerContext, restart: Restart, queue: _DrainLooks) -
     await _look(context, restart, queue)
     age_s = abs(context.fleet.clock.now() - restart.requested_at)
     if restart.cause is RestartCause.STUCK and age_s <= FRESH_S:
-        waits = queue.of_gateways and age_s < TAKE_BACK_S
+        waits = queue.is_of_gateways and age_s < TAKE_BACK_S
         return None if waits else message("drained_dead", count=queue.count or 0)
     if queue.was_away or queue.refused >= context.server.reachability.fall:
         return message("drained_away")
@@ -158,7 +163,8 @@ async def _queue_length(context: ServerContext, restart: Restart, queue: _DrainL
     if (remaining := await context.client.queue_remaining()) and not is_stuck:
         return remaining
     listing = await context.client.queue()
-    queue.of_gateways = listing.of_gateways
+    if listing.of_gateways:
+        queue.gateways_at = loop_time()
     return listing.length
 
 

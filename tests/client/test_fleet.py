@@ -32,7 +32,8 @@ async def test_status_returns_every_server(fleet: Fleet) -> None:
 
 @pytest.mark.parametrize("action", ["check", "warm", "pause", "resume"])
 async def test_action_is_sent_for_a_server_and_a_group(daemon: SmallDaemon, fleet: Fleet, action: str) -> None:
-    assert await getattr(fleet, action)(COLD) == {"server": COLD, "action": action}
+    said = {"state": "cold"} if action == "resume" else {}  # it is not paused
+    assert await getattr(fleet, action)(COLD) == {"server": COLD, "action": action, **said}
     assert (await getattr(fleet, action)(group="default")).get("servers") == 2
     assert daemon.operator.actions == [(name, Action(action)) for name in (COLD, LOADED, COLD)]
 

@@ -53,7 +53,8 @@ async def test_prompts_of_the_only_server_run_after_its_restart(tmp_path: Path) 
         site.servers[0].lose_worker()
         ids = [(await site.post(image_graph(str(index))))["prompt_id"] for index in range(2)]
         site.daemon.publish(site.names[0], "draining", **STUCK)
-        await wait_until(lambda: not site.servers[0].process.queue.remaining)
+        looked_up = {f"/history/{prompt_id}" for prompt_id in ids}
+        await wait_until(lambda: looked_up <= {path for _, path in site.servers[0].requests})
         assert (await site.get("/prompt"))["exec_info"]["queue_remaining"] == 2
         await site.servers[0].restart()
         site.daemon.publish(site.names[0], "cold")

@@ -11,6 +11,7 @@ from statemachine.i18n.help import HELP
 from statemachine.i18n.messages import DAEMON, GENERAL, REQUESTS, TRANSITIONS, WARM_UPS
 from statemachine.i18n.page import LABELS
 from statemachine.i18n.reasons import NOTICE_MEANINGS, NOTICES, REASON_MEANINGS, REASONS
+from statemachine.i18n.restarts import RESTARTS
 from statemachine.i18n.rollouts import ROLLOUTS
 from statemachine.i18n.routing import ROUTING
 from statemachine.i18n.server_flags import SERVER_FLAGS
@@ -27,6 +28,7 @@ PUBLISHED: Mapping[str, Text] = {
     **REQUESTS,
     **WORKFLOWS,
     **ROUTING,
+    **RESTARTS,
     **ROLLOUTS,
     **DAEMON,
     **DISCOVERY,

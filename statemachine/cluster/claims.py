@@ -1,7 +1,7 @@
 """Claims: a node asks the other nodes for the servers of its share that they look after.
 
 Nodes may list different servers, so a server is handed over only to a node that asks for it. Claims may be lost; a node
-repeats them until it has the servers.
+repeats them until it has the servers. It also claims the servers that it is about to adopt, because they look free.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,13 +20,24 @@ MOST = 500
 """Servers in one claim. The claims of a larger share go round it."""
 
 
+OnClaim = Callable[[str, str], None]
+"""Receive a server of ours and the node that claims it."""
+
+
 class Claims:
     """The claims that this node sends and receives. `owns` returns whether this node looks after a server."""
 
-    def __init__(self, store: SharedStore, membership: Membership, owns: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        store: SharedStore,
+        membership: Membership,
+        owns: Callable[[str], bool],
+        on_claim: OnClaim = lambda *_: None,
+    ) -> None:
         self._store = store
         self._membership = membership
         self._owns = owns
+        self._on_claim = on_claim
         self._is_subscribed = False
         self._sent = 0
         self._claimed: dict[str, tuple[str, float]] = {}
@@ -68,3 +79,4 @@ class Claims:
         for name in filter(self._owns, names):
             self._claimed.pop(name, None)  # so that the oldest come first
             self._claimed[name] = (node, until)
+            self._on_claim(name, node)

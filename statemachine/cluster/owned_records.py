@@ -71,6 +71,10 @@ class OwnedRecords:
     def __getitem__(self, server: str) -> Record:
         return self._owned[server].record
 
+    def revision(self, server: str) -> int:
+        """Return the revision of our last write."""
+        return self._owned[server].revision
+
     @property
     def unwritten(self) -> int:
         """The number of records with changes that are not written yet."""

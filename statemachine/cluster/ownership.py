@@ -51,7 +51,7 @@ class LeasedOwnership(Ownership):
         self._session = membership.session
         self._servers: Sequence[str] = ()
         self._share = Share(membership.node)
-        self._claims = Claims(store, membership, self.owns)
+        self._claims = Claims(store, membership, self.owns, self._on_claim)
         self._free_since: dict[str, float] = {}
         """Free servers of other nodes' shares, and since when we have seen that."""
         self._adopted: frozenset[str] = frozenset()
@@ -60,6 +60,7 @@ class LeasedOwnership(Ownership):
         self._lost: set[str] = set()
         self._wake = wake
         self._seen = RecordFollower(store, membership.steady, wake.set, self.records.rewrite)
+        self._seen.add_listener(self._check_own)
         self._unlisted = UnlistedRecords(store, self._seen, membership.leases.lives, membership.steady)
 
     def add_listener(self, listener: OnRecord) -> None:
@@ -124,6 +125,18 @@ class LeasedOwnership(Ownership):
             if name not in self.records:
                 self._seen.notify(name)
 
+    def _check_own(self, server: str, record: Record) -> None:
+        """Notice that another node owns a server of ours, whose record had been removed from the store."""
+        if server not in self.records or record.session == self._session:
+            return
+        if self._seen.latest(server)[1] > self.records.revision(server):
+            self.records.rewrite(server)  # which finds out whether it is still ours
+
+    def _on_claim(self, server: str, node: str) -> None:
+        """Write the record of a server of ours again for a node that takes it for free: it may have been removed."""
+        if self._share.belongs_to(server) != node:
+            self.records.rewrite(server)
+
     def _on_lost(self, server: str) -> None:
         self._lost.add(server)
         self._wake.set()
@@ -177,7 +190,8 @@ class LeasedOwnership(Ownership):
         self._reviewed_at = now
         self._adopt(now)
         free = set(self._free())
-        self._claims.send([name for name in self._share.assigned if name not in self.records and name not in free])
+        lacking = [name for name in self._share.assigned if name not in self.records and name not in free]
+        self._claims.send([*lacking, *self._free_since])
         named = self._seen.owned_by(self._membership.node, self._session)
         return [name for name in named if name not in self.records]
 

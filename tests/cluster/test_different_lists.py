@@ -79,6 +79,18 @@ async def test_joining_node_that_lists_fewer_servers_gets_those(tmp_path: Path) 
 
 
 @in_virtual_time
+async def test_node_that_joins_after_a_purge_leaves_each_server_one_owner(tmp_path: Path) -> None:
+    """Nothing tells the owners that their records were removed, and to the new node the servers look free."""
+    shared = engine()
+    one, two, three = nodes = make_nodes(shared, tmp_path)
+    async with running(one, two):
+        shared.purge(Dataset.SERVERS)
+        async with running(three):
+            await asyncio.sleep(4 * LEASE_S)
+            assert [node.host.acquired for node in nodes] == [set(belonging_to(node.name)) for node in nodes]
+
+
+@in_virtual_time
 async def test_server_that_its_node_does_not_list_is_adopted(tmp_path: Path) -> None:
     one, two, three = nodes = make_nodes(engine(), tmp_path)
     theirs = belonging_to("two")

@@ -7,19 +7,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from random import Random
 
 from typing_extensions import override
 
-from campaigns.simulation.daemon import REAL_PARTS, SimDaemon
-from campaigns.simulation.disk import Disk, DiskWatcher
-from campaigns.simulation.faults import Faults
-from campaigns.simulation.invariants import Invariants
+from campaigns.simulation.daemon import SimDaemon
+from campaigns.simulation.disk import DiskWatcher
 from campaigns.simulation.loop import VirtualLoop
 from campaigns.simulation.plans import Plan
 from campaigns.simulation.run import run_simulation
-from campaigns.simulation.scenario import Scenario
-from campaigns.simulation.simulation import TAIL, Simulation
 from statemachine.core.messages import verbatim
 from statemachine.core.ports import Action
 from statemachine.core.restart import Restart
@@ -31,6 +26,7 @@ from statemachine.settings import Settings
 from statemachine.settings.servers import ServerConfig
 from statemachine.simulator import SimServer
 from statemachine.simulator.profiles import PROFILES, Profile
+from tests.simulation.calm import CalmSimulation
 
 QUICK = replace(PROFILES["cold"], load_seconds=0.2)
 LIMITS = {"hook_timeout_s": 10, "drain_timeout_s": 60, "return_timeout_s": 15}
@@ -111,7 +107,7 @@ class RigHooks(HookRunner):
             raise HookError(verbatim("no such unit"))
 
 
-class RestartRig(Simulation):
+class RestartRig(CalmSimulation):
     """`story` is the run: it drives the rig and asserts. No fault happens by itself."""
 
     def __init__(
@@ -123,7 +119,6 @@ class RestartRig(Simulation):
         *,
         with_other: bool,
     ) -> None:
-        super().__init__(1, folder, REAL_PARTS, (), keep=TAIL)
         self.hook, self._story = hook, story
         self.plan = Plan("127.0.0.1", 8188, profile, ("cache_models",), 0.0)
         self._other = Plan("127.0.0.1", 8189, profile, ("cache_models",), 0.0)
@@ -134,11 +129,8 @@ class RestartRig(Simulation):
             "timing": {"warm_timeout_s": 60, "http_timeout_s": 5},
             "restart": {"command": ["restart"], **LIMITS},
         })  # fmt: skip
-        self._scenario = Scenario(plans, settings, adverse_s=0.0, calm_s=0.0, actions_every_s=1.0)
-        self._faults = Faults(Random(1))
-        self._faults.active = False
-        self._invariants = Invariants(settings, self.fail, self.note)
-        self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), WriteWatcher(self._invariants, hook))
+        super().__init__(folder, plans, settings)
+        self.disk = self._disk_with(folder, WriteWatcher(self._invariants, hook))
 
     @override
     def _hooks(self, _: SimDaemon) -> HookRunner:

@@ -7,21 +7,15 @@ from contextlib import closing
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from random import Random
 from typing import Any, NamedTuple
 
 import pytest
 from typing_extensions import override
 
-from campaigns.simulation.daemon import REAL_PARTS, SimDaemon
-from campaigns.simulation.disk import Disk
-from campaigns.simulation.faults import Faults
-from campaigns.simulation.invariants import Invariants
+from campaigns.simulation.daemon import SimDaemon
 from campaigns.simulation.loop import VirtualLoop
 from campaigns.simulation.plans import Plan
 from campaigns.simulation.run import run_simulation
-from campaigns.simulation.scenario import Scenario
-from campaigns.simulation.simulation import TAIL, Simulation
 from statemachine.core.restart import Restart, RestartCause
 from statemachine.core.vocabulary import State
 from statemachine.repair.port import HookRunner
@@ -30,6 +24,7 @@ from statemachine.settings.servers import ServerConfig
 from statemachine.simulator import SimServer
 from statemachine.simulator.http import Request, Response, text_response
 from statemachine.simulator.profiles import PROFILES
+from tests.simulation.calm import CalmSimulation
 
 MINUTE, HOUR = 60.0, 3600.0
 AWAY_S = 20.0
@@ -46,14 +41,13 @@ class Entry(NamedTuple):
     reason: str
 
 
-class Days(Simulation):
+class Days(CalmSimulation):
     """Servers that are well, with a hook that restarts them. `hooks` are the times, servers and causes of its runs."""
 
     def __init__(
         self, folder: Path, profiles: Sequence[str], story: Story, groups: Sequence[str], warm_timeout_s: float,
         restart: dict[str, Any],
     ) -> None:  # fmt: skip
-        super().__init__(1, folder, REAL_PARTS, (), keep=TAIL)
         plans = tuple(
             Plan("127.0.0.1", 8188 + n, PROFILES[name], ("cache_models",), 0.0) for n, name in enumerate(profiles)
         )
@@ -66,11 +60,7 @@ class Days(Simulation):
             "timing": {"warm_timeout_s": warm_timeout_s, "check_interval_s": HOUR},
             "restart": {"command": ["restart"], **restart},
         })  # fmt: skip
-        self._scenario = Scenario(plans, settings, adverse_s=0.0, calm_s=0.0, actions_every_s=1.0)
-        self._faults = Faults(Random(1))
-        self._faults.active = False
-        self._invariants = Invariants(settings, self.fail, self.note)
-        self.disk = Disk(folder / "journal.sqlite3", self._rng("disk"), self._invariants)
+        super().__init__(folder, plans, settings)
         self._story = story
         self.names = [plan.name for plan in plans]
         self.hooks: list[tuple[float, str, RestartCause]] = []

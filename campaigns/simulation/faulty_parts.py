@@ -26,7 +26,6 @@ from statemachine.fleet.permits import Permits
 from statemachine.fleet.runner import ServerTask
 from statemachine.journal.journal import Journal
 from statemachine.journal.port import SavedState
-from statemachine.journal.store import JournalStore
 from statemachine.settings import ServerConfig
 
 Outcome = events.PromptAccepted | events.PromptRefused | events.SubmissionUnanswered
@@ -194,8 +193,9 @@ class LosesOpenAttempts(Journal[ServerView]):
     """Lose the open attempts at a restart."""
 
     @override
-    async def with_store(self, call: Callable[[JournalStore], Any]) -> Any:
-        return [] if call is JournalStore.open_attempts else await super().with_store(call)
+    async def saved_states(self, servers: Collection[str]) -> dict[str, SavedState]:
+        states = await super().saved_states(servers)
+        return {name: replace(state, attempt=None) for name, state in states.items()}
 
 
 class ForgetsFailures(Journal[ServerView]):

@@ -57,10 +57,6 @@ class JournalFile:
         """Return the newest attempts and entries of each of these servers."""
         return await self._with_store(partial(_histories, names, max_attempts, max_entries))
 
-    async def open_attempts(self) -> list[Attempt]:
-        """Return every attempt whose prompt may still be on its server, oldest first."""
-        return await self._with_store(JournalStore.open_attempts)
-
     async def page_and_runs(self, after: int, limit: int, after_run: int) -> tuple[Page, list[DaemonRun]]:
         """Return a page of entries, and at least the runs after `after_run` to which they belong."""
         return await self._with_store(lambda store: (store.page_after(after, limit), store.runs(after_run)))

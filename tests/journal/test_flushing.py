@@ -29,7 +29,7 @@ async def test_append_writes_attempt_as_it_was_at_the_call(harness: JournalHarne
     harness.journal.append(entry(), one)
     one.message = verbatim("changed afterwards")
     await settled()
-    (back,) = await harness.journal.file.open_attempts()
+    (back,) = await harness.journal.with_store(JournalStore.open_attempts)
     assert sentence(back.message) == ""
 
 

@@ -61,7 +61,7 @@ async def test_recovery_does_not_write_failed_durable_attempt(harness: JournalHa
         await harness.journal.append_durably(attempt())
     harness.store.broken = None
     await asyncio.sleep(RETRY_S + 0.1)
-    assert await harness.journal.file.open_attempts() == []
+    assert await harness.journal.with_store(JournalStore.open_attempts) == []
 
 
 async def test_append_durably_after_recovery_returns(harness: JournalHarness) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from random import Random
@@ -11,21 +11,18 @@ from typing import Any
 from typing_extensions import override
 
 from campaigns.simulation.daemon import REAL_PARTS, Parts, SimDaemon
-from campaigns.simulation.disk import DiskWatcher
 from campaigns.simulation.lasting_rules import LastingRules
 from campaigns.simulation.loop import VirtualLoop
 from campaigns.simulation.reloads import edited, reload, sometimes_hookless
 from campaigns.simulation.restart_hooks import TRANSIT_S, HookFault, affect, come_back, drawn_effect, take_time
-from campaigns.simulation.restart_rules import RestartRules, SavedRestart
+from campaigns.simulation.restart_ledger import RestartLedger, RestartWatcher
+from campaigns.simulation.restart_rules import RestartRules
 from campaigns.simulation.run import run_simulation
 from campaigns.simulation.simulation import CALM_POLL_S, POLL_S, TAIL, Result, Simulation, is_as_expected
 from statemachine.core.ports import Action
 from statemachine.core.restart import Restart, RestartCause, RestartStage
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.journal.restart_rows import RESTART_COLUMNS
-from statemachine.journal.rows import Row
-from statemachine.journal.store import Write
 from statemachine.repair.port import HookRunner
 from statemachine.settings import ServerConfig, resolve_servers
 from statemachine.settings.restarts import RestartSettings
@@ -62,56 +59,6 @@ class RestartFault(StrEnum):
     MEMORY = "memory in use"
     RELOADED = "settings reloaded"
     CRASH = "crash at a restart"
-
-
-@dataclass
-class RestartLedger:
-    """What the servers have shown. `step` is set at each step of a restart."""
-
-    empty_at: dict[str, float] = field(default_factory=dict)
-    away: set[str] = field(default_factory=set)
-    """Servers that did not answer when their restart was requested."""
-    processes: dict[str, object] = field(default_factory=dict)
-    """Restart → the server's process when its hook began, if it was up."""
-    step: asyncio.Event = field(default_factory=asyncio.Event)
-
-    def take_step(self) -> None:
-        """Wake a crash that waits for a step of a restart."""
-        self.step.set()
-        self.step.clear()
-
-
-class RestartWatcher:
-    """Passes the writes on, and hands the restarts that are stored to the rules."""
-
-    def __init__(self, inner: DiskWatcher, ledger: RestartLedger, rules: RestartRules) -> None:
-        self._inner, self._ledger, self._rules = inner, ledger, rules
-
-    def committed(self, batch: Sequence[Write], numbers: Sequence[int | None]) -> None:
-        """Note each restart that is stored."""
-        self._inner.committed(batch, numbers)
-        for write in batch:
-            if write.restart is not None:
-                self._rules.stored(saved_restart(write.restart), asyncio.get_running_loop().time())
-                self._ledger.take_step()
-
-    def write_failed(self) -> None:
-        """Pass a failed write on."""
-        self._inner.write_failed()
-
-
-def saved_restart(row: Row) -> SavedRestart:
-    """Return what the rules need of a row of the journal."""
-    values = dict(zip(RESTART_COLUMNS, row, strict=True))
-    return SavedRestart(
-        values["server"],
-        values["id"],
-        RestartCause(values["cause"]),
-        RestartStage(values["stage"]),
-        values["requested_at"],
-        values["hook_started_at"],
-        values["ended_at"],
-    )
 
 
 class SimHooks(HookRunner):

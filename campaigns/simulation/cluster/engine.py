@@ -18,7 +18,10 @@ QUICK_S = (0.0005, 0.004)
 
 
 class WatchedEngine(FakeEngine):
-    """An in-memory store that calls `on_record(server, record)` for each written record."""
+    """An in-memory store that calls `on_record(server, record)` for each record that a node has written.
+
+    While it is called, `record(server)` is the one before.
+    """
 
     def __init__(self, rng: Random, lease_s: float, on_record: Callable[[str, Record], None]) -> None:
         super().__init__(self._latency, lambda: rng.random() < 0.5)
@@ -28,6 +31,8 @@ class WatchedEngine(FakeEngine):
         self._rng, self._lease_s, self._on_record = rng, lease_s, on_record
         self._leases: dict[str, tuple[Lease, float]] = {}
         self._records: dict[str, Record] = {}
+        self._damaged: set[str] = set()
+        """The servers whose record was overwritten or deleted by a person, and not written since."""
 
     def _latency(self) -> float:
         least, more = QUICK_S
@@ -42,6 +47,7 @@ class WatchedEngine(FakeEngine):
         elif bucket is Dataset.SERVERS and (record := record_from(stored)) is not None:
             self._on_record(key, record)
             self._records[key] = record
+            self._damaged.discard(key)
             self.last_owner[key] = record.node or self.last_owner.get(key, "")
         return number
 
@@ -51,6 +57,8 @@ class WatchedEngine(FakeEngine):
 
     def damage(self, bucket: Dataset, key: str, garbage: bytes | None) -> None:
         """Overwrite the key, or delete it if `garbage` is None."""
+        if bucket is Dataset.SERVERS:
+            self._damaged.add(key)
         if garbage is None:
             self.remove(bucket, key)
         else:
@@ -69,6 +77,15 @@ class WatchedEngine(FakeEngine):
         if record.session != lease.session or lease.over:
             return "its session is over"
         return f"its lease is {age:.2f} s old" if age > self._lease_s else None
+
+    def takeover_error(self, server: str, record: Record) -> str | None:
+        """Return why the owner of this record must not own the server after the one before, or None if it may."""
+        before = self.record(server)
+        if before.node is None or record.node is None or before.session == record.session or server in self._damaged:
+            return None
+        lease, _ = self._leases.get(before.node, (Lease(before.node, ""), 0.0))
+        goes_on = lease.session == before.session and not lease.over
+        return f"{record.node} took it although the session of {before.node} goes on" if goes_on else None
 
 
 class NodeStore(FakeStore):

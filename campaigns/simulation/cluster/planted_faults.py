@@ -20,11 +20,11 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "acquires servers of running nodes",
-        46,
+        1,
         ("ownership", "agreement", "liveness", "budget", "duplicate warm-up"),
         patches={f"{NODE}LeasedOwnership": faulty.AcquiresOwnedServers},
     ),
-    PlantedFault("assumes a longer lease", 8, ("ownership",), patches={f"{MEMBERSHIP}MARGIN": -0.6}),
+    PlantedFault("assumes a longer lease", 7, ("ownership",), patches={f"{MEMBERSHIP}MARGIN": -0.6}),
     PlantedFault(
         "writes the attempt after its POST",
         1,
@@ -33,13 +33,13 @@ PLANTED_FAULTS = (
     ),
     PlantedFault(
         "takes a lease that cannot be read for ended",
-        17,
+        1,
         ("ownership", "agreement", "liveness", "duplicate warm-up"),
         patches={f"{MEMBERSHIP}LeaseFollower": faulty.BelievesGarbage},
     ),
     PlantedFault(
         "takes permits that vanish for released",
-        21,
+        22,
         ("budget",),
         patches={"statemachine.cluster.permits.SETTLE_S": 0.0, "statemachine.cluster.vanished_permits.SETTLE_S": 0.0},
     ),

@@ -88,7 +88,9 @@ class ClusterSimulation(Simulation):
         return NodeDaemon(self._scenario.settings, clock, self.engine, node.disk, node.wires, node.invariants)
 
     def _on_record(self, server: str, record: Record) -> None:
-        """Reset the new owner's ledger of a server whose record has changed its owner."""
+        """Check who owns the server now, and reset the ledger of a new owner."""
+        if why := self.engine.takeover_error(server, record):
+            self.fail(server, f"ownership: {why}")
         self._shared_ledger.record_written(record)
         for node in self.nodes:
             if node.name == record.node != self.engine.last_owner.get(server):

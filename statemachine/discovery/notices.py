@@ -70,9 +70,7 @@ class DiscoveryNotices:
         self._held |= {source}
         if not was_held and now >= self._held_until.get(source, -math.inf):
             self._held_until[source] = now + held.window_s
-            vanished = message("source_held", source=held.source, vanished=held.vanished, known=held.known)
-            limit = message("source_held_limit", count=held.allowed, seconds=held.window_s)
-            self._notify(Notice.DISCOVERY_HELD, joined([vanished, limit]))
+            self._notify(Notice.DISCOVERY_HELD, message("source_held", source=source, why=why_held(held)))
 
     def refused(self, sources: Iterable[Followed], now: float) -> None:
         """Record why servers of sources cannot be used: at first, and when there are other reasons than before.
@@ -89,7 +87,8 @@ class DiscoveryNotices:
                 self._pending[name] = due
                 continue
             self._refused[name] = kinds, now + REFUSED_PAUSE_S
-            self._notify(Notice.DISCOVERY_REFUSED, joined([*_refused_targets(one), *one.placeless]))
+            why = joined([*(refusal.message for refusal in one.refusals), *one.placeless])
+            self._notify(Notice.DISCOVERY_REFUSED, message("source_refuses", source=name, why=why))
 
     @property
     def next_due(self) -> float | None:
@@ -110,17 +109,16 @@ def placeless(one: Followed, fleet: ReconciledFleet, nameless: Iterable[Assigned
     name = one.source.name
     for other in nameless:
         address = other.target.address.host_and_port
-        yield message("source_name_taken", source=name, target=address, name=other.name)
+        yield message("target_name_taken", target=address, name=other.name)
     if name in fleet.excess:
-        yield message("source_excess", source=name, count=fleet.excess[name], max=one.source.max_servers)
+        yield message("targets_excess", count=fleet.excess[name], max=one.source.max_servers)
     if name in fleet.beyond:
         yield message("source_beyond", count=fleet.beyond[name], max=MAX_SERVERS)
 
 
-def _refused_targets(one: Followed) -> Iterator[Message]:
-    if one.refusals:
-        why = joined([refusal.message for refusal in one.refusals])
-        yield message("source_refuses", source=one.source.name, why=why)
+def why_held(held: Held) -> Message:
+    """Return how many targets of a source have vanished, and how many of them may be removed."""
+    return message("targets_held", vanished=held.vanished, known=held.known, count=held.allowed, seconds=held.window_s)
 
 
 def _kinds(one: Followed) -> Iterator[str]:

@@ -22,7 +22,6 @@ NOTHING_RENAMED: Mapping[str, str] = MappingProxyType({})
 class Held:
     """More targets of a source have vanished than may be removed within its window."""
 
-    source: str
     vanished: int
     known: int
     allowed: int
@@ -96,7 +95,7 @@ class Reconciler:
         vanished = len(state.missing())
         if vanished <= state.share:
             return None
-        return Held(source, vanished, len(state.entries), state.share, state.rules.window_s)
+        return Held(vanished, len(state.entries), state.share, state.rules.window_s)
 
     def next_due(self, now: float) -> float | None:
         """Return the loop time at which `expire` may remove a target next."""

@@ -15,7 +15,7 @@ from statemachine.discovery.configs import only_usable
 from statemachine.discovery.errors import NoPlaceError, NoRegistrationError, SourceError
 from statemachine.discovery.followed import Followed
 from statemachine.discovery.notices import DiscoveryNotices, Notify
-from statemachine.discovery.reconciler import Assigned, Reconciler
+from statemachine.discovery.reconciler import Assigned, Held, Reconciler
 from statemachine.discovery.registration import Registrations
 from statemachine.discovery.source import TargetSource, pause_before_retry
 from statemachine.discovery.store import KnownTargets, TargetStore
@@ -170,6 +170,10 @@ class Discovery:
     def counts(self, source: str) -> Counts:
         """Return how many servers of the fleet come from a source."""
         return self._assembly.counts(source)
+
+    def held(self, source: str) -> Held | None:
+        """Return why removals of a source are held back, None if they are not."""
+        return self._reconciler.held(source)
 
     def is_https(self, key: str) -> bool:
         """Return whether the server of a key is reached by https."""

@@ -16,21 +16,20 @@ DISCOVERY: dict[str, Text] = {
         "来源 {source} 已不在设置中；仍无应答：{others}",
     ),
     "source_refuses": Text("source {source}: {why}", "来源 {source}：{why}"),
-    "source_name_taken": Text(
-        "source {source}: {target} would have the name {name}, which another server has",
-        "来源 {source}：{target} 的名称 {name} 已被其他服务器使用",
+    "target_name_taken": Text(
+        "{target} would have the name {name}, which another server has", "{target} 的名称 {name} 已被其他服务器使用"
     ),
     "source_beyond": Text(
         "{count} servers beyond the {max} that a fleet may have", "超出集群上限 {max} 台的服务器有 {count} 台"
     ),
-    "source_excess": Text(
-        "source {source}: servers beyond its max_servers of {max}: {count}",
-        "来源 {source}：超出其 max_servers（{max}）的服务器有 {count} 台",
+    "targets_excess": Text(
+        "servers beyond max_servers of {max}: {count}", "超出 max_servers（{max}）的服务器有 {count} 台"
     ),
-    "source_held": Text(
-        "source {source}: {vanished} of {known} servers are missing", "来源 {source}：{known} 台中有 {vanished} 台缺失"
+    "source_held": Text("source {source}: {why}", "来源 {source}：{why}"),
+    "targets_held": Text(
+        "{vanished} of {known} servers are missing; at most {count} are removed within {seconds} s",
+        "{known} 台中有 {vanished} 台缺失；{seconds} 秒内最多移除 {count} 台",
     ),
-    "source_held_limit": Text("at most {count} are removed within {seconds} s", "{seconds} 秒内最多移除 {count} 台"),
     "source_not_a_list": Text(
         'not a list of objects with "targets"',
         '不是带有 "targets" 的对象列表',

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from statemachine.core.messages import joined
+from statemachine.core.messages import NO_MESSAGE, Message, joined
 from statemachine.discovery.configs import only_usable
 from statemachine.discovery.errors import NameTakenError, NoPlaceError, NoRegistrationError
 from statemachine.discovery.followed import Followed
+from statemachine.discovery.notices import why_held
 from statemachine.discovery.permitted import may_register
 from statemachine.discovery.service import Discovery
 from statemachine.discovery.target import MAX_LABEL_CHARACTERS, MAX_LABELS, MAX_REFUSALS, Listing, Target, parse_target
@@ -55,6 +56,10 @@ class SourceSchema(ApiModel):
     """Why it gives no usable answer."""
     error_code: str | None
     error_params: dict[str, Any]
+    held: str | None
+    """That more servers are missing than may be removed within the grace time; null if removals are not held back."""
+    held_code: str | None
+    held_params: dict[str, Any]
     refused: list[str]
     """Why targets of the last answer are not servers of the fleet, at most 100."""
     refusals: list[RefusalSchema]
@@ -178,6 +183,7 @@ class DiscoveryHandler:
 
 def _source(discovery: Discovery, one: Followed) -> Json:
     counts = discovery.counts(one.source.name)
+    held = discovery.held(one.source.name)
     shown = [*one.placeless, *(refusal.message for refusal in one.refusals)]
     return {
         "name": one.source.name,
@@ -186,13 +192,18 @@ def _source(discovery: Discovery, one: Followed) -> Json:
         "missing": counts.missing,
         "answered_at": None if one.answered_at is None else rfc3339(one.answered_at),
         "failures": one.failures,
-        "error": sentence(one.trouble) if one.trouble else None,
-        "error_code": one.trouble.code or None,
-        "error_params": one.trouble.as_json()["message_params"],
+        **_named("error", one.trouble),
+        **_named("held", why_held(held) if held else NO_MESSAGE),
         "refused": [sentence(refused) for refused in shown[:MAX_REFUSALS]],
         "refusals": [{**refused.as_json(), "message": sentence(refused)} for refused in shown[:MAX_REFUSALS]],
         "refused_total": len(shown) + one.unnamed,
     }
+
+
+def _named(field: str, what: Message) -> Json:
+    """Return a message as the fields of this name; its text is null if there is none."""
+    named = {f"{field}_code": what.code or None, f"{field}_params": what.as_json()["message_params"]}
+    return {field: sentence(what) if what else None, **named}
 
 
 def _target(body: bytes, scheme: str) -> Target:

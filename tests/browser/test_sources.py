@@ -11,20 +11,23 @@ from tests.browser.visit import visiting
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 REFUSAL = {
-    "message": "source dns: gpu1:8188 would have the name lab-1, which another server has",
-    "message_code": "source_name_taken",
-    "message_params": {"source": "dns", "target": "gpu1:8188", "name": "lab-1"},
+    "message": "gpu1:8188 would have the name lab-1, which another server has",
+    "message_code": "target_name_taken",
+    "message_params": {"target": "gpu1:8188", "name": "lab-1"},
 }
 WELL: dict[str, Any] = {
     "name": "rack",
     "kind": "file",
     "servers": 12,
-    "missing": 0,
+    "missing": 1,
     "answered_at": "2026-01-01T00:00:00.000Z",
     "failures": 0,
     "error": None,
     "error_code": None,
     "error_params": {},
+    "held": None,
+    "held_code": None,
+    "held_params": {},
     "refused": [],
     "refusals": [],
     "refused_total": 0,
@@ -39,6 +42,9 @@ FAILING = {
     "error": "HTTP status 503; 200 is expected",
     "error_code": "source_status",
     "error_params": {"status": 503},
+    "held": "2 of 3 servers are missing; at most 1 are removed within 300 s",
+    "held_code": "targets_held",
+    "held_params": {"vanished": 2, "known": 3, "count": 1, "seconds": 300.0},
     "refusals": [REFUSAL],
     "refused_total": 9,
 }
@@ -58,6 +64,7 @@ async def test_sources_are_shown_with_their_trouble_in_both_languages(browser: B
         section = visit.page.get_by_role("region", name="服务器来源")
         await expect(section).to_contain_text("2 个中有 1 个异常")
         await expect(section).to_contain_text("HTTP 状态 503，应为 200")
+        await expect(section).to_contain_text("3 台中有 2 台缺失；300 秒内最多移除 1 台")
         await expect(section).to_contain_text("gpu1:8188 的名称 lab-1 已被其他服务器使用")
 
 

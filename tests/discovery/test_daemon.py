@@ -201,7 +201,7 @@ async def test_registration_that_joins_no_fleet_says_why(tmp_path: Path) -> None
         await wait_for_names(client, "own", "one")
         assert await register(client, "127.0.0.1:3", id="two") == (507, "no_place")
         shown = await client.wait_for("/api/discovery", lambda one: one["sources"][0]["refused_total"] == 1)
-        assert shown["sources"][0]["refused"] == ["source nodes: servers beyond its max_servers of 1: 1"]
+        assert shown["sources"][0]["refused"] == ["servers beyond max_servers of 1: 1"]
 
 
 async def test_reload_adds_and_removes_a_source(tmp_path: Path) -> None:

@@ -43,13 +43,14 @@ export class SourcesPanel {
   }
 }
 
-const isTroubled = (source) => source.failures > 0 || source.refused_total > 0 || source.missing > 0;
+const isTroubled = (source) => source.failures > 0 || source.refused_total > 0 || source.held !== null;
 const byTrouble = (one, other) => Number(isTroubled(other)) - Number(isTroubled(one));
 
 function sourceItem(source) {
   const head = make("p", "", make("b", "", source.name), " ", make("span", "unit", facts(source), answered(source)));
   const error = source.error && make("p", "error", messageText(source, "error"));
-  return make("li", source.failures > 0 ? "failing" : "", head, error, refusals(source));
+  const held = source.held && make("p", "error", messageText(source, "held"));
+  return make("li", source.failures > 0 ? "failing" : "", head, error, held, refusals(source));
 }
 
 function facts({ kind, servers, missing, failures }) {

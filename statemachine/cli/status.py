@@ -20,9 +20,10 @@ from statemachine.cli.context import (
     run_until_interrupted,
     show_bytes,
 )
+from statemachine.cli.source_lines import source_lines
 from statemachine.cli.status_lines import status_lines
 from statemachine.cli.wording import reader_language
-from statemachine.client import DaemonError, Fleet, ServerAnswer, StatusAnswer
+from statemachine.client import DaemonError, Fleet, ServerAnswer, SourcesAnswer, StatusAnswer
 from statemachine.client.errors import first_unknown
 from statemachine.core.messages import message
 from statemachine.core.text import harmless_json
@@ -34,6 +35,26 @@ REDRAW_S = 1.0
 FRAME_LINES = 4
 """Lines of a screen without a server: the summary, the heading, what is hidden, and the next prompt."""
 LEAST_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The selected servers, and the sources of servers."""
+
+    status: StatusAnswer
+    sources: SourcesAnswer
+
+    def as_json(self) -> str:
+        """Return both in one JSON object."""
+        return orjson.dumps({**self.status, **self.sources}).decode()
+
+    def lines(self, language: Language, screen: SafeConsole, *, shows_all: bool = False) -> Text:
+        """Return what to print: on a terminal, only as many servers as fit unless all are to be shown."""
+        notes = source_lines(self.sources["sources"], language)
+        if not screen.is_terminal:
+            return status_lines(self.status, notes, language)
+        rows = None if shows_all else _rows(screen, notes)
+        return status_lines(self.status, notes, language, screen.width, rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +86,8 @@ def status(
 ) -> None:
     """Show the fleet as the running daemon sees it: a summary, then a line for each server, trouble first.
 
-    On a terminal, only as many servers as fit are shown. Exit code 0 if all selected servers are loaded, 1 if not, or
-    if no daemon answers.
+    Sources of servers that are in trouble are named before them. On a terminal, only as many servers as fit are shown.
+    Exit code 0 if all selected servers are loaded, 1 if not, or if no daemon answers.
     """
     settings = client_settings_of(context)
     language = reader_language(settings)
@@ -76,29 +97,28 @@ def status(
     if watch:
         run_until_interrupted(_watch(settings, selection), language)
         return
-    answer = run(_ask(settings, selection), language)
+    found = run(_ask(settings, selection), language)
     if as_json:
-        show_bytes(harmless_json(orjson.dumps(answer).decode()).encode())
+        show_bytes(harmless_json(found.as_json()).encode())
     else:
-        _show(answer, language, show_all=show_all)
-    raise typer.Exit(0 if all(server["cache_loaded"] for server in answer["servers"]) else 1)
+        screen = console()
+        screen.print(found.lines(language, screen, shows_all=show_all), soft_wrap=True)
+    raise typer.Exit(0 if all(server["cache_loaded"] for server in found.status["servers"]) else 1)
 
 
-async def _ask(settings: Settings, selection: Selection) -> StatusAnswer:
+async def _ask(settings: Settings, selection: Selection) -> View:
     async with Fleet.from_settings(settings) as fleet:
-        return selection.of(await fleet.status())
+        return await _view(fleet, selection)
 
 
-def _show(answer: StatusAnswer, language: Language, *, show_all: bool) -> None:
-    screen = console()
-    width = screen.width if screen.is_terminal else None
-    rows = None if show_all or not screen.is_terminal else _rows(screen)
-    screen.print(status_lines(answer, language, width, rows), soft_wrap=True)
+async def _view(fleet: Fleet, selection: Selection) -> View:
+    return View(selection.of(await fleet.status()), await fleet.sources())
 
 
-def _rows(screen: SafeConsole) -> int:
-    """Return how many servers fit on the screen."""
-    return max(screen.height - FRAME_LINES, LEAST_ROWS)
+def _rows(screen: SafeConsole, notes: Sequence[Text]) -> int:
+    """Return how many servers fit on the screen below the notes, which are folded."""
+    folded = sum(-(-note.cell_len // screen.width) for note in notes)
+    return max(screen.height - FRAME_LINES - folded, LEAST_ROWS)
 
 
 async def _watch(settings: Settings, selection: Selection) -> None:
@@ -113,7 +133,7 @@ async def _watch(settings: Settings, selection: Selection) -> None:
 async def _lines_or_error(fleet: Fleet, selection: Selection, language: Language, screen: SafeConsole) -> Text:
     """Return the lines or the error, so that a restart of the daemon does not end `--watch`."""
     try:
-        answer = selection.of(await fleet.status())
+        found = await _view(fleet, selection)
     except DaemonError as error:
         return Text(render(error.message, language), style="red")
-    return status_lines(answer, language, screen.width, _rows(screen))
+    return found.lines(language, screen)

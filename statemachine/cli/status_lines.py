@@ -41,11 +41,17 @@ def sorted_servers(servers: Sequence[ServerAnswer]) -> list[ServerAnswer]:
     return sorted(servers, key=lambda server: _RANKS.get(server["state"], len(_RANKS)))
 
 
-def status_lines(answer: StatusAnswer, language: Language, width: int | None = None, rows: int | None = None) -> Text:
-    """Return the summary and at most `rows` servers, cut to `width` cells. None: no limit."""
+def status_lines(
+    answer: StatusAnswer,
+    notes: Sequence[Text],
+    language: Language,
+    width: int | None = None,
+    rows: int | None = None,
+) -> Text:
+    """Return the summary, the notes and at most `rows` servers, cut to `width` cells. None: no limit."""
     servers = sorted_servers(answer["servers"])
     shown = servers[:rows]
-    lines = [summary_line(servers, language), *_table(shown, answer, language, width)]
+    lines = [summary_line(servers, language), *notes, *_table(shown, answer, language, width)]
     if hidden := servers[len(shown) :]:
         lines.append(_hidden_line(hidden, language))
     return Text("\n").join(lines)

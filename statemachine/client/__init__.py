@@ -6,6 +6,7 @@ from statemachine.client.answers import (
     LogAnswer,
     RouteAnswer,
     ServerAnswer,
+    SourcesAnswer,
     StatusAnswer,
     WantedAnswer,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "NotWarmError",
     "RouteAnswer",
     "ServerAnswer",
+    "SourcesAnswer",
     "StatusAnswer",
     "SyncFleet",
     "TokenError",

@@ -139,6 +139,7 @@ class WantedGroupAnswer(TypedDict):
     change: int | None
     reason: str
     message: str
+    message_code: NotRequired[str]
     waiting: int
     arrivals_per_s: float | None
     run_s: float | None
@@ -151,6 +152,39 @@ class WantedAnswer(TypedDict):
     generated_at: Time
     target_wait_s: float
     groups: list[WantedGroupAnswer]
+
+
+class RefusalAnswer(TypedDict):
+    """Why targets of a source are not servers of the fleet."""
+
+    message: str
+    message_code: NotRequired[str | None]
+    message_params: NotRequired[dict[str, Any]]
+
+
+class SourceAnswer(TypedDict):
+    """A source of servers. `error` says why it gives no usable answer, `held` that removals are held back."""
+
+    name: str
+    kind: str
+    servers: int
+    missing: int
+    answered_at: Time | None
+    failures: int
+    error: str | None
+    error_code: NotRequired[str | None]
+    error_params: NotRequired[dict[str, Any]]
+    held: str | None
+    held_code: NotRequired[str | None]
+    held_params: NotRequired[dict[str, Any]]
+    refusals: list[RefusalAnswer]
+    refused_total: int
+
+
+class SourcesAnswer(TypedDict):
+    """The sources of servers, in the order of the settings."""
+
+    sources: list[SourceAnswer]
 
 
 class AcceptedAnswer(TypedDict):
@@ -205,6 +239,7 @@ _SHAPES: dict[tuple[str, str], TypeAdapter[Any]] = {
     ("GET", "/api/status"): TypeAdapter(StatusAnswer),
     ("GET", "/api/log"): TypeAdapter(LogAnswer),
     ("GET", "/api/wanted"): TypeAdapter(WantedAnswer),
+    ("GET", "/api/discovery"): TypeAdapter(SourcesAnswer),
     ("GET", "/api/route"): _ROUTE,
     ("POST", "/api/route"): _ROUTE,
     ("GET", "/api/rollout"): TypeAdapter(RolloutAnswer),

@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import Self, TypeVar, cast
 
 from statemachine.client.access import Access, access_of_settings, access_to, open_api
-from statemachine.client.answers import AcceptedAnswer, EventAnswer, LogAnswer, RouteAnswer, StatusAnswer, WantedAnswer
+from statemachine.client.answers import (
+    AcceptedAnswer,
+    EventAnswer,
+    LogAnswer,
+    RouteAnswer,
+    SourcesAnswer,
+    StatusAnswer,
+    WantedAnswer,
+)
 from statemachine.client.api import ANSWER_S, DaemonApi, Json, Names, as_names, filter_query, group_path, server_path
 from statemachine.client.errors import DaemonError, UnknownNameError, first_unknown
 from statemachine.client.following import Absence, follow
@@ -152,6 +160,10 @@ class Fleet:
         query = [] if group is None else [("group", group)]
         answer = (await self._api()).get("/api/wanted", query)
         return cast("WantedAnswer", await self._named(answer, (), group or ()))
+
+    async def sources(self) -> SourcesAnswer:
+        """Return the sources of servers, and what is wrong with them."""
+        return cast("SourcesAnswer", await (await self._api()).get("/api/discovery"))
 
     async def check(self, server: str | None = None, *, group: str | None = None) -> AcceptedAnswer:
         """Have the caches of a server or a group checked now."""

@@ -7,7 +7,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from statemachine.client.answers import AcceptedAnswer, EventAnswer, LogAnswer, RouteAnswer, StatusAnswer, WantedAnswer
+from statemachine.client.answers import (
+    AcceptedAnswer,
+    EventAnswer,
+    LogAnswer,
+    RouteAnswer,
+    SourcesAnswer,
+    StatusAnswer,
+    WantedAnswer,
+)
 from statemachine.client.api import ANSWER_S, Json, Names
 from statemachine.client.fleet import PATIENCE_S, WARM_S, Fleet
 from statemachine.settings import Settings
@@ -145,6 +153,10 @@ class SyncFleet:
     def wanted(self, *, group: str | None = None) -> WantedAnswer:
         """Return how many servers the group, or each group, needs."""
         return self._run(self._fleet.wanted(group=group))
+
+    def sources(self) -> SourcesAnswer:
+        """Return the sources of servers, and what is wrong with them."""
+        return self._run(self._fleet.sources())
 
     def check(self, server: str | None = None, *, group: str | None = None) -> AcceptedAnswer:
         """Have the caches of a server or a group checked now."""

@@ -201,6 +201,20 @@ STATUS: dict[str, Text] = {
         "{count} more servers (--all shows them; --group and --state select): ",
         "另有 {count} 台服务器（--all 显示全部；--group、--state 可筛选）：",
     ),
+    "cli.source": Text("source {name} ({kind}): {what}", "来源 {name}（{kind}）：{what}"),
+    "cli.source.fails": Text(
+        "{why}; failures in a row: {count}; its servers stay until it answers: repair it, or correct its entry in "
+        "`discovery`",
+        "{why}；连续失败 {count} 次；在恢复应答之前其服务器保留不变：请修复该来源，或更正 `discovery` 中的条目",
+    ),
+    "cli.source.held": Text(
+        "{why}; list those that still exist again, the others leave by and by",
+        "{why}；请将仍然存在的服务器重新列出，其余的会逐步移除",
+    ),
+    "cli.source.refused": Text(
+        "not used: {why}; correct this at the source, or in its entry in `discovery`",
+        "未采用：{why}；请在该来源处更正，或更正 `discovery` 中的条目",
+    ),
     "cli.watch_or_json": Text("give either --watch or --json", "--watch 与 --json 只能指定一个"),
 }
 

@@ -39,10 +39,11 @@ COMMANDS: dict[str, Text] = {
     ),
     "help.status": Text(
         "Show the fleet as the running daemon sees it: a summary, then a line for each server, trouble first.\n\n"
-        "On a terminal, only as many servers as fit are shown. Exit code 0 if all selected servers are loaded, "
-        "1 if not, or if no daemon answers.",
+        "Sources of servers that are in trouble are named before them. On a terminal, only as many servers as fit are "
+        "shown. Exit code 0 if all selected servers are loaded, 1 if not, or if no daemon answers.",
         "显示运行中的服务所看到的集群：先是汇总，然后每台服务器一行，有问题的排在前面。\n\n"
-        "在终端上只显示屏幕容得下的服务器。所选服务器全部已加载时退出码为 0；否则，或没有服务响应时为 1。",
+        "出现异常的服务器来源列在服务器之前。在终端上只显示屏幕容得下的服务器。"
+        "所选服务器全部已加载时退出码为 0；否则，或没有服务响应时为 1。",
     ),
     "help.tail": Text(
         "Show the event log: what happened to the servers, and why.", "显示事件日志：服务器发生了什么，原因是什么。"
@@ -147,7 +148,8 @@ PARAMETERS: dict[str, Text] = {
         "Every server, also if they do not fit on the screen.", "显示全部服务器，不受屏幕大小限制。"
     ),
     "help.status.as_json": Text(
-        "The answer of /api/status, with the selected servers.", "/api/status 的应答，仅含所选服务器。"
+        "The answer of /api/status with the selected servers, and `sources` of /api/discovery.",
+        "/api/status 的应答（仅含所选服务器），以及 /api/discovery 的 `sources`。",
     ),
     "help.status.watch": Text("Redraw every second until Ctrl-C.", "每秒刷新，按 Ctrl-C 结束。"),
     "help.tail.follow": Text("Continue with new entries until Ctrl-C.", "持续显示新条目，按 Ctrl-C 结束。"),

@@ -185,7 +185,7 @@ async def test_answer_of_another_program_is_an_error(body: bytes) -> None:
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     async with TestServer(app, host="127.0.0.1") as server, Fleet(str(server.make_url(""))) as fleet:
-        for asked in (fleet.status(), fleet.route(), fleet.route(models=["a"]), fleet.log()):
+        for asked in (fleet.status(), fleet.route(), fleet.route(models=["a"]), fleet.log(), fleet.sources()):
             with pytest.raises(DaemonUnavailableError, match="is not a comfywarm daemon"):
                 await asked
 

@@ -92,6 +92,25 @@ async def test_servers_of_http_sd_survive_its_failure_and_a_restart(tmp_path: Pa
     assert sorted(recorded) == ["discovery_changed", "discovery_failed", "discovery_refused"], "the server was known"
 
 
+async def test_status_names_sources_in_trouble(tmp_path: Path) -> None:
+    path, settings = tmp_path / "targets.json", tmp_path / "settings.json"
+    path.write_text(json.dumps([{"targets": [f"127.0.0.1:{port}" for port in (1, 2, 3)]}]))
+    source = {"kind": "file", "name": "rack", "path": str(path)}
+    data = {**COMMON, "discovery": [source]}
+    settings.write_text(json.dumps(data))
+    async with daemon_in_process(tmp_path, data) as client:
+        await wait_for_names(client, *(f"127.0.0.1:{port}" for port in (1, 2, 3)))
+        assert "rack" not in (await cli(settings, "status")).stdout
+        path.write_text("[]")
+        await client.wait_for("/api/discovery", lambda one: one["sources"][0]["held"])
+        held = await cli(settings, "status")
+        path.write_text("[")
+        await client.wait_for("/api/discovery", lambda one: one["sources"][0]["failures"])
+        failing = json.loads((await cli(settings, "status", "--json")).stdout)["sources"]
+    assert "source rack (file): 3 of 3 servers are missing; at most 1 are removed within 300 s; " in held.stdout
+    assert [(one["name"], one["error_code"], one["held"]) for one in failing] == [("rack", "source_invalid_json", None)]
+
+
 async def test_server_registers_and_vanishes(tmp_path: Path) -> None:
     source = {"kind": "register", "name": "nodes", "heartbeat_s": 0.2, "group_label": "group", **QUICK}
     settings = {"discovery": [source], "timing": TIMING}

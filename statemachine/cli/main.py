@@ -25,6 +25,7 @@ from statemachine.cli.settings_edit import add, init, remove
 from statemachine.cli.simulate import simulate
 from statemachine.cli.status import status
 from statemachine.cli.tail import tail
+from statemachine.cli.wanted import wanted
 from statemachine.version import version
 
 app = typer.Typer(
@@ -35,8 +36,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
         typer.echo(f"comfywarm {version()}")
         raise typer.Exit
 
@@ -58,6 +59,7 @@ for command in (
     serve,
     status,
     tail,
+    wanted,
     doctor,
     check,
     warm,

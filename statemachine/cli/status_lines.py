@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.cells import cell_len
 from rich.text import Text
 
+from statemachine.cli.columns import GAP, aligned, headings
 from statemachine.cli.waiting import waiting_text
-from statemachine.cli.wording import heading, message_text, reason_text, state_text
+from statemachine.cli.wording import message_text, reason_text, state_text
 from statemachine.client import ServerAnswer, StatusAnswer
 from statemachine.core.messages import message
 from statemachine.core.text import one_line
@@ -31,9 +31,6 @@ TROUBLE_FIRST = (
     State.LOADED,
 )
 _RANKS = {state.value: rank for rank, state in enumerate(TROUBLE_FIRST)}
-GAP = "  "
-LEAST_WHY_WIDTH = 16
-"""A reason that has fewer cells than this continues on the next line instead of being cut."""
 
 
 def sorted_servers(servers: Sequence[ServerAnswer]) -> list[ServerAnswer]:
@@ -78,10 +75,8 @@ def _table(servers: Sequence[ServerAnswer], answer: StatusAnswer, language: Lang
     """Return a heading and a line for each server. The last column is cut, never a name."""
     has_groups = len({server["group"] for server in servers}) > 1
     names = ("server", *(("group",) if has_groups else ()), "state", "since", "queue", "why")
-    rows = [[Text(heading(name, language), style="bold") for name in names]]
-    rows += [_cells(server, answer["generated_at"], language, has_groups=has_groups) for server in servers]
-    widths = [max(cell.cell_len for cell in column) for column in list(zip(*rows, strict=True))[:-1]]
-    return [_line(row, widths, width) for row in rows]
+    rows = [_cells(server, answer["generated_at"], language, has_groups=has_groups) for server in servers]
+    return aligned([headings(names, language), *rows], width)
 
 
 def _cells(server: ServerAnswer, now: str, language: Language, *, has_groups: bool) -> list[Text]:
@@ -106,16 +101,6 @@ def _why(server: ServerAnswer, now: str, language: Language) -> Text:
         parts.append(Text(waiting_text(server, now, language)))
     parts.append(Text(one_line(message_text(server, language))))
     return Text(GAP).join(parts)
-
-
-def _line(cells: Sequence[Text], widths: Sequence[int], width: int | None) -> Text:
-    line = Text()
-    for cell, wanted in zip(cells, widths, strict=False):
-        line.append_text(cell).append(" " * (wanted - cell.cell_len) + GAP)
-    why = cells[-1].copy()
-    if width is not None:
-        why.truncate(max(width - cell_len(line.plain), LEAST_WHY_WIDTH), overflow="ellipsis")
-    return line.append_text(why)
 
 
 def age(since: str | None, now: str) -> str:

@@ -201,6 +201,10 @@ STATUS: dict[str, Text] = {
         "{count} more servers (--all shows them; --group and --state select): ",
         "另有 {count} 台服务器（--all 显示全部；--group、--state 可筛选）：",
     ),
+    "cli.wanted.target": Text(
+        "servers needed so that prompts wait {seconds} s on average (traffic.target_wait_s):",
+        "使任务平均等待 {seconds} 秒（traffic.target_wait_s）所需的服务器：",
+    ),
     "cli.source": Text("source {name} ({kind}): {what}", "来源 {name}（{kind}）：{what}"),
     "cli.source.fails": Text(
         "{why}; failures in a row: {count}; its servers stay until it answers: repair it, or correct its entry in "
@@ -379,6 +383,9 @@ HEADINGS: dict[str, Text] = {
     "cli.heading.check": Text("Check", "检查方式"),
     "cli.heading.why": Text("Why", "原因"),
     "cli.heading.queue": Text("Queue", "队列"),
+    "cli.heading.servers": Text("Servers", "服务器"),
+    "cli.heading.wanted": Text("Wanted", "需要"),
+    "cli.heading.change": Text("Change", "增减"),
     "cli.heading.notice": Text("notice", "通知"),
     "cli.heading.since": Text("For", "时长"),
 }

@@ -48,6 +48,10 @@ COMMANDS: dict[str, Text] = {
     "help.tail": Text(
         "Show the event log: what happened to the servers, and why.", "显示事件日志：服务器发生了什么，原因是什么。"
     ),
+    "help.wanted": Text(
+        "Show how many servers each group needs, how many more or fewer than it has, and why. See docs/autoscaling.md.",
+        "显示每个分组需要多少台服务器，比现有的多或少几台，以及原因。见 docs/autoscaling.md。",
+    ),
     "help.doctor": Text(
         "Examine servers and report what works, what does not, and what to do. Submits nothing.\n\n"
         "A server that is not in the settings is examined with the default settings. Exit code 1 if anything is ✗.",
@@ -167,6 +171,8 @@ PARAMETERS: dict[str, Text] = {
     ),
     "help.tail.reason": Text("Only this reason code; repeatable.", "仅该原因代码；可重复。"),
     "help.tail.as_json": Text("One JSON object a line, as in the API.", "每行一个 JSON 对象，与 API 相同。"),
+    "help.wanted.group": Text("Only this group.", "仅这个分组。"),
+    "help.wanted.as_json": Text("The answer of /api/wanted.", "/api/wanted 的应答。"),
     "help.doctor.urls": Text(
         "Servers, by URL or name. Default: every server of the settings.",
         "服务器的 URL 或名称。默认：设置中的全部服务器。",

@@ -61,7 +61,7 @@ def program(body: bytes, status: int = 200) -> TestServer:
 async def test_answer_of_wrong_shape_is_not_comfywarm(tmp_path: Path, answer: object) -> None:
     async with program(json.dumps(answer).encode()) as server:
         settings = write_settings(tmp_path, listen={"port": server.port})
-        for command in (["status"], ["tail", "-n", "1"]):
+        for command in (["status"], ["tail", "-n", "1"], ["wanted"]):
             ended = await cli(settings, *command)
             assert ended.exit_code == 1
             assert "is not a comfywarm daemon" in ended.stderr

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from statemachine.core.messages import NO_MESSAGE, Message
-from statemachine.discovery.source import TargetSource
+from statemachine.discovery.source import TargetSource, WatchedSource
 from statemachine.discovery.target import Listing, Refusal
 from statemachine.settings.discovery import Source
 
@@ -27,6 +27,7 @@ class Followed:
     unnamed: int = 0
     answered_at: float | None = None
     placeless: Sequence[Message] = ()
+    _pause: asyncio.Timeout | None = None
 
     def succeed(self, listing: Listing, now: float) -> None:
         """Note a usable answer."""
@@ -42,6 +43,22 @@ class Followed:
         """Note that there is no usable answer."""
         self.failures += 1
         self.trouble = why
+
+    async def pause(self, pause_s: float) -> None:
+        """Wait, but no longer than until `retry`, or until the source knows that another answer is to be had."""
+        source = self.target_source
+        try:
+            async with asyncio.timeout(pause_s) as self._pause:
+                await (source.changed() if isinstance(source, WatchedSource) else asyncio.Future())
+        except TimeoutError:
+            pass
+        finally:
+            self._pause = None
+
+    def retry(self) -> None:
+        """End the pause after a failure."""
+        if self._pause is not None and not self._pause.expired():
+            self._pause.reschedule(asyncio.get_running_loop().time())
 
     def stop(self) -> None:
         """Stop following. The source closes its connections soon."""

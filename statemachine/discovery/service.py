@@ -17,7 +17,7 @@ from statemachine.discovery.followed import Followed
 from statemachine.discovery.notices import DiscoveryNotices, Notify
 from statemachine.discovery.reconciler import Assigned, Held, Reconciler
 from statemachine.discovery.registration import Registrations
-from statemachine.discovery.source import TargetSource, pause_before_retry
+from statemachine.discovery.source import TargetSource
 from statemachine.discovery.store import KnownTargets, TargetStore
 from statemachine.discovery.target import MAX_TARGETS, Listing, Target
 from statemachine.settings import ServerConfig, Settings
@@ -81,7 +81,10 @@ class Discovery:
         self._known = await self._store.load()
 
     def configure(self, settings: Settings, servers: Sequence[ServerConfig]) -> None:
-        """Use these settings, whose own servers are `servers`. Sources that do not change keep running."""
+        """Use these settings, whose own servers are `servers`. Sources that do not change keep running.
+
+        Those of them that have failed are asked again at once.
+        """
         sources = settings.discovery
         renamed = renamed_sources([one.source for one in self._followed.values()], sources)
         self._assembly.configure(settings, servers, renamed)
@@ -90,6 +93,7 @@ class Discovery:
             known = before.get(source.name)
             if known is not None and known.source == source:
                 self._followed[source.name] = before.pop(source.name)
+                known.retry()
             else:
                 is_new = known is None and source.name not in renamed
                 self._followed[source.name] = self._follow(source, settings, is_new=is_new)
@@ -258,7 +262,7 @@ class Discovery:
                 logger.exception("internal error in the source {}", followed.source.name)
                 self._failed(followed, message("internal_error", error=type(error).__name__))
             pause_s = backoff(max(0, followed.failures - 1), RETRY_BASE_S, RETRY_LIMIT_S, self._clock.uniform)
-            await pause_before_retry(followed.target_source, pause_s)
+            await followed.pause(pause_s)
 
     def _answered(self, followed: Followed, listing: Listing) -> None:
         """Apply a usable answer."""

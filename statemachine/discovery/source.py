@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Protocol, runtime_checkable
 
 from statemachine.discovery.target import Listing
@@ -28,16 +27,6 @@ class WatchedSource(Protocol):
     async def changed(self) -> None:
         """Return when it is worth running the source again, although it has failed."""
         ...
-
-
-async def pause_before_retry(source: TargetSource, pause_s: float) -> None:
-    """Wait, but no longer than until the source knows that another answer is to be had."""
-    if not isinstance(source, WatchedSource):
-        await asyncio.sleep(pause_s)
-        return
-    with suppress(TimeoutError):
-        async with asyncio.timeout(pause_s):
-            await source.changed()
 
 
 class PolledSource:

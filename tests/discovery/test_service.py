@@ -11,9 +11,10 @@ from statemachine.core.messages import Message, message
 from statemachine.core.ports import Clock
 from statemachine.core.vocabulary import Notice
 from statemachine.discovery.errors import NameTakenError, NoPlaceError, NoRegistrationError, SourceError
+from statemachine.discovery.followed import Followed
 from statemachine.discovery.registration import Registrations
 from statemachine.discovery.service import Discovery
-from statemachine.discovery.source import Report, TargetSource
+from statemachine.discovery.source import PolledSource, Report, TargetSource
 from statemachine.discovery.store import KnownTargets
 from statemachine.discovery.target import Listing, Refusal, Target
 from statemachine.i18n.render import render
@@ -175,6 +176,39 @@ async def test_watched_source_that_fails_is_run_again_when_it_changes() -> None:
         source.answer(*targets("gpu1:8188"))
         await asyncio.sleep(1)
         assert rig.applied == [["gpu1:8188"]]
+
+
+async def test_failing_source_is_asked_at_once_when_settings_are_reloaded() -> None:
+    settings = with_sources({"name": "a", **FILE})
+    async with running(Rig(), settings) as rig:
+        for failures in range(1, 9):
+            rig.sources["a"].fail()
+            while rig.discovery.followed[0].failures < failures:  # noqa: ASYNC110 - virtual time
+                await asyncio.sleep(0.1)
+        rig.sources["a"].answer(*targets("gpu1:8188"))
+        await asyncio.sleep(2)
+        assert rig.applied == []
+        rig.configure(settings)
+        await asyncio.sleep(2)
+        assert rig.applied == [["gpu1:8188"]]
+
+
+async def test_pause_of_a_polled_source_ends_when_it_is_to_be_retried() -> None:
+    async def never() -> tuple[Listing, float]:
+        raise AssertionError
+
+    (source,) = with_sources({"name": "a", **FILE}).discovery
+    followed, loop = Followed(source, PolledSource(never)), asyncio.get_running_loop()
+    began = loop.time()
+    pausing = asyncio.create_task(followed.pause(60))
+    await asyncio.sleep(1)
+    followed.retry()
+    followed.retry()
+    await pausing
+    assert loop.time() - began == pytest.approx(1)
+    followed.retry()
+    await followed.pause(5)
+    assert loop.time() - began == pytest.approx(6)
 
 
 async def test_recovery_is_recorded_for_each_source() -> None:

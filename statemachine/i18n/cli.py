@@ -207,12 +207,12 @@ STATUS: dict[str, Text] = {
     ),
     "cli.source": Text("source {name} ({kind}): {what}", "来源 {name}（{kind}）：{what}"),
     "cli.source.fails": Text(
-        "{why}; failures in a row: {count}; its servers stay until it answers: repair it, or correct its entry in "
+        "{why}; failures in a row: {count}; its servers are kept until it answers; repair it, or correct its entry in "
         "`discovery`",
-        "{why}；连续失败 {count} 次；在恢复应答之前其服务器保留不变：请修复该来源，或更正 `discovery` 中的条目",
+        "{why}；连续失败 {count} 次；在恢复应答之前保留其服务器；请修复该来源，或更正 `discovery` 中的条目",
     ),
     "cli.source.held": Text(
-        "{why}; list those that still exist again, the others leave by and by",
+        "{why}; list those that still exist again; the others are removed gradually",
         "{why}；请将仍然存在的服务器重新列出，其余的会逐步移除",
     ),
     "cli.source.refused": Text(

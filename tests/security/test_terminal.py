@@ -56,17 +56,28 @@ def other_daemon() -> web.Application:
     }
     entry |= {"id": 1, "at": "2026-01-01T00:00:00Z", "since": "2026-01-01T00:00:00Z"}
 
+    source: dict[str, object] = {
+        **dict.fromkeys(("name", "kind", "error", "held"), ESCAPES),
+        "refusals": [{"message": ESCAPES}],
+        "refused_total": 1,
+    }
+    source |= {"servers": 1, "missing": 1, "failures": 1, "answered_at": None}
+    group: dict[str, object] = {"servers": 1, "loaded": 1, "wanted": 1, "change": 0, "waiting": 0}
+    group |= dict.fromkeys(("group", "reason", "message", "message_code"), ESCAPES)
+    group |= dict.fromkeys(("arrivals_per_s", "run_s", "expected_wait_s"))
+
     async def answer(request: web.Request) -> web.Response:
         if request.method == "POST":
             if request.path.startswith("/api/groups"):
                 return web.json_response({"servers": [ESCAPES, ESCAPES]})
             return web.json_response({"error": {"code": "x", "message": ESCAPES}}, status=409)
-        whole = {
+        whole: dict[str, object] = {
             "generated_at": "2026-01-01T00:00:00Z",
             "servers": [entry],
             "states": {ESCAPES: 1, "loaded": 0},
             "total": 1,
         }
+        whole |= {"sources": [source], "groups": [group], "target_wait_s": 30.0}
         return web.json_response({**whole, "entries": [entry], "next": None})
 
     app = web.Application()
@@ -77,7 +88,16 @@ def other_daemon() -> web.Application:
 @pytest.mark.parametrize("language", ["en", "zh"])
 @pytest.mark.parametrize(
     "command",
-    [["status"], ["warm", "a"], ["pause", "--group", "g"], ["tail"], ["tail", "--json"]],
+    [
+        ["status"],
+        ["status", "--json"],
+        ["wanted"],
+        ["wanted", "--json"],
+        ["warm", "a"],
+        ["pause", "--group", "g"],
+        ["tail"],
+        ["tail", "--json"],
+    ],
     ids=" ".join,
 )
 async def test_command_escapes_what_another_program_answers(tmp_path: Path, command: list[str], language: str) -> None:

@@ -14,7 +14,7 @@ from statemachine.core.duties import Duty
 from statemachine.core.events import HookStarted, RestartRequested
 from statemachine.core.messages import Message
 from statemachine.core.restart import Restart, RestartCause, RestartStage
-from statemachine.core.restart_limits import held_back, is_limit
+from statemachine.core.restart_limits import RestartAges, held_back, is_limit
 from statemachine.core.vocabulary import Reason, State
 from statemachine.fleet import restarting, triggers
 from statemachine.fleet.context import ServerContext
@@ -65,10 +65,10 @@ async def asks_as_operator(asking: triggers._Asking, cause: RestartCause, why: M
 
 
 def never_too_soon(
-    latest: Restart | None, pause_s: float, most: int, cause: RestartCause, why: Message, now: float
+    latest: Restart | None, ages: RestartAges, pause_s: float, most: int, cause: RestartCause, why: Message
 ) -> Message | None:
     """Hold a restart back only for its limits."""
-    held = held_back(latest, pause_s, most, cause, why, now)
+    held = held_back(latest, ages, pause_s, most, cause, why)
     return held if held is not None and is_limit(held) else None
 
 
@@ -138,7 +138,7 @@ RESTART_FAULTS = (
         "forgets the hooks of the day",
         4,
         "too many restarts",
-        {"statemachine.core.restart_limits.recent": lambda *_: ()},
+        {"statemachine.core.restart_limits.RestartAges.recent": lambda *_: ()},
     ),
     RestartPlant(
         "asks again without a pause", 3, "no pause", {"statemachine.fleet.triggers.held_back": never_too_soon}

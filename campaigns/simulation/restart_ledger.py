@@ -1,11 +1,12 @@
 """What the servers have shown around restarts, and the restarts that the journal has stored."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from campaigns.simulation.disk import DiskWatcher
 from campaigns.simulation.restart_rules import RestartRules, SavedRestart
+from campaigns.simulation.restart_times import Moment
 from statemachine.core.restart import RestartCause, RestartStage
 from statemachine.journal.restart_rows import RESTART_COLUMNS
 from statemachine.journal.rows import Row
@@ -32,15 +33,17 @@ class RestartLedger:
 class RestartWatcher:
     """Passes the writes on, and hands the restarts that are stored to the rules."""
 
-    def __init__(self, inner: DiskWatcher, ledger: RestartLedger, rules: RestartRules) -> None:
-        self._inner, self._ledger, self._rules = inner, ledger, rules
+    def __init__(
+        self, inner: DiskWatcher, ledger: RestartLedger, rules: RestartRules, now: Callable[[], Moment]
+    ) -> None:
+        self._inner, self._ledger, self._rules, self._now = inner, ledger, rules, now
 
     def committed(self, batch: Sequence[Write], numbers: Sequence[int | None]) -> None:
         """Note each restart that is stored."""
         self._inner.committed(batch, numbers)
         for write in batch:
             if write.restart is not None:
-                self._rules.stored(saved_restart(write.restart), asyncio.get_running_loop().time())
+                self._rules.stored(saved_restart(write.restart), self._now())
                 self._ledger.take_step()
 
     def write_failed(self) -> None:

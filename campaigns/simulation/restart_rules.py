@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from campaigns.simulation.restart_times import Moment, RestartTimes
 from statemachine.core.restart import DAY_S, RestartCause, RestartStage
 from statemachine.core.vocabulary import State
 from statemachine.settings.restarts import RestartSettings
@@ -35,20 +36,23 @@ class SavedRestart(NamedTuple):
 
 @dataclass
 class RestartRules:
-    """Call `fail(server, what)` for each violation. `at` is loop time, `wall` epoch seconds."""
+    """Call `fail(server, what)` for each violation. `at` is loop time."""
 
     settings: RestartSettings
     warm_within_s: float
     fail: Callable[[str, str], None]
     saved: dict[str, SavedRestart] = field(default_factory=dict)
     """Server → its latest restart in the journal."""
+    times: RestartTimes = field(default_factory=RestartTimes)
+    latest: dict[str, Moment] = field(default_factory=dict)
+    """Server → when its latest restart ended, or else was requested."""
     asked: Counter[str] = field(default_factory=Counter)
     """Restarts of each server that persons have asked for, and whose hook was not run."""
     recorded: set[str] = field(default_factory=set)
     runs: Counter[str] = field(default_factory=Counter)
     running: dict[str, str] = field(default_factory=dict)
     """Server → the restart whose hook runs."""
-    hooks: dict[str, list[float]] = field(default_factory=dict)
+    hooks: dict[str, list[Moment]] = field(default_factory=dict)
     removed: set[str] = field(default_factory=set)
     """Servers that are not in the settings at present."""
     since: dict[str, tuple[State, float]] = field(default_factory=dict)
@@ -56,29 +60,30 @@ class RestartRules:
     returned: dict[str, float] = field(default_factory=dict)
     """Server → since when this daemon knows that it has returned from an open restart."""
 
-    def stored(self, restart: SavedRestart, at: float) -> None:
+    def stored(self, restart: SavedRestart, now: Moment) -> None:
         """Check a row that the journal has committed, against the row before it."""
         before = self.saved.get(restart.server)
         if restart.stage is RestartStage.RETURNED:
-            self.returned.setdefault(restart.server, at)
+            self.returned.setdefault(restart.server, now.at)
         else:
             self.returned.pop(restart.server, None)
         self.saved[restart.server] = restart
         if restart.stage is RestartStage.HOOK:
             self.recorded.add(restart.id)
         if before is None or before.id != restart.id:
-            self._check_pause(before, restart)
+            self._check_pause(before, restart, now.when(restart.requested_at).at)
             self._check_alone(restart)
+        self.latest[restart.server] = now.when(restart.ended_at or restart.requested_at)
 
-    def _check_pause(self, before: SavedRestart | None, restart: SavedRestart) -> None:
-        """Check the pause between two restarts that triggers ask for. After a clock was set back it need not last."""
+    def _check_pause(self, before: SavedRestart | None, restart: SavedRestart, at: float) -> None:
+        """Check the pause before a restart that a trigger asks for."""
         if before is None or restart.cause in BY_PERSONS:
             return
-        waited = restart.requested_at - (before.ended_at or before.requested_at)
+        waited = self.times.age_s(restart.server, self.latest[restart.server], at)
         least = self.settings.min_pause_s
         if before.hook_started_at is None and restart.cause is not RestartCause.STUCK:
             least = max(least, DAY_S / self.settings.max_per_day)
-        if abs(waited) < least - CLOCKS_S:
+        if waited < least - CLOCKS_S:
             self.fail(restart.server, f"no pause: {restart.cause} asks {waited:.0f} s after the last restart")
 
     def _check_alone(self, restart: SavedRestart) -> None:
@@ -88,7 +93,7 @@ class RestartRules:
         if restart.cause in OF_WORKING and restart.stage in OPEN and others:
             self.fail(restart.server, f"together: {restart.cause} asks while {', '.join(others)} is restarted")
 
-    def hook_began(self, server: str, restart_id: str, cause: RestartCause, wall: float) -> None:
+    def hook_began(self, server: str, restart_id: str, cause: RestartCause, now: Moment) -> None:
         """Check that this hook may run."""
         if server in self.running:
             self.fail(server, f"two hooks: that of {self.running[server]} runs, and that of {restart_id} begins")
@@ -98,13 +103,13 @@ class RestartRules:
         if restart_id not in self.recorded:
             self.fail(server, f"hook unrecorded: restart {restart_id} was not in the journal")
         self.running[server] = restart_id
-        self._check_limit(server, cause, wall)
+        self._check_limit(server, cause, now)
         self._check_asked(server, cause)
 
-    def _check_limit(self, server: str, cause: RestartCause, wall: float) -> None:
+    def _check_limit(self, server: str, cause: RestartCause, now: Moment) -> None:
         times = self.hooks.setdefault(server, [])
-        recent = [time for time in times if wall - time < DAY_S - CLOCKS_S]
-        times.append(wall)
+        recent = [time for time in times if self.times.age_s(server, time, now.at) < DAY_S - CLOCKS_S]
+        times.append(now)
         if cause not in BY_PERSONS and len(recent) >= self.settings.max_per_day:
             self.fail(server, f"too many restarts: {cause} causes one after {len(recent)} within a day")
 
@@ -139,14 +144,16 @@ class RestartRules:
         elif self.since.get(server, (None, 0.0))[0] is not state:
             self.since[server] = state, at
 
-    def server_started(self, server: str, state: State, at: float, *, is_new: bool) -> None:
+    def server_started(self, server: str, state: State, now: Moment, *, is_new: bool) -> None:
         """Check that the task of a server resumes the restart in the journal, if the daemon `is_new`."""
+        if is_new or server in self.removed:
+            self.times.read[server] = now
         saved = self.saved.get(server)
         if is_new and saved is not None and state is not State.PAUSED:
             expected = {RestartStage.DRAINING: State.DRAINING, RestartStage.HOOK: State.RESTARTING}.get(saved.stage)
             if expected not in (None, state):
                 self.fail(server, f"restart forgotten: {state.value} after a start, and its restart is {saved.stage}")
-        self.server_in(server, state, at)
+        self.server_in(server, state, now.at)
 
     def check_bounds(self, at: float) -> None:
         """Check that no server is out of service for longer than a restart may take."""

@@ -17,6 +17,7 @@ from campaigns.simulation.reloads import edited, reload, sometimes_hookless
 from campaigns.simulation.restart_hooks import TRANSIT_S, HookFault, affect, come_back, drawn_effect, take_time
 from campaigns.simulation.restart_ledger import RestartLedger, RestartWatcher
 from campaigns.simulation.restart_rules import RestartRules
+from campaigns.simulation.restart_times import Moment
 from campaigns.simulation.run import run_simulation
 from campaigns.simulation.simulation import CALM_POLL_S, POLL_S, TAIL, Result, Simulation, is_as_expected
 from statemachine.core.ports import Action
@@ -92,7 +93,7 @@ class RestartSimulation(Simulation):
         self._restart_rules = RestartRules(
             self._settings, WARM_LIMITS * self._scenario.settings.timing.warm_timeout_s, self.fail
         )
-        self.disk.watcher = RestartWatcher(self.disk.watcher, self._ledger, self._restart_rules)
+        self.disk.watcher = RestartWatcher(self.disk.watcher, self._ledger, self._restart_rules, self._moment)
         self._invariants.on_view, self._invariants.on_started = self._view_recorded, self._server_started
         self._started: set[str] = set()
         settings = self._scenario.settings.model_copy(update={"restart": self._settings})
@@ -277,14 +278,17 @@ class RestartSimulation(Simulation):
 
     def _server_started(self, name: str, state: State) -> None:
         """Check the state with which the task of a server begins."""
-        at, is_new = asyncio.get_running_loop().time(), name not in self._started
+        is_new = name not in self._started
         self._started.add(name)
-        self._restart_rules.server_started(name, state, at, is_new=is_new)
+        self._restart_rules.server_started(name, state, self._moment(), is_new=is_new)
+
+    def _moment(self) -> Moment:
+        return Moment(asyncio.get_running_loop().time(), self._now())
 
     def hook_runs(self, name: str, restart: Restart) -> HookFault:
         """Check that this hook may run, and begin its effect; without faults it is well."""
         self.note(name, "HOOK", restart.id, restart.cause.value)
-        self._restart_rules.hook_began(name, restart.id, restart.cause, self._now())
+        self._restart_rules.hook_began(name, restart.id, restart.cause, self._moment())
         self._check_drained(name, restart)
         server = self.wires[name].server
         if server.up:

@@ -63,9 +63,9 @@ class Restart:
 
     `instance` and `mark` identify the server's process before the hook: the instance that a companion node reported,
     and the newest prompt of its history. `returned_at` is the time at which another process answered. `hooks` are the
-    times of the server's hooks within a day, oldest first, this restart's included; the last one stays if it is older.
-    `drains_timed_out` counts the restarts in a row, since the last hook, that triggers have asked for and that ended
-    because the server did not finish its prompts.
+    times of the server's hooks, oldest first: this restart's, and those within a day before it. `drains_timed_out`
+    counts the restarts in a row, since the last hook, that triggers have asked for and that ended because the server
+    did not finish its prompts.
     """
 
     id: str
@@ -100,7 +100,7 @@ class Restart:
 
     def hook_begun(self, instance: str | None, mark: str | None, at: float) -> "Restart":
         """Return the restart whose hook is about to be run."""
-        hooks = (*recent(self.hooks, at), at)[-MOST_HOOKS:]
+        hooks = (*self.hooks, at)[-MOST_HOOKS:]
         begun = replace(self, stage=RestartStage.HOOK, hook_started_at=at, hooks=hooks, drains_timed_out=0)
         return replace(begun, instance=instance, mark=mark)
 
@@ -133,11 +133,6 @@ class Restart:
         if self.stage is RestartStage.DRAINING and dest is not State.DRAINING:
             return RestartStage.FAILED
         return RestartStage.SUCCEEDED if dest is State.LOADED else None
-
-
-def recent(hooks: tuple[float, ...], at: float) -> tuple[float, ...]:
-    """Return the times that are less than a day before `at`. A clock that was set back makes none of them old."""
-    return tuple(time for time in hooks if at - time < DAY_S)
 
 
 NO_RESTART_TERMS = RestartTerms()

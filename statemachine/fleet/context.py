@@ -15,6 +15,7 @@ from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.events import Event, PromptStuck, RestartFailed
 from statemachine.core.messages import Message, message
 from statemachine.core.ports import Clock, Ownership, RestartClaims, SoleClaims, SoleOwner
+from statemachine.core.restart_limits import RestartAges
 from statemachine.core.server import Attempt, Server
 from statemachine.core.vocabulary import IN_FLIGHT
 from statemachine.core.waiting import Waiting
@@ -124,7 +125,8 @@ class ServerContext:
     rate limit answered a POST), `restarts` (the last checks that restarts caused) and `changes_allowed_at` (when the
     next check after a change would be due at the slowest pace). `hook_due` is the id of the restart whose hook this
     task has recorded and not begun: no other hook is run. `returns` counts the server's returns from restart hooks.
-    `stands_still`: by the last look the server runs none of the prompts that it has accepted.
+    `stands_still`: by the last look the server runs none of the prompts that it has accepted. `ages`: how long ago its
+    restarts were.
     """
 
     config: ServerConfig
@@ -152,6 +154,7 @@ class ServerContext:
     hook_due: str | None = None
     returns: int = 0
     stands_still: bool = False
+    ages: RestartAges = field(default_factory=RestartAges)
     _patience: Patience | None = None
     _doubt: Patience | None = None
 
@@ -180,6 +183,10 @@ class ServerContext:
         self.check.forget()
         self.client.forget_offers()
         self._patience = self._doubt = None
+
+    def note_ages(self) -> None:
+        """Note when the server was restarted, before a step of the wall clock can obscure it."""
+        self.ages.look(self.server.restart, self.fleet.clock.now(), loop_time())
 
     def give_up(self, stuck: PromptStuck) -> None:
         """Report that the time limit is over. A later look at the prompt has a limit of its own.

@@ -1,7 +1,7 @@
 """The task of a server that is to be restarted: let it finish its prompts, record the hook, and start it."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from statemachine.comfyui.errors import AbsentError, ComfyError, ConnectRefusedError
 from statemachine.core import events
@@ -196,7 +196,9 @@ async def _start_hook(context: ServerContext, restart: Restart, mark: str | None
     """
     cursor = context.server.node_cursor
     instance = cursor.instance if cursor is not None else None
-    recorded = restart.hook_begun(instance, mark, context.fleet.clock.now())
+    context.note_ages()
+    counted = replace(restart, hooks=context.ages.recent(restart.hooks))
+    recorded = counted.hook_begun(instance, mark, context.fleet.clock.now())
     try:
         await context.fleet.journal.record_restart(recorded)
     except JournalUnavailableError as error:

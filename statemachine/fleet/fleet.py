@@ -254,7 +254,7 @@ class ManagedFleet:
         old = self._servers[config.name]
         self._leaving.append(old)
         task = self._servers[config.name] = self._new_task(config, old.context.server)
-        task.context.known_before = True
+        task.context.known_before, task.context.ages = True, old.context.ages
         task.context.hook_due, old.context.hook_due = old.context.hook_due, None
         task.context.post(events.SettingsChanged())
         return task

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from statemachine.core.messages import message
 from statemachine.core.pause import Pause
 from statemachine.core.restart import RESTART_STATES, Restart, RestartStage
+from statemachine.core.restart_limits import RestartAges
 from statemachine.core.server import Attempt, Server
 from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
@@ -25,6 +26,7 @@ async def restore(journal: JournalPort, contexts: Mapping[str, ServerContext]) -
         _restore_streak(contexts[name], saved_states[name].streak)
         _restore_attempt(contexts[name], saved_states[name].attempt)
         _restore_restart(contexts[name].server, saved_states[name].restart)
+        contexts[name].note_ages()
         if saved_states[name].paused:
             _restore_pause(contexts[name].server, saved_states[name].pause)
 
@@ -44,6 +46,8 @@ async def restore_later(journal: JournalPort, contexts: Mapping[str, ServerConte
         restart = saved_states[name].restart
         if restart is not None and contexts[name].server.restart is None:
             contexts[name].server.restart = restart.abandoned(contexts[name].fleet.clock.now())
+            contexts[name].ages = RestartAges()
+            contexts[name].note_ages()
         if contexts[name].server.streak == NO_STREAK and contexts[name].server.loaded_at is None:
             _restore_streak(contexts[name], saved_states[name].streak)
 

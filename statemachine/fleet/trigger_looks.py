@@ -135,7 +135,7 @@ class TriggerLooks:
         limit_s, restart = self.settings.max_age_s, self.context.server.restart
         age_s = loop_time() - self.began_at
         if restart is not None and restart.hooks:
-            age_s = self.context.fleet.clock.now() - restart.hooks[-1]
+            age_s = self.context.ages.age_s(restart.hooks[-1])
         if limit_s is None or age_s < limit_s:
             return None
         return RestartCause.AGE, message("restart_for_age", age=self.settings.max_age or "")
@@ -150,7 +150,7 @@ class TriggerLooks:
         if settings.schedule is None:
             return None
         turn = last_start(settings.schedule, settings.time_zone, fleet.clock.now())
-        if restart is not None and turn <= restart.requested_at:
+        if restart is not None and turn <= self.context.ages.redated(restart.requested_at):
             return None
         is_past = turn <= self.followed_since
         if is_past and (restart is None or not fleet.turns.has_begun(self.context.config, turn)):

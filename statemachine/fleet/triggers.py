@@ -25,6 +25,7 @@ async def watch(context: ServerContext) -> None:
     try:
         while True:
             await asyncio.sleep(_pause_s(context))
+            context.note_ages()
             if context.server.state in IDLE_STATES or context.server.open_restart is not None:
                 looks.forget()
             elif context.pause.left_s <= 0 and (found := await looks.finding()) is not None:
@@ -52,8 +53,8 @@ class _Asking:
         be another program's. A server that works waits until no other of its group, or of its host, is being restarted.
         """
         context, fleet, settings = self.context, self.context.fleet, self.context.config.restart
-        latest, now = context.server.restart, fleet.clock.now()
-        held = held_back(latest, settings.min_pause_s, settings.max_per_day, cause, why, now)
+        latest = context.server.restart
+        held = held_back(latest, context.ages, settings.min_pause_s, settings.max_per_day, cause, why)
         if held is None:
             if cause is RestartCause.STUCK or await self._has_turn(cause):
                 context.post(events.RestartRequested(fleet.clock.new_id(), cause, message=why))

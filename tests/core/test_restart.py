@@ -209,12 +209,11 @@ def test_limit_is_reported_once() -> None:
     assert [len(driver.apply(limit)) for _ in range(2)] == [1, 0]
 
 
-def test_hooks_of_a_day_are_counted_over_restarts() -> None:
+def test_last_hooks_are_kept_over_restarts() -> None:
     one = restart()
     for number in range(MOST_HOOKS + 10):
         one = replace(one, stage=RS.DRAINING).hook_begun(None, None, 1_000.0 + number)
     assert len(one.hooks) == MOST_HOOKS
-    assert one.hook_begun(None, None, 1_000.0 + DAY_S * 2).hooks == (1_000.0 + DAY_S * 2,)
 
 
 def test_next_restart_keeps_the_hooks_of_a_day() -> None:

@@ -10,6 +10,7 @@ from campaigns.simulation.plans import PAGING, Plan
 from campaigns.simulation.replies import read_reply
 from campaigns.simulation.restart_faults import RESTART_FAULTS
 from campaigns.simulation.restart_rules import RestartRules, SavedRestart
+from campaigns.simulation.restart_times import Moment
 from statemachine.comfyui.transport import Reply
 from statemachine.core.restart import RestartCause, RestartStage
 from statemachine.core.vocabulary import State
@@ -33,12 +34,14 @@ def violations(*steps: Steps) -> list[str]:
     return found
 
 
-def stored(restart: SavedRestart) -> Steps:
-    return lambda rules: rules.stored(restart, at=10.0)
+def stored(restart: SavedRestart, ahead_s: float = 0.0) -> Steps:
+    """Store the restart when it ended, or else was requested, by a wall clock that is ahead by `ahead_s`."""
+    wall = restart.ended_at or restart.requested_at
+    return lambda rules: rules.stored(restart, Moment(wall - ahead_s, wall))
 
 
 def runs(restart: SavedRestart, wall: float = 0.0) -> Steps:
-    return lambda rules: rules.hook_began(restart.server, restart.id, restart.cause, wall)
+    return lambda rules: rules.hook_began(restart.server, restart.id, restart.cause, Moment(wall, wall))
 
 
 def ends(restart: SavedRestart) -> Steps:
@@ -46,7 +49,11 @@ def ends(restart: SavedRestart) -> Steps:
 
 
 def starts(state: State, *, is_new: bool = True) -> Steps:
-    return lambda rules: rules.server_started("a", state, 0.0, is_new=is_new)
+    return lambda rules: rules.server_started("a", state, Moment(0.0, 0.0), is_new=is_new)
+
+
+def reads(at: float, wall: float) -> Steps:
+    return lambda rules: rules.server_started("a", State.UNKNOWN, Moment(at, wall), is_new=True)
 
 
 def hook_of(number: int, wall: float, cause: RestartCause = RestartCause.AGE) -> list[Steps]:
@@ -70,7 +77,12 @@ RUN = [stored(FIRST), runs(FIRST)]
         ([stored(FIRST._replace(cause=RestartCause.OPERATOR)), runs(FIRST._replace(cause=RestartCause.OPERATOR))],
          ["hook unasked"]),
         ([stored(ENDED), stored(NEXT._replace(requested_at=150.0))], ["no pause"]),
-        ([stored(ENDED), stored(NEXT._replace(requested_at=-7200.0))], []),
+        ([stored(ENDED), stored(NEXT._replace(requested_at=3700.0), ahead_s=3600.0)], ["no pause"]),
+        ([stored(ENDED), stored(NEXT._replace(requested_at=-3439.0), ahead_s=-3600.0)], []),
+        ([stored(ENDED), reads(110.0, 170.0), stored(NEXT._replace(requested_at=175.0), ahead_s=60.0)], []),
+        ([stored(ENDED), reads(110.0, 120.0), stored(NEXT._replace(requested_at=155.0), ahead_s=10.0)], ["no pause"]),
+        ([stored(ENDED), reads(110.0, 60.0), stored(NEXT._replace(requested_at=115.0), ahead_s=-50.0)], ["no pause"]),
+        ([stored(ENDED), reads(110.0, 60.0), stored(NEXT._replace(requested_at=121.0), ahead_s=-50.0)], []),
         ([stored(ENDED), stored(NEXT._replace(requested_at=150.0, cause=RestartCause.OPERATOR))], []),
         ([stored(ENDED._replace(hook_started_at=None)), stored(NEXT)], ["no pause"]),
         ([stored(FIRST), stored(NEXT._replace(server="b"))], ["together"]),
@@ -88,8 +100,8 @@ RUN = [stored(FIRST), runs(FIRST)]
         ([starts(State.RESTARTING), lambda rules: rules.check_bounds(270.0)], []),
         ([starts(State.RESTARTING), lambda rules: rules.check_bounds(271.0)], ["endless restart"]),
         ([starts(State.RESTARTING), CRASH, lambda rules: rules.check_bounds(271.0)], []),
-        ([stored(RETURNED), lambda rules: rules.check_bounds(590.0)], []),
-        ([stored(RETURNED), lambda rules: rules.check_bounds(591.0)], ["endless restart"]),
+        ([stored(RETURNED), lambda rules: rules.check_bounds(580.0)], []),
+        ([stored(RETURNED), lambda rules: rules.check_bounds(581.0)], ["endless restart"]),
         ([stored(RETURNED), stored(ENDED), lambda rules: rules.check_bounds(591.0)], []),
         ([stored(FIRST), lambda rules: rules.check_end("a", State.LOADED)], ["restart forgotten"]),
         ([lambda rules: rules.check_end("a", State.DRAINING)], ["restart forgotten"]),

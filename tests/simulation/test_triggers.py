@@ -152,6 +152,20 @@ def test_host_short_of_memory_keeps_its_servers_in_service() -> None:
     assert (days.entries("restart_withheld"), days.entries("restart_limit")) == (2, 0)
 
 
+@pytest.mark.parametrize("step_s", [25 * HOUR, -25 * HOUR])
+def test_clock_that_is_set_each_hour_changes_no_limit(step_s: float) -> None:
+    async def story(days: Days) -> None:
+        await days.until(State.LOADED)
+        days.servers[0].ram_free = 0
+        for _ in range(49):
+            await asyncio.sleep(HOUR)
+            days.clock_offset += step_s
+
+    days = told(story, "loaded", max_ram_percent=90, max_per_day=2, min_pause="4h")
+    hours = [round(at / HOUR) for at, *_ in days.hooks]
+    assert hours == [0, 4, 24, 28, 48]
+
+
 def test_dead_worker_at_its_limit_stays_failed_until_it_is_repaired() -> None:
     async def story(days: Days) -> None:
         await days.until(State.LOADED)

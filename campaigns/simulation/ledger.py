@@ -94,7 +94,7 @@ class ServerLedger:
     failed_at: float = -1e9
     failed_prompt: str | None = None
     excused: set[str] = field(default_factory=set)
-    """Prompts in flight that a restart hook has ended with the server's process."""
+    """Prompts in flight that a restart hook may have ended with the server's process."""
     granted: deque[float] = field(default_factory=deque)
     loaded_since: float | None = None
 

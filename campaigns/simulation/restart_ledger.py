@@ -1,10 +1,11 @@
 """What the servers have shown around restarts, and the restarts that the journal has stored."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from campaigns.simulation.disk import DiskWatcher
+from campaigns.simulation.ledger import ServerLedger
 from campaigns.simulation.restart_rules import RestartRules, SavedRestart
 from campaigns.simulation.restart_times import Moment
 from statemachine.core.restart import RestartCause, RestartStage
@@ -34,17 +35,30 @@ class RestartWatcher:
     """Passes the writes on, and hands the restarts that are stored to the rules."""
 
     def __init__(
-        self, inner: DiskWatcher, ledger: RestartLedger, rules: RestartRules, now: Callable[[], Moment]
+        self,
+        inner: DiskWatcher,
+        ledger: RestartLedger,
+        rules: RestartRules,
+        now: Callable[[], Moment],
+        servers: Mapping[str, ServerLedger],
     ) -> None:
         self._inner, self._ledger, self._rules, self._now = inner, ledger, rules, now
+        self._servers = servers
 
     def committed(self, batch: Sequence[Write], numbers: Sequence[int | None]) -> None:
         """Note each restart that is stored."""
         self._inner.committed(batch, numbers)
         for write in batch:
             if write.restart is not None:
-                self._rules.stored(saved_restart(write.restart), self._now())
-                self._ledger.take_step()
+                self._stored(saved_restart(write.restart))
+
+    def _stored(self, restart: SavedRestart) -> None:
+        """Check it. Once its hook is recorded, it may run and end our prompt, which is then no failed warm-up."""
+        self._rules.stored(restart, self._now())
+        if restart.stage is RestartStage.HOOK:
+            server = self._servers[restart.server]
+            server.excused.add(server.prompt)
+        self._ledger.take_step()
 
     def write_failed(self) -> None:
         """Pass a failed write on."""

@@ -93,7 +93,9 @@ class RestartSimulation(Simulation):
         self._restart_rules = RestartRules(
             self._settings, WARM_LIMITS * self._scenario.settings.timing.warm_timeout_s, self.fail
         )
-        self.disk.watcher = RestartWatcher(self.disk.watcher, self._ledger, self._restart_rules, self._moment)
+        self.disk.watcher = RestartWatcher(
+            self.disk.watcher, self._ledger, self._restart_rules, self._moment, self._invariants.ledgers
+        )
         self._invariants.on_view, self._invariants.on_started = self._view_recorded, self._server_started
         self._started: set[str] = set()
         settings = self._scenario.settings.model_copy(update={"restart": self._settings})
@@ -294,7 +296,6 @@ class RestartSimulation(Simulation):
         if server.up:
             self._ledger.processes[restart.id] = server.process
         ledger = self._invariants.ledgers[name]
-        ledger.excused.add(ledger.prompt)
         if restart.cause is not RestartCause.OPERATOR:  # `max_per_day` limits these
             ledger.forget_failures()
         if not self._faults.active:

@@ -21,6 +21,7 @@ def _restart_requested(event: events.RestartRequested, server: Server, at: float
         return
     if server.open_restart is not None and event.cause is not RestartCause.OPERATOR:
         return
+    server.away_since_request = server.consecutive_failures >= server.reachability.fall
     opened = Restart(event.id, server.name, event.cause, at, event.by)
     server.restart = opened if before is None else opened.following(before)
 
@@ -31,7 +32,7 @@ def _hook_started(event: events.HookStarted, server: Server, at: float) -> None:
     A server that did not answer when its hook began is back once it answers.
     """
     server.restart = event.restart
-    server.process_went = server.consecutive_failures >= server.reachability.fall
+    server.process_exits = int(server.consecutive_failures >= server.reachability.fall)
     if server.open_attempt is not None:
         server.open_attempt.ended_by_hook = True
     server.succeeded, server.loaded_at, server.warmed_at = None, None, NOT_WARMED

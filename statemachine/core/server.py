@@ -169,7 +169,8 @@ class Server:
     check was asked that reported the loading, and its queue was not seen since. `limited_posts` is the number of
     POSTs in a row that a rate limit answered. `places`: where the models of the keys are, None where nothing observes
     it; `below` lists the keys whose models are below the wanted level. `restart` is the latest restart, open or ended,
-    and `process_went` whether a connection has ended or was refused since its hook began.
+    and `process_exits` how often since its hook began a connection was refused or its process seemed to have ended.
+    `away_since_request`: it did not answer when its restart was requested, nor since.
     """
 
     name: str
@@ -216,7 +217,8 @@ class Server:
     waiting: Waiting = WAITS[State.UNKNOWN]
     pause: Pause = NO_PAUSE
     restart: Restart | None = None
-    process_went: bool = False
+    process_exits: int = 0
+    away_since_request: bool = False
 
     @property
     def open_restart(self) -> Restart | None:

@@ -33,11 +33,10 @@ class _DrainLooks:
 
     `gateways_at` is when prompts that gateways have sent last waited there.
 
-    `was_away`: the server did not answer before the restart was requested, nor since. `refused`: connections in a row
-    that were refused, because no process listens. `lookup` looks our own prompt up: its absence takes several looks.
+    `refused`: connections in a row that were refused, because no process listens. `lookup` looks our own prompt up: its
+    absence takes several looks.
     """
 
-    was_away: bool
     refused: int = 0
     empty_since: float | None = None
     count: int | None = None
@@ -76,8 +75,7 @@ async def drain(context: ServerContext) -> None:
     if (withheld := _withheld(context, restart)) is not None:
         context.post(withheld)
         return
-    server = context.server
-    queue = _DrainLooks(was_away=server.consecutive_failures >= server.reachability.fall)
+    queue = _DrainLooks()
     until = loop_time() + _left_s(context, restart)
     context.waits(message("wait.drain"), until - loop_time(), at_most=True)
     while not await _has_ended(context, restart, queue, until):  # noqa: ASYNC110 - a pause between looks
@@ -130,7 +128,7 @@ async def _ready(context: ServerContext, restart: Restart, queue: _DrainLooks) -
     if restart.cause is RestartCause.STUCK and age_s <= FRESH_S:
         waits = queue.is_of_gateways and age_s < TAKE_BACK_S
         return None if waits else message("drained_dead", count=queue.count or 0)
-    if queue.was_away or queue.refused >= context.server.reachability.fall:
+    if context.server.away_since_request or queue.refused >= context.server.reachability.fall:
         return message("drained_away")
     return message("drained") if queue.is_drained else None
 
@@ -148,7 +146,7 @@ async def _look(context: ServerContext, restart: Restart, queue: _DrainLooks) ->
         queue.empty_since, queue.lookup, queue.trouble = None, None, error.message
         queue.refused = queue.refused + 1 if isinstance(error, ConnectRefusedError) else 0
         return
-    queue.count, queue.trouble, queue.refused, queue.was_away = length, NO_MESSAGE, 0, False
+    queue.count, queue.trouble, queue.refused = length, NO_MESSAGE, 0
     attempt = context.server.open_attempt
     is_empty = length == 0 and (attempt is None or attempt.stuck)
     queue.empty_since = (queue.empty_since or loop_time()) if is_empty else None

@@ -8,12 +8,14 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from pydantic import SecretStr
 from typing_extensions import override
 
 from campaigns.simulation.daemon import SimDaemon
 from campaigns.simulation.disk import DiskWatcher
 from campaigns.simulation.loop import VirtualLoop
 from campaigns.simulation.plans import Plan
+from campaigns.simulation.reloads import reload
 from campaigns.simulation.run import run_simulation
 from statemachine.core.messages import verbatim
 from statemachine.core.ports import Action
@@ -22,7 +24,7 @@ from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.journal.store import Write
 from statemachine.repair.port import HookError, HookRunner
-from statemachine.settings import Settings
+from statemachine.settings import Settings, resolve_servers
 from statemachine.settings.servers import ServerConfig
 from statemachine.simulator import SimServer
 from statemachine.simulator.profiles import PROFILES, Profile
@@ -183,6 +185,14 @@ class RestartRig(CalmSimulation):
         """Act as an operator, and return once the daemon has answered. Raises what the daemon refuses with."""
         assert self._daemon is not None
         assert await self._daemon.fleet.act(self.plan.name, action)
+
+    async def reload(self) -> None:
+        """Change the settings of every server, as an edited file does."""
+        assert self._daemon is not None
+        servers = [
+            replace(one, headers={"X-Edition": SecretStr("2")}) for one in resolve_servers(self._scenario.settings)
+        ]
+        await reload(self._daemon, servers, self._invariants, self.note)
 
     async def until_asked(self) -> None:
         """Request a restart as soon as the daemon knows the server, before its task has started."""

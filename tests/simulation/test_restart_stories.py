@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from http import HTTPStatus
 
 import pytest
 from typing_extensions import override
@@ -12,6 +13,7 @@ from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import Reason, State
 from statemachine.i18n.render import sentence
 from statemachine.simulator import SimServer
+from statemachine.simulator.http import Request, Response, text_response
 from tests.simulation.restart_rig import LIMITS, QUICK, Hook, RestartRig, run_story
 
 
@@ -259,3 +261,61 @@ def test_failed_restart_of_unreachable_server_stays_in_its_message() -> None:
         assert "its latest restart failed: no such unit" in sentence(rig.view.message)
 
     run_story(story, Hook(fails=True, acts=False))
+
+
+def answering(rig: RestartRig, answer: Response) -> None:
+    """Let the server answer questions for the companion node with this."""
+    handle = rig.server.handle
+
+    async def answered(request: Request) -> Response:
+        return answer if request.path == "/cache/check" else await handle(request)
+
+    rig.server.handle = answered  # type: ignore[method-assign]
+
+
+async def cut_off(rig: RestartRig) -> None:
+    """Let connections be refused for a while, although the process goes on."""
+    rig.server.up = False
+    await asyncio.sleep(2.0)
+    rig.server.up = True
+
+
+UNREADABLE = text_response('{"comfywarm": 1, "rel')
+ABSENT = text_response("404: Not Found", status=HTTPStatus.NOT_FOUND)
+
+
+@pytest.mark.parametrize(("answer", "seen_s"), [(UNREADABLE, 0.0), (UNREADABLE, 2.0), (ABSENT, 2.0)])
+def test_answer_without_an_instance_is_no_return_of_another_process(answer: Response, seen_s: float) -> None:
+    """Neither when it cannot be read, nor when the old process was seen after the connections were refused."""
+
+    async def story(rig: RestartRig) -> None:
+        await begun(rig)
+        await cut_off(rig)
+        await asyncio.sleep(seen_s)
+        answering(rig, answer)
+        await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
+        assert (rig.restart.stage, rig.restart.reason) in {
+            (RestartStage.FAILED, Reason.NOT_RESTARTED),
+            (RestartStage.FAILED, Reason.NOT_RETURNED),
+        }
+
+    run_story(story, Hook(acts=False), replace(QUICK, companion=True, loaded=True))  # without a prompt in its history
+
+
+def test_silence_that_begins_while_draining_does_not_end_it_after_a_reload() -> None:
+    """Only a server that was away when its restart was requested is not waited for."""
+    hook = Hook()
+
+    async def story(rig: RestartRig) -> None:
+        await rig.until_state(State.LOADED)
+        rig.server.start_foreign_job(1_000.0)
+        await rig.ask(Action.RESTART)
+        await rig.until_state(State.DRAINING)
+        rig.wires[rig.plan.name].begin_outage()
+        await asyncio.sleep(25.0)
+        await rig.reload()
+        await rig.until(lambda view: view.restart is not None and not view.restart.is_open)
+        assert (rig.restart.stage, rig.restart.reason) == (RestartStage.FAILED, Reason.DRAIN_TIMED_OUT)
+
+    run_story(story, hook)
+    assert not hook.runs

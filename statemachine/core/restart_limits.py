@@ -10,7 +10,7 @@ TOO_SOON = "restart_too_soon"
 
 
 class RestartAges:
-    """How long ago a server's latest hooks were, and the request and the end of its latest restart.
+    """How long ago a server's latest hooks were, and the request, the return and the end of its latest restart.
 
     Ages are measured by the wall clock when a daemon first sees the times, and from then on by a steady clock, so that
     a step of the wall clock changes none of them. A time in the future, which a step back has left, counts as now.
@@ -25,7 +25,7 @@ class RestartAges:
     def look(self, latest: Restart | None, wall: float, steady: float) -> None:
         """Note the times of the latest restart. What is new since an earlier look is not older than that look."""
         longest_s = steady - self._looked_at
-        times = () if latest is None else (*latest.hooks, latest.requested_at, latest.ended_at)
+        times = () if latest is None else (*latest.hooks, latest.requested_at, latest.returned_at, latest.ended_at)
         self._since = {
             time: self._since.get(time, steady - min(max(wall - time, 0.0), longest_s))
             for time in times

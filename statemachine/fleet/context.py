@@ -188,6 +188,11 @@ class ServerContext:
         """Note when the server was restarted, before a step of the wall clock can obscure it."""
         self.ages.look(self.server.restart, self.fleet.clock.now(), loop_time())
 
+    def restart_age_s(self, at: float) -> float:
+        """Return how long ago this time of the latest restart was, whatever the wall clock was set to since then."""
+        self.note_ages()
+        return self.ages.age_s(at)
+
     def give_up(self, stuck: PromptStuck) -> None:
         """Report that the time limit is over. A later look at the prompt has a limit of its own.
 

@@ -109,7 +109,7 @@ def _withheld(context: ServerContext, restart: Restart) -> events.RestartWithhel
     """Return why the hook may not be run at all: there is none any more, or its request is an old one."""
     if context.config.restart.hook is None:
         return events.RestartWithheld(Reason.HOOK_MISSING, message("reason.hook_missing"))
-    age_s = context.fleet.clock.now() - restart.requested_at
+    age_s = context.restart_age_s(restart.requested_at)
     if age_s <= context.config.restart.drain_timeout_s + FRESH_S:
         return None
     return events.RestartWithheld(Reason.DRAIN_TIMED_OUT, message("restart_too_old", seconds=round(age_s)))
@@ -118,13 +118,13 @@ def _withheld(context: ServerContext, restart: Restart) -> events.RestartWithhel
 def _left_s(context: ServerContext, restart: Restart) -> float:
     """Return the rest of the time limit, which a restart of the daemon does not extend."""
     limit_s = context.config.restart.drain_timeout_s
-    return min(limit_s, max(0.0, restart.requested_at + limit_s - context.fleet.clock.now()))
+    return max(0.0, limit_s - context.restart_age_s(restart.requested_at))
 
 
 async def _ready(context: ServerContext, restart: Restart, queue: _DrainLooks) -> Message | None:
     """Look once. Return why the hook may start, None if it has to wait."""
     await _look(context, restart, queue)
-    age_s = abs(context.fleet.clock.now() - restart.requested_at)
+    age_s = context.restart_age_s(restart.requested_at)
     if restart.cause is RestartCause.STUCK and age_s <= FRESH_S:
         waits = queue.is_of_gateways and age_s < TAKE_BACK_S
         return None if waits else message("drained_dead", count=queue.count or 0)

@@ -50,7 +50,7 @@ def warm_left_s(context: ServerContext) -> float | None:
     restart, limit_s = context.server.open_restart, warm_limit_s(context)
     if restart is None or restart.has_hook_begun or restart.returned_at is None:
         return None
-    return min(limit_s, max(0.0, restart.returned_at + limit_s - context.fleet.clock.now()))
+    return max(0.0, limit_s - context.restart_age_s(restart.returned_at))
 
 
 async def await_hook(context: ServerContext) -> None:
@@ -126,9 +126,9 @@ class _Return:
     @property
     def left_s(self) -> float:
         """The rest of the time limit for a hook that an earlier run of the daemon recorded."""
-        settings, now = self.context.config.restart, self.context.fleet.clock.now()
-        limit_s = settings.hook_timeout_s + settings.return_timeout_s
-        return min(limit_s, max(0.0, (self.restart.hook_started_at or now) + limit_s - now))
+        settings, began = self.context.config.restart, self.restart.hook_started_at
+        age_s = self.context.restart_age_s(began) if began is not None else 0.0
+        return max(0.0, settings.hook_timeout_s + settings.return_timeout_s - age_s)
 
     @property
     def is_back(self) -> bool:

@@ -186,11 +186,12 @@ class RestartRig(CalmSimulation):
         assert self._daemon is not None
         assert await self._daemon.fleet.act(self.plan.name, action)
 
-    async def reload(self) -> None:
+    async def reload(self, edition: int = 2) -> None:
         """Change the settings of every server, as an edited file does."""
         assert self._daemon is not None
         servers = [
-            replace(one, headers={"X-Edition": SecretStr("2")}) for one in resolve_servers(self._scenario.settings)
+            replace(one, headers={"X-Edition": SecretStr(str(edition))})
+            for one in resolve_servers(self._scenario.settings)
         ]
         await reload(self._daemon, servers, self._invariants, self.note)
 

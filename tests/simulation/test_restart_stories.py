@@ -319,3 +319,33 @@ def test_silence_that_begins_while_draining_does_not_end_it_after_a_reload() -> 
 
     run_story(story, hook)
     assert not hook.runs
+
+
+@pytest.mark.parametrize("step_s", [3600.0, -3600.0])
+@pytest.mark.parametrize(
+    ("state", "limit_s"),
+    [
+        (State.DRAINING, LIMITS["drain_timeout_s"]),
+        (State.RESTARTING, LIMITS["hook_timeout_s"] + LIMITS["return_timeout_s"]),
+    ],
+)
+def test_limit_holds_while_the_clock_is_set_and_settings_are_reloaded(
+    state: State, limit_s: float, step_s: float
+) -> None:
+    took: list[float] = []
+
+    async def story(rig: RestartRig) -> None:
+        await rig.until_state(State.LOADED)
+        if state is State.DRAINING:
+            rig.server.start_foreign_job(1_000.0)
+        await rig.ask(Action.RESTART)
+        await rig.until_state(state)
+        began, loop = asyncio.get_running_loop().time(), asyncio.get_running_loop()
+        while rig.restart.is_open and loop.time() < began + 2 * limit_s:
+            rig.clock_offset += step_s
+            await rig.reload(edition=round(loop.time()))
+            await asyncio.sleep(4.0)
+        took.append(loop.time() - began)
+
+    run_story(story, Hook(acts=False))
+    assert limit_s - 10.0 < took[0] < limit_s + 10.0

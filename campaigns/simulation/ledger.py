@@ -132,9 +132,14 @@ class ServerLedger:
             self.reached.add(reason)
 
     def note_restart(self, transition: Transition, tick: int) -> None:
-        """Note that a hook begins, or that another process is back: earlier checks are about the process before."""
+        """Note that a hook begins, or that another process is back: earlier checks are about the process before.
+
+        The first connection to a process that is back is no change, as the first one of a daemon is none.
+        """
         if transition.dest is State.RESTARTING or transition.reason is Reason.SERVER_RETURNED:
             self.last_change = tick
+        if transition.reason is Reason.SERVER_RETURNED:
+            self.was_linked = self.link is not None
 
     def note_round(self, transition: Transition) -> None:
         """Note that a warm-up begins or continues a round, which ends when the server is loaded."""

@@ -206,6 +206,8 @@ async def ask(context: ServerContext) -> after_success.CheckEvent | None:
     try:
         async with context.fleet.check_slots.slot(context.pace):
             started = loop_time()
+            if context.server.gone_at is not None:  # another process may offer another kind
+                context.check.forget()
             result = await context.check.ask(epoch)
     except NotAnsweringError:
         context.detail.count("checks_unanswered")

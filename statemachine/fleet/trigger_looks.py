@@ -78,7 +78,7 @@ class TriggerLooks:
         listing = await context.client.queue()
         listing.raise_if_incomplete()
         ours = attempt is not None and any(item.is_of(attempt) for item in listing.running)
-        age_s = context.fleet.clock.now() - attempt.last_progress_at if ours and attempt is not None else None
+        moved_at = context.patience_with(attempt).moved_at() if ours and attempt is not None else None
         worker = await self._worker()
         return QueueLook(
             loop_time(),
@@ -86,7 +86,7 @@ class TriggerLooks:
             tuple(item.prompt_id for item in listing.pending),
             worker.alive,
             await self._devices() if listing.running and not ours else None,
-            None if age_s is None else loop_time() - age_s,
+            moved_at,
             worker.activity.step,
             worker.activity.cpu_s,
         )

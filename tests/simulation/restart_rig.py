@@ -186,6 +186,11 @@ class RestartRig(CalmSimulation):
         assert self._daemon is not None
         assert await self._daemon.fleet.act(self.plan.name, action)
 
+    def change_profile(self, profile: Profile) -> None:
+        """Let the server's next process have this profile, as after the installation of a plug-in."""
+        ledger = self._invariants.ledgers[self.plan.name]
+        self.server.profile, ledger.plan = profile, replace(ledger.plan, profile=profile)
+
     async def reload(self, edition: int = 2) -> None:
         """Change the settings of every server, as an edited file does."""
         assert self._daemon is not None

@@ -349,3 +349,16 @@ def test_limit_holds_while_the_clock_is_set_and_settings_are_reloaded(
 
     run_story(story, Hook(acts=False))
     assert limit_s - 10.0 < took[0] < limit_s + 10.0
+
+
+def test_companion_node_of_a_new_process_is_used() -> None:
+    async def story(rig: RestartRig) -> None:
+        await rig.until_state(State.LOADED)
+        assert sentence(rig.view.message).startswith("history check")
+        rig.change_profile(replace(QUICK, companion=True))
+        await rig.server.restart()
+        await rig.until(lambda view: view.state is State.COLD or view.state is State.UNKNOWN)
+        await rig.until_state(State.LOADED)
+        assert sentence(rig.view.message).startswith("node check")
+
+    run_story(story, profile=replace(QUICK, text_check="absent", inspire=False))

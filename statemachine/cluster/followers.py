@@ -59,7 +59,7 @@ class LeaseFollower:
         self._on_change = on_change
         self._on_unreadable = on_unreadable
         self._seen: dict[str, SeenLease] = {}
-        self._unbroken = _UnbrokenRun()
+        self._unbroken = UnbrokenRun()
 
     async def run(self) -> None:
         """Follow the leases until cancelled."""
@@ -134,19 +134,21 @@ class LeaseFollower:
         return seen is not None and not seen.has_ended and (seen.lease.session == session or not seen.is_readable)
 
 
-class _UnbrokenRun:
+class UnbrokenRun:
     """The revisions of a dataset that were followed without a gap. A gap may hide a value that was overwritten."""
 
     def __init__(self) -> None:
         self._first, self._last = 0, -1
 
     def extend(self, batch: Batch) -> None:
+        """Add the revisions of a batch."""
         for revision in sorted(stored.revision for stored in (*batch.values, *batch.removed)):
             self._first = self._first if revision == self._last + 1 else revision
             self._last = revision
 
     def includes(self, first: int, last: int) -> bool:
-        return 0 < self._first <= first and last <= self._last
+        """Return whether all revisions from `first` to `last` were followed."""
+        return 0 < self._first <= first <= last <= self._last
 
 
 class RecordFollower:
@@ -170,7 +172,7 @@ class RecordFollower:
         self._is_listing = False
         self._unread_since: dict[str, float] = {}
         """When we saw the latest record, of servers where it cannot be read and may have replaced an unseen one."""
-        self._unbroken = _UnbrokenRun()
+        self._unbroken = UnbrokenRun()
         self._listeners: list[OnRecord] = []
 
     def add_listener(self, listener: OnRecord) -> None:

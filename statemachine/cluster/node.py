@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from loguru import logger
 
 from statemachine.cluster.bus import SharedBus
+from statemachine.cluster.holders import PermitHolders
 from statemachine.cluster.journal import CopyFile, JournalListeners, SharedJournal
 from statemachine.cluster.membership import Identity, Membership, node_for
 from statemachine.cluster.ownership import LeasedOwnership
@@ -59,7 +60,8 @@ class ClusterNode:
         listeners = JournalListeners(self.publisher.on_committed, self.bus.accepts, self._on_journal_health)
         self.journal = SharedJournal(store, self.membership, self.ownership, copy, listeners)
         self.recorder = Recorder(self.journal, publication.now, publication.language)
-        self.permits = SharedPermits(store, self.ownership, self.ownership.is_warming, *limits)
+        holders = PermitHolders(identity.node, self.ownership.record, self.membership.leases)
+        self.permits = SharedPermits(store, self.ownership, holders, *limits)
         self.rollouts = SharedRollouts(store, self.membership)
         self.claims = SharedClaims(store, snapshot.has_open_restart)
         self.ownership.add_listener(self.journal.on_record)

@@ -90,13 +90,6 @@ class LeasedOwnership(Ownership):
     def may_submit(self, server: str) -> bool:
         return server in self.records and self._holds_lease()
 
-    def is_warming(self, server: str) -> bool:
-        """Return whether another node that may be alive owns the server and has a warm-up in flight on it."""
-        record = self.record(server)
-        if record.node is None or record.session is None or record.saved_state.attempt is None:
-            return False
-        return self._membership.leases.lives(record.node, record.session)
-
     def _holds_lease(self) -> bool:
         return self._session == self._membership.session and self._membership.holds_lease
 

@@ -6,16 +6,18 @@ warm-up, as far as a node has seen for `IDLE_S`, is removed by that node; an own
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import aclosing
 from dataclasses import dataclass
 
 import orjson
 from loguru import logger
 
+from statemachine.cluster.holders import PermitHolders
+from statemachine.cluster.ledger_damage import LedgerDamage
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
-from statemachine.cluster.values import DECODE_ERRORS, Unreadable, parse_object
-from statemachine.cluster.vanished_permits import SETTLE_S, VanishedPermits
+from statemachine.cluster.values import DECODE_ERRORS, Unreadable, parse_object, whole_text
+from statemachine.cluster.vanished_permits import VanishedPermits
 from statemachine.core.backoff import Budget
 from statemachine.core.permit_line import LinePlace, places
 from statemachine.core.ports import Ownership
@@ -24,9 +26,6 @@ LEDGER = "permits"
 RETRY_S = 0.5
 REPAIR_S = 0.1
 """The pause before an unreadable ledger is written again, so that two versions cannot do so without end."""
-
-FIRST_REPAIR_S = 1.0
-"""The same for a node that has never read the ledger, so that the others, which know it, come first."""
 IDLE_S = 60.0
 """Longer than it takes to record a warm-up that has a permit, or to take over the servers of a dead node."""
 LOOK_S = 1.0
@@ -50,30 +49,25 @@ class SharedPermits:
     line_code = "wait.node_permit"
 
     def __init__(
-        self, store: SharedStore, ownership: Ownership, is_warming: Callable[[str], bool], total: int, per_host: int
+        self, store: SharedStore, ownership: Ownership, holders: PermitHolders, total: int, per_host: int
     ) -> None:
-        """`is_warming` returns whether another node has a warm-up in flight on the server."""
         self._store = store
         self._ownership = ownership
-        self._is_warming = is_warming
+        self._holders = holders
         self._limits = (total, per_host)
         self._ledger: Ledger = {}
         self._revision = 0
-        self._is_damaged = False
-        """The stored ledger was not understood, so it is written again from what is known."""
+        self._damage = LedgerDamage(holders)
         self._unreadable = Unreadable("the shared value")
         self._wanted: dict[str, str | None] = {}
         """What the ledger should have for our servers: the host of one that holds a permit, or None."""
         self._idle_s: dict[str, float] = {}
         """Servers with permits but without a warm-up, and for how long, not counting time in which we were stopped."""
-        self._was_read = False
-        self._settled_at = 0.0
-        """The event loop's time from which permits are granted again."""
         self._groups: dict[str, str] = {}
         """The groups of servers that were ours; the ledger has none."""
         self._waiters: list[_SlotWaiter] = []
         self._wake = asyncio.Event()
-        self._vanished = VanishedPermits(store, self._wake.set)
+        self._vanished = VanishedPermits(store, holders, self._wake.set)
         self._caught_up = asyncio.Event()
 
     async def acquire(self, server: str, host: str, group: str = "") -> None:
@@ -126,6 +120,7 @@ class SharedPermits:
     async def _watch(self) -> None:
         async with aclosing(self._store.follow(Dataset.SHARED)) as batches:
             async for batch in batches:
+                self._damage.extend(batch)
                 for stored in batch.values:
                     if stored.key == LEDGER:
                         self._observe(stored)
@@ -136,27 +131,24 @@ class SharedPermits:
                     self._caught_up.set()
 
     def _observe(self, stored: StoredValue) -> None:
-        """Use the ledger; in place of one that cannot be read, write the last known one with our own permits."""
+        """Use the ledger; in place of one that cannot be read, the last known one is written again."""
         if stored.revision <= self._revision:
             return
-        ledger = self._ledger
         try:
-            data = parse_object(stored.value)
-            ledger = {name: host for name, host in data.items() if isinstance(host, str)}
-            if len(ledger) < len(data):
-                raise TypeError("a permit names no host")
-            self._is_damaged, self._was_read = False, True
+            ledger = _ledger_from(stored.value)
         except DECODE_ERRORS as error:
-            self._note_damage()
             self._unreadable.report(LEDGER, error)
-        self._update(ledger, stored.revision)
+            self._on_damage(stored.revision)
+        else:
+            self._update(ledger, stored.revision)
 
     def _update(self, ledger: Ledger, revision: int) -> None:
         """Use the ledger unless a newer one is known: another node's next write may arrive before our answer."""
         if revision > self._revision:
             gone = {name: host for name, host in self._ledger.items() if name not in ledger}
             others = {name: host for name, host in gone.items() if not self._ownership.owns(name)}
-            self._vanished.note(others, self._revision, revision)
+            self._vanished.note(others, ledger, self._damage.known, revision)
+            self._damage.end(revision)
             self._ledger, self._revision = ledger, revision
             self._idle_s = {name: idle_s for name, idle_s in self._idle_s.items() if name in ledger}
             self._wake.set()
@@ -164,17 +156,12 @@ class SharedPermits:
     def _on_removed(self, revision: int) -> None:
         """Write the ledger again at this revision, after someone has deleted it."""
         logger.warning("the shared value {} was deleted and is written again", LEDGER)
+        self._on_damage(revision)
+
+    def _on_damage(self, revision: int) -> None:
         self._revision = revision
-        self._note_damage()
+        self._damage.begin(revision)
         self._wake.set()
-
-    def _note_damage(self) -> None:
-        """Grant nothing until every node has seen the ledger that is written next, and has added its permits to it."""
-        self._is_damaged = True
-        self._settled_at = asyncio.get_running_loop().time() + SETTLE_S
-
-    def _is_settling(self) -> bool:
-        return asyncio.get_running_loop().time() < self._settled_at
 
     async def _write_repeatedly(self) -> None:
         await self._caught_up.wait()
@@ -194,7 +181,9 @@ class SharedPermits:
                     await asyncio.sleep(RETRY_S)
 
     async def _write_once(self) -> bool:
-        """Write the wanted permits and grant waiters that fit. Return False if we may not write for all our servers."""
+        """Write the wanted permits and grant waiters that fit. Return False if some have to wait for a better time."""
+        if self._damage.is_present and not self._damage.may_be_repaired():
+            return False
         self._wanted = {name: host for name, host in self._wanted.items() if self._ownership.owns(name)}
         writable = {name for name in self._wanted if self._ownership.may_submit(name)}
         dropped = writable | set(filter(self._is_ghost, self._ledger))
@@ -202,16 +191,15 @@ class SharedPermits:
         ledger |= {name: host for name in writable if (host := self._wanted[name]) is not None}
         granted, revision = self._admit(ledger), self._revision
         released = [name for name in self._ledger if name not in ledger]
-        if ledger != self._ledger or self._is_damaged:
-            if self._is_damaged:
-                await asyncio.sleep(REPAIR_S if self._was_read else FIRST_REPAIR_S)
+        if ledger != self._ledger or self._damage.is_present:
+            if self._damage.is_present:
+                await asyncio.sleep(REPAIR_S)
             revision = await self._store.put(Dataset.SHARED, LEDGER, orjson.dumps(ledger), revision)
-            self._is_damaged = False
             self._vanished.announce(released, revision)
             self._update(ledger, revision)
         for waiter in granted:
             self._grant(waiter)
-        is_complete = len(writable) == len(self._wanted) and not (self._waiters and self._is_settling())
+        is_complete = len(writable) == len(self._wanted) and not (self._waiters and self._damage.forbids_grants())
         self._forget_released()
         return is_complete
 
@@ -227,6 +215,7 @@ class SharedPermits:
         await self._caught_up.wait()
         while True:
             await asyncio.sleep(LOOK_S)
+            self._vanished.review()
             self._idle_s = {name: self._idle_s.get(name, 0.0) + LOOK_S for name in self._ledger if self._is_idle(name)}
             ghosts = sum(map(self._is_ghost, self._idle_s))
             if ghosts:
@@ -236,7 +225,7 @@ class SharedPermits:
     def _is_idle(self, server: str) -> bool:
         if self._ownership.owns(server):
             return self._wanted.get(server) is None
-        return not self._is_warming(server)
+        return not self._holders.is_warming(server)
 
     def _is_ghost(self, server: str) -> bool:
         return self._idle_s.get(server, 0.0) > IDLE_S
@@ -247,7 +236,7 @@ class SharedPermits:
         waiting = [one for one in self._waiters if not one.granted.done() and self._ownership.may_submit(one.server)]
         granted = [one for one in waiting if one.server in ledger]
         waiting = [one for one in waiting if one.server not in ledger]
-        while not self._is_settling() and (waiter := budget.next_of(waiting)):
+        while not self._damage.forbids_grants() and (waiter := budget.next_of(waiting)):
             budget.take(waiter.server, waiter.host, waiter.group)
             ledger[waiter.server] = waiter.host
             granted.append(waiter)
@@ -278,3 +267,8 @@ class SharedPermits:
             self._on_removed(0)
         self._wake.set()
         return True
+
+
+def _ledger_from(value: bytes) -> Ledger:
+    """Decode a ledger. Raises one of `DECODE_ERRORS`."""
+    return {name: whole_text(host) for name, host in parse_object(value).items()}

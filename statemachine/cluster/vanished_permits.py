@@ -1,21 +1,27 @@
 """Permits that the ledger lacks although it had them a moment ago.
 
 A node that releases a permit announces in which write it did so. Without that the ledger may have been damaged, so that
-the permit counts for `SETTLE_S`, in which its node adds it again.
+the permit counts as long as a node may use it: until its node has had the time to add it again, or has ended and the
+server's next owner has looked for its prompt.
 """
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from statemachine.cluster.holders import PermitHolders, awaited
+from statemachine.cluster.records import Lease
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable, count, encode_json, parse, text
 
 SUBJECT = "permits"
 
-SETTLE_S = 0.4
-"""Time in which a node adds a permit again that the ledger has lost."""
+SHORTEST_S = 0.4
+"""Time in which a node adds a permit again, and in which its server's record arrives."""
+
+LONGEST_S = 60.0
+"""Longer than a takeover. A server that no node lists is never taken over."""
 
 MOST_ANNOUNCED = 1_000
 """Announcements of writes that have not arrived yet."""
@@ -23,19 +29,24 @@ MOST_ANNOUNCED = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Vanished:
-    """A permit that was in the ledger at revision `before` and not at `seen`. It counts until a loop time."""
+    """A permit that was in the ledger at revision `before` and not at `seen`, which came at a loop time.
+
+    `owner` is the lease since which the server's owner is awaited, None if it has ended.
+    """
 
     host: str
     before: int
     seen: int
-    until: float
+    at: float
+    owner: Lease | None
 
 
 class VanishedPermits:
     """The permits of other nodes' servers that still count. `on_change` is called when there are fewer."""
 
-    def __init__(self, store: SharedStore, on_change: Callable[[], None]) -> None:
+    def __init__(self, store: SharedStore, holders: PermitHolders, on_change: Callable[[], None]) -> None:
         self._store = store
+        self._holders = holders
         self._on_change = on_change
         self._vanished: dict[str, _Vanished] = {}
         self._announced: dict[str, int] = {}
@@ -56,14 +67,30 @@ class VanishedPermits:
             self._released(servers, revision)
             self._store.publish(SUBJECT, encode_json([revision, list(servers)]))
 
-    def note(self, permits: Mapping[str, str], before: int, seen: int) -> None:
+    def note(self, gone: Mapping[str, str], present: Collection[str], before: int, seen: int) -> None:
         """Count permits that were in the ledger at one revision and are not at the next one that was seen."""
-        until = asyncio.get_running_loop().time() + SETTLE_S
-        for server, host in permits.items():
+        at = asyncio.get_running_loop().time()
+        self._vanished = {server: one for server, one in self._vanished.items() if server not in present}
+        for server, host in gone.items():
             if not before < self._announced.get(server, 0) <= seen:
-                self._vanished[server] = _Vanished(host, before, seen, until)
-                asyncio.get_running_loop().call_later(SETTLE_S, self._forget, server, until)
+                self._vanished[server] = _Vanished(host, before, seen, at, self._holders.owner(server))
         self._announced = {server: revision for server, revision in self._announced.items() if revision > seen}
+
+    def review(self) -> None:
+        """Stop to count the permits that no node can use any more."""
+        reviewed = {server: self._reviewed(server, one) for server, one in self._vanished.items()}
+        self._vanished = {server: one for server, one in reviewed.items() if one is not None}
+        if len(self._vanished) < len(reviewed):
+            self._on_change()
+
+    def _reviewed(self, server: str, one: _Vanished) -> _Vanished | None:
+        age_s, owner = asyncio.get_running_loop().time() - one.at, self._holders.owner(server)
+        if owner is None:
+            counts = age_s < SHORTEST_S or self._holders.has_open_attempt(server)
+        else:
+            owner = awaited(one.owner, owner)
+            counts = owner is not None
+        return replace(one, owner=owner) if counts and age_s < LONGEST_S else None
 
     def hosts(self) -> dict[str, str]:
         """Return the permits that still count, as server and host."""
@@ -80,13 +107,7 @@ class VanishedPermits:
         for server in servers:
             one = self._vanished.get(server)
             if one is not None and one.before < revision <= one.seen:
-                self._forget(server, one.until)
+                del self._vanished[server]
+                self._on_change()
             elif len(self._announced) < MOST_ANNOUNCED:
                 self._announced[server] = revision
-
-    def _forget(self, server: str, until: float) -> None:
-        """Stop to count a permit, unless it has vanished once more since then."""
-        one = self._vanished.get(server)
-        if one is not None and one.until <= until:
-            del self._vanished[server]
-            self._on_change()

@@ -1,7 +1,7 @@
 """Permits over a store that delays, loses and reorders answers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,11 +9,15 @@ import orjson
 import pytest
 from typing_extensions import override
 
+from statemachine.cluster.holders import PermitHolders
+from statemachine.cluster.ledger_damage import SETTLE_S
+from statemachine.cluster.membership import RENEWALS
 from statemachine.cluster.permits import IDLE_S, LEDGER, SharedPermits
 from statemachine.cluster.store import Dataset
-from statemachine.cluster.vanished_permits import MOST_ANNOUNCED, SETTLE_S, SUBJECT, VanishedPermits
+from statemachine.cluster.vanished_permits import SUBJECT
 from statemachine.core.ports import Ownership
 from tests.cluster.fake_store import FakeEngine
+from tests.cluster.holders import FakeHolders
 from tests.cluster.nodes import OwnsEverything, engine, settled
 from tests.cluster.virtual import in_virtual_time
 
@@ -49,10 +53,10 @@ async def permits(
     shared: FakeEngine,
     name: str,
     total: int = 1,
-    is_warming: Callable[[str], bool] = lambda _: False,
     ownership: Ownership = OwnsEverything(),  # noqa: B008
+    holders: PermitHolders | None = None,
 ) -> AsyncIterator[SharedPermits]:
-    made = SharedPermits(shared.store(name, 1.0), ownership, is_warming, total, 1)
+    made = SharedPermits(shared.store(name, 1.0), ownership, holders or FakeHolders(), total, 1)
     running = asyncio.ensure_future(made.run())
     await settled()
     yield made
@@ -171,7 +175,10 @@ async def test_permits_without_a_warm_up_are_removed_after_a_while() -> None:
     """One is of an unknown server, the other of a server whose warm-up has ended."""
     shared = engine()
     shared.put(Dataset.SHARED, LEDGER, orjson.dumps({"ghost": "h", "ended": "i", "warming": "j"}), 0)
-    async with permits(shared, "one", 9, lambda server: server == "warming", OwnsNothing()):
+    holders = FakeHolders()
+    holders.renew("two", 1)
+    holders.own("warming", "two", in_flight=True)
+    async with permits(shared, "one", 9, OwnsNothing(), holders):
         await asyncio.sleep(IDLE_S - 5)
         assert set(held(shared)) == {"ghost", "ended", "warming"}
         await asyncio.sleep(10)
@@ -204,11 +211,13 @@ async def test_permit_that_its_owner_wants_is_never_missing_for_long() -> None:
 async def test_permit_with_a_warm_up_meanwhile_is_kept() -> None:
     shared = engine()
     shared.put(Dataset.SHARED, LEDGER, orjson.dumps({"a": "h"}), 0)
-    async with permits(shared, "one", ownership=OwnsNothing()) as one:
+    holders = FakeHolders()
+    holders.renew("two", 1)
+    async with permits(shared, "one", ownership=OwnsNothing(), holders=holders):
         await asyncio.sleep(IDLE_S - 5)
-        one._is_warming = lambda _: True
+        holders.own("a", "two", in_flight=True)
         await asyncio.sleep(2)
-        one._is_warming = lambda _: False
+        holders.own("a", "two")
         await asyncio.sleep(IDLE_S - 5)
         assert held(shared) == {"a": "h"}
 
@@ -260,9 +269,14 @@ async def test_permit_released_by_one_node_is_granted_by_the_other() -> None:
 @in_virtual_time
 @pytest.mark.parametrize("announcement", [b"", b"{}", b"[]", b'["1", ["a"]]', b"[1, 2]", b'[1, ["a"]]'])
 async def test_permit_without_an_announced_release_counts_for_a_while(announcement: bytes) -> None:
-    """As from a node of an older version, or if the announcement is lost, unreadable or of another write."""
-    shared = engine()
-    async with permits(shared, "one", ownership=Owns("a")) as one, permits(shared, "two", ownership=Owns("b")) as two:
+    """If the announcement is lost, unreadable or of another write."""
+    shared, holders = engine(), FakeHolders()
+    holders.own("a", "one")
+    holders.renew("one", 1)
+    async with (
+        permits(shared, "one", ownership=Owns("a")) as one,
+        permits(shared, "two", ownership=Owns("b"), holders=holders) as two,
+    ):
         await one.acquire("a", "h")
         waiting = asyncio.ensure_future(two.acquire("b", "i"))
         await settled()
@@ -270,9 +284,10 @@ async def test_permit_without_an_announced_release_counts_for_a_while(announceme
         one.release("a")
         await asyncio.sleep(0.1)
         shared.stores["two"].deliver(SUBJECT, announcement)
-        await asyncio.sleep(0.8 * SETTLE_S - 0.1)
+        await settled()
         assert not waiting.done()
-        await asyncio.sleep(0.3 * SETTLE_S)
+        holders.renew("one", 1 + RENEWALS)
+        await settled()
         assert waiting.done()
 
 
@@ -290,40 +305,6 @@ async def test_lost_permit_counts_although_an_earlier_one_was_released() -> None
         assert held(shared) == {"a": "h"}
         assert not waiting.done()
         waiting.cancel()
-
-
-@in_virtual_time
-async def test_permit_that_vanishes_twice_counts_from_the_second_time() -> None:
-    vanished = VanishedPermits(engine().store("one"), lambda: None)
-    vanished.note({"a": "h"}, 1, 2)
-    await asyncio.sleep(0.7 * SETTLE_S)
-    vanished.note({"a": "h"}, 3, 4)
-    await asyncio.sleep(0.7 * SETTLE_S)
-    assert vanished.hosts() == {"a": "h"}
-    await asyncio.sleep(0.4 * SETTLE_S)
-    assert vanished.hosts() == {}
-
-
-@in_virtual_time
-async def test_announcement_counts_before_and_after_its_write_arrives() -> None:
-    store = engine().store("one")
-    vanished = VanishedPermits(store, lambda: None)
-    vanished._receive(b'[5, ["a"]]')
-    vanished.note({"a": "h", "b": "h"}, 4, 5)
-    assert vanished.hosts() == {"b": "h"}
-    vanished._receive(b'[4, ["b"]]')
-    assert vanished.hosts() == {"b": "h"}
-    vanished._receive(b'[5, ["b"]]')
-    assert vanished.hosts() == {}
-
-
-@in_virtual_time
-async def test_announcements_are_kept_up_to_a_limit() -> None:
-    vanished = VanishedPermits(engine().store("one"), lambda: None)
-    vanished._released([str(number) for number in range(2 * MOST_ANNOUNCED)], 9)
-    assert len(vanished._announced) == MOST_ANNOUNCED
-    vanished.note({}, 8, 9)
-    assert not vanished._announced
 
 
 @in_virtual_time

@@ -1,6 +1,7 @@
 """Parts of a node with one fault each (see planted_faults.py)."""
 
 import asyncio
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from typing_extensions import override
@@ -10,6 +11,7 @@ from statemachine.cluster.journal import SharedJournal
 from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.permits import Ledger, SharedPermits, _SlotWaiter
 from statemachine.cluster.records import Lease, Record
+from statemachine.cluster.vanished_permits import VanishedPermits
 from statemachine.core.server import Attempt
 
 
@@ -59,3 +61,11 @@ class LocalPermits(SharedPermits):
         granted = super()._admit(mine)
         ledger.update(mine)
         return granted
+
+
+class ForgetsVanished(VanishedPermits):
+    """Treat permits that vanish as released."""
+
+    @override
+    def note(self, gone: Mapping[str, str], present: Collection[str], before: int, seen: int) -> None:
+        """Count nothing."""

@@ -10,6 +10,8 @@ SEEDS = 60
 
 NODE = "statemachine.cluster.node."
 MEMBERSHIP = "statemachine.cluster.membership."
+PERMITS = "statemachine.cluster.permits."
+DAMAGE = "statemachine.cluster.ledger_damage."
 
 PLANTED_FAULTS = (
     PlantedFault(
@@ -41,7 +43,13 @@ PLANTED_FAULTS = (
         "takes permits that vanish for released",
         22,
         ("budget",),
-        patches={"statemachine.cluster.permits.SETTLE_S": 0.0, "statemachine.cluster.vanished_permits.SETTLE_S": 0.0},
+        patches={f"{PERMITS}VanishedPermits": faulty.ForgetsVanished, f"{DAMAGE}SETTLE_S": 0.0},
+    ),
+    PlantedFault(
+        "takes permits of frozen nodes for released",
+        56,
+        ("budget",),
+        patches={"statemachine.cluster.holders.RENEWALS": 0},
     ),
     PlantedFault("does not share permits", 2, ("budget",), patches={f"{NODE}SharedPermits": faulty.LocalPermits}),
 )

@@ -11,6 +11,7 @@ from statemachine.cluster.permits import SharedPermits
 from statemachine.core.backoff import Budget
 from statemachine.fleet.permits import Permits, PermitsPort
 from tests.cluster.fake_store import FakeEngine
+from tests.cluster.holders import FakeHolders
 from tests.cluster.nodes import OwnsEverything, engine, settled
 from tests.cluster.virtual import in_virtual_time
 
@@ -51,7 +52,7 @@ async def alone() -> AsyncIterator[Clients]:
 async def shared() -> AsyncIterator[Clients]:
     shared_engine = engine()
     here, there = (
-        SharedPermits(shared_engine.store(name, 1.0), OwnsEverything(), lambda _: True, TOTAL, PER_HOST)
+        SharedPermits(shared_engine.store(name, 1.0), OwnsEverything(), FakeHolders(), TOTAL, PER_HOST)
         for name in ("here", "there")
     )
     running = [asyncio.ensure_future(one.run()) for one in (here, there)]

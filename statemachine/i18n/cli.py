@@ -79,7 +79,7 @@ ACTIONS: dict[str, Text] = {
     "cli.rollout.only_group": Text("only with --group", "仅可与 --group 一起使用"),
     "cli.rollout.head": Text("rolling restart of group {group}: {state}", "分组 {group} 的滚动重启：{state}"),
     "cli.rollout.limits": Text(
-        "at most {max_unavailable} not warm at a time; aborted after {abort_after} failures in a row",
+        "at most {max_unavailable} not warm at a time; aborted after failures in a row: {abort_after}",
         "同时最多 {max_unavailable} 台未就绪；连续失败 {abort_after} 次后中止",
     ),
     "cli.rollout.started_at": Text("started {time}", "开始于 {time}"),

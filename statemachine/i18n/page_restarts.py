@@ -56,7 +56,7 @@ RESTARTS: dict[str, Text] = {
         "分组 {group}：{state}，已处理 {over}/{total} 台服务器",
     ),
     "rollout_limits": Text(
-        "at most {limit} not warm at a time, aborted after {failures} failures in a row",
+        "at most {limit} not warm at a time; aborted after failures in a row: {failures}",
         "同时最多 {limit} 台未就绪，连续失败 {failures} 次后中止",
     ),
     "rollout_by": Text("requested by {by}", "发起者 {by}"),

@@ -94,7 +94,7 @@ async def test_run_shows_who_asked_and_where_each_server_is(browser: Browser, sh
         await visit.open()
         section = visit.page.get_by_role("region", name="Rolling restart")
         await expect(section).to_contain_text("group public: running, 3 of 5 servers finished")
-        await expect(section).to_contain_text("at most 2 not warm at a time, aborted after 3 failures in a row")
+        await expect(section).to_contain_text("at most 2 not warm at a time; aborted after failures in a row: 3")
         await expect(section).to_contain_text("requested by ann")
         items = section.get_by_role("listitem")
         await expect(items).to_have_count(5)

@@ -21,7 +21,7 @@ async def test_restart_of_a_group_starts_a_run(daemon: SmallDaemon) -> None:
     shown = await cli(daemon.settings(), "rollout", "status")
     assert shown.exit_code == 0
     assert "rolling restart of group default: running" in shown.stdout
-    assert "aborted after 3 failures in a row" in shown.stdout
+    assert "aborted after failures in a row: 3" in shown.stdout
     assert f"{LOADED}  waiting" in shown.stdout
     assert f"{COLD}  waiting" in shown.stdout
 

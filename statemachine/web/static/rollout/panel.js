@@ -44,9 +44,16 @@ export class RolloutPanel {
     }
   }
 
-  /** Refresh at once after a notice about a run, or about settings, which may add hooks and groups. */
+  /** Refresh at once after news of the run or its servers, or of settings, which may add hooks and groups. */
   receive(entry) {
-    if (entry.reason.startsWith("rollout_") || entry.reason === "settings_reloaded") this.refresh();
+    const isNews = entry.reason.startsWith("rollout_") || entry.reason === "settings_reloaded";
+    if (isNews || this.#isLeft(entry.server)) this.refresh();
+  }
+
+  /** Return whether the run, which goes on, has not finished with this server. */
+  #isLeft(server) {
+    const left = this.#run?.ended_at === null ? this.#run.servers : [];
+    return left.some((one) => one.server === server && ["waiting", "restarting"].includes(one.stage));
   }
 
   /** Replace the section only if something is different: a reader may be within it. */

@@ -16,7 +16,7 @@ from campaigns.simulation.restarts import CALM_LOOK_S, LOOK_S, RestartSimulation
 from campaigns.simulation.run import run_simulation
 from campaigns.simulation.simulation import TAIL, Result
 from statemachine.core.restart import Restart, RestartCause
-from statemachine.core.rollout import MemberStage, Rollout, RolloutAction, RolloutLimits
+from statemachine.core.rollout import MemberStage, Rollout, RolloutAction, RolloutLimits, RunReason
 from statemachine.core.vocabulary import State
 from statemachine.rollouts.renewals import Renewals
 from statemachine.rollouts.service import RolloutPorts, RolloutRefusedError, Rollouts
@@ -44,6 +44,8 @@ class RolloutSimulation(RestartSimulation):
         super().__init__(seed, folder, parts, without, keep=keep)
         self._under_way: set[str] = set()
         """Servers whose hook was run for a rolling restart, and that are not warm again."""
+        self._left: set[str] = set()
+        """Restarts of servers that have left the settings, and so the run: if they come back, they go on."""
         self._rollouts: Rollouts | None = None
         self._run: Rollout | None = None
 
@@ -80,11 +82,17 @@ class RolloutSimulation(RestartSimulation):
         try:
             while not daemon.dead:
                 with suppress(RolloutsUnavailableError):
-                    self._run = await rollouts.latest() or self._run
+                    self._saw(await rollouts.latest() or self._run)
                 await asyncio.sleep(LOOK_S if self._faults.active else CALM_LOOK_S)
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    def _saw(self, run: Rollout | None) -> None:
+        self._run = run
+        if run is not None:
+            gone = [one for one in run.members if one.reason == RunReason.SERVER_REMOVED]
+            self._left.update(map(run.restart_id, gone))
 
     async def _roll(self) -> None:
         """Start runs, and change them, until the faults end."""
@@ -121,7 +129,7 @@ class RolloutSimulation(RestartSimulation):
     @override
     def hook_runs(self, name: str, restart: Restart) -> HookFault:
         """Check that no more restarts of the run are under way than it may have."""
-        if restart.cause is RestartCause.ROLLOUT:
+        if restart.cause is RestartCause.ROLLOUT and restart.id not in self._left:
             self._under_way.add(name)
             limit = self._run.limits.max_unavailable if self._run is not None else 0
             if len(self._under_way) > limit:

@@ -24,6 +24,7 @@ from statemachine.rollouts.store import JournalRollouts, RolloutsUnavailableErro
 
 GROUP = "default"
 ROLLED_EVERY_S = 120.0
+RESUMED_SHARE = 0.5
 AWAY = frozenset({State.LOADED.value, State.FAILED.value, State.PAUSED.value})
 """States in which a restart has ended."""
 
@@ -32,6 +33,7 @@ class RolloutFault(StrEnum):
     """What clients do with rolling restarts."""
 
     STARTED = "rolling restart started"
+    RESUMED = "ended rolling restart resumed"
     CHANGED = "rolling restart paused, resumed or cancelled"
 
 
@@ -107,7 +109,11 @@ class RolloutSimulation(RestartSimulation):
 
     async def _act_on(self, rollouts: Rollouts) -> None:
         is_open = self._run is not None and self._run.ended_at is None
-        if not is_open:
+        if not is_open and self._run is not None and self._run.left and self._chance.random() < RESUMED_SHARE:
+            await rollouts.act(RolloutAction.RESUME, None, self._run.id)
+            self._faults.counts[RolloutFault.RESUMED] += 1
+            self.note("-", "rolling restart:", "resumed after its end")
+        elif not is_open:
             limits = RolloutLimits(self._chance.randint(1, 3), self._chance.randint(1, 3))
             run = await rollouts.start(GROUP, limits, None)
             self._faults.counts[RolloutFault.STARTED] += 1

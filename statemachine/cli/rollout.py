@@ -67,7 +67,7 @@ def pause(context: typer.Context) -> None:
 
 @rollout.command("resume", cls=LocalizedCommand)
 def resume(context: typer.Context) -> None:
-    """Resume it."""
+    """Resume it, also after a cancellation or an abort: it goes on with the servers that it has not restarted."""
     _act(context, RolloutAction.RESUME)
 
 

@@ -115,10 +115,15 @@ class RolloutMember:
         """Return the member in its next stage."""
         return replace(self, stage=stage, at=now, reason=reason)
 
+    def waiting_again(self, members: int) -> "RolloutMember":
+        """Return the member of a resumed run with a number that none has had: its restart is another one."""
+        number = self.number + members
+        return replace(self, number=number, stage=MemberStage.WAITING, at=None, reason=None, was_failed=False)
+
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One rolling restart. It has ended once `ended_at` is set: no restart of it is under way any more.
+    """One rolling restart. It has ended once `ended_at` is set: no restart of it is under way, unless it is resumed.
 
     `by` is the client that asked for it, `changed_by` the one that paused, resumed or cancelled it last, at
     `changed_at`. `moved_at` is the time of its last step. Times are epoch seconds.
@@ -142,6 +147,15 @@ class Rollout:
     def is_going_on(self) -> bool:
         """Whether the run may still restart servers."""
         return self.state in (RunState.RUNNING, RunState.PAUSED)
+
+    @property
+    def left(self) -> tuple[RolloutMember, ...]:
+        """The servers that a cancelled or aborted run has not restarted, and that it restarts if it is resumed."""
+        if self.state not in (RunState.CANCELLED, RunState.ABORTED):
+            return ()
+        return tuple(
+            one for one in self.members if one.stage is MemberStage.WAITING or one.reason == RunReason.RUN_ENDED
+        )
 
     def restart_id(self, member: RolloutMember) -> str:
         """Return the id of the server's restart: a repeated request for it changes nothing."""
@@ -192,6 +206,16 @@ _STATE_AFTER = {
 def acted(run: Rollout, action: RolloutAction, by: str | None, now: float) -> Rollout | None:
     """Return the run after the action, the same one if it changes nothing, or None if the run is over."""
     state = _STATE_AFTER[action]
+    if state is run.state:
+        return run
     if not run.is_going_on:
-        return run if state is run.state else None
-    return run if state is run.state else replace(run, state=state, changed_by=by, changed_at=now, moved_at=now)
+        if action is not RolloutAction.RESUME or not run.left:
+            return None
+        run = _reopened(run, now)
+    return replace(run, state=state, changed_by=by, changed_at=now, moved_at=now)
+
+
+def _reopened(run: Rollout, now: float) -> Rollout:
+    """Return an ended run whose servers that were left wait again. What it has restarted stays done."""
+    waiting = [one.waiting_again(len(run.members)) for one in run.left]
+    return replace(run.with_members(waiting, now), reason=None, failures_in_a_row=0, ended_at=None)

@@ -95,10 +95,10 @@ ACTIONS: dict[str, Text] = {
         "仍会继续直至结束的重启（共 {count} 台）：{servers}",
     ),
     "cli.rollout.left": Text(
-        "not restarted, {count} in all: {servers}; restart one after another with `comfywarm restart NAME`, because "
-        "`comfywarm restart --group {group}` takes all servers of the group again",
-        "未重启（共 {count} 台）：{servers}；请用 `comfywarm restart NAME` 逐台重启，"
-        "因为 `comfywarm restart --group {group}` 会再次重启该分组的全部服务器",
+        "not restarted, {count} in all: {servers}; `comfywarm rollout resume` goes on with these, "
+        "`comfywarm restart --group {group}` begins again with all servers of the group",
+        "未重启（共 {count} 台）：{servers}；`comfywarm rollout resume` 继续重启这些服务器，"
+        "`comfywarm restart --group {group}` 则重新开始，重启该分组的全部服务器",
     ),
     "cli.name_or_group": Text("give either a server's NAME or --group NAME", "请指定服务器名称 NAME 或 --group NAME"),
     "cli.unknown_server": Text(

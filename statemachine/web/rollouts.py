@@ -36,7 +36,7 @@ from statemachine.web.tokens import Tokens
 
 _SUMMARIES = {
     RolloutAction.PAUSE: "Pause the rolling restart",
-    RolloutAction.RESUME: "Resume the rolling restart",
+    RolloutAction.RESUME: "Resume the rolling restart, also a cancelled or aborted one that has left servers",
     RolloutAction.CANCEL: "Cancel the rolling restart",
 }
 SHOWN_FIRST = (
@@ -83,12 +83,14 @@ class RolloutSchema(ApiModel):
     """When that was."""
     started_at: AwareDatetime
     ended_at: AwareDatetime | None
-    """Null while restarts of it are under way or to come."""
+    """Null while restarts of it are under way or to come, also after it was resumed."""
     max_unavailable: int
     abort_after: int
     failures_in_a_row: int
     counts: dict[MemberStage, int]
     """Servers in each stage."""
+    left: int
+    """Servers that a cancelled or aborted run has not restarted; it goes on with them if it is resumed."""
     servers: list[MemberSchema]
 
 
@@ -207,6 +209,7 @@ def rollout_json(run: Rollout, facts: Facts) -> Json:
         "abort_after": run.limits.abort_after,
         "failures_in_a_row": run.failures_in_a_row,
         "counts": {stage.value: count for stage, count in run.counts().items()},
+        "left": len(run.left),
         "servers": [_member_json(one, facts, waits_for) for one in run.members],
     }
 

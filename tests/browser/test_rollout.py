@@ -31,6 +31,7 @@ RUN: dict[str, Any] = {
     "max_unavailable": 2,
     "abort_after": 3,
     "failures_in_a_row": 1,
+    "left": 0,
     "counts": COUNTS,
     "servers": [
         member("public-1", "done"),
@@ -126,6 +127,22 @@ async def test_buttons_ask_and_then_act(browser: Browser, shared: Deployment) ->
         await expect(section.get_by_role("button", name="Cancel restart")).to_be_hidden()
         await expect(section).to_contain_text("These restarts go on to their end: public-2.")
         await expect(section.get_by_role("button", name="Start…")).to_be_hidden()
+
+
+async def test_aborted_run_that_leaves_servers_can_be_resumed(browser: Browser, shared: Deployment) -> None:
+    async with visiting(browser, shared.address) as visit:
+        fake = FakeRun(
+            {**RUN, "state": "aborted", "reason": "failures_in_a_row", "ended_at": AT, "left": 3}, ["public"]
+        )
+        await fake.install(visit.page)
+        await visit.open()
+        section = visit.page.get_by_role("region", name="Rolling restart")
+        await expect(section).to_contain_text("3 servers were not restarted; Resume goes on with them.")
+        await expect(section.get_by_role("button", name="Start…")).to_be_visible()
+        await section.get_by_role("button", name="Resume").click()
+        await visit.page.locator("#confirm-dialog").get_by_role("button", name="Continue").click()
+        await expect(section).to_contain_text("group public: running")
+        assert fake.actions == ["resume"]
 
 
 async def test_aborted_run_says_why_and_can_be_hidden(browser: Browser, shared: Deployment) -> None:

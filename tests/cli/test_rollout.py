@@ -45,7 +45,7 @@ async def test_rollout_actions_change_the_run(daemon: SmallDaemon) -> None:
         assert result.exit_code == 0, result.stderr
         assert f"rolling restart of group default: {state}" in result.stdout
         assert "group default, 2 servers: 0 done" in result.stdout
-    over = await cli(daemon.settings(), "rollout", "resume")
+    over = await cli(daemon.settings(), "rollout", "pause")
     assert over.exit_code == 1
     assert "is over" in over.stderr
 
@@ -59,7 +59,10 @@ async def test_rollout_status_says_when_it_was_changed_and_what_is_left(daemon: 
     await cli(daemon.settings(), "rollout", "cancel")
     cancelled = (await cli(daemon.settings(), "rollout", "status")).stdout
     assert re.search(r"^cancelled \d{4}-\d\d-\d\d \d\d:\d\d:\d\d$", cancelled, re.MULTILINE)
-    assert f"not restarted, 2 in all: {LOADED}, {COLD}; restart one after another" in cancelled
+    assert f"not restarted, 2 in all: {LOADED}, {COLD}; `comfywarm rollout resume` goes on with these" in cancelled
+    resumed = await cli(daemon.settings(), "rollout", "resume")
+    assert "rolling restart of group default: running" in resumed.stdout
+    assert "not restarted" not in resumed.stdout
 
 
 def test_run_that_was_cancelled_names_its_client_and_what_goes_on() -> None:

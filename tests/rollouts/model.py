@@ -172,10 +172,11 @@ def check_order(before: Rollout, after: Rollout) -> None:
     require(after.ended_at is None or all(one.is_over for one in after.members), "an ended run has no open restart")
 
 
-def check_failures(after: Rollout) -> None:
-    """Require that enough failures in a row have ended the run."""
+def check_failures(after: Rollout, before: Collection[str]) -> None:
+    """Require that enough failures in a row have ended the run, without those before it was resumed."""
     row = 0
-    over = [one for one in after.members if one.stage in (MemberStage.DONE, MemberStage.FAILED)]
+    counted = [one for one in after.members if one.server not in before]
+    over = [one for one in counted if one.stage in (MemberStage.DONE, MemberStage.FAILED)]
     for one in sorted(over, key=lambda one: (one.at or 0.0, one.number)):
         row = 0 if one.stage is MemberStage.DONE else row + (not one.was_failed)
     require(row < after.limits.abort_after or after.state is not RunState.RUNNING, "failures in a row end the run")
@@ -186,16 +187,19 @@ def play(steps: Steps, random: Random, rounds: int = 60, *, calm: bool = False) 
     world = new_world(random, calm=calm)
     limits = RolloutLimits(random.randint(1, 3), random.randint(1, 3))
     saved = new_rollout(RUN, "a", limits, world.servers, None, world.now)
-    watch = RunWatch(RUN)
+    watch, earlier = RunWatch(RUN), set[str]()
     for _ in range(rounds):
         if not calm and random.random() < 0.05:
             action = random.choice(list(RolloutAction))
-            saved = acted(saved, action, None, world.now) or saved
+            after = acted(saved, action, None, world.now) or saved
+            if after.is_going_on and not saved.is_going_on:
+                earlier = {one.server for one in saved.members if one.is_over} - {one.server for one in saved.left}
+            saved = after
         waits = watch.look(saved, world.servers, world.now)
         run = steps.step(saved, world.servers, world.now, waits)
         check_starts(saved, run, world)
         check_order(saved, run)
-        check_failures(run)
+        check_failures(run, earlier)
         require(steps.step(run, world.servers, world.now, waits) == run, "a step that is repeated changes nothing")
         crash = 1.0 if calm else random.random()
         if crash > 0.05:

@@ -127,8 +127,27 @@ async def test_cancelled_run_restarts_no_other_server(tmp_path: Path) -> None:
         await rollouts.act(RolloutAction.CANCEL, "bob")
         run = await until_ended(rollouts)
         with pytest.raises(RolloutRefusedError, match="over"):
-            await rollouts.act(RolloutAction.RESUME, None)
+            await rollouts.act(RolloutAction.PAUSE, None)
     assert (run.state, done(run), fleet.hooks.total()) == (RunState.CANCELLED, 1, 1)
+
+
+async def test_aborted_run_is_resumed_by_the_next_daemon_with_the_rest(tmp_path: Path) -> None:
+    fleet, notices = warm_fleet(4), Notices()
+    fleet.fails = {"s1": Reason.HOOK_FAILED}
+    async with journal_in(tmp_path) as store, running(rollouts_over(fleet, store)) as rollouts:
+        await rollouts.start("g", ONE, None)
+        assert (await until_ended(rollouts)).state is RunState.ABORTED
+    fleet.views["s1"] = view_of("s1")
+    async with journal_in(tmp_path) as store, running(rollouts_over(fleet, store, notices)) as rollouts:
+        await rollouts.act(RolloutAction.RESUME, "ann")
+        with pytest.raises(RolloutRefusedError, match="has not ended"):
+            await rollouts.start("g", ONE, None)
+        run = await until_ended(rollouts)
+        with pytest.raises(RolloutRefusedError, match="over"):
+            await rollouts.act(RolloutAction.RESUME, None)
+    assert (run.state, [one.stage.value for one in run.members]) == (RunState.DONE, ["done", "failed", "done", "done"])
+    assert [server for server, _ in fleet.asked] == ["s0", "s1", "s2", "s3"]
+    assert notices.names == [Notice.ROLLOUT_RESUMED, Notice.ROLLOUT_DONE]
 
 
 async def test_second_run_is_refused_until_the_first_has_ended(tmp_path: Path) -> None:

@@ -307,12 +307,68 @@ def test_cancelled_run_lets_its_open_restart_end() -> None:
     assert step(run, servers, NOW + 5).ended_at == NOW + 5
 
 
-@pytest.mark.parametrize("action", [RolloutAction.PAUSE, RolloutAction.RESUME])
-def test_action_on_a_run_that_is_over_is_refused(action: RolloutAction) -> None:
-    cancelled = acted(run_over(warm(2)), RolloutAction.CANCEL, None, NOW)
-    assert cancelled is not None
-    assert acted(cancelled, action, None, NOW) is None
+def ended_early(state: RunState, servers: Servers) -> Rollout:
+    """Return a run that has restarted the first server, or failed to, and was then cancelled or aborted."""
+    run = step(run_over(servers), servers, NOW)
+    begin(servers, "s0")
+    if state is RunState.CANCELLED:
+        run = acted(run, RolloutAction.CANCEL, "bob", NOW) or run
+    end(servers, "s0", succeeded=state is RunState.CANCELLED)
+    run = step(run, servers, NOW + 1)
+    assert (run.state, run.ended_at) == (state, NOW + 1)
+    return run
+
+
+def test_action_on_a_run_that_is_over_is_refused() -> None:
+    cancelled = ended_early(RunState.CANCELLED, fleet(State.LOADED, workflows=()))
+    assert acted(cancelled, RolloutAction.PAUSE, None, NOW) is None
+    assert acted(cancelled, RolloutAction.RESUME, None, NOW) is None
     assert acted(cancelled, RolloutAction.CANCEL, None, NOW) is cancelled
+
+
+@pytest.mark.parametrize("state", [RunState.CANCELLED, RunState.ABORTED])
+def test_resumed_run_goes_on_with_the_servers_that_it_has_left(state: RunState) -> None:
+    servers = warm(3)
+    ended = ended_early(state, servers)
+    first = "done" if state is RunState.CANCELLED else "failed"
+    assert [one.server for one in ended.left] == ["s1", "s2"]
+    assert acted(ended, RolloutAction.PAUSE, None, NOW) is None
+    resumed = acted(ended, RolloutAction.RESUME, "cat", NOW + 9)
+    assert resumed is not None
+    assert (stages(resumed), resumed.ended_at, resumed.reason, resumed.left) == (
+        f"{first} waiting waiting",
+        None,
+        None,
+        (),
+    )
+    assert (resumed.state, resumed.failures_in_a_row, resumed.changed_by) == (RunState.RUNNING, 0, "cat")
+    run = step(resumed, servers, NOW + 10)
+    assert (stages(run), asked(run, servers)) == (f"{first} restarting waiting", ["s1"])
+    ids = {one.restart_id(member) for one in (ended, run) for member in one.members}
+    assert len(ids) == 5  # the first server's is the same in both
+
+
+def test_server_restarted_since_the_run_began_is_not_restarted_again() -> None:
+    servers = warm(3)
+    ended = ended_early(RunState.ABORTED, servers)
+    begin(servers, "s1", "by-name")
+    end(servers, "s1")
+    resumed = acted(ended, RolloutAction.RESUME, None, NOW + 9)
+    assert resumed is not None
+    run = step(resumed, servers, NOW + 10)
+    assert (stages(run), run.members[1].reason) == ("failed done restarting", RunReason.RESTARTED_MEANWHILE)
+
+
+def test_resume_before_the_last_restart_has_ended_undoes_the_cancellation() -> None:
+    servers = warm(2)
+    run = step(run_over(servers), servers, NOW)
+    begin(servers, "s0")
+    cancelled = acted(run, RolloutAction.CANCEL, None, NOW)
+    assert cancelled is not None
+    for seen in (cancelled, step(cancelled, servers, NOW)):
+        resumed = acted(seen, RolloutAction.RESUME, None, NOW)
+        assert resumed is not None
+        assert (stages(resumed), resumed.state) == ("restarting waiting", RunState.RUNNING)
 
 
 def test_request_that_never_begins_is_a_failure_in_the_end() -> None:

@@ -104,7 +104,14 @@ async def test_actions_pause_resume_and_cancel_the_run(site: Site) -> None:
     for action, state in (("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")):
         status, run = await post(site, f"/api/rollout/{action}")
         assert (status, run["state"]) == (202, state)
-    assert await post(site, "/api/rollout/resume") == (409, "rollout_over")
+    assert await post(site, "/api/rollout/pause") == (409, "rollout_over")
+
+
+async def test_cancelled_run_says_how_many_servers_it_leaves_and_is_resumed(site: Site) -> None:
+    assert (await post(site, START))[1]["left"] == 0
+    assert (await post(site, "/api/rollout/cancel"))[1]["left"] == 2
+    status, run = await post(site, "/api/rollout/resume")
+    assert (status, run["state"], run["left"]) == (202, "running", 0)
 
 
 async def test_action_on_another_run_than_the_seen_one_is_refused(site: Site) -> None:

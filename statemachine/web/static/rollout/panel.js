@@ -99,7 +99,7 @@ const isOpen = (run) => ["running", "paused"].includes(run?.state);
 /** `run`: the run that is shown, or null. */
 function showButtons(run) {
   byId("rollout-pause").hidden = run?.state !== "running";
-  byId("rollout-resume").hidden = run?.state !== "paused";
+  byId("rollout-resume").hidden = run?.state !== "paused" && !run?.left;
   byId("rollout-cancel").hidden = !isOpen(run);
   byId("rollout-hide").hidden = !run?.ended_at;
 }

@@ -36,7 +36,8 @@ export function facts(run) {
   const why = run.reason === null ? null : make("p", "rollout-why", rolloutReason(run.reason));
   const isEnding = run.ended_at === null && !["running", "paused"].includes(run.state);
   const ending = isEnding ? make("p", "rollout-terms", label("rollout_ending", { servers: underWay(run) })) : null;
-  return [make("p", "rollout-counts", joinList(counts)), why, ending, make("p", "rollout-terms", ...terms(run))].filter(Boolean);
+  const left = run.left > 0 ? make("p", "rollout-terms", label("rollout_left", { count: formatNumber(run.left) })) : null;
+  return [make("p", "rollout-counts", joinList(counts)), why, ending, left, make("p", "rollout-terms", ...terms(run))].filter(Boolean);
 }
 
 function underWay(run) {

@@ -88,6 +88,7 @@ class RestartSimulation(Simulation):
         super().__init__(seed, folder, parts, without, keep=keep)
         self._ledger = RestartLedger()
         self._adverse: list[asyncio.Task[None]] = []
+        self._effects: list[asyncio.Task[None]] = []
         self._chance = self._rng("restarts")
         self._settings = drawn_settings(self._chance)
         self._restart_rules = RestartRules(
@@ -130,6 +131,7 @@ class RestartSimulation(Simulation):
             task.cancel()
         await asyncio.gather(*self._adverse, return_exceptions=True)
         await super()._stop_faults()
+        await asyncio.gather(*self._effects)  # a hook of before may still end its server, or bring it back bare
         assert self._daemon is not None
         await self._daemon.started()
         await self._reload(self._servers)
@@ -304,7 +306,7 @@ class RestartSimulation(Simulation):
         effect = drawn_effect(self._chance, faulty=self._faults.active)
         self._faults.counts[effect] += 1
         self.note(name, "hook:", effect.value)
-        self.spawn(affect(self.wires, name, effect, self._chance, self._set_plugins))
+        self._effects.append(self.spawn(affect(self.wires, name, effect, self._chance, self._set_plugins)))
         return effect
 
     def hook_ends(self, name: str, restart: Restart) -> None:

@@ -128,7 +128,7 @@ class Simulation:
         if self._daemon is not None and not self._daemon.dead:
             self.spawn(_act(self._daemon.fleet, name, Action(action)))
 
-    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task that continues when the daemon crashes."""
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)

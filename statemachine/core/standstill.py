@@ -16,22 +16,25 @@ LEAST_SHARE = 0.01
 """A worker that uses less of a processor waits: for a lock, a network, or another program."""
 
 HANG_PER_TIMEOUT = 3.0
-"""A running prompt of others, of which no progress is seen, may take this many times `warm_timeout_s`."""
+"""A running prompt of others, of which no progress is seen, may take this many times `warm_timeout_s`. So may one that
+the queue counts and does not list, as long as none is listed as running: perhaps that one runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueLook:
     """One look at a server's queue. `at` is in seconds of a steady clock.
 
-    `running` and `pending` are prompt ids in order. `worker_alive` is what the companion node reports of the worker,
-    None without it. `devices` are the devices' memory figures, which change while one computes. `ours_progress_at` is
-    the time of the last progress of our own prompt, if that is the one that runs. `step` and `cpu_s` are the step that
-    the worker is at and its processor time, where the companion node reports them.
+    `running` and `pending` are prompt ids in order, `unlisted` is how many more prompts the queue counts.
+    `worker_alive` is what the companion node reports of the worker, None without it. `devices` are the devices' memory
+    figures, which change while one computes. `ours_progress_at` is the time of the last progress of our own prompt, if
+    that is the one that runs. `step` and `cpu_s` are the step that the worker is at and its processor time, where the
+    companion node reports them.
     """
 
     at: float
     running: tuple[str, ...] = ()
     pending: tuple[str, ...] = ()
+    unlisted: int = 0
     worker_alive: bool | None = None
     devices: Hashable = None
     ours_progress_at: float | None = None
@@ -41,14 +44,20 @@ class QueueLook:
     @property
     def is_empty(self) -> bool:
         """Whether there is no prompt."""
-        return not self.running and not self.pending
+        return not self.running and not self.pending and not self.unlisted
+
+    @property
+    def may_run(self) -> bool:
+        """Whether a prompt runs, or one that is not listed may run. ComfyUI runs one at a time."""
+        return bool(self.running) or self.unlisted > 0
 
     def shows_same(self, earlier: "QueueLook") -> bool:
         """Return whether nothing has moved since an earlier look.
 
         No prompt has started or ended, no step was made, and neither a device nor the worker has computed.
         """
-        queue = self.running == earlier.running and self.pending[:1] == earlier.pending[:1]
+        listed = self.running == earlier.running and self.pending[:1] == earlier.pending[:1]
+        queue = listed and self.unlisted >= earlier.unlisted
         same = self.devices == earlier.devices and self.step == earlier.step
         return queue and same and not self._has_computed_since(earlier)
 
@@ -84,11 +93,17 @@ class Standstill:
         if last.running and last.ours_progress_at is not None:
             idle_s = min(lasted_s, last.at - last.ours_progress_at)
             return message("standstill_ours", seconds=round(idle_s)) if idle_s >= warm_timeout_s else None
-        if not last.running and lasted_s >= warm_timeout_s:
+        if not last.may_run and lasted_s >= warm_timeout_s:
             return message("standstill_idle", count=len(last.pending), seconds=round(lasted_s))
-        if last.running and last.devices is not None and lasted_s >= HANG_PER_TIMEOUT * warm_timeout_s:
-            return message("standstill_hang", seconds=round(lasted_s))
+        if last.may_run and last.devices is not None and lasted_s >= HANG_PER_TIMEOUT * warm_timeout_s:
+            return _hang(last, lasted_s)
         return None
+
+
+def _hang(last: QueueLook, lasted_s: float) -> Message:
+    if last.running:
+        return message("standstill_hang", seconds=round(lasted_s))
+    return message("standstill_unlisted", count=last.unlisted, seconds=round(lasted_s))
 
 
 NO_STANDSTILL = Standstill()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from statemachine.comfyui.errors import ComfyError
@@ -76,20 +76,21 @@ class TriggerLooks:
     async def _look_at_queue(self) -> QueueLook:
         context, attempt = self.context, self.context.server.open_attempt
         listing = await context.client.queue()
-        listing.raise_if_incomplete()
         ours = attempt is not None and any(item.is_of(attempt) for item in listing.running)
         moved_at = context.patience_with(attempt).moved_at() if ours and attempt is not None else None
         worker = await self._worker()
-        return QueueLook(
+        look = QueueLook(
             loop_time(),
             tuple(item.prompt_id for item in listing.running),
             tuple(item.prompt_id for item in listing.pending),
+            listing.length - len(listing.items),
             worker.alive,
-            await self._devices() if listing.running and not ours else None,
+            None,
             moved_at,
             worker.activity.step,
             worker.activity.cpu_s,
         )
+        return replace(look, devices=await self._devices()) if look.may_run and not ours else look
 
     async def _worker(self) -> WorkerReport:
         """Return what the companion node reports of the worker, nothing without a node."""

@@ -109,6 +109,11 @@ RESTARTS: dict[str, Text] = {
         "one prompt has been running for {seconds} s, while the memory of no device has changed",
         "同一任务已运行 {seconds} 秒，期间设备内存没有任何变化",
     ),
+    "standstill_unlisted": Text(
+        "the queue counts {count} prompts that it does not list, and for {seconds} s none has ended and the memory of no "
+        "device has changed",
+        "队列计入 {count} 个未列出的任务，已 {seconds} 秒没有任务结束，设备内存也没有任何变化",
+    ),
     "restart_unconfirmed": Text(
         "the server answers {seconds} s after the restart hook, but nothing shows that it has restarted",
         "重启钩子之后 {seconds} 秒服务器有应答，但没有迹象表明它已重启",

@@ -76,6 +76,30 @@ def test_looks_of_the_same_instant_show_no_work() -> None:
     assert QueueLook(0.0, cpu_s=1.0).shows_same(QueueLook(0.0, cpu_s=1.0))
 
 
+def test_partial_list_that_does_not_move_is_a_hang_after_three_limits() -> None:
+    """One of the prompts that the queue counts and does not list may be running."""
+    look = QueueLook(0.0, pending=("a",), unlisted=2, devices="idle")
+    assert diagnosed_after(every_minute(120, look)) == 3 * TIMEOUT_S
+    assert diagnosed_after(busy(120, look)) is None
+    assert diagnosed_after(every_minute(120, replace(look, devices=None))) is None
+
+
+def test_partial_list_that_gets_shorter_is_no_standstill() -> None:
+    looks = every_minute(300, QueueLook(0.0, unlisted=20, devices="idle"))
+    assert diagnosed_after([replace(one, unlisted=20 - n // 20) for n, one in enumerate(looks)]) is None
+
+
+@pytest.mark.parametrize(
+    ("look", "expected"),
+    [
+        (QueueLook(0.0, unlisted=1, worker_alive=False), MINUTE),
+        (QueueLook(0.0, running=("ours",), unlisted=1, ours_progress_at=0.0), TIMEOUT_S),
+    ],
+)
+def test_partial_list_does_not_hide_what_is_certain(look: QueueLook, expected: float) -> None:
+    assert diagnosed_after(every_minute(60, look)) == expected
+
+
 def test_running_prompt_without_figures_of_devices_is_never_a_hang() -> None:
     assert diagnosed_after(every_minute(1_000, QueueLook(0.0, running=("video",)))) is None
 

@@ -197,6 +197,20 @@ def test_dead_worker_is_out_of_service_until_the_pause_is_over() -> None:
     assert [cause for *_, cause in days.hooks] == [RestartCause.STUCK] * 2
 
 
+@pytest.mark.parametrize(("profile", "within_s"), [("node", 5 * MINUTE), ("loaded", HANG_S + 5 * MINUTE)])
+def test_dead_worker_behind_a_partial_list_is_restarted(profile: str, within_s: float) -> None:
+    """The queue counts the prompts that wait, and does not list them."""
+
+    async def story(days: Days) -> None:
+        await days.until(State.LOADED)
+        days.servers[0].profile = replace(days.servers[0].profile, lists_pending=False)
+        lose_worker(days.servers[0])
+        await asyncio.sleep(within_s)
+        assert days.states == [State.LOADED]
+
+    assert [cause for *_, cause in told(story, profile, when_stuck=True).hooks] == [RestartCause.STUCK]
+
+
 def lose_worker(server: SimServer) -> None:
     server.lose_worker()
     server.start_foreign_job(1.0)

@@ -110,8 +110,8 @@ RESTARTS: dict[str, Text] = {
         "同一任务已运行 {seconds} 秒，期间设备内存没有任何变化",
     ),
     "standstill_unlisted": Text(
-        "the queue counts {count} prompts that it does not list, and for {seconds} s none has ended and the memory of no "
-        "device has changed",
+        "of {count} prompts that the queue counts and does not list, none has ended for {seconds} s, and the memory "
+        "of no device has changed",
         "队列计入 {count} 个未列出的任务，已 {seconds} 秒没有任务结束，设备内存也没有任何变化",
     ),
     "restart_unconfirmed": Text(

@@ -152,7 +152,7 @@ class ClusterSimulation(Simulation):
             await self._chosen.choice(running).act(name, action)
 
     @override
-    def spawn(self, work: Coroutine[Any, Any, None]) -> object:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = outside(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

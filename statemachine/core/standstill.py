@@ -26,8 +26,8 @@ class QueueLook:
 
     `running` and `pending` are prompt ids in order, `unlisted` is how many more prompts the queue counts.
     `worker_alive` is what the companion node reports of the worker, None without it. `devices` are the devices' memory
-    figures, which change while one computes. `ours_progress_at` is the time of the last progress of our own prompt, if
-    that is the one that runs. `step` and `cpu_s` are the step that the worker is at and its processor time, where the
+    figures, which change while one computes. `ours_moved` is what changes with each progress of our own prompt, if that
+    is the one that runs. `step` and `cpu_s` are the step that the worker is at and its processor time, where the
     companion node reports them.
     """
 
@@ -37,7 +37,7 @@ class QueueLook:
     unlisted: int = 0
     worker_alive: bool | None = None
     devices: Hashable = None
-    ours_progress_at: float | None = None
+    ours_moved: float | None = None
     step: str = ""
     cpu_s: float | None = None
 
@@ -57,7 +57,7 @@ class QueueLook:
         No prompt has started or ended, no step was made, and neither a device nor the worker has computed.
         """
         listed = self.running == earlier.running and self.pending[:1] == earlier.pending[:1]
-        queue = listed and self.unlisted >= earlier.unlisted
+        queue = listed and self.unlisted >= earlier.unlisted and self.ours_moved == earlier.ours_moved
         same = self.devices == earlier.devices and self.step == earlier.step
         return queue and same and not self._has_computed_since(earlier)
 
@@ -90,9 +90,8 @@ class Standstill:
         if self.dead_looks >= LOOKS_OF_DEAD_WORKER:
             return message("standstill_worker")
         lasted_s = last.at - first.at
-        if last.running and last.ours_progress_at is not None:
-            idle_s = min(lasted_s, last.at - last.ours_progress_at)
-            return message("standstill_ours", seconds=round(idle_s)) if idle_s >= warm_timeout_s else None
+        if last.running and last.ours_moved is not None:
+            return message("standstill_ours", seconds=round(lasted_s)) if lasted_s >= warm_timeout_s else None
         if not last.may_run and lasted_s >= warm_timeout_s:
             return message("standstill_idle", count=len(last.pending), seconds=round(lasted_s))
         if last.may_run and last.devices is not None and lasted_s >= HANG_PER_TIMEOUT * warm_timeout_s:

@@ -40,13 +40,9 @@ class Patience:
 
     def left_s(self, timeout_s: float) -> float:
         """Return the time until the warm-up is given up, unless there is progress."""
-        return min(self.moved_at() + timeout_s, self._began + MOST_EXTENDED * timeout_s) - loop_time()
-
-    def moved_at(self) -> float:
-        """Return the time of the last progress by the loop's clock, as seen by these calls."""
         if self.attempt.last_progress_at != self._moved:
             self._moved, self._moved_at = self.attempt.last_progress_at, loop_time()
-        return self._moved_at
+        return min(self._moved_at + timeout_s, self._began + MOST_EXTENDED * timeout_s) - loop_time()
 
     def is_used_up(self, timeout_s: float) -> bool:
         """Return whether not even progress extends the warm-up any more."""

@@ -77,7 +77,6 @@ class TriggerLooks:
         context, attempt = self.context, self.context.server.open_attempt
         listing = await context.client.queue()
         ours = attempt is not None and any(item.is_of(attempt) for item in listing.running)
-        moved_at = context.patience_with(attempt).moved_at() if ours and attempt is not None else None
         worker = await self._worker()
         look = QueueLook(
             loop_time(),
@@ -86,7 +85,7 @@ class TriggerLooks:
             listing.length - len(listing.items),
             worker.alive,
             None,
-            moved_at,
+            attempt.last_progress_at if ours and attempt is not None else None,
             worker.activity.step,
             worker.activity.cpu_s,
         )

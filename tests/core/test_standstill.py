@@ -93,7 +93,7 @@ def test_partial_list_that_gets_shorter_is_no_standstill() -> None:
     ("look", "expected"),
     [
         (QueueLook(0.0, unlisted=1, worker_alive=False), MINUTE),
-        (QueueLook(0.0, running=("ours",), unlisted=1, ours_progress_at=0.0), TIMEOUT_S),
+        (QueueLook(0.0, running=("ours",), unlisted=1, ours_moved=0.0), TIMEOUT_S),
     ],
 )
 def test_partial_list_does_not_hide_what_is_certain(look: QueueLook, expected: float) -> None:
@@ -105,13 +105,13 @@ def test_running_prompt_without_figures_of_devices_is_never_a_hang() -> None:
 
 
 def test_our_own_prompt_without_progress_is_a_hang_after_the_limit() -> None:
-    look = QueueLook(0.0, running=("ours",), ours_progress_at=0.0)
+    look = QueueLook(0.0, running=("ours",), ours_moved=0.0)
     assert diagnosed_after(every_minute(60, look)) == TIMEOUT_S
 
 
 def test_our_own_prompt_with_progress_is_no_hang() -> None:
     looks = every_minute(300, QueueLook(0.0, running=("ours",)))
-    assert diagnosed_after([replace(one, ours_progress_at=one.at) for one in looks]) is None
+    assert diagnosed_after([replace(one, ours_moved=one.at) for one in looks]) is None
 
 
 def test_prompts_that_end_now_and_then_are_no_standstill() -> None:

@@ -330,6 +330,14 @@ def test_warm_up_that_stalls_is_settled_after_the_restart(
     assert ("queue_stuck" in after, "server_restarted" in after) == (False, not changes)
 
 
+def test_warm_up_that_stalls_is_restarted_as_soon_as_its_limit_is_over() -> None:
+    async def story(_: Days) -> None:
+        await asyncio.sleep(HOUR)
+
+    days = told(story, "stalling", when_stuck=True, warm_timeout_s=30 * MINUTE)
+    assert 30 * MINUTE < days.hooks[0][0] < 32 * MINUTE
+
+
 def fail_after_restart(server: SimServer, errors: int) -> None:
     """Let the first requests for the queue fail once another process of the server answers."""
     handle, first = server.handle, server.process

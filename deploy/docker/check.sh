@@ -1,6 +1,7 @@
 #!/bin/bash
 # Build the image and run it as a container runtime does: its own user, a read-only root, no capabilities, no new privileges.
-# It needs root, buildah, and mmdebstrap for a base image of Debian packages, because no image is pulled.
+# It needs root, buildah, and mmdebstrap for a base image of Debian packages, because no image is pulled. With podman and crun it also
+# runs a container.
 #   deploy/docker/check.sh [BASE.tar]     BASE.tar: the files of a base image with Python, instead of mmdebstrap
 #   BUILD_OPTIONS="-v /etc/pip.conf:/etc/pip.conf:ro" deploy/docker/check.sh     more options of `buildah build`
 set -euo pipefail
@@ -28,6 +29,25 @@ if [ "${1:-}" = --inside ]; then  # in mount and process namespaces of its own; 
     exit 0
 fi
 
+if [ "${1:-}" = --container ]; then  # in a mount namespace of its own; $2 is the folder
+    work=$2
+    umount /sys/fs/cgroup/unified 2>/dev/null || true  # crun refuses a host with both versions of cgroups
+    pod() { podman --root "$work/store" --runroot "$work/run" "$@"; }
+    most=$(ulimit -Hn)
+    trap 'pod rm --force --time 10 comfywarm >/dev/null 2>&1 || true' EXIT
+    pod run --detach --name comfywarm --runtime crun --network host --cgroups disabled \
+        --ulimit "nofile=$most:$most" --ulimit nproc=4096:4096 --health-interval disable \
+        --read-only --cap-drop all --security-opt no-new-privileges \
+        --volume "$work/config:/etc/comfywarm:ro" --volume "$work/data:/var/lib/comfywarm" localhost/comfywarm
+    for try in $(seq 60); do pod healthcheck run comfywarm >/dev/null && break; [ "$try" -lt 60 ] || exit 1; sleep 1; done
+    pod exec comfywarm sh -c 'id -u; touch /opt/comfywarm/x' 2>&1 | tee "$work/status" || true
+    grep -q '^10001$' "$work/status" && grep -q 'Read-only file system' "$work/status"
+    pod stop --time 20 comfywarm >/dev/null
+    [ "$(pod inspect --format '{{.State.ExitCode}}' comfywarm)" = 0 ] || { echo "the daemon did not end cleanly"; exit 1; }
+    echo "a container of the image runs unprivileged with a read-only root, is healthy, and ends cleanly when it is stopped"
+    exit 0
+fi
+
 work=$(mktemp -d)
 tool() { buildah --root "$work/store" --runroot "$work/run" "$@"; }
 trap 'tool umount --all >/dev/null 2>&1 || true; rm -rf --one-file-system "$work"' EXIT
@@ -47,3 +67,7 @@ cat >"$work/config/settings.json" <<'SETTINGS'
 SETTINGS
 image=$(tool mount "$(tool from localhost/comfywarm)")
 unshare --mount --pid --fork --kill-child "$0" --inside "$image" "$work"
+if command -v podman crun >/dev/null; then
+    tool umount --all >/dev/null
+    unshare --mount "$0" --container "$work"
+fi

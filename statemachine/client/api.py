@@ -1,7 +1,8 @@
-"""Requests to the running daemon's HTTP API."""
+"""Requests to the running daemon's HTTP API, and its event stream as blocks."""
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from typing import Any
@@ -12,9 +13,11 @@ import orjson
 
 from statemachine.client.answers import require_answer
 from statemachine.client.errors import DaemonError, DaemonUnavailableError, TokenError, refused
-from statemachine.client.event_blocks import Block, EventParser
 from statemachine.core.messages import Message, message
 from statemachine.settings.masking import Mask
+
+MAX_BLOCK = 16 * 1024 * 1024
+"""Limit for the bytes of one event, for streams that are not event streams."""
 
 ANSWER_S = 20.0
 MAX_ANSWER = 256 * 2**20
@@ -27,6 +30,41 @@ Json = dict[str, Any]
 Query = Sequence[tuple[str, str]]
 Names = str | Collection[str]
 """One name or several."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One event, or a block with only an `id`."""
+
+    id: int | None
+    event: str
+    data: str
+
+
+class EventParser:
+    """Parse an event stream from chunks with any boundaries."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, chunk: bytes) -> list[Block]:
+        """Return the blocks that this chunk completes. Raises ValueError if it is not an event stream."""
+        *blocks, self._rest = (self._rest + chunk).split(b"\n\n")
+        if len(self._rest) > MAX_BLOCK:
+            raise ValueError("not an event stream")
+        return [parsed for block in blocks if (parsed := _parse(block.decode("utf-8", "replace"))) is not None]
+
+
+def _parse(text: str) -> Block | None:
+    fields: dict[str, str] = {}
+    for line in text.split("\n"):
+        name, _, value = line.partition(":")
+        if name:
+            fields[name] = value.removeprefix(" ")
+    number = fields.get("id", "")
+    if not fields.keys() & {"id", "data"}:
+        return None
+    return Block(int(number) if number.isdecimal() else None, fields.get("event", ""), fields.get("data", ""))
 
 
 class DaemonApi:

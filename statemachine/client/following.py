@@ -6,9 +6,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from statemachine.client.answers import EventAnswer, event_from
-from statemachine.client.api import DaemonApi, Query
+from statemachine.client.api import Block, DaemonApi, Query
 from statemachine.client.errors import DaemonError, DaemonRefusedError
-from statemachine.client.event_blocks import Block
 from statemachine.core.backoff import backoff
 from statemachine.core.messages import Message, message
 

@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import cast
 
 from statemachine.client.answers import EventAnswer, StatusAnswer, event_from
-from statemachine.client.api import DaemonApi, Query
+from statemachine.client.api import Block, DaemonApi, Query
 from statemachine.client.errors import DaemonUnavailableError, NotWarmError, first_unknown
-from statemachine.client.event_blocks import Block
 from statemachine.core.backoff import backoff
 from statemachine.core.messages import message
 

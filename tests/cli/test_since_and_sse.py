@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from statemachine.cli.tail import parse_since
-from statemachine.client.event_blocks import Block, EventParser
+from statemachine.client.api import Block, EventParser
 from statemachine.i18n.render import MessageError
 
 NOW = datetime(2026, 1, 2, 12, tzinfo=UTC)

@@ -15,12 +15,11 @@ from itertools import chain, islice
 from loguru import logger
 from typing_extensions import override
 
-from statemachine.cluster.claims import Claims
 from statemachine.cluster.followers import OnRecord, RecordFollower
 from statemachine.cluster.membership import Membership
 from statemachine.cluster.owned_records import OwnedRecords
 from statemachine.cluster.records import Record
-from statemachine.cluster.share import Share
+from statemachine.cluster.share import Claims, Share
 from statemachine.cluster.store import ConflictError, Dataset, SharedStore, StoredValue, StoreUnavailableError
 from statemachine.cluster.unlisted_records import UnlistedRecords
 from statemachine.core.ports import Ownership, ServerHost

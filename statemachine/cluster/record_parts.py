@@ -1,13 +1,15 @@
-"""The attempt, the failures in a row and the pause in a server's record, also of other versions."""
+"""An attempt, failures in a row, a pause and a restart in a server's record, also of other versions."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 from statemachine.cluster.values import DECODE_ERRORS, Json, flag, instant, maybe, message_from_json, text
 from statemachine.core.pause import NO_PAUSE, Pause
+from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt, Outcome, ServerView
 from statemachine.core.streak import NO_STREAK, Streak, streak_of_failed
 from statemachine.core.vocabulary import Reason, Source, State
+from statemachine.journal.restart_rows import RESTART_COLUMNS, restart_from, restart_row
 from statemachine.journal.rows import ATTEMPT_COLUMNS, Row, attempt_row, streak_from
 
 T = TypeVar("T")
@@ -18,6 +20,8 @@ MOST_FAILURES = 1_000
 
 MESSAGE_COLUMNS = 2
 """The last columns of an attempt, which are stored separately because older versions know only the others."""
+
+_NUMBERS = frozenset({"requested_at", "hook_started_at", "returned_at", "ended_at", "drains_timed_out"})
 
 
 def read_streak(data: Json, view: ServerView | None) -> Streak:
@@ -80,3 +84,22 @@ def pause_from(data: Any) -> Pause:
     """Decode the terms of a pause, also of a version with more of them. Raises one of `DECODE_ERRORS`."""
     until, note, by, *_ = data
     return Pause(maybe(instant, until), text(note), maybe(text, by))
+
+
+def restart_json(restart: Restart | None) -> list[Any] | None:
+    """Return the values that `read_restart` reads."""
+    return None if restart is None else list(restart_row(restart))
+
+
+def restart_row_from(data: Any) -> Row | None:
+    """Return the row of a `restart_json`. Raises one of `DECODE_ERRORS`."""
+    restart = read_restart(data)
+    return None if restart is None else restart_row(restart)
+
+
+def read_restart(data: Any) -> Restart | None:
+    """Decode a `restart_json`. Raises one of `DECODE_ERRORS`."""
+    if data is None:
+        return None
+    columns = {**dict.fromkeys(RESTART_COLUMNS), **dict(zip(RESTART_COLUMNS, data, strict=False))}
+    return restart_from({name: maybe(instant if name in _NUMBERS else text, value) for name, value in columns.items()})

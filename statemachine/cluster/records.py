@@ -5,8 +5,15 @@ from typing import Any
 
 from loguru import logger
 
-from statemachine.cluster.record_parts import MESSAGE_COLUMNS, read_attempt_row, read_or, read_pause, read_streak
-from statemachine.cluster.restart_json import read_restart, restart_row_from
+from statemachine.cluster.record_parts import (
+    MESSAGE_COLUMNS,
+    read_attempt_row,
+    read_or,
+    read_pause,
+    read_restart,
+    read_streak,
+    restart_row_from,
+)
 from statemachine.cluster.store import StoredValue
 from statemachine.cluster.unknown_fields import MOST_BYTES, NOTHING_UNKNOWN, UnknownFields, unknown_fields
 from statemachine.cluster.values import (

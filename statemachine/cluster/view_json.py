@@ -4,8 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from statemachine.cluster.record_parts import pause_from, read_or
-from statemachine.cluster.restart_json import read_restart, restart_json
+from statemachine.cluster.record_parts import pause_from, read_or, read_restart, restart_json
 from statemachine.cluster.values import Json, count, flag, instant, levels, maybe, message_from_json, share, text, texts
 from statemachine.core.messages import Message
 from statemachine.core.server import ServerView

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from statemachine.cluster.claims import MOST, SUBJECT, Claims
 from statemachine.cluster.membership import RENEWALS, node_for
 from statemachine.cluster.records import Lease
-from statemachine.cluster.share import Share
+from statemachine.cluster.share import MOST, SUBJECT, Claims, Share
 from statemachine.cluster.store import Dataset
 from tests.cluster.fake_store import FakeEngine
 from tests.cluster.nodes import LEASE_S, Node, engine, running, settled

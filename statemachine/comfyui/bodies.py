@@ -8,12 +8,11 @@ from typing import Protocol
 import aiohttp
 import orjson
 
+from statemachine.comfyui.body_encodings import Unpacker, as_utf8, in_pieces
 from statemachine.comfyui.bounds import SMALL, Bound, shown_size
-from statemachine.comfyui.charsets import as_utf8
 from statemachine.comfyui.errors import NotUnderstoodError, TooLargeError
 from statemachine.comfyui.large_answers import LargeAnswers, TooSlowError
 from statemachine.comfyui.splitting import Splitter, TooManyItemsError
-from statemachine.comfyui.unpacking import Unpacker, in_pieces
 from statemachine.core.messages import message
 from statemachine.settings.masking import Mask
 

@@ -27,9 +27,9 @@ from statemachine.comfyui.records import (
     history_entries,
     queue_listing,
 )
+from statemachine.comfyui.server_json import shown
 from statemachine.comfyui.submit_replies import SubmitResult, parse_submit_reply
 from statemachine.comfyui.system import describe_system
-from statemachine.comfyui.text import shown
 from statemachine.comfyui.transport import OK, Reply, Transport
 from statemachine.core import events
 from statemachine.core.messages import message

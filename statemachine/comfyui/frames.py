@@ -1,17 +1,19 @@
-"""Decoding of ComfyUI's /ws frames into the core's events.
+"""Decoding of ComfyUI's /ws frames into the core's events, and of the companion node's levels.
 
-docs/comfyui.md lists the frames and the connections that receive them. Unknown frames are ignored.
+docs/comfyui.md lists the frames and the connections that receive them. Unknown frames are ignored. Levels are also in
+the companion node's answers (docs/node.md); a value that is not understood is no level.
 """
 
 from collections.abc import Callable, Container, Mapping
+from itertools import islice
 from typing import Any
 
 from statemachine.comfyui import server_json
-from statemachine.comfyui.level_reports import parse_places
+from statemachine.comfyui.long_messages import shortened
 from statemachine.comfyui.out_of_memory import is_out_of_memory
-from statemachine.comfyui.short_frames import shortened
-from statemachine.comfyui.text import json_text, shown
+from statemachine.comfyui.server_json import json_text, shown
 from statemachine.core import events
+from statemachine.core.levels import LEVELS, KeyPlace, Level, Places
 from statemachine.core.messages import message
 from statemachine.core.vocabulary import Source
 
@@ -45,6 +47,9 @@ _SHOWN = {
     "comfywarm.cache": ("instance",),
 }
 """The members of frames that messages or records quote."""
+
+MAX_LEVELS = 1_000
+"""Keys whose levels are read. The companion node sends at most 200."""
 
 
 def decode(frame: str, *, in_flight: bool = True, hide: Hide = str) -> events.Event | None:
@@ -209,3 +214,22 @@ def parse_failure(data: Data, proved_by: Source) -> events.PromptFailed:
 
 def _one_line(value: object) -> str:
     return " ".join(shown(value)[:MAX_EXCEPTION_TEXT].split())
+
+
+def parse_places(value: object) -> Places | None:
+    """Return the places in a member `levels`, None if it is absent or not an object."""
+    if not isinstance(value, dict):
+        return None
+    found = {key: _place(report) for key, report in islice(value.items(), MAX_LEVELS)}
+    return {key: place for key, place in found.items() if place is not None}
+
+
+def _place(report: Any) -> KeyPlace | None:
+    if not isinstance(report, dict):
+        return None
+    level, highest = _level(report.get("level")), _level(report.get("highest", "vram"))
+    return KeyPlace(level, highest) if level is not None and highest is not None else None
+
+
+def _level(word: object) -> Level | None:
+    return LEVELS.get(word) if isinstance(word, str) else None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from statemachine.comfyui.text import json_text
+from statemachine.comfyui.server_json import json_text
 from statemachine.comfyui.workflow import is_link
 
 MOST_ROUNDS = 1_000

@@ -14,7 +14,7 @@ from statemachine.comfyui.errors import (
     TooLargeError,
 )
 from statemachine.comfyui.records import end_of_status
-from statemachine.comfyui.text import shown
+from statemachine.comfyui.server_json import shown
 from statemachine.comfyui.transport import OK, Reply
 from statemachine.core import events
 from statemachine.core.messages import message

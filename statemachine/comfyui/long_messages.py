@@ -1,13 +1,26 @@
-"""Messages of /ws that arrive in pieces: fragmented ones, and frames that are longer than one read.
+"""Long messages of /ws: those that arrive in pieces, and short forms of frames too long to be parsed.
 
-A text is kept up to `MOST_TEXT`, of a longer one its beginning. Previews are not kept at all.
+Fragmented messages arrive in pieces, and so do frames that are longer than one read. A text is kept up to `MOST_TEXT`,
+of a longer one its beginning. Previews are not kept at all.
 """
+
+import json
+import re
+from typing import Any
 
 MOST_TEXT = 256 * 1024
 """Bytes. ComfyUI's longest text that matters is the progress of a graph, about 270 bytes for each node."""
 
 MOST_BEGINNING = 64 * 1024
 """Bytes that are kept of a longer text. An `execution_error` quotes the node's inputs after all that matters."""
+
+KEPT_TYPES = frozenset({"execution_error"})
+"""Types whose frames may be long although the members that matter are short and come first."""
+
+_BEGINNING = re.compile(r'\s*\{\s*"type"\s*:\s*"([^"\\]{1,100})"\s*,\s*"data"\s*:\s*\{')
+_NAME = re.compile(r'\s*"([^"\\]{1,100})"\s*:\s*')
+_SEPARATOR = re.compile(r"\s*,")
+_DECODER = json.JSONDecoder(parse_constant=lambda _: None, strict=False)
 
 
 class LongMessage:
@@ -34,3 +47,21 @@ class LongMessage:
     def text(self) -> bytes | None:
         """The text or its beginning, None for a preview."""
         return bytes(self._kept) if self._is_text else None
+
+
+def shortened(beginning: str) -> str | None:
+    """Return the frame with those members of `data` that are whole; None if its type does not matter."""
+    start = _BEGINNING.match(beginning)
+    if start is None or start[1] not in KEPT_TYPES:
+        return None
+    data, at = dict[str, Any](), start.end()
+    while name := _NAME.match(beginning, at):
+        try:
+            data[name[1]], at = _DECODER.raw_decode(beginning, name.end())
+        except (ValueError, RecursionError):
+            break
+        separator = _SEPARATOR.match(beginning, at)
+        if separator is None:
+            break
+        at = separator.end()
+    return json.dumps({"type": start[1], "data": data})

@@ -15,6 +15,7 @@ from typing_extensions import override
 from websockets.asyncio.client import connect
 
 from statemachine.comfyui.bodies import BodyReader
+from statemachine.comfyui.body_encodings import ACCEPT_ENCODING
 from statemachine.comfyui.bounds import bound_of
 from statemachine.comfyui.connect_errors import HttpsOnly, connect_error, one_line, reason_of
 from statemachine.comfyui.errors import NotAnsweringError, NotUnderstoodError
@@ -25,7 +26,6 @@ from statemachine.comfyui.large_answers import LargeAnswers
 from statemachine.comfyui.response_headers import retry_after_s
 from statemachine.comfyui.transport import Reply, Transport
 from statemachine.comfyui.turns import Turns
-from statemachine.comfyui.unpacking import ACCEPT_ENCODING
 from statemachine.comfyui.websocket import TextConnection, WebSocket
 from statemachine.core.messages import message
 from statemachine.core.text import without_error_number

@@ -14,9 +14,8 @@ import orjson
 
 from statemachine.comfyui import server_json
 from statemachine.comfyui.errors import NotUnderstoodError
-from statemachine.comfyui.frames import parse_position, parse_texts
-from statemachine.comfyui.level_reports import parse_places
-from statemachine.comfyui.text import shown
+from statemachine.comfyui.frames import parse_places, parse_position, parse_texts
+from statemachine.comfyui.server_json import shown
 from statemachine.core.levels import Places
 from statemachine.core.messages import message
 

@@ -10,9 +10,8 @@ from functools import cache, partial
 from typing import Any
 
 from statemachine.comfyui.client import ComfyClient
-from statemachine.comfyui.node_classes import NodeClasses, Unexamined
+from statemachine.comfyui.node_classes import NodeClasses, Replacement, Unexamined, replaced
 from statemachine.comfyui.object_info import files_of, is_combo, is_file, may_be_output
-from statemachine.comfyui.replacements import Replacement, replaced
 from statemachine.comfyui.workflow import Workflow, is_link
 from statemachine.core.messages import Message, message
 

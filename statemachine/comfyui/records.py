@@ -10,7 +10,7 @@ from typing import Any
 
 from statemachine.comfyui.errors import IncompleteQueueError, NotUnderstoodError
 from statemachine.comfyui.frames import is_blocked, parse_failure
-from statemachine.comfyui.text import json_text, shown
+from statemachine.comfyui.server_json import json_text, shown
 from statemachine.comfyui.workflow import is_cache_class
 from statemachine.core import events
 from statemachine.core.messages import message

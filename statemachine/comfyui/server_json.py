@@ -1,13 +1,17 @@
-"""The JSON that ComfyUI and its plug-ins write: that of Python's `json.dumps`, which is not always valid JSON.
+"""The JSON that ComfyUI and its plug-ins write, and texts made from it.
 
-It has bare `NaN`, `Infinity` and `-Infinity`, numbers beyond the range of a double, and escapes of lone surrogates.
+It is that of Python's `json.dumps`, which is not always valid JSON: it has bare `NaN`, `Infinity` and `-Infinity`,
+numbers beyond the range of a double, and escapes of lone surrogates.
 """
 
 import json
 import re
+from functools import lru_cache
 from typing import Any
 
 import orjson
+
+from statemachine.core.messages import MAX_TEXT
 
 _ESCAPED_SURROGATE = re.compile(r"\\u[dD]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
@@ -19,6 +23,9 @@ at most 30 ms."""
 
 MAX_LENIENT_ITEMS = 20_000
 """The same for a text that is not valid JSON, whose parser is slower."""
+
+INTERNED_TEXTS = 512
+"""Distinct texts that `intern_text` keeps. A fleet has few versions, device names and check answers."""
 
 
 def has_too_many_items(data: bytes | bytearray | str, limit: int = MAX_ITEMS) -> bool:
@@ -71,3 +78,26 @@ def _without_surrogates(value: Any) -> Any:
 
 
 _DECODER = json.JSONDecoder(parse_int=_number, parse_float=_number, parse_constant=lambda _: None, strict=False)
+
+
+def json_text(value: object) -> str:
+    """Return a text as it is and any other value as JSON.
+
+    Raises TypeError for a value nested more than 254 levels deep. `str()` of such a value raises RecursionError or
+    returns a long text, depending on the version of Python.
+    """
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def shown(value: object) -> str:
+    """Return the beginning of the value as text for a message; never raises."""
+    try:
+        return json_text(value)[: MAX_TEXT + 1]
+    except TypeError:
+        return "(nested too deeply)"
+
+
+@lru_cache(maxsize=INTERNED_TEXTS)
+def intern_text(text: str) -> str:
+    """Return an equal text that was seen before, so that thousands of servers share one copy."""
+    return text

@@ -4,7 +4,7 @@ from itertools import islice
 from typing import Any
 
 from statemachine.comfyui.errors import RAW_SHOWN, ComfyError, NotAnsweringError, RateLimitedError
-from statemachine.comfyui.text import shown
+from statemachine.comfyui.server_json import shown
 from statemachine.comfyui.transport import REDIRECTS, Reply
 from statemachine.core import events
 from statemachine.core.messages import JOINED_LIMIT, Message, joined, message, verbatim

@@ -3,7 +3,7 @@
 import re
 from typing import Any
 
-from statemachine.comfyui.text import intern_text
+from statemachine.comfyui.server_json import intern_text
 
 TEXT_LIMIT = 200
 """Characters."""

@@ -1,7 +1,8 @@
 """A fair share of the event loop for the frames of each /ws connection.
 
 All servers share one event loop. A connection handles what it has read at once, for a short time. What is left waits
-in a queue for turns of its own; between the rounds of turns the loop is free for other work.
+in a queue for turns of its own; between the rounds of turns the loop is free for other work. A connection that sends
+more than its share for some seconds is noticed.
 """
 
 import asyncio
@@ -19,6 +20,12 @@ ROUND_S = 0.003
 SHORTEST_REST_S = 0.001
 NOISY_S = 0.1
 """How long a connection is noisy after its frames took long. The frames of others come before its own."""
+
+WINDOW_S = 5.0
+MOST_WAITED = 0.5
+"""A connection floods if what it sent waited for more than this part of a window."""
+CALM_S = 10.0
+"""A flood has ended when the connection waited little for so long."""
 
 
 class TurnTaker(Protocol):
@@ -69,3 +76,33 @@ class Turns:
         finally:
             if self._waiting and self._round is None:
                 self._schedule(self.now() - began)
+
+
+class FloodMeter:
+    """Measures how long a connection's frames wait for their turns. Times are seconds on any clock."""
+
+    __slots__ = ("_began", "_flooded_at", "_waited_s", "is_flooding")
+
+    def __init__(self, now: float) -> None:
+        self.is_flooding = False
+        self._began = now
+        self._waited_s = 0.0
+        self._flooded_at = now
+
+    def waited(self, since: float, now: float) -> bool:
+        """Count a wait that has just ended; return whether a flood has begun."""
+        self._waited_s += now - max(since, self._began)
+        window_s = now - self._began
+        if window_s < WINDOW_S:
+            return False
+        is_flood, was_flooding = self._waited_s > MOST_WAITED * window_s, self.is_flooding
+        self._began, self._waited_s = now, 0.0
+        if is_flood:
+            self.is_flooding, self._flooded_at = True, now
+        return is_flood and not was_flooding
+
+    def has_ended(self, now: float) -> bool:
+        """Return whether the flood has ended."""
+        if now - self._flooded_at >= CALM_S:
+            self.is_flooding = False
+        return not self.is_flooding

@@ -11,12 +11,11 @@ from websockets.frames import CloseCode
 from websockets.protocol import State
 
 from statemachine.comfyui.errors import NotAnsweringError
-from statemachine.comfyui.flood_meter import CALM_S, FloodMeter
 from statemachine.comfyui.framed_connection import FramedConnection
 from statemachine.comfyui.handshake import HandshakeReader
-from statemachine.comfyui.short_frames import shortened
+from statemachine.comfyui.long_messages import shortened
 from statemachine.comfyui.transport import Receive, Report, Socket, StreamTrouble, no_report
-from statemachine.comfyui.turns import AT_ONCE_S, NOISY_S, Turns
+from statemachine.comfyui.turns import AT_ONCE_S, CALM_S, NOISY_S, FloodMeter, Turns
 from statemachine.core.messages import message
 from statemachine.settings.masking import Mask
 

@@ -14,7 +14,7 @@ from statemachine.comfyui.errors import (
     RateLimitedError,
     TooLargeError,
 )
-from statemachine.comfyui.text import intern_text
+from statemachine.comfyui.server_json import intern_text
 from statemachine.comfyui.workflow import WorkflowError, WorkflowMissingError
 from statemachine.core import events
 from statemachine.core.backoff import backoff, spread

@@ -6,8 +6,8 @@ import zlib
 
 import pytest
 
+from statemachine.comfyui.body_encodings import PIECE, Unpacker
 from statemachine.comfyui.bounds import MIB, SMALL, bound_of, shown_size
-from statemachine.comfyui.unpacking import PIECE, Unpacker
 from tests.support.paths import DOCS
 
 ROUTES = {

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from statemachine.comfyui.charsets import as_utf8
+from statemachine.comfyui.body_encodings import as_utf8
 
 TEXT = "未查询到缓存pulid_model，已经自动在后台执行缓存模型工作流。"
 TRADITIONAL = "未查詢到緩存"

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from statemachine.comfyui.frames import decode
-from statemachine.comfyui.level_reports import MAX_LEVELS, parse_places
+from statemachine.comfyui.frames import MAX_LEVELS, decode, parse_places
 from statemachine.comfyui.load_nodes import load_node_count, with_load_nodes
 from statemachine.comfyui.workflow import Workflow, parse_workflow, with_varied_tag
 from statemachine.core import events as e

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from statemachine.comfyui.node_classes import parse_replacements
 from statemachine.comfyui.preflight import MissingModel, compare, required_classes
-from statemachine.comfyui.replacements import parse_replacements
 from statemachine.comfyui.workflow import Workflow, parse_workflow
 from statemachine.i18n.render import sentence
 from tests.comfyui_client.preflight_builders import NEW_SHAPE, OLD_LOADER, OLD_SHAPE, RENAMED, choice, server

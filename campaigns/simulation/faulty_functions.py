@@ -7,10 +7,9 @@ from statemachine.comfyui.checks import CheckResult
 from statemachine.comfyui.workflow import Workflow
 from statemachine.core import events
 from statemachine.core.backoff import Uniform, backoff
-from statemachine.core.contention import NO_CONTENTION
 from statemachine.core.levels import Level
+from statemachine.core.repetition import NO_CONTENTION, NO_STREAK
 from statemachine.core.server import Server
-from statemachine.core.streak import NO_STREAK
 from statemachine.fleet.context import ServerContext
 from statemachine.settings import Settings
 

@@ -17,8 +17,8 @@ from statemachine.comfyui.records import HistoryEntry, Marker, QueueListing
 from statemachine.comfyui.transport import Reply
 from statemachine.core import events
 from statemachine.core.messages import verbatim
+from statemachine.core.repetition import NO_STREAK
 from statemachine.core.server import Attempt, Server, ServerView
-from statemachine.core.streak import NO_STREAK
 from statemachine.core.vocabulary import Source
 from statemachine.fleet.context import ServerContext
 from statemachine.fleet.fleet import ManagedFleet

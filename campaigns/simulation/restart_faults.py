@@ -13,8 +13,7 @@ from campaigns.simulation.simulation import Result
 from statemachine.core.duties import Duty
 from statemachine.core.events import HookStarted, RestartRequested
 from statemachine.core.messages import Message
-from statemachine.core.restart import Restart, RestartCause, RestartStage
-from statemachine.core.restart_limits import RestartAges, held_back, is_limit
+from statemachine.core.restart import Restart, RestartAges, RestartCause, RestartStage, held_back, is_limit
 from statemachine.core.vocabulary import Reason, State
 from statemachine.fleet import restarting, triggers
 from statemachine.fleet.context import ServerContext
@@ -138,7 +137,7 @@ RESTART_FAULTS = (
         "forgets the hooks of the day",
         4,
         "too many restarts",
-        {"statemachine.core.restart_limits.RestartAges.recent": lambda *_: ()},
+        {"statemachine.core.restart.RestartAges.recent": lambda *_: ()},
     ),
     RestartPlant(
         "asks again without a pause", 3, "no pause", {"statemachine.fleet.triggers.held_back": never_too_soon}

@@ -13,8 +13,7 @@ from statemachine.alerts.dispatcher import channels_for
 from statemachine.alerts.notification import trial_notification
 from statemachine.cli.context import console, fail, run, settings_of
 from statemachine.cli.wording import reader_language
-from statemachine.core.messages import message
-from statemachine.i18n.names import unknown
+from statemachine.core.messages import message, unknown
 from statemachine.i18n.render import render
 from statemachine.settings import Settings
 

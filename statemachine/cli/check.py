@@ -15,8 +15,7 @@ from statemachine.comfyui.errors import NotAnsweringError
 from statemachine.comfyui.network import new_session, tls_contexts
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core import events
-from statemachine.core.messages import NO_MESSAGE, Message, message, verbatim
-from statemachine.core.text import one_line
+from statemachine.core.messages import NO_MESSAGE, Message, message, one_line, verbatim
 from statemachine.core.vocabulary import Reason, State
 from statemachine.daemon.config import load_workflows
 from statemachine.discovery.known import known_servers

@@ -3,8 +3,8 @@
 import typer
 
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES
+from statemachine.core.messages import unknown
 from statemachine.core.vocabulary import State
-from statemachine.i18n.names import unknown
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 

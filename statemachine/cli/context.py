@@ -16,8 +16,7 @@ from typing_extensions import override
 
 from statemachine.cli.wording import language_of_file
 from statemachine.client import DaemonError
-from statemachine.core.messages import Message, verbatim
-from statemachine.core.text import harmless
+from statemachine.core.messages import Message, harmless, verbatim
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.settings import Settings, SettingsError, SettingsFileError, load_client_settings, load_settings

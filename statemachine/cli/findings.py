@@ -5,8 +5,7 @@ from enum import Enum
 
 from rich.text import Text
 
-from statemachine.core.messages import Message, Param
-from statemachine.core.text import one_line
+from statemachine.core.messages import Message, Param, one_line
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 

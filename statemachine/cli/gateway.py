@@ -7,8 +7,7 @@ import typer
 
 from statemachine.cli.context import fail, language_of, settings_of
 from statemachine.client.access import daemon_api
-from statemachine.core.messages import message
-from statemachine.core.text import without_error_number
+from statemachine.core.messages import message, without_error_number
 from statemachine.daemon.process import AlreadyRunningError
 from statemachine.journal.private import DataFolderError
 

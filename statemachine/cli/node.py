@@ -10,8 +10,7 @@ from rich.text import Text
 from statemachine.cli.context import console, fail, language_of
 from statemachine.cli.help import LocalizedCommand, LocalizedGroup
 from statemachine.comfyui.bundled import COMPANION_NODE
-from statemachine.core.messages import Message, message
-from statemachine.core.text import without_error_number
+from statemachine.core.messages import Message, message, without_error_number
 from statemachine.i18n.render import MessageError, render
 
 FOLDER = "comfywarm"

@@ -14,9 +14,8 @@ from statemachine.cli.wording import reader_language
 from statemachine.client.access import daemon_api
 from statemachine.client.api import DaemonApi, Json, group_path
 from statemachine.client.errors import DaemonError, UnknownNameError, first_unknown
-from statemachine.core.messages import Message, Param, message, verbatim
+from statemachine.core.messages import Message, Param, harmless_json, message, verbatim
 from statemachine.core.rollout import MOST_SERVERS, MemberStage, RolloutAction, RunReason, RunState
-from statemachine.core.text import harmless_json
 from statemachine.core.vocabulary import Reason
 from statemachine.i18n.reasons import REASONS
 from statemachine.i18n.render import render

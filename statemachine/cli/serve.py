@@ -7,8 +7,7 @@ import typer
 
 from statemachine.cli.context import fail, language_of, read_settings, settings_of, settings_path
 from statemachine.cluster.store import ClusterUnavailableError
-from statemachine.core.messages import Message, message
-from statemachine.core.text import without_error_number
+from statemachine.core.messages import Message, message, without_error_number
 from statemachine.daemon.config import SettingsFile
 from statemachine.daemon.process import AlreadyRunningError
 from statemachine.journal.private import DataFolderError

@@ -14,8 +14,7 @@ from rich.text import Text
 
 from statemachine.cli.completion import group_names, server_names
 from statemachine.cli.context import console, fail, language_of, settings_path
-from statemachine.core.messages import Message, message, verbatim
-from statemachine.core.text import without_error_number
+from statemachine.core.messages import Message, message, verbatim, without_error_number
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.settings import SettingsError, parse_settings

@@ -8,8 +8,7 @@ import orjson
 import typer
 
 from statemachine.cli.context import fail, language_of, print_note, run_until_interrupted
-from statemachine.core.messages import message
-from statemachine.i18n.names import unknown
+from statemachine.core.messages import message, unknown
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.simulator import PROFILES, SimFleet, SimulateOptions, dialect_of, serve_fleet

@@ -6,8 +6,7 @@ from rich.text import Text
 
 from statemachine.cli.wording import message_text
 from statemachine.client.answers import SourceAnswer
-from statemachine.core.messages import Message, joined, message, verbatim
-from statemachine.core.text import one_line
+from statemachine.core.messages import Message, joined, message, one_line, verbatim
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 

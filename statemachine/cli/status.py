@@ -25,8 +25,7 @@ from statemachine.cli.status_lines import status_lines
 from statemachine.cli.wording import reader_language
 from statemachine.client import DaemonError, Fleet, ServerAnswer, SourcesAnswer, StatusAnswer
 from statemachine.client.errors import first_unknown
-from statemachine.core.messages import message
-from statemachine.core.text import harmless_json
+from statemachine.core.messages import harmless_json, message
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.settings import Settings

@@ -10,8 +10,7 @@ from statemachine.cli.columns import GAP, aligned, headings
 from statemachine.cli.waiting import waiting_text
 from statemachine.cli.wording import message_text, reason_text, state_text
 from statemachine.client import ServerAnswer, StatusAnswer
-from statemachine.core.messages import message
-from statemachine.core.text import one_line
+from statemachine.core.messages import message, one_line
 from statemachine.core.vocabulary import State
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language

@@ -29,8 +29,7 @@ from statemachine.cli.wording import heading, message_text, reader_language, rea
 from statemachine.client import DaemonError, DaemonUnavailableError, EventAnswer, Fleet
 from statemachine.client.errors import first_unknown
 from statemachine.core.log_entry import STATE_NAMES, LogFilter
-from statemachine.core.messages import message
-from statemachine.core.text import harmless_json, one_line, without_error_number
+from statemachine.core.messages import harmless_json, message, one_line, without_error_number
 from statemachine.discovery.known import known_servers
 from statemachine.i18n.render import MessageError, render
 from statemachine.i18n.text import Language

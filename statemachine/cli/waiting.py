@@ -4,8 +4,7 @@ from datetime import datetime
 
 from statemachine.cli.wording import message_text
 from statemachine.client import ServerAnswer
-from statemachine.core.messages import message, verbatim
-from statemachine.core.text import one_line
+from statemachine.core.messages import message, one_line, verbatim
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 

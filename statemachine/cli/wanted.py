@@ -12,8 +12,7 @@ from statemachine.cli.context import client_settings_of, console, run, show_byte
 from statemachine.cli.wording import reader_language
 from statemachine.client import Fleet, WantedAnswer
 from statemachine.client.answers import WantedGroupAnswer
-from statemachine.core.messages import Message, message
-from statemachine.core.text import harmless_json, one_line
+from statemachine.core.messages import Message, harmless_json, message, one_line
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.settings import Settings

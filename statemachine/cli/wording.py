@@ -10,8 +10,7 @@ import orjson
 from rich.text import Text
 
 from statemachine.cli.encoding import readable
-from statemachine.core.messages import message, message_from
-from statemachine.core.text import one_line
+from statemachine.core.messages import message, message_from, one_line
 from statemachine.core.vocabulary import Notice, Reason, State
 from statemachine.i18n.reasons import NOTICES, REASONS
 from statemachine.i18n.render import render

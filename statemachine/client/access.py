@@ -12,8 +12,7 @@ from pydantic import SecretStr
 
 from statemachine.client.api import ANSWER_S, DaemonApi
 from statemachine.client.errors import DaemonError, DaemonUnavailableError
-from statemachine.core.messages import message
-from statemachine.core.text import without_error_number
+from statemachine.core.messages import message, without_error_number
 from statemachine.settings import Settings
 from statemachine.settings.expand import bracketed
 from statemachine.settings.masking import Mask

@@ -11,8 +11,7 @@ DaemonError
 
 from collections.abc import Collection, Iterable
 
-from statemachine.core.messages import Message, message
-from statemachine.i18n.names import unknown
+from statemachine.core.messages import Message, message, unknown
 from statemachine.i18n.render import MessageError
 
 

@@ -24,9 +24,9 @@ from statemachine.cluster.values import DECODE_ERRORS, Unreadable
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import Message, message
 from statemachine.core.pause import Pause, described_pause
+from statemachine.core.repetition import Streak
 from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt, ServerView
-from statemachine.core.streak import Streak
 from statemachine.core.vocabulary import State
 from statemachine.journal.file import JournalFile
 from statemachine.journal.journal import Journal, ThreadRunner

@@ -10,7 +10,7 @@ from statemachine.cluster.ownership import LeasedOwnership
 from statemachine.cluster.store import SharedStore, StoreUnavailableError
 from statemachine.cluster.values import DECODE_ERRORS, Unreadable, instant, maybe, message_from_json, parse, text
 from statemachine.cluster.view_json import message_json
-from statemachine.core.messages import Message, verbatim
+from statemachine.core.messages import Message, one_line, verbatim
 from statemachine.core.pause import LONGEST_NOTE, NO_TERMS, PauseTerms
 from statemachine.core.ports import (
     Action,
@@ -22,7 +22,6 @@ from statemachine.core.ports import (
     TermsIgnoredError,
 )
 from statemachine.core.restart import RestartCause, RestartTerms
-from statemachine.core.text import one_line
 from statemachine.i18n.render import sentence
 from statemachine.settings.values import MAX_NAME_LENGTH
 

@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 from statemachine.cluster.values import DECODE_ERRORS, Json, flag, instant, maybe, message_from_json, text
 from statemachine.core.pause import NO_PAUSE, Pause
+from statemachine.core.repetition import NO_STREAK, Streak, streak_of_failed
 from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt, Outcome, ServerView
-from statemachine.core.streak import NO_STREAK, Streak, streak_of_failed
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.journal.restart_rows import RESTART_COLUMNS, restart_from, restart_row
 from statemachine.journal.rows import ATTEMPT_COLUMNS, Row, attempt_row, streak_from

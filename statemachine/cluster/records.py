@@ -35,8 +35,8 @@ from statemachine.cluster.values import (
 from statemachine.cluster.view_json import message_json, shown_view_from, view_from, view_json
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.pause import NO_PAUSE, Pause
+from statemachine.core.repetition import NO_STREAK, Streak
 from statemachine.core.server import ServerView
-from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Source, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.port import SavedState

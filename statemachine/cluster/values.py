@@ -14,8 +14,7 @@ import orjson
 from loguru import logger
 
 from statemachine.core.levels import Level
-from statemachine.core.messages import Message
-from statemachine.core.text import one_line
+from statemachine.core.messages import Message, one_line
 from statemachine.journal.rows import PARAMS_LIMIT, TEXT_LIMIT, message_of
 from statemachine.settings.values import MAX_NAME_LENGTH
 

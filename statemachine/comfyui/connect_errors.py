@@ -9,8 +9,7 @@ import aiohttp
 import websockets
 
 from statemachine.comfyui.errors import ConnectRefusedError, NotAnsweringError
-from statemachine.core.messages import Message, message
-from statemachine.core.text import without_error_number
+from statemachine.core.messages import Message, message, without_error_number
 
 _CERTIFICATE_CODES = {
     9: "certificate_not_yet_valid",

@@ -27,8 +27,7 @@ from statemachine.comfyui.response_headers import retry_after_s
 from statemachine.comfyui.transport import Reply, Transport
 from statemachine.comfyui.turns import Turns
 from statemachine.comfyui.websocket import TextConnection, WebSocket
-from statemachine.core.messages import message
-from statemachine.core.text import without_error_number
+from statemachine.core.messages import message, without_error_number
 from statemachine.settings import ServerConfig
 from statemachine.settings.masking import Mask
 from statemachine.settings.tls import client_context

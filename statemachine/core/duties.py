@@ -1,8 +1,14 @@
-"""Which tasks must run in each state. `ServerTask` compares this set with what is running."""
+"""Which tasks must run in each state, and what a server waits for meanwhile.
+
+`ServerTask` compares the tasks with what is running.
+"""
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from typing import NamedTuple
 
+from statemachine.core.messages import Message, message
+from statemachine.core.pause import Pause
 from statemachine.core.vocabulary import State
 
 
@@ -38,3 +44,36 @@ DUTIES: Mapping[State, frozenset[Duty]] = {
     State.DRAINING: frozenset({Duty.DRAIN}),
     State.RESTARTING: frozenset({Duty.RESTART}),
 }
+
+
+class Waiting(NamedTuple):
+    """What a server waits for. `until` is epoch seconds, None if it is not known.
+
+    `at_most`: the wait ends at that time at the latest, and probably sooner.
+    """
+
+    what: Message
+    until: float | None = None
+    at_most: bool = False
+
+
+WAITS: Mapping[State, Waiting] = {
+    State.UNKNOWN: Waiting(message("wait.turn")),
+    State.CHECKING: Waiting(message("wait.check_answer")),
+    State.LOADED: Waiting(message("wait.check")),
+    State.COLD: Waiting(message("wait.idle_queue")),
+    State.AUTO_EXECUTING: Waiting(message("wait.own_loading")),
+    State.SUBMITTING: Waiting(message("wait.submission")),
+    State.WARMING: Waiting(message("wait.warm_up")),
+    State.UNREACHABLE: Waiting(message("wait.probe")),
+    State.FAILED: Waiting(message("wait.retry")),
+    State.PAUSED: Waiting(message("wait.resume")),
+    State.DRAINING: Waiting(message("wait.drain")),
+    State.RESTARTING: Waiting(message("wait.hook")),
+}
+"""What a server waits for in each state, until its tasks know more."""
+
+
+def waiting_of(pause: Pause) -> Waiting:
+    """Return what a paused server waits for."""
+    return WAITS[State.PAUSED] if pause.until is None else Waiting(message("wait.pause_end"), pause.until)

@@ -14,6 +14,7 @@ from transitions import EventData
 from transitions import Machine as TransitionsMachine
 
 from statemachine.core import events
+from statemachine.core.duties import WAITS, waiting_of
 from statemachine.core.log_entry import Transition
 from statemachine.core.pause import NO_PAUSE
 from statemachine.core.prompt_reducers import take_early
@@ -22,7 +23,6 @@ from statemachine.core.server import Attempt, Server
 from statemachine.core.table import TABLE, Row
 from statemachine.core.transition_messages import transition_message
 from statemachine.core.vocabulary import IN_FLIGHT, Source, State
-from statemachine.core.waiting import WAITS, waiting_of
 
 ROWS: Mapping[type, Mapping[State, tuple[Row, ...]]] = {
     event: {state: tuple(row for row in TABLE if row.event is event and row.source is state) for state in State}

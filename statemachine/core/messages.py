@@ -1,7 +1,13 @@
-"""What the program reports to people: a code with parameters. `statemachine.i18n` has the texts."""
+"""What the program reports to people: a code with parameters. `statemachine.i18n` has the texts.
 
-from collections.abc import Mapping, Sequence
+Text that may quote a server is made safe to print by `one_line` and `harmless`.
+"""
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Union
 
@@ -19,6 +25,10 @@ MAX_NESTED = 20
 
 MAX_CODE = 100
 """Characters of a code, and of a parameter's name."""
+
+MOST_CLOSE = 3
+
+_ERROR_NUMBER = re.compile(r"\[Errno -?\d+\] ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,3 +172,32 @@ def _param_from(value: Any, depth: int) -> Param:
     if isinstance(value, dict) and isinstance(value.get("code"), str):
         return _nested_message(value["code"], value.get("params"), depth + 1)
     raise ValueError("a message parameter is not a text, a number, a list or a message")
+
+
+def unknown(what: str, name: str, known: Collection[str]) -> Message:
+    """Return the error for a name that is not known; `what` is server, group, state, reason, channel or persona."""
+    if close := get_close_matches(name, known, n=MOST_CLOSE):
+        return Message(f"cli.unknown_{what}_close", {"name": name, "close": close})
+    return Message(f"cli.unknown_{what}", {"name": name, "names": sorted(known)})
+
+
+def one_line(text: str) -> str:
+    """Return the text on one line, with escapes for what cannot be printed or reverses the writing."""
+    return harmless(" ".join(text.split()))
+
+
+def harmless(text: str) -> str:
+    """Return the same, with its line breaks."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() or one == "\n" else one.encode("unicode_escape").decode() for one in text)
+
+
+def harmless_json(text: str) -> str:
+    """Return the JSON on one line with escapes for the same characters; it stays the same JSON."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+
+
+def without_error_number(text: str) -> str:
+    """Return the text of an OSError without `[Errno …]`."""
+    return _ERROR_NUMBER.sub("", text)

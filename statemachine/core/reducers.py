@@ -8,12 +8,11 @@ from dataclasses import replace
 
 from statemachine.core import events
 from statemachine.core.cache_changes import cache_change
-from statemachine.core.contention import NO_CONTENTION
 from statemachine.core.levels import places_of
 from statemachine.core.prompt_reducers import PROMPT_REDUCERS, Reducer
+from statemachine.core.repetition import NO_CONTENTION, NO_STREAK
 from statemachine.core.restart_reducers import RESTART_REDUCERS, note_new_process
 from statemachine.core.server import NOT_WARMED, Attempt, CacheChange, Server
-from statemachine.core.streak import NO_STREAK
 from statemachine.core.vocabulary import Reason, State
 
 OWN_FALL_S = 10.0

@@ -6,15 +6,14 @@ from enum import Enum, StrEnum, auto
 from types import MappingProxyType
 from typing import NamedTuple
 
-from statemachine.core.contention import NO_CONTENTION, Contention
+from statemachine.core.duties import WAITS, Waiting
 from statemachine.core.events import EarlyEvent, NodeCursor
 from statemachine.core.levels import Level, Places, lowest
 from statemachine.core.messages import NO_MESSAGE, Message, joined
 from statemachine.core.pause import NO_PAUSE, Pause
+from statemachine.core.repetition import NO_CONTENTION, NO_STREAK, Contention, Streak
 from statemachine.core.restart import Restart
-from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
-from statemachine.core.waiting import WAITS, Waiting
 
 
 class Outcome(StrEnum):

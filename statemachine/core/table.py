@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from statemachine.core import events as e
+from statemachine.core.repetition import GIVE_UP_REASONS
 from statemachine.core.restart import RestartStage
 from statemachine.core.server import CacheChange, Server
-from statemachine.core.streak import GIVE_UP_REASONS
 from statemachine.core.vocabulary import IN_FLIGHT, Reason, Source, State
 
 Guard = Callable[[Server, Any], bool]

@@ -19,7 +19,7 @@ from loguru import logger
 from pydantic import SecretStr
 from typing_extensions import override
 
-from statemachine.core.text import harmless, one_line
+from statemachine.core.messages import harmless, one_line
 from statemachine.journal.private import FILE_MODE
 from statemachine.settings.masking import Mask
 from statemachine.settings.model import Logging

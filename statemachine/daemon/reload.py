@@ -11,8 +11,7 @@ from pathlib import Path
 from loguru import logger
 from watchfiles import Change, awatch
 
-from statemachine.core.messages import NO_MESSAGE, Message, joined, message, verbatim
-from statemachine.core.text import without_error_number
+from statemachine.core.messages import NO_MESSAGE, Message, joined, message, verbatim, without_error_number
 from statemachine.core.vocabulary import Notice
 from statemachine.daemon.config import SettingsFile, newly_broken, reload_config, waiting_for_restart
 from statemachine.daemon.systemd import ServiceManager

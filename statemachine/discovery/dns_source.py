@@ -10,8 +10,7 @@ import dns.rdatatype
 import dns.resolver
 from dns.rdtypes.IN.SRV import SRV
 
-from statemachine.core.messages import message
-from statemachine.core.text import one_line
+from statemachine.core.messages import message, one_line
 from statemachine.discovery.errors import SourceError
 from statemachine.discovery.source import PolledSource, Report
 from statemachine.discovery.target import Listing, Refusal, Refusals, Target, parse_target

@@ -9,8 +9,7 @@ import orjson
 import yaml
 from watchfiles import awatch
 
-from statemachine.core.messages import message
-from statemachine.core.text import one_line
+from statemachine.core.messages import message, one_line
 from statemachine.discovery.errors import SourceError
 from statemachine.discovery.source import Report
 from statemachine.discovery.target import Listing

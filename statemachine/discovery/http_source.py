@@ -7,8 +7,7 @@ from pathlib import Path
 
 import aiohttp
 
-from statemachine.core.messages import message
-from statemachine.core.text import one_line, without_error_number
+from statemachine.core.messages import message, one_line, without_error_number
 from statemachine.discovery.errors import SourceError
 from statemachine.discovery.file_source import from_json
 from statemachine.discovery.source import PolledSource, Report

@@ -18,8 +18,7 @@ import aiohttp
 from loguru import logger
 
 from statemachine.core.backoff import backoff
-from statemachine.core.messages import message
-from statemachine.core.text import one_line, without_error_number
+from statemachine.core.messages import message, one_line, without_error_number
 from statemachine.discovery.endpoint_slices import MAX_SLICES, EndpointSlices
 from statemachine.discovery.errors import SourceError
 from statemachine.discovery.file_source import from_json

@@ -12,13 +12,13 @@ from statemachine.comfyui.client import ComfyClient
 from statemachine.comfyui.pacing import RequestPause
 from statemachine.comfyui.transport import Transport
 from statemachine.comfyui.workflow import Workflow, WorkflowError
+from statemachine.core.duties import Waiting
 from statemachine.core.events import Event, PromptStuck, RestartFailed
 from statemachine.core.messages import Message, message
 from statemachine.core.ports import Clock, Ownership, RestartClaims, SoleClaims, SoleOwner
-from statemachine.core.restart_limits import RestartAges
+from statemachine.core.restart import RestartAges
 from statemachine.core.server import Attempt, Server
 from statemachine.core.vocabulary import IN_FLIGHT
-from statemachine.core.waiting import Waiting
 from statemachine.fleet.begun_turns import BegunTurns
 from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.clock import Wakeup, loop_time

@@ -11,6 +11,7 @@ from statemachine.comfyui.errors import ComfyError
 from statemachine.comfyui.pacing import PacedTransport, RequestPause
 from statemachine.comfyui.workflow import WorkflowError
 from statemachine.core import events
+from statemachine.core.duties import Waiting
 from statemachine.core.machine import Machine
 from statemachine.core.messages import message
 from statemachine.core.outage import OutageDetector
@@ -19,7 +20,6 @@ from statemachine.core.ports import Action, ActionRefusedError, NotOwnedError, T
 from statemachine.core.restart import NO_RESTART_TERMS, RestartTerms
 from statemachine.core.server import Reachability, Server
 from statemachine.core.vocabulary import State
-from statemachine.core.waiting import Waiting
 from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.context import FleetContext, FleetPorts, ServerContext
 from statemachine.fleet.diff import Changes, LoadedConfig, compare, wanted_workflows

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import Mapping
 
+from statemachine.core.duties import WAITS, waiting_of
 from statemachine.core.messages import message
 from statemachine.core.pause import Pause
-from statemachine.core.restart import RESTART_STATES, Restart, RestartStage
-from statemachine.core.restart_limits import RestartAges
+from statemachine.core.repetition import NO_STREAK, Streak
+from statemachine.core.restart import RESTART_STATES, Restart, RestartAges, RestartStage
 from statemachine.core.server import Attempt, Server
-from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
-from statemachine.core.waiting import WAITS, waiting_of
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext
 from statemachine.journal.port import JournalPort, JournalUnavailableError, SavedState

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from statemachine.core import events
 from statemachine.core.messages import Message, message
-from statemachine.core.restart import DAY_S, RestartCause
-from statemachine.core.restart_limits import held_back, is_limit
+from statemachine.core.restart import DAY_S, RestartCause, held_back, is_limit
 from statemachine.core.vocabulary import Notice, State
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.context import ServerContext

@@ -17,9 +17,9 @@ from loguru import logger
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import NO_MESSAGE, Message, message
 from statemachine.core.pause import NO_PAUSE, Pause
+from statemachine.core.repetition import NO_STREAK, Streak
 from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt
-from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import State
 from statemachine.journal.file import JournalFile
 from statemachine.journal.pending import OnPublished, PendingWrite, message_of_error

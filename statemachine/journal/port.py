@@ -7,9 +7,9 @@ from typing import Protocol
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import Message
 from statemachine.core.pause import NO_PAUSE, Pause
+from statemachine.core.repetition import NO_STREAK, Streak
 from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt, ServerView
-from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.i18n.render import MessageError
 from statemachine.journal.file import JournalFile
 

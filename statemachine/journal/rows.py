@@ -10,8 +10,8 @@ import orjson
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, jsonable, message_from
 from statemachine.core.pause import Pause
+from statemachine.core.repetition import GIVE_UP_REASONS, NO_STREAK, Streak
 from statemachine.core.server import Attempt, Outcome
-from statemachine.core.streak import GIVE_UP_REASONS, NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 

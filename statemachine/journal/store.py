@@ -14,9 +14,9 @@ from loguru import logger
 
 from statemachine.core.log_entry import EVERYTHING, LogEntry, LogFilter
 from statemachine.core.pause import Pause
+from statemachine.core.repetition import Streak
 from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt
-from statemachine.core.streak import Streak
 from statemachine.journal.database import JournalDatabase
 from statemachine.journal.pages import Page, page_after, page_before
 from statemachine.journal.pruning import NEWEST_TRANSITIONS, prune_absent, prune_by_age, prune_log

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import IO
 
-from statemachine.core.messages import Message, message, verbatim
-from statemachine.core.text import harmless
+from statemachine.core.messages import Message, harmless, message, verbatim
 from statemachine.repair.port import HookError
 from statemachine.settings.masking import Mask
 

@@ -10,8 +10,7 @@ import aiohttp
 from pydantic import SecretStr
 from typing_extensions import override
 
-from statemachine.core.messages import message
-from statemachine.core.text import without_error_number
+from statemachine.core.messages import message, without_error_number
 from statemachine.repair.command import OUTPUT_LIMIT, shown_output
 from statemachine.repair.port import HookError
 from statemachine.settings.masking import Mask

@@ -6,8 +6,8 @@ from loguru import logger
 from pydantic import TypeAdapter
 from typing_extensions import override
 
+from statemachine.core.messages import one_line
 from statemachine.core.rollout import Rollout
-from statemachine.core.text import one_line
 from statemachine.journal.port import JournalPort, JournalUnavailableError
 
 _FORM = TypeAdapter(Rollout)

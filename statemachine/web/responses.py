@@ -8,9 +8,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from loguru import logger
 
+from statemachine.core.messages import harmless
 from statemachine.core.ports import ActionRefusedError, NotOwnedError, NotStoredError, TermsIgnoredError
 from statemachine.core.server import ServerView
-from statemachine.core.text import harmless
 from statemachine.i18n.render import render
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.publish.serialize import Json

@@ -7,7 +7,7 @@ from rich.cells import cell_len
 from statemachine.cli.log_reader import event_answer
 from statemachine.cli.tail import LineMaker, json_line
 from statemachine.core.log_entry import notice_entry
-from statemachine.core.text import one_line
+from statemachine.core.messages import one_line
 from statemachine.core.vocabulary import Notice, State
 from statemachine.i18n.text import Language
 from tests.web.site import COLD, NOW, transition_entry

@@ -16,9 +16,9 @@ from statemachine.core.log_entry import entry_of
 from statemachine.core.machine import Machine
 from statemachine.core.messages import message
 from statemachine.core.pause import NO_PAUSE, Pause, PauseTerms, described_pause
+from statemachine.core.repetition import Streak
 from statemachine.core.restart import Restart, RestartCause, RestartStage
 from statemachine.core.server import Outcome, Server, ServerView
-from statemachine.core.streak import Streak
 from statemachine.core.vocabulary import Reason, State
 from statemachine.i18n.render import worded
 from statemachine.journal.port import SavedState

@@ -21,9 +21,9 @@ from statemachine.cluster.view_json import view_from
 from statemachine.core.log_entry import EntryKind, LogEntry
 from statemachine.core.messages import Message, message, verbatim
 from statemachine.core.pause import Pause
+from statemachine.core.repetition import GIVE_UP_REASONS, NO_STREAK, Streak
 from statemachine.core.restart import Restart, RestartCause, RestartStage
 from statemachine.core.server import Attempt, Outcome, ServerView
-from statemachine.core.streak import GIVE_UP_REASONS, NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.restart_rows import restart_row

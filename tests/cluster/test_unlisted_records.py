@@ -13,8 +13,8 @@ from statemachine.cluster.records import Record, record_from
 from statemachine.cluster.store import Dataset
 from statemachine.cluster.unlisted_records import KEPT_S, UnlistedRecords
 from statemachine.core.pause import Pause
+from statemachine.core.repetition import Streak
 from statemachine.core.restart import Restart, RestartCause, RestartStage
-from statemachine.core.streak import Streak
 from statemachine.core.vocabulary import Reason
 from statemachine.journal.restart_rows import restart_row
 from statemachine.journal.rows import attempt_row

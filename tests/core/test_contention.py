@@ -3,8 +3,8 @@
 import pytest
 
 from statemachine.core import events as e
-from statemachine.core.contention import SOON_S, Contention
 from statemachine.core.messages import verbatim
+from statemachine.core.repetition import SOON_S, Contention
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 from tests.core.builders import MachineDriver, dests, driver_in, queue, succeeded

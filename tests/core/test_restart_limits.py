@@ -4,8 +4,7 @@ import pytest
 
 from statemachine.core import events as e
 from statemachine.core.messages import verbatim
-from statemachine.core.restart import DAY_S, Restart, RestartCause, RestartStage
-from statemachine.core.restart_limits import RestartAges, held_back, is_limit
+from statemachine.core.restart import DAY_S, Restart, RestartAges, RestartCause, RestartStage, held_back, is_limit
 from statemachine.core.vocabulary import Reason, State
 from tests.core.builders import driver_in
 

@@ -7,7 +7,7 @@ import pytest
 from statemachine.core import events as e
 from statemachine.core.log_entry import Transition
 from statemachine.core.messages import verbatim
-from statemachine.core.streak import MOST_IN_A_ROW, NO_STREAK, Streak
+from statemachine.core.repetition import MOST_IN_A_ROW, NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 from tests.core.builders import (

@@ -8,8 +8,8 @@ from statemachine.core import events as e
 from statemachine.core import machine
 from statemachine.core.duties import DUTIES, Duty
 from statemachine.core.messages import verbatim
+from statemachine.core.repetition import GIVE_UP_REASONS
 from statemachine.core.server import Server
-from statemachine.core.streak import GIVE_UP_REASONS
 from statemachine.core.table import TABLE, Guard
 from statemachine.core.vocabulary import Reason, Source, State
 from tests.core.builders import (

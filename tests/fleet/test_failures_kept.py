@@ -11,8 +11,8 @@ import pytest
 
 from campaigns.simulation.loop import VirtualLoop
 from statemachine.core.messages import Message
+from statemachine.core.repetition import NO_STREAK, Streak, streak_of_failed
 from statemachine.core.server import Attempt, Outcome, Server
-from statemachine.core.streak import NO_STREAK, Streak, streak_of_failed
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.context import ServerContext
 from statemachine.fleet.recovery import restore_later

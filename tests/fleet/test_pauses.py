@@ -12,7 +12,7 @@ import pytest
 from campaigns.simulation.loop import VirtualLoop
 from statemachine.comfyui.pacing import RequestPause
 from statemachine.core import events as e
-from statemachine.core.contention import NO_CONTENTION, Contention
+from statemachine.core.repetition import NO_CONTENTION, Contention
 from statemachine.core.server import Server
 from statemachine.core.vocabulary import Reason
 from statemachine.fleet.admission import wait_for_slot

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from statemachine.core.messages import verbatim
 from statemachine.core.pause import Pause
+from statemachine.core.repetition import Streak
 from statemachine.core.restart import Restart, RestartCause
 from statemachine.core.server import Attempt, Outcome
-from statemachine.core.streak import Streak
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.pruning import TABLES_BY_SERVER

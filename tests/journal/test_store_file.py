@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from statemachine.core.log_entry import EntryKind, LogEntry
+from statemachine.core.repetition import Streak
 from statemachine.core.server import Outcome
-from statemachine.core.streak import Streak
 from statemachine.core.vocabulary import Reason
 from statemachine.i18n.render import sentence
 from statemachine.journal.rows import DaemonRun

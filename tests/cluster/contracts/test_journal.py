@@ -9,8 +9,8 @@ import pytest
 from statemachine.core.log_entry import LogEntry
 from statemachine.core.messages import verbatim
 from statemachine.core.pause import Pause
+from statemachine.core.repetition import NO_STREAK, Streak
 from statemachine.core.server import Attempt, Outcome
-from statemachine.core.streak import NO_STREAK, Streak
 from statemachine.core.vocabulary import Reason, State
 from statemachine.i18n.render import sentence
 from statemachine.journal.journal import BACKLOG_LIMIT

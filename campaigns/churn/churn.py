@@ -19,10 +19,9 @@ from statemachine.core.backoff import Budget
 from statemachine.core.ports import Action, Clock
 from statemachine.core.server import ServerView
 from statemachine.core.vocabulary import State
-from statemachine.discovery.errors import NoRegistrationError
 from statemachine.discovery.registration import Registrations
 from statemachine.discovery.service import Discovery
-from statemachine.discovery.source import TargetSource
+from statemachine.discovery.source import NoRegistrationError, TargetSource
 from statemachine.discovery.store import KnownTargets
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import LoadedConfig

@@ -6,8 +6,7 @@ from random import Random
 
 from campaigns.churn.world import World
 from statemachine.core.messages import message
-from statemachine.discovery.errors import SourceError
-from statemachine.discovery.source import Report
+from statemachine.discovery.source import Report, SourceError
 from statemachine.discovery.target import Listing
 
 INTERVAL_S = 30.0

@@ -18,7 +18,7 @@ from statemachine.core import events
 from statemachine.core.messages import NO_MESSAGE, Message, message, one_line, verbatim
 from statemachine.core.vocabulary import Reason, State
 from statemachine.daemon.config import load_workflows
-from statemachine.discovery.known import known_servers
+from statemachine.discovery.store import known_servers
 from statemachine.i18n.render import render
 from statemachine.i18n.text import Language
 from statemachine.repair.programs import missing_programs

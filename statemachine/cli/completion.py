@@ -10,7 +10,7 @@ import typer
 
 from statemachine.cli.context import settings_path
 from statemachine.core.log_entry import REASON_CODES, STATE_NAMES
-from statemachine.discovery.known import known_servers
+from statemachine.discovery.store import known_servers
 from statemachine.settings import ServerConfig, SettingsError, load_client_settings
 
 MOST_OFFERED = 500

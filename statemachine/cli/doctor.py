@@ -21,7 +21,7 @@ from statemachine.comfyui.network import TlsContexts, new_session, tls_contexts
 from statemachine.comfyui.workflow import Workflow, WorkflowError
 from statemachine.core.messages import message, unknown
 from statemachine.daemon.config import load_workflows
-from statemachine.discovery.known import known_servers
+from statemachine.discovery.store import known_servers
 from statemachine.i18n.render import render
 from statemachine.repair.programs import missing_programs
 from statemachine.settings import ServerConfig, Settings, parse_settings, resolve_servers

@@ -8,7 +8,7 @@ from statemachine.cli.completion import group_names
 from statemachine.cli.context import fail, settings_of
 from statemachine.cli.wording import reader_language
 from statemachine.core.messages import message, unknown
-from statemachine.discovery.known import known_servers
+from statemachine.discovery.store import known_servers
 from statemachine.settings import Settings
 from statemachine.traffic.haproxy import backend_text
 

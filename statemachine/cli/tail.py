@@ -30,7 +30,7 @@ from statemachine.client import DaemonError, DaemonUnavailableError, EventAnswer
 from statemachine.client.errors import first_unknown
 from statemachine.core.log_entry import STATE_NAMES, LogFilter
 from statemachine.core.messages import harmless_json, message, one_line, without_error_number
-from statemachine.discovery.known import known_servers
+from statemachine.discovery.store import known_servers
 from statemachine.i18n.render import MessageError, render
 from statemachine.i18n.text import Language
 from statemachine.journal.private import DataFolderError

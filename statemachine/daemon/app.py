@@ -34,10 +34,9 @@ from statemachine.daemon.rollouts import rollouts_of
 from statemachine.daemon.standalone import Backend, standalone
 from statemachine.daemon.systemd import ServiceManager, supervised
 from statemachine.daemon.upkeep import keep_pruned, keep_series_of_groups, keep_verified
-from statemachine.discovery.known import source_ca_files
 from statemachine.discovery.service import Discovery
 from statemachine.discovery.sources import new_source
-from statemachine.discovery.store import FileStore
+from statemachine.discovery.store import FileStore, source_ca_files
 from statemachine.fleet.context import FleetPorts
 from statemachine.fleet.diff import Changes, LoadedConfig
 from statemachine.fleet.fleet import ManagedFleet

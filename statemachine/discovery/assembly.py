@@ -5,10 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from statemachine.discovery.configs import DiscoveredConfigs
-from statemachine.discovery.errors import NameTakenError, NoPlaceError
-from statemachine.discovery.followed import Followed
 from statemachine.discovery.notices import placeless
 from statemachine.discovery.reconciler import Assigned, ReconciledFleet, Reconciler
+from statemachine.discovery.source import Followed, NameTakenError, NoPlaceError
 from statemachine.discovery.source_state import SourceRules
 from statemachine.discovery.store import KnownTargets
 from statemachine.discovery.target import MAX_REFUSALS, Target, address_key

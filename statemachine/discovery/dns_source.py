@@ -11,8 +11,7 @@ import dns.resolver
 from dns.rdtypes.IN.SRV import SRV
 
 from statemachine.core.messages import message, one_line
-from statemachine.discovery.errors import SourceError
-from statemachine.discovery.source import PolledSource, Report
+from statemachine.discovery.source import PolledSource, Report, SourceError
 from statemachine.discovery.target import Listing, Refusal, Refusals, Target, parse_target
 from statemachine.settings.discovery import DnsSource
 from statemachine.settings.expand import bracketed

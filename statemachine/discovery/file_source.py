@@ -10,8 +10,7 @@ import yaml
 from watchfiles import awatch
 
 from statemachine.core.messages import message, one_line
-from statemachine.discovery.errors import SourceError
-from statemachine.discovery.source import Report
+from statemachine.discovery.source import Report, SourceError
 from statemachine.discovery.target import Listing
 from statemachine.discovery.target_groups import parse_groups
 from statemachine.settings.files import read_limited

@@ -8,9 +8,8 @@ from pathlib import Path
 import aiohttp
 
 from statemachine.core.messages import message, one_line, without_error_number
-from statemachine.discovery.errors import SourceError
 from statemachine.discovery.file_source import from_json
-from statemachine.discovery.source import PolledSource, Report
+from statemachine.discovery.source import PolledSource, Report, SourceError
 from statemachine.discovery.target import Listing
 from statemachine.discovery.target_groups import parse_groups
 from statemachine.settings.discovery import HttpSource

@@ -20,10 +20,9 @@ from loguru import logger
 from statemachine.core.backoff import backoff
 from statemachine.core.messages import message, one_line, without_error_number
 from statemachine.discovery.endpoint_slices import MAX_SLICES, EndpointSlices
-from statemachine.discovery.errors import SourceError
 from statemachine.discovery.file_source import from_json
 from statemachine.discovery.http_source import TIMEOUT_S, limited_body, new_session, trusting
-from statemachine.discovery.source import Report
+from statemachine.discovery.source import Report, SourceError
 from statemachine.settings.discovery import KubernetesSource
 from statemachine.settings.expand import bracketed
 from statemachine.settings.files import read_limited

@@ -5,8 +5,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
 from statemachine.core.messages import Message, joined, message
 from statemachine.core.vocabulary import Notice
-from statemachine.discovery.followed import Followed
 from statemachine.discovery.reconciler import Assigned, Held, ReconciledFleet
+from statemachine.discovery.source import Followed
 from statemachine.settings import ServerConfig
 from statemachine.settings.expand import MAX_SERVERS
 

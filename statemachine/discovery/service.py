@@ -12,12 +12,10 @@ from statemachine.core.messages import Message, message
 from statemachine.core.ports import Clock
 from statemachine.discovery.assembly import Assembly, Counts, renamed_sources
 from statemachine.discovery.configs import only_usable
-from statemachine.discovery.errors import NoPlaceError, NoRegistrationError, SourceError
-from statemachine.discovery.followed import Followed
 from statemachine.discovery.notices import DiscoveryNotices, Notify
 from statemachine.discovery.reconciler import Assigned, Held, Reconciler
 from statemachine.discovery.registration import Registrations
-from statemachine.discovery.source import TargetSource
+from statemachine.discovery.source import Followed, NoPlaceError, NoRegistrationError, SourceError, TargetSource
 from statemachine.discovery.store import KnownTargets, TargetStore
 from statemachine.discovery.target import MAX_TARGETS, Listing, Target
 from statemachine.settings import ServerConfig, Settings

@@ -1,11 +1,11 @@
-"""The last known targets of every source, in a file of the data folder.
+"""The last known targets of every source, in a file of the data folder, and the servers of the fleet then.
 
 With it a daemon that starts while a source is down has the servers of before, and the commands know them.
 """
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,10 +14,14 @@ from typing import Any, Protocol
 import orjson
 from loguru import logger
 
-from statemachine.discovery.target import MAX_TARGETS, Target
+from statemachine.discovery.configs import DiscoveredConfigs
+from statemachine.discovery.reconciler import Reconciler
+from statemachine.discovery.source_state import SourceRules
+from statemachine.discovery.target import MAX_TARGETS, Target, address_key
 from statemachine.journal.database import DISCOVERED_FILE
 from statemachine.journal.private import DataFolderError, open_private, require_readable
-from statemachine.settings.expand import parse_url
+from statemachine.settings import ServerConfig, Settings, resolve_servers
+from statemachine.settings.expand import MAX_SERVERS, parse_url
 from statemachine.settings.files import read_limited
 from statemachine.settings.problems import NotAllowedError
 
@@ -139,3 +143,34 @@ def _read(ones: list[Any]) -> Iterator[tuple[Target, str | None]]:
             labels = {str(name): str(value) for name, value in one["labels"].items()}
             target, server = Target(parse_url(one["url"]), labels), one.get("server")
             yield target, server if isinstance(server, str) else None
+
+
+def known_servers(settings: Settings, *, warns: bool = True) -> tuple[ServerConfig, ...]:
+    """Return the servers of the settings, and those that the daemon with this data folder has discovered. Blocks."""
+    try:
+        return read_known_servers(settings)
+    except (OSError, ValueError, DataFolderError) as error:
+        if warns:
+            logger.warning("cannot read the discovered servers in {}: {}", settings.data_dir, error)
+        return resolve_servers(settings)
+
+
+def read_known_servers(settings: Settings) -> tuple[ServerConfig, ...]:
+    """Do the same as `known_servers`. Raises OSError, ValueError or DataFolderError."""
+    own = resolve_servers(settings)
+    if not settings.discovery:
+        return own
+    reconciler, configs = Reconciler(), DiscoveredConfigs()
+    configs.configure(settings)
+    reconciler.set_sources([SourceRules.of(one) for one in settings.discovery])
+    known = read_targets(settings.data_dir)
+    for name, targets in known.targets.items():
+        reconciler.restore(name, targets, known.members[name])
+    keys, names = {address_key(one.url) for one in own}, {one.name for one in own}
+    return (*own, *configs.build(reconciler.fleet(keys, names, MAX_SERVERS - len(own)).servers))
+
+
+def source_ca_files(settings: Settings) -> Set[Path]:
+    """Return the CA files of the servers that sources may name."""
+    found = {(one.tls or settings.tls).ca_file for one in settings.discovery}
+    return {one for one in found if one is not None}

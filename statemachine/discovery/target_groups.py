@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from statemachine.core.messages import Message, Param, message
-from statemachine.discovery.errors import SourceError
+from statemachine.discovery.source import SourceError
 from statemachine.discovery.target import (
     MAX_LABEL_CHARACTERS,
     MAX_LABELS,

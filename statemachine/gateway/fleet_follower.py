@@ -8,8 +8,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from loguru import logger
 
 from statemachine.comfyui.network import TlsContexts
-from statemachine.discovery.known import read_known_servers
-from statemachine.discovery.store import known_version
+from statemachine.discovery.store import known_version, read_known_servers
 from statemachine.journal.private import DataFolderError
 from statemachine.settings import ServerConfig, Settings
 

@@ -13,7 +13,7 @@ from loguru import logger
 from statemachine.comfyui.network import TlsContexts, tls_contexts
 from statemachine.daemon.logging import configure_logging
 from statemachine.daemon.process import hold_lock, in_background
-from statemachine.discovery.known import known_servers, source_ca_files
+from statemachine.discovery.store import known_servers, source_ca_files
 from statemachine.gateway.app import build_app
 from statemachine.gateway.client_ws import ClientWs
 from statemachine.gateway.clients import LOCAL, Clients

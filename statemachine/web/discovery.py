@@ -8,11 +8,10 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 
 from statemachine.core.messages import NO_MESSAGE, Message, joined
 from statemachine.discovery.configs import only_usable
-from statemachine.discovery.errors import NameTakenError, NoPlaceError, NoRegistrationError
-from statemachine.discovery.followed import Followed
 from statemachine.discovery.notices import why_held
-from statemachine.discovery.permitted import may_register
+from statemachine.discovery.registration import may_register
 from statemachine.discovery.service import Discovery
+from statemachine.discovery.source import Followed, NameTakenError, NoPlaceError, NoRegistrationError
 from statemachine.discovery.target import MAX_LABEL_CHARACTERS, MAX_LABELS, MAX_REFUSALS, Listing, Target, parse_target
 from statemachine.i18n.render import sentence
 from statemachine.publish.serialize import Json, rfc3339

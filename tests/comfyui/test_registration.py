@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from statemachine.daemon.app import running_daemon
-from statemachine.discovery.known import known_servers
+from statemachine.discovery.store import known_servers
 from statemachine.settings import Settings, parse_settings
 from statemachine.traffic.haproxy import backend_text
 from tests.comfyui.companion import FLOW

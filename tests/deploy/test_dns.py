@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from statemachine.discovery.dns_source import DnsTargets
-from statemachine.discovery.errors import SourceError
+from statemachine.discovery.source import SourceError
 from tests.discovery.following import following
 from tests.discovery.samples import with_sources
 from tests.support.polling import wait_until

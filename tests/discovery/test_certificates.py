@@ -10,10 +10,9 @@ from statemachine.core.messages import Message
 from statemachine.core.ports import Clock
 from statemachine.core.vocabulary import Notice
 from statemachine.daemon.discovered import DiscoveredFleet
-from statemachine.discovery.known import source_ca_files
 from statemachine.discovery.service import Discovery
 from statemachine.discovery.sources import new_source
-from statemachine.discovery.store import FileStore
+from statemachine.discovery.store import FileStore, source_ca_files
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.settings import Settings, parse_settings, resolve_servers
 from tests.security.authority import Authority

@@ -9,8 +9,8 @@ import pytest
 import pytest_asyncio
 
 from statemachine.discovery.endpoint_slices import EndpointSlices
-from statemachine.discovery.errors import SourceError
 from statemachine.discovery.kubernetes_source import KubernetesTargets, PodCredentials, WatchPauses
+from statemachine.discovery.source import SourceError
 from statemachine.i18n.render import render
 from tests.discovery.following import following
 from tests.discovery.kubernetes_api import KubernetesApi, endpoint, endpoint_slice, kubernetes_api, status_object

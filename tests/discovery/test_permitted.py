@@ -2,7 +2,7 @@
 
 import pytest
 
-from statemachine.discovery.permitted import may_register
+from statemachine.discovery.registration import may_register
 from statemachine.settings.problems import SettingsError
 from tests.discovery.samples import with_sources
 

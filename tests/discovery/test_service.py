@@ -10,11 +10,18 @@ import pytest
 from statemachine.core.messages import Message, message
 from statemachine.core.ports import Clock
 from statemachine.core.vocabulary import Notice
-from statemachine.discovery.errors import NameTakenError, NoPlaceError, NoRegistrationError, SourceError
-from statemachine.discovery.followed import Followed
 from statemachine.discovery.registration import Registrations
 from statemachine.discovery.service import Discovery
-from statemachine.discovery.source import PolledSource, Report, TargetSource
+from statemachine.discovery.source import (
+    Followed,
+    NameTakenError,
+    NoPlaceError,
+    NoRegistrationError,
+    PolledSource,
+    Report,
+    SourceError,
+    TargetSource,
+)
 from statemachine.discovery.store import KnownTargets
 from statemachine.discovery.target import Listing, Refusal, Target
 from statemachine.i18n.render import render

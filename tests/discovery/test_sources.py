@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 from statemachine.discovery import http_source
-from statemachine.discovery.errors import SourceError
 from statemachine.discovery.file_source import FileTargets
 from statemachine.discovery.http_source import HttpTargets
+from statemachine.discovery.source import SourceError
 from tests.discovery.following import following
 from tests.discovery.http_sd import HttpSd, http_sd
 from tests.discovery.samples import with_sources

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from statemachine.discovery.errors import SourceError
+from statemachine.discovery.source import SourceError
 from statemachine.discovery.target import MAX_TARGETS
 from statemachine.discovery.target_groups import parse_groups
 from statemachine.i18n.render import render

@@ -24,8 +24,7 @@ from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.clock import Wakeup, loop_time
 from statemachine.fleet.diff import LoadedConfig
 from statemachine.fleet.patience import Patience
-from statemachine.fleet.permit_line import PermitLine
-from statemachine.fleet.permits import PermitsPort
+from statemachine.fleet.permits import PermitLine, PermitsPort
 from statemachine.fleet.reachability import OutageGuard
 from statemachine.fleet.system_info import SystemInfoQueue
 from statemachine.i18n.render import worded

@@ -23,7 +23,7 @@ from statemachine.core.vocabulary import State
 from statemachine.fleet.check_slots import CheckSlots, Pace
 from statemachine.fleet.context import FleetContext, FleetPorts, ServerContext
 from statemachine.fleet.diff import Changes, LoadedConfig, compare, wanted_workflows
-from statemachine.fleet.permit_line import PermitLine
+from statemachine.fleet.permits import PermitLine
 from statemachine.fleet.reachability import OutageGuard, WatchedTransport
 from statemachine.fleet.recovery import restore, restore_later
 from statemachine.fleet.restart_requests import post_stored, wait_started

@@ -1,4 +1,7 @@
-"""The task of a server whose restart hook is recorded: run it once, and wait until another process answers."""
+"""The tasks of a server whose restart hook is recorded, and of a paused one.
+
+The hook is run once; then the task waits until another process of the server answers. A pause ends at its time.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -21,6 +24,9 @@ WARM_LIMITS = 4
 
 LOOK_S = 0.5
 """Pause between two looks while the server may be going: one that returns quickly is away for a second."""
+
+PAUSE_LOOK_S = 60.0
+"""The longest wait between two looks at the wall clock, which may be set."""
 
 
 async def restart(context: ServerContext) -> None:
@@ -178,3 +184,13 @@ class _Return:
         seen = message("not_restarted_in" if self.same else "restart_unconfirmed", seconds=seconds)
         why = joined([seen, message("hook_interrupted")]) if self.is_resumed else seen
         return events.RestartFailed(Reason.NOT_RESTARTED, why)
+
+
+async def end_pause(context: ServerContext) -> None:
+    """Wait for the end of the pause, which another request may move, and report it."""
+    while (until := context.server.pause.until) is not None:
+        left = until - context.fleet.clock.now()
+        if left <= 0.0:
+            context.post(events.PauseEnded())
+            return
+        await context.wait(min(left, PAUSE_LOOK_S))

@@ -19,7 +19,7 @@ from statemachine.core.machine import Machine
 from statemachine.core.restart import Restart
 from statemachine.core.server import Attempt
 from statemachine.core.vocabulary import IN_FLIGHT, State
-from statemachine.fleet import admission, checking, draining, pausing, restarting, submission, triggers
+from statemachine.fleet import admission, checking, draining, restarting, submission, triggers
 from statemachine.fleet.clock import loop_time
 from statemachine.fleet.connection import keep_link
 from statemachine.fleet.context import ServerContext
@@ -35,7 +35,7 @@ DUTY_CALLS: Mapping[Duty, Callable[[ServerContext], Awaitable[None]]] = {
     Duty.WATCH_QUEUE: checking.watch_queue,
     Duty.PROBE: checking.probe,
     Duty.BACK_OFF: checking.back_off,
-    Duty.END_PAUSE: pausing.end_pause,
+    Duty.END_PAUSE: restarting.end_pause,
     Duty.AWAIT_HOOK: restarting.await_hook,
     Duty.WAIT_FOR_SLOT: admission.wait_for_slot,
     Duty.SUBMIT: submission.submit,

@@ -18,21 +18,19 @@ from statemachine.gateway.app import build_app
 from statemachine.gateway.client_ws import ClientWs
 from statemachine.gateway.clients import LOCAL, Clients
 from statemachine.gateway.daemon_feed import DaemonFeed, OpenSource
-from statemachine.gateway.decisions import Decisions
+from statemachine.gateway.decisions import Decisions, Reporting
 from statemachine.gateway.delivery import FrameDelivery
 from statemachine.gateway.files import Files
 from statemachine.gateway.finder import Finder
 from statemachine.gateway.fleet_follower import FleetFollower
 from statemachine.gateway.fleet_view import FleetView
-from statemachine.gateway.learned_choice import LearnedChoice
+from statemachine.gateway.learned_choice import LearnedChoice, LoaderClasses
 from statemachine.gateway.ledger import Ledger
 from statemachine.gateway.links import Links
-from statemachine.gateway.loader_classes import LoaderClasses
 from statemachine.gateway.metrics import GatewayCollector, GatewayMetrics, build_registry
 from statemachine.gateway.metrics_route import GatewayMetricsHandler
 from statemachine.gateway.moving import Moving
-from statemachine.gateway.passing import Passing
-from statemachine.gateway.reporting import Reporting
+from statemachine.gateway.relay import Passing
 from statemachine.gateway.results import Results
 from statemachine.gateway.shared_uploads import SharedUploads
 from statemachine.gateway.sockets import Sockets

@@ -1,7 +1,8 @@
-"""A POST /prompt of a client as the gateway reads it, and the record that it makes of it."""
+"""A POST /prompt of a client as the gateway reads it, its record, and its fair place in a server's queue."""
 
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -79,3 +80,21 @@ def new_record(request: PromptRequest) -> PromptRecord:
 def _credentials(extra_data: object) -> dict[str, str]:
     found = extra_data if isinstance(extra_data, dict) else {}
     return {key: value for key in CREDENTIALS if isinstance(value := found.get(key), str) and len(value) <= MAX_KEPT}
+
+
+def fair_number(waiting: Iterable[PromptRecord], client: str) -> float | None:
+    """Return the queue number of a client's next prompt, None for the end of the queue.
+
+    The nth prompt of a client comes before the prompts of others that are more than their nth. ComfyUI runs lower
+    numbers first. Prompts that were not sent by this gateway keep their places.
+    """
+    rounds: Counter[str] = Counter()
+    in_order = sorted(waiting, key=lambda one: one.number)
+    own = sum(record.client == client for record in in_order)
+    before: float | None = None
+    for record in in_order:
+        if rounds[record.client] > own and before is not None:
+            return (before + record.number) / 2
+        rounds[record.client] += 1
+        before = record.number
+    return None

@@ -13,13 +13,12 @@ from statemachine.comfyui.records import MARKER as WARM_UP_MARKER
 from statemachine.gateway.decisions import Decisions
 from statemachine.gateway.delivery import FrameDelivery
 from statemachine.gateway.errors import GatewayError, bad_request
-from statemachine.gateway.fairness import fair_number
 from statemachine.gateway.finder import Finder
 from statemachine.gateway.fleet_view import Candidate, Choice, FleetView
 from statemachine.gateway.json_text import dumps, loads
 from statemachine.gateway.ledger import Ledger
 from statemachine.gateway.metrics import GatewayMetrics
-from statemachine.gateway.prompt_request import PromptRequest, new_record
+from statemachine.gateway.prompt_request import PromptRequest, fair_number, new_record
 from statemachine.gateway.records import PromptRecord, Stage
 from statemachine.gateway.shared_uploads import SharedUploads
 from statemachine.gateway.tracking import Tracker, accept

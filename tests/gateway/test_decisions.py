@@ -12,10 +12,9 @@ from pydantic import SecretStr
 from typing_extensions import override
 
 from statemachine.client.access import daemon_api
-from statemachine.gateway.decisions import BATCH, KEPT, Decisions
+from statemachine.gateway.decisions import BATCH, KEPT, Decisions, Reporting
 from statemachine.gateway.json_text import dumps
 from statemachine.gateway.process import running_gateway
-from statemachine.gateway.reporting import Reporting
 from statemachine.i18n.render import MessageError
 from statemachine.routing.decision import Prospect
 from statemachine.routing.explanation import Explanation, RunnerUp, Why

@@ -1,6 +1,6 @@
 """The places of prompts in the queue of a server."""
 
-from statemachine.gateway.fairness import fair_number
+from statemachine.gateway.prompt_request import fair_number
 from statemachine.gateway.records import PromptRecord, Stage
 
 

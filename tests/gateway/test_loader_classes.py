@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from statemachine.gateway.loader_classes import MAX_CLASSES, LoaderClasses
+from statemachine.gateway.learned_choice import MAX_CLASSES, LoaderClasses
 from tests.gateway.rig import running_site
 from tests.support.polling import wait_until
 

@@ -9,8 +9,7 @@ import typer
 from statemachine.core.table import TABLE
 from statemachine.core.vocabulary import Reason, Source, State
 from statemachine.i18n.reasons import NOTICE_MEANINGS, REASON_MEANINGS
-from statemachine.i18n.states import STATE_MEANINGS
-from statemachine.i18n.waits import WAITS
+from statemachine.i18n.states import STATE_MEANINGS, WAITS
 from statemachine.settings import json_schema
 
 WAITING = """What a server waits for: the fields `waiting_for` and `waiting_for_code`. `next_action_at` is the time at

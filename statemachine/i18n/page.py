@@ -1,8 +1,7 @@
 """The page's labels. The page's script fills the places."""
 
-from statemachine.i18n.page_controls import CONTROLS
-from statemachine.i18n.page_restarts import RESTARTS
-from statemachine.i18n.page_sources import SOURCE_LABELS
+from statemachine.i18n.discovery import SOURCE_LABELS
+from statemachine.i18n.page_parts import CONTROLS, RESTARTS
 from statemachine.i18n.text import Text
 
 LABELS: dict[str, Text] = {

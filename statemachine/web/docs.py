@@ -7,7 +7,7 @@ from typing import TypeVar
 from aiohttp import web
 from jinja2 import Environment
 
-from statemachine.i18n.docs_page import DOCS
+from statemachine.i18n.page_parts import DOCS
 from statemachine.i18n.reasons import NOTICE_MEANINGS, NOTICES, REASON_MEANINGS, REASONS
 from statemachine.i18n.states import STATE_MEANINGS, STATES
 from statemachine.i18n.text import Language, Text

@@ -7,7 +7,7 @@ from jinja2 import Environment
 
 from statemachine.core.rollout import MOST_SERVERS
 from statemachine.core.vocabulary import State
-from statemachine.i18n.catalogue import page_texts
+from statemachine.i18n.render import page_texts
 from statemachine.i18n.text import Language
 from statemachine.journal.port import JournalUnavailableError
 from statemachine.version import version

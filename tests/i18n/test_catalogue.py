@@ -13,10 +13,9 @@ from statemachine.core.server import Outcome
 from statemachine.core.vocabulary import Notice, Reason, Source, State
 from statemachine.i18n import cli, messages
 from statemachine.i18n.alerts import ALERTS
-from statemachine.i18n.catalogue import MESSAGES, PUBLISHED, page_texts
 from statemachine.i18n.page import LABELS
 from statemachine.i18n.reasons import NOTICE_MEANINGS, NOTICES, REASON_MEANINGS, REASONS
-from statemachine.i18n.render import PLACE, render, sentence, worded
+from statemachine.i18n.render import MESSAGES, PLACE, PUBLISHED, page_texts, render, sentence, worded
 from statemachine.i18n.states import OUTCOMES, SOURCES, STATE_MEANINGS, STATES
 from statemachine.i18n.text import Text, locale_language
 

@@ -10,9 +10,9 @@ import pytest
 from statemachine import web
 from statemachine.core.server import Outcome
 from statemachine.core.vocabulary import Notice, Reason, Source, State
-from statemachine.i18n.catalogue import page_texts
 from statemachine.i18n.page import LABELS
 from statemachine.i18n.reasons import NOTICES, REASONS
+from statemachine.i18n.render import page_texts
 from statemachine.i18n.states import OUTCOMES, SOURCES, STATES
 from statemachine.i18n.text import LANGUAGES
 from statemachine.web.page import CLASSIC_SCRIPTS, DISPLAY_ORDER, ICONS, LOG_ENTRIES, SORTS, STATIC_DIR, static_files
